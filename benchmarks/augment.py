@@ -1,0 +1,125 @@
+"""Times every augmentation that lwcnn offers, on one core, in seconds for 50,000 images of 32x32x3.
+
+Run `python benchmarks/augment.py`; with `--keras` it times Keras's layers in tf.data too (needs TensorFlow).
+"""
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+# One core, and before the libraries start their threads. Not every system can pin a process.
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+
+from lwcnn.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION, Augmentation, augment_batch  # noqa: E402
+from lwcnn.batches import Batches  # noqa: E402
+
+MAX_SECONDS = 6.0  # for the paper's augmentation of 50,000 images (issue 2)
+BATCH_SIZE = 128
+
+AUGMENTATIONS = {
+    "rotation 0.1": Augmentation(rotation=0.1),
+    "zoom 0.2": Augmentation(zoom=0.2),
+    "translation 0.2": Augmentation(translation=0.2),
+    "brightness 0.2": Augmentation(brightness=0.2),
+    "horizontal flip": Augmentation(horizontal_flip=True),
+    "crop, padding 4, reflect": Augmentation(crop_padding=4),
+    "crop, padding 4, constant": Augmentation(crop_padding=4, fill="constant"),
+    "flip and crop": Augmentation(horizontal_flip=True, crop_padding=4),
+    "as published": PUBLISHED_AUGMENTATION,
+    "paper": PAPER_AUGMENTATION,
+}
+
+
+def measure_seconds(run: Callable[[], object], repeats: int) -> float:
+    """Returns the least of several timings: what the machine can do when nothing else runs."""
+    timings = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        timings.append(time.perf_counter() - start)
+    return min(timings)
+
+
+def measure_lwcnn(images: np.ndarray, repeats: int) -> Iterator[tuple[str, float]]:
+    """Yields each augmentation's name and its seconds for all the images, in shuffled batches."""
+    order = np.random.default_rng(0).permutation(len(images))
+
+    def augment_all(augmentation: Augmentation) -> None:
+        for start in range(0, len(images), BATCH_SIZE):
+            indices = order[start : start + BATCH_SIZE]
+            augment_batch(images[indices], augmentation, seed=0, epoch=0, indices=indices)
+
+    for name, augmentation in AUGMENTATIONS.items():
+        yield name, measure_seconds(partial(augment_all, augmentation), repeats)
+    labels = np.zeros(len(images), np.int64)
+    batches = Batches(images, labels, BATCH_SIZE, seed=0, branches=(None, PAPER_AUGMENTATION))
+    yield "Batches: original and paper", measure_seconds(partial(deque, batches, 0), repeats)
+
+
+def measure_keras(images: np.ndarray, repeats: int) -> Iterator[tuple[str, float]]:
+    """Yields the same for Keras's layers, mapped over batches in tf.data, uint8 to uint8."""
+    import tensorflow as tf
+    from keras import layers
+
+    flip = layers.RandomFlip("horizontal", dtype="uint8")
+    rotation, zoom = layers.RandomRotation(0.1, dtype="uint8"), layers.RandomZoom(0.2, dtype="uint8")
+    translation = layers.RandomTranslation(0.2, 0.2, dtype="uint8")
+    brightness = layers.RandomBrightness(0.2)  # floats: in uint8 it would wrap around
+    stacks = {
+        "Keras: rotation 0.1": [rotation],
+        "Keras: zoom 0.2": [zoom],
+        "Keras: translation 0.2": [translation],
+        "Keras: brightness 0.2": [brightness],
+        "Keras: horizontal flip": [flip],
+        "Keras: as published": [rotation, zoom, translation],
+        "Keras: paper": [rotation, zoom, brightness, translation],
+    }
+    for name, stack in stacks.items():
+
+        def augment(batch, stack=stack):
+            for layer in stack:
+                batch = layer(batch, training=True)
+            return tf.cast(batch, tf.uint8)
+
+        dataset = tf.data.Dataset.from_tensor_slices(images).batch(BATCH_SIZE).map(augment)
+        yield name, measure_seconds(partial(deque, dataset, 0), repeats)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=50_000, help="how many images (default: 50000)")
+    parser.add_argument("--repeats", type=int, default=2, help="timings; the least counts (default: 2)")
+    parser.add_argument("--keras", action="store_true", help="time Keras's layers as well")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    images = np.random.default_rng(0).integers(0, 256, (arguments.images, 32, 32, 3), dtype=np.uint8)
+
+    print(f"{len(images)} images of 32x32x3, batches of {BATCH_SIZE}, one core, best of {arguments.repeats}")
+    print(f"Python {platform.python_version()}, NumPy {np.__version__}, OpenCV {cv2.__version__}")
+    print(f"{'augmentation':<30}{'seconds':>9}{'us/image':>10}")
+    seconds_by_name = {}
+    for measure in [measure_lwcnn] + [measure_keras] * arguments.keras:
+        for name, seconds in measure(images, arguments.repeats):
+            seconds_by_name[name] = seconds
+            print(f"{name:<30}{seconds:>9.2f}{1e6 * seconds / len(images):>10.1f}", flush=True)
+    limit = MAX_SECONDS * len(images) / 50_000
+    if seconds_by_name["paper"] > limit:
+        print(f"The paper's augmentation took more than {limit:.1f} s.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,216 @@
+"""Data sets by name or by path, in one canonical order whatever file they come from."""
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from lwcnn.data.checks import Splits, check_splits
+from lwcnn.data.digits import load_digits_splits
+from lwcnn.data.download import discard_download, download_splits, remedy_without_network
+from lwcnn.data.sources import data_folder, find_source, read_npz
+from lwcnn.errors import LwcnnError, unknown_name
+
+DATASET_NAMES: tuple[str, ...] = ("mnist", "fashion_mnist", "cifar10", "cifar100", "digits")
+
+_CIFAR100_CLASSES = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
+camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup
+dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower
+leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid
+otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray
+road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
+sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
+wardrobe whale willow_tree wolf woman worm
+"""
+_DIGITS = tuple("0123456789")
+
+CLASS_NAMES: dict[str, tuple[str, ...]] = {
+    "mnist": _DIGITS,
+    "fashion_mnist": (
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+        "Ankle boot",
+    ),
+    "cifar10": (
+        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
+    ),
+    "cifar100": tuple(_CIFAR100_CLASSES.split()),
+    "digits": _DIGITS,
+}  # fmt: skip
+INPUT_SHAPES: dict[str, tuple[int, int, int]] = {
+    "mnist": (28, 28, 1),
+    "fashion_mnist": (28, 28, 1),
+    "cifar10": (32, 32, 3),
+    "cifar100": (32, 32, 3),
+    "digits": (28, 28, 1),
+}
+NUM_IMAGES: dict[str, tuple[int, int]] = {  # training, test
+    "mnist": (60_000, 10_000),
+    "fashion_mnist": (60_000, 10_000),
+    "cifar10": (50_000, 10_000),
+    "cifar100": (50_000, 10_000),
+    "digits": (1_438, 359),
+}
+_DOWNLOAD = "Keras's download"
+# `Dataset.checksum` of the official images (CIFAR-100's were not at hand).
+OFFICIAL_CHECKSUMS: dict[str, str] = {
+    "mnist": "1593546d898e5c8175643075110ca478e213891e238e67b7e47e967967036e1c",
+    "fashion_mnist": "8a109ab6ec049c5ea879928b470f1ed06784a2dcf102d6da7876b01c4498af41",
+    "cifar10": "eb2d42bae17a16604a7138b4c536ad6c393ccb6c21595d4f9f67e425ae4a71da",
+    "digits": "710e7106e2dfba934509ec24478c999ba29af2f0fd85dada4405834b4caf0120",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images and labels in canonical order: each split sorted by a hash of its images' pixels.
+
+    Attributes:
+        name: One of `DATASET_NAMES`, or the stem of the user's file.
+        x_train: shape (n, h, w, c), uint8, 0..255; grey images have c = 1.
+        y_train: shape (n,), int64, 0..num_classes-1.
+        x_test: shape (m, h, w, c), uint8.
+        y_test: shape (m,), int64.
+        class_names: num_classes names, by label.
+        checksum: sha256 over both splits' shapes, pixels and labels, in hexadecimal.
+        source: Where the data was read from, in words, never an absolute path.
+    """
+
+    name: str
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    class_names: tuple[str, ...]
+    checksum: str
+    source: str
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of an image."""
+        height, width, channels = self.x_train.shape[1:]
+        return height, width, channels
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
+
+
+def load_dataset(
+    name_or_path: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
+    download: bool = True,
+) -> Dataset:
+    """A data set, checked and in canonical order.
+
+    Looked for in this order: `<name>.npz` in the data folder, an extracted official archive there, Keras's
+    cache, Keras's own download.
+
+    Args:
+        name_or_path: One of `DATASET_NAMES`, or the path of an .npz with Keras's keys `x_train`, `y_train`,
+            `x_test`, `y_test` and, if wanted, `class_names`.
+        data_dir: The data folder; None takes the environment variable LWCNN_DATA_DIR.
+        download: Whether to fetch a named data set that is not on this machine.
+
+    Returns:
+        The data set. The same images in any order, from any of these places, give the same arrays.
+
+    Raises:
+        LwcnnError: An unknown name, a file that is missing, broken or something else, a failed download.
+    """
+    if not _is_name(name_or_path):
+        path = Path(name_or_path).expanduser()
+        checked = check_splits(read_npz(path), repr(str(path)))
+        return _canonical(path.stem, checked, path.name)
+    name = str(name_or_path)
+    if name == "digits":
+        splits, words = load_digits_splits(), find_dataset(name)
+    else:
+        splits, words = _read_or_download(name, data_dir, download)
+    checked = check_splits(splits, f"{words} for {name!r}", CLASS_NAMES[name], INPUT_SHAPES[name])
+    dataset = _canonical(name, checked, str(words))
+    if OFFICIAL_CHECKSUMS.get(name, dataset.checksum) == dataset.checksum:
+        return dataset
+    if words == _DOWNLOAD:
+        discard_download(name)
+        raise LwcnnError(
+            f"The download of {name} failed its checksum and was removed: try again later. "
+            f"{remedy_without_network(name)} Received: images of sha256 {dataset.checksum}"
+        )
+    return replace(dataset, source=f"{words} (not the official images)")
+
+
+def find_dataset(
+    name_or_path: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None
+) -> str | None:
+    """Where a data set would be read from without a download, in words, or None where it is not here.
+
+    Args:
+        name_or_path: One of `DATASET_NAMES` or the path of an .npz.
+        data_dir: The data folder; None takes the environment variable LWCNN_DATA_DIR.
+
+    Raises:
+        LwcnnError: The name is unknown, or the data folder does not exist.
+    """
+    if not _is_name(name_or_path):
+        return Path(name_or_path).name if Path(name_or_path).expanduser().is_file() else None
+    if name_or_path == "digits":
+        return "scikit-learn's digits, enlarged from 8x8 to 28x28"
+    source = find_source(str(name_or_path), data_dir)
+    return None if source is None else source.words
+
+
+def _read_or_download(
+    name: str, data_dir: str | os.PathLike[str] | None, download: bool
+) -> tuple[Splits, str]:
+    source = find_source(name, data_dir)
+    if source is not None:
+        try:
+            return source.read(), source.words
+        except LwcnnError:
+            # The user's own file must not be passed over in silence; a broken cache can be fetched again.
+            if not (source.is_cache and download):
+                raise
+    if not download:
+        looked_in = "Keras's cache" if data_folder(data_dir) is None else "the data folder and Keras's cache"
+        raise LwcnnError(
+            f"{name} is neither in {looked_in}, and downloading is off. {remedy_without_network(name)} "
+            f"Received: {name!r}"
+        )
+    return download_splits(name), _DOWNLOAD
+
+
+def _is_name(name_or_path: str | os.PathLike[str]) -> bool:
+    if name_or_path in DATASET_NAMES:
+        return True
+    if (
+        isinstance(name_or_path, os.PathLike)
+        or str(name_or_path).endswith(".npz")
+        or os.sep in str(name_or_path)
+    ):
+        return False
+    raise unknown_name("dataset", str(name_or_path), (*DATASET_NAMES, "path/to/your.npz"))
+
+
+def _canonical(name: str, splits: Splits, source: str) -> Dataset:
+    x_train, y_train = _sort_by_pixels(splits.x_train, splits.y_train)
+    x_test, y_test = _sort_by_pixels(splits.x_test, splits.y_test)
+    digest = hashlib.sha256()
+    for array in (x_train, y_train, x_test, y_test):
+        digest.update(str(array.shape).encode())
+        digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).data)
+    return Dataset(
+        name, x_train, y_train, x_test, y_test, splits.class_names or (), digest.hexdigest(), source
+    )
+
+
+def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the images in the order of a hash of their pixels, copies of one image by their labels."""
+    images = np.ascontiguousarray(images)
+    hashes = b"".join([hashlib.blake2b(image, digest_size=16).digest() for image in images])
+    first, second = np.frombuffer(hashes, ">u8").reshape(-1, 2).T
+    order = np.lexsort((labels, second, first))  # the last key counts first
+    return images[order], labels[order]

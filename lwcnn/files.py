@@ -1,0 +1,201 @@
+"""Reading and writing files so that a crash or a full disk never leaves half of one behind."""
+
+import contextlib
+import errno
+import io
+import json
+import os
+import secrets
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lwcnn.errors import LwcnnError
+
+StrPath = str | os.PathLike[str]
+
+
+def write_atomically(path: StrPath, data: bytes) -> None:
+    """Writes a file whole or not at all; whatever stood there before stays until the new one is on disk.
+
+    Args:
+        path: The file to write; missing folders above it are made.
+        data: The whole content.
+
+    Raises:
+        LwcnnError: The disk is full, the folder is not writable, or any other failure of the file system.
+    """
+    path = Path(path)
+    # In the same folder, since a rename is atomic only within one file system.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:  # Ctrl-C as well: no temporary file may stay behind
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError):
+            raise _cannot_write(path, error) from error
+        raise
+    _sync_folder(path.parent)
+
+
+def write_json(path: StrPath, obj: Any) -> None:
+    """Writes an object as indented JSON, atomically, its keys in the order they were put in.
+
+    Args:
+        path: The file to write.
+        obj: Dictionaries, lists, strings, finite numbers, booleans and None.
+
+    Raises:
+        LwcnnError: The object holds NaN, an infinity or something JSON has no form for, or the write failed.
+    """
+    try:
+        text = json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise LwcnnError(
+            f"Cannot write {path} as JSON: {error}. Give only finite numbers, strings, booleans, None, lists "
+            f"and dictionaries. Received: an object of type {type(obj).__name__}"
+        ) from error
+    write_atomically(path, (text + "\n").encode("utf-8"))
+
+
+def read_json(path: StrPath) -> Any:
+    """What a JSON file holds.
+
+    Args:
+        path: The file to read.
+
+    Returns:
+        The object in it.
+
+    Raises:
+        LwcnnError: The file is missing, unreadable, or not whole JSON.
+    """
+    try:
+        return json.loads(_read_bytes(path).decode("utf-8"))
+    except ValueError as error:
+        if isinstance(error, LwcnnError):
+            raise
+        raise LwcnnError(
+            f"Not a whole JSON file ({error}). Delete it and make it again. Received: {str(path)!r}"
+        ) from error
+
+
+def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
+    """Writes arrays as one .npz file, atomically.
+
+    Args:
+        path: The file to write, used as given (no suffix is added).
+        compressed: Whether to deflate the arrays: smaller, slower.
+        **arrays: The arrays by name; none of dtype object.
+
+    Raises:
+        LwcnnError: An array is of dtype object, or the write failed.
+    """
+    converted = {name: np.asarray(array) for name, array in arrays.items()}
+    for name, array in converted.items():
+        if array.dtype.hasobject:
+            raise LwcnnError(
+                f"Cannot write {path}: array {name!r} holds Python objects; give it a number or string "
+                f"dtype. Received: dtype {array.dtype}"
+            )
+    buffer = io.BytesIO()
+    compression = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name, array in converted.items():
+            # A fixed date, unlike numpy.savez: the same arrays always give the same bytes.
+            member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            member.compress_type = compression
+            with archive.open(member, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, array, allow_pickle=False)
+    write_atomically(path, buffer.getvalue())
+
+
+def load_npz(path: StrPath) -> dict[str, np.ndarray]:
+    """Every array of an .npz file, read whole.
+
+    Args:
+        path: The file to read.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        LwcnnError: The file is missing, truncated, corrupt, not an .npz, or holds Python objects.
+    """
+    _require_file(path)
+    if not zipfile.is_zipfile(path):
+        raise LwcnnError(
+            "Not an .npz file, or one cut short: its table of contents is missing. Fetch or write it again "
+            f"(numpy.savez makes one). Received: {str(path)!r} of {os.path.getsize(path):,} bytes"
+        )
+    member = "(none read)"
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.namelist():
+                with archive.open(member) as stream:
+                    arrays[member.removesuffix(".npy")] = np.lib.format.read_array(stream, allow_pickle=False)
+                    # zipfile compares the CRC only at the stream's end, and numpy.load stops short of it.
+                    if stream.read(1):
+                        raise zipfile.BadZipFile("bytes left over after the array")
+    except Exception as error:  # corrupt bytes raise anything from zlib.error to SyntaxError and MemoryError
+        if "allow_pickle" in str(error):
+            raise LwcnnError(
+                f"Array {member!r} holds Python objects, which are never unpickled (they could run code). "
+                f"Save it with a number dtype. Received: {str(path)!r}"
+            ) from error
+        raise LwcnnError(
+            f"The .npz file is corrupt, cut short or holds more than arrays, at {member!r} "
+            f"({type(error).__name__}: {error}). Fetch or write it again. Received: {str(path)!r}"
+        ) from error
+    return arrays
+
+
+def _read_bytes(path: StrPath) -> bytes:
+    _require_file(path)
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise LwcnnError(
+            f"Cannot read the file ({error.strerror}); check its permissions. Received: {str(path)!r}"
+        ) from error
+
+
+def _require_file(path: StrPath) -> None:
+    if not os.path.exists(path):
+        raise LwcnnError(f"There is no such file; check the path. Received: {str(path)!r}")
+    if os.path.isdir(path):
+        raise LwcnnError(f"That is a folder; give a file. Received: {str(path)!r}")
+    if not os.access(path, os.R_OK):
+        raise LwcnnError(f"Cannot read the file; check its permissions. Received: {str(path)!r}")
+
+
+def _cannot_write(path: Path, error: OSError) -> LwcnnError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        remedy = "The disk is full: free some space and run the same command again."
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        remedy = "Make the folder writable or choose another one."
+    else:
+        remedy = "Check the folder and try again."
+    return LwcnnError(
+        f"Cannot write the file ({error.strerror or error}). {remedy} Nothing was changed. "
+        f"Received: {str(path)!r}"
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    # So that the rename itself outlives a power cut; not every file system allows it.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

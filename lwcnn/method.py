@@ -1,0 +1,114 @@
+"""The method: submodels side by side, merge, progressive unfreezing."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from lwcnn.experiments import Experiment
+from lwcnn.models.merge import merge_submodels
+from lwcnn.models.submodel import build_dual_model, build_merged_model, build_submodel
+from lwcnn.training.loop import Images, train_phase
+from lwcnn.training.phases import Phase, trainable_layer_names
+from lwcnn.training.progress import Progress
+from lwcnn.training.state import PhaseState
+
+
+@dataclass(frozen=True)
+class TrainedMethod:
+    """What training gave.
+
+    Attributes:
+        model: the merged model, of plain Keras layers, not compiled.
+        phases: a record for each phase: name, trains, epochs, best_epoch, val_accuracy, seconds, history.
+        train_seconds: time of all phases, validation included.
+    """
+
+    model: keras.Model
+    phases: list[dict]
+    train_seconds: float
+
+
+def train_method(
+    experiment: Experiment,
+    training: Images,
+    validation: Images,
+    num_classes: int,
+    seed: int,
+    cache: Path | None = None,
+    data_key: str = "",
+    progress: Progress | None = None,
+) -> TrainedMethod:
+    """The model that an experiment trains, with its history.
+
+    With a cache every phase is kept in a file named by all that determines it, so an interrupted run goes on
+    where it was, and experiments that begin alike (the ablations all share `paper`'s first stage) train the
+    common part once.
+
+    Args:
+        experiment: what to do.
+        training: images to train on.
+        validation: images that choose epochs.
+        num_classes: number of classes.
+        seed: of weights, order, augmentation and dropout.
+        cache: folder for the phases' states; None keeps nothing.
+        data_key: names the images, for the cache.
+        progress: what is shown meanwhile.
+    """
+    image_shape = training.images.shape[1:]
+    names = [name for name, _ in experiment.branches]
+    chain = [data_key, keras.backend.backend(), keras.version(), seed, image_shape, num_classes]
+    records: list[dict] = []
+    progress = progress or Progress("none")
+
+    def run(model: keras.Model, phase: Phase, branches=None) -> None:
+        chain.append([dataclasses.asdict(phase), _plain(branches)])
+        key = hashlib.sha256(json.dumps(chain).encode()).hexdigest()[:16]
+        path = cache and Path(cache) / f"seed{seed}-{phase.name}-{key}.npz"
+        phase_seed = _phase_seed(seed, len(records))
+        state = train_phase(
+            model, phase, training, validation, phase_seed, branches, path, key, progress
+        )
+        records.append(_phase_record(model, phase, state))
+
+    keras.utils.set_random_seed(seed)
+    if experiment.dual:
+        submodels = [build_submodel(image_shape, num_classes, name, fused=True) for name in names]
+        chain.append(names)
+        run(build_dual_model(submodels), experiment.dual, [a for _, a in experiment.branches])
+        keras.utils.set_random_seed(_phase_seed(seed, 1))  # the head, whether stage 1 was trained or found
+        merged = merge_submodels(submodels, experiment.dropout, fused=True, converted=experiment.converted)
+    else:
+        merged = build_merged_model(image_shape, num_classes, names, experiment.dropout, fused=True)
+    chain.append([names, experiment.dropout, experiment.converted, experiment.dual is None])
+    for phase in experiment.phases:
+        run(merged, phase)
+
+    model = build_merged_model(image_shape, num_classes, names, experiment.dropout)
+    model.set_weights(merged.get_weights())
+    return TrainedMethod(model, records, round(sum(r["seconds"] for r in records), 2))
+
+
+def _phase_seed(seed: int, index: int) -> int:
+    """A seed for a phase, unrelated to those of other phases and runs."""
+    return int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
+
+
+def _plain(branches) -> list | None:
+    return branches and [a and dataclasses.asdict(a) for a in branches]
+
+
+def _phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:
+    return {
+        "name": phase.name,
+        "trains": list(trainable_layer_names(model, phase)),
+        "epochs": state.epoch,
+        "best_epoch": state.best_epoch[-1],
+        "best_val_accuracy": state.best[-1],
+        "seconds": round(state.seconds, 2),
+        "history": state.history,
+    }

@@ -1,0 +1,229 @@
+"""One run: an experiment on a data set with a preset and a seed, trained once and kept as files.
+
+    results/<dataset>/<experiment>/<preset>/seed<k>.json          written last: the run is finished
+    results/<dataset>/<experiment>/<preset>/seed<k>_classes.npy   predicted class of every test image
+    .lwcnn/<dataset>/                                             what an interrupted run goes on from
+"""
+
+import dataclasses
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from lwcnn import backend
+from lwcnn.data import Dataset, load_dataset, stratified_split
+from lwcnn.errors import LwcnnError
+from lwcnn.evaluation import predict_logits, summarise
+from lwcnn.experiments import Experiment, Preset, get_experiment, get_preset
+from lwcnn.files import read_json, save_npz, write_atomically, write_json
+from lwcnn.method import TrainedMethod, train_method
+from lwcnn.models.macs import count_macs
+from lwcnn.training.loop import Images
+from lwcnn.training.progress import Progress
+from lwcnn.warning_signs import warning_signs
+
+SPLIT_SEED = 0  # one validation split for all runs, so that they can be compared
+NUM_FEATURE_IMAGES = 2000
+PENULTIMATE_LAYER = "head_dense"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where runs read and write.
+
+    Attributes:
+        results: one JSON a run, committed.
+        cache: states of training, final models and test logits; never committed.
+        data: folder of `<name>.npz` files; None means $LWCNN_DATA_DIR.
+    """
+
+    results: Path = Path("results")
+    cache: Path = Path(".lwcnn")
+    data: Path | None = None
+
+    def result(self, dataset: str, experiment: str, preset: str, seed: int) -> Path:
+        """The JSON of a run."""
+        return Path(self.results) / dataset / experiment / preset / f"seed{seed}.json"
+
+    def classes(self, dataset: str, experiment: str, preset: str, seed: int) -> Path:
+        """The predicted classes of a run."""
+        return self.result(dataset, experiment, preset, seed).with_name(f"seed{seed}_classes.npy")
+
+    def model(self, dataset: str, experiment: str, preset: str, seed: int) -> Path:
+        """The trained model of a run, in the cache."""
+        return Path(self.cache) / dataset / experiment / preset / f"seed{seed}.keras"
+
+    def outputs(self, dataset: str, experiment: str, preset: str, seed: int) -> Path:
+        """The test logits and features of a run, in the cache."""
+        return self.model(dataset, experiment, preset, seed).with_suffix(".npz")
+
+
+def run_experiment(
+    experiment: str,
+    dataset: str | Dataset = "cifar10",
+    preset: str = "quick",
+    seed: int = 0,
+    folders: Folders = Folders(),
+    progress: Progress | None = None,
+    notice: str | None = None,
+) -> dict:
+    """The result of a run: trained now, gone on with, or found where it is finished.
+
+    Args:
+        experiment: a name of `lwcnn.experiments`.
+        dataset: a name, the path of an .npz, or a loaded data set.
+        preset: "smoke", "quick" or "full".
+        seed: of everything random in the run; the validation split does not depend on it.
+        folders: where to read and write.
+        progress: what is shown meanwhile.
+        notice: kept in the result, such as why this data set was used.
+
+    Returns:
+        What the run's JSON holds.
+
+    Raises:
+        LwcnnError: if a name is unknown, the data can't be had, or the results file found is of another
+            configuration or other data.
+    """
+    size, plan = get_preset(preset), get_experiment(experiment, preset, str(getattr(dataset, "name", dataset)))
+    data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
+    config = json.loads(json.dumps(dataclasses.asdict(plan)))
+    path = folders.result(data.name, experiment, preset, seed)
+    if path.exists():
+        return _finished(path, config, data)
+
+    progress = progress or Progress("none")
+    training, validation = split_images(data, plan, size)
+    trained = train_method(
+        plan, training, validation, data.num_classes, seed, Path(folders.cache) / data.name, data.checksum, progress
+    )
+    result = _evaluate(trained, data, training, validation) | {
+        "dataset": data.name,
+        "data_checksum": data.checksum,
+        "data_source": data.source,
+        "notice": notice,
+        "experiment": experiment,
+        "preset": preset,
+        "seed": seed,
+        "config": config,
+    }
+    result = _ordered(result) | provenance()
+    logits = result.pop("logits")
+    result["warnings"] = warning_signs(result)
+    keep_model(folders.model(data.name, experiment, preset, seed), trained.model)
+    save_npz(
+        folders.outputs(data.name, experiment, preset, seed),
+        logits=logits.astype(np.float16),
+        features=penultimate_features(trained.model, data.x_test[:NUM_FEATURE_IMAGES]).astype(np.float16),
+    )
+    save_classes(folders.classes(data.name, experiment, preset, seed), logits)
+    write_json(path, result)
+    progress.note(f"test accuracy {100 * result['test_accuracy']:.2f} %, {path}")
+    return result
+
+
+def split_images(data: Dataset, plan: Experiment, size: Preset) -> tuple[Images, Images]:
+    """The training and the validation part of a data set's training images."""
+    train_indices, validation_indices = stratified_split(data.y_train, plan.validation, SPLIT_SEED)
+    if size.num_images and size.num_images < len(train_indices):
+        _, part = stratified_split(data.y_train[train_indices], size.num_images, SPLIT_SEED)
+        train_indices = train_indices[part]
+    return (
+        Images(data.x_train, data.y_train, train_indices),
+        Images(data.x_train, data.y_train, validation_indices),
+    )
+
+
+def _evaluate(trained: TrainedMethod, data: Dataset, training: Images, validation: Images) -> dict:
+    """The measurements of a trained model; the only place where a run looks at test images."""
+    model = trained.model
+    accuracies = {}
+    for part, images in (("train", training), ("val", validation)):
+        pixels, labels = images.arrays()
+        accuracies[part] = summarise(predict_logits(model, pixels), labels)["accuracy"]
+    logits = predict_logits(model, data.x_test)
+    test = summarise(logits, data.y_test)
+    return {
+        "params": model.count_params(),
+        "trainable_params": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
+        "macs": count_macs(model),
+        "num_train_images": len(training.arrays()[1]),
+        "num_val_images": len(validation.arrays()[1]),
+        "train_accuracy": accuracies["train"],
+        "val_accuracy": accuracies["val"],
+        "test_accuracy": test["accuracy"],
+        "test_loss": test["loss"],
+        "ece": test["ece"],
+        "per_class_accuracy": dict(zip(data.class_names, test["per_class_accuracy"])),
+        "confusion_matrix": test["confusion_matrix"],
+        "history": trained.phases,
+        "train_seconds": trained.train_seconds,
+        "logits": logits,
+        "weights": None,
+    }
+
+
+def _ordered(result: dict) -> dict:
+    """The result with what identifies it first, for people who open the file."""
+    first = ("dataset", "experiment", "preset", "seed", "notice", "val_accuracy", "test_accuracy")
+    return {k: result[k] for k in first} | {k: v for k, v in result.items() if k not in first}
+
+
+def provenance() -> dict:
+    """Where and with what a result was made."""
+    return {
+        "backend": keras.backend.backend(),
+        "device": backend.device_name(),
+        "num_threads": backend.num_threads(),
+        "versions": backend.versions(),
+        "commit": backend.commit(),
+    }
+
+
+def _finished(path: Path, config: dict, data: Dataset) -> dict:
+    result = read_json(path)
+    if not isinstance(result, dict) or not {"config", "data_checksum", "test_accuracy"} <= set(result):
+        raise LwcnnError(f"{path} is not the result of a run; move it away and run again.")
+    if result["config"] != config:
+        differing = sorted(k for k in config if result["config"].get(k) != config[k])
+        raise LwcnnError(
+            f"{path} was made with another configuration; move it away, or use another results folder. "
+            f"Received a file that differs in: {', '.join(differing)}"
+        )
+    if result["data_checksum"] != data.checksum:
+        raise LwcnnError(
+            f"{path} was made with other images; move it away, or use another results folder. "
+            f"Received checksum {data.checksum[:12]}, the file has {result['data_checksum'][:12]}"
+        )
+    return result
+
+
+def keep_model(path: Path, model: keras.Model) -> None:
+    """Saves a model atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.tmp.keras")
+    try:
+        model.save(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise LwcnnError(f"Can't write {path}: {error}. Make room or choose another folder.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_classes(path: Path, logits: np.ndarray) -> None:
+    """Writes the predicted classes as a uint8 .npy (uint16 beyond 256 classes)."""
+    classes = np.argmax(logits, axis=-1).astype(np.uint8 if logits.shape[-1] <= 256 else np.uint16)
+    buffer = io.BytesIO()
+    np.save(buffer, classes)
+    write_atomically(path, buffer.getvalue())
+
+
+def penultimate_features(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """What the last layer reads, for each image: (n, 32) for the merged model."""
+    trunk = keras.Model(model.inputs, model.get_layer(PENULTIMATE_LAYER).output)
+    return trunk.predict(images, batch_size=500, verbose=0)

@@ -1,0 +1,259 @@
+"""Training one phase, epoch by epoch, so that it can be interrupted anywhere and goes on where it was."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from lwcnn.augment import Augmentation
+from lwcnn.batches import Batches
+from lwcnn.errors import LwcnnError
+from lwcnn.models.submodel import FEATURES_LAYER, HEAD_LAYERS
+from lwcnn.training import state as states
+from lwcnn.training.phases import Phase, trainable_layer_names
+from lwcnn.training.progress import Progress
+from lwcnn.training.state import PhaseState
+from lwcnn.training.steps import Epoch
+
+VALIDATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images with their labels, of which a phase may see only a part.
+
+    Attributes:
+        images: (n, height, width, channels) uint8, or (n, features) float32.
+        labels: (n,) integers.
+        indices: the part that is meant, positions in both; None means all.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    indices: np.ndarray | None = None
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """The images and labels of the part that is meant."""
+        if self.indices is None:
+            return self.images, self.labels
+        return self.images[self.indices], self.labels[self.indices]
+
+
+def train_phase(
+    model: keras.Model,
+    phase: Phase,
+    training: Images,
+    validation: Images,
+    seed: int,
+    branches: Sequence[Augmentation | None] | None = None,
+    checkpoint: Path | None = None,
+    key: str = "",
+    progress: Progress | None = None,
+) -> PhaseState:
+    """Trains the model through a phase and gives how that went; the model keeps the phase's final weights.
+
+    What the phase does not train stays bit-identical. If the checkpoint holds an earlier start of the same
+    phase, training goes on from its last whole epoch to the same weights as if it had never stopped.
+
+    Args:
+        model: a model with one input and output a branch, giving logits.
+        phase: what to do.
+        training: images to train on.
+        validation: images that decide which epoch is best and when to stop.
+        seed: of the order of the images and of their augmentation.
+        branches: one augmentation (or None) an input of the model; by default the phase's own, for one input.
+        checkpoint: file that holds the state after every epoch; None keeps none.
+        key: names the configuration; a checkpoint of another one is refused.
+        progress: what is shown meanwhile; None shows nothing.
+
+    Returns:
+        The final state: history, seconds, best accuracies. Its weights are those now in the model.
+
+    Raises:
+        LwcnnError: if the phase names layers that the model lacks or the checkpoint is of another run.
+    """
+    branches = (phase.augmentation,) if branches is None else tuple(branches)
+    if len(branches) != len(model.outputs):
+        raise LwcnnError(f"{model.name} has {len(model.outputs)} inputs. Received: {len(branches)} branches")
+    progress = progress or Progress("none")
+    names = trainable_layer_names(model, phase)
+    for layer in model.layers:
+        layer.trainable = layer.name in names
+
+    state = checkpoint and states.load_state(checkpoint, key)
+    if state and state.finished:
+        states.assign(model.weights, state.weights)
+        return state
+    if state:
+        states.assign(model.weights, state.weights)
+        states.assign(states.random_states(model), state.seeds)
+
+    start = time.perf_counter()
+    # The part that does not train gives the same for the same image in every epoch: compute it once.
+    trained, training, validation = _without_frozen_part(model, names, branches, training, validation)
+    batches = _batches(training, phase, seed, branches)
+    optimizer = phase.optimizer.build(num_steps=len(batches) * phase.epochs)
+    _compile(trained, optimizer, phase.label_smoothing)
+    optimizer.build(trained.trainable_variables)
+    if state:
+        states.assign(optimizer.variables, state.optimizer)
+    else:
+        state = PhaseState()
+    validation_arrays = validation.arrays()
+
+    while not state.finished:
+        batches.set_epoch(state.epoch)
+        progress.begin_epoch(phase.name, state.epoch + 1, phase.epochs, len(batches))
+        logs = _train_epoch(trained, batches, progress)
+        raw_weights = states.values(model.weights)
+        if phase.optimizer.ema is not None:  # evaluated and kept: the average; trained on: the raw weights
+            optimizer.finalize_variable_values(trained.trainable_variables)
+        accuracies = _accuracies(trained, validation_arrays)
+        record = _record(model, logs, accuracies)
+        _keep_best(state, phase, model, accuracies)
+        state.epoch += 1
+        state.history.append(record)
+        stopped = phase.patience is not None and state.wait >= phase.patience
+        state.finished = stopped or state.epoch == phase.epochs
+        if state.finished:
+            if phase.patience is not None:
+                states.assign(model.weights, state.best_weights)
+            state.weights = states.values(model.weights)
+            state.best_weights, state.optimizer = [], []
+        else:
+            states.assign(model.weights, raw_weights)
+            state.weights = raw_weights
+            state.optimizer = states.values(optimizer.variables)
+        state.seeds = states.values(states.random_states(model))
+        now = time.perf_counter()
+        state.seconds, start = state.seconds + now - start, now
+        record["seconds"] = round(state.seconds, 2)
+        progress.end_epoch(record, accuracies)
+        if checkpoint:
+            states.save_state(checkpoint, state, key)
+    return state
+
+
+def _without_frozen_part(model, names, branches, training: Images, validation: Images):
+    """The head alone with the features it is fed, where nothing else trains; else everything as it was."""
+    if not set(names) <= set(HEAD_LAYERS) or branches != (None,):
+        return model, training, validation
+    trunk = keras.Model(model.inputs, model.get_layer(FEATURES_LAYER).output)
+    features = keras.Input(trunk.output_shape[1:])
+    logits = features
+    for name in HEAD_LAYERS:
+        logits = model.get_layer(name)(logits)
+    head = keras.Model(features, logits, name=model.name)
+
+    def compute(part: Images) -> Images:
+        images, labels = part.arrays()
+        return Images(trunk.predict(images, batch_size=VALIDATION_BATCH, verbose=0), labels)
+
+    return head, compute(training), compute(validation)
+
+
+def _batches(training: Images, phase: Phase, seed: int, branches):
+    if training.images.ndim == 2:
+        return FeatureBatches(*training.arrays(), phase.batch_size, seed)
+    return Batches(
+        training.images, training.labels, phase.batch_size, seed, branches, indices=training.indices
+    )
+
+
+class FeatureBatches:
+    """Shuffled batches of features (n, d) that a frozen part of the model gave: what `Batches` is for images."""
+
+    def __init__(self, features: np.ndarray, labels: np.ndarray, batch_size: int, seed: int):
+        self.features, self.labels, self.batch_size, self.seed = features, labels, batch_size, seed
+        self.set_epoch(0)
+
+    def __len__(self) -> int:
+        return -(-len(self.labels) // self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Gives the batches of this epoch from now on."""
+        self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.labels))
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        return self.features[chosen], self.labels[chosen].astype(np.int32)
+
+
+def _train_epoch(model: keras.Model, batches, progress: Progress) -> dict[str, float]:
+    """Trains on every batch once and gives the epoch's mean loss and metrics, over its images."""
+    epoch, logs = Epoch(model), {}
+    for i in range(len(batches)):
+        logs = epoch.step(*batches[i])
+        progress.step(i + 1, logs["loss"])
+    return logs
+
+
+def _compile(model: keras.Model, optimizer, label_smoothing: float) -> None:
+    """Compiles anew: changes of `trainable` count from here on."""
+    loss = SmoothedCrossEntropy(label_smoothing) if label_smoothing else _CROSS_ENTROPY
+    count = len(model.outputs)
+    if count == 1:
+        model.compile(optimizer, loss, metrics=["accuracy"])
+    else:
+        model.compile(optimizer, [loss] * count, metrics=[["accuracy"]] * count)
+
+
+_CROSS_ENTROPY = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+class SmoothedCrossEntropy(keras.losses.Loss):
+    """Cross-entropy of logits (n, classes) with integer labels (n,), a share of each label spread evenly."""
+
+    def __init__(self, label_smoothing: float, **kwargs):
+        super().__init__(**kwargs)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        labels = keras.ops.one_hot(keras.ops.reshape(y_true, (-1,)), y_pred.shape[-1])
+        return keras.losses.categorical_crossentropy(
+            labels, y_pred, from_logits=True, label_smoothing=self.label_smoothing
+        )
+
+
+def _accuracies(model: keras.Model, arrays) -> list[float]:
+    """The accuracy of each output when every input gets the same images."""
+    images, labels = arrays
+    count = len(model.outputs)
+    correct = np.zeros(count)
+    for i in range(0, len(labels), VALIDATION_BATCH):
+        batch = images[i : i + VALIDATION_BATCH]
+        logits = model.predict_on_batch(batch if count == 1 else [batch] * count)
+        for k, output in enumerate([logits] if count == 1 else logits):
+            correct[k] += (np.argmax(output, -1) == labels[i : i + VALIDATION_BATCH]).sum()
+    return [float(c) / len(labels) for c in correct]
+
+
+def _record(model: keras.Model, logs: dict, accuracies: list[float]) -> dict:
+    """One epoch of the history: what fit measured, and the validation accuracies."""
+    record = dict(logs)
+    record["val_accuracy"] = float(np.mean(accuracies))
+    if len(accuracies) > 1:
+        for layer, accuracy in zip(model.output_names, accuracies):
+            record[f"{layer}_val_accuracy"] = accuracy
+    return record
+
+
+def _keep_best(state: PhaseState, phase: Phase, model: keras.Model, accuracies: list[float]) -> None:
+    """Takes this epoch's weights where they are the best so far, and counts the epochs without progress."""
+    scores = [*accuracies, float(np.mean(accuracies))]
+    if not state.best:
+        state.best, state.best_epoch = [-1.0] * len(scores), [0] * len(scores)
+        state.best_weights = states.values(model.weights)
+    better = [s > b + phase.min_delta for s, b in zip(scores, state.best)]
+    prefixes = [name.removesuffix("_logits") + "_" for name in model.output_names]
+    for i, (variable, value) in enumerate(zip(model.weights, states.values(model.weights))):
+        branch = next((k for k, prefix in enumerate(prefixes) if variable.path.startswith(prefix)), -1)
+        if better[branch if phase.best_per_branch else -1]:
+            state.best_weights[i] = value
+    for k, is_better in enumerate(better):
+        if is_better:
+            state.best[k], state.best_epoch[k] = scores[k], state.epoch + 1
+    state.wait = 0 if better[-1] else state.wait + 1

@@ -1,0 +1,156 @@
+"""A training phase as data: what trains, with which optimiser, for how long."""
+
+import fnmatch
+from dataclasses import dataclass
+
+import keras
+
+from lwcnn.augment import Augmentation
+from lwcnn.errors import LwcnnError, unknown_name
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An optimiser and its learning-rate schedule; None leaves the value to Keras's default.
+
+    Attributes:
+        name: "nadam", "adam", "adamw", "sgd" or "rmsprop".
+        learning_rate: the (peak) learning rate.
+        momentum: of SGD and RMSProp.
+        nesterov: of SGD.
+        weight_decay: decoupled weight decay a step, times the learning rate, as Keras applies it.
+        warmup: share of the phase's steps, 0 to 1, over which the rate rises linearly from nought; the rest
+            falls to nought as a cosine. None keeps the rate constant.
+        ema: momentum of the exponential moving average of the weights that is evaluated and kept; None: none.
+    """
+
+    name: str
+    learning_rate: float = 0.001
+    momentum: float | None = None
+    nesterov: bool | None = None
+    weight_decay: float | None = None
+    warmup: float | None = None
+    ema: float | None = None
+
+    def build(self, num_steps: int) -> keras.optimizers.Optimizer:
+        """A new Keras optimiser for `num_steps` steps.
+
+        Raises:
+            LwcnnError: if the name is unknown or an argument is not one of this optimiser's.
+        """
+        if self.name not in _OPTIMIZERS:
+            raise unknown_name("optimizer", self.name, _OPTIMIZERS)
+        arguments = {k: getattr(self, k) for k in ("momentum", "nesterov", "weight_decay")}
+        arguments = {k: v for k, v in arguments.items() if v is not None}
+        if self.ema is not None:
+            arguments |= {"use_ema": True, "ema_momentum": self.ema}
+        rate = self.learning_rate
+        if self.warmup is not None:
+            warmup_steps = round(self.warmup * num_steps)
+            rate = keras.optimizers.schedules.CosineDecay(
+                0.0, max(1, num_steps - warmup_steps), warmup_target=rate, warmup_steps=warmup_steps
+            )
+        try:
+            return _OPTIMIZERS[self.name](learning_rate=rate, **arguments)
+        except (TypeError, ValueError) as error:
+            raise LwcnnError(f"{self.name} can't be built: {error} Received: {self}") from error
+
+
+_OPTIMIZERS = {
+    "nadam": keras.optimizers.Nadam,
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "sgd": keras.optimizers.SGD,
+    "rmsprop": keras.optimizers.RMSprop,
+}
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase of training.
+
+    Attributes:
+        name: its name in the history.
+        optimizer: a new one is built for every phase.
+        epochs: at most so many.
+        trains: "all"; a whole number n: the last n layers that have weights; or a tuple of layer names, where
+            * and ? stand for any characters. Everything else keeps its weights to the bit.
+        except_for: layer names (patterns) that don't train although `trains` covers them.
+        patience: stop after so many epochs without a better validation accuracy; None never stops early and
+            keeps the last epoch's weights. With a patience the best epoch's weights are kept.
+        min_delta: by how much, as a share of 1, an epoch must beat the best to count as better.
+        augmentation: of the training images, for a model of one input; None leaves them as they are.
+        label_smoothing: 0 up to 1.
+        best_per_branch: with several outputs, keep each branch's best epoch apart (the author's two
+            checkpoints) in place of the epoch that is best on average.
+        batch_size: images in a step.
+    """
+
+    name: str
+    optimizer: Optimizer
+    epochs: int
+    trains: str | int | tuple[str, ...] = "all"
+    except_for: tuple[str, ...] = ()
+    patience: int | None = None
+    min_delta: float = 0.0
+    augmentation: Augmentation | None = None
+    label_smoothing: float = 0.0
+    best_per_branch: bool = False
+    batch_size: int = 128
+
+    def __post_init__(self):
+        if self.epochs < 1 or self.batch_size < 1 or (self.patience is not None and self.patience < 1):
+            raise LwcnnError(f"epochs, batch_size and patience must be at least 1. Received: {self}")
+        if isinstance(self.trains, str) and self.trains != "all":
+            raise LwcnnError(
+                f'trains must be "all", a number of last layers or a tuple of names. Received: {self.trains!r}'
+            )
+
+
+def trainable_layer_names(model: keras.Model, phase: Phase) -> tuple[str, ...]:
+    """The names of the layers with weights that a phase trains, in the model's order.
+
+    Raises:
+        LwcnnError: if a name matches no layer that has weights, a number exceeds the layers there are, or
+            nothing is left to train.
+    """
+    names = [layer.name for layer in model.layers if layer.weights]
+    if phase.trains == "all":
+        chosen = set(names)
+    elif isinstance(phase.trains, int):
+        if not 1 <= phase.trains <= len(names):
+            raise LwcnnError(
+                f"{model.name} has {len(names)} layers with weights ({', '.join(names)}); phase "
+                f"{phase.name!r} can train the last 1 to {len(names)}. Received: {phase.trains}"
+            )
+        chosen = set(names[-phase.trains :])
+    else:
+        chosen = set().union(*(_matching(pattern, names, phase) for pattern in phase.trains))
+    chosen -= set().union(*(_matching(pattern, names, phase) for pattern in phase.except_for))
+    if not chosen:
+        raise LwcnnError(f"Phase {phase.name!r} trains no layer of {model.name}. Received: {phase}")
+    return tuple(name for name in names if name in chosen)
+
+
+def unfreeze_layer_by_layer(
+    model: keras.Model, optimizer: Optimizer, epochs: int, **arguments
+) -> tuple[Phase, ...]:
+    """A schedule that trains the last layer, then the last two, and so on until all layers train.
+
+    Args:
+        model: the model whose layers with weights are counted.
+        optimizer: of every phase.
+        epochs: of every phase.
+        **arguments: further fields of every `Phase`.
+    """
+    count = sum(bool(layer.weights) for layer in model.layers)
+    return tuple(
+        Phase(f"last_{n}", optimizer, epochs, trains=n, **arguments) for n in range(1, count + 1)
+    )
+
+
+def _matching(pattern: str, names: list[str], phase: Phase) -> set[str]:
+    matching = set(fnmatch.filter(names, pattern))
+    if not matching:
+        raise unknown_name(f"layer in phase {phase.name!r}", pattern, names)
+    return matching
