@@ -39,11 +39,13 @@ class Folders:
         results: one JSON a run, committed.
         cache: states of training, final models and test logits; never committed.
         data: folder of `<name>.npz` files; None means $LWCNN_DATA_DIR.
+        models: released models, committed.
     """
 
     results: Path = Path("results")
     cache: Path = Path(".lwcnn")
     data: Path | None = None
+    models: Path = Path("models")
 
     def result(self, dataset: str, experiment: str, preset: str, seed: int) -> Path:
         """The JSON of a run."""
@@ -94,7 +96,7 @@ def run_experiment(
     config = json.loads(json.dumps(dataclasses.asdict(plan)))
     path = folders.result(data.name, experiment, preset, seed)
     if path.exists():
-        return _finished(path, config, data)
+        return check_finished(path, config, data)
 
     progress = progress or Progress("none")
     training, validation = split_images(data, plan, size)
@@ -120,7 +122,8 @@ def run_experiment(
         logits=logits.astype(np.float16),
         features=penultimate_features(trained.model, data.x_test[:NUM_FEATURE_IMAGES]).astype(np.float16),
     )
-    save_classes(folders.classes(data.name, experiment, preset, seed), logits)
+    save_classes(folders.classes(data.name, experiment, preset, seed), np.argmax(logits, axis=-1))
+    save_classes(Path(folders.results) / data.name / "test_labels.npy", data.y_test)  # for paired tests
     write_json(path, result)
     progress.note(f"test accuracy {100 * result['test_accuracy']:.2f} %, {path}")
     return result
@@ -184,9 +187,14 @@ def provenance() -> dict:
     }
 
 
-def _finished(path: Path, config: dict, data: Dataset) -> dict:
+def check_finished(path: Path, config: dict, data: Dataset, needed: str = "test_accuracy") -> dict:
+    """The result in a file, if it is that of this configuration and these images.
+
+    Raises:
+        LwcnnError: if it is not, or the file can't be read.
+    """
     result = read_json(path)
-    if not isinstance(result, dict) or not {"config", "data_checksum", "test_accuracy"} <= set(result):
+    if not isinstance(result, dict) or not {"config", "data_checksum", needed} <= set(result):
         raise LwcnnError(f"{path} is not the result of a run; move it away and run again.")
     if result["config"] != config:
         differing = sorted(k for k in config if result["config"].get(k) != config[k])
@@ -215,11 +223,10 @@ def keep_model(path: Path, model: keras.Model) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def save_classes(path: Path, logits: np.ndarray) -> None:
-    """Writes the predicted classes as a uint8 .npy (uint16 beyond 256 classes)."""
-    classes = np.argmax(logits, axis=-1).astype(np.uint8 if logits.shape[-1] <= 256 else np.uint16)
+def save_classes(path: Path, classes: np.ndarray) -> None:
+    """Writes class numbers as a uint8 .npy (uint16 beyond 256 classes)."""
     buffer = io.BytesIO()
-    np.save(buffer, classes)
+    np.save(buffer, classes.astype(np.uint8 if classes.max() < 256 else np.uint16))
     write_atomically(path, buffer.getvalue())
 
 

@@ -1,0 +1,7 @@
+"""`python -m lwcnn`."""
+
+import sys
+
+from lwcnn.cli import main
+
+sys.exit(main())

@@ -1,0 +1,60 @@
+"""The released run of each experiment: the seed best by validation, of the largest preset that was run.
+
+    models/<dataset>-<experiment>.keras                           its model
+    results/<dataset>/<experiment>/<preset>/released.npz          its test logits, and features for figures
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from lwcnn.files import load_npz, read_json, save_npz, write_atomically, write_json
+from lwcnn.runs import Folders
+
+PRESETS_BY_SIZE = ("full", "quick")  # smoke runs are never released
+WITH_FEATURES = ("paper", "paper_tuned")  # the models that figures compare by their penultimate features
+
+
+def release_best(dataset: str, experiment: str, folders: Folders = Folders()) -> Path | None:
+    """Releases the best run of an experiment, if its model is at hand and not released yet.
+
+    Args:
+        dataset: the data set's name.
+        experiment: the experiment's name.
+        folders: where the results, the trained models (cache) and the released models are.
+
+    Returns:
+        The released model's path; None if nothing changed.
+    """
+    for preset in PRESETS_BY_SIZE:
+        paths = sorted(folders.result(dataset, experiment, preset, 0).parent.glob("seed*.json"))
+        if paths:
+            break
+    else:
+        return None
+    results = {path: read_json(path) for path in paths}
+    best = max(results, key=lambda path: (results[path]["val_accuracy"], -results[path]["seed"]))
+    seed = results[best]["seed"]
+    trained = folders.model(dataset, experiment, preset, seed)
+    released = Path(folders.models) / f"{dataset}-{experiment}.keras"
+    if (results[best]["weights"] and released.exists()) or not trained.exists():
+        return None
+    write_atomically(released, trained.read_bytes())
+    outputs = load_npz(folders.outputs(dataset, experiment, preset, seed))
+    if experiment not in WITH_FEATURES:
+        outputs.pop("features")
+    save_npz(best.with_name("released.npz"), compressed=True, seed=np.array(seed), **outputs)
+    _forget_others(dataset, experiment, folders, keep=best)
+    write_json(best, results[best] | {"weights": f"{Path(folders.models).name}/{released.name}"})
+    return released
+
+
+def _forget_others(dataset: str, experiment: str, folders: Folders, keep: Path) -> None:
+    """Takes the path of the weights out of the runs that are no longer the released one."""
+    for path in (Path(folders.results) / dataset / experiment).glob("*/seed*.json"):
+        result = read_json(path)
+        if path != keep and result["weights"]:
+            write_json(path, result | {"weights": None})
+    for path in (Path(folders.results) / dataset / experiment).glob("*/released.npz"):
+        if path.parent != keep.parent:
+            path.unlink()
