@@ -55,9 +55,7 @@ class Augmentation:
             raise LwcnnError(f"Give zoom below 1: a factor of 0 shows nothing. Received: zoom={self.zoom!r}")
         padding, flip = self.crop_padding, self.horizontal_flip
         if isinstance(padding, bool) or not isinstance(padding, int) or padding < 0:
-            raise LwcnnError(
-                f"Give crop_padding as a whole number of pixels. Received: crop_padding={padding!r}"
-            )
+            raise LwcnnError(f"Give crop_padding as a whole number of pixels. Received: crop_padding={padding!r}")
         if not isinstance(flip, bool):
             raise LwcnnError(f"Give horizontal_flip as True or False. Received: horizontal_flip={flip!r}")
         if self.fill not in FILLS:

@@ -18,6 +18,19 @@ THREAD_VARIABLES = (
 )
 
 
+_PACKAGES = (
+    "lwcnn",
+    "keras",
+    "tensorflow-cpu",
+    "tensorflow",
+    "jax",
+    "torch",
+    "numba",
+    "numpy",
+    "opencv-python-headless",
+)
+
+
 def thread_environment(num_threads: int) -> dict[str, str]:
     """Environment variables that keep a new process of any backend to `num_threads` threads."""
     environment = {name: str(num_threads) for name in THREAD_VARIABLES}
@@ -72,8 +85,7 @@ def _processor() -> str:
 def versions() -> dict[str, str]:
     """The versions of what the numbers depend on."""
     found = {"python": platform.python_version()}
-    names = ("lwcnn", "keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "numpy", "opencv-python-headless")
-    for name in names:
+    for name in _PACKAGES:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -85,13 +97,14 @@ def commit() -> str | None:
     """The commit of the library's own checkout, with "+" if tracked files differ from it; else None."""
     root = Path(__file__).resolve().parent.parent
     try:
-        def git(*arguments: str) -> str:
-            return subprocess.run(
-                ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=10
-            ).stdout.strip()
-
-        if Path(git("rev-parse", "--show-toplevel")) != root:
+        if Path(_git(root, "rev-parse", "--show-toplevel")) != root:
             return None
-        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", "lwcnn")
+        return _git(root, "rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

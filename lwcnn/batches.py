@@ -180,7 +180,5 @@ def _check_indices(indices: np.ndarray | None, num_images: int) -> np.ndarray:
             f"Give indices as whole numbers, shape (m,). Received: {indices.dtype} of shape {indices.shape}"
         )
     if len(indices) and (indices.min() < 0 or indices.max() >= num_images):
-        raise LwcnnError(
-            f"Give indices from 0 to {num_images - 1}. Received: {indices.min()} to {indices.max()}"
-        )
+        raise LwcnnError(f"Give indices from 0 to {num_images - 1}. Received: {indices.min()} to {indices.max()}")
     return indices.astype(np.int64)

@@ -13,7 +13,7 @@ from lwcnn.data import DATASET_NAMES, Dataset, find_dataset, load_dataset
 from lwcnn.errors import LwcnnError
 from lwcnn.evaluation import predict_logits, summarise
 from lwcnn.experiments import EXPERIMENT_NAMES, PRESETS, get_experiment, get_preset
-from lwcnn.files import write_json
+from lwcnn.files import write_atomically, write_json
 from lwcnn.jobs import run_jobs
 from lwcnn.kfold import run_kfold
 from lwcnn.release import release_best
@@ -38,14 +38,17 @@ def choose_dataset() -> tuple[Dataset, str | None]:
 
     Returns:
         The data set, and, if it is the digits, a notice that says so, why, and how to get CIFAR-10.
+
+    Raises:
+        LwcnnError: if CIFAR-10 is at hand but can't be read: a broken file is no reason to take other data.
     """
-    try:
+    if find_dataset("cifar10"):
         return load_dataset("cifar10"), None
+    try:
+        return load_dataset("cifar10"), None  # by download
     except LwcnnError as error:
-        notice = (
-            "NOT CIFAR-10: this used scikit-learn's 8x8 digits, enlarged to 28x28, because CIFAR-10 could not "
-            f"be had ({error}) To use CIFAR-10, put cifar10.npz (keys x_train, y_train, x_test, y_test) or the "
-            "extracted official archive into a folder, set LWCNN_DATA_DIR to that folder, and run again."
+        notice = (  # the error says what to do to get CIFAR-10
+            f"NOT CIFAR-10: scikit-learn's 8x8 digits, enlarged to 28x28, were used in its place. Why: {error}"
         )
         return load_dataset("digits"), notice
 
@@ -58,6 +61,9 @@ def _run(options) -> int:
     progress = Progress("bar", f"{data.name} paper {preset}")
     result = run_experiment("paper", data, preset, options.seed, RUN_FOLDERS, progress, notice)
     release_best(data.name, "paper", RUN_FOLDERS)
+    if notice:  # beside the files that can't hold it
+        for folder in (RUN_FOLDERS.results, RUN_FOLDERS.models):
+            write_atomically(folder / f"NOTICE-{data.name}.txt", f"{notice}\n".encode())
     print(_run_table(data, result))
     print(f"\nresult  {RUN_FOLDERS.result(data.name, 'paper', preset, options.seed)}")
     print(f"model   {RUN_FOLDERS.models / f'{data.name}-paper.keras'}")

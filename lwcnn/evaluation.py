@@ -192,9 +192,7 @@ def _check(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarr
             f"Received: {labels.dtype} of shape {labels.shape}"
         )
     if labels.min() < 0 or labels.max() >= logits.shape[1]:
-        raise LwcnnError(
-            f"Give labels from 0 to {logits.shape[1] - 1}. Received: {labels.min()} to {labels.max()}"
-        )
+        raise LwcnnError(f"Give labels from 0 to {logits.shape[1] - 1}. Received: {labels.min()} to {labels.max()}")
     if not np.isfinite(logits).all():
         num_bad = int((~np.isfinite(logits)).any(axis=1).sum())
         raise LwcnnError(

@@ -100,9 +100,7 @@ def _paper_as_published(preset: Preset) -> Experiment:
         "paper_as_published",
         "what the author's own code does: brightness without effect, the freeze inverted, batch 32",
         branches=(("original", None), ("augmented", PUBLISHED_AUGMENTATION)),
-        dual=Phase(
-            "dual", NADAM, preset.dual, patience=5, min_delta=0.001, best_per_branch=True, batch_size=32
-        ),
+        dual=Phase("dual", NADAM, preset.dual, patience=5, min_delta=0.001, best_per_branch=True, batch_size=32),
         phases=(
             # `layers[-2:]` are frozen there, dropout and output, in place of all the others
             Phase("inverted", NADAM, inverted, except_for=("head_logits",), patience=5, batch_size=32),
@@ -157,14 +155,10 @@ def _end_to_end(preset: Preset) -> Experiment:
 
 
 def _paper_tuned(preset: Preset, dataset: str) -> Experiment:
-    one_cycle = Optimizer("adamw", 0.004, weight_decay=0.01, warmup=0.2, ema=0.999)
-    only = Phase(
-        "all", one_cycle, preset.tuned, augmentation=_tuned_augmentation(dataset), batch_size=128
-    )
+    one_cycle = Optimizer("adamw", 0.003, weight_decay=0.01, warmup=0.2, ema=0.999)
+    only = Phase("all", one_cycle, preset.tuned, augmentation=_tuned_augmentation(dataset), batch_size=64)
     question = "how far the same architecture goes with a recipe of ours"
-    return replace(
-        _paper(preset), name="paper_tuned", question=question, dual=None, phases=(only,), dropout=0.0
-    )
+    return replace(_paper(preset), name="paper_tuned", question=question, dual=None, phases=(only,), dropout=0.0)
 
 
 def _tuned_augmentation(dataset: str) -> Augmentation:

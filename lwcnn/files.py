@@ -186,8 +186,7 @@ def _cannot_write(path: Path, error: OSError) -> LwcnnError:
     else:
         remedy = "Check the folder and try again."
     return LwcnnError(
-        f"Cannot write the file ({error.strerror or error}). {remedy} Nothing was changed. "
-        f"Received: {str(path)!r}"
+        f"Cannot write the file ({error.strerror or error}). {remedy} Nothing was changed. Received: {str(path)!r}"
     )
 
 

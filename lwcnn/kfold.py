@@ -1,6 +1,6 @@
 """K-fold assessment of the method: done properly, and leaking as the author's code does it.
 
-    results/<dataset>/<experiment>/<preset>/kfold<K>_seed<k>.json   or   kfold<K>_leaking_seed<k>.json
+results/<dataset>/<experiment>/<preset>/kfold<K>_seed<k>.json   or   kfold<K>_leaking_seed<k>.json
 """
 
 import dataclasses
@@ -61,7 +61,10 @@ def run_kfold(
     Raises:
         LwcnnError: as `lwcnn.run_experiment`, or if there are too few images for the folds.
     """
-    size, plan = get_preset(preset), get_experiment(experiment, preset, str(getattr(dataset, "name", dataset)))
+    size, plan = (
+        get_preset(preset),
+        get_experiment(experiment, preset, str(getattr(dataset, "name", dataset))),
+    )
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
     config = json.loads(json.dumps(dataclasses.asdict(plan) | {"num_folds": num_folds, "leaking": leaking}))
     name = f"kfold{num_folds}{'_leaking' if leaking else ''}_seed{seed}.json"

@@ -70,9 +70,7 @@ def train_method(
         key = hashlib.sha256(json.dumps(chain).encode()).hexdigest()[:16]
         path = cache and Path(cache) / f"seed{seed}-{phase.name}-{key}.npz"
         phase_seed = _phase_seed(seed, len(records))
-        state = train_phase(
-            model, phase, training, validation, phase_seed, branches, path, key, progress
-        )
+        state = train_phase(model, phase, training, validation, phase_seed, branches, path, key, progress)
         records.append(_phase_record(model, phase, state))
 
     keras.utils.set_random_seed(seed)

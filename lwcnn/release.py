@@ -1,7 +1,7 @@
 """The released run of each experiment: the seed best by validation, of the largest preset that was run.
 
-    models/<dataset>-<experiment>.keras                           its model
-    results/<dataset>/<experiment>/<preset>/released.npz          its test logits, and features for figures
+models/<dataset>-<experiment>.keras                           its model
+results/<dataset>/<experiment>/<preset>/released.npz          its test logits, and features for figures
 """
 
 from pathlib import Path

@@ -1,8 +1,8 @@
 """One run: an experiment on a data set with a preset and a seed, trained once and kept as files.
 
-    results/<dataset>/<experiment>/<preset>/seed<k>.json          written last: the run is finished
-    results/<dataset>/<experiment>/<preset>/seed<k>_classes.npy   predicted class of every test image
-    .lwcnn/<dataset>/                                             what an interrupted run goes on from
+results/<dataset>/<experiment>/<preset>/seed<k>.json          written last: the run is finished
+results/<dataset>/<experiment>/<preset>/seed<k>_classes.npy   predicted class of every test image
+.lwcnn/<dataset>/                                             what an interrupted run goes on from
 """
 
 import dataclasses
@@ -91,7 +91,10 @@ def run_experiment(
         LwcnnError: if a name is unknown, the data can't be had, or the results file found is of another
             configuration or other data.
     """
-    size, plan = get_preset(preset), get_experiment(experiment, preset, str(getattr(dataset, "name", dataset)))
+    size, plan = (
+        get_preset(preset),
+        get_experiment(experiment, preset, str(getattr(dataset, "name", dataset))),
+    )
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
     config = json.loads(json.dumps(dataclasses.asdict(plan)))
     path = folders.result(data.name, experiment, preset, seed)
@@ -101,7 +104,14 @@ def run_experiment(
     progress = progress or Progress("none")
     training, validation = split_images(data, plan, size)
     trained = train_method(
-        plan, training, validation, data.num_classes, seed, Path(folders.cache) / data.name, data.checksum, progress
+        plan,
+        training,
+        validation,
+        data.num_classes,
+        seed,
+        Path(folders.cache) / data.name,
+        data.checksum,
+        progress,
     )
     result = _evaluate(trained, data, training, validation) | {
         "dataset": data.name,
@@ -121,6 +131,7 @@ def run_experiment(
         folders.outputs(data.name, experiment, preset, seed),
         logits=logits.astype(np.float16),
         features=penultimate_features(trained.model, data.x_test[:NUM_FEATURE_IMAGES]).astype(np.float16),
+        **({"notice": np.array(notice)} if notice else {}),
     )
     save_classes(folders.classes(data.name, experiment, preset, seed), np.argmax(logits, axis=-1))
     save_classes(Path(folders.results) / data.name / "test_labels.npy", data.y_test)  # for paired tests

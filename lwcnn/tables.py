@@ -79,7 +79,13 @@ def ablation_table(results: Path = Path("results"), preset: str = "quick") -> st
         differences = mean_and_interval([a["test_accuracy"] - b["test_accuracy"] for a, b in pairs])
         spread = "" if differences.std is None else f" ± {100 * differences.std:.2f}"
         p_values = ", ".join(_p_value(results, a, b) for a, b in pairs)
-        cells = [dataset, f"`{experiment}`", f"{100 * differences.mean:+.2f}{spread}", str(len(pairs)), p_values]
+        cells = [
+            dataset,
+            f"`{experiment}`",
+            f"{100 * differences.mean:+.2f}{spread}",
+            str(len(pairs)),
+            p_values,
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -150,8 +156,7 @@ def write_tables(readme: Path, results: Path = Path("results")) -> None:
 def _p_value(results: Path, a: dict, b: dict) -> str:
     labels = Path(results) / a["dataset"] / "test_labels.npy"
     files = [
-        Path(results) / r["dataset"] / r["experiment"] / r["preset"] / f"seed{r['seed']}_classes.npy"
-        for r in (a, b)
+        Path(results) / r["dataset"] / r["experiment"] / r["preset"] / f"seed{r['seed']}_classes.npy" for r in (a, b)
     ]
     if a["data_checksum"] != b["data_checksum"] or not all(f.exists() for f in (labels, *files)):
         return "?"

@@ -19,9 +19,7 @@ def warning_signs(result: dict) -> list[str]:
     last = phases[0]["history"][-1]
     branches = {k: v for k, v in last.items() if k.endswith("_logits_val_accuracy")}
     if branches and max(branches.values()) - min(branches.values()) > MAX_BRANCH_GAP:
-        shown = ", ".join(
-            f"{k.removesuffix('_logits_val_accuracy')} {100 * v:.1f} %" for k, v in branches.items()
-        )
+        shown = ", ".join(f"{k.removesuffix('_logits_val_accuracy')} {100 * v:.1f} %" for k, v in branches.items())
         signs.append(f"the branches' validation accuracies drift apart ({shown}): check the augmentation")
     for before, after in zip(phases[1 if branches else 0 :], phases[2 if branches else 1 :]):
         drop = before["best_val_accuracy"] - after["history"][0]["val_accuracy"]

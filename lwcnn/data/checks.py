@@ -105,9 +105,7 @@ def _check_labels(splits: Splits, key: str, received: str) -> np.ndarray:
             f"Received: dtype {labels.dtype} in {received}"
         )
     if labels.ndim not in (1, 2) or (labels.ndim == 2 and labels.shape[1] == 0):
-        raise LwcnnError(
-            f"Labels in {key!r} must have shape (n,). Received: shape {labels.shape} in {received}"
-        )
+        raise LwcnnError(f"Labels in {key!r} must have shape (n,). Received: shape {labels.shape} in {received}")
     if len(labels) != num_images:
         raise LwcnnError(
             f"There must be one label for every image. "

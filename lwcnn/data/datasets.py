@@ -143,9 +143,7 @@ def load_dataset(
     return replace(dataset, source=f"{words} (not the official images)")
 
 
-def find_dataset(
-    name_or_path: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None
-) -> str | None:
+def find_dataset(name_or_path: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None) -> str | None:
     """Where a data set would be read from without a download, in words, or None where it is not here.
 
     Args:
@@ -163,9 +161,7 @@ def find_dataset(
     return None if source is None else source.words
 
 
-def _read_or_download(
-    name: str, data_dir: str | os.PathLike[str] | None, download: bool
-) -> tuple[Splits, str]:
+def _read_or_download(name: str, data_dir: str | os.PathLike[str] | None, download: bool) -> tuple[Splits, str]:
     source = find_source(name, data_dir)
     if source is not None:
         try:
@@ -186,11 +182,7 @@ def _read_or_download(
 def _is_name(name_or_path: str | os.PathLike[str]) -> bool:
     if name_or_path in DATASET_NAMES:
         return True
-    if (
-        isinstance(name_or_path, os.PathLike)
-        or str(name_or_path).endswith(".npz")
-        or os.sep in str(name_or_path)
-    ):
+    if isinstance(name_or_path, os.PathLike) or str(name_or_path).endswith(".npz") or os.sep in str(name_or_path):
         return False
     raise unknown_name("dataset", str(name_or_path), (*DATASET_NAMES, "path/to/your.npz"))
 
@@ -202,9 +194,7 @@ def _canonical(name: str, splits: Splits, source: str) -> Dataset:
     for array in (x_train, y_train, x_test, y_test):
         digest.update(str(array.shape).encode())
         digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).data)
-    return Dataset(
-        name, x_train, y_train, x_test, y_test, splits.class_names or (), digest.hexdigest(), source
-    )
+    return Dataset(name, x_train, y_train, x_test, y_test, splits.class_names or (), digest.hexdigest(), source)
 
 
 def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

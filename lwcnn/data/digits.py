@@ -48,9 +48,7 @@ def load_digits_splits() -> Splits:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise LwcnnError(
-            "The digits come with scikit-learn: pip install scikit-learn. Received: 'digits'"
-        ) from error
+        raise LwcnnError("The digits come with scikit-learn: pip install scikit-learn. Received: 'digits'") from error
     digits = load_digits()
     images, labels = enlarge_digits(digits.images), digits.target.astype(np.int64)
     train, test = stratified_split(labels, TEST_FRACTION, seed=0)

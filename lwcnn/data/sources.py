@@ -56,9 +56,7 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> tuple[Path, s
     Raises:
         LwcnnError: The folder does not exist.
     """
-    given, words = (
-        (data_dir, "data_dir") if data_dir else (os.environ.get(DATA_DIR_VARIABLE), DATA_DIR_VARIABLE)
-    )
+    given, words = (data_dir, "data_dir") if data_dir else (os.environ.get(DATA_DIR_VARIABLE), DATA_DIR_VARIABLE)
     if not given:
         return None
     folder = Path(given).expanduser()

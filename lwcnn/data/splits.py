@@ -63,9 +63,7 @@ def stratified_folds(labels: np.ndarray, num_folds: int = 6, seed: int = 0) -> l
     first_fold = 0
     for k, count in enumerate(counts):
         # Dealt like cards, each class going on where the last one stopped, so that the folds stay level.
-        fold_of[generator.permutation(np.flatnonzero(labels == k))] = (
-            first_fold + np.arange(count)
-        ) % num_folds
+        fold_of[generator.permutation(np.flatnonzero(labels == k))] = (first_fold + np.arange(count)) % num_folds
         first_fold += int(count)
     return [_both_parts(fold_of == fold) for fold in range(num_folds)]
 
@@ -91,9 +89,7 @@ def _number_of_images(size: int | float, num_images: int) -> int:
 
 def _count_classes(labels: np.ndarray, min_count: int, purpose: str) -> np.ndarray:
     if not isinstance(labels, np.ndarray) or labels.ndim != 1 or labels.dtype.kind not in "iu":
-        received = (
-            f"{labels.dtype} of shape {labels.shape}" if isinstance(labels, np.ndarray) else type(labels)
-        )
+        received = f"{labels.dtype} of shape {labels.shape}" if isinstance(labels, np.ndarray) else type(labels)
         raise LwcnnError(f"Labels must be an integer array of shape (n,). Received: {received}")
     if len(labels) == 0:
         raise LwcnnError("There is nothing to split: give at least one label. Received: labels of shape (0,)")

@@ -39,9 +39,7 @@ def _tensorflow() -> Callable:
         pooled.set_shape(_pooled_shape(x, kernel))
 
         def gradient(grad_y):
-            grad_kernel, grad_bias = call(
-                conv_pool_kernel_gradients, [x, winner, grad_y], [tf.float32, tf.float32]
-            )
+            grad_kernel, grad_bias = call(conv_pool_kernel_gradients, [x, winner, grad_y], [tf.float32, tf.float32])
             grad_x = call(conv_pool_input_gradient, [x, kernel, winner, grad_y], tf.float32)
             for value, like in ((grad_x, x), (grad_kernel, kernel), (grad_bias, bias)):
                 value.set_shape(like.shape)

@@ -200,10 +200,24 @@ def conv_pool_forward(x, kernel, bias):
         like = _like(block)
         lanes = WIDTH * len(like)
         weights, offset = np.zeros((9 * C, lanes), np.float32), np.zeros(lanes, np.float32)
-        weights[:, :block] = kernel.reshape(9 * C, F)[:, f0:f0 + block]
-        offset[:block] = bias[f0:f0 + block]
-        _forward(x, weights.reshape(-1), offset, pooled.reshape(-1), winner.reshape(-1), C, W, P, Q, F, f0, like,
-                 np.empty(lanes, np.float32), np.empty(lanes, np.uint8))
+        weights[:, :block] = kernel.reshape(9 * C, F)[:, f0 : f0 + block]
+        offset[:block] = bias[f0 : f0 + block]
+        _forward(
+            x,
+            weights.reshape(-1),
+            offset,
+            pooled.reshape(-1),
+            winner.reshape(-1),
+            C,
+            W,
+            P,
+            Q,
+            F,
+            f0,
+            like,
+            np.empty(lanes, np.float32),
+            np.empty(lanes, np.uint8),
+        )
     return pooled, winner
 
 
@@ -255,9 +269,7 @@ def conv_pool_input_gradient(x, kernel, winner, grad_y):
         like = _like(block)
         weights = np.zeros((F, 3, WIDTH * len(like)), np.float32)
         weights[..., :block] = rows[..., t0 : t0 + block]
-        _input_gradients(
-            grad_x, grad_y, winner, weights.reshape(-1), _shifts(W, C), t0, C, W, P, Q, F, like, scratch
-        )
+        _input_gradients(grad_x, grad_y, winner, weights.reshape(-1), _shifts(W, C), t0, C, W, P, Q, F, like, scratch)
     return grad_x.reshape(N, H, W, C)
 
 

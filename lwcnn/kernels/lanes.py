@@ -9,8 +9,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
-WIDTH = 8            # floats in one vector (one AVX2 register; LLVM splits it elsewhere)
-INACTIVE = 4         # winner where ReLU is off
+WIDTH = 8  # floats in one vector (one AVX2 register; LLVM splits it elsewhere)
+INACTIVE = 4  # winner where ReLU is off
 _F32, _I8, _I32 = ir.FloatType(), ir.IntType(8), ir.IntType(32)
 _VEC = ir.VectorType(_F32, WIDTH)
 
@@ -44,8 +44,9 @@ def _vector_at(builder, pointer, i):
 
 def _splat(builder, scalar):
     one = builder.insert_element(ir.Constant(_VEC, ir.Undefined), scalar, _I32(0))
-    return builder.shuffle_vector(one, ir.Constant(_VEC, ir.Undefined),
-                                  ir.Constant(ir.VectorType(_I32, WIDTH), [0] * WIDTH))
+    return builder.shuffle_vector(
+        one, ir.Constant(_VEC, ir.Undefined), ir.Constant(ir.VectorType(_I32, WIDTH), [0] * WIDTH)
+    )
 
 
 def _join(builder, vectors):
@@ -74,22 +75,31 @@ def load(typingctx, like, array, offset):
     def codegen(context, builder, sig, args):
         p = _pointer(context, builder, sig.args[1], args[1], args[2], _VEC)
         return _join(builder, [_vector_at(builder, p, i) for i in range(out.vectors)])
+
     return out(like, array, types.intp), codegen
 
 
 @intrinsic
 def muladd(typingctx, total, scalar, lanes):
     """total + scalar * lanes."""
+
     def codegen(context, builder, sig, args):
         s = _splat(builder, args[1])
-        return _join(builder, [_muladd(builder, s, builder.extract_value(args[2], i),
-                                       builder.extract_value(args[0], i)) for i in range(total.vectors)])
+        return _join(
+            builder,
+            [
+                _muladd(builder, s, builder.extract_value(args[2], i), builder.extract_value(args[0], i))
+                for i in range(total.vectors)
+            ],
+        )
+
     return total(total, types.float32, total), codegen
 
 
 @intrinsic
 def add_to(typingctx, array, offset, lanes):
     """array[offset:...] += lanes."""
+
     def codegen(context, builder, sig, args):
         p = _pointer(context, builder, sig.args[0], args[0], args[1], _VEC)
         for i in range(lanes.vectors):
@@ -97,6 +107,7 @@ def add_to(typingctx, array, offset, lanes):
             total = builder.fadd(_load(builder, q, 4), builder.extract_value(args[2], i))
             builder.store(total, q).align = 4
         return context.get_dummy_value()
+
     return types.void(array, types.intp, lanes), codegen
 
 
@@ -115,12 +126,13 @@ def store_pooled(typingctx, pooled, winner, offset, a, b, c, d):
                 more = builder.fcmp_ordered(">", parts[k], best)
                 best = builder.select(more, parts[k], best)
                 which = builder.select(more, ir.Constant(bytes_, [k] * WIDTH), which)
-            off = builder.fcmp_ordered("<=", best, ir.Constant(_VEC, None))   # false for NaN, which stays NaN
+            off = builder.fcmp_ordered("<=", best, ir.Constant(_VEC, None))  # false for NaN, which stays NaN
             best = builder.select(off, ir.Constant(_VEC, None), best)
             which = builder.select(off, ir.Constant(bytes_, [INACTIVE] * WIDTH), which)
             builder.store(best, builder.gep(p, [_I32(i)])).align = 4
             builder.store(which, builder.gep(w, [_I32(i)])).align = 1
         return context.get_dummy_value()
+
     return types.void(pooled, winner, types.intp, a, a, a, a), codegen
 
 
@@ -132,9 +144,9 @@ def equal_mask(typingctx, array, offset, value):
     def codegen(context, builder, sig, args):
         p = _pointer(context, builder, sig.args[0], args[0], args[1], bytes_)
         v = builder.insert_element(ir.Constant(bytes_, ir.Undefined), args[2], _I32(0))
-        v = builder.shuffle_vector(v, ir.Constant(bytes_, ir.Undefined),
-                                   ir.Constant(ir.VectorType(_I32, 32), [0] * 32))
+        v = builder.shuffle_vector(v, ir.Constant(bytes_, ir.Undefined), ir.Constant(ir.VectorType(_I32, 32), [0] * 32))
         return builder.bitcast(builder.icmp_unsigned("==", _load(builder, p, 1), v), _I32)
+
     return types.uint32(array, types.intp, types.uint8), codegen
 
 
@@ -142,4 +154,5 @@ def equal_mask(typingctx, array, offset, value):
 def lowest_bit(typingctx, mask):
     def codegen(context, builder, sig, args):
         return builder.zext(builder.cttz(args[0], ir.Constant(ir.IntType(1), 1)), ir.IntType(64))
+
     return types.intp(types.uint32), codegen

@@ -134,9 +134,7 @@ def _convolutions(x, name: str, fused: bool):
         if fused:
             x = ConvReluMaxPool(filters, kernel_initializer="he_normal", name=f"{name}_conv{i}")(x)
         else:
-            x = layers.Conv2D(
-                filters, 3, activation="relu", kernel_initializer="he_normal", name=f"{name}_conv{i}"
-            )(x)
+            x = layers.Conv2D(filters, 3, activation="relu", kernel_initializer="he_normal", name=f"{name}_conv{i}")(x)
             x = layers.MaxPooling2D(2, name=f"{name}_pool{i}")(x)
     return x
 

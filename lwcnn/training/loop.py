@@ -158,9 +158,7 @@ def _without_frozen_part(model, names, branches, training: Images, validation: I
 def _batches(training: Images, phase: Phase, seed: int, branches):
     if training.images.ndim == 2:
         return FeatureBatches(*training.arrays(), phase.batch_size, seed)
-    return Batches(
-        training.images, training.labels, phase.batch_size, seed, branches, indices=training.indices
-    )
+    return Batches(training.images, training.labels, phase.batch_size, seed, branches, indices=training.indices)
 
 
 class FeatureBatches:

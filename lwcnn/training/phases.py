@@ -132,9 +132,7 @@ def trainable_layer_names(model: keras.Model, phase: Phase) -> tuple[str, ...]:
     return tuple(name for name in names if name in chosen)
 
 
-def unfreeze_layer_by_layer(
-    model: keras.Model, optimizer: Optimizer, epochs: int, **arguments
-) -> tuple[Phase, ...]:
+def unfreeze_layer_by_layer(model: keras.Model, optimizer: Optimizer, epochs: int, **arguments) -> tuple[Phase, ...]:
     """A schedule that trains the last layer, then the last two, and so on until all layers train.
 
     Args:
@@ -144,9 +142,7 @@ def unfreeze_layer_by_layer(
         **arguments: further fields of every `Phase`.
     """
     count = sum(bool(layer.weights) for layer in model.layers)
-    return tuple(
-        Phase(f"last_{n}", optimizer, epochs, trains=n, **arguments) for n in range(1, count + 1)
-    )
+    return tuple(Phase(f"last_{n}", optimizer, epochs, trains=n, **arguments) for n in range(1, count + 1))
 
 
 def _matching(pattern: str, names: list[str], phase: Phase) -> set[str]:

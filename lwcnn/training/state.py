@@ -1,12 +1,11 @@
 """All that a run must remember to go on after an interruption to the same weights as without it."""
 
+import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import keras
 import numpy as np
-
-import json
 
 from lwcnn.errors import LwcnnError
 from lwcnn.files import load_npz, save_npz

@@ -1,0 +1,61 @@
+# make run      sets up .venv once, then runs the whole method and shows its results
+# make test     sets up .venv once, then runs the tests
+# make setup    only sets up .venv
+# make notebook executes the notebook into runs/ and makes an HTML page beside it
+# make clean    removes .venv and what tools have cached; results and unfinished trainings stay
+#
+# PYTHON=python3.12 chooses the interpreter (3.11 to 3.13). LWCNN_DATA_DIR, where set, names the folder of data sets.
+
+PYTHON ?= python3
+VENV := .venv
+# A Python of your own choice is taken or refused; else that of the present set-up goes on, or the first that fits.
+CANDIDATES := $(if $(filter file,$(origin PYTHON)),$(VENV)/bin/python $(PYTHON) python3.13 python3.12 python3.11,$(PYTHON))
+NOTEBOOK := lightweight_cnn_cifar10
+SHELL := /bin/sh
+
+.DEFAULT_GOAL := run
+.PHONY: run test setup notebook clean
+
+run: setup
+	@$(VENV)/bin/python -m lwcnn run
+
+test: setup
+	@$(VENV)/bin/python -m pytest
+
+notebook: setup
+	@mkdir -p runs
+	@$(VENV)/bin/python -m papermill --log-output $(NOTEBOOK).ipynb runs/$(NOTEBOOK).ipynb
+	@$(VENV)/bin/python -m nbconvert --to html runs/$(NOTEBOOK).ipynb
+
+# The last step of a set-up writes down what it was made from, so one that failed, was interrupted, has been moved
+# or was made from something else is done again from nothing. Contents count, not times: git does not keep times.
+setup:
+	@set -eu; \
+	python=; \
+	for candidate in $(CANDIDATES); do \
+	    found=$$("$$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2], sys._base_executable)' 2>/dev/null) || continue; \
+	    version=$${found%% *}; \
+	    case $$version in 3.11|3.12|3.13) python=$${found#* }; break;; esac; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "lwcnn needs Python 3.11, 3.12 or 3.13: install one, or name it as in 'make $(or $(MAKECMDGOALS),run) PYTHON=/path/to/python3.12'." >&2; \
+	    echo "Received: $(PYTHON), which $$($(PYTHON) --version 2>&1 | sed 's/^/is /;q' | grep -E '^is Python [0-9.]+$$' || echo 'does not run')" >&2; \
+	    exit 1; \
+	fi; \
+	key="$$version $$(cat requirements.txt pyproject.toml | cksum) $$(pwd -P)"; \
+	if [ "$$(cat $(VENV)/made-from 2>/dev/null)" = "$$key" ] && $(VENV)/bin/python -c '' 2>/dev/null; then exit 0; fi; \
+	echo "Setting up $(VENV) with Python $$version: some minutes, this once; it takes 2.7 GB of disk."; \
+	rm -rf $(VENV); \
+	if ! "$$python" -m venv $(VENV) >$(VENV).log 2>&1; then \
+	    cat $(VENV).log >&2; rm -rf $(VENV) $(VENV).log; \
+	    echo "$$python can't make a virtual environment: on Debian or Ubuntu, apt-get install python3-venv." >&2; \
+	    exit 1; \
+	fi; \
+	rm -f $(VENV).log; \
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps -r requirements.txt; \
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .; \
+	echo "$$key" >$(VENV)/made-from
+
+clean:
+	rm -rf $(VENV) build lwcnn.egg-info .pytest_cache .ruff_cache .mypy_cache
+	find lwcnn tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,45 @@
+"""What the tests share: made data, folders of their own, and quiet backends."""
+
+import os
+
+# Before anything imports a backend: its C++ code reads these once.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # tests compare bits and rounding: on the CPU
+
+import logging  # noqa: E402
+
+import keras  # noqa: E402
+import pytest  # noqa: E402
+from made_data import write_npz  # noqa: E402
+
+from lwcnn.data import load_dataset  # noqa: E402
+from lwcnn.runs import Folders  # noqa: E402
+
+
+def pytest_configure(config):
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # retracing: each test has models of its own
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _without_leftovers():
+    """Frees a module's models, so that the next does not pay for them (after each test it takes longer)."""
+    yield
+    keras.backend.clear_session()
+
+
+@pytest.fixture(scope="session")
+def made_npz(tmp_path_factory):
+    """Path of an .npz with Keras's keys: 300 training and 100 test images 12x12x3 of 10 classes."""
+    return write_npz(tmp_path_factory.mktemp("data") / "made.npz")
+
+
+@pytest.fixture(scope="session")
+def made_dataset(made_npz):
+    """The data set in `made_npz`, loaded."""
+    return load_dataset(made_npz)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Folders of the test's own for results and cache."""
+    return Folders(results=tmp_path / "results", cache=tmp_path / "cache")

@@ -1,0 +1,60 @@
+"""Small data and models that the tests make themselves."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def make_images(num_images, shape=(12, 12, 3), num_classes=10, seed=0):
+    """uint8 images (n, h, w, c), each its class's pattern of 3x3-pixel tiles with noise, and int64 labels.
+
+    Every class comes equally often. The patterns do not depend on the seed, so that parts drawn with
+    different seeds belong together.
+    """
+    height, width, channels = shape
+    tiles = np.random.default_rng(12345).integers(
+        30, 226, (num_classes, -(-height // 3), -(-width // 3), channels)
+    )
+    patterns = tiles.repeat(3, axis=1).repeat(3, axis=2)[:, :height, :width]
+    generator = np.random.default_rng(seed)
+    labels = np.arange(num_images) % num_classes
+    noise = generator.normal(0, 10, (num_images, *shape))
+    return np.clip(patterns[labels] + noise, 0, 255).astype(np.uint8), labels
+
+
+def write_npz(path, shape=(12, 12, 3), num_classes=10, num_train=300, num_test=100, seed=0):
+    """Writes an .npz with Keras's keys and gives its path."""
+    x_train, y_train = make_images(num_train, shape, num_classes, seed)
+    x_test, y_test = make_images(num_test, shape, num_classes, seed + 1)
+    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return path
+
+
+def randomise(model, seed=0):
+    """Sets every weight, biases as well, to random values at which hardly any ReLU is dead."""
+    generator = np.random.default_rng(seed)
+    weights = []
+    for weight in model.get_weights():
+        if weight.ndim == 1:
+            weights.append(generator.uniform(0.05, 0.3, weight.shape))
+        else:
+            fan_in = np.prod(weight.shape[:-1])
+            weights.append(generator.normal(0.3 / fan_in, 1.4 / fan_in**0.5, weight.shape))
+    model.set_weights(weights)
+    return model
+
+
+def run_python(script, *arguments, check=True, **environment):
+    """Runs a script in a fresh interpreter that finds the library; `environment` is added to this one's."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)], env=env, capture_output=True, text=True, timeout=300
+    )
+    if check:
+        assert done.returncode == 0, done.stderr[-3000:]
+    return done

@@ -1,0 +1,46 @@
+"""The library on JAX, in a process in which TensorFlow can't be imported."""
+
+import importlib.util
+import json
+
+import pytest
+from made_data import run_python
+
+if importlib.util.find_spec("jax") is None:
+    pytest.skip("JAX is an option", allow_module_level=True)
+
+SMOKE = """
+import json
+import sys
+from pathlib import Path
+
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow", "torch"):
+            raise ImportError(f"{name} is blocked")
+
+
+sys.meta_path.insert(0, Blocked())
+data, folder = sys.argv[1], Path(sys.argv[2])
+from lwcnn.runs import Folders, run_experiment
+
+result = run_experiment("paper", data, "smoke", 0, Folders(folder / "results", folder / "cache"))
+assert not {"tensorflow", "torch"} & set(sys.modules)
+import keras
+
+model = keras.saving.load_model(folder / "cache" / "made" / "paper" / "smoke" / "seed0.keras")
+assert model.count_params() == result["params"]
+print(json.dumps(result))
+"""
+
+
+@pytest.mark.parametrize("formulation", ["", "ops"])  # as it comes (the kernel, where Numba is there), and without
+def test_smoke_trains_on_jax_with_tensorflow_blocked(made_npz, tmp_path, formulation):
+    done = run_python(SMOKE, made_npz, tmp_path, KERAS_BACKEND="jax", LWCNN_FUSED=formulation)
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["backend"] == "jax" and "jax" in result["versions"]
+    assert [phase["name"] for phase in result["history"]] == ["dual", "head", "all"]
+    assert result["params"] == 5_622
+    assert result["history"][0]["history"][0]["loss"] > 0
+    assert json.loads((tmp_path / "results" / "made" / "paper" / "smoke" / "seed0.json").read_text()) == result
