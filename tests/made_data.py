@@ -17,9 +17,7 @@ def make_images(num_images, shape=(12, 12, 3), num_classes=10, seed=0):
     different seeds belong together.
     """
     height, width, channels = shape
-    tiles = np.random.default_rng(12345).integers(
-        30, 226, (num_classes, -(-height // 3), -(-width // 3), channels)
-    )
+    tiles = np.random.default_rng(12345).integers(30, 226, (num_classes, -(-height // 3), -(-width // 3), channels))
     patterns = tiles.repeat(3, axis=1).repeat(3, axis=2)[:, :height, :width]
     generator = np.random.default_rng(seed)
     labels = np.arange(num_images) % num_classes

@@ -42,7 +42,11 @@ def merged():
         (8, (), LAYERS),
         (("head_dense",), (), ("head_dense",)),
         (("*_conv?",), (), LAYERS[:4]),
-        (("augmented_*", "head_logits"), (), ("augmented_conv1", "augmented_conv2", "augmented_dense_as_conv", "head_logits")),
+        (
+            ("augmented_*", "head_logits"),
+            (),
+            ("augmented_conv1", "augmented_conv2", "augmented_dense_as_conv", "head_logits"),
+        ),
         ("all", ("head_logits",), LAYERS[:-1]),
         ("all", ("original_*", "head_*"), tuple(n for n in LAYERS if n.startswith("augmented"))),
         (3, ("head_dense",), ("augmented_dense_as_conv", "head_logits")),
@@ -108,9 +112,7 @@ def test_a_phase_that_trains_nothing_is_refused(merged):
         trainable_layer_names(merged, phase_of(("head_*",), except_for=("head_*",)))
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"epochs": 0}, {"batch_size": 0}, {"patience": 0}, {"trains": "head_dense"}]
-)
+@pytest.mark.parametrize("arguments", [{"epochs": 0}, {"batch_size": 0}, {"patience": 0}, {"trains": "head_dense"}])
 def test_impossible_phases_are_refused(arguments):
     with pytest.raises(LwcnnError, match="Received: "):
         Phase(**{"name": "phase", "optimizer": SGD, "epochs": 1} | arguments)
@@ -242,9 +244,7 @@ def test_training_one_branch_of_a_dual_model_leaves_the_other(parts):
 
 
 @pytest.mark.parametrize("branches", [("original", "augmented"), ("original",)])
-def test_head_phase_reads_features_computed_once_and_equals_training_under_a_frozen_trunk(
-    branches, parts, monkeypatch
-):
+def test_head_phase_reads_features_computed_once_and_equals_training_under_a_frozen_trunk(branches, parts, monkeypatch):
     """All images in one batch, no dropout: then Keras on the whole model must come to the same weights."""
     training, validation = parts
     epochs = 4

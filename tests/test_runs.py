@@ -175,7 +175,9 @@ def test_result_of_other_data_is_refused(copied, tmp_path):
 
 
 @pytest.mark.usefixtures("no_training")
-@pytest.mark.parametrize("content", ["", '{"config": ', "[1, 2]", "{}", '{"config": [], "data_checksum": "", "test_accuracy": 0}'])
+@pytest.mark.parametrize(
+    "content", ["", '{"config": ', "[1, 2]", "{}", '{"config": [], "data_checksum": "", "test_accuracy": 0}']
+)
 def test_results_file_that_is_none_is_refused_and_kept(copied, made_dataset, content):
     path = copied.result("made", "paper", "smoke", 0)
     path.write_text(content)

@@ -126,7 +126,11 @@ def constructed(monkeypatch):
         part = Images(images, labels)
         model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, name, fused=True) for name in names])
         state = train_phase(model, phase, part, part, 0, [None] * len(names), checkpoint)
-        epoch_of_weights = {layer.name: {float(v) for w in layer.get_weights() for v in w.flat} for layer in model.layers if layer.weights}
+        epoch_of_weights = {
+            layer.name: {float(v) for w in layer.get_weights() for v in w.flat}
+            for layer in model.layers
+            if layer.weights
+        }
         return state, epoch_of_weights
 
     return run
@@ -462,7 +466,9 @@ def test_a_checkpoint_of_another_configuration_is_refused(parts, tmp_path):
     path = tmp_path / "state.npz"
     save_state(path, PhaseState(), "other")
     model = build_merged_model(SHAPE, NUM_CLASSES)
-    with pytest.raises(LwcnnError, match="another configuration.*delete it.*Received: 'other', expected: 'key'") as error:
+    with pytest.raises(
+        LwcnnError, match="another configuration.*delete it.*Received: 'other', expected: 'key'"
+    ) as error:
         train_phase(model, Phase("p", NADAM, 1), *parts, 0, checkpoint=path, key="key")
     assert str(path) in str(error.value)
 
