@@ -61,11 +61,9 @@ def run_kfold(
     Raises:
         LwcnnError: as `lwcnn.run_experiment`, or if there are too few images for the folds.
     """
-    size, plan = (
-        get_preset(preset),
-        get_experiment(experiment, preset, str(getattr(dataset, "name", dataset))),
-    )
+    size, plan = get_preset(preset), get_experiment(experiment, preset)  # wrong names before the data is read
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
+    plan = get_experiment(experiment, preset, data.name)
     config = json.loads(json.dumps(dataclasses.asdict(plan) | {"num_folds": num_folds, "leaking": leaking}))
     name = f"kfold{num_folds}{'_leaking' if leaking else ''}_seed{seed}.json"
     path = folders.result(data.name, experiment, preset, seed).with_name(name)

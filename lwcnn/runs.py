@@ -91,11 +91,9 @@ def run_experiment(
         LwcnnError: if a name is unknown, the data can't be had, or the results file found is of another
             configuration or other data.
     """
-    size, plan = (
-        get_preset(preset),
-        get_experiment(experiment, preset, str(getattr(dataset, "name", dataset))),
-    )
+    size, plan = get_preset(preset), get_experiment(experiment, preset)  # wrong names before the data is read
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
+    plan = get_experiment(experiment, preset, data.name)
     config = json.loads(json.dumps(dataclasses.asdict(plan)))
     path = folders.result(data.name, experiment, preset, seed)
     if path.exists():
@@ -205,8 +203,9 @@ def check_finished(path: Path, config: dict, data: Dataset, needed: str = "test_
         LwcnnError: if it is not, or the file can't be read.
     """
     result = read_json(path)
-    if not isinstance(result, dict) or not {"config", "data_checksum", needed} <= set(result):
-        raise LwcnnError(f"{path} is not the result of a run; move it away and run again.")
+    is_result = isinstance(result, dict) and {"config", "data_checksum", needed} <= set(result)
+    if not is_result or not isinstance(result["config"], dict):
+        raise LwcnnError(f"Move {path} away and run again. Received: a file that is not the result of a run")
     if result["config"] != config:
         differing = sorted(k for k in config if result["config"].get(k) != config[k])
         raise LwcnnError(

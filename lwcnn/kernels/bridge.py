@@ -47,7 +47,11 @@ def _tensorflow() -> Callable:
 
         return pooled, gradient
 
-    return operation
+    def with_tensors(x, kernel, bias):
+        # Outside of a tf.function Keras passes the variables themselves, which custom_gradient refuses.
+        return operation(*(tf.convert_to_tensor(a) for a in (x, kernel, bias)))
+
+    return with_tensors
 
 
 def _jax() -> Callable:

@@ -86,6 +86,7 @@ def train_phase(
     state = checkpoint and states.load_state(checkpoint, key)
     if state and state.finished:
         states.assign(model.weights, state.weights)
+        states.assign(states.random_states(model), state.seeds)  # the next phase's dropout goes on from there
         return state
     if state:
         states.assign(model.weights, state.weights)
@@ -248,7 +249,8 @@ def _keep_best(state: PhaseState, phase: Phase, model: keras.Model, accuracies: 
     better = [s > b + phase.min_delta for s, b in zip(scores, state.best)]
     prefixes = [name.removesuffix("_logits") + "_" for name in model.output_names]
     for i, (variable, value) in enumerate(zip(model.weights, states.values(model.weights))):
-        branch = next((k for k, prefix in enumerate(prefixes) if variable.path.startswith(prefix)), -1)
+        matching = [k for k, prefix in enumerate(prefixes) if variable.path.startswith(prefix)]
+        branch = max(matching, key=lambda k: len(prefixes[k]), default=-1)  # "a_b_conv1" is of "a_b", not of "a"
         if better[branch if phase.best_per_branch else -1]:
             state.best_weights[i] = value
     for k, is_better in enumerate(better):
