@@ -61,7 +61,8 @@ def train_method(
     """
     image_shape = training.images.shape[1:]
     names = [name for name, _ in experiment.branches]
-    chain = [data_key, keras.backend.backend(), keras.version(), seed, image_shape, num_classes]
+    parts = [_digest(part.indices) for part in (training, validation)]
+    chain = [data_key, parts, keras.backend.backend(), keras.version(), seed, image_shape, num_classes]
     records: list[dict] = []
     progress = progress or Progress("none")
 
@@ -89,6 +90,10 @@ def train_method(
     model = build_merged_model(image_shape, num_classes, names, experiment.dropout)
     model.set_weights(merged.get_weights())
     return TrainedMethod(model, records, round(sum(r["seconds"] for r in records), 2))
+
+
+def _digest(indices) -> str | None:
+    return None if indices is None else hashlib.sha256(np.asarray(indices, "<i8").tobytes()).hexdigest()[:16]
 
 
 def _phase_seed(seed: int, index: int) -> int:

@@ -68,7 +68,9 @@ def test_mistakes_are_told_in_words(line, words, capsys):
         assert word in error
 
 
-@pytest.mark.parametrize("line", [[], ["nonsense"], ["train"], ["train", "paper", "--seeds", "-1"], ["run", "--preset=x"]])
+@pytest.mark.parametrize(
+    "line", [[], ["nonsense"], ["train"], ["train", "paper", "--seeds", "-1"], ["run", "--preset=x"]]
+)
 def test_wrong_usage_exits_with_two(line, capsys):
     with pytest.raises(SystemExit) as exit_code:
         main(line)

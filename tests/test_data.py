@@ -125,9 +125,7 @@ def test_checksum_covers_pixels_labels_and_split(tmp_path):
     other_label = {**arrays, "y_train": arrays["y_train"].copy()}
     other_label["y_train"][0] = 9
     moved = {key: array[1:] if "train" in key else array for key, array in arrays.items()}
-    other_shape = {
-        key: array.reshape(-1, 14, 56) if key.startswith("x") else array for key, array in arrays.items()
-    }
+    other_shape = {key: array.reshape(-1, 14, 56) if key.startswith("x") else array for key, array in arrays.items()}
     for changed in (other_pixel, other_label, moved, other_shape):
         checksums.add(load_dataset(save(tmp_path / "b.npz", **changed)).checksum)
     assert len(checksums) == 5
@@ -191,9 +189,7 @@ def test_relative_and_empty_variable(tmp_path, monkeypatch):
 
 def cifar_batch(images, labels, key, protocol=2):
     rows = np.ascontiguousarray(images.transpose(0, 3, 1, 2)).reshape(len(images), 3072)
-    return pickle.dumps(
-        {b"data": rows, key: [int(label) for label in labels], b"batch_label": b"x"}, protocol
-    )
+    return pickle.dumps({b"data": rows, key: [int(label) for label in labels], b"batch_label": b"x"}, protocol)
 
 
 def write_cifar(folder, arrays, name):
@@ -239,9 +235,7 @@ def write_idx(folder, arrays, compressed=False, names=IDX_NAMES):
     for name, key in zip(names, ("x_train", "y_train", "x_test", "y_test"), strict=True):
         array = arrays[key]
         data = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
-        (folder / (f"{name}.gz" if compressed else name)).write_bytes(
-            gzip.compress(data) if compressed else data
-        )
+        (folder / (f"{name}.gz" if compressed else name)).write_bytes(gzip.compress(data) if compressed else data)
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -508,9 +502,7 @@ def test_broken_cache_and_no_network(tmp_path, monkeypatch):
 def test_silent_network_is_given_up(monkeypatch):
     monkeypatch.undo()  # the real probe
     assert download.PROBE_SECONDS < 9  # "within 10 seconds", the rest included
-    monkeypatch.setattr(
-        urllib.request, "urlopen", lambda *args, **kwargs: time.sleep(3)
-    )  # deaf to its timeout
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *args, **kwargs: time.sleep(3))  # deaf to its timeout
     monkeypatch.setattr(download, "PROBE_SECONDS", 0.3)
     start = time.monotonic()
     assert not download.server_answers("https://example.org/")
@@ -657,9 +649,7 @@ def test_failed_checksum_of_a_download(tmp_path, monkeypatch):
 # ---- real data, where it is at hand
 
 
-@pytest.mark.skipif(
-    not (SHARED_DATA and Path(SHARED_DATA, "cifar10.npz").exists()), reason="no LWCNN_DATA_DIR"
-)
+@pytest.mark.skipif(not (SHARED_DATA and Path(SHARED_DATA, "cifar10.npz").exists()), reason="no LWCNN_DATA_DIR")
 def test_real_cifar10(monkeypatch):
     arrays = datasets.read_npz(Path(SHARED_DATA, "cifar10.npz"))
     monkeypatch.setattr("lwcnn.data.sources.read_npz", lambda path: arrays)

@@ -176,9 +176,7 @@ def test_every_flipped_byte_of_an_array_is_noticed(tmp_path, compressed):
     path = tmp_path / "a.npz"
     save_npz(path, compressed=compressed, x=np.arange(50, dtype=np.uint8))
     whole = path.read_bytes()
-    start = (
-        whole.index(b"x.npy") + len(b"x.npy") + 20
-    )  # past zip's local header, whose extra field is not checked
+    start = whole.index(b"x.npy") + len(b"x.npy") + 20  # past zip's local header, whose extra field is not checked
     end = whole.rindex(b"PK\x01\x02")
     for position in range(start, end, 7):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x55]) + whole[position + 1 :])

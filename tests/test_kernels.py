@@ -11,16 +11,23 @@ from lwcnn.kernels.conv_pool import (  # noqa: E402
     conv_pool_kernel_gradients,
 )
 
-SHAPES = [(3, 32, 32, 3, 10), (2, 15, 15, 10, 20), (2, 28, 28, 1, 10), (1, 4, 4, 1, 1), (2, 7, 12, 2, 33), (2, 5, 9, 13, 70)]
+SHAPES = [
+    (3, 32, 32, 3, 10),
+    (2, 15, 15, 10, 20),
+    (2, 28, 28, 1, 10),
+    (1, 4, 4, 1, 1),
+    (2, 7, 12, 2, 33),
+    (2, 5, 9, 13, 70),
+]
 
 
 def _reference(x, kernel, bias, grad_y):
     """Pooled values and gradients in float64; a tie's gradient goes to the first of the four positions."""
     x, kernel, bias, grad_y = (a.astype(np.float64) for a in (x, kernel, bias, grad_y))
     n, h, w, c = x.shape
-    maps = sum(
-        x[:, i : i + h - 2, j : j + w - 2] @ kernel[i, j] for i in range(3) for j in range(3)
-    ) + bias  # (n, h-2, w-2, f)
+    maps = (
+        sum(x[:, i : i + h - 2, j : j + w - 2] @ kernel[i, j] for i in range(3) for j in range(3)) + bias
+    )  # (n, h-2, w-2, f)
     p, q, f = (h - 2) // 2, (w - 2) // 2, kernel.shape[-1]
     windows = maps[:, : 2 * p, : 2 * q].reshape(n, p, 2, q, 2, f).transpose(0, 1, 3, 5, 2, 4).reshape(n, p, q, f, 4)
     first = windows.argmax(-1)

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+from lwcnn.files import save_npz, write_json
 from lwcnn.release import release_best
 from lwcnn.runs import Folders, keep_model, run_experiment
-from lwcnn.files import save_npz, write_json
 
 
 @pytest.fixture
