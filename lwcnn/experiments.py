@@ -110,6 +110,13 @@ def _paper_as_published(preset: Preset) -> Experiment:
     )
 
 
+def _paper_batch64(preset: Preset) -> Experiment:
+    paper = _paper(preset)
+    dual, *phases = (replace(phase, batch_size=64) for phase in (paper.dual, *paper.phases))
+    question = "`paper` full with batch 64, before the batch was changed"
+    return replace(paper, name="paper_batch64", question=question, dual=dual, phases=tuple(phases))
+
+
 def _single(preset: Preset) -> Experiment:
     paper = _paper(preset)
     question = "the augmented branch: one branch, on the original images, through the whole method"
@@ -171,6 +178,7 @@ def _tuned_augmentation(dataset: str) -> Augmentation:
 
 _BUILDERS: dict[str, Callable[[Preset], Experiment]] = {
     "paper": _paper,
+    "paper_batch64": _paper_batch64,
     "paper_as_published": _paper_as_published,
     "single": _single,
     "dual_no_augment": _dual_no_augment,

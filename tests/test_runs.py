@@ -248,10 +248,10 @@ def test_every_experiment_is_plain_data(name, preset):
         assert len(set(names)) == len(names)
 
 
-def test_names_are_those_of_the_issue():
+def test_names_are_those_of_the_issue_and_the_earlier_batch():
     assert set(EXPERIMENT_NAMES) == {
         "paper", "paper_as_published", "single", "dual_no_augment", "no_unfreezing", "head_only", "fresh_merge",
-        "nadam_throughout", "end_to_end", "paper_tuned",
+        "nadam_throughout", "end_to_end", "paper_tuned", "paper_batch64",
     }  # fmt: skip
 
 
