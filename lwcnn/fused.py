@@ -13,12 +13,14 @@ their results and gradients. `benchmarks/` has the times.
 
 import importlib.util
 import os
+from functools import cache
 
 import keras
 from keras import layers, ops
 
 from lwcnn import backend
 from lwcnn.errors import LwcnnError
+from lwcnn.models.blocks import EPSILON, StochasticDepth, depthwise_block_layers
 
 
 @keras.saving.register_keras_serializable(package="lwcnn")
@@ -53,9 +55,7 @@ class ConvReluMaxPool(layers.Layer):
 
     def call(self, x):
         if formulation() == "numba":
-            from lwcnn.kernels.bridge import conv_relu_max_pool
-
-            return conv_relu_max_pool()(x, ops.convert_to_tensor(self.kernel), ops.convert_to_tensor(self.bias))
+            return _conv_relu_max_pool()(x, ops.convert_to_tensor(self.kernel), ops.convert_to_tensor(self.bias))[0]
         rows, columns = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2  # the pooling drops an odd rest
         windows = ops.conv(x[:, :rows, :columns], _four_places(self.kernel), strides=2, padding="valid")
         a, b, c, d = ops.split(windows, 4, axis=-1)  # (n, h', w', f) each
@@ -68,6 +68,14 @@ class ConvReluMaxPool(layers.Layer):
     def get_config(self):
         initializer = keras.initializers.serialize(self.kernel_initializer)
         return {**super().get_config(), "filters": self.filters, "kernel_initializer": initializer}
+
+
+@cache
+def _conv_relu_max_pool():
+    from lwcnn.kernels.bridge import differentiable
+    from lwcnn.kernels.conv_pool import CONV_RELU_MAX_POOL
+
+    return differentiable(CONV_RELU_MAX_POOL)
 
 
 def formulation() -> str:
@@ -91,3 +99,134 @@ def _four_places(kernel):
     """The 3x3 kernel at the four places of a 4x4 window: (3, 3, c, f) -> (4, 4, c, 4 f)."""
     places = [ops.pad(kernel, ((i, 1 - i), (j, 1 - j), (0, 0), (0, 0))) for i in (0, 1) for j in (0, 1)]
     return ops.concatenate(places, axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="lwcnn")
+class FusedDepthwiseBlock(layers.Layer):
+    """`blocks.depthwise_block` as one layer, (n, h, w, c) -> (n, h, w, filters), with the same layers inside.
+
+    "numba" computes it by `lwcnn.kernels.block`, which keeps the wide maps in the cache; "ops" calls the layers
+    inside. Weights are exchanged with the plain block by `copy_weights`. Arguments as of `depthwise_block`;
+    "numba" serves the activations relu and hard_silu and widths that are multiples of 8, "ops" the rest.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        expansion: float = 2,
+        kernel_size: int = 5,
+        activation: str = "hard_silu",
+        se_reduction: int | None = 16,
+        drop_rate: float = 0.0,
+        residual: bool = True,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.arguments = {
+            "filters": filters,
+            "expansion": expansion,
+            "kernel_size": kernel_size,
+            "activation": activation,
+            "se_reduction": se_reduction,
+            "drop_rate": drop_rate,
+            "residual": residual,
+        }
+        self.drop = StochasticDepth(drop_rate, name=f"{self.name}_drop") if drop_rate else None
+
+    def build(self, input_shape):
+        channels, chosen = input_shape[-1], self.arguments
+        self.inner = depthwise_block_layers(
+            chosen["filters"], channels, chosen["expansion"], chosen["kernel_size"], chosen["se_reduction"], self.name
+        )
+        narrow, hidden = tuple(input_shape), self.inner["expand"].filters
+        for role, width in (("depthwise", channels), ("norm", channels), ("expand", channels), ("project", hidden)):
+            self.inner[role].build((*narrow[:3], width))
+        if chosen["se_reduction"]:
+            self.inner["squeeze"].build((narrow[0], 1, 1, chosen["filters"]))
+            self.inner["excite"].build((narrow[0], 1, 1, self.inner["squeeze"].units))
+        self.residual = chosen["residual"] and channels == chosen["filters"]
+        fits = channels % 8 == 0 and chosen["filters"] % 8 == 0 and chosen["kernel_size"] in (3, 5, 7)
+        self.by_kernel = formulation() == "numba" and fits and chosen["activation"] in ("relu", "hard_silu")
+        self.supports_jit = not self.by_kernel or keras.backend.backend() != "tensorflow"
+
+    def call(self, x, training=False):
+        if not self.by_kernel:
+            return self._plainly(x, training)
+        norm, key = self.inner["norm"], (self.arguments["activation"], self.residual, EPSILON)
+        weights = self._weights()
+        if not training or not norm.trainable:
+            return _depthwise_block_inference(*key)(x, norm.moving_mean, norm.moving_variance, *weights)[0]
+        count = ops.shape(x)[0]
+        keep = self.drop.factors(count) if self.drop else ops.ones((count,), "float32")
+        out, mean, variance = _depthwise_block_training(*key)(x, keep, *weights)
+        for moving, new in ((norm.moving_mean, mean), (norm.moving_variance, variance)):
+            moving.assign(moving * norm.momentum + ops.stop_gradient(new) * (1 - norm.momentum))
+        return out
+
+    def _plainly(self, x, training):
+        inner = self.inner
+        y = inner["norm"](inner["depthwise"](x), training=training)
+        y = inner["project"](keras.activations.get(self.arguments["activation"])(inner["expand"](y)))
+        if "squeeze" in inner:
+            y = y * inner["excite"](inner["squeeze"](ops.mean(y, axis=(1, 2), keepdims=True)))
+        if self.drop:
+            y = self.drop(y, training=training)
+        return x + y if self.residual else y
+
+    def _weights(self):
+        """The weights as the kernel takes them (`block_op.NUM_WEIGHTS`)."""
+        inner = self.inner
+        hidden, filters = inner["expand"].filters, inner["project"].filters
+        norm = inner["norm"]
+        weights = [
+            inner["depthwise"].kernel,
+            norm.gamma,
+            norm.beta,
+            ops.reshape(inner["expand"].kernel, (-1, hidden)),
+            inner["expand"].bias,
+            ops.reshape(inner["project"].kernel, (hidden, filters)),
+            inner["project"].bias,
+        ]
+        if "squeeze" in inner:
+            weights += [part for role in ("squeeze", "excite") for part in (inner[role].kernel, inner[role].bias)]
+        else:
+            weights += [ops.zeros(shape) for shape in ((filters, 0), (0,), (0, filters), (filters,))]
+        return [ops.convert_to_tensor(weight) for weight in weights]
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:3], self.arguments["filters"])
+
+    def get_config(self):
+        return {**super().get_config(), **self.arguments}
+
+
+@cache
+def _depthwise_block_training(activation, residual, epsilon):
+    from lwcnn.kernels.block_op import training_operation
+    from lwcnn.kernels.bridge import differentiable
+
+    return differentiable(training_operation(activation, residual, epsilon))
+
+
+@cache
+def _depthwise_block_inference(activation, residual, epsilon):
+    from lwcnn.kernels.block_op import inference_operation
+    from lwcnn.kernels.bridge import differentiable
+
+    return differentiable(inference_operation(activation, residual, epsilon))
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Gives target the weights of source, by the last two parts of their paths: plain and fused models agree there.
+
+    Raises:
+        LwcnnError: if the two have different weights.
+    """
+    given, taken = (
+        {"/".join(weight.path.split("/")[-2:]): weight for weight in model.weights} for model in (source, target)
+    )
+    if {k: v.shape for k, v in given.items()} != {k: v.shape for k, v in taken.items()}:
+        differing = sorted(set(given) ^ set(taken)) or "shapes"
+        raise LwcnnError(f"{source.name} and {target.name} differ in their weights. Received: {differing}")
+    for path, weight in taken.items():
+        weight.assign(given[path])
