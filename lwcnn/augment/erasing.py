@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from lwcnn.augment.checks import check_choice, check_fraction, check_range, check_whole_number
@@ -70,7 +71,7 @@ def cut_out(images: np.ndarray, cutout: Cutout, draws: Draws) -> np.ndarray:
     for i, (top, left) in enumerate(zip(tops.tolist(), lefts.tolist(), strict=True)):
         rows = slice(max(top, 0), top + cutout.side)
         columns = slice(max(left, 0), left + cutout.side)
-        cut[i, rows, columns] = 0 if cutout.fill == "zero" else _mean_level(images[i])
+        cut[i, rows, columns] = 0 if cutout.fill == "zero" else _mean_level(cut[i])
     return cut
 
 
@@ -88,7 +89,7 @@ def erase_some(images: np.ndarray, erasing: Erasing, draws: Draws) -> np.ndarray
         if erasing.fill == "noise":
             hole[:] = draws.levels(Purpose.ERASING_NOISE, i, shape[0] * shape[1] * channels).reshape(shape)
         else:
-            hole[:] = 0 if erasing.fill == "zero" else _mean_level(images[i])
+            hole[:] = 0 if erasing.fill == "zero" else _mean_level(erased[i])
     return erased
 
 
@@ -108,4 +109,4 @@ def rectangle_sides(
 
 def _mean_level(image: np.ndarray) -> np.ndarray:
     """The mean of each channel, rounded to uint8."""
-    return np.rint(image.mean(axis=(0, 1))).astype(np.uint8)
+    return np.rint(cv2.mean(image)[: image.shape[2]]).astype(np.uint8)

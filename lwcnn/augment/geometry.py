@@ -35,22 +35,23 @@ class Transforms:
 def flip_and_crop(images: np.ndarray, transforms: Transforms, padding: int, fill: str) -> np.ndarray:
     """Returns the images mirrored where `flip` says so, then shifted by (crop_y, crop_x), pixels exact."""
     height, width = images.shape[1:3]
-    flipped = np.where(transforms.flip[:, None, None, None], images[:, :, ::-1], images)
-    if padding == 0:
-        return flipped
-    margins = ((0, 0), (padding, padding), (padding, padding), (0, 0))
-    padded = np.pad(flipped, margins, mode="symmetric" if fill == "reflect" else "constant")
-    cropped = np.empty_like(flipped)
-    tops = (padding - transforms.crop_y).tolist()
-    lefts = (padding - transforms.crop_x).tolist()
-    for i, (top, left) in enumerate(zip(tops, lefts, strict=True)):
-        cropped[i] = padded[i, top : top + height, left : left + width]
-    return cropped
+    changed = images.copy(order="C")
+    flips, tops, lefts = transforms.flip, padding - transforms.crop_y, padding - transforms.crop_x
+    margins, border = (padding,) * 4, FILLS[fill]
+    (targets,) = opencv_views(changed)
+    for target, flip, top, left in zip(targets, flips.tolist(), tops.tolist(), lefts.tolist(), strict=True):
+        if flip:
+            target[:] = cv2.flip(target, 1)
+        if padding:
+            target[:] = cv2.copyMakeBorder(target, *margins, border)[top : top + height, left : left + width]
+    return changed
 
 
 def flip_vertically(images: np.ndarray, flip: np.ndarray) -> np.ndarray:
     """Returns the images turned upside down where flip, bool of shape (n,), says so."""
-    return np.where(flip[:, None, None, None], images[:, ::-1], images)
+    flipped = images.copy(order="C")
+    flipped[flip] = flipped[flip, ::-1]
+    return flipped
 
 
 def warp(images: np.ndarray, transforms: Transforms, fill: str) -> np.ndarray:
