@@ -8,9 +8,9 @@ import os
 # Before TensorFlow is imported: else it greets every process.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from lwcnn.augment import Augmentation
+from lwcnn.augment import Augmentation, ColorJitter, Cutout, Erasing, GaussianBlur, Mixing, RandAugment, Sharpness
 from lwcnn.batches import Batches
-from lwcnn.data import Dataset, load_dataset, stratified_folds, stratified_split
+from lwcnn.data import Dataset, channel_statistics, load_dataset, stratified_folds, stratified_split
 from lwcnn.errors import LwcnnError
 from lwcnn.evaluation import predict_logits, summarise
 from lwcnn.experiments import EXPERIMENT_NAMES, PRESETS, Experiment, get_experiment

@@ -12,10 +12,8 @@ two batches, or one that was broken off, can still fool it: `FollowEpochs` takes
 import keras
 import numpy as np
 
-from lwcnn.augment import Augmentation, augment_batch, check_images, random_bits
+from lwcnn.augment import Augmentation, Mixing, Purpose, augment_batch, check_images, mix_batch, random_bits
 from lwcnn.errors import LwcnnError
-
-_ORDER_KEY = 2  # keeps these numbers apart from those drawn for augmentation
 
 
 class Batches(keras.utils.PyDataset):
@@ -35,9 +33,13 @@ class Batches(keras.utils.PyDataset):
         shuffle: whether each epoch has its own order, else that of `indices`.
         drop_last: whether to leave out a last batch that is smaller than the others.
         indices: the images to use, shape (m,): a split or a fold. None: all.
+        mixing: MixUp and CutMix of the augmented batches, the same for all branches, so that they keep one
+            label; labels become soft. None: neither.
+        num_classes: of the soft labels; needed with mixing.
+        num_epochs: of the whole training, for the ramp of the mixing; needed if it has one.
 
     Raises:
-        LwcnnError: arrays, sizes or branches that do not fit.
+        LwcnnError: arrays, sizes, branches or mixing that do not fit.
     """
 
     def __init__(
@@ -51,6 +53,9 @@ class Batches(keras.utils.PyDataset):
         shuffle: bool = True,
         drop_last: bool = False,
         indices: np.ndarray | None = None,
+        mixing: Mixing | None = None,
+        num_classes: int | None = None,
+        num_epochs: int | None = None,
     ):
         # One worker: with more, Keras keeps what it made ahead of the epoch that it throws away (see above),
         # and gives it as the beginning of the next. TensorFlow makes batches ahead in a thread of its own.
@@ -67,6 +72,8 @@ class Batches(keras.utils.PyDataset):
             raise LwcnnError(
                 f"Give branches as a tuple of an Augmentation or None for each input. Received: {branches!r}"
             )
+        if mixing is not None:
+            _check_mixing(mixing, num_classes, num_epochs, labels)
         self.images = images
         self.labels = labels
         self.batch_size = int(batch_size)
@@ -74,6 +81,7 @@ class Batches(keras.utils.PyDataset):
         self.branches = branches
         self.shuffle = shuffle
         self.indices = _check_indices(indices, len(images))
+        self.mixing, self.num_classes, self.num_epochs = mixing, num_classes and int(num_classes), num_epochs
         num_images = len(self.indices)
         self._num_batches = num_images // self.batch_size if drop_last else -(-num_images // self.batch_size)
         if self._num_batches == 0:
@@ -117,8 +125,8 @@ class Batches(keras.utils.PyDataset):
         """Returns batch number `index` of the epoch.
 
         Returns:
-            (images, labels): uint8 (batch, height, width, channels) and int32 (batch,), or with several
-            branches a tuple of them each.
+            (images, labels): uint8 (batch, height, width, channels) and int32 (batch,), with mixing float32
+            (batch, num_classes); or with several branches a tuple of them each.
         """
         if not 0 <= index < self._num_batches:
             raise IndexError(f"There are batches 0 to {self._num_batches - 1}. Received: {index}")
@@ -130,16 +138,25 @@ class Batches(keras.utils.PyDataset):
             images if branch is None else augment_batch(images, branch, self.seed, epoch, chosen, stream)
             for stream, branch in enumerate(self.branches)
         )
+        if self.mixing is not None:
+            inputs, (labels, *_) = zip(*(self._mix(images, labels, epoch, index) for images in inputs))
         if index == self._num_batches - 1:
             self._last_given = True
         if len(inputs) == 1:
             return inputs[0], labels
         return inputs, (labels,) * len(inputs)
 
+    def _mix(self, images: np.ndarray, labels: np.ndarray, epoch: int, index: int) -> tuple:
+        """The batch mixed as is drawn for its number, and its soft labels."""
+        progress = 1.0
+        if self.num_epochs is not None:  # a training that goes on for longer keeps the full strength
+            progress = min(1.0, (epoch + index / self._num_batches) / self.num_epochs)
+        return mix_batch(images, labels, self.num_classes, self.mixing, self.seed, epoch, index, progress)
+
     def _order(self, epoch: int) -> np.ndarray:
         if not self.shuffle:
             return np.arange(len(self.indices))
-        keys = random_bits((_ORDER_KEY, self.seed, epoch), len(self.indices))
+        keys = random_bits((Purpose.ORDER, self.seed, epoch), len(self.indices))
         return np.argsort(keys, kind="stable")
 
 
@@ -163,6 +180,19 @@ class FollowEpochs(keras.callbacks.Callback):
 def _check_whole_number(name: str, value: int, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise LwcnnError(f"Give {name} as a whole number of {least} or more. Received: {name}={value!r}")
+
+
+def _check_mixing(mixing: Mixing, num_classes: int | None, num_epochs: int | None, labels: np.ndarray) -> None:
+    if not isinstance(mixing, Mixing):
+        raise LwcnnError(f"Give mixing as None or a Mixing(...). Received: mixing={mixing!r}")
+    _check_whole_number("num_classes", num_classes, 1)
+    if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
+        raise LwcnnError(
+            f"Give labels from 0 to num_classes - 1 = {num_classes - 1}. "
+            f"Received: labels from {labels.min()} to {labels.max()}"
+        )
+    if mixing.ramp or num_epochs is not None:
+        _check_whole_number("num_epochs", num_epochs, 1)
 
 
 def _check_labels(labels: np.ndarray, num_images: int) -> None:

@@ -3,13 +3,13 @@
 results/<dataset>/<experiment>/<preset>/kfold<K>_seed<k>.json   or   kfold<K>_leaking_seed<k>.json
 """
 
-import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from lwcnn.configuration import plain_settings
 from lwcnn.data import Dataset, load_dataset, stratified_folds, stratified_split
 from lwcnn.errors import LwcnnError
 from lwcnn.evaluation import accuracy, mean_and_interval, predict_logits
@@ -64,7 +64,7 @@ def run_kfold(
     size, plan = get_preset(preset), get_experiment(experiment, preset)  # wrong names before the data is read
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
     plan = get_experiment(experiment, preset, data.name)
-    config = json.loads(json.dumps(dataclasses.asdict(plan) | {"num_folds": num_folds, "leaking": leaking}))
+    config = json.loads(json.dumps(plain_settings(plan) | {"num_folds": num_folds, "leaking": leaking}))
     name = f"kfold{num_folds}{'_leaking' if leaking else ''}_seed{seed}.json"
     path = folders.result(data.name, experiment, preset, seed).with_name(name)
     if path.exists():
@@ -145,7 +145,7 @@ def _leaking_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_fold
             held_out,
             seed=seed + k,
             checkpoint=checkpoint,
-            key=json.dumps([data.checksum, dataclasses.asdict(plan), k, num_folds]),
+            key=json.dumps([data.checksum, plain_settings(plan), k, num_folds]),
             progress=progress,
         )
         pixels, labels = held_out.arrays()

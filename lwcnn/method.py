@@ -1,6 +1,5 @@
 """The method: submodels side by side, merge, progressive unfreezing."""
 
-import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from lwcnn.configuration import plain_settings
 from lwcnn.experiments import Experiment
 from lwcnn.models.merge import merge_submodels
 from lwcnn.models.submodel import build_dual_model, build_merged_model, build_submodel
@@ -67,7 +67,7 @@ def train_method(
     progress = progress or Progress("none")
 
     def run(model: keras.Model, phase: Phase, branches=None) -> None:
-        chain.append([dataclasses.asdict(phase), _plain(branches)])
+        chain.append([plain_settings(phase), plain_settings(branches)])
         key = hashlib.sha256(json.dumps(chain).encode()).hexdigest()[:16]
         path = cache and Path(cache) / f"seed{seed}-{phase.name}-{key}.npz"
         phase_seed = _phase_seed(seed, len(records))
@@ -99,10 +99,6 @@ def _digest(indices) -> str | None:
 def _phase_seed(seed: int, index: int) -> int:
     """A seed for a phase, unrelated to those of other phases and runs."""
     return int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
-
-
-def _plain(branches) -> list | None:
-    return branches and [a and dataclasses.asdict(a) for a in branches]
 
 
 def _phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:

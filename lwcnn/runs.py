@@ -5,7 +5,6 @@ results/<dataset>/<experiment>/<preset>/seed<k>_classes.npy   predicted class of
 .lwcnn/<dataset>/                                             what an interrupted run goes on from
 """
 
-import dataclasses
 import io
 import json
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import keras
 import numpy as np
 
 from lwcnn import backend
+from lwcnn.configuration import plain_settings
 from lwcnn.data import Dataset, load_dataset, stratified_split
 from lwcnn.errors import LwcnnError
 from lwcnn.evaluation import predict_logits, summarise
@@ -94,7 +94,7 @@ def run_experiment(
     size, plan = get_preset(preset), get_experiment(experiment, preset)  # wrong names before the data is read
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
     plan = get_experiment(experiment, preset, data.name)
-    config = json.loads(json.dumps(dataclasses.asdict(plan)))
+    config = json.loads(json.dumps(plain_settings(plan)))
     path = folders.result(data.name, experiment, preset, seed)
     if path.exists():
         return check_finished(path, config, data)

@@ -11,6 +11,7 @@ from lwcnn.data.datasets import (
     load_dataset,
 )
 from lwcnn.data.splits import stratified_folds, stratified_split
+from lwcnn.data.statistics import channel_statistics
 
 __all__ = [
     "CLASS_NAMES",
@@ -19,6 +20,7 @@ __all__ = [
     "NUM_IMAGES",
     "OFFICIAL_CHECKSUMS",
     "Dataset",
+    "channel_statistics",
     "find_dataset",
     "load_dataset",
     "stratified_folds",
