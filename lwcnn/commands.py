@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 
 from lwcnn.data import DATASET_NAMES, Dataset, find_dataset, load_dataset
-from lwcnn.errors import LwcnnError
+from lwcnn.errors import LwcnnError, unknown_name
 from lwcnn.evaluation import predict_logits, summarise
 from lwcnn.experiments import EXPERIMENT_NAMES, PRESETS, get_experiment, get_preset
 from lwcnn.files import write_atomically, write_json
@@ -18,6 +18,7 @@ from lwcnn.jobs import run_jobs
 from lwcnn.kfold import run_kfold
 from lwcnn.release import release_best
 from lwcnn.runs import Folders, run_experiment
+from lwcnn.search import run_trial, trials
 from lwcnn.tables import PAPER_ACCURACY, all_tables, write_tables
 from lwcnn.training.progress import Progress
 
@@ -121,7 +122,12 @@ def _train(options) -> int:
         get_experiment(name, options.preset)  # a wrong name should not be found out hours later
     folders = _folders(options)
     if options.jobs > 1:
-        run_jobs(options)
+        commands = {
+            f"{name} seed {seed}": ["train", name, "--seeds", str(seed), "--no-release"]
+            for name in options.experiments
+            for seed in options.seeds
+        }
+        run_jobs(commands, options.jobs, options, ("dataset", "preset", "results", "cache", "models", "data_dir"))
     else:
         data = load_dataset(options.dataset, options.data_dir)
         for seed in options.seeds:
@@ -158,6 +164,25 @@ def _kfold(options) -> int:
         print(f"test  {100 * result['test_accuracy']:.2f} % (the same model): leak {100 * result['leak']:+.2f} points")
     for sign in result["warnings"]:
         print(f"sign of trouble: {sign}")
+    return 0
+
+
+def _search(options) -> int:
+    """Try changes of the residual network and its recipe, judged on validation images."""
+    known = trials(Path(options.dataset).stem, options.epochs)
+    names = options.trials or list(known)
+    for name in names:
+        if name not in known:
+            raise unknown_name("trial", name, known)
+    if options.jobs > 1:
+        commands = {name: ["search", "--trials", name, "--seed", str(options.seed)] for name in names}
+        run_jobs(commands, options.jobs, options, ("dataset", "epochs", "results", "cache", "data_dir"))
+        return 0
+    data = load_dataset(options.dataset, options.data_dir)
+    for name in names:
+        progress = Progress(options.progress, f"{data.name} {name}")
+        result = run_trial(name, data, options.epochs, options.results, options.cache, options.seed, progress)
+        print(f"{name:<20} {result['params']:>7,} parameters  {100 * result['val_accuracy']:.2f} % on validation images")
     return 0
 
 
@@ -219,14 +244,26 @@ def _train_arguments(parser: argparse.ArgumentParser, many: bool = True) -> None
     else:
         parser.add_argument("experiment", metavar="EXPERIMENT", help=", ".join(EXPERIMENT_NAMES))
         parser.add_argument("--seed", type=_seed, default=0)
-    parser.add_argument("--dataset", default="cifar10", help=f"{', '.join(DATASET_NAMES)} or the path of an .npz")
     parser.add_argument("--preset", default="quick", help=", ".join(PRESETS))
+    parser.add_argument("--models", default="models", help="folder of the released models")
+    _folder_arguments(parser)
+
+
+def _folder_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dataset", default="cifar10", help=f"{', '.join(DATASET_NAMES)} or the path of an .npz")
     parser.add_argument("--results", default="results", help="folder of the results")
     parser.add_argument("--cache", default=".lwcnn", help="folder of interrupted runs and trained models")
-    parser.add_argument("--models", default="models", help="folder of the released models")
     style = "bar" if sys.stdout.isatty() else "line"
     parser.add_argument("--progress", choices=("bar", "line", "none"), default=style)
     _data_arguments(parser)
+
+
+def _search_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--trials", nargs="+", metavar="TRIAL", help="of lwcnn.search; all by default")
+    parser.add_argument("--epochs", type=_at_least_one, default=12)
+    parser.add_argument("--seed", type=_seed, default=0)
+    parser.add_argument("--jobs", type=_at_least_one, default=1, help="processes of one thread each")
+    _folder_arguments(parser)
 
 
 def _kfold_arguments(parser: argparse.ArgumentParser) -> None:
@@ -267,6 +304,7 @@ COMMANDS = {
     "list": Command(_list, lambda parser: None, "lwcnn list"),
     "train": Command(_train, _train_arguments, "lwcnn train paper single --dataset mnist --preset quick --seeds 0 1 2"),
     "kfold": Command(_kfold, _kfold_arguments, "lwcnn kfold paper --dataset mnist --preset quick"),
+    "search": Command(_search, _search_arguments, "lwcnn search --dataset cifar10 --epochs 12 --jobs 2"),
     "table": Command(_table, _table_arguments, "lwcnn table --write README.md"),
     "evaluate": Command(_evaluate, _evaluate_arguments, "lwcnn evaluate models/mnist-paper.keras --dataset mnist"),
 }

@@ -132,6 +132,7 @@ class FusedDepthwiseBlock(layers.Layer):
             "residual": residual,
         }
         self.drop = StochasticDepth(drop_rate, name=f"{self.name}_drop") if drop_rate else None
+        self.seed_generator = self.drop and self.drop.seed_generator
 
     def build(self, input_shape):
         channels, chosen = input_shape[-1], self.arguments
@@ -219,14 +220,16 @@ def _depthwise_block_inference(activation, residual, epsilon):
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Gives target the weights of source, by the last two parts of their paths: plain and fused models agree there.
 
+    What source has beyond them, such as the rate of a scheduled dropout, is left out.
+
     Raises:
-        LwcnnError: if the two have different weights.
+        LwcnnError: if source lacks any, or one has another shape.
     """
     given, taken = (
         {"/".join(weight.path.split("/")[-2:]): weight for weight in model.weights} for model in (source, target)
     )
-    if {k: v.shape for k, v in given.items()} != {k: v.shape for k, v in taken.items()}:
-        differing = sorted(set(given) ^ set(taken)) or "shapes"
-        raise LwcnnError(f"{source.name} and {target.name} differ in their weights. Received: {differing}")
+    differing = [k for k, v in taken.items() if k not in given or given[k].shape != v.shape]
+    if differing:
+        raise LwcnnError(f"{source.name} lacks weights of {target.name}. Received: {', '.join(differing)}")
     for path, weight in taken.items():
         weight.assign(given[path])

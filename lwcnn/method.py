@@ -1,16 +1,18 @@
-"""The method: submodels side by side, merge, progressive unfreezing."""
+"""Training an experiment: submodels side by side, merge and progressive unfreezing, or a network in one go."""
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from lwcnn.configuration import plain_settings
-from lwcnn.experiments import Experiment
+from lwcnn.experiments import Experiment, MergedExperiment, NetworkExperiment
+from lwcnn.fused import copy_weights
 from lwcnn.models.merge import merge_submodels
+from lwcnn.models.residual import build_residual_se
 from lwcnn.models.submodel import build_dual_model, build_merged_model, build_submodel
 from lwcnn.training.loop import Images, train_phase
 from lwcnn.training.phases import Phase, trainable_layer_names
@@ -23,7 +25,7 @@ class TrainedMethod:
     """What training gave.
 
     Attributes:
-        model: the merged model, of plain Keras layers, not compiled.
+        model: of plain Keras layers, not compiled.
         phases: a record for each phase: name, trains, epochs, best_epoch, val_accuracy, seconds, history.
         train_seconds: time of all phases, validation included.
     """
@@ -60,45 +62,70 @@ def train_method(
         progress: what is shown meanwhile.
     """
     image_shape = training.images.shape[1:]
-    names = [name for name, _ in experiment.branches]
     parts = [_digest(part.indices) for part in (training, validation)]
     chain = [data_key, parts, keras.backend.backend(), keras.version(), seed, image_shape, num_classes]
-    records: list[dict] = []
-    progress = progress or Progress("none")
-
-    def run(model: keras.Model, phase: Phase, branches=None) -> None:
-        chain.append([plain_settings(phase), plain_settings(branches)])
-        key = hashlib.sha256(json.dumps(chain).encode()).hexdigest()[:16]
-        path = cache and Path(cache) / f"seed{seed}-{phase.name}-{key}.npz"
-        phase_seed = _phase_seed(seed, len(records))
-        state = train_phase(model, phase, training, validation, phase_seed, branches, path, key, progress)
-        records.append(_phase_record(model, phase, state))
-
+    steps = _Steps(training, validation, seed, cache, progress or Progress("none"), chain)
     keras.utils.set_random_seed(seed)
+    train = _train_network if isinstance(experiment, NetworkExperiment) else _train_merged
+    model = train(experiment, image_shape, num_classes, steps)
+    return TrainedMethod(model, steps.records, round(sum(r["seconds"] for r in steps.records), 2))
+
+
+@dataclass
+class _Steps:
+    """Trains one phase after the other; `chain` holds all that determines the state so far, and names it."""
+
+    training: Images
+    validation: Images
+    seed: int
+    cache: Path | None
+    progress: Progress
+    chain: list
+    records: list[dict] = field(default_factory=list)
+
+    def run(self, model: keras.Model, phase: Phase, branches=None) -> None:
+        self.chain.append([plain_settings(phase), plain_settings(branches)])
+        key = hashlib.sha256(json.dumps(self.chain).encode()).hexdigest()[:16]
+        path = self.cache and Path(self.cache) / f"seed{self.seed}-{phase.name}-{key}.npz"
+        seed = self.phase_seed(len(self.records))
+        state = train_phase(model, phase, self.training, self.validation, seed, branches, path, key, self.progress)
+        self.records.append(_phase_record(model, phase, state))
+
+    def phase_seed(self, index: int) -> int:
+        """A seed for a phase, unrelated to those of other phases and runs."""
+        return int(np.random.SeedSequence((self.seed, index)).generate_state(1)[0])
+
+
+def _train_merged(experiment: MergedExperiment, image_shape, num_classes: int, steps: _Steps) -> keras.Model:
+    names = [name for name, _ in experiment.branches]
     if experiment.dual:
         submodels = [build_submodel(image_shape, num_classes, name, fused=True) for name in names]
-        chain.append(names)
-        run(build_dual_model(submodels), experiment.dual, [a for _, a in experiment.branches])
-        keras.utils.set_random_seed(_phase_seed(seed, 1))  # the head, whether stage 1 was trained or found
+        steps.chain.append(names)
+        steps.run(build_dual_model(submodels), experiment.dual, [a for _, a in experiment.branches])
+        keras.utils.set_random_seed(steps.phase_seed(1))  # the head, whether stage 1 was trained or found
         merged = merge_submodels(submodels, experiment.dropout, fused=True, converted=experiment.converted)
     else:
         merged = build_merged_model(image_shape, num_classes, names, experiment.dropout, fused=True)
-    chain.append([names, experiment.dropout, experiment.converted, experiment.dual is None])
+    steps.chain.append([names, experiment.dropout, experiment.converted, experiment.dual is None])
     for phase in experiment.phases:
-        run(merged, phase)
-
+        steps.run(merged, phase)
     model = build_merged_model(image_shape, num_classes, names, experiment.dropout)
     model.set_weights(merged.get_weights())
-    return TrainedMethod(model, records, round(sum(r["seconds"] for r in records), 2))
+    return model
+
+
+def _train_network(experiment: NetworkExperiment, image_shape, num_classes: int, steps: _Steps) -> keras.Model:
+    steps.chain.append(plain_settings(experiment.network))
+    network = build_residual_se(image_shape, num_classes, experiment.network, fused=True)
+    for phase in experiment.phases:
+        steps.run(network, phase)
+    model = build_residual_se(image_shape, num_classes, experiment.network)
+    copy_weights(network, model)
+    return model
 
 
 def _digest(indices) -> str | None:
     return None if indices is None else hashlib.sha256(np.asarray(indices, "<i8").tobytes()).hexdigest()[:16]
-
-
-def _phase_seed(seed: int, index: int) -> int:
-    """A seed for a phase, unrelated to those of other phases and runs."""
-    return int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
 
 
 def _phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:

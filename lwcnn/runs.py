@@ -28,7 +28,7 @@ from lwcnn.warning_signs import warning_signs
 
 SPLIT_SEED = 0  # one validation split for all runs, so that they can be compared
 NUM_FEATURE_IMAGES = 2000
-PENULTIMATE_LAYER = "head_dense"
+PENULTIMATE_LAYERS = ("head_dense", "features")  # the merged model's and the residual network's
 
 
 @dataclass(frozen=True)
@@ -241,6 +241,7 @@ def save_classes(path: Path, classes: np.ndarray) -> None:
 
 
 def penultimate_features(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """What the last layer reads, for each image: (n, 32) for the merged model."""
-    trunk = keras.Model(model.inputs, model.get_layer(PENULTIMATE_LAYER).output)
-    return trunk.predict(images, batch_size=500, verbose=0)
+    """What the last layers read, for each image: (n, 32) for the merged model."""
+    name = next(name for name in PENULTIMATE_LAYERS if any(layer.name == name for layer in model.layers))
+    trunk = keras.Model(model.inputs, model.get_layer(name).output)
+    return trunk.predict(images, batch_size=500, verbose=0).reshape(len(images), -1)

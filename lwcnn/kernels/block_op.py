@@ -1,5 +1,6 @@
 """The depthwise residual block (`block.py`) as operations for `bridge.differentiable`: training and inference."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -183,7 +184,7 @@ def _given(array):
 
 def _empty(shape):
     """An uninitialised float32 array that begins at a cache line, so that TensorFlow takes it without a copy."""
-    count = int(np.prod(shape))
+    count = math.prod(shape)
     array = np.empty(count + 16, np.float32)
     skipped = -array.ctypes.data % 64 // 4
     return array[skipped : skipped + count].reshape(shape)

@@ -55,6 +55,7 @@ def _tensorflow(operation: Operation) -> Callable:
         dtypes = [tf.as_dtype(dtype) for _, dtype in shapes]
         # Without state, so that TensorFlow drops the gradients that nobody asks for.
         results = tf.numpy_function(function, arguments, dtypes, stateful=False)
+        results = results if isinstance(results, (list, tuple)) else [results]  # eagerly, one comes alone
         for result, (shape, _) in zip(results, shapes, strict=True):
             result.set_shape(shape)
         return list(results)

@@ -11,6 +11,7 @@ import numpy as np
 from lwcnn.augment import Augmentation
 from lwcnn.batches import Batches
 from lwcnn.errors import LwcnnError
+from lwcnn.models.blocks import ScheduledDropout
 from lwcnn.models.submodel import FEATURES_LAYER, HEAD_LAYERS
 from lwcnn.training import state as states
 from lwcnn.training.phases import Phase, trainable_layer_names
@@ -95,9 +96,9 @@ def train_phase(
     start = time.perf_counter()
     # The part that does not train gives the same for the same image in every epoch: compute it once.
     trained, training, validation = _without_frozen_part(model, names, branches, training, validation)
-    batches = _batches(training, phase, seed, branches)
+    batches = _batches(training, phase, seed, branches, trained)
     optimizer = phase.optimizer.build(num_steps=len(batches) * phase.epochs)
-    _compile(trained, optimizer, phase.label_smoothing)
+    _compile(trained, optimizer, phase)
     optimizer.build(trained.trainable_variables)
     if state:
         states.assign(optimizer.variables, state.optimizer)
@@ -107,6 +108,7 @@ def train_phase(
 
     while not state.finished:
         batches.set_epoch(state.epoch)
+        _schedule_dropout(model, phase, state.epoch)
         progress.begin_epoch(phase.name, state.epoch + 1, phase.epochs, len(batches))
         logs = _train_epoch(trained, batches, progress)
         raw_weights = states.values(model.weights)
@@ -156,10 +158,27 @@ def _without_frozen_part(model, names, branches, training: Images, validation: I
     return head, compute(training), compute(validation)
 
 
-def _batches(training: Images, phase: Phase, seed: int, branches):
+def _batches(training: Images, phase: Phase, seed: int, branches, model: keras.Model):
     if training.images.ndim == 2:
         return FeatureBatches(*training.arrays(), phase.batch_size, seed)
-    return Batches(training.images, training.labels, phase.batch_size, seed, branches, indices=training.indices)
+    mixing = {}
+    if phase.mixing:
+        mixing = {"mixing": phase.mixing, "num_classes": model.outputs[0].shape[-1], "num_epochs": phase.epochs}
+    return Batches(
+        training.images, training.labels, phase.batch_size, seed, branches, indices=training.indices, **mixing
+    )
+
+
+def _schedule_dropout(model: keras.Model, phase: Phase, epoch: int) -> None:
+    """Sets the rate of the model's scheduled dropout for this epoch, from 0 on."""
+    if phase.dropout is None:
+        return
+    scheduled = [layer for layer in model.layers if isinstance(layer, ScheduledDropout)]
+    if not scheduled:
+        raise LwcnnError(f"{model.name} has no ScheduledDropout for phase {phase.name!r}. Received: {phase.dropout}")
+    first, last = phase.dropout
+    for layer in scheduled:
+        layer.set_rate(first + (last - first) * epoch / max(1, phase.epochs - 1))
 
 
 class FeatureBatches:
@@ -190,9 +209,12 @@ def _train_epoch(model: keras.Model, batches, progress: Progress) -> dict[str, f
     return logs
 
 
-def _compile(model: keras.Model, optimizer, label_smoothing: float) -> None:
+def _compile(model: keras.Model, optimizer, phase: Phase) -> None:
     """Compiles anew: changes of `trainable` count from here on."""
-    loss = SmoothedCrossEntropy(label_smoothing) if label_smoothing else _CROSS_ENTROPY
+    if phase.mixing:  # soft labels
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=phase.label_smoothing)
+    else:
+        loss = SmoothedCrossEntropy(phase.label_smoothing) if phase.label_smoothing else _CROSS_ENTROPY
     count = len(model.outputs)
     if count == 1:
         model.compile(optimizer, loss, metrics=["accuracy"])

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import keras
 
-from lwcnn.augment import Augmentation
+from lwcnn.augment import Augmentation, Mixing
+from lwcnn.configuration import added_later
 from lwcnn.errors import LwcnnError, unknown_name
 
 
@@ -22,6 +23,7 @@ class Optimizer:
         warmup: share of the phase's steps, 0 to 1, over which the rate rises linearly from nought; the rest
             falls to nought as a cosine. None keeps the rate constant.
         ema: momentum of the exponential moving average of the weights that is evaluated and kept; None: none.
+        not_decayed: parts of the names of variables that weight decay leaves alone, such as "bias".
     """
 
     name: str
@@ -31,6 +33,7 @@ class Optimizer:
     weight_decay: float | None = None
     warmup: float | None = None
     ema: float | None = None
+    not_decayed: tuple[str, ...] = added_later(())
 
     def build(self, num_steps: int) -> keras.optimizers.Optimizer:
         """A new Keras optimiser for `num_steps` steps.
@@ -51,9 +54,12 @@ class Optimizer:
                 0.0, max(1, num_steps - warmup_steps), warmup_target=rate, warmup_steps=warmup_steps
             )
         try:
-            return _OPTIMIZERS[self.name](learning_rate=rate, **arguments)
+            optimizer = _OPTIMIZERS[self.name](learning_rate=rate, **arguments)
         except (TypeError, ValueError) as error:
             raise LwcnnError(f"{self.name} can't be built: {error} Received: {self}") from error
+        if self.not_decayed:
+            optimizer.exclude_from_weight_decay(var_names=list(self.not_decayed))
+        return optimizer
 
 
 _OPTIMIZERS = {
@@ -84,6 +90,8 @@ class Phase:
         best_per_branch: with several outputs, keep each branch's best epoch apart (the author's two
             checkpoints) in place of the epoch that is best on average.
         batch_size: images in a step.
+        mixing: of the batches, by MixUp and CutMix.
+        dropout: rates of the model's `ScheduledDropout` in the first and the last epoch, linear between them.
     """
 
     name: str
@@ -97,6 +105,8 @@ class Phase:
     label_smoothing: float = 0.0
     best_per_branch: bool = False
     batch_size: int = 128
+    mixing: Mixing | None = added_later(None)
+    dropout: tuple[float, float] | None = added_later(None)
 
     def __post_init__(self):
         if self.epochs < 1 or self.batch_size < 1 or (self.patience is not None and self.patience < 1):

@@ -1,0 +1,44 @@
+"""Every experiment as frozen data, by name, at one of three sizes.
+
+Expected results and durations stand in the README's table, which is made from `results/`. Command:
+`lwcnn train EXPERIMENT --dataset cifar10 --preset quick --seeds 0 1 2`.
+"""
+
+from lwcnn.errors import unknown_name
+from lwcnn.experiments.kinds import Experiment, MergedExperiment, NetworkExperiment
+from lwcnn.experiments.paper import EXPERIMENTS, TUNED_EXPERIMENTS
+from lwcnn.experiments.presets import PRESETS, Preset, get_preset
+from lwcnn.experiments.residual import RESIDUAL_EXPERIMENTS
+
+_DEPENDENT_ON_DATA = TUNED_EXPERIMENTS | RESIDUAL_EXPERIMENTS
+EXPERIMENT_NAMES = (*EXPERIMENTS, *_DEPENDENT_ON_DATA)
+
+__all__ = [
+    "EXPERIMENT_NAMES",
+    "PRESETS",
+    "Experiment",
+    "MergedExperiment",
+    "NetworkExperiment",
+    "Preset",
+    "get_experiment",
+    "get_preset",
+]
+
+
+def get_experiment(name: str, preset: str = "quick", dataset: str = "cifar10") -> Experiment:
+    """The experiment of that name at a preset's size.
+
+    Args:
+        name: one of `EXPERIMENT_NAMES`.
+        preset: one of `PRESETS`.
+        dataset: the data set; recipes of ours depend on it (flipping is wrong for digits).
+
+    Raises:
+        LwcnnError: if a name is unknown; the message names the nearest.
+    """
+    size = get_preset(preset)
+    if name in _DEPENDENT_ON_DATA:
+        return _DEPENDENT_ON_DATA[name](size, dataset)
+    if name not in EXPERIMENTS:
+        raise unknown_name("experiment", name, EXPERIMENT_NAMES)
+    return EXPERIMENTS[name](size)

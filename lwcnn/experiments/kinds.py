@@ -1,0 +1,52 @@
+"""What an experiment is, as frozen data: of the merged model, or of a residual network."""
+
+from dataclasses import dataclass
+
+from lwcnn.augment import Augmentation
+from lwcnn.models.residual import ResidualSE
+from lwcnn.training.phases import Phase
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One way to train a network.
+
+    Attributes:
+        name: its name.
+        question: what it answers.
+        phases: what the model goes through.
+        validation: share (below 1) or number of the training images kept for validation.
+    """
+
+    name: str
+    question: str
+    phases: tuple[Phase, ...]
+    validation: float | int = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergedExperiment(Experiment):
+    """One way to train the paper's architecture, the merged model.
+
+    Attributes:
+        branches: (name, augmentation of its stage-1 images) of each submodel.
+        dual: the stage in which the submodels train side by side; None draws the merged model afresh.
+        converted: whether the merged model's 1x1 convolutions take over the submodels' dense weights.
+        dropout: of the merged model's head.
+    """
+
+    branches: tuple[tuple[str, Augmentation | None], ...]
+    dual: Phase | None
+    converted: bool = True
+    dropout: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkExperiment(Experiment):
+    """One way to train a residual network, in one go.
+
+    Attributes:
+        network: what it is built from.
+    """
+
+    network: ResidualSE

@@ -1,0 +1,53 @@
+"""The experiments of the residual squeeze-and-excitation network."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from lwcnn.augment import Augmentation
+from lwcnn.experiments.kinds import NetworkExperiment
+from lwcnn.experiments.presets import Preset
+from lwcnn.models.residual import ResidualSE, Stage
+from lwcnn.training.phases import Optimizer, Phase
+
+NOT_DECAYED = ("bias", "gamma", "beta")
+ONE_CYCLE = Optimizer("adamw", 0.006, weight_decay=0.05, warmup=0.2, ema=0.998, not_decayed=NOT_DECAYED)
+
+NETWORK = ResidualSE(stem=32, stages=(Stage(32, 2), Stage(40, 2)))  # 29,362 parameters on 32x32x3
+SMALL_NETWORK = ResidualSE(stem=24, stages=(Stage(24, 2), Stage(32, 2)))  # under 20,000
+
+
+def _residual_se(preset: Preset, dataset: str) -> NetworkExperiment:
+    phase = Phase(
+        "all",
+        ONE_CYCLE,
+        preset.network,
+        augmentation=augmentation(dataset),
+        label_smoothing=0.05,
+        batch_size=128,
+    )
+    return NetworkExperiment(
+        name="residual_se",
+        question="how far a residual squeeze-and-excitation network under 30,000 parameters goes",
+        network=NETWORK,
+        phases=(phase,),
+    )
+
+
+def _residual_se_small(preset: Preset, dataset: str) -> NetworkExperiment:
+    question = "the same under 20,000 parameters"
+    return replace(_residual_se(preset, dataset), name="residual_se_small", question=question, network=SMALL_NETWORK)
+
+
+def augmentation(dataset: str) -> Augmentation:
+    """Flips and crops; digits keep their side."""
+    if dataset in ("cifar10", "cifar100"):
+        return Augmentation(horizontal_flip=True, crop_padding=4)
+    if dataset == "fashion_mnist":
+        return Augmentation(horizontal_flip=True, crop_padding=2)
+    return Augmentation(rotation=0.03, zoom=0.1, translation=0.08, fill="constant")
+
+
+RESIDUAL_EXPERIMENTS: dict[str, Callable[[Preset, str], NetworkExperiment]] = {
+    "residual_se": _residual_se,
+    "residual_se_small": _residual_se_small,
+}

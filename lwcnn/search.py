@@ -1,0 +1,166 @@
+"""The search for the residual network's shape and recipe: every trial as data, judged on validation images alone.
+
+Each trial changes the base in one thing, for as many epochs, at up to as many parameters. Its result is a file,
+`results/search/<data>/<epochs>epochs/<trial>.json`; the test images are never looked at. Command:
+`lwcnn search --dataset cifar10 --epochs 12`.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from lwcnn.augment import Augmentation, ColorJitter, Cutout, Mixing, RandAugment
+from lwcnn.configuration import plain_settings
+from lwcnn.data import Dataset
+from lwcnn.errors import unknown_name
+from lwcnn.experiments import get_preset
+from lwcnn.experiments.kinds import NetworkExperiment
+from lwcnn.experiments.residual import augmentation
+from lwcnn.files import read_json, write_json
+from lwcnn.method import train_method
+from lwcnn.models.macs import count_macs
+from lwcnn.models.residual import ResidualSE, Stage
+from lwcnn.runs import provenance, split_images
+from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.training.progress import Progress
+
+BASE_NETWORK = ResidualSE(stem=32, stages=(Stage(32, 2), Stage(40, 2)))  # 29,362 parameters
+BASE_OPTIMIZER = Optimizer(
+    "adamw", 0.006, weight_decay=0.05, warmup=0.2, ema=0.998, not_decayed=("bias", "gamma", "beta")
+)
+FLIP_AND_CROP = Augmentation(horizontal_flip=True, crop_padding=4)
+
+
+def _networks() -> dict[str, ResidualSE]:
+    """What differs in the network."""
+    base = BASE_NETWORK
+
+    def both(**changes) -> ResidualSE:
+        return replace(base, stages=tuple(replace(stage, **changes) for stage in base.stages))
+
+    return {
+        "base": base,
+        "kernel_3": both(kernel_size=3),
+        "kernel_7": replace(base, stages=(Stage(32, 2, 7, 1.75), Stage(40, 2, 7, 1.6))),
+        "kernel_7_then_5": replace(base, stages=(Stage(32, 2, 7, 1.75), Stage(40, 2, 5))),
+        "relu": replace(base, activation="relu"),
+        "no_se": replace(base, se_reduction=None),
+        "se_4": replace(base, se_reduction=4, stages=(Stage(32, 2, 5, 1.75), Stage(40, 2, 5, 1.8))),
+        "no_residual": replace(base, residual=False),
+        "stem_16": replace(base, stem=16),
+        "stem_48": replace(base, stem=48, stages=(Stage(32, 2), Stage(40, 2, 5, 1.6))),
+        "one_resolution": replace(base, stages=(Stage(32, 5),)),
+        "late_pooling": replace(base, stages=(Stage(32, 4, 5, 1.75), Stage(40, 1))),
+        "early_pooling": replace(base, stages=(Stage(24, 1), Stage(40, 3, 5, 1.8))),
+        "equal_widths": replace(base, stages=(Stage(32, 2), Stage(32, 3))),
+        "narrow_and_deep": replace(base, stem=24, stages=(Stage(24, 4), Stage(32, 3, 5, 1.75))),
+        "wide_and_shallow": replace(base, stages=(Stage(40, 1), Stage(56, 1, 5, 2.15))),
+        "three_stages": replace(base, stem=24, stages=(Stage(24, 2), Stage(32, 2), Stage(40, 1))),
+        "expansion_1": replace(base, stages=(Stage(40, 2, 5, 1), Stage(48, 2, 5, 1.17))),
+        "expansion_3": replace(base, stages=(Stage(24, 2, 5, 3), Stage(32, 2, 5, 3.5))),
+        "expansion_4": replace(base, stem=24, stages=(Stage(24, 2, 5, 4), Stage(32, 2, 5, 3))),
+        "head_64": replace(base, stages=(Stage(32, 2), Stage(40, 2, 5, 1.6)), head=64),
+        "stochastic_depth": replace(base, drop_rate=0.1),
+    }
+
+
+def _recipes() -> dict[str, dict]:
+    """What differs in the recipe: changes of the phase."""
+    optimizer, crop = BASE_OPTIMIZER, FLIP_AND_CROP
+
+    def optimized(**changes) -> dict:
+        return {"optimizer": replace(optimizer, **changes)}
+
+    return {
+        "rate_0.003": optimized(learning_rate=0.003),
+        "rate_0.012": optimized(learning_rate=0.012),
+        "decay_0": optimized(weight_decay=0.0),
+        "decay_0.2": optimized(weight_decay=0.2),
+        "decay_everything": optimized(not_decayed=()),
+        "warmup_0.05": optimized(warmup=0.05),
+        "warmup_0.4": optimized(warmup=0.4),
+        "no_ema": optimized(ema=None),
+        "ema_0.9995": optimized(ema=0.9995),
+        "sgd": {"optimizer": Optimizer("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=0.2, ema=0.998)},
+        "adam": {"optimizer": Optimizer("adam", 0.006, warmup=0.2, ema=0.998)},
+        "rmsprop": {"optimizer": Optimizer("rmsprop", 0.002, warmup=0.2, ema=0.998)},
+        "nadam": {"optimizer": Optimizer("nadam", 0.006, warmup=0.2, ema=0.998)},
+        "batch_64": {"batch_size": 64},
+        "batch_256": {"batch_size": 256},
+        "smoothing_0": {"label_smoothing": 0.0},
+        "smoothing_0.1": {"label_smoothing": 0.1},
+        "no_augmentation": {"augmentation": None},
+        "flip": {"augmentation": Augmentation(horizontal_flip=True)},
+        "crop_2": {"augmentation": replace(crop, crop_padding=2)},
+        "crop_constant": {"augmentation": replace(crop, fill="constant")},
+        "cutout_8": {"augmentation": replace(crop, cutout=Cutout(8))},
+        "jitter": {"augmentation": replace(crop, color_jitter=ColorJitter(0.2, 0.2, 0.2, 0.02))},
+        "randaugment": {"augmentation": replace(crop, rand_augment=RandAugment(1, 5))},
+        "mixup": {"mixing": Mixing(0.2, 0.0)},
+        "cutmix": {"mixing": Mixing(0.0, 1.0, probability=0.5)},
+        "mixup_or_cutmix": {"mixing": Mixing(0.2, 1.0)},
+        "mixup_ramped": {"mixing": Mixing(0.5, 0.0, ramp=1.0)},
+        "dropout_schedule": {"dropout": (0.4, 0.2)},
+    }
+
+
+def trials(dataset: str, epochs: int) -> dict[str, NetworkExperiment]:
+    """Every trial by name, with the base first."""
+    phase = Phase(
+        "all", BASE_OPTIMIZER, epochs, augmentation=augmentation(dataset), label_smoothing=0.05, batch_size=128
+    )
+    found = {
+        name: NetworkExperiment(name=name, question=name, network=network, phases=(phase,))
+        for name, network in _networks().items()
+    }
+    for name, changes in _recipes().items():
+        changed = (replace(phase, **changes),)
+        found[name] = NetworkExperiment(name=name, question=name, network=BASE_NETWORK, phases=changed)
+    return found
+
+
+def run_trial(
+    name: str, data: Dataset, epochs: int, results: Path, cache: Path, seed: int = 0, progress: Progress | None = None
+) -> dict:
+    """The result of a trial: trained now, or found where it is finished.
+
+    Args:
+        name: of `trials`.
+        data: the data set; its test images are not looked at.
+        epochs: that every trial trains.
+        results: folder of the results.
+        cache: folder of interrupted trials.
+        seed: of everything random.
+        progress: what is shown meanwhile.
+
+    Raises:
+        LwcnnError: if there is no such trial.
+    """
+    known = trials(data.name, epochs)
+    if name not in known:
+        raise unknown_name("trial", name, known)
+    plan = known[name]
+    path = Path(results) / "search" / data.name / f"{epochs}epochs" / f"{name}-seed{seed}.json"
+    config = plain_settings(plan)
+    if path.exists() and read_json(path)["data_checksum"] == data.checksum:
+        return read_json(path)
+    training, validation = split_images(data, plan, get_preset("full"))
+    trained = train_method(
+        plan, training, validation, data.num_classes, seed, Path(cache) / data.name, data.checksum, progress
+    )
+    history = trained.phases[0]["history"]
+    result = {
+        "trial": name,
+        "dataset": data.name,
+        "data_checksum": data.checksum,
+        "seed": seed,
+        "epochs": epochs,
+        "val_accuracy": history[-1]["val_accuracy"],
+        "train_accuracy": history[-1]["accuracy"],
+        "params": trained.model.count_params(),
+        "macs": count_macs(trained.model),
+        "train_seconds": trained.train_seconds,
+        "config": config,
+        "history": history,
+    } | provenance()
+    write_json(path, result)
+    return result
