@@ -182,7 +182,9 @@ def _search(options) -> int:
     for name in names:
         progress = Progress(options.progress, f"{data.name} {name}")
         result = run_trial(name, data, options.epochs, options.results, options.cache, options.seed, progress)
-        print(f"{name:<20} {result['params']:>7,} parameters  {100 * result['val_accuracy']:.2f} % on validation images")
+        print(
+            f"{name:<20} {result['params']:>7,} parameters  {100 * result['val_accuracy']:.2f} % on validation images"
+        )
     return 0
 
 

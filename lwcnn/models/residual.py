@@ -79,9 +79,7 @@ def build_residual_se(
     if fused:
         x = ConvReluMaxPool(description.stem, kernel_initializer="he_normal", name="stem_conv")(x)
     else:
-        x = layers.Conv2D(
-            description.stem, 3, activation="relu", kernel_initializer="he_normal", name="stem_conv"
-        )(x)
+        x = layers.Conv2D(description.stem, 3, activation="relu", kernel_initializer="he_normal", name="stem_conv")(x)
         x = layers.MaxPooling2D(2, name="stem_pool")(x)
     x = _norm("stem_norm")(x)
     total, done = sum(stage.blocks for stage in description.stages), 0
