@@ -126,8 +126,8 @@ def _backward(x, keep, weights, kept, grad, epsilon, residual, code):
     def pointwise_part(first, last):
         totals = [aligned_zeros(size) for size in sizes]
         block.mlp_backward(
-            _given(u), _given(keep), _given(grad), _given(y), _given(means), _given(scales), *constants, _rows(q), *totals,
-            H * W, C, E, F, S, code, first, last,
+            _given(u), _given(keep), _given(grad), _given(y), _given(means), _given(scales), *constants, _rows(q),
+            *totals, H * W, C, E, F, S, code, first, last,
         )  # fmt: skip
         return totals
 
