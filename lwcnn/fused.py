@@ -156,7 +156,8 @@ class FusedDepthwiseBlock(layers.Layer):
         norm, key = self.inner["norm"], (self.arguments["activation"], self.residual, EPSILON)
         weights = self._weights()
         if not training or not norm.trainable:
-            return _depthwise_block_inference(*key)(x, norm.moving_mean, norm.moving_variance, *weights)[0]
+            moments = (ops.convert_to_tensor(m) for m in (norm.moving_mean, norm.moving_variance))
+            return _depthwise_block_inference(*key)(x, *moments, *weights)[0]
         count = ops.shape(x)[0]
         keep = self.drop.factors(count) if self.drop else ops.ones((count,), "float32")
         out, mean, variance = _depthwise_block_training(*key)(x, keep, *weights)
