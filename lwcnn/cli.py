@@ -17,6 +17,7 @@ EXAMPLES = """examples:
   lwcnn kfold paper --dataset mnist --leaking
   lwcnn evaluate models/cifar10-paper.keras --dataset cifar10
   lwcnn table --write README.md
+  lwcnn export models/mnist-paper.keras --format litert-int8
 """
 
 
