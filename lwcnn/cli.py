@@ -18,6 +18,7 @@ EXAMPLES = """examples:
   lwcnn evaluate models/cifar10-paper.keras --dataset cifar10
   lwcnn table --write README.md
   lwcnn export models/mnist-paper.keras --format litert-int8
+  lwcnn bench models/mnist-paper.keras models/cifar10-paper.keras
 """
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lwcnn.data import DATASET_NAMES, Dataset, find_dataset, load_dataset
-from lwcnn.deployment import add_export_arguments, export
+from lwcnn.deployment import add_bench_arguments, add_export_arguments, bench, export
 from lwcnn.errors import LwcnnError
 from lwcnn.evaluation import predict_logits, summarise
 from lwcnn.experiments import EXPERIMENT_NAMES, PRESETS, get_experiment, get_preset
@@ -260,4 +260,5 @@ COMMANDS = {
     "table": Command(_table, _table_arguments, "lwcnn table --write README.md"),
     "evaluate": Command(_evaluate, _evaluate_arguments, "lwcnn evaluate models/mnist-paper.keras --dataset mnist"),
     "export": Command(export, add_export_arguments, "lwcnn export models/mnist-paper.keras --format litert-int8"),
+    "bench": Command(bench, add_bench_arguments, "lwcnn bench models/mnist-paper.keras --json bench.json"),
 }

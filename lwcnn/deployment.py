@@ -3,9 +3,13 @@
 import argparse
 from pathlib import Path
 
+from lwcnn.bench.contenders import BENCH_FORMATS
+from lwcnn.bench.report import bench_notes, bench_table
+from lwcnn.bench.worker import bench_in_one_thread
 from lwcnn.data import DATASET_NAMES, load_dataset
 from lwcnn.errors import LwcnnError
 from lwcnn.export.run import FORMATS, NUM_CALIBRATION_IMAGES, export_model
+from lwcnn.files import write_json
 
 
 def export(options: argparse.Namespace) -> int:
@@ -66,3 +70,31 @@ def _dataset_of(model: str) -> str:
     if name not in DATASET_NAMES:
         raise LwcnnError(f"The model's name does not begin with its data set: give it by --dataset. Received: {model}")
     return name
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Measure latency, throughput, memory and size of models in several runtimes, side by side."""
+    if options.dataset is None and "litert-int8" in options.formats:
+        print("No --dataset: int8 is calibrated on random images. Its speed and size hold, its accuracy would not.")
+    found = bench_in_one_thread(
+        options.models,
+        options.formats,
+        options.dataset,
+        options.data_dir,
+        {"rounds": options.rounds, "num_calls": options.calls, "memory": not options.no_memory},
+    )
+    print(f"\n{bench_table(found)}\n\n{bench_notes(found)}")
+    if options.json:
+        write_json(options.json, found)
+    return 0
+
+
+def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `lwcnn bench`."""
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="a .keras file")
+    parser.add_argument("--formats", nargs="+", choices=BENCH_FORMATS, default=list(BENCH_FORMATS))
+    _data_arguments(parser, "images, and int8's calibration, of one data set for all models (else random images)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of every format (5)")
+    parser.add_argument("--calls", type=int, default=300, help="calls of one image a round (300)")
+    parser.add_argument("--no-memory", action="store_true", help="leave out peak memory, which takes new processes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements to this file")
