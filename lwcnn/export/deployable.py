@@ -1,5 +1,7 @@
 """The form of a model that converters turn into the smallest graph."""
 
+import itertools
+
 import keras
 from keras import layers, ops
 
@@ -7,7 +9,7 @@ from lwcnn.errors import LwcnnError
 from lwcnn.fused import ConvReluMaxPool
 
 
-def build_deployable(model: keras.Model) -> keras.Model:
+def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Model:
     """A copy of the model with the same weights and results whose every shape but the batch is a constant.
 
     Keras's Reshape and Flatten ask for the batch size while they run. Converted, that is three operations on
@@ -15,6 +17,8 @@ def build_deployable(model: keras.Model) -> keras.Model:
 
     Args:
         model: a functional or sequential model, images (n, height, width, channels) to logits (n, classes).
+        short_names: whether layers are called l0, l1 and so on. Each tensor of a LiteRT file is named after all
+            operations that were fused into it, several kilobytes in sum; the default keeps them readable.
 
     Returns:
         A new functional model; `model` stays as it is.
@@ -39,9 +43,17 @@ def build_deployable(model: keras.Model) -> keras.Model:
             "Build the model with fused=False and take over its weights: fused layers are for training only. "
             f"Received: {', '.join(fused)}"
         )
-    copy = keras.models.clone_model(model, call_function=_call)
+    numbers = itertools.count()
+
+    def clone(layer: keras.Layer) -> keras.Layer:
+        config = layer.get_config()
+        if short_names:
+            config["name"] = f"l{next(numbers)}"
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(model, clone_function=clone, call_function=_call)
     copy.set_weights(model.get_weights())
-    return copy
+    return keras.Model(copy.inputs, copy.outputs, name="m") if short_names else copy
 
 
 def input_signature(model: keras.Model) -> list[keras.InputSpec]:

@@ -135,7 +135,8 @@ class LitertModel:
 
 def _convert(model: keras.Model, images: np.ndarray | None) -> bytes:
     tf = require_tensorflow()
-    deployable = build_deployable(model)
+    # Bytes count in int8 most; in float32 they are few beside the weights, and names help to find one's way.
+    deployable = build_deployable(model, short_names=images is not None)
     # Anything may be raised in there: the converter is a compiler of other people's code.
     try:
         # By way of a SavedModel: from a function, the converter leaves the weights in variables, uninitialised.
