@@ -1,7 +1,5 @@
 """The form of a model that converters turn into the smallest graph."""
 
-import itertools
-
 import keras
 from keras import layers, ops
 
@@ -17,7 +15,7 @@ def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Mod
 
     Args:
         model: a functional or sequential model, images (n, height, width, channels) to logits (n, classes).
-        short_names: whether layers are called l0, l1 and so on. Each tensor of a LiteRT file is named after all
+        short_names: whether layers are called l00, l01 and so on. Each tensor of a LiteRT file is named after all
             operations that were fused into it, several kilobytes in sum; the default keeps them readable.
 
     Returns:
@@ -43,12 +41,15 @@ def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Mod
             "Build the model with fused=False and take over its weights: fused layers are for training only. "
             f"Received: {', '.join(fused)}"
         )
-    numbers = itertools.count()
+    # The converter orders branches by name (seen with TensorFlow 2.21). Numbers in the names' old order keep the
+    # layers of a branch together; numbered across branches, both run in turn and need more memory at once.
+    names = sorted(layer.name for layer in model.layers)
+    short = {name: f"l{number:0{len(str(len(names)))}d}" for number, name in enumerate(names)}
 
     def clone(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()
         if short_names:
-            config["name"] = f"l{next(numbers)}"
+            config["name"] = short[layer.name]
         return type(layer).from_config(config)
 
     copy = keras.models.clone_model(model, clone_function=clone, call_function=_call)
