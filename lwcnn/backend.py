@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -82,10 +83,10 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def versions() -> dict[str, str]:
-    """The versions of what the numbers depend on."""
+def versions(more: Sequence[str] = ()) -> dict[str, str]:
+    """The versions of what the numbers depend on: Python, the library's packages and `more` of them, if there."""
     found = {"python": platform.python_version()}
-    for name in _PACKAGES:
+    for name in dict.fromkeys((*_PACKAGES, *more)):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

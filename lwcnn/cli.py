@@ -17,6 +17,8 @@ EXAMPLES = """examples:
   lwcnn kfold paper --dataset mnist --leaking
   lwcnn evaluate models/cifar10-paper.keras --dataset cifar10
   lwcnn table --write README.md
+  lwcnn export models/mnist-paper.keras --format litert-int8
+  lwcnn bench models/mnist-paper.keras models/cifar10-paper.keras
 """
 
 

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
-
 from lwcnn.data import DATASET_NAMES, Dataset, find_dataset, load_dataset
+from lwcnn.deployment import add_bench_arguments, add_export_arguments, bench, export
 from lwcnn.errors import LwcnnError, unknown_name
 from lwcnn.evaluation import predict_logits, summarise
 from lwcnn.experiments import EXPERIMENT_NAMES, PRESETS, get_experiment, get_preset
 from lwcnn.files import write_atomically, write_json
 from lwcnn.jobs import run_jobs
 from lwcnn.kfold import run_kfold
+from lwcnn.models.saved import load_model, require_fit
 from lwcnn.release import release_best
 from lwcnn.runs import Folders, run_experiment
 from lwcnn.search import run_trial, trials
@@ -199,19 +199,9 @@ def _table(options) -> int:
 
 def _evaluate(options) -> int:
     """Evaluate a saved model on a data set's test images."""
-    if not Path(options.model).exists():
-        raise LwcnnError(f"There is no model to evaluate. Received: {options.model}")
-    try:
-        model = keras.saving.load_model(options.model, compile=False)
-    except (ValueError, OSError, TypeError, KeyError) as error:
-        raise LwcnnError(f"{options.model} can't be read as a Keras model (.keras): {error}") from error
+    model = load_model(options.model)
     data = load_dataset(options.dataset, options.data_dir)
-    if tuple(model.input_shape[1:]) != data.input_shape or model.output_shape[-1] != data.num_classes:
-        raise LwcnnError(
-            f"{options.model} takes images of {model.input_shape[1:]} and has {model.output_shape[-1]} classes; "
-            f"choose its data set with --dataset. Received: {data.name}, {data.input_shape}, "
-            f"{data.num_classes} classes"
-        )
+    require_fit(model, options.model, data)
     measured = summarise(predict_logits(model, data.x_test), data.y_test)
     print(f"model          {options.model}")
     print(f"data           {data.name}, {len(data.y_test)} test images from {data.source}")
@@ -309,4 +299,6 @@ COMMANDS = {
     "search": Command(_search, _search_arguments, "lwcnn search --dataset cifar10 --epochs 12 --jobs 2"),
     "table": Command(_table, _table_arguments, "lwcnn table --write README.md"),
     "evaluate": Command(_evaluate, _evaluate_arguments, "lwcnn evaluate models/mnist-paper.keras --dataset mnist"),
+    "export": Command(export, add_export_arguments, "lwcnn export models/mnist-paper.keras --format litert-int8"),
+    "bench": Command(bench, add_bench_arguments, "lwcnn bench models/mnist-paper.keras --json bench.json"),
 }

@@ -6,7 +6,9 @@ import io
 import json
 import os
 import secrets
+import shutil
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,46 @@ def write_atomically(path: StrPath, data: bytes) -> None:
         if isinstance(error, OSError):
             raise _cannot_write(path, error) from error
         raise
+    _sync_folder(path.parent)
+
+
+def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
+    """Writes a folder whole or not at all; one of the same files that stood there before is replaced.
+
+    Args:
+        path: The folder; missing folders above it are made.
+        files: The files' contents by their paths inside it.
+
+    Raises:
+        LwcnnError: There is a file of that name, or a folder that holds anything else than these files, which
+            is never removed; or a failure of the file system.
+    """
+    path = Path(path)
+    suffix = f"{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    temporary, old = path.with_name(f".{path.name}.{suffix}"), path.with_name(f".{path.name}.old-{suffix}")
+    if path.exists():
+        known = {name.split("/")[0] for name in files}
+        others = sorted(entry.name for entry in path.iterdir() if entry.name not in known) if path.is_dir() else None
+        if others or others is None:
+            raise LwcnnError(
+                f"Cannot replace this by a folder of {', '.join(sorted(known))}: it is a file or holds other files; "
+                f"choose another place. Received: {str(path)!r}"
+            )
+    try:
+        temporary.mkdir(parents=True)
+        for name, data in files.items():
+            write_atomically(temporary / name, data)
+        if path.exists():
+            os.replace(path, old)
+        os.replace(temporary, path)
+    except BaseException as error:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise _cannot_write(path, error) from error
+        raise
+    shutil.rmtree(old, ignore_errors=True)
     _sync_folder(path.parent)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lwcnn.errors import LwcnnError, unknown_name
-from lwcnn.files import load_npz, read_json, save_npz, write_atomically, write_json
+from lwcnn.files import load_npz, read_json, save_npz, write_atomically, write_folder_atomically, write_json
 
 
 def names_in(folder):
@@ -201,3 +201,27 @@ def test_zip_of_other_things_is_refused(tmp_path):
         archive.writestr("readme.txt", "hello")
     with pytest.raises(LwcnnError, match="readme.txt"):
         load_npz(tmp_path / "a.npz")
+
+
+def test_folder_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    folder = tmp_path / "above" / "model"
+    write_folder_atomically(folder, {"a.bin": b"1", "inner/b.bin": b"2"})
+    assert (folder / "a.bin").read_bytes() == b"1" and (folder / "inner" / "b.bin").read_bytes() == b"2"
+    write_folder_atomically(folder, {"a.bin": b"3", "inner/b.bin": b"4"})
+
+    def interrupted(path, data):
+        if path.name == "b.bin":
+            raise KeyboardInterrupt
+        path.write_bytes(data)
+
+    monkeypatch.setattr("lwcnn.files.write_atomically", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_folder_atomically(folder, {"a.bin": b"5", "inner/b.bin": b"6"})
+    monkeypatch.undo()
+    (folder / "mine.txt").write_text("kept")
+    with pytest.raises(LwcnnError, match="holds other files"):
+        write_folder_atomically(folder, {"a.bin": b"7", "inner/b.bin": b"8"})
+    assert (folder / "a.bin").read_bytes() == b"3" and (folder / "mine.txt").read_text() == "kept"
+    assert [entry.name for entry in folder.parent.iterdir()] == ["model"]
+    with pytest.raises(LwcnnError, match="is a file"):
+        write_folder_atomically(folder / "a.bin", {"a.bin": b"9"})

@@ -1,0 +1,80 @@
+"""Exports every released model and prints the table of what that cost, from results/export/.
+
+Run `python benchmarks/deployment.py` from the checkout; `--formats` chooses among litert, litert-int8 and onnx,
+`--table` only prints. The files go to a temporary folder, their reports to results/export/<model>-<format>.json.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lwcnn.data import load_dataset  # noqa: E402
+from lwcnn.errors import LwcnnError  # noqa: E402
+from lwcnn.export.run import FORMATS, export_model  # noqa: E402
+from lwcnn.files import read_json  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+REPORTS = ROOT / "results" / "export"
+HEAD = ("model", "format", "Keras %", "exported %", "points", "same class %", "bytes", "gzip", "arena (estimated)")
+
+
+def export_all(formats: list[str]) -> int:
+    """Exports every released model; returns how many exports were refused."""
+    refused = 0
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    data = None
+    for path in sorted((ROOT / "models").glob("*.keras")):  # by data set, so that each is loaded once
+        name = path.name.split("-")[0]
+        if data is None or data.name != name:
+            data = load_dataset(name)
+        for format_name in formats:
+            with tempfile.TemporaryDirectory() as folder:
+                output = Path(folder) / f"{path.stem}-{format_name}{FORMATS[format_name].ending}"
+                try:
+                    export_model(path, format_name, data, output)
+                    shutil.copy(output.with_suffix(".json"), REPORTS)
+                except LwcnnError as error:
+                    refused += 1
+                    print(f"{path.stem} {format_name}: {error}", file=sys.stderr)
+    return refused
+
+
+def table(formats: list[str]) -> str:
+    """The reports as a Markdown table."""
+    lines = ["| " + " | ".join(HEAD) + " |", "|---|---" + "|---:" * (len(HEAD) - 2) + "|"]
+    for format_name in formats:
+        for path in sorted(REPORTS.glob(f"*-{format_name}.json")):
+            report = read_json(path)
+            if report["format"] != format_name:
+                continue
+            cells = (
+                report["model"].removesuffix(".keras"),
+                format_name,
+                f"{100 * report['accuracy_keras']:.2f}",
+                f"{100 * report['accuracy_exported']:.2f}",
+                f"{0 - report['drop_points']:+.2f}",
+                f"{100 * report['agreement']:.2f}",
+                f"{report['size_bytes']:,}",
+                f"{report['gzip_bytes']:,}",
+                f"{report['arena_bytes_estimated']:,}" if "arena_bytes_estimated" in report else "",
+            )
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--formats", nargs="+", choices=("litert-int8", "litert", "onnx"), default=["litert-int8"])
+    parser.add_argument("--table", action="store_true", help="only print what is there")
+    options = parser.parse_args()
+    refused = 0 if options.table else export_all(options.formats)
+    print(table(options.formats))
+    return 1 if refused else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

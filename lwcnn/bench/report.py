@@ -1,0 +1,55 @@
+"""The benchmark's result as a table for people."""
+
+_TIMES = ("mean_ms", "p50_ms", "p90_ms", "p99_ms")
+_HEAD = ("model", "format", "mean ms", "p50", "p90", "p99", "images/s", "batch")
+_HEAD += ("peak MB", "bytes", "gzip", "MACs", "params")
+
+
+def bench_table(found: dict) -> str:
+    """A Markdown table of what `bench_models` gives, which is readable on a terminal too.
+
+    MB are 1,000,000 bytes.
+    """
+    rows = [_HEAD]
+    for model in found["models"]:
+        for row in model["rows"]:
+            memory = row.get("peak_memory_bytes")
+            rows.append(
+                (
+                    model["model"].removesuffix(".keras"),
+                    row["name"],
+                    *(f"{row['batch1'][name]:.3f}" for name in _TIMES),
+                    f"{row['images_per_second']:,.0f}",
+                    str(row["best_batch_size"]),
+                    f"{memory / 1e6:.0f}" if memory else "",
+                    f"{row['size_bytes']:,}",
+                    f"{row['gzip_bytes']:,}",
+                    f"{model['macs']:,}",
+                    f"{model['parameters']:,}",
+                )
+            )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
+    lines = [
+        "| " + " | ".join(_pad(cell, width, i) for i, (cell, width) in enumerate(zip(row, widths))) + " |"
+        for row in rows
+    ]
+    rule = "|" + "|".join("-" * (width + 1) + ("-" if i < 2 else ":") for i, width in enumerate(widths)) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def bench_notes(found: dict) -> str:
+    """What the table's figures were taken on, and what to mind."""
+    machine = found["machine"]
+    lines = [
+        f"{machine['device']}, {machine['threads']} thread(s), {found['settings']['rounds']} rounds in turn, medians; "
+        f"images: {found['images']}.",
+        f"Peak memory: {found['peak_memory']}.",
+    ]
+    loads = [machine["load_average_before"], machine["load_average_after"]]
+    if None not in loads:
+        lines.append(f"Load average before and after: {loads[0]} and {loads[1]}; above the cores, times are too long.")
+    return "\n".join(lines)
+
+
+def _pad(cell: str, width: int, column: int) -> str:
+    return cell.ljust(width) if column < 2 else cell.rjust(width)

@@ -1,0 +1,63 @@
+"""An int8 LiteRT file as C++ source, as TensorFlow Lite Micro takes models."""
+
+import re
+
+from lwcnn.export.arena import Graph, plan_arena
+
+_BYTES_A_LINE = 12
+
+
+def to_c_array(content: bytes, name: str, graph: Graph) -> dict[str, bytes]:
+    """The source files `model_data.cc` and `model_data.h` with the model's bytes and the estimated arena.
+
+    Args:
+        content: an int8 LiteRT file.
+        name: the model's name; characters that C++ allows in no name become "_".
+        graph: the file's, as of `read_graph`.
+
+    Returns:
+        The files' contents by name.
+    """
+    variable = f"g_{c_name(name)}_model_data"
+    arena = f"g_{c_name(name)}_arena_bytes_estimated"
+    guard = f"LWCNN_{c_name(name).upper()}_MODEL_DATA_H_"
+    calls = ", ".join(sorted({_resolver_call(operation) for operation in graph.operations}))
+    header = f"""\
+// {name}: an int8 LiteRT model of {len(content):,} bytes, written by `lwcnn export --format c-array`.
+//
+// Input: int8, the uint8 image minus 128. Output: int8 logits; the largest is the predicted class.
+// Operations for a MicroMutableOpResolver: {calls}.
+#ifndef {guard}
+#define {guard}
+
+extern const unsigned char {variable}[];
+extern const unsigned int {variable}_len;
+
+// Estimated from the lifetimes of the file's tensors, not measured: the activations alone. The interpreter's own
+// structures and the operations' scratch memory come on top, some kilobytes that depend on the build.
+constexpr unsigned int {arena} = {plan_arena(graph.activations)};
+
+#endif  // {guard}
+"""
+    rows = [content[i : i + _BYTES_A_LINE] for i in range(0, len(content), _BYTES_A_LINE)]
+    body = "\n".join("    " + " ".join(f"0x{byte:02x}," for byte in row) for row in rows)
+    source = f"""\
+#include "model_data.h"
+
+// LiteRT reads the model in place, so it must be aligned.
+alignas(16) const unsigned char {variable}[] = {{
+{body}
+}};
+const unsigned int {variable}_len = {len(content)};
+"""
+    return {"model_data.cc": source.encode(), "model_data.h": header.encode()}
+
+
+def c_name(name: str) -> str:
+    """A name as C++ takes it."""
+    return re.sub(r"\W", "_", name, flags=re.ASCII)
+
+
+def _resolver_call(operation: str) -> str:
+    """The method that registers an operation: "CONV_2D" gives "AddConv2D"."""
+    return "Add" + "".join(word.capitalize() if word[0].isalpha() else word for word in operation.split("_"))
