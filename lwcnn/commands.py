@@ -19,6 +19,7 @@ from lwcnn.models.saved import load_model, require_fit
 from lwcnn.release import release_best
 from lwcnn.runs import Folders, run_experiment
 from lwcnn.search import run_trial, trials
+from lwcnn.summary import show_summary, summary_arguments
 from lwcnn.tables import PAPER_ACCURACY, all_tables, write_tables
 from lwcnn.training.progress import Progress
 
@@ -298,6 +299,7 @@ COMMANDS = {
     "kfold": Command(_kfold, _kfold_arguments, "lwcnn kfold paper --dataset mnist --preset quick"),
     "search": Command(_search, _search_arguments, "lwcnn search --dataset cifar10 --epochs 12 --jobs 2"),
     "table": Command(_table, _table_arguments, "lwcnn table --write README.md"),
+    "summary": Command(show_summary, summary_arguments, "lwcnn summary models/cifar10-paper.keras"),
     "evaluate": Command(_evaluate, _evaluate_arguments, "lwcnn evaluate models/mnist-paper.keras --dataset mnist"),
     "export": Command(export, add_export_arguments, "lwcnn export models/mnist-paper.keras --format litert-int8"),
     "bench": Command(bench, add_bench_arguments, "lwcnn bench models/mnist-paper.keras --json bench.json"),

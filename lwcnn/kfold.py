@@ -13,7 +13,7 @@ from lwcnn.configuration import plain_settings
 from lwcnn.data import Dataset, load_dataset, stratified_folds, stratified_split
 from lwcnn.errors import LwcnnError
 from lwcnn.evaluation import accuracy, mean_and_interval, predict_logits
-from lwcnn.experiments import Experiment, Preset, get_experiment, get_preset
+from lwcnn.experiments import Experiment, MergedExperiment, Preset, get_experiment, get_preset
 from lwcnn.files import write_json
 from lwcnn.method import train_method
 from lwcnn.models.submodel import build_merged_model
@@ -64,6 +64,8 @@ def run_kfold(
     size, plan = get_preset(preset), get_experiment(experiment, preset)  # wrong names before the data is read
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
     plan = get_experiment(experiment, preset, data.name)
+    if leaking and not isinstance(plan, MergedExperiment):
+        raise LwcnnError(f"Only the paper's merged model was assessed leaking. Received: {experiment!r}")
     config = json.loads(json.dumps(plain_settings(plan) | {"num_folds": num_folds, "leaking": leaking}))
     name = f"kfold{num_folds}{'_leaking' if leaking else ''}_seed{seed}.json"
     path = folders.result(data.name, experiment, preset, seed).with_name(name)

@@ -1,4 +1,4 @@
-"""Training an experiment: submodels side by side, merge and progressive unfreezing, or a network in one go."""
+"""Training an experiment: submodels, merge and progressive unfreezing, or a network in one go."""
 
 import hashlib
 import json
@@ -9,10 +9,12 @@ import keras
 import numpy as np
 
 from lwcnn.configuration import plain_settings
-from lwcnn.experiments import Experiment, MergedExperiment, NetworkExperiment
+from lwcnn.data import channel_statistics
+from lwcnn.experiments import Experiment, MergedExperiment, NetworkExperiment, ReproductionExperiment
 from lwcnn.fused import copy_weights
 from lwcnn.models.merge import merge_submodels
-from lwcnn.models.residual import build_residual_se
+from lwcnn.models.networks import build_network, takes_normalization
+from lwcnn.models.reproduction import build_repo_merged, build_repo_submodel, merge_repo_submodels
 from lwcnn.models.submodel import build_dual_model, build_merged_model, build_submodel
 from lwcnn.training.loop import Images, train_phase
 from lwcnn.training.phases import Phase, trainable_layer_names
@@ -66,8 +68,7 @@ def train_method(
     chain = [data_key, parts, keras.backend.backend(), keras.version(), seed, image_shape, num_classes]
     steps = _Steps(training, validation, seed, cache, progress or Progress("none"), chain)
     keras.utils.set_random_seed(seed)
-    train = _train_network if isinstance(experiment, NetworkExperiment) else _train_merged
-    model = train(experiment, image_shape, num_classes, steps)
+    model = _TRAIN[type(experiment)](experiment, image_shape, num_classes, steps)
     return TrainedMethod(model, steps.records, round(sum(r["seconds"] for r in steps.records), 2))
 
 
@@ -116,12 +117,37 @@ def _train_merged(experiment: MergedExperiment, image_shape, num_classes: int, s
 
 def _train_network(experiment: NetworkExperiment, image_shape, num_classes: int, steps: _Steps) -> keras.Model:
     steps.chain.append(plain_settings(experiment.network))
-    network = build_residual_se(image_shape, num_classes, experiment.network, fused=True)
+    normalization = None
+    if takes_normalization(experiment.network):
+        normalization = channel_statistics(steps.training.images, steps.training.indices)
+    network = build_network(image_shape, num_classes, experiment.network, True, normalization)
     for phase in experiment.phases:
         steps.run(network, phase)
-    model = build_residual_se(image_shape, num_classes, experiment.network)
+    model = build_network(image_shape, num_classes, experiment.network, False, normalization)
     copy_weights(network, model)
     return model
+
+
+def _train_reproduction(experiment: ReproductionExperiment, image_shape, num_classes: int, steps: _Steps):
+    names = [name for name, _ in experiment.branches]
+    steps.chain.append(["reproduction", names])
+    submodels = [build_repo_submodel(image_shape, num_classes, name, fused=True) for name in names]
+    for submodel, (_, phase) in zip(submodels, experiment.branches):
+        steps.run(submodel, phase)
+    keras.utils.set_random_seed(steps.phase_seed(len(names)))  # the head, whether stage 1 was trained or found
+    merged = merge_repo_submodels(submodels, fused=True)
+    for phase in experiment.phases:
+        steps.run(merged, phase)
+    model = build_repo_merged(image_shape, num_classes, names)
+    copy_weights(merged, model)
+    return model
+
+
+_TRAIN = {
+    MergedExperiment: _train_merged,
+    NetworkExperiment: _train_network,
+    ReproductionExperiment: _train_reproduction,
+}
 
 
 def _digest(indices) -> str | None:
@@ -129,12 +155,13 @@ def _digest(indices) -> str | None:
 
 
 def _phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:
+    best = state.history[state.best_epoch[-1] - 1] if phase.monitor == "val_loss" else None
     return {
         "name": phase.name,
         "trains": list(trainable_layer_names(model, phase)),
         "epochs": state.epoch,
         "best_epoch": state.best_epoch[-1],
-        "best_val_accuracy": state.best[-1],
+        "best_val_accuracy": state.best[-1] if best is None else best["val_accuracy"],
         "seconds": round(state.seconds, 2),
         "history": state.history,
     }

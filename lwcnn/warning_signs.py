@@ -1,5 +1,6 @@
 """The four signs of trouble that the paper's summary lists, looked for in a run's result."""
 
+SUBMODEL_PHASES = ("dual", "original", "augmented")  # the joined model's head is new: no drop from its submodels
 MAX_BRANCH_GAP = 0.10  # ours: "diverge" without a number; stronger augmentation costs a few points by itself
 MAX_DROP = 0.01  # ours: beyond the noise of 5,000 validation images
 MAX_FOLD_SPREAD = 0.02  # paper's summary: folds vary by more than 2 %
@@ -21,8 +22,8 @@ def warning_signs(result: dict) -> list[str]:
     if branches and max(branches.values()) - min(branches.values()) > MAX_BRANCH_GAP:
         shown = ", ".join(f"{k.removesuffix('_logits_val_accuracy')} {100 * v:.1f} %" for k, v in branches.items())
         signs.append(f"the branches' validation accuracies drift apart ({shown}): check the augmentation")
-    first = int(phases[0]["name"] == "dual")  # the merged model's head is new: no drop from the submodels
-    for before, after in zip(phases[first:], phases[first + 1 :]):
+    whole = [phase for phase in phases if phase["name"] not in SUBMODEL_PHASES]
+    for before, after in zip(whole, whole[1:]):
         drop = before["best_val_accuracy"] - after["history"][0]["val_accuracy"]
         if drop > MAX_DROP:
             signs.append(

@@ -11,11 +11,11 @@ import pytest
 from made_data import write_npz
 
 from lwcnn import runs
-from lwcnn.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION
+from lwcnn.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION, Augmentation
 from lwcnn.data import load_dataset
 from lwcnn.errors import LwcnnError
 from lwcnn.evaluation import predict_logits
-from lwcnn.experiments import EXPERIMENT_NAMES, PRESETS, get_experiment, get_preset
+from lwcnn.experiments import EXPERIMENT_NAMES, PRESETS, ReproductionExperiment, get_experiment, get_preset
 from lwcnn.runs import Folders, run_experiment
 from lwcnn.warning_signs import fold_warning_signs, warning_signs
 
@@ -147,7 +147,7 @@ def test_another_seed_gives_another_run_beside_it(made_dataset, folders):
     first, other = (run_experiment("paper_tuned", made_dataset, "smoke", seed, folders) for seed in (0, 1))
     assert other["config"] == first["config"] and (first["seed"], other["seed"]) == (0, 1)
     assert without_seconds(other) != without_seconds(first)
-    assert [phase["name"] for phase in first["history"]] == ["all"] and first["params"] == 5_622
+    assert [phase["name"] for phase in first["history"]] == ["dual", "all"] and first["params"] == 5_622
     files = {path.name for path in folders.result("made", "paper_tuned", "smoke", 0).parent.iterdir()}
     assert files == {f"seed{seed}{end}" for seed in (0, 1) for end in (".json", "_classes.npy")}
 
@@ -231,6 +231,14 @@ def test_validation_part_is_the_same_for_every_seed_and_disjoint_from_training(m
 # Experiments as data
 
 
+def every_phase(plan):
+    """All phases of an experiment, those of its submodels first."""
+    if isinstance(plan, ReproductionExperiment):
+        return (*(phase for _, phase in plan.branches), *plan.phases)
+    dual = getattr(plan, "dual", None)
+    return (*([dual] if dual else []), *plan.phases)
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("name", EXPERIMENT_NAMES)
 def test_every_experiment_is_plain_data(name, preset):
@@ -240,11 +248,11 @@ def test_every_experiment_is_plain_data(name, preset):
         assert plan == get_experiment(name, preset, dataset)
         config = dataclasses.asdict(plan)
         assert json.loads(json.dumps(config)) == json.loads(json.dumps(config, allow_nan=False))
-        for phase in (*plan.phases, *([plan.dual] if plan.dual else [])):
+        for phase in every_phase(plan):
             phase.optimizer.build(num_steps=10)
         with pytest.raises(dataclasses.FrozenInstanceError):
-            plan.dropout = 0.1
-        names = [phase.name for phase in plan.phases]
+            plan.validation = 0.3
+        names = [phase.name for phase in every_phase(plan)]
         assert len(set(names)) == len(names)
 
 
@@ -252,7 +260,9 @@ def test_names_are_those_of_the_issue_and_the_earlier_batch():
     assert set(EXPERIMENT_NAMES) == {
         "paper", "paper_as_published", "single", "dual_no_augment", "no_unfreezing", "head_only", "fresh_merge",
         "nadam_throughout", "end_to_end", "paper_tuned", "paper_tuned_one_go",
-        "paper_batch64",
+        "paper_batch64", "residual_se", "residual_se_small", "residual_plain", "residual_cbam",
+        "repo_baseline", "repo_baseline_frozen", "repo_residual_se",
+        "se_resnet", "resnet_4443", "resnet_4443_twice", "narrow_resnet18", "narrow_resnet18_cold",
     }  # fmt: skip
 
 
@@ -262,7 +272,7 @@ def differences(plan, other):
 
 
 def epochs(plan):
-    return sum(phase.epochs for phase in (*plan.phases, *([plan.dual] if plan.dual else [])))
+    return sum(phase.epochs for phase in every_phase(plan))
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -334,13 +344,21 @@ class TestAblations:
             assert [(p.epochs, p.patience) for p in phases] == [(20, 5), (10, 5), (50, 10)]
 
 
-def test_only_the_tuned_recipe_depends_on_the_data_and_never_flips_digits():
+def test_only_recipes_that_flip_depend_on_the_data_and_digits_are_never_flipped():
     for name in EXPERIMENT_NAMES:
         same = get_experiment(name, "quick", "mnist") == get_experiment(name, "quick", "cifar10")
-        assert same == (not name.startswith("paper_tuned"))
-    for dataset in ("mnist", "digits"):
-        assert not get_experiment("paper_tuned", "full", dataset).phases[0].augmentation.horizontal_flip
-    assert get_experiment("paper_tuned", "full", "cifar10").phases[0].augmentation.horizontal_flip
+        assert same == (not flips(name, "cifar10"))
+        assert not flips(name, "mnist") and not flips(name, "digits") and not flips(name, "mine")
+    assert flips("paper_tuned", "cifar10") and flips("narrow_resnet18", "fashion_mnist")
+    assert not flips("paper", "cifar10") and not flips("repo_residual_se", "cifar10")
+
+
+def flips(name, dataset):
+    """Whether an experiment mirrors images of the data set, in any phase and branch."""
+    plan = get_experiment(name, "full", dataset)
+    found = [phase.augmentation for phase in every_phase(plan)]
+    found += [a for _, a in getattr(plan, "branches", ()) if isinstance(a, Augmentation)]
+    return any(a and (a.horizontal_flip or a.vertical_flip) for a in found)
 
 
 # Warning signs

@@ -5,12 +5,14 @@ Expected results and durations stand in the README's table, which is made from `
 """
 
 from lwcnn.errors import unknown_name
-from lwcnn.experiments.kinds import Experiment, MergedExperiment, NetworkExperiment
+from lwcnn.experiments.kinds import Experiment, MergedExperiment, NetworkExperiment, ReproductionExperiment
 from lwcnn.experiments.paper import EXPERIMENTS, TUNED_EXPERIMENTS
 from lwcnn.experiments.presets import PRESETS, Preset, get_preset
+from lwcnn.experiments.reference import REFERENCE_EXPERIMENTS
+from lwcnn.experiments.reproduction import REPRODUCTION_EXPERIMENTS
 from lwcnn.experiments.residual import RESIDUAL_EXPERIMENTS
 
-_DEPENDENT_ON_DATA = TUNED_EXPERIMENTS | RESIDUAL_EXPERIMENTS
+_DEPENDENT_ON_DATA = TUNED_EXPERIMENTS | RESIDUAL_EXPERIMENTS | REPRODUCTION_EXPERIMENTS | REFERENCE_EXPERIMENTS
 EXPERIMENT_NAMES = (*EXPERIMENTS, *_DEPENDENT_ON_DATA)
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "MergedExperiment",
     "NetworkExperiment",
     "Preset",
+    "ReproductionExperiment",
     "get_experiment",
     "get_preset",
 ]

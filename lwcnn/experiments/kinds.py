@@ -1,9 +1,9 @@
-"""What an experiment is, as frozen data: of the merged model, or of a residual network."""
+"""What an experiment is, as frozen data: of a merged model, ours or the reproduction's, or of one network."""
 
 from dataclasses import dataclass
 
 from lwcnn.augment import Augmentation
-from lwcnn.models.residual import ResidualSE
+from lwcnn.models.networks import Network
 from lwcnn.training.phases import Phase
 
 
@@ -43,10 +43,21 @@ class MergedExperiment(Experiment):
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkExperiment(Experiment):
-    """One way to train a residual network, in one go.
+    """One way to train a network in one go.
 
     Attributes:
         network: what it is built from.
     """
 
-    network: ResidualSE
+    network: Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproductionExperiment(Experiment):
+    """One way to train the CIFAR-10 reproduction's joined model.
+
+    Attributes:
+        branches: (name, phase) of each submodel, which are trained one after the other, each by itself.
+    """
+
+    branches: tuple[tuple[str, Phase], ...]

@@ -15,7 +15,8 @@ class Preset:
         batch_size: of the experiments for which the paper gives none; 32 is the author's code's.
         tuned_dual, tuned: epochs of the two stages of `paper_tuned`.
         fold: most epochs a fold of the leaking K-fold.
-        network: epochs of the residual networks, which train in one go.
+        network: epochs of the networks that train in one go.
+        repo: most epochs of the reproduction: of each submodel, then of each unfreezing step.
         num_images: training images used, drawn by class; None uses all.
     """
 
@@ -28,6 +29,7 @@ class Preset:
     tuned: int
     fold: int
     network: int
+    repo: tuple[int, ...]
     num_images: int | None = None
 
     @property
@@ -38,12 +40,52 @@ class Preset:
 
 PRESETS = {
     "smoke": Preset(
-        "smoke", dual=1, head=1, all=1, batch_size=64, tuned_dual=1, tuned=2, fold=1, network=1, num_images=600
+        "smoke",
+        dual=1,
+        head=1,
+        all=1,
+        batch_size=64,
+        tuned_dual=1,
+        tuned=2,
+        fold=1,
+        network=1,
+        repo=(2, 1, 1, 1, 1),
+        num_images=600,
     ),
-    "quick": Preset("quick", dual=8, head=4, all=5, batch_size=64, tuned_dual=4, tuned=17, fold=2, network=15),
-    # 20 epochs of the dual stage and 50 of the last: the author's notebook; 20 of the head: paper.
-    "full": Preset("full", dual=20, head=20, all=50, batch_size=32, tuned_dual=15, tuned=60, fold=10, network=60),
+    "quick": Preset(
+        "quick",
+        dual=8,
+        head=4,
+        all=5,
+        batch_size=64,
+        tuned_dual=4,
+        tuned=17,
+        fold=2,
+        network=15,
+        repo=(12, 2, 2, 2, 4),
+    ),
+    # 20 epochs of the dual stage and 50 of the last: the author's notebook; 20 of the head: paper. Those of `repo`:
+    # the reproduction's notebook.
+    "full": Preset(
+        "full",
+        dual=20,
+        head=20,
+        all=50,
+        batch_size=32,
+        tuned_dual=15,
+        tuned=60,
+        fold=10,
+        network=60,
+        repo=(30, 5, 5, 5, 10),
+    ),
 }
+
+_MIRRORED = ("cifar10", "cifar100", "fashion_mnist")
+
+
+def may_flip(dataset: str) -> bool:
+    """Whether a mirrored image of this data set is still one of its class: digits keep their side."""
+    return dataset in _MIRRORED
 
 
 def get_preset(name: str) -> Preset:

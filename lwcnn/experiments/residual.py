@@ -15,6 +15,10 @@ ONE_CYCLE = Optimizer("adamw", 0.006, weight_decay=0.05, warmup=0.2, ema=0.998, 
 NETWORK = ResidualSE(stem=32, stages=(Stage(32, 2), Stage(40, 2)))  # 29,362 parameters on 32x32x3
 SMALL_NETWORK = ResidualSE(stem=24, stages=(Stage(24, 2), Stage(32, 2)))  # under 20,000
 
+# Other blocks with as many parameters, as near as whole widths allow.
+PLAIN_NETWORK = ResidualSE(stem=32, stages=(Stage(20, 2, 3), Stage(32, 2, 3)), block="plain")  # 29,464
+CBAM_NETWORK = replace(NETWORK, block="cbam")  # 29,758
+
 
 def _residual_se(preset: Preset, dataset: str) -> NetworkExperiment:
     phase = Phase(
@@ -38,6 +42,16 @@ def _residual_se_small(preset: Preset, dataset: str) -> NetworkExperiment:
     return replace(_residual_se(preset, dataset), name="residual_se_small", question=question, network=SMALL_NETWORK)
 
 
+def _residual_plain(preset: Preset, dataset: str) -> NetworkExperiment:
+    question = "the depthwise blocks: full 3x3 convolutions, at equal parameters"
+    return replace(_residual_se(preset, dataset), name="residual_plain", question=question, network=PLAIN_NETWORK)
+
+
+def _residual_cbam(preset: Preset, dataset: str) -> NetworkExperiment:
+    question = "attention over pixels too: CBAM-lite in place of squeeze-and-excitation"
+    return replace(_residual_se(preset, dataset), name="residual_cbam", question=question, network=CBAM_NETWORK)
+
+
 def augmentation(dataset: str) -> Augmentation:
     """Flips and crops; digits keep their side."""
     if dataset in ("cifar10", "cifar100"):
@@ -50,4 +64,6 @@ def augmentation(dataset: str) -> Augmentation:
 RESIDUAL_EXPERIMENTS: dict[str, Callable[[Preset, str], NetworkExperiment]] = {
     "residual_se": _residual_se,
     "residual_se_small": _residual_se_small,
+    "residual_plain": _residual_plain,
+    "residual_cbam": _residual_cbam,
 }

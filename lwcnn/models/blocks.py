@@ -35,7 +35,7 @@ def hidden_width(channels: int, expansion: float) -> int:
     return max(8, round(channels * expansion / 8) * 8)
 
 
-def squeeze_excite_layers(channels: int, reduction: int, name: str) -> dict[str, layers.Layer]:
+def squeeze_excite_layers(channels: int, reduction: int, name: str, use_bias: bool = True) -> dict[str, layers.Layer]:
     """The two dense layers of squeeze-and-excitation (Hu et al. 2018), by role, unbuilt.
 
     Raises:
@@ -48,8 +48,10 @@ def squeeze_excite_layers(channels: int, reduction: int, name: str) -> dict[str,
         )
     squeezed = max(1, channels // reduction)
     return {
-        "squeeze": layers.Dense(squeezed, activation="relu", kernel_initializer="he_normal", name=f"{name}_squeeze"),
-        "excite": layers.Dense(channels, activation="sigmoid", name=f"{name}_excite"),
+        "squeeze": layers.Dense(
+            squeezed, activation="relu", use_bias=use_bias, kernel_initializer="he_normal", name=f"{name}_squeeze"
+        ),
+        "excite": layers.Dense(channels, activation="sigmoid", use_bias=use_bias, name=f"{name}_excite"),
     }
 
 

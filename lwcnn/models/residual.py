@@ -6,9 +6,13 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-from lwcnn.errors import LwcnnError
+from lwcnn.configuration import added_later
+from lwcnn.errors import LwcnnError, unknown_name
 from lwcnn.fused import ConvReluMaxPool, FusedDepthwiseBlock
 from lwcnn.models.blocks import ACTIVATIONS, EPSILON, MOMENTUM, ScheduledDropout, depthwise_block
+from lwcnn.models.convolution_blocks import cbam_block, plain_block
+
+BLOCKS = {"depthwise": depthwise_block, "plain": plain_block, "cbam": cbam_block}
 
 
 @dataclass(frozen=True)
@@ -18,8 +22,8 @@ class Stage:
     Attributes:
         filters: their width.
         blocks: how many.
-        kernel_size: of their depthwise convolutions, odd.
-        expansion: hidden width as a multiple of `filters`.
+        kernel_size: of their depthwise (or, in plain blocks, full) convolutions, odd.
+        expansion: hidden width as a multiple of `filters`; plain blocks have none.
     """
 
     filters: int
@@ -42,6 +46,7 @@ class ResidualSE:
         head: width of a 1x1 convolution before global average pooling; None leaves it out.
         dropout: before the last layer.
         drop_rate: of stochastic depth in the last block; it rises linearly from the first.
+        block: kind of the blocks: "depthwise", "plain" (full convolutions) or "cbam" (depthwise with CBAM-lite).
     """
 
     stem: int = 32
@@ -52,6 +57,7 @@ class ResidualSE:
     head: int | None = None
     dropout: float = 0.0
     drop_rate: float = 0.0
+    block: str = added_later("depthwise")
 
 
 def build_residual_se(
@@ -64,7 +70,7 @@ def build_residual_se(
         num_classes: at least 2.
         description: of the network.
         fused: train with the fused layers of `lwcnn.fused`; `lwcnn.fused.copy_weights` carries their weights over
-            to the plain model, which is the one to keep.
+            to the plain model, which is the one to keep. Of the blocks only depthwise ones have a fused form.
 
     Returns:
         A model from images (n, height, width, channels), 0..255, to logits (n, num_classes).
@@ -101,7 +107,12 @@ def build_residual_se(
                 "residual": description.residual,
                 "name": f"stage{i}_block{j}",
             }
-            x = FusedDepthwiseBlock(**arguments)(x) if fused else depthwise_block(x, **arguments)
+            if description.block == "plain":
+                del arguments["expansion"]
+            if fused and description.block == "depthwise":
+                x = FusedDepthwiseBlock(**arguments)(x)
+            else:
+                x = BLOCKS[description.block](x, **arguments)
     x = _norm("head_norm")(x)
     if description.head:
         x = layers.Conv2D(description.head, 1, activation=description.activation, name="head_conv")(x)
@@ -125,6 +136,8 @@ def _check(input_shape: Sequence[int], num_classes: int, description: ResidualSE
         )
     if num_classes < 2:
         raise LwcnnError(f"num_classes must be at least 2. Received: {num_classes}")
+    if description.block not in BLOCKS:
+        raise unknown_name("block", description.block, BLOCKS)
     if description.activation not in ACTIVATIONS:
         raise LwcnnError(f"activation must be one of {ACTIVATIONS}. Received: {description.activation!r}")
     for stage in description.stages:

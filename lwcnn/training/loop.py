@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from scipy.special import log_softmax
 
 from lwcnn.augment import Augmentation
 from lwcnn.batches import Batches
@@ -20,6 +21,7 @@ from lwcnn.training.state import PhaseState
 from lwcnn.training.steps import Epoch
 
 VALIDATION_BATCH = 500
+_WORST = {"val_accuracy": -1.0, "val_loss": -float("inf")}
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,11 @@ def train_phase(
         raw_weights = states.values(model.weights)
         if phase.optimizer.ema is not None:  # evaluated and kept: the average; trained on: the raw weights
             optimizer.finalize_variable_values(trained.trainable_variables)
-        accuracies = _accuracies(trained, validation_arrays)
+        accuracies, losses = _validate(trained, validation_arrays)
         record = _record(model, logs, accuracies)
-        _keep_best(state, phase, model, accuracies)
+        if phase.monitor == "val_loss":
+            record["val_loss"] = float(np.mean(losses))
+        _keep_best(state, phase, model, accuracies if phase.monitor == "val_accuracy" else [-x for x in losses])
         state.epoch += 1
         state.history.append(record)
         stopped = phase.patience is not None and state.wait >= phase.patience
@@ -239,17 +243,18 @@ class SmoothedCrossEntropy(keras.losses.Loss):
         )
 
 
-def _accuracies(model: keras.Model, arrays) -> list[float]:
-    """The accuracy of each output when every input gets the same images."""
+def _validate(model: keras.Model, arrays) -> tuple[list[float], list[float]]:
+    """The accuracy and the cross-entropy of each output when every input gets the same images."""
     images, labels = arrays
     count = len(model.outputs)
-    correct = np.zeros(count)
+    correct, losses = np.zeros(count), np.zeros(count)
     for i in range(0, len(labels), VALIDATION_BATCH):
-        batch = images[i : i + VALIDATION_BATCH]
+        batch, truth = images[i : i + VALIDATION_BATCH], labels[i : i + VALIDATION_BATCH]
         logits = model.predict_on_batch(batch if count == 1 else [batch] * count)
         for k, output in enumerate([logits] if count == 1 else logits):
-            correct[k] += (np.argmax(output, -1) == labels[i : i + VALIDATION_BATCH]).sum()
-    return [float(c) / len(labels) for c in correct]
+            correct[k] += (np.argmax(output, -1) == truth).sum()
+            losses[k] -= log_softmax(output.astype(np.float64), axis=-1)[np.arange(len(truth)), truth].sum()
+    return [float(c) / len(labels) for c in correct], [float(loss) / len(labels) for loss in losses]
 
 
 def _record(model: keras.Model, logs: dict, accuracies: list[float]) -> dict:
@@ -262,11 +267,14 @@ def _record(model: keras.Model, logs: dict, accuracies: list[float]) -> dict:
     return record
 
 
-def _keep_best(state: PhaseState, phase: Phase, model: keras.Model, accuracies: list[float]) -> None:
-    """Takes this epoch's weights where they are the best so far, and counts the epochs without progress."""
-    scores = [*accuracies, float(np.mean(accuracies))]
+def _keep_best(state: PhaseState, phase: Phase, model: keras.Model, scores: list[float]) -> None:
+    """Takes this epoch's weights where they are the best so far, and counts the epochs without progress.
+
+    The scores, one an output, are accuracies, or losses with their sign changed.
+    """
+    scores = [*scores, float(np.mean(scores))]
     if not state.best:
-        state.best, state.best_epoch = [-1.0] * len(scores), [0] * len(scores)
+        state.best, state.best_epoch = [_WORST[phase.monitor]] * len(scores), [0] * len(scores)
         state.best_weights = states.values(model.weights)
     better = [s > b + phase.min_delta for s, b in zip(scores, state.best)]
     prefixes = [name.removesuffix("_logits") + "_" for name in model.output_names]

@@ -71,6 +71,9 @@ _OPTIMIZERS = {
 }
 
 
+MONITORS = ("val_accuracy", "val_loss")
+
+
 @dataclass(frozen=True)
 class Phase:
     """One phase of training.
@@ -92,6 +95,8 @@ class Phase:
         batch_size: images in a step.
         mixing: of the batches, by MixUp and CutMix.
         dropout: rates of the model's `ScheduledDropout` in the first and the last epoch, linear between them.
+        monitor: what decides which epoch is better: "val_accuracy", or "val_loss", the cross-entropy on the
+            validation images, which is then kept in the history.
     """
 
     name: str
@@ -107,6 +112,7 @@ class Phase:
     batch_size: int = 128
     mixing: Mixing | None = added_later(None)
     dropout: tuple[float, float] | None = added_later(None)
+    monitor: str = added_later("val_accuracy")
 
     def __post_init__(self):
         if self.epochs < 1 or self.batch_size < 1 or (self.patience is not None and self.patience < 1):
@@ -115,6 +121,8 @@ class Phase:
             raise LwcnnError(
                 f'trains must be "all", a number of last layers or a tuple of names. Received: {self.trains!r}'
             )
+        if self.monitor not in MONITORS:
+            raise unknown_name("monitor", self.monitor, MONITORS)
 
 
 def trainable_layer_names(model: keras.Model, phase: Phase) -> tuple[str, ...]:

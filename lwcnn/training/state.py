@@ -21,7 +21,7 @@ class PhaseState:
         epoch: how many epochs are done.
         finished: whether the phase has ended.
         wait: epochs since the best one.
-        best: the best validation accuracy, an output each, and on average (last).
+        best: the best validation accuracy (or loss, its sign changed), an output each, and on average (last).
         best_epoch: the epoch, from 1, of each of them.
         history: one dict an epoch.
         seconds: time spent in training, validation included.
