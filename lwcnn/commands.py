@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 
+from lwcnn import figures_command
 from lwcnn.data import DATASET_NAMES, Dataset, find_dataset, load_dataset
 from lwcnn.errors import LwcnnError, unknown_name
 from lwcnn.evaluation import predict_logits, summarise
@@ -308,5 +309,6 @@ COMMANDS = {
     "kfold": Command(_kfold, _kfold_arguments, "lwcnn kfold paper --dataset mnist --preset quick"),
     "search": Command(_search, _search_arguments, "lwcnn search --dataset cifar10 --epochs 12 --jobs 2"),
     "table": Command(_table, _table_arguments, "lwcnn table --write README.md"),
+    "figures": Command(figures_command.draw, figures_command.add_arguments, "lwcnn figures --dataset cifar10"),
     "evaluate": Command(_evaluate, _evaluate_arguments, "lwcnn evaluate models/mnist-paper.keras --dataset mnist"),
 }

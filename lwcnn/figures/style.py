@@ -1,0 +1,122 @@
+"""One look for all figures, and files that are the same bytes when nothing changed."""
+
+import functools
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from lwcnn.files import write_atomically
+
+# Okabe and Ito, "Color Universal Design" (2008): told apart by colour-blind readers, and mostly in grey.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+GREY = "#8C8C8C"
+BASELINE, BEST = BLUE, VERMILLION  # the two models that figures compare
+CLASS_COLORS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, YELLOW, GREY, "#7A4A1E")
+CLASS_MARKERS = "os^vDP*Xph"  # ten classes are too many for colours alone
+
+DPI = 300
+NUM_PNG_COLORS = 256  # a palette makes a plot's PNG a third as large; photographs keep all their colours
+STYLE = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "figure.titlesize": 9,
+    "figure.dpi": 100,
+    "savefig.dpi": DPI,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.linewidth": 0.7,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.3,
+    "legend.frameon": False,
+    "image.interpolation": "nearest",
+    "pdf.fonttype": 42,  # TrueType: editors and publishers want it
+    "svg.hashsalt": "lwcnn",
+}
+
+
+def styled(width: float | Callable, height: float | Callable) -> Callable:
+    """Makes a drawing function public: it draws in our style, on a new axis where none is given.
+
+    Args:
+        width, height: of the new figure, inches, or a function of the drawing's arguments.
+
+    Returns:
+        A decorator; what it decorates takes `ax=None` and returns the figure that the axis belongs to.
+    """
+
+    def decorate(draw: Callable) -> Callable:
+        @functools.wraps(draw)
+        def plot(*arguments, ax: Axes | None = None, **options) -> Figure:
+            with matplotlib.rc_context(STYLE):
+                if ax is None:
+                    size = [side(*arguments) if callable(side) else side for side in (width, height)]
+                    ax = new_figure(*size).subplots()
+                draw(*arguments, ax=ax, **options)
+            return ax.figure
+
+        return plot
+
+    return decorate
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure in our style, sides in inches; not pyplot's, so that nothing keeps it alive."""
+    with matplotlib.rc_context(STYLE):
+        return Figure(figsize=(width, height), layout="constrained")
+
+
+def new_panels(width: float, height: float, columns: int, rows: int = 1, **options) -> tuple[Figure, list[Axes]]:
+    """A figure of several axes, in reading order; the options are those of `Figure.subplots`."""
+    with matplotlib.rc_context(STYLE):
+        figure = new_figure(width, height)
+        return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
+
+
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Writes `<stem>.png`, 300 dpi, and `<stem>.pdf`, without dates; files that would not change stay untouched.
+
+    Raises:
+        LwcnnError: if a file can't be written.
+    """
+    written = []
+    with matplotlib.rc_context(STYLE):
+        for suffix, encode in ((".png", _png), (".pdf", _pdf)):
+            path, content = stem.with_name(stem.name + suffix), encode(figure)
+            if not path.exists() or path.read_bytes() != content:
+                write_atomically(path, content)
+            written.append(path)
+    return written
+
+
+def _png(figure: Figure) -> bytes:
+    drawn, packed = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI)
+    image = Image.open(drawn).convert("RGB")
+    if not _has_photographs(figure):
+        image = image.quantize(NUM_PNG_COLORS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    image.save(packed, format="png", dpi=(DPI, DPI), optimize=True)
+    return packed.getvalue()
+
+
+def _pdf(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="pdf", dpi=DPI, metadata={"CreationDate": None})
+    return buffer.getvalue()
+
+
+def _has_photographs(figure: Figure) -> bool:
+    return any(image.get_array().ndim == 3 for ax in figure.axes for image in ax.images)
