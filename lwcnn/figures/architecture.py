@@ -109,7 +109,8 @@ def plot_architecture(boxes: Sequence[Box], title: str | None = None, ax: Axes |
         )
         size = " × ".join(map(str, box.shape))
         count = f"{box.params:,} parameters, " if box.params else ""
-        ax.text(x, y + 0.075, f"{box.name}: {box.text}", ha="center", va="center", fontsize=6)
+        label = box.name if box.text in box.name else f"{box.name}: {box.text}"
+        ax.text(x, y + 0.075, label, ha="center", va="center", fontsize=6)
         ax.text(x, y - 0.08, f"{count}{size}", ha="center", va="center", fontsize=5.5, color="#444444")
         for name in box.inputs:
             _arrow(ax, places[name], (x, y))
@@ -173,12 +174,12 @@ def _describe(layer: keras.Layer) -> tuple[str, str]:
     if isinstance(layer, (layers.Add, layers.Multiply, layers.Concatenate)):
         return "join", type(layer).__name__.lower()
     if isinstance(layer, layers.InputLayer):
-        return "input", "images"
+        return "input", "input"
     if isinstance(layer, layers.Dropout):
         return "other", f"dropout {layer.rate:g}"
     if isinstance(layer, layers.Activation):
         return "other", name
-    return "other", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(layer).__name__).lower()
+    return "other", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(layer).__name__).lower().removesuffix("2d")
 
 
 def _block_text(boxes: Sequence[Box], block: str) -> str:

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from lwcnn.errors import LwcnnError
 from lwcnn.evaluation import mean_and_interval, wilson_interval
-from lwcnn.figures.style import BASELINE, BEST, BLACK, SKY, styled
+from lwcnn.figures.style import BASELINE, BEST, BLACK, SKY, legend_below, styled
 
 BAR_COLORS = (BASELINE, BEST)
 
@@ -139,7 +139,7 @@ def plot_per_class_accuracy(
     ax.set_ylabel("accuracy, %")
     ax.set_title(title)
     handles, labels = ax.get_legend_handles_labels()
-    ax.legend([*handles, _dot()], [*labels, "one seed"], ncols=3, loc="lower center", bbox_to_anchor=(0.5, -0.45))
+    legend_below(ax, [*handles, _dot()], [*labels, "one seed"], ncols=3, inches=0.55)
 
 
 @styled(6.0, lambda names, *_: 0.9 + 0.23 * len(names))
@@ -191,10 +191,7 @@ def _legend(ax: Axes, reference: str | None) -> None:
     if reference:
         handles.append(Line2D([], [], color=BEST, linewidth=1, linestyle=(0, (4, 2))))
         labels.append(reference)
-    ax.legend(handles, labels, ncols=3, loc="lower left", bbox_to_anchor=(0, -0.01), bbox_transform=ax.transAxes)
-    # Below the axis, so that it can never cover a bar.
-    ax.get_legend().set_loc("upper center")
-    ax.get_legend().set_bbox_to_anchor((0.5, -0.12 - 1.1 / (ax.get_figure().get_size_inches()[1] * 3)))
+    legend_below(ax, handles, labels, ncols=3)
 
 
 def _check_pairs(names: Sequence[str], values: Sequence) -> None:

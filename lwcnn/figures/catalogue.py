@@ -5,13 +5,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib
 from matplotlib.figure import Figure
 
+from lwcnn.data import INPUT_SHAPES
 from lwcnn.errors import LwcnnError, unknown_name
 from lwcnn.figures import from_models, from_outputs, from_results
 from lwcnn.figures.from_models import HeatMapChoice
 from lwcnn.figures.inputs import Inputs, MissingInput
-from lwcnn.figures.style import save_figure
+from lwcnn.figures.style import STYLE, save_figure
 from lwcnn.runs import Folders
 from lwcnn.tables import DATASET_ORDER, load_results
 
@@ -36,7 +38,6 @@ FIGURES: dict[str, Callable[[Inputs], Figure]] = {
         from_outputs.confident_errors,
         from_models.parameters_by_layer,
         from_models.gradcam,
-        from_models.gradcam_baseline,
         from_models.architecture_submodel,
         from_models.architecture_dual,
         from_models.architecture_merged,
@@ -72,7 +73,8 @@ def draw_figures(
 ) -> list[Drawn]:
     """Draws figures into `<output>/<dataset>/<name>.png` and `.pdf`; nothing is trained.
 
-    What lacks its input is skipped, and its files, if there are any, stay as they are.
+    What lacks its input is skipped, and its files, if there are any, stay as they are. Architectures are drawn once for
+    all data sets of one image shape, in the folder of the first.
 
     Args:
         folders: where results, released models and data sets are.
@@ -96,15 +98,26 @@ def draw_figures(
         inputs = Inputs(dataset, folders)
         for name in names or FIGURES:
             function = FIGURES[name]
-            if name.startswith("gradcam"):
+            if not names and name.startswith("architecture") and _has_twin(dataset, done):
+                continue
+            if name == "gradcam":
                 function = functools.partial(function, choice=choice)
             try:
-                paths = tuple(save_figure(function(inputs), Path(output) / dataset / name))
+                with matplotlib.rc_context(STYLE):
+                    figure = function(inputs)
+                paths = tuple(save_figure(figure, Path(output) / dataset / name))
                 done.append(Drawn(dataset, name, paths))
             except MissingInput as error:
                 done.append(Drawn(dataset, name, reason=str(error)))
             report(done[-1])
     return done
+
+
+def _has_twin(dataset: str, done: Sequence[Drawn]) -> bool:
+    """Whether architectures were drawn for another data set of the same shape: they would be the same."""
+    others = {drawn.dataset for drawn in done if drawn.name.startswith("architecture")} - {dataset}
+    shape = INPUT_SHAPES.get(dataset)
+    return any(INPUT_SHAPES.get(other) == shape and shape is not None for other in others)
 
 
 def _datasets(results: Path) -> list[str]:

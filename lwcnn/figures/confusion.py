@@ -74,7 +74,7 @@ def _draw(ax, values, class_names, title, colors, low, high, form) -> None:
     for row in places:
         for column in places:
             value = values[row, column]
-            if abs(value) < 0.5:
-                continue  # would be a zero in print
+            if round(value) == 0:
+                continue
             color = "white" if abs(value) > 0.6 * strongest else "black"
             ax.text(column, row, form.format(value), ha="center", va="center", color=color, fontsize=6)

@@ -61,7 +61,7 @@ def plot_training_curves(
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     ax.set_xlabel("epoch")
     ax.set_ylabel(QUANTITIES[quantity])
-    ax.set_title(title, pad=16 if title else None)
+    ax.set_title(title, pad=20 if title else None)
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
 
 

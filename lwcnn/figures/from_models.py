@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 
-from lwcnn.data.datasets import INPUT_SHAPES
+from lwcnn.data import INPUT_SHAPES
 from lwcnn.errors import unknown_name
 from lwcnn.experiments.residual import NETWORK, SMALL_NETWORK
 from lwcnn.figures import titles
@@ -56,24 +56,19 @@ def architecture_merged(inputs: Inputs) -> Figure:
 
 def architecture_residual_se(inputs: Inputs) -> Figure:
     """The residual squeeze-and-excitation network, and what is in a block of it."""
-    return _residual_diagram(inputs, NETWORK, "residual_se")
-
-
-def architecture_residual_se_small(inputs: Inputs) -> Figure:
-    """The smaller one."""
-    return _residual_diagram(inputs, SMALL_NETWORK, "residual_se_small")
-
-
-def _residual_diagram(inputs: Inputs, description, name: str) -> Figure:
-    model = build_residual_se(*_shape(inputs), description)
+    model = build_residual_se(*_shape(inputs), NETWORK)
     boxes = describe_layers(model)
     figure, axes = new_panels(6.6, 10.2, 2)
-    plot_architecture(collapse_blocks(boxes), _model_title(inputs, model, name), ax=axes[0])
-    inside = boxes_of_block(boxes, BLOCK_SHOWN)
-    plot_architecture(inside, f"Inside of {BLOCK_SHOWN}", ax=axes[1])
+    plot_architecture(collapse_blocks(boxes), _model_title(inputs, model, "residual_se"), ax=axes[0])
+    plot_architecture(boxes_of_block(boxes, BLOCK_SHOWN), f"Inside of {BLOCK_SHOWN}", ax=axes[1])
     for ax in axes:
         ax.set_anchor("N")
     return figure
+
+
+def architecture_residual_se_small(inputs: Inputs) -> Figure:
+    """The smaller one; its blocks are like those of the other."""
+    return _diagram(inputs, build_residual_se(*_shape(inputs), SMALL_NETWORK), "residual_se_small")
 
 
 def parameters_by_layer(inputs: Inputs) -> Figure:
@@ -89,22 +84,14 @@ def parameters_by_layer(inputs: Inputs) -> Figure:
     figure, axes = new_panels(6.2 * len(counted), 1.1 + 0.24 * rows, len(counted))
     for (name, boxes), ax in zip(counted.values(), axes):
         total = sum(box.params for box in boxes)
-        title = f"Parameters by layer\n{inputs.display_name}, {name}, {total:,} parameters (the same for every seed)"
+        title = f"Parameters by layer: {inputs.display_name}, {total:,} in all, any seed\n{name}"
         plot_parameters_by_layer([box.name for box in boxes], [box.params for box in boxes], title, ax=ax)
     return figure
 
 
 def gradcam(inputs: Inputs, choice: HeatMapChoice = HeatMapChoice()) -> Figure:
     """Heat maps of the best model, for the class it predicts: of each class an image it gets right and one wrong."""
-    return _gradcam(inputs, inputs.best_experiment, choice)
-
-
-def gradcam_baseline(inputs: Inputs, choice: HeatMapChoice = HeatMapChoice()) -> Figure:
-    """The same of the baseline, where the best model is another."""
-    return _gradcam(inputs, inputs.compared()[0], choice)
-
-
-def _gradcam(inputs: Inputs, experiment: str, choice: HeatMapChoice) -> Figure:
+    experiment = inputs.best_experiment
     released, model, pixels = inputs.released(experiment), inputs.model(experiment), inputs.test_images
     names = inputs.class_names
     chosen = choice.classes or names[:: max(1, len(names) // NUM_CLASSES_SHOWN)][:NUM_CLASSES_SHOWN]
@@ -128,7 +115,7 @@ def _gradcam(inputs: Inputs, experiment: str, choice: HeatMapChoice) -> Figure:
             captions += ["" if i is None else f"{verdict}: {names[predicted[i]]}"]
             captions += ["" if i is None else layer for layer in maps]
     what = "Grad-CAM for the predicted class; yellow: most evidence"
-    title = titles.of_runs(inputs, what, [released.result])
+    title = titles.of_shown(inputs, what, released.result, where)
     return plot_image_grid(images, captions, 2 * (1 + len(maps)), list(chosen), title)
 
 
@@ -152,8 +139,11 @@ def _shape(inputs: Inputs) -> tuple[tuple[int, int, int], int]:
 
 
 def _diagram(inputs: Inputs, model: keras.Model, name: str) -> Figure:
-    return plot_architecture(describe_layers(model), _model_title(inputs, model, name))
+    return plot_architecture(collapse_blocks(describe_layers(model)), _model_title(inputs, model, name))
 
 
 def _model_title(inputs: Inputs, model: keras.Model, name: str) -> str:
-    return f"{name}, {inputs.display_name}\n{model.count_params():,} parameters, {count_macs(model):,} MACs an image"
+    shape, num_classes = _shape(inputs)
+    size = " × ".join(map(str, shape))
+    counts = f"{model.count_params():,} parameters, {count_macs(model):,} MACs an image"
+    return f"{name}\n{size} images, {num_classes} classes: {counts}"

@@ -9,55 +9,52 @@ from lwcnn.figures.confusion import most_confused_pairs
 from lwcnn.figures.embedding import embed_features, plot_embedding
 from lwcnn.figures.grids import plot_image_grid
 from lwcnn.figures.inputs import Inputs, MissingInput
-from lwcnn.figures.probabilities import plot_reliability, plot_roc
+from lwcnn.figures.probabilities import plot_reliability, plot_roc, roc_one_vs_rest
 from lwcnn.figures.style import new_panels
 
-NUM_PAIRS, NUM_PER_PAIR = 6, 8
-NUM_ERRORS = 32
+NUM_PAIRS, NUM_PER_PAIR = 6, 6
+NUM_ERRORS = 24
 
 
 def roc(inputs: Inputs) -> Figure:
-    """ROC curves of baseline and best, one class against the rest, in the corner where they differ."""
-    shown = inputs.shown()
-    figure, axes = new_panels(5.4 * len(shown), 3.7, len(shown))
-    for name, ax in zip(shown, axes):
-        released = inputs.released(name)
-        title = titles.of_runs(inputs, "ROC, one class against the rest", [released.result])
-        plot_roc(released.logits, released.labels, inputs.class_names, title, True, ax=ax)
+    """ROC curves of baseline and best, one class against the rest; of good models the corner in which they differ."""
+    figure, released, axes = _panels(inputs, "ROC, one class against the rest", 5.3, 3.8)
+    area = roc_one_vs_rest(released[0].logits, released[0].labels)[2].mean()
+    corner = 1.0 if area < 0.98 else 0.2 if area < 0.998 else 0.05
+    for one, ax in zip(released, axes):
+        plot_roc(one.logits, one.labels, inputs.class_names, titles.model([one.result]), corner, ax=ax)
     return figure
 
 
 def reliability(inputs: Inputs) -> Figure:
     """Reliability of baseline and best, before and after temperature scaling."""
-    shown = inputs.shown()
-    figure, axes = new_panels(4.2 * len(shown), 3.9, len(shown))
-    for name, ax in zip(shown, axes):
-        released = inputs.released(name)
-        what = "Reliability; temperatures fitted on the other half of the test images"
-        plot_reliability(
-            released.logits,
-            released.labels,
-            titles.of_runs(inputs, what, [released.result]).replace("; ", ";\n"),
-            ax=ax,
-        )
+    what = "Reliability; each half's temperature fitted on the other"
+    figure, released, axes = _panels(inputs, what, 4.2, 4.1)
+    for one, ax in zip(released, axes):
+        plot_reliability(one.logits, one.labels, titles.model([one.result]), ax=ax)
     return figure
 
 
 def tsne(inputs: Inputs) -> Figure:
     """Penultimate features, baseline beside best, by t-SNE."""
-    shown = inputs.shown()
-    figure, axes = new_panels(4.3 * len(shown), 4.3, len(shown))
-    for name, ax in zip(shown, axes):
-        released = inputs.released(name)
-        if released.features is None:
-            raise MissingInput(f"its released run has no features. Received: {name!r} on {inputs.dataset!r}")
-        labels = released.labels[: len(released.features)]
-        title = (
-            f"t-SNE of the penultimate features\n{inputs.display_name}, {titles.model([released.result])}, "
-            f"n = {len(labels):,} test images"
-        )
-        plot_embedding(embed_features(released.features), labels, inputs.class_names, title, ax=ax)
+    figure, released, axes = _panels(inputs, "t-SNE of the penultimate features", 4.2, 4.4, "features")
+    for one, ax in zip(released, axes):
+        labels = one.labels[: len(one.features)]
+        plot_embedding(embed_features(one.features), labels, inputs.class_names, titles.model([one.result]), ax=ax)
     return figure
+
+
+def _panels(inputs: Inputs, what: str, width: float, height: float, needed: str = "logits"):
+    """A figure with a panel for the baseline and one for the best, and their released runs."""
+    released = [inputs.released(name) for name in inputs.shown()]
+    for one in released:
+        if getattr(one, needed) is None:
+            name = f"{inputs.dataset}/{one.result['experiment']}"
+            raise MissingInput(f"its released run has no {needed}. Received: {name}")
+    figure, axes = new_panels(width * len(released), height, len(released))
+    count = len(getattr(released[0], needed))
+    figure.suptitle(f"{what}\n{inputs.display_name}, n = {count:,} test images")
+    return figure, released, axes
 
 
 def confused_pairs(inputs: Inputs) -> Figure:
@@ -76,7 +73,7 @@ def confused_pairs(inputs: Inputs) -> Figure:
         captions += [f"{100 * confidence[i]:.0f} %" for i in where] + [""] * gap
         names = inputs.class_names
         rows.append(f"{names[label]}\ntaken for\n{names[prediction]}\n({counts[label, prediction]} images)")
-    title = titles.of_runs(inputs, "Most confused pairs, the most confident mistakes first", [released.result])
+    title = titles.of_shown(inputs, "Most confused pairs, the most confident mistakes first", released.result, images)
     return plot_image_grid(images, captions, NUM_PER_PAIR, rows, title)
 
 
@@ -91,5 +88,5 @@ def confident_errors(inputs: Inputs) -> Figure:
     captions = [
         f"{names[released.labels[i]]}, taken\nfor {names[classes[i]]}, {100 * confidence[i]:.1f} %" for i in worst
     ]
-    title = titles.of_runs(inputs, f"The {len(worst)} most confident mistakes", [released.result])
-    return plot_image_grid([pixels[i] for i in worst], captions, 8, (), title)
+    title = titles.of_shown(inputs, "The most confident mistakes", released.result, worst)
+    return plot_image_grid([pixels[i] for i in worst], captions, 6, (), title)

@@ -14,12 +14,12 @@ CAPTION = 0.30  # room for two lines above an image
 HEAT_OPACITY = 0.5
 
 
-def _width(images, captions, columns=8, *_):
-    return 0.3 + 0.92 * columns
+def _width(images, captions, columns=8, row_names=(), *_):
+    return 0.1 + 0.92 * (1 + GAP) * columns + 0.75 * bool(row_names)
 
 
 def _height(images, captions, columns=8, *_):
-    return 0.5 + 0.92 * (1 + CAPTION) * -(-len(images) // columns)
+    return 0.45 + 0.92 * (1 + CAPTION) * -(-len(images) // columns)
 
 
 @styled(_width, _height)
@@ -50,7 +50,7 @@ def plot_image_grid(
             continue
         row, column = divmod(i, columns)
         left, top = column * pitch_x, -row * pitch_y
-        ax.imshow(_rgb(image), extent=(left, left + 1, top - 1, top), interpolation="nearest")
+        ax.imshow(_rgb(image), extent=(left, left + 1, top - 1, top))
         ax.text(left + 0.5, top + 0.02, caption, ha="center", va="bottom", fontsize=5.5, linespacing=1.0)
     num_rows = -(-len(images) // columns)
     for row, name in enumerate(row_names):

@@ -49,7 +49,7 @@ def plot_roc(
     labels: np.ndarray,
     class_names: Sequence[str],
     title: str | None = None,
-    zoom: bool = False,
+    corner: float = 1.0,
     ax: Axes | None = None,
 ):
     """Draws each class's ROC curve, one against the rest, and their macro average; areas (AUC) in the legend.
@@ -58,8 +58,8 @@ def plot_roc(
         logits: (n, classes).
         labels: (n,).
         class_names: by label.
-        zoom: whether to draw only the corner that good classifiers differ in, false positive rates up to 0.2 and
-            true positive rates from 0.8.
+        corner: above 0 to 1: draws only false positive rates up to it and true positive rates from 1 - it, the corner
+            in which good classifiers differ.
     """
     false, true, areas = roc_one_vs_rest(logits, labels)
     for label, name in enumerate(class_names):
@@ -68,10 +68,11 @@ def plot_roc(
         ax.plot(false, true[label], color=color, linestyle=dashes, linewidth=0.9, label=f"{name}  {areas[label]:.4f}")
     macro = true.mean(axis=0)
     ax.plot(false, macro, color=BLACK, linewidth=2, label=f"macro average  {areas.mean():.4f}")
-    if not zoom:
+    if corner == 1:
         ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.7, linestyle=(0, (2, 2)))
-    ax.set_xlim((-0.003, 0.2) if zoom else (-0.01, 1.01))
-    ax.set_ylim((0.8, 1.003) if zoom else (-0.01, 1.01))
+    room = 0.012 * corner
+    ax.set_xlim(-room, corner + room)
+    ax.set_ylim(1 - corner - room, 1 + room)
     ax.set_xlabel("false positive rate")
     ax.set_ylabel("true positive rate")
     ax.set_title(title)

@@ -8,20 +8,21 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 from PIL import Image
 
 from lwcnn.files import write_atomically
 
 # Okabe and Ito, "Color Universal Design" (2008): told apart by colour-blind readers, and mostly in grey.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-GREY = "#8C8C8C"
+BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+GREY, OLIVE, BROWN = "#8C8C8C", "#A89B00", "#7A4A1E"  # olive for their yellow, too pale for lines
 BASELINE, BEST = BLUE, VERMILLION  # the two models that figures compare
-CLASS_COLORS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, YELLOW, GREY, "#7A4A1E")
+CLASS_COLORS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, OLIVE, GREY, BROWN)
 CLASS_MARKERS = "os^vDP*Xph"  # ten classes are too many for colours alone
 
 DPI = 300
-NUM_PNG_COLORS = 256  # a palette makes a plot's PNG a third as large; photographs keep all their colours
+NUM_PLOT_COLORS, NUM_IMAGE_COLORS = 64, 256  # of the PNGs: a palette makes them a third as large
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
     "font.size": 8,
@@ -42,7 +43,7 @@ STYLE = {
     "grid.linewidth": 0.5,
     "lines.linewidth": 1.3,
     "legend.frameon": False,
-    "image.interpolation": "nearest",
+    "image.interpolation": "none",
     "pdf.fonttype": 42,  # TrueType: editors and publishers want it
     "svg.hashsalt": "lwcnn",
 }
@@ -86,6 +87,13 @@ def new_panels(width: float, height: float, columns: int, rows: int = 1, **optio
         return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
 
 
+def legend_below(ax: Axes, *arguments, inches: float = 0.42, **options) -> None:
+    """A legend so many inches under the axis, where it can cover nothing; arguments as of `Axes.legend`."""
+    below = ax.transAxes + ScaledTranslation(0, -inches, ax.figure.dpi_scale_trans)
+    options = {"columnspacing": 1.2, "handletextpad": 0.5, "borderpad": 0, **options}
+    ax.legend(*arguments, loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, **options)
+
+
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
     """Writes `<stem>.png`, 300 dpi, and `<stem>.pdf`, without dates; files that would not change stay untouched.
 
@@ -106,8 +114,10 @@ def _png(figure: Figure) -> bytes:
     drawn, packed = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI)
     image = Image.open(drawn).convert("RGB")
-    if not _has_photographs(figure):
-        image = image.quantize(NUM_PNG_COLORS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    if any(ax.images for ax in figure.axes):  # areas count, not rare colours
+        image = image.quantize(NUM_IMAGE_COLORS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    else:
+        image = image.quantize(NUM_PLOT_COLORS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     image.save(packed, format="png", dpi=(DPI, DPI), optimize=True)
     return packed.getvalue()
 
@@ -116,7 +126,3 @@ def _pdf(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="pdf", dpi=DPI, metadata={"CreationDate": None})
     return buffer.getvalue()
-
-
-def _has_photographs(figure: Figure) -> bool:
-    return any(image.get_array().ndim == 3 for ax in figure.axes for image in ax.images)

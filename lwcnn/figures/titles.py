@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from lwcnn.figures.inputs import Inputs
 
 
-def of_runs(inputs: Inputs, what: str, runs: Sequence[dict]) -> str:
-    """Two lines: what is shown; of which data set, experiment, preset, seeds and test images."""
-    return f"{what}\n{inputs.display_name}, {model(runs)}, n = {inputs.num_test_images:,} test images"
+def of_shown(inputs: Inputs, what: str, run: dict, images: Sequence) -> str:
+    """Two lines: what is shown; of which data set, run and how many test images, empty places left out."""
+    count = sum(image is not None for image in images)
+    return f"{what}\n{inputs.display_name}, {model([run])}, n = {count} of {inputs.num_test_images:,} test images"
 
 
 def of_data(inputs: Inputs, what: str, details: str) -> str:

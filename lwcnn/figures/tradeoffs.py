@@ -8,10 +8,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from matplotlib.transforms import Bbox
 
 from lwcnn.errors import LwcnnError
-from lwcnn.figures.style import BASELINE, BEST, BLACK, GREEN, SKY, styled
+from lwcnn.figures.style import BASELINE, BEST, BLACK, GREEN, SKY, legend_below, styled
 
 KINDS = {  # colour, marker, size; in the order of the legend
-    "ours": (BEST, "o", 6),
+    "ours, full": (BEST, "o", 6),
     "ours, quick": (SKY, "o", 4),
     "system to reproduce": (BASELINE, "s", 5),
     "public record": (GREEN, "^", 5.5),
@@ -33,7 +33,7 @@ class Point:
     name: str
     cost: float
     accuracy: float
-    kind: str = "ours"
+    kind: str = "ours, full"
     low: float | None = None
     high: float | None = None
 
@@ -74,7 +74,7 @@ def plot_tradeoff(points: Sequence[Point], cost_label: str, title: str | None = 
     ax.set_xlabel(cost_label)
     ax.set_ylabel("test accuracy, %")
     ax.set_title(title)
-    ax.legend(ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.15), columnspacing=1.2, handletextpad=0.4)
+    legend_below(ax, ncols=5)
     _label(ax, points)
 
 
@@ -117,21 +117,23 @@ def _label(ax: Axes, points: Sequence[Point]) -> None:
     frame = ax.get_window_extent()
     spots = [ax.transData.transform((point.cost, 100 * point.accuracy)) for point in points]
     taken = [Bbox.from_bounds(x - 3 * scale, y - 3 * scale, 6 * scale, 6 * scale) for x, y in spots]
-    offsets = [
-        (side * across, up)
-        for distance in range(0, 12)
-        for side, across in ((1, 6 + 5 * (distance > 2)), (-1, 6 + 5 * (distance > 2)))
-        for up in ((0,) if distance == 0 else (7 * distance, -7 * distance))
-    ]
+    taken += _lines(ax, points)
+    offsets = [(6, 0), (-6, 0), (0, 9), (0, -9)]
+    offsets += [(side, up * 7 * i) for i in range(1, 12) for side in (6, -6, 0, 24, -24) for up in (1, -1)]
     for point, (x, y) in zip(points, spots):
         if not point.name:
             continue
         text = ax.annotate(
-            point.name, (point.cost, 100 * point.accuracy), (0, 0), textcoords="offset points", fontsize=6.5, va="center"
+            point.name,
+            (point.cost, 100 * point.accuracy),
+            (0, 0),
+            textcoords="offset points",
+            fontsize=6.5,
+            va="center",
         )
         size = text.get_window_extent()
         for across, up in offsets:
-            left = x + across * scale - (size.width if across < 0 else 0)
+            left = x + across * scale - size.width * (0.5 - 0.5 * ((across > 0) - (across < 0)))
             box = Bbox.from_bounds(left, y + up * scale - size.height / 2, size.width, size.height)
             inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
             if inside and not any(box.overlaps(other) for other in taken):
@@ -140,13 +142,23 @@ def _label(ax: Axes, points: Sequence[Point]) -> None:
             across, up = offsets[0]
             box = size
         taken.append(box)
-        text.set_horizontalalignment("left" if across > 0 else "right")
+        text.set_horizontalalignment("left" if across > 0 else "right" if across else "center")
         text.xyann = (across, up)
-        if abs(up) > 7:
+        if abs(up) > 9 or abs(across) > 9:
             ax.annotate(
                 "",
                 (point.cost, 100 * point.accuracy),
                 xytext=(across, up),
                 textcoords="offset points",
-                arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "#777777", "shrinkA": 0, "shrinkB": 2},
+                arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "#777777", "shrinkA": 1, "shrinkB": 2},
             )
+
+
+def _lines(ax: Axes, points: Sequence[Point]) -> list[Bbox]:
+    """The boxes, in pixels, of the front's steps and of the intervals."""
+    front = pareto_front(points)
+    ends = [(point.cost, point.low, point.cost, point.high) for point in points if point.low is not None]
+    for a, b in zip(front, front[1:]):
+        ends += [(a.cost, a.accuracy, b.cost, a.accuracy), (b.cost, a.accuracy, b.cost, b.accuracy)]
+    corners = [ax.transData.transform([(x0, 100 * y0), (x1, 100 * y1)]) for x0, y0, x1, y1 in ends]
+    return [Bbox(corner).padded(1.5) for corner in corners]
