@@ -134,9 +134,11 @@ def plot_per_class_accuracy(
         for seed in values:
             ax.plot(places, seed, "o", color="white", markeredgecolor=BLACK, markeredgewidth=0.6, markersize=2.6)
     ax.set_xticks(range(len(class_names)), class_names, rotation=30, ha="right", rotation_mode="anchor")
-    ax.set_ylim(0, 100)
+    lowest = 100 * min(np.nanmin(np.asarray(values, dtype=float)) for values in accuracies.values())
+    bottom = 0.0 if lowest < 60 else np.floor((lowest - 3) / 5) * 5
+    ax.set_ylim(bottom, 100.5)
     ax.grid(axis="x", visible=False)
-    ax.set_ylabel("accuracy, %")
+    ax.set_ylabel("accuracy, %" + (f" (from {bottom:.0f})" if bottom else ""))
     ax.set_title(title)
     handles, labels = ax.get_legend_handles_labels()
     legend_below(ax, [*handles, _dot()], [*labels, "one seed"], ncols=3, inches=0.55)

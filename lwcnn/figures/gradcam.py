@@ -45,7 +45,7 @@ def gradcam_heatmap(
             f"Received: {class_index!r}"
         )
     classes = np.broadcast_to(classes, len(images))
-    trunk = keras.Model(model.inputs, activation)
+    trunk = keras.Model(model.inputs[0], activation)
     # The rest of the model still reads the images: they may reach the logits by other ways than through this layer.
     rest = keras.Model([model.inputs[0], activation], model.outputs[0])
     maps = []

@@ -9,12 +9,14 @@ import numpy as np
 
 from lwcnn.data import DATASET_NAMES, find_dataset, load_dataset
 from lwcnn.errors import LwcnnError
+from lwcnn.evaluation import accuracy
 from lwcnn.files import load_npz, read_json
 from lwcnn.release import PRESETS_BY_SIZE
 from lwcnn.runs import Folders
 from lwcnn.tables import load_results
 
 BASELINE_EXPERIMENT = "paper"
+MAX_ROUNDING = 0.002  # of an accuracy, by keeping logits as float16
 DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 
 
@@ -136,8 +138,10 @@ class Inputs:
             result = next((r for r in self.runs(experiment) if r["seed"] == int(arrays["seed"])), None)
             if result is None:
                 raise MissingInput(f"the result of seed {int(arrays['seed'])} is not beside it. Received: {path}")
-            logits = arrays["logits"].astype(np.float64)
-            self._released[experiment] = Released(result, logits, np.load(labels), arrays.get("features"))
+            logits, truth = arrays["logits"].astype(np.float64), np.load(labels)
+            if abs(accuracy(logits, truth) - result["test_accuracy"]) > MAX_ROUNDING:
+                raise MissingInput(f"its logits are not those of seed {result['seed']}'s result. Received: {path}")
+            self._released[experiment] = Released(result, logits, truth, arrays.get("features"))
         return self._released[experiment]
 
     def model(self, experiment: str) -> keras.Model:
