@@ -116,8 +116,10 @@ def _png(figure: Figure) -> bytes:
     drawn, packed = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI)
     image = Image.open(drawn).convert("RGB")
-    if not any(shown.get_array().ndim == 3 for ax in figure.axes for shown in ax.images):  # no photographs
+    if not any(shown.get_array().ndim == 3 for ax in figure.axes for shown in ax.images):
         image = image.quantize(palette=_palette(image), dither=Image.Dither.NONE)
+    elif all(len(set(color)) == 1 for _, color in image.getcolors(image.width * image.height)):
+        image = image.convert("L")
     image.save(packed, format="png", dpi=(DPI, DPI), optimize=True)
     return packed.getvalue()
 
