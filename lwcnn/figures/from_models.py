@@ -145,5 +145,5 @@ def _diagram(inputs: Inputs, model: keras.Model, name: str) -> Figure:
 def _model_title(inputs: Inputs, model: keras.Model, name: str) -> str:
     shape, num_classes = _shape(inputs)
     size = " × ".join(map(str, shape))
-    counts = f"{model.count_params():,} parameters, {count_macs(model):,} MACs an image"
-    return f"{name}\n{size} images, {num_classes} classes: {counts}"
+    counts = f"{model.count_params():,} parameters, {count_macs(model):,} MACs"
+    return f"{name}\n{size} images, {num_classes} classes\n{counts}"
