@@ -12,7 +12,7 @@ from lwcnn.figures.inputs import Inputs, MissingInput
 from lwcnn.figures.probabilities import plot_reliability, plot_roc, roc_one_vs_rest
 from lwcnn.figures.style import new_panels
 
-NUM_PAIRS, NUM_PER_PAIR = 5, 6
+NUM_PAIRS, NUM_PER_PAIR = 5, 5
 NUM_ERRORS = 18
 
 
