@@ -22,7 +22,9 @@ def plot_confusion_matrix(
     Raises:
         LwcnnError: a matrix that is not square, or does not fit the names.
     """
-    _draw(ax, row_percent(matrix, class_names), class_names, title, "Blues", 0, 100, "{:.0f}")
+    percent = row_percent(matrix, class_names)
+    mistakes = percent[~np.eye(len(percent), dtype=bool)]
+    _draw(ax, percent, class_names, title, "Blues", 0, 100, "{:.1f}" if mistakes.max(initial=0) < 5 else "{:.0f}")
 
 
 @styled(4.2, 3.9)
@@ -36,7 +38,7 @@ def plot_confusion_difference(
     """Draws `matrix` minus `other`, each in percent of its rows, in points; arguments as above."""
     difference = row_percent(matrix, class_names) - row_percent(other, class_names)
     reach = max(float(np.abs(difference).max()), 1.0)
-    _draw(ax, difference, class_names, title, "PuOr_r", -reach, reach, "{:+.0f}")
+    _draw(ax, difference, class_names, title, "PuOr_r", -reach, reach, "{:+.1f}" if reach < 5 else "{:+.0f}")
 
 
 def row_percent(matrix: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
@@ -74,7 +76,7 @@ def _draw(ax, values, class_names, title, colors, low, high, form) -> None:
     for row in places:
         for column in places:
             value = values[row, column]
-            if round(value) == 0:
+            if float(form.format(value)) == 0:
                 continue
             color = "white" if abs(value) > 0.6 * strongest else "black"
             ax.text(column, row, form.format(value), ha="center", va="center", color=color, fontsize=6)
