@@ -2,6 +2,7 @@
 # make test     sets up .venv once, then runs the tests
 # make setup    only sets up .venv
 # make notebook executes the notebook into runs/ and makes an HTML page beside it
+# make figures draws visualizations/ anew from results/, without training
 # make clean    removes .venv and what tools have cached; results and unfinished trainings stay
 #
 # PYTHON=python3.12 chooses the interpreter (3.11 to 3.13). LWCNN_DATA_DIR, where set, names the folder of data sets.
@@ -14,7 +15,7 @@ NOTEBOOK := lightweight_cnn_cifar10
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := run
-.PHONY: run test setup notebook clean
+.PHONY: run test setup notebook figures clean
 
 run: setup
 	@$(VENV)/bin/python -m lwcnn run
@@ -26,6 +27,10 @@ notebook: setup
 	@mkdir -p runs
 	@$(VENV)/bin/python -m papermill --log-output $(NOTEBOOK).ipynb runs/$(NOTEBOOK).ipynb
 	@$(VENV)/bin/python -m nbconvert --to html runs/$(NOTEBOOK).ipynb
+
+# Exit code 3 of the command: some figures lacked their input and were skipped, which it names; the others are drawn.
+figures: setup
+	@$(VENV)/bin/python -m lwcnn figures
 
 # The last step of a set-up writes down what it was made from, so one that failed, was interrupted, has been moved
 # or was made from something else is done again from nothing. Contents count, not times: git does not keep times.

@@ -1,7 +1,7 @@
 """The command line: `lwcnn COMMAND` or `python -m lwcnn COMMAND`.
 
 Exit codes: 0 done; 1 something the user gave, the data or the disk failed, in words; 2 wrong usage;
-130 interrupted.
+3 some figures were skipped for want of their input; 130 interrupted.
 """
 
 import argparse

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lwcnn import figures_command
 from lwcnn.data import DATASET_NAMES, Dataset, find_dataset, load_dataset
 from lwcnn.deployment import add_bench_arguments, add_export_arguments, bench, export
 from lwcnn.errors import LwcnnError, unknown_name
@@ -300,6 +301,7 @@ COMMANDS = {
     "search": Command(_search, _search_arguments, "lwcnn search --dataset cifar10 --epochs 12 --jobs 2"),
     "table": Command(_table, _table_arguments, "lwcnn table --write README.md"),
     "summary": Command(show_summary, summary_arguments, "lwcnn summary models/cifar10-paper.keras"),
+    "figures": Command(figures_command.draw, figures_command.add_arguments, "lwcnn figures --dataset cifar10"),
     "evaluate": Command(_evaluate, _evaluate_arguments, "lwcnn evaluate models/mnist-paper.keras --dataset mnist"),
     "export": Command(export, add_export_arguments, "lwcnn export models/mnist-paper.keras --format litert-int8"),
     "bench": Command(bench, add_bench_arguments, "lwcnn bench models/mnist-paper.keras --json bench.json"),

@@ -35,9 +35,10 @@ def training_operation(activation: str, residual: bool, epsilon: float) -> Opera
         N, H, W, C = x.shape
         u, totals = _depthwise(x, weights[0])
         mean = totals[0] / (N * H * W)
-        variance = np.maximum(totals[1] / (N * H * W) - mean * mean, 0)
+        variance = np.maximum(totals[1] / (N * H * W) - mean * mean, 0).astype(np.float32)
+        mean = mean.astype(np.float32)
         out, *kept = _pointwise(x, u, keep, weights, mean, variance, epsilon, residual, code)
-        return out, mean.astype(np.float32), variance.astype(np.float32), u, *kept, mean, variance
+        return out, mean, variance, u, *kept, mean.copy(), variance.copy()
 
     def backward(inputs, kept, grad):
         x, keep, *weights = _contiguous(inputs)
@@ -48,7 +49,7 @@ def training_operation(activation: str, residual: bool, epsilon: float) -> Opera
         maps = (N, H, W, F if S else 0)
         return [
             ((N, H, W, F), np.float32), ((C,), np.float32), ((C,), np.float32), ((N, H, W, C), np.float32),
-            (maps, np.float32), ((N, F), np.float32), ((N, F), np.float32), ((C,), np.float64), ((C,), np.float64),
+            (maps, np.float32), ((N, F), np.float32), ((N, F), np.float32), ((C,), np.float32), ((C,), np.float32),
         ]  # fmt: skip
 
     return Operation(forward, 3, shapes, (Gradient(backward, (0, *range(2, 2 + NUM_WEIGHTS))),))

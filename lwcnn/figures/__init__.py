@@ -1,0 +1,37 @@
+"""Figures as functions: each takes arrays, draws on a given axis or a new one, and returns the figure.
+
+None of them trains, shows or saves. `lwcnn.figures.catalogue` knows which results each of the committed figures needs
+and draws them all. A notebook needs `%matplotlib inline` to show what they return.
+"""
+
+from lwcnn.figures.architecture import describe_layers, plot_architecture
+from lwcnn.figures.bars import plot_ablation, plot_accuracy_bars, plot_parameters_by_layer, plot_per_class_accuracy
+from lwcnn.figures.confusion import plot_confusion_difference, plot_confusion_matrix
+from lwcnn.figures.curves import plot_training_curves
+from lwcnn.figures.embedding import embed_features, plot_embedding
+from lwcnn.figures.gradcam import gradcam_heatmap
+from lwcnn.figures.grids import overlay_heatmaps, plot_image_grid
+from lwcnn.figures.probabilities import fit_temperature, plot_reliability, plot_roc
+from lwcnn.figures.tradeoffs import Point, plot_tradeoff
+
+__all__ = [
+    "Point",
+    "describe_layers",
+    "embed_features",
+    "fit_temperature",
+    "gradcam_heatmap",
+    "overlay_heatmaps",
+    "plot_ablation",
+    "plot_accuracy_bars",
+    "plot_architecture",
+    "plot_confusion_difference",
+    "plot_confusion_matrix",
+    "plot_embedding",
+    "plot_image_grid",
+    "plot_parameters_by_layer",
+    "plot_per_class_accuracy",
+    "plot_reliability",
+    "plot_roc",
+    "plot_tradeoff",
+    "plot_training_curves",
+]

@@ -1,0 +1,149 @@
+"""The figures of the models themselves: their architecture, their parameters, and what they look at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+
+from lwcnn.data import INPUT_SHAPES
+from lwcnn.errors import unknown_name
+from lwcnn.experiments.residual import NETWORK, SMALL_NETWORK
+from lwcnn.figures import titles
+from lwcnn.figures.architecture import Box, boxes_of_block, collapse_blocks, describe_layers, plot_architecture
+from lwcnn.figures.bars import plot_parameters_by_layer
+from lwcnn.figures.gradcam import gradcam_heatmap, last_maps
+from lwcnn.figures.grids import overlay_heatmaps, plot_image_grid
+from lwcnn.figures.inputs import BASELINE_EXPERIMENT, Inputs
+from lwcnn.figures.style import new_panels
+from lwcnn.models.macs import count_macs
+from lwcnn.models.residual import build_residual_se
+from lwcnn.models.submodel import BRANCHES, build_dual_model, build_merged_model, build_submodel
+
+NUM_CLASSES_SHOWN = 4
+BLOCK_SHOWN = "stage1_block1"
+
+
+@dataclass(frozen=True)
+class HeatMapChoice:
+    """What the heat maps are of.
+
+    Attributes:
+        classes: names of classes; none takes the first few.
+        layer: of the model; none takes the last one with a map, of each branch.
+    """
+
+    classes: Sequence[str] = ()
+    layer: str | None = None
+
+
+def architecture_submodel(inputs: Inputs) -> Figure:
+    """The submodel, one of two."""
+    return _diagram(inputs, build_submodel(*_shape(inputs)), "Submodel")
+
+
+def architecture_dual(inputs: Inputs) -> Figure:
+    """The dual-input-output model of stage 1."""
+    submodels = [build_submodel(*_shape(inputs), name) for name in BRANCHES]
+    return _diagram(inputs, build_dual_model(submodels), "Dual-input-output model, stage 1")
+
+
+def architecture_merged(inputs: Inputs) -> Figure:
+    """The merged model of stage 2."""
+    return _diagram(inputs, build_merged_model(*_shape(inputs)), "Merged model, stage 2")
+
+
+def architecture_residual_se(inputs: Inputs) -> Figure:
+    """The residual squeeze-and-excitation network, and what is in a block of it."""
+    model = build_residual_se(*_shape(inputs), NETWORK)
+    boxes = describe_layers(model)
+    figure, axes = new_panels(6.6, 10.2, 2)
+    plot_architecture(collapse_blocks(boxes), _model_title(inputs, model, "residual_se"), ax=axes[0])
+    plot_architecture(boxes_of_block(boxes, BLOCK_SHOWN), f"Inside of {BLOCK_SHOWN}", ax=axes[1])
+    for ax in axes:
+        ax.set_anchor("N")
+    return figure
+
+
+def architecture_residual_se_small(inputs: Inputs) -> Figure:
+    """The smaller one; its blocks are like those of the other."""
+    return _diagram(inputs, build_residual_se(*_shape(inputs), SMALL_NETWORK), "residual_se_small")
+
+
+def parameters_by_layer(inputs: Inputs) -> Figure:
+    """Parameters of each layer of the baseline, and of the best model where its architecture is another."""
+    models = {name: inputs.model(name) for name in inputs.shown()}
+    counted: dict[tuple, tuple[str, list[Box]]] = {}
+    for name, model in models.items():
+        boxes = [box for box in collapse_blocks(describe_layers(model)) if box.params]
+        key = tuple((box.name, box.params) for box in boxes)
+        names = f"{counted[key][0]} and {name}" if key in counted else name
+        counted[key] = (names, boxes)
+    rows = max(len(boxes) for _, boxes in counted.values())
+    figure, axes = new_panels(6.2 * len(counted), 1.1 + 0.24 * rows, len(counted))
+    for (name, boxes), ax in zip(counted.values(), axes):
+        total = sum(box.params for box in boxes)
+        title = f"Parameters by layer: {inputs.display_name}, {total:,} in all, any seed\n{name}"
+        plot_parameters_by_layer([box.name for box in boxes], [box.params for box in boxes], title, ax=ax)
+    return figure
+
+
+def gradcam(inputs: Inputs, choice: HeatMapChoice = HeatMapChoice()) -> Figure:
+    """Heat maps of the best model, for the class it predicts: of each class an image it gets right and one wrong."""
+    experiment = inputs.best_experiment
+    released, model, pixels = inputs.released(experiment), inputs.model(experiment), inputs.test_images
+    names = inputs.class_names
+    chosen = choice.classes or names[:: max(1, len(names) // NUM_CLASSES_SHOWN)][:NUM_CLASSES_SHOWN]
+    for name in chosen:
+        if name not in names:
+            raise unknown_name("class", name, names)
+    maps = [choice.layer] if choice.layer else last_maps(model)
+    predicted = released.logits.argmax(axis=1)
+    examples = [_examples(released.labels, predicted, released.logits, names.index(name)) for name in chosen]
+    where = np.array([i for pair in examples for i in pair if i is not None])
+    overlays = {
+        layer: dict(
+            zip(where, overlay_heatmaps(pixels[where], gradcam_heatmap(model, pixels[where], predicted[where], layer)))
+        )
+        for layer in maps
+    }
+    images, captions = [], []
+    for pair in examples:
+        for i, verdict in zip(pair, ("right", "wrong")):
+            images += [None if i is None else pixels[i]] + [None if i is None else overlays[m][i] for m in maps]
+            captions += ["" if i is None else f"{verdict}: {names[predicted[i]]}"]
+            captions += ["" if i is None else layer for layer in maps]
+    what = "Grad-CAM for the predicted class; yellow: most evidence"
+    title = titles.of_shown(inputs, what, released.result, where)
+    return plot_image_grid(images, captions, 2 * (1 + len(maps)), list(chosen), title)
+
+
+def _examples(labels, predicted, logits, label: int) -> tuple[int | None, int | None]:
+    """Of the images of a class the one that is rightly, and the one that is wrongly, classified with median margin."""
+    margins = np.take_along_axis(logits, predicted[:, None], axis=1)[:, 0] - logits.mean(axis=1)
+    found = []
+    for right in (True, False):
+        where = np.flatnonzero((labels == label) & ((predicted == label) == right))
+        where = where[np.argsort(margins[where], kind="stable")]
+        found.append(int(where[len(where) // 2]) if len(where) else None)
+    return found[0], found[1]
+
+
+def _shape(inputs: Inputs) -> tuple[tuple[int, int, int], int]:
+    """The images' shape and the number of classes."""
+    if inputs.dataset in INPUT_SHAPES:
+        return INPUT_SHAPES[inputs.dataset], len(inputs.class_names)
+    model = inputs.model(BASELINE_EXPERIMENT)  # a data set of the user's own
+    return tuple(model.input_shape[1:]), model.output_shape[-1]
+
+
+def _diagram(inputs: Inputs, model: keras.Model, name: str) -> Figure:
+    return plot_architecture(collapse_blocks(describe_layers(model)), _model_title(inputs, model, name))
+
+
+def _model_title(inputs: Inputs, model: keras.Model, name: str) -> str:
+    shape, num_classes = _shape(inputs)
+    size = " × ".join(map(str, shape))
+    counts = f"{model.count_params():,} parameters, {count_macs(model):,} MACs"
+    return f"{name}\n{size} images, {num_classes} classes\n{counts}"
