@@ -21,7 +21,7 @@ run: setup
 	@$(VENV)/bin/python -m lwcnn run
 
 test: setup
-	@$(VENV)/bin/python -m pytest
+	@$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 notebook: setup
 	@mkdir -p runs
