@@ -13,7 +13,7 @@ from lwcnn.figures.probabilities import plot_reliability, plot_roc, roc_one_vs_r
 from lwcnn.figures.style import new_panels
 
 NUM_PAIRS, NUM_PER_PAIR = 5, 5
-NUM_ERRORS = 18
+NUM_ERRORS = 12
 
 
 def roc(inputs: Inputs) -> Figure:
