@@ -1,8 +1,8 @@
-"""Convolution 3x3, ReLU and 2x2 max-pooling as one layer that trains several times as fast on a CPU.
+"""Layers that train several times as fast on a CPU: convolution with ReLU and pooling, and the depthwise block.
 
 With few filters a CPU spends its time on the full-resolution map: writing it, its ReLU, its pooling and their
-gradients. Two formulations avoid that map; both have the plain layers' weights and, within float rounding,
-their results and gradients. `benchmarks/` has the times.
+gradients. Two formulations of convolution 3x3, ReLU and 2x2 max-pooling avoid that map; both have the plain
+layers' weights and, within float rounding, their results and gradients. `benchmarks/` has the times.
 
 - "numba", on a CPU with Numba: a kernel of our own (`lwcnn.kernels`) that keeps the four convolution outputs
   of a pooling window in registers, and whose gradients visit only the one of the four that won.
