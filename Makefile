@@ -3,6 +3,7 @@
 # make setup    only sets up .venv
 # make notebook executes the notebook into runs/ and makes an HTML page beside it
 # make figures draws visualizations/ anew from results/, without training
+# make report   makes research_report.pdf from results/ and visualizations/, where latexmk is installed
 # make clean    removes .venv and what tools have cached; results and unfinished trainings stay
 #
 # PYTHON=python3.12 chooses the interpreter (3.11 to 3.13). LWCNN_DATA_DIR, where set, names the folder of data sets.
@@ -15,7 +16,7 @@ NOTEBOOK := lightweight_cnn_cifar10
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := run
-.PHONY: run test setup notebook figures clean
+.PHONY: run test setup notebook figures report clean
 
 run: setup
 	@$(VENV)/bin/python -m lwcnn run
@@ -31,6 +32,9 @@ notebook: setup
 # Exit code 3 of the command: some figures lacked their input and were skipped, which it names; the others are drawn.
 figures: setup
 	@$(VENV)/bin/python -m lwcnn figures
+
+report: setup
+	@$(VENV)/bin/python -m lwcnn report
 
 # The last step of a set-up writes down what it was made from, so one that failed, was interrupted, has been moved
 # or was made from something else is done again from nothing. Contents count, not times: git does not keep times.

@@ -74,6 +74,32 @@ def accelerator() -> str | None:
     return None
 
 
+def device_ids() -> list[str]:
+    """What the backend calls the devices that it computes on: the accelerators, else the CPU (one, as a rule)."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        return keras.distribution.list_devices()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        return [device.name for device in found]
+    return [device_name()]
+
+
+def num_replicas() -> int:
+    """Over how many devices a batch is spread where this is called; 1 outside `Computing.scope`."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        distribution = keras.distribution.distribution()
+        return 1 if distribution is None else distribution.device_mesh.devices.size
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.distribute.get_strategy().num_replicas_in_sync
+    return 1
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

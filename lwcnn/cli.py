@@ -1,7 +1,8 @@
 """The command line: `lwcnn COMMAND` or `python -m lwcnn COMMAND`.
 
 Exit codes: 0 done; 1 something the user gave, the data or the disk failed, in words; 2 wrong usage;
-3 some figures were skipped for want of their input; 130 interrupted.
+3 some figures were skipped for want of their input; 4 some images could not be read, the others are predicted;
+130 interrupted.
 """
 
 import argparse
@@ -16,6 +17,7 @@ EXAMPLES = """examples:
   lwcnn train paper --dataset mnist --preset full --seeds 0 1 2 --jobs 2
   lwcnn kfold paper --dataset mnist --leaking
   lwcnn evaluate models/cifar10-paper.keras --dataset cifar10
+  lwcnn predict models/cifar10-paper.keras my/images --output predictions.csv
   lwcnn table --write README.md
   lwcnn export models/mnist-paper.keras --format litert-int8
   lwcnn bench models/mnist-paper.keras models/cifar10-paper.keras

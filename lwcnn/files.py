@@ -8,9 +8,9 @@ import os
 import secrets
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -19,12 +19,13 @@ from lwcnn.errors import LwcnnError
 StrPath = str | os.PathLike[str]
 
 
-def write_atomically(path: StrPath, data: bytes) -> None:
-    """Writes a file whole or not at all; whatever stood there before stays until the new one is on disk.
+@contextlib.contextmanager
+def open_atomically(path: StrPath, text: bool = False) -> Iterator[IO]:
+    """A new file to write into, which takes its place once the block has ended without an error.
 
     Args:
-        path: The file to write; missing folders above it are made.
-        data: The whole content.
+        path: The file to write; missing folders above it are made. What stood there before stays until then.
+        text: Whether it takes strings, in UTF-8 with line ends as they are, else bytes.
 
     Raises:
         LwcnnError: The disk is full, the folder is not writable, or any other failure of the file system.
@@ -34,8 +35,8 @@ def write_atomically(path: StrPath, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "xb") as stream:
-            stream.write(data)
+        with open(temporary, "x", encoding="utf-8", newline="") if text else open(temporary, "xb") as stream:
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
@@ -46,6 +47,12 @@ def write_atomically(path: StrPath, data: bytes) -> None:
             raise _cannot_write(path, error) from error
         raise
     _sync_folder(path.parent)
+
+
+def write_atomically(path: StrPath, data: bytes) -> None:
+    """Writes a file whole or not at all; arguments and errors as of `open_atomically`."""
+    with open_atomically(path) as stream:
+        stream.write(data)
 
 
 def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
@@ -172,7 +179,7 @@ def load_npz(path: StrPath) -> dict[str, np.ndarray]:
     Raises:
         LwcnnError: The file is missing, truncated, corrupt, not an .npz, or holds Python objects.
     """
-    _require_file(path)
+    require_file(path)
     if not zipfile.is_zipfile(path):
         raise LwcnnError(
             "Not an .npz file, or one cut short: its table of contents is missing. Fetch or write it again "
@@ -202,7 +209,7 @@ def load_npz(path: StrPath) -> dict[str, np.ndarray]:
 
 
 def _read_bytes(path: StrPath) -> bytes:
-    _require_file(path)
+    require_file(path)
     try:
         return Path(path).read_bytes()
     except OSError as error:
@@ -211,7 +218,8 @@ def _read_bytes(path: StrPath) -> bytes:
         ) from error
 
 
-def _require_file(path: StrPath) -> None:
+def require_file(path: StrPath) -> None:
+    """Checks that there is a file that can be read; raises LwcnnError if not."""
     if not os.path.exists(path):
         raise LwcnnError(f"There is no such file; check the path. Received: {str(path)!r}")
     if os.path.isdir(path):

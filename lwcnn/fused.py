@@ -1,4 +1,4 @@
-"""Layers that train several times as fast on a CPU: convolution with ReLU and pooling, and the depthwise block.
+"""Layers that train several times as fast on a CPU: convolution with ReLU and pooling, depthwise block, batch norm.
 
 With few filters a CPU spends its time on the full-resolution map: writing it, its ReLU, its pooling and their
 gradients. Two formulations of convolution 3x3, ReLU and 2x2 max-pooling avoid that map; both have the plain
@@ -42,7 +42,7 @@ class ConvReluMaxPool(layers.Layer):
         super().__init__(**kwargs)
         self.filters = filters
         # XLA in TensorFlow can't call the kernel; JAX can.
-        self.supports_jit = formulation() == "ops" or keras.backend.backend() != "tensorflow"
+        self.supports_jit = not _by_kernel(self) or keras.backend.backend() != "tensorflow"
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
@@ -54,7 +54,7 @@ class ConvReluMaxPool(layers.Layer):
         self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
 
     def call(self, x):
-        if formulation() == "numba":
+        if _by_kernel(self):
             return _conv_relu_max_pool()(x, ops.convert_to_tensor(self.kernel), ops.convert_to_tensor(self.bias))[0]
         rows, columns = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2  # the pooling drops an odd rest
         windows = ops.conv(x[:, :rows, :columns], _four_places(self.kernel), strides=2, padding="valid")
@@ -89,6 +89,11 @@ def formulation() -> str:
     if wanted not in ("", "numba", "ops") or (wanted == "numba" and not installed):
         raise LwcnnError(f"LWCNN_FUSED must be ops, or numba with Numba installed. Received: {wanted!r}")
     return wanted or ("numba" if installed and not _has_accelerator() else "ops")
+
+
+def _by_kernel(layer: layers.Layer) -> bool:
+    """Whether a layer computes by a kernel: those know float32 and one device."""
+    return formulation() == "numba" and layer.compute_dtype == "float32" and backend.num_replicas() == 1
 
 
 def _has_accelerator() -> bool:
@@ -147,7 +152,7 @@ class FusedDepthwiseBlock(layers.Layer):
             self.inner["excite"].build((narrow[0], 1, 1, self.inner["squeeze"].units))
         self.residual = chosen["residual"] and channels == chosen["filters"]
         fits = channels % 8 == 0 and chosen["filters"] % 8 == 0 and chosen["kernel_size"] in (3, 5, 7)
-        self.by_kernel = formulation() == "numba" and fits and chosen["activation"] in ("relu", "hard_silu")
+        self.by_kernel = _by_kernel(self) and fits and chosen["activation"] in ("relu", "hard_silu")
         self.supports_jit = not self.by_kernel or keras.backend.backend() != "tensorflow"
 
     def call(self, x, training=False):
@@ -218,6 +223,38 @@ def _depthwise_block_inference(activation, residual, epsilon):
     return differentiable(inference_operation(activation, residual, epsilon))
 
 
+@keras.saving.register_keras_serializable(package="lwcnn")
+class FusedBatchNormalization(layers.BatchNormalization):
+    """Keras's layer of that name, whose training on a CPU is a kernel's (`lwcnn.kernels.norm`): a fifth of the time.
+
+    On JAX it is Keras's own, which XLA makes one with its neighbours.
+    """
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        last = self.axis in (-1, len(input_shape) - 1)
+        is_plain = last and self.center and self.scale and not self.synchronized
+        self.by_kernel = _by_kernel(self) and is_plain and keras.backend.backend() != "jax"
+        self.supports_jit = not self.by_kernel
+
+    def call(self, inputs, training=None, mask=None):
+        if not (training and self.trainable and self.by_kernel and mask is None):
+            return super().call(inputs, training=training, mask=mask)
+        weights = (ops.convert_to_tensor(weight) for weight in (self.gamma, self.beta))
+        out, mean, variance = _batch_norm(self.epsilon)(inputs, *weights)
+        for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + ops.stop_gradient(new) * (1 - self.momentum))
+        return out
+
+
+@cache
+def _batch_norm(epsilon):
+    from lwcnn.kernels.bridge import differentiable
+    from lwcnn.kernels.norm import batch_norm_operation
+
+    return differentiable(batch_norm_operation(epsilon))
+
+
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Gives target the weights of source, by the last two parts of their paths: plain and fused models agree there.
 
@@ -233,4 +270,4 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
     if differing:
         raise LwcnnError(f"{source.name} lacks weights of {target.name}. Received: {', '.join(differing)}")
     for path, weight in taken.items():
-        weight.assign(given[path])
+        weight.assign(keras.ops.convert_to_numpy(given[path]))

@@ -2,31 +2,43 @@
 
 models/<dataset>-<experiment>.keras                           its model
 results/<dataset>/<experiment>/<preset>/released.npz          its test logits, and features for figures
+models/teachers/<dataset>-<experiment>-seed<k>.keras          every seed's model, of experiments that teach
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from lwcnn.distillation import teacher_path
 from lwcnn.files import load_npz, read_json, save_npz, write_atomically, write_json
 from lwcnn.runs import Folders
 
 PRESETS_BY_SIZE = ("full", "quick")  # smoke runs are never released
-WITH_FEATURES = ("paper", "paper_tuned")  # the models that figures compare by their penultimate features
+TEACHERS = (("cifar10", "residual_se"),)  # those that `lwcnn.distillation` looks for
+WITH_FEATURES = ("paper", "paper_tuned", "residual_se")  # the models that figures compare by their penultimate features
 
 
-def release_best(dataset: str, experiment: str, folders: Folders = Folders()) -> Path | None:
+def release_best(
+    dataset: str,
+    experiment: str,
+    folders: Folders = Folders(),
+    presets: Sequence[str] = PRESETS_BY_SIZE,
+    with_features: Sequence[str] = WITH_FEATURES,
+) -> Path | None:
     """Releases the best run of an experiment, if its model is at hand and not released yet.
 
     Args:
         dataset: the data set's name.
         experiment: the experiment's name.
         folders: where the results, the trained models (cache) and the released models are.
+        presets: of which runs may be released, the first that there are.
+        with_features: experiments whose penultimate features are kept with the logits.
 
     Returns:
         The released model's path; None if nothing changed.
     """
-    for preset in PRESETS_BY_SIZE:
+    for preset in presets:
         paths = sorted(folders.result(dataset, experiment, preset, 0).parent.glob("seed*.json"))
         if paths:
             break
@@ -35,18 +47,28 @@ def release_best(dataset: str, experiment: str, folders: Folders = Folders()) ->
     results = {path: read_json(path) for path in paths}
     best = max(results, key=lambda path: (results[path]["val_accuracy"], -results[path]["seed"]))
     seed = results[best]["seed"]
+    if (dataset, experiment) in TEACHERS:
+        _release_teachers(dataset, experiment, preset, [r["seed"] for r in results.values()], folders)
     trained = folders.model(dataset, experiment, preset, seed)
     released = Path(folders.models) / f"{dataset}-{experiment}.keras"
     if (results[best]["weights"] and released.exists()) or not trained.exists():
         return None
     write_atomically(released, trained.read_bytes())
     outputs = load_npz(folders.outputs(dataset, experiment, preset, seed))
-    if experiment not in WITH_FEATURES:
+    if experiment not in with_features:
         outputs.pop("features")
     save_npz(best.with_name("released.npz"), compressed=True, seed=np.array(seed), **outputs)
     _forget_others(dataset, experiment, folders, keep=best)
     write_json(best, results[best] | {"weights": f"{Path(folders.models).name}/{released.name}"})
     return released
+
+
+def _release_teachers(dataset: str, experiment: str, preset: str, seeds: list[int], folders: Folders) -> None:
+    """Copies the models at hand to where distillation finds them in a fresh clone."""
+    for seed in seeds:
+        trained = folders.model(dataset, experiment, preset, seed)
+        if preset == "full" and trained.exists():
+            write_atomically(teacher_path(folders.models, dataset, experiment, seed), trained.read_bytes())
 
 
 def _forget_others(dataset: str, experiment: str, folders: Folders, keep: Path) -> None:

@@ -16,12 +16,14 @@ import numpy as np
 from lwcnn import backend
 from lwcnn.configuration import plain_settings
 from lwcnn.data import Dataset, load_dataset, stratified_split
+from lwcnn.distillation import find_teacher, load_teacher
 from lwcnn.errors import LwcnnError
-from lwcnn.evaluation import predict_logits, summarise
-from lwcnn.experiments import Experiment, Preset, get_experiment, get_preset
+from lwcnn.evaluation import accuracy, measure_calibration, predict_logits, summarise
+from lwcnn.experiments import DistilledExperiment, Experiment, Preset, get_experiment, get_preset
 from lwcnn.files import read_json, save_npz, write_atomically, write_json
 from lwcnn.method import TrainedMethod, train_method
 from lwcnn.models.macs import count_macs
+from lwcnn.training.computing import Computing
 from lwcnn.training.loop import Images
 from lwcnn.training.progress import Progress
 from lwcnn.warning_signs import warning_signs
@@ -72,6 +74,7 @@ def run_experiment(
     folders: Folders = Folders(),
     progress: Progress | None = None,
     notice: str | None = None,
+    computing: Computing = Computing(),
 ) -> dict:
     """The result of a run: trained now, gone on with, or found where it is finished.
 
@@ -83,6 +86,8 @@ def run_experiment(
         folders: where to read and write.
         progress: what is shown meanwhile.
         notice: kept in the result, such as why this data set was used.
+        computing: precision and devices of the training; what differs from the default is part of the
+            configuration.
 
     Returns:
         What the run's JSON holds.
@@ -95,12 +100,17 @@ def run_experiment(
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
     plan = get_experiment(experiment, preset, data.name)
     config = json.loads(json.dumps(plain_settings(plan)))
+    if plain_settings(computing):
+        config["computing"] = plain_settings(computing)
     path = folders.result(data.name, experiment, preset, seed)
     if path.exists():
         return check_finished(path, config, data)
 
     progress = progress or Progress("none")
     training, validation = split_images(data, plan, size)
+    teacher = None
+    if isinstance(plan, DistilledExperiment):
+        teacher = load_teacher(find_teacher(plan.teacher, data.name, folders.cache, folders.models))
     trained = train_method(
         plan,
         training,
@@ -110,6 +120,8 @@ def run_experiment(
         Path(folders.cache) / data.name,
         data.checksum,
         progress,
+        teacher,
+        computing,
     )
     result = _evaluate(trained, data, training, validation) | {
         "dataset": data.name,
@@ -119,6 +131,8 @@ def run_experiment(
         "experiment": experiment,
         "preset": preset,
         "seed": seed,
+        "precision": computing.precision,
+        "num_devices": computing.devices,
         "config": config,
     }
     result = _ordered(result) | provenance()
@@ -141,8 +155,9 @@ def run_experiment(
 def split_images(data: Dataset, plan: Experiment, size: Preset) -> tuple[Images, Images]:
     """The training and the validation part of a data set's training images."""
     train_indices, validation_indices = stratified_split(data.y_train, plan.validation, SPLIT_SEED)
-    if size.num_images and size.num_images < len(train_indices):
-        _, part = stratified_split(data.y_train[train_indices], size.num_images, SPLIT_SEED)
+    limits = [limit for limit in (size.num_images, plan.num_images) if limit]
+    if limits and min(limits) < len(train_indices):
+        _, part = stratified_split(data.y_train[train_indices], min(limits), SPLIT_SEED)
         train_indices = train_indices[part]
     return (
         Images(data.x_train, data.y_train, train_indices),
@@ -153,23 +168,22 @@ def split_images(data: Dataset, plan: Experiment, size: Preset) -> tuple[Images,
 def _evaluate(trained: TrainedMethod, data: Dataset, training: Images, validation: Images) -> dict:
     """The measurements of a trained model; the only place where a run looks at test images."""
     model = trained.model
-    accuracies = {}
-    for part, images in (("train", training), ("val", validation)):
-        pixels, labels = images.arrays()
-        accuracies[part] = summarise(predict_logits(model, pixels), labels)["accuracy"]
-    logits = predict_logits(model, data.x_test)
+    train_pixels, train_labels = training.arrays()
+    val_pixels, val_labels = validation.arrays()
+    val_logits, logits = predict_logits(model, val_pixels), predict_logits(model, data.x_test)
     test = summarise(logits, data.y_test)
     return {
         "params": model.count_params(),
         "trainable_params": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
         "macs": count_macs(model),
-        "num_train_images": len(training.arrays()[1]),
-        "num_val_images": len(validation.arrays()[1]),
-        "train_accuracy": accuracies["train"],
-        "val_accuracy": accuracies["val"],
+        "num_train_images": len(train_labels),
+        "num_val_images": len(val_labels),
+        "train_accuracy": accuracy(predict_logits(model, train_pixels), train_labels),
+        "val_accuracy": accuracy(val_logits, val_labels),
         "test_accuracy": test["accuracy"],
         "test_loss": test["loss"],
         "ece": test["ece"],
+        **measure_calibration(val_logits, val_labels, logits, data.y_test),
         "per_class_accuracy": dict(zip(data.class_names, test["per_class_accuracy"])),
         "confusion_matrix": test["confusion_matrix"],
         "history": trained.phases,
@@ -207,7 +221,8 @@ def check_finished(path: Path, config: dict, data: Dataset, needed: str = "test_
     if not is_result or not isinstance(result["config"], dict):
         raise LwcnnError(f"Move {path} away and run again. Received: a file that is not the result of a run")
     if result["config"] != config:
-        differing = sorted(k for k in config if result["config"].get(k) != config[k])
+        keys = set(config) | set(result["config"])
+        differing = sorted(key for key in keys if result["config"].get(key) != config.get(key))
         raise LwcnnError(
             f"{path} was made with another configuration; move it away, or use another results folder. "
             f"Received a file that differs in: {', '.join(differing)}"

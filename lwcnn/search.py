@@ -1,10 +1,12 @@
 """The search for the residual network's shape and recipe: every trial as data, judged on validation images alone.
 
-Each trial changes the base in one thing, for as many epochs, at up to as many parameters. Its result is a file,
+Each trial changes the base in one thing, or joins changes that had helped ("one_resolution+rate_0.012"), for as
+many epochs, at up to as many parameters. Its result is a file,
 `results/search/<data>/<epochs>epochs/<trial>.json`; the test images are never looked at. Command:
 `lwcnn search --dataset cifar10 --epochs 12`.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +29,21 @@ BASE_NETWORK = ResidualSE(stem=32, stages=(Stage(32, 2), Stage(40, 2)))  # 29,36
 BASE_OPTIMIZER = Optimizer(
     "adamw", 0.006, weight_decay=0.05, warmup=0.2, ema=0.998, not_decayed=("bias", "gamma", "beta")
 )
-FLIP_AND_CROP = Augmentation(horizontal_flip=True, crop_padding=4)
+
+# The second round: what had helped, together.
+COMBINATIONS = (
+    "one_resolution+rate_0.012",
+    "late_pooling+rate_0.012",
+    "one_resolution_kernel_3+rate_0.012",
+    "one_resolution_narrow+rate_0.012",
+    "late_pooling_kernel_3+rate_0.012",
+    "three_stages_late+rate_0.012",
+    "rate_0.012+smoothing_0",
+    "rate_0.012+batch_64",
+    "rate_0.012+decay_0.1",
+    "rate_0.02+smoothing_0",
+    "relu+rate_0.012",
+)
 
 
 def _networks() -> dict[str, ResidualSE]:
@@ -49,6 +65,10 @@ def _networks() -> dict[str, ResidualSE]:
         "stem_16": replace(base, stem=16),
         "stem_48": replace(base, stem=48, stages=(Stage(32, 2), Stage(40, 2, 5, 1.6))),
         "one_resolution": replace(base, stages=(Stage(32, 5),)),
+        "one_resolution_kernel_3": replace(base, stages=(Stage(32, 6, 3, 1.85),)),
+        "one_resolution_narrow": replace(base, stem=24, stages=(Stage(24, 9, 5, 1.9),)),
+        "late_pooling_kernel_3": replace(base, stages=(Stage(32, 4, 3, 2), Stage(40, 1, 3, 2))),
+        "three_stages_late": replace(base, stem=24, stages=(Stage(24, 3, 3), Stage(32, 2, 3), Stage(40, 1, 3))),
         "late_pooling": replace(base, stages=(Stage(32, 4, 5, 1.75), Stage(40, 1))),
         "early_pooling": replace(base, stages=(Stage(24, 1), Stage(40, 3, 5, 1.8))),
         "equal_widths": replace(base, stages=(Stage(32, 2), Stage(32, 3))),
@@ -63,58 +83,69 @@ def _networks() -> dict[str, ResidualSE]:
     }
 
 
-def _recipes() -> dict[str, dict]:
-    """What differs in the recipe: changes of the phase."""
-    optimizer, crop = BASE_OPTIMIZER, FLIP_AND_CROP
+def _recipes() -> dict[str, Callable[[Phase], Phase]]:
+    """What differs in the recipe: a change of the phase, and so they combine."""
 
-    def optimized(**changes) -> dict:
-        return {"optimizer": replace(optimizer, **changes)}
+    def optimized(**changes) -> Callable[[Phase], Phase]:
+        return lambda phase: replace(phase, optimizer=replace(phase.optimizer, **changes))
+
+    def augmented(**changes) -> Callable[[Phase], Phase]:
+        return lambda phase: replace(phase, augmentation=replace(phase.augmentation, **changes))
+
+    def phased(**changes) -> Callable[[Phase], Phase]:
+        return lambda phase: replace(phase, **changes)
 
     return {
         "rate_0.003": optimized(learning_rate=0.003),
         "rate_0.012": optimized(learning_rate=0.012),
+        "rate_0.02": optimized(learning_rate=0.02),
         "decay_0": optimized(weight_decay=0.0),
+        "decay_0.02": optimized(weight_decay=0.02),
+        "decay_0.1": optimized(weight_decay=0.1),
         "decay_0.2": optimized(weight_decay=0.2),
         "decay_everything": optimized(not_decayed=()),
         "warmup_0.05": optimized(warmup=0.05),
         "warmup_0.4": optimized(warmup=0.4),
         "no_ema": optimized(ema=None),
         "ema_0.9995": optimized(ema=0.9995),
-        "sgd": {"optimizer": Optimizer("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=0.2, ema=0.998)},
-        "adam": {"optimizer": Optimizer("adam", 0.006, warmup=0.2, ema=0.998)},
-        "rmsprop": {"optimizer": Optimizer("rmsprop", 0.002, warmup=0.2, ema=0.998)},
-        "nadam": {"optimizer": Optimizer("nadam", 0.006, warmup=0.2, ema=0.998)},
-        "batch_64": {"batch_size": 64},
-        "batch_256": {"batch_size": 256},
-        "smoothing_0": {"label_smoothing": 0.0},
-        "smoothing_0.1": {"label_smoothing": 0.1},
-        "no_augmentation": {"augmentation": None},
-        "flip": {"augmentation": Augmentation(horizontal_flip=True)},
-        "crop_2": {"augmentation": replace(crop, crop_padding=2)},
-        "crop_constant": {"augmentation": replace(crop, fill="constant")},
-        "cutout_8": {"augmentation": replace(crop, cutout=Cutout(8))},
-        "jitter": {"augmentation": replace(crop, color_jitter=ColorJitter(0.2, 0.2, 0.2, 0.02))},
-        "randaugment": {"augmentation": replace(crop, rand_augment=RandAugment(1, 5))},
-        "mixup": {"mixing": Mixing(0.2, 0.0)},
-        "cutmix": {"mixing": Mixing(0.0, 1.0, probability=0.5)},
-        "mixup_or_cutmix": {"mixing": Mixing(0.2, 1.0)},
-        "mixup_ramped": {"mixing": Mixing(0.5, 0.0, ramp=1.0)},
-        "dropout_schedule": {"dropout": (0.4, 0.2)},
+        "sgd": phased(optimizer=Optimizer("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=0.2, ema=0.998)),
+        "adam": phased(optimizer=Optimizer("adam", 0.006, warmup=0.2, ema=0.998)),
+        "rmsprop": phased(optimizer=Optimizer("rmsprop", 0.002, warmup=0.2, ema=0.998)),
+        "nadam": phased(optimizer=Optimizer("nadam", 0.006, warmup=0.2, ema=0.998)),
+        "batch_64": phased(batch_size=64),
+        "batch_256": phased(batch_size=256),
+        "smoothing_0": phased(label_smoothing=0.0),
+        "smoothing_0.1": phased(label_smoothing=0.1),
+        "no_augmentation": phased(augmentation=None),
+        "flip": phased(augmentation=Augmentation(horizontal_flip=True)),
+        "crop_2": augmented(crop_padding=2),
+        "crop_constant": augmented(fill="constant"),
+        "cutout_8": augmented(cutout=Cutout(8)),
+        "jitter": augmented(color_jitter=ColorJitter(0.2, 0.2, 0.2, 0.02)),
+        "randaugment": augmented(rand_augment=RandAugment(1, 5)),
+        "mixup": phased(mixing=Mixing(0.2, 0.0)),
+        "cutmix": phased(mixing=Mixing(0.0, 1.0, probability=0.5)),
+        "mixup_or_cutmix": phased(mixing=Mixing(0.2, 1.0)),
+        "mixup_ramped": phased(mixing=Mixing(0.5, 0.0, ramp=1.0)),
+        "dropout_schedule": phased(dropout=(0.4, 0.2)),
     }
 
 
 def trials(dataset: str, epochs: int) -> dict[str, NetworkExperiment]:
-    """Every trial by name, with the base first."""
+    """Every trial by name: the base first, then one change at a time, then `COMBINATIONS`."""
     phase = Phase(
         "all", BASE_OPTIMIZER, epochs, augmentation=augmentation(dataset), label_smoothing=0.05, batch_size=128
     )
-    found = {
-        name: NetworkExperiment(name=name, question=name, network=network, phases=(phase,))
-        for name, network in _networks().items()
-    }
-    for name, changes in _recipes().items():
-        changed = (replace(phase, **changes),)
-        found[name] = NetworkExperiment(name=name, question=name, network=BASE_NETWORK, phases=changed)
+    networks, recipes = _networks(), _recipes()
+    found = {}
+    for name in (*networks, *recipes, *COMBINATIONS):
+        network, changed = BASE_NETWORK, phase
+        for part in name.split("+"):
+            if part in networks:
+                network = networks[part]
+            else:
+                changed = recipes[part](changed)
+        found[name] = NetworkExperiment(name=name, question=name, network=network, phases=(changed,))
     return found
 
 

@@ -13,6 +13,7 @@ from keras import layers
 
 from lwcnn.errors import LwcnnError, unknown_name
 from lwcnn.experiments import EXPERIMENT_NAMES, MergedExperiment, ReproductionExperiment, get_experiment
+from lwcnn.files import write_json
 from lwcnn.models.macs import count_macs
 from lwcnn.models.networks import build_network
 from lwcnn.models.reproduction import build_repo_merged
@@ -166,15 +167,31 @@ def summary_text(model: keras.Model) -> str:
     return "\n".join(lines)
 
 
-def library_model(name: str, input_shape: tuple[int, int, int] = (32, 32, 3), num_classes: int = 10) -> keras.Model:
-    """The model that an experiment trains in the end, with weights drawn afresh.
+def costs(model: keras.Model) -> dict:
+    """What a model costs, ready for JSON: parameters, bytes, multiply-accumulates, and memory in MB of 2^20 bytes."""
+    used = memory(model)
+    return {
+        "input_shape": list(model.input_shape[1:]),
+        "num_classes": model.output_shape[-1],
+        "params": model.count_params(),
+        "trainable_params": sum(math.prod(weight.shape) for weight in model.trainable_weights),
+        "float32_bytes": FLOAT_BYTES * model.count_params(),
+        "macs": count_macs(model),
+        "memory_mb": {"input": used.input, "passes": used.passes, "params": used.params, "total": used.total},
+    }
+
+
+def library_model(
+    name: str, input_shape: tuple[int, int, int] = (32, 32, 3), num_classes: int = 10, dataset: str = "cifar10"
+) -> keras.Model:
+    """The model that an experiment trains in the end on a data set, with weights drawn afresh.
 
     Raises:
         LwcnnError: if there is no such experiment, or the shape does not suit its network.
     """
     if name not in EXPERIMENT_NAMES:
         raise unknown_name("model, neither a .keras file nor an experiment", name, EXPERIMENT_NAMES)
-    plan = get_experiment(name)
+    plan = get_experiment(name, dataset=dataset)
     if isinstance(plan, (MergedExperiment, ReproductionExperiment)):
         build = build_merged_model if isinstance(plan, MergedExperiment) else build_repo_merged
         return build(input_shape, num_classes, [branch for branch, _ in plan.branches])
@@ -194,6 +211,8 @@ def show_summary(options: argparse.Namespace) -> int:
     else:
         model = library_model(options.model, tuple(options.input_shape), options.classes)
     print(summary_text(model))
+    if options.json:
+        write_json(options.json, {"model": options.model, **costs(model)})
     return 0
 
 
@@ -203,3 +222,4 @@ def summary_arguments(parser: argparse.ArgumentParser) -> None:
     shape = ("HEIGHT", "WIDTH", "CHANNELS")
     parser.add_argument("--input-shape", type=int, nargs=3, default=[32, 32, 3], metavar=shape, help="without a file")
     parser.add_argument("--classes", type=int, default=10, help="without a file")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what the model costs to this file")

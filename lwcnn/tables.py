@@ -8,7 +8,11 @@ import numpy as np
 from lwcnn.errors import LwcnnError
 from lwcnn.evaluation import mcnemar_exact, mean_and_interval
 from lwcnn.experiments import EXPERIMENT_NAMES, PRESETS
+from lwcnn.experiments.paper import EXPERIMENTS
+from lwcnn.experiments.parts import PARTS_EXPERIMENTS
 from lwcnn.files import read_json, write_atomically
+from lwcnn.parts_table import format_p_values, parts_table
+from lwcnn.reference_table import percent, reference_table
 
 PAPER_ACCURACY = {"mnist": 0.99, "fashion_mnist": 0.89, "cifar10": 0.65}  # arXiv 2501.15547, abstract
 BEGIN, END = "<!-- results: made by `lwcnn table --write` -->", "<!-- end of results -->"
@@ -40,10 +44,12 @@ def _groups(results: list[dict]) -> dict[tuple[str, str, str], list[dict]]:
 def results_table(results: Path = Path("results")) -> str:
     """A row for each experiment: mean and standard deviation of the test accuracy over its seeds."""
     lines = [
-        "| data | experiment | preset | parameters | seeds | validation % | test % | paper % | ECE % | train s |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| data | experiment | preset | parameters | seeds | validation % | test % | paper % | ECE % | scaled | s |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for (dataset, experiment, preset), runs in _groups(load_results(results)).items():
+        if experiment in PARTS_EXPERIMENTS:  # they have a table of their own
+            continue
         paper = PAPER_ACCURACY.get(dataset)
         cells = [
             dataset,
@@ -55,10 +61,17 @@ def results_table(results: Path = Path("results")) -> str:
             percent([r["test_accuracy"] for r in runs]),
             f"{100 * paper:.0f}" if paper else "",
             f"{100 * np.mean([r['ece'] for r in runs]):.1f}",
+            _scaled_ece(runs),
             f"{np.mean([r['train_seconds'] for r in runs]):.0f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _scaled_ece(runs: list[dict]) -> str:
+    """The mean calibration error after temperature scaling, of the runs that have it."""
+    found = [100 * run["ece_scaled"] for run in runs if "ece_scaled" in run]
+    return f"{np.mean(found):.1f}" if found else ""
 
 
 def ablation_table(results: Path = Path("results"), preset: str = "quick") -> str:
@@ -74,7 +87,7 @@ def ablation_table(results: Path = Path("results"), preset: str = "quick") -> st
     for (dataset, experiment, size), runs in groups.items():
         base = {r["seed"]: r for r in groups.get((dataset, "paper", preset), [])}
         pairs = [(r, base[r["seed"]]) for r in runs if r["seed"] in base]
-        if size != preset or experiment == "paper" or not pairs:
+        if size != preset or experiment not in EXPERIMENTS or experiment == "paper" or not pairs:
             continue
         differences = mean_and_interval([a["test_accuracy"] - b["test_accuracy"] for a, b in pairs])
         spread = "" if differences.std is None else f" ± {100 * differences.std:.2f}"
@@ -112,17 +125,11 @@ def kfold_table(results: Path = Path("results")) -> str:
     return "\n".join(lines)
 
 
-def percent(accuracies: list[float]) -> str:
-    """Mean and, of several, sample standard deviation, in percent."""
-    interval = mean_and_interval(accuracies)
-    spread = "" if interval.std is None else f" ± {100 * interval.std:.2f}"
-    return f"{100 * interval.mean:.2f}{spread}"
-
-
 def all_tables(results: Path = Path("results")) -> str:
     """What stands in the README between its two marks."""
-    parts = [results_table(results), ablation_table(results), kfold_table(results), _machines(results)]
-    return "\n\n".join(parts)
+    parts = [results_table(results), ablation_table(results), parts_table(results), kfold_table(results)]
+    parts.append(reference_table(results))
+    return "\n\n".join([part for part in parts if part] + [_machines(results)])
 
 
 def _machines(results: Path) -> str:
@@ -161,5 +168,4 @@ def _p_value(results: Path, a: dict, b: dict) -> str:
     if a["data_checksum"] != b["data_checksum"] or not all(f.exists() for f in (labels, *files)):
         return "?"
     truth = np.load(labels)
-    p = mcnemar_exact(*(np.load(f) == truth for f in files))
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
+    return format_p_values([mcnemar_exact(*(np.load(f) == truth for f in files))])

@@ -39,7 +39,7 @@ def check_splits(
     Raises:
         LwcnnError: A wrong shape, type or label, or a class without a training image.
     """
-    x_train, x_test = (_check_images(splits, key, received) for key in ("x_train", "x_test"))
+    x_train, x_test = (check_image_array(getattr(splits, key), key, received) for key in ("x_train", "x_test"))
     y_train, y_test = (_check_labels(splits, key, received) for key in ("y_train", "y_test"))
     if x_train.shape[1:] != x_test.shape[1:]:
         raise LwcnnError(
@@ -67,8 +67,16 @@ def check_splits(
     return Splits(x_train, y_train, x_test, y_test, names)
 
 
-def _check_images(splits: Splits, key: str, received: str) -> np.ndarray:
-    images = getattr(splits, key)
+def check_image_array(images: np.ndarray, key: str, received: str) -> np.ndarray:
+    """The images as (n, h, w, c), once they are uint8 of such a shape or (n, h, w), and not none.
+
+    Args:
+        images: any array.
+        key, received: what it is called, and where it was found, for the errors.
+
+    Raises:
+        LwcnnError: Another type or shape.
+    """
     if images.dtype != np.uint8:
         remedy = "convert them, e.g. (images * 255).round().astype('uint8') for floats in 0..1"
         raise LwcnnError(

@@ -5,19 +5,35 @@ Expected results and durations stand in the README's table, which is made from `
 """
 
 from lwcnn.errors import unknown_name
-from lwcnn.experiments.kinds import Experiment, MergedExperiment, NetworkExperiment, ReproductionExperiment
+from lwcnn.experiments.applications import APPLICATION_EXPERIMENTS
+from lwcnn.experiments.kinds import (
+    DistilledExperiment,
+    Experiment,
+    MergedExperiment,
+    NetworkExperiment,
+    ReproductionExperiment,
+)
 from lwcnn.experiments.paper import EXPERIMENTS, TUNED_EXPERIMENTS
+from lwcnn.experiments.parts import PARTS_EXPERIMENTS
 from lwcnn.experiments.presets import PRESETS, Preset, get_preset
 from lwcnn.experiments.reference import REFERENCE_EXPERIMENTS
 from lwcnn.experiments.reproduction import REPRODUCTION_EXPERIMENTS
 from lwcnn.experiments.residual import RESIDUAL_EXPERIMENTS
 
-_DEPENDENT_ON_DATA = TUNED_EXPERIMENTS | RESIDUAL_EXPERIMENTS | REPRODUCTION_EXPERIMENTS | REFERENCE_EXPERIMENTS
+_DEPENDENT_ON_DATA = (
+    TUNED_EXPERIMENTS
+    | RESIDUAL_EXPERIMENTS
+    | PARTS_EXPERIMENTS
+    | REPRODUCTION_EXPERIMENTS
+    | REFERENCE_EXPERIMENTS
+    | APPLICATION_EXPERIMENTS
+)
 EXPERIMENT_NAMES = (*EXPERIMENTS, *_DEPENDENT_ON_DATA)
 
 __all__ = [
     "EXPERIMENT_NAMES",
     "PRESETS",
+    "DistilledExperiment",
     "Experiment",
     "MergedExperiment",
     "NetworkExperiment",

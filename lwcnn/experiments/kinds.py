@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lwcnn.augment import Augmentation
+from lwcnn.configuration import added_later
 from lwcnn.models.networks import Network
 from lwcnn.training.phases import Phase
 
@@ -16,12 +17,14 @@ class Experiment:
         question: what it answers.
         phases: what the model goes through.
         validation: share (below 1) or number of the training images kept for validation.
+        num_images: training images used at most, drawn by class, beside the preset's own limit; None uses all.
     """
 
     name: str
     question: str
     phases: tuple[Phase, ...]
     validation: float | int = 0.1
+    num_images: int | None = added_later(None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,48 @@ class NetworkExperiment(Experiment):
     """
 
     network: Network
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Trained models that teach together: the mean of their logits.
+
+    Attributes:
+        experiment: that trained them.
+        preset: of their training.
+        seeds: one model each.
+    """
+
+    experiment: str
+    preset: str
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """How a student learns from a teacher.
+
+    Attributes:
+        temperature: that both models' logits are divided by before their Kullback-Leibler divergence is taken,
+            which counts temperature^2 times (arXiv 1503.02531).
+        label_weight: share of the loss that the labels have, 0 to 1; the teacher has the rest.
+    """
+
+    temperature: float
+    label_weight: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistilledExperiment(NetworkExperiment):
+    """One way to train a network in one go, with a teacher beside the labels.
+
+    Attributes:
+        teacher: which trained models.
+        distillation: how.
+    """
+
+    teacher: Teacher
+    distillation: Distillation
 
 
 @dataclass(frozen=True, kw_only=True)

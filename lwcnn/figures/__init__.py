@@ -11,14 +11,14 @@ from lwcnn.figures.curves import plot_training_curves
 from lwcnn.figures.embedding import embed_features, plot_embedding
 from lwcnn.figures.gradcam import gradcam_heatmap
 from lwcnn.figures.grids import overlay_heatmaps, plot_image_grid
-from lwcnn.figures.probabilities import fit_temperature, plot_reliability, plot_roc
+from lwcnn.figures.growth import plot_growth
+from lwcnn.figures.probabilities import plot_reliability, plot_roc
 from lwcnn.figures.tradeoffs import Point, plot_tradeoff
 
 __all__ = [
     "Point",
     "describe_layers",
     "embed_features",
-    "fit_temperature",
     "gradcam_heatmap",
     "overlay_heatmaps",
     "plot_ablation",
@@ -27,6 +27,7 @@ __all__ = [
     "plot_confusion_difference",
     "plot_confusion_matrix",
     "plot_embedding",
+    "plot_growth",
     "plot_image_grid",
     "plot_parameters_by_layer",
     "plot_per_class_accuracy",

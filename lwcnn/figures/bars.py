@@ -69,28 +69,33 @@ def plot_ablation(
     names: Sequence[str],
     differences: Sequence[Sequence[float]],
     title: str | None = None,
+    intervals: Sequence[tuple[float, float]] | None = None,
     ax: Axes | None = None,
 ):
     """Draws each name's mean difference to the baseline, in points, the worst on top; a dot a pair of seeds.
 
     Args:
         names: of what was changed.
-        differences: of each name's seeds to the baseline's same seeds, -1 to 1. The 95% interval is Student's t;
-            one pair alone has none. Intervals that leave the range of the dots by far are cut at the axis, with "<".
+        differences: of each name's seeds to the baseline's same seeds, -1 to 1. Intervals that leave the range of the
+            dots by far are cut at the axis, with "<".
+        intervals: (low, high) of each name, 95%, -1 to 1; Student's t by default, which one pair alone has not.
 
     Raises:
         LwcnnError: if names and differences do not fit, or there are none.
     """
     _check_pairs(names, differences)
     order = np.argsort([np.mean(values) for values in differences], kind="stable")
-    intervals = [mean_and_interval(differences[i]) for i in order]
+    if intervals is None:
+        found = [mean_and_interval(values) for values in differences]
+        intervals = [(one.low, one.high) for one in found]
+    _check_pairs(names, intervals)
     dots = np.concatenate([100 * np.asarray(values, dtype=float) for values in differences])
     left, right = _reach(dots)
-    for place, (i, found) in enumerate(zip(order, intervals)):
-        mean = 100 * found.mean
+    for place, i in enumerate(order):
+        mean, ends = 100 * float(np.mean(differences[i])), intervals[i]
         ax.barh(place, mean, color=BEST if mean < 0 else BASELINE, alpha=0.55, height=0.68)
-        if found.low is not None:
-            low, high = 100 * found.low, 100 * found.high
+        if ends[0] is not None:
+            low, high = 100 * ends[0], 100 * ends[1]
             ax.errorbar(mean, place, xerr=[[mean - low], [high - mean]], color=BLACK, capsize=2.5, linewidth=1)
             for end, beyond, edge, mark in ((low, low < left, left, "<"), (high, high > right, right, ">")):
                 if beyond:

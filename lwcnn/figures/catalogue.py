@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lwcnn.data import INPUT_SHAPES
 from lwcnn.errors import LwcnnError, unknown_name
-from lwcnn.figures import from_models, from_outputs, from_results
+from lwcnn.figures import from_models, from_outputs, from_results, growth
 from lwcnn.figures.from_models import HeatMapChoice
 from lwcnn.figures.inputs import Inputs, MissingInput
 from lwcnn.figures.style import STYLE, save_figure
@@ -26,6 +26,7 @@ FIGURES: dict[str, Callable[[Inputs], Figure]] = {
         from_results.accuracy_bars,
         from_results.per_class_accuracy,
         from_results.ablation,
+        from_results.parts,
         from_results.parameters,
         from_results.training_time,
         from_results.macs,
@@ -36,6 +37,7 @@ FIGURES: dict[str, Callable[[Inputs], Figure]] = {
         from_outputs.tsne,
         from_outputs.confused_pairs,
         from_outputs.confident_errors,
+        growth.training_cost,
         from_models.parameters_by_layer,
         from_models.gradcam,
         from_models.architecture_submodel,
@@ -45,6 +47,9 @@ FIGURES: dict[str, Callable[[Inputs], Figure]] = {
         from_models.architecture_residual_se_small,
     )
 }
+
+ONLY_WITH = {"training_cost": "cifar10"}
+"""Figures that show no data set: they lie with the one whose images have their shape."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ def draw_figures(
         inputs = Inputs(dataset, folders)
         for name in names or FIGURES:
             function = FIGURES[name]
-            if not names and name.startswith("architecture") and _has_twin(dataset, done):
+            if not names and (_has_twin(dataset, name, done) or ONLY_WITH.get(name, dataset) != dataset):
                 continue
             if name == "gradcam":
                 function = functools.partial(function, choice=choice)
@@ -113,8 +118,10 @@ def draw_figures(
     return done
 
 
-def _has_twin(dataset: str, done: Sequence[Drawn]) -> bool:
+def _has_twin(dataset: str, name: str, done: Sequence[Drawn]) -> bool:
     """Whether architectures were drawn for another data set of the same shape: they would be the same."""
+    if not name.startswith("architecture"):
+        return False
     others = {drawn.dataset for drawn in done if drawn.name.startswith("architecture")} - {dataset}
     shape = INPUT_SHAPES.get(dataset)
     return any(INPUT_SHAPES.get(other) == shape and shape is not None for other in others)

@@ -3,6 +3,9 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from lwcnn.experiments.paper import EXPERIMENTS
+from lwcnn.experiments.parts import BASELINE as PARTS_BASELINE
+from lwcnn.experiments.parts import PARTS, WHOLE, left_out, only
 from lwcnn.figures import titles
 from lwcnn.figures.bars import interval, plot_ablation, plot_accuracy_bars, plot_per_class_accuracy
 from lwcnn.figures.confusion import plot_confusion_difference, plot_confusion_matrix
@@ -11,9 +14,9 @@ from lwcnn.figures.inputs import BASELINE_EXPERIMENT, Inputs, MissingInput
 from lwcnn.figures.literature import SEEDS, published
 from lwcnn.figures.style import new_panels
 from lwcnn.figures.tradeoffs import Point, plot_tradeoff
+from lwcnn.parts_table import compare_experiments
 from lwcnn.tables import PAPER_ACCURACY
 
-ABLATION_PRESET = "quick"  # that of the ablations in the README
 LATENCY_RUNTIMES = ("litert-int8", "litert")  # the first that was measured
 
 
@@ -83,20 +86,43 @@ def per_class_accuracy(inputs: Inputs) -> Figure:
 
 
 def ablation(inputs: Inputs) -> Figure:
-    """What each experiment of the preset `quick` is worth beside `paper`, seed by seed."""
-    base = {run["seed"]: run for run in inputs.groups.get((BASELINE_EXPERIMENT, ABLATION_PRESET), [])}
+    """What each experiment of one preset is worth beside `paper`, seed by seed."""
+    chosen = inputs.ablation_preset
+    base = {run["seed"]: run for run in inputs.groups.get((BASELINE_EXPERIMENT, chosen), [])}
     differences = {}
     for (experiment, preset), runs in inputs.groups.items():
         pairs = [(run, base[run["seed"]]) for run in runs if run["seed"] in base]
-        if preset == ABLATION_PRESET and experiment != BASELINE_EXPERIMENT and pairs:
+        if preset == chosen and experiment in EXPERIMENTS and experiment != BASELINE_EXPERIMENT and pairs:
             differences[experiment] = [a["test_accuracy"] - b["test_accuracy"] for a, b in pairs]
     if not differences:
-        raise MissingInput(
-            f"no `{ABLATION_PRESET}` runs of `{BASELINE_EXPERIMENT}` and another. Received: {inputs.dataset!r}"
-        )
+        raise MissingInput(f"no `{chosen}` runs of `{BASELINE_EXPERIMENT}` and another. Received: {inputs.dataset!r}")
     what = f"What each part is worth: each experiment minus {BASELINE_EXPERIMENT}, the same seeds"
-    details = f"preset {ABLATION_PRESET}, {titles.seed_counts(list(differences.values()))}"
+    details = f"preset {chosen}, {titles.seed_counts(list(differences.values()))}"
     return plot_ablation(list(differences), list(differences.values()), titles.of_data(inputs, what, details))
+
+
+def parts(inputs: Inputs) -> Figure:
+    """What each part of the improved model is worth, alone on the baseline and in the whole."""
+    folder = inputs.folders.results / inputs.dataset
+    panels = {"alone, minus the baseline": {}, "in the whole, minus the whole without it": {}}
+    for key, part in PARTS.items():
+        pairs = (only(key), PARTS_BASELINE), (WHOLE, left_out(key))
+        for gains, (name, reference) in zip(panels.values(), pairs):
+            if found := compare_experiments(folder, inputs.ablation_preset, name, reference):
+                gains[part.title] = found
+    panels = {title: gains for title, gains in panels.items() if gains}
+    if not panels:
+        raise MissingInput(
+            f"no `{inputs.ablation_preset}` runs of `{PARTS_BASELINE}` and a part. Received: {inputs.dataset!r}"
+        )
+    figure, axes = new_panels(max(5.2 * len(panels), 6.5), 3.0, len(panels))
+    for ax, (title, gains) in zip(axes, panels.items()):
+        found = list(gains.values())
+        plot_ablation(list(gains), [one.by_seed for one in found], title, [(one.low, one.high) for one in found], ax=ax)
+    seeds = titles.seed_counts([one.by_seed for gains in panels.values() for one in gains.values()])
+    details = f"preset {inputs.ablation_preset}, {seeds}, bootstrap over seeds and images"
+    figure.suptitle(titles.of_data(inputs, "What each part of the improved model is worth", details))
+    return figure
 
 
 def parameters(inputs: Inputs) -> Figure:

@@ -1,5 +1,6 @@
 """What figures are made from, read once and on demand: results, released logits and features, models, pixels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,12 +11,14 @@ import numpy as np
 from lwcnn.data import DATASET_NAMES, find_dataset, load_dataset
 from lwcnn.errors import LwcnnError
 from lwcnn.evaluation import accuracy
+from lwcnn.experiments.parts import PARTS_EXPERIMENTS
 from lwcnn.files import load_npz, read_json
 from lwcnn.release import PRESETS_BY_SIZE
 from lwcnn.runs import Folders
 from lwcnn.tables import load_results
 
 BASELINE_EXPERIMENT = "paper"
+ABLATION_PRESET = "quick"  # that of the ablations in the README
 MAX_ROUNDING = 0.002  # of an accuracy, by keeping logits as float16
 DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 
@@ -47,11 +50,13 @@ class Inputs:
     Args:
         dataset: its name, as in the results folder.
         folders: where results, models and data sets are.
+        presets: the sizes of runs that are shown; of an experiment's several the first.
     """
 
-    def __init__(self, dataset: str, folders: Folders = Folders()):
+    def __init__(self, dataset: str, folders: Folders = Folders(), presets: Sequence[str] = PRESETS_BY_SIZE):
         self.dataset = dataset
         self.folders = folders
+        self.presets = tuple(presets)
         self._released: dict[str, Released] = {}
 
     @property
@@ -61,10 +66,11 @@ class Inputs:
 
     @cached_property
     def groups(self) -> dict[tuple[str, str], list[dict]]:
-        """Every run's result by (experiment, preset), smoke runs left out."""
+        """Every run of the presets that are shown, by (experiment, preset); the parts' have a figure of their own."""
         found: dict[tuple[str, str], list[dict]] = {}
         for result in load_results(self.folders.results):
-            if result["dataset"] == self.dataset and result["preset"] in PRESETS_BY_SIZE:
+            shown = result["preset"] in self.presets and result["experiment"] not in PARTS_EXPERIMENTS
+            if result["dataset"] == self.dataset and shown:
                 found.setdefault((result["experiment"], result["preset"]), []).append(result)
         return found
 
@@ -72,13 +78,18 @@ class Inputs:
     def experiments(self) -> dict[str, list[dict]]:
         """Each experiment's runs of the largest preset that it was run with."""
         found: dict[str, list[dict]] = {}
-        for preset in PRESETS_BY_SIZE:
+        for preset in self.presets:
             for (experiment, size), runs in self.groups.items():
                 if size == preset:
                     found.setdefault(experiment, runs)
         if not found:
             raise MissingInput(f"there are no results of it. Received: {self.dataset!r} in {self.folders.results}")
         return found
+
+    @property
+    def ablation_preset(self) -> str:
+        """The preset of the runs that are compared seed by seed: that of the ablations in the README where shown."""
+        return ABLATION_PRESET if ABLATION_PRESET in self.presets else self.presets[-1]
 
     def runs(self, experiment: str) -> list[dict]:
         """The runs of an experiment, of its largest preset."""

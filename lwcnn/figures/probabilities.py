@@ -1,16 +1,14 @@
 """What the logits say beyond the class: ROC curves, and calibration before and after temperature scaling."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from sklearn.metrics import roc_curve
 
 from lwcnn.errors import LwcnnError
-from lwcnn.evaluation import cross_entropy, expected_calibration_error
+from lwcnn.evaluation import expected_calibration_error, scale_cross_fitted
 from lwcnn.figures.style import BASELINE, BEST, BLACK, CLASS_COLORS, GREY, styled
 
 _GRID = np.linspace(0, 1, 1001)  # false positive rates at which the classes' curves are averaged and drawn
@@ -77,54 +75,6 @@ def plot_roc(
     ax.set_ylabel("true positive rate")
     ax.set_title(title)
     ax.legend(title="class, AUC", loc="center left", bbox_to_anchor=(1.01, 0.5), title_fontsize=7.5, alignment="left")
-
-
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature, 0.05 to 20, that the logits are best divided by: least cross-entropy.
-
-    Source: Guo et al., arXiv 1706.04599, section 4.2.
-    """
-    logits = np.asarray(logits, dtype=float)
-    found = minimize_scalar(
-        lambda log_temperature: cross_entropy(logits / np.exp(log_temperature), labels),
-        bounds=(np.log(0.05), np.log(20)),
-        method="bounded",
-        options={"xatol": 1e-6},
-    )
-    return float(np.exp(found.x))
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """Logits after temperature scaling.
-
-    Attributes:
-        logits: (n, classes), each half divided by the temperature fitted on the other.
-        temperatures: of the even and of the odd images, each fitted on the others.
-    """
-
-    logits: np.ndarray
-    temperatures: tuple[float, float]
-
-
-def scale_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> Scaled:
-    """Temperature scaling without validation logits, which no run keeps: cross-fitted on the test images.
-
-    The temperature for every second image is fitted on the others, and the other way round, so that no image has a
-    part in its own temperature. Data sets have a canonical order that does not depend on class, so the halves are
-    alike.
-
-    Args:
-        logits: (n, classes), n from 4.
-        labels: (n,).
-    """
-    scaled = np.array(logits, dtype=float)
-    temperatures = []
-    for start in (0, 1):
-        temperature = fit_temperature(logits[1 - start :: 2], labels[1 - start :: 2])
-        scaled[start::2] /= temperature
-        temperatures.append(temperature)
-    return Scaled(scaled, (temperatures[0], temperatures[1]))
 
 
 @styled(4.0, 3.6)

@@ -1,13 +1,9 @@
 """The depthwise residual block (`block.py`) as operations for `bridge.differentiable`: training and inference."""
 
-import math
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-
 import numpy as np
 
-from lwcnn.backend import num_threads
 from lwcnn.kernels import block
+from lwcnn.kernels.arrays import aligned_copy, aligned_empty, contiguous, frozen, in_parts, rowwise
 from lwcnn.kernels.bridge import Gradient, Operation
 from lwcnn.kernels.tiles import aligned_zeros
 
@@ -31,7 +27,7 @@ def training_operation(activation: str, residual: bool, epsilon: float) -> Opera
     code = ACTIVATIONS[activation]
 
     def forward(*inputs):
-        x, keep, *weights = _contiguous(inputs)
+        x, keep, *weights = contiguous(inputs)
         N, H, W, C = x.shape
         u, totals = _depthwise(x, weights[0])
         mean = totals[0] / (N * H * W)
@@ -41,7 +37,7 @@ def training_operation(activation: str, residual: bool, epsilon: float) -> Opera
         return out, mean, variance, u, *kept, mean.copy(), variance.copy()
 
     def backward(inputs, kept, grad):
-        x, keep, *weights = _contiguous(inputs)
+        x, keep, *weights = contiguous(inputs)
         return _backward(x, keep, weights, kept, np.ascontiguousarray(grad), epsilon, residual, code)
 
     def shapes(inputs):
@@ -60,7 +56,7 @@ def inference_operation(activation: str, residual: bool, epsilon: float) -> Oper
     code = ACTIVATIONS[activation]
 
     def forward(*inputs):
-        x, mean, variance, *weights = _contiguous(inputs)
+        x, mean, variance, *weights = contiguous(inputs)
         u, _ = _depthwise(x, weights[0])
         keep = np.ones(len(x), np.float32)
         return _pointwise(x, u, keep, weights, mean, variance, epsilon, residual, code)[:1]
@@ -74,14 +70,14 @@ def inference_operation(activation: str, residual: bool, epsilon: float) -> Oper
 def _depthwise(x, kernel):
     """The depthwise convolution u (N, H, W, C) of x, and the sums of u and u^2, (2, C) float64."""
     N, H, W, C = x.shape
-    u, flat = _empty(x.shape), _aligned(kernel).reshape(-1)
+    u, flat = aligned_empty(x.shape), aligned_copy(kernel).reshape(-1)
 
     def part(first, last):
         totals = np.zeros(2 * C)
-        block.depthwise_moments(_given(x), flat, _rows(u), H, W, C, len(kernel), first, last, totals)
+        block.depthwise_moments(frozen(x), flat, rowwise(u), H, W, C, len(kernel), first, last, totals)
         return totals
 
-    return u, sum(_in_parts(part, N)).reshape(2, C)
+    return u, sum(in_parts(part, N)).reshape(2, C)
 
 
 def _folded(weights, mean, variance, epsilon):
@@ -90,26 +86,26 @@ def _folded(weights, mean, variance, epsilon):
     inverse = 1 / np.sqrt(np.asarray(variance, np.float64) + epsilon)
     a = gamma * inverse
     c = beta - mean * a
-    return _aligned(a[:, None] * w1), _aligned(c @ w1 + b1), a, c, inverse
+    return aligned_copy(a[:, None] * w1), aligned_copy(c @ w1 + b1), a, c, inverse
 
 
 def _pointwise(x, u, keep, weights, mean, variance, epsilon, residual, code):
     """out, and the projection's maps, their means and the excitations, for the gradient."""
     N, H, W, C = x.shape
-    w2, b2, w3, b3, w4, b4 = (_aligned(w) for w in weights[5:])
+    w2, b2, w3, b3, w4, b4 = (aligned_copy(w) for w in weights[5:])
     (E, F), S = w2.shape, w3.shape[1]
     w1, b1, *_ = _folded(weights, mean, variance, epsilon)
-    out, means, scales = _empty((N, H, W, F)), _empty((N, F)), _empty((N, F))
-    y = _empty((N, H, W, F if S else 0))
+    out, means, scales = aligned_empty((N, H, W, F)), aligned_empty((N, F)), aligned_empty((N, F))
+    y = aligned_empty((N, H, W, F if S else 0))
     flat = [w.reshape(-1) for w in (w1, b1, w2, b2, w3, b3, w4, b4)]
 
     def part(first, last):
         block.mlp_forward(
-            _given(x), _given(u), _given(keep), *flat, _rows(out), _rows(y), means, scales,
+            frozen(x), frozen(u), frozen(keep), *flat, rowwise(out), rowwise(y), means, scales,
             H * W, C, E, F, S, residual, code, first, last,
         )  # fmt: skip
 
-    _in_parts(part, N)
+    in_parts(part, N)
     return out, y, means, scales
 
 
@@ -120,19 +116,19 @@ def _backward(x, keep, weights, kept, grad, epsilon, residual, code):
     N, H, W, C = x.shape
     (E, F), S, k = w2.shape, w3.shape[1], len(kernel)
     folded, b1, a, c, inverse = _folded(weights, mean, variance, epsilon)
-    q, dx = _empty(x.shape), _empty(x.shape)
-    constants = [_aligned(w).reshape(-1) for w in (folded, folded.T, b1, w2.T, w3, b3, w4)]
+    q, dx = aligned_empty(x.shape), aligned_empty(x.shape)
+    constants = [aligned_copy(w).reshape(-1) for w in (folded, folded.T, b1, w2.T, w3, b3, w4)]
     sizes = (C * E, E, E * F, F, F * S, S, S * F, F)
 
     def pointwise_part(first, last):
         totals = [aligned_zeros(size) for size in sizes]
         block.mlp_backward(
-            _given(u), _given(keep), _given(grad), _given(y), _given(means), _given(scales), *constants, _rows(q),
+            frozen(u), frozen(keep), frozen(grad), frozen(y), frozen(means), frozen(scales), *constants, rowwise(q),
             *totals, H * W, C, E, F, S, code, first, last,
         )  # fmt: skip
         return totals
 
-    parts = _in_parts(pointwise_part, N)
+    parts = in_parts(pointwise_part, N)
     g_w1, g_b1, g_w2, g_b2, g_w3, g_b3, g_w4, g_b4 = (sum(p[1:], p[0]) for p in zip(*parts))
     # Through the folding: v = a u + c, so what came for a u comes for v, and the sums over positions of the
     # gradient by v, and of it times u, are those by w1 and b1 seen from the other side.
@@ -141,61 +137,18 @@ def _backward(x, keep, weights, kept, grad, epsilon, residual, code):
     g_gamma = inverse * (sum_vu - mean * sum_v)
     slope = a * inverse * g_gamma / (N * H * W)
     shift = a * sum_v / (N * H * W) - slope * mean
-    flipped = _aligned(kernel[::-1, ::-1]).reshape(-1)
-    shift, slope = _aligned(shift), _aligned(slope)
+    flipped = aligned_copy(kernel[::-1, ::-1]).reshape(-1)
+    shift, slope = aligned_copy(shift), aligned_copy(slope)
 
     def depthwise_part(first, last):
         total = aligned_zeros(k * k * C)
         block.depthwise_backward(
-            _given(x), _given(u), _rows(q), _given(grad), flipped, shift, slope, _rows(dx), total,
+            frozen(x), frozen(u), rowwise(q), frozen(grad), flipped, shift, slope, rowwise(dx), total,
             H, W, C, k, residual, first, last,
         )  # fmt: skip
         return total
 
-    g_kernel = sum(_in_parts(depthwise_part, N))
+    g_kernel = sum(in_parts(depthwise_part, N))
     g_w1 = a[:, None] * g_w1 + np.outer(c, g_b1)
     grads = (g_kernel, g_gamma, sum_v, g_w1, g_b1, g_w2, g_b2, g_w3, g_b3, g_w4, g_b4)
-    return dx, *(_aligned(g).reshape(w.shape) for g, w in zip(grads, weights, strict=True))
-
-
-def _in_parts(function, count: int) -> list:
-    """function(first, last) on a share of `count` images for each thread; what they gave, in order."""
-    threads = min(num_threads(), count)
-    if threads <= 1:
-        return [function(0, count)]
-    bounds = np.linspace(0, count, threads + 1).astype(int).tolist()
-    return list(_pool(threads).map(function, bounds[:-1], bounds[1:]))
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads)
-
-
-def _rows(array):
-    return array.reshape(len(array), -1)
-
-
-def _given(array):
-    """The array as read-only rows: one type for Numba, wherever it came from, or it would compile again."""
-    rows = (_rows(array) if array.ndim > 1 else array).view()
-    rows.flags.writeable = False
-    return rows
-
-
-def _empty(shape):
-    """An uninitialised float32 array that begins at a cache line, so that TensorFlow takes it without a copy."""
-    count = math.prod(shape)
-    array = np.empty(count + 16, np.float32)
-    skipped = -array.ctypes.data % 64 // 4
-    return array[skipped : skipped + count].reshape(shape)
-
-
-def _aligned(array):
-    copy = _empty(array.shape)
-    copy[...] = array
-    return copy
-
-
-def _contiguous(arrays):
-    return [np.ascontiguousarray(a) for a in arrays]
+    return dx, *(aligned_copy(g).reshape(w.shape) for g, w in zip(grads, weights, strict=True))

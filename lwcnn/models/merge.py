@@ -1,12 +1,13 @@
-"""From trained submodels to the merged model: the dense layers become 1x1 convolutions."""
+"""From trained submodels to the merged model, and back: the dense layers become 1x1 convolutions."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 
 from lwcnn.errors import LwcnnError
-from lwcnn.models.submodel import build_merged_model
+from lwcnn.models.submodel import HEAD_LAYERS, build_merged_model, build_submodel
 
 
 def merge_submodels(
@@ -49,3 +50,68 @@ def merge_submodels(
             kernel, bias = submodel.get_layer(f"{name}_logits").get_weights()  # (F, classes), (classes,)
             merged.get_layer(f"{name}_dense_as_conv").set_weights([kernel[np.newaxis, np.newaxis], bias])
     return merged
+
+
+def split_merged(merged: keras.Model) -> list[keras.Model]:
+    """The submodels that a merged model stands for: the 1x1 convolutions as dense layers again, without the head.
+
+    Args:
+        merged: as of `build_merged_model` or `merge_submodels`, of plain layers, trained or not.
+
+    Raises:
+        LwcnnError: another kind of model.
+    """
+    endings = [layer.name for layer in merged.layers if layer.name.endswith("_dense_as_conv")]
+    if not endings or any(name not in [layer.name for layer in merged.layers] for name in HEAD_LAYERS):
+        raise LwcnnError(f"Give a merged model of the paper's kind. Received: {merged.name!r}")
+    submodels = []
+    for name in (ending.removesuffix("_dense_as_conv") for ending in endings):
+        submodel = build_submodel(merged.input_shape[1:], merged.output_shape[-1], name)
+        for conv in (f"{name}_conv1", f"{name}_conv2"):
+            submodel.get_layer(conv).set_weights(merged.get_layer(conv).get_weights())
+        kernel, bias = merged.get_layer(f"{name}_dense_as_conv").get_weights()  # (1, 1, F, classes), (classes,)
+        submodel.get_layer(f"{name}_logits").set_weights([kernel[0, 0], bias])
+        submodels.append(submodel)
+    return submodels
+
+
+@dataclass(frozen=True)
+class MergeCheck:
+    """How a merged model's branch compares with its submodel on images.
+
+    Attributes:
+        name: the branch's.
+        same_weights: whether every weight is the same to the bit.
+        largest_difference: between the logits of the dense layer and those of the 1x1 convolution before its ReLU.
+        largest_logit: the largest of the dense layer's, by magnitude.
+    """
+
+    name: str
+    same_weights: bool
+    largest_difference: float
+    largest_logit: float
+
+
+def check_merge(submodels: Sequence[keras.Model], merged: keras.Model, images: np.ndarray) -> list[MergeCheck]:
+    """Compares each submodel with its branch of the merged model, before the branch's ReLU.
+
+    Args:
+        submodels: models of `build_submodel`, of plain layers.
+        merged: what `merge_submodels` made of them, of plain layers.
+        images: (n, h, w, c), 0..255.
+    """
+    checks = []
+    for submodel in submodels:
+        name = submodel.name
+        convolution = merged.get_layer(f"{name}_dense_as_conv")
+        linear = keras.layers.Conv2D(submodel.output_shape[-1], 1, name=f"{name}_linear")  # without the ReLU
+        branch = keras.Model(merged.inputs, linear(merged.get_layer(f"{name}_flatten").output))
+        linear.set_weights(convolution.get_weights())
+        expected = submodel.predict(images, batch_size=500, verbose=0)
+        logits = branch.predict(images, batch_size=500, verbose=0).reshape(expected.shape)
+        kernels = [merged.get_layer(f"{name}_conv{i}").get_weights() for i in (1, 2)] + [convolution.get_weights()]
+        pairs = zip(submodel.get_weights(), [weight for layer in kernels for weight in layer])
+        same = all(np.array_equal(own.ravel(), taken.ravel()) for own, taken in pairs)
+        difference = float(np.abs(logits - expected).max())
+        checks.append(MergeCheck(name, same, difference, float(np.abs(expected).max())))
+    return checks

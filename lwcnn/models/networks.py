@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import keras
 
+from lwcnn.models.application import Application, build_application
 from lwcnn.models.reproduction import RepoResidualSE, build_repo_residual_se
 from lwcnn.models.residual import ResidualSE, build_residual_se
 from lwcnn.models.resnet import ResNet, build_resnet
 
-Network = ResidualSE | RepoResidualSE | ResNet
+Network = ResidualSE | RepoResidualSE | ResNet | Application
 
 
 def build_network(
@@ -33,6 +34,8 @@ def build_network(
     """
     if isinstance(description, ResNet):
         return build_resnet(input_shape, num_classes, description, normalization)
+    if isinstance(description, Application):
+        return build_application(input_shape, num_classes, description)
     build = build_repo_residual_se if isinstance(description, RepoResidualSE) else build_residual_se
     return build(input_shape, num_classes, description, fused)
 

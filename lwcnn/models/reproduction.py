@@ -46,7 +46,7 @@ def build_repo_submodel(
     images = keras.Input(tuple(input_shape), name=f"{name}_images")
     x = layers.Rescaling(1 / 255, name=f"{name}_rescaling")(images)
     x = _features(x, name, fused)
-    return keras.Model(images, layers.Dense(num_classes, name=f"{name}_logits")(x), name=name)
+    return keras.Model(images, layers.Dense(num_classes, dtype="float32", name=f"{name}_logits")(x), name=name)
 
 
 def build_repo_merged(
@@ -70,7 +70,7 @@ def build_repo_merged(
     images = keras.Input(tuple(input_shape), name="images")
     x = layers.Rescaling(1 / 255, name="rescaling")(images)
     x = layers.Concatenate(name="features")([_features(x, name, fused) for name in branches])
-    return keras.Model(images, layers.Dense(num_classes, name="head_logits")(x), name="repo_merged")
+    return keras.Model(images, layers.Dense(num_classes, dtype="float32", name="head_logits")(x), name="repo_merged")
 
 
 def merge_repo_submodels(submodels: Sequence[keras.Model], fused: bool = False) -> keras.Model:
@@ -150,7 +150,9 @@ def build_repo_residual_se(
     x = layers.Dense(description.hidden, activation="relu", name="features")(x)
     dropout = ScheduledDropout if fused else layers.Dropout
     x = dropout(description.dropout, name="head_dropout")(x)
-    return keras.Model(images, layers.Dense(num_classes, name="head_logits")(x), name="repo_residual_se")
+    return keras.Model(
+        images, layers.Dense(num_classes, dtype="float32", name="head_logits")(x), name="repo_residual_se"
+    )
 
 
 def _check(input_shape: Sequence[int], num_classes: int) -> None:

@@ -8,7 +8,7 @@ from keras import layers
 
 from lwcnn.configuration import added_later
 from lwcnn.errors import LwcnnError, unknown_name
-from lwcnn.fused import ConvReluMaxPool, FusedDepthwiseBlock
+from lwcnn.fused import ConvReluMaxPool, FusedBatchNormalization, FusedDepthwiseBlock
 from lwcnn.models.blocks import ACTIVATIONS, EPSILON, MOMENTUM, ScheduledDropout, depthwise_block
 from lwcnn.models.convolution_blocks import cbam_block, plain_block
 
@@ -87,14 +87,15 @@ def build_residual_se(
     else:
         x = layers.Conv2D(description.stem, 3, activation="relu", kernel_initializer="he_normal", name="stem_conv")(x)
         x = layers.MaxPooling2D(2, name="stem_pool")(x)
-    x = _norm("stem_norm")(x)
+    norm = FusedBatchNormalization if fused else layers.BatchNormalization
+    x = _norm("stem_norm", norm)(x)
     total, done = sum(stage.blocks for stage in description.stages), 0
     for i, stage in enumerate(description.stages, start=1):
         if i > 1:
             x = layers.MaxPooling2D(2, name=f"stage{i}_pool")(x)
         if x.shape[-1] != stage.filters:
             x = layers.Conv2D(stage.filters, 1, use_bias=False, name=f"stage{i}_widen")(x)
-            x = _norm(f"stage{i}_norm")(x)
+            x = _norm(f"stage{i}_norm", norm)(x)
         for j in range(1, stage.blocks + 1):
             done += 1
             arguments = {
@@ -113,18 +114,18 @@ def build_residual_se(
                 x = FusedDepthwiseBlock(**arguments)(x)
             else:
                 x = BLOCKS[description.block](x, **arguments)
-    x = _norm("head_norm")(x)
+    x = _norm("head_norm", norm)(x)
     if description.head:
         x = layers.Conv2D(description.head, 1, activation=description.activation, name="head_conv")(x)
     x = layers.GlobalAveragePooling2D(keepdims=True, name="features")(x)
     dropout = ScheduledDropout if fused else layers.Dropout
     x = dropout(description.dropout, name="head_dropout")(x)
-    x = layers.Conv2D(num_classes, 1, name="head_logits")(x)  # (n, 1, 1, num_classes)
-    return keras.Model(images, layers.Flatten(name="logits")(x), name="residual_se")
+    x = layers.Conv2D(num_classes, 1, dtype="float32", name="head_logits")(x)  # (n, 1, 1, num_classes)
+    return keras.Model(images, layers.Flatten(dtype="float32", name="logits")(x), name="residual_se")
 
 
-def _norm(name: str) -> layers.Layer:
-    return layers.BatchNormalization(epsilon=EPSILON, momentum=MOMENTUM, name=name)
+def _norm(name: str, kind: type[layers.BatchNormalization]) -> layers.Layer:
+    return kind(epsilon=EPSILON, momentum=MOMENTUM, name=name)
 
 
 def _check(input_shape: Sequence[int], num_classes: int, description: ResidualSE) -> None:

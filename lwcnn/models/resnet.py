@@ -137,7 +137,7 @@ def build_resnet(
     x = layers.GlobalAveragePooling2D(name="features")(x)
     if description.dropout:
         x = layers.Dropout(description.dropout, name="head_dropout")(x)
-    return keras.Model(images, layers.Dense(num_classes, name="head_logits")(x), name="resnet")
+    return keras.Model(images, layers.Dense(num_classes, dtype="float32", name="head_logits")(x), name="resnet")
 
 
 def _normalize(images, normalization):

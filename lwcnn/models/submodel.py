@@ -48,7 +48,7 @@ def build_submodel(
     x = layers.Rescaling(1 / 255, name=f"{name}_rescaling")(images)
     x = _convolutions(x, name, fused)  # (n, h', w', 20)
     x = layers.Flatten(name=f"{name}_flatten")(x)
-    logits = layers.Dense(num_classes, name=f"{name}_logits")(x)
+    logits = layers.Dense(num_classes, dtype="float32", name=f"{name}_logits")(x)
     return keras.Model(images, logits, name=name)
 
 
@@ -115,7 +115,7 @@ def build_merged_model(
     x = layers.Concatenate(name="features")(features) if len(features) > 1 else _rename(features[0])
     x = layers.Dense(HIDDEN_UNITS, activation="relu", kernel_initializer="he_normal", name="head_dense")(x)
     x = layers.Dropout(dropout, name="head_dropout")(x)
-    logits = layers.Dense(num_classes, name="head_logits")(x)
+    logits = layers.Dense(num_classes, dtype="float32", name="head_logits")(x)
     return keras.Model(images, logits, name="merged")
 
 

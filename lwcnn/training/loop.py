@@ -1,7 +1,7 @@
 """Training one phase, epoch by epoch, so that it can be interrupted anywhere and goes on where it was."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from scipy.special import log_softmax
 
+from lwcnn import backend
 from lwcnn.augment import Augmentation
 from lwcnn.batches import Batches
 from lwcnn.errors import LwcnnError
@@ -18,7 +19,7 @@ from lwcnn.training import state as states
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
 from lwcnn.training.state import PhaseState
-from lwcnn.training.steps import Epoch
+from lwcnn.training.steps import predict_batch, synchronise_norms, train_epoch
 
 VALIDATION_BATCH = 500
 _WORST = {"val_accuracy": -1.0, "val_loss": -float("inf")}
@@ -55,6 +56,7 @@ def train_phase(
     checkpoint: Path | None = None,
     key: str = "",
     progress: Progress | None = None,
+    wrap: Callable[[keras.Model], keras.Model] | None = None,
 ) -> PhaseState:
     """Trains the model through a phase and gives how that went; the model keeps the phase's final weights.
 
@@ -71,6 +73,7 @@ def train_phase(
         checkpoint: file that holds the state after every epoch; None keeps none.
         key: names the configuration; a checkpoint of another one is refused.
         progress: what is shown meanwhile; None shows nothing.
+        wrap: gives what is compiled and trained in the model's place and trains its weights, such as a Distiller.
 
     Returns:
         The final state: history, seconds, best accuracies. Its weights are those now in the model.
@@ -96,11 +99,15 @@ def train_phase(
         states.assign(states.random_states(model), state.seeds)
 
     start = time.perf_counter()
+    synchronise_norms(model)
     # The part that does not train gives the same for the same image in every epoch: compute it once.
     trained, training, validation = _without_frozen_part(model, names, branches, training, validation)
     batches = _batches(training, phase, seed, branches, trained)
+    if wrap:
+        trained = wrap(trained)
     optimizer = phase.optimizer.build(num_steps=len(batches) * phase.epochs)
-    _compile(trained, optimizer, phase)
+    _compile(trained, optimizer, phase, len(model.outputs))
+    optimizer = trained.optimizer  # in mixed_float16 Keras puts the loss's scale around it
     optimizer.build(trained.trainable_variables)
     if state:
         states.assign(optimizer.variables, state.optimizer)
@@ -112,11 +119,13 @@ def train_phase(
         batches.set_epoch(state.epoch)
         _schedule_dropout(model, phase, state.epoch)
         progress.begin_epoch(phase.name, state.epoch + 1, phase.epochs, len(batches))
-        logs = _train_epoch(trained, batches, progress)
+        logs = train_epoch(trained, batches, progress)
         raw_weights = states.values(model.weights)
         if phase.optimizer.ema is not None:  # evaluated and kept: the average; trained on: the raw weights
             optimizer.finalize_variable_values(trained.trainable_variables)
-        accuracies, losses = _validate(trained, validation_arrays)
+            # As copies: JAX gives a model's arrays away when it predicts, and these are the optimiser's averages.
+            states.assign(trained.trainable_variables, states.values(trained.trainable_variables))
+        accuracies, losses = _validate(trained, validation_arrays, len(model.outputs))
         record = _record(model, logs, accuracies)
         if phase.monitor == "val_loss":
             record["val_loss"] = float(np.mean(losses))
@@ -146,7 +155,7 @@ def train_phase(
 
 def _without_frozen_part(model, names, branches, training: Images, validation: Images):
     """The head alone with the features it is fed, where nothing else trains; else everything as it was."""
-    if not set(names) <= set(HEAD_LAYERS) or branches != (None,):
+    if not set(names) <= set(HEAD_LAYERS) or branches != (None,) or backend.num_replicas() > 1:
         return model, training, validation
     trunk = keras.Model(model.inputs, model.get_layer(FEATURES_LAYER).output)
     features = keras.Input(trunk.output_shape[1:])
@@ -157,7 +166,8 @@ def _without_frozen_part(model, names, branches, training: Images, validation: I
 
     def compute(part: Images) -> Images:
         images, labels = part.arrays()
-        return Images(trunk.predict(images, batch_size=VALIDATION_BATCH, verbose=0), labels)
+        features = trunk.predict(images, batch_size=VALIDATION_BATCH, verbose=0)
+        return Images(features.astype(np.float32, copy=False), labels)
 
     return head, compute(training), compute(validation)
 
@@ -204,26 +214,16 @@ class FeatureBatches:
         return self.features[chosen], self.labels[chosen].astype(np.int32)
 
 
-def _train_epoch(model: keras.Model, batches, progress: Progress) -> dict[str, float]:
-    """Trains on every batch once and gives the epoch's mean loss and metrics, over its images."""
-    epoch, logs = Epoch(model), {}
-    for i in range(len(batches)):
-        logs = epoch.step(*batches[i])
-        progress.step(i + 1, logs["loss"])
-    return logs
-
-
-def _compile(model: keras.Model, optimizer, phase: Phase) -> None:
+def _compile(model: keras.Model, optimizer, phase: Phase, num_outputs: int) -> None:
     """Compiles anew: changes of `trainable` count from here on."""
     if phase.mixing:  # soft labels
         loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=phase.label_smoothing)
     else:
         loss = SmoothedCrossEntropy(phase.label_smoothing) if phase.label_smoothing else _CROSS_ENTROPY
-    count = len(model.outputs)
-    if count == 1:
+    if num_outputs == 1:
         model.compile(optimizer, loss, metrics=["accuracy"])
     else:
-        model.compile(optimizer, [loss] * count, metrics=[["accuracy"]] * count)
+        model.compile(optimizer, [loss] * num_outputs, metrics=[["accuracy"]] * num_outputs)
 
 
 _CROSS_ENTROPY = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -243,14 +243,13 @@ class SmoothedCrossEntropy(keras.losses.Loss):
         )
 
 
-def _validate(model: keras.Model, arrays) -> tuple[list[float], list[float]]:
-    """The accuracy and the cross-entropy of each output when every input gets the same images."""
+def _validate(model: keras.Model, arrays, count: int) -> tuple[list[float], list[float]]:
+    """The accuracy and the cross-entropy of each of `count` outputs when every input gets the same images."""
     images, labels = arrays
-    count = len(model.outputs)
     correct, losses = np.zeros(count), np.zeros(count)
     for i in range(0, len(labels), VALIDATION_BATCH):
         batch, truth = images[i : i + VALIDATION_BATCH], labels[i : i + VALIDATION_BATCH]
-        logits = model.predict_on_batch(batch if count == 1 else [batch] * count)
+        logits = predict_batch(model, batch if count == 1 else [batch] * count, len(truth))
         for k, output in enumerate([logits] if count == 1 else logits):
             correct[k] += (np.argmax(output, -1) == truth).sum()
             losses[k] -= log_softmax(output.astype(np.float64), axis=-1)[np.arange(len(truth)), truth].sum()

@@ -1,6 +1,77 @@
 """Training steps of a compiled model, with as little around them as each backend allows."""
 
 import keras
+import numpy as np
+
+from lwcnn import backend
+from lwcnn.training.progress import Progress
+
+
+def train_epoch(model: keras.Model, batches, progress: Progress) -> dict[str, float]:
+    """Trains on every batch once and gives the epoch's mean loss and metrics, over its images.
+
+    Args:
+        model: a compiled model.
+        batches: with a length, giving (x, y) by number.
+        progress: moved on with each step.
+    """
+    if backend.num_replicas() > 1:
+        batches = EvenBatches(batches, backend.num_replicas())
+    epoch, logs = Epoch(model), {}
+    for i in range(len(batches)):
+        logs = epoch.step(*batches[i])
+        progress.step(i + 1, logs["loss"])
+    return logs
+
+
+def predict_batch(model: keras.Model, x, count: int):
+    """The outputs for a batch of `count` images, as NumPy arrays, on however many devices.
+
+    Several devices take the batch in equal parts on JAX, so it is filled up; on TensorFlow each takes the whole, and
+    gives it. Either way the first `count` rows are the batch's.
+    """
+    missing = -count % backend.num_replicas()
+    if missing:
+        x = keras.tree.map_structure(lambda part: np.concatenate([part, part[-1:].repeat(missing, axis=0)]), x)
+    return keras.tree.map_structure(lambda part: part[:count], model.predict_on_batch(x))
+
+
+def synchronise_norms(model: keras.Model) -> None:
+    """Lets batch normalisation take its moments over all devices' images: TensorFlow takes each device's, unless told.
+
+    On JAX they are those of the whole batch as it is.
+    """
+    if keras.backend.backend() != "tensorflow" or backend.num_replicas() == 1:
+        return
+    for layer in model._flatten_layers():  # those inside a fused block as well
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+
+
+class EvenBatches:
+    """Batches that can be parted equally: each without the few images, fewer than `parts`, that are left over.
+
+    Args:
+        batches: with a length, giving (x, y) by number; the last may be smaller than the others.
+        parts: into how many.
+    """
+
+    def __init__(self, batches, parts: int):
+        self._batches, self._parts = batches, parts
+        last = len(batches) - 1
+        self._length = last + (_size(batches[last]) >= parts)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int):
+        batch = self._batches[index]
+        kept = _size(batch) // self._parts * self._parts
+        return keras.tree.map_structure(lambda part: part[:kept], batch)
+
+
+def _size(batch) -> int:
+    return len(keras.tree.flatten(batch)[0])
 
 
 class Epoch:
@@ -31,9 +102,30 @@ class Epoch:
         return {name: total / self._num_images for name, total in self._sums.items()}
 
     def _step_tensorflow(self, x, y) -> dict[str, float]:
+        several = backend.num_replicas() > 1
         if self._num_images == 0:
             self._num_images = 1
-            logs = self._model.train_on_batch(x, y, return_dict=True)
-        else:
-            logs = self._model.train_function(iter(((x, y),)))  # metrics go on from the step before
-        return {name: float(value) for name, value in logs.items()}
+            if not several:
+                return _floats(self._model.train_on_batch(x, y, return_dict=True))
+            self._model.test_on_batch(x, y)  # makes the metrics, which can't be done on each device
+            self._model.make_train_function()
+            self._model.reset_metrics()
+        data = _part_by_device(x, y) if several else (x, y)
+        return _floats(self._model.train_function(iter((data,))))  # metrics go on from the step before
+
+
+def _floats(logs: dict) -> dict[str, float]:
+    return {name: float(value) for name, value in logs.items()}
+
+
+def _part_by_device(x, y):
+    """TensorFlow's form of a batch of which each device has its own part, in equal parts."""
+    import tensorflow as tf
+
+    size = _size((x, y)) // backend.num_replicas()
+
+    def part(context):
+        start = context.replica_id_in_sync_group * size
+        return keras.tree.map_structure(lambda array: tf.constant(array[start : start + size]), (x, y))
+
+    return tf.distribute.get_strategy().experimental_distribute_values_from_function(part)

@@ -6,6 +6,7 @@ from pathlib import Path
 from lwcnn.bench.contenders import BENCH_FORMATS
 from lwcnn.bench.report import bench_notes, bench_table
 from lwcnn.bench.worker import bench_in_one_thread
+from lwcnn.commands.arguments import dataset_in_name
 from lwcnn.data import DATASET_NAMES, load_dataset
 from lwcnn.errors import LwcnnError
 from lwcnn.export.run import FORMATS, NUM_CALIBRATION_IMAGES, export_model
@@ -65,9 +66,8 @@ def _data_arguments(parser: argparse.ArgumentParser, purpose: str) -> None:
 
 
 def _dataset_of(model: str) -> str:
-    """The data set that a released model's file is named after, as models/<dataset>-<experiment>.keras."""
-    name = Path(model).name.split("-")[0]
-    if name not in DATASET_NAMES:
+    name = dataset_in_name(model)
+    if name is None:
         raise LwcnnError(f"The model's name does not begin with its data set: give it by --dataset. Received: {model}")
     return name
 

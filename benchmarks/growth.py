@@ -1,0 +1,138 @@
+"""How the cost of training grows: seconds an epoch and peak memory against images, image size, width and batch.
+
+Each point trains the improved network in a process of its own, with one of the four changed and the rest as in
+`START`. Where an epoch has more steps than `--steps`, that many are timed, after a warm-up, and multiplied;
+memory is the process's peak (VmHWM), with the whole data set in it. Run
+
+    python benchmarks/growth.py --threads 1 --json results/growth.json
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+START = {"images": 50_000, "size": 32, "width": 1.0, "batch": 128}
+POINTS = {
+    "images": (10_000, 20_000, 30_000, 40_000, 50_000),
+    "size": (28, 32, 48, 64),
+    "width": (0.5, 1.0, 1.5, 2.0),
+    "batch": (32, 64, 128, 256, 512),
+}
+WARMUP = 10
+
+
+def widened(width: float):
+    """The improved network with all its widths multiplied: multiples of eight, as the kernels want them."""
+    from dataclasses import replace
+
+    from lwcnn.experiments.residual import NETWORK
+
+    def multiplied(filters: int) -> int:
+        return max(8, round(filters * width / 8) * 8)
+
+    stages = tuple(replace(stage, filters=multiplied(stage.filters)) for stage in NETWORK.stages)
+    return replace(NETWORK, stem=multiplied(NETWORK.stem), stages=stages)
+
+
+def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
+    """What one point costs, measured in this process."""
+    import keras
+    import numpy as np
+
+    from lwcnn.batches import Batches
+    from lwcnn.bench.peak_memory import peak_bytes
+    from lwcnn.experiments.residual import ONE_CYCLE, augmentation
+    from lwcnn.models.residual import build_residual_se
+    from lwcnn.training.steps import Epoch
+
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (images, size, size, 3), dtype=np.uint8)
+    batches = Batches(pixels, rng.integers(0, 10, images), batch, seed=0, branches=(augmentation("cifar10"),))
+    model = build_residual_se((size, size, 3), 10, widened(width), fused=True)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(ONE_CYCLE.build(len(batches)), loss, metrics=["accuracy"])
+    epoch, timed = Epoch(model), min(steps, len(batches) - WARMUP)
+    for i in range(WARMUP + timed):
+        if i == WARMUP:
+            start = time.perf_counter()
+        epoch.step(*batches[i])
+    seconds = (time.perf_counter() - start) / timed * len(batches)
+    return {
+        "seconds": seconds,
+        "steps": len(batches),
+        "timed_steps": timed,
+        "peak_bytes": peak_bytes(),
+    }
+
+
+def network_size(point: dict) -> dict:
+    """Parameters and multiply-accumulates of a point's network, counted on its plain form."""
+    from lwcnn.models.macs import count_macs
+    from lwcnn.models.residual import build_residual_se
+
+    model = build_residual_se((point["size"], point["size"], 3), 10, widened(point["width"]))
+    return {"params": model.count_params(), "macs": count_macs(model)}
+
+
+def measure(point: dict, threads: int, steps: int) -> dict:
+    """One point, in a fresh process."""
+    from lwcnn.backend import thread_environment
+
+    environment = os.environ | thread_environment(threads) | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, __file__, "--steps", str(steps), "--work", json.dumps(point)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{point} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def table(rows: list[dict]) -> str:
+    """The measurements as Markdown."""
+    lines = ["| what grows | to | seconds an epoch | peak MB | parameters | MACs |", "|---|---:|---:|---:|---:|---:|"]
+    for row in rows:
+        lines.append(
+            f"| {row['varied']} | {row[row['varied']]:,} | {row['seconds']:.1f} | {row['peak_bytes'] / 1e6:,.0f} "
+            f"| {row['params']:,} | {row['macs']:,} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--vary", nargs="+", choices=POINTS, default=list(POINTS))
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=100, help="timed at most, of each point")
+    parser.add_argument("--json", type=Path, help="write the measurements to this file")
+    parser.add_argument("--work", type=json.loads, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        print(json.dumps(work(**options.work, steps=options.steps)))
+        return
+    from lwcnn.backend import device_name, versions
+    from lwcnn.files import write_json
+
+    rows, known = [], {}
+    for varied in options.vary:
+        for value in POINTS[varied]:
+            point = START | {varied: value}
+            key = json.dumps(point)
+            if key not in known:  # the start is a point of every curve
+                known[key] = measure(point, options.threads, options.steps) | network_size(point)
+                print(f"{point} {known[key]['seconds']:.1f} s", file=sys.stderr, flush=True)
+            rows.append({"varied": varied, **point, **known[key]})
+    print(f"{device_name()}, {options.threads} thread(s)\n{table(rows)}")
+    if options.json:
+        write_json(
+            options.json, {"device": device_name(), "threads": options.threads, "versions": versions(), "rows": rows}
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Shrinking a large network against building a small one: accuracy at equal bytes.
+
+The released models of the reproduction and its extension (334,706 and 83,920 parameters) are pruned by magnitude,
+gradually, while they are fine-tuned on flipped and shifted training images, then exported as int8 and compressed
+by gzip. Beside them stand the small networks, not pruned. Nothing is chosen: every sparsity is reported. Run
+
+    LWCNN_DATA_DIR=... python benchmarks/shrink.py --epochs 4 --json results/shrink.json
+
+Finished rows are kept in the JSON and not made again.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from lwcnn.files import read_json, write_json  # noqa: E402
+
+LARGE = ("repo_baseline", "repo_residual_se")
+SMALL = ("paper", "paper_tuned", "residual_se_small", "residual_se")
+SPARSITIES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95)
+LEARNING_RATE, BATCH = 0.001, 128
+
+
+def fine_tuned(model, sparsity: float, epochs: int, data, indices):
+    """The model, pruned to a sparsity in the first half of the epochs and trained on in the second."""
+    import keras
+
+    from lwcnn.augment import Augmentation
+    from lwcnn.batches import Batches, FollowEpochs
+    from lwcnn.export.prune import PruneGradually
+
+    augmentation = Augmentation(translation=0.1, horizontal_flip=True)
+    batches = Batches(data.x_train, data.y_train, BATCH, 0, (augmentation,), indices=indices)
+    rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, epochs * len(batches))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(rate), loss)
+    callbacks = [FollowEpochs(batches), PruneGradually(sparsity, max(1, epochs // 2))]
+    model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
+    return model
+
+
+def measured(experiment: str, sparsity: float, epochs: int, data, num_images: int | None) -> dict:
+    """Accuracy and bytes of a released model at a sparsity; small ones are left as they are."""
+    import numpy as np
+
+    from lwcnn.data import stratified_split
+    from lwcnn.evaluation import accuracy, predict_logits
+    from lwcnn.experiments import get_experiment
+    from lwcnn.export.litert import LitertModel, draw_calibration_images, to_litert_int8
+    from lwcnn.export.prune import kernels
+    from lwcnn.export.run import NUM_CALIBRATION_IMAGES
+    from lwcnn.export.sizes import gzip_bytes
+    from lwcnn.models.saved import load_model
+    from lwcnn.runs import SPLIT_SEED
+
+    model, started = load_model(ROOT / "models" / f"{data.name}-{experiment}.keras"), time.perf_counter()
+    if experiment in LARGE and sparsity:
+        indices, _ = stratified_split(data.y_train, get_experiment(experiment).validation, SPLIT_SEED)
+        model = fine_tuned(model, sparsity, epochs, data, indices[:num_images])
+    seconds = time.perf_counter() - started
+    content = to_litert_int8(model, draw_calibration_images(data.x_train, NUM_CALIBRATION_IMAGES))
+    x, y = data.x_test[:num_images], data.y_test[:num_images]
+    return {
+        "experiment": experiment,
+        "sparsity": sparsity,
+        "epochs": epochs if experiment in LARGE and sparsity else 0,
+        "params": model.count_params(),
+        "nonzero_params": model.count_params() - sum(int((np.array(k) == 0).sum()) for k in kernels(model)),
+        "accuracy": accuracy(predict_logits(model, x), y),
+        "int8_accuracy": accuracy(LitertModel(content)(x), y),
+        "int8_bytes": len(content),
+        "int8_gzip_bytes": gzip_bytes(content),
+        "fine_tune_seconds": round(seconds, 1),
+    }
+
+
+def table(rows: list[dict]) -> str:
+    """The measurements as Markdown, by bytes."""
+    lines = [
+        "| model | zeroed | parameters | not zero | float32 % | int8 % | int8 bytes | after gzip |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in sorted(rows, key=lambda row: row["int8_gzip_bytes"]):
+        lines.append(
+            f"| `{row['experiment']}` | {100 * row['sparsity']:.0f} % | {row['params']:,} | {row['nonzero_params']:,} "
+            f"| {100 * row['accuracy']:.2f} | {100 * row['int8_accuracy']:.2f} | {row['int8_bytes']:,} "
+            f"| {row['int8_gzip_bytes']:,} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=4, help="of fine-tuning, at each sparsity")
+    parser.add_argument("--images", type=int, help="training and test images used, for a quick look; else all")
+    parser.add_argument("--json", type=Path, default=ROOT / "results" / "shrink.json")
+    parser.add_argument("--table", action="store_true", help="only print what is there")
+    options = parser.parse_args()
+    found = read_json(options.json) if options.json.exists() else {"epochs": options.epochs, "rows": []}
+    if not options.table:
+        from lwcnn.backend import device_name, versions
+        from lwcnn.data import load_dataset
+
+        data = load_dataset("cifar10")
+        found |= {"dataset": data.name, "device": device_name(), "versions": versions(), "images": options.images}
+        wanted = [(name, 0.0) for name in SMALL] + [(name, sparsity) for name in LARGE for sparsity in SPARSITIES]
+        for experiment, sparsity in wanted:
+            if not (ROOT / "models" / f"{data.name}-{experiment}.keras").exists():
+                print(f"{experiment} has no released model: left out", file=sys.stderr)
+            elif not any((row["experiment"], row["sparsity"]) == (experiment, sparsity) for row in found["rows"]):
+                found["rows"].append(measured(experiment, sparsity, options.epochs, data, options.images))
+                write_json(options.json, found)
+                print(table(found["rows"][-1:]).splitlines()[-1], file=sys.stderr, flush=True)
+    print(table(found["rows"]))
+
+
+if __name__ == "__main__":
+    main()

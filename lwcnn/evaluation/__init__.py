@@ -1,0 +1,38 @@
+"""Logits of a model, and what is measured on them."""
+
+from lwcnn.evaluation.logits import predict_logits
+from lwcnn.evaluation.metrics import (
+    accuracy,
+    confusion_matrix,
+    cross_entropy,
+    expected_calibration_error,
+    per_class_accuracy,
+    precision_recall_f1,
+    summarise,
+    top_k_accuracy,
+)
+from lwcnn.evaluation.statistics import MeanInterval, mcnemar_exact, mean_and_interval, wilson_interval
+from lwcnn.evaluation.temperature import fit_temperature, measure_calibration, scale_cross_fitted
+from lwcnn.evaluation.views import VIEWS, default_views, predict_over_views
+
+__all__ = [
+    "VIEWS",
+    "MeanInterval",
+    "accuracy",
+    "confusion_matrix",
+    "cross_entropy",
+    "default_views",
+    "expected_calibration_error",
+    "fit_temperature",
+    "mcnemar_exact",
+    "mean_and_interval",
+    "measure_calibration",
+    "per_class_accuracy",
+    "precision_recall_f1",
+    "predict_logits",
+    "predict_over_views",
+    "scale_cross_fitted",
+    "summarise",
+    "top_k_accuracy",
+    "wilson_interval",
+]

@@ -1,0 +1,36 @@
+"""Logits of a model for images as they are."""
+
+import keras
+import numpy as np
+
+from lwcnn.errors import LwcnnError
+
+
+def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
+    """Returns the model's logits of the images, without augmentation or dropout.
+
+    Args:
+        model: a Keras model of one input and one output, (n, classes).
+        images: uint8, shape (n, height, width, channels), as the model was built for.
+        batch_size: images at a time; it changes memory and speed, not the result beyond rounding.
+
+    Returns:
+        float32, shape (n, classes).
+
+    Raises:
+        LwcnnError: a model of several inputs or outputs, or images that do not fit it.
+    """
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise LwcnnError(
+            "Give a model of one input and one output: of a dual model, a submodel or the merged model. "
+            f"Received: {model.name!r} with {len(model.inputs)} inputs and {len(model.outputs)} outputs"
+        )
+    expected = tuple(model.inputs[0].shape[1:])
+    shape, output_shape = images.shape[1:], model.outputs[0].shape
+    fits = len(expected) == len(shape) and all(e in (None, s) for e, s in zip(expected, shape, strict=True))
+    if not fits or len(images) == 0:
+        wanted = ", ".join(map(str, expected))
+        raise LwcnnError(f"Give images of shape (n, {wanted}). Received: {images.shape}")
+    if len(output_shape) != 2:
+        raise LwcnnError(f"Give a model with logits of shape (n, classes). Received: {output_shape}")
+    return np.asarray(model.predict(images, batch_size=batch_size, verbose=0), dtype=np.float32)

@@ -1,0 +1,55 @@
+"""Arrays as the kernels take and give them, and their share among threads."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+
+from lwcnn.backend import num_threads
+
+
+def in_parts(function, count: int) -> list:
+    """function(first, last) on a share of `count` images for each thread; what they gave, in order."""
+    threads = min(num_threads(), count)
+    if threads <= 1:
+        return [function(0, count)]
+    bounds = np.linspace(0, count, threads + 1).astype(int).tolist()
+    return list(_pool(threads).map(function, bounds[:-1], bounds[1:]))
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads)
+
+
+def rowwise(array):
+    """The array (N, ...) as (N, everything else)."""
+    return array.reshape(len(array), -1)
+
+
+def frozen(array):
+    """The array as read-only rows: one type for Numba, wherever it came from, or it would compile again."""
+    rows = (rowwise(array) if array.ndim > 1 else array).view()
+    rows.flags.writeable = False
+    return rows
+
+
+def aligned_empty(shape):
+    """An uninitialised float32 array that begins at a cache line, so that TensorFlow takes it without a copy."""
+    count = math.prod(shape)
+    array = np.empty(count + 16, np.float32)
+    skipped = -array.ctypes.data % 64 // 4
+    return array[skipped : skipped + count].reshape(shape)
+
+
+def aligned_copy(array):
+    """A float32 copy that begins at a cache line."""
+    copy = aligned_empty(array.shape)
+    copy[...] = array
+    return copy
+
+
+def contiguous(arrays):
+    """The arrays, copied where they are not contiguous."""
+    return [np.ascontiguousarray(a) for a in arrays]

@@ -1,0 +1,33 @@
+"""What was set out for the improved networks before they were trained."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A goal of the project.
+
+    Attributes:
+        dataset, experiment: whose mean test accuracy it is about.
+        limit: that the parameters stay under; None for networks of others.
+        beat: accuracy, in percent, of what it is to beat.
+        least: accuracy, in percent, asked of runs on a CPU.
+        aim: accuracy, in percent, aimed at with an accelerator; None where none was set.
+    """
+
+    dataset: str
+    experiment: str
+    limit: int | None
+    beat: float
+    least: float
+    aim: float | None
+
+
+GOALS = (
+    Goal("cifar10", "repo_baseline", None, 69.5, 69.5, None),
+    Goal("cifar10", "repo_residual_se", None, 78.3, 78.3, 85.0),
+    Goal("cifar10", "residual_se", 30_000, 78.3, 86.0, 91.5),
+    Goal("cifar10", "residual_se_small", 20_000, 65.0, 83.0, 89.5),
+    Goal("fashion_mnist", "residual_se", 15_000, 89.0, 92.0, 93.5),
+    Goal("mnist", "residual_se", 15_000, 99.0, 99.4, 99.65),
+)

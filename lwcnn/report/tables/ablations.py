@@ -1,0 +1,81 @@
+"""What the parts of the method and of the improved network are worth, and every trial of the search."""
+
+from lwcnn.experiments.paper import EXPERIMENTS
+from lwcnn.experiments.parts import BASELINE, OPTIMIZERS, PARTS, WHOLE, left_out, only
+from lwcnn.figures.inputs import MissingInput
+from lwcnn.report.evidence import Evidence
+from lwcnn.report.latex import NOT_RUN, code, gain, p_values, percent, tabular
+
+PRESET = "quick"
+TITLES = {
+    "single": "one branch, not augmented",
+    "dual_no_augment": "neither branch augmented",
+    "no_unfreezing": "SGD on all layers at once",
+    "head_only": "the head alone",
+    "fresh_merge": r"$1\times1$ drawn afresh",
+    "nadam_throughout": "Nadam to the end",
+    "end_to_end": "in one go, without stage 1",
+    "paper_as_published": "the published code",
+}
+_CLAIMS = {"mixing": "+5..8", "residual": "+3..4", "adamw": "+2..3", "se": r"$\approx$\,+2", "smoothing": "+1..2"}
+TRIAL_COLUMNS = 3
+
+
+def _compared(evidence: Evidence, dataset: str, name: str, reference: str) -> list[str]:
+    """A gain with its interval, and its p-values; one "not run" where it lacks a side."""
+    found = evidence.or_not_run(_gain_and_p, evidence, dataset, name, reference)
+    return [found, "--"] if found == NOT_RUN else [found]
+
+
+def _gain_and_p(evidence: Evidence, dataset: str, name: str, reference: str) -> str:
+    found = evidence.difference(dataset, name, reference, PRESET)
+    return f"{gain(found)} & {p_values(found.p_values)}"
+
+
+def method_ablation(evidence: Evidence) -> str:
+    """Each change of the paper's method: accuracy minus that of the method as described."""
+    rows = []
+    for name in (n for n in EXPERIMENTS if n in TITLES):
+        cells = [cell for dataset in ("cifar10", "mnist") for cell in _compared(evidence, dataset, name, "paper")]
+        rows.append([TITLES[name], code(name), *cells])
+    head = ["change", "experiment", "CIFAR-10, points", "$p$", "MNIST, points", "$p$"]
+    return tabular("@{}llllll@{}", head, [rows])
+
+
+def parts_ablation(evidence: Evidence) -> str:
+    """Each part of the improved model alone on the baseline, and in the whole; then other optimisers."""
+    rows = []
+    for key, part in PARTS.items():
+        alone = _compared(evidence, "cifar10", only(key), BASELINE)
+        within = _compared(evidence, "cifar10", WHOLE, left_out(key))
+        rows.append([part.title, *alone, *within, _CLAIMS.get(key, "--")])
+    others = []
+    for key in OPTIMIZERS:
+        title = {"adam": "Adam", "rmsprop": "RMSProp", "sgd": "SGD with momentum"}[key]
+        within = _compared(evidence, "cifar10", WHOLE, f"parts_{key}")
+        others.append([f"AdamW in place of {title}", "--", "--", *within, "--"])
+    head = ["part", "alone on the baseline", "$p$", "in the whole", "$p$", "claimed"]
+    return tabular("@{}llllll@{}", head, [rows, others])
+
+
+def search_trials(evidence: Evidence) -> str:
+    """Every trial, best first, down the columns: parameters in thousands, accuracy on validation images.
+
+    Names of trials are those of `lwcnn.search`.
+    """
+    return evidence.or_not_run(_search_trials, evidence)
+
+
+def _search_trials(evidence: Evidence) -> str:
+    if not evidence.trials:
+        raise MissingInput("no trial of the search was run")
+    cells = [
+        [code(trial["trial"]), f"{trial['params'] / 1000:.1f}", percent(trial["val_accuracy"], 1)]
+        for trial in evidence.trials
+    ]
+    height = -(-len(cells) // TRIAL_COLUMNS)
+    cells += [["", "", ""]] * (height * TRIAL_COLUMNS - len(cells))
+    rows = [sum((cells[column * height + row] for column in range(TRIAL_COLUMNS)), []) for row in range(height)]
+    column = r">{\raggedright\arraybackslash}Xll"
+    columns = "@{}" + r"@{\hspace{1.5em}}".join([column] * TRIAL_COLUMNS) + "@{}"
+    return tabular(columns, ["trial", "k", r"\%"] * TRIAL_COLUMNS, [rows], width=r"\textwidth")
