@@ -20,6 +20,16 @@ def pytest_configure(config):
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # retracing: each test has models of its own
 
 
+@pytest.fixture(autouse=True)
+def _own_environment():
+    """Each test's changes to the environment end with it, those of the library too."""
+    before = dict(os.environ)
+    yield
+    if before != dict(os.environ):
+        os.environ.clear()
+        os.environ.update(before)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _without_leftovers():
     """Frees a module's models, so that the next does not pay for them (after each test it takes longer)."""

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from made_data import ROOT, write_npz
 
-from lwcnn import commands
 from lwcnn.cli import main
+from lwcnn.commands import run as run_command
 from lwcnn.errors import LwcnnError
 from lwcnn.experiments import EXPERIMENT_NAMES
 
@@ -103,15 +103,15 @@ def test_list_names_every_experiment_and_datasets_every_data_set(capsys, tmp_pat
 
 def test_run_falls_back_to_digits_loudly(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    load = commands.load_dataset
+    load = run_command.load_dataset
 
     def without_cifar10(name, *rest):
         if name == "cifar10":
             raise LwcnnError("no network; put cifar10.npz into LWCNN_DATA_DIR")
         return load(name, *rest)
 
-    monkeypatch.setattr(commands, "load_dataset", without_cifar10)
-    monkeypatch.setattr(commands, "find_dataset", lambda name: None)
+    monkeypatch.setattr(run_command, "load_dataset", without_cifar10)
+    monkeypatch.setattr(run_command, "find_dataset", lambda name: None)
     assert main(["run", "--preset=smoke"]) == 0
     out = capsys.readouterr().out
     assert out.count("NOT CIFAR-10") == 2 and "LWCNN_DATA_DIR" in out
@@ -142,14 +142,14 @@ def test_full_disk_and_ctrl_c_are_told(monkeypatch, capsys, arguments):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lwcnn.commands.run_experiment", full)
+    monkeypatch.setattr("lwcnn.commands.training.run_experiment", full)
     assert main(["train", "paper", "--preset=smoke", *arguments]) == 1
     assert "No space left on device" in capsys.readouterr().err
 
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lwcnn.commands.run_experiment", interrupted)
+    monkeypatch.setattr("lwcnn.commands.training.run_experiment", interrupted)
     assert main(["train", "paper", "--preset=smoke", *arguments]) == 130
     assert "the same command goes on" in capsys.readouterr().err
 

@@ -16,11 +16,15 @@ from lwcnn.evaluation import (
     confusion_matrix,
     cross_entropy,
     expected_calibration_error,
+    fit_temperature,
     mcnemar_exact,
     mean_and_interval,
     per_class_accuracy,
+    precision_recall_f1,
     predict_logits,
+    scale_cross_fitted,
     summarise,
+    top_k_accuracy,
     wilson_interval,
 )
 
@@ -73,6 +77,65 @@ def test_a_class_without_images_has_no_accuracy():
     logits, labels = np.eye(3)[[0, 1, 1]], np.array([0, 0, 1])
     np.testing.assert_array_equal(per_class_accuracy(logits, labels), [0.5, 1.0, np.nan])
     assert summarise(logits, labels)["per_class_accuracy"] == [0.5, 1.0, None]
+
+
+def test_precision_recall_and_f1_by_hand():
+    # Class 0: predicted 3 times, right twice, 4 images. Class 1: predicted twice, right once, 1 image. Class 2: an
+    # image, never predicted. Class 3: predicted once, no image. Class 4: neither.
+    predicted = np.array([0, 0, 1, 3, 1, 0])
+    labels = np.array([0, 0, 0, 0, 1, 2])
+    measured = precision_recall_f1(np.eye(5)[predicted], labels)
+    assert measured["precision"] == pytest.approx([2 / 3, 1 / 2, 0, 0, np.nan], nan_ok=True)
+    assert measured["recall"] == pytest.approx([2 / 4, 1, 0, 0, np.nan], nan_ok=True)
+    assert measured["f1"] == pytest.approx([4 / 7, 2 / 3, 0, 0, np.nan], nan_ok=True)
+    summary = summarise(np.eye(5)[predicted], labels)
+    assert summary["macro_f1"] == pytest.approx((4 / 7 + 2 / 3) / 4) and summary["f1"][4] is None
+
+
+@pytest.mark.parametrize("missing", [(), (3,)])
+def test_precision_recall_and_f1_are_scikit_learn_s(scored, missing):
+    logits, labels = scored
+    kept = ~np.isin(labels, missing)
+    logits, labels = logits[kept] - 100 * np.isin(np.arange(10), missing), labels[kept]
+    present = [c for c in range(10) if c not in missing]
+    wanted = sklearn.metrics.precision_recall_fscore_support(labels, logits.argmax(axis=1), zero_division=0)
+    summary = summarise(logits, labels)
+    for name, values in zip(("precision", "recall", "f1"), wanted):
+        assert [summary[name][c] for c in present] == pytest.approx(list(values))
+        assert summary[f"macro_{name}"] == pytest.approx(values.mean())
+
+
+def test_top_k_accuracy_is_scikit_learn_s(scored):
+    logits, labels = scored
+    for k in (1, 3, 5, 9):
+        wanted = sklearn.metrics.top_k_accuracy_score(labels, logits, k=k)
+        assert top_k_accuracy(logits, labels, k) == pytest.approx(wanted)
+    assert top_k_accuracy(logits, labels, 1) == accuracy(logits, labels)
+    assert top_k_accuracy(logits, labels, 10) == 1.0
+    ties = np.zeros((4, 4))
+    assert top_k_accuracy(ties, np.arange(4), 3) == 0.75  # the lower class comes first, as in argmax
+    assert top_k_accuracy(ties, np.arange(4), 1) == accuracy(ties, np.arange(4)) == 0.25
+    with pytest.raises(LwcnnError, match="k=0"):
+        top_k_accuracy(logits, labels, 0)
+
+
+def test_temperature_is_that_of_the_least_loss(scored):
+    logits, labels = 3 * scored[0], scored[1]  # over-confident
+    temperature = fit_temperature(logits, labels)
+    losses = [cross_entropy(logits / t, labels) for t in (temperature, 1.02 * temperature, 0.98 * temperature)]
+    assert losses[0] == min(losses) < cross_entropy(logits, labels)
+    assert fit_temperature(5 * logits, labels) == pytest.approx(5 * temperature, rel=1e-3)
+
+
+def test_temperatures_are_those_of_the_other_half(scored):
+    logits, labels = 3 * scored[0], scored[1]
+    scaled = scale_cross_fitted(logits, labels)
+    first, second = (fit_temperature(logits[k::2], labels[k::2]) for k in (1, 0))
+    assert scaled.temperatures == (first, second)
+    np.testing.assert_allclose(scaled.logits[::2] * first, logits[::2], rtol=1e-6)
+    np.testing.assert_allclose(scaled.logits[1::2] * second, logits[1::2], rtol=1e-6)
+    assert expected_calibration_error(scaled.logits, labels) < expected_calibration_error(logits, labels)
+    assert accuracy(scaled.logits, labels) == accuracy(logits, labels)
 
 
 def test_calibration_error_by_hand():
@@ -136,7 +199,9 @@ def test_summary_goes_to_json_and_back(scored):
     logits, labels = scored
     summary = summarise(logits, labels)
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
-    assert summary.keys() == {"accuracy", "loss", "ece", "per_class_accuracy", "confusion_matrix"}
+    assert {"accuracy", "top_3_accuracy", "loss", "ece", "macro_f1", "per_class_accuracy", "recall"} <= summary.keys()
+    assert summary["recall"] == summary["per_class_accuracy"]
+    assert summary["macro_precision"] == pytest.approx(np.mean(summary["precision"]))
     assert summary["accuracy"] == accuracy(logits, labels)
     assert summary["loss"] == cross_entropy(logits, labels)
     assert sum(map(sum, summary["confusion_matrix"])) == len(labels)

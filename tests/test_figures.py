@@ -15,15 +15,18 @@ from lwcnn import figures
 from lwcnn.cli import main
 from lwcnn.data import load_dataset
 from lwcnn.errors import LwcnnError
-from lwcnn.evaluation import cross_entropy, expected_calibration_error, mean_and_interval, summarise
+from lwcnn.evaluation import expected_calibration_error, mean_and_interval, scale_cross_fitted, summarise
+from lwcnn.figures import growth
 from lwcnn.figures.bars import interval
-from lwcnn.figures.catalogue import FIGURES
+from lwcnn.figures.catalogue import FIGURES, ONLY_WITH
 from lwcnn.figures.confusion import most_confused_pairs
+from lwcnn.figures.inputs import Inputs, MissingInput
 from lwcnn.figures.literature import PUBLISHED
-from lwcnn.figures.probabilities import fit_temperature, roc_one_vs_rest, scale_cross_fitted
+from lwcnn.figures.probabilities import roc_one_vs_rest
 from lwcnn.figures.tradeoffs import KINDS, Point, pareto_front
 from lwcnn.files import save_npz, write_json
 from lwcnn.models.submodel import build_merged_model
+from lwcnn.runs import Folders
 
 NAMES = list("abc")
 
@@ -130,16 +133,10 @@ def test_roc_areas_are_scikit_learn_s(ax, outputs):
     np.testing.assert_allclose(lines[f"macro average  {np.mean(wanted):.4f}"].get_ydata(), true.mean(axis=0))
 
 
-def test_temperatures_are_those_of_the_other_half(ax, outputs):
+def test_reliability_shows_both_errors(ax, outputs):
     logits, labels = outputs
-    temperature = fit_temperature(logits, labels)
-    losses = [cross_entropy(logits / t, labels) for t in (temperature, 1.02 * temperature, 0.98 * temperature)]
-    assert losses[0] == min(losses)
     scaled = scale_cross_fitted(logits, labels)
-    np.testing.assert_allclose(scaled.logits[::2] * fit_temperature(logits[1::2], labels[1::2]), logits[::2])
-    np.testing.assert_allclose(scaled.logits[1::2] * scaled.temperatures[1], logits[1::2])
     before, after = (expected_calibration_error(values, labels) for values in (logits, scaled.logits))
-    assert after < before
     figures.plot_reliability(logits, labels, ax=ax)
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
     assert f"ECE {100 * before:.1f} %" in legend[0] and f"ECE {100 * after:.1f} %" in legend[1]
@@ -195,11 +192,14 @@ def made(tmp_path_factory):
     folder, data = tmp_path_factory.mktemp("made"), load_dataset("digits")
     generator = np.random.default_rng(0)
     strengths = {("paper", "full"): 2, ("paper", "quick"): 1.5, ("single", "quick"): 1.2, ("paper_tuned", "full"): 3}
+    strengths |= {("parts_baseline", "quick"): 1.5, ("parts_only_se", "quick"): 1.6}
     for (experiment, preset), strength in strengths.items():
         for seed in (0, 1):
             noise = generator.normal(size=(len(data.y_test), 10))
             logits = (noise + strength * np.eye(10)[data.y_test]).astype(np.float16)
             _write_run(folder, experiment, preset, seed, logits, data)
+            classes = folder / f"results/digits/{experiment}/{preset}/seed{seed}_classes.npy"
+            np.save(classes, logits.argmax(-1).astype(np.uint8))
         if preset == "full":
             arrays = {"seed": np.array(1), "logits": logits, "features": logits[:120, :6]}
             save_npz(folder / "results/digits" / experiment / preset / "released.npz", **arrays)
@@ -222,7 +222,7 @@ def test_all_are_drawn_and_again_to_the_same_bytes(made, tmp_path, capsys):
     output = tmp_path / "visualizations"
     assert main(_arguments(made, output)) == 0, capsys.readouterr().err
     assert {path.name for path in (output / "digits").iterdir()} == {
-        f"{name}.{suffix}" for name in FIGURES for suffix in ("png", "pdf")
+        f"{name}.{suffix}" for name in FIGURES if ONLY_WITH.get(name, "digits") == "digits" for suffix in ("png", "pdf")
     }
     for path in (output / "digits").glob("*.png"):
         with Image.open(path) as image:
@@ -234,6 +234,22 @@ def test_all_are_drawn_and_again_to_the_same_bytes(made, tmp_path, capsys):
     assert len(drawn) == 2 * len(again)
     for path in drawn:
         assert path.read_bytes() == (output / "digits" / path.name).read_bytes(), path.name
+
+
+def test_the_cost_of_training_has_a_panel_a_quantity(tmp_path, ax):
+    with pytest.raises(MissingInput, match="growth.json"):
+        growth.training_cost(Inputs("cifar10", Folders(results=tmp_path)))
+    rows = [{"varied": "batch", "batch": b, "seconds": 40 / b, "peak_bytes": 10**9 + b} for b in (32, 64, 512)]
+    rows += [{"varied": "size", "size": s, "seconds": s / 8, "peak_bytes": 10**9} for s in (28, 64)]
+    write_json(tmp_path / "growth.json", {"device": "one", "threads": 1, "rows": rows})
+    figure = growth.training_cost(Inputs("cifar10", Folders(results=tmp_path)))
+    panels = {panel.get_xlabel(): panel for panel in figure.axes if panel.get_xlabel()}
+    assert set(panels) == {growth.LABELS["batch"], growth.LABELS["size"]}
+    batch = panels[growth.LABELS["batch"]]
+    np.testing.assert_allclose(batch.lines[0].get_xydata(), [(b, 40 / b) for b in (32, 64, 512)])
+    assert batch.get_xscale() == "log" and panels[growth.LABELS["size"]].get_xscale() == "linear"
+    with pytest.raises(LwcnnError, match="as many seconds"):
+        figures.plot_growth([1, 2], [1], [1, 2], "images", ax=ax)
 
 
 def test_what_lacks_its_input_is_named_and_the_rest_drawn(made, tmp_path, capsys):

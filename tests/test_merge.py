@@ -1,4 +1,4 @@
-"""The merge: Dense -> 1x1 convolution, exact before its activation, the submodels untouched."""
+"""The merge and its reverse: Dense -> 1x1 convolution, exact before its activation, the submodels untouched."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from made_data import make_images, randomise
 
 from lwcnn.errors import LwcnnError
-from lwcnn.models.merge import merge_submodels
+from lwcnn.models.merge import check_merge, merge_submodels, split_merged
 from lwcnn.models.submodel import build_submodel
 
 SHAPES = [(28, 28, 1), (32, 32, 3)]
@@ -136,3 +136,27 @@ def test_submodels_of_one_name_are_refused():
 def test_no_submodels_are_refused():
     with pytest.raises(LwcnnError, match="Received: "):
         merge_submodels([])
+
+
+def test_splitting_gives_the_submodels_back_to_the_bit():
+    submodels = random_submodels((12, 12, 3))
+    for submodel, again in zip(submodels, split_merged(merge_submodels(submodels)), strict=True):
+        assert again.name == submodel.name
+        for weight, other in zip(submodel.get_weights(), again.get_weights(), strict=True):
+            np.testing.assert_array_equal(weight, other)
+    with pytest.raises(LwcnnError, match="Received: 'original'"):
+        split_merged(submodels[0])
+
+
+def test_the_check_tells_an_exact_merge_from_another():
+    submodels, images = random_submodels((12, 12, 3)), images_of((12, 12, 3))
+    merged = merge_submodels(submodels)
+    for check, submodel in zip(check_merge(submodels, merged, images), submodels, strict=True):
+        assert check.name == submodel.name and check.same_weights
+        largest = np.abs(submodel.predict(images, verbose=0)).max()
+        assert check.largest_logit == pytest.approx(largest) and check.largest_difference < 1e-5 * largest
+    kernel, bias = merged.get_layer("augmented_dense_as_conv").get_weights()
+    merged.get_layer("augmented_dense_as_conv").set_weights([kernel, bias + 0.25])
+    original, augmented = check_merge(submodels, merged, images)
+    assert original.same_weights and not augmented.same_weights
+    assert augmented.largest_difference == pytest.approx(0.25, abs=1e-4)

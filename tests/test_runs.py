@@ -16,6 +16,7 @@ from lwcnn.data import load_dataset
 from lwcnn.errors import LwcnnError
 from lwcnn.evaluation import predict_logits
 from lwcnn.experiments import EXPERIMENT_NAMES, PRESETS, ReproductionExperiment, get_experiment, get_preset
+from lwcnn.experiments.parts import PARTS_EXPERIMENTS
 from lwcnn.runs import Folders, run_experiment
 from lwcnn.warning_signs import fold_warning_signs, warning_signs
 
@@ -263,6 +264,8 @@ def test_names_are_those_of_the_issue_and_the_earlier_batch():
         "paper_batch64", "residual_se", "residual_se_small", "residual_plain", "residual_cbam",
         "repo_baseline", "repo_baseline_frozen", "repo_residual_se",
         "se_resnet", "resnet_4443", "resnet_4443_twice", "narrow_resnet18", "narrow_resnet18_cold",
+        "narrow_resnet18_few", "mobilenet_v2", "efficientnet_b0",
+        "residual_se_small_distilled", *PARTS_EXPERIMENTS,
     }  # fmt: skip
 
 

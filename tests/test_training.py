@@ -15,7 +15,7 @@ from made_data import ROOT, make_images, randomise
 from lwcnn.augment import PAPER_AUGMENTATION, Augmentation
 from lwcnn.errors import LwcnnError
 from lwcnn.experiments import get_experiment
-from lwcnn.method import train_method
+from lwcnn.method import train_method, train_submodels
 from lwcnn.models.submodel import build_dual_model, build_merged_model, build_submodel
 from lwcnn.training import loop
 from lwcnn.training.loop import Images, SmoothedCrossEntropy, train_phase
@@ -94,7 +94,7 @@ def test_history_of_a_dual_model_has_both_branches_and_adds_their_losses(parts):
 
 def test_only_the_augmented_branch_sees_augmented_images(parts, monkeypatch):
     seen = []
-    monkeypatch.setattr(loop, "_train_epoch", lambda model, batches, progress: seen.append(batches[0]) or {"loss": 0.0})
+    monkeypatch.setattr(loop, "train_epoch", lambda model, batches, progress: seen.append(batches[0]) or {"loss": 0.0})
     model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, n) for n in ("original", "augmented")])
     train_phase(model, Phase("dual", NADAM, 1, batch_size=32), *parts, 0, branches=(None, PAPER_AUGMENTATION))
     (original, augmented), (labels, same_labels) = seen[0]
@@ -120,8 +120,8 @@ def constructed(monkeypatch):
             return {"loss": 1.0}
 
         outputs = iter(accuracies)
-        monkeypatch.setattr(loop, "_train_epoch", train_epoch)
-        monkeypatch.setattr(loop, "_validate", lambda model, arrays: (list(next(outputs)), []))
+        monkeypatch.setattr(loop, "train_epoch", train_epoch)
+        monkeypatch.setattr(loop, "_validate", lambda model, arrays, count: (list(next(outputs)), []))
         images, labels = make_images(16, SHAPE, NUM_CLASSES)
         part = Images(images, labels)
         model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, name, fused=True) for name in names])
@@ -319,8 +319,8 @@ def uninterrupted(parts, tmp_path_factory):
 @pytest.fixture
 def count_epochs(monkeypatch):
     """A list that gets longer by one with every epoch trained."""
-    epochs, train_epoch = [], loop._train_epoch
-    monkeypatch.setattr(loop, "_train_epoch", lambda *arguments: epochs.append(1) or train_epoch(*arguments))
+    epochs, train_epoch = [], loop.train_epoch
+    monkeypatch.setattr(loop, "train_epoch", lambda *arguments: epochs.append(1) or train_epoch(*arguments))
     return epochs
 
 
@@ -336,6 +336,21 @@ def assert_same_method(trained, wanted):
         assert without_seconds(record["history"]) == without_seconds(other["history"])
         for field in ("name", "trains", "epochs", "best_epoch", "best_val_accuracy"):
             assert record[field] == other[field]
+
+
+def test_the_submodels_of_stage_1_are_those_that_the_method_merges(parts, uninterrupted, tmp_path, count_epochs):
+    cache, wanted = uninterrupted
+    plan = small_method()
+    submodels, record = train_submodels(plan, *parts, NUM_CLASSES, 5, cache)
+    assert not count_epochs and record["name"] == "dual"
+    assert without_seconds(record["history"]) == without_seconds(wanted.phases[0]["history"])
+    assert [submodel.name for submodel in submodels] == ["original", "augmented"]
+    again, _ = train_submodels(plan, *parts, NUM_CLASSES, 5, tmp_path)
+    assert len(count_epochs) == plan.dual.epochs
+    for submodel, other in zip(submodels, again):
+        assert_same_bits(submodel.get_weights(), other.get_weights())
+    with pytest.raises(LwcnnError, match="Received: 'end_to_end'"):
+        train_submodels(get_experiment("end_to_end", "smoke"), *parts, NUM_CLASSES, 5)
 
 
 @pytest.mark.parametrize("done", [("dual",), ("dual", "head")])
@@ -371,7 +386,7 @@ def test_experiments_that_begin_alike_train_the_common_part_once(parts, uninterr
 )
 def test_what_differs_is_never_taken_from_the_cache(change, parts, uninterrupted, tmp_path, monkeypatch):
     shutil.copytree(uninterrupted[0], tmp_path, dirs_exist_ok=True)
-    monkeypatch.setattr(loop, "_train_epoch", lambda *arguments: {"loss": 0.0})
+    monkeypatch.setattr(loop, "train_epoch", lambda *arguments: {"loss": 0.0})
     train_small_method(parts, tmp_path, replace(small_method(), **change))
     assert len(list(tmp_path.glob("seed5-all-*"))) == len(list(tmp_path.glob("seed5-head-*"))) == 2
     assert len(list(tmp_path.glob("seed5-dual-*"))) == (2 if "branches" in change else 1)
@@ -379,7 +394,7 @@ def test_what_differs_is_never_taken_from_the_cache(change, parts, uninterrupted
 
 def test_another_part_of_the_images_is_never_taken_from_the_cache(parts, uninterrupted, tmp_path, monkeypatch):
     shutil.copytree(uninterrupted[0], tmp_path, dirs_exist_ok=True)
-    monkeypatch.setattr(loop, "_train_epoch", lambda *arguments: {"loss": 0.0})
+    monkeypatch.setattr(loop, "train_epoch", lambda *arguments: {"loss": 0.0})
     training, validation = parts
     train_small_method((replace(training, indices=np.arange(32)), validation), tmp_path)
     assert len(list(tmp_path.glob("seed5-dual-*"))) == 2
