@@ -4,7 +4,7 @@ Every contender runs in a process of its own, in turn, several times; the table 
 epoch of 50,000 images, taken from a number of steps after a warm-up. Run
 
     python benchmarks/train_step.py                       # both workloads, all contenders that are installed
-    python benchmarks/train_step.py --threads 1 --workloads residual_se --rounds 3
+    python benchmarks/train_step.py --threads 1 --workloads residual_se --rounds 5
 
 Contenders: `lwcnn` is this library on TensorFlow, `lwcnn_jax` on JAX; `keras` is `Model.fit` on arrays with Keras's own
 augmentation layers in the model; `torch` is PyTorch without Keras, channels last, fed with this library's batches,
@@ -233,7 +233,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=None)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, os.cpu_count()])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--warmup", type=int, default=20)
@@ -241,34 +241,33 @@ def main() -> None:
     parser.add_argument("--work", choices=CONTENDERS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
-        work(options.work, options.workloads[0], options.threads, options.steps, options.warmup)
+        work(options.work, options.workloads[0], options.threads[0], options.steps, options.warmup)
         return
     from lwcnn.backend import device_name, versions
     from lwcnn.files import write_json
 
     contenders = options.contenders or installed()
-    seconds = {(w, c): [] for w in options.workloads for c in contenders}
+    seconds = {(t, w, c): [] for t in options.threads for w in options.workloads for c in contenders}
     for _ in range(options.rounds):
-        for workload, contender in seconds:
-            measured = measure(contender, workload, options.threads, options.steps, options.warmup)
-            seconds[workload, contender].append(measured)
-            print(f"{workload:<12} {contender:<10} {measured:7.1f} s", file=sys.stderr, flush=True)
-    print(f"{device_name()}, {options.threads} thread(s), {options.rounds} rounds, {IMAGES_AN_EPOCH:,} images an epoch")
-    print("| network | contender | median s | from .. to | times `keras` | times `torch` |\n|---|---|---|---|---|---|")
+        for (threads, workload, contender), measured in seconds.items():
+            measured.append(measure(contender, workload, threads, options.steps, options.warmup))
+            print(f"{threads} {workload:<12} {contender:<10} {measured[-1]:7.1f} s", file=sys.stderr, flush=True)
+    print(f"{device_name()}, {options.rounds} rounds, {IMAGES_AN_EPOCH:,} images an epoch")
+    print("| threads | network | contender | median s | from .. to | times `keras` | times `torch` |")
+    print("|---|---|---|---|---|---|---|")
     rows = []
-    for (workload, contender), values in seconds.items():
+    for (threads, workload, contender), values in seconds.items():
         median = statistics.median(values)
-        ratios = [
-            f"{statistics.median(seconds[workload, other]) / median:.2f}" if (workload, other) in seconds else ""
-            for other in ("keras", "torch")
-        ]
+        others = [seconds.get((threads, workload, other)) for other in ("keras", "torch")]
+        ratios = [f"{statistics.median(other) / median:.2f}" if other else "" for other in others]
         print(
-            f"| {workload} | {contender} | {median:.1f} | {min(values):.1f} .. {max(values):.1f} "
+            f"| {threads} | {workload} | {contender} | {median:.1f} | {min(values):.1f} .. {max(values):.1f} "
             f"| {' | '.join(ratios)} |"
         )
-        rows.append({"workload": workload, "contender": contender, "seconds": values, "median": median})
+        row = {"threads": threads, "workload": workload, "contender": contender}
+        rows.append(row | {"seconds": values, "median": median})
     if options.json:
-        machine = {"device": device_name(), "threads": options.threads, "versions": versions()}
+        machine = {"device": device_name(), "versions": versions()}
         write_json(options.json, machine | {"images": IMAGES_AN_EPOCH, "steps": options.steps, "rows": rows})
 
 

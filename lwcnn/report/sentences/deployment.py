@@ -80,16 +80,26 @@ def shrinking(evidence: Evidence) -> str:
 
 def training_speed(evidence: Evidence) -> str:
     """A training step here against plain Keras and native PyTorch."""
-    measured = evidence.measured("train_step")
+    rows = evidence.measured("train_step")["rows"]
     texts = []
-    for workload in dict.fromkeys(row["workload"] for row in measured["rows"]):
-        median = {row["contender"]: row["median"] for row in measured["rows"] if row["workload"] == workload}
-        others = [f"{median[name]:.1f} in {title}" for name, title in _CONTENDERS.items() if name in median]
-        texts.append(f"{median['lwcnn']:.1f} seconds for {code(workload)} ({', '.join(others)})")
-    return " and ".join(texts)
+    for workload in dict.fromkeys(row["workload"] for row in rows):
+        threads = sorted({row["threads"] for row in rows if row["workload"] == workload})
+        found = [
+            {row["contender"]: row["median"] for row in rows if (row["workload"], row["threads"]) == (workload, count)}
+            for count in threads
+        ]
+        ours, *others = (
+            f"{joined([f'{median[name]:.1f}' for median in found], 'and')} {title}".strip()
+            for name, title in {"lwcnn": "seconds", **_CONTENDERS}.items()
+            if all(name in median for median in found)
+        )
+        texts.append(
+            f"{ours} for {code(workload)} on {joined([str(t) for t in threads], 'and')} threads ({', '.join(others)})"
+        )
+    return "; ".join(texts)
 
 
-_CONTENDERS = {"keras": "plain Keras", "torch": "PyTorch, channels last"}
+_CONTENDERS = {"keras": "in plain Keras", "torch": "in PyTorch, channels last"}
 
 
 def calibration_images(evidence: Evidence) -> str:
