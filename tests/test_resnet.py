@@ -103,7 +103,7 @@ def test_a_model_with_its_normalisation_survives_saving(tmp_path):
 @pytest.mark.parametrize(
     "shape, changes, said",
     [
-        ((7, 9, 3), {}, "at least 8. Received"),
+        ((7, 9, 3), {}, "at least 8 for a ResNet. Received"),
         ((16, 16, 3), {"block": "basc"}, "Unknown block. Did you mean 'basic'"),
         ((16, 16, 3), {"activation": "sine"}, "activation must be one of"),
         ((16, 16, 3), {"stages": (ResNetStage(8, 0),)}, "of at least 1. Received"),

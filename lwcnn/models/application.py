@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-from lwcnn.errors import LwcnnError, unknown_name
+from lwcnn.errors import unknown_name
+from lwcnn.models.checks import require_possible
 
 MIN_IMAGE_SIZE = 32
 """They halve the image five times."""
@@ -55,13 +56,7 @@ def build_application(input_shape: Sequence[int], num_classes: int, description:
     Raises:
         LwcnnError: if the image is too small, there are too few classes, or the name is unknown.
     """
-    if len(input_shape) != 3 or min(input_shape[:2]) < MIN_IMAGE_SIZE or input_shape[2] < 1:
-        raise LwcnnError(
-            f"input_shape must be (height, width, channels) with height and width of at least {MIN_IMAGE_SIZE} for "
-            f"{description.name}. Received: {tuple(input_shape)}"
-        )
-    if num_classes < 2:
-        raise LwcnnError(f"num_classes must be at least 2. Received: {num_classes}")
+    require_possible(input_shape, num_classes, MIN_IMAGE_SIZE, f"for {description.name}")
     if description.name not in APPLICATIONS:
         raise unknown_name("application", description.name, APPLICATIONS)
     images = keras.Input(tuple(input_shape), name="images")

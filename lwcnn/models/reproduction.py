@@ -17,6 +17,7 @@ from keras import layers
 from lwcnn.errors import LwcnnError
 from lwcnn.fused import ConvReluMaxPool
 from lwcnn.models.blocks import ScheduledDropout
+from lwcnn.models.checks import require_possible
 from lwcnn.models.convolution_blocks import basic_block
 
 CONV_FILTERS = (10, 20)
@@ -156,10 +157,4 @@ def build_repo_residual_se(
 
 
 def _check(input_shape: Sequence[int], num_classes: int) -> None:
-    if len(input_shape) != 3 or min(input_shape[:2]) < MIN_IMAGE_SIZE or input_shape[2] < 1:
-        raise LwcnnError(
-            f"input_shape must be (height, width, channels) with height and width of at least {MIN_IMAGE_SIZE}. "
-            f"Received: {tuple(input_shape)}"
-        )
-    if num_classes < 2:
-        raise LwcnnError(f"num_classes must be at least 2. Received: {num_classes}")
+    require_possible(input_shape, num_classes, MIN_IMAGE_SIZE, "for three poolings")

@@ -10,6 +10,7 @@ from lwcnn.configuration import added_later
 from lwcnn.errors import LwcnnError, unknown_name
 from lwcnn.fused import ConvReluMaxPool, FusedBatchNormalization, FusedDepthwiseBlock
 from lwcnn.models.blocks import ACTIVATIONS, EPSILON, MOMENTUM, ScheduledDropout, depthwise_block
+from lwcnn.models.checks import require_possible
 from lwcnn.models.convolution_blocks import cbam_block, plain_block
 
 BLOCKS = {"depthwise": depthwise_block, "plain": plain_block, "cbam": cbam_block}
@@ -130,13 +131,7 @@ def _norm(name: str, kind: type[layers.BatchNormalization]) -> layers.Layer:
 
 def _check(input_shape: Sequence[int], num_classes: int, description: ResidualSE) -> None:
     least = max(8, 2 ** (len(description.stages) + 1))
-    if len(input_shape) != 3 or min(input_shape[:2]) < least or input_shape[2] < 1:
-        raise LwcnnError(
-            f"input_shape must be (height, width, channels) with height and width of at least {least} for "
-            f"{len(description.stages)} stages. Received: {tuple(input_shape)}"
-        )
-    if num_classes < 2:
-        raise LwcnnError(f"num_classes must be at least 2. Received: {num_classes}")
+    require_possible(input_shape, num_classes, least, f"for {len(description.stages)} stages")
     if description.block not in BLOCKS:
         raise unknown_name("block", description.block, BLOCKS)
     if description.activation not in ACTIVATIONS:

@@ -9,6 +9,7 @@ from keras import layers
 
 from lwcnn.errors import LwcnnError, unknown_name
 from lwcnn.models.blocks import ACTIVATIONS
+from lwcnn.models.checks import require_possible
 from lwcnn.models.convolution_blocks import activate, basic_block, bottleneck_block, conv_norm
 
 BLOCKS = ("basic", "bottleneck")
@@ -155,13 +156,7 @@ def _normalize(images, normalization):
 
 
 def _check(input_shape: Sequence[int], num_classes: int, description: ResNet) -> None:
-    if len(input_shape) != 3 or min(input_shape[:2]) < MIN_IMAGE_SIZE or input_shape[2] < 1:
-        raise LwcnnError(
-            f"input_shape must be (height, width, channels) with height and width of at least {MIN_IMAGE_SIZE}. "
-            f"Received: {tuple(input_shape)}"
-        )
-    if num_classes < 2:
-        raise LwcnnError(f"num_classes must be at least 2. Received: {num_classes}")
+    require_possible(input_shape, num_classes, MIN_IMAGE_SIZE, "for a ResNet")
     if description.block not in BLOCKS:
         raise unknown_name("block", description.block, BLOCKS)
     if description.activation not in ACTIVATIONS:

@@ -16,6 +16,7 @@ from keras import layers
 
 from lwcnn.errors import LwcnnError
 from lwcnn.fused import ConvReluMaxPool
+from lwcnn.models.checks import require_possible
 
 BRANCHES = ("original", "augmented")
 CONV_FILTERS = (10, 20)  # paper, section on the submodel
@@ -140,11 +141,4 @@ def _convolutions(x, name: str, fused: bool):
 
 
 def _check(input_shape: Sequence[int], num_classes: int) -> None:
-    if len(input_shape) != 3 or min(input_shape[:2]) < MIN_IMAGE_SIZE or input_shape[2] < 1:
-        raise LwcnnError(
-            f"input_shape must be (height, width, channels) with height and width of at least "
-            f"{MIN_IMAGE_SIZE}: two 3x3 convolutions with 2x2 pooling leave nothing of a smaller image. "
-            f"Received: {tuple(input_shape)}"
-        )
-    if num_classes < 2:
-        raise LwcnnError(f"num_classes must be at least 2. Received: {num_classes}")
+    require_possible(input_shape, num_classes, MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")
