@@ -1,0 +1,26 @@
+"""What every network asks of the images and classes it is built for."""
+
+from collections.abc import Sequence
+
+from lwcnn.errors import LwcnnError
+
+
+def require_possible(input_shape: Sequence[int], num_classes: int, least: int, why: str) -> None:
+    """Checks an image's shape and the number of classes.
+
+    Args:
+        input_shape: (height, width, channels) of one image.
+        num_classes: at least 2.
+        least: pixels that height and width must have.
+        why: follows "at least <least>" in the message, such as "for MobileNetV2".
+
+    Raises:
+        LwcnnError: the image is too small or has no channels, or there are too few classes.
+    """
+    if len(input_shape) != 3 or min(input_shape[:2]) < least or input_shape[2] < 1:
+        raise LwcnnError(
+            f"input_shape must be (height, width, channels) with height and width of at least {least} {why}. "
+            f"Received: {tuple(input_shape)}"
+        )
+    if num_classes < 2:
+        raise LwcnnError(f"num_classes must be at least 2. Received: {num_classes}")
