@@ -15,7 +15,8 @@ def in_parts(function, count: int) -> list:
     if threads <= 1:
         return [function(0, count)]
     bounds = np.linspace(0, count, threads + 1).astype(int).tolist()
-    return list(_pool(threads).map(function, bounds[:-1], bounds[1:]))
+    others = [_pool(threads - 1).submit(function, *share) for share in zip(bounds[1:-1], bounds[2:])]
+    return [function(0, bounds[1]), *(other.result() for other in others)]
 
 
 @cache

@@ -5,12 +5,13 @@ Forward: one pooled position at a time; its four convolution outputs for up to 2
 one of its four positions, so both gradients cost a quarter of a dense convolution's multiply-adds.
 
 N images of H x W x C, F filters, P x Q pooled positions. Ties go to the first of the four, as in TensorFlow.
-The same arguments give the same bits, on one kind of processor.
+The same arguments give the same bits, on one kind of processor and number of threads.
 """
 
 import numpy as np
 from numba import njit
 
+from lwcnn.kernels.arrays import in_parts
 from lwcnn.kernels.bridge import Gradient, Operation
 from lwcnn.kernels.lanes import (
     INACTIVE,
@@ -57,8 +58,8 @@ def _forward(x, weights, bias, pooled, winner, C, W, P, Q, F, f0, like, tail, ta
                         d = muladd(d, image[np.uint64(t + row + C)], w)
                     base += row
                 at = ((n * P + i) * Q + j) * F + f0
-                if F == block and (i < P - 1 or j < Q - 1):
-                    # The lanes past the last filter land on the next position, which is written later.
+                if block == lanes or F == block and (i < P - 1 or j < Q - 1):
+                    # Any lanes past the last filter land on the next position, which is written later.
                     store_pooled(pooled, winner, at, a, b, c, d)
                 else:
                     store_pooled(tail, tail_winner, 0, a, b, c, d)
@@ -196,29 +197,22 @@ def conv_pool_forward(x, kernel, bias):
     P, Q = (H - 2) // 2, (W - 2) // 2
     pooled, winner = np.empty((N, P, Q, F), np.float32), np.empty((N, P, Q, F), np.uint8)
     x = _rows(x, np.float32)
-    for f0 in range(0, F, FILTER_BLOCK):
-        block = min(FILTER_BLOCK, F - f0)
+    widest = WIDTH * len(_like(-(-F // -(-F // FILTER_BLOCK))))  # as few passes as can be, and of one width
+    for f0 in range(0, F, widest):
+        block = min(widest, F - f0)
         like = _like(block)
         lanes = WIDTH * len(like)
         weights, offset = np.zeros((9 * C, lanes), np.float32), np.zeros(lanes, np.float32)
         weights[:, :block] = kernel.reshape(9 * C, F)[:, f0 : f0 + block]
         offset[:block] = bias[f0 : f0 + block]
-        _forward(
-            x,
-            weights.reshape(-1),
-            offset,
-            pooled.reshape(-1),
-            winner.reshape(-1),
-            C,
-            W,
-            P,
-            Q,
-            F,
-            f0,
-            like,
-            np.empty(lanes, np.float32),
-            np.empty(lanes, np.uint8),
-        )
+        weights = weights.reshape(-1)
+
+        def part(first, last):
+            tails = np.empty(lanes, np.float32), np.empty(lanes, np.uint8)
+            outputs = (array[first:last].reshape(-1) for array in (pooled, winner))
+            _forward(x[first:last], weights, offset, *outputs, C, W, P, Q, F, f0, like, *tails)
+
+        in_parts(part, N)
     return pooled, winner
 
 
@@ -233,22 +227,22 @@ def conv_pool_kernel_gradients(x, winner, grad_y):
     N, H, W, C = x.shape
     P, Q, F = winner.shape[1:]
     x, grad_y, winner = _rows(x, np.float32), _rows(grad_y, np.float32), _rows(winner, np.uint8)
-    size, outputs = x.shape[1], P * Q * F
-    scratch = (
-        np.zeros(size + PAD, np.float32),
-        np.zeros(outputs + PAD, np.float32),
-        np.zeros(outputs + PAD, np.uint8),
-        np.zeros(F, np.float32),
-    )
+    size, outputs, shifts = x.shape[1], P * Q * F, _shifts(W, C)
     grad_kernel, grad_bias = np.empty((3, 3 * C, F), np.float32), np.zeros(F, np.float32)
     for t0 in range(0, 3 * C, ROW_BLOCK):
         block = min(ROW_BLOCK, 3 * C - t0)
         like = _like(block)
-        total = np.zeros((F, 3, WIDTH * len(like)), np.float32)
-        _kernel_gradients(
-            x, grad_y, winner, _shifts(W, C), t0, C, W, P, Q, F, like, total.reshape(-1), grad_bias, scratch
-        )
-        grad_kernel[:, t0 : t0 + block] = total[..., :block].transpose(1, 2, 0)
+
+        def part(first, last):
+            shares = (array[first:last] for array in (x, grad_y, winner))
+            total, bias = np.zeros((F, 3, WIDTH * len(like)), np.float32), np.zeros(F, np.float32)
+            scratch = *_scratch(size, outputs), np.zeros(F, np.float32)
+            _kernel_gradients(*shares, shifts, t0, C, W, P, Q, F, like, total.reshape(-1), bias, scratch)
+            return total, bias
+
+        totals, biases = zip(*in_parts(part, N))
+        grad_kernel[:, t0 : t0 + block] = sum(totals[1:], totals[0])[..., :block].transpose(1, 2, 0)
+        grad_bias += sum(biases[1:], biases[0])
     return grad_kernel.reshape(3, 3, C, F), grad_bias
 
 
@@ -257,12 +251,7 @@ def conv_pool_input_gradient(x, kernel, winner, grad_y):
     N, H, W, C = x.shape
     P, Q, F = winner.shape[1:]
     grad_y, winner = _rows(grad_y, np.float32), _rows(winner, np.uint8)
-    size, outputs = H * W * C, P * Q * F
-    scratch = (
-        np.zeros(size + PAD, np.float32),
-        np.zeros(outputs + PAD, np.float32),
-        np.zeros(outputs + PAD, np.uint8),
-    )
+    size, outputs, shifts = H * W * C, P * Q * F, _shifts(W, C)
     rows = kernel.reshape(3, 3 * C, F).transpose(2, 0, 1)  # (F, 3, 3 C)
     grad_x = np.zeros((N, size), np.float32)
     for t0 in range(0, 3 * C, ROW_BLOCK):
@@ -270,8 +259,19 @@ def conv_pool_input_gradient(x, kernel, winner, grad_y):
         like = _like(block)
         weights = np.zeros((F, 3, WIDTH * len(like)), np.float32)
         weights[..., :block] = rows[..., t0 : t0 + block]
-        _input_gradients(grad_x, grad_y, winner, weights.reshape(-1), _shifts(W, C), t0, C, W, P, Q, F, like, scratch)
+        weights = weights.reshape(-1)
+
+        def part(first, last):
+            shares = (array[first:last] for array in (grad_x, grad_y, winner))
+            _input_gradients(*shares, weights, shifts, t0, C, W, P, Q, F, like, _scratch(size, outputs))
+
+        in_parts(part, N)
     return grad_x.reshape(N, H, W, C)
+
+
+def _scratch(size, outputs):
+    """Room for an image and its gradients and winners, a tile more than they take."""
+    return np.zeros(size + PAD, np.float32), np.zeros(outputs + PAD, np.float32), np.zeros(outputs + PAD, np.uint8)
 
 
 def _shifts(W, C):
