@@ -198,21 +198,22 @@ def conv_pool_forward(x, kernel, bias):
     pooled, winner = np.empty((N, P, Q, F), np.float32), np.empty((N, P, Q, F), np.uint8)
     x = _rows(x, np.float32)
     widest = WIDTH * len(_like(-(-F // -(-F // FILTER_BLOCK))))  # as few passes as can be, and of one width
+    passes = []
     for f0 in range(0, F, widest):
         block = min(widest, F - f0)
-        like = _like(block)
-        lanes = WIDTH * len(like)
+        lanes = WIDTH * len(_like(block))
         weights, offset = np.zeros((9 * C, lanes), np.float32), np.zeros(lanes, np.float32)
         weights[:, :block] = kernel.reshape(9 * C, F)[:, f0 : f0 + block]
         offset[:block] = bias[f0 : f0 + block]
-        weights = weights.reshape(-1)
+        passes.append((weights.reshape(-1), offset, f0, _like(block)))
 
-        def part(first, last):
-            tails = np.empty(lanes, np.float32), np.empty(lanes, np.uint8)
-            outputs = (array[first:last].reshape(-1) for array in (pooled, winner))
+    def part(first, last):
+        outputs = pooled[first:last].reshape(-1), winner[first:last].reshape(-1)
+        for weights, offset, f0, like in passes:
+            tails = np.empty(offset.size, np.float32), np.empty(offset.size, np.uint8)
             _forward(x[first:last], weights, offset, *outputs, C, W, P, Q, F, f0, like, *tails)
 
-        in_parts(part, N)
+    in_parts(part, N)
     return pooled, winner
 
 
@@ -228,22 +229,21 @@ def conv_pool_kernel_gradients(x, winner, grad_y):
     P, Q, F = winner.shape[1:]
     x, grad_y, winner = _rows(x, np.float32), _rows(grad_y, np.float32), _rows(winner, np.uint8)
     size, outputs, shifts = x.shape[1], P * Q * F, _shifts(W, C)
-    grad_kernel, grad_bias = np.empty((3, 3 * C, F), np.float32), np.zeros(F, np.float32)
-    for t0 in range(0, 3 * C, ROW_BLOCK):
-        block = min(ROW_BLOCK, 3 * C - t0)
-        like = _like(block)
 
-        def part(first, last):
-            shares = (array[first:last] for array in (x, grad_y, winner))
-            total, bias = np.zeros((F, 3, WIDTH * len(like)), np.float32), np.zeros(F, np.float32)
-            scratch = *_scratch(size, outputs), np.zeros(F, np.float32)
-            _kernel_gradients(*shares, shifts, t0, C, W, P, Q, F, like, total.reshape(-1), bias, scratch)
-            return total, bias
+    def part(first, last):
+        shares = x[first:last], grad_y[first:last], winner[first:last]
+        grad_kernel, grad_bias = np.empty((3, 3 * C, F), np.float32), np.zeros(F, np.float32)
+        scratch = *_scratch(size, outputs), np.zeros(F, np.float32)
+        for t0 in range(0, 3 * C, ROW_BLOCK):
+            block = min(ROW_BLOCK, 3 * C - t0)
+            like = _like(block)
+            total = np.zeros((F, 3, WIDTH * len(like)), np.float32)
+            _kernel_gradients(*shares, shifts, t0, C, W, P, Q, F, like, total.reshape(-1), grad_bias, scratch)
+            grad_kernel[:, t0 : t0 + block] = total[..., :block].transpose(1, 2, 0)
+        return grad_kernel, grad_bias
 
-        totals, biases = zip(*in_parts(part, N))
-        grad_kernel[:, t0 : t0 + block] = sum(totals[1:], totals[0])[..., :block].transpose(1, 2, 0)
-        grad_bias += sum(biases[1:], biases[0])
-    return grad_kernel.reshape(3, 3, C, F), grad_bias
+    kernels, biases = zip(*in_parts(part, N))
+    return sum(kernels[1:], kernels[0]).reshape(3, 3, C, F), sum(biases[1:], biases[0])
 
 
 def conv_pool_input_gradient(x, kernel, winner, grad_y):
@@ -253,19 +253,19 @@ def conv_pool_input_gradient(x, kernel, winner, grad_y):
     grad_y, winner = _rows(grad_y, np.float32), _rows(winner, np.uint8)
     size, outputs, shifts = H * W * C, P * Q * F, _shifts(W, C)
     rows = kernel.reshape(3, 3 * C, F).transpose(2, 0, 1)  # (F, 3, 3 C)
-    grad_x = np.zeros((N, size), np.float32)
+    grad_x, blocks = np.zeros((N, size), np.float32), []
     for t0 in range(0, 3 * C, ROW_BLOCK):
         block = min(ROW_BLOCK, 3 * C - t0)
-        like = _like(block)
-        weights = np.zeros((F, 3, WIDTH * len(like)), np.float32)
+        weights = np.zeros((F, 3, WIDTH * len(_like(block))), np.float32)
         weights[..., :block] = rows[..., t0 : t0 + block]
-        weights = weights.reshape(-1)
+        blocks.append((weights.reshape(-1), t0, _like(block)))
 
-        def part(first, last):
-            shares = (array[first:last] for array in (grad_x, grad_y, winner))
-            _input_gradients(*shares, weights, shifts, t0, C, W, P, Q, F, like, _scratch(size, outputs))
+    def part(first, last):
+        shares, scratch = (grad_x[first:last], grad_y[first:last], winner[first:last]), _scratch(size, outputs)
+        for weights, t0, like in blocks:
+            _input_gradients(*shares, weights, shifts, t0, C, W, P, Q, F, like, scratch)
 
-        in_parts(part, N)
+    in_parts(part, N)
     return grad_x.reshape(N, H, W, C)
 
 
