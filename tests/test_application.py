@@ -1,6 +1,7 @@
 """The comparison nets: counts against the published ones, names, training, what is refused; and their table."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -39,6 +40,13 @@ def test_counts(description, published, macs, of_224):
     assert stem.strides == (2, 2) and stem.filters == 32
 
 
+def test_momentum_is_the_networks_own_unless_given():
+    for momentum, wanted in ((None, 0.999), (0.9, 0.9)):
+        model = build_application(SHAPE, 10, replace(MOBILENET_V2, momentum=momentum))
+        norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        assert len(norms) == 52 and {layer.momentum for layer in norms} == {wanted}
+
+
 def test_images_are_scaled_as_the_networks_expect():
     """MobileNetV2 takes -1..1, EfficientNet scales 0..255 inside."""
     images = np.array([0, 255], np.uint8)[:, None, None, None] * np.ones((2, *SHAPE), np.uint8)
@@ -72,7 +80,7 @@ def test_the_table_quotes_claims_apart_from_what_was_trained_here(tmp_path):
     cost = {"params": 1234, "macs": 5_600_000, "float32_bytes": 4936, "memory_mb": {"total": 2.25}}
     for name in ("narrow_resnet18", "mobilenet_v2"):
         (tmp_path / "networks" / f"{name}.json").write_text(json.dumps(cost))
-    folder = tmp_path / "cifar10" / "mobilenet_v2" / "quick"
+    folder = tmp_path / "cifar10" / "mobilenet_v2_momentum" / "quick"
     folder.mkdir(parents=True)
     (folder / "seed0.json").write_text(json.dumps({"test_accuracy": 0.8125}))
     resnet, mobilenet = ([c.strip() for c in row.split("|")] for row in reference_table(tmp_path).splitlines()[2:])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
+from lwcnn.configuration import added_later
 from lwcnn.errors import unknown_name
 from lwcnn.models.checks import require_possible
 
@@ -20,10 +21,12 @@ class Application:
     Attributes:
         name: a name of `APPLICATIONS`.
         dropout: before the last layer.
+        momentum: of the moving statistics of batch normalisation; None keeps the network's own.
     """
 
     name: str
     dropout: float = 0.0
+    momentum: float | None = added_later(None)
 
 
 MOBILENET_V2 = Application("mobilenet_v2")  # 2,270,794 parameters on 32x32x3; Keras's has no dropout
@@ -65,19 +68,21 @@ def build_application(input_shape: Sequence[int], num_classes: int, description:
     if description.dropout:
         x = layers.Dropout(description.dropout, name="head_dropout")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="head_logits")(x)
-    return _with_stable_names(keras.Model(images, logits, name=description.name))
+    return _adapted(keras.Model(images, logits, name=description.name), description.momentum)
 
 
-def _with_stable_names(model: keras.Model) -> keras.Model:
-    """The model built anew with layers that are numbered where Keras numbers them by all it has built so far."""
+def _adapted(model: keras.Model, momentum: float | None) -> keras.Model:
+    """The model built anew, numbered anew where Keras numbers layers by all it has built so far, with that momentum."""
     found: dict[str, int] = {}
 
-    def renamed(layer: keras.Layer) -> keras.Layer:
+    def adapted(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()
         kind = type(layer).__name__.lower()
         if isinstance(layer, layers.Rescaling | layers.Normalization):
             found[kind] = found.get(kind, 0) + 1
             config["name"] = kind if found[kind] == 1 else f"{kind}_{found[kind]}"
+        if isinstance(layer, layers.BatchNormalization) and momentum is not None:
+            config["momentum"] = momentum
         return type(layer).from_config(config)
 
-    return keras.models.clone_model(model, clone_function=renamed)
+    return keras.models.clone_model(model, clone_function=adapted)
