@@ -237,14 +237,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--warmup", type=int, default=20)
-    parser.add_argument("--json", type=Path, help="write the measurements to this file")
+    parser.add_argument(
+        "--json", type=Path, help="write the measurements to this file, in place of those of the same kind"
+    )
     parser.add_argument("--work", choices=CONTENDERS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
         work(options.work, options.workloads[0], options.threads[0], options.steps, options.warmup)
         return
     from lwcnn.backend import device_name, versions
-    from lwcnn.files import write_json
+    from lwcnn.files import read_json, write_json
 
     contenders = options.contenders or installed()
     seconds = {(t, w, c): [] for t in options.threads for w in options.workloads for c in contenders}
@@ -267,6 +269,8 @@ def main() -> None:
         row = {"threads": threads, "workload": workload, "contender": contender}
         rows.append(row | {"seconds": values, "median": median})
     if options.json:
+        kept = read_json(options.json)["rows"] if options.json.exists() else []
+        rows = [row for row in kept if (row["threads"], row["workload"], row["contender"]) not in seconds] + rows
         machine = {"device": device_name(), "versions": versions()}
         write_json(options.json, machine | {"images": IMAGES_AN_EPOCH, "steps": options.steps, "rows": rows})
 

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-from lwcnn.kernels import arrays  # noqa: E402
+from lwcnn.kernels import arrays, conv_pool  # noqa: E402
 from lwcnn.kernels.conv_pool import (  # noqa: E402
     conv_pool_forward,
     conv_pool_input_gradient,
@@ -83,6 +83,7 @@ def test_same_arguments_give_the_same_bits():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_threads_change_nothing_but_rounding(shape, monkeypatch):
     given, found = _arrays(shape, lambda size: np.random.default_rng(0).normal(size=size)), []
+    monkeypatch.setattr(conv_pool, "SHARE", 1)
     for threads in (1, 3):
         monkeypatch.setattr(arrays, "num_threads", lambda threads=threads: threads)
         found.append(_kernel_results(*given))

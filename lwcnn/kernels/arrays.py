@@ -9,9 +9,9 @@ import numpy as np
 from lwcnn.backend import num_threads
 
 
-def in_parts(function, count: int) -> list:
-    """function(first, last) on a share of `count` images for each thread; what they gave, in order."""
-    threads = min(num_threads(), count)
+def in_parts(function, count: int, most: int | None = None) -> list:
+    """function(first, last) on a share of `count` images for each of `most` threads or fewer; what they gave."""
+    threads = min(num_threads(), count, most or count)
     if threads <= 1:
         return [function(0, count)]
     bounds = np.linspace(0, count, threads + 1).astype(int).tolist()

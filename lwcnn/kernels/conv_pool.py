@@ -27,6 +27,7 @@ from lwcnn.kernels.lanes import (
 
 FILTER_BLOCK = 24  # filters in one pass: 4 positions x 3 vectors = 12 accumulators of 16 registers
 ROW_BLOCK = 32  # floats of a patch row in one pass of the backward kernels: 3 rows x 4 vectors = 12
+SHARE = 1_000_000  # a thread's least share of N P Q F C: less takes as long to hand over as to compute
 PAD = 32  # floats (bytes for winners) past the end that vector loads may touch in scratch arrays
 
 _jit = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
@@ -213,7 +214,7 @@ def conv_pool_forward(x, kernel, bias):
             tails = np.empty(offset.size, np.float32), np.empty(offset.size, np.uint8)
             _forward(x[first:last], weights, offset, *outputs, C, W, P, Q, F, f0, like, *tails)
 
-    in_parts(part, N)
+    in_parts(part, N, _most_threads(N * P * Q * F * C))
     return pooled, winner
 
 
@@ -242,7 +243,7 @@ def conv_pool_kernel_gradients(x, winner, grad_y):
             grad_kernel[:, t0 : t0 + block] = total[..., :block].transpose(1, 2, 0)
         return grad_kernel, grad_bias
 
-    kernels, biases = zip(*in_parts(part, N))
+    kernels, biases = zip(*in_parts(part, N, _most_threads(N * P * Q * F * C)))
     return sum(kernels[1:], kernels[0]).reshape(3, 3, C, F), sum(biases[1:], biases[0])
 
 
@@ -265,8 +266,13 @@ def conv_pool_input_gradient(x, kernel, winner, grad_y):
         for weights, t0, like in blocks:
             _input_gradients(*shares, weights, shifts, t0, C, W, P, Q, F, like, scratch)
 
-    in_parts(part, N)
+    in_parts(part, N, _most_threads(N * P * Q * F * C))
     return grad_x.reshape(N, H, W, C)
+
+
+def _most_threads(products):
+    """How many threads are worth their start, for that many N P Q F C."""
+    return max(1, products // SHARE)
 
 
 def _scratch(size, outputs):
