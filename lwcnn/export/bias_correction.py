@@ -6,7 +6,6 @@ from lwcnn.errors import LwcnnError
 from lwcnn.export.arena import read_graph
 from lwcnn.export.extras import quiet, require
 
-NUM_IMAGES = 200
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
 
@@ -19,7 +18,7 @@ def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> byte
     Args:
         content: an int8 LiteRT file.
         reference: the same model in float32, of the same operations.
-        images: uint8, shape (n, height, width, channels); the first `NUM_IMAGES` are used.
+        images: uint8, shape (n, height, width, channels), all run at once: some hundreds.
 
     Returns:
         A file of the same size.
@@ -37,7 +36,6 @@ def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> byte
             f"{', '.join(operations)} and {', '.join(read_graph(reference).operations)}"
         )
     schema = require("ai_edge_litert.schema_py_generated")
-    images = images[:NUM_IMAGES]
     corrected = bytearray(content)
     model = schema.Model.GetRootAs(corrected, 0)  # a view of the bytes: what is written to it changes them
     graph = model.Subgraphs(0)

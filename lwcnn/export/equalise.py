@@ -24,7 +24,8 @@ def equalise_channels(model: keras.Model, images: np.ndarray) -> keras.Model:
     """A copy of the model, of the same results up to rounding, whose maps have channels of like range.
 
     A factor that one convolution divides a channel by, the next multiplies it with again. Maps that an addition
-    or a pooling joins share their factors: the geometric mean of their channels' ranges. A layer whose channels are
+    or a pooling joins share their factors: the geometric mean of their channels' ranges, globally pooled maps left
+    out. A layer whose channels are
     all nought on the images gives a constant that nothing reads, for LiteRT refuses the empty range.
 
     Args:
@@ -90,8 +91,9 @@ def _groups(model: keras.Model) -> dict[str, str]:
 
 def _factors(model: keras.Model, groups: dict[str, str], images: np.ndarray) -> dict[str, np.ndarray]:
     """What the channels of each group are divided by, shape (channels,), at most 1; noughts for a group of noughts."""
-    names = [layer.name for layer in model.layers if layer.name in groups]
-    probe = keras.Model(model.inputs, [model.get_layer(name).output for name in names])
+    pooled = layers.GlobalAveragePooling2D
+    names = [layer.name for layer in model.layers if layer.name in groups and not isinstance(layer, pooled)]
+    probe = keras.Model(model.inputs[0], [model.get_layer(name).output for name in names])
     ranges = [0.0] * len(names)
     for start in range(0, len(images), _BATCH_SIZE):
         maps = probe(images[start : start + _BATCH_SIZE].astype(np.float32), training=False)

@@ -14,6 +14,7 @@ from lwcnn.export.extras import quiet, require, require_tensorflow
 from lwcnn.export.simplify import simplify
 
 INPUT_QUANTIZATION = (1.0, -128)  # scale and zero point with which an int8 input is the uint8 image minus 128
+NUM_RANGE_IMAGES = 200  # calibrate models of depthwise convolutions: the rare extremes of more would widen every step
 
 
 def to_litert(model: keras.Model) -> bytes:
@@ -48,7 +49,8 @@ def to_litert_int8(model: keras.Model, images: np.ndarray) -> bytes:
     deployable = build_deployable(model, short_names=True)
     if any(isinstance(layer, layers.DepthwiseConv2D) for layer in deployable.layers):
         deployable = equalise_channels(simplify(deployable), images)
-        content = correct_biases(_convert(deployable, images), _convert(deployable, None), images)
+        few = draw_calibration_images(images, NUM_RANGE_IMAGES)
+        content = correct_biases(_convert(deployable, few), _convert(deployable, None), few)
     else:
         content = _convert(deployable, images)
     found = LitertModel(content).input_quantization

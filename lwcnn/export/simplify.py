@@ -43,9 +43,7 @@ def simplify(model: keras.Model) -> keras.Model:
         if isinstance(layer, layers.Dense) and len(layer.input.shape) == 4:
             kernel, *bias = layer.get_weights()
             weights[layer.name] = [kernel[np.newaxis, np.newaxis], *bias]
-            return layers.Conv2D(
-                layer.units, 1, activation=layer.activation, use_bias=layer.use_bias, name=layer.name
-            )
+            return layers.Conv2D(layer.units, 1, activation=layer.activation, use_bias=layer.use_bias, name=layer.name)
         weights[layer.name] = layer.get_weights()
         if layer.name in folded:
             factor, offset = _affine(folded[layer.name])
