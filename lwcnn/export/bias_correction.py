@@ -1,5 +1,7 @@
 """Biases that make up for what int8 rounding shifts."""
 
+import warnings
+
 import numpy as np
 
 from lwcnn.errors import LwcnnError
@@ -59,7 +61,8 @@ def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> byte
 def _run(content: bytes, inputs: np.ndarray):
     """An interpreter that has run the file on the inputs and kept all activations."""
     interpreter = require("ai_edge_litert.interpreter")
-    with quiet():
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # keeping activations takes memory: it does, for a moment
         found = interpreter.Interpreter(model_content=content, experimental_preserve_all_tensors=True)
         index = found.get_input_details()[0]["index"]
         found.resize_tensor_input(index, inputs.shape)

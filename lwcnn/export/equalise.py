@@ -92,15 +92,18 @@ def _groups(model: keras.Model) -> dict[str, str]:
 def _factors(model: keras.Model, groups: dict[str, str], images: np.ndarray) -> dict[str, np.ndarray]:
     """What the channels of each group are divided by, shape (channels,), at most 1; noughts for a group of noughts."""
     pooled = layers.GlobalAveragePooling2D
-    names = [layer.name for layer in model.layers if layer.name in groups and not isinstance(layer, pooled)]
-    probe = keras.Model(model.inputs[0], [model.get_layer(name).output for name in names])
-    ranges = [0.0] * len(names)
+    pooled = layers.GlobalAveragePooling2D
+    maps = {
+        layer.name: layer.output for layer in model.layers if layer.name in groups and not isinstance(layer, pooled)
+    }
+    probe = keras.Model(model.inputs[0], maps)
+    ranges = dict.fromkeys(maps, 0.0)
     for start in range(0, len(images), _BATCH_SIZE):
-        maps = probe(images[start : start + _BATCH_SIZE].astype(np.float32), training=False)
-        ranges = [np.maximum(old, np.abs(new.numpy()).max((0, 1, 2))) for old, new in zip(ranges, maps)]
+        found = probe(images[start : start + _BATCH_SIZE].astype(np.float32), training=False)
+        ranges = {name: np.maximum(old, np.abs(found[name].numpy()).max((0, 1, 2))) for name, old in ranges.items()}
     factors = {}
     for group in set(groups.values()):
-        shares = [found / found.max() for name, found in zip(names, ranges) if groups[name] == group and found.any()]
+        shares = [own / own.max() for name, own in ranges.items() if groups[name] == group and own.any()]
         channels = model.get_layer(group).output.shape[-1]
         factors[group] = np.exp(np.mean(np.log(np.maximum(shares, _LEAST)), axis=0)) if shares else np.zeros(channels)
     return factors
