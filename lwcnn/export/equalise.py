@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from lwcnn.export.simplify import CONVOLUTIONS, is_linear, scale_outputs, sources
+from lwcnn.export.simplify import is_convolution, is_linear, scale_outputs, sources
 from lwcnn.models.blocks import ScheduledDropout, StochasticDepth
 
 _BATCH_SIZE = 100  # memory only
@@ -25,8 +25,8 @@ def equalise_channels(model: keras.Model, images: np.ndarray) -> keras.Model:
 
     A factor that one convolution divides a channel by, the next multiplies it with again. Maps that an addition
     or a pooling joins share their factors: the geometric mean of their channels' ranges, globally pooled maps left
-    out. A layer whose channels are
-    all nought on the images gives a constant that nothing reads, for LiteRT refuses the empty range.
+    out. A layer whose channels are all nought on the images gives a constant that nothing reads, for LiteRT refuses
+    the empty range.
 
     Args:
         model: as of `simplify`.
@@ -42,7 +42,7 @@ def equalise_channels(model: keras.Model, images: np.ndarray) -> keras.Model:
     factors = _factors(model, groups, images)
     copy = keras.models.clone_model(model)
     for layer in model.layers:
-        if not isinstance(layer, CONVOLUTIONS):
+        if not is_convolution(layer):
             continue
         kernel, *bias = layer.get_weights()
         (before,) = sources(layer)
@@ -74,7 +74,7 @@ def _groups(model: keras.Model) -> dict[str, str]:
             fixed.add(name)
             continue
         before = [source.name for source in sources(operation)]
-        if isinstance(operation, CONVOLUTIONS):
+        if is_convolution(operation):
             if not is_linear(operation) and operation.activation is not keras.activations.relu:
                 fixed.add(name)
         elif isinstance(operation, _PASSING):
@@ -91,7 +91,6 @@ def _groups(model: keras.Model) -> dict[str, str]:
 
 def _factors(model: keras.Model, groups: dict[str, str], images: np.ndarray) -> dict[str, np.ndarray]:
     """What the channels of each group are divided by, shape (channels,), at most 1; noughts for a group of noughts."""
-    pooled = layers.GlobalAveragePooling2D
     pooled = layers.GlobalAveragePooling2D
     maps = {
         layer.name: layer.output for layer in model.layers if layer.name in groups and not isinstance(layer, pooled)

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 from keras import layers, tree
 
-CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
 AFFINE = (layers.BatchNormalization, layers.Rescaling)
 
 
@@ -27,7 +26,7 @@ def simplify(model: keras.Model) -> keras.Model:
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization) and _is_affine(layer):
             (before,) = sources(layer)
-            if isinstance(before, CONVOLUTIONS) and is_linear(before) and len(followers[before.name]) == 1:
+            if is_convolution(before) and is_linear(before) and len(followers[before.name]) == 1:
                 folded[before.name] = layer
     gone = {layer.name for layer in folded.values()}
     weights: dict[str, list[np.ndarray]] = {}
@@ -65,6 +64,13 @@ def simplify(model: keras.Model) -> keras.Model:
 def sources(operation: keras.Operation) -> list[keras.Operation]:
     """The layers and operations whose outputs this one takes, in order."""
     return [tensor._keras_history.operation for tensor in tree.flatten(operation.input)]
+
+
+def is_convolution(operation: keras.Operation) -> bool:
+    """Whether it is a full or a depthwise convolution, not one in groups or of several kernels a channel."""
+    if isinstance(operation, layers.DepthwiseConv2D):
+        return operation.depth_multiplier == 1
+    return isinstance(operation, layers.Conv2D) and operation.groups == 1
 
 
 def is_linear(layer: keras.Layer) -> bool:
