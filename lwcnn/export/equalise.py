@@ -102,7 +102,12 @@ def _factors(model: keras.Model, groups: dict[str, str], images: np.ndarray) -> 
         ranges = {name: np.maximum(old, np.abs(found[name].numpy()).max((0, 1, 2))) for name, old in ranges.items()}
     factors = {}
     for group in set(groups.values()):
-        shares = [own / own.max() for name, own in ranges.items() if groups[name] == group and own.any()]
+        shares = [_shares(own) for name, own in ranges.items() if groups[name] == group and own.any()]
         channels = model.get_layer(group).output.shape[-1]
-        factors[group] = np.exp(np.mean(np.log(np.maximum(shares, _LEAST)), axis=0)) if shares else np.zeros(channels)
+        factors[group] = np.exp(np.mean(np.log(shares), axis=0)) if shares else np.zeros(channels)
     return factors
+
+
+def _shares(ranges: np.ndarray) -> np.ndarray:
+    """Ranges as shares of the widest; 1 for channels that are nought, which need no steps."""
+    return np.where(ranges > 0, np.maximum(ranges / ranges.max(), _LEAST), 1)

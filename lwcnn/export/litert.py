@@ -36,9 +36,9 @@ def to_litert_int8(model: keras.Model, images: np.ndarray) -> bytes:
     Weights are quantised by output channel, activations by tensor, to the range seen on the images. The input
     has scale 1 and zero point -128, so it is the uint8 image minus 128.
 
-    A model of depthwise convolutions is simplified first, its channels are equalised and, in the file, its biases
-    corrected. Such convolutions take differences of neighbouring pixels, which magnify what rounding did to their
-    input; without that, `residual_se` loses half a point on CIFAR-10.
+    A model of depthwise convolutions, none of whose layers is called twice, is simplified first and its channels
+    are equalised; in the file, biases are corrected. Such convolutions take differences of neighbouring pixels,
+    which magnify what rounding did to their input: without that, `residual_se` loses half a point on CIFAR-10.
 
     Args:
         model: as `build_deployable` takes it.
@@ -51,7 +51,8 @@ def to_litert_int8(model: keras.Model, images: np.ndarray) -> bytes:
     """
     # Bytes count in int8 most; in float32 they are few beside the weights, and names help to find one's way.
     deployable = build_deployable(model, short_names=True)
-    if any(isinstance(layer, layers.DepthwiseConv2D) for layer in deployable.layers):
+    shared = any(len(operation._inbound_nodes) > 1 for operation in deployable.operations)
+    if any(isinstance(layer, layers.DepthwiseConv2D) for layer in deployable.layers) and not shared:
         deployable = equalise_channels(simplify(deployable), images)
         few = draw_calibration_images(images, NUM_RANGE_IMAGES)
         content = share_vectors(
