@@ -15,6 +15,7 @@ from lwcnn.errors import LwcnnError
 _PACKAGES = {
     "tensorflow": "tensorflow-cpu",
     "ai_edge_litert": "ai-edge-litert",
+    "flatbuffers": "ai-edge-litert",
     "onnx": "onnx",
     "onnxruntime": "onnxruntime",
     "tf2onnx": "tf2onnx",

@@ -4,12 +4,18 @@ import tempfile
 
 import keras
 import numpy as np
+from keras import layers
 
 from lwcnn.errors import LwcnnError
+from lwcnn.export.bias_correction import correct_biases
+from lwcnn.export.compact import share_vectors
 from lwcnn.export.deployable import build_deployable, input_signature
+from lwcnn.export.equalise import equalise_channels
 from lwcnn.export.extras import quiet, require, require_tensorflow
+from lwcnn.export.simplify import simplify
 
 INPUT_QUANTIZATION = (1.0, -128)  # scale and zero point with which an int8 input is the uint8 image minus 128
+NUM_RANGE_IMAGES = 200  # calibrate models of depthwise convolutions: the rare extremes of more would widen every step
 
 
 def to_litert(model: keras.Model) -> bytes:
@@ -21,7 +27,7 @@ def to_litert(model: keras.Model) -> bytes:
     Raises:
         LwcnnError: a model that can't be converted, or a missing package.
     """
-    return _convert(model, None)
+    return convert_deployable(build_deployable(model), None)
 
 
 def to_litert_int8(model: keras.Model, images: np.ndarray) -> bytes:
@@ -29,6 +35,10 @@ def to_litert_int8(model: keras.Model, images: np.ndarray) -> bytes:
 
     Weights are quantised by output channel, activations by tensor, to the range seen on the images. The input
     has scale 1 and zero point -128, so it is the uint8 image minus 128.
+
+    A model of depthwise convolutions, none of whose layers is called twice, is simplified first and its channels
+    are equalised; in the file, biases are corrected. Such convolutions take differences of neighbouring pixels,
+    which magnify what rounding did to their input: without that, `residual_se` loses half a point on CIFAR-10.
 
     Args:
         model: as `build_deployable` takes it.
@@ -39,7 +49,17 @@ def to_litert_int8(model: keras.Model, images: np.ndarray) -> bytes:
         LwcnnError: a model that can't be converted, an operation without an int8 form, images that do not
             span 0..255, or a missing package.
     """
-    content = _convert(model, images)
+    # Bytes count in int8 most; in float32 they are few beside the weights, and names help to find one's way.
+    deployable = build_deployable(model, short_names=True)
+    shared = any(len(operation._inbound_nodes) > 1 for operation in deployable.operations)
+    if any(isinstance(layer, layers.DepthwiseConv2D) for layer in deployable.layers) and not shared:
+        deployable = equalise_channels(simplify(deployable), images)
+        few = draw_calibration_images(images, NUM_RANGE_IMAGES)
+        content = share_vectors(
+            correct_biases(convert_deployable(deployable, few), convert_deployable(deployable, None), few)
+        )
+    else:
+        content = convert_deployable(deployable, images)
     found = LitertModel(content).input_quantization
     if found != INPUT_QUANTIZATION:
         raise LwcnnError(
@@ -133,10 +153,13 @@ class LitertModel:
         return float(scale), int(zero_point)
 
 
-def _convert(model: keras.Model, images: np.ndarray | None) -> bytes:
+def convert_deployable(deployable: keras.Model, images: np.ndarray | None) -> bytes:
+    """The LiteRT file of a model as of `build_deployable`, as it is: int8 if there are images, else float32.
+
+    Raises:
+        LwcnnError: a model that can't be converted, or a missing package.
+    """
     tf = require_tensorflow()
-    # Bytes count in int8 most; in float32 they are few beside the weights, and names help to find one's way.
-    deployable = build_deployable(model, short_names=images is not None)
     # Anything may be raised in there: the converter is a compiler of other people's code.
     try:
         # By way of a SavedModel: from a function, the converter leaves the weights in variables, uninitialised.
@@ -152,9 +175,9 @@ def _convert(model: keras.Model, images: np.ndarray | None) -> bytes:
                 converter.inference_input_type = converter.inference_output_type = tf.int8
             return bytes(converter.convert())
     except Exception as error:
-        kinds = sorted({type(layer).__name__ for layer in model.layers})
+        kinds = sorted({type(layer).__name__ for layer in deployable.layers})
         reason = (str(error).strip().splitlines() or [""])[0]
         raise LwcnnError(
             f"LiteRT can't convert this model{' to int8' if images is not None else ''} "
-            f"({type(error).__name__}: {reason}). Received: {model.name!r} of {', '.join(kinds)}"
+            f"({type(error).__name__}: {reason}). Received: {deployable.name!r} of {', '.join(kinds)}"
         ) from error

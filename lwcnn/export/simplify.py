@@ -1,0 +1,108 @@
+"""Models of convolutions, poolings and additions alone: what int8 computes with the fewest roundings."""
+
+import keras
+import numpy as np
+from keras import layers, tree
+
+AFFINE = (layers.BatchNormalization, layers.Rescaling)
+
+
+def simplify(model: keras.Model) -> keras.Model:
+    """A copy of the model, of the same results up to rounding, without normalisation and dense layers on maps.
+
+    A batch normalisation after a linear convolution goes into that convolution; any other one, and each rescaling,
+    becomes a 1x1 depthwise convolution: in int8 one operation that rounds once, where a multiplication and an
+    addition round twice. A dense layer on a map (n, h, w, c), as in squeeze-and-excitation, becomes a 1x1
+    convolution: the converter makes eighteen operations of it.
+
+    Args:
+        model: as of `build_deployable`, no layer called twice.
+
+    Returns:
+        A new functional model; `model` stays as it is. Layers keep their names.
+    """
+    followers = _followers(model)
+    folded = {}  # convolution's name to that of the normalisation that goes into it
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization) and _is_affine(layer):
+            (before,) = sources(layer)
+            if is_convolution(before) and is_linear(before) and len(followers[before.name]) == 1:
+                folded[before.name] = layer
+    gone = {layer.name for layer in folded.values()}
+    weights: dict[str, list[np.ndarray]] = {}
+
+    def clone(layer: keras.Operation) -> keras.Operation:
+        if not isinstance(layer, keras.Layer):
+            return type(layer).from_config(layer.get_config())
+        config = layer.get_config()
+        if _is_affine(layer) and layer.name not in gone:
+            factor, offset = _affine(layer)
+            weights[layer.name] = [factor.reshape(1, 1, -1, 1), offset]
+            return layers.DepthwiseConv2D(1, name=layer.name)
+        if isinstance(layer, layers.Dense) and len(layer.input.shape) == 4:
+            kernel, *bias = layer.get_weights()
+            weights[layer.name] = [kernel[np.newaxis, np.newaxis], *bias]
+            return layers.Conv2D(layer.units, 1, activation=layer.activation, use_bias=layer.use_bias, name=layer.name)
+        weights[layer.name] = layer.get_weights()
+        if layer.name in folded:
+            factor, offset = _affine(folded[layer.name])
+            kernel, *bias = weights[layer.name]
+            weights[layer.name] = [scale_outputs(layer, kernel, factor), sum(bias) * factor + offset]
+            config["use_bias"] = True
+        return type(layer).from_config(config)
+
+    def call(operation, *arguments, **options):
+        options.pop("mask", None)  # of normalisations alone, always None for images
+        return arguments[0] if operation.name in gone else operation(*arguments, **options)
+
+    copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
+    for layer in copy.layers:
+        layer.set_weights([np.asarray(weight, np.float32) for weight in weights.get(layer.name, [])])
+    return copy
+
+
+def sources(operation: keras.Operation) -> list[keras.Operation]:
+    """The layers and operations whose outputs this one takes, in order."""
+    return [tensor._keras_history.operation for tensor in tree.flatten(operation.input)]
+
+
+def is_convolution(operation: keras.Operation) -> bool:
+    """Whether it is a full or a depthwise convolution, not one in groups or of several kernels a channel."""
+    if isinstance(operation, layers.DepthwiseConv2D):
+        return operation.depth_multiplier == 1
+    return isinstance(operation, layers.Conv2D) and operation.groups == 1
+
+
+def is_linear(layer: keras.Layer) -> bool:
+    """Whether a convolution has no activation."""
+    return layer.activation is keras.activations.linear
+
+
+def scale_outputs(layer: keras.Layer, kernel: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """The kernel of a convolution, each output channel times its factor, shape (channels,)."""
+    return kernel * (factors[:, np.newaxis] if isinstance(layer, layers.DepthwiseConv2D) else factors)
+
+
+def _followers(model: keras.Model) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {operation.name: [] for operation in model.operations}
+    for operation in model.operations:
+        if not isinstance(operation, layers.InputLayer):
+            for source in sources(operation):
+                found[source.name].append(operation.name)
+    return found
+
+
+def _is_affine(layer: keras.Layer) -> bool:
+    """Whether it multiplies each channel of a map (n, h, w, c) with a constant and adds another."""
+    return isinstance(layer, AFFINE) and len(layer.input.shape) == 4 and getattr(layer, "axis", -1) in (-1, 3)
+
+
+def _affine(layer: keras.Layer) -> tuple[np.ndarray, np.ndarray]:
+    """The constants, shape (channels,) each."""
+    channels = layer.input.shape[-1]
+    if isinstance(layer, layers.Rescaling):
+        return np.broadcast_to(layer.scale, channels), np.broadcast_to(layer.offset, channels)
+    gamma = layer.gamma.numpy() if layer.scale else 1.0
+    beta = layer.beta.numpy() if layer.center else 0.0
+    factor = gamma / np.sqrt(layer.moving_variance.numpy().astype(np.float64) + layer.epsilon)
+    return factor, beta - layer.moving_mean.numpy() * factor
