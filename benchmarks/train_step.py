@@ -237,9 +237,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--warmup", type=int, default=20)
-    parser.add_argument(
-        "--json", type=Path, help="write the measurements there, in place of those of the same kind"
-    )
+    parser.add_argument("--json", type=Path, help="write the measurements there, in place of those of the same kind")
     parser.add_argument("--work", choices=CONTENDERS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:

@@ -43,6 +43,7 @@ def equalise_channels(model: keras.Model, images: np.ndarray) -> keras.Model:
     copy = keras.models.clone_model(model)
     for layer in model.layers:
         if not is_convolution(layer):
+            copy.get_layer(layer.name).set_weights(layer.get_weights())
             continue
         kernel, *bias = layer.get_weights()
         (before,) = sources(layer)

@@ -13,7 +13,7 @@ def simplify(model: keras.Model) -> keras.Model:
     A batch normalisation after a linear convolution goes into that convolution; any other one, and each rescaling,
     becomes a 1x1 depthwise convolution: in int8 one operation that rounds once, where a multiplication and an
     addition round twice. A dense layer on a map (n, h, w, c), as in squeeze-and-excitation, becomes a 1x1
-    convolution: the converter makes eighteen operations of it.
+    convolution: the converter makes eleven operations of it.
 
     Args:
         model: as of `build_deployable`, no layer called twice.
