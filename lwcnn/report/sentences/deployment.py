@@ -28,6 +28,9 @@ def int8(evidence: Evidence) -> str:
     )
 
 
+BUSY_LOAD = 1.5  # load average; the benchmark itself is one process
+
+
 def latency(model: str, runtime: str, digits: int) -> Callable[[Evidence], str]:
     """Median milliseconds of a model."""
     return lambda evidence: f"{evidence.latency(model, runtime):.{digits}f}"
@@ -37,7 +40,7 @@ def load(evidence: Evidence) -> str:
     """How busy the machine of the benchmark was."""
     machine = evidence.measured("bench")["machine"]
     before, after = (machine[f"load_average_{when}"] for when in ("before", "after"))
-    state = "busy with trainings" if before > 1 else "idle"
+    state = "busy with other work" if max(before, after) > BUSY_LOAD else "otherwise idle"
     return f"{state} (load average {before:.1f} before and {after:.1f} after)"
 
 
