@@ -1,7 +1,8 @@
 """The table of the reference and comparison networks: what they cost, what was claimed, what was trained here.
 
 Costs are from `results/networks/<network>.json`, each written by
-`lwcnn summary NETWORK --json results/networks/NETWORK.json`.
+`lwcnn summary NETWORK --json results/networks/NETWORK.json`; latencies from `results/bench_networks.json`, written by
+`lwcnn bench NETWORK... --formats litert --json results/bench_networks.json`.
 """
 
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ def reference_table(results: Path = Path("results"), dataset: str = "cifar10") -
 
     Nothing claimed elsewhere stands in the column of what was trained here.
     """
-    lines = []
+    lines, latencies = [], _latencies(Path(results) / "bench_networks.json")
     for row in ROWS:
         path = Path(results) / "networks" / f"{row.network}.json"
         if not path.exists():
@@ -56,6 +57,7 @@ def reference_table(results: Path = Path("results"), dataset: str = "cifar10") -
             f"{costs['macs'] / 1e6:,.1f}",
             f"{costs['float32_bytes'] / 1e6:.1f}",
             f"{costs['memory_mb']['total']:.1f}",
+            latencies.get(row.network, "not measured"),
             row.claimed,
             _trained(Path(results) / dataset / row.experiment),
             f"`lwcnn train {row.experiment} --dataset {dataset} --preset {row.preset} --no-release`",
@@ -64,8 +66,9 @@ def reference_table(results: Path = Path("results"), dataset: str = "cifar10") -
     if not lines:
         return ""
     head = [
-        "| network | parameters | MACs, M | float32 MB | memory MB | claimed %, not ours | test % here | trained by |",
-        "|---|---|---|---|---|---|---|---|",
+        "| network | parameters | MACs, M | float32 MB | memory MB | LiteRT ms | claimed %, not ours | test % here "
+        "| trained by |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     return "\n".join(head + lines)
 
@@ -75,6 +78,12 @@ def percent(accuracies: list[float]) -> str:
     interval = mean_and_interval(accuracies)
     spread = "" if interval.std is None else f" ± {100 * interval.std:.2f}"
     return f"{100 * interval.mean:.2f}{spread}"
+
+
+def _latencies(path: Path) -> dict[str, str]:
+    """Median milliseconds of one image on one CPU thread, by network."""
+    models = read_json(path)["models"] if path.exists() else []
+    return {Path(one["model"]).stem: f"{one['rows'][0]['batch1']['p50_ms']:.2f}" for one in models}
 
 
 def _trained(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,6 +71,13 @@ def test_every_format_is_measured_side_by_side(model_path, made_dataset):
     assert all(name in table for name in ROWS) and f"{model['macs']:,}" in table
     assert len({len(line) for line in table.splitlines()}) == 1
     assert "medians" in bench_notes(found)
+
+
+def test_an_experiments_name_stands_for_its_model():
+    settings = replace(QUICK, rounds=1)
+    found = bench_models(["residual_se_small"], ["litert"], settings=settings)["models"]
+    assert [(one["model"], one["parameters"]) for one in found] == [("residual_se_small.keras", 18_976)]
+    assert found[0]["rows"][0]["batch1"]["p50_ms"] > 0
 
 
 def test_command_measures_in_processes_of_one_thread(model_path, tmp_path, capfd):

@@ -18,12 +18,14 @@ from lwcnn.bench.contenders import BENCH_FORMATS, Contender, build_contenders
 from lwcnn.bench.measure import images_per_second, summarise_rounds, time_calls
 from lwcnn.data import Dataset
 from lwcnn.errors import LwcnnError, unknown_name
+from lwcnn.experiments import EXPERIMENT_NAMES
 from lwcnn.export.extras import require_tensorflow, versions
 from lwcnn.export.litert import draw_calibration_images
 from lwcnn.export.run import NUM_CALIBRATION_IMAGES
 from lwcnn.export.sizes import gzip_bytes
 from lwcnn.models.macs import count_macs
 from lwcnn.models.saved import file_checksum, load_model, require_fit
+from lwcnn.summary import library_model
 
 HOW_MEMORY = "VmHWM of a fresh process that imports the runtime, loads the file and runs one image 100 times"
 
@@ -62,7 +64,7 @@ def bench_models(
     A call is timed from an image in memory, in the type that the runtime takes, to logits in a NumPy array.
 
     Args:
-        paths: .keras files.
+        paths: .keras files, or names of experiments, whose models have random weights and are for 32x32x3 images.
         formats: of `BENCH_FORMATS`.
         data: for the images and int8's calibration; None takes random images, which serve for speed and
             size, not for an int8 model to be used.
@@ -84,7 +86,8 @@ def bench_models(
         raise LwcnnError(f"Give at least one round and one call. Received: {settings}")
     load_before = _load_average()
     with tempfile.TemporaryDirectory() as folder:
-        models = [_bench_model(Path(path), formats, data, settings, Path(folder), note) for path in paths]
+        files = [_model_file(path, Path(folder)) for path in paths]
+        models = [_bench_model(file, formats, data, settings, Path(folder), note) for file in files]
     return {
         "machine": {
             "device": backend.device_name(),
@@ -98,6 +101,15 @@ def bench_models(
         "peak_memory": HOW_MEMORY,
         "models": models,
     }
+
+
+def _model_file(path: str | Path, folder: Path) -> Path:
+    """The file of a model, or of one that an experiment's name stands for, written into the folder."""
+    if Path(path).suffix == ".keras" or str(path) not in EXPERIMENT_NAMES:
+        return Path(path)
+    file = folder / f"{path}.keras"
+    library_model(str(path)).save(file)
+    return file
 
 
 def _bench_model(path: Path, formats, data: Dataset | None, settings: Settings, folder: Path, note) -> dict:

@@ -91,7 +91,9 @@ def bench(options: argparse.Namespace) -> int:
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `lwcnn bench`."""
-    parser.add_argument("models", nargs="+", metavar="MODEL", help="a .keras file")
+    parser.add_argument(
+        "models", nargs="+", metavar="MODEL", help="a .keras file, or an experiment's name, for random weights"
+    )
     parser.add_argument("--formats", nargs="+", choices=BENCH_FORMATS, default=list(BENCH_FORMATS))
     _data_arguments(parser, "images, and int8's calibration, of one data set for all models (else random images)")
     parser.add_argument("--rounds", type=int, default=5, help="turns of every format (5)")

@@ -15,6 +15,7 @@ from lwcnn.export.extras import quiet, require, require_tensorflow
 from lwcnn.export.simplify import simplify
 
 INPUT_QUANTIZATION = (1.0, -128)  # scale and zero point with which an int8 input is the uint8 image minus 128
+REWRITTEN = (layers.BatchNormalization, layers.DepthwiseConv2D)  # models of these are, before int8
 NUM_RANGE_IMAGES = 200  # calibrate models with batch normalisation: the rare extremes of more would widen every step
 
 
@@ -36,9 +37,10 @@ def to_litert_int8(model: keras.Model, images: np.ndarray) -> bytes:
     Weights are quantised by output channel, activations by tensor, to the range seen on the images. The input
     has scale 1 and zero point -128, so it is the uint8 image minus 128.
 
-    A model with batch normalisation, none of whose layers is called twice, is simplified first and its channels
-    are equalised; in the file, biases are corrected. Depthwise convolutions take differences of neighbouring pixels,
-    which magnify what rounding did to their input: without that, `residual_se` loses half a point on CIFAR-10.
+    A model with batch normalisation or depthwise convolutions, no layer called twice, is simplified first and its
+    channels are equalised; in the file, biases are corrected. Depthwise convolutions take differences of
+    neighbouring pixels, which magnify what rounding did to their input: without that, `residual_se` loses half a
+    point on CIFAR-10.
 
     Args:
         model: as `build_deployable` takes it.
@@ -52,7 +54,10 @@ def to_litert_int8(model: keras.Model, images: np.ndarray) -> bytes:
     # Bytes count in int8 most; in float32 they are few beside the weights, and names help to find one's way.
     deployable = build_deployable(model, short_names=True)
     shared = any(len(operation._inbound_nodes) > 1 for operation in deployable.operations)
-    if any(isinstance(layer, layers.BatchNormalization) for layer in deployable.layers) and not shared:
+    if (
+        any(isinstance(layer, (layers.DepthwiseConv2D, layers.BatchNormalization)) for layer in deployable.layers)
+        and not shared
+    ):
         deployable = equalise_channels(simplify(deployable), images)
         few = draw_calibration_images(images, NUM_RANGE_IMAGES)
         content = share_vectors(
