@@ -36,8 +36,6 @@ def test_the_loss_falls(name):
 def test_narrow_resnet18_learns_from_few_real_images():
     """Of the committed run."""
     path = ROOT / "results" / "cifar10" / "narrow_resnet18_few" / "quick" / "seed0.json"
-    if not path.exists():
-        pytest.skip("not run yet: lwcnn train narrow_resnet18_few --preset quick --no-release")
     result = json.loads(path.read_text())
     assert result["params"] == 2_802_410 and result["num_train_images"] == 2_000
     assert len(result["history"][0]["history"]) == 5
