@@ -16,12 +16,14 @@ from lwcnn.augment import PAPER_AUGMENTATION, Augmentation
 from lwcnn.errors import LwcnnError
 from lwcnn.experiments import get_experiment
 from lwcnn.method import train_method, train_submodels
+from lwcnn.models.residual import ResidualSE, Stage, build_residual_se
 from lwcnn.models.submodel import build_dual_model, build_merged_model, build_submodel
 from lwcnn.training import loop
 from lwcnn.training.loop import Images, SmoothedCrossEntropy, train_phase
 from lwcnn.training.phases import Optimizer, Phase
 from lwcnn.training.progress import Progress
 from lwcnn.training.state import PhaseState, load_state, save_state
+from lwcnn.training.steps import Epoch
 
 SHAPE, NUM_CLASSES = (10, 10, 3), 4
 NADAM = Optimizer("nadam", 0.003)
@@ -94,7 +96,7 @@ def test_history_of_a_dual_model_has_both_branches_and_adds_their_losses(parts):
 
 def test_only_the_augmented_branch_sees_augmented_images(parts, monkeypatch):
     seen = []
-    monkeypatch.setattr(loop, "train_epoch", lambda model, batches, progress: seen.append(batches[0]) or {"loss": 0.0})
+    monkeypatch.setattr(loop, "train_epoch", lambda model, batches, *_: seen.append(batches[0]) or {"loss": 0.0})
     model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, n) for n in ("original", "augmented")])
     train_phase(model, Phase("dual", NADAM, 1, batch_size=32), *parts, 0, branches=(None, PAPER_AUGMENTATION))
     (original, augmented), (labels, same_labels) = seen[0]
@@ -114,7 +116,7 @@ def constructed(monkeypatch):
     def run(phase, accuracies, names=("original",), checkpoint=None):
         count = iter(range(1, 100))
 
-        def train_epoch(model, batches, progress):
+        def train_epoch(model, batches, progress, after_step):
             epoch = next(count)
             model.set_weights([np.full(w.shape, epoch, "float32") for w in model.get_weights()])
             return {"loss": 1.0}
@@ -293,6 +295,50 @@ def test_the_average_of_the_weights_is_kept_and_the_raw_weights_train_on(parts):
         average = now if average is None else [0.6 * a + 0.4 * w for a, w in zip(average, now)]
     for a, b in zip(model.get_weights(), average, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_the_average_of_the_moments_is_kept_and_the_raw_moments_go_on(parts, fused, monkeypatch):
+    """EMA in NumPy: from the moments after every step; those of the weights' average are kept, with those."""
+    rows, step = [], Epoch.step
+
+    def recorded(self, x, y):
+        logs = step(self, x, y)
+        rows.append([np.array(w) for w, name in zip(model.get_weights(), names) if "moving_" in name])
+        return logs
+
+    monkeypatch.setattr(Epoch, "step", recorded)
+    network = ResidualSE(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
+    model = build_residual_se(SHAPE, NUM_CLASSES, network, fused=fused)
+    names = [w.path for w in model.weights]
+    phase = Phase("ema", Optimizer("sgd", 0.05, ema=0.9, ema_moments=True), 2, batch_size=16)
+    train_phase(model, phase, *parts, 0)
+    assert len(rows) > 4 and len(rows[0]) == 6  # three norms: the stem's, the block's, the last
+    average = rows[0]
+    for row in rows[1:]:
+        average = [0.9 * a + 0.1 * m for a, m in zip(average, row)]
+    kept = [w for w, name in zip(model.get_weights(), names) if "moving_" in name]
+    for a, b, last in zip(kept, average, rows[-1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+        assert not np.allclose(a, last, rtol=1e-3)
+
+
+def test_averaged_moments_resume_to_the_same_bits(parts, tmp_path):
+    optimizer = replace(ONE_CYCLE_EMA, ema_moments=True)
+    phase = Phase("ema", optimizer, 3, batch_size=32)
+
+    def train(checkpoint, progress=None):
+        keras.utils.set_random_seed(4)
+        model = build_residual_se(
+            SHAPE, NUM_CLASSES, ResidualSE(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4), fused=True
+        )
+        train_phase(model, phase, *parts, 9, checkpoint=checkpoint, key="key", progress=progress)
+        return model.get_weights()
+
+    wanted, path = train(None), tmp_path / "state.npz"
+    with pytest.raises(Interruption):
+        train(path, InterruptedAt(3, 1))
+    assert_same_bits(train(path), wanted)
 
 
 def small_method(epochs=2):

@@ -18,6 +18,7 @@ from lwcnn.training.phases import Optimizer, Phase
 
 Made = tuple[ResidualSE, Phase]
 BASELINE_OPTIMIZER = Optimizer("adam", 0.001)
+AVERAGED = replace(ONE_CYCLE, ema_moments=True)
 BASELINE, WHOLE = "parts_baseline", "parts_whole"
 
 
@@ -36,6 +37,11 @@ class Part:
     add: Callable[[ResidualSE, Phase], Made]
 
 
+def _averaged(optimizer: Optimizer, like: Optimizer) -> Optimizer:
+    """The optimiser with the average of `like`."""
+    return replace(optimizer, ema=like.ema, ema_moments=like.ema_moments)
+
+
 def _residual(network: ResidualSE, phase: Phase) -> Made:
     return replace(network, residual=True), phase
 
@@ -49,7 +55,7 @@ def _mixing(network: ResidualSE, phase: Phase) -> Made:
 
 
 def _adamw(network: ResidualSE, phase: Phase) -> Made:
-    return network, replace(phase, optimizer=replace(ONE_CYCLE, ema=phase.optimizer.ema))
+    return network, replace(phase, optimizer=_averaged(ONE_CYCLE, phase.optimizer))
 
 
 def _smoothing(network: ResidualSE, phase: Phase) -> Made:
@@ -57,7 +63,7 @@ def _smoothing(network: ResidualSE, phase: Phase) -> Made:
 
 
 def _ema(network: ResidualSE, phase: Phase) -> Made:
-    return network, replace(phase, optimizer=replace(phase.optimizer, ema=ONE_CYCLE.ema))
+    return network, replace(phase, optimizer=_averaged(phase.optimizer, AVERAGED))
 
 
 PARTS = {
@@ -70,9 +76,9 @@ PARTS = {
 }
 
 OPTIMIZERS = {
-    "adam": replace(ONE_CYCLE, name="adam", weight_decay=None, not_decayed=()),
-    "rmsprop": Optimizer("rmsprop", 0.002, warmup=ONE_CYCLE.warmup, ema=ONE_CYCLE.ema),
-    "sgd": Optimizer("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=ONE_CYCLE.warmup, ema=ONE_CYCLE.ema),
+    "adam": replace(AVERAGED, name="adam", weight_decay=None, not_decayed=()),
+    "rmsprop": _averaged(Optimizer("rmsprop", 0.002, warmup=ONE_CYCLE.warmup), AVERAGED),
+    "sgd": _averaged(Optimizer("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=ONE_CYCLE.warmup), AVERAGED),
 }
 """In place of AdamW in the whole, with the same warm-up, cosine and average."""
 

@@ -16,6 +16,7 @@ from lwcnn.errors import LwcnnError
 from lwcnn.models.blocks import ScheduledDropout
 from lwcnn.models.submodel import FEATURES_LAYER, HEAD_LAYERS
 from lwcnn.training import state as states
+from lwcnn.training.average import MomentsAverage
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
 from lwcnn.training.state import PhaseState
@@ -114,17 +115,21 @@ def train_phase(
     else:
         state = PhaseState()
     validation_arrays = validation.arrays()
+    averaged = phase.optimizer.ema is not None and phase.optimizer.ema_moments
+    moments = MomentsAverage(model, phase.optimizer.ema, state.moments) if averaged else None
 
     while not state.finished:
         batches.set_epoch(state.epoch)
         _schedule_dropout(model, phase, state.epoch)
         progress.begin_epoch(phase.name, state.epoch + 1, phase.epochs, len(batches))
-        logs = train_epoch(trained, batches, progress)
+        logs = train_epoch(trained, batches, progress, moments and moments.update)
         raw_weights = states.values(model.weights)
         if phase.optimizer.ema is not None:  # evaluated and kept: the average; trained on: the raw weights
             optimizer.finalize_variable_values(trained.trainable_variables)
             # As copies: JAX gives a model's arrays away when it predicts, and these are the optimiser's averages.
             states.assign(trained.trainable_variables, states.values(trained.trainable_variables))
+            if moments:
+                moments.assign()
         accuracies, losses = _validate(trained, validation_arrays, len(model.outputs))
         record = _record(model, logs, accuracies)
         if phase.monitor == "val_loss":
@@ -138,11 +143,12 @@ def train_phase(
             if phase.patience is not None:
                 states.assign(model.weights, state.best_weights)
             state.weights = states.values(model.weights)
-            state.best_weights, state.optimizer = [], []
+            state.best_weights, state.optimizer, state.moments = [], [], []
         else:
             states.assign(model.weights, raw_weights)
             state.weights = raw_weights
             state.optimizer = states.values(optimizer.variables)
+            state.moments = moments.values if moments else []
         state.seeds = states.values(states.random_states(model))
         now = time.perf_counter()
         state.seconds, start = state.seconds + now - start, now

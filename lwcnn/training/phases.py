@@ -24,6 +24,9 @@ class Optimizer:
             falls to nought as a cosine. None keeps the rate constant.
         ema: momentum of the exponential moving average of the weights that is evaluated and kept; None: none.
         not_decayed: parts of the names of variables that weight decay leaves alone, such as "bias".
+        ema_moments: whether the moving moments of batch normalisation are averaged too, with the same momentum, as
+            they should be; without, averaged weights meet the moments of the latest ones, which fit them only where
+            the rate has come down to nought.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Optimizer:
     warmup: float | None = None
     ema: float | None = None
     not_decayed: tuple[str, ...] = added_later(())
+    ema_moments: bool = added_later(False)
 
     def build(self, num_steps: int) -> keras.optimizers.Optimizer:
         """A new Keras optimiser for `num_steps` steps.

@@ -29,6 +29,7 @@ class PhaseState:
         best_weights: the weights at the best epoch; with separate bests, composed branch by branch.
         optimizer: the optimiser's variables.
         seeds: the states of the layers' random generators.
+        moments: the averages of batch normalisation's moments, where they are averaged.
     """
 
     epoch: int = 0
@@ -42,9 +43,10 @@ class PhaseState:
     best_weights: list[np.ndarray] = field(default_factory=list)
     optimizer: list[np.ndarray] = field(default_factory=list)
     seeds: list[np.ndarray] = field(default_factory=list)
+    moments: list[np.ndarray] = field(default_factory=list)
 
 
-_ARRAYS = ("weights", "best_weights", "optimizer", "seeds")
+_ARRAYS = ("weights", "best_weights", "optimizer", "seeds", "moments")
 
 
 def save_state(path: Path, state: PhaseState, key: str) -> None:

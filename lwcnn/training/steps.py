@@ -1,5 +1,7 @@
 """Training steps of a compiled model, with as little around them as each backend allows."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 
@@ -7,19 +9,24 @@ from lwcnn import backend
 from lwcnn.training.progress import Progress
 
 
-def train_epoch(model: keras.Model, batches, progress: Progress) -> dict[str, float]:
+def train_epoch(
+    model: keras.Model, batches, progress: Progress, after_step: Callable[[], None] | None = None
+) -> dict[str, float]:
     """Trains on every batch once and gives the epoch's mean loss and metrics, over its images.
 
     Args:
         model: a compiled model.
         batches: with a length, giving (x, y) by number.
         progress: moved on with each step.
+        after_step: called after each step.
     """
     if backend.num_replicas() > 1:
         batches = EvenBatches(batches, backend.num_replicas())
     epoch, logs = Epoch(model), {}
     for i in range(len(batches)):
         logs = epoch.step(*batches[i])
+        if after_step:
+            after_step()
         progress.step(i + 1, logs["loss"])
     return logs
 
@@ -86,6 +93,7 @@ class Epoch:
     """
 
     def __init__(self, model: keras.Model):
+        backend.keep_freed_memory()
         self._model = model
         self._sums: dict[str, float] = {}
         self._num_images = 0
