@@ -1,7 +1,7 @@
 """Training speed of one network, batch, optimiser and augmentation in this library, plain Keras and native PyTorch.
 
 Every contender runs in a process of its own, in turn, several times; the table has medians of seconds for an
-epoch of 50,000 images, taken from a number of steps after a warm-up. Run
+epoch of 50,000 images, taken from as many images in each network, after a warm-up. Run
 
     python benchmarks/train_step.py                       # both workloads, all contenders that are installed
     python benchmarks/train_step.py --threads 1 --workloads residual_se --rounds 5
@@ -198,8 +198,9 @@ def time_torch(workload: str, steps: int, warmup: int, threads: int) -> float:
     return time.perf_counter() - start
 
 
-def work(contender: str, workload: str, threads: int, steps: int, warmup: int) -> None:
+def work(contender: str, workload: str, threads: int, images: int, warmup_images: int) -> None:
     """What a contender's process does: prints seconds an epoch as JSON."""
+    steps, warmup = images // BATCH[workload], warmup_images // BATCH[workload]
     if contender.startswith("lwcnn"):
         seconds = time_lwcnn(workload, steps, warmup)
     elif contender == "keras":
@@ -209,14 +210,14 @@ def work(contender: str, workload: str, threads: int, steps: int, warmup: int) -
     print(json.dumps(seconds / (steps * BATCH[workload]) * IMAGES_AN_EPOCH))
 
 
-def measure(contender: str, workload: str, threads: int, steps: int, warmup: int) -> float:
+def measure(contender: str, workload: str, threads: int, images: int, warmup: int) -> float:
     """Seconds an epoch, in a fresh process."""
     from lwcnn.backend import thread_environment
 
     backend = {"lwcnn_jax": "jax"}.get(contender, "tensorflow")
     environment = os.environ | thread_environment(threads) | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, __file__, "--work", contender, "--workloads", workload, "--threads", str(threads)]
-    command += ["--steps", str(steps), "--warmup", str(warmup)]
+    command += ["--images", str(images), "--warmup", str(warmup)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{contender} on {workload} failed:\n{done.stderr[-2000:]}")
@@ -235,13 +236,13 @@ def main() -> None:
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=None)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, os.cpu_count()])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--warmup", type=int, default=20)
+    parser.add_argument("--images", type=int, default=12_800, help="timed a round (default: 12,800)")
+    parser.add_argument("--warmup", type=int, default=3_200, help="images before those (default: 3,200)")
     parser.add_argument("--json", type=Path, help="write the measurements there, in place of those of the same kind")
     parser.add_argument("--work", choices=CONTENDERS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
-        work(options.work, options.workloads[0], options.threads[0], options.steps, options.warmup)
+        work(options.work, options.workloads[0], options.threads[0], options.images, options.warmup)
         return
     from lwcnn.backend import device_name, versions
     from lwcnn.files import read_json, write_json
@@ -250,7 +251,7 @@ def main() -> None:
     seconds = {(t, w, c): [] for t in options.threads for w in options.workloads for c in contenders}
     for _ in range(options.rounds):
         for (threads, workload, contender), measured in seconds.items():
-            measured.append(measure(contender, workload, threads, options.steps, options.warmup))
+            measured.append(measure(contender, workload, threads, options.images, options.warmup))
             print(f"{threads} {workload:<12} {contender:<10} {measured[-1]:7.1f} s", file=sys.stderr, flush=True)
     print(f"{device_name()}, {options.rounds} rounds, {IMAGES_AN_EPOCH:,} images an epoch")
     print("| threads | network | contender | median s | from .. to | times `keras` | times `torch` |")
@@ -270,7 +271,7 @@ def main() -> None:
         kept = read_json(options.json)["rows"] if options.json.exists() else []
         rows = [row for row in kept if (row["threads"], row["workload"], row["contender"]) not in seconds] + rows
         machine = {"device": device_name(), "versions": versions()}
-        write_json(options.json, machine | {"images": IMAGES_AN_EPOCH, "steps": options.steps, "rows": rows})
+        write_json(options.json, machine | {"images": IMAGES_AN_EPOCH, "timed_images": options.images, "rows": rows})
 
 
 if __name__ == "__main__":

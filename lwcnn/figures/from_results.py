@@ -154,7 +154,9 @@ def int8_bytes(inputs: Inputs) -> Figure:
         runs = inputs.runs(experiment)
         measured = record.get("accuracy_exported")
         accuracy = float(np.mean([run["test_accuracy"] for run in runs])) if measured is None else measured
-        named |= {experiment} if _alone(experiment, records, lambda name: records[name]["size_bytes"]) else set()
+        named |= (
+            {experiment} if _leads(inputs, experiment, records, lambda name: records[name]["size_bytes"]) else set()
+        )
         points.append(_point(experiment, experiment in named, runs, record["size_bytes"], accuracy))
     what = "Size of the int8 file against its accuracy: released seeds"
     return plot_tradeoff(points, "int8 file, bytes", f"{what}\n{inputs.display_name}, {_images(inputs)}")
@@ -179,11 +181,11 @@ def latency(inputs: Inputs) -> Figure:
 
 
 def _ours(inputs: Inputs, cost_of, name_all: bool = True) -> list[Point]:
-    """Our experiments' points; where many share one architecture, only the baseline, the best and others' are named."""
+    """Our experiments' points; where many share one architecture, the baseline, the best and full ones are named."""
     points = []
     for experiment, runs in inputs.experiments.items():
         named = name_all or experiment in (BASELINE_EXPERIMENT, inputs.best_experiment)
-        named = named or runs[0]["preset"] == "full" or _alone(experiment, inputs.experiments, _params(inputs))
+        named = named or runs[0]["preset"] == "full" or _leads(inputs, experiment, inputs.experiments, _params(inputs))
         accuracies = [run["test_accuracy"] for run in runs]
         low, high = interval(accuracies, inputs.num_test_images)
         mean = float(np.mean(accuracies))
@@ -202,8 +204,10 @@ def _params(inputs: Inputs):
     return lambda experiment: inputs.runs(experiment)[0]["params"]
 
 
-def _alone(experiment: str, others, cost_of) -> bool:
-    return sum(cost_of(other) == cost_of(experiment) for other in others) == 1
+def _leads(inputs: Inputs, experiment: str, others, cost_of) -> bool:
+    """Whether an experiment is the most accurate one of its cost."""
+    equal = [other for other in others if cost_of(other) == cost_of(experiment)]
+    return experiment == max(equal, key=lambda name: np.mean([run["test_accuracy"] for run in inputs.runs(name)]))
 
 
 def _published(inputs: Inputs, quantity: str) -> list[Point]:

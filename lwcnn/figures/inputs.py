@@ -66,10 +66,14 @@ class Inputs:
 
     @cached_property
     def groups(self) -> dict[tuple[str, str], list[dict]]:
-        """Every run of the presets that are shown, by (experiment, preset); the parts' have a figure of their own."""
+        """Every run of the presets that are shown, by (experiment, preset).
+
+        Without those of the parts, which have a figure of their own, and of experiments that train on some images only.
+        """
         found: dict[tuple[str, str], list[dict]] = {}
         for result in load_results(self.folders.results):
             shown = result["preset"] in self.presets and result["experiment"] not in PARTS_EXPERIMENTS
+            shown = shown and not result.get("config", {}).get("num_images")
             if result["dataset"] == self.dataset and shown:
                 found.setdefault((result["experiment"], result["preset"]), []).append(result)
         return found
