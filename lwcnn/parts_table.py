@@ -8,29 +8,33 @@ import numpy as np
 from lwcnn.comparison import Difference, paired_difference
 from lwcnn.experiments.parts import BASELINE, OPTIMIZERS, PARTS, WHOLE, left_out, only
 from lwcnn.files import read_json
+from lwcnn.reference_table import percent
 
 
 def parts_table(results: Path = Path("results"), preset: str = "quick") -> str:
-    """A row for each part and data set: its gain alone and in the whole, with intervals and p-values; "" without runs.
+    """A row for each part and data set: accuracy and gain, alone and in the whole; "" without runs.
 
-    The intervals are the 95% bootstrap's over seeds and images; p-values are of exact McNemar tests, seed by seed.
+    Accuracies are mean and standard deviation over seeds. The gains' intervals are the 95% bootstrap's over seeds and
+    images, p-values of exact McNemar tests, seed by seed. The first row has the baseline and the whole themselves.
     """
     lines = []
     for folder in sorted(path for path in Path(results).glob("*") if (path / BASELINE / preset).is_dir()):
+        none, whole = (_accuracy(folder, preset, name) for name in (BASELINE, WHOLE))
+        rows = [("none; all", none, "", "", whole, "", "", "")]
         for key, part in PARTS.items():
-            alone = compare_experiments(folder, preset, only(key), BASELINE)
-            within = compare_experiments(folder, preset, WHOLE, left_out(key))
-            cells = [folder.name, part.title, *_cells(alone), *_cells(within), part.claim or "none"]
-            lines.append(f"| {' | '.join(cells)} |")
+            alone = _cells(folder, preset, only(key), BASELINE, shown=only(key))
+            within = _cells(folder, preset, WHOLE, left_out(key), shown=left_out(key))
+            rows.append((part.title, *alone, *within, part.claim or "none"))
         for key, optimizer in OPTIMIZERS.items():
-            within = compare_experiments(folder, preset, WHOLE, f"parts_{key}")
-            cells = [folder.name, f"AdamW in place of {_TITLES[optimizer.name]}", "", "", *_cells(within), "none"]
-            lines.append(f"| {' | '.join(cells)} |")
+            within = _cells(folder, preset, WHOLE, f"parts_{key}", shown=f"parts_{key}")
+            rows.append((f"AdamW in place of {_TITLES[optimizer.name]}", "", "", "", *within, "none"))
+        lines += [f"| {' | '.join((folder.name, *row))} |" for row in rows]
     if not lines:
         return ""
     head = [
-        f"| data | part (`{preset}`) | alone on the baseline, points | p | in the whole, points | p | claimed |",
-        "|---|---|---|---|---|---|---|",
+        f"| data | part (`{preset}`) | alone, test % | minus the baseline, points | p | without it, test % "
+        "| the whole minus that, points | p | claimed |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     return "\n".join(head + lines)
 
@@ -50,24 +54,33 @@ def compare_experiments(folder: Path, preset: str, name: str, reference: str) ->
     seeds = sorted(_finished_seeds(folder / name / preset) & _finished_seeds(folder / reference / preset))
     if not seeds:
         return None
+    return paired_difference(*(_correct(folder, preset, n, seeds) for n in (name, reference)))
+
+
+def _correct(folder: Path, preset: str, name: str, seeds: Sequence[int]) -> list[np.ndarray]:
+    """Whether each test image is recognised, for each seed."""
     labels = np.load(folder / "test_labels.npy")
-    correct = (
-        [np.load(folder / n / preset / f"seed{seed}_classes.npy") == labels for seed in seeds]
-        for n in (name, reference)
-    )
-    return paired_difference(*correct)
+    return [np.load(folder / name / preset / f"seed{seed}_classes.npy") == labels for seed in seeds]
 
 
 def _finished_seeds(folder: Path) -> set[int]:
     return {read_json(path)["seed"] for path in folder.glob("seed*.json")}
 
 
-def _cells(difference: Difference | None) -> tuple[str, str]:
-    """Points with their interval, and p-values."""
+def _accuracy(folder: Path, preset: str, name: str) -> str:
+    """Mean and standard deviation, in percent, of the test accuracy over an experiment's seeds."""
+    seeds = sorted(_finished_seeds(folder / name / preset))
+    correct = _correct(folder, preset, name, seeds)
+    return percent([float(one.mean()) for one in correct]) if seeds else "not run"
+
+
+def _cells(folder: Path, preset: str, name: str, reference: str, shown: str) -> tuple[str, str, str]:
+    """The accuracy of the experiment `shown`, the points of one minus another with their interval, and p-values."""
+    difference = compare_experiments(folder, preset, name, reference)
     if difference is None:
-        return "not run", ""
+        return _accuracy(folder, preset, shown), "not run", ""
     interval = f"{100 * difference.mean:+.2f} [{100 * difference.low:+.2f}, {100 * difference.high:+.2f}]"
-    return interval, format_p_values(difference.p_values)
+    return _accuracy(folder, preset, shown), interval, format_p_values(difference.p_values)
 
 
 def format_p_values(p_values: Sequence[float]) -> str:

@@ -73,10 +73,12 @@ def test_the_table_has_gains_from_the_files_and_names_what_was_not_run(tmp_path)
     found = compare_experiments(data, "quick", only("se"), BASELINE)
     assert found.mean == pytest.approx((20 + 5 - 10) / 40)
     rows = [line.split(" | ") for line in parts_table(tmp_path).splitlines()[2:]]
-    assert len(rows) == len(PARTS) + len(OPTIMIZERS)
+    assert len(rows) == 1 + len(PARTS) + len(OPTIMIZERS)
+    assert rows[0][1:6] == ["none; all", "25.00", "", "", "not run"]
     se = next(row for row in rows if "squeeze" in row[1])
-    assert se[2].startswith("+37.50 [") and se[3] == "<0.001" and se[4] == "not run"
-    assert next(row for row in rows if "RMSProp" in row[1])[4] == "not run"
+    assert se[2] == "81.25 ± 26.52"  # 62.5 and 100, of both seeds
+    assert se[3].startswith("+37.50 [") and se[4] == "<0.001" and se[5:7] == ["not run", "not run"]
+    assert next(row for row in rows if "RMSProp" in row[1])[6] == "not run"
 
 
 def test_the_figure_has_the_parts_that_were_run(tmp_path):

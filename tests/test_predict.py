@@ -84,7 +84,7 @@ def test_unreadable_images_are_listed_counted_and_left_out(model_file, names_fil
     said = capsys.readouterr()
     listed = [line for line in said.err.splitlines() if line.startswith("unreadable ")]
     assert len(listed) == 2 and "img3.png" in listed[0] and "img7.png" in listed[1]
-    assert "2 images could not be read" in said.err and "10 images are in" in said.out
+    assert "could not be read and left out, see above: 2" in said.err and "10 images are in" in said.out
 
 
 def test_nothing_is_written_where_nothing_can_be_read(model_file, names_file, folder, tmp_path, capsys):

@@ -28,7 +28,7 @@ def predict(options) -> int:
         size = " x ".join(map(str, model.input_shape[1:3]))
         print(f"{report.resized:,} of them were of another size and were resized to {size}", file=sys.stderr)
     if report.unreadable:
-        print(f"{report.unreadable:,} images could not be read and are left out: see above", file=sys.stderr)
+        print(f"could not be read and left out, see above: {report.unreadable:,}", file=sys.stderr)
         return EXIT_UNREADABLE
     return 0
 
