@@ -4,7 +4,7 @@ from lwcnn.experiments.paper import EXPERIMENTS
 from lwcnn.experiments.parts import BASELINE, OPTIMIZERS, PARTS, WHOLE, left_out, only
 from lwcnn.figures.inputs import MissingInput
 from lwcnn.report.evidence import Evidence
-from lwcnn.report.latex import NOT_RUN, code, gain, p_values, percent, tabular
+from lwcnn.report.latex import NOT_RUN, code, gain, mean_and_spread, p_values, percent, tabular
 
 PRESET = "quick"
 TITLES = {
@@ -44,18 +44,32 @@ def method_ablation(evidence: Evidence) -> str:
 
 def parts_ablation(evidence: Evidence) -> str:
     """Each part of the improved model alone on the baseline, and in the whole; then other optimisers."""
+    none, whole = _accuracy(evidence, BASELINE), _accuracy(evidence, WHOLE)
     rows = []
     for key, part in PARTS.items():
         alone = _compared(evidence, "cifar10", only(key), BASELINE)
         within = _compared(evidence, "cifar10", WHOLE, left_out(key))
-        rows.append([part.title, *alone, *within, _CLAIMS.get(key, "--")])
+        accuracies = _accuracy(evidence, only(key)), _accuracy(evidence, left_out(key))
+        rows.append([part.title, accuracies[0], *alone, accuracies[1], *within, _CLAIMS.get(key, "--")])
     others = []
     for key in OPTIMIZERS:
         title = {"adam": "Adam", "rmsprop": "RMSProp", "sgd": "SGD with momentum"}[key]
         within = _compared(evidence, "cifar10", WHOLE, f"parts_{key}")
-        others.append([f"AdamW in place of {title}", "--", "--", *within, "--"])
-    head = ["part", "alone on the baseline", "$p$", "in the whole", "$p$", "claimed"]
-    return tabular("@{}llllll@{}", head, [rows, others])
+        others.append([f"{title} for AdamW", "--", "--", "--", _accuracy(evidence, f"parts_{key}"), *within, "--"])
+    head = ["part", "alone", "minus baseline", "$p$", "without it", "whole minus that", "$p$", "claimed"]
+    columns = r"@{}>{\raggedright\arraybackslash}Xlllllll@{}"
+    return tabular(
+        columns, head, [[["none; all", none, "--", "--", whole, "--", "--", "--"]], rows, others], width=r"\textwidth"
+    )
+
+
+def _accuracy(evidence: Evidence, name: str) -> str:
+    """Mean and standard deviation of an experiment's test accuracy on CIFAR-10."""
+    return evidence.or_not_run(_mean_accuracy, evidence, name)
+
+
+def _mean_accuracy(evidence: Evidence, name: str) -> str:
+    return mean_and_spread([run["test_accuracy"] for run in evidence.runs("cifar10", name, PRESET)])
 
 
 def search_trials(evidence: Evidence) -> str:
