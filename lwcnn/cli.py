@@ -8,6 +8,7 @@ Exit codes: 0 done; 1 something the user gave, the data or the disk failed, in w
 import argparse
 import sys
 
+from lwcnn import interruption
 from lwcnn.commands import COMMANDS
 from lwcnn.errors import LwcnnError
 
@@ -50,7 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs a command line and returns its exit code."""
     options = build_parser().parse_args(arguments)
     try:
-        return COMMANDS[options.command].run(options) or 0
+        with interruption.heeded():
+            return COMMANDS[options.command].run(options) or 0
     except LwcnnError as error:
         print(f"lwcnn: error: {error}", file=sys.stderr)
         return 1

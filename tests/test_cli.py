@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from lwcnn.cli import main
 from lwcnn.commands import run as run_command
 from lwcnn.errors import LwcnnError
 from lwcnn.experiments import EXPERIMENT_NAMES
+from lwcnn.training.progress import Progress
 
 
 @pytest.fixture
@@ -158,23 +158,42 @@ def test_full_disk_and_ctrl_c_are_told(monkeypatch, capsys, arguments):
 def test_ctrl_c_in_a_real_process_leaves_a_run_that_goes_on(tmp_path, arguments):
     command = [sys.executable, "-m", "lwcnn", "train", "paper", "--preset=quick", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    for _ in range(3):  # Python drops an interrupt that comes while it runs a destructor, and few images are soon done
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for line in process.stdout:
-            if "dual 2/8" in line:
-                break
-        process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=60)
-        if process.returncode:
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if "dual 2/8" in line:
             break
-        for name in ("results", "cache", "models"):
-            shutil.rmtree(tmp_path / name, ignore_errors=True)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
     assert process.returncode == 130 and "the same command goes on" in error and "Traceback" not in error
     assert not list((tmp_path / "results").rglob("*"))
     started = time.time()
     again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert again.returncode == 0, again.stderr
     assert "dual 1/8" not in again.stdout and "dual 8/8" in again.stdout, (again.stdout, started)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_that_python_drops_in_a_destructor_is_heeded_at_the_next_epoch(monkeypatch, capsys, arguments):
+    class Pressing:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    reached = []
+
+    def training(*_, **__):
+        Pressing()
+        reached.append("after the destructor")
+        Progress("none").begin_epoch("dual", 1, 1, 1)
+        reached.append("the epoch")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr("lwcnn.commands.training.run_experiment", training)
+        assert main(["train", "paper", "--preset=smoke", *arguments]) == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert reached == ["after the destructor"]
 
 
 def test_help_has_examples(capsys):

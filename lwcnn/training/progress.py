@@ -4,6 +4,8 @@ import sys
 
 import keras
 
+from lwcnn import interruption
+
 
 class Progress:
     """Shows training as a bar an epoch, as a line an epoch, or not at all.
@@ -25,7 +27,12 @@ class Progress:
             print(f"{self.title}: {text}" if self.title else text, flush=True)
 
     def begin_epoch(self, phase: str, epoch: int, num_epochs: int, num_steps: int) -> None:
-        """Announces an epoch, counted from 1, of so many steps."""
+        """Announces an epoch, counted from 1, of so many steps.
+
+        Raises:
+            KeyboardInterrupt: if Ctrl-C was pressed and Python dropped it; the epochs before are saved by now.
+        """
+        interruption.check()
         self._head = f"{phase} {epoch}/{num_epochs}"
         if self.style == "bar":
             print(f"{self.title} {self._head}", flush=True)
