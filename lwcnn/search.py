@@ -30,19 +30,55 @@ BASE_OPTIMIZER = Optimizer(
     "adamw", 0.006, weight_decay=0.05, warmup=0.2, ema=0.998, not_decayed=("bias", "gamma", "beta")
 )
 
+SGD = Optimizer("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=0.2, ema=0.998)
+RMSPROP = Optimizer("rmsprop", 0.002, warmup=0.2, ema=0.998)
+
 # The second round: what had helped, together.
-COMBINATIONS = (
+SECOND_ROUND = (
     "one_resolution+rate_0.012",
-    "late_pooling+rate_0.012",
     "one_resolution_kernel_3+rate_0.012",
-    "one_resolution_narrow+rate_0.012",
     "late_pooling_kernel_3+rate_0.012",
-    "three_stages_late+rate_0.012",
     "rate_0.012+smoothing_0",
-    "rate_0.012+batch_64",
-    "rate_0.012+decay_0.1",
-    "rate_0.02+smoothing_0",
-    "relu+rate_0.012",
+)
+# The third: one thing more, or other, than the recipe chosen then.
+CHOSEN = "rate_0.02+smoothing_0"
+THIRD_ROUND = (
+    CHOSEN,
+    *(
+        f"{change}+{CHOSEN}"
+        for change in (
+            "one_resolution",
+            "late_pooling",
+            "three_stages_late",
+            "wide_and_shallow",
+            "kernel_7",
+            "stem_48",
+            "head_64",
+            "expansion_3",
+            "no_se",
+            "se_4",
+            "relu",
+            "batch_64",
+            "batch_256",
+            "decay_0.02",
+            "decay_0.1",
+            "warmup_0.05",
+            "ema_moments",
+            "crop_2",
+            "cutout_8",
+            "randaugment",
+            "mixup_ramped",
+            "stochastic_depth",
+            "nadam",
+        )
+    ),
+    "rate_0.03+smoothing_0",
+    "sgd_0.03+smoothing_0",
+    "sgd+smoothing_0",
+    "sgd_0.4+smoothing_0",
+    "rmsprop_0.0005+smoothing_0",
+    "rmsprop+smoothing_0",
+    "rmsprop_0.01+smoothing_0",
 )
 
 
@@ -99,6 +135,7 @@ def _recipes() -> dict[str, Callable[[Phase], Phase]]:
         "rate_0.003": optimized(learning_rate=0.003),
         "rate_0.012": optimized(learning_rate=0.012),
         "rate_0.02": optimized(learning_rate=0.02),
+        "rate_0.03": optimized(learning_rate=0.03),
         "decay_0": optimized(weight_decay=0.0),
         "decay_0.02": optimized(weight_decay=0.02),
         "decay_0.1": optimized(weight_decay=0.1),
@@ -108,9 +145,14 @@ def _recipes() -> dict[str, Callable[[Phase], Phase]]:
         "warmup_0.4": optimized(warmup=0.4),
         "no_ema": optimized(ema=None),
         "ema_0.9995": optimized(ema=0.9995),
-        "sgd": phased(optimizer=Optimizer("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=0.2, ema=0.998)),
+        "ema_moments": optimized(ema_moments=True),
+        "sgd": phased(optimizer=SGD),
+        "sgd_0.03": phased(optimizer=replace(SGD, learning_rate=0.03)),
+        "sgd_0.4": phased(optimizer=replace(SGD, learning_rate=0.4)),
         "adam": phased(optimizer=Optimizer("adam", 0.006, warmup=0.2, ema=0.998)),
-        "rmsprop": phased(optimizer=Optimizer("rmsprop", 0.002, warmup=0.2, ema=0.998)),
+        "rmsprop": phased(optimizer=RMSPROP),
+        "rmsprop_0.0005": phased(optimizer=replace(RMSPROP, learning_rate=0.0005)),
+        "rmsprop_0.01": phased(optimizer=replace(RMSPROP, learning_rate=0.01)),
         "nadam": phased(optimizer=Optimizer("nadam", 0.006, warmup=0.2, ema=0.998)),
         "batch_64": phased(batch_size=64),
         "batch_256": phased(batch_size=256),
@@ -132,13 +174,13 @@ def _recipes() -> dict[str, Callable[[Phase], Phase]]:
 
 
 def trials(dataset: str, epochs: int) -> dict[str, NetworkExperiment]:
-    """Every trial by name: the base first, then one change at a time, then `COMBINATIONS`."""
+    """Every trial by name: the base first, then one change at a time, then the later rounds."""
     phase = Phase(
         "all", BASE_OPTIMIZER, epochs, augmentation=augmentation(dataset), label_smoothing=0.05, batch_size=128
     )
     networks, recipes = _networks(), _recipes()
     found = {}
-    for name in (*networks, *recipes, *COMBINATIONS):
+    for name in (*networks, *recipes, *SECOND_ROUND, *THIRD_ROUND):
         network, changed = BASE_NETWORK, phase
         for part in name.split("+"):
             if part in networks:
