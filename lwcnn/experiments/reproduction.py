@@ -63,6 +63,8 @@ def _repo_residual_se(preset: Preset, dataset: str) -> NetworkExperiment:
         "all",
         Optimizer("adamw", 0.001, weight_decay=1e-4, warmup=0.1),
         {"full": 30, "smoke": 2}.get(preset.name, preset.network),
+        patience=7,
+        monitor="val_loss",
         label_smoothing=0.1,
         batch_size=BATCH,
         mixing=Mixing(mixup_alpha=0.2, cutmix_alpha=1.0),  # a coin toss a batch, and no other augmentation

@@ -35,7 +35,9 @@ def hidden_width(channels: int, expansion: float) -> int:
     return max(8, round(channels * expansion / 8) * 8)
 
 
-def squeeze_excite_layers(channels: int, reduction: int, name: str, use_bias: bool = True) -> dict[str, layers.Layer]:
+def squeeze_excite_layers(
+    channels: int, reduction: int, name: str, use_bias: bool = True, initializer: str = "he_normal"
+) -> dict[str, layers.Layer]:
     """The two dense layers of squeeze-and-excitation (Hu et al. 2018), by role, unbuilt.
 
     Raises:
@@ -49,7 +51,7 @@ def squeeze_excite_layers(channels: int, reduction: int, name: str, use_bias: bo
     squeezed = max(1, channels // reduction)
     return {
         "squeeze": layers.Dense(
-            squeezed, activation="relu", use_bias=use_bias, kernel_initializer="he_normal", name=f"{name}_squeeze"
+            squeezed, activation="relu", use_bias=use_bias, kernel_initializer=initializer, name=f"{name}_squeeze"
         ),
         "excite": layers.Dense(channels, activation="sigmoid", use_bias=use_bias, name=f"{name}_excite"),
     }

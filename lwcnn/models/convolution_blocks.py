@@ -21,7 +21,16 @@ LEAKY_SLOPE = 0.1  # the SE-ResNet's code; Keras's own default is 0.2
 SPATIAL_KERNEL_SIZE = 7  # Woo et al. 2018
 
 
-def conv_norm(x, filters: int, kernel_size: int, strides: int = 1, use_bias: bool = False, name: str = "conv"):
+def conv_norm(
+    x,
+    filters: int,
+    kernel_size: int,
+    strides: int = 1,
+    use_bias: bool = False,
+    name: str = "conv",
+    initializer: str = "he_normal",
+    momentum: float = MOMENTUM,
+):
     """Convolution ("same") and batch normalisation, (n, h, w, c) -> (n, h / strides, w / strides, filters)."""
     x = layers.Conv2D(
         filters,
@@ -29,10 +38,10 @@ def conv_norm(x, filters: int, kernel_size: int, strides: int = 1, use_bias: boo
         strides,
         padding="same",
         use_bias=use_bias,
-        kernel_initializer="he_normal",
+        kernel_initializer=initializer,
         name=f"{name}_conv",
     )(x)
-    return layers.BatchNormalization(epsilon=EPSILON, momentum=MOMENTUM, name=f"{name}_norm")(x)
+    return layers.BatchNormalization(epsilon=EPSILON, momentum=momentum, name=f"{name}_norm")(x)
 
 
 def activate(x, activation: str, name: str):
@@ -52,6 +61,8 @@ def basic_block(
     use_bias: bool = False,
     dropout: float = 0.0,
     name: str = "block",
+    initializer: str = "he_normal",
+    momentum: float = MOMENTUM,
 ):
     """Two 3x3 convolutions with batch norm, squeeze-and-excitation, plus the input or its projection, activated.
 
@@ -65,16 +76,19 @@ def basic_block(
         use_bias: whether the convolutions have biases, the projection as well.
         dropout: share of whole channels that is dropped before the addition, 0 up to 1.
         name: beginning of the layers' names.
+        initializer: of the kernels but for those of squeeze-and-excitation's second layer.
+        momentum: of batch norm's moving statistics.
 
     Returns:
         (n, h / strides, w / strides, filters).
 
     Source: He et al. 2016; a projection is a 1x1 convolution with batch norm, where the shape changes.
     """
-    y = conv_norm(x, filters, 3, strides, use_bias, f"{name}_1")
-    y = conv_norm(activate(y, activation, f"{name}_1_activation"), filters, 3, 1, use_bias, f"{name}_2")
-    y = _attend_and_drop(y, se_reduction, se_bias, dropout, name)
-    return _add_shortcut(x, y, strides, activation, use_bias, name)
+    drawn = {"use_bias": use_bias, "initializer": initializer, "momentum": momentum}
+    y = conv_norm(x, filters, 3, strides, name=f"{name}_1", **drawn)
+    y = conv_norm(activate(y, activation, f"{name}_1_activation"), filters, 3, name=f"{name}_2", **drawn)
+    y = _attend_and_drop(y, se_reduction, se_bias, dropout, name, initializer)
+    return _add_shortcut(x, y, strides, activation, name, **drawn)
 
 
 def bottleneck_block(
@@ -115,20 +129,22 @@ def bottleneck_block(
         if i < 3:
             y = activate(y, activation, f"{name}_{i}_activation")
     y = _attend_and_drop(y, se_reduction, se_bias, dropout, name)
-    return _add_shortcut(x, y, strides, activation, use_bias, name)
+    return _add_shortcut(x, y, strides, activation, name, use_bias=use_bias)
 
 
-def _attend_and_drop(y, se_reduction: int | None, se_bias: bool, dropout: float, name: str):
+def _attend_and_drop(
+    y, se_reduction: int | None, se_bias: bool, dropout: float, name: str, initializer: str = "he_normal"
+):
     if se_reduction:
-        y = squeeze_excite(y, squeeze_excite_layers(y.shape[-1], se_reduction, name, se_bias), name)
+        y = squeeze_excite(y, squeeze_excite_layers(y.shape[-1], se_reduction, name, se_bias, initializer), name)
     if dropout:
         y = layers.SpatialDropout2D(dropout, name=f"{name}_dropout")(y)
     return y
 
 
-def _add_shortcut(x, y, strides: int, activation: str, use_bias: bool, name: str):
+def _add_shortcut(x, y, strides: int, activation: str, name: str, **drawn):
     if strides != 1 or x.shape[-1] != y.shape[-1]:
-        x = conv_norm(x, y.shape[-1], 1, strides, use_bias, f"{name}_shortcut")
+        x = conv_norm(x, y.shape[-1], 1, strides, name=f"{name}_shortcut", **drawn)
     y = layers.Add(name=f"{name}_add")([x, y])
     return activate(y, activation, f"{name}_activation")
 

@@ -4,8 +4,9 @@ The reproduction ("repo_baseline"): submodels of two "same" convolutions with po
 128 features each are joined under one last dense layer. The extension ("repo_residual_se"): two residual blocks with
 squeeze-and-excitation. Both take images 0..255, scale inside and give logits.
 
-Source: github.com/Shazer-Nadeem/lightweight-cnn-cifar10 and .../Improved-lightweight-cnn-cifar10. The notebook keeps
-softmax outputs and Keras's momentum 0.99 of batch norm; ours are logits, and the 0.9 of this library's blocks.
+Source: github.com/Shazer-Nadeem/lightweight-cnn-cifar10 and .../Improved-lightweight-cnn-cifar10. Layers start
+as theirs do, from Keras's defaults: Glorot's uniform kernels and batch norm's momentum 0.99. Their softmax outputs are
+logits here.
 """
 
 from collections.abc import Sequence
@@ -113,6 +114,8 @@ class RepoResidualSE:
         se_reduction: of squeeze-and-excitation; None leaves it out.
         hidden: width of the dense layer before the last.
         dropout: before the last layer, at first.
+        initializer: of the blocks' kernels, by its Keras name.
+        momentum: of batch norm's moving statistics.
     """
 
     stem: int = 16
@@ -120,6 +123,8 @@ class RepoResidualSE:
     se_reduction: int | None = 16
     hidden: int = 128
     dropout: float = 0.4
+    initializer: str = "glorot_uniform"
+    momentum: float = 0.99
 
 
 def build_repo_residual_se(
@@ -146,7 +151,15 @@ def build_repo_residual_se(
     for i, width in enumerate(description.widths, start=1):
         if i > 1:
             x = layers.MaxPooling2D(2, name=f"pool{i - 1}")(x)
-        x = basic_block(x, width, se_reduction=description.se_reduction, use_bias=True, name=f"block{i}")
+        x = basic_block(
+            x,
+            width,
+            se_reduction=description.se_reduction,
+            use_bias=True,
+            name=f"block{i}",
+            initializer=description.initializer,
+            momentum=description.momentum,
+        )
     x = layers.GlobalAveragePooling2D(name="global_pool")(x)
     x = layers.Dense(description.hidden, activation="relu", name="features")(x)
     dropout = ScheduledDropout if fused else layers.Dropout
