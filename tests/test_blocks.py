@@ -116,8 +116,19 @@ def test_stochastic_depth_skips_whole_images_and_keeps_the_mean(chosen):
     np.testing.assert_array_equal(ops.convert_to_numpy(layer(x)), x)
 
 
+def test_the_rate_of_a_keras_dropout_does_not_act_after_compilation():
+    """The extension's callback sets the attribute; the training function has the rate of its first call."""
+    images = keras.Input((500,))
+    dropout = keras.layers.Dropout(0.4, seed=0)
+    model = keras.Model(images, dropout(images))
+    model.compile(keras.optimizers.SGD(0.0), "mean_squared_error")
+    x, y = np.ones((64, 500), np.float32), np.zeros((64, 500), np.float32)
+    for rate in (0.4, 0.2):
+        dropout.rate = rate
+        assert abs(float(model.train_on_batch(x, y)) - 1 / (1 - 0.4)) < 0.03
+
+
 def test_the_rate_of_scheduled_dropout_acts_after_compilation():
-    """Keras's own Dropout goes on with the rate of its first call: the function is traced by then."""
     images = keras.Input((500,))
     dropout = ScheduledDropout(0.4, seed=0)
     model = keras.Model(images, dropout(images))
