@@ -118,6 +118,15 @@ def test_tradeoff_holds_points_and_front(ax):
         figures.plot_tradeoff([Point("a", 0, 0.5)], "cost", ax=ax)
 
 
+def test_what_is_far_worse_than_the_rest_stands_at_the_lower_edge_of_a_tradeoff(ax):
+    points = [Point("a", 10, 0.6), Point("b", 20, 0.7), Point("c", 30, 0.9), Point("d", 40, 0.2, low=0.1, high=0.3)]
+    figures.plot_tradeoff(points, "cost", ax=ax)
+    bottom, _ = ax.get_ylim()
+    assert 50 < bottom < 60
+    assert [text.get_text() for text in ax.texts if text.get_text()] == ["a", "b", "c", "d: 20 %"]
+    assert [40.0, bottom] in [line.get_xydata()[-1].tolist() for line in ax.lines if line.get_marker() == "v"]
+
+
 def test_literature_is_usable():
     assert {one.kind for one in PUBLISHED} <= set(KINDS)
     assert all(one.source and 0 < one.accuracy < 1 for one in PUBLISHED)

@@ -1,7 +1,7 @@
 """Accuracy against what it costs: parameters, multiply-accumulates, bytes, seconds, milliseconds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
@@ -16,6 +16,8 @@ KINDS = {  # colour, marker, size; in the order of the legend
     "system to reproduce": (BASELINE, "s", 5),
     "public record": (GREEN, "^", 5.5),
 }
+
+GAP = 0.25  # of accuracies; the few further under all others are named at the lower edge
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Point:
 def plot_tradeoff(points: Sequence[Point], cost_label: str, title: str | None = None, ax: Axes | None = None):
     """Draws accuracy against cost, the cost on a logarithmic axis, and the Pareto front as steps.
 
+    What is far worse than all else stands at the lower edge, with its accuracy.
+
     Args:
         points: the models, one or more.
         cost_label: what the cost is, with its unit.
@@ -52,6 +56,12 @@ def plot_tradeoff(points: Sequence[Point], cost_label: str, title: str | None = 
     wrong = [point for point in points if point.cost <= 0 or point.kind not in KINDS]
     if not points or wrong:
         raise LwcnnError(f"Give points with a cost above 0 and a kind of {', '.join(KINDS)}. Received: {wrong}")
+    accuracies = [point.accuracy for point in points]
+    lowest = _lowest_shown(accuracies)
+    room = max(12 * (max(accuracies) - lowest), 0.2)
+    bottom = 100 * lowest - room
+    fallen = [point for point in points if point.accuracy < lowest]
+    points = [_at_the_edge(point, bottom) if point in fallen else point for point in points]
     for kind, (color, marker, size) in KINDS.items():
         of_kind = [point for point in points if point.kind == kind]
         for point in of_kind:
@@ -68,9 +78,10 @@ def plot_tradeoff(points: Sequence[Point], cost_label: str, title: str | None = 
         x, y, drawstyle="steps-post", color=BLACK, linewidth=0.9, linestyle=(0, (4, 2)), label="Pareto front", zorder=1
     )
     _logarithmic(ax, [point.cost for point in points])
-    accuracies = [100 * point.accuracy for point in points]
-    room = max(0.12 * (max(accuracies) - min(accuracies)), 0.2)
-    ax.set_ylim(min(accuracies) - room, min(max(accuracies) + room, 100.3))
+    ax.set_ylim(bottom, min(100 * max(accuracies) + room, 100.3))
+    if fallen:
+        edge = [point.cost for point in fallen]
+        ax.plot(edge, [bottom] * len(edge), "v", color=BLACK, markersize=4, clip_on=False, zorder=4)
     ax.set_xlabel(cost_label)
     ax.set_ylabel("test accuracy, %")
     ax.set_title(title)
@@ -85,6 +96,21 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
         if not front or point.accuracy > front[-1].accuracy:
             front.append(point)
     return front
+
+
+def _lowest_shown(accuracies: list[float]) -> float:
+    """The lowest accuracy on the axis: a few, `GAP` and more under all others, would squeeze those together."""
+    ordered = sorted(accuracies, reverse=True)
+    for i in range(len(ordered) - len(ordered) // 4, len(ordered)):
+        if ordered[i - 1] - ordered[i] >= GAP:
+            return ordered[i - 1]
+    return ordered[-1]
+
+
+def _at_the_edge(point: Point, bottom: float) -> Point:
+    """The point at the lower edge, with its accuracy in its name."""
+    name = f"{point.name or 'below'}: {100 * point.accuracy:.0f} %"
+    return replace(point, name=name, accuracy=bottom / 100, low=None, high=None)
 
 
 def _logarithmic(ax: Axes, costs: list[float]) -> None:
