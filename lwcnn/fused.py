@@ -258,13 +258,14 @@ def _batch_norm(epsilon):
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Gives target the weights of source, by the last two parts of their paths: plain and fused models agree there.
 
-    What source has beyond them, such as the rate of a scheduled dropout, is left out.
+    What source has beyond them is left out; the rate of a scheduled dropout stays target's.
 
     Raises:
         LwcnnError: if source lacks any, or one has another shape.
     """
     given, taken = (
-        {"/".join(weight.path.split("/")[-2:]): weight for weight in model.weights} for model in (source, target)
+        {"/".join(weight.path.split("/")[-2:]): weight for weight in model.weights if weight.name != "rate"}
+        for model in (source, target)
     )
     differing = [k for k, v in taken.items() if k not in given or given[k].shape != v.shape]
     if differing:

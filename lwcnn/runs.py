@@ -110,7 +110,9 @@ def run_experiment(
     training, validation = split_images(data, plan, size)
     teacher = None
     if isinstance(plan, DistilledExperiment):
-        teacher = load_teacher(find_teacher(plan.teacher, data.name, folders.cache, folders.models))
+        of_teacher = get_experiment(plan.teacher.experiment, plan.teacher.preset, data.name)
+        paths = find_teacher(plan.teacher, data.name, folders.cache, folders.models)
+        teacher = load_teacher(paths, getattr(of_teacher, "network", None))
     trained = train_method(
         plan,
         training,
