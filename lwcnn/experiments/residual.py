@@ -56,16 +56,29 @@ def _residual_cbam(preset: Preset, dataset: str) -> NetworkExperiment:
     return replace(_residual_se(preset, dataset), name="residual_cbam", question=question, network=CBAM_NETWORK)
 
 
-def _residual_se_small_distilled(preset: Preset, dataset: str) -> DistilledExperiment:
-    plan = _residual_se_small(preset, dataset)
+def _distilled(plan: NetworkExperiment, preset: Preset, name: str, question: str) -> DistilledExperiment:
+    """A plan's network and phases, taught by three of `residual_se`."""
     return DistilledExperiment(
-        name="residual_se_small_distilled",
-        question="the network under 20,000 parameters, taught by three of the network under 30,000",
+        name=name,
+        question=question,
         network=plan.network,
         phases=plan.phases,
         teacher=Teacher("residual_se", "smoke" if preset.name == "smoke" else "full", (0, 1, 2)),
         distillation=DISTILLATION,
     )
+
+
+def _residual_se_small_distilled(preset: Preset, dataset: str) -> DistilledExperiment:
+    question = "the network under 20,000 parameters, taught by three of the network under 30,000"
+    return _distilled(_residual_se_small(preset, dataset), preset, "residual_se_small_distilled", question)
+
+
+def _residual_se_distilled(preset: Preset, dataset: str) -> DistilledExperiment:
+    plan = _residual_se(preset, dataset)
+    (phase,) = plan.phases
+    phase = replace(phase, optimizer=replace(phase.optimizer, ema_moments=True))
+    question = "the network under 30,000 parameters, or 15,000 on grey images, taught by three of its own kind"
+    return _distilled(replace(plan, phases=(phase,)), preset, "residual_se_distilled", question)
 
 
 def augmentation(dataset: str) -> Augmentation:
@@ -81,6 +94,7 @@ RESIDUAL_EXPERIMENTS: dict[str, Callable[[Preset, str], NetworkExperiment]] = {
     "residual_se": _residual_se,
     "residual_se_small": _residual_se_small,
     "residual_se_small_distilled": _residual_se_small_distilled,
+    "residual_se_distilled": _residual_se_distilled,
     "residual_plain": _residual_plain,
     "residual_cbam": _residual_cbam,
 }
