@@ -248,3 +248,17 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def compress_archive(path: StrPath) -> None:
+    """Compresses the members of a zip archive, such as a .keras file: Keras stores them as they are.
+
+    A small network's file is half as large then: much of it is HDF5's own, and repeats.
+    """
+    packed = io.BytesIO()
+    with zipfile.ZipFile(path) as given, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as taken:
+        for member in given.infolist():
+            content = given.read(member)
+            member.compress_type = zipfile.ZIP_DEFLATED
+            taken.writestr(member, content, compresslevel=9)
+    write_atomically(path, packed.getvalue())

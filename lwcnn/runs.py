@@ -20,7 +20,7 @@ from lwcnn.distillation import find_teacher, load_teacher
 from lwcnn.errors import LwcnnError
 from lwcnn.evaluation import accuracy, measure_calibration, predict_logits, summarise
 from lwcnn.experiments import DistilledExperiment, Experiment, Preset, get_experiment, get_preset
-from lwcnn.files import read_json, save_npz, write_atomically, write_json
+from lwcnn.files import compress_archive, read_json, save_npz, write_atomically, write_json
 from lwcnn.method import TrainedMethod, train_method
 from lwcnn.models.macs import count_macs
 from lwcnn.training.computing import Computing
@@ -238,11 +238,12 @@ def check_finished(path: Path, config: dict, data: Dataset, needed: str = "test_
 
 
 def keep_model(path: Path, model: keras.Model) -> None:
-    """Saves a model atomically."""
+    """Saves a model atomically, compressed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.tmp.keras")
     try:
         model.save(temporary)
+        compress_archive(temporary)
         temporary.replace(path)
     except OSError as error:
         raise LwcnnError(f"Can't write {path}: {error}. Make room or choose another folder.") from error

@@ -3,12 +3,21 @@
 import errno
 import json
 import os
+import zipfile
 
 import numpy as np
 import pytest
 
 from lwcnn.errors import LwcnnError, unknown_name
-from lwcnn.files import load_npz, read_json, save_npz, write_atomically, write_folder_atomically, write_json
+from lwcnn.files import (
+    compress_archive,
+    load_npz,
+    read_json,
+    save_npz,
+    write_atomically,
+    write_folder_atomically,
+    write_json,
+)
 
 
 def names_in(folder):
@@ -225,3 +234,15 @@ def test_folder_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert [entry.name for entry in folder.parent.iterdir()] == ["model"]
     with pytest.raises(LwcnnError, match="is a file"):
         write_folder_atomically(folder / "a.bin", {"a.bin": b"9"})
+
+
+def test_an_archive_keeps_its_members_when_it_is_compressed(tmp_path):
+    path, content = tmp_path / "model.keras", bytes(5000)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+        archive.writestr("model.weights.h5", content)
+    compress_archive(path)
+    assert path.stat().st_size < 1000 and [file.name for file in tmp_path.iterdir()] == ["model.keras"]
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == ["config.json", "model.weights.h5"]
+        assert archive.read("config.json") == b"{}" and archive.read("model.weights.h5") == content
