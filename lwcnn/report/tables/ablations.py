@@ -5,6 +5,7 @@ from lwcnn.experiments.parts import BASELINE, OPTIMIZERS, PARTS, WHOLE, left_out
 from lwcnn.figures.inputs import MissingInput
 from lwcnn.report.evidence import Evidence
 from lwcnn.report.latex import NOT_RUN, code, gain, mean_and_spread, p_values, percent, tabular
+from lwcnn.search import AVERAGED, CHOSEN
 
 PRESET = "quick"
 TITLES = {
@@ -84,16 +85,23 @@ def _mean_accuracy(evidence: Evidence, name: str) -> str:
 def search_trials(evidence: Evidence) -> str:
     """Every trial, best first, down the columns: parameters in thousands, accuracy on validation images.
 
-    Names of trials are those of `lwcnn.search`.
+    Names of trials are those of `lwcnn.search`, with letters for what many join: see `_short_name`.
     """
     return evidence.or_not_run(_search_trials, evidence)
+
+
+def _short_name(trial: str) -> str:
+    """A trial's name, in which A and R stand for the recipes that the later rounds join with something else."""
+    for recipe, letter in ((AVERAGED, "A"), (CHOSEN, "R")):
+        trial = trial.replace(f"+{recipe}", f"+{letter}")
+    return trial
 
 
 def _search_trials(evidence: Evidence) -> str:
     if not evidence.trials:
         raise MissingInput("no trial of the search was run")
     cells = [
-        [code(trial["trial"]), f"{trial['params'] / 1000:.1f}", percent(trial["val_accuracy"], 1)]
+        [code(_short_name(trial["trial"])), f"{trial['params'] / 1000:.1f}", percent(trial["val_accuracy"], 1)]
         for trial in evidence.trials
     ]
     height = -(-len(cells) // TRIAL_COLUMNS)
