@@ -158,7 +158,15 @@ def test_full_disk_and_ctrl_c_are_told(monkeypatch, capsys, arguments):
 def test_ctrl_c_in_a_real_process_leaves_a_run_that_goes_on(tmp_path, arguments):
     command = [sys.executable, "-m", "lwcnn", "train", "paper", "--preset=quick", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores Ctrl-C, and so would the process if the tests run there.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     for line in process.stdout:
         if "dual 2/8" in line:
             break
