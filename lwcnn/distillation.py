@@ -74,7 +74,7 @@ def load_teacher(paths: list[Path], network: Network | None = None) -> keras.Mod
 
     Args:
         paths: of the models.
-        network: their description; a `ResidualSE` teaches in its fused form, in three quarters of the time on a CPU.
+        network: their description; a `ResidualSE` teaches in its fused form, which is faster on a CPU.
     """
     members = [load_model(path) for path in paths]
     if isinstance(network, ResidualSE):

@@ -321,5 +321,5 @@ def test_no_results_at_all_is_an_error(tmp_path, capsys):
 
 def test_committed_figures_are_small():
     files = [path for path in Path(ROOT / "visualizations").rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 6_100_000
+    assert sum(path.stat().st_size for path in files) < 6_000_000
     assert all(path.stat().st_size < 1_000_000 for path in files)

@@ -15,11 +15,11 @@ HEAT_OPACITY = 0.5
 
 
 def _width(images, captions, columns=8, row_names=(), *_):
-    return 0.1 + 0.86 * (1 + GAP) * columns + 0.75 * bool(row_names)
+    return 0.1 + 0.80 * (1 + GAP) * columns + 0.75 * bool(row_names)
 
 
 def _height(images, captions, columns=8, *_):
-    return 0.45 + 0.86 * (1 + CAPTION) * -(-len(images) // columns)
+    return 0.45 + 0.80 * (1 + CAPTION) * -(-len(images) // columns)
 
 
 @styled(_width, _height)

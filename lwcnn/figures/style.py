@@ -35,6 +35,7 @@ STYLE = {
     "figure.titlesize": 9,
     "figure.dpi": 100,
     "savefig.dpi": DPI,
+    "pdf.compression": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
