@@ -9,17 +9,19 @@ from matplotlib.axes import Axes
 from lwcnn.errors import LwcnnError
 from lwcnn.figures.style import styled
 
+SIDE = 0.82  # of an image, in inches
+LEAST_WIDTH = 4.5  # inches, for the title
 GAP = 0.06  # between images, as a share of their side
 CAPTION = 0.30  # room for two lines above an image
 HEAT_OPACITY = 0.5
 
 
 def _width(images, captions, columns=8, row_names=(), *_):
-    return 0.1 + 0.80 * (1 + GAP) * columns + 0.75 * bool(row_names)
+    return max(LEAST_WIDTH, 0.1 + SIDE * (1 + GAP) * columns + 0.75 * bool(row_names))
 
 
 def _height(images, captions, columns=8, *_):
-    return 0.45 + 0.80 * (1 + CAPTION) * -(-len(images) // columns)
+    return 0.45 + SIDE * (1 + CAPTION) * -(-len(images) // columns)
 
 
 @styled(_width, _height)
