@@ -19,6 +19,7 @@ DISTILLATION = Distillation(temperature=4, label_weight=0.1)
 NETWORK = ResidualSE(stem=32, stages=(Stage(32, 2), Stage(40, 2)))  # 29,362 parameters on 32x32x3
 SMALL_NETWORK = ResidualSE(stem=24, stages=(Stage(24, 2), Stage(32, 2)))  # 18,976
 TINY_NETWORK = ResidualSE(stem=24, stages=(Stage(24, 2), Stage(32, 1)))  # 13,262 on 28x28x1
+DEEP_NETWORK = ResidualSE(stem=32, stages=(Stage(32, 5),))  # 27,892: the search's best, with 1.6 times the operations
 
 # Other blocks with as many parameters, as near as whole widths allow.
 PLAIN_NETWORK = ResidualSE(stem=32, stages=(Stage(20, 2, 3), Stage(32, 2, 3)), block="plain")  # 29,464
@@ -77,8 +78,9 @@ def _residual_se_distilled(preset: Preset, dataset: str) -> DistilledExperiment:
     plan = _residual_se(preset, dataset)
     (phase,) = plan.phases
     phase = replace(phase, optimizer=replace(phase.optimizer, ema_moments=True))
-    question = "the network under 30,000 parameters, or 15,000 on grey images, taught by three of its own kind"
-    return _distilled(replace(plan, phases=(phase,)), preset, "residual_se_distilled", question)
+    network = TINY_NETWORK if dataset in GREY_DATASETS else DEEP_NETWORK
+    question = "all that helped: five blocks at one resolution, averaged moments, taught by three residual_se"
+    return _distilled(replace(plan, network=network, phases=(phase,)), preset, "residual_se_distilled", question)
 
 
 def augmentation(dataset: str) -> Augmentation:
