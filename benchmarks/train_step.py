@@ -230,6 +230,28 @@ def installed() -> list[str]:
     return [name for name in CONTENDERS if importlib.util.find_spec(needed[name])]
 
 
+def table(rows: list[dict]) -> str:
+    """The measurements as Markdown, by threads, network and contender; ratios are of rows measured alike."""
+    lines = [
+        "| threads | network | contender | images timed | median s | from .. to | times `keras` | times `torch` |",
+        "|---:|---|---|---:|---:|---|---:|---:|",
+    ]
+    order = {name: i for i, name in enumerate((*WORKLOADS, *CONTENDERS))}
+    for row in sorted(rows, key=lambda row: (row["threads"], order[row["workload"]], order[row["contender"]])):
+        alike = {
+            other["contender"]: other["median"]
+            for other in rows
+            if all(other.get(k) == row.get(k) for k in ("threads", "workload", "timed_images"))
+        }
+        ratios = [f"{alike[name] / row['median']:.2f}" if name in alike else "" for name in ("keras", "torch")]
+        seconds, timed = row["seconds"], row.get("timed_images")
+        lines.append(
+            f"| {row['threads']} | {row['workload']} | {row['contender']} | {f'{timed:,}' if timed else ''} "
+            f"| {row['median']:.1f} | {min(seconds):.1f} .. {max(seconds):.1f} | {' | '.join(ratios)} |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
@@ -253,25 +275,17 @@ def main() -> None:
         for (threads, workload, contender), measured in seconds.items():
             measured.append(measure(contender, workload, threads, options.images, options.warmup))
             print(f"{threads} {workload:<12} {contender:<10} {measured[-1]:7.1f} s", file=sys.stderr, flush=True)
-    print(f"{device_name()}, {options.rounds} rounds, {IMAGES_AN_EPOCH:,} images an epoch")
-    print("| threads | network | contender | median s | from .. to | times `keras` | times `torch` |")
-    print("|---|---|---|---|---|---|---|")
-    rows = []
-    for (threads, workload, contender), values in seconds.items():
-        median = statistics.median(values)
-        others = [seconds.get((threads, workload, other)) for other in ("keras", "torch")]
-        ratios = [f"{statistics.median(other) / median:.2f}" if other else "" for other in others]
-        print(
-            f"| {threads} | {workload} | {contender} | {median:.1f} | {min(values):.1f} .. {max(values):.1f} "
-            f"| {' | '.join(ratios)} |"
-        )
-        row = {"threads": threads, "workload": workload, "contender": contender}
-        rows.append(row | {"seconds": values, "median": median})
+    names = ("threads", "workload", "contender")
+    rows = [
+        dict(zip(names, key)) | {"seconds": values, "median": statistics.median(values), "timed_images": options.images}
+        for key, values in seconds.items()
+    ]
+    print(f"{device_name()}, {options.rounds} rounds, {IMAGES_AN_EPOCH:,} images an epoch\n{table(rows)}")
     if options.json:
         kept = read_json(options.json)["rows"] if options.json.exists() else []
         rows = [row for row in kept if (row["threads"], row["workload"], row["contender"]) not in seconds] + rows
         machine = {"device": device_name(), "versions": versions()}
-        write_json(options.json, machine | {"images": IMAGES_AN_EPOCH, "timed_images": options.images, "rows": rows})
+        write_json(options.json, machine | {"images": IMAGES_AN_EPOCH, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -149,15 +149,24 @@ def write_tables(readme: Path, results: Path = Path("results")) -> None:
     Raises:
         LwcnnError: if the file can't be read or lacks the marks.
     """
+    write_between(readme, BEGIN, END, all_tables(results))
+
+
+def write_between(path: Path, begin: str, end: str, text: str) -> None:
+    """Puts a text into a file in place of what stands between two marks, each on a line of its own.
+
+    Raises:
+        LwcnnError: if the file can't be read or lacks the marks.
+    """
     try:
-        text = Path(readme).read_text(encoding="utf-8")
+        old = Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise LwcnnError(f"Can't read {readme}: {error.strerror}") from error
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise LwcnnError(f"{readme} must hold the marks {BEGIN!r} and {END!r}, in this order.")
-    write_atomically(readme, f"{before}{BEGIN}\n{all_tables(results)}\n{END}{after}".encode())
+        raise LwcnnError(f"Can't read {path}: {error.strerror}") from error
+    before, found, rest = old.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found or not found_end:
+        raise LwcnnError(f"{path} must hold the marks {begin!r} and {end!r}, in this order.")
+    write_atomically(path, f"{before}{begin}\n{text}\n{end}{after}".encode())
 
 
 def _p_value(results: Path, a: dict, b: dict) -> str:

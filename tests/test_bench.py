@@ -10,7 +10,7 @@ from made_data import randomise
 
 from lwcnn import build_merged_model, count_macs
 from lwcnn.bench.measure import images_per_second, summarise_rounds, time_calls
-from lwcnn.bench.report import bench_notes, bench_table
+from lwcnn.bench.report import bench_notes, bench_table, join_earlier
 from lwcnn.bench.run import Settings, bench_models
 from lwcnn.cli import main
 from lwcnn.errors import LwcnnError
@@ -78,6 +78,18 @@ def test_an_experiments_name_stands_for_its_model():
     found = bench_models(["residual_se_small"], ["litert"], settings=settings)["models"]
     assert [(one["model"], one["parameters"]) for one in found] == [("residual_se_small.keras", 18_976)]
     assert found[0]["rows"][0]["batch1"]["p50_ms"] > 0
+
+
+def test_models_of_an_earlier_run_stay_where_conditions_were_the_same():
+    machine = {"device": "a", "threads": 1, "load_average_before": 0.5}
+    earlier = {"machine": machine, "versions": {"keras": "3"}, "settings": {"rounds": 1}, "images": "random"}
+    earlier["models"] = [{"model": "one", "macs": 1}, {"model": "two", "macs": 2}]
+    found = earlier | {"machine": machine | {"load_average_before": 2.0}, "models": [{"model": "two", "macs": 3}]}
+    joined = join_earlier(found, earlier)
+    assert joined["models"] == [{"model": "one", "macs": 1}, {"model": "two", "macs": 3}]
+    assert joined["machine"] == found["machine"]
+    for changed in ({"versions": {"keras": "4"}}, {"machine": machine | {"device": "b"}}, {"images": "mnist"}):
+        assert join_earlier(found | changed, earlier)["models"] == found["models"]
 
 
 def test_command_measures_in_processes_of_one_thread(model_path, tmp_path, capfd):

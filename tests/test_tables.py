@@ -1,6 +1,8 @@
 """Tables from made results, and the README's against the committed ones."""
 
 import json
+import runpy
+import sys
 
 import numpy as np
 import pytest
@@ -81,3 +83,12 @@ def test_write_tables_keeps_the_rest(results, tmp_path):
 def test_readme_has_the_tables_of_the_committed_results():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"{BEGIN}\n{all_tables(ROOT / 'results')}\n{END}" in text, "run: lwcnn table --write README.md"
+
+
+def test_the_benchmarks_readme_has_the_tables_of_the_committed_results(monkeypatch):
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    tables = runpy.run_path(str(ROOT / "benchmarks" / "tables.py"))
+    text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    for name, table in tables["TABLES"].items():
+        begin, end = tables["marks"](name)
+        assert f"{begin}\n{table()}\n{end}" in text, "run: python benchmarks/tables.py"

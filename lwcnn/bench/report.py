@@ -1,14 +1,36 @@
-"""The benchmark's result as a table for people."""
+"""The benchmark's result as a table for people, and beside earlier ones."""
+
+from collections.abc import Sequence
 
 _TIMES = ("mean_ms", "p50_ms", "p90_ms", "p99_ms")
 _HEAD = ("model", "format", "mean ms", "p50", "p90", "p99", "images/s", "batch")
 _HEAD += ("peak MB", "bytes", "gzip", "MACs", "params")
 
 
-def bench_table(found: dict) -> str:
+def join_earlier(found: dict, earlier: dict) -> dict:
+    """What `bench_models` gives, with the models of an earlier run that are not in it.
+
+    They are left out if the machine, the versions, the settings or the images were others.
+    """
+    if _conditions(earlier) != _conditions(found):
+        return found
+    names = {model["model"] for model in found["models"]}
+    return found | {"models": [model for model in earlier["models"] if model["model"] not in names] + found["models"]}
+
+
+def _conditions(found: dict) -> tuple:
+    machine = found["machine"]
+    return machine["device"], machine["threads"], found["versions"], found["settings"], found["images"]
+
+
+def bench_table(found: dict, without: Sequence[str] = ()) -> str:
     """A Markdown table of what `bench_models` gives, which is readable on a terminal too.
 
     MB are 1,000,000 bytes.
+
+    Args:
+        found: what it gives.
+        without: columns to leave out.
     """
     rows = [_HEAD]
     for model in found["models"]:
@@ -28,7 +50,9 @@ def bench_table(found: dict) -> str:
                     f"{model['parameters']:,}",
                 )
             )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
+    shown = [i for i, name in enumerate(_HEAD) if name not in without]
+    rows = [[row[i] for i in shown] for row in rows]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(shown))]
     lines = [
         "| " + " | ".join(_pad(cell, width, i) for i, (cell, width) in enumerate(zip(row, widths))) + " |"
         for row in rows

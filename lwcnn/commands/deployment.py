@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 
 from lwcnn.bench.contenders import BENCH_FORMATS
-from lwcnn.bench.report import bench_notes, bench_table
+from lwcnn.bench.report import bench_notes, bench_table, join_earlier
 from lwcnn.bench.worker import bench_in_one_thread
 from lwcnn.commands.arguments import dataset_in_name
 from lwcnn.data import DATASET_NAMES, load_dataset
 from lwcnn.errors import LwcnnError
 from lwcnn.export.run import FORMATS, NUM_CALIBRATION_IMAGES, export_model
-from lwcnn.files import write_json
+from lwcnn.files import read_json, write_json
 
 
 def export(options: argparse.Namespace) -> int:
@@ -85,7 +85,7 @@ def bench(options: argparse.Namespace) -> int:
     )
     print(f"\n{bench_table(found)}\n\n{bench_notes(found)}")
     if options.json:
-        write_json(options.json, found)
+        write_json(options.json, join_earlier(found, read_json(options.json)) if options.json.exists() else found)
     return 0
 
 
@@ -99,4 +99,5 @@ def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns of every format (5)")
     parser.add_argument("--calls", type=int, default=300, help="calls of one image a round (300)")
     parser.add_argument("--no-memory", action="store_true", help="leave out peak memory, which takes new processes")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements to this file")
+    help_json = "write the measurements to this file; other models in it stay, if measured on this machine in this way"
+    parser.add_argument("--json", type=Path, metavar="FILE", help=help_json)
