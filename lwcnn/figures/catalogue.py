@@ -45,11 +45,14 @@ FIGURES: dict[str, Callable[[Inputs], Figure]] = {
         from_models.architecture_merged,
         from_models.architecture_residual_se,
         from_models.architecture_residual_se_small,
+        from_models.architecture_residual_se_distilled,
     )
 }
 
-ONLY_WITH = {"training_cost": "cifar10"}
-"""Figures that show no data set: they lie with the one whose images have their shape."""
+ONLY_WITH = dict.fromkeys(
+    ("training_cost", "architecture_residual_se_small", "architecture_residual_se_distilled"), "cifar10"
+)
+"""Figures of what belongs to one data set; of another they are drawn only if they are named."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from lwcnn.data import INPUT_SHAPES
 from lwcnn.errors import unknown_name
-from lwcnn.experiments.residual import NETWORK, SMALL_NETWORK
+from lwcnn.experiments import get_experiment
 from lwcnn.figures import titles
 from lwcnn.figures.architecture import Box, boxes_of_block, collapse_blocks, describe_layers, plot_architecture
 from lwcnn.figures.bars import plot_parameters_by_layer
@@ -56,7 +56,7 @@ def architecture_merged(inputs: Inputs) -> Figure:
 
 def architecture_residual_se(inputs: Inputs) -> Figure:
     """The residual squeeze-and-excitation network, and what is in a block of it."""
-    model = build_residual_se(*_shape(inputs), NETWORK)
+    model = _residual(inputs, "residual_se")
     boxes = describe_layers(model)
     figure, axes = new_panels(6.6, 10.2, 2)
     plot_architecture(collapse_blocks(boxes), _model_title(inputs, model, "residual_se"), ax=axes[0])
@@ -68,7 +68,12 @@ def architecture_residual_se(inputs: Inputs) -> Figure:
 
 def architecture_residual_se_small(inputs: Inputs) -> Figure:
     """The smaller one; its blocks are like those of the other."""
-    return _diagram(inputs, build_residual_se(*_shape(inputs), SMALL_NETWORK), "residual_se_small")
+    return _diagram(inputs, _residual(inputs, "residual_se_small"), "residual_se_small")
+
+
+def architecture_residual_se_distilled(inputs: Inputs) -> Figure:
+    """The one that is taught; its blocks are like those of the others."""
+    return _diagram(inputs, _residual(inputs, "residual_se_distilled"), "residual_se_distilled")
 
 
 def parameters_by_layer(inputs: Inputs) -> Figure:
@@ -136,6 +141,11 @@ def _shape(inputs: Inputs) -> tuple[tuple[int, int, int], int]:
         return INPUT_SHAPES[inputs.dataset], len(inputs.class_names)
     model = inputs.model(BASELINE_EXPERIMENT)  # a data set of the user's own
     return tuple(model.input_shape[1:]), model.output_shape[-1]
+
+
+def _residual(inputs: Inputs, experiment: str) -> keras.Model:
+    """The network that an experiment trains on the data set."""
+    return build_residual_se(*_shape(inputs), get_experiment(experiment, "full", inputs.dataset).network)
 
 
 def _diagram(inputs: Inputs, model: keras.Model, name: str) -> Figure:
