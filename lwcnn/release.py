@@ -16,7 +16,8 @@ from lwcnn.runs import Folders
 
 PRESETS_BY_SIZE = ("full", "quick")  # smoke runs are never released
 TEACHERS = (("cifar10", "residual_se"),)  # those that `lwcnn.distillation` looks for
-WITH_FEATURES = ("paper", "paper_tuned", "residual_se")  # the models that figures compare by their penultimate features
+# The models that figures compare by their penultimate features.
+WITH_FEATURES = ("paper", "paper_tuned", "residual_se", "residual_se_distilled")
 
 
 def release_best(

@@ -18,6 +18,7 @@ CALIBRATED = (
     ("cifar10", "paper_tuned"),
     ("cifar10", "residual_se_small"),
     ("cifar10", "residual_se"),
+    ("cifar10", "residual_se_distilled"),
     ("cifar10", "repo_residual_se"),
     ("cifar10", "repo_baseline"),
 )

@@ -35,7 +35,7 @@ from lwcnn.training.progress import Progress
 ABLATIONS = tuple(name for name in EXPERIMENTS if name not in ("paper", "paper_batch64"))
 PARTS_ALONE = (BASELINE, *(only(key) for key in ("residual", "se", "mixing")))
 OWN_FOLDS = 3  # of data without committed results: the paper's six would take longer than all else
-IMPROVED = ("residual_se",)
+IMPROVED = ("residual_se",)  # what is trained where everything is
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,8 @@ class Story:
     def describe_improved(self) -> str:
         """What the improved models reach beside `paper`, each with the largest preset that it was run with."""
         inputs = self.inputs
-        improved = [name for name in (*IMPROVED, "residual_se_small") if name in inputs.experiments]
+        more = ("residual_se_small", "residual_se_distilled")
+        improved = [name for name in (*IMPROVED, *more) if name in inputs.experiments]
         baseline = inputs.runs(BASELINE_EXPERIMENT)
         runs = [inputs.runs(name) for name in improved or IMPROVED]
         return "\n\n".join(sentences.describe_improved(one, baseline) for one in runs)

@@ -7,7 +7,7 @@ import numpy as np
 
 from lwcnn.experiments import get_experiment
 from lwcnn.experiments.parts import BASELINE, PARTS, WHOLE, left_out, only
-from lwcnn.experiments.residual import NETWORK, SMALL_NETWORK, TINY_NETWORK
+from lwcnn.experiments.residual import DEEP_NETWORK, NETWORK, SMALL_NETWORK, TINY_NETWORK
 from lwcnn.figures.inputs import MissingInput
 from lwcnn.figures.literature import RECORD, published
 from lwcnn.models.residual import ResidualSE
@@ -178,6 +178,7 @@ SENTENCES: dict[str, Callable[[Evidence], str]] = {
     "network": network(NETWORK),
     "small network": network(SMALL_NETWORK),
     "tiny network": network(TINY_NETWORK),
+    "taught network": network(DEEP_NETWORK),
     "block": block,
     "recipe": recipe,
     "search": search,

@@ -13,6 +13,7 @@ SHIPPED = (
     ("cifar10", "paper"),
     ("cifar10", "residual_se_small"),
     ("cifar10", "residual_se"),
+    ("cifar10", "residual_se_distilled"),
     ("cifar10", "repo_residual_se"),
     ("cifar10", "repo_baseline"),
 )
