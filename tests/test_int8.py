@@ -14,7 +14,8 @@ from lwcnn.export.compact import share_vectors
 from lwcnn.export.deployable import build_deployable
 from lwcnn.export.equalise import equalise_channels
 from lwcnn.export.litert import LitertModel, convert_deployable, to_litert, to_litert_int8
-from lwcnn.export.simplify import simplify
+from lwcnn.export.run import convert
+from lwcnn.export.simplify import simplify, split_hard_swish
 from lwcnn.files import read_json
 from lwcnn.models.reproduction import build_repo_residual_se
 from lwcnn.models.residual import ResidualSE, Stage, build_residual_se
@@ -118,10 +119,35 @@ def test_channels_of_unlike_range_keep_their_steps_in_int8(images):
 
 
 def test_int8_of_a_residual_network(model, images):
-    content = to_litert_int8(model, images)
+    assert logit_error(to_litert_int8(model, images), model, images) < 0.002
+    content = to_litert_int8(model, images, split=False)
     assert logit_error(content, model, images) < 0.001
     assert len(content) < 0.8 * len(convert_deployable(build_deployable(model, short_names=True), images))
     assert {"SHAPE", "GATHER", "PACK", "QUANTIZE"}.isdisjoint(read_graph(content).operations)
+
+
+def test_hard_swish_as_addition_and_multiplication(model, images):
+    simple = simplify(build_deployable(model))
+    split = split_hard_swish(simple)
+    expected = predict_logits(simple, images)
+    assert np.abs(predict_logits(split, images) - expected).max() < 1e-5 * np.ptp(expected)
+    left = [layer for layer in split.layers if isinstance(layer, layers.Activation)]
+    assert not left
+    contents = {on: to_litert_int8(model, images, split=on) for on in (True, False)}
+    assert logit_error(contents[True], model, images) < 0.002
+    operations = {on: read_graph(content).operations for on, content in contents.items()}
+    # The head's is in its convolution, before a pooling: nothing there could take the sixth.
+    assert [operations[on].count("HARD_SWISH") for on in (True, False)] == [1, 4]
+    assert read_graph(convert(model, "c-array", images)).operations == operations[False]
+
+
+def test_hard_swish_that_something_else_reads_stays(images):
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Activation("hard_silu", name="swish")(layers.Conv2D(4, 3)(inputs))
+    model = keras.Model(inputs, layers.Add()([layers.Conv2D(4, 1, name="conv")(x), x]))
+    split = split_hard_swish(model)
+    assert isinstance(split.get_layer("swish"), layers.Activation)
+    assert np.array_equal(split.get_layer("conv").get_weights()[0], model.get_layer("conv").get_weights()[0])
 
 
 def test_layers_that_are_nought_on_all_images(model, images):

@@ -54,7 +54,8 @@ FORMATS = {
 def convert(model: keras.Model, format_name: str, calibration_images: np.ndarray | None = None):
     """The model in a format: a file's bytes, or those of a folder's files by name.
 
-    A C array's are those of its int8 file: the same bytes run, be they in a file or in an array.
+    A C array's are those of its int8 file: the same bytes run, be they in a file or in an array. It is for
+    microcontrollers, so it keeps hard swish as one operation.
 
     Args:
         model: as `lwcnn.export.deployable.build_deployable` takes it.
@@ -67,7 +68,7 @@ def convert(model: keras.Model, format_name: str, calibration_images: np.ndarray
     if format_name not in FORMATS:
         raise unknown_name("format", format_name, FORMATS)
     if FORMATS[format_name].quantised:
-        return to_litert_int8(model, calibration_images)
+        return to_litert_int8(model, calibration_images, split=format_name != "c-array")
     return {"litert": to_litert, "onnx": to_onnx, "saved_model": to_saved_model}[format_name](model)
 
 

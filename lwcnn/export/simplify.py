@@ -61,6 +61,46 @@ def simplify(model: keras.Model) -> keras.Model:
     return copy
 
 
+def split_hard_swish(model: keras.Model) -> keras.Model:
+    """A copy of the model, of the same results up to rounding, whose hard swish is an addition and a multiplication.
+
+    hard_silu(x) = x * relu6(x + 3) / 6; the sixth goes into the convolutions that follow, and where something else
+    follows, the layer stays. XNNPACK, LiteRT's delegate on CPUs, has no int8 form of HARD_SWISH: each one of them ends
+    a part of the model that it computes, and LiteRT's own form is slow.
+
+    Args:
+        model: as of `simplify`.
+
+    Returns:
+        A new functional model; `model` stays as it is.
+    """
+    followers = _followers(model)
+    convolutions = {layer.name for layer in model.layers if is_convolution(layer)}
+    split = {
+        layer.name
+        for layer in model.layers
+        if isinstance(layer, layers.Activation)
+        and layer.activation is keras.activations.hard_silu
+        and set(followers[layer.name]) <= convolutions
+    }
+    divided = {name for one in split for name in followers[one]}
+
+    def call(operation, *arguments, **options):
+        if operation.name not in split:
+            return operation(*arguments, **options)
+        (x,) = arguments
+        return keras.ops.multiply(x, keras.ops.relu6(keras.ops.add(x, 3.0)))
+
+    copy = keras.models.clone_model(model, call_function=call)
+    for layer in model.layers:
+        kernel_and_bias = layer.get_weights()
+        if layer.name in divided:
+            kernel_and_bias[0] = kernel_and_bias[0] / 6
+        if kernel_and_bias:
+            copy.get_layer(layer.name).set_weights(kernel_and_bias)
+    return copy
+
+
 def sources(operation: keras.Operation) -> list[keras.Operation]:
     """The layers and operations whose outputs this one takes, in order."""
     return [tensor._keras_history.operation for tensor in tree.flatten(operation.input)]
