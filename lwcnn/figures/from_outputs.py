@@ -14,6 +14,7 @@ from lwcnn.figures.style import new_panels
 
 NUM_PAIRS, NUM_PER_PAIR = 5, 5
 NUM_ERRORS = 12
+NUM_EMBEDDED = 1_500  # more points hide each other, and take bytes
 
 
 def roc(inputs: Inputs) -> Figure:
@@ -37,22 +38,24 @@ def reliability(inputs: Inputs) -> Figure:
 
 def tsne(inputs: Inputs) -> Figure:
     """Penultimate features, baseline beside best, by t-SNE."""
-    figure, released, axes = _panels(inputs, "t-SNE of the penultimate features", 4.2, 4.4, "features")
+    figure, released, axes = _panels(inputs, "t-SNE of the penultimate features", 4.2, 4.4, "features", NUM_EMBEDDED)
     for one, ax in zip(released, axes):
-        labels = one.labels[: len(one.features)]
-        plot_embedding(embed_features(one.features), labels, inputs.class_names, titles.model([one.result]), ax=ax)
+        features = one.features[:NUM_EMBEDDED]
+        plot_embedding(
+            embed_features(features), one.labels[: len(features)], inputs.class_names, titles.model([one.result]), ax=ax
+        )
     return figure
 
 
-def _panels(inputs: Inputs, what: str, width: float, height: float, needed: str = "logits"):
-    """A figure with a panel for the baseline and one for the best, and their released runs."""
+def _panels(inputs: Inputs, what: str, width: float, height: float, needed: str = "logits", most: int | None = None):
+    """A figure with a panel for the baseline and one for the best, and their released runs, of `most` images."""
     released = [inputs.released(name) for name in inputs.shown()]
     for one in released:
         if getattr(one, needed) is None:
             name = f"{inputs.dataset}/{one.result['experiment']}"
             raise MissingInput(f"its released run has no {needed}. Received: {name}")
     figure, axes = new_panels(width * len(released), height, len(released))
-    count = len(getattr(released[0], needed))
+    count = len(getattr(released[0], needed)[:most])
     figure.suptitle(f"{what}\n{inputs.display_name}, n = {count:,} test images")
     return figure, released, axes
 

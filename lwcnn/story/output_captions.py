@@ -6,6 +6,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from lwcnn.evaluation import expected_calibration_error, scale_cross_fitted
 from lwcnn.figures.confusion import most_confused_pairs
+from lwcnn.figures.from_outputs import NUM_EMBEDDED
 from lwcnn.figures.inputs import Inputs, MissingInput
 from lwcnn.figures.probabilities import roc_one_vs_rest
 
@@ -38,7 +39,8 @@ def tsne(inputs: Inputs) -> str:
         one = inputs.released(name)
         if one.features is None:
             raise MissingInput(f"its released run has no features. Received: {inputs.dataset}/{name}")
-        labels, features = one.labels[: len(one.features)], one.features.astype(float)
+        features = one.features[:NUM_EMBEDDED].astype(float)
+        labels = one.labels[: len(features)]
         nearest = NearestNeighbors(n_neighbors=2).fit(features).kneighbors(features)[1][:, 1]
         parts.append(f"{100 * np.mean(labels[nearest] == labels):.1f} % (`{name}`)")
     return f"In the features themselves the nearest other image is of the same class for {' and '.join(parts)} of them."
