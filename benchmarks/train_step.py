@@ -241,12 +241,12 @@ def table(rows: list[dict]) -> str:
         alike = {
             other["contender"]: other["median"]
             for other in rows
-            if all(other.get(k) == row.get(k) for k in ("threads", "workload", "timed_images"))
+            if all(other[k] == row[k] for k in ("threads", "workload", "timed_images"))
         }
         ratios = [f"{alike[name] / row['median']:.2f}" if name in alike else "" for name in ("keras", "torch")]
-        seconds, timed = row["seconds"], row.get("timed_images")
+        seconds = row["seconds"]
         lines.append(
-            f"| {row['threads']} | {row['workload']} | {row['contender']} | {f'{timed:,}' if timed else ''} "
+            f"| {row['threads']} | {row['workload']} | {row['contender']} | {row['timed_images']:,} "
             f"| {row['median']:.1f} | {min(seconds):.1f} .. {max(seconds):.1f} | {' | '.join(ratios)} |"
         )
     return "\n".join(lines)

@@ -94,6 +94,8 @@ def test_models_of_an_earlier_run_stay_where_conditions_were_the_same():
 
 def test_command_measures_in_processes_of_one_thread(model_path, tmp_path, capfd):
     written = tmp_path / "bench.json"
+    other = {"machine": {"device": "another", "threads": 1}, "versions": {}, "settings": {}, "images": "", "models": []}
+    written.write_text(json.dumps(other))
     line = ["bench", str(model_path), "--formats", "litert-int8", "onnx", "--rounds=1", "--calls=20"]
     assert main([*line, f"--json={written}"]) == 0
     found = json.loads(written.read_text())
@@ -104,6 +106,7 @@ def test_command_measures_in_processes_of_one_thread(model_path, tmp_path, capfd
         assert row["peak_memory_bytes"] < 3e8, "the runtime alone, without Keras or TensorFlow"
     out = capfd.readouterr().out
     assert "No --dataset" in out and "| made-small" in out and "fresh process" in out
+    assert "another machine" in out and "replaced" in out
 
 
 def test_mistakes_are_told_in_words(model_path, made_dataset, capfd):

@@ -76,6 +76,8 @@ def bench(options: argparse.Namespace) -> int:
     """Measure latency, throughput, memory and size of models in several runtimes, side by side."""
     if options.dataset is None and "litert-int8" in options.formats:
         print("No --dataset: int8 is calibrated on random images. Its speed and size hold, its accuracy would not.")
+    # Read before anything is measured: a file that can't be read must not cost the measurements.
+    earlier = read_json(options.json) if options.json and options.json.exists() else None
     found = bench_in_one_thread(
         options.models,
         options.formats,
@@ -85,7 +87,10 @@ def bench(options: argparse.Namespace) -> int:
     )
     print(f"\n{bench_table(found)}\n\n{bench_notes(found)}")
     if options.json:
-        write_json(options.json, join_earlier(found, read_json(options.json)) if options.json.exists() else found)
+        joined = join_earlier(found, earlier) if earlier else found
+        if earlier and joined is found:
+            print(f"{options.json} was measured on another machine, in another way or with other versions: replaced.")
+        write_json(options.json, joined)
     return 0
 
 
