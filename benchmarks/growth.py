@@ -8,6 +8,7 @@ memory is the process's peak (VmHWM), with the whole data set in it. Run
 """
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -50,7 +51,7 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
     from lwcnn.bench.peak_memory import peak_bytes
     from lwcnn.experiments.residual import ONE_CYCLE, augmentation
     from lwcnn.models.residual import build_residual_se
-    from lwcnn.training.steps import Epoch
+    from lwcnn.training.steps import begin_epoch, in_advance
 
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (images, size, size, 3), dtype=np.uint8)
@@ -58,12 +59,13 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
     model = build_residual_se((size, size, 3), 10, widened(width), fused=True)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(ONE_CYCLE.build(len(batches)), loss, metrics=["accuracy"])
-    epoch, timed = Epoch(model), min(steps, len(batches) - WARMUP)
-    for i in range(WARMUP + timed):
-        if i == WARMUP:
-            start = time.perf_counter()
-        epoch.step(*batches[i])
-    seconds = (time.perf_counter() - start) / timed * len(batches)
+    timed = min(steps, len(batches) - WARMUP)
+    with begin_epoch(model) as epoch:
+        for i, batch in enumerate(itertools.islice(in_advance(batches), WARMUP + timed)):
+            if i == WARMUP:
+                start = time.perf_counter()
+            epoch.step(*batch)
+        seconds = (time.perf_counter() - start) / timed * len(batches)
     return {
         "seconds": seconds,
         "steps": len(batches),

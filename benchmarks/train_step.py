@@ -74,7 +74,7 @@ def time_lwcnn(workload: str, steps: int, warmup: int) -> float:
     """Seconds for the steps, as `lwcnn.train_phase` makes them."""
     import keras
 
-    from lwcnn.training.steps import Epoch
+    from lwcnn.training.steps import begin_epoch, in_advance
 
     model = plain_network(workload, fused=True)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -83,11 +83,12 @@ def time_lwcnn(workload: str, steps: int, warmup: int) -> float:
         model.compile(keras_optimizer(workload), loss, metrics=["accuracy"])
     else:
         model.compile(keras_optimizer(workload), [loss] * count, metrics=[["accuracy"]] * count)
-    batches, epoch = library_batches(workload, (steps + warmup) * BATCH[workload]), Epoch(model)
-    for i in range(len(batches)):
-        if i == warmup:
-            start = time.perf_counter()
-        epoch.step(*batches[i])
+    batches = library_batches(workload, (steps + warmup) * BATCH[workload])
+    with begin_epoch(model) as epoch:
+        for i, batch in enumerate(in_advance(batches)):
+            if i == warmup:
+                start = time.perf_counter()
+            epoch.step(*batch)
     return time.perf_counter() - start
 
 

@@ -92,6 +92,21 @@ FOURTH_ROUND = (
         for optimizer in ("rate_0.03", "sgd_0.03", "sgd", "sgd_0.4", "rmsprop_0.0005", "rmsprop", "rmsprop_0.01")
     ),
 )
+# The fifth: what came out ahead in the fourth, together, and orthogonal updates of the 1x1 convolutions.
+FIFTH_ROUND = (
+    *(
+        f"{change}+{AVERAGED}"
+        for change in (
+            "one_resolution+nadam",
+            "one_resolution+nadam+batch_64",
+            "one_resolution+batch_64",
+            "one_resolution_stem_40+nadam",
+            "one_resolution_kernel_7+nadam",
+            "muon",
+        )
+    ),
+    *(f"muon+{rate}+ema_moments+smoothing_0" for rate in ("rate_0.01", "rate_0.04", "rate_0.08")),
+)
 
 
 def _networks() -> dict[str, ResidualSE]:
@@ -113,6 +128,8 @@ def _networks() -> dict[str, ResidualSE]:
         "stem_16": replace(base, stem=16),
         "stem_48": replace(base, stem=48, stages=(Stage(32, 2), Stage(40, 2, 5, 1.6))),
         "one_resolution": replace(base, stages=(Stage(32, 5),)),
+        "one_resolution_stem_40": replace(base, stem=40, stages=(Stage(32, 5),)),
+        "one_resolution_kernel_7": replace(base, stages=(Stage(32, 5, 7, 1.75),)),
         "one_resolution_kernel_3": replace(base, stages=(Stage(32, 6, 3, 1.85),)),
         "one_resolution_narrow": replace(base, stem=24, stages=(Stage(24, 9, 5, 1.9),)),
         "late_pooling_kernel_3": replace(base, stages=(Stage(32, 4, 3, 2), Stage(40, 1, 3, 2))),
@@ -166,6 +183,10 @@ def _recipes() -> dict[str, Callable[[Phase], Phase]]:
         "rmsprop_0.0005": phased(optimizer=replace(RMSPROP, learning_rate=0.0005)),
         "rmsprop_0.01": phased(optimizer=replace(RMSPROP, learning_rate=0.01)),
         "nadam": phased(optimizer=Optimizer("nadam", 0.006, warmup=0.2, ema=0.998)),
+        "muon": optimized(name="muon"),
+        "rate_0.01": optimized(learning_rate=0.01),
+        "rate_0.04": optimized(learning_rate=0.04),
+        "rate_0.08": optimized(learning_rate=0.08),
         "batch_64": phased(batch_size=64),
         "batch_256": phased(batch_size=256),
         "smoothing_0": phased(label_smoothing=0.0),
@@ -192,7 +213,7 @@ def trials(dataset: str, epochs: int) -> dict[str, NetworkExperiment]:
     )
     networks, recipes = _networks(), _recipes()
     found = {}
-    for name in (*networks, *recipes, *SECOND_ROUND, *THIRD_ROUND, *FOURTH_ROUND):
+    for name in (*networks, *recipes, *SECOND_ROUND, *THIRD_ROUND, *FOURTH_ROUND, *FIFTH_ROUND):
         network, changed = BASE_NETWORK, phase
         for part in name.split("+"):
             if part in networks:

@@ -1,5 +1,6 @@
 """The training loop: loss, early stopping, best weights, and interruption at any moment to the same bits."""
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -300,14 +301,23 @@ def test_the_average_of_the_weights_is_kept_and_the_raw_weights_train_on(parts):
 @pytest.mark.parametrize("fused", [False, True])
 def test_the_average_of_the_moments_is_kept_and_the_raw_moments_go_on(parts, fused, monkeypatch):
     """EMA in NumPy: from the moments after every step; those of the weights' average are kept, with those."""
-    rows, step = [], Epoch.step
+    rows = []
 
-    def recorded(self, x, y):
-        logs = step(self, x, y)
-        rows.append([np.array(w) for w, name in zip(model.get_weights(), names) if "moving_" in name])
-        return logs
+    def record(kind):
+        step = kind.step
 
-    monkeypatch.setattr(Epoch, "step", recorded)
+        def recorded(self, x, y):
+            logs = step(self, x, y)
+            rows.append([np.array(self.value_of(w)) for w in model.weights if "moving_" in w.path])
+            return logs
+
+        monkeypatch.setattr(kind, "step", recorded)
+
+    record(Epoch)
+    if importlib.util.find_spec("numba"):
+        from lwcnn.native.epoch import NativeEpoch
+
+        record(NativeEpoch)
     network = ResidualSE(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
     model = build_residual_se(SHAPE, NUM_CLASSES, network, fused=fused)
     names = [w.path for w in model.weights]

@@ -9,11 +9,11 @@ from keras import layers
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from lwcnn.errors import LwcnnError
 from lwcnn.figures.style import BASELINE, BEST, GREEN, GREY, ORANGE, PURPLE, SKY, styled
+from lwcnn.models.graph import layers_with_inputs
 
 BOX_WIDTH, BOX_HEIGHT, PITCH_X, PITCH_Y = 2.5, 0.36, 2.75, 0.56  # inches at the default size
-BLOCK = re.compile(r"^(stage\d+_block\d+)_")  # residual networks: the layers of a block begin so
+BLOCK = re.compile(r"^((?:stage\d+_)?block\d+)_")  # residual networks: the layers of a block begin so
 _COLORS = {
     "input": GREY, "convolution": BASELINE, "dense": BEST, "pooling": GREEN, "norm": SKY, "block": PURPLE,
     "join": ORANGE, "other": GREY,
@@ -47,13 +47,9 @@ def describe_layers(model: keras.Model) -> list[Box]:
     Raises:
         LwcnnError: another kind of model.
     """
-    config = model.get_config()
-    if "input_layers" not in config:
-        raise LwcnnError(f"Give a functional model: others do not tell how they connect. Received: {type(model)}")
     boxes = []
-    for entry in config["layers"]:
-        layer = model.get_layer(entry["name"])
-        read = [name for call in entry["inbound_nodes"] for name in _layers_read(call["args"])]
+    for layer, calls in layers_with_inputs(model):
+        read = [name for call in calls for name in call]
         kind, text = _describe(layer)
         boxes.append(Box(layer.name, text, tuple(layer.output.shape[1:]), layer.count_params(), tuple(read), kind))
     return boxes
@@ -86,7 +82,13 @@ def boxes_of_block(boxes: Sequence[Box], block: str) -> list[Box]:
     return [replace(source, inputs=(), params=0, kind="input", text="what the block reads"), *inside]
 
 
-@styled(lambda boxes, *_: 0.5 + PITCH_X * _layout(boxes)[1], lambda boxes, *_: 0.5 + PITCH_Y * _layout(boxes)[2])
+def diagram_size(boxes: Sequence[Box]) -> tuple[float, float]:
+    """Width and height in inches of a figure that shows boxes at their default size."""
+    _, num_columns, num_rows = _layout(boxes)
+    return 0.5 + PITCH_X * num_columns, 0.5 + PITCH_Y * num_rows
+
+
+@styled(lambda boxes, *_: diagram_size(boxes)[0], lambda boxes, *_: diagram_size(boxes)[1])
 def plot_architecture(boxes: Sequence[Box], title: str | None = None, ax: Axes | None = None):
     """Draws boxes from top to bottom, with arrows from what each reads.
 
@@ -178,27 +180,20 @@ def _describe(layer: keras.Layer) -> tuple[str, str]:
     if isinstance(layer, layers.Dropout):
         return "other", f"dropout {layer.rate:g}"
     if isinstance(layer, layers.Activation):
-        return "other", name
+        return "other", "ReLU" if name == "relu" else name
+    if isinstance(layer, layers.LeakyReLU):
+        return "other", "leaky ReLU"
     return "other", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(layer).__name__).lower().removesuffix("2d")
 
 
 def _block_text(boxes: Sequence[Box], block: str) -> str:
     inside = [box for box in boxes if box.name.startswith(f"{block}_")]
     parts = ["depthwise " + box.text.split()[1].rstrip(",") for box in inside if box.name.endswith("_depthwise")]
+    full = [box.text.split(",")[0] for box in inside if re.search(r"_\d_conv$", box.name)]
+    parts += [f"{full.count(text)} × {text}" for text in dict.fromkeys(full)]
     parts += ["SE" for box in inside if box.name.endswith("_squeeze")]
     parts += ["residual" for box in inside if box.name.endswith("_add")]
     return ", ".join(parts)
-
-
-def _layers_read(arguments) -> list[str]:
-    """Names of the layers whose tensors are among the stored arguments of a call."""
-    if isinstance(arguments, dict):
-        if arguments.get("class_name") == "__keras_tensor__":
-            return [arguments["config"]["keras_history"][0]]
-        return [name for value in arguments.values() for name in _layers_read(value)]
-    if isinstance(arguments, (list, tuple)):
-        return [name for value in arguments for name in _layers_read(value)]
-    return []
 
 
 def _times(size: Sequence[int]) -> str:

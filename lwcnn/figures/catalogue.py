@@ -46,11 +46,22 @@ FIGURES: dict[str, Callable[[Inputs], Figure]] = {
         from_models.architecture_residual_se,
         from_models.architecture_residual_se_small,
         from_models.architecture_residual_se_distilled,
+        from_models.architecture_repo_baseline,
+        from_models.architecture_repo_residual_se,
+        from_models.architecture_references,
     )
 }
 
 ONLY_WITH = dict.fromkeys(
-    ("training_cost", "architecture_residual_se_small", "architecture_residual_se_distilled"), "cifar10"
+    (
+        "training_cost",
+        "architecture_residual_se_small",
+        "architecture_residual_se_distilled",
+        "architecture_repo_baseline",
+        "architecture_repo_residual_se",
+        "architecture_references",
+    ),
+    "cifar10",
 )
 """Figures of what belongs to one data set; of another they are drawn only if they are named."""
 

@@ -11,18 +11,20 @@ from lwcnn.data import INPUT_SHAPES
 from lwcnn.errors import unknown_name
 from lwcnn.experiments import get_experiment
 from lwcnn.figures import titles
-from lwcnn.figures.architecture import Box, boxes_of_block, collapse_blocks, describe_layers, plot_architecture
+from lwcnn.figures.architecture import Box, boxes_of_block, collapse_blocks, describe_layers, diagram_size, plot_architecture
 from lwcnn.figures.bars import plot_parameters_by_layer
 from lwcnn.figures.gradcam import gradcam_heatmap, last_maps
 from lwcnn.figures.grids import overlay_heatmaps, plot_image_grid
 from lwcnn.figures.inputs import BASELINE_EXPERIMENT, Inputs
 from lwcnn.figures.style import new_panels
 from lwcnn.models.macs import count_macs
+from lwcnn.models.reproduction import build_repo_merged, build_repo_residual_se
 from lwcnn.models.residual import build_residual_se
+from lwcnn.models.resnet import NARROW_RESNET18, RESNET_4443, SE_RESNET, build_resnet
 from lwcnn.models.submodel import BRANCHES, build_dual_model, build_merged_model, build_submodel
 
 NUM_CLASSES_SHOWN = 4
-BLOCK_SHOWN = "stage1_block1"
+REFERENCES = {"narrow_resnet18": NARROW_RESNET18, "resnet_4443": RESNET_4443, "se_resnet": SE_RESNET}
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,7 @@ def architecture_merged(inputs: Inputs) -> Figure:
 
 def architecture_residual_se(inputs: Inputs) -> Figure:
     """The residual squeeze-and-excitation network, and what is in a block of it."""
-    model = _residual(inputs, "residual_se")
-    boxes = describe_layers(model)
-    figure, axes = new_panels(6.6, 10.2, 2)
-    plot_architecture(collapse_blocks(boxes), _model_title(inputs, model, "residual_se"), ax=axes[0])
-    plot_architecture(boxes_of_block(boxes, BLOCK_SHOWN), f"Inside of {BLOCK_SHOWN}", ax=axes[1])
-    for ax in axes:
-        ax.set_anchor("N")
-    return figure
+    return _diagram_and_block(inputs, _residual(inputs, "residual_se"), "residual_se", "stage1_block1", 10.2)
 
 
 def architecture_residual_se_small(inputs: Inputs) -> Figure:
@@ -74,6 +69,26 @@ def architecture_residual_se_small(inputs: Inputs) -> Figure:
 def architecture_residual_se_distilled(inputs: Inputs) -> Figure:
     """The one that is taught; its blocks are like those of the others."""
     return _diagram(inputs, _residual(inputs, "residual_se_distilled"), "residual_se_distilled")
+
+
+def architecture_repo_baseline(inputs: Inputs) -> Figure:
+    """The CIFAR-10 reproduction's joined model, as built."""
+    return _diagram(inputs, build_repo_merged(*_shape(inputs), BRANCHES), "repo_baseline")
+
+
+def architecture_repo_residual_se(inputs: Inputs) -> Figure:
+    """The extension's network, as built, and what is in a block of it."""
+    return _diagram_and_block(inputs, build_repo_residual_se(*_shape(inputs)), "repo_residual_se", "block1", 7.0)
+
+
+def architecture_references(inputs: Inputs) -> Figure:
+    """The reference ResNets side by side."""
+    figure, axes = new_panels(3.1 * len(REFERENCES), 12.0, len(REFERENCES))
+    for (name, description), ax in zip(REFERENCES.items(), axes):
+        model = build_resnet(*_shape(inputs), description)
+        plot_architecture(collapse_blocks(describe_layers(model)), _model_title(inputs, model, name), ax=ax)
+        ax.set_anchor("N")
+    return figure
 
 
 def parameters_by_layer(inputs: Inputs) -> Figure:
@@ -150,6 +165,19 @@ def _residual(inputs: Inputs, experiment: str) -> keras.Model:
 
 def _diagram(inputs: Inputs, model: keras.Model, name: str) -> Figure:
     return plot_architecture(collapse_blocks(describe_layers(model)), _model_title(inputs, model, name))
+
+
+def _diagram_and_block(inputs: Inputs, model: keras.Model, name: str, block: str, height: float) -> Figure:
+    """A diagram with each block as one box, and beside it what is in one of them."""
+    boxes = describe_layers(model)
+    inside = boxes_of_block(boxes, block)
+    widths = [diagram_size(part)[0] for part in (collapse_blocks(boxes), inside)]
+    figure, axes = new_panels(sum(widths), height, 2, width_ratios=widths)
+    plot_architecture(collapse_blocks(boxes), _model_title(inputs, model, name), ax=axes[0])
+    plot_architecture(inside, f"Inside of {block}", ax=axes[1])
+    for ax in axes:
+        ax.set_anchor("N")
+    return figure
 
 
 def _model_title(inputs: Inputs, model: keras.Model, name: str) -> str:

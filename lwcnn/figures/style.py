@@ -23,7 +23,8 @@ CLASS_COLORS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, OLIVE, GREY
 CLASS_MARKERS = "os^vDP*Xph"  # ten classes are too many for colours alone
 
 DPI = 300
-NUM_FREQUENT_GREYS, NUM_FREQUENT_COLORS = 8, 72  # kept exactly in the PNGs of plots
+NUM_FREQUENT_GREYS, NUM_FREQUENT_COLORS = 4, 72  # kept exactly in the PNGs of plots
+GREY_STEP = 51  # between the other greys: letters need no more at 300 dpi
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
     "font.size": 8,
@@ -140,7 +141,7 @@ def _with_palette(pixels: np.ndarray) -> Image.Image:
     by_count = np.argsort(-counts, kind="stable")
     is_grey = (colors[by_count] == colors[by_count, :1]).all(axis=1)
     greys, others = colors[by_count[is_grey]], colors[by_count[~is_grey]]
-    scale = np.repeat(np.arange(0, 256, 17), 3).reshape(-1, 3)
+    scale = np.repeat(np.arange(0, 256, GREY_STEP), 3).reshape(-1, 3)
     palette = np.concatenate([greys[:NUM_FREQUENT_GREYS], scale, others[:NUM_FREQUENT_COLORS]])
     distances = ((colors[:, None] - palette[None]) ** 2).sum(axis=2)
     image = Image.fromarray(distances.argmin(axis=1)[places].reshape(packed.shape).astype(np.uint8))

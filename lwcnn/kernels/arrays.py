@@ -1,6 +1,8 @@
 """Arrays as the kernels take and give them, and their share among threads."""
 
+import contextlib
 import math
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -9,9 +11,22 @@ import numpy as np
 from lwcnn.backend import num_threads
 
 
+_here = threading.local()
+
+
+@contextlib.contextmanager
+def on_one_thread():
+    """Within it, in this thread, `in_parts` makes one part: for work that is one of several parts already."""
+    _here.alone = True
+    try:
+        yield
+    finally:
+        _here.alone = False
+
+
 def in_parts(function, count: int, most: int | None = None) -> list:
     """function(first, last) on a share of `count` images for each of `most` threads or fewer; what they gave."""
-    threads = min(num_threads(), count, most or count)
+    threads = 1 if getattr(_here, "alone", False) else min(num_threads(), count, most or count)
     if threads <= 1:
         return [function(0, count)]
     bounds = np.linspace(0, count, threads + 1).astype(int).tolist()
@@ -22,6 +37,11 @@ def in_parts(function, count: int, most: int | None = None) -> list:
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads)
+
+
+def alone(*values):
+    """Sums over the parts of a batch where there is but one: the values."""
+    return values
 
 
 def rowwise(array):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lwcnn.kernels import block
-from lwcnn.kernels.arrays import aligned_copy, aligned_empty, contiguous, frozen, in_parts, rowwise
+from lwcnn.kernels.arrays import aligned_copy, aligned_empty, alone, contiguous, frozen, in_parts, rowwise
 from lwcnn.kernels.bridge import Gradient, Operation
 from lwcnn.kernels.tiles import aligned_zeros
 
@@ -22,23 +22,24 @@ def training_operation(activation: str, residual: bool, epsilon: float) -> Opera
         epsilon: of batch normalisation.
 
     The operation's inputs are x (N, H, W, C), keep (N), the factor of each image's branch (stochastic depth),
-    and the weights of `NUM_WEIGHTS`; x and the weights have gradients. mean and variance are (C).
+    and the weights of `NUM_WEIGHTS`; x and the weights have gradients. mean and variance are (C). Of a part of a batch,
+    `exchange` (`arrays.alone`) gives sums over the whole: of the batch are then the statistics, and of the part all else.
     """
     code = ACTIVATIONS[activation]
 
-    def forward(*inputs):
+    def forward(*inputs, exchange=alone):
         x, keep, *weights = contiguous(inputs)
-        N, H, W, C = x.shape
         u, totals = _depthwise(x, weights[0])
-        mean = totals[0] / (N * H * W)
-        variance = np.maximum(totals[1] / (N * H * W) - mean * mean, 0).astype(np.float32)
+        count, totals = exchange(_positions(x), totals)
+        mean = totals[0] / count
+        variance = np.maximum(totals[1] / count - mean * mean, 0).astype(np.float32)
         mean = mean.astype(np.float32)
         out, *kept = _pointwise(x, u, keep, weights, mean, variance, epsilon, residual, code)
         return out, mean, variance, u, *kept, mean.copy(), variance.copy()
 
-    def backward(inputs, kept, grad):
+    def backward(inputs, kept, grad, exchange=alone):
         x, keep, *weights = contiguous(inputs)
-        return _backward(x, keep, weights, kept, np.ascontiguousarray(grad), epsilon, residual, code)
+        return _backward(x, keep, weights, kept, np.ascontiguousarray(grad), epsilon, residual, code, exchange)
 
     def shapes(inputs):
         (N, H, W, C), F, S = inputs[0], inputs[7][1], inputs[9][1]
@@ -65,6 +66,10 @@ def inference_operation(activation: str, residual: bool, epsilon: float) -> Oper
         return [((*inputs[0][:3], inputs[8][1]), np.float32)]
 
     return Operation(forward, 1, shapes, ())
+
+
+def _positions(x):
+    return np.float64(np.prod(x.shape[:3]))
 
 
 def _depthwise(x, kernel):
@@ -109,7 +114,7 @@ def _pointwise(x, u, keep, weights, mean, variance, epsilon, residual, code):
     return out, y, means, scales
 
 
-def _backward(x, keep, weights, kept, grad, epsilon, residual, code):
+def _backward(x, keep, weights, kept, grad, epsilon, residual, code, exchange):
     """The gradients by x and by each of the weights."""
     u, y, means, scales, mean, variance = kept
     kernel, _, _, w1, _, w2, _, w3, b3, w4, b4 = weights
@@ -130,13 +135,12 @@ def _backward(x, keep, weights, kept, grad, epsilon, residual, code):
 
     parts = in_parts(pointwise_part, N)
     g_w1, g_b1, g_w2, g_b2, g_w3, g_b3, g_w4, g_b4 = (sum(p[1:], p[0]) for p in zip(*parts))
-    # Through the folding: v = a u + c, so what came for a u comes for v, and the sums over positions of the
-    # gradient by v, and of it times u, are those by w1 and b1 seen from the other side.
     g_w1, g_b1 = g_w1.reshape(C, E).astype(np.float64), g_b1.astype(np.float64)
-    sum_v, sum_vu = w1 @ g_b1, (w1 * g_w1).sum(axis=1)
-    g_gamma = inverse * (sum_vu - mean * sum_v)
-    slope = a * inverse * g_gamma / (N * H * W)
-    shift = a * sum_v / (N * H * W) - slope * mean
+    sum_v, g_gamma = _through_norm(w1, g_w1, g_b1, mean, inverse)
+    count, all_w1, all_b1 = exchange(_positions(x), g_w1, g_b1)
+    sum_all, gamma_all = _through_norm(w1, all_w1, all_b1, mean, inverse)
+    slope = a * inverse * gamma_all / count
+    shift = a * sum_all / count - slope * mean
     flipped = aligned_copy(kernel[::-1, ::-1]).reshape(-1)
     shift, slope = aligned_copy(shift), aligned_copy(slope)
 
@@ -152,3 +156,12 @@ def _backward(x, keep, weights, kept, grad, epsilon, residual, code):
     g_w1 = a[:, None] * g_w1 + np.outer(c, g_b1)
     grads = (g_kernel, g_gamma, sum_v, g_w1, g_b1, g_w2, g_b2, g_w3, g_b3, g_w4, g_b4)
     return dx, *(aligned_copy(g).reshape(w.shape) for g, w in zip(grads, weights, strict=True))
+
+
+def _through_norm(w1, g_w1, g_b1, mean, inverse):
+    """The sums over positions of the gradient by v = a u + c, which is that by beta, and the gradient by gamma.
+
+    What came for a u comes for v, so both are the gradients by the folded w1 and b1 seen from the other side.
+    """
+    sum_v, sum_vu = w1 @ g_b1, (w1 * g_w1).sum(axis=1)
+    return sum_v, inverse * (sum_vu - mean * sum_v)

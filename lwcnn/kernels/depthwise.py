@@ -7,8 +7,9 @@ Images come with a margin of zeros, `(H + k - 1, W + k - 1, C)`, so that no tap 
 from lwcnn.kernels.tiles import (
     WIDE,
     WIDTH,
+    add_correlation,
     add_moments,
-    add_product,
+    add_taps,
     jit,
     load_tile,
     store_tile,
@@ -16,7 +17,7 @@ from lwcnn.kernels.tiles import (
 )
 
 _R1, _R2, _R3, _R4, _R5, _R7, _R8 = (0,), (0,) * 2, (0,) * 3, (0,) * 4, (0,) * 5, (0,) * 7, (0,) * 8
-_V1, _V2, _V4 = (0,), (0,) * 2, (0,) * 4
+_V1, _V2 = (0,), (0,) * 2
 _MANY = _R8 if WIDE == 16 else _R4  # positions at once, so that no sum is waited for
 
 
@@ -33,7 +34,7 @@ def copy_into_margin(image, at, H, W, C, k, padded):
 
 
 @jit
-def _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, rows, like, moments, sums):
+def _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, rows, like, taps, moments, sums):
     """Channels c... of the convolution; adds their sums and squares to sums (2, C) if `moments`."""
     two = _R2
     R = len(rows)
@@ -43,30 +44,22 @@ def _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, rows, like, mo
         x = 0
         while x + R <= W:
             tile = zeros_tile(rows, like)
-            tap = c
-            corner = y * row + x * C + c
+            tap, at = c, y * row + x * C + c
             for _ in range(k):
-                at = corner
-                for _ in range(k):
-                    tile = add_product(tile, rows, like, padded, at, C, weights, tap)
-                    at += C
-                    tap += C
-                corner += row
+                tile = add_taps(tile, rows, like, taps, padded, at, weights, tap, C)
+                tap += k * C
+                at += row
             store_tile(rows, like, tile, out, out_at + (y * W + x) * C + c, C)
             if moments:
                 total = add_moments(total, rows, like, tile)
             x += R
         while x < W:
             one = zeros_tile(_R1, like)
-            tap = c
-            corner = y * row + x * C + c
+            tap, at = c, y * row + x * C + c
             for _ in range(k):
-                at = corner
-                for _ in range(k):
-                    one = add_product(one, _R1, like, padded, at, C, weights, tap)
-                    at += C
-                    tap += C
-                corner += row
+                one = add_taps(one, _R1, like, taps, padded, at, weights, tap, C)
+                tap += k * C
+                at += row
             store_tile(_R1, like, one, out, out_at + (y * W + x) * C + c, C)
             if moments:
                 total = add_moments(total, _R1, like, one)
@@ -77,21 +70,31 @@ def _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, rows, like, mo
 
 @jit
 def convolve(padded, weights, out, out_at, H, W, C, k, moments, sums):
-    """out (H*W*C from `out_at` on) = the convolution of the padded image with weights (k*k*C).
+    """out (H*W*C from `out_at` on) = the convolution of the padded image with weights (k*k*C); k is 3, 5 or 7.
 
     Args:
         moments: whether sums (2*C) shall hold the sums over positions of the outputs and of their squares.
     """
+    if k == 3:
+        _convolve(padded, weights, out, out_at, H, W, C, k, _R3, moments, sums)
+    elif k == 5:
+        _convolve(padded, weights, out, out_at, H, W, C, k, _R5, moments, sums)
+    else:
+        _convolve(padded, weights, out, out_at, H, W, C, k, _R7, moments, sums)
+
+
+@jit
+def _convolve(padded, weights, out, out_at, H, W, C, k, taps, moments, sums):
     c = 0
     while c < C:
         if c + 2 * WIDTH <= C:
             if W >= len(_MANY):
-                _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, _MANY, _V2, moments, sums)
+                _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, _MANY, _V2, taps, moments, sums)
             else:
-                _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, _R4, _V2, moments, sums)
+                _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, _R4, _V2, taps, moments, sums)
             c += 2 * WIDTH
         else:
-            _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, _R8, _V1, moments, sums)
+            _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, _R4, _V1, taps, moments, sums)
             c += WIDTH
 
 
@@ -100,13 +103,21 @@ def _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, taps, like):
     """total (k, k, C)[ky, :, c...] += the padded image at each of the row's taps, times grad."""
     row = (W + k - 1) * C
     tile = load_tile(taps, like, total, ky * k * C + c, C)
+    P = len(_R4)
     for y in range(H):
         at = (y + ky) * row + c
         g = grad_at + y * W * C + c
-        for _ in range(W):
-            tile = add_product(tile, taps, like, padded, at, C, grad, g)
+        x = 0
+        while x + P <= W:
+            tile = add_correlation(tile, taps, like, _R4, padded, at, grad, g, C)
+            at += P * C
+            g += P * C
+            x += P
+        while x < W:
+            tile = add_correlation(tile, taps, like, _R1, padded, at, grad, g, C)
             at += C
             g += C
+            x += 1
     store_tile(taps, like, tile, total, ky * k * C + c, C)
 
 
@@ -126,10 +137,7 @@ def add_kernel_gradient(padded, grad, grad_at, H, W, C, k, total):
     """total (k*k*C) += the gradient by the kernel: padded image, grad (H*W*C from `grad_at` on); k is 3, 5 or 7."""
     c = 0
     while c < C:
-        if WIDE == 16 and c + 4 * WIDTH <= C:
-            _channels_gradient(padded, grad, grad_at, H, W, C, k, c, total, _V4)
-            c += 4 * WIDTH
-        elif (WIDE == 16 or k < 7) and c + 2 * WIDTH <= C:
+        if (WIDE == 16 or k < 7) and c + 2 * WIDTH <= C:
             _channels_gradient(padded, grad, grad_at, H, W, C, k, c, total, _V2)
             c += 2 * WIDTH
         else:

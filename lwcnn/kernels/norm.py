@@ -8,7 +8,7 @@ Maps are rows of C channels, (M, C). Sums are taken in float32 over blocks of ro
 import numpy as np
 from numba import njit
 
-from lwcnn.kernels.arrays import aligned_empty, contiguous, frozen, in_parts
+from lwcnn.kernels.arrays import aligned_empty, alone, contiguous, frozen, in_parts
 from lwcnn.kernels.bridge import Gradient, Operation
 
 BLOCK = 64  # rows
@@ -57,19 +57,29 @@ def batch_norm_operation(epsilon: float) -> Operation:
 
     Args:
         epsilon: added to the variance.
+
+    Of a part of a batch, `exchange` (`arrays.alone`) gives sums over the whole: of the batch are then the statistics, and
+    of the part all else.
     """
 
-    def forward(x, gamma, beta):
+    def forward(x, gamma, beta, exchange=alone):
         rows, gamma, beta = _rows_of_channels(x, gamma, beta)
         near = rows[0].copy()  # a channel's values less one of them: nothing is lost where its mean is large
         sums, squares = _sums(rows, rows, near, near)
         beyond = sums / len(rows)
-        mean, variance = near + beyond, np.maximum(squares / len(rows) - beyond * beyond, 0)
+        mean, variance = near + beyond, squares / len(rows) - beyond * beyond
+        count, means, from_nought = exchange(
+            np.float64(len(rows)), len(rows) * mean, len(rows) * (variance + mean * mean)
+        )
+        if count > len(rows):
+            mean = means / count
+            variance = from_nought / count - mean * mean
+        variance = np.maximum(variance, 0)
         factor = gamma / np.sqrt(variance + epsilon)
         y = _each_row(_scale, rows, _narrow(factor), _narrow(beta - mean * factor))
         return y.reshape(x.shape), _narrow(mean), _narrow(variance), mean, variance
 
-    def backward(inputs, kept, grad):
+    def backward(inputs, kept, grad, exchange=alone):
         x, gamma, beta = inputs
         rows, gamma, _ = _rows_of_channels(x, gamma, beta)
         grads, (mean, variance) = _rows(grad), kept
@@ -77,8 +87,9 @@ def batch_norm_operation(epsilon: float) -> Operation:
         grad_beta, products = _sums(grads, rows, np.zeros_like(center), center)
         grad_gamma = (products - (mean - center) * grad_beta) * inverse
         # dx = factor * (g - mean(g) - xhat * mean(g * xhat)), where xhat = (x - mean) * inverse
-        factor, share = gamma * inverse, inverse * grad_gamma / len(rows)
-        offset = factor * (mean * share - grad_beta / len(rows))
+        count, all_gamma, all_beta = exchange(np.float64(len(rows)), grad_gamma, grad_beta)
+        factor, share = gamma * inverse, inverse * all_gamma / count
+        offset = factor * (mean * share - all_beta / count)
         dx = _each_row(_combine, grads, rows, _narrow(factor), _narrow(-factor * share), _narrow(offset))
         return dx.reshape(x.shape), _narrow(grad_gamma), _narrow(grad_beta)
 

@@ -173,6 +173,53 @@ def add_product(typingctx, tile, rows, like, a, a_at, a_step, b, b_at):
 
 
 @intrinsic
+def add_taps(typingctx, tile, rows, like, taps, a, a_at, b, b_at, step):
+    """tile[r] + the sum over t of a[a_at + (r + t) * step ...] * b[b_at + t * step ...]: a row of a depthwise kernel.
+
+    Rows share what they read: each vector of a is loaded once.
+    """
+
+    def codegen(context, builder, sig, args):
+        total, _, _, _, a_array, a_offset, b_array, b_offset, stride = args
+        data, read = _data(context, builder, sig.args[4], a_array), []
+        for _ in range(tile.rows + taps.count - 1):
+            read.append(tile.vectors_at(builder, builder.gep(data, [a_offset])))
+            a_offset = builder.add(a_offset, stride)
+        sums = [tile.row(builder, total, r) for r in range(tile.rows)]
+        data = _data(context, builder, sig.args[6], b_array)
+        for t in range(taps.count):
+            factors = tile.vectors_at(builder, builder.gep(data, [b_offset]))
+            b_offset = builder.add(b_offset, stride)
+            for r in range(tile.rows):
+                sums[r] = [tile.muladd(builder, *parts) for parts in zip(read[r + t], factors, sums[r])]
+        return tile.join(builder, [vector for row in sums for vector in row])
+
+    return tile(tile, rows, like, taps, a, types.intp, b, types.intp, types.intp), codegen
+
+
+@intrinsic
+def add_correlation(typingctx, tile, taps, like, positions, a, a_at, b, b_at, step):
+    """tile[t] + the sum over p of a[a_at + (p + t) * step ...] * b[b_at + p * step ...], p one position after another."""
+
+    def codegen(context, builder, sig, args):
+        total, _, _, _, a_array, a_offset, b_array, b_offset, stride = args
+        data, read = _data(context, builder, sig.args[4], a_array), []
+        for _ in range(tile.rows + positions.count - 1):
+            read.append(tile.vectors_at(builder, builder.gep(data, [a_offset])))
+            a_offset = builder.add(a_offset, stride)
+        sums = [tile.row(builder, total, t) for t in range(tile.rows)]
+        data = _data(context, builder, sig.args[6], b_array)
+        for p in range(positions.count):
+            factors = tile.vectors_at(builder, builder.gep(data, [b_offset]))
+            b_offset = builder.add(b_offset, stride)
+            for t in range(tile.rows):
+                sums[t] = [tile.muladd(builder, *parts) for parts in zip(read[p + t], factors, sums[t])]
+        return tile.join(builder, [vector for row in sums for vector in row])
+
+    return tile(tile, taps, like, positions, a, types.intp, b, types.intp, types.intp), codegen
+
+
+@intrinsic
 def add_moments(typingctx, moments, rows, like, tile):
     """moments (a tile of two rows) + the sums of the tile's rows and of their squares."""
 

@@ -4,6 +4,8 @@ Keras's optimisers average the weights. The moments of batch normalisation are n
 latest weights do not fit the averaged ones: at a constant rate that costs many points.
 """
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 
@@ -23,9 +25,9 @@ class MomentsAverage:
         self._momentum = momentum
         self.values = [np.array(value) for value in values or ()]
 
-    def update(self) -> None:
-        """Takes in the moments as they are after a step."""
-        latest = [keras.ops.convert_to_numpy(variable) for variable in self._variables]
+    def update(self, value_of: Callable[[keras.Variable], np.ndarray] = keras.ops.convert_to_numpy) -> None:
+        """Takes in the moments as they are after a step, which `value_of` gives for their variables."""
+        latest = [value_of(variable) for variable in self._variables]
         if not self.values:
             self.values = [np.array(value) for value in latest]
         for average, value in zip(self.values, latest, strict=True):

@@ -17,6 +17,7 @@ from lwcnn.models.blocks import ScheduledDropout
 from lwcnn.models.submodel import FEATURES_LAYER, HEAD_LAYERS
 from lwcnn.training import state as states
 from lwcnn.training.average import MomentsAverage
+from lwcnn.training.losses import SmoothedCrossEntropy
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
 from lwcnn.training.state import PhaseState
@@ -122,7 +123,7 @@ def train_phase(
         batches.set_epoch(state.epoch)
         _schedule_dropout(model, phase, state.epoch)
         progress.begin_epoch(phase.name, state.epoch + 1, phase.epochs, len(batches))
-        logs = train_epoch(trained, batches, progress, moments and moments.update)
+        logs = train_epoch(trained, batches, progress, moments)
         raw_weights = states.values(model.weights)
         if phase.optimizer.ema is not None:  # evaluated and kept: the average; trained on: the raw weights
             optimizer.finalize_variable_values(trained.trainable_variables)
@@ -225,28 +226,13 @@ def _compile(model: keras.Model, optimizer, phase: Phase, num_outputs: int) -> N
     if phase.mixing:  # soft labels
         loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=phase.label_smoothing)
     else:
-        loss = SmoothedCrossEntropy(phase.label_smoothing) if phase.label_smoothing else _CROSS_ENTROPY
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        if phase.label_smoothing:
+            loss = SmoothedCrossEntropy(phase.label_smoothing)
     if num_outputs == 1:
         model.compile(optimizer, loss, metrics=["accuracy"])
     else:
         model.compile(optimizer, [loss] * num_outputs, metrics=[["accuracy"]] * num_outputs)
-
-
-_CROSS_ENTROPY = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-
-class SmoothedCrossEntropy(keras.losses.Loss):
-    """Cross-entropy of logits (n, classes) with integer labels (n,), a share of each label spread evenly."""
-
-    def __init__(self, label_smoothing: float, **kwargs):
-        super().__init__(**kwargs)
-        self.label_smoothing = label_smoothing
-
-    def call(self, y_true, y_pred):
-        labels = keras.ops.one_hot(keras.ops.reshape(y_true, (-1,)), y_pred.shape[-1])
-        return keras.losses.categorical_crossentropy(
-            labels, y_pred, from_logits=True, label_smoothing=self.label_smoothing
-        )
 
 
 def _validate(model: keras.Model, arrays, count: int) -> tuple[list[float], list[float]]:

@@ -8,6 +8,7 @@ import keras
 from lwcnn.augment import Augmentation, Mixing
 from lwcnn.configuration import added_later
 from lwcnn.errors import LwcnnError, unknown_name
+from lwcnn.training.muon import PointwiseMuon
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Optimizer:
     """An optimiser and its learning-rate schedule; None leaves the value to Keras's default.
 
     Attributes:
-        name: "nadam", "adam", "adamw", "sgd" or "rmsprop".
+        name: "nadam", "adam", "adamw", "sgd", "rmsprop" or "muon" (`PointwiseMuon`).
         learning_rate: the (peak) learning rate.
         momentum: of SGD and RMSProp.
         nesterov: of SGD.
@@ -72,6 +73,7 @@ _OPTIMIZERS = {
     "adamw": keras.optimizers.AdamW,
     "sgd": keras.optimizers.SGD,
     "rmsprop": keras.optimizers.RMSprop,
+    "muon": PointwiseMuon,
 }
 
 

@@ -1,16 +1,21 @@
 """Training steps of a compiled model, with as little around them as each backend allows."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 
 from lwcnn import backend
+from lwcnn.errors import LwcnnError
+from lwcnn.fused import formulation
+from lwcnn.training.average import MomentsAverage
 from lwcnn.training.progress import Progress
 
 
 def train_epoch(
-    model: keras.Model, batches, progress: Progress, after_step: Callable[[], None] | None = None
+    model: keras.Model, batches, progress: Progress, moments: MomentsAverage | None = None
 ) -> dict[str, float]:
     """Trains on every batch once and gives the epoch's mean loss and metrics, over its images.
 
@@ -18,17 +23,51 @@ def train_epoch(
         model: a compiled model.
         batches: with a length, giving (x, y) by number.
         progress: moved on with each step.
-        after_step: called after each step.
+        moments: follow each step.
     """
     if backend.num_replicas() > 1:
         batches = EvenBatches(batches, backend.num_replicas())
-    epoch, logs = Epoch(model), {}
-    for i in range(len(batches)):
-        logs = epoch.step(*batches[i])
-        if after_step:
-            after_step()
-        progress.step(i + 1, logs["loss"])
+    logs = {}
+    with begin_epoch(model) as epoch:
+        for i, batch in enumerate(in_advance(batches)):
+            logs = epoch.step(*batch)
+            if moments:
+                moments.update(epoch.value_of)
+            progress.step(i + 1, logs["loss"])
     return logs
+
+
+def begin_epoch(model: keras.Model):
+    """For a `with`, what makes a compiled model's steps: ours, where every layer has its kernel (`lwcnn.native`), else Keras's.
+
+    The variable `LWCNN_STEP` chooses: "native" (the default, where it can) or "keras".
+
+    Raises:
+        LwcnnError: if the variable is something else.
+    """
+    wanted = os.environ.get("LWCNN_STEP", "")
+    if wanted not in ("", "native", "keras"):
+        raise LwcnnError(f"LWCNN_STEP must be native or keras. Received: {wanted!r}")
+    if wanted != "keras" and formulation() == "numba":
+        from lwcnn.native.epoch import NativeEpoch, can_train
+
+        if can_train(model):
+            return NativeEpoch(model)
+    return Epoch(model)
+
+
+def in_advance(batches) -> Iterator:
+    """Every batch in order, where there are several threads each made while the one before is trained on."""
+    if backend.num_threads() == 1:
+        yield from (batches[i] for i in range(len(batches)))
+        return
+    with ThreadPoolExecutor(1) as maker:
+        coming = maker.submit(batches.__getitem__, 0)
+        for i in range(len(batches)):
+            batch = coming.result()
+            if i + 1 < len(batches):
+                coming = maker.submit(batches.__getitem__, i + 1)
+            yield batch
 
 
 def predict_batch(model: keras.Model, x, count: int):
@@ -120,6 +159,17 @@ class Epoch:
             self._model.reset_metrics()
         data = _part_by_device(x, y) if several else (x, y)
         return _floats(self._model.train_function(iter((data,))))  # metrics go on from the step before
+
+
+    def value_of(self, variable: keras.Variable) -> np.ndarray:
+        """What a variable of the model is now."""
+        return keras.ops.convert_to_numpy(variable)
+
+    def __enter__(self) -> "Epoch":
+        return self
+
+    def __exit__(self, *_) -> None:
+        """Nothing is left to do: Keras has trained the model itself."""
 
 
 def _floats(logs: dict) -> dict[str, float]:

@@ -1,0 +1,47 @@
+"""The losses as functions of logits: values and gradients.
+
+Each takes logits (n, classes) and gives sums over the images, so that the parts of a batch add up.
+"""
+
+import numpy as np
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> tuple[float, np.ndarray, int]:
+    """Sum of the cross-entropies, its gradient by the logits, and how many classes are right.
+
+    Args:
+        logits: (n, classes).
+        labels: (n,) integers, or (n, classes) shares.
+        smoothing: share of each label that is spread evenly.
+    """
+    n, num_classes = logits.shape
+    log_shares = _log_softmax(logits)
+    gradient = np.exp(log_shares)
+    if labels.ndim == 1 and not smoothing:
+        rows = np.arange(n)
+        loss = -float(log_shares[rows, labels].sum(dtype=np.float64))
+        gradient[rows, labels] -= 1
+        return loss, gradient, int((logits.argmax(axis=1) == labels).sum())
+    targets = np.eye(num_classes, dtype=np.float32)[labels] if labels.ndim == 1 else labels
+    truth = labels if labels.ndim == 1 else labels.argmax(axis=1)
+    if smoothing:
+        targets = targets * np.float32(1 - smoothing) + np.float32(smoothing / num_classes)
+    loss = -float((targets * log_shares).sum(dtype=np.float64))
+    gradient = gradient * targets.sum(axis=1, keepdims=True) - targets
+    return loss, gradient, int((logits.argmax(axis=1) == truth).sum())
+
+
+def divergence(logits: np.ndarray, teacher: np.ndarray, temperature: float) -> tuple[float, np.ndarray]:
+    """Sum of T^2 KL(teacher, logits), both softmax at temperature T, and its gradient by the logits.
+
+    Source: Hinton, Vinyals and Dean, arXiv 1503.02531.
+    """
+    taught, given = _log_softmax(logits / np.float32(temperature)), _log_softmax(teacher / np.float32(temperature))
+    shares = np.exp(given)
+    loss = temperature**2 * float((shares * (given - taught)).sum(dtype=np.float64))
+    return loss, np.float32(temperature) * (np.exp(taught) - shares)
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
