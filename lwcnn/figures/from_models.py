@@ -11,7 +11,14 @@ from lwcnn.data import INPUT_SHAPES
 from lwcnn.errors import unknown_name
 from lwcnn.experiments import get_experiment
 from lwcnn.figures import titles
-from lwcnn.figures.architecture import Box, boxes_of_block, collapse_blocks, describe_layers, diagram_size, plot_architecture
+from lwcnn.figures.architecture import (
+    Box,
+    boxes_of_block,
+    collapse_blocks,
+    describe_layers,
+    diagram_size,
+    plot_architecture,
+)
 from lwcnn.figures.bars import plot_parameters_by_layer
 from lwcnn.figures.gradcam import gradcam_heatmap, last_maps
 from lwcnn.figures.grids import overlay_heatmaps, plot_image_grid

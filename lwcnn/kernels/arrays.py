@@ -10,7 +10,6 @@ import numpy as np
 
 from lwcnn.backend import num_threads
 
-
 _here = threading.local()
 
 

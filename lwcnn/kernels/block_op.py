@@ -22,8 +22,8 @@ def training_operation(activation: str, residual: bool, epsilon: float) -> Opera
         epsilon: of batch normalisation.
 
     The operation's inputs are x (N, H, W, C), keep (N), the factor of each image's branch (stochastic depth),
-    and the weights of `NUM_WEIGHTS`; x and the weights have gradients. mean and variance are (C). Of a part of a batch,
-    `exchange` (`arrays.alone`) gives sums over the whole: of the batch are then the statistics, and of the part all else.
+    and the weights of `NUM_WEIGHTS`; x and the weights have gradients. mean and variance are (C). Of a part of a
+    batch, `exchange` (`arrays.alone`) gives sums over the whole: the statistics are the batch's, the rest the part's.
     """
     code = ACTIVATIONS[activation]
 

@@ -58,8 +58,8 @@ def batch_norm_operation(epsilon: float) -> Operation:
     Args:
         epsilon: added to the variance.
 
-    Of a part of a batch, `exchange` (`arrays.alone`) gives sums over the whole: of the batch are then the statistics, and
-    of the part all else.
+    Of a part of a batch, `exchange` (`arrays.alone`) gives sums over the whole: the statistics are the batch's, the rest
+    the part's.
     """
 
     def forward(x, gamma, beta, exchange=alone):

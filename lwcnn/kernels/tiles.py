@@ -199,7 +199,7 @@ def add_taps(typingctx, tile, rows, like, taps, a, a_at, b, b_at, step):
 
 @intrinsic
 def add_correlation(typingctx, tile, taps, like, positions, a, a_at, b, b_at, step):
-    """tile[t] + the sum over p of a[a_at + (p + t) * step ...] * b[b_at + p * step ...], p one position after another."""
+    """tile[t] + the sum over positions p of a[a_at + (p + t) * step ...] * b[b_at + p * step ...]."""
 
     def codegen(context, builder, sig, args):
         total, _, _, _, a_array, a_offset, b_array, b_offset, stride = args

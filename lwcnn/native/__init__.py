@@ -1,4 +1,4 @@
-"""The training step on a CPU, from images to new weights, without the backend: NumPy and the kernels of `lwcnn.kernels`.
+"""The training step on a CPU, from images to new weights, without the backend: NumPy and `lwcnn.kernels`.
 
 With networks this small, half of a backend's step is its own work: passing arrays to kernels and back, an operation
 and a hand-over between threads for each line of an optimiser. Here the step is a list of operations on arrays that stay

@@ -16,7 +16,7 @@ from lwcnn.training.losses import smoothing_of
 
 
 def can_train(model: keras.Model) -> bool:
-    """Whether a compiled model's steps can be made here: on one CPU, in float32, of layers and losses that are known."""
+    """Whether a compiled model's steps can be made here: on a CPU, in float32, of layers and losses known here."""
     if formulation() != "numba" or backend.num_replicas() > 1 or not is_supported_optimizer(model.optimizer):
         return False
     if any(smoothing_of(loss) is None for loss in _losses(model)):
@@ -67,8 +67,7 @@ class NativeEpoch:
         # long as to compute some of them.
         self._networks = [Network(trained, self._weights, leads=rank == 0) for rank in range(backend.num_threads())]
         self._generators = {
-            name: operation.layer.seed_generator
-            for name, operation in self._networks[0].random_operations().items()
+            name: operation.layer.seed_generator for name, operation in self._networks[0].random_operations().items()
         }
         self._states = {
             name: np.array(keras.ops.convert_to_numpy(generator.state)) for name, generator in self._generators.items()

@@ -152,9 +152,7 @@ class DepthwiseBlock(Operation):
         self.keep = np.ones(len(self.x), np.float32)
         if self.rate:
             self.keep = (self.draws >= self.rate).astype(np.float32) / np.float32(1 - self.rate)
-        y, mean, variance, *self.kept = self.training.forward(
-            self.x, self.keep, *self.weights, exchange=self.exchange
-        )
+        y, mean, variance, *self.kept = self.training.forward(self.x, self.keep, *self.weights, exchange=self.exchange)
         if self.leads:
             _follow(self.mean, mean, self.norm.momentum)
             _follow(self.variance, variance, self.norm.momentum)

@@ -116,7 +116,7 @@ class VectorOptimizer:
             optimizer._u_product.assign(self._u_product)
 
     def _slot(self, name: str) -> list:
-        """The Keras optimiser's variables of that name, zeros where it has none: SGD without momentum, parts of Muon."""
+        """The Keras optimiser's variables of that name, zeros where it has none (SGD without momentum, Muon)."""
         found = getattr(self._optimizer, name) or [None] * len(self._weights.trainable)
         return [np.zeros(v.shape) if slot is None else slot for slot, v in zip(found, self._weights.trainable)]
 
@@ -188,7 +188,7 @@ class VectorOptimizer:
 
 
 def _by_shape(positions: list[int], variables: list) -> dict[tuple[int, int], list[tuple[int, bool]]]:
-    """Matrices among variables, each with whether it is taller than wide, by the shape of the wider of the two forms."""
+    """Positions of matrices, each with whether it is taller than wide, by the shape of the wider of its two forms."""
     found: dict[tuple[int, int], list[tuple[int, bool]]] = {}
     for i in positions:
         rows, columns = variables[i].shape[-2:]

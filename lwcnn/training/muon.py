@@ -1,6 +1,6 @@
 """Muon for convolutional networks: orthogonal updates for the matrices of 1x1 convolutions, AdamW for the rest.
 
-Keras's Muon acts on variables of two dimensions only; a 1x1 convolution's kernel has four, and would silently get AdamW.
+Keras's Muon acts on variables of two dimensions only; a 1x1 convolution's kernel has four, and silently gets AdamW.
 Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024), with the scale of Liu et al.,
 arXiv 2502.16982, by which it takes AdamW's rate and decay.
 """

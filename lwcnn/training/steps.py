@@ -38,9 +38,10 @@ def train_epoch(
 
 
 def begin_epoch(model: keras.Model):
-    """For a `with`, what makes a compiled model's steps: ours, where every layer has its kernel (`lwcnn.native`), else Keras's.
+    """What makes a compiled model's steps, for a `with`.
 
-    The variable `LWCNN_STEP` chooses: "native" (the default, where it can) or "keras".
+    Ours (`lwcnn.native`), where every layer is known there, else Keras's. The variable `LWCNN_STEP` chooses: "native"
+    (the default, where it can) or "keras".
 
     Raises:
         LwcnnError: if the variable is something else.
@@ -159,7 +160,6 @@ class Epoch:
             self._model.reset_metrics()
         data = _part_by_device(x, y) if several else (x, y)
         return _floats(self._model.train_function(iter((data,))))  # metrics go on from the step before
-
 
     def value_of(self, variable: keras.Variable) -> np.ndarray:
         """What a variable of the model is now."""
