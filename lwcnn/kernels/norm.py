@@ -58,7 +58,7 @@ def batch_norm_operation(epsilon: float) -> Operation:
     Args:
         epsilon: added to the variance.
 
-    Of a part of a batch, `exchange` (`arrays.alone`) gives sums over the whole: the statistics are the batch's, the rest
+    Of a part of a batch, `exchange` (`arrays.alone`) gives sums over the whole: statistics are the batch's, the rest
     the part's.
     """
 
