@@ -103,6 +103,11 @@ FIFTH_ROUND = (
             "one_resolution_stem_40+nadam",
             "one_resolution_kernel_7+nadam",
             "muon",
+            "one_resolution+muon",
+            "one_resolution_stem_40+muon",
+            "one_resolution_kernel_7+muon",
+            "one_resolution+muon+batch_64",
+            "stem_48+muon",
         )
     ),
     *(f"muon+{rate}+ema_moments+smoothing_0" for rate in ("rate_0.01", "rate_0.04", "rate_0.08")),
