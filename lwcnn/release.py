@@ -17,7 +17,7 @@ from lwcnn.runs import Folders
 PRESETS_BY_SIZE = ("full", "quick")  # smoke runs are never released
 TEACHERS = (("cifar10", "residual_se"),)  # those that `lwcnn.distillation` looks for
 # The models that figures compare by their penultimate features.
-WITH_FEATURES = ("paper", "paper_tuned", "residual_se", "residual_se_distilled")
+WITH_FEATURES = ("paper", "paper_tuned", "residual_se", "residual_se_distilled", "residual_se_muon")
 
 
 def release_best(

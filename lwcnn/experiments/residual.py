@@ -83,6 +83,15 @@ def _residual_se_distilled(preset: Preset, dataset: str) -> DistilledExperiment:
     return _distilled(replace(plan, network=network, phases=(phase,)), preset, "residual_se_distilled", question)
 
 
+def _residual_se_muon(preset: Preset, dataset: str) -> NetworkExperiment:
+    plan = _residual_se(preset, dataset)
+    (phase,) = plan.phases
+    phase = replace(phase, optimizer=replace(phase.optimizer, name="muon", ema_moments=True))
+    network = TINY_NETWORK if dataset in GREY_DATASETS else DEEP_NETWORK
+    question = "five blocks at one resolution and averaged moments, not taught, their 1x1 convolutions trained by Muon"
+    return replace(plan, name="residual_se_muon", question=question, network=network, phases=(phase,))
+
+
 def augmentation(dataset: str) -> Augmentation:
     """Flips and crops; digits keep their side."""
     if dataset in ("cifar10", "cifar100"):
@@ -97,6 +106,7 @@ RESIDUAL_EXPERIMENTS: dict[str, Callable[[Preset, str], NetworkExperiment]] = {
     "residual_se_small": _residual_se_small,
     "residual_se_small_distilled": _residual_se_small_distilled,
     "residual_se_distilled": _residual_se_distilled,
+    "residual_se_muon": _residual_se_muon,
     "residual_plain": _residual_plain,
     "residual_cbam": _residual_cbam,
 }
