@@ -1,7 +1,8 @@
 """Exports every released model and prints the table of what that cost, from results/export/.
 
 Run `python benchmarks/deployment.py` from the checkout; `--formats` chooses among litert, litert-int8 and onnx,
-`--table` only prints. The files go to a temporary folder, their reports to results/export/<model>-<format>.json.
+`--models` among the models, `--table` only prints. The files go to a temporary folder, their reports to
+results/export/<model>-<format>.json.
 """
 
 import argparse
@@ -22,12 +23,14 @@ REPORTS = ROOT / "results" / "export"
 HEAD = ("model", "format", "Keras %", "exported %", "points", "same class %", "bytes", "gzip", "arena (estimated)")
 
 
-def export_all(formats: list[str]) -> int:
-    """Exports every released model; returns how many exports were refused."""
+def export_all(formats: list[str], names: list[str]) -> int:
+    """Exports every released model, or those named; returns how many exports were refused."""
     refused = 0
     REPORTS.mkdir(parents=True, exist_ok=True)
     data = None
     for path in sorted((ROOT / "models").glob("*.keras")):  # by data set, so that each is loaded once
+        if names and path.stem not in names:
+            continue
         name = path.name.split("-")[0]
         if data is None or data.name != name:
             data = load_dataset(name)
@@ -69,9 +72,10 @@ def table(formats: list[str]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--formats", nargs="+", choices=("litert-int8", "litert", "onnx"), default=["litert-int8"])
+    parser.add_argument("--models", nargs="+", default=[], metavar="NAME", help="such as cifar10-paper; else all")
     parser.add_argument("--table", action="store_true", help="only print what is there")
     options = parser.parse_args()
-    refused = 0 if options.table else export_all(options.formats)
+    refused = 0 if options.table else export_all(options.formats, options.models)
     print(table(options.formats))
     return 1 if refused else 0
 

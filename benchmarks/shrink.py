@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 from lwcnn.files import read_json, write_json  # noqa: E402
 
 LARGE = ("repo_baseline", "repo_residual_se")
-SMALL = ("paper", "paper_tuned", "residual_se_small", "residual_se", "residual_se_distilled")
+SMALL = ("paper", "paper_tuned", "residual_se_small", "residual_se", "residual_se_distilled", "residual_se_muon")
 SPARSITIES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95)
 LEARNING_RATE, BATCH = 0.001, 128
 

@@ -194,7 +194,7 @@ _CLAIMS_OF_THE_EXTENSION = (
             counted("repo_residual_se"),
             counted("residual_se"),
             counted("residual_se_distilled"),
-            names=("its network:", "ours:", "ours, taught:"),
+            names=("its network:", "ours:", "ours, deeper:"),
         ),
     ),
     Claim(
@@ -206,7 +206,8 @@ _CLAIMS_OF_THE_EXTENSION = (
             accuracy("residual_se"),
             accuracy("residual_se_small"),
             accuracy("residual_se_distilled"),
-            names=("ours:", "ours, small:", "ours, taught:"),
+            accuracy("residual_se_muon"),
+            names=("ours:", "ours, small:", "ours, deeper and taught:", "ours, deeper, by Muon:"),
         ),
     ),
     Claim(EXTENSION, "size", "less than 2 MB", "0.32 MB", float_size("repo_residual_se")),

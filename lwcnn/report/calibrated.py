@@ -19,6 +19,7 @@ CALIBRATED = (
     ("cifar10", "residual_se_small"),
     ("cifar10", "residual_se"),
     ("cifar10", "residual_se_distilled"),
+    ("cifar10", "residual_se_muon"),
     ("cifar10", "repo_residual_se"),
     ("cifar10", "repo_baseline"),
 )

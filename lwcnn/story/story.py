@@ -139,7 +139,7 @@ class Story:
     def describe_improved(self) -> str:
         """What the improved models reach beside `paper`, each with the largest preset that it was run with."""
         inputs = self.inputs
-        more = ("residual_se_small", "residual_se_distilled")
+        more = ("residual_se_small", "residual_se_distilled", "residual_se_muon")
         improved = [name for name in (*IMPROVED, *more) if name in inputs.experiments]
         baseline = inputs.runs(BASELINE_EXPERIMENT)
         runs = [inputs.runs(name) for name in improved or IMPROVED]

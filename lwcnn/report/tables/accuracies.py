@@ -16,6 +16,7 @@ _MORE = {
 }
 _OTHERS = (  # without a goal
     "residual_se_distilled",
+    "residual_se_muon",
     "residual_se_small_distilled",
     "residual_plain",
     "residual_cbam",

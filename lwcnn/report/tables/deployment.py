@@ -14,6 +14,7 @@ SHIPPED = (
     ("cifar10", "residual_se_small"),
     ("cifar10", "residual_se"),
     ("cifar10", "residual_se_distilled"),
+    ("cifar10", "residual_se_muon"),
     ("cifar10", "repo_residual_se"),
     ("cifar10", "repo_baseline"),
 )
