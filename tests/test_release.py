@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lwcnn.files import save_npz, write_json
-from lwcnn.release import release_best
+from lwcnn.release import LOGIT_STEP, release_best, round_logits
 from lwcnn.runs import Folders, keep_model, run_experiment
 
 
@@ -50,3 +50,13 @@ def test_best_by_validation_is_released_and_replaced(trained):
 def test_nothing_to_release(tmp_path):
     assert release_best("made", "paper", Folders(tmp_path / "a", tmp_path / "b", models=tmp_path / "c")) is None
     assert not list(tmp_path.iterdir())
+
+
+def test_rounded_logits_keep_every_class():
+    generator = np.random.default_rng(0)
+    logits = generator.normal(0, 12, (5000, 10)).astype(np.float16)
+    logits[:1000, 3] = logits[:1000].max(axis=1) + np.float16(0.004)  # nearer than a step
+    rounded = round_logits(logits)
+    assert rounded.dtype == np.float16
+    np.testing.assert_array_equal(rounded.argmax(axis=1), logits.argmax(axis=1))
+    assert np.abs(rounded.astype(float) - logits).max() <= 1.5 * LOGIT_STEP + 1e-6
