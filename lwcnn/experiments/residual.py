@@ -20,6 +20,7 @@ NETWORK = ResidualSE(stem=32, stages=(Stage(32, 2), Stage(40, 2)))  # 29,362 par
 SMALL_NETWORK = ResidualSE(stem=24, stages=(Stage(24, 2), Stage(32, 2)))  # 18,976
 TINY_NETWORK = ResidualSE(stem=24, stages=(Stage(24, 2), Stage(32, 1)))  # 13,262 on 28x28x1
 DEEP_NETWORK = ResidualSE(stem=32, stages=(Stage(32, 5),))  # 27,892; best in the search of those of one recipe
+STEM_NETWORK = ResidualSE(stem=40, stages=(Stage(32, 5),))  # 29,556; best in the search by far, with Muon
 
 # Other blocks with as many parameters, as near as whole widths allow.
 PLAIN_NETWORK = ResidualSE(stem=32, stages=(Stage(20, 2, 3), Stage(32, 2, 3)), block="plain")  # 29,464
@@ -87,8 +88,8 @@ def _residual_se_muon(preset: Preset, dataset: str) -> NetworkExperiment:
     plan = _residual_se(preset, dataset)
     (phase,) = plan.phases
     phase = replace(phase, optimizer=replace(phase.optimizer, name="muon", ema_moments=True))
-    network = TINY_NETWORK if dataset in GREY_DATASETS else DEEP_NETWORK
-    question = "five blocks at one resolution and averaged moments, not taught, their 1x1 convolutions trained by Muon"
+    network = TINY_NETWORK if dataset in GREY_DATASETS else STEM_NETWORK
+    question = "five blocks at one resolution under a wider stem, averaged moments, 1x1 convolutions trained by Muon"
     return replace(plan, name="residual_se_muon", question=question, network=network, phases=(phase,))
 
 
