@@ -16,7 +16,7 @@ from lwcnn.cli import main
 from lwcnn.data import load_dataset
 from lwcnn.errors import LwcnnError
 from lwcnn.evaluation import expected_calibration_error, mean_and_interval, scale_cross_fitted, summarise
-from lwcnn.figures import growth
+from lwcnn.figures import architecture, growth
 from lwcnn.figures.bars import interval
 from lwcnn.figures.catalogue import FIGURES, ONLY_WITH
 from lwcnn.figures.confusion import most_confused_pairs
@@ -25,6 +25,7 @@ from lwcnn.figures.literature import PUBLISHED
 from lwcnn.figures.probabilities import roc_one_vs_rest
 from lwcnn.figures.tradeoffs import KINDS, Point, pareto_front
 from lwcnn.files import save_npz, write_json
+from lwcnn.models.reproduction import build_repo_residual_se
 from lwcnn.models.submodel import build_merged_model
 from lwcnn.runs import Folders
 
@@ -170,6 +171,21 @@ def test_architecture_has_a_box_a_layer(ax):
     figures.plot_architecture(boxes, ax=ax)
     texts = {text.get_text() for text in ax.texts}
     assert "original_conv2: conv 3×3, 20, ReLU" in texts and "1,820 parameters, 3 × 3 × 20" in texts
+
+
+def test_blocks_of_the_reference_networks_become_one_box_each(ax):
+    model = build_repo_residual_se((12, 12, 3), 10)
+    boxes = architecture.collapse_blocks(architecture.describe_layers(model))
+    blocks = {box.name: box for box in boxes if box.kind == "block"}
+    assert {name: box.text for name, box in blocks.items()} == dict.fromkeys(
+        ("block1", "block2"), "2 × conv 3×3, SE, residual"
+    )
+    assert sum(box.params for box in boxes) == model.count_params()
+    inside = architecture.boxes_of_block(architecture.describe_layers(model), "block2")
+    assert inside[0].name == "pool1" and sum(box.params for box in inside) == blocks["block2"].params
+    width, height = architecture.diagram_size(boxes)
+    assert width < architecture.diagram_size(inside)[0]  # its shortcut takes a column of its own
+    figures.plot_architecture(boxes, ax=ax)
 
 
 def test_embedding_holds_the_points(ax):

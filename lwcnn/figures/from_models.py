@@ -78,6 +78,11 @@ def architecture_residual_se_distilled(inputs: Inputs) -> Figure:
     return _diagram(inputs, _residual(inputs, "residual_se_distilled"), "residual_se_distilled")
 
 
+def architecture_residual_se_muon(inputs: Inputs) -> Figure:
+    """The one that Muon trains; its blocks are like those of the others."""
+    return _diagram(inputs, _residual(inputs, "residual_se_muon"), "residual_se_muon")
+
+
 def architecture_repo_baseline(inputs: Inputs) -> Figure:
     """The CIFAR-10 reproduction's joined model, as built."""
     return _diagram(inputs, build_repo_merged(*_shape(inputs), BRANCHES), "repo_baseline")

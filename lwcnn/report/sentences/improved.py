@@ -7,13 +7,14 @@ import numpy as np
 
 from lwcnn.experiments import get_experiment
 from lwcnn.experiments.parts import BASELINE, PARTS, WHOLE, left_out, only
-from lwcnn.experiments.residual import DEEP_NETWORK, NETWORK, SMALL_NETWORK, TINY_NETWORK
+from lwcnn.experiments.residual import DEEP_NETWORK, NETWORK, SMALL_NETWORK, STEM_NETWORK, TINY_NETWORK
 from lwcnn.figures.inputs import MissingInput
 from lwcnn.figures.literature import RECORD, published
 from lwcnn.models.residual import ResidualSE
 from lwcnn.report.claims import GOALS
 from lwcnn.report.evidence import Evidence
 from lwcnn.report.latex import DISPLAY_NAMES, code, escape, gain, joined, number_word, percent, whole
+from lwcnn.search import AVERAGED
 
 PARTS_PRESET = "quick"
 
@@ -174,11 +175,23 @@ def distillation(evidence: Evidence) -> str:
     return gain(evidence.difference("cifar10", student, alone, preset))
 
 
+def muon_trials(evidence: Evidence) -> str:
+    """What Muon gains over AdamW in trials that differ in nothing else."""
+    found = {trial["trial"]: trial["val_accuracy"] for trial in evidence.trials}
+    pairs = [(name, name.replace(f"muon+{AVERAGED}", AVERAGED)) for name in found if f"muon+{AVERAGED}" in name]
+    gains = sorted(100 * (found[name] - found[other]) for name, other in pairs if other in found)
+    if not gains:
+        raise MissingInput("no trial has a twin that Muon trained")
+    return f"{joined([f'{points:.1f}' for points in gains])} points over AdamW on {number_word(len(gains))} networks"
+
+
 SENTENCES: dict[str, Callable[[Evidence], str]] = {
     "network": network(NETWORK),
     "small network": network(SMALL_NETWORK),
     "tiny network": network(TINY_NETWORK),
     "taught network": network(DEEP_NETWORK),
+    "muon network": network(STEM_NETWORK),
+    "muon trials": muon_trials,
     "block": block,
     "recipe": recipe,
     "search": search,
