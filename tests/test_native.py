@@ -261,6 +261,17 @@ def test_models_without_kernels_train_in_keras(monkeypatch):
     assert isinstance(begin_epoch(MODELS["dual"]()), Epoch)
 
 
+@pytest.mark.parametrize("setting", ["kernel_regularizer", "kernel_constraint"])
+def test_regularised_and_constrained_weights_train_in_keras(setting):
+    images = keras.Input(SHAPE)
+    value = {"kernel_regularizer": "l2", "kernel_constraint": "max_norm"}[setting]
+    for given in ({}, {setting: value}):
+        logits = keras.layers.Dense(CLASSES, **given)(keras.layers.Flatten()(images))
+        model = keras.Model(images, logits)
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        assert native.can_train(model) == (not given)
+
+
 def test_an_unknown_step_is_an_error(monkeypatch):
     monkeypatch.setenv("LWCNN_STEP", "jax")
     with pytest.raises(LwcnnError, match="native or keras. Received: 'jax'"):

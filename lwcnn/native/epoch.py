@@ -19,7 +19,9 @@ def can_train(model: keras.Model) -> bool:
     """Whether a compiled model's steps can be made here: on a CPU, in float32, of layers and losses known here."""
     if formulation() != "numba" or backend.num_replicas() > 1 or not is_supported_optimizer(model.optimizer):
         return False
-    if any(smoothing_of(loss) is None for loss in _losses(model)):
+    if any(smoothing_of(loss) is None for loss in _losses(model)) or model.losses:  # those are of regularisers
+        return False
+    if any(variable.constraint for variable in model.trainable_variables):
         return False
     if isinstance(model, keras.distillation.Distiller):
         objective, *others = model.distillation_losses

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from lwcnn.models.graph import layers_with_inputs
-from lwcnn.native.operations import DepthwiseBlock, Mean, Norm, Operation, operation_class
+from lwcnn.native.layers import operation_class
+from lwcnn.native.operations import DepthwiseBlock, Mean, Norm, Operation
 from lwcnn.native.team import Team
 
 

@@ -10,9 +10,7 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
-from keras import layers
 
-from lwcnn.fused import ConvReluMaxPool, FusedBatchNormalization, FusedDepthwiseBlock
 from lwcnn.kernels import block_op, conv_pool, norm, pool
 from lwcnn.kernels.arrays import alone, in_parts
 from lwcnn.models.blocks import EPSILON, ScheduledDropout
@@ -291,60 +289,6 @@ class Pass(Operation):
 
     def backward(self, grad, wanted):
         return [grad]
-
-
-def operation_class(layer: keras.Layer) -> type[Operation] | None:
-    """The operation of a layer; None if there is none."""
-    for kinds, possible, found in _TABLE:
-        if type(layer) in kinds:
-            return found if layer.compute_dtype == "float32" and possible(layer) else None
-    return None
-
-
-def _is_pointwise(layer) -> bool:
-    is_dense = isinstance(layer, layers.Dense)
-    simple = is_dense or (
-        layer.kernel_size == (1, 1) and layer.strides == (1, 1) and layer.groups == 1 and _channels_last(layer)
-    )
-    known = layer.activation in (keras.activations.linear, keras.activations.relu)
-    regularized = layer.kernel_regularizer or layer.bias_regularizer or layer.activity_regularizer
-    constrained = layer.kernel_constraint or layer.bias_constraint
-    return bool(simple and known and not regularized and not constrained)
-
-
-def _pools_by_two(layer) -> bool:
-    by_two = tuple(layer.pool_size) == tuple(layer.strides) == (2, 2)
-    return by_two and layer.padding == "valid" and _channels_last(layer)
-
-
-def _channels_last(layer) -> bool:
-    return layer.data_format == "channels_last"
-
-
-def _is_number(layer) -> bool:
-    return isinstance(layer.scale, (int, float)) and isinstance(layer.offset, (int, float))
-
-
-def _always(layer) -> bool:
-    return True
-
-
-_TABLE = (
-    ((layers.Rescaling,), _is_number, Rescale),
-    ((layers.ZeroPadding2D,), _channels_last, Pad),
-    ((ConvReluMaxPool,), _always, ConvPool),
-    ((FusedBatchNormalization,), lambda layer: layer.center and layer.scale, Norm),
-    ((FusedDepthwiseBlock,), lambda layer: layer.by_kernel, DepthwiseBlock),
-    ((layers.MaxPooling2D,), _pools_by_two, MaxPool),
-    ((layers.Dense, layers.Conv2D), _is_pointwise, Linear),
-    ((layers.GlobalAveragePooling2D,), _channels_last, GlobalAverage),
-    ((layers.Flatten, layers.Reshape), _always, Reshape),
-    ((layers.Concatenate,), lambda layer: layer.axis in (-1, len(layer.output.shape) - 1), Join),
-    ((layers.Dropout,), lambda layer: layer.noise_shape is None, Drop),
-    ((ScheduledDropout,), _always, Drop),
-    ((layers.Average,), _always, Mean),
-    ((layers.Identity,), _always, Pass),
-)
 
 
 def _as_matrix(kernel: np.ndarray) -> np.ndarray:
