@@ -229,6 +229,16 @@ def test_threads_share_a_batch_to_the_same_result(monkeypatch):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+def test_threads_have_teachers_of_their_own(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    student, teacher = MODELS["residual_se"](), build_ensemble([randomised(MODELS["residual_se"]())])
+    distiller = build_distiller(teacher, student, Distillation(temperature=3, label_weight=0.2))
+    distiller.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    epoch = begin_epoch(distiller)
+    operations = [id(node.operation) for network in epoch._teachers for node in network._nodes]
+    assert len(epoch._teachers) == 3 and len(set(operations)) == len(operations)
+
+
 def test_a_phase_gives_what_it_gives_in_keras(monkeypatch):
     images, labels = make_images(COUNT, SHAPE, CLASSES)
     histories = []

@@ -51,12 +51,12 @@ class NativeEpoch:
 
     def __init__(self, model: keras.Model):
         backend.keep_freed_memory()
-        self._model = model
-        self._teacher, self._temperature, self._label_weight = None, 1.0, 1.0
-        trained = model
+        self._teachers, self._temperature, self._label_weight = [], 1.0, 1.0
+        trained, num_threads = model, backend.num_threads()
         if isinstance(model, keras.distillation.Distiller):
-            trained = model.student
-            self._teacher = Network(model.teacher, Weights([], model.teacher.weights), training=False)
+            trained, given = model.student, Weights([], model.teacher.weights)
+            # Operations keep what they were last given, so each thread has its own.
+            self._teachers = [Network(model.teacher, given, training=False) for _ in range(num_threads)]
             self._temperature = model.distillation_losses[0].temperature
             self._label_weight = model.student_loss_weight
         self._smoothing = smoothing_of(_losses(model)[0])
@@ -67,7 +67,7 @@ class NativeEpoch:
         self._optimizer = VectorOptimizer(model.optimizer, self._weights)
         # Each thread has a part of the batch, from the images to the gradient: to share out every layer anew takes as
         # long as to compute some of them.
-        self._networks = [Network(trained, self._weights, leads=rank == 0) for rank in range(backend.num_threads())]
+        self._networks = [Network(trained, self._weights, leads=rank == 0) for rank in range(num_threads)]
         self._generators = {
             name: operation.layer.seed_generator for name, operation in self._networks[0].random_operations().items()
         }
@@ -90,7 +90,7 @@ class NativeEpoch:
             network.join(team if team.size > 1 else None, rank)
             for name, operation in network.random_operations().items():
                 operation.draws = draws[name][part]
-            return self._gradients(network, [x[part] for x in images], [y[part] for y in labels], count)
+            return self._gradients(rank, [x[part] for x in images], [y[part] for y in labels], count)
 
         sums = in_team(team, train)
         used = [network.gradient for network in self._networks[: team.size]]
@@ -131,16 +131,17 @@ class NativeEpoch:
             state[1] += 1
         return draws
 
-    def _gradients(self, network: Network, images, labels, count: int) -> dict[str, float]:
-        """Leaves the gradient of some of a batch's `count` images in the network; gives their sums of the metrics."""
+    def _gradients(self, rank: int, images, labels, count: int) -> dict[str, float]:
+        """Leaves the gradient of some of a batch's `count` images in a network; gives their sums of the metrics."""
+        network = self._networks[rank]
         network.clear()
         outputs = network.forward(images, training=True)
         sums, gradients = {"loss": 0.0}, []
         for name, logits, truth in zip(self._output_names, outputs, labels):
             loss, gradient, right = cross_entropy(logits, truth, self._smoothing)
             prefix = "" if len(outputs) == 1 else f"{name}_"
-            if self._teacher:
-                (taught,) = self._teacher.forward(images, training=False)
+            if self._teachers:
+                (taught,) = self._teachers[rank].forward(images, training=False)
                 distance, apart = divergence(logits, taught, self._temperature)
                 sums |= {"accuracy": right, "student_loss": loss, "distillation_loss": distance}
                 loss = self._label_weight * loss + (1 - self._label_weight) * distance
