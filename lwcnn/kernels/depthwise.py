@@ -7,7 +7,6 @@ Images come with a margin of zeros, `(H + k - 1, W + k - 1, C)`, so that no tap 
 from lwcnn.kernels.tiles import (
     WIDE,
     WIDTH,
-    add_correlation,
     add_moments,
     add_taps,
     jit,
@@ -109,12 +108,12 @@ def _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, taps, like):
         g = grad_at + y * W * C + c
         x = 0
         while x + P <= W:
-            tile = add_correlation(tile, taps, like, _R4, padded, at, grad, g, C)
+            tile = add_taps(tile, taps, like, _R4, padded, at, grad, g, C)
             at += P * C
             g += P * C
             x += P
         while x < W:
-            tile = add_correlation(tile, taps, like, _R1, padded, at, grad, g, C)
+            tile = add_taps(tile, taps, like, _R1, padded, at, grad, g, C)
             at += C
             g += C
             x += 1

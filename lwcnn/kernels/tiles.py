@@ -174,9 +174,10 @@ def add_product(typingctx, tile, rows, like, a, a_at, a_step, b, b_at):
 
 @intrinsic
 def add_taps(typingctx, tile, rows, like, taps, a, a_at, b, b_at, step):
-    """tile[r] + the sum over t of a[a_at + (r + t) * step ...] * b[b_at + t * step ...]: a row of a depthwise kernel.
+    """tile[r] + the sum over t of a[a_at + (r + t) * step ...] * b[b_at + t * step ...].
 
-    Rows share what they read: each vector of a is loaded once.
+    A row of a depthwise kernel, for several positions r; or, with positions for taps and taps for rows, its gradient.
+    Each vector of a is loaded once.
     """
 
     def codegen(context, builder, sig, args):
@@ -195,28 +196,6 @@ def add_taps(typingctx, tile, rows, like, taps, a, a_at, b, b_at, step):
         return tile.join(builder, [vector for row in sums for vector in row])
 
     return tile(tile, rows, like, taps, a, types.intp, b, types.intp, types.intp), codegen
-
-
-@intrinsic
-def add_correlation(typingctx, tile, taps, like, positions, a, a_at, b, b_at, step):
-    """tile[t] + the sum over positions p of a[a_at + (p + t) * step ...] * b[b_at + p * step ...]."""
-
-    def codegen(context, builder, sig, args):
-        total, _, _, _, a_array, a_offset, b_array, b_offset, stride = args
-        data, read = _data(context, builder, sig.args[4], a_array), []
-        for _ in range(tile.rows + positions.count - 1):
-            read.append(tile.vectors_at(builder, builder.gep(data, [a_offset])))
-            a_offset = builder.add(a_offset, stride)
-        sums = [tile.row(builder, total, t) for t in range(tile.rows)]
-        data = _data(context, builder, sig.args[6], b_array)
-        for p in range(positions.count):
-            factors = tile.vectors_at(builder, builder.gep(data, [b_offset]))
-            b_offset = builder.add(b_offset, stride)
-            for t in range(tile.rows):
-                sums[t] = [tile.muladd(builder, *parts) for parts in zip(read[p + t], factors, sums[t])]
-        return tile.join(builder, [vector for row in sums for vector in row])
-
-    return tile(tile, taps, like, positions, a, types.intp, b, types.intp, types.intp), codegen
 
 
 @intrinsic
