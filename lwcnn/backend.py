@@ -96,6 +96,17 @@ def accelerator() -> str | None:
     return None
 
 
+@cache
+def has_bfloat16_units() -> bool:
+    """Returns whether this machine's CPU multiplies bfloat16 numbers in hardware (AVX512_BF16 or AMX_BF16)."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return False
+    flags = next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), [])
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
+
+
 def device_ids() -> list[str]:
     """What the backend calls the devices that it computes on: the accelerators, else the CPU (one, as a rule)."""
     backend = keras.backend.backend()

@@ -33,12 +33,27 @@ def parts():
 
 
 def test_a_cpu_refuses_mixed_precision_unless_forced(monkeypatch):
-    with pytest.raises(LwcnnError, match="a CPU has no units.*--force-precision.*Received: mixed_float16 on"):
-        Computing("mixed_float16").require_possible()
-    Computing("mixed_float16").require_possible(force_precision=True)
+    monkeypatch.setattr(backend, "has_bfloat16_units", lambda: False)
+    for precision in MIXED:
+        with pytest.raises(LwcnnError, match=f"bfloat16 units.*--force-precision.*Received: {precision} on"):
+            Computing(precision).require_possible()
+        Computing(precision).require_possible(force_precision=True)
     Computing().require_possible()
     monkeypatch.setattr(backend, "accelerator", lambda: "an accelerator")
     Computing("mixed_bfloat16").require_possible()
+
+
+def test_a_cpu_with_bfloat16_units_takes_bfloat16_alone(monkeypatch):
+    monkeypatch.setattr(backend, "has_bfloat16_units", lambda: True)
+    Computing("mixed_bfloat16").require_possible()
+    with pytest.raises(LwcnnError, match="Received: mixed_float16 on"):
+        Computing("mixed_float16").require_possible()
+
+
+@pytest.mark.parametrize(("flags", "expected"), [("fpu avx512_bf16", True), ("amx_bf16", True), ("fpu avx2", False)])
+def test_bfloat16_units_are_read_from_the_flags_of_the_cpu(flags, expected, monkeypatch):
+    monkeypatch.setattr(backend.Path, "read_text", lambda self: f"model name\t: any\nflags\t\t: {flags}\n")
+    assert backend.has_bfloat16_units.__wrapped__() is expected
 
 
 def test_what_cannot_be_is_refused():
@@ -144,12 +159,12 @@ def test_results_and_cache_tell_precisions_apart(made_dataset, folders, tmp_path
 
 
 def test_the_command(made_npz, tmp_path, capsys):
-    line = ["train", "single", "--preset=smoke", f"--dataset={made_npz}", "--precision=mixed_bfloat16"]
+    line = ["train", "single", "--preset=smoke", f"--dataset={made_npz}", "--precision=mixed_float16"]
     line += [f"--{name}={tmp_path / name}" for name in ("results", "cache", "models")]
     assert main(line) == 1
-    assert "Mixed precision is for accelerators" in capsys.readouterr().err
+    assert "Mixed precision needs an accelerator" in capsys.readouterr().err
     assert main([*line, "--force-precision", "--progress=none"]) == 0
     result = json.loads((tmp_path / "results/made/single/smoke/seed0.json").read_text())
-    assert result["precision"] == "mixed_bfloat16"
+    assert result["precision"] == "mixed_float16"
     assert main([*line, "--force-precision", "--devices=3"]) == 1
     assert "Received: 3" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""How long the experiments train: one of three sizes."""
+"""How long the experiments train: one of four sizes."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ class Preset:
     """How long to train.
 
     Attributes:
-        name: "smoke", "quick" or "full".
+        name: "smoke", "quick", "medium" or "full".
         dual, head, all: most epochs of the stages of the paper's method; all counts the last phase.
         batch_size: of the experiments for which the paper gives none; 32 is the author's code's.
         tuned_dual, tuned: epochs of the two stages of `paper_tuned`.
@@ -63,6 +63,19 @@ PRESETS = {
         fold=2,
         network=15,
         repo=(12, 2, 2, 2, 4),
+    ),
+    # What two CPU cores train in an hour or two, for the networks whose own recipes take 70 to 250 epochs.
+    "medium": Preset(
+        "medium",
+        dual=14,
+        head=10,
+        all=20,
+        batch_size=32,
+        tuned_dual=8,
+        tuned=30,
+        fold=5,
+        network=30,
+        repo=(20, 3, 3, 3, 6),
     ),
     # 20 epochs of the dual stage and 50 of the last: the author's notebook; 20 of the head: paper. Those of `repo`:
     # the reproduction's notebook.

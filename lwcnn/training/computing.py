@@ -39,15 +39,21 @@ class Computing:
             force_precision: takes mixed precision on a CPU as well.
 
         Raises:
-            LwcnnError: mixed precision on a CPU, more devices than there are, or a backend that knows but one.
+            LwcnnError: mixed precision on a CPU without units for it, more devices than there are, or a backend that knows but one.
         """
-        if self.precision != "float32" and backend.accelerator() is None and not force_precision:
+        if not force_precision and not self._has_units():
             raise LwcnnError(
-                "Mixed precision is for accelerators: a CPU has no units for it and trains several times slower than "
-                "in float32. Leave out --precision, or add --force-precision to have it all the same (to try it out). "
+                "Mixed precision needs an accelerator, or a CPU with bfloat16 units (AVX512_BF16, AMX) and "
+                "mixed_bfloat16: other CPUs emulate it and train several times slower than in float32. Leave out "
+                "--precision, or add --force-precision to try it anyway. "
                 f"Received: {self.precision} on {backend.device_name()}"
             )
         self._require_devices()
+
+    def _has_units(self) -> bool:
+        if self.precision == "float32" or backend.accelerator() is not None:
+            return True
+        return self.precision == "mixed_bfloat16" and backend.has_bfloat16_units()
 
     def _require_devices(self) -> None:
         if self.devices == 1:
