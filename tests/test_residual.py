@@ -1,6 +1,7 @@
 """The residual squeeze-and-excitation network: counts, fused against plain, training in a phase, what is refused."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -166,3 +167,14 @@ def _moving(network):
         widths += [stage.filters] * stage.blocks + ([stage.filters] if stage.filters != before else [])
         before = stage.filters
     return 2 * sum(widths)
+
+
+@pytest.mark.parametrize("preset", ["smoke", "quick", "full"])
+@pytest.mark.parametrize("dataset", ["cifar10", "mnist"])
+def test_the_control_of_muon_differs_in_the_optimizer_alone(dataset, preset):
+    muon = get_experiment("residual_se_muon", preset, dataset)
+    control = get_experiment("residual_se_stem_adamw", preset, dataset)
+    (phase,), (control_phase,) = muon.phases, control.phases
+    assert (phase.optimizer.name, control_phase.optimizer.name) == ("muon", "adamw")
+    as_muon = replace(control_phase, optimizer=replace(control_phase.optimizer, name="muon"))
+    assert replace(control, name=muon.name, question=muon.question, phases=(as_muon,)) == muon

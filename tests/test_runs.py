@@ -265,7 +265,8 @@ def test_names_are_those_of_the_issue_and_the_earlier_batch():
         "repo_baseline", "repo_baseline_frozen", "repo_residual_se",
         "se_resnet", "resnet_4443", "resnet_4443_twice", "narrow_resnet18", "narrow_resnet18_cold",
         "narrow_resnet18_few", "mobilenet_v2", "mobilenet_v2_momentum", "efficientnet_b0",
-        "residual_se_small_distilled", "residual_se_distilled", "residual_se_muon", *PARTS_EXPERIMENTS,
+        "residual_se_small_distilled", "residual_se_distilled", "residual_se_muon",
+        "residual_se_stem_adamw", *PARTS_EXPERIMENTS,
     }  # fmt: skip
 
 

@@ -84,13 +84,21 @@ def _residual_se_distilled(preset: Preset, dataset: str) -> DistilledExperiment:
     return _distilled(replace(plan, network=network, phases=(phase,)), preset, "residual_se_distilled", question)
 
 
-def _residual_se_muon(preset: Preset, dataset: str) -> NetworkExperiment:
+def _residual_se_stem_adamw(preset: Preset, dataset: str) -> NetworkExperiment:
     plan = _residual_se(preset, dataset)
     (phase,) = plan.phases
-    phase = replace(phase, optimizer=replace(phase.optimizer, name="muon", ema_moments=True))
+    phase = replace(phase, optimizer=replace(phase.optimizer, ema_moments=True))
     network = TINY_NETWORK if dataset in GREY_DATASETS else STEM_NETWORK
+    question = "the control of residual_se_muon: its network and schedule, with AdamW for every weight"
+    return replace(plan, name="residual_se_stem_adamw", question=question, network=network, phases=(phase,))
+
+
+def _residual_se_muon(preset: Preset, dataset: str) -> NetworkExperiment:
+    control = _residual_se_stem_adamw(preset, dataset)
+    (phase,) = control.phases
+    phase = replace(phase, optimizer=replace(phase.optimizer, name="muon"))
     question = "five blocks at one resolution under a wider stem, averaged moments, 1x1 convolutions trained by Muon"
-    return replace(plan, name="residual_se_muon", question=question, network=network, phases=(phase,))
+    return replace(control, name="residual_se_muon", question=question, phases=(phase,))
 
 
 def augmentation(dataset: str) -> Augmentation:
@@ -107,6 +115,7 @@ RESIDUAL_EXPERIMENTS: dict[str, Callable[[Preset, str], NetworkExperiment]] = {
     "residual_se_small": _residual_se_small,
     "residual_se_small_distilled": _residual_se_small_distilled,
     "residual_se_distilled": _residual_se_distilled,
+    "residual_se_stem_adamw": _residual_se_stem_adamw,
     "residual_se_muon": _residual_se_muon,
     "residual_plain": _residual_plain,
     "residual_cbam": _residual_cbam,
