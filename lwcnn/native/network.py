@@ -7,7 +7,10 @@ import numpy as np
 
 from lwcnn.models.graph import layers_with_inputs
 from lwcnn.native.layers import operation_class
-from lwcnn.native.operations import DepthwiseBlock, Mean, Norm, Operation
+from lwcnn.native.operations.base import Operation
+from lwcnn.native.operations.depthwise_block import DepthwiseBlock
+from lwcnn.native.operations.merging import Average
+from lwcnn.native.operations.normalization import BatchNorm
 from lwcnn.native.team import Team
 
 
@@ -163,9 +166,9 @@ def is_supported(model: keras.Model, training: bool = True) -> bool:
                 return False
             continue
         found = operation_class(layer)
-        if found is None or (training and found is Mean):
+        if found is None or (training and found is Average):
             return False
-        if training and found in (Norm, DepthwiseBlock) and not all(v.trainable for v in _learned(layer)):
+        if training and found in (BatchNorm, DepthwiseBlock) and not all(v.trainable for v in _learned(layer)):
             return False
     return True
 
