@@ -20,6 +20,7 @@ from lwcnn.method import train_method
 from lwcnn.models.macs import count_macs
 from lwcnn.models.merge import merge_submodels
 from lwcnn.models.submodel import build_dual_model, build_merged_model, build_submodel
+from lwcnn.results import load_results
 from lwcnn.runs import Folders, run_experiment
 from lwcnn.training.loop import Images, train_phase
 from lwcnn.training.phases import Optimizer, Phase, unfreeze_layer_by_layer

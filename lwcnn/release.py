@@ -12,9 +12,9 @@ import numpy as np
 
 from lwcnn.distillation import teacher_path
 from lwcnn.files import load_npz, read_json, save_npz, write_atomically, write_json
+from lwcnn.results import PRESETS_BY_SIZE, run_paths
 from lwcnn.runs import Folders
 
-PRESETS_BY_SIZE = ("full", "quick")  # smoke runs are never released
 TEACHERS = (("cifar10", "residual_se"),)  # those that `lwcnn.distillation` looks for
 LOGIT_STEP = 1 / 64  # float16's own step for the largest logits
 # The models that figures compare by their penultimate features.
@@ -41,7 +41,7 @@ def release_best(
         The released model's path; None if nothing changed.
     """
     for preset in presets:
-        paths = sorted(folders.result(dataset, experiment, preset, 0).parent.glob("seed*.json"))
+        paths = run_paths(folders.result(dataset, experiment, preset, 0).parent)
         if paths:
             break
     else:
@@ -88,7 +88,8 @@ def _release_teachers(dataset: str, experiment: str, preset: str, seeds: list[in
 
 def _forget_others(dataset: str, experiment: str, folders: Folders, keep: Path) -> None:
     """Takes the path of the weights out of the runs that are no longer the released one."""
-    for path in (Path(folders.results) / dataset / experiment).glob("*/seed*.json"):
+    presets = (Path(folders.results) / dataset / experiment).glob("*")
+    for path in (path for preset in presets for path in run_paths(preset)):
         result = read_json(path)
         if path != keep and result["weights"]:
             write_json(path, result | {"weights": None})

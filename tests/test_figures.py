@@ -21,7 +21,7 @@ from lwcnn.figures.bars import interval
 from lwcnn.figures.catalogue import FIGURES, ONLY_WITH
 from lwcnn.figures.confusion import most_confused_pairs
 from lwcnn.figures.inputs import Inputs, MissingInput
-from lwcnn.figures.literature import PUBLISHED
+from lwcnn.publication.claims.literature import PUBLISHED
 from lwcnn.figures.probabilities import roc_one_vs_rest
 from lwcnn.figures.tradeoffs import KINDS, Point, pareto_front
 from lwcnn.files import save_npz, write_json

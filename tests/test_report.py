@@ -16,7 +16,7 @@ from lwcnn.experiments import EXPERIMENT_NAMES
 from lwcnn.experiments.parts import BASELINE, PARTS, WHOLE, left_out, only
 from lwcnn.figures.catalogue import FIGURES
 from lwcnn.report import document, latex
-from lwcnn.report.claims import GOALS
+from lwcnn.publication.claims.goals import GOALS
 from lwcnn.report.document import MAX_OVERFULL, build_pdf, generate, used_names
 from lwcnn.report.evidence import Evidence
 from lwcnn.report.sentences.improved import claimed_points

@@ -11,10 +11,10 @@ from lwcnn.figures.bars import interval, plot_ablation, plot_accuracy_bars, plot
 from lwcnn.figures.confusion import plot_confusion_difference, plot_confusion_matrix
 from lwcnn.figures.curves import plot_training_curves
 from lwcnn.figures.inputs import BASELINE_EXPERIMENT, Inputs, MissingInput
-from lwcnn.figures.literature import SEEDS, published
 from lwcnn.figures.style import new_panels
 from lwcnn.figures.tradeoffs import Point, plot_tradeoff
 from lwcnn.parts_table import compare_experiments
+from lwcnn.publication.claims.literature import SEEDS, published
 from lwcnn.tables import PAPER_ACCURACY
 
 LATENCY_RUNTIMES = ("litert-int8", "litert")  # the first that was measured

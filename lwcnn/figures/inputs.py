@@ -13,7 +13,7 @@ from lwcnn.errors import LwcnnError
 from lwcnn.evaluation import accuracy
 from lwcnn.experiments.parts import PARTS_EXPERIMENTS
 from lwcnn.files import load_npz, read_json
-from lwcnn.release import PRESETS_BY_SIZE
+from lwcnn.results import PRESETS_BY_SIZE, MissingInput
 from lwcnn.runs import Folders
 from lwcnn.tables import load_results
 
@@ -21,10 +21,6 @@ BASELINE_EXPERIMENT = "paper"
 ABLATION_PRESET = "quick"  # that of the ablations in the README
 MAX_ROUNDING = 0.002  # of an accuracy, by keeping logits as float16
 DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
-
-
-class MissingInput(LwcnnError):
-    """What a figure needs is not there: the figure is skipped, the others are drawn."""
 
 
 @dataclass(frozen=True)

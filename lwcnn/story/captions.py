@@ -14,8 +14,8 @@ from lwcnn.experiments.parts import PARTS, WHOLE, left_out, only
 from lwcnn.figures.confusion import most_confused_pairs, row_percent
 from lwcnn.figures.from_results import LATENCY_RUNTIMES
 from lwcnn.figures.inputs import BASELINE_EXPERIMENT, Inputs, MissingInput
-from lwcnn.figures.literature import published
 from lwcnn.parts_table import compare_experiments
+from lwcnn.publication.claims.literature import published
 from lwcnn.story import output_captions
 from lwcnn.tables import PAPER_ACCURACY, percent
 

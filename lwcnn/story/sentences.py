@@ -11,10 +11,10 @@ from lwcnn.data import Dataset
 from lwcnn.evaluation import MeanInterval, mean_and_interval
 from lwcnn.figures.architecture import Box
 from lwcnn.figures.inputs import MissingInput
-from lwcnn.figures.literature import published
 from lwcnn.files import read_json
 from lwcnn.models.macs import count_macs
 from lwcnn.models.merge import MergeCheck
+from lwcnn.publication.claims.literature import published
 from lwcnn.tables import PAPER_ACCURACY, percent
 
 ROUNDING = 1e-5  # of the largest value: some hundred roundings of float32

@@ -9,9 +9,9 @@ from lwcnn.experiments import get_experiment
 from lwcnn.experiments.parts import BASELINE, PARTS, WHOLE, left_out, only
 from lwcnn.experiments.residual import DEEP_NETWORK, NETWORK, SMALL_NETWORK, STEM_NETWORK, TINY_NETWORK
 from lwcnn.figures.inputs import MissingInput
-from lwcnn.figures.literature import RECORD, published
 from lwcnn.models.residual import ResidualSE
-from lwcnn.report.claims import GOALS
+from lwcnn.publication.claims.goals import GOALS
+from lwcnn.publication.claims.literature import RECORD, published
 from lwcnn.report.evidence import Evidence
 from lwcnn.report.latex import DISPLAY_NAMES, code, escape, gain, joined, number_word, percent, whole
 from lwcnn.search import AVERAGED

@@ -1,6 +1,6 @@
 """Test accuracies: of the paper's method, and of the improved networks beside what was set out for them."""
 
-from lwcnn.report.claims import GOALS
+from lwcnn.publication.claims.goals import GOALS
 from lwcnn.report.evidence import LARGEST, Evidence
 from lwcnn.report.latex import DISPLAY_NAMES, code, interval, mean_and_spread, percent, tabular, whole
 from lwcnn.tables import PAPER_ACCURACY

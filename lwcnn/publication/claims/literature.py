@@ -110,3 +110,7 @@ PUBLISHED = (
 def published(dataset: str, quantity: str) -> list[Published]:
     """The published results on a data set that give a quantity: "params", "train_seconds" or "int8_bytes"."""
     return [one for one in PUBLISHED if one.dataset == dataset and getattr(one, quantity) is not None]
+
+
+PAPER_ACCURACY = {one.dataset: one.accuracy for one in PUBLISHED if one.name == "Isong 2025"}
+"""Test accuracy by data set in the abstract of arXiv 2501.15547."""

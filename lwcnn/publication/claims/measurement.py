@@ -1,0 +1,88 @@
+"""Measured values with their unit, spread and origin; words are made only when they are shown."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from lwcnn.comparison import Difference, Estimate
+from lwcnn.results import MissingInput
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A measured or counted value, or what is needed to obtain it.
+
+    Attributes:
+        value: The value in its unit; None where it is missing.
+        unit: Unit, such as "%", "points" or "ms"; empty for plain numbers.
+        digits: Decimals shown.
+        spread: Sample standard deviation over seeds, in the same unit.
+        low: Lower end of the 95% interval.
+        high: Upper end of the 95% interval.
+        signed: Whether the sign is always shown, as for differences.
+        origin: Where the value comes from, such as "full, 3 seeds" or "counted"; empty where the context says so.
+        needs: What has to be run or measured to obtain a missing value; empty where it is there.
+    """
+
+    value: float | None
+    unit: str = ""
+    digits: int = 2
+    spread: float | None = None
+    low: float | None = None
+    high: float | None = None
+    signed: bool = False
+    origin: str = ""
+    needs: str = ""
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "not run"
+        text = self._number(self.value) + ("" if self.spread is None else f" ± {self.spread:,.{self.digits}f}")
+        unit = f" {self.unit}" if self.unit else ""
+        origin = f" ({self.origin})" if self.origin else ""
+        return f"{text}{unit}{self._interval()}{origin}"
+
+    def _interval(self) -> str:
+        ends = [end for end in (self.low, self.high) if end is not None]
+        return f" [{', '.join(map(self._number, ends))}]" if ends else ""
+
+    def _number(self, value: float) -> str:
+        return f"{value:{'+' if self.signed else ''},.{self.digits}f}"
+
+    def bare(self) -> "Measurement":
+        """The same without unit and origin, for a column whose title says both."""
+        return replace(self, unit="", origin="")
+
+
+def missing(needs: str) -> Measurement:
+    """A value that is not there.
+
+    Args:
+        needs: What has to be run or measured.
+    """
+    return Measurement(None, needs=needs)
+
+
+def percent(share: float, digits: int = 2, **more) -> Measurement:
+    """A share between 0 and 1, shown in percent."""
+    return Measurement(100 * share, "%", digits, **more)
+
+
+def accuracy(estimate: Estimate, interval: bool = False, digits: int = 2, origin: str = "") -> Measurement:
+    """An estimated accuracy: mean and standard deviation over seeds, or with `interval` mean and 95% interval."""
+    if interval:
+        return percent(estimate.mean, digits, low=100 * estimate.low, high=100 * estimate.high, origin=origin)
+    return percent(estimate.mean, digits, spread=None if estimate.std is None else 100 * estimate.std, origin=origin)
+
+
+def gain(difference: Difference, digits: int = 2, origin: str = "") -> Measurement:
+    """A difference of accuracies in points with its 95% interval."""
+    mean, low, high = (100 * value for value in (difference.mean, difference.low, difference.high))
+    return Measurement(mean, "points", digits, low=low, high=high, signed=True, origin=origin)
+
+
+def or_missing(measure: Callable[..., Measurement | str], *arguments) -> Measurement | str:
+    """What a function returns, or a missing value that says what it lacks."""
+    try:
+        return measure(*arguments)
+    except MissingInput as error:
+        return missing(str(error).split(" Received: ")[0].rstrip("."))

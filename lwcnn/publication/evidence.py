@@ -1,0 +1,256 @@
+"""What publications are made from: runs, trials, exports, benchmarks and built networks, selected and compared."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lwcnn.comparison import Difference, Estimate, estimate_accuracy, paired_difference
+from lwcnn.data import INPUT_SHAPES
+from lwcnn.evaluation import accuracy
+from lwcnn.files import StrPath, load_npz
+from lwcnn.models.macs import count_macs
+from lwcnn.results import (
+    PRESETS_BY_SIZE,
+    MissingInput,
+    load_benchmark,
+    load_correct,
+    load_exports,
+    load_folds,
+    load_latencies,
+    load_networks,
+    load_results,
+    load_test_labels,
+    load_trials,
+)
+from lwcnn.summary import library_model
+
+LARGEST = "largest"
+"""Stands for the largest preset that an experiment was run with."""
+
+BASELINE_EXPERIMENT = "paper"
+NUM_CLASSES = 10
+MAX_ROUNDING = 0.002  # of an accuracy, from storing logits as float16
+
+
+@dataclass(frozen=True)
+class Released:
+    """The released run of an experiment.
+
+    Attributes:
+        run: Its row of `load_results`.
+        logits: Logits of the test images, float64 of shape (n, classes).
+        labels: Labels of the test images, shape (n,).
+        features: Penultimate features of the first test images, shape (m, d); None where none were kept.
+    """
+
+    run: pd.Series
+    logits: np.ndarray
+    labels: np.ndarray
+    features: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Size of a network.
+
+    Attributes:
+        params: Number of parameters, moving statistics included.
+        trainable: Number of trained parameters.
+        convolutional: Number of parameters in convolutions.
+        macs: Multiply-accumulates per image.
+    """
+
+    params: int
+    trainable: int
+    convolutional: int
+    macs: int
+
+
+class Evidence:
+    """The results of one folder.
+
+    Args:
+        folder: The results folder.
+        presets: Presets to use, the largest first.
+    """
+
+    def __init__(self, folder: StrPath = "results", presets: Sequence[str] = PRESETS_BY_SIZE):
+        self.folder = Path(folder)
+        self.presets = tuple(presets)
+        self._differences: dict[tuple[str, str, str, str], Difference] = {}
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """Every run of the presets."""
+        found = load_results(self.folder)
+        return found[found["preset"].isin(self.presets)].reset_index(drop=True)
+
+    @cached_property
+    def folds(self) -> pd.DataFrame:
+        """Every fold."""
+        return load_folds(self.folder)
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """The trials of the search, the best first; of several data sets and lengths those with the most trials."""
+        found = load_trials(self.folder)
+        groups = [group for _, group in found.groupby(["dataset", "epochs"], sort=False)]
+        return max(groups, key=len).reset_index(drop=True) if groups else found
+
+    @cached_property
+    def exports(self) -> pd.DataFrame:
+        """Every exported model."""
+        return load_exports(self.folder)
+
+    @cached_property
+    def latencies(self) -> pd.DataFrame:
+        """Latencies of the released models and of the reference networks."""
+        return pd.concat([load_latencies(self.folder), load_latencies(self.folder, "bench_networks")])
+
+    @cached_property
+    def networks(self) -> pd.DataFrame:
+        """Summaries of the reference networks, by name."""
+        return load_networks(self.folder).set_index("model")
+
+    def benchmark(self, name: str) -> dict:
+        """The content of results/<name>.json."""
+        return load_benchmark(self.folder, name)
+
+    def select(self, dataset: str, experiment: str, preset: str = LARGEST) -> pd.DataFrame:
+        """The runs of one experiment, a row per seed.
+
+        Args:
+            dataset: Name of a data set.
+            experiment: Name of an experiment.
+            preset: Name of a preset, or `LARGEST`.
+
+        Raises:
+            MissingInput: If it was not run.
+        """
+        found = self.runs[(self.runs["dataset"] == dataset) & (self.runs["experiment"] == experiment)]
+        for size in self.presets if preset == LARGEST else (preset,):
+            if not (chosen := found[found["preset"] == size]).empty:
+                return chosen
+        size = self.presets[0] if preset == LARGEST else preset
+        command = f"lwcnn train {experiment} --dataset {dataset} --preset {size} --seeds 0 1 2"
+        raise MissingInput(f"`{experiment}` on {dataset} was not run; `{command}` runs it. Received: {self.folder}")
+
+    def has(self, dataset: str, experiment: str, preset: str = LARGEST) -> bool:
+        """Whether an experiment was run."""
+        try:
+            return not self.select(dataset, experiment, preset).empty
+        except MissingInput:
+            return False
+
+    def accuracy(self, dataset: str, experiment: str, preset: str = LARGEST) -> Estimate:
+        """Test accuracy of an experiment."""
+        return estimate_accuracy(load_correct(self.folder, self.select(dataset, experiment, preset)))
+
+    def correct(self, dataset: str, experiment: str, preset: str = LARGEST) -> np.ndarray:
+        """Which test images the runs of an experiment recognize, bool of shape (seeds, images)."""
+        return load_correct(self.folder, self.select(dataset, experiment, preset))
+
+    def difference(self, dataset: str, experiment: str, reference: str, preset: str) -> Difference:
+        """Test accuracy of an experiment minus that of another, over the seeds that both have.
+
+        Raises:
+            MissingInput: If they share no seed of the same test images.
+        """
+        key = dataset, experiment, reference, preset
+        if key not in self._differences:
+            ours, theirs = (self.select(dataset, name, preset).set_index("seed") for name in (experiment, reference))
+            seeds = ours.index.intersection(theirs.index)
+            if seeds.empty or set(ours["data_checksum"]) != set(theirs["data_checksum"]):
+                raise MissingInput(
+                    f"`{experiment}` and `{reference}` on {dataset} share no seed of the same images with preset "
+                    f"{preset}. Received: {self.folder}"
+                )
+            pair = (load_correct(self.folder, runs.loc[seeds]) for runs in (ours, theirs))
+            self._differences[key] = paired_difference(*map(list, pair))
+        return self._differences[key]
+
+    def export(self, dataset: str, experiment: str, kind: str) -> pd.Series:
+        """The record of an exported model."""
+        found = self.exports[
+            (self.exports["dataset"] == dataset)
+            & (self.exports["experiment"] == experiment)
+            & (self.exports["format"] == kind)
+        ]
+        if found.empty:
+            command = f"lwcnn export models/{dataset}-{experiment}.keras --format {kind}"
+            raise MissingInput(f"`{experiment}` on {dataset} was not exported as {kind}; `{command}` exports it.")
+        return found.iloc[0]
+
+    def latency(self, dataset: str, experiment: str, runtime: str, statistic: str = "p50_ms") -> float:
+        """Milliseconds per image of a released model."""
+        found = self.latencies[
+            (self.latencies["dataset"] == dataset)
+            & (self.latencies["experiment"] == experiment)
+            & (self.latencies["runtime"] == runtime)
+        ]
+        if found.empty:
+            command = f"lwcnn bench models/{dataset}-{experiment}.keras --json results/bench.json"
+            raise MissingInput(f"`{experiment}` on {dataset} was not timed with {runtime}; `{command}` times it.")
+        return float(found[statistic].iloc[0])
+
+    def released(self, dataset: str, experiment: str) -> Released:
+        """The released run of an experiment.
+
+        Raises:
+            MissingInput: If there is none, or what belongs to it is not there.
+        """
+        path = self._released_path(dataset, experiment)
+        if not path.exists():
+            raise MissingInput(f"`{experiment}` on {dataset} is not released. Received: {path}")
+        arrays, runs = load_npz(path), self.select(dataset, experiment)
+        found = runs[runs["seed"] == int(arrays["seed"])]
+        if found.empty:
+            raise MissingInput(f"the result of seed {int(arrays['seed'])} is not beside it. Received: {path}")
+        logits, labels = arrays["logits"].astype(np.float64), load_test_labels(self.folder, dataset)
+        if abs(accuracy(logits, labels) - found["test_accuracy"].iloc[0]) > MAX_ROUNDING:
+            raise MissingInput(f"its logits are not those of its result. Received: {path}")
+        return Released(found.iloc[0], logits, labels, arrays.get("features"))
+
+    def best_experiment(self, dataset: str) -> str:
+        """The released experiment with the highest mean validation accuracy.
+
+        Raises:
+            MissingInput: If none is released.
+        """
+        names = self.runs.loc[self.runs["dataset"] == dataset, "experiment"].unique()
+        released = [name for name in names if self._released_path(dataset, name).exists()]
+        if not released:
+            raise MissingInput(f"no experiment on it is released. Received: {dataset!r} in {self.folder}")
+        return max(released, key=lambda name: self.select(dataset, name)["val_accuracy"].mean())
+
+    def shown(self, dataset: str) -> list[str]:
+        """The baseline and the best experiment; one name where they are the same."""
+        return list(dict.fromkeys([BASELINE_EXPERIMENT, self.best_experiment(dataset)]))
+
+    def _released_path(self, dataset: str, experiment: str) -> Path:
+        return Path(self.select(dataset, experiment)["path"].iloc[0]).with_name("released.npz")
+
+
+def counts(dataset: str, experiment: str, side: int | None = None) -> Counts:
+    """Counts an experiment's network by building it.
+
+    Args:
+        dataset: Name of a data set.
+        experiment: Name of an experiment.
+        side: Height and width of the images; those of the data set by default.
+    """
+    shape = INPUT_SHAPES[dataset]
+    return _counts(dataset, experiment, shape if side is None else (side, side, shape[-1]))
+
+
+@cache
+def _counts(dataset: str, experiment: str, shape: tuple[int, int, int]) -> Counts:
+    model = library_model(experiment, shape, NUM_CLASSES, dataset)
+    convolutions = [layer for layer in model.layers if "Conv" in type(layer).__name__]
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    convolutional = sum(layer.count_params() for layer in convolutions)
+    return Counts(model.count_params(), trainable, convolutional, count_macs(model))

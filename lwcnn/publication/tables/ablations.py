@@ -1,0 +1,103 @@
+"""What parts of the paper's method and of the improved network are worth, and the trials of the search."""
+
+from collections.abc import Sequence
+
+from lwcnn.experiments.paper import EXPERIMENTS
+from lwcnn.experiments.parts import BASELINE, OPTIMIZERS, PARTS, WHOLE, left_out, only
+from lwcnn.publication.claims.measurement import gain, or_missing
+from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence
+from lwcnn.publication.tables.accuracies import mean_and_spread
+from lwcnn.publication.tables.table import Cell, Table
+from lwcnn.results import DISPLAY_NAMES, MissingInput
+from lwcnn.search import AVERAGED, CHOSEN
+
+ABLATION_PRESET = "quick"
+TITLES = {
+    "single": "one branch, not augmented",
+    "dual_no_augment": "neither branch augmented",
+    "no_unfreezing": "SGD on all layers at once",
+    "head_only": "the head alone",
+    "fresh_merge": "1x1 drawn afresh",
+    "nadam_throughout": "Nadam to the end",
+    "end_to_end": "in one go, without stage 1",
+    "paper_as_published": "the published code",
+}
+SHORT = {
+    "residual": "shortcuts",
+    "se": "SE",
+    "mixing": "MixUp, CutMix",
+    "adamw": "AdamW",
+    "smoothing": "smoothing",
+    "ema": "averaging",
+    "rmsprop": "RMSProp",
+    "adam": "Adam",
+    "sgd": "SGD",
+}
+"""Parts, and optimizers in AdamW's place; their full names would leave no room for the figures."""
+
+
+def method(evidence: Evidence, datasets: Sequence[str] = ("cifar10", "mnist"), preset: str = ABLATION_PRESET) -> Table:
+    """Each change of the paper's method: accuracy minus that of the method as described."""
+    rows: list[list[Cell]] = []
+    for name in (name for name in EXPERIMENTS if name in TITLES):
+        cells = [cell for dataset in datasets for cell in _gain(evidence, dataset, name, BASELINE_EXPERIMENT, preset)]
+        rows.append([TITLES[name], f"`{name}`", *cells])
+    columns = [title for dataset in datasets for title in (f"{DISPLAY_NAMES.get(dataset, dataset)}, points", "p")]
+    return Table(["change", "experiment", *columns], [rows])
+
+
+def parts(evidence: Evidence, dataset: str = "cifar10", preset: str = ABLATION_PRESET) -> Table:
+    """Each part of the improved network alone on the baseline and in the whole; then other optimizers."""
+
+    def percent(name: str) -> Cell:
+        return or_missing(lambda: mean_and_spread(evidence.select(dataset, name, preset)["test_accuracy"]).bare())
+
+    rows: list[list[Cell]] = []
+    for key, part in PARTS.items():
+        alone = _gain(evidence, dataset, only(key), BASELINE, preset)
+        within = _gain(evidence, dataset, WHOLE, left_out(key), preset)
+        rows.append([SHORT[key], percent(only(key)), *alone, percent(left_out(key)), *within, part.claim or ""])
+    others: list[list[Cell]] = []
+    for key in OPTIMIZERS:
+        within = _gain(evidence, dataset, WHOLE, f"parts_{key}", preset)
+        others.append([SHORT[key], "", "", "", percent(f"parts_{key}"), *within, ""])
+    head = ["part", "alone", "minus baseline", "p", "without it", "whole minus that", "p", "claimed"]
+    references: list[list[Cell]] = [["none; all", percent(BASELINE), "", "", percent(WHOLE), "", "", ""]]
+    return Table(head, [references, rows, others])
+
+
+def trials(evidence: Evidence, columns: int = 3) -> Table:
+    """Every trial, best first, down the columns: parameters in thousands, accuracy on validation images.
+
+    R and A stand for the recipes that the later rounds combine with something else.
+    """
+    cells = [
+        [f"`{_short(one.trial)}`", f"{one.params / 1000:.1f}", f"{100 * one.val_accuracy:.1f}"]
+        for one in evidence.trials.itertuples()
+    ]
+    height = -(-len(cells) // columns)
+    cells += [["", "", ""]] * (height * columns - len(cells))
+    rows = [sum((cells[column * height + row] for column in range(columns)), []) for row in range(height)]
+    kinds = r"@{\hspace{1.5em}}".join([r">{\raggedright\arraybackslash}Xll"] * columns)
+    return Table(["trial", "k", "%"] * columns, [rows], kinds, r"\textwidth")
+
+
+def p_values(values: Sequence[float]) -> str:
+    """Three digits each; "all <.001" where all are."""
+    shown = ["<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0") if p < 1 else "1" for p in values]
+    return "all <.001" if len(shown) > 1 and set(shown) == {"<.001"} else ", ".join(shown)
+
+
+def _gain(evidence: Evidence, dataset: str, name: str, reference: str, preset: str) -> list[Cell]:
+    """A gain with its interval, and the p-values of its pairs of seeds."""
+    try:
+        found = evidence.difference(dataset, name, reference, preset)
+    except MissingInput:
+        return [or_missing(evidence.difference, dataset, name, reference, preset), ""]
+    return [gain(found).bare(), p_values(found.p_values)]
+
+
+def _short(trial: str) -> str:
+    for recipe, letter in ((AVERAGED, "A"), (CHOSEN, "R")):
+        trial = trial.replace(f"+{recipe}", f"+{letter}")
+    return trial

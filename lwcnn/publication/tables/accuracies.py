@@ -1,0 +1,122 @@
+"""Test accuracies: of all experiments, the paper's architecture, and the improved networks beside their goals."""
+
+import pandas as pd
+
+from lwcnn.experiments.parts import PARTS_EXPERIMENTS
+from lwcnn.publication.claims.goals import GOALS
+from lwcnn.publication.claims.literature import PAPER_ACCURACY
+from lwcnn.publication.claims.measurement import Measurement, accuracy, or_missing, percent
+from lwcnn.publication.evidence import LARGEST, Evidence, counts
+from lwcnn.publication.tables.table import Cell, Table
+from lwcnn.results import DISPLAY_NAMES, MissingInput
+
+_REPRODUCTION = (
+    ("paper", "as described", "full"),
+    ("paper_as_published", "as published", LARGEST),
+    ("paper_tuned", "our recipe, two stages", "full"),
+)
+_MORE = {
+    "mnist": (("paper_batch64", "as described, batch 64", "full"),),
+    "cifar10": (("paper_tuned_one_go", "our recipe, in one go", "full"),),
+}
+_WITHOUT_GOAL = (
+    "residual_se_distilled",
+    "residual_se_muon",
+    "residual_se_small_distilled",
+    "residual_plain",
+    "residual_cbam",
+    "repo_baseline_frozen",
+)
+
+
+def results(evidence: Evidence) -> Table:
+    """Every experiment but the ablation of parts, which has a table of its own."""
+    runs = evidence.runs[~evidence.runs["experiment"].isin(PARTS_EXPERIMENTS)]
+    rows = [_row(group) for _, group in runs.groupby(["dataset", "experiment", "preset"], sort=False)]
+    head = ["data", "experiment", "preset", "parameters", "seeds", "validation %", "test %", "paper %", "ECE %"]
+    return Table([*head, "scaled", "s", "step"], [rows])
+
+
+def _row(runs: pd.DataFrame) -> list[Cell]:
+    first = runs.iloc[0]
+    paper = PAPER_ACCURACY.get(first["dataset"])
+    return [
+        first["dataset"],
+        f"`{first['experiment']}`",
+        first["preset"],
+        f"{first['params']:,}",
+        str(len(runs)),
+        percent(runs["val_accuracy"].mean()).bare(),
+        mean_and_spread(runs["test_accuracy"]).bare(),
+        f"{100 * paper:.0f}" if paper else "",
+        percent(runs["ece"].mean(), 1).bare(),
+        _scaled(runs),
+        f"{runs['train_seconds'].mean():.0f}",
+        " and ".join(runs["step"].dropna().unique()),
+    ]
+
+
+def _scaled(runs: pd.DataFrame) -> str:
+    """The mean ECE after temperature scaling; where only some seeds have it, which, and their ECE before it."""
+    if "ece_scaled" not in runs or (some := runs[runs["ece_scaled"].notna()]).empty:
+        return ""
+    scaled = f"{100 * some['ece_scaled'].mean():.1f}"
+    if len(some) == len(runs):
+        return scaled
+    seeds = ", ".join(map(str, some["seed"]))
+    return f"{scaled} (seed {seeds}, from {100 * some['ece'].mean():.1f})"
+
+
+def mean_and_spread(shares: pd.Series) -> Measurement:
+    """Mean and, of several, sample standard deviation, in percent."""
+    return percent(shares.mean(), spread=100 * shares.std() if len(shares) > 1 else None)
+
+
+def reproduction(evidence: Evidence) -> Table:
+    """The paper's architecture on its three data sets: the paper's accuracy and ours."""
+    groups = []
+    for dataset, claimed in PAPER_ACCURACY.items():
+        rows = []
+        for name, title, preset in (*_REPRODUCTION, *_MORE.get(dataset, ())):
+            cells = _measured(evidence, dataset, name, preset)
+            rows.append([DISPLAY_NAMES[dataset], title, f"`{name}`", *cells, f"{100 * claimed:.0f}"])
+        groups.append(rows)
+    head = ["data", "recipe", "experiment", "preset", "seeds", "validation", "test", "95 % interval", "paper"]
+    return Table(head, groups)
+
+
+def improved(evidence: Evidence) -> Table:
+    """The networks of others as built and ours: parameters, accuracy, and the goals."""
+    goals, groups = {(goal.dataset, goal.experiment): goal for goal in GOALS}, []
+    for dataset in ("cifar10", "fashion_mnist", "mnist"):
+        names = [goal.experiment for goal in GOALS if goal.dataset == dataset]
+        rows = []
+        for name in (*names, *(_WITHOUT_GOAL if dataset == "cifar10" else ())):
+            goal = goals.get((dataset, name))
+            figures = (goal.beat, goal.least, goal.aim) if goal else (None, None, None)
+            preset, seeds, _, test, interval = _measured(evidence, dataset, name, LARGEST)
+            rows.append(
+                [
+                    *(DISPLAY_NAMES[dataset], f"`{name}`", f"{counts(dataset, name).params:,}"),
+                    *(preset, seeds, test, interval),
+                    *("" if figure is None else f"{figure:g}" for figure in figures),
+                ]
+            )
+        groups.append(rows)
+    head = ["data", "experiment", "parameters", "preset", "seeds", "test", "95 % interval", "to beat", "goal", "aim"]
+    return Table(head, groups, "llrlllllll")
+
+
+def _measured(evidence: Evidence, dataset: str, name: str, preset: str) -> list[Cell]:
+    """Preset, seeds, validation and test accuracy and its interval; of what was not run a missing test accuracy."""
+    try:
+        runs, found = evidence.select(dataset, name, preset), evidence.accuracy(dataset, name, preset)
+    except MissingInput:
+        return ["", "", "", or_missing(evidence.select, dataset, name, preset), ""]
+    return [
+        runs["preset"].iloc[0],
+        str(len(runs)),
+        mean_and_spread(runs["val_accuracy"]).bare(),
+        accuracy(found).bare(),
+        f"[{100 * found.low:.2f}, {100 * found.high:.2f}]",
+    ]

@@ -1,0 +1,91 @@
+"""How well networks are calibrated, before and after temperature scaling."""
+
+from dataclasses import dataclass
+
+from lwcnn.evaluation import cross_entropy, expected_calibration_error, scale_cross_fitted
+from lwcnn.publication.claims.measurement import or_missing
+from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.tables.table import Cell, Table
+from lwcnn.results import DISPLAY_NAMES
+
+CALIBRATED = (
+    ("mnist", "paper"),
+    ("mnist", "paper_tuned"),
+    ("mnist", "residual_se"),
+    ("fashion_mnist", "paper"),
+    ("fashion_mnist", "paper_tuned"),
+    ("fashion_mnist", "residual_se"),
+    ("cifar10", "paper"),
+    ("cifar10", "paper_tuned"),
+    ("cifar10", "residual_se_small"),
+    ("cifar10", "residual_se"),
+    ("cifar10", "residual_se_distilled"),
+    ("cifar10", "residual_se_muon"),
+    ("cifar10", "repo_residual_se"),
+    ("cifar10", "repo_baseline"),
+)
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """Calibration of an experiment on test images.
+
+    Attributes:
+        ece: Expected calibration error as trained, between 0 and 1.
+        ece_scaled: The same after temperature scaling, of the same seeds.
+        loss: Cross-entropy as trained, in nats.
+        loss_scaled: The same after temperature scaling.
+        temperatures: One per seed, or one per half of the test images.
+        num_seeds: Number of seeds that all this is the mean of.
+        on_validation: Whether temperatures were fitted on validation images; otherwise each half of the test images
+            has the temperature of the other half.
+    """
+
+    ece: float
+    ece_scaled: float
+    loss: float
+    loss_scaled: float
+    temperatures: tuple[float, ...]
+    num_seeds: int
+    on_validation: bool
+
+
+def measure(evidence: Evidence, dataset: str, experiment: str) -> Calibrated:
+    """Measures calibration on the runs scaled on validation images; where there are none, on the released run.
+
+    Raises:
+        MissingInput: If it has neither.
+    """
+    runs = evidence.select(dataset, experiment)
+    scaled = runs[runs["ece_scaled"].notna()] if "ece_scaled" in runs else runs.iloc[:0]
+    if len(scaled):
+        means = scaled[["ece", "ece_scaled", "test_loss", "test_loss_scaled"]].mean()
+        return Calibrated(*means, tuple(scaled["temperature"]), len(scaled), True)
+    one = evidence.released(dataset, experiment)
+    fitted = scale_cross_fitted(one.logits, one.labels)
+    both = one.logits, fitted.logits
+    errors = (expected_calibration_error(logits, one.labels) for logits in both)
+    losses = (cross_entropy(logits, one.labels) for logits in both)
+    return Calibrated(*errors, *losses, fitted.temperatures, 1, False)
+
+
+def calibration(evidence: Evidence) -> Table:
+    """ECE and loss of each network, before and after temperature scaling, on the same seeds."""
+    groups: dict[str, list[list[Cell]]] = {}
+    for dataset, name in CALIBRATED:
+        found = or_missing(measure, evidence, dataset, name)
+        cells = _cells(found) if isinstance(found, Calibrated) else [found, *[""] * 6]
+        groups.setdefault(dataset, []).append([DISPLAY_NAMES[dataset], f"`{name}`", *cells])
+    head = ["data", "network", "ECE", "scaled", "loss", "scaled", "temperature", "fitted on", "seeds"]
+    return Table(head, list(groups.values()))
+
+
+def _cells(found: Calibrated) -> list[Cell]:
+    temperatures = [f"{t:.2f}" for t in (min(found.temperatures), max(found.temperatures))]
+    return [
+        *(f"{100 * found.ece:.2f}", f"{100 * found.ece_scaled:.2f}"),
+        *(f"{found.loss:.3f}", f"{found.loss_scaled:.3f}"),
+        "–".join(dict.fromkeys(temperatures)),
+        "validation" if found.on_validation else "other half",
+        str(found.num_seeds),
+    ]

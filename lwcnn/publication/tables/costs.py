@@ -1,0 +1,109 @@
+"""What networks cost to run, and how they grow with the image."""
+
+from dataclasses import dataclass
+
+from lwcnn.publication.claims.measurement import Measurement, or_missing
+from lwcnn.publication.evidence import LARGEST, Evidence, counts
+from lwcnn.publication.tables.accuracies import mean_and_spread
+from lwcnn.publication.tables.table import Cell, Table
+from lwcnn.results import DISPLAY_NAMES
+
+SHIPPED = (
+    ("mnist", "paper"),
+    ("mnist", "residual_se"),
+    ("fashion_mnist", "residual_se"),
+    ("cifar10", "paper"),
+    ("cifar10", "residual_se_small"),
+    ("cifar10", "residual_se"),
+    ("cifar10", "residual_se_distilled"),
+    ("cifar10", "residual_se_muon"),
+    ("cifar10", "repo_residual_se"),
+    ("cifar10", "repo_baseline"),
+)
+SIDES = (32, 64, 96, 224)
+RUNTIMES = ("litert", "litert-int8", "onnx")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference or comparison network.
+
+    Attributes:
+        network: Its name as an experiment.
+        experiment: The experiment that trains it as claimed, or at its best.
+        preset: Preset of the command in the table.
+        claimed: Test accuracy in its own text, in percent; empty where it has none for CIFAR-10.
+    """
+
+    network: str
+    experiment: str
+    preset: str
+    claimed: str
+
+
+REFERENCES = (  # claims are those of the systems' own texts, see lwcnn/models/resnet.py
+    Reference("se_resnet", "se_resnet", "full", "94 (validation)"),
+    Reference("resnet_4443", "resnet_4443_twice", "full", "94.65"),
+    Reference("narrow_resnet18", "narrow_resnet18", "full", "95.53"),
+    Reference("mobilenet_v2", "mobilenet_v2_momentum", "quick", ""),
+    Reference("efficientnet_b0", "efficientnet_b0", "quick", ""),
+)
+
+
+def references(evidence: Evidence, dataset: str = "cifar10") -> Table:
+    """Reference and comparison networks: size, cost, the claimed accuracy and that of our own runs."""
+    rows = []
+    for one in (one for one in REFERENCES if one.network in evidence.networks.index):
+        costs = evidence.networks.loc[one.network]
+        row: list[Cell] = [
+            f"`{one.network}`",
+            f"{costs['params']:,}",
+            f"{costs['macs'] / 1e6:,.1f}",
+            f"{costs['float32_bytes'] / 1e6:.1f}",
+            f"{costs['memory_mb']['total']:.1f}",
+            or_missing(_latency, evidence, "", one.network, "litert", 2),
+            one.claimed,
+            or_missing(_trained, evidence, dataset, one.experiment),
+            f"`lwcnn train {one.experiment} --dataset {dataset} --preset {one.preset} --no-release`",
+        ]
+        rows.append(row)
+    head = ["network", "parameters", "MACs, M", "float32 MB", "memory MB", "LiteRT ms", "claimed %, not ours"]
+    return Table([*head, "test % here", "trained by"], [rows])
+
+
+def _latency(evidence: Evidence, dataset: str, name: str, runtime: str, digits: int) -> str:
+    return f"{evidence.latency(dataset, name, runtime):.{digits}f}"
+
+
+def _trained(evidence: Evidence, dataset: str, experiment: str) -> str:
+    runs = evidence.select(dataset, experiment, LARGEST)
+    return f"{mean_and_spread(runs['test_accuracy']).bare()} ({runs['preset'].iloc[0]})"
+
+
+def efficiency(evidence: Evidence) -> Table:
+    """Parameters, multiply-accumulates, int8 file and latency of the networks that one would deploy."""
+    groups: dict[str, list[list[Cell]]] = {}
+    for dataset, name in SHIPPED:
+        counted = counts(dataset, name)
+        exported = or_missing(evidence.export, dataset, name, "litert-int8")
+        int8: list[Cell] = [exported, "", ""]
+        if not isinstance(exported, Measurement):
+            change = Measurement(-exported["drop_points"], signed=True)
+            int8 = [f"{exported['size_bytes']:,.0f}", f"{exported['gzip_bytes']:,.0f}", change]
+        times = [or_missing(_latency, evidence, dataset, name, runtime, 3) for runtime in RUNTIMES]
+        macs = f"{counted.macs / 1e6:.2f}"
+        row = [DISPLAY_NAMES[dataset], f"`{name}`", f"{counted.params:,}", macs, *int8, *times]
+        groups.setdefault(dataset, []).append(row)
+    head = ["data", "network", "parameters", "MACs, M", "int8, bytes", "gzip", "points", "LiteRT", "int8", "ONNX"]
+    return Table(head, list(groups.values()), "llrrrrrrrr")
+
+
+def image_sizes(evidence: Evidence) -> Table:
+    """Parameters and multiply-accumulates of two networks for larger images."""
+    rows = []
+    for side in SIDES:
+        both = [counts("cifar10", name, side) for name in ("paper", "residual_se")]
+        cells = [text for one in both for text in (f"{one.params:,}", f"{one.macs / 1e6:.1f}")]
+        rows.append([f"{side}x{side}", *cells])
+    head = ["image", "merged, parameters", "MACs, M", "`residual_se`, parameters", "MACs, M"]
+    return Table(head, [rows], "lrrrr")

@@ -1,0 +1,128 @@
+"""Tables: built once, written as Markdown, LaTeX or HTML.
+
+Texts in them are inline Markdown with one feature, `code` in backticks.
+"""
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lwcnn.publication.claims.measurement import Measurement
+
+Cell = str | Measurement | tuple[str | Measurement, ...]
+"""A text, a measurement, or several of them in a row."""
+
+_ESCAPED = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
+_SET = {" \\%": "\\,\\%", " ± ": "\\,$\\pm$\\,", "×": "$\\times$", "µ": "$\\mu$", "<": "$<$", "→": "$\\to$", "–": "--"}
+_SIGNED = re.compile(r"(?<![\w.)-])([+-])(?=\d)")
+_BY = re.compile(r"\b(\d+)x(\d+)\b")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        head: Column titles.
+        groups: Rows of cells, by group; empty groups are left out.
+        columns: LaTeX column types; all left-aligned by default.
+        width: Width of the table in LaTeX, which has its X columns share what is left; natural by default.
+    """
+
+    head: Sequence[str]
+    groups: Sequence[Sequence[Sequence[Cell]]]
+    columns: str = ""
+    width: str = ""
+    rows: list[Sequence[Cell]] = field(init=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "rows", [row for group in self.groups for row in group])
+
+    @property
+    def missing(self) -> list[str]:
+        """What its missing measurements need, each once and in order."""
+        parts = [part for row in self.rows for cell in row for part in _parts(cell)]
+        return list(dict.fromkeys(part.needs for part in parts if isinstance(part, Measurement) and part.needs))
+
+    def markdown(self) -> str:
+        """The table in Markdown; an empty text without rows."""
+        if not self.rows:
+            return ""
+        rows = [[_markdown(cell) for cell in row] for row in self.rows]
+        lines = [[title.replace("|", r"\|") for title in self.head], ["---"] * len(self.head), *rows]
+        head, rule, *body = (f"| {' | '.join(cells)} |" for cells in lines)
+        return "\n".join([head, rule.replace(" ", ""), *body])
+
+    def latex(self) -> str:
+        """The table as a tabular of booktabs, or a tabularx if it has a width."""
+        kind, begin = ("tabularx", f"{{{self.width}}}") if self.width else ("tabular", "[t]")
+        columns = self.columns or "l" * len(self.head)
+        groups = ["\n".join(rf"{' & '.join(map(_latex, row))} \\" for row in rows) for rows in self.groups if len(rows)]
+        lines = [
+            rf"\begin{{{kind}}}{begin}{{@{{}}{columns}@{{}}}}",
+            r"\toprule",
+            rf"{' & '.join(map(to_latex, self.head))} \\",
+            r"\midrule",
+            "\n\\midrule\n".join(groups),
+            r"\bottomrule",
+            rf"\end{{{kind}}}",
+        ]
+        return "\n".join(lines)
+
+    def html(self) -> str:
+        """The table in HTML."""
+        head = "".join(f"<th>{to_html(title)}</th>" for title in self.head)
+        body = "\n".join("".join(["<tr>", *(f"<td>{_html(cell)}</td>" for cell in row), "</tr>"]) for row in self.rows)
+        return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown() or "*No results.*"
+
+
+def to_latex(text: str) -> str:
+    """Inline Markdown as LaTeX: code, signs, percent signs and sizes such as 3x3 as they are typeset."""
+    pieces = text.split("`")
+    return "".join(_code(piece) if i % 2 else _words(piece) for i, piece in enumerate(pieces))
+
+
+def to_html(text: str) -> str:
+    """Inline Markdown as HTML."""
+    pieces = text.split("`")
+    escaped = [html.escape(piece, quote=False) for piece in pieces]
+    return "".join(f"<code>{piece}</code>" if i % 2 else piece for i, piece in enumerate(escaped))
+
+
+def _code(name: str) -> str:
+    """Code may break after `_` and `+`."""
+    text = _escape(name).replace(r"\_", r"\_\allowbreak{}").replace("+", r"+\allowbreak{}")
+    return rf"\texttt{{{text}}}"
+
+
+def _words(text: str) -> str:
+    text = _escape(text)
+    for found, typeset in _SET.items():
+        text = text.replace(found, typeset)
+    return _BY.sub(r"$\1\\times\2$", _SIGNED.sub(r"$\1$", text))
+
+
+def _escape(text: str) -> str:
+    return "".join(_ESCAPED.get(character, character) for character in text)
+
+
+def _parts(cell: Cell) -> tuple[str | Measurement, ...]:
+    return cell if isinstance(cell, tuple) else (cell,)
+
+
+def _markdown(cell: Cell) -> str:
+    return "".join(str(part) for part in _parts(cell)).replace("|", r"\|")
+
+
+def _html(cell: Cell) -> str:
+    return "".join(to_html(str(part)) for part in _parts(cell))
+
+
+def _latex(cell: Cell) -> str:
+    parts = _parts(cell)
+    lacking = [isinstance(part, Measurement) and part.needs for part in parts]
+    return "".join(r"\notrun{}" if needs else to_latex(str(part)) for part, needs in zip(parts, lacking)) or "--"

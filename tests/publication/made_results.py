@@ -1,0 +1,50 @@
+"""Results folders that the tests make."""
+
+import json
+
+import numpy as np
+
+CLASSES = [f"class{k}" for k in range(10)]
+
+
+def write_run(folder, group, seed, wrong, num_images=100, **changes):
+    """Writes a run of `num_images` test images of ten classes, the first `wrong` of them taken for the next class.
+
+    Args:
+        folder: The results folder.
+        group: "<dataset>/<experiment>/<preset>".
+    """
+    dataset, experiment, preset = group.split("/")
+    labels = np.arange(num_images) % 10
+    classes = np.where(np.arange(num_images) < wrong, (labels + 1) % 10, labels)
+    matrix = np.zeros((10, 10), int)
+    np.add.at(matrix, (labels, classes), 1)
+    accuracy = float((classes == labels).mean())
+    run = {
+        **{"dataset": dataset, "experiment": experiment, "preset": preset, "seed": seed, "params": 14862, "macs": 5000},
+        **{"num_train_images": 900, "num_val_images": 100, "train_accuracy": 0.95, "val_accuracy": accuracy},
+        **{"test_accuracy": accuracy, "ece": 0.1, "confusion_matrix": matrix.tolist(), "train_seconds": 120.4},
+        "per_class_accuracy": {name: matrix[k, k] / matrix[k].sum() for k, name in enumerate(CLASSES)},
+        **{"history": [], "weights": None, "config": {}, "data_checksum": "c", "backend": "jax", "device": "a CPU"},
+        **{"num_threads": 1, "versions": {"keras": "3"}, "commit": "abc", "warnings": []},
+    }
+    path = folder / dataset / experiment / preset / f"seed{seed}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(run | changes))
+    np.save(path.with_name(f"seed{seed}_classes.npy"), classes.astype(np.uint8))
+    np.save(folder / dataset / "test_labels.npy", labels.astype(np.uint8))
+    return path
+
+
+def write_folds(folder, group, accuracies, **changes):
+    """Writes a K-fold assessment."""
+    dataset, experiment, preset = group.split("/")
+    leaks = bool(changes.get("leaking"))
+    assessment = {
+        **{"dataset": dataset, "experiment": experiment, "preset": preset, "seed": 0, "leaking": leaks},
+        **{"accuracies": accuracies, "train_seconds": 60.0, "data_checksum": "c", "backend": "jax", "device": "a CPU"},
+        **{"num_threads": 1, "versions": {"keras": "3"}},
+    }
+    path = folder / dataset / experiment / preset / f"kfold{len(accuracies)}{'_leaking' * leaks}_seed0.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(assessment | changes))

@@ -1,0 +1,68 @@
+"""The results folder as data frames: a row per run, fold and trial; files that are none are named."""
+
+import json
+
+import pytest
+from publication.made_results import write_folds, write_run
+
+import lwcnn
+from lwcnn import results
+from lwcnn.errors import LwcnnError
+from lwcnn.results import load_correct, load_folds, load_results, load_trials
+
+
+def test_a_run_is_a_row_and_a_copy_is_none(tmp_path):
+    write_run(tmp_path, "cifar10/paper/quick", 0, wrong=20)
+    path = write_run(tmp_path, "mnist/paper/full", 10, wrong=10)
+    path.with_name("seed0 (copy).json").write_text("{}")
+    write_run(tmp_path, "mnist/paper/full", 9, wrong=30)
+    write_run(tmp_path, "mine/paper/full", 0, wrong=0)
+    runs = lwcnn.load_results(tmp_path)
+    order = list(zip(runs["dataset"], runs["seed"], strict=True))
+    assert order == [("mnist", 9), ("mnist", 10), ("cifar10", 0), ("mine", 0)]
+    assert runs["test_accuracy"].tolist() == [0.7, 0.9, 0.8, 1.0]
+    assert load_correct(tmp_path, runs[runs["dataset"] == "mnist"]).sum(axis=1).tolist() == [70, 90]
+
+
+def test_an_empty_folder_has_the_columns(tmp_path):
+    for load in (load_results, load_folds, load_trials):
+        assert load(tmp_path).empty and "dataset" in load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [("{}", "lacks dataset"), ("[1]", "lacks dataset"), ("null", "lacks dataset"), ('{"a"', "Not a whole JSON file")],
+)
+def test_a_file_that_is_no_run_is_named(tmp_path, content, said):
+    path = write_run(tmp_path, "mnist/paper/full", 0, wrong=0)
+    path.write_text(content)
+    with pytest.raises(LwcnnError, match=said) as raised:
+        load_results(tmp_path)
+    assert str(path) in str(raised.value)
+
+
+def test_lacking_keys_and_wrong_numbers_are_named(tmp_path):
+    path = write_run(tmp_path, "mnist/paper/full", 0, wrong=0, test_accuracy="high")
+    with pytest.raises(LwcnnError, match=rf"{path} .*no number as test_accuracy"):
+        load_results(tmp_path)
+    run = json.loads(path.read_text())
+    path.write_text(json.dumps({key: run[key] for key in run if key not in ("ece", "device")}))
+    with pytest.raises(LwcnnError, match="lacks ece, device"):
+        load_results(tmp_path)
+
+
+def test_folds_are_rows(tmp_path):
+    write_folds(tmp_path, "mnist/paper/quick", [0.9, 0.92])
+    write_folds(tmp_path, "mnist/paper/quick", [0.99, 0.97], leaking=True, test_accuracy=0.95, leak=0.03)
+    folds = load_folds(tmp_path)
+    assert folds["fold"].tolist() == [0, 1, 0, 1] and folds["accuracy"].tolist() == [0.9, 0.92, 0.99, 0.97]
+
+
+def test_each_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
+    read, paths = results.read_json, []
+    monkeypatch.setattr(results, "read_json", lambda path: paths.append(path) or read(path))
+    write_run(tmp_path, "mnist/paper/full", 0, wrong=10)
+    load_results(tmp_path), load_results(tmp_path)
+    assert len(paths) == 1
+    write_run(tmp_path, "mnist/paper/full", 0, wrong=50, notice="changed")
+    assert load_results(tmp_path)["test_accuracy"].tolist() == [0.5] and len(paths) == 2
