@@ -14,9 +14,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lwcnn.data import load_dataset  # noqa: E402
-from lwcnn.errors import LwcnnError  # noqa: E402
 from lwcnn.export.run import FORMATS, export_model  # noqa: E402
-from lwcnn.files import read_json  # noqa: E402
+from lwcnn.system.errors import LwcnnError  # noqa: E402
+from lwcnn.system.files import read_json  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / "results" / "export"

@@ -27,7 +27,7 @@ def work(path: str, rounds: int) -> list[float]:
     import numpy as np
 
     from lwcnn.evaluation import predict_logits, summarise
-    from lwcnn.models.saved import load_model
+    from lwcnn.models.io import load_model
 
     model, rng = load_model(path), np.random.default_rng(0)
     images = rng.integers(0, 256, (NUM_IMAGES, *model.input_shape[1:]), dtype=np.uint8)
@@ -52,7 +52,7 @@ def main() -> int:
     if options.work:
         print(json.dumps(work(options.models[0], options.rounds)))
         return 0
-    from lwcnn.backend import device_name, thread_environment
+    from lwcnn.system.environment import device_name, thread_environment
 
     environment = os.environ | thread_environment(options.threads) | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     print(f"{device_name()}, {options.threads} thread(s), {NUM_IMAGES:,} images, {options.rounds} rounds")

@@ -33,7 +33,7 @@ def widened(width: float):
     """The improved network with all its widths multiplied: multiples of eight, as the kernels want them."""
     from dataclasses import replace
 
-    from lwcnn.experiments.residual import NETWORK
+    from lwcnn.experiments.recipes.residual_se import NETWORK
 
     def multiplied(filters: int) -> int:
         return max(8, round(filters * width / 8) * 8)
@@ -47,10 +47,10 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
     import keras
     import numpy as np
 
-    from lwcnn.batches import Batches
-    from lwcnn.bench.peak_memory import peak_bytes
-    from lwcnn.experiments.residual import ONE_CYCLE, augmentation
-    from lwcnn.models.residual import build_residual_se
+    from lwcnn.data.batches import Batches
+    from lwcnn.experiments.recipes.residual_se import ONE_CYCLE, augmentation
+    from lwcnn.export.bench.peak_memory import peak_bytes
+    from lwcnn.models.residual_se import build_residual_se
     from lwcnn.training.steps import begin_epoch, in_advance
 
     rng = np.random.default_rng(0)
@@ -76,8 +76,8 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
 
 def network_size(point: dict) -> dict:
     """Parameters and multiply-accumulates of a point's network, counted on its plain form."""
-    from lwcnn.models.macs import count_macs
-    from lwcnn.models.residual import build_residual_se
+    from lwcnn.models.cost import count_macs
+    from lwcnn.models.residual_se import build_residual_se
 
     model = build_residual_se((point["size"], point["size"], 3), 10, widened(point["width"]))
     return {"params": model.count_params(), "macs": count_macs(model)}
@@ -85,7 +85,7 @@ def network_size(point: dict) -> dict:
 
 def measure(point: dict, threads: int, steps: int) -> dict:
     """One point, in a fresh process."""
-    from lwcnn.backend import thread_environment
+    from lwcnn.system.environment import thread_environment
 
     environment = os.environ | thread_environment(threads) | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, __file__, "--steps", str(steps), "--work", json.dumps(point)]
@@ -117,8 +117,8 @@ def main() -> None:
     if options.work:
         print(json.dumps(work(**options.work, steps=options.steps)))
         return
-    from lwcnn.backend import device_name, versions
-    from lwcnn.files import write_json
+    from lwcnn.system.environment import device_name, versions
+    from lwcnn.system.files import write_json
 
     rows, known = [], {}
     for varied in options.vary:

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lwcnn.files import read_json, write_json  # noqa: E402
+from lwcnn.system.files import read_json, write_json  # noqa: E402
 
 LARGE = ("repo_baseline", "repo_residual_se")
 SMALL = ("paper", "paper_tuned", "residual_se_small", "residual_se", "residual_se_distilled", "residual_se_muon")
@@ -29,8 +29,8 @@ def fine_tuned(model, sparsity: float, epochs: int, data, indices):
     """The model, pruned to a sparsity in the first half of the epochs and trained on in the second."""
     import keras
 
-    from lwcnn.augment import Augmentation
-    from lwcnn.batches import Batches, FollowEpochs
+    from lwcnn.data.augment import Augmentation
+    from lwcnn.data.batches import Batches, FollowEpochs
     from lwcnn.export.prune import PruneGradually
 
     augmentation = Augmentation(translation=0.1, horizontal_flip=True)
@@ -49,13 +49,13 @@ def measured(experiment: str, sparsity: float, epochs: int, data, num_images: in
 
     from lwcnn.data import stratified_split
     from lwcnn.evaluation import accuracy, predict_logits
-    from lwcnn.experiments import get_experiment
+    from lwcnn.experiments.recipes import get_experiment
+    from lwcnn.experiments.run import SPLIT_SEED
     from lwcnn.export.litert import LitertModel, draw_calibration_images, to_litert_int8
     from lwcnn.export.prune import kernels
     from lwcnn.export.run import NUM_CALIBRATION_IMAGES
     from lwcnn.export.sizes import gzip_bytes
-    from lwcnn.models.saved import load_model
-    from lwcnn.runs import SPLIT_SEED
+    from lwcnn.models.io import load_model
 
     model, started = load_model(ROOT / "models" / f"{data.name}-{experiment}.keras"), time.perf_counter()
     if experiment in LARGE and sparsity:
@@ -102,8 +102,8 @@ def main() -> None:
     options = parser.parse_args()
     found = read_json(options.json) if options.json.exists() else {"epochs": options.epochs, "rows": []}
     if not options.table:
-        from lwcnn.backend import device_name, versions
         from lwcnn.data import load_dataset
+        from lwcnn.system.environment import device_name, versions
 
         data = load_dataset("cifar10")
         found |= {"dataset": data.name, "device": device_name(), "versions": versions(), "images": options.images}

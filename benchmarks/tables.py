@@ -14,9 +14,9 @@ import growth  # noqa: E402
 import shrink  # noqa: E402
 import train_step  # noqa: E402
 
-from lwcnn.bench.report import bench_table  # noqa: E402
-from lwcnn.files import read_json  # noqa: E402
-from lwcnn.tables import write_between  # noqa: E402
+from lwcnn.export.bench.report import bench_table  # noqa: E402
+from lwcnn.publication.tables.tables import write_between  # noqa: E402
+from lwcnn.system.files import read_json  # noqa: E402
 
 RESULTS = ROOT / "results"
 IN_OTHER_TABLES = ("bytes", "gzip", "MACs", "params")

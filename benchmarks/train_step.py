@@ -43,8 +43,8 @@ def made_arrays(count: int):
 
 def library_batches(workload: str, count: int):
     """The library's batches of one epoch."""
-    from lwcnn.augment import PAPER_AUGMENTATION, Augmentation
-    from lwcnn.batches import Batches
+    from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation
+    from lwcnn.data.batches import Batches
 
     branches = {
         "paper": (None, PAPER_AUGMENTATION),
@@ -55,9 +55,9 @@ def library_batches(workload: str, count: int):
 
 def plain_network(workload: str, fused: bool = False):
     """The network in Keras, with plain or fused layers."""
-    from lwcnn.experiments.residual import NETWORK
-    from lwcnn.models.residual import build_residual_se
-    from lwcnn.models.submodel import BRANCHES, build_dual_model, build_submodel
+    from lwcnn.experiments.recipes.residual_se import NETWORK
+    from lwcnn.models.dual import BRANCHES, build_dual_model, build_submodel
+    from lwcnn.models.residual_se import build_residual_se
 
     if workload == "paper":
         return build_dual_model([build_submodel((32, 32, 3), 10, name, fused=fused) for name in BRANCHES])
@@ -131,7 +131,7 @@ def torch_network(workload: str):
     import torch
     from torch import nn
 
-    from lwcnn.experiments.residual import NETWORK
+    from lwcnn.experiments.recipes.residual_se import NETWORK
     from lwcnn.models.blocks import EPSILON, hidden_width
 
     if workload == "paper":
@@ -213,7 +213,7 @@ def work(contender: str, workload: str, threads: int, images: int, warmup_images
 
 def measure(contender: str, workload: str, threads: int, images: int, warmup: int) -> float:
     """Seconds an epoch, in a fresh process."""
-    from lwcnn.backend import thread_environment
+    from lwcnn.system.environment import thread_environment
 
     backend = {"lwcnn_jax": "jax"}.get(contender, "tensorflow")
     environment = os.environ | thread_environment(threads) | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -267,8 +267,8 @@ def main() -> None:
     if options.work:
         work(options.work, options.workloads[0], options.threads[0], options.images, options.warmup)
         return
-    from lwcnn.backend import device_name, versions
-    from lwcnn.files import read_json, write_json
+    from lwcnn.system.environment import device_name, versions
+    from lwcnn.system.files import read_json, write_json
 
     contenders = options.contenders or installed()
     seconds = {(t, w, c): [] for t in options.threads for w in options.workloads for c in contenders}

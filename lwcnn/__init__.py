@@ -8,20 +8,20 @@ import os
 # Before TensorFlow is imported: else it greets every process.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from lwcnn.augment import Augmentation, ColorJitter, Cutout, Erasing, GaussianBlur, Mixing, RandAugment, Sharpness
-from lwcnn.batches import Batches
 from lwcnn.data import Dataset, channel_statistics, load_dataset, stratified_folds, stratified_split
-from lwcnn.errors import LwcnnError
+from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, Erasing, GaussianBlur, Mixing, RandAugment, Sharpness
+from lwcnn.data.batches import Batches
+from lwcnn.engine.fused import ConvReluMaxPool
 from lwcnn.evaluation import predict_logits, summarise
-from lwcnn.experiments import EXPERIMENT_NAMES, PRESETS, Experiment, get_experiment
-from lwcnn.fused import ConvReluMaxPool
-from lwcnn.kfold import run_kfold
-from lwcnn.method import train_method
-from lwcnn.models.macs import count_macs
+from lwcnn.experiments.kfold import run_kfold
+from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES, PRESETS, Experiment, get_experiment
+from lwcnn.experiments.results import load_results
+from lwcnn.experiments.run import Folders, run_experiment
+from lwcnn.models.cost import count_macs
+from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.merge import merge_submodels
-from lwcnn.models.submodel import build_dual_model, build_merged_model, build_submodel
-from lwcnn.results import load_results
-from lwcnn.runs import Folders, run_experiment
+from lwcnn.system.errors import LwcnnError
 from lwcnn.training.loop import Images, train_phase
 from lwcnn.training.phases import Optimizer, Phase, unfreeze_layer_by_layer
 from lwcnn.training.progress import Progress

@@ -2,6 +2,6 @@
 
 import sys
 
-from lwcnn.cli import main
+from lwcnn.cli.main import main
 
 sys.exit(main())

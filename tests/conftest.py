@@ -13,7 +13,7 @@ import pytest  # noqa: E402
 from made_data import write_npz  # noqa: E402
 
 from lwcnn.data import load_dataset  # noqa: E402
-from lwcnn.runs import Folders  # noqa: E402
+from lwcnn.experiments.run import Folders  # noqa: E402
 
 
 def pytest_configure(config):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lwcnn.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError
 
 _MAX_CHANNELS = 4
 

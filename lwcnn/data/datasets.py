@@ -11,7 +11,7 @@ from lwcnn.data.checks import Splits, check_splits
 from lwcnn.data.digits import load_digits_splits
 from lwcnn.data.download import discard_download, download_splits, remedy_without_network
 from lwcnn.data.sources import data_folder, find_source, read_npz
-from lwcnn.errors import LwcnnError, unknown_name
+from lwcnn.system.errors import LwcnnError, unknown_name
 
 DATASET_NAMES: tuple[str, ...] = ("mnist", "fashion_mnist", "cifar10", "cifar100", "digits")
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from lwcnn.data.checks import Splits
 from lwcnn.data.splits import stratified_split
-from lwcnn.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError
 
 SIZE_PX = 28  # MNIST's, so that the paper's MNIST model fits
 TEST_FRACTION = 0.2

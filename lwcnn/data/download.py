@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from lwcnn.data.checks import Splits
 from lwcnn.data.sources import DATA_DIR_VARIABLE, keras_cache
-from lwcnn.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError
 
 PROBE_SECONDS = 6.0  # for the whole question whether there is a network
 STALL_SECONDS = 20.0  # for a single read, once there is one

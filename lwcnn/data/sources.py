@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from lwcnn.data.checks import Splits
-from lwcnn.errors import LwcnnError
-from lwcnn.files import load_npz
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import load_npz
 
 DATA_DIR_VARIABLE = "LWCNN_DATA_DIR"
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")

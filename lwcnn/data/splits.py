@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 
-from lwcnn.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError
 
 Split = tuple[np.ndarray, np.ndarray]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lwcnn.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError
 
 _IMAGES_AT_ONCE = 1024  # bounds the memory, whatever the number of images
 

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from lwcnn.data.checks import check_image_array
-from lwcnn.errors import LwcnnError
-from lwcnn.files import require_file
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import require_file
 
 IMAGE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 NPZ_IMAGE_KEYS = ("x_test", "images", "x")  # the first that is there

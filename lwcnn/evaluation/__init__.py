@@ -1,5 +1,6 @@
 """Logits of a model, and what is measured on them."""
 
+from lwcnn.evaluation.calibration import fit_temperature, measure_calibration, scale_cross_fitted
 from lwcnn.evaluation.logits import predict_logits
 from lwcnn.evaluation.metrics import (
     accuracy,
@@ -12,8 +13,7 @@ from lwcnn.evaluation.metrics import (
     top_k_accuracy,
 )
 from lwcnn.evaluation.statistics import MeanInterval, mcnemar_exact, mean_and_interval, wilson_interval
-from lwcnn.evaluation.temperature import fit_temperature, measure_calibration, scale_cross_fitted
-from lwcnn.evaluation.views import VIEWS, default_views, predict_over_views
+from lwcnn.evaluation.tta import VIEWS, default_views, predict_over_views
 
 __all__ = [
     "VIEWS",

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from lwcnn.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError
 
 
 def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500) -> np.ndarray:

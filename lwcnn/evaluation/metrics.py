@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lwcnn.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError
 
 TOP = 3
 """The k of the top-k accuracy in a summary."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from lwcnn.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lwcnn.errors import LwcnnError
 from lwcnn.export.extras import require
+from lwcnn.system.errors import LwcnnError
 
 ALIGNMENT = 16  # bytes, TensorFlow Lite Micro's
 

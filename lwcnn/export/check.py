@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from lwcnn.errors import LwcnnError
 from lwcnn.evaluation import accuracy
+from lwcnn.system.errors import LwcnnError
 
 MAX_DIFFERENCE = 1e-3  # of float logits, as a share of their range: rounding stays a hundred times below it
 MAX_FLOAT_CHANGE = 0.05  # points of accuracy, up or down

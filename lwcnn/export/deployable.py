@@ -3,8 +3,8 @@
 import keras
 from keras import layers, ops
 
-from lwcnn.errors import LwcnnError
-from lwcnn.fused import ConvReluMaxPool
+from lwcnn.engine.fused import ConvReluMaxPool
+from lwcnn.system.errors import LwcnnError
 
 
 def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Model:

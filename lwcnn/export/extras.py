@@ -9,8 +9,8 @@ from types import ModuleType
 
 import keras
 
-from lwcnn import backend
-from lwcnn.errors import LwcnnError
+from lwcnn.system import environment
+from lwcnn.system.errors import LwcnnError
 
 _PACKAGES = {
     "tensorflow": "tensorflow-cpu",
@@ -44,7 +44,7 @@ def require_tensorflow() -> ModuleType:
     """TensorFlow, once it is the backend too: the converters take no other backend's models.
 
     Raises:
-        LwcnnError: if it is not installed, or Keras runs on another backend.
+        LwcnnError: if it is not installed, or Keras runs on another environment.
     """
     if keras.backend.backend() != "tensorflow":
         raise LwcnnError(
@@ -56,7 +56,7 @@ def require_tensorflow() -> ModuleType:
 
 def versions() -> dict[str, str]:
     """The versions of what an exported file and its figures depend on."""
-    return backend.versions(tuple(_PACKAGES.values()))
+    return environment.versions(tuple(_PACKAGES.values()))
 
 
 @contextlib.contextmanager

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 from keras import layers
 
-from lwcnn.errors import LwcnnError
-from lwcnn.export.bias_correction import correct_biases
-from lwcnn.export.compact import share_vectors
 from lwcnn.export.deployable import build_deployable, input_signature
-from lwcnn.export.equalise import equalise_channels
 from lwcnn.export.extras import quiet, require, require_tensorflow
-from lwcnn.export.simplify import simplify, split_hard_swish
+from lwcnn.export.int8.bias_correction import correct_biases
+from lwcnn.export.int8.compact import share_vectors
+from lwcnn.export.int8.equalize import equalise_channels
+from lwcnn.export.int8.simplify import simplify, split_hard_swish
+from lwcnn.system.errors import LwcnnError
 
 INPUT_QUANTIZATION = (1.0, -128)  # scale and zero point with which an int8 input is the uint8 image minus 128
 REWRITTEN = (layers.BatchNormalization, layers.DepthwiseConv2D)  # models of these are, before int8

@@ -7,9 +7,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lwcnn.errors import LwcnnError
 from lwcnn.export.deployable import build_deployable, input_signature
 from lwcnn.export.extras import quiet, require, require_tensorflow
+from lwcnn.system.errors import LwcnnError
 
 
 def to_onnx(model: keras.Model) -> bytes:

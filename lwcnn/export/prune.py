@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from lwcnn.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")  # not biases, nor what normalises
 

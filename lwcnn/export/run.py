@@ -7,9 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lwcnn import backend
 from lwcnn.data import Dataset
-from lwcnn.errors import LwcnnError, unknown_name
 from lwcnn.evaluation import predict_logits
 from lwcnn.export.arena import plan_arena, read_graph
 from lwcnn.export.c_array import to_c_array
@@ -19,8 +17,10 @@ from lwcnn.export.litert import INPUT_QUANTIZATION, LitertModel, draw_calibratio
 from lwcnn.export.onnx import OnnxModel, to_onnx
 from lwcnn.export.saved_model import SavedModel, to_saved_model
 from lwcnn.export.sizes import gzip_bytes, size_bytes
-from lwcnn.files import write_atomically, write_folder_atomically, write_json
-from lwcnn.models.saved import file_checksum, load_model, require_fit
+from lwcnn.models.io import file_checksum, load_model, require_fit
+from lwcnn.system import environment
+from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.files import write_atomically, write_folder_atomically, write_json
 
 NUM_CALIBRATION_IMAGES = 1000
 FOLDER = Path("exports")
@@ -136,7 +136,7 @@ def export_model(
         report["input_scale"], report["input_zero_point"] = INPUT_QUANTIZATION
         report["arena_bytes_estimated"] = plan_arena(graph.activations)
         report["operations"] = sorted(set(graph.operations))
-    report |= {"versions": versions(), "device": backend.device_name()}
+    report |= {"versions": versions(), "device": environment.device_name()}
     if format_name == "c-array":
         content = to_c_array(content, Path(path).stem, graph)
     if isinstance(content, dict):

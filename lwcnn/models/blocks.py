@@ -6,7 +6,7 @@ Every layer's name derives from the block's, so that it can be found for freezin
 import keras
 from keras import layers
 
-from lwcnn.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError
 
 EPSILON, MOMENTUM = 1e-3, 0.9
 """Of batch normalisation: Keras's epsilon; a momentum with which few hundred steps an epoch suffice."""

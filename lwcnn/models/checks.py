@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lwcnn.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError
 
 
 def require_possible(input_shape: Sequence[int], num_classes: int, least: int, why: str) -> None:

@@ -7,7 +7,6 @@ the width. `plain_block` and `cbam_block` stand beside `blocks.depthwise_block` 
 import keras
 from keras import layers
 
-from lwcnn.errors import LwcnnError
 from lwcnn.models.blocks import (
     EPSILON,
     MOMENTUM,
@@ -16,6 +15,7 @@ from lwcnn.models.blocks import (
     squeeze_excite,
     squeeze_excite_layers,
 )
+from lwcnn.system.errors import LwcnnError
 
 LEAKY_SLOPE = 0.1  # the SE-ResNet's code; Keras's own default is 0.2
 SPATIAL_KERNEL_SIZE = 7  # Woo et al. 2018

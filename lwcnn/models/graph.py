@@ -2,7 +2,7 @@
 
 import keras
 
-from lwcnn.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError
 
 
 def layers_with_inputs(model: keras.Model) -> list[tuple[keras.Layer, list[list[str]]]]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from lwcnn.errors import LwcnnError
-from lwcnn.models.submodel import HEAD_LAYERS, build_merged_model, build_submodel
+from lwcnn.models.dual import HEAD_LAYERS, build_merged_model, build_submodel
+from lwcnn.system.errors import LwcnnError
 
 
 def merge_submodels(
@@ -22,7 +22,7 @@ def merge_submodels(
         submodels: models of `build_submodel` (fused or not), of one input shape and class count and with
             different names.
         dropout: rate of the new head's dropout, 0 up to 1.
-        fused: whether the merged model is built of fused layers (`lwcnn.fused`).
+        fused: whether the merged model is built of fused layers (`lwcnn.engine.fused`).
         converted: False leaves the 1x1 convolutions as they were drawn (for the ablation `fresh_merge`).
 
     Returns:

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lwcnn.comparison import Difference, Estimate, estimate_accuracy, paired_difference
+from lwcnn.cli.summary import library_model
 from lwcnn.data import INPUT_SHAPES
 from lwcnn.evaluation import accuracy
-from lwcnn.files import StrPath, load_npz
-from lwcnn.models.macs import count_macs
-from lwcnn.results import (
+from lwcnn.evaluation.comparison import Difference, Estimate, estimate_accuracy, paired_difference
+from lwcnn.experiments.results import (
     PRESETS_BY_SIZE,
     MissingInput,
     load_benchmark,
@@ -26,7 +25,8 @@ from lwcnn.results import (
     load_test_labels,
     load_trials,
 )
-from lwcnn.summary import library_model
+from lwcnn.models.cost import count_macs
+from lwcnn.system.files import StrPath, load_npz
 
 LARGEST = "largest"
 """Stands for the largest preset that an experiment was run with."""

@@ -9,18 +9,18 @@ import keras
 import numpy as np
 from scipy.special import log_softmax
 
-from lwcnn import backend
-from lwcnn.augment import Augmentation
-from lwcnn.batches import Batches
-from lwcnn.errors import LwcnnError
+from lwcnn.data.augment import Augmentation
+from lwcnn.data.batches import Batches
 from lwcnn.models.blocks import ScheduledDropout
-from lwcnn.models.submodel import FEATURES_LAYER, HEAD_LAYERS
-from lwcnn.training import state as states
+from lwcnn.models.dual import FEATURES_LAYER, HEAD_LAYERS
+from lwcnn.system import environment
+from lwcnn.system.errors import LwcnnError
+from lwcnn.training import checkpoint as states
 from lwcnn.training.average import MomentsAverage
+from lwcnn.training.checkpoint import PhaseState
 from lwcnn.training.losses import SmoothedCrossEntropy
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
-from lwcnn.training.state import PhaseState
 from lwcnn.training.steps import predict_batch, synchronise_norms, train_epoch
 
 VALIDATION_BATCH = 500
@@ -162,7 +162,7 @@ def train_phase(
 
 def _without_frozen_part(model, names, branches, training: Images, validation: Images):
     """The head alone with the features it is fed, where nothing else trains; else everything as it was."""
-    if not set(names) <= set(HEAD_LAYERS) or branches != (None,) or backend.num_replicas() > 1:
+    if not set(names) <= set(HEAD_LAYERS) or branches != (None,) or environment.num_replicas() > 1:
         return model, training, validation
     trunk = keras.Model(model.inputs, model.get_layer(FEATURES_LAYER).output)
     features = keras.Input(trunk.output_shape[1:])

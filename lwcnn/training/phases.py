@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import keras
 
-from lwcnn.augment import Augmentation, Mixing
-from lwcnn.configuration import added_later
-from lwcnn.errors import LwcnnError, unknown_name
+from lwcnn.data.augment import Augmentation, Mixing
+from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.settings import added_later
 from lwcnn.training.muon import PointwiseMuon
 
 

@@ -4,7 +4,7 @@ import sys
 
 import keras
 
-from lwcnn import interruption
+from lwcnn.system import interrupts
 
 
 class Progress:
@@ -32,7 +32,7 @@ class Progress:
         Raises:
             KeyboardInterrupt: if Ctrl-C was pressed and Python dropped it; the epochs before are saved by now.
         """
-        interruption.check()
+        interrupts.check()
         self._head = f"{phase} {epoch}/{num_epochs}"
         if self.style == "bar":
             print(f"{self.title} {self._head}", flush=True)

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
-from lwcnn import backend
-from lwcnn.errors import LwcnnError
-from lwcnn.fused import formulation
+from lwcnn.engine.fused import formulation
+from lwcnn.system import environment
+from lwcnn.system.errors import LwcnnError
 from lwcnn.training.average import MomentsAverage
 from lwcnn.training.progress import Progress
 
@@ -25,8 +25,8 @@ def train_epoch(
         progress: moved on with each step.
         moments: follow each step.
     """
-    if backend.num_replicas() > 1:
-        batches = EvenBatches(batches, backend.num_replicas())
+    if environment.num_replicas() > 1:
+        batches = EvenBatches(batches, environment.num_replicas())
     logs = {}
     with begin_epoch(model) as epoch:
         for i, batch in enumerate(in_advance(batches)):
@@ -40,7 +40,7 @@ def train_epoch(
 def begin_epoch(model: keras.Model):
     """What makes a compiled model's steps, for a `with`.
 
-    Ours (`lwcnn.native`), where every layer is known there, else Keras's. The variable `LWCNN_STEP` chooses: "native"
+    Ours (`lwcnn.engine`), where every layer is known there, else Keras's. The variable `LWCNN_STEP` chooses: "native"
     (the default, where it can) or "keras".
 
     Raises:
@@ -50,7 +50,7 @@ def begin_epoch(model: keras.Model):
     if wanted not in ("", "native", "keras"):
         raise LwcnnError(f"LWCNN_STEP must be native or keras. Received: {wanted!r}")
     if wanted != "keras" and formulation() == "numba":
-        from lwcnn.native.epoch import NativeEpoch, can_train
+        from lwcnn.engine.epoch import NativeEpoch, can_train
 
         if can_train(model):
             return NativeEpoch(model)
@@ -59,7 +59,7 @@ def begin_epoch(model: keras.Model):
 
 def in_advance(batches) -> Iterator:
     """Every batch in order, where there are several threads each made while the one before is trained on."""
-    if backend.num_threads() == 1:
+    if environment.num_threads() == 1:
         yield from (batches[i] for i in range(len(batches)))
         return
     with ThreadPoolExecutor(1) as maker:
@@ -77,7 +77,7 @@ def predict_batch(model: keras.Model, x, count: int):
     Several devices take the batch in equal parts on JAX, so it is filled up; on TensorFlow each takes the whole, and
     gives it. Either way the first `count` rows are the batch's.
     """
-    missing = -count % backend.num_replicas()
+    missing = -count % environment.num_replicas()
     if missing:
         x = keras.tree.map_structure(lambda part: np.concatenate([part, part[-1:].repeat(missing, axis=0)]), x)
     return keras.tree.map_structure(lambda part: part[:count], model.predict_on_batch(x))
@@ -88,7 +88,7 @@ def synchronise_norms(model: keras.Model) -> None:
 
     On JAX they are those of the whole batch as it is.
     """
-    if keras.backend.backend() != "tensorflow" or backend.num_replicas() == 1:
+    if keras.backend.backend() != "tensorflow" or environment.num_replicas() == 1:
         return
     for layer in model._flatten_layers():  # those inside a fused block as well
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -133,7 +133,7 @@ class Epoch:
     """
 
     def __init__(self, model: keras.Model):
-        backend.keep_freed_memory()
+        environment.keep_freed_memory()
         self._model = model
         self._sums: dict[str, float] = {}
         self._num_images = 0
@@ -150,7 +150,7 @@ class Epoch:
         return {name: total / self._num_images for name, total in self._sums.items()}
 
     def _step_tensorflow(self, x, y) -> dict[str, float]:
-        several = backend.num_replicas() > 1
+        several = environment.num_replicas() > 1
         if self._num_images == 0:
             self._num_images = 1
             if not several:
@@ -180,7 +180,7 @@ def _part_by_device(x, y):
     """TensorFlow's form of a batch of which each device has its own part, in equal parts."""
     import tensorflow as tf
 
-    size = _size((x, y)) // backend.num_replicas()
+    size = _size((x, y)) // environment.num_replicas()
 
     def part(context):
         start = context.replica_id_in_sync_group * size

@@ -6,9 +6,9 @@ import pytest
 from publication.made_results import write_folds, write_run
 
 import lwcnn
-from lwcnn import results
-from lwcnn.errors import LwcnnError
-from lwcnn.results import load_correct, load_folds, load_results, load_trials
+from lwcnn.experiments import results
+from lwcnn.experiments.results import load_correct, load_folds, load_results, load_trials
+from lwcnn.system.errors import LwcnnError
 
 
 def test_a_run_is_a_row_and_a_copy_is_none(tmp_path):

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from lwcnn.comparison import Difference, Estimate
-from lwcnn.results import MissingInput
+from lwcnn.evaluation.comparison import Difference, Estimate
+from lwcnn.experiments.results import MissingInput
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from lwcnn.experiments.paper import EXPERIMENTS
-from lwcnn.experiments.parts import BASELINE, OPTIMIZERS, PARTS, WHOLE, left_out, only
+from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, left_out, only
+from lwcnn.experiments.recipes.paper import EXPERIMENTS
+from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
+from lwcnn.experiments.search import AVERAGED, CHOSEN
 from lwcnn.publication.claims.measurement import gain, or_missing
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence
 from lwcnn.publication.tables.accuracies import mean_and_spread
 from lwcnn.publication.tables.table import Cell, Table
-from lwcnn.results import DISPLAY_NAMES, MissingInput
-from lwcnn.search import AVERAGED, CHOSEN
 
 ABLATION_PRESET = "quick"
 TITLES = {

@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from lwcnn.experiments.parts import PARTS_EXPERIMENTS
+from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
+from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.publication.claims.goals import GOALS
 from lwcnn.publication.claims.literature import PAPER_ACCURACY
 from lwcnn.publication.claims.measurement import Measurement, accuracy, or_missing, percent
 from lwcnn.publication.evidence import LARGEST, Evidence, counts
 from lwcnn.publication.tables.table import Cell, Table
-from lwcnn.results import DISPLAY_NAMES, MissingInput
 
 _REPRODUCTION = (
     ("paper", "as described", "full"),

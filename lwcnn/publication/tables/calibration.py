@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from lwcnn.evaluation import cross_entropy, expected_calibration_error, scale_cross_fitted
+from lwcnn.experiments.results import DISPLAY_NAMES
 from lwcnn.publication.claims.measurement import or_missing
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.tables.table import Cell, Table
-from lwcnn.results import DISPLAY_NAMES
 
 CALIBRATED = (
     ("mnist", "paper"),

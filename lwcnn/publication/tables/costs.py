@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from lwcnn.experiments.results import DISPLAY_NAMES
 from lwcnn.publication.claims.measurement import Measurement, or_missing
 from lwcnn.publication.evidence import LARGEST, Evidence, counts
 from lwcnn.publication.tables.accuracies import mean_and_spread
 from lwcnn.publication.tables.table import Cell, Table
-from lwcnn.results import DISPLAY_NAMES
 
 SHIPPED = (
     ("mnist", "paper"),
@@ -41,7 +41,7 @@ class Reference:
     claimed: str
 
 
-REFERENCES = (  # claims are those of the systems' own texts, see lwcnn/models/resnet.py
+REFERENCES = (  # claims are those of the systems' own texts, see lwcnn/models/baselines/resnet.py
     Reference("se_resnet", "se_resnet", "full", "94 (validation)"),
     Reference("resnet_4443", "resnet_4443_twice", "full", "94.65"),
     Reference("narrow_resnet18", "narrow_resnet18", "full", "95.53"),

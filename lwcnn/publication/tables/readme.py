@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from lwcnn.errors import LwcnnError
-from lwcnn.experiments.parts import BASELINE
-from lwcnn.files import StrPath, write_atomically
+from lwcnn.experiments.recipes.ablation import BASELINE
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.tables.ablations import ABLATION_PRESET, method, parts
 from lwcnn.publication.tables.accuracies import results
 from lwcnn.publication.tables.costs import references
 from lwcnn.publication.tables.folds import folds
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import StrPath, write_atomically
 
 BEGIN, END = "<!-- results: made by `lwcnn table --write` -->", "<!-- end of results -->"
 

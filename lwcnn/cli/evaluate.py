@@ -1,0 +1,102 @@
+"""The command `lwcnn evaluate`: a saved model on a data set's test images, with and without other views of them."""
+
+import argparse
+from pathlib import Path
+
+from lwcnn.cli.arguments import add_data_arguments, dataset_in_name
+from lwcnn.data import load_dataset
+from lwcnn.evaluation import (
+    VIEWS,
+    cross_entropy,
+    default_views,
+    expected_calibration_error,
+    predict_logits,
+    predict_over_views,
+    scale_cross_fitted,
+    summarise,
+)
+from lwcnn.experiments.recipes.presets import may_flip
+from lwcnn.models.io import load_model, require_fit
+from lwcnn.system.files import write_json
+
+_SHARES = {
+    "accuracy": "test accuracy",
+    "top_3_accuracy": "top-3 accuracy",
+    "macro_precision": "macro precision",
+    "macro_recall": "macro recall",
+    "macro_f1": "macro F1",
+    "ece": "ECE",
+}
+
+
+def evaluate(options) -> int:
+    """Evaluate a saved model on a data set's test images."""
+    model = load_model(options.model)
+    data = load_dataset(options.dataset or dataset_in_name(options.model) or "cifar10", options.data_dir)
+    require_fit(model, options.model, data)
+    logits = predict_logits(model, data.x_test)
+    measured = summarise(logits, data.y_test) | {"temperature_scaled": _temperature_scaled(logits, data.y_test)}
+    views, averaged = None, None
+    if options.tta is not None:
+        views = tuple(options.tta) or default_views(may_flip(data.name))
+        averaged = summarise(predict_over_views(model, data.x_test, views), data.y_test)
+    print(f"model            {options.model}")
+    print(f"data             {data.name}, {len(data.y_test)} test images from {data.source}")
+    print(f"parameters       {model.count_params():,}")
+    if views:
+        print(f"views            {', '.join(views)}: the mean of their softmax probabilities")
+    print(f"\n{_totals_table(measured, averaged)}\n\n{_class_table(measured, data.class_names)}")
+    if options.json:
+        about = {"model": str(options.model), "dataset": data.name, "class_names": list(data.class_names)}
+        tta = {"tta": {"views": list(views), "averaged": "softmax probabilities", **averaged}} if views else {}
+        write_json(options.json, about | measured | tta)
+    return 0
+
+
+def _temperature_scaled(logits, labels) -> dict:
+    """What temperature scaling makes of loss and calibration; no other figure changes by it."""
+    scaled = scale_cross_fitted(logits, labels)
+    return {
+        "temperatures": list(scaled.temperatures),
+        "loss": cross_entropy(scaled.logits, labels),
+        "ece": expected_calibration_error(scaled.logits, labels),
+    }
+
+
+def _totals_table(measured: dict, averaged: dict | None) -> str:
+    """A row for each figure: of the images as they are and, beside it, of the views' mean."""
+    columns = [measured] + ([averaged] if averaged else [])
+    rows = [("", "images as they are", *(["mean of views"] if averaged else []))]
+    rows += [(name, *(f"{100 * one[key]:.2f} %" for one in columns)) for key, name in _SHARES.items()]
+    rows.append(("test loss", *(f"{one['loss']:.4f}" for one in columns)))
+    scaled = measured["temperature_scaled"]
+    rows.append(("after temperature scaling, cross-fitted:", ""))
+    rows.append(("ECE", f"{100 * scaled['ece']:.2f} %"))
+    rows.append(("test loss", f"{scaled['loss']:.4f}"))
+    return "\n".join(f"{row[0]:<16} " + "  ".join(f"{cell:>18}" for cell in row[1:]).rstrip() for row in rows)
+
+
+def _class_table(measured: dict, class_names) -> str:
+    """Precision, recall and F1 of each class, of the images as they are, in percent."""
+    width = max(map(len, ("class", *class_names)))
+    lines = [f"{'class':<{width}}  precision %  recall %    F1 %"]
+    for values in zip(class_names, *(measured[key] for key in ("precision", "recall", "f1"))):
+        cells = ["-" if share is None else f"{100 * share:.2f}" for share in values[1:]]
+        lines.append(f"{values[0]:<{width}}  {cells[0]:>11}  {cells[1]:>8}  {cells[2]:>6}")
+    return "\n".join(lines)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Puts the command's arguments into its parser."""
+    parser.add_argument("model", metavar="MODEL", help="a .keras file")
+    parser.add_argument("--dataset", help="a name or an .npz (else read from the model's name, else cifar10)")
+    parser.add_argument(
+        "--tta",
+        nargs="*",
+        choices=VIEWS,
+        metavar="VIEW",
+        help=f"test-time augmentation as well, over these views: {', '.join(VIEWS)} (all, without the flips where a "
+        "mirrored image may be of another class)",
+    )
+    parser.add_argument("--json", type=Path, help="write the measurements to this file, the views' under its key tta")
+    add_data_arguments(parser)

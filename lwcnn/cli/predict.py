@@ -1,0 +1,104 @@
+"""The command `lwcnn predict`: the classes of a folder of images, an .npz or a data set's test images, as a CSV."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import keras
+
+from lwcnn.cli.arguments import add_data_arguments, at_least_one, dataset_in_name
+from lwcnn.data import CLASS_NAMES, DATASET_NAMES, load_dataset
+from lwcnn.data.streams import find_images, read_class_names, stream_array, stream_files, stream_npz
+from lwcnn.evaluation.prediction import predict_to_csv
+from lwcnn.models.io import load_model
+from lwcnn.system.errors import LwcnnError
+
+EXIT_UNREADABLE = 4
+"""Exit code where some images could not be read; the others are in the CSV."""
+
+
+def predict(options) -> int:
+    """Predict the classes of images into a CSV; what can't be read is listed and left out (exit code 4)."""
+    model = load_model(options.model)
+    report = _Report()
+    names = _class_names(options)
+    count = predict_to_csv(model, _batches(options, model, report), names, options.output)
+    print(f"{count:,} images are in {options.output}")
+    if report.resized:
+        size = " x ".join(map(str, model.input_shape[1:3]))
+        print(f"{report.resized:,} of them were of another size and were resized to {size}", file=sys.stderr)
+    if report.unreadable:
+        print(f"could not be read and left out, see above: {report.unreadable:,}", file=sys.stderr)
+        return EXIT_UNREADABLE
+    return 0
+
+
+class _Report:
+    """What is told about the files on the way, and counted."""
+
+    def __init__(self):
+        self.unreadable = self.resized = 0
+
+    def on_unreadable(self, path: Path, reason: str) -> None:
+        self.unreadable += 1
+        print(f"unreadable  {path}: {reason}", file=sys.stderr, flush=True)
+
+    def on_resized(self) -> None:
+        self.resized += 1
+
+
+def _batches(options, model: keras.Model, report: _Report):
+    source = options.input
+    if source in DATASET_NAMES:
+        return stream_array(load_dataset(source, options.data_dir).x_test, options.batch_size)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        shape = tuple(model.input_shape[1:])
+        if len(shape) != 3 or None in shape:
+            raise LwcnnError(f"Give a model of one image size. Received: {options.model}, which takes {shape}")
+        return stream_files(find_images(path), shape, options.batch_size, report.on_unreadable, report.on_resized)
+    if path.suffix == ".npz":
+        return stream_npz(path, options.batch_size)
+    raise LwcnnError(
+        f"Give a folder of images, an .npz, or one of {', '.join(DATASET_NAMES)}. Received: {source!r}"
+        + ("" if path.exists() else ", which is not there")
+    )
+
+
+def _class_names(options) -> tuple[str, ...]:
+    """The names by label: as the options say, else those that come with the images, else of the model's data set."""
+    if options.classes:
+        try:
+            lines = options.classes.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise LwcnnError(f"The class names can't be read: {error}. Received: {options.classes}") from error
+        return tuple(line.strip() for line in lines if line.strip())
+    if options.dataset:
+        return CLASS_NAMES.get(options.dataset) or load_dataset(options.dataset, options.data_dir).class_names
+    if options.input in CLASS_NAMES:
+        return CLASS_NAMES[options.input]
+    if options.input.endswith(".npz") and (names := read_class_names(Path(options.input).expanduser())):
+        return names
+    if name := dataset_in_name(options.model):
+        return CLASS_NAMES[name]
+    raise LwcnnError(
+        "The names of the classes are not known, as the model's name does not begin with its data set: give the data "
+        f"set by --dataset, or the names, one a line, by --classes FILE. Received: {options.model}"
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Puts the command's arguments into its parser."""
+    parser.add_argument("model", metavar="MODEL", help="a .keras file")
+    parser.add_argument(
+        "input",
+        metavar="INPUT",
+        help="a folder of images, resized where they are of another size (id: the file's name without its ending); an "
+        ".npz with x_test, images or x (id: the place, from 0); or a data set, of which the test images are taken in "
+        f"the library's order (id: the place, from 0): {', '.join(DATASET_NAMES)}",
+    )
+    parser.add_argument("--output", type=Path, default=Path("predictions.csv"), help="the CSV (predictions.csv)")
+    parser.add_argument("--dataset", help="whose class names to write (else INPUT's own, else by the model's name)")
+    parser.add_argument("--classes", type=Path, metavar="FILE", help="class names of your own, one a line, by label")
+    parser.add_argument("--batch-size", type=at_least_one, default=500, help="images in memory at a time (500)")
+    add_data_arguments(parser)

@@ -1,0 +1,113 @@
+"""The commands that train experiments, by themselves or by K-fold, and the one that searches."""
+
+import argparse
+from pathlib import Path
+
+from lwcnn.cli.arguments import (
+    add_folder_arguments,
+    add_training_arguments,
+    at_least_one,
+    get_folders,
+    seed_number,
+)
+from lwcnn.cli.jobs import run_jobs
+from lwcnn.data import load_dataset
+from lwcnn.experiments.kfold import run_kfold
+from lwcnn.experiments.recipes import get_experiment, get_preset
+from lwcnn.experiments.release import release_best
+from lwcnn.experiments.run import run_experiment
+from lwcnn.experiments.search import run_trial, trials
+from lwcnn.system.errors import unknown_name
+from lwcnn.training.devices import Computing
+from lwcnn.training.progress import Progress
+
+_OF_EVERY_JOB = ("dataset", "preset", "results", "cache", "models", "data_dir")
+
+
+def train(options) -> int:
+    """Train experiments, or find their finished runs."""
+    for name in options.experiments:
+        get_experiment(name, options.preset)  # a wrong name should not be found out hours later
+    computing = Computing(options.precision, options.devices)
+    computing.require_possible(options.force_precision)
+    folders = get_folders(options)
+    if options.jobs > 1:
+        forced = ["--force-precision"] if options.force_precision else []
+        commands = {
+            f"{name} seed {seed}": ["train", name, "--seeds", str(seed), "--no-release", *forced]
+            for name in options.experiments
+            for seed in options.seeds
+        }
+        run_jobs(commands, options.jobs, options, (*_OF_EVERY_JOB, "precision", "devices"))
+    else:
+        data = load_dataset(options.dataset, options.data_dir)
+        for seed in options.seeds:
+            for name in options.experiments:
+                progress = Progress(options.progress, f"{data.name} {name} {options.preset} seed {seed}")
+                result = run_experiment(name, data, options.preset, seed, folders, progress, computing=computing)
+                for sign in result["warnings"]:
+                    progress.note(f"sign of trouble: {sign}")
+    if options.preset != "smoke" and not options.no_release:
+        dataset = Path(options.dataset).stem
+        for name in options.experiments:
+            if released := release_best(dataset, name, folders):
+                print(f"released {released}")
+    return 0
+
+
+def kfold(options) -> int:
+    """Assess an experiment by K-fold, from scratch in every fold or leaking as published."""
+    get_preset(options.preset)
+    progress = Progress(options.progress, f"{options.dataset} {options.experiment} {options.folds}-fold")
+    result = run_kfold(
+        options.experiment,
+        options.dataset,
+        options.preset,
+        options.seed,
+        options.leaking,
+        options.folds,
+        get_folders(options),
+        progress,
+    )
+    print("folds " + " ".join(f"{100 * a:.2f}" for a in result["accuracies"]))
+    print(f"mean  {100 * result['mean_accuracy']:.2f} %")
+    if options.leaking:
+        print(f"test  {100 * result['test_accuracy']:.2f} % (the same model): leak {100 * result['leak']:+.2f} points")
+    for sign in result["warnings"]:
+        print(f"sign of trouble: {sign}")
+    return 0
+
+
+def add_kfold_arguments(parser: argparse.ArgumentParser) -> None:
+    add_training_arguments(parser, many=False)
+    parser.add_argument("--folds", type=at_least_one, default=6)
+    parser.add_argument("--leaking", action="store_true", help="as published: one model through all folds")
+
+
+def search(options) -> int:
+    """Try changes of the residual network and its recipe, judged on validation images."""
+    known = trials(Path(options.dataset).stem, options.epochs)
+    names = options.trials or list(known)
+    for name in names:
+        if name not in known:
+            raise unknown_name("trial", name, known)
+    if options.jobs > 1:
+        commands = {name: ["search", "--trials", name, "--seed", str(options.seed)] for name in names}
+        run_jobs(commands, options.jobs, options, ("dataset", "epochs", "results", "cache", "data_dir"))
+        return 0
+    data = load_dataset(options.dataset, options.data_dir)
+    for name in names:
+        progress = Progress(options.progress, f"{data.name} {name}")
+        result = run_trial(name, data, options.epochs, options.results, options.cache, options.seed, progress)
+        print(
+            f"{name:<20} {result['params']:>7,} parameters  {100 * result['val_accuracy']:.2f} % on validation images"
+        )
+    return 0
+
+
+def add_search_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--trials", nargs="+", metavar="TRIAL", help="of lwcnn.experiments.search; all by default")
+    parser.add_argument("--epochs", type=at_least_one, default=12)
+    parser.add_argument("--seed", type=seed_number, default=0)
+    parser.add_argument("--jobs", type=at_least_one, default=1, help="processes of one thread each")
+    add_folder_arguments(parser)

@@ -1,0 +1,45 @@
+"""Augmentation of uint8 image batches, drawn per image from (seed, epoch, index), without a framework.
+
+`augment_batch` changes images by themselves, as an `Augmentation` says; `mix_batch` mixes those of a batch.
+"""
+
+from lwcnn.data.augment.augmentation import (
+    PAPER_AUGMENTATION,
+    PUBLISHED_AUGMENTATION,
+    Augmentation,
+    augment_batch,
+    draw_transforms,
+)
+from lwcnn.data.augment.checks import check_images
+from lwcnn.data.augment.color import ColorJitter, add_brightness
+from lwcnn.data.augment.draws import Purpose, random_bits
+from lwcnn.data.augment.erasing import Cutout, Erasing
+from lwcnn.data.augment.filters import GaussianBlur, Sharpness, gaussian_blur
+from lwcnn.data.augment.geometry import FILLS, Transforms, flip_and_crop, warp
+from lwcnn.data.augment.mixing import Mixing, mix_batch
+from lwcnn.data.augment.randaugment import RandAugment
+
+__all__ = [
+    "FILLS",
+    "PAPER_AUGMENTATION",
+    "PUBLISHED_AUGMENTATION",
+    "Augmentation",
+    "ColorJitter",
+    "Cutout",
+    "Erasing",
+    "GaussianBlur",
+    "Mixing",
+    "Purpose",
+    "RandAugment",
+    "Sharpness",
+    "Transforms",
+    "add_brightness",
+    "augment_batch",
+    "check_images",
+    "draw_transforms",
+    "flip_and_crop",
+    "gaussian_blur",
+    "mix_batch",
+    "random_bits",
+    "warp",
+]

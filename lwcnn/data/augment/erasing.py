@@ -1,0 +1,112 @@
+"""Cutout and random erasing: a rectangle of an image is taken away."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from lwcnn.data.augment.checks import check_choice, check_fraction, check_range, check_whole_number
+from lwcnn.data.augment.draws import Draws, Purpose
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """A square around a uniform pixel, in every image; what reaches over the border is cut off.
+
+    Args:
+        side: of the square in pixels, 1 or more.
+        fill: "zero" (black) or "mean" (of the image, for each channel).
+
+    Raises:
+        LwcnnError: a value out of its range.
+
+    Source: DeVries and Taylor 2017; their zero comes after normalisation and is the training set's mean.
+    """
+
+    side: int
+    fill: str = "zero"
+
+    def __post_init__(self):
+        check_whole_number("side", self.side, 1)
+        check_choice("fill", self.fill, ("zero", "mean"))
+
+
+@dataclass(frozen=True)
+class Erasing:
+    """A rectangle of random area, shape and place, with a probability.
+
+    Args:
+        probability: in [0, 1].
+        area: (low, high) as a share of the image, above 0 up to 1; uniform between them.
+        aspect: (low, high) of height / width; uniform in its logarithm, so that wide and tall come alike (as in
+            torchvision), among those with which the area fits into the image.
+        fill: "noise" (a random level for each pixel and channel, the paper's best), "zero" (black) or "mean"
+            (of the image, for each channel).
+
+    Raises:
+        LwcnnError: a value out of its range.
+
+    Source: Zhong et al. 2017.
+    """
+
+    probability: float
+    area: tuple[float, float] = (0.02, 0.33)
+    aspect: tuple[float, float] = (0.3, 3.3)
+    fill: str = "noise"
+
+    def __post_init__(self):
+        check_fraction("probability", self.probability)
+        check_range("area", self.area, largest=1)
+        check_range("aspect", self.aspect)
+        check_choice("fill", self.fill, ("noise", "zero", "mean"))
+
+
+def cut_out(images: np.ndarray, cutout: Cutout, draws: Draws) -> np.ndarray:
+    """Returns the images without the squares that are drawn for them."""
+    height, width = images.shape[1:3]
+    uniform = draws.uniform(Purpose.CUTOUT, 2)
+    tops = np.floor(height * uniform[:, 0]).astype(np.int64) - cutout.side // 2
+    lefts = np.floor(width * uniform[:, 1]).astype(np.int64) - cutout.side // 2
+    cut = images.copy(order="C")
+    for i, (top, left) in enumerate(zip(tops.tolist(), lefts.tolist(), strict=True)):
+        rows = slice(max(top, 0), top + cutout.side)
+        columns = slice(max(left, 0), left + cutout.side)
+        cut[i, rows, columns] = 0 if cutout.fill == "zero" else _mean_level(cut[i])
+    return cut
+
+
+def erase_some(images: np.ndarray, erasing: Erasing, draws: Draws) -> np.ndarray:
+    """Returns the images, without a rectangle where it is drawn for them."""
+    height, width, channels = images.shape[1:]
+    uniform = draws.uniform(Purpose.ERASING, 5)
+    sides_y, sides_x = rectangle_sides(erasing, uniform[:, 1], uniform[:, 2], height, width)
+    tops = np.floor((height - sides_y + 1) * uniform[:, 3]).astype(np.int64)
+    lefts = np.floor((width - sides_x + 1) * uniform[:, 4]).astype(np.int64)
+    erased = images.copy(order="C")
+    for i in np.flatnonzero(uniform[:, 0] < erasing.probability).tolist():
+        shape = (int(sides_y[i]), int(sides_x[i]), channels)
+        hole = erased[i, tops[i] : tops[i] + shape[0], lefts[i] : lefts[i] + shape[1]]
+        if erasing.fill == "noise":
+            hole[:] = draws.levels(Purpose.ERASING_NOISE, i, shape[0] * shape[1] * channels).reshape(shape)
+        else:
+            hole[:] = 0 if erasing.fill == "zero" else _mean_level(erased[i])
+    return erased
+
+
+def rectangle_sides(
+    erasing: Erasing, area: np.ndarray, aspect: np.ndarray, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns whole heights and widths, in pixels, of rectangles for uniform draws in [0, 1), shape (n,) each."""
+    low, high = erasing.area
+    pixels = height * width * (low + (high - low) * area)
+    # Only aspects with which both sides fit, in place of drawing until one does: the same distribution.
+    lowest = np.log(np.maximum(erasing.aspect[0], pixels / width**2))
+    highest = np.maximum(np.log(np.minimum(erasing.aspect[1], height**2 / pixels)), lowest)
+    root = np.exp((lowest + (highest - lowest) * aspect) / 2)
+    sides = (np.rint(np.sqrt(pixels) * root), np.rint(np.sqrt(pixels) / root))
+    return tuple(np.clip(side, 1, most).astype(np.int64) for side, most in zip(sides, (height, width)))
+
+
+def _mean_level(image: np.ndarray) -> np.ndarray:
+    """The mean of each channel, rounded to uint8."""
+    return np.rint(cv2.mean(image)[: image.shape[2]]).astype(np.uint8)

@@ -1,0 +1,303 @@
+"""Conv 3x3 (valid) + bias + ReLU + max-pool 2x2 in one pass, forward and backward, on the CPU with Numba.
+
+Forward: one pooled position at a time; its four convolution outputs for up to 24 filters stay in registers
+(lanes are filters), so the convolution map is never written. Backward: a pooled value has a gradient at only
+one of its four positions, so both gradients cost a quarter of a dense convolution's multiply-adds.
+
+N images of H x W x C, F filters, P x Q pooled positions. Ties go to the first of the four, as in TensorFlow.
+The same arguments give the same bits, on one kind of processor and number of threads.
+"""
+
+import numpy as np
+from numba import njit
+
+from lwcnn.engine.kernels.arrays import in_parts
+from lwcnn.engine.kernels.bridge import Gradient, Operation
+from lwcnn.engine.kernels.simd import (
+    INACTIVE,
+    WIDTH,
+    add_to,
+    equal_mask,
+    load,
+    lowest_bit,
+    muladd,
+    store_pooled,
+    zeros,
+)
+
+FILTER_BLOCK = 24  # filters in one pass: 4 positions x 3 vectors = 12 accumulators of 16 registers
+ROW_BLOCK = 32  # floats of a patch row in one pass of the backward kernels: 3 rows x 4 vectors = 12
+SHARE = 1_000_000  # a thread's least share of N P Q F C: less takes as long to hand over as to compute
+PAD = 32  # floats (bytes for winners) past the end that vector loads may touch in scratch arrays
+
+_jit = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+
+
+@_jit
+def _forward(x, weights, bias, pooled, winner, C, W, P, Q, F, f0, like, tail, tail_winner):
+    """One block of filters f0... of all images: x (N, H*W*C); weights (9*C*lanes) and bias (lanes) padded with 0."""
+    lanes = 8 * len(like)
+    row, step = W * C, 3 * C
+    block = min(lanes, F - f0)
+    for n in range(x.shape[0]):
+        image = x[n]
+        for i in range(P):
+            for j in range(Q):
+                a = load(like, bias, 0)
+                b = a
+                c = a
+                d = a
+                k = 0
+                base = 2 * i * row + 2 * j * C
+                for ky in range(3):
+                    for t in range(base, base + step):
+                        w = load(like, weights, k)
+                        k += lanes
+                        a = muladd(a, image[np.uint64(t)], w)
+                        b = muladd(b, image[np.uint64(t + C)], w)
+                        c = muladd(c, image[np.uint64(t + row)], w)
+                        d = muladd(d, image[np.uint64(t + row + C)], w)
+                    base += row
+                at = ((n * P + i) * Q + j) * F + f0
+                if block == lanes or F == block and (i < P - 1 or j < Q - 1):
+                    # Any lanes past the last filter land on the next position, which is written later.
+                    store_pooled(pooled, winner, at, a, b, c, d)
+                else:
+                    store_pooled(tail, tail_winner, 0, a, b, c, d)
+                    for f in range(block):
+                        pooled[at + f] = tail[f]
+                        winner[at + f] = tail_winner[f]
+
+
+@_jit
+def _kernel_gradient(image, g, win, shift, total, C, W, P, Q, F, t0, like):
+    """total[f, ky, t0...] += gradient * patch row, for one image (H*W*C, padded); shift maps winner to an offset."""
+    row = W * C
+    for f in range(F):
+        r0 = zeros(like)
+        r1 = zeros(like)
+        r2 = zeros(like)
+        k = f
+        for i in range(P):
+            base = 2 * i * row + t0
+            for j in range(Q):
+                u = np.uint64(k)
+                at = base + shift[np.uint64(win[u])]
+                v = g[u]
+                r0 = muladd(r0, v, load(like, image, at))
+                r1 = muladd(r1, v, load(like, image, at + row))
+                r2 = muladd(r2, v, load(like, image, at + 2 * row))
+                k += F
+                base += 2 * C
+        width = 8 * len(like)
+        add_to(total, (f * 3 + 0) * width, r0)
+        add_to(total, (f * 3 + 1) * width, r1)
+        add_to(total, (f * 3 + 2) * width, r2)
+
+
+@_jit
+def _input_gradient(grad, g, win, shift, weights, C, W, P, Q, F, t0, like):
+    """grad (H*W*C, padded) += gradient * filter, for one image; weights (F, 3, width) padded with 0."""
+    row, width = W * C, 8 * len(like)
+    k = 0
+    for i in range(P):
+        for j in range(Q):
+            base = 2 * i * row + 2 * j * C + t0
+            for f0 in range(0, F, 32):
+                keep = np.uint32(0xFFFFFFFF) if F - f0 >= 32 else np.uint32((1 << (F - f0)) - 1)
+                for q in range(4):
+                    mask = np.uint32(equal_mask(win, k + f0, np.uint8(q)) & keep)
+                    if mask == 0:
+                        continue
+                    r0 = zeros(like)
+                    r1 = zeros(like)
+                    r2 = zeros(like)
+                    while mask != 0:
+                        f = f0 + lowest_bit(mask)
+                        mask = np.uint32(mask & np.uint32(mask - np.uint32(1)))
+                        v = g[np.uint64(k + f)]
+                        r0 = muladd(r0, v, load(like, weights, 3 * f * width))
+                        r1 = muladd(r1, v, load(like, weights, (3 * f + 1) * width))
+                        r2 = muladd(r2, v, load(like, weights, (3 * f + 2) * width))
+                    at = base + shift[q]
+                    add_to(grad, at, r0)
+                    add_to(grad, at + row, r1)
+                    add_to(grad, at + 2 * row, r2)
+            k += F
+
+
+@_jit
+def _take_image(grad_y, winner, n, g, win):
+    """Copies image n's winners to win and its gradients to g, nought where ReLU is off.
+
+    By loops, because Numba takes seconds to compile slice assignments.
+    """
+    for k in range(winner.shape[1]):
+        w = winner[n, k]
+        win[k] = w
+        g[k] = grad_y[n, k] if w != INACTIVE else np.float32(0)
+
+
+@_jit
+def _kernel_gradients(x, grad_y, winner, shift, t0, C, W, P, Q, F, like, total, grad_bias, scratch):
+    """Adds the gradients by the kernel to total, and where t0 == 0 those by the bias to grad_bias."""
+    image, g, win, sums = scratch
+    for n in range(x.shape[0]):
+        for k in range(x.shape[1]):
+            image[k] = x[n, k]
+        _take_image(grad_y, winner, n, g, win)
+        if t0 == 0:
+            for f in range(F):
+                sums[f] = 0
+            for k in range(0, P * Q * F, F):
+                for f in range(F):
+                    sums[f] += g[np.uint64(k + f)]
+            for f in range(F):
+                grad_bias[f] += sums[f]
+        _kernel_gradient(image, g, win, shift, total, C, W, P, Q, F, t0, like)
+
+
+@_jit
+def _input_gradients(grad_x, grad_y, winner, weights, shift, t0, C, W, P, Q, F, like, scratch):
+    """Adds the gradients by the input to grad_x (N, H*W*C)."""
+    grad, g, win = scratch
+    for n in range(grad_x.shape[0]):
+        _take_image(grad_y, winner, n, g, win)
+        for k in range(grad.size):
+            grad[k] = 0
+        _input_gradient(grad, g, win, shift, weights, C, W, P, Q, F, t0, like)
+        for k in range(grad_x.shape[1]):
+            grad_x[n, k] += grad[k]
+
+
+def _like(floats):
+    return (0,) * (-(-floats // WIDTH))
+
+
+def _rows(array, dtype):
+    """array as a read-only (N, values) view: always one type for Numba, which would compile again for another."""
+    view = np.ascontiguousarray(array, dtype).reshape(array.shape[0], -1).view()
+    view.flags.writeable = False
+    return view
+
+
+def conv_pool_forward(x, kernel, bias):
+    """Pooled activations, and the winners that the gradients need.
+
+    Args:
+        x: (N, H, W, C) float32.
+        kernel: (3, 3, C, F) float32.
+        bias: (F,) float32.
+
+    Returns:
+        pooled (N, (H-2)//2, (W-2)//2, F) float32, and winner, same shape, uint8: which of the four positions
+        was largest, 0..3 row by row, 4 where ReLU is off.
+    """
+    N, H, W, C = x.shape
+    F = kernel.shape[3]
+    P, Q = (H - 2) // 2, (W - 2) // 2
+    pooled, winner = np.empty((N, P, Q, F), np.float32), np.empty((N, P, Q, F), np.uint8)
+    x = _rows(x, np.float32)
+    widest = WIDTH * len(_like(-(-F // -(-F // FILTER_BLOCK))))  # as few passes as can be, and of one width
+    passes = []
+    for f0 in range(0, F, widest):
+        block = min(widest, F - f0)
+        lanes = WIDTH * len(_like(block))
+        weights, offset = np.zeros((9 * C, lanes), np.float32), np.zeros(lanes, np.float32)
+        weights[:, :block] = kernel.reshape(9 * C, F)[:, f0 : f0 + block]
+        offset[:block] = bias[f0 : f0 + block]
+        passes.append((weights.reshape(-1), offset, f0, _like(block)))
+
+    def part(first, last):
+        outputs = pooled[first:last].reshape(-1), winner[first:last].reshape(-1)
+        for weights, offset, f0, like in passes:
+            tails = np.empty(offset.size, np.float32), np.empty(offset.size, np.uint8)
+            _forward(x[first:last], weights, offset, *outputs, C, W, P, Q, F, f0, like, *tails)
+
+    in_parts(part, N, _most_threads(N * P * Q * F * C))
+    return pooled, winner
+
+
+def conv_pool_kernel_gradients(x, winner, grad_y):
+    """Gradients of a loss by the kernel, (3, 3, C, F), and by the bias, (F,).
+
+    Args:
+        x: (N, H, W, C) float32, as given to `conv_pool_forward`.
+        winner: (N, P, Q, F) uint8, as it came from there.
+        grad_y: (N, P, Q, F) float32, the loss's gradient by the pooled activations.
+    """
+    N, H, W, C = x.shape
+    P, Q, F = winner.shape[1:]
+    x, grad_y, winner = _rows(x, np.float32), _rows(grad_y, np.float32), _rows(winner, np.uint8)
+    size, outputs, shifts = x.shape[1], P * Q * F, _shifts(W, C)
+
+    def part(first, last):
+        shares = x[first:last], grad_y[first:last], winner[first:last]
+        grad_kernel, grad_bias = np.empty((3, 3 * C, F), np.float32), np.zeros(F, np.float32)
+        scratch = *_scratch(size, outputs), np.zeros(F, np.float32)
+        for t0 in range(0, 3 * C, ROW_BLOCK):
+            block = min(ROW_BLOCK, 3 * C - t0)
+            like = _like(block)
+            total = np.zeros((F, 3, WIDTH * len(like)), np.float32)
+            _kernel_gradients(*shares, shifts, t0, C, W, P, Q, F, like, total.reshape(-1), grad_bias, scratch)
+            grad_kernel[:, t0 : t0 + block] = total[..., :block].transpose(1, 2, 0)
+        return grad_kernel, grad_bias
+
+    kernels, biases = zip(*in_parts(part, N, _most_threads(N * P * Q * F * C)))
+    return sum(kernels[1:], kernels[0]).reshape(3, 3, C, F), sum(biases[1:], biases[0])
+
+
+def conv_pool_input_gradient(x, kernel, winner, grad_y):
+    """Gradient of a loss by the input, (N, H, W, C); arguments as in `conv_pool_kernel_gradients`."""
+    N, H, W, C = x.shape
+    P, Q, F = winner.shape[1:]
+    grad_y, winner = _rows(grad_y, np.float32), _rows(winner, np.uint8)
+    size, outputs, shifts = H * W * C, P * Q * F, _shifts(W, C)
+    rows = kernel.reshape(3, 3 * C, F).transpose(2, 0, 1)  # (F, 3, 3 C)
+    grad_x, blocks = np.zeros((N, size), np.float32), []
+    for t0 in range(0, 3 * C, ROW_BLOCK):
+        block = min(ROW_BLOCK, 3 * C - t0)
+        weights = np.zeros((F, 3, WIDTH * len(_like(block))), np.float32)
+        weights[..., :block] = rows[..., t0 : t0 + block]
+        blocks.append((weights.reshape(-1), t0, _like(block)))
+
+    def part(first, last):
+        shares, scratch = (grad_x[first:last], grad_y[first:last], winner[first:last]), _scratch(size, outputs)
+        for weights, t0, like in blocks:
+            _input_gradients(*shares, weights, shifts, t0, C, W, P, Q, F, like, scratch)
+
+    in_parts(part, N, _most_threads(N * P * Q * F * C))
+    return grad_x.reshape(N, H, W, C)
+
+
+def _most_threads(products):
+    """How many threads are worth their start, for that many N P Q F C."""
+    return max(1, products // SHARE)
+
+
+def _scratch(size, outputs):
+    """Room for an image and its gradients and winners, a tile more than they take."""
+    return np.zeros(size + PAD, np.float32), np.zeros(outputs + PAD, np.float32), np.zeros(outputs + PAD, np.uint8)
+
+
+def _shifts(W, C):
+    """How far the window of each of the four winners lies from the first one's; nought where ReLU is off."""
+    return np.array([0, C, W * C, W * C + C, 0])
+
+
+def _shapes(inputs):
+    (n, h, w, _), filters = inputs[0], inputs[1][-1]
+    pooled = (n, (h - 2) // 2, (w - 2) // 2, filters)
+    return [(pooled, np.float32), (pooled, np.uint8)]
+
+
+CONV_RELU_MAX_POOL = Operation(
+    forward=conv_pool_forward,
+    num_outputs=1,
+    shapes=_shapes,
+    gradients=(
+        Gradient(lambda inputs, kept, grad: conv_pool_kernel_gradients(inputs[0], kept[0], grad), (1, 2)),
+        Gradient(lambda inputs, kept, grad: (conv_pool_input_gradient(*inputs[:2], kept[0], grad),), (0,)),
+    ),
+)
+"""(x, kernel, bias) -> pooled, for `bridge.differentiable`."""

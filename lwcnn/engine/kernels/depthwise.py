@@ -1,0 +1,144 @@
+"""Depthwise convolution k x k, stride 1, "same" padding, of one image on the CPU: forward and both gradients.
+
+Lanes are channels (a multiple of 8); the accumulators of several positions stay in registers over all taps.
+Images come with a margin of zeros, `(H + k - 1, W + k - 1, C)`, so that no tap asks whether it is inside.
+"""
+
+from lwcnn.engine.kernels.tiles import (
+    WIDE,
+    WIDTH,
+    add_moments,
+    add_taps,
+    jit,
+    load_tile,
+    store_tile,
+    zeros_tile,
+)
+
+_R1, _R2, _R3, _R4, _R5, _R7, _R8 = (0,), (0,) * 2, (0,) * 3, (0,) * 4, (0,) * 5, (0,) * 7, (0,) * 8
+_V1, _V2 = (0,), (0,) * 2
+_MANY = _R8 if WIDE == 16 else _R4  # positions at once, so that no sum is waited for
+
+
+@jit
+def copy_into_margin(image, at, H, W, C, k, padded):
+    """Copies the image (H*W*C from `at` on) into the middle of padded, whose margin stays as it is."""
+    margin, row = k // 2, (W + k - 1) * C
+    target = margin * row + margin * C
+    for _ in range(H):
+        for t in range(W * C):
+            padded[target + t] = image[at + t]
+        at += W * C
+        target += row
+
+
+@jit
+def _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, rows, like, taps, moments, sums):
+    """Channels c... of the convolution; adds their sums and squares to sums (2, C) if `moments`."""
+    two = _R2
+    R = len(rows)
+    row = (W + k - 1) * C
+    total = zeros_tile(two, like)
+    for y in range(H):
+        x = 0
+        while x + R <= W:
+            tile = zeros_tile(rows, like)
+            tap, at = c, y * row + x * C + c
+            for _ in range(k):
+                tile = add_taps(tile, rows, like, taps, padded, at, weights, tap, C)
+                tap += k * C
+                at += row
+            store_tile(rows, like, tile, out, out_at + (y * W + x) * C + c, C)
+            if moments:
+                total = add_moments(total, rows, like, tile)
+            x += R
+        while x < W:
+            one = zeros_tile(_R1, like)
+            tap, at = c, y * row + x * C + c
+            for _ in range(k):
+                one = add_taps(one, _R1, like, taps, padded, at, weights, tap, C)
+                tap += k * C
+                at += row
+            store_tile(_R1, like, one, out, out_at + (y * W + x) * C + c, C)
+            if moments:
+                total = add_moments(total, _R1, like, one)
+            x += 1
+    if moments:
+        store_tile(two, like, total, sums, c, C)
+
+
+@jit
+def convolve(padded, weights, out, out_at, H, W, C, k, moments, sums):
+    """out (H*W*C from `out_at` on) = the convolution of the padded image with weights (k*k*C); k is 3, 5 or 7.
+
+    Args:
+        moments: whether sums (2*C) shall hold the sums over positions of the outputs and of their squares.
+    """
+    if k == 3:
+        _convolve(padded, weights, out, out_at, H, W, C, k, _R3, moments, sums)
+    elif k == 5:
+        _convolve(padded, weights, out, out_at, H, W, C, k, _R5, moments, sums)
+    else:
+        _convolve(padded, weights, out, out_at, H, W, C, k, _R7, moments, sums)
+
+
+@jit
+def _convolve(padded, weights, out, out_at, H, W, C, k, taps, moments, sums):
+    c = 0
+    while c < C:
+        if c + 2 * WIDTH <= C:
+            if W >= len(_MANY):
+                _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, _MANY, _V2, taps, moments, sums)
+            else:
+                _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, _R4, _V2, taps, moments, sums)
+            c += 2 * WIDTH
+        else:
+            _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, _R4, _V1, taps, moments, sums)
+            c += WIDTH
+
+
+@jit
+def _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, taps, like):
+    """total (k, k, C)[ky, :, c...] += the padded image at each of the row's taps, times grad."""
+    row = (W + k - 1) * C
+    tile = load_tile(taps, like, total, ky * k * C + c, C)
+    P = len(_R4)
+    for y in range(H):
+        at = (y + ky) * row + c
+        g = grad_at + y * W * C + c
+        x = 0
+        while x + P <= W:
+            tile = add_taps(tile, taps, like, _R4, padded, at, grad, g, C)
+            at += P * C
+            g += P * C
+            x += P
+        while x < W:
+            tile = add_taps(tile, taps, like, _R1, padded, at, grad, g, C)
+            at += C
+            g += C
+            x += 1
+    store_tile(taps, like, tile, total, ky * k * C + c, C)
+
+
+@jit
+def _channels_gradient(padded, grad, grad_at, H, W, C, k, c, total, like):
+    for ky in range(k):
+        if k == 3:
+            _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, _R3, like)
+        elif k == 5:
+            _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, _R5, like)
+        else:
+            _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, _R7, like)
+
+
+@jit
+def add_kernel_gradient(padded, grad, grad_at, H, W, C, k, total):
+    """total (k*k*C) += the gradient by the kernel: padded image, grad (H*W*C from `grad_at` on); k is 3, 5 or 7."""
+    c = 0
+    while c < C:
+        if (WIDE == 16 or k < 7) and c + 2 * WIDTH <= C:
+            _channels_gradient(padded, grad, grad_at, H, W, C, k, c, total, _V2)
+            c += 2 * WIDTH
+        else:
+            _channels_gradient(padded, grad, grad_at, H, W, C, k, c, total, _V1)
+            c += WIDTH

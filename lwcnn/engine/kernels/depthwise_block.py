@@ -1,0 +1,246 @@
+"""A depthwise residual block with squeeze-and-excitation, forward and backward, on the CPU with Numba.
+
+    out = x + keep * se(mlp(batch_norm(depthwise(x)))),    mlp(v) = activation(v W1 + b1) W2 + b2
+
+The expanded activations, the widest maps of such a block, never leave the cache: forward and backward take an
+image in tiles of positions, and the backward pass computes them again. Batch normalisation is an affine map
+of each channel before W1, so it is folded into W1 and b1 and costs no pass of its own; the sums that its
+gradient needs follow from the gradients of W1 and b1.
+
+N images of H x W positions, C channels in, E hidden, F out, S in the squeeze; C, E and F multiples of 8. Functions
+with a trailing range [first, last) work on those images alone, so that several threads can share a batch.
+"""
+
+import numpy as np
+
+from lwcnn.engine.kernels.depthwise import add_kernel_gradient, convolve, copy_into_margin
+from lwcnn.engine.kernels.tiles import (
+    START_ROW,
+    START_SUM,
+    START_ZERO,
+    WIDTH,
+    add_product,
+    aligned_zeros,
+    jit,
+    multiply,
+    store_tile,
+    zeros_tile,
+)
+
+TILE = 64  # positions whose hidden activations are in the cache at once
+RELU, HARD_SILU = 0, 1
+_ONE, _VECTOR = (0,), (0,)
+
+
+@jit
+def depthwise_moments(x, weights, u, H, W, C, k, first, last, totals):
+    """u = depthwise convolution of x, (N, H*W*C) each; totals (2*C) float64 += sums of u and of its squares."""
+    padded = aligned_zeros((H + k - 1) * (W + k - 1) * C)
+    sums = aligned_zeros(2 * C)
+    for n in range(first, last):
+        copy_into_margin(x[n], 0, H, W, C, k, padded)
+        convolve(padded, weights, u[n], 0, H, W, C, k, True, sums)
+        for i in range(2 * C):
+            totals[i] += sums[i]
+
+
+@jit
+def _activate(z, h, count, activation):
+    """h = activation(z)."""
+    if activation == RELU:
+        for i in range(count):
+            h[i] = max(z[i], np.float32(0))
+    else:
+        for i in range(count):
+            gate = min(max(z[i] + np.float32(3), np.float32(0)), np.float32(6)) * np.float32(1 / 6)
+            h[i] = z[i] * gate
+
+
+@jit
+def _activate_and_chain(z, g, count, activation):
+    """z becomes activation(z), and g the gradient by z of what it was the gradient of by activation(z)."""
+    if activation == RELU:
+        for i in range(count):
+            g[i] = g[i] if z[i] > 0 else np.float32(0)
+            z[i] = max(z[i], np.float32(0))
+    else:
+        for i in range(count):
+            v = z[i]
+            gate = min(max(v + np.float32(3), np.float32(0)), np.float32(6)) * np.float32(1 / 6)
+            slope = np.float32(1 / 6) if (v > np.float32(-3)) & (v < np.float32(3)) else np.float32(0)
+            g[i] = g[i] * (gate + v * slope)
+            z[i] = v * gate
+
+
+@jit
+def _mlp(u, at, w1, b1, w2, b2, y, y_at, P, C, E, F, activation, z, h):
+    """y (P*F from y_at on) = the two pointwise convolutions of u (P*C from `at` on)."""
+    p = 0
+    while p < P:
+        size = min(TILE, P - p)
+        multiply(u, at + p * C, C, 1, w1, E, z, 0, E, size, C, E, START_ROW, b1)
+        _activate(z, h, size * E, activation)
+        multiply(h, 0, E, 1, w2, F, y, y_at + p * F, F, size, E, F, START_ROW, b2)
+        p += size
+
+
+@jit
+def _sums(a, b, P, F, out):
+    """out (F) = sum over positions of a * b, both (P*F)."""
+    f = 0
+    while f < F:
+        total = zeros_tile(_ONE, _VECTOR)
+        other = zeros_tile(_ONE, _VECTOR)
+        at = f
+        for _ in range(P // 2):  # two sums at once, so that one needn't wait for the other
+            total = add_product(total, _ONE, _VECTOR, a, at, 0, b, at)
+            other = add_product(other, _ONE, _VECTOR, a, at + F, 0, b, at + F)
+            at += 2 * F
+        if P % 2:
+            total = add_product(total, _ONE, _VECTOR, a, at, 0, b, at)
+        store_tile(_ONE, _VECTOR, total, out, f, 0)
+        store_tile(_ONE, _VECTOR, other, out, F, 0)
+        for i in range(WIDTH):
+            out[f + i] += out[F + i]
+        f += WIDTH
+
+
+@jit
+def _excite(mean, w3, b3, w4, b4, F, S, squeezed, scale):
+    """scale (F) = sigmoid(relu(mean w3 + b3) w4 + b4); squeezed (S) is the ReLU's output."""
+    for j in range(S):
+        squeezed[j] = b3[j]
+    for f in range(F):
+        for j in range(S):
+            squeezed[j] += mean[f] * w3[f * S + j]
+    for f in range(F):
+        scale[f] = b4[f]
+    for j in range(S):
+        squeezed[j] = max(squeezed[j], np.float32(0))
+        for f in range(F):
+            scale[f] += squeezed[j] * w4[j * F + f]
+    for f in range(F):
+        scale[f] = np.float32(1) / (np.float32(1) + np.exp(-scale[f]))
+
+
+@jit
+def mlp_forward(
+    x, u, keep, w1, b1, w2, b2, w3, b3, w4, b4, out, y, means, scales, P, C, E, F, S, residual, activation, first, last
+):
+    """out (N, P*F) from u (N, P*C) and, if `residual`, x; keeps for the gradient y (N, P*F), means and scales (N, F).
+
+    S = 0 leaves squeeze-and-excitation out; y, means and scales are not touched then.
+    """
+    z, h = aligned_zeros(TILE * E), aligned_zeros(TILE * E)
+    ones, sums = aligned_zeros(P * F) + np.float32(1), aligned_zeros(F + WIDTH)
+    squeezed = aligned_zeros(max(S, 1))
+    factor = aligned_zeros(F)
+    for n in range(first, last):
+        target = y[n] if S else out[n]
+        _mlp(u[n], 0, w1, b1, w2, b2, target, 0, P, C, E, F, activation, z, h)
+        for f in range(F):
+            factor[f] = keep[n]
+        if S:
+            _sums(target, ones, P, F, sums)
+            mean, scale = means[n], scales[n]
+            for f in range(F):
+                mean[f] = sums[f] / np.float32(P)
+            _excite(mean, w3, b3, w4, b4, F, S, squeezed, scale)
+            for f in range(F):
+                factor[f] *= scale[f]
+        result, shortcut = out[n], x[n]
+        at = 0
+        if residual:
+            for _ in range(P):
+                for f in range(F):
+                    result[at + f] = shortcut[at + f] + factor[f] * target[at + f]
+                at += F
+        else:
+            for _ in range(P):
+                for f in range(F):
+                    result[at + f] = factor[f] * target[at + f]
+                at += F
+
+
+@jit
+def mlp_backward(
+    u, keep, grad, y, means, scales, w1, w1_t, b1, w2_t, w3, b3, w4, q,
+    g_w1, g_b1, g_w2, g_b2, g_w3, g_b3, g_w4, g_b4, P, C, E, F, S, activation, first, last,
+):  # fmt: skip
+    """q (N, P*C) = gradient by u as if the normalisation were a constant map; g_... += gradients by the weights.
+
+    w1 and b1 have the normalisation folded in, and so have g_w1 and g_b1; w1_t (E, C), w2_t (F, E) are transposes.
+    """
+    z, g = aligned_zeros(TILE * E), aligned_zeros(TILE * E)
+    gy, sums = aligned_zeros(P * F), aligned_zeros(F + WIDTH)
+    ones = np.ones(TILE, np.float32)
+    squeezed, scale_again = aligned_zeros(max(S, 1)), aligned_zeros(F)
+    factor, offset = aligned_zeros(F), aligned_zeros(F)
+    g_squeezed = aligned_zeros(max(S, 1))
+    for n in range(first, last):
+        grad_n, u_n, q_n = grad[n], u[n], q[n]
+        for f in range(F):
+            factor[f] = keep[n]
+        if S:
+            mean, scale = means[n], scales[n]
+            _excite(mean, w3, b3, w4, scale_again, F, S, squeezed, scale_again)  # only for squeezed
+            _sums(grad_n, y[n], P, F, sums)
+            for j in range(S):
+                g_squeezed[j] = 0
+            for f in range(F):
+                g_scale = keep[n] * sums[f] * scale[f] * (np.float32(1) - scale[f])
+                g_b4[f] += g_scale
+                for j in range(S):
+                    g_w4[j * F + f] += squeezed[j] * g_scale
+                    g_squeezed[j] += w4[j * F + f] * g_scale
+            for j in range(S):
+                if squeezed[j] <= 0:
+                    g_squeezed[j] = 0
+                g_b3[j] += g_squeezed[j]
+            for f in range(F):
+                total = np.float32(0)
+                for j in range(S):
+                    g_w3[f * S + j] += mean[f] * g_squeezed[j]
+                    total += w3[f * S + j] * g_squeezed[j]
+                offset[f] = total / np.float32(P)
+                factor[f] *= scale[f]
+        at = 0
+        for _ in range(P):
+            for f in range(F):
+                gy[at + f] = factor[f] * grad_n[at + f] + offset[f]
+            at += F
+        p = 0
+        while p < P:
+            size = min(TILE, P - p)
+            multiply(u_n, p * C, C, 1, w1, E, z, 0, E, size, C, E, START_ROW, b1)
+            multiply(gy, p * F, F, 1, w2_t, E, g, 0, E, size, F, E, START_ZERO, b1)
+            _activate_and_chain(z, g, size * E, activation)
+            tile_gy = gy[p * F :]
+            multiply(z, 0, 1, E, tile_gy, F, g_w2, 0, F, E, size, F, START_SUM, b1)
+            multiply(ones, 0, 0, 1, tile_gy, F, g_b2, 0, F, 1, size, F, START_SUM, b1)
+            multiply(u_n, p * C, 1, C, g, E, g_w1, 0, E, C, size, E, START_SUM, b1)
+            multiply(ones, 0, 0, 1, g, E, g_b1, 0, E, 1, size, E, START_SUM, b1)
+            multiply(g, 0, E, 1, w1_t, C, q_n, p * C, C, size, E, C, START_ZERO, b1)
+            p += size
+
+
+@jit
+def depthwise_backward(x, u, q, grad, flipped, shift, slope, dx, g_weights, H, W, C, k, residual, first, last):
+    """dx (N, H*W*C) and g_weights (k*k*C) += from the gradient q - shift - slope * u by u, which replaces q."""
+    size = (H + k - 1) * (W + k - 1) * C
+    padded_x, padded_q = aligned_zeros(size), aligned_zeros(size)
+    nothing = aligned_zeros(1)
+    for n in range(first, last):
+        q_n, u_n, dx_n, grad_n = q[n], u[n], dx[n], grad[n]
+        at = 0
+        for _ in range(H * W):
+            for c in range(C):
+                q_n[at + c] -= shift[c] + slope[c] * u_n[at + c]
+            at += C
+        copy_into_margin(q_n, 0, H, W, C, k, padded_q)
+        convolve(padded_q, flipped, dx_n, 0, H, W, C, k, False, nothing)
+        if residual:
+            for i in range(H * W * C):
+                dx_n[i] += grad_n[i]
+        copy_into_margin(x[n], 0, H, W, C, k, padded_x)
+        add_kernel_gradient(padded_x, q_n, 0, H, W, C, k, g_weights)

@@ -1,0 +1,47 @@
+"""Which operation computes which Keras layer."""
+
+import keras
+from keras import layers
+
+from lwcnn.engine.fused import ConvReluMaxPool, FusedBatchNormalization, FusedDepthwiseBlock
+from lwcnn.engine.operations import convolution, depthwise_block, dropout, merging, normalization, pooling, shapes
+from lwcnn.engine.operations.base import Operation
+from lwcnn.models.blocks import ScheduledDropout
+
+OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
+    ConvReluMaxPool: convolution.ConvPool,
+    FusedBatchNormalization: normalization.BatchNorm,
+    FusedDepthwiseBlock: depthwise_block.DepthwiseBlock,
+    ScheduledDropout: dropout.Dropout,
+    layers.Average: merging.Average,
+    layers.Concatenate: merging.Concatenate,
+    layers.Conv2D: convolution.Linear,
+    layers.Dense: convolution.Linear,
+    layers.Dropout: dropout.Dropout,
+    layers.Flatten: shapes.Reshape,
+    layers.GlobalAveragePooling2D: pooling.GlobalAverage,
+    layers.Identity: shapes.Identity,
+    layers.MaxPooling2D: pooling.MaxPool,
+    layers.Rescaling: normalization.Rescale,
+    layers.Reshape: shapes.Reshape,
+    layers.ZeroPadding2D: shapes.ZeroPadding,
+}
+
+
+def operation_class(layer: keras.Layer) -> type[Operation] | None:
+    """The operation of a layer; None if there is none for it, or for one of its settings."""
+    return None if unsupported(layer) else OPERATIONS[type(layer)]
+
+
+def unsupported(layer: keras.Layer) -> str | None:
+    """Why a layer has no operation, such as "conv1 (Conv2D) has groups=2"; None if it has one."""
+    title = f"{layer.name} ({type(layer).__name__})"
+    found = OPERATIONS.get(type(layer))
+    if found is None:
+        return f"{title} has no operation"
+    if layer.compute_dtype != "float32":
+        return f"{title} has dtype={layer.compute_dtype!r}"
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        return f"{title} has data_format={layer.data_format!r}"
+    setting = found.unsupported_setting(layer)
+    return setting and f"{title} has {setting}"

@@ -1,0 +1,240 @@
+"""Keras's optimisers over all weights as one vector, in one pass; state is taken from a Keras optimiser and given back.
+
+Formulas, order and names are Keras's (3.15, `keras.optimizers`): weight decay first, then the update, then the average
+of the weights.
+"""
+
+import math
+
+import keras
+import numpy as np
+from numba import njit
+
+from lwcnn.engine.network import Weights
+from lwcnn.training.muon import PointwiseMuon
+
+_jit = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+
+
+@_jit
+def _multiply(w, factors):
+    for i in range(w.size):
+        w[i] *= factors[i]
+
+
+@_jit
+def _sgd(w, g, m, rate, momentum, nesterov):
+    for i in range(w.size):
+        m[i] = m[i] * momentum - g[i] * rate
+        w[i] += m[i] * momentum - g[i] * rate if nesterov else m[i]
+
+
+@_jit
+def _adam(w, g, m, v, rate, beta_1, beta_2, epsilon):
+    one = np.float32(1)
+    for i in range(w.size):
+        m[i] += (g[i] - m[i]) * (one - beta_1)
+        v[i] += (g[i] * g[i] - v[i]) * (one - beta_2)
+        w[i] -= m[i] * rate / (np.sqrt(v[i]) + epsilon)
+
+
+@_jit
+def _nadam(w, g, m, v, rate, beta_1, beta_2, epsilon, of_m, of_g, of_v):
+    one = np.float32(1)
+    for i in range(w.size):
+        m[i] += (g[i] - m[i]) * (one - beta_1)
+        v[i] += (g[i] * g[i] - v[i]) * (one - beta_2)
+        w[i] -= (of_m * m[i] + of_g * g[i]) * rate / (np.sqrt(of_v * v[i]) + epsilon)
+
+
+@_jit
+def _rmsprop(w, g, v, rate, rho, epsilon):
+    for i in range(w.size):
+        v[i] = rho * v[i] + (np.float32(1) - rho) * g[i] * g[i]
+        w[i] -= rate * g[i] / np.sqrt(v[i] + epsilon)
+
+
+@_jit
+def _average(w, a, momentum):
+    for i in range(w.size):
+        a[i] = momentum * a[i] + (np.float32(1) - momentum) * w[i]
+
+
+class VectorOptimizer:
+    """A Keras optimiser's state as vectors, and its step.
+
+    Args:
+        optimizer: built, and one that `is_supported_optimizer`.
+        weights: whose trainable ones it trains.
+    """
+
+    def __init__(self, optimizer: keras.optimizers.Optimizer, weights: Weights):
+        self._optimizer, self._weights = optimizer, weights
+        variables = weights.trainable
+        self._kind = type(optimizer)
+        self._iterations = int(optimizer.iterations)
+        self._slots = {name: weights.gather(self._slot(name)) for name in _SLOTS[self._kind]}
+        if self._kind is keras.optimizers.Nadam:
+            self._u_product = np.float32(optimizer._u_product)
+        self._average = None
+        if optimizer.use_ema:
+            self._average = weights.gather(optimizer._model_variables_moving_average)
+        self._decay = None
+        if optimizer.weight_decay:
+            decay = np.float32(optimizer.weight_decay)
+            self._decay = weights.gather([np.full(v.shape, decay * optimizer._use_weight_decay(v)) for v in variables])
+        if self._kind is PointwiseMuon:
+            orthogonal = [not optimizer._should_use_adamw(v) for v in variables]
+            self._matrices = _by_shape([i for i, wanted in enumerate(orthogonal) if wanted], variables)
+            self._others = [i for i, wanted in enumerate(orthogonal) if not wanted]
+
+    def step(self, gradient: np.ndarray) -> None:
+        """Changes the weights by a gradient."""
+        optimizer, w = self._optimizer, self._weights.vector
+        rate = np.float32(self._rate())
+        if self._decay is not None:
+            _multiply(w, 1 - self._decay * rate)
+        _STEPS[self._kind](self, w, gradient, rate)
+        if self._average is not None:
+            _average(w, self._average, np.float32(optimizer.ema_momentum if self._iterations else 0))
+        self._iterations += 1
+
+    def give_back(self) -> None:
+        """Sets the Keras optimiser's variables to what they have become."""
+        optimizer = self._optimizer
+        optimizer.iterations.assign(self._iterations)
+        for name, vector in self._slots.items():
+            for variable, part in zip(getattr(optimizer, name), self._weights.parts(vector)):
+                if variable is not None:
+                    variable.assign(part)
+        if self._average is not None:
+            for variable, part in zip(
+                optimizer._model_variables_moving_average, self._weights.parts(self._average), strict=True
+            ):
+                variable.assign(part)
+        if self._kind is keras.optimizers.Nadam:
+            optimizer._u_product.assign(self._u_product)
+
+    def _slot(self, name: str) -> list:
+        """The Keras optimiser's variables of that name, zeros where it has none (SGD without momentum, Muon)."""
+        found = getattr(self._optimizer, name) or [None] * len(self._weights.trainable)
+        return [np.zeros(v.shape) if slot is None else slot for slot, v in zip(found, self._weights.trainable)]
+
+    def _rate(self) -> float:
+        schedule = self._optimizer._learning_rate
+        if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+            return float(schedule)
+        # As `CosineDecay`, which is called too often to be computed in the backend.
+        step, warmup = min(self._iterations, schedule.decay_steps + schedule.warmup_steps), schedule.warmup_steps
+        first = schedule.initial_learning_rate
+        if schedule.warmup_target is not None and step < warmup:
+            return first + (schedule.warmup_target - first) * step / warmup
+        top = first if schedule.warmup_target is None else schedule.warmup_target
+        done = min(1.0, (step - (warmup if schedule.warmup_target is not None else 0)) / schedule.decay_steps)
+        return top * ((1 - schedule.alpha) * 0.5 * (1 + math.cos(math.pi * done)) + schedule.alpha)
+
+    def _step_sgd(self, w, g, rate):
+        optimizer = self._optimizer
+        _sgd(w, g, self._slots["momentums"], rate, np.float32(optimizer.momentum), bool(optimizer.nesterov))
+
+    def _step_adam(self, w, g, rate):
+        optimizer, step = self._optimizer, self._iterations + 1
+        corrected = rate * math.sqrt(1 - optimizer.beta_2**step) / (1 - optimizer.beta_1**step)
+        _adam(w, g, *self._moments(), np.float32(corrected), *self._betas())
+
+    def _step_nadam(self, w, g, rate):
+        optimizer, step = self._optimizer, self._iterations + 1
+        u, u_next = (optimizer.beta_1 * (1 - 0.5 * 0.96**t) for t in (step, step + 1))
+        self._u_product = np.float32(self._u_product * u)
+        of_m, of_g = u_next / (1 - self._u_product * u_next), (1 - u) / (1 - self._u_product)
+        of_v = 1 / (1 - optimizer.beta_2**step)
+        _nadam(w, g, *self._moments(), rate, *self._betas(), np.float32(of_m), np.float32(of_g), np.float32(of_v))
+
+    def _step_rmsprop(self, w, g, rate):
+        optimizer = self._optimizer
+        _rmsprop(w, g, self._slots["_velocities"], rate, np.float32(optimizer.rho), np.float32(optimizer.epsilon))
+
+    def _step_muon(self, w, g, rate):
+        optimizer, step = self._optimizer, self._iterations + 1
+        vectors = (w, g, self._slots["momentums"], self._slots["adam_velocities"])
+        weights, gradients, moments, velocities = (self._weights.parts(vector) for vector in vectors)
+        corrected = rate * optimizer.adam_lr_ratio * math.sqrt(1 - optimizer.adam_beta_2**step)
+        corrected = np.float32(corrected / (1 - optimizer.adam_beta_1**step))
+        settings = optimizer.adam_beta_1, optimizer.adam_beta_2, optimizer.epsilon
+        settings = [np.float32(value) for value in settings]
+        for i in self._others:
+            arrays = (part[i].reshape(-1) for part in (weights, gradients, moments, velocities))
+            _adam(*arrays, corrected, *settings)
+        momentum = np.float32(optimizer.momentum)
+        for (rows, columns), members in self._matrices.items():
+            for i, _ in members:
+                moments[i] *= momentum
+                moments[i] += gradients[i]
+            wide = []
+            for i, is_tall in members:
+                update = gradients[i] + momentum * moments[i] if optimizer.nesterov else moments[i]
+                update = update.reshape(update.shape[-2:])
+                wide.append(update.T if is_tall else update)
+            scale = rate * np.float32(1 if optimizer.rms_rate is None else optimizer.rms_rate * math.sqrt(columns))
+            for (i, is_tall), update in zip(members, scale * _orthogonal(np.stack(wide), optimizer)):
+                weights[i] -= (update.T if is_tall else update).reshape(weights[i].shape)
+
+    def _moments(self):
+        return self._slots["_momentums"], self._slots["_velocities"]
+
+    def _betas(self):
+        optimizer = self._optimizer
+        return np.float32(optimizer.beta_1), np.float32(optimizer.beta_2), np.float32(optimizer.epsilon)
+
+
+def _by_shape(positions: list[int], variables: list) -> dict[tuple[int, int], list[tuple[int, bool]]]:
+    """Positions of matrices, each with whether it is taller than wide, by the shape of the wider of its two forms."""
+    found: dict[tuple[int, int], list[tuple[int, bool]]] = {}
+    for i in positions:
+        rows, columns = variables[i].shape[-2:]
+        found.setdefault((min(rows, columns), max(rows, columns)), []).append((i, rows > columns))
+    return found
+
+
+def _orthogonal(x: np.ndarray, optimizer) -> np.ndarray:
+    """Matrices (n, rows, columns) with their singular values brought near 1, as `zeropower_via_newtonschulz5` does."""
+    a, b, c = (np.float32(value) for value in (optimizer.muon_a, optimizer.muon_b, optimizer.muon_c))
+    x = x / (np.sqrt((x * x).sum(axis=(1, 2), keepdims=True)) + np.float32(1e-7))
+    for _ in range(optimizer.ns_steps):
+        product = x @ x.transpose(0, 2, 1)
+        x = a * x + (b * product + c * product @ product) @ x
+    return x
+
+
+_SLOTS = {
+    keras.optimizers.SGD: ("momentums",),
+    keras.optimizers.Adam: ("_momentums", "_velocities"),
+    keras.optimizers.AdamW: ("_momentums", "_velocities"),
+    keras.optimizers.Nadam: ("_momentums", "_velocities"),
+    keras.optimizers.RMSprop: ("_velocities",),
+    PointwiseMuon: ("momentums", "adam_velocities"),
+}
+_STEPS = {
+    keras.optimizers.SGD: VectorOptimizer._step_sgd,
+    keras.optimizers.Adam: VectorOptimizer._step_adam,
+    keras.optimizers.AdamW: VectorOptimizer._step_adam,
+    keras.optimizers.Nadam: VectorOptimizer._step_nadam,
+    keras.optimizers.RMSprop: VectorOptimizer._step_rmsprop,
+    PointwiseMuon: VectorOptimizer._step_muon,
+}
+
+
+def is_supported_optimizer(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Whether an optimiser is of a kind that is known here, without clipping, accumulation or scaling."""
+    rate = optimizer._learning_rate
+    schedules = keras.optimizers.schedules
+    known_rate = not isinstance(rate, schedules.LearningRateSchedule) or type(rate) is schedules.CosineDecay
+    known_rate = known_rate and (isinstance(rate, schedules.LearningRateSchedule) or not callable(rate))
+    settings = ("clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps", "loss_scale_factor")
+    plain = not any(getattr(optimizer, name) for name in (*settings, "ema_overwrite_frequency"))
+    special = getattr(optimizer, "amsgrad", False) or getattr(optimizer, "centered", False)
+    if type(optimizer) is keras.optimizers.RMSprop:
+        special = special or optimizer.momentum
+    if type(optimizer) is PointwiseMuon:
+        special = special or optimizer.adam_weight_decay != optimizer.weight_decay
+    return type(optimizer) in _SLOTS and known_rate and plain and not special

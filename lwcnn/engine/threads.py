@@ -1,0 +1,127 @@
+"""Threads that work on parts of one batch, and now and then need sums over the whole of it.
+
+A thread that waits looks for the others in a loop, without Python's lock: to sleep and be woken takes as long as a
+layer. If the others stay away for longer, because the system is busy, it gives way.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from lwcnn.engine.kernels.arrays import on_one_thread
+
+LOOKS = 20_000  # at the others, some tenths of a millisecond, before giving way
+ARRIVED, ROUND, BROKEN = 0, 16, 32  # places in the shared state, in cache lines of their own
+
+
+class BrokenTeam(Exception):
+    """Another member of the team failed."""
+
+
+class Team:
+    """What `size` threads share for one pass. Each calls `sum` as often as the others."""
+
+    def __init__(self, size: int):
+        self.size = size
+        self._state = np.zeros(48, np.int64)
+        self._given = [[None] * size, [None] * size]  # in turn: nobody is more than one round ahead
+
+    def sum(self, rank: int, turn: int, values: tuple) -> tuple:
+        """The sums of what every member gives, the same for all to the bit.
+
+        Args:
+            rank: of the member, from 0.
+            turn: how often it has called before.
+            values: numbers or arrays, as many and of the same shapes as the others'.
+
+        Raises:
+            BrokenTeam: if another member failed.
+        """
+        given = self._given[turn % 2]
+        given[rank] = values
+        _arrive(self._state, self.size)
+        while not _is_complete(self._state, turn + 1, LOOKS):
+            if self._state[BROKEN]:
+                raise BrokenTeam
+            os.sched_yield()
+        return tuple(sum(parts[1:], parts[0]) for parts in zip(*given))
+
+    def fail(self) -> None:
+        """Lets the others stop waiting."""
+        self._state[BROKEN] = 1
+
+
+def in_team(team: Team, function: Callable[[int], Any]) -> list:
+    """function(rank) in a thread for each member, in which kernels take no others; what they gave, by rank.
+
+    Raises:
+        Exception: what the first that failed has raised.
+    """
+
+    def work(rank: int):
+        with on_one_thread():
+            try:
+                return function(rank)
+            except BaseException:
+                team.fail()
+                raise
+
+    others = [_pool(team.size - 1).submit(work, rank) for rank in range(1, team.size)]
+    try:
+        first = work(0)
+    except BrokenTeam:  # the reason is another's
+        for other in others:
+            other.result()
+        raise
+    return [first, *(other.result() for other in others)]
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads)
+
+
+@intrinsic
+def _add_one(typingctx, array, at):
+    """array[at] += 1 at once for all threads; what it was."""
+
+    def codegen(context, builder, sig, args):
+        data = context.make_array(sig.args[0])(context, builder, value=args[0]).data
+        one = ir.Constant(ir.IntType(64), 1)
+        return builder.atomic_rmw("add", builder.gep(data, [args[1]]), one, "seq_cst")
+
+    return types.int64(array, types.intp), codegen
+
+
+@intrinsic
+def _look(typingctx, array, at):
+    """array[at] as other threads have left it."""
+
+    def codegen(context, builder, sig, args):
+        data = context.make_array(sig.args[0])(context, builder, value=args[0]).data
+        return builder.load_atomic(builder.gep(data, [args[1]]), "seq_cst", 8)
+
+    return types.int64(array, types.intp), codegen
+
+
+@njit(cache=True, nogil=True)
+def _arrive(state, size):
+    """Counts a thread in; the last one begins the next round."""
+    if (_add_one(state, ARRIVED) + 1) % size == 0:
+        _add_one(state, ROUND)
+
+
+@njit(cache=True, nogil=True)
+def _is_complete(state, wanted, looks):
+    """Whether a round has begun; gives up after so many looks."""
+    for _ in range(looks):
+        if _look(state, ROUND) >= wanted:
+            return True
+    return False

@@ -1,0 +1,162 @@
+"""K-fold assessment of the method: done properly, and leaking as the author's code does it.
+
+results/<dataset>/<experiment>/<preset>/kfold<K>_seed<k>.json   or   kfold<K>_leaking_seed<k>.json
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from lwcnn.data import Dataset, load_dataset, stratified_folds, stratified_split
+from lwcnn.evaluation import accuracy, mean_and_interval, predict_logits
+from lwcnn.evaluation.diagnostics import fold_warning_signs
+from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.recipes import Experiment, MergedExperiment, Preset, get_experiment, get_preset
+from lwcnn.experiments.run import Folders, check_finished, provenance, split_images
+from lwcnn.models.dual import build_merged_model
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import write_json
+from lwcnn.system.settings import plain_settings
+from lwcnn.training.loop import Images, train_phase
+from lwcnn.training.progress import Progress
+
+NUM_FOLDS = 6  # paper
+FOLD_SEED = 42  # the author's notebook
+LEAKING_PATIENCE = 3  # the author's notebook
+
+
+def run_kfold(
+    experiment: str,
+    dataset: str | Dataset = "mnist",
+    preset: str = "quick",
+    seed: int = 0,
+    leaking: bool = False,
+    num_folds: int = NUM_FOLDS,
+    folders: Folders = Folders(),
+    progress: Progress | None = None,
+) -> dict:
+    """The accuracies of K folds of the training images, trained now or found where they are finished.
+
+    Properly: every fold runs the whole method from scratch on its own training part, which is split once more
+    to choose epochs, and is assessed on the part that nothing of it has seen. Leaking, as published: one model,
+    trained by the whole method, goes on training through all folds without being reset, so that every fold is
+    assessed on images that the model was trained on.
+
+    Args:
+        experiment: a name of `lwcnn.experiments.recipes`.
+        dataset: a name, the path of an .npz, or a loaded data set.
+        preset: "smoke", "quick" or "full".
+        seed: of everything random in the training; the folds do not depend on it.
+        leaking: whether to do as published.
+        num_folds: K, at least 2.
+        folders: where to read and write.
+        progress: what is shown meanwhile.
+
+    Returns:
+        What the JSON holds: accuracies of the folds, their mean and spread, and, leaking, the accuracy of the
+        same final model on the test images.
+
+    Raises:
+        LwcnnError: as `lwcnn.run_experiment`, or if there are too few images for the folds.
+    """
+    size, plan = get_preset(preset), get_experiment(experiment, preset)  # wrong names before the data is read
+    data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
+    plan = get_experiment(experiment, preset, data.name)
+    if leaking and not isinstance(plan, MergedExperiment):
+        raise LwcnnError(f"Only the paper's merged model was assessed leaking. Received: {experiment!r}")
+    config = json.loads(json.dumps(plain_settings(plan) | {"num_folds": num_folds, "leaking": leaking}))
+    name = f"kfold{num_folds}{'_leaking' if leaking else ''}_seed{seed}.json"
+    path = folders.result(data.name, experiment, preset, seed).with_name(name)
+    if path.exists():
+        return check_finished(path, config, data, needed="accuracies")
+    progress = progress or Progress("none")
+    run = _leaking_folds if leaking else _proper_folds
+    measured = run(plan, size, data, seed, num_folds, Path(folders.cache) / data.name, progress)
+    interval = mean_and_interval(measured["accuracies"])
+    result = {
+        "dataset": data.name,
+        "experiment": experiment,
+        "preset": preset,
+        "seed": seed,
+        "leaking": leaking,
+        "num_folds": num_folds,
+        "mean_accuracy": interval.mean,
+        "std_accuracy": interval.std,
+        **measured,
+        "warnings": fold_warning_signs(measured["accuracies"]),
+        "data_checksum": data.checksum,
+        "data_source": data.source,
+        "config": config,
+        **provenance(),
+    }
+    write_json(path, result)
+    progress.note(f"mean accuracy of {num_folds} folds {100 * interval.mean:.2f} %, {path}")
+    return result
+
+
+def _folds(data: Dataset, size: Preset, num_folds: int):
+    """The folds as positions in the training images, of a preset's share of them."""
+    if num_folds < 2:
+        raise LwcnnError(f"num_folds must be at least 2. Received: {num_folds}")
+    part = np.arange(len(data.y_train))
+    if size.num_images and size.num_images < len(part):
+        _, part = stratified_split(data.y_train, size.num_images, FOLD_SEED)
+    folds = stratified_folds(data.y_train[part], num_folds, FOLD_SEED)
+    return [(part[training], part[assessed]) for training, assessed in folds]
+
+
+def _proper_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_folds, cache, progress) -> dict:
+    accuracies, seconds = [], 0.0
+    for k, (inside, assessed) in enumerate(_folds(data, size, num_folds)):
+        training, validation = stratified_split(data.y_train[inside], plan.validation, seed=0)
+        progress.note(f"fold {k + 1} of {num_folds}")
+        trained = train_method(
+            plan,
+            Images(data.x_train, data.y_train, inside[training]),
+            Images(data.x_train, data.y_train, inside[validation]),
+            data.num_classes,
+            seed,
+            cache,
+            f"{data.checksum} fold {k} of {num_folds}",
+            progress,
+        )
+        logits = predict_logits(trained.model, data.x_train[assessed])
+        accuracies.append(accuracy(logits, data.y_train[assessed]))
+        seconds += trained.train_seconds
+    return {"accuracies": accuracies, "train_seconds": round(seconds, 2)}
+
+
+def _leaking_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_folds, cache, progress) -> dict:
+    training, validation = split_images(data, plan, size)
+    trained = train_method(plan, training, validation, data.num_classes, seed, cache, data.checksum, progress)
+    names = [name for name, _ in plan.branches]
+    model = build_merged_model(data.input_shape, data.num_classes, names, plan.dropout, fused=True)
+    model.set_weights(trained.model.get_weights())
+    phase = replace(plan.phases[-1], name="fold", epochs=size.fold, patience=LEAKING_PATIENCE)
+    accuracies, seconds = [], trained.train_seconds
+    for k, (inside, assessed) in enumerate(_folds(data, size, num_folds)):
+        progress.note(f"fold {k + 1} of {num_folds}, going on with the same model")
+        checkpoint = cache / f"seed{seed}-{plan.name}-{size.name}-leaking-fold{k}-of-{num_folds}.npz"
+        held_out = Images(data.x_train, data.y_train, assessed)
+        state = train_phase(
+            model,
+            phase,
+            Images(data.x_train, data.y_train, inside),
+            held_out,
+            seed=seed + k,
+            checkpoint=checkpoint,
+            key=json.dumps([data.checksum, plain_settings(plan), k, num_folds]),
+            progress=progress,
+        )
+        pixels, labels = held_out.arrays()
+        accuracies.append(accuracy(predict_logits(model, pixels), labels))
+        seconds += state.seconds
+    test_accuracy = accuracy(predict_logits(model, data.x_test), data.y_test)
+    return {
+        "accuracies": accuracies,
+        "test_accuracy": test_accuracy,
+        "leak": float(np.mean(accuracies)) - test_accuracy,
+        "train_seconds": round(seconds, 2),
+    }

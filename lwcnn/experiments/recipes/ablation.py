@@ -1,0 +1,130 @@
+"""What each part of the improved model is worth: every part alone on the baseline, and left out of the whole.
+
+The baseline is the small network without shortcuts and squeeze-and-excitation, trained by Adam at a constant rate;
+the whole has all the extension's parts, with its values for MixUp, CutMix, label smoothing and dropout
+(alpha 0.2 and 1.0, 0.1, 0.4 to 0.2). Both see flipped and cropped
+images. The presets' `network` gives the epochs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from lwcnn.data.augment import Mixing
+from lwcnn.experiments.recipes.presets import Preset
+from lwcnn.experiments.recipes.residual_se import ONE_CYCLE, SMALL_NETWORK, augmentation
+from lwcnn.experiments.recipes.types import NetworkExperiment
+from lwcnn.models.residual_se import ResidualSE
+from lwcnn.training.phases import Optimizer, Phase
+
+Made = tuple[ResidualSE, Phase]
+BASELINE_OPTIMIZER = Optimizer("adam", 0.001)
+AVERAGED = replace(ONE_CYCLE, ema_moments=True)
+BASELINE, WHOLE = "parts_baseline", "parts_whole"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the improved model.
+
+    Attributes:
+        title: for tables.
+        claim: the gain that the extension claims for it, in points; None where it claims none.
+        add: puts it into a network and its phase.
+    """
+
+    title: str
+    claim: str | None
+    add: Callable[[ResidualSE, Phase], Made]
+
+
+def _averaged(optimizer: Optimizer, like: Optimizer) -> Optimizer:
+    """The optimiser with the average of `like`."""
+    return replace(optimizer, ema=like.ema, ema_moments=like.ema_moments)
+
+
+def _residual(network: ResidualSE, phase: Phase) -> Made:
+    return replace(network, residual=True), phase
+
+
+def _se(network: ResidualSE, phase: Phase) -> Made:
+    return replace(network, se_reduction=SMALL_NETWORK.se_reduction), phase
+
+
+def _mixing(network: ResidualSE, phase: Phase) -> Made:
+    return network, replace(phase, mixing=Mixing(0.2, 1.0))
+
+
+def _adamw(network: ResidualSE, phase: Phase) -> Made:
+    return network, replace(phase, optimizer=_averaged(ONE_CYCLE, phase.optimizer))
+
+
+def _smoothing(network: ResidualSE, phase: Phase) -> Made:
+    return network, replace(phase, label_smoothing=0.1, dropout=(0.4, 0.2))
+
+
+def _ema(network: ResidualSE, phase: Phase) -> Made:
+    return network, replace(phase, optimizer=_averaged(phase.optimizer, AVERAGED))
+
+
+PARTS = {
+    "residual": Part("residual connections", "+3 to +4", _residual),
+    "se": Part("squeeze-and-excitation", "about +2", _se),
+    "mixing": Part("MixUp and CutMix", "+5 to +8", _mixing),
+    "adamw": Part("AdamW with warm-up and cosine", "+2 to +3", _adamw),
+    "smoothing": Part("label smoothing, dropout 0.4 to 0.2", "+1 to +2", _smoothing),
+    "ema": Part("moving average of the weights", None, _ema),
+}
+
+OPTIMIZERS = {
+    "adam": replace(AVERAGED, name="adam", weight_decay=None, not_decayed=()),
+    "rmsprop": _averaged(Optimizer("rmsprop", 0.002, warmup=ONE_CYCLE.warmup), AVERAGED),
+    "sgd": _averaged(Optimizer("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=ONE_CYCLE.warmup), AVERAGED),
+}
+"""In place of AdamW in the whole, with the same warm-up, cosine and average."""
+
+
+def _experiment(
+    name: str, question: str, preset: Preset, dataset: str, parts: tuple[str, ...], optimizer: Optimizer | None = None
+) -> NetworkExperiment:
+    """The baseline with some parts, in the order of `PARTS`."""
+    network = replace(SMALL_NETWORK, residual=False, se_reduction=None)
+    phase = Phase("all", BASELINE_OPTIMIZER, preset.network, augmentation=augmentation(dataset), batch_size=128)
+    for part in parts:
+        network, phase = PARTS[part].add(network, phase)
+    if optimizer:
+        phase = replace(phase, optimizer=optimizer)
+    return NetworkExperiment(name=name, question=question, network=network, phases=(phase,))
+
+
+def _maker(name: str, question: str, parts: tuple[str, ...], optimizer: Optimizer | None = None) -> Callable:
+    return lambda preset, dataset: _experiment(name, question, preset, dataset, parts, optimizer)
+
+
+def _all() -> dict[str, Callable[[Preset, str], NetworkExperiment]]:
+    every = tuple(PARTS)
+    made = {
+        BASELINE: _maker(BASELINE, "the small network without any part, for comparison", ()),
+        WHOLE: _maker(WHOLE, "the small network with every part of the extension, for comparison", every),
+    }
+    for key, part in PARTS.items():
+        alone, without = only(key), left_out(key)
+        rest = tuple(k for k in every if k != key)
+        made[alone] = _maker(alone, f"{part.title}, alone on the baseline", (key,))
+        made[without] = _maker(without, f"{part.title}, left out of the whole", rest)
+    for key, optimizer in OPTIMIZERS.items():
+        name = f"parts_{key}"
+        made[name] = _maker(name, f"{optimizer.name} in place of AdamW in the whole", every, optimizer)
+    return made
+
+
+def only(part: str) -> str:
+    """The name of the experiment with one part alone."""
+    return f"parts_only_{part}"
+
+
+def left_out(part: str) -> str:
+    """The name of the experiment with every part but one."""
+    return f"parts_no_{part}"
+
+
+PARTS_EXPERIMENTS = _all()

@@ -1,0 +1,37 @@
+"""The comparison nets of `keras.applications`, trained from random weights by one recipe of ours.
+
+On 32x32 images their stems and strides leave one pixel of the map: they are made for larger ones. That is what they
+are compared as.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from lwcnn.experiments.recipes.presets import Preset
+from lwcnn.experiments.recipes.residual_se import NOT_DECAYED, augmentation
+from lwcnn.experiments.recipes.types import NetworkExperiment
+from lwcnn.models.baselines.keras_applications import EFFICIENTNET_B0, MOBILENET_V2, Application
+from lwcnn.models.blocks import MOMENTUM
+from lwcnn.training.phases import Optimizer, Phase
+
+# That of the residual network but for a rate that suits a hundred times as many parameters; ours, not tuned.
+ONE_CYCLE = Optimizer("adamw", 0.002, weight_decay=0.05, warmup=0.2, ema=0.998, not_decayed=NOT_DECAYED)
+
+
+def _experiment(name: str, network: Application, question: str) -> Callable[[Preset, str], NetworkExperiment]:
+    def build(preset: Preset, dataset: str) -> NetworkExperiment:
+        phase = Phase("all", ONE_CYCLE, preset.network, augmentation=augmentation(dataset), batch_size=128)
+        return NetworkExperiment(name=name, question=question, network=network, phases=(phase,))
+
+    return build
+
+
+_EXPERIMENTS = {
+    "mobilenet_v2": (MOBILENET_V2, "comparison: MobileNetV2 from random weights, 2,270,794 parameters"),
+    "mobilenet_v2_momentum": (
+        replace(MOBILENET_V2, momentum=MOMENTUM),
+        "the same with batch norm's momentum 0.9: after 15 epochs the statistics of 0.999 are far behind the weights",
+    ),
+    "efficientnet_b0": (EFFICIENTNET_B0, "comparison: EfficientNet-B0 from random weights, 4,062,381"),
+}
+APPLICATION_EXPERIMENTS = {name: _experiment(name, *described) for name, described in _EXPERIMENTS.items()}

@@ -1,0 +1,122 @@
+"""The experiments of the residual squeeze-and-excitation network."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from lwcnn.data.augment import Augmentation
+from lwcnn.experiments.recipes.presets import Preset
+from lwcnn.experiments.recipes.types import Distillation, DistilledExperiment, NetworkExperiment, Teacher
+from lwcnn.models.residual_se import ResidualSE, Stage
+from lwcnn.training.phases import Optimizer, Phase
+
+GREY_DATASETS = ("mnist", "fashion_mnist", "digits")
+NOT_DECAYED = ("bias", "gamma", "beta")
+ONE_CYCLE = Optimizer("adamw", 0.02, weight_decay=0.05, warmup=0.2, ema=0.998, not_decayed=NOT_DECAYED)
+"""Chosen by `lwcnn.experiments.search` on validation images, as the network is and that labels are not smoothed."""
+
+DISTILLATION = Distillation(temperature=4, label_weight=0.1)
+
+NETWORK = ResidualSE(stem=32, stages=(Stage(32, 2), Stage(40, 2)))  # 29,362 parameters on 32x32x3
+SMALL_NETWORK = ResidualSE(stem=24, stages=(Stage(24, 2), Stage(32, 2)))  # 18,976
+TINY_NETWORK = ResidualSE(stem=24, stages=(Stage(24, 2), Stage(32, 1)))  # 13,262 on 28x28x1
+DEEP_NETWORK = ResidualSE(stem=32, stages=(Stage(32, 5),))  # 27,892; best in the search of those of one recipe
+STEM_NETWORK = ResidualSE(stem=40, stages=(Stage(32, 5),))  # 29,556; best in the search by far, with Muon
+
+# Other blocks with as many parameters, as near as whole widths allow.
+PLAIN_NETWORK = ResidualSE(stem=32, stages=(Stage(20, 2, 3), Stage(32, 2, 3)), block="plain")  # 29,464
+CBAM_NETWORK = replace(NETWORK, block="cbam")  # 29,758
+
+
+def _residual_se(preset: Preset, dataset: str) -> NetworkExperiment:
+    phase = Phase(
+        "all",
+        ONE_CYCLE,
+        preset.network,
+        augmentation=augmentation(dataset),
+        batch_size=128,
+    )
+    return NetworkExperiment(
+        name="residual_se",
+        question="how far a residual SE network goes under 30,000 parameters, or 15,000 on grey images",
+        network=TINY_NETWORK if dataset in GREY_DATASETS else NETWORK,
+        phases=(phase,),
+    )
+
+
+def _residual_se_small(preset: Preset, dataset: str) -> NetworkExperiment:
+    question = "the same under 20,000 parameters"
+    return replace(_residual_se(preset, dataset), name="residual_se_small", question=question, network=SMALL_NETWORK)
+
+
+def _residual_plain(preset: Preset, dataset: str) -> NetworkExperiment:
+    question = "the depthwise blocks: full 3x3 convolutions, at equal parameters"
+    return replace(_residual_se(preset, dataset), name="residual_plain", question=question, network=PLAIN_NETWORK)
+
+
+def _residual_cbam(preset: Preset, dataset: str) -> NetworkExperiment:
+    question = "attention over pixels too: CBAM-lite in place of squeeze-and-excitation"
+    return replace(_residual_se(preset, dataset), name="residual_cbam", question=question, network=CBAM_NETWORK)
+
+
+def _distilled(plan: NetworkExperiment, preset: Preset, name: str, question: str) -> DistilledExperiment:
+    """A plan's network and phases, taught by three of `residual_se`."""
+    return DistilledExperiment(
+        name=name,
+        question=question,
+        network=plan.network,
+        phases=plan.phases,
+        teacher=Teacher("residual_se", "smoke" if preset.name == "smoke" else "full", (0, 1, 2)),
+        distillation=DISTILLATION,
+    )
+
+
+def _residual_se_small_distilled(preset: Preset, dataset: str) -> DistilledExperiment:
+    question = "the network under 20,000 parameters, taught by three of the network under 30,000"
+    return _distilled(_residual_se_small(preset, dataset), preset, "residual_se_small_distilled", question)
+
+
+def _residual_se_distilled(preset: Preset, dataset: str) -> DistilledExperiment:
+    plan = _residual_se(preset, dataset)
+    (phase,) = plan.phases
+    phase = replace(phase, optimizer=replace(phase.optimizer, ema_moments=True))
+    network = TINY_NETWORK if dataset in GREY_DATASETS else DEEP_NETWORK
+    question = "all that helped: five blocks at one resolution, averaged moments, taught by three residual_se"
+    return _distilled(replace(plan, network=network, phases=(phase,)), preset, "residual_se_distilled", question)
+
+
+def _residual_se_stem_adamw(preset: Preset, dataset: str) -> NetworkExperiment:
+    plan = _residual_se(preset, dataset)
+    (phase,) = plan.phases
+    phase = replace(phase, optimizer=replace(phase.optimizer, ema_moments=True))
+    network = TINY_NETWORK if dataset in GREY_DATASETS else STEM_NETWORK
+    question = "the control of residual_se_muon: its network and schedule, with AdamW for every weight"
+    return replace(plan, name="residual_se_stem_adamw", question=question, network=network, phases=(phase,))
+
+
+def _residual_se_muon(preset: Preset, dataset: str) -> NetworkExperiment:
+    control = _residual_se_stem_adamw(preset, dataset)
+    (phase,) = control.phases
+    phase = replace(phase, optimizer=replace(phase.optimizer, name="muon"))
+    question = "five blocks at one resolution under a wider stem, averaged moments, 1x1 convolutions trained by Muon"
+    return replace(control, name="residual_se_muon", question=question, phases=(phase,))
+
+
+def augmentation(dataset: str) -> Augmentation:
+    """Flips and crops; digits keep their side."""
+    if dataset in ("cifar10", "cifar100"):
+        return Augmentation(horizontal_flip=True, crop_padding=4)
+    if dataset == "fashion_mnist":
+        return Augmentation(horizontal_flip=True, crop_padding=2)
+    return Augmentation(rotation=0.03, zoom=0.1, translation=0.08, fill="constant")
+
+
+RESIDUAL_EXPERIMENTS: dict[str, Callable[[Preset, str], NetworkExperiment]] = {
+    "residual_se": _residual_se,
+    "residual_se_small": _residual_se_small,
+    "residual_se_small_distilled": _residual_se_small_distilled,
+    "residual_se_distilled": _residual_se_distilled,
+    "residual_se_stem_adamw": _residual_se_stem_adamw,
+    "residual_se_muon": _residual_se_muon,
+    "residual_plain": _residual_plain,
+    "residual_cbam": _residual_cbam,
+}

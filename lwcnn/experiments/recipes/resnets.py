@@ -1,0 +1,146 @@
+"""The experiments of the three reference ResNets, with the recipes that their texts describe.
+
+Where a text gives no value its notebook's is taken, else ours; each is marked. None of the texts takes weight decay
+off batch norm or biases, so everything decays. Their decay is added to the gradient and so goes through the momentum,
+which multiplies it by 1 / (1 - momentum) in the long run; Keras's does not: it is ten times theirs here.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, Erasing, GaussianBlur, Mixing, Sharpness
+from lwcnn.experiments.recipes.presets import Preset, may_flip
+from lwcnn.experiments.recipes.types import NetworkExperiment
+from lwcnn.models.baselines.resnet import NARROW_RESNET18, RESNET_4443, SE_RESNET
+from lwcnn.training.phases import Optimizer, Phase
+
+MOMENTUM = 0.9
+_THROUGH_MOMENTUM = 1 / (1 - MOMENTUM)
+VERTICAL_FLIP = 0.05
+
+
+def _sgd(learning_rate: float, decay: float, warmup: float = 0.0, nesterov: bool | None = None) -> Optimizer:
+    """SGD with a cosine; `warmup` 0 begins at the full rate, `decay` is that of the text."""
+    decay = round(decay * _THROUGH_MOMENTUM, 9)
+    return Optimizer("sgd", learning_rate, MOMENTUM, nesterov, weight_decay=decay, warmup=warmup)
+
+
+def _epochs(preset: Preset, full: int, medium: int | None = None) -> int:
+    """Epochs of a preset: `full` is the original's own number, `medium` what a CPU trains in a few hours."""
+    return {"full": full, "smoke": 2, "medium": medium or preset.network}.get(preset.name, preset.network)
+
+
+def _warmup(preset: Preset) -> float:
+    """Warm-up of the originals that have none: our schedule where the training is shorter than theirs."""
+    return 0.1 if preset.name == "medium" else 0.0
+
+
+def _se_resnet(preset: Preset, dataset: str) -> NetworkExperiment:
+    augmentation = Augmentation(
+        rotation=10 / 360,
+        horizontal_flip=may_flip(dataset),
+        crop_padding=4,
+        fill="constant",
+        color_jitter=ColorJitter(0.1, 0.1, 0.1),  # amounts: notebook
+        sharpness=Sharpness(0.1),
+        erasing=Erasing(0.2, area=(0.02, 0.1), fill="mean"),  # area: notebook, whose fill is near the mean
+    )
+    # learning rate: notebook; cosine: text (the notebook's run has steps)
+    phase = Phase(
+        "all", _sgd(0.1, 1e-4, _warmup(preset)), _epochs(preset, 70, 15), augmentation=augmentation, batch_size=256
+    )
+    return NetworkExperiment(
+        name="se_resnet",
+        question="reference: SE-ResNet [4,4,3], 4,905,430 parameters",
+        network=SE_RESNET,
+        phases=(phase,),
+    )
+
+
+def _resnet_4443(preset: Preset, dataset: str) -> NetworkExperiment:
+    flip = may_flip(dataset)
+    augmentation = Augmentation(
+        horizontal_flip=flip,
+        vertical_flip=VERTICAL_FLIP if flip else 0.0,
+        crop_padding=2,  # 32x32 from 36x36
+        fill="constant",
+        blur=GaussianBlur(0.3, sigma=(0.1, 1.5), kernel_size=3),
+    )
+    phase = Phase(
+        "all",
+        _sgd(0.1, 5e-4, _warmup(preset)),
+        _epochs(preset, 100),
+        augmentation=augmentation,
+        batch_size=128,  # notebook
+        mixing=Mixing(mixup_alpha=0.0, cutmix_alpha=1.0, probability=0.5),  # of CutMix's own authors on CIFAR
+    )
+    return NetworkExperiment(
+        name="resnet_4443",
+        question="reference: ResNet [4,4,4,3], 4,754,218 parameters, as described",
+        network=RESNET_4443,
+        phases=(phase,),
+    )
+
+
+def _resnet_4443_twice(preset: Preset, dataset: str) -> NetworkExperiment:
+    described = _resnet_4443(preset, dataset)
+    (first,) = described.phases
+    second = replace(first, name="again", optimizer=_sgd(0.01, 5e-4))
+    question = "the same as its log shows it: a second run as long, cosine from 0.01"
+    return replace(described, name="resnet_4443_twice", question=question, phases=(first, second))
+
+
+def _narrow_resnet18(preset: Preset, dataset: str) -> NetworkExperiment:
+    augmentation = Augmentation(
+        horizontal_flip=may_flip(dataset),
+        crop_padding=4,  # notebook
+        fill="constant",
+        cutout=Cutout(16),  # side: notebook
+    )
+    phase = Phase(
+        "all",
+        _sgd(0.1, 5e-4, warmup=25 / 250, nesterov=True),  # learning rate, Nesterov: notebook
+        _epochs(preset, 250),
+        augmentation=augmentation,
+        label_smoothing=0.05,
+        batch_size=128,  # the notebook's default; its run has 64
+    )
+    return NetworkExperiment(
+        name="narrow_resnet18",
+        question="reference: narrow ResNet-18, 2,797,610 parameters",
+        network=NARROW_RESNET18,
+        phases=(phase,),
+    )
+
+
+def _narrow_resnet18_cold(preset: Preset, dataset: str) -> NetworkExperiment:
+    warm = _narrow_resnet18(preset, dataset)
+    (phase,) = warm.phases
+    phases = (replace(phase, optimizer=replace(phase.optimizer, warmup=0.0)),)
+    question = "the warm-up: the narrow ResNet-18 with the cosine alone"
+    return replace(warm, name="narrow_resnet18_cold", question=question, phases=phases)
+
+
+def _narrow_resnet18_few(preset: Preset, dataset: str) -> NetworkExperiment:
+    cold = _narrow_resnet18_cold(preset, dataset)
+    (phase,) = cold.phases
+    optimizer = replace(phase.optimizer, learning_rate=0.02)  # ours: at the notebook's 0.1 so few steps learn nothing
+    epochs = 1 if preset.name == "smoke" else 5
+    return replace(
+        cold,
+        name="narrow_resnet18_few",
+        question="a check: five epochs of the narrow ResNet-18 on 2,000 images, without warm-up",
+        phases=(replace(phase, optimizer=optimizer, epochs=epochs, batch_size=32),),
+        validation=1000,
+        num_images=2000,
+    )
+
+
+REFERENCE_EXPERIMENTS: dict[str, Callable[[Preset, str], NetworkExperiment]] = {
+    "se_resnet": _se_resnet,
+    "resnet_4443": _resnet_4443,
+    "resnet_4443_twice": _resnet_4443_twice,
+    "narrow_resnet18": _narrow_resnet18,
+    "narrow_resnet18_cold": _narrow_resnet18_cold,
+    "narrow_resnet18_few": _narrow_resnet18_few,
+}

@@ -1,0 +1,283 @@
+"""The results folder as data frames; the only module that reads it.
+
+results/<dataset>/<experiment>/<preset>/seed<k>.json          a run
+results/<dataset>/<experiment>/<preset>/seed<k>_classes.npy   its predicted classes of the test images
+results/<dataset>/<experiment>/<preset>/kfold*.json           a K-fold assessment
+results/<dataset>/test_labels.npy                             labels of the test images
+results/search/<dataset>/<n>epochs/*.json                     a trial of the search
+results/export/*.json                                         an exported model
+results/bench*.json, train_step.json, ...                     a benchmark
+
+Each file is read once per process, and again only after it has changed.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import StrPath, read_json
+
+PRESETS_BY_SIZE = ("full", "quick")
+"""Presets whose runs are published, the largest first; smoke runs never are."""
+
+DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+DATASET_ORDER = ("mnist", "fashion_mnist", "cifar10")
+
+_PROVENANCE = ("data_checksum", "backend", "device", "num_threads", "versions")
+_ENGINE_COMMITS = ("eb2444c4bc81", "123a10cabc08")
+"""Commits whose runs were trained by the engine, before results said so; all others of that time trained by Keras."""
+
+_IDENTITY = ("dataset", "experiment", "preset", "seed")
+_RUN_KEYS = (
+    *_IDENTITY,
+    *("params", "macs", "num_train_images", "num_val_images", "train_accuracy", "val_accuracy", "test_accuracy", "ece"),
+    *("per_class_accuracy", "confusion_matrix", "history", "train_seconds", "weights", "config"),
+    *_PROVENANCE,
+)
+_FOLDS_KEYS = (*_IDENTITY, "leaking", "accuracies", "train_seconds", *_PROVENANCE)
+_TRIAL_KEYS = ("trial", "dataset", "seed", "epochs", "val_accuracy", "params", "train_seconds", *_PROVENANCE)
+_EXPORT_KEYS = ("model", "format", "dataset")
+_NETWORK_KEYS = ("model", "params", "macs", "float32_bytes", "memory_mb")
+_NUMBERS = {
+    *("seed", "epochs", "params", "macs", "val_accuracy", "test_accuracy", "train_accuracy", "ece", "train_seconds"),
+}
+
+
+class MissingInput(LwcnnError):
+    """A result that was asked for is not there: what needs it is left out, all else is made."""
+
+
+def load_results(folder: StrPath = "results") -> pd.DataFrame:
+    """Loads every finished run.
+
+    Args:
+        folder: The results folder.
+
+    Returns:
+        A data frame with a row per run and the keys of its JSON file as columns, `path` besides; sorted by data set,
+        preset, experiment and seed. Empty without results.
+
+    Raises:
+        LwcnnError: A file that is no result, or lacks keys; the message names it.
+    """
+    paths = [path for path in Path(folder).glob("*/*/*/seed*.json") if is_run(path)]
+    frame = _frame(paths, _RUN_KEYS)
+    if "step" not in frame:
+        frame["step"] = None
+    before = frame["commit"].isin(_ENGINE_COMMITS).map({True: "engine", False: "keras"}) if "commit" in frame else None
+    frame["step"] = frame["step"].fillna(before) if before is not None else frame["step"]
+    return _sorted(frame, ["dataset", "preset", "experiment", "seed"])
+
+
+def load_folds(folder: StrPath = "results") -> pd.DataFrame:
+    """Loads every K-fold assessment.
+
+    Args:
+        folder: The results folder.
+
+    Returns:
+        A data frame with a row per fold: the keys of its assessment's JSON file, `fold` from 0 and its `accuracy`.
+
+    Raises:
+        LwcnnError: A file that is no assessment, or lacks keys.
+    """
+    paths = [path for path in Path(folder).glob("*/*/*/kfold*.json") if re.fullmatch(_FOLDS_NAME, path.name)]
+    frame = _sorted(_frame(paths, _FOLDS_KEYS), ["dataset", "preset", "experiment", "leaking", "seed"])
+    frame["fold"] = [list(range(len(accuracies))) for accuracies in frame["accuracies"]]
+    frame["accuracy"] = frame["accuracies"]
+    return frame.explode(["fold", "accuracy"], ignore_index=True).astype({"fold": int, "accuracy": float})
+
+
+_FOLDS_NAME = r"kfold\d+(_leaking|_leaky)?_seed\d+\.json"
+
+
+def load_trials(folder: StrPath = "results") -> pd.DataFrame:
+    """Loads every trial of the search, with validation accuracies only.
+
+    Args:
+        folder: The results folder.
+
+    Returns:
+        A data frame with a row per trial and the keys of its JSON file as columns, the best first.
+
+    Raises:
+        LwcnnError: A file that is no trial, or lacks keys.
+    """
+    frame = _frame(Path(folder).glob("search/*/*epochs/*.json"), _TRIAL_KEYS)
+    return frame.sort_values(["val_accuracy", "trial"], ascending=[False, True], kind="stable", ignore_index=True)
+
+
+def load_exports(folder: StrPath = "results") -> pd.DataFrame:
+    """Loads the record of every exported model that was written.
+
+    Args:
+        folder: The results folder.
+
+    Returns:
+        A data frame with a row per exported file; `experiment` names the network.
+
+    Raises:
+        LwcnnError: A file that is no record, or lacks keys.
+    """
+    frame = _frame(Path(folder).glob("export/*.json"), _EXPORT_KEYS)
+    frame["experiment"] = [_experiment_of(model) for model in frame["model"]]
+    return frame[frame["size_bytes"].fillna(0) > 0].reset_index(drop=True) if "size_bytes" in frame else frame
+
+
+def load_latencies(folder: StrPath = "results", name: str = "bench") -> pd.DataFrame:
+    """Loads the latencies of a benchmark made by `lwcnn bench`.
+
+    Args:
+        folder: The results folder.
+        name: Name of the benchmark's file, without its ending.
+
+    Returns:
+        A data frame with a row per model and runtime: `dataset`, `experiment`, `runtime` and milliseconds per image
+        (`mean_ms`, `p50_ms`, `p90_ms`, `p99_ms`). Empty without the file.
+    """
+    path = Path(folder) / f"{name}.json"
+    models = _read(path).get("models", []) if path.exists() else []
+    rows = [
+        {"dataset": _dataset_of(model["model"]), "experiment": _experiment_of(model["model"]), "runtime": row["name"]}
+        | row["batch1"]
+        for model in models
+        for row in model["rows"]
+        if "batch1" in row
+    ]
+    return pd.DataFrame(rows, columns=["dataset", "experiment", "runtime", "mean_ms", "p50_ms", "p90_ms", "p99_ms"])
+
+
+def is_run(path: Path) -> bool:
+    """Whether a path is that of a run's result; "seed0 (copy).json" is not."""
+    return re.fullmatch(r"seed\d+\.json", path.name) is not None
+
+
+def run_paths(folder: StrPath) -> list[Path]:
+    """The result files of the runs in results/<dataset>/<experiment>/<preset>, by seed."""
+    found = [path for path in Path(folder).glob("seed*.json") if is_run(path)]
+    return sorted(found, key=lambda path: int(path.stem.removeprefix("seed")))
+
+
+def load_networks(folder: StrPath = "results") -> pd.DataFrame:
+    """Loads what `lwcnn summary NETWORK --json` wrote about networks.
+
+    Args:
+        folder: The results folder.
+
+    Returns:
+        A data frame with a row per network: `model`, `params`, `macs`, `float32_bytes`, `memory_mb` and more.
+
+    Raises:
+        LwcnnError: A file that is no summary, or lacks keys.
+    """
+    return _frame(Path(folder).glob("networks/*.json"), _NETWORK_KEYS)
+
+
+def load_benchmark(folder: StrPath, name: str) -> dict:
+    """Loads results/<name>.json.
+
+    Raises:
+        MissingInput: If it is not there.
+    """
+    path = Path(folder) / f"{name}.json"
+    if not path.exists():
+        raise MissingInput(f"{path.name} was not measured. Received: {path}")
+    return _read(path)
+
+
+def load_correct(folder: StrPath, runs: pd.DataFrame) -> np.ndarray:
+    """Loads which test images the runs of one experiment recognize.
+
+    Args:
+        folder: The results folder.
+        runs: Rows of `load_results`, one per seed.
+
+    Returns:
+        A bool array of shape (seeds, images).
+
+    Raises:
+        MissingInput: If labels or predicted classes are not there.
+    """
+    labels = load_test_labels(folder, str(runs["dataset"].iloc[0]))
+    paths = [Path(path).with_name(f"{Path(path).stem}_classes.npy") for path in runs["path"]]
+    return np.array([_array(path) == labels for path in paths])
+
+
+def load_test_labels(folder: StrPath, dataset: str) -> np.ndarray:
+    """Loads the labels of a data set's test images, in the order of predicted classes and logits.
+
+    Raises:
+        MissingInput: If they are not there.
+    """
+    return _array(Path(folder) / dataset / "test_labels.npy")
+
+
+def _frame(paths: Iterable[Path], keys: tuple[str, ...]) -> pd.DataFrame:
+    """A row per file, with `path`; the keys are columns even without files."""
+    rows = [{**_checked(path, keys), "path": str(path)} for path in sorted(paths)]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*keys, "path"])
+
+
+def _sorted(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """By the columns: what is known in its own order, the rest by name after it."""
+    orders = {"dataset": DATASET_ORDER, "preset": PRESETS_BY_SIZE, "experiment": EXPERIMENT_NAMES}
+
+    def place(column: pd.Series) -> pd.Series:
+        known = {name: f"{i:06d}" for i, name in enumerate(orders.get(str(column.name), ()))}
+        return column.map(lambda value: known.get(value, f"~{value}")) if known else column
+
+    return frame.sort_values(columns, key=place, kind="stable", ignore_index=True)
+
+
+def _checked(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
+    content = _read(path)
+    lacking = [key for key in keys if not isinstance(content, dict) or key not in content]
+    wrong = [key for key in _NUMBERS & set(keys) - set(lacking) if type(content[key]) not in (int, float)]
+    if lacking or wrong:
+        problem = f"lacks {', '.join(lacking)}" if lacking else f"holds no number as {', '.join(sorted(wrong))}"
+        raise LwcnnError(f"Move {path} out of the results folder, or make it anew. Received: a file that {problem}")
+    return content
+
+
+def _read(path: Path) -> Any:
+    state = path.stat()
+    return _read_version(path, state.st_mtime_ns, state.st_size)
+
+
+@cache
+def _read_version(path: Path, modified_ns: int, size: int) -> Any:
+    return read_json(path)
+
+
+def _array(path: Path) -> np.ndarray:
+    if not path.exists():
+        raise MissingInput(f"{path.name} is not there. Received: {path}")
+    state = path.stat()
+    return _array_version(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=512)
+def _array_version(path: Path, modified_ns: int, size: int) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise LwcnnError(
+            f"Make the run anew: its predicted classes can't be read ({error}). Received: {path}"
+        ) from error
+
+
+def _dataset_of(model: str) -> str:
+    """`cifar10` of "models/cifar10-paper.keras"."""
+    return Path(model).stem.rpartition("-")[0]
+
+
+def _experiment_of(model: str) -> str:
+    """`paper` of "models/cifar10-paper.keras"."""
+    return Path(model).stem.rpartition("-")[2]

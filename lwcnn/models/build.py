@@ -1,0 +1,45 @@
+"""From any description of a network that trains in one go to its model."""
+
+from collections.abc import Sequence
+
+import keras
+
+from lwcnn.models.baselines.keras_applications import Application, build_application
+from lwcnn.models.baselines.reproduction import RepoResidualSE, build_repo_residual_se
+from lwcnn.models.baselines.resnet import ResNet, build_resnet
+from lwcnn.models.residual_se import ResidualSE, build_residual_se
+
+Network = ResidualSE | RepoResidualSE | ResNet | Application
+
+
+def build_network(
+    input_shape: Sequence[int],
+    num_classes: int,
+    description: Network,
+    fused: bool = False,
+    normalization: tuple[Sequence[float], Sequence[float]] | None = None,
+) -> keras.Model:
+    """The model of a description.
+
+    Args:
+        input_shape: (height, width, channels) of one image.
+        num_classes: at least 2.
+        description: of the network.
+        fused: train with fused layers where the network has any; `lwcnn.engine.fused.copy_weights` carries their weights
+            over to the plain model, which is the one to keep.
+        normalization: (mean, std) of each channel, for the networks that take them (`takes_normalization`).
+
+    Raises:
+        LwcnnError: as the network's own builder.
+    """
+    if isinstance(description, ResNet):
+        return build_resnet(input_shape, num_classes, description, normalization)
+    if isinstance(description, Application):
+        return build_application(input_shape, num_classes, description)
+    build = build_repo_residual_se if isinstance(description, RepoResidualSE) else build_residual_se
+    return build(input_shape, num_classes, description, fused)
+
+
+def takes_normalization(description: Network) -> bool:
+    """Whether the network begins with the training images' mean and deviation; the others scale by constants."""
+    return isinstance(description, ResNet)

@@ -1,0 +1,144 @@
+"""The residual squeeze-and-excitation network: ours, under 30,000 parameters, from a description as data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+from lwcnn.engine.fused import ConvReluMaxPool, FusedBatchNormalization, FusedDepthwiseBlock
+from lwcnn.models.blocks import ACTIVATIONS, EPSILON, MOMENTUM, ScheduledDropout, depthwise_block
+from lwcnn.models.checks import require_possible
+from lwcnn.models.convolution_blocks import cbam_block, plain_block
+from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.settings import added_later
+
+BLOCKS = {"depthwise": depthwise_block, "plain": plain_block, "cbam": cbam_block}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Blocks of one width at one resolution.
+
+    Attributes:
+        filters: their width.
+        blocks: how many.
+        kernel_size: of their depthwise (or, in plain blocks, full) convolutions, odd.
+        expansion: hidden width as a multiple of `filters`; plain blocks have none.
+    """
+
+    filters: int
+    blocks: int
+    kernel_size: int = 5
+    expansion: float = 2
+
+
+@dataclass(frozen=True)
+class ResidualSE:
+    """A residual squeeze-and-excitation network as data.
+
+    Attributes:
+        stem: filters of the first convolution, 3x3 at full resolution, followed by ReLU and 2x2 max-pooling: on
+            a CPU full-resolution layers with few channels cost the most, so there is only this one.
+        stages: each but the first begins with 2x2 max-pooling and, where the width changes, a 1x1 convolution.
+        activation: of the blocks.
+        se_reduction: of squeeze-and-excitation; None leaves it out.
+        residual: whether the blocks add their input.
+        head: width of a 1x1 convolution before global average pooling; None leaves it out.
+        dropout: before the last layer.
+        drop_rate: of stochastic depth in the last block; it rises linearly from the first.
+        block: kind of the blocks: "depthwise", "plain" (full convolutions) or "cbam" (depthwise with CBAM-lite).
+    """
+
+    stem: int = 32
+    stages: tuple[Stage, ...] = (Stage(32, 2), Stage(40, 2))
+    activation: str = "hard_silu"
+    se_reduction: int | None = 16
+    residual: bool = True
+    head: int | None = None
+    dropout: float = 0.0
+    drop_rate: float = 0.0
+    block: str = added_later("depthwise")
+
+
+def build_residual_se(
+    input_shape: Sequence[int], num_classes: int, description: ResidualSE = ResidualSE(), fused: bool = False
+) -> keras.Model:
+    """The network of a description.
+
+    Args:
+        input_shape: (height, width, channels) of one image, from 8x8.
+        num_classes: at least 2.
+        description: of the network.
+        fused: train with the fused layers of `lwcnn.engine.fused`; `lwcnn.engine.fused.copy_weights` carries their weights over
+            to the plain model, which is the one to keep. Of the blocks only depthwise ones have a fused form.
+
+    Returns:
+        A model from images (n, height, width, channels), 0..255, to logits (n, num_classes).
+
+    Raises:
+        LwcnnError: if the image is too small for the poolings, or a width, reduction or name can't work.
+    """
+    _check(input_shape, num_classes, description)
+    images = keras.Input(tuple(input_shape), name="images")
+    x = layers.Rescaling(4 / 255, offset=-2, name="rescaling")(images)  # about zero mean and unit deviation
+    x = layers.ZeroPadding2D(1, name="stem_padding")(x)
+    if fused:
+        x = ConvReluMaxPool(description.stem, kernel_initializer="he_normal", name="stem_conv")(x)
+    else:
+        x = layers.Conv2D(description.stem, 3, activation="relu", kernel_initializer="he_normal", name="stem_conv")(x)
+        x = layers.MaxPooling2D(2, name="stem_pool")(x)
+    norm = FusedBatchNormalization if fused else layers.BatchNormalization
+    x = _norm("stem_norm", norm)(x)
+    total, done = sum(stage.blocks for stage in description.stages), 0
+    for i, stage in enumerate(description.stages, start=1):
+        if i > 1:
+            x = layers.MaxPooling2D(2, name=f"stage{i}_pool")(x)
+        if x.shape[-1] != stage.filters:
+            x = layers.Conv2D(stage.filters, 1, use_bias=False, name=f"stage{i}_widen")(x)
+            x = _norm(f"stage{i}_norm", norm)(x)
+        for j in range(1, stage.blocks + 1):
+            done += 1
+            arguments = {
+                "filters": stage.filters,
+                "expansion": stage.expansion,
+                "kernel_size": stage.kernel_size,
+                "activation": description.activation,
+                "se_reduction": description.se_reduction,
+                "drop_rate": description.drop_rate * done / total,
+                "residual": description.residual,
+                "name": f"stage{i}_block{j}",
+            }
+            if description.block == "plain":
+                del arguments["expansion"]
+            if fused and description.block == "depthwise":
+                x = FusedDepthwiseBlock(**arguments)(x)
+            else:
+                x = BLOCKS[description.block](x, **arguments)
+    x = _norm("head_norm", norm)(x)
+    if description.head:
+        x = layers.Conv2D(description.head, 1, activation=description.activation, name="head_conv")(x)
+    x = layers.GlobalAveragePooling2D(keepdims=True, name="features")(x)
+    dropout = ScheduledDropout if fused else layers.Dropout
+    x = dropout(description.dropout, name="head_dropout")(x)
+    x = layers.Conv2D(num_classes, 1, dtype="float32", name="head_logits")(x)  # (n, 1, 1, num_classes)
+    return keras.Model(images, layers.Flatten(dtype="float32", name="logits")(x), name="residual_se")
+
+
+def _norm(name: str, kind: type[layers.BatchNormalization]) -> layers.Layer:
+    return kind(epsilon=EPSILON, momentum=MOMENTUM, name=name)
+
+
+def _check(input_shape: Sequence[int], num_classes: int, description: ResidualSE) -> None:
+    least = max(8, 2 ** (len(description.stages) + 1))
+    require_possible(input_shape, num_classes, least, f"for {len(description.stages)} stages")
+    if description.block not in BLOCKS:
+        raise unknown_name("block", description.block, BLOCKS)
+    if description.activation not in ACTIVATIONS:
+        raise LwcnnError(f"activation must be one of {ACTIVATIONS}. Received: {description.activation!r}")
+    for stage in description.stages:
+        if stage.filters < 1 or stage.blocks < 1 or stage.kernel_size % 2 == 0 or stage.expansion <= 0:
+            raise LwcnnError(
+                f"A stage needs filters and blocks of at least 1, an odd kernel_size and a positive expansion. "
+                f"Received: {stage}"
+            )

@@ -1,0 +1,104 @@
+"""How a training computes: in which precision, and on how many devices."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import keras
+
+from lwcnn.system import environment
+from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.settings import added_later
+
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+
+
+@dataclass(frozen=True)
+class Computing:
+    """How a training computes. Results and cache name what differs from the default.
+
+    Attributes:
+        precision: Keras's dtype policy. The mixed ones compute in 16 bits and keep weights, logits and losses in
+            float32; mixed_float16 scales the loss, so that small gradients do not vanish.
+        devices: over how many each batch is spread, in equal parts.
+    """
+
+    precision: str = added_later("float32")
+    devices: int = added_later(1)
+
+    def __post_init__(self):
+        if self.precision not in PRECISIONS:
+            raise unknown_name("precision", self.precision, PRECISIONS)
+        if self.devices < 1:
+            raise LwcnnError(f"devices must be at least 1. Received: {self.devices}")
+
+    def require_possible(self, force_precision: bool = False) -> None:
+        """Checks that this machine can compute so, and to advantage.
+
+        Args:
+            force_precision: takes mixed precision on a CPU as well.
+
+        Raises:
+            LwcnnError: mixed precision on a CPU without units for it, more devices than there are, or a backend that knows but one.
+        """
+        if not force_precision and not self._has_units():
+            raise LwcnnError(
+                "Mixed precision needs an accelerator, or a CPU with bfloat16 units (AVX512_BF16, AMX) and "
+                "mixed_bfloat16: other CPUs emulate it and train several times slower than in float32. Leave out "
+                "--precision, or add --force-precision to try it anyway. "
+                f"Received: {self.precision} on {environment.device_name()}"
+            )
+        self._require_devices()
+
+    def _has_units(self) -> bool:
+        if self.precision == "float32" or environment.accelerator() is not None:
+            return True
+        return self.precision == "mixed_bfloat16" and environment.has_bfloat16_units()
+
+    def _require_devices(self) -> None:
+        if self.devices == 1:
+            return
+        if keras.backend.backend() not in ("jax", "tensorflow"):
+            raise LwcnnError(
+                f"Several devices need KERAS_BACKEND=jax or tensorflow. Received: {keras.backend.backend()}"
+            )
+        found = len(environment.device_ids())
+        if self.devices > found:
+            raise LwcnnError(f"There are {found} devices on this machine. Received: {self.devices}")
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """What is built and trained inside computes so; models to be kept are built outside.
+
+        Raises:
+            LwcnnError: more devices than there are, or a backend that knows but one.
+        """
+        self._require_devices()
+        policy = keras.config.dtype_policy()
+        with _spread_over(self.devices):
+            keras.config.set_dtype_policy(self.precision)
+            try:
+                yield
+            finally:
+                keras.config.set_dtype_policy(policy)
+
+
+@contextlib.contextmanager
+def _spread_over(devices: int) -> Iterator[None]:
+    if devices == 1:
+        yield
+    elif keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # Not collective operations, TensorFlow's choice: where batch normalisation joins in, the devices wait for each
+        # other in different orders. What is summed is small.
+        reduction = tf.distribute.ReductionToOneDevice()
+        with tf.distribute.MirroredStrategy(environment.device_ids()[:devices], reduction).scope():
+            yield
+    else:
+        before = keras.distribution.distribution()
+        keras.distribution.set_distribution(keras.distribution.DataParallel(devices=environment.device_ids()[:devices]))
+        try:
+            yield
+        finally:
+            keras.distribution.set_distribution(before)

@@ -1,0 +1,212 @@
+"""The command line: what it prints, what it writes, and how it fails."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from made_data import ROOT, write_npz
+
+from lwcnn.cli import run as run_command
+from lwcnn.cli.main import main
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES
+from lwcnn.system.errors import LwcnnError
+from lwcnn.training.progress import Progress
+
+
+@pytest.fixture
+def arguments(tmp_path, made_npz):
+    """What every training command line of these tests ends with."""
+    folders = [f"--{name}={tmp_path / name}" for name in ("results", "cache", "models")]
+    return [f"--dataset={made_npz}", *folders, "--progress=line"]
+
+
+def test_train_then_evaluate(tmp_path, arguments, made_npz, capsys):
+    assert main(["train", "paper", "head_only", "--preset=quick", "--seeds", "0", *arguments]) == 0
+    result = json.loads((tmp_path / "results/made/paper/quick/seed0.json").read_text())
+    assert result["weights"] == "models/made-paper.keras"
+    capsys.readouterr()
+    written = tmp_path / "measured.json"
+    model = str(tmp_path / "models/made-paper.keras")
+    assert main(["evaluate", model, f"--dataset={made_npz}", f"--json={written}"]) == 0
+    assert f"{100 * result['test_accuracy']:.2f} %" in capsys.readouterr().out
+    assert json.loads(written.read_text())["accuracy"] == pytest.approx(result["test_accuracy"], abs=1e-9)
+
+
+def test_jobs_train_every_seed(tmp_path, arguments):
+    assert main(["train", "paper", "--preset=smoke", "--seeds", "0", "1", "--jobs=2", *arguments]) == 0
+    runs = sorted((tmp_path / "results/made/paper/smoke").glob("seed?.json"))
+    assert [json.loads(run.read_text())["seed"] for run in runs] == [0, 1]
+    assert json.loads(runs[0].read_text())["num_threads"] == 1
+
+
+def test_jobs_report_failed_runs(arguments, capsys):
+    missing = [a.replace("made.npz", "none.npz") for a in arguments]
+    assert main(["train", "paper", "--preset=smoke", "--seeds", "0", "1", "--jobs=2", *missing]) == 1
+    assert "paper seed 0, paper seed 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (["train", "papr"], ["Did you mean 'paper'", "Received: 'papr'"]),
+        (["train", "paper", "--preset=quik"], ["Did you mean 'quick'"]),
+        (["train", "paper", "--dataset=cifar11"], ["Did you mean 'cifar10'"]),
+        (["kfold", "paper", "--preset=fast"], ["Unknown preset"]),
+        (["evaluate", "no/model.keras"], ["no/model.keras"]),
+        (["table", "--write", "no/README.md"], ["no/README.md"]),
+    ],
+)
+def test_mistakes_are_told_in_words(line, words, capsys):
+    assert main(line) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("lwcnn: error: ") and "Traceback" not in error
+    for word in words:
+        assert word in error
+
+
+@pytest.mark.parametrize(
+    "line", [[], ["nonsense"], ["train"], ["train", "paper", "--seeds", "-1"], ["run", "--preset=x"]]
+)
+def test_wrong_usage_exits_with_two(line, capsys):
+    with pytest.raises(SystemExit) as exit_code:
+        main(line)
+    assert exit_code.value.code == 2
+
+
+def test_evaluate_refuses_what_is_no_model_or_does_not_fit(tmp_path, made_npz, capsys):
+    broken = tmp_path / "broken.keras"
+    broken.write_bytes(b"PK\x03\x04 half a file")
+    assert main(["evaluate", str(broken), f"--dataset={made_npz}"]) == 1
+    assert "can't be read as a Keras model" in capsys.readouterr().err
+    from lwcnn import build_merged_model
+
+    other = tmp_path / "other.keras"
+    build_merged_model((16, 16, 1), 4).save(other)
+    assert main(["evaluate", str(other), f"--dataset={made_npz}"]) == 1
+    error = capsys.readouterr().err
+    assert "(16, 16, 1)" in error and "(12, 12, 3)" in error
+
+
+def test_list_names_every_experiment_and_datasets_every_data_set(capsys, tmp_path):
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in EXPERIMENT_NAMES)
+    write_npz(tmp_path / "mnist.npz", shape=(28, 28, 1))
+    assert main(["datasets", f"--data-dir={tmp_path}"]) == 0
+    out = capsys.readouterr().out
+    assert "mnist.npz" in out and "digits" in out and str(tmp_path) not in out
+
+
+def test_run_falls_back_to_digits_loudly(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    load = run_command.load_dataset
+
+    def without_cifar10(name, *rest):
+        if name == "cifar10":
+            raise LwcnnError("no network; put cifar10.npz into LWCNN_DATA_DIR")
+        return load(name, *rest)
+
+    monkeypatch.setattr(run_command, "load_dataset", without_cifar10)
+    monkeypatch.setattr(run_command, "find_dataset", lambda name: None)
+    assert main(["run", "--preset=smoke"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("NOT CIFAR-10") == 2 and "LWCNN_DATA_DIR" in out
+    result = json.loads((tmp_path / "runs/results/digits/paper/smoke/seed0.json").read_text())
+    assert "NOT CIFAR-10" in result["notice"]
+    assert "14,862" in out and f"{100 * result['test_accuracy']:.2f} %" in out
+    assert "NOT CIFAR-10" in (tmp_path / "runs/models/NOTICE-digits.txt").read_text()
+    outputs = np.load(tmp_path / "runs/cache/digits/paper/smoke/seed0.npz")
+    assert "NOT CIFAR-10" in str(outputs["notice"])
+
+    def never(*_):
+        raise AssertionError("a finished run was trained again")
+
+    monkeypatch.setattr("lwcnn.experiments.run.train_method", never)
+    assert main(["run", "--preset=smoke"]) == 0
+
+
+def test_run_does_not_replace_a_broken_cifar10(tmp_path, monkeypatch, capsys):
+    (tmp_path / "cifar10.npz").write_bytes(b"not an archive")
+    monkeypatch.setenv("LWCNN_DATA_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "--preset=smoke"]) == 1
+    assert "cifar10.npz" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_full_disk_and_ctrl_c_are_told(monkeypatch, capsys, arguments):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lwcnn.cli.training.run_experiment", full)
+    assert main(["train", "paper", "--preset=smoke", *arguments]) == 1
+    assert "No space left on device" in capsys.readouterr().err
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lwcnn.cli.training.run_experiment", interrupted)
+    assert main(["train", "paper", "--preset=smoke", *arguments]) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
+def test_ctrl_c_in_a_real_process_leaves_a_run_that_goes_on(tmp_path, arguments):
+    command = [sys.executable, "-m", "lwcnn", "train", "paper", "--preset=quick", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores Ctrl-C, and so would the process if the tests run there.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    for line in process.stdout:
+        if "dual 2/8" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130 and "the same command goes on" in error and "Traceback" not in error
+    assert not list((tmp_path / "results").rglob("*"))
+    started = time.time()
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0, again.stderr
+    assert "dual 1/8" not in again.stdout and "dual 8/8" in again.stdout, (again.stdout, started)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_that_python_drops_in_a_destructor_is_heeded_at_the_next_epoch(monkeypatch, capsys, arguments):
+    class Pressing:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    reached = []
+
+    def training(*_, **__):
+        Pressing()
+        reached.append("after the destructor")
+        Progress("none").begin_epoch("dual", 1, 1, 1)
+        reached.append("the epoch")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr("lwcnn.cli.training.run_experiment", training)
+        assert main(["train", "paper", "--preset=smoke", *arguments]) == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert reached == ["after the destructor"]
+
+
+def test_help_has_examples(capsys):
+    for line in (["--help"], ["train", "--help"], ["kfold", "--help"], ["evaluate", "--help"]):
+        with pytest.raises(SystemExit) as exit_code:
+            main(line)
+        assert exit_code.value.code == 0
+        assert "example" in capsys.readouterr().out

@@ -1,0 +1,102 @@
+"""The summary of a model: rows, memory against published figures, files and names, what is refused."""
+
+import keras
+import pytest
+from keras import layers
+
+from lwcnn.cli.main import main
+from lwcnn.cli.summary import layer_rows, library_model, memory, summary_text
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES
+from lwcnn.models.baselines.resnet import RESNET_4443, SE_RESNET, build_resnet
+from lwcnn.models.cost import count_macs
+from lwcnn.models.dual import build_merged_model
+from lwcnn.system.errors import LwcnnError
+
+
+def published(used):
+    return [f"{value:.2f}" for value in (used.input, used.passes, used.params, used.total)]
+
+
+def test_memory_is_that_of_the_resnets_own_table():
+    model = build_resnet((32, 32, 3), 10, RESNET_4443, ([0.0] * 3, [1.0] * 3))
+    assert published(memory(model)) == ["0.01", "10.16", "18.14", "28.31"]
+    # By hand: stem, then five maps a block and two more where there is a projection, pooling and logits.
+    values = 2 * 32 * 1024 + 20 * 32 * 1024 + 22 * 64 * 256 + 22 * 128 * 64 + 17 * 256 * 16 + 256 + 10
+    assert memory(model).passes == 2 * 4 * values / 2**20
+    assert memory(model, batch_size=10).passes == 10 * memory(model).passes
+    assert memory(model, batch_size=10).params == memory(model).params
+
+
+def test_the_se_resnets_table_counts_activations_too():
+    model = build_resnet((32, 32, 3), 10, SE_RESNET)
+    assert published(memory(model, in_place=False)) == ["0.01", "59.35", "18.71", "78.08"]
+    assert memory(model).passes < 50
+
+
+def test_rows_of_the_merged_model():
+    rows = {row.name: row for row in layer_rows(build_merged_model((32, 32, 3), 10))}
+    assert (rows["original_conv1"].output_shape, rows["original_conv1"].params) == ((30, 30, 10), 280)
+    assert (rows["head_dense"].kind, rows["head_dense"].output_shape) == ("Dense", (32,))
+    assert sum(row.params for row in rows.values()) == 19_622
+
+
+def test_models_inside_a_model_and_sequential_ones_count():
+    inner = keras.Sequential(
+        [keras.Input((4, 4, 3)), layers.Conv2D(2, 3, name="conv"), layers.ReLU(), layers.Flatten()]
+    )
+    images = keras.Input((4, 4, 3))
+    outer = keras.Model(images, layers.Dense(5, name="logits")(inner(images)))
+    assert [row.name for row in layer_rows(outer) if row.params] == ["conv", "logits"]
+    assert memory(outer).passes == 2 * 4 * (8 + 5) / 2**20
+    assert memory(outer, in_place=False).passes == 2 * 4 * (16 + 5) / 2**20
+    assert memory(inner).input == 4 * 48 / 2**20
+
+
+def test_a_layer_called_twice_or_an_open_shape_is_refused():
+    images = keras.Input((4, 4, 3))
+    conv = layers.Conv2D(3, 1, name="twice")
+    with pytest.raises(LwcnnError, match="calls each layer once. Received: 'twice'"):
+        memory(keras.Model(images, conv(conv(images))))
+    images = keras.Input((None, None, 3))
+    with pytest.raises(LwcnnError, match="fixed image shape. Received"):
+        layer_rows(keras.Model(images, layers.Conv2D(2, 3)(images)))
+    with pytest.raises(LwcnnError, match="a built sequential model. Received"):
+        memory(keras.Sequential([layers.Dense(3)]))
+
+
+@pytest.mark.parametrize("name", ["paper", "single", "residual_se", "repo_baseline", "repo_residual_se"])
+def test_models_by_name(name):
+    model = library_model(name, (28, 28, 1), 7)
+    assert model.input_shape == (None, 28, 28, 1) and model.output_shape == (None, 7)
+    assert name in EXPERIMENT_NAMES and f"{count_macs(model):,}" in summary_text(model)
+
+
+def test_the_command(tmp_path, capsys):
+    assert main(["summary", "paper"]) == 0
+    printed = capsys.readouterr().out
+    for text in ("head_logits", "30 x 30 x 10", "19,622", "1,109,760", "MB"):
+        assert text in printed
+    path = tmp_path / "merged.keras"
+    build_merged_model((32, 32, 3), 10).save(path)
+    assert main(["summary", str(path)]) == 0
+    assert capsys.readouterr().out == printed
+    assert main(["summary", "paper", "--input-shape", "28", "28", "1"]) == 0
+    assert "14,862" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "model, said",
+    [
+        ("papr", "Did you mean 'paper'"),
+        ("none.keras", "no such model. Received: none.keras"),
+    ],
+)
+def test_mistakes_are_told_in_words(model, said, capsys):
+    assert main(["summary", model]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_broken_file_is_told_in_words(tmp_path, capsys):
+    (tmp_path / "broken.keras").write_text("no model")
+    assert main(["summary", str(tmp_path / "broken.keras")]) == 1
+    assert "can't be read as a Keras model" in capsys.readouterr().err

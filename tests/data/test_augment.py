@@ -1,0 +1,294 @@
+"""Augmentation on images whose answer is known, and what its draws depend on."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lwcnn.data.augment import (
+    PAPER_AUGMENTATION,
+    PUBLISHED_AUGMENTATION,
+    Augmentation,
+    Transforms,
+    add_brightness,
+    augment_batch,
+    draw_transforms,
+    flip_and_crop,
+    warp,
+)
+from lwcnn.system.errors import LwcnnError
+
+EVERYTHING = replace(PAPER_AUGMENTATION, horizontal_flip=True, crop_padding=4)
+
+
+def random_images(num_images=6, height=12, width=10, channels=3, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (num_images, height, width, channels), dtype=np.uint8)
+
+
+def transforms(num_images, **values):
+    """Transforms that do nothing but what is given, the same to each image unless it is an array."""
+    neutral = dict(angle=0.0, zoom=1.0, shift_y=0.0, shift_x=0.0, brightness=0)
+    neutral.update(flip=False, crop_y=0, crop_x=0)
+    assert values.keys() <= neutral.keys()
+    return Transforms(**{k: np.broadcast_to(v, num_images) for k, v in {**neutral, **values}.items()})
+
+
+def mirror_index(index, length):
+    """Where a pixel outside lies in the mirror image, edges repeated: d c b a | a b c d | d c b a."""
+    index = index % (2 * length)
+    return min(index, 2 * length - 1 - index)
+
+
+def shifted(image, down, right, fill):
+    """The image moved by whole pixels, pixel by pixel."""
+    height, width, _ = image.shape
+    moved = np.zeros_like(image)
+    for y in range(height):
+        for x in range(width):
+            inside = 0 <= y - down < height and 0 <= x - right < width
+            if fill == "reflect" or inside:
+                moved[y, x] = image[mirror_index(y - down, height), mirror_index(x - right, width)]
+    return moved
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_nothing_on_changes_nothing_and_copies(channels):
+    images = random_images(channels=channels)
+    same = augment_batch(images, Augmentation(), 0, 0, np.arange(6))
+    np.testing.assert_array_equal(same, images)
+    assert not np.shares_memory(same, images)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("fill", ["reflect", "constant"])
+def test_neutral_warp_is_exact(channels, fill):
+    images = random_images(channels=channels)
+    np.testing.assert_array_equal(warp(images, transforms(6), fill), images)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("fill", ["reflect", "constant"])
+@pytest.mark.parametrize("down, right", [(3, 0), (0, -2), (-4, 5), (12, 13)])
+def test_shift_by_whole_pixels_moves_every_pixel(channels, fill, down, right):
+    images = random_images(channels=channels)
+    expected = np.stack([shifted(image, down, right, fill) for image in images])
+    np.testing.assert_array_equal(warp(images, transforms(6, shift_y=down, shift_x=right), fill), expected)
+    if max(abs(down), abs(right)) <= 5:
+        cropped = flip_and_crop(images, transforms(6, crop_y=down, crop_x=right), 5, fill)
+        np.testing.assert_array_equal(cropped, expected)
+
+
+def test_each_image_gets_its_own_transform():
+    images = random_images(3)
+    moved = warp(images, transforms(3, shift_y=np.array([0, 2, -1]), shift_x=np.array([1, 0, 3])), "reflect")
+    for image, result, down, right in zip(images, moved, [0, 2, -1], [1, 0, 3]):
+        np.testing.assert_array_equal(result, shifted(image, down, right, "reflect"))
+
+
+@pytest.mark.parametrize("side", [9, 10])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_quarter_turns_are_those_of_numpy(side, channels):
+    images = random_images(4, side, side, channels)
+    turned = warp(images, transforms(4, angle=np.array([0.25, 0.5, 0.75, 1.0])), "constant")
+    for image, result, quarters in zip(images, turned, range(1, 5)):
+        # The sine of a half turn is not quite 0: a pixel may be off by a rounding.
+        np.testing.assert_allclose(result.astype(int), np.rot90(image, quarters).astype(int), atol=1)
+
+
+def test_zoom_above_one_shrinks_the_content():
+    image = np.zeros((1, 9, 9, 1), np.uint8)
+    image[0, 0, 0] = image[0, 4, 8] = 200
+    out = warp(image, transforms(1, zoom=2.0), "constant")[0, :, :, 0]
+    assert out[2, 2] == 200 and out[4, 6] == 200  # half as far from the centre (4, 4)
+    assert out.astype(int).sum() == 400  # and nothing else
+    near = warp(image, transforms(1, zoom=0.5), "constant")[0, :, :, 0]
+    assert near.sum() == 0  # both marks are twice as far from the centre: outside
+
+
+def test_rotation_zoom_and_shift_act_in_this_order():
+    image = np.zeros((1, 9, 9, 1), np.uint8)
+    image[0, 4, 8] = 200  # right of the centre by 4
+    # Anticlockwise by a quarter: above by 4; shrunk to half: above by 2; moved down by 1 and right by 3.
+    out = warp(image, transforms(1, angle=0.25, zoom=2.0, shift_y=1.0, shift_x=3.0), "constant")[0, :, :, 0]
+    assert np.unravel_index(out.argmax(), out.shape) == (4 - 2 + 1, 4 + 3)
+
+
+def test_half_a_pixel_interpolates():
+    image = np.array([10, 20, 40, 80], np.uint8).reshape(1, 1, 4, 1)
+    out = warp(image, transforms(1, shift_x=0.5), "reflect")
+    assert out.ravel().tolist() == [10, 15, 30, 60]
+
+
+def test_warp_matches_bilinear_sampling_by_hand():
+    images = random_images(5, 11, 8, 3)
+    generator = np.random.default_rng(1)
+    angle, zoom = generator.uniform(-0.1, 0.1, 5), generator.uniform(0.8, 1.2, 5)
+    shift_y, shift_x = generator.uniform(-2, 2, (2, 5))
+    out = warp(images, transforms(5, angle=angle, zoom=zoom, shift_y=shift_y, shift_x=shift_x), "reflect")
+    expected = np.empty(out.shape)
+    for i in range(5):
+        turn = 2 * np.pi * angle[i]
+        for row in range(11):
+            for column in range(8):
+                down, right = row - shift_y[i] - 5, column - shift_x[i] - 3.5
+                x = 3.5 + zoom[i] * (np.cos(turn) * right - np.sin(turn) * down)
+                y = 5 + zoom[i] * (np.sin(turn) * right + np.cos(turn) * down)
+                x0, y0 = int(np.floor(x)), int(np.floor(y))
+                value = 0.0
+                for yy, wy in ((y0, y0 + 1 - y), (y0 + 1, y - y0)):
+                    for xx, wx in ((x0, x0 + 1 - x), (x0 + 1, x - x0)):
+                        value = value + wy * wx * images[i, mirror_index(yy, 11), mirror_index(xx, 8)]
+                expected[i, row, column] = value
+    difference = np.abs(out - expected)
+    # Some versions of OpenCV place a sample to 1/32 of a pixel: up to 255 / 32 grey levels at a hard edge.
+    assert difference.max() < 9 and difference.mean() < 2
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_flip_mirrors_the_chosen_images_exactly(channels):
+    images = random_images(3, channels=channels)
+    out = flip_and_crop(images, transforms(3, flip=np.array([True, False, True])), 0, "reflect")
+    np.testing.assert_array_equal(out, np.stack([images[0, :, ::-1], images[1], images[2, :, ::-1]]))
+
+
+def test_flip_comes_before_crop():
+    images = random_images(2)
+    out = flip_and_crop(images, transforms(2, flip=True, crop_y=1, crop_x=2), 2, "constant")
+    expected = np.stack([shifted(image[:, ::-1], 1, 2, "constant") for image in images])
+    np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("levels", [0, 1, 100, 255, -1, -100, -255])
+def test_brightness_adds_and_clips(levels):
+    images = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    out = add_brightness(images, transforms(1, brightness=levels))
+    assert out.dtype == np.uint8
+    np.testing.assert_array_equal(out, np.clip(images.astype(int) + levels, 0, 255))
+
+
+def test_draws_fill_their_ranges_evenly():
+    num_images, height, width = 20_000, 30, 20
+    augmentation = Augmentation(0.1, 0.2, 0.3, 0.4, True, 4)
+    drawn = draw_transforms(augmentation, 3, 1, np.arange(num_images), height, width)
+    for values, middle, reach in [
+        (drawn.angle, 0, 0.1),
+        (drawn.zoom, 1, 0.2),
+        (drawn.shift_y, 0, 0.3 * height),
+        (drawn.shift_x, 0, 0.3 * width),
+        (drawn.brightness, 0, 0.4 * 255),
+    ]:
+        shares = np.histogram(values, bins=10, range=(middle - reach, middle + reach))[0] / num_images
+        assert shares.sum() == pytest.approx(1)  # none lies outside
+        assert abs(shares - 0.1).max() < 0.012  # 5 standard deviations, and the steps of whole grey levels
+    assert abs(drawn.flip.mean() - 0.5) < 0.02
+    for offsets in (drawn.crop_y, drawn.crop_x):
+        shares = np.bincount(offsets + 4, minlength=9) / num_images
+        assert len(shares) == 9 and abs(shares - 1 / 9).max() < 0.012
+    columns = [getattr(drawn, name).astype(float) for name in Transforms.__dataclass_fields__]
+    assert abs(np.corrcoef(columns) - np.eye(8)).max() < 0.04  # independent of each other
+
+
+def test_a_setting_leaves_the_draws_of_the_others():
+    rotated = draw_transforms(Augmentation(rotation=0.1), 0, 0, np.arange(9), 8, 8)
+    both = draw_transforms(Augmentation(rotation=0.1, zoom=0.2, crop_padding=3), 0, 0, np.arange(9), 8, 8)
+    np.testing.assert_array_equal(rotated.angle, both.angle)
+    assert (rotated.zoom == 1).all() and not rotated.crop_y.any() and not rotated.flip.any()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_image_becomes_the_same_in_any_batch(channels):
+    images = random_images(40, channels=channels)
+    indices = np.random.default_rng(1).permutation(40) * 1000
+    together = augment_batch(images, EVERYTHING, 7, 2, indices)
+    np.testing.assert_array_equal(augment_batch(images, EVERYTHING, 7, 2, indices), together)
+    chosen = [31, 4, 17]
+    some = augment_batch(images[chosen], EVERYTHING, 7, 2, indices[chosen])
+    np.testing.assert_array_equal(some, together[chosen])
+    for i in (0, 39):
+        alone = augment_batch(images[i : i + 1], EVERYTHING, 7, 2, indices[i : i + 1])
+        np.testing.assert_array_equal(alone[0], together[i])
+
+
+def test_seed_epoch_stream_and_index_draw_apart():
+    images = np.repeat(random_images(1), 20, axis=0)
+    base = augment_batch(images, EVERYTHING, 1, 1, np.arange(20))
+    assert len(np.unique(base.reshape(20, -1), axis=0)) == 20
+    for other in (
+        augment_batch(images, EVERYTHING, 2, 1, np.arange(20)),
+        augment_batch(images, EVERYTHING, 1, 2, np.arange(20)),
+        augment_batch(images, EVERYTHING, 1, 1, np.arange(20), stream=1),
+        augment_batch(images, EVERYTHING, 1, 1, np.arange(20, 40)),
+    ):
+        assert (other != base).any(axis=(1, 2, 3)).all()
+
+
+def test_the_draws_are_pinned():
+    """Stored results depend on these numbers: no version of NumPy or of this module may change them."""
+    drawn = draw_transforms(EVERYTHING, 42, 3, np.array([0, 1, 49_999]), 32, 32)
+    angles = [-0.021579878010657617, 0.09568261239323315, -0.07962515740857759]
+    np.testing.assert_allclose(drawn.angle, angles, rtol=1e-12)
+    assert drawn.crop_x.tolist() == [-4, 4, -4]
+    assert drawn.flip.tolist() == [True, False, True]
+
+
+def test_input_stays_as_it_is():
+    images = random_images()
+    images.setflags(write=False)
+    out = augment_batch(images, EVERYTHING, 0, 0, np.arange(6))
+    assert out.shape == images.shape and out.dtype == np.uint8 and out.flags.writeable
+
+
+def test_views_and_empty_batches():
+    images = random_images(8)
+    view = images[::2, :, ::-1]
+    np.testing.assert_array_equal(
+        augment_batch(view, EVERYTHING, 0, 0, np.arange(4)),
+        augment_batch(view.copy(), EVERYTHING, 0, 0, np.arange(4)),
+    )
+    assert augment_batch(images[:0], EVERYTHING, 0, 0, np.arange(0)).shape == (0, 12, 10, 3)
+
+
+def test_the_papers_and_the_authors_amounts():
+    assert PAPER_AUGMENTATION == Augmentation(0.1, 0.2, 0.2, 0.2)
+    assert PUBLISHED_AUGMENTATION == replace(PAPER_AUGMENTATION, brightness=0.0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"rotation": -0.1},
+        {"rotation": True},
+        {"zoom": 1},
+        {"translation": 1.5},
+        {"brightness": float("nan")},
+        {"brightness": "0.2"},
+        {"horizontal_flip": 1},
+        {"crop_padding": -1},
+        {"crop_padding": 2.5},
+        {"fill": "wrap"},
+    ],
+)
+def test_refuses_settings_out_of_range(settings):
+    ((name, value),) = settings.items()
+    with pytest.raises(LwcnnError, match=f"Received: {name}={value!r}"):
+        Augmentation(**settings)
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"images": np.zeros((2, 4, 4, 3), np.float32)}, "float32"),
+        ({"images": np.zeros((2, 4, 4), np.uint8)}, r"\(2, 4, 4\)"),
+        ({"images": np.zeros((2, 4, 4, 5), np.uint8)}, r"\(2, 4, 4, 5\)"),
+        ({"images": [1]}, "list"),
+        ({"indices": np.arange(3)}, r"\(3,\)"),
+        ({"indices": np.array([0.0, 1.0])}, "float64"),
+        ({"indices": np.array([0, -1])}, "int64"),
+        ({"seed": -1}, "-1"),
+        ({"epoch": 0.5}, "0.5"),
+    ],
+)
+def test_refuses_arrays_that_do_not_fit(changes, said):
+    arguments = {"images": np.zeros((2, 4, 4, 3), np.uint8), "seed": 0, "epoch": 0, "indices": np.arange(2)}
+    with pytest.raises(LwcnnError, match=f"Received: .*{said}"):
+        augment_batch(augmentation=EVERYTHING, **{**arguments, **changes})

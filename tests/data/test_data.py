@@ -1,0 +1,654 @@
+"""Data sets: the same arrays from every form of the files, and a clear refusal of what is wrong."""
+
+import gzip
+import hashlib
+import json
+import os
+import pickle
+import struct
+import subprocess
+import sys
+import textwrap
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lwcnn.data import CLASS_NAMES, DATASET_NAMES, OFFICIAL_CHECKSUMS, datasets, download, find_dataset, load_dataset
+from lwcnn.data.digits import enlarge_digits
+from lwcnn.system.errors import LwcnnError
+
+IDX_NAMES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+SHARED_DATA = os.environ.get("LWCNN_DATA_DIR")
+
+
+def made_arrays(shape=(28, 28), num_train=60, num_test=30, num_classes=10, seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "x_train": rng.integers(0, 256, (num_train, *shape), dtype=np.uint8),
+        "y_train": (np.arange(num_train) % num_classes).astype(np.uint8),
+        "x_test": rng.integers(0, 256, (num_test, *shape), dtype=np.uint8),
+        "y_test": (np.arange(num_test) % num_classes).astype(np.uint8),
+    }
+
+
+def save(path, **arrays):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **arrays)
+    return path
+
+
+def shuffled(arrays, seed=1):
+    rng = np.random.default_rng(seed)
+    train, test = rng.permutation(len(arrays["x_train"])), rng.permutation(len(arrays["x_test"]))
+    return {key: array[train if key.endswith("train") else test] for key, array in arrays.items()}
+
+
+def assert_same_data(first, second):
+    assert first.checksum == second.checksum
+    for key in ("x_train", "y_train", "x_test", "y_test"):
+        np.testing.assert_array_equal(getattr(first, key), getattr(second, key))
+
+
+def images_with_labels(images, labels):
+    return sorted((image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True))
+
+
+@pytest.fixture(autouse=True)
+def own_machine(tmp_path, monkeypatch):
+    """An empty Keras cache, no data folder, and a network that fails the test if it is asked for."""
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.delenv("LWCNN_DATA_DIR", raising=False)
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(download, "server_answers", refuse)
+
+
+# ---- canonical order
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_any_arrangement_gives_the_same_arrays(tmp_path, name):
+    arrays = made_arrays((28, 28) if name == "mnist" else (32, 32, 3))
+    save(tmp_path / "a" / f"{name}.npz", **arrays)
+    save(tmp_path / "b" / f"{name}.npz", **shuffled(arrays))
+    first, second = load_dataset(name, tmp_path / "a"), load_dataset(name, tmp_path / "b")
+    assert_same_data(first, second)
+    for part in ("train", "test"):
+        assert images_with_labels(arrays[f"x_{part}"], arrays[f"y_{part}"]) == images_with_labels(
+            getattr(first, f"x_{part}"), getattr(first, f"y_{part}")
+        )
+
+
+def test_duplicates_keep_one_order_even_with_other_labels(tmp_path):
+    arrays = made_arrays()
+    arrays["x_train"][20:40] = arrays["x_train"][0]  # 20 copies, with all ten labels
+    arrays["x_train"][40:44] = arrays["x_train"][4]
+    first = load_dataset(save(tmp_path / "a.npz", **arrays))
+    for seed in range(3):
+        assert_same_data(first, load_dataset(save(tmp_path / "b.npz", **shuffled(arrays, seed))))
+    copies = (first.x_train == arrays["x_train"][0][..., None]).all(axis=(1, 2, 3))
+    assert copies.sum() == 21
+    assert (np.diff(np.flatnonzero(copies)) == 1).all()
+    assert (np.diff(first.y_train[copies]) >= 0).all()
+
+
+def test_order_is_that_of_the_hashes(tmp_path):
+    dataset = load_dataset(save(tmp_path / "a.npz", **made_arrays()))
+    hashes = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in dataset.x_train]
+    assert hashes == sorted(hashes)
+
+
+def test_checksum_covers_pixels_labels_and_split(tmp_path):
+    arrays = made_arrays()
+    checksums = {load_dataset(save(tmp_path / "a.npz", **arrays)).checksum}
+    other_pixel = {**arrays, "x_test": arrays["x_test"].copy()}
+    other_pixel["x_test"][3, 4, 5] ^= 1
+    other_label = {**arrays, "y_train": arrays["y_train"].copy()}
+    other_label["y_train"][0] = 9
+    moved = {key: array[1:] if "train" in key else array for key, array in arrays.items()}
+    other_shape = {key: array.reshape(-1, 14, 56) if key.startswith("x") else array for key, array in arrays.items()}
+    for changed in (other_pixel, other_label, moved, other_shape):
+        checksums.add(load_dataset(save(tmp_path / "b.npz", **changed)).checksum)
+    assert len(checksums) == 5
+
+
+def test_checksum_is_pinned(tmp_path):
+    # Results and weights carry this number: it must not change with a version, a platform or an int type.
+    dataset = load_dataset(save(tmp_path / "a.npz", **made_arrays(seed=7)))
+    digest = hashlib.sha256()
+    for array in (dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test):
+        digest.update(str(array.shape).encode() + array.tobytes())
+    assert dataset.checksum == digest.hexdigest()
+
+
+def test_types_and_shapes(tmp_path):
+    dataset = load_dataset(save(tmp_path / "a.npz", **made_arrays()))
+    assert dataset.input_shape == (28, 28, 1)
+    assert dataset.x_train.shape == (60, 28, 28, 1)
+    assert (dataset.x_train.dtype, dataset.y_train.dtype, dataset.y_test.dtype) == (
+        np.uint8,
+        np.int64,
+        np.int64,
+    )
+    assert dataset.num_classes == 10
+    assert dataset.class_names == tuple("0123456789")
+    assert (dataset.name, dataset.source) == ("a", "a.npz")
+
+
+# ---- where data is found
+
+
+def test_data_dir_comes_before_the_variable_and_the_cache(tmp_path, monkeypatch):
+    places = [tmp_path / "given", tmp_path / "variable", tmp_path / "keras" / "datasets"]
+    for seed, place in enumerate(places):
+        save(place / "mnist.npz", **made_arrays(seed=seed))
+    monkeypatch.setenv("LWCNN_DATA_DIR", str(places[1]))
+    found = [load_dataset("mnist", places[0]), load_dataset("mnist")]
+    assert find_dataset("mnist") == "LWCNN_DATA_DIR/mnist.npz"
+    monkeypatch.delenv("LWCNN_DATA_DIR")
+    found.append(load_dataset("mnist"))
+    assert [d.source.split(" (")[0] for d in found] == [
+        "data_dir/mnist.npz", "LWCNN_DATA_DIR/mnist.npz", "Keras's cache/mnist.npz",
+    ]  # fmt: skip
+    assert len({d.checksum for d in found}) == 3
+    assert all(str(tmp_path) not in d.source for d in found)
+
+
+def test_other_images_under_an_official_name_are_said_to_be_so(tmp_path):
+    save(tmp_path / "mnist.npz", **made_arrays())
+    assert load_dataset("mnist", tmp_path).source == "data_dir/mnist.npz (not the official images)"
+
+
+def test_relative_and_empty_variable(tmp_path, monkeypatch):
+    save(tmp_path / "d" / "mnist.npz", **made_arrays())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LWCNN_DATA_DIR", "d")
+    assert find_dataset("mnist") == "LWCNN_DATA_DIR/mnist.npz"
+    monkeypatch.setenv("LWCNN_DATA_DIR", "")
+    assert find_dataset("mnist") is None
+
+
+def cifar_batch(images, labels, key, protocol=2):
+    rows = np.ascontiguousarray(images.transpose(0, 3, 1, 2)).reshape(len(images), 3072)
+    return pickle.dumps({b"data": rows, key: [int(label) for label in labels], b"batch_label": b"x"}, protocol)
+
+
+def write_cifar(folder, arrays, name):
+    folder.mkdir(parents=True)
+    key = b"labels" if name == "cifar10" else b"fine_labels"
+    test = cifar_batch(arrays["x_test"], arrays["y_test"], key)
+    if name == "cifar10":
+        for i in range(5):
+            part = slice(i * 12, (i + 1) * 12)
+            batch = cifar_batch(arrays["x_train"][part], arrays["y_train"][part], key)
+            (folder / f"data_batch_{i + 1}").write_bytes(batch)
+        (folder / "test_batch").write_bytes(test)
+    else:
+        (folder / "train").write_bytes(cifar_batch(arrays["x_train"], arrays["y_train"], key))
+        (folder / "test").write_bytes(test)
+
+
+@pytest.mark.parametrize(
+    ("name", "inner", "in_cache"),
+    [
+        ("cifar10", "cifar-10-batches-py", False),
+        ("cifar10", "cifar10/cifar-10-batches-py", False),
+        ("cifar10", "cifar-10-batches-py", True),
+        ("cifar10", "cifar-10-batches-py-target/cifar-10-batches-py", True),
+        ("cifar100", "cifar-100-python", False),
+        ("cifar100", "cifar-100-python-target/cifar-100-python", True),
+    ],
+)
+def test_extracted_cifar_archive(tmp_path, name, inner, in_cache):
+    num_classes = len(CLASS_NAMES[name])
+    arrays = made_arrays((32, 32, 3), num_train=60 if name == "cifar10" else 120, num_classes=num_classes)
+    save(tmp_path / "npz" / f"{name}.npz", **shuffled(arrays))
+    root = tmp_path / "keras" / "datasets" if in_cache else tmp_path / "data"
+    write_cifar(root / inner, arrays, name)
+    dataset = load_dataset(name, None if in_cache else root)
+    assert dataset.source.startswith(f"{'Keras' if in_cache else 'data_dir'}")
+    assert dataset.class_names == CLASS_NAMES[name]
+    assert_same_data(dataset, load_dataset(name, tmp_path / "npz"))
+
+
+def write_idx(folder, arrays, compressed=False, names=IDX_NAMES):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, key in zip(names, ("x_train", "y_train", "x_test", "y_test"), strict=True):
+        array = arrays[key]
+        data = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
+        (folder / (f"{name}.gz" if compressed else name)).write_bytes(gzip.compress(data) if compressed else data)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(
+    ("name", "inner", "in_cache"),
+    [
+        ("mnist", ".", False),
+        ("mnist", "mnist", False),
+        ("mnist", "MNIST/raw", False),
+        ("fashion_mnist", "fashion_mnist", False),
+        ("fashion_mnist", "fashion-mnist", True),
+    ],
+)
+def test_idx_files(tmp_path, name, inner, in_cache, compressed):
+    arrays = made_arrays()
+    save(tmp_path / "npz" / f"{name}.npz", **shuffled(arrays))
+    root = tmp_path / "keras" / "datasets" if in_cache else tmp_path / "data"
+    write_idx(root / inner, arrays, compressed)
+    dataset = load_dataset(name, None if in_cache else root)
+    assert_same_data(dataset, load_dataset(name, tmp_path / "npz"))
+    assert find_dataset("fashion_mnist" if name == "mnist" else "mnist", None if in_cache else root) is None
+
+
+def test_idx_files_with_dots(tmp_path):
+    write_idx(tmp_path / "mnist", made_arrays(), names=[name.replace("-idx", ".idx") for name in IDX_NAMES])
+    assert load_dataset("mnist", tmp_path).x_train.shape == (60, 28, 28, 1)
+
+
+def test_fashion_mnist_is_not_taken_for_mnist(tmp_path, monkeypatch):
+    arrays = made_arrays()
+    write_idx(tmp_path, arrays)
+    digest = hashlib.sha256(arrays["y_train"].tobytes()).hexdigest()
+    monkeypatch.setattr("lwcnn.data.sources._FASHION_LABELS", digest)
+    assert find_dataset("mnist", tmp_path) is None
+    assert find_dataset("fashion_mnist", tmp_path) is not None
+
+
+def test_find_dataset(tmp_path):
+    assert {name: find_dataset(name) is not None for name in DATASET_NAMES} == {
+        "mnist": False, "fashion_mnist": False, "cifar10": False, "cifar100": False, "digits": True,
+    }  # fmt: skip
+    path = save(tmp_path / "mine.npz", **made_arrays())
+    assert find_dataset(path) == find_dataset(str(path)) == "mine.npz"
+    assert find_dataset(tmp_path / "gone.npz") is None
+
+
+# ---- digits
+
+
+def test_digits():
+    dataset = load_dataset("digits")
+    assert dataset.checksum == OFFICIAL_CHECKSUMS["digits"]
+    assert "28x28" in dataset.source and "not the official" not in dataset.source
+    assert (dataset.x_train.shape, dataset.x_test.shape) == ((1438, 28, 28, 1), (359, 28, 28, 1))
+    assert dataset.x_train.max() == 255
+    shares = np.bincount(dataset.y_test) / np.bincount(np.concatenate([dataset.y_train, dataset.y_test]))
+    np.testing.assert_allclose(shares, 0.2, atol=0.004)
+
+
+def test_digits_are_enlarged_as_by_opencv():
+    cv2 = pytest.importorskip("cv2")
+    images = np.random.default_rng(0).integers(0, 17, (20, 8, 8))
+    expected = [cv2.resize(i * (255 / 16), (28, 28), interpolation=cv2.INTER_LINEAR) for i in images]
+    np.testing.assert_allclose(enlarge_digits(images), expected, atol=0.5001)
+    assert (enlarge_digits(np.full((1, 8, 8), 16)) == 255).all()
+
+
+# ---- bad input
+
+
+def test_unknown_name():
+    for function in (load_dataset, find_dataset):
+        with pytest.raises(LwcnnError, match="Did you mean 'fashion_mnist'.*Received: 'fashon_mnist'"):
+            function("fashon_mnist")
+
+
+def test_missing_data_dir(tmp_path, monkeypatch):
+    with pytest.raises(LwcnnError, match="data_dir=.*gone"):
+        load_dataset("mnist", tmp_path / "gone")
+    monkeypatch.setenv("LWCNN_DATA_DIR", "/no/such/folder")
+    with pytest.raises(LwcnnError, match="set LWCNN_DATA_DIR.*Received: LWCNN_DATA_DIR='/no/such/folder'"):
+        find_dataset("cifar10")
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(LwcnnError, match="no such file.*gone.npz"):
+        load_dataset(tmp_path / "gone.npz")
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_truncated_corrupt_or_other_file(tmp_path, named):
+    path = save(tmp_path / "mnist.npz", **made_arrays())
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    for content, message in ((whole[:middle], "cut short"), (flipped, "corrupt"), (b"text", "Not an .npz")):
+        path.write_bytes(content)
+        with pytest.raises(LwcnnError, match=f"{message}.*Received:.*mnist.npz"):
+            load_dataset("mnist", tmp_path) if named else load_dataset(path)
+
+
+def test_archive_with_broken_or_missing_files(tmp_path):
+    folder = tmp_path / "cifar-10-batches-py"
+    write_cifar(folder, made_arrays((32, 32, 3)), "cifar10")
+    batch = folder / "data_batch_3"
+    for content in (batch.read_bytes()[:5000], b"", pickle.dumps({b"data": 3}), pickle.dumps([1])):
+        batch.write_bytes(content)
+        with pytest.raises(LwcnnError, match="Received:.*data_batch_3"):
+            load_dataset("cifar10", tmp_path)
+    batch.unlink()
+    with pytest.raises(LwcnnError, match="missing.*data_batch_3"):
+        load_dataset("cifar10", tmp_path)
+
+
+def test_archive_cannot_run_code(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "harm"),)
+
+    folder = tmp_path / "cifar-10-batches-py"
+    write_cifar(folder, made_arrays((32, 32, 3)), "cifar10")
+    (folder / "test_batch").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(LwcnnError, match="not an array"):
+        load_dataset("cifar10", tmp_path)
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_broken_idx_files(tmp_path, compressed):
+    write_idx(tmp_path / "mnist", made_arrays(), compressed)
+    path = tmp_path / "mnist" / (IDX_NAMES[2] + (".gz" if compressed else ""))
+    whole = path.read_bytes()
+    for content in (whole[:-100], b"", b"12345678"):
+        path.write_bytes(content)
+        with pytest.raises(LwcnnError, match="Received:.*t10k-images"):
+            load_dataset("mnist", tmp_path)
+    path.unlink()
+    with pytest.raises(LwcnnError, match="t10k-images-idx3-ubyte .* is missing.*Received:"):
+        load_dataset("mnist", tmp_path)
+
+
+def test_incomplete_mnist_files_do_not_hide_other_data(tmp_path):
+    write_idx(tmp_path, made_arrays())
+    (tmp_path / IDX_NAMES[1]).write_bytes(b"half")
+    assert find_dataset("fashion_mnist", tmp_path) is None
+    with pytest.raises(LwcnnError, match="train-labels"):
+        load_dataset("mnist", tmp_path)
+
+
+def test_keras_cache_is_where_keras_has_it(tmp_path, monkeypatch):
+    assert download.keras_cache() == tmp_path / "keras" / "datasets"  # KERAS_HOME, though not made yet
+    monkeypatch.delenv("KERAS_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert download.keras_cache() == tmp_path / ".keras" / "datasets"
+
+
+def test_wrong_keys(tmp_path):
+    path = save(tmp_path / "a.npz", images=np.zeros(3), labels=np.zeros(3))
+    with pytest.raises(LwcnnError, match="must have the keys x_train.*Received: keys images, labels"):
+        load_dataset(path)
+
+
+def test_object_arrays(tmp_path):
+    arrays = made_arrays()
+    arrays["y_train"] = arrays["y_train"].astype(object)
+    with pytest.raises(LwcnnError, match="'y_train.npy' holds Python objects"):
+        load_dataset(save(tmp_path / "a.npz", **arrays))
+
+
+X, Y = made_arrays()["x_train"], made_arrays()["y_train"].astype(np.int64)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"x_train": X[0]}, r"shape \(28, 28\)"),
+        ({"x_train": X[:, 0]}, r"shape \(60, 28\)"),
+        ({"x_train": X[None, ..., None]}, r"shape \(1, 60, 28, 28, 1\)"),
+        ({"x_train": np.uint8(3)}, r"shape \(\)"),
+        ({"x_train": np.zeros((60, 3, 28, 28), np.uint8)}, "channels last.*transpose"),
+        ({"x_test": np.zeros((30, 32, 32), np.uint8)}, r"Received: \(28, 28, 1\) and \(32, 32, 1\)"),
+        ({"x_test": np.zeros((30, 28, 28, 3), np.uint8)}, r"\(28, 28, 3\)"),
+        ({"x_train": X / 255.0}, r"must be uint8, 0..255; convert them.*Received: dtype float64"),
+        ({"x_train": X.astype(np.int64)}, "dtype int64"),
+        ({"x_train": X > 9}, "dtype bool"),
+        ({"y_train": Y.astype(np.float32)}, r"must be integers.*astype.*dtype float32"),
+        ({"y_train": Y.astype(str)}, "must be integers"),
+        ({"y_train": np.eye(10)[Y]}, r"not one-hot rows; take labels.argmax"),
+        ({"y_train": np.eye(10, dtype=int)[Y]}, r"one-hot"),
+        ({"y_train": Y[:, None, None]}, r"must have shape \(n,\)"),
+        ({"y_train": Y[:, None][:, :0]}, r"shape \(60, 0\)"),
+        ({"y_train": np.int64(1)}, r"shape \(\)"),
+        ({"y_train": Y[:-1]}, "Received: 59 in 'y_train' for 60 images"),
+        ({"y_train": Y - 1}, "from -1 to 8"),
+        ({"y_train": np.where(Y == 9, 2**64 - 1, Y.astype(np.uint64))}, "18446744073709551615"),
+        ({"y_train": np.where(Y == 9, 10**9, Y)}, "label 1000000000 for 60 training images"),
+        ({"y_test": np.full(30, 10)}, r"must lie in 0..9.*Received: 10"),
+        ({"y_test": np.full(30, -2)}, "from -2 to -2"),
+        ({"y_train": np.where(Y == 4, 3, Y)}, "no training image of class 4"),
+        ({"y_train": np.where(Y == 0, 1, Y)}, "no training image of class 0"),
+        ({"x_train": X[:0], "y_train": Y[:0]}, r"no image in 'x_train'.*\(0, 28, 28\)"),
+        ({"x_test": X[:0], "y_test": Y[:0]}, "no image in 'x_test'"),
+        ({"x_train": X[:, :0]}, "no image in 'x_train'"),
+        ({"class_names": np.array(["a", "b"])}, r"must lie in 0..1, one of the 2 classes"),
+        ({"class_names": np.array(list("abcdefghijk"))}, "no training image of class 10"),
+        ({"class_names": np.arange(10)}, "array of strings"),
+        ({"class_names": np.array("abc")}, r"shape \(\)"),
+    ],
+)
+def test_wrong_arrays(tmp_path, changed, message):
+    path = save(tmp_path / "mine.npz", **{**made_arrays(), **changed})
+    with pytest.raises(LwcnnError, match=message) as caught:
+        load_dataset(path)
+    assert "Received: " in str(caught.value)
+    assert "mine.npz" in str(caught.value)
+
+
+def test_wrong_arrays_under_an_official_name(tmp_path):
+    save(tmp_path / "cifar10.npz", **made_arrays())
+    with pytest.raises(LwcnnError, match=r"have shape \(32, 32, 3\).*Received: \(28, 28, 1\).*cifar10"):
+        load_dataset("cifar10", tmp_path)
+    save(tmp_path / "mnist.npz", **made_arrays(num_classes=9))
+    with pytest.raises(LwcnnError, match="no training image of class 9"):
+        load_dataset("mnist", tmp_path)
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_class_names_of_the_user(tmp_path, as_bytes):
+    names = [f"kind {k}" for k in range(10)]
+    class_names = np.array([n.encode() for n in names] if as_bytes else names)
+    arrays = made_arrays()
+    arrays["y_train"] = arrays["y_train"][:, None]  # Keras's own CIFAR has labels of this shape
+    dataset = load_dataset(save(tmp_path / "a.npz", **arrays, class_names=class_names))
+    assert dataset.class_names == tuple(names)
+    assert all(type(name) is str for name in dataset.class_names)
+    assert dataset.y_train.shape == (60,)
+
+
+# ---- without a network, and with a bad one
+
+
+def test_download_off(tmp_path):
+    with pytest.raises(LwcnnError, match="downloading is off.*set LWCNN_DATA_DIR.*Received: 'cifar10'"):
+        load_dataset("cifar10", download=False)
+
+
+def test_no_network(monkeypatch):
+    monkeypatch.setattr(download, "server_answers", lambda url: False)
+    with pytest.raises(LwcnnError, match="no network.*set LWCNN_DATA_DIR.*'digits'.*Received: 'cifar100'"):
+        load_dataset("cifar100")
+
+
+def test_broken_cache_and_no_network(tmp_path, monkeypatch):
+    cached = tmp_path / "keras" / "datasets" / "mnist.npz"
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"half")
+    monkeypatch.setattr(download, "server_answers", lambda url: False)
+    with pytest.raises(LwcnnError, match="no network"):
+        load_dataset("mnist")
+    with pytest.raises(LwcnnError, match="Not an .npz"):
+        load_dataset("mnist", download=False)
+
+
+def test_silent_network_is_given_up(monkeypatch):
+    monkeypatch.undo()  # the real probe
+    assert download.PROBE_SECONDS < 9  # "within 10 seconds", the rest included
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *args, **kwargs: time.sleep(3))  # deaf to its timeout
+    monkeypatch.setattr(download, "PROBE_SECONDS", 0.3)
+    start = time.monotonic()
+    assert not download.server_answers("https://example.org/")
+    assert time.monotonic() - start < 2.5
+
+
+def test_probe_takes_a_refusal_for_an_answer(monkeypatch):
+    monkeypatch.undo()
+
+    def answer(error):
+        def urlopen(*args, **kwargs):
+            raise error
+
+        monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+        return download.server_answers("https://example.org/")
+
+    assert answer(urllib.error.HTTPError("https://example.org/", 405, "no HEAD", {}, None))
+    assert not answer(urllib.error.URLError("no name"))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_interrupted_download_leaves_nothing(tmp_path, monkeypatch, error):
+    import keras
+
+    archive = tmp_path / "keras" / "datasets" / "cifar-10-batches-py-target_archive"
+    extracted = archive.with_name("cifar-10-batches-py-target")
+
+    def load_data():
+        extracted.mkdir(parents=True)
+        (extracted / "some").write_bytes(b"half")
+        archive.write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", load_data)
+    monkeypatch.setattr(download, "server_answers", lambda url: True)
+    with pytest.raises(KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else LwcnnError) as caught:
+        load_dataset("cifar10")
+    assert isinstance(error, KeyboardInterrupt) or "full: free some space" in str(caught.value)
+    assert list(archive.parent.iterdir()) == []
+
+
+# Keras's real download, against a server of our own that stands in for every host. In a process of its own,
+# since Keras settles the place of its cache when it is imported.
+KERAS_DOWNLOADS = """
+import gzip, http.client, http.server, io, json, struct, threading, time, urllib.request
+from pathlib import Path
+import numpy as np
+from lwcnn.data import datasets, download, load_dataset
+
+def idx(array):
+    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    return gzip.compress(header + array.astype(np.uint8).tobytes())
+
+def fashion(path):
+    n, images = (40 if "train" in path else 20), "images" in path
+    pixels = np.random.default_rng(n).integers(0, 256, (n, 28, 28))
+    return idx(pixels if images else np.arange(n) % 10)
+
+mode = "whole"
+class Server(http.server.BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        self.send_response(200), self.end_headers()
+    def do_GET(self):
+        body = fashion(self.path) if "ubyte" in self.path else b"x" * 5000
+        self.send_response(404 if mode == "gone" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body if mode == "whole" else body[: len(body) // 2])
+        if mode == "stall":
+            time.sleep(3)
+    def log_message(self, *args):
+        pass
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+server.daemon_threads = True
+threading.Thread(target=server.serve_forever, daemon=True).start()
+
+class EveryHost(urllib.request.HTTPSHandler):
+    def https_open(self, request):
+        def connect(host, **settings):
+            return http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=settings["timeout"])
+        return self.do_open(connect, request)
+
+urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({}), EveryHost))
+download.STALL_SECONDS = 0.5
+report = []
+
+def attempt(name):
+    start = time.monotonic()
+    try:
+        outcome = load_dataset(name).source
+    except ValueError as error:
+        outcome = f"{type(error).__name__}: {error}"
+    cache = download.keras_cache()
+    left = sorted(str(p.relative_to(cache)) for p in cache.rglob("*") if p.is_file())
+    seconds = time.monotonic() - start
+    report.append({"name": name, "mode": mode, "outcome": outcome, "left": left, "seconds": seconds})
+
+for mode in ("broken_off", "stall", "gone", "whole"):
+    for name in ("mnist", "fashion_mnist", "cifar10"):
+        attempt(name)
+datasets.OFFICIAL_CHECKSUMS.clear()
+broken = download.keras_cache() / "fashion-mnist" / "train-images-idx3-ubyte.gz"
+broken.parent.mkdir(parents=True, exist_ok=True)
+broken.write_bytes(b"half")
+attempt("fashion_mnist")
+attempt("fashion_mnist")
+print("REPORT" + json.dumps(report))
+"""
+
+
+def test_downloads_of_keras_that_fail(tmp_path):
+    environment = {**os.environ, "KERAS_HOME": str(tmp_path / "keras")}
+    completed = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(KERAS_DOWNLOADS)],
+        env=environment, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert completed.returncode == 0, completed.stderr
+    *failed, fetched, cached = json.loads(completed.stdout.split("REPORT")[1])
+    assert len(failed) == 12
+    for case in failed:
+        assert case["outcome"].startswith("LwcnnError: The download of"), case
+        assert "removed" in case["outcome"] and "LWCNN_DATA_DIR" in case["outcome"], case
+        assert case["left"] == [], case
+        if case["mode"] == "whole":
+            assert "checksum" in case["outcome"], case
+        if case["name"] != "mnist" or case["mode"] != "broken_off":  # the first one imports the backend
+            assert case["seconds"] < 9, case
+    assert fetched["outcome"] == "Keras's download"
+    assert cached["outcome"] == "Keras's cache/fashion-mnist"
+    assert len(cached["left"]) == 4
+
+
+def test_failed_checksum_of_a_download(tmp_path, monkeypatch):
+    arrays = made_arrays()
+    written = save(tmp_path / "keras" / "datasets" / "mnist.npz", **arrays)
+    monkeypatch.setattr(datasets, "find_source", lambda name, data_dir: None)
+    monkeypatch.setattr(datasets, "download_splits", lambda name: datasets.read_npz(written))
+    with pytest.raises(LwcnnError, match="failed its checksum and was removed.*sha256"):
+        load_dataset("mnist")
+    assert not written.exists()
+
+
+# ---- real data, where it is at hand
+
+
+@pytest.mark.skipif(not (SHARED_DATA and Path(SHARED_DATA, "cifar10.npz").exists()), reason="no LWCNN_DATA_DIR")
+def test_real_cifar10(monkeypatch):
+    arrays = datasets.read_npz(Path(SHARED_DATA, "cifar10.npz"))
+    monkeypatch.setattr("lwcnn.data.sources.read_npz", lambda path: arrays)
+    start = time.process_time()
+    dataset = load_dataset("cifar10", SHARED_DATA)
+    assert time.process_time() - start < 4  # 1.1 s on an idle core
+    assert dataset.source == "data_dir/cifar10.npz"
+    assert dataset.checksum == OFFICIAL_CHECKSUMS["cifar10"]
+    np.testing.assert_allclose(dataset.x_train.mean((0, 1, 2)) / 255, [0.4914, 0.4822, 0.4465], atol=5e-5)
+    np.testing.assert_array_equal(np.bincount(dataset.y_train), [5000] * 10)

@@ -1,0 +1,149 @@
+"""Splits: exact sizes, shares, determinism, and refusals with numbers in them."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from lwcnn.data.splits import stratified_folds, stratified_split
+from lwcnn.system.errors import LwcnnError
+
+
+def made_labels(counts, seed=0):
+    labels = np.repeat(np.arange(len(counts)), counts).astype(np.int64)
+    return np.random.default_rng(seed).permutation(labels)
+
+
+@pytest.mark.parametrize("size", [10, 37, 5, 101])
+def test_split_has_the_exact_size_and_the_shares(size):
+    counts = np.array([50, 20, 30, 7])
+    labels = made_labels(counts)
+    train, validation = stratified_split(labels, size)
+    assert len(validation) == size
+    for part in (train, validation):
+        assert part.dtype == np.int64
+        assert (np.diff(part) > 0).all()
+    np.testing.assert_array_equal(np.sort(np.concatenate([train, validation])), np.arange(len(labels)))
+    taken = np.bincount(labels[validation], minlength=4)
+    assert (taken >= 1).all()
+    assert (taken < counts).all()
+    # Proportional to within one image, apart from the one image that every class must have in each part.
+    assert (np.abs(np.clip(counts * size / counts.sum(), 1, counts - 1) - taken) <= 1).all()
+
+
+def test_split_of_equal_classes_is_equal():
+    labels = made_labels([60] * 10)
+    _, validation = stratified_split(labels, 0.1)
+    np.testing.assert_array_equal(np.bincount(labels[validation]), [6] * 10)
+
+
+def test_extreme_sizes_and_tiny_classes():
+    labels = made_labels([2, 1000, 2])
+    for size in (3, 1001):
+        train, validation = stratified_split(labels, size)
+        assert len(validation) == size
+        assert set(labels[train]) == set(labels[validation]) == {0, 1, 2}
+
+
+def test_split_depends_on_the_seed_alone():
+    labels = made_labels([40, 40, 40])
+    np.random.seed(1)
+    first = stratified_split(labels, 30, seed=3)
+    np.random.seed(2)
+    state = np.random.get_state()[1].copy()
+    again = stratified_split(labels.astype(np.uint8), 30, seed=3)
+    np.testing.assert_array_equal(first[1], again[1])
+    assert not np.array_equal(first[1], stratified_split(labels, 30, seed=4)[1])
+    np.testing.assert_array_equal(state, np.random.get_state()[1])  # the user's own generator is left alone
+
+
+def test_split_is_pinned():
+    # Committed results rest on these very splits: a change here makes them incomparable.
+    labels = np.arange(1000) * 7 % 10
+    _, validation = stratified_split(labels, 100, seed=0)
+    digest = hashlib.sha256(validation.astype("<i8").tobytes()).hexdigest()[:16]
+    folds = stratified_folds(labels, 6, seed=0)
+    folds_digest = hashlib.sha256(b"".join(f.astype("<i8").tobytes() for _, f in folds)).hexdigest()[:16]
+    assert (digest, folds_digest) == ("d22c06696f235d40", "022af3f25170e0b5")
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        (0, "from 2 to 8 of the 10 images"),
+        (9, "from 2 to 8"),
+        (1, "from 2 to 8"),
+        (0.01, "from 2 to 8"),
+        (1.0, "a fraction between 0 and 1"),
+        (-0.5, "Received: size=-0.5"),
+        (float("nan"), "fraction"),
+        (True, "fraction"),
+        ("10", "Received: size='10'"),
+    ],
+)
+def test_bad_sizes_are_refused(size, message):
+    with pytest.raises(LwcnnError, match=message):
+        stratified_split(made_labels([5, 5]), size)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (made_labels([5, 0, 5]), "class 1: 0"),
+        (made_labels([5, 1, 5]), "class 1: 1"),
+        (np.array([], np.int64), "nothing to split"),
+        (np.array([-1, 0, 0]), "from -1 to 0"),
+        (np.array([0, 0, 10**12]), "1000000000000"),
+        (np.array([0.0, 1.0]), "float64"),
+        (np.eye(3, dtype=int), r"shape \(3, 3\)"),
+        ([0, 1], "list"),
+    ],
+)
+@pytest.mark.parametrize("split", [lambda x: stratified_split(x, 4), lambda x: stratified_folds(x, 2)])
+def test_bad_labels_are_refused(split, labels, message):
+    with pytest.raises(LwcnnError, match=message):
+        split(labels)
+
+
+@pytest.mark.parametrize("seed", [-1, "a", 1.5])
+def test_bad_seeds_are_refused(seed):
+    with pytest.raises(LwcnnError, match="seed="):
+        stratified_split(made_labels([5, 5]), 4, seed=seed)
+
+
+@pytest.mark.parametrize("num_folds", [2, 3, 6])
+def test_folds_partition_evenly(num_folds):
+    labels = made_labels([13, 25, 6, 31])
+    folds = stratified_folds(labels, num_folds, seed=5)
+    assert len(folds) == num_folds
+    np.testing.assert_array_equal(np.sort(np.concatenate([a for _, a in folds])), np.arange(len(labels)))
+    for train, assess in folds:
+        np.testing.assert_array_equal(np.union1d(train, assess), np.arange(len(labels)))
+        assert len(train) + len(assess) == len(labels)
+        assert (np.diff(train) > 0).all()
+        assert (np.diff(assess) > 0).all()
+    per_class = np.array([np.bincount(labels[assess], minlength=4) for _, assess in folds])
+    assert np.ptp(per_class, axis=0).max() <= 1
+    assert np.ptp(per_class.sum(axis=1)) <= 1
+
+
+def test_folds_depend_on_the_seed_alone():
+    labels = made_labels([20, 20])
+    first, again, other = (stratified_folds(labels, 4, seed=s) for s in (1, 1, 2))
+    assert all(np.array_equal(a[1], b[1]) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a[1], b[1]) for a, b in zip(first, other, strict=True))
+
+
+def test_default_is_six_folds():
+    assert len(stratified_folds(made_labels([12, 12]))) == 6
+
+
+@pytest.mark.parametrize("num_folds", [1, 0, 2.5, True])
+def test_bad_number_of_folds_is_refused(num_folds):
+    with pytest.raises(LwcnnError, match=f"num_folds={num_folds}"):
+        stratified_folds(made_labels([12, 12]), num_folds)
+
+
+def test_too_few_images_for_the_folds_is_refused():
+    with pytest.raises(LwcnnError, match="at least 6 images for 6 folds.*class 1: 5"):
+        stratified_folds(made_labels([12, 5, 7]), 6)

@@ -1,0 +1,288 @@
+"""Training on arrays against Keras: the same weights, state and measures after some steps, within rounding."""
+
+import keras
+import numpy as np
+import pytest
+from made_data import make_images, randomise
+
+from lwcnn.experiments.recipes.types import Distillation
+from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_residual_se
+from lwcnn.models.blocks import ScheduledDropout
+from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
+from lwcnn.models.residual_se import ResidualSE, Stage, build_residual_se
+from lwcnn.system.errors import LwcnnError
+from lwcnn.training import checkpoint as states
+from lwcnn.training.average import MomentsAverage
+from lwcnn.training.distillation import build_distiller, build_ensemble
+from lwcnn.training.loop import Images, train_phase
+from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.training.progress import Progress
+from lwcnn.training.steps import Epoch, begin_epoch, in_advance, train_epoch
+
+pytest.importorskip("numba")
+native = pytest.importorskip("lwcnn.engine.epoch")
+
+SHAPE, CLASSES, COUNT = (12, 12, 3), 4, 40
+SMALL = ResidualSE(stem=8, stages=(Stage(8, 1, 3), Stage(16, 1)), se_reduction=4)
+
+
+def dual():
+    return build_dual_model([build_submodel(SHAPE, CLASSES, n, fused=True) for n in ("original", "augmented")])
+
+
+MODELS = {
+    "dual": dual,
+    "merged": lambda: build_merged_model(SHAPE, CLASSES, dropout=0.0, fused=True),
+    "repo_merged": lambda: _without_dropout(build_repo_merged(SHAPE, CLASSES, ("a", "b"), fused=True)),
+    "residual_se": lambda: build_residual_se(SHAPE, CLASSES, SMALL, fused=True),
+    "no_se": lambda: build_residual_se(
+        SHAPE, CLASSES, ResidualSE(8, (Stage(8, 1),), "relu", None, residual=False), fused=True
+    ),
+    "head": lambda: build_residual_se(SHAPE, CLASSES, ResidualSE(8, (Stage(8, 1),), "relu", 4, head=16), fused=True),
+}
+OPTIMIZERS = {
+    "nadam": Optimizer("nadam", 0.003),
+    "adam": Optimizer("adam", 0.003),
+    "adamw": Optimizer("adamw", 0.01, weight_decay=0.1, warmup=0.4, ema=0.9, not_decayed=("bias", "gamma")),
+    "sgd": Optimizer("sgd", 0.05),
+    "momentum": Optimizer("sgd", 0.05, momentum=0.9, weight_decay=0.01),
+    "nesterov": Optimizer("sgd", 0.05, momentum=0.9, nesterov=True, warmup=0.0),
+    "rmsprop": Optimizer("rmsprop", 0.002, ema=0.5),
+    "muon": Optimizer("muon", 0.01, weight_decay=0.1, warmup=0.3, ema=0.9, not_decayed=("bias", "gamma", "beta")),
+}
+
+
+def randomised(model, seed=0):
+    """Random weights, but for the rate of a scheduled dropout, which is one of them."""
+    randomise(model, seed)
+    for layer in model.layers:
+        if isinstance(layer, ScheduledDropout):
+            layer.set_rate(layer.initial_rate)
+    return model
+
+
+def _without_dropout(model):
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+    return model
+
+
+class Given:
+    """Batches that are at hand."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
+def some_batches(num_inputs=1, soft=False, size=16):
+    """Several inputs' are of one size: Keras does not weigh the losses of each output by the batch's."""
+    size = size if num_inputs == 1 else 20
+    images, labels = make_images(COUNT, SHAPE, CLASSES)
+    labels = labels.astype(np.int32)
+    if soft:
+        labels = 0.7 * np.eye(CLASSES, dtype=np.float32)[labels] + np.float32(0.3 / CLASSES)
+    found = []
+    for i in range(0, COUNT, size):
+        part, truth = images[i : i + size], labels[i : i + size]
+        inputs = tuple(part[::-1] if k else part for k in range(num_inputs))
+        truths = tuple(truth[::-1] if k else truth for k in range(num_inputs))
+        found.append((inputs, truths) if num_inputs > 1 else (part, truth))
+    return Given(found)
+
+
+def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs=2, frozen=(), wrap=None):
+    """Weights, the optimiser's variables, moments' averages and logs after some epochs from the same beginning."""
+    monkeypatch.setenv("LWCNN_STEP", step)
+    keras.utils.set_random_seed(0)
+    model = randomised(build())
+    for layer in model.layers:
+        layer.trainable = layer.name not in frozen
+    whole = wrap(model) if wrap else model
+    batches = batches or some_batches(len(model.inputs))
+    loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    count = len(model.outputs)
+    if count > 1:
+        whole.compile(optimizer.build(10), [loss] * count, metrics=[["accuracy"]] * count)
+    else:
+        whole.compile(optimizer.build(10), loss, metrics=["accuracy"])
+    whole.optimizer.build(whole.trainable_variables)
+    moments = MomentsAverage(model, 0.9)
+    assert isinstance(begin_epoch(whole), native.NativeEpoch if step == "native" else Epoch)
+    logs = [train_epoch(whole, batches, Progress("none"), moments) for _ in range(epochs)]
+    return states.values(model.weights), states.values(whole.optimizer.variables), moments.values, logs
+
+
+def assert_same(build, monkeypatch, optimizer, tolerance=2e-4, **arguments):
+    of_keras, ours = (trained(build, step, monkeypatch, optimizer, **arguments) for step in ("keras", "native"))
+    before = states.values(randomised(build()).weights)
+    assert any(not np.array_equal(a, b) for a, b in zip(before, ours[0]))
+    for expected, actual in zip(of_keras[:3], ours[:3]):
+        assert len(expected) == len(actual)
+        for a, b in zip(expected, actual):
+            np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance * max(1e-3, np.abs(a).max()))
+    for expected, actual in zip(of_keras[3], ours[3]):
+        assert set(expected) == set(actual)
+        assert actual == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_train_as_in_keras(name, monkeypatch):
+    assert_same(MODELS[name], monkeypatch, OPTIMIZERS["sgd"])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_step_as_in_keras(name, monkeypatch):
+    """Adam and its kin divide by the gradient's own size, which makes much of rounding where that is small."""
+    assert_same(MODELS["dual"], monkeypatch, OPTIMIZERS[name], tolerance=2e-3)
+
+
+def test_muon_steps_as_in_keras_on_pointwise_kernels(monkeypatch):
+    """Newton-Schulz makes much of small singular values, and so of their rounding: one epoch."""
+    assert_same(MODELS["residual_se"], monkeypatch, OPTIMIZERS["muon"], tolerance=5e-3, epochs=1)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_label_smoothing_and_soft_labels(soft, monkeypatch):
+    from lwcnn.training.losses import SmoothedCrossEntropy
+
+    loss = SmoothedCrossEntropy(0.2)
+    if soft:
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+    batches = some_batches(soft=soft)
+    assert_same(MODELS["residual_se"], monkeypatch, OPTIMIZERS["momentum"], loss=loss, batches=batches)
+
+
+def test_what_is_frozen_stays_and_the_rest_trains(monkeypatch):
+    names = [layer.name for layer in MODELS["merged"]().layers]
+    frozen = [name for name in names if name.startswith("original_") or name == "augmented_conv1"]
+    assert_same(MODELS["merged"], monkeypatch, OPTIMIZERS["momentum"], frozen=frozen)
+    monkeypatch.setenv("LWCNN_STEP", "native")
+    before = dict(zip(names, (layer.get_weights() for layer in randomised(MODELS["merged"]()).layers)))
+    weights, *_ = trained(MODELS["merged"], "native", monkeypatch, OPTIMIZERS["momentum"], frozen=frozen)
+    model = MODELS["merged"]()
+    model.set_weights(weights)
+    for layer in model.layers:
+        same = all(np.array_equal(a, b) for a, b in zip(before[layer.name], layer.get_weights()))
+        assert same == (layer.name in frozen or not layer.weights)
+
+
+def test_frozen_normalisation_trains_in_keras(monkeypatch):
+    model = MODELS["residual_se"]()
+    model.get_layer("stage1_block1").trainable = False
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert not native.can_train(model)
+
+
+def test_distillation(monkeypatch):
+    teacher = build_ensemble([randomised(MODELS["residual_se"]()), randomised(MODELS["residual_se"](), seed=1)])
+
+    def wrap(student):
+        return build_distiller(teacher, student, Distillation(temperature=3, label_weight=0.2))
+
+    before = states.values(teacher.weights)
+    assert_same(MODELS["residual_se"], monkeypatch, OPTIMIZERS["momentum"], wrap=wrap, batches=some_batches(size=20))
+    for a, b in zip(before, states.values(teacher.weights), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", ["dropout", "depth"])
+def test_random_layers_drop_their_share_and_go_on_where_they_were(name, monkeypatch):
+    monkeypatch.setenv("LWCNN_STEP", "native")
+    if name == "dropout":
+        model = build_merged_model(SHAPE, CLASSES, dropout=0.4, fused=True)
+    else:
+        model = build_residual_se(SHAPE, CLASSES, ResidualSE(8, (Stage(8, 2),), "relu", 4, drop_rate=0.4), fused=True)
+    keras.utils.set_random_seed(1)
+    randomised(model)
+    model.compile(Optimizer("sgd", 0.0).build(1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.optimizer.build(model.trainable_variables)
+    before = states.values(states.random_states(model))
+    epoch = begin_epoch(model)
+    first = epoch._draw(2000)
+    ((layer, draws),) = [pair for pair in first.items()][-1:]
+    assert (draws < 0.4).mean() == pytest.approx(0.4, abs=0.05)
+    assert not np.array_equal(draws, epoch._draw(2000)[layer])
+    with epoch:
+        losses = [epoch.step(*some_batches()[0])["loss"] for _ in range(2)]
+    assert losses[0] != losses[1]  # nothing learns, so what was dropped differs
+    after = states.values(states.random_states(model))
+    assert any(not np.array_equal(a, b) for a, b in zip(before, after))
+    states.assign(states.random_states(model), before)
+    np.testing.assert_array_equal(begin_epoch(model)._draw(2000)[layer], draws)
+
+
+def test_threads_share_a_batch_to_the_same_result(monkeypatch):
+    """Parts of a batch add up to the batch; with one thread nothing is made in advance."""
+    results = []
+    for threads in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        results.append(trained(MODELS["dual"], "native", monkeypatch, OPTIMIZERS["sgd"])[0])
+        assert [b[1].tolist() for b in in_advance(some_batches())] == [b[1].tolist() for b in some_batches().batches]
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_threads_have_teachers_of_their_own(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    student, teacher = MODELS["residual_se"](), build_ensemble([randomised(MODELS["residual_se"]())])
+    distiller = build_distiller(teacher, student, Distillation(temperature=3, label_weight=0.2))
+    distiller.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    epoch = begin_epoch(distiller)
+    operations = [id(node.operation) for network in epoch._teachers for node in network._nodes]
+    assert len(epoch._teachers) == 3 and len(set(operations)) == len(operations)
+
+
+def test_a_phase_gives_what_it_gives_in_keras(monkeypatch):
+    images, labels = make_images(COUNT, SHAPE, CLASSES)
+    histories = []
+    for step in ("keras", "native"):
+        monkeypatch.setenv("LWCNN_STEP", step)
+        keras.utils.set_random_seed(0)
+        model = randomised(MODELS["residual_se"]())
+        phase = Phase("all", Optimizer("adamw", 0.002, ema=0.9, ema_moments=True), 2, batch_size=16)
+        state = train_phase(model, phase, Images(images, labels), Images(images, labels), seed=0)
+        histories.append([record["loss"] for record in state.history])
+    assert histories[1] == pytest.approx(histories[0], rel=1e-3)
+
+
+def test_models_without_kernels_train_in_keras(monkeypatch):
+    plain = build_residual_se(SHAPE, CLASSES, SMALL)
+    plain.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert isinstance(begin_epoch(plain), Epoch)
+    full = build_repo_residual_se(SHAPE, CLASSES, fused=True)
+    full.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert isinstance(begin_epoch(full), Epoch)
+    fused = MODELS["dual"]()
+    fused.compile("ftrl", [keras.losses.SparseCategoricalCrossentropy(from_logits=True)] * 2)
+    assert isinstance(begin_epoch(fused), Epoch)
+    fused.compile("sgd", [keras.losses.SparseCategoricalCrossentropy(from_logits=False)] * 2)
+    assert isinstance(begin_epoch(fused), Epoch)
+    fused.compile("sgd", [keras.losses.SparseCategoricalCrossentropy(from_logits=True)] * 2)
+    fused.optimizer.build(fused.trainable_variables)
+    assert isinstance(begin_epoch(fused), native.NativeEpoch)
+    monkeypatch.setenv("LWCNN_FUSED", "ops")
+    assert isinstance(begin_epoch(MODELS["dual"]()), Epoch)
+
+
+@pytest.mark.parametrize("setting", ["kernel_regularizer", "kernel_constraint"])
+def test_regularised_and_constrained_weights_train_in_keras(setting):
+    images = keras.Input(SHAPE)
+    value = {"kernel_regularizer": "l2", "kernel_constraint": "max_norm"}[setting]
+    for given in ({}, {setting: value}):
+        logits = keras.layers.Dense(CLASSES, **given)(keras.layers.Flatten()(images))
+        model = keras.Model(images, logits)
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        assert native.can_train(model) == (not given)
+
+
+def test_an_unknown_step_is_an_error(monkeypatch):
+    monkeypatch.setenv("LWCNN_STEP", "jax")
+    with pytest.raises(LwcnnError, match="native or keras. Received: 'jax'"):
+        begin_epoch(MODELS["dual"]())

@@ -1,0 +1,56 @@
+"""Paired differences: hand-computed means, intervals that hold what they should, and refusals."""
+
+import numpy as np
+import pytest
+
+from lwcnn.evaluation import mcnemar_exact
+from lwcnn.evaluation.comparison import paired_difference
+from lwcnn.system.errors import LwcnnError
+
+
+def test_the_mean_is_that_of_seeds_and_images():
+    runs = [np.array([True, True, False, False]), np.array([True, True, True, False])]
+    reference = [np.array([True, False, False, False]), np.array([True, False, False, True])]
+    found = paired_difference(runs, reference, num_resamples=200)
+    assert found.mean == pytest.approx((1 / 4 + (3 - 2) / 4) / 2)
+    assert found.low <= found.mean <= found.high
+    assert found.by_seed == (1 / 4, 1 / 4)
+    assert found.p_values == tuple(mcnemar_exact(a, b) for a, b in zip(runs, reference))
+
+
+def test_equal_runs_differ_by_nothing_at_all():
+    runs = [np.arange(100) % 3 == 0, np.arange(100) % 2 == 0]
+    found = paired_difference(runs, runs, num_resamples=50)
+    assert (found.mean, found.low, found.high, found.by_seed, found.p_values) == (0, 0, 0, (0, 0), (1.0, 1.0))
+
+
+def test_the_interval_has_the_width_of_a_binomial_for_one_seed():
+    rng = np.random.default_rng(0)
+    reference = np.zeros(2000, bool)
+    found = paired_difference([rng.random(2000) < 0.1], [reference])
+    deviation = np.sqrt(found.mean * (1 - found.mean) / 2000)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * deviation, rel=0.05)
+
+
+def test_seeds_that_disagree_widen_the_interval():
+    always, never = np.ones(500, bool), np.zeros(500, bool)
+    found = paired_difference([always, never], [never, never])
+    assert (found.mean, found.low, found.high) == (0.5, 0.0, 1.0)
+
+
+def test_the_same_seed_gives_the_same_interval():
+    rng = np.random.default_rng(1)
+    runs = [rng.random(300) < 0.8 for _ in range(3)]
+    reference = [rng.random(300) < 0.7 for _ in range(3)]
+    assert paired_difference(runs, reference, 300) == paired_difference(runs, reference, 300)
+
+
+@pytest.mark.parametrize("correct, reference", [([], []), ([np.ones(3, bool)], [])])
+def test_unequal_numbers_of_seeds_are_refused(correct, reference):
+    with pytest.raises(LwcnnError, match="as many runs"):
+        paired_difference(correct, reference)
+
+
+def test_other_images_are_refused():
+    with pytest.raises(LwcnnError, match="boolean arrays of one shape"):
+        paired_difference([np.ones(3, bool)], [np.ones(4, bool)])

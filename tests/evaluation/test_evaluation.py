@@ -1,0 +1,273 @@
+"""Metrics against scikit-learn, SciPy and counts by hand."""
+
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+import sklearn.metrics
+from scipy import stats
+
+from lwcnn.evaluation import (
+    MeanInterval,
+    accuracy,
+    confusion_matrix,
+    cross_entropy,
+    expected_calibration_error,
+    fit_temperature,
+    mcnemar_exact,
+    mean_and_interval,
+    per_class_accuracy,
+    precision_recall_f1,
+    predict_logits,
+    scale_cross_fitted,
+    summarise,
+    top_k_accuracy,
+    wilson_interval,
+)
+from lwcnn.system.errors import LwcnnError
+
+
+@pytest.fixture
+def scored():
+    """Logits that are right about half the time, and their labels."""
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 10, 2_000)
+    logits = generator.normal(size=(2_000, 10)).astype(np.float32)
+    logits[np.arange(2_000), labels] += 1.5
+    return logits, labels
+
+
+def softmax(logits):
+    powers = np.exp(np.asarray(logits, float))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def of_probabilities(*rows):
+    return np.log(np.array(rows))
+
+
+def test_against_scikit_learn(scored):
+    logits, labels = scored
+    predicted = logits.argmax(axis=1)
+    loss = sklearn.metrics.log_loss(labels, softmax(logits))
+    counts = sklearn.metrics.confusion_matrix(labels, predicted)
+    recall = sklearn.metrics.recall_score(labels, predicted, average=None)
+    assert accuracy(logits, labels) == sklearn.metrics.accuracy_score(labels, predicted)
+    assert cross_entropy(logits, labels) == pytest.approx(loss, rel=1e-6)
+    np.testing.assert_array_equal(confusion_matrix(logits, labels), counts)
+    np.testing.assert_allclose(per_class_accuracy(logits, labels), recall, rtol=1e-12)
+
+
+def test_cross_entropy_by_hand_and_far_out():
+    logits = of_probabilities([0.5, 0.25, 0.25], [0.1, 0.1, 0.8])
+    assert cross_entropy(logits, np.array([0, 1])) == pytest.approx((math.log(2) + math.log(10)) / 2)
+    assert cross_entropy(logits + 1e4, np.array([0, 1])) == pytest.approx((math.log(2) + math.log(10)) / 2)
+    assert cross_entropy(np.array([[1e4, -1e4]]), np.array([1])) == pytest.approx(2e4)
+
+
+def test_rows_of_the_confusion_matrix_are_labels():
+    logits = np.eye(3)[[2, 2, 0]]
+    expected = [[0, 0, 1], [0, 0, 1], [1, 0, 0]]
+    assert confusion_matrix(logits, np.array([0, 1, 2])).tolist() == expected
+
+
+def test_a_class_without_images_has_no_accuracy():
+    logits, labels = np.eye(3)[[0, 1, 1]], np.array([0, 0, 1])
+    np.testing.assert_array_equal(per_class_accuracy(logits, labels), [0.5, 1.0, np.nan])
+    assert summarise(logits, labels)["per_class_accuracy"] == [0.5, 1.0, None]
+
+
+def test_precision_recall_and_f1_by_hand():
+    # Class 0: predicted 3 times, right twice, 4 images. Class 1: predicted twice, right once, 1 image. Class 2: an
+    # image, never predicted. Class 3: predicted once, no image. Class 4: neither.
+    predicted = np.array([0, 0, 1, 3, 1, 0])
+    labels = np.array([0, 0, 0, 0, 1, 2])
+    measured = precision_recall_f1(np.eye(5)[predicted], labels)
+    assert measured["precision"] == pytest.approx([2 / 3, 1 / 2, 0, 0, np.nan], nan_ok=True)
+    assert measured["recall"] == pytest.approx([2 / 4, 1, 0, 0, np.nan], nan_ok=True)
+    assert measured["f1"] == pytest.approx([4 / 7, 2 / 3, 0, 0, np.nan], nan_ok=True)
+    summary = summarise(np.eye(5)[predicted], labels)
+    assert summary["macro_f1"] == pytest.approx((4 / 7 + 2 / 3) / 4) and summary["f1"][4] is None
+
+
+@pytest.mark.parametrize("missing", [(), (3,)])
+def test_precision_recall_and_f1_are_scikit_learn_s(scored, missing):
+    logits, labels = scored
+    kept = ~np.isin(labels, missing)
+    logits, labels = logits[kept] - 100 * np.isin(np.arange(10), missing), labels[kept]
+    present = [c for c in range(10) if c not in missing]
+    wanted = sklearn.metrics.precision_recall_fscore_support(labels, logits.argmax(axis=1), zero_division=0)
+    summary = summarise(logits, labels)
+    for name, values in zip(("precision", "recall", "f1"), wanted):
+        assert [summary[name][c] for c in present] == pytest.approx(list(values))
+        assert summary[f"macro_{name}"] == pytest.approx(values.mean())
+
+
+def test_top_k_accuracy_is_scikit_learn_s(scored):
+    logits, labels = scored
+    for k in (1, 3, 5, 9):
+        wanted = sklearn.metrics.top_k_accuracy_score(labels, logits, k=k)
+        assert top_k_accuracy(logits, labels, k) == pytest.approx(wanted)
+    assert top_k_accuracy(logits, labels, 1) == accuracy(logits, labels)
+    assert top_k_accuracy(logits, labels, 10) == 1.0
+    ties = np.zeros((4, 4))
+    assert top_k_accuracy(ties, np.arange(4), 3) == 0.75  # the lower class comes first, as in argmax
+    assert top_k_accuracy(ties, np.arange(4), 1) == accuracy(ties, np.arange(4)) == 0.25
+    with pytest.raises(LwcnnError, match="k=0"):
+        top_k_accuracy(logits, labels, 0)
+
+
+def test_temperature_is_that_of_the_least_loss(scored):
+    logits, labels = 3 * scored[0], scored[1]  # over-confident
+    temperature = fit_temperature(logits, labels)
+    losses = [cross_entropy(logits / t, labels) for t in (temperature, 1.02 * temperature, 0.98 * temperature)]
+    assert losses[0] == min(losses) < cross_entropy(logits, labels)
+    assert fit_temperature(5 * logits, labels) == pytest.approx(5 * temperature, rel=1e-3)
+
+
+def test_temperatures_are_those_of_the_other_half(scored):
+    logits, labels = 3 * scored[0], scored[1]
+    scaled = scale_cross_fitted(logits, labels)
+    first, second = (fit_temperature(logits[k::2], labels[k::2]) for k in (1, 0))
+    assert scaled.temperatures == (first, second)
+    np.testing.assert_allclose(scaled.logits[::2] * first, logits[::2], rtol=1e-6)
+    np.testing.assert_allclose(scaled.logits[1::2] * second, logits[1::2], rtol=1e-6)
+    assert expected_calibration_error(scaled.logits, labels) < expected_calibration_error(logits, labels)
+    assert accuracy(scaled.logits, labels) == accuracy(logits, labels)
+
+
+def test_calibration_error_by_hand():
+    # Of 10 bins, (0.5, 0.6] holds 0.55 (right) and 0.6 (wrong); (0.8, 0.9] holds 0.85 (right), 0.9 (right).
+    logits = of_probabilities([0.55, 0.45], [0.4, 0.6], [0.85, 0.15], [0.9, 0.1])
+    labels = np.array([0, 0, 0, 0])
+    expected = 0.5 * abs(0.5 - 0.575) + 0.5 * abs(1 - 0.875)
+    # 0.6 and 0.9 are on an edge: a rounding may put them above it.
+    nudged = of_probabilities([0.55, 0.45], [0.4001, 0.5999], [0.85, 0.15], [0.8999, 0.1001])
+    assert expected_calibration_error(nudged, labels, num_bins=10) == pytest.approx(expected, abs=1e-4)
+    assert expected_calibration_error(logits, labels, num_bins=1) == pytest.approx(abs(0.75 - 0.725))
+
+
+def test_calibration_error_bin_by_bin(scored):
+    logits, labels = scored
+    probabilities = softmax(logits)
+    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    total = 0.0
+    for low in np.arange(15) / 15:
+        inside = (confidence > low) & (confidence <= low + 1 / 15)
+        if inside.any():
+            total += inside.mean() * abs(correct[inside].mean() - confidence[inside].mean())
+    assert expected_calibration_error(logits, labels) == pytest.approx(total, abs=1e-9)
+
+
+def test_calibration_error_of_certainty():
+    certain = np.array([[1e3, 0.0], [0.0, 1e3], [1e3, 0.0], [1e3, 0.0]])
+    assert expected_calibration_error(certain, np.array([0, 1, 0, 0])) == 0
+    assert expected_calibration_error(certain, np.array([1, 0, 1, 1])) == 1
+    assert expected_calibration_error(certain, np.array([0, 1, 0, 1])) == pytest.approx(0.25)
+
+
+def test_mcnemar_counts_only_where_the_models_differ():
+    a = np.array([True] * 9 + [False] * 1 + [True] * 50 + [False] * 20)
+    b = np.array([False] * 9 + [True] * 1 + [True] * 50 + [False] * 20)
+    by_hand = 2 * sum(math.comb(10, k) for k in (0, 1)) / 2**10
+    assert mcnemar_exact(a, b) == mcnemar_exact(b, a) == pytest.approx(by_hand)
+    assert mcnemar_exact(a, a) == 1.0
+    assert mcnemar_exact(np.array([True, False]), np.array([False, True])) == 1.0
+
+
+def test_wilson_by_its_formula():
+    low, high = wilson_interval(9_000, 10_000)
+    z, n, p = stats.norm.ppf(0.975), 10_000, 0.9
+    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    assert (low, high) == pytest.approx((middle - reach, middle + reach))
+    assert wilson_interval(5, 5)[1] == 1.0 and wilson_interval(0, 5)[0] == 0.0
+
+
+def test_mean_and_interval_by_hand():
+    summary = mean_and_interval([0.98, 0.99, 0.97])
+    reach = 4.302652729911275 * 0.01 / math.sqrt(3)  # t of 2 degrees of freedom, 97.5 %
+    assert summary.num_values == 3
+    assert (summary.mean, summary.std) == pytest.approx((0.98, 0.01))
+    assert (summary.low, summary.high) == pytest.approx((0.98 - reach, 0.98 + reach))
+    assert mean_and_interval([0.5]) == MeanInterval(0.5, None, None, None, 1)
+
+
+def test_summary_goes_to_json_and_back(scored):
+    logits, labels = scored
+    summary = summarise(logits, labels)
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    assert {"accuracy", "top_3_accuracy", "loss", "ece", "macro_f1", "per_class_accuracy", "recall"} <= summary.keys()
+    assert summary["recall"] == summary["per_class_accuracy"]
+    assert summary["macro_precision"] == pytest.approx(np.mean(summary["precision"]))
+    assert summary["accuracy"] == accuracy(logits, labels)
+    assert summary["loss"] == cross_entropy(logits, labels)
+    assert sum(map(sum, summary["confusion_matrix"])) == len(labels)
+
+
+@pytest.mark.parametrize("function", [accuracy, cross_entropy, confusion_matrix, summarise])
+@pytest.mark.parametrize(
+    "logits, labels, said",
+    [
+        (np.zeros((3, 2)), np.zeros(2, int), r"\(2,\)"),
+        (np.zeros((3, 2)), np.zeros((3, 1), int), r"\(3, 1\)"),
+        (np.zeros((3, 2)), np.zeros(3), "float64"),
+        (np.zeros((3, 2)), np.array([0, 1, 2]), "0 to 2"),
+        (np.zeros((3, 2)), np.array([0, 1, -1]), "-1 to 1"),
+        (np.zeros(3), np.zeros(3, int), r"\(3,\)"),
+        (np.zeros((0, 2)), np.zeros(0, int), r"\(0, 2\)"),
+        (np.zeros((3, 2), int), np.zeros(3, int), "int64"),
+        (np.array([[0.0, np.nan], [1.0, 0.0]]), np.array([0, 1]), "1 of 2 images"),
+    ],
+)
+def test_refuses_arrays_that_do_not_fit(function, logits, labels, said):
+    with pytest.raises(LwcnnError, match=f"Received: .*{said}"):
+        function(logits, labels)
+
+
+def test_refuses_other_bad_input(scored):
+    with pytest.raises(LwcnnError, match="num_bins=0"):
+        expected_calibration_error(*scored, num_bins=0)
+    with pytest.raises(LwcnnError, match=r"\(2,\) and bool \(3,\)"):
+        mcnemar_exact(np.ones(2, bool), np.ones(3, bool))
+    with pytest.raises(LwcnnError, match="int64"):
+        mcnemar_exact(np.ones(2, int), np.ones(2, int))
+    with pytest.raises(LwcnnError, match="6 of 5"):
+        wilson_interval(6, 5)
+    with pytest.raises(LwcnnError, match=r"\[\]"):
+        mean_and_interval([])
+    with pytest.raises(LwcnnError, match="nan"):
+        mean_and_interval([0.1, float("nan")])
+
+
+def make_model(num_outputs=1, num_inputs=1):
+    inputs = [keras.Input((4, 4, 1)) for _ in range(num_inputs)]
+    features = keras.layers.Dropout(0.5)(sum(keras.layers.Flatten()(x / 255.0) for x in inputs))
+    outputs = [keras.layers.Dense(3)(features) for _ in range(num_outputs)]
+    return keras.Model(inputs if num_inputs > 1 else inputs[0], outputs if num_outputs > 1 else outputs[0])
+
+
+def test_logits_are_the_models_without_dropout():
+    model = make_model()
+    images = np.random.default_rng(0).integers(0, 256, (23, 4, 4, 1), dtype=np.uint8)
+    kernel, bias = model.layers[-1].get_weights()
+    logits = predict_logits(model, images, batch_size=10)
+    assert logits.dtype == np.float32 and logits.shape == (23, 3)
+    np.testing.assert_allclose(logits, images.reshape(23, 16) / 255 @ kernel + bias, atol=1e-5)
+
+
+def test_predict_refuses_other_models_and_images():
+    images = np.zeros((2, 4, 4, 1), np.uint8)
+    with pytest.raises(LwcnnError, match="2 inputs and 1 outputs"):
+        predict_logits(make_model(num_inputs=2), images)
+    with pytest.raises(LwcnnError, match="1 inputs and 2 outputs"):
+        predict_logits(make_model(num_outputs=2), images)
+    with pytest.raises(LwcnnError, match=r"Received: \(2, 4, 4, 3\)"):
+        predict_logits(make_model(), np.zeros((2, 4, 4, 3), np.uint8))
+    with pytest.raises(LwcnnError, match=r"Received: \(0, 4, 4, 1\)"):
+        predict_logits(make_model(), images[:0])
+    image = keras.Input((4, 4, 1))
+    with pytest.raises(LwcnnError, match=r"Received: \(None, 4, 4, 2\)"):
+        predict_logits(keras.Model(image, keras.layers.Dense(2)(image)), images)

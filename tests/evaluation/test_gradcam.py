@@ -1,0 +1,120 @@
+"""Heat maps against a hand-computed case, on TensorFlow and on JAX."""
+
+import importlib.util
+import json
+
+import keras
+import numpy as np
+import pytest
+from made_data import randomise, run_python
+
+from lwcnn.evaluation.gradcam import gradcam_heatmap, last_maps
+from lwcnn.models.dual import build_merged_model
+from lwcnn.models.residual_se import build_residual_se
+from lwcnn.system.errors import LwcnnError
+
+# A 1x1 convolution to two channels, global average pooling and a dense layer: the gradient of logit c by channel k
+# is dense[k, c] / (h * w) everywhere, so the map is ReLU(sum of dense[k, c] * channel k), up to a factor.
+HAND_MADE = """
+import json, sys
+import numpy as np
+import keras
+from lwcnn.evaluation.gradcam import gradcam_heatmap
+
+images = np.array([[[0, 1, 2], [3, 4, 5]], [[9, 0, 0], [0, 0, 1]]], np.float32)[..., None]
+inputs = keras.Input((2, 3, 1))
+x = keras.layers.Conv2D(2, 1, use_bias=True, name="conv")(inputs)
+x = keras.layers.GlobalAveragePooling2D()(x)
+model = keras.Model(inputs, keras.layers.Dense(2)(x))
+model.set_weights([np.array([[[[1.0, -2.0]]]]), np.array([0.0, 6.0]), np.array([[1.0, 3.0], [0.5, -1.0]]), np.zeros(2)])
+maps = [gradcam_heatmap(model, images, c, "conv", batch_size=1) for c in (0, 1, np.array([1, 0]))]
+print(json.dumps({"backend": keras.backend.backend(), "maps": [m.tolist() for m in maps]}))
+"""
+
+
+def _by_hand():
+    x = np.array([[[0, 1, 2], [3, 4, 5]], [[9, 0, 0], [0, 0, 1]]], float)
+    channels = [x, 6 - 2 * x]
+    maps = []
+    for weights in ([1.0, 0.5], [3.0, -1.0]):
+        cam = np.maximum(weights[0] * channels[0] + weights[1] * channels[1], 0)
+        maps.append(cam / cam.max(axis=(1, 2), keepdims=True))
+    return [maps[0], maps[1], np.stack([maps[1][0], maps[0][1]])]
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_heat_map_is_the_hand_computed_one(backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is an option")
+    blocked = "tensorflow" if backend == "jax" else "jax"
+    blocker = f"""
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == {blocked!r}:
+            raise ImportError(name)
+sys.meta_path.insert(0, Blocked())
+"""
+    found = json.loads(run_python(blocker + HAND_MADE, KERAS_BACKEND=backend).stdout.splitlines()[-1])
+    assert found["backend"] == backend
+    for maps, wanted in zip(found["maps"], _by_hand()):
+        np.testing.assert_allclose(maps, wanted, atol=1e-6)
+
+
+def test_gradient_through_what_follows_the_layer():
+    """Against differences: the mean gradient of a channel is how the logit moves when all of it does."""
+    model = randomise(build_residual_se((16, 16, 3), 4))
+    image = np.random.default_rng(1).integers(0, 256, (1, 16, 16, 3)).astype(np.float32)
+    layer = "stage1_block1_add"
+    trunk = keras.Model(model.inputs[0], model.get_layer(layer).output)
+    rest = keras.Model([model.inputs[0], model.get_layer(layer).output], model.outputs[0])
+    activations, step = np.array(trunk(image)), 1e-2
+    weights = np.zeros(activations.shape[-1])
+    for channel in range(len(weights)):
+        moved = np.stack([activations[0], activations[0]])
+        moved[:, ..., channel] += np.array([step, -step])[:, None, None]
+        up, down = np.array(rest([np.repeat(image, 2, axis=0), moved]))[:, 2]
+        weights[channel] = (up - down) / (2 * step)
+    cam = np.maximum((activations[0] * weights).sum(axis=-1), 0)
+    small = gradcam_heatmap(model, image, 2, layer)[0]
+    assert small.shape == (16, 16) and 0 <= small.min() <= small.max() <= 1
+    large = np.kron(cam / cam.max(), np.ones((2, 2)))  # the bilinear enlargement is near the nearest one
+    assert np.corrcoef(small.ravel(), large.ravel())[0, 1] > 0.8
+
+
+def test_other_branches_still_read_the_images():
+    model = randomise(build_merged_model((12, 12, 3), 10))
+    images = np.random.default_rng(0).integers(0, 256, (5, 12, 12, 3), dtype=np.uint8)
+    assert last_maps(model) == ["original_conv2", "augmented_conv2"]
+    together = gradcam_heatmap(model, images, np.arange(5), "original_conv1")
+    alone = [gradcam_heatmap(model, images[i : i + 1], i, "original_conv1")[0] for i in range(5)]
+    assert together.shape == (5, 12, 12) and together.max() > 0
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_nothing_that_speaks_for_the_class_gives_zeros():
+    inputs = keras.Input((4, 4, 1))
+    x = keras.layers.Conv2D(1, 1, name="conv")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x)))
+    model.set_weights([np.ones((1, 1, 1, 1)), np.zeros(1), -np.ones((1, 2)), np.zeros(2)])
+    assert not gradcam_heatmap(model, np.ones((2, 4, 4, 1)), 0, "conv").any()
+
+
+@pytest.mark.parametrize(
+    ("class_index", "layer", "words"),
+    [
+        (0, "original_conv", "Did you mean 'original_conv"),
+        (0, "head_dense", "rows, columns, channels"),
+        (10, "original_conv1", "Received: 10"),
+        (np.array([0, 1]), "original_conv1", "one for each of 3"),
+        (0.5, "original_conv1", "Received: 0.5"),
+    ],
+)
+def test_errors_in_words(class_index, layer, words):
+    model = build_merged_model((12, 12, 3), 10)
+    with pytest.raises(LwcnnError, match=words):
+        gradcam_heatmap(model, np.zeros((3, 12, 12, 3)), class_index, layer)
+
+
+def test_last_maps_of_a_residual_network():
+    assert last_maps(build_residual_se((16, 16, 3), 4)) == ["head_norm"]

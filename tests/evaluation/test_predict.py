@@ -1,0 +1,240 @@
+"""Predictions as a CSV: of a folder, an .npz and a data set; what is unreadable, what is refused, constant memory."""
+
+import csv
+import re
+import tracemalloc
+
+import keras
+import numpy as np
+import pytest
+from made_data import make_images, randomise, write_npz
+from PIL import Image
+
+from lwcnn.cli.main import main
+from lwcnn.data import streams
+from lwcnn.data.streams import find_images, stream_files, stream_npz
+from lwcnn.evaluation import predict_logits
+from lwcnn.models.dual import build_merged_model
+from lwcnn.system.errors import LwcnnError
+
+SHAPE = (12, 12, 3)
+NAMES = ["zero, nought", "one", "two", "three"]
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Of one dense layer that has a pattern for each class, so that it tells images apart."""
+    image, dense = keras.Input(SHAPE), keras.layers.Dense(4)
+    model = keras.Model(image, dense(keras.layers.Flatten()(image / 255.0 - 0.5)))
+    dense.set_weights([make_images(4, SHAPE, 4)[0].reshape(4, -1).T / 255 - 0.5, np.zeros(4)])
+    return model
+
+
+@pytest.fixture(scope="module")
+def model_file(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "mine.keras"
+    model.save(path)
+    return str(path)
+
+
+@pytest.fixture
+def names_file(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("\n".join(NAMES) + "\n")
+    return f"--classes={path}"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twelve images img0.png to img11.png, and what else lies in folders."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for i, image in enumerate(make_images(12, SHAPE, 4)[0]):
+        Image.fromarray(image).save(folder / f"img{i}.png")
+    (folder / "notes.txt").write_text("no image")
+    (folder / ".hidden.png").write_text("no image")
+    return folder
+
+
+def read_csv(path):
+    with open(path, encoding="utf-8", newline="") as stream:
+        return list(csv.reader(stream))
+
+
+def wanted_rows(model, ids, images, names):
+    return [["id", "label"], *([i, names[c]] for i, c in zip(ids, predict_logits(model, images).argmax(1)))]
+
+
+def test_a_folder_in_its_natural_order(model, model_file, names_file, folder, tmp_path, capsys):
+    output = tmp_path / "predictions.csv"
+    assert main(["predict", model_file, str(folder), f"--output={output}", names_file, "--batch-size=5"]) == 0
+    rows = wanted_rows(model, [f"img{i}" for i in range(12)], make_images(12, SHAPE, 4)[0], NAMES)
+    assert read_csv(output) == rows
+    assert {row[1] for row in rows[1:]} == set(NAMES)  # also the name with a comma
+    said = capsys.readouterr()
+    assert "12 images" in said.out and said.err == ""
+
+
+def test_unreadable_images_are_listed_counted_and_left_out(model_file, names_file, folder, tmp_path, capsys):
+    (folder / "img3.png").write_bytes((folder / "img3.png").read_bytes()[:100])
+    (folder / "img7.png").write_text("no image")
+    output = tmp_path / "predictions.csv"
+    assert main(["predict", model_file, str(folder), f"--output={output}", names_file]) == 4
+    assert [row[0] for row in read_csv(output)[1:]] == [f"img{i}" for i in range(12) if i not in (3, 7)]
+    said = capsys.readouterr()
+    listed = [line for line in said.err.splitlines() if line.startswith("unreadable ")]
+    assert len(listed) == 2 and "img3.png" in listed[0] and "img7.png" in listed[1]
+    assert "could not be read and left out, see above: 2" in said.err and "10 images are in" in said.out
+
+
+def test_nothing_is_written_where_nothing_can_be_read(model_file, names_file, folder, tmp_path, capsys):
+    for path in folder.glob("img*.png"):
+        path.write_text("no image")
+    output = tmp_path / "predictions.csv"
+    output.write_text("earlier")
+    assert main(["predict", model_file, str(folder), f"--output={output}", names_file]) == 1
+    assert output.read_text() == "earlier" and "None of the images can be read" in capsys.readouterr().err
+    assert [path for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
+
+
+def test_images_of_another_size_are_resized_and_said_to_be(model_file, names_file, tmp_path, capsys):
+    Image.new("RGB", (48, 24), (10, 200, 30)).save(tmp_path / "large.png")
+    output = tmp_path / "out" / "predictions.csv"
+    assert main(["predict", model_file, str(tmp_path), f"--output={output}", names_file]) == 0
+    assert "1 of them were of another size and were resized to 12 x 12" in capsys.readouterr().err
+    ((_, images),) = stream_files({"large": tmp_path / "large.png"}, SHAPE, 1, pytest.fail)
+    np.testing.assert_array_equal(images, np.broadcast_to(np.array([10, 200, 30], np.uint8), (1, *SHAPE)))
+
+
+def test_kinds_of_images_become_those_of_the_model(tmp_path):
+    grey = np.arange(144, dtype=np.uint8).reshape(12, 12)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    Image.fromarray(grey.astype(np.uint16) * 256 + 7).save(tmp_path / "deep.png")
+    Image.fromarray(np.dstack([grey] * 4)).save(tmp_path / "clear.png")
+    turned = Image.Exif()
+    turned[0x0112] = 3  # by half a turn
+    Image.fromarray(grey).save(tmp_path / "turned.png", exif=turned)
+    seen = {name: image for names, images in read_all(tmp_path, (12, 12, 3)) for name, image in zip(names, images)}
+    colour = np.dstack([grey] * 3)
+    for name in ("grey", "deep", "clear"):
+        np.testing.assert_array_equal(seen[name], colour, err_msg=name)
+    np.testing.assert_array_equal(seen["turned"], colour[::-1, ::-1])
+    ((_, images),) = read_all(tmp_path, (12, 12, 1))
+    np.testing.assert_array_equal(images[1, :, :, 0], grey)
+    Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "float.tiff")
+    reasons = []
+    list(stream_files(find_images(tmp_path), SHAPE, 9, lambda path, reason: reasons.append((path.name, reason))))
+    assert len(reasons) == 1 and reasons[0][0] == "float.tiff" and "32 bits" in reasons[0][1]
+    with pytest.raises(LwcnnError, match="a model of 2 channels"):
+        list(read_all(tmp_path, (12, 12, 2)))
+
+
+def read_all(folder, shape):
+    return stream_files(find_images(folder), shape, 10, pytest.fail)
+
+
+def test_names_of_files(tmp_path):
+    for name in ("b/2.png", "b/10.JPG", "1.png", "a.b.png", ".c/3.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(find_images(tmp_path)) == ["1", "a.b", "b/2", "b/10"]
+    (tmp_path / "1.jpg").touch()  # two of one name: all keep their endings
+    assert list(find_images(tmp_path)) == ["1.jpg", "1.png", "a.b.png", "b/2.png", "b/10.JPG"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(LwcnnError, match="no image .*Received: .*empty"):
+        find_images(tmp_path / "empty")
+
+
+def test_an_npz_in_its_own_order_with_its_own_names(model, model_file, tmp_path):
+    path = write_npz(tmp_path / "made.npz", SHAPE, 4, num_test=30)
+    arrays = dict(np.load(path))
+    np.savez_compressed(path, **arrays, class_names=NAMES)
+    output = tmp_path / "predictions.csv"
+    assert main(["predict", model_file, str(path), f"--output={output}", "--batch-size=7"]) == 0
+    assert read_csv(output) == wanted_rows(model, map(str, range(30)), arrays["x_test"], NAMES)
+    assert main(["predict", model_file, str(path), f"--output={output}", f"--dataset={path}"]) == 0
+    assert read_csv(output)[1][1] in NAMES
+
+
+def test_a_data_set_by_name(tmp_path):
+    write_npz(tmp_path / "mnist.npz", (28, 28, 1), num_test=20)
+    model = randomise(build_merged_model((28, 28, 1), 10))
+    model.save(tmp_path / "any.keras")
+    output = tmp_path / "predictions.csv"
+    line = ["predict", str(tmp_path / "any.keras"), "mnist", f"--output={output}", f"--data-dir={tmp_path}"]
+    assert main(line) == 0
+    from lwcnn.data import load_dataset
+
+    images = load_dataset("mnist", tmp_path).x_test
+    assert read_csv(output) == wanted_rows(model, map(str, range(20)), images, "0123456789")
+
+
+def test_the_models_name_tells_the_classes(tmp_path, folder):
+    path = tmp_path / "cifar10-mine.keras"
+    build_merged_model(SHAPE, 10).save(path)
+    output = tmp_path / "predictions.csv"
+    assert main(["predict", str(path), str(folder), f"--output={output}"]) == 0
+    assert read_csv(output)[1][1] in ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship")
+
+
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        (["IMAGES"], "names of the classes are not known"),
+        (["IMAGES", "--dataset=cifar10"], "The model has 4 classes.*Received: 10 names"),
+        (["IMAGES", "--dataset=cifar1"], "Did you mean 'cifar10'"),
+        (["IMAGES", "--classes=no/names.txt"], "no/names.txt"),
+        (["nowhere"], "Received: 'nowhere', which is not there"),
+        (["nowhere.npz"], "no such file"),
+        (["SHAPE.npz", "--dataset=digits"], "Received: 10 names"),
+    ],
+)
+def test_mistakes_are_told_in_words(model_file, folder, tmp_path, more, said, capsys):
+    np.savez(tmp_path / "SHAPE.npz", images=np.zeros((3, 9, 9, 3), np.uint8))
+    if more == ["nowhere"]:
+        more = [*more, "--dataset=digits"]
+    paths = {"IMAGES": str(folder), "SHAPE.npz": str(tmp_path / "SHAPE.npz")}
+    output = tmp_path / "predictions.csv"
+    assert main(["predict", model_file, *(paths.get(word, word) for word in more), f"--output={output}"]) == 1
+    error = capsys.readouterr().err
+
+    assert re.search(said, error) and "Traceback" not in error and not output.exists()
+
+
+def test_arrays_of_another_size_or_kind_are_refused(model_file, names_file, tmp_path, capsys):
+    path, output = tmp_path / "images.npz", tmp_path / "predictions.csv"
+    for arrays, said in [
+        ({"images": np.zeros((3, 9, 9, 3), np.uint8)}, "(3, 9, 9, 3)"),
+        ({"images": np.zeros((3, *SHAPE))}, "must be uint8"),
+        ({"images": np.asfortranarray(np.zeros((3, *SHAPE), np.uint8))}, "Fortran"),
+        ({"pictures": np.zeros((3, *SHAPE), np.uint8)}, "keys pictures"),
+    ]:
+        np.savez(path, **arrays)
+        assert main(["predict", model_file, str(path), f"--output={output}", names_file]) == 1
+        assert said in capsys.readouterr().err and not output.exists()
+    np.savez(path, images=np.random.default_rng(0).integers(0, 256, (50, *SHAPE), dtype=np.uint8))
+    data = bytearray(path.read_bytes())
+    data[5_000] ^= 1
+    path.write_bytes(data)  # only the checksum, at the very end, tells
+    assert main(["predict", model_file, str(path), f"--output={output}", names_file]) == 1
+    assert "corrupt" in capsys.readouterr().err and not output.exists()
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_memory_is_that_of_a_batch(save, tmp_path):
+    """20 MB of images, of which no more than a few batches of 3 kB each may be there at once."""
+    path = tmp_path / "many.npz"
+    save(path, x=np.zeros((50_000, *SHAPE), np.uint8))
+    tracemalloc.start()
+    count = sum(len(names) for names, _ in stream_npz(path, 100))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 50_000 and peak < 2_000_000
+
+
+def test_files_are_read_as_they_are_wanted(folder, monkeypatch):
+    opened, read = [], streams._read_image
+    monkeypatch.setattr(streams, "_read_image", lambda path, shape: opened.append(path) or read(path, shape))
+    batches = stream_files(find_images(folder), SHAPE, 4, pytest.fail)
+    next(batches)
+    assert len(opened) == 4

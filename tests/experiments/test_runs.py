@@ -1,0 +1,426 @@
+"""Whole runs on made data: what is written, found again, refused; experiments as data; warning signs."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from made_data import write_npz
+
+from lwcnn.data import load_dataset
+from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION, Augmentation
+from lwcnn.evaluation import predict_logits
+from lwcnn.evaluation.diagnostics import fold_warning_signs, warning_signs
+from lwcnn.experiments import run
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES, PRESETS, ReproductionExperiment, get_experiment, get_preset
+from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
+from lwcnn.experiments.run import Folders, run_experiment
+from lwcnn.system.errors import LwcnnError
+
+ISSUE_FIELDS = {
+    "dataset", "data_checksum", "experiment", "preset", "seed", "config", "params", "trainable_params", "macs",
+    "val_accuracy", "test_accuracy", "test_loss", "ece", "per_class_accuracy", "confusion_matrix", "history",
+    "train_seconds", "backend", "device", "versions", "commit", "weights", "warnings",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(made_dataset, tmp_path_factory):
+    """(folders, result) of a finished smoke run of `paper`; the tests leave it as it is."""
+    folder = tmp_path_factory.mktemp("finished")
+    folders = Folders(folder / "results", folder / "cache")
+    return folders, run_experiment("paper", made_dataset, "smoke", 0, folders, notice="made data")
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """Folders of the test's own that hold the finished run."""
+    shutil.copytree(finished[0].results, tmp_path / "results")
+    return Folders(tmp_path / "results", tmp_path / "cache")
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    def refuse(*arguments, **named):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(run, "train_method", refuse)
+
+
+def saved_classes(folders, seed=0):
+    return np.load(folders.classes("made", "paper", "smoke", seed))
+
+
+def without_seconds(result):
+    """The history, less how long it took."""
+    return [
+        {k: v for k, v in phase.items() if k not in ("seconds", "history")}
+        | {"history": [{k: v for k, v in record.items() if k != "seconds"} for record in phase["history"]]}
+        for phase in result["history"]
+    ]
+
+
+def test_result_has_what_the_issue_lists_and_is_what_the_file_holds(finished):
+    folders, result = finished
+    assert ISSUE_FIELDS <= set(result)
+    path = folders.results / "made" / "paper" / "smoke" / "seed0.json"
+    assert path == folders.result("made", "paper", "smoke", 0)
+    assert json.loads(path.read_text()) == json.loads(json.dumps(result))
+    assert {p.name for p in path.parent.iterdir()} == {"seed0.json", "seed0_classes.npy"}  # nothing half written
+
+
+def test_what_the_result_says(finished, made_dataset):
+    _, result = finished
+    identity = [result[k] for k in ("dataset", "experiment", "preset", "seed", "notice")]
+    assert identity == ["made", "paper", "smoke", 0, "made data"]
+    assert result["data_checksum"] == made_dataset.checksum
+    # 12x12x3: maps of 10x10 and 3x3, a branch; pooled to 5x5 and 1x1, so 20 features.
+    assert result["params"] == result["trainable_params"] == 2 * (280 + 1_820 + 210) + 672 + 330
+    assert result["macs"] == 2 * (100 * 27 * 10 + 9 * 90 * 20 + 20 * 10) + 20 * 32 + 32 * 10
+    assert (result["num_train_images"], result["num_val_images"]) == (270, 30)
+    assert result["backend"] == keras.backend.backend()
+    assert result["versions"]["keras"] == keras.version() and result["versions"]["python"]
+    assert result["device"] and result["train_seconds"] > 0 and result["weights"] is None
+    assert isinstance(result["warnings"], list)
+    for name in ("val_accuracy", "train_accuracy", "test_accuracy", "ece"):
+        assert 0 <= result[name] <= 1
+    assert [phase["name"] for phase in result["history"]] == ["dual", "head", "all"]
+    assert result["history"][1]["trains"] == ["head_dense", "head_logits"]
+    for phase in result["history"]:
+        assert phase["epochs"] == len(phase["history"]) == 1
+        assert phase["best_val_accuracy"] == phase["history"][0]["val_accuracy"]
+    assert result["val_accuracy"] == pytest.approx(result["history"][-1]["best_val_accuracy"], abs=1e-9)
+    assert sum(phase["seconds"] for phase in result["history"]) == pytest.approx(result["train_seconds"], abs=0.05)
+
+
+def test_classes_confusion_matrix_and_accuracies_agree(finished, made_dataset):
+    folders, result = finished
+    classes, labels = saved_classes(folders), made_dataset.y_test
+    assert classes.dtype == np.uint8 and classes.shape == (100,)
+    matrix = np.zeros((10, 10), int)
+    np.add.at(matrix, (labels, classes), 1)
+    assert result["confusion_matrix"] == matrix.tolist()
+    assert result["test_accuracy"] == pytest.approx((classes == labels).mean())
+    shares = {str(k): pytest.approx(matrix[k, k] / matrix[k].sum()) for k in range(10)}
+    assert result["per_class_accuracy"] == shares
+
+
+def test_kept_model_gives_the_result_again(finished, made_dataset):
+    folders, result = finished
+    model = keras.saving.load_model(folders.model("made", "paper", "smoke", 0))
+    assert not any("ConvReluMaxPool" in type(layer).__name__ for layer in model.layers)  # plain Keras layers
+    logits = predict_logits(model, made_dataset.x_test)
+    np.testing.assert_array_equal(logits.argmax(1), saved_classes(folders))
+    shifted = logits.astype(float) - logits.max(1, keepdims=True)
+    loss = (np.log(np.exp(shifted).sum(1)) - shifted[np.arange(100), made_dataset.y_test]).mean()
+    assert result["test_loss"] == pytest.approx(loss, rel=1e-5)
+    with np.load(folders.outputs("made", "paper", "smoke", 0)) as outputs:
+        assert outputs["logits"].dtype == outputs["features"].dtype == np.float16
+        np.testing.assert_allclose(outputs["logits"], logits, rtol=2e-3, atol=2e-3)
+        assert outputs["features"].shape == (100, 32) and (outputs["features"] >= 0).all()
+
+
+@pytest.mark.usefixtures("no_training")
+def test_second_call_finds_the_result_and_trains_nothing(finished, made_dataset, made_npz):
+    folders, result = finished
+    before = {p: p.stat().st_mtime_ns for p in Path(folders.results).rglob("*")}
+    assert run_experiment("paper", made_dataset, "smoke", 0, folders) == json.loads(json.dumps(result))
+    assert run_experiment("paper", str(made_npz), "smoke", 0, folders)["test_accuracy"] == result["test_accuracy"]
+    assert {p: p.stat().st_mtime_ns for p in Path(folders.results).rglob("*")} == before
+
+
+def test_the_same_seed_gives_the_same_bits_again(finished, made_dataset, folders):
+    first_folders, first = finished
+    again = run_experiment("paper", made_dataset, "smoke", 0, folders)
+    np.testing.assert_array_equal(saved_classes(folders), saved_classes(first_folders))
+    for field in ("val_accuracy", "train_accuracy", "test_accuracy", "test_loss", "ece", "confusion_matrix"):
+        assert again[field] == first[field], field
+    assert without_seconds(again) == without_seconds(first)
+    models = [keras.saving.load_model(f.model("made", "paper", "smoke", 0)) for f in (first_folders, folders)]
+    for a, b in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_another_seed_gives_another_run_beside_it(made_dataset, folders):
+    first, other = (run_experiment("paper_tuned", made_dataset, "smoke", seed, folders) for seed in (0, 1))
+    assert other["config"] == first["config"] and (first["seed"], other["seed"]) == (0, 1)
+    assert without_seconds(other) != without_seconds(first)
+    assert [phase["name"] for phase in first["history"]] == ["dual", "all"] and first["params"] == 5_622
+    files = {path.name for path in folders.result("made", "paper_tuned", "smoke", 0).parent.iterdir()}
+    assert files == {f"seed{seed}{end}" for seed in (0, 1) for end in (".json", "_classes.npy")}
+
+
+def edited(folders, **changes):
+    path = folders.result("made", "paper", "smoke", 0)
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.usefixtures("no_training")
+def test_result_of_another_configuration_is_refused(copied, made_dataset):
+    config = json.loads(copied.result("made", "paper", "smoke", 0).read_text())["config"]
+    edited(copied, config=config | {"dropout": 0.25})
+    with pytest.raises(LwcnnError, match="another configuration; move it away.*Received.*differs in: dropout") as error:
+        run_experiment("paper", made_dataset, "smoke", 0, copied)
+    assert "seed0.json" in str(error.value)
+
+
+@pytest.mark.usefixtures("no_training")
+def test_result_of_other_data_is_refused(copied, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = load_dataset(write_npz(tmp_path / "other" / "made.npz", seed=7))
+    with pytest.raises(LwcnnError, match=f"other images; move it away.*Received checksum {other.checksum[:12]}"):
+        run_experiment("paper", other, "smoke", 0, copied)
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize(
+    "content", ["", '{"config": ', "[1, 2]", "{}", '{"config": [], "data_checksum": "", "test_accuracy": 0}']
+)
+def test_results_file_that_is_none_is_refused_and_kept(copied, made_dataset, content):
+    path = copied.result("made", "paper", "smoke", 0)
+    path.write_text(content)
+    with pytest.raises(LwcnnError, match="seed0.json"):
+        run_experiment("paper", made_dataset, "smoke", 0, copied)
+    assert path.read_text() == content
+
+
+@pytest.mark.parametrize(
+    "experiment, preset, nearest",
+    [("papr", "smoke", "paper"), ("end_to_ende", "smoke", "end_to_end"), ("paper", "quik", "quick")],
+)
+def test_unknown_names_are_refused_with_the_nearest_before_anything_is_written(
+    made_dataset, folders, experiment, preset, nearest
+):
+    with pytest.raises(LwcnnError, match=f"Did you mean '{nearest}'"):
+        run_experiment(experiment, made_dataset, preset, 0, folders)
+    assert not Path(folders.results).exists() and not Path(folders.cache).exists()
+
+
+def test_an_unknown_dataset_is_refused_with_the_nearest(folders):
+    with pytest.raises(LwcnnError, match="Unknown dataset. Did you mean 'cifar10'"):
+        run_experiment("paper", "cifar1O", "smoke", 0, folders)
+
+
+def test_no_two_runs_share_a_file():
+    places = [
+        (dataset, experiment, preset, seed)
+        for dataset in ("mnist", "cifar10")
+        for experiment in EXPERIMENT_NAMES
+        for preset in PRESETS
+        for seed in (0, 1)
+    ]
+    for kind in (Folders().result, Folders().classes, Folders().model, Folders().outputs):
+        assert len({kind(*place) for place in places}) == len(places)
+
+
+def test_validation_part_is_the_same_for_every_seed_and_disjoint_from_training(made_dataset):
+    plan, size = get_experiment("paper", "quick"), get_preset("quick")
+    training, validation = run.split_images(made_dataset, plan, size)
+    assert not set(training.indices) & set(validation.indices)
+    assert sorted([*training.indices, *validation.indices]) == list(range(300))
+    assert (np.bincount(made_dataset.y_train[validation.indices]) == 3).all()
+    # A preset of fewer images keeps the validation part, and takes its own from the training part by class.
+    few, same = run.split_images(made_dataset, plan, dataclasses.replace(size, num_images=50))
+    np.testing.assert_array_equal(same.indices, validation.indices)
+    assert set(few.indices) <= set(training.indices)
+    assert (np.bincount(made_dataset.y_train[few.indices]) == 5).all()
+
+
+# Experiments as data
+
+
+def every_phase(plan):
+    """All phases of an experiment, those of its submodels first."""
+    if isinstance(plan, ReproductionExperiment):
+        return (*(phase for _, phase in plan.branches), *plan.phases)
+    dual = getattr(plan, "dual", None)
+    return (*([dual] if dual else []), *plan.phases)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("name", EXPERIMENT_NAMES)
+def test_every_experiment_is_plain_data(name, preset):
+    for dataset in ("cifar10", "fashion_mnist", "mnist", "mine"):
+        plan = get_experiment(name, preset, dataset)
+        assert plan.name == name and plan.question and plan.phases
+        assert plan == get_experiment(name, preset, dataset)
+        config = dataclasses.asdict(plan)
+        assert json.loads(json.dumps(config)) == json.loads(json.dumps(config, allow_nan=False))
+        for phase in every_phase(plan):
+            phase.optimizer.build(num_steps=10)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            plan.validation = 0.3
+        names = [phase.name for phase in every_phase(plan)]
+        assert len(set(names)) == len(names)
+
+
+def test_names_are_those_of_the_issue_and_the_earlier_batch():
+    assert set(EXPERIMENT_NAMES) == {
+        "paper", "paper_as_published", "single", "dual_no_augment", "no_unfreezing", "head_only", "fresh_merge",
+        "nadam_throughout", "end_to_end", "paper_tuned", "paper_tuned_one_go",
+        "paper_batch64", "residual_se", "residual_se_small", "residual_plain", "residual_cbam",
+        "repo_baseline", "repo_baseline_frozen", "repo_residual_se",
+        "se_resnet", "resnet_4443", "resnet_4443_twice", "narrow_resnet18", "narrow_resnet18_cold",
+        "narrow_resnet18_few", "mobilenet_v2", "mobilenet_v2_momentum", "efficientnet_b0",
+        "residual_se_small_distilled", "residual_se_distilled", "residual_se_muon",
+        "residual_se_stem_adamw", *PARTS_EXPERIMENTS,
+    }  # fmt: skip
+
+
+def differences(plan, other):
+    fields = (f.name for f in dataclasses.fields(plan) if f.name not in ("name", "question"))
+    return {name for name in fields if getattr(plan, name) != getattr(other, name)}
+
+
+def epochs(plan):
+    return sum(phase.epochs for phase in every_phase(plan))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+class TestAblations:
+    def pair(self, name, preset):
+        return get_experiment("paper", preset), get_experiment(name, preset)
+
+    def test_paper(self, preset):
+        paper, size = get_experiment("paper", preset), PRESETS[preset]
+        assert paper.branches == (("original", None), ("augmented", PAPER_AUGMENTATION))
+        assert paper.converted and paper.dropout == 0.5
+        dual, (head, everything) = paper.dual, paper.phases
+        assert (dual.epochs, head.epochs, everything.epochs) == (size.dual, size.head, size.all)
+        assert (dual.patience, dual.trains, head.trains, everything.trains) == (5, "all", ("head_*",), "all")
+        assert [p.optimizer.name for p in (dual, head, everything)] == ["nadam", "nadam", "sgd"]
+        assert (everything.optimizer.learning_rate, everything.optimizer.momentum) == (0.001, 0.9)
+
+    def test_single(self, preset):
+        paper, single = self.pair("single", preset)
+        assert differences(paper, single) == {"branches"}
+        assert single.branches == (("original", None),)
+
+    def test_dual_no_augment(self, preset):
+        paper, plain = self.pair("dual_no_augment", preset)
+        assert differences(paper, plain) == {"branches"}
+        assert plain.branches == (("original", None), ("augmented", None))
+
+    def test_no_unfreezing(self, preset):
+        paper, straight = self.pair("no_unfreezing", preset)
+        assert differences(paper, straight) == {"phases"}
+        (only,) = straight.phases
+        assert dataclasses.replace(only, epochs=paper.phases[-1].epochs) == paper.phases[-1]
+        assert epochs(straight) == epochs(paper)
+
+    def test_head_only(self, preset):
+        paper, head = self.pair("head_only", preset)
+        assert differences(paper, head) == {"phases"} and head.phases == paper.phases[:1]
+
+    def test_fresh_merge(self, preset):
+        paper, fresh = self.pair("fresh_merge", preset)
+        assert differences(paper, fresh) == {"converted"} and fresh.converted is False
+
+    def test_nadam_throughout(self, preset):
+        paper, nadam = self.pair("nadam_throughout", preset)
+        assert differences(paper, nadam) == {"phases"} and nadam.phases[0] == paper.phases[0]
+        assert dataclasses.replace(nadam.phases[1], optimizer=paper.phases[1].optimizer) == paper.phases[1]
+        assert nadam.phases[1].optimizer == paper.dual.optimizer
+
+    def test_end_to_end(self, preset):
+        paper, one_go = self.pair("end_to_end", preset)
+        assert differences(paper, one_go) == {"dual", "phases"} and one_go.dual is None
+        assert epochs(one_go) == epochs(paper)
+        assert one_go.phases[0].trains == "all" and one_go.phases[0].optimizer == paper.dual.optimizer
+
+    def test_paper_as_published(self, preset):
+        published = get_experiment("paper_as_published", preset)
+        assert published.branches == (("original", None), ("augmented", PUBLISHED_AUGMENTATION))
+        assert PUBLISHED_AUGMENTATION.brightness == 0
+        phases = (published.dual, *published.phases)
+        assert {phase.batch_size for phase in phases} == {32}
+        assert published.dual.best_per_branch and published.dual.min_delta == 0.001
+        inverted, everything = published.phases
+        assert (inverted.trains, inverted.except_for) == ("all", ("head_logits",))
+        sgd = everything.optimizer
+        assert (sgd.name, sgd.learning_rate, sgd.momentum, sgd.nesterov, sgd.weight_decay) == (
+            "sgd", 0.001, 0.9, True, 1e-4,
+        )  # fmt: skip
+        if preset == "full":  # the author's notebook
+            assert [(p.epochs, p.patience) for p in phases] == [(20, 5), (10, 5), (50, 10)]
+
+
+def test_only_recipes_that_flip_depend_on_the_data_and_digits_are_never_flipped():
+    for name in EXPERIMENT_NAMES:
+        same = get_experiment(name, "quick", "mnist") == get_experiment(name, "quick", "cifar10")
+        assert same == (not flips(name, "cifar10"))
+        assert not flips(name, "mnist") and not flips(name, "digits") and not flips(name, "mine")
+    assert flips("paper_tuned", "cifar10") and flips("narrow_resnet18", "fashion_mnist")
+    assert not flips("paper", "cifar10") and not flips("repo_residual_se", "cifar10")
+
+
+def flips(name, dataset):
+    """Whether an experiment mirrors images of the data set, in any phase and branch."""
+    plan = get_experiment(name, "full", dataset)
+    found = [phase.augmentation for phase in every_phase(plan)]
+    found += [a for _, a in getattr(plan, "branches", ()) if isinstance(a, Augmentation)]
+    return any(a and (a.horizontal_flip or a.vertical_flip) for a in found)
+
+
+# Warning signs
+
+
+def made_result(branches=(0.80, 0.75), head=0.80, start_of_all=0.80, train=0.85, test=0.80):
+    """A run's result without any sign of trouble, unless an argument makes one."""
+    dual = {"val_accuracy": 0.78, "loss": 1.0}
+    if len(branches) > 1:
+        names = ("original_logits_val_accuracy", "augmented_logits_val_accuracy")
+        dual |= dict(zip(names, branches))
+    return {
+        "history": [
+            {"name": "dual", "best_val_accuracy": 0.78, "history": [dual]},
+            {"name": "head", "best_val_accuracy": head, "history": [{"val_accuracy": 0.70}, {"val_accuracy": head}]},
+            {"name": "all", "best_val_accuracy": 0.81, "history": [{"val_accuracy": start_of_all}]},
+        ],
+        "train_accuracy": train,
+        "test_accuracy": test,
+    }
+
+
+def test_no_sign_of_trouble():
+    assert warning_signs(made_result()) == []
+    assert warning_signs(made_result(branches=(0.80, 0.71), start_of_all=0.795, train=0.99)) == []
+
+
+def test_branches_that_drift_apart():
+    (sign,) = warning_signs(made_result(branches=(0.80, 0.60)))
+    assert "drift apart" in sign and "80.0" in sign and "60.0" in sign and "augmentation" in sign
+
+
+def test_accuracy_that_drops_on_unfreezing():
+    (sign,) = warning_signs(made_result(start_of_all=0.70))
+    assert "drops by 10.0 points" in sign and "all" in sign and "1e-4" in sign
+
+
+def test_gap_between_training_and_test():
+    (sign,) = warning_signs(made_result(train=0.98, test=0.75))
+    assert "23.0 points" in sign and "overfitting" in sign
+
+
+def test_all_signs_at_once():
+    assert len(warning_signs(made_result(branches=(0.9, 0.1), start_of_all=0.1, train=0.9, test=0.1))) == 3
+
+
+def test_a_fresh_head_over_a_single_branch_is_no_drop():
+    """`single`: its first stage has one output; the head that follows begins from chance, as it must."""
+    assert warning_signs(made_result(branches=(0.78,))) == []
+
+
+def test_folds():
+    assert fold_warning_signs([0.70, 0.71, 0.719]) == []
+    (sign,) = fold_warning_signs([0.70, 0.71, 0.735])
+    assert "3.5 points" in sign
+
+
+def test_a_run_of_one_phase_has_no_drop():
+    result = made_result()
+    result["history"] = [{"name": "all", "best_val_accuracy": 0.8, "history": [{"val_accuracy": 0.1}]}]
+    assert warning_signs(result) == []

@@ -1,0 +1,43 @@
+"""The search: trials as data, at equal size, judged without the test images."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from lwcnn.experiments import search
+from lwcnn.models.residual_se import build_residual_se
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.settings import plain_settings
+
+
+def test_there_are_forty_trials_or_more_each_another_and_within_the_limit():
+    found = search.trials("cifar10", 12)
+    assert len(found) >= 40
+    recorded = {json.dumps([plain_settings(plan.network), plain_settings(plan.phases)]) for plan in found.values()}
+    assert len(recorded) == len(found)
+    for name, network in search._networks().items():
+        assert 25_000 < build_residual_se((32, 32, 3), 10, network).count_params() < 30_000, name
+    assert all(plan.phases[0].epochs == 12 for plan in found.values())
+
+
+def test_a_trial_is_kept_without_a_look_at_the_test_images(made_dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        search, "BASE_NETWORK", search.ResidualSE(stem=8, stages=(search.Stage(8, 1, 3),), se_reduction=2)
+    )
+    blind = dataclasses.replace(made_dataset, x_test=None, y_test=None)
+    result = search.run_trial("sgd", blind, 1, tmp_path, tmp_path / "cache")
+    path = tmp_path / "search" / "made" / "1epochs" / "sgd-seed0.json"
+    assert json.loads(path.read_text()) == result
+    assert result["config"]["phases"][0]["optimizer"]["name"] == "sgd"
+    assert not any("test" in key for key in result)
+    assert 0 <= result["val_accuracy"] <= 1 and np.isfinite(result["history"][0]["loss"])
+    before = path.stat().st_mtime_ns
+    assert search.run_trial("sgd", blind, 1, tmp_path, tmp_path / "cache") == result
+    assert path.stat().st_mtime_ns == before
+
+
+def test_an_unknown_trial_is_refused_with_the_nearest(made_dataset, tmp_path):
+    with pytest.raises(LwcnnError, match="Did you mean 'cutmix'"):
+        search.run_trial("cutmx", made_dataset, 1, tmp_path, tmp_path)

@@ -1,0 +1,285 @@
+"""Exported files: they do what the model does, hold what they say, and are refused where they do not."""
+
+import gzip
+import json
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from made_data import ROOT, run_python
+
+from lwcnn import build_merged_model, build_submodel
+from lwcnn.cli.main import main
+from lwcnn.data import find_dataset
+from lwcnn.evaluation import predict_logits
+from lwcnn.export import run
+from lwcnn.export.arena import Activation, plan_arena, read_graph
+from lwcnn.export.check import compare_logits, require_agreement
+from lwcnn.export.deployable import build_deployable
+from lwcnn.export.litert import LitertModel, draw_calibration_images, to_litert, to_litert_int8
+from lwcnn.export.run import FORMATS, export_model
+from lwcnn.system.errors import LwcnnError
+
+# Without the extra there is nothing to test; where it is pinned, in CI, nothing is skipped.
+for package in ("tensorflow", "ai_edge_litert", "onnx", "onnxruntime", "tf2onnx"):
+    pytest.importorskip(package)
+
+ENDINGS = {name: kind.ending for name, kind in FORMATS.items()}
+
+
+@pytest.fixture(scope="module")
+def trained(made_dataset, tmp_path_factory):
+    """Path of a small model that has learned the made data, and the model."""
+    keras.utils.set_random_seed(0)
+    model = build_merged_model(made_dataset.input_shape, made_dataset.num_classes)
+    model.compile("nadam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    model.optimizer.learning_rate = 0.01
+    model.fit(made_dataset.x_train.astype("float32"), made_dataset.y_train, epochs=12, batch_size=30, verbose=0)
+    path = tmp_path_factory.mktemp("models") / "made-paper.keras"
+    model.save(path)
+    return path, model
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_does_what_the_model_does(name, trained, made_dataset, tmp_path):
+    path, model = trained
+    output = tmp_path / f"out{ENDINGS[name]}"
+    report = export_model(path, name, made_dataset, output, num_calibration_images=50)
+    assert json.loads((tmp_path / "out.json").read_text()) == report
+    assert report["accuracy_keras"] > 0.9 and abs(report["drop_points"]) <= 0.3
+    assert report["num_test_images"] == 100 and report["parameters"] == model.count_params()
+    assert len(report["model_sha256"]) == 64 and report["versions"]["keras"] == keras.__version__
+    assert report["agreement"] >= 0.99
+    assert report["num_calibration_images"] == (50 if FORMATS[name].quantised else None)
+    if not FORMATS[name].quantised:
+        assert report["max_relative_difference"] < 1e-5
+    if output.is_file():
+        content = output.read_bytes()
+        assert report["size_bytes"] == len(content)
+        assert report["gzip_bytes"] == len(gzip.compress(content, 9)) < len(content)
+    left = {entry.name for entry in tmp_path.iterdir()}
+    assert left == {output.name, "out.json"}, "temporary files stay behind"
+
+
+def test_int8_file_is_int8_throughout(trained, made_dataset):
+    model = trained[1]
+    content = to_litert_int8(model, draw_calibration_images(made_dataset.x_train, 50))
+    opened = LitertModel(content)
+    assert opened.input_quantization == (1.0, -128)
+    images = made_dataset.x_test[:3]
+    assert np.array_equal(opened.prepare(images), (images.astype(int) - 128).astype(np.int8))
+    assert opened.run(opened.prepare(images)).dtype == np.int8
+    graph = read_graph(content)
+    assert set(graph.operations) == {"CONV_2D", "MAX_POOL_2D", "RESHAPE", "CONCATENATION", "FULLY_CONNECTED"}
+    assert not {"QUANTIZE", "DEQUANTIZE", "SHAPE"} & set(graph.operations)
+    assert len(content) < len(to_litert(model))
+
+
+def test_calibration_images_span_the_range_and_leave_the_data_alone():
+    images = np.full((20, 4, 4, 1), 100, np.uint8)
+    drawn = draw_calibration_images(images, 5, seed=1)
+    assert drawn.shape == (5, 4, 4, 1) and (drawn.min(), drawn.max()) == (0, 255)
+    assert (drawn == 100).sum() == drawn.size - 2 and (images == 100).all()
+    distinct = np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1).repeat(2, 1)
+    a, b, c = (draw_calibration_images(distinct, 6, seed)[:, 0, 0, 0] for seed in (3, 3, 4))
+    assert np.array_equal(a, b) and not np.array_equal(a, c)
+    assert len(draw_calibration_images(images, 99)) == 20
+    with pytest.raises(LwcnnError, match="Received: 0"):
+        draw_calibration_images(images, 0)
+
+
+def test_int8_refuses_images_that_do_not_span_the_range(trained):
+    with pytest.raises(LwcnnError, match="both 0 and 255.*from images of 100 to 100"):
+        to_litert_int8(trained[1], np.full((2, 12, 12, 3), 100, np.uint8))
+
+
+def test_deployable_has_the_same_results_and_leaves_the_model_alone(made_dataset):
+    images = layers.Input((12, 12, 3))
+    inner = keras.Sequential([layers.Input((12, 12, 3)), layers.Conv2D(4, 3), layers.BatchNormalization()])
+    x = layers.Reshape((50, -1))(inner(layers.Rescaling(1 / 255)(images)))
+    model = keras.Model(images, layers.Dense(10)(layers.Flatten()(x)))
+    before = [weight.copy() for weight in model.get_weights()]
+    deployable = build_deployable(model)
+    assert not any(isinstance(layer, (layers.Reshape, layers.Flatten)) for layer in deployable.layers)
+    logits = [predict_logits(m, made_dataset.x_test[:5]) for m in (model, deployable)]
+    assert np.array_equal(*logits)
+    short = build_deployable(model, short_names=True)
+    assert all(len(layer.name) <= 3 for layer in short.layers[1:])  # after the input
+    assert np.array_equal(logits[0], predict_logits(short, made_dataset.x_test[:5]))
+    deployable.set_weights([weight + 1 for weight in before])
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
+    sequential = keras.Sequential([layers.Input((12, 12, 3)), layers.Flatten(), layers.Dense(10)])
+    again = build_deployable(sequential)
+    assert np.array_equal(*[predict_logits(m, made_dataset.x_test[:5]) for m in (sequential, again)])
+
+
+def test_models_that_cannot_be_exported_are_told():
+    with pytest.raises(LwcnnError, match="fused=False.*original_conv1"):
+        build_deployable(build_submodel((12, 12, 3), 10, fused=True))
+    two = keras.Model([a := keras.Input((4,)), b := keras.Input((4,))], a + b)
+    with pytest.raises(LwcnnError, match="one input"):
+        build_deployable(two)
+    anywhere = keras.Model(x := keras.Input((None, None, 3)), layers.GlobalAveragePooling2D()(x))
+    with pytest.raises(LwcnnError, match="fixed image shape"):
+        build_deployable(anywhere)
+
+
+def test_a_broken_export_is_refused_and_leaves_nothing(trained, made_npz, tmp_path, monkeypatch, capsys):
+    calls = LitertModel.__call__
+    monkeypatch.setattr(LitertModel, "__call__", lambda self, images: calls(self, images) * 1.01)
+    line = ["export", str(trained[0]), f"--dataset={made_npz}", "--calibration-images=20"]
+    assert main([*line, "--format=litert", f"--output={tmp_path / 'a' / 'b.tflite'}"]) == 1
+    assert "disagrees with the model" in capsys.readouterr().err
+    monkeypatch.setattr(LitertModel, "__call__", lambda self, images: -calls(self, images))
+    for name in ("litert", "litert-int8", "c-array"):
+        assert main([*line, f"--format={name}", f"--output={tmp_path / 'c'}{ENDINGS[name]}"]) == 1
+        assert "points of accuracy" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    assert main([*line, "--format=litert-int8", f"--output={tmp_path / 'c.tflite'}", "--max-drop=100"]) == 0
+    assert json.loads((tmp_path / "c.json").read_text())["drop_points"] > 50
+
+
+def test_what_counts_as_disagreement():
+    labels = np.arange(2000) % 2
+    expected = np.eye(2)[labels] * 10
+    few_wrong = expected.copy()
+    few_wrong[:7] = few_wrong[:7, ::-1]
+    compared = compare_logits(expected, few_wrong, labels)
+    assert compared["drop_points"] == 0.35 and compared["agreement"] == 1 - 7 / 2000
+    assert compared["max_abs_difference"] == 10 and compared["max_relative_difference"] == 1
+    require_agreement(compared, quantised=True, max_drop=0.35)
+    with pytest.raises(LwcnnError, match="100.00 % -> 99.65 %"):
+        require_agreement(compared, quantised=True)
+    gain = compare_logits(few_wrong, expected, labels)
+    require_agreement(gain, quantised=True)
+    with pytest.raises(LwcnnError, match="at most 0.05 points"):
+        require_agreement(gain, quantised=False)
+    for difference, fits in ((0.009, True), (0.011, False)):  # of a range of 10
+        near = compare_logits(expected, expected + difference, labels)
+        if fits:
+            require_agreement(near, quantised=False)
+        else:
+            with pytest.raises(LwcnnError, match="0.001 of their range"):
+                require_agreement(near, quantised=False)
+    with pytest.raises(LwcnnError, match=r"Received: \(2000, 1\)"):
+        compare_logits(expected, expected[:, :1], labels)
+    with pytest.raises(LwcnnError, match="not finite"):
+        compare_logits(expected, expected * np.nan, labels)
+
+
+def test_arena_of_two_layers_by_hand():
+    """Input 6x6x1 (36 bytes), a convolution to 4x4x2 (32), flattened (32), dense to 3 (3); each a multiple of 16.
+
+    The convolution needs input and output at once, 48 + 32; the reshape 32 + 32; the dense layer 32 + 16. So the
+    peak is 80, and the planner reaches it: the input lies at 0 and the convolution's output at 48, the flattened
+    map takes the input's place, and the logits go to 48 again.
+    """
+    images = keras.Input((6, 6, 1))
+    x = layers.Flatten()(layers.Conv2D(2, 3, activation="relu")(images))
+    model = keras.Model(images, layers.Dense(3)(x))
+    content = to_litert_int8(model, np.random.default_rng(0).integers(0, 256, (20, 6, 6, 1), dtype=np.uint8))
+    graph = read_graph(content)
+    assert graph.operations == ("CONV_2D", "RESHAPE", "FULLY_CONNECTED")
+    found = sorted((a.size_bytes, a.first, a.last) for a in graph.activations)
+    assert found == [(3, 2, 2), (32, 0, 1), (32, 1, 2), (36, 0, 0)]
+    assert plan_arena(graph.activations) == 80
+
+
+def test_arena_planner():
+    def of(*entries):
+        return plan_arena([Activation(str(i), *entry) for i, entry in enumerate(entries)])
+
+    assert of() == 0
+    assert of((1, 0, 0)) == 16
+    assert of((160, 0, 1), (48, 1, 2), (64, 2, 3)) == 160 + 48  # the third lies where the first was
+    assert of((160, 0, 1), (160, 2, 3)) == 160
+    # 64 and 48 at once, then 48 and 96: the largest lies at 0, 64 over it, 48 above the larger of both.
+    assert of((64, 0, 0), (48, 0, 1), (96, 1, 1)) == 96 + 48
+    with pytest.raises(LwcnnError, match="LiteRT file"):
+        read_graph(b"not a model at all")
+
+
+def test_c_array_holds_the_int8_file(trained, made_dataset, tmp_path):
+    report = export_model(trained[0], "c-array", made_dataset, tmp_path / "array", 50)
+    export_model(trained[0], "litert-int8", made_dataset, tmp_path / "model.tflite", 50)
+    source = (tmp_path / "array" / "model_data.cc").read_text()
+    header = (tmp_path / "array" / "model_data.h").read_text()
+    listed = source.split("{")[1].split("}")[0].replace("\n", "").replace(" ", "").strip(",").split(",")
+    assert bytes(int(byte, 16) for byte in listed) == (tmp_path / "model.tflite").read_bytes()
+    assert "alignas(16) const unsigned char g_made_paper_model_data[]" in source
+    assert f"g_made_paper_model_data_len = {len(listed)};" in source
+    assert f"_estimated = {report['arena_bytes_estimated']};" in header and "Estimated" in header
+    assert "AddConv2D" in header and "AddFullyConnected" in header
+    if compiler := shutil.which("g++"):
+        program = tmp_path / "array" / "main.cc"
+        program.write_text(
+            '#include "model_data.h"\nint main() { return g_made_paper_model_data_len == '
+            f"{len(listed)} && g_made_paper_model_data[4] == 'T' ? 0 : 1; }}\n"
+        )
+        files = [program, tmp_path / "array" / "model_data.cc"]
+        subprocess.run([compiler, "-std=c++17", "-Wall", "-Werror", *files, "-o", tmp_path / "main"], check=True)
+        assert subprocess.run([tmp_path / "main"]).returncode == 0
+
+
+def test_saved_model_replaces_only_its_own(trained, made_dataset, tmp_path):
+    folder = tmp_path / "precious"
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("years of work")
+    with pytest.raises(LwcnnError, match="holds other files"):
+        export_model(trained[0], "saved_model", made_dataset, folder)
+    assert (folder / "thesis.tex").read_text() == "years of work"
+    for _ in range(2):
+        export_model(trained[0], "saved_model", made_dataset, tmp_path / "saved")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["precious", "saved", "saved.json"]
+
+
+def test_mistakes_are_told_in_words(trained, made_npz, made_dataset, tmp_path, capsys):
+    path = str(trained[0])
+    lines = [
+        (["export", "no.keras", "--format=onnx", f"--dataset={made_npz}"], "no.keras"),
+        (["export", path, "--format=onnx"], "give it by --dataset"),
+        (["export", path, "--format=onnx", "--dataset=digits"], "(28, 28, 1)"),
+        (["export", path, "--format=onnx", f"--dataset={made_npz}", "--output=a.tflite"], "ends in .onnx"),
+    ]
+    for line, words in lines:
+        assert main(line) == 1
+        assert words in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["export", path, "--format=pickle"])
+    with pytest.raises(LwcnnError, match="Did you mean 'onnx'"):
+        export_model(path, "onxn", made_dataset, tmp_path / "x")
+
+
+def test_missing_packages_and_backends_are_told(trained, made_dataset, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "tf2onnx", None)
+        with pytest.raises(LwcnnError, match=r"package tf2onnx: pip install 'lwcnn\[export\]'"):
+            export_model(trained[0], "onnx", made_dataset, tmp_path / "a.onnx")
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(LwcnnError, match="KERAS_BACKEND=tensorflow.*Received: KERAS_BACKEND=jax"):
+        to_litert(trained[1])
+
+
+def test_the_library_needs_none_of_these_packages():
+    script = """
+import sys
+for name in ("ai_edge_litert", "onnx", "onnxruntime", "tf2onnx"):
+    sys.modules[name] = None
+import lwcnn, lwcnn.cli.main
+"""
+    run_python(script)
+
+
+def test_the_paper_s_mnist_model_in_int8(tmp_path):
+    if not find_dataset("mnist") or not (ROOT / "models/mnist-paper.keras").exists():
+        pytest.skip("MNIST is not at hand")
+    line = ["export", str(ROOT / "models/mnist-paper.keras"), "--format=litert-int8"]
+    assert main([*line, f"--output={tmp_path / 'm.tflite'}", "--calibration-images=200"]) == 0
+    report = json.loads((tmp_path / "m.json").read_text())
+    assert report["drop_points"] <= 0.3 and report["size_bytes"] < 30_000
+    assert (report["input_scale"], report["input_zero_point"]) == (1.0, -128)
+    assert run.NUM_CALIBRATION_IMAGES == 1000

@@ -1,0 +1,200 @@
+"""Models with batch normalisation in int8: rewritten without a change of results, and rounded less."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from made_data import ROOT
+
+from lwcnn.evaluation import predict_logits
+from lwcnn.export.arena import read_graph
+from lwcnn.export.deployable import build_deployable
+from lwcnn.export.int8.bias_correction import correct_biases
+from lwcnn.export.int8.compact import share_vectors
+from lwcnn.export.int8.equalize import equalise_channels
+from lwcnn.export.int8.simplify import simplify, split_hard_swish
+from lwcnn.export.litert import LitertModel, convert_deployable, to_litert, to_litert_int8
+from lwcnn.export.run import convert
+from lwcnn.models.baselines.reproduction import build_repo_residual_se
+from lwcnn.models.residual_se import ResidualSE, Stage, build_residual_se
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import read_json
+
+for package in ("tensorflow", "ai_edge_litert"):
+    pytest.importorskip(package)
+
+
+@pytest.fixture(scope="module")
+def images():
+    noise = np.random.default_rng(0).integers(0, 256, (100, 4, 4, 3), dtype=np.uint8)
+    return noise.repeat(4, axis=1).repeat(4, axis=2)  # (100, 16, 16, 3)
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A residual network whose batch norms have seen channels of unlike range, as in trained ones."""
+    keras.utils.set_random_seed(0)
+    description = ResidualSE(8, (Stage(8, 2, 3), Stage(16, 1, 3)), se_reduction=4, head=24, drop_rate=0.1)
+    model = build_residual_se((16, 16, 3), 10, description)
+    draws = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            gamma, beta, mean, variance = layer.get_weights()
+            layer.set_weights(
+                [
+                    draws.lognormal(0, 1, gamma.shape),
+                    draws.normal(0, 0.3, beta.shape),
+                    draws.normal(0, 0.3, mean.shape),
+                    draws.lognormal(0, 1, variance.shape),
+                ]
+            )
+        elif layer.name.endswith("_squeeze"):  # above nought on all images
+            layer.set_weights([0.01 * layer.get_weights()[0], np.full(layer.units, 5.0)])
+    return model
+
+
+def logit_error(content, model, images):
+    """Mean square error of a file's logits as a share of the model's variance."""
+    expected = predict_logits(model, images)
+    return float(np.square(LitertModel(content)(images) - expected).mean() / expected.var())
+
+
+def channel_ranges(model, name, images):
+    maps = keras.Model(model.inputs[0], model.get_layer(name).output)(images.astype(np.float32))
+    return np.abs(maps.numpy()).max((0, 1, 2))
+
+
+def test_simplified_and_equalised_models_have_the_same_results(model, images):
+    before = [weight.copy() for weight in model.get_weights()]
+    expected = predict_logits(model, images)
+    simple = simplify(build_deployable(model))
+    assert not any(
+        isinstance(layer, (layers.BatchNormalization, layers.Rescaling, layers.Dense)) for layer in simple.layers
+    )
+    assert simple.get_layer("rescaling").kernel_size == (1, 1)
+    assert "stage1_block1_norm" not in [layer.name for layer in simple.layers]  # in the depthwise convolution
+    equal = equalise_channels(simple, images)
+    for rewritten in (simple, equal):
+        assert np.abs(predict_logits(rewritten, images) - expected).max() < 1e-5 * np.ptp(expected)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
+    blocks = [f"stage1_block{i}_{part}" for i in (1, 2) for part in ("project", "scale", "drop", "add")]
+    shared = ["stem_norm", *blocks, "stage2_pool"]  # the maps that additions join
+    spreads = [sum(np.log(channel_ranges(m, name, images)).var() for name in shared) for m in (simple, equal)]
+    assert spreads[1] < spreads[0]
+    alone = channel_ranges(equal, "stage1_block1_depthwise", images)  # it shares its factors with no other map
+    assert np.allclose(alone, alone[0])
+
+
+def test_a_dense_head_keeps_its_weights(images):
+    model = build_repo_residual_se((16, 16, 3), 10)
+    equal = equalise_channels(simplify(build_deployable(model)), images)
+    np.testing.assert_allclose(predict_logits(equal, images), predict_logits(model, images), atol=1e-4)
+
+
+def test_factors_by_hand():
+    """Channels of range 8 and 2 become 8 and 8; the next kernel's second row a quarter."""
+    inputs = keras.Input((1, 1, 2))
+    x = layers.DepthwiseConv2D(1, name="first")(inputs)
+    x = layers.Conv2D(1, 1, name="second")(x)
+    model = keras.Model(inputs, layers.Flatten()(x))
+    model.set_weights([np.array([[[[4.0], [1.0]]]]), np.zeros(2), np.array([[[[1.0], [1.0]]]]), np.zeros(1)])
+    equal = equalise_channels(build_deployable(model), np.full((1, 1, 1, 2), 2, np.uint8))
+    assert np.allclose(equal.get_layer("first").get_weights()[0].ravel(), [4, 4])
+    assert np.allclose(equal.get_layer("second").get_weights()[0].ravel(), [1, 0.25])
+
+
+def test_channels_of_unlike_range_keep_their_steps_in_int8(images):
+    """Gains of 100, 1 and 0.01 that the next layer takes back: with one scale for all, the last would be nought."""
+    gains = np.array([100, 1, 0.01])
+    inputs = keras.Input((16, 16, 3))
+    x = layers.DepthwiseConv2D(3, name="depthwise")(inputs)
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(10, 3, activation="relu", name="conv")(x))
+    model = keras.Model(inputs, x)
+    for name, factors in (("depthwise", gains), ("conv", 1 / gains)):
+        kernel, bias = model.get_layer(name).get_weights()
+        model.get_layer(name).set_weights([kernel * factors[:, np.newaxis], bias])
+    plain = convert_deployable(build_deployable(model, short_names=True), images)
+    assert logit_error(plain, model, images) > 0.1
+    assert logit_error(to_litert_int8(model, images), model, images) < 0.001
+
+
+def test_int8_of_a_residual_network(model, images):
+    assert logit_error(to_litert_int8(model, images), model, images) < 0.002
+    content = to_litert_int8(model, images, split=False)
+    assert logit_error(content, model, images) < 0.001
+    assert len(content) < 0.8 * len(convert_deployable(build_deployable(model, short_names=True), images))
+    assert {"SHAPE", "GATHER", "PACK", "QUANTIZE"}.isdisjoint(read_graph(content).operations)
+
+
+def test_hard_swish_as_addition_and_multiplication(model, images):
+    simple = simplify(build_deployable(model))
+    split = split_hard_swish(simple)
+    expected = predict_logits(simple, images)
+    assert np.abs(predict_logits(split, images) - expected).max() < 1e-5 * np.ptp(expected)
+    left = [layer for layer in split.layers if isinstance(layer, layers.Activation)]
+    assert not left
+    contents = {on: to_litert_int8(model, images, split=on) for on in (True, False)}
+    assert logit_error(contents[True], model, images) < 0.002
+    operations = {on: read_graph(content).operations for on, content in contents.items()}
+    # The head's is in its convolution, before a pooling: nothing there could take the sixth.
+    assert [operations[on].count("HARD_SWISH") for on in (True, False)] == [1, 4]
+    assert read_graph(convert(model, "c-array", images)).operations == operations[False]
+
+
+def test_hard_swish_that_something_else_reads_stays(images):
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Activation("hard_silu", name="swish")(layers.Conv2D(4, 3)(inputs))
+    model = keras.Model(inputs, layers.Add()([layers.Conv2D(4, 1, name="conv")(x), x]))
+    split = split_hard_swish(model)
+    assert isinstance(split.get_layer("swish"), layers.Activation)
+    assert np.array_equal(split.get_layer("conv").get_weights()[0], model.get_layer("conv").get_weights()[0])
+
+
+def test_layers_that_are_nought_on_all_images(model, images):
+    dead = keras.models.clone_model(model)
+    dead.set_weights(model.get_weights())
+    squeeze = dead.get_layer("stage1_block1_squeeze")
+    squeeze.set_weights([squeeze.get_weights()[0], np.full(squeeze.units, -1e3)])
+    assert logit_error(to_litert_int8(dead, images), dead, images) < 0.1
+
+
+def test_corrected_biases_take_the_shift_away(model, images):
+    deployable = equalise_channels(simplify(build_deployable(model, short_names=True)), images)
+    plain, exact = convert_deployable(deployable, images), convert_deployable(deployable, None)
+    content = correct_biases(plain, exact, images)
+    assert len(content) == len(plain) and content != plain
+    shifts = [np.abs((LitertModel(c)(images) - LitertModel(exact)(images)).mean(0)).max() for c in (plain, content)]
+    assert shifts[1] < shifts[0] / 2
+    stem = keras.Model(model.inputs[0], layers.Flatten()(model.get_layer("stem_pool").output))
+    with pytest.raises(LwcnnError, match="same convolutions.*and 1$"):
+        correct_biases(plain, to_litert(stem), images)
+
+
+def test_shared_vectors_change_no_result(model, images):
+    from ai_edge_litert import schema_py_generated as schema
+
+    plain = convert_deployable(simplify(build_deployable(model, short_names=True)), images)
+    content = share_vectors(plain)
+    assert len(content) < 0.9 * len(plain)
+    assert np.array_equal(LitertModel(plain)(images), LitertModel(content)(images))
+    before, after = read_graph(plain), read_graph(content)
+    assert before.operations == after.operations
+    unnamed = [[dataclasses.replace(a, name="") for a in graph.activations] for graph in (before, after)]
+    assert unnamed[0] == unnamed[1]
+    names = [[a.name for a in graph.activations] for graph in (before, after)]
+    assert [b for a, b in zip(*names) if not b.isdigit()] == [a for a in names[0] if a in names[1]]  # in and out
+    assert any(name.isdigit() for name in names[1]) and "images" in names[1][0]
+    read = schema.Model.GetRootAs(content, 0)
+    buffers = [read.Buffers(i).DataAsNumpy() for i in range(read.BuffersLength()) if read.Buffers(i).DataLength()]
+    start = np.frombuffer(content, np.uint8).ctypes.data
+    assert buffers and all((buffer.ctypes.data - start) % 16 == 0 for buffer in buffers)
+
+
+def test_every_released_model_is_within_the_limit_in_int8():
+    names = {path.stem for path in (ROOT / "models").glob("*.keras")}
+    reports = [read_json(path) for path in (ROOT / "results/export").glob("*-litert-int8.json")]
+    assert {report["model"].removesuffix(".keras") for report in reports} == names
+    assert all(report["drop_points"] <= 0.3 for report in reports)
+    assert all(report["size_bytes"] < 60_000 for report in reports if report["parameters"] < 30_000)

@@ -1,0 +1,98 @@
+"""The comparison nets: counts against the published ones, names, training, what is refused; and their table."""
+
+import json
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from made_data import ROOT, write_npz
+
+from lwcnn.cli.summary import costs, library_model, memory
+from lwcnn.experiments.run import run_experiment
+from lwcnn.models.baselines.keras_applications import EFFICIENTNET_B0, MOBILENET_V2, Application, build_application
+from lwcnn.models.build import build_network
+from lwcnn.models.cost import count_macs
+from lwcnn.publication.tables.reference_table import ROWS, reference_table
+from lwcnn.system.errors import LwcnnError
+
+SHAPE = (32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    "description, published, macs, of_224",
+    [
+        (MOBILENET_V2, 2_257_984 + 12_810, 6_124_928, 300_774_272),  # arXiv 1801.04381: 300 million
+        (EFFICIENTNET_B0, 4_049_571 + 12_810, 8_474_848, 385_814_752),  # arXiv 1905.11946: 0.39 billion
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_counts(description, published, macs, of_224):
+    model = build_network(SHAPE, 10, description, fused=True)
+    assert model.count_params() == published and count_macs(model) == macs
+    assert count_macs(build_application((224, 224, 3), 1000, description)) == of_224
+    assert model.get_layer("features").output.shape == (None, 1280)
+    assert memory(model).params == pytest.approx(4 * sum(np.prod(w.shape) for w in model.trainable_weights) / 2**20)
+    # The same names whatever was built before, so that weights are found by them; and the stem as it is.
+    again = build_application(SHAPE, 10, description)
+    assert [w.path.split("/")[-2:] for w in again.weights] == [w.path.split("/")[-2:] for w in model.weights]
+    stem = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
+    assert stem.strides == (2, 2) and stem.filters == 32
+
+
+def test_momentum_is_the_networks_own_unless_given():
+    for momentum, wanted in ((None, 0.999), (0.9, 0.9)):
+        model = build_application(SHAPE, 10, replace(MOBILENET_V2, momentum=momentum))
+        norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        assert len(norms) == 52 and {layer.momentum for layer in norms} == {wanted}
+
+
+def test_images_are_scaled_as_the_networks_expect():
+    """MobileNetV2 takes -1..1, EfficientNet scales 0..255 inside."""
+    images = np.array([0, 255], np.uint8)[:, None, None, None] * np.ones((2, *SHAPE), np.uint8)
+    for description, wanted in ((MOBILENET_V2, (-1, 1)), (EFFICIENTNET_B0, (0, 1))):
+        model = build_application(SHAPE, 10, description)
+        stem = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
+        seen = keras.Model(model.inputs, stem.input).predict(images, verbose=0)
+        assert (seen[0].min(), seen[1].max()) == pytest.approx(wanted, abs=1e-3)
+
+
+def test_mobilenet_v2_trains_evaluates_and_is_kept(tmp_path, folders):
+    path = write_npz(tmp_path / "made.npz", SHAPE, num_train=100, num_test=20)
+    result = run_experiment("mobilenet_v2", path, "smoke", 0, folders)
+    assert result["params"] == 2_270_794 and np.isfinite(result["test_loss"])
+    model = keras.saving.load_model(folders.model("made", "mobilenet_v2", "smoke", 0))
+    assert model.count_params() == result["params"]
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(LwcnnError, match=r"at least 32.*Received: \(28, 28, 1\)"):
+        build_application((28, 28, 1), 10, MOBILENET_V2)
+    with pytest.raises(LwcnnError, match="num_classes must be at least 2. Received: 1"):
+        build_application(SHAPE, 1, MOBILENET_V2)
+    with pytest.raises(LwcnnError, match="Did you mean 'mobilenet_v2'"):
+        build_application(SHAPE, 10, Application("mobilenet_v3"))
+
+
+def test_the_table_quotes_claims_apart_from_what_was_trained_here(tmp_path):
+    assert reference_table(tmp_path) == ""
+    (tmp_path / "networks").mkdir()
+    cost = {"params": 1234, "macs": 5_600_000, "float32_bytes": 4936, "memory_mb": {"total": 2.25}}
+    for name in ("narrow_resnet18", "mobilenet_v2"):
+        (tmp_path / "networks" / f"{name}.json").write_text(json.dumps(cost))
+    measured = {"model": "mobilenet_v2.keras", "rows": [{"batch1": {"p50_ms": 1.25}}]}
+    (tmp_path / "bench_networks.json").write_text(json.dumps({"models": [measured]}))
+    folder = tmp_path / "cifar10" / "mobilenet_v2_momentum" / "quick"
+    folder.mkdir(parents=True)
+    (folder / "seed0.json").write_text(json.dumps({"test_accuracy": 0.8125}))
+    resnet, mobilenet = ([c.strip() for c in row.split("|")] for row in reference_table(tmp_path).splitlines()[2:])
+    assert resnet[1:6] == ["`narrow_resnet18`", "1,234", "5.6", "0.0", "2.2"]
+    assert resnet[6:9] == ["not measured", "95.53", "not trained here"]
+    assert resnet[9] == "`lwcnn train narrow_resnet18 --dataset cifar10 --preset full --no-release`"
+    assert mobilenet[6:9] == ["1.25", "", "81.25 (quick)"]
+
+
+@pytest.mark.parametrize("name", [row.network for row in ROWS])
+def test_the_committed_costs_are_those_of_the_library(name):
+    stored = json.loads((ROOT / "results" / "networks" / f"{name}.json").read_text())
+    assert stored == {"model": name, **costs(library_model(name))}

@@ -1,0 +1,162 @@
+"""The merge and its reverse: Dense -> 1x1 convolution, exact before its activation, the submodels untouched."""
+
+import keras
+import numpy as np
+import pytest
+from made_data import make_images, randomise
+
+from lwcnn.models.dual import build_submodel
+from lwcnn.models.merge import check_merge, merge_submodels, split_merged
+from lwcnn.system.errors import LwcnnError
+
+SHAPES = [(28, 28, 1), (32, 32, 3)]
+
+
+def random_submodels(shape, num_classes=10, fused=False, names=("original", "augmented")):
+    return [randomise(build_submodel(shape, num_classes, n, fused), seed) for seed, n in enumerate(names)]
+
+
+def images_of(shape, num_images=12):
+    return make_images(num_images, shape)[0]
+
+
+def close_to_rounding(actual, expected, num_terms):
+    """Whether two float32 sums of so many terms agree but for the order of adding."""
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(actual, expected, atol=scale * np.finfo(np.float32).eps * num_terms**0.5, rtol=0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_convolution_before_its_activation_gives_what_the_dense_gave(shape):
+    submodels = random_submodels(shape)
+    merged = merge_submodels(submodels)
+    images = images_of(shape)
+    for submodel in submodels:
+        conv = merged.get_layer(f"{submodel.name}_dense_as_conv")
+        assert conv.kernel_size == (1, 1) and conv.activation is keras.activations.relu
+        flat = keras.Model(merged.inputs, conv.input).predict(images, verbose=0)  # (n, 1, 1, F)
+        assert flat.shape[1:3] == (1, 1)
+        linear = keras.layers.Conv2D(10, 1)  # the same convolution, without its activation
+        linear.build(flat.shape)
+        linear.set_weights(conv.get_weights())
+        before_activation = keras.ops.convert_to_numpy(linear(flat))[:, 0, 0]
+        logits = submodel.predict(images, verbose=0)
+        assert (logits < 0).any() and (logits > 0).any()
+        close_to_rounding(before_activation, logits, num_terms=flat.shape[-1])
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_features_of_the_merged_model_are_relu_of_the_logits(shape, fused):
+    submodels = random_submodels(shape, fused=fused)
+    merged = merge_submodels(submodels, fused=fused)
+    images = images_of(shape)
+    features = keras.Model(merged.inputs, merged.get_layer("features").output).predict(images, verbose=0)
+    logits = np.concatenate([submodel.predict(images, verbose=0) for submodel in submodels], axis=1)
+    assert features.shape == (len(images), 20)
+    close_to_rounding(features, np.maximum(logits, 0), num_terms=720)
+
+
+def test_trained_convolutions_and_converted_dense_are_taken_over_bit_for_bit():
+    submodels = random_submodels((28, 28, 1))
+    merged = merge_submodels(submodels, fused=True)  # plain submodels into fused layers, too
+    for submodel in submodels:
+        for layer in ("conv1", "conv2"):
+            name = f"{submodel.name}_{layer}"
+            for a, b in zip(merged.get_layer(name).get_weights(), submodel.get_layer(name).get_weights(), strict=True):
+                np.testing.assert_array_equal(a, b)
+        kernel, bias = merged.get_layer(f"{submodel.name}_dense_as_conv").get_weights()
+        dense_kernel, dense_bias = submodel.get_layer(f"{submodel.name}_logits").get_weights()
+        assert kernel.shape == (1, 1, 500, 10)
+        np.testing.assert_array_equal(kernel[0, 0], dense_kernel)
+        np.testing.assert_array_equal(bias, dense_bias)
+
+
+def test_the_submodels_stay_as_they_were():
+    submodels = random_submodels((12, 12, 3))
+    images = images_of((12, 12, 3))
+    weights = [submodel.get_weights() for submodel in submodels]
+    logits = [submodel.predict(images, verbose=0) for submodel in submodels]
+    merged = merge_submodels(submodels)
+    merged.set_weights([np.zeros_like(w) for w in merged.get_weights()])  # and nothing is shared with them
+    for submodel, before, gave in zip(submodels, weights, logits):
+        assert submodel.trainable and all(layer.trainable for layer in submodel.layers)
+        for a, b in zip(before, submodel.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(gave, submodel.predict(images, verbose=0))
+
+
+def test_unconverted_merge_keeps_the_convolutions_and_draws_the_1x1_afresh():
+    submodels = random_submodels((12, 12, 3))
+    keras.utils.set_random_seed(3)
+    converted = merge_submodels(submodels)
+    keras.utils.set_random_seed(3)
+    fresh = merge_submodels(submodels, converted=False)
+    for layer in fresh.layers:
+        if not layer.weights:
+            continue
+        pairs = list(zip(layer.get_weights(), converted.get_layer(layer.name).get_weights(), strict=True))
+        if layer.name.endswith("dense_as_conv"):
+            assert not any(np.array_equal(a, b) for a, b in pairs)
+            assert not layer.get_weights()[1].any()  # a fresh bias
+        else:
+            assert all(np.array_equal(a, b) for a, b in pairs), layer.name
+
+
+def test_a_single_submodel_merges_too():
+    (submodel,) = random_submodels((12, 12, 3), names=("original",))
+    merged = merge_submodels([submodel])
+    images = images_of((12, 12, 3))
+    features = keras.Model(merged.inputs, merged.get_layer("features").output).predict(images, verbose=0)
+    np.testing.assert_allclose(features, np.maximum(submodel.predict(images, verbose=0), 0), atol=1e-5)
+
+
+def test_dropout_of_the_new_head():
+    assert merge_submodels(random_submodels((12, 12, 3)), dropout=0.25).get_layer("head_dropout").rate == 0.25
+
+
+def test_submodels_of_different_shapes_are_refused():
+    submodels = [build_submodel((28, 28, 1), 10, "original"), build_submodel((28, 29, 1), 10, "augmented")]
+    with pytest.raises(LwcnnError, match=r"agree.*Received: original: \(28, 28, 1\) -> 10, augmented: \(28, 29, 1\)"):
+        merge_submodels(submodels)
+
+
+def test_submodels_of_different_class_counts_are_refused():
+    submodels = [build_submodel((28, 28, 1), 10, "original"), build_submodel((28, 28, 1), 9, "augmented")]
+    with pytest.raises(LwcnnError, match="agree.*-> 10, augmented.*-> 9"):
+        merge_submodels(submodels)
+
+
+def test_submodels_of_one_name_are_refused():
+    submodels = [build_submodel((12, 12, 1), 10, "original") for _ in range(2)]
+    with pytest.raises(LwcnnError, match="different, non-empty names. Received: .*original.*original"):
+        merge_submodels(submodels)
+
+
+def test_no_submodels_are_refused():
+    with pytest.raises(LwcnnError, match="Received: "):
+        merge_submodels([])
+
+
+def test_splitting_gives_the_submodels_back_to_the_bit():
+    submodels = random_submodels((12, 12, 3))
+    for submodel, again in zip(submodels, split_merged(merge_submodels(submodels)), strict=True):
+        assert again.name == submodel.name
+        for weight, other in zip(submodel.get_weights(), again.get_weights(), strict=True):
+            np.testing.assert_array_equal(weight, other)
+    with pytest.raises(LwcnnError, match="Received: 'original'"):
+        split_merged(submodels[0])
+
+
+def test_the_check_tells_an_exact_merge_from_another():
+    submodels, images = random_submodels((12, 12, 3)), images_of((12, 12, 3))
+    merged = merge_submodels(submodels)
+    for check, submodel in zip(check_merge(submodels, merged, images), submodels, strict=True):
+        assert check.name == submodel.name and check.same_weights
+        largest = np.abs(submodel.predict(images, verbose=0)).max()
+        assert check.largest_logit == pytest.approx(largest) and check.largest_difference < 1e-5 * largest
+    kernel, bias = merged.get_layer("augmented_dense_as_conv").get_weights()
+    merged.get_layer("augmented_dense_as_conv").set_weights([kernel, bias + 0.25])
+    original, augmented = check_merge(submodels, merged, images)
+    assert original.same_weights and not augmented.same_weights
+    assert augmented.largest_difference == pytest.approx(0.25, abs=1e-4)

@@ -1,0 +1,180 @@
+"""The residual squeeze-and-excitation network: counts, fused against plain, training in a phase, what is refused."""
+
+import json
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from made_data import make_images, run_python
+
+from lwcnn.data.augment import Mixing
+from lwcnn.engine.fused import copy_weights
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NetworkExperiment, get_experiment
+from lwcnn.experiments.run import run_experiment
+from lwcnn.models.dual import build_merged_model
+from lwcnn.models.residual_se import ResidualSE, Stage, build_residual_se
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.settings import plain_settings
+from lwcnn.training.loop import Images, train_phase
+from lwcnn.training.phases import Optimizer, Phase
+
+TINY = ResidualSE(stem=8, stages=(Stage(8, 1, 3), Stage(16, 2, 5)), se_reduction=4, head=16, drop_rate=0.2)
+
+
+def test_counts_by_hand():
+    model = build_residual_se(
+        (16, 16, 3), 10, ResidualSE(stem=8, stages=(Stage(8, 1, 3), Stage(16, 1)), se_reduction=4)
+    )
+    stem = 3 * 9 * 8 + 8 + 4 * 8
+    first = 9 * 8 + 4 * 8 + (8 * 16 + 16) + (16 * 8 + 8) + (8 * 2 + 2) + (2 * 8 + 8)
+    widen = 8 * 16 + 4 * 16
+    second = 25 * 16 + 4 * 16 + (16 * 32 + 32) + (32 * 16 + 16) + (16 * 4 + 4) + (4 * 16 + 16)
+    head = 4 * 16 + 16 * 10 + 10
+    assert model.count_params() == stem + first + widen + second + head
+
+
+@pytest.mark.parametrize("name, limit", [("residual_se", 30_000), ("residual_se_small", 20_000)])
+def test_the_networks_stay_under_their_limits(name, limit):
+    network = get_experiment(name).network
+    assert 0.9 * limit < build_residual_se((32, 32, 3), 10, network).count_params() < limit
+
+
+@pytest.mark.parametrize("shape, num_classes", [((8, 8, 1), 2), ((17, 12, 3), 7), ((28, 28, 1), 10)])
+def test_any_shape_and_class_count(shape, num_classes, tmp_path):
+    model = build_residual_se(shape, num_classes, TINY)
+    images = make_images(5, shape)[0]
+    logits = model.predict(images, verbose=0)
+    assert logits.shape == (5, num_classes)
+    model.save(tmp_path / "model.keras")
+    script = """
+import sys
+import keras, lwcnn
+import numpy as np
+model = keras.saving.load_model(sys.argv[1])
+np.save(sys.argv[2] + "/logits.npy", model.predict(np.load(sys.argv[2] + "/images.npy"), verbose=0))
+"""
+    np.save(tmp_path / "images.npy", images)
+    run_python(script, tmp_path / "model.keras", tmp_path)
+    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), logits, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "network", [TINY, ResidualSE(stem=8, stages=(Stage(8, 2),), se_reduction=None, activation="relu")]
+)
+def test_the_fused_network_is_the_plain_one(network):
+    fused, plain = (build_residual_se((16, 16, 3), 10, network, fused=fused) for fused in (True, False))
+    rng = np.random.default_rng(0)
+    for weight in fused.weights:
+        if weight.ndim:
+            weight.assign(np.abs(rng.normal(0.5, 0.2, weight.shape)) if weight.ndim == 1 else weight)
+    copy_weights(fused, plain)
+    x = make_images(7, (16, 16, 3))[0]
+    expected = plain.predict(x, verbose=0)
+    np.testing.assert_allclose(fused.predict(x, verbose=0), expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    "network, said",
+    [
+        (ResidualSE(stages=(Stage(8, 1),) * 4, se_reduction=2), "at least 32 for 4 stages"),
+        (ResidualSE(activation="sine"), "activation must be one of"),
+        (ResidualSE(stages=(Stage(8, 0),)), "blocks of at least 1"),
+        (ResidualSE(stages=(Stage(8, 1, 4),)), "odd kernel_size"),
+        (ResidualSE(stages=(Stage(8, 1),)), "reduce 8 channels by 1 to 8. Received: se_reduction=16"),
+    ],
+)
+def test_what_cannot_work_is_refused(network, said):
+    with pytest.raises(LwcnnError, match=said):
+        build_residual_se((16, 16, 3), 10, network)
+
+
+def images(count, seed):
+    return Images(*make_images(count, (16, 16, 3), seed=seed))
+
+
+def phase(**changes):
+    settings = {"optimizer": Optimizer("adamw", 0.01, weight_decay=0.01), "epochs": 2, "batch_size": 50} | changes
+    return Phase("all", **settings)
+
+
+def test_mixing_and_scheduled_dropout_train_and_resume_to_the_same_weights(tmp_path):
+    plan = phase(epochs=3, mixing=Mixing(), dropout=(0.4, 0.2), label_smoothing=0.1)
+
+    def train(epochs, path):
+        keras.utils.set_random_seed(1)
+        model = build_residual_se((16, 16, 3), 10, TINY, fused=True)
+        state = train_phase(model, plan, images(200, 0), images(100, 1), 5, checkpoint=path, progress=epochs)
+        return model, state
+
+    class StopAfterTheFirst:
+        """Progress that is interrupted when the second epoch begins."""
+
+        def begin_epoch(self, name, epoch, *_):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+        def step(self, *_): ...
+        def end_epoch(self, *_): ...
+
+    whole, state = train(None, tmp_path / "whole.npz")
+    assert whole.get_layer("head_dropout").rate == np.float32(0.2)
+    assert state.history[-1]["loss"] < state.history[0]["loss"]
+    with pytest.raises(KeyboardInterrupt):
+        train(StopAfterTheFirst(), tmp_path / "broken.npz")
+    resumed, _ = train(None, tmp_path / "broken.npz")
+    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_schedule_of_dropout_needs_a_layer_that_follows_it():
+    model = build_merged_model((16, 16, 3), 10)
+    with pytest.raises(LwcnnError, match="merged has no ScheduledDropout for phase 'all'"):
+        train_phase(model, phase(dropout=(0.4, 0.2)), images(100, 0), images(50, 1), 0)
+
+
+def test_weight_decay_leaves_alone_what_is_named():
+    model = build_residual_se((16, 16, 3), 10, TINY, fused=True)
+    optimizer = Optimizer("adamw", 0.0, weight_decay=0.5, not_decayed=("bias", "gamma", "beta")).build(10)
+    decayed = [v for v in model.trainable_variables if optimizer._use_weight_decay(v)]
+    assert {v.path.split("/")[-1] for v in decayed} == {"kernel"}
+    everything = Optimizer("adamw", 0.0, weight_decay=0.5).build(10)
+    assert all(everything._use_weight_decay(v) for v in model.trainable_variables)
+
+
+def test_new_settings_change_no_earlier_record():
+    assert {"mixing", "dropout"}.isdisjoint(plain_settings(phase()))
+    assert plain_settings(phase(mixing=Mixing()))["mixing"]["cutmix_alpha"] == 1.0
+    assert "not_decayed" not in plain_settings(Optimizer("sgd"))
+
+
+def test_an_experiment_trains_evaluates_and_is_found_again(made_npz, folders, tmp_path):
+    names = [name for name in EXPERIMENT_NAMES if isinstance(get_experiment(name), NetworkExperiment)]
+    assert "residual_se" in names
+    result = run_experiment("residual_se_small", made_npz, "smoke", 0, folders)
+    assert result["params"] == result["trainable_params"] + _moving(get_experiment("residual_se_small").network)
+    assert result == json.loads(folders.result("made", "residual_se_small", "smoke", 0).read_text())
+    assert run_experiment("residual_se_small", made_npz, "smoke", 0, folders) == result
+    model = keras.saving.load_model(folders.model("made", "residual_se_small", "smoke", 0))
+    assert model.count_params() == result["params"]
+
+
+def _moving(network):
+    """Moving means and variances: of the stem, each widening, each block and the head."""
+    widths = [network.stem, network.stages[-1].filters]
+    before = network.stem
+    for stage in network.stages:
+        widths += [stage.filters] * stage.blocks + ([stage.filters] if stage.filters != before else [])
+        before = stage.filters
+    return 2 * sum(widths)
+
+
+@pytest.mark.parametrize("preset", ["smoke", "quick", "full"])
+@pytest.mark.parametrize("dataset", ["cifar10", "mnist"])
+def test_the_control_of_muon_differs_in_the_optimizer_alone(dataset, preset):
+    muon = get_experiment("residual_se_muon", preset, dataset)
+    control = get_experiment("residual_se_stem_adamw", preset, dataset)
+    (phase,), (control_phase,) = muon.phases, control.phases
+    assert (phase.optimizer.name, control_phase.optimizer.name) == ("muon", "adamw")
+    as_muon = replace(control_phase, optimizer=replace(control_phase.optimizer, name="muon"))
+    assert replace(control, name=muon.name, question=muon.question, phases=(as_muon,)) == muon

@@ -1,0 +1,167 @@
+"""The reference ResNets: counts, published tables, normalisation, recipes, training on made images."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from made_data import make_images
+
+from lwcnn.data import channel_statistics
+from lwcnn.data.augment import Mixing
+from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.recipes import get_experiment
+from lwcnn.experiments.recipes.types import NetworkExperiment
+from lwcnn.models.baselines.resnet import (
+    NARROW_RESNET18,
+    RESNET_4443,
+    RESNET_4443_PUBLISHED,
+    SE_RESNET,
+    SE_RESNET_FULL_WIDTH,
+    SE_RESNET_PUBLISHED,
+    ResNet,
+    ResNetStage,
+    build_resnet,
+    component_counts,
+    published_and_built,
+)
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.settings import plain_settings
+from lwcnn.training.loop import Images
+from lwcnn.training.phases import Optimizer, Phase
+
+TINY = ResNet(stem=8, stages=(ResNetStage(8, 1), ResNetStage(12, 1, 2)), dropout=0.1)
+
+
+def trainable(model):
+    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+
+@pytest.fixture(scope="module")
+def models():
+    descriptions = {"se": SE_RESNET, "full": SE_RESNET_FULL_WIDTH, "4443": RESNET_4443, "narrow": NARROW_RESNET18}
+    return {name: build_resnet((32, 32, 3), 10, description) for name, description in descriptions.items()}
+
+
+@pytest.mark.parametrize(
+    "name, in_all, trained",
+    [
+        ("4443", 4_761_834, 4_754_218),
+        ("narrow", 2_802_410, 2_797_610),
+        ("se", 4_915_168, 4_905_430),  # the count claimed
+        ("full", 4_970_104, 4_956_174),
+    ],
+)
+def test_counts(models, name, in_all, trained):
+    model = models[name]
+    assert (model.count_params(), trainable(model)) == (in_all, trained)
+    assert in_all < 5_000_000
+    assert model.output_shape == (None, 10)
+
+
+@pytest.mark.parametrize("name, side, blocks", [("se", 8, 11), ("4443", 4, 15), ("narrow", 4, 8)])
+def test_depth_and_last_resolution(models, name, side, blocks):
+    model = models[name]
+    assert model.get_layer("features").input.shape[1:3] == (side, side)
+    assert sum(layer.name.endswith("_add") for layer in model.layers) == blocks
+
+
+def test_where_the_published_components_cannot_be_met(models):
+    rows = published_and_built(SE_RESNET_PUBLISHED, models["se"])
+    assert rows == [
+        ("stem", 27_648, 2_784),
+        ("blocks", 4_512_320, 4_847_700),
+        ("squeeze-and-excitation", 190_832, 52_136),
+        ("head", 174_630, 2_810),
+        ("total", 4_905_430, 4_905_430),
+    ]
+    rows = {name: counts for name, *counts in published_and_built(RESNET_4443_PUBLISHED, models["4443"])}
+    assert rows["total"] == [5_090_656, 4_754_218]  # "4.87M" in the text
+    assert rows["stem"] == [864, 928] and rows["head"] == [2_560, 2_570]
+    assert sum(component_counts(models["narrow"]).values()) == 2_797_610
+
+
+def test_the_normalisation_is_that_of_the_images():
+    images = make_images(50, (12, 12, 3))[0]
+    mean, std = channel_statistics(images)
+    model = build_resnet((12, 12, 3), 10, TINY, (mean, std))
+    trunk = keras.Model(model.inputs, model.get_layer("normalization").output)
+    normalized = trunk.predict(images, verbose=0)
+    np.testing.assert_allclose(normalized.mean((0, 1, 2)), 0, atol=1e-4)
+    np.testing.assert_allclose(normalized.std((0, 1, 2)), 1, atol=1e-4)
+    assert model.count_params() == build_resnet((12, 12, 3), 10, TINY).count_params()
+
+
+def test_a_model_with_its_normalisation_survives_saving(tmp_path):
+    images = make_images(6, (12, 12, 3))[0]
+    model = build_resnet((12, 12, 3), 10, TINY, channel_statistics(images))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(images, verbose=0), model.predict(images, verbose=0))
+
+
+@pytest.mark.parametrize(
+    "shape, changes, said",
+    [
+        ((7, 9, 3), {}, "at least 8 for a ResNet. Received"),
+        ((16, 16, 3), {"block": "basc"}, "Unknown block. Did you mean 'basic'"),
+        ((16, 16, 3), {"activation": "sine"}, "activation must be one of"),
+        ((16, 16, 3), {"stages": (ResNetStage(8, 0),)}, "of at least 1. Received"),
+        ((16, 16, 3), {"block": "bottleneck", "inner": 0.01}, "of at least 1. Received"),
+        ((16, 16, 3), {"se_reduction": 16}, "reduce 8 channels by 1 to 8. Received: se_reduction=16"),
+    ],
+)
+def test_what_cannot_work_is_refused(shape, changes, said):
+    settings = {"stem": 8, "stages": (ResNetStage(8, 1),)} | changes
+    with pytest.raises(LwcnnError, match=said):
+        build_resnet(shape, 10, ResNet(**settings))
+
+
+def test_a_normalisation_of_other_channels_is_refused():
+    with pytest.raises(LwcnnError, match="each of 3 channels. Received"):
+        build_resnet((16, 16, 3), 10, TINY, ([1.0], [1.0]))
+
+
+def test_the_recipes_are_those_described():
+    se, basic, narrow = (get_experiment(name, "full") for name in ("se_resnet", "resnet_4443", "narrow_resnet18"))
+    phases = [plan.phases[0] for plan in (se, basic, narrow)]
+    assert [phase.epochs for phase in phases] == [70, 100, 250]
+    assert [phase.batch_size for phase in phases] == [256, 128, 128]
+    assert {(p.optimizer.name, p.optimizer.momentum, p.optimizer.learning_rate) for p in phases} == {("sgd", 0.9, 0.1)}
+    # A decay that goes through the momentum counts ten times one that does not, as Keras's.
+    assert [p.optimizer.weight_decay for p in phases] == [1e-3, 5e-3, 5e-3]
+    assert [p.optimizer.warmup for p in phases] == [0.0, 0.0, 0.1]
+    assert [p.label_smoothing for p in phases] == [0.0, 0.0, 0.05]
+    first, second, third = (phase.augmentation for phase in phases)
+    assert (first.rotation, first.crop_padding, first.horizontal_flip) == (10 / 360, 4, True)
+    assert (first.sharpness.probability, first.erasing.probability) == (0.1, 0.2) and first.color_jitter
+    assert (second.vertical_flip, second.crop_padding) == (0.05, 2)
+    assert (second.blur.probability, second.blur.sigma, second.blur.kernel_size) == (0.3, (0.1, 1.5), 3)
+    assert phases[1].mixing == Mixing(0.0, 1.0, probability=0.5)
+    assert (third.crop_padding, third.cutout.side) == (4, 16)
+    again = get_experiment("resnet_4443_twice", "full").phases
+    assert again[0] == phases[1] and again[1].optimizer.learning_rate == 0.01
+    assert get_experiment("narrow_resnet18_cold").phases[0].optimizer.warmup == 0.0
+
+
+def test_a_cosine_without_warm_up_begins_at_the_full_rate():
+    rate = Optimizer("sgd", 0.1, 0.9, warmup=0.0).build(10).learning_rate
+    assert float(rate) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("name", ["se_resnet", "resnet_4443", "narrow_resnet18"])
+def test_every_recipe_trains_a_small_network_with_falling_loss(name):
+    """The recipe's own phases, but for the network, the batch and the number of epochs."""
+    plan = get_experiment(name, "smoke")
+    settings = {"epochs": 2, "batch_size": 50}
+    phases = tuple(Phase(**{**vars(phase), **settings}) for phase in plan.phases)
+    bottleneck = {"block": "bottleneck", "inner": 0.5, "kernel_sizes": (3, 3, 3), "se_reduction": 4, "se_bias": False}
+    network = ResNet(8, TINY.stages, activation="leaky_relu", **(bottleneck if name == "se_resnet" else {}))
+    small = NetworkExperiment(name=name, question="?", network=network, phases=phases)
+    training, validation = (Images(*make_images(count, (12, 12, 3), seed=count)) for count in (400, 50))
+    trained = train_method(small, training, validation, 10, seed=0)
+    losses = [record["loss"] for record in trained.phases[0]["history"]]
+    assert losses[-1] < losses[0]
+    layer = trained.model.get_layer("normalization")
+    np.testing.assert_allclose(np.ravel(layer.mean), channel_statistics(training.images)[0], rtol=1e-5)
+    assert json.dumps(plain_settings(small))

@@ -1,0 +1,32 @@
+"""What differs by machine and C library."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+FREED_AND_ALLOCATED_AGAIN = """
+import resource
+import numpy as np
+from lwcnn.system.environment import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        arrays = [np.ones(600_000, np.float32) for _ in range(12)]
+        del arrays
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+before = faults()
+assert keep_freed_memory()
+faults()
+print(before, faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+def test_freed_memory_is_allocated_again_without_a_page_fault():
+    done = subprocess.run([sys.executable, "-c", FREED_AND_ALLOCATED_AGAIN], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert after < 100 < before

@@ -1,0 +1,248 @@
+"""Files are written whole or not at all, and broken ones are refused with a message that says what to do."""
+
+import errno
+import json
+import os
+import zipfile
+
+import numpy as np
+import pytest
+
+from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.files import (
+    compress_archive,
+    load_npz,
+    read_json,
+    save_npz,
+    write_atomically,
+    write_folder_atomically,
+    write_json,
+)
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def fail_with(code):
+    def raise_error(*args, **kwargs):
+        raise OSError(code, os.strerror(code))
+
+    return raise_error
+
+
+def test_unknown_name_suggests_the_nearest():
+    error = unknown_name("dataset", "cifr10", ("mnist", "cifar10", "cifar100"))
+    assert isinstance(error, ValueError)
+    assert str(error) == (
+        "Unknown dataset. Did you mean 'cifar10'? Known: mnist, cifar10, cifar100. Received: 'cifr10'"
+    )
+
+
+def test_unknown_name_ignores_case():
+    assert "Did you mean 'MNIST'?" in str(unknown_name("dataset", "mnits", ("MNIST", "digits")))
+
+
+def test_unknown_name_does_not_guess_wildly():
+    assert "Did you mean" not in str(unknown_name("dataset", "xyzzy", ("mnist", "cifar10")))
+
+
+def test_write_makes_folders_and_replaces(tmp_path):
+    path = tmp_path / "a" / "b" / "file.bin"
+    write_atomically(path, b"old")
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert names_in(path.parent) == ["file.bin"]
+
+
+def test_written_file_has_ordinary_permissions(tmp_path):
+    (tmp_path / "ordinary").write_bytes(b"")
+    write_atomically(tmp_path / "ours", b"")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [(errno.ENOSPC, "disk is full"), (errno.EACCES, "writable"), (errno.EIO, "Check the folder")],
+)
+def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, step, code, advice):
+    path = tmp_path / "results.json"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, step, fail_with(code))
+    with pytest.raises(LwcnnError, match=advice) as caught:
+        write_atomically(path, b"new")
+    assert str(caught.value).endswith(f"Received: {str(path)!r}")
+    assert path.read_bytes() == b"old"
+    assert names_in(tmp_path) == ["results.json"]
+
+
+def test_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "file", b"new")
+    assert names_in(tmp_path) == []
+
+
+def test_write_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(LwcnnError, match="Cannot write"):
+        write_atomically(tmp_path / "file" / "below", b"")
+
+
+def test_json_round_trip_keeps_the_order(tmp_path):
+    path = tmp_path / "r.json"
+    obj = {"z": 1, "a": [1.5, None, True], "ä": {"b": "c"}}
+    write_json(path, obj)
+    assert read_json(path) == obj
+    assert list(read_json(path)) == ["z", "a", "ä"]
+    text = path.read_text(encoding="utf-8")
+    assert text.endswith("}\n")
+    assert text == json.dumps(obj, indent=2, ensure_ascii=False) + "\n"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float32(1), {1, 2}])
+def test_json_refuses_what_it_has_no_form_for(tmp_path, value):
+    with pytest.raises(LwcnnError, match="as JSON"):
+        write_json(tmp_path / "r.json", {"value": value})
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\xff\xfe", b"not json"])
+def test_broken_json_is_refused(tmp_path, content):
+    path = tmp_path / "r.json"
+    path.write_bytes(content)
+    with pytest.raises(LwcnnError, match="Not a whole JSON file.*Received:.*r.json"):
+        read_json(path)
+
+
+@pytest.mark.parametrize("read", [read_json, load_npz])
+def test_missing_file_and_folder_are_refused(tmp_path, read):
+    with pytest.raises(LwcnnError, match="no such file.*Received:.*gone"):
+        read(tmp_path / "gone")
+    with pytest.raises(LwcnnError, match="a folder"):
+        read(tmp_path)
+
+
+ARRAYS = {
+    "file": np.arange(6, dtype=np.uint8).reshape(2, 3),
+    "weights": np.linspace(0, 1, 1000, dtype=np.float32),
+    "names": np.array(["a", "bc"]),
+    "scalar": np.float64(2.5),
+    "empty": np.zeros((0, 3)),
+}
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_npz_round_trip(tmp_path, compressed):
+    path = tmp_path / "arrays.npz"
+    save_npz(path, compressed=compressed, **ARRAYS)
+    with np.load(path) as by_numpy:
+        for arrays in (load_npz(path), by_numpy):
+            assert sorted(arrays) == sorted(ARRAYS)
+            for name, expected in ARRAYS.items():
+                np.testing.assert_array_equal(arrays[name], expected)
+                assert arrays[name].dtype == expected.dtype
+    assert names_in(tmp_path) == ["arrays.npz"]
+
+
+def test_npz_of_numpy_is_read(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", x=np.arange(5))
+    np.testing.assert_array_equal(load_npz(tmp_path / "a.npz")["x"], np.arange(5))
+
+
+def test_same_arrays_give_the_same_bytes(tmp_path, monkeypatch):
+    save_npz(tmp_path / "a.npz", **ARRAYS)
+    monkeypatch.setattr("time.time", lambda: 2e9)
+    save_npz(tmp_path / "b.npz", **ARRAYS)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_object_arrays_are_neither_written_nor_read(tmp_path):
+    with pytest.raises(LwcnnError, match="Python objects"):
+        save_npz(tmp_path / "a.npz", x=np.array([{}, None], dtype=object))
+    assert names_in(tmp_path) == []
+    np.savez(tmp_path / "b.npz", x=np.array([{}, None], dtype=object))
+    with pytest.raises(LwcnnError, match=r"'x.npy' holds Python objects.*Received:.*b\.npz"):
+        load_npz(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.99])
+def test_truncated_npz_is_refused(tmp_path, compressed, kept):
+    path = tmp_path / "a.npz"
+    save_npz(path, compressed=compressed, **ARRAYS)
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    with pytest.raises(LwcnnError, match=r"cut short.*Received:.*a\.npz"):
+        load_npz(path)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_every_flipped_byte_of_an_array_is_noticed(tmp_path, compressed):
+    path = tmp_path / "a.npz"
+    save_npz(path, compressed=compressed, x=np.arange(50, dtype=np.uint8))
+    whole = path.read_bytes()
+    start = whole.index(b"x.npy") + len(b"x.npy") + 20  # past zip's local header, whose extra field is not checked
+    end = whole.rindex(b"PK\x01\x02")
+    for position in range(start, end, 7):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x55]) + whole[position + 1 :])
+        try:
+            np.testing.assert_array_equal(load_npz(path)["x"], np.arange(50))
+        except LwcnnError as error:
+            assert "corrupt" in str(error)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x93NUMPY\x01\x00"])
+def test_what_is_not_an_npz_is_refused(tmp_path, content):
+    path = tmp_path / "a.npz"
+    path.write_bytes(content)
+    with pytest.raises(LwcnnError, match="Not an .npz file"):
+        load_npz(path)
+
+
+def test_zip_of_other_things_is_refused(tmp_path):
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    with pytest.raises(LwcnnError, match="readme.txt"):
+        load_npz(tmp_path / "a.npz")
+
+
+def test_folder_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    folder = tmp_path / "above" / "model"
+    write_folder_atomically(folder, {"a.bin": b"1", "inner/b.bin": b"2"})
+    assert (folder / "a.bin").read_bytes() == b"1" and (folder / "inner" / "b.bin").read_bytes() == b"2"
+    write_folder_atomically(folder, {"a.bin": b"3", "inner/b.bin": b"4"})
+
+    def interrupted(path, data):
+        if path.name == "b.bin":
+            raise KeyboardInterrupt
+        path.write_bytes(data)
+
+    monkeypatch.setattr("lwcnn.system.files.write_atomically", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_folder_atomically(folder, {"a.bin": b"5", "inner/b.bin": b"6"})
+    monkeypatch.undo()
+    (folder / "mine.txt").write_text("kept")
+    with pytest.raises(LwcnnError, match="holds other files"):
+        write_folder_atomically(folder, {"a.bin": b"7", "inner/b.bin": b"8"})
+    assert (folder / "a.bin").read_bytes() == b"3" and (folder / "mine.txt").read_text() == "kept"
+    assert [entry.name for entry in folder.parent.iterdir()] == ["model"]
+    with pytest.raises(LwcnnError, match="is a file"):
+        write_folder_atomically(folder / "a.bin", {"a.bin": b"9"})
+
+
+def test_an_archive_keeps_its_members_when_it_is_compressed(tmp_path):
+    path, content = tmp_path / "model.keras", bytes(5000)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+        archive.writestr("model.weights.h5", content)
+    compress_archive(path)
+    assert path.stat().st_size < 1000 and [file.name for file in tmp_path.iterdir()] == ["model.keras"]
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == ["config.json", "model.weights.h5"]
+        assert archive.read("config.json") == b"{}" and archive.read("model.weights.h5") == content

@@ -1,0 +1,84 @@
+"""Settings as plain data: what they hold, and that committed results are found again."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation, ColorJitter, Erasing, RandAugment
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES, get_experiment
+from lwcnn.experiments.run import check_finished
+from lwcnn.system.files import read_json
+from lwcnn.system.settings import added_later, plain_settings
+
+RESULTS = Path(__file__).resolve().parents[2] / "results"
+FIRST_FIELDS = ["rotation", "zoom", "translation", "brightness", "horizontal_flip", "crop_padding", "fill"]
+
+FIRST_EXPERIMENTS = (
+    "paper", "paper_as_published", "single", "dual_no_augment", "no_unfreezing", "head_only", "fresh_merge",
+    "nadam_throughout", "end_to_end",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Grown:
+    old: tuple = (1, 2)
+    new: int = added_later(3)
+
+
+def test_a_field_added_later_is_left_out_where_it_has_its_default():
+    assert plain_settings(Grown()) == {"old": [1, 2]}
+    assert plain_settings(Grown(new=4)) == {"old": [1, 2], "new": 4}
+    assert plain_settings({"a": (Grown(), None), "b": [Grown((), 0)]}) == {
+        "a": [{"old": [1, 2]}, None],
+        "b": [{"old": [], "new": 0}],
+    }
+
+
+def test_an_augmentation_is_recorded_as_before_it_had_the_new_settings():
+    assert list(plain_settings(Augmentation())) == FIRST_FIELDS
+    changed = replace(PAPER_AUGMENTATION, erasing=Erasing(0.2), color_jitter=ColorJitter(0.1))
+    recorded = json.loads(json.dumps(plain_settings(changed)))
+    assert list(recorded) == [*FIRST_FIELDS, "color_jitter", "erasing"]
+    assert recorded["erasing"] == {"probability": 0.2, "area": [0.02, 0.33], "aspect": [0.3, 3.3], "fill": "noise"}
+    assert plain_settings(Augmentation(rand_augment=RandAugment())) != plain_settings(Augmentation())
+
+
+def test_augmentations_of_different_settings_are_recorded_differently():
+    settings = [Augmentation(erasing=Erasing(p)) for p in (0.1, 0.2)] + [Augmentation(vertical_flip=0.1)]
+    assert len({json.dumps(plain_settings(a)) for a in settings}) == 3
+
+
+@pytest.mark.parametrize(
+    "preset, digest_before",
+    [("smoke", "3ae6f841cc70290d"), ("quick", "aa8133015aff42ae"), ("full", "142e4a7d9bdfa3c7")],
+)
+def test_experiments_of_the_first_version_are_recorded_as_they_were(preset, digest_before):
+    """As `dataclasses.asdict` gave them then: results hold the whole, the cache's names the text of the phases."""
+    digest = hashlib.sha256()
+    for name in FIRST_EXPERIMENTS:
+        plan = plain_settings(get_experiment(name, preset, "cifar10"))
+        digest.update(json.dumps(plan, sort_keys=True).encode())
+        digest.update(json.dumps([plan["dual"], *plan["phases"]]).encode())
+    assert digest.hexdigest()[:16] == digest_before
+
+
+RUNS = sorted(path for path in RESULTS.glob("*/*/*/*seed*.json") if path.relative_to(RESULTS).parts[0] != "search")
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda p: str(p.relative_to(RESULTS)))
+def test_committed_results_are_recognised_as_finished(path):
+    dataset, experiment, preset = path.relative_to(RESULTS).parts[:3]
+    assert experiment in EXPERIMENT_NAMES
+    result = read_json(path)
+    config = json.loads(json.dumps(plain_settings(get_experiment(experiment, preset, dataset))))
+    if path.name.startswith("kfold"):
+        config |= {"num_folds": result["num_folds"], "leaking": result["leaking"]}
+
+    class Data:
+        checksum = result["data_checksum"]
+
+    needed = "accuracies" if path.name.startswith("kfold") else "test_accuracy"
+    assert check_finished(path, config, Data, needed) == result

@@ -1,0 +1,95 @@
+"""Training on two virtual CPU devices, in processes of their own: the same curves as on one."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+from made_data import run_python
+
+from lwcnn.training.steps import EvenBatches
+
+TWO_DEVICES = """
+import os, sys
+
+if os.environ["KERAS_BACKEND"] == "tensorflow":
+    import tensorflow as tf
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+"""
+
+CURVES = (
+    TWO_DEVICES
+    + """
+import json
+import numpy as np
+from lwcnn import backend
+from lwcnn.data import load_dataset
+from lwcnn.experiments.recipes import NetworkExperiment
+from lwcnn.experiments.pipeline import train_method
+from lwcnn.models.baselines.resnet import ResNet, ResNetStage
+from lwcnn.training.devices import Computing
+from lwcnn.training.loop import Images
+from lwcnn.training.phases import Optimizer, Phase
+
+data = load_dataset(sys.argv[1])
+training = Images(data.x_train, data.y_train, np.arange(132))  # a smaller batch, of 4, is the last
+validation = Images(data.x_train, data.y_train, np.arange(132, 233))
+optimizer = Optimizer("sgd", 0.02, momentum=0.9, weight_decay=1e-3, warmup=0.2, ema=0.9)
+phase = Phase("all", optimizer, 3, batch_size=32, label_smoothing=0.05)
+network = ResNet(8, (ResNetStage(16, 1, 2),))  # batch norm, no dropout, whose draws differ
+plan = NetworkExperiment(name="tiny", question="", phases=(phase,), network=network)
+
+
+def train(devices):
+    computing = Computing(devices=devices)
+    computing.require_possible()
+    trained = train_method(plan, training, validation, 10, seed=0, computing=computing)
+    assert backend.num_replicas() == 1
+    logits = trained.model.predict(data.x_test, verbose=0)
+    return {"history": trained.phases[0]["history"], "logits": logits.tolist()}
+
+
+print(json.dumps([train(1), train(2)]))
+"""
+)
+RUN = TWO_DEVICES + "from lwcnn.cli.main import main\nsys.exit(main(sys.argv[1:]))"
+
+
+@pytest.fixture(params=["tensorflow", "jax"])
+def environment(request):
+    if importlib.util.find_spec(request.param) is None:
+        pytest.skip(f"{request.param} is an option")
+    return {
+        "KERAS_BACKEND": request.param,
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "TF_ENABLE_ONEDNN_OPTS": "0",  # with it TensorFlow 2.21 corrupts its memory on two virtual CPU devices
+    }
+
+
+def test_two_devices_give_the_curves_of_one(environment, made_npz):
+    done = run_python(CURVES, made_npz, **environment)
+    one, two = json.loads(done.stdout.splitlines()[-1])
+    for a, b in zip(one["history"], two["history"], strict=True):
+        assert b["loss"] == pytest.approx(a["loss"], rel=1e-3)
+        assert b["accuracy"] == pytest.approx(a["accuracy"], abs=0.02)
+        assert b["val_accuracy"] == pytest.approx(a["val_accuracy"], abs=0.02)
+    assert one["history"][-1]["loss"] < one["history"][0]["loss"]
+    np.testing.assert_allclose(two["logits"], one["logits"], atol=0.01)
+
+
+def test_the_command_trains_on_two_devices(environment, made_npz, tmp_path):
+    folders = [f"--{name}={tmp_path / name}" for name in ("results", "cache", "models")]
+    line = ["train", "single", "--preset=smoke", f"--dataset={made_npz}", "--devices=2", *folders]
+    run_python(RUN, *line, **environment)
+    result = json.loads((tmp_path / "results/made/single/smoke/seed0.json").read_text())
+    assert result["num_devices"] == 2 and result["config"]["computing"] == {"devices": 2}
+
+
+def test_batches_become_even():
+    batches = [(np.zeros((n, 2)), np.zeros(n)) for n in (8, 8, 7)]
+    even = EvenBatches(batches, 4)
+    assert [len(even[i][1]) for i in range(len(even))] == [8, 8, 4]
+    assert len(EvenBatches(batches[:2] + [(np.zeros((3, 2)), np.zeros(3))], 4)) == 2
+    (first, second), _ = EvenBatches([((np.zeros((5, 2)), np.ones((5, 2))), np.zeros(5))], 2)[0]
+    assert len(first) == len(second) == 4

@@ -1,0 +1,118 @@
+"""Distillation: the ensemble, what the student learns from, and a run from training to result."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from made_data import make_images, randomise
+
+from lwcnn.engine.fused import FusedDepthwiseBlock
+from lwcnn.experiments.recipes import get_experiment
+from lwcnn.experiments.recipes.types import Distillation, Teacher
+from lwcnn.experiments.run import keep_model, run_experiment
+from lwcnn.models.residual_se import ResidualSE, Stage, build_residual_se
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import read_json
+from lwcnn.training.distillation import (
+    build_distiller,
+    build_ensemble,
+    find_teacher,
+    load_teacher,
+    teacher_path,
+    weights_digest,
+)
+from lwcnn.training.loop import Images, train_phase
+from lwcnn.training.phases import Optimizer, Phase
+
+TINY = ResidualSE(stem=8, stages=(Stage(8, 1, 3),), se_reduction=2)
+
+
+def tiny_model(seed=0):
+    return randomise(build_residual_se((12, 12, 3), 10, TINY), seed)
+
+
+def test_the_ensemble_gives_the_mean_of_the_logits():
+    members, (images, _) = [tiny_model(seed) for seed in range(3)], make_images(7)
+    expected = np.mean([member.predict(images, verbose=0) for member in members], axis=0)
+    np.testing.assert_allclose(build_ensemble(members).predict(images, verbose=0), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_members_of_unequal_shapes_are_refused():
+    with pytest.raises(LwcnnError, match="one input and output shape"):
+        build_ensemble([tiny_model(), build_residual_se((16, 16, 3), 10, TINY)])
+
+
+def test_a_teacher_alone_is_heeded_whatever_the_labels_say():
+    keras.utils.set_random_seed(0)
+    teacher, student = (build_residual_se((12, 12, 3), 10, TINY) for _ in range(2))
+    images, labels = make_images(200)
+    phase = Phase("all", Optimizer("adam", 0.01), 20, batch_size=20)
+    truth = Images(images, labels)
+    assert train_phase(teacher, phase, truth, truth, 0).history[-1]["val_accuracy"] > 0.9
+    before = [np.array(w) for w in teacher.get_weights()]
+    wrong = Images(images, (labels + 1) % 10)
+    settings = Distillation(temperature=2, label_weight=0)
+    state = train_phase(student, phase, wrong, truth, 0, wrap=lambda model: build_distiller(teacher, model, settings))
+    assert state.history[-1]["val_accuracy"] > 0.9
+    assert 0 < state.history[-1]["loss"] < state.history[0]["loss"] / 3
+    assert all(np.array_equal(a, b) for a, b in zip(before, teacher.get_weights()))
+
+
+def test_an_interrupted_distillation_goes_on_to_the_same_weights(tmp_path):
+    images, labels = make_images(60)
+    parts = Images(images, labels), Images(images, labels)
+
+    def train(epochs, checkpoint):
+        keras.utils.set_random_seed(0)
+        student, teacher = build_residual_se((12, 12, 3), 10, TINY), tiny_model(1)
+        phase = Phase("all", Optimizer("sgd", 0.01, 0.9), 3, batch_size=20)
+        wrap = lambda model: build_distiller(teacher, model, Distillation(2, 0.5))  # noqa: E731
+        if epochs < 3:
+            phase = dataclasses.replace(phase, epochs=epochs)
+        train_phase(student, phase, *parts, 0, checkpoint=checkpoint, wrap=wrap)
+        return student.get_weights()
+
+    whole = train(3, None)
+    assert all(np.isfinite(w).all() for w in whole)
+    again = train(3, tmp_path / "state.npz")
+    assert all(np.array_equal(a, b) for a, b in zip(whole, again))
+    found = train(3, tmp_path / "state.npz")
+    assert all(np.array_equal(a, b) for a, b in zip(whole, found))
+
+
+def test_teachers_are_found_in_the_cache_then_among_the_released(tmp_path):
+    teacher, cache, models = Teacher("residual_se", "full", (0, 1)), tmp_path / "cache", tmp_path / "models"
+    keep_model(teacher_path(models, "made", "residual_se", 0), tiny_model(0))
+    with pytest.raises(LwcnnError, match="lwcnn train residual_se --dataset made --preset full --seeds 1"):
+        find_teacher(teacher, "made", cache, models)
+    trained = cache / "made" / "residual_se" / "full" / "seed1.keras"
+    keep_model(trained, tiny_model(1))
+    paths = find_teacher(teacher, "made", cache, models)
+    assert paths == [teacher_path(models, "made", "residual_se", 0), trained]
+    assert weights_digest(load_teacher(paths)) != weights_digest(load_teacher(paths[:1]))
+
+
+def test_a_fused_teacher_says_what_the_plain_one_does(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (5, 12, 12, 3)).astype(np.float32)
+    for seed in (0, 1):
+        keep_model(tmp_path / f"{seed}.keras", tiny_model(seed))
+    paths = [tmp_path / "0.keras", tmp_path / "1.keras"]
+    plain, fused = load_teacher(paths), load_teacher(paths, TINY)
+    assert [layer.name for layer in fused.layers if layer.name.startswith("member")] == ["member0", "member1"]
+    assert any(isinstance(layer, FusedDepthwiseBlock) for layer in fused._flatten_layers())
+    np.testing.assert_allclose(fused.predict(images, verbose=0), plain.predict(images, verbose=0), rtol=1e-4, atol=1e-4)
+    other = load_teacher(paths, dataclasses.replace(TINY, stem=16))
+    assert not any(isinstance(layer, FusedDepthwiseBlock) for layer in other._flatten_layers())
+
+
+def test_a_run_has_its_teachers_first(made_dataset, folders):
+    with pytest.raises(LwcnnError, match="lwcnn train residual_se"):
+        run_experiment("residual_se_small_distilled", made_dataset, "smoke", 0, folders)
+    for seed in get_experiment("residual_se_small_distilled", "smoke").teacher.seeds:
+        path = folders.model(made_dataset.name, "residual_se", "smoke", seed)
+        keep_model(path, tiny_model(seed))
+    result = run_experiment("residual_se_small_distilled", made_dataset, "smoke", 0, folders)
+    assert np.isfinite(result["history"][0]["history"][0]["loss"])
+    assert result["config"]["teacher"]["seeds"] == [0, 1, 2]
+    assert read_json(folders.result(made_dataset.name, "residual_se_small_distilled", "smoke", 0)) == result

@@ -1,0 +1,59 @@
+"""Muon's updates: orthogonal for the matrices of 1x1 convolutions, AdamW's for all else."""
+
+import keras
+import numpy as np
+import pytest
+
+from lwcnn.models.residual_se import ResidualSE, Stage, build_residual_se
+from lwcnn.system.errors import LwcnnError
+from lwcnn.training.muon import PointwiseMuon
+from lwcnn.training.phases import Optimizer
+
+
+def one_step(variable, gradient, **arguments):
+    before = keras.ops.convert_to_numpy(variable).copy()
+    optimizer = PointwiseMuon(learning_rate=0.1, weight_decay=None, **arguments)
+    optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+    return keras.ops.convert_to_numpy(variable) - before
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 8, 16), (1, 1, 16, 8), (12, 6)])
+def test_a_matrix_moves_by_an_orthogonal_one_of_the_rate_s_size(shape):
+    gradient = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    move = one_step(keras.Variable(np.zeros(shape, np.float32), name="kernel"), gradient).reshape(shape[-2:])
+    values = np.linalg.svd(move, compute_uv=False) / (0.1 * 0.2 * max(shape[-2:]) ** 0.5)
+    assert (values > 0.6).all() and (values < 1.3).all()  # five steps of Newton-Schulz come so near
+    u, _, v = np.linalg.svd(gradient.reshape(shape[-2:]), full_matrices=False)
+    assert np.corrcoef((u @ v).ravel(), -move.ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 8, 1), (8,), (3, 3, 4, 8)])
+def test_all_else_moves_as_by_adamw(shape):
+    gradient = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    variable = keras.Variable(np.ones(shape, np.float32), name="kernel")
+    other = keras.Variable(np.ones(shape, np.float32), name="kernel")
+    move = one_step(variable, gradient)
+    keras.optimizers.AdamW(0.1, weight_decay=0.0).apply([keras.ops.convert_to_tensor(gradient)], [other])
+    np.testing.assert_allclose(1 + move, keras.ops.convert_to_numpy(other), rtol=1e-5)
+
+
+def test_which_of_the_network_s_weights_are_orthogonal():
+    model = build_residual_se((16, 16, 3), 10, ResidualSE(16, (Stage(16, 1), Stage(32, 1))))
+    optimizer = Optimizer("muon", 0.02, weight_decay=0.05).build(10)
+    optimizer.build(model.trainable_variables)
+    orthogonal = {v.path for v in model.trainable_variables if not optimizer._should_use_adamw(v)}
+    assert orthogonal == {
+        f"{name}/kernel"
+        for name in (
+            "stage1_block1_expand", "stage1_block1_project", "stage2_widen", "stage2_block1_expand",
+            "stage2_block1_project",
+        )
+    }  # fmt: skip
+    assert optimizer.adam_weight_decay == optimizer.weight_decay == 0.05
+    restored = PointwiseMuon.from_config(optimizer.get_config())
+    assert restored.exclude_layers == optimizer.exclude_layers and restored.adam_weight_decay == 0.05
+
+
+def test_an_argument_that_muon_lacks_is_an_error():
+    with pytest.raises(LwcnnError, match="muon can't be built"):
+        Optimizer("muon", momentum="high", nesterov=None, weight_decay=-1, ema=2.0).build(1)

@@ -1,0 +1,274 @@
+"""Progressive unfreezing as data: which layers a phase trains, its optimiser, and that nothing else moves."""
+
+import keras
+import numpy as np
+import pytest
+from made_data import make_images, randomise
+
+from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
+from lwcnn.system.errors import LwcnnError
+from lwcnn.training.loop import Images, train_phase
+from lwcnn.training.phases import Optimizer, Phase, trainable_layer_names, unfreeze_layer_by_layer
+
+SGD = Optimizer("sgd", 0.05, momentum=0.9)
+SHAPE, NUM_CLASSES = (10, 10, 3), 4
+LAYERS = (
+    "original_conv1",
+    "augmented_conv1",
+    "original_conv2",
+    "augmented_conv2",
+    "original_dense_as_conv",
+    "augmented_dense_as_conv",
+    "head_dense",
+    "head_logits",
+)
+
+
+def phase_of(trains="all", epochs=1, **arguments):
+    return Phase("phase", arguments.pop("optimizer", SGD), epochs, trains, batch_size=16, **arguments)
+
+
+@pytest.fixture(scope="module")
+def merged():
+    return build_merged_model(SHAPE, NUM_CLASSES)
+
+
+@pytest.mark.parametrize(
+    "trains, except_for, expected",
+    [
+        ("all", (), LAYERS),
+        (1, (), LAYERS[-1:]),
+        (2, (), LAYERS[-2:]),
+        (8, (), LAYERS),
+        (("head_dense",), (), ("head_dense",)),
+        (("*_conv?",), (), LAYERS[:4]),
+        (
+            ("augmented_*", "head_logits"),
+            (),
+            ("augmented_conv1", "augmented_conv2", "augmented_dense_as_conv", "head_logits"),
+        ),
+        ("all", ("head_logits",), LAYERS[:-1]),
+        ("all", ("original_*", "head_*"), tuple(n for n in LAYERS if n.startswith("augmented"))),
+        (3, ("head_dense",), ("augmented_dense_as_conv", "head_logits")),
+    ],
+)
+def test_layers_that_a_phase_trains(merged, trains, except_for, expected):
+    names = trainable_layer_names(merged, phase_of(trains, except_for=except_for))
+    assert set(names) == set(expected) and len(names) == len(expected)
+    in_the_models_order = [layer.name for layer in merged.layers if layer.name in expected]
+    assert list(names) == in_the_models_order
+
+
+def test_the_papers_two_steps(merged):
+    head, everything = phase_of(("head_*",)), phase_of()
+    assert trainable_layer_names(merged, head) == ("head_dense", "head_logits")
+    assert set(trainable_layer_names(merged, everything)) == set(LAYERS)
+    counts = {layer.name: layer.count_params() for layer in build_merged_model((28, 28, 1), 10).layers}
+    assert sum(counts[name] for name in ("head_dense", "head_logits")) == 1_002  # the paper's summary
+
+
+def test_the_reproductions_four_steps(merged):
+    steps = [trainable_layer_names(merged, phase_of(trains)) for trains in (1, 2, 3, "all")]
+    assert [len(step) for step in steps] == [1, 2, 3, 8]
+    assert steps[0] == ("head_logits",) and steps[1] == ("head_dense", "head_logits")
+    assert steps[2][0].endswith("_dense_as_conv")
+    assert all(set(a) < set(b) for a, b in zip(steps, steps[1:]))
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_layer_by_layer_from_the_last(fused):
+    model = build_merged_model(SHAPE, NUM_CLASSES, fused=fused)
+    phases = unfreeze_layer_by_layer(model, SGD, epochs=3, patience=2, batch_size=64)
+    assert [phase.trains for phase in phases] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert len({phase.name for phase in phases}) == 8
+    assert {(p.epochs, p.patience, p.batch_size, p.optimizer) for p in phases} == {(3, 2, 64, SGD)}
+    steps = [trainable_layer_names(model, phase) for phase in phases]
+    assert all(set(a) < set(b) for a, b in zip(steps, steps[1:]))
+    assert set(steps[-1]) == set(LAYERS)
+
+
+def test_layers_of_a_dual_model():
+    model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, name) for name in ("original", "augmented")])
+    names = trainable_layer_names(model, phase_of(("augmented_*",)))
+    assert set(names) == {"augmented_conv1", "augmented_conv2", "augmented_logits"}
+
+
+@pytest.mark.parametrize("field", ["trains", "except_for"])
+def test_unknown_layers_are_refused_with_the_nearest(merged, field):
+    arguments = {"trains": "all", field: ("head_logit",)}
+    with pytest.raises(LwcnnError, match="Did you mean 'head_logits'.*Received: 'head_logit'") as error:
+        trainable_layer_names(merged, phase_of(**arguments))
+    assert "'phase'" in str(error.value)  # which phase it stands in
+
+
+@pytest.mark.parametrize("number", [0, 9, -1])
+def test_numbers_of_layers_that_are_not_there_are_refused(merged, number):
+    with pytest.raises(LwcnnError, match=f"has 8 layers with weights.*last 1 to 8. Received: {number}"):
+        trainable_layer_names(merged, phase_of(number))
+
+
+def test_a_phase_that_trains_nothing_is_refused(merged):
+    with pytest.raises(LwcnnError, match="trains no layer of merged. Received: "):
+        trainable_layer_names(merged, phase_of(("head_*",), except_for=("head_*",)))
+
+
+@pytest.mark.parametrize("arguments", [{"epochs": 0}, {"batch_size": 0}, {"patience": 0}, {"trains": "head_dense"}])
+def test_impossible_phases_are_refused(arguments):
+    with pytest.raises(LwcnnError, match="Received: "):
+        Phase(**{"name": "phase", "optimizer": SGD, "epochs": 1} | arguments)
+
+
+# Optimisers
+
+
+@pytest.mark.parametrize(
+    "optimizer, kind, values",
+    [
+        (Optimizer("nadam"), keras.optimizers.Nadam, {"learning_rate": 0.001, "weight_decay": None}),
+        (Optimizer("adam", 0.01), keras.optimizers.Adam, {"learning_rate": 0.01}),
+        (Optimizer("adamw", weight_decay=0.05), keras.optimizers.AdamW, {"weight_decay": 0.05}),
+        (Optimizer("rmsprop", momentum=0.5), keras.optimizers.RMSprop, {"momentum": 0.5}),
+        (
+            Optimizer("sgd", 0.001, momentum=0.9, nesterov=True, weight_decay=1e-4),
+            keras.optimizers.SGD,
+            {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-4, "learning_rate": 0.001},
+        ),
+        (Optimizer("sgd", ema=0.99), keras.optimizers.SGD, {"use_ema": True, "ema_momentum": 0.99, "momentum": 0.0}),
+    ],
+)
+def test_optimizers(optimizer, kind, values):
+    built = optimizer.build(num_steps=10)
+    assert type(built) is kind
+    for name, value in values.items():
+        actual = getattr(built, name)
+        actual = float(keras.ops.convert_to_numpy(actual)) if name == "learning_rate" else actual
+        assert actual == (pytest.approx(value) if isinstance(value, float) else value), name
+    assert optimizer.build(num_steps=10) is not built
+
+
+def test_what_is_not_given_is_left_to_keras():
+    assert Optimizer("sgd").build(10).get_config()["momentum"] == keras.optimizers.SGD().get_config()["momentum"]
+    ours, default = (o.get_config() for o in (Optimizer("nadam", 0.001).build(10), keras.optimizers.Nadam()))
+    assert {k: v for k, v in ours.items() if k != "name"} == {k: v for k, v in default.items() if k != "name"}
+
+
+def rates(optimizer, num_steps):
+    """The learning rate of every step, and of one after the last."""
+    schedule = optimizer.build(num_steps)._learning_rate
+    return np.array([float(keras.ops.convert_to_numpy(schedule(step))) for step in range(num_steps + 1)])
+
+
+def test_schedule_rises_linearly_then_falls_to_nought_as_a_cosine():
+    actual = rates(Optimizer("sgd", 0.4, warmup=0.2), 50)
+    steps = np.arange(51)
+    rising = 0.4 * steps / 10
+    falling = 0.2 * (1 + np.cos(np.pi * (steps - 10) / 40))
+    np.testing.assert_allclose(actual, np.where(steps < 10, rising, falling), atol=1e-7)
+    assert actual[0] == 0 and actual[10] == pytest.approx(0.4) and actual[50] == pytest.approx(0, abs=1e-8)
+
+
+def test_schedule_without_warm_up_is_a_cosine():
+    np.testing.assert_allclose(
+        rates(Optimizer("adamw", 0.4, warmup=0.0), 20), 0.2 * (1 + np.cos(np.pi * np.arange(21) / 20)), atol=1e-7
+    )
+
+
+def test_schedule_of_a_single_step_and_of_warm_up_alone():
+    assert np.isfinite(rates(Optimizer("sgd", 0.4, warmup=0.2), 1)).all()
+    np.testing.assert_allclose(rates(Optimizer("sgd", 0.4, warmup=1.0), 4)[:4], [0, 0.1, 0.2, 0.3], atol=1e-7)
+
+
+def test_unknown_optimizers_are_refused_with_the_nearest():
+    with pytest.raises(LwcnnError, match="Unknown optimizer. Did you mean 'nadam'.*Received: 'nadm'"):
+        Optimizer("nadm").build(10)
+
+
+@pytest.mark.parametrize("optimizer", [Optimizer("nadam", momentum=0.9), Optimizer("adam", nesterov=True)])
+def test_arguments_of_another_optimizer_are_refused(optimizer):
+    with pytest.raises(LwcnnError, match=f"{optimizer.name} can't be built: .*Received: "):
+        optimizer.build(10)
+
+
+# What a phase moves
+
+
+@pytest.fixture(scope="module")
+def parts():
+    images, labels = make_images(64, SHAPE, NUM_CLASSES)
+    return Images(images, labels, np.arange(48)), Images(images, labels, np.arange(48, 64))
+
+
+def weights_by_layer(model):
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+
+
+def assert_only_these_moved(before, after, names):
+    for name in before:
+        same = [np.array_equal(a, b) for a, b in zip(before[name], after[name], strict=True)]
+        assert not any(same) if name in names else all(same), (name, same)
+
+
+NADAM = Optimizer("nadam", 0.01)
+DECAYING = Optimizer("adamw", 0.01, weight_decay=0.1, ema=0.9, warmup=0.1)
+
+
+@pytest.mark.parametrize(
+    "phases",
+    [
+        (phase_of(("head_*",), optimizer=NADAM), phase_of("all")),  # the paper
+        (phase_of(1), phase_of(2), phase_of(3), phase_of("all")),  # the reproduction
+        (phase_of("all", except_for=("head_logits",)), phase_of(("original_*",), optimizer=DECAYING, patience=1)),
+    ],
+    ids=["paper", "reproduction", "inverted"],
+)
+def test_weights_outside_a_phase_stay_bit_identical_and_those_inside_move(phases, parts):
+    model = randomise(build_merged_model(SHAPE, NUM_CLASSES, fused=True))
+    for seed, phase in enumerate(phases):
+        names = trainable_layer_names(model, phase)
+        before = weights_by_layer(model)
+        train_phase(model, phase, *parts, seed)
+        assert_only_these_moved(before, weights_by_layer(model), names)
+        assert {layer.name for layer in model.layers if layer.trainable_weights} == set(names)
+
+
+def test_training_one_branch_of_a_dual_model_leaves_the_other(parts):
+    submodels = [build_submodel(SHAPE, NUM_CLASSES, name, fused=True) for name in ("original", "augmented")]
+    model = randomise(build_dual_model(submodels))
+    before = weights_by_layer(model)
+    phase = phase_of(("augmented_*",))
+    train_phase(model, phase, *parts, 0, branches=(None, None))
+    assert_only_these_moved(before, weights_by_layer(model), trainable_layer_names(model, phase))
+    for layer in submodels[1].layers:  # and the submodels are the ones that were trained
+        if layer.weights:
+            assert layer is model.get_layer(layer.name)
+
+
+@pytest.mark.parametrize("branches", [("original", "augmented"), ("original",)])
+def test_head_phase_reads_features_computed_once_and_equals_training_under_a_frozen_trunk(branches, parts, monkeypatch):
+    """All images in one batch, no dropout: then Keras on the whole model must come to the same weights."""
+    training, validation = parts
+    epochs = 4
+
+    def build():
+        return randomise(build_merged_model(SHAPE, NUM_CLASSES, branches, dropout=0.0, fused=True))
+
+    whole = build()
+    for layer in whole.layers:
+        layer.trainable = layer.name.startswith("head_")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    whole.compile(keras.optimizers.SGD(0.05, momentum=0.9), loss)
+    losses = [float(whole.train_on_batch(*training.arrays())) for _ in range(epochs)]
+
+    calls = []
+    predict = keras.Model.predict
+    monkeypatch.setattr(keras.Model, "predict", lambda *a, **k: calls.append(1) or predict(*a, **k))
+    ours = build()
+    phase = Phase("head", SGD, epochs, ("head_*",), batch_size=48)
+    state = train_phase(ours, phase, training, validation, seed=0)
+    assert len(calls) == 2  # the training and the validation images, whatever the number of epochs
+    np.testing.assert_allclose([record["loss"] for record in state.history], losses, rtol=1e-4)
+    for a, b in zip(ours.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    logits = whole.predict(validation.arrays()[0], verbose=0)
+    expected = float((logits.argmax(1) == validation.arrays()[1]).mean())
+    assert state.history[-1]["val_accuracy"] == pytest.approx(expected)

@@ -1,0 +1,564 @@
+"""The training loop: loss, early stopping, best weights, and interruption at any moment to the same bits."""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from made_data import ROOT, make_images, randomise
+
+from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation
+from lwcnn.experiments.pipeline import train_method, train_submodels
+from lwcnn.experiments.recipes import get_experiment
+from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
+from lwcnn.models.residual_se import ResidualSE, Stage, build_residual_se
+from lwcnn.system.errors import LwcnnError
+from lwcnn.training import loop
+from lwcnn.training.checkpoint import PhaseState, load_state, save_state
+from lwcnn.training.loop import Images, SmoothedCrossEntropy, train_phase
+from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.training.progress import Progress
+from lwcnn.training.steps import Epoch
+
+SHAPE, NUM_CLASSES = (10, 10, 3), 4
+NADAM = Optimizer("nadam", 0.003)
+
+
+def make_parts():
+    images, labels = make_images(96, SHAPE, NUM_CLASSES)
+    return Images(images, labels, np.arange(64)), Images(images, labels, np.arange(64, 96))
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return make_parts()
+
+
+# Loss
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.5, 1.0])
+def test_smoothed_cross_entropy_in_numpy(smoothing):
+    generator = np.random.default_rng(0)
+    logits, labels = generator.normal(0, 3, (20, 7)), generator.integers(0, 7, 20)
+    targets = (1 - smoothing) * np.eye(7)[labels] + smoothing / 7
+    log_probabilities = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    expected = -(targets * log_probabilities).sum(1).mean()
+    loss = SmoothedCrossEntropy(smoothing)
+    for shape in ((20,), (20, 1)):
+        actual = loss(labels.reshape(shape).astype("int32"), logits.astype("float32"))
+        assert float(actual) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_history_holds_means_over_all_images_of_an_epoch(parts, smoothing):
+    """At a learning rate of nought every epoch must give what the whole part gives, whatever the batches."""
+    model = randomise(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.0))
+    weights = model.get_weights()
+    images, labels = parts[0].arrays()
+    logits = model.predict(images, verbose=0).astype(float)
+    targets = (1 - smoothing) * np.eye(NUM_CLASSES)[labels] + smoothing / NUM_CLASSES
+    loss = -(targets * (logits - np.log(np.exp(logits).sum(1, keepdims=True)))).sum(1).mean()
+    accuracy = (logits.argmax(1) == labels).mean()
+    val_logits, val_labels = model.predict(parts[1].arrays()[0], verbose=0), parts[1].arrays()[1]
+    phase = Phase("all", Optimizer("sgd", 0.0), 2, batch_size=24, label_smoothing=smoothing)  # 64 = 24 + 24 + 16
+    state = train_phase(model, phase, *parts, seed=0)
+    for record in state.history:
+        assert record["loss"] == pytest.approx(loss, rel=1e-4)
+        assert record["accuracy"] == pytest.approx(accuracy, abs=1e-6)
+        assert record["val_accuracy"] == pytest.approx((val_logits.argmax(1) == val_labels).mean())
+    for a, b in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_history_of_a_dual_model_has_both_branches_and_adds_their_losses(parts):
+    model = randomise(build_dual_model([build_submodel(SHAPE, NUM_CLASSES, n) for n in ("original", "augmented")]))
+    images, labels = parts[0].arrays()
+    losses = []
+    for logits in model.predict([images, images], verbose=0):
+        losses.append(-(logits - np.log(np.exp(logits).sum(1, keepdims=True)))[np.arange(64), labels].mean())
+    phase = Phase("dual", Optimizer("sgd", 0.0), 1, batch_size=32)
+    (record,) = train_phase(model, phase, *parts, seed=0, branches=(None, None)).history
+    assert record["loss"] == pytest.approx(sum(losses), rel=1e-4)
+    val_images, val_labels = parts[1].arrays()
+    by_branch = [
+        (logits.argmax(1) == val_labels).mean() for logits in model.predict([val_images, val_images], verbose=0)
+    ]
+    assert record["original_logits_val_accuracy"] == pytest.approx(by_branch[0])
+    assert record["augmented_logits_val_accuracy"] == pytest.approx(by_branch[1])
+    assert record["val_accuracy"] == pytest.approx(np.mean(by_branch))
+
+
+def test_only_the_augmented_branch_sees_augmented_images(parts, monkeypatch):
+    seen = []
+    monkeypatch.setattr(loop, "train_epoch", lambda model, batches, *_: seen.append(batches[0]) or {"loss": 0.0})
+    model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, n) for n in ("original", "augmented")])
+    train_phase(model, Phase("dual", NADAM, 1, batch_size=32), *parts, 0, branches=(None, PAPER_AUGMENTATION))
+    (original, augmented), (labels, same_labels) = seen[0]
+    np.testing.assert_array_equal(labels, same_labels)
+    training_images = parts[0].arrays()[0]
+    assert all((image == training_images).all((1, 2, 3)).any() for image in original)
+    assert (original != augmented).any((1, 2, 3)).mean() > 0.9
+
+
+# Which epoch is kept
+
+
+@pytest.fixture
+def constructed(monkeypatch):
+    """Trains without training: after epoch e every weight is e, and the validation accuracies are given."""
+
+    def run(phase, accuracies, names=("original",), checkpoint=None):
+        count = iter(range(1, 100))
+
+        def train_epoch(model, batches, progress, after_step):
+            epoch = next(count)
+            model.set_weights([np.full(w.shape, epoch, "float32") for w in model.get_weights()])
+            return {"loss": 1.0}
+
+        outputs = iter(accuracies)
+        monkeypatch.setattr(loop, "train_epoch", train_epoch)
+        monkeypatch.setattr(loop, "_validate", lambda model, arrays, count: (list(next(outputs)), []))
+        images, labels = make_images(16, SHAPE, NUM_CLASSES)
+        part = Images(images, labels)
+        model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, name, fused=True) for name in names])
+        state = train_phase(model, phase, part, part, 0, [None] * len(names), checkpoint)
+        epoch_of_weights = {
+            layer.name: {float(v) for w in layer.get_weights() for v in w.flat}
+            for layer in model.layers
+            if layer.weights
+        }
+        return state, epoch_of_weights
+
+    return run
+
+
+def one(*accuracies):
+    return [(accuracy,) for accuracy in accuracies]
+
+
+def test_stops_after_patience_epochs_without_progress_and_keeps_the_best(constructed):
+    state, weights = constructed(Phase("p", NADAM, 20, patience=3), one(0.5, 0.7, 0.6, 0.7, 0.69, 0.9))
+    assert state.epoch == len(state.history) == 5
+    assert state.best[-1] == 0.7 and state.best_epoch[-1] == 2  # a tie is no progress
+    assert set.union(*weights.values()) == {2.0}
+    assert state.finished
+
+
+def test_progress_begins_the_count_anew(constructed):
+    state, weights = constructed(Phase("p", NADAM, 20, patience=2), one(0.5, 0.4, 0.6, 0.5, 0.7, 0.1, 0.1))
+    assert state.epoch == 7 and state.best_epoch[-1] == 5
+    assert set.union(*weights.values()) == {5.0}
+
+
+def test_epochs_are_the_most_that_are_trained(constructed):
+    state, weights = constructed(Phase("p", NADAM, 4, patience=3), one(0.5, 0.6, 0.4, 0.5))
+    assert state.epoch == 4 and state.best_epoch[-1] == 2
+    assert set.union(*weights.values()) == {2.0}
+
+
+def test_without_patience_the_last_epoch_is_kept(constructed):
+    state, weights = constructed(Phase("p", NADAM, 4), one(0.5, 0.9, 0.4, 0.3))
+    assert state.epoch == 4 and state.best_epoch[-1] == 2 and state.best[-1] == 0.9
+    assert set.union(*weights.values()) == {4.0}
+
+
+def test_progress_must_exceed_min_delta(constructed):
+    accuracies = one(0.5, 0.505, 0.509, 0.52, 0.525, 0.529)
+    state, weights = constructed(Phase("p", NADAM, 20, patience=2, min_delta=0.01), accuracies)
+    assert state.epoch == 3 and state.best_epoch[-1] == 1 and set.union(*weights.values()) == {1.0}
+    state, weights = constructed(Phase("p", NADAM, 20, patience=3, min_delta=0.01), [*accuracies, (0.53,)])
+    assert state.epoch == 7 and state.best_epoch[-1] == 4 and set.union(*weights.values()) == {4.0}
+
+
+def test_an_accuracy_of_nought_in_the_first_epoch_is_the_best_so_far(constructed):
+    state, weights = constructed(Phase("p", NADAM, 20, patience=2), one(0.0, 0.0, 0.0))
+    assert state.epoch == 3 and state.best_epoch[-1] == 1 and set.union(*weights.values()) == {1.0}
+
+
+BRANCHES = ("original", "augmented")
+# The branches are best in epochs 2 and 4, on average in epoch 3.
+APART = [(0.5, 0.3), (0.9, 0.3), (0.8, 0.6), (0.4, 0.7), (0.4, 0.6)]
+
+
+def test_best_on_average_keeps_both_branches_of_one_epoch(constructed):
+    state, weights = constructed(Phase("p", NADAM, 5, patience=5), APART, BRANCHES)
+    assert state.best == pytest.approx([0.9, 0.7, 0.7]) and state.best_epoch == [2, 4, 3]
+    assert set.union(*weights.values()) == {3.0}
+
+
+def test_best_per_branch_composes_two_epochs(constructed):
+    phase = Phase("p", NADAM, 5, patience=5, best_per_branch=True)
+    state, weights = constructed(phase, APART, BRANCHES)
+    assert state.best_epoch == [2, 4, 3]
+    assert len(weights) == 6
+    for layer, epochs in weights.items():
+        assert epochs == ({2.0} if layer.startswith("original_") else {4.0}), layer
+
+
+# Interruption
+
+
+class Interruption(Exception):
+    pass
+
+
+class InterruptedAt(Progress):
+    """Breaks off at a step of an epoch, both from 1; step 0 is the epoch's beginning; "end" after its last."""
+
+    def __init__(self, epoch, step):
+        super().__init__("none")
+        self.at, self.epoch = (epoch, step), 0
+
+    def begin_epoch(self, phase, epoch, num_epochs, num_steps):
+        self.epoch = epoch
+        self._maybe(0)
+
+    def step(self, step, loss):
+        self._maybe(step)
+
+    def end_epoch(self, record, accuracies):
+        self._maybe("end")
+
+    def _maybe(self, step):
+        if (self.epoch, step) == self.at:
+            raise Interruption
+
+
+def without_seconds(history):
+    return [{k: v for k, v in record.items() if k != "seconds"} for record in history]
+
+
+def assert_same_bits(weights, others):
+    for a, b in zip(weights, others, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+SGD = Optimizer("sgd", 0.01, momentum=0.9, nesterov=True, weight_decay=1e-3)
+ONE_CYCLE_EMA = Optimizer("adamw", 0.01, weight_decay=0.01, warmup=0.3, ema=0.8)
+AUGMENTATION = Augmentation(horizontal_flip=True, crop_padding=1)
+
+
+@pytest.mark.parametrize(
+    "phase, at",
+    [
+        (Phase("nadam", NADAM, 3, patience=2, augmentation=AUGMENTATION), (3, 2)),
+        (Phase("sgd", SGD, 3, patience=3, label_smoothing=0.1), (2, "end")),  # epoch 2 is not on disk yet
+        (Phase("one_cycle_ema", ONE_CYCLE_EMA, 3), (2, 1)),
+        (Phase("head", NADAM, 3, ("head_*",), patience=2), (2, 0)),
+    ],
+    ids=lambda value: value.name if isinstance(value, Phase) else None,
+)
+def test_interrupted_and_resumed_comes_to_the_same_bits(phase, at, parts, tmp_path):
+    phase = replace(phase, batch_size=32)
+
+    def train(checkpoint, progress=None):
+        keras.utils.set_random_seed(4)  # a new process begins like this, too
+        model = randomise(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.5, fused=True))
+        state = train_phase(model, phase, *parts, 9, checkpoint=checkpoint, key="key", progress=progress)
+        return model.get_weights(), state
+
+    wanted, wanted_state = train(None)
+    path = tmp_path / "state.npz"
+    with pytest.raises(Interruption):
+        train(path, InterruptedAt(*at))
+    stopped = load_state(path, "key")
+    assert stopped.epoch == at[0] - 1 and not stopped.finished
+    weights, state = train(path)
+    assert_same_bits(weights, wanted)
+    assert without_seconds(state.history) == without_seconds(wanted_state.history)
+    assert (state.best, state.best_epoch) == (wanted_state.best, wanted_state.best_epoch)
+    # And once it is finished, it is only read.
+    again, state = train(path, InterruptedAt(1, 0))
+    assert_same_bits(again, wanted)
+    assert len(state.history) == 3
+
+
+def test_the_average_of_the_weights_is_kept_and_the_raw_weights_train_on(parts):
+    """EMA in NumPy: from the raw weights after each epoch of one step."""
+    images, labels = parts[0].arrays()
+    part = Images(images, labels)
+    phase = Phase("ema", Optimizer("sgd", 0.05, ema=0.6), 3, batch_size=64)
+    model = randomise(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.0))
+    raw = randomise(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.0))
+    train_phase(model, phase, part, parts[1], 0)
+    raw.compile(keras.optimizers.SGD(0.05), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    average = None
+    for _ in range(3):
+        raw.train_on_batch(images, labels)
+        now = raw.get_weights()
+        average = now if average is None else [0.6 * a + 0.4 * w for a, w in zip(average, now)]
+    for a, b in zip(model.get_weights(), average, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_the_average_of_the_moments_is_kept_and_the_raw_moments_go_on(parts, fused, monkeypatch):
+    """EMA in NumPy: from the moments after every step; those of the weights' average are kept, with those."""
+    rows = []
+
+    def record(kind):
+        step = kind.step
+
+        def recorded(self, x, y):
+            logs = step(self, x, y)
+            rows.append([np.array(self.value_of(w)) for w in model.weights if "moving_" in w.path])
+            return logs
+
+        monkeypatch.setattr(kind, "step", recorded)
+
+    record(Epoch)
+    if importlib.util.find_spec("numba"):
+        from lwcnn.engine.epoch import NativeEpoch
+
+        record(NativeEpoch)
+    network = ResidualSE(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
+    model = build_residual_se(SHAPE, NUM_CLASSES, network, fused=fused)
+    names = [w.path for w in model.weights]
+    phase = Phase("ema", Optimizer("sgd", 0.05, ema=0.9, ema_moments=True), 2, batch_size=16)
+    train_phase(model, phase, *parts, 0)
+    assert len(rows) > 4 and len(rows[0]) == 6  # three norms: the stem's, the block's, the last
+    average = rows[0]
+    for row in rows[1:]:
+        average = [0.9 * a + 0.1 * m for a, m in zip(average, row)]
+    kept = [w for w, name in zip(model.get_weights(), names) if "moving_" in name]
+    for a, b, last in zip(kept, average, rows[-1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+        assert not np.allclose(a, last, rtol=1e-3)
+
+
+def test_averaged_moments_resume_to_the_same_bits(parts, tmp_path):
+    optimizer = replace(ONE_CYCLE_EMA, ema_moments=True)
+    phase = Phase("ema", optimizer, 3, batch_size=32)
+
+    def train(checkpoint, progress=None):
+        keras.utils.set_random_seed(4)
+        model = build_residual_se(
+            SHAPE, NUM_CLASSES, ResidualSE(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4), fused=True
+        )
+        train_phase(model, phase, *parts, 9, checkpoint=checkpoint, key="key", progress=progress)
+        return model.get_weights()
+
+    wanted, path = train(None), tmp_path / "state.npz"
+    with pytest.raises(Interruption):
+        train(path, InterruptedAt(3, 1))
+    assert_same_bits(train(path), wanted)
+
+
+def small_method(epochs=2):
+    """`paper` at a size of its own: more than one epoch a phase, so that each can be cut in two."""
+    paper = get_experiment("paper", "smoke")
+    return replace(
+        paper,
+        dual=replace(paper.dual, epochs=epochs, batch_size=32),
+        phases=tuple(replace(phase, epochs=epochs, batch_size=32) for phase in paper.phases),
+    )
+
+
+def train_small_method(parts, cache, experiment=None):
+    return train_method(experiment or small_method(), *parts, NUM_CLASSES, 5, cache)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(parts, tmp_path_factory):
+    """(cache, what training gave) of a method that was never interrupted."""
+    cache = tmp_path_factory.mktemp("uninterrupted")
+    return cache, train_small_method(parts, cache)
+
+
+@pytest.fixture
+def count_epochs(monkeypatch):
+    """A list that gets longer by one with every epoch trained."""
+    epochs, train_epoch = [], loop.train_epoch
+    monkeypatch.setattr(loop, "train_epoch", lambda *arguments: epochs.append(1) or train_epoch(*arguments))
+    return epochs
+
+
+def copy_states(cache, folder, *phases):
+    for phase in phases:
+        (path,) = cache.glob(f"seed5-{phase}-*.npz")
+        shutil.copy(path, folder)
+
+
+def assert_same_method(trained, wanted):
+    assert_same_bits(trained.model.get_weights(), wanted.model.get_weights())
+    for record, other in zip(trained.phases, wanted.phases, strict=True):
+        assert without_seconds(record["history"]) == without_seconds(other["history"])
+        for field in ("name", "trains", "epochs", "best_epoch", "best_val_accuracy"):
+            assert record[field] == other[field]
+
+
+def test_the_submodels_of_stage_1_are_those_that_the_method_merges(parts, uninterrupted, tmp_path, count_epochs):
+    cache, wanted = uninterrupted
+    plan = small_method()
+    submodels, record = train_submodels(plan, *parts, NUM_CLASSES, 5, cache)
+    assert not count_epochs and record["name"] == "dual"
+    assert without_seconds(record["history"]) == without_seconds(wanted.phases[0]["history"])
+    assert [submodel.name for submodel in submodels] == ["original", "augmented"]
+    again, _ = train_submodels(plan, *parts, NUM_CLASSES, 5, tmp_path)
+    assert len(count_epochs) == plan.dual.epochs
+    for submodel, other in zip(submodels, again):
+        assert_same_bits(submodel.get_weights(), other.get_weights())
+    with pytest.raises(LwcnnError, match="Received: 'end_to_end'"):
+        train_submodels(get_experiment("end_to_end", "smoke"), *parts, NUM_CLASSES, 5)
+
+
+@pytest.mark.parametrize("done", [("dual",), ("dual", "head")])
+def test_a_method_interrupted_between_two_phases_comes_to_the_same_bits(
+    done, parts, uninterrupted, tmp_path, count_epochs
+):
+    """Every finished phase leaves its state; the next one had not ended an epoch when it was broken off."""
+    cache, wanted = uninterrupted
+    copy_states(cache, tmp_path, *done)
+    assert_same_method(train_small_method(parts, tmp_path), wanted)
+    assert len(count_epochs) == 2 * (3 - len(done))
+
+
+def test_a_method_that_is_finished_is_only_read(parts, uninterrupted, count_epochs):
+    cache, wanted = uninterrupted
+    assert_same_method(train_small_method(parts, cache), wanted)
+    assert not count_epochs
+
+
+def test_experiments_that_begin_alike_train_the_common_part_once(parts, uninterrupted, tmp_path, count_epochs):
+    shutil.copytree(uninterrupted[0], tmp_path, dirs_exist_ok=True)
+    head, everything = small_method().phases
+    nadam = replace(small_method(), phases=(head, replace(everything, optimizer=NADAM)))
+    trained = train_small_method(parts, tmp_path, nadam)
+    assert len(count_epochs) == 2
+    for record, other in zip(trained.phases[:2], uninterrupted[1].phases):
+        assert record == other
+    assert len(list(tmp_path.glob("*.npz"))) == 4
+
+
+@pytest.mark.parametrize(
+    "change", [{"dropout": 0.4}, {"converted": False}, {"branches": (("original", None), ("augmented", None))}]
+)
+def test_what_differs_is_never_taken_from_the_cache(change, parts, uninterrupted, tmp_path, monkeypatch):
+    shutil.copytree(uninterrupted[0], tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(loop, "train_epoch", lambda *arguments: {"loss": 0.0})
+    train_small_method(parts, tmp_path, replace(small_method(), **change))
+    assert len(list(tmp_path.glob("seed5-all-*"))) == len(list(tmp_path.glob("seed5-head-*"))) == 2
+    assert len(list(tmp_path.glob("seed5-dual-*"))) == (2 if "branches" in change else 1)
+
+
+def test_another_part_of_the_images_is_never_taken_from_the_cache(parts, uninterrupted, tmp_path, monkeypatch):
+    shutil.copytree(uninterrupted[0], tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(loop, "train_epoch", lambda *arguments: {"loss": 0.0})
+    training, validation = parts
+    train_small_method((replace(training, indices=np.arange(32)), validation), tmp_path)
+    assert len(list(tmp_path.glob("seed5-dual-*"))) == 2
+
+
+KILLED = """
+import sys
+sys.path.insert(0, sys.argv[2])
+import test_training
+from lwcnn.training.progress import Progress
+
+class Telling(Progress):
+    def begin_epoch(self, phase, epoch, num_epochs, num_steps):
+        self.where = f"{phase} {epoch}/{num_epochs}"
+
+    def step(self, step, loss):
+        print(self.where, "step", step, flush=True)
+
+test_training.train_method(
+    test_training.small_method(),
+    *test_training.make_parts(),
+    test_training.NUM_CLASSES,
+    5,
+    sys.argv[1],
+    progress=Telling("none"),
+)
+"""
+
+
+def test_kill_9_in_the_middle_of_a_phase_and_resumed_comes_to_the_same_bits(
+    parts, uninterrupted, tmp_path, count_epochs
+):
+    cache, wanted = uninterrupted
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path), str(ROOT / "tests")],
+        stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    lines = []
+    try:
+        for line in process.stdout:
+            lines.append(line.strip())
+            if lines[-1] == "dual 2/2 step 1":
+                os.kill(process.pid, signal.SIGKILL)
+                break
+    finally:
+        process.kill()
+        process.stdout.close()
+    assert process.wait(60) == -signal.SIGKILL and lines[-1] == "dual 2/2 step 1", lines
+    (path,) = tmp_path.glob("*.npz")
+    key = path.stem.split("-")[-1]
+    stopped = load_state(path, key)
+    assert stopped.epoch == 1 and not stopped.finished
+    assert without_seconds(stopped.history) == without_seconds(wanted.phases[0]["history"][:1])
+
+    copy_states(cache, tmp_path, "head", "all")  # so that only the phase in question is trained on
+    assert_same_method(train_small_method(parts, tmp_path), wanted)
+    assert len(count_epochs) == 1
+    resumed, whole = load_state(path, key), load_state(cache / path.name, key)
+    assert resumed.finished and without_seconds(resumed.history) == without_seconds(whole.history)
+    assert_same_bits(resumed.weights, whole.weights)
+
+
+# Checkpoints
+
+
+def test_state_survives_the_file(tmp_path):
+    arrays = [np.arange(6, dtype="float32").reshape(2, 3), np.array(7, "int64")]
+    state = PhaseState(2, False, 1, [0.5, 0.25], [1, 2], [{"loss": 1 / 3}], 1.5, arrays, arrays[:1], [], arrays[1:])
+    path = tmp_path / "state.npz"
+    save_state(path, state, "key")
+    loaded = load_state(path, "key")
+    for name in ("epoch", "finished", "wait", "best", "best_epoch", "history", "seconds"):
+        assert getattr(loaded, name) == getattr(state, name)
+    for name in ("weights", "best_weights", "optimizer", "seeds"):
+        assert_same_bits(getattr(loaded, name), getattr(state, name))
+        assert [a.dtype for a in getattr(loaded, name)] == [a.dtype for a in getattr(state, name)]
+
+
+def test_no_checkpoint_is_no_state(tmp_path):
+    assert load_state(tmp_path / "none.npz", "key") is None
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(parts, tmp_path):
+    path = tmp_path / "state.npz"
+    save_state(path, PhaseState(), "other")
+    model = build_merged_model(SHAPE, NUM_CLASSES)
+    with pytest.raises(
+        LwcnnError, match="another configuration.*delete it.*Received: 'other', expected: 'key'"
+    ) as error:
+        train_phase(model, Phase("p", NADAM, 1), *parts, 0, checkpoint=path, key="key")
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 cut short"])
+def test_a_broken_checkpoint_is_refused(content, tmp_path):
+    path = tmp_path / "state.npz"
+    path.write_bytes(content)
+    with pytest.raises(LwcnnError, match="Received: .*state.npz"):
+        load_state(path, "key")
+
+
+def test_an_npz_that_is_no_checkpoint_is_refused(tmp_path):
+    np.savez(tmp_path / "state.npz", weights=np.zeros(3))
+    with pytest.raises(LwcnnError, match="another configuration or version"):
+        load_state(tmp_path / "state.npz", "key")
+
+
+def test_as_many_branches_as_inputs(parts):
+    model = build_merged_model(SHAPE, NUM_CLASSES)
+    with pytest.raises(LwcnnError, match="merged has 1 inputs. Received: 2 branches"):
+        train_phase(model, Phase("p", NADAM, 1), *parts, 0, branches=(None, None))
