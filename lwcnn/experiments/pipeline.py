@@ -182,10 +182,12 @@ def _train_merged(experiment: MergedExperiment, image_shape, num_classes: int, s
     if experiment.dual:
         submodels = _train_dual(experiment, image_shape, num_classes, steps)
         keras.utils.set_random_seed(steps.phase_seed(1))  # the head, whether stage 1 was trained or found
-        merged = merge_submodels(submodels, experiment.dropout, fused=True, converted=experiment.converted)
+        merged = merge_submodels(
+            submodels, experiment.dropout, fused=True, reuse_dense_weights=experiment.reuse_dense_weights
+        )
     else:
         merged = build_merged_model(image_shape, num_classes, names, experiment.dropout, fused=True)
-    steps.chain.append([names, experiment.dropout, experiment.converted, experiment.dual is None])
+    steps.chain.append([names, experiment.dropout, experiment.reuse_dense_weights, experiment.dual is None])
     for phase in experiment.phases:
         steps.run(merged, phase)
     return merged, partial(build_merged_model, image_shape, num_classes, names, experiment.dropout)

@@ -7,11 +7,14 @@ import keras
 import numpy as np
 
 from lwcnn.models.dual import HEAD_LAYERS, build_merged_model, build_submodel
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, unknown_name
 
 
 def merge_submodels(
-    submodels: Sequence[keras.Model], dropout: float = 0.5, fused: bool = False, converted: bool = True
+    submodels: Sequence[keras.Model],
+    dropout: float = 0.5,
+    fused: bool = False,
+    reuse_dense_weights: Sequence[str] | None = None,
 ) -> keras.Model:
     """The merged model with the submodels' weights; the submodels stay as they are.
 
@@ -23,13 +26,15 @@ def merge_submodels(
             different names.
         dropout: rate of the new head's dropout, 0 up to 1.
         fused: whether the merged model is built of fused layers (`lwcnn.engine.fused`).
-        converted: False leaves the 1x1 convolutions as they were drawn (for the ablation `fresh_merge`).
+        reuse_dense_weights: Names of the submodels whose dense weights are converted; the 1x1 convolutions of the
+            others keep their random draw. None converts all.
 
     Returns:
         A new model as of `build_merged_model`.
 
     Raises:
-        LwcnnError: if the submodels' shapes or class counts differ or their names are equal.
+        LwcnnError: if the submodels' shapes or class counts differ, their names are equal, or a name in
+            `reuse_dense_weights` is none of theirs.
 
     Source: paper, "Merge". The author's code has a kernel as large as the map; the function is the same.
     """
@@ -41,12 +46,16 @@ def merge_submodels(
             + ", ".join(f"{m.name}: {m.input_shape[1:]} -> {m.output_shape[-1]}" for m in submodels)
         )
     names = [submodel.name for submodel in submodels]
+    reused = names if reuse_dense_weights is None else reuse_dense_weights
+    for name in reused:
+        if name not in names:
+            raise unknown_name("submodel", name, names)
     merged = build_merged_model(shapes.pop(), classes.pop(), names, dropout, fused)
     for submodel in submodels:
         name = submodel.name
         for conv in (f"{name}_conv1", f"{name}_conv2"):
             merged.get_layer(conv).set_weights(submodel.get_layer(conv).get_weights())
-        if converted:
+        if name in reused:
             kernel, bias = submodel.get_layer(f"{name}_logits").get_weights()  # (F, classes), (classes,)
             merged.get_layer(f"{name}_dense_as_conv").set_weights([kernel[np.newaxis, np.newaxis], bias])
     return merged

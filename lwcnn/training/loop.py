@@ -18,13 +18,13 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.training import checkpoint as states
 from lwcnn.training.average import MomentsAverage
 from lwcnn.training.checkpoint import PhaseState
+from lwcnn.training.early_stopping import keep_best
 from lwcnn.training.losses import SmoothedCrossEntropy
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
 from lwcnn.training.steps import predict_batch, synchronise_norms, train_epoch
 
 VALIDATION_BATCH = 500
-_WORST = {"val_accuracy": -1.0, "val_loss": -float("inf")}
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,9 @@ def train_phase(
         record = _record(model, logs, accuracies)
         if phase.monitor == "val_loss":
             record["val_loss"] = float(np.mean(losses))
-        _keep_best(state, phase, model, accuracies if phase.monitor == "val_accuracy" else [-x for x in losses])
         state.epoch += 1
         state.history.append(record)
+        keep_best(state, phase, model, accuracies if phase.monitor == "val_accuracy" else [-x for x in losses])
         stopped = phase.patience is not None and state.wait >= phase.patience
         state.finished = stopped or state.epoch == phase.epochs
         if state.finished:
@@ -256,25 +256,3 @@ def _record(model: keras.Model, logs: dict, accuracies: list[float]) -> dict:
         for layer, accuracy in zip(model.output_names, accuracies):
             record[f"{layer}_val_accuracy"] = accuracy
     return record
-
-
-def _keep_best(state: PhaseState, phase: Phase, model: keras.Model, scores: list[float]) -> None:
-    """Takes this epoch's weights where they are the best so far, and counts the epochs without progress.
-
-    The scores, one an output, are accuracies, or losses with their sign changed.
-    """
-    scores = [*scores, float(np.mean(scores))]
-    if not state.best:
-        state.best, state.best_epoch = [_WORST[phase.monitor]] * len(scores), [0] * len(scores)
-        state.best_weights = states.values(model.weights)
-    better = [s > b + phase.min_delta for s, b in zip(scores, state.best)]
-    prefixes = [name.removesuffix("_logits") + "_" for name in model.output_names]
-    for i, (variable, value) in enumerate(zip(model.weights, states.values(model.weights))):
-        matching = [k for k, prefix in enumerate(prefixes) if variable.path.startswith(prefix)]
-        branch = max(matching, key=lambda k: len(prefixes[k]), default=-1)  # "a_b_conv1" is of "a_b", not of "a"
-        if better[branch if phase.best_per_branch else -1]:
-            state.best_weights[i] = value
-    for k, is_better in enumerate(better):
-        if is_better:
-            state.best[k], state.best_epoch[k] = scores[k], state.epoch + 1
-    state.wait = 0 if better[-1] else state.wait + 1

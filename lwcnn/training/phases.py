@@ -96,13 +96,16 @@ class Phase:
         min_delta: by how much, as a share of 1, an epoch must beat the best to count as better.
         augmentation: of the training images, for a model of one input; None leaves them as they are.
         label_smoothing: 0 up to 1.
-        best_per_branch: with several outputs, keep each branch's best epoch apart (the author's two
-            checkpoints) in place of the epoch that is best on average.
+        best_per_branch: With several outputs, keep each branch's most accurate epoch (as with one checkpoint per
+            branch, whatever `min_delta` and `start_from_epoch` are) and stop as soon as one branch's patience
+            ends. By default both go by the mean over the outputs.
         batch_size: images in a step.
         mixing: of the batches, by MixUp and CutMix.
         dropout: rates of the model's `ScheduledDropout` in the first and the last epoch, linear between them.
         monitor: what decides which epoch is better: "val_accuracy", or "val_loss", the cross-entropy on the
             validation images, which is then kept in the history.
+        start_from_epoch: Number of epochs before early stopping begins, as in Keras's `EarlyStopping`: none of
+            them counts as best or against the patience.
     """
 
     name: str
@@ -119,8 +122,13 @@ class Phase:
     mixing: Mixing | None = added_later(None)
     dropout: tuple[float, float] | None = added_later(None)
     monitor: str = added_later("val_accuracy")
+    start_from_epoch: int = added_later(0)
 
     def __post_init__(self):
+        if self.best_per_branch and self.monitor != "val_accuracy":
+            raise LwcnnError(f'best_per_branch needs monitor="val_accuracy". Received: {self.monitor!r}')
+        if self.start_from_epoch < 0:
+            raise LwcnnError(f"start_from_epoch must be at least 0. Received: {self.start_from_epoch}")
         if self.epochs < 1 or self.batch_size < 1 or (self.patience is not None and self.patience < 1):
             raise LwcnnError(f"epochs, batch_size and patience must be at least 1. Received: {self}")
         if isinstance(self.trains, str) and self.trains != "all":

@@ -259,8 +259,8 @@ def test_every_experiment_is_plain_data(name, preset):
 
 def test_names_are_those_of_the_issue_and_the_earlier_batch():
     assert set(EXPERIMENT_NAMES) == {
-        "paper", "paper_as_published", "single", "dual_no_augment", "no_unfreezing", "head_only", "fresh_merge",
-        "nadam_throughout", "end_to_end", "paper_tuned", "paper_tuned_one_go",
+        "paper", "paper_as_published", "paper_both_converted", "single", "dual_no_augment", "no_unfreezing",
+        "head_only", "fresh_merge", "nadam_throughout", "end_to_end", "paper_tuned", "paper_tuned_one_go",
         "paper_batch64", "residual_se", "residual_se_small", "residual_plain", "residual_cbam",
         "repo_baseline", "repo_baseline_frozen", "repo_residual_se",
         "se_resnet", "resnet_4443", "resnet_4443_twice", "narrow_resnet18", "narrow_resnet18_cold",
@@ -287,7 +287,7 @@ class TestAblations:
     def test_paper(self, preset):
         paper, size = get_experiment("paper", preset), PRESETS[preset]
         assert paper.branches == (("original", None), ("augmented", PAPER_AUGMENTATION))
-        assert paper.converted and paper.dropout == 0.5
+        assert paper.reuse_dense_weights == ("original", "augmented") and paper.dropout == 0.5
         dual, (head, everything) = paper.dual, paper.phases
         assert (dual.epochs, head.epochs, everything.epochs) == (size.dual, size.head, size.all)
         assert (dual.patience, dual.trains, head.trains, everything.trains) == (5, "all", ("head_*",), "all")
@@ -296,8 +296,8 @@ class TestAblations:
 
     def test_single(self, preset):
         paper, single = self.pair("single", preset)
-        assert differences(paper, single) == {"branches"}
-        assert single.branches == (("original", None),)
+        assert differences(paper, single) == {"branches", "reuse_dense_weights"}
+        assert single.branches == (("original", None),) and single.reuse_dense_weights == ("original",)
 
     def test_dual_no_augment(self, preset):
         paper, plain = self.pair("dual_no_augment", preset)
@@ -317,7 +317,7 @@ class TestAblations:
 
     def test_fresh_merge(self, preset):
         paper, fresh = self.pair("fresh_merge", preset)
-        assert differences(paper, fresh) == {"converted"} and fresh.converted is False
+        assert differences(paper, fresh) == {"reuse_dense_weights"} and fresh.reuse_dense_weights == ()
 
     def test_nadam_throughout(self, preset):
         paper, nadam = self.pair("nadam_throughout", preset)
@@ -337,7 +337,9 @@ class TestAblations:
         assert PUBLISHED_AUGMENTATION.brightness == 0
         phases = (published.dual, *published.phases)
         assert {phase.batch_size for phase in phases} == {32}
-        assert published.dual.best_per_branch and published.dual.min_delta == 0.001
+        assert {phase.min_delta for phase in phases} == {0.001}
+        assert published.dual.best_per_branch and [phase.start_from_epoch for phase in phases] == [3, 0, 0]
+        assert published.reuse_dense_weights == ("original",)
         inverted, everything = published.phases
         assert (inverted.trains, inverted.except_for) == ("all", ("head_logits",))
         sgd = everything.optimizer
@@ -346,6 +348,11 @@ class TestAblations:
         )  # fmt: skip
         if preset == "full":  # the author's notebook
             assert [(p.epochs, p.patience) for p in phases] == [(20, 5), (10, 5), (50, 10)]
+
+    def test_paper_both_converted(self, preset):
+        published, both = (get_experiment(name, preset) for name in ("paper_as_published", "paper_both_converted"))
+        assert differences(published, both) == {"reuse_dense_weights"}
+        assert both.reuse_dense_weights == ("original", "augmented")
 
 
 def test_only_recipes_that_flip_depend_on_the_data_and_digits_are_never_flipped():

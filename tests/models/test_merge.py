@@ -86,21 +86,30 @@ def test_the_submodels_stay_as_they_were():
         np.testing.assert_array_equal(gave, submodel.predict(images, verbose=0))
 
 
-def test_unconverted_merge_keeps_the_convolutions_and_draws_the_1x1_afresh():
+@pytest.mark.parametrize("reused", [(), ("original",), ("augmented",)])
+def test_branches_that_do_not_reuse_their_dense_weights_keep_a_random_draw(reused):
     submodels = random_submodels((12, 12, 3))
     keras.utils.set_random_seed(3)
     converted = merge_submodels(submodels)
     keras.utils.set_random_seed(3)
-    fresh = merge_submodels(submodels, converted=False)
-    for layer in fresh.layers:
+    merged = merge_submodels(submodels, reuse_dense_weights=reused)
+    drawn = {f"{submodel.name}_dense_as_conv" for submodel in submodels if submodel.name not in reused}
+    for layer in merged.layers:
         if not layer.weights:
             continue
         pairs = list(zip(layer.get_weights(), converted.get_layer(layer.name).get_weights(), strict=True))
-        if layer.name.endswith("dense_as_conv"):
+        if layer.name in drawn:
             assert not any(np.array_equal(a, b) for a, b in pairs)
-            assert not layer.get_weights()[1].any()  # a fresh bias
+            kernel, bias = layer.get_weights()
+            limit = (6 / (kernel.shape[2] + kernel.shape[3])) ** 0.5  # Glorot, uniform
+            assert 0.9 * limit < np.abs(kernel).max() <= limit and not bias.any()
         else:
             assert all(np.array_equal(a, b) for a, b in pairs), layer.name
+
+
+def test_dense_weights_of_an_unknown_submodel_are_refused():
+    with pytest.raises(LwcnnError, match="augmentd.*original, augmented|Received: 'augmentd'"):
+        merge_submodels(random_submodels((12, 12, 3)), reuse_dense_weights=("augmentd",))
 
 
 def test_a_single_submodel_merges_too():

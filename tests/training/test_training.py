@@ -202,6 +202,44 @@ def test_best_per_branch_composes_two_epochs(constructed):
         assert epochs == ({2.0} if layer.startswith("original_") else {4.0}), layer
 
 
+def test_best_per_branch_gives_a_weight_to_the_longest_name_that_begins_its_own(constructed):
+    phase = Phase("p", NADAM, 5, patience=5, best_per_branch=True)
+    for names in (("a", "a_b"), ("a_b", "a")):
+        state, weights = constructed(phase, APART, names)
+        for layer, epochs in weights.items():
+            branch = "a_b" if layer.startswith("a_b_") else "a"
+            assert epochs == {2.0 if branch == names[0] else 4.0}, layer
+
+
+def test_best_per_branch_stops_when_one_branch_makes_no_progress(constructed):
+    """As two EarlyStopping callbacks: the other branch and the mean go on improving, by more than min_delta."""
+    improving = [(0.9, 0.1), (0.8, 0.3), (0.8, 0.5), (0.8, 0.7), (0.8, 0.8)]
+    phase = Phase("p", NADAM, 5, patience=2, min_delta=0.01, best_per_branch=True)
+    assert constructed(phase, improving, BRANCHES)[0].epoch == 3
+    assert constructed(phase, [pair[::-1] for pair in improving], BRANCHES)[0].epoch == 3
+    assert constructed(replace(phase, best_per_branch=False), improving, BRANCHES)[0].epoch == 5
+
+
+def test_best_per_branch_keeps_gains_below_min_delta_but_does_not_wait_for_them(constructed):
+    """As ModelCheckpoint, which knows neither min_delta nor start_from_epoch, beside EarlyStopping."""
+    small_gains = [(0.80, 0.9), (0.801, 0.1), (0.802, 0.2), (0.803, 0.3), (0.804, 0.4)]
+    phase = Phase("p", NADAM, 5, patience=2, min_delta=0.01, start_from_epoch=1, best_per_branch=True)
+    state, weights = constructed(phase, small_gains, BRANCHES)
+    assert state.epoch == 4  # "original" makes no progress in epochs 3 and 4, after epoch 2 began the count
+    for layer, epochs in weights.items():
+        assert epochs == ({4.0} if layer.startswith("original_") else {1.0}), layer
+
+
+def test_early_stopping_begins_at_start_from_epoch(constructed):
+    """Three epochs neither count as best nor against the patience; the fourth is the first that counts."""
+    scores = one(0.9, 0.8, 0.7, 0.5, 0.5, 0.6, 0.6, 0.6)
+    state, weights = constructed(Phase("p", NADAM, 8, patience=2, start_from_epoch=3), scores)
+    assert (state.epoch, state.best_epoch[-1], state.best[-1]) == (8, 6, 0.6)
+    assert set.union(*weights.values()) == {6.0}
+    state, weights = constructed(Phase("p", NADAM, 2, patience=1, start_from_epoch=3), scores)  # it never begins
+    assert state.epoch == 2 and set.union(*weights.values()) == {2.0}
+
+
 # Interruption
 
 
@@ -438,7 +476,8 @@ def test_experiments_that_begin_alike_train_the_common_part_once(parts, uninterr
 
 
 @pytest.mark.parametrize(
-    "change", [{"dropout": 0.4}, {"converted": False}, {"branches": (("original", None), ("augmented", None))}]
+    "change",
+    [{"dropout": 0.4}, {"reuse_dense_weights": ("original",)}, {"branches": (("original", None), ("augmented", None))}],
 )
 def test_what_differs_is_never_taken_from_the_cache(change, parts, uninterrupted, tmp_path, monkeypatch):
     shutil.copytree(uninterrupted[0], tmp_path, dirs_exist_ok=True)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION, Augmentation
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import MergedExperiment
+from lwcnn.models.dual import BRANCHES
 from lwcnn.training.phases import Optimizer, Phase
 
 NADAM = Optimizer("nadam", 0.001)  # paper: Nadam; the author's notebook: its defaults
@@ -30,20 +31,38 @@ def _paper(preset: Preset) -> MergedExperiment:
 
 
 def _paper_as_published(preset: Preset) -> MergedExperiment:
-    inverted = {"full": 10}.get(preset.name, preset.head)  # the author's notebook: 10 epochs
+    """The author's notebook, as it runs; the numbers of its cells are from 0."""
+    inverted = {"full": 10}.get(preset.name, preset.head)  # cell 18: 10 epochs
     sgd = Optimizer("sgd", 0.001, momentum=0.9, nesterov=True, weight_decay=1e-4)
     return MergedExperiment(
         name="paper_as_published",
-        question="what the author's own code does: brightness without effect, the freeze inverted, batch 32",
+        question="what the author's own code does: only one branch's dense weights converted, the freeze inverted",
         branches=(("original", None), ("augmented", PUBLISHED_AUGMENTATION)),
-        dual=Phase("dual", NADAM, preset.dual, patience=5, min_delta=0.001, best_per_branch=True, batch_size=32),
-        phases=(
-            # `layers[-2:]` are frozen there, dropout and output, in place of all the others
-            Phase("inverted", NADAM, inverted, except_for=("head_logits",), patience=5, batch_size=32),
-            Phase("all", sgd, preset.all, patience=10, batch_size=32),
+        # cell 11: two checkpoints, two early stoppings that begin at epoch 3
+        dual=Phase(
+            "dual",
+            NADAM,
+            preset.dual,
+            patience=5,
+            min_delta=0.001,
+            start_from_epoch=3,
+            best_per_branch=True,
+            batch_size=32,
         ),
-        validation=1 / 6,  # MNIST: 10,000 of the 60,000 training images
+        # cell 18 freezes `layers[-2:]`, dropout and output, in place of all the others; cell 9: min_delta everywhere
+        phases=(
+            Phase("inverted", NADAM, inverted, except_for=("head_logits",), patience=5, min_delta=0.001, batch_size=32),
+            Phase("all", sgd, preset.all, patience=10, min_delta=0.001, batch_size=32),
+        ),
+        validation=1 / 6,  # cell 3: 10,000 of MNIST's 60,000 training images
+        reuse_dense_weights=("original",),  # cell 17 reads the second branch's weights and never sets them
     )
+
+
+def _paper_both_converted(preset: Preset) -> MergedExperiment:
+    published = _paper_as_published(preset)
+    question = "the author's unset branch: his code with both branches' dense weights converted"
+    return replace(published, name="paper_both_converted", question=question, reuse_dense_weights=BRANCHES)
 
 
 def _paper_batch64(preset: Preset) -> MergedExperiment:
@@ -56,7 +75,9 @@ def _paper_batch64(preset: Preset) -> MergedExperiment:
 def _single(preset: Preset) -> MergedExperiment:
     paper = _paper(preset)
     question = "the augmented branch: one branch, on the original images, through the whole method"
-    return replace(paper, name="single", question=question, branches=paper.branches[:1])
+    return replace(
+        paper, name="single", question=question, branches=paper.branches[:1], reuse_dense_weights=BRANCHES[:1]
+    )
 
 
 def _dual_no_augment(preset: Preset) -> MergedExperiment:
@@ -80,7 +101,7 @@ def _head_only(preset: Preset) -> MergedExperiment:
 
 def _fresh_merge(preset: Preset) -> MergedExperiment:
     question = "the conversion: the merged model's 1x1 convolutions are drawn afresh"
-    return replace(_paper(preset), name="fresh_merge", question=question, converted=False)
+    return replace(_paper(preset), name="fresh_merge", question=question, reuse_dense_weights=())
 
 
 def _nadam_throughout(preset: Preset) -> MergedExperiment:
@@ -131,6 +152,7 @@ EXPERIMENTS: dict[str, Callable[[Preset], MergedExperiment]] = {
     "paper": _paper,
     "paper_batch64": _paper_batch64,
     "paper_as_published": _paper_as_published,
+    "paper_both_converted": _paper_both_converted,
     "single": _single,
     "dual_no_augment": _dual_no_augment,
     "no_unfreezing": _no_unfreezing,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from lwcnn.data.augment import Augmentation
 from lwcnn.models.build import Network
+from lwcnn.models.dual import BRANCHES
 from lwcnn.system.settings import added_later
 from lwcnn.training.phases import Phase
 
@@ -34,13 +35,14 @@ class MergedExperiment(Experiment):
     Attributes:
         branches: (name, augmentation of its stage-1 images) of each submodel.
         dual: the stage in which the submodels train side by side; None draws the merged model afresh.
-        converted: whether the merged model's 1x1 convolutions take over the submodels' dense weights.
+        reuse_dense_weights: Names of the branches whose 1x1 convolution takes over the submodel's dense weights;
+            the others keep their random draw.
         dropout: of the merged model's head.
     """
 
     branches: tuple[tuple[str, Augmentation | None], ...]
     dual: Phase | None
-    converted: bool = True
+    reuse_dense_weights: tuple[str, ...] = BRANCHES
     dropout: float = 0.5
 
 

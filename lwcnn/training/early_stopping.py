@@ -1,0 +1,64 @@
+"""Early stopping: which weights to keep, and for how many epochs there was no progress."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from lwcnn.training import checkpoint as states
+from lwcnn.training.checkpoint import PhaseState
+from lwcnn.training.phases import Phase
+
+
+def keep_best(state: PhaseState, phase: Phase, model: keras.Model, scores: Sequence[float]) -> None:
+    """Keeps the weights of the epoch that just ended where it is the best so far, and counts the patience.
+
+    Args:
+        state: The phase's state, with this epoch in `epoch` and `history`.
+        phase: The phase.
+        model: Model with the epoch's weights.
+        scores: One per output: accuracies, or losses with their sign changed.
+    """
+    per_branch = phase.best_per_branch and len(scores) > 1
+    scores = [*scores, float(np.mean(scores))]
+    start, margin = (0, 0.0) if per_branch else (phase.start_from_epoch, phase.min_delta)
+    previous = state.best or scores
+    better = [state.epoch <= start + 1 or s > best + margin for s, best in zip(scores, previous, strict=True)]
+    state.best = [s if b else best for s, b, best in zip(scores, better, previous, strict=True)]
+    epochs = state.best_epoch or [0] * len(scores)
+    state.best_epoch = [state.epoch if b else epoch for b, epoch in zip(better, epochs, strict=True)]
+    _keep_weights(state, model, better, per_branch)
+    if per_branch:
+        histories = [[record[f"{name}_val_accuracy"] for record in state.history] for name in model.output_names]
+        state.wait = max(epochs_without_progress(history, phase) for history in histories)
+    else:
+        state.wait = state.epoch - state.best_epoch[-1]
+
+
+def epochs_without_progress(scores: Sequence[float], phase: Phase) -> int:
+    """Number of epochs since the last progress, as Keras's `EarlyStopping` counts them.
+
+    Args:
+        scores: One per epoch, from the first.
+        phase: Gives `min_delta` and `start_from_epoch`.
+    """
+    best, wait = -float("inf"), 0
+    for epoch, score in enumerate(scores):
+        if epoch <= phase.start_from_epoch or score > best + phase.min_delta:
+            best, wait = score, 0
+        else:
+            wait += 1
+    return wait
+
+
+def _keep_weights(state: PhaseState, model: keras.Model, better: list[bool], per_branch: bool) -> None:
+    """Keeps the weights of each branch that is better, or all of them by the mean, which is last in `better`."""
+    weights = states.values(model.weights)
+    if not state.best_weights:
+        state.best_weights = weights
+    prefixes = [name.removesuffix("_logits") + "_" for name in model.output_names]
+    for i, (variable, value) in enumerate(zip(model.weights, weights, strict=True)):
+        matching = [k for k, prefix in enumerate(prefixes) if variable.path.startswith(prefix)]
+        branch = max(matching, key=lambda k: len(prefixes[k]), default=-1)  # "a_b_conv1" is of "a_b", not of "a"
+        if better[branch if per_branch else -1]:
+            state.best_weights[i] = value
