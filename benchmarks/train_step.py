@@ -132,7 +132,8 @@ def torch_network(workload: str):
     from torch import nn
 
     from lwcnn.experiments.recipes.residual_se import NETWORK
-    from lwcnn.models.blocks import EPSILON, hidden_width
+    from lwcnn.models.blocks import hidden_width
+    from lwcnn.models.configs import EPSILON
 
     if workload == "paper":
         return nn.Sequential(

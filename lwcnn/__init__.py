@@ -1,31 +1,74 @@
-"""Small image classifiers of 15,000 to 30,000 parameters: the method of arXiv 2501.15547, measured.
+"""Lightweight image classifiers of 15,000 to 30,000 parameters: the method of arXiv 2501.15547, measured.
 
-Begin with `load_dataset`, `build_merged_model` and `run_experiment`; the README shows them in ten lines.
+Start with `load_dataset`, `build_merged_model` and `run_experiment`; the README shows them in ten lines. Names are
+imported when they are first used, so that `import lwcnn` imports no backend.
 """
 
+import importlib
 import os
 
-# Before TensorFlow is imported: else it greets every process.
+# Before TensorFlow is imported: its C++ code reads this once.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-from lwcnn.data import Dataset, channel_statistics, load_dataset, stratified_folds, stratified_split
-from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, Erasing, GaussianBlur, Mixing, RandAugment, Sharpness
-from lwcnn.data.batches import Batches
-from lwcnn.engine.fused import ConvReluMaxPool
-from lwcnn.evaluation import predict_logits, summarise
-from lwcnn.experiments.kfold import run_kfold
-from lwcnn.experiments.pipeline import train_method
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES, PRESETS, Experiment, get_experiment
-from lwcnn.experiments.results import load_results
-from lwcnn.experiments.run import Folders, run_experiment
-from lwcnn.models.cost import count_macs
-from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
-from lwcnn.models.merge import merge_submodels
-from lwcnn.system.errors import LwcnnError
-from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.phases import Optimizer, Phase, unfreeze_layer_by_layer
-from lwcnn.training.progress import Progress
 
 __version__ = "0.1.0"
 
-__all__ = [name for name in dir() if not name.startswith("_") and name != "os"]
+_WITHOUT_BACKEND = {
+    "Augmentation": "lwcnn.data.augment",
+    "ColorJitter": "lwcnn.data.augment",
+    "Cutout": "lwcnn.data.augment",
+    "Dataset": "lwcnn.data",
+    "EXPERIMENT_NAMES": "lwcnn.experiments.recipes",
+    "Erasing": "lwcnn.data.augment",
+    "Experiment": "lwcnn.experiments.recipes",
+    "GaussianBlur": "lwcnn.data.augment",
+    "LwcnnError": "lwcnn.system.errors",
+    "Mixing": "lwcnn.data.augment",
+    "Optimizer": "lwcnn.training.phases",
+    "PRESETS": "lwcnn.experiments.recipes",
+    "Phase": "lwcnn.training.phases",
+    "Progress": "lwcnn.training.progress",
+    "RandAugment": "lwcnn.data.augment",
+    "Sharpness": "lwcnn.data.augment",
+    "channel_statistics": "lwcnn.data",
+    "get_experiment": "lwcnn.experiments.recipes",
+    "load_dataset": "lwcnn.data",
+    "load_results": "lwcnn.experiments.results",
+    "predict_logits": "lwcnn.evaluation",
+    "stratified_folds": "lwcnn.data",
+    "stratified_split": "lwcnn.data",
+    "summarise": "lwcnn.evaluation",
+    "unfreeze_layer_by_layer": "lwcnn.training.phases",
+}
+_WITH_BACKEND = {
+    "Batches": "lwcnn.data.batches",
+    "Folders": "lwcnn.experiments.run",
+    "Images": "lwcnn.training.loop",
+    "build_dual_model": "lwcnn.models.dual",
+    "build_merged_model": "lwcnn.models.dual",
+    "build_submodel": "lwcnn.models.dual",
+    "count_macs": "lwcnn.models.cost",
+    "load_model": "lwcnn.models.io",
+    "merge_submodels": "lwcnn.models.merge",
+    "run_experiment": "lwcnn.experiments.run",
+    "run_kfold": "lwcnn.experiments.kfold",
+    "train_method": "lwcnn.experiments.pipeline",
+    "train_phase": "lwcnn.training.loop",
+}
+
+_MODULES = _WITHOUT_BACKEND | _WITH_BACKEND
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str):
+    if name not in _MODULES:
+        raise AttributeError(f"module 'lwcnn' has no attribute {name!r}")
+    if name in _WITH_BACKEND:
+        from lwcnn.system.environment import load_backend
+
+        load_backend()
+    value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,30 +1,40 @@
-"""The commands of the command line: one module for each kind, joined here."""
+"""The commands of the command line, one module for each kind.
+
+The modules import what a command needs inside the function that runs it, so that `lwcnn --help` and what lists names
+import no backend.
+"""
 
 import argparse
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lwcnn.cli import deployment, evaluate, figures, listing, predict, report, run, training
+from lwcnn.cli import deployment, evaluate, figures, listing, predict, report, run, summary, training
 from lwcnn.cli.arguments import add_data_arguments, add_training_arguments
-from lwcnn.cli.summary import show_summary, summary_arguments
-
-logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on retracing is not for users
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command: its arguments, what it does, and an example of its use."""
+    """A command.
+
+    Attributes:
+        run: Runs it; the first line of its docstring describes the command.
+        add_arguments: Adds its arguments to a parser.
+        example: A command line.
+        needs_backend: Whether Keras is imported before it runs.
+    """
 
     run: Callable[[argparse.Namespace], int | None]
     add_arguments: Callable[[argparse.ArgumentParser], None]
     example: str
+    needs_backend: bool = True
 
 
 COMMANDS = {
     "run": Command(run.run, run.add_arguments, "lwcnn run"),
-    "datasets": Command(listing.list_datasets, add_data_arguments, "LWCNN_DATA_DIR=~/data lwcnn datasets"),
-    "list": Command(listing.list_experiments, lambda parser: None, "lwcnn list"),
+    "datasets": Command(
+        listing.list_datasets, add_data_arguments, "LWCNN_DATA_DIR=~/data lwcnn datasets", needs_backend=False
+    ),
+    "list": Command(listing.list_experiments, lambda parser: None, "lwcnn list", needs_backend=False),
     "train": Command(
         training.train, add_training_arguments, "lwcnn train paper single --dataset mnist --preset quick --seeds 0 1 2"
     ),
@@ -33,8 +43,10 @@ COMMANDS = {
         training.search, training.add_search_arguments, "lwcnn search --dataset cifar10 --epochs 12 --jobs 2"
     ),
     "calibrate": Command(listing.calibrate, listing.add_calibration_arguments, "lwcnn calibrate --dataset cifar10"),
-    "table": Command(listing.show_tables, listing.add_table_arguments, "lwcnn table --write README.md"),
-    "summary": Command(show_summary, summary_arguments, "lwcnn summary models/cifar10-paper.keras"),
+    "table": Command(
+        listing.show_tables, listing.add_table_arguments, "lwcnn table --write README.md", needs_backend=False
+    ),
+    "summary": Command(summary.show_summary, summary.add_arguments, "lwcnn summary models/cifar10-paper.keras"),
     "figures": Command(figures.draw, figures.add_arguments, "lwcnn figures --dataset cifar10"),
     "report": Command(report.make, report.add_arguments, "lwcnn report --no-pdf"),
     "evaluate": Command(

@@ -1,59 +1,108 @@
 """Arguments that several commands have."""
 
+from __future__ import annotations
+
 import argparse
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lwcnn.data import DATASET_NAMES
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES, PRESETS
-from lwcnn.experiments.run import Folders
+from lwcnn.experiments.recipes import PRESETS
 from lwcnn.training.devices import PRECISIONS
+
+if TYPE_CHECKING:
+    from lwcnn.experiments.run import Folders
+
+MAX_SEED = 2**32 - 1
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where data sets are."""
-    parser.add_argument("--data-dir", help="folder of <name>.npz files (else $LWCNN_DATA_DIR)")
+    """Adds the folder of data sets."""
+    parser.add_argument(
+        "--data-dir", type=path, metavar="DIR", help="folder of <name>.npz files (default: $LWCNN_DATA_DIR)"
+    )
 
 
 def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
-    """The data set, and where results and interrupted runs are."""
-    parser.add_argument("--dataset", default="cifar10", help=f"{', '.join(DATASET_NAMES)} or the path of an .npz")
-    parser.add_argument("--results", default="results", help="folder of the results")
-    parser.add_argument("--cache", default=".lwcnn", help="folder of interrupted runs and trained models")
-    style = "bar" if sys.stdout.isatty() else "line"
-    parser.add_argument("--progress", choices=("bar", "line", "none"), default=style)
+    """Adds the data set, and the folders of results and interrupted runs."""
+    parser.add_argument(
+        "--dataset",
+        default="cifar10",
+        metavar="NAME",
+        help=f"{', '.join(DATASET_NAMES)}, or the path of an .npz (default: cifar10)",
+    )
+    parser.add_argument(
+        "--results", type=path, default=Path("results"), metavar="DIR", help="folder of the results (default: results)"
+    )
+    parser.add_argument(
+        "--cache",
+        type=path,
+        default=Path(".lwcnn"),
+        metavar="DIR",
+        help="folder of interrupted runs and trained models (default: .lwcnn)",
+    )
+    style = "bar" if sys.stdout and sys.stdout.isatty() else "line"
+    parser.add_argument(
+        "--progress",
+        choices=("bar", "line", "none"),
+        default=style,
+        help="what is shown of the training (default: bar on a terminal, else line)",
+    )
     add_data_arguments(parser)
 
 
 def add_training_arguments(parser: argparse.ArgumentParser, many: bool = True) -> None:
-    """What to train: `many` experiments and seeds, or one of each."""
+    """Adds what to train: `many` experiments and seeds, or one of each."""
     if many:
-        parser.add_argument("experiments", nargs="+", metavar="EXPERIMENT", help=", ".join(EXPERIMENT_NAMES))
-        parser.add_argument("--seeds", type=seed_number, nargs="+", default=[0])
-        parser.add_argument("--jobs", type=at_least_one, default=1, help="processes of one thread each")
-        parser.add_argument("--no-release", action="store_true", help="leave models/ as it is")
+        parser.add_argument(
+            "experiments", nargs="+", metavar="EXPERIMENT", help="names of experiments; `lwcnn list` describes them"
+        )
+        parser.add_argument(
+            "--seeds", type=seed_number, nargs="+", default=[0], metavar="SEED", help="one run for each (default: 0)"
+        )
+        parser.add_argument(
+            "--jobs",
+            type=at_least_one,
+            default=1,
+            metavar="N",
+            help="processes at a time, of one thread each (default: 1)",
+        )
+        parser.add_argument("--no-release", action="store_true", help="do not update the released model")
         parser.add_argument(
             "--precision",
             choices=PRECISIONS,
             default="float32",
-            help="mixed: 16 bits but for weights and logits, on an accelerator; a configuration of its own, so give it "
-            "a --results of its own where the same run is there in float32",
+            help="mixed_float16 and mixed_bfloat16 compute in 16 bits, except weights and logits; results of another "
+            "precision need another --results (default: float32)",
         )
-        parser.add_argument("--force-precision", action="store_true", help="mixed precision on a CPU as well: slower")
+        parser.add_argument("--force-precision", action="store_true", help="allow mixed precision where it is slower")
         parser.add_argument(
-            "--devices", type=at_least_one, default=1, help="spread each batch over so many, as on JAX or TensorFlow"
+            "--devices", type=at_least_one, default=1, metavar="N", help="devices that share each batch (default: 1)"
         )
     else:
-        parser.add_argument("experiment", metavar="EXPERIMENT", help=", ".join(EXPERIMENT_NAMES))
-        parser.add_argument("--seed", type=seed_number, default=0)
-    parser.add_argument("--preset", default="quick", help=", ".join(PRESETS))
-    parser.add_argument("--models", default="models", help="folder of the released models")
+        parser.add_argument(
+            "experiment", metavar="EXPERIMENT", help="name of an experiment; `lwcnn list` describes them"
+        )
+        parser.add_argument("--seed", type=seed_number, default=0, help="seed of the run (default: 0)")
+    parser.add_argument(
+        "--preset",
+        default="quick",
+        metavar="PRESET",
+        help=f"size of the training: {', '.join(PRESETS)} (default: quick)",
+    )
+    parser.add_argument(
+        "--models", type=path, default=Path("models"), metavar="DIR", help="folder of released models (default: models)"
+    )
     add_folder_arguments(parser)
 
 
 def get_folders(options) -> Folders:
     """The folders that the options name."""
-    return Folders(Path(options.results), Path(options.cache), options.data_dir, Path(options.models))
+    from lwcnn.experiments.run import Folders
+
+    return Folders(options.results, options.cache, options.data_dir, options.models)
 
 
 def dataset_in_name(model: str | Path) -> str | None:
@@ -62,15 +111,26 @@ def dataset_in_name(model: str | Path) -> str | None:
     return name if name in DATASET_NAMES else None
 
 
+def path(text: str) -> Path:
+    """A path from the command line, `~` expanded."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"give a path. Received: {text!r}")
+    return Path(os.path.expanduser(text))
+
+
 def seed_number(text: str) -> int:
     """A seed from the command line."""
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"a seed is a whole number from 0. Received: {text!r}")
-    return int(text)
+    return _whole_number(text, 0, MAX_SEED)
 
 
 def at_least_one(text: str) -> int:
-    """A whole number from 1 from the command line."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a whole number from 1 is needed. Received: {text!r}")
+    """A whole number of at least 1 from the command line."""
+    return _whole_number(text, 1, 10**9)
+
+
+def _whole_number(text: str, least: int, most: int) -> int:
+    # Length first: Python refuses to read a number of thousands of digits.
+    if not (text.isascii() and text.isdigit() and len(text) <= 20 and least <= int(text) <= most):
+        shown = text if len(text) <= 30 else f"{text[:30]}..."
+        raise argparse.ArgumentTypeError(f"give a whole number from {least} to {most}. Received: {shown!r}")
     return int(text)

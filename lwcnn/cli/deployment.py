@@ -1,20 +1,19 @@
 """The commands `lwcnn export` and `lwcnn bench`."""
 
 import argparse
-from pathlib import Path
+import math
 
-from lwcnn.cli.arguments import dataset_in_name
-from lwcnn.data import DATASET_NAMES, load_dataset
-from lwcnn.export.bench.report import bench_notes, bench_table, join_earlier
-from lwcnn.export.bench.runtimes import BENCH_FORMATS
-from lwcnn.export.bench.worker import bench_in_one_thread
-from lwcnn.export.run import FORMATS, NUM_CALIBRATION_IMAGES, export_model
+from lwcnn.cli.arguments import add_data_arguments, at_least_one, dataset_in_name, path
+from lwcnn.data import DATASET_NAMES
+from lwcnn.export.formats import BENCH_FORMATS, FORMAT_NAMES, NUM_CALIBRATION_IMAGES
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import read_json, write_json
 
 
 def export(options: argparse.Namespace) -> int:
-    """Export a model for another runtime, checked on the test images."""
+    """Export a model to another format, checked on the test images."""
+    from lwcnn.data import load_dataset
+    from lwcnn.export.run import export_model
+
     data = load_dataset(options.dataset or _dataset_of(options.model), options.data_dir)
     report = export_model(
         options.model, options.format, data, options.output, options.calibration_images, options.max_drop
@@ -43,26 +42,45 @@ def export(options: argparse.Namespace) -> int:
 
 
 def add_export_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `lwcnn export`."""
+    """Adds the arguments of `lwcnn export` to its parser."""
     parser.add_argument("model", metavar="MODEL", help="a .keras file")
-    parser.add_argument("--format", choices=FORMATS, required=True)
-    _data_arguments(parser, "checks the export and calibrates int8 (else read from the model's name)")
-    parser.add_argument("--output", type=Path, help="file or folder to write (else exports/<model>-<format>)")
+    parser.add_argument("--format", choices=FORMAT_NAMES, required=True, help="file format")
+    _data_arguments(parser, "data set that checks the export and calibrates int8", "from MODEL")
+    parser.add_argument(
+        "--output", type=path, metavar="PATH", help="file or folder to write (default: exports/<model>-<format>)"
+    )
     parser.add_argument(
         "--calibration-images",
-        type=int,
+        type=at_least_one,
         default=NUM_CALIBRATION_IMAGES,
         metavar="N",
-        help=f"training images that calibrate int8 ({NUM_CALIBRATION_IMAGES})",
+        help=f"training images that calibrate int8 (default: {NUM_CALIBRATION_IMAGES})",
     )
     parser.add_argument(
-        "--max-drop", type=float, metavar="POINTS", help="accuracy that may be lost (0.3 in int8, 0.05 else)"
+        "--max-drop",
+        type=_points,
+        metavar="POINTS",
+        help="percentage points of accuracy that may be lost (default: 0.3 for int8, 0.05 otherwise)",
     )
 
 
-def _data_arguments(parser: argparse.ArgumentParser, purpose: str) -> None:
-    parser.add_argument("--dataset", help=f"{purpose}: {', '.join(DATASET_NAMES)} or the path of an .npz")
-    parser.add_argument("--data-dir", help="folder of <name>.npz files (else $LWCNN_DATA_DIR)")
+def _points(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 100:  # NaN fails this too
+        raise argparse.ArgumentTypeError(f"give a number from 0 to 100. Received: {text!r}")
+    return value
+
+
+def _data_arguments(parser: argparse.ArgumentParser, purpose: str, default: str) -> None:
+    parser.add_argument(
+        "--dataset",
+        metavar="NAME",
+        help=f"{purpose}: {', '.join(DATASET_NAMES)}, or the path of an .npz (default: {default})",
+    )
+    add_data_arguments(parser)
 
 
 def _dataset_of(model: str) -> str:
@@ -73,11 +91,15 @@ def _dataset_of(model: str) -> str:
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Measure latency, throughput, memory and size of models in several runtimes, side by side."""
+    """Measure latency, throughput, memory and size of models in several runtimes."""
+    from lwcnn.export.bench.report import bench_notes, bench_table, join_earlier, read_earlier
+    from lwcnn.export.bench.worker import bench_in_one_thread
+    from lwcnn.system.files import write_json
+
     if options.dataset is None and "litert-int8" in options.formats:
         print("No --dataset: int8 is calibrated on random images. Its speed and size hold, its accuracy would not.")
-    # Read before anything is measured: a file that can't be read must not cost the measurements.
-    earlier = read_json(options.json) if options.json and options.json.exists() else None
+    # Before anything is measured: a file of another kind must not cost the measurements.
+    earlier = read_earlier(options.json) if options.json and options.json.exists() else None
     found = bench_in_one_thread(
         options.models,
         options.formats,
@@ -89,20 +111,33 @@ def bench(options: argparse.Namespace) -> int:
     if options.json:
         joined = join_earlier(found, earlier) if earlier else found
         if earlier and joined is found:
-            print(f"{options.json} was measured on another machine, in another way or with other versions: replaced.")
+            print(f"{options.json} was measured on another machine or with other settings or versions: replaced.")
         write_json(options.json, joined)
     return 0
 
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `lwcnn bench`."""
+    """Adds the arguments of `lwcnn bench` to its parser."""
     parser.add_argument(
-        "models", nargs="+", metavar="MODEL", help="a .keras file, or an experiment's name, for random weights"
+        "models",
+        nargs="+",
+        metavar="MODEL",
+        help="a .keras file, or the name of an experiment, whose model has random weights",
     )
-    parser.add_argument("--formats", nargs="+", choices=BENCH_FORMATS, default=list(BENCH_FORMATS))
-    _data_arguments(parser, "images, and int8's calibration, of one data set for all models (else random images)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of every format (5)")
-    parser.add_argument("--calls", type=int, default=300, help="calls of one image a round (300)")
-    parser.add_argument("--no-memory", action="store_true", help="leave out peak memory, which takes new processes")
-    help_json = "write the measurements to this file; other models in it stay, if measured on this machine in this way"
-    parser.add_argument("--json", type=Path, metavar="FILE", help=help_json)
+    parser.add_argument(
+        "--formats", nargs="+", choices=BENCH_FORMATS, default=list(BENCH_FORMATS), help="formats (default: all)"
+    )
+    _data_arguments(parser, "data set of the images and of int8 calibration, for all models", "random images")
+    parser.add_argument(
+        "--rounds", type=at_least_one, default=5, metavar="N", help="rounds through all formats (default: 5)"
+    )
+    parser.add_argument(
+        "--calls", type=at_least_one, default=300, metavar="N", help="calls of one image in a round (default: 300)"
+    )
+    parser.add_argument("--no-memory", action="store_true", help="do not measure peak memory, which starts processes")
+    parser.add_argument(
+        "--json",
+        type=path,
+        metavar="FILE",
+        help="write the measurements to this file, and keep other models in it that were measured in the same way",
+    )

@@ -1,9 +1,8 @@
 """The command `lwcnn evaluate`: a saved model on a data set's test images, with and without other views of them."""
 
 import argparse
-from pathlib import Path
 
-from lwcnn.cli.arguments import add_data_arguments, dataset_in_name
+from lwcnn.cli.arguments import add_data_arguments, dataset_in_name, path
 from lwcnn.data import load_dataset
 from lwcnn.evaluation import (
     VIEWS,
@@ -16,7 +15,6 @@ from lwcnn.evaluation import (
     summarise,
 )
 from lwcnn.experiments.recipes.presets import may_flip
-from lwcnn.models.io import load_model, require_fit
 from lwcnn.system.files import write_json
 
 _SHARES = {
@@ -31,6 +29,8 @@ _SHARES = {
 
 def evaluate(options) -> int:
     """Evaluate a saved model on a data set's test images."""
+    from lwcnn.models.io import load_model, require_fit
+
     model = load_model(options.model)
     data = load_dataset(options.dataset or dataset_in_name(options.model) or "cifar10", options.data_dir)
     require_fit(model, options.model, data)
@@ -98,5 +98,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"test-time augmentation as well, over these views: {', '.join(VIEWS)} (all, without the flips where a "
         "mirrored image may be of another class)",
     )
-    parser.add_argument("--json", type=Path, help="write the measurements to this file, the views' under its key tta")
+    parser.add_argument("--json", type=path, help="write the measurements to this file, the views' under its key tta")
     add_data_arguments(parser)

@@ -1,15 +1,17 @@
-"""The command `lwcnn figures`: its arguments, and what it says. Matplotlib is imported only when it runs."""
+"""The command `lwcnn figures`."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from lwcnn.cli.arguments import add_data_arguments, path
+
 EXIT_SKIPPED = 3
-"""Exit code where some figures lacked their input; the rest is drawn."""
+"""Exit code if some figures lacked their input; the others are drawn."""
 
 
 def draw(options) -> int:
-    """Draw the figures of all results, without training; what lacks its input is named and skipped (exit code 3)."""
+    """Draw the figures of all results, without training; figures that lack their input are skipped (exit code 3)."""
     from lwcnn.experiments.run import Folders
     from lwcnn.publication.figures.catalogue import Drawn, draw_figures
     from lwcnn.publication.figures.from_models import HeatMapChoice
@@ -17,7 +19,7 @@ def draw(options) -> int:
     def report(drawn: Drawn) -> None:
         name = f"{drawn.dataset}/{drawn.name}"
         if drawn.reason is None:
-            print(f"drawn    {name:<44} {sum(path.stat().st_size for path in drawn.paths) // 1000:>5} kB", flush=True)
+            print(f"drawn    {name:<44} {sum(file.stat().st_size for file in drawn.paths) // 1000:>5} kB", flush=True)
         else:
             print(f"skipped  {name:<44} {drawn.reason}", file=sys.stderr, flush=True)
 
@@ -30,12 +32,26 @@ def draw(options) -> int:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Puts the command's arguments into its parser."""
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="figures to draw; all by default")
-    parser.add_argument("--dataset", nargs="+", default=[], metavar="NAME", help="all with results by default")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of the results")
-    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the released models")
-    parser.add_argument("--output", type=Path, default=Path("visualizations"), help="folder to draw into")
-    parser.add_argument("--classes", nargs="+", default=[], metavar="CLASS", help="classes of the heat maps")
-    parser.add_argument("--layer", help="layer of the heat maps; the last with a map by default")
-    parser.add_argument("--data-dir", help="folder of <name>.npz files (else $LWCNN_DATA_DIR)")
+    """Adds the command's arguments to its parser."""
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="figures to draw (default: all)")
+    parser.add_argument(
+        "--dataset", nargs="+", default=[], metavar="NAME", help="data sets to draw (default: all that have results)"
+    )
+    parser.add_argument(
+        "--results", type=path, default=Path("results"), metavar="DIR", help="folder of the results (default: results)"
+    )
+    parser.add_argument(
+        "--models", type=path, default=Path("models"), metavar="DIR", help="folder of released models (default: models)"
+    )
+    parser.add_argument(
+        "--output",
+        type=path,
+        default=Path("visualizations"),
+        metavar="DIR",
+        help="folder to draw into (default: visualizations)",
+    )
+    parser.add_argument(
+        "--classes", nargs="+", default=[], metavar="CLASS", help="classes of the heat maps (default: two of each)"
+    )
+    parser.add_argument("--layer", metavar="NAME", help="layer of the heat maps (default: the last convolution)")
+    add_data_arguments(parser)

@@ -1,20 +1,17 @@
-"""The commands that show what there is, data sets, experiments, results, or add to it without training."""
+"""The commands that list data sets, experiments and results, and the one that adds calibration to results."""
 
 import argparse
 from pathlib import Path
 
-from lwcnn.cli.arguments import add_folder_arguments, get_folders
-from lwcnn.data import DATASET_NAMES, find_dataset, load_dataset
-from lwcnn.experiments.calibration import add_calibration
+from lwcnn.cli.arguments import add_folder_arguments, get_folders, path
+from lwcnn.data import DATASET_NAMES, find_dataset
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, PRESETS, get_experiment
-from lwcnn.publication.tables.tables import all_tables, write_tables
-from lwcnn.system.files import read_json
 
 
 def list_datasets(options) -> int:
-    """List the data sets and where each would be read from."""
+    """List the data sets and where each is read from."""
     for name in DATASET_NAMES:
-        print(f"{name:<14} {find_dataset(name, options.data_dir) or 'not at hand; would be downloaded'}")
+        print(f"{name:<14} {find_dataset(name, options.data_dir) or 'not on this machine; downloaded when first used'}")
     return 0
 
 
@@ -29,7 +26,9 @@ def list_experiments(options) -> int:
 
 
 def show_tables(options) -> int:
-    """Show the tables of all results, or write them into a file between its marks."""
+    """Show the tables of all results, or write them into a file."""
+    from lwcnn.publication.tables.tables import all_tables, write_tables
+
     if options.write:
         write_tables(options.write, options.results)
     else:
@@ -38,19 +37,30 @@ def show_tables(options) -> int:
 
 
 def add_table_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables between the marks of a file")
+    """Adds the arguments of `lwcnn table` to its parser."""
+    parser.add_argument(
+        "--results", type=path, default=Path("results"), metavar="DIR", help="folder of the results (default: results)"
+    )
+    parser.add_argument(
+        "--write", type=path, metavar="FILE", help="replace the tables between the markers of a Markdown file"
+    )
 
 
 def calibrate(options) -> int:
-    """Add calibration by temperature scaling to finished runs that lack it and whose models are at hand."""
-    for path in add_calibration(load_dataset(options.dataset, options.data_dir), get_folders(options)):
-        result = read_json(path)
-        print(f"{path}  ECE {100 * result['ece']:.2f} %, {100 * result['ece_scaled']:.2f} % scaled")
+    """Add temperature scaling to the results of finished runs whose models are in the cache."""
+    from lwcnn.data import load_dataset
+    from lwcnn.experiments.calibration import add_calibration
+    from lwcnn.system.files import read_json
+
+    for file in add_calibration(load_dataset(options.dataset, options.data_dir), get_folders(options)):
+        result = read_json(file)
+        print(f"{file}  ECE {100 * result['ece']:.2f} %, {100 * result['ece_scaled']:.2f} % scaled")
     return 0
 
 
 def add_calibration_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where data, results and models are."""
-    parser.add_argument("--models", default="models", help="folder of the released models")
+    """Adds the arguments of `lwcnn calibrate` to its parser."""
+    parser.add_argument(
+        "--models", type=path, default=Path("models"), metavar="DIR", help="folder of released models (default: models)"
+    )
     add_folder_arguments(parser)

@@ -1,20 +1,24 @@
 """The command line: `lwcnn COMMAND` or `python -m lwcnn COMMAND`.
 
-Exit codes: 0 done; 1 something the user gave, the data or the disk failed, in words; 2 wrong usage;
-3 some figures were skipped for want of their input; 4 some images could not be read, the others are predicted;
-130 interrupted.
+Exit codes: 0 success; 1 an error in the input, the data or the file system, in one line; 2 wrong usage; 3 some figures
+were skipped; 4 some images could not be read, the others are predicted; 130 interrupted; 141 the reader of the output
+closed it.
 """
 
 import argparse
+import contextlib
+import os
 import sys
 
+import lwcnn
 from lwcnn.cli import COMMANDS
 from lwcnn.system import interrupts
+from lwcnn.system.environment import load_backend
 from lwcnn.system.errors import LwcnnError
 
 EXAMPLES = """examples:
-  lwcnn run                                                   the whole method on the data at hand
-  lwcnn datasets                                              what is at hand, and from where
+  lwcnn run                                                   the whole method on CIFAR-10, or on digits without it
+  lwcnn datasets                                              the data sets on this machine
   lwcnn train paper --dataset mnist --preset full --seeds 0 1 2 --jobs 2
   lwcnn kfold paper --dataset mnist --leaking
   lwcnn evaluate models/cifar10-paper.keras --dataset cifar10
@@ -22,6 +26,8 @@ EXAMPLES = """examples:
   lwcnn table --write README.md
   lwcnn export models/mnist-paper.keras --format litert-int8
   lwcnn bench models/mnist-paper.keras models/cifar10-paper.keras
+
+`lwcnn COMMAND --help` describes the arguments of a command.
 """
 
 
@@ -29,11 +35,12 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="lwcnn",
-        description="Train, assess and compare the lightweight CNNs of arXiv 2501.15547.",
+        description="Train, evaluate, compare and export the lightweight CNNs of arXiv 2501.15547.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=f"lwcnn {lwcnn.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     for name, command in COMMANDS.items():
         summary = command.run.__doc__.split("\n")[0]
         sub = commands.add_parser(
@@ -49,22 +56,44 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command line and returns its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # None where it is closed
+            stream.reconfigure(errors="backslashreplace")  # a terminal without "±", a file name of odd bytes
+    try:
+        code = _run(arguments)
+        if sys.stdout:
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # as `lwcnn table | head`: no one reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        return 141
+
+
+def _run(arguments: list[str] | None) -> int:
     options = build_parser().parse_args(arguments)
+    command = COMMANDS[options.command]
     try:
         with interrupts.heeded():
-            return COMMANDS[options.command].run(options) or 0
+            if command.needs_backend:
+                load_backend()
+            return command.run(options) or 0
     except LwcnnError as error:
-        print(f"lwcnn: error: {error}", file=sys.stderr)
-        return 1
+        return _fail(str(error))
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        print(f"lwcnn: error: {error}. Make room, or check the path and its permissions.", file=sys.stderr)
-        return 1
+        return _fail(f"{error}. Make room, or check the path and its permissions.")
     except KeyboardInterrupt:
         print(
-            "\nlwcnn: interrupted. Nothing but the epoch that ran is lost: the same command goes on from there.",
+            "\nlwcnn: interrupted. Only the current epoch is lost: run the same command again to resume.",
             file=sys.stderr,
         )
         return 130
+
+
+def _fail(message: str) -> int:
+    print(f"lwcnn: error: {' '.join(message.split())}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

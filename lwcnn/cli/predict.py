@@ -1,24 +1,29 @@
 """The command `lwcnn predict`: the classes of a folder of images, an .npz or a data set's test images, as a CSV."""
 
+from __future__ import annotations
+
 import argparse
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
-
-from lwcnn.cli.arguments import add_data_arguments, at_least_one, dataset_in_name
+from lwcnn.cli.arguments import add_data_arguments, at_least_one, dataset_in_name, path
 from lwcnn.data import CLASS_NAMES, DATASET_NAMES, load_dataset
-from lwcnn.data.streams import find_images, read_class_names, stream_array, stream_files, stream_npz
-from lwcnn.evaluation.prediction import predict_to_csv
-from lwcnn.models.io import load_model
 from lwcnn.system.errors import LwcnnError
+
+if TYPE_CHECKING:
+    import keras
 
 EXIT_UNREADABLE = 4
 """Exit code where some images could not be read; the others are in the CSV."""
 
 
 def predict(options) -> int:
-    """Predict the classes of images into a CSV; what can't be read is listed and left out (exit code 4)."""
+    """Predict the classes of images as a CSV; unreadable images are listed and skipped (exit code 4)."""
+    from lwcnn.evaluation.prediction import predict_to_csv
+    from lwcnn.models.io import load_model
+
     model = load_model(options.model)
     report = _Report()
     names = _class_names(options)
@@ -26,9 +31,9 @@ def predict(options) -> int:
     print(f"{count:,} images are in {options.output}")
     if report.resized:
         size = " x ".join(map(str, model.input_shape[1:3]))
-        print(f"{report.resized:,} of them were of another size and were resized to {size}", file=sys.stderr)
+        print(f"{report.resized:,} of them had another size and were resized to {size}", file=sys.stderr)
     if report.unreadable:
-        print(f"could not be read and left out, see above: {report.unreadable:,}", file=sys.stderr)
+        print(f"{report.unreadable:,} images could not be read and were skipped, see above", file=sys.stderr)
         return EXIT_UNREADABLE
     return 0
 
@@ -48,10 +53,12 @@ class _Report:
 
 
 def _batches(options, model: keras.Model, report: _Report):
+    from lwcnn.data.streams import find_images, stream_array, stream_files, stream_npz
+
     source = options.input
     if source in DATASET_NAMES:
         return stream_array(load_dataset(source, options.data_dir).x_test, options.batch_size)
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))
     if path.is_dir():
         shape = tuple(model.input_shape[1:])
         if len(shape) != 3 or None in shape:
@@ -66,7 +73,9 @@ def _batches(options, model: keras.Model, report: _Report):
 
 
 def _class_names(options) -> tuple[str, ...]:
-    """The names by label: as the options say, else those that come with the images, else of the model's data set."""
+    """The names by label: from the options, else from the images' file, else of the model's data set."""
+    from lwcnn.data.streams import read_class_names
+
     if options.classes:
         try:
             lines = options.classes.read_text(encoding="utf-8").splitlines()
@@ -77,7 +86,7 @@ def _class_names(options) -> tuple[str, ...]:
         return CLASS_NAMES.get(options.dataset) or load_dataset(options.dataset, options.data_dir).class_names
     if options.input in CLASS_NAMES:
         return CLASS_NAMES[options.input]
-    if options.input.endswith(".npz") and (names := read_class_names(Path(options.input).expanduser())):
+    if options.input.endswith(".npz") and (names := read_class_names(Path(os.path.expanduser(options.input)))):
         return names
     if name := dataset_in_name(options.model):
         return CLASS_NAMES[name]
@@ -88,17 +97,29 @@ def _class_names(options) -> tuple[str, ...]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Puts the command's arguments into its parser."""
+    """Adds the command's arguments to its parser."""
     parser.add_argument("model", metavar="MODEL", help="a .keras file")
     parser.add_argument(
         "input",
         metavar="INPUT",
-        help="a folder of images, resized where they are of another size (id: the file's name without its ending); an "
-        ".npz with x_test, images or x (id: the place, from 0); or a data set, of which the test images are taken in "
-        f"the library's order (id: the place, from 0): {', '.join(DATASET_NAMES)}",
+        help="a folder of images, resized to the model's input size (id: file name without extension); an .npz with "
+        "x_test, images or x (id: index from 0); or the test images of a data set (id: index from 0): "
+        f"{', '.join(DATASET_NAMES)}",
     )
-    parser.add_argument("--output", type=Path, default=Path("predictions.csv"), help="the CSV (predictions.csv)")
-    parser.add_argument("--dataset", help="whose class names to write (else INPUT's own, else by the model's name)")
-    parser.add_argument("--classes", type=Path, metavar="FILE", help="class names of your own, one a line, by label")
-    parser.add_argument("--batch-size", type=at_least_one, default=500, help="images in memory at a time (500)")
+    parser.add_argument(
+        "--output",
+        type=path,
+        default=Path("predictions.csv"),
+        metavar="FILE",
+        help="CSV to write (default: predictions.csv)",
+    )
+    parser.add_argument(
+        "--dataset",
+        metavar="NAME",
+        help="data set whose class names are written (default: from INPUT, else from MODEL)",
+    )
+    parser.add_argument("--classes", type=path, metavar="FILE", help="text file of class names, one a line, by label")
+    parser.add_argument(
+        "--batch-size", type=at_least_one, default=500, metavar="N", help="images in memory at a time (default: 500)"
+    )
     add_data_arguments(parser)

@@ -1,11 +1,13 @@
-"""The command `lwcnn report`: its arguments, and what it says."""
+"""The command `lwcnn report`."""
 
 import argparse
 from pathlib import Path
 
+from lwcnn.cli.arguments import path
+
 
 def make(options) -> int:
-    """Make the report: its numbers and tables from the results, then the PDF by latexmk."""
+    """Make the report: numbers and tables from the results, then the PDF with latexmk."""
     from lwcnn.experiments.run import Folders
     from lwcnn.publication.report import build_pdf, generate
     from lwcnn.publication.report.evidence import Evidence
@@ -26,9 +28,12 @@ def make(options) -> int:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Puts the command's arguments into its parser."""
-    parser.add_argument("--source", type=Path, default=Path("research_report.tex"), help="the document")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of the results")
-    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the released models")
-    parser.add_argument("--work", type=Path, default=Path("build/report"), help="folder for what is made on the way")
-    parser.add_argument("--no-pdf", dest="pdf", action="store_false", help="only write numbers and tables")
+    """Adds the command's arguments to its parser."""
+    for name, default, kind, words in (
+        ("--source", "research_report.tex", "FILE", "LaTeX source"),
+        ("--results", "results", "DIR", "folder of the results"),
+        ("--models", "models", "DIR", "folder of released models"),
+        ("--work", "build/report", "DIR", "folder of intermediate files"),
+    ):
+        parser.add_argument(name, type=path, default=Path(default), metavar=kind, help=f"{words} (default: {default})")
+    parser.add_argument("--no-pdf", dest="pdf", action="store_false", help="write numbers and tables only")

@@ -10,14 +10,7 @@ from lwcnn.cli.arguments import (
     get_folders,
     seed_number,
 )
-from lwcnn.cli.jobs import run_jobs
-from lwcnn.data import load_dataset
-from lwcnn.experiments.kfold import run_kfold
 from lwcnn.experiments.recipes import get_experiment, get_preset
-from lwcnn.experiments.release import release_best
-from lwcnn.experiments.run import run_experiment
-from lwcnn.experiments.search import run_trial, trials
-from lwcnn.system.errors import unknown_name
 from lwcnn.training.devices import Computing
 from lwcnn.training.progress import Progress
 
@@ -25,7 +18,12 @@ _OF_EVERY_JOB = ("dataset", "preset", "results", "cache", "models", "data_dir")
 
 
 def train(options) -> int:
-    """Train experiments, or find their finished runs."""
+    """Train experiments; finished runs are reused."""
+    from lwcnn.cli.jobs import run_jobs
+    from lwcnn.data import load_dataset
+    from lwcnn.experiments.release import release_best
+    from lwcnn.experiments.run import run_experiment
+
     for name in options.experiments:
         get_experiment(name, options.preset)  # a wrong name should not be found out hours later
     computing = Computing(options.precision, options.devices)
@@ -56,7 +54,9 @@ def train(options) -> int:
 
 
 def kfold(options) -> int:
-    """Assess an experiment by K-fold, from scratch in every fold or leaking as published."""
+    """Evaluate an experiment by K-fold cross-validation."""
+    from lwcnn.experiments.kfold import run_kfold
+
     get_preset(options.preset)
     progress = Progress(options.progress, f"{options.dataset} {options.experiment} {options.folds}-fold")
     result = run_kfold(
@@ -79,13 +79,21 @@ def kfold(options) -> int:
 
 
 def add_kfold_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `lwcnn kfold` to its parser."""
     add_training_arguments(parser, many=False)
-    parser.add_argument("--folds", type=at_least_one, default=6)
-    parser.add_argument("--leaking", action="store_true", help="as published: one model through all folds")
+    parser.add_argument("--folds", type=at_least_one, default=6, metavar="K", help="number of folds (default: 6)")
+    parser.add_argument(
+        "--leaking", action="store_true", help="train one model through all folds, as published, which leaks"
+    )
 
 
 def search(options) -> int:
-    """Try changes of the residual network and its recipe, judged on validation images."""
+    """Search for the residual network's shape and recipe on validation images."""
+    from lwcnn.cli.jobs import run_jobs
+    from lwcnn.data import load_dataset
+    from lwcnn.experiments.search import run_trial, trials
+    from lwcnn.system.errors import unknown_name
+
     known = trials(Path(options.dataset).stem, options.epochs)
     names = options.trials or list(known)
     for name in names:
@@ -106,8 +114,11 @@ def search(options) -> int:
 
 
 def add_search_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--trials", nargs="+", metavar="TRIAL", help="of lwcnn.experiments.search; all by default")
-    parser.add_argument("--epochs", type=at_least_one, default=12)
-    parser.add_argument("--seed", type=seed_number, default=0)
-    parser.add_argument("--jobs", type=at_least_one, default=1, help="processes of one thread each")
+    """Adds the arguments of `lwcnn search` to its parser."""
+    parser.add_argument("--trials", nargs="+", metavar="TRIAL", help="names of trials (default: all)")
+    parser.add_argument("--epochs", type=at_least_one, default=12, metavar="N", help="epochs of a trial (default: 12)")
+    parser.add_argument("--seed", type=seed_number, default=0, help="seed of the trials (default: 0)")
+    parser.add_argument(
+        "--jobs", type=at_least_one, default=1, metavar="N", help="processes at a time, of one thread each (default: 1)"
+    )
     add_folder_arguments(parser)

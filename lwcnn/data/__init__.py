@@ -7,6 +7,7 @@ from lwcnn.data.datasets import (
     NUM_IMAGES,
     OFFICIAL_CHECKSUMS,
     Dataset,
+    choose_dataset,
     find_dataset,
     load_dataset,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "OFFICIAL_CHECKSUMS",
     "Dataset",
     "channel_statistics",
+    "choose_dataset",
     "find_dataset",
     "load_dataset",
     "stratified_folds",

@@ -122,7 +122,7 @@ def load_dataset(
         LwcnnError: An unknown name, a file that is missing, broken or something else, a failed download.
     """
     if not _is_name(name_or_path):
-        path = Path(name_or_path).expanduser()
+        path = Path(os.path.expanduser(name_or_path))
         checked = check_splits(read_npz(path), repr(str(path)))
         return _canonical(path.stem, checked, path.name)
     name = str(name_or_path)
@@ -154,7 +154,7 @@ def find_dataset(name_or_path: str | os.PathLike[str], data_dir: str | os.PathLi
         LwcnnError: The name is unknown, or the data folder does not exist.
     """
     if not _is_name(name_or_path):
-        return Path(name_or_path).name if Path(name_or_path).expanduser().is_file() else None
+        return Path(name_or_path).name if Path(os.path.expanduser(name_or_path)).is_file() else None
     if name_or_path == "digits":
         return "scikit-learn's digits, enlarged from 8x8 to 28x28"
     source = find_source(str(name_or_path), data_dir)
@@ -204,3 +204,23 @@ def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray,
     first, second = np.frombuffer(hashes, ">u8").reshape(-1, 2).T
     order = np.lexsort((labels, second, first))  # the last key counts first
     return images[order], labels[order]
+
+
+def choose_dataset() -> tuple[Dataset, str | None]:
+    """CIFAR-10 if it is on this machine or can be downloaded, else scikit-learn's digits.
+
+    Returns:
+        The data set, and for the digits a notice that says so, why, and how to get CIFAR-10.
+
+    Raises:
+        LwcnnError: The file of CIFAR-10 cannot be read: a broken file is no reason to use other data.
+    """
+    if find_dataset("cifar10"):
+        return load_dataset("cifar10"), None
+    try:
+        return load_dataset("cifar10"), None  # by download
+    except LwcnnError as error:
+        notice = (  # the error says what to do to get CIFAR-10
+            f"NOT CIFAR-10: scikit-learn's 8x8 digits, enlarged to 28x28, are used instead. Why: {error}"
+        )
+        return load_dataset("digits"), notice

@@ -59,7 +59,7 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> tuple[Path, s
     given, words = (data_dir, "data_dir") if data_dir else (os.environ.get(DATA_DIR_VARIABLE), DATA_DIR_VARIABLE)
     if not given:
         return None
-    folder = Path(given).expanduser()
+    folder = Path(os.path.expanduser(given))
     if not folder.is_dir():
         raise LwcnnError(
             f"The folder of data sets does not exist: set {words} to one that holds <dataset>.npz, or leave "
@@ -71,7 +71,7 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> tuple[Path, s
 def keras_cache() -> Path:
     """The folder where Keras keeps the data sets that it has fetched (it need not exist)."""
     home = os.environ.get("KERAS_HOME")
-    folder = Path(home).expanduser() if home else Path.home() / ".keras"
+    folder = Path(os.path.expanduser(home)) if home else Path(os.path.expanduser("~")) / ".keras"
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not os.access(nearest, os.W_OK):  # then Keras, too, takes the folder for temporary files
         folder = Path(tempfile.gettempdir()) / ".keras"

@@ -18,7 +18,8 @@ from functools import cache
 import keras
 from keras import layers, ops
 
-from lwcnn.models.blocks import EPSILON, StochasticDepth, depthwise_block_layers
+from lwcnn.models.blocks import StochasticDepth, depthwise_block_layers
+from lwcnn.models.configs import EPSILON
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from lwcnn.evaluation.metrics import cross_entropy, expected_calibration_error
 
@@ -17,6 +16,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
     Source: Guo et al., arXiv 1706.04599, section 4.2.
     """
+    from scipy.optimize import minimize_scalar
+
     logits = np.asarray(logits, dtype=float)
     found = minimize_scalar(
         lambda log_temperature: cross_entropy(logits / np.exp(log_temperature), labels),

@@ -1,9 +1,15 @@
 """Logits of a model for images as they are."""
 
-import keras
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from lwcnn.system.errors import LwcnnError
+
+if TYPE_CHECKING:
+    import keras
 
 
 def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500) -> np.ndarray:

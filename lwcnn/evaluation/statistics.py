@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from lwcnn.system.errors import LwcnnError
 
@@ -40,6 +39,8 @@ def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
             "Give two boolean arrays of one shape (n,). "
             f"Received: {correct_a.dtype} {correct_a.shape} and {correct_b.dtype} {correct_b.shape}"
         )
+    from scipy import stats
+
     only_a, only_b = int((correct_a & ~correct_b).sum()), int((correct_b & ~correct_a).sum())
     if only_a + only_b == 0:
         return 1.0
@@ -50,6 +51,8 @@ def wilson_interval(num_correct: int, num_images: int, confidence: float = 0.95)
     """Returns Wilson's interval (low, high) of an accuracy, each 0 to 1, from its counts."""
     if num_images < 1 or not 0 <= num_correct <= num_images:
         raise LwcnnError(f"Give counts with 0 <= correct <= images. Received: {num_correct} of {num_images}")
+    from scipy import stats
+
     interval = stats.binomtest(int(num_correct), int(num_images)).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
@@ -59,6 +62,8 @@ def mean_and_interval(values: Sequence[float], confidence: float = 0.95) -> Mean
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or len(values) == 0 or not np.isfinite(values).all():
         raise LwcnnError(f"Give one or more finite values. Received: {values.tolist()}")
+    from scipy import stats
+
     mean = float(values.mean())
     if len(values) == 1:
         return MeanInterval(mean, None, None, None, 1)

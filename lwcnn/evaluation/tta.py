@@ -5,15 +5,20 @@ Views and their number are those of the reference ResNet [4,4,4,3]
 averaged; here the softmax probabilities are, so that no view weighs more for larger logits.
 """
 
-from collections.abc import Callable, Sequence
+from __future__ import annotations
 
-import keras
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from lwcnn.data.augment.filters import gaussian_blur
 from lwcnn.evaluation.logits import predict_logits
 from lwcnn.evaluation.metrics import log_softmax
 from lwcnn.system.errors import LwcnnError, unknown_name
+
+if TYPE_CHECKING:
+    import keras
 
 PADDING = 4
 BLUR_SIGMA = 1.0  # the notebook's; its kernel is wider than the 3x3 of its training, and reaches over the colours too

@@ -17,8 +17,8 @@ from lwcnn.experiments.recipes import get_preset
 from lwcnn.experiments.recipes.residual_se import augmentation
 from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.experiments.run import provenance, split_images
+from lwcnn.models.configs import ResidualSE, Stage
 from lwcnn.models.cost import count_macs
-from lwcnn.models.residual_se import ResidualSE, Stage
 from lwcnn.system.errors import unknown_name
 from lwcnn.system.files import read_json, write_json
 from lwcnn.system.settings import plain_settings

@@ -1,10 +1,6 @@
 """The packages that only exporting and benchmarking need, imported when they are used."""
 
-import contextlib
 import importlib
-import os
-import sys
-import tempfile
 from types import ModuleType
 
 import keras
@@ -57,24 +53,3 @@ def require_tensorflow() -> ModuleType:
 def versions() -> dict[str, str]:
     """The versions of what an exported file and its figures depend on."""
     return environment.versions(tuple(_PACKAGES.values()))
-
-
-@contextlib.contextmanager
-def quiet():
-    """Keeps what native libraries write to standard error from the user, unless the block fails.
-
-    The converters' C++ code writes there directly, past Python's logging, lines that say nothing to a user.
-    """
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as said:
-        kept = os.dup(2)
-        os.dup2(said.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            said.seek(0)
-            os.write(kept, said.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

@@ -7,11 +7,12 @@ import numpy as np
 from keras import layers
 
 from lwcnn.export.deployable import build_deployable, input_signature
-from lwcnn.export.extras import quiet, require, require_tensorflow
+from lwcnn.export.extras import require, require_tensorflow
 from lwcnn.export.int8.bias_correction import correct_biases
 from lwcnn.export.int8.compact import share_vectors
 from lwcnn.export.int8.equalize import equalise_channels
 from lwcnn.export.int8.simplify import simplify, split_hard_swish
+from lwcnn.system.environment import quiet_native_output
 from lwcnn.system.errors import LwcnnError
 
 INPUT_QUANTIZATION = (1.0, -128)  # scale and zero point with which an int8 input is the uint8 image minus 128
@@ -118,7 +119,7 @@ class LitertModel:
 
     def __init__(self, content: bytes, num_threads: int = 1):
         interpreter = require("ai_edge_litert.interpreter")
-        with quiet():
+        with quiet_native_output():
             self._interpreter = interpreter.Interpreter(model_content=content, num_threads=num_threads)
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]
@@ -136,7 +137,7 @@ class LitertModel:
     def run(self, prepared: np.ndarray) -> np.ndarray:
         """The raw output (n, classes), int8 or float32, of images as `prepare` gives them."""
         if len(prepared) != self._batch_size:
-            with quiet():
+            with quiet_native_output():
                 self._interpreter.resize_tensor_input(self._input["index"], prepared.shape)
                 self._interpreter.allocate_tensors()
             self._batch_size = len(prepared)
@@ -171,7 +172,7 @@ def convert_deployable(deployable: keras.Model, images: np.ndarray | None) -> by
     # Anything may be raised in there: the converter is a compiler of other people's code.
     try:
         # By way of a SavedModel: from a function, the converter leaves the weights in variables, uninitialised.
-        with tempfile.TemporaryDirectory() as folder, quiet():
+        with tempfile.TemporaryDirectory() as folder, quiet_native_output():
             deployable.export(
                 folder, format="tf_saved_model", verbose=False, input_signature=input_signature(deployable)
             )

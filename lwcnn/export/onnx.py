@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from lwcnn.export.deployable import build_deployable, input_signature
-from lwcnn.export.extras import quiet, require, require_tensorflow
+from lwcnn.export.extras import require, require_tensorflow
+from lwcnn.system.environment import quiet_native_output
 from lwcnn.system.errors import LwcnnError
 
 
@@ -26,7 +27,7 @@ def to_onnx(model: keras.Model) -> bytes:
         require(module)
     deployable = build_deployable(model)
     try:
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quiet():
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quiet_native_output():
             warnings.simplefilter("ignore", FutureWarning)  # Keras's own patch of tf2onnx
             path = Path(folder) / "model.onnx"
             deployable.export(path, format="onnx", verbose=False, input_signature=input_signature(deployable))

@@ -13,6 +13,7 @@ from lwcnn.export.arena import plan_arena, read_graph
 from lwcnn.export.c_array import to_c_array
 from lwcnn.export.check import compare_logits, require_agreement
 from lwcnn.export.extras import versions
+from lwcnn.export.formats import NUM_CALIBRATION_IMAGES
 from lwcnn.export.litert import INPUT_QUANTIZATION, LitertModel, draw_calibration_images, to_litert, to_litert_int8
 from lwcnn.export.onnx import OnnxModel, to_onnx
 from lwcnn.export.saved_model import SavedModel, to_saved_model
@@ -22,7 +23,6 @@ from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import write_atomically, write_folder_atomically, write_json
 
-NUM_CALIBRATION_IMAGES = 1000
 FOLDER = Path("exports")
 _BATCH_SIZE = 100  # memory and speed of the check only
 

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from lwcnn.export.deployable import build_deployable, input_signature
-from lwcnn.export.extras import quiet, require_tensorflow
+from lwcnn.export.extras import require_tensorflow
+from lwcnn.system.environment import quiet_native_output
 
 
 def to_saved_model(model: keras.Model) -> dict[str, bytes]:
@@ -24,7 +25,7 @@ def to_saved_model(model: keras.Model) -> dict[str, bytes]:
     """
     require_tensorflow()
     deployable = build_deployable(model)
-    with tempfile.TemporaryDirectory() as folder, quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet_native_output():
         deployable.export(folder, format="tf_saved_model", verbose=False, input_signature=input_signature(deployable))
         paths = sorted(path for path in Path(folder).rglob("*") if path.is_file())
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
@@ -39,7 +40,7 @@ class SavedModel:
 
     def __init__(self, files: dict[str, bytes]):
         tf = require_tensorflow()
-        with tempfile.TemporaryDirectory() as folder, quiet():
+        with tempfile.TemporaryDirectory() as folder, quiet_native_output():
             for name, content in files.items():
                 path = Path(folder) / name
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,10 +6,8 @@ Every layer's name derives from the block's, so that it can be found for freezin
 import keras
 from keras import layers
 
+from lwcnn.models.configs import EPSILON, MOMENTUM
 from lwcnn.system.errors import LwcnnError
-
-EPSILON, MOMENTUM = 1e-3, 0.9
-"""Of batch normalisation: Keras's epsilon; a momentum with which few hundred steps an epoch suffice."""
 
 ACTIVATIONS = ("relu", "hard_silu", "silu", "gelu", "leaky_relu")
 

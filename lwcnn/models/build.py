@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import keras
 
-from lwcnn.models.baselines.keras_applications import Application, build_application
-from lwcnn.models.baselines.reproduction import RepoResidualSE, build_repo_residual_se
-from lwcnn.models.baselines.resnet import ResNet, build_resnet
-from lwcnn.models.residual_se import ResidualSE, build_residual_se
-
-Network = ResidualSE | RepoResidualSE | ResNet | Application
+from lwcnn.models.baselines.keras_applications import build_application
+from lwcnn.models.baselines.reproduction import build_repo_residual_se
+from lwcnn.models.baselines.resnet import build_resnet
+from lwcnn.models.configs import Application, Network, RepoResidualSE, ResNet
+from lwcnn.models.residual_se import build_residual_se
 
 
 def build_network(

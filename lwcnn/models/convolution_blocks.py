@@ -7,14 +7,8 @@ the width. `plain_block` and `cbam_block` stand beside `blocks.depthwise_block` 
 import keras
 from keras import layers
 
-from lwcnn.models.blocks import (
-    EPSILON,
-    MOMENTUM,
-    StochasticDepth,
-    depthwise_block,
-    squeeze_excite,
-    squeeze_excite_layers,
-)
+from lwcnn.models.blocks import StochasticDepth, depthwise_block, squeeze_excite, squeeze_excite_layers
+from lwcnn.models.configs import EPSILON, MOMENTUM
 from lwcnn.system.errors import LwcnnError
 
 LEAKY_SLOPE = 0.1  # the SE-ResNet's code; Keras's own default is 0.2

@@ -16,9 +16,9 @@ from keras import layers
 
 from lwcnn.engine.fused import ConvReluMaxPool
 from lwcnn.models.checks import require_possible
+from lwcnn.models.configs import BRANCHES
 from lwcnn.system.errors import LwcnnError
 
-BRANCHES = ("original", "augmented")
 CONV_FILTERS = (10, 20)  # paper, section on the submodel
 HIDDEN_UNITS = 32  # paper: the new head
 MIN_IMAGE_SIZE = 10  # two valid 3x3 convolutions, each followed by a 2x2 pooling, leave 1x1

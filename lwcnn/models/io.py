@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 
+import lwcnn.models.convolution_blocks  # noqa: F401 - registers the layers of this package
 from lwcnn.data import Dataset
 from lwcnn.system.errors import LwcnnError
 

@@ -1,64 +1,18 @@
 """The residual squeeze-and-excitation network: ours, under 30,000 parameters, from a description as data."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import keras
 from keras import layers
 
 from lwcnn.engine.fused import ConvReluMaxPool, FusedBatchNormalization, FusedDepthwiseBlock
-from lwcnn.models.blocks import ACTIVATIONS, EPSILON, MOMENTUM, ScheduledDropout, depthwise_block
+from lwcnn.models.blocks import ACTIVATIONS, ScheduledDropout, depthwise_block
 from lwcnn.models.checks import require_possible
+from lwcnn.models.configs import EPSILON, MOMENTUM, ResidualSE
 from lwcnn.models.convolution_blocks import cbam_block, plain_block
 from lwcnn.system.errors import LwcnnError, unknown_name
-from lwcnn.system.settings import added_later
 
 BLOCKS = {"depthwise": depthwise_block, "plain": plain_block, "cbam": cbam_block}
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Blocks of one width at one resolution.
-
-    Attributes:
-        filters: their width.
-        blocks: how many.
-        kernel_size: of their depthwise (or, in plain blocks, full) convolutions, odd.
-        expansion: hidden width as a multiple of `filters`; plain blocks have none.
-    """
-
-    filters: int
-    blocks: int
-    kernel_size: int = 5
-    expansion: float = 2
-
-
-@dataclass(frozen=True)
-class ResidualSE:
-    """A residual squeeze-and-excitation network as data.
-
-    Attributes:
-        stem: filters of the first convolution, 3x3 at full resolution, followed by ReLU and 2x2 max-pooling: on
-            a CPU full-resolution layers with few channels cost the most, so there is only this one.
-        stages: each but the first begins with 2x2 max-pooling and, where the width changes, a 1x1 convolution.
-        activation: of the blocks.
-        se_reduction: of squeeze-and-excitation; None leaves it out.
-        residual: whether the blocks add their input.
-        head: width of a 1x1 convolution before global average pooling; None leaves it out.
-        dropout: before the last layer.
-        drop_rate: of stochastic depth in the last block; it rises linearly from the first.
-        block: kind of the blocks: "depthwise", "plain" (full convolutions) or "cbam" (depthwise with CBAM-lite).
-    """
-
-    stem: int = 32
-    stages: tuple[Stage, ...] = (Stage(32, 2), Stage(40, 2))
-    activation: str = "hard_silu"
-    se_reduction: int | None = 16
-    residual: bool = True
-    head: int | None = None
-    dropout: float = 0.0
-    drop_rate: float = 0.0
-    block: str = added_later("depthwise")
 
 
 def build_residual_se(

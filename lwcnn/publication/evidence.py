@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lwcnn.cli.summary import library_model
 from lwcnn.data import INPUT_SHAPES
 from lwcnn.evaluation import accuracy
 from lwcnn.evaluation.comparison import Difference, Estimate, estimate_accuracy, paired_difference
+from lwcnn.experiments.library import library_model
 from lwcnn.experiments.results import (
     PRESETS_BY_SIZE,
     MissingInput,

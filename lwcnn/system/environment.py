@@ -1,15 +1,19 @@
 """The few spots that differ by Keras backend, and what identifies the machine and the software."""
 
+import contextlib
 import ctypes
+import logging
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-import keras
+from lwcnn.system.errors import LwcnnError
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -33,6 +37,54 @@ _PACKAGES = (
 )
 
 
+def load_backend() -> None:
+    """Imports Keras and its backend without the lines that they log meanwhile.
+
+    Raises:
+        LwcnnError: The backend is not installed or not known to Keras.
+    """
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on retracing is not for users
+    try:
+        with quiet_native_output():
+            import keras
+
+            keras.backend.backend()
+    except (ImportError, ValueError) as error:
+        wanted = os.environ.get("KERAS_BACKEND")
+        raise LwcnnError(
+            "Keras cannot import its backend: run pip install 'lwcnn[tensorflow]' (or [jax], [torch]), and set "
+            "KERAS_BACKEND to the one you installed. "
+            f"Received: {f'KERAS_BACKEND={wanted}' if wanted else 'no KERAS_BACKEND'}, "
+            f"{type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
+
+
+@contextlib.contextmanager
+def quiet_native_output() -> Iterator[None]:
+    """Hides what native libraries write to standard error, unless the block fails.
+
+    Their C++ code writes to the file descriptor, past Python's logging.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            sys.stderr.flush()
+            said = stack.enter_context(tempfile.TemporaryFile())
+            kept = os.dup(2)
+        except (AttributeError, OSError, ValueError):  # standard error is closed, or no folder can be written
+            yield
+            return
+        stack.callback(os.close, kept)
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(kept, said.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+
+
 def thread_environment(num_threads: int) -> dict[str, str]:
     """Environment variables that keep a new process of any backend to `num_threads` threads."""
     environment = {name: str(num_threads) for name in THREAD_VARIABLES}
@@ -44,9 +96,17 @@ def thread_environment(num_threads: int) -> dict[str, str]:
 
 
 def num_threads() -> int:
-    """How many threads this process computes with: what the environment allows, else all its cores."""
+    """The number of threads this process computes with: `OMP_NUM_THREADS` if it is a number from 1, else its cores."""
     allowed = os.environ.get("OMP_NUM_THREADS", "")
-    return int(allowed) if allowed.isdigit() else len(os.sched_getaffinity(0))
+    return int(allowed) if allowed.isdecimal() and int(allowed) > 0 else num_cores()
+
+
+def num_cores() -> int:
+    """The number of cores this process may run on; all of the machine's where the system does not say (macOS)."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):
+        return os.cpu_count() or 1
 
 
 @cache
@@ -78,6 +138,8 @@ def device_name() -> str:
 @cache
 def accelerator() -> str | None:
     """The name of the accelerator that the backend computes on; None on a CPU."""
+    import keras
+
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
@@ -109,6 +171,8 @@ def has_bfloat16_units() -> bool:
 
 def device_ids() -> list[str]:
     """What the backend calls the devices that it computes on: the accelerators, else the CPU (one, as a rule)."""
+    import keras
+
     backend = keras.backend.backend()
     if backend == "jax":
         return keras.distribution.list_devices()
@@ -122,6 +186,8 @@ def device_ids() -> list[str]:
 
 def num_replicas() -> int:
     """Over how many devices a batch is spread where this is called; 1 outside `Computing.scope`."""
+    import keras
+
     backend = keras.backend.backend()
     if backend == "jax":
         distribution = keras.distribution.distribution()

@@ -4,8 +4,6 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import keras
-
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.settings import added_later
@@ -39,7 +37,8 @@ class Computing:
             force_precision: takes mixed precision on a CPU as well.
 
         Raises:
-            LwcnnError: mixed precision on a CPU without units for it, more devices than there are, or a backend that knows but one.
+            LwcnnError: mixed precision on a CPU without units for it, more devices than there are, or a backend that
+                knows but one.
         """
         if not force_precision and not self._has_units():
             raise LwcnnError(
@@ -58,6 +57,8 @@ class Computing:
     def _require_devices(self) -> None:
         if self.devices == 1:
             return
+        import keras
+
         if keras.backend.backend() not in ("jax", "tensorflow"):
             raise LwcnnError(
                 f"Several devices need KERAS_BACKEND=jax or tensorflow. Received: {keras.backend.backend()}"
@@ -73,6 +74,8 @@ class Computing:
         Raises:
             LwcnnError: more devices than there are, or a backend that knows but one.
         """
+        import keras
+
         self._require_devices()
         policy = keras.config.dtype_policy()
         with _spread_over(self.devices):
@@ -85,6 +88,8 @@ class Computing:
 
 @contextlib.contextmanager
 def _spread_over(devices: int) -> Iterator[None]:
+    import keras
+
     if devices == 1:
         yield
     elif keras.backend.backend() == "tensorflow":

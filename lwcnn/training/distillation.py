@@ -11,9 +11,9 @@ from keras import layers
 
 from lwcnn.engine.fused import copy_weights
 from lwcnn.experiments.recipes.types import Distillation, Teacher
-from lwcnn.models.build import Network
+from lwcnn.models.configs import Network, ResidualSE
 from lwcnn.models.io import load_model
-from lwcnn.models.residual_se import ResidualSE, build_residual_se
+from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 
 

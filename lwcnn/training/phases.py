@@ -1,14 +1,17 @@
-"""A training phase as data: what trains, with which optimiser, for how long."""
+"""A training phase as data: what trains, with which optimizer, for how long. Keras is imported by what builds."""
+
+from __future__ import annotations
 
 import fnmatch
 from dataclasses import dataclass
-
-import keras
+from typing import TYPE_CHECKING
 
 from lwcnn.data.augment import Augmentation, Mixing
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.settings import added_later
-from lwcnn.training.muon import PointwiseMuon
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,11 @@ class Optimizer:
         Raises:
             LwcnnError: if the name is unknown or an argument is not one of this optimiser's.
         """
-        if self.name not in _OPTIMIZERS:
-            raise unknown_name("optimizer", self.name, _OPTIMIZERS)
+        import keras
+
+        classes = _optimizer_classes()
+        if self.name not in classes:
+            raise unknown_name("optimizer", self.name, classes)
         arguments = {k: getattr(self, k) for k in ("momentum", "nesterov", "weight_decay")}
         arguments = {k: v for k, v in arguments.items() if v is not None}
         if self.ema is not None:
@@ -59,7 +65,7 @@ class Optimizer:
                 0.0, max(1, num_steps - warmup_steps), warmup_target=rate, warmup_steps=warmup_steps
             )
         try:
-            optimizer = _OPTIMIZERS[self.name](learning_rate=rate, **arguments)
+            optimizer = classes[self.name](learning_rate=rate, **arguments)
         except (TypeError, ValueError) as error:
             raise LwcnnError(f"{self.name} can't be built: {error} Received: {self}") from error
         if self.not_decayed:
@@ -67,14 +73,19 @@ class Optimizer:
         return optimizer
 
 
-_OPTIMIZERS = {
-    "nadam": keras.optimizers.Nadam,
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
-    "sgd": keras.optimizers.SGD,
-    "rmsprop": keras.optimizers.RMSprop,
-    "muon": PointwiseMuon,
-}
+def _optimizer_classes() -> dict[str, type[keras.optimizers.Optimizer]]:
+    from keras import optimizers
+
+    from lwcnn.training.muon import PointwiseMuon
+
+    return {
+        "nadam": optimizers.Nadam,
+        "adam": optimizers.Adam,
+        "adamw": optimizers.AdamW,
+        "sgd": optimizers.SGD,
+        "rmsprop": optimizers.RMSprop,
+        "muon": PointwiseMuon,
+    }
 
 
 MONITORS = ("val_accuracy", "val_loss")

@@ -1,10 +1,14 @@
 """What a user sees while a model trains."""
 
-import sys
+from __future__ import annotations
 
-import keras
+import sys
+from typing import TYPE_CHECKING
 
 from lwcnn.system import interrupts
+
+if TYPE_CHECKING:
+    import keras
 
 
 class Progress:
@@ -35,6 +39,8 @@ class Progress:
         interrupts.check()
         self._head = f"{phase} {epoch}/{num_epochs}"
         if self.style == "bar":
+            import keras
+
             print(f"{self.title} {self._head}", flush=True)
             self._bar = keras.utils.Progbar(num_steps, verbose=1 if sys.stdout.isatty() else 2)
 

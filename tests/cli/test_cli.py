@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from made_data import ROOT, write_npz
 
-from lwcnn.cli import run as run_command
 from lwcnn.cli.main import main
+from lwcnn.data import datasets
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.progress import Progress
@@ -104,15 +104,15 @@ def test_list_names_every_experiment_and_datasets_every_data_set(capsys, tmp_pat
 
 def test_run_falls_back_to_digits_loudly(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    load = run_command.load_dataset
+    load = datasets.load_dataset
 
     def without_cifar10(name, *rest):
         if name == "cifar10":
             raise LwcnnError("no network; put cifar10.npz into LWCNN_DATA_DIR")
         return load(name, *rest)
 
-    monkeypatch.setattr(run_command, "load_dataset", without_cifar10)
-    monkeypatch.setattr(run_command, "find_dataset", lambda name: None)
+    monkeypatch.setattr(datasets, "load_dataset", without_cifar10)
+    monkeypatch.setattr(datasets, "find_dataset", lambda name: None)
     assert main(["run", "--preset=smoke"]) == 0
     out = capsys.readouterr().out
     assert out.count("NOT CIFAR-10") == 2 and "LWCNN_DATA_DIR" in out
@@ -143,14 +143,14 @@ def test_full_disk_and_ctrl_c_are_told(monkeypatch, capsys, arguments):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lwcnn.cli.training.run_experiment", full)
+    monkeypatch.setattr("lwcnn.experiments.run.run_experiment", full)
     assert main(["train", "paper", "--preset=smoke", *arguments]) == 1
     assert "No space left on device" in capsys.readouterr().err
 
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lwcnn.cli.training.run_experiment", interrupted)
+    monkeypatch.setattr("lwcnn.experiments.run.run_experiment", interrupted)
     assert main(["train", "paper", "--preset=smoke", *arguments]) == 130
     assert "the same command goes on" in capsys.readouterr().err
 
@@ -196,7 +196,7 @@ def test_ctrl_c_that_python_drops_in_a_destructor_is_heeded_at_the_next_epoch(mo
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        monkeypatch.setattr("lwcnn.cli.training.run_experiment", training)
+        monkeypatch.setattr("lwcnn.experiments.run.run_experiment", training)
         assert main(["train", "paper", "--preset=smoke", *arguments]) == 130
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:

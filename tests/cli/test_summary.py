@@ -5,11 +5,13 @@ import pytest
 from keras import layers
 
 from lwcnn.cli.main import main
-from lwcnn.cli.summary import layer_rows, library_model, memory, summary_text
+from lwcnn.experiments.library import library_model
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
-from lwcnn.models.baselines.resnet import RESNET_4443, SE_RESNET, build_resnet
+from lwcnn.models.baselines.resnet import build_resnet
+from lwcnn.models.configs import RESNET_4443, SE_RESNET
 from lwcnn.models.cost import count_macs
 from lwcnn.models.dual import build_merged_model
+from lwcnn.models.summary import layer_rows, memory, summary_text
 from lwcnn.system.errors import LwcnnError
 
 
@@ -88,7 +90,7 @@ def test_the_command(tmp_path, capsys):
     "model, said",
     [
         ("papr", "Did you mean 'paper'"),
-        ("none.keras", "no such model. Received: none.keras"),
+        ("none.keras", "Received: none.keras"),
     ],
 )
 def test_mistakes_are_told_in_words(model, said, capsys):

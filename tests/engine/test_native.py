@@ -8,8 +8,9 @@ from made_data import make_images, randomise
 from lwcnn.experiments.recipes.types import Distillation
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_residual_se
 from lwcnn.models.blocks import ScheduledDropout
+from lwcnn.models.configs import ResidualSE, Stage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
-from lwcnn.models.residual_se import ResidualSE, Stage, build_residual_se
+from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import checkpoint as states
 from lwcnn.training.average import MomentsAverage

@@ -18,7 +18,8 @@ from lwcnn.export.int8.simplify import simplify, split_hard_swish
 from lwcnn.export.litert import LitertModel, convert_deployable, to_litert, to_litert_int8
 from lwcnn.export.run import convert
 from lwcnn.models.baselines.reproduction import build_repo_residual_se
-from lwcnn.models.residual_se import ResidualSE, Stage, build_residual_se
+from lwcnn.models.configs import ResidualSE, Stage
+from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
 

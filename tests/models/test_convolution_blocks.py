@@ -8,6 +8,7 @@ from made_data import make_images, randomise
 
 from lwcnn.engine.fused import copy_weights
 from lwcnn.experiments.recipes import get_experiment
+from lwcnn.models.configs import ResidualSE, Stage
 from lwcnn.models.convolution_blocks import (
     ChannelStatistics,
     basic_block,
@@ -17,7 +18,7 @@ from lwcnn.models.convolution_blocks import (
     spatial_attention,
 )
 from lwcnn.models.cost import count_macs
-from lwcnn.models.residual_se import ResidualSE, Stage, build_residual_se
+from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
 

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from made_data import ROOT, write_npz
 
-from lwcnn.cli.summary import costs, library_model, memory
+from lwcnn.experiments.library import library_model
 from lwcnn.experiments.run import run_experiment
-from lwcnn.models.baselines.keras_applications import EFFICIENTNET_B0, MOBILENET_V2, Application, build_application
+from lwcnn.models.baselines.keras_applications import build_application
 from lwcnn.models.build import build_network
+from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, Application
 from lwcnn.models.cost import count_macs
+from lwcnn.models.summary import costs, memory
 from lwcnn.publication.tables.reference_table import ROWS, reference_table
 from lwcnn.system.errors import LwcnnError
 

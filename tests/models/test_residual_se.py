@@ -12,8 +12,9 @@ from lwcnn.data.augment import Mixing
 from lwcnn.engine.fused import copy_weights
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NetworkExperiment, get_experiment
 from lwcnn.experiments.run import run_experiment
+from lwcnn.models.configs import ResidualSE, Stage
 from lwcnn.models.dual import build_merged_model
-from lwcnn.models.residual_se import ResidualSE, Stage, build_residual_se
+from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.loop import Images, train_phase

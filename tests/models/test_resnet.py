@@ -13,18 +13,13 @@ from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.models.baselines.resnet import (
-    NARROW_RESNET18,
-    RESNET_4443,
     RESNET_4443_PUBLISHED,
-    SE_RESNET,
-    SE_RESNET_FULL_WIDTH,
     SE_RESNET_PUBLISHED,
-    ResNet,
-    ResNetStage,
     build_resnet,
     component_counts,
     published_and_built,
 )
+from lwcnn.models.configs import NARROW_RESNET18, RESNET_4443, SE_RESNET, SE_RESNET_FULL_WIDTH, ResNet, ResNetStage
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.loop import Images

@@ -27,7 +27,7 @@ from lwcnn import backend
 from lwcnn.data import load_dataset
 from lwcnn.experiments.recipes import NetworkExperiment
 from lwcnn.experiments.pipeline import train_method
-from lwcnn.models.baselines.resnet import ResNet, ResNetStage
+from lwcnn.models.configs import ResNet, ResNetStage
 from lwcnn.training.devices import Computing
 from lwcnn.training.loop import Images
 from lwcnn.training.phases import Optimizer, Phase

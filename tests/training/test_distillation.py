@@ -11,7 +11,8 @@ from lwcnn.engine.fused import FusedDepthwiseBlock
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import Distillation, Teacher
 from lwcnn.experiments.run import keep_model, run_experiment
-from lwcnn.models.residual_se import ResidualSE, Stage, build_residual_se
+from lwcnn.models.configs import ResidualSE, Stage
+from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
 from lwcnn.training.distillation import (

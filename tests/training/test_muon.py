@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from lwcnn.models.residual_se import ResidualSE, Stage, build_residual_se
+from lwcnn.models.configs import ResidualSE, Stage
+from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.muon import PointwiseMuon
 from lwcnn.training.phases import Optimizer

@@ -16,8 +16,9 @@ from made_data import ROOT, make_images, randomise
 from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation
 from lwcnn.experiments.pipeline import train_method, train_submodels
 from lwcnn.experiments.recipes import get_experiment
+from lwcnn.models.configs import ResidualSE, Stage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
-from lwcnn.models.residual_se import ResidualSE, Stage, build_residual_se
+from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop
 from lwcnn.training.checkpoint import PhaseState, load_state, save_state

@@ -5,7 +5,7 @@ import numpy as np
 from lwcnn.engine.kernels import block_op
 from lwcnn.engine.operations.base import Operation, as_matrix, first_difference
 from lwcnn.engine.operations.normalization import follow
-from lwcnn.models.blocks import EPSILON
+from lwcnn.models.configs import EPSILON
 
 
 class DepthwiseBlock(Operation):

@@ -13,7 +13,7 @@ from lwcnn.data.augment import Mixing
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.residual_se import ONE_CYCLE, SMALL_NETWORK, augmentation
 from lwcnn.experiments.recipes.types import NetworkExperiment
-from lwcnn.models.residual_se import ResidualSE
+from lwcnn.models.configs import ResidualSE
 from lwcnn.training.phases import Optimizer, Phase
 
 Made = tuple[ResidualSE, Phase]

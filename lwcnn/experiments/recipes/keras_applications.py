@@ -10,8 +10,7 @@ from dataclasses import replace
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.residual_se import NOT_DECAYED, augmentation
 from lwcnn.experiments.recipes.types import NetworkExperiment
-from lwcnn.models.baselines.keras_applications import EFFICIENTNET_B0, MOBILENET_V2, Application
-from lwcnn.models.blocks import MOMENTUM
+from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, MOMENTUM, Application
 from lwcnn.training.phases import Optimizer, Phase
 
 # That of the residual network but for a rate that suits a hundred times as many parameters; ours, not tuned.

@@ -6,7 +6,7 @@ from dataclasses import replace
 from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION, Augmentation
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import MergedExperiment
-from lwcnn.models.dual import BRANCHES
+from lwcnn.models.configs import BRANCHES
 from lwcnn.training.phases import Optimizer, Phase
 
 NADAM = Optimizer("nadam", 0.001)  # paper: Nadam; the author's notebook: its defaults

@@ -9,7 +9,7 @@ from dataclasses import replace
 from lwcnn.data.augment import Augmentation, Mixing
 from lwcnn.experiments.recipes.presets import Preset, may_flip
 from lwcnn.experiments.recipes.types import NetworkExperiment, ReproductionExperiment
-from lwcnn.models.baselines.reproduction import RepoResidualSE
+from lwcnn.models.configs import RepoResidualSE
 from lwcnn.training.phases import Optimizer, Phase
 
 ADAM = Optimizer("adam", 0.001)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from lwcnn.data.augment import Augmentation
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import Distillation, DistilledExperiment, NetworkExperiment, Teacher
-from lwcnn.models.residual_se import ResidualSE, Stage
+from lwcnn.models.configs import ResidualSE, Stage
 from lwcnn.training.phases import Optimizer, Phase
 
 GREY_DATASETS = ("mnist", "fashion_mnist", "digits")

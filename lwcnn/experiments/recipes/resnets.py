@@ -11,7 +11,7 @@ from dataclasses import replace
 from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, Erasing, GaussianBlur, Mixing, Sharpness
 from lwcnn.experiments.recipes.presets import Preset, may_flip
 from lwcnn.experiments.recipes.types import NetworkExperiment
-from lwcnn.models.baselines.resnet import NARROW_RESNET18, RESNET_4443, SE_RESNET
+from lwcnn.models.configs import NARROW_RESNET18, RESNET_4443, SE_RESNET
 from lwcnn.training.phases import Optimizer, Phase
 
 MOMENTUM = 0.9

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from lwcnn.data.augment import Augmentation
-from lwcnn.models.build import Network
-from lwcnn.models.dual import BRANCHES
+from lwcnn.models.configs import BRANCHES, Network
 from lwcnn.system.settings import added_later
 from lwcnn.training.phases import Phase
 

@@ -1,10 +1,31 @@
 """The benchmark's result as a table for people, and beside earlier ones."""
 
 from collections.abc import Sequence
+from pathlib import Path
+
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import read_json
 
 _TIMES = ("mean_ms", "p50_ms", "p90_ms", "p99_ms")
 _HEAD = ("model", "format", "mean ms", "p50", "p90", "p99", "images/s", "batch")
 _HEAD += ("peak MB", "bytes", "gzip", "MACs", "params")
+
+
+def read_earlier(path: Path) -> dict:
+    """The measurements in a file of an earlier `lwcnn bench --json`.
+
+    Raises:
+        LwcnnError: The file holds anything else, which would be lost.
+    """
+    found = read_json(path)
+    try:
+        _conditions(found)
+        [model["model"] for model in found["models"]]
+    except (KeyError, TypeError, IndexError) as error:
+        raise LwcnnError(
+            f"This file holds no measurements of `lwcnn bench` and is not replaced: choose another. Received: {path}"
+        ) from error
+    return found
 
 
 def join_earlier(found: dict, earlier: dict) -> dict:

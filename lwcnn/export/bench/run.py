@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from lwcnn.cli.summary import library_model
 from lwcnn.data import Dataset
+from lwcnn.experiments.library import library_model
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.export.bench import peak_memory
 from lwcnn.export.bench.measure import images_per_second, summarise_rounds, time_calls
-from lwcnn.export.bench.runtimes import BENCH_FORMATS, Contender, build_contenders
+from lwcnn.export.bench.runtimes import Contender, build_contenders
 from lwcnn.export.extras import require_tensorflow, versions
+from lwcnn.export.formats import BENCH_FORMATS, NUM_CALIBRATION_IMAGES
 from lwcnn.export.litert import draw_calibration_images
-from lwcnn.export.run import NUM_CALIBRATION_IMAGES
 from lwcnn.export.sizes import gzip_bytes
 from lwcnn.models.cost import count_macs
 from lwcnn.models.io import file_checksum, load_model, require_fit

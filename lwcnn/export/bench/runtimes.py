@@ -8,10 +8,9 @@ import keras
 import numpy as np
 
 from lwcnn.export.extras import require_tensorflow
+from lwcnn.export.formats import BENCH_FORMATS
 from lwcnn.export.run import FORMATS, convert
 from lwcnn.system.errors import unknown_name
-
-BENCH_FORMATS = ("keras", "litert", "litert-int8", "onnx")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 
 from lwcnn.export.arena import read_graph
-from lwcnn.export.extras import quiet, require
+from lwcnn.export.extras import require
+from lwcnn.system.environment import quiet_native_output
 from lwcnn.system.errors import LwcnnError
 
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
@@ -66,7 +67,7 @@ def _convolutions(content: bytes) -> list[int]:
 def _run(content: bytes, inputs: np.ndarray):
     """An interpreter that has run the file on the inputs and kept all activations."""
     interpreter = require("ai_edge_litert.interpreter")
-    with quiet(), warnings.catch_warnings():
+    with quiet_native_output(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # keeping activations takes memory: it does, for a moment
         found = interpreter.Interpreter(model_content=content, experimental_preserve_all_tensors=True)
         index = found.get_input_details()[0]["index"]

@@ -1,36 +1,16 @@
 """Networks of `keras.applications` for comparison: with random weights, their stem unchanged, for small images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import keras
 from keras import layers
 
 from lwcnn.models.checks import require_possible
+from lwcnn.models.configs import Application
 from lwcnn.system.errors import unknown_name
-from lwcnn.system.settings import added_later
 
 MIN_IMAGE_SIZE = 32
 """They halve the image five times."""
-
-
-@dataclass(frozen=True)
-class Application:
-    """A network of `keras.applications` as data.
-
-    Attributes:
-        name: a name of `APPLICATIONS`.
-        dropout: before the last layer.
-        momentum: of the moving statistics of batch normalisation; None keeps the network's own.
-    """
-
-    name: str
-    dropout: float = 0.0
-    momentum: float | None = added_later(None)
-
-
-MOBILENET_V2 = Application("mobilenet_v2")  # 2,270,794 parameters on 32x32x3; Keras's has no dropout
-EFFICIENTNET_B0 = Application("efficientnet_b0", dropout=0.2)  # 4,062,381
 
 
 def _mobilenet_v2(images):

@@ -10,7 +10,6 @@ logits here.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import keras
 from keras import layers
@@ -18,6 +17,7 @@ from keras import layers
 from lwcnn.engine.fused import ConvReluMaxPool
 from lwcnn.models.blocks import ScheduledDropout
 from lwcnn.models.checks import require_possible
+from lwcnn.models.configs import RepoResidualSE
 from lwcnn.models.convolution_blocks import basic_block
 from lwcnn.system.errors import LwcnnError
 
@@ -102,29 +102,6 @@ def _conv_relu_pool(x, filters: int, name: str, pool_name: str, fused: bool):
         return ConvReluMaxPool(filters, name=name)(x)
     x = layers.Conv2D(filters, 3, activation="relu", name=name)(x)
     return layers.MaxPooling2D(2, name=pool_name)(x)
-
-
-@dataclass(frozen=True)
-class RepoResidualSE:
-    """The extension's network as data, with its own values.
-
-    Attributes:
-        stem: filters of the first 3x3 convolution, with ReLU and pooling and without batch norm.
-        widths: of the residual blocks; there is pooling between them.
-        se_reduction: of squeeze-and-excitation; None leaves it out.
-        hidden: width of the dense layer before the last.
-        dropout: before the last layer, at first.
-        initializer: of the blocks' kernels, by its Keras name.
-        momentum: of batch norm's moving statistics.
-    """
-
-    stem: int = 16
-    widths: tuple[int, ...] = (32, 64)
-    se_reduction: int | None = 16
-    hidden: int = 128
-    dropout: float = 0.4
-    initializer: str = "glorot_uniform"
-    momentum: float = 0.99
 
 
 def build_repo_residual_se(

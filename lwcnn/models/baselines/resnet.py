@@ -1,7 +1,6 @@
 """The reference ResNets under five million parameters: one builder, and each of the three as data."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -9,89 +8,12 @@ from keras import layers
 
 from lwcnn.models.blocks import ACTIVATIONS
 from lwcnn.models.checks import require_possible
+from lwcnn.models.configs import NARROW_RESNET18, ResNet
 from lwcnn.models.convolution_blocks import activate, basic_block, bottleneck_block, conv_norm
 from lwcnn.system.errors import LwcnnError, unknown_name
 
 BLOCKS = ("basic", "bottleneck")
 MIN_IMAGE_SIZE = 8
-
-
-@dataclass(frozen=True)
-class ResNetStage:
-    """Blocks of one width.
-
-    Attributes:
-        filters: width of their output.
-        blocks: how many.
-        stride: of the first of them.
-    """
-
-    filters: int
-    blocks: int
-    stride: int = 1
-
-
-@dataclass(frozen=True)
-class ResNet:
-    """A residual network of full convolutions as data.
-
-    Attributes:
-        stem: filters of the first 3x3 convolution, at full resolution, followed by batch norm and activation.
-        stages: the blocks.
-        block: "basic" (two 3x3 convolutions) or "bottleneck" (three).
-        inner: width of a bottleneck's first two convolutions as a share of its filters, rounded down.
-        kernel_sizes: of a bottleneck's convolutions.
-        activation: of stem and blocks.
-        se_reduction: of squeeze-and-excitation; None leaves it out.
-        se_bias: whether its dense layers have biases.
-        block_dropout: share of whole channels dropped at the end of each block.
-        dropout: before the last layer.
-    """
-
-    stem: int
-    stages: tuple[ResNetStage, ...]
-    block: str = "basic"
-    inner: float = 0.25
-    kernel_sizes: tuple[int, int, int] = (1, 3, 1)
-    activation: str = "relu"
-    se_reduction: int | None = None
-    se_bias: bool = True
-    block_dropout: float = 0.0
-    dropout: float = 0.0
-
-
-# github.com/Esteban-D-Lopez/DeepLearning-ResNet. The text gives widths, depths and "three convolutions" a block, no
-# kernels. Its notebook (Shruti/Final_model.ipynb) has three 3x3 convolutions, the first two of half the width, and
-# squeeze-and-excitation without biases: that alone gives the 4,905,430 claimed. Its dropout 0.2 is "in fully
-# connected layers" in the text, of whole channels in every block in the notebook; the notebook is followed.
-SE_RESNET = ResNet(
-    stem=96,
-    stages=(ResNetStage(124, 4), ResNetStage(189, 4, 2), ResNetStage(280, 3, 2)),
-    block="bottleneck",
-    inner=0.5,
-    kernel_sizes=(3, 3, 3),
-    activation="leaky_relu",
-    se_reduction=16,
-    se_bias=False,
-    block_dropout=0.2,
-)
-# What the text alone would suggest: bottlenecks 1x1-3x3-1x1 of full width. 4,956,174 trainable.
-SE_RESNET_FULL_WIDTH = replace(
-    SE_RESNET, inner=1.0, kernel_sizes=(1, 3, 1), se_bias=True, block_dropout=0.0, dropout=0.2
-)
-
-# github.com/Hashmmath/DL-Project-1-LearningtooDeep-CIFAR-10-Classification. 4,754,218 trainable.
-RESNET_4443 = ResNet(
-    stem=32,
-    stages=(ResNetStage(32, 4), ResNetStage(64, 4, 2), ResNetStage(128, 4, 2), ResNetStage(256, 3, 2)),
-)
-
-# github.com/tanaya09/CS6953-Deep-Learning-Project: ResNet-18 of half the width. 2,797,610 trainable.
-NARROW_RESNET18 = ResNet(
-    stem=32,
-    stages=(ResNetStage(32, 2), ResNetStage(64, 2, 2), ResNetStage(128, 2, 2), ResNetStage(256, 2, 2)),
-    dropout=0.5,
-)
 
 
 def build_resnet(

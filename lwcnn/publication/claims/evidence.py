@@ -10,9 +10,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lwcnn.cli.summary import library_model
 from lwcnn.data import INPUT_SHAPES
-from lwcnn.models.dual import BRANCHES, build_submodel
+from lwcnn.experiments.library import library_model
+from lwcnn.models.configs import BRANCHES
+from lwcnn.models.dual import build_submodel
 from lwcnn.publication.tables.parts_table import compare_experiments
 from lwcnn.publication.tables.tables import percent
 from lwcnn.system.files import read_json

@@ -11,9 +11,10 @@ from lwcnn.data import INPUT_SHAPES
 from lwcnn.evaluation.gradcam import gradcam_heatmap, last_maps
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_residual_se
-from lwcnn.models.baselines.resnet import NARROW_RESNET18, RESNET_4443, SE_RESNET, build_resnet
+from lwcnn.models.baselines.resnet import build_resnet
+from lwcnn.models.configs import BRANCHES, NARROW_RESNET18, RESNET_4443, SE_RESNET
 from lwcnn.models.cost import count_macs
-from lwcnn.models.dual import BRANCHES, build_dual_model, build_merged_model, build_submodel
+from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.publication.figures import titles
 from lwcnn.publication.figures.architecture import (

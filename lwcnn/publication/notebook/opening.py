@@ -3,8 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from lwcnn.cli.run import choose_dataset
-from lwcnn.data import Dataset, load_dataset
+from lwcnn.data import Dataset, choose_dataset, load_dataset
 from lwcnn.experiments.recipes import get_preset
 from lwcnn.experiments.run import Folders
 from lwcnn.publication.notebook.display import tell

@@ -7,9 +7,9 @@ from functools import cached_property
 
 import keras
 
-from lwcnn.cli.summary import library_model
 from lwcnn.data import INPUT_SHAPES
 from lwcnn.evaluation.comparison import Difference
+from lwcnn.experiments.library import library_model
 from lwcnn.experiments.release import PRESETS_BY_SIZE
 from lwcnn.experiments.run import Folders
 from lwcnn.models.cost import count_macs

@@ -9,7 +9,7 @@ from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.ablation import BASELINE, PARTS, WHOLE, left_out, only
 from lwcnn.experiments.recipes.residual_se import DEEP_NETWORK, NETWORK, SMALL_NETWORK, STEM_NETWORK, TINY_NETWORK
 from lwcnn.experiments.search import AVERAGED
-from lwcnn.models.residual_se import ResidualSE
+from lwcnn.models.configs import ResidualSE
 from lwcnn.publication.claims.goals import GOALS
 from lwcnn.publication.claims.literature import RECORD, published
 from lwcnn.publication.figures.inputs import MissingInput
