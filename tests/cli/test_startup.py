@@ -54,7 +54,7 @@ def test_a_poor_environment_neither_fails_nor_speaks():
     code = """
 import os, sys
 del os.sched_getaffinity  # as on macOS
-from lwcnn import backend
+from lwcnn.system import environment as backend
 from lwcnn.cli.main import main
 assert backend.num_threads() == os.cpu_count()
 sys.exit(main(["summary", "paper"]))
