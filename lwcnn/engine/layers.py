@@ -4,7 +4,17 @@ import keras
 from keras import layers
 
 from lwcnn.engine.fused import ConvReluMaxPool, FusedBatchNormalization, FusedDepthwiseBlock
-from lwcnn.engine.operations import convolution, depthwise_block, dropout, merging, normalization, pooling, shapes
+from lwcnn.engine.operations import (
+    activations,
+    convolution,
+    depthwise,
+    depthwise_block,
+    dropout,
+    merging,
+    normalization,
+    pooling,
+    shapes,
+)
 from lwcnn.engine.operations.base import Operation
 from lwcnn.models.blocks import ScheduledDropout
 
@@ -13,17 +23,31 @@ OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
     FusedBatchNormalization: normalization.BatchNorm,
     FusedDepthwiseBlock: depthwise_block.DepthwiseBlock,
     ScheduledDropout: dropout.Dropout,
+    layers.Activation: activations.Activation,
+    layers.Add: merging.Add,
     layers.Average: merging.Average,
+    layers.AveragePooling2D: pooling.AveragePool,
     layers.Concatenate: merging.Concatenate,
-    layers.Conv2D: convolution.Linear,
+    layers.Conv2D: convolution.Convolution,
     layers.Dense: convolution.Linear,
+    layers.DepthwiseConv2D: depthwise.DepthwiseConvolution,
     layers.Dropout: dropout.Dropout,
+    layers.ELU: activations.Activation,
     layers.Flatten: shapes.Reshape,
     layers.GlobalAveragePooling2D: pooling.GlobalAverage,
+    layers.GlobalMaxPooling2D: pooling.GlobalMax,
     layers.Identity: shapes.Identity,
+    layers.LeakyReLU: activations.Activation,
     layers.MaxPooling2D: pooling.MaxPool,
+    layers.Multiply: merging.Multiply,
+    layers.Normalization: normalization.Normalize,
+    layers.PReLU: activations.PReLU,
+    layers.ReLU: activations.Activation,
     layers.Rescaling: normalization.Rescale,
     layers.Reshape: shapes.Reshape,
+    layers.SeparableConv2D: depthwise.SeparableConvolution,
+    layers.Softmax: activations.Activation,
+    layers.Subtract: merging.Subtract,
     layers.ZeroPadding2D: shapes.ZeroPadding,
 }
 

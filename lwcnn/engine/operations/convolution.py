@@ -1,51 +1,112 @@
 """Convolutions and dense layers."""
 
-import keras
 import numpy as np
 
 from lwcnn.engine.kernels import conv_pool
-from lwcnn.engine.operations.base import Operation, as_matrix, first_difference
+from lwcnn.engine.kernels.patches import Geometry, flat, gather, scatter
+from lwcnn.engine.operations.activations import find_function, unknown_function
+from lwcnn.engine.operations.base import Operation, first_difference
+
+CACHE = 100_000  # floats: what a core's own cache holds beside a kernel and some outputs
 
 
-class Linear(Operation):
-    """`keras.layers.Dense`, and `Conv2D` of 1x1: a matrix product over the last axis, with ReLU or without."""
+class Affine(Operation):
+    """What layers with a bias and an activation have in common; each sums in its own way."""
 
     @staticmethod
     def unsupported_setting(layer):
-        if layer.activation not in (keras.activations.linear, keras.activations.relu):
-            return f"activation={keras.activations.serialize(layer.activation)!r}"
-        if isinstance(layer, keras.layers.Conv2D):
-            return first_difference(layer, kernel_size=(1, 1), strides=(1, 1), groups=1)
-        return None
+        return unknown_function(layer)
+
+    def __init__(self, layer, bind):
+        super().__init__(layer, bind)
+        self.bias, self.g_bias = bind(layer.bias) if layer.use_bias else (None, None)
+        self.function = find_function(layer.activation)
+
+    def finish(self, sums: np.ndarray) -> np.ndarray:
+        """The layer's output; the sums may be overwritten."""
+        if self.bias is not None:
+            sums += self.bias
+        y, self.kept = self.function.forward(sums)
+        return y
+
+    def begin(self, grad: np.ndarray) -> np.ndarray:
+        """The gradient by the sums of one by the output; adds that by the bias."""
+        grad = self.function.backward(grad, self.kept)
+        if self.g_bias is not None:
+            self.g_bias += grad.sum(axis=tuple(range(grad.ndim - 1)))
+        return grad
+
+
+class Linear(Affine):
+    """`keras.layers.Dense`: a matrix product over the last axis."""
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
         kernel, g_kernel = bind(layer.kernel)
-        self.kernel, self.g_kernel = as_matrix(kernel), None if g_kernel is None else as_matrix(g_kernel)
-        self.bias, self.g_bias = bind(layer.bias) if layer.use_bias else (None, None)
-        self.relu = layer.activation is keras.activations.relu
+        self.kernel, self.g_kernel = as_rows(kernel), None if g_kernel is None else as_rows(g_kernel)
 
     def forward(self, inputs, training):
         (x,) = inputs
         self.x = x.reshape(-1, x.shape[-1])
-        y = self.x @ self.kernel
-        if self.bias is not None:
-            y += self.bias
-        if self.relu:
-            np.maximum(y, np.float32(0), out=y)
-        self.y = y
-        return y.reshape(*x.shape[:-1], -1)
+        return self.finish((self.x @ self.kernel).reshape(*x.shape[:-1], -1))
 
     def backward(self, grad, wanted):
         shape = grad.shape
-        grad = grad.reshape(-1, shape[-1])
-        if self.relu:
-            grad = grad * (self.y > 0)
+        grad = self.begin(grad).reshape(-1, shape[-1])
         if self.g_kernel is not None:
             self.g_kernel += self.x.T @ grad
-            if self.g_bias is not None:
-                self.g_bias += grad.sum(axis=0)
         return [(grad @ self.kernel.T).reshape(*shape[:-1], -1) if wanted[0] else None]
+
+
+class Convolution(Linear):
+    """`keras.layers.Conv2D`: a matrix product of its windows and its kernel, some rows of windows at a time."""
+
+    @staticmethod
+    def unsupported_setting(layer):
+        return first_difference(layer, groups=1, dilation_rate=(1, 1)) or unknown_function(layer)
+
+    def __init__(self, layer, bind):
+        super().__init__(layer, bind)
+        self.is_pointwise = tuple(layer.kernel_size) == tuple(layer.strides) == (1, 1)
+
+    def forward(self, inputs, training):
+        if self.is_pointwise:
+            return super().forward(inputs, training)
+        (x,) = inputs
+        self.shape, self.x = x.shape, flat(x)
+        layer = self.layer
+        self.geometry = Geometry.of(x.shape[1:3], layer.kernel_size, layer.strides, layer.padding)
+        y = np.empty((len(x), *self.geometry.positions, layer.filters), np.float32)
+        lines = y.reshape(-1, layer.filters)
+        for rows, first, last, places in self._parts():
+            gather(self.x, self.shape[-1], self.geometry.numbers, first, last, rows.reshape(-1))
+            np.matmul(rows, self.kernel, out=lines[places])
+        return self.finish(y)
+
+    def backward(self, grad, wanted):
+        if self.is_pointwise:
+            return super().backward(grad, wanted)
+        dx = np.zeros_like(self.x) if wanted[0] else None
+        lines = self.begin(grad).reshape(-1, self.layer.filters)
+        for rows, first, last, places in self._parts():
+            geometry = self.shape[-1], self.geometry.numbers, first, last
+            if self.g_kernel is not None:
+                gather(self.x, *geometry, rows.reshape(-1))
+                self.g_kernel += rows.T @ lines[places]
+            if wanted[0]:
+                np.matmul(lines[places], self.kernel.T, out=rows)
+                scatter(rows.reshape(-1), *geometry, dx)
+        return [dx.reshape(self.shape) if wanted[0] else None]
+
+    def _parts(self):
+        """For as many lines of windows at a time as the cache holds: room for them, their range, and their outputs'."""
+        down, across = self.geometry.positions
+        num_lines, width = len(self.x) * down, len(self.kernel)
+        step = max(1, CACHE // (across * width))
+        room = np.empty((step * across, width), np.float32)
+        for first in range(0, num_lines, step):
+            last = min(first + step, num_lines)
+            yield room[: (last - first) * across], first, last, slice(first * across, last * across)
 
 
 class ConvPool(Operation):
@@ -66,3 +127,8 @@ class ConvPool(Operation):
             self.g_kernel += g_kernel
             self.g_bias += g_bias
         return [conv_pool.conv_pool_input_gradient(self.x, self.kernel, self.winner, grad) if wanted[0] else None]
+
+
+def as_rows(array: np.ndarray) -> np.ndarray:
+    """An array (..., f) as (rows, f)."""
+    return array.reshape(-1, array.shape[-1])

@@ -1,28 +1,87 @@
 """Layers with several inputs."""
 
+from functools import reduce
+
 import numpy as np
 
 from lwcnn.engine.operations.base import Operation
 
 
 class Concatenate(Operation):
-    """`keras.layers.Concatenate` over the last axis."""
-
-    @staticmethod
-    def unsupported_setting(layer):
-        return None if layer.axis in (-1, len(layer.output.shape) - 1) else f"axis={layer.axis}"
+    """`keras.layers.Concatenate`."""
 
     def forward(self, inputs, training):
-        self.ends = np.cumsum([x.shape[-1] for x in inputs])[:-1]
-        return np.concatenate(inputs, axis=-1)
+        axis = self.layer.axis
+        self.ends = np.cumsum([x.shape[axis] for x in inputs])[:-1]
+        return np.concatenate(inputs, axis=axis)
 
     def backward(self, grad, wanted):
-        parts = np.split(grad, self.ends, axis=-1)
+        parts = np.split(grad, self.ends, axis=self.layer.axis)
         return [np.ascontiguousarray(part) if wants else None for part, wants in zip(parts, wanted)]
 
 
-class Average(Operation):
-    """`keras.layers.Average`, of teachers; without gradients."""
+class Add(Operation):
+    """`keras.layers.Add`."""
+
+    @staticmethod
+    def unsupported_setting(layer):
+        return _several_ranks(layer)
 
     def forward(self, inputs, training):
-        return sum(inputs[1:], inputs[0]) / np.float32(len(inputs))
+        self.shapes = [x.shape for x in inputs]
+        return sum(inputs[1:], inputs[0])
+
+    def backward(self, grad, wanted):
+        return [_reduced(grad, shape) if wants else None for shape, wants in zip(self.shapes, wanted)]
+
+
+class Average(Add):
+    """`keras.layers.Average`."""
+
+    def forward(self, inputs, training):
+        return super().forward(inputs, training) / np.float32(len(inputs))
+
+    def backward(self, grad, wanted):
+        return super().backward(grad / np.float32(len(wanted)), wanted)
+
+
+class Subtract(Add):
+    """`keras.layers.Subtract`."""
+
+    def forward(self, inputs, training):
+        first, second = inputs
+        return super().forward([first, -second], training)
+
+    def backward(self, grad, wanted):
+        first, second = super().backward(grad, wanted)
+        return [first, None if second is None else -second]
+
+
+class Multiply(Operation):
+    """`keras.layers.Multiply`."""
+
+    @staticmethod
+    def unsupported_setting(layer):
+        return _several_ranks(layer)
+
+    def forward(self, inputs, training):
+        self.inputs = inputs
+        return reduce(np.multiply, inputs)
+
+    def backward(self, grad, wanted):
+        return [self._gradient(grad, i) if wants else None for i, wants in enumerate(wanted)]
+
+    def _gradient(self, grad, i):
+        others = self.inputs[:i] + self.inputs[i + 1 :]
+        return _reduced(reduce(np.multiply, others, grad), self.inputs[i].shape)
+
+
+def _several_ranks(layer) -> str | None:
+    ranks = [len(x.shape) for x in layer.input]
+    return f"inputs of ranks {ranks}" if len(set(ranks)) > 1 else None
+
+
+def _reduced(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The gradient by an input of this shape that was broadcast to the output's: its sums."""
+    axes = tuple(axis for axis, (wide, size) in enumerate(zip(grad.shape, shape)) if size == 1 < wide)
+    return grad.sum(axis=axes, keepdims=True) if axes else grad

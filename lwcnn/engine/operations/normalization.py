@@ -1,5 +1,6 @@
 """Batch normalization and the scaling of images."""
 
+import keras
 import numpy as np
 
 from lwcnn.engine.kernels import batch_norm
@@ -10,26 +11,40 @@ from lwcnn.engine.operations.base import Operation, first_difference
 class Rescale(Operation):
     """`keras.layers.Rescaling`, of images of any type."""
 
-    @staticmethod
-    def unsupported_setting(layer):
-        is_number = isinstance(layer.scale, (int, float)) and isinstance(layer.offset, (int, float))
-        return None if is_number else f"scale={layer.scale!r}, offset={layer.offset!r}"
-
     def forward(self, inputs, training):
         (x,) = inputs
-        scale, offset = np.float32(self.layer.scale), np.float32(self.layer.offset)
+        scale, offset = np.asarray(self.layer.scale, np.float32), np.asarray(self.layer.offset, np.float32)
         y = np.empty(x.shape, np.float32)
 
         def part(first, last):
             np.multiply(x[first:last], scale, out=y[first:last])
-            if offset:
+            if offset.any():
                 y[first:last] += offset
 
         in_parts(part, len(x))
         return y
 
     def backward(self, grad, wanted):
-        return [grad * np.float32(self.layer.scale) if wanted[0] else None]
+        return [grad * np.asarray(self.layer.scale, np.float32) if wanted[0] else None]
+
+
+class Normalize(Operation):
+    """`keras.layers.Normalization`, of images of any type."""
+
+    @staticmethod
+    def unsupported_setting(layer):
+        return first_difference(layer, invert=False)
+
+    def __init__(self, layer, bind):
+        super().__init__(layer, bind)
+        self.mean, variance = (keras.ops.convert_to_numpy(part) for part in (layer.mean, layer.variance))
+        self.factor = 1 / np.maximum(np.sqrt(variance), np.float32(keras.config.epsilon()))
+
+    def forward(self, inputs, training):
+        return (inputs[0] - self.mean) * self.factor
+
+    def backward(self, grad, wanted):
+        return [grad * self.factor if wanted[0] else None]
 
 
 class BatchNorm(Operation):

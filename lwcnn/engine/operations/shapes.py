@@ -25,10 +25,15 @@ class ZeroPadding(Operation):
 class Reshape(Operation):
     """`keras.layers.Flatten` and `Reshape`."""
 
+    @staticmethod
+    def unsupported_setting(layer):
+        shape = layer.output.shape[1:]
+        return f"output of shape {shape}" if shape.count(None) > 1 else None
+
     def forward(self, inputs, training):
         (x,) = inputs
         self.shape = x.shape
-        return x.reshape(len(x), *self.layer.output.shape[1:])
+        return x.reshape(len(x), *(-1 if size is None else size for size in self.layer.output.shape[1:]))
 
     def backward(self, grad, wanted):
         return [grad.reshape(self.shape) if wanted[0] else None]

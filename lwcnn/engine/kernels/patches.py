@@ -1,0 +1,98 @@
+"""Windows of channels-last maps as the rows of a matrix, and the reverse, on the CPU with Numba.
+
+With them a convolution is a matrix product, which BLAS computes near the processor's peak. A line is a row of output
+positions of one image; callers take as many lines at a time as stay in the cache.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+_jit = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How windows lie on a map.
+
+    Attributes:
+        size: Height and width of the map.
+        window: Height and width of a window.
+        strides: Steps from one window to the next, down and across.
+        margins: Rows above and columns to the left of the map that the first window covers.
+        positions: Number of windows, down and across.
+    """
+
+    size: tuple[int, int]
+    window: tuple[int, int]
+    strides: tuple[int, int]
+    margins: tuple[int, int]
+    positions: tuple[int, int]
+
+    @classmethod
+    def of(cls, size, window, strides, padding: str) -> "Geometry":
+        """Geometry of padding "valid" or "same", as TensorFlow has it."""
+        margins, positions = [], []
+        for length, width, stride in zip(size, window, strides):
+            if padding == "same":
+                positions.append(-(-length // stride))
+                margins.append(max((positions[-1] - 1) * stride + width - length, 0) // 2)
+            else:
+                positions.append((length - width) // stride + 1)
+                margins.append(0)
+        return cls(*(tuple(map(int, pair)) for pair in (size, window, strides, margins, positions)))
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """All of it, as the kernels take it."""
+        return self.size + self.window + self.strides + self.margins + self.positions
+
+
+@_jit
+def gather(x, C, numbers, first, last, rows):
+    """rows = the windows of lines [first, last) of x (N, H*W*C), flat: (lines * positions across, window * C)."""
+    H, W, kh, kw, down, across, top, left, P, Q = numbers
+    at = 0
+    for line in range(first, last):
+        image, y0 = x[line // P], (line % P) * down - top
+        for j in range(Q):
+            x0 = j * across - left
+            begin, end = max(-x0, 0), max(min(W - x0, kw), 0)
+            for y in range(y0, y0 + kh):
+                out = rows[at : at + kw * C]
+                at += kw * C
+                if y < 0 or y >= H or begin >= end:
+                    out[:] = 0
+                    continue
+                for t in range(begin * C):
+                    out[t] = 0
+                source, target = image[(y * W + x0 + begin) * C : (y * W + x0 + end) * C], out[begin * C : end * C]
+                for t in range(target.size):
+                    target[t] = source[t]
+                for t in range(end * C, kw * C):
+                    out[t] = 0
+
+
+@_jit
+def scatter(rows, C, numbers, first, last, x):
+    """x += the windows that `gather` takes from it."""
+    H, W, kh, kw, down, across, top, left, P, Q = numbers
+    at = 0
+    for line in range(first, last):
+        image, y0 = x[line // P], (line % P) * down - top
+        for j in range(Q):
+            x0 = j * across - left
+            begin, end = max(-x0, 0), max(min(W - x0, kw), 0)
+            for y in range(y0, y0 + kh):
+                if 0 <= y < H and begin < end:
+                    target = image[(y * W + x0 + begin) * C : (y * W + x0 + end) * C]
+                    source = rows[at + begin * C : at + end * C]
+                    for t in range(source.size):
+                        target[t] += source[t]
+                at += kw * C
+
+
+def flat(x: np.ndarray) -> np.ndarray:
+    """x (N, ...) as (N, everything else), contiguous."""
+    return np.ascontiguousarray(x).reshape(len(x), -1)

@@ -1,0 +1,297 @@
+"""Activation functions and their gradients.
+
+Each function returns its output and what its gradient needs. It may write the output over its argument.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+from keras import activations, layers
+from numba import njit
+
+from lwcnn.engine.operations.base import Operation
+
+_jit = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", fastmath={"contract"})
+
+
+@dataclass(frozen=True)
+class Function:
+    """An activation function.
+
+    Attributes:
+        forward: x -> (y, kept). May overwrite x.
+        backward: (gradient of the loss by y, kept) -> gradient by x.
+    """
+
+    forward: Callable[[np.ndarray], tuple[np.ndarray, Any]]
+    backward: Callable[[np.ndarray, Any], np.ndarray]
+
+
+def find_function(activation) -> Function | None:
+    """The function of a Keras activation or activation layer; None if it is unknown or has unknown settings."""
+    kind = type(activation)
+    if kind is layers.Activation:
+        return find_function(activation.activation)
+    if kind is layers.ReLU:
+        top = np.inf if activation.max_value is None else activation.max_value
+        return _rectifier(activation.negative_slope, top, activation.threshold)
+    if kind is layers.LeakyReLU:
+        return _rectifier(activation.negative_slope)
+    if kind is layers.ELU:
+        return _elu(activation.alpha) if activation.alpha > 0 else None
+    if kind is layers.Softmax:
+        return SOFTMAX if activation.axis == -1 else None
+    return _FUNCTIONS.get(activation)
+
+
+class Activation(Operation):
+    """`keras.layers.Activation`, `ReLU`, `LeakyReLU`, `ELU` and `Softmax`."""
+
+    @staticmethod
+    def unsupported_setting(layer):
+        return unknown_function(layer)
+
+    def __init__(self, layer, bind):
+        super().__init__(layer, bind)
+        self.function = find_function(layer)
+
+    def forward(self, inputs, training):
+        y, self.kept = self.function.forward(np.array(inputs[0], np.float32))
+        return y
+
+    def backward(self, grad, wanted):
+        return [self.function.backward(grad, self.kept) if wanted[0] else None]
+
+
+class PReLU(Operation):
+    """`keras.layers.PReLU`."""
+
+    def __init__(self, layer, bind):
+        super().__init__(layer, bind)
+        self.alpha, self.g_alpha = bind(layer.alpha)
+
+    def forward(self, inputs, training):
+        (self.x,) = inputs
+        return np.where(self.x > 0, self.x, self.alpha * self.x)
+
+    def backward(self, grad, wanted):
+        if self.g_alpha is not None:
+            by_alpha = (grad * np.minimum(self.x, np.float32(0))).sum(axis=0)
+            shared = tuple(axis for axis, size in enumerate(self.g_alpha.shape) if size == 1)
+            self.g_alpha += by_alpha.sum(axis=shared, keepdims=True)
+        slope = np.where(self.x > 0, np.float32(1), np.where(self.x < 0, self.alpha, np.float32(0)))
+        return [grad * slope if wanted[0] else None]
+
+
+def unknown_function(layer: keras.Layer) -> str | None:
+    """The activation of a layer as a setting, such as "activation='mish'", if it is not known here."""
+    if find_function(layer if isinstance(layer, _LAYERS) else layer.activation):
+        return None
+    if isinstance(layer, layers.Softmax):
+        return f"axis={layer.axis}"
+    if isinstance(layer, layers.ELU):
+        return f"alpha={layer.alpha}"
+    return f"activation={getattr(layer.activation, '__name__', layer.activation)!r}"
+
+
+_LAYERS = (layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Softmax)
+
+
+def _linear_forward(x):
+    return x, None
+
+
+def _linear_backward(grad, _):
+    return grad
+
+
+@_jit
+def _rectify(x, slope, top, threshold):
+    for i in range(x.size):
+        y = x[i] if x[i] > threshold else slope * (x[i] - threshold)
+        x[i] = min(y, top)
+
+
+@_jit
+def _rectify_gradient(grad, y, slope, top, dx):
+    nothing = np.float32(0)
+    for i in range(y.size):
+        inside = grad[i] if y[i] < top else nothing
+        dx[i] = inside if y[i] > 0 else slope * grad[i]
+
+
+def _rectifier(slope=0.0, top=np.inf, threshold=0.0) -> Function:
+    """ReLU and its variants: x between `threshold` and `top`, below `slope` times the distance from the threshold."""
+    slope, top, threshold = np.float32(slope), np.float32(top), np.float32(threshold)
+
+    def forward(x):
+        _rectify(x.reshape(-1), slope, top, threshold)
+        return x, x
+
+    return Function(forward, lambda grad, y: _by_value(_rectify_gradient, grad, y, slope, top))
+
+
+def _by_value(kernel, grad, kept, *arguments):
+    """A new array like grad that a kernel (grad, kept, *arguments, out) fills, all arrays flat."""
+    dx = np.empty(grad.shape, np.float32)
+    kernel(np.ascontiguousarray(grad).reshape(-1), kept.reshape(-1), *arguments, dx.reshape(-1))
+    return dx
+
+
+def _hard_sigmoid(x):
+    x += np.float32(3)
+    np.clip(x, np.float32(0), np.float32(6), out=x)
+    x /= np.float32(6)
+    return x, x
+
+
+def _hard_sigmoid_gradient(grad, y):
+    return np.where((y > 0) & (y < 1), grad / np.float32(6), np.float32(0))
+
+
+@_jit
+def _hard_silu_loop(x, y):
+    for i in range(x.size):
+        y[i] = x[i] * min(max(x[i] + np.float32(3), np.float32(0)), np.float32(6)) / np.float32(6)
+
+
+@_jit
+def _hard_silu_gradient_loop(grad, x, dx):
+    nothing, one = np.float32(0), np.float32(1)
+    for i in range(x.size):
+        slope = x[i] / np.float32(3) + np.float32(0.5)
+        slope = slope if x[i] > np.float32(-3) else nothing
+        dx[i] = grad[i] * (slope if x[i] < np.float32(3) else one)
+
+
+def _hard_silu(x):
+    y = np.empty_like(x)
+    _hard_silu_loop(x.reshape(-1), y.reshape(-1))
+    return y, x
+
+
+def _sigmoid(x):
+    with np.errstate(over="ignore"):  # exp(-x) of a large negative x is infinite, and the result 0
+        np.exp(np.negative(x, out=x), out=x)
+    x += np.float32(1)
+    np.reciprocal(x, out=x)
+    return x, x
+
+
+def _sigmoid_gradient(grad, y):
+    return grad * (y * (1 - y))
+
+
+def _tanh(x):
+    np.tanh(x, out=x)
+    return x, x
+
+
+def _tanh_gradient(grad, y):
+    return grad * (1 - y * y)
+
+
+def _silu(x):
+    share, _ = _sigmoid(x.copy())
+    y = x * share
+    return y, (share, y)
+
+
+def _silu_gradient(grad, kept):
+    share, y = kept
+    return grad * (share + y * (1 - share))
+
+
+def _gelu(x):
+    y, slope = np.empty_like(x), np.exp(x * x * np.float32(-0.5))  # overwritten by the slope
+    _gelu_loop(x.reshape(-1), slope.reshape(-1), y.reshape(-1))
+    return y, slope
+
+
+@_jit
+def _gelu_loop(x, bell, y):
+    """y = x times the normal distribution's integral up to x; bell = exp(-x^2 / 2) becomes the slope of y.
+
+    Source: Abramowitz and Stegun, formula 7.1.26, whose error is below 1.5e-7.
+    """
+    half, one, root = np.float32(0.5), np.float32(1), np.float32(0.3275911 / 2**0.5)
+    a, b, c, d, e = (
+        np.float32(0.254829592), np.float32(-0.284496736), np.float32(1.421413741), np.float32(-1.453152027),
+        np.float32(1.061405429),
+    )  # fmt: skip
+    for i in range(x.size):
+        t = one / (one + root * abs(x[i]))
+        tail = half * t * (a + t * (b + t * (c + t * (d + t * e)))) * bell[i]
+        integral = one - tail if x[i] > 0 else tail
+        y[i] = x[i] * integral
+        bell[i] = integral + x[i] * bell[i] * np.float32(0.3989422804)
+
+
+def _by_slope(grad, slope):
+    return grad * slope
+
+
+def _elu(alpha: float) -> Function:
+    alpha = np.float32(alpha)
+
+    def forward(x):
+        y = np.where(x > 0, x, alpha * np.expm1(np.minimum(x, np.float32(0))))
+        return y, y
+
+    return Function(forward, lambda grad, y: grad * np.where(y > 0, np.float32(1), y + alpha))
+
+
+_SELU_SCALE, _SELU_BOTTOM = np.float32(1.0507009873554805), np.float32(1.7580993408473766)
+
+
+def _selu(x):
+    y = np.where(x > 0, _SELU_SCALE * x, _SELU_BOTTOM * np.expm1(np.minimum(x, np.float32(0))))
+    return y, y
+
+
+def _selu_gradient(grad, y):
+    return grad * np.where(y < 0, y + _SELU_BOTTOM, _SELU_SCALE)
+
+
+def _softplus(x):
+    y = np.log1p(np.exp(-np.abs(x))) + np.maximum(x, np.float32(0))
+    return y, y
+
+
+def _softplus_gradient(grad, y):
+    return grad * -np.expm1(-y)
+
+
+def _softmax(x):
+    x -= x.max(axis=-1, keepdims=True)
+    np.exp(x, out=x)
+    x /= x.sum(axis=-1, keepdims=True)
+    return x, x
+
+
+def _softmax_gradient(grad, y):
+    return y * (grad - (grad * y).sum(axis=-1, keepdims=True))
+
+
+LINEAR = Function(_linear_forward, _linear_backward)
+SOFTMAX = Function(_softmax, _softmax_gradient)
+_FUNCTIONS = {
+    activations.linear: LINEAR,
+    activations.relu: _rectifier(),
+    activations.relu6: _rectifier(top=6.0),
+    activations.leaky_relu: _rectifier(slope=0.2),
+    activations.elu: _elu(1.0),
+    activations.selu: Function(_selu, _selu_gradient),
+    activations.hard_sigmoid: Function(_hard_sigmoid, _hard_sigmoid_gradient),
+    activations.hard_silu: Function(_hard_silu, partial(_by_value, _hard_silu_gradient_loop)),
+    activations.sigmoid: Function(_sigmoid, _sigmoid_gradient),
+    activations.tanh: Function(_tanh, _tanh_gradient),
+    activations.silu: Function(_silu, _silu_gradient),
+    activations.gelu: Function(_gelu, _by_slope),
+    activations.softplus: Function(_softplus, _softplus_gradient),
+    activations.softmax: SOFTMAX,
+}

@@ -1,0 +1,81 @@
+"""Depthwise and separable convolutions."""
+
+import numpy as np
+
+from lwcnn.engine.kernels.depthwise_op import depthwise, depthwise_input_gradient, depthwise_kernel_gradient
+from lwcnn.engine.kernels.patches import Geometry, flat
+from lwcnn.engine.operations.activations import unknown_function
+from lwcnn.engine.operations.base import first_difference
+from lwcnn.engine.operations.convolution import Affine, as_rows
+
+
+def _unsupported_setting(layer):
+    return first_difference(layer, depth_multiplier=1, dilation_rate=(1, 1)) or unknown_function(layer)
+
+
+class DepthwiseConvolution(Affine):
+    """`keras.layers.DepthwiseConv2D` with one filter a channel."""
+
+    unsupported_setting = staticmethod(_unsupported_setting)
+
+    def __init__(self, layer, bind):
+        super().__init__(layer, bind)
+        self.windows = Windows(layer, *bind(layer.kernel))
+
+    def forward(self, inputs, training):
+        return self.finish(self.windows.forward(inputs[0]))
+
+    def backward(self, grad, wanted):
+        return [self.windows.backward(self.begin(grad), wanted[0])]
+
+
+class SeparableConvolution(Affine):
+    """`keras.layers.SeparableConv2D` with one filter a channel: a depthwise convolution, then a pointwise one."""
+
+    unsupported_setting = staticmethod(_unsupported_setting)
+
+    def __init__(self, layer, bind):
+        super().__init__(layer, bind)
+        self.windows = Windows(layer, *bind(layer.depthwise_kernel))
+        kernel, g_kernel = bind(layer.pointwise_kernel)
+        self.kernel, self.g_kernel = as_rows(kernel), None if g_kernel is None else as_rows(g_kernel)
+
+    def forward(self, inputs, training):
+        self.narrow = self.windows.forward(inputs[0])
+        return self.finish(self.narrow @ self.kernel)
+
+    def backward(self, grad, wanted):
+        grad = self.begin(grad)
+        if self.g_kernel is not None:
+            self.g_kernel += as_rows(self.narrow).T @ as_rows(grad)
+        return [self.windows.backward(grad @ self.kernel.T, wanted[0])]
+
+
+class Windows:
+    """The depthwise sums of a layer.
+
+    Args:
+        layer: Layer with `strides` and `padding`.
+        kernel: (k, k, c, 1).
+        g_kernel: Where the gradient by the kernel is added; None for a frozen kernel.
+    """
+
+    def __init__(self, layer, kernel: np.ndarray, g_kernel: np.ndarray | None):
+        self._layer, self._kernel, self._g_kernel = layer, kernel, g_kernel
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """The sums (n, p, q, c) of x (n, h, w, c)."""
+        self._shape, self._x = x.shape, flat(x)
+        self._geometry = Geometry.of(x.shape[1:3], self._kernel.shape[:2], self._layer.strides, self._layer.padding)
+        sums = depthwise(self._x, self._kernel.reshape(-1), self._geometry)
+        return sums.reshape(len(x), *self._geometry.positions, x.shape[3])
+
+    def backward(self, grad: np.ndarray, wanted: bool) -> np.ndarray | None:
+        """Adds the gradient by the kernel; returns that by x, None unless it is wanted."""
+        grad = flat(grad)
+        if self._g_kernel is not None:
+            total = depthwise_kernel_gradient(self._x, grad, self._geometry)
+            self._g_kernel += total.reshape(self._g_kernel.shape)
+        if not wanted:
+            return None
+        return depthwise_input_gradient(grad, self._kernel.reshape(-1), self._geometry).reshape(self._shape)

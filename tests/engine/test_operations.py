@@ -1,0 +1,142 @@
+"""Each operation of the engine against its Keras layer: output, gradients by inputs and by weights."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+pytest.importorskip("numba")
+from lwcnn.engine.layers import OPERATIONS, unsupported
+
+MAP = (3, 7, 6, 8)  # odd and even, so that strides do not divide
+FUNCTIONS = (
+    *("relu", "relu6", "leaky_relu", "elu", "selu", "hard_sigmoid", "hard_silu", "sigmoid", "tanh", "silu", "gelu"),
+    *("softplus", "softmax", "linear"),
+)
+CASES = {
+    **{f"activation_{name}": (lambda name=name: layers.Activation(name), MAP) for name in FUNCTIONS},
+    "relu": (layers.ReLU, MAP),
+    "relu_settings": (lambda: layers.ReLU(max_value=1.1, negative_slope=0.1, threshold=0.2), MAP),
+    "leaky_relu": (lambda: layers.LeakyReLU(0.3), MAP),
+    "elu": (lambda: layers.ELU(0.7), MAP),
+    "prelu": (layers.PReLU, MAP),
+    "prelu_shared": (lambda: layers.PReLU(shared_axes=[1, 2]), MAP),
+    "softmax": (layers.Softmax, (4, 5)),
+    "dense": (lambda: layers.Dense(5, "relu"), (4, 3)),
+    "dense_on_maps": (lambda: layers.Dense(5, "silu", use_bias=False), MAP),
+    "dense_softmax": (lambda: layers.Dense(5, "softmax"), (4, 3)),
+    "conv_1x1": (lambda: layers.Conv2D(5, 1, activation="gelu"), MAP),
+    "conv_1x1_strided": (lambda: layers.Conv2D(5, 1, strides=2), MAP),
+    "conv_3x3": (lambda: layers.Conv2D(5, 3, activation="relu"), MAP),
+    "conv_3x3_same": (lambda: layers.Conv2D(5, 3, padding="same", use_bias=False), MAP),
+    "conv_3x3_strided": (lambda: layers.Conv2D(5, 3, strides=2, padding="same", activation="hard_silu"), MAP),
+    "conv_5x2": (lambda: layers.Conv2D(4, (5, 2), strides=(1, 3), activation="tanh"), MAP),
+    "conv_4x4_same": (lambda: layers.Conv2D(4, 4, strides=(3, 1), padding="same"), MAP),
+    "conv_larger_than_map": (lambda: layers.Conv2D(4, 9, padding="same"), MAP),
+    "conv_layer_as_activation": (lambda: layers.Conv2D(4, 3, activation=layers.LeakyReLU(0.1)), MAP),
+    "depthwise_3x3": (lambda: layers.DepthwiseConv2D(3, padding="same", activation="relu"), MAP),
+    "depthwise_strided": (lambda: layers.DepthwiseConv2D(3, strides=2, padding="same", use_bias=False), MAP),
+    "depthwise_valid": (lambda: layers.DepthwiseConv2D(3, strides=2), (2, 7, 8, 5)),
+    "depthwise_5x3": (lambda: layers.DepthwiseConv2D((5, 3), padding="same"), (2, 4, 6, 3)),
+    "separable": (lambda: layers.SeparableConv2D(5, 3, padding="same", activation="relu"), MAP),
+    "separable_strided": (lambda: layers.SeparableConv2D(4, 5, strides=2, padding="same"), (2, 6, 7, 3)),
+    "max_pool_2": (layers.MaxPooling2D, MAP),
+    "max_pool_2_same": (lambda: layers.MaxPooling2D(padding="same"), MAP),
+    "max_pool_3": (lambda: layers.MaxPooling2D(3, strides=2, padding="same"), MAP),
+    "max_pool_3x2": (lambda: layers.MaxPooling2D((3, 2), strides=(1, 3)), MAP),
+    "average_pool_2": (lambda: layers.AveragePooling2D(2), MAP),
+    "average_pool_3": (lambda: layers.AveragePooling2D(3, strides=2, padding="same"), MAP),
+    "average_pool_4x1": (lambda: layers.AveragePooling2D((4, 1), strides=1), MAP),
+    "global_average": (layers.GlobalAveragePooling2D, MAP),
+    "global_average_keepdims": (lambda: layers.GlobalAveragePooling2D(keepdims=True), MAP),
+    "global_max": (layers.GlobalMaxPooling2D, MAP),
+    "global_max_keepdims": (lambda: layers.GlobalMaxPooling2D(keepdims=True), MAP),
+    "add": (layers.Add, MAP, MAP, MAP),
+    "add_broadcast": (layers.Add, MAP, (3, 1, 1, 8)),
+    "subtract": (layers.Subtract, MAP, MAP),
+    "multiply": (layers.Multiply, MAP, (3, 1, 1, 8)),
+    "average": (layers.Average, MAP, MAP),
+    "concatenate": (layers.Concatenate, MAP, (3, 7, 6, 3)),
+    "concatenate_rows": (lambda: layers.Concatenate(axis=1), MAP, (3, 2, 6, 8)),
+    "zero_padding": (lambda: layers.ZeroPadding2D(((1, 2), (0, 3))), MAP),
+    "flatten": (layers.Flatten, MAP),
+    "reshape": (lambda: layers.Reshape((6, -1)), MAP),
+    "identity": (layers.Identity, MAP),
+    "dropout_of_nothing": (lambda: layers.Dropout(0.0), MAP),
+    "rescaling": (lambda: layers.Rescaling(2.0, offset=-1.0), MAP),
+    "rescaling_by_channel": (lambda: layers.Rescaling([0.5, 2.0, 3.0], offset=[0.0, 1.0, 2.0]), (2, 4, 5, 3)),
+    "normalization": (lambda: layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[0.5, 2.0, 3.0]), (2, 4, 5, 3)),
+}
+
+
+def built(make, shapes):
+    """A layer that was called on symbolic inputs, with random weights, and inputs that hold ties and zeros."""
+    generator = np.random.default_rng(0)
+    inputs = [generator.standard_normal(shape).astype(np.float32) * 2 for shape in shapes]
+    for x in inputs:
+        x[..., -1] = np.round(x[..., -1])
+    layer, symbols = make(), [keras.Input(shape[1:]) for shape in shapes]
+    layer(symbols if len(symbols) > 1 else symbols[0])
+    for variable in layer.weights:
+        variable.assign(generator.uniform(0.5, 1.5, variable.shape) * generator.choice([-1, 1], variable.shape))
+        if variable.name == "moving_variance":
+            variable.assign(np.abs(variable))
+    return layer, inputs
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_operation_computes_what_its_layer_does(name):
+    tensorflow = pytest.importorskip("tensorflow")
+    make, *shapes = CASES[name]
+    layer, inputs = built(make, shapes)
+    assert unsupported(layer) is None
+    arrays = {id(v): np.array(v) for v in layer.weights}
+    gradients = {id(v): np.zeros(v.shape, np.float32) for v in layer.trainable_weights}
+    operation = OPERATIONS[type(layer)](layer, lambda v: (arrays[id(v)], gradients.get(id(v))))
+
+    tensors = [tensorflow.constant(x) for x in inputs]
+    with tensorflow.GradientTape() as tape:
+        tape.watch(tensors)
+        expected = layer(tensors if len(tensors) > 1 else tensors[0], training=True)
+        weight = np.random.default_rng(1).standard_normal(expected.shape).astype(np.float32)
+        loss = keras.ops.sum(expected * weight)
+    by_inputs, by_weights = tape.gradient(loss, [tensors, [v.value for v in layer.trainable_weights]])
+
+    originals = [x.copy() for x in inputs]
+    found = operation.forward(inputs, training=True)
+    close(found, expected)
+    given = weight.copy()
+    for ours, theirs in zip(operation.backward(given, [True] * len(inputs)), by_inputs, strict=True):
+        close(ours, theirs)
+    for variable, theirs in zip(layer.trainable_weights, by_weights, strict=True):
+        close(gradients[id(variable)], theirs)
+    for variable in layer.non_trainable_weights:
+        close(arrays[id(variable)], variable)
+    np.testing.assert_array_equal(given, weight)  # what was given is as it was
+    for x, original in zip(inputs, originals):
+        np.testing.assert_array_equal(x, original)
+
+
+def close(actual, expected):
+    expected = keras.ops.convert_to_numpy(expected)
+    assert actual.dtype == np.float32
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=1e-6 * (1 + np.abs(expected).max()))
+
+
+UNKNOWN = {
+    "conv (Conv2D) has groups=2": lambda: layers.Conv2D(4, 3, groups=2, name="conv"),
+    "conv (Conv2D) has dilation_rate=(2, 2)": lambda: layers.Conv2D(4, 3, dilation_rate=2, name="conv"),
+    "conv (Conv2D) has activation='mish'": lambda: layers.Conv2D(4, 3, activation="mish", name="conv"),
+    "conv (Conv2D) has dtype='bfloat16'": lambda: layers.Conv2D(4, 3, dtype="mixed_bfloat16", name="conv"),
+    "act (Activation) has activation='mish'": lambda: layers.Activation("mish", name="act"),
+    "soft (Softmax) has axis=1": lambda: layers.Softmax(axis=1, name="soft"),
+    "wide (DepthwiseConv2D) has depth_multiplier=2": lambda: layers.DepthwiseConv2D(3, depth_multiplier=2, name="wide"),
+    "up (UpSampling2D) has no operation": lambda: layers.UpSampling2D(name="up"),
+}
+
+
+@pytest.mark.parametrize("reason", UNKNOWN)
+def test_an_unknown_layer_or_setting_is_named(reason):
+    layer, _ = built(UNKNOWN[reason], [MAP])
+    assert unsupported(layer) == reason
