@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -202,7 +202,7 @@ def _train_network(experiment: NetworkExperiment, image_shape, num_classes: int,
     wrap = None
     if isinstance(experiment, DistilledExperiment):
         steps.chain.append([weights_digest(steps.teacher), plain_settings(experiment.distillation)])
-        wrap = partial(build_distiller, steps.teacher, settings=experiment.distillation)
+        wrap = partial(build_distiller, steps.teacher, **asdict(experiment.distillation))
     for phase in experiment.phases:
         steps.run(network, phase, wrap=wrap)
     return network, partial(build_network, image_shape, num_classes, experiment.network, False, normalization)

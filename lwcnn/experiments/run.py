@@ -18,13 +18,13 @@ from lwcnn.evaluation import accuracy, measure_calibration, predict_logits, summ
 from lwcnn.evaluation.diagnostics import warning_signs
 from lwcnn.experiments.pipeline import TrainedMethod, train_method
 from lwcnn.experiments.recipes import DistilledExperiment, Experiment, Preset, get_experiment, get_preset
+from lwcnn.experiments.teachers import find_teacher, load_teacher
 from lwcnn.models.cost import count_macs
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import compress_archive, read_json, save_npz, write_atomically, write_json
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.devices import Computing
-from lwcnn.training.distillation import find_teacher, load_teacher
 from lwcnn.training.loop import Images
 from lwcnn.training.progress import Progress
 

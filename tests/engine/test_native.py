@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from made_data import make_images, randomise
 
-from lwcnn.experiments.recipes.types import Distillation
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_residual_se
 from lwcnn.models.blocks import ScheduledDropout
 from lwcnn.models.configs import ResidualSE, Stage
@@ -185,7 +184,7 @@ def test_distillation(monkeypatch):
     teacher = build_ensemble([randomised(MODELS["residual_se"]()), randomised(MODELS["residual_se"](), seed=1)])
 
     def wrap(student):
-        return build_distiller(teacher, student, Distillation(temperature=3, label_weight=0.2))
+        return build_distiller(teacher, student, temperature=3, label_weight=0.2)
 
     before = states.values(teacher.weights)
     assert_same(MODELS["residual_se"], monkeypatch, OPTIMIZERS["momentum"], wrap=wrap, batches=some_batches(size=20))
@@ -233,7 +232,7 @@ def test_threads_share_a_batch_to_the_same_result(monkeypatch):
 def test_threads_have_teachers_of_their_own(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     student, teacher = MODELS["residual_se"](), build_ensemble([randomised(MODELS["residual_se"]())])
-    distiller = build_distiller(teacher, student, Distillation(temperature=3, label_weight=0.2))
+    distiller = build_distiller(teacher, student, temperature=3, label_weight=0.2)
     distiller.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     epoch = begin_epoch(distiller)
     operations = [id(node.operation) for network in epoch._teachers for node in network._nodes]

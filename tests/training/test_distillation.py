@@ -11,6 +11,7 @@ from lwcnn.engine.fused import FusedDepthwiseBlock
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import Distillation, Teacher
 from lwcnn.experiments.run import keep_model, run_experiment
+from lwcnn.experiments.teachers import find_teacher, load_teacher, teacher_path
 from lwcnn.models.configs import ResidualSE, Stage
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
@@ -18,9 +19,6 @@ from lwcnn.system.files import read_json
 from lwcnn.training.distillation import (
     build_distiller,
     build_ensemble,
-    find_teacher,
-    load_teacher,
-    teacher_path,
     weights_digest,
 )
 from lwcnn.training.loop import Images, train_phase
@@ -54,7 +52,14 @@ def test_a_teacher_alone_is_heeded_whatever_the_labels_say():
     before = [np.array(w) for w in teacher.get_weights()]
     wrong = Images(images, (labels + 1) % 10)
     settings = Distillation(temperature=2, label_weight=0)
-    state = train_phase(student, phase, wrong, truth, 0, wrap=lambda model: build_distiller(teacher, model, settings))
+    state = train_phase(
+        student,
+        phase,
+        wrong,
+        truth,
+        0,
+        wrap=lambda model: build_distiller(teacher, model, **dataclasses.asdict(settings)),
+    )
     assert state.history[-1]["val_accuracy"] > 0.9
     assert 0 < state.history[-1]["loss"] < state.history[0]["loss"] / 3
     assert all(np.array_equal(a, b) for a, b in zip(before, teacher.get_weights()))
@@ -68,7 +73,7 @@ def test_an_interrupted_distillation_goes_on_to_the_same_weights(tmp_path):
         keras.utils.set_random_seed(0)
         student, teacher = build_residual_se((12, 12, 3), 10, TINY), tiny_model(1)
         phase = Phase("all", Optimizer("sgd", 0.01, 0.9), 3, batch_size=20)
-        wrap = lambda model: build_distiller(teacher, model, Distillation(2, 0.5))  # noqa: E731
+        wrap = lambda model: build_distiller(teacher, model, temperature=2, label_weight=0.5)  # noqa: E731
         if epochs < 3:
             phase = dataclasses.replace(phase, epochs=epochs)
         train_phase(student, phase, *parts, 0, checkpoint=checkpoint, wrap=wrap)
