@@ -1,5 +1,6 @@
 # make run      sets up .venv once, then runs the whole method and shows its results
-# make test     sets up .venv once, then runs the tests
+# make test     sets up .venv once, then runs `make lint` and all tests
+# make lint     checks style, types and the direction of imports
 # make setup    only sets up .venv
 # make notebook executes the notebook into runs/ and makes an HTML page beside it
 # make figures draws visualizations/ anew from results/, without training
@@ -16,13 +17,19 @@ NOTEBOOK := lightweight_cnn_cifar10
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := run
-.PHONY: run test setup notebook figures report clean
+.PHONY: run test lint setup notebook figures report clean
 
 run: setup
 	@$(VENV)/bin/python -m lwcnn run
 
-test: setup
+test: lint
 	@$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+lint: setup
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/ruff format --check
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
 
 notebook: setup
 	@mkdir -p runs

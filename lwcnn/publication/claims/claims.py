@@ -1,7 +1,7 @@
 """What the paper and the systems to reproduce claim, what their code builds, and how it is measured here.
 
 `claimed` is the system's own text; `built` what its code, its layer table or its notebook's output comes to, as far as
-it was read. What figures draw of others is in `lwcnn.publication.claims.literature`, whose numbers are taken over from there.
+it was read. What figures draw of others is in `lwcnn.publication.claims.literature`.
 """
 
 from dataclasses import dataclass
