@@ -115,21 +115,35 @@ def write_json(path: StrPath, obj: Any) -> None:
     write_atomically(path, (text + "\n").encode("utf-8"))
 
 
-def read_json(path: StrPath) -> Any:
-    """What a JSON file holds.
+class Record(dict):
+    """An object of a JSON file: a key that it lacks is an error that names the file."""
+
+    def __init__(self, pairs: Mapping[str, Any], path: StrPath):
+        super().__init__(pairs)
+        self._path = str(path)
+
+    def __missing__(self, key: str):
+        raise LwcnnError(f"This JSON file lacks {key!r}: delete it and make it again. Received: {self._path!r}")
+
+
+def read_json(path: StrPath) -> Record:
+    """The object that a JSON file holds.
 
     Args:
         path: The file to read.
 
     Returns:
-        The object in it.
+        The object; it and the objects within it are `Record`s, so that a missing key is an `LwcnnError`.
 
     Raises:
-        LwcnnError: The file is missing, unreadable, or not whole JSON.
+        LwcnnError: The file is missing, unreadable, not whole JSON, or holds anything else than an object.
     """
     try:
-        return json.loads(_read_bytes(path).decode("utf-8"))
-    except ValueError as error:
+        found = json.loads(_read_bytes(path).decode("utf-8"), object_hook=lambda pairs: Record(pairs, path))
+        if not isinstance(found, Record):
+            raise ValueError(f"an object is needed, not {type(found).__name__}")
+        return found
+    except (ValueError, RecursionError) as error:
         if isinstance(error, LwcnnError):
             raise
         raise LwcnnError(

@@ -1,6 +1,7 @@
 """Figures: what is drawn on an axis, what is skipped, and that the files are the same bytes every time."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,12 @@ from lwcnn.publication.figures import architecture, growth
 from lwcnn.publication.figures.bars import interval
 from lwcnn.publication.figures.catalogue import FIGURES, ONLY_WITH
 from lwcnn.publication.figures.confusion import most_confused_pairs
+from lwcnn.publication.figures.embedding import embed_features
 from lwcnn.publication.figures.inputs import Inputs, MissingInput
 from lwcnn.publication.figures.probabilities import roc_one_vs_rest
 from lwcnn.publication.figures.tradeoffs import KINDS, Point, pareto_front
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import save_npz, write_json
+from lwcnn.system.files import load_npz, save_npz, write_json
 
 NAMES = list("abc")
 
@@ -328,6 +330,31 @@ def test_released_logits_of_another_run_are_refused(made, tmp_path, capsys):
 def test_wrong_names_are_errors(made, tmp_path, capsys, extra, words):
     assert main([*_arguments(made, tmp_path / "out"), *extra]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_a_figure_that_fails_leaves_the_others(made, tmp_path, capsys):
+    folder = tmp_path / "results"
+    shutil.copytree(made / "results", folder)
+    path = folder / "digits/paper_tuned/full/released.npz"
+    arrays = load_npz(path)
+    save_npz(path, **arrays | {"features": np.ones_like(arrays["features"])})
+    (folder / "bench.json").write_text('{"models": [{"model": "digits-paper.keras", "rows": [7]}]}')
+    arguments = ["figures", f"--results={folder}", f"--output={tmp_path}/out", "--only"]
+    assert main([*arguments, "tsne", "latency", "macs"]) == 1
+    printed = capsys.readouterr()
+    assert "drawn    digits/macs" in printed.out
+    last = printed.err.splitlines()[-1]
+    assert last.startswith("lwcnn: error: ") and "digits/tsne: t-SNE needs" in last and "digits/latency" in last
+
+
+@pytest.mark.parametrize(
+    "features",
+    [np.ones((50, 3)), np.repeat(np.eye(3), 20, axis=0), np.full((50, 3), np.nan), np.zeros((3, 2)), np.zeros(9)],
+    ids=["constant", "three points", "nan", "three images", "one axis"],
+)
+def test_features_that_cannot_be_embedded_are_refused(features):
+    with pytest.raises(LwcnnError, match="Received"):
+        embed_features(features)
 
 
 def test_no_results_at_all_is_an_error(tmp_path, capsys):

@@ -111,12 +111,26 @@ def test_json_refuses_what_it_has_no_form_for(tmp_path, value):
     assert names_in(tmp_path) == []
 
 
-@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\xff\xfe", b"not json"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b'{"a": 1', b"\xff\xfe", b"not json", b"null", b"[1]", b"[" * 100_000],
+    ids=lambda content: content[:9],
+)
 def test_broken_json_is_refused(tmp_path, content):
     path = tmp_path / "r.json"
     path.write_bytes(content)
     with pytest.raises(LwcnnError, match="Not a whole JSON file.*Received:.*r.json"):
         read_json(path)
+
+
+def test_a_key_that_json_lacks_is_an_error_that_names_the_file(tmp_path):
+    path = tmp_path / "r.json"
+    write_json(path, {"rows": [{"name": "litert"}]})
+    found = read_json(path)
+    assert found["rows"][0]["name"] == "litert" and found.get("models") is None and "models" not in found
+    for record, key in ((found, "models"), (found["rows"][0], "batch1")):
+        with pytest.raises(LwcnnError, match=f"lacks '{key}'.*Received:.*r.json"):
+            record[key]
 
 
 @pytest.mark.parametrize("read", [read_json, load_npz])

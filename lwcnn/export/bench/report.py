@@ -21,7 +21,7 @@ def read_earlier(path: Path) -> dict:
     try:
         _conditions(found)
         [model["model"] for model in found["models"]]
-    except (KeyError, TypeError, IndexError) as error:
+    except (LwcnnError, TypeError) as error:
         raise LwcnnError(
             f"This file holds no measurements of `lwcnn bench` and is not replaced: choose another. Received: {path}"
         ) from error

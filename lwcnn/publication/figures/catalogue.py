@@ -109,12 +109,13 @@ def draw_figures(
         What became of each figure.
 
     Raises:
-        LwcnnError: an unknown figure or class, no results at all, a file that can't be read or written.
+        LwcnnError: An unknown figure, no results at all, or a file that cannot be written. If a figure fails, such as
+            for an unknown class or a broken file, after the others are drawn.
     """
     for name in names:
         if name not in FIGURES:
             raise unknown_name("figure", name, FIGURES)
-    done = []
+    done, failed = [], []
     for dataset in datasets or _datasets(folders.results):
         inputs = Inputs(dataset, folders)
         for name in names or FIGURES:
@@ -126,11 +127,17 @@ def draw_figures(
             try:
                 with matplotlib.rc_context(STYLE):
                     figure = function(inputs)
+            except Exception as error:  # whatever it is, the others are drawn
+                reason = str(error) if isinstance(error, LwcnnError) else f"{type(error).__name__}: {error}"
+                done.append(Drawn(dataset, name, reason=reason))
+                if not isinstance(error, MissingInput):
+                    failed.append(f"{dataset}/{name}: {reason}")
+            else:
                 paths = tuple(save_figure(figure, Path(output) / dataset / name))
                 done.append(Drawn(dataset, name, paths))
-            except MissingInput as error:
-                done.append(Drawn(dataset, name, reason=str(error)))
             report(done[-1])
+    if failed:
+        raise LwcnnError(f"Figures failed; the others are drawn. {'; '.join(failed)}")
     return done
 
 

@@ -19,12 +19,26 @@ def embed_features(features: np.ndarray, seed: int = SEED) -> np.ndarray:
     """The features' t-SNE, (n, 2): the same on one machine whatever number of threads it has.
 
     Args:
-        features: (n, d), n from 4; each is divided by its deviation, so that none outweighs the others.
-        seed: of the embedding.
+        features: Finite, shape (n, d), at least 4 of them different; each is divided by its deviation, so that none
+            outweighs the others.
+        seed: Seed of the embedding.
+
+    Raises:
+        LwcnnError: Features of another shape, not finite, or nearly all alike: t-SNE has nothing to spread, and its
+            compiled code crashes on equal points.
     """
     features = np.asarray(features, dtype=np.float64)
     if features.ndim != 2 or len(features) < 4:
         raise LwcnnError(f"Give features of shape (n, d) with n of at least 4. Received: {features.shape}")
+    if not np.isfinite(features).all():
+        raise LwcnnError(
+            "Give features that are finite: those of a model that diverged have no embedding. Received: NaN"
+        )
+    if (different := len(np.unique(features, axis=0))) < 4:
+        raise LwcnnError(
+            "t-SNE needs at least 4 different features; a model whose features are alike has learned nothing. "
+            f"Received: {different} different among {len(features)}"
+        )
     deviations = features.std(axis=0)
     scaled = features / np.where(deviations > 0, deviations, 1)
     perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
