@@ -1,10 +1,11 @@
 # make run      sets up .venv once, then runs the whole method and shows its results
 # make test     sets up .venv once, then runs `make lint` and all tests
-# make lint     checks style, types and the direction of imports
+# make lint     checks style, types and the direction of imports, and builds the documentation
 # make setup    only sets up .venv
 # make notebook executes the notebook into runs/ and makes an HTML page beside it
 # make figures draws visualizations/ anew from results/, without training
 # make report   makes research_report.pdf from results/ and visualizations/, where latexmk is installed
+# make docs     builds the documentation site into build/site
 # make clean    removes .venv and what tools have cached; results and unfinished trainings stay
 #
 # PYTHON=python3.12 chooses the interpreter (3.11 to 3.13). LWCNN_DATA_DIR, where set, names the folder of data sets.
@@ -17,7 +18,7 @@ NOTEBOOK := lightweight_cnn_cifar10
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := run
-.PHONY: run test lint setup notebook figures report clean
+.PHONY: run test lint setup notebook figures report docs clean
 
 run: setup
 	@$(VENV)/bin/python -m lwcnn run
@@ -30,6 +31,7 @@ lint: setup
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
 
 notebook: setup
 	@mkdir -p runs
@@ -42,6 +44,9 @@ figures: setup
 
 report: setup
 	@$(VENV)/bin/python -m lwcnn report
+
+docs: setup
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
 
 # The last step of a set-up writes down what it was made from, so one that failed, was interrupted, has been moved
 # or was made from something else is done again from nothing. Contents count, not times: git does not keep times.
