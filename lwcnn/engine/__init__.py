@@ -9,3 +9,11 @@ where they are. It trains the models that `lwcnn` builds in their fused form; ot
 - `objectives.py` has the losses, `optimizers.py` the optimisers over all weights as one vector.
 - `epoch.py` takes weights and the optimiser's state from the Keras model, trains, and gives them back.
 """
+
+import importlib.util
+from pathlib import Path
+
+if importlib.util.find_spec("numba"):  # before any module here compiles
+    from lwcnn.engine.cache import prepare_cache
+
+    prepare_cache(Path(__file__).parent)

@@ -98,19 +98,3 @@ def test_nan_is_not_hidden():
     pooled, _ = conv_pool_forward(x, kernel, bias)
     assert np.isnan(pooled[0, 0, 0]).all()
     assert not np.isnan(pooled[1]).any()
-
-
-def test_caches_of_changed_kernels_are_dropped(tmp_path):
-    """Numba would go on with the old form of a function of another module."""
-    from lwcnn.engine.kernels import _drop_stale_caches
-
-    (tmp_path / "tiles.py").write_text("first")
-    _drop_stale_caches(tmp_path)
-    cached = tmp_path / "__pycache__" / "block.py.nbi"
-    cached.write_text("compiled")
-    _drop_stale_caches(tmp_path)
-    assert cached.exists()
-    (tmp_path / "tiles.py").write_text("second")
-    _drop_stale_caches(tmp_path)
-    assert not cached.exists()
-    _drop_stale_caches(tmp_path / "nowhere")  # as where nothing can be written: no error

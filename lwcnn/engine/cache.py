@@ -1,0 +1,68 @@
+"""Where Numba keeps compiled kernels: beside the sources, else in a folder of the user's own, else nowhere."""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numba
+from numba.core.dispatcher import Dispatcher
+
+
+def prepare_cache(folder: Path) -> None:
+    """Chooses a folder for compiled kernels that can be written, and removes kernels of earlier sources from it.
+
+    Numba notices a change of a function's own file, but not of the files of functions within it: it would reuse
+    kernels compiled from earlier sources. It refuses to compile where it finds no folder at all, as in a read-only
+    installation of a user without a home; then nothing is kept.
+
+    Args:
+        folder: The sources, those in folders below it included.
+    """
+    if numba.config.CACHE_DIR:  # the user's choice: NUMBA_CACHE_DIR
+        return
+    files = (path.read_bytes() for path in sorted(folder.rglob("*.py")))
+    sources = hashlib.sha256(b"".join(content for content in files if b"numba" in content)).hexdigest()
+    if _is_writable(folder / "__pycache__"):
+        _drop_stale(folder, sources)
+        return
+    own = next((place for place in _user_folders() if _is_writable(place) and _is_own(place)), None)
+    if own is None:
+        Dispatcher.enable_caching = lambda self: None
+    else:
+        numba.config.CACHE_DIR = str(own / sources[:16])
+
+
+def _user_folders() -> Iterator[Path]:
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if os.path.isabs(caches):  # "~" stays as it is where there is no home
+        yield Path(caches) / "lwcnn"
+    with contextlib.suppress(FileNotFoundError):  # no folder for temporary files either
+        yield Path(tempfile.gettempdir()) / f"lwcnn-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether no one else can put code there: cached kernels are run."""
+    status = folder.stat()
+    return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
+
+
+def _drop_stale(folder: Path, sources: str) -> None:
+    stamp = folder / "__pycache__" / "kernels-of.txt"
+    with contextlib.suppress(OSError):
+        if stamp.exists() and stamp.read_text() == sources:
+            return
+        for path in (*folder.rglob("*.nbi"), *folder.rglob("*.nbc")):
+            path.unlink(missing_ok=True)
+        stamp.write_text(sources)
