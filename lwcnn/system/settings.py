@@ -1,15 +1,16 @@
-"""Settings as plain data, in which results of earlier versions find themselves again.
+"""Serializes settings so that older results still match.
 
-Results record the settings they were made with, and the cache is named by them. A setting that comes to a
-dataclass later is left out of both while it has its default, so that what was made before stays valid.
+Results record the settings they were made with, and cache files are named by them. A field that a dataclass gains later
+is left out of both while it has its default, so that earlier results stay valid.
 """
 
 import dataclasses
+from typing import Any
 
 _ADDED_LATER = "added later"
 
 
-def added_later(default: object) -> object:
+def added_later(default: Any) -> Any:
     """Returns a dataclass field that `plain_settings` leaves out where it has its default.
 
     Args:
@@ -18,7 +19,7 @@ def added_later(default: object) -> object:
     return dataclasses.field(default=default, metadata={_ADDED_LATER: True})
 
 
-def plain_settings(settings: object) -> object:
+def plain_settings(settings: Any) -> Any:
     """Returns settings as dicts, lists and what JSON holds otherwise, the fields in their order.
 
     Args:

@@ -1,6 +1,7 @@
 """What images and settings must be before anything is changed at random."""
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def check_whole_number(name: str, value: int, least: int, largest: int | None = 
         raise LwcnnError(f"Give {name} as a whole number {limit}. Received: {name}={value!r}")
 
 
-def check_choice(name: str, value: str, choices: object) -> None:
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
     """Raises LwcnnError unless the value is one of the choices."""
     if not isinstance(value, str) or value not in choices:
         raise LwcnnError(f"Give {name} as one of {sorted(choices)}. Received: {name}={value!r}")

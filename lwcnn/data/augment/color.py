@@ -56,7 +56,7 @@ def jitter_colors(images: np.ndarray, jitter: ColorJitter, draws: Draws) -> np.n
     wanted += [jitter.saturation, jitter.hue] if images.shape[3] == 3 else [0, 0]
     jittered = images.copy(order="C")
     for place in range(4):
-        for k in np.flatnonzero(wanted):
+        for k in np.flatnonzero(wanted).tolist():
             change_some(jittered, order[:, place] == k, changes[k], values[:, k])
     return jittered
 
@@ -115,7 +115,7 @@ def adjust_hue(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     # In floats: OpenCV's 8-bit hue has 180 steps, and would change images whose shift is 0.
     pixels = images.reshape(num_images * height, width, 3).astype(np.float32)
     hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV).reshape(images.shape)
-    hue = hsv[..., 0]
+    hue: np.ndarray = hsv[..., 0]
     hue += (360 * (shifts % 1)).astype(np.float32)[:, None, None]
     hue[hue >= 360] -= 360
     rgb = cv2.cvtColor(hsv.reshape(pixels.shape), cv2.COLOR_HSV2RGB)
