@@ -96,20 +96,21 @@ def run_kfold(
     return result
 
 
-def _folds(data: Dataset, size: Preset, num_folds: int):
-    """The folds as positions in the training images, of a preset's share of them."""
+def _folds(data: Dataset, plan: Experiment, size: Preset, num_folds: int):
+    """The folds as positions in the training images, of as many of them as the preset and the experiment allow."""
     if num_folds < 2:
         raise LwcnnError(f"num_folds must be at least 2. Received: {num_folds}")
     part = np.arange(len(data.y_train))
-    if size.num_images and size.num_images < len(part):
-        _, part = stratified_split(data.y_train, size.num_images, FOLD_SEED)
+    limit = min((n for n in (size.num_images, plan.num_images) if n), default=len(part))
+    if limit < len(part):
+        _, part = stratified_split(data.y_train, limit, FOLD_SEED)
     folds = stratified_folds(data.y_train[part], num_folds, FOLD_SEED)
     return [(part[training], part[assessed]) for training, assessed in folds]
 
 
 def _proper_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_folds, cache, progress) -> dict:
     accuracies, seconds = [], 0.0
-    for k, (inside, assessed) in enumerate(_folds(data, size, num_folds)):
+    for k, (inside, assessed) in enumerate(_folds(data, plan, size, num_folds)):
         training, validation = stratified_split(data.y_train[inside], plan.validation, seed=0)
         progress.note(f"fold {k + 1} of {num_folds}")
         trained = train_method(
@@ -136,7 +137,7 @@ def _leaking_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_fold
     model.set_weights(trained.model.get_weights())
     phase = replace(plan.phases[-1], name="fold", epochs=size.fold, patience=LEAKING_PATIENCE)
     accuracies, seconds = [], trained.train_seconds
-    for k, (inside, assessed) in enumerate(_folds(data, size, num_folds)):
+    for k, (inside, assessed) in enumerate(_folds(data, plan, size, num_folds)):
         progress.note(f"fold {k + 1} of {num_folds}, going on with the same model")
         checkpoint = cache / f"seed{seed}-{plan.name}-{size.name}-leaking-fold{k}-of-{num_folds}.npz"
         held_out = Images(data.x_train, data.y_train, assessed)

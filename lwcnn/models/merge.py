@@ -119,7 +119,7 @@ def check_merge(submodels: Sequence[keras.Model], merged: keras.Model, images: n
         expected = submodel.predict(images, batch_size=500, verbose=0)
         logits = branch.predict(images, batch_size=500, verbose=0).reshape(expected.shape)
         kernels = [merged.get_layer(f"{name}_conv{i}").get_weights() for i in (1, 2)] + [convolution.get_weights()]
-        pairs = zip(submodel.get_weights(), [weight for layer in kernels for weight in layer])
+        pairs = zip(submodel.get_weights(), [weight for layer in kernels for weight in layer], strict=True)
         same = all(np.array_equal(own.ravel(), taken.ravel()) for own, taken in pairs)
         difference = float(np.abs(logits - expected).max())
         checks.append(MergeCheck(name, same, difference, float(np.abs(expected).max())))

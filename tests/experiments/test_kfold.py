@@ -1,13 +1,19 @@
 """K-fold: which images each fold sees, from scratch and leaking, and what is written."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from lwcnn.experiments import kfold
 from lwcnn.experiments.kfold import run_kfold
+from lwcnn.experiments.pipeline import TrainedMethod
+from lwcnn.experiments.recipes import get_experiment, get_preset
+from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError
+from lwcnn.training.checkpoint import PhaseState
 
 
 def test_folds_from_scratch_never_see_what_they_are_assessed_on(made_dataset, folders, monkeypatch):
@@ -27,7 +33,7 @@ def test_folds_from_scratch_never_see_what_they_are_assessed_on(made_dataset, fo
     result = run_kfold("head_only", made_dataset, "smoke", num_folds=3, folders=folders)
     assert len(result["accuracies"]) == 3 and not result["leaking"]
     num_images = len(made_dataset.y_train)
-    for inside, images in zip(seen, assessed):
+    for inside, images in zip(seen, assessed, strict=True):
         outside = np.setdiff1d(np.arange(num_images), inside)
         assert len(inside) + len(outside) == num_images and len(np.unique(inside)) == len(inside)
         np.testing.assert_array_equal(images, made_dataset.x_train[outside])
@@ -48,7 +54,7 @@ def test_leaking_folds_go_on_with_one_model(made_dataset, folders, monkeypatch):
     monkeypatch.setattr(kfold, "train_phase", spy)
     result = run_kfold("paper_as_published", made_dataset, "smoke", leaking=True, num_folds=2, folders=folders)
     assert len(starts) == 2
-    for end, start in zip(ends[0], starts[1]):
+    for end, start in zip(ends[0], starts[1], strict=True):
         np.testing.assert_array_equal(end, start)
     assert result["leak"] == pytest.approx(np.mean(result["accuracies"]) - result["test_accuracy"])
 
@@ -66,3 +72,84 @@ def test_finished_kfold_is_found_and_another_configuration_refused(made_dataset,
 def test_one_fold_is_refused(made_dataset, folders):
     with pytest.raises(LwcnnError, match="Received: 1"):
         run_kfold("paper", made_dataset, "smoke", num_folds=1, folders=folders)
+
+
+# What each fold's training is given; nothing is trained here
+
+
+@pytest.fixture
+def calls(made_dataset, monkeypatch):
+    """Records what the folds' trainings are called with, in order, and trains nothing."""
+    model = build_merged_model(made_dataset.input_shape, made_dataset.num_classes)
+    made = SimpleNamespace(method=[], phase=[])
+
+    def train_method(plan, training, validation, num_classes, seed, cache, data_key, progress):
+        made.method.append(SimpleNamespace(training=training, validation=validation, seed=seed, data_key=data_key))
+        return TrainedMethod(model, [], 0.0)
+
+    def train_phase(model, phase, training, validation, **named):
+        made.phase.append(SimpleNamespace(phase=phase, training=training, validation=validation, **named))
+        return PhaseState()
+
+    monkeypatch.setattr(kfold, "train_method", train_method)
+    monkeypatch.setattr(kfold, "train_phase", train_phase)
+    monkeypatch.setattr(kfold, "predict_logits", lambda model, images: np.eye(10)[np.arange(len(images)) % 10])
+    return made
+
+
+def test_every_fold_from_scratch_has_the_seed_of_the_run_and_a_cache_key_of_its_own(made_dataset, folders, calls):
+    for num_folds in (2, 3):
+        run_kfold("paper", made_dataset, "quick", seed=7, num_folds=num_folds, folders=folders)
+    assert [call.seed for call in calls.method] == [7] * 5
+    keys = [call.data_key for call in calls.method]
+    assert len(set(keys)) == 5 and all(made_dataset.checksum in key for key in keys)
+
+
+def test_leaking_folds_train_with_the_notebooks_limits_and_seeds_of_their_own(made_dataset, folders, calls):
+    for num_folds, seed in ((2, 5), (3, 5), (2, 6)):
+        run_kfold("paper_as_published", made_dataset, "full", seed, True, num_folds, folders)
+    plan = get_experiment("paper_as_published", "full")
+    expected = replace(plan.phases[-1], name="fold", epochs=10, patience=3)  # the author's cell 20
+    assert expected.min_delta == 0.001 and expected.batch_size == 32
+    assert all(call.phase == expected for call in calls.phase)
+    assert [call.seed for call in calls.phase] == [5, 6, 5, 6, 7, 6, 7]
+    assert [call.seed for call in calls.method] == [5, 5, 6] and {c.data_key for c in calls.method} == {
+        made_dataset.checksum
+    }
+    assert len({(call.checkpoint, call.key) for call in calls.phase}) == 7
+    assert len({call.checkpoint for call in calls.phase}) == 7
+
+
+@pytest.mark.parametrize(
+    "leaking, num_folds, seed, name",
+    [
+        (False, 2, 0, "kfold2_seed0.json"),
+        (False, 3, 4, "kfold3_seed4.json"),
+        (True, 2, 1, "kfold2_leaking_seed1.json"),
+    ],
+)
+def test_the_file_is_named_by_kind_number_of_folds_and_seed(
+    made_dataset, folders, calls, leaking, num_folds, seed, name
+):
+    result = run_kfold("paper", made_dataset, "quick", seed, leaking, num_folds, folders)
+    folder = folders.result("made", "paper", "quick", 0).parent
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert json.loads((folder / name).read_text()) == result
+    assert (result["leaking"], result["num_folds"], result["seed"]) == (leaking, num_folds, seed)
+
+
+@pytest.mark.parametrize("of_preset, of_plan, expected", [(120, None, 120), (None, 90, 90), (120, 90, 90)])
+@pytest.mark.parametrize("leaking", [False, True])
+def test_the_folds_are_of_as_many_images_as_preset_and_experiment_allow(
+    made_dataset, folders, calls, monkeypatch, leaking, of_preset, of_plan, expected
+):
+    size, plan = get_preset("quick"), get_experiment("paper", "quick")
+    monkeypatch.setattr(kfold, "get_preset", lambda name: replace(size, num_images=of_preset))
+    monkeypatch.setattr(kfold, "get_experiment", lambda *names: replace(plan, num_images=of_plan, validation=0.2))
+    run_kfold("paper", made_dataset, "quick", 0, leaking, 3, folders)
+    folds = calls.phase if leaking else calls.method
+    seen = [np.union1d(call.training.indices, call.validation.indices) for call in folds]
+    assert {len(indices) for indices in seen} == {expected if leaking else expected * 2 // 3}
+    images = np.unique(np.concatenate(seen))
+    assert len(images) == expected
+    assert (np.bincount(made_dataset.y_train[images], minlength=10) == expected // 10).all()

@@ -17,9 +17,9 @@ SGD = Optimizer("sgd", 0.001, momentum=0.9)
 BATCH = 128
 VALIDATION = 0.2  # the notebook keeps 10,000 of the 50,000 training images
 
-# Reading: dense layers and head train from the start (as they did), and the list that came out empty was to hold the
-# four convolutions: the last of them, the last two, the last three, all. Keras lists a layer of one branch beside its
-# twin of the other.
+# Our reading: dense layers and head train from the start, and the list that came out empty was to hold the four
+# convolutions: the last of them, the last two, the last three, all. Keras lists a layer of one branch beside its twin
+# of the other. In the notebook (cell 31) the dense layers join the head in the second step; these five epochs differ.
 CONVOLUTIONS = ("original_conv1", "augmented_conv1", "original_conv2", "augmented_conv2")
 ALWAYS_TRAINED = ("original_dense", "augmented_dense", "head_logits")
 
@@ -68,7 +68,7 @@ def _repo_residual_se(preset: Preset, dataset: str) -> NetworkExperiment:
         label_smoothing=0.1,
         batch_size=BATCH,
         mixing=Mixing(mixup_alpha=0.2, cutmix_alpha=1.0),  # a coin toss a batch, and no other augmentation
-        dropout=(0.4, 0.2),
+        dropout=(0.4, 0.2),  # text: in the notebook the compiled step keeps the first epoch's 0.4
     )
     return NetworkExperiment(
         name="repo_residual_se",

@@ -86,7 +86,8 @@ def _resnet_4443_twice(preset: Preset, dataset: str) -> NetworkExperiment:
     described = _resnet_4443(preset, dataset)
     (first,) = described.phases
     second = replace(first, name="again", optimizer=_sgd(0.01, 5e-4))
-    question = "the same as its log shows it: a second run as long, cosine from 0.01"
+    # The log's two runs have no CutMix, crop from 40x40, and the first has steps in place of the cosine.
+    question = "the same with a second run as long, cosine from 0.01, which the log has and the text does not"
     return replace(described, name="resnet_4443_twice", question=question, phases=(first, second))
 
 
