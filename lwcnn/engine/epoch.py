@@ -12,14 +12,14 @@ from lwcnn.engine.network import Network, Weights, is_supported
 from lwcnn.engine.optimizers import VectorOptimizer, is_supported_optimizer
 from lwcnn.engine.threads import Team, in_team
 from lwcnn.system import environment
-from lwcnn.training.losses import smoothing_of
+from lwcnn.training.losses import describe_loss
 
 
 def can_train(model: keras.Model) -> bool:
     """Whether a compiled model's steps can be made here: on a CPU, in float32, of layers and losses known here."""
     if formulation() != "numba" or environment.num_replicas() > 1 or not is_supported_optimizer(model.optimizer):
         return False
-    if any(smoothing_of(loss) is None for loss in _losses(model)) or model.losses:  # those are of regularisers
+    if any(describe_loss(loss) is None for loss in _losses(model)) or model.losses:  # those are of regularisers
         return False
     if any(variable.constraint for variable in model.trainable_variables):
         return False
@@ -43,7 +43,8 @@ class NativeEpoch:
     """One epoch's training steps and the means of loss and metrics over its images so far.
 
     Weights and optimiser are taken from the model at first, and given back at the end of the `with` that it is used in,
-    unless that ends by an exception.
+    unless that ends by an exception. Losses, gradients and updates are Keras's within rounding; dropout and stochastic
+    depth draw other masks than Keras does from the same seed, with the same probabilities.
 
     Args:
         model: compiled, and one that `can_train`.
@@ -59,7 +60,8 @@ class NativeEpoch:
             self._teachers = [Network(model.teacher, given, training=False) for _ in range(num_threads)]
             self._temperature = model.distillation_losses[0].temperature
             self._label_weight = model.student_loss_weight
-        self._smoothing = smoothing_of(_losses(model)[0])
+        smoothing, class_weights = describe_loss(_losses(model)[0])
+        self._loss_settings = smoothing, class_weights and np.array(class_weights, np.float32)
         self._output_names = list(trained.output_names)
         known = {id(v) for v in trained.trainable_variables}
         self._weights = Weights(trained.trainable_variables, [v for v in trained.weights if id(v) not in known])
@@ -138,7 +140,7 @@ class NativeEpoch:
         outputs = network.forward(images, training=True)
         sums, gradients = {"loss": 0.0}, []
         for name, logits, truth in zip(self._output_names, outputs, labels):
-            loss, gradient, right = cross_entropy(logits, truth, self._smoothing)
+            loss, gradient, right = cross_entropy(logits, truth, *self._loss_settings)
             prefix = "" if len(outputs) == 1 else f"{name}_"
             if self._teachers:
                 (taught,) = self._teachers[rank].forward(images, training=False)

@@ -6,29 +6,35 @@ Each takes logits (n, classes) and gives sums over the images, so that the parts
 import numpy as np
 
 
-def cross_entropy(logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> tuple[float, np.ndarray, int]:
+def cross_entropy(
+    logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0, class_weights: np.ndarray | None = None
+) -> tuple[float, np.ndarray, int]:
     """Sum of the cross-entropies, its gradient by the logits, and how many classes are right.
 
     Args:
         logits: (n, classes).
         labels: (n,) integers, or (n, classes) shares.
         smoothing: share of each label that is spread evenly.
+        class_weights: (classes,) float32, the weight of each class in the sum; None weighs all alike.
     """
     n, num_classes = logits.shape
     log_shares = _log_softmax(logits)
     gradient = np.exp(log_shares)
-    if labels.ndim == 1 and not smoothing:
+    if labels.ndim == 1 and not smoothing and class_weights is None:
         rows = np.arange(n)
         loss = -float(log_shares[rows, labels].sum(dtype=np.float64))
         gradient[rows, labels] -= 1
         return loss, gradient, int((logits.argmax(axis=1) == labels).sum())
     targets = np.eye(num_classes, dtype=np.float32)[labels] if labels.ndim == 1 else labels
     truth = labels if labels.ndim == 1 else labels.argmax(axis=1)
+    weights = None if class_weights is None else (targets @ class_weights)[:, None]
     if smoothing:
         targets = targets * np.float32(1 - smoothing) + np.float32(smoothing / num_classes)
-    loss = -float((targets * log_shares).sum(dtype=np.float64))
+    losses = targets * log_shares
     gradient = gradient * targets.sum(axis=1, keepdims=True) - targets
-    return loss, gradient, int((logits.argmax(axis=1) == truth).sum())
+    if weights is not None:
+        losses, gradient = losses * weights, gradient * weights
+    return -float(losses.sum(dtype=np.float64)), gradient, int((logits.argmax(axis=1) == truth).sum())
 
 
 def divergence(logits: np.ndarray, teacher: np.ndarray, temperature: float) -> tuple[float, np.ndarray]:

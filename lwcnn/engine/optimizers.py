@@ -1,7 +1,6 @@
 """Keras's optimisers over all weights as one vector, in one pass; state is taken from a Keras optimiser and given back.
 
-Formulas, order and names are Keras's (3.15, `keras.optimizers`): weight decay first, then the update, then the average
-of the weights.
+Formulas, order and names are Keras's (3.15, `keras.optimizers`): weight decay first, then the update.
 """
 
 import math
@@ -54,12 +53,6 @@ def _rmsprop(w, g, v, rate, rho, epsilon):
         w[i] -= rate * g[i] / np.sqrt(v[i] + epsilon)
 
 
-@_jit
-def _average(w, a, momentum):
-    for i in range(w.size):
-        a[i] = momentum * a[i] + (np.float32(1) - momentum) * w[i]
-
-
 class VectorOptimizer:
     """A Keras optimiser's state as vectors, and its step.
 
@@ -76,9 +69,6 @@ class VectorOptimizer:
         self._slots = {name: weights.gather(self._slot(name)) for name in _SLOTS[self._kind]}
         if self._kind is keras.optimizers.Nadam:
             self._u_product = np.float32(optimizer._u_product)
-        self._average = None
-        if optimizer.use_ema:
-            self._average = weights.gather(optimizer._model_variables_moving_average)
         self._decay = None
         if optimizer.weight_decay:
             decay = np.float32(optimizer.weight_decay)
@@ -90,13 +80,11 @@ class VectorOptimizer:
 
     def step(self, gradient: np.ndarray) -> None:
         """Changes the weights by a gradient."""
-        optimizer, w = self._optimizer, self._weights.vector
+        w = self._weights.vector
         rate = np.float32(self._rate())
         if self._decay is not None:
             _multiply(w, 1 - self._decay * rate)
         _STEPS[self._kind](self, w, gradient, rate)
-        if self._average is not None:
-            _average(w, self._average, np.float32(optimizer.ema_momentum if self._iterations else 0))
         self._iterations += 1
 
     def give_back(self) -> None:
@@ -107,11 +95,6 @@ class VectorOptimizer:
             for variable, part in zip(getattr(optimizer, name), self._weights.parts(vector)):
                 if variable is not None:
                     variable.assign(part)
-        if self._average is not None:
-            for variable, part in zip(
-                optimizer._model_variables_moving_average, self._weights.parts(self._average), strict=True
-            ):
-                variable.assign(part)
         if self._kind is keras.optimizers.Nadam:
             optimizer._u_product.assign(self._u_product)
 
@@ -225,13 +208,13 @@ _STEPS = {
 
 
 def is_supported_optimizer(optimizer: keras.optimizers.Optimizer) -> bool:
-    """Whether an optimiser is of a kind that is known here, without clipping, accumulation or scaling."""
+    """Whether an optimizer is of a known kind, without clipping, accumulation, scaling or Keras's own average."""
     rate = optimizer._learning_rate
     schedules = keras.optimizers.schedules
     known_rate = not isinstance(rate, schedules.LearningRateSchedule) or type(rate) is schedules.CosineDecay
     known_rate = known_rate and (isinstance(rate, schedules.LearningRateSchedule) or not callable(rate))
     settings = ("clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps", "loss_scale_factor")
-    plain = not any(getattr(optimizer, name) for name in (*settings, "ema_overwrite_frequency"))
+    plain = not any(getattr(optimizer, name) for name in (*settings, "use_ema"))
     special = getattr(optimizer, "amsgrad", False) or getattr(optimizer, "centered", False)
     if type(optimizer) is keras.optimizers.RMSprop:
         special = special or optimizer.momentum

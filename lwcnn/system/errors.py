@@ -13,6 +13,10 @@ class LwcnnError(ValueError):
     """
 
 
+class Diverged(LwcnnError):
+    """The training loss became NaN or infinite before any epoch was good; the message has epoch, phase and rate."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> LwcnnError:
     """The error for a name that is not among the known ones; the caller raises it.
 

@@ -1,39 +1,54 @@
-"""The moving average of batch normalisation's moments, for weights that are averaged.
+"""The moving average of a model's weights and of batch normalization's moments.
 
-Keras's optimisers average the weights. The moments of batch normalisation are none of theirs, and those of the
-latest weights do not fit the averaged ones: at a constant rate that costs many points.
+Keras's optimizers average weights with a fixed decay, so that after few steps the average is mostly the random start,
+and leave out the moments of batch normalization. This average is held beside the optimizer, and its decay warms up.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 
 
-class MomentsAverage:
-    """Exponential moving average of the moving means and variances of a model's batch normalisation.
+class MovingAverage:
+    """Exponential moving average of variables, updated after every training step.
+
+    The first update takes the values themselves. Update t, from 1, keeps min(momentum, (1 + t) / (10 + t)) of the
+    average: however few steps there are, the average spans about the last tenth of them.
 
     Args:
-        model: their owner, layers within layers included.
-        momentum: the share of the average that a step leaves as it is, as of the weights' average.
-        values: where the average stands; None or empty before the first step, whose moments begin it.
+        variables: Variables to average.
+        momentum: Largest fraction of the average that an update keeps, from 0 to 1.
+        state: A `state()` to continue from; None or empty begins anew.
     """
 
-    def __init__(self, model: keras.Model, momentum: float, values: list[np.ndarray] | None = None):
-        norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
-        self._variables = [variable for norm in norms for variable in (norm.moving_mean, norm.moving_variance)]
-        self._momentum = momentum
-        self.values = [np.array(value) for value in values or ()]
+    def __init__(self, variables: Sequence[keras.Variable], momentum: float, state: Sequence[np.ndarray] | None = None):
+        self._variables, self._momentum = list(variables), momentum
+        count, *values = state or (0,)
+        self.num_updates = int(count)
+        self.values = [np.array(value) for value in values]
 
     def update(self, value_of: Callable[[keras.Variable], np.ndarray] = keras.ops.convert_to_numpy) -> None:
-        """Takes in the moments as they are after a step, which `value_of` gives for their variables."""
+        """Adds the variables' values after a step, read by `value_of`."""
         latest = [value_of(variable) for variable in self._variables]
-        if not self.values:
+        if not self.num_updates:
             self.values = [np.array(value) for value in latest]
+        kept = min(self._momentum, (1 + self.num_updates) / (10 + self.num_updates))
         for average, value in zip(self.values, latest, strict=True):
-            average += (1 - self._momentum) * (value - average)
+            average += (1 - kept) * (value - average)
+        self.num_updates += 1
 
     def assign(self) -> None:
-        """Gives the model the averages."""
+        """Sets the variables to their averages."""
         for variable, value in zip(self._variables, self.values, strict=True):
             variable.assign(value)
+
+    def state(self) -> list[np.ndarray]:
+        """The number of updates and the averages, for a checkpoint."""
+        return [np.array(self.num_updates), *self.values]
+
+
+def norm_moments(model: keras.Model) -> list[keras.Variable]:
+    """The moving means and variances of a model's batch normalization, nested layers included."""
+    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    return [variable for norm in norms for variable in (norm.moving_mean, norm.moving_variance)]

@@ -10,7 +10,7 @@ import numpy as np
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import load_npz, save_npz
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass
@@ -24,12 +24,13 @@ class PhaseState:
         best: the best validation accuracy (or loss, its sign changed), an output each, and on average (last).
         best_epoch: the epoch, from 1, of each of them.
         history: one dict an epoch.
+        diverged: the epoch, from 1, in which the loss became NaN or infinite; 0 if none.
         seconds: time spent in training, validation included.
         weights: the model's weights, now (while training) or in the end.
         best_weights: the weights at the best epoch; with separate bests, composed branch by branch.
         optimizer: the optimiser's variables.
         seeds: the states of the layers' random generators.
-        moments: the averages of batch normalisation's moments, where they are averaged.
+        average: the state of the weights' `MovingAverage`, where there is one.
     """
 
     epoch: int = 0
@@ -38,15 +39,16 @@ class PhaseState:
     best: list[float] = field(default_factory=list)
     best_epoch: list[int] = field(default_factory=list)
     history: list[dict] = field(default_factory=list)
+    diverged: int = 0
     seconds: float = 0.0
     weights: list[np.ndarray] = field(default_factory=list)
     best_weights: list[np.ndarray] = field(default_factory=list)
     optimizer: list[np.ndarray] = field(default_factory=list)
     seeds: list[np.ndarray] = field(default_factory=list)
-    moments: list[np.ndarray] = field(default_factory=list)
+    average: list[np.ndarray] = field(default_factory=list)
 
 
-_ARRAYS = ("weights", "best_weights", "optimizer", "seeds", "moments")
+_ARRAYS = ("weights", "best_weights", "optimizer", "seeds", "average")
 
 
 def save_state(path: Path, state: PhaseState, key: str) -> None:

@@ -12,14 +12,14 @@ from scipy.special import log_softmax
 from lwcnn.data.augment import Augmentation
 from lwcnn.data.batches import Batches
 from lwcnn.models.blocks import ScheduledDropout
-from lwcnn.models.dual import FEATURES_LAYER, HEAD_LAYERS
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import Diverged, LwcnnError
 from lwcnn.training import checkpoint as states
-from lwcnn.training.average import MomentsAverage
+from lwcnn.training.average import MovingAverage, norm_moments
 from lwcnn.training.checkpoint import PhaseState
 from lwcnn.training.early_stopping import keep_best
-from lwcnn.training.losses import SmoothedCrossEntropy
+from lwcnn.training.frozen import FeatureBatches, compute_features, split_frozen_prefix
+from lwcnn.training.losses import build_loss
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
 from lwcnn.training.steps import predict_batch, synchronise_norms, train_epoch
@@ -32,7 +32,7 @@ class Images:
     """Images with their labels, of which a phase may see only a part.
 
     Attributes:
-        images: (n, height, width, channels) uint8, or (n, features) float32.
+        images: (n, height, width, channels) uint8, or features (n, ...) float32.
         labels: (n,) integers.
         indices: the part that is meant, positions in both; None means all.
     """
@@ -82,6 +82,8 @@ def train_phase(
 
     Raises:
         LwcnnError: if the phase names layers that the model lacks or the checkpoint is of another run.
+        Diverged: if the loss is NaN or infinite in the first epoch; the model keeps the weights that it had. In a
+            later epoch the phase ends instead, with the best epoch's weights, and the state names the epoch.
     """
     branches = (phase.augmentation,) if branches is None else tuple(branches)
     if len(branches) != len(model.outputs):
@@ -90,97 +92,91 @@ def train_phase(
     names = trainable_layer_names(model, phase)
     for layer in model.layers:
         layer.trainable = layer.name in names
-
-    state = checkpoint and states.load_state(checkpoint, key)
-    if state and state.finished:
-        states.assign(model.weights, state.weights)
-        states.assign(states.random_states(model), state.seeds)  # the next phase's dropout goes on from there
+    state = _restore(model, checkpoint, key)
+    if state.finished:
         return state
-    if state:
-        states.assign(model.weights, state.weights)
-        states.assign(states.random_states(model), state.seeds)
 
     start = time.perf_counter()
     synchronise_norms(model)
-    # The part that does not train gives the same for the same image in every epoch: compute it once.
-    trained, training, validation = _without_frozen_part(model, names, branches, training, validation)
+    trained = model
+    if not wrap:  # a teacher reads images
+        trained, training, validation = _without_frozen_prefix(model, names, phase, branches, training, validation)
+    average = _moving_average(trained, phase, state)
     batches = _batches(training, phase, seed, branches, trained)
     if wrap:
         trained = wrap(trained)
     optimizer = phase.optimizer.build(num_steps=len(batches) * phase.epochs)
-    _compile(trained, optimizer, phase, len(model.outputs))
+    loss = build_loss(phase, training.arrays()[1], model.outputs[0].shape[-1])
+    _compile(trained, optimizer, loss, len(model.outputs))
     optimizer = trained.optimizer  # in mixed_float16 Keras puts the loss's scale around it
     optimizer.build(trained.trainable_variables)
-    if state:
+    if state.epoch:
         states.assign(optimizer.variables, state.optimizer)
-    else:
-        state = PhaseState()
-    validation_arrays = validation.arrays()
-    averaged = phase.optimizer.ema is not None and phase.optimizer.ema_moments
-    moments = MomentsAverage(model, phase.optimizer.ema, state.moments) if averaged else None
+    weights, validation_arrays = states.values(model.weights), validation.arrays()
 
     while not state.finished:
         batches.set_epoch(state.epoch)
         _schedule_dropout(model, phase, state.epoch)
         progress.begin_epoch(phase.name, state.epoch + 1, phase.epochs, len(batches))
-        logs = train_epoch(trained, batches, progress, moments)
+        logs = train_epoch(trained, batches, progress, average)
         raw_weights = states.values(model.weights)
-        if phase.optimizer.ema is not None:  # evaluated and kept: the average; trained on: the raw weights
-            optimizer.finalize_variable_values(trained.trainable_variables)
-            # As copies: JAX gives a model's arrays away when it predicts, and these are the optimiser's averages.
-            states.assign(trained.trainable_variables, states.values(trained.trainable_variables))
-            if moments:
-                moments.assign()
+        if average:  # evaluated and kept: the average; trained on: the raw weights
+            average.assign()
         accuracies, losses = _validate(trained, validation_arrays, len(model.outputs))
-        record = _record(model, logs, accuracies)
-        if phase.monitor == "val_loss":
-            record["val_loss"] = float(np.mean(losses))
-        state.epoch += 1
-        state.history.append(record)
-        keep_best(state, phase, model, accuracies if phase.monitor == "val_accuracy" else [-x for x in losses])
-        stopped = phase.patience is not None and state.wait >= phase.patience
-        state.finished = stopped or state.epoch == phase.epochs
+        if np.isfinite([logs["loss"], *losses]).all():
+            scores = accuracies if phase.monitor == "val_accuracy" else [-loss for loss in losses]
+            _end_epoch(state, phase, model, _record(model, phase, logs, accuracies, losses), scores)
+        else:
+            states.assign(model.weights, weights)
+            _stop_diverged(state, phase, progress)
         if state.finished:
-            if phase.patience is not None:
-                states.assign(model.weights, state.best_weights)
-            state.weights = states.values(model.weights)
-            state.best_weights, state.optimizer, state.moments = [], [], []
+            _finish(state, phase, model)
         else:
             states.assign(model.weights, raw_weights)
-            state.weights = raw_weights
-            state.optimizer = states.values(optimizer.variables)
-            state.moments = moments.values if moments else []
+            state.weights, state.optimizer = raw_weights, states.values(optimizer.variables)
+            state.average = average.state() if average else []
         state.seeds = states.values(states.random_states(model))
         now = time.perf_counter()
         state.seconds, start = state.seconds + now - start, now
-        record["seconds"] = round(state.seconds, 2)
-        progress.end_epoch(record, accuracies)
+        if not state.diverged:
+            state.history[-1]["seconds"] = round(state.seconds, 2)
+            progress.end_epoch(state.history[-1], accuracies)
         if checkpoint:
             states.save_state(checkpoint, state, key)
     return state
 
 
-def _without_frozen_part(model, names, branches, training: Images, validation: Images):
-    """The head alone with the features it is fed, where nothing else trains; else everything as it was."""
-    if not set(names) <= set(HEAD_LAYERS) or branches != (None,) or environment.num_replicas() > 1:
+def _without_frozen_prefix(model, names, phase: Phase, branches, training: Images, validation: Images):
+    """What trains alone with the features that it reads, where they are the same in every epoch; else all as given."""
+    if branches != (None,) or phase.mixing or environment.num_replicas() > 1:
         return model, training, validation
-    trunk = keras.Model(model.inputs, model.get_layer(FEATURES_LAYER).output)
-    features = keras.Input(trunk.output_shape[1:])
-    logits = features
-    for name in HEAD_LAYERS:
-        logits = model.get_layer(name)(logits)
-    head = keras.Model(features, logits, name=model.name)
+    if (parts := split_frozen_prefix(model, names)) is None:
+        return model, training, validation
+    prefix, rest = parts
+    return rest, *(
+        Images(compute_features(prefix, images), labels) for images, labels in (training.arrays(), validation.arrays())
+    )
 
-    def compute(part: Images) -> Images:
-        images, labels = part.arrays()
-        features = trunk.predict(images, batch_size=VALIDATION_BATCH, verbose=0)
-        return Images(features.astype(np.float32, copy=False), labels)
 
-    return head, compute(training), compute(validation)
+def _restore(model: keras.Model, checkpoint: Path | None, key: str) -> PhaseState:
+    """The state in the checkpoint, with its weights in the model, or a new one."""
+    state = checkpoint and states.load_state(checkpoint, key)
+    if not state:
+        return PhaseState()
+    states.assign(model.weights, state.weights)
+    states.assign(states.random_states(model), state.seeds)  # of a finished phase too: the next one continues them
+    return state
+
+
+def _moving_average(model: keras.Model, phase: Phase, state: PhaseState) -> MovingAverage | None:
+    if phase.optimizer.ema is None:
+        return None
+    moments = norm_moments(model) if phase.optimizer.ema_moments else []
+    return MovingAverage([*model.trainable_variables, *moments], phase.optimizer.ema, state.average)
 
 
 def _batches(training: Images, phase: Phase, seed: int, branches, model: keras.Model):
-    if training.images.ndim == 2:
+    if training.images.dtype != np.uint8:
         return FeatureBatches(*training.arrays(), phase.batch_size, seed)
     mixing = {}
     if phase.mixing:
@@ -202,33 +198,8 @@ def _schedule_dropout(model: keras.Model, phase: Phase, epoch: int) -> None:
         layer.set_rate(first + (last - first) * epoch / max(1, phase.epochs - 1))
 
 
-class FeatureBatches:
-    """Shuffled batches of features (n, d) that a frozen part of the model gave: what `Batches` is for images."""
-
-    def __init__(self, features: np.ndarray, labels: np.ndarray, batch_size: int, seed: int):
-        self.features, self.labels, self.batch_size, self.seed = features, labels, batch_size, seed
-        self.set_epoch(0)
-
-    def __len__(self) -> int:
-        return -(-len(self.labels) // self.batch_size)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Gives the batches of this epoch from now on."""
-        self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.labels))
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        return self.features[chosen], self.labels[chosen].astype(np.int32)
-
-
-def _compile(model: keras.Model, optimizer, phase: Phase, num_outputs: int) -> None:
+def _compile(model: keras.Model, optimizer, loss: keras.losses.Loss, num_outputs: int) -> None:
     """Compiles anew: changes of `trainable` count from here on."""
-    if phase.mixing:  # soft labels
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=phase.label_smoothing)
-    else:
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        if phase.label_smoothing:
-            loss = SmoothedCrossEntropy(phase.label_smoothing)
     if num_outputs == 1:
         model.compile(optimizer, loss, metrics=["accuracy"])
     else:
@@ -248,11 +219,46 @@ def _validate(model: keras.Model, arrays, count: int) -> tuple[list[float], list
     return [float(c) / len(labels) for c in correct], [float(loss) / len(labels) for loss in losses]
 
 
-def _record(model: keras.Model, logs: dict, accuracies: list[float]) -> dict:
-    """One epoch of the history: what fit measured, and the validation accuracies."""
-    record = dict(logs)
-    record["val_accuracy"] = float(np.mean(accuracies))
+def _record(model: keras.Model, phase: Phase, logs: dict, accuracies: list[float], losses: list[float]) -> dict:
+    """One epoch of the history: the means over the training images, and what validation gave."""
+    record = logs | {"val_accuracy": float(np.mean(accuracies))}
     if len(accuracies) > 1:
-        for layer, accuracy in zip(model.output_names, accuracies):
-            record[f"{layer}_val_accuracy"] = accuracy
+        record |= {f"{name}_val_accuracy": value for name, value in zip(model.output_names, accuracies, strict=True)}
+    if phase.monitor == "val_loss":
+        record["val_loss"] = float(np.mean(losses))
     return record
+
+
+def _end_epoch(state: PhaseState, phase: Phase, model: keras.Model, record: dict, scores: list[float]) -> None:
+    """Counts an epoch with its record and its scores, one an output: accuracies, or losses with their sign changed."""
+    state.epoch += 1
+    state.history.append(record)
+    keep_best(state, phase, model, scores)
+    stopped = phase.patience is not None and state.wait >= phase.patience
+    state.finished = stopped or state.epoch == phase.epochs
+
+
+def _stop_diverged(state: PhaseState, phase: Phase, progress: Progress) -> None:
+    """Ends a phase in an epoch whose loss is NaN or infinite.
+
+    Raises:
+        Diverged: if no epoch came before it.
+    """
+    state.diverged, state.finished = state.epoch + 1, True
+    if not state.history:
+        raise Diverged(
+            f"The loss is NaN or infinite in epoch 1 of phase {phase.name!r}: lower the learning rate. "
+            f"Received: learning_rate={phase.optimizer.learning_rate:g}"
+        )
+    progress.note(
+        f"the loss is NaN or infinite in epoch {state.diverged} of phase {phase.name!r} at learning rate "
+        f"{phase.optimizer.learning_rate:g}: the phase ends with the weights of epoch {state.best_epoch[-1]}"
+    )
+
+
+def _finish(state: PhaseState, phase: Phase, model: keras.Model) -> None:
+    """Leaves the phase's final weights in the model and the state."""
+    if phase.patience is not None or state.diverged:
+        states.assign(model.weights, state.best_weights)
+    state.weights = states.values(model.weights)
+    state.best_weights, state.optimizer, state.average = [], [], []

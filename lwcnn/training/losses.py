@@ -1,27 +1,68 @@
-"""The losses of training."""
+"""The losses of training: cross-entropy with label smoothing, soft labels and class weights."""
 
 import keras
+import numpy as np
+
+from lwcnn.training.phases import Phase
 
 
-class SmoothedCrossEntropy(keras.losses.Loss):
-    """Cross-entropy of logits (n, classes) with integer labels (n,), a share of each label spread evenly."""
+@keras.saving.register_keras_serializable(package="lwcnn")
+class CrossEntropy(keras.losses.Loss):
+    """Cross-entropy of logits (n, classes) with integer labels (n,) or soft labels (n, classes).
 
-    def __init__(self, label_smoothing: float, **kwargs):
+    Args:
+        label_smoothing: Fraction of each label that is spread evenly, from 0 to 1.
+        class_weights: Weight of each class in the loss; a soft label has the mean weight of its classes. None weighs
+            all alike.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0, class_weights: tuple[float, ...] | None = None, **kwargs):
         super().__init__(**kwargs)
         self.label_smoothing = label_smoothing
+        self.class_weights = class_weights and tuple(class_weights)
 
     def call(self, y_true, y_pred):
-        labels = keras.ops.one_hot(keras.ops.reshape(y_true, (-1,)), y_pred.shape[-1])
-        return keras.losses.categorical_crossentropy(
+        labels = y_true
+        if len(y_true.shape) == 1 or y_true.shape[-1] != y_pred.shape[-1]:
+            labels = keras.ops.one_hot(keras.ops.reshape(y_true, (-1,)), y_pred.shape[-1])
+        losses = keras.losses.categorical_crossentropy(
             labels, y_pred, from_logits=True, label_smoothing=self.label_smoothing
         )
+        if self.class_weights is None:
+            return losses
+        return losses * keras.ops.matmul(labels, keras.ops.convert_to_tensor(self.class_weights, labels.dtype))
+
+    def get_config(self):
+        return super().get_config() | {"label_smoothing": self.label_smoothing, "class_weights": self.class_weights}
 
 
-def smoothing_of(loss) -> float | None:
-    """The label smoothing of a cross-entropy of logits; None if the loss is anything else."""
-    if type(loss) is SmoothedCrossEntropy:
-        return loss.label_smoothing
+def build_loss(phase: Phase, labels: np.ndarray, num_classes: int) -> keras.losses.Loss:
+    """The loss of a phase on training images with these labels."""
+    weights = None
+    if phase.class_weight == "balanced":
+        weights = tuple(balanced_weights(labels, num_classes).tolist())
+    if weights or phase.label_smoothing:
+        return CrossEntropy(phase.label_smoothing, weights)
+    kind = keras.losses.CategoricalCrossentropy if phase.mixing else keras.losses.SparseCategoricalCrossentropy
+    return kind(from_logits=True)
+
+
+def balanced_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Weights with which every class counts alike and an image counts 1 on average, as scikit-learn's "balanced".
+
+    Args:
+        labels: Shape (n,), integers.
+        num_classes: Number of classes; one without images has weight 0.
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    return np.divide(len(labels), np.count_nonzero(counts) * counts, out=np.zeros(num_classes), where=counts > 0)
+
+
+def describe_loss(loss) -> tuple[float, tuple[float, ...] | None] | None:
+    """The label smoothing and class weights of a cross-entropy of logits; None if the loss is anything else."""
+    if type(loss) is CrossEntropy:
+        return loss.label_smoothing, loss.class_weights
     if type(loss) in (keras.losses.SparseCategoricalCrossentropy, keras.losses.CategoricalCrossentropy):
         config = loss.get_config()
-        return config.get("label_smoothing", 0.0) if config["from_logits"] else None
+        return (config.get("label_smoothing", 0.0), None) if config["from_logits"] else None
     return None

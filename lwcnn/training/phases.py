@@ -26,7 +26,8 @@ class Optimizer:
         weight_decay: decoupled weight decay a step, times the learning rate, as Keras applies it.
         warmup: share of the phase's steps, 0 to 1, over which the rate rises linearly from nought; the rest
             falls to nought as a cosine. None keeps the rate constant.
-        ema: momentum of the exponential moving average of the weights that is evaluated and kept; None: none.
+        ema: momentum of the exponential moving average of the weights that is evaluated and kept, reached by a warm-up
+            (`MovingAverage`); None: none.
         not_decayed: parts of the names of variables that weight decay leaves alone, such as "bias".
         ema_moments: whether the moving moments of batch normalisation are averaged too, with the same momentum, as
             they should be; without, averaged weights meet the moments of the latest ones, which fit them only where
@@ -56,8 +57,8 @@ class Optimizer:
             raise unknown_name("optimizer", self.name, classes)
         arguments = {k: getattr(self, k) for k in ("momentum", "nesterov", "weight_decay")}
         arguments = {k: v for k, v in arguments.items() if v is not None}
-        if self.ema is not None:
-            arguments |= {"use_ema": True, "ema_momentum": self.ema}
+        if self.ema is not None and not 0 <= self.ema < 1:
+            raise LwcnnError(f"{self.name} can't be built: ema must be at least 0 and below 1. Received: {self}")
         rate = self.learning_rate
         if self.warmup is not None:
             warmup_steps = round(self.warmup * num_steps)
@@ -117,6 +118,8 @@ class Phase:
             validation images, which is then kept in the history.
         start_from_epoch: Number of epochs before early stopping begins, as in Keras's `EarlyStopping`: none of
             them counts as best or against the patience.
+        class_weight: "balanced" weighs the loss so that every class counts alike, however many images it has; None
+            weighs every image alike.
     """
 
     name: str
@@ -134,6 +137,7 @@ class Phase:
     dropout: tuple[float, float] | None = added_later(None)
     monitor: str = added_later("val_accuracy")
     start_from_epoch: int = added_later(0)
+    class_weight: str | None = added_later(None)
 
     def __post_init__(self):
         if self.best_per_branch and self.monitor != "val_accuracy":
@@ -148,6 +152,8 @@ class Phase:
             )
         if self.monitor not in MONITORS:
             raise unknown_name("monitor", self.monitor, MONITORS)
+        if self.class_weight not in (None, "balanced"):
+            raise LwcnnError(f'class_weight must be "balanced" or None. Received: {self.class_weight!r}')
 
 
 def trainable_layer_names(model: keras.Model, phase: Phase) -> tuple[str, ...]:
@@ -157,7 +163,7 @@ def trainable_layer_names(model: keras.Model, phase: Phase) -> tuple[str, ...]:
         LwcnnError: if a name matches no layer that has weights, a number exceeds the layers there are, or
             nothing is left to train.
     """
-    names = [layer.name for layer in model.layers if layer.weights]
+    names = _names_with_weights(model)
     if phase.trains == "all":
         chosen = set(names)
     elif isinstance(phase.trains, int):
@@ -184,8 +190,15 @@ def unfreeze_layer_by_layer(model: keras.Model, optimizer: Optimizer, epochs: in
         epochs: of every phase.
         **arguments: further fields of every `Phase`.
     """
-    count = sum(bool(layer.weights) for layer in model.layers)
+    count = len(_names_with_weights(model))
     return tuple(Phase(f"last_{n}", optimizer, epochs, trains=n, **arguments) for n in range(1, count + 1))
+
+
+def _names_with_weights(model: keras.Model) -> list[str]:
+    """The layers that a phase can train; the rate of a scheduled dropout is a weight, but nothing to train."""
+    from lwcnn.models.blocks import ScheduledDropout
+
+    return [layer.name for layer in model.layers if layer.weights and not isinstance(layer, ScheduledDropout)]
 
 
 def _matching(pattern: str, names: list[str], phase: Phase) -> set[str]:

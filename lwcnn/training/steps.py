@@ -1,5 +1,6 @@
 """Training steps of a compiled model, with as little around them as each backend allows."""
 
+import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,20 +11,22 @@ import numpy as np
 from lwcnn.engine.fused import formulation
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
-from lwcnn.training.average import MomentsAverage
+from lwcnn.training.average import MovingAverage
 from lwcnn.training.progress import Progress
 
 
 def train_epoch(
-    model: keras.Model, batches, progress: Progress, moments: MomentsAverage | None = None
+    model: keras.Model, batches, progress: Progress, average: MovingAverage | None = None
 ) -> dict[str, float]:
     """Trains on every batch once and gives the epoch's mean loss and metrics, over its images.
+
+    A loss that is NaN or infinite ends the epoch at once.
 
     Args:
         model: a compiled model.
         batches: with a length, giving (x, y) by number.
         progress: moved on with each step.
-        moments: follow each step.
+        average: updated after each step.
     """
     if environment.num_replicas() > 1:
         batches = EvenBatches(batches, environment.num_replicas())
@@ -31,8 +34,10 @@ def train_epoch(
     with begin_epoch(model) as epoch:
         for i, batch in enumerate(in_advance(batches)):
             logs = epoch.step(*batch)
-            if moments:
-                moments.update(epoch.value_of)
+            if not math.isfinite(logs["loss"]):
+                break
+            if average:
+                average.update(epoch.value_of)
             progress.step(i + 1, logs["loss"])
     return logs
 

@@ -12,7 +12,7 @@ from lwcnn.models.dual import build_dual_model, build_merged_model, build_submod
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import checkpoint as states
-from lwcnn.training.average import MomentsAverage
+from lwcnn.training.average import MovingAverage, norm_moments
 from lwcnn.training.distillation import build_distiller, build_ensemble
 from lwcnn.training.loop import Images, train_phase
 from lwcnn.training.phases import Optimizer, Phase
@@ -98,7 +98,7 @@ def some_batches(num_inputs=1, soft=False, size=16):
 
 
 def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs=2, frozen=(), wrap=None):
-    """Weights, the optimiser's variables, moments' averages and logs after some epochs from the same beginning."""
+    """Weights, the optimiser's variables, averages and logs after some epochs from the same beginning."""
     monkeypatch.setenv("LWCNN_STEP", step)
     keras.utils.set_random_seed(0)
     model = randomised(build())
@@ -113,10 +113,10 @@ def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs
     else:
         whole.compile(optimizer.build(10), loss, metrics=["accuracy"])
     whole.optimizer.build(whole.trainable_variables)
-    moments = MomentsAverage(model, 0.9)
+    average = MovingAverage([*whole.trainable_variables, *norm_moments(model)], 0.9)
     assert isinstance(begin_epoch(whole), native.NativeEpoch if step == "native" else Epoch)
-    logs = [train_epoch(whole, batches, Progress("none"), moments) for _ in range(epochs)]
-    return states.values(model.weights), states.values(whole.optimizer.variables), moments.values, logs
+    logs = [train_epoch(whole, batches, Progress("none"), average) for _ in range(epochs)]
+    return states.values(model.weights), states.values(whole.optimizer.variables), average.values, logs
 
 
 def assert_same(build, monkeypatch, optimizer, tolerance=2e-4, **arguments):
@@ -150,9 +150,9 @@ def test_muon_steps_as_in_keras_on_pointwise_kernels(monkeypatch):
 
 @pytest.mark.parametrize("soft", [False, True])
 def test_label_smoothing_and_soft_labels(soft, monkeypatch):
-    from lwcnn.training.losses import SmoothedCrossEntropy
+    from lwcnn.training.losses import CrossEntropy
 
-    loss = SmoothedCrossEntropy(0.2)
+    loss = CrossEntropy(0.2)
     if soft:
         loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
     batches = some_batches(soft=soft)

@@ -133,7 +133,7 @@ def test_impossible_phases_are_refused(arguments):
             keras.optimizers.SGD,
             {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-4, "learning_rate": 0.001},
         ),
-        (Optimizer("sgd", ema=0.99), keras.optimizers.SGD, {"use_ema": True, "ema_momentum": 0.99, "momentum": 0.0}),
+        (Optimizer("sgd", ema=0.99), keras.optimizers.SGD, {"use_ema": False, "momentum": 0.0}),
     ],
 )
 def test_optimizers(optimizer, kind, values):

@@ -22,7 +22,8 @@ from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop
 from lwcnn.training.checkpoint import PhaseState, load_state, save_state
-from lwcnn.training.loop import Images, SmoothedCrossEntropy, train_phase
+from lwcnn.training.loop import Images, train_phase
+from lwcnn.training.losses import CrossEntropy
 from lwcnn.training.phases import Optimizer, Phase
 from lwcnn.training.progress import Progress
 from lwcnn.training.steps import Epoch
@@ -51,7 +52,7 @@ def test_smoothed_cross_entropy_in_numpy(smoothing):
     targets = (1 - smoothing) * np.eye(7)[labels] + smoothing / 7
     log_probabilities = logits - np.log(np.exp(logits).sum(1, keepdims=True))
     expected = -(targets * log_probabilities).sum(1).mean()
-    loss = SmoothedCrossEntropy(smoothing)
+    loss = CrossEntropy(smoothing)
     for shape in ((20,), (20, 1)):
         actual = loss(labels.reshape(shape).astype("int32"), logits.astype("float32"))
         assert float(actual) == pytest.approx(expected, rel=1e-5)
@@ -329,10 +330,10 @@ def test_the_average_of_the_weights_is_kept_and_the_raw_weights_train_on(parts):
     train_phase(model, phase, part, parts[1], 0)
     raw.compile(keras.optimizers.SGD(0.05), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     average = None
-    for _ in range(3):
+    for t in range(3):
         raw.train_on_batch(images, labels)
-        now = raw.get_weights()
-        average = now if average is None else [0.6 * a + 0.4 * w for a, w in zip(average, now)]
+        now, kept = raw.get_weights(), min(0.6, (1 + t) / (10 + t))  # 2/11, 3/12
+        average = now if average is None else [kept * a + (1 - kept) * w for a, w in zip(average, now)]
     for a, b in zip(model.get_weights(), average, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
@@ -360,12 +361,13 @@ def test_the_average_of_the_moments_is_kept_and_the_raw_moments_go_on(parts, fus
     network = ResidualSE(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
     model = build_residual_se(SHAPE, NUM_CLASSES, network, fused=fused)
     names = [w.path for w in model.weights]
-    phase = Phase("ema", Optimizer("sgd", 0.05, ema=0.9, ema_moments=True), 2, batch_size=16)
+    phase = Phase("ema", Optimizer("sgd", 0.05, ema=0.3, ema_moments=True), 2, batch_size=16)
     train_phase(model, phase, *parts, 0)
-    assert len(rows) > 4 and len(rows[0]) == 6  # three norms: the stem's, the block's, the last
+    assert len(rows) == 8 and len(rows[0]) == 6  # three norms: the stem's, the block's, the last
     average = rows[0]
-    for row in rows[1:]:
-        average = [0.9 * a + 0.1 * m for a, m in zip(average, row)]
+    for t, row in enumerate(rows[1:], start=1):
+        kept = min(0.3, (1 + t) / (10 + t))  # reached in step 3
+        average = [kept * a + (1 - kept) * m for a, m in zip(average, row)]
     kept = [w for w, name in zip(model.get_weights(), names) if "moving_" in name]
     for a, b, last in zip(kept, average, rows[-1], strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
@@ -558,11 +560,11 @@ def test_kill_9_in_the_middle_of_a_phase_and_resumed_comes_to_the_same_bits(
 
 def test_state_survives_the_file(tmp_path):
     arrays = [np.arange(6, dtype="float32").reshape(2, 3), np.array(7, "int64")]
-    state = PhaseState(2, False, 1, [0.5, 0.25], [1, 2], [{"loss": 1 / 3}], 1.5, arrays, arrays[:1], [], arrays[1:])
+    state = PhaseState(2, False, 1, [0.5, 0.25], [1, 2], [{"loss": 1 / 3}], 3, 1.5, arrays, arrays[:1], [], arrays[1:])
     path = tmp_path / "state.npz"
     save_state(path, state, "key")
     loaded = load_state(path, "key")
-    for name in ("epoch", "finished", "wait", "best", "best_epoch", "history", "seconds"):
+    for name in ("epoch", "finished", "wait", "best", "best_epoch", "history", "diverged", "seconds"):
         assert getattr(loaded, name) == getattr(state, name)
     for name in ("weights", "best_weights", "optimizer", "seeds"):
         assert_same_bits(getattr(loaded, name), getattr(state, name))
