@@ -7,19 +7,18 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from lwcnn.engine.fused import formulation
-from lwcnn.engine.losses import cross_entropy, divergence
+from lwcnn.engine.losses import cross_entropy, divergence, loss_settings
 from lwcnn.engine.network import Network, Weights, is_supported
 from lwcnn.engine.optimizers import VectorOptimizer, is_supported_optimizer
 from lwcnn.engine.threads import Team, in_team
 from lwcnn.system import environment
-from lwcnn.training.losses import describe_loss
 
 
 def can_train(model: keras.Model) -> bool:
     """Whether a compiled model's steps can be made here: on a CPU, in float32, of layers and losses known here."""
     if formulation() != "numba" or environment.num_replicas() > 1 or not is_supported_optimizer(model.optimizer):
         return False
-    if any(describe_loss(loss) is None for loss in _losses(model)) or model.losses:  # those are of regularisers
+    if any(loss_settings(loss) is None for loss in _losses(model)) or model.losses:  # those are of regularisers
         return False
     if any(variable.constraint for variable in model.trainable_variables):
         return False
@@ -60,7 +59,7 @@ class NativeEpoch:
             self._teachers = [Network(model.teacher, given, training=False) for _ in range(num_threads)]
             self._temperature = model.distillation_losses[0].temperature
             self._label_weight = model.student_loss_weight
-        smoothing, class_weights = describe_loss(_losses(model)[0])
+        smoothing, class_weights = loss_settings(_losses(model)[0])
         self._loss_settings = smoothing, class_weights and np.array(class_weights, np.float32)
         self._output_names = list(trained.output_names)
         known = {id(v) for v in trained.trainable_variables}

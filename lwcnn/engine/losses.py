@@ -3,7 +3,18 @@
 Each takes logits (n, classes) and gives sums over the images, so that the parts of a batch add up.
 """
 
+import keras
 import numpy as np
+
+
+def loss_settings(loss) -> tuple[float, tuple[float, ...] | None] | None:
+    """The label smoothing and class weights of a cross-entropy of logits; None if the loss is anything else."""
+    if type(loss) in (keras.losses.SparseCategoricalCrossentropy, keras.losses.CategoricalCrossentropy):
+        config = loss.get_config()
+        return (config.get("label_smoothing", 0.0), None) if config["from_logits"] else None
+    if isinstance(loss, keras.losses.Loss) and getattr(loss, "from_logits", False) and hasattr(loss, "class_weights"):
+        return loss.label_smoothing, loss.class_weights
+    return None
 
 
 def cross_entropy(

@@ -16,6 +16,8 @@ class CrossEntropy(keras.losses.Loss):
             all alike.
     """
 
+    from_logits = True  # by these three attributes the engine knows the loss
+
     def __init__(self, label_smoothing: float = 0.0, class_weights: tuple[float, ...] | None = None, **kwargs):
         super().__init__(**kwargs)
         self.label_smoothing = label_smoothing
@@ -56,13 +58,3 @@ def balanced_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """
     counts = np.bincount(labels, minlength=num_classes)
     return np.divide(len(labels), np.count_nonzero(counts) * counts, out=np.zeros(num_classes), where=counts > 0)
-
-
-def describe_loss(loss) -> tuple[float, tuple[float, ...] | None] | None:
-    """The label smoothing and class weights of a cross-entropy of logits; None if the loss is anything else."""
-    if type(loss) is CrossEntropy:
-        return loss.label_smoothing, loss.class_weights
-    if type(loss) in (keras.losses.SparseCategoricalCrossentropy, keras.losses.CategoricalCrossentropy):
-        config = loss.get_config()
-        return (config.get("label_smoothing", 0.0), None) if config["from_logits"] else None
-    return None
