@@ -1,6 +1,9 @@
-"""What every network asks of the images and classes it is built for."""
+"""Requirements of every network: the images and classes it is built for, and the order of its axes."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import keras
 
 from lwcnn.system.errors import LwcnnError
 
@@ -24,3 +27,18 @@ def require_possible(input_shape: Sequence[int], num_classes: int, least: int, w
         )
     if num_classes < 2:
         raise LwcnnError(f"num_classes must be at least 2. Received: {num_classes}")
+
+
+@contextlib.contextmanager
+def channels_last() -> Iterator[None]:
+    """Builds with the channels on the last axis, whatever Keras's configuration (`image_data_format`) says.
+
+    As a decorator of every builder: layers read the configuration when they are created, and `keras.applications`
+    builds another network for each order.
+    """
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_last")
+    try:
+        yield
+    finally:
+        keras.config.set_image_data_format(before)

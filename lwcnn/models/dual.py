@@ -15,7 +15,7 @@ import keras
 from keras import layers
 
 from lwcnn.engine.fused import ConvReluMaxPool
-from lwcnn.models.checks import require_possible
+from lwcnn.models.checks import channels_last, require_possible
 from lwcnn.models.configs import BRANCHES
 from lwcnn.system.errors import LwcnnError
 
@@ -24,6 +24,7 @@ HIDDEN_UNITS = 32  # paper: the new head
 MIN_IMAGE_SIZE = 10  # two valid 3x3 convolutions, each followed by a 2x2 pooling, leave 1x1
 
 
+@channels_last()
 def build_submodel(
     input_shape: Sequence[int], num_classes: int, name: str = "original", fused: bool = False
 ) -> keras.Model:
@@ -74,6 +75,7 @@ def build_dual_model(submodels: Sequence[keras.Model]) -> keras.Model:
     return keras.Model(inputs, outputs, name="dual")
 
 
+@channels_last()
 def build_merged_model(
     input_shape: Sequence[int],
     num_classes: int,

@@ -7,7 +7,7 @@ from keras import layers
 
 from lwcnn.engine.fused import ConvReluMaxPool, FusedBatchNormalization, FusedDepthwiseBlock
 from lwcnn.models.blocks import ACTIVATIONS, ScheduledDropout, depthwise_block
-from lwcnn.models.checks import require_possible
+from lwcnn.models.checks import channels_last, require_possible
 from lwcnn.models.configs import EPSILON, MOMENTUM, ResidualSE
 from lwcnn.models.convolution_blocks import cbam_block, plain_block
 from lwcnn.system.errors import LwcnnError, unknown_name
@@ -15,6 +15,7 @@ from lwcnn.system.errors import LwcnnError, unknown_name
 BLOCKS = {"depthwise": depthwise_block, "plain": plain_block, "cbam": cbam_block}
 
 
+@channels_last()
 def build_residual_se(
     input_shape: Sequence[int], num_classes: int, description: ResidualSE = ResidualSE(), fused: bool = False
 ) -> keras.Model:

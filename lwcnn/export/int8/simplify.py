@@ -38,11 +38,18 @@ def simplify(model: keras.Model) -> keras.Model:
         if _is_affine(layer) and layer.name not in gone:
             factor, offset = _affine(layer)
             weights[layer.name] = [factor.reshape(1, 1, -1, 1), offset]
-            return layers.DepthwiseConv2D(1, name=layer.name)
+            return layers.DepthwiseConv2D(1, data_format="channels_last", name=layer.name)
         if isinstance(layer, layers.Dense) and len(layer.input.shape) == 4:
             kernel, *bias = layer.get_weights()
             weights[layer.name] = [kernel[np.newaxis, np.newaxis], *bias]
-            return layers.Conv2D(layer.units, 1, activation=layer.activation, use_bias=layer.use_bias, name=layer.name)
+            return layers.Conv2D(
+                layer.units,
+                1,
+                data_format="channels_last",
+                activation=layer.activation,
+                use_bias=layer.use_bias,
+                name=layer.name,
+            )
         weights[layer.name] = layer.get_weights()
         if layer.name in folded:
             factor, offset = _affine(folded[layer.name])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from lwcnn.models.checks import require_possible
+from lwcnn.models.checks import channels_last, require_possible
 from lwcnn.models.configs import Application
 from lwcnn.system.errors import unknown_name
 
@@ -25,6 +25,7 @@ def _efficientnet_b0(images):
 APPLICATIONS = {"mobilenet_v2": _mobilenet_v2, "efficientnet_b0": _efficientnet_b0}
 
 
+@channels_last()
 def build_application(input_shape: Sequence[int], num_classes: int, description: Application) -> keras.Model:
     """The network of a description.
 

@@ -16,7 +16,7 @@ from keras import layers
 
 from lwcnn.engine.fused import ConvReluMaxPool
 from lwcnn.models.blocks import ScheduledDropout
-from lwcnn.models.checks import require_possible
+from lwcnn.models.checks import channels_last, require_possible
 from lwcnn.models.configs import RepoResidualSE
 from lwcnn.models.convolution_blocks import basic_block
 from lwcnn.system.errors import LwcnnError
@@ -27,6 +27,7 @@ SUBMODEL_DROPOUT = 0.3
 MIN_IMAGE_SIZE = 8
 
 
+@channels_last()
 def build_repo_submodel(
     input_shape: Sequence[int], num_classes: int, name: str = "original", fused: bool = False
 ) -> keras.Model:
@@ -51,6 +52,7 @@ def build_repo_submodel(
     return keras.Model(images, layers.Dense(num_classes, dtype="float32", name=f"{name}_logits")(x), name=name)
 
 
+@channels_last()
 def build_repo_merged(
     input_shape: Sequence[int], num_classes: int, branches: Sequence[str], fused: bool = False
 ) -> keras.Model:
@@ -104,6 +106,7 @@ def _conv_relu_pool(x, filters: int, name: str, pool_name: str, fused: bool):
     return layers.MaxPooling2D(2, name=pool_name)(x)
 
 
+@channels_last()
 def build_repo_residual_se(
     input_shape: Sequence[int], num_classes: int, description: RepoResidualSE = RepoResidualSE(), fused: bool = False
 ) -> keras.Model:

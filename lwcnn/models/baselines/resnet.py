@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers
 
 from lwcnn.models.blocks import ACTIVATIONS
-from lwcnn.models.checks import require_possible
+from lwcnn.models.checks import channels_last, require_possible
 from lwcnn.models.configs import NARROW_RESNET18, ResNet
 from lwcnn.models.convolution_blocks import activate, basic_block, bottleneck_block, conv_norm
 from lwcnn.system.errors import LwcnnError, unknown_name
@@ -16,6 +16,7 @@ BLOCKS = ("basic", "bottleneck")
 MIN_IMAGE_SIZE = 8
 
 
+@channels_last()
 def build_resnet(
     input_shape: Sequence[int],
     num_classes: int,

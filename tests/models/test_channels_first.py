@@ -1,0 +1,46 @@
+"""Networks are the same whatever order of axes Keras's configuration names."""
+
+import json
+
+import keras
+import pytest
+
+from lwcnn.models.baselines.keras_applications import build_application
+from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_residual_se
+from lwcnn.models.baselines.resnet import build_resnet
+from lwcnn.models.configs import BRANCHES, MOBILENET_V2, ResidualSE, ResNet, ResNetStage
+from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
+from lwcnn.models.residual_se import build_residual_se
+
+SHAPE = (32, 32, 3)
+BUILDERS = {
+    "dual": lambda: build_dual_model([build_submodel(SHAPE, 4, name) for name in BRANCHES]),
+    "merged": lambda: build_merged_model(SHAPE, 4),
+    "depthwise": lambda: build_residual_se(SHAPE, 4),
+    "plain": lambda: build_residual_se(SHAPE, 4, ResidualSE(block="plain")),
+    "cbam": lambda: build_residual_se(SHAPE, 4, ResidualSE(block="cbam")),
+    "repo_merged": lambda: build_repo_merged(SHAPE, 4, BRANCHES),
+    "repo_residual_se": lambda: build_repo_residual_se(SHAPE, 4),
+    "bottleneck": lambda: build_resnet(SHAPE, 4, ResNet(8, (ResNetStage(8, 1), ResNetStage(16, 1, 2)), "bottleneck")),
+    "mobilenet_v2": lambda: build_application(SHAPE, 4, MOBILENET_V2),
+}
+
+
+def described(model: keras.Model) -> str:
+    config = [{**layer.get_config(), "dtype": None} for layer in model.layers]
+    return json.dumps(
+        [config, [weight.path for weight in model.weights], [w.shape for w in model.weights]], default=str
+    )
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_built_under_channels_first_it_is_the_same_network(name):
+    keras.backend.clear_session()
+    expected = described(BUILDERS[name]())
+    keras.backend.clear_session()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        assert described(BUILDERS[name]()) == expected
+        assert keras.config.image_data_format() == "channels_first"
+    finally:
+        keras.config.set_image_data_format("channels_last")
