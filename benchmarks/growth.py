@@ -47,15 +47,18 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
     import keras
     import numpy as np
 
+    from lwcnn.data import image_spec
     from lwcnn.data.batches import Batches
-    from lwcnn.experiments.recipes.residual_se import ONE_CYCLE, augmentation
+    from lwcnn.experiments.recipes.augmentation import augmentation
+    from lwcnn.experiments.recipes.residual_se import ONE_CYCLE
     from lwcnn.export.bench.peak_memory import peak_bytes
     from lwcnn.models.residual_se import build_residual_se
     from lwcnn.training.steps import begin_epoch, in_advance
 
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (images, size, size, 3), dtype=np.uint8)
-    batches = Batches(pixels, rng.integers(0, 10, images), batch, seed=0, branches=(augmentation("cifar10"),))
+    branches = (augmentation(image_spec("cifar10")),)
+    batches = Batches(pixels, rng.integers(0, 10, images), batch, seed=0, branches=branches)
     model = build_residual_se((size, size, 3), 10, widened(width), fused=True)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(ONE_CYCLE.build(len(batches)), loss, metrics=["accuracy"])

@@ -106,9 +106,9 @@ def get_folders(options) -> Folders:
 
 
 def dataset_in_name(model: str | Path) -> str | None:
-    """The data set that a released model's file is named after, as models/<dataset>-<experiment>.keras; else None."""
-    name = Path(model).name.split("-")[0]
-    return name if name in DATASET_NAMES else None
+    """The public data set that a released model's file is named after, as models/<dataset>-<experiment>.keras."""
+    name, _, experiment = Path(model).stem.rpartition("-")
+    return name if name in DATASET_NAMES and experiment in EXPERIMENT_NAMES else None
 
 
 def path(text: str) -> Path:

@@ -14,7 +14,6 @@ from lwcnn.evaluation import (
     scale_cross_fitted,
     summarise,
 )
-from lwcnn.experiments.recipes.presets import may_flip
 from lwcnn.system.files import write_json
 
 _SHARES = {
@@ -38,7 +37,7 @@ def evaluate(options) -> int:
     measured = summarise(logits, data.y_test) | {"temperature_scaled": _temperature_scaled(logits, data.y_test)}
     views, averaged = None, None
     if options.tta is not None:
-        views = tuple(options.tta) or default_views(may_flip(data.name))
+        views = tuple(options.tta) or default_views(data.may_flip)
         averaged = summarise(predict_over_views(model, data.x_test, views), data.y_test)
     print(f"model            {options.model}")
     print(f"data             {data.name}, {len(data.y_test)} test images from {data.source}")

@@ -1,7 +1,6 @@
 """The commands that train experiments, by themselves or by K-fold, and the one that searches."""
 
 import argparse
-from pathlib import Path
 
 from lwcnn.cli.arguments import (
     add_folder_arguments,
@@ -29,6 +28,7 @@ def train(options) -> int:
     computing = Computing(options.precision, options.devices)
     computing.require_possible(options.force_precision)
     folders = get_folders(options)
+    data = load_dataset(options.dataset, options.data_dir)
     if options.jobs > 1:
         forced = ["--force-precision"] if options.force_precision else []
         commands = {
@@ -38,7 +38,6 @@ def train(options) -> int:
         }
         run_jobs(commands, options.jobs, options, (*_OF_EVERY_JOB, "precision", "devices"))
     else:
-        data = load_dataset(options.dataset, options.data_dir)
         for seed in options.seeds:
             for name in options.experiments:
                 progress = Progress(options.progress, f"{data.name} {name} {options.preset} seed {seed}")
@@ -46,9 +45,8 @@ def train(options) -> int:
                 for sign in result["warnings"]:
                     progress.note(f"sign of trouble: {sign}")
     if options.preset != "smoke" and not options.no_release:
-        dataset = Path(options.dataset).stem
         for name in options.experiments:
-            if released := release_best(dataset, name, folders):
+            if released := release_best(data.name, name, folders):
                 print(f"released {released}")
     return 0
 
@@ -90,11 +88,11 @@ def add_kfold_arguments(parser: argparse.ArgumentParser) -> None:
 def search(options) -> int:
     """Search for the residual network's shape and recipe on validation images."""
     from lwcnn.cli.jobs import run_jobs
-    from lwcnn.data import load_dataset
+    from lwcnn.data import image_spec, load_dataset
     from lwcnn.experiments.search import run_trial, trials
     from lwcnn.system.errors import unknown_name
 
-    known = trials(Path(options.dataset).stem, options.epochs)
+    known = trials(image_spec("cifar10"), options.epochs)  # the names are the same for all images
     names = options.trials or list(known)
     for name in names:
         if name not in known:

@@ -1,15 +1,14 @@
 """Data sets: where they are found, how they are read and checked, and how they are split."""
 
-from lwcnn.data.datasets import (
+from lwcnn.data.datasets import Dataset, choose_dataset, find_dataset, load_dataset
+from lwcnn.data.known import (
     CLASS_NAMES,
     DATASET_NAMES,
     INPUT_SHAPES,
     NUM_IMAGES,
     OFFICIAL_CHECKSUMS,
-    Dataset,
-    choose_dataset,
-    find_dataset,
-    load_dataset,
+    ImageSpec,
+    image_spec,
 )
 from lwcnn.data.splits import stratified_folds, stratified_split
 from lwcnn.data.statistics import channel_statistics
@@ -21,9 +20,11 @@ __all__ = [
     "NUM_IMAGES",
     "OFFICIAL_CHECKSUMS",
     "Dataset",
+    "ImageSpec",
     "channel_statistics",
     "choose_dataset",
     "find_dataset",
+    "image_spec",
     "load_dataset",
     "stratified_folds",
     "stratified_split",

@@ -10,13 +10,14 @@ _MAX_CHANNELS = 4
 
 
 class Splits(NamedTuple):
-    """The arrays of a data set, as some file has them, and the names of its classes where it has those."""
+    """The arrays of a data set as a file has them, with class names and `may_flip` where it has those."""
 
     x_train: np.ndarray
     y_train: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
     class_names: tuple[str, ...] | None = None
+    may_flip: bool | None = None
 
 
 def check_splits(
@@ -64,7 +65,7 @@ def check_splits(
             "Every class needs training images: add some, or number the classes from 0 without gaps. "
             f"Received: no training image of class {', '.join(map(str, empty[:10]))} in {received}"
         )
-    return Splits(x_train, y_train, x_test, y_test, names)
+    return Splits(x_train, y_train, x_test, y_test, names, splits.may_flip)
 
 
 def check_image_array(images: np.ndarray, key: str, received: str) -> np.ndarray:

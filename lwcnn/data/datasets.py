@@ -10,57 +10,21 @@ import numpy as np
 from lwcnn.data.checks import Splits, check_splits
 from lwcnn.data.digits import load_digits_splits
 from lwcnn.data.download import discard_download, download_splits, remedy_without_network
+from lwcnn.data.known import (
+    CLASS_NAMES,
+    DATASET_NAMES,
+    INPUT_SHAPES,
+    NUM_IMAGES,
+    OFFICIAL_CHECKSUMS,
+    ImageSpec,
+    image_spec,
+)
 from lwcnn.data.sources import data_folder, find_source, read_npz
 from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.safe_text import path_part
 
-DATASET_NAMES: tuple[str, ...] = ("mnist", "fashion_mnist", "cifar10", "cifar100", "digits")
-
-_CIFAR100_CLASSES = """
-apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
-camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup
-dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower
-leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid
-otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray
-road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
-sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
-wardrobe whale willow_tree wolf woman worm
-"""
-_DIGITS = tuple("0123456789")
-
-CLASS_NAMES: dict[str, tuple[str, ...]] = {
-    "mnist": _DIGITS,
-    "fashion_mnist": (
-        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
-        "Ankle boot",
-    ),
-    "cifar10": (
-        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
-    ),
-    "cifar100": tuple(_CIFAR100_CLASSES.split()),
-    "digits": _DIGITS,
-}  # fmt: skip
-INPUT_SHAPES: dict[str, tuple[int, int, int]] = {
-    "mnist": (28, 28, 1),
-    "fashion_mnist": (28, 28, 1),
-    "cifar10": (32, 32, 3),
-    "cifar100": (32, 32, 3),
-    "digits": (28, 28, 1),
-}
-NUM_IMAGES: dict[str, tuple[int, int]] = {  # training, test
-    "mnist": (60_000, 10_000),
-    "fashion_mnist": (60_000, 10_000),
-    "cifar10": (50_000, 10_000),
-    "cifar100": (50_000, 10_000),
-    "digits": (1_438, 359),
-}
 _DOWNLOAD = "Keras's download"
-# `Dataset.checksum` of the official images (CIFAR-100's were not at hand).
-OFFICIAL_CHECKSUMS: dict[str, str] = {
-    "mnist": "1593546d898e5c8175643075110ca478e213891e238e67b7e47e967967036e1c",
-    "fashion_mnist": "8a109ab6ec049c5ea879928b470f1ed06784a2dcf102d6da7876b01c4498af41",
-    "cifar10": "eb2d42bae17a16604a7138b4c536ad6c393ccb6c21595d4f9f67e425ae4a71da",
-    "digits": "710e7106e2dfba934509ec24478c999ba29af2f0fd85dada4405834b4caf0120",
-}
+_ID_LENGTH = 8  # hexadecimal digits of a checksum that tell two data sets apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +32,8 @@ class Dataset:
     """Images and labels in canonical order: each split sorted by a hash of its images' pixels.
 
     Attributes:
-        name: One of `DATASET_NAMES`, or the stem of the user's file.
+        name: One of `DATASET_NAMES` for the official images, whatever file they came from; else
+            `<file>-<start of the checksum>`, so that results of different images never share a folder.
         x_train: shape (n, h, w, c), uint8, 0..255; grey images have c = 1.
         y_train: shape (n,), int64, 0..num_classes-1.
         x_test: shape (m, h, w, c), uint8.
@@ -76,6 +41,7 @@ class Dataset:
         class_names: num_classes names, by label.
         checksum: sha256 over both splits' shapes, pixels and labels, in hexadecimal.
         source: Where the data was read from, in words, never an absolute path.
+        may_flip: Whether a mirrored image still belongs to its class, so that recipes may mirror it.
     """
 
     name: str
@@ -86,6 +52,7 @@ class Dataset:
     class_names: tuple[str, ...]
     checksum: str
     source: str
+    may_flip: bool
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -98,11 +65,17 @@ class Dataset:
         """The number of classes."""
         return len(self.class_names)
 
+    @property
+    def spec(self) -> ImageSpec:
+        """What recipes may know of the images."""
+        return ImageSpec(self.input_shape, self.may_flip)
+
 
 def load_dataset(
     name_or_path: str | os.PathLike[str],
     data_dir: str | os.PathLike[str] | None = None,
     download: bool = True,
+    may_flip: bool | None = None,
 ) -> Dataset:
     """A data set, checked and in canonical order.
 
@@ -111,9 +84,11 @@ def load_dataset(
 
     Args:
         name_or_path: One of `DATASET_NAMES`, or the path of an .npz with Keras's keys `x_train`, `y_train`,
-            `x_test`, `y_test` and, if wanted, `class_names`.
+            `x_test`, `y_test` and, optionally, `class_names` and `may_flip`.
         data_dir: The data folder; None takes the environment variable LWCNN_DATA_DIR.
         download: Whether to fetch a named data set that is not on this machine.
+        may_flip: Whether a mirrored image still belongs to its class. None takes what is known of the named data
+            sets, else the file's `may_flip`, else True for color and False for gray images, such as digits.
 
     Returns:
         The data set. The same images in any order, from any of these places, give the same arrays.
@@ -123,18 +98,20 @@ def load_dataset(
     """
     if not _is_name(name_or_path):
         path = Path(os.path.expanduser(name_or_path))
-        checked = check_splits(read_npz(path), repr(str(path)))
-        return _canonical(path.stem, checked, path.name)
+        splits = check_splits(read_npz(path), repr(str(path)))
+        return _identified(path.stem, splits, path.name, may_flip)
     name = str(name_or_path)
     if name == "digits":
         splits, words = load_digits_splits(), find_dataset(name)
     else:
         splits, words = _read_or_download(name, data_dir, download)
-    checked = check_splits(splits, f"{words} for {name!r}", CLASS_NAMES[name], INPUT_SHAPES[name])
-    dataset = _canonical(name, checked, str(words))
-    if OFFICIAL_CHECKSUMS.get(name, dataset.checksum) == dataset.checksum:
+    splits = check_splits(splits, f"{words} for {name!r}", CLASS_NAMES[name], INPUT_SHAPES[name])
+    if may_flip is None:
+        may_flip = image_spec(name).may_flip
+    dataset = _identified(name, splits, str(words), may_flip)
+    if dataset.name == name:
         return dataset
-    if words == _DOWNLOAD:
+    if words == _DOWNLOAD and name in OFFICIAL_CHECKSUMS:
         discard_download(name)
         raise LwcnnError(
             f"The download of {name} failed its checksum and was removed: try again later. "
@@ -187,14 +164,34 @@ def _is_name(name_or_path: str | os.PathLike[str]) -> bool:
     raise unknown_name("dataset", str(name_or_path), (*DATASET_NAMES, "path/to/your.npz"))
 
 
-def _canonical(name: str, splits: Splits, source: str) -> Dataset:
+def _identified(name: str, splits: Splits, source: str, may_flip: bool | None) -> Dataset:
+    """The data set in canonical order, under the official name of its images or a name with their checksum."""
     x_train, y_train = _sort_by_pixels(splits.x_train, splits.y_train)
     x_test, y_test = _sort_by_pixels(splits.x_test, splits.y_test)
     digest = hashlib.sha256()
     for array in (x_train, y_train, x_test, y_test):
         digest.update(str(array.shape).encode())
         digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).data)
-    return Dataset(name, x_train, y_train, x_test, y_test, splits.class_names or (), digest.hexdigest(), source)
+    checksum = digest.hexdigest()
+    class_names = splits.class_names or ()
+    official = _official_name(name, checksum, (len(x_train), len(x_test)))
+    if official is not None:
+        name, class_names = official, CLASS_NAMES[official]
+        may_flip = image_spec(official).may_flip if may_flip is None else may_flip
+    else:
+        name = f"{path_part(name)}-{checksum[:_ID_LENGTH]}"
+    if may_flip is None:
+        may_flip = x_train.shape[3] > 1 if splits.may_flip is None else splits.may_flip
+    return Dataset(name, x_train, y_train, x_test, y_test, class_names, checksum, source, may_flip)
+
+
+def _official_name(name: str, checksum: str, num_images: tuple[int, int]) -> str | None:
+    """The public data set that has this checksum; one without a known checksum goes by its name and size."""
+    for official, known in OFFICIAL_CHECKSUMS.items():
+        if known == checksum:
+            return official
+    is_unverified = name in DATASET_NAMES and name not in OFFICIAL_CHECKSUMS
+    return name if is_unverified and num_images == NUM_IMAGES[name] else None
 
 
 def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -119,6 +119,8 @@ def read_npz(path: str | os.PathLike[str]) -> Splits:
             f"Received: keys {', '.join(sorted(arrays)) or '(none)'} in {str(path)!r}"
         )
     splits = Splits(arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"])
+    if "may_flip" in arrays:
+        splits = splits._replace(may_flip=_read_may_flip(arrays["may_flip"], path))
     names = arrays.get("class_names")
     if names is None:
         return splits
@@ -130,6 +132,15 @@ def read_npz(path: str | os.PathLike[str]) -> Splits:
     if names.dtype.kind == "S":
         names = np.char.decode(names, "utf-8", errors="replace")
     return splits._replace(class_names=tuple(map(str, names)))
+
+
+def _read_may_flip(value: np.ndarray, path: str | os.PathLike[str]) -> bool:
+    if value.shape != () or value.dtype.kind not in "biu":
+        raise LwcnnError(
+            "The key may_flip must be a single True or False: whether a mirrored image still belongs to its class. "
+            f"Received: dtype {value.dtype}, shape {value.shape} in {str(path)!r}"
+        )
+    return bool(value)
 
 
 def read_cifar(folder: Path, name: str) -> Splits:

@@ -33,7 +33,7 @@ def add_calibration(data: Dataset, folders: Folders = Folders()) -> list[Path]:
         if "temperature" in result or model_path is None or result["data_checksum"] != data.checksum:
             continue
         model = load_model(model_path)
-        plan = get_experiment(result["experiment"], result["preset"], data.name)
+        plan = get_experiment(result["experiment"], result["preset"], data.spec)
         _, validation = split_images(data, plan, get_preset(result["preset"]))
         pixels, labels = validation.arrays()
         logits = predict_logits(model, data.x_test)

@@ -63,7 +63,7 @@ def run_kfold(
     """
     size, plan = get_preset(preset), get_experiment(experiment, preset)  # wrong names before the data is read
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
-    plan = get_experiment(experiment, preset, data.name)
+    plan = get_experiment(experiment, preset, data.spec)
     if leaking and not isinstance(plan, MergedExperiment):
         raise LwcnnError(f"Only the paper's merged model was assessed leaking. Received: {experiment!r}")
     config = json.loads(json.dumps(plain_settings(plan) | {"num_folds": num_folds, "leaking": leaking}))

@@ -2,6 +2,7 @@
 
 import keras
 
+from lwcnn.data import ImageSpec
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, MergedExperiment, ReproductionExperiment, get_experiment
 from lwcnn.models.baselines.reproduction import build_repo_merged
 from lwcnn.models.build import build_network
@@ -9,17 +10,15 @@ from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import unknown_name
 
 
-def library_model(
-    name: str, input_shape: tuple[int, int, int] = (32, 32, 3), num_classes: int = 10, dataset: str = "cifar10"
-) -> keras.Model:
-    """The model that an experiment trains in the end on a data set, with weights drawn afresh.
+def library_model(name: str, input_shape: tuple[int, int, int] = (32, 32, 3), num_classes: int = 10) -> keras.Model:
+    """Returns the model that an experiment trains in the end on images of this shape, with new random weights.
 
     Raises:
         LwcnnError: if there is no such experiment, or the shape does not suit its network.
     """
     if name not in EXPERIMENT_NAMES:
         raise unknown_name("model, neither a .keras file nor an experiment", name, EXPERIMENT_NAMES)
-    plan = get_experiment(name, dataset=dataset)
+    plan = get_experiment(name, dataset=ImageSpec(input_shape, may_flip=False))
     if isinstance(plan, (MergedExperiment, ReproductionExperiment)):
         build = build_merged_model if isinstance(plan, MergedExperiment) else build_repo_merged
         return build(input_shape, num_classes, [branch for branch, _ in plan.branches])

@@ -98,7 +98,7 @@ def run_experiment(
     """
     size, plan = get_preset(preset), get_experiment(experiment, preset)  # wrong names before the data is read
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
-    plan = get_experiment(experiment, preset, data.name)
+    plan = get_experiment(experiment, preset, data.spec)
     config = json.loads(json.dumps(plain_settings(plan)))
     if plain_settings(computing):
         config["computing"] = plain_settings(computing)
@@ -110,7 +110,7 @@ def run_experiment(
     training, validation = split_images(data, plan, size)
     teacher = None
     if isinstance(plan, DistilledExperiment):
-        of_teacher = get_experiment(plan.teacher.experiment, plan.teacher.preset, data.name)
+        of_teacher = get_experiment(plan.teacher.experiment, plan.teacher.preset, data.spec)
         paths = find_teacher(plan.teacher, data.name, folders.cache, folders.models)
         teacher = load_teacher(paths, getattr(of_teacher, "network", None))
     trained = train_method(

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from lwcnn.data import Dataset
+from lwcnn.data import Dataset, ImageSpec
 from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, Mixing, RandAugment
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_preset
-from lwcnn.experiments.recipes.residual_se import augmentation
+from lwcnn.experiments.recipes.augmentation import augmentation
 from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.experiments.run import provenance, split_images
 from lwcnn.models.configs import ResidualSE, Stage
@@ -211,10 +211,10 @@ def _recipes() -> dict[str, Callable[[Phase], Phase]]:
     }
 
 
-def trials(dataset: str, epochs: int) -> dict[str, NetworkExperiment]:
+def trials(images: ImageSpec, epochs: int) -> dict[str, NetworkExperiment]:
     """Every trial by name: the base first, then one change at a time, then the later rounds."""
     phase = Phase(
-        "all", BASE_OPTIMIZER, epochs, augmentation=augmentation(dataset), label_smoothing=0.05, batch_size=128
+        "all", BASE_OPTIMIZER, epochs, augmentation=augmentation(images), label_smoothing=0.05, batch_size=128
     )
     networks, recipes = _networks(), _recipes()
     found = {}
@@ -246,7 +246,7 @@ def run_trial(
     Raises:
         LwcnnError: if there is no such trial.
     """
-    known = trials(data.name, epochs)
+    known = trials(data.spec, epochs)
     if name not in known:
         raise unknown_name("trial", name, known)
     plan = known[name]

@@ -19,6 +19,7 @@ import pytest
 from lwcnn.data import CLASS_NAMES, DATASET_NAMES, OFFICIAL_CHECKSUMS, datasets, download, find_dataset, load_dataset
 from lwcnn.data.digits import enlarge_digits
 from lwcnn.system.errors import LwcnnError
+from lwcnn.system.safe_text import path_part
 
 IDX_NAMES = (
     "train-images-idx3-ubyte",
@@ -143,7 +144,7 @@ def test_types_and_shapes(tmp_path):
     )
     assert dataset.num_classes == 10
     assert dataset.class_names == tuple("0123456789")
-    assert (dataset.name, dataset.source) == ("a", "a.npz")
+    assert (dataset.name, dataset.source) == (f"a-{dataset.checksum[:8]}", "a.npz")
 
 
 # ---- where data is found
@@ -165,9 +166,40 @@ def test_data_dir_comes_before_the_variable_and_the_cache(tmp_path, monkeypatch)
     assert all(str(tmp_path) not in d.source for d in found)
 
 
-def test_other_images_under_an_official_name_are_said_to_be_so(tmp_path):
-    save(tmp_path / "mnist.npz", **made_arrays())
-    assert load_dataset("mnist", tmp_path).source == "data_dir/mnist.npz (not the official images)"
+def test_a_dataset_is_named_by_its_images_not_by_its_file(tmp_path):
+    path = save(tmp_path / "mnist.npz", **made_arrays())
+    mine, other = load_dataset(path), load_dataset(save(tmp_path / "b" / "mnist.npz", **made_arrays(seed=1)))
+    assert mine.name == f"mnist-{mine.checksum[:8]}" != other.name
+    by_name = load_dataset("mnist", tmp_path)
+    assert (by_name.name, by_name.source) == (mine.name, "data_dir/mnist.npz (not the official images)")
+    official = load_dataset("digits")
+    arrays = {key: getattr(official, key) for key in ("x_train", "y_train", "x_test", "y_test")}
+    copy = load_dataset(save(tmp_path / "copy.npz", **arrays, class_names=np.array([f"n{i}" for i in range(10)])))
+    assert (copy.name, copy.class_names, copy.source) == ("digits", official.class_names, "copy.npz")
+
+
+def test_cifar100_has_no_known_checksum_so_its_size_must_fit(tmp_path):
+    small = made_arrays((32, 32, 3), num_train=120, num_classes=100)
+    dataset = load_dataset(save(tmp_path / "cifar100.npz", **small), tmp_path)
+    assert load_dataset("cifar100", tmp_path).name == dataset.name == f"cifar100-{dataset.checksum[:8]}"
+
+
+@pytest.mark.parametrize("stem", ["..", "", "a/../../b", "\udce9 t\u00e9", "x" * 300, "=1+1 '<b>"])
+def test_no_name_of_a_file_leaves_its_folder(stem):
+    part = path_part(stem)
+    assert part == Path(part).name and part not in ("", ".", "..") and len(part) <= 60
+    part.encode()
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3)])
+def test_color_images_may_be_mirrored_unless_their_owner_says_no(tmp_path, shape):
+    path = save(tmp_path / "a.npz", **made_arrays(shape))
+    assert load_dataset(path).may_flip == (shape[2] == 3)
+    said = save(tmp_path / "b.npz", **made_arrays(shape), may_flip=np.array(shape[2] == 1))
+    assert load_dataset(said).may_flip == (shape[2] == 1)
+    assert load_dataset(said, may_flip=True).may_flip and not load_dataset(said, may_flip=False).may_flip
+    with pytest.raises(LwcnnError, match="single True or False.*Received: dtype <U3"):
+        load_dataset(save(tmp_path / "c.npz", **made_arrays(shape), may_flip="yes"))
 
 
 def test_relative_and_empty_variable(tmp_path, monkeypatch):
@@ -623,8 +655,9 @@ def test_downloads_of_keras_that_fail(tmp_path):
             assert "checksum" in case["outcome"], case
         if case["name"] != "mnist" or case["mode"] != "broken_off":  # the first one imports the backend
             assert case["seconds"] < 9, case
-    assert fetched["outcome"] == "Keras's download"
-    assert cached["outcome"] == "Keras's cache/fashion-mnist"
+    # No checksum is known here, and they are few.
+    assert fetched["outcome"] == "Keras's download (not the official images)"
+    assert cached["outcome"] == "Keras's cache/fashion-mnist (not the official images)"
     assert len(cached["left"]) == 4
 
 

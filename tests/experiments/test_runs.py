@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_data import write_npz
 
-from lwcnn.data import load_dataset
+from lwcnn.data import ImageSpec, load_dataset
 from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION, Augmentation
 from lwcnn.evaluation import predict_logits
 from lwcnn.evaluation.diagnostics import fold_warning_signs, warning_signs
@@ -359,7 +359,10 @@ def test_only_recipes_that_flip_depend_on_the_data_and_digits_are_never_flipped(
     for name in EXPERIMENT_NAMES:
         same = get_experiment(name, "quick", "mnist") == get_experiment(name, "quick", "cifar10")
         assert same == (not flips(name, "cifar10"))
-        assert not flips(name, "mnist") and not flips(name, "digits") and not flips(name, "mine")
+        assert not flips(name, "mnist") and not flips(name, "digits")
+        assert not flips(name, ImageSpec((32, 32, 3), may_flip=False))
+        for size in ("quick", "full"):  # whatever it is called, an own data set of CIFAR-10's kind is trained alike
+            assert get_experiment(name, size, ImageSpec((32, 32, 3), True)) == get_experiment(name, size, "cifar10")
     assert flips("paper_tuned", "cifar10") and flips("narrow_resnet18", "fashion_mnist")
     assert not flips("paper", "cifar10") and not flips("repo_residual_se", "cifar10")
 

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from lwcnn.data import image_spec
 from lwcnn.experiments import search
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
@@ -13,7 +14,7 @@ from lwcnn.system.settings import plain_settings
 
 
 def test_there_are_forty_trials_or_more_each_another_and_within_the_limit():
-    found = search.trials("cifar10", 12)
+    found = search.trials(image_spec("cifar10"), 12)
     assert len(found) >= 40
     recorded = {json.dumps([plain_settings(plan.network), plain_settings(plan.phases)]) for plan in found.values()}
     assert len(recorded) == len(found)

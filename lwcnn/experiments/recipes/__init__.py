@@ -4,6 +4,7 @@ Expected results and durations stand in the README's table, which is made from `
 `lwcnn train EXPERIMENT --dataset cifar10 --preset quick --seeds 0 1 2`.
 """
 
+from lwcnn.data import ImageSpec, image_spec
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.recipes.keras_applications import APPLICATION_EXPERIMENTS
 from lwcnn.experiments.recipes.paper import EXPERIMENTS, TUNED_EXPERIMENTS
@@ -44,20 +45,22 @@ __all__ = [
 ]
 
 
-def get_experiment(name: str, preset: str = "quick", dataset: str = "cifar10") -> Experiment:
+def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = "cifar10") -> Experiment:
     """The experiment of that name at a preset's size.
 
     Args:
         name: one of `EXPERIMENT_NAMES`.
         preset: one of `PRESETS`.
-        dataset: the data set; recipes of ours depend on it (flipping is wrong for digits).
+        dataset: `Dataset.spec`, or the name of a public data set. Recipes of ours depend on the images: small ones
+            are shifted less, and digits are not mirrored.
 
     Raises:
         LwcnnError: if a name is unknown; the message names the nearest.
     """
     size = get_preset(preset)
     if name in _DEPENDENT_ON_DATA:
-        return _DEPENDENT_ON_DATA[name](size, dataset)
+        images = image_spec(dataset) if isinstance(dataset, str) else dataset
+        return _DEPENDENT_ON_DATA[name](size, images)
     if name not in EXPERIMENTS:
         raise unknown_name("experiment", name, EXPERIMENT_NAMES)
     return EXPERIMENTS[name](size)

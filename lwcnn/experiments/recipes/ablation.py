@@ -9,9 +9,11 @@ images. The presets' `network` gives the epochs.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from lwcnn.data import ImageSpec
 from lwcnn.data.augment import Mixing
+from lwcnn.experiments.recipes.augmentation import augmentation
 from lwcnn.experiments.recipes.presets import Preset
-from lwcnn.experiments.recipes.residual_se import ONE_CYCLE, SMALL_NETWORK, augmentation
+from lwcnn.experiments.recipes.residual_se import ONE_CYCLE, SMALL_NETWORK
 from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.models.configs import ResidualSE
 from lwcnn.training.phases import Optimizer, Phase
@@ -84,11 +86,16 @@ OPTIMIZERS = {
 
 
 def _experiment(
-    name: str, question: str, preset: Preset, dataset: str, parts: tuple[str, ...], optimizer: Optimizer | None = None
+    name: str,
+    question: str,
+    preset: Preset,
+    images: ImageSpec,
+    parts: tuple[str, ...],
+    optimizer: Optimizer | None = None,
 ) -> NetworkExperiment:
     """The baseline with some parts, in the order of `PARTS`."""
     network = replace(SMALL_NETWORK, residual=False, se_reduction=None)
-    phase = Phase("all", BASELINE_OPTIMIZER, preset.network, augmentation=augmentation(dataset), batch_size=128)
+    phase = Phase("all", BASELINE_OPTIMIZER, preset.network, augmentation=augmentation(images), batch_size=128)
     for part in parts:
         network, phase = PARTS[part].add(network, phase)
     if optimizer:
@@ -97,10 +104,10 @@ def _experiment(
 
 
 def _maker(name: str, question: str, parts: tuple[str, ...], optimizer: Optimizer | None = None) -> Callable:
-    return lambda preset, dataset: _experiment(name, question, preset, dataset, parts, optimizer)
+    return lambda preset, images: _experiment(name, question, preset, images, parts, optimizer)
 
 
-def _all() -> dict[str, Callable[[Preset, str], NetworkExperiment]]:
+def _all() -> dict[str, Callable[[Preset, ImageSpec], NetworkExperiment]]:
     every = tuple(PARTS)
     made = {
         BASELINE: _maker(BASELINE, "the small network without any part, for comparison", ()),

@@ -7,8 +7,10 @@ are compared as.
 from collections.abc import Callable
 from dataclasses import replace
 
+from lwcnn.data import ImageSpec
+from lwcnn.experiments.recipes.augmentation import augmentation
 from lwcnn.experiments.recipes.presets import Preset
-from lwcnn.experiments.recipes.residual_se import NOT_DECAYED, augmentation
+from lwcnn.experiments.recipes.residual_se import NOT_DECAYED
 from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, MOMENTUM, Application
 from lwcnn.training.phases import Optimizer, Phase
@@ -17,9 +19,9 @@ from lwcnn.training.phases import Optimizer, Phase
 ONE_CYCLE = Optimizer("adamw", 0.002, weight_decay=0.05, warmup=0.2, ema=0.998, not_decayed=NOT_DECAYED)
 
 
-def _experiment(name: str, network: Application, question: str) -> Callable[[Preset, str], NetworkExperiment]:
-    def build(preset: Preset, dataset: str) -> NetworkExperiment:
-        phase = Phase("all", ONE_CYCLE, preset.network, augmentation=augmentation(dataset), batch_size=128)
+def _experiment(name: str, network: Application, question: str) -> Callable[[Preset, ImageSpec], NetworkExperiment]:
+    def build(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+        phase = Phase("all", ONE_CYCLE, preset.network, augmentation=augmentation(images), batch_size=128)
         return NetworkExperiment(name=name, question=question, network=network, phases=(phase,))
 
     return build

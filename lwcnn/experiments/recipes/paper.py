@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION, Augmentation
+from lwcnn.data import ImageSpec
+from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION
+from lwcnn.experiments.recipes.augmentation import CROP_SHARE, augmentation
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import MergedExperiment
 from lwcnn.models.configs import BRANCHES
@@ -118,34 +120,26 @@ def _end_to_end(preset: Preset) -> MergedExperiment:
     return replace(paper, name="end_to_end", question=question, dual=None, phases=(only,))
 
 
-def _paper_tuned(preset: Preset, dataset: str) -> MergedExperiment:
+def _paper_tuned(preset: Preset, images: ImageSpec) -> MergedExperiment:
     one_cycle = Optimizer("adamw", 0.003, weight_decay=0.01, warmup=0.2, ema=0.999)
-    augmentation = _tuned_augmentation(dataset)
+    tuned = augmentation(images, CROP_SHARE / 2)
     return replace(
         _paper(preset),
         name="paper_tuned",
         question="how far the same architecture and its two stages go with a recipe of ours",
-        branches=(("original", augmentation), ("augmented", augmentation)),
+        branches=(("original", tuned), ("augmented", tuned)),
         # Begun at random, some of the twenty units between the branches and the head never fire again;
         # begun as a classifier's logits they live: on CIFAR-10, seed 2, 76.2 in place of 73.6 on validation.
         dual=Phase("dual", one_cycle, preset.tuned_dual, batch_size=64),
-        phases=(Phase("all", one_cycle, preset.tuned, augmentation=augmentation, batch_size=64),),
+        phases=(Phase("all", one_cycle, preset.tuned, augmentation=tuned, batch_size=64),),
         dropout=0.0,
     )
 
 
-def _paper_tuned_one_go(preset: Preset, dataset: str) -> MergedExperiment:
+def _paper_tuned_one_go(preset: Preset, images: ImageSpec) -> MergedExperiment:
     question = "what the two stages add to our recipe: the merged model trained in one go from the start"
-    tuned, branches = _paper_tuned(preset, dataset), _paper(preset).branches
+    tuned, branches = _paper_tuned(preset, images), _paper(preset).branches
     return replace(tuned, name="paper_tuned_one_go", question=question, branches=branches, dual=None)
-
-
-def _tuned_augmentation(dataset: str) -> Augmentation:
-    if dataset in ("cifar10", "cifar100"):
-        return Augmentation(horizontal_flip=True, crop_padding=2)
-    if dataset == "fashion_mnist":
-        return Augmentation(horizontal_flip=True, crop_padding=1)
-    return Augmentation(rotation=0.03, zoom=0.1, translation=0.08, fill="constant")  # digits keep their side
 
 
 EXPERIMENTS: dict[str, Callable[[Preset], MergedExperiment]] = {

@@ -93,13 +93,6 @@ PRESETS = {
     ),
 }
 
-_MIRRORED = ("cifar10", "cifar100", "fashion_mnist")
-
-
-def may_flip(dataset: str) -> bool:
-    """Whether a mirrored image of this data set is still one of its class: digits keep their side."""
-    return dataset in _MIRRORED
-
 
 def get_preset(name: str) -> Preset:
     """The preset of that name.

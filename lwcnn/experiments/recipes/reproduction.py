@@ -6,8 +6,9 @@ Values are those of the reproduction's notebook where it shows them, else of the
 from collections.abc import Callable
 from dataclasses import replace
 
+from lwcnn.data import ImageSpec
 from lwcnn.data.augment import Augmentation, Mixing
-from lwcnn.experiments.recipes.presets import Preset, may_flip
+from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import NetworkExperiment, ReproductionExperiment
 from lwcnn.models.configs import RepoResidualSE
 from lwcnn.training.phases import Optimizer, Phase
@@ -24,28 +25,28 @@ CONVOLUTIONS = ("original_conv1", "augmented_conv1", "original_conv2", "augmente
 ALWAYS_TRAINED = ("original_dense", "augmented_dense", "head_logits")
 
 
-def _repo_baseline(preset: Preset, dataset: str) -> ReproductionExperiment:
+def _repo_baseline(preset: Preset, images: ImageSpec) -> ReproductionExperiment:
     unfrozen = [ALWAYS_TRAINED + CONVOLUTIONS[-count:] for count in (1, 2, 3, 4)]
     return ReproductionExperiment(
         name="repo_baseline",
         question="the CIFAR-10 reproduction's dual model, its convolutions really unfrozen step by step",
-        branches=_branches(preset, dataset),
+        branches=_branches(preset, images),
         phases=_unfreezing_steps(preset, unfrozen),
         validation=VALIDATION,
     )
 
 
-def _repo_baseline_frozen(preset: Preset, dataset: str) -> ReproductionExperiment:
+def _repo_baseline_frozen(preset: Preset, images: ImageSpec) -> ReproductionExperiment:
     return replace(
-        _repo_baseline(preset, dataset),
+        _repo_baseline(preset, images),
         name="repo_baseline_frozen",
         question="the same as it ran: the convolutions never train in stage 2",
         phases=_unfreezing_steps(preset, [ALWAYS_TRAINED] * 4),
     )
 
 
-def _branches(preset: Preset, dataset: str) -> tuple[tuple[str, Phase], ...]:
-    augmentation = Augmentation(rotation=15 / 360, translation=0.1, horizontal_flip=may_flip(dataset))
+def _branches(preset: Preset, images: ImageSpec) -> tuple[tuple[str, Phase], ...]:
+    augmentation = Augmentation(rotation=15 / 360, translation=0.1, horizontal_flip=images.may_flip)
     original = Phase("original", ADAM, preset.repo[0], patience=5, batch_size=BATCH, monitor="val_loss")
     augmented = replace(original, name="augmented", augmentation=augmentation)
     return (("original", original), ("augmented", augmented))
@@ -58,7 +59,7 @@ def _unfreezing_steps(preset: Preset, trained: list[tuple[str, ...]]) -> tuple[P
     )
 
 
-def _repo_residual_se(preset: Preset, dataset: str) -> NetworkExperiment:
+def _repo_residual_se(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     phase = Phase(
         "all",
         Optimizer("adamw", 0.001, weight_decay=1e-4, warmup=0.1),
@@ -79,7 +80,7 @@ def _repo_residual_se(preset: Preset, dataset: str) -> NetworkExperiment:
     )
 
 
-REPRODUCTION_EXPERIMENTS: dict[str, Callable[[Preset, str], ReproductionExperiment | NetworkExperiment]] = {
+REPRODUCTION_EXPERIMENTS: dict[str, Callable[[Preset, ImageSpec], ReproductionExperiment | NetworkExperiment]] = {
     "repo_baseline": _repo_baseline,
     "repo_baseline_frozen": _repo_baseline_frozen,
     "repo_residual_se": _repo_residual_se,

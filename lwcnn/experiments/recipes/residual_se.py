@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from lwcnn.data.augment import Augmentation
+from lwcnn.data import ImageSpec
+from lwcnn.experiments.recipes.augmentation import augmentation
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import Distillation, DistilledExperiment, NetworkExperiment, Teacher
 from lwcnn.models.configs import ResidualSE, Stage
 from lwcnn.training.phases import Optimizer, Phase
 
-GREY_DATASETS = ("mnist", "fashion_mnist", "digits")
 NOT_DECAYED = ("bias", "gamma", "beta")
 ONE_CYCLE = Optimizer("adamw", 0.02, weight_decay=0.05, warmup=0.2, ema=0.998, not_decayed=NOT_DECAYED)
 """Chosen by `lwcnn.experiments.search` on validation images, as the network is and that labels are not smoothed."""
@@ -27,35 +27,35 @@ PLAIN_NETWORK = ResidualSE(stem=32, stages=(Stage(20, 2, 3), Stage(32, 2, 3)), b
 CBAM_NETWORK = replace(NETWORK, block="cbam")  # 29,758
 
 
-def _residual_se(preset: Preset, dataset: str) -> NetworkExperiment:
+def _residual_se(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     phase = Phase(
         "all",
         ONE_CYCLE,
         preset.network,
-        augmentation=augmentation(dataset),
+        augmentation=augmentation(images),
         batch_size=128,
     )
     return NetworkExperiment(
         name="residual_se",
         question="how far a residual SE network goes under 30,000 parameters, or 15,000 on grey images",
-        network=TINY_NETWORK if dataset in GREY_DATASETS else NETWORK,
+        network=TINY_NETWORK if images.is_gray else NETWORK,
         phases=(phase,),
     )
 
 
-def _residual_se_small(preset: Preset, dataset: str) -> NetworkExperiment:
+def _residual_se_small(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     question = "the same under 20,000 parameters"
-    return replace(_residual_se(preset, dataset), name="residual_se_small", question=question, network=SMALL_NETWORK)
+    return replace(_residual_se(preset, images), name="residual_se_small", question=question, network=SMALL_NETWORK)
 
 
-def _residual_plain(preset: Preset, dataset: str) -> NetworkExperiment:
+def _residual_plain(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     question = "the depthwise blocks: full 3x3 convolutions, at equal parameters"
-    return replace(_residual_se(preset, dataset), name="residual_plain", question=question, network=PLAIN_NETWORK)
+    return replace(_residual_se(preset, images), name="residual_plain", question=question, network=PLAIN_NETWORK)
 
 
-def _residual_cbam(preset: Preset, dataset: str) -> NetworkExperiment:
+def _residual_cbam(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     question = "attention over pixels too: CBAM-lite in place of squeeze-and-excitation"
-    return replace(_residual_se(preset, dataset), name="residual_cbam", question=question, network=CBAM_NETWORK)
+    return replace(_residual_se(preset, images), name="residual_cbam", question=question, network=CBAM_NETWORK)
 
 
 def _distilled(plan: NetworkExperiment, preset: Preset, name: str, question: str) -> DistilledExperiment:
@@ -70,47 +70,38 @@ def _distilled(plan: NetworkExperiment, preset: Preset, name: str, question: str
     )
 
 
-def _residual_se_small_distilled(preset: Preset, dataset: str) -> DistilledExperiment:
+def _residual_se_small_distilled(preset: Preset, images: ImageSpec) -> DistilledExperiment:
     question = "the network under 20,000 parameters, taught by three of the network under 30,000"
-    return _distilled(_residual_se_small(preset, dataset), preset, "residual_se_small_distilled", question)
+    return _distilled(_residual_se_small(preset, images), preset, "residual_se_small_distilled", question)
 
 
-def _residual_se_distilled(preset: Preset, dataset: str) -> DistilledExperiment:
-    plan = _residual_se(preset, dataset)
+def _residual_se_distilled(preset: Preset, images: ImageSpec) -> DistilledExperiment:
+    plan = _residual_se(preset, images)
     (phase,) = plan.phases
     phase = replace(phase, optimizer=replace(phase.optimizer, ema_moments=True))
-    network = TINY_NETWORK if dataset in GREY_DATASETS else DEEP_NETWORK
+    network = TINY_NETWORK if images.is_gray else DEEP_NETWORK
     question = "all that helped: five blocks at one resolution, averaged moments, taught by three residual_se"
     return _distilled(replace(plan, network=network, phases=(phase,)), preset, "residual_se_distilled", question)
 
 
-def _residual_se_stem_adamw(preset: Preset, dataset: str) -> NetworkExperiment:
-    plan = _residual_se(preset, dataset)
+def _residual_se_stem_adamw(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+    plan = _residual_se(preset, images)
     (phase,) = plan.phases
     phase = replace(phase, optimizer=replace(phase.optimizer, ema_moments=True))
-    network = TINY_NETWORK if dataset in GREY_DATASETS else STEM_NETWORK
+    network = TINY_NETWORK if images.is_gray else STEM_NETWORK
     question = "the control of residual_se_muon: its network and schedule, with AdamW for every weight"
     return replace(plan, name="residual_se_stem_adamw", question=question, network=network, phases=(phase,))
 
 
-def _residual_se_muon(preset: Preset, dataset: str) -> NetworkExperiment:
-    control = _residual_se_stem_adamw(preset, dataset)
+def _residual_se_muon(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+    control = _residual_se_stem_adamw(preset, images)
     (phase,) = control.phases
     phase = replace(phase, optimizer=replace(phase.optimizer, name="muon"))
     question = "five blocks at one resolution under a wider stem, averaged moments, 1x1 convolutions trained by Muon"
     return replace(control, name="residual_se_muon", question=question, phases=(phase,))
 
 
-def augmentation(dataset: str) -> Augmentation:
-    """Flips and crops; digits keep their side."""
-    if dataset in ("cifar10", "cifar100"):
-        return Augmentation(horizontal_flip=True, crop_padding=4)
-    if dataset == "fashion_mnist":
-        return Augmentation(horizontal_flip=True, crop_padding=2)
-    return Augmentation(rotation=0.03, zoom=0.1, translation=0.08, fill="constant")
-
-
-RESIDUAL_EXPERIMENTS: dict[str, Callable[[Preset, str], NetworkExperiment]] = {
+RESIDUAL_EXPERIMENTS: dict[str, Callable[[Preset, ImageSpec], NetworkExperiment]] = {
     "residual_se": _residual_se,
     "residual_se_small": _residual_se_small,
     "residual_se_small_distilled": _residual_se_small_distilled,

@@ -8,8 +8,9 @@ which multiplies it by 1 / (1 - momentum) in the long run; Keras's does not: it 
 from collections.abc import Callable
 from dataclasses import replace
 
+from lwcnn.data import ImageSpec
 from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, Erasing, GaussianBlur, Mixing, Sharpness
-from lwcnn.experiments.recipes.presets import Preset, may_flip
+from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.models.configs import NARROW_RESNET18, RESNET_4443, SE_RESNET
 from lwcnn.training.phases import Optimizer, Phase
@@ -35,10 +36,10 @@ def _warmup(preset: Preset) -> float:
     return 0.1 if preset.name == "medium" else 0.0
 
 
-def _se_resnet(preset: Preset, dataset: str) -> NetworkExperiment:
+def _se_resnet(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     augmentation = Augmentation(
         rotation=10 / 360,
-        horizontal_flip=may_flip(dataset),
+        horizontal_flip=images.may_flip,
         crop_padding=4,
         fill="constant",
         color_jitter=ColorJitter(0.1, 0.1, 0.1),  # amounts: notebook
@@ -57,8 +58,8 @@ def _se_resnet(preset: Preset, dataset: str) -> NetworkExperiment:
     )
 
 
-def _resnet_4443(preset: Preset, dataset: str) -> NetworkExperiment:
-    flip = may_flip(dataset)
+def _resnet_4443(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+    flip = images.may_flip
     augmentation = Augmentation(
         horizontal_flip=flip,
         vertical_flip=VERTICAL_FLIP if flip else 0.0,
@@ -82,8 +83,8 @@ def _resnet_4443(preset: Preset, dataset: str) -> NetworkExperiment:
     )
 
 
-def _resnet_4443_twice(preset: Preset, dataset: str) -> NetworkExperiment:
-    described = _resnet_4443(preset, dataset)
+def _resnet_4443_twice(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+    described = _resnet_4443(preset, images)
     (first,) = described.phases
     second = replace(first, name="again", optimizer=_sgd(0.01, 5e-4))
     # The log's two runs have no CutMix, crop from 40x40, and the first has steps in place of the cosine.
@@ -91,9 +92,9 @@ def _resnet_4443_twice(preset: Preset, dataset: str) -> NetworkExperiment:
     return replace(described, name="resnet_4443_twice", question=question, phases=(first, second))
 
 
-def _narrow_resnet18(preset: Preset, dataset: str) -> NetworkExperiment:
+def _narrow_resnet18(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     augmentation = Augmentation(
-        horizontal_flip=may_flip(dataset),
+        horizontal_flip=images.may_flip,
         crop_padding=4,  # notebook
         fill="constant",
         cutout=Cutout(16),  # side: notebook
@@ -114,16 +115,16 @@ def _narrow_resnet18(preset: Preset, dataset: str) -> NetworkExperiment:
     )
 
 
-def _narrow_resnet18_cold(preset: Preset, dataset: str) -> NetworkExperiment:
-    warm = _narrow_resnet18(preset, dataset)
+def _narrow_resnet18_cold(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+    warm = _narrow_resnet18(preset, images)
     (phase,) = warm.phases
     phases = (replace(phase, optimizer=replace(phase.optimizer, warmup=0.0)),)
     question = "the warm-up: the narrow ResNet-18 with the cosine alone"
     return replace(warm, name="narrow_resnet18_cold", question=question, phases=phases)
 
 
-def _narrow_resnet18_few(preset: Preset, dataset: str) -> NetworkExperiment:
-    cold = _narrow_resnet18_cold(preset, dataset)
+def _narrow_resnet18_few(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+    cold = _narrow_resnet18_cold(preset, images)
     (phase,) = cold.phases
     optimizer = replace(phase.optimizer, learning_rate=0.02)  # ours: at the notebook's 0.1 so few steps learn nothing
     epochs = 1 if preset.name == "smoke" else 5
@@ -137,7 +138,7 @@ def _narrow_resnet18_few(preset: Preset, dataset: str) -> NetworkExperiment:
     )
 
 
-REFERENCE_EXPERIMENTS: dict[str, Callable[[Preset, str], NetworkExperiment]] = {
+REFERENCE_EXPERIMENTS: dict[str, Callable[[Preset, ImageSpec], NetworkExperiment]] = {
     "se_resnet": _se_resnet,
     "resnet_4443": _resnet_4443,
     "resnet_4443_twice": _resnet_4443_twice,

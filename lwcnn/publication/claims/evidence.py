@@ -150,7 +150,7 @@ def _of_runs(experiment: str, dataset: str, describe: Callable[[list[dict]], str
 
 
 def _model(experiment: str, dataset: str) -> keras.Model:
-    return library_model(experiment, INPUT_SHAPES[dataset], 10, dataset)
+    return library_model(experiment, INPUT_SHAPES[dataset], 10)
 
 
 def _dual_params(dataset: str) -> int:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 
-from lwcnn.data import INPUT_SHAPES
+from lwcnn.data import INPUT_SHAPES, ImageSpec
 from lwcnn.evaluation.gradcam import gradcam_heatmap, last_maps
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_residual_se
@@ -173,7 +173,9 @@ def _shape(inputs: Inputs) -> tuple[tuple[int, int, int], int]:
 
 def _residual(inputs: Inputs, experiment: str) -> keras.Model:
     """The network that an experiment trains on the data set."""
-    return build_residual_se(*_shape(inputs), get_experiment(experiment, "full", inputs.dataset).network)
+    shape, num_classes = _shape(inputs)
+    images = ImageSpec(shape, may_flip=False)  # no network depends on it
+    return build_residual_se(shape, num_classes, get_experiment(experiment, "full", images).network)
 
 
 def _diagram(inputs: Inputs, model: keras.Model, name: str) -> Figure:

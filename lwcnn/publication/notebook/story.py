@@ -81,7 +81,7 @@ class Story:
         if not self.trains_paper:
             released = load_model(Path(self.folders.models) / f"{self.data.name}-{BASELINE_EXPERIMENT}.keras")
             return split_merged(released), self.runs()[0]["history"][0]
-        size, plan = get_preset(self.preset), get_experiment(BASELINE_EXPERIMENT, self.preset, self.data.name)
+        size, plan = get_preset(self.preset), get_experiment(BASELINE_EXPERIMENT, self.preset, self.data.spec)
         training, validation = split_images(self.data, plan, size)
         cache, progress = Path(OWN_FOLDERS.cache) / self.data.name, Progress("line")
         return train_submodels(
@@ -149,7 +149,7 @@ class Story:
         """Shows the trials of the search."""
         try:
             found = load_trials(self.folders.results, self.data.name)
-            show(plot_trials(found), sentences.describe_search(found, len(trials(self.data.name, 1))))
+            show(plot_trials(found), sentences.describe_search(found, len(trials(self.data.spec, 1))))
         except MissingInput as error:
             self.tell_missing("search", error)
 

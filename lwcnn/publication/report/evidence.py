@@ -166,7 +166,7 @@ class Evidence:
         shape = INPUT_SHAPES[dataset] if side is None else (side, side, INPUT_SHAPES[dataset][-1])
         key = (dataset, experiment, shape)
         if key not in self._counts:
-            self._counts[key] = _count(library_model(experiment, shape, NUM_CLASSES, dataset))
+            self._counts[key] = _count(library_model(experiment, shape, NUM_CLASSES))
         return self._counts[key]
 
     @property

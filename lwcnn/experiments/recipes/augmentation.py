@@ -1,0 +1,21 @@
+"""The augmentation that our recipes share, chosen by what is known of the images."""
+
+from lwcnn.data import ImageSpec
+from lwcnn.data.augment import Augmentation
+
+CROP_SHARE = 1 / 8  # of the shorter side: 4 of 32 pixels, as is usual on CIFAR-10
+
+
+def augmentation(images: ImageSpec, crop_share: float = CROP_SHARE) -> Augmentation:
+    """Returns mirrored and shifted crops, or, for gray images that must not be mirrored, slight turns and shifts.
+
+    Args:
+        images: What is known of the images.
+        crop_share: Padding of the crops as a share of the shorter side. Gray images are padded by half of it, as
+            they are centered as a rule.
+    """
+    if images.is_gray and not images.may_flip:
+        return Augmentation(rotation=0.03, zoom=0.1, translation=0.08, fill="constant")
+    share = crop_share / 2 if images.is_gray else crop_share
+    padding = max(1, round(share * min(images.shape[:2])))
+    return Augmentation(horizontal_flip=images.may_flip, crop_padding=padding)

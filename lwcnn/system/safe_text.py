@@ -1,0 +1,16 @@
+"""Names from users' files and data sets, made safe for the place that they are written to: one function a place."""
+
+import re
+import unicodedata
+
+_MAX_PATH_PART = 60  # characters; with a suffix it stays below the 255 bytes that file systems allow
+
+
+def path_part(name: str) -> str:
+    """Returns a name as one part of a path that can't leave its folder: letters, digits, `-`, `_` and inner dots.
+
+    Args:
+        name: Any text, such as the stem of a user's file. Different names can give the same part.
+    """
+    plain = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", name))
+    return plain.strip("._-")[:_MAX_PATH_PART] or "unnamed"
