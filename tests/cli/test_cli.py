@@ -27,27 +27,33 @@ def arguments(tmp_path, made_npz):
 
 def test_train_then_evaluate(tmp_path, arguments, made_npz, capsys):
     assert main(["train", "paper", "head_only", "--preset=quick", "--seeds", "0", *arguments]) == 0
-    result = json.loads((tmp_path / "results/made/paper/quick/seed0.json").read_text())
-    assert result["weights"] == "models/made-paper.keras"
+    (run,), (model,) = tmp_path.glob("results/made-*/paper/quick/seed0.json"), tmp_path.glob("models/*-paper.keras")
+    result = json.loads(run.read_text())
+    assert result["weights"] == f"models/{result['dataset']}-paper.keras" == f"models/{model.name}"
     capsys.readouterr()
     written = tmp_path / "measured.json"
-    model = str(tmp_path / "models/made-paper.keras")
-    assert main(["evaluate", model, f"--dataset={made_npz}", f"--json={written}"]) == 0
+    assert main(["evaluate", str(model), f"--dataset={made_npz}", f"--json={written}"]) == 0
     assert f"{100 * result['test_accuracy']:.2f} %" in capsys.readouterr().out
     assert json.loads(written.read_text())["accuracy"] == pytest.approx(result["test_accuracy"], abs=1e-9)
 
 
 def test_jobs_train_every_seed(tmp_path, arguments):
     assert main(["train", "paper", "--preset=smoke", "--seeds", "0", "1", "--jobs=2", *arguments]) == 0
-    runs = sorted((tmp_path / "results/made/paper/smoke").glob("seed?.json"))
+    runs = sorted(tmp_path.glob("results/made-*/paper/smoke/seed?.json"))
     assert [json.loads(run.read_text())["seed"] for run in runs] == [0, 1]
     assert json.loads(runs[0].read_text())["num_threads"] == 1
 
 
-def test_jobs_report_failed_runs(arguments, capsys):
+def test_jobs_report_failed_runs(tmp_path, arguments, capsys):
+    (tmp_path / "cache").write_text("a file where a folder is needed")
+    assert main(["train", "paper", "--preset=smoke", "--seeds", "0", "1", "--jobs=2", *arguments]) == 1
+    assert "paper seed 0, paper seed 1" in capsys.readouterr().err
+
+
+def test_a_missing_data_set_is_told_once_before_any_job_starts(arguments, capsys):
     missing = [a.replace("made.npz", "none.npz") for a in arguments]
     assert main(["train", "paper", "--preset=smoke", "--seeds", "0", "1", "--jobs=2", *missing]) == 1
-    assert "paper seed 0, paper seed 1" in capsys.readouterr().err
+    assert capsys.readouterr().err.count("none.npz") == 1
 
 
 @pytest.mark.parametrize(

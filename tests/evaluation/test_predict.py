@@ -10,6 +10,7 @@ import pytest
 from made_data import make_images, randomise, write_npz
 from PIL import Image
 
+from lwcnn.cli.arguments import dataset_in_name
 from lwcnn.cli.main import main
 from lwcnn.data import streams
 from lwcnn.data.streams import find_images, stream_files, stream_npz
@@ -170,11 +171,16 @@ def test_a_data_set_by_name(tmp_path):
 
 
 def test_the_models_name_tells_the_classes(tmp_path, folder):
-    path = tmp_path / "cifar10-mine.keras"
+    path, output = tmp_path / "cifar10-paper.keras", tmp_path / "predictions.csv"
     build_merged_model(SHAPE, 10).save(path)
-    output = tmp_path / "predictions.csv"
     assert main(["predict", str(path), str(folder), f"--output={output}"]) == 0
     assert read_csv(output)[1][1] in ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship")
+
+
+@pytest.mark.parametrize("model", ["cifar10-mine", "cifar10", "cifar10-1a2b3c4d-paper", "mnist-rotated"])
+def test_a_name_that_only_resembles_a_data_sets_says_nothing(model):
+    assert dataset_in_name(f"models/{model}.keras") is None
+    assert dataset_in_name("models/fashion_mnist-paper.keras") == "fashion_mnist"
 
 
 @pytest.mark.parametrize(

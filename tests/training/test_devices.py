@@ -82,7 +82,8 @@ def test_the_command_trains_on_two_devices(environment, made_npz, tmp_path):
     folders = [f"--{name}={tmp_path / name}" for name in ("results", "cache", "models")]
     line = ["train", "single", "--preset=smoke", f"--dataset={made_npz}", "--devices=2", *folders]
     run_python(RUN, *line, **environment)
-    result = json.loads((tmp_path / "results/made/single/smoke/seed0.json").read_text())
+    (written,) = tmp_path.glob("results/made-*/single/smoke/seed0.json")
+    result = json.loads(written.read_text())
     assert result["num_devices"] == 2 and result["config"]["computing"] == {"devices": 2}
 
 

@@ -164,7 +164,8 @@ def test_the_command(made_npz, tmp_path, capsys):
     assert main(line) == 1
     assert "Mixed precision needs an accelerator" in capsys.readouterr().err
     assert main([*line, "--force-precision", "--progress=none"]) == 0
-    result = json.loads((tmp_path / "results/made/single/smoke/seed0.json").read_text())
+    (written,) = tmp_path.glob("results/made-*/single/smoke/seed0.json")
+    result = json.loads(written.read_text())
     assert result["precision"] == "mixed_float16"
     assert main([*line, "--force-precision", "--devices=3"]) == 1
     assert "Received: 3" in capsys.readouterr().err
