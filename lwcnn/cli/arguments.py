@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lwcnn.data import DATASET_NAMES
-from lwcnn.experiments.recipes import PRESETS
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES, PRESETS
 from lwcnn.training.devices import PRECISIONS
 
 if TYPE_CHECKING:
