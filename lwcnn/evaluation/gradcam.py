@@ -7,6 +7,7 @@ import cv2
 import keras
 import numpy as np
 
+from lwcnn.evaluation.logits import require_classifier_of
 from lwcnn.system.errors import LwcnnError, unknown_name
 
 
@@ -29,8 +30,10 @@ def gradcam_heatmap(
         float32, (n, h, w), 0 to 1; all zero where nothing in the layer speaks for the class.
 
     Raises:
-        LwcnnError: an unknown layer, one without a map, classes that the model has not, or another backend.
+        LwcnnError: A model of several inputs or outputs, images of another size, an unknown layer, one without a map,
+            classes that the model has not, or another backend.
     """
+    require_classifier_of(images, model)
     names = [each.name for each in model.layers]
     if layer not in names:
         raise unknown_name("layer", layer, names)

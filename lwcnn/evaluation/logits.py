@@ -26,6 +26,18 @@ def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500
     Raises:
         LwcnnError: a model of several inputs or outputs, or images that do not fit it.
     """
+    require_classifier_of(images, model)
+    if len(images) == 0:
+        raise LwcnnError(f"Give one image or more. Received: {images.shape}")
+    return np.asarray(model.predict(images, batch_size=batch_size, verbose=0), dtype=np.float32)
+
+
+def require_classifier_of(images: np.ndarray, model: keras.Model) -> None:
+    """Checks that a model takes images of this shape and gives logits.
+
+    Raises:
+        LwcnnError: It has several inputs or outputs, takes images of another shape, or gives no logits.
+    """
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise LwcnnError(
             "Give a model of one input and one output: of a dual model, a submodel or the merged model. "
@@ -34,9 +46,8 @@ def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500
     expected = tuple(model.inputs[0].shape[1:])
     shape, output_shape = images.shape[1:], model.outputs[0].shape
     fits = len(expected) == len(shape) and all(e in (None, s) for e, s in zip(expected, shape, strict=True))
-    if not fits or len(images) == 0:
+    if not fits:
         wanted = ", ".join(map(str, expected))
         raise LwcnnError(f"Give images of shape (n, {wanted}). Received: {images.shape}")
     if len(output_shape) != 2:
         raise LwcnnError(f"Give a model with logits of shape (n, classes). Received: {output_shape}")
-    return np.asarray(model.predict(images, batch_size=batch_size, verbose=0), dtype=np.float32)

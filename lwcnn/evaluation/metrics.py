@@ -95,6 +95,21 @@ def expected_calibration_error(logits: np.ndarray, labels: np.ndarray, num_bins:
 
     Source: Guo et al., "On Calibration of Modern Neural Networks", arXiv 1706.04599, equation 3, 15 bins.
     """
+    confidence, accuracies, counts = reliability_bins(logits, labels, num_bins)
+    return float(np.nansum(counts * np.abs(accuracies - confidence)) / counts.sum())
+
+
+def reliability_bins(
+    logits: np.ndarray, labels: np.ndarray, num_bins: int = 15
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Groups images by confidence.
+
+    Args:
+        logits, labels, num_bins: As in `expected_calibration_error`.
+
+    Returns:
+        Mean confidence, accuracy and number of images of each bin, shape (num_bins,); NaN where a bin is empty.
+    """
     logits, labels = check(logits, labels)
     if num_bins < 1:
         raise LwcnnError(f"Give num_bins of 1 or more. Received: num_bins={num_bins}")
@@ -102,8 +117,10 @@ def expected_calibration_error(logits: np.ndarray, labels: np.ndarray, num_bins:
     correct = logits.argmax(axis=1) == labels
     upper_edges = np.linspace(0, 1, num_bins + 1)[1:]
     bins = np.minimum(np.searchsorted(upper_edges, confidence, side="left"), num_bins - 1)
-    gaps = np.bincount(bins, weights=correct - confidence, minlength=num_bins)
-    return float(np.abs(gaps).sum() / len(labels))
+    counts = np.bincount(bins, minlength=num_bins)
+    sums = [np.bincount(bins, weights=values, minlength=num_bins) for values in (confidence, correct)]
+    means = [np.divide(total, counts, out=np.full(num_bins, np.nan), where=counts > 0) for total in sums]
+    return means[0], means[1], counts
 
 
 def summarise(logits: np.ndarray, labels: np.ndarray) -> dict:

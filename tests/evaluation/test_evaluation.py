@@ -26,6 +26,7 @@ from lwcnn.evaluation import (
     top_k_accuracy,
     wilson_interval,
 )
+from lwcnn.evaluation.metrics import reliability_bins
 from lwcnn.system.errors import LwcnnError
 
 
@@ -147,6 +148,17 @@ def test_calibration_error_by_hand():
     nudged = of_probabilities([0.55, 0.45], [0.4001, 0.5999], [0.85, 0.15], [0.8999, 0.1001])
     assert expected_calibration_error(nudged, labels, num_bins=10) == pytest.approx(expected, abs=1e-4)
     assert expected_calibration_error(logits, labels, num_bins=1) == pytest.approx(abs(0.75 - 0.725))
+
+
+def test_a_confidence_on_an_edge_belongs_to_the_bin_below():
+    logits = np.array([[0.0, 0.0], [np.log(3), 0.0]])  # confidences 0.5, right, and 0.75, wrong
+    labels = np.array([0, 1])
+    assert expected_calibration_error(logits, labels, num_bins=2) == pytest.approx((0.5 + 0.75) / 2)
+    assert expected_calibration_error(logits, labels, num_bins=1) == pytest.approx(0.125)
+    confidence, accuracies, counts = reliability_bins(logits, labels, num_bins=4)
+    np.testing.assert_allclose(confidence, [np.nan, 0.5, 0.75, np.nan])
+    np.testing.assert_array_equal(accuracies, [np.nan, 1, 0, np.nan])
+    assert counts.tolist() == [0, 1, 1, 0]
 
 
 def test_calibration_error_bin_by_bin(scored):

@@ -9,7 +9,7 @@ import pytest
 from made_data import randomise, run_python
 
 from lwcnn.evaluation.gradcam import gradcam_heatmap, last_maps
-from lwcnn.models.dual import build_merged_model
+from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 
@@ -114,6 +114,14 @@ def test_errors_in_words(class_index, layer, words):
     model = build_merged_model((12, 12, 3), 10)
     with pytest.raises(LwcnnError, match=words):
         gradcam_heatmap(model, np.zeros((3, 12, 12, 3)), class_index, layer)
+
+
+def test_other_images_and_a_dual_model_are_refused():
+    submodels = [build_submodel((12, 12, 3), 4, name) for name in ("original", "augmented")]
+    with pytest.raises(LwcnnError, match=r"images of shape \(n, 12, 12, 3\). Received: \(3, 28, 28, 1\)"):
+        gradcam_heatmap(submodels[0], np.zeros((3, 28, 28, 1)), 0, "original_conv1")
+    with pytest.raises(LwcnnError, match="one input and one output.*Received"):
+        gradcam_heatmap(build_dual_model(submodels), np.zeros((3, 12, 12, 3)), 0, "original_conv1")
 
 
 def test_last_maps_of_a_residual_network():

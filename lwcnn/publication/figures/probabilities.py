@@ -8,6 +8,7 @@ from scipy.special import softmax
 from sklearn.metrics import roc_curve
 
 from lwcnn.evaluation import expected_calibration_error, scale_cross_fitted
+from lwcnn.evaluation.metrics import reliability_bins
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, CLASS_COLORS, GREY, styled
 from lwcnn.system.errors import LwcnnError
 
@@ -116,18 +117,3 @@ def plot_reliability(
     ax.set_ylabel("accuracy")
     ax.set_title(title)
     ax.legend(loc="upper left")
-
-
-def reliability_bins(logits: np.ndarray, labels: np.ndarray, num_bins: int = 15) -> tuple[np.ndarray, ...]:
-    """Mean confidence, accuracy and number of images of each bin of confidence, (num_bins,) each; NaN where empty.
-
-    Bins are open below and closed above, as those of `expected_calibration_error`.
-    """
-    probabilities = softmax(np.asarray(logits, dtype=float), axis=1)
-    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == np.asarray(labels)
-    edges = np.linspace(0, 1, num_bins + 1)[1:]
-    bins = np.minimum(np.searchsorted(edges, confidence, side="left"), num_bins - 1)
-    count = np.bincount(bins, minlength=num_bins)
-    sums = [np.bincount(bins, weights=values, minlength=num_bins) for values in (confidence, correct)]
-    means = [np.divide(s, count, out=np.full(num_bins, np.nan), where=count > 0) for s in sums]
-    return means[0], means[1], count
