@@ -113,9 +113,12 @@ def dataset_in_name(model: str | Path) -> str | None:
 
 def path(text: str) -> Path:
     """A path from the command line, `~` expanded."""
-    if not text.strip():
+    expanded = os.path.expanduser(text)
+    if not text.strip() or "\0" in text:
         raise argparse.ArgumentTypeError(f"give a path. Received: {text!r}")
-    return Path(os.path.expanduser(text))
+    if expanded.startswith("~"):
+        raise argparse.ArgumentTypeError(f"there is no such user; write ./~ for a file of that name. Received: {text!r}")
+    return Path(expanded)
 
 
 def seed_number(text: str) -> int:

@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable
 
 _MIN_SIMILARITY = 0.5  # below it a "did you mean" would be a guess, not a typing slip
+_CLEAR_SIMILARITY = 0.75  # from here on several are suggested
+_MOST_LISTED = 30  # more names than a reader takes in
 
 
 class LwcnnError(ValueError):
@@ -26,11 +28,13 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> LwcnnError:
         known: Every name that would have been accepted.
 
     Returns:
-        An `LwcnnError` that suggests the nearest known name, where one is near, and lists them all.
+        An `LwcnnError` that suggests up to three near names, and lists all names if they are few.
     """
     known = [str(choice) for choice in known]
     by_lower_case = {choice.lower(): choice for choice in known}
-    nearest = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1, cutoff=_MIN_SIMILARITY)
-    suggestion = f" Did you mean {by_lower_case[nearest[0]]!r}?" if nearest else ""
-    listing = ", ".join(known) if known else "(none)"
-    return LwcnnError(f"Unknown {kind}.{suggestion} Known: {listing}. Received: {name!r}")
+    wanted = str(name).lower()
+    nearest = difflib.get_close_matches(wanted, by_lower_case, n=3, cutoff=_CLEAR_SIMILARITY)
+    nearest = nearest or difflib.get_close_matches(wanted, by_lower_case, n=1, cutoff=_MIN_SIMILARITY)
+    suggestion = f" Did you mean {' or '.join(repr(by_lower_case[near]) for near in nearest)}?" if nearest else ""
+    listing = f" Known: {', '.join(known) or '(none)'}." if len(known) <= _MOST_LISTED else ""
+    return LwcnnError(f"Unknown {kind}.{suggestion}{listing} Received: {name!r}")

@@ -216,3 +216,20 @@ def test_help_has_examples(capsys):
             main(line)
         assert exit_code.value.code == 0
         assert "example" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (["train", "paper", "--seeds", "4294967296"], "from 0 to 4294967295"),
+        (["train", "paper", "--seeds", "9" * 6000], "whole number"),
+        (["train", "paper", "--jobs", "²"], "whole number from 1"),
+        (["table", "--results", " "], "give a path"),
+        (["table", "--results", "~no_such_user/results"], "no such user"),
+        (["export", "model.keras", "--format=litert", "--max-drop=nan"], "a number from 0 to 100. Received: 'nan'"),
+    ],
+)
+def test_odd_values_are_wrong_usage(line, words, capsys):
+    with pytest.raises(SystemExit) as exit_code:
+        main(line)
+    assert exit_code.value.code == 2 and words in capsys.readouterr().err

@@ -31,12 +31,14 @@ def fail_with(code):
     return raise_error
 
 
-def test_unknown_name_suggests_the_nearest():
+def test_unknown_name_suggests_near_names_and_lists_them_where_they_are_few():
     error = unknown_name("dataset", "cifr10", ("mnist", "cifar10", "cifar100"))
     assert isinstance(error, ValueError)
     assert str(error) == (
-        "Unknown dataset. Did you mean 'cifar10'? Known: mnist, cifar10, cifar100. Received: 'cifr10'"
+        "Unknown dataset. Did you mean 'cifar10' or 'cifar100'? Known: mnist, cifar10, cifar100. Received: 'cifr10'"
     )
+    error = unknown_name("trial", "rate_9x", [f"rate_{i}" for i in range(60)])
+    assert str(error).startswith("Unknown trial. Did you mean 'rate_9' or ") and "Known" not in str(error)
 
 
 def test_unknown_name_ignores_case():

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from lwcnn.system.environment import thread_environment
+from lwcnn.system.environment import load_backend, thread_environment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json, write_json
 
@@ -52,6 +52,7 @@ def bench_in_one_thread(
 
 def main() -> int:
     """Does what standard input says."""
+    load_backend()
     from lwcnn.data import load_dataset
     from lwcnn.export.bench.run import Settings, bench_models
 
