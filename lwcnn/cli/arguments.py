@@ -81,6 +81,11 @@ def add_training_arguments(parser: argparse.ArgumentParser, many: bool = True) -
         parser.add_argument(
             "--devices", type=at_least_one, default=1, metavar="N", help="devices that share each batch (default: 1)"
         )
+        parser.add_argument(
+            "--class-weight",
+            choices=("balanced",),
+            help="balanced: weigh the loss so that every class counts alike; such results need another --results",
+        )
     else:
         parser.add_argument(
             "experiment", metavar="EXPERIMENT", help="name of an experiment; `lwcnn list` describes them"

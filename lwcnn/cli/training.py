@@ -36,12 +36,14 @@ def train(options) -> int:
             for name in options.experiments
             for seed in options.seeds
         }
-        run_jobs(commands, options.jobs, options, (*_OF_EVERY_JOB, "precision", "devices"))
+        run_jobs(commands, options.jobs, options, (*_OF_EVERY_JOB, "precision", "devices", "class_weight"))
     else:
         for seed in options.seeds:
             for name in options.experiments:
                 progress = Progress(options.progress, f"{data.name} {name} {options.preset} seed {seed}")
-                result = run_experiment(name, data, options.preset, seed, folders, progress, computing=computing)
+                result = run_experiment(
+                    name, data, options.preset, seed, folders, progress, None, computing, options.class_weight
+                )
                 for sign in result["warnings"]:
                     progress.note(f"sign of trouble: {sign}")
     if options.preset != "smoke" and not options.no_release:

@@ -10,7 +10,7 @@ from lwcnn.data.known import (
     ImageSpec,
     image_spec,
 )
-from lwcnn.data.splits import stratified_folds, stratified_split
+from lwcnn.data.splits import split_for_training, stratified_folds, stratified_split
 from lwcnn.data.statistics import channel_statistics
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "find_dataset",
     "image_spec",
     "load_dataset",
+    "split_for_training",
     "stratified_folds",
     "stratified_split",
 ]

@@ -32,12 +32,47 @@ def stratified_split(labels: np.ndarray, size: int | float, seed: int = 0) -> Sp
             f"Both parts of a split need an image of each of the {num_classes} classes: choose a size from "
             f"{num_classes} to {num_images - num_classes} of the {num_images} images. Received: size={size!r}"
         )
-    shares = _exact_shares(counts, num_validation)
-    generator = _generator(seed)
-    validation = np.concatenate(
-        [generator.permutation(np.flatnonzero(labels == k))[: shares[k]] for k in range(num_classes)]
-    )
-    return _both_parts(np.isin(np.arange(num_images), validation))
+    return _both_parts(_draw(labels, _exact_shares(counts, num_validation, counts - 1), seed))
+
+
+def stratified_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarray:
+    """Draws images by class: each class keeps its share, and at least one image.
+
+    Args:
+        labels: shape (n,), integers 0..num_classes-1, in the data set's canonical order.
+        size: Number of images; raised to the number of classes, and lowered to that of the images.
+        seed: Which subset to draw, 0..2**32-1.
+
+    Returns:
+        Sorted indices, int64.
+    """
+    counts = _count_classes(labels, min_count=1, purpose="a subset")
+    size = min(max(int(size), len(counts)), len(labels))
+    return np.flatnonzero(_draw(labels, _exact_shares(counts, size, counts), seed)).astype(np.int64)
+
+
+def split_for_training(labels: np.ndarray, validation: int | float, limit: int | None = None, seed: int = 0) -> Split:
+    """The training and validation part of a data set of any size, each with at least one image of every class.
+
+    Args:
+        labels: shape (n,), integers 0..num_classes-1, in the data set's canonical order.
+        validation: Number of validation images as an int, at most half of the images; or their fraction as a float.
+        limit: Most training images to use; None uses all.
+        seed: Which split to draw, 0..2**32-1.
+
+    Returns:
+        `(train_indices, validation_indices)`, both sorted, int64.
+
+    Raises:
+        LwcnnError: A class has fewer than two images: one to train on and one to validate on.
+    """
+    counts = _count_classes(labels, min_count=2, purpose="training and validation, one for each")
+    size = _number_of_images(validation, len(labels))
+    size = max(len(counts), min(size, len(labels) // 2))
+    train, held_out = stratified_split(labels, size, seed)
+    if limit and limit < len(train):
+        train = train[stratified_subset(labels[train], limit, seed)]
+    return train, held_out
 
 
 def stratified_folds(labels: np.ndarray, num_folds: int = 6, seed: int = 0) -> list[Split]:
@@ -108,13 +143,20 @@ def _count_classes(labels: np.ndarray, min_count: int, purpose: str) -> np.ndarr
     return counts
 
 
-def _exact_shares(counts: np.ndarray, total: int) -> np.ndarray:
-    """Returns how many of each class to take: in proportion, 1..count-1 each, exactly `total` together."""
+def _draw(labels: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
+    """A mask of `shares[k]` images of each class k, drawn at random."""
+    generator = _generator(seed)
+    drawn = [generator.permutation(np.flatnonzero(labels == k))[:share] for k, share in enumerate(shares)]
+    return np.isin(np.arange(len(labels)), np.concatenate(drawn))
+
+
+def _exact_shares(counts: np.ndarray, total: int, most: np.ndarray) -> np.ndarray:
+    """Returns how many of each class to take: in proportion, from 1 to `most`, exactly `total` together."""
     num_images = int(counts.sum())
     quotas = counts.astype(np.int64) * total  # in units of 1/num_images, so that ties are exact
-    shares = np.clip(quotas // num_images, 1, counts - 1)
+    shares = np.clip(quotas // num_images, 1, most)
     while shares.sum() < total:
-        lag = np.where(shares < counts - 1, quotas - shares * num_images, np.iinfo(np.int64).min)
+        lag = np.where(shares < most, quotas - shares * num_images, np.iinfo(np.int64).min)
         shares[np.argmax(lag)] += 1
     while shares.sum() > total:
         lag = np.where(shares > 1, quotas - shares * num_images, np.iinfo(np.int64).max)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lwcnn.data import Dataset, load_dataset, stratified_folds, stratified_split
+from lwcnn.data import Dataset, load_dataset, split_for_training, stratified_folds, stratified_split
 from lwcnn.evaluation import accuracy, mean_and_interval, predict_logits
 from lwcnn.evaluation.diagnostics import fold_warning_signs
 from lwcnn.experiments.pipeline import train_method
@@ -111,7 +111,7 @@ def _folds(data: Dataset, plan: Experiment, size: Preset, num_folds: int):
 def _proper_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_folds, cache, progress) -> dict:
     accuracies, seconds = [], 0.0
     for k, (inside, assessed) in enumerate(_folds(data, plan, size, num_folds)):
-        training, validation = stratified_split(data.y_train[inside], plan.validation, seed=0)
+        training, validation = split_for_training(data.y_train[inside], plan.validation, seed=0)
         progress.note(f"fold {k + 1} of {num_folds}")
         trained = train_method(
             plan,

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -39,7 +39,8 @@ class TrainedMethod:
 
     Attributes:
         model: of plain Keras layers, not compiled.
-        phases: a record for each phase: name, trains, epochs, best_epoch, val_accuracy, seconds, history.
+        phases: a record for each phase: name, trains, epochs, best_epoch, val_accuracy, seconds, history; after a NaN
+            or infinite loss also the epoch in which it diverged and the learning rate.
         train_seconds: time of all phases, validation included.
     """
 
@@ -136,6 +137,10 @@ def _make_steps(
     return _Steps(training, validation, seed, cache, progress or Progress("none"), chain, teacher)
 
 
+MIN_STEPS = 10
+"""Least number of steps in an epoch: with few images the batches are smaller than the phase's."""
+
+
 @dataclass
 class _Steps:
     """Trains one phase after the other; `chain` holds all that determines the state so far, and names it."""
@@ -150,6 +155,8 @@ class _Steps:
     records: list[dict] = field(default_factory=list)
 
     def run(self, model: keras.Model, phase: Phase, branches=None, wrap=None) -> None:
+        num_images = len(self.training.labels if self.training.indices is None else self.training.indices)
+        phase = replace(phase, batch_size=min(phase.batch_size, max(1, num_images // MIN_STEPS)))
         self.chain.append([plain_settings(phase), plain_settings(branches)])
         key = hashlib.sha256(json.dumps(self.chain).encode()).hexdigest()[:16]
         path = self.cache and Path(self.cache) / f"seed{self.seed}-{phase.name}-{key}.npz"
@@ -242,5 +249,6 @@ def _phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:
         "best_epoch": state.best_epoch[-1],
         "best_val_accuracy": state.best[-1] if best is None else best["val_accuracy"],
         "seconds": round(state.seconds, 2),
+        **({"diverged": state.diverged, "learning_rate": phase.optimizer.learning_rate} if state.diverged else {}),
         "history": state.history,
     }

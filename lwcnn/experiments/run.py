@@ -13,11 +13,18 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lwcnn.data import Dataset, load_dataset, stratified_split
+from lwcnn.data import Dataset, load_dataset, split_for_training
 from lwcnn.evaluation import accuracy, measure_calibration, predict_logits, summarise
 from lwcnn.evaluation.diagnostics import warning_signs
 from lwcnn.experiments.pipeline import TrainedMethod, train_method
-from lwcnn.experiments.recipes import DistilledExperiment, Experiment, Preset, get_experiment, get_preset
+from lwcnn.experiments.recipes import (
+    DistilledExperiment,
+    Experiment,
+    Preset,
+    get_experiment,
+    get_preset,
+    with_class_weight,
+)
 from lwcnn.experiments.teachers import find_teacher, load_teacher
 from lwcnn.models.cost import count_macs
 from lwcnn.system import environment
@@ -29,6 +36,7 @@ from lwcnn.training.loop import Images
 from lwcnn.training.progress import Progress
 
 SPLIT_SEED = 0  # one validation split for all runs, so that they can be compared
+MAX_CLASS_RATIO = 2  # of images; beyond it the macro accuracy is reported too
 NUM_FEATURE_IMAGES = 2000
 PENULTIMATE_LAYERS = ("head_dense", "features")  # the merged model's and the residual network's
 
@@ -75,6 +83,7 @@ def run_experiment(
     progress: Progress | None = None,
     notice: str | None = None,
     computing: Computing = Computing(),
+    class_weight: str | None = None,
 ) -> dict:
     """The result of a run: trained now, gone on with, or found where it is finished.
 
@@ -88,6 +97,7 @@ def run_experiment(
         notice: kept in the result, such as why this data set was used.
         computing: precision and devices of the training; what differs from the default is part of the
             configuration.
+        class_weight: "balanced" weighs the loss so that every class counts alike; part of the configuration.
 
     Returns:
         What the run's JSON holds.
@@ -98,7 +108,7 @@ def run_experiment(
     """
     size, plan = get_preset(preset), get_experiment(experiment, preset)  # wrong names before the data is read
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
-    plan = get_experiment(experiment, preset, data.spec)
+    plan = with_class_weight(get_experiment(experiment, preset, data.spec), class_weight)
     config = json.loads(json.dumps(plain_settings(plan)))
     if plain_settings(computing):
         config["computing"] = plain_settings(computing)
@@ -150,21 +160,18 @@ def run_experiment(
     save_classes(folders.classes(data.name, experiment, preset, seed), np.argmax(logits, axis=-1))
     save_classes(Path(folders.results) / data.name / "test_labels.npy", data.y_test)  # for paired tests
     write_json(path, result)
-    progress.note(f"test accuracy {100 * result['test_accuracy']:.2f} %, {path}")
+    macro = result.get("test_macro_accuracy")
+    beside = "" if macro is None else f", mean of the classes {100 * macro:.2f} %"
+    progress.note(f"test accuracy {100 * result['test_accuracy']:.2f} %{beside}, {path}")
     return result
 
 
 def split_images(data: Dataset, plan: Experiment, size: Preset) -> tuple[Images, Images]:
     """The training and the validation part of a data set's training images."""
-    train_indices, validation_indices = stratified_split(data.y_train, plan.validation, SPLIT_SEED)
     limits = [limit for limit in (size.num_images, plan.num_images) if limit]
-    if limits and min(limits) < len(train_indices):
-        _, part = stratified_split(data.y_train[train_indices], min(limits), SPLIT_SEED)
-        train_indices = train_indices[part]
-    return (
-        Images(data.x_train, data.y_train, train_indices),
-        Images(data.x_train, data.y_train, validation_indices),
-    )
+    parts = split_for_training(data.y_train, plan.validation, min(limits, default=None), SPLIT_SEED)
+    training, validation = (Images(data.x_train, data.y_train, part) for part in parts)
+    return training, validation
 
 
 def _evaluate(trained: TrainedMethod, data: Dataset, training: Images, validation: Images) -> dict:
@@ -183,6 +190,7 @@ def _evaluate(trained: TrainedMethod, data: Dataset, training: Images, validatio
         "train_accuracy": accuracy(predict_logits(model, train_pixels), train_labels),
         "val_accuracy": accuracy(val_logits, val_labels),
         "test_accuracy": test["accuracy"],
+        **_macro_accuracy(test["per_class_accuracy"], data),
         "test_loss": test["loss"],
         "ece": test["ece"],
         **measure_calibration(val_logits, val_labels, logits, data.y_test),
@@ -193,6 +201,14 @@ def _evaluate(trained: TrainedMethod, data: Dataset, training: Images, validatio
         "logits": logits,
         "weights": None,
     }
+
+
+def _macro_accuracy(per_class: list[float | None], data: Dataset) -> dict:
+    """The mean of the classes' test accuracies, where the numbers of images of two classes differ by more than 2."""
+    counts = [np.bincount(labels, minlength=data.num_classes) for labels in (data.y_train, data.y_test)]
+    if all(count.max() <= MAX_CLASS_RATIO * count.min() for count in counts):
+        return {}
+    return {"test_macro_accuracy": float(np.mean([value for value in per_class if value is not None]))}
 
 
 def _ordered(result: dict) -> dict:

@@ -56,9 +56,9 @@ def _keep_weights(state: PhaseState, model: keras.Model, better: list[bool], per
     weights = states.values(model.weights)
     if not state.best_weights:
         state.best_weights = weights
-    prefixes = [name.removesuffix("_logits") + "_" for name in model.output_names]
+    prefixes = [name.removesuffix("_logits") + "_" for name in model.output_names] if per_branch else []
     for i, (variable, value) in enumerate(zip(model.weights, weights, strict=True)):
         matching = [k for k, prefix in enumerate(prefixes) if variable.path.startswith(prefix)]
         branch = max(matching, key=lambda k: len(prefixes[k]), default=-1)  # "a_b_conv1" is of "a_b", not of "a"
-        if better[branch if per_branch else -1]:
+        if better[branch]:
             state.best_weights[i] = value

@@ -38,7 +38,7 @@ def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[k
     features = model.get_layer(read.pop()).output
     if not isinstance(features, keras.KerasTensor) or _num_bytes(features, 4) > _num_bytes(model.inputs[0], 1):
         return None
-    return keras.Model(model.inputs, features), keras.Model(features, model.outputs[0], name=model.name)
+    return keras.Model(model.inputs[0], features), keras.Model(features, model.outputs[0], name=model.name)
 
 
 def compute_features(prefix: keras.Model, images: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from lwcnn.data.splits import stratified_folds, stratified_split
+from lwcnn.data.splits import split_for_training, stratified_folds, stratified_split, stratified_subset
 from lwcnn.system.errors import LwcnnError
 
 
@@ -147,3 +147,43 @@ def test_bad_number_of_folds_is_refused(num_folds):
 def test_too_few_images_for_the_folds_is_refused():
     with pytest.raises(LwcnnError, match="at least 6 images for 6 folds.*class 1: 5"):
         stratified_folds(made_labels([12, 5, 7]), 6)
+
+
+# Data sets of any size
+
+
+@pytest.mark.parametrize("validation", [0.1, 0.2, 1000])
+@pytest.mark.parametrize("limit", [None, 3, 50, 600])
+@pytest.mark.parametrize(
+    "counts", [[2, 2], [30] * 2, [20] * 3, [5] * 100, [2] * 100, [600, 2], [60] * 10, [6] * 100, [2, 3, 900]]
+)
+def test_every_class_is_trained_on_and_validated_on_however_few_images_there_are(counts, validation, limit):
+    labels = made_labels(counts)
+    train, held_out = split_for_training(labels, validation, limit)
+    assert set(labels[train]) == set(labels[held_out]) == set(range(len(counts)))
+    assert not set(train) & set(held_out)
+    if limit:
+        assert len(train) <= max(limit, len(counts))
+    wanted = validation if isinstance(validation, int) else round(validation * len(labels))
+    assert len(held_out) == max(len(counts), min(wanted, len(labels) // 2))
+
+
+def test_large_data_sets_are_split_as_ever():
+    labels = np.arange(1000) * 7 % 10
+    train, held_out = split_for_training(labels, 0.1, 200)
+    np.testing.assert_array_equal(held_out, stratified_split(labels, 100)[1])
+    rest = stratified_split(labels, 100)[0]
+    np.testing.assert_array_equal(train, rest[stratified_split(labels[rest], 200)[1]])
+
+
+def test_one_image_of_a_class_is_refused_with_what_to_do():
+    message = "at least 2 images for training and validation, one for each: add images or drop the class.*class 1: 1"
+    with pytest.raises(LwcnnError, match=message):
+        split_for_training(made_labels([5, 1, 5]), 0.1)
+
+
+def test_a_subset_keeps_every_class_and_its_share():
+    labels = made_labels([500, 300, 1])
+    subset = stratified_subset(labels, 81)
+    assert np.bincount(labels[subset]).tolist() == [50, 30, 1]
+    assert len(stratified_subset(labels, 1)) == 3 and len(stratified_subset(labels, 5000)) == 801

@@ -1,8 +1,10 @@
 """Whole runs on made data: what is written, found again, refused; experiments as data; warning signs."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
+import types
 from pathlib import Path
 
 import keras
@@ -14,11 +16,21 @@ from lwcnn.data import ImageSpec, load_dataset
 from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION, Augmentation
 from lwcnn.evaluation import predict_logits
 from lwcnn.evaluation.diagnostics import fold_warning_signs, warning_signs
-from lwcnn.experiments import run
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES, PRESETS, ReproductionExperiment, get_experiment, get_preset
+from lwcnn.experiments import pipeline, run
+from lwcnn.experiments.recipes import (
+    EXPERIMENT_NAMES,
+    PRESETS,
+    ReproductionExperiment,
+    get_experiment,
+    get_preset,
+    with_class_weight,
+)
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.run import Folders, run_experiment
 from lwcnn.system.errors import LwcnnError
+from lwcnn.training.checkpoint import PhaseState
+from lwcnn.training.loop import Images
+from lwcnn.training.phases import Phase
 
 ISSUE_FIELDS = {
     "dataset", "data_checksum", "experiment", "preset", "seed", "config", "params", "trainable_params", "macs",
@@ -434,3 +446,98 @@ def test_a_run_of_one_phase_has_no_drop():
     result = made_result()
     result["history"] = [{"name": "all", "best_val_accuracy": 0.8, "history": [{"val_accuracy": 0.1}]}]
     assert warning_signs(result) == []
+
+
+def failed(confusion, **changes):
+    """A run's result with this confusion matrix."""
+    counts = np.array(confusion)
+    names = [f"class {k}" for k in range(len(counts))]
+    shares = np.diag(counts) / counts.sum(1)
+    accuracy = float(np.trace(counts) / counts.sum())
+    shown = {"confusion_matrix": confusion, "per_class_accuracy": dict(zip(names, shares)), "test_accuracy": accuracy}
+    return made_result(train=accuracy) | shown | changes
+
+
+def test_accuracy_near_chance_is_a_sign():
+    (sign,) = warning_signs(failed([[20, 30], [25, 25]]))
+    assert "45.0 % is near chance, 50.0 %" in sign
+    (sign,) = warning_signs(failed([[88, 2], [9, 1]]))  # of 100 images 90 are of one class
+    assert "near chance, 90.0 %" in sign
+    assert warning_signs(failed([[45, 5], [5, 45]])) == []
+
+
+def test_classes_that_are_never_predicted_are_named():
+    (sign,) = warning_signs(failed([[50, 0, 0], [0, 50, 0], [20, 30, 0]]))
+    assert sign.startswith("never predicted: class 2;")
+    many = np.zeros((9, 9), int)
+    many[:, 0], many[1, 1], many[2, 2] = 5, 40, 40
+    (sign,) = warning_signs(failed(many.tolist()))
+    assert "class 3, class 4, class 5, class 6, class 7 and 1 more" in sign
+
+
+def test_a_training_loss_that_the_model_does_not_live_up_to_is_a_sign():
+    last = {"name": "all", "best_epoch": 1, "best_val_accuracy": 0.81, "history": [{"val_accuracy": 0.8, "loss": 0.02}]}
+    result = made_result(train=0.12, test=0.11)
+    result["history"][-1] = last
+    (sign,) = warning_signs(result)
+    assert "loss of 0.020 means that at least 97 %" in sign and "recognizes 12.0 %" in sign
+    assert warning_signs(result | {"train_accuracy": 0.9, "test_accuracy": 0.8}) == []
+    last["history"].append({"val_accuracy": 0.8, "loss": 0.01})
+    last["history"][0]["loss"] = 2.0  # the epoch that was kept
+    assert warning_signs(result) == []
+
+
+def test_a_phase_that_diverged_is_a_sign():
+    result = made_result()
+    result["history"][1] |= {"diverged": 3, "learning_rate": 20.0, "best_epoch": 2}
+    (sign,) = warning_signs(result)
+    assert sign == "phase head diverged in epoch 3 at learning rate 20 and kept epoch 2: try a tenth of the rate"
+
+
+# Splits, batches and seeds of a run
+
+
+def test_all_runs_share_one_validation_split():
+    """Committed results rest on it."""
+    labels = np.arange(1000) * 7 % 10
+    data = types.SimpleNamespace(x_train=np.zeros((1000, 1)), y_train=labels)
+    training, validation = run.split_images(data, get_experiment("paper"), get_preset("quick"))
+    digest = hashlib.sha256(validation.indices.astype("<i8").tobytes()).hexdigest()[:16]
+    assert digest == "d22c06696f235d40" and len(training.indices) == 900
+
+
+def test_phases_have_seeds_of_their_own_and_batches_that_fit_the_data(monkeypatch):
+    seen = []
+
+    def record(model, phase, training, validation, seed, *arguments):
+        seen.append((seed, phase.batch_size))
+        return PhaseState(1, True, 0, [0.5], [1], [{"val_accuracy": 0.5}])
+
+    monkeypatch.setattr(pipeline, "train_phase", record)
+    for num_images, batch_size in ((600, 60), (60, 6), (5, 1), (700, 64)):
+        images = Images(np.zeros((num_images, 12, 12, 1), np.uint8), np.arange(num_images) % 2)
+        pipeline.train_method(get_experiment("paper"), images, images, 2, seed=num_images)
+        seeds, sizes = zip(*seen)
+        assert set(sizes) == {batch_size}
+        expected = [int(np.random.SeedSequence((num_images, k)).generate_state(1)[0]) for k in range(3)]
+        assert list(seeds) == expected and len(set(seeds)) == 3
+        seen.clear()
+
+
+def test_class_weight_is_in_every_phase():
+    for name in ("paper", "repo_baseline", "residual_se"):
+        plan = with_class_weight(get_experiment(name), "balanced")
+        phases = [*plan.phases, *filter(None, [getattr(plan, "dual", None)])]
+        phases += [phase for _, phase in getattr(plan, "branches", ()) if isinstance(phase, Phase)]
+        assert {phase.class_weight for phase in phases} == {"balanced"}
+        assert with_class_weight(get_experiment(name), None) == get_experiment(name)
+
+
+def test_macro_accuracy_where_classes_differ_by_more_than_two():
+    def data(*counts):
+        labels = np.repeat(np.arange(len(counts)), counts)
+        return types.SimpleNamespace(y_train=labels, y_test=labels, num_classes=len(counts))
+
+    assert run._macro_accuracy([0.5, 1.0], data(10, 20)) == {}
+    assert run._macro_accuracy([0.5, 1.0], data(10, 21)) == {"test_macro_accuracy": 0.75}
+    assert run._macro_accuracy([0.5, None, 1.0], data(10, 10, 21)) == {"test_macro_accuracy": 0.75}

@@ -18,6 +18,7 @@ from lwcnn.experiments.recipes.types import (
     MergedExperiment,
     NetworkExperiment,
     ReproductionExperiment,
+    with_class_weight,
 )
 from lwcnn.system.errors import unknown_name
 
@@ -42,6 +43,7 @@ __all__ = [
     "ReproductionExperiment",
     "get_experiment",
     "get_preset",
+    "with_class_weight",
 ]
 
 

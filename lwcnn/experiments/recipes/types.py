@@ -1,6 +1,6 @@
 """What an experiment is, as frozen data: of a merged model, ours or the reproduction's, or of one network."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lwcnn.data.augment import Augmentation
 from lwcnn.models.configs import BRANCHES, Network
@@ -107,3 +107,19 @@ class ReproductionExperiment(Experiment):
     """
 
     branches: tuple[tuple[str, Phase], ...]
+
+
+def with_class_weight(experiment: Experiment, class_weight: str | None) -> Experiment:
+    """The experiment with this class weight in every phase; None leaves it as it is."""
+    if class_weight is None:
+        return experiment
+
+    def weighted(phase: Phase) -> Phase:
+        return replace(phase, class_weight=class_weight)
+
+    changes = {"phases": tuple(weighted(phase) for phase in experiment.phases)}
+    if isinstance(experiment, MergedExperiment) and experiment.dual:
+        changes["dual"] = weighted(experiment.dual)
+    if isinstance(experiment, ReproductionExperiment):
+        changes["branches"] = tuple((name, weighted(phase)) for name, phase in experiment.branches)
+    return replace(experiment, **changes)

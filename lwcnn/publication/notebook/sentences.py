@@ -171,20 +171,12 @@ def describe_improved(runs: Sequence[dict], baseline: Sequence[dict]) -> str:
     if rerun:
         verdict = "above" if mean > rerun[0].accuracy else "not above"
         text += f" That is {verdict} the extension's {100 * rerun[0].accuracy:g} % with {rerun[0].params:,}."
-    return text + _unfinished_average(runs[0])
+    return text + _signs(runs[0])
 
 
-def _unfinished_average(run: dict) -> str:
-    """A warning where training was too short for the moving average of the weights to leave its start."""
-    phase = run["config"]["phases"][-1]
-    ema = phase["optimizer"].get("ema")
-    steps = run["history"][-1]["epochs"] * -(-run["num_train_images"] // phase["batch_size"])
-    if not ema or ema**steps < 0.05:
-        return ""
-    return (
-        f" But after {steps:,} steps {100 * ema**steps:.0f} % of the averaged weights are still those drawn at random "
-        f"(momentum {ema:g}): this training is too short for its recipe, and the accuracy says little."
-    )
+def _signs(run: dict) -> str:
+    signs = "; ".join(run.get("warnings", ()))
+    return f" Signs of trouble: {signs}." if signs else ""
 
 
 def describe_search(found: dict[str, dict], num_trials: int) -> str:
@@ -231,6 +223,7 @@ def describe_own(data: Dataset, result: dict) -> str:
         f"`{data.name}`: {len(data.x_train):,} training images of {data.num_classes} classes; `{result['experiment']}` "
         f"with {result['params']:,} parameters recognises {100 * result['test_accuracy']:.1f} % of "
         f"{len(data.x_test):,} test images after {result['train_seconds']:.0f} s of training."
+        f"{_signs(result)}"
     )
 
 

@@ -1,0 +1,101 @@
+"""Frozen layers before the first trained one, on any network."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from made_data import make_images, randomise
+
+from lwcnn.data.augment import Mixing
+from lwcnn.models.configs import ResidualSE, Stage
+from lwcnn.models.dual import build_merged_model
+from lwcnn.models.residual_se import build_residual_se
+from lwcnn.training import loop
+from lwcnn.training.frozen import split_frozen_prefix
+from lwcnn.training.loop import Images, train_phase
+from lwcnn.training.phases import Optimizer, Phase, unfreeze_layer_by_layer
+
+SHAPE, NUM_CLASSES = (12, 12, 3), 4
+NETWORK = ResidualSE(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
+SGD = Optimizer("sgd", 0.05, momentum=0.9)
+
+
+def plain():
+    images = keras.Input(SHAPE)
+    x = keras.layers.Rescaling(1 / 255)(images)
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="first")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dense(8, activation="relu", name="hidden")(x)
+    return keras.Model(images, keras.layers.Dense(NUM_CLASSES, name="last")(x))
+
+
+def residual(**changes):
+    return build_residual_se(SHAPE, NUM_CLASSES, replace(NETWORK, **changes))
+
+
+def sequential():
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(8, name="hidden")]
+    return keras.Sequential([keras.Input(SHAPE), *layers, keras.layers.Dense(NUM_CLASSES)])
+
+
+@pytest.fixture(scope="module")
+def part():
+    return Images(*make_images(32, SHAPE, NUM_CLASSES))
+
+
+@pytest.mark.parametrize("build", [plain, residual, sequential])
+def test_layer_by_layer_trains_any_network_and_nothing_else(build, part):
+    model = build()
+    phases = unfreeze_layer_by_layer(model, SGD, epochs=1, batch_size=16)
+    names = [layer.name for layer in model.layers if layer.weights]
+    assert len(phases) == len(names)
+    for seed, phase in enumerate(phases[:3]):
+        before = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+        train_phase(model, phase, part, part, seed)
+        for name in names:
+            same = all(np.array_equal(a, b) for a, b in zip(before[name], model.get_layer(name).get_weights()))
+            assert same == (name not in names[-phase.trains :]), name
+
+
+@pytest.mark.parametrize(
+    "build, trained, cut",
+    [
+        (residual, ("head_logits",), (1, 1, 8)),
+        (lambda: residual(dropout=0.5), ("head_logits",), None),  # the frozen dropout draws anew in every epoch
+        (plain, ("hidden", "last"), (4,)),
+        (plain, ("first", "last"), None),
+        (lambda: build_merged_model(SHAPE, NUM_CLASSES), ("head_dense", "head_logits"), (8,)),
+        (lambda: build_merged_model(SHAPE, NUM_CLASSES), ("original_dense_as_conv", "head_logits"), None),
+        (lambda: build_merged_model((32, 32, 1), NUM_CLASSES, ("a",)), ("a_conv2", "head_logits"), None),  # too large
+        (sequential, ("hidden",), None),
+    ],
+)
+def test_where_the_frozen_prefix_ends(build, trained, cut):
+    model = randomise(build())
+    found = split_frozen_prefix(model, trained)
+    assert (found and found[0].output_shape[1:]) == cut
+    if found:
+        images = make_images(8, SHAPE, NUM_CLASSES)[0].astype("float32")
+        np.testing.assert_allclose(found[1](found[0](images)), model(images), rtol=1e-5, atol=1e-6)
+
+
+def test_mixing_reaches_a_phase_that_trains_the_head_only(part, monkeypatch):
+    seen = []
+    monkeypatch.setattr(loop, "train_epoch", lambda model, batches, *_: seen.append(batches[0]) or {"loss": 0.0})
+    phase = Phase("head", SGD, 1, ("head_logits",), batch_size=16, mixing=Mixing(0.0, 1.0, probability=1.0))
+    train_phase(residual(), phase, part, part, 0)
+    ((images, labels),) = seen
+    assert images.shape[1:] == SHAPE and labels.shape == (16, NUM_CLASSES)
+    assert ((labels > 0).sum(axis=1) > 1).any()
+
+
+def test_averages_of_a_head_are_those_of_what_trains(part):
+    """The norms of the frozen prefix are none of the head's: with averaged moments this raised a KeyError."""
+    model = residual()
+    before = model.get_layer("stem_norm").get_weights()
+    phase = Phase("head", Optimizer("sgd", 0.05, ema=0.9, ema_moments=True), 2, ("head_logits",), batch_size=16)
+    state = train_phase(model, phase, part, part, 0)
+    assert state.epoch == 2
+    for a, b in zip(before, model.get_layer("stem_norm").get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
