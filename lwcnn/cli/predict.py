@@ -74,14 +74,10 @@ def _batches(options, model: keras.Model, report: _Report):
 
 def _class_names(options) -> tuple[str, ...]:
     """The names by label: from the options, else from the images' file, else of the model's data set."""
-    from lwcnn.data.streams import read_class_names
+    from lwcnn.data.streams import read_class_list, read_class_names
 
     if options.classes:
-        try:
-            lines = options.classes.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise LwcnnError(f"The class names can't be read: {error}. Received: {options.classes}") from error
-        return tuple(line.strip() for line in lines if line.strip())
+        return read_class_list(options.classes)
     if options.dataset:
         return CLASS_NAMES.get(options.dataset) or load_dataset(options.dataset, options.data_dir).class_names
     if options.input in CLASS_NAMES:
@@ -102,8 +98,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "input",
         metavar="INPUT",
-        help="a folder of images, resized to the model's input size (id: file name without extension); an .npz with "
-        "x_test, images or x (id: index from 0); or the test images of a data set (id: index from 0): "
+        help="a folder of images, resized to the model's input size, on white where they are transparent (id: file "
+        "name without extension); an .npz with x_test, images or x (id: index from 0); or the test images of a data set (id: index from 0): "
         f"{', '.join(DATASET_NAMES)}",
     )
     parser.add_argument(

@@ -40,6 +40,8 @@ def check_splits(
     Raises:
         LwcnnError: A wrong shape, type or label, or a class without a training image.
     """
+    if splits.class_names is not None:
+        check_class_names(splits.class_names, received)
     x_train, x_test = (check_image_array(getattr(splits, key), key, received) for key in ("x_train", "x_test"))
     y_train, y_test = (_check_labels(splits, key, received) for key in ("y_train", "y_test"))
     if x_train.shape[1:] != x_test.shape[1:]:
@@ -53,6 +55,13 @@ def check_splits(
             f"the path of its .npz. Received: {x_train.shape[1:]} in {received}"
         )
     names = class_names or splits.class_names or tuple(map(str, range(_num_classes(y_train, received))))
+    if len(names) < 2:
+        raise LwcnnError(f"A classifier needs two classes or more. Received: {len(names)} in {received}")
+    if min(y_train.min(), y_test.min()) == 1:
+        raise LwcnnError(
+            "Labels must count the classes from 0: save y_train - 1 and y_test - 1. "
+            f"Received: labels from 1 to {max(y_train.max(), y_test.max())} in {received}"
+        )
     for key, labels in (("y_train", y_train), ("y_test", y_test)):
         if labels.max() >= len(names):
             raise LwcnnError(
@@ -79,10 +88,7 @@ def check_image_array(images: np.ndarray, key: str, received: str) -> np.ndarray
         LwcnnError: Another type or shape.
     """
     if images.dtype != np.uint8:
-        remedy = "convert them, e.g. (images * 255).round().astype('uint8') for floats in 0..1"
-        raise LwcnnError(
-            f"Images in {key!r} must be uint8, 0..255; {remedy}. Received: dtype {images.dtype} in {received}"
-        )
+        raise LwcnnError(f"Images in {key!r} must be uint8, 0..255; {_how_to_convert(images)} in {received}")
     if images.ndim not in (3, 4):
         raise LwcnnError(
             f"Images in {key!r} must have shape (n, height, width) or (n, height, width, channels). "
@@ -108,6 +114,12 @@ def _check_labels(splits: Splits, key: str, received: str) -> np.ndarray:
             f"Labels in {key!r} must be class numbers, not one-hot rows; take labels.argmax(axis=1). "
             f"Received: shape {labels.shape} in {received}"
         )
+    if labels.dtype.kind in "US":
+        raise LwcnnError(
+            f"Labels in {key!r} must be numbers; number the names, e.g. class_names, labels = "
+            f"numpy.unique(labels, return_inverse=True), and save class_names, too. "
+            f"Received: dtype {labels.dtype} in {received}"
+        )
     if labels.dtype.kind not in "iu":
         raise LwcnnError(
             f"Labels in {key!r} must be integers; convert them, e.g. labels.astype('int64'). "
@@ -126,6 +138,57 @@ def _check_labels(splits: Splits, key: str, received: str) -> np.ndarray:
             f"Received: labels from {labels.min()} to {labels.max()} in {received}"
         )
     return labels.reshape(-1).astype(np.int64)
+
+
+def decode_class_names(names: np.ndarray, received: str) -> tuple[str, ...]:
+    """Returns the class names in an array of strings or of bytes (UTF-8, else Latin-1), checked.
+
+    Raises:
+        LwcnnError: Another type or shape, or two classes of one name.
+    """
+    if names.ndim != 1 or names.dtype.kind not in "US":
+        raise LwcnnError(
+            "The key class_names must be an array of strings of shape (num_classes,). "
+            f"Received: dtype {names.dtype}, shape {names.shape} in {received}"
+        )
+    decoded = tuple(_decode(name) if isinstance(name, bytes) else str(name) for name in names)
+    check_class_names(decoded, received)
+    return decoded
+
+
+def check_class_names(names: tuple[str, ...], received: str) -> None:
+    """Checks that no two classes have one name, under which results would mix; raises LwcnnError if so."""
+    repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if repeated:
+        raise LwcnnError(
+            f"Every class needs a name of its own. Received: {', '.join(map(repr, repeated[:5]))} more than once in "
+            f"{received}"
+        )
+
+
+def _decode(name: bytes) -> str:
+    try:
+        return name.decode("utf-8")
+    except UnicodeDecodeError:
+        return name.decode("latin-1")
+
+
+def _how_to_convert(images: np.ndarray) -> str:
+    """What to do with images of another type than uint8, and what they are."""
+    received = f"Received: dtype {images.dtype}"
+    if images.dtype.kind == "b":
+        return f"save images.astype('uint8') * 255. {received}"
+    if images.dtype.kind not in "iuf" or images.size == 0:
+        return f"save their pixels as numbers. {received}"
+    low, high = images.min(), images.max()
+    received += f", values from {low:g} to {high:g}"
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return f"replace NaN and infinity first. {received}"
+    if low < 0 or high > 255:
+        return f"bring their values to that range and round them. {received}"
+    if images.dtype.kind == "f" and high <= 1:
+        return f"save (images * 255).round().astype('uint8'). {received}"
+    return f"save images{'.round()' if images.dtype.kind == 'f' else ''}.astype('uint8'). {received}"
 
 
 def _num_classes(y_train: np.ndarray, received: str) -> int:

@@ -2,21 +2,22 @@
 
 import gzip
 import hashlib
+import math
 import os
-import pickle
 import struct
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from lwcnn.data.checks import Splits
+from lwcnn.data.checks import Splits, decode_class_names
+from lwcnn.data.pickles import read_pickle
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import load_npz
+from lwcnn.system.files import require_file
+from lwcnn.system.npz import load_npz
 
 DATA_DIR_VARIABLE = "LWCNN_DATA_DIR"
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -34,6 +35,7 @@ _IDX_FOLDERS = {
 }
 _CIFAR_FOLDERS = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 _CIFAR_LABELS = {"cifar10": b"labels", "cifar100": b"fine_labels"}
+_MAX_IDX_BYTES = 2**30  # 20 times MNIST's training images
 # sha256 of Fashion-MNIST's training labels: its files have the very names of MNIST's.
 _FASHION_LABELS = "657fbd221bfc9f4198cc14b5619cc33ec57c58dd0e47af4d99d6650759e869a7"
 
@@ -124,14 +126,7 @@ def read_npz(path: str | os.PathLike[str]) -> Splits:
     names = arrays.get("class_names")
     if names is None:
         return splits
-    if names.ndim != 1 or names.dtype.kind not in "US":
-        raise LwcnnError(
-            "The key class_names must be an array of strings of shape (num_classes,). "
-            f"Received: dtype {names.dtype}, shape {names.shape} in {str(path)!r}"
-        )
-    if names.dtype.kind == "S":
-        names = np.char.decode(names, "utf-8", errors="replace")
-    return splits._replace(class_names=tuple(map(str, names)))
+    return splits._replace(class_names=decode_class_names(names, repr(str(path))))
 
 
 def _read_may_flip(value: np.ndarray, path: str | os.PathLike[str]) -> bool:
@@ -196,38 +191,29 @@ def _read_idx_file(folder: Path, stem: str) -> np.ndarray:
             f"Received: {str(folder)!r}"
         )
     try:
-        data = path.read_bytes()
-        if path.suffix == ".gz":
-            data = gzip.decompress(data)
-        zero, dtype_code, ndim = struct.unpack_from(">HBB", data)
-        shape = struct.unpack_from(f">{ndim}I", data, 4)
-        if (zero, dtype_code) != (0, 8):  # 8 is unsigned bytes
-            raise ValueError("not an IDX file of bytes")
-        return np.frombuffer(data, np.uint8, offset=4 + 4 * ndim).reshape(shape)
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
+            zero, dtype_code, ndim = struct.unpack(">HBB", stream.read(4))
+            if (zero, dtype_code) != (0, 8) or ndim > 4:  # 8 is unsigned bytes
+                raise ValueError("not an IDX file of bytes")
+            shape = struct.unpack(f">{ndim}I", stream.read(4 * ndim))
+            size = math.prod(shape)
+            data = stream.read(min(size, _MAX_IDX_BYTES) + 1)  # one more, to see whether the file ends there
+        if len(data) != size:
+            raise ValueError(f"not {size:,} bytes, as its header says")
+        return np.frombuffer(data, np.uint8).reshape(shape)
     except Exception as error:  # gzip, zlib, struct and NumPy each have their own
         raise _corrupt(path, error) from error
 
 
-class _CifarUnpickler(pickle.Unpickler):
-    """Takes NumPy arrays and plain containers only, where `pickle.load` would run whatever the file says."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-            return np.empty(0).__reduce__()[0]
-        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
-            return getattr(np, name)
-        if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes for Python 2
-            return lambda text, encoding: text.encode("latin1")
-        raise pickle.UnpicklingError(f"{module}.{name} is not an array")
-
-
 def _read_cifar_batch(path: Path, label_key: bytes) -> tuple[np.ndarray, np.ndarray]:
     try:
-        with open(path, "rb") as stream:
-            batch = _CifarUnpickler(stream, encoding="bytes").load()
-        pixels, labels = np.asarray(batch[b"data"]), np.asarray(batch[label_key])
+        require_file(path)
+        batch = read_pickle(path.read_bytes())
+        pixels, labels = batch[b"data"], batch[label_key]
+        if not isinstance(pixels, np.ndarray) or not (isinstance(labels, list) and set(map(type, labels)) <= {int}):
+            raise ValueError("no array of pixels or no list of labels")
         # The file has each image as 1,024 reds, then greens, then blues, row by row.
-        return pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels
+        return pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), np.array(labels, np.int64)
     except Exception as error:  # corrupt pickles raise nearly anything
         raise _corrupt(path, error) from error
 

@@ -10,6 +10,7 @@ from lwcnn.data.streams import Batch
 from lwcnn.evaluation import predict_logits
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import open_atomically
+from lwcnn.system.safe_text import csv_cell
 
 COLUMNS = ("id", "label")
 
@@ -39,7 +40,7 @@ def predict_to_csv(model: keras.Model, batches: Iterable[Batch], class_names: Se
         writer.writerow(COLUMNS)
         for names, images in batches:
             classes = predict_logits(model, images).argmax(axis=1)
-            writer.writerows((name, class_names[label]) for name, label in zip(names, classes))
+            writer.writerows((csv_cell(name), csv_cell(class_names[label])) for name, label in zip(names, classes))
             count += len(names)
         if count == 0:
             raise LwcnnError(f"None of the images can be read; nothing was written. Received: 0 images for {output}")

@@ -13,7 +13,8 @@ import numpy as np
 from lwcnn.experiments.results import PRESETS_BY_SIZE, run_paths
 from lwcnn.experiments.run import Folders
 from lwcnn.experiments.teachers import teacher_path
-from lwcnn.system.files import load_npz, read_json, save_npz, write_atomically, write_json
+from lwcnn.system.files import read_json, write_atomically, write_json
+from lwcnn.system.npz import load_npz, save_npz
 
 TEACHERS = (("cifar10", "residual_se"),)  # those that `lwcnn.training.distillation` looks for
 LOGIT_STEP = 1 / 64  # float16's own step for the largest logits

@@ -29,7 +29,8 @@ from lwcnn.experiments.teachers import find_teacher, load_teacher
 from lwcnn.models.cost import count_macs
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import compress_archive, read_json, save_npz, write_atomically, write_json
+from lwcnn.system.files import compress_archive, read_json, write_atomically, write_json
+from lwcnn.system.npz import save_npz
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.devices import Computing
 from lwcnn.training.loop import Images

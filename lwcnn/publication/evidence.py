@@ -26,7 +26,8 @@ from lwcnn.experiments.results import (
     load_trials,
 )
 from lwcnn.models.cost import count_macs
-from lwcnn.system.files import StrPath, load_npz
+from lwcnn.system.files import StrPath
+from lwcnn.system.npz import load_npz
 
 LARGEST = "largest"
 """Stands for the largest preset that an experiment was run with."""

@@ -5,23 +5,32 @@ import errno
 import io
 import json
 import os
+import platform
+import re
 import secrets
 import shutil
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
-
-import numpy as np
 
 from lwcnn.system.errors import LwcnnError
 
 StrPath = str | os.PathLike[str]
+# In the names of temporary files, so that another machine's on a shared disk are not taken for those of dead processes.
+_MACHINE = re.sub(r"\W", "_", platform.node())[:30] or "machine"
+_TEMPORARY_NAME = re.compile(r"\..*\.(?P<machine>\w+)-(?P<process>\d+)-[0-9a-f]{8}\.tmp", re.DOTALL)
+_STALE_SECONDS = 24 * 3600
 
 
 @contextlib.contextmanager
 def open_atomically(path: StrPath, text: bool = False) -> Iterator[IO]:
-    """A new file to write into, which takes its place once the block has ended without an error.
+    """Opens a new file that takes its place once the block has ended without an error.
+
+    Links are followed, and a file that is replaced keeps its mode. What is no regular file, such as `/dev/null` or a
+    named pipe, is written to as it is.
 
     Args:
         path: The file to write; missing folders above it are made. What stood there before stays until then.
@@ -30,15 +39,22 @@ def open_atomically(path: StrPath, text: bool = False) -> Iterator[IO]:
     Raises:
         LwcnnError: The disk is full, the folder is not writable, or any other failure of the file system.
     """
-    path = Path(path)
-    # In the same folder, since a rename is atomic only within one file system.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    path = _writable_path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with _open_special(path, text) as stream:
+            yield stream
+        return
+    path = Path(os.path.realpath(path))
+    temporary = _temporary_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
         with open(temporary, "x", encoding="utf-8", newline="") if text else open(temporary, "xb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
+        if path.is_file():
+            shutil.copymode(path, temporary)
         os.replace(temporary, path)
     except BaseException as error:  # Ctrl-C as well: no temporary file may stay behind
         with contextlib.suppress(OSError):
@@ -47,6 +63,55 @@ def open_atomically(path: StrPath, text: bool = False) -> Iterator[IO]:
             raise _cannot_write(path, error) from error
         raise
     _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _open_special(path: Path, text: bool) -> Iterator[IO]:
+    try:
+        with open(path, "w", encoding="utf-8", newline="") if text else open(path, "wb") as stream:
+            yield stream
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _writable_path(path: StrPath) -> Path:
+    """The path, once it can be that of a file."""
+    if not Path(path).name or "\0" in os.fspath(path):
+        raise LwcnnError(f"Give the path of a file to write. Received: {os.fspath(path)!r}")
+    return Path(path)
+
+
+def _temporary_path(path: Path) -> Path:
+    # In the same folder, since a rename is atomic only within one file system. The start of the name only: with all of
+    # a long one it would be too long for the file system.
+    return path.with_name(f".{path.name[:40]}.{_MACHINE}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+@cache
+def _sweep(folder: Path) -> None:
+    """Removes temporary files of processes that were killed, once a process and folder."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:  # it may be written to, but not listed
+        return
+    for entry in entries:
+        owner = _TEMPORARY_NAME.fullmatch(entry.name)
+        if owner is None:
+            continue
+        with contextlib.suppress(OSError):
+            is_dead = owner["machine"] == _MACHINE and not _is_running(int(owner["process"]))
+            if is_dead or time.time() - entry.stat(follow_symlinks=False).st_mtime > _STALE_SECONDS:
+                shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def write_atomically(path: StrPath, data: bytes) -> None:
@@ -66,9 +131,8 @@ def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
         LwcnnError: There is a file of that name, or a folder that holds anything else than these files, which
             is never removed; or a failure of the file system.
     """
-    path = Path(path)
-    suffix = f"{os.getpid()}-{secrets.token_hex(4)}.tmp"
-    temporary, old = path.with_name(f".{path.name}.{suffix}"), path.with_name(f".{path.name}.old-{suffix}")
+    path = Path(os.path.realpath(_writable_path(path)))
+    temporary, old = _temporary_path(path), _temporary_path(path)
     if path.exists():
         known = {name.split("/")[0] for name in files}
         others = sorted(entry.name for entry in path.iterdir() if entry.name not in known) if path.is_dir() else None
@@ -82,6 +146,7 @@ def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
         for name, data in files.items():
             write_atomically(temporary / name, data)
         if path.exists():
+            shutil.copymode(path, temporary)
             os.replace(path, old)
         os.replace(temporary, path)
     except BaseException as error:
@@ -112,7 +177,7 @@ def write_json(path: StrPath, obj: Any) -> None:
             f"Cannot write {path} as JSON: {error}. Give only finite numbers, strings, booleans, None, lists "
             f"and dictionaries. Received: an object of type {type(obj).__name__}"
         ) from error
-    write_atomically(path, (text + "\n").encode("utf-8"))
+    write_atomically(path, (text + "\n").encode("utf-8", "backslashreplace"))  # a lone surrogate as JSON escapes it
 
 
 class Record(dict):
@@ -151,77 +216,6 @@ def read_json(path: StrPath) -> Record:
         ) from error
 
 
-def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
-    """Writes arrays as one .npz file, atomically.
-
-    Args:
-        path: The file to write, used as given (no suffix is added).
-        compressed: Whether to pack the arrays (bzip2, which numbers suit better than deflate): smaller, slower.
-        **arrays: The arrays by name; none of dtype object.
-
-    Raises:
-        LwcnnError: An array is of dtype object, or the write failed.
-    """
-    converted = {name: np.asarray(array) for name, array in arrays.items()}
-    for name, array in converted.items():
-        if array.dtype.hasobject:
-            raise LwcnnError(
-                f"Cannot write {path}: array {name!r} holds Python objects; give it a number or string "
-                f"dtype. Received: dtype {array.dtype}"
-            )
-    buffer = io.BytesIO()
-    compression = zipfile.ZIP_BZIP2 if compressed else zipfile.ZIP_STORED
-    with zipfile.ZipFile(buffer, "w", compression) as archive:
-        for name, array in converted.items():
-            # A fixed date, unlike numpy.savez: the same arrays always give the same bytes.
-            member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            member.compress_type = compression
-            with archive.open(member, "w", force_zip64=True) as stream:
-                np.lib.format.write_array(stream, array, allow_pickle=False)
-    write_atomically(path, buffer.getvalue())
-
-
-def load_npz(path: StrPath) -> dict[str, np.ndarray]:
-    """Every array of an .npz file, read whole.
-
-    Args:
-        path: The file to read.
-
-    Returns:
-        The arrays by name.
-
-    Raises:
-        LwcnnError: The file is missing, truncated, corrupt, not an .npz, or holds Python objects.
-    """
-    require_file(path)
-    if not zipfile.is_zipfile(path):
-        raise LwcnnError(
-            "Not an .npz file, or one cut short: its table of contents is missing. Fetch or write it again "
-            f"(numpy.savez makes one). Received: {str(path)!r} of {os.path.getsize(path):,} bytes"
-        )
-    member = "(none read)"
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
-                with archive.open(member) as stream:
-                    arrays[member.removesuffix(".npy")] = np.lib.format.read_array(stream, allow_pickle=False)
-                    # zipfile compares the CRC only at the stream's end, and numpy.load stops short of it.
-                    if stream.read(1):
-                        raise zipfile.BadZipFile("bytes left over after the array")
-    except Exception as error:  # corrupt bytes raise anything from zlib.error to SyntaxError and MemoryError
-        if "allow_pickle" in str(error):
-            raise LwcnnError(
-                f"Array {member!r} holds Python objects, which are never unpickled (they could run code). "
-                f"Save it with a number dtype. Received: {str(path)!r}"
-            ) from error
-        raise LwcnnError(
-            f"The .npz file is corrupt, cut short or holds more than arrays, at {member!r} "
-            f"({type(error).__name__}: {error}). Fetch or write it again. Received: {str(path)!r}"
-        ) from error
-    return arrays
-
-
 def _read_bytes(path: StrPath) -> bytes:
     require_file(path)
     try:
@@ -238,6 +232,8 @@ def require_file(path: StrPath) -> None:
         raise LwcnnError(f"There is no such file; check the path. Received: {str(path)!r}")
     if os.path.isdir(path):
         raise LwcnnError(f"That is a folder; give a file. Received: {str(path)!r}")
+    if not os.path.isfile(path):
+        raise LwcnnError(f"That is a pipe or a device; give a regular file. Received: {str(path)!r}")
     if not os.access(path, os.R_OK):
         raise LwcnnError(f"Cannot read the file; check its permissions. Received: {str(path)!r}")
 

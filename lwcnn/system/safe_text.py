@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _MAX_PATH_PART = 60  # characters; with a suffix it stays below the 255 bytes that file systems allow
 
 
@@ -14,3 +16,14 @@ def path_part(name: str) -> str:
     """
     plain = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", name))
     return plain.strip("._-")[:_MAX_PATH_PART] or "unnamed"
+
+
+def csv_cell(text: str) -> str:
+    """Returns a text as a cell that no spreadsheet takes for a formula: with `'` before `=`, `+`, `-` and `@`.
+
+    Numbers stay as they are.
+
+    Args:
+        text: Any text; `csv` quotes it further where it has commas, quotes or line ends.
+    """
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text

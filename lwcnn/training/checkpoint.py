@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import load_npz, save_npz
+from lwcnn.system.npz import load_npz, save_npz
 
 FORMAT = 2
 

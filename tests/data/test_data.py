@@ -18,6 +18,7 @@ import pytest
 
 from lwcnn.data import CLASS_NAMES, DATASET_NAMES, OFFICIAL_CHECKSUMS, datasets, download, find_dataset, load_dataset
 from lwcnn.data.digits import enlarge_digits
+from lwcnn.data.streams import read_class_names
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import path_part
 
@@ -327,6 +328,44 @@ def test_digits_are_enlarged_as_by_opencv():
     assert (enlarge_digits(np.full((1, 8, 8), 16)) == 255).all()
 
 
+# ---- forms that people have
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"x_train": lambda x: x / 255}, r"save \(images \* 255\).round\(\).astype.*float64, values from 0 to 1"),
+        ({"x_train": lambda x: x.astype(np.float32)}, r"save images.round\(\).astype.*values from 0 to 255"),
+        ({"x_train": lambda x: x.astype(np.int64)}, r"save images.astype\('uint8'\). Received: dtype int64"),
+        ({"x_train": lambda x: x.astype(np.int16) * 16}, "bring their values to that range.*from 0 to 4080"),
+        ({"x_train": lambda x: x / 127.5 - 1}, "bring their values to that range and round"),
+        ({"x_train": lambda x: np.where(x == 9, np.nan, x)}, "replace NaN and infinity first"),
+        ({"x_train": lambda x: x > 9}, r"astype\('uint8'\) \* 255"),
+        ({"x_train": lambda x: x.astype(str)}, "save their pixels as numbers"),
+        ({"y_train": lambda y: y.astype(str)}, "number the names, e.g. class_names, labels = numpy.unique"),
+        ({"y_train": lambda y: y.astype(str).astype(object)}, "never unpickled.*number or string"),
+        ({"y_train": lambda y: y + 1, "y_test": lambda y: y + 1}, "save y_train - 1 and y_test - 1"),
+        ({"y_train": lambda y: y * 0, "y_test": lambda y: y * 0}, "two classes or more. Received: 1 in"),
+    ],
+)
+def test_other_forms_get_advice_that_fits(tmp_path, change, said):
+    arrays = made_arrays()
+    arrays["x_train"][0] = [0, 255] * 14
+    path = save(tmp_path / "a.npz", **{key: change.get(key, np.asarray)(array) for key, array in arrays.items()})
+    with pytest.raises(LwcnnError, match=f"{said}.*a.npz"):
+        load_dataset(path)
+
+
+def test_class_names_are_read_from_bytes_and_must_differ(tmp_path):
+    latin = [b"n%d" % i for i in range(8)] + ["kő".encode(), "café".encode("latin-1")]
+    path = save(tmp_path / "a.npz", **made_arrays(), class_names=np.array(latin))
+    assert load_dataset(path).class_names[7:] == read_class_names(path)[7:] == ("n7", "kő", "café")
+    save(path, **made_arrays(), class_names=np.array(["cat", "dog"] * 5))
+    for read in (load_dataset, read_class_names):
+        with pytest.raises(LwcnnError, match="name of its own. Received: 'cat', 'dog' more than once in .*a.npz"):
+            read(path)
+
+
 # ---- bad input
 
 
@@ -442,11 +481,11 @@ X, Y = made_arrays()["x_train"], made_arrays()["y_train"].astype(np.int64)
         ({"x_train": np.zeros((60, 3, 28, 28), np.uint8)}, "channels last.*transpose"),
         ({"x_test": np.zeros((30, 32, 32), np.uint8)}, r"Received: \(28, 28, 1\) and \(32, 32, 1\)"),
         ({"x_test": np.zeros((30, 28, 28, 3), np.uint8)}, r"\(28, 28, 3\)"),
-        ({"x_train": X / 255.0}, r"must be uint8, 0..255; convert them.*Received: dtype float64"),
+        ({"x_train": X / 255.0}, r"must be uint8, 0..255; save.*Received: dtype float64"),
         ({"x_train": X.astype(np.int64)}, "dtype int64"),
         ({"x_train": X > 9}, "dtype bool"),
         ({"y_train": Y.astype(np.float32)}, r"must be integers.*astype.*dtype float32"),
-        ({"y_train": Y.astype(str)}, "must be integers"),
+        ({"y_train": Y.astype(str)}, "must be numbers"),
         ({"y_train": np.eye(10)[Y]}, r"not one-hot rows; take labels.argmax"),
         ({"y_train": np.eye(10, dtype=int)[Y]}, r"one-hot"),
         ({"y_train": Y[:, None, None]}, r"must have shape \(n,\)"),

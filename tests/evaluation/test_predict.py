@@ -1,6 +1,7 @@
 """Predictions as a CSV: of a folder, an .npz and a data set; what is unreadable, what is refused, constant memory."""
 
 import csv
+import os
 import re
 import tracemalloc
 
@@ -13,10 +14,11 @@ from PIL import Image
 from lwcnn.cli.arguments import dataset_in_name
 from lwcnn.cli.main import main
 from lwcnn.data import streams
-from lwcnn.data.streams import find_images, stream_files, stream_npz
+from lwcnn.data.streams import find_images, read_class_list, stream_files, stream_npz
 from lwcnn.evaluation import predict_logits
 from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError
+from lwcnn.system.safe_text import csv_cell
 
 SHAPE = (12, 12, 3)
 NAMES = ["zero, nought", "one", "two", "three"]
@@ -85,7 +87,7 @@ def test_unreadable_images_are_listed_counted_and_left_out(model_file, names_fil
     said = capsys.readouterr()
     listed = [line for line in said.err.splitlines() if line.startswith("unreadable ")]
     assert len(listed) == 2 and "img3.png" in listed[0] and "img7.png" in listed[1]
-    assert "could not be read and left out, see above: 2" in said.err and "10 images are in" in said.out
+    assert "2 images could not be read and were skipped, see above" in said.err and "10 images are in" in said.out
 
 
 def test_nothing_is_written_where_nothing_can_be_read(model_file, names_file, folder, tmp_path, capsys):
@@ -102,7 +104,7 @@ def test_images_of_another_size_are_resized_and_said_to_be(model_file, names_fil
     Image.new("RGB", (48, 24), (10, 200, 30)).save(tmp_path / "large.png")
     output = tmp_path / "out" / "predictions.csv"
     assert main(["predict", model_file, str(tmp_path), f"--output={output}", names_file]) == 0
-    assert "1 of them were of another size and were resized to 12 x 12" in capsys.readouterr().err
+    assert "1 of them had another size and were resized to 12 x 12" in capsys.readouterr().err
     ((_, images),) = stream_files({"large": tmp_path / "large.png"}, SHAPE, 1, pytest.fail)
     np.testing.assert_array_equal(images, np.broadcast_to(np.array([10, 200, 30], np.uint8), (1, *SHAPE)))
 
@@ -117,8 +119,10 @@ def test_kinds_of_images_become_those_of_the_model(tmp_path):
     Image.fromarray(grey).save(tmp_path / "turned.png", exif=turned)
     seen = {name: image for names, images in read_all(tmp_path, (12, 12, 3)) for name, image in zip(names, images)}
     colour = np.dstack([grey] * 3)
-    for name in ("grey", "deep", "clear"):
+    for name in ("grey", "deep"):
         np.testing.assert_array_equal(seen[name], colour, err_msg=name)
+    opacity = colour / 255  # of "clear": the same numbers
+    np.testing.assert_allclose(seen["clear"], colour * opacity + 255 * (1 - opacity), atol=1)
     np.testing.assert_array_equal(seen["turned"], colour[::-1, ::-1])
     ((_, images),) = read_all(tmp_path, (12, 12, 1))
     np.testing.assert_array_equal(images[1, :, :, 0], grey)
@@ -128,6 +132,71 @@ def test_kinds_of_images_become_those_of_the_model(tmp_path):
     assert len(reasons) == 1 and reasons[0][0] == "float.tiff" and "32 bits" in reasons[0][1]
     with pytest.raises(LwcnnError, match="a model of 2 channels"):
         list(read_all(tmp_path, (12, 12, 2)))
+
+
+def test_hidden_colors_are_shown_on_white_unless_the_model_takes_the_transparency(tmp_path):
+    pixels = np.full((12, 12, 4), 60, np.uint8)
+    pixels[:6, :, 3], pixels[6:, :, 3] = 0, 255
+    Image.fromarray(pixels).save(tmp_path / "rgba.png")
+    Image.fromarray(pixels[..., 2:]).save(tmp_path / "gray_alpha.png")
+    Image.fromarray(pixels).quantize(4).save(tmp_path / "palette.png")
+    ((_, images),) = read_all(tmp_path, SHAPE)
+    for image in images:
+        assert (image[:6] == 255).all() and (image[6:] == 60).all()
+    ((names, images),) = read_all(tmp_path, (12, 12, 4))
+    np.testing.assert_array_equal(images[names.index("rgba")], pixels)
+
+
+@pytest.mark.parametrize("exif", [b"GARBAGE", b"Exif\0\0II*\0\x08\0\0\0\x02\0\x12\1\2\0\2\0\0\x006\0\0\0"])
+def test_damaged_exif_data_leave_the_pixels_as_they_are(tmp_path, exif):
+    Image.new("RGB", (12, 12), (9, 99, 199)).save(tmp_path / "a.png", exif=exif)
+    ((_, images),) = read_all(tmp_path, SHAPE)
+    assert (images == (9, 99, 199)).all()
+
+
+def test_linked_folders_count_once_and_pipes_and_dead_links_are_told(tmp_path):
+    folder, elsewhere = tmp_path / "in", tmp_path / "elsewhere"
+    folder.mkdir(), elsewhere.mkdir()
+    for path in (elsewhere / "a.jfif", folder / "b.jpe"):
+        Image.new("RGB", (12, 12)).save(path, "JPEG")
+    (folder / "linked").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(folder)
+    os.mkfifo(folder / "pipe.png")
+    (folder / "dead.png").symlink_to(tmp_path / "nowhere")
+    told = []
+    batches = list(stream_files(find_images(folder), SHAPE, 10, lambda path, reason: told.append(path.name)))
+    assert [names for names, _ in batches] == [["b", "linked/a"]] and sorted(told) == ["dead.png", "pipe.png"]
+
+
+def test_odd_names_of_files_stay_apart_and_can_be_written(tmp_path):
+    names = [b"caf\xe9.png", "café.jpg".encode(), "²x.png".encode(), "x٣.png".encode(), b"new\nline.png", b"=1+1.png"]
+    for name in names:
+        (tmp_path / os.fsdecode(name)).touch()
+    found = find_images(tmp_path)
+    assert len(found) == len(names)
+    "".join(found).encode("utf-8")
+    (tmp_path / "café.jpg").unlink()
+    assert {"café", "²x", "new\nline", "=1+1"} < set(find_images(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "text, cell",
+    [("=1+1", "'=1+1"), ("@a", "'@a"), ("-x", "'-x"), ("+x", "'+x"), ("-5", "-5"), ("+1.5", "+1.5"), ("a=b", "a=b")],
+)
+def test_no_cell_is_a_formula(text, cell):
+    assert csv_cell(text) == cell
+
+
+def test_a_list_of_classes_with_a_byte_order_mark_and_lists_that_are_none(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_bytes("\ufeffcat\r\n\r\n kő \r\n".encode())
+    assert read_class_list(path) == ("cat", "kő")
+    for content, said in ((b"", "one a line"), (b"a\na\n", "'a' more than once"), (b"\xe9", "UTF-8"), (b"\0", "one a")):
+        path.write_bytes(content)
+        with pytest.raises(LwcnnError, match=f"{said}.*names.txt"):
+            read_class_list(path)
+    with pytest.raises(LwcnnError, match="one a line. Received: /dev/zero"):
+        read_class_list("/dev/zero")
 
 
 def read_all(folder, shape):

@@ -8,7 +8,8 @@ import pytest
 
 from lwcnn.experiments.release import LOGIT_STEP, release_best, round_logits
 from lwcnn.experiments.run import Folders, keep_model, run_experiment
-from lwcnn.system.files import save_npz, write_json
+from lwcnn.system.files import write_json
+from lwcnn.system.npz import save_npz
 
 
 @pytest.fixture

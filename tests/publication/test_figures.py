@@ -29,7 +29,8 @@ from lwcnn.publication.figures.inputs import Inputs, MissingInput
 from lwcnn.publication.figures.probabilities import roc_one_vs_rest
 from lwcnn.publication.figures.tradeoffs import KINDS, Point, pareto_front
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import load_npz, save_npz, write_json
+from lwcnn.system.files import write_json
+from lwcnn.system.npz import load_npz, save_npz
 
 NAMES = list("abc")
 

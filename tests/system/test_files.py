@@ -2,22 +2,23 @@
 
 import errno
 import json
+import multiprocessing
 import os
 import zipfile
 
 import numpy as np
 import pytest
 
+from lwcnn.system import files
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import (
     compress_archive,
-    load_npz,
     read_json,
-    save_npz,
     write_atomically,
     write_folder_atomically,
     write_json,
 )
+from lwcnn.system.npz import load_npz, save_npz
 
 
 def names_in(folder):
@@ -262,3 +263,71 @@ def test_an_archive_keeps_its_members_when_it_is_compressed(tmp_path):
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == ["config.json", "model.weights.h5"]
         assert archive.read("config.json") == b"{}" and archive.read("model.weights.h5") == content
+
+
+# Links, devices, pipes, modes, and what a killed process has left
+
+
+def test_a_link_is_followed_and_a_mode_is_kept(tmp_path):
+    target = tmp_path / "shared" / "file.csv"
+    write_atomically(target, b"old")
+    target.chmod(0o600)
+    (tmp_path / "link").symlink_to(target)
+    (tmp_path / "dangling").symlink_to(tmp_path / "shared" / "new.csv")
+    write_atomically(tmp_path / "link", b"new")
+    write_atomically(tmp_path / "dangling", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "dangling").is_symlink()
+    assert target.read_bytes() == (tmp_path / "shared" / "new.csv").read_bytes() == b"new"
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_to_a_folder_is_followed(tmp_path):
+    (tmp_path / "models").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "models")
+    write_folder_atomically(tmp_path / "link", {"a.txt": b"a"})
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "models" / "a.txt").read_bytes() == b"a"
+    assert (tmp_path / "models").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_device_and_a_pipe_are_written_to_and_stay(tmp_path):
+    write_atomically(os.devnull, b"nothing")
+    assert not os.path.isfile(os.devnull)
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(tmp_path / "pipe", b"through")
+    assert os.read(reader, 100) == b"through" and names_in(tmp_path) == ["pipe"]
+    os.close(reader)
+
+
+@pytest.mark.parametrize("path", ["", ".", "..", "/", "a\0b"])
+def test_a_path_that_can_be_no_files_is_refused_in_words(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for write in (write_atomically, lambda path, data: write_folder_atomically(path, {"a": data})):
+        with pytest.raises(LwcnnError, match="Received: "):
+            write(path, b"data")
+    assert names_in(tmp_path) == []
+
+
+def test_the_longest_file_name_can_be_written(tmp_path):
+    write_atomically(tmp_path / ("ü" * 127), b"")
+    assert names_in(tmp_path) == ["ü" * 127]
+
+
+def test_temporary_files_of_dead_processes_are_swept_at_the_next_start(tmp_path):
+    child = multiprocessing.get_context("spawn").Process(target=int)
+    child.start()
+    child.join()
+    names = [f".a.{files._MACHINE}-{child.pid}-0123abcd.tmp", ".b.another-1-0123abcd.tmp", ".mine.tmp"]
+    running = f".c.{files._MACHINE}-{os.getpid()}-0123abcd.tmp"
+    old = ".d.another-1-0123abcd.tmp"
+    for name in (*names, running, old):
+        (tmp_path / name).write_bytes(b"half")
+    (tmp_path / f".folder.{files._MACHINE}-{child.pid}-0123abcd.tmp").mkdir()
+    os.utime(tmp_path / old, (0, 0))
+    write_atomically(tmp_path / "file", b"")
+    assert names_in(tmp_path) == sorted([*names[1:], running, "file"])
+
+
+def test_json_of_a_text_that_is_no_unicode_is_whole_json(tmp_path):
+    write_json(tmp_path / "a.json", {"name": "caf\udce9"})
+    assert read_json(tmp_path / "a.json") == {"name": "caf\udce9"}

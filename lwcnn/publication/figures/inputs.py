@@ -15,7 +15,8 @@ from lwcnn.experiments.results import PRESETS_BY_SIZE, MissingInput
 from lwcnn.experiments.run import Folders
 from lwcnn.publication.tables.tables import load_results
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import load_npz, read_json
+from lwcnn.system.files import read_json
+from lwcnn.system.npz import load_npz
 
 BASELINE_EXPERIMENT = "paper"
 ABLATION_PRESET = "quick"  # that of the ablations in the README

@@ -1,0 +1,146 @@
+"""NumPy's .npz files: written atomically, read with every size checked before memory is asked for."""
+
+import io
+import math
+import os
+import zipfile
+from typing import IO, Any
+
+import numpy as np
+
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import StrPath, require_file, write_atomically
+
+Header = tuple[tuple[int, ...], bool, np.dtype]
+"""Shape, whether in Fortran order, and type of an array in a file."""
+
+_HEADER_READERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+_MEMORY_SHARE = 0.75  # of the machine's memory that arrays of one file may take
+
+
+def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
+    """Writes arrays as one .npz file, atomically.
+
+    Args:
+        path: The file to write, used as given (no suffix is added).
+        compressed: Whether to pack the arrays (bzip2, which numbers suit better than deflate): smaller, slower.
+        **arrays: The arrays by name; none of dtype object.
+
+    Raises:
+        LwcnnError: An array is of dtype object, or the write failed.
+    """
+    converted = {name: np.asarray(array) for name, array in arrays.items()}
+    for name, array in converted.items():
+        if array.dtype.hasobject:
+            raise LwcnnError(
+                f"Cannot write {path}: array {name!r} holds Python objects; give it a number or string "
+                f"dtype. Received: dtype {array.dtype}"
+            )
+    buffer = io.BytesIO()
+    compression = zipfile.ZIP_BZIP2 if compressed else zipfile.ZIP_STORED
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name, array in converted.items():
+            # A fixed date, unlike numpy.savez: the same arrays always give the same bytes.
+            member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            member.compress_type = compression
+            with archive.open(member, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, array, allow_pickle=False)
+    write_atomically(path, buffer.getvalue())
+
+
+def load_npz(path: StrPath) -> dict[str, np.ndarray]:
+    """Reads every array of an .npz file, whole.
+
+    Args:
+        path: The file to read.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        LwcnnError: The file is missing, truncated, corrupt, not an .npz, too large, or holds Python objects.
+    """
+    require_file(path)
+    if not zipfile.is_zipfile(path):
+        raise LwcnnError(
+            "Not an .npz file, or one cut short: its table of contents is missing. Fetch or write it again "
+            f"(numpy.savez makes one). Received: {str(path)!r} of {os.path.getsize(path):,} bytes"
+        )
+    member = "(none read)"
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _require_memory(sum(info.file_size for info in archive.infolist()), path)
+            for info in archive.infolist():
+                member = info.filename
+                with archive.open(info) as stream:
+                    shape, is_fortran, dtype = read_header(stream, member, info.file_size, path)
+                    arrays[member.removesuffix(".npy")] = _read_values(stream, shape, is_fortran, dtype)
+                    # zipfile compares the CRC only at the stream's end.
+                    if stream.read(1):
+                        raise zipfile.BadZipFile("bytes left over after the array")
+    except LwcnnError:
+        raise
+    except Exception as error:  # corrupt bytes raise anything from zlib.error to SyntaxError and MemoryError
+        raise LwcnnError(
+            f"The .npz file is corrupt, cut short or holds more than arrays, at {member!r} "
+            f"({type(error).__name__}: {error}). Fetch or write it again. Received: {str(path)!r}"
+        ) from error
+    return arrays
+
+
+def read_header(stream: IO[bytes], member: str, size: int, path: StrPath) -> Header:
+    """Reads the header of an array in an .npz file, and checks that its values fill the rest of the member.
+
+    Args:
+        stream: The opened member, at its start; after the call at the first value.
+        member: Its name.
+        size: Its uncompressed bytes.
+        path: The file's path, for errors.
+
+    Raises:
+        LwcnnError: The array holds Python objects.
+        ValueError: Anything else that makes it unreadable. (Broken headers raise SyntaxError and others, too.)
+    """
+    version = np.lib.format.read_magic(stream)
+    if version not in _HEADER_READERS:
+        raise ValueError(f"format {version[0]}.{version[1]} is not one of plain arrays")
+    shape, is_fortran, dtype = _HEADER_READERS[version](stream)
+    if dtype.hasobject:
+        raise LwcnnError(
+            f"Array {member!r} holds Python objects, which are never unpickled (they could run code). "
+            f"Save it with a number or string dtype, e.g. labels.astype(str). Received: {str(path)!r}"
+        )
+    if dtype.kind not in "biufcSU" or dtype.itemsize == 0 or any(side < 0 for side in shape):
+        raise ValueError(f"type {dtype} and shape {shape} are not those of numbers or text")
+    if stream.tell() + math.prod(shape) * dtype.itemsize != size:
+        raise ValueError(f"its header says shape {shape} of {dtype}, it has {size:,} bytes")
+    return shape, is_fortran, dtype
+
+
+def _read_values(stream: IO[bytes], shape: tuple[int, ...], is_fortran: bool, dtype: np.dtype) -> np.ndarray:
+    array = np.empty(math.prod(shape), dtype)
+    view = memoryview(array.view(np.uint8))
+    done = 0
+    while done < len(view):
+        count = stream.readinto(view[done : done + 2**20])
+        if not count:
+            raise ValueError(f"{done:,} of {len(view):,} bytes")
+        done += count
+    return array.reshape(shape[::-1]).T if is_fortran else array.reshape(shape)
+
+
+def _require_memory(size: int, path: StrPath) -> None:
+    """Checks that arrays of so many bytes fit into this machine's memory."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on every system
+        memory = 16 * 2**30
+    if size > _MEMORY_SHARE * memory:
+        raise LwcnnError(
+            f"The arrays do not fit into this machine's memory of {memory / 2**30:,.1f} GiB: give a part of them. "
+            f"Received: {size / 2**30:,.1f} GiB in {str(path)!r}"
+        )
