@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lwcnn.evaluation import mcnemar_exact
-from lwcnn.evaluation.comparison import paired_difference
+from lwcnn.evaluation.comparison import estimate_accuracy, paired_difference
 from lwcnn.system.errors import LwcnnError
 
 
@@ -45,7 +45,18 @@ def test_the_same_seed_gives_the_same_interval():
     assert paired_difference(runs, reference, 300) == paired_difference(runs, reference, 300)
 
 
-@pytest.mark.parametrize("correct, reference", [([], []), ([np.ones(3, bool)], [])])
+def test_an_accuracy_is_that_of_seeds_and_images():
+    found = estimate_accuracy([np.array([True, True, False, False]), np.array([True, True, True, False])], 200)
+    assert (found.mean, found.by_seed) == (0.625, (0.5, 0.75))
+    assert found.std == pytest.approx(0.25 / np.sqrt(2))
+    assert 0 <= found.low < found.mean < found.high <= 1
+    assert estimate_accuracy([np.array([True, False])], 200).std is None
+
+
+ONE = np.ones(3, bool)
+
+
+@pytest.mark.parametrize("correct, reference", [([], []), ([ONE], []), ([ONE, ONE], [ONE]), ([ONE], [ONE, ONE])])
 def test_unequal_numbers_of_seeds_are_refused(correct, reference):
     with pytest.raises(LwcnnError, match="as many runs"):
         paired_difference(correct, reference)

@@ -66,6 +66,8 @@ def test_cross_entropy_by_hand_and_far_out():
     assert cross_entropy(logits, np.array([0, 1])) == pytest.approx((math.log(2) + math.log(10)) / 2)
     assert cross_entropy(logits + 1e4, np.array([0, 1])) == pytest.approx((math.log(2) + math.log(10)) / 2)
     assert cross_entropy(np.array([[1e4, -1e4]]), np.array([1])) == pytest.approx(2e4)
+    # An image's loss does not depend on how large another's logits are.
+    assert cross_entropy(np.array([[0.0, 0.0], [1e4, 0.0]]), np.array([0, 0])) == pytest.approx(math.log(2) / 2)
 
 
 def test_rows_of_the_confusion_matrix_are_labels():
@@ -126,6 +128,10 @@ def test_temperature_is_that_of_the_least_loss(scored):
     losses = [cross_entropy(logits / t, labels) for t in (temperature, 1.02 * temperature, 0.98 * temperature)]
     assert losses[0] == min(losses) < cross_entropy(logits, labels)
     assert fit_temperature(5 * logits, labels) == pytest.approx(5 * temperature, rel=1e-3)
+    assert fit_temperature(0.1 * logits, labels) == pytest.approx(0.1 * temperature, rel=1e-3)
+    always_right = np.eye(3)[[0, 1, 2]]
+    assert fit_temperature(always_right, np.arange(3)) == pytest.approx(0.05, rel=1e-3)
+    assert fit_temperature(always_right, np.array([1, 2, 0])) == pytest.approx(20, rel=1e-3)
 
 
 def test_temperatures_are_those_of_the_other_half(scored):
@@ -186,6 +192,8 @@ def test_mcnemar_counts_only_where_the_models_differ():
     by_hand = 2 * sum(math.comb(10, k) for k in (0, 1)) / 2**10
     assert mcnemar_exact(a, b) == mcnemar_exact(b, a) == pytest.approx(by_hand)
     assert mcnemar_exact(a, a) == 1.0
+    worse, better = np.zeros(5, bool), np.ones(5, bool)
+    assert mcnemar_exact(worse, better) == mcnemar_exact(better, worse) == pytest.approx(2 / 2**5)
     assert mcnemar_exact(np.array([True, False]), np.array([False, True])) == 1.0
 
 
@@ -216,6 +224,7 @@ def test_summary_goes_to_json_and_back(scored):
     assert summary["macro_precision"] == pytest.approx(np.mean(summary["precision"]))
     assert summary["accuracy"] == accuracy(logits, labels)
     assert summary["loss"] == cross_entropy(logits, labels)
+    assert summary["ece"] == expected_calibration_error(logits, labels, num_bins=15)
     assert sum(map(sum, summary["confusion_matrix"])) == len(labels)
 
 
