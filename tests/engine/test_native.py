@@ -21,6 +21,9 @@ from lwcnn.training.steps import Epoch, begin_epoch, in_advance, train_epoch
 
 pytest.importorskip("numba")
 native = pytest.importorskip("lwcnn.engine.epoch")
+from lwcnn.engine.network import Weights  # noqa: E402
+from lwcnn.engine.optimizers import VectorOptimizer  # noqa: E402
+from lwcnn.training.muon import PointwiseMuon  # noqa: E402
 
 SHAPE, CLASSES, COUNT = (12, 12, 3), 4, 40
 SMALL = ResidualSE(stem=8, stages=(Stage(8, 1, 3), Stage(16, 1)), se_reduction=4)
@@ -157,6 +160,65 @@ def test_label_smoothing_and_soft_labels(soft, monkeypatch):
         loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
     batches = some_batches(soft=soft)
     assert_same(MODELS["residual_se"], monkeypatch, OPTIMIZERS["momentum"], loss=loss, batches=batches)
+
+
+@pytest.mark.parametrize("smoothing, soft", [(0.0, False), (0.2, False), (0.1, True)])
+def test_class_weights(smoothing, soft, monkeypatch):
+    from lwcnn.training.losses import CrossEntropy
+
+    loss, batches = CrossEntropy(smoothing, (0.2, 3.0, 1.0, 0.5)), some_batches(soft=soft)
+    assert_same(MODELS["merged"], monkeypatch, OPTIMIZERS["momentum"], loss=loss, batches=batches)
+
+
+def test_weight_decay_leaves_out_what_it_shall_and_reaches_the_rest(monkeypatch):
+    """Without a gradient only the decay moves a weight: by rate times decay, that is a half."""
+    monkeypatch.setenv("LWCNN_STEP", "native")
+    model = randomised(MODELS["residual_se"]())
+    optimizer = Optimizer("sgd", 0.5, weight_decay=1.0, not_decayed=("bias", "gamma", "beta")).build(1)
+    optimizer.build(model.trainable_variables)
+    weights = Weights(model.trainable_variables, [])
+    before = [np.array(weights.array(v)) for v in model.trainable_variables]
+    VectorOptimizer(optimizer, weights).step(np.zeros_like(weights.vector))
+    excluded = [any(part in v.path for part in ("bias", "gamma", "beta")) for v in model.trainable_variables]
+    assert any(excluded) and not all(excluded)
+    for variable, value, kept in zip(model.trainable_variables, before, excluded, strict=True):
+        np.testing.assert_allclose(weights.array(variable), value * (1 if kept else 0.5), rtol=1e-6)
+
+
+UNUSUAL = [
+    keras.optimizers.Adam(clipnorm=1.0), keras.optimizers.Adam(clipvalue=1.0),
+    keras.optimizers.SGD(global_clipnorm=1.0),
+    keras.optimizers.SGD(gradient_accumulation_steps=2), keras.optimizers.SGD(loss_scale_factor=2.0),
+    keras.optimizers.SGD(use_ema=True), keras.optimizers.Adam(amsgrad=True), keras.optimizers.AdamW(amsgrad=True),
+    keras.optimizers.RMSprop(centered=True), keras.optimizers.RMSprop(momentum=0.9),
+    keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)),
+    keras.optimizers.Lion(), keras.optimizers.Muon(),
+    PointwiseMuon(weight_decay=0.1, adam_weight_decay=0.2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("optimizer", UNUSUAL)
+def test_unusual_optimizers_train_in_keras(optimizer):
+    model = MODELS["merged"]()
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert not native.can_train(model)
+
+
+def test_after_an_exception_nothing_is_given_back(monkeypatch):
+    monkeypatch.setenv("LWCNN_STEP", "native")
+    model = randomised(MODELS["residual_se"]())
+    model.compile(OPTIMIZERS["momentum"].build(10), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.weights, *model.optimizer.variables]
+    before = states.values(variables)
+    with pytest.raises(ZeroDivisionError), begin_epoch(model) as epoch:
+        epoch.step(*some_batches()[0])
+        raise ZeroDivisionError
+    for a, b in zip(before, states.values(variables), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with begin_epoch(model) as epoch:
+        epoch.step(*some_batches()[0])
+    assert not all(np.array_equal(a, b) for a, b in zip(before, states.values(variables), strict=True))
 
 
 def test_what_is_frozen_stays_and_the_rest_trains(monkeypatch):

@@ -242,6 +242,25 @@ def test_early_stopping_begins_at_start_from_epoch(constructed):
     assert state.epoch == 2 and set.union(*weights.values()) == {2.0}
 
 
+def test_patience_counts_the_mean_and_not_any_branch(constructed):
+    """The second branch gets better in every epoch while the mean falls."""
+    accuracies = [(0.9, 0.1), (0.7, 0.2), (0.5, 0.3), (0.3, 0.4)]
+    state, weights = constructed(Phase("p", NADAM, 4, patience=2), accuracies, BRANCHES)
+    assert state.epoch == 3 and state.best_epoch == [1, 3, 1]
+    assert set.union(*weights.values()) == {1.0}
+
+
+@pytest.mark.parametrize("epochs, rates", [(1, [0.4]), (2, [0.4, 0.2]), (5, [0.4, 0.35, 0.3, 0.25, 0.2])])
+def test_the_dropout_schedule_begins_and_ends_as_stated(epochs, rates):
+    model = build_residual_se(SHAPE, NUM_CLASSES, ResidualSE(8, (Stage(8, 1, 3),)), fused=True)
+    phase = Phase("p", NADAM, epochs, dropout=(0.4, 0.2))
+    for epoch, rate in enumerate(rates):
+        loop._schedule_dropout(model, phase, epoch)
+        assert float(model.get_layer("head_dropout").rate) == pytest.approx(rate)
+    with pytest.raises(LwcnnError, match="has no ScheduledDropout"):
+        loop._schedule_dropout(build_submodel(SHAPE, NUM_CLASSES), phase, 0)
+
+
 # Interruption
 
 
