@@ -9,6 +9,7 @@ from lwcnn.evaluation import (
     cross_entropy,
     default_views,
     expected_calibration_error,
+    keepable,
     predict_logits,
     predict_over_views,
     scale_cross_fitted,
@@ -38,7 +39,7 @@ def evaluate(options) -> int:
     views, averaged = None, None
     if options.tta is not None:
         views = tuple(options.tta) or default_views(data.may_flip)
-        averaged = summarise(predict_over_views(model, data.x_test, views), data.y_test)
+        averaged = keepable(summarise(predict_over_views(model, data.x_test, views), data.y_test))
     print(f"model            {options.model}")
     print(f"data             {data.name}, {len(data.y_test)} test images from {data.source}")
     print(f"parameters       {model.count_params():,}")
@@ -48,7 +49,7 @@ def evaluate(options) -> int:
     if options.json:
         about = {"model": str(options.model), "dataset": data.name, "class_names": list(data.class_names)}
         tta = {"tta": {"views": list(views), "averaged": "softmax probabilities", **averaged}} if views else {}
-        write_json(options.json, about | measured | tta)
+        write_json(options.json, about | keepable(measured) | tta)
     return 0
 
 

@@ -99,8 +99,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         metavar="INPUT",
         help="a folder of images, resized to the model's input size, on white where they are transparent (id: file "
-        "name without extension); an .npz with x_test, images or x (id: index from 0); or the test images of a data set "
-        f"(id: index from 0): {', '.join(DATASET_NAMES)}",
+        "name without extension); an .npz with x_test, images or x (id: index from 0); or the test images of a data "
+        f"set (id: index from 0): {', '.join(DATASET_NAMES)}",
     )
     parser.add_argument(
         "--output",

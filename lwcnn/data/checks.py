@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lwcnn.system.errors import LwcnnError
+from lwcnn.system.safe_text import one_line
 
 _MAX_CHANNELS = 4
 
@@ -151,7 +152,7 @@ def decode_class_names(names: np.ndarray, received: str) -> tuple[str, ...]:
             "The key class_names must be an array of strings of shape (num_classes,). "
             f"Received: dtype {names.dtype}, shape {names.shape} in {received}"
         )
-    decoded = tuple(_decode(name) if isinstance(name, bytes) else str(name) for name in names)
+    decoded = tuple(one_line(_decode(name) if isinstance(name, bytes) else str(name)) for name in names)
     check_class_names(decoded, received)
     return decoded
 

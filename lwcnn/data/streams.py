@@ -16,6 +16,7 @@ from lwcnn.data.checks import check_class_names, check_image_array, decode_class
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import require_file
 from lwcnn.system.npz import Header, read_header
+from lwcnn.system.safe_text import one_line
 
 IMAGE_ENDINGS = (
     ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
@@ -179,8 +180,8 @@ def read_class_list(path: Path) -> tuple[str, ...]:
         raise LwcnnError(
             f"The class names can't be read ({error}): give a text file in UTF-8, one name a line. Received: {path}"
         ) from error
-    names = tuple(line.strip() for line in text.splitlines() if line.strip())
-    if len(text) == _MAX_CLASS_LIST or not names or any("\0" in name for name in names):
+    names = tuple(one_line(line) for line in text.splitlines() if line.strip())
+    if len(text) == _MAX_CLASS_LIST or not names:
         raise LwcnnError(f"Give a text file of class names, one a line. Received: {path}")
     check_class_names(names, str(path))
     return names

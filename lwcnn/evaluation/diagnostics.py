@@ -76,7 +76,7 @@ def _lagging_weights(result: dict) -> list[str]:
 
 def _poor_predictions(result: dict) -> list[str]:
     """Accuracy near that of always predicting one class, and classes that are never predicted."""
-    if "confusion_matrix" not in result:
+    if not result.get("confusion_matrix"):
         return []
     counts, accuracy = np.array(result["confusion_matrix"]), result["test_accuracy"]
     total, actual, predicted = counts.sum(), counts.sum(axis=1), counts.sum(axis=0)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lwcnn.data.batches import images_at_once
 from lwcnn.system.errors import LwcnnError
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500
     Args:
         model: a Keras model of one input and one output, (n, classes).
         images: uint8, shape (n, height, width, channels), as the model was built for.
-        batch_size: images at a time; it changes memory and speed, not the result beyond rounding.
+        batch_size: images at a time at most, fewer of large ones; it changes memory and speed, not the result beyond
+            rounding.
 
     Returns:
         float32, shape (n, classes).
@@ -29,6 +31,7 @@ def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500
     require_classifier_of(images, model)
     if len(images) == 0:
         raise LwcnnError(f"Give one image or more. Received: {images.shape}")
+    batch_size = images_at_once(images.shape[1:], batch_size)
     return np.asarray(model.predict(images, batch_size=batch_size, verbose=0), dtype=np.float32)
 
 

@@ -6,6 +6,8 @@ from lwcnn.system.errors import LwcnnError
 
 TOP = 3
 """The k of the top-k accuracy in a summary."""
+MAX_CONFUSION_CLASSES = 200
+"""Classes up to which files have confusion matrices: those of 1,000 classes would take 9 MB."""
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -142,6 +144,15 @@ def summarise(logits: np.ndarray, labels: np.ndarray) -> dict:
         **{name: _plain(values) for name, values in by_class.items()},
         "confusion_matrix": confusion_matrix(logits, labels).tolist(),
     }
+
+
+def keepable(measured: dict) -> dict:
+    """Returns measurements without a confusion matrix of more than `MAX_CONFUSION_CLASSES` classes: None in its place.
+
+    Its size grows with the square of the classes; the predicted classes, which a run keeps, give it at any time.
+    """
+    matrix = measured["confusion_matrix"]
+    return measured | {"confusion_matrix": None} if len(matrix) > MAX_CONFUSION_CLASSES else measured
 
 
 def _plain(shares: np.ndarray) -> list[float | None]:

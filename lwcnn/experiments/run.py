@@ -14,7 +14,8 @@ import keras
 import numpy as np
 
 from lwcnn.data import Dataset, load_dataset, split_for_training
-from lwcnn.evaluation import accuracy, measure_calibration, predict_logits, summarise
+from lwcnn.data.batches import images_at_once
+from lwcnn.evaluation import accuracy, keepable, measure_calibration, predict_logits, summarise
 from lwcnn.evaluation.diagnostics import warning_signs
 from lwcnn.experiments.pipeline import TrainedMethod, train_method
 from lwcnn.experiments.recipes import (
@@ -151,6 +152,7 @@ def run_experiment(
     result = _ordered(result) | provenance()
     logits = result.pop("logits")
     result["warnings"] = warning_signs(result)
+    result = keepable(result)
     keep_model(folders.model(data.name, experiment, preset, seed), trained.model)
     save_npz(
         folders.outputs(data.name, experiment, preset, seed),
@@ -279,4 +281,4 @@ def penultimate_features(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """What the last layers read, for each image: (n, 32) for the merged model."""
     name = next(name for name in PENULTIMATE_LAYERS if any(layer.name == name for layer in model.layers))
     trunk = keras.Model(model.inputs, model.get_layer(name).output)
-    return trunk.predict(images, batch_size=500, verbose=0).reshape(len(images), -1)
+    return trunk.predict(images, batch_size=images_at_once(images.shape[1:]), verbose=0).reshape(len(images), -1)

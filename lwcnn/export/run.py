@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from lwcnn.data import Dataset
+from lwcnn.data.batches import images_at_once
 from lwcnn.evaluation import predict_logits
 from lwcnn.export.arena import plan_arena, read_graph
 from lwcnn.export.c_array import to_c_array
@@ -150,5 +151,6 @@ def export_model(
 
 def run_batches(opened: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
     """Logits, float32 (n, classes), of uint8 images (n, height, width, channels), some images at a time."""
-    parts = [opened(images[i : i + _BATCH_SIZE]) for i in range(0, len(images), _BATCH_SIZE)]
+    batch_size = images_at_once(images.shape[1:], _BATCH_SIZE)
+    parts = [opened(images[i : i + batch_size]) for i in range(0, len(images), batch_size)]
     return np.concatenate(parts).astype(np.float32)

@@ -1,8 +1,10 @@
 """Names from users' files and data sets, made safe for the place that they are written to: one function a place."""
 
+import html
 import re
 import unicodedata
 
+_LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _MAX_PATH_PART = 60  # characters; with a suffix it stays below the 255 bytes that file systems allow
@@ -27,3 +29,23 @@ def csv_cell(text: str) -> str:
         text: Any text; `csv` quotes it further where it has commas, quotes or line ends.
     """
     return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text
+
+
+def one_line(text: str) -> str:
+    """Returns a name on one line, with single spaces, and `?` for control characters and others without a form."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+
+
+def latex_text(text: str) -> str:
+    """Returns plain text as LaTeX shows it."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def html_text(text: str) -> str:
+    """Returns plain text as HTML shows it."""
+    return html.escape(text, quote=False)
+
+
+def plot_text(text: str) -> str:
+    """Returns plain text as Matplotlib shows it, which reads mathematics between dollar signs."""
+    return text.replace("$", r"\$")

@@ -3,10 +3,9 @@
 import keras
 import numpy as np
 
+from lwcnn.data.batches import images_at_once
 from lwcnn.models.graph import layers_with_inputs
 from lwcnn.system.errors import LwcnnError
-
-PREDICTION_BATCH = 500
 
 
 def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[keras.Model, keras.Model] | None:
@@ -43,7 +42,8 @@ def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[k
 
 def compute_features(prefix: keras.Model, images: np.ndarray) -> np.ndarray:
     """The features of images, float32."""
-    return prefix.predict(images, batch_size=PREDICTION_BATCH, verbose=0).astype(np.float32, copy=False)
+    found = prefix.predict(images, batch_size=images_at_once(images.shape[1:]), verbose=0)
+    return found.astype(np.float32, copy=False)
 
 
 class FeatureBatches:

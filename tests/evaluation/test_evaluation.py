@@ -9,6 +9,7 @@ import pytest
 import sklearn.metrics
 from scipy import stats
 
+from lwcnn.data.batches import images_at_once
 from lwcnn.evaluation import (
     MeanInterval,
     accuracy,
@@ -16,6 +17,7 @@ from lwcnn.evaluation import (
     cross_entropy,
     expected_calibration_error,
     fit_temperature,
+    keepable,
     mcnemar_exact,
     mean_and_interval,
     per_class_accuracy,
@@ -292,3 +294,31 @@ def test_predict_refuses_other_models_and_images():
     image = keras.Input((4, 4, 1))
     with pytest.raises(LwcnnError, match=r"Received: \(None, 4, 4, 2\)"):
         predict_logits(keras.Model(image, keras.layers.Dense(2)(image)), images)
+
+
+@pytest.mark.parametrize(
+    "side, most, wanted", [(28, 500, 500), (32, 500, 500), (32, 7, 7), (64, 500, 128), (224, 500, 10), (2000, 500, 1)]
+)
+def test_large_images_are_predicted_a_few_at_a_time(side, most, wanted):
+    assert images_at_once((side, side, 3), most) == wanted
+
+
+def test_predict_bounds_the_pixels_of_a_batch(monkeypatch):
+    inputs = keras.Input((80, 80, 1))
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(inputs)))
+    seen = []
+    monkeypatch.setattr(
+        model, "predict", lambda images, batch_size, verbose: seen.append(batch_size) or np.zeros((len(images), 2))
+    )
+    predict_logits(model, np.zeros((3, 80, 80, 1), np.uint8))
+    assert seen == [81]
+
+
+@pytest.mark.parametrize("num_classes, is_kept", [(200, True), (201, False)])
+def test_files_have_no_confusion_matrix_of_very_many_classes(num_classes, is_kept):
+    labels = np.arange(num_classes)
+    measured = summarise(np.eye(num_classes), labels)
+    kept = keepable(measured)
+    assert len(measured["confusion_matrix"]) == num_classes  # only what is written is smaller
+    assert kept == measured if is_kept else kept == measured | {"confusion_matrix": None}
+    assert len(json.dumps(keepable(summarise(np.eye(1000), np.arange(1000))), indent=2)) < 100_000

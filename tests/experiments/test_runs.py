@@ -541,3 +541,12 @@ def test_macro_accuracy_where_classes_differ_by_more_than_two():
     assert run._macro_accuracy([0.5, 1.0], data(10, 20)) == {}
     assert run._macro_accuracy([0.5, 1.0], data(10, 21)) == {"test_macro_accuracy": 0.75}
     assert run._macro_accuracy([0.5, None, 1.0], data(10, 10, 21)) == {"test_macro_accuracy": 0.75}
+
+
+@pytest.mark.parametrize("largest, dtype", [(9, np.uint8), (255, np.uint8), (256, np.uint16), (999, np.uint16)])
+def test_class_numbers_are_kept_whole_however_many_classes_there_are(tmp_path, largest, dtype):
+    classes = np.array([0, 1, largest])
+    run.save_classes(tmp_path / "classes.npy", classes)
+    kept = np.load(tmp_path / "classes.npy")
+    np.testing.assert_array_equal(kept, classes)
+    assert kept.dtype == dtype

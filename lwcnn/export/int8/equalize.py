@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from lwcnn.data.batches import images_at_once
 from lwcnn.export.int8.simplify import is_convolution, is_linear, scale_outputs, sources
 from lwcnn.models.blocks import ScheduledDropout, StochasticDepth
 
@@ -98,8 +99,9 @@ def _factors(model: keras.Model, groups: dict[str, str], images: np.ndarray) -> 
     }
     probe = keras.Model(model.inputs[0], maps)
     ranges = dict.fromkeys(maps, 0.0)
-    for start in range(0, len(images), _BATCH_SIZE):
-        found = probe(images[start : start + _BATCH_SIZE].astype(np.float32), training=False)
+    batch_size = images_at_once(images.shape[1:], _BATCH_SIZE)
+    for start in range(0, len(images), batch_size):
+        found = probe(images[start : start + batch_size].astype(np.float32), training=False)
         ranges = {name: np.maximum(old, np.abs(found[name].numpy()).max((0, 1, 2))) for name, old in ranges.items()}
     factors = {}
     for group in set(groups.values()):

@@ -45,7 +45,7 @@ def confusion(inputs: Inputs) -> Figure:
     """Confusion matrices of baseline and best, added up over seeds, and their difference."""
     names = inputs.compared()
     figure, axes = new_panels(11.5, 4.3, 3)
-    matrices = [np.sum([run["confusion_matrix"] for run in inputs.runs(name)], axis=0) for name in names]
+    matrices = [inputs.confusion_matrix(name) for name in names]
     for name, matrix, ax in zip(names, matrices, axes):
         plot_confusion_matrix(matrix, inputs.class_names, titles.model(inputs.runs(name)), ax=ax)
     difference = f"{names[1]} minus {names[0]}, points"

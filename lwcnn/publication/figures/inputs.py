@@ -17,6 +17,7 @@ from lwcnn.publication.tables.tables import load_results
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
 from lwcnn.system.npz import load_npz
+from lwcnn.system.safe_text import plot_text
 
 BASELINE_EXPERIMENT = "paper"
 ABLATION_PRESET = "quick"  # that of the ablations in the README
@@ -100,13 +101,26 @@ class Inputs:
 
     @property
     def class_names(self) -> list[str]:
-        """The class names, by label."""
-        return list(next(iter(self.experiments.values()))[0]["per_class_accuracy"])
+        """The class names, by label, as plots show them."""
+        return [plot_text(name) for name in next(iter(self.experiments.values()))[0]["per_class_accuracy"]]
 
     @property
     def num_test_images(self) -> int:
         """How many test images there are."""
-        return int(np.sum(next(iter(self.experiments.values()))[0]["confusion_matrix"]))
+        matrix = next(iter(self.experiments.values()))[0]["confusion_matrix"]
+        if matrix is not None:
+            return int(np.sum(matrix))
+        labels = self.folders.results / self.dataset / "test_labels.npy"
+        if not labels.exists():
+            raise MissingInput(f"there is no {labels.name} of it. Received: {labels}")
+        return len(np.load(labels))
+
+    def confusion_matrix(self, experiment: str) -> np.ndarray:
+        """The confusion matrix of an experiment, summed over seeds."""
+        matrices = [run["confusion_matrix"] for run in self.runs(experiment)]
+        if any(matrix is None for matrix in matrices):
+            raise MissingInput(f"there are too many classes for a matrix. Received: {len(self.class_names)} classes")
+        return np.sum(matrices, axis=0)
 
     @cached_property
     def best_experiment(self) -> str:

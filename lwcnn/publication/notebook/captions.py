@@ -33,7 +33,7 @@ def training_curves(inputs: Inputs) -> str:
 
 def confusion(inputs: Inputs) -> str:
     names, classes = inputs.compared(), inputs.class_names
-    matrices = [np.sum([run["confusion_matrix"] for run in inputs.runs(name)], axis=0) for name in names]
+    matrices = [inputs.confusion_matrix(name) for name in names]
     shares = [row_percent(matrix, classes) for matrix in matrices]
     parts = []
     for name, matrix, share in zip(names, matrices, shares):

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from lwcnn.evaluation import mean_and_interval
 from lwcnn.evaluation.comparison import Difference
+from lwcnn.system.safe_text import latex_text
 
 NOT_RUN = r"\notrun{}"
 DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
-_ESCAPED = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
 
 
 def escape(text: str) -> str:
     """Plain text as LaTeX shows it."""
-    return "".join(_ESCAPED.get(character, character) for character in text)
+    return latex_text(text)
 
 
 def code(name: str) -> str:

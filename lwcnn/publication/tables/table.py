@@ -3,17 +3,16 @@
 Texts in them are inline Markdown with one feature, `code` in backticks.
 """
 
-import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lwcnn.publication.claims.measurement import Measurement
+from lwcnn.system.safe_text import html_text, latex_text
 
 Cell = str | Measurement | tuple[str | Measurement, ...]
 """A text, a measurement, or several of them in a row."""
 
-_ESCAPED = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
 _SET = {" \\%": "\\,\\%", " ± ": "\\,$\\pm$\\,", "×": "$\\times$", "µ": "$\\mu$", "<": "$<$", "→": "$\\to$", "–": "--"}
 _SIGNED = re.compile(r"(?<![\w.)-])([+-])(?=\d)")
 _BY = re.compile(r"\b(\d+)x(\d+)\b")
@@ -89,25 +88,21 @@ def to_latex(text: str) -> str:
 def to_html(text: str) -> str:
     """Inline Markdown as HTML."""
     pieces = text.split("`")
-    escaped = [html.escape(piece, quote=False) for piece in pieces]
+    escaped = [html_text(piece) for piece in pieces]
     return "".join(f"<code>{piece}</code>" if i % 2 else piece for i, piece in enumerate(escaped))
 
 
 def _code(name: str) -> str:
     """Code may break after `_` and `+`."""
-    text = _escape(name).replace(r"\_", r"\_\allowbreak{}").replace("+", r"+\allowbreak{}")
+    text = latex_text(name).replace(r"\_", r"\_\allowbreak{}").replace("+", r"+\allowbreak{}")
     return rf"\texttt{{{text}}}"
 
 
 def _words(text: str) -> str:
-    text = _escape(text)
+    text = latex_text(text)
     for found, typeset in _SET.items():
         text = text.replace(found, typeset)
     return _BY.sub(r"$\1\\times\2$", _SIGNED.sub(r"$\1$", text))
-
-
-def _escape(text: str) -> str:
-    return "".join(_ESCAPED.get(character, character) for character in text)
 
 
 def _parts(cell: Cell) -> tuple[str | Measurement, ...]:
