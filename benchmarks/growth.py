@@ -59,7 +59,7 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
     pixels = rng.integers(0, 256, (images, size, size, 3), dtype=np.uint8)
     branches = (augmentation(image_spec("cifar10")),)
     batches = Batches(pixels, rng.integers(0, 10, images), batch, seed=0, branches=branches)
-    model = build_residual_se((size, size, 3), 10, widened(width), fused=True)
+    model = build_residual_se((size, size, 3), 10, widened(width))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(ONE_CYCLE.build(len(batches)), loss, metrics=["accuracy"])
     timed = min(steps, len(batches) - WARMUP)

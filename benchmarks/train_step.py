@@ -53,15 +53,15 @@ def library_batches(workload: str, count: int):
     return Batches(*made_arrays(count), BATCH[workload], seed=0, branches=branches, drop_last=True)
 
 
-def plain_network(workload: str, fused: bool = False):
-    """The network in Keras, with plain or fused layers."""
+def network(workload: str):
+    """The network, of plain Keras layers."""
     from lwcnn.experiments.recipes.residual_se import NETWORK
     from lwcnn.models.dual import BRANCHES, build_dual_model, build_submodel
     from lwcnn.models.residual_se import build_residual_se
 
     if workload == "paper":
-        return build_dual_model([build_submodel((32, 32, 3), 10, name, fused=fused) for name in BRANCHES])
-    return build_residual_se((32, 32, 3), 10, NETWORK, fused=fused)
+        return build_dual_model([build_submodel((32, 32, 3), 10, name) for name in BRANCHES])
+    return build_residual_se((32, 32, 3), 10, NETWORK)
 
 
 def keras_optimizer(workload: str):
@@ -76,7 +76,7 @@ def time_lwcnn(workload: str, steps: int, warmup: int) -> float:
 
     from lwcnn.training.steps import begin_epoch, in_advance
 
-    model = plain_network(workload, fused=True)
+    model = network(workload)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     count = len(model.outputs)
     if count == 1:
@@ -107,10 +107,10 @@ def time_keras(workload: str, steps: int, warmup: int) -> float:
             layers.RandomBrightness(0.2),
         ):
             x = layer(x)
-        outputs = plain_network(workload)([inputs[0], x])
+        outputs = network(workload)([inputs[0], x])
     else:
         x = layers.RandomCrop(32, 32)(layers.ZeroPadding2D(4)(layers.RandomFlip("horizontal")(inputs[0])))
-        outputs = [plain_network(workload)(x)]
+        outputs = [network(workload)(x)]
     model = keras.Model(inputs, outputs)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras_optimizer(workload), [loss] * len(outputs), metrics=[["accuracy"]] * len(outputs))

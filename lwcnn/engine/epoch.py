@@ -6,29 +6,52 @@ import keras
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from lwcnn.engine.fused import formulation
+from lwcnn.engine.errors import Unsupported
 from lwcnn.engine.losses import cross_entropy, divergence, loss_settings
-from lwcnn.engine.network import Network, Weights, is_supported
-from lwcnn.engine.optimizers import VectorOptimizer, is_supported_optimizer
+from lwcnn.engine.network import Network, Weights, compile_model
+from lwcnn.engine.optimizers import VectorOptimizer, check_optimizer
 from lwcnn.engine.threads import Team, in_team
 from lwcnn.system import environment
 
 
-def can_train(model: keras.Model) -> bool:
-    """Whether a compiled model's steps can be made here: on a CPU, in float32, of layers and losses known here."""
-    if formulation() != "numba" or environment.num_replicas() > 1 or not is_supported_optimizer(model.optimizer):
-        return False
-    if any(loss_settings(loss) is None for loss in _losses(model)) or model.losses:  # those are of regularisers
-        return False
-    if any(variable.constraint for variable in model.trainable_variables):
-        return False
-    if isinstance(model, keras.distillation.Distiller):
-        objective, *others = model.distillation_losses
-        known = isinstance(objective, keras.distillation.LogitsDistillation)
-        known = known and isinstance(objective.loss, keras.losses.KLDivergence) and not others
-        known = known and len(model.student.outputs) == 1 and 0 < model.student_loss_weight < 1
-        return known and is_supported(model.student) and is_supported(model.teacher, training=False)
-    return is_supported(model)
+def unsupported(model: keras.Model) -> str | None:
+    """Why a compiled model cannot be trained here, in one line that names what is not known; None if it can."""
+    try:
+        _check_environment()
+        is_distiller = isinstance(model, keras.distillation.Distiller)
+        compile_model(model.student if is_distiller else model)
+        if is_distiller:
+            _check_distiller(model)
+            compile_model(model.teacher, training=False)
+        _check_losses(model)
+        check_optimizer(model.optimizer)
+    except Unsupported as reason:
+        return str(reason)
+    return None
+
+
+def _check_environment() -> None:
+    if environment.accelerator() is not None or environment.num_replicas() > 1:
+        raise Unsupported("the backend computes on an accelerator or on several devices")
+
+
+def _check_distiller(model: keras.Model) -> None:
+    objective, *others = model.distillation_losses
+    known = isinstance(objective, keras.distillation.LogitsDistillation)
+    known = known and isinstance(objective.loss, keras.losses.KLDivergence) and not others
+    if not (known and len(model.student.outputs) == 1 and 0 < model.student_loss_weight < 1):
+        raise Unsupported(f"{model.name} (Distiller) has other losses than the divergence of logits")
+
+
+def _check_losses(model: keras.Model) -> None:
+    for loss in _losses(model):
+        if loss_settings(loss) is None:
+            raise Unsupported(f"the loss {loss!r} is not a cross-entropy of logits")
+    if model.losses:
+        raise Unsupported(f"{model.name} has regularizers")
+    for variable in model.trainable_variables:
+        if variable.constraint:
+            raise Unsupported(f"{variable.path} has a constraint")
 
 
 def _losses(model: keras.Model) -> list:
@@ -38,7 +61,7 @@ def _losses(model: keras.Model) -> list:
     return loss if isinstance(loss, list) else [loss]
 
 
-class NativeEpoch:
+class Epoch:
     """One epoch's training steps and the means of loss and metrics over its images so far.
 
     Weights and optimiser are taken from the model at first, and given back at the end of the `with` that it is used in,
@@ -46,7 +69,7 @@ class NativeEpoch:
     depth draw other masks than Keras does from the same seed, with the same probabilities.
 
     Args:
-        model: compiled, and one that `can_train`.
+        model: compiled, and not `unsupported`.
     """
 
     def __init__(self, model: keras.Model):
@@ -55,8 +78,9 @@ class NativeEpoch:
         trained, num_threads = model, environment.num_threads()
         if isinstance(model, keras.distillation.Distiller):
             trained, given = model.student, Weights([], model.teacher.weights)
+            plan = compile_model(model.teacher, training=False)
             # Operations keep what they were last given, so each thread has its own.
-            self._teachers = [Network(model.teacher, given, training=False) for _ in range(num_threads)]
+            self._teachers = [Network(plan, given) for _ in range(num_threads)]
             self._temperature = model.distillation_losses[0].temperature
             self._label_weight = model.student_loss_weight
         smoothing, class_weights = loss_settings(_losses(model)[0])
@@ -68,12 +92,11 @@ class NativeEpoch:
         self._optimizer = VectorOptimizer(model.optimizer, self._weights)
         # Each thread has a part of the batch, from the images to the gradient: to share out every layer anew takes as
         # long as to compute some of them.
-        self._networks = [Network(trained, self._weights, leads=rank == 0) for rank in range(num_threads)]
-        self._generators = {
-            name: operation.layer.seed_generator for name, operation in self._networks[0].random_operations().items()
-        }
+        plan = compile_model(trained)
+        self._networks = [Network(plan, self._weights, leads=rank == 0) for rank in range(num_threads)]
+        self._generators = [operation.layer.seed_generator for operation in self._networks[0].random_operations]
         self._states = {
-            name: np.array(keras.ops.convert_to_numpy(generator.state)) for name, generator in self._generators.items()
+            id(generator): np.array(keras.ops.convert_to_numpy(generator.state)) for generator in self._generators
         }
         self._sums: dict[str, float] = {}
         self._num_images = 0
@@ -89,8 +112,8 @@ class NativeEpoch:
         def train(rank: int) -> dict[str, float]:
             network, part = self._networks[rank], slice(bounds[rank], bounds[rank + 1])
             network.join(team if team.size > 1 else None, rank)
-            for name, operation in network.random_operations().items():
-                operation.draws = draws[name][part]
+            for operation, drawn in zip(network.random_operations, draws, strict=True):
+                operation.draws = drawn[part]
             return self._gradients(rank, [x[part] for x in images], [y[part] for y in labels], count)
 
         sums = in_team(team, train)
@@ -106,7 +129,7 @@ class NativeEpoch:
         """What a variable of the model would be now."""
         return self._weights.array(variable)
 
-    def __enter__(self) -> "NativeEpoch":
+    def __enter__(self) -> "Epoch":
         # The threads of NumPy's matrix products wait for the next one in a loop, in our kernels' way.
         self._limits = _thread_pools().limit(limits=1, user_api="blas")
         return self
@@ -119,16 +142,15 @@ class NativeEpoch:
     def _give_back(self) -> None:
         self._weights.give_back()
         self._optimizer.give_back()
-        for name, generator in self._generators.items():
-            generator.state.assign(self._states[name])
+        for generator in self._generators:
+            generator.state.assign(self._states[id(generator)])
 
-    def _draw(self, count: int) -> dict[str, np.ndarray]:
+    def _draw(self, count: int) -> list[np.ndarray]:
         """Random numbers in [0, 1) for each operation that needs some, (count, ...) float32."""
-        draws = {}
-        for name, operation in self._networks[0].random_operations().items():
-            state = self._states[name]
-            generator = np.random.default_rng(state.tolist())
-            draws[name] = generator.random((count, *operation.random), np.float32)
+        draws = []
+        for operation, generator in zip(self._networks[0].random_operations, self._generators, strict=True):
+            state = self._states[id(generator)]
+            draws.append(np.random.default_rng(state.tolist()).random((count, *operation.random), np.float32))
             state[1] += 1
         return draws
 

@@ -3,12 +3,10 @@
 import keras
 from keras import layers
 
-from lwcnn.engine.fused import ConvReluMaxPool, FusedBatchNormalization, FusedDepthwiseBlock
 from lwcnn.engine.operations import (
     activations,
     convolution,
     depthwise,
-    depthwise_block,
     dropout,
     merging,
     normalization,
@@ -16,17 +14,15 @@ from lwcnn.engine.operations import (
     shapes,
 )
 from lwcnn.engine.operations.base import Operation
-from lwcnn.models.blocks import ScheduledDropout
+from lwcnn.models.blocks import StochasticDepth
 
 OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
-    ConvReluMaxPool: convolution.ConvPool,
-    FusedBatchNormalization: normalization.BatchNorm,
-    FusedDepthwiseBlock: depthwise_block.DepthwiseBlock,
-    ScheduledDropout: dropout.Dropout,
+    StochasticDepth: dropout.StochasticDepth,
     layers.Activation: activations.Activation,
     layers.Add: merging.Add,
     layers.Average: merging.Average,
     layers.AveragePooling2D: pooling.AveragePool,
+    layers.BatchNormalization: normalization.BatchNorm,
     layers.Concatenate: merging.Concatenate,
     layers.Conv2D: convolution.Convolution,
     layers.Dense: convolution.Linear,
@@ -47,14 +43,10 @@ OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
     layers.Reshape: shapes.Reshape,
     layers.SeparableConv2D: depthwise.SeparableConvolution,
     layers.Softmax: activations.Activation,
+    layers.SpatialDropout2D: dropout.SpatialDropout,
     layers.Subtract: merging.Subtract,
     layers.ZeroPadding2D: shapes.ZeroPadding,
 }
-
-
-def operation_class(layer: keras.Layer) -> type[Operation] | None:
-    """The operation of a layer; None if there is none for it, or for one of its settings."""
-    return None if unsupported(layer) else OPERATIONS[type(layer)]
 
 
 def unsupported(layer: keras.Layer) -> str | None:

@@ -1,17 +1,14 @@
-"""A Keras model as operations on arrays."""
+"""A compiled model: its matches as operations on arrays, forward and backward."""
 
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 
-from lwcnn.engine.layers import operation_class
+from lwcnn.engine.keras_internals import Graph, read_graph
+from lwcnn.engine.match import Match, match_layers
 from lwcnn.engine.operations.base import Operation
-from lwcnn.engine.operations.depthwise_block import DepthwiseBlock
-from lwcnn.engine.operations.merging import Average
-from lwcnn.engine.operations.normalization import BatchNorm
 from lwcnn.engine.threads import Team
-from lwcnn.models.graph import layers_with_inputs
 
 
 class Weights:
@@ -53,52 +50,70 @@ class Weights:
             variable.assign(self._arrays[id(variable)])
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How a model is computed.
+
+    Attributes:
+        graph: The model's calls.
+        matches: The operations that compute them, in order.
+    """
+
+    graph: Graph
+    matches: list[Match]
+
+
+def compile_model(model: keras.Model, training: bool = True) -> Plan:
+    """The plan of a functional or Sequential model of layers that the engine knows.
+
+    Args:
+        model: Any model of plain Keras layers; what trains is what is trainable now.
+        training: Whether there will be gradients.
+
+    Raises:
+        Unsupported: The engine does not know the kind of model, a layer or a setting; the message names it.
+    """
+    graph = read_graph(model, training)
+    return Plan(graph, match_layers(graph))
+
+
 @dataclass
-class _Node:
-    name: str
+class Step:
     operation: Operation
-    inputs: list[str]
-    trains: bool  # whether anything up to here has a gradient to take
+    inputs: tuple[int, ...]
+    output: int
+    inference: bool
 
 
 class Network:
-    """The operations of a functional model, in order.
+    """The operations of a plan, with arrays for its weights.
 
     Args:
-        model: one that `is_supported`.
-        weights: of the model.
-        training: whether there will be gradients.
-        leads: whether, of several networks with the same weights, this one keeps the moving moments.
+        plan: Of the model.
+        weights: The model's.
+        leads: Whether, of several networks with the same weights, this one keeps the moving moments.
 
     Attributes:
-        gradient: the sum of the gradients by the trainable weights since `clear`, a vector as `weights.vector`.
+        gradient: Sum of the gradients by the trainable weights since `clear`, a vector as `weights.vector`.
+        steps: The operations in order, with the numbers of the values that they read and give.
+        random_operations: Those that need random numbers in training.
     """
 
-    def __init__(self, model: keras.Model, weights: Weights, training: bool = True, leads: bool = True):
+    def __init__(self, plan: Plan, weights: Weights, leads: bool = True):
+        self._graph = plan.graph
         self._team: Team | None = None
         self._rank = self._turn = 0
         self.gradient = np.zeros_like(weights.vector)
-        views = {id(v): part for v, part in zip(weights.trainable, weights.parts(self.gradient))} if training else {}
-        self._input_names = [tensor._keras_history.operation.name for tensor in model.inputs]
-        self._output_names = [tensor._keras_history.operation.name for tensor in model.outputs]
-        self._nodes: list[_Node] = []
-        trains: dict[str, bool] = dict.fromkeys(self._input_names, False)
-        for layer, calls in layers_with_inputs(model):
-            if layer.name in trains:
-                continue
-            if isinstance(layer, keras.Model):
-                operation = _Inner(layer, weights)
-            else:
-                operation = operation_class(layer)(layer, lambda v: (weights.array(v), views.get(id(v))))
+        views = {id(v): part for v, part in zip(weights.trainable, weights.parts(self.gradient))}
+        self.steps = []
+        for match in plan.matches:
+            operation = match.operation(lambda v: (weights.array(v), views.get(id(v))))
             operation.exchange, operation.leads = self._exchange, leads
-            own = any(id(v) in views for v in layer.trainable_weights)
-            trains[layer.name] = own or any(trains[name] for name in calls[0])
-            self._nodes.append(_Node(layer.name, operation, calls[0], trains[layer.name]))
-        self._trains = trains
-
-    def random_operations(self) -> dict[str, Operation]:
-        """The operations that need random numbers, by the layer's name."""
-        return {node.name: node.operation for node in self._nodes if node.operation.random is not None}
+            first, last = match.calls[0], match.calls[-1]
+            self.steps.append(Step(operation, first.inputs, last.output, first.inference))
+        self.random_operations = [
+            step.operation for step in self.steps if step.operation.random is not None and not step.inference
+        ]
 
     def join(self, team: Team | None, rank: int = 0) -> None:
         """Takes part of a batch from now on, `rank` of a team; None: the whole."""
@@ -112,69 +127,25 @@ class Network:
 
     def forward(self, images: list[np.ndarray], training: bool) -> list[np.ndarray]:
         """The outputs, one for each of the model's, for as many inputs as the model has."""
-        values = dict(zip(self._input_names, images, strict=True))
-        for node in self._nodes:
-            values[node.name] = node.operation.forward([values[name] for name in node.inputs], training)
-        return [values[name] for name in self._output_names]
+        values = dict(zip(self._graph.inputs, images, strict=True))
+        for step in self.steps:
+            inputs = [values[number] for number in step.inputs]
+            if not step.operation.takes_bytes:
+                inputs = [x.astype(np.float32, copy=False) for x in inputs]
+            values[step.output] = step.operation.forward(inputs, training and not step.inference)
+        return [values[number] for number in self._graph.outputs]
 
     def clear(self) -> None:
-        """Sets the gradient to nought."""
+        """Sets the gradient to zero."""
         self.gradient[:] = 0
 
     def backward(self, gradients: list[np.ndarray]) -> None:
         """Adds what `gradients`, by the outputs of the last `forward`, mean for the weights."""
-        by_output = dict(zip(self._output_names, gradients, strict=True))
-        for node in reversed(self._nodes):
-            if node.name not in by_output or not node.trains:
+        by_value = dict(zip(self._graph.outputs, gradients, strict=True))
+        for step in reversed(self.steps):
+            if step.output not in by_value or step.output not in self._graph.with_gradient:
                 continue
-            wanted = [self._trains[name] for name in node.inputs]
-            for name, grad in zip(node.inputs, node.operation.backward(by_output.pop(node.name), wanted)):
+            wanted = [number in self._graph.with_gradient for number in step.inputs]
+            for number, grad in zip(step.inputs, step.operation.backward(by_value.pop(step.output), wanted)):
                 if grad is not None:
-                    by_output[name] = by_output[name] + grad if name in by_output else grad
-
-
-class _Inner(Operation):
-    """A model within a model, such as a teacher of an ensemble; without gradients."""
-
-    def __init__(self, model: keras.Model, weights: Weights):
-        self._network = Network(model, weights, training=False)
-
-    def forward(self, inputs, training):
-        return self._network.forward(inputs, training=False)[0]
-
-
-def is_supported(model: keras.Model, training: bool = True) -> bool:
-    """Whether every layer of a model has an operation, and those with moments can train as they are set.
-
-    Args:
-        model: any.
-        training: whether there will be gradients; models within models and averages have none.
-    """
-    if not isinstance(model, keras.Model) or isinstance(model, keras.Sequential):
-        return False
-    try:
-        layers = layers_with_inputs(model)
-    except Exception:  # noqa: BLE001 - Keras raises many kinds for models that do not tell their configuration
-        return False
-    for layer, calls in layers:
-        if isinstance(layer, keras.layers.InputLayer):
-            continue
-        if len(calls) != 1:
-            return False
-        if isinstance(layer, keras.Model):
-            if training or not is_supported(layer, training=False):
-                return False
-            continue
-        found = operation_class(layer)
-        if found is None or (training and found is Average):
-            return False
-        if training and found in (BatchNorm, DepthwiseBlock) and not all(v.trainable for v in _learned(layer)):
-            return False
-    return True
-
-
-def _learned(layer: keras.Layer) -> list[keras.Variable]:
-    """The weights of a layer that gradients change, whether or not it is set to train."""
-    norms = [part for part in layer._flatten_layers() if isinstance(part, keras.layers.BatchNormalization)]
-    moments = {id(v) for norm in norms for v in (norm.moving_mean, norm.moving_variance)}
-    return [v for v in layer.weights if id(v) not in moments]
+                    by_value[number] = by_value[number] + grad if number in by_value else grad

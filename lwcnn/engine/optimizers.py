@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from numba import njit
 
+from lwcnn.engine.errors import Unsupported
 from lwcnn.engine.network import Weights
-from lwcnn.training.muon import PointwiseMuon
 
 _jit = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
@@ -64,7 +64,7 @@ class VectorOptimizer:
     def __init__(self, optimizer: keras.optimizers.Optimizer, weights: Weights):
         self._optimizer, self._weights = optimizer, weights
         variables = weights.trainable
-        self._kind = type(optimizer)
+        self._kind = _kind(optimizer)
         self._iterations = int(optimizer.iterations)
         self._slots = {name: weights.gather(self._slot(name)) for name in _SLOTS[self._kind]}
         if self._kind is keras.optimizers.Nadam:
@@ -73,7 +73,7 @@ class VectorOptimizer:
         if optimizer.weight_decay:
             decay = np.float32(optimizer.weight_decay)
             self._decay = weights.gather([np.full(v.shape, decay * optimizer._use_weight_decay(v)) for v in variables])
-        if self._kind is PointwiseMuon:
+        if self._kind is keras.optimizers.Muon:
             orthogonal = [not optimizer._should_use_adamw(v) for v in variables]
             self._matrices = _by_shape([i for i, wanted in enumerate(orthogonal) if wanted], variables)
             self._others = [i for i, wanted in enumerate(orthogonal) if not wanted]
@@ -195,7 +195,7 @@ _SLOTS = {
     keras.optimizers.AdamW: ("_momentums", "_velocities"),
     keras.optimizers.Nadam: ("_momentums", "_velocities"),
     keras.optimizers.RMSprop: ("_velocities",),
-    PointwiseMuon: ("momentums", "adam_velocities"),
+    keras.optimizers.Muon: ("momentums", "adam_velocities"),
 }
 _STEPS = {
     keras.optimizers.SGD: VectorOptimizer._step_sgd,
@@ -203,21 +203,44 @@ _STEPS = {
     keras.optimizers.AdamW: VectorOptimizer._step_adam,
     keras.optimizers.Nadam: VectorOptimizer._step_nadam,
     keras.optimizers.RMSprop: VectorOptimizer._step_rmsprop,
-    PointwiseMuon: VectorOptimizer._step_muon,
+    keras.optimizers.Muon: VectorOptimizer._step_muon,
 }
 
 
-def is_supported_optimizer(optimizer: keras.optimizers.Optimizer) -> bool:
-    """Whether an optimizer is of a known kind, without clipping, accumulation, scaling or Keras's own average."""
-    rate = optimizer._learning_rate
-    schedules = keras.optimizers.schedules
-    known_rate = not isinstance(rate, schedules.LearningRateSchedule) or type(rate) is schedules.CosineDecay
-    known_rate = known_rate and (isinstance(rate, schedules.LearningRateSchedule) or not callable(rate))
-    settings = ("clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps", "loss_scale_factor")
-    plain = not any(getattr(optimizer, name) for name in (*settings, "use_ema"))
-    special = getattr(optimizer, "amsgrad", False) or getattr(optimizer, "centered", False)
-    if type(optimizer) is keras.optimizers.RMSprop:
-        special = special or optimizer.momentum
-    if type(optimizer) is PointwiseMuon:
-        special = special or optimizer.adam_weight_decay != optimizer.weight_decay
-    return type(optimizer) in _SLOTS and known_rate and plain and not special
+def _kind(optimizer: keras.optimizers.Optimizer) -> type:
+    """The class whose step an optimizer makes; a Muon for 1x1 convolutions (`takes_pointwise_kernels`) is a Muon."""
+    is_muon = isinstance(optimizer, keras.optimizers.Muon) and getattr(optimizer, "takes_pointwise_kernels", False)
+    return keras.optimizers.Muon if is_muon else type(optimizer)
+
+
+def check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
+    """Checks that an optimizer is of a kind that is known here, without clipping, accumulation or scaling.
+
+    Raises:
+        Unsupported: It is not; the message names the optimizer or the setting.
+    """
+    kind, rate = _kind(optimizer), optimizer._learning_rate
+    title = f"the optimizer {optimizer.name} ({type(optimizer).__name__})"
+    if kind not in _SLOTS:
+        raise Unsupported(f"{title} has no step here")
+    is_schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
+    if is_schedule and type(rate) is not keras.optimizers.schedules.CosineDecay or not is_schedule and callable(rate):
+        raise Unsupported(f"{title} has the schedule {rate!r}")
+    for name in _UNKNOWN_SETTINGS:
+        if getattr(optimizer, name, None) and not (name == "momentum" and kind is not keras.optimizers.RMSprop):
+            raise Unsupported(f"{title} has {name}={getattr(optimizer, name)!r}")
+    if kind is keras.optimizers.Muon and optimizer.adam_weight_decay != optimizer.weight_decay:
+        raise Unsupported(f"{title} has two weight decays")
+
+
+_UNKNOWN_SETTINGS = (
+    "clipnorm",
+    "clipvalue",
+    "global_clipnorm",
+    "gradient_accumulation_steps",
+    "loss_scale_factor",
+    "use_ema",
+    "amsgrad",
+    "centered",
+    "momentum",  # of RMSprop
+)

@@ -133,7 +133,7 @@ def _leaking_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_fold
     training, validation = split_images(data, plan, size)
     trained = train_method(plan, training, validation, data.num_classes, seed, cache, data.checksum, progress)
     names = [name for name, _ in plan.branches]
-    model = build_merged_model(data.input_shape, data.num_classes, names, plan.dropout, fused=True)
+    model = build_merged_model(data.input_shape, data.num_classes, names, plan.dropout)
     model.set_weights(trained.model.get_weights())
     phase = replace(plan.phases[-1], name="fold", epochs=size.fold, patience=LEAKING_PATIENCE)
     accuracies, seconds = [], trained.train_seconds

@@ -11,7 +11,6 @@ import keras
 import numpy as np
 
 from lwcnn.data import channel_statistics
-from lwcnn.engine.fused import copy_weights
 from lwcnn.experiments.recipes import (
     DistilledExperiment,
     Experiment,
@@ -88,7 +87,7 @@ def train_method(
     with computing.scope():
         trained, build = _TRAIN[type(experiment)](experiment, training.images.shape[1:], num_classes, steps)
     model = build()
-    copy_weights(trained, model)
+    model.set_weights(trained.get_weights())
     return TrainedMethod(model, steps.records, round(sum(r["seconds"] for r in steps.records), 2))
 
 
@@ -172,9 +171,9 @@ class _Steps:
 
 
 def _train_dual(experiment: MergedExperiment, image_shape, num_classes: int, steps: _Steps) -> list[keras.Model]:
-    """The submodels, of fused layers, trained side by side."""
+    """The submodels, trained side by side."""
     names = [name for name, _ in experiment.branches]
-    submodels = [build_submodel(image_shape, num_classes, name, fused=True) for name in names]
+    submodels = [build_submodel(image_shape, num_classes, name) for name in names]
     steps.chain.append(names)
     steps.run(build_dual_model(submodels), experiment.dual, [a for _, a in experiment.branches])
     return submodels
@@ -189,11 +188,9 @@ def _train_merged(experiment: MergedExperiment, image_shape, num_classes: int, s
     if experiment.dual:
         submodels = _train_dual(experiment, image_shape, num_classes, steps)
         keras.utils.set_random_seed(steps.phase_seed(1))  # the head, whether stage 1 was trained or found
-        merged = merge_submodels(
-            submodels, experiment.dropout, fused=True, reuse_dense_weights=experiment.reuse_dense_weights
-        )
+        merged = merge_submodels(submodels, experiment.dropout, reuse_dense_weights=experiment.reuse_dense_weights)
     else:
-        merged = build_merged_model(image_shape, num_classes, names, experiment.dropout, fused=True)
+        merged = build_merged_model(image_shape, num_classes, names, experiment.dropout)
     steps.chain.append([names, experiment.dropout, experiment.reuse_dense_weights, experiment.dual is None])
     for phase in experiment.phases:
         steps.run(merged, phase)
@@ -205,24 +202,24 @@ def _train_network(experiment: NetworkExperiment, image_shape, num_classes: int,
     normalization = None
     if takes_normalization(experiment.network):
         normalization = channel_statistics(steps.training.images, steps.training.indices)
-    network = build_network(image_shape, num_classes, experiment.network, True, normalization)
+    network = build_network(image_shape, num_classes, experiment.network, normalization)
     wrap = None
     if isinstance(experiment, DistilledExperiment):
         steps.chain.append([weights_digest(steps.teacher), plain_settings(experiment.distillation)])
         wrap = partial(build_distiller, steps.teacher, **asdict(experiment.distillation))
     for phase in experiment.phases:
         steps.run(network, phase, wrap=wrap)
-    return network, partial(build_network, image_shape, num_classes, experiment.network, False, normalization)
+    return network, partial(build_network, image_shape, num_classes, experiment.network, normalization)
 
 
 def _train_reproduction(experiment: ReproductionExperiment, image_shape, num_classes: int, steps: _Steps) -> _Trained:
     names = [name for name, _ in experiment.branches]
     steps.chain.append(["reproduction", names])
-    submodels = [build_repo_submodel(image_shape, num_classes, name, fused=True) for name in names]
+    submodels = [build_repo_submodel(image_shape, num_classes, name) for name in names]
     for submodel, (_, phase) in zip(submodels, experiment.branches):
         steps.run(submodel, phase)
     keras.utils.set_random_seed(steps.phase_seed(len(names)))  # the head, whether stage 1 was trained or found
-    merged = merge_repo_submodels(submodels, fused=True)
+    merged = merge_repo_submodels(submodels)
     for phase in experiment.phases:
         steps.run(merged, phase)
     return merged, partial(build_repo_merged, image_shape, num_classes, names)

@@ -122,9 +122,8 @@ def run_experiment(
     training, validation = split_images(data, plan, size)
     teacher = None
     if isinstance(plan, DistilledExperiment):
-        of_teacher = get_experiment(plan.teacher.experiment, plan.teacher.preset, data.spec)
         paths = find_teacher(plan.teacher, data.name, folders.cache, folders.models)
-        teacher = load_teacher(paths, getattr(of_teacher, "network", None))
+        teacher = load_teacher(paths)
     trained = train_method(
         plan,
         training,

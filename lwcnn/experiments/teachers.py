@@ -4,11 +4,8 @@ from pathlib import Path
 
 import keras
 
-from lwcnn.engine.fused import copy_weights
 from lwcnn.experiments.recipes.types import Teacher
-from lwcnn.models.configs import Network, ResidualSE
 from lwcnn.models.io import load_model
-from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.distillation import build_ensemble
 
@@ -44,24 +41,6 @@ def teacher_path(models: Path, dataset: str, experiment: str, seed: int) -> Path
     return Path(models) / "teachers" / f"{dataset}-{experiment}-seed{seed}.keras"
 
 
-def load_teacher(paths: list[Path], network: Network | None = None) -> keras.Model:
-    """The ensemble of the models in files.
-
-    Args:
-        paths: of the models.
-        network: their description; a `ResidualSE` teaches in its fused form, which is faster on a CPU.
-    """
-    members = [load_model(path) for path in paths]
-    if isinstance(network, ResidualSE):
-        members = [_fused(member, network) for member in members]
-    return build_ensemble(members)
-
-
-def _fused(member: keras.Model, network: ResidualSE) -> keras.Model:
-    """The fused form of a model; of one that is not as described, of another version say, the model itself."""
-    twin = build_residual_se(member.input_shape[1:], member.output_shape[-1], network, fused=True)
-    try:
-        copy_weights(member, twin)
-    except LwcnnError:
-        return member
-    return twin
+def load_teacher(paths: list[Path]) -> keras.Model:
+    """The ensemble of the models in files."""
+    return build_ensemble([load_model(path) for path in paths])

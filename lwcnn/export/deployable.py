@@ -3,7 +3,6 @@
 import keras
 from keras import layers, ops
 
-from lwcnn.engine.fused import ConvReluMaxPool
 from lwcnn.system.errors import LwcnnError
 
 
@@ -22,8 +21,7 @@ def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Mod
         A new functional model; `model` stays as it is.
 
     Raises:
-        LwcnnError: a model of several inputs or outputs, of no fixed image shape, of another kind, or with
-            fused layers, whose training kernel no other runtime has.
+        LwcnnError: a model of several inputs or outputs, of no fixed image shape, or of another kind.
     """
     if isinstance(model, keras.Sequential) and model.built:
         model = keras.Model(model.inputs, model.outputs, name=model.name)
@@ -35,12 +33,6 @@ def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Mod
     shape = tuple(model.inputs[0].shape[1:])
     if None in shape:
         raise LwcnnError(f"Give a model with a fixed image shape. Received: {shape}")
-    fused = [layer.name for layer in _all_layers(model) if isinstance(layer, ConvReluMaxPool)]
-    if fused:
-        raise LwcnnError(
-            "Build the model with fused=False and take over its weights: fused layers are for training only. "
-            f"Received: {', '.join(fused)}"
-        )
     # The converter orders branches by name (seen with TensorFlow 2.21). Numbers in the names' old order keep the
     # layers of a branch together; numbered across branches, both run in turn and need more memory at once.
     names = sorted(layer.name for layer in model.layers)
@@ -60,12 +52,6 @@ def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Mod
 def input_signature(model: keras.Model) -> list[keras.InputSpec]:
     """What Keras's exporters are told of the input: images (None, height, width, channels), float32, 0..255."""
     return [keras.InputSpec(shape=(None, *model.inputs[0].shape[1:]), dtype="float32", name="images")]
-
-
-def _all_layers(model: keras.Model) -> list[keras.Layer]:
-    """The model's layers and those of the models inside it."""
-    inner = [_all_layers(layer) for layer in model.layers if isinstance(layer, keras.Model)]
-    return [*model.layers, *(layer for found in inner for layer in found)]
 
 
 def _call(layer, *arguments, **options):

@@ -15,7 +15,7 @@ ACTIVATIONS = ("relu", "hard_silu", "silu", "gelu", "leaky_relu")
 def depthwise_block_layers(
     filters: int, channels: int, expansion: float, kernel_size: int, se_reduction: int | None, name: str
 ) -> dict[str, layers.Layer]:
-    """The layers with weights of `depthwise_block`, by role, unbuilt: plain and fused formulation share them."""
+    """The layers with weights of `depthwise_block`, by role, unbuilt."""
     hidden = hidden_width(channels, expansion)
     found = {
         "depthwise": layers.DepthwiseConv2D(kernel_size, padding="same", use_bias=False, name=f"{name}_depthwise"),
@@ -139,50 +139,6 @@ class StochasticDepth(layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
-
-
-@keras.saving.register_keras_serializable(package="lwcnn")
-class ScheduledDropout(layers.Layer):
-    """Dropout whose rate can change after compilation: it is a weight, where Keras's own is a constant.
-
-    Args:
-        rate: at first, 0 up to 1; `set_rate` changes it.
-        seed: of the draws; None draws one.
-    """
-
-    def __init__(self, rate: float, seed: int | None = None, **kwargs):
-        super().__init__(**kwargs)
-        _check_rate(self.name, rate)
-        self.initial_rate = rate
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def build(self, input_shape):
-        self.rate = self.add_weight(
-            shape=(), initializer=keras.initializers.Constant(self.initial_rate), trainable=False, name="rate"
-        )
-
-    def set_rate(self, rate: float) -> None:
-        """Drops this share from now on.
-
-        Raises:
-            LwcnnError: if it is not from 0 up to 1.
-        """
-        _check_rate(self.name, rate)
-        self.rate.assign(rate)
-
-    def call(self, x, training=False):
-        if not training:
-            return x
-        rate = keras.ops.cast(self.rate, x.dtype)
-        keep = keras.random.uniform(keras.ops.shape(x), dtype=x.dtype, seed=self.seed_generator) >= rate
-        return x * keras.ops.cast(keep, x.dtype) / (1 - rate)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "rate": self.initial_rate, "seed": self.seed}
 
 
 def _check_rate(name: str, rate: float) -> None:

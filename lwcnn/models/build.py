@@ -15,7 +15,6 @@ def build_network(
     input_shape: Sequence[int],
     num_classes: int,
     description: Network,
-    fused: bool = False,
     normalization: tuple[Sequence[float], Sequence[float]] | None = None,
 ) -> keras.Model:
     """The model of a description.
@@ -24,8 +23,6 @@ def build_network(
         input_shape: (height, width, channels) of one image.
         num_classes: at least 2.
         description: of the network.
-        fused: train with fused layers where the network has any; `lwcnn.engine.fused.copy_weights` carries their weights
-            over to the plain model, which is the one to keep.
         normalization: (mean, std) of each channel, for the networks that take them (`takes_normalization`).
 
     Raises:
@@ -36,7 +33,7 @@ def build_network(
     if isinstance(description, Application):
         return build_application(input_shape, num_classes, description)
     build = build_repo_residual_se if isinstance(description, RepoResidualSE) else build_residual_se
-    return build(input_shape, num_classes, description, fused)
+    return build(input_shape, num_classes, description)
 
 
 def takes_normalization(description: Network) -> bool:

@@ -5,7 +5,6 @@ import math
 import keras
 from keras import layers
 
-from lwcnn.engine.fused import ConvReluMaxPool
 from lwcnn.system.errors import LwcnnError
 
 
@@ -13,8 +12,7 @@ def count_macs(model: keras.Model) -> int:
     """Returns the multiply-accumulates of the model's layers for one image.
 
     Convolutions and dense layers count; biases, activations, pooling and other elementwise work do not, as
-    usual. A layer that is called several times counts each time. A fused layer counts as the convolution that
-    it stands for: the figure is the network's, not that of the way it is computed.
+    usual. A layer that is called several times counts each time.
 
     Args:
         model: a functional or sequential model with a fixed image shape; models inside it count too.
@@ -53,9 +51,6 @@ def _count_sequential(model: keras.Sequential) -> int:
 def _count_layer(layer: keras.Layer, input_shape: tuple | None) -> int:
     if isinstance(layer, keras.Model):
         return count_macs(layer)
-    if isinstance(layer, ConvReluMaxPool):
-        height, width = input_shape[1:3]
-        return _product(layer, (height - 2, width - 2)) * math.prod(layer.kernel.shape)
     if isinstance(layer, layers.Dense):
         return _product(layer, input_shape[1:-1]) * math.prod(layer.kernel.shape)
     if isinstance(layer, layers.SeparableConv2D):

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from lwcnn.engine.fused import ConvReluMaxPool
 from lwcnn.models.checks import channels_last, require_possible
 from lwcnn.models.configs import BRANCHES
 from lwcnn.system.errors import LwcnnError
@@ -25,17 +24,13 @@ MIN_IMAGE_SIZE = 10  # two valid 3x3 convolutions, each followed by a 2x2 poolin
 
 
 @channels_last()
-def build_submodel(
-    input_shape: Sequence[int], num_classes: int, name: str = "original", fused: bool = False
-) -> keras.Model:
+def build_submodel(input_shape: Sequence[int], num_classes: int, name: str = "original") -> keras.Model:
     """A submodel: two convolutions of 10 and 20 filters, each with pooling, then one dense layer.
 
     Args:
         input_shape: (height, width, channels) of one image; height and width at least 10.
         num_classes: number of classes, at least 2.
         name: the branch's name; every layer's name begins with it.
-        fused: True builds the convolution, ReLU and pooling as one layer that trains faster and has the
-            same weights in the same order (see `lwcnn.engine.fused`).
 
     Returns:
         A model from images (n, height, width, channels), 0..255, to logits (n, num_classes).
@@ -48,7 +43,7 @@ def build_submodel(
     _check(input_shape, num_classes)
     images = keras.Input(tuple(input_shape), name=f"{name}_images")
     x = layers.Rescaling(1 / 255, name=f"{name}_rescaling")(images)
-    x = _convolutions(x, name, fused)  # (n, h', w', 20)
+    x = _convolutions(x, name)  # (n, h', w', 20)
     x = layers.Flatten(name=f"{name}_flatten")(x)
     logits = layers.Dense(num_classes, dtype="float32", name=f"{name}_logits")(x)
     return keras.Model(images, logits, name=name)
@@ -81,7 +76,6 @@ def build_merged_model(
     num_classes: int,
     branches: Sequence[str] = BRANCHES,
     dropout: float = 0.5,
-    fused: bool = False,
 ) -> keras.Model:
     """The merged model, with weights drawn afresh: all branches read the same image, under one new head.
 
@@ -94,7 +88,6 @@ def build_merged_model(
         num_classes: number of classes, at least 2.
         branches: names of the branches; the paper has two.
         dropout: rate of the head's dropout, 0 up to 1.
-        fused: as in `build_submodel`.
 
     Returns:
         A model from images (n, height, width, channels), 0..255, to logits (n, num_classes).
@@ -111,7 +104,7 @@ def build_merged_model(
     x = layers.Rescaling(1 / 255, name="rescaling")(images)
     features = []
     for name in branches:
-        y = _convolutions(x, name, fused)  # (n, h', w', 20)
+        y = _convolutions(x, name)  # (n, h', w', 20)
         y = layers.Reshape((1, 1, -1), name=f"{name}_flatten")(y)  # (n, 1, 1, F)
         y = layers.Conv2D(num_classes, 1, activation="relu", name=f"{name}_dense_as_conv")(y)
         features.append(layers.Flatten(name=f"{name}_features")(y))  # (n, num_classes)
@@ -131,14 +124,11 @@ def _rename(x):
     return layers.Identity(name=FEATURES_LAYER)(x)
 
 
-def _convolutions(x, name: str, fused: bool):
+def _convolutions(x, name: str):
     """Both convolutions of a branch with their pooling, (n, h, w, c) -> (n, h', w', 20)."""
     for i, filters in enumerate(CONV_FILTERS, start=1):
-        if fused:
-            x = ConvReluMaxPool(filters, kernel_initializer="he_normal", name=f"{name}_conv{i}")(x)
-        else:
-            x = layers.Conv2D(filters, 3, activation="relu", kernel_initializer="he_normal", name=f"{name}_conv{i}")(x)
-            x = layers.MaxPooling2D(2, name=f"{name}_pool{i}")(x)
+        x = layers.Conv2D(filters, 3, activation="relu", kernel_initializer="he_normal", name=f"{name}_conv{i}")(x)
+        x = layers.MaxPooling2D(2, name=f"{name}_pool{i}")(x)
     return x
 
 

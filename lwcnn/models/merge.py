@@ -13,7 +13,6 @@ from lwcnn.system.errors import LwcnnError, unknown_name
 def merge_submodels(
     submodels: Sequence[keras.Model],
     dropout: float = 0.5,
-    fused: bool = False,
     reuse_dense_weights: Sequence[str] | None = None,
 ) -> keras.Model:
     """The merged model with the submodels' weights; the submodels stay as they are.
@@ -22,10 +21,9 @@ def merge_submodels(
     flattened map seen as 1x1xF: before its activation it gives what the Dense gave. The head is drawn afresh.
 
     Args:
-        submodels: models of `build_submodel` (fused or not), of one input shape and class count and with
+        submodels: models of `build_submodel`, of one input shape and class count and with
             different names.
         dropout: rate of the new head's dropout, 0 up to 1.
-        fused: whether the merged model is built of fused layers (`lwcnn.engine.fused`).
         reuse_dense_weights: Names of the submodels whose dense weights are converted; the 1x1 convolutions of the
             others keep their random draw. None converts all.
 
@@ -50,7 +48,7 @@ def merge_submodels(
     for name in reused:
         if name not in names:
             raise unknown_name("submodel", name, names)
-    merged = build_merged_model(shapes.pop(), classes.pop(), names, dropout, fused)
+    merged = build_merged_model(shapes.pop(), classes.pop(), names, dropout)
     for submodel in submodels:
         name = submodel.name
         for conv in (f"{name}_conv1", f"{name}_conv2"):
@@ -65,7 +63,7 @@ def split_merged(merged: keras.Model) -> list[keras.Model]:
     """The submodels that a merged model stands for: the 1x1 convolutions as dense layers again, without the head.
 
     Args:
-        merged: as of `build_merged_model` or `merge_submodels`, of plain layers, trained or not.
+        merged: as of `build_merged_model` or `merge_submodels`, trained or not.
 
     Raises:
         LwcnnError: another kind of model.
@@ -105,8 +103,8 @@ def check_merge(submodels: Sequence[keras.Model], merged: keras.Model, images: n
     """Compares each submodel with its branch of the merged model, before the branch's ReLU.
 
     Args:
-        submodels: models of `build_submodel`, of plain layers.
-        merged: what `merge_submodels` made of them, of plain layers.
+        submodels: models of `build_submodel`.
+        merged: what `merge_submodels` made of them.
         images: (n, h, w, c), 0..255.
     """
     checks = []

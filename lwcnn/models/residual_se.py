@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from lwcnn.engine.fused import ConvReluMaxPool, FusedBatchNormalization, FusedDepthwiseBlock
-from lwcnn.models.blocks import ACTIVATIONS, ScheduledDropout, depthwise_block
+from lwcnn.models.blocks import ACTIVATIONS, depthwise_block
 from lwcnn.models.checks import channels_last, require_possible
 from lwcnn.models.configs import EPSILON, MOMENTUM, ResidualSE
 from lwcnn.models.convolution_blocks import cbam_block, plain_block
@@ -17,7 +16,7 @@ BLOCKS = {"depthwise": depthwise_block, "plain": plain_block, "cbam": cbam_block
 
 @channels_last()
 def build_residual_se(
-    input_shape: Sequence[int], num_classes: int, description: ResidualSE = ResidualSE(), fused: bool = False
+    input_shape: Sequence[int], num_classes: int, description: ResidualSE = ResidualSE()
 ) -> keras.Model:
     """The network of a description.
 
@@ -25,8 +24,6 @@ def build_residual_se(
         input_shape: (height, width, channels) of one image, from 8x8.
         num_classes: at least 2.
         description: of the network.
-        fused: train with the fused layers of `lwcnn.engine.fused`; `lwcnn.engine.fused.copy_weights` carries their weights over
-            to the plain model, which is the one to keep. Of the blocks only depthwise ones have a fused form.
 
     Returns:
         A model from images (n, height, width, channels), 0..255, to logits (n, num_classes).
@@ -38,20 +35,16 @@ def build_residual_se(
     images = keras.Input(tuple(input_shape), name="images")
     x = layers.Rescaling(4 / 255, offset=-2, name="rescaling")(images)  # about zero mean and unit deviation
     x = layers.ZeroPadding2D(1, name="stem_padding")(x)
-    if fused:
-        x = ConvReluMaxPool(description.stem, kernel_initializer="he_normal", name="stem_conv")(x)
-    else:
-        x = layers.Conv2D(description.stem, 3, activation="relu", kernel_initializer="he_normal", name="stem_conv")(x)
-        x = layers.MaxPooling2D(2, name="stem_pool")(x)
-    norm = FusedBatchNormalization if fused else layers.BatchNormalization
-    x = _norm("stem_norm", norm)(x)
+    x = layers.Conv2D(description.stem, 3, activation="relu", kernel_initializer="he_normal", name="stem_conv")(x)
+    x = layers.MaxPooling2D(2, name="stem_pool")(x)
+    x = _norm("stem_norm")(x)
     total, done = sum(stage.blocks for stage in description.stages), 0
     for i, stage in enumerate(description.stages, start=1):
         if i > 1:
             x = layers.MaxPooling2D(2, name=f"stage{i}_pool")(x)
         if x.shape[-1] != stage.filters:
             x = layers.Conv2D(stage.filters, 1, use_bias=False, name=f"stage{i}_widen")(x)
-            x = _norm(f"stage{i}_norm", norm)(x)
+            x = _norm(f"stage{i}_norm")(x)
         for j in range(1, stage.blocks + 1):
             done += 1
             arguments = {
@@ -66,22 +59,20 @@ def build_residual_se(
             }
             if description.block == "plain":
                 del arguments["expansion"]
-            if fused and description.block == "depthwise":
-                x = FusedDepthwiseBlock(**arguments)(x)
-            else:
-                x = BLOCKS[description.block](x, **arguments)
-    x = _norm("head_norm", norm)(x)
+            x = BLOCKS[description.block](x, **arguments)
+    x = _norm("head_norm")(x)
     if description.head:
         x = layers.Conv2D(description.head, 1, activation=description.activation, name="head_conv")(x)
     x = layers.GlobalAveragePooling2D(keepdims=True, name="features")(x)
-    dropout = ScheduledDropout if fused else layers.Dropout
-    x = dropout(description.dropout, name="head_dropout")(x)
+    dropout = layers.Dropout(0.5, name="head_dropout")  # with a rate of 0 it would have no generator to raise it later
+    dropout.rate = description.dropout
+    x = dropout(x)
     x = layers.Conv2D(num_classes, 1, dtype="float32", name="head_logits")(x)  # (n, 1, 1, num_classes)
     return keras.Model(images, layers.Flatten(dtype="float32", name="logits")(x), name="residual_se")
 
 
-def _norm(name: str, kind: type[layers.BatchNormalization]) -> layers.Layer:
-    return kind(epsilon=EPSILON, momentum=MOMENTUM, name=name)
+def _norm(name: str) -> layers.Layer:
+    return layers.BatchNormalization(epsilon=EPSILON, momentum=MOMENTUM, name=name)
 
 
 def _check(input_shape: Sequence[int], num_classes: int, description: ResidualSE) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from keras.layers import Dropout
 from scipy.special import log_softmax
 
 from lwcnn.data.augment import Augmentation
 from lwcnn.data.batches import Batches
-from lwcnn.models.blocks import ScheduledDropout
 from lwcnn.system import environment
 from lwcnn.system.errors import Diverged, LwcnnError
 from lwcnn.training import checkpoint as states
@@ -116,7 +116,7 @@ def train_phase(
 
     while not state.finished:
         batches.set_epoch(state.epoch)
-        _schedule_dropout(model, phase, state.epoch)
+        _schedule_dropout(model, trained, phase, state.epoch)
         progress.begin_epoch(phase.name, state.epoch + 1, phase.epochs, len(batches))
         logs = train_epoch(trained, batches, progress, average)
         raw_weights = states.values(model.weights)
@@ -186,16 +186,17 @@ def _batches(training: Images, phase: Phase, seed: int, branches, model: keras.M
     )
 
 
-def _schedule_dropout(model: keras.Model, phase: Phase, epoch: int) -> None:
-    """Sets the rate of the model's scheduled dropout for this epoch, from 0 on."""
+def _schedule_dropout(model: keras.Model, trained: keras.Model, phase: Phase, epoch: int) -> None:
+    """Sets the rate of the model's dropout for this epoch, from 0 on."""
     if phase.dropout is None:
         return
-    scheduled = [layer for layer in model.layers if isinstance(layer, ScheduledDropout)]
+    scheduled = [layer for layer in model.layers if hasattr(layer, "seed_generator") and type(layer) is Dropout]
     if not scheduled:
-        raise LwcnnError(f"{model.name} has no ScheduledDropout for phase {phase.name!r}. Received: {phase.dropout}")
+        raise LwcnnError(f"{model.name} has no Dropout for phase {phase.name!r}. Received: {phase.dropout}")
     first, last = phase.dropout
     for layer in scheduled:
-        layer.set_rate(first + (last - first) * epoch / max(1, phase.epochs - 1))
+        layer.rate = first + (last - first) * epoch / max(1, phase.epochs - 1)
+    trained.train_function = None  # Keras has compiled the rate of the epoch before into it
 
 
 def _compile(model: keras.Model, optimizer, loss: keras.losses.Loss, num_outputs: int) -> None:

@@ -22,6 +22,8 @@ class PointwiseMuon(keras.optimizers.Muon):
         **arguments: further ones of `keras.optimizers.Muon`.
     """
 
+    takes_pointwise_kernels = True  # by which the engine recognizes it
+
     def __init__(self, learning_rate=0.001, weight_decay=0.004, **arguments):
         arguments.setdefault("adam_weight_decay", weight_decay)
         arguments.setdefault("exclude_layers", list(NOT_ORTHOGONAL))

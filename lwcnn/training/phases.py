@@ -113,7 +113,7 @@ class Phase:
             ends. By default both go by the mean over the outputs.
         batch_size: images in a step.
         mixing: of the batches, by MixUp and CutMix.
-        dropout: rates of the model's `ScheduledDropout` in the first and the last epoch, linear between them.
+        dropout: rates of the model's `Dropout` layers in the first and the last epoch, linear between them.
         monitor: what decides which epoch is better: "val_accuracy", or "val_loss", the cross-entropy on the
             validation images, which is then kept in the history.
         start_from_epoch: Number of epochs before early stopping begins, as in Keras's `EarlyStopping`: none of

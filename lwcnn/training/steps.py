@@ -1,5 +1,6 @@
 """Training steps of a compiled model, with as little around them as each backend allows."""
 
+import importlib.util
 import math
 import os
 from collections.abc import Iterator
@@ -8,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
-from lwcnn.engine.fused import formulation
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.average import MovingAverage
@@ -43,10 +43,13 @@ def train_epoch(
 
 
 def begin_epoch(model: keras.Model):
-    """What makes a compiled model's steps, for a `with`.
+    """What makes a compiled model's steps, for a `with`: the engine (`lwcnn.engine`) where it can, else Keras."""
+    engine = _engine()
+    return Epoch(model) if engine is None or engine.unsupported(model) else engine.Epoch(model)
 
-    Ours (`lwcnn.engine`), where every layer is known there, else Keras's. The variable `LWCNN_STEP` chooses: "native"
-    (the default, where it can) or "keras".
+
+def _engine():
+    """The engine's module; None where Numba is not installed, or `LWCNN_STEP` is "keras" and not "native".
 
     Raises:
         LwcnnError: if the variable is something else.
@@ -54,12 +57,11 @@ def begin_epoch(model: keras.Model):
     wanted = os.environ.get("LWCNN_STEP", "")
     if wanted not in ("", "native", "keras"):
         raise LwcnnError(f"LWCNN_STEP must be native or keras. Received: {wanted!r}")
-    if wanted != "keras" and formulation() == "numba":
-        from lwcnn.engine.epoch import NativeEpoch, can_train
+    if wanted == "keras" or importlib.util.find_spec("numba") is None:
+        return None
+    from lwcnn.engine import epoch
 
-        if can_train(model):
-            return NativeEpoch(model)
-    return Epoch(model)
+    return epoch
 
 
 def in_advance(batches) -> Iterator:

@@ -36,9 +36,9 @@ print(json.dumps(result))
 """
 
 
-def train_smoke(made_npz, folder, experiment, formulation):
+def train_smoke(made_npz, folder, experiment, step):
     """The result of a run on JAX, which is that in its file."""
-    done = run_python(SMOKE, made_npz, folder, experiment, KERAS_BACKEND="jax", LWCNN_FUSED=formulation)
+    done = run_python(SMOKE, made_npz, folder, experiment, KERAS_BACKEND="jax", LWCNN_STEP=step)
     result = json.loads(done.stdout.splitlines()[-1])
     assert result["backend"] == "jax" and "jax" in result["versions"]
     assert result["history"][0]["history"][0]["loss"] > 0
@@ -47,14 +47,14 @@ def train_smoke(made_npz, folder, experiment, formulation):
     return result
 
 
-@pytest.mark.parametrize("formulation", ["", "ops"])  # as it comes (the kernel, where Numba is there), and without
-def test_smoke_trains_on_jax_with_tensorflow_blocked(made_npz, tmp_path, formulation):
-    result = train_smoke(made_npz, tmp_path, "paper", formulation)
+@pytest.mark.parametrize("step", ["", "keras"])  # the engine, where Numba is there, and without
+def test_smoke_trains_on_jax_with_tensorflow_blocked(made_npz, tmp_path, step):
+    result = train_smoke(made_npz, tmp_path, "paper", step)
     assert [phase["name"] for phase in result["history"]] == ["dual", "head", "all"]
     assert result["params"] == 5_622
 
 
-@pytest.mark.parametrize("formulation", ["", "ops"])
-def test_the_residual_network_trains_on_jax_with_tensorflow_blocked(made_npz, tmp_path, formulation):
-    result = train_smoke(made_npz, tmp_path, "residual_se_small", formulation)
+@pytest.mark.parametrize("step", ["", "keras"])
+def test_the_residual_network_trains_on_jax_with_tensorflow_blocked(made_npz, tmp_path, step):
+    result = train_smoke(made_npz, tmp_path, "residual_se_small", step)
     assert [phase["name"] for phase in result["history"]] == ["all"]

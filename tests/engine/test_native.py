@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from made_data import make_images, randomise
 
-from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_residual_se
-from lwcnn.models.blocks import ScheduledDropout
+from lwcnn.models.baselines.reproduction import build_repo_merged
 from lwcnn.models.configs import ResidualSE, Stage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.residual_se import build_residual_se
@@ -30,18 +29,16 @@ SMALL = ResidualSE(stem=8, stages=(Stage(8, 1, 3), Stage(16, 1)), se_reduction=4
 
 
 def dual():
-    return build_dual_model([build_submodel(SHAPE, CLASSES, n, fused=True) for n in ("original", "augmented")])
+    return build_dual_model([build_submodel(SHAPE, CLASSES, n) for n in ("original", "augmented")])
 
 
 MODELS = {
     "dual": dual,
-    "merged": lambda: build_merged_model(SHAPE, CLASSES, dropout=0.0, fused=True),
-    "repo_merged": lambda: _without_dropout(build_repo_merged(SHAPE, CLASSES, ("a", "b"), fused=True)),
-    "residual_se": lambda: build_residual_se(SHAPE, CLASSES, SMALL, fused=True),
-    "no_se": lambda: build_residual_se(
-        SHAPE, CLASSES, ResidualSE(8, (Stage(8, 1),), "relu", None, residual=False), fused=True
-    ),
-    "head": lambda: build_residual_se(SHAPE, CLASSES, ResidualSE(8, (Stage(8, 1),), "relu", 4, head=16), fused=True),
+    "merged": lambda: build_merged_model(SHAPE, CLASSES, dropout=0.0),
+    "repo_merged": lambda: _without_dropout(build_repo_merged(SHAPE, CLASSES, ("a", "b"))),
+    "residual_se": lambda: build_residual_se(SHAPE, CLASSES, SMALL),
+    "no_se": lambda: build_residual_se(SHAPE, CLASSES, ResidualSE(8, (Stage(8, 1),), "relu", None, residual=False)),
+    "head": lambda: build_residual_se(SHAPE, CLASSES, ResidualSE(8, (Stage(8, 1),), "relu", 4, head=16)),
 }
 OPTIMIZERS = {
     "nadam": Optimizer("nadam", 0.003),
@@ -53,15 +50,6 @@ OPTIMIZERS = {
     "rmsprop": Optimizer("rmsprop", 0.002, ema=0.5),
     "muon": Optimizer("muon", 0.01, weight_decay=0.1, warmup=0.3, ema=0.9, not_decayed=("bias", "gamma", "beta")),
 }
-
-
-def randomised(model, seed=0):
-    """Random weights, but for the rate of a scheduled dropout, which is one of them."""
-    randomise(model, seed)
-    for layer in model.layers:
-        if isinstance(layer, ScheduledDropout):
-            layer.set_rate(layer.initial_rate)
-    return model
 
 
 def _without_dropout(model):
@@ -104,7 +92,7 @@ def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs
     """Weights, the optimiser's variables, averages and logs after some epochs from the same beginning."""
     monkeypatch.setenv("LWCNN_STEP", step)
     keras.utils.set_random_seed(0)
-    model = randomised(build())
+    model = randomise(build())
     for layer in model.layers:
         layer.trainable = layer.name not in frozen
     whole = wrap(model) if wrap else model
@@ -117,14 +105,14 @@ def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs
         whole.compile(optimizer.build(10), loss, metrics=["accuracy"])
     whole.optimizer.build(whole.trainable_variables)
     average = MovingAverage([*whole.trainable_variables, *norm_moments(model)], 0.9)
-    assert isinstance(begin_epoch(whole), native.NativeEpoch if step == "native" else Epoch)
+    assert isinstance(begin_epoch(whole), native.Epoch if step == "native" else Epoch)
     logs = [train_epoch(whole, batches, Progress("none"), average) for _ in range(epochs)]
     return states.values(model.weights), states.values(whole.optimizer.variables), average.values, logs
 
 
 def assert_same(build, monkeypatch, optimizer, tolerance=2e-4, **arguments):
     of_keras, ours = (trained(build, step, monkeypatch, optimizer, **arguments) for step in ("keras", "native"))
-    before = states.values(randomised(build()).weights)
+    before = states.values(randomise(build()).weights)
     assert any(not np.array_equal(a, b) for a, b in zip(before, ours[0]))
     for expected, actual in zip(of_keras[:3], ours[:3]):
         assert len(expected) == len(actual)
@@ -226,7 +214,7 @@ def test_what_is_frozen_stays_and_the_rest_trains(monkeypatch):
     frozen = [name for name in names if name.startswith("original_") or name == "augmented_conv1"]
     assert_same(MODELS["merged"], monkeypatch, OPTIMIZERS["momentum"], frozen=frozen)
     monkeypatch.setenv("LWCNN_STEP", "native")
-    before = dict(zip(names, (layer.get_weights() for layer in randomised(MODELS["merged"]()).layers)))
+    before = dict(zip(names, (layer.get_weights() for layer in randomise(MODELS["merged"]()).layers)))
     weights, *_ = trained(MODELS["merged"], "native", monkeypatch, OPTIMIZERS["momentum"], frozen=frozen)
     model = MODELS["merged"]()
     model.set_weights(weights)
@@ -235,15 +223,18 @@ def test_what_is_frozen_stays_and_the_rest_trains(monkeypatch):
         assert same == (layer.name in frozen or not layer.weights)
 
 
-def test_frozen_normalisation_trains_in_keras(monkeypatch):
-    model = MODELS["residual_se"]()
-    model.get_layer("stage1_block1").trainable = False
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    assert not native.can_train(model)
+@pytest.mark.parametrize(
+    "frozen_layers", [["stage1_block1_"], ["stage1_block1_norm"], ["stage1_block1_expand"], ["stem_"]]
+)
+def test_gradients_flow_through_what_is_frozen(frozen_layers, monkeypatch):
+    """A frozen block passes gradients to the trained layers before it, as in Keras."""
+    names = [layer.name for layer in MODELS["residual_se"]().layers]
+    frozen = [name for name in names if name.startswith(tuple(frozen_layers))]
+    assert_same(MODELS["residual_se"], monkeypatch, OPTIMIZERS["momentum"], frozen=frozen)
 
 
 def test_distillation(monkeypatch):
-    teacher = build_ensemble([randomised(MODELS["residual_se"]()), randomised(MODELS["residual_se"](), seed=1)])
+    teacher = build_ensemble([randomise(MODELS["residual_se"]()), randomise(MODELS["residual_se"](), seed=1)])
 
     def wrap(student):
         return build_distiller(teacher, student, temperature=3, label_weight=0.2)
@@ -258,11 +249,11 @@ def test_distillation(monkeypatch):
 def test_random_layers_drop_their_share_and_go_on_where_they_were(name, monkeypatch):
     monkeypatch.setenv("LWCNN_STEP", "native")
     if name == "dropout":
-        model = build_merged_model(SHAPE, CLASSES, dropout=0.4, fused=True)
+        model = build_merged_model(SHAPE, CLASSES, dropout=0.4)
     else:
-        model = build_residual_se(SHAPE, CLASSES, ResidualSE(8, (Stage(8, 2),), "relu", 4, drop_rate=0.4), fused=True)
+        model = build_residual_se(SHAPE, CLASSES, ResidualSE(8, (Stage(8, 2),), "relu", 4, drop_rate=0.4))
     keras.utils.set_random_seed(1)
-    randomised(model)
+    randomise(model)
     model.compile(Optimizer("sgd", 0.0).build(1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.optimizer.build(model.trainable_variables)
     before = states.values(states.random_states(model))
@@ -293,7 +284,7 @@ def test_threads_share_a_batch_to_the_same_result(monkeypatch):
 
 def test_threads_have_teachers_of_their_own(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    student, teacher = MODELS["residual_se"](), build_ensemble([randomised(MODELS["residual_se"]())])
+    student, teacher = MODELS["residual_se"](), build_ensemble([randomise(MODELS["residual_se"]())])
     distiller = build_distiller(teacher, student, temperature=3, label_weight=0.2)
     distiller.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     epoch = begin_epoch(distiller)
@@ -307,30 +298,27 @@ def test_a_phase_gives_what_it_gives_in_keras(monkeypatch):
     for step in ("keras", "native"):
         monkeypatch.setenv("LWCNN_STEP", step)
         keras.utils.set_random_seed(0)
-        model = randomised(MODELS["residual_se"]())
+        model = randomise(MODELS["residual_se"]())
         phase = Phase("all", Optimizer("adamw", 0.002, ema=0.9, ema_moments=True), 2, batch_size=16)
         state = train_phase(model, phase, Images(images, labels), Images(images, labels), seed=0)
         histories.append([record["loss"] for record in state.history])
     assert histories[1] == pytest.approx(histories[0], rel=1e-3)
 
 
-def test_models_without_kernels_train_in_keras(monkeypatch):
-    plain = build_residual_se(SHAPE, CLASSES, SMALL)
-    plain.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    assert isinstance(begin_epoch(plain), Epoch)
-    full = build_repo_residual_se(SHAPE, CLASSES, fused=True)
-    full.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    assert isinstance(begin_epoch(full), Epoch)
-    fused = MODELS["dual"]()
-    fused.compile("ftrl", [keras.losses.SparseCategoricalCrossentropy(from_logits=True)] * 2)
-    assert isinstance(begin_epoch(fused), Epoch)
-    fused.compile("sgd", [keras.losses.SparseCategoricalCrossentropy(from_logits=False)] * 2)
-    assert isinstance(begin_epoch(fused), Epoch)
-    fused.compile("sgd", [keras.losses.SparseCategoricalCrossentropy(from_logits=True)] * 2)
-    fused.optimizer.build(fused.trainable_variables)
-    assert isinstance(begin_epoch(fused), native.NativeEpoch)
-    monkeypatch.setenv("LWCNN_FUSED", "ops")
-    assert isinstance(begin_epoch(MODELS["dual"]()), Epoch)
+def test_what_is_unknown_trains_in_keras_and_is_named():
+    model = MODELS["dual"]()
+    crossentropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    for optimizer, losses, reason in (
+        ("ftrl", [crossentropy] * 2, "Ftrl"),
+        (keras.optimizers.SGD(clipnorm=1.0), [crossentropy] * 2, "clipnorm=1.0"),
+        ("sgd", ["mse"] * 2, "loss"),
+    ):
+        model.compile(optimizer, losses)
+        assert reason in native.unsupported(model)
+        assert isinstance(begin_epoch(model), Epoch)
+    model.compile("sgd", [crossentropy] * 2)
+    assert native.unsupported(model) is None
+    assert isinstance(begin_epoch(model), native.Epoch)
 
 
 @pytest.mark.parametrize("setting", ["kernel_regularizer", "kernel_constraint"])
@@ -341,7 +329,7 @@ def test_regularised_and_constrained_weights_train_in_keras(setting):
         logits = keras.layers.Dense(CLASSES, **given)(keras.layers.Flatten()(images))
         model = keras.Model(images, logits)
         model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-        assert native.can_train(model) == (not given)
+        assert bool(native.unsupported(model)) == bool(given)
 
 
 def test_an_unknown_step_is_an_error(monkeypatch):

@@ -12,20 +12,18 @@ SUBMODEL_CONVS = 30 * 30 * 10 * 27 + 13 * 13 * 20 * 90  # on 32x32x3
 MERGED = 2 * (SUBMODEL_CONVS + 7_200) + 640 + 320
 
 
-@pytest.mark.parametrize("fused", [False, True])
-def test_the_papers_models(fused):
-    assert count_macs(build_merged_model((32, 32, 3), 10, fused=fused)) == MERGED
-    submodels = [build_submodel((32, 32, 3), 10, name, fused) for name in ("original", "augmented")]
+def test_the_papers_models():
+    assert count_macs(build_merged_model((32, 32, 3), 10)) == MERGED
+    submodels = [build_submodel((32, 32, 3), 10, name) for name in ("original", "augmented")]
     assert count_macs(submodels[0]) == SUBMODEL_CONVS + 7_200
     # The dual model shares its layers with the submodels: what they are called on there does not count.
     assert count_macs(build_dual_model(submodels)) == 2 * (SUBMODEL_CONVS + 7_200)
     assert count_macs(submodels[0]) == SUBMODEL_CONVS + 7_200
 
 
-@pytest.mark.parametrize("fused", [False, True])
-def test_odd_maps_of_28_pixels(fused):
+def test_odd_maps_of_28_pixels():
     # conv 26x26, pooled 13x13, conv 11x11, pooled 5x5
-    assert count_macs(build_submodel((28, 28, 1), 10, fused=fused)) == 26**2 * 90 + 11**2 * 1_800 + 5_000
+    assert count_macs(build_submodel((28, 28, 1), 10)) == 26**2 * 90 + 11**2 * 1_800 + 5_000
 
 
 def of_one(layer, shape=(8, 10, 6)):

@@ -30,7 +30,7 @@ SHAPE = (32, 32, 3)
     ids=lambda value: getattr(value, "name", None),
 )
 def test_counts(description, published, macs, of_224):
-    model = build_network(SHAPE, 10, description, fused=True)
+    model = build_network(SHAPE, 10, description)
     assert model.count_params() == published and count_macs(model) == macs
     assert count_macs(build_application((224, 224, 3), 1000, description)) == of_224
     assert model.get_layer("features").output.shape == (None, 1280)

@@ -12,8 +12,8 @@ from lwcnn.system.errors import LwcnnError
 SHAPES = [(28, 28, 1), (32, 32, 3)]
 
 
-def random_submodels(shape, num_classes=10, fused=False, names=("original", "augmented")):
-    return [randomise(build_submodel(shape, num_classes, n, fused), seed) for seed, n in enumerate(names)]
+def random_submodels(shape, num_classes=10, names=("original", "augmented")):
+    return [randomise(build_submodel(shape, num_classes, n), seed) for seed, n in enumerate(names)]
 
 
 def images_of(shape, num_images=12):
@@ -45,11 +45,10 @@ def test_convolution_before_its_activation_gives_what_the_dense_gave(shape):
         close_to_rounding(before_activation, logits, num_terms=flat.shape[-1])
 
 
-@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_features_of_the_merged_model_are_relu_of_the_logits(shape, fused):
-    submodels = random_submodels(shape, fused=fused)
-    merged = merge_submodels(submodels, fused=fused)
+def test_features_of_the_merged_model_are_relu_of_the_logits(shape):
+    submodels = random_submodels(shape)
+    merged = merge_submodels(submodels)
     images = images_of(shape)
     features = keras.Model(merged.inputs, merged.get_layer("features").output).predict(images, verbose=0)
     logits = np.concatenate([submodel.predict(images, verbose=0) for submodel in submodels], axis=1)
@@ -59,7 +58,7 @@ def test_features_of_the_merged_model_are_relu_of_the_logits(shape, fused):
 
 def test_trained_convolutions_and_converted_dense_are_taken_over_bit_for_bit():
     submodels = random_submodels((28, 28, 1))
-    merged = merge_submodels(submodels, fused=True)  # plain submodels into fused layers, too
+    merged = merge_submodels(submodels)
     for submodel in submodels:
         for layer in ("conv1", "conv2"):
             name = f"{submodel.name}_{layer}"

@@ -13,8 +13,8 @@ def parameters_by_layer(model):
     return {layer.name: layer.count_params() for layer in model.layers if layer.weights}
 
 
-def build_dual(shape, num_classes, fused=False):
-    return build_dual_model([build_submodel(shape, num_classes, n, fused) for n in ("original", "augmented")])
+def build_dual(shape, num_classes):
+    return build_dual_model([build_submodel(shape, num_classes, n) for n in ("original", "augmented")])
 
 
 def map_features(shape):
@@ -23,9 +23,8 @@ def map_features(shape):
     return height * width * 20
 
 
-@pytest.mark.parametrize("fused", [False, True])
-def test_dual_model_on_28x28x1_has_the_papers_13860_parameters(fused):
-    model = build_dual((28, 28, 1), 10, fused)
+def test_dual_model_on_28x28x1_has_the_papers_13860_parameters():
+    model = build_dual((28, 28, 1), 10)
     assert model.count_params() == 13_860
     branch = {"conv1": 100, "conv2": 1_820, "logits": 5_010}
     assert parameters_by_layer(model) == {
@@ -33,12 +32,11 @@ def test_dual_model_on_28x28x1_has_the_papers_13860_parameters(fused):
     }
 
 
-@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize(
     "shape, total, conv1, dense", [((28, 28, 1), 14_862, 100, 5_010), ((32, 32, 3), 19_622, 280, 7_210)]
 )
-def test_merged_model_has_the_papers_parameters(shape, total, conv1, dense, fused):
-    model = build_merged_model(shape, 10, fused=fused)
+def test_merged_model_has_the_papers_parameters(shape, total, conv1, dense):
+    model = build_merged_model(shape, 10)
     assert model.count_params() == total
     assert sum(np.prod(w.shape) for w in model.trainable_weights) == total
     branch = {"conv1": conv1, "conv2": 1_820, "dense_as_conv": dense}
@@ -75,10 +73,9 @@ def submodel_in_numpy(model, name, images):
     return x.reshape(len(x), -1) @ kernel + bias
 
 
-@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("shape", [(28, 28, 1), (13, 11, 3)])
-def test_submodel_gives_logits_of_0_to_255_images(shape, fused):
-    model = randomise(build_submodel(shape, 10, fused=fused))
+def test_submodel_gives_logits_of_0_to_255_images(shape):
+    model = randomise(build_submodel(shape, 10))
     images, _ = make_images(20, shape)
     expected = submodel_in_numpy(model, "original", images)
     assert (expected < 0).any() and not np.allclose(expected.sum(1), 1)  # a softmax could not be mistaken for it
@@ -93,9 +90,8 @@ def test_dual_model_is_its_submodels_side_by_side():
     np.testing.assert_allclose(outputs[1], submodel_in_numpy(submodels[1], "b", right), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("fused", [False, True])
-def test_merged_model_in_numpy(fused):
-    model = randomise(build_merged_model((12, 12, 3), 5, dropout=0.5, fused=fused))
+def test_merged_model_in_numpy():
+    model = randomise(build_merged_model((12, 12, 3), 5, dropout=0.5))
     images, _ = make_images(20, num_classes=5)
     features = []
     for name in ("original", "augmented"):
@@ -108,18 +104,6 @@ def test_merged_model_in_numpy(fused):
     (w1, b1), (w2, b2) = (model.get_layer(f"head_{layer}").get_weights() for layer in ("dense", "logits"))
     expected = np.maximum(np.concatenate(features, 1) @ w1 + b1, 0) @ w2 + b2
     np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-5 * np.abs(expected).max())
-
-
-def test_fused_and_plain_models_take_each_others_weights():
-    fused = randomise(build_merged_model((13, 12, 3), 10, fused=True))
-    plain = build_merged_model((13, 12, 3), 10)
-    plain.set_weights(fused.get_weights())
-    for layer in plain.layers:
-        if layer.weights:
-            for a, b in zip(layer.get_weights(), fused.get_layer(layer.name).get_weights(), strict=True):
-                np.testing.assert_array_equal(a, b)
-    images, _ = make_images(20, (13, 12, 3))
-    np.testing.assert_allclose(fused.predict(images, verbose=0), plain.predict(images, verbose=0), atol=1e-5)
 
 
 def test_initial_weights_are_he_normal():
@@ -160,7 +144,7 @@ import numpy as np
 folder = sys.argv[1]
 images = np.load(folder + "/images.npy")
 outputs = {}
-for name in ("submodel", "dual", "merged_fused"):
+for name in ("submodel", "dual", "merged"):
     model = keras.saving.load_model(f"{folder}/{name}.keras")
     inputs = [images, images] if len(model.inputs) == 2 else images
     outputs[name] = np.concatenate(keras.tree.flatten(model.predict(inputs, verbose=0)))
@@ -176,7 +160,7 @@ def test_saved_models_load_in_a_process_that_imports_only_keras_and_lwcnn(tmp_pa
     models = {
         "submodel": build_submodel(shape, num_classes),
         "dual": build_dual(shape, num_classes),
-        "merged_fused": build_merged_model(shape, num_classes, fused=True),
+        "merged": build_merged_model(shape, num_classes),
     }
     for name, model in models.items():
         randomise(model).save(tmp_path / f"{name}.keras")

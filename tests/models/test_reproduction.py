@@ -8,7 +8,6 @@ import pytest
 from made_data import make_images, randomise, write_npz
 
 from lwcnn.data.augment import Augmentation, Mixing
-from lwcnn.engine.fused import copy_weights
 from lwcnn.experiments.kfold import run_kfold
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.run import run_experiment
@@ -31,17 +30,15 @@ def trainable(model):
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
-@pytest.mark.parametrize("fused", [False, True])
-def test_counts_of_the_baseline(fused):
-    submodel = build_repo_submodel((32, 32, 3), 10, fused=fused)
+def test_counts_of_the_baseline():
+    submodel = build_repo_submodel((32, 32, 3), 10)
     assert submodel.count_params() == trainable(submodel) == 167_358
-    merged = build_repo_merged((32, 32, 3), 10, BRANCHES, fused)
+    merged = build_repo_merged((32, 32, 3), 10, BRANCHES)
     assert merged.count_params() == 334_706
     convolutions = [layer for layer in merged.layers if "_conv" in layer.name and layer.weights]
     assert sum(layer.count_params() for layer in convolutions) == 4_200
     assert merged.get_layer("features").output.shape == (None, 256)
-    if not fused:
-        assert count_macs(submodel) == 1024 * 27 * 10 + 256 * 90 * 20 + 1280 * 128 + 1280
+    assert count_macs(submodel) == 1024 * 27 * 10 + 256 * 90 * 20 + 1280 * 128 + 1280
 
 
 def test_counts_of_the_extension():
@@ -49,19 +46,6 @@ def test_counts_of_the_extension():
     assert (model.count_params(), trainable(model)) == (83_920, 83_344)
     assert not isinstance(model.get_layer("head_dropout").get_config()["rate"], list)
     assert [model.get_layer(f"block{i}_add").output.shape[1:] for i in (1, 2)] == [(16, 16, 32), (8, 8, 64)]
-
-
-@pytest.mark.parametrize("shape", [(32, 32, 3), (9, 11, 1)])
-def test_fused_and_plain_models_agree(shape):
-    pairs = [
-        [build_repo_merged(shape, 10, BRANCHES, fused) for fused in (True, False)],
-        [build_repo_residual_se(shape, 10, fused=fused) for fused in (True, False)],
-    ]
-    x = make_images(4, shape)[0]
-    for fused, plain in pairs:
-        copy_weights(fused, plain)
-        expected = plain.predict(x, verbose=0)
-        np.testing.assert_allclose(fused.predict(x, verbose=0), expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_joining_keeps_the_submodels_features():

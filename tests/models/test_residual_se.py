@@ -9,11 +9,10 @@ import pytest
 from made_data import make_images, run_python
 
 from lwcnn.data.augment import Mixing
-from lwcnn.engine.fused import copy_weights
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NetworkExperiment, get_experiment
 from lwcnn.experiments.run import run_experiment
 from lwcnn.models.configs import ResidualSE, Stage
-from lwcnn.models.dual import build_merged_model
+from lwcnn.models.dual import build_submodel
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
@@ -61,21 +60,6 @@ np.save(sys.argv[2] + "/logits.npy", model.predict(np.load(sys.argv[2] + "/image
 
 
 @pytest.mark.parametrize(
-    "network", [TINY, ResidualSE(stem=8, stages=(Stage(8, 2),), se_reduction=None, activation="relu")]
-)
-def test_the_fused_network_is_the_plain_one(network):
-    fused, plain = (build_residual_se((16, 16, 3), 10, network, fused=fused) for fused in (True, False))
-    rng = np.random.default_rng(0)
-    for weight in fused.weights:
-        if weight.ndim:
-            weight.assign(np.abs(rng.normal(0.5, 0.2, weight.shape)) if weight.ndim == 1 else weight)
-    copy_weights(fused, plain)
-    x = make_images(7, (16, 16, 3))[0]
-    expected = plain.predict(x, verbose=0)
-    np.testing.assert_allclose(fused.predict(x, verbose=0), expected, atol=1e-5 * np.abs(expected).max())
-
-
-@pytest.mark.parametrize(
     "network, said",
     [
         (ResidualSE(stages=(Stage(8, 1),) * 4, se_reduction=2), "at least 32 for 4 stages"),
@@ -104,7 +88,7 @@ def test_mixing_and_scheduled_dropout_train_and_resume_to_the_same_weights(tmp_p
 
     def train(epochs, path):
         keras.utils.set_random_seed(1)
-        model = build_residual_se((16, 16, 3), 10, TINY, fused=True)
+        model = build_residual_se((16, 16, 3), 10, TINY)
         state = train_phase(model, plan, images(200, 0), images(100, 1), 5, checkpoint=path, progress=epochs)
         return model, state
 
@@ -119,7 +103,7 @@ def test_mixing_and_scheduled_dropout_train_and_resume_to_the_same_weights(tmp_p
         def end_epoch(self, *_): ...
 
     whole, state = train(None, tmp_path / "whole.npz")
-    assert whole.get_layer("head_dropout").rate == np.float32(0.2)
+    assert whole.get_layer("head_dropout").rate == pytest.approx(0.2)
     assert state.history[-1]["loss"] < state.history[0]["loss"]
     with pytest.raises(KeyboardInterrupt):
         train(StopAfterTheFirst(), tmp_path / "broken.npz")
@@ -128,14 +112,14 @@ def test_mixing_and_scheduled_dropout_train_and_resume_to_the_same_weights(tmp_p
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_schedule_of_dropout_needs_a_layer_that_follows_it():
-    model = build_merged_model((16, 16, 3), 10)
-    with pytest.raises(LwcnnError, match="merged has no ScheduledDropout for phase 'all'"):
+def test_a_schedule_of_dropout_needs_a_dropout_layer():
+    model = build_submodel((16, 16, 3), 10)
+    with pytest.raises(LwcnnError, match="original has no Dropout for phase 'all'"):
         train_phase(model, phase(dropout=(0.4, 0.2)), images(100, 0), images(50, 1), 0)
 
 
 def test_weight_decay_leaves_alone_what_is_named():
-    model = build_residual_se((16, 16, 3), 10, TINY, fused=True)
+    model = build_residual_se((16, 16, 3), 10, TINY)
     optimizer = Optimizer("adamw", 0.0, weight_decay=0.5, not_decayed=("bias", "gamma", "beta")).build(10)
     decayed = [v for v in model.trainable_variables if optimizer._use_weight_decay(v)]
     assert {v.path.split("/")[-1] for v in decayed} == {"kernel"}

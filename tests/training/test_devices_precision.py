@@ -79,11 +79,11 @@ def test_the_scope_ends():
 
 def networks():
     shape = (32, 32, 3)
-    yield "submodel", lambda: build_submodel(shape, 10, fused=True)
-    yield "merged", lambda: build_merged_model(shape, 10, fused=True)
+    yield "submodel", lambda: build_submodel(shape, 10)
+    yield "merged", lambda: build_merged_model(shape, 10)
     for name in ("residual_se", "repo_residual_se", "narrow_resnet18"):
         description = get_experiment(name).network
-        yield name, lambda description=description: build_network(shape, 10, description, fused=True)
+        yield name, lambda description=description: build_network(shape, 10, description)
 
 
 @pytest.mark.parametrize("build", [build for _, build in networks()], ids=[name for name, _ in networks()])
@@ -125,7 +125,7 @@ def test_float16_scales_the_loss_and_resumes_with_its_scale(parts, tmp_path):
     def train(checkpoint, epochs_to_run):
         keras.utils.set_random_seed(0)
         with Computing("mixed_float16").scope():
-            model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, fused=True)])
+            model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES)])
             phase = Phase("all", Optimizer("sgd", 0.01, momentum=0.9), 4, batch_size=32)
 
             stop = Stop("none", epochs_to_run)

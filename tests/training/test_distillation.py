@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from made_data import make_images, randomise
 
-from lwcnn.engine.fused import FusedDepthwiseBlock
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import Distillation, Teacher
 from lwcnn.experiments.run import keep_model, run_experiment
@@ -97,19 +96,6 @@ def test_teachers_are_found_in_the_cache_then_among_the_released(tmp_path):
     paths = find_teacher(teacher, "made", cache, models)
     assert paths == [teacher_path(models, "made", "residual_se", 0), trained]
     assert weights_digest(load_teacher(paths)) != weights_digest(load_teacher(paths[:1]))
-
-
-def test_a_fused_teacher_says_what_the_plain_one_does(tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (5, 12, 12, 3)).astype(np.float32)
-    for seed in (0, 1):
-        keep_model(tmp_path / f"{seed}.keras", tiny_model(seed))
-    paths = [tmp_path / "0.keras", tmp_path / "1.keras"]
-    plain, fused = load_teacher(paths), load_teacher(paths, TINY)
-    assert [layer.name for layer in fused.layers if layer.name.startswith("member")] == ["member0", "member1"]
-    assert any(isinstance(layer, FusedDepthwiseBlock) for layer in fused._flatten_layers())
-    np.testing.assert_allclose(fused.predict(images, verbose=0), plain.predict(images, verbose=0), rtol=1e-4, atol=1e-4)
-    other = load_teacher(paths, dataclasses.replace(TINY, stem=16))
-    assert not any(isinstance(layer, FusedDepthwiseBlock) for layer in other._flatten_layers())
 
 
 def test_a_run_has_its_teachers_first(made_dataset, folders):

@@ -75,9 +75,8 @@ def test_the_reproductions_four_steps(merged):
     assert all(set(a) < set(b) for a, b in zip(steps, steps[1:]))
 
 
-@pytest.mark.parametrize("fused", [False, True])
-def test_layer_by_layer_from_the_last(fused):
-    model = build_merged_model(SHAPE, NUM_CLASSES, fused=fused)
+def test_layer_by_layer_from_the_last():
+    model = build_merged_model(SHAPE, NUM_CLASSES)
     phases = unfreeze_layer_by_layer(model, SGD, epochs=3, patience=2, batch_size=64)
     assert [phase.trains for phase in phases] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert len({phase.name for phase in phases}) == 8
@@ -222,7 +221,7 @@ DECAYING = Optimizer("adamw", 0.01, weight_decay=0.1, ema=0.9, warmup=0.1)
     ids=["paper", "reproduction", "inverted"],
 )
 def test_weights_outside_a_phase_stay_bit_identical_and_those_inside_move(phases, parts):
-    model = randomise(build_merged_model(SHAPE, NUM_CLASSES, fused=True))
+    model = randomise(build_merged_model(SHAPE, NUM_CLASSES))
     for seed, phase in enumerate(phases):
         names = trainable_layer_names(model, phase)
         before = weights_by_layer(model)
@@ -232,7 +231,7 @@ def test_weights_outside_a_phase_stay_bit_identical_and_those_inside_move(phases
 
 
 def test_training_one_branch_of_a_dual_model_leaves_the_other(parts):
-    submodels = [build_submodel(SHAPE, NUM_CLASSES, name, fused=True) for name in ("original", "augmented")]
+    submodels = [build_submodel(SHAPE, NUM_CLASSES, name) for name in ("original", "augmented")]
     model = randomise(build_dual_model(submodels))
     before = weights_by_layer(model)
     phase = phase_of(("augmented_*",))
@@ -250,7 +249,7 @@ def test_head_phase_reads_features_computed_once_and_equals_training_under_a_fro
     epochs = 4
 
     def build():
-        return randomise(build_merged_model(SHAPE, NUM_CLASSES, branches, dropout=0.0, fused=True))
+        return randomise(build_merged_model(SHAPE, NUM_CLASSES, branches, dropout=0.0))
 
     whole = build()
     for layer in whole.layers:

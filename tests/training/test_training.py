@@ -129,7 +129,7 @@ def constructed(monkeypatch):
         monkeypatch.setattr(loop, "_validate", lambda model, arrays, count: (list(next(outputs)), []))
         images, labels = make_images(16, SHAPE, NUM_CLASSES)
         part = Images(images, labels)
-        model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, name, fused=True) for name in names])
+        model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, name) for name in names])
         state = train_phase(model, phase, part, part, 0, [None] * len(names), checkpoint)
         epoch_of_weights = {
             layer.name: {float(v) for w in layer.get_weights() for v in w.flat}
@@ -319,7 +319,7 @@ def test_interrupted_and_resumed_comes_to_the_same_bits(phase, at, parts, tmp_pa
 
     def train(checkpoint, progress=None):
         keras.utils.set_random_seed(4)  # a new process begins like this, too
-        model = randomise(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.5, fused=True))
+        model = randomise(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.5))
         state = train_phase(model, phase, *parts, 9, checkpoint=checkpoint, key="key", progress=progress)
         return model.get_weights(), state
 
@@ -357,8 +357,7 @@ def test_the_average_of_the_weights_is_kept_and_the_raw_weights_train_on(parts):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("fused", [False, True])
-def test_the_average_of_the_moments_is_kept_and_the_raw_moments_go_on(parts, fused, monkeypatch):
+def test_the_average_of_the_moments_is_kept_and_the_raw_moments_go_on(parts, monkeypatch):
     """EMA in NumPy: from the moments after every step; those of the weights' average are kept, with those."""
     rows = []
 
@@ -374,11 +373,11 @@ def test_the_average_of_the_moments_is_kept_and_the_raw_moments_go_on(parts, fus
 
     record(Epoch)
     if importlib.util.find_spec("numba"):
-        from lwcnn.engine.epoch import NativeEpoch
+        from lwcnn.engine import epoch as engine
 
-        record(NativeEpoch)
+        record(engine.Epoch)
     network = ResidualSE(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
-    model = build_residual_se(SHAPE, NUM_CLASSES, network, fused=fused)
+    model = build_residual_se(SHAPE, NUM_CLASSES, network)
     names = [w.path for w in model.weights]
     phase = Phase("ema", Optimizer("sgd", 0.05, ema=0.3, ema_moments=True), 2, batch_size=16)
     train_phase(model, phase, *parts, 0)
@@ -399,9 +398,7 @@ def test_averaged_moments_resume_to_the_same_bits(parts, tmp_path):
 
     def train(checkpoint, progress=None):
         keras.utils.set_random_seed(4)
-        model = build_residual_se(
-            SHAPE, NUM_CLASSES, ResidualSE(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4), fused=True
-        )
+        model = build_residual_se(SHAPE, NUM_CLASSES, ResidualSE(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4))
         train_phase(model, phase, *parts, 9, checkpoint=checkpoint, key="key", progress=progress)
         return model.get_weights()
 

@@ -9,7 +9,6 @@ import numpy as np
 from numba import njit
 
 from lwcnn.engine.kernels.arrays import aligned_empty, alone, contiguous, frozen, in_parts
-from lwcnn.engine.kernels.bridge import Gradient, Operation
 
 BLOCK = 64  # rows
 _jit = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", fastmath={"contract"})
@@ -52,53 +51,50 @@ def _combine(grad, x, of_grad, of_x, offset, first, last, dx):
             out[c] = of_grad[c] * g[c] + of_x[c] * given[c] + offset[c]
 
 
-def batch_norm_operation(epsilon: float) -> Operation:
-    """(x, gamma, beta) -> (y, mean, variance), with the batch's statistics; x (..., C), the rest (C).
+def batch_norm(x, gamma, beta, epsilon, exchange=alone):
+    """The normalized x, and mean and variance, (C) float64 each.
 
     Args:
-        epsilon: added to the variance.
-
-    Of a part of a batch, `exchange` (`arrays.alone`) gives sums over the whole: statistics are the batch's, the rest
-    the part's.
+        x: (..., C) float32, a part of a batch.
+        gamma: (C) float32.
+        beta: (C) float32.
+        epsilon: Added to the variance.
+        exchange: Gives sums over the whole batch, whose statistics these are, of values of its parts.
     """
+    rows, gamma, beta = _rows_of_channels(x, gamma, beta)
+    near = rows[0].copy()  # a channel's values less one of them: nothing is lost where its mean is large
+    sums, squares = _sums(rows, rows, near, near)
+    beyond = sums / len(rows)
+    mean, variance = near + beyond, squares / len(rows) - beyond * beyond
+    count, means, from_zero = exchange(np.float64(len(rows)), len(rows) * mean, len(rows) * (variance + mean * mean))
+    if count > len(rows):
+        mean = means / count
+        variance = from_zero / count - mean * mean
+    variance = np.maximum(variance, 0)
+    factor = gamma / np.sqrt(variance + epsilon)
+    y = _each_row(_scale, rows, _narrow(factor), _narrow(beta - mean * factor))
+    return y.reshape(x.shape), mean, variance
 
-    def forward(x, gamma, beta, exchange=alone):
-        rows, gamma, beta = _rows_of_channels(x, gamma, beta)
-        near = rows[0].copy()  # a channel's values less one of them: nothing is lost where its mean is large
-        sums, squares = _sums(rows, rows, near, near)
-        beyond = sums / len(rows)
-        mean, variance = near + beyond, squares / len(rows) - beyond * beyond
-        count, means, from_nought = exchange(
-            np.float64(len(rows)), len(rows) * mean, len(rows) * (variance + mean * mean)
-        )
-        if count > len(rows):
-            mean = means / count
-            variance = from_nought / count - mean * mean
-        variance = np.maximum(variance, 0)
-        factor = gamma / np.sqrt(variance + epsilon)
-        y = _each_row(_scale, rows, _narrow(factor), _narrow(beta - mean * factor))
-        return y.reshape(x.shape), _narrow(mean), _narrow(variance), mean, variance
 
-    def backward(inputs, kept, grad, exchange=alone):
-        x, gamma, beta = inputs
-        rows, gamma, _ = _rows_of_channels(x, gamma, beta)
-        grads, (mean, variance) = _rows(grad), kept
-        inverse, center = 1 / np.sqrt(variance + epsilon), _narrow(mean)
-        grad_beta, products = _sums(grads, rows, np.zeros_like(center), center)
-        grad_gamma = (products - (mean - center) * grad_beta) * inverse
-        # dx = factor * (g - mean(g) - xhat * mean(g * xhat)), where xhat = (x - mean) * inverse
-        count, all_gamma, all_beta = exchange(np.float64(len(rows)), grad_gamma, grad_beta)
-        factor, share = gamma * inverse, inverse * all_gamma / count
-        offset = factor * (mean * share - all_beta / count)
-        dx = _each_row(_combine, grads, rows, _narrow(factor), _narrow(-factor * share), _narrow(offset))
-        return dx.reshape(x.shape), _narrow(grad_gamma), _narrow(grad_beta)
+def batch_norm_gradients(x, gamma, mean, variance, grad, epsilon, exchange=alone):
+    """Gradients by x, gamma and beta; the last two are of this part of the batch.
 
-    def shapes(inputs):
-        channels = inputs[1]
-        moments = [(channels, np.float32)] * 2 + [(channels, np.float64)] * 2
-        return [(inputs[0], np.float32), *moments]
-
-    return Operation(forward, 3, shapes, (Gradient(backward, (0, 1, 2)),))
+    Args:
+        x, gamma, epsilon, exchange: As given to `batch_norm`.
+        mean, variance: As they came from there.
+        grad: Gradient by its output, (..., C).
+    """
+    rows, gamma, _ = _rows_of_channels(x, gamma, gamma)
+    grads = _rows(grad)
+    inverse, center = 1 / np.sqrt(variance + epsilon), _narrow(mean)
+    grad_beta, products = _sums(grads, rows, np.zeros_like(center), center)
+    grad_gamma = (products - (mean - center) * grad_beta) * inverse
+    # dx = factor * (g - mean(g) - xhat * mean(g * xhat)), where xhat = (x - mean) * inverse
+    count, all_gamma, all_beta = exchange(np.float64(len(rows)), grad_gamma, grad_beta)
+    factor, share = gamma * inverse, inverse * all_gamma / count
+    offset = factor * (mean * share - all_beta / count)
+    dx = _each_row(_combine, grads, rows, _narrow(factor), _narrow(-factor * share), _narrow(offset))
+    return dx.reshape(x.shape), _narrow(grad_gamma), _narrow(grad_beta)
 
 
 def _rows_of_channels(x, gamma, beta):

@@ -1,10 +1,11 @@
-"""The depthwise residual block (`block.py`) as operations for `bridge.differentiable`: training and inference."""
+"""The depthwise residual block (`block.py`): inference, training and gradients."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from lwcnn.engine.kernels import depthwise_block
 from lwcnn.engine.kernels.arrays import aligned_copy, aligned_empty, alone, contiguous, frozen, in_parts, rowwise
-from lwcnn.engine.kernels.bridge import Gradient, Operation
 from lwcnn.engine.kernels.tiles import aligned_zeros
 
 ACTIVATIONS = {"relu": depthwise_block.RELU, "hard_silu": depthwise_block.HARD_SILU}
@@ -13,59 +14,49 @@ NUM_WEIGHTS = 11
 (F) of squeeze-and-excitation, where S = 0 means none."""
 
 
-def training_operation(activation: str, residual: bool, epsilon: float) -> Operation:
-    """(x, keep, *weights) -> (out, mean, variance), with the batch's statistics.
+@dataclass(frozen=True)
+class BlockFunctions:
+    """The block's functions. Inputs are x (N, H, W, C), keep (N), the factor of each image's branch, and `NUM_WEIGHTS`.
 
-    Args:
-        activation: a name of `ACTIVATIONS`.
-        residual: whether x is added, for F = C.
-        epsilon: of batch normalisation.
-
-    The operation's inputs are x (N, H, W, C), keep (N), the factor of each image's branch (stochastic depth),
-    and the weights of `NUM_WEIGHTS`; x and the weights have gradients. mean and variance are (C). Of a part of a
-    batch, `exchange` (`arrays.alone`) gives sums over the whole: the statistics are the batch's, the rest the part's.
+    Attributes:
+        activation: A name of `ACTIVATIONS`.
+        residual: Whether x is added, for F = C.
+        epsilon: Of batch normalization.
     """
-    code = ACTIVATIONS[activation]
 
-    def forward(*inputs, exchange=alone):
-        x, keep, *weights = contiguous(inputs)
+    activation: str
+    residual: bool
+    epsilon: float
+
+    def infer(self, x, keep, weights, mean, variance):
+        """The output with given statistics."""
+        x, keep, *weights = contiguous((x, keep, *weights))
+        u, _ = _depthwise(x, weights[0])
+        return self._pointwise(x, u, keep, weights, mean, variance)[0]
+
+    def train(self, x, keep, weights, exchange=alone):
+        """The output, the batch's mean and variance (C), and what `gradients` needs.
+
+        Of a part of a batch, `exchange` gives sums over the whole, whose statistics these are.
+        """
+        x, keep, *weights = contiguous((x, keep, *weights))
         u, totals = _depthwise(x, weights[0])
         count, totals = exchange(_positions(x), totals)
         mean = totals[0] / count
         variance = np.maximum(totals[1] / count - mean * mean, 0).astype(np.float32)
         mean = mean.astype(np.float32)
-        out, *kept = _pointwise(x, u, keep, weights, mean, variance, epsilon, residual, code)
-        return out, mean, variance, u, *kept, mean.copy(), variance.copy()
+        out, *kept = self._pointwise(x, u, keep, weights, mean, variance)
+        return out, mean, variance, (u, *kept, mean, variance)
 
-    def backward(inputs, kept, grad, exchange=alone):
-        x, keep, *weights = contiguous(inputs)
-        return _backward(x, keep, weights, kept, np.ascontiguousarray(grad), epsilon, residual, code, exchange)
+    def gradients(self, x, keep, weights, kept, grad, exchange=alone):
+        """The gradients by x and by each of the weights, the latter of this part of the batch."""
+        x, keep, grad, *weights = contiguous((x, keep, grad, *weights))
+        code = ACTIVATIONS[self.activation]
+        return _backward(x, keep, weights, kept, grad, self.epsilon, self.residual, code, exchange)
 
-    def shapes(inputs):
-        (N, H, W, C), F, S = inputs[0], inputs[7][1], inputs[9][1]
-        maps = (N, H, W, F if S else 0)
-        return [
-            ((N, H, W, F), np.float32), ((C,), np.float32), ((C,), np.float32), ((N, H, W, C), np.float32),
-            (maps, np.float32), ((N, F), np.float32), ((N, F), np.float32), ((C,), np.float32), ((C,), np.float32),
-        ]  # fmt: skip
-
-    return Operation(forward, 3, shapes, (Gradient(backward, (0, *range(2, 2 + NUM_WEIGHTS))),))
-
-
-def inference_operation(activation: str, residual: bool, epsilon: float) -> Operation:
-    """(x, mean, variance, *weights) -> (out,), with given statistics; without gradients."""
-    code = ACTIVATIONS[activation]
-
-    def forward(*inputs):
-        x, mean, variance, *weights = contiguous(inputs)
-        u, _ = _depthwise(x, weights[0])
-        keep = np.ones(len(x), np.float32)
-        return _pointwise(x, u, keep, weights, mean, variance, epsilon, residual, code)[:1]
-
-    def shapes(inputs):
-        return [((*inputs[0][:3], inputs[8][1]), np.float32)]
-
-    return Operation(forward, 1, shapes, ())
+    def _pointwise(self, x, u, keep, weights, mean, variance):
+        code = ACTIVATIONS[self.activation]
+        return _pointwise(x, u, keep, weights, mean, variance, self.epsilon, self.residual, code)
 
 
 def _positions(x):

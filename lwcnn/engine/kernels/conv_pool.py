@@ -12,7 +12,6 @@ import numpy as np
 from numba import njit
 
 from lwcnn.engine.kernels.arrays import in_parts
-from lwcnn.engine.kernels.bridge import Gradient, Operation
 from lwcnn.engine.kernels.simd import (
     INACTIVE,
     WIDTH,
@@ -283,21 +282,3 @@ def _scratch(size, outputs):
 def _shifts(W, C):
     """How far the window of each of the four winners lies from the first one's; nought where ReLU is off."""
     return np.array([0, C, W * C, W * C + C, 0])
-
-
-def _shapes(inputs):
-    (n, h, w, _), filters = inputs[0], inputs[1][-1]
-    pooled = (n, (h - 2) // 2, (w - 2) // 2, filters)
-    return [(pooled, np.float32), (pooled, np.uint8)]
-
-
-CONV_RELU_MAX_POOL = Operation(
-    forward=conv_pool_forward,
-    num_outputs=1,
-    shapes=_shapes,
-    gradients=(
-        Gradient(lambda inputs, kept, grad: conv_pool_kernel_gradients(inputs[0], kept[0], grad), (1, 2)),
-        Gradient(lambda inputs, kept, grad: (conv_pool_input_gradient(*inputs[:2], kept[0], grad),), (0,)),
-    ),
-)
-"""(x, kernel, bias) -> pooled, for `bridge.differentiable`."""

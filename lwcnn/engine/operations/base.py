@@ -24,12 +24,14 @@ class Operation:
             puts them into `draws` before `forward`.
         exchange: gives sums over the batch of what several threads give of its parts; with one thread, its own.
         leads: whether moving moments are this thread's to keep.
+        takes_bytes: whether inputs may be of any type; others get float32.
     """
 
     random: tuple[int, ...] | None = None
     draws: np.ndarray | None = None
     exchange: Callable = staticmethod(alone)
     leads: bool = True
+    takes_bytes: bool = False
 
     def __init__(self, layer: keras.Layer, bind: Bind):
         self.layer = layer

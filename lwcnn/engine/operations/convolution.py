@@ -109,12 +109,14 @@ class Convolution(Linear):
             yield room[: (last - first) * across], first, last, slice(first * across, last * across)
 
 
-class ConvPool(Operation):
-    """`lwcnn.engine.fused.ConvReluMaxPool`."""
+class ConvReluMaxPool(Operation):
+    """`keras.layers.Conv2D` of 3x3, valid, with ReLU, and `MaxPooling2D(2)`."""
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
-        (self.kernel, self.g_kernel), (self.bias, self.g_bias) = bind(layer.kernel), bind(layer.bias)
+        self.kernel, self.g_kernel = bind(layer.kernel)
+        no_bias = np.zeros(layer.filters, np.float32), None
+        self.bias, self.g_bias = bind(layer.bias) if layer.use_bias else no_bias
 
     def forward(self, inputs, training):
         (self.x,) = inputs
@@ -125,7 +127,8 @@ class ConvPool(Operation):
         if self.g_kernel is not None:
             g_kernel, g_bias = conv_pool.conv_pool_kernel_gradients(self.x, self.winner, grad)
             self.g_kernel += g_kernel
-            self.g_bias += g_bias
+            if self.g_bias is not None:
+                self.g_bias += g_bias
         return [conv_pool.conv_pool_input_gradient(self.x, self.kernel, self.winner, grad) if wanted[0] else None]
 
 

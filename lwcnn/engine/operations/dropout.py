@@ -3,30 +3,55 @@
 import numpy as np
 
 from lwcnn.engine.operations.base import Operation, first_difference
-from lwcnn.models.blocks import ScheduledDropout
 
 
 class Dropout(Operation):
-    """`keras.layers.Dropout` and `ScheduledDropout`."""
+    """`keras.layers.Dropout`."""
 
     @staticmethod
     def unsupported_setting(layer):
-        return None if isinstance(layer, ScheduledDropout) else first_difference(layer, noise_shape=None)
+        return first_difference(layer, noise_shape=None)
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
-        self.rate = float(bind(layer.rate)[0]) if isinstance(layer, ScheduledDropout) else layer.rate
-        self.random = tuple(layer.output.shape[1:]) if self.rate else None
+        self.random = self.noise_shape() if layer.rate else None
+
+    def noise_shape(self) -> tuple[int, ...]:
+        """The shape of an image's random numbers; a size of 1 stands for the whole axis."""
+        return tuple(self.layer.output.shape[1:])
 
     def forward(self, inputs, training):
         (x,) = inputs
         self.factors = None
-        if not training or not self.rate:
+        if not training or not self.layer.rate:
             return x
-        self.factors = (self.draws >= np.float32(self.rate)).astype(np.float32) / np.float32(1 - self.rate)
+        rate = np.float32(self.layer.rate)
+        self.factors = (self.draws >= rate).astype(np.float32) / (1 - rate)
         return x * self.factors
 
     def backward(self, grad, wanted):
         if not wanted[0]:
             return [None]
         return [grad if self.factors is None else grad * self.factors]
+
+
+class SpatialDropout(Dropout):
+    """`keras.layers.SpatialDropout2D`."""
+
+    @staticmethod
+    def unsupported_setting(layer):
+        return None
+
+    def noise_shape(self):
+        return (1, 1, self.layer.output.shape[-1])
+
+
+class StochasticDepth(Dropout):
+    """`lwcnn.models.blocks.StochasticDepth`."""
+
+    @staticmethod
+    def unsupported_setting(layer):
+        return None
+
+    def noise_shape(self):
+        return (1,) * (len(self.layer.output.shape) - 1)

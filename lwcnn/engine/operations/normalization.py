@@ -11,6 +11,8 @@ from lwcnn.engine.operations.base import Operation, first_difference
 class Rescale(Operation):
     """`keras.layers.Rescaling`, of images of any type."""
 
+    takes_bytes = True
+
     def forward(self, inputs, training):
         (x,) = inputs
         scale, offset = np.asarray(self.layer.scale, np.float32), np.asarray(self.layer.offset, np.float32)
@@ -48,35 +50,50 @@ class Normalize(Operation):
 
 
 class BatchNorm(Operation):
-    """`lwcnn.engine.fused.FusedBatchNormalization`."""
+    """`keras.layers.BatchNormalization` of the last axis."""
 
     @staticmethod
     def unsupported_setting(layer):
-        return first_difference(layer, center=True, scale=True)
+        return None if layer.axis in (-1, len(layer.output.shape) - 1) else f"axis={layer.axis}"
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
-        self.operation = batch_norm.batch_norm_operation(layer.epsilon)
-        (self.gamma, self.g_gamma), (self.beta, self.g_beta) = bind(layer.gamma), bind(layer.beta)
         (self.mean, _), (self.variance, _) = bind(layer.moving_mean), bind(layer.moving_variance)
+        width = self.mean.size
+        self.gamma, self.g_gamma = bind(layer.gamma) if layer.scale else (np.ones(width, np.float32), None)
+        self.beta, self.g_beta = bind(layer.beta) if layer.center else (np.zeros(width, np.float32), None)
 
     def forward(self, inputs, training):
         (self.x,) = inputs
-        if not training:
-            factor = self.gamma / np.sqrt(self.variance + np.float32(self.layer.epsilon))
-            return self.x * factor + (self.beta - self.mean * factor)
-        y, mean, variance, *self.kept = self.operation.forward(self.x, self.gamma, self.beta, exchange=self.exchange)
+        self.by_batch = training and self.layer.trainable
+        if not self.by_batch:
+            self.inverse = 1 / np.sqrt(self.variance + np.float32(self.layer.epsilon))
+            self.factor = self.gamma * self.inverse
+            return self.x * self.factor + (self.beta - self.mean * self.factor)
+        y, *self.moments = batch_norm.batch_norm(self.x, self.gamma, self.beta, self.layer.epsilon, self.exchange)
         if self.leads:
-            follow(self.mean, mean, self.layer.momentum)
-            follow(self.variance, variance, self.layer.momentum)
+            for moving, new in zip((self.mean, self.variance), self.moments):
+                follow(moving, new.astype(np.float32), self.layer.momentum)
         return y
 
     def backward(self, grad, wanted):
-        inputs = self.x, self.gamma, self.beta
-        dx, g_gamma, g_beta = self.operation.gradients[0].function(inputs, self.kept, grad, exchange=self.exchange)
-        self.g_gamma += g_gamma
-        self.g_beta += g_beta
+        if not self.by_batch:
+            self._add_gradients_of_inference(grad)
+            return [grad * self.factor if wanted[0] else None]
+        dx, g_gamma, g_beta = batch_norm.batch_norm_gradients(
+            self.x, self.gamma, *self.moments, grad, self.layer.epsilon, self.exchange
+        )
+        for total, g in ((self.g_gamma, g_gamma), (self.g_beta, g_beta)):
+            if total is not None:
+                total += g
         return [dx]
+
+    def _add_gradients_of_inference(self, grad):
+        axes = tuple(range(grad.ndim - 1))
+        if self.g_gamma is not None:
+            self.g_gamma += (grad * (self.x - self.mean)).sum(axis=axes) * self.inverse
+        if self.g_beta is not None:
+            self.g_beta += grad.sum(axis=axes)
 
 
 def follow(moving: np.ndarray, new: np.ndarray, momentum: float) -> None:

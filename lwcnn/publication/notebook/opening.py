@@ -36,7 +36,7 @@ def open_story(dataset: str = "cifar10", preset: str = "quick", seeds: Sequence[
     folders = committed_folders()
     trains_all = folders is None or not _has_results(folders, data)
     if len(data.x_train) < FEW_IMAGES:
-        os.environ.setdefault("LWCNN_FUSED", "ops")
+        os.environ.setdefault("LWCNN_STEP", "keras")  # done before the engine is compiled
     story = Story(
         data, notice, "quick" if notice else preset, seeds, OWN_FOLDERS if trains_all else folders, trains_all
     )

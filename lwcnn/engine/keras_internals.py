@@ -1,0 +1,128 @@
+"""All that the engine reads of Keras's private attributes; `tests/test_keras_internals.py` says for which versions."""
+
+from dataclasses import dataclass, field
+
+import keras
+
+from lwcnn.engine.errors import Unsupported
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of a layer in a model.
+
+    Attributes:
+        layer: Layer, or a bare Keras operation such as that of `x + y`.
+        inputs: Numbers of the values that it reads.
+        output: Number of the value that it gives.
+        inference: Whether it was called with `training=False`.
+    """
+
+    layer: keras.Layer
+    inputs: tuple[int, ...]
+    output: int
+    inference: bool = False
+
+
+@dataclass
+class Graph:
+    """The calls of a model in the order of computation, those of models within it included.
+
+    Attributes:
+        inputs: Numbers of the model's inputs.
+        outputs: Numbers of its outputs.
+        calls: One entry a call.
+        with_gradient: Numbers of the values that depend on trainable weights.
+    """
+
+    inputs: list[int] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    with_gradient: set[int] = field(default_factory=set)
+    num_values: int = 0
+
+    def new_value(self) -> int:
+        """A number for a new value."""
+        self.num_values += 1
+        return self.num_values - 1
+
+    def readers(self, value: int) -> list[Call]:
+        """The calls that read a value."""
+        return [call for call in self.calls if value in call.inputs]
+
+    def only_reader(self, value: int) -> Call | None:
+        """The call that alone reads a value; None if there are several, or the model gives the value itself."""
+        readers = self.readers(value)
+        return readers[0] if len(readers) == 1 and value not in self.outputs else None
+
+    def mark_gradients(self) -> None:
+        """Fills `with_gradient`."""
+        for call in self.calls:
+            own = getattr(call.layer, "trainable_variables", ())
+            if own or not self.with_gradient.isdisjoint(call.inputs):
+                self.with_gradient.add(call.output)
+
+
+def read_graph(model: keras.Model, training: bool) -> Graph:
+    """The graph of a functional or Sequential model.
+
+    Args:
+        model: Any.
+        training: Whether there will be gradients.
+
+    Raises:
+        Unsupported: Another kind of model, or one with calls that the engine cannot make.
+    """
+    graph = Graph()
+    graph.inputs = [graph.new_value() for _ in _functional(model).inputs]
+    graph.outputs = _add_calls(graph, model, graph.inputs, inference=not training)
+    if training:
+        graph.mark_gradients()
+    return graph
+
+
+def _functional(model: keras.Model):
+    functional = getattr(model, "_functional", None) if isinstance(model, keras.Sequential) else model
+    if not hasattr(functional, "_nodes_by_depth"):
+        raise Unsupported(f"{model.name} ({type(model).__name__}) is neither a functional nor a built Sequential model")
+    return functional
+
+
+def _add_calls(graph: Graph, model: keras.Model, inputs: list[int], inference: bool) -> list[int]:
+    """Adds the calls of a model that reads the values `inputs`; returns the numbers of its outputs."""
+    functional = _functional(model)
+    numbers = {id(tensor): number for tensor, number in zip(functional.inputs, inputs, strict=True)}
+    for depth in sorted(functional._nodes_by_depth, reverse=True):
+        for node in functional._nodes_by_depth[depth]:
+            if node.is_input:
+                continue
+            layer, read = node.operation, [numbers[id(tensor)] for tensor in node.arguments.keras_tensors]
+            without_training = inference or _is_called_for_inference(node)
+            if isinstance(layer, keras.Model):
+                given = _add_calls(graph, layer, read, without_training)
+            else:
+                given = [graph.new_value() for _ in node.outputs]
+                if len(given) != 1:
+                    raise Unsupported(f"{layer.name} ({type(layer).__name__}) has {len(given)} outputs")
+                graph.calls.append(Call(layer, tuple(read), given[0], without_training))
+                if tuple(node.outputs[0].shape) != tuple(layer.output.shape):
+                    raise Unsupported(f"{layer.name} ({type(layer).__name__}) is called on inputs of several shapes")
+            numbers |= {id(tensor): number for tensor, number in zip(node.outputs, given, strict=True)}
+    return [numbers[id(tensor)] for tensor in functional.outputs]
+
+
+def _is_called_for_inference(node) -> bool:
+    """Whether a call has `training=False`.
+
+    Raises:
+        Unsupported: It has another argument that is no tensor of the model.
+    """
+    arguments = {name: value for name, value in node.arguments.kwargs.items() if value is not None}
+    inference = arguments.get("training") is False
+    if inference:
+        del arguments["training"]
+    num_arguments = len([a for a in keras.tree.flatten((node.arguments.args, arguments)) if a is not None])
+    if num_arguments != len(node.arguments.keras_tensors):
+        layer = node.operation
+        raise Unsupported(f"{layer.name} ({type(layer).__name__}) is called with arguments that are not tensors")
+    return inference

@@ -1,0 +1,184 @@
+"""Which operations compute a model: the fast patterns where its layers form one, else one operation a layer.
+
+Each pattern is a function that takes the graph and a call with which the pattern may begin, and returns the operation
+with the calls that it covers, or None. Values inside a pattern must be read by the pattern alone: an operation that
+covers several layers never computes them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import keras
+from keras import layers
+
+from lwcnn.engine.errors import Unsupported
+from lwcnn.engine.keras_internals import Call, Graph
+from lwcnn.engine.layers import OPERATIONS, unsupported
+from lwcnn.engine.operations.base import Bind, Operation, first_difference
+from lwcnn.engine.operations.convolution import ConvReluMaxPool
+from lwcnn.engine.operations.depthwise_block import DepthwiseBlock
+from lwcnn.models.blocks import StochasticDepth
+
+
+@dataclass(frozen=True)
+class Match:
+    """An operation and the calls that it computes; it reads what the first reads and gives what the last gives.
+
+    Attributes:
+        operation: Makes the operation, given its weights.
+        calls: In order.
+    """
+
+    operation: Callable[[Bind], Operation]
+    calls: tuple[Call, ...]
+
+
+def match_layers(graph: Graph) -> list[Match]:
+    """Matches that cover every call of a graph, in the order of computation.
+
+    Raises:
+        Unsupported: A layer that no operation computes.
+    """
+    matches, covered = [], set()
+    for call in graph.calls:
+        if call in covered:
+            continue
+        found = next((match for pattern in PATTERNS if (match := pattern(graph, call))), None) or _one_layer(call)
+        covered.update(found.calls)
+        matches.append(found)
+    return matches
+
+
+def _one_layer(call: Call) -> Match:
+    reason = unsupported(call.layer)
+    if reason:
+        raise Unsupported(reason)
+    return Match(partial(OPERATIONS[type(call.layer)], call.layer), (call,))
+
+
+class _Chain:
+    """Calls of which each is the only reader of the one before."""
+
+    def __init__(self, graph: Graph, first: Call):
+        self.graph, self.calls = graph, [first]
+
+    @property
+    def output(self) -> int:
+        return self.calls[-1].output
+
+    def then(self, is_wanted: Callable[[keras.Layer], bool]) -> keras.Layer | None:
+        """Adds the next call if its layer is as wanted; returns the layer, None if it is not."""
+        reader = self.graph.only_reader(self.output)
+        if reader is None or not is_wanted(reader.layer) or len(reader.inputs) != 1:
+            return None
+        self.calls.append(reader)
+        return reader.layer
+
+
+def conv_relu_max_pool(graph: Graph, call: Call) -> Match | None:
+    """Convolution 3x3 with ReLU, and max-pooling 2x2."""
+    chain = _Chain(graph, call)
+    if not _is_convolution(call.layer, 3) or call.layer.padding != "valid":
+        return None
+    activation = _activation(call.layer) or _activation(chain.then(_is_activation))
+    if activation is keras.activations.relu and chain.then(_is_pooling_by_two):
+        return Match(partial(ConvReluMaxPool, call.layer), tuple(chain.calls))
+    return None
+
+
+def depthwise_block(graph: Graph, call: Call) -> Match | None:
+    """`lwcnn.models.blocks.depthwise_block`: with or without squeeze-and-excitation, stochastic depth, residual."""
+    if not _is_depthwise(call.layer):
+        return None
+    chain, parts = _Chain(graph, call), {"depthwise": call.layer}
+    parts["norm"] = chain.then(_is_norm)
+    parts["expand"] = chain.then(_is_pointwise)
+    activation = _activation(parts["expand"]) or _activation(chain.then(_is_activation))
+    parts["project"] = chain.then(_is_pointwise)
+    if None in parts.values() or _activation(parts["project"]) or not DepthwiseBlock.fits(parts, activation):
+        return None
+    parts |= _squeeze_excite(chain)
+    parts["drop"] = chain.then(lambda layer: type(layer) is StochasticDepth)
+    residual = _addition(chain, call.inputs[0])
+    is_frozen = call.inference or not parts["norm"].trainable
+    if is_frozen and chain.output in graph.with_gradient:
+        return None  # the kernel has the gradient of training only
+    return Match(partial(DepthwiseBlock, parts, activation, residual), tuple(chain.calls))
+
+
+def _squeeze_excite(chain: _Chain) -> dict[str, keras.Layer]:
+    """The dense layers of squeeze-and-excitation, with which the chain goes on; none if it does not."""
+    graph, readers = chain.graph, chain.graph.readers(chain.output)
+    pool = next((call for call in readers if _is_global_average(call.layer)), None)
+    product = next((call for call in readers if type(call.layer) is layers.Multiply), None)
+    if len(readers) != 2 or pool is None or product is None or chain.output in graph.outputs:
+        return {}
+    side = _Chain(graph, pool)
+    squeeze, excite = (side.then(partial(_is_dense, activation=name)) for name in ("relu", "sigmoid"))
+    if squeeze is None or excite is None or graph.only_reader(side.output) is not product:
+        return {}
+    chain.calls += [*side.calls, product]
+    return {"squeeze": squeeze, "excite": excite}
+
+
+def _addition(chain: _Chain, value: int) -> bool:
+    """Whether the chain goes on with the addition of a value to its own."""
+    reader = chain.graph.only_reader(chain.output)
+    if reader is None or type(reader.layer) is not layers.Add or sorted(reader.inputs) != sorted((value, chain.output)):
+        return False
+    chain.calls.append(reader)
+    return True
+
+
+PATTERNS = (depthwise_block, conv_relu_max_pool)
+
+
+def _is_convolution(layer, size: int) -> bool:
+    settings = {"kernel_size": (size, size), "strides": (1, 1), "dilation_rate": (1, 1), "groups": 1}
+    return type(layer) is layers.Conv2D and _has(layer, **settings)
+
+
+def _is_pointwise(layer) -> bool:
+    return _is_convolution(layer, 1)
+
+
+def _is_depthwise(layer) -> bool:
+    settings = {"strides": (1, 1), "dilation_rate": (1, 1), "padding": "same", "depth_multiplier": 1, "use_bias": False}
+    return type(layer) is layers.DepthwiseConv2D and _has(layer, **settings) and not _activation(layer)
+
+
+def _is_norm(layer) -> bool:
+    return type(layer) is layers.BatchNormalization and unsupported(layer) is None and layer.center and layer.scale
+
+
+def _is_pooling_by_two(layer) -> bool:
+    return type(layer) is layers.MaxPooling2D and _has(layer, pool_size=(2, 2), strides=(2, 2), padding="valid")
+
+
+def _is_global_average(layer) -> bool:
+    return type(layer) is layers.GlobalAveragePooling2D and _has(layer, keepdims=True)
+
+
+def _is_dense(layer, activation: str) -> bool:
+    return type(layer) is layers.Dense and _has(layer) and _activation(layer) is keras.activations.get(activation)
+
+
+def _is_activation(layer) -> bool:
+    return type(layer) is layers.Activation or type(layer) is layers.ReLU and _is_plain_relu(layer)
+
+
+def _is_plain_relu(layer) -> bool:
+    return _has(layer, max_value=None, negative_slope=0.0, threshold=0.0)
+
+
+def _activation(layer: keras.Layer | None) -> Callable | None:
+    """The activation function of a layer; None for the identity, and where there is no layer."""
+    found = keras.activations.relu if type(layer) is layers.ReLU else getattr(layer, "activation", None)
+    return None if found is keras.activations.linear else found
+
+
+def _has(layer, **settings) -> bool:
+    """Whether a layer has these settings, in float32 and channels last."""
+    is_plain = layer.compute_dtype == "float32" and getattr(layer, "data_format", None) in (None, "channels_last")
+    return is_plain and first_difference(layer, **settings) is None

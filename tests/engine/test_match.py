@@ -1,0 +1,109 @@
+"""The patterns that the engine recognizes in a model, and that what it makes of them is what Keras does."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+pytest.importorskip("numba")
+
+from against_keras import assert_same, patterns, random_weights  # noqa: E402
+
+from lwcnn.models.blocks import depthwise_block  # noqa: E402
+
+BLOCKS = [
+    ((8, 8, 16), {"filters": 16}),
+    ((9, 7, 16), {"filters": 24, "se_reduction": None, "activation": "relu", "kernel_size": 3}),
+    ((6, 6, 8), {"filters": 8, "residual": False, "expansion": 3, "se_reduction": 4, "kernel_size": 7}),
+]
+SIZES = [(4, 4, 1), (5, 4, 2), (12, 12, 3), (13, 14, 3), (15, 11, 1)]
+
+
+def inputs(shape, count=9, seed=1):
+    return np.random.default_rng(seed).normal(size=(count, *shape)).astype(np.float32)
+
+
+def classifier(images, x):
+    return random_weights(keras.Model(images, layers.Dense(3)(layers.Flatten()(x))))
+
+
+def conv_relu_pool(x, filters=6, **changes):
+    x = layers.Conv2D(filters, **{"kernel_size": 3, "activation": "relu"} | changes)(x)
+    return layers.MaxPooling2D(2)(x)
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_convolution_relu_and_pooling_are_one_operation(shape):
+    images = keras.Input(shape)
+    model = classifier(images, conv_relu_pool(images))
+    assert patterns(model) == ["conv_relu_max_pool"]
+    assert_same(model, [inputs(shape)], np.arange(9) % 3)
+
+
+def test_gradients_go_through_two_of_them():
+    images = keras.Input((13, 15, 3))
+    model = classifier(images, conv_relu_pool(conv_relu_pool(images, use_bias=False), 7))
+    assert patterns(model) == ["conv_relu_max_pool"] * 2
+    assert_same(model, [inputs((13, 15, 3))], np.arange(9) % 3)
+
+
+def test_a_value_that_others_read_is_computed():
+    images = keras.Input((12, 12, 3))
+    x = layers.Conv2D(4, 3, activation="relu")(images)
+    for output in (
+        layers.Concatenate()([layers.MaxPooling2D(2)(x), layers.MaxPooling2D(2)(x)]),
+        keras.Model(images, [layers.MaxPooling2D(2)(x), x]),
+    ):
+        model = output if isinstance(output, keras.Model) else keras.Model(images, output)
+        assert patterns(model) == []
+
+
+@pytest.mark.parametrize(
+    "changes", [{"strides": 2}, {"padding": "same"}, {"kernel_size": 5}, {"activation": "sigmoid"}]
+)
+def test_other_convolutions_are_not_the_pattern(changes):
+    images = keras.Input((12, 12, 3))
+    model = classifier(images, conv_relu_pool(images, **changes))
+    assert patterns(model) == []
+
+
+@pytest.mark.parametrize("shape, arguments", BLOCKS)
+def test_a_depthwise_block_is_one_operation(shape, arguments):
+    """Two of them, so that the gradient by the second's input counts too."""
+    images = keras.Input(shape)
+    x = depthwise_block(images, name="first", **arguments)
+    model = classifier(images, depthwise_block(x, name="second", **arguments | {"filters": x.shape[-1]}))
+    assert patterns(model) == ["depthwise_block"] * 2
+    assert_same(model, [inputs(shape)], np.arange(9) % 3)
+
+
+def test_a_block_of_other_widths_goes_layer_by_layer():
+    images = keras.Input((5, 5, 12))
+    model = classifier(images, depthwise_block(images, 12, se_reduction=3, name="block"))
+    assert patterns(model) == []
+    assert_same(model, [inputs((5, 5, 12))], np.arange(9) % 3)
+
+
+@pytest.mark.parametrize("frozen", ["block_norm", "block_expand", "block_", "conv"])
+def test_gradients_flow_through_what_is_frozen(frozen):
+    """What is frozen stays bit-identical and passes gradients to the trained layers before it."""
+    images = keras.Input((7, 7, 8))
+    x = layers.Conv2D(8, 1, name="conv")(images)
+    model = classifier(images, depthwise_block(x, 8, se_reduction=2, name="block"))
+    for layer in model.layers:
+        layer.trainable = not layer.name.startswith(frozen)
+    assert_same(model, [inputs((7, 7, 8))], np.arange(9) % 3)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"scale": False}, {"center": False}, {"trainable": False}])
+def test_batch_normalization(arguments):
+    images = keras.Input((5, 4, 8))
+    x = layers.BatchNormalization(**arguments)(layers.Conv2D(8, 1)(images))
+    assert_same(classifier(images, x), [inputs((5, 4, 8))], np.arange(9) % 3, tolerance=1e-4)
+
+
+def test_a_model_within_a_model_can_be_called_for_inference():
+    """As Keras's guide to transfer learning does; its batch normalization uses the moving moments, and still trains."""
+    images = keras.Input((5, 4, 8))
+    inner = keras.Sequential([layers.Input((5, 4, 8)), layers.Conv2D(8, 1), layers.BatchNormalization()])
+    assert_same(classifier(images, inner(images, training=False)), [inputs((5, 4, 8))], np.arange(9) % 3)
