@@ -1,19 +1,12 @@
-"""The training step on a CPU, from images to new weights, without the backend: NumPy and `lwcnn.engine.kernels`.
+"""The training step on a CPU, from images to new weights, without the backend: NumPy and Numba.
 
-With networks this small, half of a backend's step is its own work: passing arrays to kernels and back, an operation
-and a hand-over between threads for each line of an optimiser. Here the step is a list of operations on arrays that stay
-where they are. It trains the models that `lwcnn` builds in their fused form; others train in Keras (`steps.Epoch`).
+With small networks half of a backend's step is its own work: an operation and a hand-over between threads for each line
+of an optimizer, large maps written and read again between layers. Here the step is a list of operations on arrays. It
+takes any compiled functional or Sequential model of layers, losses and optimizers that it knows.
 
-- `operations/` has each layer, forward and backward, `layers.py` says which is whose; `network.py` joins them as the
-  Keras model does.
-- `objectives.py` has the losses, `optimizers.py` the optimisers over all weights as one vector.
-- `epoch.py` takes weights and the optimiser's state from the Keras model, trains, and gives them back.
+- `keras_internals.py` reads the layer graph; `match.py` finds fast patterns in it (convolution, ReLU and max-pooling;
+  depthwise block) and takes the rest one layer at a time, by the table in `layers.py`; `network.py` runs the result.
+- `operations/` has each operation, forward and backward, `losses.py` the losses, `optimizers.py` the optimizers over
+  all weights as one vector, `threads.py` the threads that share a batch.
+- `epoch.py` takes weights and optimizer state from the Keras model, trains, and gives them back.
 """
-
-import importlib.util
-from pathlib import Path
-
-if importlib.util.find_spec("numba"):  # before any module here compiles
-    from lwcnn.engine.cache import prepare_cache
-
-    prepare_cache(Path(__file__).parent)

@@ -15,13 +15,11 @@ class Call:
         layer: Layer, or a bare Keras operation such as that of `x + y`.
         inputs: Numbers of the values that it reads.
         output: Number of the value that it gives.
-        inference: Whether it was called with `training=False`.
     """
 
     layer: keras.Layer
     inputs: tuple[int, ...]
     output: int
-    inference: bool = False
 
 
 @dataclass
@@ -75,7 +73,7 @@ def read_graph(model: keras.Model, training: bool) -> Graph:
     """
     graph = Graph()
     graph.inputs = [graph.new_value() for _ in _functional(model).inputs]
-    graph.outputs = _add_calls(graph, model, graph.inputs, inference=not training)
+    graph.outputs = _add_calls(graph, model, graph.inputs)
     if training:
         graph.mark_gradients()
     return graph
@@ -88,7 +86,7 @@ def _functional(model: keras.Model):
     return functional
 
 
-def _add_calls(graph: Graph, model: keras.Model, inputs: list[int], inference: bool) -> list[int]:
+def _add_calls(graph: Graph, model: keras.Model, inputs: list[int]) -> list[int]:
     """Adds the calls of a model that reads the values `inputs`; returns the numbers of its outputs."""
     functional = _functional(model)
     numbers = {id(tensor): number for tensor, number in zip(functional.inputs, inputs, strict=True)}
@@ -97,32 +95,30 @@ def _add_calls(graph: Graph, model: keras.Model, inputs: list[int], inference: b
             if node.is_input:
                 continue
             layer, read = node.operation, [numbers[id(tensor)] for tensor in node.arguments.keras_tensors]
-            without_training = inference or _is_called_for_inference(node)
+            _check_arguments(node)
             if isinstance(layer, keras.Model):
-                given = _add_calls(graph, layer, read, without_training)
+                given = _add_calls(graph, layer, read)
             else:
                 given = [graph.new_value() for _ in node.outputs]
                 if len(given) != 1:
                     raise Unsupported(f"{layer.name} ({type(layer).__name__}) has {len(given)} outputs")
-                graph.calls.append(Call(layer, tuple(read), given[0], without_training))
+                graph.calls.append(Call(layer, tuple(read), given[0]))
                 if tuple(node.outputs[0].shape) != tuple(layer.output.shape):
                     raise Unsupported(f"{layer.name} ({type(layer).__name__}) is called on inputs of several shapes")
             numbers |= {id(tensor): number for tensor, number in zip(node.outputs, given, strict=True)}
     return [numbers[id(tensor)] for tensor in functional.outputs]
 
 
-def _is_called_for_inference(node) -> bool:
-    """Whether a call has `training=False`.
+def _check_arguments(node) -> None:
+    """Checks that a call's arguments are tensors of the model.
+
+    `training` is left out: what a functional model is called with takes its place.
 
     Raises:
-        Unsupported: It has another argument that is no tensor of the model.
+        Unsupported: Another argument is none.
     """
-    arguments = {name: value for name, value in node.arguments.kwargs.items() if value is not None}
-    inference = arguments.get("training") is False
-    if inference:
-        del arguments["training"]
-    num_arguments = len([a for a in keras.tree.flatten((node.arguments.args, arguments)) if a is not None])
-    if num_arguments != len(node.arguments.keras_tensors):
+    named = {name: value for name, value in node.arguments.kwargs.items() if name != "training"}
+    arguments = [value for value in keras.tree.flatten((node.arguments.args, named)) if value is not None]
+    if len(arguments) != len(node.arguments.keras_tensors):
         layer = node.operation
         raise Unsupported(f"{layer.name} ({type(layer).__name__}) is called with arguments that are not tensors")
-    return inference

@@ -101,8 +101,7 @@ def depthwise_block(graph: Graph, call: Call) -> Match | None:
     parts |= _squeeze_excite(chain)
     parts["drop"] = chain.then(lambda layer: type(layer) is StochasticDepth)
     residual = _addition(chain, call.inputs[0])
-    is_frozen = call.inference or not parts["norm"].trainable
-    if is_frozen and chain.output in graph.with_gradient:
+    if not parts["norm"].trainable and chain.output in graph.with_gradient:
         return None  # the kernel has the gradient of training only
     return Match(partial(DepthwiseBlock, parts, activation, residual), tuple(chain.calls))
 

@@ -82,7 +82,6 @@ class Step:
     operation: Operation
     inputs: tuple[int, ...]
     output: int
-    inference: bool
 
 
 class Network:
@@ -109,11 +108,8 @@ class Network:
         for match in plan.matches:
             operation = match.operation(lambda v: (weights.array(v), views.get(id(v))))
             operation.exchange, operation.leads = self._exchange, leads
-            first, last = match.calls[0], match.calls[-1]
-            self.steps.append(Step(operation, first.inputs, last.output, first.inference))
-        self.random_operations = [
-            step.operation for step in self.steps if step.operation.random is not None and not step.inference
-        ]
+            self.steps.append(Step(operation, match.calls[0].inputs, match.calls[-1].output))
+        self.random_operations = [step.operation for step in self.steps if step.operation.random is not None]
 
     def join(self, team: Team | None, rank: int = 0) -> None:
         """Takes part of a batch from now on, `rank` of a team; None: the whole."""
@@ -132,7 +128,7 @@ class Network:
             inputs = [values[number] for number in step.inputs]
             if not step.operation.takes_bytes:
                 inputs = [x.astype(np.float32, copy=False) for x in inputs]
-            values[step.output] = step.operation.forward(inputs, training and not step.inference)
+            values[step.output] = step.operation.forward(inputs, training)
         return [values[number] for number in self._graph.outputs]
 
     def clear(self) -> None:

@@ -195,10 +195,8 @@ def unfreeze_layer_by_layer(model: keras.Model, optimizer: Optimizer, epochs: in
 
 
 def _names_with_weights(model: keras.Model) -> list[str]:
-    """The layers that a phase can train; the rate of a scheduled dropout is a weight, but nothing to train."""
-    from lwcnn.models.blocks import ScheduledDropout
-
-    return [layer.name for layer in model.layers if layer.weights and not isinstance(layer, ScheduledDropout)]
+    """The layers that a phase can train."""
+    return [layer.name for layer in model.layers if layer.weights]
 
 
 def _matching(pattern: str, names: list[str], phase: Phase) -> set[str]:

@@ -97,7 +97,7 @@ def synchronise_norms(model: keras.Model) -> None:
     """
     if keras.backend.backend() != "tensorflow" or environment.num_replicas() == 1:
         return
-    for layer in model._flatten_layers():  # those inside a fused block as well
+    for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True
 

@@ -67,8 +67,7 @@ class BatchNorm(Operation):
         (self.x,) = inputs
         self.by_batch = training and self.layer.trainable
         if not self.by_batch:
-            self.inverse = 1 / np.sqrt(self.variance + np.float32(self.layer.epsilon))
-            self.factor = self.gamma * self.inverse
+            self.factor = self.gamma / np.sqrt(self.variance + np.float32(self.layer.epsilon))
             return self.x * self.factor + (self.beta - self.mean * self.factor)
         y, *self.moments = batch_norm.batch_norm(self.x, self.gamma, self.beta, self.layer.epsilon, self.exchange)
         if self.leads:
@@ -78,7 +77,6 @@ class BatchNorm(Operation):
 
     def backward(self, grad, wanted):
         if not self.by_batch:
-            self._add_gradients_of_inference(grad)
             return [grad * self.factor if wanted[0] else None]
         dx, g_gamma, g_beta = batch_norm.batch_norm_gradients(
             self.x, self.gamma, *self.moments, grad, self.layer.epsilon, self.exchange
@@ -87,13 +85,6 @@ class BatchNorm(Operation):
             if total is not None:
                 total += g
         return [dx]
-
-    def _add_gradients_of_inference(self, grad):
-        axes = tuple(range(grad.ndim - 1))
-        if self.g_gamma is not None:
-            self.g_gamma += (grad * (self.x - self.mean)).sum(axis=axes) * self.inverse
-        if self.g_beta is not None:
-            self.g_beta += grad.sum(axis=axes)
 
 
 def follow(moving: np.ndarray, new: np.ndarray, momentum: float) -> None:
