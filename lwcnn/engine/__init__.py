@@ -10,3 +10,15 @@ takes any compiled functional or Sequential model of layers, losses and optimize
   all weights as one vector, `threads.py` the threads that share a batch.
 - `epoch.py` takes weights and optimizer state from the Keras model, trains, and gives them back.
 """
+
+import importlib.util
+from pathlib import Path
+
+if importlib.util.find_spec("numba"):
+    from lwcnn.engine.cache import prepare_cache
+
+    prepare_cache(Path(__file__).parent)  # before any module here compiles
+    from lwcnn.engine.epoch import Epoch, unsupported
+    from lwcnn.engine.predict import Predictor, unsupported_for_inference
+
+    __all__ = ["Epoch", "Predictor", "unsupported", "unsupported_for_inference"]

@@ -8,16 +8,16 @@ from threadpoolctl import ThreadpoolController
 
 from lwcnn.engine.errors import Unsupported
 from lwcnn.engine.losses import cross_entropy, divergence, loss_settings
-from lwcnn.engine.network import Network, Weights, compile_model
+from lwcnn.engine.network import Network, Weights, check_environment, compile_model
 from lwcnn.engine.optimizers import VectorOptimizer, check_optimizer
-from lwcnn.engine.threads import Team, in_team
+from lwcnn.engine.threads import Team, in_team, share_out
 from lwcnn.system import environment
 
 
 def unsupported(model: keras.Model) -> str | None:
     """Why a compiled model cannot be trained here, in one line that names what is not known; None if it can."""
     try:
-        _check_environment()
+        check_environment()
         is_distiller = isinstance(model, keras.distillation.Distiller)
         compile_model(model.student if is_distiller else model)
         if is_distiller:
@@ -28,11 +28,6 @@ def unsupported(model: keras.Model) -> str | None:
     except Unsupported as reason:
         return str(reason)
     return None
-
-
-def _check_environment() -> None:
-    if environment.accelerator() is not None or environment.num_replicas() > 1:
-        raise Unsupported("the backend computes on an accelerator or on several devices")
 
 
 def _check_distiller(model: keras.Model) -> None:
@@ -106,11 +101,11 @@ class Epoch:
         images, labels = (x, y) if isinstance(x, tuple) else ((x,), (y,))
         count = len(labels[0])
         draws = self._draw(count)
-        bounds = np.linspace(0, count, min(len(self._networks), count) + 1).astype(int).tolist()
-        team = Team(len(bounds) - 1)
+        parts = share_out(count, len(self._networks))
+        team = Team(len(parts))
 
         def train(rank: int) -> dict[str, float]:
-            network, part = self._networks[rank], slice(bounds[rank], bounds[rank + 1])
+            network, part = self._networks[rank], parts[rank]
             network.join(team if team.size > 1 else None, rank)
             for operation, drawn in zip(network.random_operations, draws, strict=True):
                 operation.draws = drawn[part]
@@ -120,8 +115,8 @@ class Epoch:
         used = [network.gradient for network in self._networks[: team.size]]
         self._optimizer.step(sum(used[1:], used[0]))
         self._num_images += count
-        for part in sums:
-            for name, value in part.items():
+        for measures in sums:
+            for name, value in measures.items():
                 self._sums[name] = self._sums.get(name, 0.0) + value
         return {name: total / self._num_images for name, total in self._sums.items()}
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from lwcnn.engine.errors import Unsupported
 from lwcnn.engine.keras_internals import Graph, read_graph
 from lwcnn.engine.match import Match, match_layers
 from lwcnn.engine.operations.base import Operation
 from lwcnn.engine.threads import Team
+from lwcnn.system import environment
 
 
 class Weights:
@@ -48,6 +50,16 @@ class Weights:
         """Sets the variables to what their arrays have become."""
         for variable in self.trainable + self._others:
             variable.assign(self._arrays[id(variable)])
+
+
+def check_environment() -> None:
+    """Checks that the backend computes on a single CPU.
+
+    Raises:
+        Unsupported: It does not.
+    """
+    if environment.accelerator() is not None or environment.num_replicas() > 1:
+        raise Unsupported("the backend computes on an accelerator or on several devices")
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,12 @@ def in_team(team: Team, function: Callable[[int], Any]) -> list:
     return [first, *(other.result() for other in others)]
 
 
+def share_out(count: int, size: int) -> list[slice]:
+    """The part of `count` images that each of `size` threads takes; fewer threads where there are fewer images."""
+    bounds = np.linspace(0, count, max(1, min(size, count)) + 1).astype(int).tolist()
+    return [slice(first, last) for first, last in zip(bounds, bounds[1:])]
+
+
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads)

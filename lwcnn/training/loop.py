@@ -22,7 +22,7 @@ from lwcnn.training.frozen import FeatureBatches, compute_features, split_frozen
 from lwcnn.training.losses import build_loss
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
-from lwcnn.training.steps import predict_batch, synchronise_norms, train_epoch
+from lwcnn.training.steps import compile_seconds, predictor, synchronise_norms, train_epoch
 
 VALIDATION_BATCH = 500
 
@@ -96,7 +96,7 @@ def train_phase(
     if state.finished:
         return state
 
-    start = time.perf_counter()
+    start = _clock()
     synchronise_norms(model)
     trained = model
     if not wrap:  # a teacher reads images
@@ -136,7 +136,7 @@ def train_phase(
             state.weights, state.optimizer = raw_weights, states.values(optimizer.variables)
             state.average = average.state() if average else []
         state.seeds = states.values(states.random_states(model))
-        now = time.perf_counter()
+        now = _clock()
         state.seconds, start = state.seconds + now - start, now
         if not state.diverged:
             state.history[-1]["seconds"] = round(state.seconds, 2)
@@ -144,6 +144,11 @@ def train_phase(
         if checkpoint:
             states.save_state(checkpoint, state, key)
     return state
+
+
+def _clock() -> float:
+    """Seconds for training times: the engine's compilation, once for each machine, does not count."""
+    return time.perf_counter() - compile_seconds()
 
 
 def _without_frozen_prefix(model, names, phase: Phase, branches, training: Images, validation: Images):
@@ -211,10 +216,10 @@ def _validate(model: keras.Model, arrays, count: int) -> tuple[list[float], list
     """The accuracy and the cross-entropy of each of `count` outputs when every input gets the same images."""
     images, labels = arrays
     correct, losses = np.zeros(count), np.zeros(count)
+    predict = predictor(model)
     for i in range(0, len(labels), VALIDATION_BATCH):
         batch, truth = images[i : i + VALIDATION_BATCH], labels[i : i + VALIDATION_BATCH]
-        logits = predict_batch(model, batch if count == 1 else [batch] * count, len(truth))
-        for k, output in enumerate([logits] if count == 1 else logits):
+        for k, output in enumerate(predict([batch] * count)):
             correct[k] += (np.argmax(output, -1) == truth).sum()
             losses[k] -= log_softmax(output.astype(np.float64), axis=-1)[np.arange(len(truth)), truth].sum()
     return [float(c) / len(labels) for c in correct], [float(loss) / len(labels) for loss in losses]

@@ -3,7 +3,8 @@
 import importlib.util
 import math
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -59,9 +60,28 @@ def _engine():
         raise LwcnnError(f"LWCNN_STEP must be native or keras. Received: {wanted!r}")
     if wanted == "keras" or importlib.util.find_spec("numba") is None:
         return None
-    from lwcnn.engine import epoch
+    from lwcnn import engine
 
-    return epoch
+    return engine
+
+
+def compile_seconds() -> float:
+    """Seconds that this process has spent on compiling the engine so far."""
+    if "lwcnn.engine.compilation" not in sys.modules:
+        return 0.0
+    return sys.modules["lwcnn.engine.compilation"].compile_seconds()
+
+
+def predictor(model: keras.Model) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
+    """Returns a function from input arrays to the output arrays of a model with its present weights.
+
+    By the engine where it can, else by Keras. Of a `Distiller` it is the student's.
+    """
+    model = model.student if isinstance(model, keras.distillation.Distiller) else model
+    engine = _engine()
+    if engine is None or engine.unsupported_for_inference(model):
+        return lambda inputs: keras.tree.flatten(predict_batch(model, inputs, len(inputs[0])))
+    return engine.Predictor(model)
 
 
 def in_advance(batches) -> Iterator:

@@ -6,6 +6,7 @@ import numpy as np
 
 from lwcnn.engine.kernels import depthwise_block
 from lwcnn.engine.kernels.arrays import aligned_copy, aligned_empty, alone, contiguous, frozen, in_parts, rowwise
+from lwcnn.engine.kernels.depthwise import TAPS
 from lwcnn.engine.kernels.tiles import aligned_zeros
 
 ACTIVATIONS = {"relu": depthwise_block.RELU, "hard_silu": depthwise_block.HARD_SILU}
@@ -65,12 +66,12 @@ def _positions(x):
 
 def _depthwise(x, kernel):
     """The depthwise convolution u (N, H, W, C) of x, and the sums of u and u^2, (2, C) float64."""
-    N, H, W, C = x.shape
+    (N, H, W, C), k = x.shape, len(kernel)
     u, flat = aligned_empty(x.shape), aligned_copy(kernel).reshape(-1)
 
     def part(first, last):
         totals = np.zeros(2 * C)
-        depthwise_block.depthwise_moments(frozen(x), flat, rowwise(u), H, W, C, len(kernel), first, last, totals)
+        depthwise_block.depthwise_moments(frozen(x), flat, rowwise(u), H, W, C, k, TAPS[k], first, last, totals)
         return totals
 
     return u, sum(in_parts(part, N)).reshape(2, C)
@@ -139,7 +140,7 @@ def _backward(x, keep, weights, kept, grad, epsilon, residual, code, exchange):
         total = aligned_zeros(k * k * C)
         depthwise_block.depthwise_backward(
             frozen(x), frozen(u), rowwise(q), frozen(grad), flipped, shift, slope, rowwise(dx), total,
-            H, W, C, k, residual, first, last,
+            H, W, C, k, TAPS[k], residual, first, last,
         )  # fmt: skip
         return total
 

@@ -15,7 +15,7 @@ from lwcnn.engine.kernels.tiles import (
     zeros_tile,
 )
 
-_R1, _R2, _R3, _R4, _R5, _R7, _R8 = (0,), (0,) * 2, (0,) * 3, (0,) * 4, (0,) * 5, (0,) * 7, (0,) * 8
+_R1, _R2, _R4, _R8 = (0,), (0,) * 2, (0,) * 4, (0,) * 8
 _V1, _V2 = (0,), (0,) * 2
 _MANY = _R8 if WIDE == 16 else _R4  # positions at once, so that no sum is waited for
 
@@ -67,23 +67,19 @@ def _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, rows, like, ta
         store_tile(two, like, total, sums, c, C)
 
 
+TAPS = {k: (0,) * k for k in (3, 5, 7)}
+"""The argument `taps` for each size of kernel: a tuple whose length is known when compiling."""
+
+
 @jit
-def convolve(padded, weights, out, out_at, H, W, C, k, moments, sums):
-    """out (H*W*C from `out_at` on) = the convolution of the padded image with weights (k*k*C); k is 3, 5 or 7.
+def convolve(padded, weights, out, out_at, H, W, C, k, taps, sums):
+    """out (H*W*C from `out_at` on) = the convolution of the padded image with weights (k*k*C).
 
     Args:
-        moments: whether sums (2*C) shall hold the sums over positions of the outputs and of their squares.
+        taps: `TAPS[k]`.
+        sums: Takes the sums over positions of the outputs and of their squares, (2*C); of size 0 for none.
     """
-    if k == 3:
-        _convolve(padded, weights, out, out_at, H, W, C, k, _R3, moments, sums)
-    elif k == 5:
-        _convolve(padded, weights, out, out_at, H, W, C, k, _R5, moments, sums)
-    else:
-        _convolve(padded, weights, out, out_at, H, W, C, k, _R7, moments, sums)
-
-
-@jit
-def _convolve(padded, weights, out, out_at, H, W, C, k, taps, moments, sums):
+    moments = sums.size > 0
     c = 0
     while c < C:
         if c + 2 * WIDTH <= C:
@@ -121,24 +117,15 @@ def _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, taps, like):
 
 
 @jit
-def _channels_gradient(padded, grad, grad_at, H, W, C, k, c, total, like):
-    for ky in range(k):
-        if k == 3:
-            _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, _R3, like)
-        elif k == 5:
-            _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, _R5, like)
-        else:
-            _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, _R7, like)
-
-
-@jit
-def add_kernel_gradient(padded, grad, grad_at, H, W, C, k, total):
-    """total (k*k*C) += the gradient by the kernel: padded image, grad (H*W*C from `grad_at` on); k is 3, 5 or 7."""
+def add_kernel_gradient(padded, grad, grad_at, H, W, C, k, taps, total):
+    """total (k*k*C) += the gradient by the kernel: padded image, grad (H*W*C from `grad_at` on), taps = `TAPS[k]`."""
     c = 0
     while c < C:
         if (WIDE == 16 or k < 7) and c + 2 * WIDTH <= C:
-            _channels_gradient(padded, grad, grad_at, H, W, C, k, c, total, _V2)
+            for ky in range(k):
+                _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, taps, _V2)
             c += 2 * WIDTH
         else:
-            _channels_gradient(padded, grad, grad_at, H, W, C, k, c, total, _V1)
+            for ky in range(k):
+                _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, taps, _V1)
             c += WIDTH

@@ -33,13 +33,13 @@ _ONE, _VECTOR = (0,), (0,)
 
 
 @jit
-def depthwise_moments(x, weights, u, H, W, C, k, first, last, totals):
+def depthwise_moments(x, weights, u, H, W, C, k, taps, first, last, totals):
     """u = depthwise convolution of x, (N, H*W*C) each; totals (2*C) float64 += sums of u and of its squares."""
     padded = aligned_zeros((H + k - 1) * (W + k - 1) * C)
     sums = aligned_zeros(2 * C)
     for n in range(first, last):
         copy_into_margin(x[n], 0, H, W, C, k, padded)
-        convolve(padded, weights, u[n], 0, H, W, C, k, True, sums)
+        convolve(padded, weights, u[n], 0, H, W, C, k, taps, sums)
         for i in range(2 * C):
             totals[i] += sums[i]
 
@@ -225,11 +225,11 @@ def mlp_backward(
 
 
 @jit
-def depthwise_backward(x, u, q, grad, flipped, shift, slope, dx, g_weights, H, W, C, k, residual, first, last):
+def depthwise_backward(x, u, q, grad, flipped, shift, slope, dx, g_weights, H, W, C, k, taps, residual, first, last):
     """dx (N, H*W*C) and g_weights (k*k*C) += from the gradient q - shift - slope * u by u, which replaces q."""
     size = (H + k - 1) * (W + k - 1) * C
     padded_x, padded_q = aligned_zeros(size), aligned_zeros(size)
-    nothing = aligned_zeros(1)
+    no_sums = np.zeros(0, np.float32)
     for n in range(first, last):
         q_n, u_n, dx_n, grad_n = q[n], u[n], dx[n], grad[n]
         at = 0
@@ -238,9 +238,9 @@ def depthwise_backward(x, u, q, grad, flipped, shift, slope, dx, g_weights, H, W
                 q_n[at + c] -= shift[c] + slope[c] * u_n[at + c]
             at += C
         copy_into_margin(q_n, 0, H, W, C, k, padded_q)
-        convolve(padded_q, flipped, dx_n, 0, H, W, C, k, False, nothing)
+        convolve(padded_q, flipped, dx_n, 0, H, W, C, k, taps, no_sums)
         if residual:
             for i in range(H * W * C):
                 dx_n[i] += grad_n[i]
         copy_into_margin(x[n], 0, H, W, C, k, padded_x)
-        add_kernel_gradient(padded_x, q_n, 0, H, W, C, k, g_weights)
+        add_kernel_gradient(padded_x, q_n, 0, H, W, C, k, taps, g_weights)

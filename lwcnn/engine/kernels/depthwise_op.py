@@ -7,7 +7,7 @@ Maps are (N, H*W*C), kernels (k*k*C), `geometry` a `patches.Geometry`. The commo
 import numpy as np
 from numba import njit
 
-from lwcnn.engine.kernels.depthwise import add_kernel_gradient, convolve, copy_into_margin
+from lwcnn.engine.kernels.depthwise import TAPS, add_kernel_gradient, convolve, copy_into_margin
 from lwcnn.engine.kernels.patches import Geometry
 from lwcnn.engine.kernels.tiles import WIDTH, aligned_zeros
 
@@ -19,7 +19,7 @@ def depthwise(x: np.ndarray, kernel: np.ndarray, geometry: Geometry) -> np.ndarr
     C = kernel.size // (geometry.window[0] * geometry.window[1])
     y = np.zeros((len(x), geometry.positions[0] * geometry.positions[1] * C), np.float32)
     if _is_common(geometry, C):
-        _convolve_images(x, kernel, *geometry.size, C, geometry.window[0], y)
+        _convolve_images(x, kernel, *geometry.size, C, TAPS[geometry.window[0]], y)
     else:
         _forward(x, kernel, C, geometry.numbers, y)
     return y
@@ -31,7 +31,7 @@ def depthwise_input_gradient(grad: np.ndarray, kernel: np.ndarray, geometry: Geo
     dx = np.zeros((len(grad), geometry.size[0] * geometry.size[1] * C), np.float32)
     if _is_common(geometry, C):
         flipped = np.ascontiguousarray(kernel.reshape(-1, C)[::-1]).reshape(-1)
-        _convolve_images(grad, flipped, *geometry.size, C, geometry.window[0], dx)
+        _convolve_images(grad, flipped, *geometry.size, C, TAPS[geometry.window[0]], dx)
     else:
         _add_input_gradient(grad, kernel, C, geometry.numbers, dx)
     return dx
@@ -42,7 +42,7 @@ def depthwise_kernel_gradient(x: np.ndarray, grad: np.ndarray, geometry: Geometr
     C = x.shape[1] // (geometry.size[0] * geometry.size[1])
     total = aligned_zeros(geometry.window[0] * geometry.window[1] * C)
     if _is_common(geometry, C):
-        _add_kernel_gradient_of_images(x, grad, *geometry.size, C, geometry.window[0], total)
+        _add_kernel_gradient_of_images(x, grad, *geometry.size, C, TAPS[geometry.window[0]], total)
     else:
         _add_kernel_gradient(x, grad, C, geometry.numbers, total)
     return total
@@ -57,19 +57,21 @@ def _is_common(geometry: Geometry, channels: int) -> bool:
 
 
 @_jit
-def _convolve_images(x, kernel, H, W, C, k, y):
+def _convolve_images(x, kernel, H, W, C, taps, y):
+    k = len(taps)
     padded, no_sums = aligned_zeros((H + k - 1) * (W + k - 1) * C), np.zeros(0, np.float32)
     for n in range(len(x)):
         copy_into_margin(x[n], 0, H, W, C, k, padded)
-        convolve(padded, kernel, y[n], 0, H, W, C, k, False, no_sums)
+        convolve(padded, kernel, y[n], 0, H, W, C, k, taps, no_sums)
 
 
 @_jit
-def _add_kernel_gradient_of_images(x, grad, H, W, C, k, total):
+def _add_kernel_gradient_of_images(x, grad, H, W, C, taps, total):
+    k = len(taps)
     padded = aligned_zeros((H + k - 1) * (W + k - 1) * C)
     for n in range(len(x)):
         copy_into_margin(x[n], 0, H, W, C, k, padded)
-        add_kernel_gradient(padded, grad[n], 0, H, W, C, k, total)
+        add_kernel_gradient(padded, grad[n], 0, H, W, C, k, taps, total)
 
 
 @_jit

@@ -245,7 +245,12 @@ def _all_rows(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M, K, rows, like, 
     _columns(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M - done, K, _R1, like, start, bias)
 
 
-@jit
+_READ = types.Array(types.float32, 1, "C", readonly=True)
+_WRITTEN = types.Array(types.float32, 1, "C")
+_MULTIPLY = types.void(_READ, *[types.intp] * 3, _READ, types.intp, _WRITTEN, *[types.intp] * 6, _READ)
+
+
+@njit(_MULTIPLY, cache=True, nogil=True, boundscheck=False, error_model="numpy")  # else one for each kind of call
 def multiply(a, a_at, a_row, a_k, b, b_k, c, c_at, c_row, M, K, N, start, bias):
     """c[c_at + m c_row + n] = sum over k < K of a[a_at + m a_row + k a_k] * b[k b_k + n], for m < M, n < N.
 

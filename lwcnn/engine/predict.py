@@ -1,0 +1,46 @@
+"""A model's outputs by the engine's own forward pass."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from lwcnn.engine.errors import Unsupported
+from lwcnn.engine.network import Network, Weights, check_environment, compile_model
+from lwcnn.engine.threads import Team, in_team, share_out
+from lwcnn.system import environment
+
+
+def unsupported_for_inference(model: keras.Model) -> str | None:
+    """Why the engine cannot compute a model's outputs, in one line; None if it can."""
+    try:
+        check_environment()
+        compile_model(model, training=False)
+    except Unsupported as reason:
+        return str(reason)
+    return None
+
+
+class Predictor:
+    """Computes a model's outputs for inference, with the weights that it has now.
+
+    Args:
+        model: Functional or Sequential model.
+
+    Raises:
+        Unsupported: The engine does not know the model, a layer or a setting.
+    """
+
+    def __init__(self, model: keras.Model):
+        plan, weights = compile_model(model, training=False), Weights([], model.weights)
+        self._networks = [Network(plan, weights) for _ in range(environment.num_threads())]
+
+    def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The outputs, one array for each of the model's, for as many inputs as the model has."""
+        parts = share_out(len(inputs[0]), len(self._networks))
+
+        def predict(rank: int) -> list[np.ndarray]:
+            return self._networks[rank].forward([x[parts[rank]] for x in inputs], training=False)
+
+        outputs = in_team(Team(len(parts)), predict)
+        return [np.concatenate(arrays) for arrays in zip(*outputs, strict=True)]
