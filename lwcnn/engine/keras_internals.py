@@ -1,4 +1,4 @@
-"""All that the engine reads of Keras's private attributes; `tests/test_keras_internals.py` says for which versions."""
+"""All that the engine reads of Keras's private attributes; its test names the versions."""
 
 from dataclasses import dataclass, field
 
@@ -122,3 +122,52 @@ def _check_arguments(node) -> None:
     if len(arguments) != len(node.arguments.keras_tensors):
         layer = node.operation
         raise Unsupported(f"{layer.name} ({type(layer).__name__}) is called with arguments that are not tensors")
+
+
+SLOTS: dict[type[keras.optimizers.Optimizer], tuple[str, ...]] = {
+    keras.optimizers.SGD: ("momentums",),
+    keras.optimizers.Adam: ("_momentums", "_velocities"),
+    keras.optimizers.AdamW: ("_momentums", "_velocities"),
+    keras.optimizers.Nadam: ("_momentums", "_velocities"),
+    keras.optimizers.RMSprop: ("_velocities",),
+    keras.optimizers.Muon: ("momentums", "adam_velocities"),
+}
+"""Where each optimizer that the engine knows keeps the variables of its state, one for each trained variable."""
+
+
+def learning_rate(optimizer: keras.optimizers.Optimizer):
+    """The learning rate as a variable, or its schedule."""
+    return optimizer._learning_rate
+
+
+def is_decayed(optimizer: keras.optimizers.Optimizer, variable: keras.Variable) -> bool:
+    """Whether weight decay applies to a variable."""
+    return optimizer._use_weight_decay(variable)
+
+
+def is_orthogonalized(optimizer: keras.optimizers.Muon, variable: keras.Variable) -> bool:
+    """Whether Muon trains a variable, else its AdamW."""
+    return not optimizer._should_use_adamw(variable)
+
+
+def momentum_product(optimizer: keras.optimizers.Nadam) -> keras.Variable:
+    """The product of Nadam's momentum coefficients so far."""
+    return optimizer._u_product
+
+
+def compiled_losses(model: keras.Model) -> list:
+    """The losses that a model was compiled with, one for each output; of a `Distiller`, the student's."""
+    is_distiller = isinstance(model, keras.distillation.Distiller)
+    loss = model._student_loss_for_serialization if is_distiller else model.loss
+    return loss if isinstance(loss, list) else [loss]
+
+
+def compiled_metrics(model: keras.Model) -> list:
+    """The metrics that a model was compiled with, in any order, and None where an output has none."""
+    found = model._compile_metrics
+    return [] if found is None else keras.tree.flatten([found._user_metrics, found._user_weighted_metrics])
+
+
+def loss_weights(model: keras.Model):
+    """The weights of the outputs' losses that a model was compiled with."""
+    return model._compile_loss._user_loss_weights if model._compile_loss is not None else None

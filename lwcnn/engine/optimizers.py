@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from numba import njit
 
+from lwcnn.engine import keras_internals as internals
 from lwcnn.engine.errors import Unsupported
 from lwcnn.engine.network import Weights
 
@@ -57,7 +58,7 @@ class VectorOptimizer:
     """A Keras optimiser's state as vectors, and its step.
 
     Args:
-        optimizer: built, and one that `is_supported_optimizer`.
+        optimizer: built, and one that passes `check_optimizer`.
         weights: whose trainable ones it trains.
     """
 
@@ -66,15 +67,15 @@ class VectorOptimizer:
         variables = weights.trainable
         self._kind = _kind(optimizer)
         self._iterations = int(optimizer.iterations)
-        self._slots = {name: weights.gather(self._slot(name)) for name in _SLOTS[self._kind]}
+        self._slots = {name: weights.gather(self._slot(name)) for name in internals.SLOTS[self._kind]}
         if self._kind is keras.optimizers.Nadam:
-            self._u_product = np.float32(optimizer._u_product)
+            self._u_product = np.float32(internals.momentum_product(optimizer))
         self._decay = None
         if optimizer.weight_decay:
-            decay = np.float32(optimizer.weight_decay)
-            self._decay = weights.gather([np.full(v.shape, decay * optimizer._use_weight_decay(v)) for v in variables])
+            decays = [float(optimizer.weight_decay) * internals.is_decayed(optimizer, v) for v in variables]
+            self._decay = weights.gather([np.full(v.shape, decay) for decay, v in zip(decays, variables)])
         if self._kind is keras.optimizers.Muon:
-            orthogonal = [not optimizer._should_use_adamw(v) for v in variables]
+            orthogonal = [internals.is_orthogonalized(optimizer, v) for v in variables]
             self._matrices = _by_shape([i for i, wanted in enumerate(orthogonal) if wanted], variables)
             self._others = [i for i, wanted in enumerate(orthogonal) if not wanted]
 
@@ -96,7 +97,7 @@ class VectorOptimizer:
                 if variable is not None:
                     variable.assign(part)
         if self._kind is keras.optimizers.Nadam:
-            optimizer._u_product.assign(self._u_product)
+            internals.momentum_product(optimizer).assign(self._u_product)
 
     def _slot(self, name: str) -> list:
         """The Keras optimiser's variables of that name, zeros where it has none (SGD without momentum, Muon)."""
@@ -104,7 +105,7 @@ class VectorOptimizer:
         return [np.zeros(v.shape) if slot is None else slot for slot, v in zip(found, self._weights.trainable)]
 
     def _rate(self) -> float:
-        schedule = self._optimizer._learning_rate
+        schedule = internals.learning_rate(self._optimizer)
         if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
             return float(schedule)
         # As `CosineDecay`, which is called too often to be computed in the backend.
@@ -189,14 +190,6 @@ def _orthogonal(x: np.ndarray, optimizer) -> np.ndarray:
     return x
 
 
-_SLOTS = {
-    keras.optimizers.SGD: ("momentums",),
-    keras.optimizers.Adam: ("_momentums", "_velocities"),
-    keras.optimizers.AdamW: ("_momentums", "_velocities"),
-    keras.optimizers.Nadam: ("_momentums", "_velocities"),
-    keras.optimizers.RMSprop: ("_velocities",),
-    keras.optimizers.Muon: ("momentums", "adam_velocities"),
-}
 _STEPS = {
     keras.optimizers.SGD: VectorOptimizer._step_sgd,
     keras.optimizers.Adam: VectorOptimizer._step_adam,
@@ -219,9 +212,9 @@ def check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
     Raises:
         Unsupported: It is not; the message names the optimizer or the setting.
     """
-    kind, rate = _kind(optimizer), optimizer._learning_rate
+    kind, rate = _kind(optimizer), internals.learning_rate(optimizer)
     title = f"the optimizer {optimizer.name} ({type(optimizer).__name__})"
-    if kind not in _SLOTS:
+    if kind not in internals.SLOTS:
         raise Unsupported(f"{title} has no step here")
     is_schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
     if is_schedule and type(rate) is not keras.optimizers.schedules.CosineDecay or not is_schedule and callable(rate):
