@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lwcnn.cli.arguments import add_data_arguments, at_least_one, dataset_in_name, path
 from lwcnn.data import CLASS_NAMES, DATASET_NAMES, load_dataset
 from lwcnn.system.errors import LwcnnError
+from lwcnn.system.safe_text import one_line
 
 if TYPE_CHECKING:
     import keras
@@ -46,7 +47,7 @@ class _Report:
 
     def on_unreadable(self, path: Path, reason: str) -> None:
         self.unreadable += 1
-        print(f"unreadable  {path}: {reason}", file=sys.stderr, flush=True)
+        print(f"unreadable  {one_line(str(path))}: {one_line(reason)}", file=sys.stderr, flush=True)
 
     def on_resized(self) -> None:
         self.resized += 1

@@ -22,7 +22,7 @@ def committed_folders() -> Folders | None:
         LwcnnError: LWCNN_RESULTS names no folder.
     """
     given = os.environ.get(RESULTS_VARIABLE)
-    results = Path(given).expanduser() if given else Path(lwcnn.__file__).resolve().parents[1] / "results"
+    results = Path(os.path.expanduser(given)) if given else Path(lwcnn.__file__).resolve().parents[1] / "results"
     if not results.is_dir():
         if given:
             raise LwcnnError(f"{RESULTS_VARIABLE} must name a folder of results, or be left away. Received: {given!r}")
