@@ -122,7 +122,7 @@ def path(text: str) -> Path:
     if not text.strip() or "\0" in text:
         raise argparse.ArgumentTypeError(f"give a path. Received: {text!r}")
     if expanded.startswith("~"):
-        raise argparse.ArgumentTypeError(f"there is no such user; write ./~ for a file of that name. Received: {text!r}")
+        raise argparse.ArgumentTypeError(f"there is no such user. Received: {text!r}")
     return Path(expanded)
 
 

@@ -5,6 +5,7 @@ import math
 
 from lwcnn.cli.arguments import add_data_arguments, at_least_one, dataset_in_name, path
 from lwcnn.data import DATASET_NAMES
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.export.formats import BENCH_FORMATS, FORMAT_NAMES, NUM_CALIBRATION_IMAGES
 from lwcnn.system.errors import LwcnnError
 
@@ -94,7 +95,11 @@ def bench(options: argparse.Namespace) -> int:
     """Measure latency, throughput, memory and size of models in several runtimes."""
     from lwcnn.export.bench.report import bench_notes, bench_table, join_earlier, read_earlier
     from lwcnn.export.bench.worker import bench_in_one_thread
-    from lwcnn.system.files import write_json
+    from lwcnn.system.files import require_file, write_json
+
+    for model in options.models:  # before a process is started
+        if model not in EXPERIMENT_NAMES:
+            require_file(model)
 
     if options.dataset is None and "litert-int8" in options.formats:
         print("No --dataset: int8 is calibrated on random images. Its speed and size hold, its accuracy would not.")

@@ -55,9 +55,11 @@ def require_agreement(compared: dict, quantised: bool, max_drop: float | None = 
             `MAX_FLOAT_CHANGE`.
 
     Raises:
-        LwcnnError: it disagrees.
+        LwcnnError: It disagrees, or max_drop is negative or NaN.
     """
     limit = max_drop if max_drop is not None else MAX_INT8_DROP if quantised else MAX_FLOAT_CHANGE
+    if not limit >= 0:  # NaN fails this too
+        raise LwcnnError(f"max_drop must be a number of at least 0. Received: {max_drop}")
     drop = compared["drop_points"]
     accuracies = f"{100 * compared['accuracy_keras']:.2f} % -> {100 * compared['accuracy_exported']:.2f} %"
     if drop > limit or (not quantised and -drop > limit):

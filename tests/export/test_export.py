@@ -152,6 +152,9 @@ def test_what_counts_as_disagreement():
     require_agreement(compared, quantised=True, max_drop=0.35)
     with pytest.raises(LwcnnError, match="100.00 % -> 99.65 %"):
         require_agreement(compared, quantised=True)
+    for max_drop, words in ((0.0, "at most 0.0 points"), (float("nan"), "Received: nan"), (-1.0, "Received: -1")):
+        with pytest.raises(LwcnnError, match=words):
+            require_agreement(compared, quantised=True, max_drop=max_drop)
     gain = compare_logits(few_wrong, expected, labels)
     require_agreement(gain, quantised=True)
     with pytest.raises(LwcnnError, match="at most 0.05 points"):

@@ -324,6 +324,7 @@ def test_released_logits_of_another_run_are_refused(made, tmp_path, capsys):
     ("extra", "words"),
     [
         (["--only", "confusions"], "Did you mean 'confusion'"),
+        (["--dataset", "digit"], "Did you mean 'digits'"),
         (["--only", "gradcam", "--classes", "10"], "Unknown class"),
         (["--only", "gradcam", "--layer", "original_conv3"], "Did you mean 'original_conv"),
     ],

@@ -109,14 +109,18 @@ def draw_figures(
         What became of each figure.
 
     Raises:
-        LwcnnError: An unknown figure, no results at all, or a file that cannot be written. If a figure fails, such as
-            for an unknown class or a broken file, after the others are drawn.
+        LwcnnError: An unknown figure, no results of a data set, or a file that cannot be written. If a figure fails,
+            such as for an unknown class or a broken file, after the others are drawn.
     """
     for name in names:
         if name not in FIGURES:
             raise unknown_name("figure", name, FIGURES)
+    with_results = _datasets(folders.results)
+    for dataset in datasets:
+        if dataset not in with_results:
+            raise unknown_name("data set among the results", dataset, with_results)
     done, failed = [], []
-    for dataset in datasets or _datasets(folders.results):
+    for dataset in datasets or with_results:
         inputs = Inputs(dataset, folders)
         for name in names or FIGURES:
             function = FIGURES[name]
