@@ -15,14 +15,6 @@ import numpy as np
 from lwcnn.data.augment import Augmentation, Mixing, Purpose, augment_batch, check_images, mix_batch, random_bits
 from lwcnn.system.errors import LwcnnError
 
-PIXELS_AT_ONCE = 2**19  # of a channel: 500 images of 32x32, 10 of 224x224, so that a batch takes the same memory
-
-
-def images_at_once(image_shape: tuple[int, ...], most: int = 500) -> int:
-    """Returns how many images of (height, width, ...) to predict at a time so that any size takes bounded memory."""
-    height, width = image_shape[:2]
-    return max(1, min(most, PIXELS_AT_ONCE // (height * width)))
-
 
 class Batches(keras.utils.PyDataset):
     """Batches of a data set for `model.fit`, one input and one target for each branch of the model.

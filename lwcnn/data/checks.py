@@ -200,3 +200,12 @@ def _num_classes(y_train: np.ndarray, received: str) -> int:
             f"Received: label {largest} for {len(y_train):,} training images in {received}"
         )
     return largest + 1
+
+
+PIXELS_AT_ONCE = 2**19  # of a channel: 500 images of 32x32, 10 of 224x224, so that a batch takes the same memory
+
+
+def images_at_once(image_shape: tuple[int, ...], most: int = 500) -> int:
+    """Returns how many images of (height, width, ...) to predict at a time so that any size takes bounded memory."""
+    height, width = image_shape[:2]
+    return max(1, min(most, PIXELS_AT_ONCE // (height * width)))

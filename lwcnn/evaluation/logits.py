@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lwcnn.data.batches import images_at_once
+from lwcnn.data.checks import images_at_once
 from lwcnn.system.errors import LwcnnError
 
 if TYPE_CHECKING:

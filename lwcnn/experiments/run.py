@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from lwcnn.data import Dataset, load_dataset, split_for_training
-from lwcnn.data.batches import images_at_once
+from lwcnn.data.checks import images_at_once
 from lwcnn.evaluation import accuracy, keepable, measure_calibration, predict_logits, summarise
 from lwcnn.evaluation.diagnostics import warning_signs
 from lwcnn.experiments.pipeline import TrainedMethod, train_method

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from lwcnn.data import Dataset
-from lwcnn.data.batches import images_at_once
+from lwcnn.data.checks import images_at_once
 from lwcnn.evaluation import predict_logits
 from lwcnn.export.arena import plan_arena, read_graph
 from lwcnn.export.c_array import to_c_array

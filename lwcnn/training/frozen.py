@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from lwcnn.data.batches import images_at_once
+from lwcnn.data.checks import images_at_once
 from lwcnn.models.graph import layers_with_inputs
 from lwcnn.system.errors import LwcnnError
 

@@ -9,7 +9,7 @@ import pytest
 import sklearn.metrics
 from scipy import stats
 
-from lwcnn.data.batches import images_at_once
+from lwcnn.data.checks import images_at_once
 from lwcnn.evaluation import (
     MeanInterval,
     accuracy,

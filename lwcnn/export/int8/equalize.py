@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from lwcnn.data.batches import images_at_once
+from lwcnn.data.checks import images_at_once
 from lwcnn.export.int8.simplify import is_convolution, is_linear, scale_outputs, sources
 from lwcnn.models.blocks import StochasticDepth
 
