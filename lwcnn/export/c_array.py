@@ -3,6 +3,7 @@
 import re
 
 from lwcnn.export.arena import Graph, plan_arena
+from lwcnn.system.safe_text import one_line
 
 _BYTES_A_LINE = 12
 
@@ -23,7 +24,7 @@ def to_c_array(content: bytes, name: str, graph: Graph) -> dict[str, bytes]:
     guard = f"LWCNN_{c_name(name).upper()}_MODEL_DATA_H_"
     calls = ", ".join(sorted({_resolver_call(operation) for operation in graph.operations}))
     header = f"""\
-// {name}: an int8 LiteRT model of {len(content):,} bytes, written by `lwcnn export --format c-array`.
+// {one_line(name)}: an int8 LiteRT model of {len(content):,} bytes, written by `lwcnn export --format c-array`.
 //
 // Input: int8, the uint8 image minus 128. Output: int8 logits; the largest is the predicted class.
 // Operations for a MicroMutableOpResolver: {calls}.

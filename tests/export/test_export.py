@@ -17,7 +17,8 @@ from lwcnn.cli.main import main
 from lwcnn.data import find_dataset
 from lwcnn.evaluation import predict_logits
 from lwcnn.export import run
-from lwcnn.export.arena import Activation, plan_arena, read_graph
+from lwcnn.export.arena import Activation, Graph, plan_arena, read_graph
+from lwcnn.export.c_array import to_c_array
 from lwcnn.export.check import compare_logits, require_agreement
 from lwcnn.export.deployable import build_deployable
 from lwcnn.export.litert import LitertModel, draw_calibration_images, to_litert, to_litert_int8
@@ -202,6 +203,11 @@ def test_arena_planner():
     assert of((64, 0, 0), (48, 0, 1), (96, 1, 1)) == 96 + 48
     with pytest.raises(LwcnnError, match="LiteRT file"):
         read_graph(b"not a model at all")
+
+
+def test_a_models_name_stays_in_its_comment():
+    header = to_c_array(b"ab", "a\n#error \udce9", Graph((), ()))["model_data.h"].decode()
+    assert header.splitlines()[0].startswith("// a #error ?: an int8 LiteRT model of 2 bytes")
 
 
 def test_c_array_holds_the_int8_file(trained, made_dataset, tmp_path):
