@@ -136,8 +136,8 @@ def _make_steps(
     return _Steps(training, validation, seed, cache, progress or Progress("none"), chain, teacher)
 
 
-MIN_STEPS = 10
-"""Least number of steps in an epoch: with few images the batches are smaller than the phase's."""
+MIN_STEPS, MIN_BATCH = 50, 8
+"""Few images are trained on in batches smaller than the phase's, down to MIN_BATCH, for MIN_STEPS steps in an epoch."""
 
 
 @dataclass
@@ -155,7 +155,7 @@ class _Steps:
 
     def run(self, model: keras.Model, phase: Phase, branches=None, wrap=None) -> None:
         num_images = len(self.training.labels if self.training.indices is None else self.training.indices)
-        phase = replace(phase, batch_size=min(phase.batch_size, max(1, num_images // MIN_STEPS)))
+        phase = replace(phase, batch_size=min(phase.batch_size, max(MIN_BATCH, num_images // MIN_STEPS)))
         self.chain.append([plain_settings(phase), plain_settings(branches)])
         key = hashlib.sha256(json.dumps(self.chain).encode()).hexdigest()[:16]
         path = self.cache and Path(self.cache) / f"seed{self.seed}-{phase.name}-{key}.npz"

@@ -41,7 +41,7 @@ class MovingAverage:
     def assign(self) -> None:
         """Sets the variables to their averages."""
         for variable, value in zip(self._variables, self.values, strict=True):
-            variable.assign(value)
+            variable.assign(value.copy())  # JAX may use the array itself, and later updates change it
 
     def state(self) -> list[np.ndarray]:
         """The number of updates and the averages, for a checkpoint."""

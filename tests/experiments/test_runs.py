@@ -514,7 +514,7 @@ def test_phases_have_seeds_of_their_own_and_batches_that_fit_the_data(monkeypatc
         return PhaseState(1, True, 0, [0.5], [1], [{"val_accuracy": 0.5}])
 
     monkeypatch.setattr(pipeline, "train_phase", record)
-    for num_images, batch_size in ((600, 60), (60, 6), (5, 1), (700, 64)):
+    for num_images, batch_size in ((600, 12), (60, 8), (2000, 40), (4000, 64)):
         images = Images(np.zeros((num_images, 12, 12, 1), np.uint8), np.arange(num_images) % 2)
         pipeline.train_method(get_experiment("paper"), images, images, 2, seed=num_images)
         seeds, sizes = zip(*seen)

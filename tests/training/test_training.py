@@ -252,7 +252,7 @@ def test_patience_counts_the_mean_and_not_any_branch(constructed):
 
 @pytest.mark.parametrize("epochs, rates", [(1, [0.4]), (2, [0.4, 0.2]), (5, [0.4, 0.35, 0.3, 0.25, 0.2])])
 def test_the_dropout_schedule_begins_and_ends_as_stated(epochs, rates):
-    model = build_residual_se(SHAPE, NUM_CLASSES, ResidualSE(8, (Stage(8, 1, 3),)))
+    model = build_residual_se(SHAPE, NUM_CLASSES, ResidualSE(8, (Stage(8, 1, 3),), se_reduction=4))
     phase = Phase("p", NADAM, epochs, dropout=(0.4, 0.2))
     for epoch, rate in enumerate(rates):
         loop._schedule_dropout(model, phase, epoch)
