@@ -255,10 +255,10 @@ def test_the_dropout_schedule_begins_and_ends_as_stated(epochs, rates):
     model = build_residual_se(SHAPE, NUM_CLASSES, ResidualSE(8, (Stage(8, 1, 3),), se_reduction=4))
     phase = Phase("p", NADAM, epochs, dropout=(0.4, 0.2))
     for epoch, rate in enumerate(rates):
-        loop._schedule_dropout(model, phase, epoch)
+        loop._schedule_dropout(model, model, phase, epoch)
         assert float(model.get_layer("head_dropout").rate) == pytest.approx(rate)
-    with pytest.raises(LwcnnError, match="has no ScheduledDropout"):
-        loop._schedule_dropout(build_submodel(SHAPE, NUM_CLASSES), phase, 0)
+    with pytest.raises(LwcnnError, match="has no Dropout"):
+        loop._schedule_dropout(submodel := build_submodel(SHAPE, NUM_CLASSES), submodel, phase, 0)
 
 
 # Interruption
