@@ -18,7 +18,7 @@ Masks = tuple[np.ndarray, ...]
 
 def kernels(model: keras.Model) -> list[keras.Variable]:
     """The weights that pruning may zero, in the model's order: those of convolutions and dense layers."""
-    return [weight for weight in model.weights if weight.name in KERNELS and len(weight.shape) >= 2]
+    return [weight for weight in model.weights if weight.name in KERNELS]
 
 
 def magnitude_masks(model: keras.Model, sparsity: float) -> Masks:

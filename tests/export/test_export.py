@@ -89,6 +89,9 @@ def test_calibration_images_span_the_range_and_leave_the_data_alone():
     a, b, c = (draw_calibration_images(distinct, 6, seed)[:, 0, 0, 0] for seed in (3, 3, 4))
     assert np.array_equal(a, b) and not np.array_equal(a, c)
     assert len(draw_calibration_images(images, 99)) == 20
+    for value in (1, 254):  # nearly is not enough
+        drawn = draw_calibration_images(np.full_like(images, value), 5)
+        assert (drawn.min(), drawn.max()) == (0, 255)
     with pytest.raises(LwcnnError, match="Received: 0"):
         draw_calibration_images(images, 0)
 
@@ -199,6 +202,8 @@ def test_arena_planner():
     assert of((1, 0, 0)) == 16
     assert of((160, 0, 1), (48, 1, 2), (64, 2, 3)) == 160 + 48  # the third lies where the first was
     assert of((160, 0, 1), (160, 2, 3)) == 160
+    assert of((16, 1, 2), (48, 3, 3), (16, 1, 3)) == 64  # the largest first: else the small one splits the room
+    assert of((32, 0, 1), (32, 0, 2), (32, 2, 2)) == 64  # the third fits exactly below the second
     # 64 and 48 at once, then 48 and 96: the largest lies at 0, 64 over it, 48 above the larger of both.
     assert of((64, 0, 0), (48, 0, 1), (96, 1, 1)) == 96 + 48
     with pytest.raises(LwcnnError, match="LiteRT file"):

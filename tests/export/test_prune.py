@@ -71,6 +71,9 @@ def test_prune_gives_a_new_model_of_that_sparsity(model, sparsity):
 def test_equal_magnitudes_give_the_exact_share():
     model = keras.Sequential([layers.Input((10,)), layers.Dense(10, kernel_initializer="ones")])
     assert sparsity_of(prune(model, 0.37)) == 0.37
+    assert sparsity_of(prune(model, 0.29)) == 0.29  # 0.29 * 100 is less than 29 in floating point
+    (mask,) = magnitude_masks(model, 0.37)
+    assert np.array_equal(mask.ravel(), np.arange(100) >= 37)  # the first in the model's order go first
 
 
 def test_masks_are_kept_apart_from_other_models(model):

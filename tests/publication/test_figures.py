@@ -15,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 from lwcnn.cli.main import main
 from lwcnn.data import load_dataset
 from lwcnn.evaluation import expected_calibration_error, mean_and_interval, scale_cross_fitted, summarise
+from lwcnn.evaluation.metrics import reliability_bins
 from lwcnn.experiments.run import Folders
 from lwcnn.models.baselines.reproduction import build_repo_residual_se
 from lwcnn.models.dual import build_merged_model
@@ -141,6 +142,7 @@ def test_roc_areas_are_scikit_learn_s(ax, outputs):
     wanted = [roc_auc_score(labels == c, softmax(logits, axis=1)[:, c]) for c in range(3)]
     false, true, areas = roc_one_vs_rest(logits, labels)
     np.testing.assert_allclose(areas, wanted, atol=1e-12)
+    np.testing.assert_allclose(np.trapezoid(true, false), wanted, atol=2e-3)  # what is drawn encloses them
     figures.plot_roc(logits, labels, NAMES, ax=ax)
     lines = {line.get_label(): line for line in ax.lines}
     np.testing.assert_allclose(lines[f"macro average  {np.mean(wanted):.4f}"].get_ydata(), true.mean(axis=0))
@@ -153,6 +155,9 @@ def test_reliability_shows_both_errors(ax, outputs):
     figures.plot_reliability(logits, labels, ax=ax)
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
     assert f"ECE {100 * before:.1f} %" in legend[0] and f"ECE {100 * after:.1f} %" in legend[1]
+    counts = reliability_bins(logits, labels)[2]
+    assert 0 < counts[counts > 0].min() < 10, "some bins hold too few images to be drawn"
+    assert len(ax.lines[0].get_xdata()) == (counts >= 10).sum()
 
 
 def test_image_grid_and_overlays(ax):
