@@ -15,12 +15,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lwcnn.data import load_dataset  # noqa: E402
 from lwcnn.export.run import FORMATS, export_model  # noqa: E402
+from lwcnn.publication.evidence import Evidence  # noqa: E402
+from lwcnn.publication.tables.benchmarks import int8  # noqa: E402
 from lwcnn.system.errors import LwcnnError  # noqa: E402
-from lwcnn.system.files import read_json  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / "results" / "export"
-HEAD = ("model", "format", "Keras %", "exported %", "points", "same class %", "bytes", "gzip", "arena (estimated)")
 
 
 def export_all(formats: list[str], names: list[str]) -> int:
@@ -46,37 +46,14 @@ def export_all(formats: list[str], names: list[str]) -> int:
     return refused
 
 
-def table(formats: list[str]) -> str:
-    """The reports as a Markdown table."""
-    lines = ["| " + " | ".join(HEAD) + " |", "|---|---" + "|---:" * (len(HEAD) - 2) + "|"]
-    for format_name in formats:
-        for path in sorted(REPORTS.glob(f"*-{format_name}.json")):
-            report = read_json(path)
-            if report["format"] != format_name:
-                continue
-            cells = (
-                report["model"].removesuffix(".keras"),
-                format_name,
-                f"{100 * report['accuracy_keras']:.2f}",
-                f"{100 * report['accuracy_exported']:.2f}",
-                f"{0 - report['drop_points']:+.2f}",
-                f"{100 * report['agreement']:.2f}",
-                f"{report['size_bytes']:,}",
-                f"{report['gzip_bytes']:,}",
-                f"{report['arena_bytes_estimated']:,}" if "arena_bytes_estimated" in report else "",
-            )
-            lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--formats", nargs="+", choices=("litert-int8", "litert", "onnx"), default=["litert-int8"])
     parser.add_argument("--models", nargs="+", default=[], metavar="NAME", help="such as cifar10-paper; else all")
-    parser.add_argument("--table", action="store_true", help="only print what is there")
+    parser.add_argument("--table", action="store_true", help="only print what is there, of int8")
     options = parser.parse_args()
     refused = 0 if options.table else export_all(options.formats, options.models)
-    print(table(options.formats))
+    print(int8(Evidence(REPORTS.parent)).markdown())
     return 1 if refused else 0
 
 

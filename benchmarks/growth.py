@@ -98,17 +98,6 @@ def measure(point: dict, threads: int, steps: int) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def table(rows: list[dict]) -> str:
-    """The measurements as Markdown."""
-    lines = ["| what grows | to | seconds an epoch | peak MB | parameters | MACs |", "|---|---:|---:|---:|---:|---:|"]
-    for row in rows:
-        lines.append(
-            f"| {row['varied']} | {row[row['varied']]:,} | {row['seconds']:.1f} | {row['peak_bytes'] / 1e6:,.0f} "
-            f"| {row['params']:,} | {row['macs']:,} |"
-        )
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--vary", nargs="+", choices=POINTS, default=list(POINTS))
@@ -120,6 +109,7 @@ def main() -> None:
     if options.work:
         print(json.dumps(work(**options.work, steps=options.steps)))
         return
+    from lwcnn.publication.tables.benchmarks import growth_of
     from lwcnn.system.environment import device_name, versions
     from lwcnn.system.files import write_json
 
@@ -132,7 +122,7 @@ def main() -> None:
                 known[key] = measure(point, options.threads, options.steps) | network_size(point)
                 print(f"{point} {known[key]['seconds']:.1f} s", file=sys.stderr, flush=True)
             rows.append({"varied": varied, **point, **known[key]})
-    print(f"{device_name()}, {options.threads} thread(s)\n{table(rows)}")
+    print(f"{device_name()}, {options.threads} thread(s)\n{growth_of(rows).markdown()}")
     if options.json:
         write_json(
             options.json, {"device": device_name(), "threads": options.threads, "versions": versions(), "rows": rows}

@@ -78,21 +78,6 @@ def measured(experiment: str, sparsity: float, epochs: int, data, num_images: in
     }
 
 
-def table(rows: list[dict]) -> str:
-    """The measurements as Markdown, by bytes."""
-    lines = [
-        "| model | zeroed | parameters | not zero | float32 % | int8 % | int8 bytes | after gzip |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    for row in sorted(rows, key=lambda row: row["int8_gzip_bytes"]):
-        lines.append(
-            f"| `{row['experiment']}` | {100 * row['sparsity']:.0f} % | {row['params']:,} | {row['nonzero_params']:,} "
-            f"| {100 * row['accuracy']:.2f} | {100 * row['int8_accuracy']:.2f} | {row['int8_bytes']:,} "
-            f"| {row['int8_gzip_bytes']:,} |"
-        )
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=4, help="of fine-tuning, at each sparsity")
@@ -100,6 +85,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=ROOT / "results" / "shrink.json")
     parser.add_argument("--table", action="store_true", help="only print what is there")
     options = parser.parse_args()
+    from lwcnn.publication.tables.benchmarks import shrink_of
+
     found = read_json(options.json) if options.json.exists() else {"epochs": options.epochs, "rows": []}
     if not options.table:
         from lwcnn.data import load_dataset
@@ -114,8 +101,8 @@ def main() -> None:
             elif not any((row["experiment"], row["sparsity"]) == (experiment, sparsity) for row in found["rows"]):
                 found["rows"].append(measured(experiment, sparsity, options.epochs, data, options.images))
                 write_json(options.json, found)
-                print(table(found["rows"][-1:]).splitlines()[-1], file=sys.stderr, flush=True)
-    print(table(found["rows"]))
+                print(shrink_of(found["rows"][-1:]).markdown().splitlines()[-1], file=sys.stderr, flush=True)
+    print(shrink_of(found["rows"]).markdown())
 
 
 if __name__ == "__main__":

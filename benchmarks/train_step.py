@@ -232,28 +232,6 @@ def installed() -> list[str]:
     return [name for name in CONTENDERS if importlib.util.find_spec(needed[name])]
 
 
-def table(rows: list[dict]) -> str:
-    """The measurements as Markdown, by threads, network and contender; ratios are of rows measured alike."""
-    lines = [
-        "| threads | network | contender | images timed | median s | from .. to | times `keras` | times `torch` |",
-        "|---:|---|---|---:|---:|---|---:|---:|",
-    ]
-    order = {name: i for i, name in enumerate((*WORKLOADS, *CONTENDERS))}
-    for row in sorted(rows, key=lambda row: (row["threads"], order[row["workload"]], order[row["contender"]])):
-        alike = {
-            other["contender"]: other["median"]
-            for other in rows
-            if all(other[k] == row[k] for k in ("threads", "workload", "timed_images"))
-        }
-        ratios = [f"{alike[name] / row['median']:.2f}" if name in alike else "" for name in ("keras", "torch")]
-        seconds = row["seconds"]
-        lines.append(
-            f"| {row['threads']} | {row['workload']} | {row['contender']} | {row['timed_images']:,} "
-            f"| {row['median']:.1f} | {min(seconds):.1f} .. {max(seconds):.1f} | {' | '.join(ratios)} |"
-        )
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
@@ -268,6 +246,7 @@ def main() -> None:
     if options.work:
         work(options.work, options.workloads[0], options.threads[0], options.images, options.warmup)
         return
+    from lwcnn.publication.tables.benchmarks import train_step_of
     from lwcnn.system.environment import device_name, versions
     from lwcnn.system.files import read_json, write_json
 
@@ -282,7 +261,8 @@ def main() -> None:
         dict(zip(names, key)) | {"seconds": values, "median": statistics.median(values), "timed_images": options.images}
         for key, values in seconds.items()
     ]
-    print(f"{device_name()}, {options.rounds} rounds, {IMAGES_AN_EPOCH:,} images an epoch\n{table(rows)}")
+    print(f"{device_name()}, {options.rounds} rounds, {IMAGES_AN_EPOCH:,} images per epoch")
+    print(train_step_of(rows).markdown())
     if options.json:
         kept = read_json(options.json)["rows"] if options.json.exists() else []
         rows = [row for row in kept if (row["threads"], row["workload"], row["contender"]) not in seconds] + rows

@@ -44,7 +44,7 @@ COMMANDS = {
     ),
     "calibrate": Command(listing.calibrate, listing.add_calibration_arguments, "lwcnn calibrate --dataset cifar10"),
     "table": Command(
-        listing.show_tables, listing.add_table_arguments, "lwcnn table --write README.md", needs_backend=False
+        listing.show_tables, listing.add_table_arguments, "lwcnn table --write README.md docs/*.md", needs_backend=False
     ),
     "summary": Command(summary.show_summary, summary.add_arguments, "lwcnn summary models/cifar10-paper.keras"),
     "figures": Command(figures.draw, figures.add_arguments, "lwcnn figures --dataset cifar10"),

@@ -26,8 +26,8 @@ def list_experiments(options) -> int:
 
 
 def show_tables(options) -> int:
-    """Show the tables of all results, or write them into a file."""
-    from lwcnn.publication.tables.tables import all_tables, write_tables
+    """Show the tables of all results, or write them into Markdown files."""
+    from lwcnn.publication.tables.pages import all_tables, write_tables
 
     if options.write:
         write_tables(options.write, options.results)
@@ -42,7 +42,7 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
         "--results", type=path, default=Path("results"), metavar="DIR", help="folder of the results (default: results)"
     )
     parser.add_argument(
-        "--write", type=path, metavar="FILE", help="replace the tables between the markers of a Markdown file"
+        "--write", type=path, nargs="+", default=[], metavar="FILE", help="make the tables in Markdown files anew"
     )
 
 

@@ -8,12 +8,11 @@ from lwcnn.cli.arguments import path
 
 def make(options) -> int:
     """Make the report: numbers and tables from the results, then the PDF with latexmk."""
-    from lwcnn.experiments.run import Folders
+    from lwcnn.publication.evidence import Evidence
     from lwcnn.publication.report import build_pdf, generate
-    from lwcnn.publication.report.evidence import Evidence
     from lwcnn.system.files import write_atomically
 
-    made = generate(options.source, options.work, Evidence(Folders(options.results, models=options.models)))
+    made = generate(options.source, options.work, Evidence(options.results))
     print(f"{len(made.values)} values and {len(made.tables)} tables are in {options.work}/generated")
     for reason in made.missing:
         print(f"not run  {reason}")
@@ -32,7 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, default, kind, words in (
         ("--source", "research_report.tex", "FILE", "LaTeX source"),
         ("--results", "results", "DIR", "folder of the results"),
-        ("--models", "models", "DIR", "folder of released models"),
         ("--work", "build/report", "DIR", "folder of intermediate files"),
     ):
         parser.add_argument(name, type=path, default=Path(default), metavar=kind, help=f"{words} (default: {default})")

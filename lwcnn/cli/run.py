@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run_table(data: Dataset, result: dict) -> str:
     """The result of the whole method, stage by stage, beside the paper's figure."""
-    from lwcnn.publication.tables.tables import PAPER_ACCURACY
+    from lwcnn.publication.claims.literature import PAPER_ACCURACY
 
     paper = PAPER_ACCURACY.get(data.name)
     rows = [("", "here", "paper"), ("parameters", f"{result['params']:,}", _paper_params(data.name))]

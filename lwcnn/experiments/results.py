@@ -24,7 +24,7 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath, read_json
 
-PRESETS_BY_SIZE = ("full", "quick")
+PRESETS_BY_SIZE = ("full", "medium", "quick")
 """Presets whose runs are published, the largest first; smoke runs never are."""
 
 DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lwcnn.data import INPUT_SHAPES
 from lwcnn.evaluation import accuracy
 from lwcnn.evaluation.comparison import Difference, Estimate, estimate_accuracy, paired_difference
-from lwcnn.experiments.library import library_model
 from lwcnn.experiments.results import (
     PRESETS_BY_SIZE,
     MissingInput,
@@ -25,7 +23,6 @@ from lwcnn.experiments.results import (
     load_test_labels,
     load_trials,
 )
-from lwcnn.models.cost import count_macs
 from lwcnn.system.files import StrPath
 from lwcnn.system.npz import load_npz
 
@@ -33,7 +30,6 @@ LARGEST = "largest"
 """Stands for the largest preset that an experiment was run with."""
 
 BASELINE_EXPERIMENT = "paper"
-NUM_CLASSES = 10
 MAX_ROUNDING = 0.002  # of an accuracy, from storing logits as float16
 
 
@@ -42,33 +38,16 @@ class Released:
     """The released run of an experiment.
 
     Attributes:
-        run: Its row of `load_results`.
+        run: Its row of `load_results`, as a frame.
         logits: Logits of the test images, float64 of shape (n, classes).
         labels: Labels of the test images, shape (n,).
         features: Penultimate features of the first test images, shape (m, d); None where none were kept.
     """
 
-    run: pd.Series
+    run: pd.DataFrame
     logits: np.ndarray
     labels: np.ndarray
     features: np.ndarray | None
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Size of a network.
-
-    Attributes:
-        params: Number of parameters, moving statistics included.
-        trainable: Number of trained parameters.
-        convolutional: Number of parameters in convolutions.
-        macs: Multiply-accumulates per image.
-    """
-
-    params: int
-    trainable: int
-    convolutional: int
-    macs: int
 
 
 class Evidence:
@@ -214,7 +193,7 @@ class Evidence:
         logits, labels = arrays["logits"].astype(np.float64), load_test_labels(self.folder, dataset)
         if abs(accuracy(logits, labels) - found["test_accuracy"].iloc[0]) > MAX_ROUNDING:
             raise MissingInput(f"its logits are not those of its result. Received: {path}")
-        return Released(found.iloc[0], logits, labels, arrays.get("features"))
+        return Released(found, logits, labels, arrays.get("features"))
 
     def best_experiment(self, dataset: str) -> str:
         """The released experiment with the highest mean validation accuracy.
@@ -234,24 +213,3 @@ class Evidence:
 
     def _released_path(self, dataset: str, experiment: str) -> Path:
         return Path(self.select(dataset, experiment)["path"].iloc[0]).with_name("released.npz")
-
-
-def counts(dataset: str, experiment: str, side: int | None = None) -> Counts:
-    """Counts an experiment's network by building it.
-
-    Args:
-        dataset: Name of a data set.
-        experiment: Name of an experiment.
-        side: Height and width of the images; those of the data set by default.
-    """
-    shape = INPUT_SHAPES[dataset]
-    return _counts(dataset, experiment, shape if side is None else (side, side, shape[-1]))
-
-
-@cache
-def _counts(dataset: str, experiment: str, shape: tuple[int, int, int]) -> Counts:
-    model = library_model(experiment, shape, NUM_CLASSES)
-    convolutions = [layer for layer in model.layers if "Conv" in type(layer).__name__]
-    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-    convolutional = sum(layer.count_params() for layer in convolutions)
-    return Counts(model.count_params(), trainable, convolutional, count_macs(model))

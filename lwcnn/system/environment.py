@@ -131,7 +131,7 @@ own, at the most that glibc takes."""
 
 
 def device_name() -> str:
-    """What the models run on, such as "AMD EPYC, 2 cores" or "NVIDIA H200"."""
+    """What the models run on, such as "AMD EPYC (family 25, model 17), 2 cores" or "NVIDIA H200"."""
     return accelerator() or f"{_processor()}, {os.cpu_count()} cores"
 
 
@@ -201,11 +201,22 @@ def num_replicas() -> int:
 
 def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return describe_processor(Path("/proc/cpuinfo").read_text())
     except OSError:
         return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+
+
+def describe_processor(cpuinfo: str) -> str:
+    """Names a processor with its family and model, since one name can cover generations that differ twofold in speed.
+
+    Args:
+        cpuinfo: The content of /proc/cpuinfo.
+    """
+    pairs = [line.partition(":") for line in cpuinfo.splitlines()]
+    found = {key.strip(): value.strip() for key, _, value in reversed(pairs)}  # the first processor's
+    name = found.get("model name") or platform.machine()
+    details = [f"{short} {found[key]}" for key, short in (("cpu family", "family"), ("model", "model")) if key in found]
+    return f"{name} ({', '.join(details)})" if details else name
 
 
 def versions(more: Sequence[str] = ()) -> dict[str, str]:

@@ -1,16 +1,13 @@
 """The parts of the improved model: that each experiment differs in its part alone, and the table of their gains."""
 
-import json
-
-import numpy as np
 import pytest
+from publication.made_results import write_run
 
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, left_out, only
 from lwcnn.experiments.run import Folders
 from lwcnn.publication.figures import from_results
 from lwcnn.publication.figures.inputs import Inputs, MissingInput
-from lwcnn.publication.tables.parts_table import compare_experiments, parts_table
 from lwcnn.system.settings import plain_settings
 
 
@@ -55,45 +52,11 @@ def test_the_optimizers_compete_in_the_whole(optimizer):
     assert get_experiment(f"parts_{optimizer}").phases[0].optimizer.name == optimizer
 
 
-def write_run(folder, name, seed, classes):
-    run = folder / name / "quick"
-    run.mkdir(parents=True, exist_ok=True)
-    (run / f"seed{seed}.json").write_text(json.dumps({"seed": seed}))
-    np.save(run / f"seed{seed}_classes.npy", np.asarray(classes, np.uint8))
-
-
-def test_the_table_has_gains_from_the_files_and_names_what_was_not_run(tmp_path):
-    assert parts_table(tmp_path) == ""
-    data = tmp_path / "cifar10"
-    labels = np.arange(40) % 4
-    write_run(data, BASELINE, 0, np.zeros(40))  # 10 of 40 right
-    write_run(data, only("se"), 0, np.where(np.arange(40) < 20, labels, 0))  # 5 more
-    write_run(data, only("se"), 1, labels)  # no baseline with this seed
-    np.save(data / "test_labels.npy", labels)
-    found = compare_experiments(data, "quick", only("se"), BASELINE)
-    assert found.mean == pytest.approx((20 + 5 - 10) / 40)
-    rows = [line.split(" | ") for line in parts_table(tmp_path).splitlines()[2:]]
-    assert len(rows) == 1 + len(PARTS) + len(OPTIMIZERS)
-    assert rows[0][1:6] == ["none; all", "25.00", "", "", "not run"]
-    se = next(row for row in rows if "squeeze" in row[1])
-    assert se[2] == "81.25 ± 26.52"  # 62.5 and 100, of both seeds
-    assert se[3].startswith("+37.50 [") and se[4] == "<0.001" and se[5:7] == ["not run", "not run"]
-    assert next(row for row in rows if "RMSProp" in row[1])[6] == "not run"
-
-
 def test_the_figure_has_the_parts_that_were_run(tmp_path):
-    data = tmp_path / "made"
-    labels = np.arange(40) % 10
+    write_run(tmp_path, "made/paper/quick", 0, 10)
     for name in (BASELINE, only("se"), only("ema")):
         for seed in (0, 1):
-            write_run(data, name, seed, np.where(np.arange(40) < 10 + 5 * seed, labels, 0))
-    np.save(data / "test_labels.npy", labels)
-    other = {"dataset": "made", "experiment": "paper", "preset": "quick", "seed": 0, "confusion_matrix": [[40]]}
-    (data / "paper" / "quick").mkdir(parents=True)
-    (data / "paper" / "quick" / "seed0.json").write_text(json.dumps(other))
-    for path in data.glob("parts_*/quick/*.json"):
-        run = json.loads(path.read_text())
-        path.write_text(json.dumps(other | run | {"experiment": path.parts[-3]}))
+            write_run(tmp_path, f"made/{name}/quick", seed, 50 + 5 * seed)
     (ax,) = from_results.parts(Inputs("made", Folders(results=tmp_path))).axes
     titles = {part.title for key, part in PARTS.items() if key in ("se", "ema")}
     assert {label.get_text() for label in ax.get_yticklabels()} == titles

@@ -15,7 +15,7 @@ from lwcnn.models.build import build_network
 from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, Application
 from lwcnn.models.cost import count_macs
 from lwcnn.models.summary import costs, memory
-from lwcnn.publication.tables.reference_table import ROWS, reference_table
+from lwcnn.publication.tables.costs import REFERENCES
 from lwcnn.system.errors import LwcnnError
 
 SHAPE = (32, 32, 3)
@@ -76,25 +76,7 @@ def test_what_does_not_fit_is_refused():
         build_application(SHAPE, 10, Application("mobilenet_v3"))
 
 
-def test_the_table_quotes_claims_apart_from_what_was_trained_here(tmp_path):
-    assert reference_table(tmp_path) == ""
-    (tmp_path / "networks").mkdir()
-    cost = {"params": 1234, "macs": 5_600_000, "float32_bytes": 4936, "memory_mb": {"total": 2.25}}
-    for name in ("narrow_resnet18", "mobilenet_v2"):
-        (tmp_path / "networks" / f"{name}.json").write_text(json.dumps(cost))
-    measured = {"model": "mobilenet_v2.keras", "rows": [{"batch1": {"p50_ms": 1.25}}]}
-    (tmp_path / "bench_networks.json").write_text(json.dumps({"models": [measured]}))
-    folder = tmp_path / "cifar10" / "mobilenet_v2_momentum" / "quick"
-    folder.mkdir(parents=True)
-    (folder / "seed0.json").write_text(json.dumps({"test_accuracy": 0.8125}))
-    resnet, mobilenet = ([c.strip() for c in row.split("|")] for row in reference_table(tmp_path).splitlines()[2:])
-    assert resnet[1:6] == ["`narrow_resnet18`", "1,234", "5.6", "0.0", "2.2"]
-    assert resnet[6:9] == ["not measured", "95.53", "not trained here"]
-    assert resnet[9] == "`lwcnn train narrow_resnet18 --dataset cifar10 --preset full --no-release`"
-    assert mobilenet[6:9] == ["1.25", "", "81.25 (quick)"]
-
-
-@pytest.mark.parametrize("name", [row.network for row in ROWS])
+@pytest.mark.parametrize("name", [row.network for row in REFERENCES])
 def test_the_committed_costs_are_those_of_the_library(name):
     stored = json.loads((ROOT / "results" / "networks" / f"{name}.json").read_text())
     assert stored == {"model": name, **costs(library_model(name))}

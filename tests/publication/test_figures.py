@@ -14,7 +14,8 @@ from sklearn.metrics import roc_auc_score
 
 from lwcnn.cli.main import main
 from lwcnn.data import load_dataset
-from lwcnn.evaluation import expected_calibration_error, mean_and_interval, scale_cross_fitted, summarise
+from lwcnn.evaluation import expected_calibration_error, scale_cross_fitted, summarise
+from lwcnn.evaluation.comparison import Difference, Estimate
 from lwcnn.evaluation.metrics import reliability_bins
 from lwcnn.experiments.run import Folders
 from lwcnn.models.baselines.reproduction import build_repo_residual_se
@@ -22,7 +23,6 @@ from lwcnn.models.dual import build_merged_model
 from lwcnn.publication import figures
 from lwcnn.publication.claims.literature import PUBLISHED
 from lwcnn.publication.figures import architecture, growth
-from lwcnn.publication.figures.bars import interval
 from lwcnn.publication.figures.catalogue import FIGURES, ONLY_WITH
 from lwcnn.publication.figures.confusion import most_confused_pairs
 from lwcnn.publication.figures.embedding import embed_features
@@ -84,22 +84,25 @@ def test_confusion_matrices_hold_percents_and_points(ax):
 
 
 def test_accuracy_bars_hold_means_and_intervals(ax):
-    figures.plot_accuracy_bars(["x", "y"], [[0.8, 0.9], [0.5]], 100, ("paper", 0.7), ax=ax)
+    estimates = [Estimate(0.85, 0.75, 0.95, (0.8, 0.9)), Estimate(0.5, 0.4, 0.6, (0.5,))]
+    figures.plot_accuracy_bars(["x", "y"], estimates, ("paper", 0.7), ax=ax)
     assert [bar.get_width() for bar in ax.patches] == pytest.approx([85, 50])
-    found = mean_and_interval([0.8, 0.9])
-    assert interval([0.8, 0.9], 100) == (found.low, 1.0)
     segment = ax.collections[0].get_segments()[0]
-    np.testing.assert_allclose(segment[:, 0], [100 * found.low, 100])
+    np.testing.assert_allclose(segment[:, 0], [75, 95])
     dots = [line.get_xdata() for line in ax.lines if line.get_marker() == "o"]
     np.testing.assert_allclose(np.concatenate(dots), [80, 90, 50])
 
 
 def test_ablation_is_sorted(ax):
-    figures.plot_ablation(["up", "down"], [[0.01, 0.03], [-0.02, -0.01]], ax=ax)
+    up, down = (
+        Difference(0.02, -0.01, 0.05, (0.01, 0.03), (1.0, 1.0)),
+        Difference(-0.015, -0.04, 0, (-0.02, -0.01), (1, 1)),
+    )
+    figures.plot_ablation(["up", "down"], [up, down], ax=ax)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["down", "up"]
     assert [bar.get_width() for bar in ax.patches] == pytest.approx([-1.5, 2])
     left, right = ax.get_xlim()
-    assert left < -2 and right > 3
+    assert left < -4 and right > 5  # the intervals are inside
 
 
 def test_per_class_accuracy_and_parameters(ax):
@@ -215,6 +218,7 @@ def _write_run(folder, experiment, preset, seed, logits, data):
         "per_class_accuracy": dict(zip(data.class_names, measured["per_class_accuracy"])),
         "confusion_matrix": measured["confusion_matrix"],
         "history": [{"name": "head", "history": epochs}, {"name": "all", "history": epochs}],
+        "train_accuracy": 0.9, "config": {}, "backend": "jax", "device": "a CPU", "num_threads": 1, "versions": {},
     }  # fmt: skip
     write_json(folder / "results/digits" / experiment / preset / f"seed{seed}.json", result)
 
@@ -240,7 +244,8 @@ def made(tmp_path_factory):
             randomise(build_merged_model((28, 28, 1), 10)).save(folder / "models" / f"digits-{experiment}.keras")
     np.save(folder / "results/digits/test_labels.npy", data.y_test.astype(np.uint8))
     model = "digits-paper.keras"
-    write_json(folder / "results/export/digits-paper-litert-int8.json", {"model": model, "size_bytes": 29920})
+    record = {"model": model, "dataset": "digits", "format": "litert-int8", "size_bytes": 29920}
+    write_json(folder / "results/export/digits-paper-litert-int8.json", record)
     rows = [{"name": "litert-int8", "batch1": {"p50_ms": 0.0123}}]
     write_json(folder / "results/bench.json", {"models": [{"model": model, "rows": rows}]})
     return folder

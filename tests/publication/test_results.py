@@ -31,7 +31,7 @@ def test_an_empty_folder_has_the_columns(tmp_path):
 
 @pytest.mark.parametrize(
     "content, said",
-    [("{}", "lacks dataset"), ("[1]", "lacks dataset"), ("null", "lacks dataset"), ('{"a"', "Not a whole JSON file")],
+    [("{}", "lacks dataset"), ("[1]", "Not a whole JSON"), ("null", "Not a whole JSON"), ('{"a"', "Not a whole JSON")],
 )
 def test_a_file_that_is_no_run_is_named(tmp_path, content, said):
     path = write_run(tmp_path, "mnist/paper/full", 0, wrong=0)

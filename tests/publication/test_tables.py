@@ -1,102 +1,137 @@
-"""Tables from made results, and the README's against the committed ones."""
+"""Tables: one object in three formats, values from made results, and the README's from the committed ones."""
 
 import json
-import runpy
-import sys
 
-import numpy as np
 import pytest
 from made_data import ROOT
+from publication.made_results import write_folds, write_run
 from scipy.stats import binomtest
 
-from lwcnn.publication.tables.tables import (
-    BEGIN,
-    END,
-    ablation_table,
-    all_tables,
-    kfold_table,
-    results_table,
-    write_tables,
-)
+from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, only
+from lwcnn.publication.claims.measurement import Measurement, missing
+from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.tables import ablations, accuracies, calibration, costs, folds
+from lwcnn.publication.tables.pages import all_tables, fill, write_tables
+from lwcnn.publication.tables.table import Table, to_latex
 from lwcnn.system.errors import LwcnnError
 
 
-def _write(results, experiment, seed, classes, labels, preset="quick"):
-    folder = results / "mnist" / experiment / preset
-    folder.mkdir(parents=True, exist_ok=True)
-    accuracy = float((classes == labels).mean())
-    result = {
-        "dataset": "mnist", "experiment": experiment, "preset": preset, "seed": seed, "params": 14862,
-        "val_accuracy": 0.5, "test_accuracy": accuracy, "ece": 0.015, "train_seconds": 12.4, "data_checksum": "c",
-        "device": "a CPU", "num_threads": 1, "versions": {"keras": "3"}, "backend": "jax",
-    }  # fmt: skip
-    (folder / f"seed{seed}.json").write_text(json.dumps(result))
-    np.save(folder / f"seed{seed}_classes.npy", classes.astype(np.uint8))
-    np.save(results / "mnist" / "test_labels.npy", labels.astype(np.uint8))
-    return accuracy
-
-
 @pytest.fixture
-def results(tmp_path):
-    labels = np.arange(100) % 10
+def evidence(tmp_path):
     for seed, (wrong, wrong_alone) in enumerate([(10, 20), (12, 18)]):
-        for experiment, count in (("paper", wrong), ("single", wrong_alone)):
-            classes = labels.copy()
-            classes[:count] = (classes[:count] + 1) % 10
-            _write(tmp_path, experiment, seed, classes, labels)
-    return tmp_path
+        write_run(tmp_path, "mnist/paper/quick", seed, wrong, ece=0.01 * (seed + 1))
+        write_run(tmp_path, "mnist/single/quick", seed, wrong_alone)
+    return Evidence(tmp_path)
 
 
-def test_results_table_has_mean_and_deviation(results):
-    rows = results_table(results).splitlines()[2:]
-    assert [row.split("|")[2].strip() for row in rows] == ["`paper`", "`single`"]
-    cells = [cell.strip() for cell in rows[0].split("|")]
-    assert cells[1:9] == ["mnist", "`paper`", "quick", "14,862", "2", "50.00", "89.00 ± 1.41", "99"]
+def cells(table, name):
+    """The cells of the row that shows a name, as Markdown."""
+    (row,) = (line for line in table.markdown().splitlines() if f"`{name}`" in line)
+    return [cell.strip() for cell in row.split("|")[1:-1]]
 
 
-def test_ablation_table_pairs_the_seeds(results):
-    (row,) = ablation_table(results).splitlines()[2:]
-    cells = [cell.strip() for cell in row.split("|")]
-    assert cells[3:5] == ["-8.00 ± 2.83", "2"]
+def test_one_table_in_three_formats():
+    gain = Measurement(-1.5, "points", low=-2, high=0.5, signed=True)
+    table = Table(["what & who", "`a_b`"], [[["5 %", gain.bare()]], [], [["1x1 < 2", missing("run it")]]], "lr")
+    assert table.markdown() == (
+        "| what & who | `a_b` |\n|---|---|\n| 5 % | -1.50 [-2.00, +0.50] |\n| 1x1 < 2 | not run |"
+    )
+    latex = table.latex()
+    assert latex.count(r"\midrule") == 2 and r"what \& who & \texttt{a\_\allowbreak{}b} \\" in latex
+    assert r"5\,\% & $-$1.50 [$-$2.00, $+$0.50] \\" in latex and r"$1\times1$ $<$ 2 & \notrun{} \\" in latex
+    html = table.html()
+    assert "<code>a_b</code>" in html and "1x1 &lt; 2" in html and "what &amp; who" in html
+    assert table.missing == ["run it"]
+    assert Table(["a"], []).markdown() == ""
+
+
+def test_latex_is_escaped():
+    assert to_latex("50 % of a_b & c ± 1") == r"50\,\% of a\_b \& c\,$\pm$\,1"
+    assert to_latex("`x+y` 0.4–0.2, 10-20") == r"\texttt{x+\allowbreak{}y} 0.4--0.2, 10-20"
+
+
+def test_results_have_mean_and_deviation(evidence):
+    assert cells(accuracies.accuracies(evidence), "paper")[:9] == [
+        *("mnist", "`paper`", "quick", "14,862", "2", "89.00", "89.00 ± 1.41", "99", "1.5")
+    ]
+
+
+def test_a_scaled_error_of_some_seeds_says_so(evidence):
+    write_run(evidence.folder, "mnist/paper/quick", 1, 12, ece=0.02, ece_scaled=0.005)
+    assert cells(accuracies.accuracies(Evidence(evidence.folder)), "paper")[9] == "0.5 (seed 1, from 2.0)"
+    write_run(evidence.folder, "mnist/paper/quick", 0, 10, ece=0.01, ece_scaled=0.003)
+    assert cells(accuracies.accuracies(Evidence(evidence.folder)), "paper")[9] == "0.4"
+
+
+def test_calibration_compares_the_same_seeds(tmp_path):
+    scaled = {"ece_scaled": 0.02, "test_loss": 0.5, "test_loss_scaled": 0.4, "temperature": 2.0}
+    write_run(tmp_path, "mnist/paper/full", 0, 10, ece=0.3)  # never scaled
+    write_run(tmp_path, "mnist/paper/full", 1, 10, ece=0.1, **scaled)
+    found = calibration.measure(Evidence(tmp_path), "mnist", "paper")
+    assert (found.ece, found.ece_scaled, found.num_seeds) == (0.1, 0.02, 1)
+
+
+def test_ablations_pair_the_seeds(evidence):
+    row = cells(ablations.method(evidence, ["mnist"]), "single")
+    assert row[2].startswith("-8.00 [-1") and row[2].endswith("]")
     # Seed 0: 10 images right only with `paper`, none only with `single`; seed 1: 6.
-    wanted = [binomtest(0, n).pvalue for n in (10, 6)]
-    assert cells[5] == ", ".join(f"{p:.3f}" for p in wanted)
+    assert row[3] == ", ".join(f"{binomtest(0, n).pvalue:.3f}"[1:] for n in (10, 6))
 
 
-def test_kfold_table_shows_the_leak(tmp_path):
-    folder = tmp_path / "mnist/paper_as_published/quick"
-    folder.mkdir(parents=True)
-    result = {
-        "dataset": "mnist", "experiment": "paper_as_published", "preset": "quick", "leaking": True,
-        "accuracies": [0.99, 0.995], "test_accuracy": 0.98, "leak": 0.0125,
-    }  # fmt: skip
-    (folder / "kfold2_leaking_seed0.json").write_text(json.dumps(result))
-    (row,) = kfold_table(tmp_path).splitlines()[2:]
-    assert "99.00 99.50" in row and "99.25 ± 0.35" in row and "98.00" in row and "+1.25" in row
+def test_parts_name_what_was_not_run(tmp_path):
+    write_run(tmp_path, f"cifar10/{BASELINE}/quick", 0, 75)
+    write_run(tmp_path, f"cifar10/{only('se')}/quick", 0, 50)
+    write_run(tmp_path, f"cifar10/{only('se')}/quick", 1, 0)  # no baseline with this seed
+    table = ablations.parts(Evidence(tmp_path))
+    assert len(table.rows) == 1 + len(PARTS) + len(OPTIMIZERS)
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.markdown().splitlines()[2:]]
+    assert lines[0][:5] == ["none; all", "25.00", "", "", "not run"]
+    (se,) = (line for line in lines if line[0] == "SE")
+    assert se[1] == "75.00 ± 35.36"  # 50 and 100, of both seeds
+    assert se[2].startswith("+25.00 [") and se[3] == "<.001" and se[4:6] == ["not run", "not run"]
 
 
-def test_write_tables_keeps_the_rest(results, tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}\nSTALE\n{END}\nafter\n")
-    write_tables(readme, results)
-    text = readme.read_text()
-    assert text.startswith("before\n") and text.endswith("\nafter\n") and "STALE" not in text
-    assert all_tables(results) in text
-    readme.write_text("no marks")
-    with pytest.raises(LwcnnError, match="marks"):
-        write_tables(readme, results)
-    assert readme.read_text() == "no marks"
+def test_folds_show_the_leak(tmp_path):
+    group = "mnist/paper_as_published/quick"
+    write_folds(tmp_path, group, [0.99, 0.995], leaking=True, test_accuracy=0.98, leak=0.0125)
+    assert folds.folds(Evidence(tmp_path)).markdown().splitlines()[2] == (
+        "| mnist | `paper_as_published`, model never reset, as published | quick | 99.00 99.50 | 99.25 ± 0.35 | 98.00 "
+        "| +1.25 |"
+    )
 
 
-def test_readme_has_the_tables_of_the_committed_results():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"{BEGIN}\n{all_tables(ROOT / 'results')}\n{END}" in text, "run: lwcnn table --write README.md"
+def test_references_quote_claims_apart_from_what_was_trained_here(tmp_path):
+    (tmp_path / "networks").mkdir()
+    cost = {"params": 1234, "macs": 5_600_000, "float32_bytes": 4936, "memory_mb": {"total": 2.25}}
+    for name in ("narrow_resnet18", "mobilenet_v2"):
+        (tmp_path / "networks" / f"{name}.json").write_text(json.dumps(cost | {"model": name}))
+    measured = {"model": "mobilenet_v2.keras", "rows": [{"name": "litert", "batch1": {"p50_ms": 1.25}}]}
+    (tmp_path / "bench_networks.json").write_text(json.dumps({"models": [measured]}))
+    write_run(tmp_path, "cifar10/mobilenet_v2_momentum/quick", 0, 20)
+    table = costs.references(Evidence(tmp_path))
+    resnet = cells(table, "narrow_resnet18")
+    assert resnet[:5] == ["`narrow_resnet18`", "1,234", "5.6", "0.0", "2.2"]
+    assert resnet[5:8] == ["not run", "95.53", "not run"]
+    assert resnet[8] == "`lwcnn train narrow_resnet18 --dataset cifar10 --preset full --no-release`"
+    assert cells(table, "mobilenet_v2")[5:8] == ["1.25", "", "80.00 (quick)"]
 
 
-def test_the_benchmarks_readme_has_the_tables_of_the_committed_results(monkeypatch):
-    monkeypatch.setattr(sys, "path", sys.path[:])
-    tables = runpy.run_path(str(ROOT / "benchmarks" / "tables.py"))
-    text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
-    for name, table in tables["TABLES"].items():
-        begin, end = tables["marks"](name)
-        assert f"{begin}\n{table()}\n{end}" in text, "run: python benchmarks/tables.py"
+def test_tables_are_filled_between_their_marks(evidence, tmp_path):
+    page, other = tmp_path / "page.md", tmp_path / "other.md"
+    page.write_text("before\n<!-- accuracies -->\nSTALE\n<!-- end of accuracies -->\nafter\n")
+    other.write_text("no marks")
+    write_tables([page, other], evidence.folder)
+    table = accuracies.accuracies(evidence).markdown()
+    assert page.read_text() == f"before\n<!-- accuracies -->\n{table}\n<!-- end of accuracies -->\nafter\n"
+    assert other.read_text() == "no marks" and table in all_tables(evidence.folder)
+    with pytest.raises(LwcnnError, match="Put marks"):
+        write_tables([other], evidence.folder)
+    page.write_text("<!-- acuracies -->\n<!-- end of acuracies -->")
+    with pytest.raises(LwcnnError, match="Did you mean 'accuracies'"):
+        write_tables([page], evidence.folder)
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_pages_have_the_tables_of_the_committed_results(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert fill(text, Evidence(ROOT / "results")) == text, "run: lwcnn table --write README.md docs/*.md"

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from lwcnn.system.environment import describe_processor
+
 FREED_AND_ALLOCATED_AGAIN = """
 import resource
 import numpy as np
@@ -30,3 +32,9 @@ def test_freed_memory_is_allocated_again_without_a_page_fault():
     done = subprocess.run([sys.executable, "-c", FREED_AND_ALLOCATED_AGAIN], capture_output=True, text=True, check=True)
     before, after = map(int, done.stdout.split())
     assert after < 100 < before
+
+
+def test_a_processor_is_named_with_its_family_and_model():
+    two = "processor\t: 0\nmodel name\t: AMD EPYC\ncpu family\t: 26\nmodel\t\t: 2\n"
+    assert describe_processor(two + two.replace("26", "99")) == "AMD EPYC (family 26, model 2)"
+    assert describe_processor("CPU implementer : 0x41\n") == platform.machine()

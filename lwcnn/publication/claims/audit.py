@@ -1,40 +1,37 @@
-"""The audit: each claim of the paper and of the systems to reproduce beside what is built and what is measured here."""
+"""The audit: every claim with the measurements that test it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from lwcnn.publication.claims.claims import CLAIMS
+from lwcnn.publication.claims import paper, reproduction, resnets
+from lwcnn.publication.claims.claim import Claim
+from lwcnn.publication.claims.measurement import Measurement, or_missing
+from lwcnn.publication.evidence import Evidence
+
+CLAIMS = (*paper.CLAIMS, *reproduction.CLAIMS, *resnets.CLAIMS)
 
 
 @dataclass(frozen=True)
 class AuditRow:
-    """A claim with its measurement.
+    """A claim with its measurements.
 
     Attributes:
-        system, what, claimed, built: as of `Claim`.
-        here: measured here, or that it was not, with the command.
+        claim: The claim.
+        here: Measurements of ours with a name each; none where nothing of ours tests it.
     """
 
-    system: str
-    what: str
-    claimed: str
-    built: str
-    here: str
+    claim: Claim
+    here: tuple[tuple[str, Measurement], ...]
 
     @property
-    def measured(self) -> bool:
-        """Whether all that the claim asks for was measured here."""
-        return "not run:" not in self.here and "not measured:" not in self.here
+    def is_measured(self) -> bool:
+        """Whether something of ours tests it and all of that was run."""
+        return bool(self.here) and not any(found.needs for _, found in self.here)
 
 
-def audit_rows(results: Path = Path("results")) -> list[AuditRow]:
-    """Every claim with what is measured here."""
-    return [AuditRow(one.system, one.what, one.claimed, one.built, one.here(Path(results))) for one in CLAIMS]
-
-
-def audit_table(rows: Sequence[AuditRow]) -> str:
-    """The rows as a Markdown table."""
-    lines = ["| system | about | claimed | its code, table or output | here |", "|---|---|---|---|---|"]
-    lines += [f"| {row.system} | {row.what} | {row.claimed} | {row.built} | {row.here} |" for row in rows]
-    return "\n".join(lines)
+def audit(evidence: Evidence, claims: Sequence[Claim] = CLAIMS) -> list[AuditRow]:
+    """Measures what tests each claim."""
+    return [
+        AuditRow(claim, tuple((name, or_missing(measure, evidence)) for name, measure in claim.here))
+        for claim in claims
+    ]

@@ -1,7 +1,7 @@
 """Figures as functions: each takes arrays, draws on a given axis or a new one, and returns the figure.
 
-None of them trains, shows or saves. `lwcnn.publication.figures.catalogue` knows which results each of the committed figures needs
-and draws them all. A notebook needs `%matplotlib inline` to show what they return.
+None of them trains, shows or saves. `lwcnn.publication.figures.catalogue` draws the committed figures from the results.
+A notebook needs `%matplotlib inline` to show what they return.
 """
 
 from lwcnn.evaluation.gradcam import gradcam_heatmap

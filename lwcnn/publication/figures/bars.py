@@ -6,56 +6,43 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from lwcnn.evaluation import mean_and_interval, wilson_interval
+from lwcnn.evaluation.comparison import Difference, Estimate
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, SKY, legend_below, styled
 from lwcnn.system.errors import LwcnnError
 
 BAR_COLORS = (BASELINE, BEST)
 
 
-def interval(accuracies: Sequence[float], num_images: int) -> tuple[float, float]:
-    """A 95% interval of an accuracy: of the mean over seeds by Student's t; of one seed over its images, Wilson's."""
-    found = mean_and_interval(accuracies)
-    if found.low is not None:
-        return max(found.low, 0.0), min(found.high, 1.0)
-    return wilson_interval(round(found.mean * num_images), num_images)
-
-
 @styled(6.5, lambda names, *_: 1.0 + 0.24 * len(names))
 def plot_accuracy_bars(
     names: Sequence[str],
-    accuracies: Sequence[Sequence[float]],
-    num_images: int,
+    estimates: Sequence[Estimate],
     reference: tuple[str, float] | None = None,
     title: str | None = None,
     ax: Axes | None = None,
 ):
-    """Draws a bar a name: mean test accuracy, its 95% interval (`interval`), and a dot a seed.
+    """Draws a bar per name: mean test accuracy, its 95% bootstrap interval, and a dot per seed.
 
     Args:
-        names: of the models, topmost first.
-        accuracies: of each name's seeds, 0 to 1.
-        num_images: test images, for the interval of a single seed.
+        names: Names of the models, topmost first.
+        estimates: Accuracy of each.
         reference: (label, accuracy) of a line drawn through all bars.
 
     Raises:
-        LwcnnError: if names and accuracies do not fit, or there are none.
+        LwcnnError: If names and accuracies do not fit, or there are none.
     """
-    _check_pairs(names, accuracies)
-    means = [100 * float(np.mean(seeds)) for seeds in accuracies]
+    _check_pairs(names, estimates)
     places = np.arange(len(names))
-    ax.barh(places, means, color=SKY, height=0.68)
-    lowest = min(means)
-    for place, mean, seeds in zip(places, means, accuracies):
-        low, high = (100 * end for end in interval(seeds, num_images))
-        ax.errorbar(mean, place, xerr=[[mean - low], [high - mean]], color=BLACK, capsize=2.5, linewidth=1)
-        _seed_dots(ax, [100 * seed for seed in seeds], place)
-        lowest = min(lowest, low, *(100 * seed for seed in seeds))
+    ax.barh(places, [100 * one.mean for one in estimates], color=SKY, height=0.68)
+    for place, one in zip(places, estimates):
+        _error_bar(ax, one, place)
+        _seed_dots(ax, [100 * seed for seed in one.by_seed], place)
+    lowest = 100 * min(min(one.low, *one.by_seed) for one in estimates)
     if reference:
         ax.axvline(100 * reference[1], color=BEST, linewidth=1, linestyle=(0, (4, 2)))
         lowest = min(lowest, 100 * reference[1])
-    left = max(0.0, np.floor((lowest - 1) / 5) * 5)
-    ax.set_xlim(left, 100 if max(means) > 97 else min(100.0, max(means) + 6))
+    left, highest = max(0.0, np.floor((lowest - 1) / 5) * 5), 100 * max(one.mean for one in estimates)
+    ax.set_xlim(left, 100 if highest > 97 else min(100.0, highest + 6))
     ax.set_yticks(places, names)
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
@@ -66,43 +53,28 @@ def plot_accuracy_bars(
 
 @styled(6.5, lambda names, *_: 1.0 + 0.27 * len(names))
 def plot_ablation(
-    names: Sequence[str],
-    differences: Sequence[Sequence[float]],
-    title: str | None = None,
-    intervals: Sequence[tuple[float, float]] | None = None,
-    ax: Axes | None = None,
+    names: Sequence[str], differences: Sequence[Difference], title: str | None = None, ax: Axes | None = None
 ):
-    """Draws each name's mean difference to the baseline, in points, the worst on top; a dot a pair of seeds.
+    """Draws each name's difference to the baseline, in points, the worst on top; a dot per pair of seeds.
 
     Args:
-        names: of what was changed.
-        differences: of each name's seeds to the baseline's same seeds, -1 to 1. Intervals that leave the range of the
-            dots by far are cut at the axis, with "<".
-        intervals: (low, high) of each name, 95%, -1 to 1; Student's t by default, which one pair alone has not.
+        names: What was changed.
+        differences: Difference of each to the baseline, with its 95% bootstrap interval.
 
     Raises:
-        LwcnnError: if names and differences do not fit, or there are none.
+        LwcnnError: If names and differences do not fit, or there are none.
     """
     _check_pairs(names, differences)
-    order = np.argsort([np.mean(values) for values in differences], kind="stable")
-    if intervals is None:
-        found = [mean_and_interval(values) for values in differences]
-        intervals = [(one.low, one.high) for one in found]
-    _check_pairs(names, intervals)
-    dots = np.concatenate([100 * np.asarray(values, dtype=float) for values in differences])
-    left, right = _reach(dots)
+    order = np.argsort([one.mean for one in differences], kind="stable")
     for place, i in enumerate(order):
-        mean, ends = 100 * float(np.mean(differences[i])), intervals[i]
-        ax.barh(place, mean, color=BEST if mean < 0 else BASELINE, alpha=0.55, height=0.68)
-        if ends[0] is not None:
-            low, high = 100 * ends[0], 100 * ends[1]
-            ax.errorbar(mean, place, xerr=[[mean - low], [high - mean]], color=BLACK, capsize=2.5, linewidth=1)
-            for end, beyond, edge, mark in ((low, low < left, left, "<"), (high, high > right, right, ">")):
-                if beyond:
-                    ax.plot(edge, place, marker=mark, color=BLACK, markersize=5, clip_on=False)
-        _seed_dots(ax, 100 * np.asarray(differences[i], dtype=float), place)
+        one = differences[i]
+        ax.barh(place, 100 * one.mean, color=BEST if one.mean < 0 else BASELINE, alpha=0.55, height=0.68)
+        _error_bar(ax, one, place)
+        _seed_dots(ax, 100 * np.asarray(one.by_seed), place)
+    ends = [100 * value for one in differences for value in (one.low, one.high, *one.by_seed, 0.0)]
+    room = max(0.06 * (max(ends) - min(ends)), 0.3)
     ax.axvline(0, color=BLACK, linewidth=0.8)
-    ax.set_xlim(left, right)
+    ax.set_xlim(min(ends) - room, max(ends) + room)
     ax.set_yticks(range(len(names)), [names[i] for i in order])
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
@@ -168,11 +140,9 @@ def plot_parameters_by_layer(
     ax.set_title(title)
 
 
-def _reach(dots: np.ndarray) -> tuple[float, float]:
-    """Ends of an axis that holds zero and all dots with some room: an interval of two seeds can be a hundred wide."""
-    low, high = min(dots.min(), 0.0), max(dots.max(), 0.0)
-    room = max(0.35 * (high - low), 0.5)
-    return low - room, high + room
+def _error_bar(ax: Axes, one: Estimate, place: float) -> None:
+    mean, low, high = (100 * value for value in (one.mean, one.low, one.high))
+    ax.errorbar(mean, place, xerr=[[mean - low], [high - mean]], color=BLACK, capsize=2.5, linewidth=1)
 
 
 def _seed_dots(ax: Axes, values: Sequence[float], place: float) -> None:

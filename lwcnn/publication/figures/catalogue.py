@@ -9,12 +9,12 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from lwcnn.data import INPUT_SHAPES
+from lwcnn.experiments.results import load_results
 from lwcnn.experiments.run import Folders
 from lwcnn.publication.figures import from_models, from_outputs, from_results, growth
 from lwcnn.publication.figures.from_models import HeatMapChoice
 from lwcnn.publication.figures.inputs import Inputs, MissingInput
 from lwcnn.publication.figures.style import STYLE, save_figure
-from lwcnn.publication.tables.tables import DATASET_ORDER, load_results
 from lwcnn.system.errors import LwcnnError, unknown_name
 
 FIGURES: dict[str, Callable[[Inputs], Figure]] = {
@@ -155,8 +155,7 @@ def _has_twin(dataset: str, name: str, done: Sequence[Drawn]) -> bool:
 
 
 def _datasets(results: Path) -> list[str]:
-    found = {result["dataset"] for result in load_results(results)}
-    if not found:
+    found = load_results(results)["dataset"].unique()
+    if not len(found):
         raise LwcnnError(f"There are no results to draw; `lwcnn train` makes some. Received: {results}")
-    known = [name for name in DATASET_ORDER if name in found]
-    return known + sorted(found - set(known))
+    return list(found)

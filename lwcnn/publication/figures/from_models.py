@@ -148,7 +148,7 @@ def gradcam(inputs: Inputs, choice: HeatMapChoice = HeatMapChoice()) -> Figure:
             captions += ["" if i is None else f"{verdict}: {names[predicted[i]]}"]
             captions += ["" if i is None else layer for layer in maps]
     what = "Grad-CAM for the predicted class; yellow: most evidence"
-    title = titles.of_shown(inputs, what, released.result, where)
+    title = titles.of_shown(inputs, what, released.run, where)
     return plot_image_grid(images, captions, 2 * (1 + len(maps)), list(chosen), title)
 
 

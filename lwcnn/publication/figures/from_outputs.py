@@ -23,7 +23,7 @@ def roc(inputs: Inputs) -> Figure:
     area = roc_one_vs_rest(released[0].logits, released[0].labels)[2].mean()
     corner = 1.0 if area < 0.98 else 0.2 if area < 0.998 else 0.05
     for one, ax in zip(released, axes):
-        plot_roc(one.logits, one.labels, inputs.class_names, titles.model([one.result]), corner, ax=ax)
+        plot_roc(one.logits, one.labels, inputs.class_names, titles.model(one.run), corner, ax=ax)
     return figure
 
 
@@ -32,7 +32,7 @@ def reliability(inputs: Inputs) -> Figure:
     what = "Reliability; each half's temperature fitted on the other"
     figure, released, axes = _panels(inputs, what, 4.2, 4.1)
     for one, ax in zip(released, axes):
-        plot_reliability(one.logits, one.labels, titles.model([one.result]), ax=ax)
+        plot_reliability(one.logits, one.labels, titles.model(one.run), ax=ax)
     return figure
 
 
@@ -42,7 +42,7 @@ def tsne(inputs: Inputs) -> Figure:
     for one, ax in zip(released, axes):
         features = one.features[:NUM_EMBEDDED]
         plot_embedding(
-            embed_features(features), one.labels[: len(features)], inputs.class_names, titles.model([one.result]), ax=ax
+            embed_features(features), one.labels[: len(features)], inputs.class_names, titles.model(one.run), ax=ax
         )
     return figure
 
@@ -52,7 +52,7 @@ def _panels(inputs: Inputs, what: str, width: float, height: float, needed: str 
     released = [inputs.released(name) for name in inputs.shown()]
     for one in released:
         if getattr(one, needed) is None:
-            name = f"{inputs.dataset}/{one.result['experiment']}"
+            name = f"{inputs.dataset}/{one.run['experiment'].iloc[0]}"
             raise MissingInput(f"its released run has no {needed}. Received: {name}")
     figure, axes = new_panels(width * len(released), height, len(released))
     count = len(getattr(released[0], needed)[:most])
@@ -76,7 +76,7 @@ def confused_pairs(inputs: Inputs) -> Figure:
         captions += [f"{100 * confidence[i]:.0f} %" for i in where] + [""] * gap
         names = inputs.class_names
         rows.append(f"{names[label]}\ntaken for\n{names[prediction]}\n({counts[label, prediction]} images)")
-    title = titles.of_shown(inputs, "Most confused pairs, the most confident mistakes first", released.result, images)
+    title = titles.of_shown(inputs, "Most confused pairs, the most confident mistakes first", released.run, images)
     return plot_image_grid(images, captions, NUM_PER_PAIR, rows, title)
 
 
@@ -91,5 +91,5 @@ def confident_errors(inputs: Inputs) -> Figure:
     captions = [
         f"{names[released.labels[i]]}, taken\nfor {names[classes[i]]}, {100 * confidence[i]:.1f} %" for i in worst
     ]
-    title = titles.of_shown(inputs, "The most confident mistakes", released.result, worst)
+    title = titles.of_shown(inputs, "The most confident mistakes", released.run, worst)
     return plot_image_grid([pixels[i] for i in worst], captions, 6, (), title)

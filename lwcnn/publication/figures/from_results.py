@@ -1,21 +1,24 @@
 """The figures that the results' JSON files alone are enough for."""
 
-import numpy as np
+import contextlib
+
+import pandas as pd
 from matplotlib.figure import Figure
 
 from lwcnn.experiments.recipes.ablation import BASELINE as PARTS_BASELINE
 from lwcnn.experiments.recipes.ablation import PARTS, WHOLE, left_out, only
 from lwcnn.experiments.recipes.paper import EXPERIMENTS
-from lwcnn.publication.claims.literature import SEEDS, published
+from lwcnn.experiments.results import MissingInput
+from lwcnn.publication.claims.literature import PAPER_ACCURACY, SEEDS, published
+from lwcnn.publication.evidence import BASELINE_EXPERIMENT
 from lwcnn.publication.figures import titles
-from lwcnn.publication.figures.bars import interval, plot_ablation, plot_accuracy_bars, plot_per_class_accuracy
+from lwcnn.publication.figures.bars import plot_ablation, plot_accuracy_bars, plot_per_class_accuracy
 from lwcnn.publication.figures.confusion import plot_confusion_difference, plot_confusion_matrix
 from lwcnn.publication.figures.curves import plot_training_curves
-from lwcnn.publication.figures.inputs import BASELINE_EXPERIMENT, Inputs, MissingInput
+from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import new_panels
 from lwcnn.publication.figures.tradeoffs import Point, plot_tradeoff
-from lwcnn.publication.tables.parts_table import compare_experiments
-from lwcnn.publication.tables.tables import PAPER_ACCURACY
+from lwcnn.publication.tables.errors import summed_confusion
 
 LATENCY_RUNTIMES = ("litert-int8", "litert")  # the first that was measured
 
@@ -32,12 +35,14 @@ def training_curves_best(inputs: Inputs) -> Figure:
 
 def _curves(inputs: Inputs, experiment: str) -> Figure:
     runs = inputs.runs(experiment)
-    run = next((run for run in runs if run["weights"]), runs[0])
+    released = runs[runs["weights"].notna()]
+    run = (released if len(released) else runs).iloc[:1]
     figure, axes = new_panels(6.8, 5.6, 1, 2)
-    what = f"Training: {inputs.display_name}, {titles.model([run])}"
-    counts = f"{run['num_train_images']:,} training and {run['num_val_images']:,} validation images"
-    plot_training_curves(run["history"], "accuracy", f"{what}\n{counts}", ax=axes[0])
-    plot_training_curves(run["history"], "loss", ax=axes[1])
+    what = f"Training: {inputs.display_name}, {titles.model(run)}"
+    (one,) = run.itertuples()
+    counts = f"{one.num_train_images:,} training and {one.num_val_images:,} validation images"
+    plot_training_curves(one.history, "accuracy", f"{what}\n{counts}", ax=axes[0])
+    plot_training_curves(one.history, "loss", ax=axes[1])
     return figure
 
 
@@ -45,7 +50,7 @@ def confusion(inputs: Inputs) -> Figure:
     """Confusion matrices of baseline and best, added up over seeds, and their difference."""
     names = inputs.compared()
     figure, axes = new_panels(11.5, 4.3, 3)
-    matrices = [inputs.confusion_matrix(name) for name in names]
+    matrices = [summed_confusion(inputs.runs(name)) for name in names]
     for name, matrix, ax in zip(names, matrices, axes):
         plot_confusion_matrix(matrix, inputs.class_names, titles.model(inputs.runs(name)), ax=ax)
     difference = f"{names[1]} minus {names[0]}, points"
@@ -61,13 +66,12 @@ def accuracy_bars(inputs: Inputs) -> Figure:
     groups = list(inputs.groups.items())
     if not groups:
         raise MissingInput(f"there are no results of it. Received: {inputs.dataset!r}")
-    groups.sort(key=lambda group: (group[0][1] != "full", -np.mean([run["test_accuracy"] for run in group[1]])))
+    groups.sort(key=lambda group: (group[0][1] != "full", -group[1]["test_accuracy"].mean()))
     paper = PAPER_ACCURACY.get(inputs.dataset)
     title = titles.of_data(inputs, "Test accuracy of each experiment", titles.seed_counts([runs for _, runs in groups]))
     return plot_accuracy_bars(
         [f"{experiment} ({preset})" for (experiment, preset), _ in groups],
-        [[run["test_accuracy"] for run in runs] for _, runs in groups],
-        inputs.num_test_images,
+        [inputs.estimate(runs) for _, runs in groups],
         (f"paper, {100 * paper:.0f} %", paper) if paper else None,
         title,
     )
@@ -76,10 +80,8 @@ def accuracy_bars(inputs: Inputs) -> Figure:
 def per_class_accuracy(inputs: Inputs) -> Figure:
     """Accuracy by class of baseline and best."""
     values = {
-        titles.model(inputs.runs(name)): np.array(
-            [[np.nan if a is None else a for a in run["per_class_accuracy"].values()] for run in inputs.runs(name)]
-        )
-        for name in inputs.shown()
+        titles.model(runs): pd.DataFrame(list(runs["per_class_accuracy"])).to_numpy(float)
+        for runs in map(inputs.runs, inputs.shown())
     }
     title = titles.of_data(inputs, "Test accuracy by class", "mean over seeds")
     return plot_per_class_accuracy(values, inputs.class_names, title)
@@ -87,29 +89,24 @@ def per_class_accuracy(inputs: Inputs) -> Figure:
 
 def ablation(inputs: Inputs) -> Figure:
     """What each experiment of one preset is worth beside `paper`, seed by seed."""
-    chosen = inputs.ablation_preset
-    base = {run["seed"]: run for run in inputs.groups.get((BASELINE_EXPERIMENT, chosen), [])}
-    differences = {}
-    for (experiment, preset), runs in inputs.groups.items():
-        pairs = [(run, base[run["seed"]]) for run in runs if run["seed"] in base]
-        if preset == chosen and experiment in EXPERIMENTS and experiment != BASELINE_EXPERIMENT and pairs:
-            differences[experiment] = [a["test_accuracy"] - b["test_accuracy"] for a, b in pairs]
-    if not differences:
+    chosen, evidence = inputs.ablation_preset, inputs.evidence
+    names = [name for name in EXPERIMENTS if name != BASELINE_EXPERIMENT and (name, chosen) in inputs.groups]
+    if not names or (BASELINE_EXPERIMENT, chosen) not in inputs.groups:
         raise MissingInput(f"no `{chosen}` runs of `{BASELINE_EXPERIMENT}` and another. Received: {inputs.dataset!r}")
+    found = [evidence.difference(inputs.dataset, name, BASELINE_EXPERIMENT, chosen) for name in names]
     what = f"What each part is worth: each experiment minus {BASELINE_EXPERIMENT}, the same seeds"
-    details = f"preset {chosen}, {titles.seed_counts(list(differences.values()))}"
-    return plot_ablation(list(differences), list(differences.values()), titles.of_data(inputs, what, details))
+    details = f"preset {chosen}, {titles.seed_counts([one.by_seed for one in found])}"
+    return plot_ablation(names, found, titles.of_data(inputs, what, details))
 
 
 def parts(inputs: Inputs) -> Figure:
     """What each part of the improved model is worth, alone on the baseline and in the whole."""
-    folder = inputs.folders.results / inputs.dataset
     panels = {"alone, minus the baseline": {}, "in the whole, minus the whole without it": {}}
     for key, part in PARTS.items():
         pairs = (only(key), PARTS_BASELINE), (WHOLE, left_out(key))
         for gains, (name, reference) in zip(panels.values(), pairs):
-            if found := compare_experiments(folder, inputs.ablation_preset, name, reference):
-                gains[part.title] = found
+            with contextlib.suppress(MissingInput):
+                gains[part.title] = inputs.evidence.difference(inputs.dataset, name, reference, inputs.ablation_preset)
     panels = {title: gains for title, gains in panels.items() if gains}
     if not panels:
         raise MissingInput(
@@ -117,8 +114,7 @@ def parts(inputs: Inputs) -> Figure:
         )
     figure, axes = new_panels(max(5.2 * len(panels), 6.5), 3.0, len(panels))
     for ax, (title, gains) in zip(axes, panels.items()):
-        found = list(gains.values())
-        plot_ablation(list(gains), [one.by_seed for one in found], title, [(one.low, one.high) for one in found], ax=ax)
+        plot_ablation(list(gains), list(gains.values()), title, ax=ax)
     seeds = titles.seed_counts([one.by_seed for gains in panels.values() for one in gains.values()])
     details = f"preset {inputs.ablation_preset}, {seeds}, bootstrap over seeds and images"
     figure.suptitle(titles.of_data(inputs, "What each part of the improved model is worth", details))
@@ -127,14 +123,14 @@ def parts(inputs: Inputs) -> Figure:
 
 def parameters(inputs: Inputs) -> Figure:
     """Accuracy against parameters: ours, the systems to reproduce and public records."""
-    points = _published(inputs, "params") + _ours(inputs, lambda runs: runs[0]["params"], name_all=False)
+    points = _published(inputs, "params") + _ours(inputs, lambda runs: runs["params"].iloc[0], name_all=False)
     return plot_tradeoff(points, "parameters", _tradeoff_title(inputs, "Parameters against accuracy"))
 
 
 def training_time(inputs: Inputs) -> Figure:
     """Accuracy against training time."""
     points = _published(inputs, "train_seconds")
-    points += _ours(inputs, lambda runs: float(np.mean([run["train_seconds"] for run in runs])))
+    points += _ours(inputs, lambda runs: runs["train_seconds"].mean())
     others = "; squares: another machine" if points[0].kind == SEEDS else ""
     label = f"training time, s (one thread of a shared two-core CPU, validation included{others})"
     return plot_tradeoff(points, label, _tradeoff_title(inputs, "Training time against accuracy"))
@@ -142,7 +138,7 @@ def training_time(inputs: Inputs) -> Figure:
 
 def macs(inputs: Inputs) -> Figure:
     """Accuracy against multiply-accumulates."""
-    points = _ours(inputs, lambda runs: runs[0]["macs"], name_all=False)
+    points = _ours(inputs, lambda runs: runs["macs"].iloc[0], name_all=False)
     return plot_tradeoff(points, "multiply-accumulates of one image", _tradeoff_title(inputs, "MACs against accuracy"))
 
 
@@ -150,14 +146,12 @@ def int8_bytes(inputs: Inputs) -> Figure:
     """Accuracy of the int8 file against its size."""
     records, points = inputs.exported_int8(), _published(inputs, "int8_bytes")
     named = {BASELINE_EXPERIMENT, inputs.best_experiment}
-    for experiment, record in records.items():
-        runs = inputs.runs(experiment)
-        measured = record.get("accuracy_exported")
-        accuracy = float(np.mean([run["test_accuracy"] for run in runs])) if measured is None else measured
-        named |= (
-            {experiment} if _leads(inputs, experiment, records, lambda name: records[name]["size_bytes"]) else set()
-        )
-        points.append(_point(experiment, experiment in named, runs, record["size_bytes"], accuracy))
+    sizes = records["size_bytes"]
+    for experiment, record in records.iterrows():
+        runs, measured = inputs.runs(experiment), record.get("accuracy_exported")
+        is_named = experiment in named or _leads(inputs, experiment, sizes.index, sizes.get)
+        shown = runs["test_accuracy"].mean() if pd.isna(measured) else measured
+        points.append(_point(experiment, is_named, runs, sizes[experiment], shown))
     what = "Size of the int8 file against its accuracy: released seeds"
     return plot_tradeoff(points, "int8 file, bytes", f"{what}\n{inputs.display_name}, {_images(inputs)}")
 
@@ -173,7 +167,7 @@ def latency(inputs: Inputs) -> Figure:
     else:
         raise missing
     points = [
-        _point(name, True, inputs.runs(name), time, float(np.mean([run["test_accuracy"] for run in inputs.runs(name)])))
+        _point(name, True, inputs.runs(name), time, inputs.runs(name)["test_accuracy"].mean())
         for name, time in times.items()
     ]
     label = f"median latency of one image, ms ({runtime}, one CPU thread)"
@@ -185,29 +179,29 @@ def _ours(inputs: Inputs, cost_of, name_all: bool = True) -> list[Point]:
     points = []
     for experiment, runs in inputs.experiments.items():
         named = name_all or experiment in (BASELINE_EXPERIMENT, inputs.best_experiment)
-        named = named or runs[0]["preset"] == "full" or _leads(inputs, experiment, inputs.experiments, _params(inputs))
-        accuracies = [run["test_accuracy"] for run in runs]
-        low, high = interval(accuracies, inputs.num_test_images)
-        mean = float(np.mean(accuracies))
-        if not named or high - low > 0.05:  # bars through half the figure would hide the points
-            low = high = None
-        points.append(_point(experiment, named, runs, cost_of(runs), mean, low, high))
+        named = (
+            named or runs["preset"].iloc[0] == "full" or _leads(inputs, experiment, inputs.experiments, _params(inputs))
+        )
+        found = inputs.estimate(runs)
+        # Bars through half the figure would hide the points.
+        ends = (found.low, found.high) if named and found.high - found.low <= 0.05 else (None, None)
+        points.append(_point(experiment, named, runs, cost_of(runs), found.mean, *ends))
     return points
 
 
 def _point(experiment, named, runs, cost, accuracy, low=None, high=None) -> Point:
-    kind = "ours, full" if runs[0]["preset"] == "full" else "ours, quick"
+    kind = "ours, full" if runs["preset"].iloc[0] == "full" else "ours, quick"
     return Point(experiment if named else "", cost, accuracy, kind, low, high)
 
 
 def _params(inputs: Inputs):
-    return lambda experiment: inputs.runs(experiment)[0]["params"]
+    return lambda experiment: inputs.runs(experiment)["params"].iloc[0]
 
 
 def _leads(inputs: Inputs, experiment: str, others, cost_of) -> bool:
     """Whether an experiment is the most accurate one of its cost."""
     equal = [other for other in others if cost_of(other) == cost_of(experiment)]
-    return experiment == max(equal, key=lambda name: np.mean([run["test_accuracy"] for run in inputs.runs(name)]))
+    return experiment == max(equal, key=lambda name: inputs.runs(name)["test_accuracy"].mean())
 
 
 def _published(inputs: Inputs, quantity: str) -> list[Point]:

@@ -6,10 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from lwcnn.publication.figures.inputs import Inputs, MissingInput
+from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import BASELINE, BEST, new_panels, styled
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import read_json
 
 WIDE = 8  # from this ratio of its ends on the quantity's axis is logarithmic
 LABELS = {
@@ -66,10 +65,7 @@ def plot_growth(
 
 def training_cost(inputs: Inputs) -> Figure:
     """Seconds an epoch and peak memory of the improved network's training."""
-    path = inputs.folders.results / "growth.json"
-    if not path.exists():
-        raise MissingInput(f"no benchmark of the cost of training. Received: {path}")
-    found = read_json(path)
+    found = inputs.evidence.benchmark("growth")
     varied = [name for name in LABELS if any(row["varied"] == name for row in found["rows"])]
     figure, axes = new_panels(8.6, 6.0, 2, -(-len(varied) // 2))
     for name, ax in zip(varied, axes):

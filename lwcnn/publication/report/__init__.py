@@ -1,8 +1,7 @@
-r"""The report: every number, table and sentence that depends on results, made from the results files.
+r"""The report: `research_report.tex` holds the sentences, and every number and table in it comes from the results.
 
-`research_report.tex` names what it needs, by `\val{...}` and `\generated{...}`; `generate` looks the names up,
-writes what they stand for as LaTeX, and `build_pdf` has latexmk build the PDF. A name that stands for nothing is an
-error; a result that is not there yet becomes a marked "not run".
+The text names what it needs by `\val{...}` and `\generated{...}`; `generate` writes both as LaTeX, and `build_pdf`
+runs latexmk. An unknown name is an error; a result that is missing shows as "not run".
 """
 
 from lwcnn.publication.report.document import build_pdf, generate

@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lwcnn.publication.report.evidence import Evidence
+from lwcnn.publication.claims.measurement import Measurement
+from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.report.values import resolve
-from lwcnn.publication.tables.report import TABLES
+from lwcnn.publication.tables import TABLES
+from lwcnn.publication.tables.table import cell_latex
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import write_atomically
 
@@ -65,10 +67,14 @@ def generate(source: Path, work: Path, evidence: Evidence) -> Generated:
     for name in tables:
         if name not in TABLES:
             raise unknown_name("table", name, TABLES)
+    found = {name: resolve(name, evidence) for name in values}
+    made_tables = {name: TABLES[name](evidence) for name in tables}
+    needs = [value.needs for value in found.values() if isinstance(value, Measurement) and value.needs]
+    needs += [need for table in made_tables.values() for need in table.missing]
     made = Generated(
-        {name: resolve(name, evidence) for name in values},
-        {name: TABLES[name](evidence) for name in tables},
-        tuple(evidence.missing),
+        {name: cell_latex(value) for name, value in found.items()},
+        {name: table.latex() for name, table in made_tables.items()},
+        tuple(dict.fromkeys(needs)),
     )
     lines = [rf"\expandafter\def\csname lwcnn:{name}\endcsname{{{text}}}" for name, text in made.values.items()]
     contents = {"values": "\n".join(lines), **made.tables}

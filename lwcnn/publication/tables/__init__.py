@@ -1,0 +1,38 @@
+"""Tables, each a function of the evidence that returns a `Table`."""
+
+from collections.abc import Callable
+
+from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.tables import ablations, accuracies, audit, benchmarks, calibration, costs, errors, folds
+from lwcnn.publication.tables.table import Table
+
+TABLES: dict[str, Callable[[Evidence], Table]] = {
+    function.__name__: function
+    for function in (
+        accuracies.accuracies,
+        accuracies.machines,
+        costs.headline,
+        accuracies.reproduction,
+        accuracies.improved,
+        ablations.method,
+        ablations.parts,
+        ablations.trials,
+        folds.folds,
+        audit.audit_paper,
+        audit.audit_reproduction,
+        audit.audit_resnets,
+        audit.audit_all,
+        calibration.calibration,
+        costs.efficiency,
+        costs.image_sizes,
+        costs.references,
+        benchmarks.train_step,
+        benchmarks.growth,
+        benchmarks.shrink,
+        benchmarks.int8,
+        errors.confused_classes,
+        errors.class_accuracies,
+    )
+}
+
+__all__ = ["TABLES", "Table"]

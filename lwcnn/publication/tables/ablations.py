@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, left_out, only
 from lwcnn.experiments.recipes.paper import EXPERIMENTS
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
-from lwcnn.experiments.search import AVERAGED, CHOSEN
 from lwcnn.publication.claims.measurement import gain, or_missing
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence
 from lwcnn.publication.tables.accuracies import mean_and_spread
@@ -98,6 +97,8 @@ def _gain(evidence: Evidence, dataset: str, name: str, reference: str, preset: s
 
 
 def _short(trial: str) -> str:
+    from lwcnn.experiments.search import AVERAGED, CHOSEN  # needs a backend
+
     for recipe, letter in ((AVERAGED, "A"), (CHOSEN, "R")):
         trial = trial.replace(f"+{recipe}", f"+{letter}")
     return trial

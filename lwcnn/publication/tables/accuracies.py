@@ -1,5 +1,7 @@
 """Test accuracies: of all experiments, the paper's architecture, and the improved networks beside their goals."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
@@ -7,7 +9,8 @@ from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.publication.claims.goals import GOALS
 from lwcnn.publication.claims.literature import PAPER_ACCURACY
 from lwcnn.publication.claims.measurement import Measurement, accuracy, or_missing, percent
-from lwcnn.publication.evidence import LARGEST, Evidence, counts
+from lwcnn.publication.counts import counts
+from lwcnn.publication.evidence import LARGEST, Evidence
 from lwcnn.publication.tables.table import Cell, Table
 
 _REPRODUCTION = (
@@ -29,12 +32,28 @@ _WITHOUT_GOAL = (
 )
 
 
-def results(evidence: Evidence) -> Table:
-    """Every experiment but the ablation of parts, which has a table of its own."""
-    runs = evidence.runs[~evidence.runs["experiment"].isin(PARTS_EXPERIMENTS)]
+def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequence[str] | None = None) -> Table:
+    """Accuracy, calibration and training time of experiments, a row per experiment and preset.
+
+    Args:
+        evidence: The results.
+        dataset: Name of a data set; all by default.
+        experiments: Names of experiments; all by default but those of the ablation of parts, which has its own table.
+    """
+    runs = evidence.runs
+    runs = runs[runs["experiment"].isin(experiments) if experiments else ~runs["experiment"].isin(PARTS_EXPERIMENTS)]
+    runs = runs[runs["dataset"] == dataset] if dataset else runs
     rows = [_row(group) for _, group in runs.groupby(["dataset", "experiment", "preset"], sort=False)]
     head = ["data", "experiment", "preset", "parameters", "seeds", "validation %", "test %", "paper %", "ECE %"]
     return Table([*head, "scaled", "s", "step"], [rows])
+
+
+def machines(evidence: Evidence) -> Table:
+    """What the runs were made on."""
+    runs = evidence.runs.assign(keras=[versions["keras"] for versions in evidence.runs["versions"]])
+    keys = ["device", "num_threads", "backend", "keras", "step"]
+    rows = [[*map(str, key), str(len(group))] for key, group in runs.groupby(keys, dropna=False)]
+    return Table(["machine", "threads per run", "backend", "Keras", "step", "runs"], [rows])
 
 
 def _row(runs: pd.DataFrame) -> list[Cell]:

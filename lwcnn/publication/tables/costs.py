@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from lwcnn.experiments.results import DISPLAY_NAMES
-from lwcnn.publication.claims.measurement import Measurement, or_missing
-from lwcnn.publication.evidence import LARGEST, Evidence, counts
+from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
+from lwcnn.publication.claims.measurement import Measurement, missing, or_missing
+from lwcnn.publication.counts import counts
+from lwcnn.publication.evidence import LARGEST, Evidence
 from lwcnn.publication.tables.accuracies import mean_and_spread
 from lwcnn.publication.tables.table import Cell, Table
 
@@ -20,6 +21,9 @@ SHIPPED = (
     ("cifar10", "repo_residual_se"),
     ("cifar10", "repo_baseline"),
 )
+HEADLINE = SHIPPED[:8]
+"""The networks of the README's table: the paper's and ours."""
+
 SIDES = (32, 64, 96, 224)
 RUNTIMES = ("litert", "litert-int8", "onnx")
 
@@ -96,6 +100,26 @@ def efficiency(evidence: Evidence) -> Table:
         groups.setdefault(dataset, []).append(row)
     head = ["data", "network", "parameters", "MACs, M", "int8, bytes", "gzip", "points", "LiteRT", "int8", "ONNX"]
     return Table(head, list(groups.values()), "llrrrrrrrr")
+
+
+def headline(evidence: Evidence) -> Table:
+    """Accuracy, size, latency and training time of the paper's network and ours."""
+    rows = []
+    for dataset, name in HEADLINE:
+        exported = or_missing(evidence.export, dataset, name, "litert-int8")
+        size = exported if isinstance(exported, Measurement) else f"{exported['size_bytes']:,.0f}"
+        try:
+            runs = evidence.select(dataset, name)
+            accuracy, minutes = (
+                mean_and_spread(runs["test_accuracy"]).bare(),
+                f"{runs['train_seconds'].mean() / 60:.0f}",
+            )
+        except MissingInput as error:
+            accuracy, minutes = missing(str(error)), ""
+        latency = or_missing(_latency, evidence, dataset, name, "litert-int8", 3)
+        params = f"{counts(dataset, name).params:,}"
+        rows.append([f"`{name}`", DISPLAY_NAMES[dataset], params, accuracy, size, latency, minutes])
+    return Table(["network", "data", "parameters", "test %", "int8 bytes", "int8 ms", "training minutes"], [rows])
 
 
 def image_sizes(evidence: Evidence) -> Table:

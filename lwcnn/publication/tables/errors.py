@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.tables.table import Table
 
@@ -10,7 +11,13 @@ NUM_PAIRS = 6
 
 
 def summed_confusion(runs: pd.DataFrame) -> np.ndarray:
-    """Confusion matrix summed over seeds, of shape (classes, classes)."""
+    """Confusion matrix summed over seeds, of shape (classes, classes).
+
+    Raises:
+        MissingInput: If there are too many classes for a matrix.
+    """
+    if runs["confusion_matrix"].isna().any():
+        raise MissingInput("there are too many classes for a confusion matrix")
     return np.sum(list(runs["confusion_matrix"]), axis=0)
 
 

@@ -57,11 +57,13 @@ class Table:
         """The table as a tabular of booktabs, or a tabularx if it has a width."""
         kind, begin = ("tabularx", f"{{{self.width}}}") if self.width else ("tabular", "[t]")
         columns = self.columns or "l" * len(self.head)
-        groups = ["\n".join(rf"{' & '.join(map(_latex, row))} \\" for row in rows) for rows in self.groups if len(rows)]
+        groups = [
+            "\n".join(rf"{' & '.join(map(cell_latex, row))} \\" for row in rows) for rows in self.groups if len(rows)
+        ]
         lines = [
             rf"\begin{{{kind}}}{begin}{{@{{}}{columns}@{{}}}}",
             r"\toprule",
-            rf"{' & '.join(map(to_latex, self.head))} \\",
+            _row(self.head),
             r"\midrule",
             "\n\\midrule\n".join(groups),
             r"\bottomrule",
@@ -105,6 +107,10 @@ def _words(text: str) -> str:
     return _BY.sub(r"$\1\\times\2$", _SIGNED.sub(r"$\1$", text))
 
 
+def _row(cells: Sequence[Cell]) -> str:
+    return rf"{' & '.join(map(cell_latex, cells))} \\"
+
+
 def _parts(cell: Cell) -> tuple[str | Measurement, ...]:
     return cell if isinstance(cell, tuple) else (cell,)
 
@@ -117,7 +123,8 @@ def _html(cell: Cell) -> str:
     return "".join(to_html(str(part)) for part in _parts(cell))
 
 
-def _latex(cell: Cell) -> str:
+def cell_latex(cell: Cell) -> str:
+    """A cell as LaTeX; what was not run is marked, and an empty cell is a dash."""
     parts = _parts(cell)
     lacking = [isinstance(part, Measurement) and part.needs for part in parts]
     return "".join(r"\notrun{}" if needs else to_latex(str(part)) for part, needs in zip(parts, lacking)) or "--"

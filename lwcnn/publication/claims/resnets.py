@@ -1,0 +1,67 @@
+"""Claims of three reference networks under five million parameters."""
+
+from lwcnn.publication.claims.claim import Claim, measured
+from lwcnn.publication.claims.measures import accuracy, counted
+
+SE_RESNET = "SE-ResNet [4,4,3]"  # github.com/Esteban-D-Lopez/DeepLearning-ResNet
+RESNET_4443 = "ResNet [4,4,4,3]"  # github.com/Hashmmath/DL-Project-1-LearningtooDeep-CIFAR-10-Classification
+NARROW = "narrow ResNet-18"  # github.com/tanaya09/CS6953-Deep-Learning-Project
+
+CLAIMS = (
+    Claim(
+        SE_RESNET,
+        "parameters",
+        "4,905,430",
+        "its component table fits no layout of these widths; its notebook's layout gives the sum",
+        measured(counted("se_resnet", trainable=True)),
+    ),
+    Claim(
+        SE_RESNET,
+        "accuracy",
+        "94 % on validation",
+        "its validation images are the official test set; 88 % elsewhere in its text, 82 % on shifted data",
+        measured(accuracy("se_resnet")),
+    ),
+    Claim(
+        SE_RESNET,
+        "recipe",
+        "cosine; pruning, depthwise convolutions",
+        "MultiStepLR; no pruning and no depthwise convolution in the code",
+    ),
+    Claim(
+        RESNET_4443,
+        "parameters",
+        "4.87M by a formula",
+        "4,754,218 trainable; the formula's terms sum to 5,090,656",
+        measured(counted("resnet_4443", trainable=True)),
+    ),
+    Claim(
+        RESNET_4443,
+        "accuracy",
+        "94.65 %, 100 epochs",
+        "first run of 100 epochs: best 94.08; a second, cosine from 0.01, starts at 89.5 and ends at 94.65; "
+        "85.4 % on shifted data",
+        measured(accuracy("resnet_4443")),
+    ),
+    Claim(
+        RESNET_4443,
+        "recipe",
+        "CutMix, blur, cosine from 0.1",
+        "`cutmix_data` is defined and never called; the first run has MultiStepLR and no blur",
+    ),
+    Claim(
+        NARROW,
+        "parameters",
+        "2,797,610",
+        "2,797,610 trainable",
+        measured(counted("narrow_resnet18", trainable=True)),
+    ),
+    Claim(
+        NARROW,
+        "accuracy",
+        "95.53 %",
+        "its log: last epoch 94.48, best 95.07",
+        measured(accuracy("narrow_resnet18")),
+    ),
+    Claim(NARROW, "confusion matrix", "of its predictions", "drawn from random numbers (`np.random.randint`)"),
+)

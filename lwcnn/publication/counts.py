@@ -1,0 +1,51 @@
+"""Sizes of the networks that experiments train, counted by building them."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from lwcnn.data import INPUT_SHAPES
+
+NUM_CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Size of a network.
+
+    Attributes:
+        params: Number of parameters, moving statistics included.
+        trainable: Number of trained parameters.
+        convolutional: Number of parameters in convolutions.
+        macs: Multiply-accumulates per image.
+    """
+
+    params: int
+    trainable: int
+    convolutional: int
+    macs: int
+
+
+def counts(dataset: str, experiment: str, side: int | None = None) -> Counts:
+    """Counts an experiment's network by building it.
+
+    Args:
+        dataset: Name of a data set.
+        experiment: Name of an experiment.
+        side: Height and width of the images; those of the data set by default.
+    """
+    shape = INPUT_SHAPES[dataset]
+    return _counts(dataset, experiment, shape if side is None else (side, side, shape[-1]))
+
+
+@cache
+def _counts(dataset: str, experiment: str, shape: tuple[int, int, int]) -> Counts:
+    from lwcnn.experiments.library import library_model
+    from lwcnn.models.cost import count_macs
+
+    model = library_model(experiment, shape, NUM_CLASSES)
+    convolutions = [layer for layer in model.layers if "Conv" in type(layer).__name__]
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    convolutional = sum(layer.count_params() for layer in convolutions)
+    return Counts(model.count_params(), trainable, convolutional, count_macs(model))

@@ -1,0 +1,89 @@
+"""What the scripts in benchmarks/ measured."""
+
+from collections.abc import Sequence
+
+from lwcnn.publication.claims.measurement import Measurement
+from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.tables.table import Cell, Table
+
+_ORDER = ("paper", "residual_se", "lwcnn", "lwcnn_jax", "keras", "torch")
+
+
+def train_step(evidence: Evidence) -> Table:
+    """A training step of the engine, of plain Keras and of PyTorch."""
+    return train_step_of(evidence.benchmark("train_step")["rows"])
+
+
+def train_step_of(rows: Sequence[dict]) -> Table:
+    """The rows of `benchmarks/train_step.py`; ratios are of rows measured alike."""
+
+    def place(row: dict) -> tuple[int, ...]:
+        return row["threads"], *(_ORDER.index(row[key]) for key in ("workload", "contender"))
+
+    cells = []
+    for row in sorted(rows, key=place):
+        alike = {
+            other["contender"]: other["median"]
+            for other in rows
+            if all(other[key] == row[key] for key in ("threads", "workload", "timed_images"))
+        }
+        ratios = [f"{alike[name] / row['median']:.2f}" if name in alike else "" for name in ("keras", "torch")]
+        span = f"{min(row['seconds']):.1f} to {max(row['seconds']):.1f}"
+        images, median = f"{row['timed_images']:,}", f"{row['median']:.1f}"
+        cells.append([str(row["threads"]), f"`{row['workload']}`", row["contender"], images, median, span, *ratios])
+    head = ["threads", "network", "contender", "images timed", "median s", "range", "times `keras`", "times `torch`"]
+    return Table(head, [cells])
+
+
+def growth(evidence: Evidence) -> Table:
+    """How the cost of training grows."""
+    return growth_of(evidence.benchmark("growth")["rows"])
+
+
+def growth_of(rows: Sequence[dict]) -> Table:
+    """The rows of `benchmarks/growth.py`."""
+    cells = [
+        [
+            *(row["varied"], f"{row[row['varied']]:,}", f"{row['seconds']:.1f}", f"{row['peak_bytes'] / 1e6:,.0f}"),
+            *(f"{row['params']:,}", f"{row['macs']:,}"),
+        ]
+        for row in rows
+    ]
+    return Table(["what grows", "to", "seconds per epoch", "peak MB", "parameters", "MACs"], [cells])
+
+
+def shrink(evidence: Evidence) -> Table:
+    """Pruned large networks beside small ones."""
+    return shrink_of(evidence.benchmark("shrink")["rows"])
+
+
+def shrink_of(rows: Sequence[dict]) -> Table:
+    """The rows of `benchmarks/shrink.py`, by bytes."""
+    cells = [
+        [
+            *(f"`{row['experiment']}`", f"{100 * row['sparsity']:.0f} %"),
+            *(f"{row['params']:,}", f"{row['nonzero_params']:,}"),
+            *(f"{100 * row[key]:.2f}" for key in ("accuracy", "int8_accuracy")),
+            *(f"{row[key]:,}" for key in ("int8_bytes", "int8_gzip_bytes")),
+        ]
+        for row in sorted(rows, key=lambda row: row["int8_gzip_bytes"])
+    ]
+    head = ["model", "pruned", "parameters", "not zero", "float32 %", "int8 %", "int8 bytes", "after gzip"]
+    return Table(head, [cells])
+
+
+def int8(evidence: Evidence) -> Table:
+    """Every exported int8 model: accuracy before and after, and its size."""
+    records = evidence.exports[evidence.exports["format"] == "litert-int8"]
+    rows: list[list[Cell]] = [
+        [
+            record.model.removesuffix(".keras"),
+            *(f"{100 * share:.2f}" for share in (record.accuracy_keras, record.accuracy_exported)),
+            Measurement(0 - record.drop_points, signed=True),
+            f"{100 * record.agreement:.2f}",
+            *(f"{record.size_bytes:,.0f}", f"{record.gzip_bytes:,.0f}", f"{record.arena_bytes_estimated:,.0f}"),
+        ]
+        for record in records.itertuples()
+    ]
+    head = ["model", "Keras %", "int8 %", "points", "same class %", "bytes", "after gzip", "arena bytes, estimated"]
+    return Table(head, [rows])

@@ -1,0 +1,73 @@
+"""Tables in Markdown files, between the marks `<!-- name -->` and `<!-- end of name -->`."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lwcnn.export.bench.report import bench_table
+from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.tables import TABLES
+from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.files import StrPath, write_atomically
+
+SHOWN = ("accuracies", "method", "parts", "folds", "references", "machines")
+"""Tables that `lwcnn table` prints."""
+
+BENCH = "bench"
+_IN_OTHER_TABLES = ("bytes", "gzip", "MACs", "params")
+_MARKED = re.compile(r"(?P<begin><!-- (?P<name>\w+) -->\n)(?P<old>.*?)(?P<end><!-- end of (?P=name) -->)", re.DOTALL)
+
+
+def table_text(name: str, evidence: Evidence) -> str:
+    """One table in Markdown.
+
+    Args:
+        name: One of `TABLES`, or "bench".
+        evidence: The results.
+
+    Raises:
+        LwcnnError: If there is no such table.
+    """
+    if name == BENCH:
+        return bench_table(evidence.benchmark(BENCH), _IN_OTHER_TABLES)
+    if name not in TABLES:
+        raise unknown_name("table", name, [*TABLES, BENCH])
+    return TABLES[name](evidence).markdown()
+
+
+def all_tables(folder: StrPath = "results") -> str:
+    """The tables of a results folder that need nothing but runs."""
+    evidence = Evidence(folder)
+    texts = [table_text(name, evidence) for name in SHOWN]
+    return "\n\n".join(text for text in texts if text) or "No results yet."
+
+
+def fill(text: str, evidence: Evidence) -> str:
+    """A page's text with each table between its marks made anew."""
+    return _MARKED.sub(lambda found: f"{found['begin']}{table_text(found['name'], evidence)}\n{found['end']}", text)
+
+
+def write_tables(paths: Sequence[Path], folder: StrPath = "results") -> None:
+    """Makes the tables in Markdown files anew.
+
+    Args:
+        paths: The files; those without marks stay as they are.
+        folder: The results folder.
+
+    Raises:
+        LwcnnError: If a file can't be read or none has a mark.
+    """
+    evidence, old = Evidence(folder), {path: _read(path) for path in paths}
+    if not any(map(_MARKED.search, old.values())):
+        marks = "<!-- accuracies --> and <!-- end of accuracies -->"
+        raise LwcnnError(f"Put marks such as {marks} into the file. Received: {', '.join(map(str, paths))}")
+    for path, text in old.items():
+        if (new := fill(text, evidence)) != text:
+            write_atomically(path, new.encode())
+
+
+def _read(path: Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LwcnnError(f"Can't read the file: {error}. Received: {path}") from error

@@ -1,0 +1,92 @@
+"""The notebook's session: where results are, what is trained, what is shown."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_data import ROOT
+from matplotlib.figure import Figure
+
+from lwcnn.experiments.run import Folders
+from lwcnn.publication.notebook import session
+from lwcnn.publication.notebook.places import committed_folders
+from lwcnn.system.errors import LwcnnError
+
+COMMITTED = Folders(ROOT / "results", models=ROOT / "models")
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What is shown: figures and texts."""
+    found = []
+    monkeypatch.setattr(session, "tell", found.append)
+    monkeypatch.setattr(session, "show", found.append)
+    return found
+
+
+def test_committed_results_are_the_checkouts_or_elsewhere(monkeypatch, tmp_path):
+    monkeypatch.delenv("LWCNN_RESULTS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert committed_folders() == replace(COMMITTED, cache=committed_folders().cache)
+    (tmp_path / "results").mkdir()
+    monkeypatch.setenv("LWCNN_RESULTS", str(tmp_path / "results"))
+    assert committed_folders().models == tmp_path / "models"
+    monkeypatch.setenv("LWCNN_RESULTS", str(tmp_path / "nowhere"))
+    with pytest.raises(LwcnnError, match="LWCNN_RESULTS must name a folder.*nowhere"):
+        committed_folders()
+
+
+def test_a_library_without_its_checkout_has_none(monkeypatch, tmp_path):
+    monkeypatch.delenv("LWCNN_RESULTS", raising=False)
+    monkeypatch.setattr("lwcnn.__file__", str(tmp_path / "site-packages/lwcnn/__init__.py"))
+    assert committed_folders() is None
+
+
+def test_without_the_data_set_the_digits_are_taken_with_a_notice(monkeypatch, made_dataset):
+    monkeypatch.setattr(session, "choose_dataset", lambda: (made_dataset, "NOT CIFAR-10: why"))
+    opened = session.open_session("cifar10", "full", [0])
+    assert opened.trains_all and opened.preset == "quick" and opened.data is made_dataset
+    assert opened.notice == "NOT CIFAR-10: why"
+
+
+def test_wrong_parameters_are_refused():
+    with pytest.raises(LwcnnError, match="Did you mean 'quick'"):
+        session.open_session("digits", "quik", [0])
+    for seeds in ([], [-1], ["0"]):
+        with pytest.raises(LwcnnError, match="Give seeds"):
+            session.open_session("digits", "quick", seeds)
+
+
+def test_everything_is_trained_on_data_without_committed_results(made_dataset, shown, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(session, "load_dataset", lambda name: made_dataset)
+    assessed = []
+    monkeypatch.setattr(session, "run_kfold", lambda *arguments: assessed.append(arguments[4]))
+    opened = session.open_session("made.npz", "smoke", [0])
+    submodels, stage = opened.submodels()
+    (run,) = opened.runs()
+    assert stage["history"] == run["history"][0]["history"]  # found, not trained again
+    assert run["weights"] and Path(f"runs/models/{made_dataset.name}-paper.keras").exists()
+    assert [row[1] for row in opened.train(["single"]).rows] == ["`single`"]
+    opened.kfold()
+    assert assessed == [False, True]
+    for name in ("ablation", "training_curves", "roc"):
+        opened.show(name)
+        assert isinstance(shown[-1], Figure), shown[-1]
+    opened.show("int8_bytes")
+    assert shown[-1].startswith("*Not shown:")
+
+
+@pytest.mark.parametrize("preset", ["quick", "full"])
+def test_committed_results_are_shown_where_there_are_any(preset, made_dataset, monkeypatch):
+    monkeypatch.setattr(session, "run_kfold", None)
+    opened = session.Session(replace(made_dataset, name="cifar10"), None, preset, (0, 1), COMMITTED, trains_all=False)
+    assert opened.trains_paper == (preset == "quick")
+    assert [row[1] for row in opened.train(["single", "unheard_of"]).rows] == ["`single`"]
+    opened.kfold()
+    if preset == "full":
+        assert [run["seed"] for run in opened.runs()] == [0, 1]
+        submodels, stage = opened.submodels()
+        assert stage["name"] == "dual" and [submodel.count_params() for submodel in submodels] == [9310, 9310]
+        with pytest.raises(LwcnnError, match=r"choose seeds of \[0, 1, 2\]. Received: \[7\]"):
+            replace(opened, seeds=(7,)).runs()
