@@ -317,7 +317,7 @@ def test_temporary_files_of_dead_processes_are_swept_at_the_next_start(tmp_path)
     child = multiprocessing.get_context("spawn").Process(target=int)
     child.start()
     child.join()
-    names = [f".a.{files._MACHINE}-{child.pid}-0123abcd.tmp", ".b.another-1-0123abcd.tmp", ".mine.tmp"]
+    names = [f".{x}.{x}-{child.pid}-0123abcd.tmp" for x in (files._MACHINE, "another")] + [".mine.tmp"]
     running = f".c.{files._MACHINE}-{os.getpid()}-0123abcd.tmp"
     old = ".d.another-1-0123abcd.tmp"
     for name in (*names, running, old):
