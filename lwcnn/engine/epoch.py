@@ -7,7 +7,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from lwcnn.engine.errors import Unsupported
-from lwcnn.engine.losses import cross_entropy, divergence, loss_settings
+from lwcnn.engine.losses import divergence, find_loss
 from lwcnn.engine.network import Network, Weights, check_environment, compile_model
 from lwcnn.engine.optimizers import VectorOptimizer, check_optimizer
 from lwcnn.engine.threads import Team, in_team, share_out
@@ -40,8 +40,8 @@ def _check_distiller(model: keras.Model) -> None:
 
 def _check_losses(model: keras.Model) -> None:
     for loss in _losses(model):
-        if loss_settings(loss) is None:
-            raise Unsupported(f"the loss {loss!r} is not a cross-entropy of logits")
+        if not find_loss(loss).from_logits and isinstance(model, keras.distillation.Distiller):
+            raise Unsupported(f"{model.name} (Distiller) has a loss of probabilities")
     if model.losses:
         raise Unsupported(f"{model.name} has regularizers")
     for variable in model.trainable_variables:
@@ -78,9 +78,8 @@ class Epoch:
             self._teachers = [Network(plan, given) for _ in range(num_threads)]
             self._temperature = model.distillation_losses[0].temperature
             self._label_weight = model.student_loss_weight
-        smoothing, class_weights = loss_settings(_losses(model)[0])
-        self._loss_settings = smoothing, class_weights and np.array(class_weights, np.float32)
-        self._output_names = list(trained.output_names)
+        self._losses = [find_loss(loss) for loss in _losses(model)]
+        self._output_names = list(getattr(trained, "_functional", trained).output_names)
         known = {id(v) for v in trained.trainable_variables}
         self._weights = Weights(trained.trainable_variables, [v for v in trained.weights if id(v) not in known])
         model.optimizer.build(trained.trainable_variables)  # if it was not
@@ -89,6 +88,10 @@ class Epoch:
         # long as to compute some of them.
         plan = compile_model(trained)
         self._networks = [Network(plan, self._weights, leads=rank == 0) for rank in range(num_threads)]
+        self._are_logits = [loss.from_logits for loss in self._losses]
+        if not self._teachers:  # as Keras does: the loss of a softmax is that of its logits
+            (has_softmax, *_) = [network.give_logits() for network in self._networks]
+            self._are_logits = [a or b for a, b in zip(self._are_logits, has_softmax)]
         self._generators = [operation.layer.seed_generator for operation in self._networks[0].random_operations]
         self._states = {
             id(generator): np.array(keras.ops.convert_to_numpy(generator.state)) for generator in self._generators
@@ -98,7 +101,7 @@ class Epoch:
 
     def step(self, x, y) -> dict[str, float]:
         """Trains on a batch and gives the means so far, each under its name."""
-        images, labels = (x, y) if isinstance(x, tuple) else ((x,), (y,))
+        images, labels = (part if isinstance(part, tuple) else (part,) for part in (x, y))
         count = len(labels[0])
         draws = self._draw(count)
         parts = share_out(count, len(self._networks))
@@ -155,8 +158,9 @@ class Epoch:
         network.clear()
         outputs = network.forward(images, training=True)
         sums, gradients = {"loss": 0.0}, []
-        for name, logits, truth in zip(self._output_names, outputs, labels):
-            loss, gradient, right = cross_entropy(logits, truth, *self._loss_settings)
+        parts = zip(self._output_names, outputs, labels, self._losses, self._are_logits, strict=True)
+        for name, logits, truth, cross_entropy, are_logits in parts:
+            loss, gradient, right = cross_entropy(logits, truth, are_logits)
             prefix = "" if len(outputs) == 1 else f"{name}_"
             if self._teachers:
                 (taught,) = self._teachers[rank].forward(images, training=False)

@@ -1,20 +1,67 @@
-"""The losses as functions of logits: values and gradients.
+"""The losses: values and gradients, summed over the images, so that the parts of a batch add up."""
 
-Each takes logits (n, classes) and gives sums over the images, so that the parts of a batch add up.
-"""
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 
+from lwcnn.engine.errors import Unsupported
+from lwcnn.engine.operations.base import first_difference
 
-def loss_settings(loss) -> tuple[float, tuple[float, ...] | None] | None:
-    """The label smoothing and class weights of a cross-entropy of logits; None if the loss is anything else."""
-    if type(loss) in (keras.losses.SparseCategoricalCrossentropy, keras.losses.CategoricalCrossentropy):
-        config = loss.get_config()
-        return (config.get("label_smoothing", 0.0), None) if config["from_logits"] else None
-    if isinstance(loss, keras.losses.Loss) and getattr(loss, "from_logits", False) and hasattr(loss, "class_weights"):
-        return loss.label_smoothing, loss.class_weights
-    return None
+
+@dataclass(frozen=True, eq=False)
+class CrossEntropy:
+    """The cross-entropy that a model was compiled with.
+
+    Attributes:
+        from_logits: Whether it takes logits, else probabilities.
+        label_smoothing: Fraction of each label that is spread evenly.
+        class_weights: (classes,) float32, the weight of each class in the sum; None weighs all alike.
+    """
+
+    from_logits: bool = False
+    label_smoothing: float = 0.0
+    class_weights: np.ndarray | None = None
+
+    def __call__(self, outputs: np.ndarray, labels: np.ndarray, are_logits: bool) -> tuple[float, np.ndarray, int]:
+        """Sum over the images, its gradient by the outputs, and how many classes are right.
+
+        Args:
+            outputs: (n, classes).
+            labels: (n,) or (n, 1) integers, or (n, classes) shares.
+            are_logits: Whether the outputs are logits, else probabilities.
+        """
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            labels = labels[:, 0]
+        if are_logits:
+            return cross_entropy(outputs, labels, self.label_smoothing, self.class_weights)
+        return cross_entropy_of_probabilities(outputs, labels, self.label_smoothing)
+
+
+def find_loss(loss) -> CrossEntropy:
+    """The loss of a model that was compiled with `loss`: an object, a function or a name.
+
+    Of other classes, those count that have attributes `from_logits`, `label_smoothing` and `class_weights`.
+
+    Raises:
+        Unsupported: Another loss, or one of its settings.
+    """
+    loss = keras.losses.get(loss)
+    if loss in (keras.losses.sparse_categorical_crossentropy, keras.losses.categorical_crossentropy):
+        return CrossEntropy()
+    setting = isinstance(loss, keras.losses.Loss) and first_difference(loss, reduction="sum_over_batch_size")
+    if type(loss) is keras.losses.SparseCategoricalCrossentropy:
+        setting = setting or first_difference(loss, ignore_class=None)
+    elif type(loss) is keras.losses.CategoricalCrossentropy:
+        setting = setting or first_difference(loss, axis=-1)
+    elif not (getattr(loss, "from_logits", False) and hasattr(loss, "class_weights")):
+        raise Unsupported(f"the loss {loss!r} is not a cross-entropy of classes")
+    if setting:
+        raise Unsupported(f"the loss {loss.name} ({type(loss).__name__}) has {setting}")
+    weights = getattr(loss, "class_weights", None)
+    return CrossEntropy(
+        loss.from_logits, getattr(loss, "label_smoothing", 0.0), weights and np.array(weights, np.float32)
+    )
 
 
 def cross_entropy(
@@ -36,16 +83,51 @@ def cross_entropy(
         loss = -float(log_shares[rows, labels].sum(dtype=np.float64))
         gradient[rows, labels] -= 1
         return loss, gradient, int((logits.argmax(axis=1) == labels).sum())
-    targets = np.eye(num_classes, dtype=np.float32)[labels] if labels.ndim == 1 else labels
     truth = labels if labels.ndim == 1 else labels.argmax(axis=1)
-    weights = None if class_weights is None else (targets @ class_weights)[:, None]
-    if smoothing:
-        targets = targets * np.float32(1 - smoothing) + np.float32(smoothing / num_classes)
+    weights = None if class_weights is None else (_targets(labels, num_classes) @ class_weights)[:, None]
+    targets = _targets(labels, num_classes, smoothing)
     losses = targets * log_shares
     gradient = gradient * targets.sum(axis=1, keepdims=True) - targets
     if weights is not None:
         losses, gradient = losses * weights, gradient * weights
     return -float(losses.sum(dtype=np.float64)), gradient, int((logits.argmax(axis=1) == truth).sum())
+
+
+def cross_entropy_of_probabilities(
+    probabilities: np.ndarray, labels: np.ndarray, smoothing: float = 0.0
+) -> tuple[float, np.ndarray, int]:
+    """As `cross_entropy`, of probabilities that no softmax gives directly; Keras clips them.
+
+    Args:
+        probabilities: (n, classes).
+        labels: (n,) integers, or (n, classes) shares.
+        smoothing: Fraction of each label that is spread evenly.
+    """
+    if labels.ndim == 1:  # Keras takes the softmax of the logarithms, so it divides by the sum after clipping
+        clipped, is_inside = _clipped(probabilities)
+        loss, gradient, right = cross_entropy(np.log(clipped), labels, smoothing)
+        return loss, np.where(is_inside, gradient / clipped, np.float32(0)), right
+    total = probabilities.sum(axis=1, keepdims=True)
+    shares = probabilities / total
+    clipped, is_inside = _clipped(shares)
+    targets = _targets(labels, probabilities.shape[1], smoothing)
+    loss = -float((targets * np.log(clipped)).sum(dtype=np.float64))
+    by_shares = np.where(is_inside, -targets / clipped, np.float32(0))
+    gradient = (by_shares - (by_shares * shares).sum(axis=1, keepdims=True)) / total
+    return loss, gradient, int((probabilities.argmax(axis=1) == labels.argmax(axis=1)).sum())
+
+
+def _clipped(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shares brought into the range that Keras allows, and which of them were there."""
+    least = np.float32(keras.config.epsilon())
+    clipped = np.clip(shares, least, 1 - least)
+    return clipped, clipped == shares
+
+
+def _targets(labels: np.ndarray, num_classes: int, smoothing: float = 0.0) -> np.ndarray:
+    """Integers or shares as shares (n, classes), of which a fraction is spread evenly."""
+    targets = np.eye(num_classes, dtype=np.float32)[labels] if labels.ndim == 1 else labels
+    return targets * np.float32(1 - smoothing) + np.float32(smoothing / num_classes) if smoothing else targets
 
 
 def divergence(logits: np.ndarray, teacher: np.ndarray, temperature: float) -> tuple[float, np.ndarray]:

@@ -79,7 +79,7 @@ class _Chain:
 def conv_relu_max_pool(graph: Graph, call: Call) -> Match | None:
     """Convolution 3x3 with ReLU, and max-pooling 2x2."""
     chain = _Chain(graph, call)
-    if not _is_convolution(call.layer, 3) or call.layer.padding != "valid":
+    if not _is_convolution(call.layer, 3):
         return None
     activation = _activation(call.layer) or _activation(chain.then(_is_activation))
     if activation is keras.activations.relu and chain.then(_is_pooling_by_two):

@@ -123,6 +123,11 @@ class Network:
             self.steps.append(Step(operation, match.calls[0].inputs, match.calls[-1].output))
         self.random_operations = [step.operation for step in self.steps if step.operation.random is not None]
 
+    def give_logits(self) -> list[bool]:
+        """Leaves out the softmax that an output ends in, from now on; returns for each output whether there was one."""
+        last = {step.output: step.operation for step in self.steps if not self._graph.readers(step.output)}
+        return [number in last and last[number].give_logits() for number in self._graph.outputs]
+
     def join(self, team: Team | None, rank: int = 0) -> None:
         """Takes part of a batch from now on, `rank` of a team; None: the whole."""
         self._team, self._rank, self._turn = team, rank, 0

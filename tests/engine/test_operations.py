@@ -6,7 +6,9 @@ import pytest
 from keras import layers
 
 pytest.importorskip("numba")
+from lwcnn.engine.errors import Unsupported
 from lwcnn.engine.layers import OPERATIONS, unsupported
+from lwcnn.engine.losses import find_loss
 
 MAP = (3, 7, 6, 8)  # odd and even, so that strides do not divide
 FUNCTIONS = (
@@ -51,6 +53,10 @@ CASES = {
     "global_average_keepdims": (lambda: layers.GlobalAveragePooling2D(keepdims=True), MAP),
     "global_max": (layers.GlobalMaxPooling2D, MAP),
     "global_max_keepdims": (lambda: layers.GlobalMaxPooling2D(keepdims=True), MAP),
+    "batch_norm": (lambda: layers.BatchNormalization(momentum=0.8), MAP),
+    "batch_norm_of_vectors": (lambda: layers.BatchNormalization(epsilon=1e-2), (9, 5)),
+    "batch_norm_plain": (lambda: layers.BatchNormalization(center=False, scale=False), MAP),
+    "batch_norm_frozen": (lambda: layers.BatchNormalization(trainable=False), MAP),
     "add": (layers.Add, MAP, MAP, MAP),
     "add_broadcast": (layers.Add, MAP, (3, 1, 1, 8)),
     "subtract": (layers.Subtract, MAP, MAP),
@@ -117,6 +123,57 @@ def test_an_operation_computes_what_its_layer_does(name):
         np.testing.assert_array_equal(x, original)
 
 
+LOSSES = {
+    "sparse": (keras.losses.SparseCategoricalCrossentropy, {}),
+    "dense": (keras.losses.CategoricalCrossentropy, {}),
+    "smoothed": (keras.losses.CategoricalCrossentropy, {"label_smoothing": 0.2}),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("outputs", ["logits", "softmax", "probabilities"])
+def test_cross_entropies(name, outputs):
+    """Of a softmax Keras's loss is that of its logits; of other probabilities it clips them, here the largest."""
+    tensorflow = pytest.importorskip("tensorflow")
+    kind, settings = LOSSES[name]
+    loss = kind(from_logits=outputs == "logits", **settings)
+    generator = np.random.default_rng(0)
+    x, labels = generator.standard_normal((6, 4)).astype(np.float32), generator.integers(0, 4, 6)
+    x[0] = [200, 0, -100, 50]
+    labels[:2] = 2, 1
+    if outputs == "probabilities":
+        x = np.abs(x) / np.abs(x).sum(axis=1, keepdims=True) * np.float32(0.9)
+        x[0] = [1, 0, 1e-9, 0]
+    truth = labels if name == "sparse" else np.eye(4, dtype=np.float32)[labels]
+    tensor = tensorflow.constant(x)
+    with tensorflow.GradientTape() as tape:
+        tape.watch(tensor)
+        expected = loss(truth, keras.ops.softmax(tensor) if outputs == "softmax" else tensor) * len(x)
+    total, gradient, right = find_loss(loss)(x, truth, are_logits=outputs != "probabilities")
+    assert total == pytest.approx(float(expected), rel=1e-5)
+    close(gradient, tape.gradient(expected, tensor))
+    assert right == (x.argmax(axis=1) == labels).sum()
+
+
+@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", keras.losses.categorical_crossentropy])
+def test_losses_by_name_and_function_take_probabilities(loss):
+    assert not find_loss(loss).from_logits
+
+
+@pytest.mark.parametrize(
+    ("loss", "reason"),
+    [
+        ("mse", "mean_squared_error.* is not a cross-entropy of classes"),
+        (keras.losses.SparseCategoricalCrossentropy(ignore_class=1), "has ignore_class=1"),
+        (keras.losses.CategoricalCrossentropy(axis=1), "has axis=1"),
+        (keras.losses.CategoricalCrossentropy(reduction="sum"), "has reduction='sum'"),
+    ],
+)
+def test_an_unknown_loss_or_setting_is_named(loss, reason):
+    with pytest.raises(Unsupported, match=reason):
+        find_loss(loss)
+
+
 def close(actual, expected):
     expected = keras.ops.convert_to_numpy(expected)
     assert actual.dtype == np.float32
@@ -125,6 +182,7 @@ def close(actual, expected):
 
 
 UNKNOWN = {
+    "norm (BatchNormalization) has axis=1": lambda: layers.BatchNormalization(axis=1, name="norm"),
     "conv (Conv2D) has groups=2": lambda: layers.Conv2D(4, 3, groups=2, name="conv"),
     "conv (Conv2D) has dilation_rate=(2, 2)": lambda: layers.Conv2D(4, 3, dilation_rate=2, name="conv"),
     "conv (Conv2D) has activation='mish'": lambda: layers.Conv2D(4, 3, activation="mish", name="conv"),

@@ -48,7 +48,23 @@ def find_function(activation) -> Function | None:
     return _FUNCTIONS.get(activation)
 
 
-class Activation(Operation):
+class Activated(Operation):
+    """What operations that end in an activation function have in common.
+
+    Attributes:
+        function: The activation.
+    """
+
+    function: Function
+
+    def give_logits(self):
+        if self.function is not SOFTMAX:
+            return False
+        self.function = LINEAR
+        return True
+
+
+class Activation(Activated):
     """`keras.layers.Activation`, `ReLU`, `LeakyReLU`, `ELU` and `Softmax`."""
 
     @staticmethod
@@ -60,7 +76,7 @@ class Activation(Operation):
         self.function = find_function(layer)
 
     def forward(self, inputs, training):
-        y, self.kept = self.function.forward(np.array(inputs[0], np.float32))
+        y, self.kept = self.function.forward(np.array(inputs[0], np.float32, order="C"))
         return y
 
     def backward(self, grad, wanted):

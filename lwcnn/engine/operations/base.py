@@ -36,6 +36,10 @@ class Operation:
     def __init__(self, layer: keras.Layer, bind: Bind):
         self.layer = layer
 
+    def give_logits(self) -> bool:
+        """Leaves out the softmax that the operation ends in, from now on; returns whether there was one."""
+        return False
+
     @staticmethod
     def unsupported_setting(layer: keras.Layer) -> str | None:
         """The first setting of a layer that the operation does not know, such as "groups=2"; None if it knows all."""

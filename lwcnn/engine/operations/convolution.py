@@ -4,13 +4,13 @@ import numpy as np
 
 from lwcnn.engine.kernels import conv_pool
 from lwcnn.engine.kernels.patches import Geometry, flat, gather, scatter
-from lwcnn.engine.operations.activations import find_function, unknown_function
+from lwcnn.engine.operations.activations import Activated, find_function, unknown_function
 from lwcnn.engine.operations.base import Operation, first_difference
 
 CACHE = 100_000  # floats: what a core's own cache holds beside a kernel and some outputs
 
 
-class Affine(Operation):
+class Affine(Activated):
     """What layers with a bias and an activation have in common; each sums in its own way."""
 
     @staticmethod
@@ -110,7 +110,7 @@ class Convolution(Linear):
 
 
 class ConvReluMaxPool(Operation):
-    """`keras.layers.Conv2D` of 3x3, valid, with ReLU, and `MaxPooling2D(2)`."""
+    """`keras.layers.Conv2D` of 3x3 with ReLU, and `MaxPooling2D(2)`."""
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
@@ -120,6 +120,8 @@ class ConvReluMaxPool(Operation):
 
     def forward(self, inputs, training):
         (self.x,) = inputs
+        if self.layer.padding == "same":
+            self.x = np.pad(self.x, ((0, 0), (1, 1), (1, 1), (0, 0)))
         y, self.winner = conv_pool.conv_pool_forward(self.x, self.kernel, self.bias)
         return y
 
@@ -129,7 +131,10 @@ class ConvReluMaxPool(Operation):
             self.g_kernel += g_kernel
             if self.g_bias is not None:
                 self.g_bias += g_bias
-        return [conv_pool.conv_pool_input_gradient(self.x, self.kernel, self.winner, grad) if wanted[0] else None]
+        if not wanted[0]:
+            return [None]
+        dx = conv_pool.conv_pool_input_gradient(self.x, self.kernel, self.winner, grad)
+        return [np.ascontiguousarray(dx[:, 1:-1, 1:-1]) if self.layer.padding == "same" else dx]
 
 
 def as_rows(array: np.ndarray) -> np.ndarray:

@@ -33,6 +33,8 @@ class Rescale(Operation):
 class Normalize(Operation):
     """`keras.layers.Normalization`, of images of any type."""
 
+    takes_bytes = True
+
     @staticmethod
     def unsupported_setting(layer):
         return first_difference(layer, invert=False)
