@@ -31,7 +31,7 @@ from lwcnn.data.augment import (  # noqa: E402
     Cutout,
     Erasing,
     GaussianBlur,
-    Mixing,
+    MixUpCutMix,
     RandAugment,
     Sharpness,
     augment_batch,
@@ -75,9 +75,9 @@ RAND_AUGMENTATIONS = {
 
 MIXINGS = {
     "Batches: as they are": None,
-    "Batches: MixUp 0.2": Mixing(mixup_alpha=0.2, cutmix_alpha=0),
-    "Batches: CutMix 1.0": Mixing(mixup_alpha=0, cutmix_alpha=1.0),
-    "Batches: MixUp or CutMix": Mixing(0.2, 1.0),
+    "Batches: MixUp 0.2": MixUpCutMix(mixup_alpha=0.2, cutmix_alpha=0),
+    "Batches: CutMix 1.0": MixUpCutMix(mixup_alpha=0, cutmix_alpha=1.0),
+    "Batches: MixUp or CutMix": MixUpCutMix(0.2, 1.0),
 }
 
 

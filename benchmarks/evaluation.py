@@ -26,7 +26,7 @@ def work(path: str, rounds: int) -> list[float]:
     """Seconds of each round, in this process."""
     import numpy as np
 
-    from lwcnn.evaluation import predict_logits, summarise
+    from lwcnn.evaluation import predict_logits, summarize
     from lwcnn.models.io import load_model
 
     model, rng = load_model(path), np.random.default_rng(0)
@@ -36,7 +36,7 @@ def work(path: str, rounds: int) -> list[float]:
     seconds = []
     for _ in range(rounds):
         start = time.perf_counter()
-        summarise(predict_logits(model, images), labels)
+        summarize(predict_logits(model, images), labels)
         seconds.append(time.perf_counter() - start)
     return seconds
 

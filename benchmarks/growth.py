@@ -50,7 +50,7 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
     from lwcnn.data import image_spec
     from lwcnn.data.batches import Batches
     from lwcnn.experiments.recipes.augmentation import augmentation
-    from lwcnn.experiments.recipes.residual_se import ONE_CYCLE
+    from lwcnn.experiments.recipes.residual_se import WARMUP_COSINE
     from lwcnn.export.bench.peak_memory import peak_bytes
     from lwcnn.models.residual_se import build_residual_se
     from lwcnn.training.steps import begin_epoch, in_advance
@@ -61,7 +61,7 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
     batches = Batches(pixels, rng.integers(0, 10, images), batch, seed=0, branches=branches)
     model = build_residual_se((size, size, 3), 10, widened(width))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(ONE_CYCLE.build(len(batches)), loss, metrics=["accuracy"])
+    model.compile(WARMUP_COSINE.build(len(batches)), loss, metrics=["accuracy"])
     timed = min(steps, len(batches) - WARMUP)
     with begin_epoch(model) as epoch:
         for i, batch in enumerate(itertools.islice(in_advance(batches), WARMUP + timed)):

@@ -1,4 +1,4 @@
-"""Training speed of one network, batch, optimiser and augmentation in this library, plain Keras and native PyTorch.
+"""Training speed of one network, batch, optimizer and augmentation in this library, plain Keras and native PyTorch.
 
 Every contender runs in a process of its own, in turn, several times; the table has medians of seconds for an
 epoch of 50,000 images, taken from as many images in each network, after a warm-up. Run

@@ -22,8 +22,8 @@ _WITHOUT_BACKEND = {
     "Experiment": "lwcnn.experiments.recipes",
     "GaussianBlur": "lwcnn.data.augment",
     "LwcnnError": "lwcnn.system.errors",
-    "Mixing": "lwcnn.data.augment",
-    "Optimizer": "lwcnn.training.phases",
+    "MixUpCutMix": "lwcnn.data.augment",
+    "OptimizerConfig": "lwcnn.training.phases",
     "PRESETS": "lwcnn.experiments.recipes",
     "Phase": "lwcnn.training.phases",
     "Progress": "lwcnn.training.progress",
@@ -36,7 +36,7 @@ _WITHOUT_BACKEND = {
     "predict_logits": "lwcnn.evaluation",
     "stratified_folds": "lwcnn.data",
     "stratified_split": "lwcnn.data",
-    "summarise": "lwcnn.evaluation",
+    "summarize": "lwcnn.evaluation",
     "unfreeze_layer_by_layer": "lwcnn.training.phases",
 }
 _WITH_BACKEND = {

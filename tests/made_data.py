@@ -33,7 +33,7 @@ def write_npz(path, shape=(12, 12, 3), num_classes=10, num_train=300, num_test=1
     return path
 
 
-def randomise(model, seed=0):
+def randomize(model, seed=0):
     """Sets every weight, biases as well, to random values at which hardly any ReLU is dead."""
     generator = np.random.default_rng(seed)
     weights = []

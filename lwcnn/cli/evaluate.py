@@ -13,7 +13,7 @@ from lwcnn.evaluation import (
     predict_logits,
     predict_over_views,
     scale_cross_fitted,
-    summarise,
+    summarize,
 )
 from lwcnn.system.files import write_json
 
@@ -35,11 +35,11 @@ def evaluate(options) -> int:
     data = load_dataset(options.dataset or dataset_in_name(options.model) or "cifar10", options.data_dir)
     require_fit(model, options.model, data)
     logits = predict_logits(model, data.x_test)
-    measured = summarise(logits, data.y_test) | {"temperature_scaled": _temperature_scaled(logits, data.y_test)}
+    measured = summarize(logits, data.y_test) | {"temperature_scaled": _temperature_scaled(logits, data.y_test)}
     views, averaged = None, None
     if options.tta is not None:
         views = tuple(options.tta) or default_views(data.may_flip)
-        averaged = keepable(summarise(predict_over_views(model, data.x_test, views), data.y_test))
+        averaged = keepable(summarize(predict_over_views(model, data.x_test, views), data.y_test))
     print(f"model            {options.model}")
     print(f"data             {data.name}, {len(data.y_test)} test images from {data.source}")
     print(f"parameters       {model.count_params():,}")

@@ -20,7 +20,7 @@ EXAMPLES = """examples:
   lwcnn run                                                   the whole method on CIFAR-10, or on digits without it
   lwcnn datasets                                              the data sets on this machine
   lwcnn train paper --dataset mnist --preset full --seeds 0 1 2 --jobs 2
-  lwcnn kfold paper --dataset mnist --leaking
+  lwcnn kfold paper --dataset mnist --leaky
   lwcnn evaluate models/cifar10-paper.keras --dataset cifar10
   lwcnn predict models/cifar10-paper.keras my/images --output predictions.csv
   lwcnn table --write README.md

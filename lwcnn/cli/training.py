@@ -64,14 +64,14 @@ def kfold(options) -> int:
         options.dataset,
         options.preset,
         options.seed,
-        options.leaking,
+        options.leaky,
         options.folds,
         get_folders(options),
         progress,
     )
     print("folds " + " ".join(f"{100 * a:.2f}" for a in result["accuracies"]))
     print(f"mean  {100 * result['mean_accuracy']:.2f} %")
-    if options.leaking:
+    if options.leaky:
         print(f"test  {100 * result['test_accuracy']:.2f} % (the same model): leak {100 * result['leak']:+.2f} points")
     for sign in result["warnings"]:
         print(f"sign of trouble: {sign}")
@@ -83,7 +83,7 @@ def add_kfold_arguments(parser: argparse.ArgumentParser) -> None:
     add_training_arguments(parser, many=False)
     parser.add_argument("--folds", type=at_least_one, default=6, metavar="K", help="number of folds (default: 6)")
     parser.add_argument(
-        "--leaking", action="store_true", help="train one model through all folds, as published, which leaks"
+        "--leaky", action="store_true", help="train one model through all folds, as published, which leaks"
     )
 
 

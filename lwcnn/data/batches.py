@@ -12,7 +12,7 @@ two batches, or one that was broken off, can still fool it: `FollowEpochs` takes
 import keras
 import numpy as np
 
-from lwcnn.data.augment import Augmentation, Mixing, Purpose, augment_batch, check_images, mix_batch, random_bits
+from lwcnn.data.augment import Augmentation, MixUpCutMix, Purpose, augment_batch, check_images, mix_batch, random_bits
 from lwcnn.system.errors import LwcnnError
 
 
@@ -53,7 +53,7 @@ class Batches(keras.utils.PyDataset):
         shuffle: bool = True,
         drop_last: bool = False,
         indices: np.ndarray | None = None,
-        mixing: Mixing | None = None,
+        mixing: MixUpCutMix | None = None,
         num_classes: int | None = None,
         num_epochs: int | None = None,
     ):
@@ -182,9 +182,9 @@ def _check_whole_number(name: str, value: int, least: int) -> None:
         raise LwcnnError(f"Give {name} as a whole number of {least} or more. Received: {name}={value!r}")
 
 
-def _check_mixing(mixing: Mixing, num_classes: int | None, num_epochs: int | None, labels: np.ndarray) -> None:
-    if not isinstance(mixing, Mixing):
-        raise LwcnnError(f"Give mixing as None or a Mixing(...). Received: mixing={mixing!r}")
+def _check_mixing(mixing: MixUpCutMix, num_classes: int | None, num_epochs: int | None, labels: np.ndarray) -> None:
+    if not isinstance(mixing, MixUpCutMix):
+        raise LwcnnError(f"Give mixing as None or a MixUpCutMix(...). Received: mixing={mixing!r}")
     _check_whole_number("num_classes", num_classes, 1)
     if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
         raise LwcnnError(

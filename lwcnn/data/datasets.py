@@ -34,7 +34,7 @@ class Dataset:
     Attributes:
         name: One of `DATASET_NAMES` for the official images, whatever file they came from; else
             `<file>-<start of the checksum>`, so that results of different images never share a folder.
-        x_train: shape (n, h, w, c), uint8, 0..255; grey images have c = 1.
+        x_train: shape (n, h, w, c), uint8, 0..255; gray images have c = 1.
         y_train: shape (n,), int64, 0..num_classes-1.
         x_test: shape (m, h, w, c), uint8.
         y_test: shape (m,), int64.

@@ -13,7 +13,7 @@ _SOURCE_MAX = 16
 
 
 def enlarge_digits(images: np.ndarray) -> np.ndarray:
-    """The 8x8 digits at 28x28, by bilinear interpolation with half-pixel centres and repeated edges.
+    """The 8x8 digits at 28x28, by bilinear interpolation with half-pixel centers and repeated edges.
 
     The weights are all multiples of 1/14, so the whole is done in integers and rounded once: the pixels,
     and with them the data's checksum, are the same on every machine and with every library version.
@@ -24,7 +24,7 @@ def enlarge_digits(images: np.ndarray) -> np.ndarray:
     Returns:
         shape (n, 28, 28), uint8, 0..255.
     """
-    # Pixel i of 28 has its centre at (i + 1/2) * 8/28 - 1/2 = (4 i - 5) / 14 of the 8 source pixels.
+    # Pixel i of 28 has its center at (i + 1/2) * 8/28 - 1/2 = (4 i - 5) / 14 of the 8 source pixels.
     position = np.clip(4 * np.arange(SIZE_PX) - 5, 0, 14 * (_SOURCE_SIZE_PX - 1))
     left, weight_right = np.divmod(position, 14)
     weights = np.zeros((SIZE_PX, _SOURCE_SIZE_PX), np.int64)

@@ -18,7 +18,7 @@ def channel_statistics(images: np.ndarray, indices: np.ndarray | None = None) ->
             validation part. None: all.
 
     Returns:
-        (mean, std): float64 of shape (channels,) in grey levels, 0..255; std is that of the whole (no n - 1).
+        (mean, std): float64 of shape (channels,) in gray levels, 0..255; std is that of the whole (no n - 1).
 
     Raises:
         LwcnnError: images are not uint8 of that shape, or there are none.

@@ -59,7 +59,7 @@ def _losses(model: keras.Model) -> list:
 class Epoch:
     """One epoch's training steps and the means of loss and metrics over its images so far.
 
-    Weights and optimiser are taken from the model at first, and given back at the end of the `with` that it is used in,
+    Weights and optimizer are taken from the model at first, and given back at the end of the `with` that it is used in,
     unless that ends by an exception. Losses, gradients and updates are Keras's within rounding; dropout and stochastic
     depth draw other masks than Keras does from the same seed, with the same probabilities.
 

@@ -14,10 +14,10 @@ from lwcnn.system import environment
 
 
 class Weights:
-    """A model's weights as arrays: the trainable ones in one vector, so that an optimiser takes them all at once.
+    """A model's weights as arrays: the trainable ones in one vector, so that an optimizer takes them all at once.
 
     Args:
-        trainable: the variables that train, in the optimiser's order.
+        trainable: the variables that train, in the optimizer's order.
         others: those that do not.
 
     Attributes:

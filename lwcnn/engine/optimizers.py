@@ -1,4 +1,4 @@
-"""Keras's optimisers over all weights as one vector, in one pass; state is taken from a Keras optimiser and given back.
+"""Keras's optimizers over all weights as one vector, in one pass; state is taken from a Keras optimizer and given back.
 
 Formulas, order and names are Keras's (3.15, `keras.optimizers`): weight decay first, then the update.
 """
@@ -55,7 +55,7 @@ def _rmsprop(w, g, v, rate, rho, epsilon):
 
 
 class VectorOptimizer:
-    """A Keras optimiser's state as vectors, and its step.
+    """A Keras optimizer's state as vectors, and its step.
 
     Args:
         optimizer: built, and one that passes `check_optimizer`.
@@ -89,7 +89,7 @@ class VectorOptimizer:
         self._iterations += 1
 
     def give_back(self) -> None:
-        """Sets the Keras optimiser's variables to what they have become."""
+        """Sets the Keras optimizer's variables to what they have become."""
         optimizer = self._optimizer
         optimizer.iterations.assign(self._iterations)
         for name, vector in self._slots.items():
@@ -100,7 +100,7 @@ class VectorOptimizer:
             internals.momentum_product(optimizer).assign(self._u_product)
 
     def _slot(self, name: str) -> list:
-        """The Keras optimiser's variables of that name, zeros where it has none (SGD without momentum, Muon)."""
+        """The Keras optimizer's variables of that name, zeros where it has none (SGD without momentum, Muon)."""
         found = getattr(self._optimizer, name) or [None] * len(self._weights.trainable)
         return [np.zeros(v.shape) if slot is None else slot for slot, v in zip(found, self._weights.trainable)]
 

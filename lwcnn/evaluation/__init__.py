@@ -10,7 +10,7 @@ from lwcnn.evaluation.metrics import (
     keepable,
     per_class_accuracy,
     precision_recall_f1,
-    summarise,
+    summarize,
     top_k_accuracy,
 )
 from lwcnn.evaluation.statistics import MeanInterval, mcnemar_exact, mean_and_interval, wilson_interval
@@ -34,7 +34,7 @@ __all__ = [
     "predict_logits",
     "predict_over_views",
     "scale_cross_fitted",
-    "summarise",
+    "summarize",
     "top_k_accuracy",
     "wilson_interval",
 ]

@@ -104,4 +104,4 @@ def fold_warning_signs(accuracies: list[float]) -> list[str]:
     spread = max(accuracies) - min(accuracies)
     if spread <= MAX_FOLD_SPREAD + 1e-9:  # 72 % - 70 % is a little more than 2 % in binary
         return []
-    return [f"the folds differ by {100 * spread:.1f} points: unlike parts of the data, or too little regularisation"]
+    return [f"the folds differ by {100 * spread:.1f} points: unlike parts of the data, or too little regularization"]

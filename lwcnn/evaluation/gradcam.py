@@ -63,7 +63,7 @@ def gradcam_heatmap(
 
 
 def last_maps(model: keras.Model) -> list[str]:
-    """The layers to look at where none is named: the last convolution or normalisation with a map, of each branch.
+    """The layers to look at where none is named: the last convolution or normalization with a map, of each branch.
 
     Raises:
         LwcnnError: a model without such a layer.

@@ -57,7 +57,7 @@ def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def per_class_accuracy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns each class's share, 0 to 1, of its images that are recognised; NaN for a class without any."""
+    """Returns each class's share, 0 to 1, of its images that are recognized; NaN for a class without any."""
     counts = confusion_matrix(logits, labels)
     totals = counts.sum(axis=1)
     return np.divide(counts.diagonal(), totals, out=np.full(len(totals), np.nan), where=totals > 0)
@@ -125,7 +125,7 @@ def reliability_bins(
     return means[0], means[1], counts
 
 
-def summarise(logits: np.ndarray, labels: np.ndarray) -> dict:
+def summarize(logits: np.ndarray, labels: np.ndarray) -> dict:
     """Returns what a results file holds of one evaluation, ready for JSON.
 
     Returns:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import keras
 
 PADDING = 4
-BLUR_SIGMA = 1.0  # the notebook's; its kernel is wider than the 3x3 of its training, and reaches over the colours too
+BLUR_SIGMA = 1.0  # the notebook's; its kernel is wider than the 3x3 of its training, and reaches over the colors too
 
 
 def _horizontal_flip(images: np.ndarray) -> np.ndarray:
@@ -32,8 +32,8 @@ def _vertical_flip(images: np.ndarray) -> np.ndarray:
     return images[:, ::-1]
 
 
-def _centre_crop(images: np.ndarray) -> np.ndarray:
-    """The centre, as large as the image, of the image padded by 4 with black: the image itself.
+def _center_crop(images: np.ndarray) -> np.ndarray:
+    """The center, as large as the image, of the image padded by 4 with black: the image itself.
 
     So it was built. Beside "original" it gives the image twice the weight of a flip or a blur.
     """
@@ -51,7 +51,7 @@ VIEWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "original": lambda images: images,
     "horizontal_flip": _horizontal_flip,
     "vertical_flip": _vertical_flip,
-    "centre_crop": _centre_crop,
+    "center_crop": _center_crop,
     "blur": _blur,
 }
 """Each from images, uint8 (n, height, width, channels), to as many of the same shape."""

@@ -1,4 +1,4 @@
-"""K-fold assessment of the method: done properly, and leaking as the author's code does it.
+"""K-fold assessment of the method: done properly, and leaky as the author's code does it.
 
 results/<dataset>/<experiment>/<preset>/kfold<K>_seed<k>.json   or   kfold<K>_leaking_seed<k>.json
 """
@@ -32,7 +32,7 @@ def run_kfold(
     dataset: str | Dataset = "mnist",
     preset: str = "quick",
     seed: int = 0,
-    leaking: bool = False,
+    leaky: bool = False,
     num_folds: int = NUM_FOLDS,
     folders: Folders = Folders(),
     progress: Progress | None = None,
@@ -40,7 +40,7 @@ def run_kfold(
     """The accuracies of K folds of the training images, trained now or found where they are finished.
 
     Properly: every fold runs the whole method from scratch on its own training part, which is split once more
-    to choose epochs, and is assessed on the part that nothing of it has seen. Leaking, as published: one model,
+    to choose epochs, and is assessed on the part that nothing of it has seen. Leaky, as published: one model,
     trained by the whole method, goes on training through all folds without being reset, so that every fold is
     assessed on images that the model was trained on.
 
@@ -49,13 +49,13 @@ def run_kfold(
         dataset: a name, the path of an .npz, or a loaded data set.
         preset: "smoke", "quick" or "full".
         seed: of everything random in the training; the folds do not depend on it.
-        leaking: whether to do as published.
+        leaky: whether to do as published.
         num_folds: K, at least 2.
         folders: where to read and write.
         progress: what is shown meanwhile.
 
     Returns:
-        What the JSON holds: accuracies of the folds, their mean and spread, and, leaking, the accuracy of the
+        What the JSON holds: accuracies of the folds, their mean and spread, and, leaky, the accuracy of the
         same final model on the test images.
 
     Raises:
@@ -64,15 +64,15 @@ def run_kfold(
     size, plan = get_preset(preset), get_experiment(experiment, preset)  # wrong names before the data is read
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
     plan = get_experiment(experiment, preset, data.spec)
-    if leaking and not isinstance(plan, MergedExperiment):
-        raise LwcnnError(f"Only the paper's merged model was assessed leaking. Received: {experiment!r}")
-    config = json.loads(json.dumps(plain_settings(plan) | {"num_folds": num_folds, "leaking": leaking}))
-    name = f"kfold{num_folds}{'_leaking' if leaking else ''}_seed{seed}.json"
+    if leaky and not isinstance(plan, MergedExperiment):
+        raise LwcnnError(f"Only the paper's merged model was assessed leaky. Received: {experiment!r}")
+    config = json.loads(json.dumps(plain_settings(plan) | {"num_folds": num_folds, "leaky": leaky}))
+    name = f"kfold{num_folds}{'_leaky' if leaky else ''}_seed{seed}.json"
     path = folders.result(data.name, experiment, preset, seed).with_name(name)
     if path.exists():
         return check_finished(path, config, data, needed="accuracies")
     progress = progress or Progress("none")
-    run = _leaking_folds if leaking else _proper_folds
+    run = _leaking_folds if leaky else _proper_folds
     measured = run(plan, size, data, seed, num_folds, Path(folders.cache) / data.name, progress)
     interval = mean_and_interval(measured["accuracies"])
     result = {
@@ -80,7 +80,7 @@ def run_kfold(
         "experiment": experiment,
         "preset": preset,
         "seed": seed,
-        "leaking": leaking,
+        "leaky": leaky,
         "num_folds": num_folds,
         "mean_accuracy": interval.mean,
         "std_accuracy": interval.std,
@@ -139,7 +139,7 @@ def _leaking_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_fold
     accuracies, seconds = [], trained.train_seconds
     for k, (inside, assessed) in enumerate(_folds(data, plan, size, num_folds)):
         progress.note(f"fold {k + 1} of {num_folds}, going on with the same model")
-        checkpoint = cache / f"seed{seed}-{plan.name}-{size.name}-leaking-fold{k}-of-{num_folds}.npz"
+        checkpoint = cache / f"seed{seed}-{plan.name}-{size.name}-leaky-fold{k}-of-{num_folds}.npz"
         held_out = Images(data.x_train, data.y_train, assessed)
         state = train_phase(
             model,

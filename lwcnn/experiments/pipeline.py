@@ -241,7 +241,7 @@ def _phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:
     best = state.history[state.best_epoch[-1] - 1] if phase.monitor == "val_loss" else None
     return {
         "name": phase.name,
-        "trains": list(trainable_layer_names(model, phase)),
+        "trainable": list(trainable_layer_names(model, phase)),
         "epochs": state.epoch,
         "best_epoch": state.best_epoch[-1],
         "best_val_accuracy": state.best[-1] if best is None else best["val_accuracy"],

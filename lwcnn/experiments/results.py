@@ -41,7 +41,7 @@ _RUN_KEYS = (
     *("per_class_accuracy", "confusion_matrix", "history", "train_seconds", "weights", "config"),
     *_PROVENANCE,
 )
-_FOLDS_KEYS = (*_IDENTITY, "leaking", "accuracies", "train_seconds", *_PROVENANCE)
+_FOLDS_KEYS = (*_IDENTITY, "leaky", "accuracies", "train_seconds", *_PROVENANCE)
 _TRIAL_KEYS = ("trial", "dataset", "seed", "epochs", "val_accuracy", "params", "train_seconds", *_PROVENANCE)
 _EXPORT_KEYS = ("model", "format", "dataset")
 _NETWORK_KEYS = ("model", "params", "macs", "float32_bytes", "memory_mb")
@@ -89,13 +89,13 @@ def load_folds(folder: StrPath = "results") -> pd.DataFrame:
         LwcnnError: A file that is no assessment, or lacks keys.
     """
     paths = [path for path in Path(folder).glob("*/*/*/kfold*.json") if re.fullmatch(_FOLDS_NAME, path.name)]
-    frame = _sorted(_frame(paths, _FOLDS_KEYS), ["dataset", "preset", "experiment", "leaking", "seed"])
+    frame = _sorted(_frame(paths, _FOLDS_KEYS), ["dataset", "preset", "experiment", "leaky", "seed"])
     frame["fold"] = [list(range(len(accuracies))) for accuracies in frame["accuracies"]]
     frame["accuracy"] = frame["accuracies"]
     return frame.explode(["fold", "accuracy"], ignore_index=True).astype({"fold": int, "accuracy": float})
 
 
-_FOLDS_NAME = r"kfold\d+(_leaking|_leaky)?_seed\d+\.json"
+_FOLDS_NAME = r"kfold\d+(_leaky|_leaky)?_seed\d+\.json"
 
 
 def load_trials(folder: StrPath = "results") -> pd.DataFrame:

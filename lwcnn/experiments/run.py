@@ -15,7 +15,7 @@ import numpy as np
 
 from lwcnn.data import Dataset, load_dataset, split_for_training
 from lwcnn.data.checks import images_at_once
-from lwcnn.evaluation import accuracy, keepable, measure_calibration, predict_logits, summarise
+from lwcnn.evaluation import accuracy, keepable, measure_calibration, predict_logits, summarize
 from lwcnn.evaluation.diagnostics import warning_signs
 from lwcnn.experiments.pipeline import TrainedMethod, train_method
 from lwcnn.experiments.recipes import (
@@ -182,7 +182,7 @@ def _evaluate(trained: TrainedMethod, data: Dataset, training: Images, validatio
     train_pixels, train_labels = training.arrays()
     val_pixels, val_labels = validation.arrays()
     val_logits, logits = predict_logits(model, val_pixels), predict_logits(model, data.x_test)
-    test = summarise(logits, data.y_test)
+    test = summarize(logits, data.y_test)
     return {
         "params": model.count_params(),
         "trainable_params": sum(int(np.prod(w.shape)) for w in model.trainable_weights),

@@ -11,27 +11,27 @@ from dataclasses import replace
 from pathlib import Path
 
 from lwcnn.data import Dataset, ImageSpec
-from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, Mixing, RandAugment
+from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, MixUpCutMix, RandAugment
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_preset
 from lwcnn.experiments.recipes.augmentation import augmentation
 from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.experiments.run import provenance, split_images
-from lwcnn.models.configs import ResidualSE, Stage
+from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.cost import count_macs
 from lwcnn.system.errors import unknown_name
 from lwcnn.system.files import read_json, write_json
 from lwcnn.system.settings import plain_settings
-from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.training.phases import OptimizerConfig, Phase
 from lwcnn.training.progress import Progress
 
-BASE_NETWORK = ResidualSE(stem=32, stages=(Stage(32, 2), Stage(40, 2)))  # 29,362 parameters
-BASE_OPTIMIZER = Optimizer(
-    "adamw", 0.006, weight_decay=0.05, warmup=0.2, ema=0.998, not_decayed=("bias", "gamma", "beta")
+BASE_NETWORK = ResidualSEConfig(stem=32, stages=(Stage(32, 2), Stage(40, 2)))  # 29,362 parameters
+BASE_OPTIMIZER = OptimizerConfig(
+    "adamw", 0.006, weight_decay=0.05, warmup=0.2, ema=0.998, no_weight_decay=("bias", "gamma", "beta")
 )
 
-SGD = Optimizer("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=0.2, ema=0.998)
-RMSPROP = Optimizer("rmsprop", 0.002, warmup=0.2, ema=0.998)
+SGD = OptimizerConfig("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=0.2, ema=0.998)
+RMSPROP = OptimizerConfig("rmsprop", 0.002, warmup=0.2, ema=0.998)
 
 # The second round: what had helped, together.
 SECOND_ROUND = (
@@ -58,13 +58,13 @@ THIRD_ROUND = (
             "relu",
             "batch_64",
             "decay_0.1",
-            "ema_moments",
+            "ema_batch_norm",
         )
     ),
 )
 # The fourth: with the moments of batch norm averaged as the weights are. Without, what trained better could be judged
 # worse: the average's accuracy is that of other moments.
-AVERAGED = f"ema_moments+{CHOSEN}"
+AVERAGED = f"ema_batch_norm+{CHOSEN}"
 FOURTH_ROUND = (
     *(
         f"{change}+{AVERAGED}"
@@ -88,7 +88,7 @@ FOURTH_ROUND = (
         )
     ),
     *(
-        f"{optimizer}+ema_moments+smoothing_0"
+        f"{optimizer}+ema_batch_norm+smoothing_0"
         for optimizer in ("rate_0.03", "sgd_0.03", "sgd", "sgd_0.4", "rmsprop_0.0005", "rmsprop", "rmsprop_0.01")
     ),
 )
@@ -110,15 +110,15 @@ FIFTH_ROUND = (
             "stem_48+muon",
         )
     ),
-    *(f"muon+{rate}+ema_moments+smoothing_0" for rate in ("rate_0.01", "rate_0.04", "rate_0.08")),
+    *(f"muon+{rate}+ema_batch_norm+smoothing_0" for rate in ("rate_0.01", "rate_0.04", "rate_0.08")),
 )
 
 
-def _networks() -> dict[str, ResidualSE]:
+def _networks() -> dict[str, ResidualSEConfig]:
     """What differs in the network."""
     base = BASE_NETWORK
 
-    def both(**changes) -> ResidualSE:
+    def both(**changes) -> ResidualSEConfig:
         return replace(base, stages=tuple(replace(stage, **changes) for stage in base.stages))
 
     return {
@@ -174,20 +174,20 @@ def _recipes() -> dict[str, Callable[[Phase], Phase]]:
         "decay_0.02": optimized(weight_decay=0.02),
         "decay_0.1": optimized(weight_decay=0.1),
         "decay_0.2": optimized(weight_decay=0.2),
-        "decay_everything": optimized(not_decayed=()),
+        "decay_everything": optimized(no_weight_decay=()),
         "warmup_0.05": optimized(warmup=0.05),
         "warmup_0.4": optimized(warmup=0.4),
         "no_ema": optimized(ema=None),
         "ema_0.9995": optimized(ema=0.9995),
-        "ema_moments": optimized(ema_moments=True),
+        "ema_batch_norm": optimized(ema_batch_norm=True),
         "sgd": phased(optimizer=SGD),
         "sgd_0.03": phased(optimizer=replace(SGD, learning_rate=0.03)),
         "sgd_0.4": phased(optimizer=replace(SGD, learning_rate=0.4)),
-        "adam": phased(optimizer=Optimizer("adam", 0.006, warmup=0.2, ema=0.998)),
+        "adam": phased(optimizer=OptimizerConfig("adam", 0.006, warmup=0.2, ema=0.998)),
         "rmsprop": phased(optimizer=RMSPROP),
         "rmsprop_0.0005": phased(optimizer=replace(RMSPROP, learning_rate=0.0005)),
         "rmsprop_0.01": phased(optimizer=replace(RMSPROP, learning_rate=0.01)),
-        "nadam": phased(optimizer=Optimizer("nadam", 0.006, warmup=0.2, ema=0.998)),
+        "nadam": phased(optimizer=OptimizerConfig("nadam", 0.006, warmup=0.2, ema=0.998)),
         "muon": optimized(name="muon"),
         "rate_0.01": optimized(learning_rate=0.01),
         "rate_0.04": optimized(learning_rate=0.04),
@@ -203,10 +203,10 @@ def _recipes() -> dict[str, Callable[[Phase], Phase]]:
         "cutout_8": augmented(cutout=Cutout(8)),
         "jitter": augmented(color_jitter=ColorJitter(0.2, 0.2, 0.2, 0.02)),
         "randaugment": augmented(rand_augment=RandAugment(1, 5)),
-        "mixup": phased(mixing=Mixing(0.2, 0.0)),
-        "cutmix": phased(mixing=Mixing(0.0, 1.0, probability=0.5)),
-        "mixup_or_cutmix": phased(mixing=Mixing(0.2, 1.0)),
-        "mixup_ramped": phased(mixing=Mixing(0.5, 0.0, ramp=1.0)),
+        "mixup": phased(mixing=MixUpCutMix(0.2, 0.0)),
+        "cutmix": phased(mixing=MixUpCutMix(0.0, 1.0, probability=0.5)),
+        "mixup_or_cutmix": phased(mixing=MixUpCutMix(0.2, 1.0)),
+        "mixup_ramped": phased(mixing=MixUpCutMix(0.5, 0.0, ramp=1.0)),
         "dropout_schedule": phased(dropout=(0.4, 0.2)),
     }
 

@@ -45,29 +45,29 @@ def compare_logits(expected: np.ndarray, exported: np.ndarray, labels: np.ndarra
     }
 
 
-def require_agreement(compared: dict, quantised: bool, max_drop: float | None = None) -> None:
+def require_agreement(compared: dict, quantized: bool, max_drop: float | None = None) -> None:
     """Refuses an export that disagrees with its model.
 
     Args:
         compared: as of `compare_logits`.
-        quantised: whether the file computes in int8; then only the accuracy counts, and only its loss.
+        quantized: whether the file computes in int8; then only the accuracy counts, and only its loss.
         max_drop: points of accuracy that may be lost (float: gained too); None for `MAX_INT8_DROP` or
             `MAX_FLOAT_CHANGE`.
 
     Raises:
         LwcnnError: It disagrees, or max_drop is negative or NaN.
     """
-    limit = max_drop if max_drop is not None else MAX_INT8_DROP if quantised else MAX_FLOAT_CHANGE
+    limit = max_drop if max_drop is not None else MAX_INT8_DROP if quantized else MAX_FLOAT_CHANGE
     if not limit >= 0:  # NaN fails this too
         raise LwcnnError(f"max_drop must be a number of at least 0. Received: {max_drop}")
     drop = compared["drop_points"]
     accuracies = f"{100 * compared['accuracy_keras']:.2f} % -> {100 * compared['accuracy_exported']:.2f} %"
-    if drop > limit or (not quantised and -drop > limit):
+    if drop > limit or (not quantized and -drop > limit):
         raise LwcnnError(
             f"The exported file disagrees with the model: at most {limit} points of accuracy may change, so nothing "
             f"was written. Received: {accuracies} on {compared['num_test_images']} test images"
         )
-    if not quantised and compared["max_relative_difference"] > MAX_DIFFERENCE:
+    if not quantized and compared["max_relative_difference"] > MAX_DIFFERENCE:
         raise LwcnnError(
             f"The exported file disagrees with the model: its logits may differ by {MAX_DIFFERENCE} of their range, "
             f"so nothing was written. Received: {compared['max_relative_difference']:.3g}, accuracy {accuracies}"

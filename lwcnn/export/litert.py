@@ -10,14 +10,14 @@ from lwcnn.export.deployable import build_deployable, input_signature
 from lwcnn.export.extras import require, require_tensorflow
 from lwcnn.export.int8.bias_correction import correct_biases
 from lwcnn.export.int8.compact import share_vectors
-from lwcnn.export.int8.equalize import equalise_channels
+from lwcnn.export.int8.equalize import equalize_channels
 from lwcnn.export.int8.simplify import simplify, split_hard_swish
 from lwcnn.system.environment import quiet_native_output
 from lwcnn.system.errors import LwcnnError
 
 INPUT_QUANTIZATION = (1.0, -128)  # scale and zero point with which an int8 input is the uint8 image minus 128
 REWRITTEN = (layers.BatchNormalization, layers.DepthwiseConv2D)  # models of these are, before int8
-NUM_RANGE_IMAGES = 200  # calibrate models with batch normalisation: the rare extremes of more would widen every step
+NUM_RANGE_IMAGES = 200  # calibrate models with batch normalization: the rare extremes of more would widen every step
 
 
 def to_litert(model: keras.Model) -> bytes:
@@ -35,12 +35,12 @@ def to_litert(model: keras.Model) -> bytes:
 def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -> bytes:
     """The model as a LiteRT file that computes in int8 alone: weights, activations, input and output.
 
-    Weights are quantised by output channel, activations by tensor, to the range seen on the images. The input
+    Weights are quantized by output channel, activations by tensor, to the range seen on the images. The input
     has scale 1 and zero point -128, so it is the uint8 image minus 128.
 
-    A model with batch normalisation or depthwise convolutions, no layer called twice, is simplified first and its
-    channels are equalised; in the file, biases are corrected. Depthwise convolutions take differences of
-    neighbouring pixels, which magnify what rounding did to their input: without that, `residual_se` loses half a
+    A model with batch normalization or depthwise convolutions, no layer called twice, is simplified first and its
+    channels are equalized; in the file, biases are corrected. Depthwise convolutions take differences of
+    neighboring pixels, which magnify what rounding did to their input: without that, `residual_se` loses half a
     point on CIFAR-10.
 
     Args:
@@ -62,7 +62,7 @@ def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -
         and not shared
     ):
         deployable = simplify(deployable)
-        deployable = equalise_channels(split_hard_swish(deployable) if split else deployable, images)
+        deployable = equalize_channels(split_hard_swish(deployable) if split else deployable, images)
         few = draw_calibration_images(images, NUM_RANGE_IMAGES)
         content = share_vectors(
             correct_biases(convert_deployable(deployable, few), convert_deployable(deployable, None), few)
@@ -131,8 +131,8 @@ class LitertModel:
         if self.input_quantization is None:
             return images.astype(np.float32)
         scale, zero_point = self.input_quantization
-        quantised = np.round(images.astype(np.float32) / scale) + zero_point
-        return np.clip(quantised, -128, 127).astype(np.int8)
+        quantized = np.round(images.astype(np.float32) / scale) + zero_point
+        return np.clip(quantized, -128, 127).astype(np.int8)
 
     def run(self, prepared: np.ndarray) -> np.ndarray:
         """The raw output (n, classes), int8 or float32, of images as `prepare` gives them."""
@@ -171,7 +171,7 @@ def convert_deployable(deployable: keras.Model, images: np.ndarray | None) -> by
     tf = require_tensorflow()
     # Anything may be raised in there: the converter is a compiler of other people's code.
     try:
-        # By way of a SavedModel: from a function, the converter leaves the weights in variables, uninitialised.
+        # By way of a SavedModel: from a function, the converter leaves the weights in variables, uninitialized.
         with tempfile.TemporaryDirectory() as folder, quiet_native_output():
             deployable.export(
                 folder, format="tf_saved_model", verbose=False, input_signature=input_signature(deployable)

@@ -11,7 +11,7 @@ import numpy as np
 
 from lwcnn.system.errors import LwcnnError
 
-KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")  # not biases, nor what normalises
+KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")  # not biases, nor what normalizes
 
 Masks = tuple[np.ndarray, ...]
 

@@ -35,20 +35,20 @@ class Format:
     Args:
         ending: of the file; "" for a folder.
         open: gives, from the file's bytes (a folder's: by name), a function from uint8 images to logits.
-        quantised: whether it computes in int8, so that it needs calibration images.
+        quantized: whether it computes in int8, so that it needs calibration images.
     """
 
     ending: str
     open: Callable
-    quantised: bool = False
+    quantized: bool = False
 
 
 FORMATS = {
     "litert": Format(".tflite", LitertModel),
-    "litert-int8": Format(".tflite", LitertModel, quantised=True),
+    "litert-int8": Format(".tflite", LitertModel, quantized=True),
     "onnx": Format(".onnx", OnnxModel),
     "saved_model": Format("", SavedModel),
-    "c-array": Format("", LitertModel, quantised=True),
+    "c-array": Format("", LitertModel, quantized=True),
 }
 
 
@@ -68,7 +68,7 @@ def convert(model: keras.Model, format_name: str, calibration_images: np.ndarray
     """
     if format_name not in FORMATS:
         raise unknown_name("format", format_name, FORMATS)
-    if FORMATS[format_name].quantised:
+    if FORMATS[format_name].quantized:
         return to_litert_int8(model, calibration_images, split=format_name != "c-array")
     return {"litert": to_litert, "onnx": to_onnx, "saved_model": to_saved_model}[format_name](model)
 
@@ -112,12 +112,12 @@ def export_model(
         raise LwcnnError(f"Give an output that ends in {kind.ending}. Received: {output}")
     model = load_model(path)
     require_fit(model, path, data)
-    images = draw_calibration_images(data.x_train, num_calibration_images, seed) if kind.quantised else None
+    images = draw_calibration_images(data.x_train, num_calibration_images, seed) if kind.quantized else None
     content = convert(model, format_name, images)
     compared = compare_logits(
         predict_logits(model, data.x_test), run_batches(kind.open(content), data.x_test), data.y_test
     )
-    require_agreement(compared, kind.quantised, max_drop)
+    require_agreement(compared, kind.quantized, max_drop)
     report = {
         "model": Path(path).name,
         "model_sha256": file_checksum(path),
@@ -129,10 +129,10 @@ def export_model(
         "dataset": data.name,
         "dataset_sha256": data.checksum,
         **compared,
-        "num_calibration_images": len(images) if kind.quantised else None,
-        "calibration_seed": seed if kind.quantised else None,
+        "num_calibration_images": len(images) if kind.quantized else None,
+        "calibration_seed": seed if kind.quantized else None,
     }
-    if kind.quantised:
+    if kind.quantized:
         graph = read_graph(content)
         report["input_scale"], report["input_zero_point"] = INPUT_QUANTIZATION
         report["arena_bytes_estimated"] = plan_arena(graph.activations)

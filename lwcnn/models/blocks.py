@@ -107,7 +107,7 @@ def depthwise_block(
 
 @keras.saving.register_keras_serializable(package="lwcnn")
 class StochasticDepth(layers.Layer):
-    """Sets all of an image's values to nought with probability `rate` in training, and scales the others up.
+    """Sets all of an image's values to zero with probability `rate` in training, and scales the others up.
 
     Args:
         rate: 0 up to 1.

@@ -7,7 +7,7 @@ import keras
 from lwcnn.models.baselines.keras_applications import build_application
 from lwcnn.models.baselines.reproduction import build_repo_residual_se
 from lwcnn.models.baselines.resnet import build_resnet
-from lwcnn.models.configs import Application, Network, RepoResidualSE, ResNet
+from lwcnn.models.configs import Application, Network, RepoResidualSEConfig, ResNetConfig
 from lwcnn.models.residual_se import build_residual_se
 
 
@@ -28,14 +28,14 @@ def build_network(
     Raises:
         LwcnnError: as the network's own builder.
     """
-    if isinstance(description, ResNet):
+    if isinstance(description, ResNetConfig):
         return build_resnet(input_shape, num_classes, description, normalization)
     if isinstance(description, Application):
         return build_application(input_shape, num_classes, description)
-    build = build_repo_residual_se if isinstance(description, RepoResidualSE) else build_residual_se
+    build = build_repo_residual_se if isinstance(description, RepoResidualSEConfig) else build_residual_se
     return build(input_shape, num_classes, description)
 
 
 def takes_normalization(description: Network) -> bool:
     """Whether the network begins with the training images' mean and deviation; the others scale by constants."""
-    return isinstance(description, ResNet)
+    return isinstance(description, ResNetConfig)

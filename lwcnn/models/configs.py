@@ -32,7 +32,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class ResidualSE:
+class ResidualSEConfig:
     """A residual squeeze-and-excitation network as data.
 
     Attributes:
@@ -75,7 +75,7 @@ class ResNetStage:
 
 
 @dataclass(frozen=True)
-class ResNet:
+class ResNetConfig:
     """A residual network of full convolutions as data.
 
     Attributes:
@@ -107,7 +107,7 @@ class ResNet:
 # kernels. Its notebook (Shruti/Final_model.ipynb) has three 3x3 convolutions, the first two of half the width, and
 # squeeze-and-excitation without biases: that alone gives the 4,905,430 claimed. Its dropout 0.2 is "in fully
 # connected layers" in the text, of whole channels in every block in the notebook; the notebook is followed.
-SE_RESNET = ResNet(
+SE_RESNET = ResNetConfig(
     stem=96,
     stages=(ResNetStage(124, 4), ResNetStage(189, 4, 2), ResNetStage(280, 3, 2)),
     block="bottleneck",
@@ -124,13 +124,13 @@ SE_RESNET_FULL_WIDTH = replace(
 )
 
 # github.com/Hashmmath/DL-Project-1-LearningtooDeep-CIFAR-10-Classification. 4,754,218 trainable.
-RESNET_4443 = ResNet(
+RESNET_4443 = ResNetConfig(
     stem=32,
     stages=(ResNetStage(32, 4), ResNetStage(64, 4, 2), ResNetStage(128, 4, 2), ResNetStage(256, 3, 2)),
 )
 
 # github.com/tanaya09/CS6953-Deep-Learning-Project: ResNet-18 of half the width. 2,797,610 trainable.
-NARROW_RESNET18 = ResNet(
+NARROW_RESNET18 = ResNetConfig(
     stem=32,
     stages=(ResNetStage(32, 2), ResNetStage(64, 2, 2), ResNetStage(128, 2, 2), ResNetStage(256, 2, 2)),
     dropout=0.5,
@@ -144,7 +144,7 @@ class Application:
     Attributes:
         name: a name of `APPLICATIONS`.
         dropout: before the last layer.
-        momentum: of the moving statistics of batch normalisation; None keeps the network's own.
+        momentum: of the moving statistics of batch normalization; None keeps the network's own.
     """
 
     name: str
@@ -157,7 +157,7 @@ EFFICIENTNET_B0 = Application("efficientnet_b0", dropout=0.2)  # 4,062,381
 
 
 @dataclass(frozen=True)
-class RepoResidualSE:
+class RepoResidualSEConfig:
     """The extension's network as data, with its own values.
 
     Attributes:
@@ -179,4 +179,4 @@ class RepoResidualSE:
     momentum: float = 0.99
 
 
-Network = ResidualSE | RepoResidualSE | ResNet | Application
+Network = ResidualSEConfig | RepoResidualSEConfig | ResNetConfig | Application

@@ -25,7 +25,7 @@ def conv_norm(
     initializer: str = "he_normal",
     momentum: float = MOMENTUM,
 ):
-    """Convolution ("same") and batch normalisation, (n, h, w, c) -> (n, h / strides, w / strides, filters)."""
+    """Convolution ("same") and batch normalization, (n, h, w, c) -> (n, h / strides, w / strides, filters)."""
     x = layers.Conv2D(
         filters,
         kernel_size,

@@ -7,7 +7,7 @@ from keras import layers
 
 from lwcnn.models.blocks import ACTIVATIONS, depthwise_block
 from lwcnn.models.checks import channels_last, require_possible
-from lwcnn.models.configs import EPSILON, MOMENTUM, ResidualSE
+from lwcnn.models.configs import EPSILON, MOMENTUM, ResidualSEConfig
 from lwcnn.models.convolution_blocks import cbam_block, plain_block
 from lwcnn.system.errors import LwcnnError, unknown_name
 
@@ -16,7 +16,7 @@ BLOCKS = {"depthwise": depthwise_block, "plain": plain_block, "cbam": cbam_block
 
 @channels_last()
 def build_residual_se(
-    input_shape: Sequence[int], num_classes: int, description: ResidualSE = ResidualSE()
+    input_shape: Sequence[int], num_classes: int, description: ResidualSEConfig = ResidualSEConfig()
 ) -> keras.Model:
     """The network of a description.
 
@@ -75,7 +75,7 @@ def _norm(name: str) -> layers.Layer:
     return layers.BatchNormalization(epsilon=EPSILON, momentum=MOMENTUM, name=name)
 
 
-def _check(input_shape: Sequence[int], num_classes: int, description: ResidualSE) -> None:
+def _check(input_shape: Sequence[int], num_classes: int, description: ResidualSEConfig) -> None:
     least = max(8, 2 ** (len(description.stages) + 1))
     require_possible(input_shape, num_classes, least, f"for {len(description.stages)} stages")
     if description.block not in BLOCKS:

@@ -50,7 +50,7 @@ class Memory:
     Attributes:
         input: the images.
         passes: the outputs of the layers and, once more, their gradients.
-        params: the trainable parameters, without gradients or an optimiser's state.
+        params: the trainable parameters, without gradients or an optimizer's state.
     """
 
     input: float

@@ -28,7 +28,7 @@ class PhaseState:
         seconds: time spent in training, validation included.
         weights: the model's weights, now (while training) or in the end.
         best_weights: the weights at the best epoch; with separate bests, composed branch by branch.
-        optimizer: the optimiser's variables.
+        optimizer: the optimizer's variables.
         seeds: the states of the layers' random generators.
         average: the state of the weights' `MovingAverage`, where there is one.
     """

@@ -95,7 +95,7 @@ def _spread_over(devices: int) -> Iterator[None]:
     elif keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # Not collective operations, TensorFlow's choice: where batch normalisation joins in, the devices wait for each
+        # Not collective operations, TensorFlow's choice: where batch normalization joins in, the devices wait for each
         # other in different orders. What is summed is small.
         reduction = tf.distribute.ReductionToOneDevice()
         with tf.distribute.MirroredStrategy(environment.device_ids()[:devices], reduction).scope():

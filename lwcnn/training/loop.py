@@ -22,7 +22,7 @@ from lwcnn.training.frozen import FeatureBatches, compute_features, split_frozen
 from lwcnn.training.losses import build_loss
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
-from lwcnn.training.steps import compile_seconds, predictor, synchronise_norms, train_epoch
+from lwcnn.training.steps import compile_seconds, predictor, synchronize_norms, train_epoch
 
 VALIDATION_BATCH = 500
 
@@ -97,7 +97,7 @@ def train_phase(
         return state
 
     start = _clock()
-    synchronise_norms(model)
+    synchronize_norms(model)
     trained = model
     if not wrap:  # a teacher reads images
         trained, training, validation = _without_frozen_prefix(model, names, phase, branches, training, validation)
@@ -176,7 +176,7 @@ def _restore(model: keras.Model, checkpoint: Path | None, key: str) -> PhaseStat
 def _moving_average(model: keras.Model, phase: Phase, state: PhaseState) -> MovingAverage | None:
     if phase.optimizer.ema is None:
         return None
-    moments = norm_moments(model) if phase.optimizer.ema_moments else []
+    moments = norm_moments(model) if phase.optimizer.ema_batch_norm else []
     return MovingAverage([*model.trainable_variables, *moments], phase.optimizer.ema, state.average)
 
 

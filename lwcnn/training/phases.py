@@ -6,7 +6,7 @@ import fnmatch
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lwcnn.data.augment import Augmentation, Mixing
+from lwcnn.data.augment import Augmentation, MixUpCutMix
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.settings import added_later
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Optimizer:
-    """An optimiser and its learning-rate schedule; None leaves the value to Keras's default.
+class OptimizerConfig:
+    """An optimizer and its learning-rate schedule; None leaves the value to Keras's default.
 
     Attributes:
         name: "nadam", "adam", "adamw", "sgd", "rmsprop" or "muon" (`PointwiseMuon`).
@@ -24,14 +24,14 @@ class Optimizer:
         momentum: of SGD and RMSProp.
         nesterov: of SGD.
         weight_decay: decoupled weight decay a step, times the learning rate, as Keras applies it.
-        warmup: share of the phase's steps, 0 to 1, over which the rate rises linearly from nought; the rest
-            falls to nought as a cosine. None keeps the rate constant.
+        warmup: share of the phase's steps, 0 to 1, over which the rate rises linearly from zero; the rest
+            falls to zero as a cosine. None keeps the rate constant.
         ema: momentum of the exponential moving average of the weights that is evaluated and kept, reached by a warm-up
             (`MovingAverage`); None: none.
-        not_decayed: parts of the names of variables that weight decay leaves alone, such as "bias".
-        ema_moments: whether the moving moments of batch normalisation are averaged too, with the same momentum, as
+        no_weight_decay: parts of the names of variables that weight decay leaves alone, such as "bias".
+        ema_batch_norm: whether the moving moments of batch normalization are averaged too, with the same momentum, as
             they should be; without, averaged weights meet the moments of the latest ones, which fit them only where
-            the rate has come down to nought.
+            the rate has come down to zero.
     """
 
     name: str
@@ -41,14 +41,14 @@ class Optimizer:
     weight_decay: float | None = None
     warmup: float | None = None
     ema: float | None = None
-    not_decayed: tuple[str, ...] = added_later(())
-    ema_moments: bool = added_later(False)
+    no_weight_decay: tuple[str, ...] = added_later(())
+    ema_batch_norm: bool = added_later(False)
 
     def build(self, num_steps: int) -> keras.optimizers.Optimizer:
-        """A new Keras optimiser for `num_steps` steps.
+        """A new Keras optimizer for `num_steps` steps.
 
         Raises:
-            LwcnnError: if the name is unknown or an argument is not one of this optimiser's.
+            LwcnnError: if the name is unknown or an argument is not one of this optimizer's.
         """
         import keras
 
@@ -69,8 +69,8 @@ class Optimizer:
             optimizer = classes[self.name](learning_rate=rate, **arguments)
         except (TypeError, ValueError) as error:
             raise LwcnnError(f"{self.name} can't be built: {error} Received: {self}") from error
-        if self.not_decayed:
-            optimizer.exclude_from_weight_decay(var_names=list(self.not_decayed))
+        if self.no_weight_decay:
+            optimizer.exclude_from_weight_decay(var_names=list(self.no_weight_decay))
         return optimizer
 
 
@@ -100,9 +100,9 @@ class Phase:
         name: its name in the history.
         optimizer: a new one is built for every phase.
         epochs: at most so many.
-        trains: "all"; a whole number n: the last n layers that have weights; or a tuple of layer names, where
+        trainable: \"all\"; a whole number n: the last n layers that have weights; or a tuple of layer names, where
             * and ? stand for any characters. Everything else keeps its weights to the bit.
-        except_for: layer names (patterns) that don't train although `trains` covers them.
+        frozen: layer names (patterns) that don't train although `trainable` covers them.
         patience: stop after so many epochs without a better validation accuracy; None never stops early and
             keeps the last epoch's weights. With a patience the best epoch's weights are kept.
         min_delta: by how much, as a share of 1, an epoch must beat the best to count as better.
@@ -123,17 +123,17 @@ class Phase:
     """
 
     name: str
-    optimizer: Optimizer
+    optimizer: OptimizerConfig
     epochs: int
-    trains: str | int | tuple[str, ...] = "all"
-    except_for: tuple[str, ...] = ()
+    trainable: str | int | tuple[str, ...] = "all"
+    frozen: tuple[str, ...] = ()
     patience: int | None = None
     min_delta: float = 0.0
     augmentation: Augmentation | None = None
     label_smoothing: float = 0.0
     best_per_branch: bool = False
     batch_size: int = 128
-    mixing: Mixing | None = added_later(None)
+    mixing: MixUpCutMix | None = added_later(None)
     dropout: tuple[float, float] | None = added_later(None)
     monitor: str = added_later("val_accuracy")
     start_from_epoch: int = added_later(0)
@@ -146,9 +146,9 @@ class Phase:
             raise LwcnnError(f"start_from_epoch must be at least 0. Received: {self.start_from_epoch}")
         if self.epochs < 1 or self.batch_size < 1 or (self.patience is not None and self.patience < 1):
             raise LwcnnError(f"epochs, batch_size and patience must be at least 1. Received: {self}")
-        if isinstance(self.trains, str) and self.trains != "all":
+        if isinstance(self.trainable, str) and self.trainable != "all":
             raise LwcnnError(
-                f'trains must be "all", a number of last layers or a tuple of names. Received: {self.trains!r}'
+                f'trainable must be "all", a number of last layers or a tuple of names. Received: {self.trainable!r}'
             )
         if self.monitor not in MONITORS:
             raise unknown_name("monitor", self.monitor, MONITORS)
@@ -164,24 +164,26 @@ def trainable_layer_names(model: keras.Model, phase: Phase) -> tuple[str, ...]:
             nothing is left to train.
     """
     names = _names_with_weights(model)
-    if phase.trains == "all":
+    if phase.trainable == "all":
         chosen = set(names)
-    elif isinstance(phase.trains, int):
-        if not 1 <= phase.trains <= len(names):
+    elif isinstance(phase.trainable, int):
+        if not 1 <= phase.trainable <= len(names):
             raise LwcnnError(
                 f"{model.name} has {len(names)} layers with weights ({', '.join(names)}); phase "
-                f"{phase.name!r} can train the last 1 to {len(names)}. Received: {phase.trains}"
+                f"{phase.name!r} can train the last 1 to {len(names)}. Received: {phase.trainable}"
             )
-        chosen = set(names[-phase.trains :])
+        chosen = set(names[-phase.trainable :])
     else:
-        chosen = set().union(*(_matching(pattern, names, phase) for pattern in phase.trains))
-    chosen -= set().union(*(_matching(pattern, names, phase) for pattern in phase.except_for))
+        chosen = set().union(*(_matching(pattern, names, phase) for pattern in phase.trainable))
+    chosen -= set().union(*(_matching(pattern, names, phase) for pattern in phase.frozen))
     if not chosen:
         raise LwcnnError(f"Phase {phase.name!r} trains no layer of {model.name}. Received: {phase}")
     return tuple(name for name in names if name in chosen)
 
 
-def unfreeze_layer_by_layer(model: keras.Model, optimizer: Optimizer, epochs: int, **arguments) -> tuple[Phase, ...]:
+def unfreeze_layer_by_layer(
+    model: keras.Model, optimizer: OptimizerConfig, epochs: int, **arguments
+) -> tuple[Phase, ...]:
     """A schedule that trains the last layer, then the last two, and so on until all layers train.
 
     Args:
@@ -191,7 +193,7 @@ def unfreeze_layer_by_layer(model: keras.Model, optimizer: Optimizer, epochs: in
         **arguments: further fields of every `Phase`.
     """
     count = len(_names_with_weights(model))
-    return tuple(Phase(f"last_{n}", optimizer, epochs, trains=n, **arguments) for n in range(1, count + 1))
+    return tuple(Phase(f"last_{n}", optimizer, epochs, trainable=n, **arguments) for n in range(1, count + 1))
 
 
 def _names_with_weights(model: keras.Model) -> list[str]:

@@ -110,8 +110,8 @@ def predict_batch(model: keras.Model, x, count: int):
     return keras.tree.map_structure(lambda part: part[:count], model.predict_on_batch(x))
 
 
-def synchronise_norms(model: keras.Model) -> None:
-    """Lets batch normalisation take its moments over all devices' images: TensorFlow takes each device's, unless told.
+def synchronize_norms(model: keras.Model) -> None:
+    """Lets batch normalization take its moments over all devices' images: TensorFlow takes each device's, unless told.
 
     On JAX they are those of the whole batch as it is.
     """
@@ -152,7 +152,7 @@ class Epoch:
     """One epoch's training steps and the means of loss and metrics over its images so far.
 
     Not `fit`: its hand-over of PyDataset batches between threads costs as much as the smallest nets' steps.
-    And `train_on_batch` sets every metric to nought before each step, which costs TensorFlow a third of the
+    And `train_on_batch` sets every metric to zero before each step, which costs TensorFlow a third of the
     time of such a step; there it is called once an epoch, and after that the compiled function that it calls.
 
     Args:

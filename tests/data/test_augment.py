@@ -99,15 +99,15 @@ def test_zoom_above_one_shrinks_the_content():
     image = np.zeros((1, 9, 9, 1), np.uint8)
     image[0, 0, 0] = image[0, 4, 8] = 200
     out = warp(image, transforms(1, zoom=2.0), "constant")[0, :, :, 0]
-    assert out[2, 2] == 200 and out[4, 6] == 200  # half as far from the centre (4, 4)
+    assert out[2, 2] == 200 and out[4, 6] == 200  # half as far from the center (4, 4)
     assert out.astype(int).sum() == 400  # and nothing else
     near = warp(image, transforms(1, zoom=0.5), "constant")[0, :, :, 0]
-    assert near.sum() == 0  # both marks are twice as far from the centre: outside
+    assert near.sum() == 0  # both marks are twice as far from the center: outside
 
 
 def test_rotation_zoom_and_shift_act_in_this_order():
     image = np.zeros((1, 9, 9, 1), np.uint8)
-    image[0, 4, 8] = 200  # right of the centre by 4
+    image[0, 4, 8] = 200  # right of the center by 4
     # Anticlockwise by a quarter: above by 4; shrunk to half: above by 2; moved down by 1 and right by 3.
     out = warp(image, transforms(1, angle=0.25, zoom=2.0, shift_y=1.0, shift_x=3.0), "constant")[0, :, :, 0]
     assert np.unravel_index(out.argmax(), out.shape) == (4 - 2 + 1, 4 + 3)
@@ -140,7 +140,7 @@ def test_warp_matches_bilinear_sampling_by_hand():
                         value = value + wy * wx * images[i, mirror_index(yy, 11), mirror_index(xx, 8)]
                 expected[i, row, column] = value
     difference = np.abs(out - expected)
-    # Some versions of OpenCV place a sample to 1/32 of a pixel: up to 255 / 32 grey levels at a hard edge.
+    # Some versions of OpenCV place a sample to 1/32 of a pixel: up to 255 / 32 gray levels at a hard edge.
     assert difference.max() < 9 and difference.mean() < 2
 
 
@@ -179,7 +179,7 @@ def test_draws_fill_their_ranges_evenly():
     ]:
         shares = np.histogram(values, bins=10, range=(middle - reach, middle + reach))[0] / num_images
         assert shares.sum() == pytest.approx(1)  # none lies outside
-        assert abs(shares - 0.1).max() < 0.012  # 5 standard deviations, and the steps of whole grey levels
+        assert abs(shares - 0.1).max() < 0.012  # 5 standard deviations, and the steps of whole gray levels
     assert abs(drawn.flip.mean() - 0.5) < 0.02
     for offsets in (drawn.crop_y, drawn.crop_x):
         shares = np.bincount(offsets + 4, minlength=9) / num_images

@@ -44,7 +44,7 @@ def largest_difference(left, right):
 )
 def test_agrees_with_pil(adjust, enhance, channels):
     """To one level, since PIL cuts fractions off; of saturation to two, since OpenCV's weights of the channels are
-    rounded otherwise than PIL's, so that a grey level beside a half can be the next one."""
+    rounded otherwise than PIL's, so that a gray level beside a half can be the next one."""
     images = random_images(len(FACTORS), 21, 17, channels)
     allowed = 2 if adjust is adjust_saturation else 1
     out = adjust(images, np.array(FACTORS))
@@ -65,7 +65,7 @@ def test_brightness_and_contrast_by_hand():
         [50, 100, 150, 100],
         [0, 100, 255, 100],
     ]
-    # The mean is that of the whole image in grey: 0.299 of 250, over all its pixels 75.
+    # The mean is that of the whole image in gray: 0.299 of 250, over all its pixels 75.
     red = np.zeros((1, 3, 3, 3), np.uint8)
     red[..., 0] = 250
     assert adjust_contrast(red, np.zeros(1)).ravel().tolist() == [75] * 27

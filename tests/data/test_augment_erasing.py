@@ -36,7 +36,7 @@ def test_cutout_takes_a_square_around_every_pixel_alike(side, channels):
     }
     found, counts = np.unique(boxes, axis=0, return_counts=True)
     assert {tuple(box) for box in found.tolist()} == expected
-    if len(expected) == height * width:  # else corners come from several centres
+    if len(expected) == height * width:  # else corners come from several centers
         assert abs(counts / num_images - 1 / 35).max() < 0.01
 
 

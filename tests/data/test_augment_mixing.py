@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import beta, kstest
 
-from lwcnn.data.augment import PAPER_AUGMENTATION, Mixing, mix_batch
+from lwcnn.data.augment import PAPER_AUGMENTATION, MixUpCutMix, mix_batch
 from lwcnn.data.augment.mixing import Mix, apply_mix, draw_mix
 from lwcnn.data.batches import Batches
 from lwcnn.system.errors import LwcnnError
 
-MIXUP, CUTMIX = Mixing(cutmix_alpha=0), Mixing(mixup_alpha=0)
+MIXUP, CUTMIX = MixUpCutMix(cutmix_alpha=0), MixUpCutMix(mixup_alpha=0)
 
 
 def constant_images(levels, height=8, width=6, channels=3):
@@ -60,7 +60,7 @@ def test_cutmix_labels_are_the_exact_share_of_pixels(shape):
 def test_shares_follow_their_beta_distributions():
     mixups = [draw_mix(MIXUP, 8, 8, 0, epoch, 0).share for epoch in range(3000)]
     assert kstest(mixups, beta(0.2, 0.2).cdf).pvalue > 0.001
-    assert kstest([draw_mix(Mixing(1.0, 0), 8, 8, 0, 0, b).share for b in range(3000)], "uniform").pvalue > 0.001
+    assert kstest([draw_mix(MixUpCutMix(1.0, 0), 8, 8, 0, 0, b).share for b in range(3000)], "uniform").pvalue > 0.001
     # Boxes that no border cuts take what Beta(1, 1) says, up to the rounding of their sides to pixels.
     drawn = [draw_mix(CUTMIX, 1000, 1000, 0, 0, batch) for batch in range(6000)]
     heights = np.array([mix.box[1] - mix.box[0] for mix in drawn if mix.box[0] > 0 and mix.box[1] < 1000])
@@ -72,14 +72,14 @@ def test_shares_follow_their_beta_distributions():
 def test_box_lies_around_a_uniform_pixel():
     middles = []
     for batch in range(4000):
-        top, bottom, left, right = draw_mix(Mixing(0, 20.0), 40, 30, 3, 0, batch).box
+        top, bottom, left, right = draw_mix(MixUpCutMix(0, 20.0), 40, 30, 3, 0, batch).box
         assert 0 <= top <= bottom <= 40 and 0 <= left <= right <= 30
         middles.append((top + bottom) / 80)
     assert abs(np.mean(middles) - 0.5) < 0.02
 
 
 def test_a_coin_is_tossed_between_them():
-    mixes = [draw_mix(Mixing(), 8, 8, 0, 0, batch) for batch in range(4000)]
+    mixes = [draw_mix(MixUpCutMix(), 8, 8, 0, 0, batch) for batch in range(4000)]
     assert None not in mixes
     assert abs(np.mean([mix.box is None for mix in mixes]) - 0.5) < 0.04
     assert all(draw_mix(MIXUP, 8, 8, 0, 0, b).box is None for b in range(50))
@@ -89,12 +89,12 @@ def test_a_coin_is_tossed_between_them():
 @pytest.mark.parametrize(
     "mixing, progress, expected",
     [
-        (Mixing(), 0.0, 1.0),
-        (Mixing(probability=0.3), 0.9, 0.3),
-        (Mixing(probability=0.8, ramp=1.0), 0.0, 0.0),
-        (Mixing(probability=0.8, ramp=1.0), 0.5, 0.4),
-        (Mixing(probability=0.8, ramp=0.5), 0.25, 0.4),
-        (Mixing(probability=0.8, ramp=0.5), 0.75, 0.8),
+        (MixUpCutMix(), 0.0, 1.0),
+        (MixUpCutMix(probability=0.3), 0.9, 0.3),
+        (MixUpCutMix(probability=0.8, ramp=1.0), 0.0, 0.0),
+        (MixUpCutMix(probability=0.8, ramp=1.0), 0.5, 0.4),
+        (MixUpCutMix(probability=0.8, ramp=0.5), 0.25, 0.4),
+        (MixUpCutMix(probability=0.8, ramp=0.5), 0.75, 0.8),
     ],
 )
 def test_probability_is_constant_or_rises(mixing, progress, expected):
@@ -105,19 +105,19 @@ def test_probability_is_constant_or_rises(mixing, progress, expected):
 
 def test_an_unmixed_batch_has_one_hot_labels_and_is_a_copy():
     images = constant_images([1, 2])
-    same, soft = mix_batch(images, np.array([1, 0]), 2, Mixing(probability=0), 0, 0, 0)
+    same, soft = mix_batch(images, np.array([1, 0]), 2, MixUpCutMix(probability=0), 0, 0, 0)
     np.testing.assert_array_equal(same, images)
     assert not np.shares_memory(same, images)
     assert soft.dtype == np.float32 and soft.tolist() == [[0, 1], [1, 0]]
 
 
 def test_seed_epoch_and_batch_decide_alone():
-    draw = lambda *key: draw_mix(Mixing(), 32, 32, *key)  # noqa: E731
+    draw = lambda *key: draw_mix(MixUpCutMix(), 32, 32, *key)  # noqa: E731
     assert draw(1, 2, 3) == draw(1, 2, 3)
     assert len({(mix.share, mix.box) for mix in (draw(1, 2, 3), draw(2, 2, 3), draw(1, 3, 3), draw(1, 2, 4))}) == 4
     images = np.random.default_rng(0).integers(0, 256, (5, 7, 9, 1), dtype=np.uint8)
     images.setflags(write=False)
-    first, again = (mix_batch(images, np.arange(5), 5, Mixing(), 0, 0, 0) for _ in range(2))
+    first, again = (mix_batch(images, np.arange(5), 5, MixUpCutMix(), 0, 0, 0) for _ in range(2))
     np.testing.assert_array_equal(first[0], again[0])
     np.testing.assert_array_equal(first[1], again[1])
 
@@ -134,12 +134,12 @@ def test_the_draws_are_pinned():
 def test_refuses_settings_out_of_range(settings):
     ((name, value),) = settings.items()
     with pytest.raises(LwcnnError, match=f"Received: {name}={value!r}"):
-        Mixing(**settings)
+        MixUpCutMix(**settings)
 
 
 def test_refuses_to_mix_by_nothing():
     with pytest.raises(LwcnnError, match="Received: 0 for both"):
-        Mixing(0, 0)
+        MixUpCutMix(0, 0)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_refuses_what_does_not_fit(changes, said):
     arguments = {"images": np.zeros((2, 4, 4, 3), np.uint8), "labels": np.arange(2), "num_classes": 3}
     arguments |= {"seed": 0, "epoch": 0, "batch": 0}
     with pytest.raises(LwcnnError, match=f"Received: .*{said}"):
-        mix_batch(mixing=Mixing(), **{**arguments, **changes})
+        mix_batch(mixing=MixUpCutMix(), **{**arguments, **changes})
 
 
 # Batches
@@ -175,11 +175,11 @@ def test_batches_are_mixed_after_augmentation_with_soft_labels():
     arrays = textured()
     settings = dict(batch_size=5, seed=3, branches=(PAPER_AUGMENTATION,), epoch=2)
     plain = Batches(*arrays, **settings)
-    mixed = Batches(*arrays, **settings, mixing=Mixing(), num_classes=4)
+    mixed = Batches(*arrays, **settings, mixing=MixUpCutMix(), num_classes=4)
     assert len(mixed) == len(plain)
     for i in range(len(plain)):
         images, labels = plain[i]
-        expected = mix_batch(images, labels, 4, Mixing(), 3, 2, i)
+        expected = mix_batch(images, labels, 4, MixUpCutMix(), 3, 2, i)
         for got, wanted in zip(mixed[i], expected, strict=True):
             np.testing.assert_array_equal(got, wanted)
             assert got.dtype == wanted.dtype
@@ -201,7 +201,7 @@ def test_ramp_follows_the_share_of_all_epochs():
     images, labels = textured(400)
 
     def mixed_share(epoch):
-        batches = Batches(images, labels, 2, 0, epoch=epoch, mixing=Mixing(ramp=1.0), num_classes=4, num_epochs=4)
+        batches = Batches(images, labels, 2, 0, epoch=epoch, mixing=MixUpCutMix(ramp=1.0), num_classes=4, num_epochs=4)
         plain = Batches(images, labels, 2, 0, epoch=epoch)
         return np.mean([(batches[i][0] != plain[i][0]).any() for i in range(200)])
 
@@ -216,10 +216,10 @@ def test_ramp_follows_the_share_of_all_epochs():
         ({"mixing": "mixup"}, "mixing='mixup'"),
         ({"num_classes": None}, "num_classes=None"),
         ({"num_classes": 3}, "0 to 3"),
-        ({"mixing": Mixing(ramp=0.5)}, "num_epochs=None"),
+        ({"mixing": MixUpCutMix(ramp=0.5)}, "num_epochs=None"),
         ({"num_epochs": 0}, "num_epochs=0"),
     ],
 )
 def test_batches_refuse_what_does_not_fit(changes, said):
     with pytest.raises(LwcnnError, match=f"Received: .*{said}"):
-        Batches(*textured(), 5, seed=0, **{"mixing": Mixing(), "num_classes": 4, **changes})
+        Batches(*textured(), 5, seed=0, **{"mixing": MixUpCutMix(), "num_classes": 4, **changes})

@@ -43,8 +43,8 @@ def enhanced(kind, factor):
     ["identity", "autocontrast", "equalize", "posterize", "solarize", "color", "contrast", "brightness", "sharpness"],
 )
 def test_operations_agree_with_pil(name, sign, magnitude, channels):
-    """To one level, since PIL cuts fractions off; of colour to two, since OpenCV's weights of the channels are
-    rounded otherwise than PIL's, so that a grey level beside a half can be the next one."""
+    """To one level, since PIL cuts fractions off; of color to two, since OpenCV's weights of the channels are
+    rounded otherwise than PIL's, so that a gray level beside a half can be the next one."""
     images = pictures(channels)
     strength = sign * magnitude / 30
     factor = 1 + 0.9 * strength

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from made_data import make_images, randomise
+from made_data import make_images, randomize
 
 from lwcnn.models.baselines.reproduction import build_repo_merged
-from lwcnn.models.configs import ResidualSE, Stage
+from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
@@ -16,7 +16,7 @@ from lwcnn.training import checkpoint as states
 from lwcnn.training.average import MovingAverage, norm_moments
 from lwcnn.training.distillation import build_distiller, build_ensemble
 from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.training.phases import OptimizerConfig, Phase
 from lwcnn.training.progress import Progress
 from lwcnn.training.steps import Epoch, begin_epoch, in_advance, train_epoch
 
@@ -27,7 +27,7 @@ from lwcnn.engine.optimizers import VectorOptimizer  # noqa: E402
 from lwcnn.training.muon import PointwiseMuon  # noqa: E402
 
 SHAPE, CLASSES, COUNT = (12, 12, 3), 4, 40
-SMALL = ResidualSE(stem=8, stages=(Stage(8, 1, 3), Stage(16, 1)), se_reduction=4)
+SMALL = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3), Stage(16, 1)), se_reduction=4)
 
 
 def dual():
@@ -39,18 +39,22 @@ MODELS = {
     "merged": lambda: build_merged_model(SHAPE, CLASSES, dropout=0.0),
     "repo_merged": lambda: _without_dropout(build_repo_merged(SHAPE, CLASSES, ("a", "b"))),
     "residual_se": lambda: build_residual_se(SHAPE, CLASSES, SMALL),
-    "no_se": lambda: build_residual_se(SHAPE, CLASSES, ResidualSE(8, (Stage(8, 1),), "relu", None, residual=False)),
-    "head": lambda: build_residual_se(SHAPE, CLASSES, ResidualSE(8, (Stage(8, 1),), "relu", 4, head=16)),
+    "no_se": lambda: build_residual_se(
+        SHAPE, CLASSES, ResidualSEConfig(8, (Stage(8, 1),), "relu", None, residual=False)
+    ),
+    "head": lambda: build_residual_se(SHAPE, CLASSES, ResidualSEConfig(8, (Stage(8, 1),), "relu", 4, head=16)),
 }
 OPTIMIZERS = {
-    "nadam": Optimizer("nadam", 0.003),
-    "adam": Optimizer("adam", 0.003),
-    "adamw": Optimizer("adamw", 0.01, weight_decay=0.1, warmup=0.4, ema=0.9, not_decayed=("bias", "gamma")),
-    "sgd": Optimizer("sgd", 0.05),
-    "momentum": Optimizer("sgd", 0.05, momentum=0.9, weight_decay=0.01),
-    "nesterov": Optimizer("sgd", 0.05, momentum=0.9, nesterov=True, warmup=0.0),
-    "rmsprop": Optimizer("rmsprop", 0.002, ema=0.5),
-    "muon": Optimizer("muon", 0.01, weight_decay=0.1, warmup=0.3, ema=0.9, not_decayed=("bias", "gamma", "beta")),
+    "nadam": OptimizerConfig("nadam", 0.003),
+    "adam": OptimizerConfig("adam", 0.003),
+    "adamw": OptimizerConfig("adamw", 0.01, weight_decay=0.1, warmup=0.4, ema=0.9, no_weight_decay=("bias", "gamma")),
+    "sgd": OptimizerConfig("sgd", 0.05),
+    "momentum": OptimizerConfig("sgd", 0.05, momentum=0.9, weight_decay=0.01),
+    "nesterov": OptimizerConfig("sgd", 0.05, momentum=0.9, nesterov=True, warmup=0.0),
+    "rmsprop": OptimizerConfig("rmsprop", 0.002, ema=0.5),
+    "muon": OptimizerConfig(
+        "muon", 0.01, weight_decay=0.1, warmup=0.3, ema=0.9, no_weight_decay=("bias", "gamma", "beta")
+    ),
 }
 
 
@@ -91,10 +95,10 @@ def some_batches(num_inputs=1, soft=False, size=16):
 
 
 def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs=2, frozen=(), wrap=None):
-    """Weights, the optimiser's variables, averages and logs after some epochs from the same beginning."""
+    """Weights, the optimizer's variables, averages and logs after some epochs from the same beginning."""
     monkeypatch.setenv("LWCNN_STEP", step)
     keras.utils.set_random_seed(0)
-    model = randomise(build())
+    model = randomize(build())
     for layer in model.layers:
         layer.trainable = layer.name not in frozen
     whole = wrap(model) if wrap else model
@@ -114,7 +118,7 @@ def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs
 
 def assert_same(build, monkeypatch, optimizer, tolerance=2e-4, **arguments):
     of_keras, ours = (trained(build, step, monkeypatch, optimizer, **arguments) for step in ("keras", "native"))
-    before = states.values(randomise(build()).weights)
+    before = states.values(randomize(build()).weights)
     assert any(not np.array_equal(a, b) for a, b in zip(before, ours[0]))
     for expected, actual in zip(of_keras[:3], ours[:3]):
         assert len(expected) == len(actual)
@@ -168,8 +172,8 @@ def test_class_weights(smoothing, soft, monkeypatch):
 def test_weight_decay_leaves_out_what_it_shall_and_reaches_the_rest(monkeypatch):
     """Without a gradient only the decay moves a weight: by rate times decay, that is a half."""
     monkeypatch.setenv("LWCNN_STEP", "native")
-    model = randomise(MODELS["residual_se"]())
-    optimizer = Optimizer("sgd", 0.5, weight_decay=1.0, not_decayed=("bias", "gamma", "beta")).build(1)
+    model = randomize(MODELS["residual_se"]())
+    optimizer = OptimizerConfig("sgd", 0.5, weight_decay=1.0, no_weight_decay=("bias", "gamma", "beta")).build(1)
     optimizer.build(model.trainable_variables)
     weights = Weights(model.trainable_variables, [])
     before = [np.array(weights.array(v)) for v in model.trainable_variables]
@@ -201,7 +205,7 @@ def test_unusual_optimizers_train_in_keras(optimizer):
 
 def test_after_an_exception_nothing_is_given_back(monkeypatch):
     monkeypatch.setenv("LWCNN_STEP", "native")
-    model = randomise(MODELS["residual_se"]())
+    model = randomize(MODELS["residual_se"]())
     model.compile(OPTIMIZERS["momentum"].build(10), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.optimizer.build(model.trainable_variables)
     variables = [*model.weights, *model.optimizer.variables]
@@ -221,7 +225,7 @@ def test_what_is_frozen_stays_and_the_rest_trains(monkeypatch):
     frozen = [name for name in names if name.startswith("original_") or name == "augmented_conv1"]
     assert_same(MODELS["merged"], monkeypatch, OPTIMIZERS["momentum"], frozen=frozen)
     monkeypatch.setenv("LWCNN_STEP", "native")
-    before = dict(zip(names, (layer.get_weights() for layer in randomise(MODELS["merged"]()).layers)))
+    before = dict(zip(names, (layer.get_weights() for layer in randomize(MODELS["merged"]()).layers)))
     weights, *_ = trained(MODELS["merged"], "native", monkeypatch, OPTIMIZERS["momentum"], frozen=frozen)
     model = MODELS["merged"]()
     model.set_weights(weights)
@@ -241,7 +245,7 @@ def test_gradients_flow_through_what_is_frozen(frozen_layers, monkeypatch):
 
 
 def test_distillation(monkeypatch):
-    teacher = build_ensemble([randomise(MODELS["residual_se"]()), randomise(MODELS["residual_se"](), seed=1)])
+    teacher = build_ensemble([randomize(MODELS["residual_se"]()), randomize(MODELS["residual_se"](), seed=1)])
 
     def wrap(student):
         return build_distiller(teacher, student, temperature=3, label_weight=0.2)
@@ -258,10 +262,10 @@ def test_random_layers_drop_their_share_and_go_on_where_they_were(name, monkeypa
     if name == "dropout":
         model = build_merged_model(SHAPE, CLASSES, dropout=0.4)
     else:
-        model = build_residual_se(SHAPE, CLASSES, ResidualSE(8, (Stage(8, 2),), "relu", 4, drop_rate=0.4))
+        model = build_residual_se(SHAPE, CLASSES, ResidualSEConfig(8, (Stage(8, 2),), "relu", 4, drop_rate=0.4))
     keras.utils.set_random_seed(1)
-    randomise(model)
-    model.compile(Optimizer("sgd", 0.0).build(1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    randomize(model)
+    model.compile(OptimizerConfig("sgd", 0.0).build(1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.optimizer.build(model.trainable_variables)
     before = states.values(states.random_states(model))
     epoch = begin_epoch(model)
@@ -291,7 +295,7 @@ def test_threads_share_a_batch_to_the_same_result(monkeypatch):
 
 def test_threads_have_teachers_of_their_own(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    student, teacher = MODELS["residual_se"](), build_ensemble([randomise(MODELS["residual_se"]())])
+    student, teacher = MODELS["residual_se"](), build_ensemble([randomize(MODELS["residual_se"]())])
     distiller = build_distiller(teacher, student, temperature=3, label_weight=0.2)
     distiller.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     epoch = begin_epoch(distiller)
@@ -305,8 +309,8 @@ def test_a_phase_gives_what_it_gives_in_keras(monkeypatch):
     for step in ("keras", "native"):
         monkeypatch.setenv("LWCNN_STEP", step)
         keras.utils.set_random_seed(0)
-        model = randomise(MODELS["residual_se"]())
-        phase = Phase("all", Optimizer("adamw", 0.002, ema=0.9, ema_moments=True), 2, batch_size=16)
+        model = randomize(MODELS["residual_se"]())
+        phase = Phase("all", OptimizerConfig("adamw", 0.002, ema=0.9, ema_batch_norm=True), 2, batch_size=16)
         state = train_phase(model, phase, Images(images, labels), Images(images, labels), seed=0)
         histories.append([record["loss"] for record in state.history])
     assert histories[1] == pytest.approx(histories[0], rel=1e-3)
@@ -329,7 +333,7 @@ def test_what_is_unknown_trains_in_keras_and_is_named():
 
 
 @pytest.mark.parametrize("setting", ["kernel_regularizer", "kernel_constraint"])
-def test_regularised_and_constrained_weights_train_in_keras(setting):
+def test_regularized_and_constrained_weights_train_in_keras(setting):
     images = keras.Input(SHAPE)
     value = {"kernel_regularizer": "l2", "kernel_constraint": "max_norm"}[setting]
     for given in ({}, {setting: value}):

@@ -24,7 +24,7 @@ from lwcnn.evaluation import (
     precision_recall_f1,
     predict_logits,
     scale_cross_fitted,
-    summarise,
+    summarize,
     top_k_accuracy,
     wilson_interval,
 )
@@ -81,7 +81,7 @@ def test_rows_of_the_confusion_matrix_are_labels():
 def test_a_class_without_images_has_no_accuracy():
     logits, labels = np.eye(3)[[0, 1, 1]], np.array([0, 0, 1])
     np.testing.assert_array_equal(per_class_accuracy(logits, labels), [0.5, 1.0, np.nan])
-    assert summarise(logits, labels)["per_class_accuracy"] == [0.5, 1.0, None]
+    assert summarize(logits, labels)["per_class_accuracy"] == [0.5, 1.0, None]
 
 
 def test_precision_recall_and_f1_by_hand():
@@ -93,7 +93,7 @@ def test_precision_recall_and_f1_by_hand():
     assert measured["precision"] == pytest.approx([2 / 3, 1 / 2, 0, 0, np.nan], nan_ok=True)
     assert measured["recall"] == pytest.approx([2 / 4, 1, 0, 0, np.nan], nan_ok=True)
     assert measured["f1"] == pytest.approx([4 / 7, 2 / 3, 0, 0, np.nan], nan_ok=True)
-    summary = summarise(np.eye(5)[predicted], labels)
+    summary = summarize(np.eye(5)[predicted], labels)
     assert summary["macro_f1"] == pytest.approx((4 / 7 + 2 / 3) / 4) and summary["f1"][4] is None
 
 
@@ -104,7 +104,7 @@ def test_precision_recall_and_f1_are_scikit_learn_s(scored, missing):
     logits, labels = logits[kept] - 100 * np.isin(np.arange(10), missing), labels[kept]
     present = [c for c in range(10) if c not in missing]
     wanted = sklearn.metrics.precision_recall_fscore_support(labels, logits.argmax(axis=1), zero_division=0)
-    summary = summarise(logits, labels)
+    summary = summarize(logits, labels)
     for name, values in zip(("precision", "recall", "f1"), wanted):
         assert [summary[name][c] for c in present] == pytest.approx(list(values))
         assert summary[f"macro_{name}"] == pytest.approx(values.mean())
@@ -219,7 +219,7 @@ def test_mean_and_interval_by_hand():
 
 def test_summary_goes_to_json_and_back(scored):
     logits, labels = scored
-    summary = summarise(logits, labels)
+    summary = summarize(logits, labels)
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
     assert {"accuracy", "top_3_accuracy", "loss", "ece", "macro_f1", "per_class_accuracy", "recall"} <= summary.keys()
     assert summary["recall"] == summary["per_class_accuracy"]
@@ -230,7 +230,7 @@ def test_summary_goes_to_json_and_back(scored):
     assert sum(map(sum, summary["confusion_matrix"])) == len(labels)
 
 
-@pytest.mark.parametrize("function", [accuracy, cross_entropy, confusion_matrix, summarise])
+@pytest.mark.parametrize("function", [accuracy, cross_entropy, confusion_matrix, summarize])
 @pytest.mark.parametrize(
     "logits, labels, said",
     [
@@ -317,8 +317,8 @@ def test_predict_bounds_the_pixels_of_a_batch(monkeypatch):
 @pytest.mark.parametrize("num_classes, is_kept", [(200, True), (201, False)])
 def test_files_have_no_confusion_matrix_of_very_many_classes(num_classes, is_kept):
     labels = np.arange(num_classes)
-    measured = summarise(np.eye(num_classes), labels)
+    measured = summarize(np.eye(num_classes), labels)
     kept = keepable(measured)
     assert len(measured["confusion_matrix"]) == num_classes  # only what is written is smaller
     assert kept == measured if is_kept else kept == measured | {"confusion_matrix": None}
-    assert len(json.dumps(keepable(summarise(np.eye(1000), np.arange(1000))), indent=2)) < 100_000
+    assert len(json.dumps(keepable(summarize(np.eye(1000), np.arange(1000))), indent=2)) < 100_000

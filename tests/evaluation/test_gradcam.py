@@ -6,7 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from made_data import randomise, run_python
+from made_data import randomize, run_python
 
 from lwcnn.evaluation.gradcam import gradcam_heatmap, last_maps
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
@@ -63,7 +63,7 @@ sys.meta_path.insert(0, Blocked())
 
 def test_gradient_through_what_follows_the_layer():
     """Against differences: the mean gradient of a channel is how the logit moves when all of it does."""
-    model = randomise(build_residual_se((16, 16, 3), 4))
+    model = randomize(build_residual_se((16, 16, 3), 4))
     image = np.random.default_rng(1).integers(0, 256, (1, 16, 16, 3)).astype(np.float32)
     layer = "stage1_block1_add"
     trunk = keras.Model(model.inputs[0], model.get_layer(layer).output)
@@ -83,7 +83,7 @@ def test_gradient_through_what_follows_the_layer():
 
 
 def test_other_branches_still_read_the_images():
-    model = randomise(build_merged_model((12, 12, 3), 10))
+    model = randomize(build_merged_model((12, 12, 3), 10))
     images = np.random.default_rng(0).integers(0, 256, (5, 12, 12, 3), dtype=np.uint8)
     assert last_maps(model) == ["original_conv2", "augmented_conv2"]
     together = gradcam_heatmap(model, images, np.arange(5), "original_conv1")

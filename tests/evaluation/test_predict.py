@@ -8,7 +8,7 @@ import tracemalloc
 import keras
 import numpy as np
 import pytest
-from made_data import make_images, randomise, write_npz
+from made_data import make_images, randomize, write_npz
 from PIL import Image
 
 from lwcnn.cli.arguments import dataset_in_name
@@ -21,7 +21,7 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import csv_cell
 
 SHAPE = (12, 12, 3)
-NAMES = ["zero, nought", "one", "two", "three"]
+NAMES = ["zero, zero", "one", "two", "three"]
 
 
 @pytest.fixture(scope="module")
@@ -110,22 +110,22 @@ def test_images_of_another_size_are_resized_and_said_to_be(model_file, names_fil
 
 
 def test_kinds_of_images_become_those_of_the_model(tmp_path):
-    grey = np.arange(144, dtype=np.uint8).reshape(12, 12)
-    Image.fromarray(grey).save(tmp_path / "grey.png")
-    Image.fromarray(grey.astype(np.uint16) * 256 + 7).save(tmp_path / "deep.png")
-    Image.fromarray(np.dstack([grey] * 4)).save(tmp_path / "clear.png")
+    gray = np.arange(144, dtype=np.uint8).reshape(12, 12)
+    Image.fromarray(gray).save(tmp_path / "gray.png")
+    Image.fromarray(gray.astype(np.uint16) * 256 + 7).save(tmp_path / "deep.png")
+    Image.fromarray(np.dstack([gray] * 4)).save(tmp_path / "clear.png")
     turned = Image.Exif()
     turned[0x0112] = 3  # by half a turn
-    Image.fromarray(grey).save(tmp_path / "turned.png", exif=turned)
+    Image.fromarray(gray).save(tmp_path / "turned.png", exif=turned)
     seen = {name: image for names, images in read_all(tmp_path, (12, 12, 3)) for name, image in zip(names, images)}
-    colour = np.dstack([grey] * 3)
-    for name in ("grey", "deep"):
-        np.testing.assert_array_equal(seen[name], colour, err_msg=name)
-    opacity = colour / 255  # of "clear": the same numbers
-    np.testing.assert_allclose(seen["clear"], colour * opacity + 255 * (1 - opacity), atol=1)
-    np.testing.assert_array_equal(seen["turned"], colour[::-1, ::-1])
+    color = np.dstack([gray] * 3)
+    for name in ("gray", "deep"):
+        np.testing.assert_array_equal(seen[name], color, err_msg=name)
+    opacity = color / 255  # of "clear": the same numbers
+    np.testing.assert_allclose(seen["clear"], color * opacity + 255 * (1 - opacity), atol=1)
+    np.testing.assert_array_equal(seen["turned"], color[::-1, ::-1])
     ((_, images),) = read_all(tmp_path, (12, 12, 1))
-    np.testing.assert_array_equal(images[1, :, :, 0], grey)
+    np.testing.assert_array_equal(images[1, :, :, 0], gray)
     Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "float.tiff")
     reasons = []
     list(stream_files(find_images(tmp_path), SHAPE, 9, lambda path, reason: reasons.append((path.name, reason))))
@@ -228,7 +228,7 @@ def test_an_npz_in_its_own_order_with_its_own_names(model, model_file, tmp_path)
 
 def test_a_data_set_by_name(tmp_path):
     write_npz(tmp_path / "mnist.npz", (28, 28, 1), num_test=20)
-    model = randomise(build_merged_model((28, 28, 1), 10))
+    model = randomize(build_merged_model((28, 28, 1), 10))
     model.save(tmp_path / "any.keras")
     output = tmp_path / "predictions.csv"
     line = ["predict", str(tmp_path / "any.keras"), "mnist", f"--output={output}", f"--data-dir={tmp_path}"]

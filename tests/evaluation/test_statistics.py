@@ -27,15 +27,15 @@ def test_agrees_with_numpy_over_several_parts_and_for_chosen_images(channels):
         np.testing.assert_allclose(std, some.std(axis=(0, 1, 2)), rtol=1e-12)
 
 
-def test_normalised_images_have_mean_zero_and_deviation_one():
+def test_normalized_images_have_mean_zero_and_deviation_one():
     import keras
 
     images = np.random.default_rng(0).integers(40, 200, (50, 6, 6, 3), dtype=np.uint8)
     mean, std = channel_statistics(images)
     layer = keras.layers.Normalization(mean=mean, variance=std**2)
-    normalised = keras.ops.convert_to_numpy(layer(images.astype(np.float32)))
-    np.testing.assert_allclose(normalised.mean(axis=(0, 1, 2)), 0, atol=1e-5)
-    np.testing.assert_allclose(normalised.std(axis=(0, 1, 2)), 1, atol=1e-5)
+    normalized = keras.ops.convert_to_numpy(layer(images.astype(np.float32)))
+    np.testing.assert_allclose(normalized.mean(axis=(0, 1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(normalized.std(axis=(0, 1, 2)), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize(

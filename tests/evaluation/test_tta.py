@@ -5,12 +5,12 @@ import json
 import keras
 import numpy as np
 import pytest
-from made_data import randomise
+from made_data import randomize
 from scipy.ndimage import correlate1d
 from scipy.special import softmax
 
 from lwcnn.cli.main import main
-from lwcnn.evaluation import VIEWS, accuracy, default_views, predict_logits, predict_over_views, summarise
+from lwcnn.evaluation import VIEWS, accuracy, default_views, predict_logits, predict_over_views, summarize
 from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError
 
@@ -22,7 +22,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def model():
-    return randomise(build_merged_model((12, 12, 3), 10))
+    return randomize(build_merged_model((12, 12, 3), 10))
 
 
 def test_each_view_of_images_whose_answer_is_known(images):
@@ -30,7 +30,7 @@ def test_each_view_of_images_whose_answer_is_known(images):
     seen = {name: np.asarray(view(images)) for name, view in VIEWS.items()}
     assert all(view.dtype == np.uint8 and view.shape == images.shape for view in seen.values())
     np.testing.assert_array_equal(seen["original"], images)
-    np.testing.assert_array_equal(seen["centre_crop"], images)  # padding by 4, then the centre, gives it back
+    np.testing.assert_array_equal(seen["center_crop"], images)  # padding by 4, then the center, gives it back
     np.testing.assert_array_equal(seen["horizontal_flip"][:, 3, 0], images[:, 3, 11])
     np.testing.assert_array_equal(seen["vertical_flip"][:, 0, 3], images[:, 11, 3])
     side = np.exp(-0.5)
@@ -50,14 +50,14 @@ def test_the_mean_is_that_of_the_probabilities(model, images):
     np.testing.assert_allclose(softmax(alone, axis=1), each[0], atol=1e-6)
 
 
-def test_probabilities_of_nought_stay_finite(images):
+def test_probabilities_of_zero_stay_finite(images):
     image = keras.Input((12, 12, 3))
     dense = keras.layers.Dense(3)
     certain = keras.Model(image, dense(keras.layers.Flatten()(image)))
     dense.set_weights([np.zeros((432, 3)), np.array([5_000.0, 0.0, -5_000.0])])
     averaged = predict_over_views(certain, images)
     assert np.isfinite(averaged).all()
-    assert summarise(averaged, np.zeros(5, int))["loss"] == 0
+    assert summarize(averaged, np.zeros(5, int))["loss"] == 0
 
 
 def test_a_mistaken_view_is_refused(model, images):
@@ -70,7 +70,7 @@ def test_a_mistaken_view_is_refused(model, images):
 
 def test_digits_are_not_mirrored_unasked():
     assert default_views(may_flip=True) == tuple(VIEWS)
-    assert default_views(may_flip=False) == ("original", "centre_crop", "blur")
+    assert default_views(may_flip=False) == ("original", "center_crop", "blur")
 
 
 def test_the_command_keeps_both_apart(model, made_npz, made_dataset, tmp_path, capsys):
@@ -90,4 +90,4 @@ def test_the_command_keeps_both_apart(model, made_npz, made_dataset, tmp_path, c
     assert main(["evaluate", str(path), f"--dataset={made_npz}", f"--json={written}"]) == 0
     assert "tta" not in json.loads(written.read_text()) and "mean of views" not in capsys.readouterr().out
     assert main(["evaluate", str(path), f"--dataset={made_npz}", "--tta"]) == 0
-    assert "views            original, centre_crop, blur:" in capsys.readouterr().out
+    assert "views            original, center_crop, blur:" in capsys.readouterr().out

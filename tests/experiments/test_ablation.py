@@ -4,7 +4,7 @@ import pytest
 from publication.made_results import write_run
 
 from lwcnn.experiments.recipes import get_experiment
-from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, left_out, only
+from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.run import Folders
 from lwcnn.publication.figures import from_results
 from lwcnn.publication.figures.inputs import Inputs, MissingInput
@@ -36,14 +36,14 @@ SETTINGS = {
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_changes_its_own_settings_alone(part):
     assert differing(only(part), BASELINE) == SETTINGS[part]
-    assert differing(left_out(part), WHOLE) == SETTINGS[part]
+    assert differing(leave_one_out(part), WHOLE) == SETTINGS[part]
 
 
 def test_without_its_average_the_whole_keeps_its_optimizer():
-    whole, without = (get_experiment(name).phases[0].optimizer for name in (WHOLE, left_out("ema")))
+    whole, without = (get_experiment(name).phases[0].optimizer for name in (WHOLE, leave_one_out("ema")))
     assert without.ema is None and whole.ema is not None
     assert (without.name, without.learning_rate, without.warmup) == (whole.name, whole.learning_rate, whole.warmup)
-    assert get_experiment(left_out("adamw")).phases[0].optimizer.ema == whole.ema
+    assert get_experiment(leave_one_out("adamw")).phases[0].optimizer.ema == whole.ema
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

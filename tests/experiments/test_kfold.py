@@ -1,4 +1,4 @@
-"""K-fold: which images each fold sees, from scratch and leaking, and what is written."""
+"""K-fold: which images each fold sees, from scratch and leaky, and what is written."""
 
 import json
 from dataclasses import replace
@@ -31,7 +31,7 @@ def test_folds_from_scratch_never_see_what_they_are_assessed_on(made_dataset, fo
     monkeypatch.setattr(kfold, "train_method", spy)
     monkeypatch.setattr(kfold, "predict_logits", spy_predict)
     result = run_kfold("head_only", made_dataset, "smoke", num_folds=3, folders=folders)
-    assert len(result["accuracies"]) == 3 and not result["leaking"]
+    assert len(result["accuracies"]) == 3 and not result["leaky"]
     num_images = len(made_dataset.y_train)
     for inside, images in zip(seen, assessed, strict=True):
         outside = np.setdiff1d(np.arange(num_images), inside)
@@ -52,7 +52,7 @@ def test_leaking_folds_go_on_with_one_model(made_dataset, folders, monkeypatch):
         return state
 
     monkeypatch.setattr(kfold, "train_phase", spy)
-    result = run_kfold("paper_as_published", made_dataset, "smoke", leaking=True, num_folds=2, folders=folders)
+    result = run_kfold("paper_as_published", made_dataset, "smoke", leaky=True, num_folds=2, folders=folders)
     assert len(starts) == 2
     for end, start in zip(ends[0], starts[1], strict=True):
         np.testing.assert_array_equal(end, start)
@@ -121,35 +121,33 @@ def test_leaking_folds_train_with_the_notebooks_limits_and_seeds_of_their_own(ma
 
 
 @pytest.mark.parametrize(
-    "leaking, num_folds, seed, name",
+    "leaky, num_folds, seed, name",
     [
         (False, 2, 0, "kfold2_seed0.json"),
         (False, 3, 4, "kfold3_seed4.json"),
         (True, 2, 1, "kfold2_leaking_seed1.json"),
     ],
 )
-def test_the_file_is_named_by_kind_number_of_folds_and_seed(
-    made_dataset, folders, calls, leaking, num_folds, seed, name
-):
-    result = run_kfold("paper", made_dataset, "quick", seed, leaking, num_folds, folders)
+def test_the_file_is_named_by_kind_number_of_folds_and_seed(made_dataset, folders, calls, leaky, num_folds, seed, name):
+    result = run_kfold("paper", made_dataset, "quick", seed, leaky, num_folds, folders)
     folder = folders.result("made", "paper", "quick", 0).parent
     assert [path.name for path in folder.iterdir()] == [name]
     assert json.loads((folder / name).read_text()) == result
-    assert (result["leaking"], result["num_folds"], result["seed"]) == (leaking, num_folds, seed)
+    assert (result["leaky"], result["num_folds"], result["seed"]) == (leaky, num_folds, seed)
 
 
 @pytest.mark.parametrize("of_preset, of_plan, expected", [(120, None, 120), (None, 90, 90), (120, 90, 90)])
-@pytest.mark.parametrize("leaking", [False, True])
+@pytest.mark.parametrize("leaky", [False, True])
 def test_the_folds_are_of_as_many_images_as_preset_and_experiment_allow(
-    made_dataset, folders, calls, monkeypatch, leaking, of_preset, of_plan, expected
+    made_dataset, folders, calls, monkeypatch, leaky, of_preset, of_plan, expected
 ):
     size, plan = get_preset("quick"), get_experiment("paper", "quick")
     monkeypatch.setattr(kfold, "get_preset", lambda name: replace(size, num_images=of_preset))
     monkeypatch.setattr(kfold, "get_experiment", lambda *names: replace(plan, num_images=of_plan, validation=0.2))
-    run_kfold("paper", made_dataset, "quick", 0, leaking, 3, folders)
-    folds = calls.phase if leaking else calls.method
+    run_kfold("paper", made_dataset, "quick", 0, leaky, 3, folders)
+    folds = calls.phase if leaky else calls.method
     seen = [np.union1d(call.training.indices, call.validation.indices) for call in folds]
-    assert {len(indices) for indices in seen} == {expected if leaking else expected * 2 // 3}
+    assert {len(indices) for indices in seen} == {expected if leaky else expected * 2 // 3}
     images = np.unique(np.concatenate(seen))
     assert len(images) == expected
     assert (np.bincount(made_dataset.y_train[images], minlength=10) == expected // 10).all()

@@ -100,7 +100,7 @@ def test_what_the_result_says(finished, made_dataset):
     for name in ("val_accuracy", "train_accuracy", "test_accuracy", "ece"):
         assert 0 <= result[name] <= 1
     assert [phase["name"] for phase in result["history"]] == ["dual", "head", "all"]
-    assert result["history"][1]["trains"] == ["head_dense", "head_logits"]
+    assert result["history"][1]["trainable"] == ["head_dense", "head_logits"]
     for phase in result["history"]:
         assert phase["epochs"] == len(phase["history"]) == 1
         assert phase["best_val_accuracy"] == phase["history"][0]["val_accuracy"]
@@ -272,7 +272,7 @@ def test_every_experiment_is_plain_data(name, preset):
 def test_names_are_those_of_the_issue_and_the_earlier_batch():
     assert set(EXPERIMENT_NAMES) == {
         "paper", "paper_as_published", "paper_both_converted", "single", "dual_no_augment", "no_unfreezing",
-        "head_only", "fresh_merge", "nadam_throughout", "end_to_end", "paper_tuned", "paper_tuned_one_go",
+        "head_only", "reinit_merge", "nadam_throughout", "end_to_end", "paper_tuned", "paper_tuned_one_go",
         "paper_batch64", "residual_se", "residual_se_small", "residual_plain", "residual_cbam",
         "repo_baseline", "repo_baseline_frozen", "repo_residual_se",
         "se_resnet", "resnet_4443", "resnet_4443_twice", "narrow_resnet18", "narrow_resnet18_cold",
@@ -302,7 +302,7 @@ class TestAblations:
         assert paper.reuse_dense_weights == ("original", "augmented") and paper.dropout == 0.5
         dual, (head, everything) = paper.dual, paper.phases
         assert (dual.epochs, head.epochs, everything.epochs) == (size.dual, size.head, size.all)
-        assert (dual.patience, dual.trains, head.trains, everything.trains) == (5, "all", ("head_*",), "all")
+        assert (dual.patience, dual.trainable, head.trainable, everything.trainable) == (5, "all", ("head_*",), "all")
         assert [p.optimizer.name for p in (dual, head, everything)] == ["nadam", "nadam", "sgd"]
         assert (everything.optimizer.learning_rate, everything.optimizer.momentum) == (0.001, 0.9)
 
@@ -327,8 +327,8 @@ class TestAblations:
         paper, head = self.pair("head_only", preset)
         assert differences(paper, head) == {"phases"} and head.phases == paper.phases[:1]
 
-    def test_fresh_merge(self, preset):
-        paper, fresh = self.pair("fresh_merge", preset)
+    def test_reinit_merge(self, preset):
+        paper, fresh = self.pair("reinit_merge", preset)
         assert differences(paper, fresh) == {"reuse_dense_weights"} and fresh.reuse_dense_weights == ()
 
     def test_nadam_throughout(self, preset):
@@ -341,7 +341,7 @@ class TestAblations:
         paper, one_go = self.pair("end_to_end", preset)
         assert differences(paper, one_go) == {"dual", "phases"} and one_go.dual is None
         assert epochs(one_go) == epochs(paper)
-        assert one_go.phases[0].trains == "all" and one_go.phases[0].optimizer == paper.dual.optimizer
+        assert one_go.phases[0].trainable == "all" and one_go.phases[0].optimizer == paper.dual.optimizer
 
     def test_paper_as_published(self, preset):
         published = get_experiment("paper_as_published", preset)
@@ -353,7 +353,7 @@ class TestAblations:
         assert published.dual.best_per_branch and [phase.start_from_epoch for phase in phases] == [3, 0, 0]
         assert published.reuse_dense_weights == ("original",)
         inverted, everything = published.phases
-        assert (inverted.trains, inverted.except_for) == ("all", ("head_logits",))
+        assert (inverted.trainable, inverted.frozen) == ("all", ("head_logits",))
         sgd = everything.optimizer
         assert (sgd.name, sgd.learning_rate, sgd.momentum, sgd.nesterov, sgd.weight_decay) == (
             "sgd", 0.001, 0.9, True, 1e-4,

@@ -25,7 +25,7 @@ def test_there_are_forty_trials_or_more_each_another_and_within_the_limit():
 
 def test_a_trial_is_kept_without_a_look_at_the_test_images(made_dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        search, "BASE_NETWORK", search.ResidualSE(stem=8, stages=(search.Stage(8, 1, 3),), se_reduction=2)
+        search, "BASE_NETWORK", search.ResidualSEConfig(stem=8, stages=(search.Stage(8, 1, 3),), se_reduction=2)
     )
     blind = dataclasses.replace(made_dataset, x_test=None, y_test=None)
     result = search.run_trial("sgd", blind, 1, tmp_path, tmp_path / "cache")

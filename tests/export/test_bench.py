@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_data import randomise
+from made_data import randomize
 
 from lwcnn import build_merged_model, count_macs
 from lwcnn.cli.main import main
-from lwcnn.export.bench.measure import images_per_second, summarise_rounds, time_calls
+from lwcnn.export.bench.measure import images_per_second, summarize_rounds, time_calls
 from lwcnn.export.bench.report import bench_notes, bench_table, join_earlier
 from lwcnn.export.bench.run import Settings, bench_models
 from lwcnn.system.errors import LwcnnError
@@ -25,7 +25,7 @@ QUICK = Settings(rounds=2, num_calls=5, num_warm_up=1, batch_sizes=(1, 4), throu
 @pytest.fixture(scope="module")
 def model_path(tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "made-small.keras"
-    randomise(build_merged_model((12, 12, 3), 10)).save(path)
+    randomize(build_merged_model((12, 12, 3), 10)).save(path)
     return path
 
 
@@ -48,10 +48,10 @@ def test_throughput_counts_images(monkeypatch):
     assert images_per_second(call, 100, 0.05) == pytest.approx(100 / 0.01)
 
 
-def test_rounds_are_summarised_by_medians():
+def test_rounds_are_summarized_by_medians():
     rounds = [np.full(10, value) for value in (1.0, 2.0, 50.0)]  # one round was disturbed
-    assert summarise_rounds(rounds) == {"mean_ms": 2, "p50_ms": 2, "p90_ms": 2, "p99_ms": 2, "num_calls": 30}
-    one = summarise_rounds([np.arange(1, 102, dtype=float)])
+    assert summarize_rounds(rounds) == {"mean_ms": 2, "p50_ms": 2, "p90_ms": 2, "p99_ms": 2, "num_calls": 30}
+    one = summarize_rounds([np.arange(1, 102, dtype=float)])
     assert (one["mean_ms"], one["p50_ms"], one["p90_ms"], one["p99_ms"]) == (51, 51, 91, 100)
 
 

@@ -55,8 +55,8 @@ def test_every_format_does_what_the_model_does(name, trained, made_dataset, tmp_
     assert report["num_test_images"] == 100 and report["parameters"] == model.count_params()
     assert len(report["model_sha256"]) == 64 and report["versions"]["keras"] == keras.__version__
     assert report["agreement"] >= 0.99
-    assert report["num_calibration_images"] == (50 if FORMATS[name].quantised else None)
-    if not FORMATS[name].quantised:
+    assert report["num_calibration_images"] == (50 if FORMATS[name].quantized else None)
+    if not FORMATS[name].quantized:
         assert report["max_relative_difference"] < 1e-5
     if output.is_file():
         content = output.read_bytes()
@@ -153,23 +153,23 @@ def test_what_counts_as_disagreement():
     compared = compare_logits(expected, few_wrong, labels)
     assert compared["drop_points"] == 0.35 and compared["agreement"] == 1 - 7 / 2000
     assert compared["max_abs_difference"] == 10 and compared["max_relative_difference"] == 1
-    require_agreement(compared, quantised=True, max_drop=0.35)
+    require_agreement(compared, quantized=True, max_drop=0.35)
     with pytest.raises(LwcnnError, match="100.00 % -> 99.65 %"):
-        require_agreement(compared, quantised=True)
+        require_agreement(compared, quantized=True)
     for max_drop, words in ((0.0, "at most 0.0 points"), (float("nan"), "Received: nan"), (-1.0, "Received: -1")):
         with pytest.raises(LwcnnError, match=words):
-            require_agreement(compared, quantised=True, max_drop=max_drop)
+            require_agreement(compared, quantized=True, max_drop=max_drop)
     gain = compare_logits(few_wrong, expected, labels)
-    require_agreement(gain, quantised=True)
+    require_agreement(gain, quantized=True)
     with pytest.raises(LwcnnError, match="at most 0.05 points"):
-        require_agreement(gain, quantised=False)
+        require_agreement(gain, quantized=False)
     for difference, fits in ((0.009, True), (0.011, False)):  # of a range of 10
         near = compare_logits(expected, expected + difference, labels)
         if fits:
-            require_agreement(near, quantised=False)
+            require_agreement(near, quantized=False)
         else:
             with pytest.raises(LwcnnError, match="0.001 of their range"):
-                require_agreement(near, quantised=False)
+                require_agreement(near, quantized=False)
     with pytest.raises(LwcnnError, match=r"Received: \(2000, 1\)"):
         compare_logits(expected, expected[:, :1], labels)
     with pytest.raises(LwcnnError, match="not finite"):

@@ -1,4 +1,4 @@
-"""Models with batch normalisation in int8: rewritten without a change of results, and rounded less."""
+"""Models with batch normalization in int8: rewritten without a change of results, and rounded less."""
 
 import dataclasses
 
@@ -13,12 +13,12 @@ from lwcnn.export.arena import read_graph
 from lwcnn.export.deployable import build_deployable
 from lwcnn.export.int8.bias_correction import correct_biases
 from lwcnn.export.int8.compact import share_vectors
-from lwcnn.export.int8.equalize import equalise_channels
+from lwcnn.export.int8.equalize import equalize_channels
 from lwcnn.export.int8.simplify import simplify, split_hard_swish
 from lwcnn.export.litert import LitertModel, convert_deployable, to_litert, to_litert_int8
 from lwcnn.export.run import convert
 from lwcnn.models.baselines.reproduction import build_repo_residual_se
-from lwcnn.models.configs import ResidualSE, Stage
+from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
@@ -37,7 +37,7 @@ def images():
 def model():
     """A residual network whose batch norms have seen channels of unlike range, as in trained ones."""
     keras.utils.set_random_seed(0)
-    description = ResidualSE(8, (Stage(8, 2, 3), Stage(16, 1, 3)), se_reduction=4, head=24, drop_rate=0.1)
+    description = ResidualSEConfig(8, (Stage(8, 2, 3), Stage(16, 1, 3)), se_reduction=4, head=24, drop_rate=0.1)
     model = build_residual_se((16, 16, 3), 10, description)
     draws = np.random.default_rng(0)
     for layer in model.layers:
@@ -51,7 +51,7 @@ def model():
                     draws.lognormal(0, 1, variance.shape),
                 ]
             )
-        elif layer.name.endswith("_squeeze"):  # above nought on all images
+        elif layer.name.endswith("_squeeze"):  # above zero on all images
             layer.set_weights([0.01 * layer.get_weights()[0], np.full(layer.units, 5.0)])
     return model
 
@@ -67,7 +67,7 @@ def channel_ranges(model, name, images):
     return np.abs(maps.numpy()).max((0, 1, 2))
 
 
-def test_simplified_and_equalised_models_have_the_same_results(model, images):
+def test_simplified_and_equalized_models_have_the_same_results(model, images):
     before = [weight.copy() for weight in model.get_weights()]
     expected = predict_logits(model, images)
     simple = simplify(build_deployable(model))
@@ -76,7 +76,7 @@ def test_simplified_and_equalised_models_have_the_same_results(model, images):
     )
     assert simple.get_layer("rescaling").kernel_size == (1, 1)
     assert "stage1_block1_norm" not in [layer.name for layer in simple.layers]  # in the depthwise convolution
-    equal = equalise_channels(simple, images)
+    equal = equalize_channels(simple, images)
     for rewritten in (simple, equal):
         assert np.abs(predict_logits(rewritten, images) - expected).max() < 1e-5 * np.ptp(expected)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
@@ -90,7 +90,7 @@ def test_simplified_and_equalised_models_have_the_same_results(model, images):
 
 def test_a_dense_head_keeps_its_weights(images):
     model = build_repo_residual_se((16, 16, 3), 10)
-    equal = equalise_channels(simplify(build_deployable(model)), images)
+    equal = equalize_channels(simplify(build_deployable(model)), images)
     np.testing.assert_allclose(predict_logits(equal, images), predict_logits(model, images), atol=1e-4)
 
 
@@ -101,13 +101,13 @@ def test_factors_by_hand():
     x = layers.Conv2D(1, 1, name="second")(x)
     model = keras.Model(inputs, layers.Flatten()(x))
     model.set_weights([np.array([[[[4.0], [1.0]]]]), np.zeros(2), np.array([[[[1.0], [1.0]]]]), np.zeros(1)])
-    equal = equalise_channels(build_deployable(model), np.full((1, 1, 1, 2), 2, np.uint8))
+    equal = equalize_channels(build_deployable(model), np.full((1, 1, 1, 2), 2, np.uint8))
     assert np.allclose(equal.get_layer("first").get_weights()[0].ravel(), [4, 4])
     assert np.allclose(equal.get_layer("second").get_weights()[0].ravel(), [1, 0.25])
 
 
 def test_channels_of_unlike_range_keep_their_steps_in_int8(images):
-    """Gains of 100, 1 and 0.01 that the next layer takes back: with one scale for all, the last would be nought."""
+    """Gains of 100, 1 and 0.01 that the next layer takes back: with one scale for all, the last would be zero."""
     gains = np.array([100, 1, 0.01])
     inputs = keras.Input((16, 16, 3))
     x = layers.DepthwiseConv2D(3, name="depthwise")(inputs)
@@ -153,7 +153,7 @@ def test_hard_swish_that_something_else_reads_stays(images):
     assert np.array_equal(split.get_layer("conv").get_weights()[0], model.get_layer("conv").get_weights()[0])
 
 
-def test_layers_that_are_nought_on_all_images(model, images):
+def test_layers_that_are_zero_on_all_images(model, images):
     dead = keras.models.clone_model(model)
     dead.set_weights(model.get_weights())
     squeeze = dead.get_layer("stage1_block1_squeeze")
@@ -162,7 +162,7 @@ def test_layers_that_are_nought_on_all_images(model, images):
 
 
 def test_corrected_biases_take_the_shift_away(model, images):
-    deployable = equalise_channels(simplify(build_deployable(model, short_names=True)), images)
+    deployable = equalize_channels(simplify(build_deployable(model, short_names=True)), images)
     plain, exact = convert_deployable(deployable, images), convert_deployable(deployable, None)
     content = correct_biases(plain, exact, images)
     assert len(content) == len(plain) and content != plain

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from made_data import randomise
+from made_data import randomize
 
 from lwcnn import build_merged_model
 from lwcnn.export.prune import (
@@ -21,12 +21,12 @@ from lwcnn.system.errors import LwcnnError
 
 @pytest.fixture
 def model():
-    """A model with every kind of kernel, batch normalisation, and a model inside it."""
+    """A model with every kind of kernel, batch normalization, and a model inside it."""
     inner = keras.Sequential([layers.Input((8, 8, 4)), layers.DepthwiseConv2D(3), layers.BatchNormalization()])
     images = layers.Input((10, 10, 3))
     x = layers.SeparableConv2D(4, 3)(images)
     x = layers.Flatten()(inner(x))
-    return randomise(keras.Model(images, layers.Dense(5)(x)))
+    return randomize(keras.Model(images, layers.Dense(5)(x)))
 
 
 def test_kernels_are_those_of_convolutions_and_dense_layers(model):
@@ -64,7 +64,7 @@ def test_prune_gives_a_new_model_of_that_sparsity(model, sparsity):
         if id(weight) in kernel_names:
             assert np.array_equal(new[new != 0], old[new != 0])
         else:
-            assert np.array_equal(new, old), "biases and normalisation stay"
+            assert np.array_equal(new, old), "biases and normalization stay"
     assert pruned(np.zeros((1, 10, 10, 3))).shape == (1, 5)
 
 
@@ -128,7 +128,7 @@ def test_a_pruned_model_is_smaller_after_gzip():
     from lwcnn.export.litert import draw_calibration_images
     from lwcnn.export.sizes import int8_gzip_bytes
 
-    model = randomise(build_merged_model((28, 28, 1), 10))
+    model = randomize(build_merged_model((28, 28, 1), 10))
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), dtype=np.uint8)
     images = draw_calibration_images(images, 5)
     dense, sparse = int8_gzip_bytes(model, images), int8_gzip_bytes(prune(model, 0.9), images)

@@ -8,7 +8,7 @@ import pytest
 from lwcnn.models.baselines.keras_applications import build_application
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_residual_se
 from lwcnn.models.baselines.resnet import build_resnet
-from lwcnn.models.configs import BRANCHES, MOBILENET_V2, ResidualSE, ResNet, ResNetStage
+from lwcnn.models.configs import BRANCHES, MOBILENET_V2, ResidualSEConfig, ResNetConfig, ResNetStage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.residual_se import build_residual_se
 
@@ -17,11 +17,13 @@ BUILDERS = {
     "dual": lambda: build_dual_model([build_submodel(SHAPE, 4, name) for name in BRANCHES]),
     "merged": lambda: build_merged_model(SHAPE, 4),
     "depthwise": lambda: build_residual_se(SHAPE, 4),
-    "plain": lambda: build_residual_se(SHAPE, 4, ResidualSE(block="plain")),
-    "cbam": lambda: build_residual_se(SHAPE, 4, ResidualSE(block="cbam")),
+    "plain": lambda: build_residual_se(SHAPE, 4, ResidualSEConfig(block="plain")),
+    "cbam": lambda: build_residual_se(SHAPE, 4, ResidualSEConfig(block="cbam")),
     "repo_merged": lambda: build_repo_merged(SHAPE, 4, BRANCHES),
     "repo_residual_se": lambda: build_repo_residual_se(SHAPE, 4),
-    "bottleneck": lambda: build_resnet(SHAPE, 4, ResNet(8, (ResNetStage(8, 1), ResNetStage(16, 1, 2)), "bottleneck")),
+    "bottleneck": lambda: build_resnet(
+        SHAPE, 4, ResNetConfig(8, (ResNetStage(8, 1), ResNetStage(16, 1, 2)), "bottleneck")
+    ),
     "mobilenet_v2": lambda: build_application(SHAPE, 4, MOBILENET_V2),
 }
 

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from made_data import make_images, randomise
+from made_data import make_images, randomize
 
 from lwcnn.experiments.recipes import get_experiment
-from lwcnn.models.configs import ResidualSE, Stage
+from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.convolution_blocks import (
     ChannelStatistics,
     basic_block,
@@ -65,7 +65,7 @@ def test_a_bottleneck_needs_three_kernels():
 def test_without_a_change_of_shape_a_basic_block_adds_its_input():
     model = block_model(basic_block, filters=16)
     for layer in model.layers:
-        if layer.name == "block_2_norm":  # what the convolutions give is multiplied by nought
+        if layer.name == "block_2_norm":  # what the convolutions give is multiplied by zero
             layer.gamma.assign(np.zeros(16))
     x = np.random.default_rng(0).normal(size=(2, 8, 8, 16)).astype(np.float32)
     np.testing.assert_allclose(model.predict(x, verbose=0), np.maximum(x, 0), atol=1e-6)
@@ -86,7 +86,7 @@ def test_channel_statistics_are_mean_and_maximum():
 
 def test_spatial_attention_by_hand():
     images = keras.Input((5, 5, 3))
-    model = randomise(keras.Model(images, spatial_attention(images, "a")))
+    model = randomize(keras.Model(images, spatial_attention(images, "a")))
     x = np.random.default_rng(1).normal(size=(1, 5, 5, 3)).astype(np.float32)
     kernel, bias = model.get_layer("a_conv").get_weights()  # (7, 7, 2, 1): at the middle pixel it sees all 25
     statistics = np.stack([x[0].mean(-1), x[0].max(-1)], axis=-1)
@@ -115,7 +115,9 @@ def test_networks_of_other_blocks_have_equal_parameters(name, params):
 
 @pytest.mark.parametrize("block", ["plain", "cbam"])
 def test_networks_of_other_blocks_survive_saving(block, tmp_path):
-    network = ResidualSE(stem=8, stages=(Stage(8, 1, 3), Stage(16, 1, 3)), se_reduction=4, block=block, drop_rate=0.1)
+    network = ResidualSEConfig(
+        stem=8, stages=(Stage(8, 1, 3), Stage(16, 1, 3)), se_reduction=4, block=block, drop_rate=0.1
+    )
     model = build_residual_se((16, 16, 3), 10, network)
     x = make_images(5, (16, 16, 3))[0]
     model.save(tmp_path / "model.keras")
@@ -125,9 +127,9 @@ def test_networks_of_other_blocks_survive_saving(block, tmp_path):
 
 def test_an_unknown_block_is_refused_with_the_nearest():
     with pytest.raises(LwcnnError, match="Unknown block. Did you mean 'cbam'"):
-        build_residual_se((16, 16, 3), 10, ResidualSE(block="cbm"))
+        build_residual_se((16, 16, 3), 10, ResidualSEConfig(block="cbm"))
 
 
 def test_the_choice_of_block_changes_no_earlier_record():
-    assert "block" not in plain_settings(ResidualSE())
-    assert plain_settings(ResidualSE(block="plain"))["block"] == "plain"
+    assert "block" not in plain_settings(ResidualSEConfig())
+    assert plain_settings(ResidualSEConfig(block="plain"))["block"] == "plain"

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from made_data import make_images, randomise
+from made_data import make_images, randomize
 
 from lwcnn.models.dual import build_submodel
 from lwcnn.models.merge import check_merge, merge_submodels, split_merged
@@ -13,7 +13,7 @@ SHAPES = [(28, 28, 1), (32, 32, 3)]
 
 
 def random_submodels(shape, num_classes=10, names=("original", "augmented")):
-    return [randomise(build_submodel(shape, num_classes, n), seed) for seed, n in enumerate(names)]
+    return [randomize(build_submodel(shape, num_classes, n), seed) for seed, n in enumerate(names)]
 
 
 def images_of(shape, num_images=12):

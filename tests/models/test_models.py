@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from made_data import make_images, randomise, run_python
+from made_data import make_images, randomize, run_python
 
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.system.errors import LwcnnError
@@ -75,7 +75,7 @@ def submodel_in_numpy(model, name, images):
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (13, 11, 3)])
 def test_submodel_gives_logits_of_0_to_255_images(shape):
-    model = randomise(build_submodel(shape, 10))
+    model = randomize(build_submodel(shape, 10))
     images, _ = make_images(20, shape)
     expected = submodel_in_numpy(model, "original", images)
     assert (expected < 0).any() and not np.allclose(expected.sum(1), 1)  # a softmax could not be mistaken for it
@@ -83,7 +83,7 @@ def test_submodel_gives_logits_of_0_to_255_images(shape):
 
 
 def test_dual_model_is_its_submodels_side_by_side():
-    submodels = [randomise(build_submodel((12, 12, 3), 5, name), i) for i, name in enumerate(("a", "b"))]
+    submodels = [randomize(build_submodel((12, 12, 3), 5, name), i) for i, name in enumerate(("a", "b"))]
     left, right = make_images(8, num_classes=5)[0], make_images(8, num_classes=5, seed=1)[0]
     outputs = build_dual_model(submodels).predict([left, right], verbose=0)
     np.testing.assert_allclose(outputs[0], submodel_in_numpy(submodels[0], "a", left), rtol=1e-4, atol=1e-5)
@@ -91,7 +91,7 @@ def test_dual_model_is_its_submodels_side_by_side():
 
 
 def test_merged_model_in_numpy():
-    model = randomise(build_merged_model((12, 12, 3), 5, dropout=0.5))
+    model = randomize(build_merged_model((12, 12, 3), 5, dropout=0.5))
     images, _ = make_images(20, num_classes=5)
     features = []
     for name in ("original", "augmented"):
@@ -163,7 +163,7 @@ def test_saved_models_load_in_a_process_that_imports_only_keras_and_lwcnn(tmp_pa
         "merged": build_merged_model(shape, num_classes),
     }
     for name, model in models.items():
-        randomise(model).save(tmp_path / f"{name}.keras")
+        randomize(model).save(tmp_path / f"{name}.keras")
         inputs = [images, images] if name == "dual" else images
         expected[name] = np.concatenate(keras.tree.flatten(model.predict(inputs, verbose=0)))
     run_python(LOAD_ALL, tmp_path)

@@ -5,9 +5,9 @@ import json
 import keras
 import numpy as np
 import pytest
-from made_data import make_images, randomise, write_npz
+from made_data import make_images, randomize, write_npz
 
-from lwcnn.data.augment import Augmentation, Mixing
+from lwcnn.data.augment import Augmentation, MixUpCutMix
 from lwcnn.experiments.kfold import run_kfold
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.run import run_experiment
@@ -21,7 +21,7 @@ from lwcnn.models.cost import count_macs
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.phases import Optimizer, Phase, trainable_layer_names
+from lwcnn.training.phases import OptimizerConfig, Phase, trainable_layer_names
 
 BRANCHES = ("original", "augmented")
 
@@ -49,7 +49,7 @@ def test_counts_of_the_extension():
 
 
 def test_joining_keeps_the_submodels_features():
-    submodels = [randomise(build_repo_submodel((12, 12, 3), 10, name), seed) for seed, name in enumerate(BRANCHES)]
+    submodels = [randomize(build_repo_submodel((12, 12, 3), 10, name), seed) for seed, name in enumerate(BRANCHES)]
     before = [submodel.get_weights() for submodel in submodels]
     merged = merge_repo_submodels(submodels)
     x = make_images(4, (12, 12, 3))[0]
@@ -84,10 +84,10 @@ def test_the_baselines_recipe():
     assert original.augmentation is None
     assert augmented.augmentation == Augmentation(rotation=15 / 360, translation=0.1, horizontal_flip=True)
     for phase in (original, augmented):
-        assert (phase.optimizer, phase.epochs, phase.batch_size) == (Optimizer("adam", 0.001), 30, 128)
+        assert (phase.optimizer, phase.epochs, phase.batch_size) == (OptimizerConfig("adam", 0.001), 30, 128)
         assert (phase.patience, phase.monitor) == (5, "val_loss")
     assert [phase.epochs for phase in plan.phases] == [5, 5, 5, 10]
-    assert {phase.optimizer for phase in plan.phases} == {Optimizer("sgd", 0.001, momentum=0.9)}
+    assert {phase.optimizer for phase in plan.phases} == {OptimizerConfig("sgd", 0.001, momentum=0.9)}
 
 
 def test_what_trains_in_each_unfreezing_step():
@@ -105,9 +105,9 @@ def test_what_trains_in_each_unfreezing_step():
 def test_the_extensions_recipe():
     plan = get_experiment("repo_residual_se", "full", "cifar10")
     (phase,) = plan.phases
-    assert phase.optimizer == Optimizer("adamw", 0.001, weight_decay=1e-4, warmup=0.1)
+    assert phase.optimizer == OptimizerConfig("adamw", 0.001, weight_decay=1e-4, warmup=0.1)
     assert (phase.epochs, phase.batch_size, phase.label_smoothing, phase.dropout) == (30, 128, 0.1, (0.4, 0.2))
-    assert phase.mixing == Mixing(0.2, 1.0)
+    assert phase.mixing == MixUpCutMix(0.2, 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_a_baseline_run(data, folders):
         best = min(history, key=lambda record: record["val_loss"])
         assert phase["best_val_accuracy"] == best["val_accuracy"]
         assert phase["best_epoch"] == history.index(best) + 1
-    assert "original_conv1" in phases[-1]["trains"] and "original_conv1" not in phases[-2]["trains"]
+    assert "original_conv1" in phases[-1]["trainable"] and "original_conv1" not in phases[-2]["trainable"]
     model = keras.saving.load_model(folders.model("made", name, "smoke", 0))
     assert model.count_params() == result["params"] == 2 * (280 + 1_820 + 180 * 128 + 128) + 2_570
     assert run_experiment(name, data, "smoke", 0, folders) == json.loads(json.dumps(result))
@@ -142,9 +142,9 @@ def test_an_extension_run(data, folders):
     assert model.count_params() == result["params"] == 83_920  # whatever the size of the images
 
 
-def test_only_the_papers_model_is_assessed_leaking(data, folders):
+def test_only_the_papers_model_is_assessed_leaky(data, folders):
     with pytest.raises(LwcnnError, match="Received: 'repo_baseline'"):
-        run_kfold("repo_baseline", data, "smoke", leaking=True, folders=folders)
+        run_kfold("repo_baseline", data, "smoke", leaky=True, folders=folders)
 
 
 # Stopping by the validation loss
@@ -155,7 +155,7 @@ def test_the_epoch_of_least_validation_loss_is_kept():
     model = build_repo_submodel((12, 12, 3), 10)
     validation = Images(*make_images(60, (12, 12, 3), seed=1))
     # A rate this high makes the loss go up and down.
-    phase = Phase("all", Optimizer("adam", 0.02), 12, patience=2, batch_size=50, monitor="val_loss")
+    phase = Phase("all", OptimizerConfig("adam", 0.02), 12, patience=2, batch_size=50, monitor="val_loss")
     state = train_phase(model, phase, Images(*make_images(200, (12, 12, 3))), validation, seed=0)
     losses = [record["val_loss"] for record in state.history]
     assert state.best_epoch[-1] == int(np.argmin(losses)) + 1
@@ -167,6 +167,6 @@ def test_the_epoch_of_least_validation_loss_is_kept():
 
 
 def test_the_monitor_is_checked_and_changes_no_earlier_record():
-    assert "monitor" not in plain_settings(Phase("all", Optimizer("sgd"), 1))
+    assert "monitor" not in plain_settings(Phase("all", OptimizerConfig("sgd"), 1))
     with pytest.raises(LwcnnError, match="Unknown monitor. Did you mean 'val_loss'"):
-        Phase("all", Optimizer("sgd"), 1, monitor="val_los")
+        Phase("all", OptimizerConfig("sgd"), 1, monitor="val_los")

@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 from made_data import make_images, run_python
 
-from lwcnn.data.augment import Mixing
+from lwcnn.data.augment import MixUpCutMix
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NetworkExperiment, get_experiment
 from lwcnn.experiments.run import run_experiment
-from lwcnn.models.configs import ResidualSE, Stage
+from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_submodel
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.training.phases import OptimizerConfig, Phase
 
-TINY = ResidualSE(stem=8, stages=(Stage(8, 1, 3), Stage(16, 2, 5)), se_reduction=4, head=16, drop_rate=0.2)
+TINY = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3), Stage(16, 2, 5)), se_reduction=4, head=16, drop_rate=0.2)
 
 
 def test_counts_by_hand():
     model = build_residual_se(
-        (16, 16, 3), 10, ResidualSE(stem=8, stages=(Stage(8, 1, 3), Stage(16, 1)), se_reduction=4)
+        (16, 16, 3), 10, ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3), Stage(16, 1)), se_reduction=4)
     )
     stem = 3 * 9 * 8 + 8 + 4 * 8
     first = 9 * 8 + 4 * 8 + (8 * 16 + 16) + (16 * 8 + 8) + (8 * 2 + 2) + (2 * 8 + 8)
@@ -62,11 +62,11 @@ np.save(sys.argv[2] + "/logits.npy", model.predict(np.load(sys.argv[2] + "/image
 @pytest.mark.parametrize(
     "network, said",
     [
-        (ResidualSE(stages=(Stage(8, 1),) * 4, se_reduction=2), "at least 32 for 4 stages"),
-        (ResidualSE(activation="sine"), "activation must be one of"),
-        (ResidualSE(stages=(Stage(8, 0),)), "blocks of at least 1"),
-        (ResidualSE(stages=(Stage(8, 1, 4),)), "odd kernel_size"),
-        (ResidualSE(stages=(Stage(8, 1),)), "reduce 8 channels by 1 to 8. Received: se_reduction=16"),
+        (ResidualSEConfig(stages=(Stage(8, 1),) * 4, se_reduction=2), "at least 32 for 4 stages"),
+        (ResidualSEConfig(activation="sine"), "activation must be one of"),
+        (ResidualSEConfig(stages=(Stage(8, 0),)), "blocks of at least 1"),
+        (ResidualSEConfig(stages=(Stage(8, 1, 4),)), "odd kernel_size"),
+        (ResidualSEConfig(stages=(Stage(8, 1),)), "reduce 8 channels by 1 to 8. Received: se_reduction=16"),
     ],
 )
 def test_what_cannot_work_is_refused(network, said):
@@ -79,12 +79,12 @@ def images(count, seed):
 
 
 def phase(**changes):
-    settings = {"optimizer": Optimizer("adamw", 0.01, weight_decay=0.01), "epochs": 2, "batch_size": 50} | changes
+    settings = {"optimizer": OptimizerConfig("adamw", 0.01, weight_decay=0.01), "epochs": 2, "batch_size": 50} | changes
     return Phase("all", **settings)
 
 
 def test_mixing_and_scheduled_dropout_train_and_resume_to_the_same_weights(tmp_path):
-    plan = phase(epochs=3, mixing=Mixing(), dropout=(0.4, 0.2), label_smoothing=0.1)
+    plan = phase(epochs=3, mixing=MixUpCutMix(), dropout=(0.4, 0.2), label_smoothing=0.1)
 
     def train(epochs, path):
         keras.utils.set_random_seed(1)
@@ -120,17 +120,17 @@ def test_a_schedule_of_dropout_needs_a_dropout_layer():
 
 def test_weight_decay_leaves_alone_what_is_named():
     model = build_residual_se((16, 16, 3), 10, TINY)
-    optimizer = Optimizer("adamw", 0.0, weight_decay=0.5, not_decayed=("bias", "gamma", "beta")).build(10)
+    optimizer = OptimizerConfig("adamw", 0.0, weight_decay=0.5, no_weight_decay=("bias", "gamma", "beta")).build(10)
     decayed = [v for v in model.trainable_variables if optimizer._use_weight_decay(v)]
     assert {v.path.split("/")[-1] for v in decayed} == {"kernel"}
-    everything = Optimizer("adamw", 0.0, weight_decay=0.5).build(10)
+    everything = OptimizerConfig("adamw", 0.0, weight_decay=0.5).build(10)
     assert all(everything._use_weight_decay(v) for v in model.trainable_variables)
 
 
 def test_new_settings_change_no_earlier_record():
     assert {"mixing", "dropout"}.isdisjoint(plain_settings(phase()))
-    assert plain_settings(phase(mixing=Mixing()))["mixing"]["cutmix_alpha"] == 1.0
-    assert "not_decayed" not in plain_settings(Optimizer("sgd"))
+    assert plain_settings(phase(mixing=MixUpCutMix()))["mixing"]["cutmix_alpha"] == 1.0
+    assert "no_weight_decay" not in plain_settings(OptimizerConfig("sgd"))
 
 
 def test_an_experiment_trains_evaluates_and_is_found_again(made_npz, folders, tmp_path):

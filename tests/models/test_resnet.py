@@ -1,4 +1,4 @@
-"""The reference ResNets: counts, published tables, normalisation, recipes, training on made images."""
+"""The reference ResNets: counts, published tables, normalization, recipes, training on made images."""
 
 import json
 
@@ -8,7 +8,7 @@ import pytest
 from made_data import make_images
 
 from lwcnn.data import channel_statistics
-from lwcnn.data.augment import Mixing
+from lwcnn.data.augment import MixUpCutMix
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import NetworkExperiment
@@ -19,13 +19,20 @@ from lwcnn.models.baselines.resnet import (
     component_counts,
     published_and_built,
 )
-from lwcnn.models.configs import NARROW_RESNET18, RESNET_4443, SE_RESNET, SE_RESNET_FULL_WIDTH, ResNet, ResNetStage
+from lwcnn.models.configs import (
+    NARROW_RESNET18,
+    RESNET_4443,
+    SE_RESNET,
+    SE_RESNET_FULL_WIDTH,
+    ResNetConfig,
+    ResNetStage,
+)
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.loop import Images
-from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.training.phases import OptimizerConfig, Phase
 
-TINY = ResNet(stem=8, stages=(ResNetStage(8, 1), ResNetStage(12, 1, 2)), dropout=0.1)
+TINY = ResNetConfig(stem=8, stages=(ResNetStage(8, 1), ResNetStage(12, 1, 2)), dropout=0.1)
 
 
 def trainable(model):
@@ -76,7 +83,7 @@ def test_where_the_published_components_cannot_be_met(models):
     assert sum(component_counts(models["narrow"]).values()) == 2_797_610
 
 
-def test_the_normalisation_is_that_of_the_images():
+def test_the_normalization_is_that_of_the_images():
     images = make_images(50, (12, 12, 3))[0]
     mean, std = channel_statistics(images)
     model = build_resnet((12, 12, 3), 10, TINY, (mean, std))
@@ -87,7 +94,7 @@ def test_the_normalisation_is_that_of_the_images():
     assert model.count_params() == build_resnet((12, 12, 3), 10, TINY).count_params()
 
 
-def test_a_model_with_its_normalisation_survives_saving(tmp_path):
+def test_a_model_with_its_normalization_survives_saving(tmp_path):
     images = make_images(6, (12, 12, 3))[0]
     model = build_resnet((12, 12, 3), 10, TINY, channel_statistics(images))
     model.save(tmp_path / "model.keras")
@@ -109,10 +116,10 @@ def test_a_model_with_its_normalisation_survives_saving(tmp_path):
 def test_what_cannot_work_is_refused(shape, changes, said):
     settings = {"stem": 8, "stages": (ResNetStage(8, 1),)} | changes
     with pytest.raises(LwcnnError, match=said):
-        build_resnet(shape, 10, ResNet(**settings))
+        build_resnet(shape, 10, ResNetConfig(**settings))
 
 
-def test_a_normalisation_of_other_channels_is_refused():
+def test_a_normalization_of_other_channels_is_refused():
     with pytest.raises(LwcnnError, match="each of 3 channels. Received"):
         build_resnet((16, 16, 3), 10, TINY, ([1.0], [1.0]))
 
@@ -132,7 +139,7 @@ def test_the_recipes_are_those_described():
     assert (first.sharpness.probability, first.erasing.probability) == (0.1, 0.2) and first.color_jitter
     assert (second.vertical_flip, second.crop_padding) == (0.05, 2)
     assert (second.blur.probability, second.blur.sigma, second.blur.kernel_size) == (0.3, (0.1, 1.5), 3)
-    assert phases[1].mixing == Mixing(0.0, 1.0, probability=0.5)
+    assert phases[1].mixing == MixUpCutMix(0.0, 1.0, probability=0.5)
     assert (third.crop_padding, third.cutout.side) == (4, 16)
     again = get_experiment("resnet_4443_twice", "full").phases
     assert again[0] == phases[1] and again[1].optimizer.learning_rate == 0.01
@@ -140,7 +147,7 @@ def test_the_recipes_are_those_described():
 
 
 def test_a_cosine_without_warm_up_begins_at_the_full_rate():
-    rate = Optimizer("sgd", 0.1, 0.9, warmup=0.0).build(10).learning_rate
+    rate = OptimizerConfig("sgd", 0.1, 0.9, warmup=0.0).build(10).learning_rate
     assert float(rate) == pytest.approx(0.1)
 
 
@@ -151,7 +158,7 @@ def test_every_recipe_trains_a_small_network_with_falling_loss(name):
     settings = {"epochs": 2, "batch_size": 50}
     phases = tuple(Phase(**{**vars(phase), **settings}) for phase in plan.phases)
     bottleneck = {"block": "bottleneck", "inner": 0.5, "kernel_sizes": (3, 3, 3), "se_reduction": 4, "se_bias": False}
-    network = ResNet(8, TINY.stages, activation="leaky_relu", **(bottleneck if name == "se_resnet" else {}))
+    network = ResNetConfig(8, TINY.stages, activation="leaky_relu", **(bottleneck if name == "se_resnet" else {}))
     small = NetworkExperiment(name=name, question="?", network=network, phases=phases)
     training, validation = (Images(*make_images(count, (12, 12, 3), seed=count)) for count in (400, 50))
     trained = train_method(small, training, validation, 10, seed=0)

@@ -39,12 +39,12 @@ def write_run(folder, group, seed, wrong, num_images=100, **changes):
 def write_folds(folder, group, accuracies, **changes):
     """Writes a K-fold assessment."""
     dataset, experiment, preset = group.split("/")
-    leaks = bool(changes.get("leaking"))
+    leaks = bool(changes.get("leaky"))
     assessment = {
-        **{"dataset": dataset, "experiment": experiment, "preset": preset, "seed": 0, "leaking": leaks},
+        **{"dataset": dataset, "experiment": experiment, "preset": preset, "seed": 0, "leaky": leaks},
         **{"accuracies": accuracies, "train_seconds": 60.0, "data_checksum": "c", "backend": "jax", "device": "a CPU"},
         **{"num_threads": 1, "versions": {"keras": "3"}},
     }
-    path = folder / dataset / experiment / preset / f"kfold{len(accuracies)}{'_leaking' * leaks}_seed0.json"
+    path = folder / dataset / experiment / preset / f"kfold{len(accuracies)}{'_leaky' * leaks}_seed0.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(assessment | changes))

@@ -47,8 +47,7 @@ def test_what_was_not_run_names_its_command(rows):
     row = rows["paper", "accuracy, CIFAR-10"]
     assert not row.is_measured and "`lwcnn train paper --dataset cifar10 --preset full" in row.here[0][1].needs
     assert (
-        "`lwcnn kfold paper_as_published --dataset mnist --leaking`"
-        in rows["paper", "six folds, MNIST"].here[1][1].needs
+        "`lwcnn kfold paper_as_published --dataset mnist --leaky`" in rows["paper", "six folds, MNIST"].here[1][1].needs
     )
 
 
@@ -94,12 +93,10 @@ def test_differences_are_paired_and_have_an_interval(tmp_path):
 
 def test_folds_and_latency(tmp_path):
     write_folds(tmp_path, "mnist/paper/quick", [0.9, 0.92])
-    write_folds(tmp_path, "mnist/paper/quick", [0.99, 0.99], leaking=True, test_accuracy=0.97)
+    write_folds(tmp_path, "mnist/paper/quick", [0.99, 0.99], leaky=True, test_accuracy=0.97)
     evidence = Evidence(tmp_path)
     assert str(measures.folds("paper", "mnist")(evidence)) == "91.00 ± 1.41 % (folds, quick)"
-    assert (
-        str(measures.folds("paper", "mnist", leaking=True)(evidence)) == "99.00 ± 0.00 % (folds, test 97.00 %, quick)"
-    )
+    assert str(measures.folds("paper", "mnist", leaky=True)(evidence)) == "99.00 ± 0.00 % (folds, test 97.00 %, quick)"
     entry = {"model": "models/cifar10-paper.keras", "rows": [{"name": "litert", "batch1": {"p50_ms": 0.0421}}]}
     (tmp_path / "bench.json").write_text(json.dumps({"models": [entry], "machine": {"device": "a CPU"}}))
     found = measures.latency("paper", "litert")(Evidence(tmp_path))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_data import ROOT, randomise, run_python
+from made_data import ROOT, randomize, run_python
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy.special import softmax
@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from lwcnn.cli.main import main
 from lwcnn.data import load_dataset
-from lwcnn.evaluation import expected_calibration_error, scale_cross_fitted, summarise
+from lwcnn.evaluation import expected_calibration_error, scale_cross_fitted, summarize
 from lwcnn.evaluation.comparison import Difference, Estimate
 from lwcnn.evaluation.metrics import reliability_bins
 from lwcnn.experiments.run import Folders
@@ -208,7 +208,7 @@ def test_embedding_holds_the_points(ax):
 
 
 def _write_run(folder, experiment, preset, seed, logits, data):
-    measured = summarise(logits, data.y_test)
+    measured = summarize(logits, data.y_test)
     epochs = [{"loss": 2.0 - 0.1 * i, "accuracy": 0.5 + 0.1 * i, "val_accuracy": 0.5 + 0.1 * i} for i in range(3)]
     result = {
         "dataset": "digits", "experiment": experiment, "preset": preset, "seed": seed, "weights": None,
@@ -241,7 +241,7 @@ def made(tmp_path_factory):
             arrays = {"seed": np.array(1), "logits": logits, "features": logits[:120, :6]}
             save_npz(folder / "results/digits" / experiment / preset / "released.npz", **arrays)
             (folder / "models").mkdir(exist_ok=True)
-            randomise(build_merged_model((28, 28, 1), 10)).save(folder / "models" / f"digits-{experiment}.keras")
+            randomize(build_merged_model((28, 28, 1), 10)).save(folder / "models" / f"digits-{experiment}.keras")
     np.save(folder / "results/digits/test_labels.npy", data.y_test.astype(np.uint8))
     model = "digits-paper.keras"
     record = {"model": model, "dataset": "digits", "format": "litert-int8", "size_bytes": 29920}

@@ -53,7 +53,7 @@ def test_lacking_keys_and_wrong_numbers_are_named(tmp_path):
 
 def test_folds_are_rows(tmp_path):
     write_folds(tmp_path, "mnist/paper/quick", [0.9, 0.92])
-    write_folds(tmp_path, "mnist/paper/quick", [0.99, 0.97], leaking=True, test_accuracy=0.95, leak=0.03)
+    write_folds(tmp_path, "mnist/paper/quick", [0.99, 0.97], leaky=True, test_accuracy=0.95, leak=0.03)
     folds = load_folds(tmp_path)
     assert folds["fold"].tolist() == [0, 1, 0, 1] and folds["accuracy"].tolist() == [0.9, 0.92, 0.99, 0.97]
 

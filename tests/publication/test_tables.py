@@ -93,7 +93,7 @@ def test_parts_name_what_was_not_run(tmp_path):
 
 def test_folds_show_the_leak(tmp_path):
     group = "mnist/paper_as_published/quick"
-    write_folds(tmp_path, group, [0.99, 0.995], leaking=True, test_accuracy=0.98, leak=0.0125)
+    write_folds(tmp_path, group, [0.99, 0.995], leaky=True, test_accuracy=0.98, leak=0.0125)
     assert folds.folds(Evidence(tmp_path)).markdown().splitlines()[2] == (
         "| mnist | `paper_as_published`, model never reset, as published | quick | 99.00 99.50 | 99.25 ± 0.35 | 98.00 "
         "| +1.25 |"

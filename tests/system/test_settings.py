@@ -17,7 +17,7 @@ RESULTS = Path(__file__).resolve().parents[2] / "results"
 FIRST_FIELDS = ["rotation", "zoom", "translation", "brightness", "horizontal_flip", "crop_padding", "fill"]
 
 FIRST_EXPERIMENTS = (
-    "paper", "single", "dual_no_augment", "no_unfreezing", "head_only", "fresh_merge", "nadam_throughout", "end_to_end",
+    "paper", "single", "dual_no_augment", "no_unfreezing", "head_only", "reinit_merge", "nadam_throughout", "end_to_end",
 )  # fmt: skip
 
 
@@ -72,13 +72,13 @@ RUNS = sorted(path for path in RESULTS.glob("*/*/*/*seed*.json") if path.relativ
 
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda p: str(p.relative_to(RESULTS)))
-def test_committed_results_are_recognised_as_finished(path):
+def test_committed_results_are_recognized_as_finished(path):
     dataset, experiment, preset = path.relative_to(RESULTS).parts[:3]
     assert experiment in EXPERIMENT_NAMES
     result = read_json(path)
     config = json.loads(json.dumps(plain_settings(get_experiment(experiment, preset, dataset))))
     if path.name.startswith("kfold"):
-        config |= {"num_folds": result["num_folds"], "leaking": result["leaking"]}
+        config |= {"num_folds": result["num_folds"], "leaky": result["leaky"]}
 
     class Data:
         checksum = result["data_checksum"]

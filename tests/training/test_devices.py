@@ -27,17 +27,17 @@ from lwcnn import backend
 from lwcnn.data import load_dataset
 from lwcnn.experiments.recipes import NetworkExperiment
 from lwcnn.experiments.pipeline import train_method
-from lwcnn.models.configs import ResNet, ResNetStage
+from lwcnn.models.configs import ResNetConfig, ResNetStage
 from lwcnn.training.devices import Computing
 from lwcnn.training.loop import Images
-from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.training.phases import OptimizerConfig, Phase
 
 data = load_dataset(sys.argv[1])
 training = Images(data.x_train, data.y_train, np.arange(132))  # a smaller batch, of 4, is the last
 validation = Images(data.x_train, data.y_train, np.arange(132, 233))
-optimizer = Optimizer("sgd", 0.02, momentum=0.9, weight_decay=1e-3, warmup=0.2, ema=0.9)
+optimizer = OptimizerConfig("sgd", 0.02, momentum=0.9, weight_decay=1e-3, warmup=0.2, ema=0.9)
 phase = Phase("all", optimizer, 3, batch_size=32, label_smoothing=0.05)
-network = ResNet(8, (ResNetStage(16, 1, 2),))  # batch norm, no dropout, whose draws differ
+network = ResNetConfig(8, (ResNetStage(16, 1, 2),))  # batch norm, no dropout, whose draws differ
 plan = NetworkExperiment(name="tiny", question="", phases=(phase,), network=network)
 
 

@@ -19,7 +19,7 @@ from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.devices import PRECISIONS, Computing
 from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.training.phases import OptimizerConfig, Phase
 from lwcnn.training.progress import Progress
 
 SHAPE, NUM_CLASSES = (12, 12, 3), 4
@@ -126,7 +126,7 @@ def test_float16_scales_the_loss_and_resumes_with_its_scale(parts, tmp_path):
         keras.utils.set_random_seed(0)
         with Computing("mixed_float16").scope():
             model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES)])
-            phase = Phase("all", Optimizer("sgd", 0.01, momentum=0.9), 4, batch_size=32)
+            phase = Phase("all", OptimizerConfig("sgd", 0.01, momentum=0.9), 4, batch_size=32)
 
             stop = Stop("none", epochs_to_run)
             with contextlib.suppress(Stopped):

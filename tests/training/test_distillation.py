@@ -5,13 +5,13 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-from made_data import make_images, randomise
+from made_data import make_images, randomize
 
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import Distillation, Teacher
 from lwcnn.experiments.run import keep_model, run_experiment
 from lwcnn.experiments.teachers import find_teacher, load_teacher, teacher_path
-from lwcnn.models.configs import ResidualSE, Stage
+from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
@@ -21,13 +21,13 @@ from lwcnn.training.distillation import (
     weights_digest,
 )
 from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.training.phases import OptimizerConfig, Phase
 
-TINY = ResidualSE(stem=8, stages=(Stage(8, 1, 3),), se_reduction=2)
+TINY = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=2)
 
 
 def tiny_model(seed=0):
-    return randomise(build_residual_se((12, 12, 3), 10, TINY), seed)
+    return randomize(build_residual_se((12, 12, 3), 10, TINY), seed)
 
 
 def test_the_ensemble_gives_the_mean_of_the_logits():
@@ -45,7 +45,7 @@ def test_a_teacher_alone_is_heeded_whatever_the_labels_say():
     keras.utils.set_random_seed(0)
     teacher, student = (build_residual_se((12, 12, 3), 10, TINY) for _ in range(2))
     images, labels = make_images(200)
-    phase = Phase("all", Optimizer("adam", 0.01), 20, batch_size=20)
+    phase = Phase("all", OptimizerConfig("adam", 0.01), 20, batch_size=20)
     truth = Images(images, labels)
     assert train_phase(teacher, phase, truth, truth, 0).history[-1]["val_accuracy"] > 0.9
     before = [np.array(w) for w in teacher.get_weights()]
@@ -71,7 +71,7 @@ def test_an_interrupted_distillation_goes_on_to_the_same_weights(tmp_path):
     def train(epochs, checkpoint):
         keras.utils.set_random_seed(0)
         student, teacher = build_residual_se((12, 12, 3), 10, TINY), tiny_model(1)
-        phase = Phase("all", Optimizer("sgd", 0.01, 0.9), 3, batch_size=20)
+        phase = Phase("all", OptimizerConfig("sgd", 0.01, 0.9), 3, batch_size=20)
         wrap = lambda model: build_distiller(teacher, model, temperature=2, label_weight=0.5)  # noqa: E731
         if epochs < 3:
             phase = dataclasses.replace(phase, epochs=epochs)

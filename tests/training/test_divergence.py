@@ -5,14 +5,14 @@ import json
 import keras
 import numpy as np
 import pytest
-from made_data import make_images, randomise
+from made_data import make_images, randomize
 
 from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import Diverged
 from lwcnn.training import loop
 from lwcnn.training.checkpoint import load_state
 from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.training.phases import OptimizerConfig, Phase
 from lwcnn.training.progress import Progress
 from lwcnn.training.steps import train_epoch
 
@@ -26,13 +26,13 @@ def part():
 
 def build():
     keras.utils.set_random_seed(0)
-    return randomise(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.0))
+    return randomize(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.0))
 
 
 def test_an_infinite_rate_stops_in_the_first_epoch_and_leaves_the_weights(part):
     model = build()
     before = model.get_weights()
-    phase = Phase("head", Optimizer("sgd", 1e30), 3, batch_size=8)
+    phase = Phase("head", OptimizerConfig("sgd", 1e30), 3, batch_size=8)
     with pytest.raises(Diverged, match=r"epoch 1 of phase 'head'.*lower.*Received: learning_rate=1e\+30"):
         train_phase(model, phase, part, part, 0)
     for a, b in zip(before, model.get_weights(), strict=True):
@@ -68,7 +68,7 @@ def test_a_later_epoch_that_diverges_ends_the_phase_with_the_best_one(part, pati
     monkeypatch.setattr(loop, "_validate", lambda *_: ([next(accuracies)], [next(losses)]))
     monkeypatch.setattr(loop, "train_epoch", train)
     model, path = build(), tmp_path / "state.npz"
-    phase = Phase("all", Optimizer("sgd", 0.1), 8, patience=patience, batch_size=8)
+    phase = Phase("all", OptimizerConfig("sgd", 0.1), 8, patience=patience, batch_size=8)
     state = train_phase(model, phase, part, part, 0, checkpoint=path, key="key")
     assert (state.finished, state.epoch, state.diverged, state.best_epoch[-1]) == (True, 3, 4, 2)
     assert {float(v) for w in model.get_weights() for v in w.flat} == {2.0}

@@ -7,7 +7,7 @@ import numpy as np
 
 from lwcnn.training.checkpoint import PhaseState
 from lwcnn.training.early_stopping import epochs_without_progress, keep_best
-from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.training.phases import OptimizerConfig, Phase
 
 GENERATOR = np.random.default_rng(0)
 
@@ -58,7 +58,7 @@ def test_stops_and_keeps_the_weights_as_keras_does(monkeypatch):
         scores = GENERATOR.integers(0, 32, 12) / 64  # multiples of 1/64: no rounding decides
         phase = Phase(
             "p",
-            Optimizer("sgd"),
+            OptimizerConfig("sgd"),
             12,
             patience=int(GENERATOR.integers(1, 5)),
             min_delta=int(GENERATOR.integers(0, 3)) / 64,

@@ -5,20 +5,20 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from made_data import make_images, randomise
+from made_data import make_images, randomize
 
-from lwcnn.data.augment import Mixing
-from lwcnn.models.configs import ResidualSE, Stage
+from lwcnn.data.augment import MixUpCutMix
+from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.training import loop
 from lwcnn.training.frozen import split_frozen_prefix
 from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.phases import Optimizer, Phase, unfreeze_layer_by_layer
+from lwcnn.training.phases import OptimizerConfig, Phase, unfreeze_layer_by_layer
 
 SHAPE, NUM_CLASSES = (12, 12, 3), 4
-NETWORK = ResidualSE(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
-SGD = Optimizer("sgd", 0.05, momentum=0.9)
+NETWORK = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
+SGD = OptimizerConfig("sgd", 0.05, momentum=0.9)
 
 
 def plain():
@@ -55,7 +55,7 @@ def test_layer_by_layer_trains_any_network_and_nothing_else(build, part):
         train_phase(model, phase, part, part, seed)
         for name in names:
             same = all(np.array_equal(a, b) for a, b in zip(before[name], model.get_layer(name).get_weights()))
-            assert same == (name not in names[-phase.trains :]), name
+            assert same == (name not in names[-phase.trainable :]), name
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_layer_by_layer_trains_any_network_and_nothing_else(build, part):
     ],
 )
 def test_where_the_frozen_prefix_ends(build, trained, cut):
-    model = randomise(build())
+    model = randomize(build())
     found = split_frozen_prefix(model, trained)
     assert (found and found[0].output_shape[1:]) == cut
     if found:
@@ -83,7 +83,7 @@ def test_where_the_frozen_prefix_ends(build, trained, cut):
 def test_mixing_reaches_a_phase_that_trains_the_head_only(part, monkeypatch):
     seen = []
     monkeypatch.setattr(loop, "train_epoch", lambda model, batches, *_: seen.append(batches[0]) or {"loss": 0.0})
-    phase = Phase("head", SGD, 1, ("head_logits",), batch_size=16, mixing=Mixing(0.0, 1.0, probability=1.0))
+    phase = Phase("head", SGD, 1, ("head_logits",), batch_size=16, mixing=MixUpCutMix(0.0, 1.0, probability=1.0))
     train_phase(residual(), phase, part, part, 0)
     ((images, labels),) = seen
     assert images.shape[1:] == SHAPE and labels.shape == (16, NUM_CLASSES)
@@ -94,7 +94,9 @@ def test_averages_of_a_head_are_those_of_what_trains(part):
     """The norms of the frozen prefix are none of the head's: with averaged moments this raised a KeyError."""
     model = residual()
     before = model.get_layer("stem_norm").get_weights()
-    phase = Phase("head", Optimizer("sgd", 0.05, ema=0.9, ema_moments=True), 2, ("head_logits",), batch_size=16)
+    phase = Phase(
+        "head", OptimizerConfig("sgd", 0.05, ema=0.9, ema_batch_norm=True), 2, ("head_logits",), batch_size=16
+    )
     state = train_phase(model, phase, part, part, 0)
     assert state.epoch == 2
     for a, b in zip(before, model.get_layer("stem_norm").get_weights(), strict=True):

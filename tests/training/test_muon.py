@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from lwcnn.models.configs import ResidualSE, Stage
+from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.muon import PointwiseMuon
-from lwcnn.training.phases import Optimizer
+from lwcnn.training.phases import OptimizerConfig
 
 
 def one_step(variable, gradient, **arguments):
@@ -39,8 +39,8 @@ def test_all_else_moves_as_by_adamw(shape):
 
 
 def test_which_of_the_network_s_weights_are_orthogonal():
-    model = build_residual_se((16, 16, 3), 10, ResidualSE(16, (Stage(16, 1), Stage(32, 1))))
-    optimizer = Optimizer("muon", 0.02, weight_decay=0.05).build(10)
+    model = build_residual_se((16, 16, 3), 10, ResidualSEConfig(16, (Stage(16, 1), Stage(32, 1))))
+    optimizer = OptimizerConfig("muon", 0.02, weight_decay=0.05).build(10)
     optimizer.build(model.trainable_variables)
     orthogonal = {v.path for v in model.trainable_variables if not optimizer._should_use_adamw(v)}
     assert orthogonal == {
@@ -57,4 +57,4 @@ def test_which_of_the_network_s_weights_are_orthogonal():
 
 def test_an_argument_that_muon_lacks_is_an_error():
     with pytest.raises(LwcnnError, match="muon can't be built"):
-        Optimizer("muon", momentum="high", nesterov=None, weight_decay=-1, ema=2.0).build(1)
+        OptimizerConfig("muon", momentum="high", nesterov=None, weight_decay=-1, ema=2.0).build(1)

@@ -1,16 +1,16 @@
-"""Progressive unfreezing as data: which layers a phase trains, its optimiser, and that nothing else moves."""
+"""Progressive unfreezing as data: which layers a phase trains, its optimizer, and that nothing else moves."""
 
 import keras
 import numpy as np
 import pytest
-from made_data import make_images, randomise
+from made_data import make_images, randomize
 
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.phases import Optimizer, Phase, trainable_layer_names, unfreeze_layer_by_layer
+from lwcnn.training.phases import OptimizerConfig, Phase, trainable_layer_names, unfreeze_layer_by_layer
 
-SGD = Optimizer("sgd", 0.05, momentum=0.9)
+SGD = OptimizerConfig("sgd", 0.05, momentum=0.9)
 SHAPE, NUM_CLASSES = (10, 10, 3), 4
 LAYERS = (
     "original_conv1",
@@ -24,8 +24,8 @@ LAYERS = (
 )
 
 
-def phase_of(trains="all", epochs=1, **arguments):
-    return Phase("phase", arguments.pop("optimizer", SGD), epochs, trains, batch_size=16, **arguments)
+def phase_of(trainable="all", epochs=1, **arguments):
+    return Phase("phase", arguments.pop("optimizer", SGD), epochs, trainable, batch_size=16, **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def merged():
 
 
 @pytest.mark.parametrize(
-    "trains, except_for, expected",
+    "trains, frozen, expected",
     [
         ("all", (), LAYERS),
         (1, (), LAYERS[-1:]),
@@ -52,8 +52,8 @@ def merged():
         (3, ("head_dense",), ("augmented_dense_as_conv", "head_logits")),
     ],
 )
-def test_layers_that_a_phase_trains(merged, trains, except_for, expected):
-    names = trainable_layer_names(merged, phase_of(trains, except_for=except_for))
+def test_layers_that_a_phase_trains(merged, trains, frozen, expected):
+    names = trainable_layer_names(merged, phase_of(trains, frozen=frozen))
     assert set(names) == set(expected) and len(names) == len(expected)
     in_the_models_order = [layer.name for layer in merged.layers if layer.name in expected]
     assert list(names) == in_the_models_order
@@ -78,7 +78,7 @@ def test_the_reproductions_four_steps(merged):
 def test_layer_by_layer_from_the_last():
     model = build_merged_model(SHAPE, NUM_CLASSES)
     phases = unfreeze_layer_by_layer(model, SGD, epochs=3, patience=2, batch_size=64)
-    assert [phase.trains for phase in phases] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [phase.trainable for phase in phases] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert len({phase.name for phase in phases}) == 8
     assert {(p.epochs, p.patience, p.batch_size, p.optimizer) for p in phases} == {(3, 2, 64, SGD)}
     steps = [trainable_layer_names(model, phase) for phase in phases]
@@ -92,9 +92,9 @@ def test_layers_of_a_dual_model():
     assert set(names) == {"augmented_conv1", "augmented_conv2", "augmented_logits"}
 
 
-@pytest.mark.parametrize("field", ["trains", "except_for"])
+@pytest.mark.parametrize("field", ["trainable", "frozen"])
 def test_unknown_layers_are_refused_with_the_nearest(merged, field):
-    arguments = {"trains": "all", field: ("head_logit",)}
+    arguments = {"trainable": "all", field: ("head_logit",)}
     with pytest.raises(LwcnnError, match="Did you mean 'head_logits'.*Received: 'head_logit'") as error:
         trainable_layer_names(merged, phase_of(**arguments))
     assert "'phase'" in str(error.value)  # which phase it stands in
@@ -108,31 +108,31 @@ def test_numbers_of_layers_that_are_not_there_are_refused(merged, number):
 
 def test_a_phase_that_trains_nothing_is_refused(merged):
     with pytest.raises(LwcnnError, match="trains no layer of merged. Received: "):
-        trainable_layer_names(merged, phase_of(("head_*",), except_for=("head_*",)))
+        trainable_layer_names(merged, phase_of(("head_*",), frozen=("head_*",)))
 
 
-@pytest.mark.parametrize("arguments", [{"epochs": 0}, {"batch_size": 0}, {"patience": 0}, {"trains": "head_dense"}])
+@pytest.mark.parametrize("arguments", [{"epochs": 0}, {"batch_size": 0}, {"patience": 0}, {"trainable": "head_dense"}])
 def test_impossible_phases_are_refused(arguments):
     with pytest.raises(LwcnnError, match="Received: "):
         Phase(**{"name": "phase", "optimizer": SGD, "epochs": 1} | arguments)
 
 
-# Optimisers
+# Optimizers
 
 
 @pytest.mark.parametrize(
     "optimizer, kind, values",
     [
-        (Optimizer("nadam"), keras.optimizers.Nadam, {"learning_rate": 0.001, "weight_decay": None}),
-        (Optimizer("adam", 0.01), keras.optimizers.Adam, {"learning_rate": 0.01}),
-        (Optimizer("adamw", weight_decay=0.05), keras.optimizers.AdamW, {"weight_decay": 0.05}),
-        (Optimizer("rmsprop", momentum=0.5), keras.optimizers.RMSprop, {"momentum": 0.5}),
+        (OptimizerConfig("nadam"), keras.optimizers.Nadam, {"learning_rate": 0.001, "weight_decay": None}),
+        (OptimizerConfig("adam", 0.01), keras.optimizers.Adam, {"learning_rate": 0.01}),
+        (OptimizerConfig("adamw", weight_decay=0.05), keras.optimizers.AdamW, {"weight_decay": 0.05}),
+        (OptimizerConfig("rmsprop", momentum=0.5), keras.optimizers.RMSprop, {"momentum": 0.5}),
         (
-            Optimizer("sgd", 0.001, momentum=0.9, nesterov=True, weight_decay=1e-4),
+            OptimizerConfig("sgd", 0.001, momentum=0.9, nesterov=True, weight_decay=1e-4),
             keras.optimizers.SGD,
             {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-4, "learning_rate": 0.001},
         ),
-        (Optimizer("sgd", ema=0.99), keras.optimizers.SGD, {"use_ema": False, "momentum": 0.0}),
+        (OptimizerConfig("sgd", ema=0.99), keras.optimizers.SGD, {"use_ema": False, "momentum": 0.0}),
     ],
 )
 def test_optimizers(optimizer, kind, values):
@@ -146,8 +146,8 @@ def test_optimizers(optimizer, kind, values):
 
 
 def test_what_is_not_given_is_left_to_keras():
-    assert Optimizer("sgd").build(10).get_config()["momentum"] == keras.optimizers.SGD().get_config()["momentum"]
-    ours, default = (o.get_config() for o in (Optimizer("nadam", 0.001).build(10), keras.optimizers.Nadam()))
+    assert OptimizerConfig("sgd").build(10).get_config()["momentum"] == keras.optimizers.SGD().get_config()["momentum"]
+    ours, default = (o.get_config() for o in (OptimizerConfig("nadam", 0.001).build(10), keras.optimizers.Nadam()))
     assert {k: v for k, v in ours.items() if k != "name"} == {k: v for k, v in default.items() if k != "name"}
 
 
@@ -157,8 +157,8 @@ def rates(optimizer, num_steps):
     return np.array([float(keras.ops.convert_to_numpy(schedule(step))) for step in range(num_steps + 1)])
 
 
-def test_schedule_rises_linearly_then_falls_to_nought_as_a_cosine():
-    actual = rates(Optimizer("sgd", 0.4, warmup=0.2), 50)
+def test_schedule_rises_linearly_then_falls_to_zero_as_a_cosine():
+    actual = rates(OptimizerConfig("sgd", 0.4, warmup=0.2), 50)
     steps = np.arange(51)
     rising = 0.4 * steps / 10
     falling = 0.2 * (1 + np.cos(np.pi * (steps - 10) / 40))
@@ -168,21 +168,21 @@ def test_schedule_rises_linearly_then_falls_to_nought_as_a_cosine():
 
 def test_schedule_without_warm_up_is_a_cosine():
     np.testing.assert_allclose(
-        rates(Optimizer("adamw", 0.4, warmup=0.0), 20), 0.2 * (1 + np.cos(np.pi * np.arange(21) / 20)), atol=1e-7
+        rates(OptimizerConfig("adamw", 0.4, warmup=0.0), 20), 0.2 * (1 + np.cos(np.pi * np.arange(21) / 20)), atol=1e-7
     )
 
 
 def test_schedule_of_a_single_step_and_of_warm_up_alone():
-    assert np.isfinite(rates(Optimizer("sgd", 0.4, warmup=0.2), 1)).all()
-    np.testing.assert_allclose(rates(Optimizer("sgd", 0.4, warmup=1.0), 4)[:4], [0, 0.1, 0.2, 0.3], atol=1e-7)
+    assert np.isfinite(rates(OptimizerConfig("sgd", 0.4, warmup=0.2), 1)).all()
+    np.testing.assert_allclose(rates(OptimizerConfig("sgd", 0.4, warmup=1.0), 4)[:4], [0, 0.1, 0.2, 0.3], atol=1e-7)
 
 
 def test_unknown_optimizers_are_refused_with_the_nearest():
     with pytest.raises(LwcnnError, match="Unknown optimizer. Did you mean 'nadam'.*Received: 'nadm'"):
-        Optimizer("nadm").build(10)
+        OptimizerConfig("nadm").build(10)
 
 
-@pytest.mark.parametrize("optimizer", [Optimizer("nadam", momentum=0.9), Optimizer("adam", nesterov=True)])
+@pytest.mark.parametrize("optimizer", [OptimizerConfig("nadam", momentum=0.9), OptimizerConfig("adam", nesterov=True)])
 def test_arguments_of_another_optimizer_are_refused(optimizer):
     with pytest.raises(LwcnnError, match=f"{optimizer.name} can't be built: .*Received: "):
         optimizer.build(10)
@@ -207,8 +207,8 @@ def assert_only_these_moved(before, after, names):
         assert not any(same) if name in names else all(same), (name, same)
 
 
-NADAM = Optimizer("nadam", 0.01)
-DECAYING = Optimizer("adamw", 0.01, weight_decay=0.1, ema=0.9, warmup=0.1)
+NADAM = OptimizerConfig("nadam", 0.01)
+DECAYING = OptimizerConfig("adamw", 0.01, weight_decay=0.1, ema=0.9, warmup=0.1)
 
 
 @pytest.mark.parametrize(
@@ -216,12 +216,12 @@ DECAYING = Optimizer("adamw", 0.01, weight_decay=0.1, ema=0.9, warmup=0.1)
     [
         (phase_of(("head_*",), optimizer=NADAM), phase_of("all")),  # the paper
         (phase_of(1), phase_of(2), phase_of(3), phase_of("all")),  # the reproduction
-        (phase_of("all", except_for=("head_logits",)), phase_of(("original_*",), optimizer=DECAYING, patience=1)),
+        (phase_of("all", frozen=("head_logits",)), phase_of(("original_*",), optimizer=DECAYING, patience=1)),
     ],
     ids=["paper", "reproduction", "inverted"],
 )
 def test_weights_outside_a_phase_stay_bit_identical_and_those_inside_move(phases, parts):
-    model = randomise(build_merged_model(SHAPE, NUM_CLASSES))
+    model = randomize(build_merged_model(SHAPE, NUM_CLASSES))
     for seed, phase in enumerate(phases):
         names = trainable_layer_names(model, phase)
         before = weights_by_layer(model)
@@ -232,7 +232,7 @@ def test_weights_outside_a_phase_stay_bit_identical_and_those_inside_move(phases
 
 def test_training_one_branch_of_a_dual_model_leaves_the_other(parts):
     submodels = [build_submodel(SHAPE, NUM_CLASSES, name) for name in ("original", "augmented")]
-    model = randomise(build_dual_model(submodels))
+    model = randomize(build_dual_model(submodels))
     before = weights_by_layer(model)
     phase = phase_of(("augmented_*",))
     train_phase(model, phase, *parts, 0, branches=(None, None))
@@ -249,7 +249,7 @@ def test_head_phase_reads_features_computed_once_and_equals_training_under_a_fro
     epochs = 4
 
     def build():
-        return randomise(build_merged_model(SHAPE, NUM_CLASSES, branches, dropout=0.0))
+        return randomize(build_merged_model(SHAPE, NUM_CLASSES, branches, dropout=0.0))
 
     whole = build()
     for layer in whole.layers:

@@ -11,12 +11,12 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from made_data import ROOT, make_images, randomise
+from made_data import ROOT, make_images, randomize
 
 from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation
 from lwcnn.experiments.pipeline import train_method, train_submodels
 from lwcnn.experiments.recipes import get_experiment
-from lwcnn.models.configs import ResidualSE, Stage
+from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
@@ -24,12 +24,12 @@ from lwcnn.training import loop
 from lwcnn.training.checkpoint import PhaseState, load_state, save_state
 from lwcnn.training.loop import Images, train_phase
 from lwcnn.training.losses import CrossEntropy
-from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.training.phases import OptimizerConfig, Phase
 from lwcnn.training.progress import Progress
 from lwcnn.training.steps import Epoch
 
 SHAPE, NUM_CLASSES = (10, 10, 3), 4
-NADAM = Optimizer("nadam", 0.003)
+NADAM = OptimizerConfig("nadam", 0.003)
 
 
 def make_parts():
@@ -60,8 +60,8 @@ def test_smoothed_cross_entropy_in_numpy(smoothing):
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_history_holds_means_over_all_images_of_an_epoch(parts, smoothing):
-    """At a learning rate of nought every epoch must give what the whole part gives, whatever the batches."""
-    model = randomise(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.0))
+    """At a learning rate of zero every epoch must give what the whole part gives, whatever the batches."""
+    model = randomize(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.0))
     weights = model.get_weights()
     images, labels = parts[0].arrays()
     logits = model.predict(images, verbose=0).astype(float)
@@ -69,7 +69,7 @@ def test_history_holds_means_over_all_images_of_an_epoch(parts, smoothing):
     loss = -(targets * (logits - np.log(np.exp(logits).sum(1, keepdims=True)))).sum(1).mean()
     accuracy = (logits.argmax(1) == labels).mean()
     val_logits, val_labels = model.predict(parts[1].arrays()[0], verbose=0), parts[1].arrays()[1]
-    phase = Phase("all", Optimizer("sgd", 0.0), 2, batch_size=24, label_smoothing=smoothing)  # 64 = 24 + 24 + 16
+    phase = Phase("all", OptimizerConfig("sgd", 0.0), 2, batch_size=24, label_smoothing=smoothing)  # 64 = 24 + 24 + 16
     state = train_phase(model, phase, *parts, seed=0)
     for record in state.history:
         assert record["loss"] == pytest.approx(loss, rel=1e-4)
@@ -80,12 +80,12 @@ def test_history_holds_means_over_all_images_of_an_epoch(parts, smoothing):
 
 
 def test_history_of_a_dual_model_has_both_branches_and_adds_their_losses(parts):
-    model = randomise(build_dual_model([build_submodel(SHAPE, NUM_CLASSES, n) for n in ("original", "augmented")]))
+    model = randomize(build_dual_model([build_submodel(SHAPE, NUM_CLASSES, n) for n in ("original", "augmented")]))
     images, labels = parts[0].arrays()
     losses = []
     for logits in model.predict([images, images], verbose=0):
         losses.append(-(logits - np.log(np.exp(logits).sum(1, keepdims=True)))[np.arange(64), labels].mean())
-    phase = Phase("dual", Optimizer("sgd", 0.0), 1, batch_size=32)
+    phase = Phase("dual", OptimizerConfig("sgd", 0.0), 1, batch_size=32)
     (record,) = train_phase(model, phase, *parts, seed=0, branches=(None, None)).history
     assert record["loss"] == pytest.approx(sum(losses), rel=1e-4)
     val_images, val_labels = parts[1].arrays()
@@ -179,7 +179,7 @@ def test_progress_must_exceed_min_delta(constructed):
     assert state.epoch == 7 and state.best_epoch[-1] == 4 and set.union(*weights.values()) == {4.0}
 
 
-def test_an_accuracy_of_nought_in_the_first_epoch_is_the_best_so_far(constructed):
+def test_an_accuracy_of_zero_in_the_first_epoch_is_the_best_so_far(constructed):
     state, weights = constructed(Phase("p", NADAM, 20, patience=2), one(0.0, 0.0, 0.0))
     assert state.epoch == 3 and state.best_epoch[-1] == 1 and set.union(*weights.values()) == {1.0}
 
@@ -252,7 +252,7 @@ def test_patience_counts_the_mean_and_not_any_branch(constructed):
 
 @pytest.mark.parametrize("epochs, rates", [(1, [0.4]), (2, [0.4, 0.2]), (5, [0.4, 0.35, 0.3, 0.25, 0.2])])
 def test_the_dropout_schedule_begins_and_ends_as_stated(epochs, rates):
-    model = build_residual_se(SHAPE, NUM_CLASSES, ResidualSE(8, (Stage(8, 1, 3),), se_reduction=4))
+    model = build_residual_se(SHAPE, NUM_CLASSES, ResidualSEConfig(8, (Stage(8, 1, 3),), se_reduction=4))
     phase = Phase("p", NADAM, epochs, dropout=(0.4, 0.2))
     for epoch, rate in enumerate(rates):
         loop._schedule_dropout(model, model, phase, epoch)
@@ -299,8 +299,8 @@ def assert_same_bits(weights, others):
         np.testing.assert_array_equal(a, b)
 
 
-SGD = Optimizer("sgd", 0.01, momentum=0.9, nesterov=True, weight_decay=1e-3)
-ONE_CYCLE_EMA = Optimizer("adamw", 0.01, weight_decay=0.01, warmup=0.3, ema=0.8)
+SGD = OptimizerConfig("sgd", 0.01, momentum=0.9, nesterov=True, weight_decay=1e-3)
+ONE_CYCLE_EMA = OptimizerConfig("adamw", 0.01, weight_decay=0.01, warmup=0.3, ema=0.8)
 AUGMENTATION = Augmentation(horizontal_flip=True, crop_padding=1)
 
 
@@ -319,7 +319,7 @@ def test_interrupted_and_resumed_comes_to_the_same_bits(phase, at, parts, tmp_pa
 
     def train(checkpoint, progress=None):
         keras.utils.set_random_seed(4)  # a new process begins like this, too
-        model = randomise(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.5))
+        model = randomize(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.5))
         state = train_phase(model, phase, *parts, 9, checkpoint=checkpoint, key="key", progress=progress)
         return model.get_weights(), state
 
@@ -343,9 +343,9 @@ def test_the_average_of_the_weights_is_kept_and_the_raw_weights_train_on(parts):
     """EMA in NumPy: from the raw weights after each epoch of one step."""
     images, labels = parts[0].arrays()
     part = Images(images, labels)
-    phase = Phase("ema", Optimizer("sgd", 0.05, ema=0.6), 3, batch_size=64)
-    model = randomise(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.0))
-    raw = randomise(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.0))
+    phase = Phase("ema", OptimizerConfig("sgd", 0.05, ema=0.6), 3, batch_size=64)
+    model = randomize(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.0))
+    raw = randomize(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.0))
     train_phase(model, phase, part, parts[1], 0)
     raw.compile(keras.optimizers.SGD(0.05), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     average = None
@@ -376,10 +376,10 @@ def test_the_average_of_the_moments_is_kept_and_the_raw_moments_go_on(parts, mon
         from lwcnn.engine import epoch as engine
 
         record(engine.Epoch)
-    network = ResidualSE(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
+    network = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
     model = build_residual_se(SHAPE, NUM_CLASSES, network)
     names = [w.path for w in model.weights]
-    phase = Phase("ema", Optimizer("sgd", 0.05, ema=0.3, ema_moments=True), 2, batch_size=16)
+    phase = Phase("ema", OptimizerConfig("sgd", 0.05, ema=0.3, ema_batch_norm=True), 2, batch_size=16)
     train_phase(model, phase, *parts, 0)
     assert len(rows) == 8 and len(rows[0]) == 6  # three norms: the stem's, the block's, the last
     average = rows[0]
@@ -393,12 +393,14 @@ def test_the_average_of_the_moments_is_kept_and_the_raw_moments_go_on(parts, mon
 
 
 def test_averaged_moments_resume_to_the_same_bits(parts, tmp_path):
-    optimizer = replace(ONE_CYCLE_EMA, ema_moments=True)
+    optimizer = replace(ONE_CYCLE_EMA, ema_batch_norm=True)
     phase = Phase("ema", optimizer, 3, batch_size=32)
 
     def train(checkpoint, progress=None):
         keras.utils.set_random_seed(4)
-        model = build_residual_se(SHAPE, NUM_CLASSES, ResidualSE(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4))
+        model = build_residual_se(
+            SHAPE, NUM_CLASSES, ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
+        )
         train_phase(model, phase, *parts, 9, checkpoint=checkpoint, key="key", progress=progress)
         return model.get_weights()
 
@@ -447,7 +449,7 @@ def assert_same_method(trained, wanted):
     assert_same_bits(trained.model.get_weights(), wanted.model.get_weights())
     for record, other in zip(trained.phases, wanted.phases, strict=True):
         assert without_seconds(record["history"]) == without_seconds(other["history"])
-        for field in ("name", "trains", "epochs", "best_epoch", "best_val_accuracy"):
+        for field in ("name", "trainable", "epochs", "best_epoch", "best_val_accuracy"):
             assert record[field] == other[field]
 
 

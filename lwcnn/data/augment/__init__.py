@@ -16,7 +16,7 @@ from lwcnn.data.augment.draws import Purpose, random_bits
 from lwcnn.data.augment.erasing import Cutout, Erasing
 from lwcnn.data.augment.filters import GaussianBlur, Sharpness, gaussian_blur
 from lwcnn.data.augment.geometry import FILLS, Transforms, flip_and_crop, warp
-from lwcnn.data.augment.mixing import Mixing, mix_batch
+from lwcnn.data.augment.mixing import MixUpCutMix, mix_batch
 from lwcnn.data.augment.randaugment import RandAugment
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
     "Cutout",
     "Erasing",
     "GaussianBlur",
-    "Mixing",
+    "MixUpCutMix",
     "Purpose",
     "RandAugment",
     "Sharpness",

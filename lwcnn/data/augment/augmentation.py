@@ -172,7 +172,7 @@ def draw_transforms(
         zoom=1 + augmentation.zoom * signed[:, 1],
         shift_y=augmentation.translation * height * signed[:, 2],
         shift_x=augmentation.translation * width * signed[:, 3],
-        # Whole grey levels lose nothing: the pixels are whole numbers before and after.
+        # Whole gray levels lose nothing: the pixels are whole numbers before and after.
         brightness=np.rint(255 * augmentation.brightness * signed[:, 4]).astype(np.int64),
         flip=(draws[:, 5] < 0.5) & augmentation.horizontal_flip,
         crop_y=offsets[:, 0],

@@ -25,7 +25,7 @@ class ColorJitter:
 
     Args:
         brightness, contrast, saturation: 0 or more; the factor is uniform in 1 +- amount, and not below 0.
-        hue: in [0, 0.5]; the shift is uniform in +-hue, as a fraction of the colour circle.
+        hue: in [0, 0.5]; the shift is uniform in +-hue, as a fraction of the color circle.
 
     Raises:
         LwcnnError: an amount out of its range.
@@ -86,7 +86,7 @@ def adjust_brightness(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
 
 
 def adjust_contrast(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Returns the images with their differences from their mean grey level times factors, shape (n,)."""
+    """Returns the images with their differences from their mean gray level times factors, shape (n,)."""
     height, width = images.shape[1:3]
     sums = to_gray(images).sum(axis=(1, 2), dtype=np.int64)
     means = np.floor(sums / (height * width) + 0.5)[:, None]  # a whole level, as in PIL
@@ -94,9 +94,9 @@ def adjust_contrast(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
 
 
 def adjust_saturation(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Returns the images with their differences from their own grey images times factors, shape (n,).
+    """Returns the images with their differences from their own gray images times factors, shape (n,).
 
-    0 is grey, 1 the image; images of other than 3 channels stay as they are.
+    0 is gray, 1 the image; images of other than 3 channels stay as they are.
     """
     if images.shape[3] != 3:
         return images.copy()
@@ -105,7 +105,7 @@ def adjust_saturation(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
 
 
 def adjust_hue(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """Returns the images with their hue shifted by fractions of the colour circle, shape (n,).
+    """Returns the images with their hue shifted by fractions of the color circle, shape (n,).
 
     1/3 turns red into green; images of other than 3 channels stay as they are.
     """

@@ -53,7 +53,7 @@ class Draws:
         return _uniform_table(key, num_rows, num_columns)[self.indices]
 
     def levels(self, purpose: Purpose, position: int, count: int) -> np.ndarray:
-        """Returns `count` random grey levels, uint8, for the image at this position among the indices."""
+        """Returns `count` random gray levels, uint8, for the image at this position among the indices."""
         key = (int(purpose), self.seed, self.epoch, self.stream, int(self.indices[position]))
         return random_bits(key, -(-count // 8)).astype("<u8").view(np.uint8)[:count]
 

@@ -20,7 +20,7 @@ class Cutout:
     Raises:
         LwcnnError: a value out of its range.
 
-    Source: DeVries and Taylor 2017; their zero comes after normalisation and is the training set's mean.
+    Source: DeVries and Taylor 2017; their zero comes after normalization and is the training set's mean.
     """
 
     side: int

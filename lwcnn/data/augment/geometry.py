@@ -17,7 +17,7 @@ class Transforms:
         angle: anticlockwise rotation as a fraction of a turn.
         zoom: side of the section shown, 1 for all of the image.
         shift_y, shift_x: shift of the content down and to the right, in pixels.
-        brightness: grey levels added, whole numbers from -255 to 255.
+        brightness: gray levels added, whole numbers from -255 to 255.
         flip: whether to mirror left to right (bool).
         crop_y, crop_x: shift of the content down and to the right, in whole pixels.
     """
@@ -64,7 +64,7 @@ def warp(images: np.ndarray, transforms: Transforms, fill: str) -> np.ndarray:
 
 
 def rotate(images: np.ndarray, degrees: np.ndarray, fill: str) -> np.ndarray:
-    """Returns the images turned anticlockwise about their centres by degrees, shape (n,)."""
+    """Returns the images turned anticlockwise about their centers by degrees, shape (n,)."""
     height, width = images.shape[1:3]
     zeros = np.zeros(len(images))
     return warp_affine(images, _similarity(np.deg2rad(degrees), zeros + 1, zeros, zeros, height, width), fill)
@@ -82,7 +82,7 @@ def shear(images: np.ndarray, along_y: np.ndarray, along_x: np.ndarray, fill: st
     matrices = np.zeros((len(images), 2, 3))
     matrices[:, 0, 0] = matrices[:, 1, 1] = 1
     matrices[:, 0, 1], matrices[:, 1, 0] = along_x, along_y
-    # The corner lies half a pixel up and left of the first pixel's centre, which OpenCV counts from.
+    # The corner lies half a pixel up and left of the first pixel's center, which OpenCV counts from.
     matrices[:, 0, 2], matrices[:, 1, 2] = along_x / 2, along_y / 2
     return warp_affine(images, matrices, fill)
 
@@ -117,8 +117,8 @@ def _output_to_input(transforms: Transforms, height: int, width: int) -> np.ndar
 
 
 def _similarity(turn, zoom, shift_y, shift_x, height: int, width: int) -> np.ndarray:
-    """Matrices (n, 2, 3) that undo a turn in radians about the centre, a zoom and a shift in pixels."""
-    center_y, center_x = (height - 1) / 2, (width - 1) / 2  # pixels are points: this is Keras's centre too
+    """Matrices (n, 2, 3) that undo a turn in radians about the center, a zoom and a shift in pixels."""
+    center_y, center_x = (height - 1) / 2, (width - 1) / 2  # pixels are points: this is Keras's center too
     cosine, sine = zoom * np.cos(turn), zoom * np.sin(turn)
     from_y, from_x = center_y + shift_y, center_x + shift_x
     matrices = np.empty((len(turn), 2, 3))

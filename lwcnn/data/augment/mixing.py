@@ -1,4 +1,4 @@
-"""MixUp and CutMix: each image of a batch is mixed with its neighbour, and its label with the neighbour's."""
+"""MixUp and CutMix: each image of a batch is mixed with its neighbor, and its label with the neighbor's."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from lwcnn.system.errors import LwcnnError
 
 
 @dataclass(frozen=True)
-class Mixing:
+class MixUpCutMix:
     """Whether and how a batch is mixed; one draw holds for the whole batch.
 
     Args:
@@ -51,7 +51,7 @@ class Mix:
 
     Args:
         share: of each image's own label, in [0, 1].
-        box: (top, bottom, left, right) in pixels, pasted from the neighbour; None mixes all pixels by share.
+        box: (top, bottom, left, right) in pixels, pasted from the neighbor; None mixes all pixels by share.
     """
 
     share: float
@@ -62,7 +62,7 @@ def mix_batch(
     images: np.ndarray,
     labels: np.ndarray,
     num_classes: int,
-    mixing: Mixing,
+    mixing: MixUpCutMix,
     seed: int,
     epoch: int,
     batch: int,
@@ -70,7 +70,7 @@ def mix_batch(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns a batch as mixing changes it, with soft labels, also where this batch is not mixed.
 
-    An image's neighbour is the one before it, and the last for the first: batches are shuffled already, and a
+    An image's neighbor is the one before it, and the last for the first: batches are shuffled already, and a
     rolled batch mixes none with itself unless it is alone.
 
     Args:
@@ -103,7 +103,7 @@ def mix_batch(
 
 
 def draw_mix(
-    mixing: Mixing, height: int, width: int, seed: int, epoch: int, batch: int, progress: float = 1.0
+    mixing: MixUpCutMix, height: int, width: int, seed: int, epoch: int, batch: int, progress: float = 1.0
 ) -> Mix | None:
     """Returns what is done to this batch of images of height x width pixels; None leaves it as it is."""
     draws = unit_interval(random_bits((int(Purpose.MIXING), seed, epoch, batch), 5))

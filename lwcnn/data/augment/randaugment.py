@@ -22,7 +22,7 @@ MAX_MAGNITUDE = 30
 MAX_SHEAR = 0.3
 MAX_TRANSLATION = 150 / 331  # as a fraction of height or width
 MAX_DEGREES = 30.0
-MAX_FACTOR_CHANGE = 0.9  # of brightness, colour, contrast and sharpness
+MAX_FACTOR_CHANGE = 0.9  # of brightness, color, contrast and sharpness
 MAX_BITS_TAKEN = 4
 
 _LEVELS = np.arange(256)

@@ -56,7 +56,7 @@ def frozen(array):
 
 
 def aligned_empty(shape):
-    """An uninitialised float32 array that begins at a cache line, so that TensorFlow takes it without a copy."""
+    """An uninitialized float32 array that begins at a cache line, so that TensorFlow takes it without a copy."""
     count = math.prod(shape)
     array = np.empty(count + 16, np.float32)
     skipped = -array.ctypes.data % 64 // 4

@@ -1,4 +1,4 @@
-"""Batch normalisation in training, forward and backward, on the CPU with Numba: two passes over the map each.
+"""Batch normalization in training, forward and backward, on the CPU with Numba: two passes over the map each.
 
     y = (x - mean) * factor + beta,    factor = gamma / sqrt(variance + epsilon), of the batch, channel by channel
 

@@ -78,7 +78,7 @@ def _depthwise(x, kernel):
 
 
 def _folded(weights, mean, variance, epsilon):
-    """w1 and b1 with the normalisation folded in, its factor a and offset c (float64), and 1 / deviation."""
+    """w1 and b1 with the normalization folded in, its factor a and offset c (float64), and 1 / deviation."""
     _, gamma, beta, w1, b1 = weights[:5]
     inverse = 1 / np.sqrt(np.asarray(variance, np.float64) + epsilon)
     a = gamma * inverse

@@ -127,7 +127,7 @@ def _input_gradient(grad, g, win, shift, weights, C, W, P, Q, F, t0, like):
 
 @_jit
 def _take_image(grad_y, winner, n, g, win):
-    """Copies image n's winners to win and its gradients to g, nought where ReLU is off.
+    """Copies image n's winners to win and its gradients to g, zero where ReLU is off.
 
     By loops, because Numba takes seconds to compile slice assignments.
     """
@@ -280,5 +280,5 @@ def _scratch(size, outputs):
 
 
 def _shifts(W, C):
-    """How far the window of each of the four winners lies from the first one's; nought where ReLU is off."""
+    """How far the window of each of the four winners lies from the first one's; zero where ReLU is off."""
     return np.array([0, C, W * C, W * C + C, 0])

@@ -3,7 +3,7 @@
     out = x + keep * se(mlp(batch_norm(depthwise(x)))),    mlp(v) = activation(v W1 + b1) W2 + b2
 
 The expanded activations, the widest maps of such a block, never leave the cache: forward and backward take an
-image in tiles of positions, and the backward pass computes them again. Batch normalisation is an affine map
+image in tiles of positions, and the backward pass computes them again. Batch normalization is an affine map
 of each channel before W1, so it is folded into W1 and b1 and costs no pass of its own; the sums that its
 gradient needs follow from the gradients of W1 and b1.
 
@@ -167,9 +167,9 @@ def mlp_backward(
     u, keep, grad, y, means, scales, w1, w1_t, b1, w2_t, w3, b3, w4, q,
     g_w1, g_b1, g_w2, g_b2, g_w3, g_b3, g_w4, g_b4, P, C, E, F, S, activation, first, last,
 ):  # fmt: skip
-    """q (N, P*C) = gradient by u as if the normalisation were a constant map; g_... += gradients by the weights.
+    """q (N, P*C) = gradient by u as if the normalization were a constant map; g_... += gradients by the weights.
 
-    w1 and b1 have the normalisation folded in, and so have g_w1 and g_b1; w1_t (E, C), w2_t (F, E) are transposes.
+    w1 and b1 have the normalization folded in, and so have g_w1 and g_b1; w1_t (E, C), w2_t (F, E) are transposes.
     """
     z, g = aligned_zeros(TILE * E), aligned_zeros(TILE * E)
     gy, sums = aligned_zeros(P * F), aligned_zeros(F + WIDTH)

@@ -1,6 +1,6 @@
 """2x2 max-pooling of channels-last maps on the CPU with Numba, forward and backward.
 
-Ties go to the first of the four, as in TensorFlow; an odd last row or column is left out, and has the gradient nought.
+Ties go to the first of the four, as in TensorFlow; an odd last row or column is left out, and has the gradient zero.
 """
 
 import numpy as np

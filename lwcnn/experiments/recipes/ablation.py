@@ -10,17 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from lwcnn.data import ImageSpec
-from lwcnn.data.augment import Mixing
+from lwcnn.data.augment import MixUpCutMix
 from lwcnn.experiments.recipes.augmentation import augmentation
 from lwcnn.experiments.recipes.presets import Preset
-from lwcnn.experiments.recipes.residual_se import ONE_CYCLE, SMALL_NETWORK
+from lwcnn.experiments.recipes.residual_se import SMALL_NETWORK, WARMUP_COSINE
 from lwcnn.experiments.recipes.types import NetworkExperiment
-from lwcnn.models.configs import ResidualSE
-from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.models.configs import ResidualSEConfig
+from lwcnn.training.phases import OptimizerConfig, Phase
 
-Made = tuple[ResidualSE, Phase]
-BASELINE_OPTIMIZER = Optimizer("adam", 0.001)
-AVERAGED = replace(ONE_CYCLE, ema_moments=True)
+Made = tuple[ResidualSEConfig, Phase]
+BASELINE_OPTIMIZER = OptimizerConfig("adam", 0.001)
+AVERAGED = replace(WARMUP_COSINE, ema_batch_norm=True)
 BASELINE, WHOLE = "parts_baseline", "parts_whole"
 
 
@@ -36,35 +36,35 @@ class Part:
 
     title: str
     claim: str | None
-    add: Callable[[ResidualSE, Phase], Made]
+    add: Callable[[ResidualSEConfig, Phase], Made]
 
 
-def _averaged(optimizer: Optimizer, like: Optimizer) -> Optimizer:
-    """The optimiser with the average of `like`."""
-    return replace(optimizer, ema=like.ema, ema_moments=like.ema_moments)
+def _averaged(optimizer: OptimizerConfig, like: OptimizerConfig) -> OptimizerConfig:
+    """The optimizer with the average of `like`."""
+    return replace(optimizer, ema=like.ema, ema_batch_norm=like.ema_batch_norm)
 
 
-def _residual(network: ResidualSE, phase: Phase) -> Made:
+def _residual(network: ResidualSEConfig, phase: Phase) -> Made:
     return replace(network, residual=True), phase
 
 
-def _se(network: ResidualSE, phase: Phase) -> Made:
+def _se(network: ResidualSEConfig, phase: Phase) -> Made:
     return replace(network, se_reduction=SMALL_NETWORK.se_reduction), phase
 
 
-def _mixing(network: ResidualSE, phase: Phase) -> Made:
-    return network, replace(phase, mixing=Mixing(0.2, 1.0))
+def _mixing(network: ResidualSEConfig, phase: Phase) -> Made:
+    return network, replace(phase, mixing=MixUpCutMix(0.2, 1.0))
 
 
-def _adamw(network: ResidualSE, phase: Phase) -> Made:
-    return network, replace(phase, optimizer=_averaged(ONE_CYCLE, phase.optimizer))
+def _adamw(network: ResidualSEConfig, phase: Phase) -> Made:
+    return network, replace(phase, optimizer=_averaged(WARMUP_COSINE, phase.optimizer))
 
 
-def _smoothing(network: ResidualSE, phase: Phase) -> Made:
+def _smoothing(network: ResidualSEConfig, phase: Phase) -> Made:
     return network, replace(phase, label_smoothing=0.1, dropout=(0.4, 0.2))
 
 
-def _ema(network: ResidualSE, phase: Phase) -> Made:
+def _ema(network: ResidualSEConfig, phase: Phase) -> Made:
     return network, replace(phase, optimizer=_averaged(phase.optimizer, AVERAGED))
 
 
@@ -78,9 +78,9 @@ PARTS = {
 }
 
 OPTIMIZERS = {
-    "adam": replace(AVERAGED, name="adam", weight_decay=None, not_decayed=()),
-    "rmsprop": _averaged(Optimizer("rmsprop", 0.002, warmup=ONE_CYCLE.warmup), AVERAGED),
-    "sgd": _averaged(Optimizer("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=ONE_CYCLE.warmup), AVERAGED),
+    "adam": replace(AVERAGED, name="adam", weight_decay=None, no_weight_decay=()),
+    "rmsprop": _averaged(OptimizerConfig("rmsprop", 0.002, warmup=WARMUP_COSINE.warmup), AVERAGED),
+    "sgd": _averaged(OptimizerConfig("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=WARMUP_COSINE.warmup), AVERAGED),
 }
 """In place of AdamW in the whole, with the same warm-up, cosine and average."""
 
@@ -91,7 +91,7 @@ def _experiment(
     preset: Preset,
     images: ImageSpec,
     parts: tuple[str, ...],
-    optimizer: Optimizer | None = None,
+    optimizer: OptimizerConfig | None = None,
 ) -> NetworkExperiment:
     """The baseline with some parts, in the order of `PARTS`."""
     network = replace(SMALL_NETWORK, residual=False, se_reduction=None)
@@ -103,7 +103,7 @@ def _experiment(
     return NetworkExperiment(name=name, question=question, network=network, phases=(phase,))
 
 
-def _maker(name: str, question: str, parts: tuple[str, ...], optimizer: Optimizer | None = None) -> Callable:
+def _maker(name: str, question: str, parts: tuple[str, ...], optimizer: OptimizerConfig | None = None) -> Callable:
     return lambda preset, images: _experiment(name, question, preset, images, parts, optimizer)
 
 
@@ -114,7 +114,7 @@ def _all() -> dict[str, Callable[[Preset, ImageSpec], NetworkExperiment]]:
         WHOLE: _maker(WHOLE, "the small network with every part of the extension, for comparison", every),
     }
     for key, part in PARTS.items():
-        alone, without = only(key), left_out(key)
+        alone, without = only(key), leave_one_out(key)
         rest = tuple(k for k in every if k != key)
         made[alone] = _maker(alone, f"{part.title}, alone on the baseline", (key,))
         made[without] = _maker(without, f"{part.title}, left out of the whole", rest)
@@ -129,7 +129,7 @@ def only(part: str) -> str:
     return f"parts_only_{part}"
 
 
-def left_out(part: str) -> str:
+def leave_one_out(part: str) -> str:
     """The name of the experiment with every part but one."""
     return f"parts_no_{part}"
 

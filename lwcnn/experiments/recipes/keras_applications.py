@@ -10,18 +10,20 @@ from dataclasses import replace
 from lwcnn.data import ImageSpec
 from lwcnn.experiments.recipes.augmentation import augmentation
 from lwcnn.experiments.recipes.presets import Preset
-from lwcnn.experiments.recipes.residual_se import NOT_DECAYED
+from lwcnn.experiments.recipes.residual_se import NO_WEIGHT_DECAY
 from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, MOMENTUM, Application
-from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.training.phases import OptimizerConfig, Phase
 
 # That of the residual network but for a rate that suits a hundred times as many parameters; ours, not tuned.
-ONE_CYCLE = Optimizer("adamw", 0.002, weight_decay=0.05, warmup=0.2, ema=0.998, not_decayed=NOT_DECAYED)
+WARMUP_COSINE = OptimizerConfig(
+    "adamw", 0.002, weight_decay=0.05, warmup=0.2, ema=0.998, no_weight_decay=NO_WEIGHT_DECAY
+)
 
 
 def _experiment(name: str, network: Application, question: str) -> Callable[[Preset, ImageSpec], NetworkExperiment]:
     def build(preset: Preset, images: ImageSpec) -> NetworkExperiment:
-        phase = Phase("all", ONE_CYCLE, preset.network, augmentation=augmentation(images), batch_size=128)
+        phase = Phase("all", WARMUP_COSINE, preset.network, augmentation=augmentation(images), batch_size=128)
         return NetworkExperiment(name=name, question=question, network=network, phases=(phase,))
 
     return build

@@ -9,10 +9,10 @@ from lwcnn.experiments.recipes.augmentation import CROP_SHARE, augmentation
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import MergedExperiment
 from lwcnn.models.configs import BRANCHES
-from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.training.phases import OptimizerConfig, Phase
 
-NADAM = Optimizer("nadam", 0.001)  # paper: Nadam; the author's notebook: its defaults
-SGD = Optimizer("sgd", 0.001, momentum=0.9)  # paper, stage 3
+NADAM = OptimizerConfig("nadam", 0.001)  # paper: Nadam; the author's notebook: its defaults
+SGD = OptimizerConfig("sgd", 0.001, momentum=0.9)  # paper, stage 3
 
 
 def _paper(preset: Preset) -> MergedExperiment:
@@ -35,7 +35,7 @@ def _paper(preset: Preset) -> MergedExperiment:
 def _paper_as_published(preset: Preset) -> MergedExperiment:
     """The author's notebook, as it runs; the numbers of its cells are from 0."""
     inverted = {"full": 10}.get(preset.name, preset.head)  # cell 18: 10 epochs
-    sgd = Optimizer("sgd", 0.001, momentum=0.9, nesterov=True, weight_decay=1e-4)
+    sgd = OptimizerConfig("sgd", 0.001, momentum=0.9, nesterov=True, weight_decay=1e-4)
     return MergedExperiment(
         name="paper_as_published",
         question="what the author's own code does: only one branch's dense weights converted, the freeze inverted",
@@ -53,7 +53,7 @@ def _paper_as_published(preset: Preset) -> MergedExperiment:
         ),
         # cell 18 freezes `layers[-2:]`, dropout and output, in place of all the others; cell 9: min_delta everywhere
         phases=(
-            Phase("inverted", NADAM, inverted, except_for=("head_logits",), patience=5, min_delta=0.001, batch_size=32),
+            Phase("inverted", NADAM, inverted, frozen=("head_logits",), patience=5, min_delta=0.001, batch_size=32),
             Phase("all", sgd, preset.all, patience=10, min_delta=0.001, batch_size=32),
         ),
         validation=1 / 6,  # cell 3: 10,000 of MNIST's 60,000 training images
@@ -101,9 +101,9 @@ def _head_only(preset: Preset) -> MergedExperiment:
     return replace(paper, name="head_only", question=question, phases=paper.phases[:1])
 
 
-def _fresh_merge(preset: Preset) -> MergedExperiment:
+def _reinit_merge(preset: Preset) -> MergedExperiment:
     question = "the conversion: the merged model's 1x1 convolutions are drawn afresh"
-    return replace(_paper(preset), name="fresh_merge", question=question, reuse_dense_weights=())
+    return replace(_paper(preset), name="reinit_merge", question=question, reuse_dense_weights=())
 
 
 def _nadam_throughout(preset: Preset) -> MergedExperiment:
@@ -121,7 +121,7 @@ def _end_to_end(preset: Preset) -> MergedExperiment:
 
 
 def _paper_tuned(preset: Preset, images: ImageSpec) -> MergedExperiment:
-    one_cycle = Optimizer("adamw", 0.003, weight_decay=0.01, warmup=0.2, ema=0.999)
+    warmup_cosine = OptimizerConfig("adamw", 0.003, weight_decay=0.01, warmup=0.2, ema=0.999)
     tuned = augmentation(images, CROP_SHARE / 2)
     return replace(
         _paper(preset),
@@ -130,8 +130,8 @@ def _paper_tuned(preset: Preset, images: ImageSpec) -> MergedExperiment:
         branches=(("original", tuned), ("augmented", tuned)),
         # Begun at random, some of the twenty units between the branches and the head never fire again;
         # begun as a classifier's logits they live: on CIFAR-10, seed 2, 76.2 in place of 73.6 on validation.
-        dual=Phase("dual", one_cycle, preset.tuned_dual, batch_size=64),
-        phases=(Phase("all", one_cycle, preset.tuned, augmentation=tuned, batch_size=64),),
+        dual=Phase("dual", warmup_cosine, preset.tuned_dual, batch_size=64),
+        phases=(Phase("all", warmup_cosine, preset.tuned, augmentation=tuned, batch_size=64),),
         dropout=0.0,
     )
 
@@ -151,7 +151,7 @@ EXPERIMENTS: dict[str, Callable[[Preset], MergedExperiment]] = {
     "dual_no_augment": _dual_no_augment,
     "no_unfreezing": _no_unfreezing,
     "head_only": _head_only,
-    "fresh_merge": _fresh_merge,
+    "reinit_merge": _reinit_merge,
     "nadam_throughout": _nadam_throughout,
     "end_to_end": _end_to_end,
 }

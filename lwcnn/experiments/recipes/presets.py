@@ -14,7 +14,7 @@ class Preset:
         dual, head, all: most epochs of the stages of the paper's method; all counts the last phase.
         batch_size: of the experiments for which the paper gives none; 32 is the author's code's.
         tuned_dual, tuned: epochs of the two stages of `paper_tuned`.
-        fold: most epochs a fold of the leaking K-fold.
+        fold: most epochs a fold of the leaky K-fold.
         network: epochs of the networks that train in one go.
         repo: most epochs of the reproduction: of each submodel, then of each unfreezing step.
         num_images: training images used, drawn by class; None uses all.

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lwcnn.data import ImageSpec
-from lwcnn.data.augment import Augmentation, Mixing
+from lwcnn.data.augment import Augmentation, MixUpCutMix
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import NetworkExperiment, ReproductionExperiment
-from lwcnn.models.configs import RepoResidualSE
-from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.models.configs import RepoResidualSEConfig
+from lwcnn.training.phases import OptimizerConfig, Phase
 
-ADAM = Optimizer("adam", 0.001)
-SGD = Optimizer("sgd", 0.001, momentum=0.9)
+ADAM = OptimizerConfig("adam", 0.001)
+SGD = OptimizerConfig("sgd", 0.001, momentum=0.9)
 BATCH = 128
 VALIDATION = 0.2  # the notebook keeps 10,000 of the 50,000 training images
 
@@ -62,19 +62,19 @@ def _unfreezing_steps(preset: Preset, trained: list[tuple[str, ...]]) -> tuple[P
 def _repo_residual_se(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     phase = Phase(
         "all",
-        Optimizer("adamw", 0.001, weight_decay=1e-4, warmup=0.1),
+        OptimizerConfig("adamw", 0.001, weight_decay=1e-4, warmup=0.1),
         {"full": 30, "smoke": 2}.get(preset.name, preset.network),
         patience=7,
         monitor="val_loss",
         label_smoothing=0.1,
         batch_size=BATCH,
-        mixing=Mixing(mixup_alpha=0.2, cutmix_alpha=1.0),  # a coin toss a batch, and no other augmentation
+        mixing=MixUpCutMix(mixup_alpha=0.2, cutmix_alpha=1.0),  # a coin toss a batch, and no other augmentation
         dropout=(0.4, 0.2),  # text: in the notebook the compiled step keeps the first epoch's 0.4
     )
     return NetworkExperiment(
         name="repo_residual_se",
         question="the CIFAR-10 extension's network as built, with its own recipe",
-        network=RepoResidualSE(),
+        network=RepoResidualSEConfig(),
         phases=(phase,),
         validation=VALIDATION,
     )

@@ -7,37 +7,39 @@ from lwcnn.data import ImageSpec
 from lwcnn.experiments.recipes.augmentation import augmentation
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import Distillation, DistilledExperiment, NetworkExperiment, Teacher
-from lwcnn.models.configs import ResidualSE, Stage
-from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.models.configs import ResidualSEConfig, Stage
+from lwcnn.training.phases import OptimizerConfig, Phase
 
-NOT_DECAYED = ("bias", "gamma", "beta")
-ONE_CYCLE = Optimizer("adamw", 0.02, weight_decay=0.05, warmup=0.2, ema=0.998, not_decayed=NOT_DECAYED)
+NO_WEIGHT_DECAY = ("bias", "gamma", "beta")
+WARMUP_COSINE = OptimizerConfig(
+    "adamw", 0.02, weight_decay=0.05, warmup=0.2, ema=0.998, no_weight_decay=NO_WEIGHT_DECAY
+)
 """Chosen by `lwcnn.experiments.search` on validation images, as the network is and that labels are not smoothed."""
 
 DISTILLATION = Distillation(temperature=4, label_weight=0.1)
 
-NETWORK = ResidualSE(stem=32, stages=(Stage(32, 2), Stage(40, 2)))  # 29,362 parameters on 32x32x3
-SMALL_NETWORK = ResidualSE(stem=24, stages=(Stage(24, 2), Stage(32, 2)))  # 18,976
-TINY_NETWORK = ResidualSE(stem=24, stages=(Stage(24, 2), Stage(32, 1)))  # 13,262 on 28x28x1
-DEEP_NETWORK = ResidualSE(stem=32, stages=(Stage(32, 5),))  # 27,892; best in the search of those of one recipe
-STEM_NETWORK = ResidualSE(stem=40, stages=(Stage(32, 5),))  # 29,556; best in the search by far, with Muon
+NETWORK = ResidualSEConfig(stem=32, stages=(Stage(32, 2), Stage(40, 2)))  # 29,362 parameters on 32x32x3
+SMALL_NETWORK = ResidualSEConfig(stem=24, stages=(Stage(24, 2), Stage(32, 2)))  # 18,976
+TINY_NETWORK = ResidualSEConfig(stem=24, stages=(Stage(24, 2), Stage(32, 1)))  # 13,262 on 28x28x1
+DEEP_NETWORK = ResidualSEConfig(stem=32, stages=(Stage(32, 5),))  # 27,892; best in the search of those of one recipe
+STEM_NETWORK = ResidualSEConfig(stem=40, stages=(Stage(32, 5),))  # 29,556; best in the search by far, with Muon
 
 # Other blocks with as many parameters, as near as whole widths allow.
-PLAIN_NETWORK = ResidualSE(stem=32, stages=(Stage(20, 2, 3), Stage(32, 2, 3)), block="plain")  # 29,464
+PLAIN_NETWORK = ResidualSEConfig(stem=32, stages=(Stage(20, 2, 3), Stage(32, 2, 3)), block="plain")  # 29,464
 CBAM_NETWORK = replace(NETWORK, block="cbam")  # 29,758
 
 
 def _residual_se(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     phase = Phase(
         "all",
-        ONE_CYCLE,
+        WARMUP_COSINE,
         preset.network,
         augmentation=augmentation(images),
         batch_size=128,
     )
     return NetworkExperiment(
         name="residual_se",
-        question="how far a residual SE network goes under 30,000 parameters, or 15,000 on grey images",
+        question="how far a residual SE network goes under 30,000 parameters, or 15,000 on gray images",
         network=TINY_NETWORK if images.is_gray else NETWORK,
         phases=(phase,),
     )
@@ -78,7 +80,7 @@ def _residual_se_small_distilled(preset: Preset, images: ImageSpec) -> Distilled
 def _residual_se_distilled(preset: Preset, images: ImageSpec) -> DistilledExperiment:
     plan = _residual_se(preset, images)
     (phase,) = plan.phases
-    phase = replace(phase, optimizer=replace(phase.optimizer, ema_moments=True))
+    phase = replace(phase, optimizer=replace(phase.optimizer, ema_batch_norm=True))
     network = TINY_NETWORK if images.is_gray else DEEP_NETWORK
     question = "all that helped: five blocks at one resolution, averaged moments, taught by three residual_se"
     return _distilled(replace(plan, network=network, phases=(phase,)), preset, "residual_se_distilled", question)
@@ -87,7 +89,7 @@ def _residual_se_distilled(preset: Preset, images: ImageSpec) -> DistilledExperi
 def _residual_se_stem_adamw(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     plan = _residual_se(preset, images)
     (phase,) = plan.phases
-    phase = replace(phase, optimizer=replace(phase.optimizer, ema_moments=True))
+    phase = replace(phase, optimizer=replace(phase.optimizer, ema_batch_norm=True))
     network = TINY_NETWORK if images.is_gray else STEM_NETWORK
     question = "the control of residual_se_muon: its network and schedule, with AdamW for every weight"
     return replace(plan, name="residual_se_stem_adamw", question=question, network=network, phases=(phase,))

@@ -9,21 +9,21 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lwcnn.data import ImageSpec
-from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, Erasing, GaussianBlur, Mixing, Sharpness
+from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, Erasing, GaussianBlur, MixUpCutMix, Sharpness
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.models.configs import NARROW_RESNET18, RESNET_4443, SE_RESNET
-from lwcnn.training.phases import Optimizer, Phase
+from lwcnn.training.phases import OptimizerConfig, Phase
 
 MOMENTUM = 0.9
 _THROUGH_MOMENTUM = 1 / (1 - MOMENTUM)
 VERTICAL_FLIP = 0.05
 
 
-def _sgd(learning_rate: float, decay: float, warmup: float = 0.0, nesterov: bool | None = None) -> Optimizer:
+def _sgd(learning_rate: float, decay: float, warmup: float = 0.0, nesterov: bool | None = None) -> OptimizerConfig:
     """SGD with a cosine; `warmup` 0 begins at the full rate, `decay` is that of the text."""
     decay = round(decay * _THROUGH_MOMENTUM, 9)
-    return Optimizer("sgd", learning_rate, MOMENTUM, nesterov, weight_decay=decay, warmup=warmup)
+    return OptimizerConfig("sgd", learning_rate, MOMENTUM, nesterov, weight_decay=decay, warmup=warmup)
 
 
 def _epochs(preset: Preset, full: int, medium: int | None = None) -> int:
@@ -73,11 +73,11 @@ def _resnet_4443(preset: Preset, images: ImageSpec) -> NetworkExperiment:
         _epochs(preset, 100),
         augmentation=augmentation,
         batch_size=128,  # notebook
-        mixing=Mixing(mixup_alpha=0.0, cutmix_alpha=1.0, probability=0.5),  # of CutMix's own authors on CIFAR
+        mixing=MixUpCutMix(mixup_alpha=0.0, cutmix_alpha=1.0, probability=0.5),  # of CutMix's own authors on CIFAR
     )
     return NetworkExperiment(
         name="resnet_4443",
-        question="reference: ResNet [4,4,4,3], 4,754,218 parameters, as described",
+        question="reference: ResNetConfig [4,4,4,3], 4,754,218 parameters, as described",
         network=RESNET_4443,
         phases=(phase,),
     )

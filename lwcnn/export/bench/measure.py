@@ -45,7 +45,7 @@ def images_per_second(call: Callable[[], object], batch_size: int, seconds: floa
         return num_calls * batch_size / ((time.perf_counter_ns() - start) / 1e9)
 
 
-def summarise_rounds(rounds: Sequence[np.ndarray]) -> dict[str, float]:
+def summarize_rounds(rounds: Sequence[np.ndarray]) -> dict[str, float]:
     """Mean and percentiles of each round's milliseconds, and of each of these the median over the rounds.
 
     Returns:

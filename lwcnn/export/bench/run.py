@@ -16,7 +16,7 @@ from lwcnn.data import Dataset
 from lwcnn.experiments.library import library_model
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.export.bench import peak_memory
-from lwcnn.export.bench.measure import images_per_second, summarise_rounds, time_calls
+from lwcnn.export.bench.measure import images_per_second, summarize_rounds, time_calls
 from lwcnn.export.bench.runtimes import Contender, build_contenders
 from lwcnn.export.extras import require_tensorflow, versions
 from lwcnn.export.formats import BENCH_FORMATS, NUM_CALIBRATION_IMAGES
@@ -142,7 +142,7 @@ def _bench_model(path: Path, formats, data: Dataset | None, settings: Settings, 
         rows.append(
             {
                 "name": contender.name,
-                "batch1": summarise_rounds(latencies[contender.name]),
+                "batch1": summarize_rounds(latencies[contender.name]),
                 "images_per_second": float(by_batch[best]),
                 "best_batch_size": settings.batch_sizes[best],
                 "images_per_second_by_batch_size": dict(zip(map(str, settings.batch_sizes), by_batch.tolist())),

@@ -16,7 +16,7 @@ def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> byte
     """The int8 file with biases by which each convolution's channels have the mean that they have in float32.
 
     Rounded weights and inputs shift a channel's mean. The shift is measured on images, one convolution after
-    another, each with those before it corrected, and taken from the bias; after a ReLU, where it is above nought.
+    another, each with those before it corrected, and taken from the bias; after a ReLU, where it is above zero.
 
     Args:
         content: an int8 LiteRT file.
@@ -44,12 +44,12 @@ def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> byte
     graph = model.Subgraphs(0)
     exact_graph = schema.Model.GetRootAs(reference, 0).Subgraphs(0)
     exact = _run(reference, images.astype(np.float32))
-    quantised = (images.astype(np.int16) - 128).astype(np.int8)
+    quantized = (images.astype(np.int16) - 128).astype(np.int8)
     for number, exact_number in zip(numbers, exact_numbers):
         operator = graph.Operators(number)
         output = graph.Tensors(operator.Outputs(0)).Quantization()
         expected = exact.get_tensor(exact_graph.Operators(exact_number).Outputs(0))
-        found = _run(bytes(corrected), quantised).get_tensor(operator.Outputs(0)).astype(np.float32)
+        found = _run(bytes(corrected), quantized).get_tensor(operator.Outputs(0)).astype(np.float32)
         shift = (found - output.ZeroPoint(0)) * output.Scale(0) - expected
         counted = expected > 0 if expected.min() == 0 else np.ones_like(expected)
         shift = (shift * counted).sum((0, 1, 2)) / np.maximum(counted.sum((0, 1, 2)), 1)

@@ -10,7 +10,7 @@ _ALIGNMENT = 16  # bytes, of weights: LiteRT reads them in place
 def share_vectors(content: bytes) -> bytes:
     """The same LiteRT file, its equal vectors stored once and its inner tensors named by number.
 
-    The converter stores eight bytes of zero point for every channel of every kernel and bias, all of them nought:
+    The converter stores eight bytes of zero point for every channel of every kernel and bias, all of them zero:
     a fifth of the file of a small model of many channels. Names are of use for what goes in and comes out alone.
 
     Args:

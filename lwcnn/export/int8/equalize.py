@@ -20,12 +20,12 @@ _PASSING = (
 )  # a positive factor on a channel of their inputs comes out as it went in
 
 
-def equalise_channels(model: keras.Model, images: np.ndarray) -> keras.Model:
+def equalize_channels(model: keras.Model, images: np.ndarray) -> keras.Model:
     """A copy of the model, of the same results up to rounding, whose maps have channels of like range.
 
     A factor that one convolution divides a channel by, the next multiplies it with again. Maps that an addition
     or a pooling joins share their factors: the geometric mean of their channels' ranges, globally pooled maps left
-    out. A layer whose channels are all nought on the images gives a constant that nothing reads, for LiteRT refuses
+    out. A layer whose channels are all zero on the images gives a constant that nothing reads, for LiteRT refuses
     the empty range.
 
     Args:
@@ -91,7 +91,7 @@ def _groups(model: keras.Model) -> dict[str, str]:
 
 
 def _factors(model: keras.Model, groups: dict[str, str], images: np.ndarray) -> dict[str, np.ndarray]:
-    """What the channels of each group are divided by, shape (channels,), at most 1; noughts for a group of noughts."""
+    """What the channels of each group are divided by, shape (channels,), at most 1; zeros for a group of zeros."""
     pooled = layers.GlobalAveragePooling2D
     maps = {
         layer.name: layer.output for layer in model.layers if layer.name in groups and not isinstance(layer, pooled)
@@ -111,5 +111,5 @@ def _factors(model: keras.Model, groups: dict[str, str], images: np.ndarray) -> 
 
 
 def _shares(ranges: np.ndarray) -> np.ndarray:
-    """Ranges as shares of the widest; 1 for channels that are nought, which need no steps."""
+    """Ranges as shares of the widest; 1 for channels that are zero, which need no steps."""
     return np.where(ranges > 0, np.maximum(ranges / ranges.max(), _LEAST), 1)

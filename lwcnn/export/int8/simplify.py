@@ -8,9 +8,9 @@ AFFINE = (layers.BatchNormalization, layers.Rescaling)
 
 
 def simplify(model: keras.Model) -> keras.Model:
-    """A copy of the model, of the same results up to rounding, without normalisation and dense layers on maps.
+    """A copy of the model, of the same results up to rounding, without normalization and dense layers on maps.
 
-    A batch normalisation after a linear convolution goes into that convolution; any other one, and each rescaling,
+    A batch normalization after a linear convolution goes into that convolution; any other one, and each rescaling,
     becomes a 1x1 depthwise convolution: in int8 one operation that rounds once, where a multiplication and an
     addition round twice. A dense layer on a map (n, h, w, c), as in squeeze-and-excitation, becomes a 1x1
     convolution: the converter makes eleven operations of it.
@@ -22,7 +22,7 @@ def simplify(model: keras.Model) -> keras.Model:
         A new functional model; `model` stays as it is. Layers keep their names.
     """
     followers = _followers(model)
-    folded = {}  # convolution's name to that of the normalisation that goes into it
+    folded = {}  # convolution's name to that of the normalization that goes into it
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization) and _is_affine(layer):
             (before,) = sources(layer)
@@ -59,7 +59,7 @@ def simplify(model: keras.Model) -> keras.Model:
         return type(layer).from_config(config)
 
     def call(operation, *arguments, **options):
-        options.pop("mask", None)  # of normalisations alone, always None for images
+        options.pop("mask", None)  # of normalizations alone, always None for images
         return arguments[0] if operation.name in gone else operation(*arguments, **options)
 
     copy = keras.models.clone_model(model, clone_function=clone, call_function=call)

@@ -15,7 +15,7 @@ import keras
 from keras import layers
 
 from lwcnn.models.checks import channels_last, require_possible
-from lwcnn.models.configs import RepoResidualSE
+from lwcnn.models.configs import RepoResidualSEConfig
 from lwcnn.models.convolution_blocks import basic_block
 from lwcnn.system.errors import LwcnnError
 
@@ -99,7 +99,7 @@ def _conv_relu_pool(x, filters: int, name: str, pool_name: str):
 
 @channels_last()
 def build_repo_residual_se(
-    input_shape: Sequence[int], num_classes: int, description: RepoResidualSE = RepoResidualSE()
+    input_shape: Sequence[int], num_classes: int, description: RepoResidualSEConfig = RepoResidualSEConfig()
 ) -> keras.Model:
     """The extension's network; 83,920 parameters on 32x32x3 with 10 classes, 83,344 of them trainable.
 

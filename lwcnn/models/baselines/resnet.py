@@ -8,7 +8,7 @@ from keras import layers
 
 from lwcnn.models.blocks import ACTIVATIONS
 from lwcnn.models.checks import channels_last, require_possible
-from lwcnn.models.configs import NARROW_RESNET18, ResNet
+from lwcnn.models.configs import NARROW_RESNET18, ResNetConfig
 from lwcnn.models.convolution_blocks import activate, basic_block, bottleneck_block, conv_norm
 from lwcnn.system.errors import LwcnnError, unknown_name
 
@@ -20,7 +20,7 @@ MIN_IMAGE_SIZE = 8
 def build_resnet(
     input_shape: Sequence[int],
     num_classes: int,
-    description: ResNet = NARROW_RESNET18,
+    description: ResNetConfig = NARROW_RESNET18,
     normalization: tuple[Sequence[float], Sequence[float]] | None = None,
 ) -> keras.Model:
     """The network of a description.
@@ -29,14 +29,14 @@ def build_resnet(
         input_shape: (height, width, channels) of one image, from 8x8.
         num_classes: at least 2.
         description: of the network.
-        normalization: (mean, std) of each channel in grey levels, 0..255, as `lwcnn.channel_statistics` gives
+        normalization: (mean, std) of each channel in gray levels, 0..255, as `lwcnn.channel_statistics` gives
             them for the training images; None scales 0..255 to -1..1.
 
     Returns:
         A model from images (n, height, width, channels), 0..255, to logits (n, num_classes).
 
     Raises:
-        LwcnnError: if the image is too small, a kind or activation unknown, or the normalisation does not fit.
+        LwcnnError: if the image is too small, a kind or activation unknown, or the normalization does not fit.
     """
     _check(input_shape, num_classes, description)
     images = keras.Input(tuple(input_shape), name="images")
@@ -73,12 +73,12 @@ def _normalize(images, normalization):
             f"normalization must be a mean and a standard deviation for each of {images.shape[-1]} channels. "
             f"Received: {normalization}"
         )
-    # A channel of one grey level has no deviation to divide by.
+    # A channel of one gray level has no deviation to divide by.
     variance = [max(s, 1.0) ** 2 for s in std]
     return layers.Normalization(mean=mean, variance=variance, name="normalization")(images)
 
 
-def _check(input_shape: Sequence[int], num_classes: int, description: ResNet) -> None:
+def _check(input_shape: Sequence[int], num_classes: int, description: ResNetConfig) -> None:
     require_possible(input_shape, num_classes, MIN_IMAGE_SIZE, "for a ResNet")
     if description.block not in BLOCKS:
         raise unknown_name("block", description.block, BLOCKS)

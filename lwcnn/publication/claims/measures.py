@@ -110,19 +110,19 @@ def ece_change(experiment: str, reference: str, dataset: str = "cifar10", preset
     return measure
 
 
-def folds(experiment: str, dataset: str, leaking: bool = False) -> Measure:
+def folds(experiment: str, dataset: str, leaky: bool = False) -> Measure:
     """Mean accuracy of K folds."""
 
     def measure(evidence: Evidence) -> Measurement:
         found = evidence.folds
         found = found[(found["dataset"] == dataset) & (found["experiment"] == experiment)]
-        found = found[found["leaking"] == leaking]
+        found = found[found["leaky"] == leaky]
         for preset in evidence.presets:
             if not (chosen := found[found["preset"] == preset]).empty:
-                test = f", test {100 * chosen['test_accuracy'].iloc[0]:.2f} %" if leaking else ""
+                test = f", test {100 * chosen['test_accuracy'].iloc[0]:.2f} %" if leaky else ""
                 spread = 100 * chosen["accuracy"].std()
                 return measurement.percent(chosen["accuracy"].mean(), spread=spread, origin=f"folds{test}, {preset}")
-        option = " --leaking" if leaking else ""
+        option = " --leaky" if leaky else ""
         raise MissingInput(f"`lwcnn kfold {experiment} --dataset {dataset}{option}`")
 
     return measure

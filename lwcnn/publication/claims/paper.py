@@ -43,7 +43,7 @@ CLAIMS = (
         "conversion to 1x1 convolutions",
         "keeps weights and locality",
         "a kernel as large as the map: the same function, on images of one size",
-        (("converted minus redrawn, CIFAR-10", difference("paper", "fresh_merge")),),
+        (("converted minus redrawn, CIFAR-10", difference("paper", "reinit_merge")),),
     ),
     Claim(
         PAPER,
@@ -93,7 +93,7 @@ CLAIMS = (
         "99.4 %, test 98.8 to 99.0 %: the model is never reset, and the fold to keep is chosen by looking at curves",
         (
             ("from scratch", folds("paper", "mnist")),
-            ("not reset", folds("paper_as_published", "mnist", leaking=True)),
+            ("not reset", folds("paper_as_published", "mnist", leaky=True)),
         ),
     ),
 )

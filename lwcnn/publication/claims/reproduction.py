@@ -3,7 +3,7 @@
 github.com/Shazer-Nadeem/lightweight-cnn-cifar10, .../Improved-lightweight-cnn-cifar10, github.com/shabanhassan142.
 """
 
-from lwcnn.experiments.recipes.ablation import BASELINE, PARTS, WHOLE, left_out, only
+from lwcnn.experiments.recipes.ablation import BASELINE, PARTS, WHOLE, leave_one_out, only
 from lwcnn.publication.claims.claim import Claim, measured
 from lwcnn.publication.claims.measures import (
     accuracy,
@@ -108,7 +108,7 @@ CLAIMS = (
         "never measured",
         (
             ("alone", ece_change(only("smoothing"), BASELINE)),
-            ("in the whole", ece_change(WHOLE, left_out("smoothing"))),
+            ("in the whole", ece_change(WHOLE, leave_one_out("smoothing"))),
         ),
     ),
     *(
@@ -117,7 +117,7 @@ CLAIMS = (
             f"{SINGLE_GAIN}{part.title}",
             f"{part.claim} points",
             _BUILT_PARTS.get(key, _NOT_SEPARATE),
-            (("alone", difference(only(key), BASELINE)), ("in the whole", difference(WHOLE, left_out(key)))),
+            (("alone", difference(only(key), BASELINE)), ("in the whole", difference(WHOLE, leave_one_out(key)))),
         )
         for key, part in PARTS.items()
         if part.claim

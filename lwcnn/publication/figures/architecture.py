@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from lwcnn.models.graph import layers_with_inputs
-from lwcnn.publication.figures.style import BASELINE, BEST, GREEN, GREY, ORANGE, PURPLE, SKY, styled
+from lwcnn.publication.figures.style import BASELINE, BEST, GRAY, GREEN, ORANGE, PURPLE, SKY, styled
 
 BOX_WIDTH, BOX_HEIGHT, PITCH_X, PITCH_Y = 2.5, 0.36, 2.75, 0.56  # inches at the default size
 BLOCK = re.compile(r"^((?:stage\d+_)?block\d+)_")  # residual networks: the layers of a block begin so
 _COLORS = {
-    "input": GREY, "convolution": BASELINE, "dense": BEST, "pooling": GREEN, "norm": SKY, "block": PURPLE,
-    "join": ORANGE, "other": GREY,
+    "input": GRAY, "convolution": BASELINE, "dense": BEST, "pooling": GREEN, "norm": SKY, "block": PURPLE,
+    "join": ORANGE, "other": GRAY,
 }  # fmt: skip
 
 
@@ -140,7 +140,7 @@ def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> No
 
 
 def _layout(boxes: Sequence[Box]) -> tuple[dict[str, tuple[float, float]], int, int]:
-    """Centre of each box by name, and the numbers of columns and rows: a row is a longest way from an input."""
+    """Center of each box by name, and the numbers of columns and rows: a row is a longest way from an input."""
     rows: dict[str, int] = {}
     for box in boxes:
         rows[box.name] = 1 + max((rows[name] for name in box.inputs), default=-1)

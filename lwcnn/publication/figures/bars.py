@@ -97,7 +97,7 @@ def plot_per_class_accuracy(
         class_names: by label.
 
     Raises:
-        LwcnnError: arrays that do not fit the names, or more models than there are colours.
+        LwcnnError: arrays that do not fit the names, or more models than there are colors.
     """
     if not 1 <= len(accuracies) <= len(BAR_COLORS):
         raise LwcnnError(f"Give one or two models. Received: {', '.join(accuracies) or 'none'}")

@@ -84,7 +84,7 @@ def _name_phase(ax: Axes, phase: dict, i: int, count: int, middle: float) -> Non
 
 
 def _lines(epoch: dict, quantity: str) -> list[tuple[str, str, str, bool]]:
-    """(label, key, colour, dashed) of every line that an epoch's record has values for."""
+    """(label, key, color, dashed) of every line that an epoch's record has values for."""
     ending = f"_logits_{quantity}"
     branches = [key.removesuffix(ending) for key in epoch if key.endswith(ending) and "_val_" not in key]
     found = []

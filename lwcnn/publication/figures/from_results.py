@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lwcnn.experiments.recipes.ablation import BASELINE as PARTS_BASELINE
-from lwcnn.experiments.recipes.ablation import PARTS, WHOLE, left_out, only
+from lwcnn.experiments.recipes.ablation import PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.paper import EXPERIMENTS
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.claims.literature import PAPER_ACCURACY, SEEDS, published
@@ -103,7 +103,7 @@ def parts(inputs: Inputs) -> Figure:
     """What each part of the improved model is worth, alone on the baseline and in the whole."""
     panels = {"alone, minus the baseline": {}, "in the whole, minus the whole without it": {}}
     for key, part in PARTS.items():
-        pairs = (only(key), PARTS_BASELINE), (WHOLE, left_out(key))
+        pairs = (only(key), PARTS_BASELINE), (WHOLE, leave_one_out(key))
         for gains, (name, reference) in zip(panels.values(), pairs):
             with contextlib.suppress(MissingInput):
                 gains[part.title] = inputs.evidence.difference(inputs.dataset, name, reference, inputs.ablation_preset)

@@ -66,7 +66,7 @@ def plot_image_grid(
 
 
 def overlay_heatmaps(images: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
-    """Images with heat maps over them, uint8, (n, h, w, 3): grey where nothing, yellow where most.
+    """Images with heat maps over them, uint8, (n, h, w, 3): gray where nothing, yellow where most.
 
     Args:
         images: uint8, (n, h, w, 1) or (n, h, w, 3).
@@ -77,9 +77,9 @@ def overlay_heatmaps(images: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
     """
     if images.shape[:3] != heatmaps.shape:
         raise LwcnnError(f"Give a heat map an image. Received: {images.shape} and {heatmaps.shape}")
-    grey = np.repeat(images.mean(axis=-1, keepdims=True), 3, axis=-1) / 255
+    gray = np.repeat(images.mean(axis=-1, keepdims=True), 3, axis=-1) / 255
     heat = colormaps["inferno"](heatmaps)[..., :3]
-    return np.rint(255 * ((1 - HEAT_OPACITY) * grey + HEAT_OPACITY * heat)).astype(np.uint8)
+    return np.rint(255 * ((1 - HEAT_OPACITY) * gray + HEAT_OPACITY * heat)).astype(np.uint8)
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:

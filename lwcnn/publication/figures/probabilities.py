@@ -9,7 +9,7 @@ from sklearn.metrics import roc_curve
 
 from lwcnn.evaluation import expected_calibration_error, scale_cross_fitted
 from lwcnn.evaluation.metrics import reliability_bins
-from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, CLASS_COLORS, GREY, styled
+from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, CLASS_COLORS, GRAY, styled
 from lwcnn.system.errors import LwcnnError
 
 _GRID = np.linspace(0, 1, 1001)  # false positive rates at which the classes' curves are averaged and drawn
@@ -68,7 +68,7 @@ def plot_roc(
     macro = true.mean(axis=0)
     ax.plot(false, macro, color=BLACK, linewidth=2, label=f"macro average  {areas.mean():.4f}")
     if corner == 1:
-        ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.7, linestyle=(0, (2, 2)))
+        ax.plot([0, 1], [0, 1], color=GRAY, linewidth=0.7, linestyle=(0, (2, 2)))
     room = 0.012 * corner
     ax.set_xlim(-room, corner + room)
     ax.set_ylim(1 - corner - room, 1 + room)
@@ -110,7 +110,7 @@ def plot_reliability(
             marker=marker,
             alpha=0.7,
         )
-    ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
+    ax.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
     ax.set_xlim(0, 1.02)
     ax.set_ylim(0, 1.02)
     ax.set_xlabel("confidence, the largest probability")

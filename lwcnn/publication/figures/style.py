@@ -14,17 +14,17 @@ from PIL import Image
 
 from lwcnn.system.files import write_atomically
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart by colour-blind readers, and mostly in grey.
+# Okabe and Ito, "Color Universal Design" (2008): told apart by color-blind readers, and mostly in gray.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
-GREY, OLIVE, BROWN = "#8C8C8C", "#A89B00", "#7A4A1E"  # olive for their yellow, too pale for lines
+GRAY, OLIVE, BROWN = "#8C8C8C", "#A89B00", "#7A4A1E"  # olive for their yellow, too pale for lines
 BASELINE, BEST = BLUE, VERMILLION  # the two models that figures compare
-CLASS_COLORS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, OLIVE, GREY, BROWN)
-CLASS_MARKERS = "os^vDP*Xph"  # ten classes are too many for colours alone
+CLASS_COLORS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, OLIVE, GRAY, BROWN)
+CLASS_MARKERS = "os^vDP*Xph"  # ten classes are too many for colors alone
 
 DPI = 300
-NUM_FREQUENT_GREYS, NUM_FREQUENT_COLORS = 4, 72  # kept exactly in the PNGs of plots
-GREY_STEP = 51  # between the other greys: letters need no more at 300 dpi
+NUM_FREQUENT_GRAYS, NUM_FREQUENT_COLORS = 4, 72  # kept exactly in the PNGs of plots
+GRAY_STEP = 51  # between the other grays: letters need no more at 300 dpi
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
     "font.size": 8,
@@ -130,19 +130,19 @@ def _png(figure: Figure) -> bytes:
 
 
 def _with_palette(pixels: np.ndarray) -> Image.Image:
-    """An image, from pixels (h, w, 3), of the most frequent colours and a scale of greys for letters.
+    """An image, from pixels (h, w, 3), of the most frequent colors and a scale of grays for letters.
 
-    It makes a plot's PNG a third as large. Areas and lines stay exactly as drawn; where colours fade into each other
+    It makes a plot's PNG a third as large. Areas and lines stay exactly as drawn; where colors fade into each other
     they are rounded. Pillow's own reduction tints areas.
     """
     packed = pixels.astype(np.int64) @ (1 << 16, 1 << 8, 1)
     codes, places, counts = np.unique(packed, return_inverse=True, return_counts=True)
     colors = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1)
     by_count = np.argsort(-counts, kind="stable")
-    is_grey = (colors[by_count] == colors[by_count, :1]).all(axis=1)
-    greys, others = colors[by_count[is_grey]], colors[by_count[~is_grey]]
-    scale = np.repeat(np.arange(0, 256, GREY_STEP), 3).reshape(-1, 3)
-    palette = np.concatenate([greys[:NUM_FREQUENT_GREYS], scale, others[:NUM_FREQUENT_COLORS]])
+    is_gray = (colors[by_count] == colors[by_count, :1]).all(axis=1)
+    grays, others = colors[by_count[is_gray]], colors[by_count[~is_gray]]
+    scale = np.repeat(np.arange(0, 256, GRAY_STEP), 3).reshape(-1, 3)
+    palette = np.concatenate([grays[:NUM_FREQUENT_GRAYS], scale, others[:NUM_FREQUENT_COLORS]])
     distances = ((colors[:, None] - palette[None]) ** 2).sum(axis=2)
     image = Image.fromarray(distances.argmin(axis=1)[places].reshape(packed.shape).astype(np.uint8))
     image.putpalette(palette.astype(np.uint8).tobytes())

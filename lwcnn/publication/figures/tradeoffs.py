@@ -10,7 +10,7 @@ from matplotlib.transforms import Bbox
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, GREEN, SKY, legend_below, styled
 from lwcnn.system.errors import LwcnnError
 
-KINDS = {  # colour, marker, size; in the order of the legend
+KINDS = {  # color, marker, size; in the order of the legend
     "ours, full": (BEST, "o", 6),
     "ours, quick": (SKY, "o", 4),
     "system to reproduce": (BASELINE, "s", 5),

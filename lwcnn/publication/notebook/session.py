@@ -115,8 +115,8 @@ class Session:
     def kfold(self) -> None:
         """Runs both K-fold assessments with few folds where everything is trained here."""
         if self.trains_all:
-            for experiment, leaking in ((BASELINE_EXPERIMENT, False), ("paper_as_published", True)):
-                run_kfold(experiment, self.data, self.preset, self.seeds[0], leaking, OWN_FOLDS, OWN_FOLDERS)
+            for experiment, leaky in ((BASELINE_EXPERIMENT, False), ("paper_as_published", True)):
+                run_kfold(experiment, self.data, self.preset, self.seeds[0], leaky, OWN_FOLDS, OWN_FOLDERS)
 
     def own_file(self, name: str) -> Path:
         """The path, in `runs/`, of a data set made from this one."""

@@ -101,7 +101,7 @@ def _folds(evidence: Evidence, group: str, kind: str, quantity: str) -> Value:
     dataset, experiment, preset = _group(group)
     folds = evidence.folds
     folds = folds[(folds["dataset"] == dataset) & (folds["experiment"] == experiment) & (folds["preset"] == preset)]
-    folds = folds[folds["leaking"] == (kind == "not reset")]
+    folds = folds[folds["leaky"] == (kind == "not reset")]
     if folds.empty:
         raise MissingInput(f"no folds of `{experiment}` on {dataset}, {kind}; `lwcnn kfold {experiment}` runs them")
     if quantity == "each":

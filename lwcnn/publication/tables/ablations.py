@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, left_out, only
+from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.paper import EXPERIMENTS
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.publication.claims.measurement import gain, or_missing
@@ -16,7 +16,7 @@ TITLES = {
     "dual_no_augment": "neither branch augmented",
     "no_unfreezing": "SGD on all layers at once",
     "head_only": "the head alone",
-    "fresh_merge": "1x1 drawn afresh",
+    "reinit_merge": "1x1 drawn afresh",
     "nadam_throughout": "Nadam to the end",
     "end_to_end": "in one go, without stage 1",
     "paper_as_published": "the published code",
@@ -54,8 +54,8 @@ def parts(evidence: Evidence, dataset: str = "cifar10", preset: str = ABLATION_P
     rows: list[list[Cell]] = []
     for key, part in PARTS.items():
         alone = _gain(evidence, dataset, only(key), BASELINE, preset)
-        within = _gain(evidence, dataset, WHOLE, left_out(key), preset)
-        rows.append([SHORT[key], percent(only(key)), *alone, percent(left_out(key)), *within, part.claim or ""])
+        within = _gain(evidence, dataset, WHOLE, leave_one_out(key), preset)
+        rows.append([SHORT[key], percent(only(key)), *alone, percent(leave_one_out(key)), *within, part.claim or ""])
     others: list[list[Cell]] = []
     for key in OPTIMIZERS:
         within = _gain(evidence, dataset, WHOLE, f"parts_{key}", preset)

@@ -11,7 +11,7 @@ def folds(evidence: Evidence) -> Table:
     rows = []
     for _, group in evidence.folds.groupby("path", sort=False):
         first = group.iloc[0]
-        leaks = bool(first["leaking"])
+        leaks = bool(first["leaky"])
         kind = "model never reset, as published" if leaks else "from scratch"
         rows.append(
             [
