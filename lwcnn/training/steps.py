@@ -80,7 +80,9 @@ def predictor(model: keras.Model) -> Callable[[list[np.ndarray]], list[np.ndarra
     model = model.student if isinstance(model, keras.distillation.Distiller) else model
     engine = _engine()
     if engine is None or engine.unsupported_for_inference(model):
-        return lambda inputs: keras.tree.flatten(predict_batch(model, inputs, len(inputs[0])))
+        return lambda inputs: keras.tree.flatten(
+            predict_batch(model, inputs[0] if len(inputs) == 1 else inputs, len(inputs[0]))
+        )
     return engine.Predictor(model)
 
 
