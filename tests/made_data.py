@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lwcnn.models.io import Description
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -31,6 +33,13 @@ def write_npz(path, shape=(12, 12, 3), num_classes=10, num_train=300, num_test=1
     x_test, y_test = make_images(num_test, shape, num_classes, seed + 1)
     np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
     return path
+
+
+def describe(data, **changes):
+    """A model file's description of a run of `paper` on the data, but for the changes."""
+    run = {"dataset": data.name, "data_checksum": data.checksum, "experiment": "paper", "preset": "quick", "seed": 0}
+    run |= {"config": {}, "backend": "tensorflow", "step": "engine", "val_accuracy": 0.9, "test_accuracy": 0.8}
+    return Description.of_run(run | changes, data.class_names)
 
 
 def randomize(model, seed=0):

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lwcnn.data import DATASET_NAMES
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES, PRESETS
+from lwcnn.experiments.recipes import PRESETS
+from lwcnn.system.errors import LwcnnError
 from lwcnn.training.devices import PRECISIONS
 
 if TYPE_CHECKING:
+    from lwcnn.data import Dataset
     from lwcnn.experiments.run import Folders
 
 MAX_SEED = 2**32 - 1
@@ -110,10 +112,30 @@ def get_folders(options) -> Folders:
     return Folders(options.results, options.cache, options.data_dir, options.models)
 
 
-def dataset_in_name(model: str | Path) -> str | None:
-    """The public data set that a released model's file is named after, as models/<dataset>-<experiment>.keras."""
-    name, _, experiment = Path(model).stem.rpartition("-")
-    return name if name in DATASET_NAMES and experiment in EXPERIMENT_NAMES else None
+def load_dataset_of(model: str | Path, options) -> Dataset:
+    """Loads the data set given by --dataset, else the one that the model file names.
+
+    Raises:
+        LwcnnError: The file names no data set, or one that is not at hand.
+    """
+    from lwcnn.data import load_dataset
+    from lwcnn.models.io import read_description
+
+    description = read_description(model)
+    if options.dataset:
+        data = load_dataset(options.dataset, options.data_dir)
+        if description and description.data_checksum != data.checksum:
+            print(f"{model} was trained on {description.dataset}, on other images than these", file=sys.stderr)
+        return data
+    if description is None:
+        raise LwcnnError(f"The file does not name its data set: give it by --dataset. Received: {model}")
+    advice = f"give the data set by --dataset. Received: {model}, trained on {description.dataset!r}"
+    if description.dataset not in DATASET_NAMES:
+        raise LwcnnError(f"The model was trained on a file of images; {advice}")
+    data = load_dataset(description.dataset, options.data_dir)
+    if description.data_checksum != data.checksum:
+        raise LwcnnError(f"The model was trained on other images than those at hand; {advice}")
+    return data
 
 
 def path(text: str) -> Path:

@@ -3,19 +3,17 @@
 import argparse
 import math
 
-from lwcnn.cli.arguments import add_data_arguments, at_least_one, dataset_in_name, path
+from lwcnn.cli.arguments import add_data_arguments, at_least_one, load_dataset_of, path
 from lwcnn.data import DATASET_NAMES
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.export.formats import BENCH_FORMATS, FORMAT_NAMES, NUM_CALIBRATION_IMAGES
-from lwcnn.system.errors import LwcnnError
 
 
 def export(options: argparse.Namespace) -> int:
     """Export a model to another format, checked on the test images."""
-    from lwcnn.data import load_dataset
     from lwcnn.export.run import export_model
 
-    data = load_dataset(options.dataset or _dataset_of(options.model), options.data_dir)
+    data = load_dataset_of(options.model, options)
     report = export_model(
         options.model, options.format, data, options.output, options.calibration_images, options.max_drop
     )
@@ -82,13 +80,6 @@ def _data_arguments(parser: argparse.ArgumentParser, purpose: str, default: str)
         help=f"{purpose}: {', '.join(DATASET_NAMES)}, or the path of an .npz (default: {default})",
     )
     add_data_arguments(parser)
-
-
-def _dataset_of(model: str) -> str:
-    name = dataset_in_name(model)
-    if name is None:
-        raise LwcnnError(f"The model's name does not begin with its data set: give it by --dataset. Received: {model}")
-    return name
 
 
 def bench(options: argparse.Namespace) -> int:

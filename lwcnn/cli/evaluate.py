@@ -2,8 +2,7 @@
 
 import argparse
 
-from lwcnn.cli.arguments import add_data_arguments, dataset_in_name, path
-from lwcnn.data import load_dataset
+from lwcnn.cli.arguments import add_data_arguments, load_dataset_of, path
 from lwcnn.evaluation import (
     VIEWS,
     cross_entropy,
@@ -12,6 +11,7 @@ from lwcnn.evaluation import (
     keepable,
     predict_logits,
     predict_over_views,
+    require_fit,
     scale_cross_fitted,
     summarize,
 )
@@ -29,10 +29,10 @@ _SHARES = {
 
 def evaluate(options) -> int:
     """Evaluate a saved model on a data set's test images."""
-    from lwcnn.models.io import load_model, require_fit
+    from lwcnn.models.io import load_model
 
     model = load_model(options.model)
-    data = load_dataset(options.dataset or dataset_in_name(options.model) or "cifar10", options.data_dir)
+    data = load_dataset_of(options.model, options)
     require_fit(model, options.model, data)
     logits = predict_logits(model, data.x_test)
     measured = summarize(logits, data.y_test) | {"temperature_scaled": _temperature_scaled(logits, data.y_test)}

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lwcnn.cli.arguments import add_data_arguments, at_least_one, dataset_in_name, path
+from lwcnn.cli.arguments import add_data_arguments, at_least_one, path
 from lwcnn.data import CLASS_NAMES, DATASET_NAMES, load_dataset
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import one_line
@@ -74,22 +74,23 @@ def _batches(options, model: keras.Model, report: _Report):
 
 
 def _class_names(options) -> tuple[str, ...]:
-    """The names by label: from the options, else from the images' file, else of the model's data set."""
+    """The names by label: from the options, else from the model file, else those that come with the images."""
     from lwcnn.data.streams import read_class_list, read_class_names
+    from lwcnn.models.io import read_description
 
     if options.classes:
         return read_class_list(options.classes)
     if options.dataset:
         return CLASS_NAMES.get(options.dataset) or load_dataset(options.dataset, options.data_dir).class_names
+    if description := read_description(options.model):
+        return description.class_names
     if options.input in CLASS_NAMES:
         return CLASS_NAMES[options.input]
     if options.input.endswith(".npz") and (names := read_class_names(Path(os.path.expanduser(options.input)))):
         return names
-    if name := dataset_in_name(options.model):
-        return CLASS_NAMES[name]
     raise LwcnnError(
-        "The names of the classes are not known, as the model's name does not begin with its data set: give the data "
-        f"set by --dataset, or the names, one a line, by --classes FILE. Received: {options.model}"
+        "The model file does not name its classes: give its data set by --dataset, or the names, one a line, by "
+        f"--classes FILE. Received: {options.model}"
     )
 
 
@@ -113,7 +114,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dataset",
         metavar="NAME",
-        help="data set whose class names are written (default: from INPUT, else from MODEL)",
+        help="data set whose class names are written (default: from MODEL, else from INPUT)",
     )
     parser.add_argument("--classes", type=path, metavar="FILE", help="text file of class names, one a line, by label")
     parser.add_argument(

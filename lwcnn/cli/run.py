@@ -21,7 +21,7 @@ def run(options) -> int:
     preset = options.preset or ("full" if data.name == "digits" else "quick")  # the digits are few
     progress = Progress("bar", f"{data.name} paper {preset}")
     result = run_experiment("paper", data, preset, options.seed, folders, progress, notice)
-    release_best(data.name, "paper", folders)
+    release_best(data, "paper", folders)
     if notice:  # beside the files that can't hold it
         for folder in (folders.results, folders.models):
             write_atomically(folder / f"NOTICE-{data.name}.txt", f"{notice}\n".encode())

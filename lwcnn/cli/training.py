@@ -1,6 +1,7 @@
 """The commands that train experiments, by themselves or by K-fold, and the one that searches."""
 
 import argparse
+import sys
 
 from lwcnn.cli.arguments import (
     add_folder_arguments,
@@ -48,7 +49,7 @@ def train(options) -> int:
                     progress.note(f"sign of trouble: {sign}")
     if options.preset != "smoke" and not options.no_release:
         for name in options.experiments:
-            if released := release_best(data.name, name, folders):
+            if released := release_best(data, name, folders):
                 print(f"released {released}")
     return 0
 
@@ -92,7 +93,7 @@ def search(options) -> int:
     from lwcnn.cli.jobs import run_jobs
     from lwcnn.data import image_spec, load_dataset
     from lwcnn.experiments.search import run_trial, trials
-    from lwcnn.system.errors import unknown_name
+    from lwcnn.system.errors import LwcnnError, unknown_name
 
     known = trials(image_spec("cifar10"), options.epochs)  # the names are the same for all images
     names = options.trials or list(known)
@@ -104,12 +105,20 @@ def search(options) -> int:
         run_jobs(commands, options.jobs, options, ("dataset", "epochs", "results", "cache", "data_dir"))
         return 0
     data = load_dataset(options.dataset, options.data_dir)
+    failed = []
     for name in names:
         progress = Progress(options.progress, f"{data.name} {name}")
-        result = run_trial(name, data, options.epochs, options.results, options.cache, options.seed, progress)
+        try:
+            result = run_trial(name, data, options.epochs, options.results, options.cache, options.seed, progress)
+        except LwcnnError as error:  # one trial must not end the others
+            print(f"{name}: {error}", file=sys.stderr, flush=True)
+            failed.append(name)
+            continue
         print(
             f"{name:<20} {result['params']:>7,} parameters  {100 * result['val_accuracy']:.2f} % on validation images"
         )
+    if failed:
+        raise LwcnnError(f"These trials failed, as said above: {', '.join(failed)}")
     return 0
 
 

@@ -1,7 +1,7 @@
 """Logits of a model, and what is measured on them."""
 
 from lwcnn.evaluation.calibration import fit_temperature, measure_calibration, scale_cross_fitted
-from lwcnn.evaluation.logits import predict_logits
+from lwcnn.evaluation.logits import predict_logits, require_fit
 from lwcnn.evaluation.metrics import (
     accuracy,
     confusion_matrix,
@@ -33,6 +33,7 @@ __all__ = [
     "precision_recall_f1",
     "predict_logits",
     "predict_over_views",
+    "require_fit",
     "scale_cross_fitted",
     "summarize",
     "top_k_accuracy",

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lwcnn.data import Dataset
 from lwcnn.data.checks import images_at_once
 from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import StrPath
 
 if TYPE_CHECKING:
     import keras
@@ -26,13 +28,19 @@ def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500
         float32, shape (n, classes).
 
     Raises:
-        LwcnnError: a model of several inputs or outputs, or images that do not fit it.
+        LwcnnError: a model of several inputs or outputs, images that do not fit it, or outputs that are not finite or
+            are probabilities.
     """
     require_classifier_of(images, model)
     if len(images) == 0:
         raise LwcnnError(f"Give one image or more. Received: {images.shape}")
     batch_size = images_at_once(images.shape[1:], batch_size)
-    return np.asarray(model.predict(images, batch_size=batch_size, verbose=0), dtype=np.float32)
+    logits = np.asarray(model.predict(images, batch_size=batch_size, verbose=0), dtype=np.float32)
+    if not np.isfinite(logits).all():
+        raise LwcnnError(f"The model's outputs are not finite: its training diverged. Received: {model.name!r}")
+    if logits.shape[1] > 1 and logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1, atol=1e-3):
+        raise LwcnnError(f"Give a model of logits, without softmax. Received: {model.name!r}, giving probabilities")
+    return logits
 
 
 def require_classifier_of(images: np.ndarray, model: keras.Model) -> None:
@@ -54,3 +62,17 @@ def require_classifier_of(images: np.ndarray, model: keras.Model) -> None:
         raise LwcnnError(f"Give images of shape (n, {wanted}). Received: {images.shape}")
     if len(output_shape) != 2:
         raise LwcnnError(f"Give a model with logits of shape (n, classes). Received: {output_shape}")
+
+
+def require_fit(model: keras.Model, path: StrPath, data: Dataset) -> None:
+    """Checks that a model takes a data set's images and has its number of classes.
+
+    Raises:
+        LwcnnError: It does not.
+    """
+    if tuple(model.input_shape[1:]) != data.input_shape or model.output_shape[-1] != data.num_classes:
+        raise LwcnnError(
+            f"{path} takes images of {model.input_shape[1:]} and has {model.output_shape[-1]} classes; "
+            f"choose its data set with --dataset. Received: {data.name}, {data.input_shape}, "
+            f"{data.num_classes} classes"
+        )

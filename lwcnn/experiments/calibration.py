@@ -7,6 +7,7 @@ import keras
 from lwcnn.data import Dataset
 from lwcnn.evaluation import accuracy, measure_calibration, predict_logits
 from lwcnn.experiments.recipes import get_experiment, get_preset
+from lwcnn.experiments.results import run_paths
 from lwcnn.experiments.run import Folders, split_images
 from lwcnn.models.io import load_model
 from lwcnn.system.files import read_json, write_json
@@ -27,7 +28,8 @@ def add_calibration(data: Dataset, folders: Folders = Folders()) -> list[Path]:
         The results that were added to.
     """
     added = []
-    for path in sorted((Path(folders.results) / data.name).glob("*/*/seed*.json")):
+    presets = sorted((Path(folders.results) / data.name).glob("*/*/"))
+    for path in [path for preset in presets for path in run_paths(preset)]:
         result = read_json(path)
         model_path = _find_model(result, folders)
         if "temperature" in result or model_path is None or result["data_checksum"] != data.checksum:
@@ -46,6 +48,6 @@ def add_calibration(data: Dataset, folders: Folders = Folders()) -> list[Path]:
 
 
 def _find_model(result: dict, folders: Folders) -> Path | None:
-    trained = folders.model(result["dataset"], result["experiment"], result["preset"], result["seed"])
+    trained = folders.model(result)
     released = Path(folders.models) / Path(result["weights"] or "none").name
     return next((path for path in (trained, released) if path.exists()), None)

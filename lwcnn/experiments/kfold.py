@@ -1,24 +1,36 @@
 """K-fold assessment of the method: done properly, and leaky as the author's code does it.
 
-results/<dataset>/<experiment>/<preset>/kfold<K>_seed<k>.json   or   kfold<K>_leaking_seed<k>.json
+results/<dataset>/<experiment>/<preset>/kfold<K>_seed<k>.json   or   kfold<K>_leaky_seed<k>.json
 """
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from lwcnn.data import Dataset, load_dataset, split_for_training, stratified_folds, stratified_split
 from lwcnn.evaluation import accuracy, mean_and_interval, predict_logits
 from lwcnn.evaluation.diagnostics import fold_warning_signs
+from lwcnn.experiments.finished import check_finished
 from lwcnn.experiments.pipeline import train_method
-from lwcnn.experiments.recipes import Experiment, MergedExperiment, Preset, get_experiment, get_preset
-from lwcnn.experiments.run import Folders, check_finished, provenance, split_images
+from lwcnn.experiments.recipes import (
+    DistilledExperiment,
+    Experiment,
+    MergedExperiment,
+    Preset,
+    get_experiment,
+    get_preset,
+)
+from lwcnn.experiments.run import Folders, mixed_computing, provenance, split_images
 from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json
+from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
+from lwcnn.training.checkpoint import current_computing
 from lwcnn.training.loop import Images, train_phase
 from lwcnn.training.progress import Progress
 
@@ -66,26 +78,40 @@ def run_kfold(
     plan = get_experiment(experiment, preset, data.spec)
     if leaky and not isinstance(plan, MergedExperiment):
         raise LwcnnError(f"Only the paper's merged model was assessed leaky. Received: {experiment!r}")
+    if isinstance(plan, DistilledExperiment):
+        raise LwcnnError(
+            f"K-fold takes no distilled experiment: its teacher was trained on the images of every fold. "
+            f"Received: {experiment!r}"
+        )
     config = json.loads(json.dumps(plain_settings(plan) | {"num_folds": num_folds, "leaky": leaky}))
     name = f"kfold{num_folds}{'_leaky' if leaky else ''}_seed{seed}.json"
     path = folders.result(data.name, experiment, preset, seed).with_name(name)
-    if path.exists():
-        return check_finished(path, config, data, needed="accuracies")
     progress = progress or Progress("none")
+    if not path.exists():
+        with locked(path, progress.note):
+            if not path.exists():  # else another process has made it meanwhile
+                return _assess(plan, size, data, seed, leaky, num_folds, path, config, folders, progress)
+    environment = {"backend": keras.backend.backend(), "step": current_computing()["step"]}
+    return check_finished(path, config, data, "accuracies", environment, progress.note)
+
+
+def _assess(plan, size: Preset, data: Dataset, seed, leaky, num_folds, path, config, folders, progress) -> dict:
+    """Trains the folds and writes their result."""
     run = _leaking_folds if leaky else _proper_folds
     measured = run(plan, size, data, seed, num_folds, Path(folders.cache) / data.name, progress)
+    history = measured.pop("history")
     interval = mean_and_interval(measured["accuracies"])
     result = {
         "dataset": data.name,
-        "experiment": experiment,
-        "preset": preset,
+        "experiment": plan.name,
+        "preset": size.name,
         "seed": seed,
         "leaky": leaky,
         "num_folds": num_folds,
         "mean_accuracy": interval.mean,
         "std_accuracy": interval.std,
         **measured,
-        "warnings": fold_warning_signs(measured["accuracies"]),
+        "warnings": fold_warning_signs(measured["accuracies"]) + mixed_computing(history),
         "data_checksum": data.checksum,
         "data_source": data.source,
         "config": config,
@@ -109,7 +135,7 @@ def _folds(data: Dataset, plan: Experiment, size: Preset, num_folds: int):
 
 
 def _proper_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_folds, cache, progress) -> dict:
-    accuracies, seconds = [], 0.0
+    accuracies, history, seconds = [], [], 0.0
     for k, (inside, assessed) in enumerate(_folds(data, plan, size, num_folds)):
         training, validation = split_for_training(data.y_train[inside], plan.validation, seed=0)
         progress.note(f"fold {k + 1} of {num_folds}")
@@ -125,8 +151,9 @@ def _proper_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_folds
         )
         logits = predict_logits(trained.model, data.x_train[assessed])
         accuracies.append(accuracy(logits, data.y_train[assessed]))
+        history += trained.phases
         seconds += trained.train_seconds
-    return {"accuracies": accuracies, "train_seconds": round(seconds, 2)}
+    return {"accuracies": accuracies, "train_seconds": round(seconds, 2), "history": history}
 
 
 def _leaking_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_folds, cache, progress) -> dict:
@@ -136,23 +163,23 @@ def _leaking_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_fold
     model = build_merged_model(data.input_shape, data.num_classes, names, plan.dropout)
     model.set_weights(trained.model.get_weights())
     phase = replace(plan.phases[-1], name="fold", epochs=size.fold, patience=LEAKING_PATIENCE)
-    accuracies, seconds = [], trained.train_seconds
+    accuracies, history, seconds = [], list(trained.phases), trained.train_seconds
+    # All that determines a fold's weights: a fold of other settings must not be found.
+    chain = [data.checksum, *(plain_settings(part) for part in (plan, size, phase)), seed, num_folds]
+    chain += [keras.backend.backend(), keras.version(), current_computing()["step"]]
     for k, (inside, assessed) in enumerate(_folds(data, plan, size, num_folds)):
         progress.note(f"fold {k + 1} of {num_folds}, going on with the same model")
-        checkpoint = cache / f"seed{seed}-{plan.name}-{size.name}-leaky-fold{k}-of-{num_folds}.npz"
+        key = hashlib.sha256(json.dumps([*chain, k]).encode()).hexdigest()[:16]
+        checkpoint = cache / f"seed{seed}-leaky-fold{k}-of-{num_folds}-{key}.npz"
         held_out = Images(data.x_train, data.y_train, assessed)
-        state = train_phase(
-            model,
-            phase,
-            Images(data.x_train, data.y_train, inside),
-            held_out,
-            seed=seed + k,
-            checkpoint=checkpoint,
-            key=json.dumps([data.checksum, plain_settings(plan), k, num_folds]),
-            progress=progress,
-        )
+        inside = Images(data.x_train, data.y_train, inside)
+        with locked(checkpoint, progress.note):
+            state = train_phase(
+                model, phase, inside, held_out, seed=seed + k, checkpoint=checkpoint, key=key, progress=progress
+            )
         pixels, labels = held_out.arrays()
         accuracies.append(accuracy(predict_logits(model, pixels), labels))
+        history.append({"computing": state.computing})
         seconds += state.seconds
     test_accuracy = accuracy(predict_logits(model, data.x_test), data.y_test)
     return {
@@ -160,4 +187,5 @@ def _leaking_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_fold
         "test_accuracy": test_accuracy,
         "leak": float(np.mean(accuracies)) - test_accuracy,
         "train_seconds": round(seconds, 2),
+        "history": history,
     }

@@ -1,5 +1,6 @@
 """Training an experiment: submodels, merge and progressive unfreezing, or a network in one go."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from lwcnn.models.build import build_network, takes_normalization
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.merge import merge_submodels
 from lwcnn.system.errors import LwcnnError
+from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.checkpoint import PhaseState
 from lwcnn.training.devices import Computing
@@ -30,6 +32,8 @@ from lwcnn.training.distillation import build_distiller, weights_digest
 from lwcnn.training.loop import Images, train_phase
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
+
+MAX_SEED = 2**32  # Keras and NumPy take seeds below it
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,8 @@ def _make_steps(
     training, validation, num_classes, seed, cache, data_key, progress, teacher=None, computing=Computing()
 ) -> "_Steps":
     """The state before the first phase; everything random is seeded."""
+    if not 0 <= seed < MAX_SEED:
+        raise LwcnnError(f"Give a seed from 0 to {MAX_SEED - 1:,}. Received: {seed}")
     parts = [_digest(part.indices) for part in (training, validation)]
     image_shape = training.images.shape[1:]
     chain = [data_key, parts, keras.backend.backend(), keras.version(), seed, image_shape, num_classes]
@@ -160,9 +166,10 @@ class _Steps:
         key = hashlib.sha256(json.dumps(self.chain).encode()).hexdigest()[:16]
         path = self.cache and Path(self.cache) / f"seed{self.seed}-{phase.name}-{key}.npz"
         seed = self.phase_seed(len(self.records))
-        state = train_phase(
-            model, phase, self.training, self.validation, seed, branches, path, key, self.progress, wrap
-        )
+        with locked(path, self.progress.note) if path else contextlib.nullcontext():
+            state = train_phase(
+                model, phase, self.training, self.validation, seed, branches, path, key, self.progress, wrap
+            )
         self.records.append(_phase_record(model, phase, state))
 
     def phase_seed(self, index: int) -> int:
@@ -248,4 +255,5 @@ def _phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:
         "seconds": round(state.seconds, 2),
         **({"diverged": state.diverged, "learning_rate": phase.optimizer.learning_rate} if state.diverged else {}),
         "history": state.history,
+        "computing": state.computing,
     }

@@ -5,25 +5,37 @@ results/<dataset>/<experiment>/<preset>/released.npz          its test logits, a
 models/teachers/<dataset>-<experiment>-seed<k>.keras          every seed's model, of experiments that teach
 """
 
+import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from lwcnn.data import Dataset
+from lwcnn.evaluation import predict_logits
+from lwcnn.experiments.finished import read_result
 from lwcnn.experiments.results import PRESETS_BY_SIZE, run_paths
-from lwcnn.experiments.run import Folders
+from lwcnn.experiments.run import Folders, load_classes
 from lwcnn.experiments.teachers import teacher_path
-from lwcnn.system.files import read_json, write_atomically, write_json
+from lwcnn.models.io import load_model, read_description
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import write_atomically, write_json
 from lwcnn.system.npz import load_npz, save_npz
 
 TEACHERS = (("cifar10", "residual_se"),)  # those that `lwcnn.training.distillation` looks for
 LOGIT_STEP = 1 / 64  # float16's own step for the largest logits
+MAX_DISAGREEMENT = 0.001  # share of test images whose class rounding may change on another machine
 # The models that figures compare by their penultimate features.
 WITH_FEATURES = ("paper", "residual_se", "residual_se_muon")
+_IDENTITY = ("dataset", "data_checksum", "experiment", "preset", "seed", "config", "backend", "step")
+_NEEDED = ("val_accuracy", "num_val_images", "weights", *_IDENTITY[:-1])
+
+_log = logging.getLogger(__name__)
 
 
 def release_best(
-    dataset: str,
+    data: Dataset,
     experiment: str,
     folders: Folders = Folders(),
     presets: Sequence[str] = PRESETS_BY_SIZE,
@@ -32,39 +44,89 @@ def release_best(
     """Releases the best run of an experiment, if its model is at hand and not released yet.
 
     Args:
-        dataset: the data set's name.
-        experiment: the experiment's name.
-        folders: where the results, the trained models (cache) and the released models are.
-        presets: of which runs may be released, the first that there are.
-        with_features: experiments whose penultimate features are kept with the logits.
+        data: The data set; the model must give the run's classes for its test images.
+        experiment: The experiment's name.
+        folders: Folders of the results, the trained models (cache) and the released models.
+        presets: Presets whose runs may be released; the first that has runs is taken.
+        with_features: Experiments whose penultimate features are kept with the logits.
 
     Returns:
         The released model's path; None if nothing changed.
+
+    Raises:
+        LwcnnError: A result can't be read, or the trained model is not that of its result.
     """
     for preset in presets:
-        paths = run_paths(folders.result(dataset, experiment, preset, 0).parent)
+        paths = run_paths(folders.result(data.name, experiment, preset, 0).parent)
         if paths:
             break
     else:
         return None
-    results = {path: read_json(path) for path in paths}
+    results = {path: read_result(path, _NEEDED) for path in paths}
     best = max(results, key=lambda path: (results[path]["val_accuracy"], -results[path]["seed"]))
-    seed = results[best]["seed"]
-    if (dataset, experiment) in TEACHERS:
-        _release_teachers(dataset, experiment, preset, [r["seed"] for r in results.values()], folders)
-    trained = folders.model(dataset, experiment, preset, seed)
-    released = Path(folders.models) / f"{dataset}-{experiment}.keras"
-    if (results[best]["weights"] and released.exists()) or not trained.exists():
+    result = results[best]
+    if (data.name, experiment) in TEACHERS and preset == "full":
+        _release_teachers(data, experiment, list(results.values()), folders)
+    released = Path(folders.models) / f"{data.name}-{experiment}.keras"
+    trained = folders.model(result)
+    if not trained.exists() or (result["weights"] and _belongs(released, result)):
         return None
+    classes = load_classes(folders.classes(data.name, experiment, preset, result["seed"]))
+    if is_at_chance(result, classes, data.num_classes):
+        _log.warning("%s is at chance: nothing is released.", best)
+        return None
+    outputs = _verified_outputs(result, data, folders)
     write_atomically(released, trained.read_bytes())
-    outputs = load_npz(folders.outputs(dataset, experiment, preset, seed))
     outputs["logits"] = round_logits(outputs["logits"])
     if experiment not in with_features:
         outputs.pop("features")
-    save_npz(best.with_name("released.npz"), compressed=True, seed=np.array(seed), **outputs)
-    _forget_others(dataset, experiment, folders, keep=best)
-    write_json(best, results[best] | {"weights": f"{Path(folders.models).name}/{released.name}"})
+    save_npz(best.with_name("released.npz"), compressed=True, seed=np.array(result["seed"]), **outputs)
+    _forget_others(data.name, experiment, folders, keep=best)
+    write_json(best, result | {"weights": f"{Path(folders.models).name}/{released.name}"})
     return released
+
+
+def is_at_chance(result: dict, classes: np.ndarray, num_classes: int) -> bool:
+    """Returns whether a run predicts one class only, or is within three standard errors of guessing.
+
+    Args:
+        result: The run's result.
+        classes: Predicted classes of the test images.
+        num_classes: Number of classes.
+    """
+    chance = 1 / num_classes
+    margin = 3 * math.sqrt(chance * (1 - chance) / result["num_val_images"])
+    return result["val_accuracy"] <= chance + margin or len(np.unique(classes)) == 1
+
+
+def _belongs(path: Path, result: dict) -> bool:
+    """Returns whether a model file is there and describes itself as that of a run."""
+    try:
+        description = read_description(path)
+    except LwcnnError:
+        return False
+    return description is not None and all(getattr(description, key) == result.get(key) for key in _IDENTITY)
+
+
+def _verified_outputs(result: dict, data: Dataset, folders: Folders) -> dict[str, np.ndarray]:
+    """Returns the kept outputs of a run after checking that its kept model and they give the run's classes.
+
+    Raises:
+        LwcnnError: They do not, or one of the files is damaged.
+    """
+    path = folders.model(result)
+    place = folders.result(*(result[key] for key in ("dataset", "experiment", "preset", "seed")))
+    advice = f"move the result {place} away and train again, or leave it out by --no-release"
+    if result["data_checksum"] != data.checksum:
+        raise LwcnnError(f"{place} was made with other images than these of {data.name}; use another results folder")
+    if not _belongs(path, result):
+        raise LwcnnError(f"The trained model can't be read or is not that of its result: {advice}. Received: {path}")
+    classes = load_classes(folders.classes(*(result[key] for key in ("dataset", "experiment", "preset", "seed"))))
+    outputs = load_npz(folders.outputs(result))
+    for logits in (predict_logits(load_model(path), data.x_test), outputs.get("logits", np.empty((0, 1)))):
+        if len(logits) != len(classes) or np.mean(logits.argmax(axis=1) != classes) > MAX_DISAGREEMENT:
+            raise LwcnnError(f"The trained model does not give the classes of its result: {advice}. Received: {path}")
+    return outputs
 
 
 def round_logits(logits: np.ndarray) -> np.ndarray:
@@ -79,21 +141,22 @@ def round_logits(logits: np.ndarray) -> np.ndarray:
     return rounded
 
 
-def _release_teachers(dataset: str, experiment: str, preset: str, seeds: list[int], folders: Folders) -> None:
+def _release_teachers(data: Dataset, experiment: str, results: list[dict], folders: Folders) -> None:
     """Copies the models at hand to where distillation finds them in a fresh clone."""
-    for seed in seeds:
-        trained = folders.model(dataset, experiment, preset, seed)
-        if preset == "full" and trained.exists():
-            write_atomically(teacher_path(folders.models, dataset, experiment, seed), trained.read_bytes())
+    for result in results:
+        target = teacher_path(folders.models, data.name, experiment, result["seed"])
+        if folders.model(result).exists() and not _belongs(target, result):
+            _verified_outputs(result, data, folders)
+            write_atomically(target, folders.model(result).read_bytes())
 
 
 def _forget_others(dataset: str, experiment: str, folders: Folders, keep: Path) -> None:
-    """Takes the path of the weights out of the runs that are no longer the released one."""
-    presets = (Path(folders.results) / dataset / experiment).glob("*")
-    for path in (path for preset in presets for path in run_paths(preset)):
-        result = read_json(path)
-        if path != keep and result["weights"]:
+    """Removes the path of the weights from the runs that are no longer released, and other presets' outputs."""
+    folder = Path(folders.results) / dataset / experiment
+    for path in [path for preset in folder.iterdir() if preset.is_dir() for path in run_paths(preset)]:
+        result = read_result(path)
+        if path != keep and result.get("weights"):
             write_json(path, result | {"weights": None})
-    for path in (Path(folders.results) / dataset / experiment).glob("*/released.npz"):
+    for path in folder.glob("*/released.npz"):
         if path.parent != keep.parent:
             path.unlink()

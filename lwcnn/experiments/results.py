@@ -95,7 +95,8 @@ def load_folds(folder: StrPath = "results") -> pd.DataFrame:
     return frame.explode(["fold", "accuracy"], ignore_index=True).astype({"fold": int, "accuracy": float})
 
 
-_FOLDS_NAME = r"kfold\d+(_leaky|_leaky)?_seed\d+\.json"
+_TRIAL_NAME = r".+-seed\d+\.json"
+_FOLDS_NAME = r"kfold\d+(_leaky)?_seed\d+\.json"
 
 
 def load_trials(folder: StrPath = "results") -> pd.DataFrame:
@@ -110,7 +111,8 @@ def load_trials(folder: StrPath = "results") -> pd.DataFrame:
     Raises:
         LwcnnError: A file that is no trial, or lacks keys.
     """
-    frame = _frame(Path(folder).glob("search/*/*epochs/*.json"), _TRIAL_KEYS)
+    paths = [path for path in Path(folder).glob("search/*/*epochs/*.json") if re.fullmatch(_TRIAL_NAME, path.name)]
+    frame = _frame(paths, _TRIAL_KEYS)
     return frame.sort_values(["val_accuracy", "trial"], ascending=[False, True], kind="stable", ignore_index=True)
 
 

@@ -5,10 +5,13 @@ results/<dataset>/<experiment>/<preset>/seed<k>_classes.npy   predicted class of
 .lwcnn/<dataset>/                                             what an interrupted run goes on from
 """
 
+import hashlib
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,6 +20,7 @@ from lwcnn.data import Dataset, load_dataset, split_for_training
 from lwcnn.data.checks import images_at_once
 from lwcnn.evaluation import accuracy, keepable, measure_calibration, predict_logits, summarize
 from lwcnn.evaluation.diagnostics import warning_signs
+from lwcnn.experiments.finished import check_finished
 from lwcnn.experiments.pipeline import TrainedMethod, train_method
 from lwcnn.experiments.recipes import (
     DistilledExperiment,
@@ -28,11 +32,14 @@ from lwcnn.experiments.recipes import (
 )
 from lwcnn.experiments.teachers import find_teacher, load_teacher
 from lwcnn.models.cost import count_macs
+from lwcnn.models.io import Description, save_model
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import compress_archive, read_json, write_atomically, write_json
+from lwcnn.system.files import write_atomically, write_json
+from lwcnn.system.locking import locked
 from lwcnn.system.npz import save_npz
 from lwcnn.system.settings import plain_settings
+from lwcnn.training.checkpoint import current_computing
 from lwcnn.training.devices import Computing
 from lwcnn.training.loop import Images
 from lwcnn.training.progress import Progress
@@ -67,13 +74,20 @@ class Folders:
         """The predicted classes of a run."""
         return self.result(dataset, experiment, preset, seed).with_name(f"seed{seed}_classes.npy")
 
-    def model(self, dataset: str, experiment: str, preset: str, seed: int) -> Path:
-        """The trained model of a run, in the cache."""
-        return Path(self.cache) / dataset / experiment / preset / f"seed{seed}.keras"
+    def model(self, run: Mapping) -> Path:
+        """The trained model of a run, in the cache, named by all that determines its weights.
 
-    def outputs(self, dataset: str, experiment: str, preset: str, seed: int) -> Path:
-        """The test logits and features of a run, in the cache."""
-        return self.model(dataset, experiment, preset, seed).with_suffix(".npz")
+        Args:
+            run: The run's result, or what `identify` returns.
+        """
+        parts = [run["config"], run["data_checksum"], run["backend"], run.get("step")]
+        key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+        folder = Path(self.cache) / run["dataset"] / run["experiment"] / run["preset"]
+        return folder / f"seed{run['seed']}-{key}.keras"
+
+    def outputs(self, run: Mapping) -> Path:
+        """The test logits and features of a run, in the cache; argument as of `model`."""
+        return self.model(run).with_suffix(".npz")
 
 
 def run_experiment(
@@ -108,28 +122,62 @@ def run_experiment(
         LwcnnError: if a name is unknown, the data can't be had, or the results file found is of another
             configuration or other data.
     """
-    size, plan = get_preset(preset), get_experiment(experiment, preset)  # wrong names before the data is read
+    get_preset(preset), get_experiment(experiment, preset)  # wrong names before the data is read
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
     plan = with_class_weight(get_experiment(experiment, preset, data.spec), class_weight)
+    run = identify(plan, data, preset, seed, computing)
+    path = folders.result(data.name, experiment, preset, seed)
+    progress = progress or Progress("none")
+    environment = {name: run[name] for name in ("backend", "step")}
+    if not path.exists():
+        with locked(path, progress.note):
+            if not path.exists():  # else another process has made it meanwhile
+                return _train_run(run, plan, data, folders, progress, notice, computing)
+    return check_finished(path, run["config"], data, environment=environment, note=progress.note)
+
+
+def identify(
+    plan: Experiment, data: Dataset, preset: str, seed: int, computing: Computing = Computing()
+) -> dict[str, Any]:
+    """Returns what identifies a run: its name and all that determines its weights, under the result's keys."""
     config = json.loads(json.dumps(plain_settings(plan)))
     if plain_settings(computing):
         config["computing"] = plain_settings(computing)
-    path = folders.result(data.name, experiment, preset, seed)
-    if path.exists():
-        return check_finished(path, config, data)
+    return {
+        "dataset": data.name,
+        "data_checksum": data.checksum,
+        "experiment": plan.name,
+        "preset": preset,
+        "seed": seed,
+        "config": config,
+        "backend": keras.backend.backend(),
+        "step": current_computing()["step"],
+    }
 
-    progress = progress or Progress("none")
-    training, validation = split_images(data, plan, size)
+
+def _train_run(
+    run: dict,
+    plan: Experiment,
+    data: Dataset,
+    folders: Folders,
+    progress: Progress,
+    notice: str | None,
+    computing: Computing,
+) -> dict:
+    """Trains a run and writes its files, the result last."""
+    name = (data.name, run["experiment"], run["preset"], run["seed"])
+    labels = Path(folders.results) / data.name / "test_labels.npy"
+    _require_same_labels(labels, data)
+    training, validation = split_images(data, plan, get_preset(run["preset"]))
     teacher = None
     if isinstance(plan, DistilledExperiment):
-        paths = find_teacher(plan.teacher, data.name, folders.cache, folders.models)
-        teacher = load_teacher(paths)
+        teacher = _load_teacher(plan, data, folders)
     trained = train_method(
         plan,
         training,
         validation,
         data.num_classes,
-        seed,
+        run["seed"],
         Path(folders.cache) / data.name,
         data.checksum,
         progress,
@@ -137,35 +185,62 @@ def run_experiment(
         computing,
     )
     result = _evaluate(trained, data, training, validation) | {
-        "dataset": data.name,
-        "data_checksum": data.checksum,
+        **run,
         "data_source": data.source,
         "notice": notice,
-        "experiment": experiment,
-        "preset": preset,
-        "seed": seed,
         "precision": computing.precision,
         "num_devices": computing.devices,
-        "config": config,
     }
     result = _ordered(result) | provenance()
     logits = result.pop("logits")
-    result["warnings"] = warning_signs(result)
+    result["warnings"] = warning_signs(result) + mixed_computing(result["history"])
     result = keepable(result)
-    keep_model(folders.model(data.name, experiment, preset, seed), trained.model)
+    save_model(folders.model(run), trained.model, Description.of_run(result, data.class_names))
     save_npz(
-        folders.outputs(data.name, experiment, preset, seed),
+        folders.outputs(run),
         logits=logits.astype(np.float16),
         features=penultimate_features(trained.model, data.x_test[:NUM_FEATURE_IMAGES]).astype(np.float16),
         **({"notice": np.array(notice)} if notice else {}),
     )
-    save_classes(folders.classes(data.name, experiment, preset, seed), np.argmax(logits, axis=-1))
-    save_classes(Path(folders.results) / data.name / "test_labels.npy", data.y_test)  # for paired tests
+    save_classes(folders.classes(*name), np.argmax(logits, axis=-1))
+    save_classes(labels, data.y_test)  # for paired tests
+    path = folders.result(*name)
     write_json(path, result)
     macro = result.get("test_macro_accuracy")
     beside = "" if macro is None else f", mean of the classes {100 * macro:.2f} %"
     progress.note(f"test accuracy {100 * result['test_accuracy']:.2f} %{beside}, {path}")
     return result
+
+
+def _load_teacher(plan: DistilledExperiment, data: Dataset, folders: Folders) -> keras.Model:
+    teacher, runs = plan.teacher, []
+    taught = get_experiment(teacher.experiment, teacher.preset, data.spec)
+    for seed in teacher.seeds:
+        run = identify(taught, data, teacher.preset, seed)
+        path = folders.result(data.name, teacher.experiment, teacher.preset, seed)
+        runs.append(check_finished(path, run["config"], data) if path.exists() else run)
+    paths = find_teacher(teacher, data, [folders.model(run) for run in runs], folders.models)
+    return load_teacher(paths)
+
+
+def _require_same_labels(path: Path, data: Dataset) -> None:
+    """Checks that runs of other test images have not written their labels into this results folder."""
+    if path.exists() and not np.array_equal(load_classes(path), data.y_test):
+        raise LwcnnError(
+            f"{path} has the labels of other test images: use another results folder. Received: {data.name} of "
+            f"checksum {data.checksum[:12]}"
+        )
+
+
+def mixed_computing(history: list[dict]) -> list[str]:
+    """Returns a warning if parts of a training were computed with different steps or thread counts."""
+    ways: list[dict] = []
+    for phase in history:
+        ways += [way for way in phase["computing"] if way not in ways]
+    if len(ways) < 2:
+        return []
+    words = "; ".join(", ".join(f"{key} {value}" for key, value in way.items()) for way in ways)
+    return [f"the training was resumed or shared between unlike settings ({words}): the same seed gives other weights"]
 
 
 def split_images(data: Dataset, plan: Experiment, size: Preset) -> tuple[Images, Images]:
@@ -223,6 +298,7 @@ def provenance() -> dict:
     """Where and with what a result was made."""
     return {
         "backend": keras.backend.backend(),
+        "step": current_computing()["step"],
         "device": environment.device_name(),
         "num_threads": environment.num_threads(),
         "versions": environment.versions(),
@@ -230,50 +306,26 @@ def provenance() -> dict:
     }
 
 
-def check_finished(path: Path, config: dict, data: Dataset, needed: str = "test_accuracy") -> dict:
-    """The result in a file, if it is that of this configuration and these images.
-
-    Raises:
-        LwcnnError: if it is not, or the file can't be read.
-    """
-    result = read_json(path)
-    is_result = isinstance(result, dict) and {"config", "data_checksum", needed} <= set(result)
-    if not is_result or not isinstance(result["config"], dict):
-        raise LwcnnError(f"Move {path} away and run again. Received: a file that is not the result of a run")
-    if result["config"] != config:
-        keys = set(config) | set(result["config"])
-        differing = sorted(key for key in keys if result["config"].get(key) != config.get(key))
-        raise LwcnnError(
-            f"{path} was made with another configuration; move it away, or use another results folder. "
-            f"Received a file that differs in: {', '.join(differing)}"
-        )
-    if result["data_checksum"] != data.checksum:
-        raise LwcnnError(
-            f"{path} was made with other images; move it away, or use another results folder. "
-            f"Received checksum {data.checksum[:12]}, the file has {result['data_checksum'][:12]}"
-        )
-    return result
-
-
-def keep_model(path: Path, model: keras.Model) -> None:
-    """Saves a model atomically, compressed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.tmp.keras")
-    try:
-        model.save(temporary)
-        compress_archive(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise LwcnnError(f"Can't write {path}: {error}. Make room or choose another folder.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def save_classes(path: Path, classes: np.ndarray) -> None:
     """Writes class numbers as a uint8 .npy (uint16 beyond 256 classes)."""
     buffer = io.BytesIO()
     np.save(buffer, classes.astype(np.uint8 if classes.max() < 256 else np.uint16))
     write_atomically(path, buffer.getvalue())
+
+
+def load_classes(path: Path) -> np.ndarray:
+    """Returns the class numbers that `save_classes` wrote.
+
+    Raises:
+        LwcnnError: The file is missing or damaged.
+    """
+    try:
+        classes = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise LwcnnError(f"The class numbers can't be read ({error}): move the file away. Received: {path}") from error
+    if classes.ndim != 1 or classes.dtype.kind not in "ui":
+        raise LwcnnError(f"The file does not hold class numbers: move it away. Received: {path}")
+    return classes
 
 
 def penultimate_features(model: keras.Model, images: np.ndarray) -> np.ndarray:

@@ -6,22 +6,28 @@ many epochs, at up to as many parameters. Its result is a file,
 `lwcnn search --dataset cifar10 --epochs 12`.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import keras
+
 from lwcnn.data import Dataset, ImageSpec
 from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, MixUpCutMix, RandAugment
+from lwcnn.experiments.finished import check_finished
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_preset
 from lwcnn.experiments.recipes.augmentation import augmentation
 from lwcnn.experiments.recipes.types import NetworkExperiment
-from lwcnn.experiments.run import provenance, split_images
+from lwcnn.experiments.run import mixed_computing, provenance, split_images
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.cost import count_macs
 from lwcnn.system.errors import unknown_name
-from lwcnn.system.files import read_json, write_json
+from lwcnn.system.files import write_json
+from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
+from lwcnn.training.checkpoint import current_computing
 from lwcnn.training.phases import OptimizerConfig, Phase
 from lwcnn.training.progress import Progress
 
@@ -244,16 +250,25 @@ def run_trial(
         progress: what is shown meanwhile.
 
     Raises:
-        LwcnnError: if there is no such trial.
+        LwcnnError: if there is no such trial, or the results file found is of another configuration or other data.
     """
     known = trials(data.spec, epochs)
     if name not in known:
         raise unknown_name("trial", name, known)
     plan = known[name]
     path = Path(results) / "search" / data.name / f"{epochs}epochs" / f"{name}-seed{seed}.json"
-    config = plain_settings(plan)
-    if path.exists() and read_json(path)["data_checksum"] == data.checksum:
-        return read_json(path)
+    config = json.loads(json.dumps(plain_settings(plan)))
+    progress = progress or Progress("none")
+    if not path.exists():
+        with locked(path, progress.note):
+            if not path.exists():  # else another process has made it meanwhile
+                return _train_trial(name, plan, config, data, epochs, path, cache, seed, progress)
+    environment = {"backend": keras.backend.backend(), "step": current_computing()["step"]}
+    return check_finished(path, config, data, "val_accuracy", environment, progress.note)
+
+
+def _train_trial(name: str, plan, config: dict, data: Dataset, epochs: int, path, cache, seed, progress) -> dict:
+    """Trains a trial and writes its result."""
     training, validation = split_images(data, plan, get_preset("full"))
     trained = train_method(
         plan, training, validation, data.num_classes, seed, Path(cache) / data.name, data.checksum, progress
@@ -270,6 +285,7 @@ def run_trial(
         "params": trained.model.count_params(),
         "macs": count_macs(trained.model),
         "train_seconds": trained.train_seconds,
+        "warnings": mixed_computing(trained.phases),
         "config": config,
         "history": history,
     } | provenance()

@@ -9,7 +9,7 @@ import numpy as np
 
 from lwcnn.data import Dataset
 from lwcnn.data.checks import images_at_once
-from lwcnn.evaluation import predict_logits
+from lwcnn.evaluation import predict_logits, require_fit
 from lwcnn.export.arena import plan_arena, read_graph
 from lwcnn.export.c_array import to_c_array
 from lwcnn.export.check import compare_logits, require_agreement
@@ -19,7 +19,7 @@ from lwcnn.export.litert import INPUT_QUANTIZATION, LitertModel, draw_calibratio
 from lwcnn.export.onnx import OnnxModel, to_onnx
 from lwcnn.export.saved_model import SavedModel, to_saved_model
 from lwcnn.export.sizes import gzip_bytes, size_bytes
-from lwcnn.models.io import file_checksum, load_model, require_fit
+from lwcnn.models.io import file_checksum, load_model
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import write_atomically, write_folder_atomically, write_json

@@ -1,46 +1,265 @@
-"""Models read back from .keras files, with errors in words."""
+"""Models in .keras files: written with a description of their data and recipe, and read back safely.
+
+A .keras file is a zip archive. Its member `lwcnn.json`, which Keras ignores, holds the description.
+"""
 
 import hashlib
+import io
+import json
+import logging
+import math
+import zipfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import h5py
 import keras
+import numpy as np
 
 import lwcnn.models.convolution_blocks  # noqa: F401 - registers the layers of this package
-from lwcnn.data import Dataset
 from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import temporary_folder, write_atomically
+
+DESCRIPTION = "lwcnn.json"
+_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+MAX_CONFIG_BYTES = 2**26
+MAX_WEIGHTS_BYTES = 2**31
+MAX_ACTIVATIONS = 2**28
+"""Elements that the layers of a model may compute for one image: 1 GiB in float32."""
+
+# Layers that run code from the file or open files that it names.
+_UNSAFE_CLASSES = {
+    "__lambda__", "__typespec__", "FeatureSpace", "FlaxLayer", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup",
+    "TFSMLayer", "TextVectorization", "TorchModuleWrapper",
+}  # fmt: skip
+_FUNCTION_MODULES = ("builtins", "keras.activations", "keras.ops")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a model file says about its model.
+
+    Attributes:
+        dataset: Name of the training data set.
+        data_checksum: `Dataset.checksum` of the training data set.
+        class_names: Class names by label.
+        experiment: Name of the experiment.
+        preset: Name of the preset.
+        seed: Seed of the run.
+        config: Settings of the experiment, as in the run's JSON.
+        backend: Keras backend of the training.
+        step: Training step, as in the run's JSON; None where the run did not record it.
+        val_accuracy: Accuracy on the validation images, 0 to 1.
+        test_accuracy: Accuracy on the test images, 0 to 1.
+    """
+
+    dataset: str
+    data_checksum: str
+    class_names: tuple[str, ...]
+    experiment: str
+    preset: str
+    seed: int
+    config: dict
+    backend: str
+    step: str | None
+    val_accuracy: float
+    test_accuracy: float
+
+    @classmethod
+    def of_run(cls, result: Mapping[str, Any], class_names: tuple[str, ...]) -> "Description":
+        """Returns the description of a run's model, from what the run's JSON holds."""
+        known: dict[str, Any] = {name: result.get(name) for name in cls.__dataclass_fields__}
+        return cls(**known | {"class_names": tuple(class_names)})
+
+
+def save_model(path: Path, model: keras.Model, description: Description | None = None) -> None:
+    """Writes a model with its description, compressed and atomically."""
+    with temporary_folder(path) as folder:
+        model.save(folder / "model.keras")
+        with zipfile.ZipFile(folder / "model.keras") as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+    write_atomically(path, _pack(members, description))
+
+
+def describe_model(path: Path, description: Description) -> None:
+    """Replaces the description in a model file; every other member keeps its bytes."""
+    with _open_archive(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist() if name != DESCRIPTION}
+    write_atomically(path, _pack(members, description))
+
+
+def _pack(members: Mapping[str, bytes], description: Description | None) -> bytes:
+    if description:
+        text = json.dumps(asdict(description), ensure_ascii=False, allow_nan=False)
+        members = {**members, DESCRIPTION: text.encode()}
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, content in members.items():
+            # A fixed date: the same model always gives the same bytes.
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED, 9)
+    return packed.getvalue()
+
+
+def read_description(path: str | Path) -> Description | None:
+    """Returns the description in a model file; None where it has none.
+
+    Raises:
+        LwcnnError: The file is missing, not a .keras file, or its description is damaged.
+    """
+    with _open_archive(path) as archive:
+        if DESCRIPTION not in archive.namelist():
+            return None
+        content = archive.read(DESCRIPTION)
+    try:
+        found = json.loads(content)
+        description = Description(**{name: found[name] for name in Description.__dataclass_fields__})
+        names = description.class_names
+        if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+            raise ValueError("class_names is not a list of strings")
+        texts = (description.dataset, description.data_checksum, description.experiment, description.preset)
+        if not all(isinstance(text, str) for text in texts) or not isinstance(description.config, dict):
+            raise ValueError("a field is of another type")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _unreadable(path, error) from error
+    return Description(**vars(description) | {"class_names": tuple(names)})
 
 
 def load_model(path: str | Path) -> keras.Model:
-    """The model in a .keras file, not compiled.
+    """Returns the model in a .keras file, not compiled, with logits as output.
 
-    Args:
-        path: the file.
+    The file is treated as untrusted: nothing in it is executed, and its sizes are checked before memory is allocated.
+    A softmax at the end is removed, with a notice.
 
     Raises:
-        LwcnnError: no such file, or one that is no Keras model.
+        LwcnnError: The file is missing, not a .keras file, damaged, unsafe or too large, its weights are not finite,
+            or its outputs are not logits.
     """
+    with _open_archive(path) as archive:
+        try:
+            config, weights = (archive.read(name) for name in (_CONFIG, _WEIGHTS))
+        except KeyError as error:
+            raise _unreadable(path, error) from error
+    try:
+        _require_safe(json.loads(config))
+        _require_size(config, weights)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (Exception, RecursionError) as error:  # a damaged file can raise anything in Keras and its backend
+        raise _unreadable(path, error) from error
+    if not isinstance(model, keras.Model):
+        raise _unreadable(path, f"it holds a {type(model).__name__}, not a model")
+    if not all(np.isfinite(keras.ops.convert_to_numpy(weight)).all() for weight in model.weights):
+        raise LwcnnError(f"The weights hold NaN or infinity: the training diverged. Train again. Received: {path}")
+    return _with_logits(model, path)
+
+
+def _open_archive(path: str | Path) -> zipfile.ZipFile:
+    """Opens a .keras file after checking its members' sizes and checksums."""
     if not Path(path).exists():
         raise LwcnnError(f"There is no such model: check the path. Received: {path}")
+    if not Path(path).is_file():
+        raise LwcnnError(f"Give a .keras file. Received: {path}, which is not a regular file")
     try:
-        return keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, TypeError, KeyError) as error:
-        raise LwcnnError(f"This can't be read as a Keras model (.keras): {error}. Received: {path}") from error
+        archive = zipfile.ZipFile(path)
+        limits = {_WEIGHTS: MAX_WEIGHTS_BYTES}
+        for member in archive.infolist():
+            if member.file_size > limits.get(member.filename, MAX_CONFIG_BYTES):
+                raise ValueError(f"{member.filename} would take {member.file_size:,} bytes")
+        names = archive.namelist()
+        if len(set(names)) != len(names):
+            raise ValueError("a member appears twice")
+        if damaged := archive.testzip():
+            raise ValueError(f"{damaged} is damaged")
+    except Exception as error:  # damaged bytes raise anything, from zlib.error to NotImplementedError
+        raise _unreadable(path, error) from error
+    return archive
 
 
-def require_fit(model: keras.Model, path: str | Path, data: Dataset) -> None:
-    """Checks that a model takes a data set's images and tells its classes apart.
+def _unreadable(path: str | Path, reason: object) -> LwcnnError:
+    words = " ".join(str(reason).split())
+    if isinstance(reason, BaseException):
+        words = f"{type(reason).__name__}: {words}" if words else type(reason).__name__
+    return LwcnnError(f"This can't be read as a Keras model (.keras): {words[:300]}. Received: {path}")
 
-    Raises:
-        LwcnnError: if it does not.
-    """
-    if tuple(model.input_shape[1:]) != data.input_shape or model.output_shape[-1] != data.num_classes:
-        raise LwcnnError(
-            f"{path} takes images of {model.input_shape[1:]} and has {model.output_shape[-1]} classes; "
-            f"choose its data set with --dataset. Received: {data.name}, {data.input_shape}, "
-            f"{data.num_classes} classes"
-        )
+
+def _parts(config: object) -> Iterator[dict]:
+    """Yields every dictionary in a configuration."""
+    if isinstance(config, dict):
+        yield config
+        for value in config.values():
+            yield from _parts(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _parts(value)
+
+
+def _require_safe(config: object) -> None:
+    """Checks that a configuration names only classes of Keras and of this library that run nothing from the file."""
+    for part in _parts(config):
+        name, module, registered = (part.get(key) for key in ("class_name", "module", "registered_name"))
+        if name is None:
+            continue
+        is_own = isinstance(registered, str) and registered.startswith("lwcnn>")
+        is_keras = module is None or module == "keras" or str(module).startswith("keras.")
+        if name == "function":
+            is_keras = any(str(module).startswith(known) for known in _FUNCTION_MODULES)
+        if name in _UNSAFE_CLASSES or not (is_own or is_keras):
+            raise ValueError(f"{name} of {module} is not allowed, since it could run code or read files")
+
+
+def _require_size(config: bytes, weights: bytes) -> None:
+    """Checks that a model's variables are in its weights file and that its activations fit in memory."""
+    declared = []
+    with h5py.File(io.BytesIO(weights)) as file:
+        file.visititems(lambda _, item: declared.append(item.nbytes) if isinstance(item, h5py.Dataset) else None)
+    if sum(declared) > len(weights):
+        raise ValueError(f"its weights file of {len(weights):,} bytes declares {sum(declared):,}")
+    # In a thread of its own, whose state Keras forgets: the variables that are never initialized.
+    with ThreadPoolExecutor(1) as thread:
+        num_weights, num_activations = thread.submit(_count_elements, config).result()
+    if num_weights > len(weights):
+        raise ValueError(f"it declares {num_weights:,} weights, and {len(weights):,} bytes hold them")
+    if num_activations > MAX_ACTIVATIONS:
+        raise ValueError(f"its layers compute {num_activations:,} values for each image")
+
+
+def _count_elements(config: bytes) -> tuple[int, int]:
+    """Returns the elements of all variables and of all layers' outputs for one image, without allocating them."""
+    with keras.StatelessScope(initialize_variables=False):
+        model = keras.saving.deserialize_keras_object(json.loads(config) | {"compile_config": None}, safe_mode=True)
+    num_weights = sum(math.prod(variable.shape) for variable in model.variables)
+    outputs = [tensor for layer in _flat_layers(model) for tensor in keras.tree.flatten(getattr(layer, "output", []))]
+    return num_weights, sum(math.prod(size or 1 for size in tensor.shape[1:]) for tensor in outputs)
+
+
+def _flat_layers(model: keras.Model) -> Iterator[keras.Layer]:
+    """Yields a model's layers, those of models inside it as well."""
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _flat_layers(layer)
+
+
+def _with_logits(model: keras.Model, path: str | Path) -> keras.Model:
+    """Removes a softmax at a model's end; refuses other activations there."""
+    last = model.layers[-1] if model.layers else None
+    activation = getattr(last, "activation", None)
+    name = getattr(activation, "__name__", "linear")
+    if isinstance(last, keras.layers.Softmax):
+        model, name = keras.Model(model.inputs, last.input, name=model.name), "softmax"
+    elif last is not None and name == "softmax":
+        last.activation = keras.activations.linear
+    if name == "softmax":
+        _log.warning("%s ends in a softmax, which is left out: the logits before it are used.", path)
+    elif name not in ("linear", "log_softmax"):
+        raise LwcnnError(f"Give a model whose outputs are logits. Received: {path}, which ends in {name}")
+    return model
 
 
 def file_checksum(path: str | Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
+    """Returns the sha256 of a file, in hexadecimal."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import io
 import json
 import os
 import platform
@@ -10,7 +9,6 @@ import re
 import secrets
 import shutil
 import time
-import zipfile
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -63,6 +61,23 @@ def open_atomically(path: StrPath, text: bool = False) -> Iterator[IO]:
             raise _cannot_write(path, error) from error
         raise
     _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def temporary_folder(path: StrPath) -> Iterator[Path]:
+    """Makes a folder beside a file for its parts; it is removed at the end, or swept if the process is killed.
+
+    Raises:
+        LwcnnError: The folder cannot be made, or the block fails to write into it.
+    """
+    folder = _temporary_path(_writable_path(path))
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+    except OSError as error:
+        raise _cannot_write(Path(path), error) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -258,17 +273,3 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def compress_archive(path: StrPath) -> None:
-    """Compresses the members of a zip archive, such as a .keras file: Keras stores them as they are.
-
-    A small network's file is half as large then: much of it is HDF5's own, and repeats.
-    """
-    packed = io.BytesIO()
-    with zipfile.ZipFile(path) as given, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as taken:
-        for member in given.infolist():
-            content = given.read(member)
-            member.compress_type = zipfile.ZIP_DEFLATED
-            taken.writestr(member, content, compresslevel=9)
-    write_atomically(path, packed.getvalue())

@@ -92,7 +92,7 @@ def train_phase(
     names = trainable_layer_names(model, phase)
     for layer in model.layers:
         layer.trainable = layer.name in names
-    state = _restore(model, checkpoint, key)
+    state = _restore(model, checkpoint, key, progress)
     if state.finished:
         return state
 
@@ -112,6 +112,7 @@ def train_phase(
     optimizer.build(trained.trainable_variables)
     if state.epoch:
         states.assign(optimizer.variables, state.optimizer)
+    state.join_computing(progress.note)
     weights, validation_arrays = states.values(model.weights), validation.arrays()
 
     while not state.finished:
@@ -163,9 +164,9 @@ def _without_frozen_prefix(model, names, phase: Phase, branches, training: Image
     )
 
 
-def _restore(model: keras.Model, checkpoint: Path | None, key: str) -> PhaseState:
+def _restore(model: keras.Model, checkpoint: Path | None, key: str, progress: Progress) -> PhaseState:
     """The state in the checkpoint, with its weights in the model, or a new one."""
-    state = checkpoint and states.load_state(checkpoint, key)
+    state = checkpoint and states.load_state(checkpoint, key, model, progress.note)
     if not state:
         return PhaseState()
     states.assign(model.weights, state.weights)

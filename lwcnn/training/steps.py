@@ -49,16 +49,21 @@ def begin_epoch(model: keras.Model):
     return Epoch(model) if engine is None or engine.unsupported(model) else engine.Epoch(model)
 
 
-def _engine():
-    """The engine's module; None where Numba is not installed, or `LWCNN_STEP` is "keras" and not "native".
+def step_name() -> str:
+    """Returns "engine", or "keras" where Numba is not installed or `LWCNN_STEP` is "keras" and not "native".
 
     Raises:
-        LwcnnError: if the variable is something else.
+        LwcnnError: The variable is something else.
     """
     wanted = os.environ.get("LWCNN_STEP", "")
     if wanted not in ("", "native", "keras"):
         raise LwcnnError(f"LWCNN_STEP must be native or keras. Received: {wanted!r}")
-    if wanted == "keras" or importlib.util.find_spec("numba") is None:
+    return "keras" if wanted == "keras" or importlib.util.find_spec("numba") is None else "engine"
+
+
+def _engine():
+    """The engine's module; None where Keras's step is chosen."""
+    if step_name() == "keras":
         return None
     from lwcnn import engine
 

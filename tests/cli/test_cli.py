@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from made_data import ROOT, write_npz
+from made_data import ROOT, describe, write_npz
 
 from lwcnn.cli.main import main
 from lwcnn.data import datasets
@@ -98,6 +99,34 @@ def test_evaluate_refuses_what_is_no_model_or_does_not_fit(tmp_path, made_npz, c
     assert "(16, 16, 1)" in error and "(12, 12, 3)" in error
 
 
+@pytest.mark.parametrize("line", [["evaluate", "MODEL"], ["export", "MODEL", "--format=onnx"]])
+def test_a_model_is_never_taken_for_a_known_data_set_by_name_or_shape(tmp_path, capsys, made_dataset, line):
+    """Ten classes of 32x32x3 in a file named as a released one: nothing says that they are CIFAR-10's."""
+    from lwcnn.models.dual import build_merged_model
+    from lwcnn.models.io import save_model
+
+    path = tmp_path / "cifar10-paper.keras"
+    line = [str(path) if word == "MODEL" else word for word in line]
+    for description, words in [
+        (None, "does not name its data set: give it by --dataset"),
+        (describe(made_dataset), "trained on a file of images; give the data set by --dataset.*trained on 'made'"),
+        (describe(made_dataset, dataset="digits"), "other images than those at hand; give the data set by --dataset"),
+    ]:
+        save_model(path, build_merged_model((32, 32, 3), 10), description)
+        assert main(line) == 1
+        assert re.search(words, capsys.readouterr().err)
+
+
+def test_evaluate_takes_the_data_set_that_the_model_file_names(tmp_path, capsys):
+    from lwcnn.models.dual import build_merged_model
+    from lwcnn.models.io import save_model
+
+    digits = datasets.load_dataset("digits")
+    save_model(tmp_path / "mine.keras", build_merged_model((28, 28, 1), 10), describe(digits))
+    assert main(["evaluate", str(tmp_path / "mine.keras")]) == 0
+    assert "digits, 359 test images" in capsys.readouterr().out
+
+
 def test_list_names_every_experiment_and_datasets_every_data_set(capsys, tmp_path):
     assert main(["list"]) == 0
     out = capsys.readouterr().out
@@ -126,7 +155,8 @@ def test_run_falls_back_to_digits_loudly(tmp_path, monkeypatch, capsys):
     assert "NOT CIFAR-10" in result["notice"]
     assert "14,862" in out and f"{100 * result['test_accuracy']:.2f} %" in out
     assert "NOT CIFAR-10" in (tmp_path / "runs/models/NOTICE-digits.txt").read_text()
-    outputs = np.load(tmp_path / "runs/cache/digits/paper/smoke/seed0.npz")
+    (kept,) = (tmp_path / "runs/cache/digits/paper/smoke").glob("seed0-*.npz")
+    outputs = np.load(kept)
     assert "NOT CIFAR-10" in str(outputs["notice"])
 
     def never(*_):
@@ -158,7 +188,7 @@ def test_full_disk_and_ctrl_c_are_told(monkeypatch, capsys, arguments):
 
     monkeypatch.setattr("lwcnn.experiments.run.run_experiment", interrupted)
     assert main(["train", "paper", "--preset=smoke", *arguments]) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "run the same command again to resume" in capsys.readouterr().err
 
 
 def test_ctrl_c_in_a_real_process_leaves_a_run_that_goes_on(tmp_path, arguments):
@@ -178,7 +208,7 @@ def test_ctrl_c_in_a_real_process_leaves_a_run_that_goes_on(tmp_path, arguments)
             break
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
-    assert process.returncode == 130 and "the same command goes on" in error and "Traceback" not in error
+    assert process.returncode == 130 and "run the same command again to resume" in error and "Traceback" not in error
     assert not list((tmp_path / "results").rglob("*"))
     started = time.time()
     again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)

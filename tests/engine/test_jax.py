@@ -29,8 +29,7 @@ result = run_experiment(experiment, data, "smoke", 0, Folders(folder / "results"
 assert not {"tensorflow", "torch"} & set(sys.modules)
 import keras
 
-(trained,) = folder.glob(f"cache/made-*/{experiment}/smoke/seed0.keras")
-model = keras.saving.load_model(trained)
+model = keras.saving.load_model(Folders(folder / "results", folder / "cache").model(result))
 assert model.count_params() == result["params"]
 print(json.dumps(result))
 """
@@ -42,8 +41,7 @@ def train_smoke(made_npz, folder, experiment, step):
     result = json.loads(done.stdout.splitlines()[-1])
     assert result["backend"] == "jax" and "jax" in result["versions"]
     assert result["history"][0]["history"][0]["loss"] > 0
-    (written,) = folder.glob(f"results/made-*/{experiment}/smoke/seed0.json")
-    assert json.loads(written.read_text()) == result
+    assert json.loads((folder / "results" / "made" / experiment / "smoke" / "seed0.json").read_text()) == result
     return result
 
 

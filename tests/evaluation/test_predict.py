@@ -4,19 +4,20 @@ import csv
 import os
 import re
 import tracemalloc
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
-from made_data import make_images, randomize, write_npz
+from made_data import describe, make_images, randomize, write_npz
 from PIL import Image
 
-from lwcnn.cli.arguments import dataset_in_name
 from lwcnn.cli.main import main
 from lwcnn.data import streams
 from lwcnn.data.streams import find_images, read_class_list, stream_files, stream_npz
 from lwcnn.evaluation import predict_logits
 from lwcnn.models.dual import build_merged_model
+from lwcnn.models.io import save_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import csv_cell
 
@@ -239,23 +240,25 @@ def test_a_data_set_by_name(tmp_path):
     assert read_csv(output) == wanted_rows(model, map(str, range(20)), images, "0123456789")
 
 
-def test_the_models_name_tells_the_classes(tmp_path, folder):
+@pytest.mark.parametrize("images", ["FOLDER", "cifar10", "FILE"])
+def test_the_model_file_tells_the_classes_whatever_the_images_are(tmp_path, folder, made_dataset, images):
+    """Not the file's own name, and not the data set of the images."""
     path, output = tmp_path / "cifar10-paper.keras", tmp_path / "predictions.csv"
-    build_merged_model(SHAPE, 10).save(path)
-    assert main(["predict", str(path), str(folder), f"--output={output}"]) == 0
-    assert read_csv(output)[1][1] in ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship")
-
-
-@pytest.mark.parametrize("model", ["cifar10-mine", "cifar10", "cifar10-1a2b3c4d-paper", "mnist-rotated"])
-def test_a_name_that_only_resembles_a_data_sets_says_nothing(model):
-    assert dataset_in_name(f"models/{model}.keras") is None
-    assert dataset_in_name("models/fashion_mnist-paper.keras") == "fashion_mnist"
+    names = tuple(f"class {k}" for k in range(10))
+    save_model(path, build_merged_model(SHAPE, 10), describe(replace(made_dataset, class_names=names)))
+    write_npz(tmp_path / "cifar10.npz", (32, 32, 3), num_test=20)
+    np.savez(tmp_path / "own.npz", x_test=np.zeros((3, *SHAPE), np.uint8), class_names=np.array(list("abcdefghij")))
+    if images == "cifar10":
+        save_model(path, build_merged_model((32, 32, 3), 10), describe(replace(made_dataset, class_names=names)))
+    given = {"FOLDER": str(folder), "FILE": str(tmp_path / "own.npz")}.get(images, images)
+    assert main(["predict", str(path), given, f"--output={output}", f"--data-dir={tmp_path}"]) == 0
+    assert {row[1] for row in read_csv(output)[1:]} <= set(names)
 
 
 @pytest.mark.parametrize(
     "more, said",
     [
-        (["IMAGES"], "names of the classes are not known"),
+        (["IMAGES"], "does not name its classes: give its data set by --dataset"),
         (["IMAGES", "--dataset=cifar10"], "The model has 4 classes.*Received: 10 names"),
         (["IMAGES", "--dataset=cifar1"], "Did you mean 'cifar10'"),
         (["IMAGES", "--classes=no/names.txt"], "no/names.txt"),

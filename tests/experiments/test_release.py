@@ -1,55 +1,184 @@
-"""The released run: which one, what is written, and that a better one takes its place."""
+"""The released run: which one, what is written and replaced, and what is refused."""
 
 import json
 
 import keras
 import numpy as np
 import pytest
+from made_data import describe, make_images
 
+from lwcnn.evaluation import predict_logits
+from lwcnn.experiments import release
 from lwcnn.experiments.release import LOGIT_STEP, release_best, round_logits
-from lwcnn.experiments.run import Folders, keep_model, run_experiment
-from lwcnn.system.files import write_json
+from lwcnn.experiments.run import Folders, save_classes
+from lwcnn.models.io import Description, load_model, read_description, save_model
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import read_json, write_json
 from lwcnn.system.npz import save_npz
 
 
 @pytest.fixture
-def trained(tmp_path, made_dataset):
-    """Folders with one real run, and a function that adds a copy of it as another seed of other accuracy."""
-    folders = Folders(tmp_path / "results", tmp_path / "cache", models=tmp_path / "models")
-    first = run_experiment("paper", made_dataset, "quick", 0, folders)
-
-    def add(seed, val_accuracy):
-        result = first | {"seed": seed, "val_accuracy": val_accuracy, "weights": None}
-        model = keras.saving.load_model(folders.model("made", "paper", "quick", 0), compile=False)
-        keep_model(folders.model("made", "paper", "quick", seed), model)
-        save_npz(folders.outputs("made", "paper", "quick", seed), logits=np.zeros((2, 2)), features=np.ones((2, 2)))
-        write_json(folders.result("made", "paper", "quick", seed), result)
-
-    return folders, add
+def folders(tmp_path):
+    return Folders(tmp_path / "results", tmp_path / "cache", models=tmp_path / "models")
 
 
-def _weights(folders):
-    paths = sorted((folders.results / "made/paper/quick").glob("seed?.json"))
+@pytest.fixture
+def add(folders, made_dataset):
+    """A function that writes the files of a finished run and returns its result; no training."""
+
+    def add(seed, val_accuracy=0.9, preset="quick", **changes):
+        image, dense = keras.Input(made_dataset.input_shape), keras.layers.Dense(10)
+        model = keras.Model(image, dense(keras.layers.Flatten()(keras.layers.Rescaling(1 / 255, -0.5)(image))))
+        patterns = make_images(10, made_dataset.input_shape)[0].reshape(10, -1).T / 255 - 0.5
+        dense.set_weights([patterns * (1 + seed / 10), np.zeros(10)])
+        kernel = dense.get_weights()[0]
+        logits = (made_dataset.x_test.reshape(100, -1) / 255 - 0.5) @ kernel
+        classes = logits.argmax(axis=1)
+        result = vars(describe(made_dataset, preset=preset, seed=seed, val_accuracy=val_accuracy)) | {
+            "num_val_images": 30,
+            "weights": None,
+        }
+        result |= changes
+        result.pop("class_names")
+        save_model(folders.model(result), model, Description.of_run(result, made_dataset.class_names))
+        save_npz(folders.outputs(result), logits=logits, features=np.ones((2, 2)))
+        save_classes(folders.classes("made", "paper", preset, seed), classes)
+        write_json(folders.result("made", "paper", preset, seed), result)
+        return result
+
+    return add
+
+
+def weights(folders, preset="quick"):
+    paths = sorted((folders.results / "made/paper" / preset).glob("seed?.json"))
     return [json.loads(path.read_text())["weights"] for path in paths]
 
 
-def test_best_by_validation_is_released_and_replaced(trained):
-    folders, add = trained
-    add(1, 2.0)
-    add(2, -1.0)
-    path = release_best("made", "paper", folders)
-    assert path == folders.models / "made-paper.keras" and path.exists()
-    assert _weights(folders) == [None, "models/made-paper.keras", None]
-    outputs = np.load(folders.results / "made/paper/quick/released.npz")
-    assert outputs["seed"] == 1 and "features" in outputs
-    assert release_best("made", "paper", folders) is None, "nothing new to release"
-    add(3, 3.0)
-    assert release_best("made", "paper", folders) == path
-    assert _weights(folders) == [None, None, None, "models/made-paper.keras"]
+def test_best_by_validation_is_released_and_replaced(folders, add, made_dataset):
+    add(0, 0.5), add(1, 0.9), add(2, 0.7)
+    path = release_best(made_dataset, "paper", folders)
+    assert path == folders.models / "made-paper.keras" and read_description(path).seed == 1
+    assert weights(folders) == [None, "models/made-paper.keras", None]
+    with np.load(folders.results / "made/paper/quick/released.npz") as outputs:
+        assert outputs["seed"] == 1 and "features" in outputs
+        np.testing.assert_array_equal(
+            outputs["logits"].argmax(1), predict_logits(load_model(path), made_dataset.x_test).argmax(1)
+        )
+    assert release_best(made_dataset, "paper", folders) is None, "nothing new to release"
+    add(3, 0.95)
+    assert release_best(made_dataset, "paper", folders) == path and read_description(path).seed == 3
+    assert weights(folders) == [None, None, None, "models/made-paper.keras"]
 
 
-def test_nothing_to_release(tmp_path):
-    assert release_best("made", "paper", Folders(tmp_path / "a", tmp_path / "b", models=tmp_path / "c")) is None
+def test_of_equal_runs_the_lowest_seed_is_released(folders, add, made_dataset):
+    for seed in (2, 0, 1):
+        add(seed, 0.9)
+    assert read_description(release_best(made_dataset, "paper", folders)).seed == 0
+
+
+def test_a_larger_preset_replaces_the_release_of_a_smaller(folders, add, made_dataset):
+    add(0, 0.95)
+    release_best(made_dataset, "paper", folders)
+    smaller = folders.results / "made/paper/quick/released.npz"
+    assert smaller.exists()
+    add(1, 0.5, preset="full"), add(2, 0.99, preset="smoke")
+    assert read_description(release_best(made_dataset, "paper", folders)).preset == "full"
+    assert not smaller.exists() and (folders.results / "made/paper/full/released.npz").exists()
+    assert weights(folders) == [None] and weights(folders, "full") == ["models/made-paper.keras"]
+
+
+def test_smoke_runs_are_never_released(folders, add, made_dataset):
+    add(0, preset="smoke")
+    assert release_best(made_dataset, "paper", folders) is None and not folders.models.exists()
+
+
+@pytest.mark.parametrize("preset, count", [("full", 2), ("quick", 0)])
+def test_teachers_of_full_runs_only(folders, add, made_dataset, monkeypatch, preset, count):
+    monkeypatch.setattr(release, "TEACHERS", (("made", "paper"),))
+    add(0, 0.5, preset), add(1, 0.9, preset)
+    release_best(made_dataset, "paper", folders)
+    teachers = sorted((folders.models / "teachers").glob("*"))
+    assert [path.name for path in teachers] == [f"made-paper-seed{seed}.keras" for seed in range(count)]
+    assert [read_description(path).seed for path in teachers] == list(range(count))
+
+
+def test_a_copy_of_a_result_is_no_run(folders, add, made_dataset):
+    add(0)
+    path = folders.result("made", "paper", "quick", 0)
+    path.with_name("seed0 (copy).json").write_text(json.dumps(read_json(path) | {"seed": 5, "val_accuracy": 1.0}))
+    assert read_description(release_best(made_dataset, "paper", folders)).seed == 0
+
+
+def test_runs_of_another_configuration_or_data_keep_their_own_model(folders, add):
+    first = add(0)
+    for change in ({"config": {"dropout": 0.1}}, {"data_checksum": "b"}, {"backend": "jax"}, {"step": "keras"}):
+        assert folders.model(first) != folders.model(first | change), change
+        assert folders.outputs(first) != folders.outputs(first | change), change
+    assert folders.model(first) == folders.model(first | {"test_accuracy": 0.1, "weights": "models/x.keras"})
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def of_other_weights(path):
+    model, description = load_model(path), read_description(path)
+    model.set_weights([-weight for weight in model.get_weights()])
+    save_model(path, model, description)
+
+
+def of_another_seed(path):
+    model, description = load_model(path), read_description(path)
+    save_model(path, model, Description(**vars(description) | {"seed": 7}))
+
+
+@pytest.mark.parametrize("damage", [cut, empty, of_other_weights, of_another_seed])
+def test_a_model_that_is_not_that_of_its_result_is_refused(folders, add, made_dataset, damage):
+    result = add(0)
+    damage(folders.model(result))
+    with pytest.raises(LwcnnError, match="move the result .*seed0.json away and train again.*Received: .*seed0-"):
+        release_best(made_dataset, "paper", folders)
+    assert not folders.models.exists() and weights(folders) == [None]
+
+
+@pytest.mark.parametrize("damage", [cut, empty, lambda path: save_npz(path, logits=np.zeros((100, 10)))])
+def test_outputs_that_are_not_those_of_the_result_are_refused(folders, add, made_dataset, damage):
+    damage(folders.outputs(add(0)))
+    with pytest.raises(LwcnnError):
+        release_best(made_dataset, "paper", folders)
+    assert not folders.models.exists()
+
+
+def test_a_released_file_of_another_run_is_replaced(folders, add, made_dataset):
+    add(0)
+    path = release_best(made_dataset, "paper", folders)
+    empty(path)
+    assert release_best(made_dataset, "paper", folders) == path and read_description(path).seed == 0
+
+
+@pytest.mark.parametrize("val_accuracy, classes", [(0.2, None), (0.9, 3)])
+def test_a_run_at_chance_or_of_one_class_is_not_released(folders, add, made_dataset, val_accuracy, classes, caplog):
+    add(0, val_accuracy)
+    if classes is not None:
+        save_classes(folders.classes("made", "paper", "quick", 0), np.full(100, classes))
+    assert release_best(made_dataset, "paper", folders) is None
+    assert "seed0.json is at chance: nothing is released" in caplog.text and not folders.models.exists()
+
+
+@pytest.mark.parametrize("content", ["null", "{}", "[1]", '{"val_accuracy": 1}'])
+def test_a_file_that_is_no_result_is_named(folders, add, made_dataset, content):
+    add(0)
+    folders.result("made", "paper", "quick", 0).write_text(content)
+    with pytest.raises(LwcnnError, match="seed0.json"):
+        release_best(made_dataset, "paper", folders)
+
+
+def test_nothing_to_release(folders, made_dataset, tmp_path):
+    assert release_best(made_dataset, "paper", folders) is None
     assert not list(tmp_path.iterdir())
 
 

@@ -122,14 +122,14 @@ def test_classes_confusion_matrix_and_accuracies_agree(finished, made_dataset):
 
 def test_kept_model_gives_the_result_again(finished, made_dataset):
     folders, result = finished
-    model = keras.saving.load_model(folders.model("made", "paper", "smoke", 0))
+    model = keras.saving.load_model(folders.model(result))
     assert not any("ConvReluMaxPool" in type(layer).__name__ for layer in model.layers)  # plain Keras layers
     logits = predict_logits(model, made_dataset.x_test)
     np.testing.assert_array_equal(logits.argmax(1), saved_classes(folders))
     shifted = logits.astype(float) - logits.max(1, keepdims=True)
     loss = (np.log(np.exp(shifted).sum(1)) - shifted[np.arange(100), made_dataset.y_test]).mean()
     assert result["test_loss"] == pytest.approx(loss, rel=1e-5)
-    with np.load(folders.outputs("made", "paper", "smoke", 0)) as outputs:
+    with np.load(folders.outputs(result)) as outputs:
         assert outputs["logits"].dtype == outputs["features"].dtype == np.float16
         np.testing.assert_allclose(outputs["logits"], logits, rtol=2e-3, atol=2e-3)
         assert outputs["features"].shape == (100, 32) and (outputs["features"] >= 0).all()
@@ -140,7 +140,9 @@ def test_second_call_finds_the_result_and_trains_nothing(finished, made_dataset,
     folders, result = finished
     before = {p: p.stat().st_mtime_ns for p in Path(folders.results).rglob("*")}
     assert run_experiment("paper", made_dataset, "smoke", 0, folders) == json.loads(json.dumps(result))
-    assert run_experiment("paper", str(made_npz), "smoke", 0, folders)["test_accuracy"] == result["test_accuracy"]
+    assert (
+        run_experiment("paper", dataclasses.replace(load_dataset(made_npz), name="made"), "smoke", 0, folders) == result
+    )
     assert {p: p.stat().st_mtime_ns for p in Path(folders.results).rglob("*")} == before
 
 
@@ -151,7 +153,7 @@ def test_the_same_seed_gives_the_same_bits_again(finished, made_dataset, folders
     for field in ("val_accuracy", "train_accuracy", "test_accuracy", "test_loss", "ece", "confusion_matrix"):
         assert again[field] == first[field], field
     assert without_seconds(again) == without_seconds(first)
-    models = [keras.saving.load_model(f.model("made", "paper", "smoke", 0)) for f in (first_folders, folders)]
+    models = [keras.saving.load_model(f.model(first)) for f in (first_folders, folders)]
     for a, b in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -182,7 +184,7 @@ def test_result_of_another_configuration_is_refused(copied, made_dataset):
 @pytest.mark.usefixtures("no_training")
 def test_result_of_other_data_is_refused(copied, tmp_path):
     (tmp_path / "other").mkdir()
-    other = load_dataset(write_npz(tmp_path / "other" / "made.npz", seed=7))
+    other = dataclasses.replace(load_dataset(write_npz(tmp_path / "other" / "made.npz", seed=7)), name="made")
     with pytest.raises(LwcnnError, match=f"other images; move it away.*Received checksum {other.checksum[:12]}"):
         run_experiment("paper", other, "smoke", 0, copied)
 
@@ -224,8 +226,12 @@ def test_no_two_runs_share_a_file():
         for preset in PRESETS
         for seed in (0, 1)
     ]
-    for kind in (Folders().result, Folders().classes, Folders().model, Folders().outputs):
+    for kind in (Folders().result, Folders().classes):
         assert len({kind(*place) for place in places}) == len(places)
+    settings = {"config": {}, "data_checksum": "a", "backend": "jax", "step": "keras"}
+    runs = [dict(zip(("dataset", "experiment", "preset", "seed"), place, strict=True)) | settings for place in places]
+    for kind in (Folders().model, Folders().outputs):
+        assert len({kind(run) for run in runs}) == len(places)
 
 
 def test_validation_part_is_the_same_for_every_seed_and_disjoint_from_training(made_dataset):

@@ -63,7 +63,7 @@ def test_mobilenet_v2_trains_evaluates_and_is_kept(tmp_path, folders):
     path = write_npz(tmp_path / "made.npz", SHAPE, num_train=100, num_test=20)
     result = run_experiment("mobilenet_v2", path, "smoke", 0, folders)
     assert result["params"] == 2_270_794 and np.isfinite(result["test_loss"])
-    model = keras.saving.load_model(folders.model("made", "mobilenet_v2", "smoke", 0))
+    model = keras.saving.load_model(folders.model(result))
     assert model.count_params() == result["params"]
 
 

@@ -128,7 +128,7 @@ def test_a_baseline_run(data, folders):
         assert phase["best_val_accuracy"] == best["val_accuracy"]
         assert phase["best_epoch"] == history.index(best) + 1
     assert "original_conv1" in phases[-1]["trainable"] and "original_conv1" not in phases[-2]["trainable"]
-    model = keras.saving.load_model(folders.model("made", name, "smoke", 0))
+    model = keras.saving.load_model(folders.model(result))
     assert model.count_params() == result["params"] == 2 * (280 + 1_820 + 180 * 128 + 128) + 2_570
     assert run_experiment(name, data, "smoke", 0, folders) == json.loads(json.dumps(result))
 
@@ -137,7 +137,7 @@ def test_an_extension_run(data, folders):
     result = run_experiment("repo_residual_se", data, "smoke", 0, folders)
     first, last = result["history"][0]["history"]
     assert last["loss"] < first["loss"]
-    model = keras.saving.load_model(folders.model("made", "repo_residual_se", "smoke", 0))
+    model = keras.saving.load_model(folders.model(result))
     assert type(model.get_layer("head_dropout")) is keras.layers.Dropout
     assert model.count_params() == result["params"] == 83_920  # whatever the size of the images
 

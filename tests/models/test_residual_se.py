@@ -140,7 +140,7 @@ def test_an_experiment_trains_evaluates_and_is_found_again(made_npz, folders, tm
     assert result["params"] == result["trainable_params"] + _moving(get_experiment("residual_se_small").network)
     assert result == json.loads(folders.result("made", "residual_se_small", "smoke", 0).read_text())
     assert run_experiment("residual_se_small", made_npz, "smoke", 0, folders) == result
-    model = keras.saving.load_model(folders.model("made", "residual_se_small", "smoke", 0))
+    model = keras.saving.load_model(folders.model(result))
     assert model.count_params() == result["params"]
 
 

@@ -12,7 +12,6 @@ import pytest
 from lwcnn.system import files
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import (
-    compress_archive,
     read_json,
     write_atomically,
     write_folder_atomically,
@@ -221,7 +220,6 @@ def test_what_is_not_an_npz_is_refused(tmp_path, content):
 
 
 def test_zip_of_other_things_is_refused(tmp_path):
-    import zipfile
 
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("readme.txt", "hello")
@@ -251,18 +249,6 @@ def test_folder_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert [entry.name for entry in folder.parent.iterdir()] == ["model"]
     with pytest.raises(LwcnnError, match="is a file"):
         write_folder_atomically(folder / "a.bin", {"a.bin": b"9"})
-
-
-def test_an_archive_keeps_its_members_when_it_is_compressed(tmp_path):
-    path, content = tmp_path / "model.keras", bytes(5000)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("config.json", "{}")
-        archive.writestr("model.weights.h5", content)
-    compress_archive(path)
-    assert path.stat().st_size < 1000 and [file.name for file in tmp_path.iterdir()] == ["model.keras"]
-    with zipfile.ZipFile(path) as archive:
-        assert archive.namelist() == ["config.json", "model.weights.h5"]
-        assert archive.read("config.json") == b"{}" and archive.read("model.weights.h5") == content
 
 
 # Links, devices, pipes, modes, and what a killed process has left

@@ -5,13 +5,14 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-from made_data import make_images, randomize
+from made_data import describe, make_images, randomize
 
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import Distillation, Teacher
-from lwcnn.experiments.run import keep_model, run_experiment
+from lwcnn.experiments.run import identify, run_experiment
 from lwcnn.experiments.teachers import find_teacher, load_teacher, teacher_path
 from lwcnn.models.configs import ResidualSEConfig, Stage
+from lwcnn.models.io import save_model
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
@@ -86,24 +87,32 @@ def test_an_interrupted_distillation_goes_on_to_the_same_weights(tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(whole, found))
 
 
-def test_teachers_are_found_in_the_cache_then_among_the_released(tmp_path):
-    teacher, cache, models = Teacher("residual_se", "full", (0, 1)), tmp_path / "cache", tmp_path / "models"
-    keep_model(teacher_path(models, "made", "residual_se", 0), tiny_model(0))
+def test_teachers_are_found_in_the_cache_then_among_the_released(tmp_path, made_dataset):
+    teacher, models = Teacher("residual_se", "full", (0, 1)), tmp_path / "models"
+    cached = [tmp_path / "cache" / f"seed{seed}.keras" for seed in (0, 1)]
+    save_model(teacher_path(models, "made", "residual_se", 0), tiny_model(0), describe(made_dataset))
     with pytest.raises(LwcnnError, match="lwcnn train residual_se --dataset made --preset full --seeds 1"):
-        find_teacher(teacher, "made", cache, models)
-    trained = cache / "made" / "residual_se" / "full" / "seed1.keras"
-    keep_model(trained, tiny_model(1))
-    paths = find_teacher(teacher, "made", cache, models)
-    assert paths == [teacher_path(models, "made", "residual_se", 0), trained]
+        find_teacher(teacher, made_dataset, cached, models)
+    save_model(cached[1], tiny_model(1), describe(made_dataset))
+    paths = find_teacher(teacher, made_dataset, cached, models)
+    assert paths == [teacher_path(models, "made", "residual_se", 0), cached[1]]
     assert weights_digest(load_teacher(paths)) != weights_digest(load_teacher(paths[:1]))
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test_a_teacher_of_other_images_is_refused(tmp_path, made_dataset, foreign):
+    path = tmp_path / "seed0.keras"
+    save_model(path, tiny_model(0), describe(made_dataset, data_checksum="other") if foreign else None)
+    with pytest.raises(LwcnnError, match="other images than made's. Received: .*seed0.keras"):
+        find_teacher(Teacher("residual_se", "full", (0,)), made_dataset, [path], tmp_path)
 
 
 def test_a_run_has_its_teachers_first(made_dataset, folders):
     with pytest.raises(LwcnnError, match="lwcnn train residual_se"):
         run_experiment("residual_se_small_distilled", made_dataset, "smoke", 0, folders)
     for seed in get_experiment("residual_se_small_distilled", "smoke").teacher.seeds:
-        path = folders.model(made_dataset.name, "residual_se", "smoke", seed)
-        keep_model(path, tiny_model(seed))
+        run = identify(get_experiment("residual_se", "smoke", made_dataset.spec), made_dataset, "smoke", seed)
+        save_model(folders.model(run), tiny_model(seed), describe(made_dataset))
     result = run_experiment("residual_se_small_distilled", made_dataset, "smoke", 0, folders)
     assert np.isfinite(result["history"][0]["history"][0]["loss"])
     assert result["config"]["teacher"]["seeds"] == [0, 1, 2]

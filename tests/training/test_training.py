@@ -1,6 +1,7 @@
 """The training loop: loss, early stopping, best weights, and interruption at any moment to the same bits."""
 
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -21,7 +22,7 @@ from lwcnn.models.dual import build_dual_model, build_merged_model, build_submod
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop
-from lwcnn.training.checkpoint import PhaseState, load_state, save_state
+from lwcnn.training.checkpoint import FORMAT, PhaseState, assign, load_state, save_state
 from lwcnn.training.loop import Images, train_phase
 from lwcnn.training.losses import CrossEntropy
 from lwcnn.training.phases import OptimizerConfig, Phase
@@ -578,7 +579,8 @@ def test_kill_9_in_the_middle_of_a_phase_and_resumed_comes_to_the_same_bits(
 
 def test_state_survives_the_file(tmp_path):
     arrays = [np.arange(6, dtype="float32").reshape(2, 3), np.array(7, "int64")]
-    state = PhaseState(2, False, 1, [0.5, 0.25], [1, 2], [{"loss": 1 / 3}], 3, 1.5, arrays, arrays[:1], [], arrays[1:])
+    history = [{"loss": 1 / 3}, {"loss": 1 / 4}]
+    state = PhaseState(2, False, 1, [0.5, 0.25], [1, 2], history, 3, 1.5, arrays, arrays[:1], [], arrays[1:])
     path = tmp_path / "state.npz"
     save_state(path, state, "key")
     loaded = load_state(path, "key")
@@ -604,18 +606,73 @@ def test_a_checkpoint_of_another_configuration_is_refused(parts, tmp_path):
     assert str(path) in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 cut short"])
-def test_a_broken_checkpoint_is_refused(content, tmp_path):
-    path = tmp_path / "state.npz"
-    path.write_bytes(content)
-    with pytest.raises(LwcnnError, match="Received: .*state.npz"):
-        load_state(path, "key")
+def header(**changes):
+    """A checkpoint's header of no arrays, but for the changes."""
+    state = vars(PhaseState()) | changes.pop("state", {})
+    names = ("weights", "best_weights", "optimizer", "seeds", "average")
+    counts = {name: 0 for name in names} | changes.pop("counts", {})
+    plain = {name: value for name, value in state.items() if name not in names}
+    return json.dumps({"format": FORMAT, "key": "key", "state": plain, "counts": counts} | changes)
 
 
-def test_an_npz_that_is_no_checkpoint_is_refused(tmp_path):
-    np.savez(tmp_path / "state.npz", weights=np.zeros(3))
-    with pytest.raises(LwcnnError, match="another configuration or version"):
-        load_state(tmp_path / "state.npz", "key")
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not an archive", b"PK\x03\x04 cut short", {"weights": np.zeros(3)}]
+    + [{"header": np.array(text)} for text in ("", "null", "[1]", "{}", "[" * 9000, '{"key": "key", "format": 2}')]
+    + [{"header": np.zeros(3)}, {"header": np.array(header(state={"unknown": 1}))}]
+    + [{"header": np.array(header(format=FORMAT - 1))}]
+    + [{"header": np.array(header(state={"epoch": epoch}))} for epoch in ("one", None, 3)]
+    + [{"header": np.array(header(counts={"weights": count}))} for count in (1, 10**9, "two", None)],
+)
+def test_a_checkpoint_that_cannot_be_read_is_set_aside_and_the_phase_begins_anew(content, parts, tmp_path):
+    path, notes = tmp_path / "state.npz", []
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.savez(path, **content)
+    before = path.read_bytes()
+    assert load_state(path, "key", note=notes.append) is None
+    assert not path.exists() and (tmp_path / "state.npz.unreadable").read_bytes() == before
+    (note,) = notes
+    assert "state.npz.unreadable, and the phase begins anew" in note and "\n" not in note
+    path.write_bytes(b"again")
+    assert load_state(path, "key") is None and (tmp_path / "state.npz.unreadable1").exists()
+
+
+def test_a_whole_header_is_read(tmp_path):
+    np.savez(tmp_path / "state.npz", header=np.array(header()))
+    assert load_state(tmp_path / "state.npz", "key") == PhaseState()
+
+
+@pytest.mark.parametrize("arrays", [2, 4])
+def test_a_checkpoint_of_another_number_of_weights_is_set_aside(arrays, tmp_path):
+    image = keras.Input((3,))
+    model = keras.Model(image, keras.layers.Dense(2)(keras.layers.Dense(2, use_bias=False)(image)))
+    state = PhaseState(weights=[np.zeros(v.shape) for v in [*model.weights, model.weights[0]][:arrays]])
+    save_state(tmp_path / "state.npz", state, "key")
+    assert load_state(tmp_path / "state.npz", "key", model) is None
+
+
+@pytest.mark.parametrize("shapes", [[(2,)], [(2,), (3,), (1,)], [(2,), (4,)]])
+def test_as_many_arrays_of_the_same_shapes_as_variables(shapes):
+    variables = [keras.Variable(np.ones(size)) for size in (2, 3)]
+    with pytest.raises(LwcnnError, match="The checkpoint has"):
+        assign(variables, [np.zeros(shape) for shape in shapes])
+    assert all(np.array_equal(variable, np.ones(variable.shape)) for variable in variables), "nothing was assigned"
+
+
+def test_a_phase_resumed_with_other_settings_says_so_and_records_it(monkeypatch):
+    state, notes = PhaseState(), []
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    state.join_computing(notes.append)
+    state.join_computing(notes.append)
+    assert len(state.computing) == 1 and not notes
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setenv("LWCNN_STEP", "keras")
+    state.join_computing(notes.append)
+    assert [way["threads"] for way in state.computing] == [1, 2] and state.computing[1]["step"] == "keras"
+    (note,) = notes
+    assert "resumed with step keras" in note and "threads 2" in note and "threads 1" in note
 
 
 def test_as_many_branches_as_inputs(parts):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from lwcnn.data import Dataset
+from lwcnn.evaluation import require_fit
 from lwcnn.experiments.library import library_model
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.export.bench import peak_memory
@@ -23,7 +24,7 @@ from lwcnn.export.formats import BENCH_FORMATS, NUM_CALIBRATION_IMAGES
 from lwcnn.export.litert import draw_calibration_images
 from lwcnn.export.sizes import gzip_bytes
 from lwcnn.models.cost import count_macs
-from lwcnn.models.io import file_checksum, load_model, require_fit
+from lwcnn.models.io import file_checksum, load_model
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError, unknown_name
 

@@ -13,8 +13,8 @@ from lwcnn.evaluation.comparison import Estimate, estimate_accuracy
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.results import DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput, load_correct, load_test_labels
 from lwcnn.experiments.run import Folders
+from lwcnn.models.io import load_model
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence, Released
-from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import plot_text
 
 ABLATION_PRESET = "quick"  # that of the ablations in the README
@@ -119,10 +119,7 @@ class Inputs:
         path = Path(self.folders.models) / f"{self.dataset}-{experiment}.keras"
         if not path.exists():
             raise MissingInput(f"`{experiment}` has no released model. Received: {path}")
-        try:
-            return keras.saving.load_model(path, compile=False)
-        except (ValueError, OSError, TypeError, KeyError) as error:
-            raise LwcnnError(f"The model can't be read: {error}. Received: {path}") from error
+        return load_model(path)
 
     @cached_property
     def test_images(self) -> np.ndarray:

@@ -1,0 +1,66 @@
+"""Result files of finished runs: reading one, and checking that it belongs to a configuration and data."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from lwcnn.data import Dataset
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import read_json
+
+
+def read_result(path: Path, needed: Sequence[str] = ()) -> dict:
+    """Returns the result in a file.
+
+    Args:
+        path: The file.
+        needed: Keys that it must have.
+
+    Raises:
+        LwcnnError: The file can't be read or is not such a result.
+    """
+    result = read_json(path)
+    if not isinstance(result, dict) or not set(needed) <= set(result):
+        raise LwcnnError(f"Move {path} away and run again. Received: a file that is not the result of a run")
+    return result
+
+
+def check_finished(
+    path: Path,
+    config: dict,
+    data: Dataset,
+    needed: str = "test_accuracy",
+    environment: Mapping[str, str] | None = None,
+    note: Callable[[str], None] = lambda text: None,
+) -> dict:
+    """Returns the result in a file if it is that of this configuration and these images.
+
+    Args:
+        path: The file.
+        config: Settings of the run.
+        data: The data set.
+        needed: A key that such a result has.
+        environment: Backend and training step of this process, under their keys in a result.
+        note: Receives the words that say that the result was made with others.
+
+    Raises:
+        LwcnnError: It is of another configuration or other images, or the file can't be read.
+    """
+    result = read_result(path, ("config", "data_checksum", needed))
+    found = result["config"]
+    if not isinstance(found, dict) or not isinstance(result["data_checksum"], str):
+        raise LwcnnError(f"Move {path} away and run again. Received: a file that is not the result of a run")
+    if found != config:
+        differing = sorted(key for key in set(config) | set(found) if found.get(key) != config.get(key))
+        raise LwcnnError(
+            f"{path} was made with another configuration; move it away, or use another results folder. "
+            f"Received a file that differs in: {', '.join(differing)}"
+        )
+    if result["data_checksum"] != data.checksum:
+        raise LwcnnError(
+            f"{path} was made with other images; move it away, or use another results folder. "
+            f"Received checksum {data.checksum[:12]}, the file has {result['data_checksum'][:12]}"
+        )
+    for name, value in (environment or {}).items():
+        if result.get(name, value) != value:  # older results do not have every key
+            note(f"{path} is taken as it is: it was made with {name} {result[name]}, this process has {value}")
+    return result
