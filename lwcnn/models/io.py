@@ -11,7 +11,7 @@ import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def describe_model(path: Path, description: Description) -> None:
 
 def _pack(members: Mapping[str, bytes], description: Description | None) -> bytes:
     if description:
-        text = json.dumps(asdict(description), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(vars(description), ensure_ascii=False, allow_nan=False)
         members = {**members, DESCRIPTION: text.encode()}
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
