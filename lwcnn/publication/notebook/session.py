@@ -136,7 +136,7 @@ class Session:
     def _run(self, experiment: str, seed: int, progress: Progress) -> dict:
         result = run_experiment(experiment, self.data, self.preset, seed, OWN_FOLDERS, progress, self.notice)
         if self.trains_all:
-            release_best(self.data.name, experiment, OWN_FOLDERS, (self.preset,), (experiment,))
+            release_best(self.data, experiment, OWN_FOLDERS, (self.preset,), (experiment,))
             result = read_json(OWN_FOLDERS.result(self.data.name, experiment, self.preset, seed))
         return result
 
