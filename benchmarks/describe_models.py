@@ -31,9 +31,9 @@ def main() -> None:
         result = run_of(model)
         if result is None:
             print(f"no run names {model.name}")
-        elif read_description(model) is None:
+        elif read_description(model) != (wanted := Description.of_run(result, tuple(result["per_class_accuracy"]))):
             before = file_checksum(model)
-            describe_model(model, Description.of_run(result, tuple(result["per_class_accuracy"])))
+            describe_model(model, wanted)
             changed[before] = file_checksum(model)
     for path in sorted((ROOT / "results").rglob("*.json")):
         text = path.read_text(encoding="utf-8")
