@@ -230,7 +230,7 @@ def test_what_is_frozen_stays_and_the_rest_trains(monkeypatch):
     model = MODELS["merged"]()
     model.set_weights(weights)
     for layer in model.layers:
-        same = all(np.array_equal(a, b) for a, b in zip(before[layer.name], layer.get_weights()))
+        same = all(np.array_equal(a, b) for a, b in zip(before[layer.name], layer.get_weights(), strict=True))
         assert same == (layer.name in frozen or not layer.weights)
 
 

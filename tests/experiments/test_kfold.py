@@ -151,3 +151,8 @@ def test_the_folds_are_of_as_many_images_as_preset_and_experiment_allow(
     images = np.unique(np.concatenate(seen))
     assert len(images) == expected
     assert (np.bincount(made_dataset.y_train[images], minlength=10) == expected // 10).all()
+
+
+def test_a_distilled_experiment_is_refused_since_its_teacher_has_seen_every_fold(made_dataset, folders):
+    with pytest.raises(LwcnnError, match="teacher was trained on the images of every fold"):
+        run_kfold("residual_se_distilled", made_dataset, "smoke", folders=folders)

@@ -42,3 +42,14 @@ def test_a_trial_is_kept_without_a_look_at_the_test_images(made_dataset, tmp_pat
 def test_an_unknown_trial_is_refused_with_the_nearest(made_dataset, tmp_path):
     with pytest.raises(LwcnnError, match="Did you mean 'cutmix'"):
         search.run_trial("cutmx", made_dataset, 1, tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("content", ["null", "{}", "[1]", '{"config": {}, "data_checksum": "a", "val_accuracy": 1}'])
+def test_a_trial_file_of_another_configuration_or_none_is_refused(made_dataset, tmp_path, monkeypatch, content):
+    monkeypatch.setattr(search, "train_method", None)
+    path = tmp_path / "search" / "made" / "1epochs" / "sgd-seed0.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(LwcnnError, match="sgd-seed0.json"):
+        search.run_trial("sgd", made_dataset, 1, tmp_path, tmp_path / "cache")
+    assert path.read_text() == content

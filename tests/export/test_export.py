@@ -115,7 +115,7 @@ def test_deployable_has_the_same_results_and_leaves_the_model_alone(made_dataset
     assert all(len(layer.name) <= 3 for layer in short.layers[1:])  # after the input
     assert np.array_equal(logits[0], predict_logits(short, made_dataset.x_test[:5]))
     deployable.set_weights([weight + 1 for weight in before])
-    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     sequential = keras.Sequential([layers.Input((12, 12, 3)), layers.Flatten(), layers.Dense(10)])
     again = build_deployable(sequential)
     assert np.array_equal(*[predict_logits(m, made_dataset.x_test[:5]) for m in (sequential, again)])

@@ -79,7 +79,7 @@ def test_simplified_and_equalized_models_have_the_same_results(model, images):
     equal = equalize_channels(simple, images)
     for rewritten in (simple, equal):
         assert np.abs(predict_logits(rewritten, images) - expected).max() < 1e-5 * np.ptp(expected)
-    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     blocks = [f"stage1_block{i}_{part}" for i in (1, 2) for part in ("project", "scale", "drop", "add")]
     shared = ["stem_norm", *blocks, "stage2_pool"]  # the maps that additions join
     spreads = [sum(np.log(channel_ranges(m, name, images)).var() for name in shared) for m in (simple, equal)]

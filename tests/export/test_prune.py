@@ -57,7 +57,7 @@ def test_prune_gives_a_new_model_of_that_sparsity(model, sparsity):
     before = [weight.copy() for weight in model.get_weights()]
     pruned = prune(model, sparsity)
     assert sparsity_of(pruned) == pytest.approx(sparsity, abs=1 / 700)
-    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     kernel_names = {id(weight) for weight in kernels(pruned)}
     for old, weight in zip(before, pruned.weights):
         new = weight.numpy()
@@ -81,7 +81,7 @@ def test_masks_are_kept_apart_from_other_models(model):
     before = model.get_weights()
     with pytest.raises(LwcnnError, match="Received"):
         apply_masks(model, masks[1:])
-    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     for sparsity in (-0.1, 1.0, float("nan")):
         with pytest.raises(LwcnnError, match=f"Received: {sparsity}"):
             prune(model, sparsity)

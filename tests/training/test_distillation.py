@@ -62,7 +62,7 @@ def test_a_teacher_alone_is_heeded_whatever_the_labels_say():
     )
     assert state.history[-1]["val_accuracy"] > 0.9
     assert 0 < state.history[-1]["loss"] < state.history[0]["loss"] / 3
-    assert all(np.array_equal(a, b) for a, b in zip(before, teacher.get_weights()))
+    assert all(np.array_equal(a, b) for a, b in zip(before, teacher.get_weights(), strict=True))
 
 
 def test_an_interrupted_distillation_goes_on_to_the_same_weights(tmp_path):
@@ -82,9 +82,9 @@ def test_an_interrupted_distillation_goes_on_to_the_same_weights(tmp_path):
     whole = train(3, None)
     assert all(np.isfinite(w).all() for w in whole)
     again = train(3, tmp_path / "state.npz")
-    assert all(np.array_equal(a, b) for a, b in zip(whole, again))
+    assert all(np.array_equal(a, b) for a, b in zip(whole, again, strict=True))
     found = train(3, tmp_path / "state.npz")
-    assert all(np.array_equal(a, b) for a, b in zip(whole, found))
+    assert all(np.array_equal(a, b) for a, b in zip(whole, found, strict=True))
 
 
 def test_teachers_are_found_in_the_cache_then_among_the_released(tmp_path, made_dataset):

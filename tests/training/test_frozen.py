@@ -54,7 +54,9 @@ def test_layer_by_layer_trains_any_network_and_nothing_else(build, part):
         before = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
         train_phase(model, phase, part, part, seed)
         for name in names:
-            same = all(np.array_equal(a, b) for a, b in zip(before[name], model.get_layer(name).get_weights()))
+            same = all(
+                np.array_equal(a, b) for a, b in zip(before[name], model.get_layer(name).get_weights(), strict=True)
+            )
             assert same == (name not in names[-phase.trainable :]), name
 
 
