@@ -106,9 +106,9 @@ def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs
     loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     count = len(model.outputs)
     if count > 1:
-        whole.compile(optimizer.build(10), [loss] * count, metrics=[["accuracy"]] * count)
+        whole.compile(optimizer.build(10), [loss] * count, metrics=[["accuracy"]] * count, jit_compile=False)
     else:
-        whole.compile(optimizer.build(10), loss, metrics=["accuracy"])
+        whole.compile(optimizer.build(10), loss, metrics=["accuracy"], jit_compile=False)  # XLA compiles for long
     whole.optimizer.build(whole.trainable_variables)
     average = MovingAverage([*whole.trainable_variables, *norm_moments(model)], 0.9)
     assert isinstance(begin_epoch(whole), native.Epoch if step == "native" else Epoch)
