@@ -47,6 +47,7 @@ _WITH_BACKEND = {
     "build_merged_model": "lwcnn.models.dual",
     "build_submodel": "lwcnn.models.dual",
     "count_macs": "lwcnn.models.cost",
+    "fast_fit": "lwcnn.engine",
     "load_model": "lwcnn.models.io",
     "merge_submodels": "lwcnn.models.merge",
     "run_experiment": "lwcnn.experiments.run",

@@ -19,6 +19,7 @@ if importlib.util.find_spec("numba"):
 
     prepare_cache(Path(__file__).parent)  # before any module here compiles
     from lwcnn.engine.epoch import Epoch, unsupported
+    from lwcnn.engine.fit import fast_fit
     from lwcnn.engine.predict import Predictor, unsupported_for_inference
 
-    __all__ = ["Epoch", "Predictor", "unsupported", "unsupported_for_inference"]
+    __all__ = ["Epoch", "Predictor", "fast_fit", "unsupported", "unsupported_for_inference"]

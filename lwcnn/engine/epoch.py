@@ -7,8 +7,9 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from lwcnn.engine.errors import Unsupported
-from lwcnn.engine.losses import divergence, find_loss
+from lwcnn.engine.losses import divergence
 from lwcnn.engine.network import Network, Weights, check_environment, compile_model
+from lwcnn.engine.objective import Means, Objective
 from lwcnn.engine.optimizers import VectorOptimizer, check_optimizer
 from lwcnn.engine.threads import Team, in_team, share_out
 from lwcnn.system import environment
@@ -23,7 +24,7 @@ def unsupported(model: keras.Model) -> str | None:
         if is_distiller:
             _check_distiller(model)
             compile_model(model.teacher, training=False)
-        _check_losses(model)
+        _check_objective(model)
         check_optimizer(model.optimizer)
     except Unsupported as reason:
         return str(reason)
@@ -38,22 +39,17 @@ def _check_distiller(model: keras.Model) -> None:
         raise Unsupported(f"{model.name} (Distiller) has other losses than the divergence of logits")
 
 
-def _check_losses(model: keras.Model) -> None:
-    for loss in _losses(model):
-        if not find_loss(loss).from_logits and isinstance(model, keras.distillation.Distiller):
-            raise Unsupported(f"{model.name} (Distiller) has a loss of probabilities")
+def _check_objective(model: keras.Model) -> None:
+    is_distiller = isinstance(model, keras.distillation.Distiller)
+    if is_distiller and not all(loss.from_logits for loss in Objective(model).losses):
+        raise Unsupported(f"{model.name} (Distiller) has a loss of probabilities")
+    if not is_distiller:
+        Objective(model)
     if model.losses:
         raise Unsupported(f"{model.name} has regularizers")
     for variable in model.trainable_variables:
         if variable.constraint:
             raise Unsupported(f"{variable.path} has a constraint")
-
-
-def _losses(model: keras.Model) -> list:
-    """What a model was compiled with, one for each output; Keras's Distiller keeps it under another name."""
-    is_distiller = isinstance(model, keras.distillation.Distiller)
-    loss = model._student_loss_for_serialization if is_distiller else model.loss
-    return loss if isinstance(loss, list) else [loss]
 
 
 class Epoch:
@@ -64,7 +60,7 @@ class Epoch:
     depth draw other masks than Keras does from the same seed, with the same probabilities.
 
     Args:
-        model: compiled, and not `unsupported`.
+        model: Compiled model that is not `unsupported`.
     """
 
     def __init__(self, model: keras.Model):
@@ -78,8 +74,7 @@ class Epoch:
             self._teachers = [Network(plan, given) for _ in range(num_threads)]
             self._temperature = model.distillation_losses[0].temperature
             self._label_weight = model.student_loss_weight
-        self._losses = [find_loss(loss) for loss in _losses(model)]
-        self._output_names = list(getattr(trained, "_functional", trained).output_names)
+        self._objective = Objective(model)
         known = {id(v) for v in trained.trainable_variables}
         self._weights = Weights(trained.trainable_variables, [v for v in trained.weights if id(v) not in known])
         model.optimizer.build(trained.trainable_variables)  # if it was not
@@ -88,7 +83,7 @@ class Epoch:
         # long as to compute some of them.
         plan = compile_model(trained)
         self._networks = [Network(plan, self._weights, leads=rank == 0) for rank in range(num_threads)]
-        self._are_logits = [loss.from_logits for loss in self._losses]
+        self._are_logits = [loss.from_logits for loss in self._objective.losses]
         if not self._teachers:  # as Keras does: the loss of a softmax is that of its logits
             (has_softmax, *_) = [network.give_logits() for network in self._networks]
             self._are_logits = [a or b for a, b in zip(self._are_logits, has_softmax)]
@@ -96,8 +91,7 @@ class Epoch:
         self._states = {
             id(generator): np.array(keras.ops.convert_to_numpy(generator.state)) for generator in self._generators
         }
-        self._sums: dict[str, float] = {}
-        self._num_images = 0
+        self._means = Means()
 
     def step(self, x, y) -> dict[str, float]:
         """Trains on a batch and gives the means so far, each under its name."""
@@ -117,11 +111,7 @@ class Epoch:
         sums = in_team(team, train)
         used = [network.gradient for network in self._networks[: team.size]]
         self._optimizer.step(sum(used[1:], used[0]))
-        self._num_images += count
-        for measures in sums:
-            for name, value in measures.items():
-                self._sums[name] = self._sums.get(name, 0.0) + value
-        return {name: total / self._num_images for name, total in self._sums.items()}
+        return self._means.add(sums, count)
 
     def value_of(self, variable: keras.Variable) -> np.ndarray:
         """What a variable of the model would be now."""
@@ -153,30 +143,24 @@ class Epoch:
         return draws
 
     def _gradients(self, rank: int, images, labels, count: int) -> dict[str, float]:
-        """Leaves the gradient of some of a batch's `count` images in a network; gives their sums of the metrics."""
+        """Leaves the gradient of some of a batch's `count` images in a network; gives their sums of the measures."""
         network = self._networks[rank]
         network.clear()
         outputs = network.forward(images, training=True)
-        sums, gradients = {"loss": 0.0}, []
-        parts = zip(self._output_names, outputs, labels, self._losses, self._are_logits, strict=True)
-        for name, logits, truth, cross_entropy, are_logits in parts:
-            loss, gradient, right = cross_entropy(logits, truth, are_logits)
-            prefix = "" if len(outputs) == 1 else f"{name}_"
-            if self._teachers:
-                (taught,) = self._teachers[rank].forward(images, training=False)
-                distance, apart = divergence(logits, taught, self._temperature)
-                sums |= {"accuracy": right, "student_loss": loss, "distillation_loss": distance}
-                loss = self._label_weight * loss + (1 - self._label_weight) * distance
-                gradient = np.float32(self._label_weight) * gradient + np.float32(1 - self._label_weight) * apart
-                sums["total_loss"] = loss
-            else:
-                sums[f"{prefix}accuracy"] = right
-            if prefix:
-                sums[f"{prefix}loss"] = loss
-            sums["loss"] += loss
-            gradients.append(gradient / np.float32(count))
-        network.backward(gradients)
+        sums, gradients = self._objective(outputs, labels, self._are_logits)
+        if self._teachers:
+            (taught,) = self._teachers[rank].forward(images, training=False)
+            sums, gradients = self._distilled(outputs[0], taught, sums, gradients[0])
+        network.backward([gradient / np.float32(count) for gradient in gradients])
         return sums
+
+    def _distilled(self, logits, taught, sums: dict[str, float], gradient: np.ndarray):
+        """The sums and the gradient of the labels' loss joined with those of the divergence from the teacher."""
+        weight = self._label_weight
+        distance, apart = divergence(logits, taught, self._temperature)
+        total = weight * sums["loss"] + (1 - weight) * distance
+        parts = {"student_loss": sums["loss"], "distillation_loss": distance, "total_loss": total, "loss": total}
+        return sums | parts, [np.float32(weight) * gradient + np.float32(1 - weight) * apart]
 
 
 @cache

@@ -162,6 +162,12 @@ def compiled_losses(model: keras.Model) -> list:
     return loss if isinstance(loss, list) else [loss]
 
 
+def output_names(model: keras.Model) -> list[str]:
+    """Names of a model's outputs; of a `Distiller`, the student's."""
+    model = model.student if isinstance(model, keras.distillation.Distiller) else model
+    return list(_functional(model).output_names)
+
+
 def compiled_metrics(model: keras.Model) -> list:
     """The metrics that a model was compiled with, in any order, and None where an output has none."""
     found = model._compile_metrics

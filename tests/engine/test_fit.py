@@ -1,0 +1,92 @@
+"""`fast_fit` against `Model.fit`: history, weights, callbacks, what is left to Keras and why."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+pytest.importorskip("numba")
+
+from lwcnn import fast_fit  # noqa: E402
+from lwcnn.system.errors import LwcnnError  # noqa: E402
+
+X = np.random.default_rng(0).normal(size=(30, 6, 6, 2)).astype(np.float32)
+Y = (np.arange(30) % 3)[:, None]  # as Keras's data sets have them
+
+
+def build(metrics=("accuracy",), loss="sparse_categorical_crossentropy"):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            layers.Input((6, 6, 2)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.BatchNormalization(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(0.01), loss, metrics=list(metrics), jit_compile=False)
+    return model
+
+
+def trained(fit, model, **arguments):
+    """The history and the weights after some epochs on batches of one size: Keras weighs a smaller one alike."""
+    found = fit(
+        model, X, Y, batch_size=10, epochs=4, verbose=0, shuffle=False, validation_data=(X[:20], Y[:20]), **arguments
+    )
+    return found, model.get_weights()
+
+
+@pytest.mark.parametrize("metrics", [("accuracy",), (), (keras.metrics.SparseCategoricalAccuracy(name="acc"),)])
+def test_history_and_weights_are_those_of_fit(metrics, capfd):
+    expected, weights = trained(keras.Model.fit, build(metrics))
+    history, ours = trained(fast_fit, build(metrics))
+    assert capfd.readouterr().err.count("leaves") == 0
+    assert history.epoch == expected.epoch and set(history.history) == set(expected.history)
+    for name, values in expected.history.items():
+        np.testing.assert_allclose(history.history[name], values, rtol=2e-3, err_msg=name)
+    for a, b in zip(ours, weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4)
+
+
+def test_callbacks_act_at_the_end_of_an_epoch():
+    """Early stopping gives back the best weights, and a schedule sets the rate of each epoch."""
+    rates = []
+
+    def schedule(epoch, rate):
+        rates.append(rate)
+        return rate / 2
+
+    model = build()
+    callbacks = [
+        keras.callbacks.EarlyStopping("val_loss", patience=0, min_delta=10, restore_best_weights=True),
+        keras.callbacks.LearningRateScheduler(schedule),
+    ]
+    history, weights = trained(fast_fit, model, callbacks=callbacks)
+    assert history.epoch == [0, 1] and rates == pytest.approx([0.01, 0.005])
+    first = build()
+    halved = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+    fast_fit(first, X, Y, 10, callbacks=[halved], shuffle=False, verbose=0)
+    for a, b in zip(weights, first.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "model, arguments, reason",
+    [
+        (build(loss="mean_squared_error"), {}, "loss"),
+        (build(metrics=["mae"]), {}, "metric 'mae'"),
+        (build(), {"class_weight": {0: 1.0, 1: 2.0, 2: 1.0}}, "argument 'class_weight'"),
+    ],
+)
+def test_what_is_unknown_is_left_to_keras_in_one_line(model, arguments, reason, capfd):
+    labels = np.eye(3, dtype=np.float32)[Y[:, 0]] if model.loss == "mean_squared_error" else Y
+    history = fast_fit(model, X, labels, epochs=1, verbose=0, **arguments)
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("fast_fit leaves")]
+    assert len(lines) == 1 and reason in lines[0] and len(history.history["loss"]) == 1
+
+
+def test_arrays_of_other_lengths_are_refused():
+    with pytest.raises(LwcnnError, match=r"of one length.*Received: shapes \(30, 6, 6, 2\), \(29, 1\)"):
+        fast_fit(build(), X, Y[:-1])
