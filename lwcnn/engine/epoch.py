@@ -11,7 +11,7 @@ from lwcnn.engine.losses import divergence
 from lwcnn.engine.network import Network, Weights, check_environment, compile_model
 from lwcnn.engine.objective import Means, Objective
 from lwcnn.engine.optimizers import VectorOptimizer, check_optimizer
-from lwcnn.engine.threads import Team, in_team, share_out
+from lwcnn.engine.threads import ThreadGroup, run_in_group, share_out
 from lwcnn.system import environment
 
 
@@ -82,7 +82,7 @@ class Epoch:
         # Each thread has a part of the batch, from the images to the gradient: to share out every layer anew takes as
         # long as to compute some of them.
         plan = compile_model(trained)
-        self._networks = [Network(plan, self._weights, leads=rank == 0) for rank in range(num_threads)]
+        self._networks = [Network(plan, self._weights, is_leader=rank == 0) for rank in range(num_threads)]
         self._are_logits = [loss.from_logits for loss in self._objective.losses]
         if not self._teachers:  # as Keras does: the loss of a softmax is that of its logits
             (has_softmax, *_) = [network.give_logits() for network in self._networks]
@@ -99,17 +99,17 @@ class Epoch:
         count = len(labels[0])
         draws = self._draw(count)
         parts = share_out(count, len(self._networks))
-        team = Team(len(parts))
+        group = ThreadGroup(len(parts))
 
         def train(rank: int) -> dict[str, float]:
             network, part = self._networks[rank], parts[rank]
-            network.join(team if team.size > 1 else None, rank)
+            network.join(group if group.size > 1 else None, rank)
             for operation, drawn in zip(network.random_operations, draws, strict=True):
                 operation.draws = drawn[part]
             return self._gradients(rank, [x[part] for x in images], [y[part] for y in labels], count)
 
-        sums = in_team(team, train)
-        used = [network.gradient for network in self._networks[: team.size]]
+        sums = run_in_group(group, train)
+        used = [network.gradient for network in self._networks[: group.size]]
         self._optimizer.step(sum(used[1:], used[0]))
         return self._means.add(sums, count)
 
@@ -125,11 +125,11 @@ class Epoch:
     def __exit__(self, kind, *_) -> None:
         self._limits.restore_original_limits()
         if kind is None:
-            self._give_back()
+            self._write_back()
 
-    def _give_back(self) -> None:
-        self._weights.give_back()
-        self._optimizer.give_back()
+    def _write_back(self) -> None:
+        self._weights.write_back()
+        self._optimizer.write_back()
         for generator in self._generators:
             generator.state.assign(self._states[id(generator)])
 

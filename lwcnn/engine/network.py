@@ -9,7 +9,7 @@ from lwcnn.engine.errors import Unsupported
 from lwcnn.engine.keras_internals import Graph, read_graph
 from lwcnn.engine.match import Match, match_layers
 from lwcnn.engine.operations.base import Operation
-from lwcnn.engine.threads import Team
+from lwcnn.engine.threads import ThreadGroup
 from lwcnn.system import environment
 
 
@@ -46,7 +46,7 @@ class Weights:
         """The array that stands for a variable."""
         return self._arrays[id(variable)]
 
-    def give_back(self) -> None:
+    def write_back(self) -> None:
         """Sets the variables to what their arrays have become."""
         for variable in self.trainable + self._others:
             variable.assign(self._arrays[id(variable)])
@@ -102,7 +102,7 @@ class Network:
     Args:
         plan: Of the model.
         weights: The model's.
-        leads: Whether, of several networks with the same weights, this one keeps the moving moments.
+        is_leader: Whether, of several networks with the same weights, this one keeps the moving moments.
 
     Attributes:
         gradient: Sum of the gradients by the trainable weights since `clear`, a vector as `weights.vector`.
@@ -110,16 +110,16 @@ class Network:
         random_operations: Those that need random numbers in training.
     """
 
-    def __init__(self, plan: Plan, weights: Weights, leads: bool = True):
+    def __init__(self, plan: Plan, weights: Weights, is_leader: bool = True):
         self._graph = plan.graph
-        self._team: Team | None = None
+        self._group: ThreadGroup | None = None
         self._rank = self._turn = 0
         self.gradient = np.zeros_like(weights.vector)
         views = {id(v): part for v, part in zip(weights.trainable, weights.parts(self.gradient))}
         self.steps = []
         for match in plan.matches:
             operation = match.operation(lambda v: (weights.array(v), views.get(id(v))))
-            operation.exchange, operation.leads = self._exchange, leads
+            operation.all_reduce, operation.is_leader = self._all_reduce, is_leader
             self.steps.append(Step(operation, match.calls[0].inputs, match.calls[-1].output))
         self.random_operations = [step.operation for step in self.steps if step.operation.random is not None]
 
@@ -128,15 +128,15 @@ class Network:
         last = {step.output: step.operation for step in self.steps if not self._graph.readers(step.output)}
         return [number in last and last[number].give_logits() for number in self._graph.outputs]
 
-    def join(self, team: Team | None, rank: int = 0) -> None:
-        """Takes part of a batch from now on, `rank` of a team; None: the whole."""
-        self._team, self._rank, self._turn = team, rank, 0
+    def join(self, group: ThreadGroup | None, rank: int = 0) -> None:
+        """Takes part of a batch from now on, `rank` of a group; None: the whole."""
+        self._group, self._rank, self._turn = group, rank, 0
 
-    def _exchange(self, *values):
-        if self._team is None:
+    def _all_reduce(self, *values):
+        if self._group is None:
             return values
         self._turn += 1
-        return self._team.sum(self._rank, self._turn - 1, values)
+        return self._group.sum(self._rank, self._turn - 1, values)
 
     def forward(self, images: list[np.ndarray], training: bool) -> list[np.ndarray]:
         """The outputs, one for each of the model's, for as many inputs as the model has."""

@@ -88,7 +88,7 @@ class VectorOptimizer:
         _STEPS[self._kind](self, w, gradient, rate)
         self._iterations += 1
 
-    def give_back(self) -> None:
+    def write_back(self) -> None:
         """Sets the Keras optimizer's variables to what they have become."""
         optimizer = self._optimizer
         optimizer.iterations.assign(self._iterations)

@@ -7,7 +7,7 @@ import numpy as np
 
 from lwcnn.engine.errors import Unsupported
 from lwcnn.engine.network import Network, Weights, check_environment, compile_model
-from lwcnn.engine.threads import Team, in_team, share_out
+from lwcnn.engine.threads import ThreadGroup, run_in_group, share_out
 from lwcnn.system import environment
 
 
@@ -42,5 +42,5 @@ class Predictor:
         def predict(rank: int) -> list[np.ndarray]:
             return self._networks[rank].forward([x[parts[rank]] for x in inputs], training=False)
 
-        outputs = in_team(Team(len(parts)), predict)
+        outputs = run_in_group(ThreadGroup(len(parts)), predict)
         return [np.concatenate(arrays) for arrays in zip(*outputs, strict=True)]

@@ -17,15 +17,15 @@ from numba.extending import intrinsic
 
 from lwcnn.engine.kernels.arrays import on_one_thread
 
-LOOKS = 20_000  # at the others, some tenths of a millisecond, before giving way
+SPIN_LIMIT = 20_000  # at the others, some tenths of a millisecond, before giving way
 ARRIVED, ROUND, BROKEN = 0, 16, 32  # places in the shared state, in cache lines of their own
 
 
-class BrokenTeam(Exception):
-    """Another member of the team failed."""
+class BrokenGroup(Exception):
+    """Another member of the group failed."""
 
 
-class Team:
+class ThreadGroup:
     """What `size` threads share for one pass. Each calls `sum` as often as the others."""
 
     def __init__(self, size: int):
@@ -42,14 +42,14 @@ class Team:
             values: numbers or arrays, as many and of the same shapes as the others'.
 
         Raises:
-            BrokenTeam: if another member failed.
+            BrokenGroup: if another member failed.
         """
         given = self._given[turn % 2]
         given[rank] = values
         _arrive(self._state, self.size)
-        while not _is_complete(self._state, turn + 1, LOOKS):
+        while not _is_complete(self._state, turn + 1, SPIN_LIMIT):
             if self._state[BROKEN]:
-                raise BrokenTeam
+                raise BrokenGroup
             os.sched_yield()
         return tuple(sum(parts[1:], parts[0]) for parts in zip(*given))
 
@@ -58,7 +58,7 @@ class Team:
         self._state[BROKEN] = 1
 
 
-def in_team(team: Team, function: Callable[[int], Any]) -> list:
+def run_in_group(group: ThreadGroup, function: Callable[[int], Any]) -> list:
     """function(rank) in a thread for each member, in which kernels take no others; what they gave, by rank.
 
     Raises:
@@ -70,13 +70,13 @@ def in_team(team: Team, function: Callable[[int], Any]) -> list:
             try:
                 return function(rank)
             except BaseException:
-                team.fail()
+                group.fail()
                 raise
 
-    others = [_pool(team.size - 1).submit(work, rank) for rank in range(1, team.size)]
+    others = [_pool(group.size - 1).submit(work, rank) for rank in range(1, group.size)]
     try:
         first = work(0)
-    except BrokenTeam:  # the reason is another's
+    except BrokenGroup:  # the reason is another's
         for other in others:
             other.result()
         raise

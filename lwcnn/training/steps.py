@@ -50,14 +50,14 @@ def begin_epoch(model: keras.Model):
 
 
 def step_name() -> str:
-    """Returns "engine", or "keras" where Numba is not installed or `LWCNN_STEP` is "keras" and not "native".
+    """Returns "engine", or "keras" where Numba is not installed or `LWCNN_STEP` is "keras".
 
     Raises:
         LwcnnError: The variable is something else.
     """
     wanted = os.environ.get("LWCNN_STEP", "")
-    if wanted not in ("", "native", "keras"):
-        raise LwcnnError(f"LWCNN_STEP must be native or keras. Received: {wanted!r}")
+    if wanted not in ("", "engine", "keras"):
+        raise LwcnnError(f"LWCNN_STEP must be engine or keras. Received: {wanted!r}")
     return "keras" if wanted == "keras" or importlib.util.find_spec("numba") is None else "engine"
 
 

@@ -15,7 +15,7 @@ _here = threading.local()
 
 @contextlib.contextmanager
 def on_one_thread():
-    """Within it, in this thread, `in_parts` makes one part: for work that is one of several parts already."""
+    """Within it, in this thread, `parallel_for` makes one part: for work that is one of several parts already."""
     _here.alone = True
     try:
         yield
@@ -23,7 +23,7 @@ def on_one_thread():
         _here.alone = False
 
 
-def in_parts(function, count: int, most: int | None = None) -> list:
+def parallel_for(function, count: int, most: int | None = None) -> list:
     """function(first, last) on a share of `count` images for each of `most` threads or fewer; what they gave."""
     threads = 1 if getattr(_here, "alone", False) else min(num_threads(), count, most or count)
     if threads <= 1:
@@ -38,7 +38,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads)
 
 
-def alone(*values):
+def no_reduce(*values):
     """Sums over the parts of a batch where there is but one: the values."""
     return values
 

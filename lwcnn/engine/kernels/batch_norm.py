@@ -8,7 +8,7 @@ Maps are rows of C channels, (M, C). Sums are taken in float32 over blocks of ro
 import numpy as np
 from numba import njit
 
-from lwcnn.engine.kernels.arrays import aligned_empty, alone, contiguous, frozen, in_parts
+from lwcnn.engine.kernels.arrays import aligned_empty, contiguous, frozen, no_reduce, parallel_for
 
 BLOCK = 64  # rows
 _jit = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", fastmath={"contract"})
@@ -51,7 +51,7 @@ def _combine(grad, x, of_grad, of_x, offset, first, last, dx):
             out[c] = of_grad[c] * g[c] + of_x[c] * given[c] + offset[c]
 
 
-def batch_norm(x, gamma, beta, epsilon, exchange=alone):
+def batch_norm(x, gamma, beta, epsilon, all_reduce=no_reduce):
     """The normalized x, and mean and variance, (C) float64 each.
 
     Args:
@@ -59,14 +59,14 @@ def batch_norm(x, gamma, beta, epsilon, exchange=alone):
         gamma: (C) float32.
         beta: (C) float32.
         epsilon: Added to the variance.
-        exchange: Gives sums over the whole batch, whose statistics these are, of values of its parts.
+        all_reduce: Gives sums over the whole batch, whose statistics these are, of values of its parts.
     """
     rows, gamma, beta = _rows_of_channels(x, gamma, beta)
     near = rows[0].copy()  # a channel's values less one of them: nothing is lost where its mean is large
     sums, squares = _sums(rows, rows, near, near)
     beyond = sums / len(rows)
     mean, variance = near + beyond, squares / len(rows) - beyond * beyond
-    count, means, from_zero = exchange(np.float64(len(rows)), len(rows) * mean, len(rows) * (variance + mean * mean))
+    count, means, from_zero = all_reduce(np.float64(len(rows)), len(rows) * mean, len(rows) * (variance + mean * mean))
     if count > len(rows):
         mean = means / count
         variance = from_zero / count - mean * mean
@@ -76,11 +76,11 @@ def batch_norm(x, gamma, beta, epsilon, exchange=alone):
     return y.reshape(x.shape), mean, variance
 
 
-def batch_norm_gradients(x, gamma, mean, variance, grad, epsilon, exchange=alone):
+def batch_norm_gradients(x, gamma, mean, variance, grad, epsilon, all_reduce=no_reduce):
     """Gradients by x, gamma and beta; the last two are of this part of the batch.
 
     Args:
-        x, gamma, epsilon, exchange: As given to `batch_norm`.
+        x, gamma, epsilon, all_reduce: As given to `batch_norm`.
         mean, variance: As they came from there.
         grad: Gradient by its output, (..., C).
     """
@@ -90,7 +90,7 @@ def batch_norm_gradients(x, gamma, mean, variance, grad, epsilon, exchange=alone
     grad_beta, products = _sums(grads, rows, np.zeros_like(center), center)
     grad_gamma = (products - (mean - center) * grad_beta) * inverse
     # dx = factor * (g - mean(g) - xhat * mean(g * xhat)), where xhat = (x - mean) * inverse
-    count, all_gamma, all_beta = exchange(np.float64(len(rows)), grad_gamma, grad_beta)
+    count, all_gamma, all_beta = all_reduce(np.float64(len(rows)), grad_gamma, grad_beta)
     factor, share = gamma * inverse, inverse * all_gamma / count
     offset = factor * (mean * share - all_beta / count)
     dx = _each_row(_combine, grads, rows, _narrow(factor), _narrow(-factor * share), _narrow(offset))
@@ -115,13 +115,13 @@ def _sums(a, b, a_shift, b_shift):
         _add_sums(a, b, a_shift, b_shift, first, last, totals)
         return totals
 
-    return sum(in_parts(part, len(a)))
+    return sum(parallel_for(part, len(a)))
 
 
 def _each_row(function, *arguments):
     """What a function of rows writes, in an array like the first."""
     out = aligned_empty(arguments[0].shape)
-    in_parts(lambda first, last: function(*arguments, first, last, out), len(out))
+    parallel_for(lambda first, last: function(*arguments, first, last, out), len(out))
     return out
 
 

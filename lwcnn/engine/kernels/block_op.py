@@ -5,7 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from lwcnn.engine.kernels import depthwise_block
-from lwcnn.engine.kernels.arrays import aligned_copy, aligned_empty, alone, contiguous, frozen, in_parts, rowwise
+from lwcnn.engine.kernels.arrays import (
+    aligned_copy,
+    aligned_empty,
+    contiguous,
+    frozen,
+    no_reduce,
+    parallel_for,
+    rowwise,
+)
 from lwcnn.engine.kernels.depthwise import TAPS
 from lwcnn.engine.kernels.tiles import aligned_zeros
 
@@ -35,25 +43,25 @@ class BlockFunctions:
         u, _ = _depthwise(x, weights[0])
         return self._pointwise(x, u, keep, weights, mean, variance)[0]
 
-    def train(self, x, keep, weights, exchange=alone):
+    def train(self, x, keep, weights, all_reduce=no_reduce):
         """The output, the batch's mean and variance (C), and what `gradients` needs.
 
-        Of a part of a batch, `exchange` gives sums over the whole, whose statistics these are.
+        Of a part of a batch, `all_reduce` gives sums over the whole, whose statistics these are.
         """
         x, keep, *weights = contiguous((x, keep, *weights))
         u, totals = _depthwise(x, weights[0])
-        count, totals = exchange(_positions(x), totals)
+        count, totals = all_reduce(_positions(x), totals)
         mean = totals[0] / count
         variance = np.maximum(totals[1] / count - mean * mean, 0).astype(np.float32)
         mean = mean.astype(np.float32)
         out, *kept = self._pointwise(x, u, keep, weights, mean, variance)
         return out, mean, variance, (u, *kept, mean, variance)
 
-    def gradients(self, x, keep, weights, kept, grad, exchange=alone):
+    def gradients(self, x, keep, weights, kept, grad, all_reduce=no_reduce):
         """The gradients by x and by each of the weights, the latter of this part of the batch."""
         x, keep, grad, *weights = contiguous((x, keep, grad, *weights))
         code = ACTIVATIONS[self.activation]
-        return _backward(x, keep, weights, kept, grad, self.epsilon, self.residual, code, exchange)
+        return _backward(x, keep, weights, kept, grad, self.epsilon, self.residual, code, all_reduce)
 
     def _pointwise(self, x, u, keep, weights, mean, variance):
         code = ACTIVATIONS[self.activation]
@@ -74,7 +82,7 @@ def _depthwise(x, kernel):
         depthwise_block.depthwise_moments(frozen(x), flat, rowwise(u), H, W, C, k, TAPS[k], first, last, totals)
         return totals
 
-    return u, sum(in_parts(part, N)).reshape(2, C)
+    return u, sum(parallel_for(part, N)).reshape(2, C)
 
 
 def _folded(weights, mean, variance, epsilon):
@@ -102,11 +110,11 @@ def _pointwise(x, u, keep, weights, mean, variance, epsilon, residual, code):
             H * W, C, E, F, S, residual, code, first, last,
         )  # fmt: skip
 
-    in_parts(part, N)
+    parallel_for(part, N)
     return out, y, means, scales
 
 
-def _backward(x, keep, weights, kept, grad, epsilon, residual, code, exchange):
+def _backward(x, keep, weights, kept, grad, epsilon, residual, code, all_reduce):
     """The gradients by x and by each of the weights."""
     u, y, means, scales, mean, variance = kept
     kernel, _, _, w1, _, w2, _, w3, b3, w4, b4 = weights
@@ -125,11 +133,11 @@ def _backward(x, keep, weights, kept, grad, epsilon, residual, code, exchange):
         )  # fmt: skip
         return totals
 
-    parts = in_parts(pointwise_part, N)
+    parts = parallel_for(pointwise_part, N)
     g_w1, g_b1, g_w2, g_b2, g_w3, g_b3, g_w4, g_b4 = (sum(p[1:], p[0]) for p in zip(*parts))
     g_w1, g_b1 = g_w1.reshape(C, E).astype(np.float64), g_b1.astype(np.float64)
     sum_v, g_gamma = _through_norm(w1, g_w1, g_b1, mean, inverse)
-    count, all_w1, all_b1 = exchange(_positions(x), g_w1, g_b1)
+    count, all_w1, all_b1 = all_reduce(_positions(x), g_w1, g_b1)
     sum_all, gamma_all = _through_norm(w1, all_w1, all_b1, mean, inverse)
     slope = a * inverse * gamma_all / count
     shift = a * sum_all / count - slope * mean
@@ -144,7 +152,7 @@ def _backward(x, keep, weights, kept, grad, epsilon, residual, code, exchange):
         )  # fmt: skip
         return total
 
-    g_kernel = sum(in_parts(depthwise_part, N))
+    g_kernel = sum(parallel_for(depthwise_part, N))
     g_w1 = a[:, None] * g_w1 + np.outer(c, g_b1)
     grads = (g_kernel, g_gamma, sum_v, g_w1, g_b1, g_w2, g_b2, g_w3, g_b3, g_w4, g_b4)
     return dx, *(aligned_copy(g).reshape(w.shape) for g, w in zip(grads, weights, strict=True))

@@ -11,7 +11,7 @@ The same arguments give the same bits, on one kind of processor and number of th
 import numpy as np
 from numba import njit
 
-from lwcnn.engine.kernels.arrays import in_parts
+from lwcnn.engine.kernels.arrays import parallel_for
 from lwcnn.engine.kernels.simd import (
     INACTIVE,
     WIDTH,
@@ -213,7 +213,7 @@ def conv_pool_forward(x, kernel, bias):
             tails = np.empty(offset.size, np.float32), np.empty(offset.size, np.uint8)
             _forward(x[first:last], weights, offset, *outputs, C, W, P, Q, F, f0, like, *tails)
 
-    in_parts(part, N, _most_threads(N * P * Q * F * C))
+    parallel_for(part, N, _most_threads(N * P * Q * F * C))
     return pooled, winner
 
 
@@ -242,7 +242,7 @@ def conv_pool_kernel_gradients(x, winner, grad_y):
             grad_kernel[:, t0 : t0 + block] = total[..., :block].transpose(1, 2, 0)
         return grad_kernel, grad_bias
 
-    kernels, biases = zip(*in_parts(part, N, _most_threads(N * P * Q * F * C)))
+    kernels, biases = zip(*parallel_for(part, N, _most_threads(N * P * Q * F * C)))
     return sum(kernels[1:], kernels[0]).reshape(3, 3, C, F), sum(biases[1:], biases[0])
 
 
@@ -265,7 +265,7 @@ def conv_pool_input_gradient(x, kernel, winner, grad_y):
         for weights, t0, like in blocks:
             _input_gradients(*shares, weights, shifts, t0, C, W, P, Q, F, like, scratch)
 
-    in_parts(part, N, _most_threads(N * P * Q * F * C))
+    parallel_for(part, N, _most_threads(N * P * Q * F * C))
     return grad_x.reshape(N, H, W, C)
 
 

@@ -6,7 +6,7 @@ Ties go to the first of the four, as in TensorFlow; an odd last row or column is
 import numpy as np
 from numba import njit
 
-from lwcnn.engine.kernels.arrays import aligned_empty, contiguous, frozen, in_parts, rowwise
+from lwcnn.engine.kernels.arrays import aligned_empty, contiguous, frozen, parallel_for, rowwise
 
 _jit = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
@@ -64,7 +64,7 @@ def max_pool(x):
     shape = (N, H // 2, W // 2, C)
     pooled, winner = aligned_empty(shape), np.empty(shape, np.uint8)
     rows = frozen(x), rowwise(pooled), rowwise(winner)
-    in_parts(lambda first, last: _forward(*rows, H, W, C, first, last), N)
+    parallel_for(lambda first, last: _forward(*rows, H, W, C, first, last), N)
     return pooled, winner
 
 
@@ -74,5 +74,5 @@ def max_pool_gradient(grad, winner, H, W):
     N, C = len(grad), grad.shape[-1]
     dx = aligned_empty((N, H, W, C))
     rows = frozen(grad), frozen(winner), rowwise(dx)
-    in_parts(lambda first, last: _backward(*rows, H, W, C, first, last), N)
+    parallel_for(lambda first, last: _backward(*rows, H, W, C, first, last), N)
     return dx

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from lwcnn.engine.kernels.arrays import alone
+from lwcnn.engine.kernels.arrays import no_reduce
 
 Bind = Callable[[keras.Variable], tuple[np.ndarray, np.ndarray | None]]
 
@@ -22,15 +22,15 @@ class Operation:
     Attributes:
         random: how many random numbers an image's output needs in training, as a shape; None needs none. The network
             puts them into `draws` before `forward`.
-        exchange: gives sums over the batch of what several threads give of its parts; with one thread, its own.
-        leads: whether moving moments are this thread's to keep.
+        all_reduce: gives sums over the batch of what several threads give of its parts; with one thread, its own.
+        is_leader: whether moving moments are this thread's to keep.
         takes_bytes: whether inputs may be of any type; others get float32.
     """
 
     random: tuple[int, ...] | None = None
     draws: np.ndarray | None = None
-    exchange: Callable = staticmethod(alone)
-    leads: bool = True
+    all_reduce: Callable = staticmethod(no_reduce)
+    is_leader: bool = True
     takes_bytes: bool = False
 
     def __init__(self, layer: keras.Layer, bind: Bind):

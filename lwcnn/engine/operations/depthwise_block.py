@@ -51,14 +51,14 @@ class DepthwiseBlock(Operation):
             self.keep = (self.draws >= self.rate).astype(np.float32) / np.float32(1 - self.rate)
         if not training or not self.norm.trainable:
             return self.functions.infer(self.x, self.keep, self.weights, self.mean, self.variance)
-        y, mean, variance, self.kept = self.functions.train(self.x, self.keep, self.weights, self.exchange)
-        if self.leads:
+        y, mean, variance, self.kept = self.functions.train(self.x, self.keep, self.weights, self.all_reduce)
+        if self.is_leader:
             follow(self.mean, mean, self.norm.momentum)
             follow(self.variance, variance, self.norm.momentum)
         return y
 
     def backward(self, grad, wanted):
-        dx, *grads = self.functions.gradients(self.x, self.keep, self.weights, self.kept, grad, self.exchange)
+        dx, *grads = self.functions.gradients(self.x, self.keep, self.weights, self.kept, grad, self.all_reduce)
         for total, g in zip(self.g_weights, grads):  # without squeeze-and-excitation its gradients go nowhere
             if total is not None:
                 total += g

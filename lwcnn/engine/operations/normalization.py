@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from lwcnn.engine.kernels import batch_norm
-from lwcnn.engine.kernels.arrays import in_parts
+from lwcnn.engine.kernels.arrays import parallel_for
 from lwcnn.engine.operations.base import Operation, first_difference
 
 
@@ -23,7 +23,7 @@ class Rescale(Operation):
             if offset.any():
                 y[first:last] += offset
 
-        in_parts(part, len(x))
+        parallel_for(part, len(x))
         return y
 
     def backward(self, grad, wanted):
@@ -71,8 +71,8 @@ class BatchNorm(Operation):
         if not self.by_batch:
             self.factor = self.gamma / np.sqrt(self.variance + np.float32(self.layer.epsilon))
             return self.x * self.factor + (self.beta - self.mean * self.factor)
-        y, *self.moments = batch_norm.batch_norm(self.x, self.gamma, self.beta, self.layer.epsilon, self.exchange)
-        if self.leads:
+        y, *self.moments = batch_norm.batch_norm(self.x, self.gamma, self.beta, self.layer.epsilon, self.all_reduce)
+        if self.is_leader:
             for moving, new in zip((self.mean, self.variance), self.moments):
                 follow(moving, new.astype(np.float32), self.layer.momentum)
         return y
@@ -81,7 +81,7 @@ class BatchNorm(Operation):
         if not self.by_batch:
             return [grad * self.factor if wanted[0] else None]
         dx, g_gamma, g_beta = batch_norm.batch_norm_gradients(
-            self.x, self.gamma, *self.moments, grad, self.layer.epsilon, self.exchange
+            self.x, self.gamma, *self.moments, grad, self.layer.epsilon, self.all_reduce
         )
         for total, g in ((self.g_gamma, g_gamma), (self.g_beta, g_beta)):
             if total is not None:

@@ -21,7 +21,7 @@ from lwcnn.training.progress import Progress
 from lwcnn.training.steps import Epoch, begin_epoch, in_advance, train_epoch
 
 pytest.importorskip("numba")
-native = pytest.importorskip("lwcnn.engine.epoch")
+engine = pytest.importorskip("lwcnn.engine.epoch")
 from lwcnn.engine.network import Weights  # noqa: E402
 from lwcnn.engine.optimizers import VectorOptimizer  # noqa: E402
 from lwcnn.training.muon import PointwiseMuon  # noqa: E402
@@ -111,13 +111,13 @@ def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs
         whole.compile(optimizer.build(10), loss, metrics=["accuracy"], jit_compile=False)  # XLA compiles for long
     whole.optimizer.build(whole.trainable_variables)
     average = MovingAverage([*whole.trainable_variables, *norm_moments(model)], 0.9)
-    assert isinstance(begin_epoch(whole), native.Epoch if step == "native" else Epoch)
+    assert isinstance(begin_epoch(whole), engine.Epoch if step == "engine" else Epoch)
     logs = [train_epoch(whole, batches, Progress("none"), average) for _ in range(epochs)]
     return states.values(model.weights), states.values(whole.optimizer.variables), average.values, logs
 
 
 def assert_same(build, monkeypatch, optimizer, tolerance=2e-4, **arguments):
-    of_keras, ours = (trained(build, step, monkeypatch, optimizer, **arguments) for step in ("keras", "native"))
+    of_keras, ours = (trained(build, step, monkeypatch, optimizer, **arguments) for step in ("keras", "engine"))
     before = states.values(randomize(build()).weights)
     assert any(not np.array_equal(a, b) for a, b in zip(before, ours[0]))
     for expected, actual in zip(of_keras[:3], ours[:3]):
@@ -171,7 +171,7 @@ def test_class_weights(smoothing, soft, monkeypatch):
 
 def test_weight_decay_leaves_out_what_it_shall_and_reaches_the_rest(monkeypatch):
     """Without a gradient only the decay moves a weight: by rate times decay, that is a half."""
-    monkeypatch.setenv("LWCNN_STEP", "native")
+    monkeypatch.setenv("LWCNN_STEP", "engine")
     model = randomize(MODELS["residual_se"]())
     optimizer = OptimizerConfig("sgd", 0.5, weight_decay=1.0, no_weight_decay=("bias", "gamma", "beta")).build(1)
     optimizer.build(model.trainable_variables)
@@ -200,11 +200,11 @@ UNUSUAL = [
 def test_unusual_optimizers_train_in_keras(optimizer):
     model = MODELS["merged"]()
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    assert native.unsupported(model)
+    assert engine.unsupported(model)
 
 
 def test_after_an_exception_nothing_is_given_back(monkeypatch):
-    monkeypatch.setenv("LWCNN_STEP", "native")
+    monkeypatch.setenv("LWCNN_STEP", "engine")
     model = randomize(MODELS["residual_se"]())
     model.compile(OPTIMIZERS["momentum"].build(10), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.optimizer.build(model.trainable_variables)
@@ -224,9 +224,9 @@ def test_what_is_frozen_stays_and_the_rest_trains(monkeypatch):
     names = [layer.name for layer in MODELS["merged"]().layers]
     frozen = [name for name in names if name.startswith("original_") or name == "augmented_conv1"]
     assert_same(MODELS["merged"], monkeypatch, OPTIMIZERS["momentum"], frozen=frozen)
-    monkeypatch.setenv("LWCNN_STEP", "native")
+    monkeypatch.setenv("LWCNN_STEP", "engine")
     before = dict(zip(names, (layer.get_weights() for layer in randomize(MODELS["merged"]()).layers)))
-    weights, *_ = trained(MODELS["merged"], "native", monkeypatch, OPTIMIZERS["momentum"], frozen=frozen)
+    weights, *_ = trained(MODELS["merged"], "engine", monkeypatch, OPTIMIZERS["momentum"], frozen=frozen)
     model = MODELS["merged"]()
     model.set_weights(weights)
     for layer in model.layers:
@@ -258,7 +258,7 @@ def test_distillation(monkeypatch):
 
 @pytest.mark.parametrize("name", ["dropout", "depth"])
 def test_random_layers_drop_their_share_and_go_on_where_they_were(name, monkeypatch):
-    monkeypatch.setenv("LWCNN_STEP", "native")
+    monkeypatch.setenv("LWCNN_STEP", "engine")
     if name == "dropout":
         model = build_merged_model(SHAPE, CLASSES, dropout=0.4)
     else:
@@ -287,7 +287,7 @@ def test_threads_share_a_batch_to_the_same_result(monkeypatch):
     results = []
     for threads in ("1", "2"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
-        results.append(trained(MODELS["dual"], "native", monkeypatch, OPTIMIZERS["sgd"])[0])
+        results.append(trained(MODELS["dual"], "engine", monkeypatch, OPTIMIZERS["sgd"])[0])
         assert [b[1].tolist() for b in in_advance(some_batches())] == [b[1].tolist() for b in some_batches().batches]
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
@@ -306,7 +306,7 @@ def test_threads_have_teachers_of_their_own(monkeypatch):
 def test_a_phase_gives_what_it_gives_in_keras(monkeypatch):
     images, labels = make_images(COUNT, SHAPE, CLASSES)
     histories = []
-    for step in ("keras", "native"):
+    for step in ("keras", "engine"):
         monkeypatch.setenv("LWCNN_STEP", step)
         keras.utils.set_random_seed(0)
         model = randomize(MODELS["residual_se"]())
@@ -325,11 +325,11 @@ def test_what_is_unknown_trains_in_keras_and_is_named():
         ("sgd", ["mse"] * 2, "loss"),
     ):
         model.compile(optimizer, losses)
-        assert reason in native.unsupported(model)
+        assert reason in engine.unsupported(model)
         assert isinstance(begin_epoch(model), Epoch)
     model.compile("sgd", [crossentropy] * 2)
-    assert native.unsupported(model) is None
-    assert isinstance(begin_epoch(model), native.Epoch)
+    assert engine.unsupported(model) is None
+    assert isinstance(begin_epoch(model), engine.Epoch)
 
 
 @pytest.mark.parametrize("setting", ["kernel_regularizer", "kernel_constraint"])
@@ -340,10 +340,10 @@ def test_regularized_and_constrained_weights_train_in_keras(setting):
         logits = keras.layers.Dense(CLASSES, **given)(keras.layers.Flatten()(images))
         model = keras.Model(images, logits)
         model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-        assert bool(native.unsupported(model)) == bool(given)
+        assert bool(engine.unsupported(model)) == bool(given)
 
 
 def test_an_unknown_step_is_an_error(monkeypatch):
     monkeypatch.setenv("LWCNN_STEP", "jax")
-    with pytest.raises(LwcnnError, match="native or keras. Received: 'jax'"):
+    with pytest.raises(LwcnnError, match="engine or keras. Received: 'jax'"):
         begin_epoch(MODELS["dual"]())
