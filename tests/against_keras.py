@@ -8,7 +8,6 @@ from lwcnn.engine.keras_internals import read_graph
 from lwcnn.engine.match import PATTERNS
 from lwcnn.engine.network import Network, Weights, compile_model
 
-
 EAGERLY = keras.backend.backend() != "jax"  # a step or two are made sooner than compiled
 
 

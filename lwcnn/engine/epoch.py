@@ -53,11 +53,11 @@ def _check_objective(model: keras.Model) -> None:
 
 
 class Epoch:
-    """One epoch's training steps and the means of loss and metrics over its images so far.
+    """Training steps of one epoch and the means of loss and accuracy over its images so far.
 
-    Weights and optimizer are taken from the model at first, and given back at the end of the `with` that it is used in,
-    unless that ends by an exception. Losses, gradients and updates are Keras's within rounding; dropout and stochastic
-    depth draw other masks than Keras does from the same seed, with the same probabilities.
+    Use it in a `with` statement: it reads weights and optimizer state from the model at first and writes them back at
+    the end, unless that is an exception. Losses, gradients and updates are Keras's within rounding; dropout and
+    stochastic depth draw other masks than Keras does from the same seed, with the same probabilities.
 
     Args:
         model: Compiled model that is not `unsupported`.
@@ -85,8 +85,8 @@ class Epoch:
         self._networks = [Network(plan, self._weights, is_leader=rank == 0) for rank in range(num_threads)]
         self._are_logits = [loss.from_logits for loss in self._objective.losses]
         if not self._teachers:  # as Keras does: the loss of a softmax is that of its logits
-            (has_softmax, *_) = [network.give_logits() for network in self._networks]
-            self._are_logits = [a or b for a, b in zip(self._are_logits, has_softmax)]
+            found = [network.give_logits() for network in self._networks]
+            self._are_logits = [a or b for a, b in zip(self._are_logits, found[0])]
         self._generators = [operation.layer.seed_generator for operation in self._networks[0].random_operations]
         self._states = {
             id(generator): np.array(keras.ops.convert_to_numpy(generator.state)) for generator in self._generators
@@ -94,7 +94,7 @@ class Epoch:
         self._means = Means()
 
     def step(self, x, y) -> dict[str, float]:
-        """Trains on a batch and gives the means so far, each under its name."""
+        """Trains on a batch; returns the epoch's means so far by name."""
         images, labels = (part if isinstance(part, tuple) else (part,) for part in (x, y))
         count = len(labels[0])
         draws = self._draw(count)
@@ -114,7 +114,7 @@ class Epoch:
         return self._means.add(sums, count)
 
     def value_of(self, variable: keras.Variable) -> np.ndarray:
-        """What a variable of the model would be now."""
+        """The present value of a variable of the model."""
         return self._weights.array(variable)
 
     def __enter__(self) -> "Epoch":

@@ -58,7 +58,7 @@ def fast_fit(
             initial_epoch=initial_epoch, **arguments,
         )  # fmt: skip
     inputs, labels = _arrays(x, y)
-    held_out = validation_data and _arrays(*validation_data)
+    held_out = _arrays(*validation_data) if validation_data else None
     num_steps = -(-len(labels[0]) // batch_size)
     calls = keras.callbacks.CallbackList(
         callbacks, add_history=True, add_progbar=verbose != 0, model=model, verbose=1 if verbose == "auto" else verbose,

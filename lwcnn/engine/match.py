@@ -40,7 +40,8 @@ def match_layers(graph: Graph) -> list[Match]:
     Raises:
         Unsupported: A layer that no operation computes.
     """
-    matches, covered = [], set()
+    matches: list[Match] = []
+    covered: set[Call] = set()
     for call in graph.calls:
         if call in covered:
             continue

@@ -17,12 +17,12 @@ class Weights:
     """A model's weights as arrays: the trainable ones in one vector, so that an optimizer takes them all at once.
 
     Args:
-        trainable: the variables that train, in the optimizer's order.
-        others: those that do not.
+        trainable: Variables that train, in the optimizer's order.
+        others: Variables that do not.
 
     Attributes:
-        trainable: as given.
-        vector: the trainable weights, (p,) float32; the arrays of the variables are views of it.
+        trainable: Variables that train.
+        vector: Trainable weights, (p,) float32; the arrays of the variables are views of it.
     """
 
     def __init__(self, trainable: list[keras.Variable], others: list[keras.Variable]):
@@ -47,7 +47,7 @@ class Weights:
         return self._arrays[id(variable)]
 
     def write_back(self) -> None:
-        """Sets the variables to what their arrays have become."""
+        """Sets the variables to their arrays."""
         for variable in self.trainable + self._others:
             variable.assign(self._arrays[id(variable)])
 
@@ -129,7 +129,7 @@ class Network:
         return [number in last and last[number].give_logits() for number in self._graph.outputs]
 
     def join(self, group: ThreadGroup | None, rank: int = 0) -> None:
-        """Takes part of a batch from now on, `rank` of a group; None: the whole."""
+        """Computes a part of each batch from now on, as thread `rank` of a group; None means the whole."""
         self._group, self._rank, self._turn = group, rank, 0
 
     def _all_reduce(self, *values):
@@ -139,7 +139,7 @@ class Network:
         return self._group.sum(self._rank, self._turn - 1, values)
 
     def forward(self, images: list[np.ndarray], training: bool) -> list[np.ndarray]:
-        """The outputs, one for each of the model's, for as many inputs as the model has."""
+        """The model's outputs for a batch of its inputs."""
         values = dict(zip(self._graph.inputs, images, strict=True))
         for step in self.steps:
             inputs = [values[number] for number in step.inputs]
@@ -153,7 +153,7 @@ class Network:
         self.gradient[:] = 0
 
     def backward(self, gradients: list[np.ndarray]) -> None:
-        """Adds what `gradients`, by the outputs of the last `forward`, mean for the weights."""
+        """Adds the gradients by the weights, given those by the outputs of the last `forward`."""
         by_value = dict(zip(self._graph.outputs, gradients, strict=True))
         for step in reversed(self.steps):
             if step.output not in by_value or step.output not in self._graph.with_gradient:

@@ -1,4 +1,4 @@
-"""Keras's optimizers over all weights as one vector, in one pass; state is taken from a Keras optimizer and given back.
+"""Keras's optimizers over all weights as one vector; state is read from a Keras optimizer and written back.
 
 Formulas, order and names are Keras's (3.15, `keras.optimizers`): weight decay first, then the update.
 """
@@ -89,7 +89,7 @@ class VectorOptimizer:
         self._iterations += 1
 
     def write_back(self) -> None:
-        """Sets the Keras optimizer's variables to what they have become."""
+        """Sets the Keras optimizer's variables to the present state."""
         optimizer = self._optimizer
         optimizer.iterations.assign(self._iterations)
         for name, vector in self._slots.items():

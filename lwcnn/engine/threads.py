@@ -1,7 +1,7 @@
-"""Threads that work on parts of one batch, and now and then need sums over the whole of it.
+"""Threads that share a batch and now and then need sums over all of it.
 
-A thread that waits looks for the others in a loop, without Python's lock: to sleep and be woken takes as long as a
-layer. If the others stay away for longer, because the system is busy, it gives way.
+A waiting thread spins without Python's lock, because sleeping and waking take as long as a layer; after a while it
+yields to the system.
 """
 
 import os
@@ -17,32 +17,32 @@ from numba.extending import intrinsic
 
 from lwcnn.engine.kernels.arrays import on_one_thread
 
-SPIN_LIMIT = 20_000  # at the others, some tenths of a millisecond, before giving way
+SPIN_LIMIT = 20_000  # reads of the shared state, some tenths of a millisecond, before a thread yields
 ARRIVED, ROUND, BROKEN = 0, 16, 32  # places in the shared state, in cache lines of their own
 
 
 class BrokenGroup(Exception):
-    """Another member of the group failed."""
+    """Another thread of the group failed."""
 
 
 class ThreadGroup:
-    """What `size` threads share for one pass. Each calls `sum` as often as the others."""
+    """State that `size` threads share for one pass. All call `sum` equally often."""
 
     def __init__(self, size: int):
         self.size = size
         self._state = np.zeros(48, np.int64)
-        self._given = [[None] * size, [None] * size]  # in turn: nobody is more than one round ahead
+        self._given: list[list] = [[None] * size, [None] * size]  # two rounds: no thread is more than one ahead
 
     def sum(self, rank: int, turn: int, values: tuple) -> tuple:
-        """The sums of what every member gives, the same for all to the bit.
+        """Sums of all threads' values, the same bits for every thread.
 
         Args:
-            rank: of the member, from 0.
-            turn: how often it has called before.
-            values: numbers or arrays, as many and of the same shapes as the others'.
+            rank: Thread's number, from 0.
+            turn: Number of its earlier calls.
+            values: Numbers or arrays, of the same shapes in every thread.
 
         Raises:
-            BrokenGroup: if another member failed.
+            BrokenGroup: Another thread failed.
         """
         given = self._given[turn % 2]
         given[rank] = values
@@ -59,10 +59,13 @@ class ThreadGroup:
 
 
 def run_in_group(group: ThreadGroup, function: Callable[[int], Any]) -> list:
-    """function(rank) in a thread for each member, in which kernels take no others; what they gave, by rank.
+    """Calls function(rank) in each thread of a group; kernels start no further threads there.
+
+    Returns:
+        The results by rank.
 
     Raises:
-        Exception: what the first that failed has raised.
+        Exception: The one that the first failing thread raised.
     """
 
     def work(rank: int):

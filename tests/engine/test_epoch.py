@@ -299,7 +299,7 @@ def test_threads_have_teachers_of_their_own(monkeypatch):
     distiller = build_distiller(teacher, student, temperature=3, label_weight=0.2)
     distiller.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     epoch = begin_epoch(distiller)
-    operations = [id(node.operation) for network in epoch._teachers for node in network._nodes]
+    operations = [id(step.operation) for network in epoch._teachers for step in network.steps]
     assert len(epoch._teachers) == 3 and len(set(operations)) == len(operations)
 
 

@@ -1,4 +1,4 @@
-"""Arrays as the kernels take and give them, and their share among threads."""
+"""Layout of the kernels' arrays, and loops over images in parallel."""
 
 import contextlib
 import math
@@ -15,7 +15,7 @@ _here = threading.local()
 
 @contextlib.contextmanager
 def on_one_thread():
-    """Within it, in this thread, `parallel_for` makes one part: for work that is one of several parts already."""
+    """Keeps `parallel_for` to one part in this thread, for work that is a part of a batch already."""
     _here.alone = True
     try:
         yield
@@ -24,7 +24,7 @@ def on_one_thread():
 
 
 def parallel_for(function, count: int, most: int | None = None) -> list:
-    """function(first, last) on a share of `count` images for each of `most` threads or fewer; what they gave."""
+    """Calls function(first, last) on ranges of `count` images in at most `most` threads; returns the results."""
     threads = 1 if getattr(_here, "alone", False) else min(num_threads(), count, most or count)
     if threads <= 1:
         return [function(0, count)]
@@ -39,7 +39,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def no_reduce(*values):
-    """Sums over the parts of a batch where there is but one: the values."""
+    """The sums over the parts of a batch of one part: the values."""
     return values
 
 
@@ -56,7 +56,7 @@ def frozen(array):
 
 
 def aligned_empty(shape):
-    """An uninitialized float32 array that begins at a cache line, so that TensorFlow takes it without a copy."""
+    """An uninitialized float32 array that begins at a cache line."""
     count = math.prod(shape)
     array = np.empty(count + 16, np.float32)
     skipped = -array.ctypes.data % 64 // 4

@@ -41,7 +41,8 @@ class Geometry:
             else:
                 positions.append((length - width) // stride + 1)
                 margins.append(0)
-        return cls(*(tuple(map(int, pair)) for pair in (size, window, strides, margins, positions)))
+        whole = [(int(a), int(b)) for a, b in (size, window, strides, margins, positions)]
+        return cls(*whole)
 
     @property
     def numbers(self) -> tuple[int, ...]:

@@ -40,6 +40,14 @@ class Operation:
         """Leaves out the softmax that the operation ends in, from now on; returns whether there was one."""
         return False
 
+    def forward(self, inputs: list[np.ndarray], training: bool) -> np.ndarray:
+        """The output."""
+        raise NotImplementedError
+
+    def backward(self, grad: np.ndarray, wanted: list[bool]) -> list[np.ndarray | None]:
+        """The gradients by the inputs, given that by the output of the last `forward`."""
+        raise NotImplementedError
+
     @staticmethod
     def unsupported_setting(layer: keras.Layer) -> str | None:
         """The first setting of a layer that the operation does not know, such as "groups=2"; None if it knows all."""
