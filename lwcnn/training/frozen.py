@@ -6,6 +6,7 @@ import numpy as np
 from lwcnn.data.checks import images_at_once
 from lwcnn.models.graph import layers_with_inputs
 from lwcnn.system.errors import LwcnnError
+from lwcnn.training.steps import predictor
 
 
 def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[keras.Model, keras.Model] | None:
@@ -42,8 +43,9 @@ def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[k
 
 def compute_features(prefix: keras.Model, images: np.ndarray) -> np.ndarray:
     """The features of images, float32."""
-    found = prefix.predict(images, batch_size=images_at_once(images.shape[1:]), verbose=0)
-    return found.astype(np.float32, copy=False)
+    predict, step = predictor(prefix), images_at_once(images.shape[1:])
+    parts = [predict([images[i : i + step]])[0] for i in range(0, len(images), step)]
+    return np.concatenate(parts).astype(np.float32, copy=False)
 
 
 class FeatureBatches:

@@ -1,0 +1,34 @@
+"""The engine's forward pass for inference against Keras's."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+pytest.importorskip("numba")
+
+from against_keras import random_weights  # noqa: E402
+
+from lwcnn.engine import Predictor, unsupported_for_inference  # noqa: E402
+from lwcnn.models.dual import build_dual_model, build_submodel  # noqa: E402
+from lwcnn.training.steps import predictor  # noqa: E402
+
+SHAPE = (12, 12, 3)
+IMAGES = [np.random.default_rng(seed).integers(0, 256, (7, *SHAPE), dtype=np.uint8) for seed in (0, 1)]
+
+
+@pytest.mark.parametrize("threads", ["1", "3", "9"])
+def test_outputs_of_two_branches_whatever_the_number_of_threads(threads, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    model = random_weights(build_dual_model([build_submodel(SHAPE, 4, name) for name in ("a", "b")]))
+    expected = [keras.ops.convert_to_numpy(output) for output in model(IMAGES, training=False)]
+    for ours, theirs in zip(Predictor(model)(IMAGES), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max())
+
+
+def test_what_is_unknown_is_named_and_computed_by_keras():
+    images = keras.Input(SHAPE)
+    model = keras.Model(images, layers.Conv2D(6, 3, groups=3)(images))
+    assert "groups=3" in unsupported_for_inference(model)
+    (ours,) = predictor(model)(IMAGES[:1])
+    np.testing.assert_allclose(ours, model.predict_on_batch(IMAGES[0]), rtol=1e-5, atol=1e-5)
