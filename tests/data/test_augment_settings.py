@@ -202,8 +202,8 @@ def test_refuses_settings_out_of_range(kind, settings):
 
 
 def test_an_unknown_operation_is_refused_with_the_nearest():
-    with pytest.raises(LwcnnError, match="Did you mean 'equalize'.*Received: 'equalize'"):
-        RandAugment(operations=("identity", "equalize"))
+    with pytest.raises(LwcnnError, match="Did you mean 'equalize'.*Received: 'equalizes'"):
+        RandAugment(operations=("identity", "equalizes"))
     assert len(OPERATIONS) == 14
 
 

@@ -261,7 +261,7 @@ def every_phase(plan):
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("name", EXPERIMENT_NAMES)
 def test_every_experiment_is_plain_data(name, preset):
-    for dataset in ("cifar10", "fashion_mnist", "mnist", "mine"):
+    for dataset in ("cifar10", "fashion_mnist", "mnist", ImageSpec((48, 64, 3), False)):
         plan = get_experiment(name, preset, dataset)
         assert plan.name == name and plan.question and plan.phases
         assert plan == get_experiment(name, preset, dataset)
