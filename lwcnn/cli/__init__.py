@@ -42,7 +42,6 @@ COMMANDS = {
     "search": Command(
         training.search, training.add_search_arguments, "lwcnn search --dataset cifar10 --epochs 12 --jobs 2"
     ),
-    "calibrate": Command(listing.calibrate, listing.add_calibration_arguments, "lwcnn calibrate --dataset cifar10"),
     "table": Command(
         listing.show_tables, listing.add_table_arguments, "lwcnn table --write README.md docs/*.md", needs_backend=False
     ),

@@ -1,9 +1,9 @@
-"""The commands that list data sets, experiments and results, and the one that adds calibration to results."""
+"""The commands that list data sets, experiments and results."""
 
 import argparse
 from pathlib import Path
 
-from lwcnn.cli.arguments import add_folder_arguments, get_folders, path
+from lwcnn.cli.arguments import path
 from lwcnn.data import DATASET_NAMES, find_dataset
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, PRESETS, get_experiment
 
@@ -44,23 +44,3 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write", type=path, nargs="+", default=[], metavar="FILE", help="make the tables in Markdown files anew"
     )
-
-
-def calibrate(options) -> int:
-    """Add temperature scaling to the results of finished runs whose models are in the cache."""
-    from lwcnn.data import load_dataset
-    from lwcnn.experiments.calibration import add_calibration
-    from lwcnn.system.files import read_json
-
-    for file in add_calibration(load_dataset(options.dataset, options.data_dir), get_folders(options)):
-        result = read_json(file)
-        print(f"{file}  ECE {100 * result['ece']:.2f} %, {100 * result['ece_scaled']:.2f} % scaled")
-    return 0
-
-
-def add_calibration_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `lwcnn calibrate` to its parser."""
-    parser.add_argument(
-        "--models", type=path, default=Path("models"), metavar="DIR", help="folder of released models (default: models)"
-    )
-    add_folder_arguments(parser)

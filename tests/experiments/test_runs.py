@@ -97,8 +97,9 @@ def test_what_the_result_says(finished, made_dataset):
     assert result["versions"]["keras"] == keras.version() and result["versions"]["python"]
     assert result["device"] and result["train_seconds"] > 0 and result["weights"] is None
     assert isinstance(result["warnings"], list)
-    for name in ("val_accuracy", "train_accuracy", "test_accuracy", "ece"):
+    for name in ("val_accuracy", "train_accuracy", "test_accuracy", "ece", "ece_scaled"):
         assert 0 <= result[name] <= 1
+    assert result["temperature"] > 0 and result["test_loss_scaled"] > 0
     assert [phase["name"] for phase in result["history"]] == ["dual", "head", "all"]
     assert result["history"][1]["trainable"] == ["head_dense", "head_logits"]
     for phase in result["history"]:

@@ -17,7 +17,8 @@ RESULTS = Path(__file__).resolve().parents[2] / "results"
 FIRST_FIELDS = ["rotation", "zoom", "translation", "brightness", "horizontal_flip", "crop_padding", "fill"]
 
 FIRST_EXPERIMENTS = (
-    "paper", "single", "dual_no_augment", "no_unfreezing", "head_only", "reinit_merge", "nadam_throughout", "end_to_end",
+    "paper", "single", "dual_no_augment", "no_unfreezing",
+    "head_only", "reinit_merge", "nadam_throughout", "end_to_end",
 )  # fmt: skip
 
 
