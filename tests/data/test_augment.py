@@ -81,7 +81,7 @@ def test_shift_by_whole_pixels_moves_every_pixel(channels, fill, down, right):
 def test_each_image_gets_its_own_transform():
     images = random_images(3)
     moved = warp(images, transforms(3, shift_y=np.array([0, 2, -1]), shift_x=np.array([1, 0, 3])), "reflect")
-    for image, result, down, right in zip(images, moved, [0, 2, -1], [1, 0, 3]):
+    for image, result, down, right in zip(images, moved, [0, 2, -1], [1, 0, 3], strict=True):
         np.testing.assert_array_equal(result, shifted(image, down, right, "reflect"))
 
 
@@ -90,7 +90,7 @@ def test_each_image_gets_its_own_transform():
 def test_quarter_turns_are_those_of_numpy(side, channels):
     images = random_images(4, side, side, channels)
     turned = warp(images, transforms(4, angle=np.array([0.25, 0.5, 0.75, 1.0])), "constant")
-    for image, result, quarters in zip(images, turned, range(1, 5)):
+    for image, result, quarters in zip(images, turned, range(1, 5), strict=True):
         # The sine of a half turn is not quite 0: a pixel may be off by a rounding.
         np.testing.assert_allclose(result.astype(int), np.rot90(image, quarters).astype(int), atol=1)
 

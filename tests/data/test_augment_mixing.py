@@ -197,6 +197,17 @@ def test_branches_are_mixed_alike_and_keep_one_label():
     assert labels.shape == (6, 4)
 
 
+def test_the_ramp_rises_from_batch_to_batch_and_stays_at_its_end(monkeypatch):
+    images, labels = textured(8)
+    given = []
+    monkeypatch.setattr("lwcnn.data.batches.mix_batch", lambda *arguments: given.append(arguments[-1]) or arguments[:2])
+    for epoch in range(3):
+        batches = Batches(images, labels, 2, 0, epoch=epoch, mixing=MixUpCutMix(ramp=1.0), num_classes=4, num_epochs=2)
+        for i in range(4):
+            batches[i]
+    assert given == [0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1, 1, 1, 1]
+
+
 def test_ramp_follows_the_share_of_all_epochs():
     images, labels = textured(400)
 

@@ -35,7 +35,7 @@ def epoch_of(batches):
 def assert_same_batches(left, right):
     flat_left, flat_right = keras.tree.flatten(left), keras.tree.flatten(right)
     assert len(flat_left) == len(flat_right)
-    for a, b in zip(flat_left, flat_right):
+    for a, b in zip(flat_left, flat_right, strict=True):
         np.testing.assert_array_equal(a, b)
 
 

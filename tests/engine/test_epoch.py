@@ -119,12 +119,12 @@ def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs
 def assert_same(build, monkeypatch, optimizer, tolerance=2e-4, **arguments):
     of_keras, ours = (trained(build, step, monkeypatch, optimizer, **arguments) for step in ("keras", "engine"))
     before = states.values(randomize(build()).weights)
-    assert any(not np.array_equal(a, b) for a, b in zip(before, ours[0]))
-    for expected, actual in zip(of_keras[:3], ours[:3]):
+    assert any(not np.array_equal(a, b) for a, b in zip(before, ours[0], strict=True))
+    for expected, actual in zip(of_keras[:3], ours[:3], strict=True):
         assert len(expected) == len(actual)
-        for a, b in zip(expected, actual):
+        for a, b in zip(expected, actual, strict=True):
             np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance * max(1e-3, np.abs(a).max()))
-    for expected, actual in zip(of_keras[3], ours[3]):
+    for expected, actual in zip(of_keras[3], ours[3], strict=True):
         assert set(expected) == set(actual)
         assert actual == pytest.approx(expected, rel=1e-3)
 
@@ -277,7 +277,7 @@ def test_random_layers_drop_their_share_and_go_on_where_they_were(name, monkeypa
         losses = [epoch.step(*some_batches()[0])["loss"] for _ in range(2)]
     assert losses[0] != losses[1]  # nothing learns, so what was dropped differs
     after = states.values(states.random_states(model))
-    assert any(not np.array_equal(a, b) for a, b in zip(before, after))
+    assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     states.assign(states.random_states(model), before)
     np.testing.assert_array_equal(begin_epoch(model)._draw(2000)[layer], draws)
 

@@ -61,7 +61,7 @@ def _arrays(shape, draw):
 def test_kernel_equals_float64_reference(shape):
     rng = np.random.default_rng(0)
     arrays = _arrays(shape, lambda size: rng.normal(size=size))
-    for value, wanted in zip(_kernel_results(*arrays), _reference(*arrays)):
+    for value, wanted in zip(_kernel_results(*arrays), _reference(*arrays), strict=True):
         np.testing.assert_allclose(value, wanted, atol=2e-6 * np.abs(wanted).max())
 
 
@@ -69,14 +69,14 @@ def test_kernel_equals_float64_reference(shape):
 def test_ties_go_to_the_first_position_exactly(shape):
     rng = np.random.default_rng(1)  # small whole numbers: every float32 sum is exact, and ties are everywhere
     arrays = _arrays(shape, lambda size: rng.integers(-1, 2, size))
-    for value, wanted in zip(_kernel_results(*arrays), _reference(*arrays)):
+    for value, wanted in zip(_kernel_results(*arrays), _reference(*arrays), strict=True):
         np.testing.assert_array_equal(value, wanted)
 
 
 def test_same_arguments_give_the_same_bits():
     rng = np.random.default_rng(2)
     arrays = _arrays((4, 15, 15, 10, 20), lambda size: rng.normal(size=size))
-    for first, second in zip(_kernel_results(*arrays), _kernel_results(*arrays)):
+    for first, second in zip(_kernel_results(*arrays), _kernel_results(*arrays), strict=True):
         assert first.tobytes() == second.tobytes()
 
 
@@ -87,7 +87,7 @@ def test_threads_change_nothing_but_rounding(shape, monkeypatch):
     for threads in (1, 3):
         monkeypatch.setattr(arrays, "num_threads", lambda threads=threads: threads)
         found.append(_kernel_results(*given))
-    for one, several in zip(*found):
+    for one, several in zip(*found, strict=True):
         np.testing.assert_allclose(one, several, rtol=1e-5, atol=1e-5)
 
 

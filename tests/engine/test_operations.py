@@ -119,7 +119,7 @@ def test_an_operation_computes_what_its_layer_does(name):
     for variable in layer.non_trainable_weights:
         close(arrays[id(variable)], variable)
     np.testing.assert_array_equal(given, weight)  # what was given is as it was
-    for x, original in zip(inputs, originals):
+    for x, original in zip(inputs, originals, strict=True):
         np.testing.assert_array_equal(x, original)
 
 

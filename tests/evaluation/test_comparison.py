@@ -15,7 +15,7 @@ def test_the_mean_is_that_of_seeds_and_images():
     assert found.mean == pytest.approx((1 / 4 + (3 - 2) / 4) / 2)
     assert found.low <= found.mean <= found.high
     assert found.by_seed == (1 / 4, 1 / 4)
-    assert found.p_values == tuple(mcnemar_exact(a, b) for a, b in zip(runs, reference))
+    assert found.p_values == tuple(mcnemar_exact(a, b) for a, b in zip(runs, reference, strict=True))
 
 
 def test_equal_runs_differ_by_nothing_at_all():

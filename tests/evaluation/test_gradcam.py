@@ -57,7 +57,7 @@ sys.meta_path.insert(0, Blocked())
 """
     found = json.loads(run_python(blocker + HAND_MADE, KERAS_BACKEND=backend).stdout.splitlines()[-1])
     assert found["backend"] == backend
-    for maps, wanted in zip(found["maps"], _by_hand()):
+    for maps, wanted in zip(found["maps"], _by_hand(), strict=True):
         np.testing.assert_allclose(maps, wanted, atol=1e-6)
 
 

@@ -125,7 +125,7 @@ def test_leaking_folds_train_with_the_notebooks_limits_and_seeds_of_their_own(ma
     [
         (False, 2, 0, "kfold2_seed0.json"),
         (False, 3, 4, "kfold3_seed4.json"),
-        (True, 2, 1, "kfold2_leaking_seed1.json"),
+        (True, 2, 1, "kfold2_leaky_seed1.json"),
     ],
 )
 def test_the_file_is_named_by_kind_number_of_folds_and_seed(made_dataset, folders, calls, leaky, num_folds, seed, name):

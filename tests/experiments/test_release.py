@@ -9,7 +9,7 @@ from made_data import describe, make_images
 
 from lwcnn.evaluation import predict_logits
 from lwcnn.experiments import release
-from lwcnn.experiments.release import LOGIT_STEP, release_best, round_logits
+from lwcnn.experiments.release import LOGIT_STEP, is_at_chance, release_best, round_logits
 from lwcnn.experiments.run import Folders, save_classes
 from lwcnn.models.io import Description, load_model, read_description, save_model
 from lwcnn.system.errors import LwcnnError
@@ -131,12 +131,21 @@ def of_other_weights(path):
     save_model(path, model, description)
 
 
+def of_one_class_off(path):
+    """Its bias gives one class a few images more."""
+    model, description = load_model(path), read_description(path)
+    kernel, bias = model.get_weights()
+    bias[3] += 0.3 * np.abs(kernel).sum(axis=0).mean()
+    model.set_weights([kernel, bias])
+    save_model(path, model, description)
+
+
 def of_another_seed(path):
     model, description = load_model(path), read_description(path)
     save_model(path, model, Description(**vars(description) | {"seed": 7}))
 
 
-@pytest.mark.parametrize("damage", [cut, empty, of_other_weights, of_another_seed])
+@pytest.mark.parametrize("damage", [cut, empty, of_other_weights, of_one_class_off, of_another_seed])
 def test_a_model_that_is_not_that_of_its_result_is_refused(folders, add, made_dataset, damage):
     result = add(0)
     damage(folders.model(result))
@@ -167,6 +176,21 @@ def test_a_run_at_chance_or_of_one_class_is_not_released(folders, add, made_data
         save_classes(folders.classes("made", "paper", "quick", 0), np.full(100, classes))
     assert release_best(made_dataset, "paper", folders) is None
     assert "seed0.json is at chance: nothing is released" in caplog.text and not folders.models.exists()
+
+
+@pytest.mark.parametrize("val_accuracy, expected", [(0.1, True), (0.26, True), (0.27, False)])
+def test_chance_is_three_standard_errors_wide(val_accuracy, expected):
+    """Of 30 images and ten classes: 0.1 and three times 0.0548."""
+    result = {"val_accuracy": val_accuracy, "num_val_images": 30}
+    assert is_at_chance(result, np.arange(10), 10) == expected
+
+
+@pytest.mark.parametrize("names, kept", [(("paper",), True), (("other",), False)])
+def test_features_are_kept_of_the_experiments_named(folders, add, made_dataset, names, kept):
+    add(0)
+    release_best(made_dataset, "paper", folders, with_features=names)
+    with np.load(folders.results / "made/paper/quick/released.npz") as outputs:
+        assert ("features" in outputs) == kept
 
 
 @pytest.mark.parametrize("content", ["null", "{}", "[1]", '{"val_accuracy": 1}'])

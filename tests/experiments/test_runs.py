@@ -14,7 +14,7 @@ from made_data import write_npz
 
 from lwcnn.data import ImageSpec, load_dataset
 from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION, Augmentation
-from lwcnn.evaluation import predict_logits
+from lwcnn.evaluation import measure_calibration, predict_logits
 from lwcnn.evaluation.diagnostics import fold_warning_signs, warning_signs
 from lwcnn.experiments import pipeline, run
 from lwcnn.experiments.recipes import (
@@ -123,6 +123,7 @@ def test_classes_confusion_matrix_and_accuracies_agree(finished, made_dataset):
 
 def test_kept_model_gives_the_result_again(finished, made_dataset):
     folders, result = finished
+    plan = get_experiment("paper", "smoke", made_dataset.spec)
     model = keras.saving.load_model(folders.model(result))
     assert not any("ConvReluMaxPool" in type(layer).__name__ for layer in model.layers)  # plain Keras layers
     logits = predict_logits(model, made_dataset.x_test)
@@ -130,6 +131,12 @@ def test_kept_model_gives_the_result_again(finished, made_dataset):
     shifted = logits.astype(float) - logits.max(1, keepdims=True)
     loss = (np.log(np.exp(shifted).sum(1)) - shifted[np.arange(100), made_dataset.y_test]).mean()
     assert result["test_loss"] == pytest.approx(loss, rel=1e-5)
+    training, validation = (part.arrays() for part in run.split_images(made_dataset, plan, get_preset("smoke")))
+    val_logits = predict_logits(model, validation[0])
+    fitted = measure_calibration(val_logits, validation[1], logits, made_dataset.y_test)  # never on test images
+    assert {name: result[name] for name in fitted} == pytest.approx(fitted, rel=1e-4)
+    assert result["val_accuracy"] == (val_logits.argmax(1) == validation[1]).mean()
+    assert result["train_accuracy"] == (predict_logits(model, training[0]).argmax(1) == training[1]).mean()
     with np.load(folders.outputs(result)) as outputs:
         assert outputs["logits"].dtype == outputs["features"].dtype == np.float16
         np.testing.assert_allclose(outputs["logits"], logits, rtol=2e-3, atol=2e-3)

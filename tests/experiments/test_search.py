@@ -8,6 +8,8 @@ import pytest
 
 from lwcnn.data import image_spec
 from lwcnn.experiments import search
+from lwcnn.experiments.pipeline import TrainedMethod
+from lwcnn.models.dual import build_submodel
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
@@ -37,6 +39,26 @@ def test_a_trial_is_kept_without_a_look_at_the_test_images(made_dataset, tmp_pat
     before = path.stat().st_mtime_ns
     assert search.run_trial("sgd", blind, 1, tmp_path, tmp_path / "cache") == result
     assert path.stat().st_mtime_ns == before
+
+
+def test_a_trial_trains_on_all_images_with_its_seed_and_is_judged_by_its_last_epoch(
+    made_dataset, tmp_path, monkeypatch
+):
+    data = dataclasses.replace(
+        made_dataset, x_train=np.tile(made_dataset.x_train, (3, 1, 1, 1)), y_train=np.tile(made_dataset.y_train, 3)
+    )
+    seen = []
+
+    def train_method(plan, training, validation, num_classes, seed, cache, data_key, progress):
+        seen.append((plan.name, len(training.indices), len(validation.indices), seed, data_key))
+        history = [{"val_accuracy": value, "accuracy": value + 0.1} for value in (0.5, 0.7, 0.6)]
+        return TrainedMethod(build_submodel(data.input_shape, 10), [{"history": history, "computing": []}], 1.0)
+
+    monkeypatch.setattr(search, "train_method", train_method)
+    result = search.run_trial("sgd", data, 3, tmp_path, tmp_path / "cache", seed=4)
+    assert seen == [("sgd", 810, 90, 4, data.checksum)]
+    assert (result["val_accuracy"], result["train_accuracy"], result["seed"]) == (0.6, 0.7, 4)
+    assert (tmp_path / "search/made/3epochs/sgd-seed4.json").exists()
 
 
 def test_an_unknown_trial_is_refused_with_the_nearest(made_dataset, tmp_path):

@@ -59,7 +59,7 @@ def test_prune_gives_a_new_model_of_that_sparsity(model, sparsity):
     assert sparsity_of(pruned) == pytest.approx(sparsity, abs=1 / 700)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     kernel_names = {id(weight) for weight in kernels(pruned)}
-    for old, weight in zip(before, pruned.weights):
+    for old, weight in zip(before, pruned.weights, strict=True):
         new = weight.numpy()
         if id(weight) in kernel_names:
             assert np.array_equal(new[new != 0], old[new != 0])

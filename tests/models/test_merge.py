@@ -78,7 +78,7 @@ def test_the_submodels_stay_as_they_were():
     logits = [submodel.predict(images, verbose=0) for submodel in submodels]
     merged = merge_submodels(submodels)
     merged.set_weights([np.zeros_like(w) for w in merged.get_weights()])  # and nothing is shared with them
-    for submodel, before, gave in zip(submodels, weights, logits):
+    for submodel, before, gave in zip(submodels, weights, logits, strict=True):
         assert submodel.trainable and all(layer.trainable for layer in submodel.layers)
         for a, b in zip(before, submodel.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)
@@ -147,7 +147,7 @@ def test_no_submodels_are_refused():
 
 
 def test_splitting_gives_the_submodels_back_to_the_bit():
-    submodels = random_submodels((12, 12, 3))
+    submodels = random_submodels((12, 12, 3), num_classes=7)
     for submodel, again in zip(submodels, split_merged(merge_submodels(submodels)), strict=True):
         assert again.name == submodel.name
         for weight, other in zip(submodel.get_weights(), again.get_weights(), strict=True):

@@ -90,6 +90,11 @@ def test_dual_model_is_its_submodels_side_by_side():
     np.testing.assert_allclose(outputs[1], submodel_in_numpy(submodels[1], "b", right), rtol=1e-4, atol=1e-5)
 
 
+def test_one_submodel_alone_gives_a_model_of_one_input_and_one_output():
+    model = build_dual_model([build_submodel((12, 12, 3), 5)])
+    assert model.input_shape == (None, 12, 12, 3) and model.output_shape == (None, 5)
+
+
 def test_merged_model_in_numpy():
     model = randomize(build_merged_model((12, 12, 3), 5, dropout=0.5))
     images, _ = make_images(20, num_classes=5)
@@ -113,6 +118,8 @@ def test_initial_weights_are_he_normal():
         assert kernel.std() == pytest.approx((2 / fan_in) ** 0.5, rel=0.2)
         assert not bias.any()
         assert isinstance(model.get_layer(layer).kernel_initializer, keras.initializers.HeNormal)
+    head = build_merged_model((12, 12, 3), 10).get_layer("head_dense")
+    assert isinstance(head.kernel_initializer, keras.initializers.HeNormal)
 
 
 @pytest.mark.parametrize("shape", [(9, 10, 1), (10, 9, 3), (8, 8, 1), (28, 28), (28, 28, 0)])

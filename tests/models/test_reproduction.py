@@ -56,7 +56,7 @@ def test_joining_keeps_the_submodels_features():
     joined = keras.Model(merged.inputs, merged.get_layer("features").output).predict(x, verbose=0)
     apart = [keras.Model(m.inputs, m.get_layer(f"{m.name}_dropout").output).predict(x, verbose=0) for m in submodels]
     np.testing.assert_allclose(joined, np.concatenate(apart, axis=1), rtol=1e-5)
-    for submodel, weights in zip(submodels, before):
+    for submodel, weights in zip(submodels, before, strict=True):
         for a, b in zip(submodel.get_weights(), weights, strict=True):
             np.testing.assert_array_equal(a, b)
 

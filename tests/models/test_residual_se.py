@@ -49,9 +49,9 @@ def test_any_shape_and_class_count(shape, num_classes, tmp_path):
     model.save(tmp_path / "model.keras")
     script = """
 import sys
-import keras, lwcnn
+import lwcnn
 import numpy as np
-model = keras.saving.load_model(sys.argv[1])
+model = lwcnn.load_model(sys.argv[1])
 np.save(sys.argv[2] + "/logits.npy", model.predict(np.load(sys.argv[2] + "/images.npy"), verbose=0))
 """
     np.save(tmp_path / "images.npy", images)

@@ -108,7 +108,7 @@ def test_training_learns_and_keeps_a_float32_model(precision, parts):
     losses, wanted = ([phase["history"][-1]["loss"] for phase in one.phases] for one in (trained, plain))
     assert losses[0] == pytest.approx(wanted[0], rel=0.05)  # dual: no dropout, whose draws differ by type
     assert losses == pytest.approx(wanted, rel=0.5)
-    assert any(np.any(a != b) for a, b in zip(trained.model.get_weights(), plain.model.get_weights()))
+    assert any(np.any(a != b) for a, b in zip(trained.model.get_weights(), plain.model.get_weights(), strict=True))
 
 
 def test_float16_scales_the_loss_and_resumes_with_its_scale(parts, tmp_path):

@@ -12,7 +12,7 @@ from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.training import loop
-from lwcnn.training.frozen import split_frozen_prefix
+from lwcnn.training.frozen import FeatureBatches, split_frozen_prefix
 from lwcnn.training.loop import Images, train_phase
 from lwcnn.training.phases import OptimizerConfig, Phase, unfreeze_layer_by_layer
 
@@ -82,12 +82,29 @@ def test_where_the_frozen_prefix_ends(build, trained, cut):
         np.testing.assert_allclose(found[1](found[0](images)), model(images), rtol=1e-5, atol=1e-6)
 
 
+def test_batches_of_features_are_in_an_order_of_each_seed_and_epoch():
+    features, labels = np.arange(20, dtype=np.float32)[:, np.newaxis], np.arange(20)
+    orders = []
+    for seed in (0, 1):
+        batches = FeatureBatches(features, labels, 8, seed)
+        for epoch in (0, 1):
+            batches.set_epoch(epoch)
+            parts = [batches[i] for i in range(len(batches))]
+            assert [len(truth) for _, truth in parts] == [8, 8, 4]
+            x, y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+            np.testing.assert_array_equal(x[:, 0], y)
+            assert sorted(y) == list(range(20))
+            orders.append(tuple(y))
+    assert len(set(orders)) == 4
+
+
 def test_mixing_reaches_a_phase_that_trains_the_head_only(part, monkeypatch):
     seen = []
-    monkeypatch.setattr(loop, "train_epoch", lambda model, batches, *_: seen.append(batches[0]) or {"loss": 0.0})
-    phase = Phase("head", SGD, 1, ("head_logits",), batch_size=16, mixing=MixUpCutMix(0.0, 1.0, probability=1.0))
+    monkeypatch.setattr(loop, "train_epoch", lambda model, batches, *_: seen.append(batches) or {"loss": 0.0})
+    phase = Phase("head", SGD, 3, ("head_logits",), batch_size=16, mixing=MixUpCutMix(0.0, 1.0, probability=1.0))
     train_phase(residual(), phase, part, part, 0)
-    ((images, labels),) = seen
+    assert seen[0].num_epochs == 3 and len(seen) == 3  # a ramp of the mixing spans them
+    images, labels = seen[0][0]
     assert images.shape[1:] == SHAPE and labels.shape == (16, NUM_CLASSES)
     assert ((labels > 0).sum(axis=1) > 1).any()
 

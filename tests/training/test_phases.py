@@ -183,8 +183,16 @@ def test_unknown_optimizers_are_refused_with_the_nearest():
         OptimizerConfig("nadm").build(10)
 
 
-@pytest.mark.parametrize("optimizer", [OptimizerConfig("nadam", momentum=0.9), OptimizerConfig("adam", nesterov=True)])
-def test_arguments_of_another_optimizer_are_refused(optimizer):
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        OptimizerConfig("nadam", momentum=0.9),
+        OptimizerConfig("adam", nesterov=True),
+        OptimizerConfig("sgd", ema=1.0),
+        OptimizerConfig("sgd", ema=-0.1),
+    ],
+)
+def test_arguments_of_another_optimizer_and_impossible_averages_are_refused(optimizer):
     with pytest.raises(LwcnnError, match=f"{optimizer.name} can't be built: .*Received: "):
         optimizer.build(10)
 

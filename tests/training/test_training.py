@@ -22,9 +22,9 @@ from lwcnn.models.dual import build_dual_model, build_merged_model, build_submod
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop
-from lwcnn.training.checkpoint import FORMAT, PhaseState, assign, load_state, save_state
+from lwcnn.training.checkpoint import FORMAT, PhaseState, assign, load_state, random_states, save_state
 from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.losses import CrossEntropy
+from lwcnn.training.losses import CrossEntropy, balanced_weights, build_loss
 from lwcnn.training.phases import OptimizerConfig, Phase
 from lwcnn.training.progress import Progress
 from lwcnn.training.steps import Epoch
@@ -60,8 +60,22 @@ def test_smoothed_cross_entropy_in_numpy(smoothing):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_history_holds_means_over_all_images_of_an_epoch(parts, smoothing):
+def test_balanced_classes_count_alike_however_many_images_they_have(smoothing):
+    labels, generator = np.array([0] * 6 + [2] * 2), np.random.default_rng(0)  # none of class 1
+    weights = balanced_weights(labels, 3)
+    np.testing.assert_allclose(weights, [8 / 2 / 6, 0, 8 / 2 / 2])
+    logits = generator.normal(size=(8, 3))
+    targets = (1 - smoothing) * np.eye(3)[labels] + smoothing / 3
+    each = -(targets * (logits - np.log(np.exp(logits).sum(1, keepdims=True)))).sum(1)
+    loss = build_loss(Phase("p", NADAM, 1, label_smoothing=smoothing, class_weight="balanced"), labels, 3)
+    expected = (each[labels == 0].mean() + each[labels == 2].mean()) / 2
+    assert float(loss(labels, logits.astype("float32"))) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_history_holds_means_over_all_images_of_an_epoch(parts, smoothing, monkeypatch):
     """At a learning rate of zero every epoch must give what the whole part gives, whatever the batches."""
+    monkeypatch.setattr(loop, "VALIDATION_BATCH", 12)  # 32 = 12 + 12 + 8
     model = randomize(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.0))
     weights = model.get_weights()
     images, labels = parts[0].arrays()
@@ -249,6 +263,19 @@ def test_patience_counts_the_mean_and_not_any_branch(constructed):
     state, weights = constructed(Phase("p", NADAM, 4, patience=2), accuracies, BRANCHES)
     assert state.epoch == 3 and state.best_epoch == [1, 3, 1]
     assert set.union(*weights.values()) == {1.0}
+
+
+def test_the_schedule_of_the_rate_spans_all_steps_of_all_epochs(parts, monkeypatch):
+    schedules = []
+
+    def train_epoch(model, *_):
+        schedules.append(model.optimizer._learning_rate)
+        return {"loss": 0.0}
+
+    monkeypatch.setattr(loop, "train_epoch", train_epoch)
+    phase = Phase("p", OptimizerConfig("sgd", 0.1, warmup=0.25), 5, batch_size=24)  # 64 images: 3 steps in an epoch
+    train_phase(build_submodel(SHAPE, NUM_CLASSES), phase, *parts, 0)
+    assert {(s.warmup_steps, s.decay_steps) for s in schedules} == {(4, 11)}
 
 
 @pytest.mark.parametrize("epochs, rates", [(1, [0.4]), (2, [0.4, 0.2]), (5, [0.4, 0.35, 0.3, 0.25, 0.2])])
@@ -463,7 +490,7 @@ def test_the_submodels_of_stage_1_are_those_that_the_method_merges(parts, uninte
     assert [submodel.name for submodel in submodels] == ["original", "augmented"]
     again, _ = train_submodels(plan, *parts, NUM_CLASSES, 5, tmp_path)
     assert len(count_epochs) == plan.dual.epochs
-    for submodel, other in zip(submodels, again):
+    for submodel, other in zip(submodels, again, strict=True):
         assert_same_bits(submodel.get_weights(), other.get_weights())
     with pytest.raises(LwcnnError, match="Received: 'end_to_end'"):
         train_submodels(get_experiment("end_to_end", "smoke"), *parts, NUM_CLASSES, 5)
@@ -651,6 +678,16 @@ def test_a_checkpoint_of_another_number_of_weights_is_set_aside(arrays, tmp_path
     state = PhaseState(weights=[np.zeros(v.shape) for v in [*model.weights, model.weights[0]][:arrays]])
     save_state(tmp_path / "state.npz", state, "key")
     assert load_state(tmp_path / "state.npz", "key", model) is None
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_checkpoint_of_another_number_of_generators_is_set_aside(count, tmp_path):
+    image = keras.Input((3,))
+    model = keras.Model(image, keras.layers.Dropout(0.5)(image))
+    seeds = [np.zeros(v.shape, v.dtype) for v in random_states(model)]
+    assert len(seeds) == 1
+    save_state(tmp_path / "state.npz", PhaseState(seeds=(seeds * 2)[:count]), "key")
+    assert (load_state(tmp_path / "state.npz", "key", model) is not None) == (count == 1)
 
 
 @pytest.mark.parametrize("shapes", [[(2,)], [(2,), (3,), (1,)], [(2,), (4,)]])

@@ -1,0 +1,97 @@
+"""What every phase of a training is given: its key in the cache, its seed and what is measured. Nothing is trained."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_data import make_images, randomize
+
+from lwcnn.experiments import pipeline
+from lwcnn.experiments.recipes import get_experiment
+from lwcnn.models.configs import ResidualSEConfig, Stage
+from lwcnn.models.residual_se import build_residual_se
+from lwcnn.training.checkpoint import PhaseState
+from lwcnn.training.devices import Computing
+from lwcnn.training.loop import Images
+from lwcnn.training.phases import OptimizerConfig, Phase
+
+SHAPE, NUM_CLASSES = (12, 12, 3), 4
+PARTS = np.arange(24), np.arange(24, 32)
+NETWORK = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
+
+
+@pytest.fixture
+def keys(monkeypatch):
+    """Returns a function that gives the keys of a method's phases, one change apart from the others."""
+    images, labels = make_images(32, SHAPE, NUM_CLASSES)
+    made = []
+
+    def train_phase(model, phase, training, validation, seed, branches, checkpoint, key, *rest):
+        made.append(key)
+        return PhaseState(1, True, 0, [0.5], [1], [{"val_accuracy": 0.5}])
+
+    def keys(plan, parts=PARTS, num_classes=NUM_CLASSES, seed=0, data_key="data", **named):
+        made.clear()
+        both = (Images(images, labels, part) for part in parts)
+        pipeline.train_method(plan, *both, num_classes, seed, data_key=data_key, **named)
+        return list(made)
+
+    monkeypatch.setattr(pipeline, "train_phase", train_phase)
+    return keys
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"parts": (np.arange(23), PARTS[1])},
+        {"parts": (PARTS[0], np.arange(25, 32))},
+        {"num_classes": 5},
+        {"seed": 1},
+        {"data_key": "other"},
+        {"computing": Computing("mixed_bfloat16")},
+    ],
+    ids=["training", "validation", "classes", "seed", "data", "precision"],
+)
+def test_every_phase_has_another_key_where_what_determines_it_differs(keys, change):
+    plan = get_experiment("paper", "smoke")
+    before = keys(plan)
+    assert len(set(before)) == 3 and keys(plan) == before
+    assert set(keys(plan, **change)).isdisjoint(before)
+
+
+def test_a_network_and_each_of_its_teachers_settings_have_keys_of_their_own(keys):
+    plan = get_experiment("residual_se_small_distilled", "smoke")
+    plan = replace(plan, network=NETWORK)
+    teacher, other = (randomize(build_residual_se(SHAPE, NUM_CLASSES, NETWORK), seed) for seed in (0, 1))
+    found = keys(plan, teacher=teacher)
+    assert keys(plan, teacher=teacher) == found
+    found += keys(plan, teacher=other)
+    for name, value in (("temperature", 3), ("label_weight", 0.2)):
+        found += keys(replace(plan, distillation=replace(plan.distillation, **{name: value})), teacher=teacher)
+    found += keys(replace(plan, network=replace(NETWORK, activation="relu")), teacher=teacher)
+    teacher.get_layer("stem_norm").moving_mean.assign(np.ones(8))
+    found += keys(plan, teacher=teacher)
+    assert len(set(found)) == len(found) == 6
+
+
+def test_a_network_s_normalization_is_that_of_the_training_part_alone(keys, monkeypatch):
+    class Stop(Exception):
+        pass
+
+    def channel_statistics(images, indices):
+        np.testing.assert_array_equal(indices, PARTS[0])
+        raise Stop
+
+    monkeypatch.setattr(pipeline, "channel_statistics", channel_statistics)
+    with pytest.raises(Stop):
+        keys(get_experiment("narrow_resnet18", "smoke"))
+
+
+@pytest.mark.parametrize("monitor, accuracy", [("val_accuracy", 0.9), ("val_loss", 0.7)])
+def test_the_record_has_the_accuracy_of_the_best_epoch_by_its_monitor(monitor, accuracy):
+    history = [{"val_accuracy": value, "val_loss": loss} for value, loss in ((0.6, 2.0), (0.7, 1.0), (0.9, 3.0))]
+    best, best_epoch = ([0.9, 0.9], [3, 3]) if monitor == "val_accuracy" else ([-1.0, -1.0], [2, 2])
+    phase = Phase("all", OptimizerConfig("sgd"), 3, monitor=monitor)
+    state = PhaseState(3, True, 0, best, best_epoch, history)
+    record = pipeline._phase_record(build_residual_se(SHAPE, NUM_CLASSES, NETWORK), phase, state)
+    assert record["best_val_accuracy"] == accuracy and record["best_epoch"] == best_epoch[-1]
