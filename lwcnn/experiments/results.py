@@ -30,9 +30,15 @@ PRESETS_BY_SIZE = ("full", "medium", "quick")
 DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 DATASET_ORDER = ("mnist", "fashion_mnist", "cifar10")
 
-_PROVENANCE = ("data_checksum", "backend", "device", "num_threads", "versions")
-_ENGINE_COMMITS = ("eb2444c4bc81", "123a10cabc08")
-"""Commits whose runs were trained by the engine, before results said so; all others of that time trained by Keras."""
+_PROVENANCE = ("data_checksum", "backend", "device", "num_threads", "versions", "commit")
+_KERAS_COMMITS = """
+09de4fef7c6e 2e76362d1d3e 3db517d8bc33 4a2392a52634 7c53964d0272 7e0a12d163df 7f96939c670f
+7feb568dea2d 85fe2f52bfa7 90e63802b088 9f4d3deb5819 a75cf0226d54 a7a4c78e1d5f+ ade389c0bbdb
+f0293d1850b8
+""".split()
+_ENGINE_COMMITS = "eb2444c4bc81 123a10cabc08 d46802813766".split()
+_STEPS = dict.fromkeys(_KERAS_COMMITS, "keras") | dict.fromkeys(_ENGINE_COMMITS, "engine")
+"""What trained the runs of commits before results said so themselves."""
 
 _IDENTITY = ("dataset", "experiment", "preset", "seed")
 _RUN_KEYS = (
@@ -69,10 +75,8 @@ def load_results(folder: StrPath = "results") -> pd.DataFrame:
     """
     paths = [path for path in Path(folder).glob("*/*/*/seed*.json") if is_run(path)]
     frame = _frame(paths, _RUN_KEYS)
-    if "step" not in frame:
-        frame["step"] = None
-    before = frame["commit"].isin(_ENGINE_COMMITS).map({True: "engine", False: "keras"}) if "commit" in frame else None
-    frame["step"] = frame["step"].fillna(before) if before is not None else frame["step"]
+    recorded = frame["step"] if "step" in frame else pd.Series(None, frame.index, dtype=object)
+    frame["step"] = recorded.fillna(frame["commit"].map(_STEPS))
     return _sorted(frame, ["dataset", "preset", "experiment", "seed"])
 
 

@@ -192,7 +192,7 @@ class Evidence:
             raise MissingInput(f"the result of seed {int(arrays['seed'])} is not beside it. Received: {path}")
         logits, labels = arrays["logits"].astype(np.float64), load_test_labels(self.folder, dataset)
         if abs(accuracy(logits, labels) - found["test_accuracy"].iloc[0]) > MAX_ROUNDING:
-            raise MissingInput(f"its logits are not those of its result. Received: {path}")
+            raise MissingInput(f"its logits are not those of seed {int(arrays['seed'])}'s result. Received: {path}")
         return Released(found, logits, labels, arrays.get("features"))
 
     def best_experiment(self, dataset: str) -> str:

@@ -28,6 +28,7 @@ FIGURES: dict[str, Callable[[Inputs], Figure]] = {
         from_results.ablation,
         from_results.parts,
         from_results.parameters,
+        from_results.frontier,
         from_results.training_time,
         from_results.macs,
         from_results.int8_bytes,
@@ -56,6 +57,7 @@ FIGURES: dict[str, Callable[[Inputs], Figure]] = {
 ONLY_WITH = dict.fromkeys(
     (
         "training_cost",
+        "frontier",
         "architecture_residual_se_small",
         "architecture_residual_se_distilled",
         "architecture_residual_se_muon",

@@ -9,7 +9,7 @@ from lwcnn.experiments.recipes.ablation import BASELINE as PARTS_BASELINE
 from lwcnn.experiments.recipes.ablation import PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.paper import EXPERIMENTS
 from lwcnn.experiments.results import MissingInput
-from lwcnn.publication.claims.literature import PAPER_ACCURACY, SEEDS, published
+from lwcnn.publication.claims.literature import PAPER_ACCURACY, RECORD, SEEDS, published
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
 from lwcnn.publication.figures import titles
 from lwcnn.publication.figures.bars import plot_ablation, plot_accuracy_bars, plot_per_class_accuracy
@@ -125,6 +125,30 @@ def parameters(inputs: Inputs) -> Figure:
     """Accuracy against parameters: ours, the systems to reproduce and public records."""
     points = _published(inputs, "params") + _ours(inputs, lambda runs: runs["params"].iloc[0], name_all=False)
     return plot_tradeoff(points, "parameters", _tradeoff_title(inputs, "Parameters against accuracy"))
+
+
+def frontier(inputs: Inputs) -> Figure:
+    """Accuracy of small networks: ours with the preset `full`, and public records."""
+    points = [
+        Point(_OURS.get(one.name, one.name), one.cost, one.accuracy, one.kind, one.low, one.high)
+        for one in _ours(inputs, lambda runs: runs["params"].iloc[0]) + _published(inputs, "params")
+        if one.kind in ("ours, full", RECORD)
+    ]
+    shown = [one for one in points if 10_000 <= one.cost <= 100_000 and one.accuracy >= LEAST_ACCURACY]
+    if not shown:
+        raise MissingInput(f"no network of 10k to 100k parameters is that accurate. Received: {inputs.dataset!r}")
+    title = f"Test accuracy of small networks, {inputs.display_name}, {_images(inputs)}"
+    return plot_tradeoff(shown, "parameters, moving statistics included where known", title)
+
+
+_OURS = {
+    "residual_se": "ours, AdamW",
+    "residual_se_small": "ours, small",
+    "residual_se_distilled": "ours, distilled",
+    "residual_se_muon": "ours, Muon",
+    "residual_se_stem_adamw": "ours, control",
+}
+LEAST_ACCURACY = 0.8  # of the frontier's figure
 
 
 def training_time(inputs: Inputs) -> Figure:
