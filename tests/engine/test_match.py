@@ -1,5 +1,7 @@
 """The patterns that the engine recognizes in a model, and that what it makes of them is what Keras does."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ pytest.importorskip("numba")
 
 from against_keras import assert_same, patterns, random_weights  # noqa: E402
 
+from lwcnn.engine import epoch as engine  # noqa: E402
 from lwcnn.models.blocks import depthwise_block  # noqa: E402
 
 BLOCKS = [
@@ -60,11 +63,26 @@ def test_a_value_that_others_read_is_computed():
         assert patterns(model) == []
 
 
-@pytest.mark.parametrize("changes", [{"strides": 2}, {"kernel_size": 5}, {"activation": "sigmoid"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"strides": 2}, {"kernel_size": 5}, {"activation": "sigmoid"}, {"dilation_rate": 2}, {"groups": 3},
+        {"dtype": "mixed_bfloat16"}, {"data_format": "channels_first"},
+    ],
+)  # fmt: skip
 def test_other_convolutions_are_not_the_pattern(changes):
     images = keras.Input((12, 12, 3))
     model = classifier(images, conv_relu_pool(images, **changes))
     assert patterns(model) == []
+
+
+@pytest.mark.parametrize(
+    "changes", [{"pool_size": 3}, {"strides": 1}, {"padding": "same"}, {"data_format": "channels_first"}]
+)
+def test_other_poolings_are_not_the_pattern(changes):
+    images = keras.Input((13, 13, 3))
+    x = layers.Conv2D(6, 3, activation="relu")(images)
+    assert patterns(classifier(images, layers.MaxPooling2D(**{"pool_size": 2, "strides": 2} | changes)(x))) == []
 
 
 @pytest.mark.parametrize("shape, arguments", BLOCKS)
@@ -75,6 +93,23 @@ def test_a_depthwise_block_is_one_operation(shape, arguments):
     model = classifier(images, depthwise_block(x, name="second", **arguments | {"filters": x.shape[-1]}))
     assert patterns(model) == ["depthwise_block"] * 2
     assert_same(model, [inputs(shape)], np.arange(9) % 3)
+
+
+@pytest.mark.parametrize("setting", ["center", "scale"])
+def test_a_block_whose_norm_has_no_offset_or_scale_goes_layer_by_layer(setting, monkeypatch):
+    monkeypatch.setattr(layers, "BatchNormalization", partial(layers.BatchNormalization, **{setting: False}))
+    images = keras.Input((6, 5, 8))
+    model = classifier(images, depthwise_block(images, 8, se_reduction=2, name="block"))
+    assert patterns(model) == []
+    assert_same(model, [inputs((6, 5, 8))], np.arange(9) % 3)
+
+
+def test_a_block_that_is_added_to_another_value_than_its_input():
+    images = keras.Input((6, 6, 8))
+    other = layers.Conv2D(8, 1)(images)
+    x = depthwise_block(images, 8, se_reduction=2, residual=False, name="block")
+    model = classifier(images, layers.Add()([x, other]))
+    assert_same(model, [inputs((6, 6, 8))], np.arange(9) % 3)
 
 
 def test_a_block_of_other_widths_goes_layer_by_layer():
@@ -108,3 +143,15 @@ def test_models_within_a_model():
     inner = keras.Sequential([layers.Input((5, 4, 8)), layers.Conv2D(8, 1), layers.BatchNormalization()])
     x = inner(images, training=False)
     assert_same(classifier(images, x), [inputs((5, 4, 8))], np.arange(9) % 3, tolerance=1e-4)
+
+
+def test_a_softmax_that_is_read_within_the_model_stays():
+    """The loss of an output's softmax is that of its logits, but the layer that reads it needs the shares."""
+    images = keras.Input((5, 4, 2))
+    shares = layers.Dense(3, activation="softmax")(layers.Flatten()(images))
+    model = random_weights(keras.Model(images, [shares, layers.Dense(3)(shares)]))
+    model.compile("sgd", [keras.losses.SparseCategoricalCrossentropy(from_logits=kind) for kind in (False, True)])
+    x, labels = inputs((5, 4, 2)), np.arange(9) % 3
+    expected = model.test_on_batch(x, [labels, labels], return_dict=True)["loss"]
+    with engine.Epoch(model) as epoch:
+        assert epoch.step((x,), (labels, labels))["loss"] == pytest.approx(expected, rel=1e-5)

@@ -1,5 +1,6 @@
 """K-fold: which images each fold sees, from scratch and leaky, and what is written."""
 
+import hashlib
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from lwcnn.experiments import kfold
 from lwcnn.experiments.kfold import run_kfold
 from lwcnn.experiments.pipeline import TrainedMethod
 from lwcnn.experiments.recipes import get_experiment, get_preset
+from lwcnn.experiments.run import Folders
 from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.checkpoint import PhaseState
@@ -118,6 +120,25 @@ def test_leaking_folds_train_with_the_notebooks_limits_and_seeds_of_their_own(ma
     }
     assert len({(call.checkpoint, call.key) for call in calls.phase}) == 7
     assert len({call.checkpoint for call in calls.phase}) == 7
+
+
+def test_the_folds_and_their_validation_parts_are_pinned(made_dataset, folders, calls):
+    """Committed results rest on them."""
+    run_kfold("paper", made_dataset, "quick", seed=3, num_folds=3, folders=folders)
+    parts = [part.indices for call in calls.method for part in (call.training, call.validation)]
+    assert [len(part) for part in parts] == [180, 20] * 3
+    digest = hashlib.sha256(np.concatenate(parts).astype("<i8").tobytes()).hexdigest()[:16]
+    assert digest == "93c197257ee225da"
+
+
+def test_a_leaking_fold_of_other_epochs_has_another_key(made_dataset, tmp_path, calls, monkeypatch):
+    size = get_preset("quick")
+    for epochs in (2, 3):
+        monkeypatch.setattr(kfold, "get_preset", lambda name, epochs=epochs: replace(size, fold=epochs))
+        folders = Folders(results=tmp_path / str(epochs), cache=tmp_path / "cache")
+        run_kfold("paper", made_dataset, "quick", 0, True, 2, folders)
+    assert [call.phase.epochs for call in calls.phase] == [2, 2, 3, 3]
+    assert len({call.key for call in calls.phase}) == len({call.checkpoint for call in calls.phase}) == 4
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ def test_stochastic_depth_skips_whole_images_and_keeps_the_mean():
     np.testing.assert_array_equal(values[:, 0], values[:, 1])
     assert not np.array_equal(ops.convert_to_numpy(layer(x, training=True)), values)  # other draws
     np.testing.assert_array_equal(ops.convert_to_numpy(layer(x)), x)
+    again = StochasticDepth.from_config(layer.get_config())
+    np.testing.assert_array_equal(ops.convert_to_numpy(again(x, training=True)), values)
 
 
 def test_the_rate_of_a_keras_dropout_does_not_act_after_compilation():

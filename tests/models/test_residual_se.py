@@ -11,6 +11,7 @@ from made_data import make_images, run_python
 from lwcnn.data.augment import MixUpCutMix
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NetworkExperiment, get_experiment
 from lwcnn.experiments.run import run_experiment
+from lwcnn.models.blocks import StochasticDepth
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_submodel
 from lwcnn.models.residual_se import build_residual_se
@@ -72,6 +73,18 @@ np.save(sys.argv[2] + "/logits.npy", model.predict(np.load(sys.argv[2] + "/image
 def test_what_cannot_work_is_refused(network, said):
     with pytest.raises(LwcnnError, match=said):
         build_residual_se((16, 16, 3), 10, network)
+
+
+def test_the_network_s_rates_activation_and_scaling_are_those_described():
+    model = build_residual_se((16, 16, 3), 10, replace(TINY, drop_rate=0.3, dropout=0.1, activation="gelu"))
+    depths = [layer.rate for layer in model.layers if isinstance(layer, StochasticDepth)]
+    assert depths == pytest.approx([0.1, 0.2, 0.3]) and model.get_layer("head_dropout").rate == 0.1
+    used = [layer.activation for layer in model.layers if isinstance(layer, keras.layers.Activation)]
+    assert len(used) == 3 and set(used) == {keras.activations.gelu} == {model.get_layer("head_conv").activation}
+    scaled = model.get_layer("rescaling")(np.array([0, 127.5, 255], np.float32))
+    np.testing.assert_allclose(scaled, [-2, 0, 2], atol=1e-6)
+    without = build_residual_se((16, 16, 3), 10, TINY).get_layer("head_dropout")
+    assert without.rate == 0 and without.seed_generator is not None  # a phase's schedule can raise it
 
 
 def images(count, seed):

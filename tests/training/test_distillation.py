@@ -99,6 +99,14 @@ def test_teachers_are_found_in_the_cache_then_among_the_released(tmp_path, made_
     assert weights_digest(load_teacher(paths)) != weights_digest(load_teacher(paths[:1]))
 
 
+@pytest.mark.parametrize("name", ["residual_se_distilled", "residual_se_small_distilled"])
+def test_three_full_runs_teach_at_temperature_4_with_a_tenth_for_the_labels(name):
+    for preset, of_teacher in (("smoke", "smoke"), ("quick", "full"), ("full", "full")):
+        plan = get_experiment(name, preset)
+        assert plan.teacher == Teacher("residual_se", of_teacher, (0, 1, 2))
+        assert plan.distillation == Distillation(temperature=4, label_weight=0.1)
+
+
 @pytest.mark.parametrize("foreign", [False, True])
 def test_a_teacher_of_other_images_is_refused(tmp_path, made_dataset, foreign):
     path = tmp_path / "seed0.keras"
