@@ -36,7 +36,7 @@ _KERAS_COMMITS = """
 7feb568dea2d 85fe2f52bfa7 90e63802b088 9f4d3deb5819 a75cf0226d54 a7a4c78e1d5f+ ade389c0bbdb
 f0293d1850b8
 """.split()
-_ENGINE_COMMITS = "eb2444c4bc81 123a10cabc08 d46802813766".split()
+_ENGINE_COMMITS = "eb2444c4bc81 123a10cabc08 d46802813766 a0349283f1be".split()
 _STEPS = dict.fromkeys(_KERAS_COMMITS, "keras") | dict.fromkeys(_ENGINE_COMMITS, "engine")
 """What trained the runs of commits before results said so themselves."""
 
