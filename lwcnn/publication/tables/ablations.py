@@ -20,7 +20,6 @@ TITLES = {
     "nadam_throughout": "Nadam to the end",
     "end_to_end": "in one go, without stage 1",
     "paper_as_published": "the published code",
-    "paper_both_converted": "the same, both branches converted",
 }
 SHORT = {
     "residual": "shortcuts",
