@@ -218,7 +218,8 @@ def _write_run(folder, experiment, preset, seed, logits, data):
         "per_class_accuracy": dict(zip(data.class_names, measured["per_class_accuracy"])),
         "confusion_matrix": measured["confusion_matrix"],
         "history": [{"name": "head", "history": epochs}, {"name": "all", "history": epochs}],
-        "train_accuracy": 0.9, "config": {}, "backend": "jax", "device": "a CPU", "num_threads": 1, "versions": {}, "commit": "abc",
+        "train_accuracy": 0.9, "config": {}, "backend": "jax", "device": "a CPU", "num_threads": 1, "versions": {},
+        "commit": "abc",
     }  # fmt: skip
     write_json(folder / "results/digits" / experiment / preset / f"seed{seed}.json", result)
 

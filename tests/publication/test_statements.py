@@ -146,15 +146,15 @@ def test_only_adamw_with_its_schedule_gains_what_is_claimed(evidence):
     low, _, high = gain(evidence, "cifar10", WHOLE, "parts_adam")
     assert low < 0 < high, "AdamW is worth nothing over Adam on that schedule"
     trials = evidence.trials.set_index("trial")["val_accuracy"]
-    assert trials["sgd_0.4+ema_moments+smoothing_0"] > trials["base"], "SGD at 0.4 comes much nearer"
+    assert trials["sgd_0.4+ema_batch_norm+smoothing_0"] > trials["base"], "SGD at 0.4 comes much nearer"
 
 
 def test_the_search_is_as_described(evidence):
     trials = evidence.trials
     assert set(trials["epochs"]) == {12} and set(trials["seed"]) == {0}
-    assert trials["trial"].iloc[0] == "one_resolution_stem_40+muon+ema_moments+rate_0.02+smoothing_0"
+    assert trials["trial"].iloc[0] == "one_resolution_stem_40+muon+ema_batch_norm+rate_0.02+smoothing_0"
     found = trials.set_index("trial")["val_accuracy"]
-    averaged, recipe = "ema_moments+rate_0.02+smoothing_0", "rate_0.02+smoothing_0"
+    averaged, recipe = "ema_batch_norm+rate_0.02+smoothing_0", "rate_0.02+smoothing_0"
     assert found[f"one_resolution+{recipe}"] < found[recipe], "one resolution looks worse without averaged moments"
     assert found[f"one_resolution+{averaged}"] > found[averaged], "and better with them"
 
