@@ -21,7 +21,7 @@ def prepare_cache(folder: Path) -> None:
     Args:
         folder: The sources, those in folders below it included.
     """
-    if numba.config.CACHE_DIR:  # the user's choice: NUMBA_CACHE_DIR
+    if numba.config.CACHE_DIR:  # type: ignore[attr-defined]  # the user's choice: NUMBA_CACHE_DIR
         return
     files = (path.read_bytes() for path in sorted(folder.rglob("*.py")))
     sources = hashlib.sha256(b"".join(content for content in files if b"numba" in content)).hexdigest()
@@ -30,9 +30,9 @@ def prepare_cache(folder: Path) -> None:
         return
     own = next((place for place in _user_folders() if _is_writable(place) and _is_own(place)), None)
     if own is None:
-        Dispatcher.enable_caching = lambda self: None
+        Dispatcher.enable_caching = lambda self: None  # type: ignore[method-assign]
     else:
-        numba.config.CACHE_DIR = str(own / sources[:16])
+        numba.config.CACHE_DIR = str(own / sources[:16])  # type: ignore[attr-defined]
 
 
 def _user_folders() -> Iterator[Path]:

@@ -138,7 +138,7 @@ class Epoch:
         draws = []
         for operation, generator in zip(self._networks[0].random_operations, self._generators, strict=True):
             state = self._states[id(generator)]
-            draws.append(np.random.default_rng(state.tolist()).random((count, *operation.random), np.float32))
+            draws.append(np.random.default_rng(state.tolist()).random((count, *(operation.random or ())), np.float32))
             state[1] += 1
         return draws
 

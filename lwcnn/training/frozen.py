@@ -25,7 +25,9 @@ def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[k
         layers = layers_with_inputs(model)
     except (LwcnnError, NotImplementedError):
         return None
-    rest, read, prefix = set(), set(), []
+    rest: set[str] = set()
+    read: set[str] = set()
+    prefix: list[keras.Layer] = []
     for layer, calls in layers:
         sources = {name for call in calls for name in call}
         if layer.name in trained or sources & rest:

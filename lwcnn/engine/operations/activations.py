@@ -252,13 +252,13 @@ def _by_slope(grad, slope):
 
 
 def _elu(alpha: float) -> Function:
-    alpha = np.float32(alpha)
+    bottom = np.float32(alpha)
 
     def forward(x):
-        y = np.where(x > 0, x, alpha * np.expm1(np.minimum(x, np.float32(0))))
+        y = np.where(x > 0, x, bottom * np.expm1(np.minimum(x, np.float32(0))))
         return y, y
 
-    return Function(forward, lambda grad, y: grad * np.where(y > 0, np.float32(1), y + alpha))
+    return Function(forward, lambda grad, y: grad * np.where(y > 0, np.float32(1), y + bottom))
 
 
 _SELU_SCALE, _SELU_BOTTOM = np.float32(1.0507009873554805), np.float32(1.7580993408473766)
