@@ -59,10 +59,10 @@ def test_the_published_code_loses_no_class_and_both_branches_converted_do(eviden
     assert len(runs) == 3 and sum(losing("paper_both_converted")) == 2
 
 
-def test_folds_not_reset_are_assessed_before_much_training(evidence):
+def test_the_mean_of_folds_that_are_not_reset_is_too_high(evidence):
     folds = evidence.folds
-    leaking = folds[folds["leaky"] & (folds["dataset"] == "mnist")]["accuracy"].to_numpy()
-    assert len(leaking) == 6
+    leaky = folds[folds["leaky"] & (folds["dataset"] == "mnist")]
+    assert len(leaky) == 6 and leaky["accuracy"].mean() > leaky["test_accuracy"].iloc[0]
 
 
 def test_parameter_counts_are_not_as_claimed():
