@@ -1,11 +1,13 @@
 """Training on arrays against Keras: the same weights, state and measures after some steps, within rounding."""
 
+import contextlib
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 from made_data import make_images, randomize
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from lwcnn.models.baselines.reproduction import build_repo_merged
 from lwcnn.models.configs import ResidualSEConfig, Stage
@@ -220,6 +222,21 @@ def test_after_an_exception_nothing_is_given_back(monkeypatch):
     assert not all(np.array_equal(a, b) for a, b in zip(before, states.values(variables), strict=True))
 
 
+def test_matrix_products_take_one_thread_within_an_epoch_alone():
+    def blas_threads():
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    model = MODELS["merged"]()
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    with threadpool_limits(2, "blas"):
+        for error in (None, ZeroDivisionError):
+            with contextlib.suppress(ZeroDivisionError), engine.Epoch(model):
+                assert blas_threads() == {1}
+                if error:
+                    raise error
+            assert blas_threads() == {2}
+
+
 def test_what_is_frozen_stays_and_the_rest_trains(monkeypatch):
     names = [layer.name for layer in MODELS["merged"]().layers]
     frozen = [name for name in names if name.startswith("original_") or name == "augmented_conv1"]
@@ -242,6 +259,22 @@ def test_gradients_flow_through_what_is_frozen(frozen_layers, monkeypatch):
     names = [layer.name for layer in MODELS["residual_se"]().layers]
     frozen = [name for name in names if name.startswith(tuple(frozen_layers))]
     assert_same(MODELS["residual_se"], monkeypatch, OPTIMIZERS["momentum"], frozen=frozen)
+
+
+def test_a_schedule_that_falls_to_a_floor(monkeypatch):
+    """Four steps, at rates from 0.1 to 0.067; without the floor the last would be at 0.035."""
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 5, alpha=0.5)
+    optimizer = SimpleNamespace(build=lambda steps: keras.optimizers.SGD(schedule))
+    assert_same(MODELS["dual"], monkeypatch, optimizer)
+
+
+def test_a_distiller_of_two_losses_trains_in_keras():
+    student, teacher = MODELS["merged"](), MODELS["merged"]()
+    for count in (1, 2):
+        losses = [keras.distillation.LogitsDistillation(3, keras.losses.KLDivergence()) for _ in range(count)]
+        distiller = keras.distillation.Distiller(teacher, student, losses, [1.0] * count, student_loss_weight=0.2)
+        distiller.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        assert bool(engine.unsupported(distiller)) == (count == 2)
 
 
 def test_distillation(monkeypatch):
@@ -282,12 +315,13 @@ def test_random_layers_drop_their_share_and_go_on_where_they_were(name, monkeypa
     np.testing.assert_array_equal(begin_epoch(model)._draw(2000)[layer], draws)
 
 
-def test_threads_share_a_batch_to_the_same_result(monkeypatch):
-    """Parts of a batch add up to the batch; with one thread nothing is made in advance."""
+@pytest.mark.parametrize("name", ["dual", "residual_se"])
+def test_threads_share_a_batch_to_the_same_result(name, monkeypatch):
+    """Parts of a batch add up to the batch, moments included; with one thread nothing is made in advance."""
     results = []
     for threads in ("1", "2"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
-        results.append(trained(MODELS["dual"], "engine", monkeypatch, OPTIMIZERS["sgd"])[0])
+        results.append(trained(MODELS[name], "engine", monkeypatch, OPTIMIZERS["sgd"])[0])
         assert [b[1].tolist() for b in in_advance(some_batches())] == [b[1].tolist() for b in some_batches().batches]
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)

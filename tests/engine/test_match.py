@@ -97,9 +97,11 @@ def test_a_depthwise_block_is_one_operation(shape, arguments):
 
 @pytest.mark.parametrize("setting", ["center", "scale"])
 def test_a_block_whose_norm_has_no_offset_or_scale_goes_layer_by_layer(setting, monkeypatch):
-    monkeypatch.setattr(layers, "BatchNormalization", partial(layers.BatchNormalization, **{setting: False}))
     images = keras.Input((6, 5, 8))
-    model = classifier(images, depthwise_block(images, 8, se_reduction=2, name="block"))
+    with monkeypatch.context() as patch:
+        patch.setattr(layers, "BatchNormalization", partial(layers.BatchNormalization, **{setting: False}))
+        x = depthwise_block(images, 8, se_reduction=2, name="block")
+    model = classifier(images, x)
     assert patterns(model) == []
     assert_same(model, [inputs((6, 5, 8))], np.arange(9) % 3)
 

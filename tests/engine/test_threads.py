@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("numba")
 from lwcnn.engine import threads
 from lwcnn.engine.kernels.arrays import parallel_for
-from lwcnn.engine.threads import BrokenGroup, ThreadGroup, run_in_group
+from lwcnn.engine.threads import BrokenGroup, ThreadGroup, run_in_group, share_out
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
@@ -62,6 +62,14 @@ def test_one_that_fails_ends_the_others_and_its_reason_is_told(failing):
             break
         threading.Event().wait(0.05)
     assert sorted(ended) == [rank for rank in range(3) if rank != failing]
+
+
+@pytest.mark.parametrize(
+    "count, size, sizes", [(1, 3, [1]), (2, 3, [1, 1]), (7, 3, [2, 2, 3]), (4, 1, [4]), (0, 2, [0])]
+)
+def test_images_are_shared_out_in_order_and_no_thread_has_none(count, size, sizes):
+    parts = [list(range(count))[part] for part in share_out(count, size)]
+    assert [len(part) for part in parts] == sizes and sum(parts, []) == list(range(count))
 
 
 def test_kernels_take_no_further_threads_inside_a_team(monkeypatch):

@@ -253,6 +253,10 @@ def test_validation_part_is_the_same_for_every_seed_and_disjoint_from_training(m
     np.testing.assert_array_equal(same.indices, validation.indices)
     assert set(few.indices) <= set(training.indices)
     assert (np.bincount(made_dataset.y_train[few.indices]) == 5).all()
+    # Of two limits, the preset's and the experiment's, the smaller holds.
+    for of_preset, of_plan in ((30, 50), (50, 30)):
+        plan, size = dataclasses.replace(plan, num_images=of_plan), dataclasses.replace(size, num_images=of_preset)
+        assert len(run.split_images(made_dataset, plan, size)[0].indices) == 30
 
 
 # Experiments as data
