@@ -8,8 +8,8 @@ from lwcnn.cli.arguments import at_least_one, path
 def show_summary(options: argparse.Namespace) -> int:
     """Show a model's layers, parameters, multiply-accumulates and memory."""
     from lwcnn.experiments.library import library_model
+    from lwcnn.models.cost import costs, summary_text
     from lwcnn.models.io import load_model
-    from lwcnn.models.summary import costs, summary_text
     from lwcnn.system.files import write_json
 
     if options.model.endswith(".keras"):

@@ -14,7 +14,7 @@ from lwcnn.engine.operations import (
     shapes,
 )
 from lwcnn.engine.operations.base import Operation
-from lwcnn.models.blocks import StochasticDepth
+from lwcnn.models.layers import StochasticDepth
 
 OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
     StochasticDepth: dropout.StochasticDepth,

@@ -18,7 +18,7 @@ from lwcnn.engine.layers import OPERATIONS, unsupported
 from lwcnn.engine.operations.base import Bind, Operation, first_difference
 from lwcnn.engine.operations.convolution import ConvReluMaxPool
 from lwcnn.engine.operations.depthwise_block import DepthwiseBlock
-from lwcnn.models.blocks import StochasticDepth
+from lwcnn.models.layers import StochasticDepth
 
 
 @dataclass(frozen=True)

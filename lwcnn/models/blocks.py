@@ -1,69 +1,23 @@
-"""The building blocks of the residual networks: functions (x, ..., name) -> x on the functional API.
+"""Building blocks of the residual squeeze-and-excitation network: functions (x, ..., name) -> x.
 
-Every layer's name derives from the block's, so that it can be found for freezing, heat maps and conversion.
+They call Keras layers on symbolic tensors. Every layer's name starts with the block's, so that layers can be found for
+freezing, heatmaps and conversion.
 """
 
 import keras
 from keras import layers
 
 from lwcnn.models.configs import EPSILON, MOMENTUM
+from lwcnn.models.layers import ChannelStatistics, StochasticDepth
 from lwcnn.system.errors import LwcnnError
 
 ACTIVATIONS = ("relu", "hard_silu", "silu", "gelu", "leaky_relu")
-
-
-def depthwise_block_layers(
-    filters: int, channels: int, expansion: float, kernel_size: int, se_reduction: int | None, name: str
-) -> dict[str, layers.Layer]:
-    """The layers with weights of `depthwise_block`, by role, unbuilt."""
-    hidden = hidden_width(channels, expansion)
-    found = {
-        "depthwise": layers.DepthwiseConv2D(kernel_size, padding="same", use_bias=False, name=f"{name}_depthwise"),
-        "norm": layers.BatchNormalization(epsilon=EPSILON, momentum=MOMENTUM, name=f"{name}_norm"),
-        "expand": layers.Conv2D(hidden, 1, kernel_initializer="he_normal", name=f"{name}_expand"),
-        "project": layers.Conv2D(filters, 1, name=f"{name}_project"),
-    }
-    if se_reduction:
-        found |= squeeze_excite_layers(filters, se_reduction, name)
-    return found
-
-
-def hidden_width(channels: int, expansion: float) -> int:
-    """The expanded width: a multiple of 8, which the CPU's vectors hold without a rest."""
-    return max(8, round(channels * expansion / 8) * 8)
-
-
-def squeeze_excite_layers(
-    channels: int, reduction: int, name: str, use_bias: bool = True, initializer: str = "he_normal"
-) -> dict[str, layers.Layer]:
-    """The two dense layers of squeeze-and-excitation (Hu et al. 2018), by role, unbuilt.
-
-    Raises:
-        LwcnnError: if the reduction exceeds the channels, so that nothing would be left of them.
-    """
-    if not 1 <= reduction <= channels:
-        raise LwcnnError(
-            f"{name}: squeeze-and-excitation can reduce {channels} channels by 1 to {channels}. "
-            f"Received: se_reduction={reduction}"
-        )
-    squeezed = max(1, channels // reduction)
-    return {
-        "squeeze": layers.Dense(
-            squeezed, activation="relu", use_bias=use_bias, kernel_initializer=initializer, name=f"{name}_squeeze"
-        ),
-        "excite": layers.Dense(channels, activation="sigmoid", use_bias=use_bias, name=f"{name}_excite"),
-    }
-
-
-def squeeze_excite(x, found: dict[str, layers.Layer], name: str):
-    """x (n, h, w, c), each channel times a factor in (0, 1) that depends on all channels' means."""
-    factor = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)  # (n, 1, 1, c)
-    factor = found["excite"](found["squeeze"](factor))
-    return layers.Multiply(name=f"{name}_scale")([x, factor])
+LEAKY_SLOPE = 0.1  # the SE-ResNet's code; Keras's default is 0.2
+SPATIAL_KERNEL_SIZE = 7  # Woo et al. 2018
 
 
 def depthwise_block(
-    x,
+    x: keras.KerasTensor,
     filters: int,
     expansion: float = 2,
     kernel_size: int = 5,
@@ -72,75 +26,178 @@ def depthwise_block(
     drop_rate: float = 0.0,
     residual: bool = True,
     name: str = "block",
-):
-    """Depthwise convolution and batch norm, two pointwise convolutions, squeeze-and-excitation, plus the input.
+) -> keras.KerasTensor:
+    """Applies a depthwise convolution, an expansion and a projection, squeeze-and-excitation, and adds the input.
 
-    The order is that of ConvNeXt (Liu et al. 2022): the depthwise convolution works on the narrow side, so the
-    wide maps see one activation and nothing else.
+    The order is that of ConvNeXt (Liu et al. 2022): the depthwise convolution works on the narrow feature maps, and
+    only one activation works on the wide ones.
 
     Args:
-        x: (n, h, w, c).
-        filters: width of the output; the input is added only if it is c.
-        expansion: the hidden width as a multiple of c, rounded to a multiple of 8.
-        kernel_size: odd.
-        activation: between the pointwise convolutions.
-        se_reduction: of squeeze-and-excitation; None leaves it out.
-        drop_rate: of stochastic depth (Huang et al. 2016): the share of images for which the block is skipped.
-        residual: whether to add the input.
-        name: beginning of the layers' names.
+        x: Feature maps, shape (n, h, w, c).
+        filters: Number of output channels.
+        expansion: Hidden width as a multiple of c, rounded to a multiple of 8.
+        kernel_size: Odd integer. Side of the depthwise kernel.
+        activation: Activation between expansion and projection.
+        se_reduction: Reduction ratio of squeeze-and-excitation; None omits it.
+        drop_rate: Rate of stochastic depth, 0 up to 1.
+        residual: Whether to add the input, where `filters` equals c.
+        name: Prefix of the layers' names.
 
     Returns:
-        (n, h, w, filters).
+        Feature maps, shape (n, h, w, filters).
     """
-    channels = x.shape[-1]
-    found = depthwise_block_layers(filters, channels, expansion, kernel_size, se_reduction, name)
-    y = found["norm"](found["depthwise"](x))
-    y = found["project"](layers.Activation(activation, name=f"{name}_activation")(found["expand"](y)))
+    hidden = hidden_width(x.shape[-1], expansion)
+    y = layers.DepthwiseConv2D(kernel_size, padding="same", use_bias=False, name=f"{name}_depthwise")(x)
+    y = batch_norm(f"{name}_norm")(y)
+    y = layers.Conv2D(hidden, 1, kernel_initializer="he_normal", name=f"{name}_expand")(y)  # (n, h, w, hidden)
+    y = layers.Activation(activation, name=f"{name}_activation")(y)
+    y = layers.Conv2D(filters, 1, name=f"{name}_project")(y)  # (n, h, w, filters)
     if se_reduction:
-        y = squeeze_excite(y, found, name)
+        y = squeeze_excite(y, se_reduction, name)
+    return _add_input(x, y, drop_rate, residual, name)
+
+
+def hidden_width(channels: int, expansion: float) -> int:
+    """Returns the expanded width, rounded to a multiple of 8: whole vectors of a CPU."""
+    return max(8, round(channels * expansion / 8) * 8)
+
+
+def plain_block(
+    x: keras.KerasTensor,
+    filters: int,
+    kernel_size: int = 3,
+    activation: str = "hard_silu",
+    se_reduction: int | None = 16,
+    drop_rate: float = 0.0,
+    residual: bool = True,
+    name: str = "block",
+) -> keras.KerasTensor:
+    """Applies a full convolution, batch norm, activation and squeeze-and-excitation, and adds the input.
+
+    Args:
+        x: Feature maps, shape (n, h, w, c).
+        filters: Number of output channels.
+        kernel_size: Odd integer. Side of the kernel.
+        activation: Activation after batch norm.
+        se_reduction, drop_rate, residual, name: As in `depthwise_block`.
+
+    Returns:
+        Feature maps, shape (n, h, w, filters).
+    """
+    y = activate(conv_norm(x, filters, kernel_size, name=name), activation, f"{name}_activation")
+    if se_reduction:
+        y = squeeze_excite(y, se_reduction, name)
+    return _add_input(x, y, drop_rate, residual, name)
+
+
+def cbam_block(
+    x: keras.KerasTensor,
+    filters: int,
+    expansion: float = 2,
+    kernel_size: int = 5,
+    activation: str = "hard_silu",
+    se_reduction: int | None = 16,
+    drop_rate: float = 0.0,
+    residual: bool = True,
+    name: str = "block",
+) -> keras.KerasTensor:
+    """Applies `depthwise_block` followed by spatial attention ("CBAM-lite"), and adds the input.
+
+    Args and Returns: As in `depthwise_block`.
+
+    Source: Woo et al. 2018, without the max-pooled path of channel attention ("lite").
+    """
+    y = depthwise_block(x, filters, expansion, kernel_size, activation, se_reduction, residual=False, name=name)
+    y = spatial_attention(y, f"{name}_spatial")
+    return _add_input(x, y, drop_rate, residual, name)
+
+
+def _add_input(
+    x: keras.KerasTensor, y: keras.KerasTensor, drop_rate: float, residual: bool, name: str
+) -> keras.KerasTensor:
+    """Applies stochastic depth to the residual branch `y` and adds the input `x` where the widths are equal."""
     if drop_rate:
         y = StochasticDepth(drop_rate, name=f"{name}_drop")(y)
-    if residual and filters == channels:
+    if residual and x.shape[-1] == y.shape[-1]:
         y = layers.Add(name=f"{name}_add")([x, y])
     return y
 
 
-@keras.saving.register_keras_serializable(package="lwcnn")
-class StochasticDepth(layers.Layer):
-    """Sets all of an image's values to zero with probability `rate` in training, and scales the others up.
+def squeeze_excite(
+    x: keras.KerasTensor, reduction: int, name: str, use_bias: bool = True, initializer: str = "he_normal"
+) -> keras.KerasTensor:
+    """Scales each channel by a factor in (0, 1) computed from the means of all channels.
 
     Args:
-        rate: 0 up to 1.
-        seed: of the draws; None draws one.
+        x: Feature maps, shape (n, h, w, c).
+        reduction: Integer from 1 to c. The hidden layer has c // reduction units.
+        name: Prefix of the layers' names.
+        use_bias: Whether the two dense layers have biases.
+        initializer: Initializer of the first dense kernel.
 
-    Source: Huang et al. 2016, per image as in "drop path".
+    Returns:
+        Feature maps, shape (n, h, w, c).
+
+    Raises:
+        LwcnnError: The reduction is below 1 or exceeds the number of channels.
+
+    Source: Hu et al. 2018.
     """
-
-    def __init__(self, rate: float, seed: int | None = None, **kwargs):
-        super().__init__(**kwargs)
-        _check_rate(self.name, rate)
-        self.rate = rate
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def factors(self, count):
-        """What each of `count` images is multiplied with in training: 0 or 1 / (1 - rate), shape (count,)."""
-        keep = keras.random.uniform((count,), seed=self.seed_generator) >= self.rate
-        return keras.ops.cast(keep, "float32") / (1 - self.rate)
-
-    def call(self, x, training=False):
-        if not training or not self.rate:
-            return x
-        shape = (-1,) + (1,) * (len(x.shape) - 1)
-        return x * keras.ops.cast(keras.ops.reshape(self.factors(keras.ops.shape(x)[0]), shape), x.dtype)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+    channels = x.shape[-1]
+    if not 1 <= reduction <= channels:
+        raise LwcnnError(
+            f"{name}: squeeze-and-excitation can reduce {channels} channels by 1 to {channels}. "
+            f"Received: se_reduction={reduction}"
+        )
+    factor = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)  # (n, 1, 1, c)
+    factor = layers.Dense(
+        channels // reduction,
+        activation="relu",
+        use_bias=use_bias,
+        kernel_initializer=initializer,
+        name=f"{name}_squeeze",
+    )(factor)
+    factor = layers.Dense(channels, activation="sigmoid", use_bias=use_bias, name=f"{name}_excite")(factor)
+    return layers.Multiply(name=f"{name}_scale")([x, factor])
 
 
-def _check_rate(name: str, rate: float) -> None:
-    if not 0 <= rate < 1:
-        raise LwcnnError(f"{name}: rate must be from 0 up to 1. Received: rate={rate}")
+def spatial_attention(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    """Scales each pixel by a factor in (0, 1) computed from channel means and maxima around it: shape unchanged."""
+    factor = ChannelStatistics(name=f"{name}_statistics")(x)  # (n, h, w, 2)
+    factor = layers.Conv2D(1, SPATIAL_KERNEL_SIZE, padding="same", activation="sigmoid", name=f"{name}_conv")(factor)
+    return layers.Multiply(name=f"{name}_scale")([x, factor])
+
+
+def conv_norm(
+    x: keras.KerasTensor,
+    filters: int,
+    kernel_size: int,
+    strides: int = 1,
+    use_bias: bool = False,
+    name: str = "conv",
+    initializer: str = "he_normal",
+    momentum: float = MOMENTUM,
+) -> keras.KerasTensor:
+    """Applies a "same" convolution and batch norm: (n, h, w, c) -> (n, h / strides, w / strides, filters)."""
+    x = layers.Conv2D(
+        filters,
+        kernel_size,
+        strides,
+        padding="same",
+        use_bias=use_bias,
+        kernel_initializer=initializer,
+        name=f"{name}_conv",
+    )(x)
+    return batch_norm(f"{name}_norm", momentum)(x)
+
+
+def batch_norm(name: str, momentum: float = MOMENTUM) -> layers.Layer:
+    """Returns a batch normalization layer with the package's epsilon."""
+    return layers.BatchNormalization(epsilon=EPSILON, momentum=momentum, name=name)
+
+
+def activate(x: keras.KerasTensor, activation: str, name: str) -> keras.KerasTensor:
+    """Applies an activation as a layer; "leaky_relu" has the slope `LEAKY_SLOPE`."""
+    if activation == "leaky_relu":
+        return layers.LeakyReLU(LEAKY_SLOPE, name=name)(x)
+    return layers.Activation(activation, name=name)(x)

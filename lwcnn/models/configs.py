@@ -1,6 +1,6 @@
-"""Networks as data: what the builders of this package build. Nothing here imports Keras.
+"""Configurations of the networks, as data. Nothing here imports Keras.
 
-Experiments are made of these, so that they can be listed and compared without a backend.
+Experiments contain them, so that experiments can be listed and compared without a backend.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ BRANCHES = ("original", "augmented")
 """Names of the two branches of the paper's model."""
 
 EPSILON, MOMENTUM = 1e-3, 0.9
-"""Of batch normalization: Keras's epsilon; a momentum for which a few hundred steps an epoch suffice."""
+"""Of batch normalization: Keras's epsilon, and a momentum for epochs of a few hundred steps."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class Stage:
     """Blocks of one width at one resolution.
 
     Attributes:
-        filters: their width.
-        blocks: how many.
-        kernel_size: of their depthwise (or, in plain blocks, full) convolutions, odd.
-        expansion: hidden width as a multiple of `filters`; plain blocks have none.
+        filters: Number of output channels of each block.
+        blocks: Number of blocks.
+        kernel_size: Odd integer. Kernel side of the depthwise (in plain blocks, full) convolutions.
+        expansion: Hidden width as a multiple of `filters`; unused in plain blocks.
     """
 
     filters: int
@@ -33,19 +33,20 @@ class Stage:
 
 @dataclass(frozen=True)
 class ResidualSEConfig:
-    """A residual squeeze-and-excitation network as data.
+    """Configuration of a residual squeeze-and-excitation network.
 
     Attributes:
-        stem: filters of the first convolution, 3x3 at full resolution, followed by ReLU and 2x2 max-pooling: on
-            a CPU full-resolution layers with few channels cost the most, so there is only this one.
-        stages: each but the first begins with 2x2 max-pooling and, where the width changes, a 1x1 convolution.
-        activation: of the blocks.
-        se_reduction: of squeeze-and-excitation; None leaves it out.
-        residual: whether the blocks add their input.
-        head: width of a 1x1 convolution before global average pooling; None leaves it out.
-        dropout: before the last layer.
-        drop_rate: of stochastic depth in the last block; it rises linearly from the first.
-        block: kind of the blocks: "depthwise", "plain" (full convolutions) or "cbam" (depthwise with CBAM-lite).
+        stem: Number of filters of the 3x3 convolution at full resolution, followed by ReLU and 2x2 max-pooling. There
+            is only one such layer: at full resolution, layers with few channels take most of a CPU's time.
+        stages: Stages of blocks. Each except the first starts with 2x2 max-pooling and, where the width changes, a 1x1
+            convolution.
+        activation: Activation of the blocks.
+        se_reduction: Reduction ratio of squeeze-and-excitation; None omits it.
+        residual: Whether the blocks add their input.
+        head: Number of filters of a 1x1 convolution before global average pooling; None omits it.
+        dropout: Dropout rate before the last layer.
+        drop_rate: Rate of stochastic depth in the last block; it increases linearly over the blocks.
+        block: Kind of block: "depthwise", "plain" (full convolutions) or "cbam" (depthwise with CBAM-lite).
     """
 
     stem: int = 32
@@ -61,12 +62,12 @@ class ResidualSEConfig:
 
 @dataclass(frozen=True)
 class ResNetStage:
-    """Blocks of one width.
+    """Residual blocks of one width.
 
     Attributes:
-        filters: width of their output.
-        blocks: how many.
-        stride: of the first of them.
+        filters: Number of output channels of each block.
+        blocks: Number of blocks.
+        stride: Stride of the first block.
     """
 
     filters: int
@@ -76,19 +77,19 @@ class ResNetStage:
 
 @dataclass(frozen=True)
 class ResNetConfig:
-    """A residual network of full convolutions as data.
+    """Configuration of a residual network of full convolutions.
 
     Attributes:
-        stem: filters of the first 3x3 convolution, at full resolution, followed by batch norm and activation.
-        stages: the blocks.
-        block: "basic" (two 3x3 convolutions) or "bottleneck" (three).
-        inner: width of a bottleneck's first two convolutions as a share of its filters, rounded down.
-        kernel_sizes: of a bottleneck's convolutions.
-        activation: of stem and blocks.
-        se_reduction: of squeeze-and-excitation; None leaves it out.
-        se_bias: whether its dense layers have biases.
-        block_dropout: share of whole channels dropped at the end of each block.
-        dropout: before the last layer.
+        stem: Number of filters of the 3x3 convolution at full resolution, followed by batch norm and activation.
+        stages: Stages of blocks.
+        block: Kind of block: "basic" (two 3x3 convolutions) or "bottleneck" (three convolutions).
+        inner: Width of a bottleneck's first two convolutions as a fraction of its filters, rounded down.
+        kernel_sizes: Kernel sides of a bottleneck's convolutions.
+        activation: Activation of stem and blocks.
+        se_reduction: Reduction ratio of squeeze-and-excitation; None omits it.
+        se_bias: Whether its dense layers have biases.
+        block_dropout: Fraction of whole channels dropped at the end of each block.
+        dropout: Dropout rate before the last layer.
     """
 
     stem: int
@@ -103,10 +104,10 @@ class ResNetConfig:
     dropout: float = 0.0
 
 
-# github.com/Esteban-D-Lopez/DeepLearning-ResNet. The text gives widths, depths and "three convolutions" a block, no
-# kernels. Its notebook (Shruti/Final_model.ipynb) has three 3x3 convolutions, the first two of half the width, and
-# squeeze-and-excitation without biases: that alone gives the 4,905,430 claimed. Its dropout 0.2 is "in fully
-# connected layers" in the text, of whole channels in every block in the notebook; the notebook is followed.
+# github.com/Esteban-D-Lopez/DeepLearning-ResNet. The text gives widths, depths and "three convolutions" per block, but
+# no kernel sizes. The notebook (Shruti/Final_model.ipynb) has three 3x3 convolutions, the first two of half the width,
+# and squeeze-and-excitation without biases; only this gives the 4,905,430 parameters claimed. The text has dropout 0.2
+# "in fully connected layers", the notebook has it on whole channels in every block; this follows the notebook.
 SE_RESNET = ResNetConfig(
     stem=96,
     stages=(ResNetStage(124, 4), ResNetStage(189, 4, 2), ResNetStage(280, 3, 2)),
@@ -118,7 +119,7 @@ SE_RESNET = ResNetConfig(
     se_bias=False,
     block_dropout=0.2,
 )
-# What the text alone would suggest: bottlenecks 1x1-3x3-1x1 of full width. 4,956,174 trainable.
+# As the text alone suggests: bottlenecks 1x1-3x3-1x1 of full width. 4,956,174 trainable.
 SE_RESNET_FULL_WIDTH = replace(
     SE_RESNET, inner=1.0, kernel_sizes=(1, 3, 1), se_bias=True, block_dropout=0.0, dropout=0.2
 )
@@ -138,13 +139,13 @@ NARROW_RESNET18 = ResNetConfig(
 
 
 @dataclass(frozen=True)
-class Application:
-    """A network of `keras.applications` as data.
+class ApplicationConfig:
+    """Configuration of a network of `keras.applications`.
 
     Attributes:
-        name: a name of `APPLICATIONS`.
-        dropout: before the last layer.
-        momentum: of the moving statistics of batch normalization; None keeps the network's own.
+        name: Key of `APPLICATIONS`.
+        dropout: Dropout rate before the last layer.
+        momentum: Momentum of batch norm's moving statistics; None keeps the network's own.
     """
 
     name: str
@@ -152,22 +153,22 @@ class Application:
     momentum: float | None = added_later(None)
 
 
-MOBILENET_V2 = Application("mobilenet_v2")  # 2,270,794 parameters on 32x32x3; Keras's has no dropout
-EFFICIENTNET_B0 = Application("efficientnet_b0", dropout=0.2)  # 4,062,381
+MOBILENET_V2 = ApplicationConfig("mobilenet_v2")  # 2,270,794 parameters on 32x32x3; Keras's network has no dropout
+EFFICIENTNET_B0 = ApplicationConfig("efficientnet_b0", dropout=0.2)  # 4,062,381
 
 
 @dataclass(frozen=True)
 class RepoResidualSEConfig:
-    """The extension's network as data, with its own values.
+    """Configuration of the network in the reproduction's extension, with its values as defaults.
 
     Attributes:
-        stem: filters of the first 3x3 convolution, with ReLU and pooling and without batch norm.
-        widths: of the residual blocks; there is pooling between them.
-        se_reduction: of squeeze-and-excitation; None leaves it out.
-        hidden: width of the dense layer before the last.
-        dropout: before the last layer, at first.
-        initializer: of the blocks' kernels, by its Keras name.
-        momentum: of batch norm's moving statistics.
+        stem: Number of filters of the first 3x3 convolution, with ReLU and pooling, without batch norm.
+        widths: Numbers of filters of the residual blocks; max-pooling separates them.
+        se_reduction: Reduction ratio of squeeze-and-excitation; None omits it.
+        hidden: Number of units of the dense layer before the last.
+        dropout: Initial dropout rate before the last layer.
+        initializer: Keras name of the blocks' kernel initializer.
+        momentum: Momentum of batch norm's moving statistics.
     """
 
     stem: int = 16
@@ -179,4 +180,4 @@ class RepoResidualSEConfig:
     momentum: float = 0.99
 
 
-Network = ResidualSEConfig | RepoResidualSEConfig | ResNetConfig | Application
+NetworkConfig = ResidualSEConfig | RepoResidualSEConfig | ResNetConfig | ApplicationConfig

@@ -1,35 +1,59 @@
-"""Multiply-accumulates of a model, counted from its layers' shapes."""
+"""What a model costs: parameters, multiply-accumulates (MACs) and memory, counted from its layers' shapes."""
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import keras
 from keras import layers
 
 from lwcnn.system.errors import LwcnnError
 
+MEBIBYTE = 2**20
+FLOAT_BYTES = 4
+
+# Their output is the image, or another view of their input: nothing is stored for the backward pass.
+_WITHOUT_OUTPUT = (
+    layers.InputLayer,
+    layers.Rescaling,
+    layers.Normalization,
+    layers.Flatten,
+    layers.Reshape,
+    layers.Identity,
+)
+_ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU)
+
 
 def count_macs(model: keras.Model) -> int:
-    """Returns the multiply-accumulates of the model's layers for one image.
+    """Returns the multiply-accumulates of a model for one image.
 
-    Convolutions and dense layers count; biases, activations, pooling and other elementwise work do not, as
-    usual. A layer that is called several times counts each time.
+    Convolutions and dense layers count. Biases, activations, pooling and other elementwise operations do not, as is
+    common practice. A layer that is called several times counts each time.
 
     Args:
-        model: a functional or sequential model with a fixed image shape; models inside it count too.
+        model: Functional or sequential model with a fixed image shape. Nested models count too.
+
+    Returns:
+        Number of multiply-accumulates.
 
     Raises:
-        LwcnnError: a model of another kind, a shape that is not fixed, or a layer with weights of two or more
-            dimensions whose multiplications are not known here.
+        LwcnnError: The model is of another kind, a shape is not fixed, or a layer with weights of two or more
+            dimensions is of an unknown kind.
+
+    Example:
+        >>> import lwcnn
+        >>> count_macs(lwcnn.build_submodel((28, 28, 1), num_classes=10))
+        283640
     """
     if isinstance(model, keras.Sequential):
         return _count_sequential(model)
     config = model.get_config() if isinstance(model, keras.Model) else {}
     if "input_layers" not in config:
         raise LwcnnError(
-            f"Give a functional or sequential model: others do not tell their shapes. Received: {type(model)}"
+            f"Give a functional or sequential model: the shapes in others are unknown. Received: {type(model)}"
         )
     by_name = {layer.name: layer for layer in model.layers}
-    # The configuration holds each call of each layer in this model, and nothing of its calls in other models.
+    # The configuration lists the calls of each layer in this model, without its calls in other models.
     return sum(
         _count_layer(by_name[entry["name"]], _first_tensor_shape(call["args"]))
         for entry in config["layers"]
@@ -48,45 +72,194 @@ def _count_sequential(model: keras.Sequential) -> int:
     return total
 
 
-def _count_layer(layer: keras.Layer, input_shape: tuple | None) -> int:
+def _count_layer(layer: keras.Layer, input_shape: tuple[int | None, ...]) -> int:
     if isinstance(layer, keras.Model):
         return count_macs(layer)
     if isinstance(layer, layers.Dense):
         return _product(layer, input_shape[1:-1]) * math.prod(layer.kernel.shape)
     if isinstance(layer, layers.SeparableConv2D):
-        return _positions(layer, input_shape) * (
+        return _num_positions(layer, input_shape) * (
             math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape)
         )
     if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
-        return _positions(layer, input_shape) * math.prod(layer.kernel.shape)
+        return _num_positions(layer, input_shape) * math.prod(layer.kernel.shape)
     unknown = [weight.path for weight in layer.weights if len(weight.shape) >= 2]
-    if unknown and not isinstance(layer, layers.Embedding):  # an embedding looks up, it does not multiply
+    if unknown and not isinstance(layer, layers.Embedding):  # an embedding is a lookup, not a multiplication
         raise LwcnnError(
-            f"The multiply-accumulates of this kind of layer are not known: add it to lwcnn/models/cost.py. "
+            f"Multiply-accumulates of this layer class are unknown: add it to lwcnn/models/cost.py. "
             f"Received: {type(layer).__name__} {layer.name!r} with weights {unknown}"
         )
     return 0
 
 
-def _positions(layer: keras.Layer, input_shape: tuple) -> int:
-    """Number of pixels of a convolution's output, at each of which its kernel is applied once."""
+def _num_positions(layer: keras.Layer, input_shape: tuple[int | None, ...]) -> int:
+    """Returns the number of output pixels of a convolution; its kernel is applied once at each."""
     shape = layer.compute_output_shape(input_shape)
     return _product(layer, shape[1:3] if layer.data_format == "channels_last" else shape[2:4])
 
 
-def _product(layer: keras.Layer, sides: tuple) -> int:
-    if any(side is None for side in sides):
-        raise LwcnnError(f"Give a model with a fixed image shape. Received: {sides} at {layer.name!r}")
-    return math.prod(sides)
+def _product(layer: keras.Layer, sizes: tuple[int | None, ...]) -> int:
+    known = [size for size in sizes if size is not None]
+    if len(known) != len(sizes):
+        raise LwcnnError(f"Give a model with a fixed image shape. Received: {sizes} at {layer.name!r}")
+    return math.prod(known)
 
 
-def _first_tensor_shape(arguments) -> tuple | None:
-    """Shape, with the batch in front, of the first tensor among the stored arguments of a call."""
+def _first_tensor_shape(arguments: object) -> tuple[int | None, ...]:
+    """Returns the shape, batch axis included, of the first tensor in a serialized call; () if there is none."""
     if isinstance(arguments, dict) and arguments.get("class_name") == "__keras_tensor__":
         return tuple(arguments["config"]["shape"])
     if isinstance(arguments, (list, tuple)):
-        for argument in arguments:
-            shape = _first_tensor_shape(argument)
-            if shape is not None:
-                return shape
-    return None
+        return next((shape for argument in arguments if (shape := _first_tensor_shape(argument))), ())
+    return ()
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Memory of a training step in MB of 2^20 bytes, in float32.
+
+    Attributes:
+        input: Memory of the images.
+        passes: Memory of the layers' outputs and of their gradients.
+        params: Memory of the trainable parameters, without gradients and optimizer state.
+    """
+
+    input: float
+    passes: float
+    params: float
+
+    @property
+    def total(self) -> float:
+        """Sum of the three."""
+        return self.input + self.passes + self.params
+
+
+def memory(model: keras.Model, batch_size: int = 1, in_place: bool = True) -> Memory:
+    """Returns the memory of a training step as "torchsummary" counts it.
+
+    This method reproduces the published figures of the ResNet [4,4,4,3] (0.01, 10.16, 18.14, 28.31 MB): one image; the
+    outputs of convolutions, batch norms, additions, poolings and dense layers twice, for the forward and the backward
+    pass; activations in place; trainable parameters only. The SE-ResNet's 59.35 and 78.08 MB include the outputs of
+    activations.
+
+    Args:
+        model: Functional or built sequential model with a fixed image shape.
+        batch_size: Number of images, 1 or more.
+        in_place: Whether activation layers overwrite their input and need no memory.
+
+    Returns:
+        The memory by part.
+
+    Raises:
+        LwcnnError: As in `layer_rows`.
+    """
+    stored = sum(math.prod(_output_shape(layer)) for layer in _stored_outputs(model, in_place))
+    inputs = sum(math.prod(tensor.shape[1:]) for tensor in model.inputs)
+    counts = (batch_size * inputs, 2 * batch_size * stored, _trainable_params(model))
+    return Memory(*(FLOAT_BYTES * count / MEBIBYTE for count in counts))
+
+
+def _stored_outputs(model: keras.Model, in_place: bool) -> Iterator[keras.Layer]:
+    """Yields each layer whose output is stored; twice, where its activation has an output of its own."""
+    for layer in _flat_layers(model):
+        if isinstance(layer, _ACTIVATIONS):
+            if not in_place:
+                yield layer
+        elif not isinstance(layer, _WITHOUT_OUTPUT):
+            yield layer
+            if not in_place and getattr(layer, "activation", None) not in (None, keras.activations.linear):
+                yield layer
+
+
+def _trainable_params(model: keras.Model) -> int:
+    return sum(math.prod(weight.shape) for weight in model.trainable_weights)
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer in a model's summary.
+
+    Attributes:
+        name: Name of the layer.
+        kind: Name of its class.
+        output_shape: Output shape for one image, without the batch axis.
+        params: Number of parameters, non-trainable ones included.
+    """
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    params: int
+
+
+def layer_rows(model: keras.Model) -> list[LayerRow]:
+    """Returns a model's layers in order, those of nested models included.
+
+    Raises:
+        LwcnnError: The model is of another kind, calls a layer twice, or has no fixed image shape.
+    """
+    return [
+        LayerRow(layer.name, type(layer).__name__, _output_shape(layer), layer.count_params())
+        for layer in _flat_layers(model)
+    ]
+
+
+def _flat_layers(model: keras.Model) -> Iterator[keras.Layer]:
+    """Yields a model's layers; a nested model is replaced by its layers."""
+    if not getattr(model, "inputs", None):
+        raise LwcnnError(f"Give a functional or a built sequential model. Received: {type(model)} {model.name!r}")
+    config = {} if isinstance(model, keras.Sequential) else model.get_config()
+    num_calls = {entry["name"]: len(entry["inbound_nodes"]) for entry in config.get("layers", ())}
+    for layer in model.layers:
+        if num_calls.get(layer.name, 1) > 1:
+            raise LwcnnError(f"Give a model that calls each layer once. Received: {layer.name!r}, called several times")
+        if isinstance(layer, keras.Model):
+            yield from _flat_layers(layer)
+        else:
+            yield layer
+
+
+def _output_shape(layer: keras.Layer) -> tuple[int, ...]:
+    output = layer.output[0] if isinstance(layer.output, (list, tuple)) else layer.output
+    shape = tuple(output.shape[1:])
+    if None in shape:
+        raise LwcnnError(f"Give a model with a fixed image shape. Received: {shape} at {layer.name!r}")
+    return shape
+
+
+def costs(model: keras.Model) -> dict:
+    """Returns a model's costs, ready for JSON: parameters, bytes, MACs, and memory in MB of 2^20 bytes."""
+    used = memory(model)
+    return {
+        "input_shape": list(model.input_shape[1:]),
+        "num_classes": model.output_shape[-1],
+        "params": model.count_params(),
+        "trainable_params": _trainable_params(model),
+        "float32_bytes": FLOAT_BYTES * model.count_params(),
+        "macs": count_macs(model),
+        "memory_mb": {"input": used.input, "passes": used.passes, "params": used.params, "total": used.total},
+    }
+
+
+def summary_text(model: keras.Model) -> str:
+    """Returns a table of a model's layers, followed by its parameters, MACs and memory."""
+    table = [("layer", "kind", "output", "parameters")]
+    table += [
+        (row.name, row.kind, " x ".join(map(str, row.output_shape)), f"{row.params:,}") for row in layer_rows(model)
+    ]
+    widths = [max(len(row[k]) for row in table) for k in range(4)]
+    lines = [
+        f"{name:<{widths[0]}}  {kind:<{widths[1]}}  {shape:<{widths[2]}}  {params:>{widths[3]}}"
+        for name, kind, shape, params in table
+    ]
+    used = memory(model)
+    lines += [
+        "",
+        f"parameters            {model.count_params():>14,}  ({_trainable_params(model):,} trainable)",
+        f"multiply-accumulates  {count_macs(model):>14,}  for one image",
+        f"memory, input         {used.input:>14.2f} MB",
+        f"memory, passes        {used.passes:>14.2f} MB  activations forward and backward",
+        f"memory, parameters    {used.params:>14.2f} MB",
+        f"memory, total         {used.total:>14.2f} MB",
+    ]
+    return "\n".join(lines)

@@ -19,7 +19,7 @@ import h5py
 import keras
 import numpy as np
 
-import lwcnn.models.convolution_blocks  # noqa: F401 - registers the layers of this package
+import lwcnn.models.layers  # noqa: F401 - registers the custom layers
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import temporary_folder, write_atomically
 
@@ -135,9 +135,24 @@ def load_model(path: str | Path) -> keras.Model:
     The file is treated as untrusted: nothing in it is executed, and its sizes are checked before memory is allocated.
     A softmax at the end is removed, with a notice.
 
+    Args:
+        path: Path of the file.
+
+    Returns:
+        A model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
+
     Raises:
         LwcnnError: The file is missing, not a .keras file, damaged, unsafe or too large, its weights are not finite,
             or its outputs are not logits.
+
+    Example:
+        >>> import tempfile
+        >>> import lwcnn
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     lwcnn.build_submodel((28, 28, 1), num_classes=10).save(f"{folder}/model.keras")
+        ...     model = load_model(f"{folder}/model.keras")
+        >>> model.output_shape
+        (None, 10)
     """
     with _open_archive(path) as archive:
         try:

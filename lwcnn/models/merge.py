@@ -1,4 +1,11 @@
-"""From trained submodels to the merged model, and back: the dense layers become 1x1 convolutions."""
+"""The merge: trained submodels become one model, their dense layers become 1x1 convolutions, and back.
+
+A dense layer on F flattened values computes `x @ W + b` with a kernel W of shape (F, classes). A 1x1 convolution on a
+feature map of shape (1, 1, F) computes the same with the same numbers, as a kernel of shape (1, 1, F, classes). So a
+submodel's logits are the inputs of the ReLU that ends its branch in the merged model. `check_merge` measures this.
+
+Source: paper, "Merge". The author's code uses a kernel as large as the map, which computes the same function.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,67 +22,77 @@ def merge_submodels(
     dropout: float = 0.5,
     reuse_dense_weights: Sequence[str] | None = None,
 ) -> keras.Model:
-    """The merged model with the submodels' weights; the submodels stay as they are.
+    """Builds the merged model from trained submodels; the submodels stay unchanged.
 
-    A submodel's Dense of weights (F, classes) becomes a 1x1 convolution of weights (1, 1, F, classes) on the
-    flattened map seen as 1x1xF: before its activation it gives what the Dense gave. The head is drawn afresh.
+    Convolutions are copied, dense layers are converted to 1x1 convolutions, and the new head has random weights.
 
     Args:
-        submodels: models of `build_submodel`, of one input shape and class count and with
-            different names.
-        dropout: rate of the new head's dropout, 0 up to 1.
+        submodels: Models of `build_submodel` with equal input shapes and class counts and different names.
+        dropout: Float from 0 up to 1. Rate of the new head's dropout.
         reuse_dense_weights: Names of the submodels whose dense weights are converted; the 1x1 convolutions of the
-            others keep their random draw. None converts all.
+            others keep random weights. None converts all.
 
     Returns:
-        A new model as of `build_merged_model`.
+        A new model of the architecture that `build_merged_model` builds.
 
     Raises:
-        LwcnnError: if the submodels' shapes or class counts differ, their names are equal, or a name in
-            `reuse_dense_weights` is none of theirs.
+        LwcnnError: The input shapes or class counts differ, two names are equal, or `reuse_dense_weights` has an
+            unknown name.
 
-    Source: paper, "Merge". The author's code has a kernel as large as the map; the function is the same.
+    Example:
+        >>> import lwcnn
+        >>> submodels = [lwcnn.build_submodel((28, 28, 1), 10, name) for name in ("original", "augmented")]
+        >>> merged = merge_submodels(submodels)  # after training `submodels`
+        >>> merged.count_params()
+        14862
+        >>> dense_kernel, _ = submodels[0].get_layer("original_logits").get_weights()
+        >>> conv_kernel, _ = merged.get_layer("original_dense_as_conv").get_weights()
+        >>> dense_kernel.shape, conv_kernel.shape
+        ((500, 10), (1, 1, 500, 10))
+        >>> bool((conv_kernel[0, 0] == dense_kernel).all())
+        True
     """
-    shapes = {submodel.input_shape[1:] for submodel in submodels}
-    classes = {submodel.output_shape[-1] for submodel in submodels}
-    if len(shapes) != 1 or len(classes) != 1:
-        raise LwcnnError(
-            "submodels must agree in input shape and class count. Received: "
-            + ", ".join(f"{m.name}: {m.input_shape[1:]} -> {m.output_shape[-1]}" for m in submodels)
-        )
+    input_shape, num_classes = _common_shapes(submodels)
     names = [submodel.name for submodel in submodels]
     reused = names if reuse_dense_weights is None else reuse_dense_weights
     for name in reused:
         if name not in names:
             raise unknown_name("submodel", name, names)
-    merged = build_merged_model(shapes.pop(), classes.pop(), names, dropout)
+    merged = build_merged_model(input_shape, num_classes, names, dropout)
     for submodel in submodels:
-        name = submodel.name
-        for conv in (f"{name}_conv1", f"{name}_conv2"):
-            merged.get_layer(conv).set_weights(submodel.get_layer(conv).get_weights())
-        if name in reused:
-            kernel, bias = submodel.get_layer(f"{name}_logits").get_weights()  # (F, classes), (classes,)
-            merged.get_layer(f"{name}_dense_as_conv").set_weights([kernel[np.newaxis, np.newaxis], bias])
+        _copy_convolutions(submodel, merged, submodel.name)
+        if submodel.name in reused:
+            kernel, bias = submodel.get_layer(f"{submodel.name}_logits").get_weights()  # (F, classes), (classes,)
+            converted = kernel[np.newaxis, np.newaxis]  # (1, 1, F, classes)
+            merged.get_layer(f"{submodel.name}_dense_as_conv").set_weights([converted, bias])
     return merged
 
 
 def split_merged(merged: keras.Model) -> list[keras.Model]:
-    """The submodels that a merged model stands for: the 1x1 convolutions as dense layers again, without the head.
+    """Builds the submodels of a merged model: the reverse of `merge_submodels`, without the head.
 
     Args:
-        merged: as of `build_merged_model` or `merge_submodels`, trained or not.
+        merged: Model of `build_merged_model` or `merge_submodels`, trained or not; it stays unchanged.
+
+    Returns:
+        The submodels, in the order of the branches.
 
     Raises:
-        LwcnnError: another kind of model.
+        LwcnnError: The model is not a merged model.
+
+    Example:
+        >>> from lwcnn.models.dual import build_merged_model
+        >>> [submodel.name for submodel in split_merged(build_merged_model((28, 28, 1), 10))]
+        ['original', 'augmented']
     """
-    endings = [layer.name for layer in merged.layers if layer.name.endswith("_dense_as_conv")]
-    if not endings or any(name not in [layer.name for layer in merged.layers] for name in HEAD_LAYERS):
-        raise LwcnnError(f"Give a merged model of the paper's kind. Received: {merged.name!r}")
+    layer_names = [layer.name for layer in merged.layers]
+    branches = [name.removesuffix("_dense_as_conv") for name in layer_names if name.endswith("_dense_as_conv")]
+    if not branches or not set(HEAD_LAYERS) <= set(layer_names):
+        raise LwcnnError(f"Give a merged model, as built by merge_submodels. Received: {merged.name!r}")
     submodels = []
-    for name in (ending.removesuffix("_dense_as_conv") for ending in endings):
+    for name in branches:
         submodel = build_submodel(merged.input_shape[1:], merged.output_shape[-1], name)
-        for conv in (f"{name}_conv1", f"{name}_conv2"):
-            submodel.get_layer(conv).set_weights(merged.get_layer(conv).get_weights())
+        _copy_convolutions(merged, submodel, name)
         kernel, bias = merged.get_layer(f"{name}_dense_as_conv").get_weights()  # (1, 1, F, classes), (classes,)
         submodel.get_layer(f"{name}_logits").set_weights([kernel[0, 0], bias])
         submodels.append(submodel)
@@ -84,13 +101,14 @@ def split_merged(merged: keras.Model) -> list[keras.Model]:
 
 @dataclass(frozen=True)
 class MergeCheck:
-    """How a merged model's branch compares with its submodel on images.
+    """Comparison of a submodel with its branch of the merged model.
 
     Attributes:
-        name: the branch's.
-        same_weights: whether every weight is the same to the bit.
-        largest_difference: between the logits of the dense layer and those of the 1x1 convolution before its ReLU.
-        largest_logit: the largest of the dense layer's, by magnitude.
+        name: Name of the branch.
+        same_weights: Whether all weights are bit-identical.
+        largest_difference: Largest absolute difference between the submodel's logits and the output of the branch's
+            1x1 convolution before its ReLU.
+        largest_logit: Largest absolute logit of the submodel, for scale.
     """
 
     name: str
@@ -103,22 +121,39 @@ def check_merge(submodels: Sequence[keras.Model], merged: keras.Model, images: n
     """Compares each submodel with its branch of the merged model, before the branch's ReLU.
 
     Args:
-        submodels: models of `build_submodel`.
-        merged: what `merge_submodels` made of them.
-        images: (n, h, w, c), 0..255.
+        submodels: Models of `build_submodel`.
+        merged: Model that `merge_submodels` built from them.
+        images: Images, shape (n, height, width, channels), 0 to 255.
+
+    Returns:
+        One comparison per submodel.
     """
-    checks = []
-    for submodel in submodels:
-        name = submodel.name
-        convolution = merged.get_layer(f"{name}_dense_as_conv")
-        linear = keras.layers.Conv2D(submodel.output_shape[-1], 1, name=f"{name}_linear")  # without the ReLU
-        branch = keras.Model(merged.inputs, linear(merged.get_layer(f"{name}_flatten").output))
-        linear.set_weights(convolution.get_weights())
-        expected = submodel.predict(images, batch_size=500, verbose=0)
-        logits = branch.predict(images, batch_size=500, verbose=0).reshape(expected.shape)
-        kernels = [merged.get_layer(f"{name}_conv{i}").get_weights() for i in (1, 2)] + [convolution.get_weights()]
-        pairs = zip(submodel.get_weights(), [weight for layer in kernels for weight in layer], strict=True)
-        same = all(np.array_equal(own.ravel(), taken.ravel()) for own, taken in pairs)
-        difference = float(np.abs(logits - expected).max())
-        checks.append(MergeCheck(name, same, difference, float(np.abs(expected).max())))
-    return checks
+    return [_check_branch(submodel, merged, images) for submodel in submodels]
+
+
+def _check_branch(submodel: keras.Model, merged: keras.Model, images: np.ndarray) -> MergeCheck:
+    name = submodel.name
+    logits = submodel.predict(images, batch_size=500, verbose=0)  # (n, classes)
+    without_relu = keras.layers.Conv2D(logits.shape[1], 1, name=f"{name}_without_relu")
+    branch = keras.Model(merged.inputs, without_relu(merged.get_layer(f"{name}_flatten").output))  # (n, 1, 1, classes)
+    without_relu.set_weights(merged.get_layer(f"{name}_dense_as_conv").get_weights())
+    outputs = branch.predict(images, batch_size=500, verbose=0)[:, 0, 0]  # (n, classes)
+    pairs = zip(submodel.get_weights(), branch.get_weights(), strict=True)  # conv1, conv2, dense: kernel and bias each
+    same_weights = all(np.array_equal(a.ravel(), b.ravel()) for a, b in pairs)
+    return MergeCheck(name, same_weights, float(np.abs(outputs - logits).max()), float(np.abs(logits).max()))
+
+
+def _common_shapes(submodels: Sequence[keras.Model]) -> tuple[tuple[int, ...], int]:
+    """Returns the input shape and the class count that all submodels have."""
+    shapes = {(submodel.input_shape[1:], submodel.output_shape[-1]) for submodel in submodels}
+    if len(shapes) != 1:
+        raise LwcnnError(
+            "submodels must agree in input shape and class count. Received: "
+            + (", ".join(f"{m.name}: {m.input_shape[1:]} -> {m.output_shape[-1]}" for m in submodels) or "none")
+        )
+    return shapes.pop()
+
+
+def _copy_convolutions(source: keras.Model, target: keras.Model, branch: str) -> None:
+    for layer in (f"{branch}_conv1", f"{branch}_conv2"):
+        target.get_layer(layer).set_weights(source.get_layer(layer).get_weights())

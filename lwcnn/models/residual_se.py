@@ -1,88 +1,108 @@
-"""The residual squeeze-and-excitation network: ours, under 30,000 parameters, from a description as data."""
+"""The improved network: residual blocks with squeeze-and-excitation, under 30,000 parameters."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import layers
 
-from lwcnn.models.blocks import ACTIVATIONS, depthwise_block
-from lwcnn.models.checks import channels_last, require_possible
-from lwcnn.models.configs import EPSILON, MOMENTUM, ResidualSEConfig
-from lwcnn.models.convolution_blocks import cbam_block, plain_block
+from lwcnn.models.blocks import ACTIVATIONS, batch_norm, cbam_block, depthwise_block, plain_block
+from lwcnn.models.configs import ResidualSEConfig, Stage
+from lwcnn.models.layers import channels_last, check_shapes
 from lwcnn.system.errors import LwcnnError, unknown_name
 
-BLOCKS = {"depthwise": depthwise_block, "plain": plain_block, "cbam": cbam_block}
+BLOCKS: dict[str, Callable[..., keras.KerasTensor]] = {
+    "depthwise": depthwise_block,
+    "plain": plain_block,
+    "cbam": cbam_block,
+}
 
 
 @channels_last()
 def build_residual_se(
-    input_shape: Sequence[int], num_classes: int, description: ResidualSEConfig = ResidualSEConfig()
+    input_shape: Sequence[int], num_classes: int, config: ResidualSEConfig = ResidualSEConfig()
 ) -> keras.Model:
-    """The network of a description.
+    """Builds a residual squeeze-and-excitation network.
 
     Args:
-        input_shape: (height, width, channels) of one image, from 8x8.
-        num_classes: at least 2.
-        description: of the network.
+        input_shape: (height, width, channels) of one image; height and width at least 8.
+        num_classes: Number of classes, at least 2.
+        config: Configuration of the network.
 
     Returns:
-        A model from images (n, height, width, channels), 0..255, to logits (n, num_classes).
+        A model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
 
     Raises:
-        LwcnnError: if the image is too small for the poolings, or a width, reduction or name can't work.
+        LwcnnError: The image is too small for the poolings, or a width, reduction or name is invalid.
+
+    Example:
+        >>> model = build_residual_se((32, 32, 3), num_classes=10)
+        >>> model.output_shape
+        (None, 10)
     """
-    _check(input_shape, num_classes, description)
+    _check(input_shape, num_classes, config)
     images = keras.Input(tuple(input_shape), name="images")
     x = layers.Rescaling(4 / 255, offset=-2, name="rescaling")(images)  # about zero mean and unit deviation
     x = layers.ZeroPadding2D(1, name="stem_padding")(x)
-    x = layers.Conv2D(description.stem, 3, activation="relu", kernel_initializer="he_normal", name="stem_conv")(x)
-    x = layers.MaxPooling2D(2, name="stem_pool")(x)
-    x = _norm("stem_norm")(x)
-    total, done = sum(stage.blocks for stage in description.stages), 0
-    for i, stage in enumerate(description.stages, start=1):
-        if i > 1:
-            x = layers.MaxPooling2D(2, name=f"stage{i}_pool")(x)
-        if x.shape[-1] != stage.filters:
-            x = layers.Conv2D(stage.filters, 1, use_bias=False, name=f"stage{i}_widen")(x)
-            x = _norm(f"stage{i}_norm")(x)
+    x = layers.Conv2D(config.stem, 3, activation="relu", kernel_initializer="he_normal", name="stem_conv")(x)
+    x = layers.MaxPooling2D(2, name="stem_pool")(x)  # (n, h / 2, w / 2, stem)
+    x = batch_norm("stem_norm")(x)
+    num_blocks, block_number = sum(stage.blocks for stage in config.stages), 0
+    for i, stage in enumerate(config.stages, start=1):
+        x = _enter_stage(x, i, stage)
         for j in range(1, stage.blocks + 1):
-            done += 1
-            arguments = {
-                "filters": stage.filters,
-                "expansion": stage.expansion,
-                "kernel_size": stage.kernel_size,
-                "activation": description.activation,
-                "se_reduction": description.se_reduction,
-                "drop_rate": description.drop_rate * done / total,
-                "residual": description.residual,
-                "name": f"stage{i}_block{j}",
-            }
-            if description.block == "plain":
-                del arguments["expansion"]
-            x = BLOCKS[description.block](x, **arguments)
-    x = _norm("head_norm")(x)
-    if description.head:
-        x = layers.Conv2D(description.head, 1, activation=description.activation, name="head_conv")(x)
-    x = layers.GlobalAveragePooling2D(keepdims=True, name="features")(x)
-    dropout = layers.Dropout(0.5, name="head_dropout")  # with a rate of 0 it would have no generator to raise it later
-    dropout.rate = description.dropout
-    x = dropout(x)
-    x = layers.Conv2D(num_classes, 1, dtype="float32", name="head_logits")(x)  # (n, 1, 1, num_classes)
-    return keras.Model(images, layers.Flatten(dtype="float32", name="logits")(x), name="residual_se")
+            block_number += 1
+            x = _block(x, config, stage, config.drop_rate * block_number / num_blocks, f"stage{i}_block{j}")
+    return keras.Model(images, _head(x, num_classes, config), name="residual_se")
 
 
-def _norm(name: str) -> layers.Layer:
-    return layers.BatchNormalization(epsilon=EPSILON, momentum=MOMENTUM, name=name)
+def _enter_stage(x: keras.KerasTensor, number: int, stage: Stage) -> keras.KerasTensor:
+    """Halves the resolution, except before the first stage, and changes the width where the stage's differs."""
+    if number > 1:
+        x = layers.MaxPooling2D(2, name=f"stage{number}_pool")(x)
+    if x.shape[-1] != stage.filters:
+        x = layers.Conv2D(stage.filters, 1, use_bias=False, name=f"stage{number}_widen")(x)
+        x = batch_norm(f"stage{number}_norm")(x)
+    return x
 
 
-def _check(input_shape: Sequence[int], num_classes: int, description: ResidualSEConfig) -> None:
-    least = max(8, 2 ** (len(description.stages) + 1))
-    require_possible(input_shape, num_classes, least, f"for {len(description.stages)} stages")
-    if description.block not in BLOCKS:
-        raise unknown_name("block", description.block, BLOCKS)
-    if description.activation not in ACTIVATIONS:
-        raise LwcnnError(f"activation must be one of {ACTIVATIONS}. Received: {description.activation!r}")
-    for stage in description.stages:
+def _block(
+    x: keras.KerasTensor, config: ResidualSEConfig, stage: Stage, drop_rate: float, name: str
+) -> keras.KerasTensor:
+    expansion = {} if config.block == "plain" else {"expansion": stage.expansion}  # plain blocks have no hidden width
+    return BLOCKS[config.block](
+        x,
+        stage.filters,
+        kernel_size=stage.kernel_size,
+        activation=config.activation,
+        se_reduction=config.se_reduction,
+        drop_rate=drop_rate,
+        residual=config.residual,
+        name=name,
+        **expansion,
+    )
+
+
+def _head(x: keras.KerasTensor, num_classes: int, config: ResidualSEConfig) -> keras.KerasTensor:
+    """Pools the feature maps and classifies: (n, h, w, c) -> (n, num_classes)."""
+    x = batch_norm("head_norm")(x)
+    if config.head:
+        x = layers.Conv2D(config.head, 1, activation=config.activation, name="head_conv")(x)
+    x = layers.GlobalAveragePooling2D(keepdims=True, name="features")(x)  # (n, 1, 1, c)
+    # Created with a rate above 0: only then has the layer a random generator, which a dropout schedule needs later.
+    dropout = layers.Dropout(0.5, name="head_dropout")
+    dropout.rate = config.dropout
+    x = layers.Conv2D(num_classes, 1, dtype="float32", name="head_logits")(dropout(x))  # (n, 1, 1, num_classes)
+    return layers.Flatten(dtype="float32", name="logits")(x)
+
+
+def _check(input_shape: Sequence[int], num_classes: int, config: ResidualSEConfig) -> None:
+    num_stages = len(config.stages)
+    check_shapes(input_shape, num_classes, max(8, 2 ** (num_stages + 1)), f"for {num_stages} stages")
+    if config.block not in BLOCKS:
+        raise unknown_name("block", config.block, BLOCKS)
+    if config.activation not in ACTIVATIONS:
+        raise LwcnnError(f"activation must be one of {ACTIVATIONS}. Received: {config.activation!r}")
+    for stage in config.stages:
         if stage.filters < 1 or stage.blocks < 1 or stage.kernel_size % 2 == 0 or stage.expansion <= 0:
             raise LwcnnError(
                 f"A stage needs filters and blocks of at least 1, an odd kernel_size and a positive expansion. "

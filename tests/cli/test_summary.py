@@ -9,9 +9,8 @@ from lwcnn.experiments.library import library_model
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.models.baselines.resnet import build_resnet
 from lwcnn.models.configs import RESNET_4443, SE_RESNET
-from lwcnn.models.cost import count_macs
+from lwcnn.models.cost import count_macs, layer_rows, memory, summary_text
 from lwcnn.models.dual import build_merged_model
-from lwcnn.models.summary import layer_rows, memory, summary_text
 from lwcnn.system.errors import LwcnnError
 
 

@@ -1,13 +1,20 @@
-"""The residual networks' blocks: stochastic depth, the rate of dropout, what is refused, counts."""
+"""Blocks and custom layers: counts, shapes and values by hand, invalid arguments, and networks of each block."""
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
+from made_data import make_images, randomize
 
-from lwcnn.models.blocks import StochasticDepth, depthwise_block, squeeze_excite_layers
+from lwcnn.experiments.recipes import get_experiment
+from lwcnn.models.baselines.blocks import basic_block, bottleneck_block
+from lwcnn.models.blocks import cbam_block, depthwise_block, plain_block, spatial_attention, squeeze_excite
+from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.cost import count_macs
+from lwcnn.models.layers import ChannelStatistics, StochasticDepth
+from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
+from lwcnn.system.settings import plain_settings
 
 
 def test_stochastic_depth_skips_whole_images_and_keeps_the_mean():
@@ -41,7 +48,7 @@ def test_rates_out_of_range_are_refused():
 
 def test_a_reduction_above_the_channels_is_refused():
     with pytest.raises(LwcnnError, match="reduce 8 channels by 1 to 8. Received: se_reduction=9"):
-        squeeze_excite_layers(8, 9, "block")
+        squeeze_excite(keras.Input((4, 4, 8)), 9, "block")
 
 
 def test_macs_of_a_block_by_hand():
@@ -49,3 +56,116 @@ def test_macs_of_a_block_by_hand():
     model = keras.Model(images, depthwise_block(images, 16, 2, 5, se_reduction=4, name="block"))
     # depthwise 8*8*16*25, expand and project 8*8*16*32 each, squeeze and excite 16*4 each
     assert count_macs(model) == 8 * 8 * 16 * 25 + 2 * 8 * 8 * 16 * 32 + 2 * 16 * 4
+
+
+def block_model(block, shape=(8, 8, 16), **arguments):
+    images = keras.Input(shape)
+    return keras.Model(images, block(images, name="block", **arguments))
+
+
+def squeeze_excite_count(channels, reduction, bias=True):
+    squeezed = channels // reduction
+    return 2 * channels * squeezed + (squeezed + channels) * bias
+
+
+@pytest.mark.parametrize("strides, filters, projected", [(1, 16, False), (1, 24, True), (2, 16, True)])
+def test_basic_block_by_hand(strides, filters, projected):
+    model = block_model(basic_block, strides=strides, filters=filters, se_reduction=4, use_bias=True)
+    convolutions = 9 * 16 * filters + filters + 9 * filters * filters + filters
+    projection = (16 * filters + filters + 4 * filters) if projected else 0
+    expected = convolutions + 2 * 4 * filters + projection + squeeze_excite_count(filters, 4)
+    assert model.count_params() == expected
+    assert model.output_shape == (None, 8 // strides, 8 // strides, filters)
+    assert all(layer.name.startswith("block") for layer in model.layers[1:])
+
+
+def test_bottleneck_block_by_hand():
+    arguments = {"filters": 20, "inner": 7, "kernel_sizes": (1, 3, 5), "strides": 2, "activation": "leaky_relu"}
+    model = block_model(bottleneck_block, se_reduction=5, se_bias=False, dropout=0.2, **arguments)
+    convolutions = 16 * 7 + 9 * 7 * 7 + 25 * 7 * 20 + 16 * 20
+    norms = 4 * (7 + 7 + 20 + 20)
+    assert model.count_params() == convolutions + norms + squeeze_excite_count(20, 5, bias=False)
+    assert model.output_shape == (None, 4, 4, 20)
+    places = 64 * 16 * 7 + 16 * (9 * 7 * 7 + 25 * 7 * 20 + 16 * 20)  # the stride is that of the middle convolution
+    assert count_macs(model) == places + 2 * 20 * 4
+    x = np.random.default_rng(0).normal(size=(3, 8, 8, 16)).astype(np.float32)
+    assert np.isclose(model.get_layer("block_activation").negative_slope, 0.1)
+    assert not np.array_equal(model(x, training=True), model(x, training=False))
+
+
+def test_a_bottleneck_needs_three_kernels():
+    with pytest.raises(LwcnnError, match=r"three convolutions. Received: kernel_sizes=\(1, 3\)"):
+        block_model(bottleneck_block, filters=8, inner=4, kernel_sizes=(1, 3))
+
+
+def test_without_a_change_of_shape_a_basic_block_adds_its_input():
+    model = block_model(basic_block, filters=16)
+    for layer in model.layers:
+        if layer.name == "block_2_norm":  # what the convolutions give is multiplied by zero
+            layer.gamma.assign(np.zeros(16))
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 16)).astype(np.float32)
+    np.testing.assert_allclose(model.predict(x, verbose=0), np.maximum(x, 0), atol=1e-6)
+
+
+def test_plain_block_by_hand():
+    model = block_model(plain_block, filters=16, kernel_size=5, se_reduction=4, drop_rate=0.2)
+    assert model.count_params() == 25 * 16 * 16 + 4 * 16 + squeeze_excite_count(16, 4)
+    assert [layer.name for layer in model.layers[-2:]] == ["block_drop", "block_add"]
+    assert block_model(plain_block, filters=24, se_reduction=None).count_params() == 9 * 16 * 24 + 4 * 24
+
+
+def test_channel_statistics_are_mean_and_maximum():
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
+    expected = np.stack([x.mean(-1), x.max(-1)], axis=-1)
+    np.testing.assert_allclose(ops.convert_to_numpy(ChannelStatistics()(x)), expected, atol=1e-6)
+
+
+def test_spatial_attention_by_hand():
+    images = keras.Input((5, 5, 3))
+    model = randomize(keras.Model(images, spatial_attention(images, "a")))
+    x = np.random.default_rng(1).normal(size=(1, 5, 5, 3)).astype(np.float32)
+    kernel, bias = model.get_layer("a_conv").get_weights()  # (7, 7, 2, 1): at the middle pixel it sees all 25
+    statistics = np.stack([x[0].mean(-1), x[0].max(-1)], axis=-1)
+    factor = 1 / (1 + np.exp(-((kernel[1:6, 1:6, :, 0] * statistics).sum() + bias[0])))
+    np.testing.assert_allclose(model.predict(x, verbose=0)[0, 2, 2], x[0, 2, 2] * factor, rtol=1e-4)
+
+
+def test_cbam_block_is_the_depthwise_block_with_spatial_attention():
+    model = block_model(cbam_block, filters=16, se_reduction=4, drop_rate=0.1)
+    depthwise = 25 * 16 + 4 * 16 + 16 * 32 + 32 + 32 * 16 + 16
+    assert model.count_params() == depthwise + squeeze_excite_count(16, 4) + 2 * 49 + 1
+    assert count_macs(model) == 64 * (25 * 16 + 2 * 16 * 32 + 2 * 49) + 2 * 16 * 4
+
+
+# Networks of these blocks
+
+
+@pytest.mark.parametrize(
+    "name, params", [("residual_se", 29_362), ("residual_plain", 29_464), ("residual_cbam", 29_758)]
+)
+def test_networks_of_other_blocks_have_equal_parameters(name, params):
+    network = get_experiment(name).network
+    assert build_residual_se((32, 32, 3), 10, network).count_params() == params
+    assert get_experiment(name).phases == get_experiment("residual_se").phases
+
+
+@pytest.mark.parametrize("block", ["plain", "cbam"])
+def test_networks_of_other_blocks_survive_saving(block, tmp_path):
+    network = ResidualSEConfig(
+        stem=8, stages=(Stage(8, 1, 3), Stage(16, 1, 3)), se_reduction=4, block=block, drop_rate=0.1
+    )
+    model = build_residual_se((16, 16, 3), 10, network)
+    x = make_images(5, (16, 16, 3))[0]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_an_unknown_block_is_refused_with_the_nearest():
+    with pytest.raises(LwcnnError, match="Unknown block. Did you mean 'cbam'"):
+        build_residual_se((16, 16, 3), 10, ResidualSEConfig(block="cbm"))
+
+
+def test_the_choice_of_block_changes_no_earlier_record():
+    assert "block" not in plain_settings(ResidualSEConfig())
+    assert plain_settings(ResidualSEConfig(block="plain"))["block"] == "plain"

@@ -12,9 +12,8 @@ from lwcnn.experiments.library import library_model
 from lwcnn.experiments.run import run_experiment
 from lwcnn.models.baselines.keras_applications import build_application
 from lwcnn.models.build import build_network
-from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, Application
-from lwcnn.models.cost import count_macs
-from lwcnn.models.summary import costs, memory
+from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, ApplicationConfig
+from lwcnn.models.cost import costs, count_macs, memory
 from lwcnn.publication.tables.costs import REFERENCES
 from lwcnn.system.errors import LwcnnError
 
@@ -73,7 +72,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(LwcnnError, match="num_classes must be at least 2. Received: 1"):
         build_application(SHAPE, 1, MOBILENET_V2)
     with pytest.raises(LwcnnError, match="Did you mean 'mobilenet_v2'"):
-        build_application(SHAPE, 10, Application("mobilenet_v3"))
+        build_application(SHAPE, 10, ApplicationConfig("mobilenet_v3"))
 
 
 @pytest.mark.parametrize("name", [row.network for row in REFERENCES])

@@ -47,7 +47,7 @@ class SpatialDropout(Dropout):
 
 
 class StochasticDepth(Dropout):
-    """`lwcnn.models.blocks.StochasticDepth`."""
+    """`lwcnn.models.layers.StochasticDepth`."""
 
     @staticmethod
     def unsupported_setting(layer):

@@ -12,7 +12,7 @@ from lwcnn.experiments.recipes.augmentation import augmentation
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.residual_se import NO_WEIGHT_DECAY
 from lwcnn.experiments.recipes.types import NetworkExperiment
-from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, MOMENTUM, Application
+from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, MOMENTUM, ApplicationConfig
 from lwcnn.training.phases import OptimizerConfig, Phase
 
 # That of the residual network but for a rate that suits a hundred times as many parameters; ours, not tuned.
@@ -21,7 +21,9 @@ WARMUP_COSINE = OptimizerConfig(
 )
 
 
-def _experiment(name: str, network: Application, question: str) -> Callable[[Preset, ImageSpec], NetworkExperiment]:
+def _experiment(
+    name: str, network: ApplicationConfig, question: str
+) -> Callable[[Preset, ImageSpec], NetworkExperiment]:
     def build(preset: Preset, images: ImageSpec) -> NetworkExperiment:
         phase = Phase("all", WARMUP_COSINE, preset.network, augmentation=augmentation(images), batch_size=128)
         return NetworkExperiment(name=name, question=question, network=network, phases=(phase,))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from lwcnn.data.augment import Augmentation
-from lwcnn.models.configs import BRANCHES, Network
+from lwcnn.models.configs import BRANCHES, NetworkConfig
 from lwcnn.system.settings import added_later
 from lwcnn.training.phases import Phase
 
@@ -53,7 +53,7 @@ class NetworkExperiment(Experiment):
         network: what it is built from.
     """
 
-    network: Network
+    network: NetworkConfig
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def run_keras(file: str) -> None:
     try:
         model = keras.saving.load_model(file, compile=False)
     except TypeError:  # a layer that Keras does not know
-        import lwcnn.models.io  # noqa: F401 - registers them
+        import lwcnn.models.layers  # noqa: F401 - registers them
 
         model = keras.saving.load_model(file, compile=False)
     image = np.zeros((1, *model.input_shape[1:]), np.float32)

@@ -6,7 +6,7 @@ from keras import layers
 
 from lwcnn.data.checks import images_at_once
 from lwcnn.export.int8.simplify import is_convolution, is_linear, scale_outputs, sources
-from lwcnn.models.blocks import StochasticDepth
+from lwcnn.models.layers import StochasticDepth
 
 _BATCH_SIZE = 100  # memory only
 _LEAST = 1e-3  # range of a channel as a share of the widest; below it noise would be magnified

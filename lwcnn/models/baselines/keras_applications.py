@@ -1,69 +1,72 @@
-"""Networks of `keras.applications` for comparison: with random weights, their stem unchanged, for small images."""
+"""Networks of `keras.applications` for comparison, with random weights and their original stem."""
 
 from collections.abc import Sequence
 
 import keras
 from keras import layers
 
-from lwcnn.models.checks import channels_last, require_possible
-from lwcnn.models.configs import Application
+from lwcnn.models.configs import ApplicationConfig
+from lwcnn.models.layers import channels_last, check_shapes
 from lwcnn.system.errors import unknown_name
 
 MIN_IMAGE_SIZE = 32
-"""They halve the image five times."""
+"""The networks halve the resolution five times."""
 
 
-def _mobilenet_v2(images):
+def _mobilenet_v2(images: keras.KerasTensor) -> keras.Model:
     scaled = layers.Rescaling(1 / 127.5, offset=-1)(images)
     return keras.applications.MobileNetV2(input_tensor=scaled, include_top=False, weights=None)
 
 
-def _efficientnet_b0(images):
-    return keras.applications.EfficientNetB0(input_tensor=images, include_top=False, weights=None)  # scales inside
+def _efficientnet_b0(images: keras.KerasTensor) -> keras.Model:  # rescales inside
+    return keras.applications.EfficientNetB0(input_tensor=images, include_top=False, weights=None)
 
 
 APPLICATIONS = {"mobilenet_v2": _mobilenet_v2, "efficientnet_b0": _efficientnet_b0}
 
 
 @channels_last()
-def build_application(input_shape: Sequence[int], num_classes: int, description: Application) -> keras.Model:
-    """The network of a description.
+def build_application(input_shape: Sequence[int], num_classes: int, config: ApplicationConfig) -> keras.Model:
+    """Builds a network of `keras.applications` with a new classifier.
 
     Args:
-        input_shape: (height, width, channels) of one image, from 32x32.
-        num_classes: at least 2.
-        description: of the network.
+        input_shape: (height, width, channels) of one image; height and width at least 32.
+        num_classes: Number of classes, at least 2.
+        config: Configuration of the network.
 
     Returns:
-        A model from images (n, height, width, channels), 0..255, to logits (n, num_classes).
+        A model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
 
     Raises:
-        LwcnnError: if the image is too small, there are too few classes, or the name is unknown.
+        LwcnnError: The image is too small, there are fewer than two classes, or the name is unknown.
     """
-    require_possible(input_shape, num_classes, MIN_IMAGE_SIZE, f"for {description.name}")
-    if description.name not in APPLICATIONS:
-        raise unknown_name("application", description.name, APPLICATIONS)
+    check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, f"for {config.name}")
+    if config.name not in APPLICATIONS:
+        raise unknown_name("application", config.name, APPLICATIONS)
     images = keras.Input(tuple(input_shape), name="images")
-    base = APPLICATIONS[description.name](images)
+    base = APPLICATIONS[config.name](images)
     x = layers.GlobalAveragePooling2D(name="features")(base.output)
-    if description.dropout:
-        x = layers.Dropout(description.dropout, name="head_dropout")(x)
+    if config.dropout:
+        x = layers.Dropout(config.dropout, name="head_dropout")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="head_logits")(x)
-    return _adapted(keras.Model(images, logits, name=description.name), description.momentum)
+    return _rebuilt(keras.Model(images, logits, name=config.name), config.momentum)
 
 
-def _adapted(model: keras.Model, momentum: float | None) -> keras.Model:
-    """The model built anew, numbered anew where Keras numbers layers by all it has built so far, with that momentum."""
-    found: dict[str, int] = {}
+def _rebuilt(model: keras.Model, momentum: float | None) -> keras.Model:
+    """Rebuilds a model with the given batch norm momentum and with names that do not depend on earlier models.
 
-    def adapted(layer: keras.Layer) -> keras.Layer:
+    Keras numbers unnamed layers by how many of their class it has built in the process.
+    """
+    counts: dict[str, int] = {}
+
+    def rebuilt(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()
         kind = type(layer).__name__.lower()
         if isinstance(layer, layers.Rescaling | layers.Normalization):
-            found[kind] = found.get(kind, 0) + 1
-            config["name"] = kind if found[kind] == 1 else f"{kind}_{found[kind]}"
+            counts[kind] = counts.get(kind, 0) + 1
+            config["name"] = kind if counts[kind] == 1 else f"{kind}_{counts[kind]}"
         if isinstance(layer, layers.BatchNormalization) and momentum is not None:
             config["momentum"] = momentum
         return type(layer).from_config(config)
 
-    return keras.models.clone_model(model, clone_function=adapted)
+    return keras.models.clone_model(model, clone_function=rebuilt)
