@@ -73,7 +73,7 @@ def _run(arguments: list[str] | None) -> int:
     options = build_parser().parse_args(arguments)
     command = COMMANDS[options.command]
     try:
-        with interrupts.heeded():
+        with interrupts.recorded():
             if command.needs_backend:
                 load_backend()
             return command.run(options) or 0

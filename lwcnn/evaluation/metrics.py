@@ -128,6 +128,10 @@ def reliability_bins(
 def summarize(logits: np.ndarray, labels: np.ndarray) -> dict:
     """Returns what a results file holds of one evaluation, ready for JSON.
 
+    Args:
+        logits: Logits, shape (n, num_classes).
+        labels: Integer labels from 0 to num_classes - 1, shape (n,).
+
     Returns:
         accuracy, top_3_accuracy, loss (nats), ece (15 bins), macro_precision, macro_recall, macro_f1: floats;
         per_class_accuracy, precision, recall, f1: lists by class, None where a class has no value;

@@ -82,6 +82,9 @@ def train_method(
         teacher: of a distilled experiment.
         computing: precision and devices of the training; the model that is given is of float32, on one device.
 
+    Returns:
+        The trained model with its history.
+
     Raises:
         LwcnnError: as `train_phase`, or several devices for a distilled experiment.
     """

@@ -1,4 +1,4 @@
-"""The few spots that differ by Keras backend, and what identifies the machine and the software."""
+"""Backend-specific calls, process settings, and the identity of machine and software."""
 
 import contextlib
 import ctypes
@@ -22,7 +22,7 @@ THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
-
+"""Environment variables that limit the threads of numerical libraries."""
 
 _PACKAGES = (
     "lwcnn",
@@ -38,12 +38,12 @@ _PACKAGES = (
 
 
 def load_backend() -> None:
-    """Imports Keras and its backend without the lines that they log meanwhile.
+    """Imports Keras and its backend, and hides what they log meanwhile.
 
     Raises:
-        LwcnnError: The backend is not installed or not known to Keras.
+        LwcnnError: The backend is not installed, or Keras does not know it.
     """
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on retracing is not for users
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on retracing does not concern users
     try:
         with quiet_native_output():
             import keras
@@ -61,83 +61,86 @@ def load_backend() -> None:
 
 @contextlib.contextmanager
 def quiet_native_output() -> Iterator[None]:
-    """Hides what native libraries write to standard error, unless the block fails.
+    """Hides the standard error of native libraries within a block; shows it if the block fails.
 
-    Their C++ code writes to the file descriptor, past Python's logging.
+    C++ code writes to the file descriptor directly, not through Python's logging.
     """
     with contextlib.ExitStack() as stack:
         try:
             sys.stderr.flush()
-            said = stack.enter_context(tempfile.TemporaryFile())
-            kept = os.dup(2)
-        except (AttributeError, OSError, ValueError):  # standard error is closed, or no folder can be written
+            captured = stack.enter_context(tempfile.TemporaryFile())
+            stderr = os.dup(2)
+        except (AttributeError, OSError, ValueError):  # standard error is closed, or no folder is writable
             yield
             return
-        stack.callback(os.close, kept)
-        os.dup2(said.fileno(), 2)
+        stack.callback(os.close, stderr)
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
-            said.seek(0)
-            os.write(kept, said.read())
+            captured.seek(0)
+            os.write(stderr, captured.read())
             raise
         finally:
-            os.dup2(kept, 2)
+            os.dup2(stderr, 2)
 
 
 def thread_environment(num_threads: int) -> dict[str, str]:
-    """Environment variables that keep a new process of any backend to `num_threads` threads."""
+    """Returns environment variables that limit a new process of any backend to `num_threads` threads."""
     environment = {name: str(num_threads) for name in THREAD_VARIABLES}
     if num_threads == 1:
-        # XLA has no thread count, only this switch.
+        # XLA has only this switch, no thread count.
         flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false"
         environment["XLA_FLAGS"] = flags.strip()
     return environment
 
 
 def num_threads() -> int:
-    """The number of threads this process computes with: `OMP_NUM_THREADS` if it is a number from 1, else its cores."""
+    """Returns the number of compute threads: `OMP_NUM_THREADS` if it is a positive integer, else `num_cores()`."""
     allowed = os.environ.get("OMP_NUM_THREADS", "")
     return int(allowed) if allowed.isdecimal() and int(allowed) > 0 else num_cores()
 
 
 def num_cores() -> int:
-    """The number of cores this process may run on; all of the machine's where the system does not say (macOS)."""
+    """Returns the number of cores available to this process; on systems without affinity (macOS), of the machine."""
     try:
         return len(os.sched_getaffinity(0))
     except (AttributeError, OSError):
         return os.cpu_count() or 1
 
 
+# mallopt parameters in bytes. M_TRIM_THRESHOLD (-1): free memory above it is returned to the system.
+# M_MMAP_THRESHOLD (-3): larger arrays get pages of their own; 2^25 is glibc's maximum.
+_MALLOC_LIMITS = ((-1, 2**30), (-3, 2**25))
+
+
 @cache
 def keep_freed_memory() -> bool:
-    """Lets this process keep the memory that it frees for what it allocates next; whether that could be had.
+    """Makes glibc reuse freed memory instead of returning it to the system; has no effect on other C libraries.
 
-    A training step allocates and frees maps of megabytes. By glibc's defaults they go back to the system each time and
-    come as fresh pages, which took a sixth of a step's time. Other C libraries stay as they are.
+    A training step allocates and frees feature maps of megabytes. With glibc's defaults they are returned to the system
+    each time and come back as new pages, which took a sixth of a step's time.
+
+    Returns:
+        Whether the setting took effect.
     """
     try:
         libc = ctypes.CDLL(None)
-        libc.gnu_get_libc_version  # noqa: B018 - not glibc where it has none
-        # Both: setting one ends glibc's own adaption of the other.
+        libc.gnu_get_libc_version  # noqa: B018 - AttributeError where it is not glibc
+        # Set both: setting one turns off glibc's adjustment of the other.
         return all(libc.mallopt(ctypes.c_int(what), ctypes.c_int(limit)) for what, limit in _MALLOC_LIMITS)
     except (AttributeError, OSError, TypeError):
         return False
 
 
-_MALLOC_LIMITS = ((-1, 2**30), (-3, 2**25))
-"""Bytes: M_TRIM_THRESHOLD, free above which memory goes back; M_MMAP_THRESHOLD, from which on an array has pages of its
-own, at the most that glibc takes."""
-
-
 def device_name() -> str:
-    """What the models run on, such as "AMD EPYC (family 25, model 17), 2 cores" or "NVIDIA H200"."""
+    """Returns the name of the compute device, such as "AMD EPYC (family 25, model 17), 2 cores" or "NVIDIA H200"."""
     return accelerator() or f"{_processor()}, {os.cpu_count()} cores"
 
 
 @cache
 def accelerator() -> str | None:
-    """The name of the accelerator that the backend computes on; None on a CPU."""
+    """Returns the name of the backend's accelerator; None on a CPU."""
     import keras
 
     backend = keras.backend.backend()
@@ -170,7 +173,7 @@ def has_bfloat16_units() -> bool:
 
 
 def device_ids() -> list[str]:
-    """What the backend calls the devices that it computes on: the accelerators, else the CPU (one, as a rule)."""
+    """Returns the backend's names of its devices: the accelerators if there are any, else the CPU."""
     import keras
 
     backend = keras.backend.backend()
@@ -185,7 +188,7 @@ def device_ids() -> list[str]:
 
 
 def num_replicas() -> int:
-    """Over how many devices a batch is spread where this is called; 1 outside `Computing.scope`."""
+    """Returns the number of devices that share a batch; 1 outside `Computing.scope`."""
     import keras
 
     backend = keras.backend.backend()
@@ -207,20 +210,20 @@ def _processor() -> str:
 
 
 def describe_processor(cpuinfo: str) -> str:
-    """Names a processor with its family and model, since one name can cover generations that differ twofold in speed.
+    """Returns a processor's name with family and model: one name can cover generations that differ twofold in speed.
 
     Args:
-        cpuinfo: The content of /proc/cpuinfo.
+        cpuinfo: Content of /proc/cpuinfo.
     """
     pairs = [line.partition(":") for line in cpuinfo.splitlines()]
-    found = {key.strip(): value.strip() for key, _, value in reversed(pairs)}  # the first processor's
+    found = {key.strip(): value.strip() for key, _, value in reversed(pairs)}  # of the first processor
     name = found.get("model name") or platform.machine()
     details = [f"{short} {found[key]}" for key, short in (("cpu family", "family"), ("model", "model")) if key in found]
     return f"{name} ({', '.join(details)})" if details else name
 
 
 def versions(more: Sequence[str] = ()) -> dict[str, str]:
-    """The versions of what the numbers depend on: Python, the library's packages and `more` of them, if there."""
+    """Returns the installed versions of Python, of the packages that affect results, and of `more` packages."""
     found = {"python": platform.python_version()}
     for name in dict.fromkeys((*_PACKAGES, *more)):
         try:
@@ -231,7 +234,7 @@ def versions(more: Sequence[str] = ()) -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The commit of the library's own checkout, with "+" if tracked files differ from it; else None."""
+    """Returns the commit of the library's checkout, with "+" if tracked files differ; None outside a checkout."""
     root = Path(__file__).resolve().parents[2]
     try:
         if Path(_git(root, "rev-parse", "--show-toplevel")) != root:

@@ -1,4 +1,4 @@
-"""Reading and writing files so that a crash or a full disk never leaves half of one behind."""
+"""Atomic writing and checked reading of files: a crash or a full disk leaves no partial file behind."""
 
 import contextlib
 import errno
@@ -17,7 +17,7 @@ from typing import IO, Any
 from lwcnn.system.errors import LwcnnError
 
 StrPath = str | os.PathLike[str]
-# In the names of temporary files, so that another machine's on a shared disk are not taken for those of dead processes.
+# Part of temporary files' names: on a shared disk, files of another machine must not look like those of dead processes.
 _MACHINE = re.sub(r"\W", "_", platform.node())[:30] or "machine"
 _TEMPORARY_NAME = re.compile(r"\..*\.(?P<machine>\w+)-(?P<process>\d+)-[0-9a-f]{8}\.tmp", re.DOTALL)
 _STALE_SECONDS = 24 * 3600
@@ -25,17 +25,20 @@ _STALE_SECONDS = 24 * 3600
 
 @contextlib.contextmanager
 def open_atomically(path: StrPath, text: bool = False) -> Iterator[IO]:
-    """Opens a new file that takes its place once the block has ended without an error.
+    """Opens a temporary file for writing, which replaces `path` when the block ends without an error.
 
-    Links are followed, and a file that is replaced keeps its mode. What is no regular file, such as `/dev/null` or a
-    named pipe, is written to as it is.
+    Links are followed, and a replaced file keeps its mode. Special files, such as `/dev/null` or a named pipe, are
+    written to directly.
 
     Args:
-        path: The file to write; missing folders above it are made. What stood there before stays until then.
-        text: Whether it takes strings, in UTF-8 with line ends as they are, else bytes.
+        path: File to write. Missing parent folders are created.
+        text: Whether to open the file for strings, in UTF-8 with unchanged line ends; otherwise for bytes.
+
+    Yields:
+        The opened file.
 
     Raises:
-        LwcnnError: The disk is full, the folder is not writable, or any other failure of the file system.
+        LwcnnError: The disk is full, the folder is not writable, or the file system fails otherwise.
     """
     path = _writable_path(path)
     if path.exists() and not path.is_file() and not path.is_dir():
@@ -54,7 +57,7 @@ def open_atomically(path: StrPath, text: bool = False) -> Iterator[IO]:
         if path.is_file():
             shutil.copymode(path, temporary)
         os.replace(temporary, path)
-    except BaseException as error:  # Ctrl-C as well: no temporary file may stay behind
+    except BaseException as error:  # KeyboardInterrupt too: no temporary file may stay behind
         with contextlib.suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError):
@@ -65,10 +68,12 @@ def open_atomically(path: StrPath, text: bool = False) -> Iterator[IO]:
 
 @contextlib.contextmanager
 def temporary_folder(path: StrPath) -> Iterator[Path]:
-    """Makes a folder beside a file for its parts; it is removed at the end, or swept if the process is killed.
+    """Creates a folder beside a file and removes it when the block ends.
+
+    If the process is killed, a later one removes the folder.
 
     Raises:
-        LwcnnError: The folder cannot be made, or the block fails to write into it.
+        LwcnnError: The folder cannot be created, or the block fails to write into it.
     """
     folder = _temporary_path(_writable_path(path))
     try:
@@ -90,24 +95,24 @@ def _open_special(path: Path, text: bool) -> Iterator[IO]:
 
 
 def _writable_path(path: StrPath) -> Path:
-    """The path, once it can be that of a file."""
+    """Returns the path after checking that it can be a file's."""
     if not Path(path).name or "\0" in os.fspath(path):
         raise LwcnnError(f"Give the path of a file to write. Received: {os.fspath(path)!r}")
     return Path(path)
 
 
 def _temporary_path(path: Path) -> Path:
-    # In the same folder, since a rename is atomic only within one file system. The start of the name only: with all of
-    # a long one it would be too long for the file system.
+    # In the same folder, since a rename is atomic only within one file system. With the start of the name only, since a
+    # long name with a suffix would exceed the file system's limit.
     return path.with_name(f".{path.name[:40]}.{_MACHINE}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
 @cache
 def _sweep(folder: Path) -> None:
-    """Removes temporary files of processes that were killed, once a process and folder."""
+    """Removes temporary files of killed processes; runs once per process and folder."""
     try:
         entries = list(os.scandir(folder))
-    except OSError:  # it may be written to, but not listed
+    except OSError:  # writable, but not listable
         return
     for entry in entries:
         owner = _TEMPORARY_NAME.fullmatch(entry.name)
@@ -124,27 +129,26 @@ def _is_running(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # another user's
+    except OSError:  # it belongs to another user
         return True
     return True
 
 
 def write_atomically(path: StrPath, data: bytes) -> None:
-    """Writes a file whole or not at all; arguments and errors as of `open_atomically`."""
+    """Writes a file atomically; path and errors as in `open_atomically`."""
     with open_atomically(path) as stream:
         stream.write(data)
 
 
 def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
-    """Writes a folder whole or not at all; one of the same files that stood there before is replaced.
+    """Writes a folder atomically; replaces an existing folder only if it has no other files.
 
     Args:
-        path: The folder; missing folders above it are made.
-        files: The files' contents by their paths inside it.
+        path: Folder to write. Missing parent folders are created.
+        files: Contents of the files by their paths inside the folder.
 
     Raises:
-        LwcnnError: There is a file of that name, or a folder that holds anything else than these files, which
-            is never removed; or a failure of the file system.
+        LwcnnError: The path is a file or a folder with other files, or the file system fails.
     """
     path = Path(os.path.realpath(_writable_path(path)))
     temporary, old = _temporary_path(path), _temporary_path(path)
@@ -153,8 +157,8 @@ def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
         others = sorted(entry.name for entry in path.iterdir() if entry.name not in known) if path.is_dir() else None
         if others or others is None:
             raise LwcnnError(
-                f"Cannot replace this by a folder of {', '.join(sorted(known))}: it is a file or holds other files; "
-                f"choose another place. Received: {str(path)!r}"
+                f"Cannot write a folder with {', '.join(sorted(known))}: the path is a file or has other files; "
+                f"choose another path. Received: {str(path)!r}"
             )
     try:
         temporary.mkdir(parents=True)
@@ -176,14 +180,14 @@ def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
 
 
 def write_json(path: StrPath, obj: Any) -> None:
-    """Writes an object as indented JSON, atomically, its keys in the order they were put in.
+    """Writes an object as indented JSON, atomically, with keys in insertion order.
 
     Args:
-        path: The file to write.
+        path: File to write.
         obj: Dictionaries, lists, strings, finite numbers, booleans and None.
 
     Raises:
-        LwcnnError: The object holds NaN, an infinity or something JSON has no form for, or the write failed.
+        LwcnnError: The object contains NaN, infinity or a type that JSON does not have, or the write fails.
     """
     try:
         text = json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False)
@@ -192,11 +196,11 @@ def write_json(path: StrPath, obj: Any) -> None:
             f"Cannot write {path} as JSON: {error}. Give only finite numbers, strings, booleans, None, lists "
             f"and dictionaries. Received: an object of type {type(obj).__name__}"
         ) from error
-    write_atomically(path, (text + "\n").encode("utf-8", "backslashreplace"))  # a lone surrogate as JSON escapes it
+    write_atomically(path, (text + "\n").encode("utf-8", "backslashreplace"))  # lone surrogates as JSON escapes
 
 
 class Record(dict):
-    """An object of a JSON file: a key that it lacks is an error that names the file."""
+    """JSON object from a file; a missing key raises an LwcnnError that names the file."""
 
     def __init__(self, pairs: Mapping[str, Any], path: StrPath):
         super().__init__(pairs)
@@ -207,16 +211,16 @@ class Record(dict):
 
 
 def read_json(path: StrPath) -> Record:
-    """The object that a JSON file holds.
+    """Reads a JSON file that contains an object.
 
     Args:
-        path: The file to read.
+        path: File to read.
 
     Returns:
-        The object; it and the objects within it are `Record`s, so that a missing key is an `LwcnnError`.
+        The object. It and all nested objects are `Record`s, so that a missing key raises an `LwcnnError`.
 
     Raises:
-        LwcnnError: The file is missing, unreadable, not whole JSON, or holds anything else than an object.
+        LwcnnError: The file is missing, unreadable, truncated, not JSON, or does not contain an object.
     """
     try:
         found = json.loads(_read_bytes(path).decode("utf-8"), object_hook=lambda pairs: Record(pairs, path))
@@ -242,7 +246,7 @@ def _read_bytes(path: StrPath) -> bytes:
 
 
 def require_file(path: StrPath) -> None:
-    """Checks that there is a file that can be read; raises LwcnnError if not."""
+    """Raises LwcnnError unless the path is a readable regular file."""
     if not os.path.exists(path):
         raise LwcnnError(f"There is no such file; check the path. Received: {str(path)!r}")
     if os.path.isdir(path):
@@ -266,7 +270,7 @@ def _cannot_write(path: Path, error: OSError) -> LwcnnError:
 
 
 def _sync_folder(folder: Path) -> None:
-    # So that the rename itself outlives a power cut; not every file system allows it.
+    # Makes the rename survive a power failure; not every file system supports it.
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,27 +1,30 @@
-"""Ctrl-C that is heeded for sure: Python drops a KeyboardInterrupt that is raised in a destructor."""
+"""Reliable Ctrl-C handling: Python ignores a KeyboardInterrupt that is raised in a destructor."""
 
 import contextlib
 import signal
 import threading
 from collections.abc import Iterator
 
-_pressed = threading.Event()
+_interrupted = threading.Event()
 
 
-def _press(*_) -> None:
-    _pressed.set()
+def _interrupt(*_) -> None:
+    _interrupted.set()
     raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
-def heeded() -> Iterator[None]:
-    """Remembers Ctrl-C inside, besides raising KeyboardInterrupt; where it is ignored, it stays so."""
-    _pressed.clear()
+def recorded() -> Iterator[None]:
+    """Records Ctrl-C within a block, so that `check` can raise a KeyboardInterrupt that Python ignored.
+
+    Has no effect outside the main thread or where another handler is set.
+    """
+    _interrupted.clear()
     main_thread = threading.current_thread() is threading.main_thread()
     if not main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
-    before = signal.signal(signal.SIGINT, _press)
+    before = signal.signal(signal.SIGINT, _interrupt)
     try:
         yield
     finally:
@@ -29,7 +32,7 @@ def heeded() -> Iterator[None]:
 
 
 def check() -> None:
-    """Raises KeyboardInterrupt if Ctrl-C was pressed and came to nothing."""
-    if _pressed.is_set():
-        _pressed.clear()
+    """Raises KeyboardInterrupt if Ctrl-C was pressed since `recorded` began or since the last check."""
+    if _interrupted.is_set():
+        _interrupted.clear()
         raise KeyboardInterrupt

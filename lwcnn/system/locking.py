@@ -9,13 +9,13 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def locked(path: Path, note: Callable[[str], None]) -> Iterator[None]:
-    """Keeps other processes from working on a file; waits, with a note, for one that does.
+    """Locks a file for this process within a block; waits, with a note, while another process holds the lock.
 
-    The lock ends with the process that holds it, however that process ends.
+    The operating system releases the lock when the process ends, however it ends.
 
     Args:
-        path: File that the block reads or makes. The lock is a hidden file beside it.
-        note: Receives the words that say what is waited for.
+        path: File that the block reads or writes. The lock is a hidden file beside it.
+        note: Function that receives a message before the process waits.
     """
     lock = path.with_name(f".{path.name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def _acquire(lock: Path, on_wait: Callable[[], None]) -> int:
             except BlockingIOError:
                 on_wait()
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-            # The process before may have removed the file that this one had opened.
+            # The previous holder may have removed the lock file that this process opened.
             if lock.exists() and os.path.samestat(os.fstat(descriptor), os.stat(lock)):
                 return descriptor
         except BaseException:

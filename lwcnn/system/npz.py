@@ -1,4 +1,4 @@
-"""NumPy's .npz files: written atomically, read with every size checked before memory is asked for."""
+"""NumPy's .npz files: written atomically, and read with sizes checked before memory is allocated."""
 
 import io
 import math
@@ -12,25 +12,26 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath, require_file, write_atomically
 
 Header = tuple[tuple[int, ...], bool, np.dtype]
-"""Shape, whether in Fortran order, and type of an array in a file."""
+"""Shape, whether in Fortran order, and dtype of an array in a file."""
 
 _HEADER_READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-_MEMORY_SHARE = 0.75  # of the machine's memory that arrays of one file may take
+_MEMORY_FRACTION = 0.75  # of the machine's memory, for the arrays of one file
 
 
 def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
     """Writes arrays as one .npz file, atomically.
 
     Args:
-        path: The file to write, used as given (no suffix is added).
-        compressed: Whether to pack the arrays (bzip2, which numbers suit better than deflate): smaller, slower.
-        **arrays: The arrays by name; none of dtype object.
+        path: File to write, without an automatic suffix.
+        compressed: Whether to compress the arrays: smaller and slower. The method is bzip2, which compresses numbers
+            better than deflate.
+        **arrays: Arrays by name, none of dtype object.
 
     Raises:
-        LwcnnError: An array is of dtype object, or the write failed.
+        LwcnnError: An array has dtype object, or the write fails.
     """
     converted = {name: np.asarray(array) for name, array in arrays.items()}
     for name, array in converted.items():
@@ -43,7 +44,7 @@ def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
     compression = zipfile.ZIP_BZIP2 if compressed else zipfile.ZIP_STORED
     with zipfile.ZipFile(buffer, "w", compression) as archive:
         for name, array in converted.items():
-            # A fixed date, unlike numpy.savez: the same arrays always give the same bytes.
+            # A fixed date, unlike in numpy.savez: the same arrays always give the same bytes.
             member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
             member.compress_type = compression
             with archive.open(member, "w", force_zip64=True) as stream:
@@ -52,16 +53,16 @@ def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
 
 
 def load_npz(path: StrPath) -> dict[str, np.ndarray]:
-    """Reads every array of an .npz file, whole.
+    """Reads all arrays of an .npz file.
 
     Args:
-        path: The file to read.
+        path: File to read.
 
     Returns:
         The arrays by name.
 
     Raises:
-        LwcnnError: The file is missing, truncated, corrupt, not an .npz, too large, or holds Python objects.
+        LwcnnError: The file is missing, truncated, corrupt, not an .npz file, too large, or contains Python objects.
     """
     require_file(path)
     if not zipfile.is_zipfile(path):
@@ -79,7 +80,7 @@ def load_npz(path: StrPath) -> dict[str, np.ndarray]:
                 with archive.open(info) as stream:
                     shape, is_fortran, dtype = read_header(stream, member, info.file_size, path)
                     arrays[member.removesuffix(".npy")] = _read_values(stream, shape, is_fortran, dtype)
-                    # zipfile compares the CRC only at the stream's end.
+                    # zipfile checks the CRC only at the end of the stream.
                     if stream.read(1):
                         raise zipfile.BadZipFile("bytes left over after the array")
     except LwcnnError:
@@ -93,17 +94,20 @@ def load_npz(path: StrPath) -> dict[str, np.ndarray]:
 
 
 def read_header(stream: IO[bytes], member: str, size: int, path: StrPath) -> Header:
-    """Reads the header of an array in an .npz file, and checks that its values fill the rest of the member.
+    """Reads the header of an array in an .npz file and checks that its values fill the rest of the member.
 
     Args:
-        stream: The opened member, at its start; after the call at the first value.
-        member: Its name.
-        size: Its uncompressed bytes.
-        path: The file's path, for errors.
+        stream: Opened member, at its start. The call leaves it at the first value.
+        member: Name of the member.
+        size: Uncompressed size of the member in bytes.
+        path: Path of the file, for error messages.
+
+    Returns:
+        Shape, whether in Fortran order, and dtype.
 
     Raises:
-        LwcnnError: The array holds Python objects.
-        ValueError: Anything else that makes it unreadable. (Broken headers raise SyntaxError and others, too.)
+        LwcnnError: The array contains Python objects.
+        ValueError: The header is invalid. Broken headers can raise other exceptions, such as SyntaxError.
     """
     version = np.lib.format.read_magic(stream)
     if version not in _HEADER_READERS:
@@ -123,23 +127,24 @@ def read_header(stream: IO[bytes], member: str, size: int, path: StrPath) -> Hea
 
 def _read_values(stream: IO[bytes], shape: tuple[int, ...], is_fortran: bool, dtype: np.dtype) -> np.ndarray:
     array = np.empty(math.prod(shape), dtype)
-    view = memoryview(array.view(np.uint8))
+    values = array.view(np.uint8)
     done = 0
-    while done < len(view):
-        count = stream.readinto(view[done : done + 2**20])
-        if not count:
-            raise ValueError(f"{done:,} of {len(view):,} bytes")
-        done += count
+    while done < len(values):
+        chunk = stream.read(min(2**20, len(values) - done))
+        if not chunk:
+            raise ValueError(f"{done:,} of {len(values):,} bytes")
+        values[done : done + len(chunk)] = np.frombuffer(chunk, np.uint8)
+        done += len(chunk)
     return array.reshape(shape[::-1]).T if is_fortran else array.reshape(shape)
 
 
 def _require_memory(size: int, path: StrPath) -> None:
-    """Checks that arrays of so many bytes fit into this machine's memory."""
+    """Raises LwcnnError unless arrays of `size` bytes fit into this machine's memory."""
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not on every system
+    except (AttributeError, ValueError, OSError):  # not available on every system
         memory = 16 * 2**30
-    if size > _MEMORY_SHARE * memory:
+    if size > _MEMORY_FRACTION * memory:
         raise LwcnnError(
             f"The arrays do not fit into this machine's memory of {memory / 2**30:,.1f} GiB: give a part of them. "
             f"Received: {size / 2**30:,.1f} GiB in {str(path)!r}"

@@ -1,4 +1,4 @@
-"""Names from users' files and data sets, made safe for the place that they are written to: one function a place."""
+"""Escapes names from users' files and data sets: one function per output format."""
 
 import html
 import re
@@ -7,11 +7,11 @@ import unicodedata
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-_MAX_PATH_PART = 60  # characters; with a suffix it stays below the 255 bytes that file systems allow
+_MAX_PATH_PART = 60  # characters; with a suffix, below the 255 bytes that file systems allow
 
 
 def path_part(name: str) -> str:
-    """Returns a name as one part of a path that can't leave its folder: letters, digits, `-`, `_` and inner dots.
+    """Returns a name as one part of a path, inside its folder: letters, digits, `-`, `_` and inner dots.
 
     Args:
         name: Any text, such as the stem of a user's file. Different names can give the same part.
@@ -21,31 +21,31 @@ def path_part(name: str) -> str:
 
 
 def csv_cell(text: str) -> str:
-    """Returns a text as a cell that no spreadsheet takes for a formula: with `'` before `=`, `+`, `-` and `@`.
+    """Returns text as a CSV cell that no spreadsheet evaluates: with `'` before `=`, `+`, `-` and `@`.
 
-    Numbers stay as they are.
+    Numbers stay unchanged.
 
     Args:
-        text: Any text; `csv` quotes it further where it has commas, quotes or line ends.
+        text: Any text. The `csv` module quotes commas, quotes and line ends.
     """
     return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text
 
 
 def one_line(text: str) -> str:
-    """Returns a name on one line, with single spaces, and `?` for control characters and others without a form."""
+    """Returns a name on one line, with single spaces, and `?` for unprintable characters."""
     return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
 
 
 def latex_text(text: str) -> str:
-    """Returns plain text as LaTeX shows it."""
+    """Returns plain text with LaTeX's special characters escaped."""
     return "".join(_LATEX.get(character, character) for character in text)
 
 
 def html_text(text: str) -> str:
-    """Returns plain text as HTML shows it."""
+    """Returns plain text with HTML's special characters escaped."""
     return html.escape(text, quote=False)
 
 
 def plot_text(text: str) -> str:
-    """Returns plain text as Matplotlib shows it, which reads mathematics between dollar signs."""
+    """Returns plain text with dollar signs escaped, which enclose mathematics in Matplotlib."""
     return text.replace("$", r"\$")

@@ -1,7 +1,7 @@
 """Serializes settings so that older results still match.
 
-Results record the settings they were made with, and cache files are named by them. A field that a dataclass gains later
-is left out of both while it has its default, so that earlier results stay valid.
+Results record their settings, and cache files are named by a hash of them. A field that was added to a dataclass later
+is omitted from both while it has its default, so that earlier results stay valid.
 """
 
 import dataclasses
@@ -11,22 +11,22 @@ _ADDED_LATER = "added later"
 
 
 def added_later(default: Any) -> Any:
-    """Returns a dataclass field that `plain_settings` leaves out where it has its default.
+    """Returns a dataclass field that `plain_settings` omits while it has its default.
 
     Args:
-        default: what does as the dataclass did before it had the field; it must be immutable.
+        default: Immutable value that gives the behavior from before the field existed.
     """
     return dataclasses.field(default=default, metadata={_ADDED_LATER: True})
 
 
 def plain_settings(settings: Any) -> Any:
-    """Returns settings as dicts, lists and what JSON holds otherwise, the fields in their order.
+    """Converts settings to JSON types, with fields in their order.
 
     Args:
-        settings: a dataclass, or tuples, lists and dicts of them.
+        settings: Dataclass instance, or tuples, lists and dicts of them.
 
     Returns:
-        What `dataclasses.asdict` gives, without the fields `added_later` that have their default.
+        The same as `dataclasses.asdict`, without `added_later` fields that have their default, and tuples as lists.
     """
     if dataclasses.is_dataclass(settings):
         values = {field: getattr(settings, field.name) for field in dataclasses.fields(settings)}

@@ -191,6 +191,9 @@ def unfreeze_layer_by_layer(
         optimizer: of every phase.
         epochs: of every phase.
         **arguments: further fields of every `Phase`.
+
+    Returns:
+        One phase per layer with weights.
     """
     count = len(_names_with_weights(model))
     return tuple(Phase(f"last_{n}", optimizer, epochs, trainable=n, **arguments) for n in range(1, count + 1))

@@ -1,4 +1,4 @@
-"""Networks are the same whatever order of axes Keras's configuration names."""
+"""Networks do not depend on Keras's `image_data_format`."""
 
 import json
 

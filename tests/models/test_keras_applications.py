@@ -1,4 +1,4 @@
-"""The comparison nets: counts against the published ones, names, training, what is refused; and their table."""
+"""Networks of keras.applications: published counts, names, training, invalid arguments, and the stored costs."""
 
 import json
 from dataclasses import replace

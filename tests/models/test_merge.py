@@ -1,4 +1,4 @@
-"""The merge and its reverse: Dense -> 1x1 convolution, exact before its activation, the submodels untouched."""
+"""The merge and its reverse: Dense to 1x1 convolution, exact before its activation, submodels unchanged."""
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ def images_of(shape, num_images=12):
 
 
 def close_to_rounding(actual, expected, num_terms):
-    """Whether two float32 sums of so many terms agree but for the order of adding."""
+    """Asserts that two float32 sums of `num_terms` terms agree up to rounding."""
     scale = np.abs(expected).max()
     np.testing.assert_allclose(actual, expected, atol=scale * np.finfo(np.float32).eps * num_terms**0.5, rtol=0)
 
@@ -36,7 +36,7 @@ def test_convolution_before_its_activation_gives_what_the_dense_gave(shape):
         assert conv.kernel_size == (1, 1) and conv.activation is keras.activations.relu
         flat = keras.Model(merged.inputs, conv.input).predict(images, verbose=0)  # (n, 1, 1, F)
         assert flat.shape[1:3] == (1, 1)
-        linear = keras.layers.Conv2D(10, 1)  # the same convolution, without its activation
+        linear = keras.layers.Conv2D(10, 1)  # the same convolution without activation
         linear.build(flat.shape)
         linear.set_weights(conv.get_weights())
         before_activation = keras.ops.convert_to_numpy(linear(flat))[:, 0, 0]

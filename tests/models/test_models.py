@@ -1,4 +1,4 @@
-"""The paper's networks: counts to the parameter, what they compute, and save and load."""
+"""The paper's networks: exact parameter counts, outputs against NumPy, and saving and loading."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ def build_dual(shape, num_classes):
 
 
 def map_features(shape):
-    """Values of the flattened map, by the sizes alone: two valid 3x3 convolutions, each halved after."""
+    """Size of the flattened feature map: two valid 3x3 convolutions, each followed by 2x2 pooling."""
     height, width = (((side - 2) // 2 - 2) // 2 for side in shape[:2])
     return height * width * 20
 
@@ -65,7 +65,7 @@ def pooled_convolution(x, kernel, bias):
 
 
 def submodel_in_numpy(model, name, images):
-    """The logits that the paper's submodel gives for 0..255 images, in float64."""
+    """Logits of the submodel for 0..255 images, in float64 NumPy."""
     x = images / 255
     for layer in ("conv1", "conv2"):
         x = pooled_convolution(x, *(w.astype(float) for w in model.get_layer(f"{name}_{layer}").get_weights()))

@@ -1,4 +1,4 @@
-"""The CIFAR-10 reproduction and its extension: counts, joining, what trains in which step, whole runs."""
+"""The CIFAR-10 reproduction and its extension: counts, merge, trainable layers by phase, whole runs."""
 
 import json
 

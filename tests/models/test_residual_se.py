@@ -1,4 +1,4 @@
-"""The residual squeeze-and-excitation network: counts, fused against plain, training in a phase, what is refused."""
+"""The residual squeeze-and-excitation network: counts, saving, training phases, invalid arguments, experiments."""
 
 import json
 from dataclasses import replace
@@ -158,7 +158,7 @@ def test_an_experiment_trains_evaluates_and_is_found_again(made_npz, folders, tm
 
 
 def _moving(network):
-    """Moving means and variances: of the stem, each widening, each block and the head."""
+    """Number of moving means and variances: stem, width changes, blocks and head."""
     widths = [network.stem, network.stages[-1].filters]
     before = network.stem
     for stage in network.stages:

@@ -1,4 +1,4 @@
-"""The reference ResNets: counts, published tables, normalization, recipes, training on made images."""
+"""The reference ResNets: counts, published tables, normalization, recipes, training on synthetic images."""
 
 import json
 

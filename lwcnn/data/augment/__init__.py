@@ -1,6 +1,6 @@
-"""Augmentation of uint8 image batches, drawn per image from (seed, epoch, index), without a framework.
+"""Augmentation of uint8 image batches with NumPy and OpenCV, random per image from (seed, epoch, index).
 
-`augment_batch` changes images by themselves, as an `Augmentation` says; `mix_batch` mixes those of a batch.
+`augment_batch` applies an `Augmentation` to each image; `mix_batch` mixes the images of a batch (MixUp, CutMix).
 """
 
 from lwcnn.data.augment.augmentation import (

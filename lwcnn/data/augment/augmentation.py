@@ -1,7 +1,7 @@
-"""What is changed at random in an image, and the batch that comes of it.
+"""Random changes of single images, and their application to a batch.
 
-What an image becomes depends on the seed, the epoch and its index in the data set alone: not on the batch
-it lies in, the order of the batches, the thread that makes them or the backend that trains on them.
+The result for an image depends only on the seed, the epoch and the image's index in the data set: not on its batch, the
+order of the batches, the thread that makes them or the backend.
 """
 
 from dataclasses import dataclass
@@ -18,36 +18,39 @@ from lwcnn.data.augment.randaugment import RandAugment, rand_augment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import added_later
 
-_NUM_TRANSFORMS = 8  # one draw for each column of `draw_transforms`, so that no setting changes another's draws
+_NUM_TRANSFORMS = 8  # one column per random value of `draw_transforms`, so that no setting affects another's values
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is changed at random in an image; everything is off unless it is set.
+    """Random augmentation of single images. By default, nothing is changed.
 
-    The changes are made in this order: horizontal flip and crop; vertical flip; rotation, zoom and translation;
+    The operations are applied in this order: horizontal flip and crop; vertical flip; rotation, zoom and translation;
     `rand_augment`; brightness; `color_jitter`; `sharpness`; `blur`; `cutout`; `erasing`.
 
     Args:
-        rotation: largest angle as a fraction of a full turn, in [0, 1]; the angle is uniform in +-rotation.
-        zoom: in [0, 1); the side of the section shown is uniform in 1 +- zoom, one for both axes: above 1
-            shrinks the content, as in Keras's RandomZoom.
-        translation: largest shift as a fraction of height and width, in [0, 1]; uniform, each axis by itself.
-        brightness: largest change as a fraction of 255, in [0, 1]; one uniform value is added to all of an
-            image's pixels and channels, and the sum is clipped. (That of `color_jitter` is a factor.)
-        horizontal_flip: mirror left to right with probability 1/2.
-        crop_padding: largest shift in whole pixels, as by a random crop after padding that much on all sides.
-        fill: "reflect" or "constant" (zero), for pixels that come from outside the image.
-        vertical_flip: probability of turning upside down, in [0, 1].
-        rand_augment: operations drawn for each image, or None.
-        color_jitter: factors of brightness, contrast and saturation, shift of hue, or None.
-        sharpness: a change of sharpness with a probability, or None.
-        blur: Gaussian blur with a probability, or None.
-        cutout: a square taken out of every image, or None.
-        erasing: a rectangle taken out with a probability, or None.
+        rotation: Float in [0, 1]. Maximum angle as a fraction of a full turn; the angle is uniform in +-rotation.
+        zoom: Float in [0, 1). The side of the visible section is uniform in 1 +- zoom, equal for both axes. Values
+            above 1 shrink the content, as in Keras's RandomZoom.
+        translation: Float in [0, 1]. Maximum shift as a fraction of height and width; uniform and independent per axis.
+        brightness: Float in [0, 1]. Maximum change as a fraction of 255. One uniform value per image is added to all
+            pixels and channels, and the sum is clipped. (`ColorJitter.brightness` multiplies instead.)
+        horizontal_flip: Whether to mirror left to right with probability 1/2.
+        crop_padding: Integer of 0 or more. Maximum shift in pixels, as in a random crop after padding all sides.
+        fill: "reflect" or "constant" (zero). Fill mode of pixels outside the image.
+        vertical_flip: Float in [0, 1]. Probability of mirroring top to bottom.
+        rand_augment: RandAugment settings, or None.
+        color_jitter: Random brightness, contrast, saturation and hue, or None.
+        sharpness: Random change of sharpness, or None.
+        blur: Random Gaussian blur, or None.
+        cutout: Removal of a square, or None.
+        erasing: Random removal of a rectangle, or None.
 
     Raises:
-        LwcnnError: a value out of its range, or an unknown fill.
+        LwcnnError: A value is out of range, or the fill mode is unknown.
+
+    Example:
+        >>> augmentation = Augmentation(horizontal_flip=True, crop_padding=4, cutout=Cutout(side=8))
     """
 
     rotation: float = 0.0
@@ -69,7 +72,7 @@ class Augmentation:
         for name in ("rotation", "zoom", "translation", "brightness", "vertical_flip"):
             check_fraction(name, getattr(self, name))
         if self.zoom == 1:
-            raise LwcnnError(f"Give zoom below 1: a factor of 0 shows nothing. Received: zoom={self.zoom!r}")
+            raise LwcnnError(f"Give a zoom below 1, since a section of side 0 is empty. Received: zoom={self.zoom!r}")
         check_whole_number("crop_padding", self.crop_padding, 0)
         flip = self.horizontal_flip
         if not isinstance(flip, bool):
@@ -84,11 +87,11 @@ class Augmentation:
         check_settings("erasing", self.erasing, Erasing)
 
 
-# The paper names rotation, zoom, brightness and translation, no amounts. Rotation, zoom and translation are
-# those of the author's notebook; its brightness factor is 0, which does nothing, so 0.2 is ours.
+# The paper names rotation, zoom, brightness and translation without amounts. Rotation, zoom and translation are those
+# of the author's notebook. Its brightness factor is 0, which has no effect; 0.2 is ours.
 PAPER_AUGMENTATION = Augmentation(rotation=0.1, zoom=0.2, translation=0.2, brightness=0.2)
 
-# The author's notebook as it runs: brightness factor 0.
+# The author's notebook as executed: brightness factor 0.
 PUBLISHED_AUGMENTATION = Augmentation(rotation=0.1, zoom=0.2, translation=0.2, brightness=0.0)
 
 
@@ -100,21 +103,21 @@ def augment_batch(
     indices: np.ndarray,
     stream: int = 0,
 ) -> np.ndarray:
-    """Returns the images as the augmentation changes them in this epoch, in a new array.
+    """Returns augmented images in a new array.
 
     Args:
-        images: uint8, shape (n, height, width, channels), 1 to 4 channels; left as it is.
-        augmentation: what may change, and how far.
-        seed: of the run, 0 or more.
-        epoch: 0 or more; another epoch draws afresh.
-        indices: shape (n,), each image's index in its data set: its draw depends on this, not on its place.
-        stream: 0 or more; another number draws independently for the same image, seed and epoch.
+        images: uint8 array, shape (n, height, width, channels), 1 to 4 channels; it stays unchanged.
+        augmentation: Operations and their ranges.
+        seed: Integer of 0 or more. Seed of the run.
+        epoch: Integer of 0 or more. Each epoch has other random numbers.
+        indices: Integer array, shape (n,). Index of each image in its data set, which determines its random numbers.
+        stream: Integer of 0 or more. Each stream has independent random numbers for the same image, seed and epoch.
 
     Returns:
-        uint8, the shape of images.
+        uint8 array of the same shape.
 
     Raises:
-        LwcnnError: images are not uint8 of that shape, or indices do not fit them.
+        LwcnnError: The images are not uint8 of this shape, or the indices do not match them.
     """
     check_images(images)
     indices = np.asarray(indices)
@@ -162,7 +165,7 @@ def draw_transforms(
     width: int,
     stream: int = 0,
 ) -> Transforms:
-    """Returns what the augmentation does to the images with these indices, of this height and width."""
+    """Returns the random geometry and brightness of the images with these indices, of this height and width."""
     draws = Draws(seed, epoch, stream, indices).uniform(Purpose.TRANSFORMS, _NUM_TRANSFORMS)
     signed = 2 * draws - 1
     padding = augmentation.crop_padding
@@ -172,7 +175,7 @@ def draw_transforms(
         zoom=1 + augmentation.zoom * signed[:, 1],
         shift_y=augmentation.translation * height * signed[:, 2],
         shift_x=augmentation.translation * width * signed[:, 3],
-        # Whole gray levels lose nothing: the pixels are whole numbers before and after.
+        # Whole gray levels, since pixels are integers before and after.
         brightness=np.rint(255 * augmentation.brightness * signed[:, 4]).astype(np.int64),
         flip=(draws[:, 5] < 0.5) & augmentation.horizontal_flip,
         crop_y=offsets[:, 0],

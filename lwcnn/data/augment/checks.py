@@ -1,4 +1,4 @@
-"""What images and settings must be before anything is changed at random."""
+"""Checks of images and settings."""
 
 import math
 from collections.abc import Collection
@@ -9,7 +9,7 @@ from lwcnn.system.errors import LwcnnError
 
 
 def check_images(images: np.ndarray) -> None:
-    """Raises LwcnnError unless the images are uint8, (n, height, width, channels), of 1 to 4 channels."""
+    """Raises LwcnnError unless the images are uint8, shape (n, height, width, channels), with 1 to 4 channels."""
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
         received = f"{getattr(images, 'dtype', type(images))} of shape {getattr(images, 'shape', None)}"
         raise LwcnnError(f"Give images as uint8 of shape (n, height, width, channels). Received: {received}")
@@ -24,7 +24,7 @@ def check_fraction(name: str, value: float) -> None:
 
 
 def check_amount(name: str, value: float, largest: float = math.inf) -> None:
-    """Raises LwcnnError unless the value is a finite number from 0 to the largest."""
+    """Raises LwcnnError unless the value is a finite number from 0 to `largest`."""
     if not is_number(value) or not 0 <= value <= largest:
         limit = "" if largest == math.inf else f" and {largest} or less"
         raise LwcnnError(f"Give {name} as a number of 0 or more{limit}. Received: {name}={value!r}")
@@ -39,8 +39,8 @@ def check_range(name: str, value: tuple[float, float], largest: float = math.inf
 
 
 def check_whole_number(name: str, value: int, least: int, largest: int | None = None) -> None:
-    """Raises LwcnnError unless the value is an int from the least to the largest."""
-    is_whole = isinstance(value, int) and not isinstance(value, bool)  # NumPy's are not written to JSON
+    """Raises LwcnnError unless the value is an int from `least` to `largest`."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)  # NumPy's integers cannot be written to JSON
     if not is_whole or value < least or (largest is not None and value > largest):
         limit = f"of {least} or more" if largest is None else f"from {least} to {largest}"
         raise LwcnnError(f"Give {name} as a whole number {limit}. Received: {name}={value!r}")
@@ -53,11 +53,11 @@ def check_choice(name: str, value: str, choices: Collection[str]) -> None:
 
 
 def check_settings(name: str, value: object, kind: type) -> None:
-    """Raises LwcnnError unless the value is None or of this dataclass."""
+    """Raises LwcnnError unless the value is None or an instance of this dataclass."""
     if value is not None and not isinstance(value, kind):
         raise LwcnnError(f"Give {name} as None or a {kind.__name__}(...). Received: {name}={value!r}")
 
 
 def is_number(value: object) -> bool:
-    """Whether the value is a finite number: True and False are none."""
+    """Returns whether the value is a finite int or float; booleans are not numbers."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

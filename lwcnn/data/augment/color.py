@@ -1,7 +1,7 @@
-"""Brightness, contrast, saturation and hue of uint8 image batches, with torchvision's meaning of the amounts.
+"""Brightness, contrast, saturation and hue of uint8 image batches, with torchvision's definitions of the factors.
 
-The `adjust_` functions take one amount for each image and return new arrays. Sums are rounded to the nearest level,
-where torchvision and PIL cut the fraction off: results differ from theirs by at most one level for it.
+The `adjust_` functions take one factor per image and return new arrays. Results are rounded to the nearest gray level,
+where torchvision and PIL truncate: they differ by at most one level.
 """
 
 from collections.abc import Callable
@@ -19,16 +19,21 @@ _LEVELS = np.arange(256)
 
 @dataclass(frozen=True)
 class ColorJitter:
-    """Brightness, contrast, saturation and hue drawn afresh, in an order of its own for each image.
+    """Random brightness, contrast, saturation and hue, applied in random order per image.
 
-    Images of other than 3 channels have neither saturation nor hue: these two leave them as they are.
+    Saturation and hue change only images of 3 channels.
 
     Args:
-        brightness, contrast, saturation: 0 or more; the factor is uniform in 1 +- amount, and not below 0.
-        hue: in [0, 0.5]; the shift is uniform in +-hue, as a fraction of the color circle.
+        brightness: Float of 0 or more. The factor is uniform in [max(0, 1 - brightness), 1 + brightness].
+        contrast: Float of 0 or more. The factor is uniform in the same way.
+        saturation: Float of 0 or more. The factor is uniform in the same way.
+        hue: Float in [0, 0.5]. The shift is uniform in +-hue, as a fraction of the color circle.
 
     Raises:
-        LwcnnError: an amount out of its range.
+        LwcnnError: A value is out of range.
+
+    Example:
+        >>> jitter = ColorJitter(brightness=0.2, contrast=0.2, hue=0.05)
     """
 
     brightness: float = 0.0
@@ -43,9 +48,9 @@ class ColorJitter:
 
 
 def jitter_colors(images: np.ndarray, jitter: ColorJitter, draws: Draws) -> np.ndarray:
-    """Returns the images with the jitter's changes as they are drawn for them."""
+    """Returns the images with random brightness, contrast, saturation and hue."""
     uniform = draws.uniform(Purpose.COLOR_JITTER, 8)
-    order = np.argsort(uniform[:, 4:], axis=1, kind="stable")  # of the four changes, for each image
+    order = np.argsort(uniform[:, 4:], axis=1, kind="stable")  # of the four operations, per image
     changes = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
     values = np.empty((len(images), 4))
     for k, amount in enumerate((jitter.brightness, jitter.contrast, jitter.saturation)):
@@ -62,14 +67,14 @@ def jitter_colors(images: np.ndarray, jitter: ColorJitter, draws: Draws) -> np.n
 
 
 def change_some(images: np.ndarray, chosen: np.ndarray, change: Callable, *amounts: np.ndarray) -> None:
-    """Puts change(images, *amounts) of the chosen images, bool of shape (n,), in their places."""
+    """Replaces the chosen images (bool, shape (n,)) by change(images, *amounts), in place."""
     positions = np.flatnonzero(chosen)
     if positions.size:
         images[positions] = change(images[positions], *(amount[positions] for amount in amounts))
 
 
 def add_brightness(images: np.ndarray, transforms: Transforms) -> np.ndarray:
-    """Returns the images with their brightness added, clipped to 0..255."""
+    """Returns the images with `transforms.brightness` added, clipped to 0..255."""
     up = np.clip(transforms.brightness, 0, 255).astype(np.uint8)[:, None, None, None]
     down = np.clip(-transforms.brightness, 0, 255).astype(np.uint8)[:, None, None, None]
     # Clipped before adding, so that uint8 cannot wrap around.
@@ -81,12 +86,12 @@ def add_brightness(images: np.ndarray, transforms: Transforms) -> np.ndarray:
 
 
 def adjust_brightness(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Returns the images times factors of 0 or more, shape (n,): 0 is black, 1 the image."""
+    """Returns the images multiplied by factors of 0 or more, shape (n,): 0 gives black, 1 the image."""
     return look_up(images, _to_levels(factors[:, None] * _LEVELS)[:, :, None])
 
 
 def adjust_contrast(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Returns the images with their differences from their mean gray level times factors, shape (n,)."""
+    """Returns the images with differences from their mean gray level multiplied by factors, shape (n,)."""
     height, width = images.shape[1:3]
     sums = to_gray(images).sum(axis=(1, 2), dtype=np.int64)
     means = np.floor(sums / (height * width) + 0.5)[:, None]  # a whole level, as in PIL
@@ -94,9 +99,9 @@ def adjust_contrast(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
 
 
 def adjust_saturation(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Returns the images with their differences from their own gray images times factors, shape (n,).
+    """Returns the images with differences from their gray versions multiplied by factors, shape (n,).
 
-    0 is gray, 1 the image; images of other than 3 channels stay as they are.
+    0 gives gray, 1 the image. Only images of 3 channels change.
     """
     if images.shape[3] != 3:
         return images.copy()
@@ -107,12 +112,12 @@ def adjust_saturation(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
 def adjust_hue(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     """Returns the images with their hue shifted by fractions of the color circle, shape (n,).
 
-    1/3 turns red into green; images of other than 3 channels stay as they are.
+    1/3 changes red to green. Only images of 3 channels change.
     """
     num_images, height, width, channels = images.shape
     if channels != 3:
         return images.copy()
-    # In floats: OpenCV's 8-bit hue has 180 steps, and would change images whose shift is 0.
+    # In floats: OpenCV's 8-bit hue has only 180 steps, so that a shift of 0 would change images.
     pixels = images.reshape(num_images * height, width, 3).astype(np.float32)
     hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV).reshape(images.shape)
     hue: np.ndarray = hsv[..., 0]
@@ -125,7 +130,7 @@ def adjust_hue(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
 def blend(start: np.ndarray, end: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """Returns start + factor * (end - start), rounded and clipped, for factors of shape (n,).
 
-    Above 1 it goes on beyond the end. Both batches are uint8 of one shape.
+    Factors above 1 extrapolate. Both batches are uint8 of the same shape.
     """
     blended = np.empty_like(end, order="C")
     views = opencv_views(np.ascontiguousarray(start), np.ascontiguousarray(end), blended)
@@ -135,11 +140,11 @@ def blend(start: np.ndarray, end: np.ndarray, factors: np.ndarray) -> np.ndarray
 
 
 def look_up(images: np.ndarray, tables: np.ndarray) -> np.ndarray:
-    """Returns the images with each level replaced by that of their table.
+    """Returns the images with gray levels replaced by lookup tables.
 
     Args:
-        images: uint8, shape (n, height, width, channels).
-        tables: uint8, shape (n, 256, 1) for one table an image or (n, 256, channels) for one a channel.
+        images: uint8 array, shape (n, height, width, channels).
+        tables: uint8 array, shape (n, 256, 1) for one table per image or (n, 256, channels) for one per channel.
     """
     changed = np.empty_like(images, order="C")
     sources, targets = opencv_views(np.ascontiguousarray(images), changed)
@@ -149,7 +154,7 @@ def look_up(images: np.ndarray, tables: np.ndarray) -> np.ndarray:
 
 
 def to_gray(images: np.ndarray) -> np.ndarray:
-    """Returns uint8 (n, height, width): luma (ITU-R 601) of 3 channels, else the channels' mean, rounded."""
+    """Returns gray images, uint8, shape (n, height, width): ITU-R 601 luma of 3 channels, otherwise the mean."""
     num_images, height, width, channels = images.shape
     if channels == 1:
         return images[..., 0]

@@ -1,4 +1,4 @@
-"""Random numbers that belong to an image, an epoch and a purpose, and to nothing else."""
+"""Random numbers that depend only on purpose, seed, epoch and image."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -10,13 +10,13 @@ from lwcnn.system.errors import LwcnnError
 
 
 class Purpose(IntEnum):
-    """What numbers are drawn for: the first word of their key, so that no purpose changes another's draws.
+    """Purpose of random numbers: the first part of their key, so that purposes are independent of each other.
 
-    Stored results depend on the numbers: give a new purpose a number of its own and never change one.
+    Stored results depend on these values: give a new purpose a new value, and never change one.
     """
 
     TRANSFORMS = 1  # geometry and brightness: the columns of `draw_transforms`
-    ORDER = 2  # of the images in an epoch (batches.py)
+    ORDER = 2  # order of the images in an epoch (batches.py)
     VERTICAL_FLIP = 3
     RAND_AUGMENT = 4
     COLOR_JITTER = 5
@@ -30,13 +30,13 @@ class Purpose(IntEnum):
 
 @dataclass(frozen=True)
 class Draws:
-    """Where the random numbers of some images come from.
+    """Source of the random numbers of a batch's images.
 
     Args:
-        seed: of the run, 0 or more.
-        epoch: 0 or more.
-        stream: 0 or more; another number draws independently for the same image, seed and epoch.
-        indices: whole numbers of 0 or more, shape (n,): each image's index in its data set.
+        seed: Integer of 0 or more. Seed of the run.
+        epoch: Integer of 0 or more.
+        stream: Integer of 0 or more. Each stream has independent random numbers for the same image, seed and epoch.
+        indices: Integer array, shape (n,). Index of each image in its data set.
     """
 
     seed: int
@@ -45,39 +45,39 @@ class Draws:
     indices: np.ndarray
 
     def uniform(self, purpose: Purpose, num_columns: int, step: int | None = None) -> np.ndarray:
-        """Returns float64 in [0, 1), shape (n, num_columns); another step draws independently."""
+        """Returns float64 numbers in [0, 1), shape (n, num_columns); each step has independent numbers."""
         num_rows = 1024
-        while num_rows <= self.indices.max(initial=0):  # whole powers of two: an epoch's batches share one table
+        while num_rows <= self.indices.max(initial=0):  # a power of two, so that an epoch's batches share one table
             num_rows *= 2
         key = (int(purpose), self.seed, self.epoch, self.stream) + (() if step is None else (step,))
         return _uniform_table(key, num_rows, num_columns)[self.indices]
 
     def levels(self, purpose: Purpose, position: int, count: int) -> np.ndarray:
-        """Returns `count` random gray levels, uint8, for the image at this position among the indices."""
+        """Returns `count` random gray levels, uint8, for the image at this position of the batch."""
         key = (int(purpose), self.seed, self.epoch, self.stream, int(self.indices[position]))
         return random_bits(key, -(-count // 8)).astype("<u8").view(np.uint8)[:count]
 
 
 def random_bits(key: tuple[int, ...], count: int) -> np.ndarray:
-    """Returns uint64 random numbers that depend on the key alone: their purpose, the seed, the epoch, ...
+    """Returns `count` random uint64 numbers that depend only on the key: purpose, seed, epoch, ...
 
-    NumPy promises that the raw output of Philox and of SeedSequence stays as it is, which it does not of the
-    distributions made from it. The first numbers of a longer draw are those of a shorter one.
+    NumPy guarantees that the raw output of Philox and SeedSequence never changes, unlike its distributions. A longer
+    sequence starts with the shorter one.
     """
-    # Below 2**32 each is one word of the seed, so that two keys of one length never mean the same words.
+    # Below 2**32 each part is one word of the seed, so that different keys of equal length give different seeds.
     if not all(isinstance(part, (int, np.integer)) and 0 <= part < 2**32 for part in key):
         raise LwcnnError(f"Give seed, epoch and stream as whole numbers from 0 to 2**32 - 1. Received: {key}")
     return np.random.Philox(np.random.SeedSequence([int(part) for part in key])).random_raw(count)
 
 
 def unit_interval(bits: np.ndarray) -> np.ndarray:
-    """Returns uint64 random numbers as float64 in [0, 1)."""
+    """Converts random uint64 numbers to float64 in [0, 1)."""
     return (bits >> np.uint64(11)) * 2.0**-53
 
 
 @lru_cache(maxsize=32)
 def _uniform_table(key: tuple[int, ...], num_rows: int, num_columns: int) -> np.ndarray:
-    """Uniform numbers in [0, 1), shape (num_rows, num_columns): row i is image i's, whatever num_rows is."""
+    """Returns uniform numbers in [0, 1), shape (num_rows, num_columns); row i is the same for every `num_rows`."""
     table = unit_interval(random_bits(key, num_rows * num_columns))
     table.setflags(write=False)
     return table.reshape(num_rows, num_columns)

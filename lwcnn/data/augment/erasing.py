@@ -1,4 +1,4 @@
-"""Cutout and random erasing: a rectangle of an image is taken away."""
+"""Cutout and random erasing: a rectangle of an image is removed."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,19 @@ from lwcnn.data.augment.draws import Draws, Purpose
 
 @dataclass(frozen=True)
 class Cutout:
-    """A square around a uniform pixel, in every image; what reaches over the border is cut off.
+    """Removal of a square from every image. Its center is a uniformly random pixel; it is clipped at the border.
 
     Args:
-        side: of the square in pixels, 1 or more.
-        fill: "zero" (black) or "mean" (of the image, for each channel).
+        side: Integer of 1 or more. Side of the square in pixels.
+        fill: "zero" (black) or "mean" (the image's mean per channel).
 
     Raises:
-        LwcnnError: a value out of its range.
+        LwcnnError: A value is out of range.
 
-    Source: DeVries and Taylor 2017; their zero comes after normalization and is the training set's mean.
+    Example:
+        >>> cutout = Cutout(side=8)
+
+    Source: DeVries and Taylor 2017. Their zero, after normalization, is the mean of the training set.
     """
 
     side: int
@@ -33,18 +36,21 @@ class Cutout:
 
 @dataclass(frozen=True)
 class Erasing:
-    """A rectangle of random area, shape and place, with a probability.
+    """Random removal of a rectangle of random area, aspect ratio and position.
 
     Args:
-        probability: in [0, 1].
-        area: (low, high) as a share of the image, above 0 up to 1; uniform between them.
-        aspect: (low, high) of height / width; uniform in its logarithm, so that wide and tall come alike (as in
-            torchvision), among those with which the area fits into the image.
-        fill: "noise" (a random level for each pixel and channel, the paper's best), "zero" (black) or "mean"
-            (of the image, for each channel).
+        probability: Float in [0, 1]. Probability of erasing per image.
+        area: (low, high), above 0 up to 1. Fraction of the image; uniform in this range.
+        aspect: (low, high), above 0. Ratio of height to width; its logarithm is uniform, as in torchvision, within the
+            ratios for which the rectangle fits into the image.
+        fill: "noise" (a random gray level per pixel and channel, the paper's best), "zero" (black) or "mean" (the
+            image's mean per channel).
 
     Raises:
-        LwcnnError: a value out of its range.
+        LwcnnError: A value is out of range.
+
+    Example:
+        >>> erasing = Erasing(probability=0.25, area=(0.02, 0.2))
 
     Source: Zhong et al. 2017.
     """
@@ -62,7 +68,7 @@ class Erasing:
 
 
 def cut_out(images: np.ndarray, cutout: Cutout, draws: Draws) -> np.ndarray:
-    """Returns the images without the squares that are drawn for them."""
+    """Returns the images with a random square removed from each."""
     height, width = images.shape[1:3]
     uniform = draws.uniform(Purpose.CUTOUT, 2)
     tops = np.floor(height * uniform[:, 0]).astype(np.int64) - cutout.side // 2
@@ -76,7 +82,7 @@ def cut_out(images: np.ndarray, cutout: Cutout, draws: Draws) -> np.ndarray:
 
 
 def erase_some(images: np.ndarray, erasing: Erasing, draws: Draws) -> np.ndarray:
-    """Returns the images, without a rectangle where it is drawn for them."""
+    """Returns the images with a random rectangle removed from some."""
     height, width, channels = images.shape[1:]
     uniform = draws.uniform(Purpose.ERASING, 5)
     sides_y, sides_x = rectangle_sides(erasing, uniform[:, 1], uniform[:, 2], height, width)
@@ -96,10 +102,10 @@ def erase_some(images: np.ndarray, erasing: Erasing, draws: Draws) -> np.ndarray
 def rectangle_sides(
     erasing: Erasing, area: np.ndarray, aspect: np.ndarray, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns whole heights and widths, in pixels, of rectangles for uniform draws in [0, 1), shape (n,) each."""
+    """Returns heights and widths of rectangles in whole pixels, from uniform numbers in [0, 1), shape (n,) each."""
     low, high = erasing.area
     pixels = height * width * (low + (high - low) * area)
-    # Only aspects with which both sides fit, in place of drawing until one does: the same distribution.
+    # Limited to the ratios for which both sides fit: the same distribution as drawing until one fits.
     lowest = np.log(np.maximum(erasing.aspect[0], pixels / width**2))
     highest = np.maximum(np.log(np.minimum(erasing.aspect[1], height**2 / pixels)), lowest)
     root = np.exp((lowest + (highest - lowest) * aspect) / 2)
@@ -108,5 +114,5 @@ def rectangle_sides(
 
 
 def _mean_level(image: np.ndarray) -> np.ndarray:
-    """The mean of each channel, rounded to uint8."""
+    """Returns the mean of each channel, rounded to uint8."""
     return np.rint(cv2.mean(image)[: image.shape[2]]).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Sharpness and Gaussian blur of uint8 image batches, with torchvision's meaning of the amounts."""
+"""Sharpness and Gaussian blur of uint8 image batches, with torchvision's definitions of the parameters."""
 
 from dataclasses import dataclass
 
@@ -16,14 +16,17 @@ _SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13  # PIL's 
 
 @dataclass(frozen=True)
 class Sharpness:
-    """One change of sharpness, made with a probability.
+    """Random change of sharpness.
 
     Args:
-        probability: in [0, 1].
-        factor: 0 or more: 0 smooths, 1 changes nothing, 2 doubles the difference from the smoothed image.
+        probability: Float in [0, 1]. Probability of the change per image.
+        factor: Float of 0 or more. 0 smooths, 1 has no effect, 2 doubles the difference from the smoothed image.
 
     Raises:
-        LwcnnError: a value out of its range.
+        LwcnnError: A value is out of range.
+
+    Example:
+        >>> sharpness = Sharpness(probability=0.5, factor=2.0)
     """
 
     probability: float
@@ -36,15 +39,18 @@ class Sharpness:
 
 @dataclass(frozen=True)
 class GaussianBlur:
-    """Blur of a random width, made with a probability.
+    """Random Gaussian blur.
 
     Args:
-        probability: in [0, 1].
-        sigma: (low, high) in pixels, above 0; uniform between them.
-        kernel_size: side of the kernel in pixels, odd, 3 or more.
+        probability: Float in [0, 1]. Probability of the blur per image.
+        sigma: (low, high), above 0. Standard deviation in pixels; uniform in this range.
+        kernel_size: Odd integer of 3 or more. Side of the kernel in pixels.
 
     Raises:
-        LwcnnError: a value out of its range.
+        LwcnnError: A value is out of range.
+
+    Example:
+        >>> blur = GaussianBlur(probability=0.5, sigma=(0.1, 1.0))
     """
 
     probability: float
@@ -60,7 +66,7 @@ class GaussianBlur:
 
 
 def change_sharpness(images: np.ndarray, sharpness: Sharpness, draws: Draws) -> np.ndarray:
-    """Returns the images, sharpened or smoothed where it is drawn for them."""
+    """Returns the images with the sharpness of some changed."""
     chosen = draws.uniform(Purpose.SHARPNESS, 1)[:, 0] < sharpness.probability
     changed = images.copy(order="C")
     change_some(changed, chosen, adjust_sharpness, np.full(len(images), sharpness.factor))
@@ -68,7 +74,7 @@ def change_sharpness(images: np.ndarray, sharpness: Sharpness, draws: Draws) -> 
 
 
 def blur_some(images: np.ndarray, blur: GaussianBlur, draws: Draws) -> np.ndarray:
-    """Returns the images, blurred where it is drawn for them."""
+    """Returns the images with some blurred."""
     uniform = draws.uniform(Purpose.BLUR, 2)
     low, high = blur.sigma
     sigmas = low + (high - low) * uniform[:, 1]
@@ -83,9 +89,9 @@ def blur_some(images: np.ndarray, blur: GaussianBlur, draws: Draws) -> np.ndarra
 
 
 def adjust_sharpness(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Returns the images with their differences from smoothed ones times factors, shape (n,).
+    """Returns the images with differences from their smoothed versions multiplied by factors, shape (n,).
 
-    Pixels at the border stay as they are, as in PIL and torchvision: the 3x3 kernel does not fit there.
+    Border pixels stay unchanged, as in PIL and torchvision, since the 3x3 kernel does not fit there.
     """
     images = np.ascontiguousarray(images)
     smooth = images.copy()
@@ -99,13 +105,13 @@ def adjust_sharpness(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
 
 
 def gaussian_blur(images: np.ndarray, sigmas: np.ndarray, kernel_size: int = 3) -> np.ndarray:
-    """Returns the images blurred by Gaussian kernels of sigmas in pixels, shape (n,), mirrored at the border."""
+    """Returns the images blurred by Gaussians of sigmas in pixels, shape (n,), with reflected borders."""
     images = np.ascontiguousarray(images)
     blurred = np.empty_like(images)
     offsets = np.arange(kernel_size) - kernel_size // 2
     kernels = np.exp(-(offsets**2) / (2 * sigmas[:, None] ** 2))
     kernels = (kernels / kernels.sum(axis=1, keepdims=True)).astype(np.float32)
-    # Not cv2.GaussianBlur: its kernel is in 256ths, which is more than a level off.
+    # Not cv2.GaussianBlur, which rounds the kernel to 1/256: errors of more than one gray level.
     for source, target, kernel in zip(*opencv_views(images, blurred), kernels, strict=True):
         cv2.sepFilter2D(source, -1, kernel, kernel, target, borderType=cv2.BORDER_REFLECT_101)
     return blurred

@@ -1,4 +1,4 @@
-"""Flips, crops and affine maps of uint8 image batches, each image by its own."""
+"""Flips, crops and affine transforms of uint8 image batches, with other parameters for each image."""
 
 from dataclasses import dataclass
 
@@ -6,20 +6,22 @@ import cv2
 import numpy as np
 
 FILLS = {"reflect": cv2.BORDER_REFLECT, "constant": cv2.BORDER_CONSTANT}
-"""How pixels from outside an image are made: its mirror image, edge pixels included, or zero (black)."""
+"""Fill modes of pixels outside an image: reflection, edge pixels included, or zero (black)."""
 
 
 @dataclass(frozen=True)
 class Transforms:
-    """What is done to each image of a batch; every field is an array of shape (n,).
+    """Geometry and brightness of each image of a batch; every field is an array of shape (n,).
 
     Args:
-        angle: anticlockwise rotation as a fraction of a turn.
-        zoom: side of the section shown, 1 for all of the image.
-        shift_y, shift_x: shift of the content down and to the right, in pixels.
-        brightness: gray levels added, whole numbers from -255 to 255.
-        flip: whether to mirror left to right (bool).
-        crop_y, crop_x: shift of the content down and to the right, in whole pixels.
+        angle: Counterclockwise rotation as a fraction of a turn.
+        zoom: Side of the visible section relative to the image.
+        shift_y: Downward shift of the content in pixels.
+        shift_x: Rightward shift of the content in pixels.
+        brightness: Gray levels to add, integers from -255 to 255.
+        flip: Whether to mirror left to right (bool).
+        crop_y: Downward shift of the content in whole pixels.
+        crop_x: Rightward shift of the content in whole pixels.
     """
 
     angle: np.ndarray
@@ -33,7 +35,7 @@ class Transforms:
 
 
 def flip_and_crop(images: np.ndarray, transforms: Transforms, padding: int, fill: str) -> np.ndarray:
-    """Returns the images mirrored where `flip` says so, then shifted by (crop_y, crop_x), pixels exact."""
+    """Returns the images mirrored where `flip` is true, then shifted by (crop_y, crop_x) without interpolation."""
     height, width = images.shape[1:3]
     changed = images.copy(order="C")
     flips, tops, lefts = transforms.flip, padding - transforms.crop_y, padding - transforms.crop_x
@@ -48,41 +50,40 @@ def flip_and_crop(images: np.ndarray, transforms: Transforms, padding: int, fill
 
 
 def flip_vertically(images: np.ndarray, flip: np.ndarray) -> np.ndarray:
-    """Returns the images turned upside down where flip, bool of shape (n,), says so."""
+    """Returns the images mirrored top to bottom where `flip` (bool, shape (n,)) is true."""
     flipped = images.copy(order="C")
     flipped[flip] = flipped[flip, ::-1]
     return flipped
 
 
 def warp(images: np.ndarray, transforms: Transforms, fill: str) -> np.ndarray:
-    """Returns the images rotated, zoomed and shifted, in this order, in one bilinear interpolation each.
+    """Returns the images rotated, zoomed and shifted, in this order, with one bilinear interpolation.
 
-    One after the other, as a stack of layers does it, they would blur three times, and fill from images that
-    are cut off already.
+    A stack of separate layers would blur three times and fill from images that are already cropped.
     """
     return warp_affine(images, _output_to_input(transforms, images.shape[1], images.shape[2]), fill)
 
 
 def rotate(images: np.ndarray, degrees: np.ndarray, fill: str) -> np.ndarray:
-    """Returns the images turned anticlockwise about their centers by degrees, shape (n,)."""
+    """Returns the images rotated counterclockwise about their centers by degrees, shape (n,)."""
     height, width = images.shape[1:3]
     zeros = np.zeros(len(images))
     return warp_affine(images, _similarity(np.deg2rad(degrees), zeros + 1, zeros, zeros, height, width), fill)
 
 
 def shear(images: np.ndarray, along_y: np.ndarray, along_x: np.ndarray, fill: str) -> np.ndarray:
-    """Returns the images sheared, the top left corner of each staying where it is.
+    """Returns the images sheared about their top left corners.
 
     Args:
-        images: uint8, shape (n, height, width, channels).
-        along_y: shape (n,); a pixel takes the value from this much further down for each pixel to the right.
-        along_x: shape (n,); it takes the value from this much further to the right for each pixel down.
-        fill: a key of `FILLS`.
+        images: uint8 array, shape (n, height, width, channels).
+        along_y: Array, shape (n,). Vertical offset of a pixel's source, downward, per pixel to the right.
+        along_x: Array, shape (n,). Horizontal offset of a pixel's source, rightward, per pixel down.
+        fill: Key of `FILLS`.
     """
     matrices = np.zeros((len(images), 2, 3))
     matrices[:, 0, 0] = matrices[:, 1, 1] = 1
     matrices[:, 0, 1], matrices[:, 1, 0] = along_x, along_y
-    # The corner lies half a pixel up and left of the first pixel's center, which OpenCV counts from.
+    # The corner is half a pixel up and left of the first pixel's center, OpenCV's origin.
     matrices[:, 0, 2], matrices[:, 1, 2] = along_x / 2, along_y / 2
     return warp_affine(images, matrices, fill)
 
@@ -96,7 +97,7 @@ def translate(images: np.ndarray, shift_y: np.ndarray, shift_x: np.ndarray, fill
 
 
 def warp_affine(images: np.ndarray, matrices: np.ndarray, fill: str) -> np.ndarray:
-    """Returns the images mapped by matrices (n, 2, 3) from (x, y, 1) of an output pixel to (x, y) in the input."""
+    """Returns the images transformed by matrices (n, 2, 3) from output (x, y, 1) to input (x, y)."""
     warped = np.empty_like(images, order="C")
     sources, targets = opencv_views(np.ascontiguousarray(images), warped)
     flags, border, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, FILLS[fill], images.shape[2:0:-1]
@@ -106,19 +107,19 @@ def warp_affine(images: np.ndarray, matrices: np.ndarray, fill: str) -> np.ndarr
 
 
 def opencv_views(*batches: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Returns views of contiguous batches in which an image of one channel is (height, width), as OpenCV has it."""
+    """Returns views of contiguous batches with one-channel images of shape (height, width), as in OpenCV."""
     return tuple(batch.reshape(batch.shape[:3]) if batch.shape[3] == 1 else batch for batch in batches)
 
 
 def _output_to_input(transforms: Transforms, height: int, width: int) -> np.ndarray:
-    """Matrices (n, 2, 3) from (x, y) of an output pixel to where its value lies in the input."""
+    """Returns matrices (n, 2, 3) from output (x, y, 1) to input (x, y)."""
     turn = 2 * np.pi * transforms.angle
     return _similarity(turn, transforms.zoom, transforms.shift_y, transforms.shift_x, height, width)
 
 
 def _similarity(turn, zoom, shift_y, shift_x, height: int, width: int) -> np.ndarray:
-    """Matrices (n, 2, 3) that undo a turn in radians about the center, a zoom and a shift in pixels."""
-    center_y, center_x = (height - 1) / 2, (width - 1) / 2  # pixels are points: this is Keras's center too
+    """Returns matrices (n, 2, 3) that invert a rotation in radians about the center, a zoom and a shift in pixels."""
+    center_y, center_x = (height - 1) / 2, (width - 1) / 2  # pixels are points, as in Keras
     cosine, sine = zoom * np.cos(turn), zoom * np.sin(turn)
     from_y, from_x = center_y + shift_y, center_x + shift_x
     matrices = np.empty((len(turn), 2, 3))

@@ -1,4 +1,4 @@
-"""MixUp and CutMix: each image of a batch is mixed with its neighbor, and its label with the neighbor's."""
+"""MixUp and CutMix: each image of a batch and its label are mixed with those of its neighbor."""
 
 from dataclasses import dataclass
 
@@ -11,18 +11,21 @@ from lwcnn.system.errors import LwcnnError
 
 @dataclass(frozen=True)
 class MixUpCutMix:
-    """Whether and how a batch is mixed; one draw holds for the whole batch.
+    """MixUp and CutMix settings. Method, mixing ratio and box are random per batch.
 
     Args:
-        mixup_alpha: 0 or more; MixUp's share of the image itself is Beta(alpha, alpha), 0 is no MixUp.
-        cutmix_alpha: 0 or more; so is the share that CutMix leaves before the border cuts its box, 0 is no
-            CutMix. With both above 0 a coin is tossed for each batch.
-        probability: of mixing a batch, in [0, 1].
-        ramp: share of the training over which the probability rises linearly from 0 to its full value, in
-            [0, 1]: 0 keeps it constant, 1 reaches it at the end.
+        mixup_alpha: Float of 0 or more. MixUp's ratio is Beta(alpha, alpha); 0 turns MixUp off.
+        cutmix_alpha: Float of 0 or more. CutMix's ratio, before its box is clipped at the border, is
+            Beta(alpha, alpha); 0 turns CutMix off. If both are on, each batch uses one of them with probability 1/2.
+        probability: Float in [0, 1]. Probability of mixing a batch.
+        ramp: Float in [0, 1]. Fraction of the training over which the probability increases linearly from 0 to its
+            full value: 0 keeps it constant, 1 reaches it at the end.
 
     Raises:
-        LwcnnError: a value out of its range, or both alphas 0.
+        LwcnnError: A value is out of range, or both alphas are 0.
+
+    Example:
+        >>> mixing = MixUpCutMix(mixup_alpha=0.2, cutmix_alpha=1.0, probability=0.5)
 
     Source: Zhang et al. 2017 (MixUp), Yun et al. 2019 (CutMix).
     """
@@ -38,20 +41,21 @@ class MixUpCutMix:
         check_fraction("probability", self.probability)
         check_fraction("ramp", self.ramp)
         if self.mixup_alpha == self.cutmix_alpha == 0:
-            raise LwcnnError("Give mixup_alpha or cutmix_alpha above 0, or no mixing. Received: 0 for both")
+            raise LwcnnError("Give mixup_alpha or cutmix_alpha above 0, or turn mixing off. Received: 0 for both")
 
     def probability_at(self, progress: float) -> float:
-        """The probability of mixing a batch after this share of the training, in [0, 1]."""
+        """Returns the probability of mixing a batch at `progress`, the completed fraction of the training."""
         return self.probability * (min(1.0, progress / self.ramp) if self.ramp else 1.0)
 
 
 @dataclass(frozen=True)
 class Mix:
-    """What is done to a batch.
+    """Mixing of one batch.
 
     Args:
-        share: of each image's own label, in [0, 1].
-        box: (top, bottom, left, right) in pixels, pasted from the neighbor; None mixes all pixels by share.
+        share: Float in [0, 1]. Weight of each image's own label.
+        box: (top, bottom, left, right) in pixels, pasted from the neighbor (CutMix). None blends all pixels by
+            `share` (MixUp).
     """
 
     share: float
@@ -68,26 +72,28 @@ def mix_batch(
     batch: int,
     progress: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a batch as mixing changes it, with soft labels, also where this batch is not mixed.
+    """Returns a mixed batch with soft labels; where a batch is not mixed, its labels are one-hot.
 
-    An image's neighbor is the one before it, and the last for the first: batches are shuffled already, and a
-    rolled batch mixes none with itself unless it is alone.
+    The neighbor of an image is the previous one in the batch; the first image's is the last. Batches are already
+    shuffled, and no image is mixed with itself unless it is alone.
 
     Args:
-        images: uint8, shape (n, height, width, channels), augmented already; left as it is.
-        labels: whole numbers from 0 to num_classes - 1, shape (n,).
-        num_classes: 1 or more.
-        mixing: what may be done.
-        seed, epoch, batch: 0 or more; the draw depends on these alone.
-        progress: share of the training that is over, in [0, 1], for the ramp.
+        images: uint8 array, shape (n, height, width, channels), already augmented; it stays unchanged.
+        labels: Integer array, shape (n,), from 0 to num_classes - 1.
+        num_classes: Number of classes, 1 or more.
+        mixing: MixUp and CutMix settings.
+        seed: Integer of 0 or more. With `epoch` and `batch`, it determines the random numbers.
+        epoch: Integer of 0 or more.
+        batch: Integer of 0 or more. Index of the batch in the epoch.
+        progress: Float in [0, 1]. Completed fraction of the training, for the ramp.
 
     Returns:
-        (images, labels): uint8 of the shape of images, MixUp's rounded to the nearest level (in floats they
-        would take four times the memory, and give the model two types of input, for less than half a level);
-        float32 (n, num_classes), CutMix's the exact share of pixels.
+        Tuple (images, labels): uint8 images of the same shape, and float32 labels of shape (n, num_classes). MixUp's
+        images are rounded to gray levels, since floats would take four times the memory for less than half a level.
+        CutMix's labels have the exact fraction of pixels.
 
     Raises:
-        LwcnnError: arrays or numbers that do not fit.
+        LwcnnError: Arrays or numbers are invalid.
     """
     check_images(images)
     check_whole_number("num_classes", num_classes, 1)
@@ -105,15 +111,15 @@ def mix_batch(
 def draw_mix(
     mixing: MixUpCutMix, height: int, width: int, seed: int, epoch: int, batch: int, progress: float = 1.0
 ) -> Mix | None:
-    """Returns what is done to this batch of images of height x width pixels; None leaves it as it is."""
+    """Returns the random mixing of a batch of images of height x width pixels; None if it is not mixed."""
     draws = unit_interval(random_bits((int(Purpose.MIXING), seed, epoch, batch), 5))
     if draws[0] >= mixing.probability_at(progress):
         return None
     cuts = mixing.cutmix_alpha > 0 and (mixing.mixup_alpha == 0 or draws[1] < 0.5)
     alpha = mixing.cutmix_alpha if cuts else mixing.mixup_alpha
-    # The inverse of the distribution function takes one number of Philox, whose output NumPy promises to keep,
-    # which it does not of Generator.beta; between versions of SciPy it can differ in the last bits.
-    from scipy.special import betaincinv  # here: it takes a fifth of a second, and names are listed without it
+    # By the inverse distribution function from one number of Philox, whose output NumPy guarantees, unlike that of
+    # Generator.beta. Between versions of SciPy the last bits can differ.
+    from scipy.special import betaincinv  # a slow import, which listing names does not need
 
     share = float(betaincinv(alpha, alpha, draws[2]))
     if not cuts:
@@ -128,7 +134,7 @@ def draw_mix(
 def apply_mix(
     images: np.ndarray, labels: np.ndarray, num_classes: int, mix: Mix | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the batch and its soft labels as `mix_batch` does, for a draw that is known."""
+    """Returns the batch and its soft labels as in `mix_batch`, for given random values."""
     one_hot = np.zeros((len(labels), num_classes), np.float32)
     one_hot[np.arange(len(labels)), labels] = 1
     if mix is None:
@@ -146,6 +152,6 @@ def apply_mix(
 
 
 def _interval(length: int, size: int, draw: float) -> tuple[int, int]:
-    """The first pixel and the one after the last of `size` around a uniform pixel, cut off at both ends."""
+    """Returns start and stop of an interval of `size` pixels around a random pixel, clipped at both ends."""
     start = int(length * draw) - size // 2
     return max(start, 0), min(start + size, length)

@@ -1,4 +1,4 @@
-"""RandAugment on uint8 batches: some operations of one strength, drawn for each image by itself."""
+"""RandAugment on uint8 batches: random operations of one magnitude per image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,18 +29,18 @@ _LEVELS = np.arange(256)
 
 
 def posterize(images: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    """Returns the images with only their highest bits, 1 to 8, shape (n,), kept."""
+    """Returns the images with only their highest `bits` (1 to 8, shape (n,)) kept."""
     masks = (256 - 2 ** (8 - bits)).astype(np.uint8)
     return images & masks[:, None, None, None]
 
 
 def solarize(images: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Returns the images with levels at or above thresholds, shape (n,), inverted."""
+    """Returns the images with gray levels at or above thresholds, shape (n,), inverted."""
     return np.where(images >= thresholds[:, None, None, None], 255 - images, images)
 
 
 def autocontrast(images: np.ndarray) -> np.ndarray:
-    """Returns the images with each channel stretched to 0..255; one of a single level stays as it is."""
+    """Returns the images with each channel stretched to 0..255; constant channels stay unchanged."""
     low = images.min(axis=(1, 2))[:, None].astype(np.int64)  # (n, 1, channels)
     high = images.max(axis=(1, 2))[:, None].astype(np.int64)
     levels = _LEVELS[:, None]
@@ -50,12 +50,12 @@ def autocontrast(images: np.ndarray) -> np.ndarray:
 
 
 def equalize(images: np.ndarray) -> np.ndarray:
-    """Returns the images with each channel's histogram made as even as a table of levels can, as in PIL."""
+    """Returns the images with each channel's histogram equalized, as in PIL."""
     num_images, _, _, channels = images.shape
     which = np.arange(num_images * channels).reshape(num_images, 1, 1, channels)
     counts = np.bincount((256 * which + images).ravel(), minlength=256 * which.size)
     counts = counts.reshape(num_images, channels, 256)
-    # The last level that occurs is left out of the step, so that it becomes 255.
+    # The highest level that occurs is excluded from the step, so that it becomes 255.
     last = 255 - np.argmax(counts[..., ::-1] > 0, axis=-1)[..., None]
     step = (counts.sum(axis=-1, keepdims=True) - np.take_along_axis(counts, last, axis=-1)) // 255
     below = np.cumsum(counts, axis=-1) - counts
@@ -63,8 +63,8 @@ def equalize(images: np.ndarray) -> np.ndarray:
     return look_up(images, tables.astype(np.uint8).transpose(0, 2, 1))
 
 
-# Each takes (images, strengths, fill): strengths, shape (n,), are magnitude / MAX_MAGNITUDE with a random sign,
-# which those that know no direction ignore.
+# Arguments: images, strengths and fill. Strengths, shape (n,), are magnitude / MAX_MAGNITUDE with a random sign, which
+# operations without a direction ignore.
 OPERATIONS: dict[str, Callable[[np.ndarray, np.ndarray, str], np.ndarray]] = {
     "identity": lambda images, strengths, fill: images,
     "autocontrast": lambda images, strengths, fill: autocontrast(images),
@@ -85,17 +85,20 @@ OPERATIONS: dict[str, Callable[[np.ndarray, np.ndarray, str], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class RandAugment:
-    """Operations drawn uniformly for each image, with repetition, one after the other, all of one magnitude.
+    """RandAugment: uniformly random operations per image, with repetition, applied in sequence with one magnitude.
 
-    The ranges are torchvision's. Directions (of a turn, a shift, more or less contrast) are drawn evenly.
+    The ranges are torchvision's. Both directions (of a rotation, a shift, more or less contrast) are equally likely.
 
     Args:
-        num_operations: for each image, 1 or more.
-        magnitude: 0 to 30, of every operation that has a strength.
-        operations: keys of `OPERATIONS`, at least one; "color" leaves images of other than 3 channels alone.
+        num_operations: Integer of 1 or more. Number of operations per image.
+        magnitude: Integer from 0 to 30. Magnitude of all operations that have a strength.
+        operations: Keys of `OPERATIONS`, at least one. "color" changes only images of 3 channels.
 
     Raises:
-        LwcnnError: a value out of its range, or an unknown operation.
+        LwcnnError: A value is out of range, or an operation is unknown.
+
+    Example:
+        >>> rand_augment = RandAugment(num_operations=2, magnitude=9)
 
     Source: Cubuk et al. 2019.
     """
@@ -115,20 +118,20 @@ class RandAugment:
 
 
 def rand_augment(images: np.ndarray, settings: RandAugment, fill: str, draws: Draws) -> np.ndarray:
-    """Returns the images as the operations drawn for them change them.
+    """Returns the images after random operations.
 
     Args:
-        images: uint8, shape (n, height, width, channels).
-        settings: what may be drawn.
-        fill: a key of `FILLS`, for pixels that come from outside the image.
-        draws: of these images.
+        images: uint8 array, shape (n, height, width, channels).
+        settings: Operations, their number and magnitude.
+        fill: Key of `FILLS`. Fill mode of pixels outside the image.
+        draws: Random numbers of these images.
     """
     changed = images.copy(order="C")
     for step in range(settings.num_operations):
         uniform = draws.uniform(Purpose.RAND_AUGMENT, 2, step)
         drawn = np.floor(len(settings.operations) * uniform[:, 0]).astype(np.int64)
         strengths = settings.magnitude / MAX_MAGNITUDE * np.where(uniform[:, 1] < 0.5, -1.0, 1.0)
-        for number, name in enumerate(settings.operations):  # the images that share an operation at once
+        for number, name in enumerate(settings.operations):  # all images with the same operation at once
             operation = OPERATIONS[name]
             if name != "identity":
                 change_some(changed, drawn == number, lambda i, s, do=operation: do(i, s, fill), strengths)
@@ -137,7 +140,7 @@ def rand_augment(images: np.ndarray, settings: RandAugment, fill: str, draws: Dr
 
 def _translate(images: np.ndarray, strengths_y: np.ndarray, strengths_x: np.ndarray, fill: str) -> np.ndarray:
     height, width = images.shape[1:3]
-    # Whole pixels, as torchvision does it: no shift blurs.
+    # Whole pixels, as in torchvision, so that shifts do not blur.
     shift_y = np.trunc(MAX_TRANSLATION * height * strengths_y)
     shift_x = np.trunc(MAX_TRANSLATION * width * strengths_x)
     return translate(images, shift_y, shift_x, fill)

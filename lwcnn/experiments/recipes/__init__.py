@@ -56,6 +56,9 @@ def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = 
         dataset: `Dataset.spec`, or the name of a public data set. Recipes of ours depend on the images: small ones
             are shifted less, and digits are not mirrored.
 
+    Returns:
+        The experiment.
+
     Raises:
         LwcnnError: if a name is unknown; the message names the nearest.
     """
