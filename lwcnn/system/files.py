@@ -157,7 +157,7 @@ def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
         others = sorted(entry.name for entry in path.iterdir() if entry.name not in known) if path.is_dir() else None
         if others or others is None:
             raise LwcnnError(
-                f"Cannot write a folder with {', '.join(sorted(known))}: the path is a file or has other files; "
+                f"Cannot write a folder with {', '.join(sorted(known))}: it is a file or holds other files; "
                 f"choose another path. Received: {str(path)!r}"
             )
     try:

@@ -11,9 +11,9 @@ from made_data import make_images, run_python
 from lwcnn.data.augment import MixUpCutMix
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NetworkExperiment, get_experiment
 from lwcnn.experiments.run import run_experiment
-from lwcnn.models.blocks import StochasticDepth
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_submodel
+from lwcnn.models.layers import StochasticDepth
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
