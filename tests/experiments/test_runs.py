@@ -542,6 +542,14 @@ def test_phases_have_seeds_of_their_own_and_batches_that_fit_the_data(monkeypatc
         seen.clear()
 
 
+def test_a_training_computed_in_two_ways_has_a_warning():
+    one, other = {"step": "engine", "threads": 1}, {"step": "keras", "threads": 1}
+    assert run.mixed_computing([{"computing": [one]}, {"computing": [one]}]) == []
+    for history in ([{"computing": [one, other]}], [{"computing": [one]}, {"computing": [other]}]):
+        (warning,) = run.mixed_computing(history)
+        assert "step engine, threads 1; step keras, threads 1" in warning
+
+
 def test_class_weight_is_in_every_phase():
     for name in ("paper", "repo_baseline", "residual_se"):
         plan = with_class_weight(get_experiment(name), "balanced")
