@@ -1,16 +1,16 @@
-"""The command `lwcnn evaluate`: a saved model on a data set's test images, with and without other views of them."""
+"""The command `lwcnn evaluate`: a saved model on a data set's test images, with and without test-time augmentation."""
 
 import argparse
 
 from lwcnn.cli.arguments import add_data_arguments, load_dataset_of, path
 from lwcnn.evaluation import (
-    VIEWS,
+    TTA_TRANSFORMS,
     cross_entropy,
-    default_views,
+    default_tta_transforms,
+    drop_large_confusion_matrix,
     expected_calibration_error,
-    keepable,
     predict_logits,
-    predict_over_views,
+    predict_tta,
     require_fit,
     scale_cross_fitted,
     summarize,
@@ -36,20 +36,20 @@ def evaluate(options) -> int:
     require_fit(model, options.model, data)
     logits = predict_logits(model, data.x_test)
     measured = summarize(logits, data.y_test) | {"temperature_scaled": _temperature_scaled(logits, data.y_test)}
-    views, averaged = None, None
+    transforms, averaged = None, None
     if options.tta is not None:
-        views = tuple(options.tta) or default_views(data.may_flip)
-        averaged = keepable(summarize(predict_over_views(model, data.x_test, views), data.y_test))
+        transforms = tuple(options.tta) or default_tta_transforms(data.may_flip)
+        averaged = drop_large_confusion_matrix(summarize(predict_tta(model, data.x_test, transforms), data.y_test))
     print(f"model            {options.model}")
     print(f"data             {data.name}, {len(data.y_test)} test images from {data.source}")
     print(f"parameters       {model.count_params():,}")
-    if views:
-        print(f"views            {', '.join(views)}: the mean of their softmax probabilities")
+    if transforms:
+        print(f"TTA              {', '.join(transforms)}: softmax probabilities averaged")
     print(f"\n{_totals_table(measured, averaged)}\n\n{_class_table(measured, data.class_names)}")
     if options.json:
         about = {"model": str(options.model), "dataset": data.name, "class_names": list(data.class_names)}
-        tta = {"tta": {"views": list(views), "averaged": "softmax probabilities", **averaged}} if views else {}
-        write_json(options.json, about | keepable(measured) | tta)
+        tta = {"transforms": list(transforms), "averaged": "softmax probabilities", **averaged} if transforms else None
+        write_json(options.json, about | drop_large_confusion_matrix(measured) | ({"tta": tta} if tta else {}))
     return 0
 
 
@@ -64,9 +64,9 @@ def _temperature_scaled(logits, labels) -> dict:
 
 
 def _totals_table(measured: dict, averaged: dict | None) -> str:
-    """A row for each figure: of the images as they are and, beside it, of the views' mean."""
+    """Formats one row per metric, with a second column for test-time augmentation."""
     columns = [measured] + ([averaged] if averaged else [])
-    rows = [("", "images as they are", *(["mean of views"] if averaged else []))]
+    rows = [("", "without TTA", *(["with TTA"] if averaged else []))]
     rows += [(name, *(f"{100 * one[key]:.2f} %" for one in columns)) for key, name in _SHARES.items()]
     rows.append(("test loss", *(f"{one['loss']:.4f}" for one in columns)))
     scaled = measured["temperature_scaled"]
@@ -77,7 +77,7 @@ def _totals_table(measured: dict, averaged: dict | None) -> str:
 
 
 def _class_table(measured: dict, class_names) -> str:
-    """Precision, recall and F1 of each class, of the images as they are, in percent."""
+    """Formats precision, recall and F1 of each class, without TTA, in percent."""
     width = max(map(len, ("class", *class_names)))
     lines = [f"{'class':<{width}}  precision %  recall %    F1 %"]
     for values in zip(class_names, *(measured[key] for key in ("precision", "recall", "f1"))):
@@ -93,10 +93,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tta",
         nargs="*",
-        choices=VIEWS,
-        metavar="VIEW",
-        help=f"test-time augmentation as well, over these views: {', '.join(VIEWS)} (all, without the flips where a "
-        "mirrored image may be of another class)",
+        choices=TTA_TRANSFORMS,
+        metavar="TRANSFORM",
+        help="also evaluate with test-time augmentation over these transforms: "
+        f"{', '.join(TTA_TRANSFORMS)} (default: all, without flips if mirrored images may change class)",
     )
-    parser.add_argument("--json", type=path, help="write the measurements to this file, the views' under its key tta")
+    parser.add_argument("--json", type=path, help="write the metrics to this file, those with TTA under the key tta")
     add_data_arguments(parser)

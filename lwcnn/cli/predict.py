@@ -22,7 +22,7 @@ EXIT_UNREADABLE = 4
 
 def predict(options) -> int:
     """Predict the classes of images as a CSV; unreadable images are listed and skipped (exit code 4)."""
-    from lwcnn.evaluation.prediction import predict_to_csv
+    from lwcnn.evaluation.predict import predict_to_csv
     from lwcnn.models.io import load_model
 
     model = load_model(options.model)

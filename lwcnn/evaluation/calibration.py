@@ -1,4 +1,4 @@
-"""Temperature scaling: one number, by which all logits are divided, so that confidence tells accuracy."""
+"""Temperature scaling: divides logits by one fitted number so that confidence matches accuracy."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,14 @@ from lwcnn.evaluation.metrics import cross_entropy, expected_calibration_error
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature, 0.05 to 20, that the logits are best divided by: least cross-entropy.
+    """Fits the temperature that minimizes the cross-entropy of `logits / temperature`.
 
     Args:
-        logits: (n, classes), finite; of images that have no part in what is then measured, or see `scale_cross_fitted`.
-        labels: (n,).
+        logits: Array of shape (n, classes), finite. Use held-out images, or see `scale_cross_fitted`.
+        labels: Integer array of shape (n,).
+
+    Returns:
+        The temperature, between 0.05 and 20.
 
     Source: Guo et al., arXiv 1706.04599, section 4.2.
     """
@@ -29,28 +32,28 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
-class Scaled:
-    """Logits after temperature scaling.
+class ScaledLogits:
+    """Logits after cross-fitted temperature scaling.
 
     Attributes:
-        logits: (n, classes), each half divided by the temperature fitted on the other.
-        temperatures: of the even and of the odd images, each fitted on the others.
+        logits: Array of shape (n, classes).
+        temperatures: Temperatures applied to the even and to the odd rows, each fitted on the other half.
     """
 
     logits: np.ndarray
     temperatures: tuple[float, float]
 
 
-def scale_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> Scaled:
-    """Temperature scaling without validation logits, which no run keeps: cross-fitted on the test images.
+def scale_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> ScaledLogits:
+    """Scales test logits by temperatures cross-fitted on the test images.
 
-    The temperature for every second image is fitted on the others, and the other way round, so that no image has a
-    part in its own temperature. Data sets have a canonical order that does not depend on class, so the halves are
-    alike.
+    Runs do not store validation logits. Instead, even rows are divided by the temperature fitted on odd rows and vice
+    versa, so no image influences its own temperature. The canonical order of a data set is independent of class, so
+    both halves have the same distribution.
 
     Args:
-        logits: (n, classes), n from 4.
-        labels: (n,).
+        logits: Array of shape (n, classes), n at least 4.
+        labels: Integer array of shape (n,).
     """
     scaled = np.array(logits, dtype=float)
     temperatures = []
@@ -58,22 +61,22 @@ def scale_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> Scaled:
         temperature = fit_temperature(logits[1 - start :: 2], labels[1 - start :: 2])
         scaled[start::2] /= temperature
         temperatures.append(temperature)
-    return Scaled(scaled, (temperatures[0], temperatures[1]))
+    return ScaledLogits(scaled, (temperatures[0], temperatures[1]))
 
 
 def measure_calibration(
     validation_logits: np.ndarray, validation_labels: np.ndarray, logits: np.ndarray, labels: np.ndarray
 ) -> dict[str, float]:
-    """What temperature scaling makes of test images, the temperature fitted on validation images.
+    """Measures test calibration after temperature scaling fitted on validation images.
 
     Args:
-        validation_logits: (m, classes), of images that were not trained on.
-        validation_labels: (m,).
-        logits: (n, classes), of the test images.
-        labels: (n,).
+        validation_logits: Array of shape (m, classes), of images not used for training.
+        validation_labels: Integer array of shape (m,).
+        logits: Array of shape (n, classes), of the test images.
+        labels: Integer array of shape (n,).
 
     Returns:
-        temperature; ece_scaled, 15 bins, 0 to 1, and test_loss_scaled, nats, of logits divided by it.
+        Dict with `temperature`, `ece_scaled` (15 bins, between 0 and 1) and `test_loss_scaled` (nats).
     """
     temperature = fit_temperature(validation_logits, validation_labels)
     scaled = np.asarray(logits, dtype=float) / temperature

@@ -1,50 +1,50 @@
-"""Signs of trouble in a run's result: the four that the paper's summary lists, and those of a training that failed."""
+"""Diagnoses of a run's result: the four failure signatures of the paper's summary, and signs of failed training."""
 
 import math
 
 import numpy as np
 
-SUBMODEL_PHASES = ("dual", "original", "augmented")  # the joined model's head is new: no drop from its submodels
-MAX_BRANCH_GAP = 0.10  # ours: "diverge" without a number; stronger augmentation costs a few points by itself
-MAX_DROP = 0.01  # ours: beyond the noise of 5,000 validation images
-MAX_FOLD_SPREAD = 0.02  # paper's summary: folds vary by more than 2 %
+SUBMODEL_PHASES = ("dual", "original", "augmented")  # the merged model's head is new, so its accuracy may start lower
+MAX_BRANCH_GAP = 0.10  # ours: the paper gives no number; stronger augmentation alone costs a few points
+MAX_DROP = 0.01  # ours: more than the noise of 5,000 validation images
+MAX_FOLD_SPREAD = 0.02  # paper's summary: folds differ by more than 2 %
 MAX_TRAIN_TEST_GAP = 0.20  # paper's summary: a gap of 20 % or more on CIFAR-10
-MAX_LOSS_GAP = 0.10  # ours: beyond what augmentation and dropout explain
-MAX_NAMES = 5  # of classes, in a sentence
+MAX_LOSS_GAP = 0.10  # ours: more than augmentation and dropout explain
+MAX_NAMES = 5  # class names listed in a warning
 
 
-def warning_signs(result: dict) -> list[str]:
-    """The signs of trouble in a run, in words with their figures; empty if there is none.
+def diagnose_run(result: dict) -> list[str]:
+    """Returns warnings about a run, each a phrase with its measurements; empty for a healthy run.
 
     Args:
-        result: what a run's JSON holds: history, train_accuracy and test_accuracy; with confusion_matrix and
-            per_class_accuracy also what the predictions show.
+        result: Content of a run's JSON file: `history`, `train_accuracy` and `test_accuracy`. With
+            `confusion_matrix` and `per_class_accuracy`, predictions are diagnosed as well.
 
     Source: summary of arXiv 2501.15547, "Failure signatures".
     """
-    signs = []
+    warnings = []
     phases = result["history"]
     last = phases[0]["history"][-1]
     branches = {k: v for k, v in last.items() if k.endswith("_logits_val_accuracy")}
     if branches and max(branches.values()) - min(branches.values()) > MAX_BRANCH_GAP:
         shown = ", ".join(f"{k.removesuffix('_logits_val_accuracy')} {100 * v:.1f} %" for k, v in branches.items())
-        signs.append(f"the branches' validation accuracies drift apart ({shown}): check the augmentation")
-    whole = [phase for phase in phases if phase["name"] not in SUBMODEL_PHASES]
-    for before, after in zip(whole, whole[1:]):
+        warnings.append(f"the branches' validation accuracies drift apart ({shown}): check the augmentation")
+    full_phases = [phase for phase in phases if phase["name"] not in SUBMODEL_PHASES]
+    for before, after in zip(full_phases, full_phases[1:]):
         drop = before["best_val_accuracy"] - after["history"][0]["val_accuracy"]
         if drop > MAX_DROP:
-            signs.append(
+            warnings.append(
                 f"accuracy drops by {100 * drop:.1f} points as phase {after['name']} begins: "
                 "its learning rate may be too high, try 1e-4"
             )
     gap = result["train_accuracy"] - result["test_accuracy"]
     if gap >= MAX_TRAIN_TEST_GAP:
-        signs.append(f"training and test accuracy are {100 * gap:.1f} points apart: capacity or overfitting")
-    return [*signs, *_divergence(phases), *_lagging_weights(result), *_poor_predictions(result)]
+        warnings.append(f"training and test accuracy are {100 * gap:.1f} points apart: capacity or overfitting")
+    return [*warnings, *_divergence(phases), *_lagging_weights(result), *_poor_predictions(result)]
 
 
 def _divergence(phases: list[dict]) -> list[str]:
-    """A loss that became NaN or infinite in a later epoch than a phase's first."""
+    """Reports phases whose loss became NaN or infinite after the first epoch."""
     return [
         f"phase {phase['name']} diverged in epoch {phase['diverged']} at learning rate {phase['learning_rate']:g} and "
         f"kept epoch {phase['best_epoch']}: try a tenth of the rate"
@@ -54,9 +54,9 @@ def _divergence(phases: list[dict]) -> list[str]:
 
 
 def _lagging_weights(result: dict) -> list[str]:
-    """A training loss that the trained model does not live up to.
+    """Reports a training accuracy below the bound that the training loss implies.
 
-    A wrong prediction costs at least ln 2 nats, so a mean loss L means an accuracy of at least 1 - L / ln 2.
+    A wrong prediction costs at least ln 2 nats, so a mean loss L implies an accuracy of at least 1 - L / ln 2.
     """
     last = result["history"][-1]
     settings = result.get("config", {}).get("phases", [{}])[-1]
@@ -68,23 +68,23 @@ def _lagging_weights(result: dict) -> list[str]:
     if result["train_accuracy"] >= least - MAX_LOSS_GAP:
         return []
     return [
-        f"a training loss of {max(losses):.3f} means that at least {100 * least:.0f} % of the training images are "
-        f"recognized, the trained model recognizes {100 * result['train_accuracy']:.1f} %: the averages of its weights "
-        "or of batch normalization lag behind, train for more epochs or with smaller batches"
+        f"a training loss of {max(losses):.3f} implies a training accuracy of at least {100 * least:.0f} %, but the "
+        f"trained model reaches {100 * result['train_accuracy']:.1f} %: its weight average or batch normalization "
+        "statistics lag behind, train for more epochs or with smaller batches"
     ]
 
 
 def _poor_predictions(result: dict) -> list[str]:
-    """Accuracy near that of always predicting one class, and classes that are never predicted."""
+    """Reports accuracy near that of always predicting one class, and classes that are never predicted."""
     if not result.get("confusion_matrix"):
         return []
     counts, accuracy = np.array(result["confusion_matrix"]), result["test_accuracy"]
     total, actual, predicted = counts.sum(), counts.sum(axis=1), counts.sum(axis=0)
     chance = actual.max() / total
     margin = max(2 * math.sqrt(chance * (1 - chance) / total), 0.05 * (1 - chance))
-    signs = []
+    warnings = []
     if accuracy <= chance + margin and chance < 1:
-        signs.append(
+        warnings.append(
             f"the test accuracy of {100 * accuracy:.1f} % is near chance, {100 * chance:.1f} %: check labels, "
             "learning rate and number of epochs"
         )
@@ -92,16 +92,20 @@ def _poor_predictions(result: dict) -> list[str]:
     missing = [names[k] for k in np.flatnonzero((predicted == 0) & (actual > 0))]
     if missing:
         more = f" and {len(missing) - MAX_NAMES} more" if len(missing) > MAX_NAMES else ""
-        signs.append(
+        warnings.append(
             f"never predicted: {', '.join(missing[:MAX_NAMES])}{more}; with few images of a class, "
             'class_weight="balanced" may help'
         )
-    return signs
+    return warnings
 
 
-def fold_warning_signs(accuracies: list[float]) -> list[str]:
-    """The sign of trouble in the accuracies of K folds."""
+def diagnose_folds(accuracies: list[float]) -> list[str]:
+    """Returns a warning if the accuracies of K folds differ too much, else an empty list.
+
+    Args:
+        accuracies: Accuracy of each fold, between 0 and 1.
+    """
     spread = max(accuracies) - min(accuracies)
-    if spread <= MAX_FOLD_SPREAD + 1e-9:  # 72 % - 70 % is a little more than 2 % in binary
+    if spread <= MAX_FOLD_SPREAD + 1e-9:  # in binary, 72 % - 70 % is slightly more than 2 %
         return []
-    return [f"the folds differ by {100 * spread:.1f} points: unlike parts of the data, or too little regularization"]
+    return [f"the folds differ by {100 * spread:.1f} points: heterogeneous folds or too little regularization"]

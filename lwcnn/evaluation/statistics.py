@@ -1,4 +1,4 @@
-"""How sure a figure is: intervals of accuracies and of means, and the paired test of two models."""
+"""Uncertainty of accuracies: intervals, paired tests, and comparisons over seeds and images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,19 @@ import numpy as np
 
 from lwcnn.system.errors import LwcnnError
 
+NUM_RESAMPLES = 10_000
+
 
 @dataclass(frozen=True)
 class MeanInterval:
-    """Mean of several runs.
+    """Mean of several runs with its confidence interval.
 
-    Args:
-        mean: their mean.
-        std: their sample standard deviation (n - 1); None for a single run.
-        low, high: the interval of the mean by Student's t; None for a single run.
-        num_values: how many they are.
+    Attributes:
+        mean: Mean of the values.
+        std: Sample standard deviation (n - 1); None for a single value.
+        low: Lower end of Student's t interval of the mean; None for a single value.
+        high: Upper end of the interval; None for a single value.
+        num_values: Number of values.
     """
 
     mean: float
@@ -26,17 +29,57 @@ class MeanInterval:
     num_values: int
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """Test accuracy of an experiment.
+
+    Attributes:
+        mean: Mean over seeds and images, between 0 and 1.
+        low: Lower end of the 95% bootstrap interval over seeds and images.
+        high: Upper end of the interval.
+        by_seed: Accuracy of each seed.
+    """
+
+    mean: float
+    low: float
+    high: float
+    by_seed: tuple[float, ...]
+
+    @property
+    def std(self) -> float | None:
+        """Sample standard deviation over seeds; None for a single seed."""
+        return float(np.std(self.by_seed, ddof=1)) if len(self.by_seed) > 1 else None
+
+
+@dataclass(frozen=True)
+class Difference(Estimate):
+    """Accuracy of one experiment minus that of another; the inherited attributes describe the difference.
+
+    Attributes:
+        p_values: p-values of the exact McNemar test, one per pair of seeds.
+    """
+
+    p_values: tuple[float, ...]
+
+
 def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
-    """Returns the two-sided p-value of the exact McNemar test: are two models right equally often?
+    """Returns the two-sided p-value of the exact McNemar test of equal accuracy.
 
     Args:
-        correct_a, correct_b: bool, shape (n,): whether each model is right on the same images in one order.
+        correct_a: Bool array of shape (n,): whether the first model classifies each image correctly.
+        correct_b: The same for the second model, images in the same order.
+
+    Returns:
+        The p-value, between 0 and 1.
+
+    Raises:
+        LwcnnError: If the arrays are not boolean or differ in shape.
     """
     correct_a, correct_b = np.asarray(correct_a), np.asarray(correct_b)
     boolean = correct_a.dtype == correct_b.dtype == bool
     if not boolean or correct_a.ndim != 1 or correct_a.shape != correct_b.shape:
         raise LwcnnError(
-            "Give two boolean arrays of one shape (n,). "
+            "Give two boolean arrays of the same shape (n,). "
             f"Received: {correct_a.dtype} {correct_a.shape} and {correct_b.dtype} {correct_b.shape}"
         )
     from scipy import stats
@@ -48,7 +91,19 @@ def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
 
 
 def wilson_interval(num_correct: int, num_images: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Returns Wilson's interval (low, high) of an accuracy, each 0 to 1, from its counts."""
+    """Returns Wilson's confidence interval of an accuracy.
+
+    Args:
+        num_correct: Number of correctly classified images.
+        num_images: Number of images, at least 1.
+        confidence: Confidence level between 0 and 1.
+
+    Returns:
+        Tuple (low, high), each between 0 and 1.
+
+    Raises:
+        LwcnnError: If the counts are inconsistent.
+    """
     if num_images < 1 or not 0 <= num_correct <= num_images:
         raise LwcnnError(f"Give counts with 0 <= correct <= images. Received: {num_correct} of {num_images}")
     from scipy import stats
@@ -58,15 +113,81 @@ def wilson_interval(num_correct: int, num_images: int, confidence: float = 0.95)
 
 
 def mean_and_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInterval:
-    """Returns mean, sample standard deviation and t-interval of the mean of these runs' values."""
-    values = np.asarray(values, dtype=float)
-    if values.ndim != 1 or len(values) == 0 or not np.isfinite(values).all():
-        raise LwcnnError(f"Give one or more finite values. Received: {values.tolist()}")
+    """Returns the mean, sample standard deviation and t interval of the mean of several runs.
+
+    Args:
+        values: One finite value per run.
+        confidence: Confidence level between 0 and 1.
+
+    Raises:
+        LwcnnError: If there are no values, or some are not finite.
+    """
+    runs = np.asarray(values, dtype=float)
+    if runs.ndim != 1 or len(runs) == 0 or not np.isfinite(runs).all():
+        raise LwcnnError(f"Give at least one value, all finite. Received: {runs.tolist()}")
     from scipy import stats
 
-    mean = float(values.mean())
-    if len(values) == 1:
+    mean = float(runs.mean())
+    if len(runs) == 1:
         return MeanInterval(mean, None, None, None, 1)
-    std = float(values.std(ddof=1))
-    reach = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * std / len(values) ** 0.5
-    return MeanInterval(mean, std, mean - reach, mean + reach, len(values))
+    std = float(runs.std(ddof=1))
+    margin = float(stats.t.ppf((1 + confidence) / 2, len(runs) - 1)) * std / len(runs) ** 0.5
+    return MeanInterval(mean, std, mean - margin, mean + margin, len(runs))
+
+
+def estimate_accuracy(correct: Sequence[np.ndarray], num_resamples: int = NUM_RESAMPLES, seed: int = 0) -> Estimate:
+    """Estimates the accuracy of an experiment with a 95% percentile bootstrap interval.
+
+    Seeds and images are both resampled with replacement, with the same images for all seeds, so the interval covers
+    the variation between trainings and the finite test set. It is slightly too narrow for few seeds; for a single
+    seed it covers the test set only.
+
+    Args:
+        correct: Bool arrays of shape (n,), one per seed: whether each test image is classified correctly.
+        num_resamples: Number of bootstrap samples.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        LwcnnError: If there are no seeds.
+    """
+    if not len(correct):
+        raise LwcnnError("Give the runs of at least one seed. Received: none")
+    values = np.asarray(correct).astype(int)
+    low, high = _bootstrap_interval(values, num_resamples, seed)
+    return Estimate(float(values.mean()), low, high, tuple(values.mean(axis=1).tolist()))
+
+
+def paired_difference(
+    correct: Sequence[np.ndarray], reference: Sequence[np.ndarray], num_resamples: int = NUM_RESAMPLES, seed: int = 0
+) -> Difference:
+    """Compares runs with reference runs, paired by seed and by image.
+
+    Args:
+        correct: Bool arrays of shape (n,), one per seed: whether each test image is classified correctly.
+        reference: The same for the reference, seeds in the same order.
+        num_resamples: Number of bootstrap samples; see `estimate_accuracy`.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        LwcnnError: If the numbers of seeds or images differ, or there are none.
+    """
+    pairs = list(zip(correct, reference))
+    if not pairs or len(correct) != len(reference):
+        raise LwcnnError(f"Give as many runs as reference runs. Received: {len(correct)} and {len(reference)}")
+    p_values = tuple(mcnemar_exact(a, b) for a, b in pairs)  # also checks shapes and types
+    gains = np.array([a.astype(int) - b.astype(int) for a, b in pairs])  # (seeds, n): 1, 0 or -1
+    low, high = _bootstrap_interval(gains, num_resamples, seed)
+    return Difference(float(gains.mean()), low, high, tuple(gains.mean(axis=1).tolist()), p_values)
+
+
+def _bootstrap_interval(values: np.ndarray, num_resamples: int, seed: int) -> tuple[float, float]:
+    """Returns the 95% percentile bootstrap interval of the mean of values of shape (seeds, images)."""
+    num_seeds, num_images = values.shape
+    # Images with equal values in all seeds are exchangeable, so it is enough to draw how often each pattern occurs.
+    patterns, counts = np.unique(values, axis=1, return_counts=True)
+    rng = np.random.default_rng(seed)
+    seeds = rng.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), num_resamples)  # (resamples, seeds)
+    images = rng.multinomial(num_images, counts / num_images, num_resamples)  # (resamples, patterns)
+    means = np.sum((seeds @ patterns) * images, axis=1) / (num_seeds * num_images)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)

@@ -1,8 +1,8 @@
-"""Test-time augmentation: a model's mean opinion of several views of each image.
+"""Test-time augmentation (TTA): averages a model's predictions over several transforms of each image.
 
-Views and their number are those of the reference ResNet [4,4,4,3]
-(github.com/Hashmmath/DL-Project-1-LearningtooDeep-CIFAR-10-Classification, its notebook). There the logits were
-averaged; here the softmax probabilities are, so that no view weighs more for larger logits.
+The transforms are those of the reference ResNet [4,4,4,3]
+(github.com/Hashmmath/DL-Project-1-LearningtooDeep-CIFAR-10-Classification, its notebook). The notebook averages
+logits; this module averages softmax probabilities, so that no transform dominates through larger logits.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lwcnn.data.augment.filters import gaussian_blur
-from lwcnn.evaluation.logits import predict_logits
 from lwcnn.evaluation.metrics import log_softmax
+from lwcnn.evaluation.predict import predict_logits
 from lwcnn.system.errors import LwcnnError, unknown_name
 
 if TYPE_CHECKING:
     import keras
 
-PADDING = 4
-BLUR_SIGMA = 1.0  # the notebook's; its kernel is wider than the 3x3 of its training, and reaches over the colors too
+PADDING = 4  # pixels
+BLUR_SIGMA = 1.0  # the notebook's; its kernel is larger than the 3x3 of its training and also blurs across channels
 
 
 def _horizontal_flip(images: np.ndarray) -> np.ndarray:
@@ -33,9 +33,9 @@ def _vertical_flip(images: np.ndarray) -> np.ndarray:
 
 
 def _center_crop(images: np.ndarray) -> np.ndarray:
-    """The center, as large as the image, of the image padded by 4 with black: the image itself.
+    """Pads images by 4 black pixels and crops the center, which restores the images.
 
-    So it was built. Beside "original" it gives the image twice the weight of a flip or a blur.
+    Reproduces the notebook: together with "original", the unchanged image counts twice.
     """
     height, width = images.shape[1:3]
     padded = np.pad(images, ((0, 0), (PADDING, PADDING), (PADDING, PADDING), (0, 0)))
@@ -47,48 +47,52 @@ def _blur(images: np.ndarray) -> np.ndarray:
     return gaussian_blur(images, np.full(len(images), BLUR_SIGMA))
 
 
-VIEWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+TTA_TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "original": lambda images: images,
     "horizontal_flip": _horizontal_flip,
     "vertical_flip": _vertical_flip,
     "center_crop": _center_crop,
     "blur": _blur,
 }
-"""Each from images, uint8 (n, height, width, channels), to as many of the same shape."""
+"""Functions from uint8 images of shape (n, height, width, channels) to images of the same shape, by name."""
 
 
-def default_views(may_flip: bool) -> tuple[str, ...]:
-    """All views; without the flips where a mirrored image may be of no class or of another, as digits are."""
-    return tuple(name for name in VIEWS if may_flip or not name.endswith("_flip"))
-
-
-def predict_over_views(
-    model: keras.Model, images: np.ndarray, views: Sequence[str] = tuple(VIEWS), batch_size: int = 500
-) -> np.ndarray:
-    """Returns the logarithms of the mean over views of the softmax probabilities.
-
-    They serve as logits wherever logits do: their softmax is that mean.
+def default_tta_transforms(may_flip: bool) -> tuple[str, ...]:
+    """Returns the names of the transforms that preserve the class.
 
     Args:
-        model: as `predict_logits` takes it.
-        images: uint8, shape (n, height, width, channels), as the model was built for.
-        views: names of `VIEWS`, one or more, each once.
-        batch_size: images of one view at a time.
+        may_flip: Whether a mirrored image still belongs to its class. If False, flips are excluded.
+    """
+    return tuple(name for name in TTA_TRANSFORMS if may_flip or not name.endswith("_flip"))
+
+
+def predict_tta(
+    model: keras.Model, images: np.ndarray, transforms: Sequence[str] = tuple(TTA_TRANSFORMS), batch_size: int = 500
+) -> np.ndarray:
+    """Returns the log of the softmax probabilities averaged over transforms.
+
+    The result can be used as logits: its softmax is the averaged probabilities.
+
+    Args:
+        model: Keras model, as in `predict_logits`.
+        images: Array of shape (n, height, width, channels), uint8, of the model's input shape.
+        transforms: Distinct names from `TTA_TRANSFORMS`, at least one.
+        batch_size: Maximum number of images per batch.
 
     Returns:
-        float64, shape (n, classes).
+        Array of shape (n, classes), float64.
 
     Raises:
-        LwcnnError: an unknown view, none or one twice; and as `predict_logits`.
+        LwcnnError: If `transforms` is empty, repeats a name or contains an unknown one, or in the cases listed for
+            `predict_logits`.
     """
-    for name in views:
-        if name not in VIEWS:
-            raise unknown_name("view", name, VIEWS)
-    if not views or len(set(views)) < len(views):
-        raise LwcnnError(f"Give one or more views, each once. Received: {', '.join(views) or 'none'}")
-    sums = None
-    for name in views:
-        logits = predict_logits(model, VIEWS[name](images), batch_size).astype(np.float64)
-        log_probabilities = log_softmax(logits)
-        sums = log_probabilities if sums is None else np.logaddexp(sums, log_probabilities)
-    return sums - np.log(len(views))
+    for name in transforms:
+        if name not in TTA_TRANSFORMS:
+            raise unknown_name("transform", name, TTA_TRANSFORMS)
+    if not transforms or len(set(transforms)) < len(transforms):
+        raise LwcnnError(f"Give at least one transform, each once. Received: {', '.join(transforms) or 'none'}")
+    log_sum: np.ndarray = np.array(-np.inf)
+    for name in transforms:
+        logits = predict_logits(model, TTA_TRANSFORMS[name](images), batch_size).astype(np.float64)
+        log_sum = np.logaddexp(log_sum, log_softmax(logits))
+    return log_sum - np.log(len(transforms))

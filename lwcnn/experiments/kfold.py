@@ -13,7 +13,7 @@ import numpy as np
 
 from lwcnn.data import Dataset, load_dataset, split_for_training, stratified_folds, stratified_split
 from lwcnn.evaluation import accuracy, mean_and_interval, predict_logits
-from lwcnn.evaluation.diagnostics import fold_warning_signs
+from lwcnn.evaluation.diagnostics import diagnose_folds
 from lwcnn.experiments.finished import check_finished
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import (
@@ -111,7 +111,7 @@ def _assess(plan, size: Preset, data: Dataset, seed, leaky, num_folds, path, con
         "mean_accuracy": interval.mean,
         "std_accuracy": interval.std,
         **measured,
-        "warnings": fold_warning_signs(measured["accuracies"]) + mixed_computing(history),
+        "warnings": diagnose_folds(measured["accuracies"]) + mixed_computing(history),
         "data_checksum": data.checksum,
         "data_source": data.source,
         "config": config,

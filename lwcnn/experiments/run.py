@@ -18,8 +18,8 @@ import numpy as np
 
 from lwcnn.data import Dataset, load_dataset, split_for_training
 from lwcnn.data.checks import images_at_once
-from lwcnn.evaluation import accuracy, keepable, measure_calibration, predict_logits, summarize
-from lwcnn.evaluation.diagnostics import warning_signs
+from lwcnn.evaluation import accuracy, drop_large_confusion_matrix, measure_calibration, predict_logits, summarize
+from lwcnn.evaluation.diagnostics import diagnose_run
 from lwcnn.experiments.finished import check_finished
 from lwcnn.experiments.pipeline import TrainedMethod, train_method
 from lwcnn.experiments.recipes import (
@@ -193,8 +193,8 @@ def _train_run(
     }
     result = _ordered(result) | provenance()
     logits = result.pop("logits")
-    result["warnings"] = warning_signs(result) + mixed_computing(result["history"])
-    result = keepable(result)
+    result["warnings"] = diagnose_run(result) + mixed_computing(result["history"])
+    result = drop_large_confusion_matrix(result)
     save_model(folders.model(run), trained.model, Description.of_run(result, data.class_names))
     save_npz(
         folders.outputs(run),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lwcnn.evaluation import accuracy
-from lwcnn.evaluation.comparison import Difference, Estimate, estimate_accuracy, paired_difference
+from lwcnn.evaluation.statistics import Difference, Estimate, estimate_accuracy, paired_difference
 from lwcnn.experiments.results import (
     PRESETS_BY_SIZE,
     MissingInput,

@@ -15,9 +15,9 @@ from lwcnn.evaluation import (
     accuracy,
     confusion_matrix,
     cross_entropy,
+    drop_large_confusion_matrix,
     expected_calibration_error,
     fit_temperature,
-    keepable,
     mcnemar_exact,
     mean_and_interval,
     per_class_accuracy,
@@ -318,7 +318,7 @@ def test_predict_bounds_the_pixels_of_a_batch(monkeypatch):
 def test_files_have_no_confusion_matrix_of_very_many_classes(num_classes, is_kept):
     labels = np.arange(num_classes)
     measured = summarize(np.eye(num_classes), labels)
-    kept = keepable(measured)
+    kept = drop_large_confusion_matrix(measured)
     assert len(measured["confusion_matrix"]) == num_classes  # only what is written is smaller
     assert kept == measured if is_kept else kept == measured | {"confusion_matrix": None}
-    assert len(json.dumps(keepable(summarize(np.eye(1000), np.arange(1000))), indent=2)) < 100_000
+    assert len(json.dumps(drop_large_confusion_matrix(summarize(np.eye(1000), np.arange(1000))), indent=2)) < 100_000

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_data import randomize, run_python
 
-from lwcnn.evaluation.gradcam import gradcam_heatmap, last_maps
+from lwcnn.evaluation.gradcam import default_layers, gradcam_heatmap
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
@@ -85,7 +85,7 @@ def test_gradient_through_what_follows_the_layer():
 def test_other_branches_still_read_the_images():
     model = randomize(build_merged_model((12, 12, 3), 10))
     images = np.random.default_rng(0).integers(0, 256, (5, 12, 12, 3), dtype=np.uint8)
-    assert last_maps(model) == ["original_conv2", "augmented_conv2"]
+    assert default_layers(model) == ["original_conv2", "augmented_conv2"]
     together = gradcam_heatmap(model, images, np.arange(5), "original_conv1")
     alone = [gradcam_heatmap(model, images[i : i + 1], i, "original_conv1")[0] for i in range(5)]
     assert together.shape == (5, 12, 12) and together.max() > 0
@@ -125,4 +125,4 @@ def test_other_images_and_a_dual_model_are_refused():
 
 
 def test_last_maps_of_a_residual_network():
-    assert last_maps(build_residual_se((16, 16, 3), 4)) == ["head_norm"]
+    assert default_layers(build_residual_se((16, 16, 3), 4)) == ["head_norm"]

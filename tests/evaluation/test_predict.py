@@ -97,7 +97,7 @@ def test_nothing_is_written_where_nothing_can_be_read(model_file, names_file, fo
     output = tmp_path / "predictions.csv"
     output.write_text("earlier")
     assert main(["predict", model_file, str(folder), f"--output={output}", names_file]) == 1
-    assert output.read_text() == "earlier" and "None of the images can be read" in capsys.readouterr().err
+    assert output.read_text() == "earlier" and "Give at least one readable image" in capsys.readouterr().err
     assert [path for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
 
 

@@ -1,53 +1,67 @@
-"""Means and standard deviations of channels, exactly, of the images that count."""
+"""Paired differences: hand-computed means, intervals that hold what they should, and refusals."""
 
 import numpy as np
 import pytest
 
-from lwcnn.data import channel_statistics
+from lwcnn.evaluation import mcnemar_exact
+from lwcnn.evaluation.statistics import estimate_accuracy, paired_difference
 from lwcnn.system.errors import LwcnnError
 
 
-def test_by_hand():
-    images = np.zeros((2, 1, 2, 2), np.uint8)
-    images[..., 0] = 7
-    images[..., 1] = [[[0, 100]], [[100, 200]]]
-    mean, std = channel_statistics(images)
-    assert mean.dtype == std.dtype == np.float64
-    assert mean.tolist() == [7, 100]
-    np.testing.assert_allclose(std, [0, np.sqrt(5000)], rtol=1e-15)
+def test_the_mean_is_that_of_seeds_and_images():
+    runs = [np.array([True, True, False, False]), np.array([True, True, True, False])]
+    reference = [np.array([True, False, False, False]), np.array([True, False, False, True])]
+    found = paired_difference(runs, reference, num_resamples=200)
+    assert found.mean == pytest.approx((1 / 4 + (3 - 2) / 4) / 2)
+    assert found.low <= found.mean <= found.high
+    assert found.by_seed == (1 / 4, 1 / 4)
+    assert found.p_values == tuple(mcnemar_exact(a, b) for a, b in zip(runs, reference, strict=True))
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_agrees_with_numpy_over_several_parts_and_for_chosen_images(channels):
-    images = np.random.default_rng(0).integers(0, 256, (2500, 5, 4, channels), dtype=np.uint8)
-    for indices in (None, np.arange(0, 2500, 2), np.array([3])):
-        some = images if indices is None else images[indices]
-        mean, std = channel_statistics(images, indices)
-        np.testing.assert_allclose(mean, some.mean(axis=(0, 1, 2)), rtol=1e-13)
-        np.testing.assert_allclose(std, some.std(axis=(0, 1, 2)), rtol=1e-12)
+def test_equal_runs_differ_by_nothing_at_all():
+    runs = [np.arange(100) % 3 == 0, np.arange(100) % 2 == 0]
+    found = paired_difference(runs, runs, num_resamples=50)
+    assert (found.mean, found.low, found.high, found.by_seed, found.p_values) == (0, 0, 0, (0, 0), (1.0, 1.0))
 
 
-def test_normalized_images_have_mean_zero_and_deviation_one():
-    import keras
-
-    images = np.random.default_rng(0).integers(40, 200, (50, 6, 6, 3), dtype=np.uint8)
-    mean, std = channel_statistics(images)
-    layer = keras.layers.Normalization(mean=mean, variance=std**2)
-    normalized = keras.ops.convert_to_numpy(layer(images.astype(np.float32)))
-    np.testing.assert_allclose(normalized.mean(axis=(0, 1, 2)), 0, atol=1e-5)
-    np.testing.assert_allclose(normalized.std(axis=(0, 1, 2)), 1, atol=1e-5)
+def test_the_interval_has_the_width_of_a_binomial_for_one_seed():
+    rng = np.random.default_rng(0)
+    reference = np.zeros(2000, bool)
+    found = paired_difference([rng.random(2000) < 0.1], [reference])
+    deviation = np.sqrt(found.mean * (1 - found.mean) / 2000)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * deviation, rel=0.05)
 
 
-@pytest.mark.parametrize(
-    "images, indices, said",
-    [
-        (np.zeros((2, 3, 3, 1), np.float32), None, "float32"),
-        (np.zeros((2, 3, 3), np.uint8), None, r"\(2, 3, 3\)"),
-        (np.zeros((0, 3, 3, 1), np.uint8), None, "0 of shape"),
-        (np.zeros((2, 3, 3, 1), np.uint8), np.array([], int), "0 of shape"),
-        ([1], None, "list"),
-    ],
-)
-def test_refuses_what_does_not_fit(images, indices, said):
-    with pytest.raises(LwcnnError, match=f"Received: .*{said}"):
-        channel_statistics(images, indices)
+def test_seeds_that_disagree_widen_the_interval():
+    always, never = np.ones(500, bool), np.zeros(500, bool)
+    found = paired_difference([always, never], [never, never])
+    assert (found.mean, found.low, found.high) == (0.5, 0.0, 1.0)
+
+
+def test_the_same_seed_gives_the_same_interval():
+    rng = np.random.default_rng(1)
+    runs = [rng.random(300) < 0.8 for _ in range(3)]
+    reference = [rng.random(300) < 0.7 for _ in range(3)]
+    assert paired_difference(runs, reference, 300) == paired_difference(runs, reference, 300)
+
+
+def test_an_accuracy_is_that_of_seeds_and_images():
+    found = estimate_accuracy([np.array([True, True, False, False]), np.array([True, True, True, False])], 200)
+    assert (found.mean, found.by_seed) == (0.625, (0.5, 0.75))
+    assert found.std == pytest.approx(0.25 / np.sqrt(2))
+    assert 0 <= found.low < found.mean < found.high <= 1
+    assert estimate_accuracy([np.array([True, False])], 200).std is None
+
+
+ONE = np.ones(3, bool)
+
+
+@pytest.mark.parametrize("correct, reference", [([], []), ([ONE], []), ([ONE, ONE], [ONE]), ([ONE], [ONE, ONE])])
+def test_unequal_numbers_of_seeds_are_refused(correct, reference):
+    with pytest.raises(LwcnnError, match="as many runs"):
+        paired_difference(correct, reference)
+
+
+def test_other_images_are_refused():
+    with pytest.raises(LwcnnError, match="boolean arrays of one shape"):
+        paired_difference([np.ones(3, bool)], [np.ones(4, bool)])

@@ -15,7 +15,7 @@ from made_data import write_npz
 from lwcnn.data import ImageSpec, load_dataset
 from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION, Augmentation
 from lwcnn.evaluation import measure_calibration, predict_logits
-from lwcnn.evaluation.diagnostics import fold_warning_signs, warning_signs
+from lwcnn.evaluation.diagnostics import diagnose_folds, diagnose_run
 from lwcnn.experiments import pipeline, run
 from lwcnn.experiments.recipes import (
     EXPERIMENT_NAMES,
@@ -426,44 +426,44 @@ def made_result(branches=(0.80, 0.75), head=0.80, start_of_all=0.80, train=0.85,
 
 
 def test_no_sign_of_trouble():
-    assert warning_signs(made_result()) == []
-    assert warning_signs(made_result(branches=(0.80, 0.71), start_of_all=0.795, train=0.99)) == []
+    assert diagnose_run(made_result()) == []
+    assert diagnose_run(made_result(branches=(0.80, 0.71), start_of_all=0.795, train=0.99)) == []
 
 
 def test_branches_that_drift_apart():
-    (sign,) = warning_signs(made_result(branches=(0.80, 0.60)))
+    (sign,) = diagnose_run(made_result(branches=(0.80, 0.60)))
     assert "drift apart" in sign and "80.0" in sign and "60.0" in sign and "augmentation" in sign
 
 
 def test_accuracy_that_drops_on_unfreezing():
-    (sign,) = warning_signs(made_result(start_of_all=0.70))
+    (sign,) = diagnose_run(made_result(start_of_all=0.70))
     assert "drops by 10.0 points" in sign and "all" in sign and "1e-4" in sign
 
 
 def test_gap_between_training_and_test():
-    (sign,) = warning_signs(made_result(train=0.98, test=0.75))
+    (sign,) = diagnose_run(made_result(train=0.98, test=0.75))
     assert "23.0 points" in sign and "overfitting" in sign
 
 
 def test_all_signs_at_once():
-    assert len(warning_signs(made_result(branches=(0.9, 0.1), start_of_all=0.1, train=0.9, test=0.1))) == 3
+    assert len(diagnose_run(made_result(branches=(0.9, 0.1), start_of_all=0.1, train=0.9, test=0.1))) == 3
 
 
 def test_a_fresh_head_over_a_single_branch_is_no_drop():
     """`single`: its first stage has one output; the head that follows begins from chance, as it must."""
-    assert warning_signs(made_result(branches=(0.78,))) == []
+    assert diagnose_run(made_result(branches=(0.78,))) == []
 
 
 def test_folds():
-    assert fold_warning_signs([0.70, 0.71, 0.719]) == []
-    (sign,) = fold_warning_signs([0.70, 0.71, 0.735])
+    assert diagnose_folds([0.70, 0.71, 0.719]) == []
+    (sign,) = diagnose_folds([0.70, 0.71, 0.735])
     assert "3.5 points" in sign
 
 
 def test_a_run_of_one_phase_has_no_drop():
     result = made_result()
     result["history"] = [{"name": "all", "best_val_accuracy": 0.8, "history": [{"val_accuracy": 0.1}]}]
-    assert warning_signs(result) == []
+    assert diagnose_run(result) == []
 
 
 def failed(confusion, **changes):
@@ -477,19 +477,19 @@ def failed(confusion, **changes):
 
 
 def test_accuracy_near_chance_is_a_sign():
-    (sign,) = warning_signs(failed([[20, 30], [25, 25]]))
+    (sign,) = diagnose_run(failed([[20, 30], [25, 25]]))
     assert "45.0 % is near chance, 50.0 %" in sign
-    (sign,) = warning_signs(failed([[88, 2], [9, 1]]))  # of 100 images 90 are of one class
+    (sign,) = diagnose_run(failed([[88, 2], [9, 1]]))  # of 100 images 90 are of one class
     assert "near chance, 90.0 %" in sign
-    assert warning_signs(failed([[45, 5], [5, 45]])) == []
+    assert diagnose_run(failed([[45, 5], [5, 45]])) == []
 
 
 def test_classes_that_are_never_predicted_are_named():
-    (sign,) = warning_signs(failed([[50, 0, 0], [0, 50, 0], [20, 30, 0]]))
+    (sign,) = diagnose_run(failed([[50, 0, 0], [0, 50, 0], [20, 30, 0]]))
     assert sign.startswith("never predicted: class 2;")
     many = np.zeros((9, 9), int)
     many[:, 0], many[1, 1], many[2, 2] = 5, 40, 40
-    (sign,) = warning_signs(failed(many.tolist()))
+    (sign,) = diagnose_run(failed(many.tolist()))
     assert "class 3, class 4, class 5, class 6, class 7 and 1 more" in sign
 
 
@@ -497,18 +497,18 @@ def test_a_training_loss_that_the_model_does_not_live_up_to_is_a_sign():
     last = {"name": "all", "best_epoch": 1, "best_val_accuracy": 0.81, "history": [{"val_accuracy": 0.8, "loss": 0.02}]}
     result = made_result(train=0.12, test=0.11)
     result["history"][-1] = last
-    (sign,) = warning_signs(result)
+    (sign,) = diagnose_run(result)
     assert "loss of 0.020 means that at least 97 %" in sign and "recognizes 12.0 %" in sign
-    assert warning_signs(result | {"train_accuracy": 0.9, "test_accuracy": 0.8}) == []
+    assert diagnose_run(result | {"train_accuracy": 0.9, "test_accuracy": 0.8}) == []
     last["history"].append({"val_accuracy": 0.8, "loss": 0.01})
     last["history"][0]["loss"] = 2.0  # the epoch that was kept
-    assert warning_signs(result) == []
+    assert diagnose_run(result) == []
 
 
 def test_a_phase_that_diverged_is_a_sign():
     result = made_result()
     result["history"][1] |= {"diverged": 3, "learning_rate": 20.0, "best_epoch": 2}
-    (sign,) = warning_signs(result)
+    (sign,) = diagnose_run(result)
     assert sign == "phase head diverged in epoch 3 at learning rate 20 and kept epoch 2: try a tenth of the rate"
 
 

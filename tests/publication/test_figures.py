@@ -15,8 +15,8 @@ from sklearn.metrics import roc_auc_score
 from lwcnn.cli.main import main
 from lwcnn.data import load_dataset
 from lwcnn.evaluation import expected_calibration_error, scale_cross_fitted, summarize
-from lwcnn.evaluation.comparison import Difference, Estimate
 from lwcnn.evaluation.metrics import reliability_bins
+from lwcnn.evaluation.statistics import Difference, Estimate
 from lwcnn.experiments.run import Folders
 from lwcnn.models.baselines.reproduction import build_repo_residual_se
 from lwcnn.models.dual import build_merged_model

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from lwcnn.evaluation.comparison import Difference, Estimate
+from lwcnn.evaluation.statistics import Difference, Estimate
 from lwcnn.experiments.results import MissingInput
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from lwcnn.evaluation.comparison import Difference, Estimate
+from lwcnn.evaluation.statistics import Difference, Estimate
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, SKY, legend_below, styled
 from lwcnn.system.errors import LwcnnError
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lwcnn.data import INPUT_SHAPES, ImageSpec
-from lwcnn.evaluation.gradcam import gradcam_heatmap, last_maps
+from lwcnn.evaluation.gradcam import default_layers, gradcam_heatmap
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_residual_se
 from lwcnn.models.baselines.resnet import build_resnet
@@ -131,7 +131,7 @@ def gradcam(inputs: Inputs, choice: HeatMapChoice = HeatMapChoice()) -> Figure:
     for name in chosen:
         if name not in names:
             raise unknown_name("class", name, names)
-    maps = [choice.layer] if choice.layer else last_maps(model)
+    maps = [choice.layer] if choice.layer else default_layers(model)
     predicted = released.logits.argmax(axis=1)
     examples = [_examples(released.labels, predicted, released.logits, names.index(name)) for name in chosen]
     where = np.array([i for pair in examples for i in pair if i is not None])

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lwcnn.data import DATASET_NAMES, find_dataset, load_dataset
-from lwcnn.evaluation.comparison import Estimate, estimate_accuracy
+from lwcnn.evaluation.statistics import Estimate, estimate_accuracy
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.results import DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput, load_correct, load_test_labels
 from lwcnn.experiments.run import Folders
