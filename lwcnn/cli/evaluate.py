@@ -36,7 +36,8 @@ def evaluate(options) -> int:
     require_fit(model, options.model, data)
     logits = predict_logits(model, data.x_test)
     measured = summarize(logits, data.y_test) | {"temperature_scaled": _temperature_scaled(logits, data.y_test)}
-    transforms, averaged = None, None
+    transforms: tuple[str, ...] = ()
+    averaged = None
     if options.tta is not None:
         transforms = tuple(options.tta) or default_tta_transforms(data.may_flip)
         averaged = drop_large_confusion_matrix(summarize(predict_tta(model, data.x_test, transforms), data.y_test))
@@ -48,7 +49,7 @@ def evaluate(options) -> int:
     print(f"\n{_totals_table(measured, averaged)}\n\n{_class_table(measured, data.class_names)}")
     if options.json:
         about = {"model": str(options.model), "dataset": data.name, "class_names": list(data.class_names)}
-        tta = {"transforms": list(transforms), "averaged": "softmax probabilities", **averaged} if transforms else None
+        tta = {"transforms": list(transforms), "averaged": "softmax probabilities", **averaged} if averaged else None
         write_json(options.json, about | drop_large_confusion_matrix(measured) | ({"tta": tta} if tta else {}))
     return 0
 

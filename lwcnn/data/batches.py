@@ -1,12 +1,12 @@
-"""Training batches: shuffled, augmented and seeded, the same on every backend.
+"""Training batches: shuffled, augmented and seeded, identical on every backend.
 
-What a batch holds depends on the seed, the epoch and its number alone. Keras calls a PyDataset's hooks more
-often than there are epochs (Keras 3.15, read in `EpochIterator` and the trainers):
+The content of a batch depends only on the seed, the epoch and the batch index. Keras calls the hooks of a PyDataset
+more often than once per epoch (Keras 3.15, `EpochIterator` and the trainers):
 - `fit` calls `on_epoch_end` once before the first epoch;
-- after `compile`, JAX and torch begin an epoch, take its first batch to build the metrics and throw it away;
-- TensorFlow takes the first two batches, before any epoch, to learn their shapes.
-So `Batches` counts an epoch as over only when it was begun and its last batch was given. An epoch of one or
-two batches, or one that was broken off, can still fool it: `FollowEpochs` takes the number from Keras itself.
+- after `compile`, JAX and torch start an epoch and discard its first batch, which they use to build metrics;
+- TensorFlow reads the first two batches before any epoch to infer their shapes.
+`Batches` therefore advances only after an epoch that was started and whose last batch was read. This can still fail
+for epochs of one or two batches and for interrupted epochs; the callback `FollowEpochs` uses Keras's epoch number.
 """
 
 import keras
@@ -17,29 +17,37 @@ from lwcnn.system.errors import LwcnnError
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of a data set for `model.fit`, one input and one target for each branch of the model.
+    """Batches of a data set for `model.fit`, with one input and one target per branch of the model.
 
-    Pass `shuffle=False` to `fit`: its default shuffles the batches once more, by Python's global generator,
-    and a resumed training would not see them in the same order. Pass `FollowEpochs(batches)` as a callback.
+    Pass `shuffle=False` to `fit`; its default shuffles the batches again with Python's global generator, so that a
+    resumed training would see another order. Pass `FollowEpochs(batches)` as a callback.
 
     Args:
-        images: uint8, shape (n, height, width, channels). Never copied as a whole, never changed.
-        labels: integers, shape (n,).
-        batch_size: images a batch; the last batch of an epoch may be smaller.
-        seed: of the order and of the augmentation, 0 or more.
-        branches: for each input of the model its augmentation, or None for the images as they are. Branches
-            are augmented independently of each other.
-        epoch: the first epoch to give, 0 or more: a resumed training starts where the other stopped.
-        shuffle: whether each epoch has its own order, else that of `indices`.
-        drop_last: whether to leave out a last batch that is smaller than the others.
-        indices: the images to use, shape (m,): a split or a fold. None: all.
-        mixing: MixUp and CutMix of the augmented batches, the same for all branches, so that they keep one
-            label; labels become soft. None: neither.
-        num_classes: of the soft labels; needed with mixing.
-        num_epochs: of the whole training, for the ramp of the mixing; needed if it has one.
+        images: Array of shape (n, height, width, channels), uint8. Neither copied nor modified.
+        labels: Integer array of shape (n,).
+        batch_size: Number of images per batch. The last batch of an epoch may be smaller.
+        seed: Seed for shuffling and augmentation, at least 0.
+        branches: Augmentation of each input of the model, or None for unmodified images. Branches are augmented
+            independently.
+        epoch: Initial epoch, at least 0. A resumed training passes the epoch at which it stopped.
+        shuffle: Whether to shuffle each epoch. If False, the order of `indices` is used.
+        drop_last: Whether to drop the last batch if it is smaller than the others.
+        indices: Integer array of shape (m,): images to use, such as a split or fold. If None, all are used.
+        mixing: MixUp and CutMix, applied after augmentation and identically to all branches, because they share one
+            label. Labels become soft. If None, images are not mixed.
+        num_classes: Number of classes of the soft labels. Required with `mixing`.
+        num_epochs: Total number of epochs, which the ramp of `mixing` is scaled to. Required if it has a ramp.
 
     Raises:
-        LwcnnError: arrays, sizes, branches or mixing that do not fit.
+        LwcnnError: If an argument is invalid.
+
+    Example:
+
+    >>> import numpy as np
+    >>> batches = Batches(np.zeros((5, 8, 8, 1), "uint8"), np.zeros(5, int), batch_size=2, seed=0)
+    >>> images, labels = batches[0]
+    >>> len(batches), images.shape, labels.shape
+    (3, (2, 8, 8, 1), (2,))
     """
 
     def __init__(
@@ -57,21 +65,19 @@ class Batches(keras.utils.PyDataset):
         num_classes: int | None = None,
         num_epochs: int | None = None,
     ):
-        # One worker: with more, Keras keeps what it made ahead of the epoch that it throws away (see above),
-        # and gives it as the beginning of the next. TensorFlow makes batches ahead in a thread of its own.
+        # With more than one worker, Keras keeps batches prefetched for the discarded epoch (see above) and returns
+        # them in the next one. TensorFlow prefetches in its own thread.
         super().__init__(workers=1)
         check_images(images)
         _check_labels(labels, len(images))
-        _check_whole_number("batch_size", batch_size, 1)
-        _check_whole_number("seed", seed, 0)
+        _check_integer("batch_size", batch_size, 1)
+        _check_integer("seed", seed, 0)
         if (
             not isinstance(branches, tuple)
             or not branches
             or not all(branch is None or isinstance(branch, Augmentation) for branch in branches)
         ):
-            raise LwcnnError(
-                f"Give branches as a tuple of an Augmentation or None for each input. Received: {branches!r}"
-            )
+            raise LwcnnError(f"Give branches as a tuple with an Augmentation or None per input. Received: {branches!r}")
         if mixing is not None:
             _check_mixing(mixing, num_classes, num_epochs, labels)
         self.images = images
@@ -93,7 +99,7 @@ class Batches(keras.utils.PyDataset):
 
     @property
     def num_batches(self) -> int:
-        """Batches an epoch."""
+        """Number of batches per epoch."""
         return self._num_batches
 
     def __len__(self) -> int:
@@ -101,35 +107,43 @@ class Batches(keras.utils.PyDataset):
 
     @property
     def epoch(self) -> int:
-        """The epoch whose batches are given now."""
+        """Current epoch."""
         return self._epoch_and_order[0]
 
     def set_epoch(self, epoch: int) -> None:
-        """Gives the batches of this epoch from now on."""
-        _check_whole_number("epoch", epoch, 0)
-        # One assignment: a thread that makes batches ahead sees the old epoch or the new, never half of each.
+        """Sets the current epoch.
+
+        Args:
+            epoch: Number of the epoch, at least 0.
+        """
+        _check_integer("epoch", epoch, 0)
+        # A single assignment, so that a prefetching thread sees either the old or the new epoch.
         self._epoch_and_order = (int(epoch), self._order(int(epoch)))
-        self._begun = self._last_given = False
+        self._started = self._last_read = False
 
     def on_epoch_begin(self) -> None:
-        """Notes that Keras begins an epoch."""
-        self._begun, self._last_given = True, False
+        """Marks the epoch as started."""
+        self._started, self._last_read = True, False
 
     def on_epoch_end(self) -> None:
-        """Goes on to the next epoch if this one was begun and its last batch was given."""
-        if self._begun and self._last_given:
+        """Advances to the next epoch if this one was started and its last batch was read."""
+        if self._started and self._last_read:
             self.set_epoch(self.epoch + 1)
-        self._begun = self._last_given = False
+        self._started = self._last_read = False
 
     def __getitem__(self, index: int) -> tuple:
-        """Returns batch number `index` of the epoch.
+        """Returns a batch of the current epoch.
+
+        Args:
+            index: Index of the batch.
 
         Returns:
-            (images, labels): uint8 (batch, height, width, channels) and int32 (batch,), with mixing float32
-            (batch, num_classes); or with several branches a tuple of them each.
+            Tuple (images, labels). Images are uint8 of shape (batch, height, width, channels). Labels are int32 of
+            shape (batch,), or with mixing float32 of shape (batch, num_classes). With several branches, both are
+            tuples.
         """
         if not 0 <= index < self._num_batches:
-            raise IndexError(f"There are batches 0 to {self._num_batches - 1}. Received: {index}")
+            raise IndexError(f"Give an index from 0 to {self._num_batches - 1}. Received: {index}")
         epoch, order = self._epoch_and_order
         chosen = self.indices[order[index * self.batch_size : (index + 1) * self.batch_size]]
         images = self.images[chosen]
@@ -139,19 +153,20 @@ class Batches(keras.utils.PyDataset):
             for stream, branch in enumerate(self.branches)
         )
         if self.mixing is not None:
-            inputs, (labels, *_) = zip(*(self._mix(images, labels, epoch, index) for images in inputs))
+            inputs, (labels, *_) = zip(*(self._mix(images, labels, self.mixing, epoch, index) for images in inputs))
         if index == self._num_batches - 1:
-            self._last_given = True
+            self._last_read = True
         if len(inputs) == 1:
             return inputs[0], labels
         return inputs, (labels,) * len(inputs)
 
-    def _mix(self, images: np.ndarray, labels: np.ndarray, epoch: int, index: int) -> tuple:
-        """The batch mixed as is drawn for its number, and its soft labels."""
+    def _mix(self, images: np.ndarray, labels: np.ndarray, mixing: MixUpCutMix, epoch: int, index: int) -> tuple:
+        """Mixes a batch; returns images and soft labels."""
+        assert self.num_classes is not None  # checked with `mixing`
         progress = 1.0
-        if self.num_epochs is not None:  # a training that goes on for longer keeps the full strength
+        if self.num_epochs is not None:  # full strength after the last epoch
             progress = min(1.0, (epoch + index / self._num_batches) / self.num_epochs)
-        return mix_batch(images, labels, self.num_classes, self.mixing, self.seed, epoch, index, progress)
+        return mix_batch(images, labels, self.num_classes, mixing, self.seed, epoch, index, progress)
 
     def _order(self, epoch: int) -> np.ndarray:
         if not self.shuffle:
@@ -161,11 +176,11 @@ class Batches(keras.utils.PyDataset):
 
 
 class FollowEpochs(keras.callbacks.Callback):
-    """Callback that gives the batches of Keras's own epoch number, plus `offset`.
+    """Callback that sets the epoch of `Batches` to Keras's epoch number plus an offset.
 
     Args:
-        batches: the training batches given to `fit`.
-        offset: added to Keras's number, for a training made of several calls of `fit`.
+        batches: Training batches passed to `fit`.
+        offset: Integer added to Keras's epoch number, for a training with several calls of `fit`.
     """
 
     def __init__(self, batches: Batches, offset: int = 0):
@@ -177,22 +192,23 @@ class FollowEpochs(keras.callbacks.Callback):
         self.batches.set_epoch(epoch + self.offset)
 
 
-def _check_whole_number(name: str, value: int, least: int) -> None:
+def _check_integer(name: str, value: object, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise LwcnnError(f"Give {name} as a whole number of {least} or more. Received: {name}={value!r}")
+        raise LwcnnError(f"Give {name} as an integer of {least} or more. Received: {name}={value!r}")
 
 
 def _check_mixing(mixing: MixUpCutMix, num_classes: int | None, num_epochs: int | None, labels: np.ndarray) -> None:
     if not isinstance(mixing, MixUpCutMix):
         raise LwcnnError(f"Give mixing as None or a MixUpCutMix(...). Received: mixing={mixing!r}")
-    _check_whole_number("num_classes", num_classes, 1)
+    _check_integer("num_classes", num_classes, 1)
+    assert num_classes is not None
     if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
         raise LwcnnError(
             f"Give labels from 0 to num_classes - 1 = {num_classes - 1}. "
             f"Received: labels from {labels.min()} to {labels.max()}"
         )
     if mixing.ramp or num_epochs is not None:
-        _check_whole_number("num_epochs", num_epochs, 1)
+        _check_integer("num_epochs", num_epochs, 1)
 
 
 def _check_labels(labels: np.ndarray, num_images: int) -> None:
@@ -206,9 +222,7 @@ def _check_indices(indices: np.ndarray | None, num_images: int) -> np.ndarray:
         return np.arange(num_images)
     indices = np.asarray(indices)
     if indices.ndim != 1 or indices.dtype.kind not in "iu":
-        raise LwcnnError(
-            f"Give indices as whole numbers, shape (m,). Received: {indices.dtype} of shape {indices.shape}"
-        )
+        raise LwcnnError(f"Give indices as integers of shape (m,). Received: {indices.dtype} of shape {indices.shape}")
     if len(indices) and (indices.min() < 0 or indices.max() >= num_images):
         raise LwcnnError(f"Give indices from 0 to {num_images - 1}. Received: {indices.min()} to {indices.max()}")
     return indices.astype(np.int64)

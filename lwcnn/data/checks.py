@@ -1,4 +1,4 @@
-"""What the arrays of a data set must be before anything is trained on them."""
+"""Validates the arrays of a data set before training."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ _MAX_CHANNELS = 4
 
 
 class Splits(NamedTuple):
-    """The arrays of a data set as a file has them, with class names and `may_flip` where it has those."""
+    """Arrays of a data set, with class names and `may_flip` if its file has them."""
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -27,19 +27,20 @@ def check_splits(
     class_names: tuple[str, ...] | None = None,
     input_shape: tuple[int, int, int] | None = None,
 ) -> Splits:
-    """The same data in the one form that the library works with, or an error that says what is wrong.
+    """Validates the arrays of a data set and converts them to the shapes and types that the library uses.
 
     Args:
-        splits: Images uint8, shape (n, h, w) or (n, h, w, c), 0..255; labels integers, shape (n,) or (n, 1).
-        received: What the user gave (a path or a name), for the end of each error.
-        class_names: The names the classes must have; None takes those in `splits`, else "0", "1", ...
-        input_shape: The (h, w, c) that the images must have; None takes any.
+        splits: Images of type uint8, shape (n, h, w) or (n, h, w, c), between 0 and 255, and integer labels of shape
+            (n,) or (n, 1).
+        received: Path or name that the user gave, for error messages.
+        class_names: Expected class names. If None, those of `splits` are used, or else "0", "1", ...
+        input_shape: Expected image shape (h, w, c). If None, any shape is accepted.
 
     Returns:
-        Images uint8 (n, h, w, c), labels int64 (n,), class names.
+        Splits with uint8 images of shape (n, h, w, c), int64 labels of shape (n,), and class names.
 
     Raises:
-        LwcnnError: A wrong shape, type or label, or a class without a training image.
+        LwcnnError: If a shape, type or label is wrong, or a class has no training image.
     """
     if splits.class_names is not None:
         check_class_names(splits.class_names, received)
@@ -47,62 +48,64 @@ def check_splits(
     y_train, y_test = (_check_labels(splits, key, received) for key in ("y_train", "y_test"))
     if x_train.shape[1:] != x_test.shape[1:]:
         raise LwcnnError(
-            "Training and test images must have one shape; resize one of them. "
+            "Resize the images so that x_train and x_test have the same height, width and channels. "
             f"Received: {x_train.shape[1:]} and {x_test.shape[1:]} (h, w, c) in {received}"
         )
     if input_shape is not None and x_train.shape[1:] != input_shape:
         raise LwcnnError(
-            f"The images of this data set have shape {input_shape} (h, w, c); a data set of your own goes by "
-            f"the path of its .npz. Received: {x_train.shape[1:]} in {received}"
+            f"Give this data set images of shape {input_shape} (h, w, c), or load your own data by the path of its "
+            f".npz file. Received: {x_train.shape[1:]} in {received}"
         )
     names = class_names or splits.class_names or tuple(map(str, range(_num_classes(y_train, received))))
     if len(names) < 2:
-        raise LwcnnError(f"A classifier needs two classes or more. Received: {len(names)} in {received}")
+        raise LwcnnError(f"Give at least two classes. Received: {len(names)} in {received}")
     if min(y_train.min(), y_test.min()) == 1:
         raise LwcnnError(
-            "Labels must count the classes from 0: save y_train - 1 and y_test - 1. "
+            "Save y_train - 1 and y_test - 1, so that labels start at 0. "
             f"Received: labels from 1 to {max(y_train.max(), y_test.max())} in {received}"
         )
     for key, labels in (("y_train", y_train), ("y_test", y_test)):
         if labels.max() >= len(names):
             raise LwcnnError(
-                f"The labels in {key!r} must lie in 0..{len(names) - 1}, one of the {len(names)} classes. "
+                f"Give labels from 0 to {len(names) - 1} in {key!r}, because there are {len(names)} classes. "
                 f"Received: {labels.max()} in {received}"
             )
     empty = np.flatnonzero(np.bincount(y_train, minlength=len(names)) == 0)
     if len(empty):
         raise LwcnnError(
-            "Every class needs training images: add some, or number the classes from 0 without gaps. "
+            "Add training images to every class, or renumber the classes from 0 without gaps. "
             f"Received: no training image of class {', '.join(map(str, empty[:10]))} in {received}"
         )
     return Splits(x_train, y_train, x_test, y_test, names, splits.may_flip)
 
 
 def check_image_array(images: np.ndarray, key: str, received: str) -> np.ndarray:
-    """The images as (n, h, w, c), once they are uint8 of such a shape or (n, h, w), and not none.
+    """Validates images and adds a channel axis if they have none.
 
     Args:
-        images: any array.
-        key, received: what it is called, and where it was found, for the errors.
+        images: Array that should be uint8 of shape (n, h, w) or (n, h, w, c).
+        key: Name of the array, for error messages.
+        received: Path or name of the file, for error messages.
+
+    Returns:
+        The images, shape (n, h, w, c).
 
     Raises:
-        LwcnnError: Another type or shape.
+        LwcnnError: If the type or shape is wrong.
     """
     if images.dtype != np.uint8:
-        raise LwcnnError(f"Images in {key!r} must be uint8, 0..255; {_how_to_convert(images)} in {received}")
+        raise LwcnnError(f"Save {key!r} as uint8, 0..255: {_how_to_convert(images)} in {received}")
     if images.ndim not in (3, 4):
         raise LwcnnError(
-            f"Images in {key!r} must have shape (n, height, width) or (n, height, width, channels). "
+            f"Give {key!r} the shape (n, height, width) or (n, height, width, channels). "
             f"Received: shape {images.shape} in {received}"
         )
     if images.size == 0:
-        raise LwcnnError(
-            f"There is no image in {key!r}; give at least one. Received: shape {images.shape} in {received}"
-        )
+        raise LwcnnError(f"Give at least one image in {key!r}. Received: shape {images.shape} in {received}")
     if images.ndim == 4 and images.shape[3] > _MAX_CHANNELS:
         raise LwcnnError(
-            f"Images in {key!r} must have the channels last, at most {_MAX_CHANNELS}; move them, e.g. "
-            f"images.transpose(0, 2, 3, 1). Received: shape {images.shape} in {received}"
+            f"Move the channels of {key!r} to the last axis, for example with images.transpose(0, 2, 3, 1); at most "
+            f"{_MAX_CHANNELS} are supported. Received: shape {images.shape} in {received}"
         )
     return images[..., np.newaxis] if images.ndim == 3 else images
 
@@ -112,44 +115,48 @@ def _check_labels(splits: Splits, key: str, received: str) -> np.ndarray:
     num_images = len(getattr(splits, key.replace("y", "x", 1)))
     if labels.ndim == 2 and labels.shape[1] > 1:
         raise LwcnnError(
-            f"Labels in {key!r} must be class numbers, not one-hot rows; take labels.argmax(axis=1). "
+            f"Save {key!r} as class numbers instead of one-hot rows: labels.argmax(axis=1). "
             f"Received: shape {labels.shape} in {received}"
         )
     if labels.dtype.kind in "US":
         raise LwcnnError(
-            f"Labels in {key!r} must be numbers; number the names, e.g. class_names, labels = "
-            f"numpy.unique(labels, return_inverse=True), and save class_names, too. "
+            f"Save {key!r} as class numbers: class_names, labels = numpy.unique(labels, return_inverse=True), and save "
+            "class_names as well. "
             f"Received: dtype {labels.dtype} in {received}"
         )
     if labels.dtype.kind not in "iu":
         raise LwcnnError(
-            f"Labels in {key!r} must be integers; convert them, e.g. labels.astype('int64'). "
+            f"Save {key!r} as integers, for example labels.astype('int64'). "
             f"Received: dtype {labels.dtype} in {received}"
         )
     if labels.ndim not in (1, 2) or (labels.ndim == 2 and labels.shape[1] == 0):
-        raise LwcnnError(f"Labels in {key!r} must have shape (n,). Received: shape {labels.shape} in {received}")
+        raise LwcnnError(f"Give {key!r} the shape (n,). Received: shape {labels.shape} in {received}")
     if len(labels) != num_images:
         raise LwcnnError(
-            f"There must be one label for every image. "
+            "Give one label for each image. "
             f"Received: {len(labels):,} in {key!r} for {num_images:,} images in {received}"
         )
     if labels.min() < 0 or labels.max() > np.iinfo(np.int64).max:
         raise LwcnnError(
-            f"Labels in {key!r} must count the classes from 0. "
+            f"Number the classes in {key!r} from 0. "
             f"Received: labels from {labels.min()} to {labels.max()} in {received}"
         )
     return labels.reshape(-1).astype(np.int64)
 
 
 def decode_class_names(names: np.ndarray, received: str) -> tuple[str, ...]:
-    """Returns the class names in an array of strings or of bytes (UTF-8, else Latin-1), checked.
+    """Decodes class names.
+
+    Args:
+        names: Array of strings or bytes (UTF-8, or else Latin-1), shape (num_classes,).
+        received: Path of the file, for error messages.
 
     Raises:
-        LwcnnError: Another type or shape, or two classes of one name.
+        LwcnnError: If the type or shape is wrong, or a name is repeated.
     """
     if names.ndim != 1 or names.dtype.kind not in "US":
         raise LwcnnError(
-            "The key class_names must be an array of strings of shape (num_classes,). "
+            "Save class_names as an array of strings of shape (num_classes,). "
             f"Received: dtype {names.dtype}, shape {names.shape} in {received}"
         )
     decoded = tuple(one_line(_decode(name) if isinstance(name, bytes) else str(name)) for name in names)
@@ -158,12 +165,16 @@ def decode_class_names(names: np.ndarray, received: str) -> tuple[str, ...]:
 
 
 def check_class_names(names: tuple[str, ...], received: str) -> None:
-    """Checks that no two classes have one name, under which results would mix; raises LwcnnError if so."""
+    """Checks that class names are distinct, because results are stored by name.
+
+    Raises:
+        LwcnnError: If a name is repeated.
+    """
     repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if repeated:
         raise LwcnnError(
-            f"Every class needs a name of its own. Received: {', '.join(map(repr, repeated[:5]))} more than once in "
-            f"{received}"
+            "Give each class a distinct name. "
+            f"Received: {', '.join(map(repr, repeated[:5]))} more than once in {received}"
         )
 
 
@@ -175,37 +186,42 @@ def _decode(name: bytes) -> str:
 
 
 def _how_to_convert(images: np.ndarray) -> str:
-    """What to do with images of another type than uint8, and what they are."""
+    """Returns advice on converting images to uint8, and their type and values."""
     received = f"Received: dtype {images.dtype}"
     if images.dtype.kind == "b":
-        return f"save images.astype('uint8') * 255. {received}"
+        return f"images.astype('uint8') * 255. {received}"
     if images.dtype.kind not in "iuf" or images.size == 0:
-        return f"save their pixels as numbers. {received}"
+        return f"store pixels as numbers. {received}"
     low, high = images.min(), images.max()
     received += f", values from {low:g} to {high:g}"
     if not (np.isfinite(low) and np.isfinite(high)):
         return f"replace NaN and infinity first. {received}"
     if low < 0 or high > 255:
-        return f"bring their values to that range and round them. {received}"
+        return f"scale the values to that range and round them. {received}"
     if images.dtype.kind == "f" and high <= 1:
-        return f"save (images * 255).round().astype('uint8'). {received}"
-    return f"save images{'.round()' if images.dtype.kind == 'f' else ''}.astype('uint8'). {received}"
+        return f"(images * 255).round().astype('uint8'). {received}"
+    return f"images{'.round()' if images.dtype.kind == 'f' else ''}.astype('uint8'). {received}"
 
 
 def _num_classes(y_train: np.ndarray, received: str) -> int:
     largest = int(y_train.max())
-    if largest >= len(y_train):  # before any array of that many classes is made
+    if largest >= len(y_train):  # check before allocating an array of that size
         raise LwcnnError(
-            "There are more classes than training images: number the classes from 0 without gaps. "
+            "Number the classes from 0 without gaps; labels exceed the number of training images. "
             f"Received: label {largest} for {len(y_train):,} training images in {received}"
         )
     return largest + 1
 
 
-PIXELS_AT_ONCE = 2**19  # of a channel: 500 images of 32x32, 10 of 224x224, so that a batch takes the same memory
+PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
 
 
 def images_at_once(image_shape: tuple[int, ...], most: int = 500) -> int:
-    """Returns how many images of (height, width, ...) to predict at a time so that any size takes bounded memory."""
+    """Returns the prediction batch size that keeps memory bounded for any image size.
+
+    Args:
+        image_shape: Shape of an image, (height, width, ...).
+        most: Maximum batch size.
+    """
     height, width = image_shape[:2]
-    return max(1, min(most, PIXELS_AT_ONCE // (height * width)))
+    return max(1, min(most, PIXELS_PER_BATCH // (height * width)))

@@ -1,4 +1,4 @@
-"""scikit-learn's digits in the shape of MNIST: real data that needs neither a network nor a file."""
+"""scikit-learn's digits in MNIST's shape: real data that needs neither a network nor a file."""
 
 import numpy as np
 
@@ -13,18 +13,18 @@ _SOURCE_MAX = 16
 
 
 def enlarge_digits(images: np.ndarray) -> np.ndarray:
-    """The 8x8 digits at 28x28, by bilinear interpolation with half-pixel centers and repeated edges.
+    """Resizes 8x8 digits to 28x28 by bilinear interpolation with half-pixel centers and edge padding.
 
-    The weights are all multiples of 1/14, so the whole is done in integers and rounded once: the pixels,
-    and with them the data's checksum, are the same on every machine and with every library version.
+    All weights are multiples of 1/14, so the computation uses integers and rounds once. Pixels and checksum are
+    therefore the same on every machine and with every library version.
 
     Args:
-        images: shape (n, 8, 8), whole numbers 0..16.
+        images: Array of shape (n, 8, 8), integers between 0 and 16.
 
     Returns:
-        shape (n, 28, 28), uint8, 0..255.
+        Array of shape (n, 28, 28), uint8, between 0 and 255.
     """
-    # Pixel i of 28 has its center at (i + 1/2) * 8/28 - 1/2 = (4 i - 5) / 14 of the 8 source pixels.
+    # The center of output pixel i lies at source coordinate (i + 1/2) * 8/28 - 1/2 = (4 i - 5) / 14.
     position = np.clip(4 * np.arange(SIZE_PX) - 5, 0, 14 * (_SOURCE_SIZE_PX - 1))
     left, weight_right = np.divmod(position, 14)
     weights = np.zeros((SIZE_PX, _SOURCE_SIZE_PX), np.int64)
@@ -37,18 +37,20 @@ def enlarge_digits(images: np.ndarray) -> np.ndarray:
 
 
 def load_digits_splits() -> Splits:
-    """scikit-learn's 1,797 digits at 28x28, a fixed stratified fifth of them as the test split.
+    """Loads scikit-learn's 1,797 digits at 28x28, with a fixed stratified fifth as the test split.
 
     Returns:
-        The splits; images uint8 (n, 28, 28), labels int64 (n,).
+        Splits with uint8 images of shape (n, 28, 28) and int64 labels of shape (n,).
 
     Raises:
-        LwcnnError: scikit-learn is not installed.
+        LwcnnError: If scikit-learn is not installed.
     """
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise LwcnnError("The digits come with scikit-learn: pip install scikit-learn. Received: 'digits'") from error
+        raise LwcnnError(
+            "Install scikit-learn, which contains the digits: pip install scikit-learn. Received: 'digits'"
+        ) from error
     digits = load_digits()
     images, labels = enlarge_digits(digits.images), digits.target.astype(np.int64)
     train, test = stratified_split(labels, TEST_FRACTION, seed=0)

@@ -1,4 +1,4 @@
-"""Keras's own download of a data set, kept from hanging and from leaving half a file behind."""
+"""Downloads data sets through Keras, with timeouts and without leaving partial files."""
 
 import contextlib
 import errno
@@ -14,15 +14,15 @@ from lwcnn.data.checks import Splits
 from lwcnn.data.sources import DATA_DIR_VARIABLE, keras_cache
 from lwcnn.system.errors import LwcnnError
 
-PROBE_SECONDS = 6.0  # for the whole question whether there is a network
-STALL_SECONDS = 20.0  # for a single read, once there is one
+PROBE_SECONDS = 6.0  # timeout of the network check
+STALL_SECONDS = 20.0  # timeout of a single read
 
 _FASHION_FILES = tuple(
     f"fashion-mnist/{part}-ubyte.gz"
     for part in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 )
 _KERAS_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
-# Where Keras fetches from, and what it writes into its cache.
+# URLs that Keras downloads from, and the files that it writes into its cache.
 _ORIGINS = {
     "mnist": f"{_KERAS_URL}mnist.npz",
     "fashion_mnist": f"{_KERAS_URL}train-labels-idx1-ubyte.gz",
@@ -38,33 +38,33 @@ _WRITTEN = {
 
 
 def download_splits(name: str) -> Splits:
-    """A named data set by Keras's download, which compares the file's checksum and keeps it in Keras's cache.
+    """Downloads a named data set into Keras's cache; Keras verifies the checksum.
 
     Args:
         name: "mnist", "fashion_mnist", "cifar10" or "cifar100".
 
     Returns:
-        The splits as Keras gives them, channels last.
+        Splits as loaded by Keras, channels last.
 
     Raises:
-        LwcnnError: No answer from the server within `PROBE_SECONDS`, a download that broke off, or one that
-            failed its checksum. What had arrived is removed.
+        LwcnnError: If the server does not answer within `PROBE_SECONDS`, the download is interrupted, or its checksum
+            is wrong. Partial files are removed.
     """
     if not server_answers(_ORIGINS[name]):
         raise LwcnnError(
-            f"{name} is not on this machine and there is no network to fetch it ({_ORIGINS[name]} does not "
-            f"answer). {remedy_without_network(name)} Received: {name!r}"
+            f"Connect to the network to download {name} ({_ORIGINS[name]} does not answer), or {offline_hint(name)}. "
+            f"Received: {name!r}"
         )
     if name == "fashion_mnist":
-        discard_download(name)  # Keras has no checksum for these, and would keep a broken file for ever
+        discard_download(name)  # Keras has no checksums for these files and would keep a broken one
     try:
         with _socket_timeout(STALL_SECONDS):
-            import keras  # here, so that naming and reading data needs no backend
+            import keras  # not at the top: finding and reading data needs no backend
 
             (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()
             if x_train.ndim == 4 and keras.config.image_data_format() == "channels_first":
                 x_train, x_test = x_train.transpose(0, 2, 3, 1), x_test.transpose(0, 2, 3, 1)
-    except Exception as error:  # Keras raises a bare Exception for a failed fetch
+    except Exception as error:  # Keras raises a bare Exception if a download fails
         discard_download(name)
         raise _download_failed(name, error) from error
     except BaseException:  # Ctrl-C
@@ -74,14 +74,14 @@ def download_splits(name: str) -> Splits:
 
 
 def server_answers(url: str, seconds: float | None = None) -> bool:
-    """Whether a server answers a request at all, whatever it says, within a time that nothing can stretch.
+    """Returns whether a server sends any response within the time limit.
 
-    The question is asked in a thread of its own, since no timeout reaches into a name look-up. It goes
-    through `urllib` like the download, and so through the same proxy.
+    The request runs in its own thread, because a DNS lookup has no timeout. It uses `urllib` like the download, and
+    hence the same proxy.
 
     Args:
-        url: What to ask for.
-        seconds: How long to wait at most, in seconds; None takes `PROBE_SECONDS`.
+        url: URL to request.
+        seconds: Time limit in seconds. If None, `PROBE_SECONDS` is used.
     """
     seconds = PROBE_SECONDS if seconds is None else seconds
     answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
@@ -90,7 +90,7 @@ def server_answers(url: str, seconds: float | None = None) -> bool:
         try:
             urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=seconds).close()
         except urllib.error.HTTPError:
-            answers.put(True)  # a refusal is an answer; the download will say more
+            answers.put(True)  # an error status is a response; the download reports it
         except Exception:
             answers.put(False)
         else:
@@ -104,7 +104,7 @@ def server_answers(url: str, seconds: float | None = None) -> bool:
 
 
 def discard_download(name: str) -> None:
-    """Removes what a download of this data set has left in Keras's cache."""
+    """Removes the files of a data set's download from Keras's cache."""
     for written in _WRITTEN[name]:
         path = keras_cache() / written
         with contextlib.suppress(OSError):
@@ -114,24 +114,24 @@ def discard_download(name: str) -> None:
                 path.unlink()
 
 
-def remedy_without_network(name: str) -> str:
-    """What to do about a data set that is not on this machine, as a sentence."""
+def offline_hint(name: str) -> str:
+    """Returns advice on getting a data set without a download, as a clause for error messages."""
     return (
-        f"Put {name}.npz (keys x_train, y_train, x_test, y_test) or the extracted official archive into a "
-        f"folder and set {DATA_DIR_VARIABLE} to it, or use 'digits', which needs no file."
+        f"put {name}.npz (keys x_train, y_train, x_test, y_test) or the extracted official archive into a folder and "
+        f"set {DATA_DIR_VARIABLE} to it, or use 'digits', which needs no file"
     )
 
 
 def _download_failed(name: str, error: Exception) -> LwcnnError:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        advice = f"The disk with Keras's cache ({keras_cache()}) is full: free some space and try again."
+        advice = f"Free disk space for Keras's cache ({keras_cache()}) and try again"
     elif "corrupted" in str(error) or "checksum" in str(error):
-        advice = f"What arrived has the wrong checksum: try again later. {remedy_without_network(name)}"
+        advice = f"Try again later, or {offline_hint(name)}"
     else:
-        advice = f"Try again. {remedy_without_network(name)}"
+        advice = f"Try again, or {offline_hint(name)}"
     return LwcnnError(
-        f"The download of {name} failed ({type(error).__name__}: {error}) and what had arrived was removed. "
-        f"{advice} Received: {name!r}"
+        f"{advice}; the download failed ({type(error).__name__}: {error}) and partial files were removed. "
+        f"Received: {name!r}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The public data sets that go by a name, and what recipes may know of any data set's images."""
+"""Public data sets that can be loaded by name, and the image properties that recipes depend on."""
 
 from dataclasses import dataclass
 
@@ -44,23 +44,23 @@ NUM_IMAGES: dict[str, tuple[int, int]] = {  # training, test
     "cifar100": (50_000, 10_000),
     "digits": (1_438, 359),
 }
-# `Dataset.checksum` of the official images (CIFAR-100's were not at hand).
+# `Dataset.checksum` of the official images; CIFAR-100's is unknown.
 OFFICIAL_CHECKSUMS: dict[str, str] = {
     "mnist": "1593546d898e5c8175643075110ca478e213891e238e67b7e47e967967036e1c",
     "fashion_mnist": "8a109ab6ec049c5ea879928b470f1ed06784a2dcf102d6da7876b01c4498af41",
     "cifar10": "eb2d42bae17a16604a7138b4c536ad6c393ccb6c21595d4f9f67e425ae4a71da",
     "digits": "710e7106e2dfba934509ec24478c999ba29af2f0fd85dada4405834b4caf0120",
 }
-# Whether a mirrored image still belongs to its class: digits keep their side.
+# Whether a mirrored image still belongs to its class, which is not the case for digits.
 _MAY_FLIP = {"mnist": False, "fashion_mnist": True, "cifar10": True, "cifar100": True, "digits": False}
 
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """What a training recipe may know of a data set: never its name.
+    """Image properties that a training recipe may depend on, instead of a data set's name.
 
     Attributes:
-        shape: (height, width, channels) of an image.
+        shape: Image shape (height, width, channels).
         may_flip: Whether a mirrored image still belongs to its class.
     """
 
@@ -69,15 +69,18 @@ class ImageSpec:
 
     @property
     def is_gray(self) -> bool:
-        """Whether images have a single channel."""
+        """Whether images have one channel."""
         return self.shape[2] == 1
 
 
 def image_spec(name: str) -> ImageSpec:
-    """Returns the spec of a public data set's images.
+    """Returns the image properties of a public data set.
+
+    Args:
+        name: One of `DATASET_NAMES`.
 
     Raises:
-        LwcnnError: Unknown name.
+        LwcnnError: If the name is unknown.
     """
     if name not in INPUT_SHAPES:
         raise unknown_name("dataset", name, DATASET_NAMES)

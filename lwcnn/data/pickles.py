@@ -1,8 +1,8 @@
-"""Reads the pickles of CIFAR's official archives without unpickling anything.
+"""Reads the pickles of CIFAR's official archives without `pickle`.
 
-`pickle` lets a file name any function and hands NumPy whatever state it likes; either can crash or take over the
-process. This reader walks the opcodes itself and can build nothing but numbers, text, bytes, lists, tuples,
-dictionaries and uint8 arrays.
+Unpickling can call arbitrary functions and pass arbitrary state to NumPy, which can crash or compromise the process.
+This reader interprets the opcodes itself and can only build numbers, text, bytes, lists, tuples, dictionaries and
+uint8 arrays.
 """
 
 import io
@@ -28,20 +28,21 @@ _IGNORED = ("PROTO", "FRAME")
 
 
 class _Array:
-    """An array that has been announced and gets its values from a later opcode."""
+    """Placeholder for an array whose values follow in a later opcode."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.values: np.ndarray | None = None
 
 
 def read_pickle(data: bytes) -> Any:
-    """Returns what a pickle of plain values and uint8 arrays holds; text of Python 2 becomes bytes.
+    """Reads a pickle of plain values and uint8 arrays; strings of Python 2 become bytes.
 
     Args:
-        data: The whole pickle.
+        data: Content of the pickle file.
 
     Raises:
-        ValueError: Anything else in the pickle, or a broken one. (Broken ones raise IndexError and others, too.)
+        ValueError: If the pickle is invalid or contains anything else. Invalid pickles raise IndexError and other
+            errors as well.
     """
     reader = _Reader()
     for opcode, argument, _ in pickletools.genops(io.BytesIO(data)):
@@ -52,9 +53,9 @@ def read_pickle(data: bytes) -> Any:
 
 
 class _Reader:
-    """A stack machine for the few opcodes that plain data needs."""
+    """Stack machine for the opcodes of plain data."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
 
@@ -102,7 +103,7 @@ class _Reader:
                 _, shape, dtype, is_fortran, values = state
                 self.stack[-1].values = _array(values, dtype, shape, is_fortran)
             else:
-                _require(self.stack[-1], np.dtype)  # uint8, whose state says nothing more
+                _require(self.stack[-1], np.dtype)  # the state of uint8 adds no information
         else:
             raise ValueError(f"{name} is not an opcode of plain data")
 
@@ -114,13 +115,13 @@ class _Reader:
 
 
 class _Function:
-    """A function that the pickle names; the few that NumPy's pickles need are done here, never called."""
+    """A function named in the pickle. The few that NumPy's pickles use are emulated, never called."""
 
     def __init__(self, module: Any, name: Any):
         self.module, self.name = _require(module, str), _require(name, str)
 
     def call(self, arguments: tuple) -> Any:
-        """Returns what the function would, for plain arguments."""
+        """Returns the value that the function would return."""
         if self.name == "_reconstruct" and self.module in _ARRAY_MODULES:
             return _Array()
         if self.name == "_frombuffer" and self.module in _BUFFER_MODULES:
@@ -128,29 +129,29 @@ class _Function:
             return _array(values, dtype, shape, order == "F")
         if (self.module, self.name) == ("numpy", "dtype"):
             if arguments[0] not in ("u1", b"u1", "uint8", "|u1"):
-                raise ValueError("an array of another type than uint8")
+                raise ValueError("an array that is not uint8")
             return np.dtype(np.uint8)
-        if (self.module, self.name) == ("_codecs", "encode"):  # how Python 3 writes bytes for Python 2
+        if (self.module, self.name) == ("_codecs", "encode"):  # bytes in protocol 2, written by Python 3
             return _require(arguments[0], str).encode("latin-1")
         raise ValueError(f"{self.module}.{self.name} is not an array")
 
 
 def _array(values: Any, dtype: Any, shape: Any, is_fortran: Any) -> np.ndarray:
     if not isinstance(dtype, np.dtype) or not isinstance(shape, tuple) or not isinstance(values, bytes):
-        raise ValueError("an array that is not made of bytes")
+        raise ValueError("an array without bytes as data")
     if not all(type(side) is int and 0 <= side <= len(values) for side in shape) or math.prod(shape) != len(values):
-        raise ValueError(f"{len(values)} bytes for an array of another size")
+        raise ValueError(f"{len(values)} bytes do not match the array's shape")
     return np.frombuffer(values, np.uint8).reshape(shape, order="F" if is_fortran else "C")
 
 
 def _dictionary(items: list[Any]) -> dict:
     if len(items) % 2 or not all(isinstance(key, (bytes, str, int)) for key in items[::2]):
-        raise ValueError("a dictionary whose keys are no names")
+        raise ValueError("a dictionary with invalid keys")
     return dict(zip(items[::2], items[1::2], strict=True))
 
 
 def _finished(value: Any) -> Any:
-    """The value with the arrays in place that were announced; only a dictionary's own values can be arrays."""
+    """Replaces array placeholders in a value, or in the values of a dictionary, by the arrays."""
     if isinstance(value, dict):
         return {key: item.values if isinstance(item, _Array) else item for key, item in value.items()}
     return value.values if isinstance(value, _Array) else value

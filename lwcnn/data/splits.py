@@ -1,4 +1,4 @@
-"""Splits of a training set that keep every class's share, fixed by the order of the labels and a seed."""
+"""Stratified splits of a training set, determined by the labels and a seed."""
 
 import numbers
 
@@ -10,41 +10,51 @@ Split = tuple[np.ndarray, np.ndarray]
 
 
 def stratified_split(labels: np.ndarray, size: int | float, seed: int = 0) -> Split:
-    """A training and a validation part whose classes have the shares they have in the whole.
+    """Splits labels into a training and a validation part with equal class proportions.
 
     Args:
-        labels: shape (n,), integers 0..num_classes-1, in the data set's canonical order.
-        size: Number of validation images as an int, or their fraction in (0, 1) as a float.
-        seed: Which split to draw, 0..2**32-1; the same labels and seed always give the same split.
+        labels: Integer array of shape (n,), between 0 and num_classes - 1, in the data set's canonical order.
+        size: Number of validation images as an int, or their fraction between 0 and 1 as a float.
+        seed: Seed between 0 and 2**32 - 1. The same labels and seed always give the same split.
 
     Returns:
-        `(train_indices, validation_indices)`, both sorted, int64, together 0..n-1. The validation part has
-        exactly `size` images, at least one of every class, as has the training part.
+        Tuple `(train_indices, validation_indices)`, both sorted, int64. Each index is in one of them. The validation
+        part has exactly `size` images, and both parts have at least one image of every class.
 
     Raises:
-        LwcnnError: A class is empty or has a single image, or `size` leaves a class without an image.
+        LwcnnError: If a class has fewer than two images, or `size` leaves a class without images.
+
+    Example:
+
+    >>> import numpy as np
+    >>> train, validation = stratified_split(np.array([0, 1, 0, 1, 0, 1]), 2)
+    >>> len(train), len(validation)
+    (4, 2)
     """
     counts = _count_classes(labels, min_count=2, purpose="a training and a validation part")
     num_images, num_classes = len(labels), len(counts)
     num_validation = _number_of_images(size, num_images)
     if not num_classes <= num_validation <= num_images - num_classes:
         raise LwcnnError(
-            f"Both parts of a split need an image of each of the {num_classes} classes: choose a size from "
-            f"{num_classes} to {num_images - num_classes} of the {num_images} images. Received: size={size!r}"
+            f"Choose a size from {num_classes} to {num_images - num_classes} of the {num_images} images, so that both "
+            f"parts have an image of each of the {num_classes} classes. Received: size={size!r}"
         )
-    return _both_parts(_draw(labels, _exact_shares(counts, num_validation, counts - 1), seed))
+    return _split_by_mask(_draw(labels, _exact_shares(counts, num_validation, counts - 1), seed))
 
 
 def stratified_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarray:
-    """Draws images by class: each class keeps its share, and at least one image.
+    """Draws a subset with equal class proportions and at least one image per class.
 
     Args:
-        labels: shape (n,), integers 0..num_classes-1, in the data set's canonical order.
-        size: Number of images; raised to the number of classes, and lowered to that of the images.
-        seed: Which subset to draw, 0..2**32-1.
+        labels: Integer array of shape (n,), between 0 and num_classes - 1, in the data set's canonical order.
+        size: Number of images, clipped to the range from the number of classes to n.
+        seed: Seed between 0 and 2**32 - 1.
 
     Returns:
         Sorted indices, int64.
+
+    Raises:
+        LwcnnError: If a class has no image.
     """
     counts = _count_classes(labels, min_count=1, purpose="a subset")
     size = min(max(int(size), len(counts)), len(labels))
@@ -52,19 +62,19 @@ def stratified_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarra
 
 
 def split_for_training(labels: np.ndarray, validation: int | float, limit: int | None = None, seed: int = 0) -> Split:
-    """The training and validation part of a data set of any size, each with at least one image of every class.
+    """Splits a data set of any size into training and validation, each with at least one image of every class.
 
     Args:
-        labels: shape (n,), integers 0..num_classes-1, in the data set's canonical order.
-        validation: Number of validation images as an int, at most half of the images; or their fraction as a float.
-        limit: Most training images to use; None uses all.
-        seed: Which split to draw, 0..2**32-1.
+        labels: Integer array of shape (n,), between 0 and num_classes - 1, in the data set's canonical order.
+        validation: Number of validation images as an int, or their fraction as a float; reduced to n // 2 if larger.
+        limit: Maximum number of training images. If None, all are used.
+        seed: Seed between 0 and 2**32 - 1.
 
     Returns:
-        `(train_indices, validation_indices)`, both sorted, int64.
+        Tuple `(train_indices, validation_indices)`, both sorted, int64.
 
     Raises:
-        LwcnnError: A class has fewer than two images: one to train on and one to validate on.
+        LwcnnError: If a class has fewer than two images.
     """
     counts = _count_classes(labels, min_count=2, purpose="training and validation, one for each")
     size = _number_of_images(validation, len(labels))
@@ -76,39 +86,45 @@ def split_for_training(labels: np.ndarray, validation: int | float, limit: int |
 
 
 def stratified_folds(labels: np.ndarray, num_folds: int = 6, seed: int = 0) -> list[Split]:
-    """The parts of a K-fold assessment: each image is assessed in one fold and trained on in all the others.
+    """Splits labels for stratified K-fold cross-validation.
 
     Args:
-        labels: shape (n,), integers 0..num_classes-1, in the data set's canonical order.
-        num_folds: K, at least 2.
-        seed: Which folds to draw, 0..2**32-1; the same labels and seed always give the same folds.
+        labels: Integer array of shape (n,), between 0 and num_classes - 1, in the data set's canonical order.
+        num_folds: Number of folds K, at least 2.
+        seed: Seed between 0 and 2**32 - 1. The same labels and seed always give the same folds.
 
     Returns:
-        K pairs `(train_indices, assess_indices)`, sorted, int64. The sizes of the assessed parts, and the
-        numbers of any one class in them, differ by one at most.
+        List of K tuples `(train_indices, assess_indices)`, sorted, int64. Each image is assessed in exactly one fold.
+        The sizes of the assessed parts, and the number of images of each class in them, differ by at most one.
 
     Raises:
-        LwcnnError: `num_folds` is below 2, or a class is empty or has fewer images than there are folds.
+        LwcnnError: If `num_folds` is below 2, or a class has fewer images than there are folds.
+
+    Example:
+
+    >>> import numpy as np
+    >>> [len(assess) for train, assess in stratified_folds(np.array([0, 1] * 3), num_folds=3)]
+    [2, 2, 2]
     """
     if isinstance(num_folds, bool) or not isinstance(num_folds, numbers.Integral) or num_folds < 2:
-        raise LwcnnError(f"Cross-validation needs 2 folds or more. Received: num_folds={num_folds!r}")
+        raise LwcnnError(f"Give num_folds as an integer of 2 or more. Received: num_folds={num_folds!r}")
     counts = _count_classes(labels, min_count=int(num_folds), purpose=f"{num_folds} folds")
     generator = _generator(seed)
     fold_of = np.empty(len(labels), np.int64)
     first_fold = 0
     for k, count in enumerate(counts):
-        # Dealt like cards, each class going on where the last one stopped, so that the folds stay level.
+        # Each class starts at the fold after the previous class's last one, so that the fold sizes stay equal.
         fold_of[generator.permutation(np.flatnonzero(labels == k))] = (first_fold + np.arange(count)) % num_folds
         first_fold += int(count)
-    return [_both_parts(fold_of == fold) for fold in range(num_folds)]
+    return [_split_by_mask(fold_of == fold) for fold in range(num_folds)]
 
 
 def _generator(seed: int) -> np.random.RandomState:
-    # The legacy generator, since NumPy has frozen its stream: a later NumPy never moves the split.
+    # The legacy generator: NumPy guarantees that its stream never changes, and hence neither do the splits.
     try:
         return np.random.RandomState(seed)
     except (TypeError, ValueError) as error:
-        raise LwcnnError(f"A seed is an integer from 0 to 4294967295. Received: seed={seed!r}") from error
+        raise LwcnnError(f"Give seed as an integer from 0 to 4294967295. Received: seed={seed!r}") from error
 
 
 def _number_of_images(size: int | float, num_images: int) -> int:
@@ -117,7 +133,7 @@ def _number_of_images(size: int | float, num_images: int) -> int:
     if isinstance(size, numbers.Real) and not isinstance(size, bool) and 0 < size < 1:
         return round(float(size) * num_images)
     raise LwcnnError(
-        "The size of a validation part is a number of images (int) or a fraction between 0 and 1 (float). "
+        "Give the size of the validation part as a number of images (int) or a fraction between 0 and 1 (float). "
         f"Received: size={size!r}"
     )
 
@@ -125,35 +141,34 @@ def _number_of_images(size: int | float, num_images: int) -> int:
 def _count_classes(labels: np.ndarray, min_count: int, purpose: str) -> np.ndarray:
     if not isinstance(labels, np.ndarray) or labels.ndim != 1 or labels.dtype.kind not in "iu":
         received = f"{labels.dtype} of shape {labels.shape}" if isinstance(labels, np.ndarray) else type(labels)
-        raise LwcnnError(f"Labels must be an integer array of shape (n,). Received: {received}")
+        raise LwcnnError(f"Give labels as an integer array of shape (n,). Received: {received}")
     if len(labels) == 0:
-        raise LwcnnError("There is nothing to split: give at least one label. Received: labels of shape (0,)")
+        raise LwcnnError("Give at least one label. Received: labels of shape (0,)")
     if labels.min() < 0 or labels.max() >= len(labels):
         raise LwcnnError(
-            "Labels must count the classes from 0 without gaps. "
+            "Number the classes from 0 without gaps. "
             f"Received: labels from {labels.min()} to {labels.max()} for {len(labels)} images"
         )
     counts = np.bincount(labels)
     if counts.min() < min_count:
         few = ", ".join(f"class {k}: {counts[k]}" for k in np.flatnonzero(counts < min_count)[:10])
         raise LwcnnError(
-            f"Every class needs at least {min_count} images for {purpose}: add images or drop the class. "
-            f"Received: {few}"
+            f"Add images or drop classes: each class needs at least {min_count} images for {purpose}. Received: {few}"
         )
     return counts
 
 
 def _draw(labels: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
-    """A mask of `shares[k]` images of each class k, drawn at random."""
+    """Draws `shares[k]` images of each class k at random; returns a mask."""
     generator = _generator(seed)
     drawn = [generator.permutation(np.flatnonzero(labels == k))[:share] for k, share in enumerate(shares)]
     return np.isin(np.arange(len(labels)), np.concatenate(drawn))
 
 
 def _exact_shares(counts: np.ndarray, total: int, most: np.ndarray) -> np.ndarray:
-    """Returns how many of each class to take: in proportion, from 1 to `most`, exactly `total` together."""
+    """Returns the number of images to draw per class: proportional, between 1 and `most`, with sum `total`."""
     num_images = int(counts.sum())
-    quotas = counts.astype(np.int64) * total  # in units of 1/num_images, so that ties are exact
+    quotas = counts.astype(np.int64) * total  # in units of 1/num_images, which makes ties exact
     shares = np.clip(quotas // num_images, 1, most)
     while shares.sum() < total:
         lag = np.where(shares < most, quotas - shares * num_images, np.iinfo(np.int64).min)
@@ -164,5 +179,5 @@ def _exact_shares(counts: np.ndarray, total: int, most: np.ndarray) -> np.ndarra
     return shares
 
 
-def _both_parts(is_held_out: np.ndarray) -> Split:
+def _split_by_mask(is_held_out: np.ndarray) -> Split:
     return np.flatnonzero(~is_held_out).astype(np.int64), np.flatnonzero(is_held_out).astype(np.int64)

@@ -1,4 +1,5 @@
-"""Trained models as files for other runtimes, each checked against the Keras model before it is written.
+"""Exports trained models to other runtimes and compares each export with the Keras model before writing it.
 
-What needs TensorFlow, LiteRT or ONNX is imported by the functions that use it: `pip install 'lwcnn[export]'`.
+TensorFlow, LiteRT and ONNX are imported by the functions that use them. Install them with
+`pip install 'lwcnn[export]'`.
 """

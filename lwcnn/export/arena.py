@@ -1,7 +1,7 @@
-"""The memory that a LiteRT file's activations need on a microcontroller, estimated from the file.
+"""Estimates the memory that the activations of a LiteRT model need on a microcontroller.
 
-TensorFlow Lite Micro computes in one block of memory, the arena. It places every activation in it before the
-first run: two that are needed at the same time apart, others over one another.
+TensorFlow Lite Micro allocates all activations in one block of memory, the arena, before the first run. Activations
+whose lifetimes overlap get separate memory; others share it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,18 +12,18 @@ import numpy as np
 from lwcnn.export.extras import require
 from lwcnn.system.errors import LwcnnError
 
-ALIGNMENT = 16  # bytes, TensorFlow Lite Micro's
+ALIGNMENT = 16  # bytes, as in TensorFlow Lite Micro
 
 
 @dataclass(frozen=True)
 class Activation:
     """A tensor that exists only while the model runs.
 
-    Args:
-        name: its name in the file.
-        size_bytes: its size for one image.
-        first, last: numbers of the first and the last operation during which it must be kept; the model's input
-            is there from operation 0 on, its output until the last.
+    Attributes:
+        name: Name in the file.
+        size_bytes: Size in bytes for one image.
+        first: Index of the first operation that needs the tensor; 0 for the model's input.
+        last: Index of the last operation that needs it; that of the last operation for the model's output.
     """
 
     name: str
@@ -34,11 +34,11 @@ class Activation:
 
 @dataclass(frozen=True)
 class Graph:
-    """What a microcontroller's program must know of a LiteRT file.
+    """Activations and operations of a LiteRT model.
 
-    Args:
-        activations: its activations.
-        operations: the names of its operations in the order they run, as "CONV_2D".
+    Attributes:
+        activations: Activations with their lifetimes.
+        operations: Names of the operations in execution order, such as "CONV_2D".
     """
 
     activations: tuple[Activation, ...]
@@ -46,20 +46,20 @@ class Graph:
 
 
 def read_graph(content: bytes) -> Graph:
-    """The activations and operations of a LiteRT file, for one image.
+    """Reads the activations and operations of a LiteRT model for one image.
 
     Args:
-        content: the file's bytes, of one subgraph.
+        content: Content of the file, with one subgraph.
 
     Raises:
-        LwcnnError: a file that is no such one, or a missing package.
+        LwcnnError: If the file is not a LiteRT file or has several subgraphs, or a package is missing.
     """
     schema = require("ai_edge_litert.schema_py_generated")
     if content[4:8] != b"TFL3":
-        raise LwcnnError(f"Give the bytes of a LiteRT file. Received: {content[:8]!r}...")
+        raise LwcnnError(f"Give the content of a LiteRT file. Received: {content[:8]!r}...")
     model = schema.Model.GetRootAs(content, 0)
     if model.SubgraphsLength() != 1:
-        raise LwcnnError(f"Give a LiteRT file of one subgraph. Received: {model.SubgraphsLength()}")
+        raise LwcnnError(f"Give a LiteRT file with one subgraph. Received: {model.SubgraphsLength()}")
     graph = model.Subgraphs(0)
     names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
     operators = [graph.Operators(i) for i in range(graph.OperatorsLength())]
@@ -73,7 +73,7 @@ def read_graph(content: bytes) -> Graph:
     activations = []
     for i, numbers in sorted(uses.items()):
         tensor = graph.Tensors(i)
-        if model.Buffers(tensor.Buffer()).DataLength() > 0:  # a constant: it stays in the file
+        if model.Buffers(tensor.Buffer()).DataLength() > 0:  # a constant, stored in the file
             continue
         shape = [int(side) for side in np.atleast_1d(tensor.ShapeAsNumpy())] if tensor.ShapeLength() else []
         size = int(np.prod(shape, dtype=np.int64)) * widths[tensor.Type()]
@@ -83,11 +83,14 @@ def read_graph(content: bytes) -> Graph:
 
 
 def plan_arena(activations: Sequence[Activation]) -> int:
-    """The bytes of an arena for these activations, placed as TensorFlow Lite Micro's planner places them.
+    """Returns the arena size in bytes according to TensorFlow Lite Micro's memory planner.
 
-    The largest is placed first, each at the lowest place where it meets none whose time overlaps with its own;
-    sizes are rounded up to `ALIGNMENT`. The interpreter's own structures and the operations' scratch memory
-    come on top: they depend on the build.
+    Activations are placed in order of decreasing size, each at the lowest offset that does not overlap an activation
+    with an overlapping lifetime. Sizes are rounded up to `ALIGNMENT`. The interpreter's structures and the operations'
+    scratch memory are not included: they depend on the build.
+
+    Args:
+        activations: Activations with their lifetimes.
 
     Source: the greedy planner of TensorFlow Lite Micro; Pisarchyk and Lee, "Efficient Memory Management for Deep
     Neural Net Inference", arXiv 2001.03288, "greedy by size".
@@ -105,12 +108,12 @@ def plan_arena(activations: Sequence[Activation]) -> int:
 
 
 def _indices(numbers: np.ndarray | int) -> Iterable[int]:
-    """Tensor numbers of a flatbuffer's vector, without those left out (-1); it gives 0 for a vector not there."""
+    """Returns the tensor indices in a flatbuffer vector without omitted ones (-1); a missing vector is read as 0."""
     return [int(i) for i in np.atleast_1d(numbers) if i >= 0] if isinstance(numbers, np.ndarray) else []
 
 
 def _code(operator_code) -> int:
-    # Numbers up to 127 may stand in the older field alone.
+    # Codes up to 127 may be stored only in the older field.
     return max(operator_code.BuiltinCode(), operator_code.DeprecatedBuiltinCode())
 
 

@@ -1,23 +1,23 @@
-"""An int8 LiteRT file as C++ source, as TensorFlow Lite Micro takes models."""
+"""Writes int8 LiteRT models as C++ source for TensorFlow Lite Micro."""
 
 import re
 
 from lwcnn.export.arena import Graph, plan_arena
 from lwcnn.system.safe_text import one_line
 
-_BYTES_A_LINE = 12
+_BYTES_PER_LINE = 12
 
 
 def to_c_array(content: bytes, name: str, graph: Graph) -> dict[str, bytes]:
-    """The source files `model_data.cc` and `model_data.h` with the model's bytes and the estimated arena.
+    """Creates the source files `model_data.cc` and `model_data.h` with the model and its estimated arena size.
 
     Args:
-        content: an int8 LiteRT file.
-        name: the model's name; characters that C++ allows in no name become "_".
-        graph: the file's, as of `read_graph`.
+        content: Content of an int8 LiteRT file.
+        name: Name of the model. Characters that are invalid in C++ identifiers are replaced by "_".
+        graph: Graph of the file, as returned by `read_graph`.
 
     Returns:
-        The files' contents by name.
+        Dict of file contents by name.
     """
     variable = f"g_{c_name(name)}_model_data"
     arena = f"g_{c_name(name)}_arena_bytes_estimated"
@@ -34,18 +34,18 @@ def to_c_array(content: bytes, name: str, graph: Graph) -> dict[str, bytes]:
 extern const unsigned char {variable}[];
 extern const unsigned int {variable}_len;
 
-// Estimated from the lifetimes of the file's tensors, not measured: the activations alone. The interpreter's own
-// structures and the operations' scratch memory come on top, some kilobytes that depend on the build.
+// Estimated, not measured, from the lifetimes of the activations. The interpreter's structures and the operations'
+// scratch memory need some additional kilobytes, which depend on the build.
 constexpr unsigned int {arena} = {plan_arena(graph.activations)};
 
 #endif  // {guard}
 """
-    rows = [content[i : i + _BYTES_A_LINE] for i in range(0, len(content), _BYTES_A_LINE)]
+    rows = [content[i : i + _BYTES_PER_LINE] for i in range(0, len(content), _BYTES_PER_LINE)]
     body = "\n".join("    " + " ".join(f"0x{byte:02x}," for byte in row) for row in rows)
     source = f"""\
 #include "model_data.h"
 
-// LiteRT reads the model in place, so it must be aligned.
+// LiteRT reads the model in place, which requires alignment.
 alignas(16) const unsigned char {variable}[] = {{
 {body}
 }};
@@ -55,10 +55,10 @@ const unsigned int {variable}_len = {len(content)};
 
 
 def c_name(name: str) -> str:
-    """A name as C++ takes it."""
+    """Returns a name with characters that are invalid in C++ identifiers replaced by "_"."""
     return re.sub(r"\W", "_", name, flags=re.ASCII)
 
 
 def _resolver_call(operation: str) -> str:
-    """The method that registers an operation: "CONV_2D" gives "AddConv2D"."""
+    """Returns the method that registers an operation: "AddConv2D" for "CONV_2D"."""
     return "Add" + "".join(word.capitalize() if word[0].isalpha() else word for word in operation.split("_"))

@@ -1,35 +1,34 @@
-"""Whether an exported file does what the Keras model does."""
+"""Compares exported files with the Keras model."""
 
 import numpy as np
 
 from lwcnn.evaluation import accuracy
 from lwcnn.system.errors import LwcnnError
 
-MAX_DIFFERENCE = 1e-3  # of float logits, as a share of their range: rounding stays a hundred times below it
-MAX_FLOAT_CHANGE = 0.05  # points of accuracy, up or down
-MAX_INT8_DROP = 0.3  # points of accuracy; a gain is no fault
+MAX_DIFFERENCE = 1e-3  # of float logits, relative to their range; rounding errors are 100 times smaller
+MAX_FLOAT_CHANGE = 0.05  # percentage points of accuracy, up or down
+MAX_INT8_DROP = 0.3  # percentage points of accuracy; gains are accepted
 
 
 def compare_logits(expected: np.ndarray, exported: np.ndarray, labels: np.ndarray) -> dict:
-    """What the export changed.
+    """Compares the logits of an exported file with those of the Keras model.
 
     Args:
-        expected: the Keras model's logits, float, shape (n, classes), finite.
-        exported: the file's, for the same images.
-        labels: integers, shape (n,).
+        expected: Logits of the Keras model, float array of shape (n, classes), finite.
+        exported: Logits of the exported file for the same images.
+        labels: Integer array of shape (n,).
 
     Returns:
-        accuracy_keras, accuracy_exported (0 to 1), drop_points (percentage points lost, negative for a gain),
-        agreement (share of images with the same predicted class), max_abs_difference (of logits) and
-        max_relative_difference (the same as a share of the expected logits' range), num_test_images.
+        Dict with `accuracy_keras` and `accuracy_exported` (between 0 and 1), `drop_points` (percentage points lost,
+        negative for a gain), `agreement` (fraction of images with the same predicted class), `max_abs_difference` (of
+        logits), `max_relative_difference` (relative to the range of the expected logits) and `num_test_images`.
 
     Raises:
-        LwcnnError: arrays that do not fit, or logits that are not finite.
+        LwcnnError: If the arrays have different shapes, or logits are not finite.
     """
     if expected.shape != exported.shape:
         raise LwcnnError(
-            f"The exported file's logits have another shape than the model's {expected.shape}. "
-            f"Received: {exported.shape}"
+            f"Give logits of the same shape {expected.shape} from the exported file. Received: {exported.shape}"
         )
     before, after = accuracy(expected, labels), accuracy(exported, labels)
     difference = float(np.abs(expected.astype(np.float64) - exported).max())
@@ -37,7 +36,7 @@ def compare_logits(expected: np.ndarray, exported: np.ndarray, labels: np.ndarra
     return {
         "accuracy_keras": before,
         "accuracy_exported": after,
-        "drop_points": round(100 * (before - after), 6),  # else rounding leaves 0.30000000000000004
+        "drop_points": round(100 * (before - after), 6),  # avoids 0.30000000000000004
         "agreement": float((expected.argmax(axis=1) == exported.argmax(axis=1)).mean()),
         "max_abs_difference": difference,
         "max_relative_difference": difference / spread if spread else difference,
@@ -46,29 +45,30 @@ def compare_logits(expected: np.ndarray, exported: np.ndarray, labels: np.ndarra
 
 
 def require_agreement(compared: dict, quantized: bool, max_drop: float | None = None) -> None:
-    """Refuses an export that disagrees with its model.
+    """Raises an error if an export differs too much from its model.
 
     Args:
-        compared: as of `compare_logits`.
-        quantized: whether the file computes in int8; then only the accuracy counts, and only its loss.
-        max_drop: points of accuracy that may be lost (float: gained too); None for `MAX_INT8_DROP` or
-            `MAX_FLOAT_CHANGE`.
+        compared: Dict returned by `compare_logits`.
+        quantized: Whether the file computes in int8. If so, only a loss of accuracy counts.
+        max_drop: Maximum change of accuracy in percentage points. If None, `MAX_INT8_DROP` or `MAX_FLOAT_CHANGE` is
+            used.
 
     Raises:
-        LwcnnError: It disagrees, or max_drop is negative or NaN.
+        LwcnnError: If the export differs too much, or `max_drop` is negative or NaN.
     """
     limit = max_drop if max_drop is not None else MAX_INT8_DROP if quantized else MAX_FLOAT_CHANGE
     if not limit >= 0:  # NaN fails this too
-        raise LwcnnError(f"max_drop must be a number of at least 0. Received: {max_drop}")
+        raise LwcnnError(f"Give max_drop as a number of at least 0. Received: {max_drop}")
     drop = compared["drop_points"]
     accuracies = f"{100 * compared['accuracy_keras']:.2f} % -> {100 * compared['accuracy_exported']:.2f} %"
     if drop > limit or (not quantized and -drop > limit):
         raise LwcnnError(
-            f"The exported file disagrees with the model: at most {limit} points of accuracy may change, so nothing "
-            f"was written. Received: {accuracies} on {compared['num_test_images']} test images"
+            f"Raise max_drop to accept this export; nothing was written, because at most {limit} points of accuracy "
+            f"may change. Received: {accuracies} on {compared['num_test_images']} test images"
         )
     if not quantized and compared["max_relative_difference"] > MAX_DIFFERENCE:
         raise LwcnnError(
-            f"The exported file disagrees with the model: its logits may differ by {MAX_DIFFERENCE} of their range, "
-            f"so nothing was written. Received: {compared['max_relative_difference']:.3g}, accuracy {accuracies}"
+            f"Choose another format; nothing was written, because the exported logits may differ by at most "
+            f"{MAX_DIFFERENCE} of their range. Received: {compared['max_relative_difference']:.3g}, "
+            f"accuracy {accuracies}"
         )

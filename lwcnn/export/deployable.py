@@ -1,4 +1,4 @@
-"""The form of a model that converters turn into the smallest graph."""
+"""Rewrites models so that converters produce the smallest graph."""
 
 import keras
 from keras import layers, ops
@@ -7,34 +7,36 @@ from lwcnn.system.errors import LwcnnError
 
 
 def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Model:
-    """A copy of the model with the same weights and results whose every shape but the batch is a constant.
+    """Returns an equivalent copy of a model in which all shapes but the batch size are constant.
 
-    Keras's Reshape and Flatten ask for the batch size while they run. Converted, that is three operations on
-    int32 each, which cost bytes and which small runtimes may not have; a reshape to (-1, ...) is none.
+    Keras's Reshape and Flatten compute the batch size at run time. Each is converted to three additional int32
+    operations, which take space and may be missing in small runtimes; a reshape to (-1, ...) needs none of them.
 
     Args:
-        model: a functional or sequential model, images (n, height, width, channels) to logits (n, classes).
-        short_names: whether layers are called l00, l01 and so on. Each tensor of a LiteRT file is named after all
-            operations that were fused into it, several kilobytes in sum; the default keeps them readable.
+        model: Functional or sequential model from images of shape (n, height, width, channels) to logits of shape
+            (n, classes).
+        short_names: Whether to rename layers to l00, l01, etc. A LiteRT file names each tensor after all operations
+            fused into it, which takes several kilobytes in total.
 
     Returns:
-        A new functional model; `model` stays as it is.
+        A new functional model. `model` is not modified.
 
     Raises:
-        LwcnnError: a model of several inputs or outputs, of no fixed image shape, or of another kind.
+        LwcnnError: If the model has several inputs or outputs, no fixed image shape, or is not functional or
+            sequential.
     """
     if isinstance(model, keras.Sequential) and model.built:
         model = keras.Model(model.inputs, model.outputs, name=model.name)
     if not hasattr(model, "operations") or len(model.inputs) != 1 or len(model.outputs) != 1:
         raise LwcnnError(
-            "Give a functional or sequential model of one input and one output, such as the merged model. "
+            "Give a functional or sequential model with one input and one output, such as the merged model. "
             f"Received: {type(model).__name__} {getattr(model, 'name', '')!r}"
         )
     shape = tuple(model.inputs[0].shape[1:])
     if None in shape:
         raise LwcnnError(f"Give a model with a fixed image shape. Received: {shape}")
-    # The converter orders branches by name (seen with TensorFlow 2.21). Numbers in the names' old order keep the
-    # layers of a branch together; numbered across branches, both run in turn and need more memory at once.
+    # The converter orders branches by layer name (observed with TensorFlow 2.21). Numbering in the order of the
+    # original names keeps the layers of a branch together; interleaved branches need more memory.
     names = sorted(layer.name for layer in model.layers)
     short = {name: f"l{number:0{len(str(len(names)))}d}" for number, name in enumerate(names)}
 
@@ -50,7 +52,7 @@ def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Mod
 
 
 def input_signature(model: keras.Model) -> list[keras.InputSpec]:
-    """What Keras's exporters are told of the input: images (None, height, width, channels), float32, 0..255."""
+    """Returns the input signature for Keras's exporters: float32 images between 0 and 255, any batch size."""
     return [keras.InputSpec(shape=(None, *model.inputs[0].shape[1:]), dtype="float32", name="images")]
 
 

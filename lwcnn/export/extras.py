@@ -1,4 +1,4 @@
-"""The packages that only exporting and benchmarking need, imported when they are used."""
+"""Imports the optional packages of exporting and benchmarking."""
 
 import importlib
 from types import ModuleType
@@ -15,41 +15,41 @@ _PACKAGES = {
     "onnx": "onnx",
     "onnxruntime": "onnxruntime",
     "tf2onnx": "tf2onnx",
-}  # module to the package that brings it
+}  # PyPI package by module
 
 
 def require(module: str) -> ModuleType:
-    """A module of the extra `export`.
+    """Imports a module of the extra `export`.
 
     Args:
-        module: its name, as "ai_edge_litert.interpreter".
+        module: Name of the module, such as "ai_edge_litert.interpreter".
 
     Raises:
-        LwcnnError: if it can't be imported; it says what to install.
+        LwcnnError: If the module cannot be imported.
     """
     package = _PACKAGES[module.split(".")[0]]
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise LwcnnError(
-            f"This needs the package {package}: pip install 'lwcnn[export]'. Received: {type(error).__name__}: {error}"
+            f"Install the package {package}: pip install 'lwcnn[export]'. Received: {type(error).__name__}: {error}"
         ) from error
 
 
 def require_tensorflow() -> ModuleType:
-    """TensorFlow, once it is the backend too: the converters take no other backend's models.
+    """Imports TensorFlow and checks that it is Keras's backend, which the converters require.
 
     Raises:
-        LwcnnError: if it is not installed, or Keras runs on another environment.
+        LwcnnError: If TensorFlow is not installed or Keras uses another backend.
     """
     if keras.backend.backend() != "tensorflow":
         raise LwcnnError(
-            "Exporting and benchmarking need Keras on TensorFlow: set KERAS_BACKEND=tensorflow and install "
-            f"'lwcnn[export]'. Received: KERAS_BACKEND={keras.backend.backend()}"
+            "Set KERAS_BACKEND=tensorflow and install 'lwcnn[export]' to export or benchmark models. "
+            f"Received: KERAS_BACKEND={keras.backend.backend()}"
         )
     return require("tensorflow")
 
 
 def versions() -> dict[str, str]:
-    """The versions of what an exported file and its figures depend on."""
+    """Returns the versions of the packages that exports and benchmarks depend on."""
     return environment.versions(tuple(_PACKAGES.values()))

@@ -1,4 +1,4 @@
-"""LiteRT files (.tflite), in float32 or wholly in int8, and how they are run."""
+"""Converts models to LiteRT files (.tflite) in float32 or int8, and runs them."""
 
 import tempfile
 
@@ -15,52 +15,54 @@ from lwcnn.export.int8.simplify import simplify, split_hard_swish
 from lwcnn.system.environment import quiet_native_output
 from lwcnn.system.errors import LwcnnError
 
-INPUT_QUANTIZATION = (1.0, -128)  # scale and zero point with which an int8 input is the uint8 image minus 128
-REWRITTEN = (layers.BatchNormalization, layers.DepthwiseConv2D)  # models of these are, before int8
-NUM_RANGE_IMAGES = 200  # calibrate models with batch normalization: the rare extremes of more would widen every step
+INPUT_QUANTIZATION = (1.0, -128)  # scale and zero point: the int8 input is the uint8 image minus 128
+REWRITTEN = (layers.BatchNormalization, layers.DepthwiseConv2D)  # models with these layers are rewritten for int8
+NUM_RANGE_IMAGES = 200  # for rewritten models: more images add rare extremes, which make quantization coarser
 
 
 def to_litert(model: keras.Model) -> bytes:
-    """The model as a LiteRT file in float32, images 0..255 in, logits out, any batch size.
+    """Converts a model to a float32 LiteRT file, from images between 0 and 255 to logits, for any batch size.
 
     Args:
-        model: as `build_deployable` takes it.
+        model: Keras model, as in `build_deployable`.
+
+    Returns:
+        Content of the file.
 
     Raises:
-        LwcnnError: a model that can't be converted, or a missing package.
+        LwcnnError: If the model cannot be converted or a package is missing.
     """
     return convert_deployable(build_deployable(model), None)
 
 
 def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -> bytes:
-    """The model as a LiteRT file that computes in int8 alone: weights, activations, input and output.
+    """Converts a model to a LiteRT file with int8 weights, activations, input and output.
 
-    Weights are quantized by output channel, activations by tensor, to the range seen on the images. The input
-    has scale 1 and zero point -128, so it is the uint8 image minus 128.
+    Weights are quantized per output channel and activations per tensor, to their range on the images. The input has
+    scale 1 and zero point -128, so it is the uint8 image minus 128.
 
-    A model with batch normalization or depthwise convolutions, no layer called twice, is simplified first and its
-    channels are equalized; in the file, biases are corrected. Depthwise convolutions take differences of
-    neighboring pixels, which magnify what rounding did to their input: without that, `residual_se` loses half a
-    point on CIFAR-10.
+    Models with batch normalization or depthwise convolutions are simplified, their channels equalized and their biases
+    corrected, unless a layer is shared. Depthwise convolutions compute differences of neighboring pixels, which
+    amplify rounding errors: without these steps, `residual_se` loses half a percentage point on CIFAR-10.
 
     Args:
-        model: as `build_deployable` takes it.
-        images: for calibration; uint8, shape (n, height, width, channels), with the values 0 and 255 among
-            them (`draw_calibration_images` sees to it).
-        split: whether hard swish, in models that are simplified, becomes two operations, with which a CPU is more
-            than twice as fast (`split_hard_swish`). A microcontroller has the one, which takes less memory.
+        model: Keras model, as in `build_deployable`.
+        images: Calibration images of shape (n, height, width, channels), uint8. They must contain the values 0 and
+            255, as those of `draw_calibration_images` do.
+        split: Whether to split hard swish into two operations in simplified models, which more than doubles the speed
+            on CPUs (see `split_hard_swish`). On microcontrollers, the single operation needs less memory.
+
+    Returns:
+        Content of the file.
 
     Raises:
-        LwcnnError: a model that can't be converted, an operation without an int8 form, images that do not
-            span 0..255, or a missing package.
+        LwcnnError: If the model cannot be converted, an operation does not support int8, the images do not span
+            0..255, or a package is missing.
     """
-    # Bytes count in int8 most; in float32 they are few beside the weights, and names help to find one's way.
+    # Layer names are short because they are a significant part of an int8 file; in float32, weights dominate.
     deployable = build_deployable(model, short_names=True)
     shared = any(len(operation._inbound_nodes) > 1 for operation in deployable.operations)
-    if (
-        any(isinstance(layer, (layers.DepthwiseConv2D, layers.BatchNormalization)) for layer in deployable.layers)
-        and not shared
-    ):
+    if not shared and any(isinstance(layer, REWRITTEN) for layer in deployable.layers):
         deployable = simplify(deployable)
         deployable = equalize_channels(split_hard_swish(deployable) if split else deployable, images)
         few = draw_calibration_images(images, NUM_RANGE_IMAGES)
@@ -71,32 +73,33 @@ def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -
         content = convert_deployable(deployable, images)
     found = LitertModel(content).input_quantization
     if found != INPUT_QUANTIZATION:
+        scale, zero_point = found or (None, None)
         raise LwcnnError(
-            "The int8 input should be the uint8 image minus 128: calibrate on images that hold both 0 and 255. "
-            f"Received: scale {found[0]}, zero point {found[1]}, from images of {images.min()} to {images.max()}"
+            "Calibrate on images that contain both 0 and 255, so that the int8 input is the uint8 image minus 128. "
+            f"Received: scale {scale}, zero point {zero_point}, from images of {images.min()} to {images.max()}"
         )
     return content
 
 
 def draw_calibration_images(images: np.ndarray, num_images: int, seed: int = 0) -> np.ndarray:
-    """Images for calibration, drawn without regard to their classes.
+    """Draws calibration images at random, regardless of class.
 
-    The calibrated range of the input must be 0..255. Where no drawn image has a 0 or a 255, one corner pixel
-    of the first or last becomes one: that moves the other ranges less than any image of those values would.
+    The calibrated input range must be 0..255. If no image contains the value 0 or 255, a corner pixel of the first or
+    last image is set to it, which affects other ranges less than an additional image would.
 
     Args:
-        images: uint8, shape (n, height, width, channels).
-        num_images: 1 or more; all images where they are fewer.
-        seed: of the draw, 0 or more.
+        images: Array of shape (n, height, width, channels), uint8.
+        num_images: Number of images to draw, at least 1. If larger than n, all images are used.
+        seed: Seed of the draw, at least 0.
 
     Returns:
-        uint8, a copy, shape (num_images, height, width, channels).
+        Copy of the drawn images, shape (num_images, height, width, channels).
 
     Raises:
-        LwcnnError: a number below 1.
+        LwcnnError: If `num_images` is below 1.
     """
     if num_images < 1:
-        raise LwcnnError(f"Calibrate on at least one image. Received: {num_images}")
+        raise LwcnnError(f"Give at least one calibration image. Received: {num_images}")
     order = np.random.default_rng(seed).permutation(len(images))[:num_images]
     drawn = images[order]
     if drawn.min() > 0:
@@ -107,14 +110,14 @@ def draw_calibration_images(images: np.ndarray, num_images: int, seed: int = 0) 
 
 
 class LitertModel:
-    """A LiteRT file, ready to run.
+    """Runs a LiteRT file.
 
     Args:
-        content: the file's bytes.
-        num_threads: threads that it computes with.
+        content: Content of the file.
+        num_threads: Number of threads.
 
     Attributes:
-        input_quantization: (scale, zero point) of an int8 input; None for float32.
+        input_quantization: Tuple (scale, zero point) of an int8 input; None for float32.
     """
 
     def __init__(self, content: bytes, num_threads: int = 1):
@@ -123,11 +126,11 @@ class LitertModel:
             self._interpreter = interpreter.Interpreter(model_content=content, num_threads=num_threads)
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]
-        self._batch_size = None
+        self._batch_size: int | None = None
         self.input_quantization = self._quantization(self._input)
 
     def prepare(self, images: np.ndarray) -> np.ndarray:
-        """uint8 images in the form the file takes: int8 or float32, same shape."""
+        """Converts uint8 images to the input type of the file, int8 or float32."""
         if self.input_quantization is None:
             return images.astype(np.float32)
         scale, zero_point = self.input_quantization
@@ -135,7 +138,7 @@ class LitertModel:
         return np.clip(quantized, -128, 127).astype(np.int8)
 
     def run(self, prepared: np.ndarray) -> np.ndarray:
-        """The raw output (n, classes), int8 or float32, of images as `prepare` gives them."""
+        """Returns the raw output of shape (n, classes), int8 or float32, for images converted by `prepare`."""
         if len(prepared) != self._batch_size:
             with quiet_native_output():
                 self._interpreter.resize_tensor_input(self._input["index"], prepared.shape)
@@ -146,7 +149,7 @@ class LitertModel:
         return self._interpreter.get_tensor(self._output["index"])
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Logits, float32 (n, classes), of uint8 images (n, height, width, channels)."""
+        """Returns float32 logits of shape (n, classes) for uint8 images of shape (n, height, width, channels)."""
         output = self.run(self.prepare(images))
         quantization = self._quantization(self._output)
         if quantization is None:
@@ -163,15 +166,21 @@ class LitertModel:
 
 
 def convert_deployable(deployable: keras.Model, images: np.ndarray | None) -> bytes:
-    """The LiteRT file of a model as of `build_deployable`, as it is: int8 if there are images, else float32.
+    """Converts a model returned by `build_deployable` to LiteRT without rewriting it.
+
+    Args:
+        deployable: Model returned by `build_deployable`.
+        images: Calibration images for int8. If None, the file computes in float32.
+
+    Returns:
+        Content of the file.
 
     Raises:
-        LwcnnError: a model that can't be converted, or a missing package.
+        LwcnnError: If the model cannot be converted or a package is missing.
     """
     tf = require_tensorflow()
-    # Anything may be raised in there: the converter is a compiler of other people's code.
     try:
-        # By way of a SavedModel: from a function, the converter leaves the weights in variables, uninitialized.
+        # Through a SavedModel: converting a function leaves the weights in uninitialized variables.
         with tempfile.TemporaryDirectory() as folder, quiet_native_output():
             deployable.export(
                 folder, format="tf_saved_model", verbose=False, input_signature=input_signature(deployable)
@@ -183,10 +192,10 @@ def convert_deployable(deployable: keras.Model, images: np.ndarray | None) -> by
                 converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
                 converter.inference_input_type = converter.inference_output_type = tf.int8
             return bytes(converter.convert())
-    except Exception as error:
+    except Exception as error:  # the converter can raise any error
         kinds = sorted({type(layer).__name__ for layer in deployable.layers})
         reason = (str(error).strip().splitlines() or [""])[0]
         raise LwcnnError(
-            f"LiteRT can't convert this model{' to int8' if images is not None else ''} "
-            f"({type(error).__name__}: {reason}). Received: {deployable.name!r} of {', '.join(kinds)}"
+            f"Give a model that LiteRT can convert{' to int8' if images is not None else ''} "
+            f"({type(error).__name__}: {reason}). Received: {deployable.name!r} with {', '.join(kinds)}"
         ) from error

@@ -1,4 +1,4 @@
-"""ONNX files and how they are run by ONNX Runtime."""
+"""Converts models to ONNX and runs them with ONNX Runtime."""
 
 import tempfile
 import warnings
@@ -14,13 +14,16 @@ from lwcnn.system.errors import LwcnnError
 
 
 def to_onnx(model: keras.Model) -> bytes:
-    """The model as an ONNX file, float32 images 0..255 (n, height, width, channels) in, logits out, any n.
+    """Converts a model to a float32 ONNX file, from images between 0 and 255 to logits, for any batch size.
 
     Args:
-        model: as `build_deployable` takes it.
+        model: Keras model, as in `build_deployable`.
+
+    Returns:
+        Content of the file.
 
     Raises:
-        LwcnnError: a model that can't be converted, or a missing package.
+        LwcnnError: If the model cannot be converted or a package is missing.
     """
     require_tensorflow()
     for module in ("onnx", "tf2onnx"):
@@ -28,22 +31,22 @@ def to_onnx(model: keras.Model) -> bytes:
     deployable = build_deployable(model)
     try:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quiet_native_output():
-            warnings.simplefilter("ignore", FutureWarning)  # Keras's own patch of tf2onnx
+            warnings.simplefilter("ignore", FutureWarning)  # raised by Keras's patch of tf2onnx
             path = Path(folder) / "model.onnx"
             deployable.export(path, format="onnx", verbose=False, input_signature=input_signature(deployable))
             return path.read_bytes()
-    except Exception as error:  # tf2onnx lets through whatever it meets
+    except Exception as error:  # tf2onnx can raise any error
         raise LwcnnError(
-            f"This model can't be converted to ONNX ({type(error).__name__}: {error}). Received: {model.name!r}"
+            f"Give a model that can be converted to ONNX ({type(error).__name__}: {error}). Received: {model.name!r}"
         ) from error
 
 
 class OnnxModel:
-    """An ONNX file, ready to run on the CPU.
+    """Runs an ONNX file on the CPU.
 
     Args:
-        content: the file's bytes.
-        num_threads: threads that it computes with.
+        content: Content of the file.
+        num_threads: Number of threads.
     """
 
     def __init__(self, content: bytes, num_threads: int = 1):
@@ -55,13 +58,13 @@ class OnnxModel:
         self._input = self._session.get_inputs()[0].name
 
     def prepare(self, images: np.ndarray) -> np.ndarray:
-        """uint8 images as float32, same shape and values."""
+        """Converts uint8 images to float32."""
         return images.astype(np.float32)
 
     def run(self, prepared: np.ndarray) -> np.ndarray:
-        """Logits, float32 (n, classes), of images as `prepare` gives them."""
+        """Returns float32 logits of shape (n, classes) for images converted by `prepare`."""
         return self._session.run(None, {self._input: prepared})[0]
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Logits, float32 (n, classes), of uint8 images (n, height, width, channels)."""
+        """Returns float32 logits of shape (n, classes) for uint8 images of shape (n, height, width, channels)."""
         return self.run(self.prepare(images))

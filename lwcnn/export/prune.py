@@ -1,6 +1,6 @@
-"""Magnitude pruning: the smallest weights of the kernels become zero, after training or gradually during it.
+"""Magnitude pruning: sets the smallest kernel weights to zero, after training or gradually during training.
 
-A pruned model has its old shapes and speed; what shrinks is its file after compression
+Pruning changes neither shapes nor speed, only the size of the compressed file
 (`lwcnn.export.sizes.int8_gzip_bytes`).
 """
 
@@ -11,76 +11,77 @@ import numpy as np
 
 from lwcnn.system.errors import LwcnnError
 
-KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")  # not biases, nor what normalizes
+KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")  # neither biases nor normalization
 
 Masks = tuple[np.ndarray, ...]
 
 
 def kernels(model: keras.Model) -> list[keras.Variable]:
-    """The weights that pruning may zero, in the model's order: those of convolutions and dense layers."""
+    """Returns the prunable weights, those of convolutions and dense layers, in the model's order."""
     return [weight for weight in model.weights if weight.name in KERNELS]
 
 
 def magnitude_masks(model: keras.Model, sparsity: float) -> Masks:
-    """Which weights stay when a share of all kernels' weights, the smallest by magnitude, is zeroed.
+    """Computes masks that remove the fraction `sparsity` of all kernel weights with the smallest magnitudes.
 
-    The threshold is one for the whole model, so layers lose different shares. No output of a layer is kept
-    from losing all its weights. Of equal magnitudes the first in the model's order go first.
+    The threshold is global, so the sparsity differs between layers, and a channel may lose all its weights. Ties are
+    removed in the model's order.
 
     Args:
-        model: any built model.
-        sparsity: the share, 0 up to 1, 1 left out.
+        model: Built Keras model.
+        sparsity: Float in [0, 1). Fraction of the kernel weights to remove.
 
     Returns:
-        A boolean array for each of `kernels(model)`, of its shape: True stays.
+        Tuple of boolean arrays, one for each of `kernels(model)` and of its shape. True marks weights to keep.
 
     Raises:
-        LwcnnError: another sparsity, or a model without kernels.
+        LwcnnError: If `sparsity` is out of range or the model has no kernels.
 
     Source: Han et al., "Learning both Weights and Connections", arXiv 1506.02626; global as in Blalock et al.,
     "What is the State of Neural Network Pruning?", arXiv 2003.03033.
     """
     if not 0 <= sparsity < 1:
-        raise LwcnnError(f"Give a sparsity of 0 up to, not including, 1. Received: {sparsity}")
+        raise LwcnnError(f"Give sparsity as a number in [0, 1). Received: {sparsity}")
     values = [np.abs(keras.ops.convert_to_numpy(weight)) for weight in kernels(model)]
     if not values:
         raise LwcnnError(f"Give a built model with convolutions or dense layers. Received: {model.name!r}")
     magnitudes = np.concatenate([value.ravel() for value in values])
-    stays = np.ones(len(magnitudes), bool)
-    stays[np.argsort(magnitudes, kind="stable")[: round(sparsity * len(magnitudes))]] = False
+    keep = np.ones(len(magnitudes), bool)
+    keep[np.argsort(magnitudes, kind="stable")[: round(sparsity * len(magnitudes))]] = False
     ends = np.cumsum([value.size for value in values])[:-1]
-    return tuple(part.reshape(value.shape) for part, value in zip(np.split(stays, ends), values))
+    return tuple(part.reshape(value.shape) for part, value in zip(np.split(keep, ends), values))
 
 
 def apply_masks(model: keras.Model, masks: Sequence[np.ndarray]) -> None:
-    """Zeroes, in the model itself, the weights that do not stay.
+    """Sets masked weights of a model to zero in place.
 
     Args:
-        model: the model.
-        masks: as of `magnitude_masks` for a model of the same kernels.
+        model: Keras model.
+        masks: Boolean arrays of the kernels' shapes, as returned by `magnitude_masks`. False marks weights to zero.
 
     Raises:
-        LwcnnError: masks that do not fit; then nothing has changed.
+        LwcnnError: If the shapes differ. The model is not modified in this case.
     """
     found = kernels(model)
     shapes, wanted = [tuple(mask.shape) for mask in masks], [tuple(weight.shape) for weight in found]
     if shapes != wanted:
-        raise LwcnnError(f"The masks must have the kernels' shapes {wanted}. Received: {shapes}")
+        raise LwcnnError(f"Give masks of the kernels' shapes {wanted}. Received: {shapes}")
     for weight, mask in zip(found, masks):
         weight.assign(weight * keras.ops.cast(mask, weight.dtype))
 
 
 def prune(model: keras.Model, sparsity: float) -> keras.Model:
-    """A copy of the model in which a share of all kernels' weights, the smallest, are zero.
+    """Returns a copy of a model in which the smallest kernel weights are zero.
 
     Args:
-        model, sparsity: as in `magnitude_masks`.
+        model: Built Keras model.
+        sparsity: Float in [0, 1). Fraction of the kernel weights to remove.
 
     Returns:
-        A new model, not compiled; `model` stays as it is.
+        A new, uncompiled model. `model` is not modified.
 
     Raises:
-        LwcnnError: as in `magnitude_masks`.
+        LwcnnError: If `sparsity` is out of range or the model has no kernels.
     """
     masks = magnitude_masks(model, sparsity)
     pruned = keras.models.clone_model(model)
@@ -90,54 +91,58 @@ def prune(model: keras.Model, sparsity: float) -> keras.Model:
 
 
 def sparsity_of(model: keras.Model) -> float:
-    """The share, 0 to 1, of the kernels' weights that are zero."""
+    """Returns the fraction of kernel weights that are zero."""
     values = [keras.ops.convert_to_numpy(weight) for weight in kernels(model)]
     return float(sum((value == 0).sum() for value in values) / sum(value.size for value in values))
 
 
 def gradual_sparsity(epoch: int, num_epochs: int, final: float, initial: float = 0.0) -> float:
-    """The sparsity of an epoch on the way to the final one: fast at first, slowly where weights begin to count.
+    """Returns the sparsity of an epoch in a cubic schedule, which rises quickly at first and then slowly.
 
     Args:
-        epoch: from 0.
-        num_epochs: epochs over which it rises, 1 or more; the last of them, and all later, have the final one.
-        final, initial: sparsities, 0 up to 1.
+        epoch: Index of the epoch, from 0.
+        num_epochs: Number of epochs until the final sparsity is reached, at least 1.
+        final: Final sparsity in [0, 1).
+        initial: Initial sparsity in [0, 1).
+
+    Raises:
+        LwcnnError: If `num_epochs` is below 1.
 
     Source: Zhu and Gupta, "To prune, or not to prune", arXiv 1710.01878, equation 1.
     """
     if num_epochs < 1:
-        raise LwcnnError(f"Give one or more epochs. Received: {num_epochs}")
+        raise LwcnnError(f"Give num_epochs as 1 or more. Received: {num_epochs}")
     progress = min(1.0, (epoch + 1) / num_epochs)
     return final + (initial - final) * (1 - progress) ** 3
 
 
 class PruneGradually(keras.callbacks.Callback):
-    """Prunes a model while `fit` trains it: more at each epoch's begin, and what is zero stays so.
+    """Callback that prunes a model gradually during `fit`.
 
-    A weight once zeroed has magnitude 0, so it is among the smallest at every later epoch too. Epochs beyond
-    `num_epochs` train on at the final sparsity. Weights that move between two batches are zeroed after each.
+    Sparsity increases at the start of each epoch, and masked weights are reset to zero after each batch. Pruned weights
+    have magnitude zero and therefore remain pruned. Later epochs train at the final sparsity.
 
     Args:
-        sparsity: the final one, 0 up to 1, 1 left out.
-        num_epochs: epochs over which it is reached, 1 or more.
+        sparsity: Final sparsity, float in [0, 1).
+        num_epochs: Number of epochs until the final sparsity is reached, at least 1.
     """
 
     def __init__(self, sparsity: float, num_epochs: int):
         super().__init__()
         if not 0 <= sparsity < 1:
-            raise LwcnnError(f"Give a sparsity of 0 up to, not including, 1. Received: {sparsity}")
+            raise LwcnnError(f"Give sparsity as a number in [0, 1). Received: {sparsity}")
         gradual_sparsity(0, num_epochs, sparsity)
         self.sparsity, self.num_epochs = sparsity, num_epochs
         self.masks: Masks = ()
-        self._reached = 0.0
+        self._initial_sparsity = 0.0
 
     def on_train_begin(self, logs=None):
-        # A model that is pruned already is pruned on from there, not back to a denser schedule.
-        self._reached = sparsity_of(self.model)
+        # A model that is already pruned never becomes denser.
+        self._initial_sparsity = sparsity_of(self.model)
 
     def on_epoch_begin(self, epoch, logs=None):
         wanted = gradual_sparsity(epoch, self.num_epochs, self.sparsity)
-        self.masks = magnitude_masks(self.model, max(wanted, min(self._reached, self.sparsity)))
+        self.masks = magnitude_masks(self.model, max(wanted, min(self._initial_sparsity, self.sparsity)))
         apply_masks(self.model, self.masks)
 
     def on_train_batch_end(self, batch, logs=None):

@@ -1,4 +1,4 @@
-"""One export from beginning to end: convert, check on the test images, write the file and its report."""
+"""Exports a model: converts it, compares it on the test images, writes the file and a report."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,13 +32,13 @@ _BATCH_SIZE = 100  # memory and speed of the check only
 class Format:
     """A file format.
 
-    Args:
-        ending: of the file; "" for a folder.
-        open: gives, from the file's bytes (a folder's: by name), a function from uint8 images to logits.
-        quantized: whether it computes in int8, so that it needs calibration images.
+    Attributes:
+        extension: Extension of the file; "" for a folder.
+        open: Function from the content (bytes, or a dict by file name) to a function from uint8 images to logits.
+        quantized: Whether the format computes in int8 and needs calibration images.
     """
 
-    ending: str
+    extension: str
     open: Callable
     quantized: bool = False
 
@@ -53,22 +53,27 @@ FORMATS = {
 
 
 def convert(model: keras.Model, format_name: str, calibration_images: np.ndarray | None = None):
-    """The model in a format: a file's bytes, or those of a folder's files by name.
+    """Converts a model to a format.
 
-    A C array's are those of its int8 file: the same bytes run, be they in a file or in an array. It is for
-    microcontrollers, so it keeps hard swish as one operation.
+    The format "c-array" returns the int8 file that the array will contain. It is intended for microcontrollers and
+    keeps hard swish as a single operation.
 
     Args:
-        model: as `lwcnn.export.deployable.build_deployable` takes it.
-        format_name: one of `FORMATS`.
-        calibration_images: for the int8 formats, as `to_litert_int8` takes them.
+        model: Keras model, as in `lwcnn.export.deployable.build_deployable`.
+        format_name: One of `FORMATS`.
+        calibration_images: Calibration images for int8 formats, as in `to_litert_int8`.
+
+    Returns:
+        Content of the file as bytes, or of a folder as a dict by file name.
 
     Raises:
-        LwcnnError: an unknown format, or a model that can't be converted.
+        LwcnnError: If the format is unknown, the model cannot be converted, or calibration images are missing.
     """
     if format_name not in FORMATS:
         raise unknown_name("format", format_name, FORMATS)
     if FORMATS[format_name].quantized:
+        if calibration_images is None:
+            raise LwcnnError(f"Give calibration images for an int8 format. Received: None for {format_name!r}")
         return to_litert_int8(model, calibration_images, split=format_name != "c-array")
     return {"litert": to_litert, "onnx": to_onnx, "saved_model": to_saved_model}[format_name](model)
 
@@ -82,34 +87,33 @@ def export_model(
     max_drop: float | None = None,
     seed: int = 0,
 ) -> dict:
-    """Exports a released model, checks the export on the test images, and writes it with its report.
+    """Exports a model, compares the export with the model on the test images, and writes it with a report.
 
-    The report is a JSON file beside the file or folder, of the same name. A format that disagrees with the
-    model is not written.
+    The report is a JSON file of the same name beside the file or folder. Nothing is written if the export differs too
+    much from the model.
 
     Args:
-        path: the model, a .keras file.
-        format_name: one of `FORMATS`.
-        data: the data set: its test images check the export, its training images calibrate int8.
-        output: the file (litert, onnx) or folder (saved_model, c-array) to write; None for
-            exports/<model>-<format>.
-        num_calibration_images: training images for int8, 1 or more.
-        max_drop: points of accuracy that may be lost; None for 0.3 in int8 and 0.05 else.
-        seed: of the draw of calibration images.
+        path: Path of the .keras file.
+        format_name: One of `FORMATS`.
+        data: Data set whose test images verify the export and whose training images calibrate int8.
+        output: File (litert, onnx) or folder (saved_model, c-array) to write. If None, exports/<model>-<format>.
+        num_calibration_images: Number of training images for int8 calibration, at least 1.
+        max_drop: Maximum loss of accuracy in percentage points. If None, 0.3 for int8 and 0.05 otherwise.
+        seed: Seed for drawing calibration images.
 
     Returns:
-        What the report holds.
+        Content of the report, a dict.
 
     Raises:
-        LwcnnError: an unknown format, a model that can't be read, does not fit the data or can't be converted,
-            an export that disagrees, or a file that can't be written.
+        LwcnnError: If the format is unknown, the model cannot be read or converted or does not fit the data, the
+            export differs too much, or a file cannot be written.
     """
     if format_name not in FORMATS:
         raise unknown_name("format", format_name, FORMATS)
     kind = FORMATS[format_name]
-    output = Path(output) if output else FOLDER / f"{Path(path).stem}-{format_name}{kind.ending}"
-    if kind.ending and output.suffix != kind.ending:  # the report beside it must not take its place
-        raise LwcnnError(f"Give an output that ends in {kind.ending}. Received: {output}")
+    output = Path(output) if output else FOLDER / f"{Path(path).stem}-{format_name}{kind.extension}"
+    if kind.extension and output.suffix != kind.extension:  # the report must not overwrite it
+        raise LwcnnError(f"Give an output path ending in {kind.extension}. Received: {output}")
     model = load_model(path)
     require_fit(model, path, data)
     images = draw_calibration_images(data.x_train, num_calibration_images, seed) if kind.quantized else None
@@ -129,7 +133,7 @@ def export_model(
         "dataset": data.name,
         "dataset_sha256": data.checksum,
         **compared,
-        "num_calibration_images": len(images) if kind.quantized else None,
+        "num_calibration_images": None if images is None else len(images),
         "calibration_seed": seed if kind.quantized else None,
     }
     if kind.quantized:
@@ -144,13 +148,13 @@ def export_model(
         write_folder_atomically(output, content)
     else:
         write_atomically(output, content)
-    # Not `with_suffix`: a folder's name may hold a dot.
-    write_json(output.with_name(output.name.removesuffix(kind.ending or "\0") + ".json"), report)
+    # Not `with_suffix`, because the name of a folder may contain a dot.
+    write_json(output.with_name(output.name.removesuffix(kind.extension or "\0") + ".json"), report)
     return report
 
 
-def run_batches(opened: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
-    """Logits, float32 (n, classes), of uint8 images (n, height, width, channels), some images at a time."""
+def run_batches(predict: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
+    """Returns float32 logits of shape (n, classes) for uint8 images, computed in batches."""
     batch_size = images_at_once(images.shape[1:], _BATCH_SIZE)
-    parts = [opened(images[i : i + batch_size]) for i in range(0, len(images), batch_size)]
+    parts = [predict(images[i : i + batch_size]) for i in range(0, len(images), batch_size)]
     return np.concatenate(parts).astype(np.float32)

@@ -1,4 +1,4 @@
-"""TensorFlow SavedModels: folders that TensorFlow alone can run, without Keras."""
+"""Converts models to SavedModels, which TensorFlow runs without Keras."""
 
 import tempfile
 from pathlib import Path
@@ -12,16 +12,16 @@ from lwcnn.system.environment import quiet_native_output
 
 
 def to_saved_model(model: keras.Model) -> dict[str, bytes]:
-    """The model as the files of a SavedModel, float32 images 0..255 in, logits out, any batch size.
+    """Converts a model to a float32 SavedModel, from images between 0 and 255 to logits, for any batch size.
 
     Args:
-        model: as `build_deployable` takes it.
+        model: Keras model, as in `build_deployable`.
 
     Returns:
-        The files' contents by their paths inside the folder.
+        Dict of file contents by relative path.
 
     Raises:
-        LwcnnError: a model that can't be converted, or another backend than TensorFlow.
+        LwcnnError: If the model cannot be converted or the backend is not TensorFlow.
     """
     require_tensorflow()
     deployable = build_deployable(model)
@@ -32,10 +32,10 @@ def to_saved_model(model: keras.Model) -> dict[str, bytes]:
 
 
 class SavedModel:
-    """A SavedModel, ready to run.
+    """Runs a SavedModel.
 
     Args:
-        files: as `to_saved_model` gives them.
+        files: Dict of file contents by relative path, as returned by `to_saved_model`.
     """
 
     def __init__(self, files: dict[str, bytes]):
@@ -48,5 +48,5 @@ class SavedModel:
             self._model = tf.saved_model.load(folder)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Logits, float32 (n, classes), of uint8 images (n, height, width, channels)."""
+        """Returns float32 logits of shape (n, classes) for uint8 images of shape (n, height, width, channels)."""
         return self._model.serve(images.astype(np.float32)).numpy()

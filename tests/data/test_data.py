@@ -326,18 +326,21 @@ def test_digits_are_enlarged_as_by_opencv():
 @pytest.mark.parametrize(
     "change, said",
     [
-        ({"x_train": lambda x: x / 255}, r"save \(images \* 255\).round\(\).astype.*float64, values from 0 to 1"),
-        ({"x_train": lambda x: x.astype(np.float32)}, r"save images.round\(\).astype.*values from 0 to 255"),
-        ({"x_train": lambda x: x.astype(np.int64)}, r"save images.astype\('uint8'\). Received: dtype int64"),
-        ({"x_train": lambda x: x.astype(np.int16) * 16}, "bring their values to that range.*from 0 to 4080"),
-        ({"x_train": lambda x: x / 127.5 - 1}, "bring their values to that range and round"),
+        (
+            {"x_train": lambda x: x / 255},
+            r"as uint8, 0..255: \(images \* 255\).round\(\).astype.*float64, values from 0 to 1",
+        ),
+        ({"x_train": lambda x: x.astype(np.float32)}, r"0..255: images.round\(\).astype.*values from 0 to 255"),
+        ({"x_train": lambda x: x.astype(np.int64)}, r"0..255: images.astype\('uint8'\). Received: dtype int64"),
+        ({"x_train": lambda x: x.astype(np.int16) * 16}, "scale the values to that range.*from 0 to 4080"),
+        ({"x_train": lambda x: x / 127.5 - 1}, "scale the values to that range and round"),
         ({"x_train": lambda x: np.where(x == 9, np.nan, x)}, "replace NaN and infinity first"),
         ({"x_train": lambda x: x > 9}, r"astype\('uint8'\) \* 255"),
-        ({"x_train": lambda x: x.astype(str)}, "save their pixels as numbers"),
-        ({"y_train": lambda y: y.astype(str)}, "number the names, e.g. class_names, labels = numpy.unique"),
+        ({"x_train": lambda x: x.astype(str)}, "store pixels as numbers"),
+        ({"y_train": lambda y: y.astype(str)}, "as class numbers: class_names, labels = numpy.unique"),
         ({"y_train": lambda y: y.astype(str).astype(object)}, "never unpickled.*number or string"),
-        ({"y_train": lambda y: y + 1, "y_test": lambda y: y + 1}, "save y_train - 1 and y_test - 1"),
-        ({"y_train": lambda y: y * 0, "y_test": lambda y: y * 0}, "two classes or more. Received: 1 in"),
+        ({"y_train": lambda y: y + 1, "y_test": lambda y: y + 1}, "Save y_train - 1 and y_test - 1"),
+        ({"y_train": lambda y: y * 0, "y_test": lambda y: y * 0}, "at least two classes. Received: 1 in"),
     ],
 )
 def test_other_forms_get_advice_that_fits(tmp_path, change, said):
@@ -359,7 +362,7 @@ def test_class_names_are_read_from_bytes_and_must_differ(tmp_path):
     assert load_dataset(path).class_names[7:] == read_class_names(path)[7:] == ("n7", "kő", "café")
     save(path, **made_arrays(), class_names=np.array(["cat", "dog"] * 5))
     for read in (load_dataset, read_class_names):
-        with pytest.raises(LwcnnError, match="name of its own. Received: 'cat', 'dog' more than once in .*a.npz"):
+        with pytest.raises(LwcnnError, match="a distinct name. Received: 'cat', 'dog' more than once in .*a.npz"):
             read(path)
 
 
@@ -376,7 +379,7 @@ def test_missing_data_dir(tmp_path, monkeypatch):
     with pytest.raises(LwcnnError, match="data_dir=.*gone"):
         load_dataset("mnist", tmp_path / "gone")
     monkeypatch.setenv("LWCNN_DATA_DIR", "/no/such/folder")
-    with pytest.raises(LwcnnError, match="set LWCNN_DATA_DIR.*Received: LWCNN_DATA_DIR='/no/such/folder'"):
+    with pytest.raises(LwcnnError, match="Set LWCNN_DATA_DIR.*Received: LWCNN_DATA_DIR='/no/such/folder'"):
         find_dataset("cifar10")
 
 
@@ -433,7 +436,7 @@ def test_broken_idx_files(tmp_path, compressed):
         with pytest.raises(LwcnnError, match="Received:.*t10k-images"):
             load_dataset("mnist", tmp_path)
     path.unlink()
-    with pytest.raises(LwcnnError, match="t10k-images-idx3-ubyte .* is missing.*Received:"):
+    with pytest.raises(LwcnnError, match="all four files.*t10k-images-idx3-ubyte is missing. Received:"):
         load_dataset("mnist", tmp_path)
 
 
@@ -454,7 +457,7 @@ def test_keras_cache_is_where_keras_has_it(tmp_path, monkeypatch):
 
 def test_wrong_keys(tmp_path):
     path = save(tmp_path / "a.npz", images=np.zeros(3), labels=np.zeros(3))
-    with pytest.raises(LwcnnError, match="must have the keys x_train.*Received: keys images, labels"):
+    with pytest.raises(LwcnnError, match="under the keys x_train.*Received: keys images, labels"):
         load_dataset(path)
 
 
@@ -475,31 +478,31 @@ X, Y = made_arrays()["x_train"], made_arrays()["y_train"].astype(np.int64)
         ({"x_train": X[:, 0]}, r"shape \(60, 28\)"),
         ({"x_train": X[None, ..., None]}, r"shape \(1, 60, 28, 28, 1\)"),
         ({"x_train": np.uint8(3)}, r"shape \(\)"),
-        ({"x_train": np.zeros((60, 3, 28, 28), np.uint8)}, "channels last.*transpose"),
+        ({"x_train": np.zeros((60, 3, 28, 28), np.uint8)}, "last axis.*transpose"),
         ({"x_test": np.zeros((30, 32, 32), np.uint8)}, r"Received: \(28, 28, 1\) and \(32, 32, 1\)"),
         ({"x_test": np.zeros((30, 28, 28, 3), np.uint8)}, r"\(28, 28, 3\)"),
-        ({"x_train": X / 255.0}, r"must be uint8, 0..255; save.*Received: dtype float64"),
+        ({"x_train": X / 255.0}, r"as uint8, 0..255: .*Received: dtype float64"),
         ({"x_train": X.astype(np.int64)}, "dtype int64"),
         ({"x_train": X > 9}, "dtype bool"),
-        ({"y_train": Y.astype(np.float32)}, r"must be integers.*astype.*dtype float32"),
-        ({"y_train": Y.astype(str)}, "must be numbers"),
-        ({"y_train": np.eye(10)[Y]}, r"not one-hot rows; take labels.argmax"),
+        ({"y_train": Y.astype(np.float32)}, r"as integers.*astype.*dtype float32"),
+        ({"y_train": Y.astype(str)}, "as class numbers"),
+        ({"y_train": np.eye(10)[Y]}, r"instead of one-hot rows: labels.argmax"),
         ({"y_train": np.eye(10, dtype=int)[Y]}, r"one-hot"),
-        ({"y_train": Y[:, None, None]}, r"must have shape \(n,\)"),
+        ({"y_train": Y[:, None, None]}, r"the shape \(n,\)"),
         ({"y_train": Y[:, None][:, :0]}, r"shape \(60, 0\)"),
         ({"y_train": np.int64(1)}, r"shape \(\)"),
         ({"y_train": Y[:-1]}, "Received: 59 in 'y_train' for 60 images"),
         ({"y_train": Y - 1}, "from -1 to 8"),
         ({"y_train": np.where(Y == 9, 2**64 - 1, Y.astype(np.uint64))}, "18446744073709551615"),
         ({"y_train": np.where(Y == 9, 10**9, Y)}, "label 1000000000 for 60 training images"),
-        ({"y_test": np.full(30, 10)}, r"must lie in 0..9.*Received: 10"),
+        ({"y_test": np.full(30, 10)}, r"labels from 0 to 9 in 'y_test'.*Received: 10"),
         ({"y_test": np.full(30, -2)}, "from -2 to -2"),
         ({"y_train": np.where(Y == 4, 3, Y)}, "no training image of class 4"),
         ({"y_train": np.where(Y == 0, 1, Y)}, "no training image of class 0"),
-        ({"x_train": X[:0], "y_train": Y[:0]}, r"no image in 'x_train'.*\(0, 28, 28\)"),
-        ({"x_test": X[:0], "y_test": Y[:0]}, "no image in 'x_test'"),
-        ({"x_train": X[:, :0]}, "no image in 'x_train'"),
-        ({"class_names": np.array(["a", "b"])}, r"must lie in 0..1, one of the 2 classes"),
+        ({"x_train": X[:0], "y_train": Y[:0]}, r"at least one image in 'x_train'.*\(0, 28, 28\)"),
+        ({"x_test": X[:0], "y_test": Y[:0]}, "at least one image in 'x_test'"),
+        ({"x_train": X[:, :0]}, "at least one image in 'x_train'"),
+        ({"class_names": np.array(["a", "b"])}, r"labels from 0 to 1 in .*there are 2 classes"),
         ({"class_names": np.array(list("abcdefghijk"))}, "no training image of class 10"),
         ({"class_names": np.arange(10)}, "array of strings"),
         ({"class_names": np.array("abc")}, r"shape \(\)"),
@@ -515,7 +518,7 @@ def test_wrong_arrays(tmp_path, changed, message):
 
 def test_wrong_arrays_under_an_official_name(tmp_path):
     save(tmp_path / "cifar10.npz", **made_arrays())
-    with pytest.raises(LwcnnError, match=r"have shape \(32, 32, 3\).*Received: \(28, 28, 1\).*cifar10"):
+    with pytest.raises(LwcnnError, match=r"images of shape \(32, 32, 3\).*Received: \(28, 28, 1\).*cifar10"):
         load_dataset("cifar10", tmp_path)
     save(tmp_path / "mnist.npz", **made_arrays(num_classes=9))
     with pytest.raises(LwcnnError, match="no training image of class 9"):
@@ -538,13 +541,13 @@ def test_class_names_of_the_user(tmp_path, as_bytes):
 
 
 def test_download_off(tmp_path):
-    with pytest.raises(LwcnnError, match="downloading is off.*set LWCNN_DATA_DIR.*Received: 'cifar10'"):
+    with pytest.raises(LwcnnError, match="Allow downloading.*set LWCNN_DATA_DIR.*Received: 'cifar10'"):
         load_dataset("cifar10", download=False)
 
 
 def test_no_network(monkeypatch):
     monkeypatch.setattr(download, "server_answers", lambda url: False)
-    with pytest.raises(LwcnnError, match="no network.*set LWCNN_DATA_DIR.*'digits'.*Received: 'cifar100'"):
+    with pytest.raises(LwcnnError, match="Connect to the network.*set LWCNN_DATA_DIR.*'digits'.*Received: 'cifar100'"):
         load_dataset("cifar100")
 
 
@@ -553,7 +556,7 @@ def test_broken_cache_and_no_network(tmp_path, monkeypatch):
     cached.parent.mkdir(parents=True)
     cached.write_bytes(b"half")
     monkeypatch.setattr(download, "server_answers", lambda url: False)
-    with pytest.raises(LwcnnError, match="no network"):
+    with pytest.raises(LwcnnError, match="Connect to the network"):
         load_dataset("mnist")
     with pytest.raises(LwcnnError, match="Not an .npz"):
         load_dataset("mnist", download=False)
@@ -600,7 +603,7 @@ def test_interrupted_download_leaves_nothing(tmp_path, monkeypatch, error):
     monkeypatch.setattr(download, "server_answers", lambda url: True)
     with pytest.raises(KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else LwcnnError) as caught:
         load_dataset("cifar10")
-    assert isinstance(error, KeyboardInterrupt) or "full: free some space" in str(caught.value)
+    assert isinstance(error, KeyboardInterrupt) or "Free disk space" in str(caught.value)
     assert list(archive.parent.iterdir()) == []
 
 

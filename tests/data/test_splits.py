@@ -91,7 +91,7 @@ def test_bad_sizes_are_refused(size, message):
     [
         (made_labels([5, 0, 5]), "class 1: 0"),
         (made_labels([5, 1, 5]), "class 1: 1"),
-        (np.array([], np.int64), "nothing to split"),
+        (np.array([], np.int64), "at least one label"),
         (np.array([-1, 0, 0]), "from -1 to 0"),
         (np.array([0, 0, 10**12]), "1000000000000"),
         (np.array([0.0, 1.0]), "float64"),
@@ -177,7 +177,7 @@ def test_large_data_sets_are_split_as_ever():
 
 
 def test_one_image_of_a_class_is_refused_with_what_to_do():
-    message = "at least 2 images for training and validation, one for each: add images or drop the class.*class 1: 1"
+    message = "Add images or drop classes: .* at least 2 images for training and validation, one for each.*class 1: 1"
     with pytest.raises(LwcnnError, match=message):
         split_for_training(made_labels([5, 1, 5]), 0.1)
 

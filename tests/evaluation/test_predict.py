@@ -192,11 +192,11 @@ def test_a_list_of_classes_with_a_byte_order_mark_and_lists_that_are_none(tmp_pa
     path = tmp_path / "names.txt"
     path.write_bytes("\ufeffcat\r\n\r\n kő \r\n".encode())
     assert read_class_list(path) == ("cat", "kő")
-    for content, said in ((b"", "one a line"), (b"a\na\n", "'a' more than once"), (b"\xe9", "UTF-8")):
+    for content, said in ((b"", "one class name per line"), (b"a\na\n", "'a' more than once"), (b"\xe9", "UTF-8")):
         path.write_bytes(content)
         with pytest.raises(LwcnnError, match=f"{said}.*names.txt"):
             read_class_list(path)
-    with pytest.raises(LwcnnError, match="one a line. Received: /dev/zero"):
+    with pytest.raises(LwcnnError, match="one class name per line. Received: /dev/zero"):
         read_class_list("/dev/zero")
 
 
@@ -212,7 +212,7 @@ def test_names_of_files(tmp_path):
     (tmp_path / "1.jpg").touch()  # two of one name: all keep their endings
     assert list(find_images(tmp_path)) == ["1.jpg", "1.png", "a.b.png", "b/2.png", "b/10.JPG"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(LwcnnError, match="no image .*Received: .*empty"):
+    with pytest.raises(LwcnnError, match="a folder with image files .*Received: .*empty"):
         find_images(tmp_path / "empty")
 
 
@@ -283,7 +283,7 @@ def test_arrays_of_another_size_or_kind_are_refused(model_file, names_file, tmp_
     path, output = tmp_path / "images.npz", tmp_path / "predictions.csv"
     for arrays, said in [
         ({"images": np.zeros((3, 9, 9, 3), np.uint8)}, "(3, 9, 9, 3)"),
-        ({"images": np.zeros((3, *SHAPE))}, "must be uint8"),
+        ({"images": np.zeros((3, *SHAPE))}, "as uint8"),
         ({"images": np.asfortranarray(np.zeros((3, *SHAPE), np.uint8))}, "Fortran"),
         ({"pictures": np.zeros((3, *SHAPE), np.uint8)}, "keys pictures"),
     ]:

@@ -29,7 +29,7 @@ from lwcnn.system.errors import LwcnnError
 for package in ("tensorflow", "ai_edge_litert", "onnx", "onnxruntime", "tf2onnx"):
     pytest.importorskip(package)
 
-ENDINGS = {name: kind.ending for name, kind in FORMATS.items()}
+EXTENSIONS = {name: kind.extension for name, kind in FORMATS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def trained(made_dataset, tmp_path_factory):
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_does_what_the_model_does(name, trained, made_dataset, tmp_path):
     path, model = trained
-    output = tmp_path / f"out{ENDINGS[name]}"
+    output = tmp_path / f"out{EXTENSIONS[name]}"
     report = export_model(path, name, made_dataset, output, num_calibration_images=50)
     assert json.loads((tmp_path / "out.json").read_text()) == report
     assert report["accuracy_keras"] > 0.9 and abs(report["drop_points"]) <= 0.3
@@ -138,7 +138,7 @@ def test_a_broken_export_is_refused_and_leaves_nothing(trained, made_npz, tmp_pa
     assert "disagrees with the model" in capsys.readouterr().err
     monkeypatch.setattr(LitertModel, "__call__", lambda self, images: -calls(self, images))
     for name in ("litert", "litert-int8", "c-array"):
-        assert main([*line, f"--format={name}", f"--output={tmp_path / 'c'}{ENDINGS[name]}"]) == 1
+        assert main([*line, f"--format={name}", f"--output={tmp_path / 'c'}{EXTENSIONS[name]}"]) == 1
         assert "points of accuracy" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
     assert main([*line, "--format=litert-int8", f"--output={tmp_path / 'c.tflite'}", "--max-drop=100"]) == 0

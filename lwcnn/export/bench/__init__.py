@@ -1,1 +1,1 @@
-"""How fast, small and frugal a model is in the runtimes that it can be shipped in."""
+"""Benchmarks models in several runtimes: latency, throughput, size and memory."""

@@ -1,4 +1,4 @@
-"""Times of calls: latency of one image and throughput of batches."""
+"""Measures latency and throughput of function calls."""
 
 import gc
 import time
@@ -11,16 +11,16 @@ PERCENTILES = (50, 90, 99)
 
 
 def time_calls(call: Callable[[], object], num_calls: int, max_seconds: float, num_warm_up: int) -> np.ndarray:
-    """Milliseconds of each of some calls, one after another, after a warm-up.
+    """Times consecutive calls after a warm-up.
 
     Args:
-        call: what is timed.
-        num_calls: calls to time, 1 or more.
-        max_seconds: no further call is begun after this time, but ten are always made where num_calls allows.
-        num_warm_up: calls before them, not timed; they stop after max_seconds too.
+        call: Function to time.
+        num_calls: Number of calls to time, at least 1.
+        max_seconds: Time limit in seconds, also of the warm-up. At least min(10, num_calls) calls are timed.
+        num_warm_up: Number of untimed calls before.
 
     Returns:
-        float64, shape (calls made,).
+        Duration of each call in milliseconds, float64 array of shape (calls,).
     """
     with _no_garbage_collection():
         for _ in _until(max_seconds, num_warm_up, at_least=1):
@@ -34,7 +34,13 @@ def time_calls(call: Callable[[], object], num_calls: int, max_seconds: float, n
 
 
 def images_per_second(call: Callable[[], object], batch_size: int, seconds: float) -> float:
-    """Throughput of a call that takes batch_size images, over about some seconds after one warm-up call."""
+    """Measures the throughput of a function after one warm-up call.
+
+    Args:
+        call: Function to time, which processes one batch.
+        batch_size: Number of images per call.
+        seconds: Minimum duration of the measurement in seconds.
+    """
     with _no_garbage_collection():
         call()
         start = time.perf_counter_ns()
@@ -46,14 +52,17 @@ def images_per_second(call: Callable[[], object], batch_size: int, seconds: floa
 
 
 def summarize_rounds(rounds: Sequence[np.ndarray]) -> dict[str, float]:
-    """Mean and percentiles of each round's milliseconds, and of each of these the median over the rounds.
+    """Computes the mean and percentiles of each round, and their medians over the rounds.
+
+    Args:
+        rounds: Durations in milliseconds, one array per round.
 
     Returns:
-        mean_ms, p50_ms, p90_ms, p99_ms; and num_calls, over all rounds.
+        Dict with `mean_ms`, `p50_ms`, `p90_ms`, `p99_ms` and `num_calls`, the total number of calls.
     """
-    of_round = [[times.mean(), *np.percentile(times, PERCENTILES)] for times in rounds]
+    by_round = [[times.mean(), *np.percentile(times, PERCENTILES)] for times in rounds]
     names = ["mean_ms", *(f"p{p}_ms" for p in PERCENTILES)]
-    medians = np.median(of_round, axis=0)
+    medians = np.median(by_round, axis=0)
     return dict(zip(names, medians.tolist())) | {"num_calls": sum(map(len, rounds))}
 
 
@@ -66,8 +75,8 @@ def _until(seconds: float, num_calls: int, at_least: int) -> Iterator[int]:
 
 
 @contextmanager
-def _no_garbage_collection():
-    """As timeit does: a collection in the middle of a call is no part of it."""
+def _no_garbage_collection() -> Iterator[None]:
+    """Disables garbage collection during timing, as timeit does."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,10 +1,10 @@
-"""Peak memory of one model in one runtime: a script of its own, run in a fresh process.
+"""Measures the peak memory of one model in one runtime; a script to be run in a new process.
 
     python -P peak_memory.py FORMAT FILE
 
-It imports nothing of lwcnn, which would bring Keras along, but where a Keras model has layers of lwcnn's. It runs
-the model a hundred times on one image and prints, as JSON, the process's largest resident memory (VmHWM of
-/proc/self/status) and what it was before the runtime was imported, with Python and NumPy alone, both in bytes.
+It does not import lwcnn, which would import Keras, unless a Keras model has custom layers. It runs the model 100 times
+on one image and prints as JSON the peak resident memory of the process (VmHWM of /proc/self/status) and the peak before
+the runtime was imported, with only Python and NumPy, both in bytes.
 """
 
 import json
@@ -16,10 +16,10 @@ NUM_CALLS = 100
 
 
 def peak_bytes() -> int:
-    """The largest resident memory of this process so far."""
+    """Returns the peak resident memory of this process in bytes."""
     try:
         with open("/proc/self/status") as lines:
-            # Not ru_maxrss: it begins with that of the process which started this one.
+            # Not ru_maxrss, whose initial value is inherited from the parent process.
             return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
     except OSError:  # not Linux
         import resource
@@ -28,41 +28,41 @@ def peak_bytes() -> int:
 
 
 def run_litert(file: str) -> None:
-    """A LiteRT file, float32 or int8."""
+    """Runs a float32 or int8 LiteRT file."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=file, num_threads=1)
     interpreter.allocate_tensors()
-    given, output = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    image = np.zeros(given["shape"], given["dtype"])
+    model_input, output = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    image = np.zeros(model_input["shape"], model_input["dtype"])
     for _ in range(NUM_CALLS):
-        interpreter.set_tensor(given["index"], image)
+        interpreter.set_tensor(model_input["index"], image)
         interpreter.invoke()
         interpreter.get_tensor(output["index"])
 
 
 def run_onnx(file: str) -> None:
-    """An ONNX file."""
+    """Runs an ONNX file."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    given = session.get_inputs()[0]
-    image = np.zeros((1, *given.shape[1:]), np.float32)
+    model_input = session.get_inputs()[0]
+    image = np.zeros((1, *model_input.shape[1:]), np.float32)
     for _ in range(NUM_CALLS):
-        session.run(None, {given.name: image})
+        session.run(None, {model_input.name: image})
 
 
 def run_keras(file: str) -> None:
-    """A .keras file, on TensorFlow, as a compiled function."""
+    """Runs a .keras file on TensorFlow as a compiled function."""
     import keras
     import tensorflow as tf
 
     try:
         model = keras.saving.load_model(file, compile=False)
-    except TypeError:  # a layer that Keras does not know
-        import lwcnn.models.layers  # noqa: F401 - registers them
+    except TypeError:  # a custom layer
+        import lwcnn.models.layers  # noqa: F401 - registers custom layers
 
         model = keras.saving.load_model(file, compile=False)
     image = np.zeros((1, *model.input_shape[1:]), np.float32)

@@ -1,4 +1,4 @@
-"""The benchmark's result as a table for people, and beside earlier ones."""
+"""Formats benchmark results as tables and merges them with earlier results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,15 +7,19 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
 
 _TIMES = ("mean_ms", "p50_ms", "p90_ms", "p99_ms")
-_HEAD = ("model", "format", "mean ms", "p50", "p90", "p99", "images/s", "batch")
-_HEAD += ("peak MB", "bytes", "gzip", "MACs", "params")
+_HEAD = (
+    "model", "format", "mean ms", "p50", "p90", "p99", "images/s", "batch", "peak MB", "bytes", "gzip", "MACs", "params"
+)  # fmt: skip
 
 
 def read_earlier(path: Path) -> dict:
-    """The measurements in a file of an earlier `lwcnn bench --json`.
+    """Reads a file written by `lwcnn bench --json`.
+
+    Args:
+        path: Path of the file.
 
     Raises:
-        LwcnnError: The file holds anything else, which would be lost.
+        LwcnnError: If the file has other content, which must not be overwritten.
     """
     found = read_json(path)
     try:
@@ -23,15 +27,19 @@ def read_earlier(path: Path) -> dict:
         [model["model"] for model in found["models"]]
     except (LwcnnError, TypeError) as error:
         raise LwcnnError(
-            f"This file holds no measurements of `lwcnn bench` and is not replaced: choose another. Received: {path}"
+            f"Choose another file; this one was not written by `lwcnn bench` and is not overwritten. Received: {path}"
         ) from error
     return found
 
 
 def join_earlier(found: dict, earlier: dict) -> dict:
-    """What `bench_models` gives, with the models of an earlier run that are not in it.
+    """Adds the models of an earlier run to a result.
 
-    They are left out if the machine, the versions, the settings or the images were others.
+    Earlier models are dropped if the machine, versions, settings or images differ.
+
+    Args:
+        found: Result of `bench_models`.
+        earlier: Result of an earlier run.
     """
     if _conditions(earlier) != _conditions(found):
         return found
@@ -45,15 +53,13 @@ def _conditions(found: dict) -> tuple:
 
 
 def bench_table(found: dict, without: Sequence[str] = ()) -> str:
-    """A Markdown table of what `bench_models` gives, which is readable on a terminal too.
-
-    MB are 1,000,000 bytes.
+    """Formats a result as an aligned Markdown table, with memory in MB of 1,000,000 bytes.
 
     Args:
-        found: what it gives.
-        without: columns to leave out.
+        found: Result of `bench_models`.
+        without: Names of columns to omit.
     """
-    rows = [_HEAD]
+    rows: list[tuple[str, ...]] = [_HEAD]
     for model in found["models"]:
         for row in model["rows"]:
             memory = row.get("peak_memory_bytes")
@@ -72,7 +78,7 @@ def bench_table(found: dict, without: Sequence[str] = ()) -> str:
                 )
             )
     shown = [i for i, name in enumerate(_HEAD) if name not in without]
-    rows = [[row[i] for i in shown] for row in rows]
+    rows = [tuple(row[i] for i in shown) for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(shown))]
     lines = [
         "| " + " | ".join(_pad(cell, width, i) for i, (cell, width) in enumerate(zip(row, widths))) + " |"
@@ -83,16 +89,23 @@ def bench_table(found: dict, without: Sequence[str] = ()) -> str:
 
 
 def bench_notes(found: dict) -> str:
-    """What the table's figures were taken on, and what to mind."""
+    """Describes the measurement conditions of a result.
+
+    Args:
+        found: Result of `bench_models`.
+    """
     machine = found["machine"]
     lines = [
-        f"{machine['device']}, {machine['threads']} thread(s), {found['settings']['rounds']} rounds in turn, medians; "
-        f"images: {found['images']}.",
+        f"{machine['device']}, {machine['threads']} thread(s), medians of {found['settings']['rounds']} interleaved "
+        f"rounds; images: {found['images']}.",
         f"Peak memory: {found['peak_memory']}.",
     ]
     loads = [machine["load_average_before"], machine["load_average_after"]]
     if None not in loads:
-        lines.append(f"Load average before and after: {loads[0]} and {loads[1]}; above the cores, times are too long.")
+        lines.append(
+            f"Load average before and after: {loads[0]} and {loads[1]}; times are too long if it exceeds the number of "
+            "cores."
+        )
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""The benchmark from beginning to end: every model in every format, side by side, in turn."""
+"""Benchmarks models in several formats, in interleaved rounds."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from lwcnn.experiments.library import library_model
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.export.bench import peak_memory
 from lwcnn.export.bench.measure import images_per_second, summarize_rounds, time_calls
-from lwcnn.export.bench.runtimes import Contender, build_contenders
+from lwcnn.export.bench.runtimes import Runtime, build_runtimes
 from lwcnn.export.extras import require_tensorflow, versions
 from lwcnn.export.formats import BENCH_FORMATS, NUM_CALIBRATION_IMAGES
 from lwcnn.export.litert import draw_calibration_images
@@ -33,15 +33,16 @@ HOW_MEMORY = "VmHWM of a fresh process that imports the runtime, loads the file 
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is measured.
+    """Settings of a benchmark.
 
-    Args:
-        rounds: times that every contender has its turn; figures are medians over them.
-        num_calls: calls of batch 1 in a round; num_warm_up: calls before them.
-        max_seconds: after this time a round of calls ends, however few they were.
-        batch_sizes: those among which the throughput is best.
-        throughput_seconds: time for each of them in a round.
-        memory: whether peak memory is measured (a process for each format).
+    Attributes:
+        rounds: Number of rounds. In each, every runtime is measured once; results are medians over rounds.
+        num_calls: Number of timed calls with one image per round.
+        num_warm_up: Number of untimed calls before.
+        max_seconds: Time limit of the calls of a round in seconds.
+        batch_sizes: Batch sizes to try; the best throughput is reported.
+        throughput_seconds: Duration per batch size and round in seconds.
+        memory: Whether to measure peak memory, in one process per format.
     """
 
     rounds: int = 5
@@ -60,24 +61,24 @@ def bench_models(
     settings: Settings = Settings(),
     note: Callable[[str], None] = lambda line: None,
 ) -> dict:
-    """Measures models in formats. The process it runs in should be held to one thread: `lwcnn bench` does that.
+    """Measures models in several formats. Limit the process to one thread, as `lwcnn bench` does.
 
-    A call is timed from an image in memory, in the type that the runtime takes, to logits in a NumPy array.
+    A call is timed from an image in memory, in the runtime's input type, to logits in a NumPy array.
 
     Args:
-        paths: .keras files, or names of experiments, whose models have random weights and are for 32x32x3 images.
-        formats: of `BENCH_FORMATS`.
-        data: for the images and int8's calibration; None takes random images, which serve for speed and
-            size, not for an int8 model to be used.
-        settings: how much is measured.
-        note: is told what is going on.
+        paths: .keras files, or names of experiments, whose models have random weights and 32x32x3 inputs.
+        formats: Names from `BENCH_FORMATS`.
+        data: Data set for images and int8 calibration. If None, random images are used, which are sufficient for speed
+            and size, but not for a usable int8 model.
+        settings: Settings of the benchmark.
+        note: Function called with progress messages.
 
     Returns:
-        machine, settings, versions, what was measured and how, and for each model its parameters,
-        multiply-accumulates and a row for each way to run it.
+        Dict with `machine`, `versions`, `settings`, `images`, `peak_memory` and `models`: for each model its
+        parameters, multiply-accumulates and one row per runtime.
 
     Raises:
-        LwcnnError: an unknown format, a model that can't be read, converted or does not fit the data.
+        LwcnnError: If a format is unknown, or a model cannot be read or converted or does not fit the data.
     """
     require_tensorflow()
     for name in formats:
@@ -105,7 +106,7 @@ def bench_models(
 
 
 def _model_file(path: str | Path, folder: Path) -> Path:
-    """The file of a model, or of one that an experiment's name stands for, written into the folder."""
+    """Returns the file of a model; for an experiment's name, writes its model into the folder."""
     if Path(path).suffix == ".keras" or str(path) not in EXPERIMENT_NAMES:
         return Path(path)
     file = folder / f"{path}.keras"
@@ -123,33 +124,33 @@ def _bench_model(path: Path, formats, data: Dataset | None, settings: Settings, 
         images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         calibration = draw_calibration_images(images, 100)
     note(f"{path.name}: converting")
-    contenders = [c for name in formats for c in build_contenders(model, path, name, folder, calibration)]
-    latencies: dict[str, list] = {c.name: [] for c in contenders}
-    throughputs: dict[str, list] = {c.name: [] for c in contenders}
+    runtimes = [runtime for name in formats for runtime in build_runtimes(model, path, name, folder, calibration)]
+    latencies: dict[str, list] = {runtime.name: [] for runtime in runtimes}
+    throughputs: dict[str, list] = {runtime.name: [] for runtime in runtimes}
     for number in range(settings.rounds):
         note(f"{path.name}: round {number + 1} of {settings.rounds}")
-        for contender in contenders:
-            latencies[contender.name].append(_latencies(contender, images, settings))
-            throughputs[contender.name].append(_throughputs(contender, images, settings))
-    memory = {}
+        for runtime in runtimes:
+            latencies[runtime.name].append(_latencies(runtime, images, settings))
+            throughputs[runtime.name].append(_throughputs(runtime, images, settings))
+    memory: dict[str, dict[str, int]] = {}
     if settings.memory:
         note(f"{path.name}: memory")
-        memory = {c.format: _measure_memory(c) for c in contenders if c.name != "keras predict"}
+        memory = {one.format: _measure_memory(one) for one in runtimes if one.name != "keras predict"}
     rows = []
-    for contender in contenders:
-        content = contender.file.read_bytes()
-        by_batch = np.median(throughputs[contender.name], axis=0)
+    for runtime in runtimes:
+        content = runtime.file.read_bytes()
+        by_batch = np.median(throughputs[runtime.name], axis=0)
         best = int(by_batch.argmax())
         rows.append(
             {
-                "name": contender.name,
-                "batch1": summarize_rounds(latencies[contender.name]),
+                "name": runtime.name,
+                "batch1": summarize_rounds(latencies[runtime.name]),
                 "images_per_second": float(by_batch[best]),
                 "best_batch_size": settings.batch_sizes[best],
                 "images_per_second_by_batch_size": dict(zip(map(str, settings.batch_sizes), by_batch.tolist())),
                 "size_bytes": len(content),
                 "gzip_bytes": gzip_bytes(content),
-                **({} if contender.name == "keras predict" else memory.get(contender.format, {})),
+                **({} if runtime.name == "keras predict" else memory.get(runtime.format, {})),
             }
         )
     return {
@@ -161,37 +162,37 @@ def _bench_model(path: Path, formats, data: Dataset | None, settings: Settings, 
     }
 
 
-def _latencies(contender: Contender, images: np.ndarray, settings: Settings) -> np.ndarray:
-    image = contender.prepare(images[:1])
-    return time_calls(partial(contender.run, image), settings.num_calls, settings.max_seconds, settings.num_warm_up)
+def _latencies(runtime: Runtime, images: np.ndarray, settings: Settings) -> np.ndarray:
+    image = runtime.prepare(images[:1])
+    return time_calls(partial(runtime.run, image), settings.num_calls, settings.max_seconds, settings.num_warm_up)
 
 
-def _throughputs(contender: Contender, images: np.ndarray, settings: Settings) -> list[float]:
-    figures = []
+def _throughputs(runtime: Runtime, images: np.ndarray, settings: Settings) -> list[float]:
+    throughputs = []
     for size in settings.batch_sizes:
-        batch = contender.prepare(np.resize(images, (size, *images.shape[1:])))
-        figures.append(images_per_second(partial(contender.run, batch), size, settings.throughput_seconds))
-    return figures
+        batch = runtime.prepare(np.resize(images, (size, *images.shape[1:])))
+        throughputs.append(images_per_second(partial(runtime.run, batch), size, settings.throughput_seconds))
+    return throughputs
 
 
-def _measure_memory(contender: Contender) -> dict[str, int]:
-    """peak_memory_bytes of a fresh process, and python_memory_bytes, those before the runtime was imported."""
+def _measure_memory(runtime: Runtime) -> dict[str, int]:
+    """Measures `peak_memory_bytes` of a new process, and `python_memory_bytes` before importing the runtime."""
     root = Path(__file__).resolve().parents[3]
-    places = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
-        [sys.executable, "-P", peak_memory.__file__, contender.format, str(contender.file.resolve())],
-        env=os.environ | environment.thread_environment(1) | {"PYTHONPATH": os.pathsep.join(places)},
+        [sys.executable, "-P", peak_memory.__file__, runtime.format, str(runtime.file.resolve())],
+        env=os.environ | environment.thread_environment(1) | {"PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
     )
     if done.returncode != 0:
         raise LwcnnError(
-            f"The memory of {contender.name} could not be measured. Received: {done.stderr.strip()[-500:]}"
+            f"Turn off the memory measurement; it failed for {runtime.name}. Received: {done.stderr.strip()[-500:]}"
         )
     found = json.loads(done.stdout.splitlines()[-1])
     return {"peak_memory_bytes": found["peak_bytes"], "python_memory_bytes": found["before_bytes"]}
 
 
 def _load_average() -> float | None:
-    """Processes that wanted a core in the last minute: more than there are cores makes times doubtful."""
+    """Returns the load average of the last minute; timings are unreliable if it exceeds the number of cores."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None

@@ -1,4 +1,4 @@
-"""A model in each runtime, as a function from prepared images to logits."""
+"""Wraps a model in each runtime as a function from prepared images to logits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from lwcnn.system.errors import unknown_name
 
 
 @dataclass(frozen=True)
-class Contender:
-    """One way to run a model.
+class Runtime:
+    """A model in one runtime.
 
-    Args:
-        name: of the row in the table.
-        format: one of `BENCH_FORMATS`.
-        prepare: from uint8 images (n, height, width, channels) to what `run` takes; not timed.
-        run: from prepared images to logits as a NumPy array.
-        file: the model's file in this format.
+    Attributes:
+        name: Name of the row in the table.
+        format: One of `BENCH_FORMATS`.
+        prepare: Function from uint8 images of shape (n, height, width, channels) to the input of `run`; not timed.
+        run: Function from prepared images to logits as a NumPy array.
+        file: Path of the model in this format.
     """
 
     name: str
@@ -32,23 +32,23 @@ class Contender:
     file: Path
 
 
-def build_contenders(
+def build_runtimes(
     model: keras.Model, path: Path, format_name: str, folder: Path, calibration_images: np.ndarray
-) -> list[Contender]:
-    """The ways to run a model in a format, each with one thread.
+) -> list[Runtime]:
+    """Builds the runtimes of a format, each with one thread.
 
-    Keras has two: its graph called as a compiled function, and `predict`, which is what many published times
-    were taken with, and which spends most of its own on setting up a loop over batches.
+    The format "keras" has two: the model as a compiled function, and `predict`, which many published latencies used
+    and which spends most of its time on setting up a loop over batches.
 
     Args:
-        model: the model.
-        path: its .keras file.
-        format_name: one of `BENCH_FORMATS`.
-        folder: where the converted file is put.
-        calibration_images: for int8, as `to_litert_int8` takes them.
+        model: Keras model.
+        path: Path of its .keras file.
+        format_name: One of `BENCH_FORMATS`.
+        folder: Folder for the converted file.
+        calibration_images: Calibration images for int8, as in `to_litert_int8`.
 
     Raises:
-        LwcnnError: an unknown format, or a model that can't be converted.
+        LwcnnError: If the format is unknown or the model cannot be converted.
     """
     if format_name not in BENCH_FORMATS:
         raise unknown_name("format", format_name, BENCH_FORMATS)
@@ -61,15 +61,15 @@ def build_contenders(
             return model.predict(images, batch_size=len(images), verbose=0)
 
         return [
-            Contender("keras function", "keras", _as_float, lambda images: compiled(images).numpy(), path),
-            Contender("keras predict", "keras", _as_float, predict, path),
+            Runtime("keras function", "keras", _to_float32, lambda images: compiled(images).numpy(), path),
+            Runtime("keras predict", "keras", _to_float32, predict, path),
         ]
     content = convert(model, format_name, calibration_images)
-    file = folder / f"{path.stem}-{format_name}{FORMATS[format_name].ending}"
+    file = folder / f"{path.stem}-{format_name}{FORMATS[format_name].extension}"
     file.write_bytes(content)
     opened = FORMATS[format_name].open(content)
-    return [Contender(format_name, format_name, opened.prepare, opened.run, file)]
+    return [Runtime(format_name, format_name, opened.prepare, opened.run, file)]
 
 
-def _as_float(images: np.ndarray) -> np.ndarray:
+def _to_float32(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32)

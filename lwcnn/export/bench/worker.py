@@ -1,6 +1,6 @@
-"""The process in which `lwcnn bench` measures, held to one thread before any library starts its own.
+"""Process in which `lwcnn bench` measures, limited to one thread before any library is imported.
 
-`python -m lwcnn.export.bench.worker` reads what to do as JSON from standard input and writes the result to a file.
+`python -m lwcnn.export.bench.worker` reads a job as JSON from standard input and writes the result to a file.
 """
 
 import json
@@ -19,31 +19,35 @@ from lwcnn.system.files import read_json, write_json
 def bench_in_one_thread(
     paths: Sequence[str], formats: Sequence[str], dataset: str | None, data_dir: str | None, settings: dict
 ) -> dict:
-    """What `lwcnn.export.bench.run.bench_models` gives, from a new process of one thread.
+    """Runs `lwcnn.export.bench.run.bench_models` in a new process with one thread.
 
     Args:
-        paths, formats: as there.
-        dataset: name or path; None for random images.
-        data_dir: the data folder.
-        settings: fields of `lwcnn.export.bench.run.Settings`.
+        paths: .keras files or names of experiments, as in `bench_models`.
+        formats: Names of formats, as in `bench_models`.
+        dataset: Name or path of the data set. If None, random images are used.
+        data_dir: Data folder.
+        settings: Fields of `lwcnn.export.bench.run.Settings`.
+
+    Returns:
+        Result of `bench_models`.
 
     Raises:
-        LwcnnError: as there.
+        LwcnnError: If `bench_models` raises it or the process fails.
     """
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
-        order = {"paths": list(map(str, paths)), "formats": list(formats), "dataset": dataset, "data_dir": data_dir}
+        job = {"paths": list(map(str, paths)), "formats": list(formats), "dataset": dataset, "data_dir": data_dir}
         environment = os.environ | thread_environment(1)
         root = str(Path(__file__).resolve().parents[3])
         environment["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
         done = subprocess.run(
             [sys.executable, "-m", "lwcnn.export.bench.worker"],
-            input=json.dumps({**order, "settings": settings, "result": str(result)}),
+            input=json.dumps({**job, "settings": settings, "result": str(result)}),
             env=environment,
             text=True,
         )
         if not result.exists():
-            raise LwcnnError(f"The benchmark's process failed, as said above. Received: exit code {done.returncode}")
+            raise LwcnnError(f"See the error of the benchmark process above. Received: exit code {done.returncode}")
         found = read_json(result)
     if "error" in found:
         raise LwcnnError(found["error"])
@@ -51,21 +55,21 @@ def bench_in_one_thread(
 
 
 def main() -> int:
-    """Does what standard input says."""
+    """Runs the job given on standard input."""
     load_backend()
     from lwcnn.data import load_dataset
     from lwcnn.export.bench.run import Settings, bench_models
 
-    order = json.load(sys.stdin)
+    job = json.load(sys.stdin)
     try:
-        data = load_dataset(order["dataset"], order["data_dir"]) if order["dataset"] else None
-        settings = Settings(**order["settings"])
-        found = bench_models(order["paths"], order["formats"], data, settings, lambda line: print(line, flush=True))
+        data = load_dataset(job["dataset"], job["data_dir"]) if job["dataset"] else None
+        settings = Settings(**job["settings"])
+        found = bench_models(job["paths"], job["formats"], data, settings, lambda line: print(line, flush=True))
     except LwcnnError as error:
         found = {"error": str(error)}
-    except KeyboardInterrupt:  # the parent got it too and says so
+    except KeyboardInterrupt:  # the parent process reports it
         return 130
-    write_json(order["result"], found)
+    write_json(job["result"], found)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Biases that make up for what int8 rounding shifts."""
+"""Bias correction: compensates the mean shift that int8 rounding causes."""
 
 import warnings
 
@@ -13,21 +13,22 @@ _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
 
 def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> bytes:
-    """The int8 file with biases by which each convolution's channels have the mean that they have in float32.
+    """Corrects the biases of an int8 file so that the mean of each convolution's channels matches float32.
 
-    Rounded weights and inputs shift a channel's mean. The shift is measured on images, one convolution after
-    another, each with those before it corrected, and taken from the bias; after a ReLU, where it is above zero.
+    Rounding weights and inputs shifts the mean of a channel. The shift is measured on images, for one convolution after
+    another with all previous ones corrected, and subtracted from the bias. After a ReLU, it is measured where the
+    float32 output is positive.
 
     Args:
-        content: an int8 LiteRT file.
-        reference: the same model in float32, of the same convolutions in the same order.
-        images: uint8, shape (n, height, width, channels), all run at once: some hundreds.
+        content: Content of an int8 LiteRT file.
+        reference: Content of the float32 file of the same model, with the same convolutions in the same order.
+        images: Array of shape (n, height, width, channels), uint8. All images are run at once, so use a few hundred.
 
     Returns:
-        A file of the same size.
+        Content of the corrected file, of the same size.
 
     Raises:
-        LwcnnError: files of different convolutions, or a missing package.
+        LwcnnError: If the files have different convolutions or a package is missing.
 
     Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", arXiv 1906.04721,
     section 4.2, with measured shifts.
@@ -35,12 +36,12 @@ def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> byte
     numbers, exact_numbers = _convolutions(content), _convolutions(reference)
     if len(numbers) != len(exact_numbers):
         raise LwcnnError(
-            "The int8 and the float32 file must have the same convolutions. Received: "
+            "Give an int8 and a float32 file with the same convolutions. Received: "
             f"{len(numbers)} and {len(exact_numbers)}"
         )
     schema = require("ai_edge_litert.schema_py_generated")
     corrected = bytearray(content)
-    model = schema.Model.GetRootAs(corrected, 0)  # a view of the bytes: what is written to it changes them
+    model = schema.Model.GetRootAs(corrected, 0)  # a view: writing to it changes `corrected`
     graph = model.Subgraphs(0)
     exact_graph = schema.Model.GetRootAs(reference, 0).Subgraphs(0)
     exact = _run(reference, images.astype(np.float32))
@@ -60,15 +61,15 @@ def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> byte
 
 
 def _convolutions(content: bytes) -> list[int]:
-    """The numbers of a file's convolutions among its operations."""
+    """Returns the indices of the convolutions among the operations of a file."""
     return [i for i, name in enumerate(read_graph(content).operations) if name in _CONVOLUTIONS]
 
 
 def _run(content: bytes, inputs: np.ndarray):
-    """An interpreter that has run the file on the inputs and kept all activations."""
+    """Runs a file on inputs; returns the interpreter, which keeps all activations."""
     interpreter = require("ai_edge_litert.interpreter")
     with quiet_native_output(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # keeping activations takes memory: it does, for a moment
+        warnings.simplefilter("ignore", UserWarning)  # about the memory of kept activations
         found = interpreter.Interpreter(model_content=content, experimental_preserve_all_tensors=True)
         index = found.get_input_details()[0]["index"]
         found.resize_tensor_input(index, inputs.shape)

@@ -1,34 +1,37 @@
-"""LiteRT files without repetitions."""
+"""Removes redundancy from LiteRT files."""
 
 import numpy as np
 
 from lwcnn.export.extras import require
 
-_ALIGNMENT = 16  # bytes, of weights: LiteRT reads them in place
+_ALIGNMENT = 16  # bytes; LiteRT reads weights in place
 
 
 def share_vectors(content: bytes) -> bytes:
-    """The same LiteRT file, its equal vectors stored once and its inner tensors named by number.
+    """Stores equal vectors of a LiteRT file once and replaces the names of internal tensors by numbers.
 
-    The converter stores eight bytes of zero point for every channel of every kernel and bias, all of them zero:
-    a fifth of the file of a small model of many channels. Names are of use for what goes in and comes out alone.
+    The converter stores a zero point of eight bytes, always zero, for every channel of every kernel and bias, which
+    amounts to a fifth of the file of a small model with many channels. Only the names of inputs and outputs are used.
 
     Args:
-        content: the file's bytes.
+        content: Content of the file.
+
+    Returns:
+        Content of an equivalent file.
 
     Raises:
-        LwcnnError: a missing package.
+        LwcnnError: If a package is missing.
     """
     schema = require("ai_edge_litert.schema_py_generated")
     flatbuffers = require("flatbuffers")
 
-    class Builder(flatbuffers.Builder):
+    class Builder(flatbuffers.Builder):  # type: ignore[name-defined]
         def __init__(self, size: int):
             super().__init__(size)
-            self._stored: dict[tuple[str, bytes], int] = {}  # type and bytes to the vector's place
+            self._stored: dict[tuple[str, bytes], int] = {}  # offset of the vector by type and bytes
 
         def CreateNumpyVector(self, values: np.ndarray) -> int:
-            if values.dtype == np.uint8:  # data of weights
+            if values.dtype == np.uint8:  # weights
                 self.Prep(_ALIGNMENT, values.size)
                 return super().CreateNumpyVector(values)
             key = (values.dtype.str, values.tobytes())

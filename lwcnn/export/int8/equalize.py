@@ -1,4 +1,4 @@
-"""Channels of like range: int8 gives all channels of a map one scale, so a small channel keeps few of its 256 steps."""
+"""Channel equalization: int8 uses one scale for all channels, so channels of small range lose precision."""
 
 import keras
 import numpy as np
@@ -8,35 +8,35 @@ from lwcnn.data.checks import images_at_once
 from lwcnn.export.int8.simplify import is_convolution, is_linear, scale_outputs, sources
 from lwcnn.models.layers import StochasticDepth
 
-_BATCH_SIZE = 100  # memory only
-_LEAST = 1e-3  # range of a channel as a share of the widest; below it noise would be magnified
-_PASSING = (
+_BATCH_SIZE = 100  # affects memory only
+_MIN_RELATIVE_RANGE = 1e-3  # of a channel, relative to the widest; smaller ones would amplify noise
+_SCALE_EQUIVARIANT = (
     layers.Add,
     layers.MaxPooling2D,
     layers.GlobalAveragePooling2D,
     layers.ZeroPadding2D,
     layers.Dropout,
     StochasticDepth,
-)  # a positive factor on a channel of their inputs comes out as it went in
+)  # a positive factor on an input channel scales the output channel equally
 
 
 def equalize_channels(model: keras.Model, images: np.ndarray) -> keras.Model:
-    """A copy of the model, of the same results up to rounding, whose maps have channels of like range.
+    """Returns an equivalent copy of a model whose feature maps have channels of similar range.
 
-    A factor that one convolution divides a channel by, the next multiplies it with again. Maps that an addition
-    or a pooling joins share their factors: the geometric mean of their channels' ranges, globally pooled maps left
-    out. A layer whose channels are all zero on the images gives a constant that nothing reads, for LiteRT refuses
-    the empty range.
+    A convolution divides each output channel by a factor, and the next convolution multiplies by it. Feature maps that
+    are connected by additions or poolings share their factors, the geometric means of their channels' ranges, without
+    globally pooled maps. A layer whose output is zero on all images is replaced by an unused constant, because LiteRT
+    rejects an empty range.
 
     Args:
-        model: as of `simplify`.
-        images: uint8, shape (n, height, width, channels).
+        model: Model returned by `simplify`.
+        images: Array of shape (n, height, width, channels), uint8.
 
     Returns:
-        A new functional model; `model` stays as it is.
+        A new functional model. `model` is not modified.
 
     Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", arXiv 1906.04721,
-    with the ranges of the maps in place of the weights'.
+    with the ranges of feature maps instead of weights.
     """
     groups = _groups(model)
     factors = _factors(model, groups, images)
@@ -47,8 +47,8 @@ def equalize_channels(model: keras.Model, images: np.ndarray) -> keras.Model:
             continue
         kernel, *bias = layer.get_weights()
         (before,) = sources(layer)
-        read = factors.get(groups.get(before.name))
-        written = factors.get(groups.get(layer.name))
+        read = factors.get(groups.get(before.name, ""))
+        written = factors.get(groups.get(layer.name, ""))
         if read is not None:
             kernel = kernel * read[:, np.newaxis]
         if written is not None and written.any():
@@ -60,7 +60,7 @@ def equalize_channels(model: keras.Model, images: np.ndarray) -> keras.Model:
 
 
 def _groups(model: keras.Model) -> dict[str, str]:
-    """Layers' names to the name of one of the layers with which they must share factors; others are left out."""
+    """Maps layer names to a representative of the layers that must share factors; other layers are omitted."""
     parents = {operation.name: operation.name for operation in model.operations}
 
     def find(name: str) -> str:
@@ -78,10 +78,10 @@ def _groups(model: keras.Model) -> dict[str, str]:
         if is_convolution(operation):
             if not is_linear(operation) and operation.activation is not keras.activations.relu:
                 fixed.add(name)
-        elif isinstance(operation, _PASSING):
+        elif isinstance(operation, _SCALE_EQUIVARIANT):
             for source in before:
                 parents[find(source)] = find(name)
-        elif isinstance(operation, layers.Multiply):  # a map and its squeeze-and-excitation
+        elif isinstance(operation, layers.Multiply):  # a feature map and its squeeze-and-excitation
             parents[find(before[0])] = find(name)
             fixed.update(before[1:])
         else:
@@ -91,25 +91,25 @@ def _groups(model: keras.Model) -> dict[str, str]:
 
 
 def _factors(model: keras.Model, groups: dict[str, str], images: np.ndarray) -> dict[str, np.ndarray]:
-    """What the channels of each group are divided by, shape (channels,), at most 1; zeros for a group of zeros."""
+    """Computes the divisors of each group, shape (channels,), at most 1; zeros if all outputs are zero."""
     pooled = layers.GlobalAveragePooling2D
     maps = {
         layer.name: layer.output for layer in model.layers if layer.name in groups and not isinstance(layer, pooled)
     }
     probe = keras.Model(model.inputs[0], maps)
-    ranges = dict.fromkeys(maps, 0.0)
+    ranges: dict[str, np.ndarray] = dict.fromkeys(maps, np.zeros(()))
     batch_size = images_at_once(images.shape[1:], _BATCH_SIZE)
     for start in range(0, len(images), batch_size):
         found = probe(images[start : start + batch_size].astype(np.float32), training=False)
         ranges = {name: np.maximum(old, np.abs(found[name].numpy()).max((0, 1, 2))) for name, old in ranges.items()}
     factors = {}
     for group in set(groups.values()):
-        shares = [_shares(own) for name, own in ranges.items() if groups[name] == group and own.any()]
+        relative = [_relative_ranges(own) for name, own in ranges.items() if groups[name] == group and own.any()]
         channels = model.get_layer(group).output.shape[-1]
-        factors[group] = np.exp(np.mean(np.log(shares), axis=0)) if shares else np.zeros(channels)
+        factors[group] = np.exp(np.mean(np.log(relative), axis=0)) if relative else np.zeros(channels)
     return factors
 
 
-def _shares(ranges: np.ndarray) -> np.ndarray:
-    """Ranges as shares of the widest; 1 for channels that are zero, which need no steps."""
-    return np.where(ranges > 0, np.maximum(ranges / ranges.max(), _LEAST), 1)
+def _relative_ranges(ranges: np.ndarray) -> np.ndarray:
+    """Returns ranges relative to the widest; 1 for channels that are always zero."""
+    return np.where(ranges > 0, np.maximum(ranges / ranges.max(), _MIN_RELATIVE_RANGE), 1)

@@ -1,4 +1,4 @@
-"""Models of convolutions, poolings and additions alone: what int8 computes with the fewest roundings."""
+"""Rewrites models with operations that int8 computes with few rounding steps: convolution, pooling, addition."""
 
 import keras
 import numpy as np
@@ -8,34 +8,34 @@ AFFINE = (layers.BatchNormalization, layers.Rescaling)
 
 
 def simplify(model: keras.Model) -> keras.Model:
-    """A copy of the model, of the same results up to rounding, without normalization and dense layers on maps.
+    """Returns an equivalent copy of a model without batch normalization and without dense layers on feature maps.
 
-    A batch normalization after a linear convolution goes into that convolution; any other one, and each rescaling,
-    becomes a 1x1 depthwise convolution: in int8 one operation that rounds once, where a multiplication and an
-    addition round twice. A dense layer on a map (n, h, w, c), as in squeeze-and-excitation, becomes a 1x1
-    convolution: the converter makes eleven operations of it.
+    Batch normalization after a linear convolution is folded into it. Any other batch normalization, and each rescaling,
+    becomes a 1x1 depthwise convolution, which rounds once in int8; a multiplication and an addition round twice. A
+    dense layer on a feature map of shape (n, h, w, c), as in squeeze-and-excitation, becomes a 1x1 convolution, because
+    the converter creates eleven operations for it.
 
     Args:
-        model: as of `build_deployable`, no layer called twice.
+        model: Model returned by `build_deployable`, without shared layers.
 
     Returns:
-        A new functional model; `model` stays as it is. Layers keep their names.
+        A new functional model with the same layer names. `model` is not modified.
     """
     followers = _followers(model)
-    folded = {}  # convolution's name to that of the normalization that goes into it
+    folded = {}  # batch normalization to fold, by name of the convolution
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization) and _is_affine(layer):
             (before,) = sources(layer)
             if is_convolution(before) and is_linear(before) and len(followers[before.name]) == 1:
                 folded[before.name] = layer
-    gone = {layer.name for layer in folded.values()}
+    removed = {layer.name for layer in folded.values()}
     weights: dict[str, list[np.ndarray]] = {}
 
     def clone(layer: keras.Operation) -> keras.Operation:
         if not isinstance(layer, keras.Layer):
             return type(layer).from_config(layer.get_config())
         config = layer.get_config()
-        if _is_affine(layer) and layer.name not in gone:
+        if _is_affine(layer) and layer.name not in removed:
             factor, offset = _affine(layer)
             weights[layer.name] = [factor.reshape(1, 1, -1, 1), offset]
             return layers.DepthwiseConv2D(1, data_format="channels_last", name=layer.name)
@@ -59,8 +59,8 @@ def simplify(model: keras.Model) -> keras.Model:
         return type(layer).from_config(config)
 
     def call(operation, *arguments, **options):
-        options.pop("mask", None)  # of normalizations alone, always None for images
-        return arguments[0] if operation.name in gone else operation(*arguments, **options)
+        options.pop("mask", None)  # passed to normalization layers; always None for images
+        return arguments[0] if operation.name in removed else operation(*arguments, **options)
 
     copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
     for layer in copy.layers:
@@ -69,17 +69,17 @@ def simplify(model: keras.Model) -> keras.Model:
 
 
 def split_hard_swish(model: keras.Model) -> keras.Model:
-    """A copy of the model, of the same results up to rounding, whose hard swish is an addition and a multiplication.
+    """Returns an equivalent copy of a model in which hard swish is an addition and a multiplication.
 
-    hard_silu(x) = x * relu6(x + 3) / 6; the sixth goes into the convolutions that follow, and where something else
-    follows, the layer stays. XNNPACK, LiteRT's delegate on CPUs, has no int8 form of HARD_SWISH: each one of them ends
-    a part of the model that it computes, and LiteRT's own form is slow.
+    hard_silu(x) = x * relu6(x + 3) / 6. The factor 1/6 is folded into the convolutions that follow; if another layer
+    follows, hard swish is kept. XNNPACK, LiteRT's CPU delegate, does not support HARD_SWISH in int8, so each one splits
+    the delegated graph, and LiteRT's own implementation is slow.
 
     Args:
-        model: as of `simplify`.
+        model: Model returned by `simplify`.
 
     Returns:
-        A new functional model; `model` stays as it is.
+        A new functional model. `model` is not modified.
     """
     followers = _followers(model)
     convolutions = {layer.name for layer in model.layers if is_convolution(layer)}
@@ -109,24 +109,24 @@ def split_hard_swish(model: keras.Model) -> keras.Model:
 
 
 def sources(operation: keras.Operation) -> list[keras.Operation]:
-    """The layers and operations whose outputs this one takes, in order."""
+    """Returns the layers and operations that produce the inputs of an operation, in order."""
     return [tensor._keras_history.operation for tensor in tree.flatten(operation.input)]
 
 
 def is_convolution(operation: keras.Operation) -> bool:
-    """Whether it is a full or a depthwise convolution, not one in groups or of several kernels a channel."""
+    """Returns whether an operation is a full or depthwise convolution, without groups or depth multiplier."""
     if isinstance(operation, layers.DepthwiseConv2D):
         return operation.depth_multiplier == 1
     return isinstance(operation, layers.Conv2D) and operation.groups == 1
 
 
 def is_linear(layer: keras.Layer) -> bool:
-    """Whether a convolution has no activation."""
+    """Returns whether a convolution has no activation."""
     return layer.activation is keras.activations.linear
 
 
 def scale_outputs(layer: keras.Layer, kernel: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """The kernel of a convolution, each output channel times its factor, shape (channels,)."""
+    """Multiplies each output channel of a convolution's kernel by its factor, shape (channels,)."""
     return kernel * (factors[:, np.newaxis] if isinstance(layer, layers.DepthwiseConv2D) else factors)
 
 
@@ -140,12 +140,12 @@ def _followers(model: keras.Model) -> dict[str, list[str]]:
 
 
 def _is_affine(layer: keras.Layer) -> bool:
-    """Whether it multiplies each channel of a map (n, h, w, c) with a constant and adds another."""
+    """Returns whether a layer is a fixed affine map per channel of a feature map (n, h, w, c)."""
     return isinstance(layer, AFFINE) and len(layer.input.shape) == 4 and getattr(layer, "axis", -1) in (-1, 3)
 
 
 def _affine(layer: keras.Layer) -> tuple[np.ndarray, np.ndarray]:
-    """The constants, shape (channels,) each."""
+    """Returns the factor and offset of an affine layer, each of shape (channels,)."""
     channels = layer.input.shape[-1]
     if isinstance(layer, layers.Rescaling):
         return np.broadcast_to(layer.scale, channels), np.broadcast_to(layer.offset, channels)
