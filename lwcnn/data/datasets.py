@@ -120,7 +120,7 @@ def load_dataset(
     if source == _DOWNLOAD and name in OFFICIAL_CHECKSUMS:
         discard_download(name)
         raise LwcnnError(
-            f"Try again later, the download of {name} failed its checksum and was removed; or "
+            f"Try again later, because the download of {name} failed its checksum and was removed, or "
             f"{offline_hint(name)}. Received: images with sha256 {dataset.checksum}"
         )
     return replace(dataset, source=f"{source} (not the official images)")

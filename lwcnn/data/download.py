@@ -126,11 +126,11 @@ def _download_failed(name: str, error: Exception) -> LwcnnError:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         advice = f"Free disk space for Keras's cache ({keras_cache()}) and try again"
     elif "corrupted" in str(error) or "checksum" in str(error):
-        advice = f"Try again later, or {offline_hint(name)}"
+        advice = f"Try again later, because the checksum is wrong, or {offline_hint(name)}"
     else:
         advice = f"Try again, or {offline_hint(name)}"
     return LwcnnError(
-        f"{advice}; the download failed ({type(error).__name__}: {error}) and partial files were removed. "
+        f"{advice}; the download of {name} failed ({type(error).__name__}: {error}) and partial files were removed. "
         f"Received: {name!r}"
     )
 

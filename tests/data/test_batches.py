@@ -1,4 +1,4 @@
-"""Batches: what each epoch gives, by itself and through model.fit on the backend at hand."""
+"""Tests the batches of each epoch, directly and through model.fit."""
 
 import threading
 
@@ -14,7 +14,7 @@ NUM_IMAGES = 23
 
 
 def make_arrays(num_images=NUM_IMAGES, channels=1):
-    """Images whose pixels all are their own index, and labels that say it too."""
+    """Makes images whose pixels equal their index, and labels with the same index."""
     labels = np.arange(num_images)
     images = np.broadcast_to(labels[:, None, None, None], (num_images, 6, 6, channels)).astype(np.uint8)
     return images, labels
@@ -27,7 +27,7 @@ def make_textured(num_images=NUM_IMAGES, channels=3):
 
 
 def epoch_of(batches):
-    """All images, targets of an epoch as arrays."""
+    """Returns all images and targets of an epoch as arrays."""
     inputs, targets = zip(*(batches[i] for i in range(len(batches))))
     return np.concatenate(inputs), np.concatenate(targets)
 
@@ -143,7 +143,7 @@ def test_hooks_that_keras_calls_too_often_do_not_skip_an_epoch():
 
 
 class NoteInputs(keras.layers.Layer):
-    """Passes its input on; in eager mode notes each batch of images it is called on in training."""
+    """Identity layer that records its training batches in eager mode."""
 
     def __init__(self, note, **kwargs):
         super().__init__(**kwargs)
@@ -156,7 +156,7 @@ class NoteInputs(keras.layers.Layer):
 
 
 def make_model(image_shape, seen, num_branches, num_classes=NUM_IMAGES):
-    """Small model that records what its branches are called on while it trains."""
+    """Builds a small model that records the inputs of its branches during training."""
     inputs = [keras.Input(image_shape, dtype="uint8") for _ in range(num_branches)]
     outputs = []
     for image, branch_seen in zip(inputs, seen):
@@ -170,7 +170,7 @@ def make_model(image_shape, seen, num_branches, num_classes=NUM_IMAGES):
 
 
 def expected_epochs(make_batches, epochs):
-    """Batches of these epochs, in order, each made from scratch: one list for each branch."""
+    """Returns the batches of several epochs, computed independently, as one list per branch."""
     inputs = []
     for epoch in epochs:
         batches = make_batches(epoch)

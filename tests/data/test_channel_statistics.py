@@ -1,4 +1,4 @@
-"""Means and standard deviations of channels, exactly, of the images that count."""
+"""Tests the mean and standard deviation of channels."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Data set files that are crafted, enormous or no files at all: a sentence each, no crash, no memory."""
+"""Tests that malicious, huge and special files are rejected without a crash or large allocations."""
 
 import gzip
 import io
@@ -31,7 +31,7 @@ def test_a_batch_reads_as_it_was_pickled(protocol, order):
 
 
 def reconstructed(state):
-    """A pickle that gives an array a state of its own, as crafted archives do."""
+    """Makes a pickle with an arbitrary array state, as malicious archives do."""
     out = io.BytesIO()
     pickler = pickle._Pickler(out, 2)
     pickler.proto = 2
@@ -130,7 +130,7 @@ def test_labels_of_another_kind_are_refused(tmp_path, labels):
 
 
 def npy(header, values=b""):
-    """The bytes of an .npy with that header."""
+    """Returns the content of an .npy file with a given header."""
     text = header.encode()
     text += b" " * (-(len(text) + 11) % 64) + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + values

@@ -1,4 +1,4 @@
-"""Splits: exact sizes, shares, determinism, and refusals with numbers in them."""
+"""Tests sizes, class proportions, determinism and error messages of splits."""
 
 import hashlib
 

@@ -182,7 +182,7 @@ def trained(build, step, optimizer, dense):
     from_logits = not isinstance(model.layers[-1], layers.Softmax)
     from_logits &= getattr(model.layers[-1], "activation", None) is not keras.activations.softmax
     kind = keras.losses.CategoricalCrossentropy if dense else keras.losses.SparseCategoricalCrossentropy
-    # Without XLA, TensorFlow 2.21 writes beyond its memory in ResNet-8's batch normalization at this size.
+    # Seen with TensorFlow 2.21, cause unknown: plain Keras without XLA corrupts memory for ResNet-8 at this size.
     xla = build is resnet_8
     model.compile(optimizer(), kind(from_logits=from_logits), metrics=["accuracy"], jit_compile=xla)
     if step == "keras":

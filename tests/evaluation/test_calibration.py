@@ -1,4 +1,4 @@
-"""Calibration of a run: its temperature is fitted on validation images."""
+"""Tests that the temperature is fitted on validation images."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, SciPy and counts by hand."""
+"""Tests metrics against scikit-learn, SciPy and manual counts."""
 
 import json
 import math
@@ -34,7 +34,7 @@ from lwcnn.system.errors import LwcnnError
 
 @pytest.fixture
 def scored():
-    """Logits that are right about half the time, and their labels."""
+    """Makes logits with an accuracy of about one half, and their labels."""
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 10, 2_000)
     logits = generator.normal(size=(2_000, 10)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Heat maps against a hand-computed case, on TensorFlow and on JAX."""
+"""Tests Grad-CAM against a case computed by hand, on TensorFlow and JAX."""
 
 import importlib.util
 import json
@@ -62,7 +62,7 @@ sys.meta_path.insert(0, Blocked())
 
 
 def test_gradient_through_what_follows_the_layer():
-    """Against differences: the mean gradient of a channel is how the logit moves when all of it does."""
+    """Tests the mean gradient of a channel against finite differences."""
     model = randomize(build_residual_se((16, 16, 3), 4))
     image = np.random.default_rng(1).integers(0, 256, (1, 16, 16, 3)).astype(np.float32)
     layer = "stage1_block1_add"

@@ -1,4 +1,4 @@
-"""Predictions as a CSV: of a folder, an .npz and a data set; what is unreadable, what is refused, constant memory."""
+"""Tests CSV predictions for folders, .npz files and data sets: unreadable images, errors, constant memory."""
 
 import csv
 import os
@@ -27,7 +27,7 @@ NAMES = ["zero, zero", "one", "two", "three"]
 
 @pytest.fixture(scope="module")
 def model():
-    """Of one dense layer that has a pattern for each class, so that it tells images apart."""
+    """Builds a model of one dense layer with a pattern per class, so that predictions differ between images."""
     image, dense = keras.Input(SHAPE), keras.layers.Dense(4)
     model = keras.Model(image, dense(keras.layers.Flatten()(image / 255.0 - 0.5)))
     dense.set_weights([make_images(4, SHAPE, 4)[0].reshape(4, -1).T / 255 - 0.5, np.zeros(4)])
@@ -50,7 +50,7 @@ def names_file(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Twelve images img0.png to img11.png, and what else lies in folders."""
+    """Makes a folder with img0.png to img11.png and other files."""
     folder = tmp_path / "images"
     folder.mkdir()
     for i, image in enumerate(make_images(12, SHAPE, 4)[0]):
@@ -242,7 +242,7 @@ def test_a_data_set_by_name(tmp_path):
 
 @pytest.mark.parametrize("images", ["FOLDER", "cifar10", "FILE"])
 def test_the_model_file_tells_the_classes_whatever_the_images_are(tmp_path, folder, made_dataset, images):
-    """Not the file's own name, and not the data set of the images."""
+    """Class names come neither from the file's name nor from the images' data set."""
     path, output = tmp_path / "cifar10-paper.keras", tmp_path / "predictions.csv"
     names = tuple(f"class {k}" for k in range(10))
     save_model(path, build_merged_model(SHAPE, 10), describe(replace(made_dataset, class_names=names)))
@@ -259,7 +259,7 @@ def test_the_model_file_tells_the_classes_whatever_the_images_are(tmp_path, fold
     "more, said",
     [
         (["IMAGES"], "does not name its classes: give its data set by --dataset"),
-        (["IMAGES", "--dataset=cifar10"], "The model has 4 classes.*Received: 10 names"),
+        (["IMAGES", "--dataset=cifar10"], "each of the model's 4 classes.*Received: 10 names"),
         (["IMAGES", "--dataset=cifar1"], "Did you mean 'cifar10'"),
         (["IMAGES", "--classes=no/names.txt"], "no/names.txt"),
         (["nowhere"], "Received: 'nowhere', which is not there"),
@@ -300,7 +300,7 @@ def test_arrays_of_another_size_or_kind_are_refused(model_file, names_file, tmp_
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_memory_is_that_of_a_batch(save, tmp_path):
-    """20 MB of images, of which no more than a few batches of 3 kB each may be there at once."""
+    """Only a few batches of 3 kB each may be in memory at once, of 20 MB of images."""
     path = tmp_path / "many.npz"
     save(path, x=np.zeros((50_000, *SHAPE), np.uint8))
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""Paired differences: hand-computed means, intervals that hold what they should, and refusals."""
+"""Tests accuracy estimates and paired differences: means computed by hand, intervals, errors."""
 
 import numpy as np
 import pytest
@@ -63,5 +63,5 @@ def test_unequal_numbers_of_seeds_are_refused(correct, reference):
 
 
 def test_other_images_are_refused():
-    with pytest.raises(LwcnnError, match="boolean arrays of one shape"):
+    with pytest.raises(LwcnnError, match="boolean arrays of the same shape"):
         paired_difference([np.ones(3, bool)], [np.ones(4, bool)])

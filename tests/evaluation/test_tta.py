@@ -92,4 +92,4 @@ def test_command_reports_both_separately(model, made_npz, made_dataset, tmp_path
     assert main(["evaluate", str(path), f"--dataset={made_npz}", f"--json={written}"]) == 0
     assert "tta" not in json.loads(written.read_text()) and "with TTA" not in capsys.readouterr().out
     assert main(["evaluate", str(path), f"--dataset={made_npz}", "--tta"]) == 0
-    assert "TTA              original, center_crop, blur:" in capsys.readouterr().out
+    assert "TTA              original, horizontal_flip, vertical_flip, center_crop, blur:" in capsys.readouterr().out

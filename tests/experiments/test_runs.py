@@ -498,7 +498,7 @@ def test_a_training_loss_that_the_model_does_not_live_up_to_is_a_sign():
     result = made_result(train=0.12, test=0.11)
     result["history"][-1] = last
     (sign,) = diagnose_run(result)
-    assert "loss of 0.020 means that at least 97 %" in sign and "recognizes 12.0 %" in sign
+    assert "loss of 0.020 implies a training accuracy of at least 97 %" in sign and "reaches 12.0 %" in sign
     assert diagnose_run(result | {"train_accuracy": 0.9, "test_accuracy": 0.8}) == []
     last["history"].append({"val_accuracy": 0.8, "loss": 0.01})
     last["history"][0]["loss"] = 2.0  # the epoch that was kept

@@ -1,4 +1,4 @@
-"""The benchmark: what it measures, what it writes, and how it fails."""
+"""Tests measurements, output and errors of the benchmark."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Exported files: they do what the model does, hold what they say, and are refused where they do not."""
+"""Tests that exported files match the model and its report, and that others are rejected."""
 
 import gzip
 import json
@@ -34,7 +34,7 @@ EXTENSIONS = {name: kind.extension for name, kind in FORMATS.items()}
 
 @pytest.fixture(scope="module")
 def trained(made_dataset, tmp_path_factory):
-    """Path of a small model that has learned the made data, and the model."""
+    """Trains a small model on generated data; returns its path and the model."""
     keras.utils.set_random_seed(0)
     model = build_merged_model(made_dataset.input_shape, made_dataset.num_classes)
     model.compile("nadam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
@@ -135,7 +135,7 @@ def test_a_broken_export_is_refused_and_leaves_nothing(trained, made_npz, tmp_pa
     monkeypatch.setattr(LitertModel, "__call__", lambda self, images: calls(self, images) * 1.01)
     line = ["export", str(trained[0]), f"--dataset={made_npz}", "--calibration-images=20"]
     assert main([*line, "--format=litert", f"--output={tmp_path / 'a' / 'b.tflite'}"]) == 1
-    assert "disagrees with the model" in capsys.readouterr().err
+    assert "of their range" in capsys.readouterr().err
     monkeypatch.setattr(LitertModel, "__call__", lambda self, images: -calls(self, images))
     for name in ("litert", "litert-int8", "c-array"):
         assert main([*line, f"--format={name}", f"--output={tmp_path / 'c'}{EXTENSIONS[name]}"]) == 1
@@ -255,7 +255,7 @@ def test_mistakes_are_told_in_words(trained, made_npz, made_dataset, tmp_path, c
         (["export", "no.keras", "--format=onnx", f"--dataset={made_npz}"], "no.keras"),
         (["export", path, "--format=onnx"], "give it by --dataset"),
         (["export", path, "--format=onnx", "--dataset=digits"], "(28, 28, 1)"),
-        (["export", path, "--format=onnx", f"--dataset={made_npz}", "--output=a.tflite"], "ends in .onnx"),
+        (["export", path, "--format=onnx", f"--dataset={made_npz}", "--output=a.tflite"], "ending in .onnx"),
     ]
     for line, words in lines:
         assert main(line) == 1

@@ -1,4 +1,4 @@
-"""Models with batch normalization in int8: rewritten without a change of results, and rounded less."""
+"""Tests the int8 rewriting of models with batch normalization: same results, smaller rounding errors."""
 
 import dataclasses
 
@@ -35,7 +35,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def model():
-    """A residual network whose batch norms have seen channels of unlike range, as in trained ones."""
+    """Builds a residual network whose batch normalization has channels of different ranges, as after training."""
     keras.utils.set_random_seed(0)
     description = ResidualSEConfig(8, (Stage(8, 2, 3), Stage(16, 1, 3)), se_reduction=4, head=24, drop_rate=0.1)
     model = build_residual_se((16, 16, 3), 10, description)
@@ -57,7 +57,7 @@ def model():
 
 
 def logit_error(content, model, images):
-    """Mean square error of a file's logits as a share of the model's variance."""
+    """Returns the mean squared error of a file's logits relative to the variance of the model's."""
     expected = predict_logits(model, images)
     return float(np.square(LitertModel(content)(images) - expected).mean() / expected.var())
 
@@ -95,7 +95,7 @@ def test_a_dense_head_keeps_its_weights(images):
 
 
 def test_factors_by_hand():
-    """Channels of range 8 and 2 become 8 and 8; the next kernel's second row a quarter."""
+    """Channels of range 8 and 2 become 8 and 8, and the second row of the next kernel is divided by 4."""
     inputs = keras.Input((1, 1, 2))
     x = layers.DepthwiseConv2D(1, name="first")(inputs)
     x = layers.Conv2D(1, 1, name="second")(x)
@@ -107,7 +107,7 @@ def test_factors_by_hand():
 
 
 def test_channels_of_unlike_range_keep_their_steps_in_int8(images):
-    """Gains of 100, 1 and 0.01 that the next layer takes back: with one scale for all, the last would be zero."""
+    """The next layer cancels gains of 100, 1 and 0.01; with one scale for all, the last channel would be zero."""
     gains = np.array([100, 1, 0.01])
     inputs = keras.Input((16, 16, 3))
     x = layers.DepthwiseConv2D(3, name="depthwise")(inputs)

@@ -1,4 +1,4 @@
-"""Pruning: which weights go, that they stay away, and what it does to the file."""
+"""Tests which weights are pruned, that they remain zero, and the file size."""
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ from lwcnn.system.errors import LwcnnError
 
 @pytest.fixture
 def model():
-    """A model with every kind of kernel, batch normalization, and a model inside it."""
+    """Builds a model with every kind of kernel, batch normalization and a nested model."""
     inner = keras.Sequential([layers.Input((8, 8, 4)), layers.DepthwiseConv2D(3), layers.BatchNormalization()])
     images = layers.Input((10, 10, 3))
     x = layers.SeparableConv2D(4, 3)(images)
