@@ -36,7 +36,7 @@ def export_all(formats: list[str], names: list[str]) -> int:
             data = load_dataset(name)
         for format_name in formats:
             with tempfile.TemporaryDirectory() as folder:
-                output = Path(folder) / f"{path.stem}-{format_name}{FORMATS[format_name].ending}"
+                output = Path(folder) / f"{path.stem}-{format_name}{FORMATS[format_name].extension}"
                 try:
                     export_model(path, format_name, data, output)
                     shutil.copy(output.with_suffix(".json"), REPORTS)
