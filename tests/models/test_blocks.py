@@ -169,3 +169,14 @@ def test_an_unknown_block_is_refused_with_the_nearest():
 def test_the_choice_of_block_changes_no_earlier_record():
     assert "block" not in plain_settings(ResidualSEConfig())
     assert plain_settings(ResidualSEConfig(block="plain"))["block"] == "plain"
+
+
+def test_the_hidden_width_is_the_nearest_multiple_of_eight():
+    assert [hidden_width(*pair) for pair in ((8, 1.75), (32, 1.6), (40, 1.8), (2, 1))] == [16, 48, 72, 8]
+
+
+@pytest.mark.parametrize("residual, filters, added", [(True, 16, True), (False, 16, False), (True, 24, False)])
+def test_the_input_is_added_where_wanted_and_of_the_same_width(residual, filters, added):
+    images = keras.Input((8, 8, 16))
+    model = keras.Model(images, depthwise_block(images, filters, residual=residual, name="block"))
+    assert any(isinstance(layer, keras.layers.Add) for layer in model.layers) == added
