@@ -8,7 +8,14 @@ from made_data import make_images, randomize
 
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.models.baselines.blocks import basic_block, bottleneck_block
-from lwcnn.models.blocks import cbam_block, depthwise_block, plain_block, spatial_attention, squeeze_excite
+from lwcnn.models.blocks import (
+    cbam_block,
+    depthwise_block,
+    hidden_width,
+    plain_block,
+    spatial_attention,
+    squeeze_excite,
+)
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.cost import count_macs
 from lwcnn.models.layers import ChannelStatistics, StochasticDepth
