@@ -89,7 +89,7 @@ def diagram_size(boxes: Sequence[Box]) -> tuple[float, float]:
 
 
 @styled(lambda boxes, *_: diagram_size(boxes)[0], lambda boxes, *_: diagram_size(boxes)[1])
-def plot_architecture(boxes: Sequence[Box], title: str | None = None, ax: Axes | None = None):
+def plot_architecture(boxes: Sequence[Box], title: str | None = None, *, ax: Axes):
     """Draws boxes from top to bottom, with arrows from what each reads.
 
     Args:
@@ -120,7 +120,7 @@ def plot_architecture(boxes: Sequence[Box], title: str | None = None, ax: Axes |
     ax.set_ylim(-(num_rows - 1) * PITCH_Y - BOX_HEIGHT / 2 - 0.05, BOX_HEIGHT / 2 + 0.05)
     ax.set_aspect("equal")
     ax.set_axis_off()
-    ax.set_title(title)
+    ax.set_title(title or "")
 
 
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:

@@ -19,7 +19,7 @@ def plot_accuracy_bars(
     estimates: Sequence[Estimate],
     reference: tuple[str, float] | None = None,
     title: str | None = None,
-    ax: Axes | None = None,
+    *, ax: Axes,
 ):
     """Draws a bar per name: mean test accuracy, its 95% bootstrap interval, and a dot per seed.
 
@@ -47,13 +47,13 @@ def plot_accuracy_bars(
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("test accuracy, %" + (f" (axis begins at {left:.0f})" if left else ""))
-    ax.set_title(title)
+    ax.set_title(title or "")
     _legend(ax, reference[0] if reference else None)
 
 
 @styled(6.5, lambda names, *_: 1.0 + 0.27 * len(names))
 def plot_ablation(
-    names: Sequence[str], differences: Sequence[Difference], title: str | None = None, ax: Axes | None = None
+    names: Sequence[str], differences: Sequence[Difference], title: str | None = None, *, ax: Axes
 ):
     """Draws each name's difference to the baseline, in points, the worst on top; a dot per pair of seeds.
 
@@ -79,7 +79,7 @@ def plot_ablation(
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("difference of test accuracy, points")
-    ax.set_title(title)
+    ax.set_title(title or "")
     _legend(ax, None)
 
 
@@ -88,7 +88,7 @@ def plot_per_class_accuracy(
     accuracies: dict[str, np.ndarray],
     class_names: Sequence[str],
     title: str | None = None,
-    ax: Axes | None = None,
+    *, ax: Axes,
 ):
     """Draws each class's accuracy, a bar a model: the mean over seeds, and a dot a seed.
 
@@ -116,14 +116,14 @@ def plot_per_class_accuracy(
     ax.set_ylim(bottom, 100.5)
     ax.grid(axis="x", visible=False)
     ax.set_ylabel("accuracy, %" + (f" (from {bottom:.0f})" if bottom else ""))
-    ax.set_title(title)
+    ax.set_title(title or "")
     handles, labels = ax.get_legend_handles_labels()
     legend_below(ax, [*handles, _dot()], [*labels, "one seed"], ncols=3, inches=0.55)
 
 
 @styled(6.0, lambda names, *_: 0.9 + 0.23 * len(names))
 def plot_parameters_by_layer(
-    names: Sequence[str], counts: Sequence[int], title: str | None = None, ax: Axes | None = None
+    names: Sequence[str], counts: Sequence[int], title: str | None = None, *, ax: Axes
 ):
     """Draws a bar a layer: its parameters, and their share of all; the first layer on top."""
     _check_pairs(names, counts)
@@ -137,7 +137,7 @@ def plot_parameters_by_layer(
     ax.grid(axis="y", visible=False)
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.set_xlabel("parameters")
-    ax.set_title(title)
+    ax.set_title(title or "")
 
 
 def _error_bar(ax: Axes, one: Estimate, place: float) -> None:

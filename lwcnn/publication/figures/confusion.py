@@ -11,7 +11,7 @@ from lwcnn.system.errors import LwcnnError
 
 @styled(4.2, 3.9)
 def plot_confusion_matrix(
-    matrix: np.ndarray, class_names: Sequence[str], title: str | None = None, ax: Axes | None = None
+    matrix: np.ndarray, class_names: Sequence[str], title: str | None = None, *, ax: Axes
 ):
     """Draws the share, in percent, of each class's images (rows) that is given each class (columns).
 
@@ -33,7 +33,7 @@ def plot_confusion_difference(
     other: np.ndarray,
     class_names: Sequence[str],
     title: str | None = None,
-    ax: Axes | None = None,
+    *, ax: Axes,
 ):
     """Draws `matrix` minus `other`, each in percent of its rows, in points; arguments as above."""
     difference = row_percent(matrix, class_names) - row_percent(other, class_names)
@@ -69,7 +69,7 @@ def _draw(ax, values, class_names, title, colors, low, high, form) -> None:
     ax.tick_params(length=0)
     ax.set_xlabel("predicted")
     ax.set_ylabel("label")
-    ax.set_title(title)
+    ax.set_title(title or "")
     if len(class_names) > 20:
         return  # numbers would be unreadable
     strongest = max(abs(low), abs(high))

@@ -14,7 +14,7 @@ BRANCH_COLORS = (BASELINE, BEST, GREEN)
 
 @styled(6.5, 3.2)
 def plot_training_curves(
-    phases: Sequence[dict], quantity: str = "accuracy", title: str | None = None, ax: Axes | None = None
+    phases: Sequence[dict], quantity: str = "accuracy", title: str | None = None, *, ax: Axes
 ):
     """Draws accuracy or loss by epoch, phase after phase; of stage 1 each branch apart.
 
@@ -61,7 +61,7 @@ def plot_training_curves(
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     ax.set_xlabel("epoch")
     ax.set_ylabel(QUANTITIES[quantity])
-    ax.set_title(title, pad=20 if title else None)
+    ax.set_title(title or "", pad=20 if title else None)
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
 
 

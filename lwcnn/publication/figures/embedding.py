@@ -48,7 +48,7 @@ def embed_features(features: np.ndarray, seed: int = SEED) -> np.ndarray:
 
 @styled(4.2, 3.9)
 def plot_embedding(
-    points: np.ndarray, labels: np.ndarray, class_names: Sequence[str], title: str | None = None, ax: Axes | None = None
+    points: np.ndarray, labels: np.ndarray, class_names: Sequence[str], title: str | None = None, *, ax: Axes
 ):
     """Draws points of the plane by class, with each class's name where most of it lies.
 
@@ -84,4 +84,4 @@ def plot_embedding(
     ax.set_aspect("equal", adjustable="datalim")
     for spine in ax.spines.values():
         spine.set_visible(True)
-    ax.set_title(title)
+    ax.set_title(title or "")

@@ -31,7 +31,7 @@ def plot_image_grid(
     columns: int = 8,
     row_names: Sequence[str] = (),
     title: str | None = None,
-    ax: Axes | None = None,
+    *, ax: Axes,
 ):
     """Draws images in rows, each with a caption of up to two short lines above it.
 
@@ -62,7 +62,7 @@ def plot_image_grid(
     ax.set_aspect("equal")
     ax.grid(False)
     ax.set_axis_off()
-    ax.set_title(title)
+    ax.set_title(title or "")
 
 
 def overlay_heatmaps(images: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:

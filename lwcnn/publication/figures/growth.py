@@ -26,7 +26,7 @@ def plot_growth(
     peak_bytes: Sequence[int],
     label: str,
     title: str | None = None,
-    ax: Axes | None = None,
+    *, ax: Axes,
 ):
     """Draws seconds an epoch (left axis) and peak memory in MB (right axis) against one quantity.
 
@@ -60,7 +60,7 @@ def plot_growth(
     right.set_ylabel("peak memory, MB")
     right.grid(visible=False)
     ax.legend(handles=[time, memory], loc="lower right")
-    ax.set_title(title)
+    ax.set_title(title or "")
 
 
 def training_cost(inputs: Inputs) -> Figure:

@@ -49,7 +49,7 @@ def plot_roc(
     class_names: Sequence[str],
     title: str | None = None,
     corner: float = 1.0,
-    ax: Axes | None = None,
+    *, ax: Axes,
 ):
     """Draws each class's ROC curve, one against the rest, and their macro average; areas (AUC) in the legend.
 
@@ -74,13 +74,13 @@ def plot_roc(
     ax.set_ylim(1 - corner - room, 1 + room)
     ax.set_xlabel("false positive rate")
     ax.set_ylabel("true positive rate")
-    ax.set_title(title)
+    ax.set_title(title or "")
     ax.legend(title="class, AUC", loc="center left", bbox_to_anchor=(1.01, 0.5), title_fontsize=7.5, alignment="left")
 
 
 @styled(4.0, 3.6)
 def plot_reliability(
-    logits: np.ndarray, labels: np.ndarray, title: str | None = None, num_bins: int = 15, ax: Axes | None = None
+    logits: np.ndarray, labels: np.ndarray, title: str | None = None, num_bins: int = 15, *, ax: Axes
 ):
     """Draws accuracy against confidence, before and after cross-fitted temperature scaling; ECE in the legend.
 
@@ -115,5 +115,5 @@ def plot_reliability(
     ax.set_ylim(0, 1.02)
     ax.set_xlabel("confidence, the largest probability")
     ax.set_ylabel("accuracy")
-    ax.set_title(title)
+    ax.set_title(title or "")
     ax.legend(loc="upper left")

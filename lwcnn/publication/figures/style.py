@@ -4,11 +4,13 @@ import functools
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import ScaledTranslation
 from PIL import Image
 
@@ -25,7 +27,7 @@ CLASS_MARKERS = "os^vDP*Xph"  # ten classes are too many for colors alone
 DPI = 300
 NUM_FREQUENT_GRAYS, NUM_FREQUENT_COLORS = 4, 72  # kept exactly in the PNGs of plots
 GRAY_STEP = 51  # between the other grays: letters need no more at 300 dpi
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
     "font.size": 8,
     "axes.titlesize": 8.5,
@@ -70,7 +72,7 @@ def styled(width: float | Callable, height: float | Callable) -> Callable:
                     size = [side(*arguments) if callable(side) else side for side in (width, height)]
                     ax = new_figure(*size).subplots()
                 draw(*arguments, ax=ax, **options)
-            return ax.figure
+            return cast(Figure, ax.figure)
 
         return plot
 
@@ -81,7 +83,7 @@ def new_figure(width: float, height: float) -> Figure:
     """An empty figure in our style, sides in inches; not pyplot's, so that nothing keeps it alive."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.07, h_pad=0.07)
+        cast(ConstrainedLayoutEngine, figure.get_layout_engine()).set(w_pad=0.07, h_pad=0.07)
         return figure
 
 
@@ -94,7 +96,7 @@ def new_panels(width: float, height: float, columns: int, rows: int = 1, **optio
 
 def legend_below(ax: Axes, *arguments, inches: float = 0.42, **options) -> None:
     """A legend so many inches under the axis, where it can cover nothing; arguments as of `Axes.legend`."""
-    below = ax.transAxes + ScaledTranslation(0, -inches, ax.figure.dpi_scale_trans)
+    below = ax.transAxes + ScaledTranslation(0, -inches, cast(Figure, ax.figure).dpi_scale_trans)
     options = {"columnspacing": 1.2, "handletextpad": 0.5, "borderpad": 0, **options}
     ax.legend(*arguments, loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, **options)
 
@@ -119,7 +121,7 @@ def _png(figure: Figure) -> bytes:
     drawn, packed = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI)
     pixels = np.asarray(Image.open(drawn).convert("RGB"))
-    if not any(shown.get_array().ndim == 3 for ax in figure.axes for shown in ax.images):
+    if not any(np.ndim(shown.get_array()) == 3 for ax in figure.axes for shown in ax.images):
         image = _with_palette(pixels)
     elif (pixels == pixels[..., :1]).all():
         image = Image.fromarray(pixels[..., 0])

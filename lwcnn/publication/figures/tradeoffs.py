@@ -41,7 +41,7 @@ class Point:
 
 
 @styled(6.5, 3.8)
-def plot_tradeoff(points: Sequence[Point], cost_label: str, title: str | None = None, ax: Axes | None = None):
+def plot_tradeoff(points: Sequence[Point], cost_label: str, title: str | None = None, *, ax: Axes):
     """Draws accuracy against cost, the cost on a logarithmic axis, and the Pareto front as steps.
 
     What is far worse than all else stands at the lower edge, with its accuracy.
@@ -84,7 +84,7 @@ def plot_tradeoff(points: Sequence[Point], cost_label: str, title: str | None = 
         ax.plot(edge, [bottom] * len(edge), "v", color=BLACK, markersize=4, clip_on=False, zorder=4)
     ax.set_xlabel(cost_label)
     ax.set_ylabel("test accuracy, %")
-    ax.set_title(title)
+    ax.set_title(title or "")
     legend_below(ax, ncols=5)
     _label(ax, points)
 
