@@ -37,7 +37,7 @@ def evaluate(options) -> int:
     logits = predict_logits(model, data.x_test)
     measured = summarize(logits, data.y_test) | {"temperature_scaled": _temperature_scaled(logits, data.y_test)}
     transforms: tuple[str, ...] = ()
-    averaged = None
+    averaged: dict = {}
     if options.tta is not None:
         transforms = tuple(options.tta) or default_tta_transforms(data.may_flip)
         averaged = drop_large_confusion_matrix(summarize(predict_tta(model, data.x_test, transforms), data.y_test))

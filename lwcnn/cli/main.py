@@ -7,8 +7,10 @@ closed it.
 
 import argparse
 import contextlib
+import io
 import os
 import sys
+from typing import cast
 
 import lwcnn
 from lwcnn.cli import COMMANDS
@@ -42,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lwcnn {lwcnn.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     for name, command in COMMANDS.items():
-        summary = command.run.__doc__.split("\n")[0]
+        summary = (command.run.__doc__ or "").split("\n")[0]
         sub = commands.add_parser(
             name,
             help=summary,
@@ -58,7 +60,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs a command line and returns its exit code."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # None where it is closed
-            stream.reconfigure(errors="backslashreplace")  # a terminal without "±", a file name of odd bytes
+            cast(io.TextIOWrapper, stream).reconfigure(
+                errors="backslashreplace"
+            )  # a terminal without "±", a file name of odd bytes
     try:
         code = _run(arguments)
         if sys.stdout:

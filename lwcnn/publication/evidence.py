@@ -128,7 +128,7 @@ class Evidence:
 
     def accuracy(self, dataset: str, experiment: str, preset: str = LARGEST) -> Estimate:
         """Test accuracy of an experiment."""
-        return estimate_accuracy(load_correct(self.folder, self.select(dataset, experiment, preset)))
+        return estimate_accuracy(list(self.correct(dataset, experiment, preset)))
 
     def correct(self, dataset: str, experiment: str, preset: str = LARGEST) -> np.ndarray:
         """Which test images the runs of an experiment recognize, bool of shape (seeds, images)."""
@@ -149,8 +149,8 @@ class Evidence:
                     f"`{experiment}` and `{reference}` on {dataset} share no seed of the same images with preset "
                     f"{preset}. Received: {self.folder}"
                 )
-            pair = (load_correct(self.folder, runs.loc[seeds]) for runs in (ours, theirs))
-            self._differences[key] = paired_difference(*map(list, pair))
+            found, reference_found = (list(load_correct(self.folder, runs.loc[seeds])) for runs in (ours, theirs))
+            self._differences[key] = paired_difference(found, reference_found)
         return self._differences[key]
 
     def export(self, dataset: str, experiment: str, kind: str) -> pd.Series:

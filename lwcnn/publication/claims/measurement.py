@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from lwcnn.evaluation.statistics import Difference, Estimate
 from lwcnn.experiments.results import MissingInput
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def gain(difference: Difference, digits: int = 2, origin: str = "") -> Measureme
     return Measurement(mean, "points", digits, low=low, high=high, signed=True, origin=origin)
 
 
-def or_missing(measure: Callable[..., Measurement | str], *arguments) -> Measurement | str:
+def or_missing(measure: Callable[..., T], *arguments) -> T | Measurement:
     """What a function returns, or a missing value that says what it lacks."""
     try:
         return measure(*arguments)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 from keras import layers
@@ -57,7 +58,7 @@ def describe_layers(model: keras.Model) -> list[Box]:
 
 def collapse_blocks(boxes: Sequence[Box]) -> list[Box]:
     """The boxes with each residual block's as one."""
-    names = {box.name: (BLOCK.match(box.name) or [None, box.name])[1] for box in boxes}
+    names = {box.name: found[1] if (found := BLOCK.match(box.name)) else box.name for box in boxes}
     merged: dict[str, Box] = {}
     for box in boxes:
         name = names[box.name]
@@ -124,7 +125,7 @@ def plot_architecture(boxes: Sequence[Box], title: str | None = None, *, ax: Axe
 
 
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    style = {"arrowstyle": "-|>", "mutation_scale": 6, "linewidth": 0.7, "color": "#333333"}
+    style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 6, "linewidth": 0.7, "color": "#333333"}
     if start[1] - end[1] < 1.5 * PITCH_Y:
         ax.add_patch(
             FancyArrowPatch(

@@ -19,7 +19,8 @@ def plot_accuracy_bars(
     estimates: Sequence[Estimate],
     reference: tuple[str, float] | None = None,
     title: str | None = None,
-    *, ax: Axes,
+    *,
+    ax: Axes,
 ):
     """Draws a bar per name: mean test accuracy, its 95% bootstrap interval, and a dot per seed.
 
@@ -34,7 +35,7 @@ def plot_accuracy_bars(
     _check_pairs(names, estimates)
     places = np.arange(len(names))
     ax.barh(places, [100 * one.mean for one in estimates], color=SKY, height=0.68)
-    for place, one in zip(places, estimates):
+    for place, one in enumerate(estimates):
         _error_bar(ax, one, place)
         _seed_dots(ax, [100 * seed for seed in one.by_seed], place)
     lowest = 100 * min(min(one.low, *one.by_seed) for one in estimates)
@@ -52,9 +53,7 @@ def plot_accuracy_bars(
 
 
 @styled(6.5, lambda names, *_: 1.0 + 0.27 * len(names))
-def plot_ablation(
-    names: Sequence[str], differences: Sequence[Difference], title: str | None = None, *, ax: Axes
-):
+def plot_ablation(names: Sequence[str], differences: Sequence[Difference], title: str | None = None, *, ax: Axes):
     """Draws each name's difference to the baseline, in points, the worst on top; a dot per pair of seeds.
 
     Args:
@@ -70,7 +69,7 @@ def plot_ablation(
         one = differences[i]
         ax.barh(place, 100 * one.mean, color=BEST if one.mean < 0 else BASELINE, alpha=0.55, height=0.68)
         _error_bar(ax, one, place)
-        _seed_dots(ax, 100 * np.asarray(one.by_seed), place)
+        _seed_dots(ax, [100 * seed for seed in one.by_seed], place)
     ends = [100 * value for one in differences for value in (one.low, one.high, *one.by_seed, 0.0)]
     room = max(0.06 * (max(ends) - min(ends)), 0.3)
     ax.axvline(0, color=BLACK, linewidth=0.8)
@@ -88,7 +87,8 @@ def plot_per_class_accuracy(
     accuracies: dict[str, np.ndarray],
     class_names: Sequence[str],
     title: str | None = None,
-    *, ax: Axes,
+    *,
+    ax: Axes,
 ):
     """Draws each class's accuracy, a bar a model: the mean over seeds, and a dot a seed.
 
@@ -122,9 +122,7 @@ def plot_per_class_accuracy(
 
 
 @styled(6.0, lambda names, *_: 0.9 + 0.23 * len(names))
-def plot_parameters_by_layer(
-    names: Sequence[str], counts: Sequence[int], title: str | None = None, *, ax: Axes
-):
+def plot_parameters_by_layer(names: Sequence[str], counts: Sequence[int], title: str | None = None, *, ax: Axes):
     """Draws a bar a layer: its parameters, and their share of all; the first layer on top."""
     _check_pairs(names, counts)
     total, most = sum(counts), max(counts)

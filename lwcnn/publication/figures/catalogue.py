@@ -121,11 +121,12 @@ def draw_figures(
     for dataset in datasets:
         if dataset not in with_results:
             raise unknown_name("data set among the results", dataset, with_results)
-    done, failed = [], []
+    done: list[Drawn] = []
+    failed: list[str] = []
     for dataset in datasets or with_results:
         inputs = Inputs(dataset, folders)
         for name in names or FIGURES:
-            function = FIGURES[name]
+            function: Callable[..., Figure] = FIGURES[name]
             if not names and (_has_twin(dataset, name, done) or ONLY_WITH.get(name, dataset) != dataset):
                 continue
             if name == "gradcam":

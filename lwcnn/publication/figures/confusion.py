@@ -10,9 +10,7 @@ from lwcnn.system.errors import LwcnnError
 
 
 @styled(4.2, 3.9)
-def plot_confusion_matrix(
-    matrix: np.ndarray, class_names: Sequence[str], title: str | None = None, *, ax: Axes
-):
+def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], title: str | None = None, *, ax: Axes):
     """Draws the share, in percent, of each class's images (rows) that is given each class (columns).
 
     Args:
@@ -33,7 +31,8 @@ def plot_confusion_difference(
     other: np.ndarray,
     class_names: Sequence[str],
     title: str | None = None,
-    *, ax: Axes,
+    *,
+    ax: Axes,
 ):
     """Draws `matrix` minus `other`, each in percent of its rows, in points; arguments as above."""
     difference = row_percent(matrix, class_names) - row_percent(other, class_names)
@@ -54,7 +53,7 @@ def most_confused_pairs(matrix: np.ndarray, count: int) -> list[tuple[int, int]]
     matrix = np.array(matrix)
     np.fill_diagonal(matrix, 0)
     order = np.argsort(-matrix, axis=None, kind="stable")[:count]
-    pairs = [tuple(map(int, np.unravel_index(i, matrix.shape))) for i in order]
+    pairs = [(int(i) // matrix.shape[1], int(i) % matrix.shape[1]) for i in order]
     return [pair for pair in pairs if matrix[pair]]
 
 

@@ -13,9 +13,7 @@ BRANCH_COLORS = (BASELINE, BEST, GREEN)
 
 
 @styled(6.5, 3.2)
-def plot_training_curves(
-    phases: Sequence[dict], quantity: str = "accuracy", title: str | None = None, *, ax: Axes
-):
+def plot_training_curves(phases: Sequence[dict], quantity: str = "accuracy", title: str | None = None, *, ax: Axes):
     """Draws accuracy or loss by epoch, phase after phase; of stage 1 each branch apart.
 
     Training values (dashed) are means over an epoch, with dropout, augmentation and changing weights; validation

@@ -69,8 +69,10 @@ def plot_embedding(
     for label, name in enumerate(class_names):
         own = points[labels == label]
         if len(own):
+            x, y = np.median(own, axis=0)
             ax.text(
-                *np.median(own, axis=0),
+                x,
+                y,
                 name,
                 ha="center",
                 va="center",

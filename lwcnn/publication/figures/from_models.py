@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import keras
 import numpy as np
@@ -9,10 +10,10 @@ from matplotlib.figure import Figure
 
 from lwcnn.data import INPUT_SHAPES, ImageSpec
 from lwcnn.evaluation.gradcam import default_layers, gradcam_heatmap
-from lwcnn.experiments.recipes import get_experiment
+from lwcnn.experiments.recipes import NetworkExperiment, get_experiment
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_residual_se
 from lwcnn.models.baselines.resnet import build_resnet
-from lwcnn.models.configs import BRANCHES, NARROW_RESNET18, RESNET_4443, SE_RESNET
+from lwcnn.models.configs import BRANCHES, NARROW_RESNET18, RESNET_4443, SE_RESNET, ResidualSEConfig
 from lwcnn.models.cost import count_macs
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.residual_se import build_residual_se
@@ -175,7 +176,8 @@ def _residual(inputs: Inputs, experiment: str) -> keras.Model:
     """The network that an experiment trains on the data set."""
     shape, num_classes = _shape(inputs)
     images = ImageSpec(shape, may_flip=False)  # no network depends on it
-    return build_residual_se(shape, num_classes, get_experiment(experiment, "full", images).network)
+    plan = cast(NetworkExperiment, get_experiment(experiment, "full", images))
+    return build_residual_se(shape, num_classes, cast(ResidualSEConfig, plan.network))
 
 
 def _diagram(inputs: Inputs, model: keras.Model, name: str) -> Figure:

@@ -5,6 +5,7 @@ import contextlib
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lwcnn.evaluation.comparison import Difference
 from lwcnn.experiments.recipes.ablation import BASELINE as PARTS_BASELINE
 from lwcnn.experiments.recipes.ablation import PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.paper import EXPERIMENTS
@@ -101,7 +102,10 @@ def ablation(inputs: Inputs) -> Figure:
 
 def parts(inputs: Inputs) -> Figure:
     """What each part of the improved model is worth, alone on the baseline and in the whole."""
-    panels = {"alone, minus the baseline": {}, "in the whole, minus the whole without it": {}}
+    panels: dict[str, dict[str, Difference]] = {
+        "alone, minus the baseline": {},
+        "in the whole, minus the whole without it": {},
+    }
     for key, part in PARTS.items():
         pairs = (only(key), PARTS_BASELINE), (WHOLE, leave_one_out(key))
         for gains, (name, reference) in zip(panels.values(), pairs):

@@ -31,7 +31,8 @@ def plot_image_grid(
     columns: int = 8,
     row_names: Sequence[str] = (),
     title: str | None = None,
-    *, ax: Axes,
+    *,
+    ax: Axes,
 ):
     """Draws images in rows, each with a caption of up to two short lines above it.
 

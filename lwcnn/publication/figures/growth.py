@@ -26,7 +26,8 @@ def plot_growth(
     peak_bytes: Sequence[int],
     label: str,
     title: str | None = None,
-    *, ax: Axes,
+    *,
+    ax: Axes,
 ):
     """Draws seconds an epoch (left axis) and peak memory in MB (right axis) against one quantity.
 

@@ -76,7 +76,7 @@ class Inputs:
 
     def estimate(self, runs: pd.DataFrame) -> Estimate:
         """Test accuracy of the runs of one experiment and preset, with its bootstrap interval."""
-        return estimate_accuracy(load_correct(self.folders.results, runs))
+        return estimate_accuracy(list(load_correct(self.folders.results, runs)))
 
     @property
     def class_names(self) -> list[str]:

@@ -49,7 +49,8 @@ def plot_roc(
     class_names: Sequence[str],
     title: str | None = None,
     corner: float = 1.0,
-    *, ax: Axes,
+    *,
+    ax: Axes,
 ):
     """Draws each class's ROC curve, one against the rest, and their macro average; areas (AUC) in the legend.
 
@@ -79,9 +80,7 @@ def plot_roc(
 
 
 @styled(4.0, 3.6)
-def plot_reliability(
-    logits: np.ndarray, labels: np.ndarray, title: str | None = None, num_bins: int = 15, *, ax: Axes
-):
+def plot_reliability(logits: np.ndarray, labels: np.ndarray, title: str | None = None, num_bins: int = 15, *, ax: Axes):
     """Draws accuracy against confidence, before and after cross-fitted temperature scaling; ECE in the legend.
 
     The size of a marker is its bin's share of the images; bins of fewer than ten are left out of the drawing, not of

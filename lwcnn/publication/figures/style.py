@@ -121,7 +121,7 @@ def _png(figure: Figure) -> bytes:
     drawn, packed = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI)
     pixels = np.asarray(Image.open(drawn).convert("RGB"))
-    if not any(np.ndim(shown.get_array()) == 3 for ax in figure.axes for shown in ax.images):
+    if not any(cast(np.ndarray, shown.get_array()).ndim == 3 for ax in figure.axes for shown in ax.images):
         image = _with_palette(pixels)
     elif (pixels == pixels[..., :1]).all():
         image = Image.fromarray(pixels[..., 0])

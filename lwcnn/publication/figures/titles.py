@@ -1,13 +1,13 @@
 """Titles that say data set, model, seeds and number of images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from lwcnn.publication.figures.inputs import Inputs
 
 
-def of_shown(inputs: Inputs, what: str, run: pd.DataFrame, images: Sequence) -> str:
+def of_shown(inputs: Inputs, what: str, run: pd.DataFrame, images: Iterable) -> str:
     """Two lines: what is shown; of which data set, run and how many test images, empty places left out."""
     count = sum(image is not None for image in images)
     return f"{what}\n{inputs.display_name}, {model(run)}, n = {count} of {inputs.num_test_images:,} test images"

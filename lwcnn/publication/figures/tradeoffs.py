@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
@@ -65,7 +67,7 @@ def plot_tradeoff(points: Sequence[Point], cost_label: str, title: str | None = 
     for kind, (color, marker, size) in KINDS.items():
         of_kind = [point for point in points if point.kind == kind]
         for point in of_kind:
-            if point.low is not None:
+            if point.low is not None and point.high is not None:
                 ax.plot([point.cost] * 2, [100 * point.low, 100 * point.high], color=color, linewidth=0.9, alpha=0.6)
         if of_kind:
             x, y = [point.cost for point in of_kind], [100 * point.accuracy for point in of_kind]
@@ -91,7 +93,7 @@ def plot_tradeoff(points: Sequence[Point], cost_label: str, title: str | None = 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:
     """The points that no other one beats: none costs as little and is as accurate, or better in either; by cost."""
-    front = []
+    front: list[Point] = []
     for point in sorted(points, key=lambda point: (point.cost, -point.accuracy)):
         if not front or point.accuracy > front[-1].accuracy:
             front.append(point)
@@ -137,7 +139,7 @@ def _short(value: float) -> str:
 
 def _label(ax: Axes, points: Sequence[Point]) -> None:
     """Names beside their points where nothing else is: the nearest of many places that is free, with a thin line."""
-    figure = ax.get_figure()
+    figure = cast(Figure, ax.get_figure())
     figure.draw_without_rendering()  # places are in pixels: the layout has to be known
     scale = figure.dpi / 72
     frame = ax.get_window_extent()
@@ -183,7 +185,7 @@ def _label(ax: Axes, points: Sequence[Point]) -> None:
 def _lines(ax: Axes, points: Sequence[Point]) -> list[Bbox]:
     """The boxes, in pixels, of the front's steps and of the intervals."""
     front = pareto_front(points)
-    ends = [(point.cost, point.low, point.cost, point.high) for point in points if point.low is not None]
+    ends = [(p.cost, p.low, p.cost, p.high) for p in points if p.low is not None and p.high is not None]
     for a, b in zip(front, front[1:]):
         ends += [(a.cost, a.accuracy, b.cost, a.accuracy), (b.cost, a.accuracy, b.cost, b.accuracy)]
     corners = [ax.transData.transform([(x0, 100 * y0), (x1, 100 * y1)]) for x0, y0, x1, y1 in ends]

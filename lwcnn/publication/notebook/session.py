@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import keras
 import matplotlib
@@ -10,7 +11,7 @@ import matplotlib
 from lwcnn.data import Dataset, choose_dataset, load_dataset
 from lwcnn.experiments.kfold import run_kfold
 from lwcnn.experiments.pipeline import train_submodels
-from lwcnn.experiments.recipes import get_experiment, get_preset
+from lwcnn.experiments.recipes import MergedExperiment, get_experiment, get_preset
 from lwcnn.experiments.release import release_best
 from lwcnn.experiments.results import PRESETS_BY_SIZE, MissingInput, load_results
 from lwcnn.experiments.run import Folders, run_experiment, split_images
@@ -79,7 +80,10 @@ class Session:
         if not self.trains_paper:
             released = load_model(Path(self.folders.models) / f"{self.data.name}-{BASELINE_EXPERIMENT}.keras")
             return split_merged(released), self.runs()[0]["history"][0]
-        size, plan = get_preset(self.preset), get_experiment(BASELINE_EXPERIMENT, self.preset, self.data.spec)
+        size, plan = (
+            get_preset(self.preset),
+            cast(MergedExperiment, get_experiment(BASELINE_EXPERIMENT, self.preset, self.data.spec)),
+        )
         training, validation = split_images(self.data, plan, size)
         cache, progress = Path(OWN_FOLDERS.cache) / self.data.name, Progress("line")
         return train_submodels(

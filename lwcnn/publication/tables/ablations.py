@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.paper import EXPERIMENTS
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
-from lwcnn.publication.claims.measurement import gain, or_missing
+from lwcnn.publication.claims.measurement import gain, missing, or_missing
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence
 from lwcnn.publication.tables.accuracies import mean_and_spread
 from lwcnn.publication.tables.table import Cell, Table
@@ -91,8 +91,8 @@ def _gain(evidence: Evidence, dataset: str, name: str, reference: str, preset: s
     """A gain with its interval, and the p-values of its pairs of seeds."""
     try:
         found = evidence.difference(dataset, name, reference, preset)
-    except MissingInput:
-        return [or_missing(evidence.difference, dataset, name, reference, preset), ""]
+    except MissingInput as error:
+        return [missing(str(error)), ""]
     return [gain(found).bare(), p_values(found.p_values)]
 
 

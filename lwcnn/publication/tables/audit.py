@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from lwcnn.publication.claims.audit import AuditRow, audit
+from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.claims.paper import PAPER
 from lwcnn.publication.claims.reproduction import EXTENSION, REPRODUCTION, RERUN, SINGLE_GAIN
 from lwcnn.publication.claims.resnets import NARROW, RESNET_4443, SE_RESNET
@@ -49,7 +50,7 @@ def _of(evidence: Evidence, systems: Sequence[str], with_system: bool = False) -
 
 
 def _cells(row: AuditRow) -> list[Cell]:
-    here: list[Cell] = []
+    here: list[str | Measurement] = []
     for i, (name, measurement) in enumerate(row.here):
         here += [f"{'; ' if i else ''}{name}{': ' if name else ''}", measurement]
     return [row.claim.what, row.claim.claimed, row.claim.built, tuple(here)]

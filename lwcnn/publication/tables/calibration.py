@@ -59,14 +59,14 @@ def measure(evidence: Evidence, dataset: str, experiment: str) -> Calibrated:
     runs = evidence.select(dataset, experiment)
     scaled = runs[runs["ece_scaled"].notna()] if "ece_scaled" in runs else runs.iloc[:0]
     if len(scaled):
-        means = scaled[["ece", "ece_scaled", "test_loss", "test_loss_scaled"]].mean()
-        return Calibrated(*means, tuple(scaled["temperature"]), len(scaled), True)
+        ece, ece_scaled, loss, loss_scaled = scaled[["ece", "ece_scaled", "test_loss", "test_loss_scaled"]].mean()
+        return Calibrated(ece, ece_scaled, loss, loss_scaled, tuple(scaled["temperature"]), len(scaled), True)
     one = evidence.released(dataset, experiment)
     fitted = scale_cross_fitted(one.logits, one.labels)
     both = one.logits, fitted.logits
-    errors = (expected_calibration_error(logits, one.labels) for logits in both)
-    losses = (cross_entropy(logits, one.labels) for logits in both)
-    return Calibrated(*errors, *losses, fitted.temperatures, 1, False)
+    ece, ece_scaled = (expected_calibration_error(logits, one.labels) for logits in both)
+    loss, loss_scaled = (cross_entropy(logits, one.labels) for logits in both)
+    return Calibrated(ece, ece_scaled, loss, loss_scaled, fitted.temperatures, 1, False)
 
 
 def calibration(evidence: Evidence) -> Table:

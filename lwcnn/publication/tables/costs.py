@@ -90,8 +90,9 @@ def efficiency(evidence: Evidence) -> Table:
     for dataset, name in SHIPPED:
         counted = counts(dataset, name)
         exported = or_missing(evidence.export, dataset, name, "litert-int8")
-        int8: list[Cell] = [exported, "", ""]
-        if not isinstance(exported, Measurement):
+        if isinstance(exported, Measurement):
+            int8: list[Cell] = [exported, "", ""]
+        else:
             change = Measurement(-exported["drop_points"], signed=True)
             int8 = [f"{exported['size_bytes']:,.0f}", f"{exported['gzip_bytes']:,.0f}", change]
         times = [or_missing(_latency, evidence, dataset, name, runtime, 3) for runtime in RUNTIMES]
@@ -104,16 +105,14 @@ def efficiency(evidence: Evidence) -> Table:
 
 def headline(evidence: Evidence) -> Table:
     """Accuracy, size, latency and training time of the paper's network and ours."""
-    rows = []
+    rows: list[list[Cell]] = []
     for dataset, name in HEADLINE:
         exported = or_missing(evidence.export, dataset, name, "litert-int8")
         size = exported if isinstance(exported, Measurement) else f"{exported['size_bytes']:,.0f}"
         try:
             runs = evidence.select(dataset, name)
-            accuracy, minutes = (
-                mean_and_spread(runs["test_accuracy"]).bare(),
-                f"{runs['train_seconds'].mean() / 60:.0f}",
-            )
+            accuracy: Cell = mean_and_spread(runs["test_accuracy"]).bare()
+            minutes = f"{runs['train_seconds'].mean() / 60:.0f}"
         except MissingInput as error:
             accuracy, minutes = missing(str(error)), ""
         latency = or_missing(_latency, evidence, dataset, name, "litert-int8", 3)
@@ -124,7 +123,7 @@ def headline(evidence: Evidence) -> Table:
 
 def image_sizes(evidence: Evidence) -> Table:
     """Parameters and multiply-accumulates of two networks for larger images."""
-    rows = []
+    rows: list[list[Cell]] = []
     for side in SIDES:
         both = [counts("cifar10", name, side) for name in ("paper", "residual_se")]
         cells = [text for one in both for text in (f"{one.params:,}", f"{one.macs / 1e6:.1f}")]
