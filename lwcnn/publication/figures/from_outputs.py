@@ -14,7 +14,7 @@ from lwcnn.publication.figures.style import new_panels
 
 NUM_PAIRS, NUM_PER_PAIR = 5, 5
 NUM_ERRORS = 12
-NUM_EMBEDDED = 1_000  # more points hide each other, and take bytes
+NUM_EMBEDDED = 700  # more points hide each other, and take bytes
 
 
 def roc(inputs: Inputs) -> Figure:

@@ -5,7 +5,7 @@ import contextlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lwcnn.evaluation.comparison import Difference
+from lwcnn.evaluation.statistics import Difference
 from lwcnn.experiments.recipes.ablation import BASELINE as PARTS_BASELINE
 from lwcnn.experiments.recipes.ablation import PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.paper import EXPERIMENTS
