@@ -20,11 +20,11 @@ from lwcnn.experiments.recipes import get_experiment  # noqa: E402
 from lwcnn.experiments.run import SPLIT_SEED, provenance  # noqa: E402
 from lwcnn.models.build import build_network  # noqa: E402
 from lwcnn.system.files import write_json  # noqa: E402
-from lwcnn.training import checkpoint as states  # noqa: E402
-from lwcnn.training.average import MovingAverage, norm_moments  # noqa: E402
+from lwcnn.training.average import MovingAverage, batch_norm_statistics  # noqa: E402
 from lwcnn.training.losses import build_loss  # noqa: E402
 from lwcnn.training.progress import Progress  # noqa: E402
 from lwcnn.training.steps import train_epoch  # noqa: E402
+from lwcnn.training.variables import get_values, set_values  # noqa: E402
 
 
 class FixedDecay(MovingAverage):
@@ -64,18 +64,18 @@ def compare(data: Dataset, name: str, num_images: int, epochs: int, seed: int) -
     optimizer = phase.optimizer.build(len(batches) * epochs)
     model.compile(optimizer, build_loss(phase, data.y_train[training], data.num_classes), metrics=["accuracy"])
     optimizer.build(model.trainable_variables)
-    variables = [*model.trainable_variables, *(norm_moments(model) if phase.optimizer.ema_batch_norm else [])]
+    variables = [*model.trainable_variables, *(batch_norm_statistics(model) if phase.optimizer.ema_batch_norm else [])]
     fixed, warm = (kind(variables, phase.optimizer.ema) for kind in (FixedDecay, MovingAverage))
     for epoch in range(epochs):
         batches.set_epoch(epoch)
         logs = train_epoch(model, batches, Progress("none"), Several(fixed, warm))
         print(f"{num_images} images, epoch {epoch + 1} of {epochs}: loss {logs['loss']:.4f}", flush=True)
-    latest, found = states.values(model.weights), {}
+    latest, found = get_values(model.weights), {}
     for key, average in (("latest", None), ("fixed_decay", fixed), ("warm_up", warm)):
         if average:
             average.assign()
         found[key] = accuracy(predict_logits(model, data.x_train[validation]), data.y_train[validation])
-        states.assign(model.weights, latest)
+        set_values(model.weights, latest)
     return {
         "dataset": data.name,
         "experiment": name,

@@ -53,7 +53,7 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
     from lwcnn.experiments.recipes.residual_se import WARMUP_COSINE
     from lwcnn.export.bench.peak_memory import peak_bytes
     from lwcnn.models.residual_se import build_residual_se
-    from lwcnn.training.steps import begin_epoch, in_advance
+    from lwcnn.training.steps import begin_epoch, prefetch
 
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (images, size, size, 3), dtype=np.uint8)
@@ -64,7 +64,7 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
     model.compile(WARMUP_COSINE.build(len(batches)), loss, metrics=["accuracy"])
     timed = min(steps, len(batches) - WARMUP)
     with begin_epoch(model) as epoch:
-        for i, batch in enumerate(itertools.islice(in_advance(batches), WARMUP + timed)):
+        for i, batch in enumerate(itertools.islice(prefetch(batches), WARMUP + timed)):
             if i == WARMUP:
                 start = time.perf_counter()
             epoch.step(*batch)

@@ -74,7 +74,7 @@ def time_lwcnn(workload: str, steps: int, warmup: int) -> float:
     """Seconds for the steps, as `lwcnn.train_phase` makes them."""
     import keras
 
-    from lwcnn.training.steps import begin_epoch, in_advance
+    from lwcnn.training.steps import begin_epoch, prefetch
 
     model = network(workload)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -85,7 +85,7 @@ def time_lwcnn(workload: str, steps: int, warmup: int) -> float:
         model.compile(keras_optimizer(workload), [loss] * count, metrics=[["accuracy"]] * count)
     batches = library_batches(workload, (steps + warmup) * BATCH[workload])
     with begin_epoch(model) as epoch:
-        for i, batch in enumerate(in_advance(batches)):
+        for i, batch in enumerate(prefetch(batches)):
             if i == warmup:
                 start = time.perf_counter()
             epoch.step(*batch)

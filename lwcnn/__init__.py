@@ -23,7 +23,7 @@ _WITHOUT_BACKEND = {
     "GaussianBlur": "lwcnn.data.augment",
     "LwcnnError": "lwcnn.system.errors",
     "MixUpCutMix": "lwcnn.data.augment",
-    "OptimizerConfig": "lwcnn.training.phases",
+    "OptimizerConfig": "lwcnn.training.optimizers",
     "PRESETS": "lwcnn.experiments.recipes",
     "Phase": "lwcnn.training.phases",
     "Progress": "lwcnn.training.progress",
@@ -41,8 +41,11 @@ _WITHOUT_BACKEND = {
 }
 _WITH_BACKEND = {
     "Batches": "lwcnn.data.batches",
+    "Checkpoint": "lwcnn.training.checkpoint",
     "Folders": "lwcnn.experiments.run",
-    "Images": "lwcnn.training.loop",
+    "Images": "lwcnn.training.images",
+    "PhaseCache": "lwcnn.experiments.pipeline",
+    "Split": "lwcnn.training.images",
     "build_dual_model": "lwcnn.models.dual",
     "build_merged_model": "lwcnn.models.dual",
     "build_submodel": "lwcnn.models.dual",

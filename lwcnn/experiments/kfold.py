@@ -15,7 +15,7 @@ from lwcnn.data import Dataset, load_dataset, split_for_training, stratified_fol
 from lwcnn.evaluation import accuracy, mean_and_interval, predict_logits
 from lwcnn.evaluation.diagnostics import diagnose_folds
 from lwcnn.experiments.finished import check_finished
-from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.pipeline import PhaseCache, train_method
 from lwcnn.experiments.recipes import (
     DistilledExperiment,
     Experiment,
@@ -30,8 +30,9 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json
 from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
-from lwcnn.training.checkpoint import current_computing
-from lwcnn.training.loop import Images, train_phase
+from lwcnn.training.checkpoint import Checkpoint, current_computing
+from lwcnn.training.images import Images, Split
+from lwcnn.training.loop import train_phase
 from lwcnn.training.progress import Progress
 
 NUM_FOLDS = 6  # paper
@@ -137,17 +138,15 @@ def _folds(data: Dataset, plan: Experiment, size: Preset, num_folds: int):
 def _proper_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_folds, cache, progress) -> dict:
     accuracies, history, seconds = [], [], 0.0
     for k, (inside, assessed) in enumerate(_folds(data, plan, size, num_folds)):
-        training, validation = split_for_training(data.y_train[inside], plan.validation, seed=0)
+        parts = split_for_training(data.y_train[inside], plan.validation, seed=0)
         progress.note(f"fold {k + 1} of {num_folds}")
         trained = train_method(
             plan,
-            Images(data.x_train, data.y_train, inside[training]),
-            Images(data.x_train, data.y_train, inside[validation]),
+            Split(*(Images(data.x_train, data.y_train, inside[part]) for part in parts)),
             data.num_classes,
             seed,
-            cache,
-            f"{data.checksum} fold {k} of {num_folds}",
-            progress,
+            cache=PhaseCache(cache, f"{data.checksum} fold {k} of {num_folds}"),
+            progress=progress,
         )
         logits = predict_logits(trained.model, data.x_train[assessed])
         accuracies.append(accuracy(logits, data.y_train[assessed]))
@@ -157,8 +156,10 @@ def _proper_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_folds
 
 
 def _leaking_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_folds, cache, progress) -> dict:
-    training, validation = split_images(data, plan, size)
-    trained = train_method(plan, training, validation, data.num_classes, seed, cache, data.checksum, progress)
+    split = split_images(data, plan, size)
+    trained = train_method(
+        plan, split, data.num_classes, seed, cache=PhaseCache(cache, data.checksum), progress=progress
+    )
     names = [name for name, _ in plan.branches]
     model = build_merged_model(data.input_shape, data.num_classes, names, plan.dropout)
     model.set_weights(trained.model.get_weights())
@@ -170,13 +171,11 @@ def _leaking_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_fold
     for k, (inside, assessed) in enumerate(_folds(data, plan, size, num_folds)):
         progress.note(f"fold {k + 1} of {num_folds}, going on with the same model")
         key = hashlib.sha256(json.dumps([*chain, k]).encode()).hexdigest()[:16]
-        checkpoint = cache / f"seed{seed}-leaky-fold{k}-of-{num_folds}-{key}.npz"
+        path = cache / f"seed{seed}-leaky-fold{k}-of-{num_folds}-{key}.npz"
         held_out = Images(data.x_train, data.y_train, assessed)
-        inside = Images(data.x_train, data.y_train, inside)
-        with locked(checkpoint, progress.note):
-            state = train_phase(
-                model, phase, inside, held_out, seed=seed + k, checkpoint=checkpoint, key=key, progress=progress
-            )
+        split = Split(Images(data.x_train, data.y_train, inside), held_out)
+        with locked(path, progress.note):
+            state = train_phase(model, phase, split, seed + k, checkpoint=Checkpoint(path, key), progress=progress)
         pixels, labels = held_out.arrays()
         accuracies.append(accuracy(predict_logits(model, pixels), labels))
         history.append({"computing": state.computing})

@@ -1,4 +1,4 @@
-"""Training an experiment: submodels, merge and progressive unfreezing, or a network in one go."""
+"""Trains an experiment: the paper's submodels, merge and progressive unfreezing; or a single network."""
 
 import contextlib
 import hashlib
@@ -26,25 +26,28 @@ from lwcnn.models.merge import merge_submodels
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
-from lwcnn.training.checkpoint import PhaseState
+from lwcnn.training.checkpoint import Checkpoint, PhaseState
 from lwcnn.training.devices import Computing
 from lwcnn.training.distillation import build_distiller, weights_digest
-from lwcnn.training.loop import Images, train_phase
+from lwcnn.training.images import Split
+from lwcnn.training.loop import Branches, Wrap, train_phase
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
 
-MAX_SEED = 2**32  # Keras and NumPy take seeds below it
+MAX_SEED = 2**32  # Keras and NumPy accept seeds below it
+MIN_STEPS, MIN_BATCH = 50, 8
+"""Small training sets use smaller batches, but at least MIN_BATCH images, so that an epoch has MIN_STEPS steps."""
 
 
 @dataclass(frozen=True)
 class TrainedMethod:
-    """What training gave.
+    """Result of training an experiment.
 
     Attributes:
-        model: of plain Keras layers, not compiled.
-        phases: a record for each phase: name, trains, epochs, best_epoch, val_accuracy, seconds, history; after a NaN
-            or infinite loss also the epoch in which it diverged and the learning rate.
-        train_seconds: time of all phases, validation included.
+        model: Model of plain Keras layers, not compiled.
+        phases: Record of each phase: name, trainable layers, epochs, best epoch and its validation accuracy, seconds,
+            history; if the loss became NaN or infinite, also that epoch and the learning rate.
+        train_seconds: Time of all phases, validation included.
     """
 
     model: keras.Model
@@ -52,190 +55,233 @@ class TrainedMethod:
     train_seconds: float
 
 
+@dataclass(frozen=True)
+class PhaseCache:
+    """Where the phases of a training are saved.
+
+    Attributes:
+        folder: Folder of the checkpoints.
+        data_key: Name of the images, such as the checksum of their data set. It is part of the checkpoints' names.
+    """
+
+    folder: Path
+    data_key: str = ""
+
+
 def train_method(
     experiment: Experiment,
-    training: Images,
-    validation: Images,
+    split: Split,
     num_classes: int,
     seed: int,
-    cache: Path | None = None,
-    data_key: str = "",
+    *,
+    cache: PhaseCache | None = None,
     progress: Progress | None = None,
     teacher: keras.Model | None = None,
     computing: Computing = Computing(),
 ) -> TrainedMethod:
-    """The model that an experiment trains, with its history.
+    """Trains the model of an experiment.
 
-    With a cache every phase is kept in a file named by all that determines it, so an interrupted run goes on
-    where it was, and experiments that begin alike (the ablations all share `paper`'s first stage) train the
-    common part once.
+    With a cache, each phase is saved in a file whose name depends on everything that determines its weights. An
+    interrupted training resumes from it, and experiments with the same first phases (all ablations share the first
+    stage of `paper`) train these once.
 
     Args:
-        experiment: what to do.
-        training: images to train on.
-        validation: images that choose epochs.
-        num_classes: number of classes.
-        seed: of weights, order, augmentation and dropout.
-        cache: folder for the phases' states; None keeps nothing.
-        data_key: names the images, for the cache.
-        progress: what is shown meanwhile.
-        teacher: of a distilled experiment.
-        computing: precision and devices of the training; the model that is given is of float32, on one device.
+        experiment: Experiment to train.
+        split: Images to train on, and images that choose the best epoch.
+        num_classes: Number of classes.
+        seed: Seed for initialization, shuffling, augmentation and dropout.
+        cache: Where phases are saved. None saves nothing.
+        progress: Progress display. None shows nothing.
+        teacher: Teacher of a distilled experiment.
+        computing: Precision and devices of the training. The returned model has float32 weights on one device.
+
+    Returns:
+        The trained model and the history of its phases.
 
     Returns:
         The trained model with its history.
 
     Raises:
-        LwcnnError: as `train_phase`, or several devices for a distilled experiment.
+        LwcnnError: As in `train_phase`; or the seed is out of range, or a distilled experiment has several devices.
+
+    Example:
+
+    >>> trained = train_method(get_experiment("paper", "smoke"), Split(training, validation), num_classes=10, seed=0)
+    >>> trained.model.save("paper.keras")
     """
     if computing.devices > 1 and isinstance(experiment, DistilledExperiment):
         raise LwcnnError(f"Distillation trains on one device. Received: {computing.devices} devices")
-    steps = _make_steps(training, validation, num_classes, seed, cache, data_key, progress, teacher, computing)
+    run = _start(split, num_classes, seed, cache, progress, teacher, computing)
     with computing.scope():
-        trained, build = _TRAIN[type(experiment)](experiment, training.images.shape[1:], num_classes, steps)
+        trained, build = _TRAIN[type(experiment)](experiment, run)
     model = build()
     model.set_weights(trained.get_weights())
-    return TrainedMethod(model, steps.records, round(sum(r["seconds"] for r in steps.records), 2))
+    return TrainedMethod(model, run.records, round(sum(record["seconds"] for record in run.records), 2))
 
 
 def train_submodels(
     experiment: MergedExperiment,
-    training: Images,
-    validation: Images,
+    split: Split,
     num_classes: int,
     seed: int,
-    cache: Path | None = None,
-    data_key: str = "",
+    *,
+    cache: PhaseCache | None = None,
     progress: Progress | None = None,
 ) -> tuple[list[keras.Model], dict]:
-    """The submodels as they are after stage 1, before they are merged, and the stage's record.
+    """Trains the first stage of the paper's method: the submodels before they are merged.
 
-    The stage is that of `train_method` with the same arguments: with a cache each finds what the other has trained.
+    It is the first stage of `train_method` with the same arguments; a shared cache trains it once for both.
 
     Args:
-        experiment: one that begins with a dual stage.
-        training, validation, num_classes, seed, cache, data_key, progress: as of `train_method`.
+        experiment: Experiment with a dual stage.
+        split, num_classes, seed, cache, progress: As in `train_method`.
+
+    Returns:
+        The submodels and the record of the stage.
 
     Raises:
-        LwcnnError: an experiment without a dual stage.
+        LwcnnError: The experiment has no dual stage.
     """
     if not isinstance(experiment, MergedExperiment) or experiment.dual is None:
         raise LwcnnError(f"Only an experiment with a dual stage has submodels. Received: {experiment.name!r}")
-    steps = _make_steps(training, validation, num_classes, seed, cache, data_key, progress)
-    image_shape = training.images.shape[1:]
-    trained = _train_dual(experiment, image_shape, num_classes, steps)
-    plain = [build_submodel(image_shape, num_classes, submodel.name) for submodel in trained]
-    for submodel, source in zip(plain, trained):
+    run = _start(split, num_classes, seed, cache, progress)
+    trained = _train_dual(experiment, experiment.dual, run)
+    plain = [build_submodel(run.image_shape, num_classes, submodel.name) for submodel in trained]
+    for submodel, source in zip(plain, trained, strict=True):
         submodel.set_weights(source.get_weights())
-    return plain, steps.records[0]
+    return plain, run.records[0]
 
 
-def _make_steps(
-    training, validation, num_classes, seed, cache, data_key, progress, teacher=None, computing=Computing()
-) -> "_Steps":
-    """The state before the first phase; everything random is seeded."""
+def _start(
+    split: Split,
+    num_classes: int,
+    seed: int,
+    cache: PhaseCache | None,
+    progress: Progress | None,
+    teacher: keras.Model | None = None,
+    computing: Computing = Computing(),
+) -> "_Run":
+    """Seeds everything random and returns the state before the first phase."""
     if not 0 <= seed < MAX_SEED:
         raise LwcnnError(f"Give a seed from 0 to {MAX_SEED - 1:,}. Received: {seed}")
-    parts = [_digest(part.indices) for part in (training, validation)]
-    image_shape = training.images.shape[1:]
-    chain = [data_key, parts, keras.backend.backend(), keras.version(), seed, image_shape, num_classes]
+    image_shape = split.training.images.shape[1:]
+    subsets = [_digest(part.indices) for part in split]
+    folder, data_key = (cache.folder, cache.data_key) if cache else (None, "")
+    chain = [data_key, subsets, keras.backend.backend(), keras.version(), seed, image_shape, num_classes]
     if plain_settings(computing):
         chain.append(plain_settings(computing))
     keras.utils.set_random_seed(seed)
-    return _Steps(training, validation, seed, cache, progress or Progress("none"), chain, teacher)
-
-
-MIN_STEPS, MIN_BATCH = 50, 8
-"""Few images are trained on in batches smaller than the phase's, down to MIN_BATCH, for MIN_STEPS steps in an epoch."""
+    return _Run(split, num_classes, seed, folder, progress or Progress("none"), chain, teacher)
 
 
 @dataclass
-class _Steps:
-    """Trains one phase after the other; `chain` holds all that determines the state so far, and names it."""
+class _Run:
+    """Trains phases in order.
 
-    training: Images
-    validation: Images
+    `chain` lists everything that has determined the weights so far; its hash names each phase's checkpoint.
+    """
+
+    split: Split
+    num_classes: int
     seed: int
-    cache: Path | None
+    folder: Path | None
     progress: Progress
     chain: list
     teacher: keras.Model | None = None
     records: list[dict] = field(default_factory=list)
 
-    def run(self, model: keras.Model, phase: Phase, branches=None, wrap=None) -> None:
-        num_images = len(self.training.labels if self.training.indices is None else self.training.indices)
-        phase = replace(phase, batch_size=min(phase.batch_size, max(MIN_BATCH, num_images // MIN_STEPS)))
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        return self.split.training.images.shape[1:]
+
+    def train(
+        self, model: keras.Model, phase: Phase, branches: Branches | None = None, wrap: Wrap | None = None
+    ) -> None:
+        """Trains a model through the next phase, or loads the phase from its checkpoint."""
+        phase = replace(phase, batch_size=min(phase.batch_size, max(MIN_BATCH, len(self.split.training) // MIN_STEPS)))
         self.chain.append([plain_settings(phase), plain_settings(branches)])
         key = hashlib.sha256(json.dumps(self.chain).encode()).hexdigest()[:16]
-        path = self.cache and Path(self.cache) / f"seed{self.seed}-{phase.name}-{key}.npz"
-        seed = self.phase_seed(len(self.records))
+        path = self.folder and Path(self.folder) / f"seed{self.seed}-{phase.name}-{key}.npz"
         with locked(path, self.progress.note) if path else contextlib.nullcontext():
             state = train_phase(
-                model, phase, self.training, self.validation, seed, branches, path, key, self.progress, wrap
+                model,
+                phase,
+                self.split,
+                self.phase_seed(len(self.records)),
+                branches=branches,
+                checkpoint=Checkpoint(path, key) if path else None,
+                progress=self.progress,
+                wrap=wrap,
             )
         self.records.append(_phase_record(model, phase, state))
 
     def phase_seed(self, index: int) -> int:
-        """A seed for a phase, unrelated to those of other phases and runs."""
+        """Returns a seed for a phase that is independent of those of other phases and runs."""
         return int(np.random.SeedSequence((self.seed, index)).generate_state(1)[0])
 
 
-def _train_dual(experiment: MergedExperiment, image_shape, num_classes: int, steps: _Steps) -> list[keras.Model]:
-    """The submodels, trained side by side."""
+_Trained = tuple[keras.Model, Callable[[], keras.Model]]
+"""The trained model, and a function that builds the same network of plain layers, in float32."""
+
+
+def _train_dual(experiment: MergedExperiment, dual: Phase, run: _Run) -> list[keras.Model]:
+    """Trains the submodels side by side, as one model with an input per branch."""
     names = [name for name, _ in experiment.branches]
-    submodels = [build_submodel(image_shape, num_classes, name) for name in names]
-    steps.chain.append(names)
-    steps.run(build_dual_model(submodels), experiment.dual, [a for _, a in experiment.branches])
+    submodels = [build_submodel(run.image_shape, run.num_classes, name) for name in names]
+    run.chain.append(names)
+    run.train(build_dual_model(submodels), dual, [augmentation for _, augmentation in experiment.branches])
     return submodels
 
 
-_Trained = tuple[keras.Model, Callable[[], keras.Model]]
-"""The model that was trained, and what builds the plain one to keep."""
-
-
-def _train_merged(experiment: MergedExperiment, image_shape, num_classes: int, steps: _Steps) -> _Trained:
+def _train_merged(experiment: MergedExperiment, run: _Run) -> _Trained:
+    """Stage 1: submodels side by side. Merge. Stage 2: progressive unfreezing of the merged model."""
     names = [name for name, _ in experiment.branches]
+    build = partial(build_merged_model, run.image_shape, run.num_classes, names, experiment.dropout)
     if experiment.dual:
-        submodels = _train_dual(experiment, image_shape, num_classes, steps)
-        keras.utils.set_random_seed(steps.phase_seed(1))  # the head, whether stage 1 was trained or found
+        submodels = _train_dual(experiment, experiment.dual, run)
+        keras.utils.set_random_seed(run.phase_seed(1))  # the same head whether stage 1 was trained or loaded
         merged = merge_submodels(submodels, experiment.dropout, reuse_dense_weights=experiment.reuse_dense_weights)
     else:
-        merged = build_merged_model(image_shape, num_classes, names, experiment.dropout)
-    steps.chain.append([names, experiment.dropout, experiment.reuse_dense_weights, experiment.dual is None])
+        merged = build()
+    run.chain.append([names, experiment.dropout, experiment.reuse_dense_weights, experiment.dual is None])
     for phase in experiment.phases:
-        steps.run(merged, phase)
-    return merged, partial(build_merged_model, image_shape, num_classes, names, experiment.dropout)
+        run.train(merged, phase)
+    return merged, build
 
 
-def _train_network(experiment: NetworkExperiment, image_shape, num_classes: int, steps: _Steps) -> _Trained:
-    steps.chain.append(plain_settings(experiment.network))
+def _train_network(experiment: NetworkExperiment, run: _Run) -> _Trained:
+    """Trains one network from scratch, with a teacher if the experiment is distilled."""
+    run.chain.append(plain_settings(experiment.network))
     normalization = None
     if takes_normalization(experiment.network):
-        normalization = channel_statistics(steps.training.images, steps.training.indices)
-    network = build_network(image_shape, num_classes, experiment.network, normalization)
-    wrap = None
+        normalization = channel_statistics(run.split.training.images, run.split.training.indices)
+    build = partial(build_network, run.image_shape, run.num_classes, experiment.network, normalization)
+    network, wrap = build(), None
     if isinstance(experiment, DistilledExperiment):
-        steps.chain.append([weights_digest(steps.teacher), plain_settings(experiment.distillation)])
-        wrap = partial(build_distiller, steps.teacher, **asdict(experiment.distillation))
+        if run.teacher is None:
+            raise LwcnnError(f"A distilled experiment needs a teacher. Received: teacher=None for {experiment.name!r}")
+        run.chain.append([weights_digest(run.teacher), plain_settings(experiment.distillation)])
+        wrap = partial(build_distiller, run.teacher, **asdict(experiment.distillation))
     for phase in experiment.phases:
-        steps.run(network, phase, wrap=wrap)
-    return network, partial(build_network, image_shape, num_classes, experiment.network, normalization)
+        run.train(network, phase, wrap=wrap)
+    return network, build
 
 
-def _train_reproduction(experiment: ReproductionExperiment, image_shape, num_classes: int, steps: _Steps) -> _Trained:
+def _train_reproduction(experiment: ReproductionExperiment, run: _Run) -> _Trained:
+    """The CIFAR-10 reproduction: submodels one after the other, merge, progressive unfreezing."""
     names = [name for name, _ in experiment.branches]
-    steps.chain.append(["reproduction", names])
-    submodels = [build_repo_submodel(image_shape, num_classes, name) for name in names]
-    for submodel, (_, phase) in zip(submodels, experiment.branches):
-        steps.run(submodel, phase)
-    keras.utils.set_random_seed(steps.phase_seed(len(names)))  # the head, whether stage 1 was trained or found
+    run.chain.append(["reproduction", names])
+    submodels = [build_repo_submodel(run.image_shape, run.num_classes, name) for name in names]
+    for submodel, (_, phase) in zip(submodels, experiment.branches, strict=True):
+        run.train(submodel, phase)
+    keras.utils.set_random_seed(run.phase_seed(len(names)))  # the same head whether stage 1 was trained or loaded
     merged = merge_repo_submodels(submodels)
     for phase in experiment.phases:
-        steps.run(merged, phase)
-    return merged, partial(build_repo_merged, image_shape, num_classes, names)
+        run.train(merged, phase)
+    return merged, partial(build_repo_merged, run.image_shape, run.num_classes, names)
 
 
-_TRAIN = {
+_TRAIN: dict[type, Callable[..., _Trained]] = {
     MergedExperiment: _train_merged,
     NetworkExperiment: _train_network,
     DistilledExperiment: _train_network,
@@ -243,7 +289,8 @@ _TRAIN = {
 }
 
 
-def _digest(indices) -> str | None:
+def _digest(indices: np.ndarray | None) -> str | None:
+    """Returns a hash of the positions of a subset."""
     return None if indices is None else hashlib.sha256(np.asarray(indices, "<i8").tobytes()).hexdigest()[:16]
 
 

@@ -21,7 +21,7 @@ from lwcnn.data.checks import images_at_once
 from lwcnn.evaluation import accuracy, drop_large_confusion_matrix, measure_calibration, predict_logits, summarize
 from lwcnn.evaluation.diagnostics import diagnose_run
 from lwcnn.experiments.finished import check_finished
-from lwcnn.experiments.pipeline import TrainedMethod, train_method
+from lwcnn.experiments.pipeline import PhaseCache, TrainedMethod, train_method
 from lwcnn.experiments.recipes import (
     DistilledExperiment,
     Experiment,
@@ -41,7 +41,7 @@ from lwcnn.system.npz import save_npz
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.checkpoint import current_computing
 from lwcnn.training.devices import Computing
-from lwcnn.training.loop import Images
+from lwcnn.training.images import Images, Split
 from lwcnn.training.progress import Progress
 
 SPLIT_SEED = 0  # one validation split for all runs, so that they can be compared
@@ -168,23 +168,21 @@ def _train_run(
     name = (data.name, run["experiment"], run["preset"], run["seed"])
     labels = Path(folders.results) / data.name / "test_labels.npy"
     _require_same_labels(labels, data)
-    training, validation = split_images(data, plan, get_preset(run["preset"]))
+    split = split_images(data, plan, get_preset(run["preset"]))
     teacher = None
     if isinstance(plan, DistilledExperiment):
         teacher = _load_teacher(plan, data, folders)
     trained = train_method(
         plan,
-        training,
-        validation,
+        split,
         data.num_classes,
         run["seed"],
-        Path(folders.cache) / data.name,
-        data.checksum,
-        progress,
-        teacher,
-        computing,
+        cache=PhaseCache(Path(folders.cache) / data.name, data.checksum),
+        progress=progress,
+        teacher=teacher,
+        computing=computing,
     )
-    result = _evaluate(trained, data, training, validation) | {
+    result = _evaluate(trained, data, split) | {
         **run,
         "data_source": data.source,
         "notice": notice,
@@ -243,19 +241,18 @@ def mixed_computing(history: list[dict]) -> list[str]:
     return [f"the training was resumed or shared between unlike settings ({words}): the same seed gives other weights"]
 
 
-def split_images(data: Dataset, plan: Experiment, size: Preset) -> tuple[Images, Images]:
-    """The training and the validation part of a data set's training images."""
+def split_images(data: Dataset, plan: Experiment, size: Preset) -> Split:
+    """Splits the training images of a data set as an experiment and a preset say."""
     limits = [limit for limit in (size.num_images, plan.num_images) if limit]
     parts = split_for_training(data.y_train, plan.validation, min(limits, default=None), SPLIT_SEED)
-    training, validation = (Images(data.x_train, data.y_train, part) for part in parts)
-    return training, validation
+    return Split(*(Images(data.x_train, data.y_train, part) for part in parts))
 
 
-def _evaluate(trained: TrainedMethod, data: Dataset, training: Images, validation: Images) -> dict:
+def _evaluate(trained: TrainedMethod, data: Dataset, split: Split) -> dict:
     """The measurements of a trained model; the only place where a run looks at test images."""
     model = trained.model
-    train_pixels, train_labels = training.arrays()
-    val_pixels, val_labels = validation.arrays()
+    train_pixels, train_labels = split.training.arrays()
+    val_pixels, val_labels = split.validation.arrays()
     val_logits, logits = predict_logits(model, val_pixels), predict_logits(model, data.x_test)
     test = summarize(logits, data.y_test)
     return {

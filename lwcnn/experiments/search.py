@@ -16,7 +16,7 @@ import keras
 from lwcnn.data import Dataset, ImageSpec
 from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, MixUpCutMix, RandAugment
 from lwcnn.experiments.finished import check_finished
-from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.pipeline import PhaseCache, train_method
 from lwcnn.experiments.recipes import get_preset
 from lwcnn.experiments.recipes.augmentation import augmentation
 from lwcnn.experiments.recipes.types import NetworkExperiment
@@ -28,7 +28,8 @@ from lwcnn.system.files import write_json
 from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.checkpoint import current_computing
-from lwcnn.training.phases import OptimizerConfig, Phase
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 from lwcnn.training.progress import Progress
 
 BASE_NETWORK = ResidualSEConfig(stem=32, stages=(Stage(32, 2), Stage(40, 2)))  # 29,362 parameters
@@ -269,9 +270,13 @@ def run_trial(
 
 def _train_trial(name: str, plan, config: dict, data: Dataset, epochs: int, path, cache, seed, progress) -> dict:
     """Trains a trial and writes its result."""
-    training, validation = split_images(data, plan, get_preset("full"))
     trained = train_method(
-        plan, training, validation, data.num_classes, seed, Path(cache) / data.name, data.checksum, progress
+        plan,
+        split_images(data, plan, get_preset("full")),
+        data.num_classes,
+        seed,
+        cache=PhaseCache(Path(cache) / data.name, data.checksum),
+        progress=progress,
     )
     history = trained.phases[0]["history"]
     result = {

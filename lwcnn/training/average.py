@@ -1,7 +1,7 @@
-"""The moving average of a model's weights and of batch normalization's moments.
+"""Exponential moving average of weights and of batch normalization statistics.
 
-Keras's optimizers average weights with a fixed decay, so that after few steps the average is mostly the random start,
-and leave out the moments of batch normalization. This average is held beside the optimizer, and its decay warms up.
+The average of Keras's optimizers has a fixed decay, so after few steps it is mostly the random initialization, and it
+omits batch normalization statistics. This one is separate from the optimizer, and its decay warms up.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,13 +13,13 @@ import numpy as np
 class MovingAverage:
     """Exponential moving average of variables, updated after every training step.
 
-    The first update takes the values themselves. Update t, from 1, keeps min(momentum, (1 + t) / (10 + t)) of the
-    average: however few steps there are, the average spans about the last tenth of them.
+    The first update copies the values. Update t, counted from 1, keeps min(momentum, (1 + t) / (10 + t)) of the
+    average, so in short trainings it spans about the last tenth of the steps.
 
     Args:
         variables: Variables to average.
-        momentum: Largest fraction of the average that an update keeps, from 0 to 1.
-        state: A `state()` to continue from; None or empty begins anew.
+        momentum: Float between 0 and 1. Maximum fraction of the average that an update keeps.
+        state: Value of `state()` to continue from. None or empty starts a new average.
     """
 
     def __init__(self, variables: Sequence[keras.Variable], momentum: float, state: Sequence[np.ndarray] | None = None):
@@ -29,7 +29,11 @@ class MovingAverage:
         self.values = [np.array(value) for value in values]
 
     def update(self, value_of: Callable[[keras.Variable], np.ndarray] = keras.ops.convert_to_numpy) -> None:
-        """Adds the variables' values after a step, read by `value_of`."""
+        """Updates the average after a training step.
+
+        Args:
+            value_of: Function that returns the value of a variable.
+        """
         latest = [value_of(variable) for variable in self._variables]
         if not self.num_updates:
             self.values = [np.array(value) for value in latest]
@@ -44,11 +48,11 @@ class MovingAverage:
             variable.assign(value.copy())  # JAX may use the array itself, and later updates change it
 
     def state(self) -> list[np.ndarray]:
-        """The number of updates and the averages, for a checkpoint."""
+        """Returns the number of updates and the averages, for a checkpoint."""
         return [np.array(self.num_updates), *self.values]
 
 
-def norm_moments(model: keras.Model) -> list[keras.Variable]:
-    """The moving means and variances of a model's batch normalization, nested layers included."""
+def batch_norm_statistics(model: keras.Model) -> list[keras.Variable]:
+    """Returns the moving means and variances of all batch normalization layers, nested ones included."""
     norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
     return [variable for norm in norms for variable in (norm.moving_mean, norm.moving_variance)]

@@ -1,4 +1,4 @@
-"""How a training computes: in which precision, and on how many devices."""
+"""Precision and devices of a training."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 @dataclass(frozen=True)
 class Computing:
-    """How a training computes. Results and cache name what differs from the default.
+    """Precision and devices of a training. Values other than the defaults are part of results and cache keys.
 
     Attributes:
-        precision: Keras's dtype policy. The mixed ones compute in 16 bits and keep weights, logits and losses in
-            float32; mixed_float16 scales the loss, so that small gradients do not vanish.
-        devices: over how many each batch is spread, in equal parts.
+        precision: Keras dtype policy. The mixed policies compute in 16 bits and keep weights, logits and losses in
+            float32; "mixed_float16" scales the loss so that small gradients do not underflow.
+        devices: Number of devices; each batch is split equally among them.
     """
 
     precision: str = added_later("float32")
@@ -31,25 +31,25 @@ class Computing:
             raise LwcnnError(f"devices must be at least 1. Received: {self.devices}")
 
     def require_possible(self, force_precision: bool = False) -> None:
-        """Checks that this machine can compute so, and to advantage.
+        """Checks that this machine supports these settings, and that they are not slower.
 
         Args:
-            force_precision: takes mixed precision on a CPU as well.
+            force_precision: Whether to accept mixed precision on any CPU.
 
         Raises:
-            LwcnnError: mixed precision on a CPU without units for it, more devices than there are, or a backend that
-                knows but one.
+            LwcnnError: The CPU has no hardware for the mixed precision, there are fewer devices, or the backend
+                supports only one.
         """
-        if not force_precision and not self._has_units():
+        if not force_precision and not self._has_precision_units():
             raise LwcnnError(
                 "Mixed precision needs an accelerator, or a CPU with bfloat16 units (AVX512_BF16, AMX) and "
-                "mixed_bfloat16: other CPUs emulate it and train several times slower than in float32. Leave out "
+                "mixed_bfloat16: other CPUs emulate it and train several times slower than in float32. Omit "
                 "--precision, or add --force-precision to try it anyway. "
                 f"Received: {self.precision} on {environment.device_name()}"
             )
         self._require_devices()
 
-    def _has_units(self) -> bool:
+    def _has_precision_units(self) -> bool:
         if self.precision == "float32" or environment.accelerator() is not None:
             return True
         return self.precision == "mixed_bfloat16" and environment.has_bfloat16_units()
@@ -69,16 +69,16 @@ class Computing:
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
-        """What is built and trained inside computes so; models to be kept are built outside.
+        """Context in which models are built and trained with these settings. Build models to keep outside it.
 
         Raises:
-            LwcnnError: more devices than there are, or a backend that knows but one.
+            LwcnnError: There are fewer devices, or the backend supports only one.
         """
         import keras
 
         self._require_devices()
         policy = keras.config.dtype_policy()
-        with _spread_over(self.devices):
+        with _distribute(self.devices):
             keras.config.set_dtype_policy(self.precision)
             try:
                 yield
@@ -87,7 +87,7 @@ class Computing:
 
 
 @contextlib.contextmanager
-def _spread_over(devices: int) -> Iterator[None]:
+def _distribute(devices: int) -> Iterator[None]:
     import keras
 
     if devices == 1:
@@ -95,8 +95,8 @@ def _spread_over(devices: int) -> Iterator[None]:
     elif keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # Not collective operations, TensorFlow's choice: where batch normalization joins in, the devices wait for each
-        # other in different orders. What is summed is small.
+        # TensorFlow's default, collective operations, deadlocks with synchronized batch normalization: devices wait for
+        # each other in different orders. The sums are small.
         reduction = tf.distribute.ReductionToOneDevice()
         with tf.distribute.MirroredStrategy(environment.device_ids()[:devices], reduction).scope():
             yield

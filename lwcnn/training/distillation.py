@@ -1,4 +1,4 @@
-"""Knowledge distillation with Keras's `Distiller`: the teacher is an ensemble of trained models of one experiment.
+"""Knowledge distillation with Keras's `Distiller`; the teacher is an ensemble of trained models of one experiment.
 
 Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", arXiv 1503.02531.
 """
@@ -12,13 +12,13 @@ from lwcnn.system.errors import LwcnnError
 
 
 def build_ensemble(members: list[keras.Model]) -> keras.Model:
-    """A model that gives the mean of its members' logits, (n, height, width, channels) -> (n, num_classes).
+    """Builds a model that returns the mean of its members' logits.
 
     Args:
-        members: models of one input and one output, all of the same shapes.
+        members: Models with one input (n, height, width, channels) and one output (n, num_classes) of equal shapes.
 
     Raises:
-        LwcnnError: no members, or members of other shapes.
+        LwcnnError: There are no members, or their shapes differ.
     """
     shapes = {(tuple(m.input_shape), tuple(m.output_shape)) for m in members}
     if len(shapes) != 1:
@@ -33,7 +33,7 @@ def build_ensemble(members: list[keras.Model]) -> keras.Model:
 
 
 def weights_digest(model: keras.Model) -> str:
-    """Names a model's weights, for the cache."""
+    """Returns a hash of a model's weights that identifies them in cache keys."""
     digest = hashlib.sha256()
     for weight in model.weights:
         digest.update(keras.ops.convert_to_numpy(weight).tobytes())
@@ -41,16 +41,17 @@ def weights_digest(model: keras.Model) -> str:
 
 
 def build_distiller(teacher: keras.Model, student: keras.Model, temperature: float, label_weight: float) -> keras.Model:
-    """Builds Keras's Distiller, which trains the student when it is trained itself.
+    """Builds Keras's Distiller, whose training trains the student.
 
-    The divergence is given as an object: Keras 3.15 applies its own default, the name "kl_divergence", to the logits
-    without softmax, and the loss becomes negative.
+    The divergence is passed as an object: Keras 3.15 applies its default, the string "kl_divergence", to logits without
+    a softmax, and the loss becomes negative.
 
     Args:
-        teacher: Model that gives logits. It does not change.
-        student: Model that gives logits.
-        temperature: Number that divides both models' logits before the divergence, which counts temperature^2 times.
-        label_weight: Float between 0 and 1. Weight of the labels in the loss; the teacher has the rest.
+        teacher: Model that returns logits. It is not changed.
+        student: Model that returns logits.
+        temperature: Float that divides the logits of both models before their divergence, which is then multiplied by
+            temperature^2.
+        label_weight: Float between 0 and 1. Weight of the label loss; the divergence from the teacher has the rest.
     """
     return keras.distillation.Distiller(
         teacher,

@@ -1,23 +1,23 @@
-"""Early stopping: which weights to keep, and for how many epochs there was no progress."""
+"""Early stopping: keeps the best weights and counts epochs without progress."""
 
 from collections.abc import Sequence
 
 import keras
 import numpy as np
 
-from lwcnn.training import checkpoint as states
 from lwcnn.training.checkpoint import PhaseState
 from lwcnn.training.phases import Phase
+from lwcnn.training.variables import get_values
 
 
 def keep_best(state: PhaseState, phase: Phase, model: keras.Model, scores: Sequence[float]) -> None:
-    """Keeps the weights of the epoch that just ended where it is the best so far, and counts the patience.
+    """Stores the weights of the latest epoch if it is the best so far, and updates the patience counter.
 
     Args:
-        state: The phase's state, with this epoch in `epoch` and `history`.
-        phase: The phase.
-        model: Model with the epoch's weights.
-        scores: One per output: accuracies, or losses with their sign changed.
+        state: State of the phase, whose `epoch` and `history` include this epoch.
+        phase: Phase in training.
+        model: Model with the weights of the epoch.
+        scores: Accuracy or negated loss of each output.
     """
     per_branch = phase.best_per_branch and len(scores) > 1
     scores = [*scores, float(np.mean(scores))]
@@ -36,11 +36,11 @@ def keep_best(state: PhaseState, phase: Phase, model: keras.Model, scores: Seque
 
 
 def epochs_without_progress(scores: Sequence[float], phase: Phase) -> int:
-    """Number of epochs since the last progress, as Keras's `EarlyStopping` counts them.
+    """Returns the number of epochs since the last progress, counted as Keras's `EarlyStopping` does.
 
     Args:
-        scores: One per epoch, from the first.
-        phase: Gives `min_delta` and `start_from_epoch`.
+        scores: Score of each epoch so far.
+        phase: Phase with `min_delta` and `start_from_epoch`.
     """
     best, wait = -float("inf"), 0
     for epoch, score in enumerate(scores):
@@ -52,13 +52,13 @@ def epochs_without_progress(scores: Sequence[float], phase: Phase) -> int:
 
 
 def _keep_weights(state: PhaseState, model: keras.Model, better: list[bool], per_branch: bool) -> None:
-    """Keeps the weights of each branch that is better, or all of them by the mean, which is last in `better`."""
-    weights = states.values(model.weights)
+    """Stores the weights of each improved branch; without `per_branch` all of them, if the mean (last) improved."""
+    weights = get_values(model.weights)
     if not state.best_weights:
         state.best_weights = weights
     prefixes = [name.removesuffix("_logits") + "_" for name in model.output_names] if per_branch else []
     for i, (variable, value) in enumerate(zip(model.weights, weights, strict=True)):
         matching = [k for k, prefix in enumerate(prefixes) if variable.path.startswith(prefix)]
-        branch = max(matching, key=lambda k: len(prefixes[k]), default=-1)  # "a_b_conv1" is of "a_b", not of "a"
+        branch = max(matching, key=lambda k: len(prefixes[k]), default=-1)  # "a_b_conv1" belongs to "a_b", not to "a"
         if better[branch]:
             state.best_weights[i] = value

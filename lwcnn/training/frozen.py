@@ -1,4 +1,4 @@
-"""Frozen layers before the first trained one: their outputs are the same in every epoch, so they are computed once."""
+"""Outputs of frozen first layers, computed once because they are the same in every epoch."""
 
 import keras
 import numpy as np
@@ -6,20 +6,20 @@ import numpy as np
 from lwcnn.data.checks import images_at_once
 from lwcnn.models.graph import layers_with_inputs
 from lwcnn.system.errors import LwcnnError
-from lwcnn.training.steps import predictor
+from lwcnn.training.steps import make_predictor
 
 
 def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[keras.Model, keras.Model] | None:
-    """Splits a model with one input where its trained layers begin.
+    """Splits a model with one input before its first trained layer.
 
     Args:
-        model: Functional model.
+        model: Functional or Sequential model.
         trained: Names of the layers that train.
 
     Returns:
-        The frozen prefix, from images to features, and the rest, from features to outputs, with the model's own
-        layers. None if the rest reads more than one tensor, the prefix has no weights or drops at random, or the
-        features take more memory than the images.
+        The frozen prefix (images to features) and the rest (features to outputs), which share the model's layers.
+        None if the rest reads more than one tensor, the prefix has no weights or is random (dropout), or the features
+        take more memory than the images.
     """
     try:
         layers = layers_with_inputs(model)
@@ -44,19 +44,19 @@ def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[k
 
 
 def compute_features(prefix: keras.Model, images: np.ndarray) -> np.ndarray:
-    """The features of images, float32."""
-    predict, step = predictor(prefix), images_at_once(images.shape[1:])
+    """Returns the outputs of the prefix for images, float32."""
+    predict, step = make_predictor(prefix), images_at_once(images.shape[1:])
     parts = [predict([images[i : i + step]])[0] for i in range(0, len(images), step)]
     return np.concatenate(parts).astype(np.float32, copy=False)
 
 
 class FeatureBatches:
-    """Shuffled batches of features, in the place of `Batches`.
+    """Shuffled batches of features; a drop-in for `Batches`.
 
     Args:
         features: Shape (n, ...), float32.
         labels: Shape (n,), integers.
-        batch_size: Features in a batch; the last one of an epoch may be smaller.
+        batch_size: Number of features per batch; the last batch of an epoch may be smaller.
         seed: Seed for shuffling.
     """
 
@@ -68,7 +68,7 @@ class FeatureBatches:
         return -(-len(self.labels) // self.batch_size)
 
     def set_epoch(self, epoch: int) -> None:
-        """Gives the batches of this epoch from now on."""
+        """Shuffles for an epoch, counted from 0."""
         self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.labels))
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +77,7 @@ class FeatureBatches:
 
 
 def _is_random(layer: keras.Layer) -> bool:
-    """Whether a frozen layer's outputs differ from step to step, as dropout's do."""
+    """Returns whether the outputs of a frozen layer differ between steps, as those of dropout do."""
     generators = [part for part in layer._flatten_layers() if getattr(part, "seed_generator", None) is not None]
     return any(not isinstance(rate := getattr(part, "rate", None), (int, float)) or rate > 0 for part in generators)
 

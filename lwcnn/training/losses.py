@@ -1,4 +1,4 @@
-"""The losses of training: cross-entropy with label smoothing, soft labels and class weights."""
+"""Cross-entropy with label smoothing, soft labels and class weights."""
 
 import keras
 import numpy as np
@@ -11,12 +11,12 @@ class CrossEntropy(keras.losses.Loss):
     """Cross-entropy of logits (n, classes) with integer labels (n,) or soft labels (n, classes).
 
     Args:
-        label_smoothing: Fraction of each label that is spread evenly, from 0 to 1.
-        class_weights: Weight of each class in the loss; a soft label has the mean weight of its classes. None weighs
-            all alike.
+        label_smoothing: Float between 0 and 1. Fraction of each label that is spread evenly over the classes.
+        class_weights: Weight of each class in the loss; a soft label has the mean weight of its classes. None weights
+            all classes alike.
     """
 
-    from_logits = True  # by these three attributes the engine knows the loss
+    from_logits = True  # the engine recognizes the loss by its three attributes
 
     def __init__(self, label_smoothing: float = 0.0, class_weights: tuple[float, ...] | None = None, **kwargs):
         super().__init__(**kwargs)
@@ -39,7 +39,13 @@ class CrossEntropy(keras.losses.Loss):
 
 
 def build_loss(phase: Phase, labels: np.ndarray, num_classes: int) -> keras.losses.Loss:
-    """The loss of a phase on training images with these labels."""
+    """Builds the loss of a phase.
+
+    Args:
+        phase: Phase with `label_smoothing`, `class_weight` and `mixing`.
+        labels: Integer labels (n,) of the training images.
+        num_classes: Number of classes.
+    """
     weights = None
     if phase.class_weight == "balanced":
         weights = tuple(balanced_weights(labels, num_classes).tolist())
@@ -50,11 +56,14 @@ def build_loss(phase: Phase, labels: np.ndarray, num_classes: int) -> keras.loss
 
 
 def balanced_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Weights with which every class counts alike and an image counts 1 on average, as scikit-learn's "balanced".
+    """Returns scikit-learn's "balanced" class weights: every class counts alike, the mean weight of an image is 1.
 
     Args:
-        labels: Shape (n,), integers.
-        num_classes: Number of classes; one without images has weight 0.
+        labels: Integer labels (n,).
+        num_classes: Number of classes. A class without images has weight 0.
+
+    Returns:
+        Weights (num_classes,) float64.
     """
     counts = np.bincount(labels, minlength=num_classes)
     return np.divide(len(labels), np.count_nonzero(counts) * counts, out=np.zeros(num_classes), where=counts > 0)

@@ -1,28 +1,28 @@
-"""Muon for convolutional networks: orthogonal updates for the matrices of 1x1 convolutions, AdamW for the rest.
+"""Muon for convolutional networks: orthogonalized updates of 1x1 convolutions, AdamW for all other weights.
 
-Keras's Muon acts on variables of two dimensions only; a 1x1 convolution's kernel has four, and silently gets AdamW.
-Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024), with the scale of Liu et al.,
-arXiv 2502.16982, by which it takes AdamW's rate and decay.
+Keras's Muon orthogonalizes variables of two dimensions only; the kernel of a 1x1 convolution has four and silently gets
+AdamW. Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024), with the scale of
+Liu et al., arXiv 2502.16982, for which the learning rate and weight decay of AdamW fit.
 """
 
 import keras
 from keras import ops
 
 NOT_ORTHOGONAL = ("head", "squeeze", "excite")
-"""Parts of the paths of matrices that AdamW trains: the last layer, as its authors advise, and those of few columns."""
+"""Parts of the paths of variables that AdamW trains: the last layer, as Muon's authors advise, and narrow matrices."""
 
 
 @keras.saving.register_keras_serializable(package="lwcnn")
 class PointwiseMuon(keras.optimizers.Muon):
-    """`keras.optimizers.Muon`, for which a kernel (1, 1, c, f) is the matrix (c, f) that it stands for.
+    """`keras.optimizers.Muon` that treats the kernel (1, 1, c, f) of a 1x1 convolution as the matrix (c, f).
 
     Args:
-        learning_rate: of both kinds of update.
-        weight_decay: of both.
-        **arguments: further ones of `keras.optimizers.Muon`.
+        learning_rate: Learning rate of Muon's and AdamW's updates.
+        weight_decay: Weight decay of both.
+        **arguments: Further arguments of `keras.optimizers.Muon`.
     """
 
-    takes_pointwise_kernels = True  # by which the engine recognizes it
+    takes_pointwise_kernels = True  # the engine recognizes the optimizer by it
 
     def __init__(self, learning_rate=0.001, weight_decay=0.004, **arguments):
         arguments.setdefault("adam_weight_decay", weight_decay)

@@ -1,4 +1,4 @@
-"""What a user sees while a model trains."""
+"""Progress display during training."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Shows training as a bar an epoch, as a line an epoch, or not at all.
+    """Displays training as one bar per epoch, one line per epoch, or not at all.
 
     Args:
         style: "bar" (for terminals), "line" (for logs) or "none".
-        title: put before every line, such as "cifar10 paper quick seed 0".
+        title: Prefix of every line, such as "cifar10 paper quick seed 0".
+
+    Example:
+
+    >>> Progress("line", title="cifar10").note("3 of 5 folds")
+    cifar10: 3 of 5 folds
     """
 
     def __init__(self, style: str = "bar", title: str = ""):
@@ -26,15 +31,21 @@ class Progress:
         self._bar: keras.utils.Progbar | None = None
 
     def note(self, text: str) -> None:
-        """Prints a line of its own."""
+        """Prints a message on a line of its own."""
         if self.style != "none":
             print(f"{self.title}: {text}" if self.title else text, flush=True)
 
     def begin_epoch(self, phase: str, epoch: int, num_epochs: int, num_steps: int) -> None:
-        """Announces an epoch, counted from 1, of so many steps.
+        """Announces an epoch.
+
+        Args:
+            phase: Name of the phase.
+            epoch: Number of the epoch, from 1.
+            num_epochs: Maximum number of epochs.
+            num_steps: Number of steps per epoch.
 
         Raises:
-            KeyboardInterrupt: if Ctrl-C was pressed and Python dropped it; the epochs before are saved by now.
+            KeyboardInterrupt: Ctrl-C was pressed and Python lost it. The epochs before this one are saved.
         """
         interrupts.check()
         self._head = f"{phase} {epoch}/{num_epochs}"
@@ -45,12 +56,12 @@ class Progress:
             self._bar = keras.utils.Progbar(num_steps, verbose=1 if sys.stdout.isatty() else 2)
 
     def step(self, step: int, loss: float) -> None:
-        """Moves the bar on; `loss` is the epoch's mean so far."""
+        """Advances the bar to a step, counted from 1; `loss` is the mean of the epoch so far."""
         if self._bar:
             self._bar.update(step, [("loss", float(loss))])
 
     def end_epoch(self, record: dict, accuracies: list[float]) -> None:
-        """Says how the epoch went."""
+        """Displays the results of an epoch: its record and the validation accuracy of each output."""
         shown = ", ".join(f"{100 * a:.2f}" for a in accuracies)
         if self.style == "bar":
             print(f"  validation accuracy {shown} %", flush=True)

@@ -1,4 +1,4 @@
-"""Training steps of a compiled model, with as little around them as each backend allows."""
+"""Training steps of a compiled model with minimal overhead."""
 
 import importlib.util
 import math
@@ -19,21 +19,22 @@ from lwcnn.training.progress import Progress
 def train_epoch(
     model: keras.Model, batches, progress: Progress, average: MovingAverage | None = None
 ) -> dict[str, float]:
-    """Trains on every batch once and gives the epoch's mean loss and metrics, over its images.
-
-    A loss that is NaN or infinite ends the epoch at once.
+    """Trains on every batch once. A loss that is NaN or infinite ends the epoch at once.
 
     Args:
-        model: a compiled model.
-        batches: with a length, giving (x, y) by number.
-        progress: moved on with each step.
-        average: updated after each step.
+        model: Compiled model.
+        batches: Sequence of batches (x, y).
+        progress: Progress display, updated after each step.
+        average: Moving average, updated after each step.
+
+    Returns:
+        Loss and metrics, averaged over the images of the epoch.
     """
     if environment.num_replicas() > 1:
         batches = EvenBatches(batches, environment.num_replicas())
     logs = {}
     with begin_epoch(model) as epoch:
-        for i, batch in enumerate(in_advance(batches)):
+        for i, batch in enumerate(prefetch(batches)):
             logs = epoch.step(*batch)
             if not math.isfinite(logs["loss"]):
                 break
@@ -44,7 +45,7 @@ def train_epoch(
 
 
 def begin_epoch(model: keras.Model):
-    """What makes a compiled model's steps, for a `with`: the engine (`lwcnn.engine`) where it can, else Keras."""
+    """Returns a context manager that makes training steps: the engine's if it supports the model, else Keras's."""
     engine = _engine()
     return Epoch(model) if engine is None or engine.unsupported(model) else engine.Epoch(model)
 
@@ -53,7 +54,7 @@ def step_name() -> str:
     """Returns "engine", or "keras" where Numba is not installed or `LWCNN_STEP` is "keras".
 
     Raises:
-        LwcnnError: The variable is something else.
+        LwcnnError: The variable has another value.
     """
     wanted = os.environ.get("LWCNN_STEP", "")
     if wanted not in ("", "engine", "keras"):
@@ -62,7 +63,7 @@ def step_name() -> str:
 
 
 def _engine():
-    """The engine's module; None where Keras's step is chosen."""
+    """Returns the engine's module, or None if `step_name` is "keras"."""
     if step_name() == "keras":
         return None
     from lwcnn import engine
@@ -71,16 +72,16 @@ def _engine():
 
 
 def compile_seconds() -> float:
-    """Seconds that this process has spent on compiling the engine so far."""
+    """Returns the seconds that this process has spent on compiling the engine."""
     if "lwcnn.engine.compilation" not in sys.modules:
         return 0.0
     return sys.modules["lwcnn.engine.compilation"].compile_seconds()
 
 
-def predictor(model: keras.Model) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
-    """Returns a function from input arrays to the output arrays of a model with its present weights.
+def make_predictor(model: keras.Model) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
+    """Returns a function from input arrays to output arrays, with the current weights of the model.
 
-    By the engine where it can, else by Keras. Of a `Distiller` it is the student's.
+    It uses the engine if that supports the model, else Keras. For a `Distiller` it predicts with the student.
     """
     model = model.student if isinstance(model, keras.distillation.Distiller) else model
     engine = _engine()
@@ -91,8 +92,8 @@ def predictor(model: keras.Model) -> Callable[[list[np.ndarray]], list[np.ndarra
     return engine.Predictor(model)
 
 
-def in_advance(batches) -> Iterator:
-    """Every batch in order, where there are several threads each made while the one before is trained on."""
+def prefetch(batches) -> Iterator:
+    """Yields every batch in order; with several threads, the next batch is made during the step on the current one."""
     if environment.num_threads() == 1:
         yield from (batches[i] for i in range(len(batches)))
         return
@@ -106,10 +107,10 @@ def in_advance(batches) -> Iterator:
 
 
 def predict_batch(model: keras.Model, x, count: int):
-    """The outputs for a batch of `count` images, as NumPy arrays, on however many devices.
+    """Returns the outputs of a model for a batch of `count` images, as NumPy arrays, on any number of devices.
 
-    Several devices take the batch in equal parts on JAX, so it is filled up; on TensorFlow each takes the whole, and
-    gives it. Either way the first `count` rows are the batch's.
+    JAX splits the batch into equal parts, so it is padded; on TensorFlow every device predicts the whole batch. In both
+    cases the first `count` rows are the outputs.
     """
     missing = -count % environment.num_replicas()
     if missing:
@@ -117,10 +118,10 @@ def predict_batch(model: keras.Model, x, count: int):
     return keras.tree.map_structure(lambda part: part[:count], model.predict_on_batch(x))
 
 
-def synchronize_norms(model: keras.Model) -> None:
-    """Lets batch normalization take its moments over all devices' images: TensorFlow takes each device's, unless told.
+def synchronize_batch_norm(model: keras.Model) -> None:
+    """Computes batch normalization statistics over the images of all devices.
 
-    On JAX they are those of the whole batch as it is.
+    TensorFlow uses each device's images by default; JAX always uses the whole batch.
     """
     if keras.backend.backend() != "tensorflow" or environment.num_replicas() == 1:
         return
@@ -130,11 +131,11 @@ def synchronize_norms(model: keras.Model) -> None:
 
 
 class EvenBatches:
-    """Batches that can be parted equally: each without the few images, fewer than `parts`, that are left over.
+    """Batches that can be split equally: the remainder of each, fewer than `parts` images, is dropped.
 
     Args:
-        batches: with a length, giving (x, y) by number; the last may be smaller than the others.
-        parts: into how many.
+        batches: Sequence of batches (x, y); the last may be smaller than the others.
+        parts: Number of parts.
     """
 
     def __init__(self, batches, parts: int):
@@ -156,14 +157,14 @@ def _size(batch) -> int:
 
 
 class Epoch:
-    """One epoch's training steps and the means of loss and metrics over its images so far.
+    """Keras's training steps of one epoch, with running means of loss and metrics.
 
-    Not `fit`: its hand-over of PyDataset batches between threads costs as much as the smallest nets' steps.
-    And `train_on_batch` sets every metric to zero before each step, which costs TensorFlow a third of the
-    time of such a step; there it is called once an epoch, and after that the compiled function that it calls.
+    It does not use `fit`, whose transfer of batches between threads takes as long as a step of the smallest networks.
+    `train_on_batch` resets every metric before each step, a third of such a step's time on TensorFlow; there it is
+    called once per epoch, and then the compiled function that it calls.
 
     Args:
-        model: a compiled model.
+        model: Compiled model.
     """
 
     def __init__(self, model: keras.Model):
@@ -173,7 +174,7 @@ class Epoch:
         self._num_images = 0
 
     def step(self, x, y) -> dict[str, float]:
-        """Trains on a batch and gives the means so far, each under its name."""
+        """Trains on a batch and returns the mean loss and metrics so far, by name."""
         if keras.backend.backend() == "tensorflow":
             return self._step_tensorflow(x, y)
         logs = self._model.train_on_batch(x, y, return_dict=True)
@@ -184,34 +185,34 @@ class Epoch:
         return {name: total / self._num_images for name, total in self._sums.items()}
 
     def _step_tensorflow(self, x, y) -> dict[str, float]:
-        several = environment.num_replicas() > 1
+        distributed = environment.num_replicas() > 1
         if self._num_images == 0:
             self._num_images = 1
-            if not several:
+            if not distributed:
                 return _floats(self._model.train_on_batch(x, y, return_dict=True))
-            self._model.test_on_batch(x, y)  # makes the metrics, which can't be done on each device
+            self._model.test_on_batch(x, y)  # creates the metrics, which is impossible on each device
             self._model.make_train_function()
             self._model.reset_metrics()
-        data = _part_by_device(x, y) if several else (x, y)
-        return _floats(self._model.train_function(iter((data,))))  # metrics go on from the step before
+        data = _split_among_devices(x, y) if distributed else (x, y)
+        return _floats(self._model.train_function(iter((data,))))  # metrics accumulate over steps
 
     def value_of(self, variable: keras.Variable) -> np.ndarray:
-        """What a variable of the model is now."""
+        """Returns the current value of a variable of the model."""
         return keras.ops.convert_to_numpy(variable)
 
     def __enter__(self) -> "Epoch":
         return self
 
     def __exit__(self, *_) -> None:
-        """Nothing is left to do: Keras has trained the model itself."""
+        """Does nothing: Keras trains the model in place."""
 
 
 def _floats(logs: dict) -> dict[str, float]:
     return {name: float(value) for name, value in logs.items()}
 
 
-def _part_by_device(x, y):
-    """TensorFlow's form of a batch of which each device has its own part, in equal parts."""
+def _split_among_devices(x, y):
+    """Returns a batch in equal parts, one per device, as TensorFlow's distributed values."""
     import tensorflow as tf
 
     size = _size((x, y)) // environment.num_replicas()

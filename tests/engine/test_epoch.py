@@ -14,13 +14,15 @@ from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
-from lwcnn.training import checkpoint as states
-from lwcnn.training.average import MovingAverage, norm_moments
+from lwcnn.training.average import MovingAverage, batch_norm_statistics
 from lwcnn.training.distillation import build_distiller, build_ensemble
-from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.phases import OptimizerConfig, Phase
+from lwcnn.training.images import Images, Split
+from lwcnn.training.loop import train_phase
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 from lwcnn.training.progress import Progress
-from lwcnn.training.steps import Epoch, begin_epoch, in_advance, train_epoch
+from lwcnn.training.steps import Epoch, begin_epoch, prefetch, train_epoch
+from lwcnn.training.variables import get_values, random_states, set_values
 
 pytest.importorskip("numba")
 engine = pytest.importorskip("lwcnn.engine.epoch")
@@ -112,15 +114,15 @@ def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs
     else:
         whole.compile(optimizer.build(10), loss, metrics=["accuracy"], jit_compile=False)  # XLA compiles for long
     whole.optimizer.build(whole.trainable_variables)
-    average = MovingAverage([*whole.trainable_variables, *norm_moments(model)], 0.9)
+    average = MovingAverage([*whole.trainable_variables, *batch_norm_statistics(model)], 0.9)
     assert isinstance(begin_epoch(whole), engine.Epoch if step == "engine" else Epoch)
     logs = [train_epoch(whole, batches, Progress("none"), average) for _ in range(epochs)]
-    return states.values(model.weights), states.values(whole.optimizer.variables), average.values, logs
+    return get_values(model.weights), get_values(whole.optimizer.variables), average.values, logs
 
 
 def assert_same(build, monkeypatch, optimizer, tolerance=2e-4, **arguments):
     of_keras, ours = (trained(build, step, monkeypatch, optimizer, **arguments) for step in ("keras", "engine"))
-    before = states.values(randomize(build()).weights)
+    before = get_values(randomize(build()).weights)
     assert any(not np.array_equal(a, b) for a, b in zip(before, ours[0], strict=True))
     for expected, actual in zip(of_keras[:3], ours[:3], strict=True):
         assert len(expected) == len(actual)
@@ -211,15 +213,15 @@ def test_after_an_exception_nothing_is_given_back(monkeypatch):
     model.compile(OPTIMIZERS["momentum"].build(10), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.optimizer.build(model.trainable_variables)
     variables = [*model.weights, *model.optimizer.variables]
-    before = states.values(variables)
+    before = get_values(variables)
     with pytest.raises(ZeroDivisionError), begin_epoch(model) as epoch:
         epoch.step(*some_batches()[0])
         raise ZeroDivisionError
-    for a, b in zip(before, states.values(variables), strict=True):
+    for a, b in zip(before, get_values(variables), strict=True):
         np.testing.assert_array_equal(a, b)
     with begin_epoch(model) as epoch:
         epoch.step(*some_batches()[0])
-    assert not all(np.array_equal(a, b) for a, b in zip(before, states.values(variables), strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(before, get_values(variables), strict=True))
 
 
 def test_matrix_products_take_one_thread_within_an_epoch_alone():
@@ -283,9 +285,9 @@ def test_distillation(monkeypatch):
     def wrap(student):
         return build_distiller(teacher, student, temperature=3, label_weight=0.2)
 
-    before = states.values(teacher.weights)
+    before = get_values(teacher.weights)
     assert_same(MODELS["residual_se"], monkeypatch, OPTIMIZERS["momentum"], wrap=wrap, batches=some_batches(size=20))
-    for a, b in zip(before, states.values(teacher.weights), strict=True):
+    for a, b in zip(before, get_values(teacher.weights), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -300,7 +302,7 @@ def test_random_layers_drop_their_share_and_go_on_where_they_were(name, monkeypa
     randomize(model)
     model.compile(OptimizerConfig("sgd", 0.0).build(1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.optimizer.build(model.trainable_variables)
-    before = states.values(states.random_states(model))
+    before = get_values(random_states(model))
     epoch = begin_epoch(model)
     first = epoch._draw(2000)
     ((layer, draws),) = [pair for pair in first.items()][-1:]
@@ -309,9 +311,9 @@ def test_random_layers_drop_their_share_and_go_on_where_they_were(name, monkeypa
     with epoch:
         losses = [epoch.step(*some_batches()[0])["loss"] for _ in range(2)]
     assert losses[0] != losses[1]  # nothing learns, so what was dropped differs
-    after = states.values(states.random_states(model))
+    after = get_values(random_states(model))
     assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
-    states.assign(states.random_states(model), before)
+    set_values(random_states(model), before)
     np.testing.assert_array_equal(begin_epoch(model)._draw(2000)[layer], draws)
 
 
@@ -322,7 +324,7 @@ def test_threads_share_a_batch_to_the_same_result(name, monkeypatch):
     for threads in ("1", "2"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
         results.append(trained(MODELS[name], "engine", monkeypatch, OPTIMIZERS["sgd"])[0])
-        assert [b[1].tolist() for b in in_advance(some_batches())] == [b[1].tolist() for b in some_batches().batches]
+        assert [b[1].tolist() for b in prefetch(some_batches())] == [b[1].tolist() for b in some_batches().batches]
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
@@ -345,7 +347,7 @@ def test_a_phase_gives_what_it_gives_in_keras(monkeypatch):
         keras.utils.set_random_seed(0)
         model = randomize(MODELS["residual_se"]())
         phase = Phase("all", OptimizerConfig("adamw", 0.002, ema=0.9, ema_batch_norm=True), 2, batch_size=16)
-        state = train_phase(model, phase, Images(images, labels), Images(images, labels), seed=0)
+        state = train_phase(model, phase, Split(Images(images, labels), Images(images, labels)), seed=0)
         histories.append([record["loss"] for record in state.history])
     assert histories[1] == pytest.approx(histories[0], rel=1e-3)
 

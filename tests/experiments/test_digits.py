@@ -8,7 +8,7 @@ from lwcnn.data import ImageSpec, split_for_training
 from lwcnn.evaluation import accuracy, predict_logits
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_experiment
-from lwcnn.training.loop import Images
+from lwcnn.training.images import Images, Split
 
 PADDED, DOUBLED = "padded to 12x12", "doubled to 16x16"
 
@@ -43,6 +43,6 @@ def test_a_recipe_recognizes_95_percent_of_the_digits(name, digits):
     plan = get_experiment(name, "quick", ImageSpec(images.shape[1:], may_flip=False))
     train, test = split_for_training(labels, 0.2)
     parts = [train[part] for part in split_for_training(labels[train], plan.validation)]
-    trained = train_method(plan, *(Images(images, labels, part) for part in parts), 10, seed=0)
+    trained = train_method(plan, Split(*(Images(images, labels, part) for part in parts)), 10, seed=0)
     assert accuracy(predict_logits(trained.model, images[test]), labels[test]) > 0.95
     keras.backend.clear_session()

@@ -22,9 +22,9 @@ def test_folds_from_scratch_never_see_what_they_are_assessed_on(made_dataset, fo
     seen, assessed = [], []
     train, predict = kfold.train_method, kfold.predict_logits
 
-    def spy(plan, training, validation, *rest):
-        seen.append(np.concatenate([training.indices, validation.indices]))
-        return train(plan, training, validation, *rest)
+    def spy(plan, split, *rest, **named):
+        seen.append(np.concatenate([part.indices for part in split]))
+        return train(plan, split, *rest, **named)
 
     def spy_predict(model, images):
         assessed.append(images)
@@ -85,12 +85,12 @@ def calls(made_dataset, monkeypatch):
     model = build_merged_model(made_dataset.input_shape, made_dataset.num_classes)
     made = SimpleNamespace(method=[], phase=[])
 
-    def train_method(plan, training, validation, num_classes, seed, cache, data_key, progress):
-        made.method.append(SimpleNamespace(training=training, validation=validation, seed=seed, data_key=data_key))
+    def train_method(plan, split, num_classes, seed, **named):
+        made.method.append(SimpleNamespace(**split._asdict(), seed=seed, data_key=named["cache"].data_key))
         return TrainedMethod(model, [], 0.0)
 
-    def train_phase(model, phase, training, validation, **named):
-        made.phase.append(SimpleNamespace(phase=phase, training=training, validation=validation, **named))
+    def train_phase(model, phase, split, seed, **named):
+        made.phase.append(SimpleNamespace(**split._asdict(), phase=phase, seed=seed, **named))
         return PhaseState()
 
     monkeypatch.setattr(kfold, "train_method", train_method)
@@ -118,8 +118,9 @@ def test_leaking_folds_train_with_the_notebooks_limits_and_seeds_of_their_own(ma
     assert [call.seed for call in calls.method] == [5, 5, 6] and {c.data_key for c in calls.method} == {
         made_dataset.checksum
     }
-    assert len({(call.checkpoint, call.key) for call in calls.phase}) == 7
-    assert len({call.checkpoint for call in calls.phase}) == 7
+    assert (
+        len({call.checkpoint.path for call in calls.phase}) == len({call.checkpoint.key for call in calls.phase}) == 7
+    )
 
 
 def test_the_folds_and_their_validation_parts_are_pinned(made_dataset, folders, calls):

@@ -12,8 +12,9 @@ from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.training.checkpoint import PhaseState
 from lwcnn.training.devices import Computing
-from lwcnn.training.loop import Images
-from lwcnn.training.phases import OptimizerConfig, Phase
+from lwcnn.training.images import Images, Split
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 
 SHAPE, NUM_CLASSES = (12, 12, 3), 4
 PARTS = np.arange(24), np.arange(24, 32)
@@ -21,19 +22,19 @@ NETWORK = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
 
 
 @pytest.fixture
-def keys(monkeypatch):
+def keys(monkeypatch, tmp_path):
     """Returns a function that gives the keys of a method's phases, one change apart from the others."""
     images, labels = make_images(32, SHAPE, NUM_CLASSES)
     made = []
 
-    def train_phase(model, phase, training, validation, seed, branches, checkpoint, key, *rest):
-        made.append(key)
+    def train_phase(model, phase, split, seed, *, checkpoint, **named):
+        made.append(checkpoint.key)
         return PhaseState(1, True, 0, [0.5], [1], [{"val_accuracy": 0.5}])
 
     def keys(plan, parts=PARTS, num_classes=NUM_CLASSES, seed=0, data_key="data", **named):
         made.clear()
-        both = (Images(images, labels, part) for part in parts)
-        pipeline.train_method(plan, *both, num_classes, seed, data_key=data_key, **named)
+        split, cache = Split(*(Images(images, labels, part) for part in parts)), pipeline.PhaseCache(tmp_path, data_key)
+        pipeline.train_method(plan, split, num_classes, seed, cache=cache, **named)
         return list(made)
 
     monkeypatch.setattr(pipeline, "train_phase", train_phase)

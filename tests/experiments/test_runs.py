@@ -29,7 +29,7 @@ from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.run import Folders, run_experiment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.checkpoint import PhaseState
-from lwcnn.training.loop import Images
+from lwcnn.training.images import Images, Split
 from lwcnn.training.phases import Phase
 
 ISSUE_FIELDS = {
@@ -534,7 +534,7 @@ def test_phases_have_seeds_of_their_own_and_batches_that_fit_the_data(monkeypatc
     monkeypatch.setattr(pipeline, "train_phase", record)
     for num_images, batch_size in ((600, 12), (60, 8), (2000, 40), (4000, 64)):
         images = Images(np.zeros((num_images, 12, 12, 1), np.uint8), np.arange(num_images) % 2)
-        pipeline.train_method(get_experiment("paper"), images, images, 2, seed=num_images)
+        pipeline.train_method(get_experiment("paper"), Split(images, images), 2, seed=num_images)
         seeds, sizes = zip(*seen)
         assert set(sizes) == {batch_size}
         expected = [int(np.random.SeedSequence((num_images, k)).generate_state(1)[0]) for k in range(3)]

@@ -20,8 +20,10 @@ from lwcnn.models.baselines.reproduction import (
 from lwcnn.models.cost import count_macs
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
-from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.phases import OptimizerConfig, Phase, trainable_layer_names
+from lwcnn.training.images import Images, Split
+from lwcnn.training.loop import train_phase
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase, trainable_layer_names
 
 BRANCHES = ("original", "augmented")
 
@@ -156,7 +158,7 @@ def test_the_epoch_of_least_validation_loss_is_kept():
     validation = Images(*make_images(60, (12, 12, 3), seed=1))
     # A rate this high makes the loss go up and down.
     phase = Phase("all", OptimizerConfig("adam", 0.02), 12, patience=2, batch_size=50, monitor="val_loss")
-    state = train_phase(model, phase, Images(*make_images(200, (12, 12, 3))), validation, seed=0)
+    state = train_phase(model, phase, Split(Images(*make_images(200, (12, 12, 3))), validation), seed=0)
     losses = [record["val_loss"] for record in state.history]
     assert state.best_epoch[-1] == int(np.argmin(losses)) + 1
     assert len(losses) in (12, state.best_epoch[-1] + 2)

@@ -17,8 +17,11 @@ from lwcnn.models.layers import StochasticDepth
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
-from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.phases import OptimizerConfig, Phase
+from lwcnn.training.checkpoint import Checkpoint
+from lwcnn.training.images import Images, Split
+from lwcnn.training.loop import train_phase
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 
 TINY = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3), Stage(16, 2, 5)), se_reduction=4, head=16, drop_rate=0.2)
 
@@ -102,7 +105,14 @@ def test_mixing_and_scheduled_dropout_train_and_resume_to_the_same_weights(tmp_p
     def train(epochs, path):
         keras.utils.set_random_seed(1)
         model = build_residual_se((16, 16, 3), 10, TINY)
-        state = train_phase(model, plan, images(200, 0), images(100, 1), 5, checkpoint=path, progress=epochs)
+        state = train_phase(
+            model,
+            plan,
+            Split(images(200, 0), images(100, 1)),
+            5,
+            checkpoint=path and Checkpoint(path, ""),
+            progress=epochs,
+        )
         return model, state
 
     class StopAfterTheFirst:
@@ -128,7 +138,7 @@ def test_mixing_and_scheduled_dropout_train_and_resume_to_the_same_weights(tmp_p
 def test_a_schedule_of_dropout_needs_a_dropout_layer():
     model = build_submodel((16, 16, 3), 10)
     with pytest.raises(LwcnnError, match="original has no Dropout for phase 'all'"):
-        train_phase(model, phase(dropout=(0.4, 0.2)), images(100, 0), images(50, 1), 0)
+        train_phase(model, phase(dropout=(0.4, 0.2)), Split(images(100, 0), images(50, 1)), 0)
 
 
 def test_weight_decay_leaves_alone_what_is_named():

@@ -23,8 +23,9 @@ from lwcnn.models.configs import (
 )
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
-from lwcnn.training.loop import Images
-from lwcnn.training.phases import OptimizerConfig, Phase
+from lwcnn.training.images import Images, Split
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 
 # Published parameters by component. Only the total of the SE-ResNet's table is right. The terms of the formula for the
 # ResNet [4,4,4,3] sum to 5,090,656; its text says 4.87 million.
@@ -166,7 +167,7 @@ def test_every_recipe_trains_a_small_network_with_falling_loss(name):
     network = ResNetConfig(8, TINY.stages, activation="leaky_relu", **(bottleneck if name == "se_resnet" else {}))
     small = NetworkExperiment(name=name, question="?", network=network, phases=phases)
     training, validation = (Images(*make_images(count, (12, 12, 3), seed=count)) for count in (400, 50))
-    trained = train_method(small, training, validation, 10, seed=0)
+    trained = train_method(small, Split(training, validation), 10, seed=0)
     losses = [record["loss"] for record in trained.phases[0]["history"]]
     assert losses[-1] < losses[0]
     layer = trained.model.get_layer("normalization")

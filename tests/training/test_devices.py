@@ -29,8 +29,9 @@ from lwcnn.experiments.recipes import NetworkExperiment
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.models.configs import ResNetConfig, ResNetStage
 from lwcnn.training.devices import Computing
-from lwcnn.training.loop import Images
-from lwcnn.training.phases import OptimizerConfig, Phase
+from lwcnn.training.images import Images, Split
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 
 data = load_dataset(sys.argv[1])
 training = Images(data.x_train, data.y_train, np.arange(132))  # a smaller batch, of 4, is the last
@@ -44,7 +45,7 @@ plan = NetworkExperiment(name="tiny", question="", phases=(phase,), network=netw
 def train(devices):
     computing = Computing(devices=devices)
     computing.require_possible()
-    trained = train_method(plan, training, validation, 10, seed=0, computing=computing)
+    trained = train_method(plan, Split(training, validation), 10, seed=0, computing=computing)
     assert backend.num_replicas() == 1
     logits = trained.model.predict(data.x_test, verbose=0)
     return {"history": trained.phases[0]["history"], "logits": logits.tolist()}

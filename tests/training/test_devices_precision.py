@@ -17,9 +17,12 @@ from lwcnn.models.build import build_network
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
+from lwcnn.training.checkpoint import Checkpoint
 from lwcnn.training.devices import PRECISIONS, Computing
-from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.phases import OptimizerConfig, Phase
+from lwcnn.training.images import Images, Split
+from lwcnn.training.loop import train_phase
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 from lwcnn.training.progress import Progress
 
 SHAPE, NUM_CLASSES = (12, 12, 3), 4
@@ -29,7 +32,7 @@ MIXED = PRECISIONS[1:]
 @pytest.fixture(scope="module")
 def parts():
     images, labels = make_images(96, SHAPE, NUM_CLASSES)
-    return Images(images, labels, np.arange(64)), Images(images, labels, np.arange(64, 96))
+    return Split(Images(images, labels, np.arange(64)), Images(images, labels, np.arange(64, 96)))
 
 
 def test_a_cpu_refuses_mixed_precision_unless_forced(monkeypatch):
@@ -66,7 +69,7 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(LwcnnError, match="one device. Received: 2 devices"):
         images = Images(np.zeros((4, *SHAPE), np.uint8), np.arange(4))
         train_method(
-            get_experiment("residual_se_small_distilled"), images, images, 4, 0, computing=Computing(devices=2)
+            get_experiment("residual_se_small_distilled"), Split(images, images), 4, 0, computing=Computing(devices=2)
         )
 
 
@@ -102,8 +105,8 @@ def test_logits_and_weights_are_float32(build):
 def test_training_learns_and_keeps_a_float32_model(precision, parts):
     plan = get_experiment("paper", "smoke")
     plan = replace(plan, phases=tuple(replace(phase, batch_size=32) for phase in plan.phases))
-    trained = train_method(plan, *parts, NUM_CLASSES, 0, computing=Computing(precision))
-    plain = train_method(plan, *parts, NUM_CLASSES, 0)
+    trained = train_method(plan, parts, NUM_CLASSES, 0, computing=Computing(precision))
+    plain = train_method(plan, parts, NUM_CLASSES, 0)
     assert {layer.dtype_policy.name for layer in trained.model.layers} == {"float32"}
     losses, wanted = ([phase["history"][-1]["loss"] for phase in one.phases] for one in (trained, plain))
     assert losses[0] == pytest.approx(wanted[0], rel=0.05)  # dual: no dropout, whose draws differ by type
@@ -130,7 +133,9 @@ def test_float16_scales_the_loss_and_resumes_with_its_scale(parts, tmp_path):
 
             stop = Stop("none", epochs_to_run)
             with contextlib.suppress(Stopped):
-                train_phase(model, phase, *parts, 0, checkpoint=checkpoint, key="k", progress=stop)
+                train_phase(
+                    model, phase, parts, 0, checkpoint=checkpoint and Checkpoint(checkpoint, "k"), progress=stop
+                )
         assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         return model
 

@@ -16,13 +16,16 @@ from lwcnn.models.io import save_model
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
+from lwcnn.training.checkpoint import Checkpoint
 from lwcnn.training.distillation import (
     build_distiller,
     build_ensemble,
     weights_digest,
 )
-from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.phases import OptimizerConfig, Phase
+from lwcnn.training.images import Images, Split
+from lwcnn.training.loop import train_phase
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 
 TINY = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=2)
 
@@ -48,15 +51,14 @@ def test_a_teacher_alone_is_heeded_whatever_the_labels_say():
     images, labels = make_images(200)
     phase = Phase("all", OptimizerConfig("adam", 0.01), 20, batch_size=20)
     truth = Images(images, labels)
-    assert train_phase(teacher, phase, truth, truth, 0).history[-1]["val_accuracy"] > 0.9
+    assert train_phase(teacher, phase, Split(truth, truth), 0).history[-1]["val_accuracy"] > 0.9
     before = [np.array(w) for w in teacher.get_weights()]
     wrong = Images(images, (labels + 1) % 10)
     settings = Distillation(temperature=2, label_weight=0)
     state = train_phase(
         student,
         phase,
-        wrong,
-        truth,
+        Split(wrong, truth),
         0,
         wrap=lambda model: build_distiller(teacher, model, **dataclasses.asdict(settings)),
     )
@@ -67,7 +69,7 @@ def test_a_teacher_alone_is_heeded_whatever_the_labels_say():
 
 def test_an_interrupted_distillation_goes_on_to_the_same_weights(tmp_path):
     images, labels = make_images(60)
-    parts = Images(images, labels), Images(images, labels)
+    parts = Split(Images(images, labels), Images(images, labels))
 
     def train(epochs, checkpoint):
         keras.utils.set_random_seed(0)
@@ -76,7 +78,7 @@ def test_an_interrupted_distillation_goes_on_to_the_same_weights(tmp_path):
         wrap = lambda model: build_distiller(teacher, model, temperature=2, label_weight=0.5)  # noqa: E731
         if epochs < 3:
             phase = dataclasses.replace(phase, epochs=epochs)
-        train_phase(student, phase, *parts, 0, checkpoint=checkpoint, wrap=wrap)
+        train_phase(student, phase, parts, 0, checkpoint=checkpoint and Checkpoint(checkpoint, "key"), wrap=wrap)
         return student.get_weights()
 
     whole = train(3, None)

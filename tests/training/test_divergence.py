@@ -10,9 +10,11 @@ from made_data import make_images, randomize
 from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import Diverged
 from lwcnn.training import loop
-from lwcnn.training.checkpoint import load_state
-from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.phases import OptimizerConfig, Phase
+from lwcnn.training.checkpoint import Checkpoint
+from lwcnn.training.images import Images, Split
+from lwcnn.training.loop import train_phase
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 from lwcnn.training.progress import Progress
 from lwcnn.training.steps import train_epoch
 
@@ -34,7 +36,7 @@ def test_an_infinite_rate_stops_in_the_first_epoch_and_leaves_the_weights(part):
     before = model.get_weights()
     phase = Phase("head", OptimizerConfig("sgd", 1e30), 3, batch_size=8)
     with pytest.raises(Diverged, match=r"epoch 1 of phase 'head'.*lower.*Received: learning_rate=1e\+30"):
-        train_phase(model, phase, part, part, 0)
+        train_phase(model, phase, Split(part, part), 0)
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -65,13 +67,13 @@ def test_a_later_epoch_that_diverges_ends_the_phase_with_the_best_one(part, pati
         return {"loss": np.nan if epoch == 4 and broken == "loss" else 1.0}
 
     losses = iter([1.0, 1.0, 1.0, np.inf if broken == "validation" else 1.0])
-    monkeypatch.setattr(loop, "_validate", lambda *_: ([next(accuracies)], [next(losses)]))
+    monkeypatch.setattr(loop, "validate", lambda *_: ([next(accuracies)], [next(losses)]))
     monkeypatch.setattr(loop, "train_epoch", train)
     model, path = build(), tmp_path / "state.npz"
     phase = Phase("all", OptimizerConfig("sgd", 0.1), 8, patience=patience, batch_size=8)
-    state = train_phase(model, phase, part, part, 0, checkpoint=path, key="key")
+    state = train_phase(model, phase, Split(part, part), 0, checkpoint=Checkpoint(path, "key"))
     assert (state.finished, state.epoch, state.diverged, state.best_epoch[-1]) == (True, 3, 4, 2)
     assert {float(v) for w in model.get_weights() for v in w.flat} == {2.0}
     json.dumps(state.history, allow_nan=False)
-    again = load_state(path, "key")  # it can be saved, and is found as it is
+    again = Checkpoint(path, "key").load()  # it can be saved, and is found as it is
     assert again.diverged == 4 and again.history == state.history

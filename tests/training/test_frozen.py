@@ -13,8 +13,10 @@ from lwcnn.models.dual import build_merged_model
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.training import loop
 from lwcnn.training.frozen import FeatureBatches, split_frozen_prefix
-from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.phases import OptimizerConfig, Phase, unfreeze_layer_by_layer
+from lwcnn.training.images import Images, Split
+from lwcnn.training.loop import train_phase
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase, unfreeze_layer_by_layer
 
 SHAPE, NUM_CLASSES = (12, 12, 3), 4
 NETWORK = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
@@ -52,7 +54,7 @@ def test_layer_by_layer_trains_any_network_and_nothing_else(build, part):
     assert len(phases) == len(names)
     for seed, phase in enumerate(phases[:3]):
         before = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
-        train_phase(model, phase, part, part, seed)
+        train_phase(model, phase, Split(part, part), seed)
         for name in names:
             same = all(
                 np.array_equal(a, b) for a, b in zip(before[name], model.get_layer(name).get_weights(), strict=True)
@@ -102,7 +104,7 @@ def test_mixing_reaches_a_phase_that_trains_the_head_only(part, monkeypatch):
     seen = []
     monkeypatch.setattr(loop, "train_epoch", lambda model, batches, *_: seen.append(batches) or {"loss": 0.0})
     phase = Phase("head", SGD, 3, ("head_logits",), batch_size=16, mixing=MixUpCutMix(0.0, 1.0, probability=1.0))
-    train_phase(residual(), phase, part, part, 0)
+    train_phase(residual(), phase, Split(part, part), 0)
     assert seen[0].num_epochs == 3 and len(seen) == 3  # a ramp of the mixing spans them
     images, labels = seen[0][0]
     assert images.shape[1:] == SHAPE and labels.shape == (16, NUM_CLASSES)
@@ -116,7 +118,7 @@ def test_averages_of_a_head_are_those_of_what_trains(part):
     phase = Phase(
         "head", OptimizerConfig("sgd", 0.05, ema=0.9, ema_batch_norm=True), 2, ("head_logits",), batch_size=16
     )
-    state = train_phase(model, phase, part, part, 0)
+    state = train_phase(model, phase, Split(part, part), 0)
     assert state.epoch == 2
     for a, b in zip(before, model.get_layer("stem_norm").get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

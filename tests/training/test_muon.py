@@ -8,7 +8,7 @@ from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.muon import PointwiseMuon
-from lwcnn.training.phases import OptimizerConfig
+from lwcnn.training.optimizers import OptimizerConfig
 
 
 def one_step(variable, gradient, **arguments):

@@ -8,8 +8,10 @@ from made_data import make_images, randomize
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop
-from lwcnn.training.loop import Images, train_phase
-from lwcnn.training.phases import OptimizerConfig, Phase, trainable_layer_names, unfreeze_layer_by_layer
+from lwcnn.training.images import Images, Split
+from lwcnn.training.loop import train_phase
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase, trainable_layer_names, unfreeze_layer_by_layer
 
 SGD = OptimizerConfig("sgd", 0.05, momentum=0.9)
 SHAPE, NUM_CLASSES = (10, 10, 3), 4
@@ -203,7 +205,7 @@ def test_arguments_of_another_optimizer_and_impossible_averages_are_refused(opti
 @pytest.fixture(scope="module")
 def parts():
     images, labels = make_images(64, SHAPE, NUM_CLASSES)
-    return Images(images, labels, np.arange(48)), Images(images, labels, np.arange(48, 64))
+    return Split(Images(images, labels, np.arange(48)), Images(images, labels, np.arange(48, 64)))
 
 
 def weights_by_layer(model):
@@ -234,7 +236,7 @@ def test_weights_outside_a_phase_stay_bit_identical_and_those_inside_move(phases
     for seed, phase in enumerate(phases):
         names = trainable_layer_names(model, phase)
         before = weights_by_layer(model)
-        train_phase(model, phase, *parts, seed)
+        train_phase(model, phase, parts, seed)
         assert_only_these_moved(before, weights_by_layer(model), names)
         assert {layer.name for layer in model.layers if layer.trainable_weights} == set(names)
 
@@ -244,7 +246,7 @@ def test_training_one_branch_of_a_dual_model_leaves_the_other(parts):
     model = randomize(build_dual_model(submodels))
     before = weights_by_layer(model)
     phase = phase_of(("augmented_*",))
-    train_phase(model, phase, *parts, 0, branches=(None, None))
+    train_phase(model, phase, parts, 0, branches=(None, None))
     assert_only_these_moved(before, weights_by_layer(model), trainable_layer_names(model, phase))
     for layer in submodels[1].layers:  # and the submodels are the ones that were trained
         if layer.weights:
@@ -272,7 +274,7 @@ def test_head_phase_reads_features_computed_once_and_equals_training_under_a_fro
     monkeypatch.setattr(loop, "compute_features", lambda *a: calls.append(1) or compute(*a))
     ours = build()
     phase = Phase("head", SGD, epochs, ("head_*",), batch_size=48)
-    state = train_phase(ours, phase, training, validation, seed=0)
+    state = train_phase(ours, phase, Split(training, validation), seed=0)
     assert len(calls) == 2  # the training and the validation images, whatever the number of epochs
     np.testing.assert_allclose([record["loss"] for record in state.history], losses, rtol=1e-4)
     for a, b in zip(ours.get_weights(), whole.get_weights(), strict=True):

@@ -15,19 +15,22 @@ import pytest
 from made_data import ROOT, make_images, randomize
 
 from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation
-from lwcnn.experiments.pipeline import train_method, train_submodels
+from lwcnn.experiments.pipeline import PhaseCache, train_method, train_submodels
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop
-from lwcnn.training.checkpoint import FORMAT, PhaseState, assign, load_state, random_states, save_state
-from lwcnn.training.loop import Images, train_phase
+from lwcnn.training.checkpoint import FORMAT, Checkpoint, PhaseState
+from lwcnn.training.images import Images, Split
+from lwcnn.training.loop import train_phase
 from lwcnn.training.losses import CrossEntropy, balanced_weights, build_loss
-from lwcnn.training.phases import OptimizerConfig, Phase
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 from lwcnn.training.progress import Progress
 from lwcnn.training.steps import Epoch
+from lwcnn.training.variables import random_states, set_values
 
 SHAPE, NUM_CLASSES = (10, 10, 3), 4
 NADAM = OptimizerConfig("nadam", 0.003)
@@ -35,7 +38,7 @@ NADAM = OptimizerConfig("nadam", 0.003)
 
 def make_parts():
     images, labels = make_images(96, SHAPE, NUM_CLASSES)
-    return Images(images, labels, np.arange(64)), Images(images, labels, np.arange(64, 96))
+    return Split(Images(images, labels, np.arange(64)), Images(images, labels, np.arange(64, 96)))
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +88,7 @@ def test_history_holds_means_over_all_images_of_an_epoch(parts, smoothing, monke
     accuracy = (logits.argmax(1) == labels).mean()
     val_logits, val_labels = model.predict(parts[1].arrays()[0], verbose=0), parts[1].arrays()[1]
     phase = Phase("all", OptimizerConfig("sgd", 0.0), 2, batch_size=24, label_smoothing=smoothing)  # 64 = 24 + 24 + 16
-    state = train_phase(model, phase, *parts, seed=0)
+    state = train_phase(model, phase, parts, seed=0)
     for record in state.history:
         assert record["loss"] == pytest.approx(loss, rel=1e-4)
         assert record["accuracy"] == pytest.approx(accuracy, abs=1e-6)
@@ -101,7 +104,7 @@ def test_history_of_a_dual_model_has_both_branches_and_adds_their_losses(parts):
     for logits in model.predict([images, images], verbose=0):
         losses.append(-(logits - np.log(np.exp(logits).sum(1, keepdims=True)))[np.arange(64), labels].mean())
     phase = Phase("dual", OptimizerConfig("sgd", 0.0), 1, batch_size=32)
-    (record,) = train_phase(model, phase, *parts, seed=0, branches=(None, None)).history
+    (record,) = train_phase(model, phase, parts, seed=0, branches=(None, None)).history
     assert record["loss"] == pytest.approx(sum(losses), rel=1e-4)
     val_images, val_labels = parts[1].arrays()
     by_branch = [
@@ -116,7 +119,7 @@ def test_only_the_augmented_branch_sees_augmented_images(parts, monkeypatch):
     seen = []
     monkeypatch.setattr(loop, "train_epoch", lambda model, batches, *_: seen.append(batches[0]) or {"loss": 0.0})
     model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, n) for n in ("original", "augmented")])
-    train_phase(model, Phase("dual", NADAM, 1, batch_size=32), *parts, 0, branches=(None, PAPER_AUGMENTATION))
+    train_phase(model, Phase("dual", NADAM, 1, batch_size=32), parts, 0, branches=(None, PAPER_AUGMENTATION))
     (original, augmented), (labels, same_labels) = seen[0]
     np.testing.assert_array_equal(labels, same_labels)
     training_images = parts[0].arrays()[0]
@@ -131,7 +134,7 @@ def test_only_the_augmented_branch_sees_augmented_images(parts, monkeypatch):
 def constructed(monkeypatch):
     """Trains without training: after epoch e every weight is e, and the validation accuracies are given."""
 
-    def run(phase, accuracies, names=("original",), checkpoint=None):
+    def run(phase, accuracies, names=("original",)):
         count = iter(range(1, 100))
 
         def train_epoch(model, batches, progress, after_step):
@@ -141,11 +144,11 @@ def constructed(monkeypatch):
 
         outputs = iter(accuracies)
         monkeypatch.setattr(loop, "train_epoch", train_epoch)
-        monkeypatch.setattr(loop, "_validate", lambda model, arrays, count: (list(next(outputs)), []))
+        monkeypatch.setattr(loop, "validate", lambda model, images, count: (list(next(outputs)), []))
         images, labels = make_images(16, SHAPE, NUM_CLASSES)
         part = Images(images, labels)
         model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, name) for name in names])
-        state = train_phase(model, phase, part, part, 0, [None] * len(names), checkpoint)
+        state = train_phase(model, phase, Split(part, part), 0, branches=[None] * len(names))
         epoch_of_weights = {
             layer.name: {float(v) for w in layer.get_weights() for v in w.flat}
             for layer in model.layers
@@ -274,7 +277,7 @@ def test_the_schedule_of_the_rate_spans_all_steps_of_all_epochs(parts, monkeypat
 
     monkeypatch.setattr(loop, "train_epoch", train_epoch)
     phase = Phase("p", OptimizerConfig("sgd", 0.1, warmup=0.25), 5, batch_size=24)  # 64 images: 3 steps in an epoch
-    train_phase(build_submodel(SHAPE, NUM_CLASSES), phase, *parts, 0)
+    train_phase(build_submodel(SHAPE, NUM_CLASSES), phase, parts, 0)
     assert {(s.warmup_steps, s.decay_steps) for s in schedules} == {(4, 11)}
 
 
@@ -348,14 +351,16 @@ def test_interrupted_and_resumed_comes_to_the_same_bits(phase, at, parts, tmp_pa
     def train(checkpoint, progress=None):
         keras.utils.set_random_seed(4)  # a new process begins like this, too
         model = randomize(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.5))
-        state = train_phase(model, phase, *parts, 9, checkpoint=checkpoint, key="key", progress=progress)
+        state = train_phase(
+            model, phase, parts, 9, checkpoint=checkpoint and Checkpoint(checkpoint, "key"), progress=progress
+        )
         return model.get_weights(), state
 
     wanted, wanted_state = train(None)
     path = tmp_path / "state.npz"
     with pytest.raises(Interruption):
         train(path, InterruptedAt(*at))
-    stopped = load_state(path, "key")
+    stopped = Checkpoint(path, "key").load()
     assert stopped.epoch == at[0] - 1 and not stopped.finished
     weights, state = train(path)
     assert_same_bits(weights, wanted)
@@ -374,7 +379,7 @@ def test_the_average_of_the_weights_is_kept_and_the_raw_weights_train_on(parts):
     phase = Phase("ema", OptimizerConfig("sgd", 0.05, ema=0.6), 3, batch_size=64)
     model = randomize(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.0))
     raw = randomize(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.0))
-    train_phase(model, phase, part, parts[1], 0)
+    train_phase(model, phase, Split(part, parts.validation), 0)
     raw.compile(keras.optimizers.SGD(0.05), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     average = None
     for t in range(3):
@@ -408,7 +413,7 @@ def test_the_average_of_the_moments_is_kept_and_the_raw_moments_go_on(parts, mon
     model = build_residual_se(SHAPE, NUM_CLASSES, network)
     names = [w.path for w in model.weights]
     phase = Phase("ema", OptimizerConfig("sgd", 0.05, ema=0.3, ema_batch_norm=True), 2, batch_size=16)
-    train_phase(model, phase, *parts, 0)
+    train_phase(model, phase, parts, 0)
     assert len(rows) == 8 and len(rows[0]) == 6  # three norms: the stem's, the block's, the last
     average = rows[0]
     for t, row in enumerate(rows[1:], start=1):
@@ -429,7 +434,7 @@ def test_averaged_moments_resume_to_the_same_bits(parts, tmp_path):
         model = build_residual_se(
             SHAPE, NUM_CLASSES, ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
         )
-        train_phase(model, phase, *parts, 9, checkpoint=checkpoint, key="key", progress=progress)
+        train_phase(model, phase, parts, 9, checkpoint=checkpoint and Checkpoint(checkpoint, "key"), progress=progress)
         return model.get_weights()
 
     wanted, path = train(None), tmp_path / "state.npz"
@@ -449,7 +454,7 @@ def small_method(epochs=2):
 
 
 def train_small_method(parts, cache, experiment=None):
-    return train_method(experiment or small_method(), *parts, NUM_CLASSES, 5, cache)
+    return train_method(experiment or small_method(), parts, NUM_CLASSES, 5, cache=PhaseCache(cache))
 
 
 @pytest.fixture(scope="module")
@@ -484,16 +489,16 @@ def assert_same_method(trained, wanted):
 def test_the_submodels_of_stage_1_are_those_that_the_method_merges(parts, uninterrupted, tmp_path, count_epochs):
     cache, wanted = uninterrupted
     plan = small_method()
-    submodels, record = train_submodels(plan, *parts, NUM_CLASSES, 5, cache)
+    submodels, record = train_submodels(plan, parts, NUM_CLASSES, 5, cache=PhaseCache(cache))
     assert not count_epochs and record["name"] == "dual"
     assert without_seconds(record["history"]) == without_seconds(wanted.phases[0]["history"])
     assert [submodel.name for submodel in submodels] == ["original", "augmented"]
-    again, _ = train_submodels(plan, *parts, NUM_CLASSES, 5, tmp_path)
+    again, _ = train_submodels(plan, parts, NUM_CLASSES, 5, cache=PhaseCache(tmp_path))
     assert len(count_epochs) == plan.dual.epochs
     for submodel, other in zip(submodels, again, strict=True):
         assert_same_bits(submodel.get_weights(), other.get_weights())
     with pytest.raises(LwcnnError, match="Received: 'end_to_end'"):
-        train_submodels(get_experiment("end_to_end", "smoke"), *parts, NUM_CLASSES, 5)
+        train_submodels(get_experiment("end_to_end", "smoke"), parts, NUM_CLASSES, 5)
 
 
 @pytest.mark.parametrize("done", [("dual",), ("dual", "head")])
@@ -540,7 +545,7 @@ def test_another_part_of_the_images_is_never_taken_from_the_cache(parts, uninter
     shutil.copytree(uninterrupted[0], tmp_path, dirs_exist_ok=True)
     monkeypatch.setattr(loop, "train_epoch", lambda *arguments: {"loss": 0.0})
     training, validation = parts
-    train_small_method((replace(training, indices=np.arange(32)), validation), tmp_path)
+    train_small_method(Split(replace(training, indices=np.arange(32)), validation), tmp_path)
     assert len(list(tmp_path.glob("seed5-dual-*"))) == 2
 
 
@@ -559,10 +564,10 @@ class Telling(Progress):
 
 test_training.train_method(
     test_training.small_method(),
-    *test_training.make_parts(),
+    test_training.make_parts(),
     test_training.NUM_CLASSES,
     5,
-    sys.argv[1],
+    cache=test_training.PhaseCache(sys.argv[1]),
     progress=Telling("none"),
 )
 """
@@ -589,14 +594,14 @@ def test_kill_9_in_the_middle_of_a_phase_and_resumed_comes_to_the_same_bits(
     assert process.wait(60) == -signal.SIGKILL and lines[-1] == "dual 2/2 step 1", lines
     (path,) = tmp_path.glob("*.npz")
     key = path.stem.split("-")[-1]
-    stopped = load_state(path, key)
+    stopped = Checkpoint(path, key).load()
     assert stopped.epoch == 1 and not stopped.finished
     assert without_seconds(stopped.history) == without_seconds(wanted.phases[0]["history"][:1])
 
     copy_states(cache, tmp_path, "head", "all")  # so that only the phase in question is trained on
     assert_same_method(train_small_method(parts, tmp_path), wanted)
     assert len(count_epochs) == 1
-    resumed, whole = load_state(path, key), load_state(cache / path.name, key)
+    resumed, whole = Checkpoint(path, key).load(), Checkpoint(cache / path.name, key).load()
     assert resumed.finished and without_seconds(resumed.history) == without_seconds(whole.history)
     assert_same_bits(resumed.weights, whole.weights)
 
@@ -609,8 +614,8 @@ def test_state_survives_the_file(tmp_path):
     history = [{"loss": 1 / 3}, {"loss": 1 / 4}]
     state = PhaseState(2, False, 1, [0.5, 0.25], [1, 2], history, 3, 1.5, arrays, arrays[:1], [], arrays[1:])
     path = tmp_path / "state.npz"
-    save_state(path, state, "key")
-    loaded = load_state(path, "key")
+    Checkpoint(path, "key").save(state)
+    loaded = Checkpoint(path, "key").load()
     for name in ("epoch", "finished", "wait", "best", "best_epoch", "history", "diverged", "seconds"):
         assert getattr(loaded, name) == getattr(state, name)
     for name in ("weights", "best_weights", "optimizer", "seeds"):
@@ -619,17 +624,17 @@ def test_state_survives_the_file(tmp_path):
 
 
 def test_no_checkpoint_is_no_state(tmp_path):
-    assert load_state(tmp_path / "none.npz", "key") is None
+    assert Checkpoint(tmp_path / "none.npz", "key").load() is None
 
 
 def test_a_checkpoint_of_another_configuration_is_refused(parts, tmp_path):
     path = tmp_path / "state.npz"
-    save_state(path, PhaseState(), "other")
+    Checkpoint(path, "other").save(PhaseState())
     model = build_merged_model(SHAPE, NUM_CLASSES)
     with pytest.raises(
         LwcnnError, match="another configuration.*delete it.*Received: 'other', expected: 'key'"
     ) as error:
-        train_phase(model, Phase("p", NADAM, 1), *parts, 0, checkpoint=path, key="key")
+        train_phase(model, Phase("p", NADAM, 1), parts, 0, checkpoint=Checkpoint(path, "key"))
     assert str(path) in str(error.value)
 
 
@@ -658,17 +663,17 @@ def test_a_checkpoint_that_cannot_be_read_is_set_aside_and_the_phase_begins_anew
     else:
         np.savez(path, **content)
     before = path.read_bytes()
-    assert load_state(path, "key", note=notes.append) is None
+    assert Checkpoint(path, "key").load(note=notes.append) is None
     assert not path.exists() and (tmp_path / "state.npz.unreadable").read_bytes() == before
     (note,) = notes
-    assert "state.npz.unreadable, and the phase begins anew" in note and "\n" not in note
+    assert "state.npz.unreadable, the phase starts over" in note and "\n" not in note
     path.write_bytes(b"again")
-    assert load_state(path, "key") is None and (tmp_path / "state.npz.unreadable1").exists()
+    assert Checkpoint(path, "key").load() is None and (tmp_path / "state.npz.unreadable1").exists()
 
 
 def test_a_whole_header_is_read(tmp_path):
     np.savez(tmp_path / "state.npz", header=np.array(header()))
-    assert load_state(tmp_path / "state.npz", "key") == PhaseState()
+    assert Checkpoint(tmp_path / "state.npz", "key").load() == PhaseState()
 
 
 @pytest.mark.parametrize("arrays", [2, 4])
@@ -676,8 +681,8 @@ def test_a_checkpoint_of_another_number_of_weights_is_set_aside(arrays, tmp_path
     image = keras.Input((3,))
     model = keras.Model(image, keras.layers.Dense(2)(keras.layers.Dense(2, use_bias=False)(image)))
     state = PhaseState(weights=[np.zeros(v.shape) for v in [*model.weights, model.weights[0]][:arrays]])
-    save_state(tmp_path / "state.npz", state, "key")
-    assert load_state(tmp_path / "state.npz", "key", model) is None
+    Checkpoint(tmp_path / "state.npz", "key").save(state)
+    assert Checkpoint(tmp_path / "state.npz", "key").load(model) is None
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
@@ -686,15 +691,16 @@ def test_a_checkpoint_of_another_number_of_generators_is_set_aside(count, tmp_pa
     model = keras.Model(image, keras.layers.Dropout(0.5)(image))
     seeds = [np.zeros(v.shape, v.dtype) for v in random_states(model)]
     assert len(seeds) == 1
-    save_state(tmp_path / "state.npz", PhaseState(seeds=(seeds * 2)[:count]), "key")
-    assert (load_state(tmp_path / "state.npz", "key", model) is not None) == (count == 1)
+    checkpoint = Checkpoint(tmp_path / "state.npz", "key")
+    checkpoint.save(PhaseState(seeds=(seeds * 2)[:count]))
+    assert (checkpoint.load(model) is not None) == (count == 1)
 
 
 @pytest.mark.parametrize("shapes", [[(2,)], [(2,), (3,), (1,)], [(2,), (4,)]])
 def test_as_many_arrays_of_the_same_shapes_as_variables(shapes):
     variables = [keras.Variable(np.ones(size)) for size in (2, 3)]
     with pytest.raises(LwcnnError, match="The checkpoint has"):
-        assign(variables, [np.zeros(shape) for shape in shapes])
+        set_values(variables, [np.zeros(shape) for shape in shapes])
     assert all(np.array_equal(variable, np.ones(variable.shape)) for variable in variables), "nothing was assigned"
 
 
@@ -715,4 +721,4 @@ def test_a_phase_resumed_with_other_settings_says_so_and_records_it(monkeypatch)
 def test_as_many_branches_as_inputs(parts):
     model = build_merged_model(SHAPE, NUM_CLASSES)
     with pytest.raises(LwcnnError, match="merged has 1 inputs. Received: 2 branches"):
-        train_phase(model, Phase("p", NADAM, 1), *parts, 0, branches=(None, None))
+        train_phase(model, Phase("p", NADAM, 1), parts, 0, branches=(None, None))

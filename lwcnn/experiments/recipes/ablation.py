@@ -16,7 +16,8 @@ from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.residual_se import SMALL_NETWORK, WARMUP_COSINE
 from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.models.configs import ResidualSEConfig
-from lwcnn.training.phases import OptimizerConfig, Phase
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 
 Made = tuple[ResidualSEConfig, Phase]
 BASELINE_OPTIMIZER = OptimizerConfig("adam", 0.001)

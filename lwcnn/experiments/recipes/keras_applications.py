@@ -13,7 +13,8 @@ from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.residual_se import NO_WEIGHT_DECAY
 from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, MOMENTUM, ApplicationConfig
-from lwcnn.training.phases import OptimizerConfig, Phase
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 
 # That of the residual network but for a rate that suits a hundred times as many parameters; ours, not tuned.
 WARMUP_COSINE = OptimizerConfig(

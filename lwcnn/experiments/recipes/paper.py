@@ -9,7 +9,8 @@ from lwcnn.experiments.recipes.augmentation import CROP_SHARE, augmentation
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import MergedExperiment
 from lwcnn.models.configs import BRANCHES
-from lwcnn.training.phases import OptimizerConfig, Phase
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 
 NADAM = OptimizerConfig("nadam", 0.001)  # paper: Nadam; the author's notebook: its defaults
 SGD = OptimizerConfig("sgd", 0.001, momentum=0.9)  # paper, stage 3

@@ -11,7 +11,8 @@ from lwcnn.data.augment import Augmentation, MixUpCutMix
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import NetworkExperiment, ReproductionExperiment
 from lwcnn.models.configs import RepoResidualSEConfig
-from lwcnn.training.phases import OptimizerConfig, Phase
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 
 ADAM = OptimizerConfig("adam", 0.001)
 SGD = OptimizerConfig("sgd", 0.001, momentum=0.9)

@@ -8,7 +8,8 @@ from lwcnn.experiments.recipes.augmentation import augmentation
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import Distillation, DistilledExperiment, NetworkExperiment, Teacher
 from lwcnn.models.configs import ResidualSEConfig, Stage
-from lwcnn.training.phases import OptimizerConfig, Phase
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 
 NO_WEIGHT_DECAY = ("bias", "gamma", "beta")
 WARMUP_COSINE = OptimizerConfig(

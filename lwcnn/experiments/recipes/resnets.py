@@ -13,7 +13,8 @@ from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, Erasing, Gauss
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.models.configs import NARROW_RESNET18, RESNET_4443, SE_RESNET
-from lwcnn.training.phases import OptimizerConfig, Phase
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 
 MOMENTUM = 0.9
 _THROUGH_MOMENTUM = 1 / (1 - MOMENTUM)

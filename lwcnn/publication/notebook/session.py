@@ -10,7 +10,7 @@ import matplotlib
 
 from lwcnn.data import Dataset, choose_dataset, load_dataset
 from lwcnn.experiments.kfold import run_kfold
-from lwcnn.experiments.pipeline import train_submodels
+from lwcnn.experiments.pipeline import PhaseCache, train_submodels
 from lwcnn.experiments.recipes import MergedExperiment, get_experiment, get_preset
 from lwcnn.experiments.release import release_best
 from lwcnn.experiments.results import PRESETS_BY_SIZE, MissingInput, load_results
@@ -80,14 +80,12 @@ class Session:
         if not self.trains_paper:
             released = load_model(Path(self.folders.models) / f"{self.data.name}-{BASELINE_EXPERIMENT}.keras")
             return split_merged(released), self.runs()[0]["history"][0]
-        size, plan = (
-            get_preset(self.preset),
-            cast(MergedExperiment, get_experiment(BASELINE_EXPERIMENT, self.preset, self.data.spec)),
-        )
-        training, validation = split_images(self.data, plan, size)
-        cache, progress = Path(OWN_FOLDERS.cache) / self.data.name, Progress("line")
+        size = get_preset(self.preset)
+        plan = cast(MergedExperiment, get_experiment(BASELINE_EXPERIMENT, self.preset, self.data.spec))
+        split = split_images(self.data, plan, size)
+        cache = PhaseCache(Path(OWN_FOLDERS.cache) / self.data.name, self.data.checksum)
         return train_submodels(
-            plan, training, validation, self.data.num_classes, self.seeds[0], cache, self.data.checksum, progress
+            plan, split, self.data.num_classes, self.seeds[0], cache=cache, progress=Progress("line")
         )
 
     def runs(self) -> list[dict]:

@@ -1,0 +1,97 @@
+"""Optimizers as data. Keras is imported only when an optimizer is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.settings import added_later
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Configuration of an optimizer and its learning-rate schedule. None takes Keras's default.
+
+    Attributes:
+        name: "nadam", "adam", "adamw", "sgd", "rmsprop" or "muon" (`PointwiseMuon`).
+        learning_rate: Peak learning rate.
+        momentum: Momentum of SGD and RMSprop.
+        nesterov: Whether SGD uses Nesterov momentum.
+        weight_decay: Decoupled weight decay per step, multiplied by the learning rate as in Keras.
+        warmup: Fraction of the phase's steps, between 0 and 1, over which the learning rate rises linearly from zero;
+            a cosine then decays it to zero. None keeps the learning rate constant.
+        ema: Momentum of the exponential moving average of the weights (`MovingAverage`), which is evaluated and kept.
+            None keeps the weights themselves.
+        no_weight_decay: Parts of variable names that are excluded from weight decay, such as "bias".
+        ema_batch_norm: Whether the moving statistics of batch normalization are averaged like the weights. If not, the
+            averaged weights are used with the latest statistics, which match them only once the learning rate has
+            decayed to zero.
+
+    Example:
+
+    >>> optimizer = OptimizerConfig("sgd", 0.1, momentum=0.9, warmup=0.2).build(num_steps=1000)
+    """
+
+    name: str
+    learning_rate: float = 0.001
+    momentum: float | None = None
+    nesterov: bool | None = None
+    weight_decay: float | None = None
+    warmup: float | None = None
+    ema: float | None = None
+    no_weight_decay: tuple[str, ...] = added_later(())
+    ema_batch_norm: bool = added_later(False)
+
+    def build(self, num_steps: int) -> keras.optimizers.Optimizer:
+        """Builds a Keras optimizer.
+
+        Args:
+            num_steps: Number of training steps, over which the learning rate is scheduled.
+
+        Returns:
+            A new `keras.optimizers.Optimizer`.
+
+        Raises:
+            LwcnnError: The name is unknown, or the optimizer does not take one of the arguments.
+        """
+        import keras
+
+        classes = _optimizer_classes()
+        if self.name not in classes:
+            raise unknown_name("optimizer", self.name, classes)
+        arguments = {k: getattr(self, k) for k in ("momentum", "nesterov", "weight_decay")}
+        arguments = {k: v for k, v in arguments.items() if v is not None}
+        if self.ema is not None and not 0 <= self.ema < 1:
+            raise LwcnnError(f"{self.name} can't be built: ema must be at least 0 and below 1. Received: {self}")
+        rate = self.learning_rate
+        if self.warmup is not None:
+            warmup_steps = round(self.warmup * num_steps)
+            rate = keras.optimizers.schedules.CosineDecay(
+                0.0, max(1, num_steps - warmup_steps), warmup_target=rate, warmup_steps=warmup_steps
+            )
+        try:
+            optimizer = classes[self.name](learning_rate=rate, **arguments)
+        except (TypeError, ValueError) as error:
+            raise LwcnnError(f"{self.name} can't be built: {error} Received: {self}") from error
+        if self.no_weight_decay:
+            optimizer.exclude_from_weight_decay(var_names=list(self.no_weight_decay))
+        return optimizer
+
+
+def _optimizer_classes() -> dict[str, type[keras.optimizers.Optimizer]]:
+    from keras import optimizers
+
+    from lwcnn.training.muon import PointwiseMuon
+
+    return {
+        "nadam": optimizers.Nadam,
+        "adam": optimizers.Adam,
+        "adamw": optimizers.AdamW,
+        "sgd": optimizers.SGD,
+        "rmsprop": optimizers.RMSprop,
+        "muon": PointwiseMuon,
+    }

@@ -1,0 +1,45 @@
+"""Values of Keras variables as NumPy arrays."""
+
+from collections.abc import Iterable, Sequence
+
+import keras
+import numpy as np
+
+from lwcnn.system.errors import LwcnnError
+
+
+def get_values(variables: Iterable[keras.Variable]) -> list[np.ndarray]:
+    """Returns copies of the variables' values."""
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def set_values(variables: Iterable[keras.Variable], arrays: Sequence[np.ndarray]) -> None:
+    """Sets the variables to the arrays, or none of them if one does not fit.
+
+    Raises:
+        LwcnnError: The numbers of variables and arrays, or their shapes, differ.
+    """
+    variables = list(variables)
+    require_fit(variables, arrays)
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def require_fit(variables: Iterable[keras.Variable], arrays: Sequence[np.ndarray]) -> None:
+    """Checks that arrays have the number and the shapes of the variables.
+
+    Raises:
+        LwcnnError: They differ.
+    """
+    expected, found = [tuple(v.shape) for v in variables], [a.shape for a in arrays]
+    if len(expected) != len(found):
+        raise LwcnnError(f"The checkpoint has {len(found)} arrays for {len(expected)} variables.")
+    for shape, other in zip(found, expected, strict=True):
+        if shape != other:
+            raise LwcnnError(f"The checkpoint has an array of shape {shape} for a variable of shape {other}.")
+
+
+def random_states(model: keras.Model) -> list[keras.Variable]:
+    """Returns the states of the layers' random generators (dropout)."""
+    generators = [getattr(layer, "seed_generator", None) for layer in model.layers]
+    return [generator.state for generator in generators if generator is not None]
