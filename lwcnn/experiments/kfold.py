@@ -1,11 +1,12 @@
-"""K-fold assessment of the method: done properly, and leaky as the author's code does it.
+"""K-fold cross-validation: from scratch in every fold, and leaky as in the author's code.
 
 results/<dataset>/<experiment>/<preset>/kfold<K>_seed<k>.json   or   kfold<K>_leaky_seed<k>.json
 """
 
 import hashlib
 import json
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -15,7 +16,7 @@ from lwcnn.data import Dataset, load_dataset, split_for_training, stratified_fol
 from lwcnn.evaluation import accuracy, mean_and_interval, predict_logits
 from lwcnn.evaluation.diagnostics import diagnose_folds
 from lwcnn.experiments.finished import check_finished
-from lwcnn.experiments.pipeline import PhaseCache, train_method
+from lwcnn.experiments.pipeline import PhaseCache, TrainedMethod, train_method
 from lwcnn.experiments.recipes import (
     DistilledExperiment,
     Experiment,
@@ -37,7 +38,7 @@ from lwcnn.training.progress import Progress
 
 NUM_FOLDS = 6  # paper
 FOLD_SEED = 42  # the author's notebook
-LEAKING_PATIENCE = 3  # the author's notebook
+LEAKY_PATIENCE = 3  # the author's notebook
 
 
 def run_kfold(
@@ -50,31 +51,35 @@ def run_kfold(
     folders: Folders = Folders(),
     progress: Progress | None = None,
 ) -> dict:
-    """The accuracies of K folds of the training images, trained now or found where they are finished.
+    """Trains the folds of a K-fold cross-validation, or loads their result if it exists.
 
-    Properly: every fold runs the whole method from scratch on its own training part, which is split once more
-    to choose epochs, and is assessed on the part that nothing of it has seen. Leaky, as published: one model,
-    trained by the whole method, goes on training through all folds without being reset, so that every fold is
-    assessed on images that the model was trained on.
+    Each fold trains the experiment from scratch on its training part, which is split once more to choose epochs, and is
+    assessed on the part that it has not seen. With `leaky`, as published, one model is trained by the whole method and
+    then continues through all folds without a reset, so every fold is assessed on images that the model has seen.
 
     Args:
-        experiment: a name of `lwcnn.experiments.recipes`.
-        dataset: a name, the path of an .npz, or a loaded data set.
-        preset: "smoke", "quick" or "full".
-        seed: of everything random in the training; the folds do not depend on it.
-        leaky: whether to do as published.
-        num_folds: K, at least 2.
-        folders: where to read and write.
-        progress: what is shown meanwhile.
+        experiment: Name of an experiment (`EXPERIMENT_NAMES`).
+        dataset: Name of a data set, path of an .npz file, or a loaded data set.
+        preset: "smoke", "quick", "medium" or "full".
+        seed: Seed of the training; the folds do not depend on it.
+        leaky: Whether to assess as published.
+        num_folds: Number of folds, at least 2.
+        folders: Folders to read and write.
+        progress: Progress display. None shows nothing.
 
     Returns:
-        What the JSON holds: accuracies of the folds, their mean and spread, and, leaky, the accuracy of the
-        same final model on the test images.
+        The content of the result file: accuracy of each fold, their mean and standard deviation; with `leaky` also the
+        accuracy of the final model on the test images.
 
     Raises:
-        LwcnnError: as `lwcnn.run_experiment`, or if there are too few images for the folds.
+        LwcnnError: As in `run_experiment`; or there are too few images for the folds, or the experiment does not suit
+            K-fold cross-validation.
+
+    Example:
+
+    >>> run_kfold("paper", "mnist", "smoke", num_folds=2)["accuracies"]
     """
-    size, plan = get_preset(preset), get_experiment(experiment, preset)  # wrong names before the data is read
+    size, plan = get_preset(preset), get_experiment(experiment, preset)  # unknown names fail before the data is read
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
     plan = get_experiment(experiment, preset, data.spec)
     if leaky and not isinstance(plan, MergedExperiment):
@@ -90,64 +95,81 @@ def run_kfold(
     progress = progress or Progress("none")
     if not path.exists():
         with locked(path, progress.note):
-            if not path.exists():  # else another process has made it meanwhile
-                return _assess(plan, size, data, seed, leaky, num_folds, path, config, folders, progress)
+            if not path.exists():  # else another process has written it in the meantime
+                folds = _Folds(plan, size, data, seed, num_folds, Path(folders.cache) / data.name, progress)
+                return _assess(folds, leaky, config, path)
     environment = {"backend": keras.backend.backend(), "step": current_computing()["step"]}
     return check_finished(path, config, data, "accuracies", environment, progress.note)
 
 
-def _assess(plan, size: Preset, data: Dataset, seed, leaky, num_folds, path, config, folders, progress) -> dict:
+@dataclass(frozen=True)
+class _Folds:
+    """Everything that the training of the folds depends on."""
+
+    plan: Experiment
+    size: Preset
+    data: Dataset
+    seed: int
+    num_folds: int
+    cache: Path
+    progress: Progress
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields each fold's positions in the training images: those to train on and those to assess on."""
+        if self.num_folds < 2:
+            raise LwcnnError(f"num_folds must be at least 2. Received: {self.num_folds}")
+        labels = self.data.y_train
+        part = np.arange(len(labels))
+        limit = min((n for n in (self.size.num_images, self.plan.num_images) if n), default=len(part))
+        if limit < len(part):
+            _, part = stratified_split(labels, limit, FOLD_SEED)
+        for training, assessed in stratified_folds(labels[part], self.num_folds, FOLD_SEED):
+            yield part[training], part[assessed]
+
+    def images(self, indices: np.ndarray) -> Images:
+        return Images(self.data.x_train, self.data.y_train, indices)
+
+    def train(self, split: Split, data_key: str) -> TrainedMethod:
+        """Trains the experiment from scratch."""
+        cache = PhaseCache(self.cache, data_key)
+        return train_method(self.plan, split, self.data.num_classes, self.seed, cache=cache, progress=self.progress)
+
+
+def _assess(folds: _Folds, leaky: bool, config: dict, path: Path) -> dict:
     """Trains the folds and writes their result."""
-    run = _leaking_folds if leaky else _proper_folds
-    measured = run(plan, size, data, seed, num_folds, Path(folders.cache) / data.name, progress)
+    measured = _leaky_folds(folds) if leaky else _folds_from_scratch(folds)
     history = measured.pop("history")
     interval = mean_and_interval(measured["accuracies"])
     result = {
-        "dataset": data.name,
-        "experiment": plan.name,
-        "preset": size.name,
-        "seed": seed,
+        "dataset": folds.data.name,
+        "experiment": folds.plan.name,
+        "preset": folds.size.name,
+        "seed": folds.seed,
         "leaky": leaky,
-        "num_folds": num_folds,
+        "num_folds": folds.num_folds,
         "mean_accuracy": interval.mean,
         "std_accuracy": interval.std,
         **measured,
         "warnings": diagnose_folds(measured["accuracies"]) + mixed_computing(history),
-        "data_checksum": data.checksum,
-        "data_source": data.source,
+        "data_checksum": folds.data.checksum,
+        "data_source": folds.data.source,
         "config": config,
         **provenance(),
     }
     write_json(path, result)
-    progress.note(f"mean accuracy of {num_folds} folds {100 * interval.mean:.2f} %, {path}")
+    folds.progress.note(f"mean accuracy of {folds.num_folds} folds {100 * interval.mean:.2f} %, {path}")
     return result
 
 
-def _folds(data: Dataset, plan: Experiment, size: Preset, num_folds: int):
-    """The folds as positions in the training images, of as many of them as the preset and the experiment allow."""
-    if num_folds < 2:
-        raise LwcnnError(f"num_folds must be at least 2. Received: {num_folds}")
-    part = np.arange(len(data.y_train))
-    limit = min((n for n in (size.num_images, plan.num_images) if n), default=len(part))
-    if limit < len(part):
-        _, part = stratified_split(data.y_train, limit, FOLD_SEED)
-    folds = stratified_folds(data.y_train[part], num_folds, FOLD_SEED)
-    return [(part[training], part[assessed]) for training, assessed in folds]
-
-
-def _proper_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_folds, cache, progress) -> dict:
+def _folds_from_scratch(folds: _Folds) -> dict:
+    """Trains a model per fold, which has seen none of the images that it is assessed on."""
+    data = folds.data
     accuracies, history, seconds = [], [], 0.0
-    for k, (inside, assessed) in enumerate(_folds(data, plan, size, num_folds)):
-        parts = split_for_training(data.y_train[inside], plan.validation, seed=0)
-        progress.note(f"fold {k + 1} of {num_folds}")
-        trained = train_method(
-            plan,
-            Split(*(Images(data.x_train, data.y_train, inside[part]) for part in parts)),
-            data.num_classes,
-            seed,
-            cache=PhaseCache(cache, f"{data.checksum} fold {k} of {num_folds}"),
-            progress=progress,
-        )
+    for k, (inside, assessed) in enumerate(folds):
+        parts = split_for_training(data.y_train[inside], folds.plan.validation, seed=0)
+        folds.progress.note(f"fold {k + 1} of {folds.num_folds}")
+        split = Split(*(folds.images(inside[part]) for part in parts))
+        trained = folds.train(split, f"{data.checksum} fold {k} of {folds.num_folds}")
         logits = predict_logits(trained.model, data.x_train[assessed])
         accuracies.append(accuracy(logits, data.y_train[assessed]))
         history += trained.phases
@@ -155,28 +177,29 @@ def _proper_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_folds
     return {"accuracies": accuracies, "train_seconds": round(seconds, 2), "history": history}
 
 
-def _leaking_folds(plan: Experiment, size: Preset, data: Dataset, seed, num_folds, cache, progress) -> dict:
-    split = split_images(data, plan, size)
-    trained = train_method(
-        plan, split, data.num_classes, seed, cache=PhaseCache(cache, data.checksum), progress=progress
-    )
+def _leaky_folds(folds: _Folds) -> dict:
+    """Continues training one model through all folds, as the author's code does."""
+    plan, size, data, seed, num_folds = folds.plan, folds.size, folds.data, folds.seed, folds.num_folds
+    assert isinstance(plan, MergedExperiment)  # checked by run_kfold
+    trained = folds.train(split_images(data, plan, size), data.checksum)
     names = [name for name, _ in plan.branches]
     model = build_merged_model(data.input_shape, data.num_classes, names, plan.dropout)
     model.set_weights(trained.model.get_weights())
-    phase = replace(plan.phases[-1], name="fold", epochs=size.fold, patience=LEAKING_PATIENCE)
+    phase = replace(plan.phases[-1], name="fold", epochs=size.fold, patience=LEAKY_PATIENCE)
     accuracies, history, seconds = [], list(trained.phases), trained.train_seconds
-    # All that determines a fold's weights: a fold of other settings must not be found.
+    # Everything that determines the weights of a fold, so that a checkpoint with other settings is not used.
     chain = [data.checksum, *(plain_settings(part) for part in (plan, size, phase)), seed, num_folds]
     chain += [keras.backend.backend(), keras.version(), current_computing()["step"]]
-    for k, (inside, assessed) in enumerate(_folds(data, plan, size, num_folds)):
-        progress.note(f"fold {k + 1} of {num_folds}, going on with the same model")
+    for k, (inside, assessed) in enumerate(folds):
+        folds.progress.note(f"fold {k + 1} of {num_folds}, with the same model")
         key = hashlib.sha256(json.dumps([*chain, k]).encode()).hexdigest()[:16]
-        path = cache / f"seed{seed}-leaky-fold{k}-of-{num_folds}-{key}.npz"
-        held_out = Images(data.x_train, data.y_train, assessed)
-        split = Split(Images(data.x_train, data.y_train, inside), held_out)
-        with locked(path, progress.note):
-            state = train_phase(model, phase, split, seed + k, checkpoint=Checkpoint(path, key), progress=progress)
-        pixels, labels = held_out.arrays()
+        path = folds.cache / f"seed{seed}-leaky-fold{k}-of-{num_folds}-{key}.npz"
+        split = Split(folds.images(inside), folds.images(assessed))
+        with locked(path, folds.progress.note):
+            state = train_phase(
+                model, phase, split, seed + k, checkpoint=Checkpoint(path, key), progress=folds.progress
+            )
+        pixels, labels = split.validation.arrays()
         accuracies.append(accuracy(predict_logits(model, pixels), labels))
         history.append({"computing": state.computing})
         seconds += state.seconds

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -252,7 +253,7 @@ def _train_merged(experiment: MergedExperiment, run: _Run) -> _Trained:
 def _train_network(experiment: NetworkExperiment, run: _Run) -> _Trained:
     """Trains one network from scratch, with a teacher if the experiment is distilled."""
     run.chain.append(plain_settings(experiment.network))
-    normalization = None
+    normalization: tuple[Any, ...] | None = None
     if takes_normalization(experiment.network):
         normalization = channel_statistics(run.split.training.images, run.split.training.indices)
     build = partial(build_network, run.image_shape, run.num_classes, experiment.network, normalization)

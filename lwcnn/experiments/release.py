@@ -23,9 +23,9 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_atomically, write_json
 from lwcnn.system.npz import load_npz, save_npz
 
-TEACHERS = (("cifar10", "residual_se"),)  # those that `lwcnn.training.distillation` looks for
-LOGIT_STEP = 1 / 64  # float16's own step for the largest logits
-MAX_DISAGREEMENT = 0.001  # share of test images whose class rounding may change on another machine
+TEACHERS = (("cifar10", "residual_se"),)  # experiments whose models distillation uses as teachers
+LOGIT_STEP = 1 / 64  # spacing of float16 at the largest logits
+MAX_DISAGREEMENT = 0.001  # fraction of test images whose class may differ on another machine through rounding
 # The models that figures compare by their penultimate features.
 WITH_FEATURES = ("paper", "residual_se", "residual_se_muon")
 _IDENTITY = ("dataset", "data_checksum", "experiment", "preset", "seed", "config", "backend", "step")
@@ -41,20 +41,20 @@ def release_best(
     presets: Sequence[str] = PRESETS_BY_SIZE,
     with_features: Sequence[str] = WITH_FEATURES,
 ) -> Path | None:
-    """Releases the best run of an experiment, if its model is at hand and not released yet.
+    """Releases the best run of an experiment, if its model is in the cache and not released yet.
 
     Args:
-        data: The data set; the model must give the run's classes for its test images.
-        experiment: The experiment's name.
+        data: Data set, on whose test images the model must reproduce the run's classes.
+        experiment: Name of the experiment.
         folders: Folders of the results, the trained models (cache) and the released models.
-        presets: Presets whose runs may be released; the first that has runs is taken.
-        with_features: Experiments whose penultimate features are kept with the logits.
+        presets: Presets whose runs may be released; the first one with runs is used.
+        with_features: Experiments whose penultimate features are saved with the logits.
 
     Returns:
-        The released model's path; None if nothing changed.
+        The path of the released model; None if nothing changed.
 
     Raises:
-        LwcnnError: A result can't be read, or the trained model is not that of its result.
+        LwcnnError: A result can't be read, or a trained model does not match its result.
     """
     for preset in presets:
         paths = run_paths(folders.result(data.name, experiment, preset, 0).parent)
@@ -100,7 +100,7 @@ def is_at_chance(result: dict, classes: np.ndarray, num_classes: int) -> bool:
 
 
 def _belongs(path: Path, result: dict) -> bool:
-    """Returns whether a model file is there and describes itself as that of a run."""
+    """Returns whether a model file exists and its description matches a run."""
     try:
         description = read_description(path)
     except LwcnnError:
@@ -109,10 +109,10 @@ def _belongs(path: Path, result: dict) -> bool:
 
 
 def _verified_outputs(result: dict, data: Dataset, folders: Folders) -> dict[str, np.ndarray]:
-    """Returns the kept outputs of a run after checking that its kept model and they give the run's classes.
+    """Returns the saved outputs of a run, after checking that they and its model reproduce the run's classes.
 
     Raises:
-        LwcnnError: They do not, or one of the files is damaged.
+        LwcnnError: They do not, or a file is damaged.
     """
     path = folders.model(result)
     place = folders.result(*(result[key] for key in ("dataset", "experiment", "preset", "seed")))
@@ -130,9 +130,13 @@ def _verified_outputs(result: dict, data: Dataset, folders: Folders) -> dict[str
 
 
 def round_logits(logits: np.ndarray) -> np.ndarray:
-    """Logits (n, classes) as float16 multiples of `LOGIT_STEP`, each image's class kept: a quarter fewer bytes packed.
+    """Rounds logits to multiples of `LOGIT_STEP`, which compress a quarter better. Predicted classes do not change.
 
-    No figure or measure shows the difference.
+    Args:
+        logits: Logits (n, num_classes).
+
+    Returns:
+        Rounded logits, float16.
     """
     rounded = (np.round(logits.astype(np.float32) / LOGIT_STEP) * LOGIT_STEP).astype(np.float16)
     winners, rows = logits.argmax(axis=1), np.arange(len(logits))
@@ -142,7 +146,7 @@ def round_logits(logits: np.ndarray) -> np.ndarray:
 
 
 def _release_teachers(data: Dataset, experiment: str, results: list[dict], folders: Folders) -> None:
-    """Copies the models at hand to where distillation finds them in a fresh clone."""
+    """Copies trained models to the folder where distillation finds them in a fresh clone."""
     for result in results:
         target = teacher_path(folders.models, data.name, experiment, result["seed"])
         if folders.model(result).exists() and not _belongs(target, result):

@@ -1,8 +1,8 @@
-"""One run: an experiment on a data set with a preset and a seed, trained once and kept as files.
+"""One run: an experiment on a data set with a preset and a seed, trained once and saved as files.
 
-results/<dataset>/<experiment>/<preset>/seed<k>.json          written last: the run is finished
-results/<dataset>/<experiment>/<preset>/seed<k>_classes.npy   predicted class of every test image
-.lwcnn/<dataset>/                                             what an interrupted run goes on from
+results/<dataset>/<experiment>/<preset>/seed<k>.json          result, written last
+results/<dataset>/<experiment>/<preset>/seed<k>_classes.npy   predicted class of each test image
+.lwcnn/<dataset>/                                             checkpoints, models and outputs (cache)
 """
 
 import hashlib
@@ -44,21 +44,25 @@ from lwcnn.training.devices import Computing
 from lwcnn.training.images import Images, Split
 from lwcnn.training.progress import Progress
 
-SPLIT_SEED = 0  # one validation split for all runs, so that they can be compared
-MAX_CLASS_RATIO = 2  # of images; beyond it the macro accuracy is reported too
+SPLIT_SEED = 0  # all runs share one validation split
+MAX_CLASS_RATIO = 2  # of images; above it the macro accuracy is reported too
 NUM_FEATURE_IMAGES = 2000
-PENULTIMATE_LAYERS = ("head_dense", "features")  # the merged model's and the residual network's
+PENULTIMATE_LAYERS = ("head_dense", "features")  # of the merged model and the residual network
 
 
 @dataclass(frozen=True)
 class Folders:
-    """Where runs read and write.
+    """Folders that runs read and write.
 
     Attributes:
-        results: one JSON a run, committed.
-        cache: states of training, final models and test logits; never committed.
-        data: folder of `<name>.npz` files; None means $LWCNN_DATA_DIR.
-        models: released models, committed.
+        results: Results, one JSON file per run.
+        cache: Checkpoints, trained models and test logits.
+        data: Data sets, `<name>.npz`. None takes $LWCNN_DATA_DIR.
+        models: Released models.
+
+    Example:
+
+    >>> folders = Folders(results=Path("my_results"), cache=Path("my_cache"))
     """
 
     results: Path = Path("results")
@@ -67,18 +71,18 @@ class Folders:
     models: Path = Path("models")
 
     def result(self, dataset: str, experiment: str, preset: str, seed: int) -> Path:
-        """The JSON of a run."""
+        """Returns the path of a run's result."""
         return Path(self.results) / dataset / experiment / preset / f"seed{seed}.json"
 
     def classes(self, dataset: str, experiment: str, preset: str, seed: int) -> Path:
-        """The predicted classes of a run."""
+        """Returns the path of a run's predicted classes."""
         return self.result(dataset, experiment, preset, seed).with_name(f"seed{seed}_classes.npy")
 
     def model(self, run: Mapping) -> Path:
-        """The trained model of a run, in the cache, named by all that determines its weights.
+        """Returns the path of a run's trained model in the cache; its name depends on all that determines the weights.
 
         Args:
-            run: The run's result, or what `identify` returns.
+            run: Result of the run, or the dict that `identify` returns.
         """
         parts = [run["config"], run["data_checksum"], run["backend"], run.get("step")]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
@@ -86,7 +90,7 @@ class Folders:
         return folder / f"seed{run['seed']}-{key}.keras"
 
     def outputs(self, run: Mapping) -> Path:
-        """The test logits and features of a run, in the cache; argument as of `model`."""
+        """Returns the path of a run's test logits and features in the cache; `run` as in `model`."""
         return self.model(run).with_suffix(".npz")
 
 
@@ -101,28 +105,31 @@ def run_experiment(
     computing: Computing = Computing(),
     class_weight: str | None = None,
 ) -> dict:
-    """The result of a run: trained now, gone on with, or found where it is finished.
+    """Trains and evaluates an experiment, resuming an interrupted run; loads the result of a finished one.
 
     Args:
-        experiment: a name of `lwcnn.experiments.recipes`.
-        dataset: a name, the path of an .npz, or a loaded data set.
-        preset: "smoke", "quick" or "full".
-        seed: of everything random in the run; the validation split does not depend on it.
-        folders: where to read and write.
-        progress: what is shown meanwhile.
-        notice: kept in the result, such as why this data set was used.
-        computing: precision and devices of the training; what differs from the default is part of the
-            configuration.
-        class_weight: "balanced" weighs the loss so that every class counts alike; part of the configuration.
+        experiment: Name of an experiment (`EXPERIMENT_NAMES`).
+        dataset: Name of a data set, path of an .npz file, or a loaded data set.
+        preset: "smoke", "quick", "medium" or "full".
+        seed: Seed for initialization, shuffling, augmentation and dropout. The validation split does not depend on it.
+        folders: Folders to read and write.
+        progress: Progress display. None shows nothing.
+        notice: Remark that is stored in the result, such as why this data set was used.
+        computing: Precision and devices of the training. Values other than the defaults are part of the configuration.
+        class_weight: "balanced" weights the loss so that every class counts alike; part of the configuration.
 
     Returns:
-        What the run's JSON holds.
+        The content of the result file.
 
     Raises:
-        LwcnnError: if a name is unknown, the data can't be had, or the results file found is of another
+        LwcnnError: A name is unknown, the data are not available, or the existing result belongs to another
             configuration or other data.
+
+    Example:
+
+    >>> run_experiment("paper", "mnist", preset="smoke")["test_accuracy"]
     """
-    get_preset(preset), get_experiment(experiment, preset)  # wrong names before the data is read
+    get_preset(preset), get_experiment(experiment, preset)  # unknown names fail before the data is read
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
     plan = with_class_weight(get_experiment(experiment, preset, data.spec), class_weight)
     run = identify(plan, data, preset, seed, computing)
@@ -131,7 +138,7 @@ def run_experiment(
     environment = {name: run[name] for name in ("backend", "step")}
     if not path.exists():
         with locked(path, progress.note):
-            if not path.exists():  # else another process has made it meanwhile
+            if not path.exists():  # else another process has written it in the meantime
                 return _train_run(run, plan, data, folders, progress, notice, computing)
     return check_finished(path, run["config"], data, environment=environment, note=progress.note)
 
@@ -139,7 +146,7 @@ def run_experiment(
 def identify(
     plan: Experiment, data: Dataset, preset: str, seed: int, computing: Computing = Computing()
 ) -> dict[str, Any]:
-    """Returns what identifies a run: its name and all that determines its weights, under the result's keys."""
+    """Returns the entries of a result that identify its run: its name and all that determines its weights."""
     config = json.loads(json.dumps(plain_settings(plan)))
     if plain_settings(computing):
         config["computing"] = plain_settings(computing)
@@ -164,7 +171,7 @@ def _train_run(
     notice: str | None,
     computing: Computing,
 ) -> dict:
-    """Trains a run and writes its files, the result last."""
+    """Trains a run and writes its files; the result comes last."""
     name = (data.name, run["experiment"], run["preset"], run["seed"])
     labels = Path(folders.results) / data.name / "test_labels.npy"
     _require_same_labels(labels, data)
@@ -194,12 +201,11 @@ def _train_run(
     result["warnings"] = diagnose_run(result) + mixed_computing(result["history"])
     result = drop_large_confusion_matrix(result)
     save_model(folders.model(run), trained.model, Description.of_run(result, data.class_names))
-    save_npz(
-        folders.outputs(run),
-        logits=logits.astype(np.float16),
-        features=penultimate_features(trained.model, data.x_test[:NUM_FEATURE_IMAGES]).astype(np.float16),
-        **({"notice": np.array(notice)} if notice else {}),
-    )
+    features = penultimate_features(trained.model, data.x_test[:NUM_FEATURE_IMAGES])
+    outputs = {"logits": logits.astype(np.float16), "features": features.astype(np.float16)}
+    if notice:
+        outputs["notice"] = np.array(notice)
+    save_npz(folders.outputs(run), **outputs)
     save_classes(folders.classes(*name), np.argmax(logits, axis=-1))
     save_classes(labels, data.y_test)  # for paired tests
     path = folders.result(*name)
@@ -222,7 +228,7 @@ def _load_teacher(plan: DistilledExperiment, data: Dataset, folders: Folders) ->
 
 
 def _require_same_labels(path: Path, data: Dataset) -> None:
-    """Checks that runs of other test images have not written their labels into this results folder."""
+    """Checks that this results folder does not hold the labels of other test images."""
     if path.exists() and not np.array_equal(load_classes(path), data.y_test):
         raise LwcnnError(
             f"{path} has the labels of other test images: use another results folder. Received: {data.name} of "
@@ -238,18 +244,20 @@ def mixed_computing(history: list[dict]) -> list[str]:
     if len(ways) < 2:
         return []
     words = "; ".join(", ".join(f"{key} {value}" for key, value in way.items()) for way in ways)
-    return [f"the training was resumed or shared between unlike settings ({words}): the same seed gives other weights"]
+    return [
+        f"the training was resumed or shared between different settings ({words}): the same seed gives other weights"
+    ]
 
 
 def split_images(data: Dataset, plan: Experiment, size: Preset) -> Split:
-    """Splits the training images of a data set as an experiment and a preset say."""
+    """Splits the training images of a data set into training and validation, limited by experiment and preset."""
     limits = [limit for limit in (size.num_images, plan.num_images) if limit]
     parts = split_for_training(data.y_train, plan.validation, min(limits, default=None), SPLIT_SEED)
     return Split(*(Images(data.x_train, data.y_train, part) for part in parts))
 
 
 def _evaluate(trained: TrainedMethod, data: Dataset, split: Split) -> dict:
-    """The measurements of a trained model; the only place where a run looks at test images."""
+    """Measures a trained model; the only place where a run uses test images."""
     model = trained.model
     train_pixels, train_labels = split.training.arrays()
     val_pixels, val_labels = split.validation.arrays()
@@ -278,7 +286,7 @@ def _evaluate(trained: TrainedMethod, data: Dataset, split: Split) -> dict:
 
 
 def _macro_accuracy(per_class: list[float | None], data: Dataset) -> dict:
-    """The mean of the classes' test accuracies, where the numbers of images of two classes differ by more than 2."""
+    """Returns the mean test accuracy of the classes if their sizes differ by more than `MAX_CLASS_RATIO`."""
     counts = [np.bincount(labels, minlength=data.num_classes) for labels in (data.y_train, data.y_test)]
     if all(count.max() <= MAX_CLASS_RATIO * count.min() for count in counts):
         return {}
@@ -286,13 +294,13 @@ def _macro_accuracy(per_class: list[float | None], data: Dataset) -> dict:
 
 
 def _ordered(result: dict) -> dict:
-    """The result with what identifies it first, for people who open the file."""
+    """Returns the result with identifying entries first, for readers of the file."""
     first = ("dataset", "experiment", "preset", "seed", "notice", "val_accuracy", "test_accuracy")
     return {k: result[k] for k in first} | {k: v for k, v in result.items() if k not in first}
 
 
 def provenance() -> dict:
-    """Where and with what a result was made."""
+    """Returns the hardware and software that a result was made with."""
     return {
         "backend": keras.backend.backend(),
         "step": current_computing()["step"],
@@ -326,7 +334,7 @@ def load_classes(path: Path) -> np.ndarray:
 
 
 def penultimate_features(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """What the last layers read, for each image: (n, 32) for the merged model."""
+    """Returns the inputs of the last layer for each image: (n, 32) for the merged model."""
     name = next(name for name in PENULTIMATE_LAYERS if any(layer.name == name for layer in model.layers))
     trunk = keras.Model(model.inputs, model.get_layer(name).output)
     return trunk.predict(images, batch_size=images_at_once(images.shape[1:]), verbose=0).reshape(len(images), -1)

@@ -1,9 +1,8 @@
-"""The search for the residual network's shape and recipe: every trial as data, judged on validation images alone.
+"""Search for the residual network's architecture and recipe, by validation accuracy alone.
 
-Each trial changes the base in one thing, or joins changes that had helped ("one_resolution+rate_0.012"), for as
-many epochs, at up to as many parameters. Its result is a file,
-`results/search/<data>/<epochs>epochs/<trial>.json`; the test images are never looked at. Command:
-`lwcnn search --dataset cifar10 --epochs 12`.
+Each trial makes one change to the base, or combines changes ("one_resolution+rate_0.012"), with the same number of
+epochs and at most as many parameters. Result: `results/search/<dataset>/<epochs>epochs/<trial>-seed<k>.json`. Test
+images are never used. Command: `lwcnn search --dataset cifar10 --epochs 12`.
 """
 
 import json
@@ -40,14 +39,14 @@ BASE_OPTIMIZER = OptimizerConfig(
 SGD = OptimizerConfig("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=0.2, ema=0.998)
 RMSPROP = OptimizerConfig("rmsprop", 0.002, warmup=0.2, ema=0.998)
 
-# The second round: what had helped, together.
+# Second round: combinations of changes that helped.
 SECOND_ROUND = (
     "one_resolution+rate_0.012",
     "one_resolution_kernel_3+rate_0.012",
     "late_pooling_kernel_3+rate_0.012",
     "rate_0.012+smoothing_0",
 )
-# The third: one thing more, or other, than the recipe chosen then.
+# Third round: one change to the recipe chosen in the second.
 CHOSEN = "rate_0.02+smoothing_0"
 THIRD_ROUND = (
     CHOSEN,
@@ -69,8 +68,8 @@ THIRD_ROUND = (
         )
     ),
 )
-# The fourth: with the moments of batch norm averaged as the weights are. Without, what trained better could be judged
-# worse: the average's accuracy is that of other moments.
+# Fourth round: the statistics of batch normalization are averaged like the weights. Otherwise a better training could
+# score worse, because averaged weights are evaluated with statistics that do not match them.
 AVERAGED = f"ema_batch_norm+{CHOSEN}"
 FOURTH_ROUND = (
     *(
@@ -99,7 +98,7 @@ FOURTH_ROUND = (
         for optimizer in ("rate_0.03", "sgd_0.03", "sgd", "sgd_0.4", "rmsprop_0.0005", "rmsprop", "rmsprop_0.01")
     ),
 )
-# The fifth: what came out ahead in the fourth, together, and orthogonal updates of the 1x1 convolutions.
+# Fifth round: combinations of the fourth round's best changes, and Muon for the 1x1 convolutions.
 FIFTH_ROUND = (
     *(
         f"{change}+{AVERAGED}"
@@ -122,7 +121,7 @@ FIFTH_ROUND = (
 
 
 def _networks() -> dict[str, ResidualSEConfig]:
-    """What differs in the network."""
+    """Returns the networks by the name of their change."""
     base = BASE_NETWORK
 
     def both(**changes) -> ResidualSEConfig:
@@ -161,13 +160,17 @@ def _networks() -> dict[str, ResidualSEConfig]:
 
 
 def _recipes() -> dict[str, Callable[[Phase], Phase]]:
-    """What differs in the recipe: a change of the phase, and so they combine."""
+    """Returns the recipe's changes by name; each maps a phase to a changed phase, so they can be combined."""
 
     def optimized(**changes) -> Callable[[Phase], Phase]:
         return lambda phase: replace(phase, optimizer=replace(phase.optimizer, **changes))
 
     def augmented(**changes) -> Callable[[Phase], Phase]:
-        return lambda phase: replace(phase, augmentation=replace(phase.augmentation, **changes))
+        def change(phase: Phase) -> Phase:
+            assert phase.augmentation is not None  # trials that change it start from the base
+            return replace(phase, augmentation=replace(phase.augmentation, **changes))
+
+        return change
 
     def phased(**changes) -> Callable[[Phase], Phase]:
         return lambda phase: replace(phase, **changes)
@@ -219,7 +222,7 @@ def _recipes() -> dict[str, Callable[[Phase], Phase]]:
 
 
 def trials(images: ImageSpec, epochs: int) -> dict[str, NetworkExperiment]:
-    """Every trial by name: the base first, then one change at a time, then the later rounds."""
+    """Returns every trial by name: the base, then single changes, then the later rounds."""
     phase = Phase(
         "all", BASE_OPTIMIZER, epochs, augmentation=augmentation(images), label_smoothing=0.05, batch_size=128
     )
@@ -239,19 +242,22 @@ def trials(images: ImageSpec, epochs: int) -> dict[str, NetworkExperiment]:
 def run_trial(
     name: str, data: Dataset, epochs: int, results: Path, cache: Path, seed: int = 0, progress: Progress | None = None
 ) -> dict:
-    """The result of a trial: trained now, or found where it is finished.
+    """Trains a trial, or loads its result if it exists.
 
     Args:
-        name: of `trials`.
-        data: the data set; its test images are not looked at.
-        epochs: that every trial trains.
-        results: folder of the results.
-        cache: folder of interrupted trials.
-        seed: of everything random.
-        progress: what is shown meanwhile.
+        name: Name of a trial (`trials`).
+        data: Data set. Its test images are not used.
+        epochs: Number of epochs.
+        results: Folder of the results.
+        cache: Folder of the checkpoints.
+        seed: Seed for initialization, shuffling, augmentation and dropout.
+        progress: Progress display. None shows nothing.
+
+    Returns:
+        The content of the result file.
 
     Raises:
-        LwcnnError: if there is no such trial, or the results file found is of another configuration or other data.
+        LwcnnError: The trial does not exist, or the existing result belongs to another configuration or other data.
     """
     known = trials(data.spec, epochs)
     if name not in known:
@@ -262,7 +268,7 @@ def run_trial(
     progress = progress or Progress("none")
     if not path.exists():
         with locked(path, progress.note):
-            if not path.exists():  # else another process has made it meanwhile
+            if not path.exists():  # else another process has written it in the meantime
                 return _train_trial(name, plan, config, data, epochs, path, cache, seed, progress)
     environment = {"backend": keras.backend.backend(), "step": current_computing()["step"]}
     return check_finished(path, config, data, "val_accuracy", environment, progress.note)

@@ -12,17 +12,17 @@ from lwcnn.training.distillation import build_ensemble
 
 
 def find_teacher(teacher: Teacher, data: Dataset, trained: list[Path], models: Path) -> list[Path]:
-    """Returns the files of a teacher's models: those in the cache, else the committed ones.
+    """Finds the files of a teacher's models, in the cache or else among the released ones.
 
     Args:
         teacher: Description of the teacher.
         data: Data set on which its models were trained.
-        trained: File in the cache of each seed's model, whether it exists or not.
+        trained: Path in the cache of each seed's model, which may not exist.
         models: Folder of released models, with `teachers/<dataset>-<experiment>-seed<k>.keras`.
 
     Raises:
-        LwcnnError: One of them is missing, and the message has the command that trains it; or one was trained on
-            other images.
+        LwcnnError: A model is missing (the message contains the command that trains it) or was trained on other
+            images.
     """
     paths = []
     for seed, cached in zip(teacher.seeds, trained, strict=True):
@@ -30,8 +30,9 @@ def find_teacher(teacher: Teacher, data: Dataset, trained: list[Path], models: P
         found = [path for path in (cached, released) if path.exists()]
         if not found:
             raise LwcnnError(
-                f"A model to teach is missing: train it by `lwcnn train {teacher.experiment} --dataset {data.name} "
-                f"--preset {teacher.preset} --seeds {seed}`. Looked for {cached} and {released}"
+                f"A model of the teacher is missing: train it with `lwcnn train {teacher.experiment} "
+                f"--dataset {data.name} --preset {teacher.preset} --seeds {seed}`. "
+                f"Received: neither {cached} nor {released}"
             )
         description = read_description(found[0])
         if description is None or description.data_checksum != data.checksum:
@@ -41,10 +42,10 @@ def find_teacher(teacher: Teacher, data: Dataset, trained: list[Path], models: P
 
 
 def teacher_path(models: Path, dataset: str, experiment: str, seed: int) -> Path:
-    """Where a seed's model is committed, for experiments that teach."""
+    """Returns the path of the released model of a seed that distillation uses."""
     return Path(models) / "teachers" / f"{dataset}-{experiment}-seed{seed}.keras"
 
 
 def load_teacher(paths: list[Path]) -> keras.Model:
-    """The ensemble of the models in files."""
+    """Loads models and returns their ensemble."""
     return build_ensemble([load_model(path) for path in paths])

@@ -11,7 +11,7 @@ from against_keras import random_weights  # noqa: E402
 
 from lwcnn.engine import Predictor, unsupported_for_inference  # noqa: E402
 from lwcnn.models.dual import build_dual_model, build_submodel  # noqa: E402
-from lwcnn.training.steps import predictor  # noqa: E402
+from lwcnn.training.steps import make_predictor  # noqa: E402
 
 SHAPE = (12, 12, 3)
 IMAGES = [np.random.default_rng(seed).integers(0, 256, (7, *SHAPE), dtype=np.uint8) for seed in (0, 1)]
@@ -30,5 +30,5 @@ def test_what_is_unknown_is_named_and_computed_by_keras():
     images = keras.Input(SHAPE)
     model = keras.Model(images, layers.Conv2D(6, 3, groups=3)(images))
     assert "groups=3" in unsupported_for_inference(model)
-    (ours,) = predictor(model)(IMAGES[:1])
+    (ours,) = make_predictor(model)(IMAGES[:1])
     np.testing.assert_allclose(ours, model.predict_on_batch(IMAGES[0]), rtol=1e-5, atol=1e-5)

@@ -49,8 +49,8 @@ def test_a_trial_trains_on_all_images_with_its_seed_and_is_judged_by_its_last_ep
     )
     seen = []
 
-    def train_method(plan, training, validation, num_classes, seed, cache, data_key, progress):
-        seen.append((plan.name, len(training.indices), len(validation.indices), seed, data_key))
+    def train_method(plan, split, num_classes, seed, *, cache, progress):
+        seen.append((plan.name, len(split.training), len(split.validation), seed, cache.data_key))
         history = [{"val_accuracy": value, "accuracy": value + 0.1} for value in (0.5, 0.7, 0.6)]
         return TrainedMethod(build_submodel(data.input_shape, 10), [{"history": history, "computing": []}], 1.0)
 

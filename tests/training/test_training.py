@@ -21,7 +21,7 @@ from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
-from lwcnn.training import loop
+from lwcnn.training import loop, validation
 from lwcnn.training.checkpoint import FORMAT, Checkpoint, PhaseState
 from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
@@ -78,7 +78,7 @@ def test_balanced_classes_count_alike_however_many_images_they_have(smoothing):
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_history_holds_means_over_all_images_of_an_epoch(parts, smoothing, monkeypatch):
     """At a learning rate of zero every epoch must give what the whole part gives, whatever the batches."""
-    monkeypatch.setattr(loop, "VALIDATION_BATCH", 10)  # 32 = 3 * 10 + 2, and no multiple of the classes
+    monkeypatch.setattr(validation, "BATCH_SIZE", 10)  # 32 = 3 * 10 + 2, and no multiple of the classes
     model = randomize(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.0))
     weights = model.get_weights()
     images, labels = parts[0].arrays()

@@ -1,6 +1,6 @@
-"""Every experiment as frozen data, by name, at one of three sizes.
+"""Every experiment as frozen data, by name and preset.
 
-Expected results and durations stand in the README's table, which is made from `results/`. Command:
+Expected accuracies and durations: docs/results.md. Command:
 `lwcnn train EXPERIMENT --dataset cifar10 --preset quick --seeds 0 1 2`.
 """
 
@@ -22,7 +22,7 @@ from lwcnn.experiments.recipes.types import (
 )
 from lwcnn.system.errors import unknown_name
 
-_DEPENDENT_ON_DATA = (
+_DATA_DEPENDENT = (
     TUNED_EXPERIMENTS
     | RESIDUAL_EXPERIMENTS
     | PARTS_EXPERIMENTS
@@ -30,7 +30,7 @@ _DEPENDENT_ON_DATA = (
     | REFERENCE_EXPERIMENTS
     | APPLICATION_EXPERIMENTS
 )
-EXPERIMENT_NAMES = (*EXPERIMENTS, *_DEPENDENT_ON_DATA)
+EXPERIMENT_NAMES = (*EXPERIMENTS, *_DATA_DEPENDENT)
 
 __all__ = [
     "EXPERIMENT_NAMES",
@@ -48,24 +48,32 @@ __all__ = [
 
 
 def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = "cifar10") -> Experiment:
-    """The experiment of that name at a preset's size.
+    """Returns an experiment by name.
 
     Args:
-        name: one of `EXPERIMENT_NAMES`.
-        preset: one of `PRESETS`.
-        dataset: `Dataset.spec`, or the name of a public data set. Recipes of ours depend on the images: small ones
-            are shifted less, and digits are not mirrored.
+        name: One of `EXPERIMENT_NAMES`.
+        preset: One of `PRESETS`, which sets the numbers of epochs.
+        dataset: `Dataset.spec`, or the name of a public data set. The augmentation of our recipes depends on it: small
+            images are shifted less, and digits are not mirrored.
+
+    Returns:
+        The experiment, of a subclass of `Experiment`.
 
     Returns:
         The experiment.
 
     Raises:
-        LwcnnError: if a name is unknown; the message names the nearest.
+        LwcnnError: A name is unknown; the message contains the most similar one.
+
+    Example:
+
+    >>> get_experiment("paper", "full").phases[0].trainable
+    ('head_*',)
     """
     size = get_preset(preset)
-    if name in _DEPENDENT_ON_DATA:
+    if name in _DATA_DEPENDENT:
         images = image_spec(dataset) if isinstance(dataset, str) else dataset
-        return _DEPENDENT_ON_DATA[name](size, images)
+        return _DATA_DEPENDENT[name](size, images)
     if name not in EXPERIMENTS:
         raise unknown_name("experiment", name, EXPERIMENT_NAMES)
     return EXPERIMENTS[name](size)

@@ -1,9 +1,8 @@
-"""What each part of the improved model is worth: every part alone on the baseline, and left out of the whole.
+"""Ablation of the improved model: each part added alone to the baseline, and left out of the whole.
 
-The baseline is the small network without shortcuts and squeeze-and-excitation, trained by Adam at a constant rate;
-the whole has all the extension's parts, with its values for MixUp, CutMix, label smoothing and dropout
-(alpha 0.2 and 1.0, 0.1, 0.4 to 0.2). Both see flipped and cropped
-images. The presets' `network` gives the epochs.
+The baseline is the small network without shortcuts and squeeze-and-excitation, trained by Adam at a constant learning
+rate. The whole has all parts of the extension, with its values for MixUp, CutMix (alpha 0.2 and 1.0), label smoothing
+(0.1) and dropout (0.4 to 0.2). Both train on flipped and cropped images for the preset's `network` epochs.
 """
 
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from lwcnn.models.configs import ResidualSEConfig
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 
-Made = tuple[ResidualSEConfig, Phase]
+Recipe = tuple[ResidualSEConfig, Phase]
 BASELINE_OPTIMIZER = OptimizerConfig("adam", 0.001)
 AVERAGED = replace(WARMUP_COSINE, ema_batch_norm=True)
 BASELINE, WHOLE = "parts_baseline", "parts_whole"
@@ -30,42 +29,42 @@ class Part:
     """One part of the improved model.
 
     Attributes:
-        title: for tables.
-        claim: the gain that the extension claims for it, in points; None where it claims none.
-        add: puts it into a network and its phase.
+        title: Title in tables.
+        claim: Gain that the extension claims for it, in percentage points; None if it claims none.
+        add: Function that adds the part to a network and its phase.
     """
 
     title: str
     claim: str | None
-    add: Callable[[ResidualSEConfig, Phase], Made]
+    add: Callable[[ResidualSEConfig, Phase], Recipe]
 
 
 def _averaged(optimizer: OptimizerConfig, like: OptimizerConfig) -> OptimizerConfig:
-    """The optimizer with the average of `like`."""
+    """Returns the optimizer with the moving average settings of `like`."""
     return replace(optimizer, ema=like.ema, ema_batch_norm=like.ema_batch_norm)
 
 
-def _residual(network: ResidualSEConfig, phase: Phase) -> Made:
+def _residual(network: ResidualSEConfig, phase: Phase) -> Recipe:
     return replace(network, residual=True), phase
 
 
-def _se(network: ResidualSEConfig, phase: Phase) -> Made:
+def _se(network: ResidualSEConfig, phase: Phase) -> Recipe:
     return replace(network, se_reduction=SMALL_NETWORK.se_reduction), phase
 
 
-def _mixing(network: ResidualSEConfig, phase: Phase) -> Made:
+def _mixing(network: ResidualSEConfig, phase: Phase) -> Recipe:
     return network, replace(phase, mixing=MixUpCutMix(0.2, 1.0))
 
 
-def _adamw(network: ResidualSEConfig, phase: Phase) -> Made:
+def _adamw(network: ResidualSEConfig, phase: Phase) -> Recipe:
     return network, replace(phase, optimizer=_averaged(WARMUP_COSINE, phase.optimizer))
 
 
-def _smoothing(network: ResidualSEConfig, phase: Phase) -> Made:
+def _smoothing(network: ResidualSEConfig, phase: Phase) -> Recipe:
     return network, replace(phase, label_smoothing=0.1, dropout=(0.4, 0.2))
 
 
-def _ema(network: ResidualSEConfig, phase: Phase) -> Made:
+def _ema(network: ResidualSEConfig, phase: Phase) -> Recipe:
     return network, replace(phase, optimizer=_averaged(phase.optimizer, AVERAGED))
 
 
@@ -83,7 +82,7 @@ OPTIMIZERS = {
     "rmsprop": _averaged(OptimizerConfig("rmsprop", 0.002, warmup=WARMUP_COSINE.warmup), AVERAGED),
     "sgd": _averaged(OptimizerConfig("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=WARMUP_COSINE.warmup), AVERAGED),
 }
-"""In place of AdamW in the whole, with the same warm-up, cosine and average."""
+"""Optimizers that replace AdamW in the whole, with the same warm-up, cosine decay and average."""
 
 
 def _experiment(
@@ -94,7 +93,7 @@ def _experiment(
     parts: tuple[str, ...],
     optimizer: OptimizerConfig | None = None,
 ) -> NetworkExperiment:
-    """The baseline with some parts, in the order of `PARTS`."""
+    """Builds the baseline with some parts."""
     network = replace(SMALL_NETWORK, residual=False, se_reduction=None)
     phase = Phase("all", BASELINE_OPTIMIZER, preset.network, augmentation=augmentation(images), batch_size=128)
     for part in parts:
@@ -126,7 +125,7 @@ def _all() -> dict[str, Callable[[Preset, ImageSpec], NetworkExperiment]]:
 
 
 def only(part: str) -> str:
-    """The name of the experiment with one part alone."""
+    """Returns the name of the experiment that adds one part to the baseline."""
     return f"parts_only_{part}"
 
 

@@ -3,16 +3,16 @@
 from lwcnn.data import ImageSpec
 from lwcnn.data.augment import Augmentation
 
-CROP_SHARE = 1 / 8  # of the shorter side: 4 of 32 pixels, as is usual on CIFAR-10
+CROP_SHARE = 1 / 8  # fraction of the shorter side: 4 of 32 pixels, as usual on CIFAR-10
 
 
 def augmentation(images: ImageSpec, crop_share: float = CROP_SHARE) -> Augmentation:
-    """Returns mirrored and shifted crops, or, for gray images that must not be mirrored, slight turns and shifts.
+    """Returns flips and shifted crops; for gray images that must not be flipped, small rotations, zooms and shifts.
 
     Args:
-        images: What is known of the images.
-        crop_share: Padding of the crops as a share of the shorter side. Gray images are padded by half of it, as
-            they are centered as a rule.
+        images: Properties of the images.
+        crop_share: Padding of the crops as a fraction of the shorter side. Gray images, which are usually centered,
+            are padded by half of it.
     """
     if images.is_gray and not images.may_flip:
         return Augmentation(rotation=0.03, zoom=0.1, translation=0.08, fill="constant")

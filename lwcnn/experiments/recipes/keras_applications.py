@@ -1,7 +1,6 @@
-"""The comparison nets of `keras.applications`, trained from random weights by one recipe of ours.
+"""Networks of `keras.applications`, trained from random weights by our recipe, for comparison.
 
-On 32x32 images their stems and strides leave one pixel of the map: they are made for larger ones. That is what they
-are compared as.
+They are designed for larger images: on 32x32 pixels their stems and strides reduce the feature map to one pixel.
 """
 
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, MOMENTUM, Applic
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 
-# That of the residual network but for a rate that suits a hundred times as many parameters; ours, not tuned.
+# The residual network's, with a learning rate for a hundred times as many parameters; not tuned.
 WARMUP_COSINE = OptimizerConfig(
     "adamw", 0.002, weight_decay=0.05, warmup=0.2, ema=0.998, no_weight_decay=NO_WEIGHT_DECAY
 )

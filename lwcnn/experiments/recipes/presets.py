@@ -1,4 +1,4 @@
-"""How long the experiments train: one of four sizes."""
+"""Presets: training lengths, from "smoke" to "full"."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,20 @@ from lwcnn.system.errors import unknown_name
 
 @dataclass(frozen=True)
 class Preset:
-    """How long to train.
+    """Training length of every experiment.
 
     Attributes:
         name: "smoke", "quick", "medium" or "full".
-        dual, head, all: most epochs of the stages of the paper's method; all counts the last phase.
-        batch_size: of the experiments for which the paper gives none; 32 is the author's code's.
-        tuned_dual, tuned: epochs of the two stages of `paper_tuned`.
-        fold: most epochs a fold of the leaky K-fold.
-        network: epochs of the networks that train in one go.
-        repo: most epochs of the reproduction: of each submodel, then of each unfreezing step.
-        num_images: training images used, drawn by class; None uses all.
+        dual: Maximum number of epochs of stage 1 of the paper's method.
+        head: Maximum number of epochs of its phase that trains the head.
+        all: Maximum number of epochs of its last phase, which trains all layers.
+        batch_size: Number of images per step where the paper does not state it; 32 in the author's code.
+        tuned_dual: Number of epochs of stage 1 of `paper_tuned`.
+        tuned: Number of epochs of stage 2 of `paper_tuned`.
+        fold: Maximum number of epochs per fold of the leaky K-fold.
+        network: Number of epochs of single networks.
+        repo: Maximum numbers of epochs of the reproduction: of each submodel, then of each unfreezing step.
+        num_images: Maximum number of training images, drawn by class. None takes all.
     """
 
     name: str
@@ -34,7 +37,7 @@ class Preset:
 
     @property
     def total(self) -> int:
-        """The epochs of all stages together, for the experiments that train in one go."""
+        """Number of epochs of all stages, for experiments that train the merged model in a single phase."""
         return self.dual + self.head + self.all
 
 
@@ -64,7 +67,7 @@ PRESETS = {
         network=15,
         repo=(12, 2, 2, 2, 4),
     ),
-    # What two CPU cores train in an hour or two, for the networks whose own recipes take 70 to 250 epochs.
+    # An hour or two on two CPU cores, for networks whose own recipes take 70 to 250 epochs.
     "medium": Preset(
         "medium",
         dual=14,
@@ -77,8 +80,7 @@ PRESETS = {
         network=30,
         repo=(20, 3, 3, 3, 6),
     ),
-    # 20 epochs of the dual stage and 50 of the last: the author's notebook; 20 of the head: paper. Those of `repo`:
-    # the reproduction's notebook.
+    # dual and all: the author's notebook; head: paper; repo: the reproduction's notebook
     "full": Preset(
         "full",
         dual=20,
@@ -95,10 +97,10 @@ PRESETS = {
 
 
 def get_preset(name: str) -> Preset:
-    """The preset of that name.
+    """Returns a preset by name.
 
     Raises:
-        LwcnnError: if there is none; the message names the nearest.
+        LwcnnError: The name is unknown; the message contains the most similar one.
     """
     if name not in PRESETS:
         raise unknown_name("preset", name, PRESETS)

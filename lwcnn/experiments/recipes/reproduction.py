@@ -1,6 +1,6 @@
-"""The experiments of the CIFAR-10 reproduction and of its extension, with their own recipes.
+"""The CIFAR-10 reproduction and its extension, with their own recipes.
 
-Values are those of the reproduction's notebook where it shows them, else of the project's reference notes.
+Values come from the reproduction's notebook where it shows them, else from the project's reference notes.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,11 @@ from lwcnn.training.phases import Phase
 ADAM = OptimizerConfig("adam", 0.001)
 SGD = OptimizerConfig("sgd", 0.001, momentum=0.9)
 BATCH = 128
-VALIDATION = 0.2  # the notebook keeps 10,000 of the 50,000 training images
+VALIDATION = 0.2  # the notebook holds out 10,000 of the 50,000 training images
 
-# Our reading: dense layers and head train from the start, and the list that came out empty was to hold the four
-# convolutions: the last of them, the last two, the last three, all. Keras lists a layer of one branch beside its twin
-# of the other. In the notebook (cell 31) the dense layers join the head in the second step; these five epochs differ.
+# Our interpretation: dense layers and head train from the start, and the list that was empty by mistake should have
+# held the four convolutions: the last one, the last two, the last three, all. Keras lists corresponding layers of both
+# branches next to each other. In the notebook (cell 31) the dense layers train from the second step on.
 CONVOLUTIONS = ("original_conv1", "augmented_conv1", "original_conv2", "augmented_conv2")
 ALWAYS_TRAINED = ("original_dense", "augmented_dense", "head_logits")
 
@@ -69,8 +69,8 @@ def _repo_residual_se(preset: Preset, images: ImageSpec) -> NetworkExperiment:
         monitor="val_loss",
         label_smoothing=0.1,
         batch_size=BATCH,
-        mixing=MixUpCutMix(mixup_alpha=0.2, cutmix_alpha=1.0),  # a coin toss a batch, and no other augmentation
-        dropout=(0.4, 0.2),  # text: in the notebook the compiled step keeps the first epoch's 0.4
+        mixing=MixUpCutMix(mixup_alpha=0.2, cutmix_alpha=1.0),  # one of the two per batch, and no other augmentation
+        dropout=(0.4, 0.2),  # as its text says; in the notebook the compiled step keeps the 0.4 of the first epoch
     )
     return NetworkExperiment(
         name="repo_residual_se",

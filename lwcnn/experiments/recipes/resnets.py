@@ -1,8 +1,8 @@
-"""The experiments of the three reference ResNets, with the recipes that their texts describe.
+"""Three reference ResNets, with the recipes that their texts describe.
 
-Where a text gives no value its notebook's is taken, else ours; each is marked. None of the texts takes weight decay
-off batch norm or biases, so everything decays. Their decay is added to the gradient and so goes through the momentum,
-which multiplies it by 1 / (1 - momentum) in the long run; Keras's does not: it is ten times theirs here.
+Where a text states no value, a comment says whether it comes from its notebook or is ours. No text excludes batch
+normalization or biases from weight decay. Their weight decay is added to the gradient, so momentum multiplies it by
+1 / (1 - momentum) in the long run; Keras's is decoupled, so it is ten times theirs here.
 """
 
 from collections.abc import Callable
@@ -22,18 +22,18 @@ VERTICAL_FLIP = 0.05
 
 
 def _sgd(learning_rate: float, decay: float, warmup: float = 0.0, nesterov: bool | None = None) -> OptimizerConfig:
-    """SGD with a cosine; `warmup` 0 begins at the full rate, `decay` is that of the text."""
+    """Returns SGD with cosine decay; `decay` is the weight decay stated in the text."""
     decay = round(decay * _THROUGH_MOMENTUM, 9)
     return OptimizerConfig("sgd", learning_rate, MOMENTUM, nesterov, weight_decay=decay, warmup=warmup)
 
 
 def _epochs(preset: Preset, full: int, medium: int | None = None) -> int:
-    """Epochs of a preset: `full` is the original's own number, `medium` what a CPU trains in a few hours."""
+    """Returns the epochs of a preset: `full` is the original's number, `medium` takes a few hours on a CPU."""
     return {"full": full, "smoke": 2, "medium": medium or preset.network}.get(preset.name, preset.network)
 
 
 def _warmup(preset: Preset) -> float:
-    """Warm-up of the originals that have none: our schedule where the training is shorter than theirs."""
+    """Returns the warm-up of originals without one: ours for `medium`, which is shorter than their training."""
     return 0.1 if preset.name == "medium" else 0.0
 
 
@@ -74,7 +74,7 @@ def _resnet_4443(preset: Preset, images: ImageSpec) -> NetworkExperiment:
         _epochs(preset, 100),
         augmentation=augmentation,
         batch_size=128,  # notebook
-        mixing=MixUpCutMix(mixup_alpha=0.0, cutmix_alpha=1.0, probability=0.5),  # of CutMix's own authors on CIFAR
+        mixing=MixUpCutMix(mixup_alpha=0.0, cutmix_alpha=1.0, probability=0.5),  # values of CutMix's authors for CIFAR
     )
     return NetworkExperiment(
         name="resnet_4443",
@@ -88,7 +88,7 @@ def _resnet_4443_twice(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     described = _resnet_4443(preset, images)
     (first,) = described.phases
     second = replace(first, name="again", optimizer=_sgd(0.01, 5e-4))
-    # The log's two runs have no CutMix, crop from 40x40, and the first has steps in place of the cosine.
+    # The two runs in the log have no CutMix and crop from 40x40; the first has a step schedule instead of the cosine.
     question = "the same with a second run as long, cosine from 0.01, which the log has and the text does not"
     return replace(described, name="resnet_4443_twice", question=question, phases=(first, second))
 
@@ -127,7 +127,7 @@ def _narrow_resnet18_cold(preset: Preset, images: ImageSpec) -> NetworkExperimen
 def _narrow_resnet18_few(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     cold = _narrow_resnet18_cold(preset, images)
     (phase,) = cold.phases
-    optimizer = replace(phase.optimizer, learning_rate=0.02)  # ours: at the notebook's 0.1 so few steps learn nothing
+    optimizer = replace(phase.optimizer, learning_rate=0.02)  # ours: with the notebook's 0.1 so few steps learn nothing
     epochs = 1 if preset.name == "smoke" else 5
     return replace(
         cold,

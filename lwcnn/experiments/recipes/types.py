@@ -1,4 +1,4 @@
-"""What an experiment is, as frozen data: of a merged model, ours or the reproduction's, or of one network."""
+"""Experiments as frozen data: the paper's merged model, a single network, or the CIFAR-10 reproduction."""
 
 from dataclasses import dataclass, replace
 
@@ -13,11 +13,12 @@ class Experiment:
     """One way to train a network.
 
     Attributes:
-        name: its name.
-        question: what it answers.
-        phases: what the model goes through.
-        validation: share (below 1) or number of the training images kept for validation.
-        num_images: training images used at most, drawn by class, beside the preset's own limit; None uses all.
+        name: Name of the experiment.
+        question: Question that it answers.
+        phases: Phases of the final model, in order.
+        validation: Fraction (below 1) or number of the training images held out for validation.
+        num_images: Maximum number of training images, drawn by class, in addition to the preset's limit. None takes
+            all.
     """
 
     name: str
@@ -32,11 +33,11 @@ class MergedExperiment(Experiment):
     """One way to train the paper's architecture, the merged model.
 
     Attributes:
-        branches: (name, augmentation of its stage-1 images) of each submodel.
-        dual: the stage in which the submodels train side by side; None draws the merged model afresh.
-        reuse_dense_weights: Names of the branches whose 1x1 convolution takes over the submodel's dense weights;
-            the others keep their random draw.
-        dropout: of the merged model's head.
+        branches: Name of each submodel and augmentation of its images in stage 1.
+        dual: Stage 1, in which the submodels train side by side. None initializes the merged model randomly.
+        reuse_dense_weights: Names of the branches whose 1x1 convolution takes over the submodel's dense weights.
+            The 1x1 convolutions of the others are initialized randomly.
+        dropout: Float between 0 and 1. Dropout rate of the merged model's head.
     """
 
     branches: tuple[tuple[str, Augmentation | None], ...]
@@ -47,10 +48,10 @@ class MergedExperiment(Experiment):
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkExperiment(Experiment):
-    """One way to train a network in one go.
+    """One way to train a single network from scratch.
 
     Attributes:
-        network: what it is built from.
+        network: Configuration of the network.
     """
 
     network: NetworkConfig
@@ -58,12 +59,12 @@ class NetworkExperiment(Experiment):
 
 @dataclass(frozen=True)
 class Teacher:
-    """Trained models that teach together: the mean of their logits.
+    """An ensemble of trained models whose mean logits teach a student.
 
     Attributes:
-        experiment: that trained them.
-        preset: of their training.
-        seeds: one model each.
+        experiment: Name of the experiment that trained them.
+        preset: Preset of their training.
+        seeds: Seeds of their runs, one per model.
     """
 
     experiment: str
@@ -73,12 +74,12 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Distillation:
-    """How a student learns from a teacher.
+    """Knowledge distillation from a teacher (arXiv 1503.02531).
 
     Attributes:
-        temperature: that both models' logits are divided by before their Kullback-Leibler divergence is taken,
-            which counts temperature^2 times (arXiv 1503.02531).
-        label_weight: share of the loss that the labels have, 0 to 1; the teacher has the rest.
+        temperature: Float that divides the logits of both models before their Kullback-Leibler divergence, which is
+            then multiplied by temperature^2.
+        label_weight: Float between 0 and 1. Weight of the label loss; the divergence from the teacher has the rest.
     """
 
     temperature: float
@@ -87,11 +88,11 @@ class Distillation:
 
 @dataclass(frozen=True, kw_only=True)
 class DistilledExperiment(NetworkExperiment):
-    """One way to train a network in one go, with a teacher beside the labels.
+    """One way to train a single network with a teacher.
 
     Attributes:
-        teacher: which trained models.
-        distillation: how.
+        teacher: Trained models that teach.
+        distillation: Loss of the student.
     """
 
     teacher: Teacher
@@ -100,26 +101,26 @@ class DistilledExperiment(NetworkExperiment):
 
 @dataclass(frozen=True, kw_only=True)
 class ReproductionExperiment(Experiment):
-    """One way to train the CIFAR-10 reproduction's joined model.
+    """One way to train the merged model of the CIFAR-10 reproduction.
 
     Attributes:
-        branches: (name, phase) of each submodel, which are trained one after the other, each by itself.
+        branches: Name of each submodel and its phase; the submodels train one after the other.
     """
 
     branches: tuple[tuple[str, Phase], ...]
 
 
 def with_class_weight(experiment: Experiment, class_weight: str | None) -> Experiment:
-    """The experiment with this class weight in every phase; None leaves it as it is."""
+    """Returns the experiment with a class weight in every phase; None returns it unchanged."""
     if class_weight is None:
         return experiment
 
     def weighted(phase: Phase) -> Phase:
         return replace(phase, class_weight=class_weight)
 
-    changes = {"phases": tuple(weighted(phase) for phase in experiment.phases)}
+    experiment = replace(experiment, phases=tuple(weighted(phase) for phase in experiment.phases))
     if isinstance(experiment, MergedExperiment) and experiment.dual:
-        changes["dual"] = weighted(experiment.dual)
+        return replace(experiment, dual=weighted(experiment.dual))
     if isinstance(experiment, ReproductionExperiment):
-        changes["branches"] = tuple((name, weighted(phase)) for name, phase in experiment.branches)
-    return replace(experiment, **changes)
+        return replace(experiment, branches=tuple((name, weighted(phase)) for name, phase in experiment.branches))
+    return experiment
