@@ -9,14 +9,14 @@ from lwcnn.system.files import read_json
 
 
 def read_result(path: Path, needed: Sequence[str] = ()) -> dict:
-    """Returns the result in a file.
+    """Loads a result.
 
     Args:
-        path: The file.
+        path: Path of the result.
         needed: Keys that it must have.
 
     Raises:
-        LwcnnError: The file can't be read or is not such a result.
+        LwcnnError: The file can't be read or is not a result with these keys.
     """
     result = read_json(path)
     if not isinstance(result, dict) or not set(needed) <= set(result):
@@ -32,18 +32,18 @@ def check_finished(
     environment: Mapping[str, str] | None = None,
     note: Callable[[str], None] = lambda text: None,
 ) -> dict:
-    """Returns the result in a file if it is that of this configuration and these images.
+    """Loads a result and checks that it belongs to a configuration and data.
 
     Args:
-        path: The file.
+        path: Path of the result.
         config: Settings of the run.
-        data: The data set.
-        needed: A key that such a result has.
+        data: Data set of the run.
+        needed: Key that the result must have.
         environment: Backend and training step of this process, under their keys in a result.
-        note: Receives the words that say that the result was made with others.
+        note: Function that receives a message if the result was made with others.
 
     Raises:
-        LwcnnError: It is of another configuration or other images, or the file can't be read.
+        LwcnnError: The result belongs to another configuration or other images, or the file can't be read.
     """
     result = read_result(path, ("config", "data_checksum", needed))
     found = result["config"]

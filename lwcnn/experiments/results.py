@@ -1,4 +1,4 @@
-"""The results folder as data frames; the only module that reads it.
+"""Loads the results folder as data frames; no other module reads it.
 
 results/<dataset>/<experiment>/<preset>/seed<k>.json          a run
 results/<dataset>/<experiment>/<preset>/seed<k>_classes.npy   its predicted classes of the test images
@@ -25,7 +25,7 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath, read_json
 
 PRESETS_BY_SIZE = ("full", "medium", "quick")
-"""Presets whose runs are published, the largest first; smoke runs never are."""
+"""Presets whose runs are published, the largest first; smoke runs are not published."""
 
 DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 DATASET_ORDER = ("mnist", "fashion_mnist", "cifar10")
@@ -38,7 +38,7 @@ f0293d1850b8
 """.split()
 _ENGINE_COMMITS = "eb2444c4bc81 123a10cabc08 d46802813766 a0349283f1be".split()
 _STEPS = dict.fromkeys(_KERAS_COMMITS, "keras") | dict.fromkeys(_ENGINE_COMMITS, "engine")
-"""What trained the runs of commits before results said so themselves."""
+"""Training step of runs whose results do not record it, by commit."""
 
 _IDENTITY = ("dataset", "experiment", "preset", "seed")
 _RUN_KEYS = (
@@ -57,7 +57,7 @@ _NUMBERS = {
 
 
 class MissingInput(LwcnnError):
-    """A result that was asked for is not there: what needs it is left out, all else is made."""
+    """A requested result does not exist. Tables and figures that need it are skipped."""
 
 
 def load_results(folder: StrPath = "results") -> pd.DataFrame:
@@ -67,11 +67,11 @@ def load_results(folder: StrPath = "results") -> pd.DataFrame:
         folder: The results folder.
 
     Returns:
-        A data frame with a row per run and the keys of its JSON file as columns, `path` besides; sorted by data set,
+        A data frame with a row per run and the keys of its JSON file as columns, and `path`; sorted by data set,
         preset, experiment and seed. Empty without results.
 
     Raises:
-        LwcnnError: A file that is no result, or lacks keys; the message names it.
+        LwcnnError: A file is not a result or lacks keys; the message contains its path.
     """
     paths = [path for path in Path(folder).glob("*/*/*/seed*.json") if is_run(path)]
     frame = _frame(paths, _RUN_KEYS)
@@ -90,7 +90,7 @@ def load_folds(folder: StrPath = "results") -> pd.DataFrame:
         A data frame with a row per fold: the keys of its assessment's JSON file, `fold` from 0 and its `accuracy`.
 
     Raises:
-        LwcnnError: A file that is no assessment, or lacks keys.
+        LwcnnError: A file is not a K-fold assessment or lacks keys.
     """
     paths = [path for path in Path(folder).glob("*/*/*/kfold*.json") if re.fullmatch(_FOLDS_NAME, path.name)]
     frame = _sorted(_frame(paths, _FOLDS_KEYS), ["dataset", "preset", "experiment", "leaky", "seed"])
@@ -104,7 +104,7 @@ _FOLDS_NAME = r"kfold\d+(_leaky)?_seed\d+\.json"
 
 
 def load_trials(folder: StrPath = "results") -> pd.DataFrame:
-    """Loads every trial of the search, with validation accuracies only.
+    """Loads every trial of the search.
 
     Args:
         folder: The results folder.
@@ -113,7 +113,7 @@ def load_trials(folder: StrPath = "results") -> pd.DataFrame:
         A data frame with a row per trial and the keys of its JSON file as columns, the best first.
 
     Raises:
-        LwcnnError: A file that is no trial, or lacks keys.
+        LwcnnError: A file is not a trial or lacks keys.
     """
     paths = [path for path in Path(folder).glob("search/*/*epochs/*.json") if re.fullmatch(_TRIAL_NAME, path.name)]
     frame = _frame(paths, _TRIAL_KEYS)
@@ -121,7 +121,7 @@ def load_trials(folder: StrPath = "results") -> pd.DataFrame:
 
 
 def load_exports(folder: StrPath = "results") -> pd.DataFrame:
-    """Loads the record of every exported model that was written.
+    """Loads the record of every exported model.
 
     Args:
         folder: The results folder.
@@ -130,7 +130,7 @@ def load_exports(folder: StrPath = "results") -> pd.DataFrame:
         A data frame with a row per exported file; `experiment` names the network.
 
     Raises:
-        LwcnnError: A file that is no record, or lacks keys.
+        LwcnnError: A file is not a record or lacks keys.
     """
     frame = _frame(Path(folder).glob("export/*.json"), _EXPORT_KEYS)
     frame["experiment"] = [_experiment_of(model) for model in frame["model"]]
@@ -142,7 +142,7 @@ def load_latencies(folder: StrPath = "results", name: str = "bench") -> pd.DataF
 
     Args:
         folder: The results folder.
-        name: Name of the benchmark's file, without its ending.
+        name: Name of the benchmark's file without its extension.
 
     Returns:
         A data frame with a row per model and runtime: `dataset`, `experiment`, `runtime` and milliseconds per image
@@ -161,18 +161,18 @@ def load_latencies(folder: StrPath = "results", name: str = "bench") -> pd.DataF
 
 
 def is_run(path: Path) -> bool:
-    """Whether a path is that of a run's result; "seed0 (copy).json" is not."""
+    """Returns whether a path is that of a run's result; "seed0 (copy).json" is not."""
     return re.fullmatch(r"seed\d+\.json", path.name) is not None
 
 
 def run_paths(folder: StrPath) -> list[Path]:
-    """The result files of the runs in results/<dataset>/<experiment>/<preset>, by seed."""
+    """Returns the result files in results/<dataset>/<experiment>/<preset>, ordered by seed."""
     found = [path for path in Path(folder).glob("seed*.json") if is_run(path)]
     return sorted(found, key=lambda path: int(path.stem.removeprefix("seed")))
 
 
 def load_networks(folder: StrPath = "results") -> pd.DataFrame:
-    """Loads what `lwcnn summary NETWORK --json` wrote about networks.
+    """Loads the summaries of networks that `lwcnn summary NETWORK --json` wrote.
 
     Args:
         folder: The results folder.
@@ -181,7 +181,7 @@ def load_networks(folder: StrPath = "results") -> pd.DataFrame:
         A data frame with a row per network: `model`, `params`, `macs`, `float32_bytes`, `memory_mb` and more.
 
     Raises:
-        LwcnnError: A file that is no summary, or lacks keys.
+        LwcnnError: A file is not a summary or lacks keys.
     """
     return _frame(Path(folder).glob("networks/*.json"), _NETWORK_KEYS)
 
@@ -190,7 +190,7 @@ def load_benchmark(folder: StrPath, name: str) -> dict:
     """Loads results/<name>.json.
 
     Raises:
-        MissingInput: If it is not there.
+        MissingInput: The file does not exist.
     """
     path = Path(folder) / f"{name}.json"
     if not path.exists():
@@ -199,7 +199,7 @@ def load_benchmark(folder: StrPath, name: str) -> dict:
 
 
 def load_correct(folder: StrPath, runs: pd.DataFrame) -> np.ndarray:
-    """Loads which test images the runs of one experiment recognize.
+    """Loads which test images the runs of an experiment classify correctly.
 
     Args:
         folder: The results folder.
@@ -209,7 +209,7 @@ def load_correct(folder: StrPath, runs: pd.DataFrame) -> np.ndarray:
         A bool array of shape (seeds, images).
 
     Raises:
-        MissingInput: If labels or predicted classes are not there.
+        MissingInput: The labels or predicted classes do not exist.
     """
     labels = load_test_labels(folder, str(runs["dataset"].iloc[0]))
     paths = [Path(path).with_name(f"{Path(path).stem}_classes.npy") for path in runs["path"]]
@@ -220,19 +220,19 @@ def load_test_labels(folder: StrPath, dataset: str) -> np.ndarray:
     """Loads the labels of a data set's test images, in the order of predicted classes and logits.
 
     Raises:
-        MissingInput: If they are not there.
+        MissingInput: They do not exist.
     """
     return _array(Path(folder) / dataset / "test_labels.npy")
 
 
 def _frame(paths: Iterable[Path], keys: tuple[str, ...]) -> pd.DataFrame:
-    """A row per file, with `path`; the keys are columns even without files."""
+    """Returns a row per file, with `path`; the keys are columns even without files."""
     rows = [{**_checked(path, keys), "path": str(path)} for path in sorted(paths)]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*keys, "path"])
 
 
 def _sorted(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """By the columns: what is known in its own order, the rest by name after it."""
+    """Sorts by the columns: known names in their own order, then other names alphabetically."""
     orders = {"dataset": DATASET_ORDER, "preset": PRESETS_BY_SIZE, "experiment": EXPERIMENT_NAMES}
 
     def place(column: pd.Series) -> pd.Series:
@@ -248,7 +248,7 @@ def _checked(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     wrong = [key for key in _NUMBERS & set(keys) - set(lacking) if type(content[key]) not in (int, float)]
     if lacking or wrong:
         problem = f"lacks {', '.join(lacking)}" if lacking else f"holds no number as {', '.join(sorted(wrong))}"
-        raise LwcnnError(f"Move {path} out of the results folder, or make it anew. Received: a file that {problem}")
+        raise LwcnnError(f"Move {path} out of the results folder, or create it again. Received: a file that {problem}")
     return content
 
 
@@ -275,15 +275,15 @@ def _array_version(path: Path, modified_ns: int, size: int) -> np.ndarray:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise LwcnnError(
-            f"Make the run anew: its predicted classes can't be read ({error}). Received: {path}"
+            f"Repeat the run: its predicted classes can't be read ({error}). Received: {path}"
         ) from error
 
 
 def _dataset_of(model: str) -> str:
-    """`cifar10` of "models/cifar10-paper.keras"."""
+    """Returns `cifar10` for "models/cifar10-paper.keras"."""
     return Path(model).stem.rpartition("-")[0]
 
 
 def _experiment_of(model: str) -> str:
-    """`paper` of "models/cifar10-paper.keras"."""
+    """Returns `paper` for "models/cifar10-paper.keras"."""
     return Path(model).stem.rpartition("-")[2]
