@@ -666,7 +666,7 @@ def test_a_checkpoint_that_cannot_be_read_is_set_aside_and_the_phase_begins_anew
     assert Checkpoint(path, "key").load(note=notes.append) is None
     assert not path.exists() and (tmp_path / "state.npz.unreadable").read_bytes() == before
     (note,) = notes
-    assert "state.npz.unreadable, the phase starts over" in note and "\n" not in note
+    assert "state.npz.unreadable; the phase starts over" in note and "\n" not in note
     path.write_bytes(b"again")
     assert Checkpoint(path, "key").load() is None and (tmp_path / "state.npz.unreadable1").exists()
 
