@@ -99,9 +99,6 @@ def train_method(
     Returns:
         The trained model and the history of its phases.
 
-    Returns:
-        The trained model with its history.
-
     Raises:
         LwcnnError: As in `train_phase`; or the seed is out of range, or a distilled experiment has several devices.
 

@@ -274,9 +274,7 @@ def _array_version(path: Path, modified_ns: int, size: int) -> np.ndarray:
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise LwcnnError(
-            f"Repeat the run: its predicted classes can't be read ({error}). Received: {path}"
-        ) from error
+        raise LwcnnError(f"Repeat the run: its predicted classes can't be read ({error}). Received: {path}") from error
 
 
 def _dataset_of(model: str) -> str:

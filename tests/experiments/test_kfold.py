@@ -139,7 +139,9 @@ def test_a_leaking_fold_of_other_epochs_has_another_key(made_dataset, tmp_path, 
         folders = Folders(results=tmp_path / str(epochs), cache=tmp_path / "cache")
         run_kfold("paper", made_dataset, "quick", 0, True, 2, folders)
     assert [call.phase.epochs for call in calls.phase] == [2, 2, 3, 3]
-    assert len({call.key for call in calls.phase}) == len({call.checkpoint for call in calls.phase}) == 4
+    assert (
+        len({call.checkpoint.key for call in calls.phase}) == len({call.checkpoint.path for call in calls.phase}) == 4
+    )
 
 
 @pytest.mark.parametrize(

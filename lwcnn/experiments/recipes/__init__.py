@@ -59,9 +59,6 @@ def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = 
     Returns:
         The experiment, of a subclass of `Experiment`.
 
-    Returns:
-        The experiment.
-
     Raises:
         LwcnnError: A name is unknown; the message contains the most similar one.
 
