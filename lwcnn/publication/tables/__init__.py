@@ -27,6 +27,7 @@ TABLES: dict[str, Callable[[Evidence], Table]] = {
         costs.image_sizes,
         costs.references,
         benchmarks.train_step,
+        benchmarks.averaging,
         benchmarks.growth,
         benchmarks.shrink,
         benchmarks.int8,

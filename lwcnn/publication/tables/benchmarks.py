@@ -35,6 +35,21 @@ def train_step_of(rows: Sequence[dict]) -> Table:
     return Table(head, [cells])
 
 
+def averaging(evidence: Evidence) -> Table:
+    """Validation accuracy of the latest weights and of their averages, of one training each."""
+    rows = [
+        [
+            f"`{row['experiment']}`",
+            f"{row['num_train_images']:,}",
+            str(row["epochs"]),
+            *(f"{100 * row['val_accuracy'][key]:.2f}" for key in ("latest", "fixed_decay", "warm_up")),
+        ]
+        for row in evidence.benchmark("averaging")["rows"]
+    ]
+    head = ["network", "training images", "epochs", "no average, %", "fixed decay, %", "decay with warm-up, %"]
+    return Table(head, [rows])
+
+
 def growth(evidence: Evidence) -> Table:
     """How the cost of training grows."""
     return growth_of(evidence.benchmark("growth")["rows"])
