@@ -106,11 +106,13 @@ class Epoch:
             network.join(group if group.size > 1 else None, rank)
             for operation, drawn in zip(network.random_operations, draws, strict=True):
                 operation.draws = drawn[part]
-            return self._gradients(rank, [x[part] for x in images], [y[part] for y in labels], count)
+            with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite ends the training anyway
+                return self._gradients(rank, [x[part] for x in images], [y[part] for y in labels], count)
 
         sums = run_in_group(group, train)
         used = [network.gradient for network in self._networks[: group.size]]
-        self._optimizer.step(sum(used[1:], used[0]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._optimizer.step(sum(used[1:], used[0]))
         return self._means.add(sums, count)
 
     def value_of(self, variable: keras.Variable) -> np.ndarray:

@@ -40,7 +40,8 @@ class Predictor:
         parts = share_out(len(inputs[0]), len(self._networks))
 
         def predict(rank: int) -> list[np.ndarray]:
-            return self._networks[rank].forward([x[parts[rank]] for x in inputs], training=False)
+            with np.errstate(over="ignore", invalid="ignore"):  # outputs that are not finite are the caller's to judge
+                return self._networks[rank].forward([x[parts[rank]] for x in inputs], training=False)
 
         outputs = run_in_group(ThreadGroup(len(parts)), predict)
         return [np.concatenate(arrays) for arrays in zip(*outputs, strict=True)]

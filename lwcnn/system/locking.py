@@ -37,8 +37,9 @@ def _acquire(lock: Path, on_wait: Callable[[], None]) -> int:
                 on_wait()
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             # The previous holder may have removed the lock file that this process opened.
-            if lock.exists() and os.path.samestat(os.fstat(descriptor), os.stat(lock)):
-                return descriptor
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
+                    return descriptor
         except BaseException:
             os.close(descriptor)
             raise

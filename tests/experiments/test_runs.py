@@ -527,7 +527,7 @@ def test_all_runs_share_one_validation_split():
 def test_phases_have_seeds_of_their_own_and_batches_that_fit_the_data(monkeypatch):
     seen = []
 
-    def record(model, phase, training, validation, seed, *arguments):
+    def record(model, phase, split, seed, **arguments):
         seen.append((seed, phase.batch_size))
         return PhaseState(1, True, 0, [0.5], [1], [{"val_accuracy": 0.5}])
 

@@ -124,6 +124,7 @@ def test_mixing_and_scheduled_dropout_train_and_resume_to_the_same_weights(tmp_p
 
         def step(self, *_): ...
         def end_epoch(self, *_): ...
+        def note(self, *_): ...
 
     whole, state = train(None, tmp_path / "whole.npz")
     assert whole.get_layer("head_dropout").rate == pytest.approx(0.2)
@@ -161,7 +162,7 @@ def test_an_experiment_trains_evaluates_and_is_found_again(made_npz, folders, tm
     assert "residual_se" in names
     result = run_experiment("residual_se_small", made_npz, "smoke", 0, folders)
     assert result["params"] == result["trainable_params"] + _moving(get_experiment("residual_se_small").network)
-    assert result == json.loads(folders.result("made", "residual_se_small", "smoke", 0).read_text())
+    assert result == json.loads(folders.result(result["dataset"], "residual_se_small", "smoke", 0).read_text())
     assert run_experiment("residual_se_small", made_npz, "smoke", 0, folders) == result
     model = keras.saving.load_model(folders.model(result))
     assert model.count_params() == result["params"]

@@ -23,7 +23,7 @@ CURVES = (
     + """
 import json
 import numpy as np
-from lwcnn import backend
+from lwcnn.system import environment
 from lwcnn.data import load_dataset
 from lwcnn.experiments.recipes import NetworkExperiment
 from lwcnn.experiments.pipeline import train_method
@@ -46,7 +46,7 @@ def train(devices):
     computing = Computing(devices=devices)
     computing.require_possible()
     trained = train_method(plan, Split(training, validation), 10, seed=0, computing=computing)
-    assert backend.num_replicas() == 1
+    assert environment.num_replicas() == 1
     logits = trained.model.predict(data.x_test, verbose=0)
     return {"history": trained.phases[0]["history"], "logits": logits.tolist()}
 

@@ -578,8 +578,8 @@ def test_kill_9_in_the_middle_of_a_phase_and_resumed_comes_to_the_same_bits(
 ):
     cache, wanted = uninterrupted
     process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path), str(ROOT / "tests")],
-        stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", KILLED, str(tmp_path), str(ROOT / "tests" / "training")],
+        stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
     )  # fmt: skip
     lines = []
     try:
