@@ -1,4 +1,4 @@
-"""An epoch of training steps on arrays, in the place of `lwcnn.training.steps.Epoch`."""
+"""An epoch of training steps on arrays. It replaces `lwcnn.training.steps.Epoch`."""
 
 from functools import cache
 
@@ -16,7 +16,7 @@ from lwcnn.system import environment
 
 
 def unsupported(model: keras.Model) -> str | None:
-    """Why a compiled model cannot be trained here, in one line that names what is not known; None if it can."""
+    """Returns why the engine cannot train a compiled model, in one line; None if it can."""
     try:
         check_environment()
         is_distiller = isinstance(model, keras.distillation.Distiller)

@@ -129,7 +129,7 @@ def _arrive(state, size):
 
 @njit(cache=True, nogil=True)
 def _is_complete(state, wanted, looks):
-    """Whether a round has begun; gives up after so many looks."""
+    """Returns whether a round has begun; gives up after `looks` looks."""
     for _ in range(looks):
         if _look(state, ROUND) >= wanted:
             return True

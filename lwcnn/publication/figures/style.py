@@ -95,7 +95,7 @@ def new_panels(width: float, height: float, columns: int, rows: int = 1, **optio
 
 
 def legend_below(ax: Axes, *arguments, inches: float = 0.42, **options) -> None:
-    """A legend so many inches under the axis, where it can cover nothing; arguments as of `Axes.legend`."""
+    """Draws a legend below the axis, where it covers nothing; arguments as of `Axes.legend`."""
     below = ax.transAxes + ScaledTranslation(0, -inches, cast(Figure, ax.figure).dpi_scale_trans)
     options = {"columnspacing": 1.2, "handletextpad": 0.5, "borderpad": 0, **options}
     ax.legend(*arguments, loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, **options)
