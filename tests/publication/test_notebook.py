@@ -83,7 +83,7 @@ def test_runs_from_any_folder_without_the_data_set(tmp_path, monkeypatch):
     assert "| digits | `paper`, from scratch | smoke |" in texts["folds-table"]
     assert "| digits | `single` |" in texts["ablation-train"] and "| digits | `residual_se` |" in texts["results-table"]
     assert "| reproduction | parameters | about 20,000 | 334,706 | 334,706" in texts["audit-table"]
-    assert "of 200 test images" in texts["own-train"]
+    assert "of 107 test images" in texts["own-train"]
 
     with_figures = {name for name, cell in cells.items() if any("image/png" in o.get("data", {}) for o in cell.outputs)}
     wanted = {name for name in cells if name.endswith("-figure")} - WITHOUT_INPUT
