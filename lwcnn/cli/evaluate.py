@@ -39,7 +39,7 @@ def evaluate(options) -> int:
     transforms: tuple[str, ...] = ()
     averaged: dict = {}
     if options.tta is not None:
-        transforms = tuple(options.tta) or default_tta_transforms(data.may_flip)
+        transforms = tuple(options.tta) or default_tta_transforms(data.mirror)
         averaged = drop_large_confusion_matrix(summarize(predict_tta(model, data.x_test, transforms), data.y_test))
     print(f"model            {options.model}")
     print(f"data             {data.name}, {len(data.y_test)} test images from {data.source}")

@@ -11,14 +11,14 @@ _MAX_CHANNELS = 4
 
 
 class Splits(NamedTuple):
-    """Arrays of a data set, with class names and `may_flip` if its file has them."""
+    """Arrays of a data set, with class names and `mirror` if its file has them."""
 
     x_train: np.ndarray
     y_train: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
     class_names: tuple[str, ...] | None = None
-    may_flip: bool | None = None
+    mirror: bool | None = None
 
 
 def check_splits(
@@ -76,7 +76,7 @@ def check_splits(
             "Add training images to every class, or renumber the classes from 0 without gaps. "
             f"Received: no training image of class {', '.join(map(str, empty[:10]))} in {received}"
         )
-    return Splits(x_train, y_train, x_test, y_test, names, splits.may_flip)
+    return Splits(x_train, y_train, x_test, y_test, names, splits.mirror)
 
 
 def check_image_array(images: np.ndarray, key: str, received: str) -> np.ndarray:

@@ -41,7 +41,7 @@ class Dataset:
         class_names: Class names by label.
         checksum: SHA-256 of the shapes, pixels and labels of both splits, hexadecimal.
         source: Description of where the data was read from, without an absolute path.
-        may_flip: Whether a mirrored image still belongs to its class, so that recipes may flip it.
+        mirror: Whether a mirrored image still belongs to its class, so that recipes may flip it.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Dataset:
     class_names: tuple[str, ...]
     checksum: str
     source: str
-    may_flip: bool
+    mirror: bool
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -68,14 +68,14 @@ class Dataset:
     @property
     def spec(self) -> ImageSpec:
         """Properties of the images that recipes may depend on."""
-        return ImageSpec(self.input_shape, self.may_flip)
+        return ImageSpec(self.input_shape, self.mirror)
 
 
 def load_dataset(
     name_or_path: str | os.PathLike[str],
     data_dir: str | os.PathLike[str] | None = None,
     download: bool = True,
-    may_flip: bool | None = None,
+    mirror: bool | None = None,
 ) -> Dataset:
     """Loads, validates and canonically orders a data set.
 
@@ -84,11 +84,11 @@ def load_dataset(
 
     Args:
         name_or_path: One of `DATASET_NAMES`, or the path of an .npz file with Keras's keys `x_train`, `y_train`,
-            `x_test`, `y_test` and optionally `class_names` and `may_flip`.
+            `x_test`, `y_test` and optionally `class_names` and `mirror`.
         data_dir: Data folder. If None, the environment variable LWCNN_DATA_DIR is used.
         download: Whether to download a named data set that is not on this machine.
-        may_flip: Whether a mirrored image still belongs to its class. If None, it is known for named data sets;
-            otherwise the file's `may_flip` is used, or else True for color and False for gray images.
+        mirror: Whether a mirrored image still belongs to its class. If None, it is known for named data sets;
+            otherwise the file's `mirror` is used, or else True for color and False for gray images.
 
     Returns:
         A `Dataset`. The same images give the same arrays, whatever their order and source.
@@ -105,16 +105,16 @@ def load_dataset(
     if not _is_name(name_or_path):
         path = Path(os.path.expanduser(name_or_path))
         splits = check_splits(read_npz(path), repr(str(path)))
-        return _build_dataset(path.stem, splits, path.name, may_flip)
+        return _build_dataset(path.stem, splits, path.name, mirror)
     name = str(name_or_path)
     if name == "digits":
         splits, source = load_digits_splits(), str(find_dataset(name))
     else:
         splits, source = _read_or_download(name, data_dir, download)
     splits = check_splits(splits, f"{source} for {name!r}", CLASS_NAMES[name], INPUT_SHAPES[name])
-    if may_flip is None:
-        may_flip = image_spec(name).may_flip
-    dataset = _build_dataset(name, splits, source, may_flip)
+    if mirror is None:
+        mirror = image_spec(name).mirror
+    dataset = _build_dataset(name, splits, source, mirror)
     if dataset.name == name:
         return dataset
     if source == _DOWNLOAD and name in OFFICIAL_CHECKSUMS:
@@ -172,7 +172,7 @@ def _is_name(name_or_path: str | os.PathLike[str]) -> bool:
     raise unknown_name("dataset", str(name_or_path), (*DATASET_NAMES, "path/to/your.npz"))
 
 
-def _build_dataset(name: str, splits: Splits, source: str, may_flip: bool | None) -> Dataset:
+def _build_dataset(name: str, splits: Splits, source: str, mirror: bool | None) -> Dataset:
     """Sorts the splits and names the data set, officially or with the start of its checksum."""
     x_train, y_train = _sort_by_pixels(splits.x_train, splits.y_train)
     x_test, y_test = _sort_by_pixels(splits.x_test, splits.y_test)
@@ -185,12 +185,12 @@ def _build_dataset(name: str, splits: Splits, source: str, may_flip: bool | None
     official = _official_name(name, checksum, (len(x_train), len(x_test)))
     if official is not None:
         name, class_names = official, CLASS_NAMES[official]
-        may_flip = image_spec(official).may_flip if may_flip is None else may_flip
+        mirror = image_spec(official).mirror if mirror is None else mirror
     else:
         name = f"{path_part(name)}-{checksum[:_ID_LENGTH]}"
-    if may_flip is None:
-        may_flip = x_train.shape[3] > 1 if splits.may_flip is None else splits.may_flip
-    return Dataset(name, x_train, y_train, x_test, y_test, class_names, checksum, source, may_flip)
+    if mirror is None:
+        mirror = x_train.shape[3] > 1 if splits.mirror is None else splits.mirror
+    return Dataset(name, x_train, y_train, x_test, y_test, class_names, checksum, source, mirror)
 
 
 def _official_name(name: str, checksum: str, num_images: tuple[int, int]) -> str | None:

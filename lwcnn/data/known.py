@@ -61,11 +61,11 @@ class ImageSpec:
 
     Attributes:
         shape: Image shape (height, width, channels).
-        may_flip: Whether a mirrored image still belongs to its class.
+        mirror: Whether a mirrored image still belongs to its class.
     """
 
     shape: tuple[int, int, int]
-    may_flip: bool
+    mirror: bool
 
     @property
     def is_gray(self) -> bool:

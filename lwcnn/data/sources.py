@@ -113,7 +113,7 @@ def find_source(name: str, data_dir: str | os.PathLike[str] | None = None) -> So
 
 
 def read_npz(path: str | os.PathLike[str]) -> Splits:
-    """Reads an .npz file with Keras's keys and optionally `class_names` and `may_flip`.
+    """Reads an .npz file with Keras's keys and optionally `class_names` and `mirror`.
 
     Args:
         path: Path of the file.
@@ -125,22 +125,22 @@ def read_npz(path: str | os.PathLike[str]) -> Splits:
     missing = [key for key in NPZ_KEYS if key not in arrays]
     if missing:
         raise LwcnnError(
-            f"Save the arrays under the keys {', '.join(NPZ_KEYS)}, optionally with class_names and may_flip. "
+            f"Save the arrays under the keys {', '.join(NPZ_KEYS)}, optionally with class_names and mirror. "
             f"Received: keys {', '.join(sorted(arrays)) or '(none)'} in {str(path)!r}"
         )
     splits = Splits(arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"])
-    if "may_flip" in arrays:
-        splits = splits._replace(may_flip=_read_may_flip(arrays["may_flip"], path))
+    if "mirror" in arrays:
+        splits = splits._replace(mirror=_read_mirror(arrays["mirror"], path))
     names = arrays.get("class_names")
     if names is None:
         return splits
     return splits._replace(class_names=decode_class_names(names, repr(str(path))))
 
 
-def _read_may_flip(value: np.ndarray, path: str | os.PathLike[str]) -> bool:
+def _read_mirror(value: np.ndarray, path: str | os.PathLike[str]) -> bool:
     if value.shape != () or value.dtype.kind not in "biu":
         raise LwcnnError(
-            "Save may_flip as a single True or False: whether a mirrored image still belongs to its class. "
+            "Save mirror as a single True or False: whether a mirrored image still belongs to its class. "
             f"Received: dtype {value.dtype}, shape {value.shape} in {str(path)!r}"
         )
     return bool(value)

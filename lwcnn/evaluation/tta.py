@@ -57,13 +57,13 @@ TTA_TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 """Functions from uint8 images of shape (n, height, width, channels) to images of the same shape, by name."""
 
 
-def default_tta_transforms(may_flip: bool) -> tuple[str, ...]:
+def default_tta_transforms(mirror: bool) -> tuple[str, ...]:
     """Returns the names of the transforms that preserve the class.
 
     Args:
-        may_flip: Whether a mirrored image still belongs to its class. If False, flips are excluded.
+        mirror: Whether a mirrored image still belongs to its class. If False, flips are excluded.
     """
-    return tuple(name for name in TTA_TRANSFORMS if may_flip or not name.endswith("_flip"))
+    return tuple(name for name in TTA_TRANSFORMS if mirror or not name.endswith("_flip"))
 
 
 def predict_tta(

@@ -32,7 +32,7 @@ def library_model(name: str, input_shape: tuple[int, int, int] = (32, 32, 3), nu
     """
     if name not in EXPERIMENT_NAMES:
         raise unknown_name("model, neither a .keras file nor an experiment", name, EXPERIMENT_NAMES)
-    plan = get_experiment(name, dataset=ImageSpec(input_shape, may_flip=False))
+    plan = get_experiment(name, dataset=ImageSpec(input_shape, mirror=False))
     if isinstance(plan, (MergedExperiment, ReproductionExperiment)):
         build = build_merged_model if isinstance(plan, MergedExperiment) else build_repo_merged
         return build(input_shape, num_classes, [branch for branch, _ in plan.branches])

@@ -187,12 +187,12 @@ def test_cifar100_has_no_known_checksum_so_its_size_must_fit(tmp_path):
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3)])
 def test_color_images_may_be_mirrored_unless_their_owner_says_no(tmp_path, shape):
     path = save(tmp_path / "a.npz", **made_arrays(shape))
-    assert load_dataset(path).may_flip == (shape[2] == 3)
-    said = save(tmp_path / "b.npz", **made_arrays(shape), may_flip=np.array(shape[2] == 1))
-    assert load_dataset(said).may_flip == (shape[2] == 1)
-    assert load_dataset(said, may_flip=True).may_flip and not load_dataset(said, may_flip=False).may_flip
+    assert load_dataset(path).mirror == (shape[2] == 3)
+    said = save(tmp_path / "b.npz", **made_arrays(shape), mirror=np.array(shape[2] == 1))
+    assert load_dataset(said).mirror == (shape[2] == 1)
+    assert load_dataset(said, mirror=True).mirror and not load_dataset(said, mirror=False).mirror
     with pytest.raises(LwcnnError, match="single True or False.*Received: dtype <U3"):
-        load_dataset(save(tmp_path / "c.npz", **made_arrays(shape), may_flip="yes"))
+        load_dataset(save(tmp_path / "c.npz", **made_arrays(shape), mirror="yes"))
 
 
 def test_relative_and_empty_variable(tmp_path, monkeypatch):

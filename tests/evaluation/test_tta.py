@@ -71,8 +71,8 @@ def test_rejects_wrong_transforms(model, images):
 
 
 def test_digits_are_not_mirrored_by_default():
-    assert default_tta_transforms(may_flip=True) == tuple(TTA_TRANSFORMS)
-    assert default_tta_transforms(may_flip=False) == ("original", "center_crop", "blur")
+    assert default_tta_transforms(mirror=True) == tuple(TTA_TRANSFORMS)
+    assert default_tta_transforms(mirror=False) == ("original", "center_crop", "blur")
 
 
 def test_command_reports_both_separately(model, made_npz, made_dataset, tmp_path, capsys):

@@ -40,7 +40,7 @@ def test_a_recipe_recognizes_95_percent_of_the_digits(name, digits):
         images = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)))
     else:
         images = images.repeat(2, axis=1).repeat(2, axis=2)
-    plan = get_experiment(name, "quick", ImageSpec(images.shape[1:], may_flip=False))
+    plan = get_experiment(name, "quick", ImageSpec(images.shape[1:], mirror=False))
     train, test = split_for_training(labels, 0.2)
     parts = [train[part] for part in split_for_training(labels[train], plan.validation)]
     trained = train_method(plan, Split(*(Images(images, labels, part) for part in parts)), 10, seed=0)

@@ -390,7 +390,7 @@ def test_only_recipes_that_flip_depend_on_the_data_and_digits_are_never_flipped(
         same = get_experiment(name, "quick", "mnist") == get_experiment(name, "quick", "cifar10")
         assert same == (not flips(name, "cifar10"))
         assert not flips(name, "mnist") and not flips(name, "digits")
-        assert not flips(name, ImageSpec((32, 32, 3), may_flip=False))
+        assert not flips(name, ImageSpec((32, 32, 3), mirror=False))
         for size in ("quick", "full"):  # whatever it is called, an own data set of CIFAR-10's kind is trained alike
             assert get_experiment(name, size, ImageSpec((32, 32, 3), True)) == get_experiment(name, size, "cifar10")
     assert flips("paper_tuned", "cifar10") and flips("narrow_resnet18", "fashion_mnist")

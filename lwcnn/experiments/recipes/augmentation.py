@@ -14,8 +14,8 @@ def augmentation(images: ImageSpec, crop_share: float = CROP_SHARE) -> Augmentat
         crop_share: Padding of the crops as a fraction of the shorter side. Gray images, which are usually centered,
             are padded by half of it.
     """
-    if images.is_gray and not images.may_flip:
+    if images.is_gray and not images.mirror:
         return Augmentation(rotation=0.03, zoom=0.1, translation=0.08, fill="constant")
     share = crop_share / 2 if images.is_gray else crop_share
     padding = max(1, round(share * min(images.shape[:2])))
-    return Augmentation(horizontal_flip=images.may_flip, crop_padding=padding)
+    return Augmentation(horizontal_flip=images.mirror, crop_padding=padding)

@@ -47,7 +47,7 @@ def _repo_baseline_frozen(preset: Preset, images: ImageSpec) -> ReproductionExpe
 
 
 def _branches(preset: Preset, images: ImageSpec) -> tuple[tuple[str, Phase], ...]:
-    augmentation = Augmentation(rotation=15 / 360, translation=0.1, horizontal_flip=images.may_flip)
+    augmentation = Augmentation(rotation=15 / 360, translation=0.1, horizontal_flip=images.mirror)
     original = Phase("original", ADAM, preset.repo[0], patience=5, batch_size=BATCH, monitor="val_loss")
     augmented = replace(original, name="augmented", augmentation=augmentation)
     return (("original", original), ("augmented", augmented))

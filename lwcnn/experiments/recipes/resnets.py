@@ -40,7 +40,7 @@ def _warmup(preset: Preset) -> float:
 def _se_resnet(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     augmentation = Augmentation(
         rotation=10 / 360,
-        horizontal_flip=images.may_flip,
+        horizontal_flip=images.mirror,
         crop_padding=4,
         fill="constant",
         color_jitter=ColorJitter(0.1, 0.1, 0.1),  # amounts: notebook
@@ -60,7 +60,7 @@ def _se_resnet(preset: Preset, images: ImageSpec) -> NetworkExperiment:
 
 
 def _resnet_4443(preset: Preset, images: ImageSpec) -> NetworkExperiment:
-    flip = images.may_flip
+    flip = images.mirror
     augmentation = Augmentation(
         horizontal_flip=flip,
         vertical_flip=VERTICAL_FLIP if flip else 0.0,
@@ -95,7 +95,7 @@ def _resnet_4443_twice(preset: Preset, images: ImageSpec) -> NetworkExperiment:
 
 def _narrow_resnet18(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     augmentation = Augmentation(
-        horizontal_flip=images.may_flip,
+        horizontal_flip=images.mirror,
         crop_padding=4,  # notebook
         fill="constant",
         cutout=Cutout(16),  # side: notebook

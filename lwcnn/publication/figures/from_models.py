@@ -175,7 +175,7 @@ def _shape(inputs: Inputs) -> tuple[tuple[int, int, int], int]:
 def _residual(inputs: Inputs, experiment: str) -> keras.Model:
     """The network that an experiment trains on the data set."""
     shape, num_classes = _shape(inputs)
-    images = ImageSpec(shape, may_flip=False)  # no network depends on it
+    images = ImageSpec(shape, mirror=False)  # no network depends on it
     plan = cast(NetworkExperiment, get_experiment(experiment, "full", images))
     return build_residual_se(shape, num_classes, cast(ResidualSEConfig, plan.network))
 
