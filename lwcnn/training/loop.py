@@ -153,7 +153,7 @@ class _PhaseTrainer:
         """Records an epoch, keeps its weights if it is the best, and decides whether the phase ends."""
         state, phase = self.state, self.phase
         state.epoch += 1
-        state.history.append(epoch_record(self.model, phase, logs, accuracies, losses))
+        state.history.append(epoch_record(self.model, logs, accuracies, losses))
         scores = accuracies if phase.monitor == "val_accuracy" else [-loss for loss in losses]
         keep_best(state, phase, self.model, scores)
         stopped = phase.patience is not None and state.wait >= phase.patience

@@ -5,7 +5,6 @@ import numpy as np
 from scipy.special import log_softmax
 
 from lwcnn.training.images import Images
-from lwcnn.training.phases import Phase
 from lwcnn.training.steps import make_predictor
 
 BATCH_SIZE = 500
@@ -34,12 +33,11 @@ def validate(model: keras.Model, images: Images, num_outputs: int) -> tuple[list
 
 
 def epoch_record(
-    model: keras.Model, phase: Phase, logs: dict[str, float], accuracies: list[float], losses: list[float]
+    model: keras.Model, logs: dict[str, float], accuracies: list[float], losses: list[float]
 ) -> dict[str, float]:
     """Returns the history's record of an epoch: means over the training images, then validation."""
-    record = logs | {"val_accuracy": float(np.mean(accuracies))}
+    record = logs | {"val_accuracy": float(np.mean(accuracies)), "val_loss": float(np.mean(losses))}
     if len(accuracies) > 1:
-        record |= {f"{name}_val_accuracy": value for name, value in zip(model.output_names, accuracies, strict=True)}
-    if phase.monitor == "val_loss":
-        record["val_loss"] = float(np.mean(losses))
+        for name, accuracy, loss in zip(model.output_names, accuracies, losses, strict=True):
+            record |= {f"{name}_val_accuracy": accuracy, f"{name}_val_loss": loss}
     return record

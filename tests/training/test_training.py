@@ -93,6 +93,8 @@ def test_history_holds_means_over_all_images_of_an_epoch(parts, smoothing, monke
         assert record["loss"] == pytest.approx(loss, rel=1e-4)
         assert record["accuracy"] == pytest.approx(accuracy, abs=1e-6)
         assert record["val_accuracy"] == pytest.approx((val_logits.argmax(1) == val_labels).mean())
+        val_losses = np.log(np.exp(val_logits).sum(1)) - val_logits[np.arange(len(val_labels)), val_labels]
+        assert record["val_loss"] == pytest.approx(val_losses.mean(), rel=1e-4)
     for a, b in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -113,6 +115,8 @@ def test_history_of_a_dual_model_has_both_branches_and_adds_their_losses(parts):
     assert record["original_logits_val_accuracy"] == pytest.approx(by_branch[0])
     assert record["augmented_logits_val_accuracy"] == pytest.approx(by_branch[1])
     assert record["val_accuracy"] == pytest.approx(np.mean(by_branch))
+    by_branch = [record[f"{branch}_logits_val_loss"] for branch in ("original", "augmented")]
+    assert record["val_loss"] == pytest.approx(np.mean(by_branch)) and by_branch[0] != by_branch[1]
 
 
 def test_only_the_augmented_branch_sees_augmented_images(parts, monkeypatch):
