@@ -2,6 +2,7 @@
 # make test     sets up .venv once, then runs `make lint` and all tests
 # make lint     checks style, types and the direction of imports, and builds the documentation
 # make setup    only sets up .venv
+# make lab      opens the notebook in JupyterLab
 # make notebook executes the notebook into runs/ and makes an HTML page beside it
 # make figures draws visualizations/ anew from results/, without training
 # make report   makes research_report.pdf from results/ and visualizations/, where latexmk is installed
@@ -18,7 +19,7 @@ NOTEBOOK := lightweight_cnn_cifar10
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := run
-.PHONY: run test lint setup notebook figures report docs clean
+.PHONY: run test lint setup lab notebook figures report docs clean
 
 run: setup
 	@$(VENV)/bin/python -m lwcnn run
@@ -32,6 +33,9 @@ lint: setup
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
+
+lab: setup
+	@$(VENV)/bin/python -m jupyterlab $(NOTEBOOK).ipynb
 
 notebook: setup
 	@mkdir -p runs
