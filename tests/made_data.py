@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lwcnn.models.io import Description
+from lwcnn.models.description import Description
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lwcnn.data import DATASET_NAMES
-from lwcnn.experiments.recipes import PRESETS
+from lwcnn.experiments.recipes import NETWORKS, PRESETS
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.devices import PRECISIONS
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lwcnn.experiments.run import Folders
 
 MAX_SEED = 2**32 - 1
+MODEL_HELP = "a .keras file, or the name of a trained network; `lwcnn list` shows them"
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +60,11 @@ def add_training_arguments(parser: argparse.ArgumentParser, many: bool = True) -
     """Adds what to train: `many` experiments and seeds, or one of each."""
     if many:
         parser.add_argument(
-            "experiments", nargs="+", metavar="EXPERIMENT", help="names of experiments; `lwcnn list` describes them"
+            "experiments",
+            nargs="+",
+            type=experiment_name,
+            metavar="NAME",
+            help="networks or experiments; `lwcnn list` describes them",
         )
         parser.add_argument(
             "--seeds", type=seed_number, nargs="+", default=[0], metavar="SEED", help="one run for each (default: 0)"
@@ -90,7 +95,10 @@ def add_training_arguments(parser: argparse.ArgumentParser, many: bool = True) -
         )
     else:
         parser.add_argument(
-            "experiment", metavar="EXPERIMENT", help="name of an experiment; `lwcnn list` describes them"
+            "experiment",
+            type=experiment_name,
+            metavar="NAME",
+            help="network or experiment; `lwcnn list` describes them",
         )
         parser.add_argument("--seed", type=seed_number, default=0, help="seed of the run (default: 0)")
     parser.add_argument(
@@ -119,7 +127,7 @@ def load_dataset_of(model: str | Path, options) -> Dataset:
         LwcnnError: The file names no data set, or one that is not at hand.
     """
     from lwcnn.data import load_dataset
-    from lwcnn.models.io import read_description
+    from lwcnn.models.description import read_description
 
     description = read_description(model)
     if options.dataset:
@@ -146,6 +154,11 @@ def path(text: str) -> Path:
     if expanded.startswith("~"):
         raise argparse.ArgumentTypeError(f"there is no such user. Received: {text!r}")
     return Path(expanded)
+
+
+def experiment_name(text: str) -> str:
+    """The name of an experiment from that of a network or of an experiment."""
+    return NETWORKS.get(text, text)
 
 
 def seed_number(text: str) -> int:

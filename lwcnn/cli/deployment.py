@@ -3,16 +3,18 @@
 import argparse
 import math
 
-from lwcnn.cli.arguments import add_data_arguments, at_least_one, load_dataset_of, path
+from lwcnn.cli.arguments import MODEL_HELP, add_data_arguments, at_least_one, load_dataset_of, path
 from lwcnn.data import DATASET_NAMES
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.export.formats import BENCH_FORMATS, FORMAT_NAMES, NUM_CALIBRATION_IMAGES
 
 
 def export(options: argparse.Namespace) -> int:
     """Export a model to another format, checked on the test images."""
+    from lwcnn.experiments.zoo import model_file
     from lwcnn.export.run import export_model
 
+    options.model = model_file(options.model, options.dataset)
     data = load_dataset_of(options.model, options)
     report = export_model(
         options.model, options.format, data, options.output, options.calibration_images, options.max_drop
@@ -42,7 +44,7 @@ def export(options: argparse.Namespace) -> int:
 
 def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `lwcnn export` to its parser."""
-    parser.add_argument("model", metavar="MODEL", help="a .keras file")
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("--format", choices=FORMAT_NAMES, required=True, help="file format")
     _data_arguments(parser, "data set that checks the export and calibrates int8", "from MODEL")
     parser.add_argument(
@@ -84,14 +86,15 @@ def _data_arguments(parser: argparse.ArgumentParser, purpose: str, default: str)
 
 def bench(options: argparse.Namespace) -> int:
     """Measure latency, throughput, memory and size of models in several runtimes."""
+    from lwcnn.experiments.zoo import model_file
     from lwcnn.export.bench.report import bench_notes, bench_table, join_earlier, read_earlier
     from lwcnn.export.bench.worker import bench_in_one_thread
     from lwcnn.system.files import require_file, write_json
 
-    for model in options.models:  # before a process is started
-        if model not in EXPERIMENT_NAMES:
-            require_file(model)
-
+    for i, model in enumerate(options.models):  # before a process is started
+        if model in NETWORKS or model not in EXPERIMENT_NAMES:
+            options.models[i] = model_file(model, options.dataset)
+            require_file(options.models[i])
     if options.dataset is None and "litert-int8" in options.formats:
         print("No --dataset: int8 is calibrated on random images. Its speed and size hold, its accuracy would not.")
     # Before anything is measured: a file of another kind must not cost the measurements.
@@ -118,7 +121,7 @@ def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
         "models",
         nargs="+",
         metavar="MODEL",
-        help="a .keras file, or the name of an experiment, whose model has random weights",
+        help=f"{MODEL_HELP}, or the name of another experiment, whose model has random weights",
     )
     parser.add_argument(
         "--formats", nargs="+", choices=BENCH_FORMATS, default=list(BENCH_FORMATS), help="formats (default: all)"

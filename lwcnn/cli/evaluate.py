@@ -2,7 +2,7 @@
 
 import argparse
 
-from lwcnn.cli.arguments import add_data_arguments, load_dataset_of, path
+from lwcnn.cli.arguments import MODEL_HELP, add_data_arguments, load_dataset_of, path
 from lwcnn.evaluation import (
     TTA_TRANSFORMS,
     cross_entropy,
@@ -29,8 +29,10 @@ _SHARES = {
 
 def evaluate(options) -> int:
     """Evaluate a saved model on a data set's test images."""
+    from lwcnn.experiments.zoo import model_file
     from lwcnn.models.io import load_model
 
+    options.model = model_file(options.model, options.dataset)
     model = load_model(options.model)
     data = load_dataset_of(options.model, options)
     require_fit(model, options.model, data)
@@ -89,8 +91,8 @@ def _class_table(measured: dict, class_names) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Puts the command's arguments into its parser."""
-    parser.add_argument("model", metavar="MODEL", help="a .keras file")
-    parser.add_argument("--dataset", help="a name or an .npz (else read from the model's name, else cifar10)")
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("--dataset", metavar="NAME", help="data set (default: from MODEL)")
     parser.add_argument(
         "--tta",
         nargs="*",

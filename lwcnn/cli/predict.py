@@ -76,7 +76,7 @@ def _batches(options, model: keras.Model, report: _Report):
 def _class_names(options) -> tuple[str, ...]:
     """The names by label: from the options, else from the model file, else those that come with the images."""
     from lwcnn.data.streams import read_class_list, read_class_names
-    from lwcnn.models.io import read_description
+    from lwcnn.models.description import read_description
 
     if options.classes:
         return read_class_list(options.classes)

@@ -7,15 +7,16 @@ from lwcnn.cli.arguments import at_least_one, path
 
 def show_summary(options: argparse.Namespace) -> int:
     """Show a model's layers, parameters, multiply-accumulates and memory."""
-    from lwcnn.experiments.library import library_model
+    from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
+    from lwcnn.experiments.zoo import create_model, model_file
     from lwcnn.models.cost import costs, summary_text
     from lwcnn.models.io import load_model
     from lwcnn.system.files import write_json
 
-    if options.model.endswith(".keras"):
-        model = load_model(path(options.model))
+    if options.model in (*NETWORKS, *EXPERIMENT_NAMES):
+        model = create_model(options.model, None, tuple(options.input_shape), options.classes)
     else:
-        model = library_model(options.model, tuple(options.input_shape), options.classes)
+        model = load_model(model_file(options.model))
     print(summary_text(model))
     if options.json:
         write_json(options.json, {"model": options.model, **costs(model)})
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="a .keras file, or the name of an experiment, whose model is built with new weights",
+        help="a .keras file, or the name of a network or an experiment, whose model is built with new weights",
     )
     parser.add_argument(
         "--input-shape",

@@ -18,7 +18,8 @@ from lwcnn.experiments.finished import read_result
 from lwcnn.experiments.results import PRESETS_BY_SIZE, run_paths
 from lwcnn.experiments.run import Folders, load_classes
 from lwcnn.experiments.teachers import teacher_path
-from lwcnn.models.io import load_model, read_description
+from lwcnn.models.description import read_description
+from lwcnn.models.io import load_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_atomically, write_json
 from lwcnn.system.npz import load_npz, save_npz

@@ -32,7 +32,8 @@ from lwcnn.experiments.recipes import (
 )
 from lwcnn.experiments.teachers import find_teacher, load_teacher
 from lwcnn.models.cost import count_macs
-from lwcnn.models.io import Description, save_model
+from lwcnn.models.description import Description
+from lwcnn.models.io import save_model
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_atomically, write_json

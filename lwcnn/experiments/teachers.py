@@ -6,7 +6,8 @@ import keras
 
 from lwcnn.data import Dataset
 from lwcnn.experiments.recipes.types import Teacher
-from lwcnn.models.io import load_model, read_description
+from lwcnn.models.description import read_description
+from lwcnn.models.io import load_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.distillation import build_ensemble
 

@@ -19,7 +19,8 @@ from lwcnn.export.litert import INPUT_QUANTIZATION, LitertModel, draw_calibratio
 from lwcnn.export.onnx import OnnxModel, to_onnx
 from lwcnn.export.saved_model import SavedModel, to_saved_model
 from lwcnn.export.sizes import gzip_bytes, size_bytes
-from lwcnn.models.io import file_checksum, load_model
+from lwcnn.models.description import model_checksum
+from lwcnn.models.io import load_model
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import write_atomically, write_folder_atomically, write_json
@@ -124,7 +125,7 @@ def export_model(
     require_agreement(compared, kind.quantized, max_drop)
     report = {
         "model": Path(path).name,
-        "model_sha256": file_checksum(path),
+        "model_sha256": model_checksum(path),
         "parameters": model.count_params(),
         "format": format_name,
         "file": output.name,

@@ -1,32 +1,31 @@
-"""Models in .keras files: written with a description of their data and recipe, and read back safely.
+"""Models in .keras files: written with a description of their data and recipe, and read back safely."""
 
-A .keras file is a zip archive. Its member `lwcnn.json`, which Keras ignores, holds the description.
-"""
-
-import hashlib
 import io
 import json
 import logging
 import math
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import keras
 import numpy as np
 
 import lwcnn.models.layers  # noqa: F401 - registers the custom layers
+from lwcnn.models.description import (
+    CONFIG,
+    WEIGHTS,
+    Description,
+    open_archive,
+    pack,
+    read_description,
+    unreadable,
+)
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import temporary_folder, write_atomically
 
-DESCRIPTION = "lwcnn.json"
-_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
-MAX_CONFIG_BYTES = 2**26
-MAX_WEIGHTS_BYTES = 2**31
 MAX_ACTIVATIONS = 2**28
 """Elements that the layers of a model may compute for one image: 1 GiB in float32."""
 
@@ -40,93 +39,13 @@ _FUNCTION_MODULES = ("builtins", "keras.activations", "keras.ops")
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Description:
-    """What a model file says about its model.
-
-    Attributes:
-        dataset: Name of the training data set.
-        data_checksum: `Dataset.checksum` of the training data set.
-        class_names: Class names by label.
-        experiment: Name of the experiment.
-        preset: Name of the preset.
-        seed: Seed of the run.
-        config: Settings of the experiment, as in the run's JSON.
-        backend: Keras backend of the training.
-        step: Training step, as in the run's JSON; None where the run did not record it.
-        val_accuracy: Accuracy on the validation images, 0 to 1.
-        test_accuracy: Accuracy on the test images, 0 to 1.
-    """
-
-    dataset: str
-    data_checksum: str
-    class_names: tuple[str, ...]
-    experiment: str
-    preset: str
-    seed: int
-    config: dict
-    backend: str
-    step: str | None
-    val_accuracy: float
-    test_accuracy: float
-
-    @classmethod
-    def of_run(cls, result: Mapping[str, Any], class_names: tuple[str, ...]) -> "Description":
-        """Returns the description of a run's model, from what the run's JSON holds."""
-        known: dict[str, Any] = {name: result.get(name) for name in cls.__dataclass_fields__}
-        return cls(**known | {"class_names": tuple(class_names)})
-
-
 def save_model(path: Path, model: keras.Model, description: Description | None = None) -> None:
     """Writes a model with its description, compressed and atomically."""
     with temporary_folder(path) as folder:
         model.save(folder / "model.keras")
         with zipfile.ZipFile(folder / "model.keras") as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
-    write_atomically(path, _pack(members, description))
-
-
-def describe_model(path: Path, description: Description) -> None:
-    """Replaces the description in a model file; every other member keeps its bytes."""
-    with _open_archive(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist() if name != DESCRIPTION}
-    write_atomically(path, _pack(members, description))
-
-
-def _pack(members: Mapping[str, bytes], description: Description | None) -> bytes:
-    if description:
-        text = json.dumps(vars(description), ensure_ascii=False, allow_nan=False)
-        members = {**members, DESCRIPTION: text.encode()}
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, content in members.items():
-            # A fixed date: the same model always gives the same bytes.
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED, 9)
-    return packed.getvalue()
-
-
-def read_description(path: str | Path) -> Description | None:
-    """Returns the description in a model file; None where it has none.
-
-    Raises:
-        LwcnnError: The file is missing, not a .keras file, or its description is damaged.
-    """
-    with _open_archive(path) as archive:
-        if DESCRIPTION not in archive.namelist():
-            return None
-        content = archive.read(DESCRIPTION)
-    try:
-        found = json.loads(content)
-        description = Description(**{name: found[name] for name in Description.__dataclass_fields__})
-        names = description.class_names
-        if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
-            raise ValueError("class_names is not a list of strings")
-        texts = (description.dataset, description.data_checksum, description.experiment, description.preset)
-        if not all(isinstance(text, str) for text in texts) or not isinstance(description.config, dict):
-            raise ValueError("a field is of another type")
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise _unreadable(path, error) from error
-    return Description(**vars(description) | {"class_names": tuple(names)})
+    write_atomically(path, pack(members, description))
 
 
 def load_model(path: str | Path) -> keras.Model:
@@ -139,7 +58,8 @@ def load_model(path: str | Path) -> keras.Model:
         path: Path of the file.
 
     Returns:
-        A model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
+        A model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes). It has an attribute
+        `class_names` if the file names the classes.
 
     Raises:
         LwcnnError: The file is missing, not a .keras file, damaged, unsafe or too large, its weights are not finite,
@@ -154,51 +74,26 @@ def load_model(path: str | Path) -> keras.Model:
         >>> model.output_shape
         (None, 10)
     """
-    with _open_archive(path) as archive:
+    description = read_description(path)
+    with open_archive(path) as archive:
         try:
-            config, weights = (archive.read(name) for name in (_CONFIG, _WEIGHTS))
+            config, weights = (archive.read(name) for name in (CONFIG, WEIGHTS))
         except KeyError as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
     try:
         _require_safe(json.loads(config))
         _require_size(config, weights)
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except (Exception, RecursionError) as error:  # a damaged file can raise anything in Keras and its backend
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if not isinstance(model, keras.Model):
-        raise _unreadable(path, f"it holds a {type(model).__name__}, not a model")
+        raise unreadable(path, f"it holds a {type(model).__name__}, not a model")
     if not all(np.isfinite(keras.ops.convert_to_numpy(weight)).all() for weight in model.weights):
         raise LwcnnError(f"The weights hold NaN or infinity: the training diverged. Train again. Received: {path}")
-    return _with_logits(model, path)
-
-
-def _open_archive(path: str | Path) -> zipfile.ZipFile:
-    """Opens a .keras file after checking its members' sizes and checksums."""
-    if not Path(path).exists():
-        raise LwcnnError(f"There is no such model: check the path. Received: {path}")
-    if not Path(path).is_file():
-        raise LwcnnError(f"Give a .keras file. Received: {path}, which is not a regular file")
-    try:
-        archive = zipfile.ZipFile(path)
-        limits = {_WEIGHTS: MAX_WEIGHTS_BYTES}
-        for member in archive.infolist():
-            if member.file_size > limits.get(member.filename, MAX_CONFIG_BYTES):
-                raise ValueError(f"{member.filename} would take {member.file_size:,} bytes")
-        names = archive.namelist()
-        if len(set(names)) != len(names):
-            raise ValueError("a member appears twice")
-        if damaged := archive.testzip():
-            raise ValueError(f"{damaged} is damaged")
-    except Exception as error:  # damaged bytes raise anything, from zlib.error to NotImplementedError
-        raise _unreadable(path, error) from error
-    return archive
-
-
-def _unreadable(path: str | Path, reason: object) -> LwcnnError:
-    words = " ".join(str(reason).split())
-    if isinstance(reason, BaseException):
-        words = f"{type(reason).__name__}: {words}" if words else type(reason).__name__
-    return LwcnnError(f"This can't be read as a Keras model (.keras): {words[:300]}. Received: {path}")
+    model = _with_logits(model, path)
+    if description:
+        model.class_names = description.class_names
+    return model
 
 
 def _parts(config: object) -> Iterator[dict]:
@@ -273,8 +168,3 @@ def _with_logits(model: keras.Model, path: str | Path) -> keras.Model:
     elif name not in ("linear", "log_softmax"):
         raise LwcnnError(f"Give a model whose outputs are logits. Received: {path}, which ends in {name}")
     return model
-
-
-def file_checksum(path: str | Path) -> str:
-    """Returns the sha256 of a file, in hexadecimal."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

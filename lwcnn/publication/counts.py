@@ -41,10 +41,10 @@ def counts(dataset: str, experiment: str, side: int | None = None) -> Counts:
 
 @cache
 def _counts(dataset: str, experiment: str, shape: tuple[int, int, int]) -> Counts:
-    from lwcnn.experiments.library import library_model
+    from lwcnn.experiments.zoo import create_model
     from lwcnn.models.cost import count_macs
 
-    model = library_model(experiment, shape, NUM_CLASSES)
+    model = create_model(experiment, None, shape, NUM_CLASSES)
     convolutions = [layer for layer in model.layers if "Conv" in type(layer).__name__]
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     convolutional = sum(layer.count_params() for layer in convolutions)

@@ -5,8 +5,8 @@ import pytest
 from keras import layers
 
 from lwcnn.cli.main import main
-from lwcnn.experiments.library import library_model
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
+from lwcnn.experiments.zoo import create_model
 from lwcnn.models.baselines.resnet import build_resnet
 from lwcnn.models.configs import RESNET_4443, SE_RESNET
 from lwcnn.models.cost import count_macs, layer_rows, memory, summary_text
@@ -67,7 +67,7 @@ def test_a_layer_called_twice_or_an_open_shape_is_refused():
 
 @pytest.mark.parametrize("name", ["paper", "single", "residual_se", "repo_baseline", "repo_residual_se"])
 def test_models_by_name(name):
-    model = library_model(name, (28, 28, 1), 7)
+    model = create_model(name, None, (28, 28, 1), 7)
     assert model.input_shape == (None, 28, 28, 1) and model.output_shape == (None, 7)
     assert name in EXPERIMENT_NAMES and f"{count_macs(model):,}" in summary_text(model)
 

@@ -11,7 +11,8 @@ from lwcnn.evaluation import predict_logits
 from lwcnn.experiments import release
 from lwcnn.experiments.release import LOGIT_STEP, is_at_chance, release_best, round_logits
 from lwcnn.experiments.run import Folders, save_classes
-from lwcnn.models.io import Description, load_model, read_description, save_model
+from lwcnn.models.description import Description, read_description
+from lwcnn.models.io import load_model, save_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json, write_json
 from lwcnn.system.npz import save_npz

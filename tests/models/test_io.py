@@ -11,8 +11,9 @@ import pytest
 from made_data import describe
 
 from lwcnn.evaluation import predict_logits
-from lwcnn.models import io
-from lwcnn.models.io import describe_model, load_model, read_description, save_model
+from lwcnn.models import description, io
+from lwcnn.models.description import describe_model, read_description
+from lwcnn.models.io import load_model, save_model
 from lwcnn.system.errors import LwcnnError
 
 SHAPE = (6, 6, 3)
@@ -102,14 +103,14 @@ def test_class_names_are_a_list_of_strings(rewritten, names):
 
 def test_saves_in_parallel_do_not_disturb_each_other(saved, tmp_path, monkeypatch):
     """Another process that saves the same model in the middle of this one's saving."""
-    model, path, pack = saved[0], tmp_path / "model.keras", io._pack
+    model, path, pack = saved[0], tmp_path / "model.keras", io.pack
 
     def pack_after_another(*arguments):
-        monkeypatch.setattr(io, "_pack", pack)
+        monkeypatch.setattr(io, "pack", pack)
         save_model(path, model)
         return pack(*arguments)
 
-    monkeypatch.setattr(io, "_pack", pack_after_another)
+    monkeypatch.setattr(io, "pack", pack_after_another)
     save_model(path, model)
     assert load_model(path).count_params() == model.count_params()
     assert [file.name for file in tmp_path.iterdir()] == ["model.keras"]
@@ -201,7 +202,7 @@ def test_weights_that_declare_more_than_the_file_holds_are_refused(rewritten, tm
 
 
 def test_a_member_that_unpacks_to_more_than_the_limit_is_refused(rewritten, monkeypatch):
-    monkeypatch.setattr(io, "MAX_CONFIG_BYTES", 100_000)
+    monkeypatch.setattr(description, "MAX_CONFIG_BYTES", 100_000)
     refused(rewritten(config=bytes(100_001)), "config.json would take 100,001 bytes")
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from made_data import ROOT, write_npz
 
-from lwcnn.experiments.library import library_model
 from lwcnn.experiments.run import run_experiment
+from lwcnn.experiments.zoo import create_model
 from lwcnn.models.baselines.keras_applications import build_application
 from lwcnn.models.build import build_network
 from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, ApplicationConfig
@@ -78,4 +78,4 @@ def test_what_does_not_fit_is_refused():
 @pytest.mark.parametrize("name", [row.network for row in REFERENCES])
 def test_the_committed_costs_are_those_of_the_library(name):
     stored = json.loads((ROOT / "results" / "networks" / f"{name}.json").read_text())
-    assert stored == {"model": name, **costs(library_model(name))}
+    assert stored == {"model": name, **costs(create_model(name))}

@@ -32,8 +32,18 @@ _DATA_DEPENDENT = (
 )
 EXPERIMENT_NAMES = (*EXPERIMENTS, *_DATA_DEPENDENT)
 
+NETWORKS = {
+    "wren": "residual_se_muon",
+    "wren-s": "residual_se_small",
+    "wren-adamw": "residual_se",
+    "paper-tuned": "paper_tuned",
+    "paper": "paper",
+}
+"""The experiments whose networks have a name of their own, and are shipped where they were trained."""
+
 __all__ = [
     "EXPERIMENT_NAMES",
+    "NETWORKS",
     "PRESETS",
     "DistilledExperiment",
     "Experiment",
@@ -51,7 +61,7 @@ def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = 
     """Returns an experiment by name.
 
     Args:
-        name: One of `EXPERIMENT_NAMES`.
+        name: One of `EXPERIMENT_NAMES`, or of `NETWORKS`.
         preset: One of `PRESETS`, which sets the numbers of epochs.
         dataset: `Dataset.spec`, or the name of a public data set. The augmentation of our recipes depends on it: small
             images are shifted less, and digits are not mirrored.
@@ -67,10 +77,10 @@ def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = 
     >>> get_experiment("paper", "full").phases[0].trainable
     ('head_*',)
     """
-    size = get_preset(preset)
+    size, name = get_preset(preset), NETWORKS.get(name, name)
     if name in _DATA_DEPENDENT:
         images = image_spec(dataset) if isinstance(dataset, str) else dataset
         return _DATA_DEPENDENT[name](size, images)
     if name not in EXPERIMENTS:
-        raise unknown_name("experiment", name, EXPERIMENT_NAMES)
+        raise unknown_name("experiment", name, [*NETWORKS, *EXPERIMENT_NAMES])
     return EXPERIMENTS[name](size)

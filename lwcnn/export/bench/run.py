@@ -14,8 +14,8 @@ import numpy as np
 
 from lwcnn.data import Dataset
 from lwcnn.evaluation import require_fit
-from lwcnn.experiments.library import library_model
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
+from lwcnn.experiments.zoo import create_model, model_file
 from lwcnn.export.bench import peak_memory
 from lwcnn.export.bench.measure import images_per_second, summarize_rounds, time_calls
 from lwcnn.export.bench.runtimes import Runtime, build_runtimes
@@ -24,7 +24,8 @@ from lwcnn.export.formats import BENCH_FORMATS, NUM_CALIBRATION_IMAGES
 from lwcnn.export.litert import draw_calibration_images
 from lwcnn.export.sizes import gzip_bytes
 from lwcnn.models.cost import count_macs
-from lwcnn.models.io import file_checksum, load_model
+from lwcnn.models.description import model_checksum
+from lwcnn.models.io import load_model
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError, unknown_name
 
@@ -106,11 +107,11 @@ def bench_models(
 
 
 def _model_file(path: str | Path, folder: Path) -> Path:
-    """Returns the file of a model; for an experiment's name, writes its model into the folder."""
-    if Path(path).suffix == ".keras" or str(path) not in EXPERIMENT_NAMES:
-        return Path(path)
+    """Returns the file of a model; for an experiment without a trained network, writes its model into the folder."""
+    if str(path) in NETWORKS or str(path) not in EXPERIMENT_NAMES:
+        return model_file(path)
     file = folder / f"{path}.keras"
-    library_model(str(path)).save(file)
+    create_model(str(path)).save(file)
     return file
 
 
@@ -155,7 +156,7 @@ def _bench_model(path: Path, formats, data: Dataset | None, settings: Settings, 
         )
     return {
         "model": path.name,
-        "model_sha256": file_checksum(path),
+        "model_sha256": model_checksum(path),
         "parameters": model.count_params(),
         "macs": count_macs(model),
         "rows": rows,

@@ -1,0 +1,140 @@
+"""The networks by name, trained or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lwcnn.data import ImageSpec
+from lwcnn.experiments.recipes import (
+    EXPERIMENT_NAMES,
+    NETWORKS,
+    MergedExperiment,
+    NetworkExperiment,
+    ReproductionExperiment,
+    get_experiment,
+)
+from lwcnn.models.description import Description, read_description
+from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.files import StrPath
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+
+_DATASETS = ("cifar10", "fashion_mnist", "mnist")  # the first one whose weights are there is the default
+_PACKAGE = Path(__file__).resolve().parents[1]
+_FOLDER = _PACKAGE / "pretrained" if (_PACKAGE / "pretrained").is_dir() else _PACKAGE.parent / "models"
+"""Folder of the trained networks: inside an installed package, or that of a checkout."""
+
+
+def list_models() -> pd.DataFrame:
+    """Returns the trained networks that `create_model` loads.
+
+    Returns:
+        A data frame with a row per network and data set: `name`, `dataset`, `parameters`, `test_accuracy` (0 to 1),
+        `int8_bytes` (size of the int8 LiteRT file) and `latency_ms` (of one image in it, on one CPU thread).
+
+    Example:
+
+    >>> list_models()["name"].iloc[0]
+    'wren'
+    """
+    import pandas as pd
+
+    rows = [
+        (name, dataset, told.params, told.test_accuracy, told.int8_bytes, told.int8_ms)
+        for (name, dataset), told in trained_networks().items()
+    ]
+    return pd.DataFrame(
+        rows, columns=["name", "dataset", "parameters", "test_accuracy", "int8_bytes", "latency_ms"]
+    ).astype({"parameters": "Int64", "int8_bytes": "Int64"})
+
+
+def trained_networks() -> dict[tuple[str, str], Description]:
+    """Returns the description of every trained network by its name and data set."""
+    found = {(name, path): read_description(path) for name in NETWORKS for path in _trained_files(name)}
+    return {(name, told.dataset): told for (name, _), told in found.items() if told}
+
+
+def _trained_files(name: str) -> list[Path]:
+    paths = [_FOLDER / f"{dataset}-{NETWORKS[name]}.keras" for dataset in _DATASETS]
+    return [path for path in paths if path.exists()]
+
+
+def model_file(model: StrPath, dataset: str | None = None) -> Path:
+    """Returns the .keras file of a model.
+
+    Args:
+        model: Path of a .keras file, which is returned as it is, or name of a trained network.
+        dataset: Data set of a network's weights. Of one that the network was not trained on, and by default, the
+            weights of the first row in `list_models`.
+
+    Raises:
+        LwcnnError: There is no such file or network.
+    """
+    if Path(model).suffix == ".keras" or Path(model).is_file():
+        return Path(model)
+    if model not in NETWORKS:
+        raise unknown_name("model, neither a .keras file nor a network", str(model), NETWORKS)
+    found = {path.name.partition("-")[0]: path for path in _trained_files(str(model))}
+    if not found:
+        raise LwcnnError(f"This installation has no trained networks: install the wheel of lwcnn. Received: {model!r}")
+    return found.get(dataset or "", next(iter(found.values())))
+
+
+def create_model(
+    name: str,
+    pretrained: str | None = None,
+    input_shape: tuple[int, int, int] = (32, 32, 3),
+    num_classes: int = 10,
+) -> keras.Model:
+    """Returns a network by name.
+
+    Args:
+        name: A name from `list_models`, or the name of an experiment.
+        pretrained: Data set of the trained weights, such as "cifar10". None initializes the weights at random.
+        input_shape: Height, width and channels of the images; only without `pretrained`.
+        num_classes: Number of classes; only without `pretrained`.
+
+    Returns:
+        A Keras model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes). A trained one has
+        an attribute `class_names`.
+
+    Raises:
+        LwcnnError: The network does not exist, was not trained on this data set, or does not accept the shape.
+
+    Example:
+
+    >>> create_model("wren", num_classes=7).output_shape
+    (None, 7)
+    """
+    if pretrained is not None:
+        from lwcnn.models.io import load_model
+
+        if (input_shape, num_classes) != ((32, 32, 3), 10):
+            raise LwcnnError(
+                "Leave out input_shape and num_classes: the trained weights determine them. "
+                f"Received: {tuple(input_shape)}, {num_classes} with pretrained={pretrained!r}"
+            )
+        path = model_file(name, pretrained) if name in NETWORKS else None
+        if path is None or path.name.partition("-")[0] != pretrained:
+            known = [f"{name} on {dataset}" for name, dataset in trained_networks()]
+            raise unknown_name("trained network", f"{name} on {pretrained}", known)
+        return load_model(path)
+    if name not in (*NETWORKS, *EXPERIMENT_NAMES):
+        raise unknown_name("network", name, [*NETWORKS, *EXPERIMENT_NAMES])
+    return _build(name, input_shape, num_classes)
+
+
+def _build(name: str, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    from lwcnn.models.baselines.reproduction import build_repo_merged
+    from lwcnn.models.build import build_network
+    from lwcnn.models.dual import build_merged_model
+
+    plan = get_experiment(name, dataset=ImageSpec(input_shape, mirror=False))
+    if isinstance(plan, (MergedExperiment, ReproductionExperiment)):
+        build = build_merged_model if isinstance(plan, MergedExperiment) else build_repo_merged
+        return build(input_shape, num_classes, [branch for branch, _ in plan.branches])
+    assert isinstance(plan, NetworkExperiment)
+    return build_network(input_shape, num_classes, plan.network)

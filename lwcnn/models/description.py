@@ -1,0 +1,148 @@
+"""What a .keras file says about its model, read and written without Keras.
+
+A .keras file is a zip archive. Its member `lwcnn.json`, which Keras ignores, holds the description.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import write_atomically
+
+DESCRIPTION, CONFIG, WEIGHTS = "lwcnn.json", "config.json", "model.weights.h5"
+MAX_CONFIG_BYTES = 2**26
+MAX_WEIGHTS_BYTES = 2**31
+NOT_SPECIFIED = "not specified"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a model file says about its model.
+
+    Attributes:
+        dataset: Name of the training data set.
+        data_checksum: `Dataset.checksum` of the training data set.
+        class_names: Class names by label.
+        experiment: Name of the experiment.
+        preset: Name of the preset.
+        seed: Seed of the run.
+        config: Settings of the experiment, as in the run's JSON.
+        backend: Keras backend of the training.
+        step: Training step, as in the run's JSON; None where the run did not record it.
+        val_accuracy: Accuracy on the validation images, 0 to 1.
+        test_accuracy: Accuracy on the test images, 0 to 1.
+        params: Number of parameters.
+        temperature: Divisor of the logits that calibrates the probabilities, fitted on the validation images.
+        license: License of the weights.
+        int8_bytes: Size of the int8 LiteRT file in bytes.
+        int8_ms: Median latency of one image in that file, on one thread of `int8_device`, in milliseconds.
+        int8_device: Device of that measurement.
+    """
+
+    dataset: str
+    data_checksum: str
+    class_names: tuple[str, ...]
+    experiment: str
+    preset: str
+    seed: int
+    config: dict
+    backend: str
+    step: str | None
+    val_accuracy: float
+    test_accuracy: float
+    params: int | None = None
+    temperature: float | None = None
+    license: str = NOT_SPECIFIED
+    int8_bytes: int | None = None
+    int8_ms: float | None = None
+    int8_device: str | None = None
+
+    @classmethod
+    def of_run(cls, result: Mapping[str, Any], class_names: tuple[str, ...]) -> "Description":
+        """Returns the description of a run's model, from what the run's JSON holds."""
+        known: dict[str, Any] = {name: result[name] for name in cls.__dataclass_fields__ if name in result}
+        return cls(**{"step": None, **known, "class_names": tuple(class_names)})
+
+
+def read_description(path: str | Path) -> Description | None:
+    """Returns the description in a model file; None where it has none.
+
+    Raises:
+        LwcnnError: The file is missing, not a .keras file, or its description is damaged.
+    """
+    with open_archive(path) as archive:
+        if DESCRIPTION not in archive.namelist():
+            return None
+        content = archive.read(DESCRIPTION)
+    try:
+        found = json.loads(content)
+        description = Description(**{name: found[name] for name in Description.__dataclass_fields__ if name in found})
+        names = description.class_names
+        if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+            raise ValueError("class_names is not a list of strings")
+        texts = (description.dataset, description.data_checksum, description.experiment, description.preset)
+        if not all(isinstance(text, str) for text in texts) or not isinstance(description.config, dict):
+            raise ValueError("a field is of another type")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise unreadable(path, error) from error
+    return Description(**vars(description) | {"class_names": tuple(names)})
+
+
+def describe_model(path: Path, description: Description) -> None:
+    """Replaces the description in a model file; every other member keeps its bytes."""
+    with open_archive(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist() if name != DESCRIPTION}
+    write_atomically(path, pack(members, description))
+
+
+def pack(members: Mapping[str, bytes], description: Description | None) -> bytes:
+    if description:
+        text = json.dumps(vars(description), ensure_ascii=False, allow_nan=False)
+        members = {**members, DESCRIPTION: text.encode()}
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, content in members.items():
+            # A fixed date: the same model always gives the same bytes.
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED, 9)
+    return packed.getvalue()
+
+
+def model_checksum(path: str | Path) -> str:
+    """Returns the sha256 of a model's network and weights, in hexadecimal. It does not depend on the description."""
+    with open_archive(path) as archive:
+        return hashlib.sha256(archive.read(CONFIG) + archive.read(WEIGHTS)).hexdigest()
+
+
+def open_archive(path: str | Path) -> zipfile.ZipFile:
+    """Opens a .keras file after checking its members' sizes and checksums."""
+    if not Path(path).exists():
+        raise LwcnnError(f"There is no such model: check the path. Received: {path}")
+    if not Path(path).is_file():
+        raise LwcnnError(f"Give a .keras file. Received: {path}, which is not a regular file")
+    try:
+        archive = zipfile.ZipFile(path)
+        limits = {WEIGHTS: MAX_WEIGHTS_BYTES}
+        for member in archive.infolist():
+            if member.file_size > limits.get(member.filename, MAX_CONFIG_BYTES):
+                raise ValueError(f"{member.filename} would take {member.file_size:,} bytes")
+        names = archive.namelist()
+        if len(set(names)) != len(names):
+            raise ValueError("a member appears twice")
+        if damaged := archive.testzip():
+            raise ValueError(f"{damaged} is damaged")
+    except Exception as error:  # damaged bytes raise anything, from zlib.error to NotImplementedError
+        raise unreadable(path, error) from error
+    return archive
+
+
+def unreadable(path: str | Path, reason: object) -> LwcnnError:
+    words = " ".join(str(reason).split())
+    if isinstance(reason, BaseException):
+        words = f"{type(reason).__name__}: {words}" if words else type(reason).__name__
+    return LwcnnError(f"This can't be read as a Keras model (.keras): {words[:300]}. Received: {path}")

@@ -1,0 +1,51 @@
+"""The networks by name: what is listed, what is loaded, and what a wrong name is told."""
+
+import pytest
+from made_data import ROOT
+
+import lwcnn
+from lwcnn.experiments.recipes import NETWORKS, get_experiment
+from lwcnn.experiments.zoo import model_file
+from lwcnn.models.description import read_description
+from lwcnn.system.errors import LwcnnError
+
+EVERYWHERE = ("cifar10", "fashion_mnist", "mnist")
+
+
+def test_every_shipped_network_is_listed_the_best_first():
+    listed = lwcnn.list_models()
+    expected = [("wren", "cifar10"), ("wren-s", "cifar10")]
+    expected += [(name, dataset) for name in ("wren-adamw", "paper-tuned", "paper") for dataset in EVERYWHERE]
+    assert list(zip(listed["name"], listed["dataset"])) == expected
+    assert listed.loc[0, "test_accuracy"] == listed["test_accuracy"][listed["dataset"] == "cifar10"].max()
+
+
+def test_a_trained_network_knows_its_classes_and_an_untrained_one_takes_any_shape():
+    wren = lwcnn.create_model("wren", pretrained="cifar10")
+    assert wren.count_params() == 29_556 and wren.class_names[3] == "cat"
+    other = lwcnn.create_model("wren", input_shape=(20, 24, 1), num_classes=7)
+    assert (other.input_shape[1:], other.output_shape[1:]) == ((20, 24, 1), (7,))
+    assert not hasattr(other, "class_names")
+
+
+def test_a_name_stands_for_its_experiment_and_its_file():
+    for name, experiment in NETWORKS.items():
+        assert get_experiment(name).name == experiment
+    assert model_file("wren") == ROOT / "models/cifar10-residual_se_muon.keras"
+    assert model_file("paper", "mnist") == ROOT / "models/mnist-paper.keras"
+    assert read_description(model_file("paper", "my.npz")).dataset == "cifar10"
+    assert str(model_file("some/path.keras")) == "some/path.keras"
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: lwcnn.create_model("wrn"), "network. Did you mean 'wren'.*Received: 'wrn'"),
+        (lambda: lwcnn.create_model("wren", "mnist"), "Did you mean 'wren.* on .*Received: 'wren on mnist'"),
+        (lambda: lwcnn.create_model("wren", "cifar10", num_classes=7), "Leave out.*Received: .*7"),
+        (lambda: model_file("wren-x"), "neither a .keras file nor a network. Did you mean 'wren"),
+    ],
+)
+def test_what_is_not_there_is_told_with_the_nearest(call, words):
+    with pytest.raises(LwcnnError, match=words):
+        call()
