@@ -1,4 +1,4 @@
-"""The command `lwcnn predict`: the classes of a folder of images, an .npz or a data set's test images, as a CSV."""
+"""The command `lwcnn predict`: the classes of images as CSV or JSON."""
 
 from __future__ import annotations
 
@@ -17,64 +17,51 @@ if TYPE_CHECKING:
     import keras
 
 EXIT_UNREADABLE = 4
-"""Exit code where some images could not be read; the others are in the CSV."""
+"""Exit code where some images could not be read; the others are predicted."""
+BATCH_SIZE = 500
 
 
 def predict(options) -> int:
-    """Predict the classes of images as a CSV; unreadable images are listed and skipped (exit code 4)."""
-    from lwcnn.evaluation.predict import predict_to_csv
+    """Predict the classes of images; unreadable images are listed and skipped (exit code 4)."""
+    from lwcnn.evaluation.predict import predict_rows, write_csv, write_json_array
     from lwcnn.models.io import load_model
+    from lwcnn.system.files import open_atomically
 
     model = load_model(options.model)
-    report = _Report()
-    names = _class_names(options)
-    count = predict_to_csv(model, _batches(options, model, report), names, options.output)
-    print(f"{count:,} images are in {options.output}")
-    if report.resized:
-        size = " x ".join(map(str, model.input_shape[1:3]))
-        print(f"{report.resized:,} of them had another size and were resized to {size}", file=sys.stderr)
-    if report.unreadable:
-        print(f"{report.unreadable:,} images could not be read and were skipped, see above", file=sys.stderr)
-        return EXIT_UNREADABLE
-    return 0
+    unreadable: list[str] = []
+
+    def skip(name: str, reason: str) -> None:
+        unreadable.append(name)
+        print(f"unreadable: {one_line(name)} ({reason})", file=sys.stderr, flush=True)
+
+    batches, temperature = _batches(options, model, skip), _temperature(options)
+    rows = predict_rows(model, batches, _class_names(options), options.top, temperature)
+    write = write_json_array if options.json else write_csv
+    if options.output:
+        with open_atomically(options.output, text=True) as stream:
+            count = write(rows, stream)
+        print(f"{count:,} images are in {options.output}")
+    else:
+        write(rows, sys.stdout)
+    return EXIT_UNREADABLE if unreadable else 0
 
 
-class _Report:
-    """What is told about the files on the way, and counted."""
+def _batches(options, model: keras.Model, skip):
+    from lwcnn.data.checks import images_at_once
+    from lwcnn.data.streams import find_inputs, stream_array, stream_files, stream_npz
+    from lwcnn.evaluation.predict import input_shape
 
-    def __init__(self):
-        self.unreadable = self.resized = 0
-
-    def on_unreadable(self, path: Path, reason: str) -> None:
-        self.unreadable += 1
-        print(f"unreadable  {one_line(str(path))}: {one_line(reason)}", file=sys.stderr, flush=True)
-
-    def on_resized(self) -> None:
-        self.resized += 1
-
-
-def _batches(options, model: keras.Model, report: _Report):
-    from lwcnn.data.streams import find_images, stream_array, stream_files, stream_npz
-
-    source = options.input
-    if source in DATASET_NAMES:
-        return stream_array(load_dataset(source, options.data_dir).x_test, options.batch_size)
-    path = Path(os.path.expanduser(source))
-    if path.is_dir():
-        shape = tuple(model.input_shape[1:])
-        if len(shape) != 3 or None in shape:
-            raise LwcnnError(f"Give a model of one image size. Received: {options.model}, which takes {shape}")
-        return stream_files(find_images(path), shape, options.batch_size, report.on_unreadable, report.on_resized)
-    if path.suffix == ".npz":
-        return stream_npz(path, options.batch_size)
-    raise LwcnnError(
-        f"Give a folder of images, an .npz, or one of {', '.join(DATASET_NAMES)}. Received: {source!r}"
-        + ("" if path.exists() else ", which is not there")
-    )
+    only = options.inputs[0] if len(options.inputs) == 1 else ""
+    if only in DATASET_NAMES:
+        return stream_array(load_dataset(only, options.data_dir).x_test, BATCH_SIZE)
+    if only.endswith(".npz"):
+        return stream_npz(Path(os.path.expanduser(only)), BATCH_SIZE)
+    shape = input_shape(model)
+    return stream_files(find_inputs(options.inputs), shape, images_at_once(shape, BATCH_SIZE), skip)
 
 
 def _class_names(options) -> tuple[str, ...]:
-    """The names by label: from the options, else from the model file, else those that come with the images."""
+    """Returns the names by label: from the options, else from the model file, else those that come with the images."""
     from lwcnn.data.streams import read_class_list, read_class_names
     from lwcnn.models.description import read_description
 
@@ -84,9 +71,10 @@ def _class_names(options) -> tuple[str, ...]:
         return CLASS_NAMES.get(options.dataset) or load_dataset(options.dataset, options.data_dir).class_names
     if description := read_description(options.model):
         return description.class_names
-    if options.input in CLASS_NAMES:
-        return CLASS_NAMES[options.input]
-    if options.input.endswith(".npz") and (names := read_class_names(Path(os.path.expanduser(options.input)))):
+    first = options.inputs[0]
+    if first in CLASS_NAMES:
+        return CLASS_NAMES[first]
+    if first.endswith(".npz") and (names := read_class_names(Path(os.path.expanduser(first)))):
         return names
     raise LwcnnError(
         "The model file does not name its classes: give its data set by --dataset, or the names, one a line, by "
@@ -94,30 +82,38 @@ def _class_names(options) -> tuple[str, ...]:
     )
 
 
+def _temperature(options) -> float:
+    from lwcnn.models.io import read_description
+
+    if not options.calibrated:
+        return 1.0
+    temperature = getattr(read_description(options.model), "temperature", None)
+    if temperature is None:
+        raise LwcnnError(
+            "The model file has no temperature, which `lwcnn train` fits: leave out --calibrated. "
+            f"Received: {options.model}"
+        )
+    return temperature
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
     parser.add_argument("model", metavar="MODEL", help="a .keras file")
     parser.add_argument(
-        "input",
+        "inputs",
+        nargs="+",
         metavar="INPUT",
-        help="a folder of images, resized to the model's input size, on white where they are transparent (id: file "
-        "name without extension); an .npz with x_test, images or x (id: index from 0); or the test images of a data "
-        f"set (id: index from 0): {', '.join(DATASET_NAMES)}",
+        help="images, folders of images, or patterns such as 'photos/*.jpg'; - reads one image from standard input. Or "
+        f"an .npz with x_test, images or x; or the test images of {', '.join(DATASET_NAMES)}",
     )
+    parser.add_argument("--top", type=at_least_one, default=1, metavar="K", help="classes per image (default: 1)")
     parser.add_argument(
-        "--output",
-        type=path,
-        default=Path("predictions.csv"),
-        metavar="FILE",
-        help="CSV to write (default: predictions.csv)",
+        "--calibrated", action="store_true", help="divide the logits by the temperature fitted on validation images"
     )
+    parser.add_argument("--json", action="store_true", help="write JSON instead of CSV")
+    parser.add_argument("--output", type=path, metavar="FILE", help="file to write (default: standard output)")
     parser.add_argument(
-        "--dataset",
-        metavar="NAME",
-        help="data set whose class names are written (default: from MODEL, else from INPUT)",
+        "--dataset", metavar="NAME", help="data set whose class names are written (default: from MODEL, else INPUT)"
     )
     parser.add_argument("--classes", type=path, metavar="FILE", help="text file of class names, one a line, by label")
-    parser.add_argument(
-        "--batch-size", type=at_least_one, default=500, metavar="N", help="images in memory at a time (default: 500)"
-    )
     add_data_arguments(parser)

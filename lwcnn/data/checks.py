@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lwcnn.data.splits import draw_test_images
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import one_line
 
@@ -11,12 +12,12 @@ _MAX_CHANNELS = 4
 
 
 class Splits(NamedTuple):
-    """Arrays of a data set, with class names and `mirror` if its file has them."""
+    """Arrays of a data set, with class names and `mirror` if its file has them; without test images, None."""
 
     x_train: np.ndarray
     y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
+    x_test: np.ndarray | None
+    y_test: np.ndarray | None
     class_names: tuple[str, ...] | None = None
     mirror: bool | None = None
 
@@ -31,7 +32,7 @@ def check_splits(
 
     Args:
         splits: Images of type uint8, shape (n, h, w) or (n, h, w, c), between 0 and 255, and integer labels of shape
-            (n,) or (n, 1).
+            (n,) or (n, 1). Without test images, a fifth of the images is drawn for them.
         received: Path or name that the user gave, for error messages.
         class_names: Expected class names. If None, those of `splits` are used, or else "0", "1", ...
         input_shape: Expected image shape (h, w, c). If None, any shape is accepted.
@@ -44,8 +45,11 @@ def check_splits(
     """
     if splits.class_names is not None:
         check_class_names(splits.class_names, received)
-    x_train, x_test = (check_image_array(getattr(splits, key), key, received) for key in ("x_train", "x_test"))
-    y_train, y_test = (_check_labels(splits, key, received) for key in ("y_train", "y_test"))
+    x_train, y_train = _check_part(splits.x_train, splits.y_train, "train", received)
+    if splits.x_test is None or splits.y_test is None:
+        x_train, y_train, x_test, y_test = draw_test_images(x_train, y_train, splits.class_names, received)
+    else:
+        x_test, y_test = _check_part(splits.x_test, splits.y_test, "test", received)
     if x_train.shape[1:] != x_test.shape[1:]:
         raise LwcnnError(
             "Resize the images so that x_train and x_test have the same height, width and channels. "
@@ -110,9 +114,11 @@ def check_image_array(images: np.ndarray, key: str, received: str) -> np.ndarray
     return images[..., np.newaxis] if images.ndim == 3 else images
 
 
-def _check_labels(splits: Splits, key: str, received: str) -> np.ndarray:
-    labels = getattr(splits, key)
-    num_images = len(getattr(splits, key.replace("y", "x", 1)))
+def _check_part(images: np.ndarray, labels: np.ndarray, part: str, received: str) -> tuple[np.ndarray, np.ndarray]:
+    return check_image_array(images, f"x_{part}", received), _check_labels(labels, len(images), f"y_{part}", received)
+
+
+def _check_labels(labels: np.ndarray, num_images: int, key: str, received: str) -> np.ndarray:
     if labels.ndim == 2 and labels.shape[1] > 1:
         raise LwcnnError(
             f"Save {key!r} as class numbers instead of one-hot rows: labels.argmax(axis=1). "

@@ -1,15 +1,19 @@
-"""Loads data sets by name or path, in a canonical order that does not depend on the file."""
+"""Loads data sets by name, from files or from memory, in a canonical order that does not depend on their source."""
 
 import hashlib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from lwcnn.data.arrays import read_arrays
 from lwcnn.data.checks import Splits, check_splits
 from lwcnn.data.digits import load_digits_splits
 from lwcnn.data.download import discard_download, download_splits, offline_hint
+from lwcnn.data.folders import read_folder
+from lwcnn.data.image_files import Size, check_size, resize_images
 from lwcnn.data.known import (
     CLASS_NAMES,
     DATASET_NAMES,
@@ -20,6 +24,7 @@ from lwcnn.data.known import (
     image_spec,
 )
 from lwcnn.data.sources import data_folder, find_source, read_npz
+from lwcnn.data.splits import hash_images
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.safe_text import path_part
 
@@ -72,29 +77,41 @@ class Dataset:
 
 
 def load_dataset(
-    name_or_path: str | os.PathLike[str],
+    source: Any,
     data_dir: str | os.PathLike[str] | None = None,
     download: bool = True,
     mirror: bool | None = None,
+    size: Size | None = None,
 ) -> Dataset:
     """Loads, validates and canonically orders a data set.
 
     A named data set is searched for in this order: `<name>.npz` in the data folder, an extracted official archive in
-    the data folder, Keras's cache, Keras's download.
+    the data folder, Keras's cache, a download.
 
     Args:
-        name_or_path: One of `DATASET_NAMES`, or the path of an .npz file with Keras's keys `x_train`, `y_train`,
-            `x_test`, `y_test` and optionally `class_names` and `mirror`.
+        source: One of:
+
+            - a name, one of `DATASET_NAMES`;
+            - the path of a folder of images with a subfolder for each class, or with `train` and `test` (or `val`)
+              above them. Without test images, a fifth of each class is drawn;
+            - the path of an .npz file with Keras's keys `x_train`, `y_train`, `x_test`, `y_test` and optionally
+              `class_names` and `mirror`;
+            - arrays `(x, y)` or `((x_train, y_train), (x_test, y_test))`;
+            - a `tf.data.Dataset` of (image, label), batched or not, or a data set of Hugging Face's `datasets`; two of
+              them as a pair or in a dict under "train" and "test".
         data_dir: Data folder. If None, the environment variable LWCNN_DATA_DIR is used.
         download: Whether to download a named data set that is not on this machine.
         mirror: Whether a mirrored image still belongs to its class. If None, it is known for named data sets;
             otherwise the file's `mirror` is used, or else True for color and False for gray images.
+        size: Side of a square in pixels, (height, width), or (height, width, channels), to which images are resized.
+            If None, images of different sizes get their median height and width, at most 96 pixels; others stay as
+            they are.
 
     Returns:
         A `Dataset`. The same images give the same arrays, whatever their order and source.
 
     Raises:
-        LwcnnError: If the name is unknown, the file is missing or invalid, or the download fails.
+        LwcnnError: If the name is unknown, the data are missing or invalid, or the download fails.
 
     Example:
 
@@ -102,11 +119,28 @@ def load_dataset(
     >>> data.x_train.shape, data.num_classes
     ((1438, 28, 28, 1), 10)
     """
-    if not _is_name(name_or_path):
-        path = Path(os.path.expanduser(name_or_path))
-        splits = check_splits(read_npz(path), repr(str(path)))
-        return _build_dataset(path.stem, splits, path.name, mirror)
-    name = str(name_or_path)
+    if not isinstance(source, (str, os.PathLike)):
+        dataset = _build_dataset("images", check_splits(read_arrays(source, size), "memory"), "memory", mirror)
+    elif _is_name(source):
+        dataset = _load_named(str(source), data_dir, download, mirror)
+    else:
+        path = Path(os.path.expanduser(source))
+        splits = read_folder(path, size) if path.is_dir() else read_npz(path)
+        name = path.resolve().name if path.is_dir() else path.stem
+        dataset = _build_dataset(name, check_splits(splits, repr(str(path))), path.resolve().name, mirror)
+    if size is None or dataset.input_shape == (*check_size(size), dataset.input_shape[2])[:3]:
+        return dataset
+    return _resized(dataset, size)
+
+
+def _resized(dataset: Dataset, size: Size) -> Dataset:
+    x_train, x_test = resize_images(dataset.x_train, size), resize_images(dataset.x_test, size)
+    splits = Splits(x_train, dataset.y_train, x_test, dataset.y_test, dataset.class_names)
+    name = dataset.name.removesuffix(f"-{dataset.checksum[:_ID_LENGTH]}")
+    return _build_dataset(name, splits, f"{dataset.source}, resized", dataset.mirror)
+
+
+def _load_named(name: str, data_dir: str | os.PathLike[str] | None, download: bool, mirror: bool | None) -> Dataset:
     if name == "digits":
         splits, source = load_digits_splits(), str(find_dataset(name))
     else:
@@ -130,7 +164,7 @@ def find_dataset(name_or_path: str | os.PathLike[str], data_dir: str | os.PathLi
     """Describes where a data set would be read from without a download.
 
     Args:
-        name_or_path: One of `DATASET_NAMES`, or the path of an .npz file.
+        name_or_path: One of `DATASET_NAMES`, or the path of a folder of images or of an .npz file.
         data_dir: Data folder. If None, the environment variable LWCNN_DATA_DIR is used.
 
     Returns:
@@ -140,7 +174,8 @@ def find_dataset(name_or_path: str | os.PathLike[str], data_dir: str | os.PathLi
         LwcnnError: If the name is unknown or the data folder does not exist.
     """
     if not _is_name(name_or_path):
-        return Path(name_or_path).name if Path(os.path.expanduser(name_or_path)).is_file() else None
+        path = Path(os.path.expanduser(name_or_path))
+        return path.name if path.exists() else None
     if name_or_path == "digits":
         return "scikit-learn's digits, enlarged from 8x8 to 28x28"
     source = find_source(str(name_or_path), data_dir)
@@ -167,14 +202,16 @@ def _read_or_download(name: str, data_dir: str | os.PathLike[str] | None, downlo
 def _is_name(name_or_path: str | os.PathLike[str]) -> bool:
     if name_or_path in DATASET_NAMES:
         return True
-    if isinstance(name_or_path, os.PathLike) or str(name_or_path).endswith(".npz") or os.sep in str(name_or_path):
+    text = os.fspath(name_or_path)
+    if isinstance(name_or_path, os.PathLike) or text.endswith(".npz") or os.sep in text or os.path.isdir(text):
         return False
-    raise unknown_name("dataset", str(name_or_path), (*DATASET_NAMES, "path/to/your.npz"))
+    raise unknown_name("dataset", text, (*DATASET_NAMES, "path/to/folder", "path/to/your.npz"))
 
 
 def _build_dataset(name: str, splits: Splits, source: str, mirror: bool | None) -> Dataset:
     """Sorts the splits and names the data set, officially or with the start of its checksum."""
     x_train, y_train = _sort_by_pixels(splits.x_train, splits.y_train)
+    assert splits.x_test is not None and splits.y_test is not None  # after check_splits
     x_test, y_test = _sort_by_pixels(splits.x_test, splits.y_test)
     digest = hashlib.sha256()
     for array in (x_train, y_train, x_test, y_test):
@@ -205,8 +242,7 @@ def _official_name(name: str, checksum: str, num_images: tuple[int, int]) -> str
 def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sorts images by a hash of their pixels, and duplicates by label."""
     images = np.ascontiguousarray(images)
-    hashes = b"".join([hashlib.blake2b(image, digest_size=16).digest() for image in images])
-    first, second = np.frombuffer(hashes, ">u8").reshape(-1, 2).T
+    first, second = hash_images(images)
     order = np.lexsort((labels, second, first))  # the last key counts first
     return images[order], labels[order]
 

@@ -10,8 +10,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
+from lwcnn.data.cache import cache_folder
 from lwcnn.data.checks import Splits
-from lwcnn.data.sources import DATA_DIR_VARIABLE, keras_cache
+from lwcnn.data.sources import DATA_DIR_VARIABLE
 from lwcnn.system.errors import LwcnnError
 
 PROBE_SECONDS = 6.0  # timeout of the network check
@@ -106,7 +107,7 @@ def server_answers(url: str, seconds: float | None = None) -> bool:
 def discard_download(name: str) -> None:
     """Removes the files of a data set's download from Keras's cache."""
     for written in _WRITTEN[name]:
-        path = keras_cache() / written
+        path = cache_folder() / written
         with contextlib.suppress(OSError):
             if path.is_dir():
                 shutil.rmtree(path)
@@ -124,7 +125,7 @@ def offline_hint(name: str) -> str:
 
 def _download_failed(name: str, error: Exception) -> LwcnnError:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        advice = f"Free disk space for Keras's cache ({keras_cache()}) and try again"
+        advice = f"Free disk space for Keras's cache ({cache_folder()}) and try again"
     elif "corrupted" in str(error) or "checksum" in str(error):
         advice = f"Try again later, because the checksum is wrong, or {offline_hint(name)}"
     else:

@@ -5,7 +5,6 @@ import hashlib
 import math
 import os
 import struct
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lwcnn.data.cache import cache_folder
 from lwcnn.data.checks import Splits, decode_class_names
 from lwcnn.data.pickles import read_pickle
 from lwcnn.system.errors import LwcnnError
@@ -76,16 +76,6 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> tuple[Path, s
     return folder, setting
 
 
-def keras_cache() -> Path:
-    """Returns the folder in which Keras stores downloaded data sets; it may not exist."""
-    home = os.environ.get("KERAS_HOME")
-    folder = Path(os.path.expanduser(home)) if home else Path(os.path.expanduser("~")) / ".keras"
-    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not os.access(nearest, os.W_OK):  # Keras uses the temporary folder in this case
-        folder = Path(tempfile.gettempdir()) / ".keras"
-    return folder / "datasets"
-
-
 def find_source(name: str, data_dir: str | os.PathLike[str] | None = None) -> Source | None:
     """Finds a named data set on this machine, first in the user's folder, then in Keras's cache.
 
@@ -97,7 +87,7 @@ def find_source(name: str, data_dir: str | os.PathLike[str] | None = None) -> So
         The first match, not yet read, or None.
     """
     user_folder = data_folder(data_dir)
-    cache = keras_cache()
+    cache = cache_folder()
     if user_folder is not None:
         folder, setting = user_folder
         npz = folder / f"{name}.npz"

@@ -1,5 +1,6 @@
 """Stratified splits of a training set, determined by the labels and a seed."""
 
+import hashlib
 import numbers
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from lwcnn.system.errors import LwcnnError
 
 Split = tuple[np.ndarray, np.ndarray]
+TEST_FRACTION = 0.2
 
 
 def stratified_split(labels: np.ndarray, size: int | float, seed: int = 0) -> Split:
@@ -117,6 +119,45 @@ def stratified_folds(labels: np.ndarray, num_folds: int = 6, seed: int = 0) -> l
         fold_of[generator.permutation(np.flatnonzero(labels == k))] = (first_fold + np.arange(count)) % num_folds
         first_fold += int(count)
     return [_split_by_mask(fold_of == fold) for fold in range(num_folds)]
+
+
+def draw_test_images(
+    images: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...] | None, received: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Draws `TEST_FRACTION` of each class as test images; copies of an image stay in one part.
+
+    The same images are drawn whatever their order.
+
+    Args:
+        images: Array of shape (n, height, width, channels).
+        labels: Integer array of shape (n,).
+        class_names: Class names by label, for the error message.
+        received: Path or name of the data set, for the error message.
+
+    Returns:
+        Tuple (x_train, y_train, x_test, y_test).
+
+    Raises:
+        LwcnnError: If a class has fewer than three different images: for training, validation and test.
+    """
+    _, first, copy_of = np.unique(hash_images(images)[0], return_index=True, return_inverse=True)
+    classes, dense = np.unique(labels, return_inverse=True)
+    counts = np.bincount(dense[first], minlength=len(classes))
+    if counts.min() < 3:
+        names = [class_names[label] if class_names else str(label) for label in classes[counts < 3][:5]]
+        raise LwcnnError(
+            "Give each class at least three different images: for training, validation and test. "
+            f"Received: fewer of {', '.join(map(repr, names))} in {received}"
+        )
+    size = max(len(classes), round(TEST_FRACTION * len(first)))
+    is_test = np.isin(copy_of, stratified_split(dense[first], size, seed=0)[1])
+    return images[~is_test], labels[~is_test], images[is_test], labels[is_test]
+
+
+def hash_images(images: np.ndarray) -> np.ndarray:
+    """Returns two 64-bit numbers per image that depend on its pixels only, shape (2, n)."""
+    hashes = b"".join([hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(images)])
+    return np.frombuffer(hashes, ">u8").reshape(-1, 2).T
 
 
 def _generator(seed: int) -> np.random.RandomState:

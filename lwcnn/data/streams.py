@@ -1,131 +1,99 @@
 """Reads images for prediction batch by batch, so that memory does not grow with their number."""
 
 import contextlib
+import glob
+import io
 import os
-import re
-import warnings
+import sys
 import zipfile
-from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from lwcnn.data.checks import check_class_names, check_image_array, decode_class_names
+from lwcnn.data.image_files import IMAGE_EXTENSIONS, check_size, find_images, read_images, readable, reason
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import require_file
 from lwcnn.system.npz import Header, read_header
 from lwcnn.system.safe_text import one_line
 
-IMAGE_EXTENSIONS = (
-    ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
-)  # fmt: skip
-BACKGROUND = "white"  # of transparent images
 NPZ_IMAGE_KEYS = ("x_test", "images", "x")  # in order of preference
 _MAX_CLASS_LIST = 2**20  # characters
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+STANDARD_INPUT = "-"
 
 Batch = tuple[list[str], np.ndarray]
 """Names of the images, and the images of shape (n, height, width, channels), uint8."""
 
 
-def find_images(folder: Path) -> dict[str, Path]:
-    """Finds the image files in a folder and its subfolders, in natural order (2 before 10).
-
-    Symbolic links are followed. Hidden files and files of other types are ignored.
+def find_inputs(inputs: Sequence[str]) -> dict[str, Path | Image.Image]:
+    """Finds the images that a command line names.
 
     Args:
-        folder: Path of the folder.
+        inputs: Paths of image files and of folders of them, patterns such as "photos/*.jpg", and "-" for one image on
+            standard input. Files of any extension are taken if they are named.
 
     Returns:
-        Dict of paths by name. The name is the relative path without its extension, or with it if names would
-        otherwise collide.
+        Dict of paths by name; of an image on standard input, the image. Images of a single folder are named by their
+        path inside it without its extension, others by their path.
 
     Raises:
-        LwcnnError: If there is no image file.
+        LwcnnError: If there is no such file, or no image in a folder.
     """
-    inside = {path.relative_to(folder).as_posix(): path for path in _walk(Path(folder), set())}
-    if not inside:
-        raise LwcnnError(f"Give a folder with image files ({', '.join(IMAGE_EXTENSIONS)}). Received: {folder}")
-    names = sorted(inside, key=_natural_key)
-    for display in (lambda name: _readable(PurePosixPath(name).with_suffix("").as_posix()), _readable, _escaped):
-        found = {display(name): inside[name] for name in names}
-        if len(found) == len(names):
-            break
+    found: dict[str, Path | Image.Image] = {}
+    for text in inputs:
+        path = Path(os.path.expanduser(text))
+        if text == STANDARD_INPUT:
+            found["stdin"] = _read_standard_input()
+        elif path.is_dir():
+            inside = find_images(path)
+            if not inside:
+                raise LwcnnError(f"Give a folder with image files ({', '.join(IMAGE_EXTENSIONS)}). Received: {text}")
+            found |= inside if len(inputs) == 1 else {readable(str(image)): image for image in inside.values()}
+        elif os.path.lexists(path):
+            found[readable(text)] = path
+        elif matching := sorted(glob.glob(str(path), recursive=True)):
+            found |= {readable(name): Path(name) for name in matching if not os.path.isdir(name)}
+        else:
+            raise LwcnnError(f"There is no such image, folder or .npz file: check the path. Received: {text!r}")
     return found
 
 
-def _walk(folder: Path, above: set[str]) -> Iterator[Path]:
-    """Yields visible image files; `above` holds the parent folders, to detect links that form a cycle."""
-    real = os.path.realpath(folder)
-    if real in above:
-        return
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from _walk(entry, above | {real})
-        elif entry.suffix.lower() in IMAGE_EXTENSIONS:
-            yield entry
-
-
-def _readable(name: str) -> str:
-    """Returns a file name as text, decoded from UTF-8, or from Latin-1 as in old archives."""
+def _read_standard_input() -> Image.Image:
     try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return os.fsencode(name).decode("latin-1")
-    return name
-
-
-def _escaped(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+        return Image.open(io.BytesIO(sys.stdin.buffer.read()))
+    except Exception as error:  # damaged bytes can raise any error
+        raise LwcnnError(f"Pipe one image file into standard input ({reason(error)}). Received: '-'") from error
 
 
 def stream_files(
-    files: dict[str, Path],
+    files: dict[str, Path | Image.Image],
     shape: tuple[int, int, int],
     batch_size: int,
-    on_unreadable: Callable[[Path, str], None],
-    on_resized: Callable[[], None] = lambda: None,
+    on_unreadable: Callable[[str, str], None],
 ) -> Iterator[Batch]:
-    """Yields batches of image files.
-
-    Images are rotated according to their EXIF data, composited on white if transparent (unless the model has a fourth
-    channel), converted to the number of channels, and resized bilinearly, without preserving the aspect ratio, if
-    their size differs.
+    """Yields batches of image files, read as by `read_image`.
 
     Args:
-        files: Dict of paths by name, as returned by `find_images`.
+        files: Dict of paths, or images of Pillow, by name.
         shape: Shape (height, width, channels) of the yielded images, with 1, 3 or 4 channels.
         batch_size: Number of images per batch, at least 1.
-        on_unreadable: Function called with the path of each unreadable file, which is skipped, and the reason.
-        on_resized: Function called for each resized image.
+        on_unreadable: Function called with the name of each unreadable file, which is skipped, and the reason.
 
     Raises:
         LwcnnError: If the number of channels is not supported.
     """
-    if shape[2] not in _MODES:
-        raise LwcnnError(
-            f"Give a model with 1, 3 or 4 input channels for image files. Received: a model of {shape[2]} channels"
-        )
-    names, images = [], []
-    for name, path in files.items():
-        try:
-            image, was_resized = _read_image(path, shape)
-        except Exception as error:  # corrupt files can raise any error
-            on_unreadable(path, f"{type(error).__name__}: {error}")
-            continue
-        if was_resized:
-            on_resized()
-        names.append(name)
-        images.append(image)
-        if len(images) == batch_size:
-            yield names, np.stack(images)
-            names, images = [], []
-    if images:
-        yield names, np.stack(images)
+    check_size(shape)
+    names = list(files)
+    for start in range(0, len(names), batch_size):
+        some = names[start : start + batch_size]
+        images, kept, errors = read_images([files[name] for name in some], shape)
+        for index, error in errors.items():
+            on_unreadable(some[index], reason(error))
+        if len(kept):
+            yield [some[index] for index in kept], images
 
 
 def stream_npz(path: Path, batch_size: int) -> Iterator[Batch]:
@@ -240,40 +208,3 @@ def _stream_array(stream: IO[bytes], header: Header, key: str, path: str, batch_
         data = stream.read(count * image_bytes)
         images = np.frombuffer(data, np.uint8).reshape(count, *shape[1:])
         yield [str(start + i) for i in range(count)], images
-
-
-def _read_image(path: Path, shape: tuple[int, int, int]) -> tuple[np.ndarray, bool]:
-    """Returns an image as uint8 of the given shape, and whether it was resized."""
-    height, width, channels = shape
-    if not path.is_file():  # reading from a pipe would block
-        raise ValueError("not a regular file, or a broken link")
-    with warnings.catch_warnings(action="ignore"), Image.open(path) as opened:  # ignore warnings about metadata
-        opened.load()
-        image = _to_8_bit(_upright(opened))
-        if channels != 4 and image.has_transparency_data:
-            image = Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image.convert("RGBA"))
-        image = image.convert(_MODES[channels])
-        resized = image.size != (width, height)
-        if resized:
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
-        return np.asarray(image, np.uint8).reshape(shape), resized
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # corrupt EXIF data can raise any error; the pixels are valid
-        return image
-
-
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):  # Pillow would clip values above 255
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise ValueError("32 bits per pixel, whose range is unknown")
-    return image
-
-
-def _natural_key(text: str) -> list:
-    """Returns a sort key that places "img2" before "img10"."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]

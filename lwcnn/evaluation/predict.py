@@ -1,26 +1,27 @@
-"""Predicts logits, and writes predicted classes as CSV."""
+"""Predicts logits and the most probable classes of images, and writes them as CSV or JSON."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
 from lwcnn.data.checks import images_at_once
+from lwcnn.evaluation.metrics import log_softmax
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import StrPath, open_atomically
+from lwcnn.system.files import StrPath
 from lwcnn.system.safe_text import csv_cell
 
 if TYPE_CHECKING:
     import keras
+    import pandas
 
     from lwcnn.data import Dataset
     from lwcnn.data.streams import Batch
-
-COLUMNS = ("id", "label")
 
 
 def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
@@ -106,39 +107,113 @@ def require_fit(model: keras.Model, path: StrPath, data: Dataset) -> None:
         )
 
 
-def predict_to_csv(model: keras.Model, batches: Iterable[Batch], class_names: Sequence[str], output: Path) -> int:
-    """Writes one CSV row `id,label` per image, batch by batch.
+def predict_images(
+    model: keras.Model, images: StrPath | Sequence[StrPath] | np.ndarray, top: int = 1
+) -> pandas.DataFrame:
+    """Classifies image files, folders of them, or an array of images.
 
-    The file is replaced atomically: if an error occurs, an existing file stays unchanged.
+    Args:
+        model: Keras model, as in `predict_logits`. Its attribute `class_names` names the classes.
+        images: Path of an image or folder, a pattern such as "photos/*.jpg", or several of them; or an array of shape
+            (n, height, width, channels), uint8. Files are resized to the model's input size.
+        top: Number of classes per image, the most probable ones first.
+
+    Returns:
+        A DataFrame with the columns `image`, `label`, `probability`; from the second class on `label_2`, and so on.
+
+    Raises:
+        LwcnnError: If there is no image, an image can't be read, or the images do not fit the model.
+
+    Example:
+
+    >>> predict_images(model, "photo.png", top=3)
+    """
+    import pandas
+
+    from lwcnn.data.streams import find_inputs, stream_array, stream_files
+
+    def refuse(name: str, reason: str) -> None:
+        raise LwcnnError(f"Give images that can be read ({reason}). Received: {name!r}")
+
+    if isinstance(images, np.ndarray):
+        batches = stream_array(images, 500)
+    else:
+        paths = [images] if isinstance(images, (str, os.PathLike)) else images
+        shape = input_shape(model)
+        batches = stream_files(find_inputs([os.fspath(path) for path in paths]), shape, images_at_once(shape), refuse)
+    num_classes = model.output_shape[-1]
+    names = getattr(model, "class_names", None) or tuple(map(str, range(num_classes)))
+    rows = list(predict_rows(model, batches, names, top))
+    return pandas.DataFrame(rows, columns=columns(min(top, num_classes), "image"))
+
+
+def input_shape(model: keras.Model) -> tuple[int, int, int]:
+    """Returns the shape (height, width, channels) of a model's input.
+
+    Raises:
+        LwcnnError: If it is not fixed.
+    """
+    shape = tuple(model.input_shape[1:])
+    if len(shape) != 3 or None in shape:
+        raise LwcnnError(f"Give a model of one image size. Received: {model.name!r}, which takes {shape}")
+    return shape
+
+
+def columns(top: int, first: str = "id") -> list[str]:
+    """Returns the names of the columns of `predict_rows`."""
+    more = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
+    return [first, "label", "probability", *more]
+
+
+def predict_rows(
+    model: keras.Model, batches: Iterable[Batch], class_names: Sequence[str], top: int = 1, temperature: float = 1.0
+) -> Iterator[list]:
+    """Yields the name of each image and its most probable classes, batch by batch.
 
     Args:
         model: Keras model, as in `predict_logits`.
         batches: Pairs (names, images), as yielded by the functions of `lwcnn.data.streams`.
         class_names: Class names by label, one per model output.
-        output: Path of the CSV file.
+        top: Number of classes per image, at least 1.
+        temperature: Number that divides the logits before the softmax; 1 gives the model's own probabilities.
 
-    Returns:
-        The number of images.
+    Yields:
+        Lists `[name, label, probability, label, probability, ...]`.
 
     Raises:
-        LwcnnError: If there are no images, the number of class names is wrong, images do not fit the model, or the
-            file cannot be written.
+        LwcnnError: If the number of class names is wrong, images do not fit the model, or there are no images.
     """
     if model.output_shape[-1] != len(class_names):
         raise LwcnnError(
             f"Name each of the model's {model.output_shape[-1]} classes with --classes, or give their data set with "
             f"--dataset. Received: {len(class_names)} names"
         )
+    is_empty = True
+    for names, images in batches:
+        probabilities = np.exp(log_softmax(predict_logits(model, images).astype(np.float64) / temperature))
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+        for name, row, labels in zip(names, probabilities, order, strict=True):
+            yield [name, *(cell for label in labels for cell in (class_names[label], float(row[label])))]
+            is_empty = False
+    if is_empty:
+        raise LwcnnError("Give at least one readable image. Received: no readable image")
+
+
+def write_csv(rows: Iterable[list], stream: IO[str]) -> int:
+    """Writes the rows of `predict_rows` as CSV, probabilities with four decimals; returns their number."""
+    writer, count = csv.writer(stream, lineterminator="\n"), 0
+    for count, (name, *cells) in enumerate(rows, start=1):
+        if count == 1:
+            writer.writerow(columns(len(cells) // 2))
+        writer.writerow([csv_cell(name), *(csv_cell(c) if isinstance(c, str) else f"{c:.4f}" for c in cells)])
+    return count
+
+
+def write_json_array(rows: Iterable[list], stream: IO[str]) -> int:
+    """Writes the rows of `predict_rows` as a JSON array with an object per image; returns their number."""
     count = 0
-    with open_atomically(output, text=True) as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for names, images in batches:
-            classes = predict_logits(model, images).argmax(axis=1)
-            writer.writerows((csv_cell(name), csv_cell(class_names[label])) for name, label in zip(names, classes))
-            count += len(names)
-        if count == 0:
-            raise LwcnnError(
-                f"Give at least one readable image; nothing was written to {output}. Received: no readable image"
-            )
+    for count, (name, *cells) in enumerate(rows, start=1):
+        classes = [{"label": label, "probability": value} for label, value in zip(cells[::2], cells[1::2])]
+        stream.write(("[\n" if count == 1 else ",\n") + json.dumps({"id": name, "classes": classes}))
+    stream.write("\n]\n")
     return count

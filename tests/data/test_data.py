@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from lwcnn.data import CLASS_NAMES, DATASET_NAMES, OFFICIAL_CHECKSUMS, datasets, download, find_dataset, load_dataset
+from lwcnn.data.cache import cache_folder
 from lwcnn.data.digits import enlarge_digits
 from lwcnn.data.streams import read_class_names
 from lwcnn.system.errors import LwcnnError
@@ -449,10 +450,10 @@ def test_incomplete_mnist_files_do_not_hide_other_data(tmp_path):
 
 
 def test_keras_cache_is_where_keras_has_it(tmp_path, monkeypatch):
-    assert download.keras_cache() == tmp_path / "keras" / "datasets"  # KERAS_HOME, though not made yet
+    assert cache_folder() == tmp_path / "keras" / "datasets"  # KERAS_HOME, though not made yet
     monkeypatch.delenv("KERAS_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert download.keras_cache() == tmp_path / ".keras" / "datasets"
+    assert cache_folder() == tmp_path / ".keras" / "datasets"
 
 
 def test_wrong_keys(tmp_path):
@@ -614,6 +615,7 @@ import gzip, http.client, http.server, io, json, struct, threading, time, urllib
 from pathlib import Path
 import numpy as np
 from lwcnn.data import datasets, download, load_dataset
+from lwcnn.data.cache import cache_folder
 
 def idx(array):
     header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
@@ -659,7 +661,7 @@ def attempt(name):
         outcome = load_dataset(name).source
     except ValueError as error:
         outcome = f"{type(error).__name__}: {error}"
-    cache = download.keras_cache()
+    cache = cache_folder()
     left = sorted(str(p.relative_to(cache)) for p in cache.rglob("*") if p.is_file())
     seconds = time.monotonic() - start
     report.append({"name": name, "mode": mode, "outcome": outcome, "left": left, "seconds": seconds})
@@ -668,7 +670,7 @@ for mode in ("broken_off", "stall", "gone", "whole"):
     for name in ("mnist", "fashion_mnist", "cifar10"):
         attempt(name)
 datasets.OFFICIAL_CHECKSUMS.clear()
-broken = download.keras_cache() / "fashion-mnist" / "train-images-idx3-ubyte.gz"
+broken = cache_folder() / "fashion-mnist" / "train-images-idx3-ubyte.gz"
 broken.parent.mkdir(parents=True, exist_ok=True)
 broken.write_bytes(b"half")
 attempt("fashion_mnist")

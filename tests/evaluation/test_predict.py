@@ -1,6 +1,8 @@
 """Tests CSV predictions for folders, .npz files and data sets: unreadable images, errors, constant memory."""
 
 import csv
+import io
+import json
 import os
 import re
 import tracemalloc
@@ -11,11 +13,14 @@ import numpy as np
 import pytest
 from made_data import describe, make_images, randomize, write_npz
 from PIL import Image
+from scipy.special import softmax
 
 from lwcnn.cli.main import main
-from lwcnn.data import streams
-from lwcnn.data.streams import find_images, read_class_list, stream_files, stream_npz
+from lwcnn.data import image_files
+from lwcnn.data.image_files import find_images, read_image
+from lwcnn.data.streams import find_inputs, read_class_list, stream_files, stream_npz
 from lwcnn.evaluation import predict_logits
+from lwcnn.evaluation.predict import predict_images
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.io import save_model
 from lwcnn.system.errors import LwcnnError
@@ -30,7 +35,7 @@ def model():
     """Builds a model of one dense layer with a pattern per class, so that predictions differ between images."""
     image, dense = keras.Input(SHAPE), keras.layers.Dense(4)
     model = keras.Model(image, dense(keras.layers.Flatten()(image / 255.0 - 0.5)))
-    dense.set_weights([make_images(4, SHAPE, 4)[0].reshape(4, -1).T / 255 - 0.5, np.zeros(4)])
+    dense.set_weights([0.05 * (make_images(4, SHAPE, 4)[0].reshape(4, -1).T / 255 - 0.5), np.zeros(4)])  # not certain
     return model
 
 
@@ -65,13 +70,73 @@ def read_csv(path):
         return list(csv.reader(stream))
 
 
-def wanted_rows(model, ids, images, names):
-    return [["id", "label"], *([i, names[c]] for i, c in zip(ids, predict_logits(model, images).argmax(1)))]
+def wanted_rows(model, ids, images, names, temperature=1.0):
+    rows = [["id", "label", "probability"]]
+    for name, logits in zip(ids, predict_logits(model, images), strict=True):
+        share = softmax(logits / temperature)
+        rows.append([name, names[share.argmax()], f"{share.max():.4f}"])
+    return rows
+
+
+def test_one_image_several_a_pattern_and_a_folder(model, model_file, names_file, folder, monkeypatch, capsys):
+    images = make_images(12, SHAPE, 4)[0]
+    monkeypatch.chdir(folder)
+    (folder / "sub").mkdir()
+    (folder / "img9.png").rename(folder / "sub" / "two.png")
+    (folder / "img8.png").rename(folder / "photo")  # named, it is read whatever it is called
+    for inputs, found in (
+        (["img3.png"], {"img3.png": 3}),
+        (["img3.png", "photo"], {"img3.png": 3, "photo": 8}),
+        (["img?.png"], {f"img{i}.png": i for i in range(8)}),
+        (["img1.png", "sub"], {"img1.png": 1, "sub/two.png": 9}),
+    ):
+        assert main(["predict", model_file, *inputs, names_file]) == 0
+        said = capsys.readouterr()
+        rows = wanted_rows(model, found, images[list(found.values())], NAMES)
+        assert list(csv.reader(said.out.splitlines())) == rows and said.err == ""
+
+
+def test_standard_input(model, model_file, names_file, folder, monkeypatch, capsys):
+    line = ["predict", model_file, "-", names_file]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((folder / "img7.png").read_bytes())))
+    assert main(line) == 0
+    rows = wanted_rows(model, ["stdin"], make_images(12, SHAPE, 4)[0][7:8], NAMES)
+    assert list(csv.reader(capsys.readouterr().out.splitlines())) == rows
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"no image")))
+    assert main(line) == 1
+    assert "Pipe one image file into standard input" in capsys.readouterr().err
+
+
+def test_the_most_probable_classes_as_csv_and_json(model, model_file, names_file, folder, capsys):
+    shares = softmax(predict_logits(model, make_images(12, SHAPE, 4)[0][3:4]), axis=1)[0]
+    best = np.argsort(-shares)
+    line = ["predict", model_file, str(folder / "img3.png"), names_file]
+    assert main([*line, "--top=2"]) == 0
+    rows = list(csv.reader(capsys.readouterr().out.splitlines()))
+    assert rows[0] == ["id", "label", "probability", "label_2", "probability_2"]
+    assert rows[1][1:] == [cell for k in best[:2] for cell in (NAMES[k], f"{shares[k]:.4f}")]
+    assert main([*line, "--top=9", "--json"]) == 0
+    ((image),) = json.loads(capsys.readouterr().out)
+    assert [one["label"] for one in image["classes"]] == [NAMES[k] for k in best]
+    np.testing.assert_allclose([one["probability"] for one in image["classes"]], shares[best], rtol=1e-5)
+
+
+def test_from_python_as_a_table(model, folder, monkeypatch):
+    monkeypatch.setattr(model, "class_names", tuple(NAMES), raising=False)
+    images = make_images(12, SHAPE, 4)[0]
+    table = predict_images(model, folder, top=2)
+    assert list(table.columns) == ["image", "label", "probability", "label_2", "probability_2"]
+    rows = wanted_rows(model, [f"img{i}" for i in range(12)], images, NAMES)[1:]
+    assert [[*row[:2], f"{row[2]:.4f}"] for row in table.to_numpy()[:, :3]] == rows
+    assert list(predict_images(model, images).label) == list(table.label)
+    (folder / "img3.png").write_text("no image")
+    with pytest.raises(LwcnnError, match="can be read .not an image, or damaged.. Received: .*img3.png"):
+        predict_images(model, [folder / "img1.png", folder])
 
 
 def test_a_folder_in_its_natural_order(model, model_file, names_file, folder, tmp_path, capsys):
     output = tmp_path / "predictions.csv"
-    assert main(["predict", model_file, str(folder), f"--output={output}", names_file, "--batch-size=5"]) == 0
+    assert main(["predict", model_file, str(folder), f"--output={output}", names_file]) == 0
     rows = wanted_rows(model, [f"img{i}" for i in range(12)], make_images(12, SHAPE, 4)[0], NAMES)
     assert read_csv(output) == rows
     assert {row[1] for row in rows[1:]} == set(NAMES)  # also the name with a comma
@@ -86,9 +151,9 @@ def test_unreadable_images_are_listed_counted_and_left_out(model_file, names_fil
     assert main(["predict", model_file, str(folder), f"--output={output}", names_file]) == 4
     assert [row[0] for row in read_csv(output)[1:]] == [f"img{i}" for i in range(12) if i not in (3, 7)]
     said = capsys.readouterr()
-    listed = [line for line in said.err.splitlines() if line.startswith("unreadable ")]
-    assert len(listed) == 2 and "img3.png" in listed[0] and "img7.png" in listed[1]
-    assert "2 images could not be read and were skipped, see above" in said.err and "10 images are in" in said.out
+    listed = [line for line in said.err.splitlines() if line.startswith("unreadable: ")]
+    assert len(listed) == 2 and "img3 (" in listed[0] and "img7 (" in listed[1]
+    assert "10 images are in" in said.out
 
 
 def test_nothing_is_written_where_nothing_can_be_read(model_file, names_file, folder, tmp_path, capsys):
@@ -101,13 +166,19 @@ def test_nothing_is_written_where_nothing_can_be_read(model_file, names_file, fo
     assert [path for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
 
 
-def test_images_of_another_size_are_resized_and_said_to_be(model_file, names_file, tmp_path, capsys):
-    Image.new("RGB", (48, 24), (10, 200, 30)).save(tmp_path / "large.png")
-    output = tmp_path / "out" / "predictions.csv"
-    assert main(["predict", model_file, str(tmp_path), f"--output={output}", names_file]) == 0
-    assert "1 of them had another size and were resized to 12 x 12" in capsys.readouterr().err
-    ((_, images),) = stream_files({"large": tmp_path / "large.png"}, SHAPE, 1, pytest.fail)
+def test_images_of_another_size_are_resized(tmp_path):
+    Image.new("RGB", (48, 24), (10, 200, 30)).save(tmp_path / "wide.png")
+    ((_, images),) = read_all(tmp_path, SHAPE)
     np.testing.assert_array_equal(images, np.broadcast_to(np.array([10, 200, 30], np.uint8), (1, *SHAPE)))
+
+
+def test_a_large_photo_is_averaged_over_all_its_pixels(tmp_path):
+    """A JPEG may be decoded at half its size, but no smaller than needed."""
+    stripes = np.zeros((960, 640, 3), np.uint8)
+    stripes[:, ::2] = 255
+    Image.fromarray(stripes).save(tmp_path / "photo.jpg", quality=95)
+    image = read_image(tmp_path / "photo.jpg", (15, 10, 3))
+    assert image.shape == (15, 10, 3) and np.all(np.abs(image.astype(int) - 127) < 6)
 
 
 def test_kinds_of_images_become_those_of_the_model(tmp_path):
@@ -129,9 +200,9 @@ def test_kinds_of_images_become_those_of_the_model(tmp_path):
     np.testing.assert_array_equal(images[1, :, :, 0], gray)
     Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "float.tiff")
     reasons = []
-    list(stream_files(find_images(tmp_path), SHAPE, 9, lambda path, reason: reasons.append((path.name, reason))))
-    assert len(reasons) == 1 and reasons[0][0] == "float.tiff" and "32 bits" in reasons[0][1]
-    with pytest.raises(LwcnnError, match="a model of 2 channels"):
+    list(stream_files(find_images(tmp_path), SHAPE, 9, lambda name, reason: reasons.append((name, reason))))
+    assert len(reasons) == 1 and reasons[0][0] == "float" and "32 bits" in reasons[0][1]
+    with pytest.raises(LwcnnError, match="with 1, 3 or 4 channels"):
         list(read_all(tmp_path, (12, 12, 2)))
 
 
@@ -165,8 +236,8 @@ def test_linked_folders_count_once_and_pipes_and_dead_links_are_told(tmp_path):
     os.mkfifo(folder / "pipe.png")
     (folder / "dead.png").symlink_to(tmp_path / "nowhere")
     told = []
-    batches = list(stream_files(find_images(folder), SHAPE, 10, lambda path, reason: told.append(path.name)))
-    assert [names for names, _ in batches] == [["b", "linked/a"]] and sorted(told) == ["dead.png", "pipe.png"]
+    batches = list(stream_files(find_images(folder), SHAPE, 10, lambda name, reason: told.append(name)))
+    assert [names for names, _ in batches] == [["b", "linked/a"]] and sorted(told) == ["dead", "pipe"]
 
 
 def test_odd_names_of_files_stay_apart_and_can_be_written(tmp_path):
@@ -213,7 +284,7 @@ def test_names_of_files(tmp_path):
     assert list(find_images(tmp_path)) == ["1.jpg", "1.png", "a.b.png", "b/2.png", "b/10.JPG"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(LwcnnError, match="a folder with image files .*Received: .*empty"):
-        find_images(tmp_path / "empty")
+        find_inputs([str(tmp_path / "empty")])
 
 
 def test_an_npz_in_its_own_order_with_its_own_names(model, model_file, tmp_path):
@@ -221,7 +292,7 @@ def test_an_npz_in_its_own_order_with_its_own_names(model, model_file, tmp_path)
     arrays = dict(np.load(path))
     np.savez_compressed(path, **arrays, class_names=NAMES)
     output = tmp_path / "predictions.csv"
-    assert main(["predict", model_file, str(path), f"--output={output}", "--batch-size=7"]) == 0
+    assert main(["predict", model_file, str(path), f"--output={output}"]) == 0
     assert read_csv(output) == wanted_rows(model, map(str, range(30)), arrays["x_test"], NAMES)
     assert main(["predict", model_file, str(path), f"--output={output}", f"--dataset={path}"]) == 0
     assert read_csv(output)[1][1] in NAMES
@@ -262,7 +333,7 @@ def test_the_model_file_tells_the_classes_whatever_the_images_are(tmp_path, fold
         (["IMAGES", "--dataset=cifar10"], "each of the model's 4 classes.*Received: 10 names"),
         (["IMAGES", "--dataset=cifar1"], "Did you mean 'cifar10'"),
         (["IMAGES", "--classes=no/names.txt"], "no/names.txt"),
-        (["nowhere"], "Received: 'nowhere', which is not there"),
+        (["nowhere"], "no such image, folder or .npz file.*Received: 'nowhere'"),
         (["nowhere.npz"], "no such file"),
         (["SHAPE.npz", "--dataset=digits"], "Received: 10 names"),
     ],
@@ -311,8 +382,8 @@ def test_memory_is_that_of_a_batch(save, tmp_path):
 
 
 def test_files_are_read_as_they_are_wanted(folder, monkeypatch):
-    opened, read = [], streams._read_image
-    monkeypatch.setattr(streams, "_read_image", lambda path, shape: opened.append(path) or read(path, shape))
+    opened = []
+    monkeypatch.setattr(image_files, "read_image", lambda path, shape: opened.append(path) or read_image(path, shape))
     batches = stream_files(find_images(folder), SHAPE, 4, pytest.fail)
     next(batches)
     assert len(opened) == 4

@@ -1,0 +1,123 @@
+"""Takes images from memory: NumPy arrays, `tf.data.Dataset`, and data sets of Hugging Face's `datasets`.
+
+These are recognized by what they offer, so that neither TensorFlow nor `datasets` is imported here.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lwcnn.data.checks import Splits
+from lwcnn.data.image_files import Size, choose_shape, read_images
+from lwcnn.system.errors import LwcnnError
+
+_TRAINING, _TEST = ("train", "training"), ("test", "validation", "val", "valid")
+_FORMS = (
+    "arrays (x, y) or ((x_train, y_train), (x_test, y_test)), a tf.data.Dataset of (image, label), or a data set of "
+    'Hugging Face; two of them as a pair or under the keys "train" and "test"'
+)
+Part = tuple[np.ndarray, np.ndarray, tuple[str, ...] | None]
+"""Images, labels and class names, if they are known."""
+
+
+def read_arrays(data: Any, size: Size | None = None) -> Splits:
+    """Returns the arrays of a data set in memory.
+
+    Args:
+        data: One of `_FORMS`. Labels may be class numbers or names.
+        size: Size of Hugging Face's images. None takes their median height and width.
+
+    Returns:
+        Splits; without test images if there is one part only.
+
+    Raises:
+        LwcnnError: If the data have another form.
+    """
+    training, test = _parts(data)
+    images, labels, names = _read_part(training, size)
+    y_train, names = _number(labels, names)
+    if test is None:
+        return Splits(images, y_train, None, None, names)
+    x_test, labels, _ = _read_part(test, images.shape[1:] if _is_hugging_face(test) else size)
+    return Splits(images, y_train, x_test, _number(labels, names)[0], names)
+
+
+def _parts(data: Any) -> tuple[Any, Any]:
+    """Returns the training and the test part; None if there is no test part."""
+    if isinstance(data, Mapping):
+        training, test = (next((data[key] for key in keys if key in data), None) for keys in (_TRAINING, _TEST))
+        if training is None:
+            raise _unknown_form(data, f"keys {', '.join(map(str, data))}")
+        return training, test
+    is_pair = isinstance(data, (tuple, list)) and len(data) == 2
+    if is_pair and all(_is_part(part) for part in data):
+        return data[0], data[1]
+    return data, None
+
+
+def _is_part(data: Any) -> bool:
+    return (isinstance(data, tuple) and len(data) == 2) or _is_tensorflow(data) or _is_hugging_face(data)
+
+
+def _is_tensorflow(data: Any) -> bool:
+    return hasattr(data, "as_numpy_iterator")
+
+
+def _is_hugging_face(data: Any) -> bool:
+    return hasattr(data, "features") and hasattr(data, "column_names")
+
+
+def _read_part(part: Any, size: Size | None) -> Part:
+    if _is_tensorflow(part):
+        return _read_tensorflow(part)
+    if _is_hugging_face(part):
+        return _read_hugging_face(part, size)
+    if isinstance(part, (tuple, list)) and len(part) == 2:
+        return np.asarray(part[0]), np.asarray(part[1]), None
+    raise _unknown_form(part, type(part).__name__)
+
+
+def _read_tensorflow(part: Any) -> Part:
+    elements = list(part.as_numpy_iterator())
+    if not elements or not isinstance(elements[0], (tuple, list)) or len(elements[0]) != 2:
+        raise _unknown_form(part, f"a tf.data.Dataset of {type(elements[0]).__name__ if elements else 'no elements'}")
+    images, labels = zip(*elements, strict=True)
+    if np.ndim(images[0]) == 4:  # batches
+        return np.concatenate(images), np.concatenate(labels), None
+    return np.stack(images), np.stack(labels), None
+
+
+def _read_hugging_face(part: Any, size: Size | None) -> Part:
+    features = part.features
+    image = _column(features, "Image", ("image", "img"))
+    label = _column(features, "ClassLabel", ("label", "labels", "fine_label"))
+    pictures = part[image]
+    images, kept, errors = read_images(pictures, choose_shape(pictures, size))
+    if errors:
+        index, error = next(iter(errors.items()))
+        raise LwcnnError(f"Remove the images that can't be read ({error}). Received: {len(errors)}, first {index}")
+    return images, np.asarray(part[label])[kept], tuple(getattr(features[label], "names", None) or ()) or None
+
+
+def _column(features: Mapping[str, Any], kind: str, names: tuple[str, ...]) -> str:
+    of_kind = [name for name, feature in features.items() if type(feature).__name__ == kind]
+    found = [name for name in names if name in (of_kind or features)] or of_kind
+    if not found:
+        raise LwcnnError(f"Name a column {' or '.join(names)}. Received: columns {', '.join(features)}")
+    return found[0]
+
+
+def _number(labels: np.ndarray, names: tuple[str, ...] | None) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """Replaces class names among the labels by their numbers; without `names`, in sorted order."""
+    if labels.dtype.kind not in "USO":
+        return labels, names
+    texts = [label.decode() if isinstance(label, bytes) else str(label) for label in labels.ravel()]
+    names = names or tuple(sorted(set(texts)))
+    if unknown := sorted(set(texts) - set(names)):
+        raise LwcnnError(f"Add training images of every class. Received: only test images of {unknown[:5]}")
+    return np.array([names.index(text) for text in texts], np.int64), names
+
+
+def _unknown_form(data: Any, received: str) -> LwcnnError:
+    return LwcnnError(f"Give {_FORMS}. Received: {received}")

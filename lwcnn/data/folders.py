@@ -1,0 +1,137 @@
+"""Reads a folder of images, with a subfolder for each class, and keeps the arrays as one .npz in the cache."""
+
+import contextlib
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+
+from lwcnn.data.cache import cache_folder
+from lwcnn.data.checks import Splits
+from lwcnn.data.image_files import Size, check_size, choose_shape, find_images, read_images, reason
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.npz import load_npz, save_npz
+from lwcnn.system.safe_text import one_line, path_part
+
+TRAINING, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
+_MAX_NAMED = 3  # unreadable files in a message
+
+_log = logging.getLogger(__name__)
+
+Classes = dict[str, list[Path]]
+"""Image files by class, in natural order."""
+
+
+def read_folder(folder: Path, size: Size | None = None) -> Splits:
+    """Reads a folder of images; a later call takes the arrays from the cache unless a file has changed.
+
+    The folder has a subfolder for each class, or `train` and `test` (or `val`) with these. With all three, the images
+    of `val` belong to the training images, from which a validation part is drawn in any case.
+
+    Args:
+        folder: Path of the folder.
+        size: Size of the arrays. None takes the images' median height and width, at most `MAX_DEFAULT_SIDE`.
+
+    Returns:
+        Splits with class names; without test images if the folder has none.
+
+    Raises:
+        LwcnnError: If the folder has another layout, or no image of a part can be read.
+    """
+    training, test = find_classes(folder)
+    names = sorted(training)
+    if unknown := sorted(set(test) - set(names)):
+        raise LwcnnError(
+            f"Add training images of every class of the test images. Received: only test images of "
+            f"{', '.join(map(repr, unknown[:5]))} in {str(folder)!r}"
+        )
+    parts = {"train": training, "test": test} if test else {"train": training}
+    key = _key(folder, parts)
+    place = hashlib.sha256(f"{os.path.realpath(folder)} {check_size(size)}".encode(errors="surrogateescape"))
+    path = cache_folder() / "folders" / f"{path_part(folder.resolve().name)}-{place.hexdigest()[:12]}.npz"
+    arrays = _load_cached(path, key)
+    if arrays is None:
+        arrays = _read_parts(parts, names, size)
+        with contextlib.suppress(LwcnnError):  # a full or read-only disk: read the files again the next time
+            save_npz(path, **arrays, key=np.array(key))  # type: ignore[arg-type]  # no array is called compressed
+    if unreadable := list(arrays["unreadable"]):
+        num_files = sum(len(files) for classes in parts.values() for files in classes.values())
+        shown = "; ".join(map(str, unreadable[:_MAX_NAMED])) + ("; ..." if len(unreadable) > _MAX_NAMED else "")
+        _log.warning("%d of %d images can't be read and are left out: %s", len(unreadable), num_files, shown)
+    x_train, y_train, x_test, y_test = map(arrays.get, ("x_train", "y_train", "x_test", "y_test"))
+    assert x_train is not None and y_train is not None
+    return Splits(x_train, y_train, x_test, y_test, tuple(map(one_line, names)))
+
+
+def find_classes(folder: Path) -> tuple[Classes, Classes]:
+    """Finds the image files of each class in the training and the test part of a folder.
+
+    Args:
+        folder: Path of the folder.
+
+    Returns:
+        Tuple (training, test); test is empty if the folder has no test images in class subfolders.
+
+    Raises:
+        LwcnnError: If the folder has no class subfolders with images.
+    """
+    subfolders = {entry.name.lower(): entry for entry in sorted(folder.iterdir()) if entry.is_dir()}
+
+    def classes_of(names: tuple[str, ...]) -> Classes:
+        return next((_classes(subfolders[name]) for name in names if name in subfolders), {})
+
+    if any(name in subfolders for name in TRAINING):
+        training, validation, test = (classes_of(names) for names in (TRAINING, VALIDATION, TEST))
+    else:
+        training, validation, test = _classes(folder), {}, {}
+    if not training:
+        raise LwcnnError(
+            "Put the images of each class into a subfolder that has the name of the class. "
+            f"Received: no such subfolder in {str(folder)!r}"
+        )
+    if not test:
+        validation, test = {}, validation
+    for name, files in validation.items():
+        training[name] = training.get(name, []) + files
+    return training, test
+
+
+def _classes(folder: Path) -> Classes:
+    subfolders = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    found = {entry.name: list(find_images(entry).values()) for entry in subfolders}
+    return {name: files for name, files in found.items() if files}
+
+
+def _key(folder: Path, parts: dict[str, Classes]) -> str:
+    """Returns a hash of the names, sizes and times of all files."""
+    digest = hashlib.sha256()
+    for part, classes in sorted(parts.items()):
+        for name, files in sorted(classes.items()):
+            for file in files:
+                status = file.stat() if file.exists() else None
+                words = (part, name, file.relative_to(folder), status and (status.st_size, status.st_mtime_ns))
+                digest.update(repr(words).encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _load_cached(path: Path, key: str) -> dict[str, np.ndarray] | None:
+    try:
+        arrays = load_npz(path)
+    except LwcnnError:  # missing or damaged
+        return None
+    return arrays if str(arrays.get("key")) == key else None
+
+
+def _read_parts(parts: dict[str, Classes], names: list[str], size: Size | None) -> dict[str, np.ndarray]:
+    shape = choose_shape((file for classes in parts.values() for files in classes.values() for file in files), size)
+    arrays: dict[str, np.ndarray] = {}
+    unreadable: list[str] = []
+    for part, classes in parts.items():
+        files = [file for name in names for file in classes.get(name, [])]
+        labels = np.repeat(np.arange(len(names)), [len(classes.get(name, [])) for name in names])
+        images, kept, errors = read_images(files, shape)
+        arrays |= {f"x_{part}": images, f"y_{part}": labels[kept]}
+        unreadable += [f"{one_line(files[i].name)} ({reason(error)})" for i, error in errors.items()]
+    return arrays | {"unreadable": np.array(unreadable, dtype=str) if unreadable else np.array([], "U1")}

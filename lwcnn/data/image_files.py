@@ -1,0 +1,244 @@
+"""Reads image files as arrays: upright, on white where transparent, of one size and number of channels."""
+
+import os
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.safe_text import one_line
+
+IMAGE_EXTENSIONS = (
+    ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
+)  # fmt: skip
+BACKGROUND = "white"  # of transparent images
+MAX_DEFAULT_SIDE = 96  # pixels; larger images are reduced unless a size is chosen
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_GRAY_MODES = ("1", "L", "LA")
+_ORIENTATION = 0x0112  # EXIF tag; 5 to 8 exchange height and width
+
+Size = int | tuple[int, int] | tuple[int, int, int]
+"""Side of a square in pixels, (height, width), or (height, width, channels)."""
+
+
+def find_images(folder: Path) -> dict[str, Path]:
+    """Finds the image files in a folder and its subfolders, in natural order (2 before 10).
+
+    Symbolic links are followed. Hidden files and files of other types are ignored.
+
+    Args:
+        folder: Path of the folder.
+
+    Returns:
+        Dict of paths by name. The name is the relative path without its extension, or with it if names would
+        otherwise collide. Empty if there is no image file.
+    """
+    inside = {path.relative_to(folder).as_posix(): path for path in _walk(Path(folder), frozenset())}
+    names = sorted(inside, key=_natural_key)
+    for display in (lambda name: readable(PurePosixPath(name).with_suffix("").as_posix()), readable, _escaped):
+        found = {display(name): inside[name] for name in names}
+        if len(found) == len(names):
+            break
+    return found
+
+
+def read_image(source: Path | Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
+    """Reads an image: rotated according to its EXIF data, composited on white if it is transparent (unless there is a
+    fourth channel), converted to the number of channels, and resized bilinearly without preserving the aspect ratio.
+
+    Args:
+        source: Path of an image file, or an image of Pillow.
+        shape: Shape (height, width, channels) of the array, with 1, 3 or 4 channels.
+
+    Returns:
+        Array of that shape, uint8.
+
+    Raises:
+        Exception: Of any type, if the file is corrupt or not an image.
+    """
+    height, width, channels = shape
+    with _opened(source) as opened:
+        opened.draft(None, (2 * max(shape), 2 * max(shape)))  # decodes large JPEG files at a fraction of their size
+        opened.load()
+        image = _to_8_bit(_upright(opened))
+        if channels != 4 and image.has_transparency_data:
+            image = Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image.convert("RGBA"))
+        image = image.convert(_MODES[channels])
+        if image.size != (width, height):
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(image, np.uint8).reshape(shape)
+
+
+def read_images(
+    sources: Sequence[Any], shape: tuple[int, int, int]
+) -> tuple[np.ndarray, np.ndarray, dict[int, Exception]]:
+    """Reads many images; those that cannot be read are left out.
+
+    Args:
+        sources: Paths of image files, or images of Pillow.
+        shape: Shape (height, width, channels) of an image.
+
+    Returns:
+        Tuple of the images (n, height, width, channels), the indices of their sources, and the errors by index of the
+        sources that could not be read.
+    """
+    images = np.empty((len(sources), *shape), np.uint8)
+    kept: list[int] = []
+    errors: dict[int, Exception] = {}
+    for index, source in enumerate(sources):
+        try:
+            images[len(kept)] = read_image(source, shape)
+        except Exception as error:  # corrupt files can raise any error
+            errors[index] = error
+        else:
+            kept.append(index)
+    return images[: len(kept)], np.array(kept, np.int64), errors
+
+
+def choose_shape(sources: Iterable[Any], size: Size | None) -> tuple[int, int, int]:
+    """Returns the shape for images of different sizes: of the chosen size, or of their median height and width.
+
+    A median above `MAX_DEFAULT_SIDE` pixels is reduced to it. There is one channel if all images are gray, otherwise
+    three.
+
+    Args:
+        sources: Paths of image files, or images of Pillow.
+        size: Chosen size. None takes the median.
+
+    Raises:
+        LwcnnError: If the size is invalid, or no image can be read.
+    """
+    chosen = check_size(size)
+    if len(chosen) == 3:
+        return chosen[0], chosen[1], chosen[2]
+    sizes, is_gray = [], True
+    for source in sources:
+        try:
+            with _opened(source) as image:
+                sizes.append(_upright_size(image))
+                is_gray = is_gray and (image.mode in _GRAY_MODES or image.mode.startswith("I;16"))
+        except Exception:  # reported when its pixels are read
+            continue
+    if not sizes:
+        raise LwcnnError("Give at least one readable image. Received: no readable image")
+    width, height = np.median(sizes, axis=0)
+    scale = min(1.0, MAX_DEFAULT_SIDE / max(width, height))
+    median = max(1, round(height * scale)), max(1, round(width * scale))
+    height, width = chosen or median
+    return height, width, 1 if is_gray else 3
+
+
+def check_size(size: Size | None) -> tuple[int, ...]:
+    """Returns a size as a tuple (height, width) or (height, width, channels); None gives an empty one.
+
+    Raises:
+        LwcnnError: If it is not positive, or has another number of channels than 1, 3 or 4.
+    """
+    if size is None:
+        return ()
+    sides = (size, size) if isinstance(size, (int, np.integer)) else tuple(size)
+    is_valid = len(sides) in (2, 3) and all(isinstance(side, (int, np.integer)) and side > 0 for side in sides)
+    if not is_valid or (len(sides) == 3 and sides[2] not in _MODES):
+        raise LwcnnError(
+            "Give size as the side of a square in pixels, (height, width), or (height, width, channels) with 1, 3 or "
+            f"4 channels. Received: size={size!r}"
+        )
+    return tuple(int(side) for side in sides)
+
+
+def resize_images(images: np.ndarray, size: Size) -> np.ndarray:
+    """Resizes and converts an array of images as `read_image` does.
+
+    Args:
+        images: Array of shape (n, height, width, channels), uint8, with 1, 3 or 4 channels.
+        size: Size of the returned images; their channels stay if it has none.
+
+    Raises:
+        LwcnnError: If the size or the number of channels is not supported.
+    """
+    height, width, channels = (*check_size(size), images.shape[3])[:3]
+    if (height, width, channels) == images.shape[1:]:
+        return images
+    if images.shape[3] not in _MODES or channels not in _MODES:
+        raise LwcnnError(f"Give images of 1, 3 or 4 channels to resize them. Received: {images.shape}")
+    pictures = [Image.fromarray(image[..., 0] if image.shape[2] == 1 else image) for image in images]
+    return read_images(pictures, (height, width, channels))[0]
+
+
+def reason(error: Exception) -> str:
+    """Returns why an image could not be read, in one line and without its path."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image, or damaged"
+    return one_line(str(error)) or type(error).__name__
+
+
+def readable(name: str) -> str:
+    """Returns a file name as text, decoded from UTF-8, or from Latin-1 as in old archives."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("latin-1")
+    return name
+
+
+@contextmanager
+def _opened(source: Path | Image.Image) -> Iterator[Image.Image]:
+    if isinstance(source, Image.Image):
+        yield source
+        return
+    if not source.is_file():  # reading from a pipe would block
+        raise ValueError("not a regular file, or a broken link")
+    with warnings.catch_warnings(action="ignore"), Image.open(source) as opened:  # ignore warnings about metadata
+        yield opened
+
+
+def _walk(folder: Path, above: frozenset[str]) -> Iterator[Path]:
+    """Yields visible image files; `above` holds the parent folders, to detect links that form a cycle."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _walk(entry, above | {real})
+        elif entry.suffix.lower() in IMAGE_EXTENSIONS:
+            yield entry
+
+
+def _escaped(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # corrupt EXIF data can raise any error; the pixels are valid
+        return image
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    try:
+        turned = image.getexif().get(_ORIENTATION) in (5, 6, 7, 8)
+    except Exception:  # as above
+        turned = False
+    return (image.height, image.width) if turned else image.size
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):  # Pillow would clip values above 255
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError("32 bits per pixel, whose range is unknown")
+    return image
+
+
+def _natural_key(text: str) -> list:
+    """Returns a sort key that places "img2" before "img10"."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]

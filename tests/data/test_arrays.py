@@ -1,0 +1,84 @@
+"""Tests data sets from memory: NumPy arrays, tf.data, and data sets of Hugging Face's `datasets`."""
+
+import numpy as np
+import pytest
+from made_data import make_images
+from PIL import Image
+
+from lwcnn.data import load_dataset
+from lwcnn.system.errors import LwcnnError
+
+X, Y = make_images(40, (8, 8, 3), num_classes=4)
+X_TEST, Y_TEST = make_images(12, (8, 8, 3), num_classes=4, seed=1)
+
+
+def same(data, expected):
+    assert (data.checksum, data.class_names) == (expected.checksum, expected.class_names)
+
+
+def test_pairs_of_arrays():
+    drawn = load_dataset((X, Y))
+    assert drawn.name == f"images-{drawn.checksum[:8]}" and drawn.source == "memory"
+    np.testing.assert_array_equal(np.bincount(drawn.y_test), [2] * 4)
+    given = load_dataset(((X, Y), (X_TEST, Y_TEST)))
+    assert (len(given.x_train), len(given.x_test), given.num_classes) == (40, 12, 4)
+    same(load_dataset({"train": (X, Y), "test": (X_TEST, Y_TEST)}), given)
+    assert load_dataset((X, Y), size=(16, 16, 1), mirror=False).input_shape == (16, 16, 1)
+
+
+def test_class_names_as_labels():
+    names = np.array(["ant", "bee", "cat", "dog"])
+    data = load_dataset(((X, names[Y]), (X_TEST, list(names[Y_TEST].astype(object)))))
+    assert data.class_names == tuple(names)
+    assert data.checksum == load_dataset(((X, Y), (X_TEST, Y_TEST))).checksum
+    with pytest.raises(LwcnnError, match="Received: only test images of .*'eel'"):
+        load_dataset(((X, names[Y]), (X_TEST, ["eel"] * 12)))
+
+
+@pytest.mark.parametrize("batch_size", [None, 7])
+def test_tensorflow_data_sets(batch_size):
+    tensorflow = pytest.importorskip("tensorflow")
+    parts = [tensorflow.data.Dataset.from_tensor_slices(part) for part in ((X, Y), (X_TEST, Y_TEST))]
+    if batch_size:
+        parts = [part.batch(batch_size) for part in parts]
+    same(load_dataset(tuple(parts)), load_dataset(((X, Y), (X_TEST, Y_TEST))))
+    same(load_dataset(parts[0]), load_dataset((X, Y)))
+    with pytest.raises(LwcnnError, match="Received: a tf.data.Dataset of ndarray"):
+        load_dataset(parts[0].map(lambda image, label: image))
+
+
+class ClassLabel:
+    names = ["ant", "bee", "cat", "dog"]
+
+
+class HuggingFace:
+    """Stands in for `datasets.Dataset`: columns, of which that of images gives images of Pillow."""
+
+    def __init__(self, images, labels):
+        self.features = {"id": object(), "image": type("Image", (), {})(), "label": ClassLabel()}
+        self.column_names = list(self.features)
+        self.columns = {"image": [Image.fromarray(image) for image in images], "label": list(map(int, labels))}
+
+    def __getitem__(self, name):
+        return self.columns[name]
+
+
+def test_hugging_face_data_sets():
+    parts = {"train": HuggingFace(X, Y), "test": HuggingFace(X_TEST, Y_TEST)}
+    data = load_dataset(parts)
+    assert data.class_names == ("ant", "bee", "cat", "dog")
+    assert data.checksum == load_dataset(((X, Y), (X_TEST, Y_TEST))).checksum
+    parts["train"].columns["image"][3] = Image.new("RGB", (99, 20))
+    assert load_dataset(parts).input_shape == (8, 8, 3)
+    assert load_dataset(parts["train"], size=5).input_shape == (5, 5, 3)
+    parts["train"].features.pop("image")
+    with pytest.raises(LwcnnError, match="Name a column image or img. Received: columns id, label"):
+        load_dataset(parts)
+
+
+def test_other_forms_are_refused():
+    for data in (X, {"x": X}, [X], 3, None):
+        with pytest.raises(LwcnnError, match="Give arrays .*Received: "):
+            load_dataset(data)
+    with pytest.raises(LwcnnError, match="as uint8, 0..255.*in memory"):
+        load_dataset((X / 255, Y))

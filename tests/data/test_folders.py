@@ -1,0 +1,152 @@
+"""Tests data sets from folders of images: layouts, sizes, kinds of files, the drawn test images, and the cache."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lwcnn.data import folders, load_dataset
+from lwcnn.system.errors import LwcnnError
+
+COLORS = {"cat": (200, 30, 30), "dog": (30, 30, 200)}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+
+
+def paint(path, color, number=0, size=(12, 8), **settings):
+    """Saves an image of one color, whose number makes it different from others; `size` is (width, height)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shade = tuple(min(255, value + number) for value in color) if isinstance(color, tuple) else color + number
+    Image.new("L" if isinstance(color, int) else "RGB", size, shade).save(path, **settings)
+
+
+def fill(folder, count=5, size=(12, 8)):
+    for name, color in COLORS.items():
+        for number in range(count):
+            paint(folder / name / f"{number}.png", color, number, size)
+    return folder
+
+
+def test_subfolders_are_classes_and_a_fifth_of_each_becomes_test_images(tmp_path):
+    data = load_dataset(fill(tmp_path / "pets", count=10))
+    assert data.name == f"pets-{data.checksum[:8]}" and data.source == "pets"
+    assert data.class_names == ("cat", "dog") and data.input_shape == (8, 12, 3) and data.mirror
+    for images, labels, count in ((data.x_train, data.y_train, 8), (data.x_test, data.y_test, 2)):
+        np.testing.assert_array_equal(np.bincount(labels), [count, count])
+        np.testing.assert_array_equal(images[:, 0, 0, 2] > images[:, 0, 0, 0], labels == 1)
+
+
+def test_the_split_depends_on_the_images_only(tmp_path):
+    fill(tmp_path / "a"), fill(tmp_path / "b")
+    for number, path in enumerate(sorted((tmp_path / "b").glob("*/*.png"), reverse=True)):
+        path.rename(path.with_name(f"{number} renamed.png"))
+    first, second = load_dataset(str(tmp_path / "a")), load_dataset(tmp_path / "b")
+    assert first.checksum == second.checksum
+
+
+def test_copies_of_an_image_never_stand_on_both_sides(tmp_path):
+    fill(tmp_path / "pets", count=6)
+    for number in range(6):
+        for copy in range(3):
+            paint(tmp_path / "pets" / "cat" / f"{number} copy {copy}.png", COLORS["cat"], number)
+    data = load_dataset(tmp_path / "pets")
+    training, test = ({image.tobytes() for image in images} for images in (data.x_train, data.x_test))
+    assert len(training) + len(test) == 12 and len(data.x_train) + len(data.x_test) == 30
+
+
+@pytest.mark.parametrize(
+    "parts, counts",
+    [
+        (("train", "test"), (10, 10)),
+        (("Training", "validation"), (10, 10)),
+        (("train", "val", "test"), (20, 10)),
+        (("train",), (8, 2)),
+        (("train", "test/unlabeled"), (8, 2)),
+    ],
+)
+def test_layouts(tmp_path, parts, counts):
+    for offset, part in enumerate(parts):
+        if part == "test/unlabeled":
+            paint(tmp_path / "test" / "1.png", (9, 9, 9))
+            continue
+        for name, color in COLORS.items():
+            for number in range(5):
+                paint(tmp_path / part / name / f"{number}.png", color, 10 * offset + number)
+    data = load_dataset(tmp_path)
+    assert (len(data.x_train), len(data.x_test)) == counts
+
+
+def test_sizes_become_the_median_or_the_chosen_one(tmp_path):
+    fill(tmp_path / "pets", size=(12, 8))
+    turned = Image.Exif()
+    turned[0x0112] = 6  # by a quarter: 8 x 12 pixels are shown as 12 x 8
+    paint(tmp_path / "pets" / "cat" / "turned.jpg", COLORS["cat"], 50, (8, 12), exif=turned)
+    paint(tmp_path / "pets" / "cat" / "large.webp", COLORS["cat"], 50, (900, 300))
+    assert load_dataset(tmp_path / "pets").input_shape == (8, 12, 3)
+    for size, shape in ((16, (16, 16, 3)), ((9, 7), (9, 7, 3)), ((9, 7, 1), (9, 7, 1))):
+        assert load_dataset(tmp_path / "pets", size=size).input_shape == shape
+    for size in (0, "9", (9, 7, 2), (9,)):
+        with pytest.raises(LwcnnError, match="Give size as .*Received: size="):
+            load_dataset(tmp_path / "pets", size=size)
+
+
+def test_a_large_median_is_reduced_and_gray_images_stay_gray(tmp_path):
+    for name, level in (("night", 20), ("day", 180)):
+        for number in range(4):
+            paint(tmp_path / name / f"{number}.png", level, number, (300, 200))
+    data = load_dataset(tmp_path)
+    assert data.input_shape == (64, 96, 1) and not data.mirror
+    assert load_dataset(tmp_path, mirror=True).mirror
+    paint(tmp_path / "day" / "color.png", (1, 2, 3))
+    assert load_dataset(tmp_path).input_shape == (64, 96, 3)
+
+
+def test_what_cannot_be_read_is_named_and_left_out(tmp_path, caplog):
+    pets = fill(tmp_path / "pets")
+    for number in range(4):
+        (pets / "cat" / f"broken{number}.jpg").write_text("no image")
+    (pets / "dog" / "dead.png").symlink_to(tmp_path / "nowhere")
+    (pets / "dog" / "notes.txt").write_text("no image")
+    (pets / "__MACOSX").mkdir()
+    (pets / "__MACOSX" / "._1.png").write_text("no image")
+    for _ in range(2):  # the second time from the cache
+        caplog.clear()
+        data = load_dataset(pets)
+        assert len(data.x_train) + len(data.x_test) == 10
+        assert caplog.messages == [
+            "5 of 15 images can't be read and are left out: broken0.jpg (not an image, or damaged); broken1.jpg (not "
+            "an image, or damaged); broken2.jpg (not an image, or damaged); ..."
+        ]
+
+
+def test_a_second_time_the_arrays_come_from_one_file_unless_an_image_changed(tmp_path, monkeypatch):
+    pets, read, calls = fill(tmp_path / "pets"), folders.read_images, []
+    monkeypatch.setattr(folders, "read_images", lambda *args: calls.append(1) or read(*args))
+    first = load_dataset(pets)
+    assert load_dataset(pets).checksum == first.checksum and len(calls) == 1
+    paint(pets / "cat" / "0.png", COLORS["cat"], 44)
+    assert load_dataset(pets).checksum != first.checksum and len(calls) == 2
+    (cached,) = (tmp_path / "keras" / "datasets" / "folders").iterdir()
+    cached.write_bytes(b"half")
+    load_dataset(pets)
+    (pets / "cat" / "0.png").unlink()
+    assert len(load_dataset(pets).x_train) == 7 and len(calls) == 4
+
+
+def test_mistakes_are_told_in_words(tmp_path):
+    paint(tmp_path / "flat" / "1.png", (1, 2, 3))
+    fill(tmp_path / "few", count=2)
+    fill(tmp_path / "other" / "train"), fill(tmp_path / "other" / "test")
+    paint(tmp_path / "other" / "test" / "cow" / "1.png", (1, 2, 3))
+    (tmp_path / "none" / "train").mkdir(parents=True)
+    for name, said in (
+        ("flat", "the images of each class into a subfolder.*Received: .*flat"),
+        ("few", "three different images: for training, validation and test. Received: fewer of 'cat', 'dog' in .*few"),
+        ("other", "Received: only test images of 'cow' in .*other"),
+        ("none", "into a subfolder.*none"),
+        ("gone", "no such file"),
+    ):
+        with pytest.raises(LwcnnError, match=said):
+            load_dataset(tmp_path / name)
