@@ -36,16 +36,8 @@ def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"{', '.join(DATASET_NAMES)}, or the path of an .npz (default: cifar10)",
     )
-    parser.add_argument(
-        "--results", type=path, default=Path("results"), metavar="DIR", help="folder of the results (default: results)"
-    )
-    parser.add_argument(
-        "--cache",
-        type=path,
-        default=Path(".lwcnn"),
-        metavar="DIR",
-        help="folder of interrupted runs and trained models (default: .lwcnn)",
-    )
+    for name, words in (("results", "results"), ("cache", "interrupted runs and all trained models")):
+        add_folder(parser, name, f"runs/{name}", words)
     style = "bar" if sys.stdout and sys.stdout.isatty() else "line"
     parser.add_argument(
         "--progress",
@@ -54,6 +46,13 @@ def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
         help="what is shown of the training (default: bar on a terminal, else line)",
     )
     add_data_arguments(parser)
+
+
+def add_folder(parser: argparse.ArgumentParser, name: str, default: str, words: str) -> None:
+    """Adds a folder."""
+    parser.add_argument(
+        f"--{name}", type=path, default=Path(default), metavar="DIR", help=f"folder of {words} (default: {default})"
+    )
 
 
 def add_training_arguments(parser: argparse.ArgumentParser, many: bool = True) -> None:
@@ -76,7 +75,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, many: bool = True) -
             metavar="N",
             help="processes at a time, of one thread each (default: 1)",
         )
-        parser.add_argument("--no-release", action="store_true", help="do not update the released model")
+        parser.add_argument("--no-model", action="store_true", help="do not copy the best model into --models")
         parser.add_argument(
             "--precision",
             choices=PRECISIONS,
@@ -107,9 +106,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, many: bool = True) -
         metavar="PRESET",
         help=f"size of the training: {', '.join(PRESETS)} (default: quick)",
     )
-    parser.add_argument(
-        "--models", type=path, default=Path("models"), metavar="DIR", help="folder of released models (default: models)"
-    )
+    add_folder(parser, "models", "runs/models", "the best model of each experiment")
     add_folder_arguments(parser)
 
 

@@ -2,9 +2,8 @@
 
 import argparse
 import sys
-from pathlib import Path
 
-from lwcnn.cli.arguments import add_data_arguments, path
+from lwcnn.cli.arguments import add_data_arguments, add_folder
 
 EXIT_SKIPPED = 3
 """Exit code if some figures lacked their input; the others are drawn."""
@@ -37,19 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dataset", nargs="+", default=[], metavar="NAME", help="data sets to draw (default: all that have results)"
     )
-    parser.add_argument(
-        "--results", type=path, default=Path("results"), metavar="DIR", help="folder of the results (default: results)"
-    )
-    parser.add_argument(
-        "--models", type=path, default=Path("models"), metavar="DIR", help="folder of released models (default: models)"
-    )
-    parser.add_argument(
-        "--output",
-        type=path,
-        default=Path("visualizations"),
-        metavar="DIR",
-        help="folder to draw into (default: visualizations)",
-    )
+    add_folder(parser, "results", "results", "the results")
+    add_folder(parser, "models", "models", "the models")
+    add_folder(parser, "output", "visualizations", "the figures")
     parser.add_argument(
         "--classes", nargs="+", default=[], metavar="CLASS", help="classes of the heat maps (default: two of each)"
     )

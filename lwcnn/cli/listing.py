@@ -1,9 +1,8 @@
 """The commands that list data sets, experiments and results."""
 
 import argparse
-from pathlib import Path
 
-from lwcnn.cli.arguments import path
+from lwcnn.cli.arguments import add_folder, path
 from lwcnn.data import DATASET_NAMES, find_dataset
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, PRESETS, get_experiment
 
@@ -38,9 +37,7 @@ def show_tables(options) -> int:
 
 def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `lwcnn table` to its parser."""
-    parser.add_argument(
-        "--results", type=path, default=Path("results"), metavar="DIR", help="folder of the results (default: results)"
-    )
+    add_folder(parser, "results", "results", "the results")
     parser.add_argument(
         "--write", type=path, nargs="+", default=[], metavar="FILE", help="make the tables in Markdown files anew"
     )

@@ -1,7 +1,6 @@
 """The command `lwcnn run`: the whole method on the data at hand."""
 
 import argparse
-from pathlib import Path
 
 from lwcnn.cli.arguments import seed_number
 from lwcnn.data import Dataset, choose_dataset
@@ -15,7 +14,7 @@ def run(options) -> int:
     from lwcnn.experiments.run import Folders, run_experiment
     from lwcnn.system.files import write_atomically
 
-    folders = Folders(Path("runs/results"), Path("runs/cache"), models=Path("runs/models"))
+    folders = Folders()
     data, notice = choose_dataset()
     _loudly(notice)
     preset = options.preset or ("full" if data.name == "digits" else "quick")  # the digits are few

@@ -33,7 +33,7 @@ def train(options) -> int:
     if options.jobs > 1:
         forced = ["--force-precision"] if options.force_precision else []
         commands = {
-            f"{name} seed {seed}": ["train", name, "--seeds", str(seed), "--no-release", *forced]
+            f"{name} seed {seed}": ["train", name, "--seeds", str(seed), "--no-model", *forced]
             for name in options.experiments
             for seed in options.seeds
         }
@@ -47,10 +47,10 @@ def train(options) -> int:
                 )
                 for sign in result["warnings"]:
                     progress.note(f"sign of trouble: {sign}")
-    if options.preset != "smoke" and not options.no_release:
+    if options.preset != "smoke" and not options.no_model:
         for name in options.experiments:
             if released := release_best(data, name, folders):
-                print(f"released {released}")
+                print(f"model  {released}, the best of its seeds on validation images")
     return 0
 
 

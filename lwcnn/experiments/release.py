@@ -117,7 +117,7 @@ def _verified_outputs(result: dict, data: Dataset, folders: Folders) -> dict[str
     """
     path = folders.model(result)
     place = folders.result(*(result[key] for key in ("dataset", "experiment", "preset", "seed")))
-    advice = f"move the result {place} away and train again, or leave it out by --no-release"
+    advice = f"move the result {place} away and train again, or leave it out by --no-model"
     if result["data_checksum"] != data.checksum:
         raise LwcnnError(f"{place} was made with other images than these of {data.name}; use another results folder")
     if not _belongs(path, result):

@@ -1,8 +1,8 @@
 """One run: an experiment on a data set with a preset and a seed, trained once and saved as files.
 
-results/<dataset>/<experiment>/<preset>/seed<k>.json          result, written last
-results/<dataset>/<experiment>/<preset>/seed<k>_classes.npy   predicted class of each test image
-.lwcnn/<dataset>/                                             checkpoints, models and outputs (cache)
+runs/results/<dataset>/<experiment>/<preset>/seed<k>.json          result, written last
+runs/results/<dataset>/<experiment>/<preset>/seed<k>_classes.npy   predicted class of each test image
+runs/cache/<dataset>/                                              checkpoints, models and outputs
 """
 
 import hashlib
@@ -53,23 +53,23 @@ PENULTIMATE_LAYERS = ("head_dense", "features")  # of the merged model and the r
 
 @dataclass(frozen=True)
 class Folders:
-    """Folders that runs read and write.
+    """Folders that runs read and write; what is published is made from `results` and `models` instead of `runs`.
 
     Attributes:
         results: Results, one JSON file per run.
         cache: Checkpoints, trained models and test logits.
         data: Data sets, `<name>.npz`. None takes $LWCNN_DATA_DIR.
-        models: Released models.
+        models: The best model of each experiment.
 
     Example:
 
     >>> folders = Folders(results=Path("my_results"), cache=Path("my_cache"))
     """
 
-    results: Path = Path("results")
-    cache: Path = Path(".lwcnn")
+    results: Path = Path("runs/results")
+    cache: Path = Path("runs/cache")
     data: Path | None = None
-    models: Path = Path("models")
+    models: Path = Path("runs/models")
 
     def result(self, dataset: str, experiment: str, preset: str, seed: int) -> Path:
         """Returns the path of a run's result."""
@@ -141,7 +141,9 @@ def run_experiment(
         with locked(path, progress.note):
             if not path.exists():  # else another process has written it in the meantime
                 return _train_run(run, plan, data, folders, progress, notice, computing)
-    return check_finished(path, run["config"], data, environment=environment, note=progress.note)
+    result = check_finished(path, run["config"], data, environment=environment, note=progress.note)
+    progress.note(f"finished before: test accuracy {100 * result['test_accuracy']:.2f} %, {path}")
+    return result
 
 
 def identify(

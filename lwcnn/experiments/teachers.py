@@ -6,6 +6,7 @@ import keras
 
 from lwcnn.data import Dataset
 from lwcnn.experiments.recipes.types import Teacher
+from lwcnn.experiments.zoo import SHIPPED_MODELS
 from lwcnn.models.description import read_description
 from lwcnn.models.io import load_model
 from lwcnn.system.errors import LwcnnError
@@ -13,13 +14,13 @@ from lwcnn.training.distillation import build_ensemble
 
 
 def find_teacher(teacher: Teacher, data: Dataset, trained: list[Path], models: Path) -> list[Path]:
-    """Finds the files of a teacher's models, in the cache or else among the released ones.
+    """Finds the files of a teacher's models: in the cache, in the folder of models, or among those of the library.
 
     Args:
         teacher: Description of the teacher.
         data: Data set on which its models were trained.
         trained: Path in the cache of each seed's model, which may not exist.
-        models: Folder of released models, with `teachers/<dataset>-<experiment>-seed<k>.keras`.
+        models: Folder of models, with `teachers/<dataset>-<experiment>-seed<k>.keras`.
 
     Raises:
         LwcnnError: A model is missing (the message contains the command that trains it) or was trained on other
@@ -27,13 +28,15 @@ def find_teacher(teacher: Teacher, data: Dataset, trained: list[Path], models: P
     """
     paths = []
     for seed, cached in zip(teacher.seeds, trained, strict=True):
-        released = teacher_path(models, data.name, teacher.experiment, seed)
-        found = [path for path in (cached, released) if path.exists()]
+        own, shipped = (
+            teacher_path(folder, data.name, teacher.experiment, seed) for folder in (models, SHIPPED_MODELS)
+        )
+        found = [path for path in (cached, own, shipped) if path.exists()]
         if not found:
             raise LwcnnError(
                 f"A model of the teacher is missing: train it with `lwcnn train {teacher.experiment} "
                 f"--dataset {data.name} --preset {teacher.preset} --seeds {seed}`. "
-                f"Received: neither {cached} nor {released}"
+                f"Received: neither {cached} nor {own}"
             )
         description = read_description(found[0])
         if description is None or description.data_checksum != data.checksum:
@@ -43,7 +46,7 @@ def find_teacher(teacher: Teacher, data: Dataset, trained: list[Path], models: P
 
 
 def teacher_path(models: Path, dataset: str, experiment: str, seed: int) -> Path:
-    """Returns the path of the released model of a seed that distillation uses."""
+    """Returns the path of the model of a seed that distillation uses."""
     return Path(models) / "teachers" / f"{dataset}-{experiment}-seed{seed}.keras"
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _DATASETS = ("cifar10", "fashion_mnist", "mnist")  # the first one whose weights are there is the default
 _PACKAGE = Path(__file__).resolve().parents[1]
-_FOLDER = _PACKAGE / "pretrained" if (_PACKAGE / "pretrained").is_dir() else _PACKAGE.parent / "models"
+SHIPPED_MODELS = _PACKAGE / "pretrained" if (_PACKAGE / "pretrained").is_dir() else _PACKAGE.parent / "models"
 """Folder of the trained networks: inside an installed package, or that of a checkout."""
 
 
@@ -58,7 +58,7 @@ def trained_networks() -> dict[tuple[str, str], Description]:
 
 
 def _trained_files(name: str) -> list[Path]:
-    paths = [_FOLDER / f"{dataset}-{NETWORKS[name]}.keras" for dataset in _DATASETS]
+    paths = [SHIPPED_MODELS / f"{dataset}-{NETWORKS[name]}.keras" for dataset in _DATASETS]
     return [path for path in paths if path.exists()]
 
 

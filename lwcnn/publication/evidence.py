@@ -116,7 +116,7 @@ class Evidence:
             if not (chosen := found[found["preset"] == size]).empty:
                 return chosen
         size = self.presets[0] if preset == LARGEST else preset
-        command = f"lwcnn train {experiment} --dataset {dataset} --preset {size} --seeds 0 1 2"
+        command = f"lwcnn train {experiment} --dataset {dataset} --preset {size} --seeds 0 1 2 --results {self.folder}"
         raise MissingInput(f"`{experiment}` on {dataset} was not run; `{command}` runs it. Received: {self.folder}")
 
     def has(self, dataset: str, experiment: str, preset: str = LARGEST) -> bool:

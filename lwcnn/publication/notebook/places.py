@@ -8,7 +8,7 @@ from lwcnn.experiments.run import Folders
 from lwcnn.system.errors import LwcnnError
 
 RESULTS_VARIABLE = "LWCNN_RESULTS"
-OWN_FOLDERS = Folders(Path("runs/results"), Path("runs/cache"), models=Path("runs/models"))
+OWN_FOLDERS = Folders()
 """What the notebook itself trains: under the working directory, as `lwcnn run` has it."""
 
 

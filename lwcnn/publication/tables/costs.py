@@ -68,7 +68,7 @@ def references(evidence: Evidence, dataset: str = "cifar10") -> Table:
             or_missing(_latency, evidence, "", one.network, "litert", 2),
             one.claimed,
             or_missing(_trained, evidence, dataset, one.experiment),
-            f"`lwcnn train {one.experiment} --dataset {dataset} --preset {one.preset} --no-release`",
+            f"`lwcnn train {one.experiment} --dataset {dataset} --preset {one.preset}`",
         ]
         rows.append(row)
     head = ["network", "parameters", "MACs, M", "float32 MB", "memory MB", "LiteRT ms", "claimed %, not ours"]
