@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lwcnn.cli import deployment, evaluate, figures, listing, predict, report, run, summary, training
+from lwcnn.cli import deployment, evaluate, figures, listing, predict, release, report, run, summary, training
 from lwcnn.cli.arguments import add_data_arguments, add_training_arguments
 
 
@@ -48,6 +48,9 @@ COMMANDS = {
     "summary": Command(summary.show_summary, summary.add_arguments, "lwcnn summary models/cifar10-paper.keras"),
     "figures": Command(figures.draw, figures.add_arguments, "lwcnn figures --dataset cifar10"),
     "report": Command(report.make, report.add_arguments, "lwcnn report --no-pdf"),
+    "release": Command(
+        release.release, release.add_arguments, "lwcnn release --license MIT --results results --models models"
+    ),
     "evaluate": Command(
         evaluate.evaluate, evaluate.add_arguments, "lwcnn evaluate models/mnist-paper.keras --dataset mnist"
     ),

@@ -1,4 +1,4 @@
-"""The released run of each experiment: the seed best by validation, of the largest preset that was run.
+"""The best run of each experiment: the seed best by validation, of the largest preset that was run.
 
 models/<dataset>-<experiment>.keras                           its model
 results/<dataset>/<experiment>/<preset>/released.npz          its test logits, and features for figures
@@ -8,17 +8,19 @@ models/teachers/<dataset>-<experiment>-seed<k>.keras          every seed's model
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lwcnn.data import Dataset
 from lwcnn.evaluation import predict_logits
 from lwcnn.experiments.finished import read_result
-from lwcnn.experiments.results import PRESETS_BY_SIZE, run_paths
+from lwcnn.experiments.results import PRESETS_BY_SIZE, load_exports, load_latencies, run_paths
 from lwcnn.experiments.run import Folders, load_classes
 from lwcnn.experiments.teachers import teacher_path
-from lwcnn.models.description import read_description
+from lwcnn.models.description import Description, describe_model, model_checksum, read_description
 from lwcnn.models.io import load_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_atomically, write_json
@@ -85,6 +87,45 @@ def release_best(
     _forget_others(data.name, experiment, folders, keep=best)
     write_json(best, result | {"weights": f"{Path(folders.models).name}/{released.name}"})
     return released
+
+
+def describe_models(folders: Folders, license_name: str | None = None) -> list[Path]:
+    """Writes into every model file of a folder what its run, its int8 export and its benchmark say.
+
+    Args:
+        folders: Folders of the results and the models.
+        license_name: License of the weights. None keeps the one that a file states.
+
+    Returns:
+        Paths of the model files.
+
+    Raises:
+        LwcnnError: A file is not the model of the run that it names.
+    """
+    paths = sorted(Path(folders.models).rglob("*.keras"))
+    for path in paths:
+        told = read_description(path)
+        run = folders.result(told.dataset, told.experiment, told.preset, told.seed) if told else None
+        if told is None or run is None or not run.exists() or not _belongs(path, read_result(run)):
+            raise LwcnnError(f"Move the model away, or train it again: its run is not in the results. Received: {path}")
+        found = Description.of_run(read_result(run), told.class_names)
+        wanted = replace(found, license=license_name or told.license, **_measured(path, folders.results))
+        if wanted != told:
+            describe_model(path, wanted)
+    return paths
+
+
+def _measured(path: Path, results: Path) -> dict[str, Any]:
+    """Returns size and latency of a model's int8 file, as far as they were measured on this very model."""
+    checksum, int8 = model_checksum(path), "litert-int8"
+    exports, latencies = (frame.to_dict("records") for frame in (load_exports(results), load_latencies(results)))
+    export: dict = next((row for row in exports if (row.get("model_sha256"), row["format"]) == (checksum, int8)), {})
+    time: dict = next((row for row in latencies if (row["model_sha256"], row["runtime"]) == (checksum, int8)), {})
+    return {
+        "int8_bytes": int(export["size_bytes"]) if export else None,
+        "int8_ms": time.get("p50_ms"),
+        "int8_device": time.get("device"),
+    }
 
 
 def is_at_chance(result: dict, classes: np.ndarray, num_classes: int) -> bool:

@@ -145,19 +145,21 @@ def load_latencies(folder: StrPath = "results", name: str = "bench") -> pd.DataF
         name: Name of the benchmark's file without its extension.
 
     Returns:
-        A data frame with a row per model and runtime: `dataset`, `experiment`, `runtime` and milliseconds per image
-        (`mean_ms`, `p50_ms`, `p90_ms`, `p99_ms`). Empty without the file.
+        A data frame with a row per model and runtime: `dataset`, `experiment`, `model_sha256`, `device`, `runtime` and
+        milliseconds per image (`mean_ms`, `p50_ms`, `p90_ms`, `p99_ms`). Empty without the file.
     """
     path = Path(folder) / f"{name}.json"
-    models = _read(path).get("models", []) if path.exists() else []
+    content = _read(path) if path.exists() else {}
     rows = [
         {"dataset": _dataset_of(model["model"]), "experiment": _experiment_of(model["model"]), "runtime": row["name"]}
+        | {"model_sha256": model.get("model_sha256"), "device": content.get("machine", {}).get("device")}
         | row["batch1"]
-        for model in models
+        for model in content.get("models", [])
         for row in model["rows"]
         if "batch1" in row
     ]
-    return pd.DataFrame(rows, columns=["dataset", "experiment", "runtime", "mean_ms", "p50_ms", "p90_ms", "p99_ms"])
+    columns = ["dataset", "experiment", "model_sha256", "device", "runtime", "mean_ms", "p50_ms", "p90_ms", "p99_ms"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def is_run(path: Path) -> bool:

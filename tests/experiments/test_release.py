@@ -9,9 +9,9 @@ from made_data import describe, make_images
 
 from lwcnn.evaluation import predict_logits
 from lwcnn.experiments import release
-from lwcnn.experiments.release import LOGIT_STEP, is_at_chance, release_best, round_logits
+from lwcnn.experiments.release import LOGIT_STEP, describe_models, is_at_chance, release_best, round_logits
 from lwcnn.experiments.run import Folders, save_classes
-from lwcnn.models.description import Description, read_description
+from lwcnn.models.description import Description, model_checksum, read_description
 from lwcnn.models.io import load_model, save_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json, write_json
@@ -207,6 +207,21 @@ def test_a_file_that_is_no_result_is_named(folders, add, made_dataset, content):
 def test_nothing_to_release(folders, made_dataset, tmp_path):
     assert release_best(made_dataset, "paper", folders) is None
     assert not list(tmp_path.iterdir())
+
+
+def test_a_description_says_what_was_measured_on_this_very_model(folders, add, made_dataset):
+    add(0, params=1234, temperature=1.5)
+    path = release_best(made_dataset, "paper", folders)
+    exported = {"model": path.name, "format": "litert-int8", "dataset": "made", "size_bytes": 777}
+    write_json(folders.results / "export/one.json", exported | {"model_sha256": "of another model"})
+    assert describe_models(folders, "CC0") == [path] and read_description(path).int8_bytes is None
+    write_json(folders.results / "export/two.json", exported | {"model_sha256": model_checksum(path)})
+    describe_models(folders)
+    told = read_description(path)
+    assert (told.params, told.temperature, told.license, told.int8_bytes) == (1234, 1.5, "CC0", 777)
+    folders.result("made", "paper", "quick", 0).unlink()
+    with pytest.raises(LwcnnError, match="its run is not in the results. Received: .*made-paper.keras"):
+        describe_models(folders)
 
 
 def test_rounded_logits_keep_every_class():

@@ -1,0 +1,24 @@
+"""The command `lwcnn release`."""
+
+import argparse
+
+from lwcnn.cli.arguments import add_folder
+
+
+def release(options) -> int:
+    """Write license, size and latency into the model files of a folder, and a model card beside each."""
+    from lwcnn.experiments.release import describe_models
+    from lwcnn.experiments.run import Folders
+    from lwcnn.publication.cards import write_cards
+
+    folders = Folders(options.results, models=options.models)
+    described = describe_models(folders, options.license)
+    print(f"released {len(described)} models and {len(write_cards(folders))} pages in {options.models}")
+    return 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments to its parser."""
+    add_folder(parser, "models", "runs/models", "the models")
+    add_folder(parser, "results", "runs/results", "their results")
+    parser.add_argument("--license", metavar="TEXT", help="license of the weights (default: what each file states)")

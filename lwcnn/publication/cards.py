@@ -1,0 +1,256 @@
+"""Model cards: a page in Markdown beside each model file, and a list of them, made from the files and the results."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from lwcnn.evaluation.statistics import estimate_accuracy, wilson_interval
+from lwcnn.experiments.recipes import NETWORKS
+from lwcnn.experiments.results import DISPLAY_NAMES
+from lwcnn.experiments.run import Folders
+from lwcnn.models.description import CONFIG, Description, open_archive, read_description
+from lwcnn.publication.claims.measurement import Measurement, accuracy, or_missing, percent
+from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.tables.calibration import measure
+from lwcnn.publication.tables.table import Cell, Table
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import write_atomically
+
+INDEX = "README.md"
+
+CARD = """# {title} on {data}
+
+`{file}`: experiment `{told.experiment}`, preset `{told.preset}`, seed {told.seed}. License: {told.license}.
+
+## Intended use
+
+Classifies {color} images of {height}x{width} pixels as one of {num_classes} classes: {classes}. Made for teaching, \
+for the comparison of lightweight networks and for small devices; not for decisions about people or safety.
+
+## Data
+
+Trained on {run[num_train_images]:,} images of {data}. {run[num_val_images]:,} more were held out for validation and \
+chose the seed. The {num_test:,} test images were used once per run, for the figures below.
+
+## Training
+
+{phases}
+
+`{command}` repeats it, in {minutes:.0f} minutes per seed on {run[device]}, threads used: {run[num_threads]}.
+
+## Results
+
+{results}
+
+Intervals are 95 %: Wilson's for the file, a bootstrap over seeds and images for the mean. No test-time augmentation.
+
+## Calibration
+
+{calibration}
+
+## Limits
+
+- The answer is always one of the {num_classes} classes, for images of anything else too.
+- {hardest}
+- Photographs of another origin than {data} were not measured. Images of other sizes are resized to {height}x{width}.
+
+## How to load
+
+With this library, images 0 to 255 in, logits out:
+
+```python
+import lwcnn
+
+model = {load}
+```
+
+With Keras alone:
+
+```python
+import keras
+
+model = keras.saving.load_model("{file}", compile=False)
+```
+
+With LiteRT, after `{export} --format litert-int8`:
+
+```python
+from ai_edge_litert.interpreter import Interpreter
+
+interpreter = Interpreter("exports/{stem}-litert-int8.tflite")
+interpreter.allocate_tensors()
+image = (images[:1].astype("int16") - 128).astype("int8")
+interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+interpreter.invoke()
+logits = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+```
+
+With ONNX Runtime, after `{export} --format onnx`:
+
+```python
+import onnxruntime
+
+session = onnxruntime.InferenceSession("exports/{stem}-onnx.onnx")
+logits = session.run(None, {{session.get_inputs()[0].name: images.astype("float32")}})[0]
+```
+"""
+
+
+def make_cards(folders: Folders) -> dict[Path, str]:
+    """Returns the text of each model's card and of the list of all models, by path.
+
+    Args:
+        folders: Folders of the results and the models.
+
+    Raises:
+        LwcnnError: A model's run is not in the results.
+    """
+    evidence, told = Evidence(folders.results), {}
+    for path in sorted(Path(folders.models).glob("*.keras")):
+        if (description := read_description(path)) is None:
+            raise LwcnnError(f"Train the model by `lwcnn train`: the file does not name its run. Received: {path}")
+        told[path] = description
+    cards = {path.with_suffix(".md"): model_card(path, one, evidence) for path, one in told.items()}
+    return cards | {Path(folders.models) / INDEX: _index(told)}
+
+
+def write_cards(folders: Folders) -> list[Path]:
+    """Writes every card and the list, and returns their paths."""
+    cards = make_cards(folders)
+    for path, text in cards.items():
+        write_atomically(path, text.encode())
+    return list(cards)
+
+
+def model_card(path: Path, told: Description, evidence: Evidence) -> str:
+    """Returns the card of a model.
+
+    Args:
+        path: Path of its file.
+        told: Description in the file.
+        evidence: The results that its run belongs to.
+    """
+    runs = evidence.select(told.dataset, told.experiment, told.preset)
+    run = runs[runs["seed"] == told.seed].iloc[0].to_dict()
+    name, correct = network_name(told.experiment), evidence.correct(told.dataset, told.experiment, told.preset)
+    height, width, channels = _input_shape(path)
+    is_shipped = name in NETWORKS and told.dataset in DISPLAY_NAMES
+    seeds = " ".join(str(seed) for seed in runs["seed"])
+    return CARD.format(
+        title=f"`{name}`",
+        data=DISPLAY_NAMES.get(told.dataset, told.dataset),
+        file=path.name,
+        stem=path.stem,
+        told=told,
+        run=run,
+        color="color" if channels >= 3 else "gray",
+        height=height,
+        width=width,
+        num_classes=len(told.class_names),
+        classes=", ".join(told.class_names),
+        num_test=correct.shape[1],
+        phases=_phases(told),
+        command=f"lwcnn train {name} --dataset {told.dataset} --preset {told.preset} --seeds {seeds}",
+        minutes=run["train_seconds"] / 60,
+        results=_results(told, run, evidence, correct),
+        calibration=_calibration(told, evidence),
+        hardest=_hardest(told, run),
+        load=f'lwcnn.create_model("{name}", pretrained="{told.dataset}")'
+        if is_shipped
+        else f'lwcnn.load_model("{path.name}")',
+        export=f"lwcnn export {name if is_shipped else path.name} --dataset {told.dataset}",
+    )
+
+
+def network_name(experiment: str) -> str:
+    """Returns the name of an experiment's network, such as "wren"; that of the experiment if it has no other."""
+    return next((name for name, named in NETWORKS.items() if named == experiment), experiment)
+
+
+def _input_shape(path: Path) -> tuple[int, int, int]:
+    with open_archive(path) as archive:
+        found = re.search(rb'"batch_shape": \[null, (\d+), (\d+), (\d+)\]', archive.read(CONFIG))
+    if found is None:
+        raise LwcnnError(f"Give a model of one image size. Received: {path}")
+    height, width, channels = map(int, found.groups())
+    return height, width, channels
+
+
+def _phases(told: Description) -> str:
+    """One row per phase of the recipe, wherever it stands in the settings."""
+    rows: list[list[Cell]] = []
+
+    def add(settings: object) -> None:
+        if isinstance(settings, dict) and isinstance(settings.get("optimizer"), dict):
+            optimizer = settings["optimizer"]
+            rate, decay = (f"{optimizer[key] or 0:g}" for key in ("learning_rate", "weight_decay"))
+            sizes = (str(settings[key]) for key in ("epochs", "batch_size"))
+            rows.append([settings["name"], optimizer["name"], rate, decay, *sizes])
+        elif isinstance(settings, (dict, list)):
+            for part in settings.values() if isinstance(settings, dict) else settings:
+                add(part)
+
+    add(told.config)
+    return Table(["phase", "optimizer", "learning rate", "weight decay", "epochs at most", "batch"], [rows]).markdown()
+
+
+def _results(told: Description, run: dict, evidence: Evidence, correct: np.ndarray) -> str:
+    low, high = wilson_interval(round(told.test_accuracy * correct.shape[1]), correct.shape[1])
+    mean = estimate_accuracy(list(correct))
+    seeds = f"{len(correct)} seeds" if len(correct) > 1 else "1 seed"
+    rows: list[list[Cell]] = [
+        ["test accuracy of this file", percent(told.test_accuracy, low=100 * low, high=100 * high)],
+        [f"test accuracy, mean of {seeds}", accuracy(mean, interval=True)],
+        ["validation accuracy of this file", percent(told.val_accuracy)],
+        ["parameters", f"{run['params']:,}"],
+        ["multiply-accumulates per image", f"{run['macs'] / 1e6:.2f} million"],
+    ]
+    if told.int8_bytes:
+        export = evidence.export(told.dataset, told.experiment, "litert-int8")
+        rows.append(["int8, test accuracy", percent(export["accuracy_exported"])])
+        rows.append(["int8, file", f"{told.int8_bytes:,} bytes"])
+    if told.int8_ms:
+        rows.append(["int8, latency", f"{told.int8_ms:.3f} ms, one thread of {told.int8_device}"])
+    return Table(["quantity", "value"], [rows]).markdown()
+
+
+def _calibration(told: Description, evidence: Evidence) -> str:
+    found = or_missing(measure, evidence, told.dataset, told.experiment)
+    if isinstance(found, Measurement):
+        return "Not measured."
+    temperatures = " to ".join(dict.fromkeys(f"{t:.2f}" for t in (min(found.temperatures), max(found.temperatures))))
+    origin = "validation images" if found.on_validation else "the other half of the test images"
+    own = f" That of this file is {told.temperature:.3f}." if told.temperature else ""
+    return (
+        f"Expected calibration error {percent(found.ece)}; {percent(found.ece_scaled)} after division of the logits by "
+        f"a temperature of {temperatures}, fitted on {origin} (seeds: {found.num_seeds}).{own}"
+    )
+
+
+def _hardest(told: Description, run: dict) -> str:
+    """The class that is recognized least, and what it is taken for."""
+    shares = {name: share for name, share in run["per_class_accuracy"].items() if share is not None}
+    hardest = min(shares, key=lambda name: shares[name])
+    text = f"The class recognized least is {hardest}, with {percent(shares[hardest])}"
+    if not isinstance(run["confusion_matrix"], list):
+        return f"{text}."
+    label = told.class_names.index(hardest)
+    row = [count if i != label else -1 for i, count in enumerate(run["confusion_matrix"][label])]
+    return f"{text}; it is taken for {told.class_names[int(np.argmax(row))]} most often."
+
+
+def _index(told: dict[Path, Description]) -> str:
+    rows: list[list[Cell]] = [
+        [
+            f"[{path.stem}]({path.with_suffix('.md').name})",
+            f"`{network_name(one.experiment)}`",
+            DISPLAY_NAMES.get(one.dataset, one.dataset),
+            *(one.preset, f"{one.params:,}", f"{100 * one.test_accuracy:.2f}"),
+            *(f"{one.int8_bytes:,}" if one.int8_bytes else "", one.license),
+        ]
+        for path, one in told.items()
+    ]
+    head = ["card", "network", "data", "preset", "parameters", "test %", "int8 bytes", "license"]
+    table = Table(head, [rows]).markdown()
+    return f"# Models\n\nThe seed of each experiment that is best on validation images.\n\n{table}\n"
