@@ -7,29 +7,27 @@ import math
 
 import keras
 import numpy as np
-from numba import njit
 
 from lwcnn.engine import keras_internals as internals
 from lwcnn.engine.errors import Unsupported
+from lwcnn.engine.kernels.arrays import jit
 from lwcnn.engine.network import Weights
 
-_jit = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
-
-@_jit
+@jit
 def _multiply(w, factors):
     for i in range(w.size):
         w[i] *= factors[i]
 
 
-@_jit
+@jit
 def _sgd(w, g, m, rate, momentum, nesterov):
     for i in range(w.size):
         m[i] = m[i] * momentum - g[i] * rate
         w[i] += m[i] * momentum - g[i] * rate if nesterov else m[i]
 
 
-@_jit
+@jit
 def _adam(w, g, m, v, rate, beta_1, beta_2, epsilon):
     one = np.float32(1)
     for i in range(w.size):
@@ -38,7 +36,7 @@ def _adam(w, g, m, v, rate, beta_1, beta_2, epsilon):
         w[i] -= m[i] * rate / (np.sqrt(v[i]) + epsilon)
 
 
-@_jit
+@jit
 def _nadam(w, g, m, v, rate, beta_1, beta_2, epsilon, of_m, of_g, of_v):
     one = np.float32(1)
     for i in range(w.size):
@@ -47,7 +45,7 @@ def _nadam(w, g, m, v, rate, beta_1, beta_2, epsilon, of_m, of_g, of_v):
         w[i] -= (of_m * m[i] + of_g * g[i]) * rate / (np.sqrt(of_v * v[i]) + epsilon)
 
 
-@_jit
+@jit
 def _rmsprop(w, g, v, rate, rho, epsilon):
     for i in range(w.size):
         v[i] = rho * v[i] + (np.float32(1) - rho) * g[i] * g[i]

@@ -15,8 +15,6 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from lwcnn.engine.kernels.arrays import on_one_thread
-
 SPIN_LIMIT = 20_000  # reads of the shared state, some tenths of a millisecond, before a thread yields
 ARRIVED, ROUND, BROKEN = 0, 16, 32  # places in the shared state, in cache lines of their own
 
@@ -59,7 +57,7 @@ class ThreadGroup:
 
 
 def run_in_group(group: ThreadGroup, function: Callable[[int], Any]) -> list:
-    """Calls function(rank) in each thread of a group; kernels start no further threads there.
+    """Calls function(rank) in each thread of a group.
 
     Returns:
         The results by rank.
@@ -69,12 +67,11 @@ def run_in_group(group: ThreadGroup, function: Callable[[int], Any]) -> list:
     """
 
     def work(rank: int):
-        with on_one_thread():
-            try:
-                return function(rank)
-            except BaseException:
-                group.fail()
-                raise
+        try:
+            return function(rank)
+        except BaseException:
+            group.fail()
+            raise
 
     others = [_pool(group.size - 1).submit(work, rank) for rank in range(1, group.size)]
     try:

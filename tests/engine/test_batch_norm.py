@@ -1,11 +1,10 @@
-"""The kernel of batch normalization against an exact computation, and its threads."""
+"""The kernel of batch normalization against an exact computation."""
 
 import numpy as np
 import pytest
 
 pytest.importorskip("numba")
 
-from lwcnn.engine.kernels import arrays  # noqa: E402
 from lwcnn.engine.kernels.batch_norm import batch_norm, batch_norm_gradients  # noqa: E402
 
 SHAPES = [(7, 5, 3, 8), (130, 4, 4, 24), (3, 70, 5), (200, 40)]
@@ -46,12 +45,3 @@ def test_outputs_statistics_and_gradients_are_exact(shape):
     found = batch_norm_gradients(x, gamma, mean, variance, weight, EPSILON)
     for actual, exact in zip(found, exact_gradients(x, weight, gamma.astype(float)), strict=True):
         np.testing.assert_allclose(actual, exact, atol=1e-5 * np.abs(exact).max())
-
-
-def test_threads_change_nothing_but_rounding(monkeypatch):
-    x, found = maps((50, 4, 4, 8)), []
-    for threads in (1, 3):
-        monkeypatch.setattr(arrays, "num_threads", lambda threads=threads: threads)
-        found.append(batch_norm(x, *parameters(8), EPSILON))
-    for a, b in zip(*found, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)

@@ -5,7 +5,6 @@ import pytest
 
 pytest.importorskip("numba")
 
-from lwcnn.engine.kernels import arrays, conv_pool  # noqa: F401
 from lwcnn.engine.kernels.conv_pool import (  # noqa: E402
     conv_pool_forward,
     conv_pool_input_gradient,
@@ -78,17 +77,6 @@ def test_same_arguments_give_the_same_bits():
     arrays = _arrays((4, 15, 15, 10, 20), lambda size: rng.normal(size=size))
     for first, second in zip(_kernel_results(*arrays), _kernel_results(*arrays), strict=True):
         assert first.tobytes() == second.tobytes()
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_threads_change_nothing_but_rounding(shape, monkeypatch):
-    given, found = _arrays(shape, lambda size: np.random.default_rng(0).normal(size=size)), []
-    monkeypatch.setattr(conv_pool, "SHARE", 1)
-    for threads in (1, 3):
-        monkeypatch.setattr(arrays, "num_threads", lambda threads=threads: threads)
-        found.append(_kernel_results(*given))
-    for one, several in zip(*found, strict=True):
-        np.testing.assert_allclose(one, several, rtol=1e-5, atol=1e-5)
 
 
 def test_nan_is_not_hidden():

@@ -1,6 +1,5 @@
 """Threads that work on parts of a batch: sums over all of them, and what happens when one fails."""
 
-import os
 import threading
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 
 pytest.importorskip("numba")
 from lwcnn.engine import threads
-from lwcnn.engine.kernels.arrays import parallel_for
 from lwcnn.engine.threads import BrokenGroup, ThreadGroup, run_in_group, share_out
 
 
@@ -70,13 +68,3 @@ def test_one_that_fails_ends_the_others_and_its_reason_is_told(failing):
 def test_images_are_shared_out_in_order_and_no_thread_has_none(count, size, sizes):
     parts = [list(range(count))[part] for part in share_out(count, size)]
     assert [len(part) for part in parts] == sizes and sum(parts, []) == list(range(count))
-
-
-def test_kernels_take_no_further_threads_inside_a_team(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert run_in_group(ThreadGroup(2), lambda rank: parallel_for(lambda first, last: (first, last), 8)) == [
-        [(0, 8)],
-        [(0, 8)],
-    ]
-    assert parallel_for(lambda first, last: (first, last), 8) == [(0, 4), (4, 8)]
-    assert os.environ["OMP_NUM_THREADS"] == "2"

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-from lwcnn.engine.kernels import tiles  # noqa: F401
+from lwcnn.engine.kernels import products  # noqa: E402
 from lwcnn.engine.kernels.depthwise import TAPS, add_kernel_gradient, convolve, copy_into_margin  # noqa: E402
 
 
@@ -19,18 +19,18 @@ def test_products(rows, depth, columns):
     rng = np.random.default_rng(rows * columns)
     a, b, bias = draw(rng, rows, depth), draw(rng, depth, columns), draw(rng, columns)
     c = np.zeros((rows, columns), np.float32)
-    tiles.multiply(
+    products.multiply(
         a.ravel(), 0, depth, 1, b.ravel(), columns, c.reshape(-1), 0, columns, rows, depth, columns,
-        tiles.START_ROW, bias,
+        products.START_ROW, bias,
     )  # fmt: skip
     expected = a.astype(float) @ b + bias
     np.testing.assert_allclose(c, expected, atol=1e-5 * np.abs(expected).max())
     # By the transpose of a, added to what is there.
     g, total = draw(rng, rows, columns), draw(rng, depth, columns)
     expected = total + a.astype(float).T @ g
-    tiles.multiply(
+    products.multiply(
         a.ravel(), 0, 1, depth, g.ravel(), columns, total.reshape(-1), 0, columns, depth, rows, columns,
-        tiles.START_SUM, bias,
+        products.START_SUM, bias,
     )  # fmt: skip
     np.testing.assert_allclose(total, expected, atol=1e-5 * np.abs(expected).max())
 

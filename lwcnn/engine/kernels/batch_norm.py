@@ -6,23 +6,22 @@ Maps are rows of C channels, (M, C). Sums are taken in float32 over blocks of ro
 """
 
 import numpy as np
-from numba import njit
 
-from lwcnn.engine.kernels.arrays import aligned_empty, contiguous, frozen, no_reduce, parallel_for
+from lwcnn.engine.kernels.arrays import aligned_empty, jit_fused, no_reduce, rows
 
 BLOCK = 64  # rows
-_jit = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", fastmath={"contract"})
 
 
-@_jit
-def _add_sums(a, b, a_shift, b_shift, first, last, totals):
-    """totals (2, C) float64 += sums of a - a_shift and of that times b - b_shift, over rows [first, last)."""
-    C = a.shape[1]
+@jit_fused
+def _sums(a, b, a_shift, b_shift):
+    """Sums of a - a_shift and of that times b - b_shift, (2, C) float64."""
+    M, C = a.shape
+    totals = np.zeros((2, C))
     sums, products = np.zeros(C, np.float32), np.zeros(C, np.float32)
-    for start in range(first, last, BLOCK):
+    for start in range(0, M, BLOCK):
         sums[:] = 0
         products[:] = 0
-        for row in range(start, min(start + BLOCK, last)):
+        for row in range(start, min(start + BLOCK, M)):
             left, right = a[row], b[row]
             for c in range(C):
                 value = left[c] - a_shift[c]
@@ -31,21 +30,22 @@ def _add_sums(a, b, a_shift, b_shift, first, last, totals):
         for c in range(C):
             totals[0, c] += sums[c]
             totals[1, c] += products[c]
+    return totals
 
 
-@_jit
-def _scale(x, factor, offset, first, last, y):
-    """y = factor * x + offset, by channel, in rows [first, last)."""
-    for row in range(first, last):
+@jit_fused
+def _scale(x, factor, offset, y):
+    """y = factor * x + offset, by channel."""
+    for row in range(x.shape[0]):
         given, out = x[row], y[row]
         for c in range(x.shape[1]):
             out[c] = factor[c] * given[c] + offset[c]
 
 
-@_jit
-def _combine(grad, x, of_grad, of_x, offset, first, last, dx):
-    """dx = of_grad * grad + of_x * x + offset, by channel, in rows [first, last)."""
-    for row in range(first, last):
+@jit_fused
+def _combine(grad, x, of_grad, of_x, offset, dx):
+    """dx = of_grad * grad + of_x * x + offset, by channel."""
+    for row in range(x.shape[0]):
         g, given, out = grad[row], x[row], dx[row]
         for c in range(x.shape[1]):
             out[c] = of_grad[c] * g[c] + of_x[c] * given[c] + offset[c]
@@ -61,18 +61,19 @@ def batch_norm(x, gamma, beta, epsilon, all_reduce=no_reduce):
         epsilon: Added to the variance.
         all_reduce: Gives sums over the whole batch, whose statistics these are, of values of its parts.
     """
-    rows, gamma, beta = _rows_of_channels(x, gamma, beta)
-    near = rows[0].copy()  # a channel's values less one of them: nothing is lost where its mean is large
-    sums, squares = _sums(rows, rows, near, near)
-    beyond = sums / len(rows)
-    mean, variance = near + beyond, squares / len(rows) - beyond * beyond
-    count, means, from_zero = all_reduce(np.float64(len(rows)), len(rows) * mean, len(rows) * (variance + mean * mean))
-    if count > len(rows):
+    part, gamma, beta = _by_channel(x), gamma.astype(np.float64), beta.astype(np.float64)
+    near = part[0].copy()  # a channel's values less one of them: nothing is lost where its mean is large
+    sums, squares = _sums(part, part, near, near)
+    beyond = sums / len(part)
+    mean, variance = near + beyond, squares / len(part) - beyond * beyond
+    count, means, from_zero = all_reduce(np.float64(len(part)), len(part) * mean, len(part) * (variance + mean * mean))
+    if count > len(part):
         mean = means / count
         variance = from_zero / count - mean * mean
     variance = np.maximum(variance, 0)
     factor = gamma / np.sqrt(variance + epsilon)
-    y = _each_row(_scale, rows, _narrow(factor), _narrow(beta - mean * factor))
+    y = aligned_empty(part.shape)
+    _scale(part, _narrow(factor), _narrow(beta - mean * factor), y)
     return y.reshape(x.shape), mean, variance
 
 
@@ -84,45 +85,22 @@ def batch_norm_gradients(x, gamma, mean, variance, grad, epsilon, all_reduce=no_
         mean, variance: As they came from there.
         grad: Gradient by its output, (..., C).
     """
-    rows, gamma, _ = _rows_of_channels(x, gamma, gamma)
-    grads = _rows(grad)
+    part, grads, gamma = _by_channel(x), _by_channel(grad), gamma.astype(np.float64)
     inverse, center = 1 / np.sqrt(variance + epsilon), _narrow(mean)
-    grad_beta, products = _sums(grads, rows, np.zeros_like(center), center)
+    grad_beta, products = _sums(grads, part, np.zeros_like(center), center)
     grad_gamma = (products - (mean - center) * grad_beta) * inverse
     # dx = factor * (g - mean(g) - xhat * mean(g * xhat)), where xhat = (x - mean) * inverse
-    count, all_gamma, all_beta = all_reduce(np.float64(len(rows)), grad_gamma, grad_beta)
+    count, all_gamma, all_beta = all_reduce(np.float64(len(part)), grad_gamma, grad_beta)
     factor, share = gamma * inverse, inverse * all_gamma / count
     offset = factor * (mean * share - all_beta / count)
-    dx = _each_row(_combine, grads, rows, _narrow(factor), _narrow(-factor * share), _narrow(offset))
+    dx = aligned_empty(part.shape)
+    _combine(grads, part, _narrow(factor), _narrow(-factor * share), _narrow(offset), dx)
     return dx.reshape(x.shape), _narrow(grad_gamma), _narrow(grad_beta)
 
 
-def _rows_of_channels(x, gamma, beta):
-    """x as (M, C), and the two as float64."""
-    return _rows(x), gamma.astype(np.float64), beta.astype(np.float64)
-
-
-def _rows(x):
-    (x,) = contiguous([x])
-    return frozen(x.reshape(-1, x.shape[-1]))
-
-
-def _sums(a, b, a_shift, b_shift):
-    """Sums of a - a_shift and of (a - a_shift) * (b - b_shift), (C) float64 each."""
-
-    def part(first, last):
-        totals = np.zeros((2, a.shape[1]))
-        _add_sums(a, b, a_shift, b_shift, first, last, totals)
-        return totals
-
-    return sum(parallel_for(part, len(a)))
-
-
-def _each_row(function, *arguments):
-    """What a function of rows writes, in an array like the first."""
-    out = aligned_empty(arguments[0].shape)
-    parallel_for(lambda first, last: function(*arguments, first, last, out), len(out))
-    return out
+def _by_channel(x):
+    """x (..., C) as (M, C), read-only."""
+    return rows(x.reshape(-1, x.shape[-1]))
 
 
 def _narrow(array):

@@ -9,30 +9,18 @@ The same arguments give the same bits, on one kind of processor and number of th
 """
 
 import numpy as np
-from numba import njit
 
-from lwcnn.engine.kernels.arrays import parallel_for
-from lwcnn.engine.kernels.simd import (
-    INACTIVE,
-    WIDTH,
-    add_to,
-    equal_mask,
-    load,
-    lowest_bit,
-    muladd,
-    store_pooled,
-    zeros,
-)
+from lwcnn.engine.kernels.arrays import jit, rows
+from lwcnn.engine.kernels.tiles import WIDTH, add_outer, add_scaled, add_to, load_tile, zeros_tile
+from lwcnn.engine.kernels.winners import INACTIVE, equal_mask, lowest_bit, store_pooled
 
 FILTER_BLOCK = 24  # filters in one pass: 4 positions x 3 vectors = 12 accumulators of 16 registers
 ROW_BLOCK = 32  # floats of a patch row in one pass of the backward kernels: 3 rows x 4 vectors = 12
-SHARE = 1_000_000  # a thread's least share of N P Q F C: less takes as long to hand over as to compute
 PAD = 32  # floats (bytes for winners) past the end that vector loads may touch in scratch arrays
+_TWO, _THREE = (0,) * 2, (0,) * 3
 
-_jit = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
-
-@_jit
+@jit
 def _forward(x, weights, bias, pooled, winner, C, W, P, Q, F, f0, like, tail, tail_winner):
     """One block of filters f0... of all images: x (N, H*W*C); weights (9*C*lanes) and bias (lanes) padded with 0."""
     lanes = 8 * len(like)
@@ -42,59 +30,44 @@ def _forward(x, weights, bias, pooled, winner, C, W, P, Q, F, f0, like, tail, ta
         image = x[n]
         for i in range(P):
             for j in range(Q):
-                a = load(like, bias, 0)
-                b = a
-                c = a
-                d = a
+                upper = load_tile(_TWO, like, bias, 0, 0)
+                lower = upper
                 k = 0
                 base = 2 * i * row + 2 * j * C
                 for ky in range(3):
                     for t in range(base, base + step):
-                        w = load(like, weights, k)
+                        upper = add_outer(upper, _TWO, like, image, t, C, weights, k)
+                        lower = add_outer(lower, _TWO, like, image, t + row, C, weights, k)
                         k += lanes
-                        a = muladd(a, image[np.uint64(t)], w)
-                        b = muladd(b, image[np.uint64(t + C)], w)
-                        c = muladd(c, image[np.uint64(t + row)], w)
-                        d = muladd(d, image[np.uint64(t + row + C)], w)
                     base += row
                 at = ((n * P + i) * Q + j) * F + f0
                 if block == lanes or F == block and (i < P - 1 or j < Q - 1):
                     # Any lanes past the last filter land on the next position, which is written later.
-                    store_pooled(pooled, winner, at, a, b, c, d)
+                    store_pooled(pooled, winner, at, upper, lower)
                 else:
-                    store_pooled(tail, tail_winner, 0, a, b, c, d)
+                    store_pooled(tail, tail_winner, 0, upper, lower)
                     for f in range(block):
                         pooled[at + f] = tail[f]
                         winner[at + f] = tail_winner[f]
 
 
-@_jit
+@jit
 def _kernel_gradient(image, g, win, shift, total, C, W, P, Q, F, t0, like):
     """total[f, ky, t0...] += gradient * patch row, for one image (H*W*C, padded); shift maps winner to an offset."""
-    row = W * C
+    row, width = W * C, 8 * len(like)
     for f in range(F):
-        r0 = zeros(like)
-        r1 = zeros(like)
-        r2 = zeros(like)
+        sums = zeros_tile(_THREE, like)
         k = f
         for i in range(P):
             base = 2 * i * row + t0
             for j in range(Q):
-                u = np.uint64(k)
-                at = base + shift[np.uint64(win[u])]
-                v = g[u]
-                r0 = muladd(r0, v, load(like, image, at))
-                r1 = muladd(r1, v, load(like, image, at + row))
-                r2 = muladd(r2, v, load(like, image, at + 2 * row))
+                sums = add_scaled(sums, _THREE, like, image, base + shift[np.uint64(win[np.uint64(k)])], row, g, k)
                 k += F
                 base += 2 * C
-        width = 8 * len(like)
-        add_to(total, (f * 3 + 0) * width, r0)
-        add_to(total, (f * 3 + 1) * width, r1)
-        add_to(total, (f * 3 + 2) * width, r2)
+        add_to(_THREE, like, sums, total, 3 * f * width, width)
 
 
-@_jit
+@jit
 def _input_gradient(grad, g, win, shift, weights, C, W, P, Q, F, t0, like):
     """grad (H*W*C, padded) += gradient * filter, for one image; weights (F, 3, width) padded with 0."""
     row, width = W * C, 8 * len(like)
@@ -108,24 +81,16 @@ def _input_gradient(grad, g, win, shift, weights, C, W, P, Q, F, t0, like):
                     mask = np.uint32(equal_mask(win, k + f0, np.uint8(q)) & keep)
                     if mask == 0:
                         continue
-                    r0 = zeros(like)
-                    r1 = zeros(like)
-                    r2 = zeros(like)
+                    sums = zeros_tile(_THREE, like)
                     while mask != 0:
                         f = f0 + lowest_bit(mask)
                         mask = np.uint32(mask & np.uint32(mask - np.uint32(1)))
-                        v = g[np.uint64(k + f)]
-                        r0 = muladd(r0, v, load(like, weights, 3 * f * width))
-                        r1 = muladd(r1, v, load(like, weights, (3 * f + 1) * width))
-                        r2 = muladd(r2, v, load(like, weights, (3 * f + 2) * width))
-                    at = base + shift[q]
-                    add_to(grad, at, r0)
-                    add_to(grad, at + row, r1)
-                    add_to(grad, at + 2 * row, r2)
+                        sums = add_scaled(sums, _THREE, like, weights, 3 * f * width, width, g, k + f)
+                    add_to(_THREE, like, sums, grad, base + shift[q], row)
             k += F
 
 
-@_jit
+@jit
 def _take_image(grad_y, winner, n, g, win):
     """Copies image n's winners to win and its gradients to g, zero where ReLU is off.
 
@@ -137,7 +102,7 @@ def _take_image(grad_y, winner, n, g, win):
         g[k] = grad_y[n, k] if w != INACTIVE else np.float32(0)
 
 
-@_jit
+@jit
 def _kernel_gradients(x, grad_y, winner, shift, t0, C, W, P, Q, F, like, total, grad_bias, scratch):
     """Adds the gradients by the kernel to total, and where t0 == 0 those by the bias to grad_bias."""
     image, g, win, sums = scratch
@@ -156,7 +121,7 @@ def _kernel_gradients(x, grad_y, winner, shift, t0, C, W, P, Q, F, like, total, 
         _kernel_gradient(image, g, win, shift, total, C, W, P, Q, F, t0, like)
 
 
-@_jit
+@jit
 def _input_gradients(grad_x, grad_y, winner, weights, shift, t0, C, W, P, Q, F, like, scratch):
     """Adds the gradients by the input to grad_x (N, H*W*C)."""
     grad, g, win = scratch
@@ -171,13 +136,6 @@ def _input_gradients(grad_x, grad_y, winner, weights, shift, t0, C, W, P, Q, F, 
 
 def _like(floats):
     return (0,) * (-(-floats // WIDTH))
-
-
-def _rows(array, dtype):
-    """array as a read-only (N, values) view: always one type for Numba, which would compile again for another."""
-    view = np.ascontiguousarray(array, dtype).reshape(array.shape[0], -1).view()
-    view.flags.writeable = False
-    return view
 
 
 def conv_pool_forward(x, kernel, bias):
@@ -196,24 +154,16 @@ def conv_pool_forward(x, kernel, bias):
     F = kernel.shape[3]
     P, Q = (H - 2) // 2, (W - 2) // 2
     pooled, winner = np.empty((N, P, Q, F), np.float32), np.empty((N, P, Q, F), np.uint8)
-    x = _rows(x, np.float32)
     widest = WIDTH * len(_like(-(-F // -(-F // FILTER_BLOCK))))  # as few passes as can be, and of one width
-    passes = []
     for f0 in range(0, F, widest):
         block = min(widest, F - f0)
         lanes = WIDTH * len(_like(block))
         weights, offset = np.zeros((9 * C, lanes), np.float32), np.zeros(lanes, np.float32)
         weights[:, :block] = kernel.reshape(9 * C, F)[:, f0 : f0 + block]
         offset[:block] = bias[f0 : f0 + block]
-        passes.append((weights.reshape(-1), offset, f0, _like(block)))
-
-    def part(first, last):
-        outputs = pooled[first:last].reshape(-1), winner[first:last].reshape(-1)
-        for weights, offset, f0, like in passes:
-            tails = np.empty(offset.size, np.float32), np.empty(offset.size, np.uint8)
-            _forward(x[first:last], weights, offset, *outputs, C, W, P, Q, F, f0, like, *tails)
-
-    parallel_for(part, N, _most_threads(N * P * Q * F * C))
+        tails = np.empty(lanes, np.float32), np.empty(lanes, np.uint8)
+        outputs = pooled.reshape(-1), winner.reshape(-1)
+        _forward(rows(x), weights.reshape(-1), offset, *outputs, C, W, P, Q, F, f0, _like(block), *tails)
     return pooled, winner
 
 
@@ -227,51 +177,32 @@ def conv_pool_kernel_gradients(x, winner, grad_y):
     """
     N, H, W, C = x.shape
     P, Q, F = winner.shape[1:]
-    x, grad_y, winner = _rows(x, np.float32), _rows(grad_y, np.float32), _rows(winner, np.uint8)
-    size, outputs, shifts = x.shape[1], P * Q * F, _shifts(W, C)
-
-    def part(first, last):
-        shares = x[first:last], grad_y[first:last], winner[first:last]
-        grad_kernel, grad_bias = np.empty((3, 3 * C, F), np.float32), np.zeros(F, np.float32)
-        scratch = *_scratch(size, outputs), np.zeros(F, np.float32)
-        for t0 in range(0, 3 * C, ROW_BLOCK):
-            block = min(ROW_BLOCK, 3 * C - t0)
-            like = _like(block)
-            total = np.zeros((F, 3, WIDTH * len(like)), np.float32)
-            _kernel_gradients(*shares, shifts, t0, C, W, P, Q, F, like, total.reshape(-1), grad_bias, scratch)
-            grad_kernel[:, t0 : t0 + block] = total[..., :block].transpose(1, 2, 0)
-        return grad_kernel, grad_bias
-
-    kernels, biases = zip(*parallel_for(part, N, _most_threads(N * P * Q * F * C)))
-    return sum(kernels[1:], kernels[0]).reshape(3, 3, C, F), sum(biases[1:], biases[0])
+    grad_kernel, grad_bias = np.empty((3, 3 * C, F), np.float32), np.zeros(F, np.float32)
+    scratch = *_scratch(H * W * C, P * Q * F), np.zeros(F, np.float32)
+    for t0 in range(0, 3 * C, ROW_BLOCK):
+        block = min(ROW_BLOCK, 3 * C - t0)
+        like = _like(block)
+        total = np.zeros((F, 3, WIDTH * len(like)), np.float32)
+        arrays, sizes = (rows(x), rows(grad_y), rows(winner), _shifts(W, C)), (t0, C, W, P, Q, F, like)
+        _kernel_gradients(*arrays, *sizes, total.reshape(-1), grad_bias, scratch)
+        grad_kernel[:, t0 : t0 + block] = total[..., :block].transpose(1, 2, 0)
+    return grad_kernel.reshape(3, 3, C, F), grad_bias
 
 
 def conv_pool_input_gradient(x, kernel, winner, grad_y):
     """Gradient of a loss by the input, (N, H, W, C); arguments as in `conv_pool_kernel_gradients`."""
     N, H, W, C = x.shape
     P, Q, F = winner.shape[1:]
-    grad_y, winner = _rows(grad_y, np.float32), _rows(winner, np.uint8)
-    size, outputs, shifts = H * W * C, P * Q * F, _shifts(W, C)
-    rows = kernel.reshape(3, 3 * C, F).transpose(2, 0, 1)  # (F, 3, 3 C)
-    grad_x, blocks = np.zeros((N, size), np.float32), []
+    by_filter = kernel.reshape(3, 3 * C, F).transpose(2, 0, 1)  # (F, 3, 3 C)
+    grad_x, scratch = np.zeros((N, H * W * C), np.float32), _scratch(H * W * C, P * Q * F)
     for t0 in range(0, 3 * C, ROW_BLOCK):
         block = min(ROW_BLOCK, 3 * C - t0)
-        weights = np.zeros((F, 3, WIDTH * len(_like(block))), np.float32)
-        weights[..., :block] = rows[..., t0 : t0 + block]
-        blocks.append((weights.reshape(-1), t0, _like(block)))
-
-    def part(first, last):
-        shares, scratch = (grad_x[first:last], grad_y[first:last], winner[first:last]), _scratch(size, outputs)
-        for weights, t0, like in blocks:
-            _input_gradients(*shares, weights, shifts, t0, C, W, P, Q, F, like, scratch)
-
-    parallel_for(part, N, _most_threads(N * P * Q * F * C))
+        like = _like(block)
+        weights = np.zeros((F, 3, WIDTH * len(like)), np.float32)
+        weights[..., :block] = by_filter[..., t0 : t0 + block]
+        arrays, sizes = (rows(grad_y), rows(winner), weights.reshape(-1), _shifts(W, C)), (t0, C, W, P, Q, F, like)
+        _input_gradients(grad_x, *arrays, *sizes, scratch)
     return grad_x.reshape(N, H, W, C)
-
-
-def _most_threads(products):
-    """How many threads are worth their start, for that many N P Q F C."""
-    return max(1, products // SHARE)
 
 
 def _scratch(size, outputs):

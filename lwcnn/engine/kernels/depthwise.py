@@ -4,16 +4,8 @@ Lanes are channels (a multiple of 8); the accumulators of several positions stay
 Images come with a margin of zeros, `(H + k - 1, W + k - 1, C)`, so that no tap asks whether it is inside.
 """
 
-from lwcnn.engine.kernels.tiles import (
-    WIDE,
-    WIDTH,
-    add_moments,
-    add_taps,
-    jit,
-    load_tile,
-    store_tile,
-    zeros_tile,
-)
+from lwcnn.engine.kernels.arrays import jit
+from lwcnn.engine.kernels.tiles import WIDE, WIDTH, add_moments, add_taps, load_tile, store_tile, zeros_tile
 
 _R1, _R2, _R4, _R8 = (0,), (0,) * 2, (0,) * 4, (0,) * 8
 _V1, _V2 = (0,), (0,) * 2
@@ -33,38 +25,34 @@ def copy_into_margin(image, at, H, W, C, k, padded):
 
 
 @jit
-def _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, rows, like, taps, moments, sums):
-    """Channels c... of the convolution; adds their sums and squares to sums (2, C) if `moments`."""
-    two = _R2
-    R = len(rows)
+def _positions(padded, weights, out, out_at, W, C, k, c, y, x, rows, like, taps, total, moments):
+    """As many positions of line y from x on as `rows` is long; gives `total` with their moments added."""
+    tile = zeros_tile(rows, like)
     row = (W + k - 1) * C
-    total = zeros_tile(two, like)
+    tap, at = c, y * row + x * C + c
+    for _ in range(k):
+        tile = add_taps(tile, rows, like, taps, padded, at, weights, tap, C)
+        tap += k * C
+        at += row
+    store_tile(rows, like, tile, out, out_at + (y * W + x) * C + c, C)
+    return add_moments(total, rows, like, tile) if moments else total
+
+
+@jit
+def _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, rows, like, taps, moments, sums):
+    """Channels c... of the convolution; stores their sums and squares in sums (2, C) if `moments`."""
+    R = len(rows)
+    total = zeros_tile(_R2, like)
     for y in range(H):
         x = 0
         while x + R <= W:
-            tile = zeros_tile(rows, like)
-            tap, at = c, y * row + x * C + c
-            for _ in range(k):
-                tile = add_taps(tile, rows, like, taps, padded, at, weights, tap, C)
-                tap += k * C
-                at += row
-            store_tile(rows, like, tile, out, out_at + (y * W + x) * C + c, C)
-            if moments:
-                total = add_moments(total, rows, like, tile)
+            total = _positions(padded, weights, out, out_at, W, C, k, c, y, x, rows, like, taps, total, moments)
             x += R
         while x < W:
-            one = zeros_tile(_R1, like)
-            tap, at = c, y * row + x * C + c
-            for _ in range(k):
-                one = add_taps(one, _R1, like, taps, padded, at, weights, tap, C)
-                tap += k * C
-                at += row
-            store_tile(_R1, like, one, out, out_at + (y * W + x) * C + c, C)
-            if moments:
-                total = add_moments(total, _R1, like, one)
+            total = _positions(padded, weights, out, out_at, W, C, k, c, y, x, _R1, like, taps, total, moments)
             x += 1
     if moments:
-        store_tile(two, like, total, sums, c, C)
+        store_tile(_R2, like, total, sums, c, C)
 
 
 TAPS = {k: (0,) * k for k in (3, 5, 7)}
@@ -80,17 +68,13 @@ def convolve(padded, weights, out, out_at, H, W, C, k, taps, sums):
         sums: Takes the sums over positions of the outputs and of their squares, (2*C); of size 0 for none.
     """
     moments = sums.size > 0
-    c = 0
-    while c < C:
-        if c + 2 * WIDTH <= C:
-            if W >= len(_MANY):
-                _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, _MANY, _V2, taps, moments, sums)
-            else:
-                _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, _R4, _V2, taps, moments, sums)
-            c += 2 * WIDTH
+    for c in range(0, C - WIDTH, 2 * WIDTH):
+        if W >= len(_MANY):
+            _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, _MANY, _V2, taps, moments, sums)
         else:
-            _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, _R4, _V1, taps, moments, sums)
-            c += WIDTH
+            _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, _R4, _V2, taps, moments, sums)
+    if C % (2 * WIDTH):
+        _vectors_forward(padded, weights, out, out_at, H, W, C, k, C - WIDTH, _R4, _V1, taps, moments, sums)
 
 
 @jit

@@ -7,25 +7,15 @@ image in tiles of positions, and the backward pass computes them again. Batch no
 of each channel before W1, so it is folded into W1 and b1 and costs no pass of its own; the sums that its
 gradient needs follow from the gradients of W1 and b1.
 
-N images of H x W positions, C channels in, E hidden, F out, S in the squeeze; C, E and F multiples of 8. Functions
-with a trailing range [first, last) work on those images alone, so that several threads can share a batch.
+N images of H x W positions, C channels in, E hidden, F out, S in the squeeze; C, E and F multiples of 8.
 """
 
 import numpy as np
 
+from lwcnn.engine.kernels.arrays import jit
 from lwcnn.engine.kernels.depthwise import add_kernel_gradient, convolve, copy_into_margin
-from lwcnn.engine.kernels.tiles import (
-    START_ROW,
-    START_SUM,
-    START_ZERO,
-    WIDTH,
-    add_product,
-    aligned_zeros,
-    jit,
-    multiply,
-    store_tile,
-    zeros_tile,
-)
+from lwcnn.engine.kernels.products import START_ROW, START_SUM, START_ZERO, multiply
+from lwcnn.engine.kernels.tiles import WIDTH, add_product, aligned_zeros, store_tile, zeros_tile
 
 TILE = 64  # positions whose hidden activations are in the cache at once
 RELU, HARD_SILU = 0, 1
@@ -33,11 +23,11 @@ _ONE, _VECTOR = (0,), (0,)
 
 
 @jit
-def depthwise_moments(x, weights, u, H, W, C, k, taps, first, last, totals):
+def depthwise_moments(x, weights, u, H, W, C, k, taps, totals):
     """u = depthwise convolution of x, (N, H*W*C) each; totals (2*C) float64 += sums of u and of its squares."""
     padded = aligned_zeros((H + k - 1) * (W + k - 1) * C)
     sums = aligned_zeros(2 * C)
-    for n in range(first, last):
+    for n in range(len(u)):
         copy_into_margin(x[n], 0, H, W, C, k, padded)
         convolve(padded, weights, u[n], 0, H, W, C, k, taps, sums)
         for i in range(2 * C):
@@ -124,9 +114,7 @@ def _excite(mean, w3, b3, w4, b4, F, S, squeezed, scale):
 
 
 @jit
-def mlp_forward(
-    x, u, keep, w1, b1, w2, b2, w3, b3, w4, b4, out, y, means, scales, P, C, E, F, S, residual, activation, first, last
-):
+def mlp_forward(x, u, keep, w1, b1, w2, b2, w3, b3, w4, b4, out, y, means, scales, P, C, E, F, S, residual, activation):
     """out (N, P*F) from u (N, P*C) and, if `residual`, x; keeps for the gradient y (N, P*F), means and scales (N, F).
 
     S = 0 leaves squeeze-and-excitation out; y, means and scales are not touched then.
@@ -135,7 +123,7 @@ def mlp_forward(
     ones, sums = aligned_zeros(P * F) + np.float32(1), aligned_zeros(F + WIDTH)
     squeezed = aligned_zeros(max(S, 1))
     factor = aligned_zeros(F)
-    for n in range(first, last):
+    for n in range(len(u)):
         target = y[n] if S else out[n]
         _mlp(u[n], 0, w1, b1, w2, b2, target, 0, P, C, E, F, activation, z, h)
         for f in range(F):
@@ -165,7 +153,7 @@ def mlp_forward(
 @jit
 def mlp_backward(
     u, keep, grad, y, means, scales, w1, w1_t, b1, w2_t, w3, b3, w4, q,
-    g_w1, g_b1, g_w2, g_b2, g_w3, g_b3, g_w4, g_b4, P, C, E, F, S, activation, first, last,
+    g_w1, g_b1, g_w2, g_b2, g_w3, g_b3, g_w4, g_b4, P, C, E, F, S, activation,
 ):  # fmt: skip
     """q (N, P*C) = gradient by u as if the normalization were a constant map; g_... += gradients by the weights.
 
@@ -177,7 +165,7 @@ def mlp_backward(
     squeezed, scale_again = aligned_zeros(max(S, 1)), aligned_zeros(F)
     factor, offset = aligned_zeros(F), aligned_zeros(F)
     g_squeezed = aligned_zeros(max(S, 1))
-    for n in range(first, last):
+    for n in range(len(u)):
         grad_n, u_n, q_n = grad[n], u[n], q[n]
         for f in range(F):
             factor[f] = keep[n]
@@ -225,12 +213,12 @@ def mlp_backward(
 
 
 @jit
-def depthwise_backward(x, u, q, grad, flipped, shift, slope, dx, g_weights, H, W, C, k, taps, residual, first, last):
+def depthwise_backward(x, u, q, grad, flipped, shift, slope, dx, g_weights, H, W, C, k, taps, residual):
     """dx (N, H*W*C) and g_weights (k*k*C) += from the gradient q - shift - slope * u by u, which replaces q."""
     size = (H + k - 1) * (W + k - 1) * C
     padded_x, padded_q = aligned_zeros(size), aligned_zeros(size)
     no_sums = np.zeros(0, np.float32)
-    for n in range(first, last):
+    for n in range(len(u)):
         q_n, u_n, dx_n, grad_n = q[n], u[n], dx[n], grad[n]
         at = 0
         for _ in range(H * W):

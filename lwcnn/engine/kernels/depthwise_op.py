@@ -5,13 +5,11 @@ Maps are (N, H*W*C), kernels (k*k*C), `geometry` a `patches.Geometry`. The commo
 """
 
 import numpy as np
-from numba import njit
 
+from lwcnn.engine.kernels.arrays import jit_fused
 from lwcnn.engine.kernels.depthwise import TAPS, add_kernel_gradient, convolve, copy_into_margin
 from lwcnn.engine.kernels.patches import Geometry
 from lwcnn.engine.kernels.tiles import WIDTH, aligned_zeros
-
-_jit = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", fastmath={"contract"})
 
 
 def depthwise(x: np.ndarray, kernel: np.ndarray, geometry: Geometry) -> np.ndarray:
@@ -56,7 +54,7 @@ def _is_common(geometry: Geometry, channels: int) -> bool:
     return square and same and channels % WIDTH == 0
 
 
-@_jit
+@jit_fused
 def _convolve_images(x, kernel, H, W, C, taps, y):
     k = len(taps)
     padded, no_sums = aligned_zeros((H + k - 1) * (W + k - 1) * C), np.zeros(0, np.float32)
@@ -65,7 +63,7 @@ def _convolve_images(x, kernel, H, W, C, taps, y):
         convolve(padded, kernel, y[n], 0, H, W, C, k, taps, no_sums)
 
 
-@_jit
+@jit_fused
 def _add_kernel_gradient_of_images(x, grad, H, W, C, taps, total):
     k = len(taps)
     padded = aligned_zeros((H + k - 1) * (W + k - 1) * C)
@@ -74,7 +72,7 @@ def _add_kernel_gradient_of_images(x, grad, H, W, C, taps, total):
         add_kernel_gradient(padded, grad[n], 0, H, W, C, k, taps, total)
 
 
-@_jit
+@jit_fused
 def _forward(x, kernel, C, numbers, y):
     H, W, kh, kw, down, across, top, left, P, Q = numbers
     for n in range(len(x)):
@@ -89,7 +87,7 @@ def _forward(x, kernel, C, numbers, y):
                             out[c] += values[c] * weights[c]
 
 
-@_jit
+@jit_fused
 def _add_input_gradient(grad, kernel, C, numbers, dx):
     H, W, kh, kw, down, across, top, left, P, Q = numbers
     for n in range(len(dx)):
@@ -104,7 +102,7 @@ def _add_input_gradient(grad, kernel, C, numbers, dx):
                             values[c] += g[c] * weights[c]
 
 
-@_jit
+@jit_fused
 def _add_kernel_gradient(x, grad, C, numbers, total):
     H, W, kh, kw, down, across, top, left, P, Q = numbers
     for n in range(len(x)):

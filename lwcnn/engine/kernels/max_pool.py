@@ -1,21 +1,19 @@
-"""2x2 max-pooling of channels-last maps on the CPU with Numba, forward and backward.
+"""Max-pooling of channels-last maps on the CPU with Numba, forward and backward.
 
-Ties go to the first of the four, as in TensorFlow; an odd last row or column is left out, and has the gradient zero.
+Ties go to the first value of a window, as in TensorFlow. Windows of 2x2 have loops of their own, which become vector
+code; an odd last row or column is left out of them and has the gradient zero.
 """
 
 import numpy as np
-from numba import njit
 
-from lwcnn.engine.kernels.arrays import aligned_empty, contiguous, frozen, parallel_for, rowwise
-
-_jit = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+from lwcnn.engine.kernels.arrays import jit
 
 
-@_jit
-def _forward(x, pooled, winner, H, W, C, first, last):
+@jit
+def pool_by_two(x, H, W, C, pooled, winner):
     """x (N, H*W*C) -> pooled and winner (N, P*Q*C): the largest of each four, and which it was."""
     row = W * C
-    for n in range(first, last):
+    for n in range(len(x)):
         image, best_of, which_of = x[n], pooled[n], winner[n]
         at = 0
         for i in range(H // 2):
@@ -34,10 +32,11 @@ def _forward(x, pooled, winner, H, W, C, first, last):
                 at += C
 
 
-@_jit
-def _backward(grad, winner, dx, H, W, C, first, last):
+@jit
+def pool_by_two_gradient(grad, winner, H, W, C, dx):
+    """dx (N, H*W*C) = the gradient (N, P*Q*C) of each window at its winner."""
     row, nothing = W * C, np.float32(0)
-    for n in range(first, last):
+    for n in range(len(dx)):
         g, which_of, out = grad[n], winner[n], dx[n]
         if H % 2 or W % 2:
             for k in range(H * W * C):
@@ -57,22 +56,42 @@ def _backward(grad, winner, dx, H, W, C, first, last):
                 at += C
 
 
-def max_pool(x):
-    """pooled (N, H//2, W//2, C) float32 and winner, same shape, uint8, of x (N, H, W, C) float32."""
-    (x,) = contiguous([x])
-    N, H, W, C = x.shape
-    shape = (N, H // 2, W // 2, C)
-    pooled, winner = aligned_empty(shape), np.empty(shape, np.uint8)
-    rows = frozen(x), rowwise(pooled), rowwise(winner)
-    parallel_for(lambda first, last: _forward(*rows, H, W, C, first, last), N)
-    return pooled, winner
+@jit
+def pool(x, C, numbers, pooled, winner):
+    """As `pool_by_two`, for the windows of `patches.Geometry.numbers`; winners are counted row by row."""
+    H, W, kh, kw, down, across, top, left, P, Q = numbers
+    for n in range(len(x)):
+        image = x[n]
+        for i in range(P):
+            for j in range(Q):
+                at = (i * Q + j) * C
+                best, which = pooled[n, at : at + C], winner[n, at : at + C]
+                best[:] = -np.inf
+                which[:] = 0
+                for y in range(max(i * down - top, 0), min(i * down - top + kh, H)):
+                    for z in range(max(j * across - left, 0), min(j * across - left + kw, W)):
+                        number = np.uint16((y - i * down + top) * kw + z - j * across + left)
+                        values = image[(y * W + z) * C : (y * W + z + 1) * C]
+                        for c in range(C):
+                            more = values[c] > best[c]
+                            best[c] = values[c] if more else best[c]
+                            which[c] = number if more else which[c]
 
 
-def max_pool_gradient(grad, winner, H, W):
-    """The gradient (N, H, W, C) by the input, of grad by the pooled map and its winners, (N, H//2, W//2, C)."""
-    (grad,) = contiguous([grad])
-    N, C = len(grad), grad.shape[-1]
-    dx = aligned_empty((N, H, W, C))
-    rows = frozen(grad), frozen(winner), rowwise(dx)
-    parallel_for(lambda first, last: _backward(*rows, H, W, C, first, last), N)
-    return dx
+@jit
+def pool_gradient(grad, winner, C, numbers, dx):
+    """dx (N, H*W*C) += the gradient (N, P*Q*C) of each window at its winner."""
+    H, W, kh, kw, down, across, top, left, P, Q = numbers
+    nothing = np.float32(0)
+    for n in range(len(dx)):
+        image = dx[n]
+        for i in range(P):
+            for j in range(Q):
+                at = (i * Q + j) * C
+                g, which = grad[n, at : at + C], winner[n, at : at + C]
+                for y in range(max(i * down - top, 0), min(i * down - top + kh, H)):
+                    for z in range(max(j * across - left, 0), min(j * across - left + kw, W)):
+                        number = np.uint16((y - i * down + top) * kw + z - j * across + left)
+                        values = image[(y * W + z) * C : (y * W + z + 1) * C]
+                        for c in range(C):
+                            values[c] += g[c] if which[c] == number else nothing

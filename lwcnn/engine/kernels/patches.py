@@ -6,10 +6,7 @@ positions of one image; callers take as many lines at a time as stay in the cach
 
 from dataclasses import dataclass
 
-import numpy as np
-from numba import njit
-
-_jit = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+from lwcnn.engine.kernels.arrays import jit
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Geometry:
         return self.size + self.window + self.strides + self.margins + self.positions
 
 
-@_jit
+@jit
 def gather(x, C, numbers, first, last, rows):
     """rows = the windows of lines [first, last) of x (N, H*W*C), flat: (lines * positions across, window * C)."""
     H, W, kh, kw, down, across, top, left, P, Q = numbers
@@ -75,7 +72,7 @@ def gather(x, C, numbers, first, last, rows):
                     out[t] = 0
 
 
-@_jit
+@jit
 def scatter(rows, C, numbers, first, last, x):
     """x += the windows that `gather` takes from it."""
     H, W, kh, kw, down, across, top, left, P, Q = numbers
@@ -92,8 +89,3 @@ def scatter(rows, C, numbers, first, last, x):
                     for t in range(source.size):
                         target[t] += source[t]
                 at += kw * C
-
-
-def flat(x: np.ndarray) -> np.ndarray:
-    """x (N, ...) as (N, everything else), contiguous."""
-    return np.ascontiguousarray(x).reshape(len(x), -1)

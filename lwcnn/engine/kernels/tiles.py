@@ -1,22 +1,23 @@
-"""Small matrices held in registers, R rows of V vectors of 8 floats, and matrix products made of them.
+"""Small matrices held in registers, R rows of V vectors of 8 floats, as a type for Numba.
 
-A product's accumulators stay in registers over the whole sum (LLVM vectors, as in `lanes.py`); with 4 rows of 3
-vectors every load feeds several multiply-adds, which brings a core near its peak even for the narrow matrices
-of small networks. `rows` and `like` are tuples whose lengths, known when compiling, give R and V.
+Numba turns plain loops into vector code, but keeps sums over several vectors in memory. A tile consists of LLVM
+vectors, which stay in registers (AVX2: 16 of 8 floats; LLVM splits them on machines with shorter ones). `rows` and
+`like` are tuples whose lengths, known when compiling, give R and V.
 """
 
 import llvmlite.binding
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+
+from lwcnn.engine.kernels.arrays import jit
 
 WIDTH = 8  # floats in a vector of AVX2, and the unit in which columns are counted
 WIDE = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else WIDTH
 """Floats in this processor's widest vector; the results are the same bits with either."""
 
-jit = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 _I32 = ir.IntType(32)
 
 
@@ -89,15 +90,9 @@ def _data(context, builder, array_type, array):
     return context.make_array(array_type)(context, builder, value=array).data
 
 
-START_ZERO, START_ROW, START_SUM = 0, 1, 2
-"""What a product is added to: nothing, one row for all rows (a bias), or what the result holds already."""
-
-_R1, _R4, _R6, _R8 = (0,), (0,) * 4, (0,) * 6, (0,) * 8
-_V1, _V2 = (0,), (0,) * 2
-# The shapes of tiles with which a product comes near the processor's peak (measured): 12 accumulators of 16 or 32.
-_WIDEST, _R_WIDEST = ((0,) * 4, _R6) if WIDE == 16 else ((0,) * 3, _R4)
-_R_V2 = _R8 if WIDE == 16 else _R4
-_IN_HALVES = 4 if WIDE == 8 else 0  # 4 = 2 + 2: of 3 + 1, the single vector would leave the core waiting for its sums
+def pointer_to(context, builder, array_type, array, at, llvm_type):
+    """A pointer to array[at] as one to a vector."""
+    return builder.bitcast(builder.gep(_data(context, builder, array_type, array), [at]), llvm_type.as_pointer())
 
 
 @intrinsic
@@ -122,54 +117,61 @@ def load_tile(typingctx, rows, like, array, at, step):
     return tile(rows, like, array, types.intp, types.intp), codegen
 
 
-@intrinsic
-def store_tile(typingctx, rows, like, tile, array, at, step):
-    """array[at + r * step ...] = tile[r]."""
+def _storing(adds: bool):
+    def store(typingctx, rows, like, tile, array, at, step):
+        def codegen(context, builder, sig, args):
+            data, offset = _data(context, builder, sig.args[3], args[3]), args[4]
+            for r in range(tile.rows):
+                pointer, vectors = builder.gep(data, [offset]), tile.row(builder, args[2], r)
+                if adds:
+                    vectors = [builder.fadd(*pair) for pair in zip(tile.vectors_at(builder, pointer), vectors)]
+                tile.store(builder, vectors, pointer)
+                offset = builder.add(offset, args[5])
+            return context.get_dummy_value()
 
-    def codegen(context, builder, sig, args):
-        data, offset = _data(context, builder, sig.args[3], args[3]), args[4]
-        for r in range(tile.rows):
-            tile.store(builder, tile.row(builder, args[2], r), builder.gep(data, [offset]))
-            offset = builder.add(offset, args[5])
-        return context.get_dummy_value()
+        return types.void(rows, like, tile, array, types.intp, types.intp), codegen
 
-    return types.void(rows, like, tile, array, types.intp, types.intp), codegen
-
-
-@intrinsic
-def add_outer(typingctx, tile, rows, like, a, a_at, a_step, b, b_at):
-    """tile[r] + a[a_at + r * a_step] * b[b_at ...]: one term of a matrix product."""
-
-    def codegen(context, builder, sig, args):
-        total, _, _, a_array, offset, step, b_array, b_offset = args
-        factors = tile.vectors_at(builder, builder.gep(_data(context, builder, sig.args[6], b_array), [b_offset]))
-        data, vectors = _data(context, builder, sig.args[3], a_array), []
-        for r in range(tile.rows):
-            scalar = tile.splat(builder, builder.load(builder.gep(data, [offset])))
-            sums = tile.row(builder, total, r)
-            vectors += [tile.muladd(builder, scalar, factor, c) for factor, c in zip(factors, sums)]
-            offset = builder.add(offset, step)
-        return tile.join(builder, vectors)
-
-    return tile(tile, rows, like, a, types.intp, types.intp, b, types.intp), codegen
+    return intrinsic(store)
 
 
-@intrinsic
-def add_product(typingctx, tile, rows, like, a, a_at, a_step, b, b_at):
-    """tile[r] + a[a_at + r * a_step ...] * b[b_at ...], value by value: one tap of a depthwise convolution."""
+store_tile = _storing(adds=False)
+"""array[at + r * step ...] = tile[r], for (rows, like, tile, array, at, step)."""
+add_to = _storing(adds=True)
+"""array[at + r * step ...] += tile[r], row after row."""
 
-    def codegen(context, builder, sig, args):
-        total, _, _, a_array, offset, step, b_array, b_offset = args
-        factors = tile.vectors_at(builder, builder.gep(_data(context, builder, sig.args[6], b_array), [b_offset]))
-        data, vectors = _data(context, builder, sig.args[3], a_array), []
-        for r in range(tile.rows):
-            values = tile.vectors_at(builder, builder.gep(data, [offset]))
-            sums = tile.row(builder, total, r)
-            vectors += [tile.muladd(builder, value, factor, c) for value, factor, c in zip(values, factors, sums)]
-            offset = builder.add(offset, step)
-        return tile.join(builder, vectors)
 
-    return tile(tile, rows, like, a, types.intp, types.intp, b, types.intp), codegen
+def _vectors(tile, builder, pointer):
+    return tile.vectors_at(builder, pointer)
+
+
+def _number(tile, builder, pointer):
+    return [tile.splat(builder, builder.load(pointer))] * tile.in_row
+
+
+def _adding_products(read_a, read_b):
+    def add(typingctx, tile, rows, like, a, a_at, a_step, b, b_at):
+        def codegen(context, builder, sig, args):
+            total, _, _, a_array, offset, step, b_array, b_offset = args
+            factors = read_b(tile, builder, builder.gep(_data(context, builder, sig.args[6], b_array), [b_offset]))
+            data, vectors = _data(context, builder, sig.args[3], a_array), []
+            for r in range(tile.rows):
+                values = read_a(tile, builder, builder.gep(data, [offset]))
+                sums = tile.row(builder, total, r)
+                vectors += [tile.muladd(builder, *parts) for parts in zip(values, factors, sums)]
+                offset = builder.add(offset, step)
+            return tile.join(builder, vectors)
+
+        return tile(tile, rows, like, a, types.intp, types.intp, b, types.intp), codegen
+
+    return intrinsic(add)
+
+
+add_outer = _adding_products(_number, _vectors)
+"""tile[r] + a[a_at + r * a_step] * b[b_at ...], for (tile, rows, like, a, a_at, a_step, b, b_at)."""
+add_product = _adding_products(_vectors, _vectors)
+"""tile[r] + a[a_at + r * a_step ...] * b[b_at ...], value by value."""
+add_scaled = _adding_products(_vectors, _number)
+"""tile[r] + a[a_at + r * a_step ...] * b[b_at]."""
 
 
 @intrinsic
@@ -211,61 +213,3 @@ def add_moments(typingctx, moments, rows, like, tile):
         return moments.join(builder, sums + squares)
 
     return moments(moments, rows, like, tile), codegen
-
-
-@jit
-def _columns(a, a_at, a_row, a_k, b, b_at, b_k, c, c_at, c_row, M, K, rows, like, start, bias):
-    """Some columns of `multiply`, for as many whole tiles of rows as there are; gives the rows done."""
-    R = len(rows)
-    m = 0
-    while m + R <= M:
-        if start == START_ZERO:
-            tile = zeros_tile(rows, like)
-        elif start == START_ROW:
-            tile = load_tile(rows, like, bias, b_at, 0)
-        else:
-            tile = load_tile(rows, like, c, c_at + m * c_row, c_row)
-        at, bt = a_at + m * a_row, b_at
-        for _ in range(K):
-            tile = add_outer(tile, rows, like, a, at, a_row, b, bt)
-            at += a_k
-            bt += b_k
-        store_tile(rows, like, tile, c, c_at + m * c_row, c_row)
-        m += R
-    return m
-
-
-@jit
-def _all_rows(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M, K, rows, like, start, bias):
-    """Columns n... of `multiply`: whole tiles of rows, and the rest row by row."""
-    c_at += n
-    done = _columns(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M, K, rows, like, start, bias)
-    a_at += done * a_row
-    c_at += done * c_row
-    _columns(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M - done, K, _R1, like, start, bias)
-
-
-_READ = types.Array(types.float32, 1, "C", readonly=True)
-_WRITTEN = types.Array(types.float32, 1, "C")
-_MULTIPLY = types.void(_READ, *[types.intp] * 3, _READ, types.intp, _WRITTEN, *[types.intp] * 6, _READ)
-
-
-@njit(_MULTIPLY, cache=True, nogil=True, boundscheck=False, error_model="numpy")  # else one for each kind of call
-def multiply(a, a_at, a_row, a_k, b, b_k, c, c_at, c_row, M, K, N, start, bias):
-    """c[c_at + m c_row + n] = sum over k < K of a[a_at + m a_row + k a_k] * b[k b_k + n], for m < M, n < N.
-
-    All arrays are flat float32. N is a multiple of 8. `start` says what the sums are added to; `bias` (N) is
-    used with START_ROW. With a_row = 1 and a_k the row length it multiplies by the transpose of a.
-    """
-    n = 0
-    left = N // WIDTH
-    while left:
-        if left >= len(_WIDEST) and left != _IN_HALVES:
-            _all_rows(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M, K, _R_WIDEST, _WIDEST, start, bias)
-            n, left = n + len(_WIDEST) * WIDTH, left - len(_WIDEST)
-        elif left >= 2:
-            _all_rows(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M, K, _R_V2, _V2, start, bias)
-            n, left = n + 2 * WIDTH, left - 2
-        else:
-            _all_rows(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M, K, _R8, _V1, start, bias)
-            n, left = n + WIDTH, left - 1

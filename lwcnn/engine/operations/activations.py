@@ -11,11 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 from keras import activations, layers
-from numba import njit
 
+from lwcnn.engine.kernels.arrays import jit_fused
 from lwcnn.engine.operations.base import Operation
-
-_jit = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", fastmath={"contract"})
 
 
 @dataclass(frozen=True)
@@ -117,22 +115,24 @@ def unknown_function(layer: keras.Layer) -> str | None:
 _LAYERS = (layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Softmax)
 
 
-def _linear_forward(x):
-    return x, None
+def _in_place(compute) -> Callable:
+    """A forward pass that overwrites x and keeps the output."""
+
+    def forward(x):
+        compute(x, out=x)
+        return x, x
+
+    return forward
 
 
-def _linear_backward(grad, _):
-    return grad
-
-
-@_jit
+@jit_fused
 def _rectify(x, slope, top, threshold):
     for i in range(x.size):
         y = x[i] if x[i] > threshold else slope * (x[i] - threshold)
         x[i] = min(y, top)
 
 
-@_jit
+@jit_fused
 def _rectify_gradient(grad, y, slope, top, dx):
     nothing = np.float32(0)
     for i in range(y.size):
@@ -158,24 +158,22 @@ def _by_value(kernel, grad, kept, *arguments):
     return dx
 
 
-def _hard_sigmoid(x):
-    x += np.float32(3)
-    np.clip(x, np.float32(0), np.float32(6), out=x)
-    x /= np.float32(6)
-    return x, x
+def _hard_sigmoid(x, out):
+    np.clip(np.add(x, np.float32(3), out=out), np.float32(0), np.float32(6), out=out)
+    np.divide(out, np.float32(6), out=out)
 
 
 def _hard_sigmoid_gradient(grad, y):
     return np.where((y > 0) & (y < 1), grad / np.float32(6), np.float32(0))
 
 
-@_jit
+@jit_fused
 def _hard_silu_loop(x, y):
     for i in range(x.size):
         y[i] = x[i] * min(max(x[i] + np.float32(3), np.float32(0)), np.float32(6)) / np.float32(6)
 
 
-@_jit
+@jit_fused
 def _hard_silu_gradient_loop(grad, x, dx):
     nothing, one = np.float32(0), np.float32(1)
     for i in range(x.size):
@@ -190,29 +188,15 @@ def _hard_silu(x):
     return y, x
 
 
-def _sigmoid(x):
+def _sigmoid(x, out):
     with np.errstate(over="ignore"):  # exp(-x) of a large negative x is infinite, and the result 0
-        np.exp(np.negative(x, out=x), out=x)
-    x += np.float32(1)
-    np.reciprocal(x, out=x)
-    return x, x
-
-
-def _sigmoid_gradient(grad, y):
-    return grad * (y * (1 - y))
-
-
-def _tanh(x):
-    np.tanh(x, out=x)
-    return x, x
-
-
-def _tanh_gradient(grad, y):
-    return grad * (1 - y * y)
+        np.exp(np.negative(x, out=out), out=out)
+    np.reciprocal(np.add(out, np.float32(1), out=out), out=out)
 
 
 def _silu(x):
-    share, _ = _sigmoid(x.copy())
+    share = np.empty_like(x)
+    _sigmoid(x, share)
     y = x * share
     return y, (share, y)
 
@@ -228,7 +212,7 @@ def _gelu(x):
     return y, slope
 
 
-@_jit
+@jit_fused
 def _gelu_loop(x, bell, y):
     """y = x times the normal distribution's integral up to x; bell = exp(-x^2 / 2) becomes the slope of y.
 
@@ -247,30 +231,22 @@ def _gelu_loop(x, bell, y):
         bell[i] = integral + x[i] * bell[i] * np.float32(0.3989422804)
 
 
-def _by_slope(grad, slope):
-    return grad * slope
-
-
-def _elu(alpha: float) -> Function:
-    bottom = np.float32(alpha)
+def _elu(bottom: float, slope: float = 1.0) -> Function:
+    bottom, slope = np.float32(bottom), np.float32(slope)
 
     def forward(x):
-        y = np.where(x > 0, x, bottom * np.expm1(np.minimum(x, np.float32(0))))
+        y = np.where(x > 0, slope * x, bottom * np.expm1(np.minimum(x, np.float32(0))))
         return y, y
 
-    return Function(forward, lambda grad, y: grad * np.where(y > 0, np.float32(1), y + bottom))
+    return Function(forward, lambda grad, y: grad * np.where(y > 0, slope, y + bottom))
 
 
-_SELU_SCALE, _SELU_BOTTOM = np.float32(1.0507009873554805), np.float32(1.7580993408473766)
-
-
-def _selu(x):
-    y = np.where(x > 0, _SELU_SCALE * x, _SELU_BOTTOM * np.expm1(np.minimum(x, np.float32(0))))
-    return y, y
+_SELU = np.float32(1.7580993408473766), np.float32(1.0507009873554805)
 
 
 def _selu_gradient(grad, y):
-    return grad * np.where(y < 0, y + _SELU_BOTTOM, _SELU_SCALE)
+    bottom, slope = _SELU
+    return grad * np.where(y < 0, y + bottom, slope)  # unlike that of ELU at 0, as in TensorFlow
 
 
 def _softplus(x):
@@ -278,36 +254,26 @@ def _softplus(x):
     return y, y
 
 
-def _softplus_gradient(grad, y):
-    return grad * -np.expm1(-y)
+def _softmax(x, out):
+    np.exp(np.subtract(x, x.max(axis=-1, keepdims=True), out=out), out=out)
+    np.divide(out, out.sum(axis=-1, keepdims=True), out=out)
 
 
-def _softmax(x):
-    x -= x.max(axis=-1, keepdims=True)
-    np.exp(x, out=x)
-    x /= x.sum(axis=-1, keepdims=True)
-    return x, x
-
-
-def _softmax_gradient(grad, y):
-    return y * (grad - (grad * y).sum(axis=-1, keepdims=True))
-
-
-LINEAR = Function(_linear_forward, _linear_backward)
-SOFTMAX = Function(_softmax, _softmax_gradient)
+LINEAR = Function(lambda x: (x, None), lambda grad, _: grad)
+SOFTMAX = Function(_in_place(_softmax), lambda grad, y: y * (grad - (grad * y).sum(axis=-1, keepdims=True)))
 _FUNCTIONS = {
     activations.linear: LINEAR,
     activations.relu: _rectifier(),
     activations.relu6: _rectifier(top=6.0),
     activations.leaky_relu: _rectifier(slope=0.2),
     activations.elu: _elu(1.0),
-    activations.selu: Function(_selu, _selu_gradient),
-    activations.hard_sigmoid: Function(_hard_sigmoid, _hard_sigmoid_gradient),
+    activations.selu: Function(_elu(*_SELU).forward, _selu_gradient),
+    activations.hard_sigmoid: Function(_in_place(_hard_sigmoid), _hard_sigmoid_gradient),
     activations.hard_silu: Function(_hard_silu, partial(_by_value, _hard_silu_gradient_loop)),
-    activations.sigmoid: Function(_sigmoid, _sigmoid_gradient),
-    activations.tanh: Function(_tanh, _tanh_gradient),
+    activations.sigmoid: Function(_in_place(_sigmoid), lambda grad, y: grad * (y * (1 - y))),
+    activations.tanh: Function(_in_place(np.tanh), lambda grad, y: grad * (1 - y * y)),
     activations.silu: Function(_silu, _silu_gradient),
-    activations.gelu: Function(_gelu, _by_slope),
-    activations.softplus: Function(_softplus, _softplus_gradient),
+    activations.gelu: Function(_gelu, np.multiply),
+    activations.softplus: Function(_softplus, lambda grad, y: grad * -np.expm1(-y)),
     activations.softmax: SOFTMAX,
 }

@@ -3,7 +3,8 @@
 import numpy as np
 
 from lwcnn.engine.kernels import conv_pool
-from lwcnn.engine.kernels.patches import Geometry, flat, gather, scatter
+from lwcnn.engine.kernels.arrays import rows
+from lwcnn.engine.kernels.patches import Geometry, gather, scatter
 from lwcnn.engine.operations.activations import Activated, find_function, unknown_function
 from lwcnn.engine.operations.base import Operation, first_difference
 
@@ -73,14 +74,14 @@ class Convolution(Linear):
         if self.is_pointwise:
             return super().forward(inputs, training)
         (x,) = inputs
-        self.shape, self.x = x.shape, flat(x)
+        self.shape, self.x = x.shape, rows(x)
         layer = self.layer
         self.geometry = Geometry.of(x.shape[1:3], layer.kernel_size, layer.strides, layer.padding)
         y = np.empty((len(x), *self.geometry.positions, layer.filters), np.float32)
         lines = y.reshape(-1, layer.filters)
-        for rows, first, last, places in self._parts():
-            gather(self.x, self.shape[-1], self.geometry.numbers, first, last, rows.reshape(-1))
-            np.matmul(rows, self.kernel, out=lines[places])
+        for windows, first, last, places in self._parts():
+            gather(self.x, self.shape[-1], self.geometry.numbers, first, last, windows.reshape(-1))
+            np.matmul(windows, self.kernel, out=lines[places])
         return self.finish(y)
 
     def backward(self, grad, wanted):
@@ -88,14 +89,14 @@ class Convolution(Linear):
             return super().backward(grad, wanted)
         dx = np.zeros_like(self.x) if wanted[0] else None
         lines = self.begin(grad).reshape(-1, self.layer.filters)
-        for rows, first, last, places in self._parts():
+        for windows, first, last, places in self._parts():
             geometry = self.shape[-1], self.geometry.numbers, first, last
             if self.g_kernel is not None:
-                gather(self.x, *geometry, rows.reshape(-1))
-                self.g_kernel += rows.T @ lines[places]
+                gather(self.x, *geometry, windows.reshape(-1))
+                self.g_kernel += windows.T @ lines[places]
             if wanted[0]:
-                np.matmul(lines[places], self.kernel.T, out=rows)
-                scatter(rows.reshape(-1), *geometry, dx)
+                np.matmul(lines[places], self.kernel.T, out=windows)
+                scatter(windows.reshape(-1), *geometry, dx)
         return [dx.reshape(self.shape) if wanted[0] else None]
 
     def _parts(self):

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from lwcnn.engine.kernels.arrays import rows
 from lwcnn.engine.kernels.depthwise_op import depthwise, depthwise_input_gradient, depthwise_kernel_gradient
-from lwcnn.engine.kernels.patches import Geometry, flat
+from lwcnn.engine.kernels.patches import Geometry
 from lwcnn.engine.operations.activations import unknown_function
 from lwcnn.engine.operations.base import first_difference
 from lwcnn.engine.operations.convolution import Affine, as_rows
@@ -65,14 +66,14 @@ class Windows:
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """The sums (n, p, q, c) of x (n, h, w, c)."""
-        self._shape, self._x = x.shape, flat(x)
+        self._shape, self._x = x.shape, rows(x)
         self._geometry = Geometry.of(x.shape[1:3], self._kernel.shape[:2], self._layer.strides, self._layer.padding)
         sums = depthwise(self._x, self._kernel.reshape(-1), self._geometry)
         return sums.reshape(len(x), *self._geometry.positions, x.shape[3])
 
     def backward(self, grad: np.ndarray, wanted: bool) -> np.ndarray | None:
         """Adds the gradient by the kernel; returns that by x, None unless it is wanted."""
-        grad = flat(grad)
+        grad = rows(grad)
         if self._g_kernel is not None:
             total = depthwise_kernel_gradient(self._x, grad, self._geometry)
             self._g_kernel += total.reshape(self._g_kernel.shape)

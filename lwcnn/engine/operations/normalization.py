@@ -4,7 +4,6 @@ import keras
 import numpy as np
 
 from lwcnn.engine.kernels import batch_norm
-from lwcnn.engine.kernels.arrays import parallel_for
 from lwcnn.engine.operations.base import Operation, first_difference
 
 
@@ -16,14 +15,9 @@ class Rescale(Operation):
     def forward(self, inputs, training):
         (x,) = inputs
         scale, offset = np.asarray(self.layer.scale, np.float32), np.asarray(self.layer.offset, np.float32)
-        y = np.empty(x.shape, np.float32)
-
-        def part(first, last):
-            np.multiply(x[first:last], scale, out=y[first:last])
-            if offset.any():
-                y[first:last] += offset
-
-        parallel_for(part, len(x))
+        y = np.multiply(x, scale, dtype=np.float32)
+        if offset.any():
+            y += offset
         return y
 
     def backward(self, grad, wanted):

@@ -2,77 +2,62 @@
 
 import numpy as np
 
-from lwcnn.engine.kernels import max_pool, window_pool
-from lwcnn.engine.kernels.patches import Geometry, flat
+from lwcnn.engine.kernels import max_pool
+from lwcnn.engine.kernels.arrays import rows
+from lwcnn.engine.kernels.depthwise_op import depthwise, depthwise_input_gradient
+from lwcnn.engine.kernels.patches import Geometry
 from lwcnn.engine.operations.base import Operation
 
 
-class WindowPool(Operation):
-    """What the layers that pool windows have in common."""
-
-    def place(self, x: np.ndarray) -> None:
-        """Sets how the windows lie on x (n, h, w, c)."""
-        layer, (self.n, h, w, self.c) = self.layer, x.shape
-        self.geometry = Geometry.of((h, w), layer.pool_size, layer.strides, layer.padding)
-
-    def pooled_shape(self) -> tuple[int, ...]:
-        """Shape of the output."""
-        return self.n, *self.geometry.positions, self.c
-
-    def input_zeros(self) -> np.ndarray:
-        """Zeros like the input, (n, h*w*c)."""
-        h, w = self.geometry.size
-        return np.zeros((self.n, h * w * self.c), np.float32)
-
-    def as_input(self, rows: np.ndarray) -> np.ndarray:
-        """Rows (n, h*w*c) as (n, h, w, c)."""
-        return rows.reshape(self.n, *self.geometry.size, self.c)
-
-
-class MaxPool(WindowPool):
+class MaxPool(Operation):
     """`keras.layers.MaxPooling2D`; that of 2x2 has a kernel of its own."""
 
     def forward(self, inputs, training):
         (x,) = inputs
-        self.place(x)
-        if self._is_by_two():
-            y, self.winner = max_pool.max_pool(x)
-            return y
-        y = np.empty(self.pooled_shape(), np.float32)
-        self.winner = np.empty((self.n, y[0].size), np.uint16)
-        window_pool.max_pool(flat(x), self.c, self.geometry.numbers, y.reshape(self.n, -1), self.winner)
+        self.shape = n, h, w, c = x.shape
+        layer = self.layer
+        self.geometry = Geometry.of((h, w), layer.pool_size, layer.strides, layer.padding)
+        y = np.empty((n, *self.geometry.positions, c), np.float32)
+        is_by_two = self.geometry.window == self.geometry.strides == (2, 2)
+        self.by_two = is_by_two and self.geometry.positions == (h // 2, w // 2)
+        if self.by_two:
+            self.winner = np.empty((n, y[0].size), np.uint8)
+            max_pool.pool_by_two(rows(x), h, w, c, y.reshape(n, -1), self.winner)
+        else:
+            self.winner = np.empty((n, y[0].size), np.uint16)
+            max_pool.pool(rows(x), c, self.geometry.numbers, y.reshape(n, -1), self.winner)
         return y
 
     def backward(self, grad, wanted):
         if not wanted[0]:
             return [None]
-        if self._is_by_two():
-            return [max_pool.max_pool_gradient(grad, self.winner, *self.geometry.size)]
-        dx = self.input_zeros()
-        window_pool.add_max_pool_gradient(flat(grad), self.winner, self.c, self.geometry.numbers, dx)
-        return [self.as_input(dx)]
+        n, h, w, c = self.shape
+        if self.by_two:
+            dx = np.empty((n, h * w * c), np.float32)
+            max_pool.pool_by_two_gradient(rows(grad), self.winner, h, w, c, dx)
+        else:
+            dx = np.zeros((n, h * w * c), np.float32)
+            max_pool.pool_gradient(rows(grad), self.winner, c, self.geometry.numbers, dx)
+        return [dx.reshape(self.shape)]
 
-    def _is_by_two(self) -> bool:
-        halves = tuple(length // 2 for length in self.geometry.size)
-        return self.geometry.window == self.geometry.strides == (2, 2) and self.geometry.positions == halves
 
-
-class AveragePool(WindowPool):
-    """`keras.layers.AveragePooling2D`."""
+class AveragePool(Operation):
+    """`keras.layers.AveragePooling2D`: the depthwise sums of windows, divided by how much of each lies on the map."""
 
     def forward(self, inputs, training):
         (x,) = inputs
-        self.place(x)
-        y = np.empty(self.pooled_shape(), np.float32)
-        window_pool.average_pool(flat(x), self.c, self.geometry.numbers, y.reshape(self.n, -1))
-        return y
+        self.shape = n, h, w, c = x.shape
+        layer = self.layer
+        self.geometry = Geometry.of((h, w), layer.pool_size, layer.strides, layer.padding)
+        self.ones = np.ones(layer.pool_size[0] * layer.pool_size[1] * c, np.float32)
+        self.share = 1 / depthwise(rows(np.ones((1, h * w * c), np.float32)), self.ones, self.geometry)
+        y = depthwise(rows(x), self.ones, self.geometry) * self.share
+        return y.reshape(n, *self.geometry.positions, c)
 
     def backward(self, grad, wanted):
         if not wanted[0]:
             return [None]
-        dx = self.input_zeros()
-        window_pool.add_average_pool_gradient(flat(grad), self.c, self.geometry.numbers, dx)
-        return [self.as_input(dx)]
+        return [depthwise_input_gradient(rows(rows(grad) * self.share), self.ones, self.geometry).reshape(self.shape)]
 
 
 class GlobalAverage(Operation):
