@@ -6,11 +6,15 @@ imported when they are first used, so that `import lwcnn` imports no backend.
 
 import importlib
 import os
+import sys
 
 # Before TensorFlow is imported: its C++ code reads this once.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 __version__ = "0.1.0"
+
+if "keras" in sys.modules:  # so that `keras.saving.load_model` finds our layers; else `load_model` registers them
+    import lwcnn.models.layers
 
 _WITHOUT_BACKEND = {
     "Augmentation": "lwcnn.data.augment",

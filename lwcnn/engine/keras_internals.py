@@ -1,4 +1,7 @@
-"""All that the engine reads of Keras's private attributes; its test names the versions."""
+"""All that the library reads of Keras's private attributes; its test names the versions.
+
+`training.muon` overrides two private methods of Keras's Muon besides.
+"""
 
 from dataclasses import dataclass, field
 
@@ -177,3 +180,18 @@ def compiled_metrics(model: keras.Model) -> list:
 def loss_weights(model: keras.Model):
     """The weights of the outputs' losses that a model was compiled with."""
     return model._compile_loss._user_loss_weights if model._compile_loss is not None else None
+
+
+def sources(operation: keras.Operation) -> list[keras.Operation]:
+    """The layers and operations that produce the inputs of an operation, in order."""
+    return [source(tensor) for tensor in keras.tree.flatten(operation.input)]
+
+
+def source(tensor: keras.KerasTensor) -> keras.Operation:
+    """The layer or operation that produces a tensor."""
+    return tensor._keras_history.operation
+
+
+def is_shared(operation: keras.Operation) -> bool:
+    """Whether a layer or operation is called several times."""
+    return len(operation._inbound_nodes) > 1

@@ -77,7 +77,7 @@ def run_kfold(
 
     Example:
 
-    >>> run_kfold("paper", "mnist", "smoke", num_folds=2)["accuracies"]
+    >>> run_kfold("paper", "mnist", "smoke", num_folds=2)["accuracies"]  # doctest: +SKIP
     """
     size, plan = get_preset(preset), get_experiment(experiment, preset)  # unknown names fail before the data is read
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)

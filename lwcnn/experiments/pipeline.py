@@ -104,8 +104,8 @@ def train_method(
 
     Example:
 
-    >>> trained = train_method(get_experiment("paper", "smoke"), Split(training, validation), num_classes=10, seed=0)
-    >>> trained.model.save("paper.keras")
+    >>> paper = get_experiment("paper", "smoke")
+    >>> trained = train_method(paper, Split(training, validation), num_classes=10, seed=0)  # doctest: +SKIP
     """
     if computing.devices > 1 and isinstance(experiment, DistilledExperiment):
         raise LwcnnError(f"Distillation trains on one device. Received: {computing.devices} devices")

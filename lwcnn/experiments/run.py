@@ -128,7 +128,7 @@ def run_experiment(
 
     Example:
 
-    >>> run_experiment("paper", "mnist", preset="smoke")["test_accuracy"]
+    >>> run_experiment("paper", "mnist", preset="smoke")["test_accuracy"]  # doctest: +SKIP
     """
     get_preset(preset), get_experiment(experiment, preset)  # unknown names fail before the data is read
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)

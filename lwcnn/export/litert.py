@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from lwcnn.engine.keras_internals import is_shared
 from lwcnn.export.deployable import build_deployable, input_signature
 from lwcnn.export.extras import require, require_tensorflow
 from lwcnn.export.int8.bias_correction import correct_biases
@@ -61,7 +62,7 @@ def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -
     """
     # Layer names are short because they are a significant part of an int8 file; in float32, weights dominate.
     deployable = build_deployable(model, short_names=True)
-    shared = any(len(operation._inbound_nodes) > 1 for operation in deployable.operations)
+    shared = any(is_shared(operation) for operation in deployable.operations)
     if not shared and any(isinstance(layer, REWRITTEN) for layer in deployable.layers):
         deployable = simplify(deployable)
         deployable = equalize_channels(split_hard_swish(deployable) if split else deployable, images)

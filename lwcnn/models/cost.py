@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import keras
 from keras import layers
 
+from lwcnn.models.graph import layer_calls
 from lwcnn.system.errors import LwcnnError
 
 MEBIBYTE = 2**20
@@ -45,31 +46,12 @@ def count_macs(model: keras.Model) -> int:
         >>> count_macs(lwcnn.build_submodel((28, 28, 1), num_classes=10))
         283640
     """
-    if isinstance(model, keras.Sequential):
-        return _count_sequential(model)
-    config = model.get_config() if isinstance(model, keras.Model) else {}
-    if "input_layers" not in config:
-        raise LwcnnError(
-            f"Give a functional or sequential model: the shapes in others are unknown. Received: {type(model)}"
-        )
-    by_name = {layer.name: layer for layer in model.layers}
-    # The configuration lists the calls of each layer in this model, without its calls in other models.
     return sum(
-        _count_layer(by_name[entry["name"]], _first_tensor_shape(call["args"]))
-        for entry in config["layers"]
-        for call in entry["inbound_nodes"]
-        if entry["name"] in by_name  # not a bare operation, such as an addition
+        _count_layer(layer, tensors[0][1])
+        for layer, calls in layer_calls(model)
+        for tensors in calls
+        if isinstance(layer, keras.Layer) and tensors
     )
-
-
-def _count_sequential(model: keras.Sequential) -> int:
-    if not model.built or model.inputs is None:
-        raise LwcnnError(f"Build the model first, with its image shape. Received: {model.name}, not built")
-    shape, total = tuple(model.inputs[0].shape), 0
-    for layer in model.layers:
-        total += _count_layer(layer, shape)
-        shape = layer.compute_output_shape(shape)
-    return total
 
 
 def _count_layer(layer: keras.Layer, input_shape: tuple[int | None, ...]) -> int:
@@ -105,17 +87,7 @@ def _product(layer: keras.Layer, sizes: tuple[int | None, ...]) -> int:
     return math.prod(known)
 
 
-def _first_tensor_shape(arguments: object) -> tuple[int | None, ...]:
-    """Returns the shape, batch axis included, of the first tensor in a serialized call; () if there is none."""
-    if isinstance(arguments, dict) and arguments.get("class_name") == "__keras_tensor__":
-        return tuple(arguments["config"]["shape"])
-    if isinstance(arguments, (list, tuple)):
-        return next((shape for argument in arguments if (shape := _first_tensor_shape(argument))), ())
-    return ()
-
-
-@dataclass(frozen=True)
-class Memory:
+class Memory(NamedTuple):
     """Memory of a training step in MB of 2^20 bytes, in float32.
 
     Attributes:
@@ -131,7 +103,7 @@ class Memory:
     @property
     def total(self) -> float:
         """Sum of the three."""
-        return self.input + self.passes + self.params
+        return sum(self)
 
 
 def memory(model: keras.Model, batch_size: int = 1, in_place: bool = True) -> Memory:
@@ -147,9 +119,6 @@ def memory(model: keras.Model, batch_size: int = 1, in_place: bool = True) -> Me
         batch_size: Number of images, 1 or more.
         in_place: Whether activation layers overwrite their input and need no memory.
 
-    Returns:
-        The memory by part.
-
     Raises:
         LwcnnError: As in `layer_rows`.
     """
@@ -161,7 +130,7 @@ def memory(model: keras.Model, batch_size: int = 1, in_place: bool = True) -> Me
 
 def _stored_outputs(model: keras.Model, in_place: bool) -> Iterator[keras.Layer]:
     """Yields each layer whose output is stored; twice, where its activation has an output of its own."""
-    for layer in _flat_layers(model):
+    for layer in _called_once(model):
         if isinstance(layer, _ACTIVATIONS):
             if not in_place:
                 yield layer
@@ -175,16 +144,8 @@ def _trainable_params(model: keras.Model) -> int:
     return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 
-@dataclass(frozen=True)
-class LayerRow:
-    """One layer in a model's summary.
-
-    Attributes:
-        name: Name of the layer.
-        kind: Name of its class.
-        output_shape: Output shape for one image, without the batch axis.
-        params: Number of parameters, non-trainable ones included.
-    """
+class LayerRow(NamedTuple):
+    """One layer in a model's summary: its name, class, output shape for one image and number of parameters."""
 
     name: str
     kind: str
@@ -200,22 +161,18 @@ def layer_rows(model: keras.Model) -> list[LayerRow]:
     """
     return [
         LayerRow(layer.name, type(layer).__name__, _output_shape(layer), layer.count_params())
-        for layer in _flat_layers(model)
+        for layer in _called_once(model)
     ]
 
 
-def _flat_layers(model: keras.Model) -> Iterator[keras.Layer]:
+def _called_once(model: keras.Model) -> Iterator[keras.Layer]:
     """Yields a model's layers; a nested model is replaced by its layers."""
-    if not getattr(model, "inputs", None):
-        raise LwcnnError(f"Give a functional or a built sequential model. Received: {type(model)} {model.name!r}")
-    config = {} if isinstance(model, keras.Sequential) else model.get_config()
-    num_calls = {entry["name"]: len(entry["inbound_nodes"]) for entry in config.get("layers", ())}
-    for layer in model.layers:
-        if num_calls.get(layer.name, 1) > 1:
+    for layer, calls in layer_calls(model):
+        if len(calls) > 1:
             raise LwcnnError(f"Give a model that calls each layer once. Received: {layer.name!r}, called several times")
         if isinstance(layer, keras.Model):
-            yield from _flat_layers(layer)
-        else:
+            yield from _called_once(layer)
+        elif isinstance(layer, keras.Layer):
             yield layer
 
 
@@ -237,7 +194,7 @@ def costs(model: keras.Model) -> dict:
         "trainable_params": _trainable_params(model),
         "float32_bytes": FLOAT_BYTES * model.count_params(),
         "macs": count_macs(model),
-        "memory_mb": {"input": used.input, "passes": used.passes, "params": used.params, "total": used.total},
+        "memory_mb": used._asdict() | {"total": used.total},
     }
 
 
@@ -247,11 +204,8 @@ def summary_text(model: keras.Model) -> str:
     table += [
         (row.name, row.kind, " x ".join(map(str, row.output_shape)), f"{row.params:,}") for row in layer_rows(model)
     ]
-    widths = [max(len(row[k]) for row in table) for k in range(4)]
-    lines = [
-        f"{name:<{widths[0]}}  {kind:<{widths[1]}}  {shape:<{widths[2]}}  {params:>{widths[3]}}"
-        for name, kind, shape, params in table
-    ]
+    names, kinds, shapes, params = (max(map(len, column)) for column in zip(*table))
+    lines = [f"{a:<{names}}  {b:<{kinds}}  {c:<{shapes}}  {d:>{params}}" for a, b, c, d in table]
     used = memory(model)
     lines += [
         "",

@@ -1,31 +1,53 @@
-"""Connections between the layers of a functional model."""
+"""Layers of a model and the connections between them."""
+
+from collections.abc import Iterator
 
 import keras
 
 from lwcnn.system.errors import LwcnnError
 
 
-def layers_with_inputs(model: keras.Model) -> list[tuple[keras.Layer, list[list[str]]]]:
-    """Returns each layer of a functional model, in order, with the names of its input layers for each of its calls.
+def flat_layers(model: keras.Operation) -> Iterator[keras.Operation]:
+    """Yields a model's layers in order; a model within it is replaced by its layers."""
+    if not isinstance(model, keras.Model):
+        yield model
+        return
+    for layer in model.layers:
+        yield from flat_layers(layer)
+
+
+Tensor = tuple[str, tuple[int | None, ...]]
+"""Name of the layer that made a tensor, and its shape."""
+
+
+def layer_calls(model: keras.Model) -> list[tuple[keras.Operation, list[list[Tensor]]]]:
+    """Returns each layer and bare operation of a model, in order, with the tensors that each of its calls reads.
+
+    Calls in other models do not count.
 
     Raises:
-        LwcnnError: The model is not functional.
+        LwcnnError: The model is neither functional nor a built Sequential.
     """
-    config = model.get_config()
+    if isinstance(model, keras.Sequential) and model.built:
+        model = keras.Model(model.inputs, model.outputs)
+    config = model.get_config() if isinstance(model, keras.Model) else {}
     if "input_layers" not in config:
-        raise LwcnnError(f"Give a functional model: the connections in others are unknown. Received: {type(model)}")
+        name = getattr(model, "name", "")
+        raise LwcnnError(f"Give a functional or a built sequential model. Received: {type(model)} {name!r}")
+    by_name = {operation.name: operation for operation in model.operations}
     return [
-        (model.get_layer(entry["name"]), [_input_layers(call["args"]) for call in entry["inbound_nodes"]])
+        (by_name[entry["name"]], [_tensors(call["args"]) for call in entry["inbound_nodes"]])
         for entry in config["layers"]
     ]
 
 
-def _input_layers(arguments: object) -> list[str]:
-    """Returns the names of the layers whose outputs are in the arguments of a serialized call."""
+def _tensors(arguments: object) -> list[Tensor]:
+    """Returns the tensors in the arguments of a serialized call."""
     if isinstance(arguments, dict):
         if arguments.get("class_name") == "__keras_tensor__":
-            return [arguments["config"]["keras_history"][0]]
-        return [name for value in arguments.values() for name in _input_layers(value)]
+            config = arguments["config"]
+            return [(config["keras_history"][0], tuple(config["shape"]))]
+        return [tensor for value in arguments.values() for tensor in _tensors(value)]
     if isinstance(arguments, (list, tuple)):
-        return [name for value in arguments for name in _input_layers(value)]
+        return [tensor for value in arguments for tensor in _tensors(value)]
     return []

@@ -23,6 +23,7 @@ from lwcnn.models.description import (
     read_description,
     unreadable,
 )
+from lwcnn.models.graph import flat_layers
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import temporary_folder, write_atomically
 
@@ -142,16 +143,8 @@ def _count_elements(config: bytes) -> tuple[int, int]:
     with keras.StatelessScope(initialize_variables=False):
         model = keras.saving.deserialize_keras_object(json.loads(config) | {"compile_config": None}, safe_mode=True)
     num_weights = sum(math.prod(variable.shape) for variable in model.variables)
-    outputs = [tensor for layer in _flat_layers(model) for tensor in keras.tree.flatten(getattr(layer, "output", []))]
+    outputs = [tensor for layer in flat_layers(model) for tensor in keras.tree.flatten(getattr(layer, "output", []))]
     return num_weights, sum(math.prod(size or 1 for size in tensor.shape[1:]) for tensor in outputs)
-
-
-def _flat_layers(model: keras.Model) -> Iterator[keras.Layer]:
-    """Yields a model's layers, those of models inside it as well."""
-    for layer in model.layers:
-        yield layer
-        if isinstance(layer, keras.Model):
-            yield from _flat_layers(layer)
 
 
 def _with_logits(model: keras.Model, path: str | Path) -> keras.Model:

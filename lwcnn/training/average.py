@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
+from lwcnn.models.graph import flat_layers
+
 
 class MovingAverage:
     """Exponential moving average of variables, updated after every training step.
@@ -54,5 +56,5 @@ class MovingAverage:
 
 def batch_norm_statistics(model: keras.Model) -> list[keras.Variable]:
     """Returns the moving means and variances of all batch normalization layers, nested ones included."""
-    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    norms = [layer for layer in flat_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
     return [variable for norm in norms for variable in (norm.moving_mean, norm.moving_variance)]

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from lwcnn.data.checks import images_at_once
-from lwcnn.models.graph import layers_with_inputs
+from lwcnn.models.graph import flat_layers, layer_calls
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.steps import make_predictor
 
@@ -22,20 +22,21 @@ def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[k
         take more memory than the images.
     """
     try:
-        layers = layers_with_inputs(model)
+        layers = layer_calls(model)
     except (LwcnnError, NotImplementedError):
         return None
     rest: set[str] = set()
     read: set[str] = set()
-    prefix: list[keras.Layer] = []
+    prefix: list[keras.Operation] = []
     for layer, calls in layers:
-        sources = {name for call in calls for name in call}
+        sources = {name for tensors in calls for name, _ in tensors}
         if layer.name in trained or sources & rest:
             rest.add(layer.name)
             read |= sources - rest
         else:
             prefix.append(layer)
-    if len(read) != 1 or not any(layer.weights for layer in prefix) or any(_is_random(layer) for layer in prefix):
+    has_weights = any(getattr(layer, "weights", ()) for layer in prefix)
+    if len(read) != 1 or not has_weights or any(_is_random(layer) for layer in prefix):
         return None
     features = model.get_layer(read.pop()).output
     if not isinstance(features, keras.KerasTensor) or _num_bytes(features, 4) > _num_bytes(model.inputs[0], 1):
@@ -76,9 +77,9 @@ class FeatureBatches:
         return self.features[chosen], self.labels[chosen].astype(np.int32)
 
 
-def _is_random(layer: keras.Layer) -> bool:
+def _is_random(layer: keras.Operation) -> bool:
     """Returns whether the outputs of a frozen layer differ between steps, as those of dropout do."""
-    generators = [part for part in layer._flatten_layers() if getattr(part, "seed_generator", None) is not None]
+    generators = [part for part in flat_layers(layer) if getattr(part, "seed_generator", None) is not None]
     return any(not isinstance(rate := getattr(part, "rate", None), (int, float)) or rate > 0 for part in generators)
 
 

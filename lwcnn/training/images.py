@@ -17,7 +17,9 @@ class Images:
 
     Example:
 
-    >>> training = Images(data.x_train, data.y_train, np.arange(1000))
+    >>> training = Images(data.x_train, data.y_train, np.arange(10))
+    >>> len(training)
+    10
     """
 
     images: np.ndarray

@@ -64,8 +64,9 @@ def train_phase(
 
     Example:
 
-    >>> head = Phase("head", OptimizerConfig("nadam"), epochs=5, trainable=("head_*",))
-    >>> state = train_phase(model, head, Split(training, validation), seed=0)
+    >>> head = Phase("head", OptimizerConfig("nadam"), epochs=1, trainable=("head_*",))
+    >>> train_phase(model, head, Split(training, validation), seed=0).finished
+    True
     """
     branches = (phase.augmentation,) if branches is None else tuple(branches)
     if len(branches) != len(model.outputs):

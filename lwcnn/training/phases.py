@@ -131,6 +131,8 @@ def unfreeze_layer_by_layer(
     Example:
 
     >>> phases = unfreeze_layer_by_layer(model, OptimizerConfig("sgd", 0.01), epochs=5, patience=2)
+    >>> [phase.trainable for phase in phases][:3]
+    [1, 2, 3]
     """
     count = len(_names_with_weights(model))
     return tuple(Phase(f"last_{n}", optimizer, epochs, trainable=n, **arguments) for n in range(1, count + 1))

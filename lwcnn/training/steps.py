@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
+from lwcnn.models.graph import flat_layers
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.average import MovingAverage
@@ -125,7 +126,7 @@ def synchronize_batch_norm(model: keras.Model) -> None:
     """
     if keras.backend.backend() != "tensorflow" or environment.num_replicas() == 1:
         return
-    for layer in model._flatten_layers():
+    for layer in flat_layers(model):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True
 

@@ -9,8 +9,8 @@ import pytest
 from made_data import make_images, randomize
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from lwcnn.models.baselines.reproduction import build_repo_merged
-from lwcnn.models.configs import ResidualSEConfig, Stage
+from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_residual_se
+from lwcnn.models.configs import RepoResidualSEConfig, ResidualSEConfig, Stage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
@@ -42,6 +42,9 @@ MODELS = {
     "dual": dual,
     "merged": lambda: build_merged_model(SHAPE, CLASSES, dropout=0.0),
     "repo_merged": lambda: _without_dropout(build_repo_merged(SHAPE, CLASSES, ("a", "b"))),
+    "repo_residual_se": lambda: build_repo_residual_se(
+        SHAPE, CLASSES, RepoResidualSEConfig(4, (8, 16), se_reduction=4, hidden=8, dropout=0.0)
+    ),
     "residual_se": lambda: build_residual_se(SHAPE, CLASSES, SMALL),
     "no_se": lambda: build_residual_se(
         SHAPE, CLASSES, ResidualSEConfig(8, (Stage(8, 1),), "relu", None, residual=False)

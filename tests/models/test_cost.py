@@ -76,7 +76,7 @@ def test_refuses_what_it_cannot_count():
         of_one(layers.Conv2DTranspose(4, 3))
     with pytest.raises(LwcnnError, match="fixed image shape.*None"):
         of_one(layers.Conv2D(4, 3), (None, None, 3))
-    with pytest.raises(LwcnnError, match="not built"):
+    with pytest.raises(LwcnnError, match="a built sequential model"):
         count_macs(keras.Sequential([layers.Dense(3)]))
     with pytest.raises(LwcnnError, match="Received: .*int"):
         count_macs(3)

@@ -40,7 +40,7 @@ def find_function(activation) -> Function | None:
     if kind is layers.LeakyReLU:
         return _rectifier(activation.negative_slope)
     if kind is layers.ELU:
-        return _elu(activation.alpha) if activation.alpha > 0 else None
+        return _elu(np.float32(activation.alpha)) if activation.alpha > 0 else None
     if kind is layers.Softmax:
         return SOFTMAX if activation.axis == -1 else None
     return _FUNCTIONS.get(activation)
@@ -231,9 +231,7 @@ def _gelu_loop(x, bell, y):
         bell[i] = integral + x[i] * bell[i] * np.float32(0.3989422804)
 
 
-def _elu(bottom: float, slope: float = 1.0) -> Function:
-    bottom, slope = np.float32(bottom), np.float32(slope)
-
+def _elu(bottom: np.float32, slope: np.float32 = np.float32(1)) -> Function:
     def forward(x):
         y = np.where(x > 0, slope * x, bottom * np.expm1(np.minimum(x, np.float32(0))))
         return y, y
@@ -266,7 +264,7 @@ _FUNCTIONS = {
     activations.relu: _rectifier(),
     activations.relu6: _rectifier(top=6.0),
     activations.leaky_relu: _rectifier(slope=0.2),
-    activations.elu: _elu(1.0),
+    activations.elu: _elu(np.float32(1)),
     activations.selu: Function(_elu(*_SELU).forward, _selu_gradient),
     activations.hard_sigmoid: Function(_in_place(_hard_sigmoid), _hard_sigmoid_gradient),
     activations.hard_silu: Function(_hard_silu, partial(_by_value, _hard_silu_gradient_loop)),

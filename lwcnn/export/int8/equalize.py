@@ -5,7 +5,8 @@ import numpy as np
 from keras import layers
 
 from lwcnn.data.checks import images_at_once
-from lwcnn.export.int8.simplify import is_convolution, is_linear, scale_outputs, sources
+from lwcnn.engine.keras_internals import source, sources
+from lwcnn.export.int8.simplify import is_convolution, is_linear, scale_outputs
 from lwcnn.models.layers import StochasticDepth
 
 _BATCH_SIZE = 100  # affects memory only
@@ -68,19 +69,19 @@ def _groups(model: keras.Model) -> dict[str, str]:
             name = parents[name]
         return name
 
-    fixed = {tensor._keras_history.operation.name for tensor in model.outputs}
+    fixed = {source(tensor).name for tensor in model.outputs}
     for operation in model.operations:
         name = operation.name
         if isinstance(operation, layers.InputLayer):
             fixed.add(name)
             continue
-        before = [source.name for source in sources(operation)]
+        before = [each.name for each in sources(operation)]
         if is_convolution(operation):
             if not is_linear(operation) and operation.activation is not keras.activations.relu:
                 fixed.add(name)
         elif isinstance(operation, _SCALE_EQUIVARIANT):
-            for source in before:
-                parents[find(source)] = find(name)
+            for each in before:
+                parents[find(each)] = find(name)
         elif isinstance(operation, layers.Multiply):  # a feature map and its squeeze-and-excitation
             parents[find(before[0])] = find(name)
             fixed.update(before[1:])

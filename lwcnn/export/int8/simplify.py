@@ -2,7 +2,9 @@
 
 import keras
 import numpy as np
-from keras import layers, tree
+from keras import layers
+
+from lwcnn.engine.keras_internals import sources
 
 AFFINE = (layers.BatchNormalization, layers.Rescaling)
 
@@ -106,11 +108,6 @@ def split_hard_swish(model: keras.Model) -> keras.Model:
         if kernel_and_bias:
             copy.get_layer(layer.name).set_weights(kernel_and_bias)
     return copy
-
-
-def sources(operation: keras.Operation) -> list[keras.Operation]:
-    """Returns the layers and operations that produce the inputs of an operation, in order."""
-    return [tensor._keras_history.operation for tensor in tree.flatten(operation.input)]
 
 
 def is_convolution(operation: keras.Operation) -> bool:

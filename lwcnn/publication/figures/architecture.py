@@ -10,7 +10,7 @@ from keras import layers
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from lwcnn.models.graph import layers_with_inputs
+from lwcnn.models.graph import layer_calls
 from lwcnn.publication.figures.style import BASELINE, BEST, GRAY, GREEN, ORANGE, PURPLE, SKY, styled
 
 BOX_WIDTH, BOX_HEIGHT, PITCH_X, PITCH_Y = 2.5, 0.36, 2.75, 0.56  # inches at the default size
@@ -49,8 +49,8 @@ def describe_layers(model: keras.Model) -> list[Box]:
         LwcnnError: another kind of model.
     """
     boxes = []
-    for layer, calls in layers_with_inputs(model):
-        read = [name for call in calls for name in call]
+    for layer, calls in layer_calls(model):
+        read = [name for call in calls for name, _ in call]
         kind, text = _describe(layer)
         boxes.append(Box(layer.name, text, tuple(layer.output.shape[1:]), layer.count_params(), tuple(read), kind))
     return boxes
