@@ -34,35 +34,27 @@ COMMANDS = {
     "datasets": Command(
         listing.list_datasets, add_data_arguments, "LWCNN_DATA_DIR=~/data lwcnn datasets", needs_backend=False
     ),
-    "list": Command(listing.list_experiments, lambda parser: None, "lwcnn list", needs_backend=False),
+    "list": Command(listing.list_names, lambda parser: None, "lwcnn list", needs_backend=False),
     "train": Command(
-        training.train, add_training_arguments, "lwcnn train paper single --dataset mnist --preset quick --seeds 0 1 2"
+        training.train, add_training_arguments, "lwcnn train wren paper --dataset mnist --preset quick --seeds 0 1 2"
     ),
     "kfold": Command(training.kfold, training.add_kfold_arguments, "lwcnn kfold paper --dataset mnist --preset quick"),
     "search": Command(
         training.search, training.add_search_arguments, "lwcnn search --dataset cifar10 --epochs 12 --jobs 2"
     ),
-    "table": Command(
-        listing.show_tables, listing.add_table_arguments, "lwcnn table --write README.md docs/*.md", needs_backend=False
-    ),
-    "summary": Command(summary.show_summary, summary.add_arguments, "lwcnn summary models/cifar10-paper.keras"),
+    "table": Command(listing.show_tables, listing.add_table_arguments, "lwcnn table --write README.md docs/*.md"),
+    "summary": Command(summary.show_summary, summary.add_arguments, "lwcnn summary wren"),
     "figures": Command(figures.draw, figures.add_arguments, "lwcnn figures --dataset cifar10"),
     "report": Command(report.make, report.add_arguments, "lwcnn report --no-pdf"),
     "release": Command(
         release.release, release.add_arguments, "lwcnn release --license MIT --results results --models models"
     ),
-    "evaluate": Command(
-        evaluate.evaluate, evaluate.add_arguments, "lwcnn evaluate models/mnist-paper.keras --dataset mnist"
-    ),
+    "evaluate": Command(evaluate.evaluate, evaluate.add_arguments, "lwcnn evaluate wren --tta"),
     "predict": Command(
         predict.predict,
         predict.add_arguments,
-        "lwcnn predict models/cifar10-paper.keras my/images --output predictions.csv",
+        "lwcnn predict wren photo.png",
     ),
-    "export": Command(
-        deployment.export, deployment.add_export_arguments, "lwcnn export models/mnist-paper.keras --format litert-int8"
-    ),
-    "bench": Command(
-        deployment.bench, deployment.add_bench_arguments, "lwcnn bench models/mnist-paper.keras --json bench.json"
-    ),
+    "export": Command(deployment.export, deployment.add_export_arguments, "lwcnn export wren --format litert-int8"),
+    "bench": Command(deployment.bench, deployment.add_bench_arguments, "lwcnn bench wren paper --json bench.json"),
 }

@@ -4,7 +4,8 @@ import argparse
 
 from lwcnn.cli.arguments import add_folder, path
 from lwcnn.data import DATASET_NAMES, find_dataset
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES, PRESETS, get_experiment
+from lwcnn.experiments.recipes import EXPERIMENT_GROUPS, PRESETS, get_experiment
+from lwcnn.experiments.zoo import read_descriptions, trained_networks
 
 
 def list_datasets(options) -> int:
@@ -14,13 +15,25 @@ def list_datasets(options) -> int:
     return 0
 
 
-def list_experiments(options) -> int:
-    """List the experiments and the presets."""
-    for name in EXPERIMENT_NAMES:
-        print(f"{name:<20} {get_experiment(name).question}")
-    print()
+def list_names(options) -> int:
+    """List the trained networks with their accuracy, the experiments and the presets."""
+    print("trained networks, for predict, evaluate, export, bench and train\n")
+    row = "  {:<13} {:<14} {:>10} {:>7} {:>11} {:>9}"
+    print(row.format("name", "data", "parameters", "test %", "int8 bytes", "latency"))
+    for (name, dataset), told in trained_networks().items():
+        size = f"{told.int8_bytes:,}" if told.int8_bytes else ""
+        latency = f"{told.int8_ms:.3f} ms" if told.int8_ms else ""
+        print(row.format(name, dataset, f"{told.params:,}", f"{100 * told.test_accuracy:.2f}", size, latency).rstrip())
+    accuracies = {told.experiment: told.test_accuracy for told in read_descriptions("cifar10")}
+    print("\nexperiments, for train, with their test accuracy on CIFAR-10 where it is known")
+    for group, names in EXPERIMENT_GROUPS.items():
+        print(f"\n  {group}")
+        for name in names:
+            accuracy = f"{100 * accuracies[name]:.2f}" if name in accuracies else ""
+            print(f"  {name:<28} {accuracy:>5}  {get_experiment(name).question}")
+    print("\npresets\n")
     for name, preset in PRESETS.items():
-        print(f"{name:<20} at most {preset.dual} + {preset.head} + {preset.all} epochs")
+        print(f"  {name:<28} at most {preset.dual} + {preset.head} + {preset.all} epochs")
     return 0
 
 

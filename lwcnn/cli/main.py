@@ -16,28 +16,34 @@ import lwcnn
 from lwcnn.cli import COMMANDS
 from lwcnn.system import interrupts
 from lwcnn.system.environment import load_backend
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, unknown_name
 
 EXAMPLES = """examples:
-  lwcnn run                                                   the whole method on CIFAR-10, or on digits without it
-  lwcnn datasets                                              the data sets on this machine
-  lwcnn train paper --dataset mnist --preset full --seeds 0 1 2 --jobs 2
-  lwcnn kfold paper --dataset mnist --leaky
-  lwcnn evaluate models/cifar10-paper.keras --dataset cifar10
-  lwcnn predict models/cifar10-paper.keras my/images --output predictions.csv
-  lwcnn table --write README.md
-  lwcnn export models/mnist-paper.keras --format litert-int8
-  lwcnn bench models/mnist-paper.keras models/cifar10-paper.keras
+  lwcnn run                                    the paper's method on CIFAR-10, or on digits without it
+  lwcnn list                                   the networks by name, and the experiments
+  lwcnn predict wren photo.png                 the class of a photo
+  lwcnn train wren --dataset my/images         the best network on images of yours, into runs/
+  lwcnn evaluate runs/models/NAME.keras        its metrics
+  lwcnn export wren --format litert-int8       a file for phones and microcontrollers
 
 `lwcnn COMMAND --help` describes the arguments of a command.
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that names the nearest choice."""
+
+    def _check_value(self, action, value):
+        if action.choices is not None and value not in action.choices:
+            kind = action.metavar or action.dest
+            raise argparse.ArgumentError(None, str(unknown_name(str(kind).lower(), value, action.choices)))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="lwcnn",
-        description="Train, evaluate, compare and export the lightweight CNNs of arXiv 2501.15547.",
+        description="Train, evaluate and export image classifiers of 15,000 to 30,000 parameters.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -53,13 +53,16 @@ def list_models() -> pd.DataFrame:
 
 def trained_networks() -> dict[tuple[str, str], Description]:
     """Returns the description of every trained network by its name and data set."""
-    found = {(name, path): read_description(path) for name in NETWORKS for path in _trained_files(name)}
-    return {(name, told.dataset): told for (name, _), told in found.items() if told}
+    described = {(told.experiment, told.dataset): told for dataset in _DATASETS for told in read_descriptions(dataset)}
+    keys = [(name, dataset) for name in NETWORKS for dataset in _DATASETS]
+    found = {(name, dataset): described.get((NETWORKS[name], dataset)) for name, dataset in keys}
+    return {key: told for key, told in found.items() if told}
 
 
-def _trained_files(name: str) -> list[Path]:
-    paths = [SHIPPED_MODELS / f"{dataset}-{NETWORKS[name]}.keras" for dataset in _DATASETS]
-    return [path for path in paths if path.exists()]
+def read_descriptions(dataset: str) -> list[Description]:
+    """Returns the descriptions of the models that come with the library and were trained on a data set."""
+    found = [read_description(path) for path in sorted(SHIPPED_MODELS.glob(f"{dataset}-*.keras"))]
+    return [told for told in found if told]
 
 
 def model_file(model: StrPath, dataset: str | None = None) -> Path:
@@ -77,7 +80,8 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
         return Path(model)
     if model not in NETWORKS:
         raise unknown_name("model, neither a .keras file nor a network", str(model), NETWORKS)
-    found = {path.name.partition("-")[0]: path for path in _trained_files(str(model))}
+    files = {dataset: SHIPPED_MODELS / f"{dataset}-{NETWORKS[str(model)]}.keras" for dataset in _DATASETS}
+    found = {dataset: path for dataset, path in files.items() if path.exists()}
     if not found:
         raise LwcnnError(f"This installation has no trained networks: install the wheel of lwcnn. Received: {model!r}")
     return found.get(dataset or "", next(iter(found.values())))

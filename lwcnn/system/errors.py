@@ -3,8 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-_MIN_SIMILARITY = 0.5  # below it, a suggestion would be a guess
-_CLEAR_SIMILARITY = 0.75  # from here, up to three names are suggested
+_MIN_SIMILARITY = 0.65  # below it, a suggestion would be a guess
 _MAX_LISTED = 30  # longer lists are not shown
 
 
@@ -33,8 +32,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> LwcnnError:
     known = [str(choice) for choice in known]
     by_lower_case = {choice.lower(): choice for choice in known}
     wanted = str(name).lower()
-    nearest = difflib.get_close_matches(wanted, by_lower_case, n=3, cutoff=_CLEAR_SIMILARITY)
-    nearest = nearest or difflib.get_close_matches(wanted, by_lower_case, n=1, cutoff=_MIN_SIMILARITY)
+    nearest = difflib.get_close_matches(wanted, by_lower_case, n=3, cutoff=_MIN_SIMILARITY)
     suggestion = f" Did you mean {' or '.join(repr(by_lower_case[near]) for near in nearest)}?" if nearest else ""
     listing = f" Known: {', '.join(known) or '(none)'}." if len(known) <= _MAX_LISTED else ""
     return LwcnnError(f"Unknown {kind}.{suggestion}{listing} Received: {name!r}")

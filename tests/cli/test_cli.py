@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from made_data import ROOT, describe, write_npz
 
+from lwcnn.cli import run
 from lwcnn.cli.main import main
 from lwcnn.data import datasets
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
+from lwcnn.experiments.zoo import model_file
+from lwcnn.models.description import read_description
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.progress import Progress
 
@@ -135,6 +138,36 @@ def test_list_names_every_experiment_and_datasets_every_data_set(capsys, tmp_pat
     assert main(["datasets", f"--data-dir={tmp_path}"]) == 0
     out = capsys.readouterr().out
     assert "mnist.npz" in out and "digits" in out and str(tmp_path) not in out
+
+
+def test_what_comes_after_a_run_has_its_figures_from_the_files():
+    wren, paper = (read_description(ROOT / f"models/cifar10-{name}.keras") for name in ("residual_se_muon", "paper"))
+    text = run._next_steps("cifar10", "quick")
+    assert f"`full` the method reaches {100 * paper.test_accuracy:.2f} %" in text
+    assert f"Wren, the best network of this library, reaches {100 * wren.test_accuracy:.2f} %" in text
+    assert text.count("  lwcnn ") == 3 and "reaches" not in run._next_steps("digits", "full")
+
+
+def test_list_groups_the_names_with_their_accuracy(capsys):
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    (wren,) = re.findall(r"^  wren +cifar10 .*$", out, re.M)
+    assert f"{100 * read_description(model_file('wren')).test_accuracy:.2f}" in wren and "55,856" in wren
+    assert out.index("residual networks") < out.index("residual_se ") < out.index("the author's code")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (["trian"], "Did you mean 'train'?"),
+        (["xyzzy"], "Unknown command. Known: run,"),
+        (["run", "--preset=quik"], "Unknown preset. Did you mean 'quick'?"),
+    ],
+)
+def test_a_typo_is_told_the_nearest_and_nothing_where_none_is_near(line, words, capsys):
+    with pytest.raises(SystemExit):
+        main(line)
+    assert words in capsys.readouterr().err
 
 
 def test_run_falls_back_to_digits_loudly(tmp_path, monkeypatch, capsys):

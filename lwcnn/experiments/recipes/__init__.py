@@ -32,6 +32,15 @@ _DATA_DEPENDENT = (
 )
 EXPERIMENT_NAMES = (*EXPERIMENTS, *_DATA_DEPENDENT)
 
+EXPERIMENT_GROUPS = {
+    "the paper's method and its parts": (*EXPERIMENTS, *TUNED_EXPERIMENTS),
+    "residual networks": tuple(RESIDUAL_EXPERIMENTS),
+    "parts of the residual network and its recipe": tuple(PARTS_EXPERIMENTS),
+    "the author's code": tuple(REPRODUCTION_EXPERIMENTS),
+    "larger networks for comparison": (*REFERENCE_EXPERIMENTS, *APPLICATION_EXPERIMENTS),
+}
+"""Names of the experiments by subject."""
+
 NETWORKS = {
     "wren": "residual_se_muon",
     "wren-s": "residual_se_small",
@@ -42,6 +51,7 @@ NETWORKS = {
 """The experiments whose networks have a name of their own, and are shipped where they were trained."""
 
 __all__ = [
+    "EXPERIMENT_GROUPS",
     "EXPERIMENT_NAMES",
     "NETWORKS",
     "PRESETS",
