@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lwcnn.cli import deployment, evaluate, figures, listing, predict, release, report, run, summary, training
+from lwcnn.cli import deployment, evaluate, figures, finetune, listing, predict, release, report, run, summary, training
 from lwcnn.cli.arguments import add_data_arguments, add_training_arguments
 
 
@@ -38,6 +38,7 @@ COMMANDS = {
     "train": Command(
         training.train, add_training_arguments, "lwcnn train wren paper --dataset mnist --preset quick --seeds 0 1 2"
     ),
+    "finetune": Command(finetune.finetune, finetune.add_arguments, "lwcnn finetune wren --dataset photos/pets"),
     "kfold": Command(training.kfold, training.add_kfold_arguments, "lwcnn kfold paper --dataset mnist --preset quick"),
     "search": Command(
         training.search, training.add_search_arguments, "lwcnn search --dataset cifar10 --epochs 12 --jobs 2"

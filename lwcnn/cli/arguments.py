@@ -34,7 +34,7 @@ def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
         "--dataset",
         default="cifar10",
         metavar="NAME",
-        help=f"{', '.join(DATASET_NAMES)}, or the path of an .npz (default: cifar10)",
+        help=f"{', '.join(DATASET_NAMES)}; or the path of a folder of images, or of an .npz (default: cifar10)",
     )
     for name, words in (("results", "results"), ("cache", "interrupted runs and all trained models")):
         add_folder(parser, name, f"runs/{name}", words)
@@ -46,6 +46,38 @@ def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
         help="what is shown of the training (default: bar on a terminal, else line)",
     )
     add_data_arguments(parser)
+
+
+def add_image_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds how the images of the data set are read."""
+    parser.add_argument(
+        "--size",
+        type=image_size,
+        metavar="PIXELS",
+        help="size of the images: 64, or 64x96 as height x width (default: as they are; of different sizes, the "
+        "median, at most 96)",
+    )
+    parser.add_argument(
+        "--mirror",
+        action=argparse.BooleanOptionalAction,
+        help="whether a mirrored image still belongs to its class (default: yes in color, no in gray)",
+    )
+
+
+def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the settings that change an experiment; its results then have a name of their own."""
+    parser.add_argument("--epochs", type=at_least_one, metavar="N", help="epochs of all phases (default: the preset's)")
+    parser.add_argument(
+        "--batch-size", type=at_least_one, metavar="N", help="images per step (default: the experiment's)"
+    )
+    parser.add_argument(
+        "--learning-rate", type=float, metavar="RATE", help="peak learning rate (default: the experiment's)"
+    )
+
+
+def recipe_settings(options) -> dict:
+    """Returns what the options change, as arguments of `with_settings`."""
+    return {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate", "class_weight")}
 
 
 def add_folder(parser: argparse.ArgumentParser, name: str, default: str, words: str) -> None:
@@ -108,6 +140,9 @@ def add_training_arguments(parser: argparse.ArgumentParser, many: bool = True) -
     )
     add_folder(parser, "models", "runs/models", "the best model of each experiment")
     add_folder_arguments(parser)
+    if many:
+        add_image_arguments(parser)
+        add_recipe_arguments(parser)
 
 
 def get_folders(options) -> Folders:
@@ -124,11 +159,12 @@ def load_dataset_of(model: str | Path, options) -> Dataset:
         LwcnnError: The file names no data set, or one that is not at hand.
     """
     from lwcnn.data import load_dataset
-    from lwcnn.models.description import read_description
+    from lwcnn.models.description import read_description, read_input_shape
 
     description = read_description(model)
     if options.dataset:
-        data = load_dataset(options.dataset, options.data_dir)
+        size = None if options.dataset in DATASET_NAMES else read_input_shape(model)
+        data = load_dataset(options.dataset, options.data_dir, size=size)
         if description and description.data_checksum != data.checksum:
             print(f"{model} was trained on {description.dataset}, on other images than these", file=sys.stderr)
         return data
@@ -156,6 +192,14 @@ def path(text: str) -> Path:
 def experiment_name(text: str) -> str:
     """The name of an experiment from that of a network or of an experiment."""
     return NETWORKS.get(text, text)
+
+
+def image_size(text: str) -> tuple[int, ...]:
+    """Height and width from the command line: "64" or "64x96"."""
+    sides = text.lower().split("x")
+    if len(sides) > 2:
+        raise argparse.ArgumentTypeError(f"give a size such as 64, or 64x96 as height x width. Received: {text!r}")
+    return tuple(_whole_number(side, 1, 10**5) for side in (sides * 2)[:2])
 
 
 def seed_number(text: str) -> int:

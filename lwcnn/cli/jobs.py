@@ -31,8 +31,7 @@ def run_jobs(commands: dict[str, list[str]], jobs: int, options, option_names: S
     environment = os.environ | thread_environment(1)
     shared = ["--progress", "line"]
     for name in option_names:
-        if getattr(options, name) is not None:
-            shared += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
+        shared += _arguments(name.replace("_", "-"), getattr(options, name))
     children = _Children()
 
     def run(arguments: list[str]) -> int:
@@ -47,6 +46,15 @@ def run_jobs(commands: dict[str, list[str]], jobs: int, options, option_names: S
     failed = [name for name, code in zip(commands, codes, strict=True) if code]
     if failed:
         raise LwcnnError(f"These runs failed, as said above: {', '.join(failed)}")
+
+
+def _arguments(name: str, value) -> list[str]:
+    """Returns an option as it is written on a command line; nothing for None."""
+    if value is None:
+        return []
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    return [f"--{name}", "x".join(map(str, value)) if isinstance(value, tuple) else str(value)]
 
 
 class _Children:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lwcnn.cli.arguments import add_data_arguments, at_least_one, path
+from lwcnn.cli.arguments import MODEL_HELP, add_data_arguments, at_least_one, path
 from lwcnn.data import CLASS_NAMES, DATASET_NAMES, load_dataset
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import one_line
@@ -24,9 +24,11 @@ BATCH_SIZE = 500
 def predict(options) -> int:
     """Predict the classes of images; unreadable images are listed and skipped (exit code 4)."""
     from lwcnn.evaluation.predict import predict_rows, write_csv, write_json_array
+    from lwcnn.experiments.zoo import model_file
     from lwcnn.models.io import load_model
     from lwcnn.system.files import open_atomically
 
+    options.model = model_file(options.model, options.dataset)
     model = load_model(options.model)
     unreadable: list[str] = []
 
@@ -83,7 +85,7 @@ def _class_names(options) -> tuple[str, ...]:
 
 
 def _temperature(options) -> float:
-    from lwcnn.models.io import read_description
+    from lwcnn.models.description import read_description
 
     if not options.calibrated:
         return 1.0
@@ -98,7 +100,7 @@ def _temperature(options) -> float:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
-    parser.add_argument("model", metavar="MODEL", help="a .keras file")
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument(
         "inputs",
         nargs="+",

@@ -8,13 +8,15 @@ from lwcnn.cli.arguments import (
     add_training_arguments,
     at_least_one,
     get_folders,
+    recipe_settings,
     seed_number,
 )
-from lwcnn.experiments.recipes import get_experiment, get_preset
+from lwcnn.experiments.recipes import get_experiment, get_preset, with_settings
 from lwcnn.training.devices import Computing
 from lwcnn.training.progress import Progress
 
 _OF_EVERY_JOB = ("dataset", "preset", "results", "cache", "models", "data_dir")
+_OF_TRAINING = ("size", "mirror", "precision", "devices")
 
 
 def train(options) -> int:
@@ -26,10 +28,12 @@ def train(options) -> int:
 
     for name in options.experiments:
         get_experiment(name, options.preset)  # a wrong name should not be found out hours later
+    settings = recipe_settings(options)
     computing = Computing(options.precision, options.devices)
     computing.require_possible(options.force_precision)
     folders = get_folders(options)
-    data = load_dataset(options.dataset, options.data_dir)
+    data = load_dataset(options.dataset, options.data_dir, mirror=options.mirror, size=options.size)
+    plans = [with_settings(get_experiment(name, options.preset, data.spec), **settings) for name in options.experiments]
     if options.jobs > 1:
         forced = ["--force-precision"] if options.force_precision else []
         commands = {
@@ -37,19 +41,17 @@ def train(options) -> int:
             for name in options.experiments
             for seed in options.seeds
         }
-        run_jobs(commands, options.jobs, options, (*_OF_EVERY_JOB, "precision", "devices", "class_weight"))
+        run_jobs(commands, options.jobs, options, (*_OF_EVERY_JOB, *_OF_TRAINING, *settings))
     else:
         for seed in options.seeds:
-            for name in options.experiments:
-                progress = Progress(options.progress, f"{data.name} {name} {options.preset} seed {seed}")
-                result = run_experiment(
-                    name, data, options.preset, seed, folders, progress, None, computing, options.class_weight
-                )
+            for plan in plans:
+                progress = Progress(options.progress, f"{data.name} {plan.name} {options.preset} seed {seed}")
+                result = run_experiment(plan, data, options.preset, seed, folders, progress, computing=computing)
                 for sign in result["warnings"]:
                     progress.note(f"sign of trouble: {sign}")
     if options.preset != "smoke" and not options.no_model:
-        for name in options.experiments:
-            if released := release_best(data, name, folders):
+        for plan in plans:
+            if released := release_best(data, plan.name, folders):
                 print(f"model  {released}, the best of its seeds on validation images")
     return 0
 

@@ -11,8 +11,8 @@ import numpy as np
 from lwcnn.data.arrays import read_arrays
 from lwcnn.data.checks import Splits, check_splits
 from lwcnn.data.digits import load_digits_splits
-from lwcnn.data.download import discard_download, download_splits, offline_hint
 from lwcnn.data.folders import read_folder
+from lwcnn.data.formats import read_npz
 from lwcnn.data.image_files import Size, check_size, resize_images
 from lwcnn.data.known import (
     CLASS_NAMES,
@@ -23,12 +23,11 @@ from lwcnn.data.known import (
     ImageSpec,
     image_spec,
 )
-from lwcnn.data.sources import data_folder, find_source, read_npz
+from lwcnn.data.sources import data_folder, download_source, find_source, offline_hint
 from lwcnn.data.splits import hash_images
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.safe_text import path_part
 
-_DOWNLOAD = "Keras's download"
 _ID_LENGTH = 8  # hexadecimal digits of the checksum in a data set's name
 
 
@@ -145,19 +144,11 @@ def _load_named(name: str, data_dir: str | os.PathLike[str] | None, download: bo
         splits, source = load_digits_splits(), str(find_dataset(name))
     else:
         splits, source = _read_or_download(name, data_dir, download)
-    splits = check_splits(splits, f"{source} for {name!r}", CLASS_NAMES[name], INPUT_SHAPES[name])
+    splits = check_splits(splits, f"{source} for {name!r}", CLASS_NAMES.get(name), INPUT_SHAPES[name])
     if mirror is None:
         mirror = image_spec(name).mirror
     dataset = _build_dataset(name, splits, source, mirror)
-    if dataset.name == name:
-        return dataset
-    if source == _DOWNLOAD and name in OFFICIAL_CHECKSUMS:
-        discard_download(name)
-        raise LwcnnError(
-            f"Try again later, because the download of {name} failed its checksum and was removed, or "
-            f"{offline_hint(name)}. Received: images with sha256 {dataset.checksum}"
-        )
-    return replace(dataset, source=f"{source} (not the official images)")
+    return dataset if dataset.name == name else replace(dataset, source=f"{source} (not the official images)")
 
 
 def find_dataset(name_or_path: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None) -> str | None:
@@ -196,7 +187,8 @@ def _read_or_download(name: str, data_dir: str | os.PathLike[str] | None, downlo
         raise LwcnnError(
             f"Allow downloading, because {name} is not in {looked_in}; or {offline_hint(name)}. Received: {name!r}"
         )
-    return download_splits(name), _DOWNLOAD
+    source = download_source(name)
+    return source.read(), source.description
 
 
 def _is_name(name_or_path: str | os.PathLike[str]) -> bool:
@@ -221,7 +213,7 @@ def _build_dataset(name: str, splits: Splits, source: str, mirror: bool | None) 
     class_names = splits.class_names or ()
     official = _official_name(name, checksum, (len(x_train), len(x_test)))
     if official is not None:
-        name, class_names = official, CLASS_NAMES[official]
+        name, class_names = official, CLASS_NAMES.get(official, class_names)
         mirror = image_spec(official).mirror if mirror is None else mirror
     else:
         name = f"{path_part(name)}-{checksum[:_ID_LENGTH]}"

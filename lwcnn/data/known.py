@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from lwcnn.system.errors import unknown_name
 
-DATASET_NAMES: tuple[str, ...] = ("mnist", "fashion_mnist", "cifar10", "cifar100", "digits")
-
+_DIGITS = tuple("0123456789")
+_CAPITALS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _CIFAR100_CLASSES = """
 apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
 camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup
@@ -16,43 +16,53 @@ road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirr
 sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
 wardrobe whale willow_tree wolf woman worm
 """
-_DIGITS = tuple("0123456789")
+_CIFAR100_COARSE_CLASSES = """
+aquatic_mammals fish flowers food_containers fruit_and_vegetables household_electrical_devices
+household_furniture insects large_carnivores large_man-made_outdoor_things
+large_natural_outdoor_scenes large_omnivores_and_herbivores medium_mammals non-insect_invertebrates
+people reptiles small_mammals trees vehicles_1 vehicles_2
+"""
 
-CLASS_NAMES: dict[str, tuple[str, ...]] = {
+CLASS_NAMES: dict[str, tuple[str, ...]] = {  # Tiny-ImageNet's are read from its files
     "mnist": _DIGITS,
     "fashion_mnist": (
         "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
         "Ankle boot",
     ),
+    "kmnist": ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+    "emnist_balanced": (*_DIGITS, *_CAPITALS, *"abdefghnqrt"),
+    "emnist_letters": _CAPITALS,
     "cifar10": (
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
     ),
     "cifar100": tuple(_CIFAR100_CLASSES.split()),
+    "cifar100_coarse": tuple(_CIFAR100_COARSE_CLASSES.split()),
+    "stl10": ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"),
+    "svhn": _DIGITS,
     "digits": _DIGITS,
 }  # fmt: skip
+_GRAY, _COLOR = (28, 28, 1), (32, 32, 3)
 INPUT_SHAPES: dict[str, tuple[int, int, int]] = {
-    "mnist": (28, 28, 1),
-    "fashion_mnist": (28, 28, 1),
-    "cifar10": (32, 32, 3),
-    "cifar100": (32, 32, 3),
-    "digits": (28, 28, 1),
-}
+    "mnist": _GRAY, "fashion_mnist": _GRAY, "kmnist": _GRAY, "emnist_balanced": _GRAY, "emnist_letters": _GRAY,
+    "cifar10": _COLOR, "cifar100": _COLOR, "cifar100_coarse": _COLOR, "stl10": (96, 96, 3), "svhn": _COLOR,
+    "tiny_imagenet": (64, 64, 3), "digits": _GRAY,
+}  # fmt: skip
+DATASET_NAMES = tuple(INPUT_SHAPES)
 NUM_IMAGES: dict[str, tuple[int, int]] = {  # training, test
-    "mnist": (60_000, 10_000),
-    "fashion_mnist": (60_000, 10_000),
-    "cifar10": (50_000, 10_000),
-    "cifar100": (50_000, 10_000),
-    "digits": (1_438, 359),
-}
-# `Dataset.checksum` of the official images; CIFAR-100's is unknown.
+    "mnist": (60_000, 10_000), "fashion_mnist": (60_000, 10_000), "kmnist": (60_000, 10_000),
+    "emnist_balanced": (112_800, 18_800), "emnist_letters": (124_800, 20_800),
+    "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000), "cifar100_coarse": (50_000, 10_000),
+    "stl10": (5_000, 8_000), "svhn": (73_257, 26_032), "tiny_imagenet": (100_000, 10_000), "digits": (1_438, 359),
+}  # fmt: skip
+# `Dataset.checksum` of the official images; that of others is unknown.
 OFFICIAL_CHECKSUMS: dict[str, str] = {
     "mnist": "1593546d898e5c8175643075110ca478e213891e238e67b7e47e967967036e1c",
     "fashion_mnist": "8a109ab6ec049c5ea879928b470f1ed06784a2dcf102d6da7876b01c4498af41",
     "cifar10": "eb2d42bae17a16604a7138b4c536ad6c393ccb6c21595d4f9f67e425ae4a71da",
     "digits": "710e7106e2dfba934509ec24478c999ba29af2f0fd85dada4405834b4caf0120",
 }
-# Whether a mirrored image still belongs to its class, which is not the case for digits.
-_MAY_FLIP = {"mnist": False, "fashion_mnist": True, "cifar10": True, "cifar100": True, "digits": False}
+# Whether a mirrored image still belongs to its class, which is not the case for digits and letters.
+_MIRROR = {"fashion_mnist", "cifar10", "cifar100", "cifar100_coarse", "stl10", "tiny_imagenet"}
 
 
 @dataclass(frozen=True)
@@ -84,4 +94,4 @@ def image_spec(name: str) -> ImageSpec:
     """
     if name not in INPUT_SHAPES:
         raise unknown_name("dataset", name, DATASET_NAMES)
-    return ImageSpec(INPUT_SHAPES[name], _MAY_FLIP[name])
+    return ImageSpec(INPUT_SHAPES[name], name in _MIRROR)

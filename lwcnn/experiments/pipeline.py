@@ -16,14 +16,18 @@ from lwcnn.data import channel_statistics
 from lwcnn.experiments.recipes import (
     DistilledExperiment,
     Experiment,
+    FineTunedExperiment,
     MergedExperiment,
     NetworkExperiment,
     ReproductionExperiment,
 )
+from lwcnn.experiments.zoo import model_file
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_submodel, merge_repo_submodels
 from lwcnn.models.build import build_network, takes_normalization
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
+from lwcnn.models.io import load_model
 from lwcnn.models.merge import merge_submodels
+from lwcnn.models.transfer import replace_head
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
@@ -265,6 +269,16 @@ def _train_network(experiment: NetworkExperiment, run: _Run) -> _Trained:
     return network, build
 
 
+def _train_fine_tuned(experiment: FineTunedExperiment, run: _Run) -> _Trained:
+    """Trains a trained network with a new head, by progressive unfreezing."""
+    run.chain.append([experiment.start, experiment.checksum])
+    build = partial(replace_head, load_model(model_file(experiment.start)), run.num_classes, run.image_shape)
+    network = build()
+    for phase in experiment.phases:
+        run.train(network, phase)
+    return network, build
+
+
 def _train_reproduction(experiment: ReproductionExperiment, run: _Run) -> _Trained:
     """The CIFAR-10 reproduction: submodels one after the other, merge, progressive unfreezing."""
     names = [name for name, _ in experiment.branches]
@@ -283,6 +297,7 @@ _TRAIN: dict[type, Callable[..., _Trained]] = {
     MergedExperiment: _train_merged,
     NetworkExperiment: _train_network,
     DistilledExperiment: _train_network,
+    FineTunedExperiment: _train_fine_tuned,
     ReproductionExperiment: _train_reproduction,
 }
 

@@ -28,7 +28,7 @@ from lwcnn.experiments.recipes import (
     Preset,
     get_experiment,
     get_preset,
-    with_class_weight,
+    with_settings,
 )
 from lwcnn.experiments.teachers import find_teacher, load_teacher
 from lwcnn.models.cost import count_macs
@@ -48,7 +48,6 @@ from lwcnn.training.progress import Progress
 SPLIT_SEED = 0  # all runs share one validation split
 MAX_CLASS_RATIO = 2  # of images; above it the macro accuracy is reported too
 NUM_FEATURE_IMAGES = 2000
-PENULTIMATE_LAYERS = ("head_dense", "features")  # of the merged model and the residual network
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class Folders:
 
 
 def run_experiment(
-    experiment: str,
+    experiment: str | Experiment,
     dataset: str | Dataset = "cifar10",
     preset: str = "quick",
     seed: int = 0,
@@ -109,8 +108,9 @@ def run_experiment(
     """Trains and evaluates an experiment, resuming an interrupted run; loads the result of a finished one.
 
     Args:
-        experiment: Name of an experiment (`EXPERIMENT_NAMES`).
-        dataset: Name of a data set, path of an .npz file, or a loaded data set.
+        experiment: Name of an experiment (`EXPERIMENT_NAMES`), or an experiment of your own, such as a changed one:
+            `with_settings(get_experiment("wren", dataset=data.spec), epochs=40)`. Its `name` is that of the result.
+        dataset: Loaded data set, or what `load_dataset` takes.
         preset: "smoke", "quick", "medium" or "full".
         seed: Seed for initialization, shuffling, augmentation and dropout. The validation split does not depend on it.
         folders: Folders to read and write.
@@ -130,11 +130,14 @@ def run_experiment(
 
     >>> run_experiment("paper", "mnist", preset="smoke")["test_accuracy"]  # doctest: +SKIP
     """
-    get_preset(preset), get_experiment(experiment, preset)  # unknown names fail before the data is read
+    get_preset(preset)
+    if isinstance(experiment, str):
+        get_experiment(experiment, preset)  # an unknown name fails before the data is read
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
-    plan = with_class_weight(get_experiment(experiment, preset, data.spec), class_weight)
+    plan = get_experiment(experiment, preset, data.spec) if isinstance(experiment, str) else experiment
+    plan = with_settings(plan, class_weight=class_weight)
     run = identify(plan, data, preset, seed, computing)
-    path = folders.result(data.name, experiment, preset, seed)
+    path = folders.result(data.name, plan.name, preset, seed)
     progress = progress or Progress("none")
     environment = {name: run[name] for name in ("backend", "step")}
     if not path.exists():
@@ -337,7 +340,7 @@ def load_classes(path: Path) -> np.ndarray:
 
 
 def penultimate_features(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Returns the inputs of the last layer for each image: (n, 32) for the merged model."""
-    name = next(name for name in PENULTIMATE_LAYERS if any(layer.name == name for layer in model.layers))
-    trunk = keras.Model(model.inputs, model.get_layer(name).output)
+    """Returns the inputs of the last layer with weights for each image: (n, 32) for the merged model."""
+    last = [layer for layer in model.layers if layer.weights][-1]
+    trunk = keras.Model(model.inputs, last.input)
     return trunk.predict(images, batch_size=images_at_once(images.shape[1:]), verbose=0).reshape(len(images), -1)

@@ -94,6 +94,21 @@ def read_description(path: str | Path) -> Description | None:
     return Description(**vars(description) | {"class_names": tuple(names)})
 
 
+def read_input_shape(path: str | Path) -> tuple[int, int, int] | None:
+    """Returns the shape (height, width, channels) of a model's images; None where the file does not state it.
+
+    Raises:
+        LwcnnError: The file is missing or not a .keras file.
+    """
+    with open_archive(path) as archive:
+        try:
+            _, *shape = json.loads(archive.read(CONFIG))["config"]["layers"][0]["config"]["batch_shape"]
+        except (ValueError, TypeError, KeyError, IndexError):
+            return None
+    is_fixed = len(shape) == 3 and all(isinstance(side, int) and side > 0 for side in shape)
+    return (shape[0], shape[1], shape[2]) if is_fixed else None
+
+
 def describe_model(path: Path, description: Description) -> None:
     """Replaces the description in a model file; every other member keeps its bytes."""
     with open_archive(path) as archive:

@@ -2,21 +2,33 @@
 
 import gzip
 import hashlib
-import json
+import http.server
+import io
 import os
 import pickle
 import struct
-import subprocess
-import sys
-import textwrap
+import tarfile
+import threading
 import time
-import urllib.request
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from scipy.io import savemat
 
-from lwcnn.data import CLASS_NAMES, DATASET_NAMES, OFFICIAL_CHECKSUMS, datasets, download, find_dataset, load_dataset
+from lwcnn.data import (
+    CLASS_NAMES,
+    DATASET_NAMES,
+    INPUT_SHAPES,
+    OFFICIAL_CHECKSUMS,
+    find_dataset,
+    formats,
+    load_dataset,
+    sources,
+)
 from lwcnn.data.cache import cache_folder
 from lwcnn.data.digits import enlarge_digits
 from lwcnn.data.streams import read_class_names
@@ -65,15 +77,11 @@ def images_with_labels(images, labels):
 
 @pytest.fixture(autouse=True)
 def own_machine(tmp_path, monkeypatch):
-    """Provides an empty Keras cache, no data folder, and a network whose use fails the test."""
-
-    def refuse(*args, **kwargs):
-        raise AssertionError("the network was asked")
-
+    """Provides an empty Keras cache, no data folder, and no network."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.delenv("LWCNN_DATA_DIR", raising=False)
-    monkeypatch.setattr(urllib.request, "urlopen", refuse)
-    monkeypatch.setattr(download, "server_answers", refuse)
+    for name, layout in sources.LAYOUTS.items():
+        monkeypatch.setitem(sources.LAYOUTS, name, replace(layout, url="http://127.0.0.1:9/"))  # nobody listens
 
 
 # ---- canonical order
@@ -205,24 +213,23 @@ def test_relative_and_empty_variable(tmp_path, monkeypatch):
     assert find_dataset("mnist") is None
 
 
-def cifar_batch(images, labels, key, protocol=2):
+def cifar_batch(images, labels):
     rows = np.ascontiguousarray(images.transpose(0, 3, 1, 2)).reshape(len(images), 3072)
-    return pickle.dumps({b"data": rows, key: [int(label) for label in labels], b"batch_label": b"x"}, protocol)
+    labels = [int(label) for label in labels]
+    keys = {b"labels": labels, b"fine_labels": labels, b"coarse_labels": [label // 5 for label in labels]}
+    return pickle.dumps({b"data": rows, b"batch_label": b"x", **keys}, 2)
 
 
-def write_cifar(folder, arrays, name):
+def write_cifar(folder, arrays, name, monkeypatch):
+    """Writes CIFAR's files and makes their checksums the official ones."""
     folder.mkdir(parents=True)
-    key = b"labels" if name == "cifar10" else b"fine_labels"
-    test = cifar_batch(arrays["x_test"], arrays["y_test"], key)
-    if name == "cifar10":
-        for i in range(5):
-            part = slice(i * 12, (i + 1) * 12)
-            batch = cifar_batch(arrays["x_train"][part], arrays["y_train"][part], key)
-            (folder / f"data_batch_{i + 1}").write_bytes(batch)
-        (folder / "test_batch").write_bytes(test)
-    else:
-        (folder / "train").write_bytes(cifar_batch(arrays["x_train"], arrays["y_train"], key))
-        (folder / "test").write_bytes(test)
+    names = [f"data_batch_{i}" for i in range(1, 6)] if name == "cifar10" else ["train"]
+    for part, file in zip(np.array_split(np.arange(len(arrays["x_train"])), len(names)), names):
+        (folder / file).write_bytes(cifar_batch(arrays["x_train"][part], arrays["y_train"][part]))
+    test = folder / ("test_batch" if name == "cifar10" else "test")
+    test.write_bytes(cifar_batch(arrays["x_test"], arrays["y_test"]))
+    for path in folder.iterdir():
+        monkeypatch.setitem(formats.CIFAR_MD5, path.name, hashlib.md5(path.read_bytes()).hexdigest())
 
 
 @pytest.mark.parametrize(
@@ -236,12 +243,12 @@ def write_cifar(folder, arrays, name):
         ("cifar100", "cifar-100-python-target/cifar-100-python", True),
     ],
 )
-def test_extracted_cifar_archive(tmp_path, name, inner, in_cache):
+def test_extracted_cifar_archive(tmp_path, monkeypatch, name, inner, in_cache):
     num_classes = len(CLASS_NAMES[name])
     arrays = made_arrays((32, 32, 3), num_train=60 if name == "cifar10" else 120, num_classes=num_classes)
     save(tmp_path / "npz" / f"{name}.npz", **shuffled(arrays))
     root = tmp_path / "keras" / "datasets" if in_cache else tmp_path / "data"
-    write_cifar(root / inner, arrays, name)
+    write_cifar(root / inner, arrays, name, monkeypatch)
     dataset = load_dataset(name, None if in_cache else root)
     assert dataset.source.startswith(f"{'Keras' if in_cache else 'data_dir'}")
     assert dataset.class_names == CLASS_NAMES[name]
@@ -286,15 +293,13 @@ def test_fashion_mnist_is_not_taken_for_mnist(tmp_path, monkeypatch):
     arrays = made_arrays()
     write_idx(tmp_path, arrays)
     digest = hashlib.sha256(arrays["y_train"].tobytes()).hexdigest()
-    monkeypatch.setattr("lwcnn.data.sources._FASHION_LABELS", digest)
+    monkeypatch.setattr(sources, "_FASHION_LABELS", digest)
     assert find_dataset("mnist", tmp_path) is None
     assert find_dataset("fashion_mnist", tmp_path) is not None
 
 
 def test_find_dataset(tmp_path):
-    assert {name: find_dataset(name) is not None for name in DATASET_NAMES} == {
-        "mnist": False, "fashion_mnist": False, "cifar10": False, "cifar100": False, "digits": True,
-    }  # fmt: skip
+    assert [name for name in DATASET_NAMES if find_dataset(name)] == ["digits"]
     path = save(tmp_path / "mine.npz", **made_arrays())
     assert find_dataset(path) == find_dataset(str(path)) == "mine.npz"
     assert find_dataset(tmp_path / "gone.npz") is None
@@ -401,28 +406,28 @@ def test_truncated_corrupt_or_other_file(tmp_path, named):
             load_dataset("mnist", tmp_path) if named else load_dataset(path)
 
 
-def test_archive_with_broken_or_missing_files(tmp_path):
+def test_archive_with_broken_or_missing_files(tmp_path, monkeypatch):
     folder = tmp_path / "cifar-10-batches-py"
-    write_cifar(folder, made_arrays((32, 32, 3)), "cifar10")
+    write_cifar(folder, made_arrays((32, 32, 3)), "cifar10", monkeypatch)
     batch = folder / "data_batch_3"
-    for content in (batch.read_bytes()[:5000], b"", pickle.dumps({b"data": 3}), pickle.dumps([1])):
+    for content in (batch.read_bytes()[:5000], b"", pickle.dumps({b"data": 3})):
         batch.write_bytes(content)
-        with pytest.raises(LwcnnError, match="Received:.*data_batch_3"):
+        with pytest.raises(LwcnnError, match="not have the official checksum.*Received:.*data_batch_3"):
             load_dataset("cifar10", tmp_path)
     batch.unlink()
     with pytest.raises(LwcnnError, match="missing.*data_batch_3"):
         load_dataset("cifar10", tmp_path)
 
 
-def test_archive_cannot_run_code(tmp_path):
+def test_archive_cannot_run_code(tmp_path, monkeypatch):
     class Evil:
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "harm"),)
 
     folder = tmp_path / "cifar-10-batches-py"
-    write_cifar(folder, made_arrays((32, 32, 3)), "cifar10")
+    write_cifar(folder, made_arrays((32, 32, 3)), "cifar10", monkeypatch)
     (folder / "test_batch").write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(LwcnnError, match="not an array"):
+    with pytest.raises(LwcnnError, match="not have the official checksum"):
         load_dataset("cifar10", tmp_path)
     assert not (tmp_path / "harm").exists()
 
@@ -538,7 +543,7 @@ def test_class_names_of_the_user(tmp_path, as_bytes):
     assert dataset.y_train.shape == (60,)
 
 
-# ---- without a network, and with a bad one
+# ---- downloads
 
 
 def test_download_off(tmp_path):
@@ -546,172 +551,185 @@ def test_download_off(tmp_path):
         load_dataset("cifar10", download=False)
 
 
-def test_no_network(monkeypatch):
-    monkeypatch.setattr(download, "server_answers", lambda url: False)
+def test_no_network(tmp_path):
     with pytest.raises(LwcnnError, match="Connect to the network.*set LWCNN_DATA_DIR.*'digits'.*Received: 'cifar100'"):
         load_dataset("cifar100")
-
-
-def test_broken_cache_and_no_network(tmp_path, monkeypatch):
     cached = tmp_path / "keras" / "datasets" / "mnist.npz"
-    cached.parent.mkdir(parents=True)
     cached.write_bytes(b"half")
-    monkeypatch.setattr(download, "server_answers", lambda url: False)
-    with pytest.raises(LwcnnError, match="Connect to the network"):
-        load_dataset("mnist")
     with pytest.raises(LwcnnError, match="Not an .npz"):
         load_dataset("mnist", download=False)
 
 
-def test_silent_network_is_given_up(monkeypatch):
-    monkeypatch.undo()  # the real probe
-    assert download.PROBE_SECONDS < 9  # "within 10 seconds", the rest included
-    monkeypatch.setattr(urllib.request, "urlopen", lambda *args, **kwargs: time.sleep(3))  # deaf to its timeout
-    monkeypatch.setattr(download, "PROBE_SECONDS", 0.3)
-    start = time.monotonic()
-    assert not download.server_answers("https://example.org/")
-    assert time.monotonic() - start < 2.5
+def pack(files, name):
+    """Returns the bytes of an archive of files by name."""
+    packed = io.BytesIO()
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(packed, "w") as archive:
+            for path, content in files.items():
+                archive.writestr(path, content)
+    else:
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            for path, content in files.items():
+                member = tarfile.TarInfo(path)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
 
 
-def test_probe_takes_a_refusal_for_an_answer(monkeypatch):
-    monkeypatch.undo()
+def idx(array):
+    return gzip.compress(struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes())
 
-    def answer(error):
-        def urlopen(*args, **kwargs):
-            raise error
 
-        monkeypatch.setattr(urllib.request, "urlopen", urlopen)
-        return download.server_answers("https://example.org/")
+def official_files(name, tmp_path, monkeypatch):
+    """Returns the files that the server of a data set has, small, and the expected arrays."""
+    classes = 200 if name == "tiny_imagenet" else len(CLASS_NAMES[name])
+    shape = INPUT_SHAPES[name]
+    arrays = made_arrays(shape[:2] if shape[2] == 1 else shape, max(20, classes), 20, classes)
+    files = {}
+    if name.startswith("cifar"):
+        if name == "cifar100_coarse":
+            arrays = made_arrays(shape, 100, 20, 100)
+        write_cifar(tmp_path / "made", arrays, name, monkeypatch)
+        if name == "cifar100_coarse":
+            arrays |= {key: arrays[key] // 5 for key in ("y_train", "y_test")}
+        inner = "cifar-10-batches-py" if name == "cifar10" else "cifar-100-python"
+        files = {f"{inner}/{path.name}": path.read_bytes() for path in (tmp_path / "made").iterdir()}
+    elif name == "stl10":
+        for part in ("train", "test"):
+            files[f"stl10_binary/{part}_X.bin"] = arrays[f"x_{part}"].transpose(0, 3, 2, 1).tobytes()
+            files[f"stl10_binary/{part}_y.bin"] = (arrays[f"y_{part}"] + 1).tobytes()
+        files["stl10_binary/unlabeled_X.bin"] = b"large"
+    elif name == "svhn":
+        for part in ("train", "test"):
+            content, labels = io.BytesIO(), arrays[f"y_{part}"]
+            pixels = arrays[f"x_{part}"].transpose(1, 2, 3, 0)
+            savemat(content, {"X": pixels, "y": np.where(labels == 0, 10, labels)[:, None]})
+            files[f"{part}_32x32.mat"] = content.getvalue()
+        return files, arrays
+    elif name == "tiny_imagenet":
+        ids = [f"n{k:08}" for k in range(200)]
+        rows = []
+        for part in ("train", "val"):
+            key = "train" if part == "train" else "test"
+            for number, (image, label) in enumerate(zip(arrays[f"x_{key}"], arrays[f"y_{key}"])):
+                content = io.BytesIO()
+                Image.fromarray(image).save(content, "PNG")  # read by content; a JPEG would change the pixels
+                inside = f"{ids[label]}/images/{ids[label]}_{number}" if part == "train" else f"images/val_{number}"
+                files[f"tiny-imagenet-200/{part}/{inside}.JPEG"] = content.getvalue()
+                rows += [f"val_{number}.JPEG\t{ids[label]}\t0\t0\t9\t9"] if part == "val" else []
+        files["tiny-imagenet-200/val/val_annotations.txt"] = "\n".join(rows).encode()
+        files["tiny-imagenet-200/wnids.txt"] = "\n".join(ids).encode()
+        words = ["crane", "crane, a bird", *(f"name {k}, other" for k in range(2, 200))]
+        files["tiny-imagenet-200/words.txt"] = "\n".join(f"{i}\t{w}" for i, w in zip(ids, words)).encode()
+    elif name.startswith("emnist"):
+        part, first = name.split("_")[1], name == "emnist_letters"
+        for split in ("train", "test"):
+            stem = f"gzip/emnist-{part}-{split}"
+            files[f"{stem}-images-idx3-ubyte.gz"] = idx(np.ascontiguousarray(arrays[f"x_{split}"].transpose(0, 2, 1)))
+            files[f"{stem}-labels-idx1-ubyte.gz"] = idx((arrays[f"y_{split}"] + first).astype(np.uint8))
+        files["gzip/emnist-byclass-train-images-idx3-ubyte.gz"] = b"large"
+    else:
+        return {f"{stem}.gz": idx(arrays[key]) for stem, key in zip(IDX_NAMES, arrays)}, arrays
+    (archive,) = sources.LAYOUTS[name].downloads
+    return {archive: pack(files, archive)}, arrays
 
-    assert answer(urllib.error.HTTPError("https://example.org/", 405, "no HEAD", {}, None))
-    assert not answer(urllib.error.URLError("no name"))
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Returns a function that serves files as the official source of a data set, and returns the requested paths."""
+    servers = []
+
+    def start(name, files, checksums_of=None, status=200, cut=False):
+        asked = []
+
+        class Server(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked.append(self.path[1:])
+                body = files[self.path[1:]]
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body[: len(body) // 2] if cut else body)
+
+            def log_message(self, *arguments):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        checksums = {file: hashlib.sha256(body).hexdigest() for file, body in (checksums_of or files).items()}
+        layout = replace(sources.LAYOUTS[name], url=f"http://127.0.0.1:{server.server_port}/", downloads=checksums)
+        monkeypatch.setitem(sources.LAYOUTS, name, layout)
+        return asked
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_official_files_are_those_that_the_tests_make(tmp_path, monkeypatch):
+    for name, layout in sources.LAYOUTS.items():
+        files, _ = official_files(name, tmp_path / name, monkeypatch)
+        assert files.keys() == layout.downloads.keys()
+    assert {*sources.LAYOUTS, "digits"} == {*DATASET_NAMES} == {*CLASS_NAMES, "tiny_imagenet"}
+
+
+@pytest.mark.parametrize("name", sources.LAYOUTS)
+def test_a_download_is_read_and_found_again(tmp_path, monkeypatch, serve, name):
+    files, arrays = official_files(name, tmp_path, monkeypatch)
+    asked = serve(name, files)
+    data = load_dataset(name)
+    assert sorted(asked) == sorted(files) and data.source.startswith("the download from http://127.0.0.1")
+    for part in ("train", "test"):
+        images = arrays[f"x_{part}"] if arrays[f"x_{part}"].ndim == 4 else arrays[f"x_{part}"][..., None]
+        assert images_with_labels(images, arrays[f"y_{part}"]) == images_with_labels(
+            getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
+        )
+    again = load_dataset(name, download=False)
+    assert_same_data(data, again)
+    assert again.source.startswith("Keras's cache/") and len(asked) == len(files)
+    assert not list((tmp_path / "keras").rglob("*unlabeled*")) and not list((tmp_path / "keras").rglob("*byclass*"))
+    if name == "tiny_imagenet":
+        assert data.class_names[:3] == ("crane (n00000000)", "crane (n00000001)", "name 2")
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "cifar10"])
+@pytest.mark.parametrize("fault", ["cut", "gone", "changed"])
+def test_a_failed_download_leaves_nothing(tmp_path, monkeypatch, serve, name, fault):
+    files, _ = official_files(name, tmp_path, monkeypatch)
+    changed = {file: body[:-1] + b"x" for file, body in files.items()}
+    serve(name, files, changed if fault == "changed" else files, 404 if fault == "gone" else 200, fault == "cut")
+    said = "checksum is wrong" if fault == "changed" else "Connect to the network"
+    with pytest.raises(LwcnnError, match=f"{said}.*LWCNN_DATA_DIR.*the download of {name} failed"):
+        load_dataset(name)
+    assert [path for path in (tmp_path / "keras").rglob("*") if path.is_file()] == []
+
+
+def test_a_broken_file_of_the_cache_is_replaced(tmp_path, monkeypatch, serve):
+    files, _ = official_files("cifar10", tmp_path, monkeypatch)
+    asked = serve("cifar10", files)
+    data = load_dataset("cifar10")
+    batch = tmp_path / "keras" / "datasets" / "cifar-10-batches-py" / "data_batch_2"
+    batch.write_bytes(b"half")
+    assert_same_data(load_dataset("cifar10"), data)
+    assert len(asked) == 1  # the archive was still there
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
-def test_interrupted_download_leaves_nothing(tmp_path, monkeypatch, error):
-    import keras
+def test_an_interrupted_extraction_leaves_nothing_half(tmp_path, monkeypatch, serve, error):
+    files, _ = official_files("cifar10", tmp_path, monkeypatch)
+    serve("cifar10", files)
 
-    archive = tmp_path / "keras" / "datasets" / "cifar-10-batches-py-target_archive"
-    extracted = archive.with_name("cifar-10-batches-py-target")
-
-    def load_data():
-        extracted.mkdir(parents=True)
-        (extracted / "some").write_bytes(b"half")
-        archive.write_bytes(b"half")
+    def extract(processor, archive, folder):
+        (Path(folder) / "cifar-10-batches-py").mkdir()
         raise error
 
-    monkeypatch.setattr(keras.datasets.cifar10, "load_data", load_data)
-    monkeypatch.setattr(download, "server_answers", lambda url: True)
+    monkeypatch.setattr("pooch.Untar._extract_file", extract)
     with pytest.raises(KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else LwcnnError) as caught:
         load_dataset("cifar10")
     assert isinstance(error, KeyboardInterrupt) or "Free disk space" in str(caught.value)
-    assert list(archive.parent.iterdir()) == []
-
-
-# Keras's real download, against a server of our own that stands in for every host. In a process of its own,
-# since Keras settles the place of its cache when it is imported.
-KERAS_DOWNLOADS = """
-import gzip, http.client, http.server, io, json, struct, threading, time, urllib.request
-from pathlib import Path
-import numpy as np
-from lwcnn.data import datasets, download, load_dataset
-from lwcnn.data.cache import cache_folder
-
-def idx(array):
-    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
-    return gzip.compress(header + array.astype(np.uint8).tobytes())
-
-def fashion(path):
-    n, images = (40 if "train" in path else 20), "images" in path
-    pixels = np.random.default_rng(n).integers(0, 256, (n, 28, 28))
-    return idx(pixels if images else np.arange(n) % 10)
-
-mode = "whole"
-class Server(http.server.BaseHTTPRequestHandler):
-    def do_HEAD(self):
-        self.send_response(200), self.end_headers()
-    def do_GET(self):
-        body = fashion(self.path) if "ubyte" in self.path else b"x" * 5000
-        self.send_response(404 if mode == "gone" else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body if mode == "whole" else body[: len(body) // 2])
-        if mode == "stall":
-            time.sleep(3)
-    def log_message(self, *args):
-        pass
-
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
-server.daemon_threads = True
-threading.Thread(target=server.serve_forever, daemon=True).start()
-
-class EveryHost(urllib.request.HTTPSHandler):
-    def https_open(self, request):
-        def connect(host, **settings):
-            return http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=settings["timeout"])
-        return self.do_open(connect, request)
-
-urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({}), EveryHost))
-download.STALL_SECONDS = 0.5
-report = []
-
-def attempt(name):
-    start = time.monotonic()
-    try:
-        outcome = load_dataset(name).source
-    except ValueError as error:
-        outcome = f"{type(error).__name__}: {error}"
-    cache = cache_folder()
-    left = sorted(str(p.relative_to(cache)) for p in cache.rglob("*") if p.is_file())
-    seconds = time.monotonic() - start
-    report.append({"name": name, "mode": mode, "outcome": outcome, "left": left, "seconds": seconds})
-
-for mode in ("broken_off", "stall", "gone", "whole"):
-    for name in ("mnist", "fashion_mnist", "cifar10"):
-        attempt(name)
-datasets.OFFICIAL_CHECKSUMS.clear()
-broken = cache_folder() / "fashion-mnist" / "train-images-idx3-ubyte.gz"
-broken.parent.mkdir(parents=True, exist_ok=True)
-broken.write_bytes(b"half")
-attempt("fashion_mnist")
-attempt("fashion_mnist")
-print("REPORT" + json.dumps(report))
-"""
-
-
-def test_downloads_of_keras_that_fail(tmp_path):
-    environment = {**os.environ, "KERAS_HOME": str(tmp_path / "keras")}
-    completed = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(KERAS_DOWNLOADS)],
-        env=environment, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert completed.returncode == 0, completed.stderr
-    *failed, fetched, cached = json.loads(completed.stdout.split("REPORT")[1])
-    assert len(failed) == 12
-    for case in failed:
-        assert (
-            case["outcome"].startswith("LwcnnError: ") and f"the download of {case['name']} failed" in case["outcome"]
-        )
-        assert "removed" in case["outcome"] and "LWCNN_DATA_DIR" in case["outcome"], case
-        assert case["left"] == [], case
-        if case["mode"] == "whole":
-            assert "checksum" in case["outcome"], case
-        if case["name"] != "mnist" or case["mode"] != "broken_off":  # the first one imports the backend
-            assert case["seconds"] < 9, case
-    # No checksum is known here, and they are few.
-    assert fetched["outcome"] == "Keras's download (not the official images)"
-    assert cached["outcome"] == "Keras's cache/fashion-mnist (not the official images)"
-    assert len(cached["left"]) == 4
-
-
-def test_failed_checksum_of_a_download(tmp_path, monkeypatch):
-    arrays = made_arrays()
-    written = save(tmp_path / "keras" / "datasets" / "mnist.npz", **arrays)
-    monkeypatch.setattr(datasets, "find_source", lambda name, data_dir: None)
-    monkeypatch.setattr(datasets, "download_splits", lambda name: datasets.read_npz(written))
-    with pytest.raises(LwcnnError, match="failed its checksum and was removed.*sha256"):
-        load_dataset("mnist")
-    assert not written.exists()
+    assert find_dataset("cifar10") is None
 
 
 # ---- real data, where it is at hand
@@ -719,8 +737,8 @@ def test_failed_checksum_of_a_download(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not (SHARED_DATA and Path(SHARED_DATA, "cifar10.npz").exists()), reason="no LWCNN_DATA_DIR")
 def test_real_cifar10(monkeypatch):
-    arrays = datasets.read_npz(Path(SHARED_DATA, "cifar10.npz"))
-    monkeypatch.setattr("lwcnn.data.sources.read_npz", lambda path: arrays)
+    arrays = formats.read_npz(Path(SHARED_DATA, "cifar10.npz"))
+    monkeypatch.setattr(sources, "read_npz", lambda path: arrays)
     start = time.process_time()
     dataset = load_dataset("cifar10", SHARED_DATA)
     assert time.process_time() - start < 4  # 1.1 s on an idle core

@@ -23,7 +23,7 @@ from lwcnn.experiments.recipes import (
     ReproductionExperiment,
     get_experiment,
     get_preset,
-    with_class_weight,
+    with_settings,
 )
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.run import Folders, run_experiment
@@ -552,11 +552,37 @@ def test_a_training_computed_in_two_ways_has_a_warning():
 
 def test_class_weight_is_in_every_phase():
     for name in ("paper", "repo_baseline", "residual_se"):
-        plan = with_class_weight(get_experiment(name), "balanced")
+        plan = with_settings(get_experiment(name), class_weight="balanced")
         phases = [*plan.phases, *filter(None, [getattr(plan, "dual", None)])]
         phases += [phase for _, phase in getattr(plan, "branches", ()) if isinstance(phase, Phase)]
         assert {phase.class_weight for phase in phases} == {"balanced"}
-        assert with_class_weight(get_experiment(name), None) == get_experiment(name)
+        assert with_settings(get_experiment(name)) == get_experiment(name)
+
+
+def test_settings_change_every_phase_and_the_name():
+    paper, changed = get_experiment("paper"), with_settings(get_experiment("paper"), 34, 16, 0.01)
+    assert changed.name == "paper-epochs34-batch16-rate0.01"
+    assert [phase.epochs for phase in (changed.dual, *changed.phases)] == [16, 8, 10]  # 8, 4 and 5 before
+    rates = [phase.optimizer.learning_rate for phase in (paper.dual, *paper.phases)]
+    changed_rates = [phase.optimizer.learning_rate for phase in (changed.dual, *changed.phases)]
+    assert max(changed_rates) == 0.01
+    np.testing.assert_allclose(changed_rates, np.array(rates) * 0.01 / max(rates))
+    assert {phase.batch_size for phase in (changed.dual, *changed.phases)} == {16}
+    for wrong in ({"epochs": 2}, {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"batch_size": 0}):
+        with pytest.raises(LwcnnError, match="Received: "):
+            with_settings(paper, **wrong)
+
+
+def test_a_changed_experiment_runs_from_python_beside_the_original(made_dataset, folders, monkeypatch):
+    def train(run, plan, *rest):
+        return run | {"phases": plan.phases}
+
+    monkeypatch.setattr(run, "_train_run", train)
+    plan = get_experiment("residual_se", "smoke", made_dataset.spec)
+    plan = dataclasses.replace(plan, name="mine", phases=(dataclasses.replace(plan.phases[0], epochs=3),))
+    result = run_experiment(plan, made_dataset, "smoke", 1, folders)
+    assert (result["experiment"], result["phases"][0].epochs) == ("mine", 3)
+    assert result["config"]["phases"][0]["epochs"] == 3
 
 
 def test_macro_accuracy_where_classes_differ_by_more_than_two():

@@ -15,10 +15,11 @@ from lwcnn.experiments.recipes.resnets import REFERENCE_EXPERIMENTS
 from lwcnn.experiments.recipes.types import (
     DistilledExperiment,
     Experiment,
+    FineTunedExperiment,
     MergedExperiment,
     NetworkExperiment,
     ReproductionExperiment,
-    with_class_weight,
+    with_settings,
 )
 from lwcnn.system.errors import unknown_name
 
@@ -57,13 +58,14 @@ __all__ = [
     "PRESETS",
     "DistilledExperiment",
     "Experiment",
+    "FineTunedExperiment",
     "MergedExperiment",
     "NetworkExperiment",
     "Preset",
     "ReproductionExperiment",
     "get_experiment",
     "get_preset",
-    "with_class_weight",
+    "with_settings",
 ]
 
 

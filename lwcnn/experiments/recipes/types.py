@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from lwcnn.data.augment import Augmentation
 from lwcnn.models.configs import BRANCHES, NetworkConfig
+from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import added_later
 from lwcnn.training.phases import Phase
 
@@ -110,17 +111,77 @@ class ReproductionExperiment(Experiment):
     branches: tuple[tuple[str, Phase], ...]
 
 
-def with_class_weight(experiment: Experiment, class_weight: str | None) -> Experiment:
-    """Returns the experiment with a class weight in every phase; None returns it unchanged."""
-    if class_weight is None:
-        return experiment
+@dataclass(frozen=True, kw_only=True)
+class FineTunedExperiment(Experiment):
+    """One way to train a trained network further on other images, with a new head.
 
-    def weighted(phase: Phase) -> Phase:
-        return replace(phase, class_weight=class_weight)
+    Attributes:
+        start: Name of a trained network, or path of a .keras file.
+        checksum: `model_checksum` of that model.
+    """
 
-    experiment = replace(experiment, phases=tuple(weighted(phase) for phase in experiment.phases))
+    start: str
+    checksum: str
+
+
+def with_settings(
+    experiment: Experiment,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    class_weight: str | None = None,
+) -> Experiment:
+    """Returns an experiment with other settings in all of its phases; None keeps a setting.
+
+    The first three become part of its name, so that its results stand beside those of the original.
+
+    Args:
+        experiment: Experiment to change.
+        epochs: Number of epochs of all phases together, which share it as before; each has at least one.
+        batch_size: Number of images per step.
+        learning_rate: Peak learning rate; phases with a lower one keep their ratio to it.
+        class_weight: "balanced" weights the loss so that every class counts alike.
+
+    Raises:
+        LwcnnError: A value is out of range.
+
+    Example:
+
+    >>> with_settings(get_experiment("wren"), epochs=40).name
+    'residual_se_muon-epochs40'
+    """
+    phases = _phases(experiment)
+    total = sum(phase.epochs for phase in phases)
+    peak = max(phase.optimizer.learning_rate for phase in phases)
+    if learning_rate is not None and not 0 < learning_rate < float("inf"):
+        raise LwcnnError(f"Give learning_rate as a positive number. Received: learning_rate={learning_rate!r}")
+    if epochs is not None and epochs < len(phases):
+        raise LwcnnError(f"Give at least one epoch to each of the {len(phases)} phases. Received: epochs={epochs!r}")
+
+    def change(phase: Phase) -> Phase:
+        rate = phase.optimizer.learning_rate
+        return replace(
+            phase,
+            epochs=phase.epochs if epochs is None else max(1, round(phase.epochs * epochs / total)),
+            batch_size=phase.batch_size if batch_size is None else batch_size,
+            optimizer=replace(
+                phase.optimizer, learning_rate=rate if learning_rate is None else learning_rate * (rate / peak)
+            ),
+            class_weight=phase.class_weight if class_weight is None else class_weight,
+        )
+
+    changed = {"epochs": epochs, "batch": batch_size, "rate": learning_rate}
+    name = "-".join([experiment.name, *(f"{key}{value:g}" for key, value in changed.items() if value is not None)])
+    experiment = replace(experiment, name=name, phases=tuple(map(change, experiment.phases)))
     if isinstance(experiment, MergedExperiment) and experiment.dual:
-        return replace(experiment, dual=weighted(experiment.dual))
+        return replace(experiment, dual=change(experiment.dual))
     if isinstance(experiment, ReproductionExperiment):
-        return replace(experiment, branches=tuple((name, weighted(phase)) for name, phase in experiment.branches))
+        return replace(experiment, branches=tuple((branch, change(phase)) for branch, phase in experiment.branches))
     return experiment
+
+
+def _phases(experiment: Experiment) -> list[Phase]:
+    """Returns the phases of all stages, in order."""
+    dual = [experiment.dual] if isinstance(experiment, MergedExperiment) and experiment.dual else []
+    branches = [phase for _, phase in experiment.branches] if isinstance(experiment, ReproductionExperiment) else []
+    return [*dual, *branches, *experiment.phases]

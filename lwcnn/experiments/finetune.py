@@ -1,0 +1,104 @@
+"""Fine-tuning: a trained network learns other images, by the paper's progressive unfreezing.
+
+A new head is trained alone, then with the last half of the layers, then with all. Gains over training from scratch:
+docs/own-images.md. Command: `lwcnn finetune wren --dataset FOLDER`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from lwcnn.data import Dataset, ImageSpec, load_dataset
+from lwcnn.data.image_files import Size
+from lwcnn.experiments.recipes import FineTunedExperiment, get_preset, with_settings
+from lwcnn.experiments.recipes.augmentation import augmentation
+from lwcnn.experiments.recipes.residual_se import NO_WEIGHT_DECAY
+from lwcnn.experiments.run import Folders, run_experiment
+from lwcnn.experiments.zoo import model_file
+from lwcnn.models.description import model_checksum
+from lwcnn.models.io import load_model
+from lwcnn.models.transfer import layers_with_weights
+from lwcnn.system.files import StrPath
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
+from lwcnn.training.progress import Progress
+
+SHARES = (0.2, 0.2, 0.6)  # of the epochs: for the head, the last half of the layers, all layers
+LEARNING_RATES = (0.02, 0.01, 0.01)
+_OPTIMIZER = OptimizerConfig(
+    "adamw", weight_decay=0.05, warmup=0.2, ema=0.998, no_weight_decay=NO_WEIGHT_DECAY, ema_batch_norm=True
+)
+
+
+def finetune(
+    start: StrPath,
+    dataset: Any,
+    preset: str = "quick",
+    seed: int = 0,
+    folders: Folders = Folders(),
+    progress: Progress | None = None,
+    size: Size | None = None,
+    mirror: bool | None = None,
+    **settings: Any,
+) -> dict:
+    """Trains a trained network on other images and evaluates it, as `run_experiment` does.
+
+    Args:
+        start: Name of a trained network (`list_models`), or path of a .keras file.
+        dataset: Loaded data set, or what `load_dataset` takes; its images are then converted to the network's size and
+            channels.
+        preset: "smoke", "quick", "medium" or "full".
+        seed: Seed for the new head, shuffling, augmentation and dropout.
+        folders: Folders to read and write.
+        progress: Progress display. None shows nothing.
+        size: Other size of the images.
+        mirror: Whether a mirrored image still belongs to its class. None decides as `load_dataset` does.
+        **settings: Epochs and other settings, as in `with_settings`.
+
+    Returns:
+        The content of the result file. `folders.model(result)` is the path of the trained model.
+
+    Raises:
+        LwcnnError: As in `load_dataset` and `run_experiment`, or the network does not take the images.
+
+    Example:
+
+    >>> finetune("wren", "photos/pets")["test_accuracy"]
+    """
+    if not isinstance(dataset, Dataset):
+        dataset = load_for(start, dataset, folders.data, size, mirror)
+    plan = with_settings(fine_tuning(start, dataset.spec, preset), **settings)
+    return run_experiment(plan, dataset, preset, seed, folders, progress)
+
+
+def load_for(
+    start: StrPath, dataset: Any, data_dir: Path | None = None, size: Size | None = None, mirror: bool | None = None
+) -> Dataset:
+    """Loads a data set with the image size and channels of a network; arguments as in `finetune`."""
+    height, width, channels = load_model(model_file(start)).input_shape[1:]
+    sides = (height, width) if size is None else (size, size) if isinstance(size, int) else tuple(size)[:2]
+    return load_dataset(dataset, data_dir, mirror=mirror, size=(*sides, channels))
+
+
+def fine_tuning(start: StrPath, images: ImageSpec, preset: str = "quick") -> FineTunedExperiment:
+    """Returns the experiment that `finetune` runs; arguments as there."""
+    path = model_file(start)
+    num_layers = len(layers_with_weights(load_model(path)))
+    epochs = [max(1, round(share * get_preset(preset).network)) for share in SHARES]
+    trainable: tuple[int | str, ...] = (1, max(1, num_layers // 2), "all")
+    phases = [
+        Phase(
+            name,
+            OptimizerConfig(**vars(_OPTIMIZER) | {"learning_rate": rate}),
+            epochs=count,
+            trainable=layers,
+            augmentation=augmentation(images),
+        )
+        for name, rate, count, layers in zip(("head", "last_half", "all"), LEARNING_RATES, epochs, trainable)
+    ]
+    return FineTunedExperiment(
+        name=f"finetune-{Path(start).stem}",
+        question="what a network that has seen other images learns from few of one's own",
+        phases=tuple(phases),
+        start=str(start),
+        checksum=model_checksum(path),
+    )

@@ -1,0 +1,85 @@
+"""Tests fine-tuning: a new head on trained layers, unfrozen step by step, from Python and from the command line."""
+
+import numpy as np
+import pytest
+from made_data import make_images, randomize
+from PIL import Image
+
+from lwcnn.cli.main import main
+from lwcnn.data import load_dataset
+from lwcnn.experiments.finetune import finetune, load_for
+from lwcnn.models.configs import ResidualSEConfig, Stage
+from lwcnn.models.dual import build_merged_model
+from lwcnn.models.io import load_model
+from lwcnn.models.residual_se import build_residual_se
+from lwcnn.models.transfer import replace_head
+from lwcnn.system.errors import LwcnnError
+
+SHAPE = (12, 12, 3)
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """Path of a small trained network (its weights are random) of seven classes."""
+    model = build_residual_se(SHAPE, 7, ResidualSEConfig(stem=16, stages=(Stage(16, 1),)))
+    path = tmp_path_factory.mktemp("start") / "start.keras"
+    randomize(model).save(path)
+    return path
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (16, 20, 3)])
+def test_a_new_head_keeps_every_other_weight(start, shape):
+    model = load_model(start)
+    copy = replace_head(model, 3, shape)
+    assert copy.input_shape == (None, *shape) and copy.output_shape == (None, 3)
+    for layer in model.layers:
+        same = layer.name != "head_logits"
+        for old, new in zip(layer.get_weights(), copy.get_layer(layer.name).get_weights(), strict=True):
+            assert np.array_equal(old, new) == same
+    assert model.output_shape == (None, 7)
+
+
+def test_a_network_that_needs_its_size_says_so():
+    merged = build_merged_model(SHAPE, 10)
+    assert replace_head(merged, 2).output_shape == (None, 2)
+    with pytest.raises(LwcnnError, match=r"Keep the image shape \(12, 12, 3\).*Received: \(24, 24, 3\)"):
+        replace_head(merged, 2, (24, 24, 3))
+
+
+def test_images_get_the_size_and_channels_of_the_network(start):
+    gray = make_images(40, (20, 20, 1), num_classes=4)
+    assert load_for(start, gray).input_shape == SHAPE
+    assert load_for(start, gray, size=16).input_shape == (16, 16, 3)
+
+
+def test_layers_are_unfrozen_step_by_step(start, made_dataset, folders):
+    result = finetune(start, made_dataset, "smoke", folders=folders, learning_rate=0.005)
+    layers = [layer.name for layer in load_model(start).layers if layer.weights]
+    trained = [phase["trainable"] for phase in result["history"]]
+    assert trained == [layers[-1:], layers[-(len(layers) // 2) :], layers]
+    assert result["experiment"] == "finetune-start-rate0.005" and result["config"]["start"] == str(start)
+    assert load_model(folders.model(result)).output_shape == (None, 10)
+    assert finetune(start, made_dataset, "smoke", folders=folders, learning_rate=0.005) == result
+
+
+def test_from_a_folder_to_predictions(start, tmp_path, monkeypatch, capsys):
+    """What a user does: fine-tune on a folder of photos, evaluate, predict."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.chdir(tmp_path)
+    images, labels = make_images(60, (18, 24, 3), num_classes=3)
+    for number, (image, label) in enumerate(zip(images, labels)):
+        (tmp_path / "pets" / "abc"[label]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[:, : 18 + number % 7]).save(tmp_path / "pets" / "abc"[label] / f"{number}.png")
+    line = ["--dataset=pets", "--no-mirror", "--epochs=24", "--batch-size=16", "--progress=none"]
+    assert main(["finetune", str(start), *line]) == 0
+    model = capsys.readouterr().out.split()[-1]
+    data = load_dataset("pets", size=SHAPE)
+    assert model == f"runs/models/{data.name}-finetune-start-epochs24-batch16.keras"
+    assert main(["evaluate", model, "--dataset=pets"]) == 0
+    said = capsys.readouterr()
+    assert f"{data.name}, 12 test images" in said.out and said.err == ""
+    assert main(["predict", model, "pets/a/0.png", "--calibrated"]) == 0
+    image, label, probability = capsys.readouterr().out.splitlines()[1].split(",")
+    assert (image, label) == ("pets/a/0.png", "a") and 0.4 < float(probability) <= 1
+    assert main(["finetune", str(start)]) == 1
+    assert "Give your images by --dataset" in capsys.readouterr().err
