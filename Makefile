@@ -82,5 +82,5 @@ setup:
 	echo "$$key" >$(VENV)/made-from
 
 clean:
-	rm -rf $(VENV) build lwcnn.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) build .pytest_cache .ruff_cache .mypy_cache
 	find lwcnn tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,7 +3,9 @@
 import os
 import re
 import subprocess
+import sys
 import tomllib
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import lwcnn
+from lwcnn.experiments.recipes import NETWORKS
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHONS = ("3.11", "3.12", "3.13")
@@ -93,6 +96,40 @@ def test_requirements_are_complete(pins, python):
             if applies and (version is None or not requirement.specifier.contains(version, prereleases=True)):
                 unmet.append(f"{name} needs {requirement}, pinned: {version}")
     assert unmet == []
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, built without isolation."""
+    builder = pytest.importorskip("hatchling.builders.wheel").WheelBuilder(str(ROOT))
+    return Path(next(builder.build(directory=str(tmp_path_factory.mktemp("wheel")), versions=["standard"])))
+
+
+def test_the_wheel_carries_what_list_models_names_and_little_else(wheel):
+    carried = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith(".py")}
+    models = lwcnn.list_models()
+    files = {f"{row.dataset}-{NETWORKS[row.name]}.keras" for row in models[["name", "dataset"]].itertuples(index=False)}
+    assert {name for name in carried if "dist-info" not in name} == {
+        "lwcnn/py.typed",
+        *(f"lwcnn/pretrained/{file}" for file in files),
+    }
+    assert wheel.stat().st_size < 3_000_000
+
+
+def test_an_unpacked_wheel_lists_its_networks_outside_the_repository(wheel, tmp_path):
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    code = "import lwcnn; print(lwcnn.__file__); print(lwcnn.list_models().to_csv(index=False))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    place, listed = done.stdout.split("\n", 1)
+    assert place.startswith(str(tmp_path)) and listed.strip() == lwcnn.list_models().to_csv(index=False).strip()
 
 
 def test_every_subpackage_is_found(project):
