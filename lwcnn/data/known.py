@@ -54,11 +54,14 @@ NUM_IMAGES: dict[str, tuple[int, int]] = {  # training, test
     "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000), "cifar100_coarse": (50_000, 10_000),
     "stl10": (5_000, 8_000), "svhn": (73_257, 26_032), "tiny_imagenet": (100_000, 10_000), "digits": (1_438, 359),
 }  # fmt: skip
-# `Dataset.checksum` of the official images; that of others is unknown.
+# `Dataset.checksum` of the official images, whatever their order; that of others is unknown. CIFAR-100's was computed
+# from a copy in PNG files (github.com/cyizhuo/CIFAR-100-dataset).
 OFFICIAL_CHECKSUMS: dict[str, str] = {
     "mnist": "1593546d898e5c8175643075110ca478e213891e238e67b7e47e967967036e1c",
     "fashion_mnist": "8a109ab6ec049c5ea879928b470f1ed06784a2dcf102d6da7876b01c4498af41",
     "cifar10": "eb2d42bae17a16604a7138b4c536ad6c393ccb6c21595d4f9f67e425ae4a71da",
+    "cifar100": "0a65bb581ec99493d7084f8e5f94ee93238d816cf45aa717a5ee5d727e785406",
+    "cifar100_coarse": "bcef223a94b7260e9a90d31a6a4f4e1685a4f098cd4944084371664a0a184e6a",
     "digits": "710e7106e2dfba934509ec24478c999ba29af2f0fd85dada4405834b4caf0120",
 }
 # Whether a mirrored image still belongs to its class, which is not the case for digits and letters.

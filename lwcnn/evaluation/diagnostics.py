@@ -7,6 +7,7 @@ import numpy as np
 SUBMODEL_PHASES = ("dual", "original", "augmented")  # the merged model's head is new, so its accuracy may start lower
 MAX_BRANCH_GAP = 0.10  # ours: the paper gives no number; stronger augmentation alone costs a few points
 MAX_DROP = 0.01  # ours: more than the noise of 5,000 validation images
+MAX_STAGE_LOSS = 0.02  # ours: of a merged model against its submodels, whose features it takes over
 MAX_FOLD_SPREAD = 0.02  # paper's summary: folds differ by more than 2 %
 MAX_TRAIN_TEST_GAP = 0.20  # paper's summary: a gap of 20 % or more on CIFAR-10
 MAX_LOSS_GAP = 0.10  # ours: more than augmentation and dropout explain
@@ -40,7 +41,25 @@ def diagnose_run(result: dict) -> list[str]:
     gap = result["train_accuracy"] - result["test_accuracy"]
     if gap >= MAX_TRAIN_TEST_GAP:
         warnings.append(f"training and test accuracy are {100 * gap:.1f} points apart: capacity or overfitting")
-    return [*warnings, *_divergence(phases), *_lagging_weights(result), *_poor_predictions(result)]
+    return [
+        *warnings,
+        *_worse_than_submodels(phases),
+        *_divergence(phases),
+        *_lagging_weights(result),
+        *_poor_predictions(result),
+    ]
+
+
+def _worse_than_submodels(phases: list[dict]) -> list[str]:
+    """Reports a merged model whose validation accuracy ends below that of the submodels in stage 1."""
+    best = max((phase["best_val_accuracy"] for phase in phases if phase["name"] in SUBMODEL_PHASES), default=0.0)
+    last = phases[-1]
+    if best - last["best_val_accuracy"] <= MAX_STAGE_LOSS:
+        return []
+    return [
+        f"phase {last['name']} ends at {100 * last['best_val_accuracy']:.1f} % validation accuracy, below the "
+        f"{100 * best:.1f} % of the submodels: train the merged model for more epochs or at a higher learning rate"
+    ]
 
 
 def _divergence(phases: list[dict]) -> list[str]:

@@ -187,10 +187,12 @@ def test_a_dataset_is_named_by_its_images_not_by_its_file(tmp_path):
     assert (copy.name, copy.class_names, copy.source) == ("digits", official.class_names, "copy.npz")
 
 
-def test_cifar100_has_no_known_checksum_so_its_size_must_fit(tmp_path):
-    small = made_arrays((32, 32, 3), num_train=120, num_classes=100)
-    dataset = load_dataset(save(tmp_path / "cifar100.npz", **small), tmp_path)
-    assert load_dataset("cifar100", tmp_path).name == dataset.name == f"cifar100-{dataset.checksum[:8]}"
+@pytest.mark.parametrize("name", ["kmnist", "cifar100"])
+def test_a_file_of_a_public_name_is_official_by_its_checksum_or_where_that_is_unknown_by_its_size(tmp_path, name):
+    shape = (28, 28, 1) if name == "kmnist" else (32, 32, 3)
+    small = made_arrays(shape, num_train=120, num_classes=len(CLASS_NAMES[name]))
+    dataset = load_dataset(save(tmp_path / f"{name}.npz", **small), tmp_path)
+    assert load_dataset(name, tmp_path).name == dataset.name == f"{name}-{dataset.checksum[:8]}"
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3)])

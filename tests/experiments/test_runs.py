@@ -454,6 +454,18 @@ def test_a_fresh_head_over_a_single_branch_is_no_drop():
     assert diagnose_run(made_result(branches=(0.78,))) == []
 
 
+def test_a_merged_model_worse_than_its_submodels_is_a_sign():
+    result = made_result()
+    result["history"][-1]["best_val_accuracy"] = 0.77
+    assert diagnose_run(result) == []
+    result["history"][-1]["best_val_accuracy"] = 0.55
+    (sign,) = diagnose_run(result)
+    assert sign == (
+        "phase all ends at 55.0 % validation accuracy, below the 78.0 % of the submodels: "
+        "train the merged model for more epochs or at a higher learning rate"
+    )
+
+
 def test_folds():
     assert diagnose_folds([0.70, 0.71, 0.719]) == []
     (sign,) = diagnose_folds([0.70, 0.71, 0.735])
