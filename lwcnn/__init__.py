@@ -38,11 +38,13 @@ _WITHOUT_BACKEND = {
     "list_models": "lwcnn.experiments.zoo",
     "load_dataset": "lwcnn.data",
     "load_results": "lwcnn.experiments.results",
+    "predict_images": "lwcnn.evaluation",
     "predict_logits": "lwcnn.evaluation",
     "stratified_folds": "lwcnn.data",
     "stratified_split": "lwcnn.data",
     "summarize": "lwcnn.evaluation",
     "unfreeze_layer_by_layer": "lwcnn.training.phases",
+    "with_settings": "lwcnn.experiments.recipes",
 }
 _WITH_BACKEND = {
     "Batches": "lwcnn.data.batches",
@@ -57,6 +59,7 @@ _WITH_BACKEND = {
     "count_macs": "lwcnn.models.cost",
     "create_model": "lwcnn.experiments.zoo",
     "fast_fit": "lwcnn.engine",
+    "finetune": "lwcnn.experiments.finetune",
     "load_model": "lwcnn.models.io",
     "merge_submodels": "lwcnn.models.merge",
     "run_experiment": "lwcnn.experiments.run",

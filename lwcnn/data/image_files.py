@@ -1,5 +1,6 @@
 """Reads image files as arrays: upright, on white where transparent, of one size and number of channels."""
 
+import logging
 import os
 import re
 import warnings
@@ -20,6 +21,7 @@ IMAGE_EXTENSIONS = (
 BACKGROUND = "white"  # of transparent images
 MAX_DEFAULT_SIDE = 96  # pixels; larger images are reduced unless a size is chosen
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_log = logging.getLogger(__name__)
 _GRAY_MODES = ("1", "L", "LA")
 _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 exchange height and width
 
@@ -127,11 +129,20 @@ def choose_shape(sources: Iterable[Any], size: Size | None) -> tuple[int, int, i
             continue
     if not sizes:
         raise LwcnnError("Give at least one readable image. Received: no readable image")
-    width, height = np.median(sizes, axis=0)
-    scale = min(1.0, MAX_DEFAULT_SIDE / max(width, height))
-    median = max(1, round(height * scale)), max(1, round(width * scale))
-    height, width = chosen or median
+    height, width = chosen or _default_size(np.median(sizes, axis=0))
     return height, width, 1 if is_gray else 3
+
+
+def _default_size(median: np.ndarray) -> tuple[int, int]:
+    """Returns (height, width) for a median (width, height)."""
+    scale = min(1.0, MAX_DEFAULT_SIDE / max(median))
+    width, height = (max(1, round(side * scale)) for side in median)
+    if scale < 1:
+        given = "x".join(str(round(side)) for side in median[::-1])
+        _log.warning(
+            "The images, of median size %s, are reduced to %dx%d; size chooses another one", given, height, width
+        )
+    return height, width
 
 
 def check_size(size: Size | None) -> tuple[int, ...]:

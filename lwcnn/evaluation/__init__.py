@@ -12,7 +12,7 @@ from lwcnn.evaluation.metrics import (
     summarize,
     top_k_accuracy,
 )
-from lwcnn.evaluation.predict import predict_logits, require_fit
+from lwcnn.evaluation.predict import predict_images, predict_logits, require_fit
 from lwcnn.evaluation.statistics import MeanInterval, mcnemar_exact, mean_and_interval, wilson_interval
 from lwcnn.evaluation.tta import TTA_TRANSFORMS, default_tta_transforms, predict_tta
 
@@ -31,6 +31,7 @@ __all__ = [
     "measure_calibration",
     "per_class_accuracy",
     "precision_recall_f1",
+    "predict_images",
     "predict_logits",
     "predict_tta",
     "require_fit",

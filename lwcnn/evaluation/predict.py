@@ -126,7 +126,8 @@ def predict_images(
 
     Example:
 
-    >>> predict_images(model, "photo.png", top=3)
+    >>> predict_images(model, data.x_train[:2]).columns.tolist()
+    ['image', 'label', 'probability']
     """
     import pandas
 

@@ -62,7 +62,7 @@ def finetune(
 
     Example:
 
-    >>> finetune("wren", "photos/pets")["test_accuracy"]
+    >>> finetune("wren", "photos/pets")["test_accuracy"]  # doctest: +SKIP
     """
     if not isinstance(dataset, Dataset):
         dataset = load_for(start, dataset, folders.data, size, mirror)

@@ -92,12 +92,13 @@ def test_sizes_become_the_median_or_the_chosen_one(tmp_path):
             load_dataset(tmp_path / "pets", size=size)
 
 
-def test_a_large_median_is_reduced_and_gray_images_stay_gray(tmp_path):
+def test_a_large_median_is_reduced_and_gray_images_stay_gray(tmp_path, caplog):
     for name, level in (("night", 20), ("day", 180)):
         for number in range(4):
             paint(tmp_path / name / f"{number}.png", level, number, (300, 200))
     data = load_dataset(tmp_path)
     assert data.input_shape == (64, 96, 1) and not data.mirror
+    assert caplog.messages == ["The images, of median size 200x300, are reduced to 64x96; size chooses another one"]
     assert load_dataset(tmp_path, mirror=True).mirror
     paint(tmp_path / "day" / "color.png", (1, 2, 3))
     assert load_dataset(tmp_path).input_shape == (64, 96, 3)

@@ -142,6 +142,9 @@ def with_settings(
         learning_rate: Peak learning rate; phases with a lower one keep their ratio to it.
         class_weight: "balanced" weights the loss so that every class counts alike.
 
+    Returns:
+        An experiment of the same class.
+
     Raises:
         LwcnnError: A value is out of range.
 
