@@ -8,7 +8,20 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lwcnn.cli import deployment, evaluate, figures, finetune, listing, predict, release, report, run, summary, training
+from lwcnn.cli import (
+    deployment,
+    evaluate,
+    figures,
+    finetune,
+    listing,
+    predict,
+    release,
+    report,
+    run,
+    search,
+    summary,
+    training,
+)
 from lwcnn.cli.arguments import add_data_arguments, add_training_arguments
 
 
@@ -41,7 +54,7 @@ COMMANDS = {
     "finetune": Command(finetune.finetune, finetune.add_arguments, "lwcnn finetune wren --dataset photos/pets"),
     "kfold": Command(training.kfold, training.add_kfold_arguments, "lwcnn kfold paper --dataset mnist --preset quick"),
     "search": Command(
-        training.search, training.add_search_arguments, "lwcnn search --dataset cifar10 --epochs 12 --jobs 2"
+        search.search, search.add_arguments, "lwcnn search --space width --limit 30000 --trials 40 --epochs 8 --jobs 2"
     ),
     "table": Command(listing.show_tables, listing.add_table_arguments, "lwcnn table --write README.md docs/*.md"),
     "summary": Command(summary.show_summary, summary.add_arguments, "lwcnn summary wren"),

@@ -100,13 +100,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, many: bool = True) -
         parser.add_argument(
             "--seeds", type=seed_number, nargs="+", default=[0], metavar="SEED", help="one run for each (default: 0)"
         )
-        parser.add_argument(
-            "--jobs",
-            type=at_least_one,
-            default=1,
-            metavar="N",
-            help="processes at a time, of one thread each (default: 1)",
-        )
+        add_job_arguments(parser)
         parser.add_argument("--no-model", action="store_true", help="do not copy the best model into --models")
         parser.add_argument(
             "--precision",
@@ -143,6 +137,24 @@ def add_training_arguments(parser: argparse.ArgumentParser, many: bool = True) -
     if many:
         add_image_arguments(parser)
         add_recipe_arguments(parser)
+
+
+def add_job_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds how many jobs run at a time, and where."""
+    parser.add_argument(
+        "--jobs", type=at_least_one, default=1, metavar="N", help="runs at a time on this machine (default: 1)"
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="run on a Ray cluster: auto, or host:port; all nodes must share the folders of results and cache",
+    )
+    parser.add_argument(
+        "--cpus-per-run", type=at_least_one, default=1, metavar="N", help="CPUs, and threads, of each job (default: 1)"
+    )
+    parser.add_argument(
+        "--gpus-per-run", type=fraction, default=0, metavar="X", help="GPUs of each job on a cluster (default: 0)"
+    )
 
 
 def get_folders(options) -> Folders:
@@ -210,6 +222,16 @@ def seed_number(text: str) -> int:
 def at_least_one(text: str) -> int:
     """A whole number of at least 1 from the command line."""
     return _whole_number(text, 1, 10**9)
+
+
+def fraction(text: str) -> float:
+    """A number of at least 0 from the command line."""
+    try:
+        if 0 <= float(text) < float("inf"):
+            return float(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"give a number of at least 0. Received: {text[:30]!r}")
 
 
 def _whole_number(text: str, least: int, most: int) -> int:

@@ -1,49 +1,102 @@
-"""Several runs at once, in processes of one thread each: on a CPU that does more than one run with many threads."""
+"""Jobs: command lines of lwcnn that run side by side, on this machine or (`cluster.py`) on a Ray cluster.
+
+What a job prints goes to its log, `<cache>/logs/<job>.log`; progress is read from there.
+"""
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 from lwcnn.system.environment import thread_environment
 from lwcnn.system.errors import LwcnnError
 
+REFRESH_SECONDS = 1
 
-def run_jobs(commands: dict[str, list[str]], jobs: int, options, option_names: Sequence[str]) -> None:
-    """Runs every command of lwcnn in a process of its own, `jobs` at once.
 
-    Ctrl-C, SIGTERM and SIGHUP end the processes as well.
+@dataclass(frozen=True)
+class Job:
+    """A command line of lwcnn.
+
+    Attributes:
+        name: Name for the user, such as "paper seed 0".
+        arguments: The command line.
+        log: File for what it prints.
+    """
+
+    name: str
+    arguments: list[str]
+    log: Path
+
+
+class Pool(Protocol):
+    """Where jobs run. Leaving its block by an exception ends every job."""
+
+    def submit(self, job: Job) -> Future[int]:
+        """Returns the future exit code of a job."""
+
+    def __enter__(self) -> "Pool": ...
+
+    def __exit__(self, kind: type[BaseException] | None, *_) -> None: ...
+
+
+def open_pool(options) -> Pool:
+    """Returns the pool that the options name."""
+    if not options.cluster:
+        return LocalPool(options.jobs, options.cpus_per_run)
+    from lwcnn.cli.cluster import RayPool
+
+    shared = [options.results, options.cache]
+    return RayPool(
+        options.cluster, options.cpus_per_run, options.gpus_per_run, options.dataset, options.data_dir, shared
+    )
+
+
+def make_jobs(commands: Mapping[str, list[str]], options, option_names: Sequence[str]) -> list[Job]:
+    """Returns jobs that take over options of this command line, with absolute paths.
 
     Args:
         commands: Arguments by name.
-        jobs: How many processes at once.
-        options: The command line that asked for them.
-        option_names: Options that they take over from it.
+        options: Parsed command line.
+        option_names: Options to take over where they are given.
+    """
+    shared = ["--progress", "line"]
+    for name in option_names:
+        value = getattr(options, name)
+        is_file = isinstance(value, Path) or (name == "dataset" and os.path.exists(value))
+        shared += _arguments(name.replace("_", "-"), os.path.abspath(value) if is_file else value)
+    logs = Path(os.path.abspath(options.cache)) / "logs"
+    prefix = Path(options.dataset).stem
+    return [
+        Job(name, [*arguments, *shared], logs / (re.sub(r"\W+", "-", f"{prefix} {name}") + ".log"))
+        for name, arguments in commands.items()
+    ]
+
+
+def run_jobs(jobs: Sequence[Job], pool: Pool, style: str) -> None:
+    """Runs jobs and shows their progress. Ctrl-C, SIGTERM and SIGHUP end them.
+
+    Args:
+        jobs: The jobs.
+        pool: Where they run.
+        style: "bar" for a table, "line" for every line that they print, or "none".
 
     Raises:
         LwcnnError: Any of them failed; the others are done all the same.
         SystemExit: A signal ended this process.
     """
-    environment = os.environ | thread_environment(1)
-    shared = ["--progress", "line"]
-    for name in option_names:
-        shared += _arguments(name.replace("_", "-"), getattr(options, name))
-    children = _Children()
-
-    def run(arguments: list[str]) -> int:
-        return children.run([sys.executable, "-m", "lwcnn", *arguments, *shared], environment)
-
-    with _exit_on_signals(), ThreadPoolExecutor(jobs) as pool:
-        try:
-            codes = list(pool.map(run, commands.values()))
-        except BaseException:
-            children.end()
-            raise
-    failed = [name for name, code in zip(commands, codes, strict=True) if code]
+    logs = [_Log(job.log) for job in jobs]  # before anything is written to them
+    with _exit_on_signals(), pool:
+        futures = {pool.submit(job): (job.name, log) for job, log in zip(jobs, logs, strict=True)}
+        failed = _follow(futures, style)
     if failed:
         raise LwcnnError(f"These runs failed, as said above: {', '.join(failed)}")
 
@@ -57,29 +110,114 @@ def _arguments(name: str, value) -> list[str]:
     return [f"--{name}", "x".join(map(str, value)) if isinstance(value, tuple) else str(value)]
 
 
-class _Children:
-    """Processes that can be ended together; none starts after that."""
+class LocalPool:
+    """Processes of this machine.
 
-    def __init__(self):
-        self._processes: list[subprocess.Popen] = []
+    Args:
+        processes: How many at once.
+        threads: Threads of each: on a CPU many processes of one thread do more than one process with many.
+    """
+
+    def __init__(self, processes: int, threads: int = 1):
+        self._environment = os.environ | thread_environment(threads)
+        self._pool = ThreadPoolExecutor(processes)
+        self._running: list[subprocess.Popen] = []
         self._lock = threading.Lock()
         self._ended = False
 
-    def run(self, command: list[str], environment: dict[str, str]) -> int:
-        """Starts a process, waits for it and returns its exit code."""
+    def submit(self, job: Job) -> Future[int]:
+        return self._pool.submit(self._run, job)
+
+    def _run(self, job: Job) -> int:
         with self._lock:
             if self._ended:
                 return 1
-            process = subprocess.Popen(command, env=environment)
-            self._processes.append(process)
+            job.log.parent.mkdir(parents=True, exist_ok=True)
+            command = [sys.executable, "-m", "lwcnn", *job.arguments]
+            with open(job.log, "ab") as log:
+                process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=subprocess.STDOUT)
+            self._running.append(process)
         return process.wait()
 
-    def end(self) -> None:
-        """Terminates every process that runs."""
-        with self._lock:
-            self._ended = True
-            for process in self._processes:
-                process.terminate()
+    def __enter__(self) -> "LocalPool":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_) -> None:
+        if kind:
+            with self._lock:
+                self._ended = True
+                for process in self._running:
+                    process.terminate()
+        self._pool.shutdown()
+
+
+class _Log:
+    """The lines that a log gains."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._offset = path.stat().st_size if path.is_file() else 0
+        self.last = ""
+
+    def read(self) -> list[str]:
+        """Returns the new whole lines."""
+        if not self._path.is_file():
+            return []
+        with open(self._path, "rb") as stream:
+            stream.seek(self._offset)
+            whole, newline, _ = stream.read().rpartition(b"\n")
+        self._offset += len(whole) + len(newline)
+        lines = whole.decode(errors="replace").splitlines()
+        self.last = lines[-1] if lines else self.last
+        return lines
+
+
+_Futures = Mapping[Future[int], tuple[str, _Log]]
+"""Names and logs of jobs by their exit codes."""
+
+
+def _follow(futures: _Futures, style: str) -> list[str]:
+    """Shows progress until every job has ended, and returns the names of those that failed."""
+    failed, pending = [], set(futures)
+    with contextlib.ExitStack() as stack:
+        if style == "bar":
+            from rich.live import Live
+
+            live = stack.enter_context(Live(refresh_per_second=1))
+        while pending:
+            done, pending = wait(pending, REFRESH_SECONDS, FIRST_COMPLETED)
+            for _, log in futures.values():
+                for line in log.read():
+                    if style == "line":
+                        print(line, flush=True)
+            if style == "bar":
+                live.update(_table(futures))
+            for future in done:
+                if _has_failed(future):
+                    name, log = futures[future]
+                    failed.append(name)
+                    print(f"{name}: {future.exception() or log.last}", file=sys.stderr, flush=True)
+    return failed
+
+
+def _has_failed(future: Future[int]) -> bool:
+    return future.done() and bool(future.exception() or future.result())
+
+
+def _table(futures: _Futures):
+    """Returns the jobs that run or failed, each with the last line of its log."""
+    from rich.table import Table
+
+    bad = [future for future in futures if _has_failed(future)]
+    running = [future for future, (_, log) in futures.items() if log.last and not future.done()]
+    done = sum(future.done() for future in futures) - len(bad)
+    table = Table(title=f"{len(futures)} runs: {done} done, {len(running)} running, {len(bad)} failed")
+    for column in ("run", "", "last line"):
+        table.add_column(column, no_wrap=True)
+    for future in (*bad, *running):
+        name, log = futures[future]
+        table.add_row(name, "failed" if future in bad else "", log.last)
+    return table
 
 
 @contextlib.contextmanager

@@ -1,15 +1,12 @@
-"""The commands that train experiments, by themselves or by K-fold, and the one that searches."""
+"""The commands that train experiments, by themselves or by K-fold."""
 
 import argparse
-import sys
 
 from lwcnn.cli.arguments import (
-    add_folder_arguments,
     add_training_arguments,
     at_least_one,
     get_folders,
     recipe_settings,
-    seed_number,
 )
 from lwcnn.experiments.recipes import get_experiment, get_preset, with_settings
 from lwcnn.training.devices import Computing
@@ -21,7 +18,7 @@ _OF_TRAINING = ("size", "mirror", "precision", "devices")
 
 def train(options) -> int:
     """Train experiments; finished runs are reused."""
-    from lwcnn.cli.jobs import run_jobs
+    from lwcnn.cli.jobs import make_jobs, open_pool, run_jobs
     from lwcnn.data import load_dataset
     from lwcnn.experiments.release import release_best
     from lwcnn.experiments.run import run_experiment
@@ -34,14 +31,15 @@ def train(options) -> int:
     folders = get_folders(options)
     data = load_dataset(options.dataset, options.data_dir, mirror=options.mirror, size=options.size)
     plans = [with_settings(get_experiment(name, options.preset, data.spec), **settings) for name in options.experiments]
-    if options.jobs > 1:
+    if options.jobs > 1 or options.cluster:
         forced = ["--force-precision"] if options.force_precision else []
         commands = {
             f"{name} seed {seed}": ["train", name, "--seeds", str(seed), "--no-model", *forced]
             for name in options.experiments
             for seed in options.seeds
         }
-        run_jobs(commands, options.jobs, options, (*_OF_EVERY_JOB, *_OF_TRAINING, *settings))
+        jobs = make_jobs(commands, options, (*_OF_EVERY_JOB, *_OF_TRAINING, *settings))
+        run_jobs(jobs, open_pool(options), options.progress)
     else:
         for seed in options.seeds:
             for plan in plans:
@@ -88,48 +86,3 @@ def add_kfold_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--leaky", action="store_true", help="train one model through all folds, as published, which leaks"
     )
-
-
-def search(options) -> int:
-    """Search for the residual network's shape and recipe on validation images."""
-    from lwcnn.cli.jobs import run_jobs
-    from lwcnn.data import image_spec, load_dataset
-    from lwcnn.experiments.search import run_trial, trials
-    from lwcnn.system.errors import LwcnnError, unknown_name
-
-    known = trials(image_spec("cifar10"), options.epochs)  # the names are the same for all images
-    names = options.trials or list(known)
-    for name in names:
-        if name not in known:
-            raise unknown_name("trial", name, known)
-    if options.jobs > 1:
-        commands = {name: ["search", "--trials", name, "--seed", str(options.seed)] for name in names}
-        run_jobs(commands, options.jobs, options, ("dataset", "epochs", "results", "cache", "data_dir"))
-        return 0
-    data = load_dataset(options.dataset, options.data_dir)
-    failed = []
-    for name in names:
-        progress = Progress(options.progress, f"{data.name} {name}")
-        try:
-            result = run_trial(name, data, options.epochs, options.results, options.cache, options.seed, progress)
-        except LwcnnError as error:  # one trial must not end the others
-            print(f"{name}: {error}", file=sys.stderr, flush=True)
-            failed.append(name)
-            continue
-        print(
-            f"{name:<20} {result['params']:>7,} parameters  {100 * result['val_accuracy']:.2f} % on validation images"
-        )
-    if failed:
-        raise LwcnnError(f"These trials failed, as said above: {', '.join(failed)}")
-    return 0
-
-
-def add_search_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `lwcnn search` to its parser."""
-    parser.add_argument("--trials", nargs="+", metavar="TRIAL", help="names of trials (default: all)")
-    parser.add_argument("--epochs", type=at_least_one, default=12, metavar="N", help="epochs of a trial (default: 12)")
-    parser.add_argument("--seed", type=seed_number, default=0, help="seed of the trials (default: 0)")
-    parser.add_argument(
-        "--jobs", type=at_least_one, default=1, metavar="N", help="processes at a time, of one thread each (default: 1)"
-    )
-    add_folder_arguments(parser)

@@ -1,304 +1,301 @@
-"""Search for the residual network's architecture and recipe, by validation accuracy alone.
+"""Search for the residual network's shape and recipe with Optuna, by accuracy on validation images alone.
 
-Each trial makes one change to the base, or combines changes ("one_resolution+rate_0.012"), with the same number of
-epochs and at most as many parameters. Result: `results/search/<dataset>/<epochs>epochs/<trial>-seed<k>.json`. Test
-images are never used. Command: `lwcnn search --dataset cifar10 --epochs 12`.
+A study is a journal, `<results>/studies/<dataset>/<space>-<n>epochs.journal`, to which several processes and machines
+add trials. The base (the network and recipe of `residual_se_muon`) is its first trial, after those of
+`results/search` that lie in its space. Command: `lwcnn search --space width --limit 30000 --trials 40`.
 """
 
+import contextlib
 import json
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-import keras
+import optuna
+import pandas as pd
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 
-from lwcnn.data import Dataset, ImageSpec
-from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, MixUpCutMix, RandAugment
-from lwcnn.experiments.finished import check_finished
-from lwcnn.experiments.pipeline import PhaseCache, train_method
-from lwcnn.experiments.recipes import get_preset
-from lwcnn.experiments.recipes.augmentation import augmentation
-from lwcnn.experiments.recipes.types import NetworkExperiment
+from lwcnn.data import Dataset
+from lwcnn.experiments.pipeline import PhaseCache, TrainedMethod, train_method
+from lwcnn.experiments.recipes import NetworkExperiment, get_experiment, get_preset
+from lwcnn.experiments.results import load_trials
 from lwcnn.experiments.run import mixed_computing, provenance, split_images
-from lwcnn.models.configs import ResidualSEConfig, Stage
+from lwcnn.experiments.spaces import SPACES, Direction, Space, build, read
+from lwcnn.models.build import build_network
 from lwcnn.models.cost import count_macs
-from lwcnn.system.errors import unknown_name
-from lwcnn.system.files import write_json
-from lwcnn.system.locking import locked
+from lwcnn.system.errors import Diverged, LwcnnError, unknown_name
+from lwcnn.system.locking import is_locked, locked
 from lwcnn.system.settings import plain_settings
-from lwcnn.training.checkpoint import current_computing
-from lwcnn.training.optimizers import OptimizerConfig
-from lwcnn.training.phases import Phase
 from lwcnn.training.progress import Progress
 
-BASE_NETWORK = ResidualSEConfig(stem=32, stages=(Stage(32, 2), Stage(40, 2)))  # 29,362 parameters
-BASE_OPTIMIZER = OptimizerConfig(
-    "adamw", 0.006, weight_decay=0.05, warmup=0.2, ema=0.998, no_weight_decay=("bias", "gamma", "beta")
-)
+BASE = "residual_se_muon"
+POPULATION = 10
+"""Of NSGA-II: small, so that a study of 40 trials has several generations."""
 
-SGD = OptimizerConfig("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=0.2, ema=0.998)
-RMSPROP = OptimizerConfig("rmsprop", 0.002, warmup=0.2, ema=0.998)
+SIZE_CLASS = 10_000
+"""Parameters. Learning curves are compared within a class of sizes: small networks are not pruned for being small."""
 
-# Second round: combinations of changes that helped.
-SECOND_ROUND = (
-    "one_resolution+rate_0.012",
-    "one_resolution_kernel_3+rate_0.012",
-    "late_pooling_kernel_3+rate_0.012",
-    "rate_0.012+smoothing_0",
-)
-# Third round: one change to the recipe chosen in the second.
-CHOSEN = "rate_0.02+smoothing_0"
-THIRD_ROUND = (
-    CHOSEN,
-    *(
-        f"{change}+{CHOSEN}"
-        for change in (
-            "one_resolution",
-            "late_pooling",
-            "three_stages_late",
-            "wide_and_shallow",
-            "kernel_7",
-            "stem_48",
-            "no_se",
-            "se_4",
-            "relu",
-            "batch_64",
-            "decay_0.1",
-            "ema_batch_norm",
-        )
-    ),
-)
-# Fourth round: the statistics of batch normalization are averaged like the weights. Otherwise a better training could
-# score worse, because averaged weights are evaluated with statistics that do not match them.
-AVERAGED = f"ema_batch_norm+{CHOSEN}"
-FOURTH_ROUND = (
-    *(
-        f"{change}+{AVERAGED}"
-        for change in (
-            "one_resolution",
-            "late_pooling",
-            "stem_48",
-            "head_64",
-            "expansion_3",
-            "batch_64",
-            "batch_256",
-            "decay_0.02",
-            "decay_0.1",
-            "warmup_0.05",
-            "crop_2",
-            "cutout_8",
-            "randaugment",
-            "mixup_ramped",
-            "stochastic_depth",
-            "nadam",
-        )
-    ),
-    *(
-        f"{optimizer}+ema_batch_norm+smoothing_0"
-        for optimizer in ("rate_0.03", "sgd_0.03", "sgd", "sgd_0.4", "rmsprop_0.0005", "rmsprop", "rmsprop_0.01")
-    ),
-)
-# Fifth round: combinations of the fourth round's best changes, and Muon for the 1x1 convolutions.
-FIFTH_ROUND = (
-    *(
-        f"{change}+{AVERAGED}"
-        for change in (
-            "one_resolution+nadam",
-            "one_resolution+nadam+batch_64",
-            "one_resolution+batch_64",
-            "one_resolution_stem_40+nadam",
-            "one_resolution_kernel_7+nadam",
-            "muon",
-            "one_resolution+muon",
-            "one_resolution_stem_40+muon",
-            "one_resolution_kernel_7+muon",
-            "one_resolution+muon+batch_64",
-            "stem_48+muon",
-        )
-    ),
-    *(f"muon+{rate}+ema_batch_norm+smoothing_0" for rate in ("rate_0.01", "rate_0.04", "rate_0.08")),
-)
+PRUNER = optuna.pruners.PercentilePruner(75, n_startup_trials=4, n_warmup_steps=3)  # stops the worst quarter
+MAX_REJECTED = 2000  # networks in a row; a limit that no network meets must not run for ever
 
 
-def _networks() -> dict[str, ResidualSEConfig]:
-    """Returns the networks by the name of their change."""
-    base = BASE_NETWORK
+@dataclass(frozen=True)
+class Search:
+    """A study and what its trials share.
 
-    def both(**changes) -> ResidualSEConfig:
-        return replace(base, stages=tuple(replace(stage, **changes) for stage in base.stages))
-
-    return {
-        "base": base,
-        "kernel_3": both(kernel_size=3),
-        "kernel_7": replace(base, stages=(Stage(32, 2, 7, 1.75), Stage(40, 2, 7, 1.6))),
-        "kernel_7_then_5": replace(base, stages=(Stage(32, 2, 7, 1.75), Stage(40, 2, 5))),
-        "relu": replace(base, activation="relu"),
-        "no_se": replace(base, se_reduction=None),
-        "se_4": replace(base, se_reduction=4, stages=(Stage(32, 2, 5, 1.75), Stage(40, 2, 5, 1.8))),
-        "no_residual": replace(base, residual=False),
-        "stem_16": replace(base, stem=16),
-        "stem_48": replace(base, stem=48, stages=(Stage(32, 2), Stage(40, 2, 5, 1.6))),
-        "one_resolution": replace(base, stages=(Stage(32, 5),)),
-        "one_resolution_stem_40": replace(base, stem=40, stages=(Stage(32, 5),)),
-        "one_resolution_kernel_7": replace(base, stages=(Stage(32, 5, 7, 1.75),)),
-        "one_resolution_kernel_3": replace(base, stages=(Stage(32, 6, 3, 1.85),)),
-        "one_resolution_narrow": replace(base, stem=24, stages=(Stage(24, 9, 5, 1.9),)),
-        "late_pooling_kernel_3": replace(base, stages=(Stage(32, 4, 3, 2), Stage(40, 1, 3, 2))),
-        "three_stages_late": replace(base, stem=24, stages=(Stage(24, 3, 3), Stage(32, 2, 3), Stage(40, 1, 3))),
-        "late_pooling": replace(base, stages=(Stage(32, 4, 5, 1.75), Stage(40, 1))),
-        "early_pooling": replace(base, stages=(Stage(24, 1), Stage(40, 3, 5, 1.8))),
-        "equal_widths": replace(base, stages=(Stage(32, 2), Stage(32, 3))),
-        "narrow_and_deep": replace(base, stem=24, stages=(Stage(24, 4), Stage(32, 3, 5, 1.75))),
-        "wide_and_shallow": replace(base, stages=(Stage(40, 1), Stage(56, 1, 5, 2.15))),
-        "three_stages": replace(base, stem=24, stages=(Stage(24, 2), Stage(32, 2), Stage(40, 1))),
-        "expansion_1": replace(base, stages=(Stage(40, 2, 5, 1), Stage(48, 2, 5, 1.17))),
-        "expansion_3": replace(base, stages=(Stage(24, 2, 5, 3), Stage(32, 2, 5, 3.5))),
-        "expansion_4": replace(base, stem=24, stages=(Stage(24, 2, 5, 4), Stage(32, 2, 5, 3))),
-        "head_64": replace(base, stages=(Stage(32, 2), Stage(40, 2, 5, 1.6)), head=64),
-        "stochastic_depth": replace(base, drop_rate=0.1),
-    }
-
-
-def _recipes() -> dict[str, Callable[[Phase], Phase]]:
-    """Returns the recipe's changes by name; each maps a phase to a changed phase, so they can be combined."""
-
-    def optimized(**changes) -> Callable[[Phase], Phase]:
-        return lambda phase: replace(phase, optimizer=replace(phase.optimizer, **changes))
-
-    def augmented(**changes) -> Callable[[Phase], Phase]:
-        def change(phase: Phase) -> Phase:
-            assert phase.augmentation is not None  # trials that change it start from the base
-            return replace(phase, augmentation=replace(phase.augmentation, **changes))
-
-        return change
-
-    def phased(**changes) -> Callable[[Phase], Phase]:
-        return lambda phase: replace(phase, **changes)
-
-    return {
-        "rate_0.003": optimized(learning_rate=0.003),
-        "rate_0.012": optimized(learning_rate=0.012),
-        "rate_0.02": optimized(learning_rate=0.02),
-        "rate_0.03": optimized(learning_rate=0.03),
-        "decay_0": optimized(weight_decay=0.0),
-        "decay_0.02": optimized(weight_decay=0.02),
-        "decay_0.1": optimized(weight_decay=0.1),
-        "decay_0.2": optimized(weight_decay=0.2),
-        "decay_everything": optimized(no_weight_decay=()),
-        "warmup_0.05": optimized(warmup=0.05),
-        "warmup_0.4": optimized(warmup=0.4),
-        "no_ema": optimized(ema=None),
-        "ema_0.9995": optimized(ema=0.9995),
-        "ema_batch_norm": optimized(ema_batch_norm=True),
-        "sgd": phased(optimizer=SGD),
-        "sgd_0.03": phased(optimizer=replace(SGD, learning_rate=0.03)),
-        "sgd_0.4": phased(optimizer=replace(SGD, learning_rate=0.4)),
-        "adam": phased(optimizer=OptimizerConfig("adam", 0.006, warmup=0.2, ema=0.998)),
-        "rmsprop": phased(optimizer=RMSPROP),
-        "rmsprop_0.0005": phased(optimizer=replace(RMSPROP, learning_rate=0.0005)),
-        "rmsprop_0.01": phased(optimizer=replace(RMSPROP, learning_rate=0.01)),
-        "nadam": phased(optimizer=OptimizerConfig("nadam", 0.006, warmup=0.2, ema=0.998)),
-        "muon": optimized(name="muon"),
-        "rate_0.01": optimized(learning_rate=0.01),
-        "rate_0.04": optimized(learning_rate=0.04),
-        "rate_0.08": optimized(learning_rate=0.08),
-        "batch_64": phased(batch_size=64),
-        "batch_256": phased(batch_size=256),
-        "smoothing_0": phased(label_smoothing=0.0),
-        "smoothing_0.1": phased(label_smoothing=0.1),
-        "no_augmentation": phased(augmentation=None),
-        "flip": phased(augmentation=Augmentation(horizontal_flip=True)),
-        "crop_2": augmented(crop_padding=2),
-        "crop_constant": augmented(fill="constant"),
-        "cutout_8": augmented(cutout=Cutout(8)),
-        "jitter": augmented(color_jitter=ColorJitter(0.2, 0.2, 0.2, 0.02)),
-        "randaugment": augmented(rand_augment=RandAugment(1, 5)),
-        "mixup": phased(mixing=MixUpCutMix(0.2, 0.0)),
-        "cutmix": phased(mixing=MixUpCutMix(0.0, 1.0, probability=0.5)),
-        "mixup_or_cutmix": phased(mixing=MixUpCutMix(0.2, 1.0)),
-        "mixup_ramped": phased(mixing=MixUpCutMix(0.5, 0.0, ramp=1.0)),
-        "dropout_schedule": phased(dropout=(0.4, 0.2)),
-    }
-
-
-def trials(images: ImageSpec, epochs: int) -> dict[str, NetworkExperiment]:
-    """Returns every trial by name: the base, then single changes, then the later rounds."""
-    phase = Phase(
-        "all", BASE_OPTIMIZER, epochs, augmentation=augmentation(images), label_smoothing=0.05, batch_size=128
-    )
-    networks, recipes = _networks(), _recipes()
-    found = {}
-    for name in (*networks, *recipes, *SECOND_ROUND, *THIRD_ROUND, *FOURTH_ROUND, *FIFTH_ROUND):
-        network, changed = BASE_NETWORK, phase
-        for part in name.split("+"):
-            if part in networks:
-                network = networks[part]
-            else:
-                changed = recipes[part](changed)
-        found[name] = NetworkExperiment(name=name, question=name, network=network, phases=(changed,))
-    return found
-
-
-def run_trial(
-    name: str, data: Dataset, epochs: int, results: Path, cache: Path, seed: int = 0, progress: Progress | None = None
-) -> dict:
-    """Trains a trial, or loads its result if it exists.
-
-    Args:
-        name: Name of a trial (`trials`).
+    Attributes:
+        space: Key of `SPACES`.
         data: Data set. Its test images are not used.
-        epochs: Number of epochs.
+        epochs: Number of epochs of a trial.
+        limit: Maximum number of parameters; larger networks are rejected before training. None accepts all.
         results: Folder of the results.
         cache: Folder of the checkpoints.
-        seed: Seed for initialization, shuffling, augmentation and dropout.
-        progress: Progress display. None shows nothing.
-
-    Returns:
-        The content of the result file.
-
-    Raises:
-        LwcnnError: The trial does not exist, or the existing result belongs to another configuration or other data.
+        seed: Seed of the sampler, and of initialization, shuffling, augmentation and dropout.
+        evidence: Folder of results with the finished trials of earlier searches.
+        progress: Progress display.
     """
-    known = trials(data.spec, epochs)
-    if name not in known:
-        raise unknown_name("trial", name, known)
-    plan = known[name]
-    path = Path(results) / "search" / data.name / f"{epochs}epochs" / f"{name}-seed{seed}.json"
-    config = json.loads(json.dumps(plain_settings(plan)))
-    progress = progress or Progress("none")
-    if not path.exists():
-        with locked(path, progress.note):
-            if not path.exists():  # else another process has written it in the meantime
-                return _train_trial(name, plan, config, data, epochs, path, cache, seed, progress)
-    environment = {"backend": keras.backend.backend(), "step": current_computing()["step"]}
-    return check_finished(path, config, data, "val_accuracy", environment, progress.note)
+
+    space: str
+    data: Dataset
+    epochs: int = 12
+    limit: int | None = None
+    results: Path = Path("runs/results")
+    cache: Path = Path("runs/cache")
+    seed: int = 0
+    evidence: Path = Path("results")
+    progress: Progress = field(default_factory=lambda: Progress("none"))
+
+    def __post_init__(self):
+        if self.space not in SPACES:
+            raise unknown_name("search space", self.space, SPACES)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+    @property
+    def path(self) -> Path:
+        """Path of the journal."""
+        return Path(self.results) / "studies" / self.data.name / f"{self.space}-{self.epochs}epochs.journal"
+
+    @cached_property
+    def study(self) -> optuna.Study:
+        """The study, created if it does not exist.
+
+        Raises:
+            LwcnnError: The journal can't be read, or holds a study of another space, data set, base or limit.
+        """
+        with locked(self.path, self.progress.note):
+            study = self._create("trials", [*self._space.objectives.values()])
+            found = study.user_attrs.get("identity")
+            if found is None:
+                self._begin(study)
+            elif found != self._identity:
+                differing = sorted(key for key, value in self._identity.items() if found.get(key) != value)
+                raise LwcnnError(
+                    f"{self.path} is another study: use another --results folder, or the options of that study. "
+                    f"Received a study that differs in: {', '.join(differing)}"
+                )
+        return study
+
+    def run(self, num_trials: int) -> None:
+        """Trains trials until the study has `num_trials` of its own, those of other processes included.
+
+        A trial whose process was killed is trained further from its last epoch by the next process that looks for work.
+
+        Raises:
+            LwcnnError: No network is within the limit; or as in `study`.
+        """
+        _ = self.study  # before the lock, which creating it takes too
+        while True:
+            with contextlib.ExitStack() as stack:
+                with locked(self.path, self.progress.note):
+                    claimed = self._claim(num_trials, stack)
+                if claimed is None:
+                    return
+                self._train(*claimed)
+
+    def front(self) -> pd.DataFrame:
+        """Returns the trials that no other trial beats in every objective, the most accurate first."""
+        rows = [
+            {"trial": trial.number, **dict(zip(self._space.objectives, trial.values, strict=True)), **trial.params}
+            for trial in self.study.best_trials
+        ]
+        return (
+            pd.DataFrame(rows).sort_values("val_accuracy", ascending=False, ignore_index=True)
+            if rows
+            else pd.DataFrame()
+        )
+
+    @property
+    def _space(self) -> Space:
+        return SPACES[self.space]
+
+    @cached_property
+    def _base(self) -> NetworkExperiment:
+        base = get_experiment(BASE, "quick", self.data.spec)
+        assert isinstance(base, NetworkExperiment)
+        (phase,) = base.phases
+        return replace(base, phases=(replace(phase, epochs=self.epochs),))
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
+        """What the trials of a study have in common."""
+        parameters = {path: optuna.distributions.distribution_to_json(d) for path, d in self._space.parameters.items()}
+        identity = {
+            "space": self.space,
+            "parameters": parameters,
+            "dataset": self.data.name,
+            "data_checksum": self.data.checksum,
+            "epochs": self.epochs,
+            "limit": self.limit,
+            "seed": self.seed,
+            "base": plain_settings(self._base),
+        }
+        return json.loads(json.dumps(identity))
+
+    def _create(self, name: str, directions: Sequence[Direction]) -> optuna.Study:
+        try:
+            storage = JournalStorage(JournalFileBackend(str(self.path)))
+            return optuna.create_study(
+                storage=storage, study_name=name, directions=directions, pruner=PRUNER, load_if_exists=True
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise LwcnnError(f"The study can't be read ({error}): move it away. Received: {self.path}") from error
+
+    def _begin(self, study: optuna.Study) -> None:
+        """Adds the finished trials of `results/search` and enqueues the base, unless it is among them."""
+        base = read(self._space, self._base, plain_settings(self._base))
+        known = []
+        for row in load_trials(self.evidence).to_dict("records"):
+            same = (row["data_checksum"], row["epochs"]) == (self.data.checksum, self.epochs)
+            parameters = read(self._space, self._base, row["config"]) if same else None
+            if parameters is None or row["params"] > (self.limit or row["params"]):
+                continue
+            known.append(parameters)
+            study.add_trial(
+                optuna.create_trial(
+                    values=[row[name] for name in self._space.objectives],
+                    params=parameters,
+                    distributions=self._space.parameters,
+                    user_attrs={"loaded": row["trial"], "params": row["params"]},
+                    system_attrs={"NSGAIISampler:generation": 0},
+                )
+            )
+        if base is not None and base not in known:
+            study.enqueue_trial(base)
+        study.set_user_attr("identity", self._identity)
+
+    def _claim(self, num_trials: int, stack: contextlib.ExitStack) -> tuple[optuna.Trial, NetworkExperiment] | None:
+        """Returns the next trial, locked for this process; None if there are enough."""
+        self._requeue_abandoned()
+        own = [
+            trial
+            for trial in self.study.get_trials(deepcopy=False)
+            if not {"loaded", "rejected"} & set(trial.user_attrs)
+        ]
+        if (
+            sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING) for trial in own)
+            >= num_trials
+        ):
+            return None
+        for _ in range(MAX_REJECTED):
+            trial, plan = self._ask()
+            if plan is not None:
+                stack.enter_context(locked(self._lock(trial.number), self.progress.note))
+                return trial, plan
+        raise LwcnnError(
+            f"None of {MAX_REJECTED:,} networks is within the limit: raise it. Received: --limit {self.limit}"
+        )
+
+    def _ask(self) -> tuple[optuna.Trial, NetworkExperiment | None]:
+        """Returns a new trial and its experiment; None as the experiment of a rejected trial."""
+        seed = (
+            self.seed * 1_000_003 + len(self.study.get_trials(deepcopy=False))
+        ) % 2**32  # processes must not draw the same
+        if len(self._space.objectives) > 1:
+            self.study.sampler = optuna.samplers.NSGAIISampler(population_size=POPULATION, seed=seed)
+        else:
+            self.study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+        trial = self.study.ask(self._space.parameters)
+        plan = build(self._base, trial.params)
+        try:
+            network = build_network(self.data.input_shape, self.data.num_classes, plan.network)
+            reason = (
+                f"more than {self.limit} parameters" if network.count_params() > (self.limit or float("inf")) else None
+            )
+            trial.set_user_attr("params", network.count_params())
+            if self.limit:
+                trial.set_constraint("params", network.count_params() - self.limit)
+        except LwcnnError as error:  # more poolings than the image has room for
+            reason = str(error)
+        if reason is None:
+            return trial, plan
+        trial.set_user_attr("rejected", reason)
+        self.study.tell(trial, state=TrialState.PRUNED)
+        return trial, None
+
+    def _train(self, trial: optuna.Trial, plan: NetworkExperiment) -> None:
+        """Trains a trial and tells the study how it ended."""
+        curves = self._create(f"curves-{trial.user_attrs['params'] // SIZE_CLASS}", ["maximize"])
+        curve = curves.ask()
+        self.progress.note(f"trial {trial.number}: {trial.user_attrs['params']:,} parameters")
+        cache = PhaseCache(Path(self.cache) / self.data.name, self.data.checksum)
+        split = split_images(self.data, plan, get_preset("full"))
+        watched = _Watched(self.progress, curve)
+        try:
+            trained = train_method(plan, split, self.data.num_classes, self.seed, cache=cache, progress=watched)
+        except (optuna.TrialPruned, Diverged) as error:
+            trial.set_user_attr("stopped", str(error))
+            curves.tell(curve, state=TrialState.PRUNED)
+            self.study.tell(trial, state=TrialState.PRUNED)
+            return
+        measured = _measure(trained)
+        for name, value in (measured | {"config": plain_settings(plan)} | provenance()).items():
+            trial.set_user_attr(name, value)
+        self.study.tell(trial, [measured[name] for name in self._space.objectives])
+        curves.tell(curve, measured["val_accuracy"])
+        self.progress.note(f"trial {trial.number}: {100 * measured['val_accuracy']:.2f} % on validation images")
+
+    def _lock(self, number: int) -> Path:
+        return self.path.with_suffix(f".trial{number}")
+
+    def _requeue_abandoned(self) -> None:
+        """Enqueues the parameters of trials whose process has ended; they resume from their checkpoints."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if not is_locked(self._lock(trial.number)):
+                self.study.tell(trial.number, state=TrialState.FAIL)
+                self.study.enqueue_trial(trial.params, user_attrs={"resumes": trial.number})
 
 
-def _train_trial(name: str, plan, config: dict, data: Dataset, epochs: int, path, cache, seed, progress) -> dict:
-    """Trains a trial and writes its result."""
-    trained = train_method(
-        plan,
-        split_images(data, plan, get_preset("full")),
-        data.num_classes,
-        seed,
-        cache=PhaseCache(Path(cache) / data.name, data.checksum),
-        progress=progress,
-    )
+class _Watched(Progress):
+    """Progress that reports each epoch's validation accuracy to a trial, and ends it if its learning curve is poor."""
+
+    def __init__(self, progress: Progress, curve: optuna.Trial):
+        super().__init__(progress.style, progress.title)
+        self._curve, self._epoch = curve, 0
+
+    def begin_epoch(self, phase: str, epoch: int, num_epochs: int, num_steps: int) -> None:
+        super().begin_epoch(phase, epoch, num_epochs, num_steps)
+        self._epoch = epoch
+
+    def end_epoch(self, record: dict, accuracies: list[float]) -> None:
+        super().end_epoch(record, accuracies)
+        self._curve.report(record["val_accuracy"], self._epoch)
+        if self._curve.should_prune():
+            raise optuna.TrialPruned(f"poor learning curve in epoch {self._epoch}")
+
+
+def _measure(trained: TrainedMethod) -> dict[str, Any]:
+    """Returns what a trial measures, the objectives among it."""
     history = trained.phases[0]["history"]
-    result = {
-        "trial": name,
-        "dataset": data.name,
-        "data_checksum": data.checksum,
-        "seed": seed,
-        "epochs": epochs,
+    return {
         "val_accuracy": history[-1]["val_accuracy"],
         "train_accuracy": history[-1]["accuracy"],
         "params": trained.model.count_params(),
         "macs": count_macs(trained.model),
         "train_seconds": trained.train_seconds,
         "warnings": mixed_computing(trained.phases),
-        "config": config,
         "history": history,
-    } | provenance()
-    write_json(path, result)
-    return result
+    }

@@ -27,6 +27,19 @@ def locked(path: Path, note: Callable[[str], None]) -> Iterator[None]:
         os.close(descriptor)
 
 
+def is_locked(path: Path) -> bool:
+    """Returns whether another process is in a block of `locked` with this path."""
+
+    def refuse(text: str) -> None:
+        raise BlockingIOError(text)
+
+    try:
+        with locked(path, refuse):
+            return False
+    except BlockingIOError:
+        return True
+
+
 def _acquire(lock: Path, on_wait: Callable[[], None]) -> int:
     while True:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,8 @@ from lwcnn.system.errors import LwcnnError
 
 WORKER = """#!/bin/sh
 echo "$@" threads "$OMP_NUM_THREADS" >> {log}
-case "$3" in fail) exit 1;; sleep) echo $$ >> {pids}; exec sleep 60;; esac
+echo "epoch 1"
+case "$3" in fail) echo "lwcnn: error: no such thing" >&2; exit 1;; sleep) echo $$ >> {pids}; exec sleep 60;; esac
 """
 
 
@@ -28,23 +30,42 @@ def worker(tmp_path, monkeypatch):
     return log, pids
 
 
-OPTIONS = Namespace(dataset="mnist", data_dir=None)
+def run(folder, commands, processes=2, option_names=(), style="line", threads=1):
+    """Runs command lines in a local pool, their logs in `folder`."""
+    options = Namespace(dataset="mnist", data_dir=None, cache=folder / "cache")
+    jobs.run_jobs(jobs.make_jobs(commands, options, option_names), jobs.LocalPool(processes, threads), style)
 
 
-def test_every_command_gets_the_shared_options_and_one_thread(worker):
-    jobs.run_jobs({"a": ["train", "a"], "b": ["train", "b"]}, 2, OPTIONS, ("dataset", "data_dir"))
+def test_every_command_gets_the_shared_options_and_its_threads(worker, tmp_path):
+    run(tmp_path, {"a": ["train", "a"], "b": ["train", "b"]}, option_names=("dataset", "data_dir", "cache"), threads=3)
     lines = sorted(worker[0].read_text().splitlines())
-    assert lines == [f"-m lwcnn train {name} --progress line --dataset mnist threads 1" for name in "ab"]
+    shared = f"--progress line --dataset mnist --cache {tmp_path / 'cache'} threads 3"
+    assert lines == [f"-m lwcnn train {name} {shared}" for name in "ab"]
 
 
-def test_what_fails_is_named_and_the_others_are_done(worker):
+def test_paths_reach_other_machines_whole(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.npz").touch()
+    options = Namespace(dataset="my.npz", results=Path("results"), cache=Path("cache"))
+    (job,) = jobs.make_jobs({"paper seed 0": ["train"]}, options, ("dataset", "results"))
+    assert job.arguments[-4:] == ["--dataset", str(tmp_path / "my.npz"), "--results", str(tmp_path / "results")]
+    assert job.log == tmp_path / "cache/logs/my-paper-seed-0.log"
+
+
+@pytest.mark.parametrize("style", ["line", "bar", "none"])
+def test_what_fails_is_named_with_its_last_line_and_the_others_are_done(worker, tmp_path, capfd, style):
     with pytest.raises(LwcnnError, match="These runs failed, as said above: first$"):
-        jobs.run_jobs({"first": ["fail"], "second": ["work"]}, 1, OPTIONS, ())
+        run(tmp_path, {"first": ["fail"], "second": ["work"]}, 1, style=style)
     assert len(worker[0].read_text().splitlines()) == 2
+    out, err = capfd.readouterr()
+    assert err == "first: lwcnn: error: no such thing\n"
+    assert ("epoch 1" in out) == (style == "line")
+    if style == "bar":
+        assert "2 runs: 1 done, 0 running, 1 failed" in out
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_signals_end_the_processes_and_those_that_wait_never_start(worker, number):
+def test_signals_end_the_processes_and_those_that_wait_never_start(worker, tmp_path, number):
     log, pids = worker
     before = signal.getsignal(number)
 
@@ -57,7 +78,7 @@ def test_signals_end_the_processes_and_those_that_wait_never_start(worker, numbe
     sender.start()
     ending = KeyboardInterrupt if number == signal.SIGINT else SystemExit
     with pytest.raises(ending) as error:
-        jobs.run_jobs({name: ["sleep"] for name in "abcd"}, 2, OPTIONS, ())
+        run(tmp_path, {name: ["sleep"] for name in "abcd"})
     sender.join()
     if ending is SystemExit:
         assert error.value.code == 128 + number

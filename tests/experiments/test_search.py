@@ -1,77 +1,167 @@
-"""The search: trials as data, at equal size, judged without the test images."""
+"""The search: spaces as data, trials within the limit, studies that several processes share and resume."""
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
+from made_data import ROOT
+from optuna.trial import TrialState
 
-from lwcnn.data import image_spec
 from lwcnn.experiments import search
 from lwcnn.experiments.pipeline import TrainedMethod
-from lwcnn.models.dual import build_submodel
-from lwcnn.models.residual_se import build_residual_se
-from lwcnn.system.errors import LwcnnError
+from lwcnn.experiments.search import Search
+from lwcnn.experiments.spaces import SPACES, build, read
+from lwcnn.models.build import build_network
+from lwcnn.system.errors import Diverged, LwcnnError
+from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
 
-
-def test_there_are_forty_trials_or_more_each_another_and_within_the_limit():
-    found = search.trials(image_spec("cifar10"), 12)
-    assert len(found) >= 40
-    recorded = {json.dumps([plain_settings(plan.network), plain_settings(plan.phases)]) for plan in found.values()}
-    assert len(recorded) == len(found)
-    for name, network in search._networks().items():
-        assert 25_000 < build_residual_se((32, 32, 3), 10, network).count_params() < 30_000, name
-    assert all(plan.phases[0].epochs == 12 for plan in found.values())
+LIMIT = 30_000
 
 
-def test_a_trial_is_kept_without_a_look_at_the_test_images(made_dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        search, "BASE_NETWORK", search.ResidualSEConfig(stem=8, stages=(search.Stage(8, 1, 3),), se_reduction=2)
-    )
-    blind = dataclasses.replace(made_dataset, x_test=None, y_test=None)
-    result = search.run_trial("sgd", blind, 1, tmp_path, tmp_path / "cache")
-    path = tmp_path / "search" / "made" / "1epochs" / "sgd-seed0.json"
-    assert json.loads(path.read_text()) == result
-    assert result["config"]["phases"][0]["optimizer"]["name"] == "sgd"
-    assert not any("test" in key for key in result)
-    assert 0 <= result["val_accuracy"] <= 1 and np.isfinite(result["history"][0]["loss"])
-    before = path.stat().st_mtime_ns
-    assert search.run_trial("sgd", blind, 1, tmp_path, tmp_path / "cache") == result
-    assert path.stat().st_mtime_ns == before
+@pytest.fixture
+def data(made_dataset):
+    """Color images of 36x36, augmented like those of CIFAR-10; test images that can't be used."""
+    enlarged = {"x_train": np.repeat(np.repeat(made_dataset.x_train, 3, 1), 3, 2)}
+    return dataclasses.replace(made_dataset, x_test=None, y_test=None, **enlarged)
 
 
-def test_a_trial_trains_on_all_images_with_its_seed_and_is_judged_by_its_last_epoch(
-    made_dataset, tmp_path, monkeypatch
-):
-    data = dataclasses.replace(
-        made_dataset, x_train=np.tile(made_dataset.x_train, (3, 1, 1, 1)), y_train=np.tile(made_dataset.y_train, 3)
-    )
-    seen = []
+@pytest.fixture
+def trained(monkeypatch):
+    """Replaces training by a curve that is better the wider the stem is; gives the experiments that were trained."""
+    plans = []
 
     def train_method(plan, split, num_classes, seed, *, cache, progress):
-        seen.append((plan.name, len(split.training), len(split.validation), seed, cache.data_key))
-        history = [{"val_accuracy": value, "accuracy": value + 0.1} for value in (0.5, 0.7, 0.6)]
-        return TrainedMethod(build_submodel(data.input_shape, 10), [{"history": history, "computing": []}], 1.0)
+        plans.append(plan)
+        history = []
+        for epoch in range(1, plan.phases[0].epochs + 1):
+            accuracy = plan.network.stem / 100 + epoch / 1000
+            history.append({"val_accuracy": accuracy, "accuracy": accuracy, "loss": 1.0, "seconds": 1.0})
+            progress.begin_epoch("all", epoch, 3, 1)
+            progress.end_epoch(history[-1], [accuracy])
+        model = build_network(split.training.images.shape[1:], num_classes, plan.network)
+        return TrainedMethod(model, [{"history": history, "computing": []}], 1.0)
 
     monkeypatch.setattr(search, "train_method", train_method)
-    result = search.run_trial("sgd", data, 3, tmp_path, tmp_path / "cache", seed=4)
-    assert seen == [("sgd", 810, 90, 4, data.checksum)]
-    assert (result["val_accuracy"], result["train_accuracy"], result["seed"]) == (0.6, 0.7, 4)
-    assert (tmp_path / "search/made/3epochs/sgd-seed4.json").exists()
+    return plans
 
 
-def test_an_unknown_trial_is_refused_with_the_nearest(made_dataset, tmp_path):
-    with pytest.raises(LwcnnError, match="Did you mean 'cutmix'"):
-        search.run_trial("cutmx", made_dataset, 1, tmp_path, tmp_path)
+def of(study, *states):
+    """The numbers of the trials in these states, without rejected ones."""
+    return [t.number for t in study.get_trials(states=states) if "rejected" not in t.user_attrs]
 
 
-@pytest.mark.parametrize("content", ["null", "{}", "[1]", '{"config": {}, "data_checksum": "a", "val_accuracy": 1}'])
-def test_a_trial_file_of_another_configuration_or_none_is_refused(made_dataset, tmp_path, monkeypatch, content):
-    monkeypatch.setattr(search, "train_method", None)
-    path = tmp_path / "search" / "made" / "1epochs" / "sgd-seed0.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(content)
-    with pytest.raises(LwcnnError, match="sgd-seed0.json"):
-        search.run_trial("sgd", made_dataset, 1, tmp_path, tmp_path / "cache")
-    assert path.read_text() == content
+@pytest.mark.parametrize("space", SPACES)
+def test_parameters_survive_an_experiment_and_its_settings(data, tmp_path, space):
+    base = Search(space, data, 3)._base
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    for _ in range(30):
+        parameters = study.ask(SPACES[space].parameters).params
+        plan = build(base, parameters)
+        assert all(stage.blocks for stage in plan.network.stages)
+        found = read(SPACES[space], base, json.loads(json.dumps(plain_settings(plan))))
+        assert build(base, found) == plan
+    assert plain_settings(build(base, read(SPACES[space], base, plain_settings(base)))) == plain_settings(base)
+
+
+def test_the_finished_trials_are_the_first_of_a_study_of_everything(data, tmp_path):
+    recorded = json.loads((ROOT / "results/search/cifar10/12epochs/base-seed0.json").read_text())
+    same = dataclasses.replace(data, checksum=recorded["data_checksum"])
+    trials = Search("all", same, 12, LIMIT, tmp_path, evidence=ROOT / "results").study.get_trials(
+        states=[TrialState.COMPLETE]
+    )
+    assert len(trials) == 46
+    (base,) = [trial for trial in trials if trial.user_attrs["loaded"] == "base"]
+    assert base.values == [recorded["val_accuracy"]]
+    assert base.params["phases.0.optimizer.learning_rate"] == 0.006 and base.params["network.stages.1.filters"] == 40
+    widths = Search("width", same, 12, LIMIT, tmp_path, evidence=ROOT / "results").study.get_trials(
+        states=[TrialState.COMPLETE]
+    )
+    assert len(widths) == 3 and all("muon" in trial.user_attrs["loaded"] for trial in widths)
+    assert all(trial.values[1] == trial.user_attrs["params"] <= LIMIT for trial in widths)
+    assert not Search("width", same, 8, LIMIT, tmp_path, evidence=ROOT / "results").study.get_trials(
+        states=[TrialState.COMPLETE]
+    )
+
+
+def test_a_study_begins_with_the_base_and_trains_what_is_within_the_limit(data, tmp_path, trained):
+    study = Search("width", data, 3, LIMIT, tmp_path, tmp_path / "cache")
+    study.run(4)
+    assert trained[0] == study._base and len(trained) == 4
+    trials = study.study.get_trials()
+    assert len(of(study.study, TrialState.COMPLETE)) == 4
+    rejected = [trial for trial in trials if "rejected" in trial.user_attrs]
+    assert rejected and all(trial.user_attrs.get("params", LIMIT + 1) > LIMIT for trial in rejected)
+    best = study.front().iloc[0]
+    assert best["params"] <= LIMIT and best["network.stem"] == max(plan.network.stem for plan in trained)
+    Search("width", data, 3, LIMIT, tmp_path, tmp_path / "cache").run(4)
+    assert len(trained) == 4, "the study is complete"
+    Search("width", data, 3, LIMIT, tmp_path, tmp_path / "cache").run(5)
+    assert len(trained) == 5
+    assert len({json.dumps(plain_settings(plan)) for plan in trained}) == 5, "a new process draws other trials"
+
+
+def test_a_trial_of_a_killed_process_is_taken_over_and_that_of_a_running_one_is_not(data, tmp_path, trained):
+    study = Search("width", data, 3, LIMIT, tmp_path, tmp_path / "cache")
+    killed, _ = study._ask()
+    running, plan = study._ask()
+    while plan is None:
+        running, plan = study._ask()
+    with locked(study._lock(running.number), print):
+        Search("width", data, 3, LIMIT, tmp_path, tmp_path / "cache").run(2)
+    assert trained == [study._base], "the killed trial's parameters; the running one counts as the second"
+    assert of(study.study, TrialState.FAIL) == [killed.number] and of(study.study, TrialState.RUNNING) == [
+        running.number
+    ]
+
+
+def test_a_poor_curve_ends_a_trial_and_a_diverged_one_does_not_end_the_search(data, tmp_path, trained, monkeypatch):
+    monkeypatch.setattr(search, "PRUNER", optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=2))
+    study = Search("width", data, 3, None, tmp_path, tmp_path / "cache")
+    monkeypatch.setattr(search, "SIZE_CLASS", 10**9)
+    study.run(8)
+    stopped = [trial for trial in study.study.get_trials() if "stopped" in trial.user_attrs]
+    assert stopped and all(trial.user_attrs["stopped"] == "poor learning curve in epoch 2" for trial in stopped)
+
+    def diverge(*_, **__):
+        raise Diverged("the loss is NaN")
+
+    monkeypatch.setattr(search, "train_method", diverge)
+    study.run(9)
+    assert study.study.get_trials()[-1].user_attrs["stopped"] == "the loss is NaN"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"limit": 20_000}, "limit"), ({"data": {"checksum": "another"}}, "data_checksum"), ({"seed": 1}, "seed")],
+)
+def test_another_study_is_refused(data, tmp_path, change, named):
+    first = Search("width", data, 3, LIMIT, tmp_path)
+    assert first.study
+    changed = {"data": dataclasses.replace(data, **change["data"])} if "data" in change else change
+    with pytest.raises(LwcnnError, match=f"differs in: {named}$"):
+        _ = dataclasses.replace(first, **changed).study
+
+
+def test_a_space_of_other_parameters_a_broken_journal_and_an_unknown_name_are_refused(data, tmp_path):
+    with pytest.raises(LwcnnError, match="Did you mean 'width'"):
+        Search("widht", data)
+    study = Search("width", data, 3, LIMIT, tmp_path)
+    recipe = Search("recipe", data, 3, LIMIT, tmp_path)
+    study.path.parent.mkdir(parents=True)
+    assert study.study
+    Path(recipe.path).write_bytes(study.path.read_bytes())
+    with pytest.raises(LwcnnError, match="differs in: .*space"):
+        _ = recipe.study
+    study.path.write_text('{"op_code": 1}\nnonsense\n')
+    with pytest.raises(LwcnnError, match="can't be read"):
+        _ = Search("width", data, 3, LIMIT, tmp_path).study
+
+
+def test_a_limit_that_no_network_meets_is_an_error(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(search, "MAX_REJECTED", 3)
+    with pytest.raises(LwcnnError, match="raise it. Received: --limit 100"):
+        Search("width", data, 3, 100, tmp_path).run(1)

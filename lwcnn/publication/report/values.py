@@ -112,7 +112,7 @@ def _folds(evidence: Evidence, group: str, kind: str, quantity: str) -> Value:
 def _trial(evidence: Evidence, name: str) -> Measurement:
     found = evidence.trials[evidence.trials["trial"] == name]
     if found.empty:
-        raise MissingInput(f"the trial `{name}` was not run; `lwcnn search` runs it")
+        raise MissingInput(f"the trial `{name}` is not in results/search")
     return percent(found["val_accuracy"].iloc[0], 1)
 
 

@@ -97,8 +97,6 @@ def _gain(evidence: Evidence, dataset: str, name: str, reference: str, preset: s
 
 
 def _short(trial: str) -> str:
-    from lwcnn.experiments.search import AVERAGED, CHOSEN  # needs a backend
-
-    for recipe, letter in ((AVERAGED, "A"), (CHOSEN, "R")):
+    for recipe, letter in (("ema_batch_norm+rate_0.02+smoothing_0", "A"), ("rate_0.02+smoothing_0", "R")):
         trial = trial.replace(f"+{recipe}", f"+{letter}")
     return trial

@@ -1,0 +1,193 @@
+"""Jobs on a Ray cluster. Ray repeats a job whose worker or node dies; the run resumes from its last epoch.
+
+Results and checkpoints lie on a folder that all nodes share. A run's file lock keeps two nodes from training it.
+"""
+
+import contextlib
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from lwcnn.cli.jobs import Job
+from lwcnn.system import environment
+from lwcnn.system.errors import LwcnnError
+
+CONNECT_SECONDS = 10
+HANDSHAKE_SECONDS = 30
+CHECK_SECONDS = 120
+MAX_RETRIES = 20  # a run that kills its worker each time must not run for ever
+_PASSED_ON = ("KERAS_BACKEND", "LWCNN_STEP", "LWCNN_DATA_DIR", "TF_ENABLE_ONEDNN_OPTS")
+
+
+class RayPool:
+    """A Ray cluster, checked to be fit for the jobs.
+
+    Args:
+        address: "auto" or host:port.
+        cpus: CPUs, and threads, of each job.
+        gpus: GPUs of each job; a fraction shares one.
+        dataset: Data set that every node must have.
+        data_dir: Its folder.
+        shared: Folders that every node must see.
+
+    Raises:
+        LwcnnError: Ray is not installed, the cluster does not answer, or a node lacks the package, the data, a folder
+            or enough CPUs, or has other versions.
+    """
+
+    def __init__(self, address: str, cpus: int, gpus: float, dataset: str, data_dir: Path | None, shared: list[Path]):
+        self._ray = _connect(address)
+        passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        variables = environment.thread_environment(cpus) | passed_on
+        self._remote = self._ray.remote(
+            num_cpus=cpus, num_gpus=gpus, max_calls=1, max_retries=MAX_RETRIES, runtime_env={"env_vars": variables}
+        )
+        self._references: list[Any] = []
+        try:
+            self._check_nodes(cpus, gpus, dataset, data_dir, shared)
+        except BaseException:
+            self._ray.shutdown()
+            raise
+
+    def submit(self, job: Job) -> Future[int]:
+        reference = self._remote(_run).remote(job.arguments, str(job.log))
+        self._references.append(reference)
+        return reference.future()
+
+    def __enter__(self) -> "RayPool":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_) -> None:
+        if kind:
+            for reference in self._references:
+                self._ray.cancel(reference, force=True)
+        self._ray.shutdown()
+
+    def _check_nodes(self, cpus: int, gpus: float, dataset: str, data_dir: Path | None, shared: list[Path]) -> None:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        nodes = [node for node in self._ray.nodes() if node["Alive"]]
+        fit = [n for n in nodes if n["Resources"].get("CPU", 0) >= cpus and n["Resources"].get("GPU", 0) >= gpus]
+        if not fit:
+            found = max(node["Resources"].get("CPU", 0) for node in nodes)
+            raise LwcnnError(
+                f"No node has enough CPUs and GPUs for a run: lower --cpus-per-run and --gpus-per-run. "
+                f"Received: {cpus} CPUs and {gpus:g} GPUs; the largest node has {found:g} CPUs"
+            )
+        here = report(dataset, data_dir, [])
+        with contextlib.ExitStack() as stack:
+            tokens = [stack.enter_context(_token(folder)) for folder in shared]
+            probes = {}
+            for node in fit:
+                where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+                probe = self._remote(report).options(num_cpus=0, num_gpus=0, scheduling_strategy=where)
+                name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']}, {node['NodeID'][:8]})"
+                probes[name] = probe.remote(dataset, data_dir, tokens)
+            for name, probe in probes.items():
+                try:
+                    require_equal(name, self._ray.get(probe, timeout=CHECK_SECONDS), here)
+                except self._ray.exceptions.RayError as error:
+                    reason = str(error).strip().splitlines()[-1]
+                    raise LwcnnError(f"Install lwcnn and Ray on every node. Received: {name}: {reason}") from error
+
+
+def report(dataset: str, data_dir: Path | None, tokens: list[Path]) -> dict[str, Any]:
+    """Returns what a node has: versions, the data set's checksum, and which tokens it does not see."""
+    from lwcnn.data import load_dataset
+
+    try:
+        data = load_dataset(dataset, data_dir, download=False).checksum[:12]
+    except LwcnnError as error:
+        data = str(error)
+    versions = environment.versions() | {"commit of lwcnn": environment.commit()}
+    return {"versions": versions, "data": data, "unseen": [str(token.parent) for token in tokens if not token.exists()]}
+
+
+def require_equal(node: str, found: dict[str, Any], here: dict[str, Any]) -> None:
+    """Checks the report of a node against that of this machine.
+
+    Raises:
+        LwcnnError: The node does not see a shared folder, has other versions, or other data or none.
+    """
+    if found["unseen"]:
+        folders = ", ".join(found["unseen"])
+        raise LwcnnError(
+            f"Give --results and --cache on a folder that every node shares. Received: {node} lacks {folders}"
+        )
+    versions = {**here["versions"], **found["versions"]}
+    differing = [
+        f"{name} {found['versions'].get(name)} (here {here['versions'].get(name)})"
+        for name in versions
+        if found["versions"].get(name) != here["versions"].get(name)
+    ]
+    if differing:
+        raise LwcnnError(f"Install the same versions on every node. Received: {node} has {', '.join(differing)}")
+    if found["data"] != here["data"]:
+        raise LwcnnError(f"Put the same data set on every node. Received: {node}: {found['data']}")
+
+
+def _run(arguments: list[str], log: str) -> int:
+    """Runs a command line in this process, a worker of Ray, and returns its exit code."""
+    from lwcnn.cli.main import main
+
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "a", buffering=1, errors="backslashreplace") as stream:
+        with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+            return main(arguments)
+
+
+@contextlib.contextmanager
+def _token(folder: Path):
+    """A file in a folder, by which other machines show that they see the folder."""
+    folder = Path(os.path.abspath(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    token = folder / f".{secrets.token_hex(8)}.tmp"
+    token.touch()
+    try:
+        yield token
+    finally:
+        token.unlink(missing_ok=True)
+
+
+def _connect(address: str):
+    """Returns Ray, connected to a cluster."""
+    try:
+        import ray
+    except ImportError as error:
+        raise LwcnnError(f"Install Ray: pip install 'lwcnn[cluster]'. Received: {error}") from error
+    with environment.quiet_native_output():  # it warns each second until it answers
+        problem: Exception | None = None
+        try:
+            if address != "auto":
+                host, _, port = address.rpartition(":")
+                socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+            _within(HANDSHAKE_SECONDS, lambda: ray.init(address, log_to_driver=False, logging_level=logging.ERROR))
+        except (OSError, ValueError, RuntimeError, OverflowError) as error:
+            problem = error
+    if problem:
+        raise LwcnnError(
+            "The Ray cluster does not answer: start it with `ray start --head`, or check the address. "
+            f"Received: --cluster {address} ({' '.join(str(problem).split())[:200] or type(problem).__name__})"
+        ) from problem
+    return ray
+
+
+def _within(seconds: float, call: Callable[[], Any]) -> None:
+    """Calls a function in a thread; raises its exception, or TimeoutError."""
+    outcome: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            call()
+            outcome.set_result(None)
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    outcome.result(seconds)
