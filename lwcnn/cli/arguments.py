@@ -118,6 +118,12 @@ def add_training_arguments(parser: argparse.ArgumentParser, many: bool = True) -
             choices=("balanced",),
             help="balanced: weigh the loss so that every class counts alike; such results need another --results",
         )
+        parser.add_argument(
+            "--tensorboard",
+            type=path,
+            metavar="DIR",
+            help="also write curves, the confusion matrix and sample images for `tensorboard --logdir DIR`",
+        )
     else:
         parser.add_argument(
             "experiment",

@@ -13,7 +13,7 @@ from lwcnn.training.devices import Computing
 from lwcnn.training.progress import Progress
 
 _OF_EVERY_JOB = ("dataset", "preset", "results", "cache", "models", "data_dir")
-_OF_TRAINING = ("size", "mirror", "precision", "devices")
+_OF_TRAINING = ("size", "mirror", "precision", "devices", "tensorboard")
 
 
 def train(options) -> int:
@@ -43,7 +43,7 @@ def train(options) -> int:
     else:
         for seed in options.seeds:
             for plan in plans:
-                progress = Progress(options.progress, f"{data.name} {plan.name} {options.preset} seed {seed}")
+                progress = _open_progress(options, data.name, plan.name, seed)
                 result = run_experiment(plan, data, options.preset, seed, folders, progress, computing=computing)
                 for sign in result["warnings"]:
                     progress.note(f"sign of trouble: {sign}")
@@ -52,6 +52,17 @@ def train(options) -> int:
             if released := release_best(data, plan.name, folders):
                 print(f"model  {released}, the best of its seeds on validation images")
     return 0
+
+
+def _open_progress(options, dataset: str, experiment: str, seed: int) -> Progress:
+    """Returns the progress display of a run, which also writes for TensorBoard if asked."""
+    title = f"{dataset} {experiment} {options.preset} seed {seed}"
+    if options.tensorboard is None:
+        return Progress(options.progress, title)
+    from lwcnn.publication.tensorboard import TensorBoard
+
+    folder = options.tensorboard / dataset / experiment / options.preset / f"seed{seed}"
+    return TensorBoard(folder, options.progress, title)
 
 
 def kfold(options) -> int:

@@ -165,6 +165,7 @@ def _folds_from_scratch(folds: _Folds) -> dict:
     """Trains a model per fold, which has seen none of the images that it is assessed on."""
     data = folds.data
     accuracies, history, seconds = [], [], 0.0
+    folds.progress.expect(folds.num_folds * folds.plan.num_epochs)
     for k, (inside, assessed) in enumerate(folds):
         parts = split_for_training(data.y_train[inside], folds.plan.validation, seed=0)
         folds.progress.note(f"fold {k + 1} of {folds.num_folds}")
@@ -181,6 +182,7 @@ def _leaky_folds(folds: _Folds) -> dict:
     """Continues training one model through all folds, as the author's code does."""
     plan, size, data, seed, num_folds = folds.plan, folds.size, folds.data, folds.seed, folds.num_folds
     assert isinstance(plan, MergedExperiment)  # checked by run_kfold
+    folds.progress.expect(plan.num_epochs + num_folds * size.fold)
     trained = folds.train(split_images(data, plan, size), data.checksum)
     names = [name for name, _ in plan.branches]
     model = build_merged_model(data.input_shape, data.num_classes, names, plan.dropout)

@@ -113,7 +113,7 @@ def train_method(
     """
     if computing.devices > 1 and isinstance(experiment, DistilledExperiment):
         raise LwcnnError(f"Distillation trains on one device. Received: {computing.devices} devices")
-    run = _start(split, num_classes, seed, cache, progress, teacher, computing)
+    run = _start(experiment.num_epochs, split, num_classes, seed, cache, progress, teacher, computing)
     with computing.scope():
         trained, build = _TRAIN[type(experiment)](experiment, run)
     model = build()
@@ -146,7 +146,7 @@ def train_submodels(
     """
     if not isinstance(experiment, MergedExperiment) or experiment.dual is None:
         raise LwcnnError(f"Only an experiment with a dual stage has submodels. Received: {experiment.name!r}")
-    run = _start(split, num_classes, seed, cache, progress)
+    run = _start(experiment.dual.epochs, split, num_classes, seed, cache, progress)
     trained = _train_dual(experiment, experiment.dual, run)
     plain = [build_submodel(run.image_shape, num_classes, submodel.name) for submodel in trained]
     for submodel, source in zip(plain, trained, strict=True):
@@ -155,6 +155,7 @@ def train_submodels(
 
 
 def _start(
+    num_epochs: int,
     split: Split,
     num_classes: int,
     seed: int,
@@ -173,7 +174,9 @@ def _start(
     if plain_settings(computing):
         chain.append(plain_settings(computing))
     keras.utils.set_random_seed(seed)
-    return _Run(split, num_classes, seed, folder, progress or Progress("none"), chain, teacher)
+    progress = progress or Progress("none")
+    progress.expect(num_epochs)
+    return _Run(split, num_classes, seed, folder, progress, chain, teacher)
 
 
 @dataclass

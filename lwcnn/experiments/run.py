@@ -212,13 +212,12 @@ def _train_run(
     if notice:
         outputs["notice"] = np.array(notice)
     save_npz(folders.outputs(run), **outputs)
-    save_classes(folders.classes(*name), np.argmax(logits, axis=-1))
+    classes = np.argmax(logits, axis=-1)
+    save_classes(folders.classes(*name), classes)
     save_classes(labels, data.y_test)  # for paired tests
     path = folders.result(*name)
     write_json(path, result)
-    macro = result.get("test_macro_accuracy")
-    beside = "" if macro is None else f", mean of the classes {100 * macro:.2f} %"
-    progress.note(f"test accuracy {100 * result['test_accuracy']:.2f} %{beside}, {path}")
+    progress.end_run(result, data.x_test, classes, path)
     return result
 
 

@@ -18,21 +18,23 @@ _PACKAGES = {
 }  # PyPI package by module
 
 
-def require(module: str) -> ModuleType:
-    """Imports a module of the extra `export`.
+def require(module: str, extra: str = "export") -> ModuleType:
+    """Imports a module of an extra.
 
     Args:
         module: Name of the module, such as "ai_edge_litert.interpreter".
+        extra: The extra.
 
     Raises:
         LwcnnError: If the module cannot be imported.
     """
-    package = _PACKAGES[module.split(".")[0]]
+    package = module.split(".")[0]
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise LwcnnError(
-            f"Install the package {package}: pip install 'lwcnn[export]'. Received: {type(error).__name__}: {error}"
+            f"Install the package {_PACKAGES.get(package, package)}: pip install 'lwcnn[{extra}]'. "
+            f"Received: {type(error).__name__}: {error}"
         ) from error
 
 

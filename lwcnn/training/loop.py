@@ -82,6 +82,7 @@ def train_phase(
             trainer.run_epoch()
             if checkpoint:
                 checkpoint.save(state)
+    progress.end_phase(phase.epochs)
     return state
 
 

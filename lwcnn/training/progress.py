@@ -1,21 +1,25 @@
-"""Progress display during training."""
+"""Progress display during training: one line per epoch."""
 
 from __future__ import annotations
 
+import shutil
 import sys
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
 
 from lwcnn.system import interrupts
 
-if TYPE_CHECKING:
-    import keras
+REFRESH_SECONDS = 0.2
 
 
 class Progress:
-    """Displays training as one bar per epoch, one line per epoch, or not at all.
+    """Displays training as one line per epoch: epoch, loss, accuracies, and the time left for the whole run.
 
     Args:
-        style: "bar" (for terminals), "line" (for logs) or "none".
+        style: "bar" also updates the line during the epoch, on a terminal; "line" does not; "none" shows nothing.
         title: Prefix of every line, such as "cifar10 paper quick seed 0".
 
     Example:
@@ -27,13 +31,23 @@ class Progress:
     def __init__(self, style: str = "bar", title: str = ""):
         self.style = style
         self.title = title
-        self._head = ""
-        self._bar: keras.utils.Progbar | None = None
+        self._num_epochs = self._epochs_left = 0  # of the whole run; left from the start of the current phase
+        self._head, self._epoch, self._num_steps, self._shown = "", 0, 0, 0.0
 
     def note(self, text: str) -> None:
         """Prints a message on a line of its own."""
         if self.style != "none":
-            print(f"{self.title}: {text}" if self.title else text, flush=True)
+            self._write(text)
+
+    def expect(self, num_epochs: int) -> None:
+        """Announces the maximum number of epochs of the whole run; parts of an announced run change nothing."""
+        if not self._epochs_left:
+            self._num_epochs = self._epochs_left = num_epochs
+
+    @property
+    def epoch_of_run(self) -> int:
+        """Number of the current epoch, from 1, if no phase before it stopped early."""
+        return self._num_epochs - self._epochs_left + self._epoch
 
     def begin_epoch(self, phase: str, epoch: int, num_epochs: int, num_steps: int) -> None:
         """Announces an epoch.
@@ -48,26 +62,66 @@ class Progress:
             KeyboardInterrupt: Ctrl-C was pressed and Python lost it. The epochs before this one are saved.
         """
         interrupts.check()
-        self._head = f"{phase} {epoch}/{num_epochs}"
-        if self.style == "bar":
-            import keras
-
-            print(f"{self.title} {self._head}", flush=True)
-            self._bar = keras.utils.Progbar(num_steps, verbose=1 if sys.stdout.isatty() else 2)
+        self._head, self._num_steps = f"{phase} {epoch}/{num_epochs}", num_steps
+        self.expect(num_epochs)
+        self._epoch = epoch
+        self._update("compiling the training step" if epoch == 1 else "")
 
     def step(self, step: int, loss: float) -> None:
-        """Advances the bar to a step, counted from 1; `loss` is the mean of the epoch so far."""
-        if self._bar:
-            self._bar.update(step, [("loss", float(loss))])
+        """Shows a step, counted from 1; `loss` is the mean of the epoch so far."""
+        if time.monotonic() - self._shown > REFRESH_SECONDS:
+            self._update(f"step {step}/{self._num_steps}, loss {loss:.4f}")
 
-    def end_epoch(self, record: dict, accuracies: list[float]) -> None:
-        """Displays the results of an epoch: its record and the validation accuracy of each output."""
-        shown = ", ".join(f"{100 * a:.2f}" for a in accuracies)
-        if self.style == "bar":
-            print(f"  validation accuracy {shown} %", flush=True)
-        elif self.style == "line":
-            print(
-                f"{self.title} {self._head}: loss {record['loss']:.4f}, validation accuracy {shown} %, "
-                f"{record['seconds']:.0f} s",
-                flush=True,
-            )
+    def end_epoch(self, record: Mapping[str, float], accuracies: Sequence[float]) -> None:
+        """Displays the results of an epoch.
+
+        Args:
+            record: Record of the epoch; its `seconds` are those of the phase so far.
+            accuracies: Validation accuracy of each output.
+        """
+        training = [value for key, value in record.items() if key.endswith("accuracy") and "val_" not in key]
+        seconds_left = (self._epochs_left - self._epoch) * record["seconds"] / self._epoch
+        self.note(
+            f"{self._head}, loss {record['loss']:.4f}, accuracy: training {_percent(training)}, "
+            f"validation {_percent(accuracies)}, up to {_duration(seconds_left)} left"
+        )
+
+    def end_phase(self, num_epochs: int) -> None:
+        """Counts the epochs of a phase as done, also where it stopped earlier or had been trained before."""
+        self._epochs_left = max(0, self._epochs_left - num_epochs)
+
+    def end_run(self, result: Mapping, images: np.ndarray, classes: np.ndarray, path: Path) -> None:
+        """Displays the result of a run.
+
+        Args:
+            result: Content of its result file.
+            images: Test images.
+            classes: Predicted class of each.
+            path: The result file.
+        """
+        macro = result.get("test_macro_accuracy")
+        beside = "" if macro is None else f", mean of the classes {100 * macro:.2f} %"
+        self.note(f"test accuracy {100 * result['test_accuracy']:.2f} %{beside}, {path}")
+
+    def _update(self, text: str) -> None:
+        """Replaces the unfinished line on a terminal."""
+        if self.style == "bar" and sys.stdout.isatty():
+            self._write(f"{self._head}, {text}" if text else self._head, end="")
+            self._shown = time.monotonic()
+
+    def _write(self, text: str, end: str = "\n") -> None:
+        line = f"{self.title}: {text}" if self.title else text
+        if sys.stdout.isatty():  # over what stands there unfinished
+            width = shutil.get_terminal_size().columns - 1
+            line = f"\r{line if end else line[:width]:<{width}}"
+        print(line, end=end, flush=True)
+
+
+def _percent(shares: Sequence[float]) -> str:
+    return f"{' and '.join(f'{100 * share:.2f}' for share in shares)} %"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 99:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 99 * 60 else f"{seconds / 3600:.1f} h"

@@ -28,6 +28,11 @@ class Experiment:
     validation: float | int = 0.1
     num_images: int | None = added_later(None)
 
+    @property
+    def num_epochs(self) -> int:
+        """Maximum number of epochs of all phases, those before the final model too."""
+        return sum(phase.epochs for phase in self.phases)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MergedExperiment(Experiment):
@@ -45,6 +50,10 @@ class MergedExperiment(Experiment):
     dual: Phase | None
     reuse_dense_weights: tuple[str, ...] = BRANCHES
     dropout: float = 0.5
+
+    @property
+    def num_epochs(self) -> int:
+        return super().num_epochs + (self.dual.epochs if self.dual else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +118,10 @@ class ReproductionExperiment(Experiment):
     """
 
     branches: tuple[tuple[str, Phase], ...]
+
+    @property
+    def num_epochs(self) -> int:
+        return super().num_epochs + sum(phase.epochs for _, phase in self.branches)
 
 
 @dataclass(frozen=True, kw_only=True)

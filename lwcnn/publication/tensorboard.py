@@ -1,0 +1,60 @@
+"""A progress display that also writes TensorBoard's event files, with any backend. Needs the extra `tensorboard`."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from lwcnn.export.extras import require
+from lwcnn.publication.figures.confusion import plot_confusion_matrix
+from lwcnn.publication.figures.grids import plot_image_grid
+from lwcnn.training.progress import Progress
+
+NUM_SAMPLES = 32
+DPI = 150
+
+
+class TensorBoard(Progress):
+    """Writes scalars after each epoch, and the confusion matrix and sample images at the end of a run.
+
+    Args:
+        folder: Folder of the run's event files.
+        style, title: As in `Progress`.
+    """
+
+    def __init__(self, folder: Path, style: str = "bar", title: str = ""):
+        super().__init__(style, title)
+        writer = require("tensorboard.summary.writer.event_file_writer", "tensorboard")
+        self._summary = require("tensorboard.compat.proto.summary_pb2", "tensorboard").Summary
+        self._event = require("tensorboard.compat.proto.event_pb2", "tensorboard").Event
+        self._writer = writer.EventFileWriter(str(folder))
+
+    def end_epoch(self, record: Mapping[str, float], accuracies: Sequence[float]) -> None:
+        """Displays and writes the results of an epoch."""
+        super().end_epoch(record, accuracies)
+        self._write_values([{"tag": name, "simple_value": value} for name, value in record.items()])
+
+    def end_run(self, result: Mapping, images: np.ndarray, classes: np.ndarray, path: Path) -> None:
+        """Displays the result of a run and writes its test accuracy, confusion matrix and sample images."""
+        super().end_run(result, images, classes, path)
+        names = list(result["per_class_accuracy"])
+        values: list[dict] = [{"tag": "test_accuracy", "simple_value": result["test_accuracy"]}]
+        if matrix := result.get("confusion_matrix"):
+            values.append({"tag": "confusion_matrix", "image": self._image(plot_confusion_matrix(matrix, names))})
+        captions = [names[label] for label in classes[:NUM_SAMPLES]]
+        samples = plot_image_grid(list(images[:NUM_SAMPLES]), captions, title="Predicted classes of test images")
+        self._write_values([*values, {"tag": "samples", "image": self._image(samples)}])
+        self._writer.close()
+
+    def _image(self, figure: Figure):
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="png", dpi=DPI)
+        width, height = (round(DPI * side) for side in figure.get_size_inches())
+        return self._summary.Image(height=height, width=width, colorspace=3, encoded_image_string=drawn.getvalue())
+
+    def _write_values(self, values: Sequence[dict]) -> None:
+        summary = self._summary(value=[self._summary.Value(**value) for value in values])
+        self._writer.add_event(self._event(step=self.epoch_of_run, summary=summary))
+        self._writer.flush()

@@ -1,0 +1,42 @@
+"""TensorBoard's files: read back by its own reader."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lwcnn.publication.tensorboard import TensorBoard
+
+loader = pytest.importorskip("tensorboard.backend.event_processing.event_file_loader")
+
+
+def test_scalars_of_every_epoch_then_confusion_matrix_and_samples(tmp_path, made_dataset):
+    board = TensorBoard(tmp_path / "run", "none")
+    board.expect(3)
+    for epoch, (phase, number) in enumerate([("head", 1), ("all", 1), ("all", 2)]):
+        board.begin_epoch(phase, number, 2 if phase == "all" else 1, num_steps=1)
+        board.end_epoch({"loss": 2.0 - epoch, "val_accuracy": 0.25 * epoch, "seconds": 1.0}, [0.25 * epoch])
+        if phase == "head":
+            board.end_phase(1)
+    names = ("cat", "dog")
+    result = {
+        "test_accuracy": 0.75,
+        "per_class_accuracy": dict.fromkeys(names, 0.75),
+        "confusion_matrix": [[3, 1], [1, 3]],
+    }
+    board.end_run(result, made_dataset.x_test[:8], np.array([0, 0, 0, 1, 0, 1, 1, 1]), Path("seed0.json"))
+
+    (file,) = (tmp_path / "run").iterdir()
+    written = [
+        (event.step, value) for event in loader.LegacyEventFileLoader(str(file)).Load() for value in event.summary.value
+    ]
+    scalars = {(step, value.tag): value.simple_value for step, value in written if value.HasField("simple_value")}
+    assert [scalars[step, "loss"] for step in (1, 2, 3)] == [2, 1, 0]
+    assert scalars[3, "val_accuracy"] == 0.5 and scalars[3, "test_accuracy"] == 0.75
+    images = {value.tag: value.image for _, value in written if value.HasField("image")}
+    assert set(images) == {"confusion_matrix", "samples"}
+    for image in images.values():
+        decoded = Image.open(io.BytesIO(image.encoded_image_string))
+        assert decoded.size == (image.width, image.height)
