@@ -1,7 +1,7 @@
-"""Lightweight image classifiers of 15,000 to 30,000 parameters: the method of arXiv 2501.15547, measured.
+"""Lightweight image classifiers of 15,000 to 30,000 parameters: trained networks, and how they were trained.
 
-Start with `load_dataset`, `build_merged_model` and `run_experiment`; the README shows them in ten lines. Names are
-imported when they are first used, so that `import lwcnn` imports no backend.
+Start with `create_model` and `predict_images`, or train by `run_experiment`. Names are imported when they are first
+used, so that `import lwcnn` imports no backend.
 """
 
 import importlib
