@@ -57,7 +57,7 @@ def test_the_figure_has_the_parts_that_were_run(tmp_path):
     for name in (BASELINE, only("se"), only("ema")):
         for seed in (0, 1):
             write_run(tmp_path, f"made/{name}/quick", seed, 50 + 5 * seed)
-    (ax,) = from_results.parts(Inputs("made", Folders(results=tmp_path))).axes
+    ax, *_ = from_results.parts(Inputs("made", Folders(results=tmp_path))).axes
     titles = {part.title for key, part in PARTS.items() if key in ("se", "ema")}
     assert {label.get_text() for label in ax.get_yticklabels()} == titles
     with pytest.raises(MissingInput, match="no `quick` run"):

@@ -5,11 +5,11 @@ import json
 import pytest
 from publication.made_results import write_folds, write_run
 
-from lwcnn.publication.claims import measures
 from lwcnn.publication.claims.audit import CLAIMS, audit
-from lwcnn.publication.claims.measurement import Measurement, missing, or_missing
+from lwcnn.publication.claims.measurement import Measurement, missing
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.tables.audit import audit_all, audit_resnets
+from lwcnn.publication.values import resolve
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +72,11 @@ def test_measurements_are_those_of_the_largest_preset(tmp_path):
     for seed, wrong in enumerate((10, 14)):
         write_run(tmp_path, "cifar10/paper/quick", seed, wrong, ece=0.034)
     evidence = Evidence(tmp_path)
-    assert str(measures.accuracy("paper")(evidence)) == "88.00 ± 2.83 % (quick, 2 seeds)"
-    assert str(measures.calibration("paper")(evidence)) == "3.4 % (ECE, quick, 2 seeds)"
-    assert str(measures.training_time("paper")(evidence)) == "120 s (quick, 2 seeds, a CPU)"
+    assert str(resolve("cifar10/paper:spread", evidence)) == "88.00 ± 2.83 % (quick, 2 seeds)"
+    assert str(resolve("cifar10/paper:ece", evidence)) == "3.4 % (ECE, quick, 2 seeds)"
+    assert str(resolve("cifar10/paper:seconds", evidence)) == "120 s (quick, 2 seeds, a CPU)"
     write_run(tmp_path, "cifar10/paper/full", 0, 5)
-    assert str(measures.accuracy("paper")(Evidence(tmp_path))) == "95.00 % (full, 1 seed)"
+    assert str(resolve("cifar10/paper:spread", Evidence(tmp_path))) == "95.00 % (full, 1 seed)"
 
 
 def test_differences_are_paired_and_have_an_interval(tmp_path):
@@ -84,23 +84,23 @@ def test_differences_are_paired_and_have_an_interval(tmp_path):
         write_run(tmp_path, "cifar10/paper/quick", seed, 10)
         write_run(tmp_path, "cifar10/single/quick", seed, 30, ece=0.3)
     evidence = Evidence(tmp_path)
-    found = measures.difference("single", "paper")(evidence)
+    found = resolve("cifar10/single gain over cifar10/paper", evidence)
     assert found.value == pytest.approx(-20) and found.low < -20 < found.high < 0
     assert str(found).startswith("-20.00 points [-2") and str(found).endswith("] (quick)")
-    assert measures.ece_change("single", "paper")(evidence).value == pytest.approx(20)
-    assert "`lwcnn train paper head_only" in or_missing(measures.difference("paper", "head_only"), evidence).needs
+    assert resolve("cifar10/single/quick ece minus cifar10/paper/quick", evidence).value == pytest.approx(20)
+    assert "`lwcnn train paper head_only" in resolve("cifar10/paper gain over cifar10/head_only", evidence).needs
 
 
 def test_folds_and_latency(tmp_path):
     write_folds(tmp_path, "mnist/paper/quick", [0.9, 0.92])
     write_folds(tmp_path, "mnist/paper/quick", [0.99, 0.99], leaky=True, test_accuracy=0.97)
     evidence = Evidence(tmp_path)
-    assert str(measures.folds("paper", "mnist")(evidence)) == "91.00 ± 1.41 % (folds, quick)"
-    assert str(measures.folds("paper", "mnist", leaky=True)(evidence)) == "99.00 ± 0.00 % (folds, test 97.00 %, quick)"
+    assert str(resolve("mnist/paper folds from scratch:spread", evidence)) == "91.00 ± 1.41 % (folds, quick)"
+    assert str(resolve("mnist/paper folds not reset:spread", evidence)) == "99.00 ± 0.00 % (folds, test 97.00 %, quick)"
     entry = {"model": "models/cifar10-paper.keras", "rows": [{"name": "litert", "batch1": {"p50_ms": 0.0421}}]}
     (tmp_path / "bench.json").write_text(json.dumps({"models": [entry], "machine": {"device": "a CPU"}}))
-    found = measures.latency("paper", "litert")(Evidence(tmp_path))
-    assert str(found) == "0.042 ms (`paper`, litert, one thread of a CPU)"
+    found = resolve("latency cifar10/paper litert", Evidence(tmp_path))
+    assert str(found) == "0.042 ms (paper's method, litert, one thread of a CPU)"
 
 
 def test_the_table_has_a_row_per_claim_and_says_what_is_missing(tmp_path):

@@ -5,10 +5,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_data import ROOT, randomize, run_python
 from matplotlib.figure import Figure
 from PIL import Image
+from publication.made_results import write_folds
 from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
@@ -16,19 +18,22 @@ from lwcnn.cli.main import main
 from lwcnn.data import load_dataset
 from lwcnn.evaluation import expected_calibration_error, scale_cross_fitted, summarize
 from lwcnn.evaluation.metrics import reliability_bins
-from lwcnn.evaluation.statistics import Difference, Estimate
+from lwcnn.evaluation.statistics import Estimate
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.run import Folders
-from lwcnn.models.baselines.reproduction import build_repo_residual_se
+from lwcnn.experiments.zoo import create_model
 from lwcnn.models.dual import build_merged_model
 from lwcnn.publication import figures
 from lwcnn.publication.claims.literature import PUBLISHED
-from lwcnn.publication.figures import architecture, growth
-from lwcnn.publication.figures.catalogue import FIGURES, ONLY_WITH
+from lwcnn.publication.figures import architecture, from_costs
+from lwcnn.publication.figures.catalogue import FIGURES, ONLY_CIFAR10, PRINTED
 from lwcnn.publication.figures.confusion import most_confused_pairs
 from lwcnn.publication.figures.embedding import embed_features
-from lwcnn.publication.figures.inputs import Inputs, MissingInput
+from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.probabilities import roc_one_vs_rest
-from lwcnn.publication.figures.tradeoffs import KINDS, Point, pareto_front
+from lwcnn.publication.figures.style import BEST, save_figure
+from lwcnn.publication.figures.tradeoffs import HEADLINE, OURS, RECORD, Point, pareto_front
+from lwcnn.publication.names import display_name, is_part
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json
 from lwcnn.system.npz import load_npz, save_npz
@@ -53,7 +58,7 @@ def outputs():
 def test_training_curves_hold_the_history(ax):
     branches = ("original", "augmented")
     dual = [
-        {"loss": 2.0, "val_accuracy": 0.5}
+        {"loss": 2.0, "val_accuracy": 0.5, "val_loss": 1.0}
         | {f"{b}_logits_accuracy": 0.1 * i for b in branches}
         | {f"{b}_logits_val_accuracy": 0.2 * i for b in branches}
         for i in (1, 2, 3)
@@ -62,82 +67,100 @@ def test_training_curves_hold_the_history(ax):
     phases = [{"name": "dual", "history": dual}, {"name": "all", "history": whole}]
     figure = figures.plot_training_curves(phases, "accuracy", "title", ax=ax)
     assert figure is ax.figure and ax.get_title() == "title"
-    lines = {line.get_label(): line for line in ax.lines}
-    np.testing.assert_allclose(lines["branch augmented, validation"].get_ydata(), [20, 40, 60])
-    np.testing.assert_allclose(lines["whole model, training"].get_xydata(), [[4, 70], [5, 80]])
-    assert [text.get_text() for text in ax.texts] == ["stage 1: dual", "stage 2:\nall"]
+    drawn = {tuple(map(tuple, line.get_xydata().round(9))) for line in ax.lines if len(line.get_xdata())}
+    assert drawn == {
+        ((1, 10), (2, 20), (3, 30)), ((1, 20), (2, 40), (3, 60)), ((4, 70), (5, 80)), ((4, 60), (5, 65)),
+    }  # fmt: skip
+    assert [text.get_text() for text in ax.texts] == ["stage 1\nboth branches", "stage 2\nall layers"]
     with pytest.raises(LwcnnError, match="Received: 'speed'"):
         figures.plot_training_curves(phases, "speed", ax=ax)
+
+
+def test_the_validation_loss_is_drawn_where_it_was_recorded(ax):
+    history = [{"loss": 1.0, "accuracy": 0.7, "val_accuracy": 0.6, "val_loss": 1.2}, {"loss": 0.5, "val_loss": 0.9}]
+    figures.plot_training_curves([{"name": "all", "history": history}], "loss", ax=ax)
+    solid = [line for line in ax.lines if len(line.get_xdata()) and not line.is_dashed()]
+    np.testing.assert_allclose(solid[0].get_xydata(), [[1, 1.2], [2, 0.9]])
+
+
+def test_folds_are_lines_and_the_test_accuracy_is_one(ax):
+    folds = pd.DataFrame({"fold": [0, 1, 0, 1], "accuracy": [0.9, 0.92, 0.98, 0.99], "procedure": [*"aabb"]})
+    figures.plot_folds(folds, 0.91, ax=ax)
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[1, 90], [2, 92]])
+    assert [91, 91] in [list(line.get_ydata()) for line in ax.lines]
 
 
 def test_confusion_matrices_hold_percents_and_points(ax):
     matrix, other = np.array([[3, 1, 0], [0, 2, 2], [0, 0, 8]]), np.eye(3)
     figures.plot_confusion_matrix(matrix, NAMES, ax=ax)
-    np.testing.assert_allclose(ax.images[0].get_array(), [[75, 25, 0], [0, 50, 50], [0, 0, 100]])
-    assert [text.get_text() for text in ax.texts] == ["75", "25", "50", "50", "100"]
+    np.testing.assert_allclose(ax.collections[0].get_array(), [[75, 25, 0], [0, 50, 50], [0, 0, 100]])
+    assert [text.get_text() for text in ax.texts if text.get_text()] == ["75", "25", "50", "50", "100"]
     ax = Figure().subplots()
     figures.plot_confusion_difference(matrix, other, NAMES, ax=ax)
-    np.testing.assert_allclose(ax.images[0].get_array(), [[-25, 25, 0], [0, -50, 50], [0, 0, 0]])
+    np.testing.assert_allclose(ax.collections[0].get_array(), [[-25, 25, 0], [0, -50, 50], [0, 0, 0]])
     assert most_confused_pairs(matrix, 5) == [(1, 2), (0, 1)]
     with pytest.raises(LwcnnError, match=r"Received: \(2, 3\)"):
         figures.plot_confusion_matrix(matrix[:2], NAMES, ax=ax)
 
 
-def test_accuracy_bars_hold_means_and_intervals(ax):
-    estimates = [Estimate(0.85, 0.75, 0.95, (0.8, 0.9)), Estimate(0.5, 0.4, 0.6, (0.5,))]
-    figures.plot_accuracy_bars(["x", "y"], estimates, ("paper", 0.7), ax=ax)
-    assert [bar.get_width() for bar in ax.patches] == pytest.approx([85, 50])
-    segment = ax.collections[0].get_segments()[0]
-    np.testing.assert_allclose(segment[:, 0], [75, 95])
-    dots = [line.get_xdata() for line in ax.lines if line.get_marker() == "o"]
-    np.testing.assert_allclose(np.concatenate(dots), [80, 90, 50])
-
-
-def test_ablation_is_sorted(ax):
-    up, down = (
-        Difference(0.02, -0.01, 0.05, (0.01, 0.03), (1.0, 1.0)),
-        Difference(-0.015, -0.04, 0, (-0.02, -0.01), (1, 1)),
-    )
-    figures.plot_ablation(["up", "down"], [up, down], ax=ax)
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["down", "up"]
-    assert [bar.get_width() for bar in ax.patches] == pytest.approx([-1.5, 2])
+def test_intervals_are_those_of_the_estimates_and_a_single_seed_is_hollow_and_dotted(ax):
+    found = {"x": Estimate(0.85, 0.75, 0.95, (0.8, 0.9)), "y": Estimate(0.5, 0.4, 0.6, (0.5,))}
+    figures.plot_intervals({"": found}, ["y", "x"], ["x"], ("paper", 0.7), {"x": (86, 88)}, ax=ax)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["y", "x"] and ax.yaxis_inverted()
+    means = {line.get_xdata()[0]: line for line in ax.lines if line.get_marker() == "o"}
+    assert set(means) == {50, 85}
+    assert means[50].get_mfc() == "white" and means[85].get_mfc() == BEST
+    intervals = [line for line in ax.lines if line.get_marker() == "None" and len(set(line.get_ydata())) == 1]
+    assert [(list(line.get_xdata()), line.is_dashed()) for line in intervals] == [([40, 60], True), ([75, 95], False)]
+    assert [list(line.get_xdata()) for line in ax.lines if line.get_marker() == "|"] == [[80, 90]]
+    (band,) = ax.patches
+    assert (band.get_x(), band.get_width()) == (86, 2)
     left, right = ax.get_xlim()
-    assert left < -4 and right > 5  # the intervals are inside
+    assert left < 40 and right > 95  # the intervals are inside
 
 
-def test_per_class_accuracy_and_parameters(ax):
-    figures.plot_per_class_accuracy({"m": [[0.5, 0.6, 0.7], [0.7, 0.6, 0.9]]}, NAMES, ax=ax)
-    assert [bar.get_height() for bar in ax.patches] == pytest.approx([60, 60, 80])
-    ax = Figure().subplots()
+def test_parameters_by_layer_are_bars_from_zero(ax):
     figures.plot_parameters_by_layer(["conv", "dense"], [100, 300], ax=ax)
-    assert [bar.get_width() for bar in ax.patches] == [100, 300]
+    assert [bar.get_width() for bar in ax.patches] == [100, 300] and ax.get_xlim()[0] == 0
     assert [text.get_text() for text in ax.texts] == ["100 (25.0 %)", "300 (75.0 %)"]
 
 
 def test_tradeoff_holds_points_and_front(ax):
-    points = [Point("a", 10, 0.5), Point("b", 20, 0.4), Point("c", 30, 0.9, "public record"), Point("", 30, 0.8)]
+    points = [Point("a", 10, 0.5), Point("b", 20, 0.4), Point("c", 30, 0.9, RECORD), Point("", 30, 0.8)]
     assert [point.name for point in pareto_front(points)] == ["a", "c"]
     figures.plot_tradeoff(points, "cost", ax=ax)
     lines = {line.get_label(): line for line in ax.lines}
-    np.testing.assert_allclose(lines["ours, full"].get_xydata(), [[10, 50], [20, 40], [30, 80]])
+    np.testing.assert_allclose(lines[OURS].get_xydata(), [[10, 50], [20, 40], [30, 80]])
     np.testing.assert_allclose(lines["Pareto front"].get_xydata(), [[10, 50], [30, 90]])
     assert {"a", "b", "c"} == {text.get_text() for text in ax.texts if text.get_text()}
+    figures.plot_tradeoff(points, "cost", limits=(0.85, 0.95), ax=(zoomed := Figure().subplots()))
+    assert zoomed.get_ylim() == (85, 95) and {text.get_text() for text in zoomed.texts} == {"c"}
     with pytest.raises(LwcnnError, match="Received"):
         figures.plot_tradeoff([Point("a", 0, 0.5)], "cost", ax=ax)
 
 
-def test_what_is_far_worse_than_the_rest_stands_at_the_lower_edge_of_a_tradeoff(ax):
-    points = [Point("a", 10, 0.6), Point("b", 20, 0.7), Point("c", 30, 0.9), Point("d", 40, 0.2, low=0.1, high=0.3)]
-    figures.plot_tradeoff(points, "cost", ax=ax)
-    bottom, _ = ax.get_ylim()
-    assert 50 < bottom < 60
-    assert [text.get_text() for text in ax.texts if text.get_text()] == ["a", "b", "c", "d: 20 %"]
-    assert [40.0, bottom] in [line.get_xydata()[-1].tolist() for line in ax.lines if line.get_marker() == "v"]
+def test_costs_show_their_spread_and_no_order():
+    points = [Point("a", 2, 0.5, interval=(0.4, 0.6), spread=(1, 3)), Point("b", 2.5, 0.7, HEADLINE)]
+    (ax,) = figures.plot_costs({"ms": points}).axes
+    drawn = [line.get_xydata().tolist() for line in ax.lines]
+    assert [[1, 50], [3, 50]] in drawn and [[2, 40], [2, 60]] in drawn
+    assert not any(line.get_linestyle() == "--" or line.get_drawstyle() != "default" for line in ax.lines)
+
+
+def test_experiments_with_one_network_share_their_latency(made):
+    times, _ = from_costs.latencies(Inputs("digits", Folders(made / "results")))
+    assert times["paper"] == times["paper_tuned"] == (0.0133, 0.0123, 0.02)
 
 
 def test_literature_is_usable():
-    assert {one.kind for one in PUBLISHED} <= set(KINDS)
-    assert all(one.source and 0 < one.accuracy < 1 for one in PUBLISHED)
+    assert all(one.source and 0 < one.accuracy < 1 and one.params > 0 for one in PUBLISHED)
+
+
+def test_what_readers_see_has_a_plain_name():
+    shown = {name for name in EXPERIMENT_NAMES if not is_part(name)}
+    assert not [name for name in shown if "_" in display_name(name) or display_name(name) == name]
+    names = [display_name(name) for name in shown]
+    assert len(names) == len(set(names)) and display_name("residual_se_muon") == "Wren"
 
 
 def test_roc_areas_are_scikit_learn_s(ax, outputs):
@@ -145,7 +168,7 @@ def test_roc_areas_are_scikit_learn_s(ax, outputs):
     wanted = [roc_auc_score(labels == c, softmax(logits, axis=1)[:, c]) for c in range(3)]
     false, true, areas = roc_one_vs_rest(logits, labels)
     np.testing.assert_allclose(areas, wanted, atol=1e-12)
-    np.testing.assert_allclose(np.trapezoid(true, false), wanted, atol=2e-3)  # what is drawn encloses them
+    np.testing.assert_allclose(np.trapezoid(true, false), wanted, atol=5e-3)  # what is drawn encloses them
     figures.plot_roc(logits, labels, NAMES, ax=ax)
     lines = {line.get_label(): line for line in ax.lines}
     np.testing.assert_allclose(lines[f"macro average  {np.mean(wanted):.4f}"].get_ydata(), true.mean(axis=0))
@@ -158,6 +181,7 @@ def test_reliability_shows_both_errors(ax, outputs):
     figures.plot_reliability(logits, labels, ax=ax)
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
     assert f"ECE {100 * before:.1f} %" in legend[0] and f"ECE {100 * after:.1f} %" in legend[1]
+    assert legend[2:] == ["area of a marker: share of images", "1 %", "10 %", "50 %"]
     counts = reliability_bins(logits, labels)[2]
     assert 0 < counts[counts > 0].min() < 10, "some bins hold too few images to be drawn"
     assert len(ax.lines[0].get_xdata()) == (counts >= 10).sum()
@@ -174,29 +198,39 @@ def test_image_grid_and_overlays(ax):
         figures.overlay_heatmaps(images, np.zeros((3, 4, 5)))
 
 
-def test_architecture_has_a_box_a_layer(ax):
+def test_architecture_has_a_box_per_layer_that_does_something(ax):
     model = build_merged_model((12, 12, 3), 10)
     boxes = figures.describe_layers(model)
     assert sum(box.params for box in boxes) == model.count_params()
-    assert next(box for box in boxes if box.name == "features").inputs == ("original_features", "augmented_features")
+    (joined,) = (box for box in boxes if box.name == "features")
+    assert joined.inputs == ("original_dense_as_conv", "augmented_dense_as_conv")  # not the layers that flatten
     figures.plot_architecture(boxes, ax=ax)
     texts = {text.get_text() for text in ax.texts}
-    assert "original_conv2: conv 3×3, 20, ReLU" in texts and "1,820 parameters, 3 × 3 × 20" in texts
+    assert "convolution 3×3, 20 filters, ReLU" in texts and "1,820 parameters, 3 × 3 × 20" in texts
 
 
-def test_blocks_of_the_reference_networks_become_one_box_each(ax):
-    model = build_repo_residual_se((12, 12, 3), 10)
-    boxes = architecture.collapse_blocks(architecture.describe_layers(model))
-    blocks = {box.name: box for box in boxes if box.kind == "block"}
-    assert {name: box.text for name, box in blocks.items()} == dict.fromkeys(
-        ("block1", "block2"), "2 × conv 3×3, SE, residual"
-    )
-    assert sum(box.params for box in boxes) == model.count_params()
-    inside = architecture.boxes_of_block(architecture.describe_layers(model), "block2")
-    assert inside[0].name == "pool1" and sum(box.params for box in inside) == blocks["block2"].params
-    width, height = architecture.diagram_size(boxes)
-    assert width < architecture.diagram_size(inside)[0]  # its shortcut takes a column of its own
-    figures.plot_architecture(boxes, ax=ax)
+def test_blocks_become_one_box_and_equal_ones_in_a_row_one_with_their_count(ax):
+    model = create_model("residual_se_muon")
+    boxes = architecture.describe_layers(model)
+    assert not [box for box in boxes if "dropout" in box.text or "Flatten" in box.text]
+    collapsed = architecture.collapse_blocks(boxes)
+    (block,) = (box for box in collapsed if box.kind == "block")
+    assert (block.count, block.text) == (5, "depthwise 5×5, SE, residual")
+    assert sum(box.params for box in collapsed) == model.count_params()
+    inside = architecture.boxes_of_block(boxes, "stage1_block2")
+    assert inside[0].text == "input of the block" and sum(box.params for box in inside) == block.params // 5
+    figures.plot_architecture(collapsed, ax=ax)
+    assert "5 × (depthwise 5×5, SE, residual)" in {text.get_text() for text in ax.texts}
+    others = architecture.collapse_blocks(architecture.describe_layers(create_model("repo_residual_se")))
+    assert [(box.text, box.count) for box in others if box.kind == "block"] == [
+        ("2 × convolution 3×3, SE, residual", 1)
+    ] * 2
+
+
+def test_the_method_is_drawn_with_the_networks_own_counts():
+    texts = {text.get_text() for ax in figures.plot_method((28, 28, 1), 10).axes for text in ax.texts}
+    for start in ("13,860 parameters", "14,862 parameters", "1,002 parameters trained", "14,862 parameters trained"):
+        assert any(text.startswith(f"{start}\n") for text in texts), start
 
 
 def test_embedding_holds_the_points(ax):
@@ -204,7 +238,7 @@ def test_embedding_holds_the_points(ax):
     points = figures.embed_features(features)
     np.testing.assert_array_equal(points, figures.embed_features(features))
     figures.plot_embedding(points, np.arange(30) % 3, NAMES, ax=ax)
-    np.testing.assert_allclose(ax.lines[1].get_xydata(), points[1::3])
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), points)
 
 
 def _write_run(folder, experiment, preset, seed, logits, data):
@@ -247,8 +281,15 @@ def made(tmp_path_factory):
     model = "digits-paper.keras"
     record = {"model": model, "dataset": "digits", "format": "litert-int8", "size_bytes": 29920}
     write_json(folder / "results/export/digits-paper-litert-int8.json", record)
-    rows = [{"name": "litert-int8", "batch1": {"p50_ms": 0.0123}}]
-    write_json(folder / "results/bench.json", {"models": [{"model": model, "rows": rows}]})
+    times = {"paper": {"p50_ms": 0.0123, "p90_ms": 0.015}, "paper_tuned": {"p50_ms": 0.0143, "p90_ms": 0.02}}
+    models = [
+        {"model": f"digits-{name}.keras", "rows": [{"name": "litert-int8", "batch1": time}]}
+        for name, time in times.items()
+    ]
+    write_json(folder / "results/bench.json", {"models": models})
+    folds = [("paper", False, [0.9, 0.92]), ("paper_as_published", True, [0.98, 0.99])]
+    for experiment, leaky, accuracies in folds:
+        write_folds(folder / "results", f"digits/{experiment}/quick", accuracies, leaky=leaky, test_accuracy=0.95)
     return folder
 
 
@@ -261,7 +302,7 @@ def test_all_are_drawn_and_again_to_the_same_bytes(made, tmp_path, capsys):
     output = tmp_path / "visualizations"
     assert main(_arguments(made, output)) == 0, capsys.readouterr().err
     assert {path.name for path in (output / "digits").iterdir()} == {
-        f"{name}.{suffix}" for name in FIGURES if ONLY_WITH.get(name, "digits") == "digits" for suffix in ("png", "pdf")
+        f"{name}.png" for name in FIGURES if name not in ONLY_CIFAR10
     }
     for path in (output / "digits").glob("*.png"):
         with Image.open(path) as image:
@@ -270,25 +311,15 @@ def test_all_are_drawn_and_again_to_the_same_bytes(made, tmp_path, capsys):
     script = "import sys\nfrom lwcnn.cli.main import main\nsys.exit(main(sys.argv[1:]))"
     run_python(script, *_arguments(made, tmp_path / "again"), "--only", *again)
     drawn = sorted((tmp_path / "again/digits").iterdir())
-    assert len(drawn) == 2 * len(again)
+    assert len(drawn) == len(again)
     for path in drawn:
         assert path.read_bytes() == (output / "digits" / path.name).read_bytes(), path.name
 
 
-def test_the_cost_of_training_has_a_panel_a_quantity(tmp_path, ax):
-    with pytest.raises(MissingInput, match="growth.json"):
-        growth.training_cost(Inputs("cifar10", Folders(results=tmp_path)))
-    rows = [{"varied": "batch", "batch": b, "seconds": 40 / b, "peak_bytes": 10**9 + b} for b in (32, 64, 512)]
-    rows += [{"varied": "size", "size": s, "seconds": s / 8, "peak_bytes": 10**9} for s in (28, 64)]
-    write_json(tmp_path / "growth.json", {"device": "one", "threads": 1, "rows": rows})
-    figure = growth.training_cost(Inputs("cifar10", Folders(results=tmp_path)))
-    panels = {panel.get_xlabel(): panel for panel in figure.axes if panel.get_xlabel()}
-    assert set(panels) == {growth.LABELS["batch"], growth.LABELS["size"]}
-    batch = panels[growth.LABELS["batch"]]
-    np.testing.assert_allclose(batch.lines[0].get_xydata(), [(b, 40 / b) for b in (32, 64, 512)])
-    assert batch.get_xscale() == "log" and panels[growth.LABELS["size"]].get_xscale() == "linear"
-    with pytest.raises(LwcnnError, match="as many seconds"):
-        figures.plot_growth([1, 2], [1], [1, 2], "images", ax=ax)
+def test_what_the_report_prints_is_a_pdf_too(tmp_path):
+    figure = figures.plot_folds(pd.DataFrame({"fold": [0], "accuracy": [0.9], "procedure": ["a"]}))
+    assert [path.name for path in save_figure(figure, tmp_path / "a", with_pdf=True)] == ["a.png", "a.pdf"]
+    assert set(PRINTED) <= set(FIGURES)
 
 
 def test_what_lacks_its_input_is_named_and_the_rest_drawn(made, tmp_path, capsys):
@@ -302,7 +333,7 @@ def test_what_lacks_its_input_is_named_and_the_rest_drawn(made, tmp_path, capsys
     printed = capsys.readouterr()
     assert "drawn    digits/ablation" in printed.out and "1 were skipped" in printed.out
     assert "skipped  digits/gradcam" in printed.err and "digits-paper_tuned.keras" in printed.err
-    assert kept.read_bytes() == b"as committed" and (output / "digits/ablation.pdf").exists()
+    assert kept.read_bytes() == b"as committed" and (output / "digits/ablation.png").exists()
 
 
 def test_without_pixels_only_image_figures_are_skipped(made, tmp_path, capsys):
@@ -313,10 +344,10 @@ def test_without_pixels_only_image_figures_are_skipped(made, tmp_path, capsys):
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(path.read_bytes().replace(b'"dataset": "digits"', b'"dataset": "mine"'))
     arguments = ["figures", f"--results={tmp_path}/results", f"--output={tmp_path}/out"]
-    assert main([*arguments, "--only", "macs", "confused_pairs", "confident_errors", "int8_bytes", "latency"]) == 3
+    assert main([*arguments, "--only", "costs", "confused_pairs", "samples"]) == 3
     printed = capsys.readouterr()
-    assert "drawn    mine/macs" in printed.out
-    assert all(f"skipped  mine/{name}" in printed.err for name in ("confused_pairs", "confident_errors", "int8_bytes"))
+    assert "drawn    mine/costs" in printed.out
+    assert all(f"skipped  mine/{name}" in printed.err for name in ("confused_pairs", "samples"))
 
 
 def test_released_logits_of_another_run_are_refused(made, tmp_path, capsys):
@@ -353,11 +384,11 @@ def test_a_figure_that_fails_leaves_the_others(made, tmp_path, capsys):
     save_npz(path, **arrays | {"features": np.ones_like(arrays["features"])})
     (folder / "bench.json").write_text('{"models": [{"model": "digits-paper.keras", "rows": [7]}]}')
     arguments = ["figures", f"--results={folder}", f"--output={tmp_path}/out", "--only"]
-    assert main([*arguments, "tsne", "latency", "macs"]) == 1
+    assert main([*arguments, "tsne", "costs", "accuracies"]) == 1
     printed = capsys.readouterr()
-    assert "drawn    digits/macs" in printed.out
+    assert "drawn    digits/accuracies" in printed.out
     last = printed.err.splitlines()[-1]
-    assert last.startswith("lwcnn: error: ") and "digits/tsne: t-SNE needs" in last and "digits/latency" in last
+    assert last.startswith("lwcnn: error: ") and "digits/tsne: t-SNE needs" in last and "digits/costs" in last
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.figures.catalogue import FIGURES
 from lwcnn.publication.report import document
 from lwcnn.publication.report.document import MAX_OVERFULL, build_pdf, generate, used_names
-from lwcnn.publication.report.values import resolve
 from lwcnn.publication.tables import TABLES
-from lwcnn.publication.tables.ablations import TITLES
+from lwcnn.publication.tables.ablations import CHANGES
+from lwcnn.publication.values import resolve
 from lwcnn.system.errors import LwcnnError
 
 SOURCE = ROOT / "research_report.tex"
@@ -43,23 +43,23 @@ def evidence(tmp_path):
     [
         ("cifar10/paper/full:test", "70.00"),
         ("cifar10/paper/full:spread", "70.00 ± 10.00"),
-        ("cifar10/paper/largest:seeds", "3"),  # of full, not of quick
+        ("cifar10/paper:seeds", "3"),  # of full, not of quick
         ("cifar10/paper_tuned/full:minutes", "10"),
-        ("cifar10/paper_tuned/full minus cifar10/paper/full", "+5.00"),
         ("cifar10/paper/full:missed by all", "20.0"),
         ("cifar10/paper/full:missed by some", "20.0"),
         ("cifar10/paper/full class class0", "70.0"),
         ("cifar10/paper/quick pair class0 class1", "10.0"),
-        ("mnist/paper/quick folds from scratch:each", "90.0 92.0"),
-        ("mnist/paper/quick folds from scratch:spread", "91.00 ± 1.41"),
+        ("mnist/paper folds from scratch:each", "90.0 92.0"),
+        ("mnist/paper folds from scratch:spread", "91.00 ± 1.41"),
         ("number of runs", "5"),
         ("mnist/paper/full:params", "14,862"),  # counted, without a run
         ("cifar10/repo_residual_se/largest:trainable", "83,344"),
-        ("published µNAS:int8 bytes", "11,400"),
+        ("MLPerf Tiny:bytes", "98,496"),
     ],
 )
 def test_a_value_is_that_of_the_runs(evidence, name, shown):
-    assert str(resolve(name, evidence)) == shown
+    found = resolve(name, evidence)
+    assert str(found.bare() if isinstance(found, Measurement) else found) == shown
 
 
 def test_a_gain_is_of_the_same_seeds_and_has_its_interval(evidence):
@@ -90,8 +90,8 @@ def test_what_is_not_there_is_marked(tmp_path):
         ("cifar/paper/full:test", "Did you mean 'cifar10'"),
         ("cifar10/paper/fool:test", "Did you mean 'full'"),
         ("cifar10/paper/full:tets", "Did you mean 'test'"),
-        ("cifar10/paper:test", "A value is named as in"),
-        ("published uNAS:accuracy", "Did you mean 'µNAS'"),
+        ("cifar10:test", "A value is named as in"),
+        ("MLPerf Tiny:byte", "Did you mean 'bytes'"),
     ],
 )
 def test_a_name_that_stands_for_nothing_is_an_error(evidence, name, said):
@@ -100,7 +100,7 @@ def test_a_name_that_stands_for_nothing_is_an_error(evidence, name, said):
 
 
 def test_every_experiment_that_is_named_exists():
-    named = {goal.experiment for goal in GOALS} | set(TITLES)
+    named = {goal.experiment for goal in GOALS} | set(CHANGES)
     assert named <= set(EXPERIMENT_NAMES)
 
 

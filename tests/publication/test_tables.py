@@ -1,4 +1,4 @@
-"""Tables: one object in three formats, values from made results, and the README's from the committed ones."""
+"""Tables: one object in two formats, values from made results, and the README's from the committed ones."""
 
 import json
 
@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, only
 from lwcnn.publication.claims.measurement import Measurement, missing
 from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.names import named
 from lwcnn.publication.tables import ablations, accuracies, calibration, costs, folds
 from lwcnn.publication.tables.pages import all_tables, fill, write_tables
 from lwcnn.publication.tables.table import Table, to_latex
@@ -30,7 +31,7 @@ def cells(table, name):
     return [cell.strip() for cell in row.split("|")[1:-1]]
 
 
-def test_one_table_in_three_formats():
+def test_one_table_in_two_formats():
     gain = Measurement(-1.5, "points", low=-2, high=0.5, signed=True)
     table = Table(["what & who", "`a_b`"], [[["5 %", gain.bare()]], [], [["1x1 < 2", missing("run it")]]], "lr")
     assert table.markdown() == (
@@ -39,8 +40,7 @@ def test_one_table_in_three_formats():
     latex = table.latex()
     assert latex.count(r"\midrule") == 2 and r"what \& who & \texttt{a\_\allowbreak{}b} \\" in latex
     assert r"5\,\% & $-$1.50 [$-$2.00, $+$0.50] \\" in latex and r"$1\times1$ $<$ 2 & \notrun{} \\" in latex
-    html = table.html()
-    assert "<code>a_b</code>" in html and "1x1 &lt; 2" in html and "what &amp; who" in html
+    assert to_latex(named("residual_se_muon")) == "Wren" and "`residual_se_muon`" in named("residual_se_muon")
     assert table.missing == ["run it"]
     assert Table(["a"], []).markdown() == ""
 
@@ -52,7 +52,7 @@ def test_latex_is_escaped():
 
 def test_results_have_mean_and_deviation(evidence):
     assert cells(accuracies.accuracies(evidence), "paper")[:9] == [
-        *("mnist", "`paper`", "quick", "14,862", "2", "89.00", "89.00 ± 1.41", "99", "1.5")
+        *("mnist", "paper's method (`paper`)", "quick", "14,862", "2", "89.00", "89.00 ± 1.41", "99", "1.5")
     ]
 
 
@@ -73,9 +73,9 @@ def test_calibration_compares_the_same_seeds(tmp_path):
 
 def test_ablations_pair_the_seeds(evidence):
     row = cells(ablations.method(evidence, ["mnist"]), "single")
-    assert row[2].startswith("-8.00 [-1") and row[2].endswith("]")
+    assert row[1].startswith("-8.00 [-1") and row[1].endswith("]")
     # Seed 0: 10 images right only with `paper`, none only with `single`; seed 1: 6.
-    assert row[3] == ", ".join(f"{binomtest(0, n).pvalue:.3f}"[1:] for n in (10, 6))
+    assert row[2] == ", ".join(f"{binomtest(0, n).pvalue:.3f}"[1:] for n in (10, 6))
 
 
 def test_parts_name_what_was_not_run(tmp_path):
@@ -95,8 +95,8 @@ def test_folds_show_the_leak(tmp_path):
     group = "mnist/paper_as_published/quick"
     write_folds(tmp_path, group, [0.99, 0.995], leaky=True, test_accuracy=0.98, leak=0.0125)
     assert folds.folds(Evidence(tmp_path)).markdown().splitlines()[2] == (
-        "| mnist | `paper_as_published`, model never reset, as published | quick | 99.00 99.50 | 99.25 ± 0.35 | 98.00 "
-        "| +1.25 |"
+        "| mnist | paper's code (`paper_as_published`), model never reset, as published | quick | 99.00 99.50 | "
+        "99.25 ± 0.35 | 98.00 | +1.25 |"
     )
 
 
@@ -110,7 +110,7 @@ def test_references_quote_claims_apart_from_what_was_trained_here(tmp_path):
     write_run(tmp_path, "cifar10/mobilenet_v2_momentum/quick", 0, 20)
     table = costs.references(Evidence(tmp_path))
     resnet = cells(table, "narrow_resnet18")
-    assert resnet[:5] == ["`narrow_resnet18`", "1,234", "5.6", "0.0", "2.2"]
+    assert resnet[:5] == ["narrow ResNet-18 (`narrow_resnet18`)", "1,234", "5.6", "0.0", "2.2"]
     assert resnet[5:8] == ["not run", "95.53", "not run"]
     assert resnet[8] == "`lwcnn train narrow_resnet18 --dataset cifar10 --preset full`"
     assert cells(table, "mobilenet_v2")[5:8] == ["1.25", "", "80.00 (quick)"]

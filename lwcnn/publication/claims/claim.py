@@ -1,12 +1,6 @@
 """A claim of somebody else's, what was built for it, and the measurements that test it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-
-from lwcnn.publication.claims.measurement import Measurement
-from lwcnn.publication.evidence import Evidence
-
-Measure = Callable[[Evidence], Measurement]
 
 
 @dataclass(frozen=True)
@@ -18,16 +12,16 @@ class Claim:
         what: Subject of the claim.
         claimed: What the system's text says.
         built: What its code, layer table or notebook output comes to; empty where nothing else was read.
-        here: Measurements of ours with a name each, which may be empty.
+        here: What tests it: pairs of a label, which may be empty, and the name of a value (`publication.values`).
     """
 
     system: str
     what: str
     claimed: str
     built: str
-    here: tuple[tuple[str, Measure], ...] = ()
+    here: tuple[tuple[str, str], ...] = ()
 
 
-def measured(measure: Measure) -> tuple[tuple[str, Measure], ...]:
-    """A single measurement, which needs no name."""
-    return (("", measure),)
+def measured(name: str) -> tuple[tuple[str, str], ...]:
+    """Returns a single measurement, which needs no label."""
+    return (("", name),)

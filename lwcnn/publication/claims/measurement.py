@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import pandas as pd
+
 from lwcnn.evaluation.statistics import Difference, Estimate
 from lwcnn.experiments.results import MissingInput
 
@@ -68,6 +70,11 @@ def missing(needs: str) -> Measurement:
 def percent(share: float, digits: int = 2, **more) -> Measurement:
     """A share between 0 and 1, shown in percent."""
     return Measurement(100 * share, "%", digits, **more)
+
+
+def mean_and_spread(shares: pd.Series) -> Measurement:
+    """Mean and, of several, sample standard deviation, in percent."""
+    return percent(shares.mean(), spread=100 * shares.std() if len(shares) > 1 else None)
 
 
 def accuracy(estimate: Estimate, interval: bool = False, digits: int = 2, origin: str = "") -> Measurement:

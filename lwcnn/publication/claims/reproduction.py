@@ -5,17 +5,6 @@ github.com/Shazer-Nadeem/lightweight-cnn-cifar10, .../Improved-lightweight-cnn-c
 
 from lwcnn.experiments.recipes.ablation import BASELINE, PARTS, WHOLE, leave_one_out, only
 from lwcnn.publication.claims.claim import Claim, measured
-from lwcnn.publication.claims.measures import (
-    accuracy,
-    calibration,
-    convolution_share,
-    counted,
-    difference,
-    ece_change,
-    float_size,
-    latency,
-    training_time,
-)
 
 REPRODUCTION, EXTENSION, RERUN = "reproduction", "extension", "rerun"
 SINGLE_GAIN = "gain of "
@@ -33,17 +22,17 @@ CLAIMS = (
         "about 70 %",
         "69.5, 68.8 and 70.2 %",
         (
-            ("convolutions frozen", accuracy("repo_baseline_frozen")),
-            ("unfrozen, our reading", accuracy("repo_baseline")),
+            ("convolutions frozen", "cifar10/repo_baseline_frozen:spread"),
+            ("unfrozen, our reading", "cifar10/repo_baseline:spread"),
         ),
     ),
-    Claim(REPRODUCTION, "parameters", "about 20,000", "334,706", measured(counted("repo_baseline"))),
+    Claim(REPRODUCTION, "parameters", "about 20,000", "334,706", measured("cifar10/repo_baseline:params")),
     Claim(
         REPRODUCTION,
         "progressive unfreezing",
         "last layer, last 2, last 3, all",
         "the convolutions never trained in stage 2; `Dense(128)` joins in its second step (ours: in the first)",
-        (("unfrozen minus frozen", difference("repo_baseline", "repo_baseline_frozen")),),
+        (("unfrozen minus frozen", "cifar10/repo_baseline gain over cifar10/repo_baseline_frozen"),),
     ),
     Claim(
         REPRODUCTION,
@@ -56,33 +45,33 @@ CLAIMS = (
         "parameters in convolutions",
         "about 70 %",
         "1.3 % (4,200 of 334,706)",
-        measured(convolution_share("repo_baseline")),
+        measured("cifar10/repo_baseline:share of convolutions"),
     ),
-    Claim(REPRODUCTION, "size", "less than 2 MB", "1.26 MB", measured(float_size("repo_baseline"))),
+    Claim(REPRODUCTION, "size", "less than 2 MB", "1.26 MB", measured("cifar10/repo_baseline:MiB")),
     Claim(
         REPRODUCTION,
         "training time",
         "",
         "814 + 1,151 + 779 s (another CPU); every second epoch of the augmented branch is a single batch",
-        measured(training_time("repo_baseline_frozen")),
+        measured("cifar10/repo_baseline_frozen:seconds"),
     ),
     Claim(
         REPRODUCTION,
         "latency",
         "about 1 ms on a GPU",
         "72 to 160 ms on a CPU through `predict`; no GPU run",
-        measured(latency("paper")),
+        measured("latency cifar10/paper keras function"),
     ),
-    Claim(EXTENSION, "accuracy", "the highest", "78.3 and 78.2 %", measured(accuracy("repo_residual_se"))),
+    Claim(EXTENSION, "accuracy", "the highest", "78.3 and 78.2 %", measured("cifar10/repo_residual_se:spread")),
     Claim(
         EXTENSION,
         "parameters",
         "less than 30,000",
         "83,920",
         (
-            ("its network", counted("repo_residual_se")),
-            ("ours", counted("residual_se")),
-            ("ours, by Muon", counted("residual_se_muon")),
+            ("its network", "cifar10/repo_residual_se:params"),
+            ("Wren-AdamW", "cifar10/residual_se:params"),
+            ("Wren", "cifar10/residual_se_muon:params"),
         ),
     ),
     Claim(
@@ -90,18 +79,18 @@ CLAIMS = (
         "under 30,000 and above the baseline",
         "kept",
         "not kept",
-        (("ours", accuracy("residual_se")), ("ours, by Muon", accuracy("residual_se_muon"))),
+        (("Wren-AdamW", "cifar10/residual_se:spread"), ("Wren", "cifar10/residual_se_muon:spread")),
     ),
-    Claim(EXTENSION, "size", "less than 2 MB", "0.32 MB", measured(float_size("repo_residual_se"))),
+    Claim(EXTENSION, "size", "less than 2 MB", "0.32 MB", measured("cifar10/repo_residual_se:MiB")),
     Claim(
         EXTENSION,
         "calibration",
         "better",
         "never measured",
         (
-            ("its network", calibration("repo_residual_se")),
-            ("baseline, frozen", calibration("repo_baseline_frozen")),
-            ("ours", calibration("residual_se")),
+            ("its network", "cifar10/repo_residual_se:ece"),
+            ("baseline, frozen", "cifar10/repo_baseline_frozen:ece"),
+            ("Wren-AdamW", "cifar10/residual_se:ece"),
         ),
     ),
     Claim(
@@ -110,8 +99,8 @@ CLAIMS = (
         "enhances calibration",
         "never measured; the dropout that goes with it stays at 0.4",
         (
-            ("alone", ece_change(only("smoothing"), BASELINE)),
-            ("in the whole", ece_change(WHOLE, leave_one_out("smoothing"))),
+            ("alone", f"cifar10/{only('smoothing')}/quick ece minus cifar10/{BASELINE}/quick"),
+            ("in the whole", f"cifar10/{WHOLE}/quick ece minus cifar10/{leave_one_out('smoothing')}/quick"),
         ),
     ),
     *(
@@ -120,7 +109,10 @@ CLAIMS = (
             f"{SINGLE_GAIN}{part.title}",
             f"{part.claim} points",
             _BUILT_PARTS.get(key, _NOT_SEPARATE),
-            (("alone", difference(only(key), BASELINE)), ("in the whole", difference(WHOLE, leave_one_out(key)))),
+            (
+                ("alone", f"cifar10/{only(key)} gain over cifar10/{BASELINE}"),
+                ("in the whole", f"cifar10/{WHOLE} gain over cifar10/{leave_one_out(key)}"),
+            ),
         )
         for key, part in PARTS.items()
         if part.claim

@@ -1,7 +1,6 @@
 """Claims of three reference networks under five million parameters."""
 
 from lwcnn.publication.claims.claim import Claim, measured
-from lwcnn.publication.claims.measures import accuracy, counted
 
 SE_RESNET = "SE-ResNet [4,4,3]"  # github.com/Esteban-D-Lopez/DeepLearning-ResNet
 RESNET_4443 = "ResNet [4,4,4,3]"  # github.com/Hashmmath/DL-Project-1-LearningtooDeep-CIFAR-10-Classification
@@ -13,14 +12,14 @@ CLAIMS = (
         "parameters",
         "4,905,430",
         "its component table fits no layout of these widths; its notebook's layout gives the sum",
-        measured(counted("se_resnet", trainable=True)),
+        measured("cifar10/se_resnet:trainable"),
     ),
     Claim(
         SE_RESNET,
         "accuracy",
         "94 % on validation",
         "its validation images are the official test set; 88 % elsewhere in its text, 82 % on shifted data",
-        measured(accuracy("se_resnet")),
+        measured("cifar10/se_resnet:spread"),
     ),
     Claim(
         SE_RESNET,
@@ -33,7 +32,7 @@ CLAIMS = (
         "parameters",
         "4.87M by a formula",
         "4,754,218 trainable; the formula's terms sum to 5,090,656",
-        measured(counted("resnet_4443", trainable=True)),
+        measured("cifar10/resnet_4443:trainable"),
     ),
     Claim(
         RESNET_4443,
@@ -41,7 +40,7 @@ CLAIMS = (
         "94.65 %, 100 epochs",
         "first run: best 94.08, chosen on the test set; a second, cosine from 0.01, goes from 89.5 to 94.65; "
         "85.4 % on shifted data",
-        measured(accuracy("resnet_4443")),
+        measured("cifar10/resnet_4443:spread"),
     ),
     Claim(
         RESNET_4443,
@@ -55,14 +54,14 @@ CLAIMS = (
         "parameters",
         "2,797,610",
         "2,797,610 trainable",
-        measured(counted("narrow_resnet18", trainable=True)),
+        measured("cifar10/narrow_resnet18:trainable"),
     ),
     Claim(
         NARROW,
         "accuracy",
         "95.53 %",
         "its log: last epoch 94.48, best 95.07, chosen on the test set",
-        measured(accuracy("narrow_resnet18")),
+        measured("cifar10/narrow_resnet18:spread"),
     ),
     Claim(NARROW, "confusion matrix", "of its predictions", "drawn from random numbers (`np.random.randint`)"),
 )

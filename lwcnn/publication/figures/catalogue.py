@@ -8,10 +8,9 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
-from lwcnn.data import INPUT_SHAPES
 from lwcnn.experiments.results import load_results
 from lwcnn.experiments.run import Folders
-from lwcnn.publication.figures import from_models, from_outputs, from_results, growth
+from lwcnn.publication.figures import from_costs, from_models, from_outputs, from_results
 from lwcnn.publication.figures.from_models import HeatMapChoice
 from lwcnn.publication.figures.inputs import Inputs, MissingInput
 from lwcnn.publication.figures.style import STYLE, save_figure
@@ -20,54 +19,36 @@ from lwcnn.system.errors import LwcnnError, unknown_name
 FIGURES: dict[str, Callable[[Inputs], Figure]] = {
     function.__name__: function
     for function in (
+        from_models.method,
+        from_costs.frontier,
+        from_results.accuracies,
+        from_costs.parameters,
+        from_costs.costs,
+        from_results.ablation,
+        from_results.parts,
+        from_results.folds,
         from_results.training_curves,
         from_results.training_curves_best,
         from_results.confusion,
-        from_results.accuracy_bars,
         from_results.per_class_accuracy,
-        from_results.ablation,
-        from_results.parts,
-        from_results.parameters,
-        from_results.frontier,
-        from_results.training_time,
-        from_results.macs,
-        from_results.int8_bytes,
-        from_results.latency,
+        from_outputs.samples,
+        from_outputs.confused_pairs,
         from_outputs.roc,
         from_outputs.reliability,
         from_outputs.tsne,
-        from_outputs.confused_pairs,
-        from_outputs.confident_errors,
-        growth.training_cost,
-        from_models.parameters_by_layer,
         from_models.gradcam,
-        from_models.architecture_submodel,
-        from_models.architecture_dual,
-        from_models.architecture_merged,
-        from_models.architecture_residual_se,
-        from_models.architecture_residual_se_small,
-        from_models.architecture_residual_se_distilled,
-        from_models.architecture_residual_se_muon,
-        from_models.architecture_repo_baseline,
-        from_models.architecture_repo_residual_se,
-        from_models.architecture_references,
+        from_models.parameters_by_layer,
+        from_models.architecture_paper,
+        from_models.architecture_wren,
+        from_models.architecture_others,
     )
 }
 
-ONLY_WITH = dict.fromkeys(
-    (
-        "training_cost",
-        "frontier",
-        "architecture_residual_se_small",
-        "architecture_residual_se_distilled",
-        "architecture_residual_se_muon",
-        "architecture_repo_baseline",
-        "architecture_repo_residual_se",
-        "architecture_references",
-    ),
-    "cifar10",
-)
-"""Figures of what belongs to one data set; of another they are drawn only if they are named."""
+ONLY_CIFAR10 = ("frontier", "architecture_wren", "architecture_others")
+"""Figures that belong to one data set; of another they are drawn only if they are named."""
+
+PRINTED = ("method", "frontier", "parts", "costs", "reliability", "samples")
+"""Figures of CIFAR-10 that the report prints: they are written as PDF too."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +56,10 @@ class Drawn:
     """What became of a figure.
 
     Attributes:
-        dataset, name: of the figure.
-        paths: its files; none if it was skipped.
-        reason: why it was skipped; None if it was drawn.
+        dataset: Name of the data set.
+        name: Name of the figure.
+        paths: Its files; empty if it was skipped.
+        reason: Why it was skipped; None if it was drawn.
     """
 
     dataset: str
@@ -94,25 +76,24 @@ def draw_figures(
     choice: HeatMapChoice = HeatMapChoice(),
     report: Callable[[Drawn], None] = lambda drawn: None,
 ) -> list[Drawn]:
-    """Draws figures into `<output>/<dataset>/<name>.png` and `.pdf`; nothing is trained.
+    """Draws figures into `<output>/<dataset>/<name>.png`; nothing is trained.
 
-    What lacks its input is skipped, and its files, if there are any, stay as they are. Architectures are drawn once for
-    all data sets of one image shape, in the folder of the first.
+    What lacks its input is skipped, and its files, if there are any, stay as they are.
 
     Args:
-        folders: where results, released models and data sets are.
-        output: the folder to write to.
-        datasets: names of data sets; none takes all with results.
-        names: of `FIGURES`; none takes all.
-        choice: what the heat maps are of.
-        report: is called after each figure.
+        folders: Folders of results, released models and data sets.
+        output: Folder to write to.
+        datasets: Names of data sets; by default all with results.
+        names: Names of `FIGURES`; by default all.
+        choice: What the heat maps are of.
+        report: Called after each figure.
 
     Returns:
         What became of each figure.
 
     Raises:
-        LwcnnError: An unknown figure, no results of a data set, or a file that cannot be written. If a figure fails,
-            such as for an unknown class or a broken file, after the others are drawn.
+        LwcnnError: A figure is unknown, a data set has no results, or a file can't be written; after the others are
+            drawn, if a figure fails.
     """
     for name in names:
         if name not in FIGURES:
@@ -127,7 +108,7 @@ def draw_figures(
         inputs = Inputs(dataset, folders)
         for name in names or FIGURES:
             function: Callable[..., Figure] = FIGURES[name]
-            if not names and (_has_twin(dataset, name, done) or ONLY_WITH.get(name, dataset) != dataset):
+            if not names and name in ONLY_CIFAR10 and dataset != "cifar10":
                 continue
             if name == "gradcam":
                 function = functools.partial(function, choice=choice)
@@ -140,21 +121,14 @@ def draw_figures(
                 if not isinstance(error, MissingInput):
                     failed.append(f"{dataset}/{name}: {reason}")
             else:
-                paths = tuple(save_figure(figure, Path(output) / dataset / name))
+                paths = tuple(
+                    save_figure(figure, Path(output) / dataset / name, dataset == "cifar10" and name in PRINTED)
+                )
                 done.append(Drawn(dataset, name, paths))
             report(done[-1])
     if failed:
         raise LwcnnError(f"Figures failed; the others are drawn. {'; '.join(failed)}")
     return done
-
-
-def _has_twin(dataset: str, name: str, done: Sequence[Drawn]) -> bool:
-    """Whether architectures were drawn for another data set of the same shape: they would be the same."""
-    if not name.startswith("architecture"):
-        return False
-    others = {drawn.dataset for drawn in done if drawn.name.startswith("architecture")} - {dataset}
-    shape = INPUT_SHAPES.get(dataset)
-    return any(INPUT_SHAPES.get(other) == shape and shape is not None for other in others)
 
 
 def _datasets(results: Path) -> list[str]:

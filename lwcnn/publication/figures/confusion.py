@@ -3,22 +3,25 @@
 from collections.abc import Sequence
 
 import numpy as np
+import seaborn as sns
 from matplotlib.axes import Axes
 
 from lwcnn.publication.figures.style import styled
 from lwcnn.system.errors import LwcnnError
 
+MAX_NUMBERED = 20  # classes; with more, numbers are unreadable
+
 
 @styled(4.2, 3.9)
 def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], title: str | None = None, *, ax: Axes):
-    """Draws the share, in percent, of each class's images (rows) that is given each class (columns).
+    """Draws, in percent, how the images of each class (rows) are classified (columns).
 
     Args:
-        matrix: counts, (classes, classes), row the label and column the prediction; several seeds' may be added up.
-        class_names: by label.
+        matrix: Counts of shape (classes, classes), rows are labels; those of several seeds may be summed.
+        class_names: Names by label.
 
     Raises:
-        LwcnnError: a matrix that is not square, or does not fit the names.
+        LwcnnError: The matrix does not fit the names.
     """
     percent = row_percent(matrix, class_names)
     mistakes = percent[~np.eye(len(percent), dtype=bool)]
@@ -27,12 +30,7 @@ def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], title:
 
 @styled(4.2, 3.9)
 def plot_confusion_difference(
-    matrix: np.ndarray,
-    other: np.ndarray,
-    class_names: Sequence[str],
-    title: str | None = None,
-    *,
-    ax: Axes,
+    matrix: np.ndarray, other: np.ndarray, class_names: Sequence[str], title: str | None = None, *, ax: Axes
 ):
     """Draws `matrix` minus `other`, each in percent of its rows, in points; arguments as above."""
     difference = row_percent(matrix, class_names) - row_percent(other, class_names)
@@ -41,15 +39,17 @@ def plot_confusion_difference(
 
 
 def row_percent(matrix: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
-    """The counts (classes, classes) as percent of their rows; a class without images gives a row of zeros."""
+    """Returns counts (classes, classes) in percent of their rows; a class without images gives zeros."""
     matrix = np.asarray(matrix, dtype=float)
     if matrix.shape != (len(class_names), len(class_names)):
-        raise LwcnnError(f"Give a square matrix with a row a class. Received: {matrix.shape}, {len(class_names)} names")
+        raise LwcnnError(
+            f"Give a square matrix with a row per class. Received: {matrix.shape}, {len(class_names)} names"
+        )
     return 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
 
 
 def most_confused_pairs(matrix: np.ndarray, count: int) -> list[tuple[int, int]]:
-    """The (label, prediction) pairs off the diagonal with the most images, most first."""
+    """Returns the (label, prediction) pairs off the diagonal with the most images, most first."""
     matrix = np.array(matrix)
     np.fill_diagonal(matrix, 0)
     order = np.argsort(-matrix, axis=None, kind="stable")[:count]
@@ -58,24 +58,12 @@ def most_confused_pairs(matrix: np.ndarray, count: int) -> list[tuple[int, int]]
 
 
 def _draw(ax, values, class_names, title, colors, low, high, form) -> None:
-    ax.imshow(values, cmap=colors, vmin=low, vmax=high)
-    ax.grid(False)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    places = range(len(class_names))
-    ax.set_xticks(places, class_names, rotation=45, ha="right", rotation_mode="anchor")
-    ax.set_yticks(places, class_names)
+    shown = np.array([[form.format(value) for value in row] for row in values])
+    shown[shown.astype(float) == 0] = ""
+    sns.heatmap(
+        values, vmin=low, vmax=high, cmap=colors, annot=shown if len(class_names) <= MAX_NUMBERED else None, fmt="",
+        annot_kws={"fontsize": 6}, square=True, cbar=False, xticklabels=class_names, yticklabels=class_names, ax=ax,
+    )  # fmt: skip
+    ax.set_xticklabels(ax.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
     ax.tick_params(length=0)
-    ax.set_xlabel("predicted")
-    ax.set_ylabel("label")
-    ax.set_title(title or "")
-    if len(class_names) > 20:
-        return  # numbers would be unreadable
-    strongest = max(abs(low), abs(high))
-    for row in places:
-        for column in places:
-            value = values[row, column]
-            if float(form.format(value)) == 0:
-                continue
-            color = "white" if abs(value) > 0.6 * strongest else "black"
-            ax.text(column, row, form.format(value), ha="center", va="center", color=color, fontsize=6)
+    ax.set(xlabel="predicted", ylabel="label", title=title or "")

@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 
 import numpy as np
+import seaborn as sns
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from lwcnn.publication.figures.style import CLASS_COLORS, CLASS_MARKERS, styled
+from lwcnn.publication.figures.style import COLORS, MARKERS, styled
 from lwcnn.system.errors import LwcnnError
 
-SEED = 0
 PERPLEXITY = 30  # van der Maaten and Hinton 2008: 5 to 50
 
 
-def embed_features(features: np.ndarray, seed: int = SEED) -> np.ndarray:
-    """The features' t-SNE, (n, 2): the same on one machine whatever number of threads it has.
+def embed_features(features: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Computes the features' t-SNE, shape (n, 2): the same on one machine for any number of threads.
 
     Args:
         features: Finite, shape (n, d), at least 4 of them different; each is divided by its deviation, so that none
@@ -24,16 +24,14 @@ def embed_features(features: np.ndarray, seed: int = SEED) -> np.ndarray:
         seed: Seed of the embedding.
 
     Raises:
-        LwcnnError: Features of another shape, not finite, or nearly all alike: t-SNE has nothing to spread, and its
-            compiled code crashes on equal points.
+        LwcnnError: The features have another shape, are not finite or nearly all alike: the compiled code of t-SNE
+            crashes on equal points.
     """
     features = np.asarray(features, dtype=np.float64)
     if features.ndim != 2 or len(features) < 4:
         raise LwcnnError(f"Give features of shape (n, d) with n of at least 4. Received: {features.shape}")
     if not np.isfinite(features).all():
-        raise LwcnnError(
-            "Give features that are finite: those of a model that diverged have no embedding. Received: NaN"
-        )
+        raise LwcnnError("Give finite features: a model that diverged has no embedding. Received: NaN")
     if (different := len(np.unique(features, axis=0))) < 4:
         raise LwcnnError(
             "t-SNE needs at least 4 different features; a model whose features are alike has learned nothing. "
@@ -50,40 +48,23 @@ def embed_features(features: np.ndarray, seed: int = SEED) -> np.ndarray:
 def plot_embedding(
     points: np.ndarray, labels: np.ndarray, class_names: Sequence[str], title: str | None = None, *, ax: Axes
 ):
-    """Draws points of the plane by class, with each class's name where most of it lies.
-
-    Args:
-        points: (n, 2), as of `embed_features`.
-        labels: (n,).
-        class_names: by label.
-    """
+    """Draws points of shape (n, 2) by class, with each class's name where most of it lies."""
     labels = np.asarray(labels)
     if points.shape != (len(labels), 2):
-        raise LwcnnError(f"Give a point a label, shape ({len(labels)}, 2). Received: {points.shape}")
-    for label, name in enumerate(class_names):
-        own = points[labels == label]
-        if not len(own):
-            continue
-        color, marker = CLASS_COLORS[label % len(CLASS_COLORS)], CLASS_MARKERS[label % len(CLASS_MARKERS)]
-        ax.plot(*own.T, marker, color=color, markersize=2.2, markeredgewidth=0.3, alpha=0.7, label=name)
-    for label, name in enumerate(class_names):
-        own = points[labels == label]
-        if len(own):
-            x, y = np.median(own, axis=0)
-            ax.text(
-                x,
-                y,
-                name,
-                ha="center",
-                va="center",
-                fontsize=7,
-                fontweight="bold",
-                path_effects=[patheffects.withStroke(linewidth=2, foreground="white")],
-            )
-    ax.set_xticks([])
-    ax.set_yticks([])
+        raise LwcnnError(f"Give a point per label, shape ({len(labels)}, 2). Received: {points.shape}")
+    present = np.unique(labels)
+    colors = {label: COLORS[label % len(COLORS)] for label in present}
+    markers = {label: MARKERS[label % len(MARKERS)] for label in present}
+    sns.scatterplot(
+        x=points[:, 0], y=points[:, 1], hue=labels, style=labels, palette=colors, markers=markers, s=9, alpha=0.7,
+        linewidth=0.2, legend=False, ax=ax,
+    )  # fmt: skip
+    outline = [patheffects.withStroke(linewidth=2, foreground="white")]
+    for label in present:
+        x, y = np.median(points[labels == label], axis=0)
+        name = class_names[label]
+        ax.text(x, y, name, ha="center", va="center", fontsize=7, fontweight="bold", path_effects=outline)
+    ax.set(xticks=[], yticks=[], title=title or "")
     ax.grid(False)
     ax.set_aspect("equal", adjustable="datalim")
-    for spine in ax.spines.values():
-        spine.set_visible(True)
-    ax.set_title(title or "")
+    sns.despine(ax=ax, left=True, bottom=True)

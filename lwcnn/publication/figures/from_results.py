@@ -1,27 +1,24 @@
 """The figures that the results' JSON files alone are enough for."""
 
 import contextlib
+import re
 
-import pandas as pd
 from matplotlib.figure import Figure
 
-from lwcnn.evaluation.statistics import Difference
+from lwcnn.evaluation.statistics import Estimate, estimate_accuracy
 from lwcnn.experiments.recipes.ablation import BASELINE as PARTS_BASELINE
 from lwcnn.experiments.recipes.ablation import PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.paper import EXPERIMENTS
 from lwcnn.experiments.results import MissingInput
-from lwcnn.publication.claims.literature import PAPER_ACCURACY, RECORD, SEEDS, published
+from lwcnn.publication.claims.literature import PAPER_ACCURACY
+from lwcnn.publication.confusions import summed_confusion
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
-from lwcnn.publication.figures import titles
-from lwcnn.publication.figures.bars import plot_ablation, plot_accuracy_bars, plot_per_class_accuracy
 from lwcnn.publication.figures.confusion import plot_confusion_difference, plot_confusion_matrix
-from lwcnn.publication.figures.curves import plot_training_curves
+from lwcnn.publication.figures.curves import plot_folds, plot_training_curves
 from lwcnn.publication.figures.inputs import Inputs
+from lwcnn.publication.figures.intervals import interval_legend, plot_intervals
 from lwcnn.publication.figures.style import new_panels
-from lwcnn.publication.figures.tradeoffs import Point, plot_tradeoff
-from lwcnn.publication.tables.errors import summed_confusion
-
-LATENCY_RUNTIMES = ("litert-int8", "litert")  # the first that was measured
+from lwcnn.publication.names import budget, display_name
 
 
 def training_curves(inputs: Inputs) -> Figure:
@@ -30,8 +27,8 @@ def training_curves(inputs: Inputs) -> Figure:
 
 
 def training_curves_best(inputs: Inputs) -> Figure:
-    """The same of the best model."""
-    return _curves(inputs, inputs.compared()[1])
+    """Accuracy and loss of the best network."""
+    return _curves(inputs, inputs.best_experiment)
 
 
 def _curves(inputs: Inputs, experiment: str) -> Figure:
@@ -39,208 +36,124 @@ def _curves(inputs: Inputs, experiment: str) -> Figure:
     released = runs[runs["weights"].notna()]
     run = (released if len(released) else runs).iloc[:1]
     figure, axes = new_panels(6.8, 5.6, 1, 2)
-    what = f"Training: {inputs.display_name}, {titles.model(run)}"
     (one,) = run.itertuples()
     counts = f"{one.num_train_images:,} training and {one.num_val_images:,} validation images"
-    plot_training_curves(one.history, "accuracy", f"{what}\n{counts}", ax=axes[0])
+    plot_training_curves(one.history, "accuracy", ax=axes[0])
     plot_training_curves(one.history, "loss", ax=axes[1])
+    figure.suptitle(inputs.title("Training", inputs.model_name(run), counts))
     return figure
 
 
 def confusion(inputs: Inputs) -> Figure:
-    """Confusion matrices of baseline and best, added up over seeds, and their difference."""
-    names = inputs.compared()
-    figure, axes = new_panels(11.5, 4.3, 3)
+    """Confusion matrices of baseline and best, summed over seeds, and their difference."""
+    names = inputs.shown()
     matrices = [summed_confusion(inputs.runs(name)) for name in names]
+    figure, axes = new_panels(3.85 * (2 * len(names) - 1), 4.3, 2 * len(names) - 1)
     for name, matrix, ax in zip(names, matrices, axes):
-        plot_confusion_matrix(matrix, inputs.class_names, titles.model(inputs.runs(name)), ax=ax)
-    difference = f"{names[1]} minus {names[0]}, points"
-    plot_confusion_difference(matrices[1], matrices[0], inputs.class_names, difference, ax=axes[2])
-    figure.suptitle(
-        f"Confusion, percent of each label: {inputs.display_name}, n = {inputs.num_test_images:,} test images a seed"
-    )
+        plot_confusion_matrix(matrix, inputs.class_names, inputs.model_name(inputs.runs(name)), ax=ax)
+    if len(names) == 2:
+        difference = f"{display_name(names[1])} minus {display_name(names[0])}, points"
+        plot_confusion_difference(matrices[1], matrices[0], inputs.class_names, difference, ax=axes[2])
+    figure.suptitle(inputs.title("Confusion, percent of each class", f"{inputs.images_counted} per seed"))
     return figure
 
 
-def accuracy_bars(inputs: Inputs) -> Figure:
-    """Test accuracy of every experiment and preset."""
-    groups = list(inputs.groups.items())
-    if not groups:
-        raise MissingInput(f"there are no results of it. Received: {inputs.dataset!r}")
-    groups.sort(key=lambda group: (group[0][1] != "full", -group[1]["test_accuracy"].mean()))
+def accuracies(inputs: Inputs) -> Figure:
+    """Test accuracy of every experiment, a panel per budget."""
+    by_preset: dict[str, dict[str, Estimate]] = {}
+    for (experiment, preset), runs in inputs.groups.items():
+        by_preset.setdefault(preset, {})[display_name(experiment)] = inputs.estimate(runs)
+    presets = [preset for preset in inputs.presets if preset in by_preset]
+    heights = [len(by_preset[preset]) + 2.5 for preset in presets]
+    figure, axes = new_panels(6.5, 1.2 + 0.2 * sum(heights), 1, len(presets), height_ratios=heights)
     paper = PAPER_ACCURACY.get(inputs.dataset)
-    title = titles.of_data(inputs, "Test accuracy of each experiment", titles.seed_counts([runs for _, runs in groups]))
-    return plot_accuracy_bars(
-        [f"{experiment} ({preset})" for (experiment, preset), _ in groups],
-        [inputs.estimate(runs) for _, runs in groups],
-        (f"paper, {100 * paper:.0f} %", paper) if paper else None,
-        title,
-    )
+    reference = (f"the paper's text, {100 * paper:.0f} %", paper) if paper else None
+    best = [display_name(inputs.best_experiment)]
+    for preset, ax in zip(presets, axes):
+        found = by_preset[preset]
+        rows = sorted(found, key=lambda name: -found[name].mean)
+        title = budget(preset).capitalize()
+        plot_intervals({"": found}, rows, best, reference, title=title, ax=ax)
+    axes[-1].set_xlabel("test accuracy, %")
+    interval_legend(figure, by_preset.values(), reference=reference[0] if reference else "")
+    figure.suptitle(inputs.title("Test accuracy", inputs.images_counted))
+    return figure
 
 
 def per_class_accuracy(inputs: Inputs) -> Figure:
     """Accuracy by class of baseline and best."""
-    values = {
-        titles.model(runs): pd.DataFrame(list(runs["per_class_accuracy"])).to_numpy(float)
-        for runs in map(inputs.runs, inputs.shown())
-    }
-    title = titles.of_data(inputs, "Test accuracy by class", "mean over seeds")
-    return plot_per_class_accuracy(values, inputs.class_names, title)
-
-
-def ablation(inputs: Inputs) -> Figure:
-    """What each experiment of one preset is worth beside `paper`, seed by seed."""
-    chosen, evidence = inputs.ablation_preset, inputs.evidence
-    names = [name for name in EXPERIMENTS if name != BASELINE_EXPERIMENT and (name, chosen) in inputs.groups]
-    if not names or (BASELINE_EXPERIMENT, chosen) not in inputs.groups:
-        raise MissingInput(f"no `{chosen}` runs of `{BASELINE_EXPERIMENT}` and another. Received: {inputs.dataset!r}")
-    found = [evidence.difference(inputs.dataset, name, BASELINE_EXPERIMENT, chosen) for name in names]
-    what = f"What each part is worth: each experiment minus {BASELINE_EXPERIMENT}, the same seeds"
-    details = f"preset {chosen}, {titles.seed_counts([one.by_seed for one in found])}"
-    return plot_ablation(names, found, titles.of_data(inputs, what, details))
-
-
-def parts(inputs: Inputs) -> Figure:
-    """What each part of the improved model is worth, alone on the baseline and in the whole."""
-    panels: dict[str, dict[str, Difference]] = {
-        "alone, minus the baseline": {},
-        "in the whole, minus the whole without it": {},
-    }
-    for key, part in PARTS.items():
-        pairs = (only(key), PARTS_BASELINE), (WHOLE, leave_one_out(key))
-        for gains, (name, reference) in zip(panels.values(), pairs):
-            with contextlib.suppress(MissingInput):
-                gains[part.title] = inputs.evidence.difference(inputs.dataset, name, reference, inputs.ablation_preset)
-    panels = {title: gains for title, gains in panels.items() if gains}
-    if not panels:
-        raise MissingInput(
-            f"no `{inputs.ablation_preset}` runs of `{PARTS_BASELINE}` and a part. Received: {inputs.dataset!r}"
-        )
-    figure, axes = new_panels(max(5.2 * len(panels), 6.5), 3.0, len(panels))
-    for ax, (title, gains) in zip(axes, panels.items()):
-        plot_ablation(list(gains), list(gains.values()), title, ax=ax)
-    seeds = titles.seed_counts([one.by_seed for gains in panels.values() for one in gains.values()])
-    details = f"preset {inputs.ablation_preset}, {seeds}, bootstrap over seeds and images"
-    figure.suptitle(titles.of_data(inputs, "What each part of the improved model is worth", details))
+    groups: dict[str, dict[str, Estimate]] = {}
+    for name in inputs.shown():
+        correct = inputs.correct(inputs.runs(name))
+        by_class = (correct[:, inputs.labels == label] for label in range(len(inputs.class_names)))
+        estimates = zip(inputs.class_names, by_class)
+        groups[inputs.model_name(inputs.runs(name))] = {c: estimate_accuracy(list(found)) for c, found in estimates}
+    figure, (ax,) = new_panels(6.5, 1.3 + 0.28 * len(inputs.class_names), 1)
+    plot_intervals(groups, title=inputs.title("Test accuracy by class", inputs.images_counted), ax=ax)
+    ax.set_xlabel("test accuracy, %")
+    interval_legend(figure, groups, named=True)
     return figure
 
 
-def parameters(inputs: Inputs) -> Figure:
-    """Accuracy against parameters: ours, the systems to reproduce and public records."""
-    points = _published(inputs, "params") + _ours(inputs, lambda runs: runs["params"].iloc[0], name_all=False)
-    return plot_tradeoff(points, "parameters", _tradeoff_title(inputs, "Parameters against accuracy"))
+def ablation(inputs: Inputs) -> Figure:
+    """What each change of the paper's method is worth, seed by seed."""
+    chosen = inputs.ablation_preset
+    found = {
+        display_name(name): inputs.evidence.difference(inputs.dataset, name, BASELINE_EXPERIMENT, chosen)
+        for name in EXPERIMENTS
+        if name != BASELINE_EXPERIMENT
+        and (name, chosen) in inputs.groups
+        and inputs.evidence.has(inputs.dataset, BASELINE_EXPERIMENT, chosen)
+    }
+    if not found:
+        raise MissingInput(f"no `{chosen}` runs of `{BASELINE_EXPERIMENT}` and another. Received: {inputs.dataset!r}")
+    rows = sorted(found, key=lambda name: found[name].mean)
+    figure, (ax,) = new_panels(6.5, 1.3 + 0.24 * len(rows), 1)
+    plot_intervals({"": found}, rows, reference=("the method as described", 0.0), ax=ax)
+    ax.set_title(inputs.title("What each change of the paper's method is worth", budget(chosen), inputs.images_counted))
+    ax.set_xlabel("test accuracy minus that of the method as described, points")
+    interval_legend(figure, [found])
+    return figure
 
 
-def frontier(inputs: Inputs) -> Figure:
-    """Accuracy of small networks: ours with the preset `full`, and public records."""
-    points = [
-        Point(_OURS.get(one.name, one.name), one.cost, one.accuracy, one.kind, one.low, one.high)
-        for one in _ours(inputs, lambda runs: runs["params"].iloc[0]) + _published(inputs, "params")
-        if one.kind in ("ours, full", RECORD)
-    ]
-    shown = [one for one in points if 10_000 <= one.cost <= 100_000 and one.accuracy >= LEAST_ACCURACY]
-    if not shown:
-        raise MissingInput(f"no network of 10k to 100k parameters is that accurate. Received: {inputs.dataset!r}")
-    title = f"Test accuracy of small networks, {inputs.display_name}, {_images(inputs)}"
-    return plot_tradeoff(shown, "parameters, moving statistics included where known", title)
+def parts(inputs: Inputs) -> Figure:
+    """What each part of the improved network is worth, alone and in the whole, beside the claimed gains."""
+    panels: dict[str, dict[str, Estimate]] = {"alone, on the baseline": {}, "in the whole, on top of the others": {}}
+    chosen = inputs.ablation_preset
+    for key, part in PARTS.items():
+        for gains, pair in zip(panels.values(), ((only(key), PARTS_BASELINE), (WHOLE, leave_one_out(key)))):
+            with contextlib.suppress(MissingInput):
+                gains[part.title] = inputs.evidence.difference(inputs.dataset, *pair, chosen)
+    panels = {title: gains for title, gains in panels.items() if gains}
+    if not panels:
+        raise MissingInput(f"no `{chosen}` runs of `{PARTS_BASELINE}` and a part. Received: {inputs.dataset!r}")
+    rows = [part.title for part in PARTS.values() if any(part.title in gains for gains in panels.values())]
+    claims = {part.title: _claimed(part.claim) for part in PARTS.values() if part.claim}
+    figure, axes = new_panels(
+        max(4.2 * len(panels), 6.5), 1.5 + 0.28 * len(rows), len(panels), sharey=True, sharex=True
+    )
+    for ax, (title, gains) in zip(axes, panels.items()):
+        plot_intervals({"": gains}, rows, bands=claims, reference=("", 0.0), title=title, ax=ax)
+        ax.set_xlabel("gain of test accuracy, points")
+    interval_legend(figure, panels.values(), band="the extension's claim")
+    figure.suptitle(inputs.title("What each part is worth", budget(chosen), inputs.images_counted))
+    return figure
 
 
-_OURS = {
-    "residual_se": "ours, AdamW",
-    "residual_se_small": "ours, small",
-    "residual_se_distilled": "ours, distilled",
-    "residual_se_muon": "ours, Muon",
-    "residual_se_stem_adamw": "ours, control",
-}
-LEAST_ACCURACY = 0.8  # of the frontier's figure
+def _claimed(text: str) -> tuple[float, float]:
+    """Returns the range of "+3 to +4"; half a point around the figure of "about +2"."""
+    ends = [float(number) for number in re.findall(r"\d+", text)]
+    return (ends[0], ends[1]) if len(ends) > 1 else (ends[0] - 0.5, ends[0] + 0.5)
 
 
-def training_time(inputs: Inputs) -> Figure:
-    """Accuracy against training time."""
-    points = _published(inputs, "train_seconds")
-    points += _ours(inputs, lambda runs: runs["train_seconds"].mean())
-    others = "; squares: another machine" if points[0].kind == SEEDS else ""
-    label = f"training time, s (one thread of a shared two-core CPU, validation included{others})"
-    return plot_tradeoff(points, label, _tradeoff_title(inputs, "Training time against accuracy"))
-
-
-def macs(inputs: Inputs) -> Figure:
-    """Accuracy against multiply-accumulates."""
-    points = _ours(inputs, lambda runs: runs["macs"].iloc[0], name_all=False)
-    return plot_tradeoff(points, "multiply-accumulates of one image", _tradeoff_title(inputs, "MACs against accuracy"))
-
-
-def int8_bytes(inputs: Inputs) -> Figure:
-    """Accuracy of the int8 file against its size."""
-    records, points = inputs.exported_int8(), _published(inputs, "int8_bytes")
-    named = {BASELINE_EXPERIMENT, inputs.best_experiment}
-    sizes = records["size_bytes"]
-    for experiment, record in records.iterrows():
-        runs, measured = inputs.runs(experiment), record.get("accuracy_exported")
-        is_named = experiment in named or _leads(inputs, experiment, sizes.index, sizes.get)
-        shown = runs["test_accuracy"].mean() if pd.isna(measured) else measured
-        points.append(_point(experiment, is_named, runs, sizes[experiment], shown))
-    what = "Size of the int8 file against its accuracy: released seeds"
-    return plot_tradeoff(points, "int8 file, bytes", f"{what}\n{inputs.display_name}, {_images(inputs)}")
-
-
-def latency(inputs: Inputs) -> Figure:
-    """Accuracy against the median time of one image."""
-    for runtime in LATENCY_RUNTIMES:
-        try:
-            times = inputs.latencies(runtime)
-            break
-        except MissingInput as error:
-            missing = error
-    else:
-        raise missing
-    points = [
-        _point(name, True, inputs.runs(name), time, inputs.runs(name)["test_accuracy"].mean())
-        for name, time in times.items()
-    ]
-    label = f"median latency of one image, ms ({runtime}, one CPU thread)"
-    return plot_tradeoff(points, label, _tradeoff_title(inputs, "Latency against accuracy"))
-
-
-def _ours(inputs: Inputs, cost_of, name_all: bool = True) -> list[Point]:
-    """Our experiments' points; where many share one architecture, the baseline, the best and full ones are named."""
-    points = []
-    for experiment, runs in inputs.experiments.items():
-        named = name_all or experiment in (BASELINE_EXPERIMENT, inputs.best_experiment)
-        named = (
-            named or runs["preset"].iloc[0] == "full" or _leads(inputs, experiment, inputs.experiments, _params(inputs))
-        )
-        found = inputs.estimate(runs)
-        # Bars through half the figure would hide the points.
-        ends = (found.low, found.high) if named and found.high - found.low <= 0.05 else (None, None)
-        points.append(_point(experiment, named, runs, cost_of(runs), found.mean, *ends))
-    return points
-
-
-def _point(experiment, named, runs, cost, accuracy, low=None, high=None) -> Point:
-    kind = "ours, full" if runs["preset"].iloc[0] == "full" else "ours, quick"
-    return Point(experiment if named else "", cost, accuracy, kind, low, high)
-
-
-def _params(inputs: Inputs):
-    return lambda experiment: inputs.runs(experiment)["params"].iloc[0]
-
-
-def _leads(inputs: Inputs, experiment: str, others, cost_of) -> bool:
-    """Whether an experiment is the most accurate one of its cost."""
-    equal = [other for other in others if cost_of(other) == cost_of(experiment)]
-    return experiment == max(equal, key=lambda name: inputs.runs(name)["test_accuracy"].mean())
-
-
-def _published(inputs: Inputs, quantity: str) -> list[Point]:
-    found = published(inputs.dataset, quantity)
-    return [Point(one.name, getattr(one, quantity), one.accuracy, one.kind) for one in found]
-
-
-def _tradeoff_title(inputs: Inputs, what: str) -> str:
-    counts = titles.seed_counts(list(inputs.experiments.values()))
-    return f"{what}\n{inputs.display_name}, ours: means of {counts}, {_images(inputs)}"
-
-
-def _images(inputs: Inputs) -> str:
-    return f"n = {inputs.num_test_images:,} test images"
+def folds(inputs: Inputs) -> Figure:
+    """Accuracy of each fold: trained from scratch, and never reset as in the published code."""
+    found = inputs.evidence.folds
+    found = found[found["dataset"] == inputs.dataset]
+    if found.empty:
+        raise MissingInput(f"no K-fold cross-validation was run on it. Received: {inputs.dataset!r}")
+    leaky = found[found["leaky"].astype(bool)]
+    procedure = found["leaky"].map({True: "model never reset, as published", False: "each fold from scratch"})
+    test = float(leaky["test_accuracy"].iloc[0]) if len(leaky) else None
+    title = inputs.title("K-fold cross-validation", "paper's method", budget(found["preset"].iloc[0]))
+    return plot_folds(found.assign(procedure=procedure), test, title)

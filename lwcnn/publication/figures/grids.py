@@ -26,7 +26,7 @@ def _height(images, captions, columns=8, *_):
 
 @styled(_width, _height)
 def plot_image_grid(
-    images: Sequence[np.ndarray],
+    images: Sequence[np.ndarray | None],
     captions: Sequence[str],
     columns: int = 8,
     row_names: Sequence[str] = (),
@@ -37,16 +37,16 @@ def plot_image_grid(
     """Draws images in rows, each with a caption of up to two short lines above it.
 
     Args:
-        images: uint8, (h, w, 1) or (h, w, 3) each; an empty caption's image may be None: the place stays empty.
-        captions: one an image.
-        columns: images in a row.
-        row_names: written left of the rows.
+        images: Each uint8 of shape (h, w, 1) or (h, w, 3); None leaves its place empty.
+        captions: One per image.
+        columns: Number of images in a row.
+        row_names: Names left of the rows.
 
     Raises:
-        LwcnnError: if images and captions do not fit, or there are none.
+        LwcnnError: There are no images, or images and captions do not fit.
     """
     if len(images) != len(captions) or not len(images):
-        raise LwcnnError(f"Give a caption an image. Received: {len(images)} images, {len(captions)} captions")
+        raise LwcnnError(f"Give a caption per image. Received: {len(images)} images, {len(captions)} captions")
     pitch_x, pitch_y = 1 + GAP, 1 + CAPTION
     for i, (image, caption) in enumerate(zip(images, captions)):
         if image is None:
@@ -67,17 +67,17 @@ def plot_image_grid(
 
 
 def overlay_heatmaps(images: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
-    """Images with heat maps over them, uint8, (n, h, w, 3): gray where nothing, yellow where most.
+    """Returns images with heat maps over them, uint8 (n, h, w, 3): gray where nothing, yellow where most.
 
     Args:
-        images: uint8, (n, h, w, 1) or (n, h, w, 3).
-        heatmaps: (n, h, w), 0 to 1, as of `gradcam_heatmap`.
+        images: uint8 of shape (n, h, w, 1) or (n, h, w, 3).
+        heatmaps: Shape (n, h, w), 0 to 1, as `gradcam_heatmap` returns.
 
     Raises:
-        LwcnnError: arrays that do not fit.
+        LwcnnError: The arrays do not fit.
     """
     if images.shape[:3] != heatmaps.shape:
-        raise LwcnnError(f"Give a heat map an image. Received: {images.shape} and {heatmaps.shape}")
+        raise LwcnnError(f"Give a heat map per image. Received: {images.shape} and {heatmaps.shape}")
     gray = np.repeat(images.mean(axis=-1, keepdims=True), 3, axis=-1) / 255
     heat = colormaps["inferno"](heatmaps)[..., :3]
     return np.rint(255 * ((1 - HEAT_OPACITY) * gray + HEAT_OPACITY * heat)).astype(np.uint8)

@@ -8,25 +8,25 @@ import keras
 import numpy as np
 import pandas as pd
 
-from lwcnn.data import DATASET_NAMES, find_dataset, load_dataset
+from lwcnn.data import DATASET_NAMES, INPUT_SHAPES, find_dataset, load_dataset
 from lwcnn.evaluation.statistics import Estimate, estimate_accuracy
-from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.results import DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput, load_correct, load_test_labels
 from lwcnn.experiments.run import Folders
 from lwcnn.models.io import load_model
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence, Released
+from lwcnn.publication.names import budget, display_name, is_part, seed_names
 from lwcnn.system.safe_text import plot_text
 
 ABLATION_PRESET = "quick"  # that of the ablations in the README
 
 
 class Inputs:
-    """The results of one data set, and what belongs to them.
+    """The results on one data set, and what belongs to them.
 
     Args:
-        dataset: its name, as in the results folder.
-        folders: where results, models and data sets are.
-        presets: the sizes of runs that are shown; of an experiment's several the first.
+        dataset: Name of the data set, as in the results folder.
+        folders: Folders of results, models and data sets.
+        presets: Presets whose runs are shown; of an experiment's several the first.
     """
 
     def __init__(self, dataset: str, folders: Folders = Folders(), presets: Sequence[str] = PRESETS_BY_SIZE):
@@ -43,27 +43,24 @@ class Inputs:
     @property
     def display_name(self) -> str:
         """The data set's name as written in titles."""
-        return DISPLAY_NAMES.get(self.dataset, self.dataset)
-
-    @cached_property
-    def all_runs(self) -> pd.DataFrame:
-        """Every run on the data set but those of the ablation of parts and of experiments that train on few images."""
-        runs = self.evidence.runs
-        few = runs["config"].map(lambda config: bool(config.get("num_images")))
-        return runs[(runs["dataset"] == self.dataset) & ~runs["experiment"].isin(PARTS_EXPERIMENTS) & ~few]
+        return DISPLAY_NAMES.get(self.dataset, plot_text(self.dataset))
 
     @cached_property
     def groups(self) -> dict[tuple[str, str], pd.DataFrame]:
-        """The runs of each (experiment, preset)."""
-        return dict(iter(self.all_runs.groupby(["experiment", "preset"], sort=False)))
-
-    @cached_property
-    def experiments(self) -> dict[str, pd.DataFrame]:
-        """Each experiment's runs of the largest preset that it was run with."""
-        found = {name: self.evidence.select(self.dataset, name) for name in self.all_runs["experiment"].unique()}
-        if not found:
+        """The runs of each (experiment, preset), without the ablation of parts and trainings on few images."""
+        runs = self.evidence.runs
+        few = runs["config"].map(lambda config: bool(config.get("num_images")))
+        shown = runs[(runs["dataset"] == self.dataset) & ~runs["experiment"].map(is_part) & ~few]
+        if shown.empty:
             raise MissingInput(f"there are no results of it. Received: {self.dataset!r} in {self.folders.results}")
-        return found
+        return dict(iter(shown.groupby(["experiment", "preset"], sort=False)))
+
+    @property
+    def networks(self) -> dict[str, pd.DataFrame]:
+        """Each experiment's runs of the largest preset that any experiment has: those whose costs are compared."""
+        presets = {preset for _, preset in self.groups}
+        largest = next(preset for preset in self.presets if preset in presets)
+        return {experiment: runs for (experiment, preset), runs in self.groups.items() if preset == largest}
 
     @property
     def ablation_preset(self) -> str:
@@ -74,38 +71,31 @@ class Inputs:
         """The runs of an experiment, of its largest preset."""
         return self.evidence.select(self.dataset, experiment)
 
+    def correct(self, runs: pd.DataFrame) -> np.ndarray:
+        """Whether the runs classify each test image correctly, shape (seeds, images)."""
+        return load_correct(self.folders.results, runs)
+
     def estimate(self, runs: pd.DataFrame) -> Estimate:
         """Test accuracy of the runs of one experiment and preset, with its bootstrap interval."""
-        return estimate_accuracy(list(load_correct(self.folders.results, runs)))
+        return estimate_accuracy(list(self.correct(runs)))
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Labels of the test images."""
+        return load_test_labels(self.folders.results, self.dataset)
 
     @property
     def class_names(self) -> list[str]:
-        """The class names, by label, as plots show them."""
-        return [plot_text(name) for name in next(iter(self.experiments.values()))["per_class_accuracy"].iloc[0]]
-
-    @property
-    def num_test_images(self) -> int:
-        """Number of test images."""
-        return len(load_test_labels(self.folders.results, self.dataset))
+        """Class names by label, as plots show them."""
+        return [plot_text(name) for name in next(iter(self.groups.values()))["per_class_accuracy"].iloc[0]]
 
     @cached_property
     def best_experiment(self) -> str:
-        """The released experiment with the highest mean validation accuracy, which figures set beside `paper`."""
+        """The released experiment with the highest mean validation accuracy."""
         return self.evidence.best_experiment(self.dataset)
 
-    def compared(self) -> tuple[str, str]:
-        """The baseline and the best experiment.
-
-        Raises:
-            MissingInput: If they are the same.
-        """
-        self.runs(BASELINE_EXPERIMENT)
-        if self.best_experiment == BASELINE_EXPERIMENT:
-            raise MissingInput(f"no released run is above `{BASELINE_EXPERIMENT}`. Received: {self.dataset!r}")
-        return BASELINE_EXPERIMENT, self.best_experiment
-
     def shown(self) -> list[str]:
-        """The baseline and the best experiment, where they differ; otherwise the one."""
+        """The baseline and the best experiment; one name where they are the same."""
         return list(dict.fromkeys([BASELINE_EXPERIMENT, self.best_experiment]))
 
     def released(self, experiment: str) -> Released:
@@ -121,31 +111,35 @@ class Inputs:
             raise MissingInput(f"`{experiment}` has no released model. Received: {path}")
         return load_model(path)
 
+    @property
+    def shape(self) -> tuple[tuple[int, int, int], int]:
+        """Shape of the images and number of classes."""
+        if self.dataset in INPUT_SHAPES:
+            return INPUT_SHAPES[self.dataset], len(self.class_names)
+        model = self.model(BASELINE_EXPERIMENT)  # a data set of the user's own
+        return tuple(model.input_shape[1:]), model.output_shape[-1]
+
     @cached_property
     def test_images(self) -> np.ndarray:
-        """The pixels of the test images, in the order of the logits; never downloaded for a figure."""
+        """Pixels of the test images, in the order of the logits; never downloaded for a figure."""
         if self.dataset not in DATASET_NAMES or find_dataset(self.dataset, self.folders.data) is None:
             raise MissingInput(f"the data set's pixels are not at hand (LWCNN_DATA_DIR). Received: {self.dataset!r}")
         data = load_dataset(self.dataset, self.folders.data, download=False)
-        expected = next(iter(self.experiments.values()))["data_checksum"].iloc[0]
-        if data.checksum != expected:
+        if data.checksum != next(iter(self.groups.values()))["data_checksum"].iloc[0]:
             raise MissingInput(f"the results were made with other images than these. Received: {data.source}")
         return data.x_test
 
-    def exported_int8(self) -> pd.DataFrame:
-        """The records of the experiments' int8 files, by experiment."""
-        found = self.evidence.exports
-        found = found[(found["dataset"] == self.dataset) & found["format"].str.contains("int8")]
-        found = found[found["experiment"].isin(self.experiments)].set_index("experiment")
-        if found.empty:
-            raise MissingInput(f"no int8 file's record. Received: {self.folders.results}/export of {self.dataset}")
-        return found
+    def model_name(self, runs: pd.DataFrame) -> str:
+        """Plain name, budget unless it is the full one, and seeds of runs of one experiment."""
+        first = runs.iloc[0]
+        size = "" if first["preset"] == "full" else f", {budget(first['preset'])}"
+        return f"{display_name(first['experiment'])}{size}, {seed_names(runs['seed'])}"
 
-    def latencies(self, runtime: str) -> pd.Series:
-        """Median milliseconds for one image by a runtime, by experiment."""
-        found = self.evidence.latencies
-        found = found[(found["dataset"] == self.dataset) & (found["runtime"] == runtime)]
-        found = found[found["experiment"].isin(self.experiments)].set_index("experiment")["p50_ms"]
-        if found.empty:
-            raise MissingInput(f"the benchmark has no {runtime!r} of its models. Received: {self.folders.results}")
-        return found
+    def title(self, what: str, *details: str) -> str:
+        """What is shown, and a second line with details."""
+        return "\n".join([f"{what}, {self.display_name}", ", ".join(details)]).strip()
+
+    @property
+    def images_counted(self) -> str:
+        """Number of test images, for titles."""
+        return f"{len(self.labels):,} test images"

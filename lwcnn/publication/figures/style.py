@@ -21,8 +21,8 @@ BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 GRAY, OLIVE, BROWN = "#8C8C8C", "#A89B00", "#7A4A1E"  # olive for their yellow, too pale for lines
 BASELINE, BEST = BLUE, VERMILLION  # the two models that figures compare
-CLASS_COLORS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, OLIVE, GRAY, BROWN)
-CLASS_MARKERS = "os^vDP*Xph"  # ten classes are too many for colors alone
+COLORS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, OLIVE, GRAY, BROWN)
+MARKERS = "os^vDP*Xph"  # ten classes are too many for colors alone
 
 DPI = 300
 NUM_FREQUENT_GRAYS, NUM_FREQUENT_COLORS = 4, 72  # kept exactly in the PNGs of plots
@@ -35,6 +35,7 @@ STYLE: dict[Any, Any] = {
     "xtick.labelsize": 7.5,
     "ytick.labelsize": 7.5,
     "legend.fontsize": 7.5,
+    "legend.title_fontsize": 7.5,
     "figure.titlesize": 9,
     "figure.dpi": 100,
     "savefig.dpi": DPI,
@@ -50,18 +51,14 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "image.interpolation": "none",
     "pdf.fonttype": 42,  # TrueType: editors and publishers want it
-    "svg.hashsalt": "lwcnn",
 }
 
 
 def styled(width: float | Callable, height: float | Callable) -> Callable:
-    """Makes a drawing function public: it draws in our style, on a new axis where none is given.
+    """Decorates a drawing function to draw in our style, on a new axis where none is given, and to return the figure.
 
     Args:
-        width, height: of the new figure, inches, or a function of the drawing's arguments.
-
-    Returns:
-        A decorator; what it decorates takes `ax=None` and returns the figure that the axis belongs to.
+        width, height: Size of a new figure in inches, or functions of the drawing's arguments.
     """
 
     def decorate(draw: Callable) -> Callable:
@@ -70,7 +67,7 @@ def styled(width: float | Callable, height: float | Callable) -> Callable:
             with matplotlib.rc_context(STYLE):
                 if ax is None:
                     size = [side(*arguments) if callable(side) else side for side in (width, height)]
-                    ax = new_figure(*size).subplots()
+                    (ax,) = new_panels(*size, 1)[1]
                 draw(*arguments, ax=ax, **options)
             return cast(Figure, ax.figure)
 
@@ -79,18 +76,11 @@ def styled(width: float | Callable, height: float | Callable) -> Callable:
     return decorate
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure in our style, sides in inches; not pyplot's, so that nothing keeps it alive."""
+def new_panels(width: float, height: float, columns: int, rows: int = 1, **options) -> tuple[Figure, list[Axes]]:
+    """Returns a figure, outside pyplot so that nothing keeps it alive, and its axes in reading order."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         cast(ConstrainedLayoutEngine, figure.get_layout_engine()).set(w_pad=0.07, h_pad=0.07)
-        return figure
-
-
-def new_panels(width: float, height: float, columns: int, rows: int = 1, **options) -> tuple[Figure, list[Axes]]:
-    """A figure of several axes, in reading order; the options are those of `Figure.subplots`."""
-    with matplotlib.rc_context(STYLE):
-        figure = new_figure(width, height)
         return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
 
 
@@ -101,16 +91,19 @@ def legend_below(ax: Axes, *arguments, inches: float = 0.42, **options) -> None:
     ax.legend(*arguments, loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, **options)
 
 
-def save_figure(figure: Figure, stem: Path) -> list[Path]:
-    """Writes `<stem>.png`, 300 dpi, and `<stem>.pdf`, without dates; files that would not change stay untouched.
+def save_figure(figure: Figure, stem: Path, with_pdf: bool = False) -> list[Path]:
+    """Writes <stem>.png with 300 dpi and, if asked, <stem>.pdf, without dates; unchanged files stay untouched.
 
     Raises:
-        LwcnnError: if a file can't be written.
+        LwcnnError: A file can't be written.
     """
     written = []
     with matplotlib.rc_context(STYLE):
-        for suffix, encode in ((".png", _png), (".pdf", _pdf)):
-            path, content = stem.with_name(stem.name + suffix), encode(figure)
+        for suffix, encode in {".png": _png, ".pdf": _pdf}.items():
+            path = stem.with_name(stem.name + suffix)
+            if suffix == ".pdf" and not with_pdf:
+                continue
+            content = encode(figure)
             if not path.exists() or path.read_bytes() != content:
                 write_atomically(path, content)
             written.append(path)
@@ -121,21 +114,16 @@ def _png(figure: Figure) -> bytes:
     drawn, packed = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI)
     pixels = np.asarray(Image.open(drawn).convert("RGB"))
-    if not any(cast(np.ndarray, shown.get_array()).ndim == 3 for ax in figure.axes for shown in ax.images):
-        image = _with_palette(pixels)
-    elif (pixels == pixels[..., :1]).all():
-        image = Image.fromarray(pixels[..., 0])
-    else:
-        image = Image.fromarray(pixels)
+    has_photos = any(cast(np.ndarray, shown.get_array()).ndim == 3 for ax in figure.axes for shown in ax.images)
+    image = Image.fromarray(pixels).quantize(256) if has_photos else _with_palette(pixels)
     image.save(packed, format="png", dpi=(DPI, DPI), optimize=True)
     return packed.getvalue()
 
 
 def _with_palette(pixels: np.ndarray) -> Image.Image:
-    """An image, from pixels (h, w, 3), of the most frequent colors and a scale of grays for letters.
+    """Returns pixels (h, w, 3) as an image of the most frequent colors and a scale of grays for letters.
 
-    It makes a plot's PNG a third as large. Areas and lines stay exactly as drawn; where colors fade into each other
-    they are rounded. Pillow's own reduction tints areas.
+    It makes a plot's PNG a third as large. Areas and lines stay exactly as drawn; Pillow's own reduction tints them.
     """
     packed = pixels.astype(np.int64) @ (1 << 16, 1 << 8, 1)
     codes, places, counts = np.unique(packed, return_inverse=True, return_counts=True)

@@ -1,98 +1,147 @@
-"""Accuracy against what it costs: parameters, multiply-accumulates, bytes, seconds, milliseconds."""
+"""Accuracy against what it costs: parameters, multiply-accumulates, bytes, milliseconds, minutes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
+import matplotlib
+import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
-from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, GREEN, SKY, legend_below, styled
+from lwcnn.publication.figures.style import (
+    BASELINE,
+    BEST,
+    BLACK,
+    COLORS,
+    GREEN,
+    MARKERS,
+    STYLE,
+    legend_below,
+    new_panels,
+    styled,
+)
 from lwcnn.system.errors import LwcnnError
 
-KINDS = {  # color, marker, size; in the order of the legend
-    "ours, full": (BEST, "o", 6),
-    "ours, quick": (SKY, "o", 4),
-    "system to reproduce": (BASELINE, "s", 5),
-    "public record": (GREEN, "^", 5.5),
-}
-
-GAP = 0.25  # of accuracies; the few further under all others are named at the lower edge
+HEADLINE, OURS, SYSTEM, RECORD = "best network, Wren", "ours", "system to reproduce", "public network"
+KINDS = {HEADLINE: (BEST, "*"), OURS: (BASELINE, "o"), SYSTEM: (BLACK, "s"), RECORD: (GREEN, "^")}
+"""Color and marker by kind, in the order of the legend."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """A model in such a figure.
+    """A network in such a figure.
 
     Attributes:
-        name: its label; "" leaves it without one.
-        cost: above 0, in the figure's unit.
-        accuracy: 0 to 1.
-        kind: one of `KINDS`.
-        low, high: ends of its 95% interval, 0 to 1; None where it has none.
+        name: Label; "" leaves it without one.
+        cost: Cost above 0, in the figure's unit.
+        accuracy: Test accuracy between 0 and 1.
+        kind: One of `KINDS`.
+        interval: Ends of its 95% interval, 0 to 1; None where it has none.
+        spread: Lowest and highest cost that was measured; None for a cost that is counted.
     """
 
     name: str
     cost: float
     accuracy: float
-    kind: str = "ours, full"
-    low: float | None = None
-    high: float | None = None
+    kind: str = OURS
+    interval: tuple[float, float] | None = None
+    spread: tuple[float, float] | None = None
 
 
 @styled(6.5, 3.8)
-def plot_tradeoff(points: Sequence[Point], cost_label: str, title: str | None = None, *, ax: Axes):
-    """Draws accuracy against cost, the cost on a logarithmic axis, and the Pareto front as steps.
-
-    What is far worse than all else stands at the lower edge, with its accuracy.
+def plot_tradeoff(
+    points: Sequence[Point],
+    cost_label: str,
+    title: str | None = None,
+    limits: tuple[float, float] | None = None,
+    *,
+    ax: Axes,
+):
+    """Draws accuracy against cost on a logarithmic axis, with labels and the Pareto front of the means as steps.
 
     Args:
-        points: the models, one or more.
-        cost_label: what the cost is, with its unit.
+        points: The networks, at least one; with `limits` those within them are drawn.
+        cost_label: What the cost is, with its unit.
+        limits: Lowest and highest accuracy drawn, between 0 and 1.
 
     Raises:
-        LwcnnError: no points, a cost that is not above 0, or an unknown kind.
+        LwcnnError: There is nothing to draw, a cost is not above 0, or a kind is unknown.
     """
     wrong = [point for point in points if point.cost <= 0 or point.kind not in KINDS]
+    low, high = limits or (0, 1)
+    points = [point for point in points if low <= point.accuracy <= high]
     if not points or wrong:
         raise LwcnnError(f"Give points with a cost above 0 and a kind of {', '.join(KINDS)}. Received: {wrong}")
-    accuracies = [point.accuracy for point in points]
-    lowest = _lowest_shown(accuracies)
-    room = max(12 * (max(accuracies) - lowest), 0.2)
-    bottom = 100 * lowest - room
-    fallen = [point for point in points if point.accuracy < lowest]
-    points = [_at_the_edge(point, bottom) if point in fallen else point for point in points]
-    for kind, (color, marker, size) in KINDS.items():
-        of_kind = [point for point in points if point.kind == kind]
-        for point in of_kind:
-            if point.low is not None and point.high is not None:
-                ax.plot([point.cost] * 2, [100 * point.low, 100 * point.high], color=color, linewidth=0.9, alpha=0.6)
-        if of_kind:
-            x, y = [point.cost for point in of_kind], [100 * point.accuracy for point in of_kind]
-            ax.plot(
-                x, y, marker, color=color, markersize=size, markeredgecolor="white", markeredgewidth=0.5, label=kind
-            )
-    front = pareto_front(points)
-    x, y = [point.cost for point in front], [100 * point.accuracy for point in front]
+    for point in points:
+        if point.interval:
+            ends = [100 * end for end in point.interval]
+            ax.plot([point.cost] * 2, ends, color=KINDS[point.kind][0], linewidth=0.9, alpha=0.7)
+    for kind, (color, marker) in KINDS.items():
+        if of_kind := [(point.cost, 100 * point.accuracy) for point in points if point.kind == kind]:
+            size = 8 if kind == HEADLINE else 5
+            ax.plot(*zip(*of_kind), marker, color=color, markersize=size, mec="white", mew=0.5, label=kind)
+    front = [(point.cost, 100 * point.accuracy) for point in pareto_front(points)]
     ax.plot(
-        x, y, drawstyle="steps-post", color=BLACK, linewidth=0.9, linestyle=(0, (4, 2)), label="Pareto front", zorder=1
-    )
+        *zip(*front), drawstyle="steps-post", color=BLACK, linewidth=0.8, linestyle=(0, (4, 2)), label="Pareto front",
+        zorder=1,
+    )  # fmt: skip
     _logarithmic(ax, [point.cost for point in points])
-    ax.set_ylim(bottom, min(100 * max(accuracies) + room, 100.3))
-    if fallen:
-        edge = [point.cost for point in fallen]
-        ax.plot(edge, [bottom] * len(edge), "v", color=BLACK, markersize=4, clip_on=False, zorder=4)
-    ax.set_xlabel(cost_label)
-    ax.set_ylabel("test accuracy, %")
-    ax.set_title(title or "")
-    legend_below(ax, ncols=5)
+    if limits:
+        ax.set_ylim(100 * low, 100 * high)
+    else:
+        ax.margins(y=0.08)
+    ax.set(xlabel=cost_label, ylabel="test accuracy, %", title=title or "")
+    legend_below(ax, ncols=3)
     _label(ax, points)
 
 
+def plot_costs(points: dict[str, Sequence[Point]], title: str | None = None) -> Figure:
+    """Draws a panel per cost, each network with a color and marker of its own, and bars for intervals and spreads.
+
+    No front is drawn: where spreads overlap, the data give no order.
+
+    Args:
+        points: The networks by label of the cost.
+    """
+    names = list(dict.fromkeys(point.name for group in points.values() for point in group))
+    others = [
+        name for name in names if not any(p.kind == HEADLINE for g in points.values() for p in g if p.name == name)
+    ]
+    colors = dict.fromkeys(names, BEST) | dict(zip(others, [c for c in COLORS if c != BEST] * 3))
+    markers = dict.fromkeys(names, "*") | dict(zip(others, MARKERS.replace("*", "") * 3))
+    columns = min(2, len(points))
+    figure, axes = new_panels(
+        6.8, 0.9 + 2.5 * -(-len(points) // columns), columns, -(-len(points) // columns), sharey=True
+    )
+    with matplotlib.rc_context(STYLE):
+        for (label, group), ax in zip(points.items(), axes):
+            frame = pd.DataFrame(
+                [(p.name, p.cost, 100 * p.accuracy) for p in group], columns=["name", "cost", "accuracy"]
+            )
+            for p in group:
+                ends = p.spread or (p.cost, p.cost), p.interval or (p.accuracy, p.accuracy)
+                ax.plot(ends[0], [100 * p.accuracy] * 2, color=colors[p.name], linewidth=1.1, alpha=0.7)
+                ax.plot([p.cost] * 2, [100 * end for end in ends[1]], color=colors[p.name], linewidth=1.1, alpha=0.7)
+            sns.scatterplot(
+                frame, x="cost", y="accuracy", hue="name", style="name", palette=colors, markers=markers, s=32, ax=ax,
+                legend=False,
+            )  # fmt: skip
+            _logarithmic(ax, [end for p in group for end in p.spread or (p.cost,)])
+            ax.set(xlabel=label, ylabel="test accuracy, %")
+        for ax in axes[len(points) :]:
+            ax.set_visible(False)
+        handles = [ax.plot([], [], markers[n], color=colors[n], markersize=5, label=n)[0] for n in names]
+        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        figure.suptitle(title or "")
+    return figure
+
+
 def pareto_front(points: Sequence[Point]) -> list[Point]:
-    """The points that no other one beats: none costs as little and is as accurate, or better in either; by cost."""
+    """Returns the points, by cost, that are more accurate than all that cost at most as much."""
     front: list[Point] = []
     for point in sorted(points, key=lambda point: (point.cost, -point.accuracy)):
         if not front or point.accuracy > front[-1].accuracy:
@@ -100,49 +149,21 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
     return front
 
 
-def _lowest_shown(accuracies: list[float]) -> float:
-    """The lowest accuracy on the axis: a few, `GAP` and more under all others, would squeeze those together."""
-    ordered = sorted(accuracies, reverse=True)
-    for i in range(len(ordered) - len(ordered) // 4, len(ordered)):
-        if ordered[i - 1] - ordered[i] >= GAP:
-            return ordered[i - 1]
-    return ordered[-1]
-
-
-def _at_the_edge(point: Point, bottom: float) -> Point:
-    """The point at the lower edge, with its accuracy in its name."""
-    name = f"{point.name or 'below'}: {100 * point.accuracy:.0f} %"
-    return replace(point, name=name, accuracy=bottom / 100, low=None, high=None)
-
-
 def _logarithmic(ax: Axes, costs: list[float]) -> None:
     ax.set_xscale("log")
     low, high = min(costs), max(costs)
     room = max((high / low) ** 0.12, 1.15)
     ax.set_xlim(low / room, high * room)
-    wide = high / low > 300
-    ax.xaxis.set_major_locator(LogLocator(10, subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
-    ticks = [tick for tick in ax.xaxis.get_major_locator()() if low / room <= tick <= high * room]
-    if len(ticks) < 2:  # all in less than an octave: the ends say more than a locator
-        ax.xaxis.set_major_locator(FixedLocator(sorted({low, high})))
-        ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_locator(LogLocator(10, subs=(1.0,) if high / low > 300 else (1.0, 2.0, 5.0)))
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
-
-
-def _short(value: float) -> str:
-    for factor, letter in ((1e6, "M"), (1e3, "k")):
-        if value >= factor:
-            return f"{value / factor:.3g}{letter}"
-    return f"{value:.3g}"
+    ax.xaxis.set_major_formatter(EngFormatter(sep="") if high >= 1000 else "{x:g}")
 
 
 def _label(ax: Axes, points: Sequence[Point]) -> None:
-    """Names beside their points where nothing else is: the nearest of many places that is free, with a thin line."""
+    """Names beside their points: the nearest of many places that is free, with a thin line to a distant one."""
     figure = cast(Figure, ax.get_figure())
     figure.draw_without_rendering()  # places are in pixels: the layout has to be known
-    scale = figure.dpi / 72
-    frame = ax.get_window_extent()
+    scale, frame = figure.dpi / 72, ax.get_window_extent()
     spots = [ax.transData.transform((point.cost, 100 * point.accuracy)) for point in points]
     taken = [Bbox.from_bounds(x - 3 * scale, y - 3 * scale, 6 * scale, 6 * scale) for x, y in spots]
     taken += _lines(ax, points)
@@ -152,40 +173,29 @@ def _label(ax: Axes, points: Sequence[Point]) -> None:
         if not point.name:
             continue
         text = ax.annotate(
-            point.name,
-            (point.cost, 100 * point.accuracy),
-            (0, 0),
-            textcoords="offset points",
-            fontsize=6.5,
-            va="center",
-        )
+            point.name, (point.cost, 100 * point.accuracy), (0, 0), textcoords="offset points", fontsize=6.5,
+            va="center", fontweight="bold" if point.kind == HEADLINE else "normal",
+        )  # fmt: skip
         size = text.get_window_extent()
-        for across, up in offsets:
+        for across, up in [*offsets, offsets[0]]:
             left = x + across * scale - size.width * (0.5 - 0.5 * ((across > 0) - (across < 0)))
             box = Bbox.from_bounds(left, y + up * scale - size.height / 2, size.width, size.height)
             inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
             if inside and not any(box.overlaps(other) for other in taken):
                 break
-        else:
-            across, up = offsets[0]
-            box = size
         taken.append(box)
         text.set_horizontalalignment("left" if across > 0 else "right" if across else "center")
         text.xyann = (across, up)
         if abs(up) > 9 or abs(across) > 9:
-            ax.annotate(
-                "",
-                (point.cost, 100 * point.accuracy),
-                xytext=(across, up),
-                textcoords="offset points",
-                arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "#777777", "shrinkA": 1, "shrinkB": 2},
-            )
+            arrow = {"arrowstyle": "-", "linewidth": 0.4, "color": "#777777", "shrinkA": 1, "shrinkB": 2}
+            where = (point.cost, 100 * point.accuracy)
+            ax.annotate("", where, xytext=(across, up), textcoords="offset points", arrowprops=arrow)
 
 
 def _lines(ax: Axes, points: Sequence[Point]) -> list[Bbox]:
-    """The boxes, in pixels, of the front's steps and of the intervals."""
+    """Returns the boxes, in pixels, of the front's steps and of the intervals."""
     front = pareto_front(points)
-    ends = [(p.cost, p.low, p.cost, p.high) for p in points if p.low is not None and p.high is not None]
+    ends = [(p.cost, p.interval[0], p.cost, p.interval[1]) for p in points if p.interval]
     for a, b in zip(front, front[1:]):
         ends += [(a.cost, a.accuracy, b.cost, a.accuracy), (b.cost, a.accuracy, b.cost, b.accuracy)]
     corners = [ax.transData.transform([(x0, 100 * y0), (x1, 100 * y1)]) for x0, y0, x1, y1 in ends]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.report.values import resolve
 from lwcnn.publication.tables import TABLES
 from lwcnn.publication.tables.table import cell_latex
+from lwcnn.publication.values import resolve
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import write_atomically
 
@@ -72,7 +72,7 @@ def generate(source: Path, work: Path, evidence: Evidence) -> Generated:
     needs = [value.needs for value in found.values() if isinstance(value, Measurement) and value.needs]
     needs += [need for table in made_tables.values() for need in table.missing]
     made = Generated(
-        {name: cell_latex(value) for name, value in found.items()},
+        {name: cell_latex(value.bare() if isinstance(value, Measurement) else value) for name, value in found.items()},
         {name: table.latex() for name, table in made_tables.items()},
         tuple(dict.fromkeys(needs)),
     )

@@ -24,7 +24,6 @@ TABLES: dict[str, Callable[[Evidence], Table]] = {
         audit.audit_all,
         calibration.calibration,
         costs.efficiency,
-        costs.image_sizes,
         costs.references,
         benchmarks.train_step,
         benchmarks.averaging,

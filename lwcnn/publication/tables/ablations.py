@@ -3,24 +3,14 @@
 from collections.abc import Sequence
 
 from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, leave_one_out, only
-from lwcnn.experiments.recipes.paper import EXPERIMENTS
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
-from lwcnn.publication.claims.measurement import gain, missing, or_missing
+from lwcnn.publication.claims.measurement import gain, mean_and_spread, missing, or_missing
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence
-from lwcnn.publication.tables.accuracies import mean_and_spread
+from lwcnn.publication.names import named
 from lwcnn.publication.tables.table import Cell, Table
 
 ABLATION_PRESET = "quick"
-TITLES = {
-    "single": "one branch, not augmented",
-    "dual_no_augment": "neither branch augmented",
-    "no_unfreezing": "SGD on all layers at once",
-    "head_only": "the head alone",
-    "reinit_merge": "1x1 drawn afresh",
-    "nadam_throughout": "Nadam to the end",
-    "end_to_end": "in one go, without stage 1",
-    "paper_as_published": "the published code",
-}
+CHANGES = ("single", "dual_no_augment", "no_unfreezing", "head_only", "reinit_merge", "nadam_throughout", "end_to_end")
 SHORT = {
     "residual": "shortcuts",
     "se": "SE",
@@ -38,11 +28,11 @@ SHORT = {
 def method(evidence: Evidence, datasets: Sequence[str] = ("cifar10", "mnist"), preset: str = ABLATION_PRESET) -> Table:
     """Each change of the paper's method: accuracy minus that of the method as described."""
     rows: list[list[Cell]] = []
-    for name in (name for name in EXPERIMENTS if name in TITLES):
+    for name in (*CHANGES, "paper_as_published"):
         cells = [cell for dataset in datasets for cell in _gain(evidence, dataset, name, BASELINE_EXPERIMENT, preset)]
-        rows.append([TITLES[name], f"`{name}`", *cells])
+        rows.append([named(name), *cells])
     columns = [title for dataset in datasets for title in (f"{DISPLAY_NAMES.get(dataset, dataset)}, points", "p")]
-    return Table(["change", "experiment", *columns], [rows])
+    return Table(["change", *columns], [rows])
 
 
 def parts(evidence: Evidence, dataset: str = "cifar10", preset: str = ABLATION_PRESET) -> Table:

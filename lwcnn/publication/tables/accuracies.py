@@ -8,20 +8,14 @@ from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.publication.claims.goals import GOALS
 from lwcnn.publication.claims.literature import PAPER_ACCURACY
-from lwcnn.publication.claims.measurement import Measurement, accuracy, or_missing, percent
+from lwcnn.publication.claims.measurement import accuracy, mean_and_spread, or_missing, percent
 from lwcnn.publication.counts import counts
 from lwcnn.publication.evidence import LARGEST, Evidence
+from lwcnn.publication.names import named
 from lwcnn.publication.tables.table import Cell, Table
 
-_REPRODUCTION = (
-    ("paper", "as described", "full"),
-    ("paper_as_published", "as published", LARGEST),
-    ("paper_tuned", "our recipe, two stages", "full"),
-)
-_MORE = {
-    "mnist": (("paper_batch64", "as described, batch 64", "full"),),
-    "cifar10": (("paper_tuned_one_go", "our recipe, in one go", "full"),),
-}
+_REPRODUCTION = ("paper", "paper_as_published", "paper_tuned")
+_MORE = {"mnist": ("paper_batch64",), "cifar10": ("paper_tuned_one_go",)}
 _WITHOUT_GOAL = (
     "residual_se_distilled",
     "residual_se_muon",
@@ -61,7 +55,7 @@ def _row(runs: pd.DataFrame) -> list[Cell]:
     paper = PAPER_ACCURACY.get(first["dataset"])
     return [
         first["dataset"],
-        f"`{first['experiment']}`",
+        named(first["experiment"]),
         first["preset"],
         f"{first['params']:,}",
         str(len(runs)),
@@ -86,21 +80,16 @@ def _scaled(runs: pd.DataFrame) -> str:
     return f"{scaled} (seed {seeds}, from {100 * some['ece'].mean():.1f})"
 
 
-def mean_and_spread(shares: pd.Series) -> Measurement:
-    """Mean and, of several, sample standard deviation, in percent."""
-    return percent(shares.mean(), spread=100 * shares.std() if len(shares) > 1 else None)
-
-
 def reproduction(evidence: Evidence) -> Table:
     """The paper's architecture on its three data sets: the paper's accuracy and ours."""
     groups = []
     for dataset, claimed in PAPER_ACCURACY.items():
         rows = []
-        for name, title, preset in (*_REPRODUCTION, *_MORE.get(dataset, ())):
-            cells = _measured(evidence, dataset, name, preset)
-            rows.append([DISPLAY_NAMES[dataset], title, f"`{name}`", *cells, f"{100 * claimed:.0f}"])
+        for name in (*_REPRODUCTION, *_MORE.get(dataset, ())):
+            cells = _measured(evidence, dataset, name, LARGEST)
+            rows.append([DISPLAY_NAMES[dataset], named(name), *cells, f"{100 * claimed:.0f}"])
         groups.append(rows)
-    head = ["data", "recipe", "experiment", "preset", "seeds", "validation", "test", "95 % interval", "paper"]
+    head = ["data", "experiment", "preset", "seeds", "validation", "test", "95 % interval", "paper"]
     return Table(head, groups)
 
 
@@ -116,7 +105,7 @@ def improved(evidence: Evidence) -> Table:
             preset, seeds, _, test, interval = _measured(evidence, dataset, name, LARGEST)
             rows.append(
                 [
-                    *(DISPLAY_NAMES[dataset], f"`{name}`", f"{counts(dataset, name).params:,}"),
+                    *(DISPLAY_NAMES[dataset], named(name), f"{counts(dataset, name).params:,}"),
                     *(preset, seeds, test, interval),
                     *("" if figure is None else f"{figure:g}" for figure in figures),
                 ]

@@ -6,6 +6,7 @@ from lwcnn.evaluation import cross_entropy, expected_calibration_error, scale_cr
 from lwcnn.experiments.results import DISPLAY_NAMES
 from lwcnn.publication.claims.measurement import or_missing
 from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.names import named
 from lwcnn.publication.tables.table import Cell, Table
 
 CALIBRATED = (
@@ -75,7 +76,7 @@ def calibration(evidence: Evidence) -> Table:
     for dataset, name in CALIBRATED:
         found = or_missing(measure, evidence, dataset, name)
         cells = _cells(found) if isinstance(found, Calibrated) else [found, *[""] * 6]
-        groups.setdefault(dataset, []).append([DISPLAY_NAMES[dataset], f"`{name}`", *cells])
+        groups.setdefault(dataset, []).append([DISPLAY_NAMES[dataset], named(name), *cells])
     head = ["data", "network", "ECE", "scaled", "loss", "scaled", "temperature", "fitted on", "seeds"]
     return Table(head, list(groups.values()))
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
-from lwcnn.publication.claims.measurement import Measurement, missing, or_missing
+from lwcnn.publication.claims.measurement import Measurement, mean_and_spread, missing, or_missing
 from lwcnn.publication.counts import counts
 from lwcnn.publication.evidence import LARGEST, Evidence
-from lwcnn.publication.tables.accuracies import mean_and_spread
+from lwcnn.publication.names import named
 from lwcnn.publication.tables.table import Cell, Table
 
 SHIPPED = (
@@ -24,7 +24,6 @@ SHIPPED = (
 HEADLINE = SHIPPED[:8]
 """The networks of the README's table: the paper's and ours."""
 
-SIDES = (32, 64, 96, 224)
 RUNTIMES = ("litert", "litert-int8", "onnx")
 
 
@@ -60,7 +59,7 @@ def references(evidence: Evidence, dataset: str = "cifar10") -> Table:
     for one in (one for one in REFERENCES if one.network in evidence.networks.index):
         costs = evidence.networks.loc[one.network]
         row: list[Cell] = [
-            f"`{one.network}`",
+            named(one.network),
             f"{costs['params']:,}",
             f"{costs['macs'] / 1e6:,.1f}",
             f"{costs['float32_bytes'] / 1e6:.1f}",
@@ -97,7 +96,7 @@ def efficiency(evidence: Evidence) -> Table:
             int8 = [f"{exported['size_bytes']:,.0f}", f"{exported['gzip_bytes']:,.0f}", change]
         times = [or_missing(_latency, evidence, dataset, name, runtime, 3) for runtime in RUNTIMES]
         macs = f"{counted.macs / 1e6:.2f}"
-        row = [DISPLAY_NAMES[dataset], f"`{name}`", f"{counted.params:,}", macs, *int8, *times]
+        row = [DISPLAY_NAMES[dataset], named(name), f"{counted.params:,}", macs, *int8, *times]
         groups.setdefault(dataset, []).append(row)
     head = ["data", "network", "parameters", "MACs, M", "int8, bytes", "gzip", "points", "LiteRT", "int8", "ONNX"]
     return Table(head, list(groups.values()), "llrrrrrrrr")
@@ -117,16 +116,5 @@ def headline(evidence: Evidence) -> Table:
             accuracy, minutes = missing(str(error)), ""
         latency = or_missing(_latency, evidence, dataset, name, "litert-int8", 3)
         params = f"{counts(dataset, name).params:,}"
-        rows.append([f"`{name}`", DISPLAY_NAMES[dataset], params, accuracy, size, latency, minutes])
+        rows.append([named(name), DISPLAY_NAMES[dataset], params, accuracy, size, latency, minutes])
     return Table(["network", "data", "parameters", "test %", "int8 bytes", "int8 ms", "training minutes"], [rows])
-
-
-def image_sizes(evidence: Evidence) -> Table:
-    """Parameters and multiply-accumulates of two networks for larger images."""
-    rows: list[list[Cell]] = []
-    for side in SIDES:
-        both = [counts("cifar10", name, side) for name in ("paper", "residual_se")]
-        cells = [text for one in both for text in (f"{one.params:,}", f"{one.macs / 1e6:.1f}")]
-        rows.append([f"{side}x{side}", *cells])
-    head = ["image", "merged, parameters", "MACs, M", "`residual_se`, parameters", "MACs, M"]
-    return Table(head, [rows], "lrrrr")

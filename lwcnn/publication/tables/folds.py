@@ -1,8 +1,8 @@
 """K-fold assessments."""
 
-from lwcnn.publication.claims.measurement import Measurement
+from lwcnn.publication.claims.measurement import Measurement, mean_and_spread
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.tables.accuracies import mean_and_spread
+from lwcnn.publication.names import named
 from lwcnn.publication.tables.table import Table
 
 
@@ -15,7 +15,7 @@ def folds(evidence: Evidence) -> Table:
         kind = "model never reset, as published" if leaks else "from scratch"
         rows.append(
             [
-                *(first["dataset"], f"`{first['experiment']}`, {kind}", first["preset"]),
+                *(first["dataset"], f"{named(first['experiment'])}, {kind}", first["preset"]),
                 " ".join(f"{100 * share:.2f}" for share in group["accuracy"]),
                 mean_and_spread(group["accuracy"]).bare(),
                 f"{100 * first['test_accuracy']:.2f}" if leaks else "",

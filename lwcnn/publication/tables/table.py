@@ -1,4 +1,4 @@
-"""Tables: built once, written as Markdown, LaTeX or HTML.
+"""Tables: built once, written as Markdown or LaTeX.
 
 Texts in them are inline Markdown with one feature, `code` in backticks.
 """
@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lwcnn.publication.claims.measurement import Measurement
-from lwcnn.system.safe_text import html_text, latex_text
+from lwcnn.system.safe_text import latex_text
 
 Cell = str | Measurement | tuple[str | Measurement, ...]
 """A text, a measurement, or several of them in a row."""
 
 _SET = {" \\%": "\\,\\%", " ± ": "\\,$\\pm$\\,", "×": "$\\times$", "µ": "$\\mu$", "<": "$<$", "→": "$\\to$", "–": "--"}
 _SIGNED = re.compile(r"(?<![\w.)-])([+-])(?=\d)")
+_CODE_NAME = re.compile(r" \(`\w+`\)")
 _BY = re.compile(r"\b(\d+)x(\d+)\b")
 
 
@@ -71,27 +72,17 @@ class Table:
         ]
         return "\n".join(lines)
 
-    def html(self) -> str:
-        """The table in HTML."""
-        head = "".join(f"<th>{to_html(title)}</th>" for title in self.head)
-        body = "\n".join("".join(["<tr>", *(f"<td>{_html(cell)}</td>" for cell in row), "</tr>"]) for row in self.rows)
-        return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
-
     def _repr_markdown_(self) -> str:
         return self.markdown() or "*No results.*"
 
 
 def to_latex(text: str) -> str:
-    """Inline Markdown as LaTeX: code, signs, percent signs and sizes such as 3x3 as they are typeset."""
-    pieces = text.split("`")
+    """Inline Markdown as LaTeX: code, signs, percent signs and sizes such as 3x3 as they are typeset.
+
+    A code name in parentheses is omitted: the report's readers know the plain name before it.
+    """
+    pieces = _CODE_NAME.sub("", text).split("`")
     return "".join(_code(piece) if i % 2 else _words(piece) for i, piece in enumerate(pieces))
-
-
-def to_html(text: str) -> str:
-    """Inline Markdown as HTML."""
-    pieces = text.split("`")
-    escaped = [html_text(piece) for piece in pieces]
-    return "".join(f"<code>{piece}</code>" if i % 2 else piece for i, piece in enumerate(escaped))
 
 
 def _code(name: str) -> str:
@@ -117,10 +108,6 @@ def _parts(cell: Cell) -> tuple[str | Measurement, ...]:
 
 def _markdown(cell: Cell) -> str:
     return "".join(str(part) for part in _parts(cell)).replace("|", r"\|")
-
-
-def _html(cell: Cell) -> str:
-    return "".join(to_html(str(part)) for part in _parts(cell))
 
 
 def cell_latex(cell: Cell) -> str:

@@ -1,0 +1,75 @@
+"""What readers call the experiments, data sets and budgets. Code names stand in commands, captions and result files."""
+
+from collections.abc import Iterable
+
+from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
+
+HEADLINE = "residual_se_muon"
+"""The best network, Wren."""
+
+_NAMES = {
+    "paper": "paper's method",
+    "paper_batch64": "paper's method, batch 64",
+    "paper_as_published": "paper's code",
+    "paper_both_converted": "paper's code, both converted",
+    "single": "one branch",
+    "dual_no_augment": "no augmentation",
+    "no_unfreezing": "no unfreezing",
+    "head_only": "head only",
+    "reinit_merge": "merge drawn afresh",
+    "nadam_throughout": "Nadam throughout",
+    "end_to_end": "no stage 1",
+    "paper_tuned": "paper's network, tuned",
+    "paper_tuned_one_go": "paper's network, tuned, one stage",
+    "residual_se": "Wren-AdamW",
+    "residual_se_small": "Wren-S",
+    "residual_se_small_distilled": "Wren-S, distilled",
+    "residual_se_distilled": "Wren-distilled",
+    "residual_se_stem_adamw": "Wren, trained by AdamW",
+    "residual_se_muon": "Wren",
+    "residual_plain": "Wren-AdamW, full convolutions",
+    "residual_cbam": "Wren-AdamW, pixel attention",
+    "repo_baseline": "reproduction's network",
+    "repo_baseline_frozen": "reproduction's network, frozen",
+    "repo_residual_se": "extension's network",
+    "se_resnet": "SE-ResNet [4,4,3]",
+    "resnet_4443": "ResNet [4,4,4,3]",
+    "resnet_4443_twice": "ResNet [4,4,4,3], two rounds",
+    "narrow_resnet18": "narrow ResNet-18",
+    "narrow_resnet18_cold": "narrow ResNet-18, no warm-up",
+    "narrow_resnet18_few": "narrow ResNet-18, few images",
+    "mobilenet_v2": "MobileNetV2",
+    "mobilenet_v2_momentum": "MobileNetV2, other momentum",
+    "efficientnet_b0": "EfficientNet-B0",
+}
+_PRESETS = {"full": "full budget", "medium": "medium budget", "quick": "quick budget", "smoke": "smoke test"}
+
+
+def display_name(experiment: str) -> str:
+    """Returns the plain name of an experiment; a name without one loses its underscores."""
+    return _NAMES.get(experiment, experiment.replace("_", " "))
+
+
+def named(experiment: str) -> str:
+    """Returns the plain name and, for commands and result files, the code name: "Wren (`residual_se_muon`)"."""
+    return f"{display_name(experiment)} (`{experiment}`)"
+
+
+def budget(preset: str) -> str:
+    """Returns the plain name of a preset."""
+    return _PRESETS.get(preset, preset)
+
+
+def is_part(experiment: str) -> bool:
+    """Returns whether an experiment belongs to the ablation of parts, which has its own figure and table."""
+    return experiment in PARTS_EXPERIMENTS
+
+
+def seed_names(seeds: Iterable[int]) -> str:
+    """Returns "seed 1", "seeds 0–2" or "seeds 0, 2"."""
+    numbers = sorted(seeds)
+    if len(numbers) == 1:
+        return f"seed {numbers[0]}"
+    if numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"seeds {numbers[0]}–{numbers[-1]}"
+    return f"seeds {', '.join(map(str, numbers))}"
