@@ -67,13 +67,13 @@ def test_everything_is_trained_on_data_without_committed_results(made_dataset, s
     (run,) = opened.runs()
     assert stage["history"] == run["history"][0]["history"]  # found, not trained again
     assert run["weights"] and Path(f"runs/models/{made_dataset.name}-paper.keras").exists()
-    assert [row[1] for row in opened.train(["single"]).rows] == ["`single`"]
+    assert [row[1] for row in opened.train(["single"]).rows] == ["one branch (`single`)"]
     opened.kfold()
     assert assessed == [False, True]
     for name in ("ablation", "training_curves", "roc"):
         opened.show(name)
         assert isinstance(shown[-1], Figure), shown[-1]
-    opened.show("int8_bytes")
+    opened.show("folds")
     assert shown[-1].startswith("*Not shown:")
 
 
@@ -82,7 +82,7 @@ def test_committed_results_are_shown_where_there_are_any(preset, made_dataset, m
     monkeypatch.setattr(session, "run_kfold", None)
     opened = session.Session(replace(made_dataset, name="cifar10"), None, preset, (0, 1), COMMITTED, trains_all=False)
     assert opened.trains_paper == (preset == "quick")
-    assert [row[1] for row in opened.train(["single", "unheard_of"]).rows] == ["`single`"]
+    assert [row[1] for row in opened.train(["single", "unheard_of"]).rows] == ["one branch (`single`)"]
     opened.kfold()
     if preset == "full":
         assert [run["seed"] for run in opened.runs()] == [0, 1]

@@ -1,15 +1,40 @@
-"""The audit: every claim with the measurements that test it."""
+"""The audit: every claim of `claims.toml` with the measurements that test it."""
 
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from lwcnn.publication.claims import paper, reproduction, resnets
-from lwcnn.publication.claims.claim import Claim
 from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.values import Value, resolve
 
-CLAIMS = (*paper.CLAIMS, *reproduction.CLAIMS, *resnets.CLAIMS)
+SINGLE_GAIN = "gain of "
+"""Begins the claims about single parts, which have a table of their own."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim.
+
+    Attributes:
+        system: Who makes it.
+        what: Subject of the claim.
+        claimed: What the system's text says.
+        built: What its code, layer table or notebook output comes to; empty where nothing else was read.
+        here: What tests it: pairs of a label, which may be empty, and the name of a value.
+    """
+
+    system: str
+    what: str
+    claimed: str
+    built: str
+    here: Sequence[tuple[str, str]] = ()
+
+
+CLAIMS = tuple(
+    Claim(**entry) for entry in tomllib.loads(Path(__file__).with_name("claims.toml").read_text("utf-8"))["claim"]
+)
 
 
 @dataclass(frozen=True)
@@ -18,7 +43,7 @@ class AuditRow:
 
     Attributes:
         claim: The claim.
-        here: Measurements of ours with a name each; none where nothing of ours tests it.
+        here: Measurements of ours with a label each; none where nothing of ours tests it.
     """
 
     claim: Claim

@@ -31,7 +31,7 @@ FIGURES: dict[str, Callable[[Inputs], Figure]] = {
         from_results.training_curves_best,
         from_results.confusion,
         from_results.per_class_accuracy,
-        from_outputs.samples,
+        from_outputs.right_and_wrong,
         from_outputs.confused_pairs,
         from_outputs.roc,
         from_outputs.reliability,
@@ -44,10 +44,10 @@ FIGURES: dict[str, Callable[[Inputs], Figure]] = {
     )
 }
 
-ONLY_CIFAR10 = ("frontier", "architecture_wren", "architecture_others")
+ONLY_CIFAR10 = ("method", "frontier", "architecture_paper", "architecture_wren", "architecture_others")
 """Figures that belong to one data set; of another they are drawn only if they are named."""
 
-PRINTED = ("method", "frontier", "parts", "costs", "reliability", "samples")
+PRINTED = ("method", "frontier", "parts", "costs", "reliability", "right_and_wrong")
 """Figures of CIFAR-10 that the report prints: they are written as PDF too."""
 
 

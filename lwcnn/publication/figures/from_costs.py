@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lwcnn.experiments.results import MissingInput
-from lwcnn.publication.claims.literature import published
+from lwcnn.publication.claims.literature import PUBLISHED
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import new_panels
 from lwcnn.publication.figures.tradeoffs import HEADLINE, OURS, RECORD, SYSTEM, Point, plot_costs, plot_tradeoff
@@ -73,8 +73,8 @@ def costs(inputs: Inputs) -> Figure:
 
 def _points(inputs: Inputs) -> list[Point]:
     """Published networks and ours of the full budget, by parameters."""
-    kinds = {True: SYSTEM, False: RECORD}
-    found = [Point(one.name, one.params, one.accuracy, kinds[one.is_system]) for one in published(inputs.dataset)]
+    reported = PUBLISHED[PUBLISHED["dataset"] == inputs.dataset].itertuples()
+    found = [Point(one.name, one.params, one.accuracy, SYSTEM if one.is_system else RECORD) for one in reported]
     return found + [_ours(inputs, name, runs["params"].iloc[0]) for name, runs in inputs.networks.items()]
 
 

@@ -72,7 +72,7 @@ def confused_pairs(inputs: Inputs) -> Figure:
     return plot_image_grid(images, captions, NUM_PER_PAIR, rows, title)
 
 
-def samples(inputs: Inputs) -> Figure:
+def right_and_wrong(inputs: Inputs) -> Figure:
     """Test images of each class that the best network gets right, drawn at random, and its most confident errors."""
     released, pixels, classes, confidence = _classified(inputs)
     names, columns = inputs.class_names, min(MAX_COLUMNS, len(inputs.class_names))

@@ -1,4 +1,4 @@
-"""What the scripts in benchmarks/ measured."""
+"""What the scripts in benchmarks/ measured: tables of the rows of their files, and the int8 exports."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,8 @@ from lwcnn.publication.tables.table import Cell, Table
 _ORDER = ("paper", "residual_se", "lwcnn", "lwcnn_jax", "keras", "torch")
 
 
-def train_step(evidence: Evidence) -> Table:
-    """A training step of the engine, of plain Keras and of PyTorch."""
-    return train_step_of(evidence.benchmark("train_step")["rows"])
-
-
-def train_step_of(rows: Sequence[dict]) -> Table:
-    """The rows of `benchmarks/train_step.py`; ratios are of rows measured alike."""
+def train_step(rows: Sequence[dict]) -> Table:
+    """A training step of the engine, of plain Keras and of PyTorch; ratios are of rows measured alike."""
 
     def place(row: dict) -> tuple[int, ...]:
         return row["threads"], *(_ORDER.index(row[key]) for key in ("workload", "contender"))
@@ -35,28 +30,23 @@ def train_step_of(rows: Sequence[dict]) -> Table:
     return Table(head, [cells])
 
 
-def averaging(evidence: Evidence) -> Table:
+def averaging(rows: Sequence[dict]) -> Table:
     """Validation accuracy of the latest weights and of their averages, of one training each."""
-    rows = [
+    cells = [
         [
             f"`{row['experiment']}`",
             f"{row['num_train_images']:,}",
             str(row["epochs"]),
             *(f"{100 * row['val_accuracy'][key]:.2f}" for key in ("latest", "fixed_decay", "warm_up")),
         ]
-        for row in evidence.benchmark("averaging")["rows"]
+        for row in rows
     ]
     head = ["network", "training images", "epochs", "no average, %", "fixed decay, %", "decay with warm-up, %"]
-    return Table(head, [rows])
+    return Table(head, [cells])
 
 
-def growth(evidence: Evidence) -> Table:
+def growth(rows: Sequence[dict]) -> Table:
     """How the cost of training grows."""
-    return growth_of(evidence.benchmark("growth")["rows"])
-
-
-def growth_of(rows: Sequence[dict]) -> Table:
-    """The rows of `benchmarks/growth.py`."""
     cells = [
         [
             *(row["varied"], f"{row[row['varied']]:,}", f"{row['seconds']:.1f}", f"{row['peak_bytes'] / 1e6:,.0f}"),
@@ -67,13 +57,8 @@ def growth_of(rows: Sequence[dict]) -> Table:
     return Table(["what grows", "to", "seconds per epoch", "peak MB", "parameters", "MACs"], [cells])
 
 
-def shrink(evidence: Evidence) -> Table:
-    """Pruned large networks beside small ones."""
-    return shrink_of(evidence.benchmark("shrink")["rows"])
-
-
-def shrink_of(rows: Sequence[dict]) -> Table:
-    """The rows of `benchmarks/shrink.py`, by bytes."""
+def shrink(rows: Sequence[dict]) -> Table:
+    """Pruned large networks beside small ones, by bytes."""
     cells = [
         [
             *(f"`{row['experiment']}`", f"{100 * row['sparsity']:.0f} %"),

@@ -3,28 +3,15 @@
 from dataclasses import dataclass
 
 from lwcnn.evaluation import cross_entropy, expected_calibration_error, scale_cross_fitted
-from lwcnn.experiments.results import DISPLAY_NAMES
+from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES
 from lwcnn.publication.claims.measurement import or_missing
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.names import named
+from lwcnn.publication.tables.costs import SHIPPED
 from lwcnn.publication.tables.table import Cell, Table
 
-CALIBRATED = (
-    ("mnist", "paper"),
-    ("mnist", "paper_tuned"),
-    ("mnist", "residual_se"),
-    ("fashion_mnist", "paper"),
-    ("fashion_mnist", "paper_tuned"),
-    ("fashion_mnist", "residual_se"),
-    ("cifar10", "paper"),
-    ("cifar10", "paper_tuned"),
-    ("cifar10", "residual_se_small"),
-    ("cifar10", "residual_se"),
-    ("cifar10", "residual_se_distilled"),
-    ("cifar10", "residual_se_muon"),
-    ("cifar10", "repo_residual_se"),
-    ("cifar10", "repo_baseline"),
-)
+_PAPER = [(dataset, name) for dataset in DATASET_ORDER for name in ("paper", "paper_tuned")]
+CALIBRATED = sorted(dict.fromkeys((*_PAPER, *SHIPPED)), key=lambda pair: DATASET_ORDER.index(pair[0]))
 
 
 @dataclass(frozen=True)
