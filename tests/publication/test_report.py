@@ -88,7 +88,7 @@ def test_what_is_not_there_is_marked(tmp_path):
     [
         ("cifar10/papr/full:test", "Did you mean 'paper'"),
         ("cifar/paper/full:test", "Did you mean 'cifar10'"),
-        ("cifar10/paper/fool:test", "Did you mean 'full'"),
+        ("cifar10/paper/ful:test", "Did you mean 'full'"),
         ("cifar10/paper/full:tets", "Did you mean 'test'"),
         ("cifar10:test", "A value is named as in"),
         ("MLPerf Tiny:byte", "Did you mean 'bytes'"),
