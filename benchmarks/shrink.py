@@ -25,21 +25,47 @@ SPARSITIES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95)
 LEARNING_RATE, BATCH = 0.001, 128
 
 
+def kernels(model):
+    """Weights of convolutions and dense layers, in the model's order."""
+    return [weight for weight in model.weights if weight.name in ("kernel", "depthwise_kernel", "pointwise_kernel")]
+
+
+def masks_of(model, sparsity: float) -> list:
+    """0 for the fraction `sparsity` of all kernel weights with the smallest magnitudes, else 1 (Han et al. 2015)."""
+    import numpy as np
+
+    magnitudes = [np.abs(kernel.numpy()) for kernel in kernels(model)]
+    kept = np.ones(sum(map(np.size, magnitudes)), np.float32)
+    smallest = np.argsort(np.concatenate([value.ravel() for value in magnitudes]), kind="stable")
+    kept[smallest[: round(sparsity * len(kept))]] = 0
+    parts = np.split(kept, np.cumsum([value.size for value in magnitudes])[:-1])
+    return [part.reshape(value.shape) for part, value in zip(parts, magnitudes)]
+
+
 def fine_tuned(model, sparsity: float, epochs: int, data, indices):
     """The model, pruned to a sparsity in the first half of the epochs and trained on in the second."""
     import keras
 
     from lwcnn.data.augment import Augmentation
     from lwcnn.data.batches import Batches, FollowEpochs
-    from lwcnn.export.prune import PruneGradually
 
     augmentation = Augmentation(translation=0.1, horizontal_flip=True)
     batches = Batches(data.x_train, data.y_train, BATCH, 0, (augmentation,), indices=indices)
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, epochs * len(batches))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(rate), loss)
-    callbacks = [FollowEpochs(batches), PruneGradually(sparsity, max(1, epochs // 2))]
-    model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
+
+    class Pruning(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            done = min(1.0, (epoch + 1) / max(1, epochs // 2))  # cubic, as in Zhu and Gupta 2017
+            self.masks = masks_of(self.model, sparsity - sparsity * (1 - done) ** 3)
+            self.on_train_batch_end(0)
+
+        def on_train_batch_end(self, batch, logs=None):
+            for kernel, mask in zip(kernels(self.model), self.masks, strict=True):
+                kernel.assign(kernel * mask)
+
+    model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[FollowEpochs(batches), Pruning()])
     return model
 
 
@@ -52,7 +78,6 @@ def measured(experiment: str, sparsity: float, epochs: int, data, num_images: in
     from lwcnn.experiments.recipes import get_experiment
     from lwcnn.experiments.run import SPLIT_SEED
     from lwcnn.export.litert import LitertModel, draw_calibration_images, to_litert_int8
-    from lwcnn.export.prune import kernels
     from lwcnn.export.run import NUM_CALIBRATION_IMAGES
     from lwcnn.export.sizes import gzip_bytes
     from lwcnn.models.io import load_model

@@ -17,12 +17,10 @@ ALIGNMENT = 16  # bytes, as in TensorFlow Lite Micro
 
 @dataclass(frozen=True)
 class Activation:
-    """A tensor that exists only while the model runs.
+    """A tensor that exists only while the model runs, for one image.
 
     Attributes:
-        name: Name in the file.
-        size_bytes: Size in bytes for one image.
-        first: Index of the first operation that needs the tensor; 0 for the model's input.
+        first: Index of the first operation that needs it; 0 for the model's input.
         last: Index of the last operation that needs it; that of the last operation for the model's output.
     """
 
@@ -34,25 +32,17 @@ class Activation:
 
 @dataclass(frozen=True)
 class Graph:
-    """Activations and operations of a LiteRT model.
-
-    Attributes:
-        activations: Activations with their lifetimes.
-        operations: Names of the operations in execution order, such as "CONV_2D".
-    """
+    """Activations and operations ("CONV_2D" and so on, in execution order) of a LiteRT model."""
 
     activations: tuple[Activation, ...]
     operations: tuple[str, ...]
 
 
 def read_graph(content: bytes) -> Graph:
-    """Reads the activations and operations of a LiteRT model for one image.
-
-    Args:
-        content: Content of the file, with one subgraph.
+    """Reads the activations and operations of a LiteRT file for one image.
 
     Raises:
-        LwcnnError: If the file is not a LiteRT file or has several subgraphs, or a package is missing.
+        LwcnnError: The content is not a LiteRT file or has several subgraphs.
     """
     schema = require("ai_edge_litert.schema_py_generated")
     if content[4:8] != b"TFL3":
@@ -88,9 +78,6 @@ def plan_arena(activations: Sequence[Activation]) -> int:
     Activations are placed in order of decreasing size, each at the lowest offset that does not overlap an activation
     with an overlapping lifetime. Sizes are rounded up to `ALIGNMENT`. The interpreter's structures and the operations'
     scratch memory are not included: they depend on the build.
-
-    Args:
-        activations: Activations with their lifetimes.
 
     Source: the greedy planner of TensorFlow Lite Micro; Pisarchyk and Lee, "Efficient Memory Management for Deep
     Neural Net Inference", arXiv 2001.03288, "greedy by size".

@@ -15,9 +15,6 @@ def to_c_array(content: bytes, name: str, graph: Graph) -> dict[str, bytes]:
         content: Content of an int8 LiteRT file.
         name: Name of the model. Characters that are invalid in C++ identifiers are replaced by "_".
         graph: Graph of the file, as returned by `read_graph`.
-
-    Returns:
-        Dict of file contents by name.
     """
     variable = f"g_{c_name(name)}_model_data"
     arena = f"g_{c_name(name)}_arena_bytes_estimated"

@@ -11,12 +11,7 @@ MAX_INT8_DROP = 0.3  # percentage points of accuracy; gains are accepted
 
 
 def compare_logits(expected: np.ndarray, exported: np.ndarray, labels: np.ndarray) -> dict:
-    """Compares the logits of an exported file with those of the Keras model.
-
-    Args:
-        expected: Logits of the Keras model, float array of shape (n, classes), finite.
-        exported: Logits of the exported file for the same images.
-        labels: Integer array of shape (n,).
+    """Compares the logits of an exported file with those of the Keras model for the same labeled images.
 
     Returns:
         Dict with `accuracy_keras` and `accuracy_exported` (between 0 and 1), `drop_points` (percentage points lost,
@@ -24,7 +19,7 @@ def compare_logits(expected: np.ndarray, exported: np.ndarray, labels: np.ndarra
         logits), `max_relative_difference` (relative to the range of the expected logits) and `num_test_images`.
 
     Raises:
-        LwcnnError: If the arrays have different shapes, or logits are not finite.
+        LwcnnError: The arrays have different shapes, or logits are not finite.
     """
     if expected.shape != exported.shape:
         raise LwcnnError(
@@ -45,16 +40,15 @@ def compare_logits(expected: np.ndarray, exported: np.ndarray, labels: np.ndarra
 
 
 def require_agreement(compared: dict, quantized: bool, max_drop: float | None = None) -> None:
-    """Raises an error if an export differs too much from its model.
+    """Checks that an export does not differ too much from its model.
 
     Args:
         compared: Dict returned by `compare_logits`.
         quantized: Whether the file computes in int8. If so, only a loss of accuracy counts.
-        max_drop: Maximum change of accuracy in percentage points. If None, `MAX_INT8_DROP` or `MAX_FLOAT_CHANGE` is
-            used.
+        max_drop: Maximum change of accuracy in percentage points. If None, `MAX_INT8_DROP` or `MAX_FLOAT_CHANGE`.
 
     Raises:
-        LwcnnError: If the export differs too much, or `max_drop` is negative or NaN.
+        LwcnnError: It differs too much, or `max_drop` is negative or NaN.
     """
     limit = max_drop if max_drop is not None else MAX_INT8_DROP if quantized else MAX_FLOAT_CHANGE
     if not limit >= 0:  # NaN fails this too

@@ -13,17 +13,12 @@ def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Mod
     operations, which take space and may be missing in small runtimes; a reshape to (-1, ...) needs none of them.
 
     Args:
-        model: Functional or sequential model from images of shape (n, height, width, channels) to logits of shape
-            (n, classes).
+        model: Functional or sequential model from images (n, height, width, channels) to logits (n, classes).
         short_names: Whether to rename layers to l00, l01, etc. A LiteRT file names each tensor after all operations
             fused into it, which takes several kilobytes in total.
 
-    Returns:
-        A new functional model. `model` is not modified.
-
     Raises:
-        LwcnnError: If the model has several inputs or outputs, no fixed image shape, or is not functional or
-            sequential.
+        LwcnnError: The model has several inputs or outputs, no fixed image shape, or is of another kind.
     """
     if isinstance(model, keras.Sequential) and model.built:
         model = keras.Model(model.inputs, model.outputs, name=model.name)

@@ -19,14 +19,10 @@ _PACKAGES = {
 
 
 def require(module: str, extra: str = "export") -> ModuleType:
-    """Imports a module of an extra.
-
-    Args:
-        module: Name of the module, such as "ai_edge_litert.interpreter".
-        extra: The extra.
+    """Imports a module of an extra, such as "ai_edge_litert.interpreter".
 
     Raises:
-        LwcnnError: If the module cannot be imported.
+        LwcnnError: It cannot be imported.
     """
     package = module.split(".")[0]
     try:
@@ -39,11 +35,7 @@ def require(module: str, extra: str = "export") -> ModuleType:
 
 
 def require_tensorflow() -> ModuleType:
-    """Imports TensorFlow and checks that it is Keras's backend, which the converters require.
-
-    Raises:
-        LwcnnError: If TensorFlow is not installed or Keras uses another backend.
-    """
+    """Imports TensorFlow and checks that it is Keras's backend, which the converters require."""
     if keras.backend.backend() != "tensorflow":
         raise LwcnnError(
             "Set KERAS_BACKEND=tensorflow and install 'lwcnn[export]' to export or benchmark models. "

@@ -13,6 +13,7 @@ from lwcnn.export.int8.bias_correction import correct_biases
 from lwcnn.export.int8.compact import share_vectors
 from lwcnn.export.int8.equalize import equalize_channels
 from lwcnn.export.int8.simplify import simplify, split_hard_swish
+from lwcnn.export.runtime import ExportedModel
 from lwcnn.system.environment import quiet_native_output
 from lwcnn.system.errors import LwcnnError
 
@@ -22,17 +23,7 @@ NUM_RANGE_IMAGES = 200  # for rewritten models: more images add rare extremes, w
 
 
 def to_litert(model: keras.Model) -> bytes:
-    """Converts a model to a float32 LiteRT file, from images between 0 and 255 to logits, for any batch size.
-
-    Args:
-        model: Keras model, as in `build_deployable`.
-
-    Returns:
-        Content of the file.
-
-    Raises:
-        LwcnnError: If the model cannot be converted or a package is missing.
-    """
+    """Converts a model to a float32 LiteRT file, from images between 0 and 255 to logits, for any batch size."""
     return convert_deployable(build_deployable(model), None)
 
 
@@ -48,17 +39,12 @@ def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -
 
     Args:
         model: Keras model, as in `build_deployable`.
-        images: Calibration images of shape (n, height, width, channels), uint8. They must contain the values 0 and
-            255, as those of `draw_calibration_images` do.
+        images: Calibration images from `draw_calibration_images`.
         split: Whether to split hard swish into two operations in simplified models, which more than doubles the speed
             on CPUs (see `split_hard_swish`). On microcontrollers, the single operation needs less memory.
 
-    Returns:
-        Content of the file.
-
     Raises:
-        LwcnnError: If the model cannot be converted, an operation does not support int8, the images do not span
-            0..255, or a package is missing.
+        LwcnnError: The model cannot be converted, an operation does not support int8, or the images do not span 0..255.
     """
     # Layer names are short because they are a significant part of an int8 file; in float32, weights dominate.
     deployable = build_deployable(model, short_names=True)
@@ -83,21 +69,10 @@ def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -
 
 
 def draw_calibration_images(images: np.ndarray, num_images: int, seed: int = 0) -> np.ndarray:
-    """Draws calibration images at random, regardless of class.
+    """Draws up to `num_images` calibration images at random, regardless of class, and returns a copy.
 
     The calibrated input range must be 0..255. If no image contains the value 0 or 255, a corner pixel of the first or
     last image is set to it, which affects other ranges less than an additional image would.
-
-    Args:
-        images: Array of shape (n, height, width, channels), uint8.
-        num_images: Number of images to draw, at least 1. If larger than n, all images are used.
-        seed: Seed of the draw, at least 0.
-
-    Returns:
-        Copy of the drawn images, shape (num_images, height, width, channels).
-
-    Raises:
-        LwcnnError: If `num_images` is below 1.
     """
     if num_images < 1:
         raise LwcnnError(f"Give at least one calibration image. Received: {num_images}")
@@ -110,12 +85,8 @@ def draw_calibration_images(images: np.ndarray, num_images: int, seed: int = 0) 
     return drawn
 
 
-class LitertModel:
+class LitertModel(ExportedModel):
     """Runs a LiteRT file.
-
-    Args:
-        content: Content of the file.
-        num_threads: Number of threads.
 
     Attributes:
         input_quantization: Tuple (scale, zero point) of an int8 input; None for float32.
@@ -131,15 +102,13 @@ class LitertModel:
         self.input_quantization = self._quantization(self._input)
 
     def prepare(self, images: np.ndarray) -> np.ndarray:
-        """Converts uint8 images to the input type of the file, int8 or float32."""
         if self.input_quantization is None:
-            return images.astype(np.float32)
+            return super().prepare(images)
         scale, zero_point = self.input_quantization
         quantized = np.round(images.astype(np.float32) / scale) + zero_point
         return np.clip(quantized, -128, 127).astype(np.int8)
 
     def run(self, prepared: np.ndarray) -> np.ndarray:
-        """Returns the raw output of shape (n, classes), int8 or float32, for images converted by `prepare`."""
         if len(prepared) != self._batch_size:
             with quiet_native_output():
                 self._interpreter.resize_tensor_input(self._input["index"], prepared.shape)
@@ -150,8 +119,7 @@ class LitertModel:
         return self._interpreter.get_tensor(self._output["index"])
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Returns float32 logits of shape (n, classes) for uint8 images of shape (n, height, width, channels)."""
-        output = self.run(self.prepare(images))
+        output = super().__call__(images)
         quantization = self._quantization(self._output)
         if quantization is None:
             return output
@@ -173,11 +141,8 @@ def convert_deployable(deployable: keras.Model, images: np.ndarray | None) -> by
         deployable: Model returned by `build_deployable`.
         images: Calibration images for int8. If None, the file computes in float32.
 
-    Returns:
-        Content of the file.
-
     Raises:
-        LwcnnError: If the model cannot be converted or a package is missing.
+        LwcnnError: The model cannot be converted.
     """
     tf = require_tensorflow()
     try:

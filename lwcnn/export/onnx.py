@@ -9,22 +9,13 @@ import numpy as np
 
 from lwcnn.export.deployable import build_deployable, input_signature
 from lwcnn.export.extras import require, require_tensorflow
+from lwcnn.export.runtime import ExportedModel
 from lwcnn.system.environment import quiet_native_output
 from lwcnn.system.errors import LwcnnError
 
 
 def to_onnx(model: keras.Model) -> bytes:
-    """Converts a model to a float32 ONNX file, from images between 0 and 255 to logits, for any batch size.
-
-    Args:
-        model: Keras model, as in `build_deployable`.
-
-    Returns:
-        Content of the file.
-
-    Raises:
-        LwcnnError: If the model cannot be converted or a package is missing.
-    """
+    """Converts a model to a float32 ONNX file, from images between 0 and 255 to logits, for any batch size."""
     require_tensorflow()
     for module in ("onnx", "tf2onnx"):
         require(module)
@@ -41,13 +32,8 @@ def to_onnx(model: keras.Model) -> bytes:
         ) from error
 
 
-class OnnxModel:
-    """Runs an ONNX file on the CPU.
-
-    Args:
-        content: Content of the file.
-        num_threads: Number of threads.
-    """
+class OnnxModel(ExportedModel):
+    """Runs an ONNX file on the CPU."""
 
     def __init__(self, content: bytes, num_threads: int = 1):
         runtime = require("onnxruntime")
@@ -57,14 +43,5 @@ class OnnxModel:
         self._session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
 
-    def prepare(self, images: np.ndarray) -> np.ndarray:
-        """Converts uint8 images to float32."""
-        return images.astype(np.float32)
-
     def run(self, prepared: np.ndarray) -> np.ndarray:
-        """Returns float32 logits of shape (n, classes) for images converted by `prepare`."""
         return self._session.run(None, {self._input: prepared})[0]
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Returns float32 logits of shape (n, classes) for uint8 images of shape (n, height, width, channels)."""
-        return self.run(self.prepare(images))

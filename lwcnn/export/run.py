@@ -54,27 +54,16 @@ FORMATS = {
 
 
 def convert(model: keras.Model, format_name: str, calibration_images: np.ndarray | None = None):
-    """Converts a model to a format.
+    """Converts a model to one of `FORMATS`: the content of a file, or of a folder's files by name.
 
     The format "c-array" returns the int8 file that the array will contain. It is intended for microcontrollers and
-    keeps hard swish as a single operation.
-
-    Args:
-        model: Keras model, as in `lwcnn.export.deployable.build_deployable`.
-        format_name: One of `FORMATS`.
-        calibration_images: Calibration images for int8 formats, as in `to_litert_int8`.
-
-    Returns:
-        Content of the file as bytes, or of a folder as a dict by file name.
+    keeps hard swish as a single operation. Int8 formats need calibration images, as in `to_litert_int8`.
 
     Raises:
-        LwcnnError: If the format is unknown, the model cannot be converted, or calibration images are missing.
+        LwcnnError: The model cannot be converted.
     """
-    if format_name not in FORMATS:
-        raise unknown_name("format", format_name, FORMATS)
     if FORMATS[format_name].quantized:
-        if calibration_images is None:
-            raise LwcnnError(f"Give calibration images for an int8 format. Received: None for {format_name!r}")
+        assert calibration_images is not None
         return to_litert_int8(model, calibration_images, split=format_name != "c-array")
     return {"litert": to_litert, "onnx": to_onnx, "saved_model": to_saved_model}[format_name](model)
 
@@ -103,11 +92,10 @@ def export_model(
         seed: Seed for drawing calibration images.
 
     Returns:
-        Content of the report, a dict.
+        Content of the report.
 
     Raises:
-        LwcnnError: If the format is unknown, the model cannot be read or converted or does not fit the data, the
-            export differs too much, or a file cannot be written.
+        LwcnnError: The format is unknown, the model does not fit the data, or the export differs too much.
     """
     if format_name not in FORMATS:
         raise unknown_name("format", format_name, FORMATS)

@@ -11,16 +11,13 @@ PERCENTILES = (50, 90, 99)
 
 
 def time_calls(call: Callable[[], object], num_calls: int, max_seconds: float, num_warm_up: int) -> np.ndarray:
-    """Times consecutive calls after a warm-up.
+    """Times consecutive calls after a warm-up; returns the duration of each in milliseconds.
 
     Args:
         call: Function to time.
         num_calls: Number of calls to time, at least 1.
         max_seconds: Time limit in seconds, also of the warm-up. At least min(10, num_calls) calls are timed.
         num_warm_up: Number of untimed calls before.
-
-    Returns:
-        Duration of each call in milliseconds, float64 array of shape (calls,).
     """
     with _no_garbage_collection():
         for _ in _until(max_seconds, num_warm_up, at_least=1):
@@ -34,13 +31,7 @@ def time_calls(call: Callable[[], object], num_calls: int, max_seconds: float, n
 
 
 def images_per_second(call: Callable[[], object], batch_size: int, seconds: float) -> float:
-    """Measures the throughput of a function after one warm-up call.
-
-    Args:
-        call: Function to time, which processes one batch.
-        batch_size: Number of images per call.
-        seconds: Minimum duration of the measurement in seconds.
-    """
+    """Measures the throughput of a function that processes a batch, for at least `seconds` after a warm-up call."""
     with _no_garbage_collection():
         call()
         start = time.perf_counter_ns()
@@ -52,14 +43,7 @@ def images_per_second(call: Callable[[], object], batch_size: int, seconds: floa
 
 
 def summarize_rounds(rounds: Sequence[np.ndarray]) -> dict[str, float]:
-    """Computes the mean and percentiles of each round, and their medians over the rounds.
-
-    Args:
-        rounds: Durations in milliseconds, one array per round.
-
-    Returns:
-        Dict with `mean_ms`, `p50_ms`, `p90_ms`, `p99_ms` and `num_calls`, the total number of calls.
-    """
+    """Returns `num_calls`, and mean and percentiles of the durations (ms) in a round as medians over the rounds."""
     by_round = [[times.mean(), *np.percentile(times, PERCENTILES)] for times in rounds]
     names = ["mean_ms", *(f"p{p}_ms" for p in PERCENTILES)]
     medians = np.median(by_round, axis=0)

@@ -15,11 +15,8 @@ _HEAD = (
 def read_earlier(path: Path) -> dict:
     """Reads a file written by `lwcnn bench --json`.
 
-    Args:
-        path: Path of the file.
-
     Raises:
-        LwcnnError: If the file has other content, which must not be overwritten.
+        LwcnnError: The file has other content, which must not be overwritten.
     """
     found = read_json(path)
     try:
@@ -33,14 +30,7 @@ def read_earlier(path: Path) -> dict:
 
 
 def join_earlier(found: dict, earlier: dict) -> dict:
-    """Adds the models of an earlier run to a result.
-
-    Earlier models are dropped if the machine, versions, settings or images differ.
-
-    Args:
-        found: Result of `bench_models`.
-        earlier: Result of an earlier run.
-    """
+    """Adds the models of an earlier result; they are dropped if the machine, versions, settings or images differ."""
     if _conditions(earlier) != _conditions(found):
         return found
     names = {model["model"] for model in found["models"]}
@@ -53,12 +43,7 @@ def _conditions(found: dict) -> tuple:
 
 
 def bench_table(found: dict, without: Sequence[str] = ()) -> str:
-    """Formats a result as an aligned Markdown table, with memory in MB of 1,000,000 bytes.
-
-    Args:
-        found: Result of `bench_models`.
-        without: Names of columns to omit.
-    """
+    """Formats a result as an aligned Markdown table without some columns, with memory in MB of 1,000,000 bytes."""
     rows: list[tuple[str, ...]] = [_HEAD]
     for model in found["models"]:
         for row in model["rows"]:
@@ -89,11 +74,7 @@ def bench_table(found: dict, without: Sequence[str] = ()) -> str:
 
 
 def bench_notes(found: dict) -> str:
-    """Describes the measurement conditions of a result.
-
-    Args:
-        found: Result of `bench_models`.
-    """
+    """Describes the measurement conditions of a result."""
     machine = found["machine"]
     lines = [
         f"{machine['device']}, {machine['threads']} thread(s), medians of {found['settings']['rounds']} interleaved "

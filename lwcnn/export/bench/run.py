@@ -77,9 +77,6 @@ def bench_models(
     Returns:
         Dict with `machine`, `versions`, `settings`, `images`, `peak_memory` and `models`: for each model its
         parameters, multiply-accumulates and one row per runtime.
-
-    Raises:
-        LwcnnError: If a format is unknown, or a model cannot be read or converted or does not fit the data.
     """
     require_tensorflow()
     for name in formats:

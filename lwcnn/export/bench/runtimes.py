@@ -8,9 +8,7 @@ import keras
 import numpy as np
 
 from lwcnn.export.extras import require_tensorflow
-from lwcnn.export.formats import BENCH_FORMATS
 from lwcnn.export.run import FORMATS, convert
-from lwcnn.system.errors import unknown_name
 
 
 @dataclass(frozen=True)
@@ -35,41 +33,28 @@ class Runtime:
 def build_runtimes(
     model: keras.Model, path: Path, format_name: str, folder: Path, calibration_images: np.ndarray
 ) -> list[Runtime]:
-    """Builds the runtimes of a format, each with one thread.
+    """Builds the runtimes of a format, each with one thread; a converted file is written into the folder.
 
     The format "keras" has two: the model as a compiled function, and `predict`, which many published latencies used
     and which spends most of its time on setting up a loop over batches.
-
-    Args:
-        model: Keras model.
-        path: Path of its .keras file.
-        format_name: One of `BENCH_FORMATS`.
-        folder: Folder for the converted file.
-        calibration_images: Calibration images for int8, as in `to_litert_int8`.
-
-    Raises:
-        LwcnnError: If the format is unknown or the model cannot be converted.
     """
-    if format_name not in BENCH_FORMATS:
-        raise unknown_name("format", format_name, BENCH_FORMATS)
     if format_name == "keras":
         tf = require_tensorflow()
         signature = [tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)]
         compiled = tf.function(lambda images: model(images, training=False), input_signature=signature)
 
+        def to_float32(images: np.ndarray) -> np.ndarray:
+            return images.astype(np.float32)
+
         def predict(images: np.ndarray) -> np.ndarray:
             return model.predict(images, batch_size=len(images), verbose=0)
 
         return [
-            Runtime("keras function", "keras", _to_float32, lambda images: compiled(images).numpy(), path),
-            Runtime("keras predict", "keras", _to_float32, predict, path),
+            Runtime("keras function", "keras", to_float32, lambda images: compiled(images).numpy(), path),
+            Runtime("keras predict", "keras", to_float32, predict, path),
         ]
     content = convert(model, format_name, calibration_images)
     file = folder / f"{path.stem}-{format_name}{FORMATS[format_name].extension}"
     file.write_bytes(content)
     opened = FORMATS[format_name].open(content)
     return [Runtime(format_name, format_name, opened.prepare, opened.run, file)]
-
-
-def _to_float32(images: np.ndarray) -> np.ndarray:
-    return images.astype(np.float32)

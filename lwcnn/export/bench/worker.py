@@ -19,20 +19,10 @@ from lwcnn.system.files import read_json, write_json
 def bench_in_one_thread(
     paths: Sequence[str], formats: Sequence[str], dataset: str | None, data_dir: str | None, settings: dict
 ) -> dict:
-    """Runs `lwcnn.export.bench.run.bench_models` in a new process with one thread.
-
-    Args:
-        paths: .keras files or names of experiments, as in `bench_models`.
-        formats: Names of formats, as in `bench_models`.
-        dataset: Name or path of the data set. If None, random images are used.
-        data_dir: Data folder.
-        settings: Fields of `lwcnn.export.bench.run.Settings`.
-
-    Returns:
-        Result of `bench_models`.
+    """Runs `bench_models` in a new process with one thread; `settings` are the fields of its `Settings`.
 
     Raises:
-        LwcnnError: If `bench_models` raises it or the process fails.
+        LwcnnError: `bench_models` raises it, or the process fails.
     """
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"

@@ -22,13 +22,10 @@ def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> byte
     Args:
         content: Content of an int8 LiteRT file.
         reference: Content of the float32 file of the same model, with the same convolutions in the same order.
-        images: Array of shape (n, height, width, channels), uint8. All images are run at once, so use a few hundred.
+        images: A few hundred uint8 images (n, height, width, channels), which are run at once.
 
     Returns:
         Content of the corrected file, of the same size.
-
-    Raises:
-        LwcnnError: If the files have different convolutions or a package is missing.
 
     Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", arXiv 1906.04721,
     section 4.2, with measured shifts.

@@ -12,15 +12,6 @@ def share_vectors(content: bytes) -> bytes:
 
     The converter stores a zero point of eight bytes, always zero, for every channel of every kernel and bias, which
     amounts to a fifth of the file of a small model with many channels. Only the names of inputs and outputs are used.
-
-    Args:
-        content: Content of the file.
-
-    Returns:
-        Content of an equivalent file.
-
-    Raises:
-        LwcnnError: If a package is missing.
     """
     schema = require("ai_edge_litert.schema_py_generated")
     flatbuffers = require("flatbuffers")

@@ -22,19 +22,12 @@ _SCALE_EQUIVARIANT = (
 
 
 def equalize_channels(model: keras.Model, images: np.ndarray) -> keras.Model:
-    """Returns an equivalent copy of a model whose feature maps have channels of similar range.
+    """Returns an equivalent copy of a simplified model whose feature maps have channels of similar range on the images.
 
     A convolution divides each output channel by a factor, and the next convolution multiplies by it. Feature maps that
     are connected by additions or poolings share their factors, the geometric means of their channels' ranges, without
     globally pooled maps. A layer whose output is zero on all images is replaced by an unused constant, because LiteRT
     rejects an empty range.
-
-    Args:
-        model: Model returned by `simplify`.
-        images: Array of shape (n, height, width, channels), uint8.
-
-    Returns:
-        A new functional model. `model` is not modified.
 
     Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", arXiv 1906.04721,
     with the ranges of feature maps instead of weights.

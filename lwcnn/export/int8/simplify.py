@@ -14,14 +14,11 @@ def simplify(model: keras.Model) -> keras.Model:
 
     Batch normalization after a linear convolution is folded into it. Any other batch normalization, and each rescaling,
     becomes a 1x1 depthwise convolution, which rounds once in int8; a multiplication and an addition round twice. A
-    dense layer on a feature map of shape (n, h, w, c), as in squeeze-and-excitation, becomes a 1x1 convolution, because
-    the converter creates eleven operations for it.
+    dense layer on a feature map (n, h, w, c), as in squeeze-and-excitation, becomes a 1x1 convolution, because the
+    converter creates eleven operations for it. Layer names stay.
 
     Args:
         model: Model returned by `build_deployable`, without shared layers.
-
-    Returns:
-        A new functional model with the same layer names. `model` is not modified.
     """
     followers = _followers(model)
     folded = {}  # batch normalization to fold, by name of the convolution
@@ -71,17 +68,11 @@ def simplify(model: keras.Model) -> keras.Model:
 
 
 def split_hard_swish(model: keras.Model) -> keras.Model:
-    """Returns an equivalent copy of a model in which hard swish is an addition and a multiplication.
+    """Returns an equivalent copy of a simplified model in which hard swish is an addition and a multiplication.
 
     hard_silu(x) = x * relu6(x + 3) / 6. The factor 1/6 is folded into the convolutions that follow; if another layer
     follows, hard swish is kept. XNNPACK, LiteRT's CPU delegate, does not support HARD_SWISH in int8, so each one splits
     the delegated graph, and LiteRT's own implementation is slow.
-
-    Args:
-        model: Model returned by `simplify`.
-
-    Returns:
-        A new functional model. `model` is not modified.
     """
     followers = _followers(model)
     convolutions = {layer.name for layer in model.layers if is_convolution(layer)}
