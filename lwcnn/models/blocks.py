@@ -4,6 +4,8 @@ They call Keras layers on symbolic tensors. Every layer's name starts with the b
 freezing, heatmaps and conversion.
 """
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -42,9 +44,6 @@ def depthwise_block(
         drop_rate: Rate of stochastic depth, 0 up to 1.
         residual: Whether to add the input, where `filters` equals c.
         name: Prefix of the layers' names.
-
-    Returns:
-        Feature maps, shape (n, h, w, filters).
     """
     hidden = hidden_width(x.shape[-1], expansion)
     y = layers.DepthwiseConv2D(kernel_size, padding="same", use_bias=False, name=f"{name}_depthwise")(x)
@@ -74,15 +73,7 @@ def plain_block(
 ) -> keras.KerasTensor:
     """Applies a full convolution, batch norm, activation and squeeze-and-excitation, and adds the input.
 
-    Args:
-        x: Feature maps, shape (n, h, w, c).
-        filters: Number of output channels.
-        kernel_size: Odd integer. Side of the kernel.
-        activation: Activation after batch norm.
-        se_reduction, drop_rate, residual, name: As in `depthwise_block`.
-
-    Returns:
-        Feature maps, shape (n, h, w, filters).
+    Arguments are those of `depthwise_block`.
     """
     y = activate(conv_norm(x, filters, kernel_size, name=name), activation, f"{name}_activation")
     if se_reduction:
@@ -93,21 +84,16 @@ def plain_block(
 def cbam_block(
     x: keras.KerasTensor,
     filters: int,
-    expansion: float = 2,
-    kernel_size: int = 5,
-    activation: str = "hard_silu",
-    se_reduction: int | None = 16,
     drop_rate: float = 0.0,
     residual: bool = True,
     name: str = "block",
+    **arguments: Any,
 ) -> keras.KerasTensor:
-    """Applies `depthwise_block` followed by spatial attention ("CBAM-lite"), and adds the input.
-
-    Args and Returns: As in `depthwise_block`.
+    """Applies `depthwise_block` with the same arguments, then spatial attention ("CBAM-lite"), and adds the input.
 
     Source: Woo et al. 2018, without the max-pooled path of channel attention ("lite").
     """
-    y = depthwise_block(x, filters, expansion, kernel_size, activation, se_reduction, residual=False, name=name)
+    y = depthwise_block(x, filters, residual=False, name=name, **arguments)
     y = spatial_attention(y, f"{name}_spatial")
     return _add_input(x, y, drop_rate, residual, name)
 
@@ -126,7 +112,7 @@ def _add_input(
 def squeeze_excite(
     x: keras.KerasTensor, reduction: int, name: str, use_bias: bool = True, initializer: str = "he_normal"
 ) -> keras.KerasTensor:
-    """Scales each channel by a factor in (0, 1) computed from the means of all channels.
+    """Scales each channel by a factor in (0, 1) computed from the means of all channels: shape unchanged.
 
     Args:
         x: Feature maps, shape (n, h, w, c).
@@ -134,12 +120,6 @@ def squeeze_excite(
         name: Prefix of the layers' names.
         use_bias: Whether the two dense layers have biases.
         initializer: Initializer of the first dense kernel.
-
-    Returns:
-        Feature maps, shape (n, h, w, c).
-
-    Raises:
-        LwcnnError: The reduction is below 1 or exceeds the number of channels.
 
     Source: Hu et al. 2018.
     """

@@ -35,7 +35,7 @@ def build_network(
         A model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
 
     Raises:
-        LwcnnError: As in the network's own builder.
+        LwcnnError: The images are too small, there are fewer than two classes, or the configuration is invalid.
     """
     match config:
         case ResNetConfig():

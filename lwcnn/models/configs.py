@@ -3,7 +3,7 @@
 Experiments contain them, so that experiments can be listed and compared without a backend.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lwcnn.system.settings import added_later
 
@@ -119,11 +119,6 @@ SE_RESNET = ResNetConfig(
     se_bias=False,
     block_dropout=0.2,
 )
-# As the text alone suggests: bottlenecks 1x1-3x3-1x1 of full width. 4,956,174 trainable.
-SE_RESNET_FULL_WIDTH = replace(
-    SE_RESNET, inner=1.0, kernel_sizes=(1, 3, 1), se_bias=True, block_dropout=0.0, dropout=0.2
-)
-
 # github.com/Hashmmath/DL-Project-1-LearningtooDeep-CIFAR-10-Classification. 4,754,218 trainable.
 RESNET_4443 = ResNetConfig(
     stem=32,

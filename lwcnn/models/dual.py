@@ -18,7 +18,7 @@ import keras
 from keras import layers
 
 from lwcnn.models.configs import BRANCHES
-from lwcnn.models.layers import channels_last, check_shapes
+from lwcnn.models.layers import builder
 from lwcnn.system.errors import LwcnnError
 
 CONV_FILTERS = (10, 20)  # paper, section "Submodel"
@@ -27,7 +27,7 @@ MIN_IMAGE_SIZE = 10  # two valid 3x3 convolutions, each followed by 2x2 pooling,
 HEAD_LAYERS = ("head_dense", "head_dropout", "head_logits")
 
 
-@channels_last()
+@builder(MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")
 def build_submodel(input_shape: Sequence[int], num_classes: int, name: str = "original") -> keras.Model:
     """Builds a submodel: two convolutions of 10 and 20 filters, each with 2x2 max-pooling, and one dense layer.
 
@@ -51,7 +51,6 @@ def build_submodel(input_shape: Sequence[int], num_classes: int, name: str = "or
 
     Source: paper, "Submodel".
     """
-    _check_shapes(input_shape, num_classes)
     images = keras.Input(tuple(input_shape), name=f"{name}_images")
     x = layers.Rescaling(1 / 255, name=f"{name}_rescaling")(images)
     x = _convolutions(x, name)  # (n, h', w', 20)
@@ -89,7 +88,7 @@ def build_dual_model(submodels: Sequence[keras.Model]) -> keras.Model:
     return keras.Model(inputs, outputs, name="dual")
 
 
-@channels_last()
+@builder(MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")
 def build_merged_model(
     input_shape: Sequence[int],
     num_classes: int,
@@ -123,7 +122,6 @@ def build_merged_model(
 
     Source: paper, "Merge".
     """
-    _check_shapes(input_shape, num_classes)
     if not branches or len(set(branches)) != len(branches) or not all(branches):
         raise LwcnnError(f"branches must be different, non-empty names. Received: {tuple(branches)!r}")
     images = keras.Input(tuple(input_shape), name="images")
@@ -153,7 +151,3 @@ def _convolutions(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
         x = layers.Conv2D(filters, 3, activation="relu", kernel_initializer="he_normal", name=f"{name}_conv{i}")(x)
         x = layers.MaxPooling2D(2, name=f"{name}_pool{i}")(x)
     return x
-
-
-def _check_shapes(input_shape: Sequence[int], num_classes: int) -> None:
-    check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")

@@ -3,12 +3,15 @@
 The layers are registered as "lwcnn>StochasticDepth" and "lwcnn>ChannelStatistics": model files hold these names.
 """
 
-import contextlib
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import keras
 
 from lwcnn.system.errors import LwcnnError
+
+Build = TypeVar("Build", bound=Callable[..., keras.Model])
 
 
 @keras.saving.register_keras_serializable(package="lwcnn")
@@ -18,9 +21,6 @@ class StochasticDepth(keras.layers.Layer):
     Args:
         rate: Float from 0 up to, but not including, 1. Fraction of the images whose values become zero.
         seed: Integer seed of the random numbers; None draws one.
-
-    Raises:
-        LwcnnError: The rate is out of range.
 
     Source: Huang et al. 2016; per image, as in "drop path".
     """
@@ -64,16 +64,10 @@ class ChannelStatistics(keras.layers.Layer):
 
 
 def check_shapes(input_shape: Sequence[int], num_classes: int, min_size: int, reason: str) -> None:
-    """Checks the image shape and the number of classes of a new network.
+    """Checks the image shape, of at least `min_size` pixels a side, and the number of classes of a new network.
 
     Args:
-        input_shape: (height, width, channels) of one image.
-        num_classes: Number of classes.
-        min_size: Minimum height and width in pixels.
-        reason: End of the sentence "height and width of at least 8 ...", such as "for MobileNetV2".
-
-    Raises:
-        LwcnnError: The image is too small or has no channels, or there are fewer than two classes.
+        reason: End of the sentence "height and width of at least 8 ...", such as "for a ResNet".
     """
     if len(input_shape) != 3 or min(input_shape[:2]) < min_size or input_shape[2] < 1:
         raise LwcnnError(
@@ -84,15 +78,24 @@ def check_shapes(input_shape: Sequence[int], num_classes: int, min_size: int, re
         raise LwcnnError(f"num_classes must be at least 2. Received: {num_classes}")
 
 
-@contextlib.contextmanager
-def channels_last() -> Iterator[None]:
-    """Sets Keras's `image_data_format` to "channels_last" within a block or, as a decorator, within a builder.
+def builder(min_size: int, reason: str) -> Callable[[Build], Build]:
+    """Returns a decorator of a function that builds a network from (input_shape, num_classes, ...).
 
-    Layers read the setting when they are created, and `keras.applications` builds another network for each format.
+    It checks the shapes, and builds with Keras's `image_data_format` "channels_last": layers read the setting when they
+    are created, and `keras.applications` builds another network for each format.
     """
-    before = keras.config.image_data_format()
-    keras.config.set_image_data_format("channels_last")
-    try:
-        yield
-    finally:
-        keras.config.set_image_data_format(before)
+
+    def decorate(build: Build) -> Build:
+        @functools.wraps(build)
+        def checked(input_shape: Sequence[int], num_classes: int, *arguments, **options) -> keras.Model:
+            check_shapes(input_shape, num_classes, min_size, reason)
+            before = keras.config.image_data_format()
+            keras.config.set_image_data_format("channels_last")
+            try:
+                return build(input_shape, num_classes, *arguments, **options)
+            finally:
+                keras.config.set_image_data_format(before)
+
+        return checked  # type: ignore[return-value]
+
+    return decorate

@@ -71,12 +71,6 @@ def merge_submodels(
 def split_merged(merged: keras.Model) -> list[keras.Model]:
     """Builds the submodels of a merged model: the reverse of `merge_submodels`, without the head.
 
-    Args:
-        merged: Model of `build_merged_model` or `merge_submodels`, trained or not; it stays unchanged.
-
-    Returns:
-        The submodels, in the order of the branches.
-
     Raises:
         LwcnnError: The model is not a merged model.
 
@@ -118,16 +112,7 @@ class MergeCheck:
 
 
 def check_merge(submodels: Sequence[keras.Model], merged: keras.Model, images: np.ndarray) -> list[MergeCheck]:
-    """Compares each submodel with its branch of the merged model, before the branch's ReLU.
-
-    Args:
-        submodels: Models of `build_submodel`.
-        merged: Model that `merge_submodels` built from them.
-        images: Images, shape (n, height, width, channels), 0 to 255.
-
-    Returns:
-        One comparison per submodel.
-    """
+    """Compares each submodel with its branch of the merged model, before the branch's ReLU, on images of 0 to 255."""
     return [_check_branch(submodel, merged, images) for submodel in submodels]
 
 

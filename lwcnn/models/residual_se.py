@@ -7,7 +7,7 @@ from keras import layers
 
 from lwcnn.models.blocks import ACTIVATIONS, batch_norm, cbam_block, depthwise_block, plain_block
 from lwcnn.models.configs import ResidualSEConfig, Stage
-from lwcnn.models.layers import channels_last, check_shapes
+from lwcnn.models.layers import builder, check_shapes
 from lwcnn.system.errors import LwcnnError, unknown_name
 
 BLOCKS: dict[str, Callable[..., keras.KerasTensor]] = {
@@ -17,27 +17,14 @@ BLOCKS: dict[str, Callable[..., keras.KerasTensor]] = {
 }
 
 
-@channels_last()
+@builder(8, "for the stem and a stage")
 def build_residual_se(
     input_shape: Sequence[int], num_classes: int, config: ResidualSEConfig = ResidualSEConfig()
 ) -> keras.Model:
-    """Builds a residual squeeze-and-excitation network.
-
-    Args:
-        input_shape: (height, width, channels) of one image; height and width at least 8.
-        num_classes: Number of classes, at least 2.
-        config: Configuration of the network.
-
-    Returns:
-        A model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
+    """Builds a residual squeeze-and-excitation network; arguments and result as in `build_network`.
 
     Raises:
         LwcnnError: The image is too small for the poolings, or a width, reduction or name is invalid.
-
-    Example:
-        >>> model = build_residual_se((32, 32, 3), num_classes=10)
-        >>> model.output_shape
-        (None, 10)
     """
     _check(input_shape, num_classes, config)
     images = keras.Input(tuple(input_shape), name="images")
@@ -97,7 +84,7 @@ def _head(x: keras.KerasTensor, num_classes: int, config: ResidualSEConfig) -> k
 
 def _check(input_shape: Sequence[int], num_classes: int, config: ResidualSEConfig) -> None:
     num_stages = len(config.stages)
-    check_shapes(input_shape, num_classes, max(8, 2 ** (num_stages + 1)), f"for {num_stages} stages")
+    check_shapes(input_shape, num_classes, 2 ** (num_stages + 1), f"for {num_stages} stages")
     if config.block not in BLOCKS:
         raise unknown_name("block", config.block, BLOCKS)
     if config.activation not in ACTIVATIONS:

@@ -38,9 +38,6 @@ def basic_block(
         initializer: Initializer of the kernels, except that of the second dense layer.
         momentum: Momentum of batch norm's moving statistics.
 
-    Returns:
-        Feature maps, shape (n, h / strides, w / strides, filters).
-
     Source: He et al. 2016. Where the shape changes, the shortcut is a 1x1 convolution with batch norm.
     """
     conv = partial(conv_norm, use_bias=use_bias, initializer=initializer, momentum=momentum)
@@ -70,19 +67,8 @@ def bottleneck_block(
     """Applies three convolutions, the first two `inner` channels wide; otherwise as `basic_block`.
 
     Args:
-        x: Feature maps, shape (n, h, w, c).
-        filters: Number of output channels.
-        inner: Number of channels of the first two convolutions.
         kernel_sizes: Kernel sides of the three convolutions.
         strides: Stride of the second convolution and of the shortcut's projection.
-        activation: Activation after the first two convolutions and after the addition.
-        se_reduction, se_bias, dropout, name: As in `basic_block`.
-
-    Returns:
-        Feature maps, shape (n, h / strides, w / strides, filters).
-
-    Raises:
-        LwcnnError: There are not three kernel sizes.
     """
     if len(kernel_sizes) != 3:
         raise LwcnnError(f"{name}: a bottleneck block has three convolutions. Received: kernel_sizes={kernel_sizes}")

@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from lwcnn.models.configs import ApplicationConfig
-from lwcnn.models.layers import channels_last, check_shapes
+from lwcnn.models.layers import builder
 from lwcnn.system.errors import unknown_name
 
 MIN_IMAGE_SIZE = 32
@@ -25,22 +25,9 @@ def _efficientnet_b0(images: keras.KerasTensor) -> keras.Model:  # rescales insi
 APPLICATIONS = {"mobilenet_v2": _mobilenet_v2, "efficientnet_b0": _efficientnet_b0}
 
 
-@channels_last()
+@builder(MIN_IMAGE_SIZE, "for a network of keras.applications")
 def build_application(input_shape: Sequence[int], num_classes: int, config: ApplicationConfig) -> keras.Model:
-    """Builds a network of `keras.applications` with a new classifier.
-
-    Args:
-        input_shape: (height, width, channels) of one image; height and width at least 32.
-        num_classes: Number of classes, at least 2.
-        config: Configuration of the network.
-
-    Returns:
-        A model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
-
-    Raises:
-        LwcnnError: The image is too small, there are fewer than two classes, or the name is unknown.
-    """
-    check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, f"for {config.name}")
+    """Builds a network of `keras.applications` with a new classifier; arguments and result as in `build_network`."""
     if config.name not in APPLICATIONS:
         raise unknown_name("application", config.name, APPLICATIONS)
     images = keras.Input(tuple(input_shape), name="images")

@@ -15,7 +15,7 @@ from keras import layers
 
 from lwcnn.models.baselines.blocks import basic_block
 from lwcnn.models.configs import RepoResidualSEConfig
-from lwcnn.models.layers import channels_last, check_shapes
+from lwcnn.models.layers import builder
 from lwcnn.system.errors import LwcnnError
 
 CONV_FILTERS = (10, 20)
@@ -24,44 +24,18 @@ SUBMODEL_DROPOUT = 0.3
 MIN_IMAGE_SIZE = 8
 
 
-@channels_last()
+@builder(MIN_IMAGE_SIZE, "for three poolings")
 def build_repo_submodel(input_shape: Sequence[int], num_classes: int, name: str = "original") -> keras.Model:
-    """Builds a submodel of the reproduction; 167,358 parameters on 32x32x3 with 10 classes.
-
-    Args:
-        input_shape: (height, width, channels) of one image; height and width at least 8.
-        num_classes: Number of classes, at least 2.
-        name: Name of the branch and prefix of its layers' names.
-
-    Returns:
-        A model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
-
-    Raises:
-        LwcnnError: The images are too small, or there are fewer than two classes.
-    """
-    _check_shapes(input_shape, num_classes)
+    """Builds a submodel of the reproduction, as `build_submodel`; 167,358 parameters on 32x32x3 with 10 classes."""
     images = keras.Input(tuple(input_shape), name=f"{name}_images")
     x = layers.Rescaling(1 / 255, name=f"{name}_rescaling")(images)
     x = _features(x, name)
     return keras.Model(images, layers.Dense(num_classes, dtype="float32", name=f"{name}_logits")(x), name=name)
 
 
-@channels_last()
+@builder(MIN_IMAGE_SIZE, "for three poolings")
 def build_repo_merged(input_shape: Sequence[int], num_classes: int, branches: Sequence[str]) -> keras.Model:
-    """Builds the reproduction's merged model with random weights; 334,706 parameters on 32x32x3 with two branches.
-
-    Args:
-        input_shape: (height, width, channels) of one image; height and width at least 8.
-        num_classes: Number of classes, at least 2.
-        branches: Names of the branches, two or more.
-
-    Returns:
-        A model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
-
-    Raises:
-        LwcnnError: As in `build_repo_submodel`, or two branches have the same name.
-    """
-    _check_shapes(input_shape, num_classes)
+    """Builds the reproduction's merged model with random weights; 334,706 parameters on 32x32x3 with two branches."""
     if len(branches) < 2 or len(set(branches)) != len(branches):
         raise LwcnnError(f"branches must be two or more different names. Received: {tuple(branches)!r}")
     images = keras.Input(tuple(input_shape), name="images")
@@ -97,24 +71,11 @@ def _conv_relu_pool(x: keras.KerasTensor, filters: int, name: str, pool_name: st
     return layers.MaxPooling2D(2, name=pool_name)(x)
 
 
-@channels_last()
+@builder(MIN_IMAGE_SIZE, "for three poolings")
 def build_repo_residual_se(
     input_shape: Sequence[int], num_classes: int, config: RepoResidualSEConfig = RepoResidualSEConfig()
 ) -> keras.Model:
-    """Builds the extension's network; 83,920 parameters on 32x32x3 with 10 classes, 83,344 of them trainable.
-
-    Args:
-        input_shape: (height, width, channels) of one image; height and width at least 8.
-        num_classes: Number of classes, at least 2.
-        config: Configuration of the network.
-
-    Returns:
-        A model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
-
-    Raises:
-        LwcnnError: The images are too small, there are fewer than two classes, or the reduction is invalid.
-    """
-    _check_shapes(input_shape, num_classes)
+    """Builds the extension's network; 83,920 parameters on 32x32x3 with 10 classes, 83,344 of them trainable."""
     images = keras.Input(tuple(input_shape), name="images")
     x = layers.Rescaling(1 / 255, name="rescaling")(images)
     x = _conv_relu_pool(x, config.stem, "stem_conv", "stem_pool")
@@ -135,7 +96,3 @@ def build_repo_residual_se(
     x = layers.Dropout(config.dropout, name="head_dropout")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="head_logits")(x)
     return keras.Model(images, logits, name="repo_residual_se")
-
-
-def _check_shapes(input_shape: Sequence[int], num_classes: int) -> None:
-    check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, "for three poolings")

@@ -10,37 +10,27 @@ from keras import layers
 from lwcnn.models.baselines.blocks import basic_block, bottleneck_block
 from lwcnn.models.blocks import ACTIVATIONS, activate, conv_norm
 from lwcnn.models.configs import NARROW_RESNET18, ResNetConfig, ResNetStage
-from lwcnn.models.layers import channels_last, check_shapes
+from lwcnn.models.layers import builder
 from lwcnn.system.errors import LwcnnError, unknown_name
 
 BLOCKS = ("basic", "bottleneck")
 MIN_IMAGE_SIZE = 8
 
 
-@channels_last()
+@builder(MIN_IMAGE_SIZE, "for a ResNet")
 def build_resnet(
     input_shape: Sequence[int],
     num_classes: int,
     config: ResNetConfig = NARROW_RESNET18,
     normalization: tuple[Sequence[float], Sequence[float]] | None = None,
 ) -> keras.Model:
-    """Builds a residual network of full convolutions.
+    """Builds a residual network of full convolutions; arguments and result as in `build_network`.
 
     Args:
-        input_shape: (height, width, channels) of one image; height and width at least 8.
-        num_classes: Number of classes, at least 2.
-        config: Configuration of the network.
         normalization: (mean, std) per channel in gray levels, 0 to 255, such as `channel_statistics` of the training
             images; None rescales 0..255 to -1..1.
-
-    Returns:
-        A model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
-
-    Raises:
-        LwcnnError: The image is too small, a block or activation is unknown, or the normalization has another number of
-            channels.
     """
-    _check(input_shape, num_classes, config)
+    _check(config)
     images = keras.Input(tuple(input_shape), name="images")
     x = _normalize(images, normalization)
     x = activate(conv_norm(x, config.stem, 3, name="stem"), config.activation, "stem_activation")
@@ -84,8 +74,7 @@ def _normalize(
     return layers.Normalization(mean=mean, variance=variance, name="normalization")(images)
 
 
-def _check(input_shape: Sequence[int], num_classes: int, config: ResNetConfig) -> None:
-    check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, "for a ResNet")
+def _check(config: ResNetConfig) -> None:
     if config.block not in BLOCKS:
         raise unknown_name("block", config.block, BLOCKS)
     if config.activation not in ACTIVATIONS:
