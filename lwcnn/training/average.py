@@ -31,11 +31,7 @@ class MovingAverage:
         self.values = [np.array(value) for value in values]
 
     def update(self, value_of: Callable[[keras.Variable], np.ndarray] = keras.ops.convert_to_numpy) -> None:
-        """Updates the average after a training step.
-
-        Args:
-            value_of: Function that returns the value of a variable.
-        """
+        """Updates the average after a training step; `value_of` returns the value of a variable."""
         latest = [value_of(variable) for variable in self._variables]
         if not self.num_updates:
             self.values = [np.array(value) for value in latest]

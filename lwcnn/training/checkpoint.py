@@ -100,14 +100,11 @@ class Checkpoint:
     def load(
         self, model: keras.Model | None = None, note: Callable[[str], None] = lambda text: None
     ) -> PhaseState | None:
-        """Reads the state. An unreadable file is renamed, so that the phase starts over.
+        """Reads the state; None without a readable file. An unreadable file is renamed, so that the phase starts over.
 
         Args:
             model: Model that the weights of the state must fit.
             note: Function that receives a message if a file was renamed.
-
-        Returns:
-            The state; None without a readable file.
 
         Raises:
             LwcnnError: The file belongs to another configuration.

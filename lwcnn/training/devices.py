@@ -35,10 +35,6 @@ class Computing:
 
         Args:
             force_precision: Whether to accept mixed precision on any CPU.
-
-        Raises:
-            LwcnnError: The CPU has no hardware for the mixed precision, there are fewer devices, or the backend
-                supports only one.
         """
         if not force_precision and not self._has_precision_units():
             raise LwcnnError(
@@ -69,11 +65,7 @@ class Computing:
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
-        """Context in which models are built and trained with these settings. Build models to keep outside it.
-
-        Raises:
-            LwcnnError: There are fewer devices, or the backend supports only one.
-        """
+        """Context in which models are built and trained with these settings. Build models to keep outside it."""
         import keras
 
         self._require_devices()

@@ -12,14 +12,7 @@ from lwcnn.system.errors import LwcnnError
 
 
 def build_ensemble(members: list[keras.Model]) -> keras.Model:
-    """Builds a model that returns the mean of its members' logits.
-
-    Args:
-        members: Models with one input (n, height, width, channels) and one output (n, num_classes) of equal shapes.
-
-    Raises:
-        LwcnnError: There are no members, or their shapes differ.
-    """
+    """Builds a model that returns the mean of its members' logits, whose input and output shapes must be equal."""
     shapes = {(tuple(m.input_shape), tuple(m.output_shape)) for m in members}
     if len(shapes) != 1:
         raise LwcnnError(f"An ensemble needs members of one input and output shape. Received: {sorted(shapes)}")
@@ -41,17 +34,10 @@ def weights_digest(model: keras.Model) -> str:
 
 
 def build_distiller(teacher: keras.Model, student: keras.Model, temperature: float, label_weight: float) -> keras.Model:
-    """Builds Keras's Distiller, whose training trains the student.
+    """Builds Keras's Distiller, whose training trains the student; both models return logits.
 
     The divergence is passed as an object: Keras 3.15 applies its default, the string "kl_divergence", to logits without
-    a softmax, and the loss becomes negative.
-
-    Args:
-        teacher: Model that returns logits. It is not changed.
-        student: Model that returns logits.
-        temperature: Float that divides the logits of both models before their divergence, which is then multiplied by
-            temperature^2.
-        label_weight: Float between 0 and 1. Weight of the label loss; the divergence from the teacher has the rest.
+    a softmax, and the loss becomes negative. `temperature` and `label_weight` are those of `Distillation`.
     """
     return keras.distillation.Distiller(
         teacher,

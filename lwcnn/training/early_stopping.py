@@ -36,12 +36,7 @@ def keep_best(state: PhaseState, phase: Phase, model: keras.Model, scores: Seque
 
 
 def epochs_without_progress(scores: Sequence[float], phase: Phase) -> int:
-    """Returns the number of epochs since the last progress, counted as Keras's `EarlyStopping` does.
-
-    Args:
-        scores: Score of each epoch so far.
-        phase: Phase with `min_delta` and `start_from_epoch`.
-    """
+    """Returns the number of epochs since the last progress, counted as Keras's `EarlyStopping` does."""
     best, wait = -float("inf"), 0
     for epoch, score in enumerate(scores):
         if epoch <= phase.start_from_epoch or score > best + phase.min_delta:

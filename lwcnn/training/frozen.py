@@ -10,11 +10,7 @@ from lwcnn.training.steps import make_predictor
 
 
 def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[keras.Model, keras.Model] | None:
-    """Splits a model with one input before its first trained layer.
-
-    Args:
-        model: Functional or Sequential model.
-        trained: Names of the layers that train.
+    """Splits a model with one input before the first of the layers that train, which are given by name.
 
     Returns:
         The frozen prefix (images to features) and the rest (features to outputs), which share the model's layers.
@@ -52,14 +48,7 @@ def compute_features(prefix: keras.Model, images: np.ndarray) -> np.ndarray:
 
 
 class FeatureBatches:
-    """Shuffled batches of features; a drop-in for `Batches`.
-
-    Args:
-        features: Shape (n, ...), float32.
-        labels: Shape (n,), integers.
-        batch_size: Number of features per batch; the last batch of an epoch may be smaller.
-        seed: Seed for shuffling.
-    """
+    """Shuffled batches of features (n, ...) float32; a drop-in for `Batches`."""
 
     def __init__(self, features: np.ndarray, labels: np.ndarray, batch_size: int, seed: int):
         self.features, self.labels, self.batch_size, self.seed = features, labels, batch_size, seed

@@ -39,13 +39,7 @@ class CrossEntropy(keras.losses.Loss):
 
 
 def build_loss(phase: Phase, labels: np.ndarray, num_classes: int) -> keras.losses.Loss:
-    """Builds the loss of a phase.
-
-    Args:
-        phase: Phase with `label_smoothing`, `class_weight` and `mixing`.
-        labels: Integer labels (n,) of the training images.
-        num_classes: Number of classes.
-    """
+    """Builds the loss of a phase for the integer labels (n,) of its training images."""
     weights = None
     if phase.class_weight == "balanced":
         weights = tuple(balanced_weights(labels, num_classes).tolist())
@@ -58,12 +52,7 @@ def build_loss(phase: Phase, labels: np.ndarray, num_classes: int) -> keras.loss
 def balanced_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Returns scikit-learn's "balanced" class weights: every class counts alike, the mean weight of an image is 1.
 
-    Args:
-        labels: Integer labels (n,).
-        num_classes: Number of classes. A class without images has weight 0.
-
-    Returns:
-        Weights (num_classes,) float64.
+    A class without images has weight 0.
     """
     counts = np.bincount(labels, minlength=num_classes)
     return np.divide(len(labels), np.count_nonzero(counts) * counts, out=np.zeros(num_classes), where=counts > 0)

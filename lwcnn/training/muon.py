@@ -14,13 +14,7 @@ NOT_ORTHOGONAL = ("head", "squeeze", "excite")
 
 @keras.saving.register_keras_serializable(package="lwcnn")
 class PointwiseMuon(keras.optimizers.Muon):
-    """`keras.optimizers.Muon` that treats the kernel (1, 1, c, f) of a 1x1 convolution as the matrix (c, f).
-
-    Args:
-        learning_rate: Learning rate of Muon's and AdamW's updates.
-        weight_decay: Weight decay of both.
-        **arguments: Further arguments of `keras.optimizers.Muon`.
-    """
+    """`keras.optimizers.Muon` that treats the kernel (1, 1, c, f) of a 1x1 convolution as the matrix (c, f)."""
 
     takes_pointwise_kernels = True  # the engine recognizes the optimizer by it
 

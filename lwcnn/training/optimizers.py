@@ -47,13 +47,7 @@ class OptimizerConfig:
     ema_batch_norm: bool = added_later(False)
 
     def build(self, num_steps: int) -> keras.optimizers.Optimizer:
-        """Builds a Keras optimizer.
-
-        Args:
-            num_steps: Number of training steps, over which the learning rate is scheduled.
-
-        Returns:
-            A new `keras.optimizers.Optimizer`.
+        """Builds a new Keras optimizer whose learning rate is scheduled over `num_steps` training steps.
 
         Raises:
             LwcnnError: The name is unknown, or the optimizer does not take one of the arguments.

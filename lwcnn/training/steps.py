@@ -20,13 +20,7 @@ from lwcnn.training.progress import Progress
 def train_epoch(
     model: keras.Model, batches, progress: Progress, average: MovingAverage | None = None
 ) -> dict[str, float]:
-    """Trains on every batch once. A loss that is NaN or infinite ends the epoch at once.
-
-    Args:
-        model: Compiled model.
-        batches: Sequence of batches (x, y).
-        progress: Progress display, updated after each step.
-        average: Moving average, updated after each step.
+    """Trains on every batch (x, y) once. A loss that is NaN or infinite ends the epoch at once.
 
     Returns:
         Loss and metrics, averaged over the images of the epoch.
@@ -52,11 +46,7 @@ def begin_epoch(model: keras.Model):
 
 
 def step_name() -> str:
-    """Returns "engine", or "keras" where Numba is not installed or `LWCNN_STEP` is "keras".
-
-    Raises:
-        LwcnnError: The variable has another value.
-    """
+    """Returns "engine", or "keras" where Numba is not installed or `LWCNN_STEP` is "keras"."""
     wanted = os.environ.get("LWCNN_STEP", "")
     if wanted not in ("", "engine", "keras"):
         raise LwcnnError(f"LWCNN_STEP must be engine or keras. Received: {wanted!r}")
@@ -132,12 +122,7 @@ def synchronize_batch_norm(model: keras.Model) -> None:
 
 
 class EvenBatches:
-    """Batches that can be split equally: the remainder of each, fewer than `parts` images, is dropped.
-
-    Args:
-        batches: Sequence of batches (x, y); the last may be smaller than the others.
-        parts: Number of parts.
-    """
+    """Batches that can be split into equal parts: the remainder of each, fewer than `parts` images, is dropped."""
 
     def __init__(self, batches, parts: int):
         self._batches, self._parts = batches, parts
@@ -158,14 +143,11 @@ def _size(batch) -> int:
 
 
 class Epoch:
-    """Keras's training steps of one epoch, with running means of loss and metrics.
+    """Keras's training steps of one epoch on a compiled model, with running means of loss and metrics.
 
     It does not use `fit`, whose transfer of batches between threads takes as long as a step of the smallest networks.
     `train_on_batch` resets every metric before each step, a third of such a step's time on TensorFlow; there it is
     called once per epoch, and then the compiled function that it calls.
-
-    Args:
-        model: Compiled model.
     """
 
     def __init__(self, model: keras.Model):

@@ -11,16 +11,7 @@ BATCH_SIZE = 500
 
 
 def validate(model: keras.Model, images: Images, num_outputs: int) -> tuple[list[float], list[float]]:
-    """Measures every output of a model whose inputs all receive the same images.
-
-    Args:
-        model: Model that returns logits, or a `Distiller` of one.
-        images: Validation images.
-        num_outputs: Number of outputs, which is also the number of inputs.
-
-    Returns:
-        The accuracies and the mean cross-entropies, one per output.
-    """
+    """Returns accuracy and mean cross-entropy of every output of a model whose inputs all receive the same images."""
     pixels, labels = images.arrays()
     correct, losses = np.zeros(num_outputs), np.zeros(num_outputs)
     predict = make_predictor(model)

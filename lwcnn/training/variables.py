@@ -14,11 +14,7 @@ def get_values(variables: Iterable[keras.Variable]) -> list[np.ndarray]:
 
 
 def set_values(variables: Iterable[keras.Variable], arrays: Sequence[np.ndarray]) -> None:
-    """Sets the variables to the arrays, or none of them if one does not fit.
-
-    Raises:
-        LwcnnError: The numbers of variables and arrays, or their shapes, differ.
-    """
+    """Sets the variables to the arrays, or none of them if one does not fit."""
     variables = list(variables)
     require_fit(variables, arrays)
     for variable, array in zip(variables, arrays, strict=True):
@@ -26,11 +22,7 @@ def set_values(variables: Iterable[keras.Variable], arrays: Sequence[np.ndarray]
 
 
 def require_fit(variables: Iterable[keras.Variable], arrays: Sequence[np.ndarray]) -> None:
-    """Checks that arrays have the number and the shapes of the variables.
-
-    Raises:
-        LwcnnError: They differ.
-    """
+    """Checks that arrays have the number and the shapes of the variables."""
     expected, found = [tuple(v.shape) for v in variables], [a.shape for a in arrays]
     if len(expected) != len(found):
         raise LwcnnError(f"The checkpoint has {len(found)} arrays for {len(expected)} variables.")
