@@ -3,17 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import keras
+
 from lwcnn.data import Dataset
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
+from lwcnn.system.locking import locked
+from lwcnn.training.steps import step_name
 
 
 def read_result(path: Path, needed: Sequence[str] = ()) -> dict:
-    """Loads a result.
-
-    Args:
-        path: Path of the result.
-        needed: Keys that it must have.
+    """Loads a result that must have the keys `needed`.
 
     Raises:
         LwcnnError: The file can't be read or is not a result with these keys.
@@ -22,6 +22,24 @@ def read_result(path: Path, needed: Sequence[str] = ()) -> dict:
     if not isinstance(result, dict) or not set(needed) <= set(result):
         raise LwcnnError(f"Move {path} away and run again. Received: a file that is not the result of a run")
     return result
+
+
+def load_or_make(
+    path: Path, make: Callable[[], dict], config: dict, data: Dataset, needed: str, note: Callable[[str], None]
+) -> dict:
+    """Returns the result at a path, which one process makes if it does not exist.
+
+    Args:
+        path: Path of the result.
+        make: Function that makes and writes the result.
+        config, data, needed, note: As in `check_finished`.
+    """
+    if not path.exists():
+        with locked(path, note):
+            if not path.exists():  # else another process has written it in the meantime
+                return make()
+    environment = {"backend": keras.backend.backend(), "step": step_name()}
+    return check_finished(path, config, data, needed, environment, note)
 
 
 def check_finished(
@@ -41,9 +59,6 @@ def check_finished(
         needed: Key that the result must have.
         environment: Backend and training step of this process, under their keys in a result.
         note: Function that receives a message if the result was made with others.
-
-    Raises:
-        LwcnnError: The result belongs to another configuration or other images, or the file can't be read.
     """
     result = read_result(path, ("config", "data_checksum", needed))
     found = result["config"]

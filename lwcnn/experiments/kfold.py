@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -15,7 +16,7 @@ import numpy as np
 from lwcnn.data import Dataset, load_dataset, split_for_training, stratified_folds, stratified_split
 from lwcnn.evaluation import accuracy, mean_and_interval, predict_logits
 from lwcnn.evaluation.diagnostics import diagnose_folds
-from lwcnn.experiments.finished import check_finished
+from lwcnn.experiments.finished import load_or_make
 from lwcnn.experiments.pipeline import PhaseCache, TrainedMethod, train_method
 from lwcnn.experiments.recipes import (
     DistilledExperiment,
@@ -93,13 +94,8 @@ def run_kfold(
     name = f"kfold{num_folds}{'_leaky' if leaky else ''}_seed{seed}.json"
     path = folders.result(data.name, experiment, preset, seed).with_name(name)
     progress = progress or Progress("none")
-    if not path.exists():
-        with locked(path, progress.note):
-            if not path.exists():  # else another process has written it in the meantime
-                folds = _Folds(plan, size, data, seed, num_folds, Path(folders.cache) / data.name, progress)
-                return _assess(folds, leaky, config, path)
-    environment = {"backend": keras.backend.backend(), "step": current_computing()["step"]}
-    return check_finished(path, config, data, "accuracies", environment, progress.note)
+    folds = _Folds(plan, size, data, seed, num_folds, Path(folders.cache) / data.name, progress)
+    return load_or_make(path, partial(_assess, folds, leaky, config, path), config, data, "accuracies", progress.note)
 
 
 @dataclass(frozen=True)

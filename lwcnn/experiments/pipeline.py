@@ -113,7 +113,8 @@ def train_method(
     """
     if computing.devices > 1 and isinstance(experiment, DistilledExperiment):
         raise LwcnnError(f"Distillation trains on one device. Received: {computing.devices} devices")
-    run = _start(experiment.num_epochs, split, num_classes, seed, cache, progress, teacher, computing)
+    run = _Run(split, num_classes, seed, cache, progress or Progress("none"), teacher, computing)
+    run.progress.expect(experiment.num_epochs)
     with computing.scope():
         trained, build = _TRAIN[type(experiment)](experiment, run)
     model = build()
@@ -130,13 +131,7 @@ def train_submodels(
     cache: PhaseCache | None = None,
     progress: Progress | None = None,
 ) -> tuple[list[keras.Model], dict]:
-    """Trains the first stage of the paper's method: the submodels before they are merged.
-
-    It is the first stage of `train_method` with the same arguments; a shared cache trains it once for both.
-
-    Args:
-        experiment: Experiment with a dual stage.
-        split, num_classes, seed, cache, progress: As in `train_method`.
+    """Trains the first stage of `train_method` with the same arguments: the submodels before they are merged.
 
     Returns:
         The submodels and the record of the stage.
@@ -146,7 +141,8 @@ def train_submodels(
     """
     if not isinstance(experiment, MergedExperiment) or experiment.dual is None:
         raise LwcnnError(f"Only an experiment with a dual stage has submodels. Received: {experiment.name!r}")
-    run = _start(experiment.dual.epochs, split, num_classes, seed, cache, progress)
+    run = _Run(split, num_classes, seed, cache, progress or Progress("none"))
+    run.progress.expect(experiment.dual.epochs)
     trained = _train_dual(experiment, experiment.dual, run)
     plain = [build_submodel(run.image_shape, num_classes, submodel.name) for submodel in trained]
     for submodel, source in zip(plain, trained, strict=True):
@@ -154,34 +150,9 @@ def train_submodels(
     return plain, run.records[0]
 
 
-def _start(
-    num_epochs: int,
-    split: Split,
-    num_classes: int,
-    seed: int,
-    cache: PhaseCache | None,
-    progress: Progress | None,
-    teacher: keras.Model | None = None,
-    computing: Computing = Computing(),
-) -> "_Run":
-    """Seeds everything random and returns the state before the first phase."""
-    if not 0 <= seed < MAX_SEED:
-        raise LwcnnError(f"Give a seed from 0 to {MAX_SEED - 1:,}. Received: {seed}")
-    image_shape = split.training.images.shape[1:]
-    subsets = [_digest(part.indices) for part in split]
-    folder, data_key = (cache.folder, cache.data_key) if cache else (None, "")
-    chain = [data_key, subsets, keras.backend.backend(), keras.version(), seed, image_shape, num_classes]
-    if plain_settings(computing):
-        chain.append(plain_settings(computing))
-    keras.utils.set_random_seed(seed)
-    progress = progress or Progress("none")
-    progress.expect(num_epochs)
-    return _Run(split, num_classes, seed, folder, progress, chain, teacher)
-
-
 @dataclass
 class _Run:
-    """Trains phases in order.
+    """Trains phases in order, after seeding everything random.
 
     `chain` lists everything that has determined the weights so far; its hash names each phase's checkpoint.
     """
@@ -189,11 +160,22 @@ class _Run:
     split: Split
     num_classes: int
     seed: int
-    folder: Path | None
+    cache: PhaseCache | None
     progress: Progress
-    chain: list
     teacher: keras.Model | None = None
+    computing: Computing = Computing()
     records: list[dict] = field(default_factory=list)
+
+    def __post_init__(self):
+        if not 0 <= self.seed < MAX_SEED:
+            raise LwcnnError(f"Give a seed from 0 to {MAX_SEED - 1:,}. Received: {self.seed}")
+        subsets = [_digest(part.indices) for part in self.split]
+        data_key = self.cache.data_key if self.cache else ""
+        versions = keras.backend.backend(), keras.version()
+        self.chain: list = [data_key, subsets, *versions, self.seed, self.image_shape, self.num_classes]
+        if plain_settings(self.computing):
+            self.chain.append(plain_settings(self.computing))
+        keras.utils.set_random_seed(self.seed)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -206,7 +188,7 @@ class _Run:
         phase = replace(phase, batch_size=min(phase.batch_size, max(MIN_BATCH, len(self.split.training) // MIN_STEPS)))
         self.chain.append([plain_settings(phase), plain_settings(branches)])
         key = hashlib.sha256(json.dumps(self.chain).encode()).hexdigest()[:16]
-        path = self.folder and Path(self.folder) / f"seed{self.seed}-{phase.name}-{key}.npz"
+        path = Path(self.cache.folder) / f"seed{self.seed}-{phase.name}-{key}.npz" if self.cache else None
         with locked(path, self.progress.note) if path else contextlib.nullcontext():
             state = train_phase(
                 model,

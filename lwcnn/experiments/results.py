@@ -81,17 +81,7 @@ def load_results(folder: StrPath = "results") -> pd.DataFrame:
 
 
 def load_folds(folder: StrPath = "results") -> pd.DataFrame:
-    """Loads every K-fold assessment.
-
-    Args:
-        folder: The results folder.
-
-    Returns:
-        A data frame with a row per fold: the keys of its assessment's JSON file, `fold` from 0 and its `accuracy`.
-
-    Raises:
-        LwcnnError: A file is not a K-fold assessment or lacks keys.
-    """
+    """Loads every K-fold assessment: a row per fold, with `fold` from 0 and its `accuracy`."""
     paths = [path for path in Path(folder).glob("*/*/*/kfold*.json") if re.fullmatch(_FOLDS_NAME, path.name)]
     frame = _sorted(_frame(paths, _FOLDS_KEYS), ["dataset", "preset", "experiment", "leaky", "seed"])
     frame["fold"] = [list(range(len(accuracies))) for accuracies in frame["accuracies"]]
@@ -104,49 +94,25 @@ _FOLDS_NAME = r"kfold\d+(_leaky)?_seed\d+\.json"
 
 
 def load_trials(folder: StrPath = "results") -> pd.DataFrame:
-    """Loads every trial of the search.
-
-    Args:
-        folder: The results folder.
-
-    Returns:
-        A data frame with a row per trial and the keys of its JSON file as columns, the best first.
-
-    Raises:
-        LwcnnError: A file is not a trial or lacks keys.
-    """
+    """Loads every trial of the search, the best first."""
     paths = [path for path in Path(folder).glob("search/*/*epochs/*.json") if re.fullmatch(_TRIAL_NAME, path.name)]
     frame = _frame(paths, _TRIAL_KEYS)
     return frame.sort_values(["val_accuracy", "trial"], ascending=[False, True], kind="stable", ignore_index=True)
 
 
 def load_exports(folder: StrPath = "results") -> pd.DataFrame:
-    """Loads the record of every exported model.
-
-    Args:
-        folder: The results folder.
-
-    Returns:
-        A data frame with a row per exported file; `experiment` names the network.
-
-    Raises:
-        LwcnnError: A file is not a record or lacks keys.
-    """
+    """Loads the record of every exported model: a row per file; `experiment` names the network."""
     frame = _frame(Path(folder).glob("export/*.json"), _EXPORT_KEYS)
     frame["experiment"] = [_experiment_of(model) for model in frame["model"]]
     return frame[frame["size_bytes"].fillna(0) > 0].reset_index(drop=True) if "size_bytes" in frame else frame
 
 
 def load_latencies(folder: StrPath = "results", name: str = "bench") -> pd.DataFrame:
-    """Loads the latencies of a benchmark made by `lwcnn bench`.
-
-    Args:
-        folder: The results folder.
-        name: Name of the benchmark's file without its extension.
+    """Loads the latencies of results/<name>.json, which `lwcnn bench` made; empty without the file.
 
     Returns:
-        A data frame with a row per model and runtime: `dataset`, `experiment`, `model_sha256`, `device`, `runtime` and
-        milliseconds per image (`mean_ms`, `p50_ms`, `p90_ms`, `p99_ms`). Empty without the file.
+        A data frame with a row per model and runtime: `dataset`, `experiment`, `runtime` and milliseconds per image
+        (`mean_ms`, `p50_ms`, `p90_ms`, `p99_ms`).
     """
     path = Path(folder) / f"{name}.json"
     content = _read(path) if path.exists() else {}
@@ -174,17 +140,7 @@ def run_paths(folder: StrPath) -> list[Path]:
 
 
 def load_networks(folder: StrPath = "results") -> pd.DataFrame:
-    """Loads the summaries of networks that `lwcnn summary NETWORK --json` wrote.
-
-    Args:
-        folder: The results folder.
-
-    Returns:
-        A data frame with a row per network: `model`, `params`, `macs`, `float32_bytes`, `memory_mb` and more.
-
-    Raises:
-        LwcnnError: A file is not a summary or lacks keys.
-    """
+    """Loads the summaries of networks that `lwcnn summary NETWORK --json` wrote, a row per network."""
     return _frame(Path(folder).glob("networks/*.json"), _NETWORK_KEYS)
 
 
@@ -201,11 +157,7 @@ def load_benchmark(folder: StrPath, name: str) -> dict:
 
 
 def load_correct(folder: StrPath, runs: pd.DataFrame) -> np.ndarray:
-    """Loads which test images the runs of an experiment classify correctly.
-
-    Args:
-        folder: The results folder.
-        runs: Rows of `load_results`, one per seed.
+    """Loads which test images the runs of an experiment, rows of `load_results`, classify correctly.
 
     Returns:
         A bool array of shape (seeds, images).

@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from lwcnn.data import Dataset, load_dataset, split_for_training
 from lwcnn.data.checks import images_at_once
 from lwcnn.evaluation import accuracy, drop_large_confusion_matrix, measure_calibration, predict_logits, summarize
 from lwcnn.evaluation.diagnostics import diagnose_run
-from lwcnn.experiments.finished import check_finished
+from lwcnn.experiments.finished import check_finished, load_or_make
 from lwcnn.experiments.pipeline import PhaseCache, TrainedMethod, train_method
 from lwcnn.experiments.recipes import (
     DistilledExperiment,
@@ -30,18 +31,18 @@ from lwcnn.experiments.recipes import (
     get_preset,
     with_settings,
 )
-from lwcnn.experiments.teachers import find_teacher, load_teacher
+from lwcnn.experiments.teachers import find_teacher
 from lwcnn.models.cost import count_macs
 from lwcnn.models.description import Description
-from lwcnn.models.io import save_model
+from lwcnn.models.io import load_model, save_model
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_atomically, write_json
-from lwcnn.system.locking import locked
 from lwcnn.system.npz import save_npz
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.checkpoint import current_computing
 from lwcnn.training.devices import Computing
+from lwcnn.training.distillation import build_ensemble
 from lwcnn.training.images import Images, Split
 from lwcnn.training.progress import Progress
 
@@ -139,13 +140,11 @@ def run_experiment(
     run = identify(plan, data, preset, seed, computing)
     path = folders.result(data.name, plan.name, preset, seed)
     progress = progress or Progress("none")
-    environment = {name: run[name] for name in ("backend", "step")}
-    if not path.exists():
-        with locked(path, progress.note):
-            if not path.exists():  # else another process has written it in the meantime
-                return _train_run(run, plan, data, folders, progress, notice, computing)
-    result = check_finished(path, run["config"], data, environment=environment, note=progress.note)
-    progress.note(f"finished before: test accuracy {100 * result['test_accuracy']:.2f} %, {path}")
+    is_finished = path.exists()
+    make = partial(_train_run, run, plan, data, folders, progress, notice, computing)
+    result = load_or_make(path, make, run["config"], data, "test_accuracy", progress.note)
+    if is_finished:
+        progress.note(f"finished before: test accuracy {100 * result['test_accuracy']:.2f} %, {path}")
     return result
 
 
@@ -229,7 +228,7 @@ def _load_teacher(plan: DistilledExperiment, data: Dataset, folders: Folders) ->
         path = folders.result(data.name, teacher.experiment, teacher.preset, seed)
         runs.append(check_finished(path, run["config"], data) if path.exists() else run)
     paths = find_teacher(teacher, data, [folders.model(run) for run in runs], folders.models)
-    return load_teacher(paths)
+    return build_ensemble([load_model(path) for path in paths])
 
 
 def _require_same_labels(path: Path, data: Dataset) -> None:
@@ -324,11 +323,7 @@ def save_classes(path: Path, classes: np.ndarray) -> None:
 
 
 def load_classes(path: Path) -> np.ndarray:
-    """Returns the class numbers that `save_classes` wrote.
-
-    Raises:
-        LwcnnError: The file is missing or damaged.
-    """
+    """Returns the class numbers that `save_classes` wrote."""
     try:
         classes = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

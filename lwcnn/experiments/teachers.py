@@ -1,26 +1,16 @@
-"""Finds and loads the trained models that teach a student."""
+"""Finds the trained models that teach a student."""
 
 from pathlib import Path
-
-import keras
 
 from lwcnn.data import Dataset
 from lwcnn.experiments.recipes.types import Teacher
 from lwcnn.experiments.zoo import SHIPPED_MODELS
 from lwcnn.models.description import read_description
-from lwcnn.models.io import load_model
 from lwcnn.system.errors import LwcnnError
-from lwcnn.training.distillation import build_ensemble
 
 
 def find_teacher(teacher: Teacher, data: Dataset, trained: list[Path], models: Path) -> list[Path]:
-    """Finds the files of a teacher's models: in the cache, in the folder of models, or among those of the library.
-
-    Args:
-        teacher: Description of the teacher.
-        data: Data set on which its models were trained.
-        trained: Path in the cache of each seed's model, which may not exist.
-        models: Folder of models, with `teachers/<dataset>-<experiment>-seed<k>.keras`.
+    """Finds the files of a teacher's models, in the cache (`trained`, a path per seed) or else among the released ones.
 
     Raises:
         LwcnnError: A model is missing (the message contains the command that trains it) or was trained on other
@@ -48,8 +38,3 @@ def find_teacher(teacher: Teacher, data: Dataset, trained: list[Path], models: P
 def teacher_path(models: Path, dataset: str, experiment: str, seed: int) -> Path:
     """Returns the path of the model of a seed that distillation uses."""
     return Path(models) / "teachers" / f"{dataset}-{experiment}-seed{seed}.keras"
-
-
-def load_teacher(paths: list[Path]) -> keras.Model:
-    """Loads models and returns their ensemble."""
-    return build_ensemble([load_model(path) for path in paths])

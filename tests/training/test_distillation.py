@@ -10,7 +10,7 @@ from made_data import describe, make_images, randomize
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import Distillation, Teacher
 from lwcnn.experiments.run import identify, run_experiment
-from lwcnn.experiments.teachers import find_teacher, load_teacher, teacher_path
+from lwcnn.experiments.teachers import find_teacher, teacher_path
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.io import save_model
 from lwcnn.models.residual_se import build_residual_se
@@ -20,7 +20,6 @@ from lwcnn.training.checkpoint import Checkpoint
 from lwcnn.training.distillation import (
     build_distiller,
     build_ensemble,
-    weights_digest,
 )
 from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
@@ -98,7 +97,6 @@ def test_teachers_are_found_in_the_cache_then_among_the_released(tmp_path, made_
     save_model(cached[1], tiny_model(1), describe(made_dataset))
     paths = find_teacher(teacher, made_dataset, cached, models)
     assert paths == [teacher_path(models, "made", "residual_se", 0), cached[1]]
-    assert weights_digest(load_teacher(paths)) != weights_digest(load_teacher(paths[:1]))
 
 
 @pytest.mark.parametrize("name", ["residual_se_distilled", "residual_se_small_distilled"])

@@ -7,12 +7,9 @@ CROP_SHARE = 1 / 8  # fraction of the shorter side: 4 of 32 pixels, as usual on 
 
 
 def augmentation(images: ImageSpec, crop_share: float = CROP_SHARE) -> Augmentation:
-    """Returns flips and shifted crops; for gray images that must not be flipped, small rotations, zooms and shifts.
+    """Returns flips and shifted crops; for gray images that must not be mirrored, small rotations, zooms and shifts.
 
-    Args:
-        images: Properties of the images.
-        crop_share: Padding of the crops as a fraction of the shorter side. Gray images, which are usually centered,
-            are padded by half of it.
+    Crops are padded by a fraction of the shorter side, half of it for gray images, which are usually centered.
     """
     if images.is_gray and not images.mirror:
         return Augmentation(rotation=0.03, zoom=0.1, translation=0.08, fill="constant")

@@ -56,16 +56,7 @@ PRESETS = {
         num_images=600,
     ),
     "quick": Preset(
-        "quick",
-        dual=8,
-        head=4,
-        all=5,
-        batch_size=64,
-        tuned_dual=4,
-        tuned=17,
-        fold=2,
-        network=15,
-        repo=(12, 2, 2, 2, 4),
+        "quick", dual=8, head=4, all=5, batch_size=64, tuned_dual=4, tuned=17, fold=2, network=15, repo=(12, 2, 2, 2, 4)
     ),
     # An hour or two on two CPU cores, for networks whose own recipes take 70 to 250 epochs.
     "medium": Preset(
@@ -97,11 +88,7 @@ PRESETS = {
 
 
 def get_preset(name: str) -> Preset:
-    """Returns a preset by name.
-
-    Raises:
-        LwcnnError: The name is unknown; the message contains the most similar one.
-    """
+    """Returns a preset by name."""
     if name not in PRESETS:
         raise unknown_name("preset", name, PRESETS)
     return PRESETS[name]
