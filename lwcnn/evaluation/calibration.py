@@ -8,14 +8,7 @@ from lwcnn.evaluation.metrics import cross_entropy, expected_calibration_error
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Fits the temperature that minimizes the cross-entropy of `logits / temperature`.
-
-    Args:
-        logits: Array of shape (n, classes), finite. Use held-out images, or see `scale_cross_fitted`.
-        labels: Integer array of shape (n,).
-
-    Returns:
-        The temperature, between 0.05 and 20.
+    """Fits the temperature, between 0.05 and 20, that minimizes the cross-entropy of `logits / temperature`.
 
     Source: Guo et al., arXiv 1706.04599, section 4.2.
     """
@@ -33,27 +26,17 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class ScaledLogits:
-    """Logits after cross-fitted temperature scaling.
-
-    Attributes:
-        logits: Array of shape (n, classes).
-        temperatures: Temperatures applied to the even and to the odd rows, each fitted on the other half.
-    """
+    """Logits after cross-fitted temperature scaling, and the temperatures of the even and of the odd rows."""
 
     logits: np.ndarray
     temperatures: tuple[float, float]
 
 
 def scale_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> ScaledLogits:
-    """Scales test logits by temperatures cross-fitted on the test images.
+    """Scales test logits by temperatures cross-fitted on the test images, for runs without validation logits.
 
-    Runs do not store validation logits. Instead, even rows are divided by the temperature fitted on odd rows and vice
-    versa, so no image influences its own temperature. The canonical order of a data set is independent of class, so
-    both halves have the same distribution.
-
-    Args:
-        logits: Array of shape (n, classes), n at least 4.
-        labels: Integer array of shape (n,).
+    Even rows are divided by the temperature fitted on odd rows and vice versa, so no image influences its own
+    temperature. The canonical order of a data set is independent of class, so both halves have the same distribution.
     """
     scaled = np.array(logits, dtype=float)
     temperatures = []
@@ -67,13 +50,7 @@ def scale_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> ScaledLogits:
 def measure_calibration(
     validation_logits: np.ndarray, validation_labels: np.ndarray, logits: np.ndarray, labels: np.ndarray
 ) -> dict[str, float]:
-    """Measures test calibration after temperature scaling fitted on validation images.
-
-    Args:
-        validation_logits: Array of shape (m, classes), of images not used for training.
-        validation_labels: Integer array of shape (m,).
-        logits: Array of shape (n, classes), of the test images.
-        labels: Integer array of shape (n,).
+    """Measures test calibration after temperature scaling fitted on validation images that no training used.
 
     Returns:
         Dict with `temperature`, `ece_scaled` (15 bins, between 0 and 1) and `test_loss_scaled` (nats).

@@ -119,11 +119,7 @@ def _poor_predictions(result: dict) -> list[str]:
 
 
 def diagnose_folds(accuracies: list[float]) -> list[str]:
-    """Returns a warning if the accuracies of K folds differ too much, else an empty list.
-
-    Args:
-        accuracies: Accuracy of each fold, between 0 and 1.
-    """
+    """Returns a warning if the accuracies of K folds, between 0 and 1, differ too much, else an empty list."""
     spread = max(accuracies) - min(accuracies)
     if spread <= MAX_FOLD_SPREAD + 1e-9:  # in binary, 72 % - 70 % is slightly more than 2 %
         return []

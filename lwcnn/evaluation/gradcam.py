@@ -29,10 +29,6 @@ def gradcam_heatmap(
     Returns:
         Array of shape (n, height, width), float32, between 0 and 1; all zero for an image in which nothing supports
         the class.
-
-    Raises:
-        LwcnnError: If the model has several inputs or outputs, the images do not fit it, the layer is unknown or its
-            output is not a feature map, a class does not exist, or the backend is not supported.
     """
     require_classifier_of(images, model)
     names = [each.name for each in model.layers]
@@ -64,14 +60,7 @@ def gradcam_heatmap(
 
 
 def default_layers(model: keras.Model) -> list[str]:
-    """Returns the last convolution or batch normalization of each branch whose output is larger than 1x1.
-
-    Args:
-        model: Functional model.
-
-    Raises:
-        LwcnnError: If the model has no such layer.
-    """
+    """Returns the last convolution or batch normalization of each branch whose output is larger than 1x1."""
     kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.BatchNormalization)
     found: dict[str, str] = {}
     for each in model.layers:

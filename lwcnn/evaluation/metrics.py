@@ -1,4 +1,8 @@
-"""Classification metrics, computed from logits with NumPy."""
+"""Classification metrics, computed from logits with NumPy.
+
+Logits are finite floats of shape (n, classes), labels integers of shape (n,) between 0 and classes - 1; else the
+functions raise LwcnnError.
+"""
 
 import numpy as np
 
@@ -11,15 +15,7 @@ MAX_CONFUSION_CLASSES = 200
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the mean negative log-likelihood of the labels, in nats.
-
-    Args:
-        logits: Float array of shape (n, classes), finite.
-        labels: Integer array of shape (n,), between 0 and classes - 1.
-
-    Raises:
-        LwcnnError: If the arrays have the wrong type, shape or values. All metrics of this module raise it.
-    """
+    """Returns the mean negative log-likelihood of the labels, in nats."""
     logits, labels = check_logits(logits, labels)
     return float(-log_softmax(logits)[np.arange(len(labels)), labels].mean())
 
@@ -34,11 +30,6 @@ def top_k_accuracy(logits: np.ndarray, labels: np.ndarray, k: int = TOP) -> floa
     """Returns the fraction of images whose label is among the k largest logits.
 
     Ties are resolved in favor of the lower class, so that k = 1 gives the accuracy.
-
-    Args:
-        logits: Float array of shape (n, classes), finite.
-        labels: Integer array of shape (n,), between 0 and classes - 1.
-        k: Number of classes to consider, at least 1.
     """
     logits, labels = check_logits(logits, labels)
     if k < 1:
@@ -64,13 +55,10 @@ def per_class_accuracy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def precision_recall_f1(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the precision, recall and F1 score of each class.
+    """Returns the `precision`, `recall` and `f1` score of each class.
 
     As in scikit-learn, precision is 0 for a class that is never predicted, and recall is 0 for a class without images.
     A class with neither images nor predictions gets NaN and is excluded from macro averages.
-
-    Returns:
-        Dict with `precision`, `recall` and `f1`, each of shape (classes,).
     """
     counts = confusion_matrix(logits, labels)
     correct, predicted, actual = counts.diagonal(), counts.sum(axis=0), counts.sum(axis=1)
@@ -93,14 +81,6 @@ def expected_calibration_error(logits: np.ndarray, labels: np.ndarray, num_bins:
     Confidence is the largest softmax probability. Bins have equal width, are open below and closed above, and are
     weighted by their number of images.
 
-    Args:
-        logits: Float array of shape (n, classes), finite.
-        labels: Integer array of shape (n,), between 0 and classes - 1.
-        num_bins: Number of bins, at least 1.
-
-    Returns:
-        The error, between 0 and 1.
-
     Source: Guo et al., "On Calibration of Modern Neural Networks", arXiv 1706.04599, equation 3, 15 bins.
     """
     confidence, accuracies, counts = reliability_bins(logits, labels, num_bins)
@@ -111,11 +91,6 @@ def reliability_bins(
     logits: np.ndarray, labels: np.ndarray, num_bins: int = 15
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Groups images into bins of equal width by confidence.
-
-    Args:
-        logits: Float array of shape (n, classes), finite.
-        labels: Integer array of shape (n,), between 0 and classes - 1.
-        num_bins: Number of bins, at least 1.
 
     Returns:
         Tuple of mean confidence, accuracy and number of images per bin, each of shape (num_bins,). Means are NaN for
@@ -141,17 +116,13 @@ def summarize(logits: np.ndarray, labels: np.ndarray) -> dict:
         logits: Float array of shape (n, classes), finite.
         labels: Integer array of shape (n,), between 0 and classes - 1.
 
-    Args:
-        logits: Logits, shape (n, num_classes).
-        labels: Integer labels from 0 to num_classes - 1, shape (n,).
-
     Returns:
         JSON-serializable dict. `accuracy`, `top_3_accuracy`, `loss` (nats), `ece` (15 bins), `macro_precision`,
         `macro_recall` and `macro_f1` are floats; `per_class_accuracy`, `precision`, `recall` and `f1` are lists by
         class, with None for undefined values; `confusion_matrix` is a list of rows, one per label.
 
     Raises:
-        LwcnnError: If the arrays have the wrong type, shape or values.
+        LwcnnError: The arrays have the wrong type, shape or values.
 
     Example:
 
@@ -173,12 +144,9 @@ def summarize(logits: np.ndarray, labels: np.ndarray) -> dict:
 
 
 def drop_large_confusion_matrix(measured: dict) -> dict:
-    """Replaces a confusion matrix of more than `MAX_CONFUSION_CLASSES` classes by None.
+    """Replaces a confusion matrix of more than `MAX_CONFUSION_CLASSES` classes in the dict of `summarize` by None.
 
     Its size grows quadratically, and it can be recomputed from the predictions that a run stores.
-
-    Args:
-        measured: Dict returned by `summarize`.
     """
     matrix = measured["confusion_matrix"]
     return measured | {"confusion_matrix": None} if len(matrix) > MAX_CONFUSION_CLASSES else measured

@@ -63,16 +63,7 @@ def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500
 
 
 def require_classifier_of(images: np.ndarray, model: keras.Model) -> None:
-    """Checks that a model takes images of this shape and returns logits.
-
-    Args:
-        images: Array of shape (n, height, width, channels).
-        model: Keras model.
-
-    Raises:
-        LwcnnError: If the model has several inputs or outputs, expects another image shape, or its output is not of
-            shape (n, classes).
-    """
+    """Checks that a model takes images of this shape and returns logits of shape (n, classes)."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise LwcnnError(
             "Give a model with one input and one output; of a dual model, give a submodel or the merged model. "
@@ -89,16 +80,7 @@ def require_classifier_of(images: np.ndarray, model: keras.Model) -> None:
 
 
 def require_fit(model: keras.Model, path: StrPath, data: Dataset) -> None:
-    """Checks that a model takes a data set's images and has its number of classes.
-
-    Args:
-        model: Keras model with one input and one output.
-        path: Path of the model's file, for the error message.
-        data: Data set.
-
-    Raises:
-        LwcnnError: If the image shape or the number of classes differs.
-    """
+    """Checks that a model, read from a path, takes a data set's images and has its number of classes."""
     if tuple(model.input_shape[1:]) != data.input_shape or model.output_shape[-1] != data.num_classes:
         raise LwcnnError(
             f"Choose the data set of {path} with --dataset: the model takes images of shape {model.input_shape[1:]} "

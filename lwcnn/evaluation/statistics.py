@@ -12,15 +12,7 @@ NUM_RESAMPLES = 10_000
 
 @dataclass(frozen=True)
 class MeanInterval:
-    """Mean of several runs with its confidence interval.
-
-    Attributes:
-        mean: Mean of the values.
-        std: Sample standard deviation (n - 1); None for a single value.
-        low: Lower end of Student's t interval of the mean; None for a single value.
-        high: Upper end of the interval; None for a single value.
-        num_values: Number of values.
-    """
+    """Mean of several runs with sample standard deviation (n - 1) and Student's t interval; None for a single value."""
 
     mean: float
     std: float | None
@@ -68,12 +60,6 @@ def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
     Args:
         correct_a: Bool array of shape (n,): whether the first model classifies each image correctly.
         correct_b: The same for the second model, images in the same order.
-
-    Returns:
-        The p-value, between 0 and 1.
-
-    Raises:
-        LwcnnError: If the arrays are not boolean or differ in shape.
     """
     correct_a, correct_b = np.asarray(correct_a), np.asarray(correct_b)
     boolean = correct_a.dtype == correct_b.dtype == bool
@@ -91,19 +77,7 @@ def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
 
 
 def wilson_interval(num_correct: int, num_images: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Returns Wilson's confidence interval of an accuracy.
-
-    Args:
-        num_correct: Number of correctly classified images.
-        num_images: Number of images, at least 1.
-        confidence: Confidence level between 0 and 1.
-
-    Returns:
-        Tuple (low, high), each between 0 and 1.
-
-    Raises:
-        LwcnnError: If the counts are inconsistent.
-    """
+    """Returns Wilson's confidence interval (low, high) of an accuracy."""
     if num_images < 1 or not 0 <= num_correct <= num_images:
         raise LwcnnError(f"Give counts with 0 <= correct <= images. Received: {num_correct} of {num_images}")
     from scipy import stats
@@ -113,15 +87,7 @@ def wilson_interval(num_correct: int, num_images: int, confidence: float = 0.95)
 
 
 def mean_and_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInterval:
-    """Returns the mean, sample standard deviation and t interval of the mean of several runs.
-
-    Args:
-        values: One finite value per run.
-        confidence: Confidence level between 0 and 1.
-
-    Raises:
-        LwcnnError: If there are no values, or some are not finite.
-    """
+    """Returns the mean, sample standard deviation and t interval of the mean of several runs, a finite value each."""
     runs = np.asarray(values, dtype=float)
     if runs.ndim != 1 or len(runs) == 0 or not np.isfinite(runs).all():
         raise LwcnnError(f"Give at least one value, all finite. Received: {runs.tolist()}")
@@ -146,9 +112,6 @@ def estimate_accuracy(correct: Sequence[np.ndarray], num_resamples: int = NUM_RE
         correct: Bool arrays of shape (n,), one per seed: whether each test image is classified correctly.
         num_resamples: Number of bootstrap samples.
         seed: Seed of the bootstrap.
-
-    Raises:
-        LwcnnError: If there are no seeds.
     """
     if not len(correct):
         raise LwcnnError("Give the runs of at least one seed. Received: none")
@@ -160,17 +123,7 @@ def estimate_accuracy(correct: Sequence[np.ndarray], num_resamples: int = NUM_RE
 def paired_difference(
     correct: Sequence[np.ndarray], reference: Sequence[np.ndarray], num_resamples: int = NUM_RESAMPLES, seed: int = 0
 ) -> Difference:
-    """Compares runs with reference runs, paired by seed and by image.
-
-    Args:
-        correct: Bool arrays of shape (n,), one per seed: whether each test image is classified correctly.
-        reference: The same for the reference, seeds in the same order.
-        num_resamples: Number of bootstrap samples; see `estimate_accuracy`.
-        seed: Seed of the bootstrap.
-
-    Raises:
-        LwcnnError: If the numbers of seeds or images differ, or there are none.
-    """
+    """Compares runs with reference runs, paired by seed and by image; arguments as in `estimate_accuracy`."""
     pairs = list(zip(correct, reference))
     if not pairs or len(correct) != len(reference):
         raise LwcnnError(f"Give as many runs as reference runs. Received: {len(correct)} and {len(reference)}")

@@ -58,33 +58,16 @@ TTA_TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def default_tta_transforms(mirror: bool) -> tuple[str, ...]:
-    """Returns the names of the transforms that preserve the class.
-
-    Args:
-        mirror: Whether a mirrored image still belongs to its class. If False, flips are excluded.
-    """
+    """Returns the names of the transforms that keep the class: no flips, unless mirrored images keep theirs."""
     return tuple(name for name in TTA_TRANSFORMS if mirror or not name.endswith("_flip"))
 
 
 def predict_tta(
     model: keras.Model, images: np.ndarray, transforms: Sequence[str] = tuple(TTA_TRANSFORMS), batch_size: int = 500
 ) -> np.ndarray:
-    """Returns the log of the softmax probabilities averaged over transforms.
+    """Returns the log of the softmax probabilities averaged over distinct transforms, float64.
 
     The result can be used as logits: its softmax is the averaged probabilities.
-
-    Args:
-        model: Keras model, as in `predict_logits`.
-        images: Array of shape (n, height, width, channels), uint8, of the model's input shape.
-        transforms: Distinct names from `TTA_TRANSFORMS`, at least one.
-        batch_size: Maximum number of images per batch.
-
-    Returns:
-        Array of shape (n, classes), float64.
-
-    Raises:
-        LwcnnError: If `transforms` is empty, repeats a name or contains an unknown one, or in the cases listed for
-            `predict_logits`.
     """
     for name in transforms:
         if name not in TTA_TRANSFORMS:
