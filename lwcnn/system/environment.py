@@ -210,10 +210,9 @@ def _processor() -> str:
 
 
 def describe_processor(cpuinfo: str) -> str:
-    """Returns a processor's name with family and model: one name can cover generations that differ twofold in speed.
+    """Returns a processor's name with family and model, from the content of /proc/cpuinfo.
 
-    Args:
-        cpuinfo: Content of /proc/cpuinfo.
+    One name can cover generations that differ twofold in speed.
     """
     pairs = [line.partition(":") for line in cpuinfo.splitlines()]
     found = {key.strip(): value.strip() for key, _, value in reversed(pairs)}  # of the first processor

@@ -11,11 +11,7 @@ from pathlib import Path
 def locked(path: Path, note: Callable[[str], None]) -> Iterator[None]:
     """Locks a file for this process within a block; waits, with a note, while another process holds the lock.
 
-    The operating system releases the lock when the process ends, however it ends.
-
-    Args:
-        path: File that the block reads or writes. The lock is a hidden file beside it.
-        note: Function that receives a message before the process waits.
+    The lock is a hidden file beside it. The operating system releases it when the process ends, however it ends.
     """
     lock = path.with_name(f".{path.name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)

@@ -22,16 +22,13 @@ _MEMORY_FRACTION = 0.75  # of the machine's memory, for the arrays of one file
 
 
 def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
-    """Writes arrays as one .npz file, atomically.
+    """Writes arrays, none of dtype object, as one .npz file, atomically.
 
     Args:
         path: File to write, without an automatic suffix.
         compressed: Whether to compress the arrays: smaller and slower. The method is bzip2, which compresses numbers
             better than deflate.
-        **arrays: Arrays by name, none of dtype object.
-
-    Raises:
-        LwcnnError: An array has dtype object, or the write fails.
+        **arrays: Arrays by name.
     """
     converted = {name: np.asarray(array) for name, array in arrays.items()}
     for name, array in converted.items():
@@ -53,13 +50,7 @@ def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
 
 
 def load_npz(path: StrPath) -> dict[str, np.ndarray]:
-    """Reads all arrays of an .npz file.
-
-    Args:
-        path: File to read.
-
-    Returns:
-        The arrays by name.
+    """Reads all arrays of an .npz file by name.
 
     Raises:
         LwcnnError: The file is missing, truncated, corrupt, not an .npz file, too large, or contains Python objects.
@@ -101,9 +92,6 @@ def read_header(stream: IO[bytes], member: str, size: int, path: StrPath) -> Hea
         member: Name of the member.
         size: Uncompressed size of the member in bytes.
         path: Path of the file, for error messages.
-
-    Returns:
-        Shape, whether in Fortran order, and dtype.
 
     Raises:
         LwcnnError: The array contains Python objects.

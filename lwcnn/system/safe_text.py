@@ -13,21 +13,14 @@ _MAX_PATH_PART = 60  # characters; with a suffix, below the 255 bytes that file 
 def path_part(name: str) -> str:
     """Returns a name as one part of a path, inside its folder: letters, digits, `-`, `_` and inner dots.
 
-    Args:
-        name: Any text, such as the stem of a user's file. Different names can give the same part.
+    Different names can give the same part.
     """
     plain = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", name))
     return plain.strip("._-")[:_MAX_PATH_PART] or "unnamed"
 
 
 def csv_cell(text: str) -> str:
-    """Returns text as a CSV cell that no spreadsheet evaluates: with `'` before `=`, `+`, `-` and `@`.
-
-    Numbers stay unchanged.
-
-    Args:
-        text: Any text. The `csv` module quotes commas, quotes and line ends.
-    """
+    """Returns text as a CSV cell that no spreadsheet evaluates: with `'` before `=`, `+`, `-`, `@`, but in numbers."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text
 
 

@@ -11,22 +11,14 @@ _ADDED_LATER = "added later"
 
 
 def added_later(default: Any) -> Any:
-    """Returns a dataclass field that `plain_settings` omits while it has its default.
-
-    Args:
-        default: Immutable value that gives the behavior from before the field existed.
-    """
+    """Returns a dataclass field that `plain_settings` omits while it has its default: the behavior without it."""
     return dataclasses.field(default=default, metadata={_ADDED_LATER: True})
 
 
 def plain_settings(settings: Any) -> Any:
-    """Converts settings to JSON types, with fields in their order.
+    """Converts dataclass instances, or tuples, lists and dicts of them, to JSON types, with fields in their order.
 
-    Args:
-        settings: Dataclass instance, or tuples, lists and dicts of them.
-
-    Returns:
-        The same as `dataclasses.asdict`, without `added_later` fields that have their default, and tuples as lists.
+    The result is that of `dataclasses.asdict`, without `added_later` fields at their default, and tuples as lists.
     """
     if dataclasses.is_dataclass(settings):
         values = {field: getattr(settings, field.name) for field in dataclasses.fields(settings)}
