@@ -14,7 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 __version__ = "0.1.0"
 
 if "keras" in sys.modules:  # so that `keras.saving.load_model` finds our layers; else `load_model` registers them
-    import lwcnn.models.layers
+    importlib.import_module("lwcnn.models.layers")
 
 _WITHOUT_BACKEND = {
     "Augmentation": "lwcnn.data.augment",
