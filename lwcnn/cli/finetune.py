@@ -24,9 +24,7 @@ def finetune(options) -> int:
 
     get_preset(options.preset)
     if options.dataset is None:
-        raise LwcnnError(
-            "Give the images by --dataset: a folder with a subfolder for each class. Received: no --dataset"
-        )
+        raise LwcnnError("Give your images by --dataset, such as a folder of classes. Received: no --dataset")
     folders = get_folders(options)
     data = load_for(options.model, options.dataset, options.data_dir, options.size, options.mirror)
     progress = Progress(options.progress, f"{data.name} finetune {options.model} seed {options.seed}")

@@ -196,7 +196,7 @@ def write_json_array(rows: Iterable[list], stream: IO[str]) -> int:
     """Writes the rows of `predict_rows` as a JSON array with an object per image; returns their number."""
     count = 0
     for count, (name, *cells) in enumerate(rows, start=1):
-        classes = [{"label": label, "probability": value} for label, value in zip(cells[::2], cells[1::2])]
+        classes = [{"label": label, "probability": round(value, 6)} for label, value in zip(cells[::2], cells[1::2])]
         stream.write(("[\n" if count == 1 else ",\n") + json.dumps({"id": name, "classes": classes}))
     stream.write("\n]\n")
     return count

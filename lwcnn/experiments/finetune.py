@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lwcnn.data import Dataset, ImageSpec, load_dataset
-from lwcnn.data.image_files import Size
+from lwcnn.data.image_files import Size, check_size
+from lwcnn.evaluation.predict import input_shape
 from lwcnn.experiments.recipes import FineTunedExperiment, get_preset, with_settings
 from lwcnn.experiments.recipes.augmentation import augmentation
 from lwcnn.experiments.recipes.residual_se import NO_WEIGHT_DECAY
@@ -74,9 +75,8 @@ def load_for(
     start: StrPath, dataset: Any, data_dir: Path | None = None, size: Size | None = None, mirror: bool | None = None
 ) -> Dataset:
     """Loads a data set with the image size and channels of a network; arguments as in `finetune`."""
-    height, width, channels = load_model(model_file(start)).input_shape[1:]
-    sides = (height, width) if size is None else (size, size) if isinstance(size, int) else tuple(size)[:2]
-    return load_dataset(dataset, data_dir, mirror=mirror, size=(*sides, channels))
+    *sides, channels = input_shape(load_model(model_file(start)))
+    return load_dataset(dataset, data_dir, mirror=mirror, size=(*(check_size(size)[:2] or sides), channels))
 
 
 def fine_tuning(start: StrPath, images: ImageSpec, preset: str = "quick") -> FineTunedExperiment:
