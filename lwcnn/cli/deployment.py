@@ -12,7 +12,7 @@ from lwcnn.export.formats import BENCH_FORMATS, FORMAT_NAMES, NUM_CALIBRATION_IM
 def export(options: argparse.Namespace) -> int:
     """Export a model to another format, checked on the test images."""
     from lwcnn.experiments.zoo import model_file
-    from lwcnn.export.run import export_model
+    from lwcnn.export.run import FOLDER, export_model
 
     options.model = model_file(options.model, options.dataset)
     data = load_dataset_of(options.model, options)
@@ -21,7 +21,7 @@ def export(options: argparse.Namespace) -> int:
     )
     rows = [
         ("model", f"{options.model}, {report['parameters']:,} parameters"),
-        ("format", f"{report['format']}, {report['file']}"),
+        ("format", f"{report['format']}, {options.output or FOLDER / report['file']}"),
         ("size", f"{report['size_bytes']:,} bytes, {report['gzip_bytes']:,} after gzip"),
         ("accuracy in Keras", f"{100 * report['accuracy_keras']:.2f} %"),
         (

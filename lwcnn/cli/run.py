@@ -27,7 +27,7 @@ def run(options) -> int:
             write_atomically(folder / f"NOTICE-{data.name}.txt", f"{notice}\n".encode())
     print(_run_table(data, result))
     print(f"\nresult  {folders.result(data.name, 'paper', preset, options.seed)}")
-    print(f"model   {folders.models / f'{data.name}-paper.keras'}")
+    print(f"model   {folders.best_model(data.name, 'paper')}")
     _loudly(notice)
     print(_next_steps(data.name, preset))
     return 0

@@ -49,8 +49,9 @@ def train(options) -> int:
                     progress.note(f"sign of trouble: {sign}")
     if options.preset != "smoke" and not options.no_model:
         for plan in plans:
-            if released := release_best(data, plan.name, folders):
-                print(f"model  {released}, the best of its seeds on validation images")
+            release_best(data, plan.name, folders)
+            if (path := folders.best_model(data.name, plan.name)).exists():
+                print(f"model  {path}, the best seed on validation images")
     return 0
 
 

@@ -70,13 +70,13 @@ def release_best(
     result = results[best]
     if (data.name, experiment) in TEACHERS and preset == "full":
         _release_teachers(data, experiment, list(results.values()), folders)
-    released = Path(folders.models) / f"{data.name}-{experiment}.keras"
+    released = folders.best_model(data.name, experiment)
     trained = folders.model(result)
     if not trained.exists() or (result["weights"] and _belongs(released, result)):
         return None
     classes = load_classes(folders.classes(data.name, experiment, preset, result["seed"]))
     if is_at_chance(result, classes, data.num_classes):
-        _log.warning("%s is at chance: nothing is released.", best)
+        _log.warning("%s is at chance: its model stays in the cache.", best)
         return None
     outputs = _verified_outputs(result, data, folders)
     write_atomically(released, trained.read_bytes())

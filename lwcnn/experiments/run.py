@@ -90,6 +90,10 @@ class Folders:
         folder = Path(self.cache) / run["dataset"] / run["experiment"] / run["preset"]
         return folder / f"seed{run['seed']}-{key}.keras"
 
+    def best_model(self, dataset: str, experiment: str) -> Path:
+        """Returns the path of the best model of an experiment."""
+        return Path(self.models) / f"{dataset}-{experiment}.keras"
+
     def outputs(self, run: Mapping) -> Path:
         """Returns the path of a run's test logits and features in the cache; `run` as in `model`."""
         return self.model(run).with_suffix(".npz")

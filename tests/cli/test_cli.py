@@ -197,6 +197,7 @@ def test_run_falls_back_to_digits_loudly(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr("lwcnn.experiments.run.train_method", never)
     assert main(["run", "--preset=smoke"]) == 0
+    assert f"finished before: test accuracy {100 * result['test_accuracy']:.2f} %" in capsys.readouterr().out
 
 
 def test_run_does_not_replace_a_broken_cifar10(tmp_path, monkeypatch, capsys):

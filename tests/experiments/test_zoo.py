@@ -1,7 +1,10 @@
 """The networks by name: what is listed, what is loaded, and what a wrong name is told."""
 
+import re
+
 import pytest
-from made_data import ROOT
+from made_data import ROOT, make_images
+from PIL import Image
 
 import lwcnn
 from lwcnn.experiments.recipes import NETWORKS, get_experiment
@@ -35,6 +38,17 @@ def test_a_name_stands_for_its_experiment_and_its_file():
     assert model_file("paper", "mnist") == ROOT / "models/mnist-paper.keras"
     assert read_description(model_file("paper", "my.npz")).dataset == "cifar10"
     assert str(model_file("some/path.keras")) == "some/path.keras"
+
+
+def test_the_readme_s_five_lines_classify_a_photo(tmp_path, monkeypatch, capsys):
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+    assert len([line for line in code.splitlines() if line]) <= 5
+    Image.fromarray(make_images(1, (60, 80, 3))[0][0]).save(tmp_path / "photo.png")
+    monkeypatch.chdir(tmp_path)
+    exec(code, found := {})
+    shown = capsys.readouterr()
+    label = re.search(r"photo.png\s+(\w+)", shown.out)[1]
+    assert label in found["model"].class_names and "wren-s" in shown.out and shown.err == ""
 
 
 @pytest.mark.parametrize(
