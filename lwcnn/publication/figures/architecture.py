@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 from keras import layers
@@ -18,7 +19,7 @@ COLORS = {
     "input": GRAY, "convolution": BASELINE, "dense": BEST, "pooling": GREEN, "norm": SKY, "block": PURPLE,
     "join": ORANGE, "other": GRAY,
 }  # fmt: skip
-ARROW = {"arrowstyle": "-|>", "mutation_scale": 6, "linewidth": 0.7, "color": "#333333"}
+ARROW: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 6, "linewidth": 0.7, "color": "#333333"}
 _POOLS = {layers.MaxPooling2D: "max pooling", layers.AveragePooling2D: "average pooling"}
 _IDLE = (layers.Flatten, layers.Reshape, layers.ZeroPadding2D, layers.Rescaling, layers.Identity)
 

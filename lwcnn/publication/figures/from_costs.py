@@ -1,7 +1,7 @@
 """The figures of what accuracy costs: parameters, multiply-accumulates, bytes, milliseconds and minutes."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -57,14 +57,14 @@ def costs(inputs: Inputs) -> Figure:
     """Accuracy against multiply-accumulates, size of the int8 file, latency and training time."""
     size, time, runtime = _int8_bytes(inputs), *latencies(inputs)
     minutes = {name: runs["train_seconds"] / 60 for name, runs in inputs.networks.items()}
-    panels = {
+    panels: dict[str, Mapping[str, tuple[float, ...]]] = {
         "multiply-accumulates per image": {name: (runs["macs"].iloc[0],) for name, runs in inputs.networks.items()},
         "size of the int8 file, bytes": {name: (value,) for name, value in size.items()},
         f"latency, ms, {runtime} (bar: to 90th percentile)": time,
         "training, minutes (bar: range over seeds)": {n: (m.mean(), m.min(), m.max()) for n, m in minutes.items()},
     }
     points = {
-        label: [_ours(inputs, name, values[0], values[1:] or None) for name, values in found.items()]
+        label: [_ours(inputs, name, values[0], (min(values), max(values))) for name, values in found.items()]
         for label, found in panels.items()
         if found
     }

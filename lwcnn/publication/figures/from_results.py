@@ -75,7 +75,7 @@ def accuracies(inputs: Inputs) -> Figure:
         title = budget(preset).capitalize()
         plot_intervals({"": found}, rows, best, reference, title=title, ax=ax)
     axes[-1].set_xlabel("test accuracy, %")
-    interval_legend(figure, by_preset.values(), reference=reference[0] if reference else "")
+    interval_legend(figure, by_preset, reference=reference[0] if reference else "")
     figure.suptitle(inputs.title("Test accuracy", inputs.images_counted))
     return figure
 
@@ -112,7 +112,7 @@ def ablation(inputs: Inputs) -> Figure:
     plot_intervals({"": found}, rows, reference=("the method as described", 0.0), ax=ax)
     ax.set_title(inputs.title("What each change of the paper's method is worth", budget(chosen), inputs.images_counted))
     ax.set_xlabel("test accuracy minus that of the method as described, points")
-    interval_legend(figure, [found])
+    interval_legend(figure, {"": found})
     return figure
 
 
@@ -135,7 +135,7 @@ def parts(inputs: Inputs) -> Figure:
     for ax, (title, gains) in zip(axes, panels.items()):
         plot_intervals({"": gains}, rows, bands=claims, reference=("", 0.0), title=title, ax=ax)
         ax.set_xlabel("gain of test accuracy, points")
-    interval_legend(figure, panels.values(), band="the extension's claim")
+    interval_legend(figure, panels, band="the extension's claim")
     figure.suptitle(inputs.title("What each part is worth", budget(chosen), inputs.images_counted))
     return figure
 

@@ -1,6 +1,7 @@
 """Dots with 95% intervals: accuracies, differences and what a part is worth."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import seaborn as sns
@@ -41,7 +42,7 @@ def plot_intervals(
     Raises:
         LwcnnError: If there is nothing to draw.
     """
-    rows = list(rows or next(iter(groups.values()), ()))
+    rows = list(rows) or [row for group in list(groups.values())[:1] for row in group]
     if not rows or not any(groups.values()):
         raise LwcnnError(f"Give at least one estimate. Received: {groups!r}")
     for row, (low, high) in bands.items():
@@ -61,7 +62,11 @@ def plot_intervals(
 
 
 def interval_legend(
-    figure: Figure, shown: Iterable[Mapping[str, Estimate]], reference: str = "", band: str = "", named: bool = False
+    figure: Figure,
+    shown: Mapping[str, Mapping[str, Estimate]],
+    reference: str = "",
+    band: str = "",
+    named: bool = False,
 ) -> None:
     """Draws the legend of `plot_intervals` below a figure.
 
@@ -76,9 +81,8 @@ def interval_legend(
     handles = {
         name: Line2D([], [], linestyle="", marker="o", color=color, markersize=5) for name, color in colors.items()
     }
-    groups = shown.values() if isinstance(shown, Mapping) else shown
-    single = {len(one.by_seed) == 1 for group in groups for one in group.values()}
-    look = {"color": GRAY, "marker": "o", "markersize": 5, "linewidth": 1.4}
+    single = {len(one.by_seed) == 1 for group in shown.values() for one in group.values()}
+    look: dict[str, Any] = {"color": GRAY, "marker": "o", "markersize": 5, "linewidth": 1.4}
     if False in single:
         handles["mean and 95 % interval"] = Line2D([], [], **look)
         handles["each seed"] = Line2D([], [], linestyle="", marker="|", color=BLACK, markersize=6)

@@ -66,8 +66,8 @@ def styled(width: float | Callable, height: float | Callable) -> Callable:
         def plot(*arguments, ax: Axes | None = None, **options) -> Figure:
             with matplotlib.rc_context(STYLE):
                 if ax is None:
-                    size = [side(*arguments) if callable(side) else side for side in (width, height)]
-                    (ax,) = new_panels(*size, 1)[1]
+                    across, up = (side(*arguments) if callable(side) else side for side in (width, height))
+                    (ax,) = new_panels(across, up, 1)[1]
                 draw(*arguments, ax=ax, **options)
             return cast(Figure, ax.figure)
 

@@ -1,6 +1,6 @@
 """Accuracy against what it costs: parameters, multiply-accumulates, bytes, milliseconds, minutes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -99,7 +99,7 @@ def plot_tradeoff(
     _label(ax, points)
 
 
-def plot_costs(points: dict[str, Sequence[Point]], title: str | None = None) -> Figure:
+def plot_costs(points: Mapping[str, Sequence[Point]], title: str | None = None) -> Figure:
     """Draws a panel per cost, each network with a color and marker of its own, and bars for intervals and spreads.
 
     No front is drawn: where spreads overlap, the data give no order.

@@ -30,9 +30,14 @@ TABLES: dict[str, Callable[[Evidence], Table]] = {
         errors.class_accuracies,
     )
 }
-TABLES |= {
-    table.__name__: lambda evidence, table=table: table(evidence.benchmark(table.__name__)["rows"])
-    for table in (benchmarks.train_step, benchmarks.averaging, benchmarks.growth, benchmarks.shrink)
-}
+
+
+def _of_rows(table: Callable[[list[dict]], Table]) -> Callable[[Evidence], Table]:
+    """Returns the table of the rows in results/<name of the table>.json."""
+    return lambda evidence: table(evidence.benchmark(table.__name__)["rows"])
+
+
+for _table in (benchmarks.train_step, benchmarks.averaging, benchmarks.growth, benchmarks.shrink):
+    TABLES[_table.__name__] = _of_rows(_table)
 
 __all__ = ["TABLES", "Table"]
