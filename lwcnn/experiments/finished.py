@@ -1,6 +1,6 @@
 """Result files of finished runs: reading one, and checking that it belongs to a configuration and data."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -32,37 +32,34 @@ def load_or_make(
     Args:
         path: Path of the result.
         make: Function that makes and writes the result.
-        config, data, needed, note: As in `check_finished`.
+        config, data, needed: As in `check_finished`.
+        note: Function that receives the accuracy of a result that exists, and with what else it was made.
     """
     if not path.exists():
         with locked(path, note):
             if not path.exists():  # else another process has written it in the meantime
                 return make()
-    environment = {"backend": keras.backend.backend(), "step": step_name()}
-    return check_finished(path, config, data, needed, environment, note)
+    result = check_finished(path, config, data, needed)
+    for name, value in {"backend": keras.backend.backend(), "step": step_name()}.items():
+        if result.get(name, value) != value:  # older results do not have every key
+            note(f"{path} is taken as it is: it was made with {name} {result[name]}, this process has {value}")
+    note(f"finished before: {needed.replace('_', ' ')} {100 * result[needed]:.2f} %, {path}")
+    return result
 
 
-def check_finished(
-    path: Path,
-    config: dict,
-    data: Dataset,
-    needed: str = "test_accuracy",
-    environment: Mapping[str, str] | None = None,
-    note: Callable[[str], None] = lambda text: None,
-) -> dict:
+def check_finished(path: Path, config: dict, data: Dataset, needed: str = "test_accuracy") -> dict:
     """Loads a result and checks that it belongs to a configuration and data.
 
     Args:
         path: Path of the result.
         config: Settings of the run.
         data: Data set of the run.
-        needed: Key that the result must have.
-        environment: Backend and training step of this process, under their keys in a result.
-        note: Function that receives a message if the result was made with others.
+        needed: Key of the accuracy that the result must have.
     """
     result = read_result(path, ("config", "data_checksum", needed))
     found = result["config"]
-    if not isinstance(found, dict) or not isinstance(result["data_checksum"], str):
+    checksum, value = result["data_checksum"], result[needed]
+    if not isinstance(found, dict) or not isinstance(checksum, str) or not isinstance(value, (int, float)):
         raise LwcnnError(f"Move {path} away and run again. Received: a file that is not the result of a run")
     if found != config:
         differing = sorted(key for key in set(config) | set(found) if found.get(key) != config.get(key))
@@ -70,12 +67,9 @@ def check_finished(
             f"{path} was made with another configuration; move it away, or use another results folder. "
             f"Received a file that differs in: {', '.join(differing)}"
         )
-    if result["data_checksum"] != data.checksum:
+    if checksum != data.checksum:
         raise LwcnnError(
             f"{path} was made with other images; move it away, or use another results folder. "
-            f"Received checksum {data.checksum[:12]}, the file has {result['data_checksum'][:12]}"
+            f"Received checksum {data.checksum[:12]}, the file has {checksum[:12]}"
         )
-    for name, value in (environment or {}).items():
-        if result.get(name, value) != value:  # older results do not have every key
-            note(f"{path} is taken as it is: it was made with {name} {result[name]}, this process has {value}")
     return result

@@ -95,7 +95,8 @@ def run_kfold(
     path = folders.result(data.name, experiment, preset, seed).with_name(name)
     progress = progress or Progress("none")
     folds = _Folds(plan, size, data, seed, num_folds, Path(folders.cache) / data.name, progress)
-    return load_or_make(path, partial(_assess, folds, leaky, config, path), config, data, "accuracies", progress.note)
+    make = partial(_assess, folds, leaky, config, path)
+    return load_or_make(path, make, config, data, "mean_accuracy", progress.note)
 
 
 @dataclass(frozen=True)

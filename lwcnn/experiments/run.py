@@ -144,12 +144,8 @@ def run_experiment(
     run = identify(plan, data, preset, seed, computing)
     path = folders.result(data.name, plan.name, preset, seed)
     progress = progress or Progress("none")
-    is_finished = path.exists()
     make = partial(_train_run, run, plan, data, folders, progress, notice, computing)
-    result = load_or_make(path, make, run["config"], data, "test_accuracy", progress.note)
-    if is_finished:
-        progress.note(f"finished before: test accuracy {100 * result['test_accuracy']:.2f} %, {path}")
-    return result
+    return load_or_make(path, make, run["config"], data, "test_accuracy", progress.note)
 
 
 def identify(

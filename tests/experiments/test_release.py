@@ -1,6 +1,7 @@
 """The released run: which one, what is written and replaced, and what is refused."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -155,6 +156,21 @@ def test_a_model_that_is_not_that_of_its_result_is_refused(folders, add, made_da
     with pytest.raises(LwcnnError, match="move the result .*seed0.json away and train again.*Received: .*seed0-"):
         release_best(made_dataset, "paper", folders)
     assert not folders.models.exists() and weights(folders) == [None]
+
+
+def test_a_teacher_that_is_not_that_of_its_result_is_refused(folders, add, made_dataset, monkeypatch):
+    monkeypatch.setattr(release, "TEACHERS", (("made", "paper"),))
+    of_other_weights(folders.model(add(0, 0.5, "full"))), add(1, 0.9, "full")
+    with pytest.raises(LwcnnError, match="move the result .*seed0.json away"):
+        release_best(made_dataset, "paper", folders)
+    assert not folders.models.exists()
+
+
+def test_the_run_of_other_images_is_refused(folders, add, made_dataset):
+    add(0)
+    with pytest.raises(LwcnnError, match="seed0.json was made with other images than these of made"):
+        release_best(replace(made_dataset, checksum="0" * 64), "paper", folders)
+    assert not folders.models.exists()
 
 
 @pytest.mark.parametrize("damage", [cut, empty, lambda path: save_npz(path, logits=np.zeros((100, 10)))])

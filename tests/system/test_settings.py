@@ -91,5 +91,5 @@ def test_committed_results_are_recognized_as_finished(path):
     class Data:
         checksum = result["data_checksum"]
 
-    needed = "accuracies" if path.name.startswith("kfold") else "test_accuracy"
+    needed = "mean_accuracy" if path.name.startswith("kfold") else "test_accuracy"
     assert check_finished(path, config, Data, needed) == result

@@ -1,0 +1,55 @@
+"""A finished run or K-fold assessment is loaded, and the reader is told what it was made with."""
+
+import keras
+import pytest
+
+from lwcnn.experiments.kfold import run_kfold
+from lwcnn.experiments.recipes import get_experiment
+from lwcnn.experiments.run import identify, run_experiment
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import write_json
+from lwcnn.training.progress import Progress
+
+
+@pytest.fixture(params=["run", "kfold"])
+def finished(request, made_dataset, folders):
+    """Path, content and loader of a result of each kind."""
+    plan = get_experiment("paper", "smoke", made_dataset.spec)
+    result = identify(plan, made_dataset, "smoke", 0) | {"step": "another", "backend": keras.backend.backend()}
+    path, progress = folders.result("made", "paper", "smoke", 0), Progress("line")
+    arguments = {"folders": folders, "progress": progress}
+    if request.param == "run":
+        return (
+            path,
+            result | {"test_accuracy": 0.9},
+            lambda: run_experiment("paper", made_dataset, "smoke", **arguments),
+        )
+    result["config"] |= {"num_folds": 2, "leaky": False}
+    result |= {"mean_accuracy": 0.9}
+    path = path.with_name("kfold2_seed0.json")
+    return path, result, lambda: run_kfold("paper", made_dataset, "smoke", num_folds=2, **arguments)
+
+
+def test_a_result_of_another_step_is_taken_and_said(finished, capsys):
+    path, result, load = finished
+    write_json(path, result)
+    assert load() == load()
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(f"{path} is taken as it is: it was made with step another, this process has ")
+    assert said[1].startswith("finished before: ") and said[1].endswith(f"accuracy 90.00 %, {path}")
+    assert len(said) == 4
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"config": {}}, "another configuration"),
+        ({"data_checksum": "0" * 64}, "made with other images"),
+        ({"test_accuracy": None, "mean_accuracy": [0.9]}, "not the result of a run"),
+    ],
+)
+def test_a_result_of_another_configuration_or_other_images_is_refused(finished, change, words):
+    path, result, load = finished
+    write_json(path, result | change)
+    with pytest.raises(LwcnnError, match=words):
+        load()
