@@ -9,6 +9,7 @@ from lwcnn.cli.arguments import (
     recipe_settings,
 )
 from lwcnn.experiments.recipes import get_experiment, get_preset, with_settings
+from lwcnn.system import environment
 from lwcnn.training.devices import Computing
 from lwcnn.training.progress import Progress
 
@@ -47,7 +48,7 @@ def train(options) -> int:
                 result = run_experiment(plan, data, options.preset, seed, folders, progress, computing=computing)
                 for sign in result["warnings"]:
                     progress.note(f"sign of trouble: {sign}")
-    if options.preset != "smoke" and not options.no_model:
+    if options.preset != "smoke" and not options.no_model and environment.process_id() == 0:
         for plan in plans:
             release_best(data, plan.name, folders)
             if (path := folders.best_model(data.name, plan.name)).exists():

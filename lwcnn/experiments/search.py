@@ -7,7 +7,7 @@ add trials. The base (the network and recipe of `residual_se_muon`) is its first
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -274,13 +274,9 @@ class _Watched(Progress):
 
     def __init__(self, progress: Progress, curve: optuna.Trial):
         super().__init__(progress.style, progress.title)
-        self._curve, self._epoch = curve, 0
+        self._curve = curve
 
-    def begin_epoch(self, phase: str, epoch: int, num_epochs: int, num_steps: int) -> None:
-        super().begin_epoch(phase, epoch, num_epochs, num_steps)
-        self._epoch = epoch
-
-    def end_epoch(self, record: dict, accuracies: list[float]) -> None:
+    def end_epoch(self, record: Mapping[str, float], accuracies: Sequence[float]) -> None:
         super().end_epoch(record, accuracies)
         self._curve.report(record["val_accuracy"], self._epoch)
         if self._curve.should_prune():

@@ -48,7 +48,8 @@ def load_backend() -> None:
         with quiet_native_output():
             import keras
 
-            keras.backend.backend()
+            if num_processes() > 1 and keras.backend.backend() == "jax":
+                keras.distribution.initialize()
     except (ImportError, ValueError) as error:
         wanted = os.environ.get("KERAS_BACKEND")
         raise LwcnnError(
@@ -57,6 +58,16 @@ def load_backend() -> None:
             f"Received: {f'KERAS_BACKEND={wanted}' if wanted else 'no KERAS_BACKEND'}, "
             f"{type(error).__name__}: {' '.join(str(error).split())}"
         ) from error
+
+
+def num_processes() -> int:
+    """Returns the number of processes, on any hosts, that train one model together (Keras's environment variables)."""
+    return int(os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES", 1))
+
+
+def process_id() -> int:
+    """Returns the number of this process among them. The first, 0, writes the files."""
+    return int(os.environ.get("KERAS_DISTRIBUTION_PROCESS_ID", 0))
 
 
 @contextlib.contextmanager

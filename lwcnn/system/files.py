@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 
 StrPath = str | os.PathLike[str]
@@ -28,7 +29,7 @@ def open_atomically(path: StrPath, text: bool = False) -> Iterator[IO]:
     """Opens a temporary file for writing, which replaces `path` when the block ends without an error.
 
     Links are followed, and a replaced file keeps its mode. Special files, such as `/dev/null` or a named pipe, are
-    written to directly.
+    written to directly. Of several processes that train one model, only the first writes.
 
     Args:
         path: File to write. Missing parent folders are created.
@@ -41,6 +42,8 @@ def open_atomically(path: StrPath, text: bool = False) -> Iterator[IO]:
         LwcnnError: The disk is full, the folder is not writable, or the file system fails otherwise.
     """
     path = _writable_path(path)
+    if environment.process_id() > 0:
+        path = Path(os.devnull)
     if path.exists() and not path.is_file() and not path.is_dir():
         with _open_special(path, text) as stream:
             yield stream

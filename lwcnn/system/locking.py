@@ -6,13 +6,19 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from lwcnn.system import environment
+
 
 @contextlib.contextmanager
 def locked(path: Path, note: Callable[[str], None]) -> Iterator[None]:
     """Locks a file for this process within a block; waits, with a note, while another process holds the lock.
 
-    The lock is a hidden file beside it. The operating system releases it when the process ends, however it ends.
+    The lock is a hidden file beside it. The operating system releases it when the process ends, however it ends. Of
+    several processes that train one model, only the first locks.
     """
+    if environment.process_id() > 0:
+        yield
+        return
     lock = path.with_name(f".{path.name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _acquire(lock, lambda: note(f"another process works on {path}: waiting for it"))

@@ -1,5 +1,6 @@
 """Training steps of a compiled model with minimal overhead."""
 
+import contextlib
 import importlib.util
 import math
 import os
@@ -100,13 +101,37 @@ def prefetch(batches) -> Iterator:
 def predict_batch(model: keras.Model, x, count: int):
     """Returns the outputs of a model for a batch of `count` images, as NumPy arrays, on any number of devices.
 
-    JAX splits the batch into equal parts, so it is padded; on TensorFlow every device predicts the whole batch. In both
-    cases the first `count` rows are the outputs.
+    JAX splits the batch into equal parts, so it is padded; on TensorFlow, and over several processes, every device
+    predicts the whole batch. In all cases the first `count` rows are the outputs.
     """
+    if environment.num_processes() > 1 and environment.num_replicas() > 1:
+        with _same_data_on_every_device():
+            return model.predict_on_batch(x)
     missing = -count % environment.num_replicas()
     if missing:
         x = keras.tree.map_structure(lambda part: np.concatenate([part, part[-1:].repeat(missing, axis=0)]), x)
     return keras.tree.map_structure(lambda part: part[:count], model.predict_on_batch(x))
+
+
+@contextlib.contextmanager
+def _same_data_on_every_device() -> Iterator[None]:
+    """Context in which JAX does not split batches, so that every process has the whole result."""
+    distribution = keras.distribution.distribution()
+    devices = distribution.device_mesh.devices.flatten()
+    mesh = keras.distribution.DeviceMesh((1, len(devices)), ["batch", "model"], devices)
+    layout = keras.distribution.LayoutMap(mesh)
+    keras.distribution.set_distribution(keras.distribution.ModelParallel(layout_map=layout, batch_dim_name="batch"))
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(distribution)
+
+
+def _part_of_this_process(x, y):
+    """Returns this process's equal part of a batch; Keras gathers the parts of all processes."""
+    size = _size((x, y)) // environment.num_processes()
+    start = environment.process_id() * size
+    return keras.tree.map_structure(lambda array: array[start : start + size], (x, y))
 
 
 def synchronize_batch_norm(model: keras.Model) -> None:
@@ -160,6 +185,8 @@ class Epoch:
         """Trains on a batch and returns the mean loss and metrics so far, by name."""
         if keras.backend.backend() == "tensorflow":
             return self._step_tensorflow(x, y)
+        if environment.num_replicas() > 1:
+            x, y = _part_of_this_process(x, y)
         logs = self._model.train_on_batch(x, y, return_dict=True)
         size = len(y[0] if isinstance(y, tuple) else y)
         self._num_images += size

@@ -17,6 +17,7 @@ from lwcnn.system.files import (
     write_folder_atomically,
     write_json,
 )
+from lwcnn.system.locking import locked
 from lwcnn.system.npz import load_npz, save_npz
 
 
@@ -317,3 +318,13 @@ def test_temporary_files_of_dead_processes_are_swept_at_the_next_start(tmp_path)
 def test_json_of_a_text_that_is_no_unicode_is_whole_json(tmp_path):
     write_json(tmp_path / "a.json", {"name": "caf\udce9"})
     assert read_json(tmp_path / "a.json") == {"name": "caf\udce9"}
+
+
+def test_of_the_processes_of_one_training_only_the_first_writes_and_locks(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_DISTRIBUTION_PROCESS_ID", "1")
+    write_json(tmp_path / "folder" / "result.json", {})
+    with locked(tmp_path / "result.json", print), locked(tmp_path / "result.json", print):
+        assert not list(tmp_path.iterdir())
+    monkeypatch.setenv("KERAS_DISTRIBUTION_PROCESS_ID", "0")
+    write_json(tmp_path / "folder" / "result.json", {})
+    assert (tmp_path / "folder" / "result.json").exists()

@@ -7,12 +7,12 @@ import threading
 
 import pytest
 
-from lwcnn.system.locking import locked
+from lwcnn.system.locking import is_locked, locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from lwcnn.system.locking import locked
+from lwcnn.system.locking import is_locked, locked
 with locked(Path(sys.argv[1]), print):
     print("held", flush=True)
     time.sleep(60)
@@ -79,3 +79,11 @@ def test_an_error_inside_gives_the_lock_back(tmp_path):
     with pytest.raises(RuntimeError), locked(tmp_path / "a", print):
         raise RuntimeError
     assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_is_seen_without_waiting(tmp_path):
+    path = tmp_path / "run"
+    assert not is_locked(path)
+    with locked(path, print):
+        assert is_locked(path)
+    assert not is_locked(path)

@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ CURVES = (
 import json
 import numpy as np
 from lwcnn.system import environment
+environment.load_backend()
 from lwcnn.data import load_dataset
 from lwcnn.experiments.recipes import NetworkExperiment
 from lwcnn.experiments.pipeline import train_method
@@ -68,15 +71,39 @@ def environment(request):
     }
 
 
-def test_two_devices_give_the_curves_of_one(environment, made_npz):
-    done = run_python(CURVES, made_npz, **environment)
-    one, two = json.loads(done.stdout.splitlines()[-1])
+def assert_same_curves(one, two):
     for a, b in zip(one["history"], two["history"], strict=True):
         assert b["loss"] == pytest.approx(a["loss"], rel=1e-3)
         assert b["accuracy"] == pytest.approx(a["accuracy"], abs=0.02)
         assert b["val_accuracy"] == pytest.approx(a["val_accuracy"], abs=0.02)
     assert one["history"][-1]["loss"] < one["history"][0]["loss"]
     np.testing.assert_allclose(two["logits"], one["logits"], atol=0.01)
+
+
+def test_two_devices_give_the_curves_of_one(environment, made_npz):
+    done = run_python(CURVES, made_npz, **environment)
+    assert_same_curves(*json.loads(done.stdout.splitlines()[-1]))
+
+
+def in_two_processes(script, *arguments):
+    """Runs a script in two processes of JAX, as on two hosts, and returns their standard outputs."""
+    pytest.importorskip("jax")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    hosts = {"KERAS_DISTRIBUTION_JOB_ADDRESSES": f"127.0.0.1:{port}", "KERAS_DISTRIBUTION_NUM_PROCESSES": "2"}
+
+    def run(number):
+        own = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "", "KERAS_DISTRIBUTION_PROCESS_ID": str(number)}
+        return run_python(script, *arguments, **hosts, **own).stdout
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(run, range(2)))
+
+
+def test_two_hosts_give_the_curves_of_one(made_npz):
+    for output in in_two_processes(CURVES, made_npz):
+        assert_same_curves(*json.loads(output.splitlines()[-1]))
 
 
 def test_the_command_trains_on_two_devices(environment, made_npz, tmp_path):
