@@ -105,7 +105,7 @@ def test_references_quote_claims_apart_from_what_was_trained_here(tmp_path):
     cost = {"params": 1234, "macs": 5_600_000, "float32_bytes": 4936, "memory_mb": {"total": 2.25}}
     for name in ("narrow_resnet18", "mobilenet_v2"):
         (tmp_path / "networks" / f"{name}.json").write_text(json.dumps(cost | {"model": name}))
-    measured = {"model": "mobilenet_v2.keras", "rows": [{"name": "litert", "batch1": {"p50_ms": 1.25}}]}
+    measured = {"model": "mobilenet_v2.keras", "rows": [{"name": "litert", "batch1": {"p50_ms": 1.25, "p90_ms": 1.5}}]}
     (tmp_path / "bench_networks.json").write_text(json.dumps({"models": [measured]}))
     write_run(tmp_path, "cifar10/mobilenet_v2_momentum/quick", 0, 20)
     table = costs.references(Evidence(tmp_path))
@@ -113,7 +113,7 @@ def test_references_quote_claims_apart_from_what_was_trained_here(tmp_path):
     assert resnet[:5] == ["narrow ResNet-18 (`narrow_resnet18`)", "1,234", "5.6", "0.0", "2.2"]
     assert resnet[5:8] == ["not run", "95.53", "not run"]
     assert resnet[8] == "`lwcnn train narrow_resnet18 --dataset cifar10 --preset full`"
-    assert cells(table, "mobilenet_v2")[5:8] == ["1.25", "", "80.00 (quick)"]
+    assert cells(table, "mobilenet_v2")[5:8] == ["1.25 (1.50)", "", "80.00 (quick)"]
 
 
 def test_tables_are_filled_between_their_marks(evidence, tmp_path):

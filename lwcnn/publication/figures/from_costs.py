@@ -1,6 +1,5 @@
 """The figures of what accuracy costs: parameters, multiply-accumulates, bytes, milliseconds and minutes."""
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -18,39 +17,39 @@ from lwcnn.publication.names import display_name
 
 SMALL = (10_000, 100_000)  # parameters of the networks on the frontier
 ZOOM = (0.85, 0.95)  # their accuracies
+INTERVALS = "95 % bootstrap intervals over seeds and images"
 LATENCY_RUNTIMES = {"litert-int8": "LiteRT int8", "litert": "LiteRT"}  # the first that was measured
 
 
 def frontier(inputs: Inputs) -> Figure:
     """Accuracy of small networks: ours with full budget, and public ones."""
-    title = inputs.title("Small networks", "95 % bootstrap intervals over seeds and images")
-    return plot_tradeoff(_small(_points(inputs)), "parameters", title, ZOOM)
+    small = _small(_points(inputs))
+    if not any(point.kind in (OURS, HEADLINE) for point in small):
+        raise MissingInput(
+            f"no network of ours has 10k to 100k parameters and 85 to 95 %. Received: {inputs.dataset!r}"
+        )
+    return plot_tradeoff(small, "parameters", inputs.title("Small networks", INTERVALS), ZOOM)
 
 
 def parameters(inputs: Inputs) -> Figure:
     """Accuracy against parameters: ours with full budget, the systems to reproduce and public networks.
 
-    What a second panel enlarges has no names in the first.
+    Where the small ones are crowded, a second panel enlarges them, and they have no names in the first.
     """
     points = _points(inputs)
-    with contextlib.suppress(MissingInput):
-        small = _small(points)
-        figure, axes = new_panels(10, 4.2, 2)
-        shown = [point if point not in small or point.kind == HEADLINE else replace(point, name="") for point in points]
-        plot_tradeoff(shown, "parameters", "all networks", ax=axes[0])
-        plot_tradeoff(small, "parameters", "10,000 to 100,000 parameters, 85 to 95 %", ZOOM, ax=axes[1])
-        figure.suptitle(inputs.title("Parameters and accuracy", "95 % bootstrap intervals over seeds and images"))
-        return figure
-    return plot_tradeoff(points, "parameters", inputs.title("Parameters and accuracy"))
+    small, title = _small(points), inputs.title("Parameters and accuracy", INTERVALS)
+    if not small or len(small) == len(points):
+        return plot_tradeoff(points, "parameters", title)
+    figure, axes = new_panels(10, 4.2, 2)
+    shown = [point if point not in small or point.kind == HEADLINE else replace(point, name="") for point in points]
+    plot_tradeoff(shown, "parameters", "all networks", ax=axes[0])
+    plot_tradeoff(small, "parameters", "10,000 to 100,000 parameters, 85 to 95 %", ZOOM, ax=axes[1])
+    figure.suptitle(title)
+    return figure
 
 
 def _small(points: Sequence[Point]) -> list[Point]:
-    found = [p for p in points if SMALL[0] <= p.cost <= SMALL[1] and ZOOM[0] <= p.accuracy <= ZOOM[1]]
-    if not any(point.kind in (OURS, HEADLINE) for point in found):
-        raise MissingInput(
-            f"no network of ours has 10k to 100k parameters and 85 to 95 %. Received: {len(points)} networks"
-        )
-    return found
+    return [p for p in points if SMALL[0] <= p.cost <= SMALL[1] and ZOOM[0] <= p.accuracy <= ZOOM[1]]
 
 
 def costs(inputs: Inputs) -> Figure:
@@ -68,7 +67,7 @@ def costs(inputs: Inputs) -> Figure:
         for label, found in panels.items()
         if found
     }
-    return plot_costs(points, inputs.title("Accuracy and cost", "95 % bootstrap intervals over seeds and images"))
+    return plot_costs(points, inputs.title("Accuracy and cost", INTERVALS))
 
 
 def _points(inputs: Inputs) -> list[Point]:

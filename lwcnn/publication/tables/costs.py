@@ -75,7 +75,9 @@ def references(evidence: Evidence, dataset: str = "cifar10") -> Table:
 
 
 def _latency(evidence: Evidence, dataset: str, name: str, runtime: str, digits: int) -> str:
-    return f"{evidence.latency(dataset, name, runtime):.{digits}f}"
+    """Returns the median and, in parentheses, the 90th percentile."""
+    p50, p90 = (evidence.latency(dataset, name, runtime, one) for one in ("p50_ms", "p90_ms"))
+    return f"{p50:.{digits}f} ({p90:.{digits}f})"
 
 
 def _trained(evidence: Evidence, dataset: str, experiment: str) -> str:
@@ -117,4 +119,4 @@ def headline(evidence: Evidence) -> Table:
         latency = or_missing(_latency, evidence, dataset, name, "litert-int8", 3)
         params = f"{counts(dataset, name).params:,}"
         rows.append([named(name), DISPLAY_NAMES[dataset], params, accuracy, size, latency, minutes])
-    return Table(["network", "data", "parameters", "test %", "int8 bytes", "int8 ms", "training minutes"], [rows])
+    return Table(["network", "data", "parameters", "test %", "int8 bytes", "int8 ms (p90)", "training minutes"], [rows])
