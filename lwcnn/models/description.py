@@ -6,11 +6,12 @@ A .keras file is a zip archive. Its member `lwcnn.json`, which Keras ignores, ho
 import hashlib
 import io
 import json
+import math
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_atomically
@@ -86,12 +87,23 @@ def read_description(path: str | Path) -> Description | None:
         names = description.class_names
         if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
             raise ValueError("class_names is not a list of strings")
-        texts = (description.dataset, description.data_checksum, description.experiment, description.preset)
-        if not all(isinstance(text, str) for text in texts) or not isinstance(description.config, dict):
-            raise ValueError("a field is of another type")
+        _require_types(description)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise unreadable(path, error) from error
     return Description(**vars(description) | {"class_names": tuple(names)})
+
+
+def _require_types(description: Description) -> None:
+    """Raises ValueError if a field read from JSON, other than the class names, is not of its type and finite."""
+    for field in fields(Description):
+        value, kind = getattr(description, field.name), cast(type, field.type)
+        is_whole = type(value) is int and isinstance(0.5, kind)
+        if field.name != "class_names" and not (is_whole or isinstance(value, kind)):
+            raise ValueError(f"{field.name} is of another type")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{field.name} is {value}")
+    if description.temperature is not None and not 0.01 <= description.temperature <= 100:
+        raise ValueError(f"its temperature is {description.temperature}")
 
 
 def read_input_shape(path: str | Path) -> tuple[int, int, int] | None:

@@ -94,6 +94,21 @@ def test_a_damaged_description_is_refused(rewritten, content):
         read_description(path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"temperature": "1"}, {"temperature": 0}, {"temperature": -1.5}, {"temperature": float("nan")},
+        {"temperature": [1]}, {"seed": None}, {"seed": 0.5}, {"val_accuracy": {}}, {"val_accuracy": float("inf")},
+        {"config": []}, {"license": 5}, {"int8_bytes": "many"}, {"backend": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_description_with_a_field_of_another_type_is_refused(rewritten, change):
+    path = rewritten(description=lambda old: json.dumps(json.loads(old) | change))
+    with pytest.raises(LwcnnError, match=f"{next(iter(change))} is "):
+        read_description(path)
+
+
 @pytest.mark.parametrize("names", [None, [], "abc", [1, 2], {"a": 1}])
 def test_class_names_are_a_list_of_strings(rewritten, names):
     path = rewritten(description=lambda old: json.dumps(json.loads(old) | {"class_names": names}))
