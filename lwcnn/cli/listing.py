@@ -3,13 +3,15 @@
 import argparse
 
 from lwcnn.cli.arguments import add_folder, path
-from lwcnn.data import DATASET_NAMES, find_dataset
+from lwcnn.data import DATASET_NAMES
 from lwcnn.experiments.recipes import EXPERIMENT_GROUPS, PRESETS, get_experiment
 from lwcnn.experiments.zoo import read_descriptions, trained_networks
 
 
 def list_datasets(options) -> int:
     """List the data sets and where each is read from."""
+    from lwcnn.data import find_dataset
+
     for name in DATASET_NAMES:
         print(f"{name:<14} {find_dataset(name, options.data_dir) or 'not on this machine; downloaded when first used'}")
     return 0

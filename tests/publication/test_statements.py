@@ -17,6 +17,7 @@ from lwcnn.publication.counts import counts
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.tables.calibration import CALIBRATED, measure
 
+INT8 = "litert-int8"
 LEAST_CLAIMED = {"residual": 3, "se": 2, "mixing": 5, "adamw": 2, "smoothing": 1}  # points
 
 
@@ -183,6 +184,17 @@ def test_mlperf_tinys_resnet_is_less_accurate_larger_and_faster(evidence):
     assert record["size_bytes"] < MLPERF_TINY["bytes"] and MLPERF_TINY["ms"] < MLPERF_TINY["our ms"]
     here = evidence.latency("cifar10", "residual_se_muon", "litert-int8")
     assert 1.5 < here / MLPERF_TINY["our ms"] < 2.5, "about twice as long in our own table"
+
+
+def test_the_readmes_first_sentence_has_wrens_figures(evidence):
+    runs, size = evidence.select("cifar10", "residual_se_muon"), evidence.export("cifar10", "residual_se_muon", INT8)
+    minutes, accuracy = runs["train_seconds"].mean() / 60, 100 * runs["test_accuracy"].mean()
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert (
+        f"**Wren**: {runs['params'].iloc[0]:,} parameters, {minutes:.0f} minutes on one CPU thread, {accuracy:.1f} % "
+        f"of CIFAR-10's test images, {size['size_bytes'] / 1000:.0f} kB as an int8 file"
+    ) in text
+    assert set(runs["num_threads"]) == {1}
 
 
 def test_wren_adamw_underfits(evidence):
