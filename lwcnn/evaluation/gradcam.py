@@ -10,10 +10,10 @@ import numpy as np
 from lwcnn.evaluation.predict import require_classifier_of
 from lwcnn.system.errors import LwcnnError, unknown_name
 
+BATCH_SIZE = 100
 
-def gradcam_heatmap(
-    model: keras.Model, images: np.ndarray, class_index: int | np.ndarray, layer: str, batch_size: int = 100
-) -> np.ndarray:
+
+def gradcam_heatmap(model: keras.Model, images: np.ndarray, class_index: int | np.ndarray, layer: str) -> np.ndarray:
     """Computes Grad-CAM heat maps of images.
 
     Channels of the layer's output are weighted by the mean gradient of the class's logit, summed and rectified. Each
@@ -24,7 +24,6 @@ def gradcam_heatmap(
         images: Array of shape (n, height, width, channels), in the model's input range.
         class_index: Class to explain: one integer for all images, or an integer array of shape (n,).
         layer: Name of a layer with output of shape (n, rows, columns, channels).
-        batch_size: Number of images per batch. Affects the result only by rounding.
 
     Returns:
         Array of shape (n, height, width), float32, between 0 and 1; all zero for an image in which nothing supports
@@ -49,8 +48,8 @@ def gradcam_heatmap(
     # The images are an input of `rest` as well: they may reach the logits along paths around this layer.
     rest = keras.Model([model.inputs[0], activation], model.outputs[0])
     maps = []
-    for start in range(0, len(images), batch_size):
-        part = slice(start, start + batch_size)
+    for start in range(0, len(images), BATCH_SIZE):
+        part = slice(start, start + BATCH_SIZE)
         pixels = keras.ops.convert_to_tensor(np.asarray(images[part], dtype=np.float32))
         activations = trunk(pixels, training=False)
         chosen = keras.ops.one_hot(classes[part].astype(np.int32), num_classes)

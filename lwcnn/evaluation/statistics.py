@@ -76,18 +76,18 @@ def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
     return float(stats.binomtest(only_a, only_a + only_b, 0.5).pvalue)
 
 
-def wilson_interval(num_correct: int, num_images: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Returns Wilson's confidence interval (low, high) of an accuracy."""
+def wilson_interval(num_correct: int, num_images: int) -> tuple[float, float]:
+    """Returns Wilson's 95% confidence interval (low, high) of an accuracy."""
     if num_images < 1 or not 0 <= num_correct <= num_images:
         raise LwcnnError(f"Give counts with 0 <= correct <= images. Received: {num_correct} of {num_images}")
     from scipy import stats
 
-    interval = stats.binomtest(int(num_correct), int(num_images)).proportion_ci(confidence, method="wilson")
+    interval = stats.binomtest(int(num_correct), int(num_images)).proportion_ci(method="wilson")
     return float(interval.low), float(interval.high)
 
 
-def mean_and_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInterval:
-    """Returns the mean, sample standard deviation and t interval of the mean of several runs, a finite value each."""
+def mean_and_interval(values: Sequence[float]) -> MeanInterval:
+    """Returns the mean, sample standard deviation and 95% t interval of the mean of runs, a finite value each."""
     runs = np.asarray(values, dtype=float)
     if runs.ndim != 1 or len(runs) == 0 or not np.isfinite(runs).all():
         raise LwcnnError(f"Give at least one value, all finite. Received: {runs.tolist()}")
@@ -97,11 +97,11 @@ def mean_and_interval(values: Sequence[float], confidence: float = 0.95) -> Mean
     if len(runs) == 1:
         return MeanInterval(mean, None, None, None, 1)
     std = float(runs.std(ddof=1))
-    margin = float(stats.t.ppf((1 + confidence) / 2, len(runs) - 1)) * std / len(runs) ** 0.5
+    margin = float(stats.t.ppf(0.975, len(runs) - 1)) * std / len(runs) ** 0.5
     return MeanInterval(mean, std, mean - margin, mean + margin, len(runs))
 
 
-def estimate_accuracy(correct: Sequence[np.ndarray], num_resamples: int = NUM_RESAMPLES, seed: int = 0) -> Estimate:
+def estimate_accuracy(correct: Sequence[np.ndarray]) -> Estimate:
     """Estimates the accuracy of an experiment with a 95% percentile bootstrap interval.
 
     Seeds and images are both resampled with replacement, with the same images for all seeds, so the interval covers
@@ -110,37 +110,33 @@ def estimate_accuracy(correct: Sequence[np.ndarray], num_resamples: int = NUM_RE
 
     Args:
         correct: Bool arrays of shape (n,), one per seed: whether each test image is classified correctly.
-        num_resamples: Number of bootstrap samples.
-        seed: Seed of the bootstrap.
     """
     if not len(correct):
         raise LwcnnError("Give the runs of at least one seed. Received: none")
     values = np.asarray(correct).astype(int)
-    low, high = _bootstrap_interval(values, num_resamples, seed)
+    low, high = _bootstrap_interval(values)
     return Estimate(float(values.mean()), low, high, tuple(values.mean(axis=1).tolist()))
 
 
-def paired_difference(
-    correct: Sequence[np.ndarray], reference: Sequence[np.ndarray], num_resamples: int = NUM_RESAMPLES, seed: int = 0
-) -> Difference:
+def paired_difference(correct: Sequence[np.ndarray], reference: Sequence[np.ndarray]) -> Difference:
     """Compares runs with reference runs, paired by seed and by image; arguments as in `estimate_accuracy`."""
     pairs = list(zip(correct, reference))
     if not pairs or len(correct) != len(reference):
         raise LwcnnError(f"Give as many runs as reference runs. Received: {len(correct)} and {len(reference)}")
     p_values = tuple(mcnemar_exact(a, b) for a, b in pairs)  # also checks shapes and types
     gains = np.array([a.astype(int) - b.astype(int) for a, b in pairs])  # (seeds, n): 1, 0 or -1
-    low, high = _bootstrap_interval(gains, num_resamples, seed)
+    low, high = _bootstrap_interval(gains)
     return Difference(float(gains.mean()), low, high, tuple(gains.mean(axis=1).tolist()), p_values)
 
 
-def _bootstrap_interval(values: np.ndarray, num_resamples: int, seed: int) -> tuple[float, float]:
+def _bootstrap_interval(values: np.ndarray) -> tuple[float, float]:
     """Returns the 95% percentile bootstrap interval of the mean of values of shape (seeds, images)."""
     num_seeds, num_images = values.shape
     # Images with equal values in all seeds are exchangeable, so it is enough to draw how often each pattern occurs.
     patterns, counts = np.unique(values, axis=1, return_counts=True)
-    rng = np.random.default_rng(seed)
-    seeds = rng.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), num_resamples)  # (resamples, seeds)
-    images = rng.multinomial(num_images, counts / num_images, num_resamples)  # (resamples, patterns)
+    rng = np.random.default_rng(0)
+    seeds = rng.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), NUM_RESAMPLES)  # (resamples, seeds)
+    images = rng.multinomial(num_images, counts / num_images, NUM_RESAMPLES)  # (resamples, patterns)
     means = np.sum((seeds @ patterns) * images, axis=1) / (num_seeds * num_images)
     low, high = np.quantile(means, (0.025, 0.975))
     return float(low), float(high)

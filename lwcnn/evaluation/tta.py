@@ -63,7 +63,7 @@ def default_tta_transforms(mirror: bool) -> tuple[str, ...]:
 
 
 def predict_tta(
-    model: keras.Model, images: np.ndarray, transforms: Sequence[str] = tuple(TTA_TRANSFORMS), batch_size: int = 500
+    model: keras.Model, images: np.ndarray, transforms: Sequence[str] = tuple(TTA_TRANSFORMS)
 ) -> np.ndarray:
     """Returns the log of the softmax probabilities averaged over distinct transforms, float64.
 
@@ -76,6 +76,6 @@ def predict_tta(
         raise LwcnnError(f"Give at least one transform, each once. Received: {', '.join(transforms) or 'none'}")
     log_sum: np.ndarray = np.array(-np.inf)
     for name in transforms:
-        logits = predict_logits(model, TTA_TRANSFORMS[name](images), batch_size).astype(np.float64)
+        logits = predict_logits(model, TTA_TRANSFORMS[name](images)).astype(np.float64)
         log_sum = np.logaddexp(log_sum, log_softmax(logits))
     return log_sum - np.log(len(transforms))

@@ -86,16 +86,16 @@ def draw_calibration_images(images: np.ndarray, num_images: int, seed: int = 0) 
 
 
 class LitertModel(ExportedModel):
-    """Runs a LiteRT file.
+    """Runs a LiteRT file on one thread.
 
     Attributes:
         input_quantization: Tuple (scale, zero point) of an int8 input; None for float32.
     """
 
-    def __init__(self, content: bytes, num_threads: int = 1):
+    def __init__(self, content: bytes):
         interpreter = require("ai_edge_litert.interpreter")
         with quiet_native_output():
-            self._interpreter = interpreter.Interpreter(model_content=content, num_threads=num_threads)
+            self._interpreter = interpreter.Interpreter(model_content=content, num_threads=1)
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]
         self._batch_size: int | None = None

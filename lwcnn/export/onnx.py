@@ -33,13 +33,12 @@ def to_onnx(model: keras.Model) -> bytes:
 
 
 class OnnxModel(ExportedModel):
-    """Runs an ONNX file on the CPU."""
+    """Runs an ONNX file on one thread of the CPU."""
 
-    def __init__(self, content: bytes, num_threads: int = 1):
+    def __init__(self, content: bytes):
         runtime = require("onnxruntime")
         options = runtime.SessionOptions()
-        options.intra_op_num_threads = num_threads
-        options.inter_op_num_threads = 1
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
 

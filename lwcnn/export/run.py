@@ -75,7 +75,6 @@ def export_model(
     output: str | Path | None = None,
     num_calibration_images: int = NUM_CALIBRATION_IMAGES,
     max_drop: float | None = None,
-    seed: int = 0,
 ) -> dict:
     """Exports a model, compares the export with the model on the test images, and writes it with a report.
 
@@ -89,7 +88,6 @@ def export_model(
         output: File (litert, onnx) or folder (saved_model, c-array) to write. If None, exports/<model>-<format>.
         num_calibration_images: Number of training images for int8 calibration, at least 1.
         max_drop: Maximum loss of accuracy in percentage points. If None, 0.3 for int8 and 0.05 otherwise.
-        seed: Seed for drawing calibration images.
 
     Returns:
         Content of the report.
@@ -105,7 +103,7 @@ def export_model(
         raise LwcnnError(f"Give an output path ending in {kind.extension}. Received: {output}")
     model = load_model(path)
     require_fit(model, path, data)
-    images = draw_calibration_images(data.x_train, num_calibration_images, seed) if kind.quantized else None
+    images = draw_calibration_images(data.x_train, num_calibration_images) if kind.quantized else None
     content = convert(model, format_name, images)
     compared = compare_logits(
         predict_logits(model, data.x_test), run_batches(kind.open(content), data.x_test), data.y_test
@@ -123,7 +121,7 @@ def export_model(
         "dataset_sha256": data.checksum,
         **compared,
         "num_calibration_images": None if images is None else len(images),
-        "calibration_seed": seed if kind.quantized else None,
+        "calibration_seed": 0 if kind.quantized else None,
     }
     if kind.quantized:
         graph = read_graph(content)

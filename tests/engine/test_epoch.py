@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from against_keras import EAGERLY
 from made_data import make_images, randomize
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -112,10 +113,8 @@ def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs
     batches = batches or some_batches(len(model.inputs))
     loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     count = len(model.outputs)
-    if count > 1:
-        whole.compile(optimizer.build(10), [loss] * count, metrics=[["accuracy"]] * count, jit_compile=False)
-    else:
-        whole.compile(optimizer.build(10), loss, metrics=["accuracy"], jit_compile=False)  # XLA compiles for long
+    losses, metrics = ([loss] * count, [["accuracy"]] * count) if count > 1 else (loss, ["accuracy"])
+    whole.compile(optimizer.build(10), losses, metrics=metrics, jit_compile=False, run_eagerly=EAGERLY)
     whole.optimizer.build(whole.trainable_variables)
     average = MovingAverage([*whole.trainable_variables, *batch_norm_statistics(model)], 0.9)
     assert isinstance(begin_epoch(whole), engine.Epoch if step == "engine" else Epoch)

@@ -27,7 +27,7 @@ x = keras.layers.Conv2D(2, 1, use_bias=True, name="conv")(inputs)
 x = keras.layers.GlobalAveragePooling2D()(x)
 model = keras.Model(inputs, keras.layers.Dense(2)(x))
 model.set_weights([np.array([[[[1.0, -2.0]]]]), np.array([0.0, 6.0]), np.array([[1.0, 3.0], [0.5, -1.0]]), np.zeros(2)])
-maps = [gradcam_heatmap(model, images, c, "conv", batch_size=1) for c in (0, 1, np.array([1, 0]))]
+maps = [gradcam_heatmap(model, images, c, "conv") for c in (0, 1, np.array([1, 0]))]
 print(json.dumps({"backend": keras.backend.backend(), "maps": [m.tolist() for m in maps]}))
 """
 

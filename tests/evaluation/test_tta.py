@@ -45,7 +45,7 @@ def test_each_transform_of_known_images(images):
 def test_probabilities_are_averaged(model, images):
     transforms = ("original", "horizontal_flip", "blur")
     each = [softmax(predict_logits(model, TTA_TRANSFORMS[name](images)).astype(float), axis=1) for name in transforms]
-    averaged = predict_tta(model, images, transforms, batch_size=2)
+    averaged = predict_tta(model, images, transforms)
     np.testing.assert_allclose(softmax(averaged, axis=1), np.mean(each, axis=0), atol=1e-6)
     np.testing.assert_allclose(np.exp(averaged).sum(axis=1), 1)
     alone = predict_tta(model, images, ["original"])
