@@ -20,12 +20,11 @@ import numpy as np
 import psutil
 
 from lwcnn.experiments.run import provenance
-from lwcnn.system.environment import load_backend
+from lwcnn.system.environment import load_backend, thread_environment
 from lwcnn.system.files import write_json
 
 RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "120", "RAY_worker_niceness": "0"}
 KILLED_AT = (0.1, 0.25, 0.4, 0.55, 0.7)  # fractions of the runs that are done
-EPOCH = re.compile(r"(\w+) (\d+)/\d+[:,] loss")
 
 
 class Cluster:
@@ -64,9 +63,12 @@ class Cluster:
 
 
 def train(folder: Path, data: Path, seeds: range, *where: str) -> subprocess.Popen:
+    folder.mkdir()
     folders = [f"--{name}={folder / name}" for name in ("results", "cache", "models")]
     command = [sys.executable, "-m", "lwcnn", "train", "paper", "--preset=smoke", f"--dataset={data}", *folders]
-    return subprocess.Popen([*command, "--progress=none", "--no-model", "--seeds", *map(str, seeds), *where])
+    command += ["--progress=line", "--no-model", "--seeds", *map(str, seeds), *where]
+    with open(folder / "output.txt", "wb") as output:
+        return subprocess.Popen(command, env=os.environ | thread_environment(1), stdout=output)
 
 
 def results(folder: Path) -> list[Path]:
@@ -82,14 +84,9 @@ def weights(folder: Path) -> dict[str, int]:
     return found
 
 
-def epochs(folder: Path) -> list[tuple[str, str, str]]:
-    """Every epoch that was trained to its end, as (log, phase, epoch)."""
-    return [
-        (log.name, *match.groups())
-        for log in folder.glob("cache/logs/*.log")
-        for match in map(EPOCH.search, log.read_text().splitlines())
-        if match
-    ]
+def epochs(folder: Path) -> list[str]:
+    """Every epoch that was trained to its end: run, phase and number."""
+    return re.findall(r"^(.* \d+/\d+)[:,] loss", (folder / "output.txt").read_text(), re.MULTILINE)
 
 
 def measure(num_runs: int, folder: Path) -> dict:
@@ -110,7 +107,7 @@ def measure(num_runs: int, folder: Path) -> dict:
                 print(kills[-1], flush=True)
     seconds = time.monotonic() - start
     cluster.shutdown()
-    local = train(folder / "local", data, seeds, "--jobs", "2")
+    local = train(folder / "local", data, seeds)
     assert local.wait() == 0
     ours, reference = weights(folder / "cluster"), weights(folder / "local")
     trained = epochs(folder / "cluster")

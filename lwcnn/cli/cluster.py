@@ -139,7 +139,10 @@ def _run(arguments: list[str], log: str) -> int:
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     with open(log, "a", buffering=1, errors="backslashreplace") as stream:
         with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
-            return main(arguments)
+            try:
+                return main(arguments)
+            except SystemExit as end:  # wrong usage; Ray would take it for a dead worker
+                return int(end.code or 0)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,109 @@
+"""A Ray cluster of two nodes on this machine: nodes are checked, jobs of killed workers run again, Ctrl-C ends them."""
+
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from lwcnn.cli import cluster
+from lwcnn.cli.cluster import RayPool, require_equal
+from lwcnn.cli.jobs import Job, run_jobs
+from lwcnn.system.errors import LwcnnError
+
+HERE = {"versions": {"python": "3.11.7", "keras": "3.15.0"}, "data": "0123abcd", "unseen": []}
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (
+            {"versions": {"python": "3.11.7", "keras": "3.14.0"}},
+            r"same versions.*node has keras 3.14.0 \(here 3.15.0\)$",
+        ),
+        ({"versions": {"python": "3.11.7"}}, r"keras None \(here 3.15.0\)$"),
+        ({"data": "There is no cifar10"}, "same data set.*node: There is no cifar10$"),
+        ({"data": "ffff"}, "same data set.*node: ffff$"),
+        ({"unseen": ["/shared/results"]}, "every node shares.*node lacks /shared/results$"),
+    ],
+)
+def test_a_node_that_differs_is_refused_by_name(found, words):
+    require_equal("node", HERE, HERE)
+    with pytest.raises(LwcnnError, match=words):
+        require_equal("node", HERE | found, HERE)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere", "127.0.0.1:99999", "no.such.host.invalid:6379"])
+def test_a_cluster_that_does_not_answer_is_an_error_within_seconds(tmp_path, address):
+    pytest.importorskip("ray")
+    start = time.monotonic()
+    with pytest.raises(LwcnnError, match=f"does not answer.*--cluster {address}"):
+        RayPool(address, 1, 0, "digits", None, [tmp_path])
+    assert time.monotonic() - start < cluster.CONNECT_SECONDS + 5
+
+
+def node():
+    """Settings of a node of one CPU. With ports of its own it does not wait for its agents, which start slowly."""
+    names = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+    sockets = [socket.socket() for _ in names]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = {name: one.getsockname()[1] for name, one in zip(names, sockets, strict=True)}
+    for one in sockets:
+        one.close()
+    return {"num_cpus": 1, "object_store_memory": 80 * 2**20} | ports
+
+
+@pytest.fixture(scope="module")
+def address():
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "120"}
+    started = Cluster(initialize_head=True, head_node_args={"include_dashboard": False} | node())
+    started.add_node(**node())
+    yield started.address
+    started.shutdown()
+
+
+def test_nodes_are_checked_and_jobs_of_killed_workers_run_again(address, tmp_path, monkeypatch, capfd):
+    def fails(*_):
+        import no_such_package  # noqa: F401
+
+    def dies_once(marker):
+        if not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return os.environ["OMP_NUM_THREADS"]
+
+    with pytest.raises(LwcnnError, match="No node has enough CPUs.*9 CPUs.*the largest node has 1 CPUs"):
+        RayPool(address, 9, 0, "digits", None, [tmp_path])
+    with monkeypatch.context() as patched:
+        patched.setattr(cluster, "report", lambda *_: HERE if _[2] == [] else fails())
+        with pytest.raises(LwcnnError, match=r"Install lwcnn.*\(.*\): ModuleNotFoundError.*no_such_package"):
+            RayPool(address, 1, 0, "digits", None, [tmp_path])
+    pool = RayPool(address, 1, 0, "digits", None, [tmp_path / "shared"])
+    assert not list((tmp_path / "shared").iterdir())
+    assert pool._ray.get(pool._remote(dies_once).remote(tmp_path / "marker"), timeout=100) == "1"
+    jobs = [Job(name, [name], tmp_path / f"{name}.log") for name in ("list", "nonsense")]
+    with pytest.raises(LwcnnError, match="failed, as said above: nonsense$"):
+        run_jobs(jobs, pool, "line")
+    assert "residual_se" in capfd.readouterr().out
+
+
+def test_ctrl_c_leaves_nothing_on_the_cluster(address, tmp_path):
+    def sleeps(path):
+        path.write_text(str(os.getpid()))
+        time.sleep(600)
+
+    with pytest.raises(KeyboardInterrupt), RayPool(address, 1, 0, "digits", None, [tmp_path]) as pool:
+        pool._references.append(pool._remote(sleeps).remote(tmp_path / "pid"))
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            time.sleep(0.1)
+        raise KeyboardInterrupt
+    deadline = time.monotonic() + 30
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.kill(int((tmp_path / "pid").read_text()), 0)
+            time.sleep(0.2)
