@@ -19,7 +19,7 @@ from typing import Protocol
 from lwcnn.system.environment import thread_environment
 from lwcnn.system.errors import LwcnnError
 
-REFRESH_SECONDS = 1
+REFRESH_SECONDS = 1  # and one more per 500 jobs, whose logs may lie on a slow shared folder
 
 
 @dataclass(frozen=True)
@@ -185,9 +185,9 @@ def _follow(futures: _Futures, style: str) -> list[str]:
 
             live = stack.enter_context(Live(refresh_per_second=1))
         while pending:
-            done, pending = wait(pending, REFRESH_SECONDS, FIRST_COMPLETED)
-            for _, log in futures.values():
-                for line in log.read():
+            done, pending = wait(pending, REFRESH_SECONDS + len(pending) // 500, FIRST_COMPLETED)
+            for future in (*done, *pending):
+                for line in futures[future][1].read():
                     if style == "line":
                         print(line, flush=True)
             if style == "bar":
