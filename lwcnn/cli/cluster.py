@@ -41,7 +41,7 @@ class RayPool:
             or enough CPUs, or has other versions.
     """
 
-    def __init__(self, address: str, cpus: int, gpus: float, dataset: str, data_dir: Path | None, shared: list[Path]):
+    def __init__(self, address: str, cpus: int, gpus: float, dataset: str, data_dir: str | None, shared: list[Path]):
         self._ray = _connect(address)
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         variables = environment.thread_environment(cpus) | passed_on
@@ -69,7 +69,7 @@ class RayPool:
                 self._ray.cancel(reference, force=True)
         self._ray.shutdown()
 
-    def _check_nodes(self, cpus: int, gpus: float, dataset: str, data_dir: Path | None, shared: list[Path]) -> None:
+    def _check_nodes(self, cpus: int, gpus: float, dataset: str, data_dir: str | None, shared: list[Path]) -> None:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         nodes = [node for node in self._ray.nodes() if node["Alive"]]
@@ -94,10 +94,12 @@ class RayPool:
                     require_equal(name, self._ray.get(probe, timeout=CHECK_SECONDS), here)
                 except self._ray.exceptions.RayError as error:
                     reason = str(error).strip().splitlines()[-1]
-                    raise LwcnnError(f"Install lwcnn and Ray on every node. Received: {name}: {reason}") from error
+                    raise LwcnnError(
+                        f"Check that every node answers and can import lwcnn. Received: {name}: {reason}"
+                    ) from error
 
 
-def report(dataset: str, data_dir: Path | None, tokens: list[Path]) -> dict[str, Any]:
+def report(dataset: str, data_dir: str | None, tokens: list[Path]) -> dict[str, Any]:
     """Returns what a node has: versions, the data set's checksum, and which tokens it does not see."""
     from lwcnn.data import load_dataset
 

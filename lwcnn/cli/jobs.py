@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from lwcnn.data import DATASET_NAMES
 from lwcnn.system.environment import thread_environment
 from lwcnn.system.errors import LwcnnError
 
@@ -54,10 +55,8 @@ def open_pool(options) -> Pool:
         return LocalPool(options.jobs, options.cpus_per_run)
     from lwcnn.cli.cluster import RayPool
 
-    shared = [options.results, options.cache]
-    return RayPool(
-        options.cluster, options.cpus_per_run, options.gpus_per_run, options.dataset, options.data_dir, shared
-    )
+    data = (_anywhere("dataset", options.dataset), _anywhere("data_dir", options.data_dir))
+    return RayPool(options.cluster, options.cpus_per_run, options.gpus_per_run, *data, [options.results, options.cache])
 
 
 def make_jobs(commands: Mapping[str, list[str]], options, option_names: Sequence[str]) -> list[Job]:
@@ -70,9 +69,7 @@ def make_jobs(commands: Mapping[str, list[str]], options, option_names: Sequence
     """
     shared = ["--progress", "line"]
     for name in option_names:
-        value = getattr(options, name)
-        is_file = isinstance(value, Path) or (name == "dataset" and os.path.exists(value))
-        shared += _arguments(name.replace("_", "-"), os.path.abspath(value) if is_file else value)
+        shared += _arguments(name.replace("_", "-"), _anywhere(name, getattr(options, name)))
     logs = Path(os.path.abspath(options.cache)) / "logs"
     prefix = Path(options.dataset).stem
     return [
@@ -99,6 +96,12 @@ def run_jobs(jobs: Sequence[Job], pool: Pool, style: str) -> None:
         failed = _follow(futures, style)
     if failed:
         raise LwcnnError(f"These runs failed, as said above: {', '.join(failed)}")
+
+
+def _anywhere(name: str, value):
+    """Returns the value of an option as it holds in any folder: paths become absolute."""
+    is_path = isinstance(value, Path) or (name == "dataset" and value not in DATASET_NAMES)
+    return os.path.abspath(os.path.expanduser(value)) if is_path else value
 
 
 def _arguments(name: str, value) -> list[str]:

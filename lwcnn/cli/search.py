@@ -26,33 +26,36 @@ def search(options) -> int:
     folders = (options.results, options.cache)
     study = Search(options.space, data, options.epochs, options.limit, *folders, options.seed, progress=progress)
     if options.show:
-        _draw(study)
+        draw(study)
     elif options.jobs > 1 or options.cluster:
         commands = {f"{options.space} search {i}": ["search"] for i in range(1, options.jobs + 1)}
         run_jobs(make_jobs(commands, options, _OF_EVERY_JOB), open_pool(options), options.progress)
     else:
         study.run(options.trials)
-    print(study.front().to_string(index=False))
+    print(study.front().T.to_string(header=False))
     return 0
 
 
-def _draw(study) -> None:
+def draw(study) -> None:
     """Draws the front (or, for one objective, the history) and the importance of the parameters beside the journal."""
     from matplotlib.figure import Figure
-    from optuna.visualization import matplotlib as draw
+    from optuna.trial import TrialState
+    from optuna.visualization import matplotlib as figures
 
+    if len(study.study.get_trials(states=(TrialState.COMPLETE,))) < 2:
+        raise LwcnnError(f"Train trials first, without --show: the figures need two. Received: {study.path}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Optuna calls its figures experimental
         if len(study.study.directions) > 1:
             names = ["parameters", "accuracy on validation images"]
             axes = {
-                "front": draw.plot_pareto_front(
+                "front": figures.plot_pareto_front(
                     study.study, targets=lambda t: (t.values[1], t.values[0]), target_names=names
                 )
             }
         else:
-            axes = {"history": draw.plot_optimization_history(study.study)}
-        axes["importance"] = draw.plot_param_importances(study.study, target=lambda trial: trial.values[0])
+            axes = {"history": figures.plot_optimization_history(study.study)}
+        axes["importance"] = figures.plot_param_importances(study.study, target=lambda trial: trial.values[0])
     for name, axis in axes.items():
         path = study.path.with_suffix(f".{name}.png")
         cast(Figure, axis.figure).savefig(path, dpi=150, bbox_inches="tight")

@@ -81,7 +81,7 @@ def test_nodes_are_checked_and_jobs_of_killed_workers_run_again(address, tmp_pat
         RayPool(address, 9, 0, "digits", None, [tmp_path])
     with monkeypatch.context() as patched:
         patched.setattr(cluster, "report", lambda *_: HERE if _[2] == [] else fails())
-        with pytest.raises(LwcnnError, match=r"Install lwcnn.*\(.*\): ModuleNotFoundError.*no_such_package"):
+        with pytest.raises(LwcnnError, match=r"can import lwcnn.*\(.*\): ModuleNotFoundError.*no_such_package"):
             RayPool(address, 1, 0, "digits", None, [tmp_path])
     pool = RayPool(address, 1, 0, "digits", None, [tmp_path / "shared"])
     assert not list((tmp_path / "shared").iterdir())

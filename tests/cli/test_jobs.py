@@ -30,6 +30,9 @@ def worker(tmp_path, monkeypatch):
     return log, pids
 
 
+OPTIONS = Namespace(dataset="mnist", data_dir=None, cache=Path("cache"))
+
+
 def run(folder, commands, processes=2, option_names=(), style="line", threads=1):
     """Runs command lines in a local pool, their logs in `folder`."""
     options = Namespace(dataset="mnist", data_dir=None, cache=folder / "cache")
@@ -45,7 +48,8 @@ def test_every_command_gets_the_shared_options_and_its_threads(worker, tmp_path)
 
 def test_paths_reach_other_machines_whole(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my.npz").touch()
+    (tmp_path / "mnist").touch()  # which is no reason to take the name of a data set for its path
+    assert jobs.make_jobs({"a": []}, OPTIONS, ("dataset",))[0].arguments[-1] == "mnist"
     options = Namespace(dataset="my.npz", results=Path("results"), cache=Path("cache"))
     (job,) = jobs.make_jobs({"paper seed 0": ["train"]}, options, ("dataset", "results"))
     assert job.arguments[-4:] == ["--dataset", str(tmp_path / "my.npz"), "--results", str(tmp_path / "results")]

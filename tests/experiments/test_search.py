@@ -10,6 +10,7 @@ import pytest
 from made_data import ROOT
 from optuna.trial import TrialState
 
+from lwcnn.cli.search import draw
 from lwcnn.experiments import search
 from lwcnn.experiments.pipeline import TrainedMethod
 from lwcnn.experiments.search import Search
@@ -96,6 +97,9 @@ def test_a_study_begins_with_the_base_and_trains_what_is_within_the_limit(data, 
     rejected = [trial for trial in trials if "rejected" in trial.user_attrs]
     assert rejected and all(trial.user_attrs.get("params", LIMIT + 1) > LIMIT for trial in rejected)
     best = study.front().iloc[0]
+    draw(study)
+    drawn = {path.name for path in study.path.parent.glob("*.png")}
+    assert drawn == {"width-3epochs.front.png", "width-3epochs.importance.png"}
     assert best["params"] <= LIMIT and best["network.stem"] == max(plan.network.stem for plan in trained)
     Search("width", data, 3, LIMIT, tmp_path, tmp_path / "cache").run(4)
     assert len(trained) == 4, "the study is complete"
@@ -159,6 +163,11 @@ def test_a_space_of_other_parameters_a_broken_journal_and_an_unknown_name_are_re
     study.path.write_text('{"op_code": 1}\nnonsense\n')
     with pytest.raises(LwcnnError, match="can't be read"):
         _ = Search("width", data, 3, LIMIT, tmp_path).study
+
+
+def test_there_is_nothing_to_draw_without_trials(data, tmp_path):
+    with pytest.raises(LwcnnError, match="Train trials first"):
+        draw(Search("recipe", data, 3, None, tmp_path))
 
 
 def test_a_limit_that_no_network_meets_is_an_error(data, tmp_path, monkeypatch):
