@@ -13,7 +13,7 @@ def release(options) -> int:
 
     folders = Folders(options.results, models=options.models)
     described = describe_models(folders, options.license)
-    print(f"released {len(described)} models and {len(write_cards(folders))} pages in {options.models}")
+    print(f"released {len(described)} model(s), with {len(write_cards(folders))} pages, in {options.models}")
     return 0
 
 

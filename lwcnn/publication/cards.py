@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lwcnn.evaluation.statistics import estimate_accuracy, wilson_interval
-from lwcnn.experiments.recipes import NETWORKS
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.results import DISPLAY_NAMES
 from lwcnn.experiments.run import Folders
 from lwcnn.models.description import CONFIG, Description, open_archive, read_description
@@ -37,7 +37,7 @@ chose the seed. The {num_test:,} test images were used once per run, for the fig
 
 {phases}
 
-`{command}` repeats it, in {minutes:.0f} minutes per seed on {run[device]}, threads used: {run[num_threads]}.
+It took {minutes:.1f} minutes on {run[device]}, threads used: {run[num_threads]}.{command}
 
 ## Results
 
@@ -151,7 +151,9 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         classes=", ".join(told.class_names),
         num_test=correct.shape[1],
         phases=_phases(told),
-        command=f"lwcnn train {name} --dataset {told.dataset} --preset {told.preset} --seeds {seeds}",
+        command=f" `lwcnn train {name} --dataset {told.dataset} --preset {told.preset} --seeds {seeds}` repeats it."
+        if told.experiment in EXPERIMENT_NAMES and told.dataset in DISPLAY_NAMES
+        else "",
         minutes=run["train_seconds"] / 60,
         results=_results(told, run, evidence, correct),
         calibration=_calibration(told, evidence),
@@ -198,10 +200,9 @@ def _phases(told: Description) -> str:
 def _results(told: Description, run: dict, evidence: Evidence, correct: np.ndarray) -> str:
     low, high = wilson_interval(round(told.test_accuracy * correct.shape[1]), correct.shape[1])
     mean = estimate_accuracy(list(correct))
-    seeds = f"{len(correct)} seeds" if len(correct) > 1 else "1 seed"
     rows: list[list[Cell]] = [
         ["test accuracy of this file", percent(told.test_accuracy, low=100 * low, high=100 * high)],
-        [f"test accuracy, mean of {seeds}", accuracy(mean, interval=True)],
+        [f"test accuracy, mean of all seeds ({len(correct)})", accuracy(mean, interval=True)],
         ["validation accuracy of this file", percent(told.val_accuracy)],
         ["parameters", f"{run['params']:,}"],
         ["multiply-accumulates per image", f"{run['macs'] / 1e6:.2f} million"],

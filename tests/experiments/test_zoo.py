@@ -7,6 +7,7 @@ from made_data import ROOT, make_images
 from PIL import Image
 
 import lwcnn
+from lwcnn.cli.main import main
 from lwcnn.experiments.recipes import NETWORKS, get_experiment
 from lwcnn.experiments.zoo import model_file
 from lwcnn.models.description import read_description
@@ -38,6 +39,14 @@ def test_a_name_stands_for_its_experiment_and_its_file():
     assert model_file("paper", "mnist") == ROOT / "models/mnist-paper.keras"
     assert read_description(model_file("paper", "my.npz")).dataset == "cifar10"
     assert str(model_file("some/path.keras")) == "some/path.keras"
+
+
+def test_commands_take_the_names(tmp_path, capsys):
+    Image.fromarray(make_images(1, (60, 80, 3))[0][0]).save(tmp_path / "photo.png")
+    assert main(["predict", "wren-s", str(tmp_path / "photo.png")]) == 0
+    assert "photo.png" in capsys.readouterr().out
+    assert main(["summary", "wren"]) == 0 and "29,556" in capsys.readouterr().out
+    assert main(["evaluate", "wern"]) == 1 and "Did you mean 'wren'" in capsys.readouterr().err
 
 
 def test_the_readme_s_five_lines_classify_a_photo(tmp_path, monkeypatch, capsys):
