@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from made_data import describe, make_images, randomize
+from scipy.special import log_softmax
 
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import Distillation, Teacher
@@ -64,6 +65,23 @@ def test_a_teacher_alone_is_heeded_whatever_the_labels_say():
     assert state.history[-1]["val_accuracy"] > 0.9
     assert 0 < state.history[-1]["loss"] < state.history[0]["loss"] / 3
     assert all(np.array_equal(a, b) for a, b in zip(before, teacher.get_weights(), strict=True))
+
+
+def test_the_loss_is_that_of_the_labels_and_the_divergence_at_the_temperature_times_its_square():
+    images, labels = make_images(20)
+    make = lambda: keras.Sequential(  # noqa: E731
+        [keras.Input((12, 12, 3)), keras.layers.Rescaling(1 / 99), keras.layers.Flatten(), keras.layers.Dense(10)]
+    )
+    teacher, student = randomize(make(), 0), randomize(make(), 1)
+    of_teacher, of_student = (model.predict(images, verbose=0).astype(float) for model in (teacher, student))
+    distiller = build_distiller(teacher, student, temperature=3, label_weight=0.2)
+    distiller.compile(keras.optimizers.SGD(0.0), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = distiller.train_on_batch(images, labels, return_dict=True)["loss"]
+    soft, logs = log_softmax(of_teacher / 3, axis=1), log_softmax(of_student / 3, axis=1)
+    divergence = (np.exp(soft) * (soft - logs)).sum(axis=1).mean()
+    of_labels = -log_softmax(of_student, axis=1)[np.arange(20), labels].mean()
+    assert divergence > 0.01
+    assert loss == pytest.approx(0.2 * of_labels + 0.8 * 3**2 * divergence, rel=1e-4)
 
 
 def test_an_interrupted_distillation_goes_on_to_the_same_weights(tmp_path):
