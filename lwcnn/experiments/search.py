@@ -8,7 +8,7 @@ add trials. The base (the network and recipe of `residual_se_muon`) is its first
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from optuna.trial import TrialState
 
 from lwcnn.data import Dataset
 from lwcnn.experiments.pipeline import PhaseCache, TrainedMethod, train_method
-from lwcnn.experiments.recipes import NetworkExperiment, get_experiment, get_preset
+from lwcnn.experiments.recipes import NetworkExperiment, get_experiment, get_preset, with_settings
 from lwcnn.experiments.results import load_trials
 from lwcnn.experiments.run import mixed_computing, provenance, split_images
 from lwcnn.experiments.spaces import SPACES, Direction, Space, build, read
@@ -122,11 +122,8 @@ class Search:
             {"trial": trial.number, **dict(zip(self._space.objectives, trial.values, strict=True)), **trial.params}
             for trial in self.study.best_trials
         ]
-        return (
-            pd.DataFrame(rows).sort_values("val_accuracy", ascending=False, ignore_index=True)
-            if rows
-            else pd.DataFrame()
-        )
+        frame = pd.DataFrame(rows, columns=["trial", *self._space.objectives, *self._space.parameters])
+        return frame.sort_values("val_accuracy", ascending=False, ignore_index=True)
 
     @property
     def _space(self) -> Space:
@@ -134,10 +131,9 @@ class Search:
 
     @cached_property
     def _base(self) -> NetworkExperiment:
-        base = get_experiment(BASE, "quick", self.data.spec)
+        base = with_settings(get_experiment(BASE, "quick", self.data.spec), epochs=self.epochs)
         assert isinstance(base, NetworkExperiment)
-        (phase,) = base.phases
-        return replace(base, phases=(replace(phase, epochs=self.epochs),))
+        return base
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
@@ -167,13 +163,15 @@ class Search:
     def _begin(self, study: optuna.Study) -> None:
         """Adds the finished trials of `results/search` and enqueues the base, unless it is among them."""
         base = read(self._space, self._base, plain_settings(self._base))
-        known = []
+        known, loaded = [], {trial.user_attrs.get("loaded") for trial in study.get_trials(deepcopy=False)}
         for row in load_trials(self.evidence).to_dict("records"):
             same = (row["data_checksum"], row["epochs"]) == (self.data.checksum, self.epochs)
             parameters = read(self._space, self._base, row["config"]) if same else None
             if parameters is None or row["params"] > (self.limit or row["params"]):
                 continue
             known.append(parameters)
+            if row["trial"] in loaded:  # by a process that was killed meanwhile
+                continue
             study.add_trial(
                 optuna.create_trial(
                     values=[row[name] for name in self._space.objectives],
@@ -190,15 +188,9 @@ class Search:
     def _claim(self, num_trials: int, stack: contextlib.ExitStack) -> tuple[optuna.Trial, NetworkExperiment] | None:
         """Returns the next trial, locked for this process; None if there are enough."""
         self._requeue_abandoned()
-        own = [
-            trial
-            for trial in self.study.get_trials(deepcopy=False)
-            if not {"loaded", "rejected"} & set(trial.user_attrs)
-        ]
-        if (
-            sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING) for trial in own)
-            >= num_trials
-        ):
+        states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+        trials = self.study.get_trials(deepcopy=False, states=states)
+        if sum(not {"loaded", "rejected"} & set(trial.user_attrs) for trial in trials) >= num_trials:
             return None
         for _ in range(MAX_REJECTED):
             trial, plan = self._ask()
@@ -211,30 +203,31 @@ class Search:
 
     def _ask(self) -> tuple[optuna.Trial, NetworkExperiment | None]:
         """Returns a new trial and its experiment; None as the experiment of a rejected trial."""
-        seed = (
-            self.seed * 1_000_003 + len(self.study.get_trials(deepcopy=False))
-        ) % 2**32  # processes must not draw the same
+        num_before = len(self.study.get_trials(deepcopy=False))  # so that processes do not draw the same
+        seed = (self.seed * 1_000_003 + num_before) % 2**32
         if len(self._space.objectives) > 1:
             self.study.sampler = optuna.samplers.NSGAIISampler(population_size=POPULATION, seed=seed)
         else:
             self.study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         trial = self.study.ask(self._space.parameters)
         plan = build(self._base, trial.params)
+        if reason := self._reason_to_reject(trial, plan):
+            trial.set_user_attr("rejected", reason)
+            self.study.tell(trial, state=TrialState.PRUNED)
+            return trial, None
+        return trial, plan
+
+    def _reason_to_reject(self, trial: optuna.Trial, plan: NetworkExperiment) -> str | None:
+        """Counts the parameters of a trial's network, and returns why it can't be trained."""
         try:
-            network = build_network(self.data.input_shape, self.data.num_classes, plan.network)
-            reason = (
-                f"more than {self.limit} parameters" if network.count_params() > (self.limit or float("inf")) else None
-            )
-            trial.set_user_attr("params", network.count_params())
-            if self.limit:
-                trial.set_constraint("params", network.count_params() - self.limit)
+            params = build_network(self.data.input_shape, self.data.num_classes, plan.network).count_params()
         except LwcnnError as error:  # more poolings than the image has room for
-            reason = str(error)
-        if reason is None:
-            return trial, plan
-        trial.set_user_attr("rejected", reason)
-        self.study.tell(trial, state=TrialState.PRUNED)
-        return trial, None
+            return str(error)
+        trial.set_user_attr("params", params)
+        if self.limit is None:
+            return None
+        trial.set_constraint("params", params - self.limit)
+        return f"more than {self.limit} parameters" if params > self.limit else None
 
     def _train(self, trial: optuna.Trial, plan: NetworkExperiment) -> None:
         """Trains a trial and tells the study how it ended."""

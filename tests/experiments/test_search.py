@@ -20,7 +20,7 @@ from lwcnn.system.errors import Diverged, LwcnnError
 from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
 
-LIMIT = 30_000
+LIMIT = 60_000
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_poor_curve_ends_a_trial_and_a_diverged_one_does_not_end_the_search(da
     monkeypatch.setattr(search, "PRUNER", optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=2))
     study = Search("width", data, 3, None, tmp_path, tmp_path / "cache")
     monkeypatch.setattr(search, "SIZE_CLASS", 10**9)
-    study.run(8)
+    study.run(6)
     stopped = [trial for trial in study.study.get_trials() if "stopped" in trial.user_attrs]
     assert stopped and all(trial.user_attrs["stopped"] == "poor learning curve in epoch 2" for trial in stopped)
 
@@ -134,7 +134,7 @@ def test_a_poor_curve_ends_a_trial_and_a_diverged_one_does_not_end_the_search(da
         raise Diverged("the loss is NaN")
 
     monkeypatch.setattr(search, "train_method", diverge)
-    study.run(9)
+    study.run(7)
     assert study.study.get_trials()[-1].user_attrs["stopped"] == "the loss is NaN"
 
 
