@@ -103,6 +103,8 @@ def describe_models(folders: Folders, license_name: str | None = None) -> list[P
         LwcnnError: A file is not the model of the run that it names.
     """
     paths = sorted(Path(folders.models).rglob("*.keras"))
+    if not paths:
+        raise LwcnnError(f"Train a model first, by `lwcnn train`. Received: {folders.models}, which holds none")
     for path in paths:
         told = read_description(path)
         run = folders.result(told.dataset, told.experiment, told.preset, told.seed) if told else None

@@ -12,6 +12,7 @@ from lwcnn.experiments.run import Folders
 from lwcnn.models.description import CONFIG, Description, open_archive, read_description
 from lwcnn.publication.claims.measurement import Measurement, accuracy, or_missing, percent
 from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.names import display_name
 from lwcnn.publication.tables.calibration import measure
 from lwcnn.publication.tables.table import Cell, Table
 from lwcnn.system.errors import LwcnnError
@@ -138,7 +139,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
     is_shipped = name in NETWORKS and told.dataset in DISPLAY_NAMES
     seeds = " ".join(str(seed) for seed in runs["seed"])
     return CARD.format(
-        title=f"`{name}`",
+        title=display_name(told.experiment),
         data=DISPLAY_NAMES.get(told.dataset, told.dataset),
         file=path.name,
         stem=path.stem,
@@ -245,7 +246,7 @@ def _index(told: dict[Path, Description]) -> str:
     rows: list[list[Cell]] = [
         [
             f"[{path.stem}]({path.with_suffix('.md').name})",
-            f"`{network_name(one.experiment)}`",
+            display_name(one.experiment),
             DISPLAY_NAMES.get(one.dataset, one.dataset),
             *(one.preset, f"{one.params:,}", f"{100 * one.test_accuracy:.2f}"),
             *(f"{one.int8_bytes:,}" if one.int8_bytes else "", one.license),

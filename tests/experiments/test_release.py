@@ -226,6 +226,8 @@ def test_nothing_to_release(folders, made_dataset, tmp_path):
 
 
 def test_a_description_says_what_was_measured_on_this_very_model(folders, add, made_dataset):
+    with pytest.raises(LwcnnError, match="Train a model first.*Received: "):
+        describe_models(folders)
     add(0, params=1234, temperature=1.5)
     path = release_best(made_dataset, "paper", folders)
     exported = {"model": path.name, "format": "litert-int8", "dataset": "made", "size_bytes": 777}
