@@ -16,7 +16,7 @@ _NAMES = {
     "dual_no_augment": "no augmentation",
     "no_unfreezing": "no unfreezing",
     "head_only": "head only",
-    "reinit_merge": "merge drawn afresh",
+    "reinit_merge": "random 1×1 weights",
     "nadam_throughout": "Nadam throughout",
     "end_to_end": "no stage 1",
     "paper_tuned": "paper's network, tuned",

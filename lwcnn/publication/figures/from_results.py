@@ -67,7 +67,7 @@ def accuracies(inputs: Inputs) -> Figure:
     heights = [len(by_preset[preset]) + 2.5 for preset in presets]
     figure, axes = new_panels(6.5, 1.2 + 0.2 * sum(heights), 1, len(presets), height_ratios=heights)
     paper = PAPER_ACCURACY.get(inputs.dataset)
-    reference = (f"the paper's text, {100 * paper:.0f} %", paper) if paper else None
+    reference = (f"the paper, {100 * paper:.0f} %", paper) if paper else None
     best = [display_name(inputs.best_experiment)]
     for preset, ax in zip(presets, axes):
         found = by_preset[preset]
@@ -118,7 +118,7 @@ def ablation(inputs: Inputs) -> Figure:
 
 def parts(inputs: Inputs) -> Figure:
     """What each part of the improved network is worth, alone and in the whole, beside the claimed gains."""
-    panels: dict[str, dict[str, Estimate]] = {"alone, on the baseline": {}, "in the whole, on top of the others": {}}
+    panels: dict[str, dict[str, Estimate]] = {"added to the baseline": {}, "removed from the full recipe": {}}
     chosen = inputs.ablation_preset
     for key, part in PARTS.items():
         for gains, pair in zip(panels.values(), ((only(key), PARTS_BASELINE), (WHOLE, leave_one_out(key)))):
@@ -134,7 +134,9 @@ def parts(inputs: Inputs) -> Figure:
     )
     for ax, (title, gains) in zip(axes, panels.items()):
         plot_intervals({"": gains}, rows, bands=claims, reference=("", 0.0), title=title, ax=ax)
-        ax.set_xlabel("gain of test accuracy, points")
+        ax.set_xlabel(
+            "accuracy gained when added, points" if "added" in title else "accuracy lost when removed, points"
+        )
     interval_legend(figure, panels, band="the extension's claim")
     figure.suptitle(inputs.title("What each part is worth", budget(chosen), inputs.images_counted))
     return figure

@@ -87,7 +87,7 @@ def interval_legend(
         handles["mean and 95 % interval"] = Line2D([], [], **look)
         handles["each seed"] = Line2D([], [], linestyle="", marker="|", color=BLACK, markersize=6)
     if True in single:
-        handles["a single seed"] = Line2D([], [], mfc="white", linestyle=DOTTED, **look)
+        handles["one seed"] = Line2D([], [], mfc="white", linestyle=DOTTED, **look)
     if reference:
         handles[reference] = Line2D([], [], color=BLACK, linewidth=0.9, linestyle=(0, (4, 2)))
     if band:
