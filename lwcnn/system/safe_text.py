@@ -1,6 +1,5 @@
 """Escapes names from users' files and data sets: one function per output format."""
 
-import html
 import re
 import unicodedata
 
@@ -32,11 +31,6 @@ def one_line(text: str) -> str:
 def latex_text(text: str) -> str:
     """Returns plain text with LaTeX's special characters escaped."""
     return "".join(_LATEX.get(character, character) for character in text)
-
-
-def html_text(text: str) -> str:
-    """Returns plain text with HTML's special characters escaped."""
-    return html.escape(text, quote=False)
 
 
 def plot_text(text: str) -> str:
