@@ -67,14 +67,7 @@ def find_loss(loss) -> CrossEntropy:
 def cross_entropy(
     logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0, class_weights: np.ndarray | None = None
 ) -> tuple[float, np.ndarray, int]:
-    """Sum of the cross-entropies, its gradient by the logits, and how many classes are right.
-
-    Args:
-        logits: (n, classes).
-        labels: (n,) integers, or (n, classes) shares.
-        smoothing: share of each label that is spread evenly.
-        class_weights: (classes,) float32, the weight of each class in the sum; None weighs all alike.
-    """
+    """What `CrossEntropy` gives for logits."""
     n, num_classes = logits.shape
     log_shares = _log_softmax(logits)
     gradient = np.exp(log_shares)
@@ -96,13 +89,7 @@ def cross_entropy(
 def cross_entropy_of_probabilities(
     probabilities: np.ndarray, labels: np.ndarray, smoothing: float = 0.0
 ) -> tuple[float, np.ndarray, int]:
-    """As `cross_entropy`, of probabilities that no softmax gives directly; Keras clips them.
-
-    Args:
-        probabilities: (n, classes).
-        labels: (n,) integers, or (n, classes) shares.
-        smoothing: Fraction of each label that is spread evenly.
-    """
+    """As `cross_entropy`, of probabilities that no softmax gives directly; Keras clips them."""
     if labels.ndim == 1:  # Keras takes the softmax of the logarithms, so it divides by the sum after clipping
         clipped, is_inside = _clipped(probabilities)
         loss, gradient, right = cross_entropy(np.log(clipped), labels, smoothing)
