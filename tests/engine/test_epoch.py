@@ -151,7 +151,7 @@ def test_muon_steps_as_in_keras_on_pointwise_kernels(monkeypatch):
     assert_same(MODELS["residual_se"], monkeypatch, OPTIMIZERS["muon"], tolerance=5e-3, epochs=1)
 
 
-def test_kerass_own_muon(monkeypatch):
+def test_keras_muon(monkeypatch):
     optimizer = SimpleNamespace(build=lambda steps: keras.optimizers.Muon(0.01))
     assert_same(MODELS["merged"], monkeypatch, optimizer, tolerance=5e-3, epochs=1)
 
@@ -175,7 +175,7 @@ def test_class_weights(smoothing, soft, monkeypatch):
     assert_same(MODELS["merged"], monkeypatch, OPTIMIZERS["momentum"], loss=loss, batches=batches)
 
 
-def test_weight_decay_leaves_out_what_it_shall_and_reaches_the_rest(monkeypatch):
+def test_weight_decay_skips_excluded_variables(monkeypatch):
     """Without a gradient only the decay moves a weight: by rate times decay, that is a half."""
     monkeypatch.setenv("LWCNN_STEP", "engine")
     model = randomize(MODELS["residual_se"]())
@@ -209,7 +209,7 @@ def test_unusual_optimizers_train_in_keras(optimizer):
     assert engine.unsupported(model)
 
 
-def test_after_an_exception_nothing_is_given_back(monkeypatch):
+def test_an_exception_leaves_the_model_unchanged(monkeypatch):
     monkeypatch.setenv("LWCNN_STEP", "engine")
     model = randomize(MODELS["residual_se"]())
     model.compile(OPTIMIZERS["momentum"].build(10), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -226,7 +226,7 @@ def test_after_an_exception_nothing_is_given_back(monkeypatch):
     assert not all(np.array_equal(a, b) for a, b in zip(before, get_values(variables), strict=True))
 
 
-def test_matrix_products_take_one_thread_within_an_epoch_alone():
+def test_blas_has_one_thread_within_an_epoch():
     def blas_threads():
         return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
 
@@ -241,7 +241,7 @@ def test_matrix_products_take_one_thread_within_an_epoch_alone():
             assert blas_threads() == {2}
 
 
-def test_what_is_frozen_stays_and_the_rest_trains(monkeypatch):
+def test_frozen_layers_stay_unchanged(monkeypatch):
     names = [layer.name for layer in MODELS["merged"]().layers]
     frozen = [name for name in names if name.startswith("original_") or name == "augmented_conv1"]
     assert_same(MODELS["merged"], monkeypatch, OPTIMIZERS["momentum"], frozen=frozen)
@@ -258,14 +258,14 @@ def test_what_is_frozen_stays_and_the_rest_trains(monkeypatch):
 @pytest.mark.parametrize(
     "frozen_layers", [["stage1_block1_"], ["stage1_block1_norm"], ["stage1_block1_expand"], ["stem_"]]
 )
-def test_gradients_flow_through_what_is_frozen(frozen_layers, monkeypatch):
+def test_gradients_flow_through_frozen_layers(frozen_layers, monkeypatch):
     """A frozen block passes gradients to the trained layers before it, as in Keras."""
     names = [layer.name for layer in MODELS["residual_se"]().layers]
     frozen = [name for name in names if name.startswith(tuple(frozen_layers))]
     assert_same(MODELS["residual_se"], monkeypatch, OPTIMIZERS["momentum"], frozen=frozen)
 
 
-def test_a_schedule_that_falls_to_a_floor(monkeypatch):
+def test_cosine_schedule_with_a_floor(monkeypatch):
     """Four steps, at rates from 0.1 to 0.067; without the floor the last would be at 0.035."""
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 5, alpha=0.5)
     optimizer = SimpleNamespace(build=lambda steps: keras.optimizers.SGD(schedule))
@@ -294,7 +294,7 @@ def test_distillation(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["dropout", "depth"])
-def test_random_layers_drop_their_share_and_go_on_where_they_were(name, monkeypatch):
+def test_random_layers_drop_their_rate_and_continue_their_state(name, monkeypatch):
     monkeypatch.setenv("LWCNN_STEP", "engine")
     if name == "dropout":
         model = build_merged_model(SHAPE, CLASSES, dropout=0.4)
@@ -320,7 +320,7 @@ def test_random_layers_drop_their_share_and_go_on_where_they_were(name, monkeypa
 
 
 @pytest.mark.parametrize("name", ["dual", "residual_se"])
-def test_threads_share_a_batch_to_the_same_result(name, monkeypatch):
+def test_threads_give_the_result_of_one_thread(name, monkeypatch):
     """Parts of a batch add up to the batch, moments included; with one thread nothing is made in advance."""
     results = []
     for threads in ("1", "2"):
@@ -331,7 +331,7 @@ def test_threads_share_a_batch_to_the_same_result(name, monkeypatch):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-def test_threads_have_teachers_of_their_own(monkeypatch):
+def test_each_thread_has_its_own_teacher(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     student, teacher = MODELS["residual_se"](), build_ensemble([randomize(MODELS["residual_se"]())])
     distiller = build_distiller(teacher, student, temperature=3, label_weight=0.2)
@@ -341,7 +341,7 @@ def test_threads_have_teachers_of_their_own(monkeypatch):
     assert len(epoch._teachers) == 3 and len(set(operations)) == len(operations)
 
 
-def test_a_phase_gives_what_it_gives_in_keras(monkeypatch):
+def test_a_phase_trains_as_in_keras(monkeypatch):
     images, labels = make_images(COUNT, SHAPE, CLASSES)
     histories = []
     for step in ("keras", "engine"):
@@ -354,7 +354,7 @@ def test_a_phase_gives_what_it_gives_in_keras(monkeypatch):
     assert histories[1] == pytest.approx(histories[0], rel=1e-3)
 
 
-def test_what_is_unknown_trains_in_keras_and_is_named():
+def test_unsupported_models_train_in_keras_with_a_reason():
     model = MODELS["dual"]()
     crossentropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     for optimizer, losses, reason in (

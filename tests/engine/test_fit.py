@@ -80,13 +80,13 @@ def test_callbacks_act_at_the_end_of_an_epoch():
         (build(), {"class_weight": {0: 1.0, 1: 2.0, 2: 1.0}}, "argument 'class_weight'"),
     ],
 )
-def test_what_is_unknown_is_left_to_keras_in_one_line(model, arguments, reason, capfd):
+def test_unsupported_models_fall_back_to_fit_with_a_reason(model, arguments, reason, capfd):
     labels = np.eye(3, dtype=np.float32)[Y[:, 0]] if model.loss == "mean_squared_error" else Y
     history = fast_fit(model, X, labels, epochs=1, verbose=0, **arguments)
     lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("fast_fit leaves")]
     assert len(lines) == 1 and reason in lines[0] and len(history.history["loss"]) == 1
 
 
-def test_arrays_of_other_lengths_are_refused():
+def test_arrays_of_unequal_lengths_are_refused():
     with pytest.raises(LwcnnError, match=r"of one length.*Received: shapes \(30, 6, 6, 2\), \(29, 1\)"):
         fast_fit(build(), X, Y[:-1])

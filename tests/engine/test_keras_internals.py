@@ -35,7 +35,7 @@ def test_the_graph_of_a_model_within_a_model():
     assert graph.only_reader(conv.output) is relu and graph.only_reader(add.output) is None
 
 
-def test_calls_that_cannot_be_made_are_named():
+def test_unsupported_calls_are_named():
     images = keras.Input((4, 4, 2))
     with pytest.raises(Unsupported, match="add.*arguments that are not tensors"):
         internals.read_graph(keras.Model(images, images + 1.0), training=True)

@@ -44,7 +44,7 @@ def test_convolution_relu_and_pooling_are_one_operation(shape):
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])
-def test_gradients_go_through_two_of_them(padding):
+def test_gradients_through_two_blocks(padding):
     images = keras.Input((13, 15, 3))
     first = conv_relu_pool(images, use_bias=False, padding=padding)
     model = classifier(images, conv_relu_pool(first, 7, padding=padding))
@@ -52,7 +52,7 @@ def test_gradients_go_through_two_of_them(padding):
     assert_same(model, [inputs((13, 15, 3))], np.arange(9) % 3)
 
 
-def test_a_value_that_others_read_is_computed():
+def test_a_value_with_other_readers_is_computed():
     images = keras.Input((12, 12, 3))
     x = layers.Conv2D(4, 3, activation="relu")(images)
     for output in (
@@ -106,7 +106,7 @@ def test_a_block_whose_norm_has_no_offset_or_scale_goes_layer_by_layer(setting, 
     assert_same(model, [inputs((6, 5, 8))], np.arange(9) % 3)
 
 
-def test_a_block_that_is_added_to_another_value_than_its_input():
+def test_a_block_added_to_another_value():
     images = keras.Input((6, 6, 8))
     other = layers.Conv2D(8, 1)(images)
     x = depthwise_block(images, 8, se_reduction=2, residual=False, name="block")
@@ -122,7 +122,7 @@ def test_a_block_of_other_widths_goes_layer_by_layer():
 
 
 @pytest.mark.parametrize("frozen", ["block_norm", "block_expand", "block_", "conv"])
-def test_gradients_flow_through_what_is_frozen(frozen):
+def test_gradients_flow_through_frozen_layers(frozen):
     """What is frozen stays bit-identical and passes gradients to the trained layers before it."""
     images = keras.Input((7, 7, 8))
     x = layers.Conv2D(8, 1, name="conv")(images)

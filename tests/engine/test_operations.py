@@ -91,7 +91,7 @@ def built(make, shapes):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_an_operation_computes_what_its_layer_does(name):
+def test_operations_equal_their_layers(name):
     tensorflow = pytest.importorskip("tensorflow")
     make, *shapes = CASES[name]
     layer, inputs = built(make, shapes)

@@ -26,7 +26,7 @@ def test_outputs_of_two_branches_whatever_the_number_of_threads(threads, monkeyp
         np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max())
 
 
-def test_what_is_unknown_is_named_and_computed_by_keras():
+def test_unsupported_models_are_predicted_by_keras():
     images = keras.Input(SHAPE)
     model = keras.Model(images, layers.Conv2D(6, 3, groups=3)(images))
     assert "groups=3" in unsupported_for_inference(model)

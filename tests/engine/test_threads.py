@@ -11,7 +11,7 @@ from lwcnn.engine.threads import BrokenGroup, ThreadGroup, run_in_group, share_o
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
-def test_everyone_gets_the_sums_of_all_round_after_round(size):
+def test_sums_are_those_of_all_threads_in_every_round(size):
     group = ThreadGroup(size)
 
     def work(rank):
@@ -26,7 +26,7 @@ def test_everyone_gets_the_sums_of_all_round_after_round(size):
             np.testing.assert_array_equal(array, np.full(3, expected[1]))
 
 
-def test_a_member_that_is_late_is_waited_for(monkeypatch):
+def test_late_threads_are_waited_for(monkeypatch):
     monkeypatch.setattr(threads, "SPIN_LIMIT", 1)
     group, late = ThreadGroup(2), threading.Event()
 
@@ -41,7 +41,7 @@ def test_a_member_that_is_late_is_waited_for(monkeypatch):
 
 
 @pytest.mark.parametrize("failing", [0, 1])
-def test_one_that_fails_ends_the_others_and_its_reason_is_told(failing):
+def test_a_failing_thread_ends_the_others_with_its_error(failing):
     group, ended = ThreadGroup(3), []
 
     def work(rank):
@@ -65,6 +65,6 @@ def test_one_that_fails_ends_the_others_and_its_reason_is_told(failing):
 @pytest.mark.parametrize(
     "count, size, sizes", [(1, 3, [1]), (2, 3, [1, 1]), (7, 3, [2, 2, 3]), (4, 1, [4]), (0, 2, [0])]
 )
-def test_images_are_shared_out_in_order_and_no_thread_has_none(count, size, sizes):
+def test_every_thread_gets_consecutive_images(count, size, sizes):
     parts = [list(range(count))[part] for part in share_out(count, size)]
     assert [len(part) for part in parts] == sizes and sum(parts, []) == list(range(count))

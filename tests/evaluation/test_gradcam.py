@@ -92,7 +92,7 @@ def test_other_branches_still_read_the_images():
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
-def test_nothing_that_speaks_for_the_class_gives_zeros():
+def test_no_evidence_for_the_class_gives_zeros():
     inputs = keras.Input((4, 4, 1))
     x = keras.layers.Conv2D(1, 1, name="conv")(inputs)
     model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x)))

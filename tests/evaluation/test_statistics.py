@@ -18,7 +18,7 @@ def test_the_mean_is_that_of_seeds_and_images():
     assert found.p_values == tuple(mcnemar_exact(a, b) for a, b in zip(runs, reference, strict=True))
 
 
-def test_equal_runs_differ_by_nothing_at_all():
+def test_equal_runs_have_no_difference():
     runs = [np.arange(100) % 3 == 0, np.arange(100) % 2 == 0]
     found = paired_difference(runs, runs)
     assert (found.mean, found.low, found.high, found.by_seed, found.p_values) == (0, 0, 0, (0, 0), (1.0, 1.0))

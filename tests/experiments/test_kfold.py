@@ -43,7 +43,7 @@ def test_folds_from_scratch_never_see_what_they_are_assessed_on(made_dataset, fo
     assert result["mean_accuracy"] == pytest.approx(np.mean(result["accuracies"]))
 
 
-def test_leaking_folds_go_on_with_one_model(made_dataset, folders, monkeypatch):
+def test_leaky_folds_continue_one_model(made_dataset, folders, monkeypatch):
     starts, ends = [], []
     train = kfold.train_phase
 
@@ -107,7 +107,7 @@ def test_every_fold_from_scratch_has_the_seed_of_the_run_and_a_cache_key_of_its_
     assert len(set(keys)) == 5 and all(made_dataset.checksum in key for key in keys)
 
 
-def test_leaking_folds_train_with_the_notebooks_limits_and_seeds_of_their_own(made_dataset, folders, calls):
+def test_leaky_folds_have_the_notebooks_limits_and_their_own_seeds(made_dataset, folders, calls):
     for num_folds, seed in ((2, 5), (3, 5), (2, 6)):
         run_kfold("paper_as_published", made_dataset, "full", seed, True, num_folds, folders)
     plan = get_experiment("paper_as_published", "full")
@@ -132,7 +132,7 @@ def test_the_folds_and_their_validation_parts_are_pinned(made_dataset, folders, 
     assert digest == "93c197257ee225da"
 
 
-def test_a_leaking_fold_of_other_epochs_has_another_key(made_dataset, tmp_path, calls, monkeypatch):
+def test_a_leaky_fold_of_other_epochs_has_another_key(made_dataset, tmp_path, calls, monkeypatch):
     size = get_preset("quick")
     for epochs in (2, 3):
         monkeypatch.setattr(kfold, "get_preset", lambda name, epochs=epochs: replace(size, fold=epochs))

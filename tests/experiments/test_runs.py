@@ -201,7 +201,7 @@ def test_result_of_other_data_is_refused(copied, tmp_path):
 @pytest.mark.parametrize(
     "content", ["", '{"config": ', "[1, 2]", "{}", '{"config": [], "data_checksum": "", "test_accuracy": 0}']
 )
-def test_results_file_that_is_none_is_refused_and_kept(copied, made_dataset, content):
+def test_a_file_that_is_no_result_is_refused_and_kept(copied, made_dataset, content):
     path = copied.result("made", "paper", "smoke", 0)
     path.write_text(content)
     with pytest.raises(LwcnnError, match="seed0.json"):
@@ -425,7 +425,7 @@ def made_result(branches=(0.80, 0.75), head=0.80, start_of_all=0.80, train=0.85,
     }
 
 
-def test_no_sign_of_trouble():
+def test_a_healthy_run_has_no_warning():
     assert diagnose_run(made_result()) == []
     assert diagnose_run(made_result(branches=(0.80, 0.71), start_of_all=0.795, train=0.99)) == []
 
@@ -505,7 +505,7 @@ def test_classes_that_are_never_predicted_are_named():
     assert "class 3, class 4, class 5, class 6, class 7 and 1 more" in sign
 
 
-def test_a_training_loss_that_the_model_does_not_live_up_to_is_a_sign():
+def test_training_accuracy_below_the_bound_of_its_loss_is_a_warning():
     last = {"name": "all", "best_epoch": 1, "best_val_accuracy": 0.81, "history": [{"val_accuracy": 0.8, "loss": 0.02}]}
     result = made_result(train=0.12, test=0.11)
     result["history"][-1] = last

@@ -144,7 +144,7 @@ def test_hard_swish_as_addition_and_multiplication(model, images):
     assert read_graph(convert(model, "c-array", images)).operations == operations[False]
 
 
-def test_hard_swish_that_something_else_reads_stays(images):
+def test_hard_swish_with_other_readers_stays(images):
     inputs = keras.Input((16, 16, 3))
     x = layers.Activation("hard_silu", name="swish")(layers.Conv2D(4, 3)(inputs))
     model = keras.Model(inputs, layers.Add()([layers.Conv2D(4, 1, name="conv")(x), x]))
@@ -153,7 +153,7 @@ def test_hard_swish_that_something_else_reads_stays(images):
     assert np.array_equal(split.get_layer("conv").get_weights()[0], model.get_layer("conv").get_weights()[0])
 
 
-def test_layers_that_are_zero_on_all_images(model, images):
+def test_constant_zero_layers(model, images):
     dead = keras.models.clone_model(model)
     dead.set_weights(model.get_weights())
     squeeze = dead.get_layer("stage1_block1_squeeze")
@@ -161,7 +161,7 @@ def test_layers_that_are_zero_on_all_images(model, images):
     assert logit_error(to_litert_int8(dead, images), dead, images) < 0.1
 
 
-def test_corrected_biases_take_the_shift_away(model, images):
+def test_bias_correction_removes_the_shift(model, images):
     deployable = equalize_channels(simplify(build_deployable(model, short_names=True)), images)
     plain, exact = convert_deployable(deployable, images), convert_deployable(deployable, None)
     content = correct_biases(plain, exact, images)

@@ -173,7 +173,7 @@ def test_an_unknown_block_is_refused_with_the_nearest():
         build_residual_se((16, 16, 3), 10, ResidualSEConfig(block="cbm"))
 
 
-def test_the_choice_of_block_changes_no_earlier_record():
+def test_the_block_setting_keeps_earlier_records():
     assert "block" not in plain_settings(ResidualSEConfig())
     assert plain_settings(ResidualSEConfig(block="plain"))["block"] == "plain"
 

@@ -71,7 +71,7 @@ def test_nested_models_and_shared_layers_count_at_each_call():
     assert count_macs(twice) == 2 * count_macs(model)
 
 
-def test_refuses_what_it_cannot_count():
+def test_unsupported_models_are_refused():
     with pytest.raises(LwcnnError, match="Received: Conv2DTranspose"):
         of_one(layers.Conv2DTranspose(4, 3))
     with pytest.raises(LwcnnError, match="fixed image shape.*None"):

@@ -71,7 +71,7 @@ def test_trained_convolutions_and_converted_dense_are_taken_over_bit_for_bit():
         np.testing.assert_array_equal(bias, dense_bias)
 
 
-def test_the_submodels_stay_as_they_were():
+def test_the_submodels_stay_unchanged():
     submodels = random_submodels((12, 12, 3))
     images = images_of((12, 12, 3))
     weights = [submodel.get_weights() for submodel in submodels]
@@ -135,7 +135,7 @@ def test_submodels_of_different_class_counts_are_refused():
         merge_submodels(submodels)
 
 
-def test_submodels_of_one_name_are_refused():
+def test_submodels_with_equal_names_are_refused():
     submodels = [build_submodel((12, 12, 1), 10, "original") for _ in range(2)]
     with pytest.raises(LwcnnError, match="different, non-empty names. Received: .*original.*original"):
         merge_submodels(submodels)
@@ -146,7 +146,7 @@ def test_no_submodels_are_refused():
         merge_submodels([])
 
 
-def test_splitting_gives_the_submodels_back_to_the_bit():
+def test_splitting_restores_the_submodels_exactly():
     submodels = random_submodels((12, 12, 3), num_classes=7)
     for submodel, again in zip(submodels, split_merged(merge_submodels(submodels)), strict=True):
         assert again.name == submodel.name
@@ -156,7 +156,7 @@ def test_splitting_gives_the_submodels_back_to_the_bit():
         split_merged(submodels[0])
 
 
-def test_the_check_tells_an_exact_merge_from_another():
+def test_check_merge_detects_an_inexact_merge():
     submodels, images = random_submodels((12, 12, 3)), images_of((12, 12, 3))
     merged = merge_submodels(submodels)
     for check, submodel in zip(check_merge(submodels, merged, images), submodels, strict=True):

@@ -50,7 +50,7 @@ def test_counts_of_the_extension():
     assert [model.get_layer(f"block{i}_add").output.shape[1:] for i in (1, 2)] == [(16, 16, 32), (8, 8, 64)]
 
 
-def test_joining_keeps_the_submodels_features():
+def test_merging_keeps_the_submodels_features():
     submodels = [randomize(build_repo_submodel((12, 12, 3), 10, name), seed) for seed, name in enumerate(BRANCHES)]
     before = [submodel.get_weights() for submodel in submodels]
     merged = merge_repo_submodels(submodels)

@@ -40,7 +40,7 @@ def test_a_second_worker_waits_says_so_and_finds_what_the_first_made(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["result.json"]
 
 
-def test_many_workers_one_at_a_time(tmp_path):
+def test_many_workers_take_turns(tmp_path):
     inside, most, done = [], [], []
 
     def work(number):

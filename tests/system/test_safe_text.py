@@ -24,7 +24,7 @@ def test_a_name_stays_on_its_line_and_moves_no_cursor():
     assert one_line(" a\n b\x1b[2J\t\udce9 kő ") == "a b?[2J ? kő"
 
 
-def test_each_language_shows_the_name_as_it_is():
+def test_every_format_shows_the_name_unchanged():
     assert latex_text("a_b 5% \\x^~{$}") == r"a\_b 5\% \textbackslash{}x\^{}\textasciitilde{}\{\$\}"
     figure, ax = plt.subplots(figsize=(1, 1))
     ax.set_title(plot_text("$x_{ and $y"))  # as it is, Matplotlib refuses it

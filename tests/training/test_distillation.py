@@ -45,7 +45,7 @@ def test_members_of_unequal_shapes_are_refused():
         build_ensemble([tiny_model(), build_residual_se((16, 16, 3), 10, TINY)])
 
 
-def test_a_teacher_alone_is_heeded_whatever_the_labels_say():
+def test_label_weight_zero_ignores_the_labels():
     keras.utils.set_random_seed(0)
     teacher, student = (build_residual_se((12, 12, 3), 10, TINY) for _ in range(2))
     images, labels = make_images(200)
@@ -84,7 +84,7 @@ def test_the_loss_is_that_of_the_labels_and_the_divergence_at_the_temperature_ti
     assert loss == pytest.approx(0.2 * of_labels + 0.8 * 3**2 * divergence, rel=1e-4)
 
 
-def test_an_interrupted_distillation_goes_on_to_the_same_weights(tmp_path):
+def test_an_interrupted_distillation_resumes_to_the_same_weights(tmp_path):
     images, labels = make_images(60)
     parts = Split(Images(images, labels), Images(images, labels))
 

@@ -31,7 +31,7 @@ def build():
     return randomize(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.0))
 
 
-def test_an_infinite_rate_stops_in_the_first_epoch_and_leaves_the_weights(part):
+def test_divergence_in_the_first_epoch_raises_and_restores_the_weights(part):
     model = build()
     before = model.get_weights()
     phase = Phase("head", OptimizerConfig("sgd", 1e30), 3, batch_size=8)

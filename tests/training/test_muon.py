@@ -19,7 +19,7 @@ def one_step(variable, gradient, **arguments):
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 8, 16), (1, 1, 16, 8), (12, 6)])
-def test_a_matrix_moves_by_an_orthogonal_one_of_the_rate_s_size(shape):
+def test_a_matrix_moves_by_an_orthogonal_matrix_scaled_by_the_rate(shape):
     gradient = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     move = one_step(keras.Variable(np.zeros(shape, np.float32), name="kernel"), gradient).reshape(shape[-2:])
     values = np.linalg.svd(move, compute_uv=False) / (0.1 * 0.2 * max(shape[-2:]) ** 0.5)
@@ -29,7 +29,7 @@ def test_a_matrix_moves_by_an_orthogonal_one_of_the_rate_s_size(shape):
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 8, 1), (8,), (3, 3, 4, 8)])
-def test_all_else_moves_as_by_adamw(shape):
+def test_other_weights_move_as_by_adamw(shape):
     gradient = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     variable = keras.Variable(np.ones(shape, np.float32), name="kernel")
     other = keras.Variable(np.ones(shape, np.float32), name="kernel")

@@ -148,7 +148,7 @@ def test_optimizers(optimizer, kind, values):
     assert optimizer.build(num_steps=10) is not built
 
 
-def test_what_is_not_given_is_left_to_keras():
+def test_unset_arguments_keep_keras_defaults():
     assert OptimizerConfig("sgd").build(10).get_config()["momentum"] == keras.optimizers.SGD().get_config()["momentum"]
     ours, default = (o.get_config() for o in (OptimizerConfig("nadam", 0.001).build(10), keras.optimizers.Nadam()))
     assert {k: v for k, v in ours.items() if k != "name"} == {k: v for k, v in default.items() if k != "name"}

@@ -175,7 +175,7 @@ def test_stops_after_patience_epochs_without_progress_and_keeps_the_best(constru
     assert state.finished
 
 
-def test_progress_begins_the_count_anew(constructed):
+def test_progress_resets_the_patience_counter(constructed):
     state, weights = constructed(Phase("p", NADAM, 20, patience=2), one(0.5, 0.4, 0.6, 0.5, 0.7, 0.1, 0.1))
     assert state.epoch == 7 and state.best_epoch[-1] == 5
     assert set.union(*weights.values()) == {5.0}
@@ -349,7 +349,7 @@ AUGMENTATION = Augmentation(horizontal_flip=True, crop_padding=1)
     ],
     ids=lambda value: value.name if isinstance(value, Phase) else None,
 )
-def test_interrupted_and_resumed_comes_to_the_same_bits(phase, at, parts, tmp_path):
+def test_resume_is_bit_exact(phase, at, parts, tmp_path):
     phase = replace(phase, batch_size=32)
 
     def train(checkpoint, progress=None):
@@ -394,7 +394,7 @@ def test_the_average_of_the_weights_is_kept_and_the_raw_weights_train_on(parts):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-def test_the_average_of_the_moments_is_kept_and_the_raw_moments_go_on(parts, monkeypatch):
+def test_averaged_batch_norm_statistics_are_evaluated(parts, monkeypatch):
     """EMA in NumPy: from the moments after every step; those of the weights' average are kept, with those."""
     rows = []
 
@@ -429,7 +429,7 @@ def test_the_average_of_the_moments_is_kept_and_the_raw_moments_go_on(parts, mon
         assert not np.allclose(a, last, rtol=1e-3)
 
 
-def test_averaged_moments_resume_to_the_same_bits(parts, tmp_path):
+def test_resume_with_averaged_statistics_is_bit_exact(parts, tmp_path):
     optimizer = replace(ONE_CYCLE_EMA, ema_batch_norm=True)
     phase = Phase("ema", optimizer, 3, batch_size=32)
 
@@ -506,9 +506,7 @@ def test_the_submodels_of_stage_1_are_those_that_the_method_merges(parts, uninte
 
 
 @pytest.mark.parametrize("done", [("dual",), ("dual", "head")])
-def test_a_method_interrupted_between_two_phases_comes_to_the_same_bits(
-    done, parts, uninterrupted, tmp_path, count_epochs
-):
+def test_resume_between_two_phases_is_bit_exact(done, parts, uninterrupted, tmp_path, count_epochs):
     """Every finished phase leaves its state; the next one had not ended an epoch when it was broken off."""
     cache, wanted = uninterrupted
     copy_states(cache, tmp_path, *done)
@@ -537,7 +535,7 @@ def test_experiments_that_begin_alike_train_the_common_part_once(parts, uninterr
     "change",
     [{"dropout": 0.4}, {"reuse_dense_weights": ("original",)}, {"branches": (("original", None), ("augmented", None))}],
 )
-def test_what_differs_is_never_taken_from_the_cache(change, parts, uninterrupted, tmp_path, monkeypatch):
+def test_other_settings_are_never_taken_from_the_cache(change, parts, uninterrupted, tmp_path, monkeypatch):
     shutil.copytree(uninterrupted[0], tmp_path, dirs_exist_ok=True)
     monkeypatch.setattr(loop, "train_epoch", lambda *arguments: {"loss": 0.0})
     train_small_method(parts, tmp_path, replace(small_method(), **change))
@@ -577,9 +575,7 @@ test_training.train_method(
 """
 
 
-def test_kill_9_in_the_middle_of_a_phase_and_resumed_comes_to_the_same_bits(
-    parts, uninterrupted, tmp_path, count_epochs
-):
+def test_resume_after_kill_9_is_bit_exact(parts, uninterrupted, tmp_path, count_epochs):
     cache, wanted = uninterrupted
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(tmp_path), str(ROOT / "tests" / "training")],
