@@ -140,8 +140,8 @@ def add_training_arguments(parser: argparse.ArgumentParser, many: bool = True) -
     )
     add_folder(parser, "models", "runs/models", "the best model of each experiment")
     add_folder_arguments(parser)
+    add_image_arguments(parser)
     if many:
-        add_image_arguments(parser)
         add_recipe_arguments(parser)
 
 

@@ -8,7 +8,7 @@ from lwcnn.cli.arguments import (
     get_folders,
     recipe_settings,
 )
-from lwcnn.experiments.recipes import get_experiment, get_preset, with_settings
+from lwcnn.experiments.recipes import get_experiment, with_settings
 from lwcnn.system import environment
 from lwcnn.training.devices import Computing
 from lwcnn.training.progress import Progress
@@ -69,13 +69,15 @@ def _open_progress(options, dataset: str, experiment: str, seed: int) -> Progres
 
 def kfold(options) -> int:
     """Evaluate an experiment by K-fold cross-validation."""
+    from lwcnn.data import load_dataset
     from lwcnn.experiments.kfold import run_kfold
 
-    get_preset(options.preset)
-    progress = Progress(options.progress, f"{options.dataset} {options.experiment} {options.folds}-fold")
+    get_experiment(options.experiment, options.preset)  # a wrong name fails before the data is read
+    data = load_dataset(options.dataset, options.data_dir, mirror=options.mirror, size=options.size)
+    progress = Progress(options.progress, f"{data.name} {options.experiment} {options.folds}-fold")
     result = run_kfold(
         options.experiment,
-        options.dataset,
+        data,
         options.preset,
         options.seed,
         options.leaky,

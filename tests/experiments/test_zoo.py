@@ -8,6 +8,7 @@ from PIL import Image
 
 import lwcnn
 from lwcnn.cli.main import main
+from lwcnn.data import ImageSpec
 from lwcnn.experiments.recipes import NETWORKS, get_experiment
 from lwcnn.experiments.zoo import model_file
 from lwcnn.models.description import read_description
@@ -72,3 +73,12 @@ def test_the_readme_s_five_lines_classify_a_photo(tmp_path, monkeypatch, capsys)
 def test_what_is_not_there_is_told_with_the_nearest(call, words):
     with pytest.raises(LwcnnError, match=words):
         call()
+
+
+@pytest.mark.parametrize("side", [64, 96])
+def test_networks_and_recipes_fit_larger_images(side):
+    images, spec = make_images(2, (side, side, 3))[0], ImageSpec((side, side, 3), mirror=True)
+    assert get_experiment("wren", dataset=spec).phases[0].augmentation.crop_padding == side // 8
+    for name in NETWORKS:
+        model = lwcnn.create_model(name, input_shape=spec.shape, num_classes=200)
+        assert lwcnn.predict_logits(model, images).shape == (2, 200)
