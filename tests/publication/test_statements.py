@@ -163,6 +163,7 @@ def test_the_search_is_as_described(evidence):
 def test_muon_distillation_and_the_residual_network_gain(evidence):
     assert gain(evidence, "cifar10", "residual_se_muon", "residual_se", "full")[0] > 0
     assert gain(evidence, "cifar10", "residual_se_small_distilled", "residual_se_small")[0] > 0
+    assert gain(evidence, "cifar10", "residual_se_muon", "residual_se_stem_adamw")[0] > 0, "Wren gains over its control"
     low, _, high = gain(evidence, "cifar10", "residual_se_distilled", "residual_se", "full")
     assert low < 0 < high, "Wren-distilled: an interval that includes zero"
     assert gain(evidence, "cifar10", "residual_se", "repo_residual_se", "full")[0] > 5
