@@ -1,6 +1,7 @@
 """The command `lwcnn run`: the whole method on the data at hand."""
 
 import argparse
+from pathlib import Path
 
 from lwcnn.cli.arguments import seed_number
 from lwcnn.data import Dataset, choose_dataset
@@ -27,9 +28,11 @@ def run(options) -> int:
             write_atomically(folder / f"NOTICE-{data.name}.txt", f"{notice}\n".encode())
     print(_run_table(data, result))
     print(f"\nresult  {folders.result(data.name, 'paper', preset, options.seed)}")
-    print(f"model   {folders.best_model(data.name, 'paper')}")
+    model = folders.best_model(data.name, "paper")
+    if model.exists():  # a run at chance leaves none, and a smoke test
+        print(f"model   {model}")
     _loudly(notice)
-    print(_next_steps(data.name, preset))
+    print(_next_steps(data.name, preset, model))
     return 0
 
 
@@ -60,7 +63,7 @@ def _run_table(data: Dataset, result: dict) -> str:
     return "\n".join(["", title, *lines])
 
 
-def _next_steps(dataset: str, preset: str) -> str:
+def _next_steps(dataset: str, preset: str, model: Path) -> str:
     """What was reached with more epochs and by the best network, and three commands that go on from here."""
     shipped = trained_networks()
     full, wren = shipped.get(("paper", dataset)), shipped.get(("wren", dataset))
@@ -70,8 +73,9 @@ def _next_steps(dataset: str, preset: str) -> str:
     if wren:
         lines.append(f"Wren, the best network of this library, reaches {100 * wren.test_accuracy:.2f} %.")
     option = "" if dataset == "cifar10" else f" --dataset {dataset}"
+    full_budget = {f"lwcnn train paper{option} --preset full": "the method with all its epochs"}
     commands = {
-        f"lwcnn train paper{option} --preset full": "the method with all its epochs",
+        **(full_budget if preset != "full" else {f"lwcnn evaluate {model}": "all metrics of this model"}),
         f"lwcnn train wren{option} --preset full": "the best network, trained here",
         "lwcnn predict wren photo.png": "the best network as shipped, on a photo of yours",
     }

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -142,10 +143,12 @@ def test_list_names_every_experiment_and_datasets_every_data_set(capsys, tmp_pat
 
 def test_what_comes_after_a_run_has_its_figures_from_the_files():
     wren, paper = (read_description(ROOT / f"models/cifar10-{name}.keras") for name in ("residual_se_muon", "paper"))
-    text = run._next_steps("cifar10", "quick")
+    text = run._next_steps("cifar10", "quick", Path("runs/models/x.keras"))
     assert f"`full` the method reaches {100 * paper.test_accuracy:.2f} %" in text
     assert f"Wren, the best network of this library, reaches {100 * wren.test_accuracy:.2f} %" in text
-    assert text.count("  lwcnn ") == 3 and "reaches" not in run._next_steps("digits", "full")
+    assert text.count("  lwcnn ") == 3 and "train paper --preset full" in text
+    text = run._next_steps("digits", "full", Path("runs/models/x.keras"))
+    assert text.count("  lwcnn ") == 3 and "lwcnn evaluate runs/models/x.keras" in text and "reaches" not in text
 
 
 def test_list_groups_the_names_with_their_accuracy(capsys):
@@ -186,6 +189,7 @@ def test_run_falls_back_to_digits_loudly(tmp_path, monkeypatch, capsys):
     assert out.count("NOT CIFAR-10") == 2 and "LWCNN_DATA_DIR" in out
     result = json.loads((tmp_path / "runs/results/digits/paper/smoke/seed0.json").read_text())
     assert "NOT CIFAR-10" in result["notice"]
+    assert "model   " not in out, "a smoke test leaves no model there"
     assert "14,862" in out and f"{100 * result['test_accuracy']:.2f} %" in out
     assert "NOT CIFAR-10" in (tmp_path / "runs/models/NOTICE-digits.txt").read_text()
     (kept,) = (tmp_path / "runs/cache/digits/paper/smoke").glob("seed0-*.npz")
