@@ -24,6 +24,7 @@ _WITHOUT_BACKEND = {
     "EXPERIMENT_NAMES": "lwcnn.experiments.recipes",
     "Erasing": "lwcnn.data.augment",
     "Experiment": "lwcnn.experiments.recipes",
+    "Folders": "lwcnn.experiments.folders",
     "GaussianBlur": "lwcnn.data.augment",
     "LwcnnError": "lwcnn.system.errors",
     "MixUpCutMix": "lwcnn.data.augment",
@@ -49,7 +50,6 @@ _WITHOUT_BACKEND = {
 _WITH_BACKEND = {
     "Batches": "lwcnn.data.batches",
     "Checkpoint": "lwcnn.training.checkpoint",
-    "Folders": "lwcnn.experiments.run",
     "Images": "lwcnn.training.images",
     "PhaseCache": "lwcnn.experiments.pipeline",
     "Split": "lwcnn.training.images",

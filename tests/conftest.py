@@ -14,7 +14,7 @@ import pytest  # noqa: E402
 from made_data import write_npz  # noqa: E402
 
 from lwcnn.data import load_dataset  # noqa: E402
-from lwcnn.experiments.run import Folders  # noqa: E402
+from lwcnn.experiments.folders import Folders  # noqa: E402
 
 
 def pytest_configure(config):

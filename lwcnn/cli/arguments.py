@@ -15,7 +15,7 @@ from lwcnn.training.devices import PRECISIONS
 
 if TYPE_CHECKING:
     from lwcnn.data import Dataset
-    from lwcnn.experiments.run import Folders
+    from lwcnn.experiments.folders import Folders
 
 MAX_SEED = 2**32 - 1
 MODEL_HELP = "a .keras file, or the name of a trained network; `lwcnn list` shows them"
@@ -165,7 +165,7 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
 
 def get_folders(options) -> Folders:
     """The folders that the options name."""
-    from lwcnn.experiments.run import Folders
+    from lwcnn.experiments.folders import Folders
 
     return Folders(options.results, options.cache, options.data_dir, options.models)
 

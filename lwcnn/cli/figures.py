@@ -11,7 +11,7 @@ EXIT_SKIPPED = 3
 
 def draw(options) -> int:
     """Draw the figures of all results, without training; figures that lack their input are skipped (exit code 3)."""
-    from lwcnn.experiments.run import Folders
+    from lwcnn.experiments.folders import Folders
     from lwcnn.publication.figures.catalogue import Drawn, draw_figures
     from lwcnn.publication.figures.from_models import HeatMapChoice
 

@@ -7,8 +7,8 @@ from lwcnn.cli.arguments import add_folder
 
 def release(options) -> int:
     """Write license, size and latency into the model files of a folder, and a model card beside each."""
+    from lwcnn.experiments.folders import Folders
     from lwcnn.experiments.release import describe_models
-    from lwcnn.experiments.run import Folders
     from lwcnn.publication.cards import write_cards
 
     folders = Folders(options.results, models=options.models)

@@ -10,10 +10,11 @@ from typing import Any
 from lwcnn.data import Dataset, ImageSpec, load_dataset
 from lwcnn.data.image_files import Size, check_size
 from lwcnn.evaluation.predict import input_shape
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import FineTunedExperiment, get_preset, with_settings
 from lwcnn.experiments.recipes.augmentation import augmentation
 from lwcnn.experiments.recipes.residual_se import NO_WEIGHT_DECAY
-from lwcnn.experiments.run import Folders, run_experiment
+from lwcnn.experiments.run import run_experiment
 from lwcnn.experiments.zoo import model_file
 from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model

@@ -17,6 +17,7 @@ from lwcnn.data import Dataset, load_dataset, split_for_training, stratified_fol
 from lwcnn.evaluation import accuracy, mean_and_interval, predict_logits
 from lwcnn.evaluation.diagnostics import diagnose_folds
 from lwcnn.experiments.finished import load_or_make
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.pipeline import PhaseCache, TrainedMethod, train_method
 from lwcnn.experiments.recipes import (
     DistilledExperiment,
@@ -26,7 +27,7 @@ from lwcnn.experiments.recipes import (
     get_experiment,
     get_preset,
 )
-from lwcnn.experiments.run import Folders, mixed_computing, provenance, split_images
+from lwcnn.experiments.run import mixed_computing, provenance, split_images
 from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json

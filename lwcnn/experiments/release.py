@@ -17,8 +17,8 @@ import numpy as np
 from lwcnn.data import Dataset
 from lwcnn.evaluation import predict_logits
 from lwcnn.experiments.finished import read_result
+from lwcnn.experiments.folders import Folders, load_classes
 from lwcnn.experiments.results import PRESETS_BY_SIZE, load_exports, load_latencies, run_paths
-from lwcnn.experiments.run import Folders, load_classes
 from lwcnn.experiments.teachers import teacher_path
 from lwcnn.models.description import Description, describe_model, model_checksum, read_description
 from lwcnn.models.io import load_model

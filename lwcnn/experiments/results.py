@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lwcnn.experiments.folders import load_classes
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath, read_json
@@ -225,10 +226,7 @@ def _array(path: Path) -> np.ndarray:
 
 @lru_cache(maxsize=512)
 def _array_version(path: Path, modified_ns: int, size: int) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise LwcnnError(f"Repeat the run: its predicted classes can't be read ({error}). Received: {path}") from error
+    return load_classes(path)
 
 
 def _dataset_of(model: str) -> str:

@@ -5,11 +5,7 @@ runs/results/<dataset>/<experiment>/<preset>/seed<k>_classes.npy   predicted cla
 runs/cache/<dataset>/                                              checkpoints, models and outputs
 """
 
-import hashlib
-import io
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +18,7 @@ from lwcnn.data.checks import images_at_once
 from lwcnn.evaluation import accuracy, drop_large_confusion_matrix, measure_calibration, predict_logits, summarize
 from lwcnn.evaluation.diagnostics import diagnose_run
 from lwcnn.experiments.finished import check_finished, load_or_make
+from lwcnn.experiments.folders import Folders, load_classes, save_classes
 from lwcnn.experiments.pipeline import PhaseCache, TrainedMethod, train_method
 from lwcnn.experiments.recipes import (
     DistilledExperiment,
@@ -37,7 +34,7 @@ from lwcnn.models.description import Description
 from lwcnn.models.io import load_model, save_model
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import write_atomically, write_json
+from lwcnn.system.files import write_json
 from lwcnn.system.npz import save_npz
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.checkpoint import current_computing
@@ -49,54 +46,6 @@ from lwcnn.training.progress import Progress
 SPLIT_SEED = 0  # all runs share one validation split
 MAX_CLASS_RATIO = 2  # of images; above it the macro accuracy is reported too
 NUM_FEATURE_IMAGES = 2000
-
-
-@dataclass(frozen=True)
-class Folders:
-    """Folders that runs read and write; what is published is made from `results` and `models` instead of `runs`.
-
-    Attributes:
-        results: Results, one JSON file per run.
-        cache: Checkpoints, trained models and test logits.
-        data: Data sets, `<name>.npz`. None takes $LWCNN_DATA_DIR.
-        models: The best model of each experiment.
-
-    Example:
-
-    >>> folders = Folders(results=Path("my_results"), cache=Path("my_cache"))
-    """
-
-    results: Path = Path("runs/results")
-    cache: Path = Path("runs/cache")
-    data: Path | None = None
-    models: Path = Path("runs/models")
-
-    def result(self, dataset: str, experiment: str, preset: str, seed: int) -> Path:
-        """Returns the path of a run's result."""
-        return Path(self.results) / dataset / experiment / preset / f"seed{seed}.json"
-
-    def classes(self, dataset: str, experiment: str, preset: str, seed: int) -> Path:
-        """Returns the path of a run's predicted classes."""
-        return self.result(dataset, experiment, preset, seed).with_name(f"seed{seed}_classes.npy")
-
-    def model(self, run: Mapping) -> Path:
-        """Returns the path of a run's trained model in the cache; its name depends on all that determines the weights.
-
-        Args:
-            run: Result of the run, or the dict that `identify` returns.
-        """
-        parts = [run["config"], run["data_checksum"], run["backend"], run.get("step")]
-        key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
-        folder = Path(self.cache) / run["dataset"] / run["experiment"] / run["preset"]
-        return folder / f"seed{run['seed']}-{key}.keras"
-
-    def best_model(self, dataset: str, experiment: str) -> Path:
-        """Returns the path of the best model of an experiment."""
-        return Path(self.models) / f"{dataset}-{experiment}.keras"
-
-    def outputs(self, run: Mapping) -> Path:
-        """Returns the path of a run's test logits and features in the cache; `run` as in `model`."""
-        return self.model(run).with_suffix(".npz")
 
 
 def run_experiment(
@@ -313,24 +262,6 @@ def provenance() -> dict:
         "versions": environment.versions(),
         "commit": environment.commit(),
     }
-
-
-def save_classes(path: Path, classes: np.ndarray) -> None:
-    """Writes class numbers as a uint8 .npy (uint16 beyond 256 classes)."""
-    buffer = io.BytesIO()
-    np.save(buffer, classes.astype(np.uint8 if classes.max() < 256 else np.uint16))
-    write_atomically(path, buffer.getvalue())
-
-
-def load_classes(path: Path) -> np.ndarray:
-    """Returns the class numbers that `save_classes` wrote."""
-    try:
-        classes = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise LwcnnError(f"The class numbers can't be read ({error}): move the file away. Received: {path}") from error
-    if classes.ndim != 1 or classes.dtype.kind not in "ui":
-        raise LwcnnError(f"The file does not hold class numbers: move it away. Received: {path}")
-    return classes
 
 
 def penultimate_features(model: keras.Model, images: np.ndarray) -> np.ndarray:

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from lwcnn.evaluation.statistics import estimate_accuracy, wilson_interval
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.results import DISPLAY_NAMES
-from lwcnn.experiments.run import Folders
 from lwcnn.models.description import CONFIG, Description, open_archive, read_description
 from lwcnn.publication.claims.measurement import Measurement, accuracy, or_missing, percent
 from lwcnn.publication.evidence import Evidence

@@ -3,9 +3,9 @@
 import pytest
 from publication.made_results import write_run
 
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, leave_one_out, only
-from lwcnn.experiments.run import Folders
 from lwcnn.publication.figures import from_results
 from lwcnn.publication.figures.inputs import Inputs, MissingInput
 from lwcnn.system.settings import plain_settings

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from lwcnn.experiments import kfold
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.kfold import run_kfold
 from lwcnn.experiments.pipeline import TrainedMethod
 from lwcnn.experiments.recipes import get_experiment, get_preset
-from lwcnn.experiments.run import Folders
 from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.checkpoint import PhaseState

@@ -10,8 +10,8 @@ from made_data import describe, make_images
 
 from lwcnn.evaluation import predict_logits
 from lwcnn.experiments import release
+from lwcnn.experiments.folders import Folders, save_classes
 from lwcnn.experiments.release import LOGIT_STEP, describe_models, is_at_chance, release_best, round_logits
-from lwcnn.experiments.run import Folders, save_classes
 from lwcnn.models.description import Description, model_checksum, read_description
 from lwcnn.models.io import load_model, save_model
 from lwcnn.system.errors import LwcnnError

@@ -5,9 +5,9 @@ import shutil
 from made_data import ROOT
 
 import lwcnn
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.release import describe_models
 from lwcnn.experiments.results import load_results
-from lwcnn.experiments.run import Folders
 from lwcnn.publication.cards import make_cards
 
 AGAIN = "run `lwcnn release --results results --models models`"

@@ -19,8 +19,8 @@ from lwcnn.data import load_dataset
 from lwcnn.evaluation import expected_calibration_error, scale_cross_fitted, summarize
 from lwcnn.evaluation.metrics import reliability_bins
 from lwcnn.evaluation.statistics import Estimate
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
-from lwcnn.experiments.run import Folders
 from lwcnn.experiments.zoo import create_model
 from lwcnn.models.dual import build_merged_model
 from lwcnn.publication import figures

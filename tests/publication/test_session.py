@@ -7,7 +7,7 @@ import pytest
 from made_data import ROOT
 from matplotlib.figure import Figure
 
-from lwcnn.experiments.run import Folders
+from lwcnn.experiments.folders import Folders
 from lwcnn.publication.notebook import session
 from lwcnn.publication.notebook.places import committed_folders
 from lwcnn.system.errors import LwcnnError

@@ -8,8 +8,8 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.results import load_results
-from lwcnn.experiments.run import Folders
 from lwcnn.publication.figures import from_costs, from_models, from_outputs, from_results
 from lwcnn.publication.figures.from_models import HeatMapChoice
 from lwcnn.publication.figures.inputs import Inputs, MissingInput

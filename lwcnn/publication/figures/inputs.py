@@ -10,8 +10,8 @@ import pandas as pd
 
 from lwcnn.data import DATASET_NAMES, INPUT_SHAPES, find_dataset, load_dataset
 from lwcnn.evaluation.statistics import Estimate, estimate_accuracy
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.results import DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput, load_correct, load_test_labels
-from lwcnn.experiments.run import Folders
 from lwcnn.models.io import load_model
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence, Released
 from lwcnn.publication.names import budget, display_name, is_part, seed_names

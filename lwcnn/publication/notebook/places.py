@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import lwcnn
-from lwcnn.experiments.run import Folders
+from lwcnn.experiments.folders import Folders
 from lwcnn.system.errors import LwcnnError
 
 RESULTS_VARIABLE = "LWCNN_RESULTS"
