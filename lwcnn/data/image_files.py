@@ -1,6 +1,7 @@
 """Reads image files as arrays: upright, on white where transparent, of one size and number of channels."""
 
 import logging
+import math
 import os
 import re
 import warnings
@@ -13,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lwcnn.system.errors import LwcnnError
+from lwcnn.system.npz import require_memory
 from lwcnn.system.safe_text import one_line
 
 IMAGE_EXTENSIONS = (
@@ -90,6 +92,7 @@ def read_images(
         Tuple of the images (n, height, width, channels), the indices of their sources, and the errors by index of the
         sources that could not be read.
     """
+    require_memory(len(sources) * math.prod(shape), f"{len(sources):,} images of shape {shape}")
     images = np.empty((len(sources), *shape), np.uint8)
     kept: list[int] = []
     errors: dict[int, Exception] = {}

@@ -29,6 +29,7 @@ class TensorBoard(Progress):
         writer = require("tensorboard.summary.writer.event_file_writer", "tensorboard")
         self._summary = require("tensorboard.compat.proto.summary_pb2", "tensorboard").Summary
         self._event = require("tensorboard.compat.proto.event_pb2", "tensorboard").Event
+        folder.mkdir(parents=True, exist_ok=True)  # a folder that can't be made is an OSError, not TensorFlow's
         self._writer = writer.EventFileWriter(str(folder))
 
     def end_epoch(self, record: Mapping[str, float], accuracies: Sequence[float]) -> None:

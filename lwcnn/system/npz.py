@@ -65,7 +65,7 @@ def load_npz(path: StrPath) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            _require_memory(sum(info.file_size for info in archive.infolist()), path)
+            require_memory(sum(info.file_size for info in archive.infolist()), repr(str(path)))
             for info in archive.infolist():
                 member = info.filename
                 with archive.open(info) as stream:
@@ -126,8 +126,8 @@ def _read_values(stream: IO[bytes], shape: tuple[int, ...], is_fortran: bool, dt
     return array.reshape(shape[::-1]).T if is_fortran else array.reshape(shape)
 
 
-def _require_memory(size: int, path: StrPath) -> None:
-    """Raises LwcnnError unless arrays of `size` bytes fit into this machine's memory."""
+def require_memory(size: int, source: str) -> None:
+    """Raises LwcnnError unless arrays of `size` bytes, from a source that the message names, fit into memory."""
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not available on every system
@@ -135,5 +135,5 @@ def _require_memory(size: int, path: StrPath) -> None:
     if size > _MEMORY_FRACTION * memory:
         raise LwcnnError(
             f"The arrays do not fit into this machine's memory of {memory / 2**30:,.1f} GiB: give a part of them. "
-            f"Received: {size / 2**30:,.1f} GiB in {str(path)!r}"
+            f"Received: {size / 2**30:,.1f} GiB in {source}"
         )

@@ -151,3 +151,8 @@ def test_mistakes_are_told_in_words(tmp_path):
     ):
         with pytest.raises(LwcnnError, match=said):
             load_dataset(tmp_path / name)
+
+
+def test_a_size_for_which_there_is_no_memory_is_refused_before_any_is_taken(made_npz):
+    with pytest.raises(LwcnnError, match=r"do not fit into this machine's memory.*Received: .* 300 images of shape"):
+        load_dataset(made_npz, size=99_999)

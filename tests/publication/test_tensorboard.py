@@ -40,3 +40,9 @@ def test_scalars_of_every_epoch_then_confusion_matrix_and_samples(tmp_path, made
     for image in images.values():
         decoded = Image.open(io.BytesIO(image.encoded_image_string))
         assert decoded.size == (image.width, image.height)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_of_the_file_system(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError):
+        TensorBoard(tmp_path / "file" / "run", "none")
