@@ -105,14 +105,13 @@ def wheel(tmp_path_factory):
     return Path(next(builder.build(directory=str(tmp_path_factory.mktemp("wheel")), versions=["standard"])))
 
 
-def test_the_wheel_carries_what_list_models_names_and_little_else(wheel):
-    carried = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith(".py")}
+def test_the_wheel_carries_the_package_and_what_list_models_names(wheel):
+    carried = {name for name in zipfile.ZipFile(wheel).namelist() if "dist-info" not in name}
+    package = {str(path.relative_to(ROOT)) for path in (ROOT / "lwcnn").rglob("*") if path.is_file()}
     models = lwcnn.list_models()
-    files = {f"{row.dataset}-{NETWORKS[row.name]}.keras" for row in models[["name", "dataset"]].itertuples(index=False)}
-    assert {name for name in carried if "dist-info" not in name} == {
-        "lwcnn/py.typed",
-        *(f"lwcnn/pretrained/{file}" for file in files),
-    }
+    files = {f"{dataset}-{NETWORKS[name]}.keras" for name, dataset in zip(models["name"], models["dataset"])}
+    assert carried - package == {f"lwcnn/pretrained/{file}" for file in files}
+    assert {name for name in package - carried if "__pycache__" not in name} == set()
     assert wheel.stat().st_size < 3_000_000
 
 
