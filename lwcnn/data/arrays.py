@@ -65,7 +65,7 @@ def _is_tensorflow(data: Any) -> bool:
 
 
 def _is_hugging_face(data: Any) -> bool:
-    return hasattr(data, "features") and hasattr(data, "column_names")
+    return all(hasattr(data, name) for name in ("features", "column_names", "__getitem__"))  # not a streamed one
 
 
 def _read_part(part: Any, size: Size | None) -> Part:
@@ -79,6 +79,8 @@ def _read_part(part: Any, size: Size | None) -> Part:
 
 
 def _read_tensorflow(part: Any) -> Part:
+    if int(part.cardinality()) == -1:
+        raise _unknown_form(part, "a tf.data.Dataset without end")
     elements = list(part.as_numpy_iterator())
     if not elements or not isinstance(elements[0], (tuple, list)) or len(elements[0]) != 2:
         raise _unknown_form(part, f"a tf.data.Dataset of {type(elements[0]).__name__ if elements else 'no elements'}")

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from lwcnn.data.augment.checks import check_images
 from lwcnn.system.errors import LwcnnError
 
 _CHUNK_SIZE = 1024  # images, bounds memory
@@ -31,9 +32,7 @@ def channel_statistics(images: np.ndarray, indices: np.ndarray | None = None) ->
     >>> channel_statistics(np.array([[[[0]], [[10]]]], "uint8"))
     (array([5.]), array([5.]))
     """
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
-        received = f"{getattr(images, 'dtype', type(images))} of shape {getattr(images, 'shape', None)}"
-        raise LwcnnError(f"Give images as uint8 of shape (n, height, width, channels). Received: {received}")
+    check_images(images)
     num_images = len(images) if indices is None else len(indices)
     if num_images == 0 or 0 in images.shape:
         raise LwcnnError(

@@ -232,6 +232,15 @@ def test_pruned_networks_were_weak_ones(evidence):
     assert (best["experiment"], best["sparsity"]) == ("repo_residual_se", 0.8)
 
 
+def test_fine_tuning_gains_most_in_short_trainings(evidence):
+    found = evidence.benchmark("finetune")
+    rows = {(row["weights"], row["epochs"], row["seed"]): row["test_accuracy"] for row in found["rows"]}
+    assert (found["network"], found["dataset"], found["images"]) == ("wren", "fashion_mnist", 500)
+    gains = [100 * (rows["trained", 15, seed] - rows["random", 15, seed]) for seed in (0, 1, 2)]
+    assert min(gains) > 3 and 3.5 < np.mean(gains) < 4.5, "about four points at 15 epochs, for every seed"
+    assert abs(rows["random", 60, 0] - rows["trained", 15, 0]) < 0.015, "as good as four times the epochs"
+
+
 def test_the_engine_is_two_to_four_times_as_fast_as_keras(evidence):
     median = {(row["workload"], row["contender"]): row["median"] for row in evidence.benchmark("train_step")["rows"]}
     ratios = [median[workload, "keras"] / median[workload, "lwcnn"] for workload in ("paper", "residual_se")]

@@ -37,7 +37,14 @@ def _of_rows(table: Callable[[list[dict]], Table]) -> Callable[[Evidence], Table
     return lambda evidence: table(evidence.benchmark(table.__name__)["rows"])
 
 
-for _table in (benchmarks.train_step, benchmarks.averaging, benchmarks.growth, benchmarks.shrink):
+_BENCHMARKS = (
+    benchmarks.train_step,
+    benchmarks.averaging,
+    benchmarks.growth,
+    benchmarks.shrink,
+    benchmarks.finetune,
+)
+for _table in _BENCHMARKS:
     TABLES[_table.__name__] = _of_rows(_table)
 
 __all__ = ["TABLES", "Table"]

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.tables.table import Cell, Table
@@ -69,6 +71,31 @@ def shrink(rows: Sequence[dict]) -> Table:
         for row in sorted(rows, key=lambda row: row["int8_gzip_bytes"])
     ]
     head = ["model", "pruned", "parameters", "not zero", "float32 %", "int8 %", "int8 bytes", "after gzip"]
+    return Table(head, [cells])
+
+
+def finetune(rows: Sequence[dict]) -> Table:
+    """Fine-tuning beside training from scratch, on few images: means over the seeds, the worst first."""
+    means = (
+        pd.DataFrame(rows)
+        .groupby(["weights", "epochs"], sort=False)
+        .agg(
+            mean=("test_accuracy", "mean"),
+            lowest=("test_accuracy", "min"),
+            highest=("test_accuracy", "max"),
+            seeds=("seed", "count"),
+        )
+        .sort_values("mean")
+    )
+    cells: list[list[Cell]] = [
+        [
+            {"random": "random", "trained": "Wren's, of CIFAR-10"}[weights],
+            *(str(epochs), str(row["seeds"]), f"{100 * row['mean']:.2f}"),
+            f"{100 * row['lowest']:.2f} to {100 * row['highest']:.2f}" if row["seeds"] > 1 else "",
+        ]
+        for (weights, epochs), row in zip(means.index, means.to_dict("records"))
+    ]
+    head = ["weights at the start", "epochs", "seeds", "test accuracy, %", "range"]
     return Table(head, [cells])
 
 
