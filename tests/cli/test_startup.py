@@ -48,11 +48,6 @@ assert not hasattr(lwcnn, "no_such_name")
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_keras_finds_our_layers_if_it_is_imported_first():
-    code = "import keras, lwcnn; assert keras.saving.get_registered_object('lwcnn>StochasticDepth')"
-    assert run("-c", code, KERAS_BACKEND="numpy").returncode == 0
-
-
 def test_a_poor_environment_neither_fails_nor_speaks():
     """No home, no usable thread count, a terminal of ASCII, and not a line of the backend's log."""
     poor = {"HOME": None, "OMP_NUM_THREADS": "0", "PYTHONIOENCODING": "ascii", "TF_CPP_MIN_LOG_LEVEL": None}

@@ -9,6 +9,7 @@ from keras import layers
 from made_data import ROOT
 
 from lwcnn.evaluation import predict_logits
+from lwcnn.export import run
 from lwcnn.export.arena import read_graph
 from lwcnn.export.deployable import build_deployable
 from lwcnn.export.int8.bias_correction import correct_biases
@@ -16,7 +17,6 @@ from lwcnn.export.int8.compact import share_vectors
 from lwcnn.export.int8.equalize import equalize_channels
 from lwcnn.export.int8.simplify import simplify, split_hard_swish
 from lwcnn.export.litert import LitertModel, convert_deployable, to_litert, to_litert_int8
-from lwcnn.export.run import convert
 from lwcnn.models.baselines.reproduction import build_repo_residual_se
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
@@ -54,6 +54,12 @@ def model():
         elif layer.name.endswith("_squeeze"):  # above zero on all images
             layer.set_weights([0.01 * layer.get_weights()[0], np.full(layer.units, 5.0)])
     return model
+
+
+@pytest.fixture(scope="module")
+def contents(model, images):
+    """The model in int8, with hard swish split (True) and as one operation (False)."""
+    return {split: to_litert_int8(model, images, split) for split in (True, False)}
 
 
 def logit_error(content, model, images):
@@ -121,27 +127,26 @@ def test_channels_of_unlike_range_keep_their_steps_in_int8(images):
     assert logit_error(to_litert_int8(model, images), model, images) < 0.001
 
 
-def test_int8_of_a_residual_network(model, images):
-    assert logit_error(to_litert_int8(model, images), model, images) < 0.002
-    content = to_litert_int8(model, images, split=False)
+def test_int8_of_a_residual_network(model, images, contents):
+    assert logit_error(contents[True], model, images) < 0.002
+    content = contents[False]
     assert logit_error(content, model, images) < 0.001
     assert len(content) < 0.8 * len(convert_deployable(build_deployable(model, short_names=True), images))
     assert {"SHAPE", "GATHER", "PACK", "QUANTIZE"}.isdisjoint(read_graph(content).operations)
 
 
-def test_hard_swish_as_addition_and_multiplication(model, images):
+def test_hard_swish_as_addition_and_multiplication(model, images, contents, monkeypatch):
     simple = simplify(build_deployable(model))
     split = split_hard_swish(simple)
     expected = predict_logits(simple, images)
     assert np.abs(predict_logits(split, images) - expected).max() < 1e-5 * np.ptp(expected)
     left = [layer for layer in split.layers if isinstance(layer, layers.Activation)]
     assert not left
-    contents = {on: to_litert_int8(model, images, split=on) for on in (True, False)}
-    assert logit_error(contents[True], model, images) < 0.002
     operations = {on: read_graph(content).operations for on, content in contents.items()}
     # The head's is in its convolution, before a pooling: nothing there could take the sixth.
     assert [operations[on].count("HARD_SWISH") for on in (True, False)] == [1, 4]
-    assert read_graph(convert(model, "c-array", images)).operations == operations[False]
+    monkeypatch.setattr(run, "to_litert_int8", lambda model, images, split: split)
+    assert [run.convert(model, name, images) for name in ("litert-int8", "c-array")] == [True, False]
 
 
 def test_hard_swish_with_other_readers_stays(images):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 
 import keras
 import numpy as np
@@ -20,6 +21,11 @@ from lwcnn.system.errors import LwcnnError
 SHAPE = (32, 32, 3)
 
 
+@cache
+def built(description):
+    return build_application(SHAPE, 10, description)
+
+
 @pytest.mark.parametrize(
     "description, published, macs, of_224",
     [
@@ -35,15 +41,15 @@ def test_counts(description, published, macs, of_224):
     assert model.get_layer("features").output.shape == (None, 1280)
     assert memory(model).params == pytest.approx(4 * sum(np.prod(w.shape) for w in model.trainable_weights) / 2**20)
     # The same names whatever was built before, so that weights are found by them; and the stem as it is.
-    again = build_application(SHAPE, 10, description)
+    again = built(description)
     assert [w.path.split("/")[-2:] for w in again.weights] == [w.path.split("/")[-2:] for w in model.weights]
     stem = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
     assert stem.strides == (2, 2) and stem.filters == 32
 
 
 def test_momentum_is_the_networks_own_unless_given():
-    for momentum, wanted in ((None, 0.999), (0.9, 0.9)):
-        model = build_application(SHAPE, 10, replace(MOBILENET_V2, momentum=momentum))
+    for description, wanted in ((MOBILENET_V2, 0.999), (replace(MOBILENET_V2, momentum=0.9), 0.9)):
+        model = built(description)
         norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
         assert len(norms) == 52 and {layer.momentum for layer in norms} == {wanted}
 
@@ -52,7 +58,7 @@ def test_images_are_scaled_as_the_networks_expect():
     """MobileNetV2 takes -1..1, EfficientNet scales 0..255 inside."""
     images = np.array([0, 255], np.uint8)[:, None, None, None] * np.ones((2, *SHAPE), np.uint8)
     for description, wanted in ((MOBILENET_V2, (-1, 1)), (EFFICIENTNET_B0, (0, 1))):
-        model = build_application(SHAPE, 10, description)
+        model = built(description)
         stem = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
         seen = keras.Model(model.inputs, stem.input).predict(images, verbose=0)
         assert (seen[0].min(), seen[1].max()) == pytest.approx(wanted, abs=1e-3)

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from made_data import make_images, randomize, run_python
 
+from lwcnn.models.configs import ResidualSEConfig
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
+from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 
 
@@ -151,7 +153,7 @@ import numpy as np
 folder = sys.argv[1]
 images = np.load(folder + "/images.npy")
 outputs = {}
-for name in ("submodel", "dual", "merged"):
+for name in ("submodel", "dual", "merged", "residual_se"):
     model = keras.saving.load_model(f"{folder}/{name}.keras")
     inputs = [images, images] if len(model.inputs) == 2 else images
     outputs[name] = np.concatenate(keras.tree.flatten(model.predict(inputs, verbose=0)))
@@ -168,6 +170,7 @@ def test_saved_models_load_in_a_process_that_imports_only_keras_and_lwcnn(tmp_pa
         "submodel": build_submodel(shape, num_classes),
         "dual": build_dual(shape, num_classes),
         "merged": build_merged_model(shape, num_classes),
+        "residual_se": build_residual_se(shape, num_classes, ResidualSEConfig(drop_rate=0.2)),  # with a layer of ours
     }
     for name, model in models.items():
         randomize(model).save(tmp_path / f"{name}.keras")
