@@ -214,12 +214,12 @@ def _table(futures: _Futures):
     bad = [future for future in futures if _has_failed(future)]
     running = [future for future, (_, log) in futures.items() if log.last and not future.done()]
     done = sum(future.done() for future in futures) - len(bad)
-    table = Table(title=f"{len(futures)} runs: {done} done, {len(running)} running, {len(bad)} failed")
-    for column in ("run", "", "last line"):
-        table.add_column(column, no_wrap=True)
+    title = f"{len(futures)} runs: {done} done, {len(running)} running, {len(bad)} failed"
+    table = Table("run", title=title, expand=True)
+    table.add_column("last line", ratio=1, no_wrap=True)
     for future in (*bad, *running):
         name, log = futures[future]
-        table.add_row(name, "failed" if future in bad else "", log.last)
+        table.add_row(name, log.last, style="red" if future in bad else None)
     return table
 
 
