@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MAX_SEED = 2**32 - 1
 MODEL_HELP = "a .keras file, or the name of a trained network; `lwcnn list` shows them"
 
+DATASET_HELP = "folder of images, .npz, or a name; `lwcnn datasets` lists these"
+
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the folder of data sets."""
@@ -28,13 +30,14 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the data set, and the folders of results and interrupted runs."""
+def add_folder_arguments(parser: argparse.ArgumentParser, dataset: str | None = "cifar10") -> None:
+    """Adds the data set (required without a default), and the folders of results and interrupted runs."""
     parser.add_argument(
         "--dataset",
-        default="cifar10",
-        metavar="NAME",
-        help=f"{', '.join(DATASET_NAMES)}; or the path of a folder of images, or of an .npz (default: cifar10)",
+        default=dataset,
+        required=dataset is None,
+        metavar="DATA",
+        help=f"{DATASET_HELP} (default: {dataset})" if dataset else DATASET_HELP,
     )
     for name, words in (("results", "results"), ("cache", "interrupted runs and all trained models")):
         add_folder(parser, name, f"runs/{name}", words)

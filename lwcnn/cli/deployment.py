@@ -3,8 +3,7 @@
 import argparse
 import math
 
-from lwcnn.cli.arguments import MODEL_HELP, add_data_arguments, at_least_one, load_dataset_of, path
-from lwcnn.data import DATASET_NAMES
+from lwcnn.cli.arguments import DATASET_HELP, MODEL_HELP, add_data_arguments, at_least_one, load_dataset_of, path
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.export.formats import BENCH_FORMATS, FORMAT_NAMES, NUM_CALIBRATION_IMAGES
 
@@ -78,8 +77,8 @@ def _points(text: str) -> float:
 def _data_arguments(parser: argparse.ArgumentParser, purpose: str, default: str) -> None:
     parser.add_argument(
         "--dataset",
-        metavar="NAME",
-        help=f"{purpose}: {', '.join(DATASET_NAMES)}, or the path of an .npz (default: {default})",
+        metavar="DATA",
+        help=f"{purpose}: {DATASET_HELP} (default: {default})",
     )
     add_data_arguments(parser)
 

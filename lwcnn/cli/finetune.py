@@ -13,7 +13,6 @@ from lwcnn.cli.arguments import (
     seed_number,
 )
 from lwcnn.experiments.recipes import PRESETS, get_preset
-from lwcnn.system.errors import LwcnnError
 from lwcnn.training.progress import Progress
 
 
@@ -23,8 +22,6 @@ def finetune(options) -> int:
     from lwcnn.experiments.release import release_best
 
     get_preset(options.preset)
-    if options.dataset is None:
-        raise LwcnnError("Give your images by --dataset, such as a folder of classes. Received: no --dataset")
     folders = get_folders(options)
     data = load_for(options.model, options.dataset, options.data_dir, options.size, options.mirror)
     progress = Progress(options.progress, f"{data.name} finetune {options.model} seed {options.seed}")
@@ -48,7 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--class-weight", choices=("balanced",), help="balanced: weigh the loss so that every class counts alike"
     )
     add_folder(parser, "models", "runs/models", "the best model")
-    add_folder_arguments(parser)
-    parser.set_defaults(dataset=None)
+    add_folder_arguments(parser, dataset=None)
     add_image_arguments(parser)
     add_recipe_arguments(parser)

@@ -13,7 +13,7 @@ def list_datasets(options) -> int:
     from lwcnn.data import find_dataset
 
     for name in DATASET_NAMES:
-        print(f"{name:<14} {find_dataset(name, options.data_dir) or 'not on this machine; downloaded when first used'}")
+        print(f"{name:<16} {find_dataset(name, options.data_dir) or 'not on this machine; downloaded when first used'}")
     return 0
 
 

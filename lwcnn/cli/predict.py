@@ -108,7 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="INPUT",
         help="images, folders of images, or patterns such as 'photos/*.jpg'; - reads one image from standard input. Or "
-        f"an .npz with x_test, images or x; or the test images of {', '.join(DATASET_NAMES)}",
+        "an .npz with x_test, images or x; or the name of a data set, for its test images",
     )
     parser.add_argument("--top", type=at_least_one, default=1, metavar="K", help="classes per image (default: 1)")
     parser.add_argument(
@@ -117,7 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="write JSON instead of CSV")
     parser.add_argument("--output", type=path, metavar="FILE", help="file to write (default: standard output)")
     parser.add_argument(
-        "--dataset", metavar="NAME", help="data set whose class names are written (default: from MODEL, else INPUT)"
+        "--dataset", metavar="DATA", help="data set whose class names are written (default: from MODEL, else INPUT)"
     )
     parser.add_argument("--classes", type=path, metavar="FILE", help="text file of class names, one a line, by label")
     add_data_arguments(parser)

@@ -81,5 +81,6 @@ def test_from_a_folder_to_predictions(start, tmp_path, monkeypatch, capsys):
     assert main(["predict", model, "pets/a/0.png", "--calibrated"]) == 0
     image, label, probability = capsys.readouterr().out.splitlines()[1].split(",")
     assert (image, label) == ("pets/a/0.png", "a") and 0.4 < float(probability) <= 1
-    assert main(["finetune", str(start)]) == 1
-    assert "Give your images by --dataset" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["finetune", str(start)])
+    assert "required: --dataset" in capsys.readouterr().err
