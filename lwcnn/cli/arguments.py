@@ -184,8 +184,12 @@ def load_dataset_of(model: str | Path, options) -> Dataset:
 
     description = read_description(model)
     if options.dataset:
-        size = None if options.dataset in DATASET_NAMES else read_input_shape(model)
-        data = load_dataset(options.dataset, options.data_dir, size=size)
+        data = load_dataset(options.dataset, options.data_dir)
+        if (shape := read_input_shape(model)) not in (None, data.input_shape):
+            resized = load_dataset(options.dataset, options.data_dir, size=shape)
+            # Image files are resized as in prediction; arrays only if the model was trained on them in this size.
+            if Path(options.dataset).is_dir() or (description and description.data_checksum == resized.checksum):
+                data = resized
         if description and description.data_checksum != data.checksum:
             print(f"{model} was trained on {description.dataset}, on other images than these", file=sys.stderr)
         return data

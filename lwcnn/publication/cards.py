@@ -1,6 +1,5 @@
 """Model cards: a page in Markdown beside each model file, and a list of them, made from the files and the results."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ from lwcnn.evaluation.statistics import estimate_accuracy, wilson_interval
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.results import DISPLAY_NAMES
-from lwcnn.models.description import CONFIG, Description, open_archive, read_description
+from lwcnn.models.description import Description, read_description, read_input_shape
 from lwcnn.publication.claims.measurement import Measurement, accuracy, or_missing, percent
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.names import display_name
@@ -135,7 +134,9 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
     runs = evidence.select(told.dataset, told.experiment, told.preset)
     run = runs[runs["seed"] == told.seed].iloc[0].to_dict()
     name, correct = network_name(told.experiment), evidence.correct(told.dataset, told.experiment, told.preset)
-    height, width, channels = _input_shape(path)
+    shape = read_input_shape(path)
+    if shape is None:
+        raise LwcnnError(f"Give a model of one image size. Received: {path}")
     is_shipped = name in NETWORKS and told.dataset in DISPLAY_NAMES
     seeds = " ".join(str(seed) for seed in runs["seed"])
     return CARD.format(
@@ -145,9 +146,9 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         stem=path.stem,
         told=told,
         run=run,
-        color="color" if channels >= 3 else "gray",
-        height=height,
-        width=width,
+        color="color" if shape[2] >= 3 else "gray",
+        height=shape[0],
+        width=shape[1],
         num_classes=len(told.class_names),
         classes=", ".join(told.class_names),
         num_test=correct.shape[1],
@@ -169,15 +170,6 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
 def network_name(experiment: str) -> str:
     """Returns the name of an experiment's network, such as "wren"; that of the experiment if it has no other."""
     return next((name for name, named in NETWORKS.items() if named == experiment), experiment)
-
-
-def _input_shape(path: Path) -> tuple[int, int, int]:
-    with open_archive(path) as archive:
-        found = re.search(rb'"batch_shape": \[null, (\d+), (\d+), (\d+)\]', archive.read(CONFIG))
-    if found is None:
-        raise LwcnnError(f"Give a model of one image size. Received: {path}")
-    height, width, channels = map(int, found.groups())
-    return height, width, channels
 
 
 def _phases(told: Description) -> str:
