@@ -144,17 +144,12 @@ def write_atomically(path: StrPath, data: bytes) -> None:
 
 
 def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
-    """Writes a folder atomically; replaces an existing folder only if it has no other files.
-
-    Args:
-        path: Folder to write. Missing parent folders are created.
-        files: Contents of the files by their paths inside the folder.
+    """Writes a folder of files by relative path atomically; replaces a folder only if it has no other files.
 
     Raises:
         LwcnnError: The path is a file or a folder with other files, or the file system fails.
     """
     path = Path(os.path.realpath(_writable_path(path)))
-    temporary, old = _temporary_path(path), _temporary_path(path)
     if path.exists():
         known = {name.split("/")[0] for name in files}
         others = sorted(entry.name for entry in path.iterdir() if entry.name not in known) if path.is_dir() else None
@@ -163,22 +158,20 @@ def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
                 f"Cannot write a folder with {', '.join(sorted(known))}: it is a file or holds other files; "
                 f"choose another path. Received: {str(path)!r}"
             )
-    try:
-        temporary.mkdir(parents=True)
+    with temporary_folder(path) as folder:
+        new, old = folder / "new", folder / "old"
+        new.mkdir()
         for name, data in files.items():
-            write_atomically(temporary / name, data)
+            write_atomically(new / name, data)
         if path.exists():
-            shutil.copymode(path, temporary)
+            shutil.copymode(path, new)
             os.replace(path, old)
-        os.replace(temporary, path)
-    except BaseException as error:
-        if old.exists() and not path.exists():
-            os.replace(old, path)
-        shutil.rmtree(temporary, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise _cannot_write(path, error) from error
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+        try:
+            os.replace(new, path)
+        except BaseException:
+            if old.exists():
+                os.replace(old, path)
+            raise
     _sync_folder(path.parent)
 
 

@@ -44,37 +44,35 @@ def _averaged(optimizer: OptimizerConfig, like: OptimizerConfig) -> OptimizerCon
     return replace(optimizer, ema=like.ema, ema_batch_norm=like.ema_batch_norm)
 
 
-def _residual(network: ResidualSEConfig, phase: Phase) -> Recipe:
-    return replace(network, residual=True), phase
-
-
-def _se(network: ResidualSEConfig, phase: Phase) -> Recipe:
-    return replace(network, se_reduction=SMALL_NETWORK.se_reduction), phase
-
-
-def _mixing(network: ResidualSEConfig, phase: Phase) -> Recipe:
-    return network, replace(phase, mixing=MixUpCutMix(0.2, 1.0))
-
-
-def _adamw(network: ResidualSEConfig, phase: Phase) -> Recipe:
-    return network, replace(phase, optimizer=_averaged(WARMUP_COSINE, phase.optimizer))
-
-
-def _smoothing(network: ResidualSEConfig, phase: Phase) -> Recipe:
-    return network, replace(phase, label_smoothing=0.1, dropout=(0.4, 0.2))
-
-
-def _ema(network: ResidualSEConfig, phase: Phase) -> Recipe:
-    return network, replace(phase, optimizer=_averaged(phase.optimizer, AVERAGED))
-
-
 PARTS = {
-    "residual": Part("residual connections", "+3 to +4", _residual),
-    "se": Part("squeeze-and-excitation", "about +2", _se),
-    "mixing": Part("MixUp and CutMix", "+5 to +8", _mixing),
-    "adamw": Part("AdamW with warm-up and cosine", "+2 to +3", _adamw),
-    "smoothing": Part("label smoothing, dropout 0.4 to 0.2", "+1 to +2", _smoothing),
-    "ema": Part("moving average of the weights", None, _ema),
+    "residual": Part(
+        "residual connections", "+3 to +4", lambda network, phase: (replace(network, residual=True), phase)
+    ),
+    "se": Part(
+        "squeeze-and-excitation",
+        "about +2",
+        lambda network, phase: (replace(network, se_reduction=SMALL_NETWORK.se_reduction), phase),
+    ),
+    "mixing": Part(
+        "MixUp and CutMix",
+        "+5 to +8",
+        lambda network, phase: (network, replace(phase, mixing=MixUpCutMix(0.2, 1.0))),
+    ),
+    "adamw": Part(
+        "AdamW with warm-up and cosine",
+        "+2 to +3",
+        lambda network, phase: (network, replace(phase, optimizer=_averaged(WARMUP_COSINE, phase.optimizer))),
+    ),
+    "smoothing": Part(
+        "label smoothing, dropout 0.4 to 0.2",
+        "+1 to +2",
+        lambda network, phase: (network, replace(phase, label_smoothing=0.1, dropout=(0.4, 0.2))),
+    ),
+    "ema": Part(
+        "moving average of the weights",
+        None,
+        lambda network, phase: (network, replace(phase, optimizer=_averaged(phase.optimizer, AVERAGED))),
+    ),
 }
 
 OPTIMIZERS = {
@@ -85,26 +83,18 @@ OPTIMIZERS = {
 """Optimizers that replace AdamW in the whole, with the same warm-up, cosine decay and average."""
 
 
-def _experiment(
-    name: str,
-    question: str,
-    preset: Preset,
-    images: ImageSpec,
-    parts: tuple[str, ...],
-    optimizer: OptimizerConfig | None = None,
-) -> NetworkExperiment:
-    """Builds the baseline with some parts."""
-    network = replace(SMALL_NETWORK, residual=False, se_reduction=None)
-    phase = Phase("all", BASELINE_OPTIMIZER, preset.network, augmentation=augmentation(images), batch_size=128)
-    for part in parts:
-        network, phase = PARTS[part].add(network, phase)
-    if optimizer:
-        phase = replace(phase, optimizer=optimizer)
-    return NetworkExperiment(name=name, question=question, network=network, phases=(phase,))
-
-
 def _maker(name: str, question: str, parts: tuple[str, ...], optimizer: OptimizerConfig | None = None) -> Callable:
-    return lambda preset, images: _experiment(name, question, preset, images, parts, optimizer)
+    """Returns a function that builds the baseline with some parts."""
+
+    def build(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+        network = replace(SMALL_NETWORK, residual=False, se_reduction=None)
+        phase = Phase("all", BASELINE_OPTIMIZER, preset.network, augmentation=augmentation(images), batch_size=128)
+        for part in parts:
+            network, phase = PARTS[part].add(network, phase)
+        phase = replace(phase, optimizer=optimizer or phase.optimizer)
+        return NetworkExperiment(name=name, question=question, network=network, phases=(phase,))
+
+    return build
 
 
 def _all() -> dict[str, Callable[[Preset, ImageSpec], NetworkExperiment]]:
