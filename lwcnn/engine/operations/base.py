@@ -55,9 +55,9 @@ class Operation:
 
 
 def first_difference(layer: keras.Layer, **expected) -> str | None:
-    """The first attribute of a layer that is not as expected, as "name=value"; None if all are."""
+    """The first attribute of a layer that is there and not as expected, as "name=value"; None if all are."""
     for name, value in expected.items():
-        if getattr(layer, name) != value:
+        if getattr(layer, name, value) != value:
             return f"{name}={getattr(layer, name)!r}"
     return None
 

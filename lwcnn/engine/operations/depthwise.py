@@ -10,14 +10,12 @@ from lwcnn.engine.operations.base import first_difference
 from lwcnn.engine.operations.convolution import Affine, as_rows
 
 
-def _unsupported_setting(layer):
-    return first_difference(layer, depth_multiplier=1, dilation_rate=(1, 1)) or unknown_function(layer)
-
-
 class DepthwiseConvolution(Affine):
     """`keras.layers.DepthwiseConv2D` with one filter a channel."""
 
-    unsupported_setting = staticmethod(_unsupported_setting)
+    @staticmethod
+    def unsupported_setting(layer):
+        return first_difference(layer, depth_multiplier=1, dilation_rate=(1, 1)) or unknown_function(layer)
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
@@ -33,7 +31,7 @@ class DepthwiseConvolution(Affine):
 class SeparableConvolution(Affine):
     """`keras.layers.SeparableConv2D` with one filter a channel: a depthwise convolution, then a pointwise one."""
 
-    unsupported_setting = staticmethod(_unsupported_setting)
+    unsupported_setting = staticmethod(DepthwiseConvolution.unsupported_setting)
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)

@@ -38,20 +38,12 @@ class Dropout(Operation):
 class SpatialDropout(Dropout):
     """`keras.layers.SpatialDropout2D`."""
 
-    @staticmethod
-    def unsupported_setting(layer):
-        return None
-
     def noise_shape(self):
         return (1, 1, self.layer.output.shape[-1])
 
 
 class StochasticDepth(Dropout):
     """`lwcnn.models.layers.StochasticDepth`."""
-
-    @staticmethod
-    def unsupported_setting(layer):
-        return None
 
     def noise_shape(self):
         return (1,) * (len(self.layer.output.shape) - 1)
