@@ -211,7 +211,7 @@ def _build_dataset(name: str, splits: Splits, source: str, mirror: bool | None) 
         digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).data)
     checksum = digest.hexdigest()
     class_names = splits.class_names or ()
-    official = _official_name(name, checksum, (len(x_train), len(x_test)))
+    official = _official_name(name, checksum, (len(x_train), len(x_test)), x_train.shape[1:])
     if official is not None:
         name, class_names = official, CLASS_NAMES.get(official, class_names)
         mirror = image_spec(official).mirror if mirror is None else mirror
@@ -222,13 +222,13 @@ def _build_dataset(name: str, splits: Splits, source: str, mirror: bool | None) 
     return Dataset(name, x_train, y_train, x_test, y_test, class_names, checksum, source, mirror)
 
 
-def _official_name(name: str, checksum: str, num_images: tuple[int, int]) -> str | None:
-    """Returns the public data set with this checksum, or with this name and size if its checksum is unknown."""
+def _official_name(name: str, checksum: str, num_images: tuple[int, int], shape: tuple[int, ...]) -> str | None:
+    """Returns the public data set with this checksum, or with this name and shape if its checksum is unknown."""
     for official, known in OFFICIAL_CHECKSUMS.items():
         if known == checksum:
             return official
     is_unverified = name in DATASET_NAMES and name not in OFFICIAL_CHECKSUMS
-    return name if is_unverified and num_images == NUM_IMAGES[name] else None
+    return name if is_unverified and (num_images, shape) == (NUM_IMAGES[name], INPUT_SHAPES[name]) else None
 
 
 def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -141,10 +141,8 @@ def _default_size(median: np.ndarray) -> tuple[int, int]:
     scale = min(1.0, MAX_DEFAULT_SIDE / max(median))
     width, height = (max(1, round(side * scale)) for side in median)
     if scale < 1:
-        given = "x".join(str(round(side)) for side in median[::-1])
-        _log.warning(
-            "The images, of median size %s, are reduced to %dx%d; size chooses another one", given, height, width
-        )
+        message = "The images, of median size %dx%d, are reduced to %dx%d; size chooses another one"
+        _log.warning(message, median[1], median[0], height, width)
     return height, width
 
 

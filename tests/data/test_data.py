@@ -23,6 +23,7 @@ from lwcnn.data import (
     CLASS_NAMES,
     DATASET_NAMES,
     INPUT_SHAPES,
+    NUM_IMAGES,
     OFFICIAL_CHECKSUMS,
     find_dataset,
     formats,
@@ -318,6 +319,21 @@ def test_digits():
     assert dataset.x_train.max() == 255
     shares = np.bincount(dataset.y_test) / np.bincount(np.concatenate([dataset.y_train, dataset.y_test]))
     np.testing.assert_allclose(shares, 0.2, atol=0.004)
+
+
+def test_a_data_set_of_another_size_has_another_name_and_keeps_the_rest(tmp_path, monkeypatch):
+    official, small = load_dataset("digits"), load_dataset("digits", size=(14, 16, 3))
+    assert small.name == f"digits-{small.checksum[:8]}" and small.source == f"{official.source}, resized"
+    assert small.x_train.shape == (1438, 14, 16, 3) and not small.mirror
+    assert (small.class_names, len(small.x_test)) == (official.class_names, 359)
+    np.testing.assert_array_equal(small.x_train[..., 0], small.x_train[..., 2])
+    assert load_dataset("digits", size=28).name == "digits"
+    monkeypatch.setitem(
+        NUM_IMAGES, "svhn", (60, 30)
+    )  # its checksum is unknown: the shape must fit
+    save(tmp_path / "svhn.npz", **made_arrays((32, 32, 3)))
+    assert load_dataset("svhn", tmp_path).name == "svhn"
+    assert load_dataset("svhn", tmp_path, size=16).name.startswith("svhn-")
 
 
 def test_digits_are_enlarged_as_by_opencv():
