@@ -123,13 +123,7 @@ def train_method(
 
 
 def train_submodels(
-    experiment: MergedExperiment,
-    split: Split,
-    num_classes: int,
-    seed: int,
-    *,
-    cache: PhaseCache | None = None,
-    progress: Progress | None = None,
+    experiment: MergedExperiment, split: Split, num_classes: int, seed: int, **options: Any
 ) -> tuple[list[keras.Model], dict]:
     """Trains the first stage of `train_method` with the same arguments: the submodels before they are merged.
 
@@ -141,7 +135,7 @@ def train_submodels(
     """
     if not isinstance(experiment, MergedExperiment) or experiment.dual is None:
         raise LwcnnError(f"Only an experiment with a dual stage has submodels. Received: {experiment.name!r}")
-    run = _Run(split, num_classes, seed, cache, progress or Progress("none"))
+    run = _Run(split, num_classes, seed, **options)
     run.progress.expect(experiment.dual.epochs)
     trained = _train_dual(experiment, experiment.dual, run)
     plain = [build_submodel(run.image_shape, num_classes, submodel.name) for submodel in trained]
@@ -160,8 +154,8 @@ class _Run:
     split: Split
     num_classes: int
     seed: int
-    cache: PhaseCache | None
-    progress: Progress
+    cache: PhaseCache | None = None
+    progress: Progress = field(default_factory=lambda: Progress("none"))
     teacher: keras.Model | None = None
     computing: Computing = Computing()
     records: list[dict] = field(default_factory=list)
