@@ -328,9 +328,7 @@ def test_a_data_set_of_another_size_has_another_name_and_keeps_the_rest(tmp_path
     assert (small.class_names, len(small.x_test)) == (official.class_names, 359)
     np.testing.assert_array_equal(small.x_train[..., 0], small.x_train[..., 2])
     assert load_dataset("digits", size=28).name == "digits"
-    monkeypatch.setitem(
-        NUM_IMAGES, "svhn", (60, 30)
-    )  # its checksum is unknown: the shape must fit
+    monkeypatch.setitem(NUM_IMAGES, "svhn", (60, 30))  # its checksum is unknown: the shape must fit
     save(tmp_path / "svhn.npz", **made_arrays((32, 32, 3)))
     assert load_dataset("svhn", tmp_path).name == "svhn"
     assert load_dataset("svhn", tmp_path, size=16).name.startswith("svhn-")

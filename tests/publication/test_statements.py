@@ -236,9 +236,9 @@ def test_fine_tuning_gains_most_in_short_trainings(evidence):
     found = evidence.benchmark("finetune")
     rows = {(row["weights"], row["epochs"], row["seed"]): row["test_accuracy"] for row in found["rows"]}
     assert (found["network"], found["dataset"], found["images"]) == ("wren", "fashion_mnist", 500)
-    gains = [100 * (rows["trained", 15, seed] - rows["random", 15, seed]) for seed in (0, 1, 2)]
-    assert min(gains) > 3 and 3.5 < np.mean(gains) < 4.5, "about four points at 15 epochs, for every seed"
-    assert abs(rows["random", 60, 0] - rows["trained", 15, 0]) < 0.015, "as good as four times the epochs"
+    gains = {k: [100 * (rows["trained", k, seed] - rows["random", k, seed]) for seed in (0, 1, 2)] for k in (15, 60)}
+    assert min(gains[15]) > 3 and 3.5 < np.mean(gains[15]) < 4.5, "about four points at 15 epochs, for every seed"
+    assert min(gains[60]) > 0 and 0.3 < np.mean(gains[60]) < 0.7, "half a point is left at 60 epochs"
 
 
 def test_the_engine_is_two_to_four_times_as_fast_as_keras(evidence):
