@@ -42,6 +42,7 @@ lint: setup
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/python -m lwcnn.publication.notebook.strip --check $(NOTEBOOK).ipynb
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
 
 lab: setup

@@ -56,14 +56,18 @@ _WITH_BACKEND = {
     "build_dual_model": "lwcnn.models.dual",
     "build_merged_model": "lwcnn.models.dual",
     "build_submodel": "lwcnn.models.dual",
+    "check_merge": "lwcnn.models.merge",
     "count_macs": "lwcnn.models.cost",
     "create_model": "lwcnn.experiments.zoo",
     "fast_fit": "lwcnn.engine",
     "finetune": "lwcnn.experiments.finetune",
     "load_model": "lwcnn.models.io",
+    "figures": "lwcnn.publication.figures",
     "merge_submodels": "lwcnn.models.merge",
+    "open_session": "lwcnn.publication.notebook.session",
     "run_experiment": "lwcnn.experiments.run",
     "run_kfold": "lwcnn.experiments.kfold",
+    "tables": "lwcnn.publication.tables",
     "train_method": "lwcnn.experiments.pipeline",
     "train_phase": "lwcnn.training.loop",
 }
@@ -79,7 +83,8 @@ def __getattr__(name: str):
         from lwcnn.system.environment import load_backend
 
         load_backend()
-    value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
+    module = importlib.import_module(_MODULES[name])
+    value = globals()[name] = getattr(module, name, module)  # `figures` and `tables` are modules themselves
     return value
 
 

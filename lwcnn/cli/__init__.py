@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lwcnn.cli import (
+    demo,
     deployment,
     evaluate,
     figures,
@@ -69,6 +70,7 @@ COMMANDS = {
         predict.add_arguments,
         "lwcnn predict wren photo.png",
     ),
+    "demo": Command(demo.demo, demo.add_arguments, "lwcnn demo wren paper"),
     "export": Command(deployment.export, deployment.add_export_arguments, "lwcnn export wren --format litert-int8"),
     "bench": Command(deployment.bench, deployment.add_bench_arguments, "lwcnn bench wren paper --json bench.json"),
 }

@@ -112,7 +112,24 @@ class MergeCheck:
 
 
 def check_merge(submodels: Sequence[keras.Model], merged: keras.Model, images: np.ndarray) -> list[MergeCheck]:
-    """Compares each submodel with its branch of the merged model, before the branch's ReLU, on images of 0 to 255."""
+    """Compares each submodel with its branch of the merged model, before the branch's ReLU.
+
+    Args:
+        submodels: Models of `build_submodel`.
+        merged: Model that `merge_submodels` built from them.
+        images: Images, shape (n, height, width, channels), 0 to 255.
+
+    Returns:
+        One comparison per submodel.
+
+    Example:
+        >>> import lwcnn
+        >>> import numpy as np
+        >>> submodels = [lwcnn.build_submodel((28, 28, 1), 10, name) for name in ("original", "augmented")]
+        >>> checks = check_merge(submodels, merge_submodels(submodels), np.zeros((2, 28, 28, 1), "uint8"))
+        >>> [check.same_weights for check in checks]
+        [True, True]
+    """
     return [_check_branch(submodel, merged, images) for submodel in submodels]
 
 

@@ -40,7 +40,9 @@ for name in lwcnn._WITHOUT_BACKEND:
     getattr(lwcnn, name)
 assert "keras" not in sys.modules
 for name in lwcnn.__all__:
-    assert getattr(lwcnn, name) is getattr(sys.modules[lwcnn._MODULES[name]], name)
+    public = getattr(lwcnn, name)
+    module = sys.modules[lwcnn._MODULES[name]]
+    assert public is getattr(module, name, module)  # `figures` and `tables` are modules themselves
 assert set(lwcnn.__all__) <= set(dir(lwcnn))
 assert not hasattr(lwcnn, "no_such_name")
 """

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from lwcnn.experiments.folders import Folders
 from lwcnn.publication.notebook import session
-from lwcnn.publication.notebook.places import committed_folders
+from lwcnn.publication.notebook.session import committed_folders
 from lwcnn.system.errors import LwcnnError
 
 COMMITTED = Folders(ROOT / "results", models=ROOT / "models")
@@ -17,10 +17,10 @@ COMMITTED = Folders(ROOT / "results", models=ROOT / "models")
 
 @pytest.fixture
 def shown(monkeypatch):
-    """What is shown: figures and texts."""
+    """What is shown: pairs of figure and alt text, and Markdown."""
     found = []
-    monkeypatch.setattr(session, "tell", found.append)
-    monkeypatch.setattr(session, "show", found.append)
+    monkeypatch.setattr(session, "display", lambda markdown: found.append(markdown.data))
+    monkeypatch.setattr(session, "show", lambda figure, alt: found.append((figure, alt)))
     return found
 
 
@@ -57,33 +57,41 @@ def test_wrong_parameters_are_refused():
             session.open_session("digits", "quick", seeds)
 
 
-def test_everything_is_trained_on_data_without_committed_results(made_dataset, shown, monkeypatch, tmp_path):
+def test_on_data_without_committed_results_paper_and_wren_are_trained(made_dataset, shown, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(session, "load_dataset", lambda name: made_dataset)
-    assessed = []
-    monkeypatch.setattr(session, "run_kfold", lambda *arguments: assessed.append(arguments[4]))
-    opened = session.open_session("made.npz", "smoke", [0])
+    opened = session.open_session("made.npz", "smoke", [0], "plots")
     submodels, stage = opened.submodels()
     (run,) = opened.runs()
     assert stage["history"] == run["history"][0]["history"]  # found, not trained again
     assert run["weights"] and Path(f"runs/models/{made_dataset.name}-paper.keras").exists()
-    assert [row[1] for row in opened.train(["single"]).rows] == ["one branch (`single`)"]
-    opened.kfold()
-    assert assessed == [False, True]
-    for name in ("ablation", "training_curves", "roc"):
-        opened.show(name)
-        assert isinstance(shown[-1], Figure), shown[-1]
+    opened.show("training_curves")
+    figure, alt = shown[-1]
+    assert isinstance(figure, Figure) and alt == "Accuracy and loss through both stages of the paper's method."
+    assert Path("plots/made/training_curves.png").exists()
+    assert not Path("visualizations").exists()
     opened.show("folds")
     assert shown[-1].startswith("*Not shown:")
+    assert opened.published.dataset == "cifar10"
+    opened.show("ablation")
+    figure, _ = shown[-1]
+    assert "CIFAR-10" in figure.axes[0].get_title()
+
+
+def test_few_images_are_the_first_classes_alone(made_dataset, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    few = session.Session(made_dataset, None, "smoke", (0,), COMMITTED, True).few_images(3, 60, 20)
+    assert (len(few.x_train), len(few.x_test), few.class_names) == (60, 20, made_dataset.class_names[:3])
+    kept = {image.tobytes() for image in made_dataset.x_train[made_dataset.y_train < 3]}
+    assert {image.tobytes() for image in few.x_train} <= kept
 
 
 @pytest.mark.parametrize("preset", ["quick", "full"])
 def test_committed_results_are_shown_where_there_are_any(preset, made_dataset, monkeypatch):
-    monkeypatch.setattr(session, "run_kfold", None)
     opened = session.Session(replace(made_dataset, name="cifar10"), None, preset, (0, 1), COMMITTED, trains_all=False)
     assert opened.trains_paper == (preset == "quick")
-    assert [row[1] for row in opened.train(["single", "unheard_of"]).rows] == ["one branch (`single`)"]
-    opened.kfold()
+    opened.train("residual_se_muon")  # does nothing: it is committed
+    assert opened.model("residual_se_muon").count_params() == 29556 and opened.published.dataset == "cifar10"
     if preset == "full":
         assert [run["seed"] for run in opened.runs()] == [0, 1]
         submodels, stage = opened.submodels()

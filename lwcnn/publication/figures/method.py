@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.publication.figures.architecture import ARROW, draw_box
-from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, GRAY, GREEN, ORANGE, new_panels
+from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, GRAY, GREEN, ORANGE, STYLE, new_panels
 
 BRANCH_COLORS = (BASELINE, BEST)
 HEIGHT, PITCH = 0.3, 0.42
@@ -17,6 +18,7 @@ TRUNK = ("conv 3×3, 10", "max pooling", "conv 3×3, 20", "max pooling")
 HEAD = ("concatenate", "dense 32, ReLU, dropout", "dense {classes}")
 
 
+@matplotlib.rc_context(STYLE)
 def plot_method(input_shape: tuple[int, int, int], num_classes: int, title: str | None = None) -> Figure:
     """Draws the three steps of the method for images of a shape.
 

@@ -1,6 +1,1 @@
-"""What the notebook's cells call: a session with its data and results, and showing figures."""
-
-from lwcnn.publication.notebook.display import show, tell
-from lwcnn.publication.notebook.session import Session, open_session
-
-__all__ = ["Session", "open_session", "show", "tell"]
+"""The notebook: what its cells call, and the form in which it is committed."""

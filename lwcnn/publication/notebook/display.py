@@ -1,24 +1,42 @@
-"""Shows figures as pictures, whatever matplotlib's backend is. Needs IPython, which every notebook has."""
+"""Shows figures as small pictures with alt text, whatever matplotlib's backend is. Needs IPython."""
 
 import io
 
 import matplotlib
-from IPython.display import Image, Markdown, display
+from IPython.display import Image, display
 from matplotlib.figure import Figure
+from PIL import Image as PillowImage
 
 from lwcnn.publication.figures.style import STYLE
 
-SHOWN_DPI, DRAWN_DPI = 100, 160  # drawn finer than shown, for screens with small pixels
+DPI, DRAWN_DPI = 110, 220  # drawn larger and reduced: smooth letters
+NUM_COLORS, NUM_COLORS_OF_PHOTOS = 64, 256
 
 
-def show(figure: Figure) -> None:
-    """Shows a figure of matplotlib's."""
-    drawn = io.BytesIO()
+def show(figure: Figure, alt: str) -> None:
+    """Shows a figure of matplotlib's.
+
+    Args:
+        figure: The figure.
+        alt: What it shows, in a sentence, for those who can't see it; its titles are added.
+    """
+    display(Image(_png(figure), alt=_with_titles(figure, alt)))
+
+
+def _png(figure: Figure) -> bytes:
+    drawn, packed = io.BytesIO(), io.BytesIO()
     with matplotlib.rc_context(STYLE):
         figure.savefig(drawn, format="png", dpi=DRAWN_DPI)
-    display(Image(drawn.getvalue(), width=round(SHOWN_DPI * figure.get_figwidth())))
+    with PillowImage.open(drawn) as image:
+        small = image.convert("RGB").reduce(DRAWN_DPI // DPI)
+    if any(ax.images for ax in figure.axes):
+        few = small.quantize(NUM_COLORS_OF_PHOTOS, PillowImage.Quantize.MEDIANCUT, dither=PillowImage.Dither.NONE)
+    else:
+        few = small.quantize(NUM_COLORS, PillowImage.Quantize.MAXCOVERAGE, dither=PillowImage.Dither.NONE)
+    few.save(packed, format="png", optimize=True)
+    return packed.getvalue()
 
 
-def tell(text: str) -> None:
-    """Shows Markdown."""
-    display(Markdown(text))
+def _with_titles(figure: Figure, alt: str) -> str:
+    titles = [figure.get_suptitle(), *(ax.get_title() for ax in figure.axes)]
+    return " ".join([alt, *(f"{' '.join(title.split()).rstrip('.')}." for title in titles if title)])

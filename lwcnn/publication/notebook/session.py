@@ -1,15 +1,19 @@
 """What the notebook works on: its data, what is trained here, and what is taken from the committed results."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import keras
 import matplotlib
+import numpy as np
+from IPython.display import Markdown, display
+from matplotlib.figure import Figure
 
+import lwcnn
 from lwcnn.data import Dataset, choose_dataset, load_dataset
-from lwcnn.experiments.kfold import run_kfold
 from lwcnn.experiments.pipeline import PhaseCache, train_submodels
 from lwcnn.experiments.recipes import MergedExperiment, get_experiment, get_preset
 from lwcnn.experiments.release import release_best
@@ -17,18 +21,22 @@ from lwcnn.experiments.results import PRESETS_BY_SIZE, MissingInput, load_result
 from lwcnn.experiments.run import Folders, run_experiment, split_images
 from lwcnn.models.io import load_model
 from lwcnn.models.merge import split_merged
-from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence
-from lwcnn.publication.figures.catalogue import FIGURES
+from lwcnn.publication.evidence import BASELINE_EXPERIMENT
+from lwcnn.publication.figures.catalogue import FIGURES, PRINTED
 from lwcnn.publication.figures.inputs import Inputs
-from lwcnn.publication.figures.style import STYLE
-from lwcnn.publication.notebook.display import show, tell
-from lwcnn.publication.notebook.places import OWN_FOLDERS, committed_folders
-from lwcnn.publication.tables import Table, accuracies
+from lwcnn.publication.figures.style import STYLE, save_figure
+from lwcnn.publication.notebook.display import show
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
+from lwcnn.system.npz import save_npz
 from lwcnn.training.progress import Progress
 
-OWN_FOLDS = 3  # of data without committed results: the paper's six would take longer than everything else
+RESULTS_VARIABLE = "LWCNN_RESULTS"
+OWN_FOLDERS = Folders()  # runs/, where what is trained here goes
+
+OWN_PLOTS = Path("runs/visualizations")
+PUBLISHED = "cifar10"  # whose committed results stand for those of data without any
+PUBLISHED_FIGURES = ("ablation", "folds", "parts")
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,8 @@ class Session:
         preset: Preset of what is trained here.
         seeds: Seeds of what is trained here.
         folders: Folders of the results that are shown: the committed ones, or those made here.
-        trains_all: Whether everything is trained here because there are no committed results on this data.
+        trains_all: Whether Wren is trained here too because there are no committed results on this data.
+        plots: Folder of the figures' files, `<plots>/<data set>/<name>.png` and `.pdf`.
     """
 
     data: Dataset
@@ -50,6 +59,19 @@ class Session:
     seeds: tuple[int, ...]
     folders: Folders
     trains_all: bool
+    plots: Path = OWN_PLOTS
+
+    def _repr_markdown_(self) -> str:
+        """What the session works on, shown where it is a cell's last value."""
+        data = self.data
+        trained = "`paper` and Wren" if self.trains_all else "`paper`" if self.trains_paper else "nothing"
+        seeds = f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
+        text = (
+            f"**{self.inputs.display_name}** from {data.source}: {len(data.x_train):,} training and "
+            f"{len(data.x_test):,} test images of {' x '.join(map(str, data.input_shape))}, {data.num_classes} "
+            f"classes. Trained here: {trained}, preset `{self.preset}`, {seeds}."
+        )
+        return f"> ## {self.notice}\n\n{text}" if self.notice else text
 
     @property
     def trains_paper(self) -> bool:
@@ -62,15 +84,10 @@ class Session:
         return Inputs(self.data.name, self.folders, (self.preset,) if self.trains_all else PRESETS_BY_SIZE)
 
     @property
-    def evidence(self) -> Evidence:
-        """What tables are made from, as it is now."""
-        return self.inputs.evidence
-
-    @property
-    def committed_evidence(self) -> Evidence:
-        """The committed results, whatever the data; those made here where there are none."""
+    def published(self) -> Inputs:
+        """The committed results: on this data set, else on CIFAR-10; those made here where there are none."""
         committed = committed_folders()
-        return Evidence(committed.results) if committed else self.evidence
+        return Inputs(PUBLISHED, committed) if self.trains_all and committed else self.inputs
 
     def submodels(self) -> tuple[list[keras.Model], dict]:
         """The two submodels after stage 1, and the record of that stage.
@@ -96,44 +113,52 @@ class Session:
         """
         if self.trains_paper:
             return [self._run(BASELINE_EXPERIMENT, seed, Progress("line")) for seed in self.seeds]
-        committed = self.evidence.select(self.data.name, BASELINE_EXPERIMENT, "full").set_index("seed")
+        committed = self.inputs.evidence.select(self.data.name, BASELINE_EXPERIMENT, "full").set_index("seed")
         if missing := [seed for seed in self.seeds if seed not in committed.index]:
             there = sorted(committed.index)
             raise LwcnnError(f"The preset full takes committed runs: choose seeds of {there}. Received: {missing}")
         return [read_json(committed.loc[seed, "path"]) for seed in self.seeds]
 
-    def train(self, experiments: Sequence[str]) -> Table:
-        """Trains experiments where everything is trained here.
+    def train(self, experiment: str) -> None:
+        """Trains an experiment where there are no committed results on the data."""
+        if self.trains_all:
+            for seed in self.seeds:
+                self._run(experiment, seed, Progress("line"))
 
-        Returns:
-            Their accuracies, trained here or committed.
+    def model(self, experiment: str) -> keras.Model:
+        """The released model of an experiment: the committed one, or the one trained here."""
+        return self.inputs.model(experiment)
+
+    def few_images(self, num_classes: int, num_train: int, num_test: int) -> Dataset:
+        """A data set of the user's own, made from this one's first classes and images, in `runs/`."""
+        path = OWN_FOLDERS.results.parent / f"{self.data.name}-few.npz"
+        arrays: dict[str, Any] = {}
+        splits = {"train": (self.data.x_train, self.data.y_train, num_train)}
+        splits["test"] = self.data.x_test, self.data.y_test, num_test
+        for split, (images, labels, count) in splits.items():
+            kept = np.flatnonzero(labels < num_classes)[:count]
+            arrays |= {f"x_{split}": images[kept], f"y_{split}": labels[kept]}
+        save_npz(path, class_names=np.array(self.data.class_names[:num_classes]), **arrays)
+        return load_dataset(path, mirror=self.data.mirror)
+
+    def show(self, name: str, figure: Figure | None = None, alt: str = "") -> None:
+        """Shows a figure and writes its files, or says what it lacks.
+
+        Args:
+            name: Name of the files; without a figure, one of `lwcnn.figures.FIGURES`.
+            figure: The figure. None draws that of the name, of the published results if it compares many experiments.
+            alt: What it shows, in a sentence. By default the first line of the figure's description.
         """
-        if self.trains_all:
-            for name in experiments:
-                for seed in self.seeds:
-                    self._run(name, seed, Progress("none"))
-        return accuracies.accuracies(self.evidence, self.data.name, experiments)
-
-    def kfold(self) -> None:
-        """Runs both K-fold assessments with few folds where everything is trained here."""
-        if self.trains_all:
-            for experiment, leaky in ((BASELINE_EXPERIMENT, False), ("paper_as_published", True)):
-                run_kfold(experiment, self.data, self.preset, self.seeds[0], leaky, OWN_FOLDS, OWN_FOLDERS)
-
-    def own_file(self, name: str) -> Path:
-        """The path, in `runs/`, of a data set made from this one."""
-        path = OWN_FOLDERS.results.parent / f"{self.data.name}-{name}.npz"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def show(self, name: str) -> None:
-        """Shows one of `lwcnn.publication.figures.catalogue.FIGURES`, or says what it lacks."""
-        try:
-            with matplotlib.rc_context(STYLE):
-                figure = FIGURES[name](self.inputs)
-            show(figure)
-        except MissingInput as error:
-            tell(f"*Not shown: {str(error).split(' Received: ')[0].rstrip('.')}.*")
+        if figure is None:
+            try:
+                with matplotlib.rc_context(STYLE):
+                    figure = FIGURES[name](self.published if name in PUBLISHED_FIGURES else self.inputs)
+            except MissingInput as error:
+                display(Markdown(f"*Not shown: {str(error).split(' Received: ')[0].rstrip('.')}.*"))
+                return
+            alt = alt or (FIGURES[name].__doc__ or name).split("\n")[0]
+        save_figure(figure, self.plots / self.data.name / name, with_pdf=name in PRINTED)
+        show(figure, alt)
 
     def _run(self, experiment: str, seed: int, progress: Progress) -> dict:
         result = run_experiment(experiment, self.data, self.preset, seed, OWN_FOLDERS, progress, self.notice)
@@ -143,15 +168,21 @@ class Session:
         return result
 
 
-def open_session(dataset: str = "cifar10", preset: str = "quick", seeds: Sequence[int] = (0,)) -> Session:
+def open_session(
+    dataset: str = "cifar10", preset: str = "quick", seeds: Sequence[int] = (0,), plots: str | Path = OWN_PLOTS
+) -> Session:
     """Finds the data and the committed results on it.
 
     Args:
         dataset: A name or the path of an .npz; for "cifar10" that is not available the digits are taken, with a
             notice and the preset `quick`.
         preset: "quick" or "smoke" trains `paper` here and takes everything else from the committed results; "full"
-            takes everything from them. Without committed results on the data everything is trained here.
+            takes everything from them. Without committed results on the data `paper` and Wren are trained here.
         seeds: Seeds of what is trained here.
+        plots: Folder of the figures' files; "visualizations" renews the committed ones.
+
+    Returns:
+        A session, which trains, finds and shows.
 
     Raises:
         LwcnnError: If a name is unknown, the data can't be read, or there are no seeds.
@@ -163,5 +194,23 @@ def open_session(dataset: str = "cifar10", preset: str = "quick", seeds: Sequenc
     data, notice = choose_dataset() if dataset == "cifar10" else (load_dataset(dataset), None)
     folders = committed_folders()
     if folders is None or data.checksum not in set(load_results(folders.results)["data_checksum"]):
-        return Session(data, notice, "quick" if notice else preset, seeds, OWN_FOLDERS, trains_all=True)
-    return Session(data, notice, preset, seeds, folders, trains_all=False)
+        return Session(data, notice, "quick" if notice else preset, seeds, OWN_FOLDERS, True, Path(plots))
+    return Session(data, notice, preset, seeds, folders, False, Path(plots))
+
+
+def committed_folders() -> Folders | None:
+    """The committed results and the released models beside them: LWCNN_RESULTS, else those of the library's checkout.
+
+    Returns:
+        The folders; None where the library was installed without them.
+
+    Raises:
+        LwcnnError: LWCNN_RESULTS names no folder.
+    """
+    given = os.environ.get(RESULTS_VARIABLE)
+    results = Path(os.path.expanduser(given)) if given else Path(lwcnn.__file__).resolve().parents[1] / "results"
+    if not results.is_dir():
+        if given:
+            raise LwcnnError(f"{RESULTS_VARIABLE} must name a folder of results, or be left away. Received: {given!r}")
+        return None
+    return Folders(results, OWN_FOLDERS.cache, models=results.parent / "models")

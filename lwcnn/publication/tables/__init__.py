@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.tables import ablations, accuracies, audit, benchmarks, calibration, costs, errors, folds
+from lwcnn.publication.tables import ablations, accuracies, audit, benchmarks, calibration, costs, errors, folds, steps
 from lwcnn.publication.tables.table import Table
 
 TABLES: dict[str, Callable[[Evidence], Table]] = {
@@ -47,4 +47,4 @@ _BENCHMARKS = (
 for _table in _BENCHMARKS:
     TABLES[_table.__name__] = _of_rows(_table)
 
-__all__ = ["TABLES", "Table"]
+__all__ = ["TABLES", "Table", "ablations", "accuracies", "audit", "folds", "steps"]

@@ -1,0 +1,106 @@
+"""A network as the page shows it: class probabilities, heat map, and its float and int8 files at work."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import keras
+import numpy as np
+from scipy.special import softmax
+
+from lwcnn.data.image_files import read_image
+from lwcnn.evaluation.gradcam import default_layers, gradcam_heatmap
+from lwcnn.evaluation.predict import input_shape, predict_logits
+from lwcnn.experiments.zoo import model_file
+from lwcnn.export.litert import LitertModel, draw_calibration_images, to_litert, to_litert_int8
+from lwcnn.models.description import read_description
+from lwcnn.models.io import load_model
+from lwcnn.publication.figures.grids import overlay_heatmaps
+from lwcnn.publication.names import display_name
+from lwcnn.system.errors import LwcnnError
+
+NUM_RUNS = 30  # of which the median time is shown
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained network and its LiteRT files.
+
+    Attributes:
+        title: Name and number of parameters.
+        model: The network.
+        class_names: Class names by label.
+        temperature: Divisor of the logits that calibrates the probabilities; None where the file has none.
+        files: Content of the LiteRT files by precision, "float32" and "int8".
+    """
+
+    title: str
+    model: keras.Model
+    class_names: tuple[str, ...]
+    temperature: float | None
+    files: dict[str, bytes]
+
+    @cached_property
+    def runtimes(self) -> dict[str, LitertModel]:
+        """The files, ready to run on one thread."""
+        return {precision: LitertModel(content) for precision, content in self.files.items()}
+
+    def read(self, source) -> np.ndarray:
+        """Returns an image, a path or one of Pillow's, as the network takes it, uint8 of shape (1, h, w, c).
+
+        Raises:
+            LwcnnError: It can't be read.
+        """
+        try:
+            return read_image(source, input_shape(self.model))[np.newaxis]
+        except Exception as error:  # a broken file can raise anything
+            raise LwcnnError("This can't be read as an image: give a PNG, JPEG or WebP file.") from error
+
+    def probabilities(self, image: np.ndarray) -> dict[str, float]:
+        """Returns the probability of each class, calibrated where the temperature is known."""
+        shares = softmax(predict_logits(self.model, image)[0].astype(float) / (self.temperature or 1.0))
+        return dict(zip(self.class_names, shares.tolist(), strict=True))
+
+    def heatmap(self, image: np.ndarray) -> np.ndarray:
+        """Returns the image, uint8 of shape (h, w, 3), under its Grad-CAM for the predicted class."""
+        label = int(predict_logits(self.model, image)[0].argmax())
+        maps = [gradcam_heatmap(self.model, image, label, layer) for layer in default_layers(self.model)]
+        return overlay_heatmaps(image, np.mean(maps, axis=0))[0]
+
+    def costs(self, image: np.ndarray) -> list[list[str]]:
+        """Returns a row per file: precision, predicted class, bytes, and milliseconds for this image on one thread."""
+        rows = []
+        for precision, runtime in self.runtimes.items():
+            label = int(runtime(image)[0].argmax())
+            prepared, seconds = runtime.prepare(image), []
+            for _ in range(NUM_RUNS):
+                start = time.perf_counter()
+                runtime.run(prepared)
+                seconds.append(time.perf_counter() - start)
+            milliseconds = 1000 * float(np.median(seconds))
+            size = len(self.files[precision])
+            rows.append([precision, self.class_names[label], f"{size:,}", f"{milliseconds:.3f}"])
+        return rows
+
+
+def open_network(name: str | Path, examples: Sequence[Path]) -> Network:
+    """Loads a network and converts it to LiteRT.
+
+    Args:
+        name: Name of a trained network, or path of a .keras file.
+        examples: Image files like those that the network was trained on; int8 is calibrated on them.
+
+    Raises:
+        LwcnnError: There is no such network, its file does not name its classes, or it can't be converted.
+    """
+    path = model_file(name)
+    model, description = load_model(path), read_description(path)
+    if description is None:
+        raise LwcnnError(f"Give a model file that names its classes, as lwcnn writes them. Received: {path}")
+    images = np.stack([read_image(example, input_shape(model)) for example in examples])
+    files = {"float32": to_litert(model)}
+    files["int8"] = to_litert_int8(model, draw_calibration_images(images, len(images)))
+    title = f"{display_name(description.experiment)}, {model.count_params():,} parameters"
+    return Network(title, model, description.class_names, description.temperature, files)

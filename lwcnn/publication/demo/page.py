@@ -1,0 +1,134 @@
+"""The page: one image in, each network's answer beside the others. It loads nothing from the network."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from lwcnn.data.image_files import find_images
+from lwcnn.export.extras import require
+from lwcnn.publication.demo.network import Network
+from lwcnn.system.errors import LwcnnError
+
+EXAMPLES = Path(__file__).with_name("examples")
+"""Twelve test images of CIFAR-10."""
+
+HOST, PORT = "127.0.0.1", 7860
+NUM_CLASSES_SHOWN = 5
+SIDE = 256  # of a heat map, in pixels
+_COSTS = ["file", "class", "bytes", "ms"]
+_INTRODUCTION = (
+    "# Lightweight CNNs\n"
+    "Drop a photo, take one with the camera, draw, or click an example. Images are resized to what the networks were "
+    "trained on, and stay on this machine."
+)
+
+
+def build_page(networks: Sequence[Network], examples: Sequence[Path]) -> Any:
+    """Returns the page, a `gradio.Blocks`.
+
+    Args:
+        networks: Networks to show side by side.
+        examples: Image files to choose from.
+
+    Raises:
+        LwcnnError: Gradio is not installed.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before the import
+    gradio = require("gradio", "demo")
+
+    def answer(source) -> list:
+        try:
+            if source is not None:
+                return [shown for network in networks for shown in _answer(network, source)]
+        except LwcnnError as error:
+            gradio.Warning(str(error), title="No image")
+        return [None] * 3 * len(networks)
+
+    def answer_drawing(drawing) -> list:
+        return answer(None if drawing is None else drawing["composite"])
+
+    with gradio.Blocks(title="lwcnn", analytics_enabled=False) as page:
+        gradio.Markdown(_INTRODUCTION)
+        with gradio.Row():
+            with gradio.Column():
+                with gradio.Tab("Photo"):
+                    photo = gradio.Image(sources=["upload", "webcam", "clipboard"], label="Image", height=SIDE)
+                    # Read by us: of a broken file Gradio shows an internal error.
+                    photo.preprocess = lambda upload: upload and Path(upload.path)
+                    gradio.Examples(
+                        [[str(example)] for example in examples], photo, label="Examples", examples_per_page=12
+                    )
+                with gradio.Tab("Drawing"):
+                    drawing = gradio.Sketchpad(type="pil", label="Drawing", height=SIDE)
+            outputs = [shown for network in networks for shown in _answer_column(gradio, network)]
+        photo.change(answer, photo, outputs)
+        drawing.change(answer_drawing, drawing, outputs)
+    return page
+
+
+def serve(page: Any, port: int = PORT, block: bool = True) -> str:
+    """Serves a page to this machine alone.
+
+    Args:
+        page: Page of `build_page`.
+        port: TCP port.
+        block: Whether to return only at Ctrl-C.
+
+    Returns:
+        The page's address.
+
+    Raises:
+        LwcnnError: The port is taken.
+    """
+    gradio = require("gradio", "demo")
+    local_fonts = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    try:
+        _, address, _ = page.launch(
+            server_name=HOST,
+            server_port=port,
+            theme=local_fonts,
+            footer_links=[],
+            share=False,
+            ssr_mode=False,
+            quiet=True,
+            prevent_thread_lock=True,
+        )
+    except OSError as error:
+        raise LwcnnError(f"Choose another port with --port. Received: {port}, which is taken") from error
+    if block:
+        page.block_thread()
+    return address
+
+
+def find_examples(folder: Path = EXAMPLES) -> list[Path]:
+    """Returns the example images in a folder.
+
+    Raises:
+        LwcnnError: There are none.
+    """
+    found = list(find_images(folder).values())
+    if not found:
+        raise LwcnnError(f"Give a folder of images as examples. Received: {folder}")
+    return found
+
+
+def _answer_column(gradio: Any, network: Network) -> list:
+    """Lays out a network's answer; returns its components in the order of `_answer`."""
+    kind = "calibrated" if network.temperature else "not calibrated"
+    with gradio.Column():
+        gradio.Markdown(f"### {network.title}")
+        return [
+            gradio.Label(label=f"Probabilities, {kind}", num_top_classes=NUM_CLASSES_SHOWN),
+            gradio.Image(label="Grad-CAM: what speaks for this class", height=SIDE, interactive=False, buttons=[]),
+            gradio.Dataframe(headers=_COSTS, label="Its files, on one thread of this machine", interactive=False),
+        ]
+
+
+def _answer(network: Network, source) -> list:
+    """What a network says about an image: probabilities, heat map, costs."""
+    image = network.read(source)
+    enlarged = Image.fromarray(network.heatmap(image)).resize((SIDE, SIDE), Image.Resampling.NEAREST)
+    return [network.probabilities(image), enlarged, network.costs(image)]

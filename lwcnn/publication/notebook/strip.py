@@ -1,0 +1,87 @@
+"""Brings the executed notebook into the form in which it is committed: small outputs, no logs, no places.
+
+python -m lwcnn.publication.notebook.strip runs/lightweight_cnn_cifar10.ipynb lightweight_cnn_cifar10.ipynb
+python -m lwcnn.publication.notebook.strip --check lightweight_cnn_cifar10.ipynb
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import write_atomically
+
+MAX_BYTES = 2_000_000
+_KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+_METADATA = _KERNEL | {"language_info": {"name": "python"}}
+_PLACE = re.compile(r"(?<![\w.:/])(?:~|/(?:home|root|tmp|var|usr|opt|work|mnt|Users)|[A-Z]:\\)[/\\\w.-]*")
+
+
+def strip(text: str) -> str:
+    """Returns a notebook's file without what differs from run to run.
+
+    Logs with their times, metadata of the execution, injected parameters, and the plain texts of what is shown as a
+    figure or a table go; figures, tables and values stay.
+
+    Args:
+        text: Content of an .ipynb.
+
+    Raises:
+        LwcnnError: If it is too large, a cell failed, or an output names a place on this machine.
+    """
+    notebook = nbformat.reads(text, as_version=4)
+    notebook.metadata = nbformat.from_dict(_METADATA)
+    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", ())]
+    for cell in notebook.cells:
+        cell.metadata = {"tags": ["parameters"]} if "parameters" in cell.metadata.get("tags", ()) else {}
+        if cell.cell_type != "code":
+            continue
+        cell.execution_count = None
+        cell.outputs = [output for output in cell.outputs if output.output_type != "stream"]
+        for output in cell.outputs:
+            if output.output_type == "error":
+                raise LwcnnError(f"Execute it again: a cell failed. Received: cell {cell.id!r}, {output.ename}")
+            if "execution_count" in output:
+                output.execution_count = None
+            if len(output.data) > 1:
+                output.data.pop("text/plain", None)
+            _require_no_place(cell.id, output)
+    stripped = nbformat.writes(notebook, version=4) + "\n"
+    if len(stripped) > MAX_BYTES:
+        raise LwcnnError(f"Show less: at most {MAX_BYTES:,} bytes are committed. Received: {len(stripped):,} bytes")
+    return stripped
+
+
+def _require_no_place(cell: str, output) -> None:
+    for kind, value in output.data.items():
+        if kind.startswith("text/") and (found := _PLACE.search(value)):
+            raise LwcnnError(f"Show no paths of this machine. Received: {found.group()!r} in cell {cell!r}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Writes the stripped notebook, or checks that a file is one. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m lwcnn.publication.notebook.strip", description=__doc__)
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("output", type=Path, nargs="?")
+    parser.add_argument("--check", action="store_true", help="only say whether the notebook is stripped")
+    options = parser.parse_args(arguments)
+    text = options.notebook.read_text(encoding="utf-8")
+    try:
+        stripped = strip(text)
+        if options.check and text != stripped:
+            raise LwcnnError(
+                f"Strip it: python -m lwcnn.publication.notebook.strip {options.notebook}. Received: logs or metadata"
+            )
+    except LwcnnError as error:
+        print(f"{options.notebook}: {error}", file=sys.stderr)
+        return 1
+    if not options.check:
+        write_atomically(options.output or options.notebook, stripped.encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

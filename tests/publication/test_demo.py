@@ -1,0 +1,117 @@
+"""The page in a browser: an upload gets its class, a broken file a plain message, and nothing comes from elsewhere."""
+
+import shutil
+import socket
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lwcnn.publication.demo.network import open_network
+from lwcnn.publication.demo.page import EXAMPLES, build_page, find_examples, serve
+from lwcnn.system.errors import LwcnnError
+
+SECONDS = 60  # for an answer, on a busy machine
+
+
+@pytest.fixture(scope="module")
+def wren():
+    """The best network and its files."""
+    return open_network("wren", find_examples())
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium, which reaches this machine alone."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("needs chromium and chromedriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,1000"):
+        options.add_argument(argument)
+    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+    opened = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield opened
+    opened.quit()
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+def test_the_twelve_examples_are_cifar_images_of_known_classes(wren):
+    examples = find_examples()
+    assert len(examples) == 12 and {Image.open(path).size for path in examples} == {(32, 32)}
+    assert {path.stem.removesuffix("_2") for path in examples} == set(wren.class_names)
+
+
+def test_an_answer_has_calibrated_probabilities_a_heat_map_and_both_files(wren):
+    image = wren.read(EXAMPLES / "frog.png")
+    assert image.shape == (1, 32, 32, 3) and wren.temperature
+    probabilities = wren.probabilities(image)
+    assert max(probabilities, key=probabilities.get) == "frog" and sum(probabilities.values()) == pytest.approx(1)
+    assert wren.heatmap(image).shape == (32, 32, 3)
+    (float_file, float_class, float_bytes, _), (int8_file, int8_class, int8_bytes, _) = wren.costs(image)
+    assert (float_file, float_class, int8_file, int8_class) == ("float32", "frog", "int8", "frog")
+    assert int(float_bytes.replace(",", "")) > 2 * int(int8_bytes.replace(",", ""))
+
+
+def test_a_broken_file_is_refused_in_plain_words(wren, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    with pytest.raises(LwcnnError, match="can't be read as an image"):
+        wren.read(tmp_path / "broken.png")
+
+
+def test_in_a_browser(wren, browser, tmp_path):
+    pytest.importorskip("gradio")
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    page = build_page([wren], find_examples())
+    address = serve(page, free_port(), block=False)
+    assert address.startswith("http://127.0.0.1:")
+
+    def wait_for(text: str) -> None:
+        WebDriverWait(browser, SECONDS).until(lambda _: text in browser.find_element(By.TAG_NAME, "body").text)
+
+    def upload(path) -> None:
+        browser.find_elements(By.CSS_SELECTOR, "input[type=file]")[0].send_keys(str(path))
+
+    try:
+        browser.get(address)
+        wait_for("29,556 parameters")
+        (tmp_path / "broken.png").write_bytes(b"no image")
+        upload(tmp_path / "broken.png")
+        wait_for("can't be read as an image")
+        browser.get(address)
+        wait_for("29,556 parameters")
+        with Image.open(EXAMPLES / "horse.png") as image:
+            image.resize((320, 320)).save(tmp_path / "photo.jpg", quality=95)
+        upload(tmp_path / "photo.jpg")
+        wait_for("horse")
+        wait_for("int8")
+        loaded = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
+        assert loaded and all(name.startswith((address, "data:", "blob:")) for name in loaded), loaded
+    finally:
+        page.close()
+
+
+def test_a_taken_port_and_a_folder_without_images_are_refused(wren, tmp_path):
+    pytest.importorskip("gradio")
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        with pytest.raises(LwcnnError, match=f"another port.*{port}"):
+            serve(build_page([wren], find_examples()), port)
+    with pytest.raises(LwcnnError, match="Give a folder of images"):
+        find_examples(tmp_path)
+
+
+def test_the_heat_map_is_of_the_predicted_class_over_the_image(wren):
+    image = wren.read(EXAMPLES / "ship.png")
+    assert np.ptp(wren.heatmap(image)) > 0
