@@ -203,7 +203,8 @@ class Search:
 
     def _ask(self) -> tuple[optuna.Trial, NetworkExperiment | None]:
         """Returns a new trial and its experiment; None as the experiment of a rejected trial."""
-        num_before = len(self.study.get_trials(deepcopy=False))  # so that processes do not draw the same
+        # Processes do not draw the same, and a study that was killed goes on as one that was not.
+        num_before = sum(trial.state != TrialState.FAIL for trial in self.study.get_trials(deepcopy=False))
         seed = (self.seed * 1_000_003 + num_before) % 2**32
         if len(self._space.objectives) > 1:
             self.study.sampler = optuna.samplers.NSGAIISampler(population_size=POPULATION, seed=seed)

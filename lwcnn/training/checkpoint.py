@@ -133,10 +133,13 @@ class Checkpoint:
 
 def _checked(state: PhaseState, model: keras.Model | None) -> PhaseState:
     """Returns a state read from a file; raises ValueError if its values are impossible."""
-    numbers = (state.epoch, state.wait, state.seconds, *state.best, *state.best_epoch)
+    numbers = (state.epoch, state.wait, state.diverged, state.seconds, *state.best, *state.best_epoch)
     if not all(isinstance(number, (int, float)) for number in numbers) or not isinstance(state.finished, bool):
         raise ValueError("a field is of another type")
-    if len(state.history) != state.epoch or not all(isinstance(record, dict) for record in state.history):
+    for records in (state.history, state.computing):
+        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+            raise ValueError("a field is of another type")
+    if len(state.history) != state.epoch:
         raise ValueError(f"{len(state.history)} records for {state.epoch} epochs")
     if model is not None:
         require_fit(model.weights, state.weights)

@@ -122,6 +122,17 @@ def test_a_trial_of_a_killed_process_is_taken_over_and_that_of_a_running_one_is_
     ]
 
 
+def test_a_killed_study_goes_on_with_the_parameters_of_one_that_was_not(data, tmp_path, trained):
+    whole = Search("recipe", data, 3, None, tmp_path / "whole", tmp_path / "cache")
+    whole.run(3)
+    for num_trials in (1, 2, 3):
+        killed = Search("recipe", data, 3, None, tmp_path / "killed", tmp_path / "cache")
+        killed._ask()
+        Search("recipe", data, 3, None, tmp_path / "killed", tmp_path / "cache").run(num_trials)
+    finished = [[t.params for t in s.study.get_trials(states=[TrialState.COMPLETE])] for s in (whole, killed)]
+    assert finished[0] == finished[1] and len(finished[0]) == 3
+
+
 def test_a_poor_curve_ends_a_trial_and_a_diverged_one_does_not_end_the_search(data, tmp_path, trained, monkeypatch):
     monkeypatch.setattr(search, "PRUNER", optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=2))
     study = Search("width", data, 3, None, tmp_path, tmp_path / "cache")

@@ -654,6 +654,7 @@ def header(**changes):
     + [{"header": np.zeros(3)}, {"header": np.array(header(state={"unknown": 1}))}]
     + [{"header": np.array(header(format=FORMAT - 1))}]
     + [{"header": np.array(header(state={"epoch": epoch}))} for epoch in ("one", None, 3)]
+    + [{"header": np.array(header(state={"computing": computing}))} for computing in ({}, True, [1.5], [[]])]
     + [{"header": np.array(header(counts={"weights": count}))} for count in (1, 10**9, "two", None)],
 )
 def test_a_checkpoint_that_cannot_be_read_is_set_aside_and_the_phase_begins_anew(content, parts, tmp_path):
