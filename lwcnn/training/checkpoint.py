@@ -144,7 +144,20 @@ def _checked(state: PhaseState, model: keras.Model | None) -> PhaseState:
     if model is not None:
         require_fit(model.weights, state.weights)
         require_fit(random_states(model), state.seeds)
+        _require_possible(model, state)
     return state
+
+
+def _require_possible(model: keras.Model, state: PhaseState) -> None:
+    """Raises ValueError if an array can't belong to a training of the model."""
+    if state.best_weights:
+        require_fit(model.weights, state.best_weights)
+    shapes = {(), *(tuple(variable.shape) for variable in model.weights)}
+    for array in (*state.weights, *state.best_weights, *state.optimizer, *state.average):
+        if array.shape not in shapes or array.dtype.kind not in "biuf":
+            raise ValueError(f"an array of shape {array.shape} and dtype {array.dtype} belongs to no variable")
+    if any(array.dtype.kind not in "iu" for array in state.seeds) or any(a.shape for a in state.average[:1]):
+        raise ValueError("a random state or the number of averaged steps is not a whole number")
 
 
 def _set_aside(path: Path) -> Path:

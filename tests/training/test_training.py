@@ -30,7 +30,7 @@ from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 from lwcnn.training.progress import Progress
 from lwcnn.training.steps import Epoch
-from lwcnn.training.variables import random_states, set_values
+from lwcnn.training.variables import get_values, random_states, set_values
 
 SHAPE, NUM_CLASSES = (10, 10, 3), 4
 NADAM = OptimizerConfig("nadam", 0.003)
@@ -684,6 +684,26 @@ def test_a_checkpoint_of_another_number_of_weights_is_set_aside(arrays, tmp_path
     state = PhaseState(weights=[np.zeros(v.shape) for v in [*model.weights, model.weights[0]][:arrays]])
     Checkpoint(tmp_path / "state.npz", "key").save(state)
     assert Checkpoint(tmp_path / "state.npz", "key").load(model) is None
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"best_weights": [np.zeros((3, 2))]}, {"best_weights": [np.zeros((2, 3)), np.zeros(2)]},
+        {"optimizer": [np.zeros((5, 3, 2))]}, {"optimizer": [np.full((3, 2), "x")]},
+        {"average": [np.zeros(2)]}, {"average": [np.zeros(()), np.zeros(5)]}, {"seeds": [np.full(2, np.nan)]},
+    ],
+)  # fmt: skip
+def test_a_checkpoint_of_arrays_that_can_be_no_state_of_the_model_is_set_aside(arrays, tmp_path):
+    image = keras.Input((3,))
+    model = keras.Model(image, keras.layers.Dropout(0.5)(keras.layers.Dense(2)(image)))
+    possible = {"weights": get_values(model.weights), "seeds": get_values(random_states(model))}
+    possible |= {"optimizer": [np.array(3), np.zeros((3, 2))], "average": [np.array(1), np.zeros(2)]}
+    checkpoint = Checkpoint(tmp_path / "state.npz", "key")
+    checkpoint.save(PhaseState(**possible))
+    assert checkpoint.load(model) is not None
+    checkpoint.save(PhaseState(**possible | arrays))
+    assert checkpoint.load(model) is None and (tmp_path / "state.npz.unreadable").exists()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
