@@ -559,6 +559,7 @@ from lwcnn.training.progress import Progress
 
 class Telling(Progress):
     def begin_epoch(self, phase, epoch, num_epochs, num_steps):
+        super().begin_epoch(phase, epoch, num_epochs, num_steps)
         self.where = f"{phase} {epoch}/{num_epochs}"
 
     def step(self, step, loss):
