@@ -97,11 +97,6 @@ class Batches(keras.utils.PyDataset):
             )
         self.set_epoch(epoch)
 
-    @property
-    def num_batches(self) -> int:
-        """Number of batches per epoch."""
-        return self._num_batches
-
     def __len__(self) -> int:
         return self._num_batches
 
