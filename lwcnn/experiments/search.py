@@ -40,7 +40,7 @@ SIZE_CLASS = 10_000
 """Parameters. Learning curves are compared within a class of sizes: small networks are not pruned for being small."""
 
 PRUNER = optuna.pruners.PercentilePruner(75, n_startup_trials=4, n_warmup_steps=3)  # stops the worst quarter
-MAX_REJECTED = 2000  # networks in a row; a limit that no network meets must not run for ever
+MAX_REJECTED = 500  # networks in a row, two minutes
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,11 @@ class Search:
         Raises:
             LwcnnError: No network is within the limit; or as in `study`.
         """
+        smallest = self._count_params(build(self._base, self._space.smallest()))
+        if self.limit and smallest > self.limit:
+            raise LwcnnError(
+                f"Give a limit of at least {smallest}, the smallest network. Received: --limit {self.limit}"
+            )
         _ = self.study  # before the lock, which creating it takes too
         while True:
             with contextlib.ExitStack() as stack:
@@ -221,7 +226,7 @@ class Search:
     def _reason_to_reject(self, trial: optuna.Trial, plan: NetworkExperiment) -> str | None:
         """Counts the parameters of a trial's network, and returns why it can't be trained."""
         try:
-            params = build_network(self.data.input_shape, self.data.num_classes, plan.network).count_params()
+            params = self._count_params(plan)
         except LwcnnError as error:  # more poolings than the image has room for
             return str(error)
         trial.set_user_attr("params", params)
@@ -229,6 +234,9 @@ class Search:
             return None
         trial.set_constraint("params", params - self.limit)
         return f"more than {self.limit} parameters" if params > self.limit else None
+
+    def _count_params(self, plan: NetworkExperiment) -> int:
+        return build_network(self.data.input_shape, self.data.num_classes, plan.network).count_params()
 
     def _train(self, trial: optuna.Trial, plan: NetworkExperiment) -> None:
         """Trains a trial and tells the study how it ended."""

@@ -182,6 +182,9 @@ def test_there_is_nothing_to_draw_without_trials(data, tmp_path):
 
 
 def test_a_limit_that_no_network_meets_is_an_error(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(search, "MAX_REJECTED", 3)
-    with pytest.raises(LwcnnError, match="raise it. Received: --limit 100"):
+    with pytest.raises(LwcnnError, match=r"at least (\d+), the smallest network. Received: --limit 100$") as error:
         Search("width", data, 3, 100, tmp_path).run(1)
+    smallest = int(error.value.args[0].split("at least ")[1].split(",")[0])
+    monkeypatch.setattr(search, "MAX_REJECTED", 3)
+    with pytest.raises(LwcnnError, match="None of 3 networks is within the limit: raise it"):
+        Search("width", data, 3, smallest, tmp_path).run(1)
