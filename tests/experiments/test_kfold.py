@@ -123,6 +123,18 @@ def test_leaky_folds_have_the_notebooks_limits_and_their_own_seeds(made_dataset,
     )
 
 
+@pytest.mark.parametrize("leaky", [False, True])
+def test_folds_computed_in_two_ways_have_a_warning(made_dataset, folders, calls, monkeypatch, leaky):
+    ways = iter([{"step": "engine", "threads": 1}, {"step": "keras", "threads": 1}, {"step": "keras", "threads": 1}])
+    train_method, train_phase = kfold.train_method, kfold.train_phase
+    method = lambda *given, **named: replace(train_method(*given, **named), phases=[{"computing": [next(ways)]}])  # noqa: E731
+    phase = lambda *given, **named: replace(train_phase(*given, **named), computing=[next(ways)])  # noqa: E731
+    monkeypatch.setattr(kfold, "train_method", method)
+    monkeypatch.setattr(kfold, "train_phase", phase)
+    result = run_kfold("paper", made_dataset, "quick", 0, leaky, 2, folders)
+    assert [warning for warning in result["warnings"] if "step engine, threads 1; step keras, threads 1" in warning]
+
+
 def test_the_folds_and_their_validation_parts_are_pinned(made_dataset, folders, calls):
     """Committed results rest on them."""
     run_kfold("paper", made_dataset, "quick", seed=3, num_folds=3, folders=folders)

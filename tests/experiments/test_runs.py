@@ -166,10 +166,12 @@ def test_the_same_seed_gives_the_same_bits_again(finished, made_dataset, folders
         np.testing.assert_array_equal(a, b)
 
 
-def test_another_seed_gives_another_run_beside_it(made_dataset, folders):
+def test_another_seed_gives_another_run_beside_it(made_dataset, folders, monkeypatch):
+    monkeypatch.setattr(run, "mixed_computing", lambda history: [f"{len(history)} phases"])
     first, other = (run_experiment("paper_tuned", made_dataset, "smoke", seed, folders) for seed in (0, 1))
     assert other["config"] == first["config"] and (first["seed"], other["seed"]) == (0, 1)
     assert without_seconds(other) != without_seconds(first)
+    assert first["warnings"][-1] == other["warnings"][-1] == "2 phases"
     assert [phase["name"] for phase in first["history"]] == ["dual", "all"] and first["params"] == 5_622
     files = {path.name for path in folders.result("made", "paper_tuned", "smoke", 0).parent.iterdir()}
     assert files == {f"seed{seed}{end}" for seed in (0, 1) for end in (".json", "_classes.npy")}

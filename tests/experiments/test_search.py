@@ -44,7 +44,7 @@ def trained(monkeypatch):
             progress.begin_epoch("all", epoch, 3, 1)
             progress.end_epoch(history[-1], [accuracy])
         model = build_network(split.training.images.shape[1:], num_classes, plan.network)
-        return TrainedMethod(model, [{"history": history, "computing": []}], 1.0)
+        return TrainedMethod(model, [{"history": history, "computing": [{"threads": 1}, {"threads": 2}]}], 1.0)
 
     monkeypatch.setattr(search, "train_method", train_method)
     return plans
@@ -106,6 +106,8 @@ def test_a_study_begins_with_the_base_and_trains_what_is_within_the_limit(data, 
     Search("width", data, 3, LIMIT, tmp_path, tmp_path / "cache").run(5)
     assert len(trained) == 5
     assert len({json.dumps(plain_settings(plan)) for plan in trained}) == 5, "a new process draws other trials"
+    (warning,) = study.study.best_trials[0].user_attrs["warnings"]
+    assert "threads 1; threads 2" in warning
 
 
 def test_a_trial_of_a_killed_process_is_taken_over_and_that_of_a_running_one_is_not(data, tmp_path, trained):
