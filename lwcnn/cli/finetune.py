@@ -29,8 +29,9 @@ def finetune(options) -> int:
     result = finetune(options.model, data, options.preset, options.seed, folders, progress, **settings)
     for sign in result["warnings"]:
         progress.note(f"sign of trouble: {sign}")
-    if model := release_best(data, result["experiment"], folders):
-        print(f"model  {model}")
+    release_best(data, result["experiment"], folders)
+    if (path := folders.best_model(data.name, result["experiment"])).exists():
+        print(f"model  {path}")
     return 0
 
 

@@ -76,7 +76,7 @@ def release_best(
         return None
     classes = load_classes(folders.classes(data.name, experiment, preset, result["seed"]))
     if is_at_chance(result, classes, data.num_classes):
-        _log.warning("%s is at chance: its model stays in the cache.", best)
+        _log.warning("%s is at chance: its model stays in the cache, %s", best, trained)
         return None
     outputs = _verified_outputs(result, data, folders)
     write_atomically(released, trained.read_bytes())
