@@ -469,7 +469,7 @@ def test_a_merged_model_worse_than_its_submodels_is_a_sign():
 
 
 def test_folds():
-    assert diagnose_folds([0.70, 0.71, 0.719]) == []
+    assert diagnose_folds([0.70, 0.71, 0.72]) == []
     (sign,) = diagnose_folds([0.70, 0.71, 0.735])
     assert "3.5 points" in sign
 
@@ -484,7 +484,7 @@ def failed(confusion, **changes):
     """A run's result with this confusion matrix."""
     counts = np.array(confusion)
     names = [f"class {k}" for k in range(len(counts))]
-    shares = np.diag(counts) / counts.sum(1)
+    shares = np.diag(counts) / np.maximum(counts.sum(1), 1)
     accuracy = float(np.trace(counts) / counts.sum())
     shown = {"confusion_matrix": confusion, "per_class_accuracy": dict(zip(names, shares)), "test_accuracy": accuracy}
     return made_result(train=accuracy) | shown | changes
@@ -505,6 +505,7 @@ def test_classes_that_are_never_predicted_are_named():
     many[:, 0], many[1, 1], many[2, 2] = 5, 40, 40
     (sign,) = diagnose_run(failed(many.tolist()))
     assert "class 3, class 4, class 5, class 6, class 7 and 1 more" in sign
+    assert diagnose_run(failed([[50, 0, 0], [0, 50, 0], [0, 0, 0]], per_class_accuracy=dict.fromkeys("abc"))) == []
 
 
 def test_training_accuracy_below_the_bound_of_its_loss_is_a_warning():
@@ -513,7 +514,8 @@ def test_training_accuracy_below_the_bound_of_its_loss_is_a_warning():
     result["history"][-1] = last
     (sign,) = diagnose_run(result)
     assert "loss of 0.020 implies a training accuracy of at least 97 %" in sign and "reaches 12.0 %" in sign
-    assert diagnose_run(result | {"train_accuracy": 0.9, "test_accuracy": 0.8}) == []
+    assert diagnose_run(result | {"train_accuracy": 0.88, "test_accuracy": 0.8}) == []
+    assert len(diagnose_run(result | {"train_accuracy": 0.86, "test_accuracy": 0.8})) == 1, "ten points are taken away"
     last["history"].append({"val_accuracy": 0.8, "loss": 0.01})
     last["history"][0]["loss"] = 2.0  # the epoch that was kept
     assert diagnose_run(result) == []
