@@ -81,7 +81,7 @@ def serve(page: Any, port: int = PORT, block: bool = True) -> str:
         The page's address.
 
     Raises:
-        LwcnnError: The port is taken.
+        LwcnnError: The port is taken or does not exist.
     """
     gradio = require("gradio", "demo")
     local_fonts = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
@@ -96,8 +96,8 @@ def serve(page: Any, port: int = PORT, block: bool = True) -> str:
             quiet=True,
             prevent_thread_lock=True,
         )
-    except OSError as error:
-        raise LwcnnError(f"Choose another port with --port. Received: {port}, which is taken") from error
+    except (OSError, OverflowError) as error:
+        raise LwcnnError(f"Choose another port with --port. Received: {port}, which can't be used") from error
     if block:
         page.block_thread()
     return address
