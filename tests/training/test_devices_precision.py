@@ -124,6 +124,7 @@ def test_float16_scales_the_loss_and_resumes_with_its_scale(parts, tmp_path):
         def begin_epoch(self, phase, epoch, num_epochs, num_steps):
             if epoch > self.title:
                 raise Stopped
+            super().begin_epoch(phase, epoch, num_epochs, num_steps)
 
     def train(checkpoint, epochs_to_run):
         keras.utils.set_random_seed(0)
