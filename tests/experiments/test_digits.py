@@ -30,8 +30,8 @@ def takes_long(name):
     return network and not isinstance(network, (ResidualSEConfig, RepoResidualSEConfig)) or "cbam" in str(network)
 
 
-# Of the ablation of parts, all of which reach 97 % at 28x28 pixels, the whole. Left out are the recipes of `residual_se`
-# and `residual_se_distilled` on other networks.
+# Of the ablation of parts, all of which reach 97 % at 28x28 pixels, the whole. The recipes of `residual_se` and
+# `residual_se_distilled` on other networks are left out.
 LEFT_OUT = {*PARTS_EXPERIMENTS, "residual_se_small", "residual_se_small_distilled", "residual_plain"} - {WHOLE}
 NAMES = [name for name in EXPERIMENT_NAMES if not takes_long(name) and name not in LEFT_OUT]
 
