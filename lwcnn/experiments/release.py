@@ -32,7 +32,8 @@ MAX_DISAGREEMENT = 0.001  # fraction of test images whose class may differ on an
 # The models that figures compare by their penultimate features.
 WITH_FEATURES = ("paper", "residual_se", "residual_se_muon")
 _IDENTITY = ("dataset", "data_checksum", "experiment", "preset", "seed", "config", "backend", "step")
-_NEEDED = ("val_accuracy", "num_val_images", "weights", *_IDENTITY[:-1])
+_COUNTED = ("train_accuracy", "num_train_images", "num_val_images")
+_NEEDED = ("val_accuracy", *_COUNTED, "weights", *_IDENTITY[:-1])
 
 _log = logging.getLogger(__name__)
 
@@ -133,14 +134,19 @@ def _measured(path: Path, results: Path) -> dict[str, Any]:
 def is_at_chance(result: dict, classes: np.ndarray, num_classes: int) -> bool:
     """Returns whether a run predicts one class only, or is within three standard errors of guessing.
 
+    The training and validation images count together: with few images, the validation images alone cannot tell a
+    good model from a guess.
+
     Args:
         result: The run's result.
         classes: Predicted classes of the test images.
         num_classes: Number of classes.
     """
+    train, val = result["num_train_images"], result["num_val_images"]
+    accuracy = (result["train_accuracy"] * train + result["val_accuracy"] * val) / (train + val)
     chance = 1 / num_classes
-    margin = 3 * math.sqrt(chance * (1 - chance) / result["num_val_images"])
-    return result["val_accuracy"] <= chance + margin or len(np.unique(classes)) == 1
+    margin = 3 * math.sqrt(chance * (1 - chance) / (train + val))
+    return accuracy <= chance + margin or len(np.unique(classes)) == 1
 
 
 def _belongs(path: Path, result: dict) -> bool:

@@ -37,7 +37,7 @@ def add(folders, made_dataset):
         logits = (made_dataset.x_test.reshape(100, -1) / 255 - 0.5) @ kernel
         classes = logits.argmax(axis=1)
         result = vars(describe(made_dataset, preset=preset, seed=seed, val_accuracy=val_accuracy)) | {
-            "num_val_images": 30,
+            **{"train_accuracy": val_accuracy, "num_train_images": 270, "num_val_images": 30},
             "weights": None,
         }
         result |= changes
@@ -188,7 +188,7 @@ def test_a_released_file_of_another_run_is_replaced(folders, add, made_dataset):
     assert release_best(made_dataset, "paper", folders) == path and read_description(path).seed == 0
 
 
-@pytest.mark.parametrize("val_accuracy, classes", [(0.2, None), (0.9, 3)])
+@pytest.mark.parametrize("val_accuracy, classes", [(0.14, None), (0.9, 3)])
 def test_a_run_at_chance_or_of_one_class_is_not_released(folders, add, made_dataset, val_accuracy, classes, caplog):
     add(0, val_accuracy)
     if classes is not None:
@@ -197,11 +197,17 @@ def test_a_run_at_chance_or_of_one_class_is_not_released(folders, add, made_data
     assert "seed0.json is at chance: its model stays in the cache" in caplog.text and not folders.models.exists()
 
 
-@pytest.mark.parametrize("val_accuracy, expected", [(0.1, True), (0.26, True), (0.27, False)])
-def test_chance_is_three_standard_errors_wide(val_accuracy, expected):
+@pytest.mark.parametrize("accuracy, expected", [(0.1, True), (0.26, True), (0.27, False)])
+def test_chance_is_three_standard_errors_wide(accuracy, expected):
     """Of 30 images and ten classes: 0.1 and three times 0.0548."""
-    result = {"val_accuracy": val_accuracy, "num_val_images": 30}
+    result = {"train_accuracy": accuracy, "val_accuracy": accuracy, "num_train_images": 20, "num_val_images": 10}
     assert is_at_chance(result, np.arange(10), 10) == expected
+
+
+def test_a_good_model_with_few_validation_images_is_not_at_chance():
+    """9 of 14 validation images and three classes: within three standard errors of guessing by themselves."""
+    result = {"train_accuracy": 0.7, "val_accuracy": 9 / 14, "num_train_images": 132, "num_val_images": 14}
+    assert not is_at_chance(result, np.arange(3), 3)
 
 
 @pytest.mark.parametrize("names, kept", [(("paper",), True), (("other",), False)])
