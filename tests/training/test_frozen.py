@@ -36,9 +36,9 @@ def residual(**changes):
     return build_residual_se(SHAPE, NUM_CLASSES, replace(NETWORK, **changes))
 
 
-def sequential():
-    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(8, name="hidden")]
-    return keras.Sequential([keras.Input(SHAPE), *layers, keras.layers.Dense(NUM_CLASSES)])
+def sequential(units=8):
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(units, name="hidden")]
+    return keras.Sequential([keras.Input(SHAPE), *layers, keras.layers.Dense(NUM_CLASSES, name="last")])
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,8 @@ def test_layer_by_layer_trains_any_network_and_nothing_else(build, part):
         (lambda: build_merged_model(SHAPE, NUM_CLASSES), ("original_dense_as_conv", "head_logits"), None),
         (lambda: build_merged_model((32, 32, 1), NUM_CLASSES, ("a",)), ("a_conv2", "head_logits"), None),  # too large
         (sequential, ("hidden",), None),
+        (lambda: sequential(108), ("last",), (108,)),  # in float32 as many bytes as the image of 12x12x3
+        (lambda: sequential(109), ("last",), None),
     ],
 )
 def test_where_the_frozen_prefix_ends(build, trained, cut):
