@@ -115,6 +115,8 @@ def test_teachers_are_found_in_the_cache_then_among_the_released(tmp_path, made_
     save_model(cached[1], tiny_model(1), describe(made_dataset))
     paths = find_teacher(teacher, made_dataset, cached, models)
     assert paths == [teacher_path(models, "made", "residual_se", 0), cached[1]]
+    save_model(cached[0], tiny_model(2), describe(made_dataset))
+    assert find_teacher(teacher, made_dataset, cached, models) == cached, "those of this cache first"
 
 
 @pytest.mark.parametrize("name", ["residual_se_distilled", "residual_se_small_distilled"])

@@ -28,6 +28,22 @@ def test_a_matrix_moves_by_an_orthogonal_matrix_scaled_by_the_rate(shape):
     assert np.corrcoef((u @ v).ravel(), -move.ravel())[0, 1] > 0.95
 
 
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_the_second_step_is_along_the_momentum_and_with_nesterov_ahead_of_it(nesterov):
+    first, second = np.random.default_rng(0).normal(size=(2, 1, 1, 6, 9)).astype(np.float32)
+    variable = keras.Variable(np.zeros_like(first), name="kernel")
+    optimizer = PointwiseMuon(learning_rate=0.1, weight_decay=None, momentum=0.5, nesterov=nesterov)
+    for gradient in (first, second):
+        before = keras.ops.convert_to_numpy(variable).copy()
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+    move, momentum = keras.ops.convert_to_numpy(variable) - before, 0.5 * first + second
+    expected = {True: second + 0.5 * momentum, False: momentum}
+    u, _, v = np.linalg.svd(expected[nesterov][0, 0], full_matrices=False)
+    others, _, w = np.linalg.svd(expected[not nesterov][0, 0], full_matrices=False)
+    near, far = (np.corrcoef(matrix.ravel(), -move.ravel())[0, 1] for matrix in (u @ v, others @ w))
+    assert near > 0.95 and near > far + 0.01
+
+
 @pytest.mark.parametrize("shape", [(3, 3, 8, 1), (8,), (3, 3, 4, 8)])
 def test_other_weights_move_as_by_adamw(shape):
     gradient = np.random.default_rng(0).normal(size=shape).astype(np.float32)

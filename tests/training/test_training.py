@@ -22,6 +22,7 @@ from lwcnn.models.dual import build_dual_model, build_merged_model, build_submod
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop, validation
+from lwcnn.training.average import batch_norm_statistics
 from lwcnn.training.checkpoint import FORMAT, Checkpoint, PhaseState
 from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
@@ -290,8 +291,10 @@ def test_the_dropout_schedule_begins_and_ends_as_stated(epochs, rates):
     model = build_residual_se(SHAPE, NUM_CLASSES, ResidualSEConfig(8, (Stage(8, 1, 3),), se_reduction=4))
     phase = Phase("p", NADAM, epochs, dropout=(0.4, 0.2))
     for epoch, rate in enumerate(rates):
+        model.train_function = print
         loop._schedule_dropout(model, model, phase, epoch)
         assert float(model.get_layer("head_dropout").rate) == pytest.approx(rate)
+        assert model.train_function is None, "Keras compiled the previous rate into it"
     with pytest.raises(LwcnnError, match="has no Dropout"):
         loop._schedule_dropout(submodel := build_submodel(SHAPE, NUM_CLASSES), submodel, phase, 0)
 
@@ -392,6 +395,13 @@ def test_the_average_of_the_weights_is_kept_and_the_raw_weights_train_on(parts):
         average = now if average is None else [kept * a + (1 - kept) * w for a, w in zip(average, now)]
     for a, b in zip(model.get_weights(), average, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_the_moments_of_a_model_within_a_model_are_averaged_too():
+    image = keras.Input((3,))
+    inner = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization()])
+    outer = keras.Model(image, keras.layers.BatchNormalization()(inner(image)))
+    assert len(batch_norm_statistics(outer)) == 4
 
 
 def test_averaged_batch_norm_statistics_are_evaluated(parts, monkeypatch):
