@@ -1,4 +1,4 @@
-"""Lightweight image classifiers of 15,000 to 30,000 parameters: trained networks, and how they were trained.
+"""Lightweight image classifiers of fewer than 30,000 parameters: trained networks, and how they were trained.
 
 Start with `create_model` and `predict_images`, or train by `run_experiment`. Names are imported when they are first
 used, so that `import lwcnn` imports no backend.

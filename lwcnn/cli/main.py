@@ -43,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = _Parser(
         prog="lwcnn",
-        description="Train, evaluate and export image classifiers of 15,000 to 30,000 parameters.",
+        description="Train, evaluate and export image classifiers of fewer than 30,000 parameters.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
