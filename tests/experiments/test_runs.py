@@ -177,6 +177,13 @@ def test_another_seed_gives_another_run_beside_it(made_dataset, folders, monkeyp
     assert files == {f"seed{seed}{end}" for seed in (0, 1) for end in (".json", "_classes.npy")}
 
 
+@pytest.mark.usefixtures("no_training")
+def test_a_results_folder_with_the_labels_of_other_images_is_refused(made_dataset, folders):
+    run.save_classes(folders.results / "made" / "test_labels.npy", (made_dataset.y_test + 1) % 10)
+    with pytest.raises(LwcnnError, match="test_labels.npy has the labels of other test images"):
+        run_experiment("paper", made_dataset, "smoke", 0, folders)
+
+
 def edited(folders, **changes):
     path = folders.result("made", "paper", "smoke", 0)
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
