@@ -249,7 +249,10 @@ def fraction(text: str) -> float:
 
 def _whole_number(text: str, least: int, most: int) -> int:
     # Length first: Python refuses to read a number of thousands of digits.
-    if not (text.isascii() and text.isdigit() and len(text) <= 20 and least <= int(text) <= most):
+    is_number = text.isascii() and text.isdigit()
+    is_large = is_number and (len(text) > 20 or int(text) > most)
+    if not is_number or is_large or int(text) < least:
         shown = text if len(text) <= 30 else f"{text[:30]}..."
-        raise argparse.ArgumentTypeError(f"give a whole number from {least} to {most}. Received: {shown!r}")
+        bound = f"at most {most}" if is_large else f"at least {least}"
+        raise argparse.ArgumentTypeError(f"give a whole number of {bound}. Received: {shown!r}")
     return int(text)

@@ -165,7 +165,7 @@ def _connect(address: str):
     try:
         import ray
     except ImportError as error:
-        raise LwcnnError(f"Install Ray: pip install 'lwcnn[cluster]'. Received: {error}") from error
+        raise LwcnnError(f"Install Ray: {environment.install_hint('cluster')}. Received: {error}") from error
     with environment.quiet_native_output():  # it warns each second until it answers
         problem: Exception | None = None
         try:

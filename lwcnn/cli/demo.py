@@ -8,8 +8,9 @@ from lwcnn.cli.arguments import MODEL_HELP, path
 def demo(options) -> int:
     """Open a web page to try networks on your own images; only this machine can reach it."""
     from lwcnn.publication.demo.network import open_network
-    from lwcnn.publication.demo.page import build_page, find_examples, serve
+    from lwcnn.publication.demo.page import build_page, find_examples, require_gradio, serve
 
+    require_gradio()
     examples = find_examples(options.examples) if options.examples else find_examples()
     networks = []
     for name in options.models:

@@ -11,8 +11,9 @@ from lwcnn.export.formats import BENCH_FORMATS, FORMAT_NAMES, NUM_CALIBRATION_IM
 def export(options: argparse.Namespace) -> int:
     """Export a model to another format, checked on the test images."""
     from lwcnn.experiments.zoo import model_file
-    from lwcnn.export.run import FOLDER, export_model
+    from lwcnn.export.run import FOLDER, export_model, require_format
 
+    require_format(options.format)
     options.model = model_file(options.model, options.dataset)
     data = load_dataset_of(options.model, options)
     report = export_model(

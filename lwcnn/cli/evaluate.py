@@ -70,7 +70,9 @@ def _totals_table(measured: dict, averaged: dict | None) -> str:
     """Formats one row per metric, with a second column for test-time augmentation."""
     columns = [measured] + ([averaged] if averaged else [])
     rows = [("", "without TTA", *(["with TTA"] if averaged else []))]
-    rows += [(name, *(f"{100 * one[key]:.2f} %" for one in columns)) for key, name in _SHARES.items()]
+    rows += [
+        (name, *(f"{100 * one[key]:.2f} %" for one in columns)) for key, name in _SHARES.items() if key in measured
+    ]
     rows.append(("test loss", *(f"{one['loss']:.4f}" for one in columns)))
     scaled = measured["temperature_scaled"]
     rows.append(("after temperature scaling, cross-fitted:", ""))

@@ -12,8 +12,10 @@ def list_datasets(options) -> int:
     """List the data sets and where each is read from."""
     from lwcnn.data import find_dataset
 
+    width = max(map(len, DATASET_NAMES))
     for name in DATASET_NAMES:
-        print(f"{name:<16} {find_dataset(name, options.data_dir) or 'not on this machine; downloaded when first used'}")
+        source = find_dataset(name, options.data_dir) or "not on this machine; downloaded when first used"
+        print(f"{name:<{width}}  {source}")
     return 0
 
 

@@ -31,7 +31,15 @@ EXAMPLES = """examples:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that names the nearest choice."""
+    """A parser that names the nearest choice or option."""
+
+    def parse_known_args(self, args=None, namespace=None):  # the parser of a command is called by this method
+        options, unknown = super().parse_known_args(args, namespace)
+        for word in unknown:
+            if word.startswith("--"):
+                known = [name for name in self._option_string_actions if name.startswith("--")]
+                self.error(str(unknown_name("option", word.partition("=")[0], known)))
+        return options, unknown
 
     def _check_value(self, action, value):
         if action.choices is not None and value not in action.choices:

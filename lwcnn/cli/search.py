@@ -5,6 +5,7 @@ import warnings
 from typing import cast
 
 from lwcnn.cli.arguments import add_folder_arguments, add_job_arguments, at_least_one, seed_number
+from lwcnn.system.environment import install_hint
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.progress import Progress
 
@@ -19,7 +20,7 @@ def search(options) -> int:
     try:
         from lwcnn.experiments.search import Search
     except ImportError as error:
-        raise LwcnnError(f"Install Optuna: pip install 'lwcnn[search]'. Received: {error}") from error
+        raise LwcnnError(f"Install Optuna: {install_hint('search')}. Received: {error}") from error
 
     data = load_dataset(options.dataset, options.data_dir)
     progress = Progress(options.progress, f"{data.name} {options.space}")

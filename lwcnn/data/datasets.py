@@ -197,7 +197,11 @@ def _is_name(name_or_path: str | os.PathLike[str]) -> bool:
     text = os.fspath(name_or_path)
     if isinstance(name_or_path, os.PathLike) or text.endswith(".npz") or os.sep in text or os.path.isdir(text):
         return False
-    raise unknown_name("dataset", text, (*DATASET_NAMES, "path/to/folder", "path/to/your.npz"))
+    raise unknown_name(
+        "dataset, neither a known name nor a folder that exists",
+        text,
+        (*DATASET_NAMES, "path/to/folder", "path/to/your.npz"),
+    )
 
 
 def _build_dataset(name: str, splits: Splits, source: str, mirror: bool | None) -> Dataset:

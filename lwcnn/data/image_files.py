@@ -40,16 +40,16 @@ def find_images(folder: Path) -> dict[str, Path]:
         folder: Path of the folder.
 
     Returns:
-        Dict of paths by name. The name is the relative path without its extension, or with it if names would
-        otherwise collide. Empty if there is no image file.
+        Dict of paths by name: the path relative to the folder. If all files are numbered ("1.png", "2.png"), the name
+        is the number, as in competitions. Empty if there is no image file.
     """
     inside = {path.relative_to(folder).as_posix(): path for path in _walk(Path(folder), frozenset())}
     names = sorted(inside, key=_natural_key)
-    for display in (lambda name: readable(PurePosixPath(name).with_suffix("").as_posix()), readable, _escaped):
-        found = {display(name): inside[name] for name in names}
-        if len(found) == len(names):
-            break
-    return found
+    numbers = {str(PurePosixPath(name).with_suffix("")): inside[name] for name in names}
+    if len(numbers) == len(names) and all(number.isascii() and number.isdigit() for number in numbers):
+        return numbers
+    found = {readable(name): inside[name] for name in names}
+    return found if len(found) == len(names) else {_escaped(name): inside[name] for name in names}
 
 
 def read_image(source: Path | Image.Image, shape: tuple[int, int, int]) -> np.ndarray:

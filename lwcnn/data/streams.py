@@ -36,8 +36,8 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, Path | Image.Image]:
             standard input. Files of any extension are taken if they are named.
 
     Returns:
-        Dict of paths by name; of an image on standard input, the image. Images of a single folder are named by their
-        path inside it without its extension, others by their path.
+        Dict of paths by name; of an image on standard input, the image. Images of a single folder are named as
+        by `find_images`, others by their path.
 
     Raises:
         LwcnnError: If there is no such file, or no image in a folder.

@@ -17,7 +17,8 @@ class _Clock(event.Listener):
             self._start = time.perf_counter()
             if not self._announced:
                 self._announced = True
-                print("Compiling the engine for this processor: about a minute, once.", file=sys.stderr, flush=True)
+                words = "Compiling the engine for this processor: about a minute, once for each kind of network."
+                print(words, file=sys.stderr, flush=True)
         self._depth += 1
 
     def on_end(self, event):

@@ -6,11 +6,12 @@ import numpy as np
 
 SUBMODEL_PHASES = ("dual", "original", "augmented")  # the merged model's head is new, so its accuracy may start lower
 MAX_BRANCH_GAP = 0.10  # ours: the paper gives no number; stronger augmentation alone costs a few points
-MAX_DROP = 0.01  # ours: more than the noise of 5,000 validation images
+MAX_DROP = 0.01  # ours: beyond sampling noise
 MAX_STAGE_LOSS = 0.02  # ours: of a merged model against its submodels, whose features it takes over
 MAX_FOLD_SPREAD = 0.02  # paper's summary: folds differ by more than 2 %
 MAX_TRAIN_TEST_GAP = 0.20  # paper's summary: a gap of 20 % or more on CIFAR-10
 MAX_LOSS_GAP = 0.10  # ours: more than augmentation and dropout explain
+NOISE = 2  # standard errors of a difference between accuracies, which are added to the limits
 MAX_NAMES = 5  # class names listed in a warning
 
 
@@ -18,29 +19,36 @@ def diagnose_run(result: dict) -> list[str]:
     """Returns warnings about a run, each a phrase with its measurements; empty for a healthy run.
 
     Args:
-        result: Content of a run's JSON file: `history`, `train_accuracy` and `test_accuracy`. With
-            `confusion_matrix` and `per_class_accuracy`, predictions are diagnosed as well.
+        result: Content of a run's JSON file, `history`, `train_accuracy`, `test_accuracy`, `num_train_images` and
+            `num_val_images`; and `num_test_images`. With `confusion_matrix` and `per_class_accuracy`, predictions are
+            diagnosed as well.
 
     Source: summary of arXiv 2501.15547, "Failure signatures".
     """
     warnings = []
     phases = result["history"]
     last = phases[0]["history"][-1]
+    num_val = result["num_val_images"]
     branches = {k: v for k, v in last.items() if k.endswith("_logits_val_accuracy")}
-    if branches and max(branches.values()) - min(branches.values()) > MAX_BRANCH_GAP:
+    if branches and _differ(max(branches.values()), min(branches.values()), MAX_BRANCH_GAP, num_val, num_val):
         shown = ", ".join(f"{k.removesuffix('_logits_val_accuracy')} {100 * v:.1f} %" for k, v in branches.items())
         warnings.append(f"the branches' validation accuracies drift apart ({shown}): check the augmentation")
     full_phases = [phase for phase in phases if phase["name"] not in SUBMODEL_PHASES]
     for before, after in zip(full_phases, full_phases[1:]):
-        drop = before["best_val_accuracy"] - after["history"][0]["val_accuracy"]
-        if drop > MAX_DROP:
+        best, first = before["best_val_accuracy"], after["history"][0]["val_accuracy"]
+        if _differ(best, first, MAX_DROP, num_val, num_val):
             warnings.append(
-                f"accuracy drops by {100 * drop:.1f} points as phase {after['name']} begins: "
+                f"accuracy drops by {100 * (best - first):.1f} points as phase {after['name']} begins, from "
+                f"{100 * best:.1f} % to {100 * first:.1f} % of {num_val:,} validation images: "
                 "its learning rate may be too high, try 1e-4"
             )
-    gap = result["train_accuracy"] - result["test_accuracy"]
-    if gap >= MAX_TRAIN_TEST_GAP:
-        warnings.append(f"training and test accuracy are {100 * gap:.1f} points apart: capacity or overfitting")
+    train, test = result["train_accuracy"], result["test_accuracy"]
+    num_train, num_test = result["num_train_images"], result["num_test_images"]
+    if _differ(train, test, MAX_TRAIN_TEST_GAP, num_train, num_test):
+        warnings.append(
+            f"training and test accuracy are {100 * (train - test):.1f} points apart, {100 * train:.1f} % of "
+            f"{num_train:,} and {100 * test:.1f} % of {num_test:,} images: capacity or overfitting"
+        )
     return [
         *warnings,
         *_worse_than_submodels(phases),
@@ -48,6 +56,12 @@ def diagnose_run(result: dict) -> list[str]:
         *_lagging_weights(result),
         *_poor_predictions(result),
     ]
+
+
+def _differ(high: float, low: float, limit: float, num_high: int, num_low: int) -> bool:
+    """Returns whether two accuracies, each on a number of images, differ by more than a limit and sampling noise."""
+    pooled = (high + low) / 2
+    return high - low > limit + NOISE * math.sqrt(pooled * (1 - pooled) * (1 / num_high + 1 / num_low))
 
 
 def _worse_than_submodels(phases: list[dict]) -> list[str]:

@@ -117,9 +117,10 @@ def summarize(logits: np.ndarray, labels: np.ndarray) -> dict:
         labels: Integer array of shape (n,), between 0 and classes - 1.
 
     Returns:
-        JSON-serializable dict. `accuracy`, `top_3_accuracy`, `loss` (nats), `ece` (15 bins), `macro_precision`,
-        `macro_recall` and `macro_f1` are floats; `per_class_accuracy`, `precision`, `recall` and `f1` are lists by
-        class, with None for undefined values; `confusion_matrix` is a list of rows, one per label.
+        JSON-serializable dict. `accuracy`, `top_3_accuracy` (with more than three classes), `loss` (nats),
+        `ece` (15 bins), `macro_precision`, `macro_recall` and `macro_f1` are floats; `per_class_accuracy`, `precision`,
+        `recall` and `f1` are lists by class, with None for undefined values; `confusion_matrix` is a list of rows, one
+        per label.
 
     Raises:
         LwcnnError: The arrays have the wrong type, shape or values.
@@ -133,7 +134,7 @@ def summarize(logits: np.ndarray, labels: np.ndarray) -> dict:
     by_class = precision_recall_f1(logits, labels)
     return {
         "accuracy": accuracy(logits, labels),
-        f"top_{TOP}_accuracy": top_k_accuracy(logits, labels),
+        **({f"top_{TOP}_accuracy": top_k_accuracy(logits, labels)} if np.shape(logits)[1] > TOP else {}),
         "loss": cross_entropy(logits, labels),
         "ece": expected_calibration_error(logits, labels),
         **{f"macro_{name}": float(np.nanmean(values)) for name, values in by_class.items()},

@@ -152,7 +152,8 @@ def _train_run(
     }
     result = _ordered(result) | provenance()
     logits = result.pop("logits")
-    result["warnings"] = diagnose_run(result) + mixed_computing(result["history"])
+    signs = diagnose_run(result | {"num_test_images": len(data.y_test)})
+    result["warnings"] = signs + mixed_computing(result["history"])
     result = drop_large_confusion_matrix(result)
     save_model(folders.model(run), trained.model, Description.of_run(result, data.class_names))
     features = penultimate_features(trained.model, data.x_test[:NUM_FEATURE_IMAGES])

@@ -29,7 +29,7 @@ def require(module: str, extra: str = "export") -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise LwcnnError(
-            f"Install the package {_PACKAGES.get(package, package)}: pip install 'lwcnn[{extra}]'. "
+            f"Install the package {_PACKAGES.get(package, package)}: {environment.install_hint(extra)}. "
             f"Received: {type(error).__name__}: {error}"
         ) from error
 
@@ -38,7 +38,8 @@ def require_tensorflow() -> ModuleType:
     """Imports TensorFlow and checks that it is Keras's backend, which the converters require."""
     if keras.backend.backend() != "tensorflow":
         raise LwcnnError(
-            "Set KERAS_BACKEND=tensorflow and install 'lwcnn[export]' to export or benchmark models. "
+            "Set KERAS_BACKEND=tensorflow to export or benchmark models, and install their packages: "
+            f"{environment.install_hint('export')}. "
             f"Received: KERAS_BACKEND={keras.backend.backend()}"
         )
     return require("tensorflow")

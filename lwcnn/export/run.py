@@ -13,7 +13,7 @@ from lwcnn.evaluation import predict_logits, require_fit
 from lwcnn.export.arena import plan_arena, read_graph
 from lwcnn.export.c_array import to_c_array
 from lwcnn.export.check import compare_logits, require_agreement
-from lwcnn.export.extras import versions
+from lwcnn.export.extras import require, require_tensorflow, versions
 from lwcnn.export.formats import NUM_CALIBRATION_IMAGES
 from lwcnn.export.litert import INPUT_QUANTIZATION, LitertModel, draw_calibration_images, to_litert, to_litert_int8
 from lwcnn.export.onnx import OnnxModel, to_onnx
@@ -36,21 +36,37 @@ class Format:
     Attributes:
         extension: Extension of the file; "" for a folder.
         open: Function from the content (bytes, or a dict by file name) to a function from uint8 images to logits.
+        modules: Optional modules that converting and running it import.
         quantized: Whether the format computes in int8 and needs calibration images.
     """
 
     extension: str
     open: Callable
+    modules: tuple[str, ...]
     quantized: bool = False
 
 
+_LITERT = ("ai_edge_litert.interpreter",)
 FORMATS = {
-    "litert": Format(".tflite", LitertModel),
-    "litert-int8": Format(".tflite", LitertModel, quantized=True),
-    "onnx": Format(".onnx", OnnxModel),
-    "saved_model": Format("", SavedModel),
-    "c-array": Format("", LitertModel, quantized=True),
+    "litert": Format(".tflite", LitertModel, _LITERT),
+    "litert-int8": Format(".tflite", LitertModel, _LITERT, quantized=True),
+    "onnx": Format(".onnx", OnnxModel, ("onnx", "tf2onnx", "onnxruntime")),
+    "saved_model": Format("", SavedModel, ()),
+    "c-array": Format("", LitertModel, _LITERT, quantized=True),
 }
+
+
+def require_format(name: str) -> None:
+    """Checks, before any work, that a format exists and that its packages are installed.
+
+    Raises:
+        LwcnnError: The format is unknown, or a package is missing.
+    """
+    if name not in FORMATS:
+        raise unknown_name("format", name, FORMATS)
+    require_tensorflow()
+    for module in FORMATS[name].modules:
+        require(module)
 
 
 def convert(model: keras.Model, format_name: str, calibration_images: np.ndarray | None = None):
@@ -93,10 +109,10 @@ def export_model(
         Content of the report.
 
     Raises:
-        LwcnnError: The format is unknown, the model does not fit the data, or the export differs too much.
+        LwcnnError: The format is unknown or lacks a package, the model does not fit the data, or the export differs too
+            much.
     """
-    if format_name not in FORMATS:
-        raise unknown_name("format", format_name, FORMATS)
+    require_format(format_name)
     kind = FORMATS[format_name]
     output = Path(output) if output else FOLDER / f"{Path(path).stem}-{format_name}{kind.extension}"
     if kind.extension and output.suffix != kind.extension:  # the report must not overwrite it

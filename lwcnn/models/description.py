@@ -19,6 +19,7 @@ from lwcnn.system.files import write_atomically
 DESCRIPTION, CONFIG, WEIGHTS = "lwcnn.json", "config.json", "model.weights.h5"
 MAX_CONFIG_BYTES = 2**26
 MAX_WEIGHTS_BYTES = 2**31
+EXPORTED = (".tflite", ".onnx")
 NOT_SPECIFIED = "not specified"
 
 
@@ -152,6 +153,11 @@ def open_archive(path: str | Path) -> zipfile.ZipFile:
         raise LwcnnError(f"There is no such model: check the path. Received: {path}")
     if not Path(path).is_file():
         raise LwcnnError(f"Give a .keras file. Received: {path}, which is not a regular file")
+    if Path(path).suffix in EXPORTED:
+        raise LwcnnError(
+            "An exported file runs in its own runtime, LiteRT or ONNX Runtime: give the .keras file that it was made "
+            f"from. Received: {path}"
+        )
     try:
         archive = zipfile.ZipFile(path)
         limits = {WEIGHTS: MAX_WEIGHTS_BYTES}

@@ -37,6 +37,11 @@ _PACKAGES = (
 )
 
 
+def install_hint(extra: str) -> str:
+    """Returns how to install the packages of an extra."""
+    return f"pip install 'lwcnn[{extra}]', or '.[{extra}]' in a checkout"
+
+
 def load_backend() -> None:
     """Imports Keras and its backend, and hides what they log meanwhile.
 
@@ -53,7 +58,7 @@ def load_backend() -> None:
     except (ImportError, ValueError) as error:
         wanted = os.environ.get("KERAS_BACKEND")
         raise LwcnnError(
-            "Keras cannot import its backend: run pip install 'lwcnn[tensorflow]' (or [jax], [torch]), and set "
+            f"Keras cannot import its backend: {install_hint('tensorflow')}; or the extra jax or torch; and set "
             "KERAS_BACKEND to the one you installed. "
             f"Received: {f'KERAS_BACKEND={wanted}' if wanted else 'no KERAS_BACKEND'}, "
             f"{type(error).__name__}: {' '.join(str(error).split())}"

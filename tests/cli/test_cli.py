@@ -165,6 +165,8 @@ def test_list_groups_the_names_with_their_accuracy(capsys):
         (["trian"], "Did you mean 'train'?"),
         (["xyzzy"], "Unknown command. Known: run,"),
         (["run", "--preset=quik"], "Unknown preset. Did you mean 'quick'?"),
+        (["predict", "wren", "a.png", "--topp", "3"], "Unknown option. Did you mean '--top'"),
+        (["predict", "wren", "a.png", "--top", "0"], "give a whole number of at least 1. Received: '0'"),
     ],
 )
 def test_a_typo_is_told_the_nearest_and_nothing_where_none_is_near(line, words, capsys):
@@ -289,9 +291,9 @@ def test_help_has_examples(capsys):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (["train", "paper", "--seeds", "4294967296"], "from 0 to 4294967295"),
+        (["train", "paper", "--seeds", "4294967296"], "of at most 4294967295. Received"),
         (["train", "paper", "--seeds", "9" * 6000], "whole number"),
-        (["train", "paper", "--jobs", "²"], "whole number from 1"),
+        (["train", "paper", "--jobs", "²"], "whole number of at least 1. Received"),
         (["table", "--results", " "], "give a path"),
         (["table", "--results", "~no_such_user/results"], "no such user"),
         (["export", "model.keras", "--format=litert", "--max-drop=nan"], "a number from 0 to 100. Received: 'nan'"),

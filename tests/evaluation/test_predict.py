@@ -126,7 +126,7 @@ def test_from_python_as_a_table(model, folder, monkeypatch):
     images = make_images(12, SHAPE, 4)[0]
     table = predict_images(model, folder, top=2)
     assert list(table.columns) == ["image", "label", "probability", "label_2", "probability_2"]
-    rows = wanted_rows(model, [f"img{i}" for i in range(12)], images, NAMES)[1:]
+    rows = wanted_rows(model, [f"img{i}.png" for i in range(12)], images, NAMES)[1:]
     assert [[*row[:2], f"{row[2]:.4f}"] for row in table.to_numpy()[:, :3]] == rows
     assert list(predict_images(model, images).label) == list(table.label)
     (folder / "img3.png").write_text("no image")
@@ -137,7 +137,7 @@ def test_from_python_as_a_table(model, folder, monkeypatch):
 def test_a_folder_in_its_natural_order(model, model_file, names_file, folder, tmp_path, capsys):
     output = tmp_path / "predictions.csv"
     assert main(["predict", model_file, str(folder), f"--output={output}", names_file]) == 0
-    rows = wanted_rows(model, [f"img{i}" for i in range(12)], make_images(12, SHAPE, 4)[0], NAMES)
+    rows = wanted_rows(model, [f"img{i}.png" for i in range(12)], make_images(12, SHAPE, 4)[0], NAMES)
     assert read_csv(output) == rows
     assert {row[1] for row in rows[1:]} == set(NAMES)  # also the name with a comma
     said = capsys.readouterr()
@@ -149,10 +149,10 @@ def test_unreadable_images_are_listed_counted_and_left_out(model_file, names_fil
     (folder / "img7.png").write_text("no image")
     output = tmp_path / "predictions.csv"
     assert main(["predict", model_file, str(folder), f"--output={output}", names_file]) == 4
-    assert [row[0] for row in read_csv(output)[1:]] == [f"img{i}" for i in range(12) if i not in (3, 7)]
+    assert [row[0] for row in read_csv(output)[1:]] == [f"img{i}.png" for i in range(12) if i not in (3, 7)]
     said = capsys.readouterr()
     listed = [line for line in said.err.splitlines() if line.startswith("unreadable: ")]
-    assert len(listed) == 2 and "img3 (" in listed[0] and "img7 (" in listed[1]
+    assert len(listed) == 2 and "img3.png (" in listed[0] and "img7.png (" in listed[1]
     assert "10 images are in" in said.out
 
 
@@ -192,16 +192,16 @@ def test_kinds_of_images_become_those_of_the_model(tmp_path):
     seen = {name: image for names, images in read_all(tmp_path, (12, 12, 3)) for name, image in zip(names, images)}
     color = np.dstack([gray] * 3)
     for name in ("gray", "deep"):
-        np.testing.assert_array_equal(seen[name], color, err_msg=name)
+        np.testing.assert_array_equal(seen[f"{name}.png"], color, err_msg=name)
     opacity = color / 255  # of "clear": the same numbers
-    np.testing.assert_allclose(seen["clear"], color * opacity + 255 * (1 - opacity), atol=1)
-    np.testing.assert_array_equal(seen["turned"], color[::-1, ::-1])
+    np.testing.assert_allclose(seen["clear.png"], color * opacity + 255 * (1 - opacity), atol=1)
+    np.testing.assert_array_equal(seen["turned.png"], color[::-1, ::-1])
     ((_, images),) = read_all(tmp_path, (12, 12, 1))
     np.testing.assert_array_equal(images[1, :, :, 0], gray)
     Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "float.tiff")
     reasons = []
     list(stream_files(find_images(tmp_path), SHAPE, 9, lambda name, reason: reasons.append((name, reason))))
-    assert len(reasons) == 1 and reasons[0][0] == "float" and "32 bits" in reasons[0][1]
+    assert len(reasons) == 1 and reasons[0][0] == "float.tiff" and "32 bits" in reasons[0][1]
     with pytest.raises(LwcnnError, match="with 1, 3 or 4 channels"):
         list(read_all(tmp_path, (12, 12, 2)))
 
@@ -216,7 +216,7 @@ def test_hidden_colors_are_shown_on_white_unless_the_model_takes_the_transparenc
     for image in images:
         assert (image[:6] == 255).all() and (image[6:] == 60).all()
     ((names, images),) = read_all(tmp_path, (12, 12, 4))
-    np.testing.assert_array_equal(images[names.index("rgba")], pixels)
+    np.testing.assert_array_equal(images[names.index("rgba.png")], pixels)
 
 
 @pytest.mark.parametrize("exif", [b"GARBAGE", b"Exif\0\0II*\0\x08\0\0\0\x02\0\x12\1\2\0\2\0\0\x006\0\0\0"])
@@ -237,7 +237,7 @@ def test_linked_folders_count_once_and_pipes_and_dead_links_are_told(tmp_path):
     (folder / "dead.png").symlink_to(tmp_path / "nowhere")
     told = []
     batches = list(stream_files(find_images(folder), SHAPE, 10, lambda name, reason: told.append(name)))
-    assert [names for names, _ in batches] == [["b", "linked/a"]] and sorted(told) == ["dead", "pipe"]
+    assert [names for names, _ in batches] == [["b.jpe", "linked/a.jfif"]] and sorted(told) == ["dead.png", "pipe.png"]
 
 
 def test_odd_names_of_files_stay_apart_and_can_be_written(tmp_path):
@@ -248,7 +248,7 @@ def test_odd_names_of_files_stay_apart_and_can_be_written(tmp_path):
     assert len(found) == len(names)
     "".join(found).encode("utf-8")
     (tmp_path / "café.jpg").unlink()
-    assert {"café", "²x", "new\nline", "=1+1"} < set(find_images(tmp_path))
+    assert {"café.png", "²x.png", "new\nline.png", "=1+1.png"} < set(find_images(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -279,9 +279,14 @@ def test_names_of_files(tmp_path):
     for name in ("b/2.png", "b/10.JPG", "1.png", "a.b.png", ".c/3.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert list(find_images(tmp_path)) == ["1", "a.b", "b/2", "b/10"]
-    (tmp_path / "1.jpg").touch()  # two of one name: all keep their endings
-    assert list(find_images(tmp_path)) == ["1.jpg", "1.png", "a.b.png", "b/2.png", "b/10.JPG"]
+    assert list(find_images(tmp_path)) == ["1.png", "a.b.png", "b/2.png", "b/10.JPG"]
+    numbered = tmp_path / "numbered"
+    numbered.mkdir()
+    for name in ("10.png", "2.png"):
+        (numbered / name).touch()
+    assert list(find_images(numbered)) == ["2", "10"]  # the ids of a competition
+    (numbered / "2.jpg").touch()
+    assert list(find_images(numbered)) == ["2.jpg", "2.png", "10.png"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(LwcnnError, match="a folder with image files .*Received: .*empty"):
         find_inputs([str(tmp_path / "empty")])
@@ -331,7 +336,7 @@ def test_the_model_file_tells_the_classes_whatever_the_images_are(tmp_path, fold
     [
         (["IMAGES"], "does not name its classes: give its data set by --dataset"),
         (["IMAGES", "--dataset=cifar10"], "each of the model's 4 classes.*Received: 10 names"),
-        (["IMAGES", "--dataset=cifar1"], "Did you mean 'cifar10'"),
+        (["IMAGES", "--dataset=cifar1"], "neither a known name nor a folder that exists. Did you mean 'cifar10'"),
         (["IMAGES", "--classes=no/names.txt"], "no/names.txt"),
         (["nowhere"], "no such image, folder or .npz file.*Received: 'nowhere'"),
         (["nowhere.npz"], "no such file"),

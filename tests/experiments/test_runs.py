@@ -431,6 +431,7 @@ def made_result(branches=(0.80, 0.75), head=0.80, start_of_all=0.80, train=0.85,
         ],
         "train_accuracy": train,
         "test_accuracy": test,
+        **{"num_train_images": 45_000, "num_val_images": 5_000, "num_test_images": 10_000},
     }
 
 
@@ -452,6 +453,15 @@ def test_accuracy_that_drops_on_unfreezing():
 def test_gap_between_training_and_test():
     (sign,) = diagnose_run(made_result(train=0.98, test=0.75))
     assert "23.0 points" in sign and "overfitting" in sign
+
+
+def test_differences_that_few_images_explain_are_no_sign():
+    few = {"num_train_images": 72, "num_val_images": 17, "num_test_images": 18}
+    made = {"head": 16 / 17, "start_of_all": 12 / 17, "train": 0.954, "test": 13 / 18}
+    assert diagnose_run(made_result(**made) | few) == []
+    drop, gap = diagnose_run(made_result(**made | {"start_of_all": 8 / 17, "test": 6 / 18}) | few)
+    assert "drops by 47.1 points as phase all begins, from 94.1 % to 47.1 % of 17 validation images" in drop
+    assert "62.1 points apart, 95.4 % of 72 and 33.3 % of 18 images" in gap
 
 
 def test_all_signs_at_once():

@@ -266,11 +266,15 @@ def test_mistakes_are_told_in_words(trained, made_npz, made_dataset, tmp_path, c
         export_model(path, "onxn", made_dataset, tmp_path / "x")
 
 
-def test_missing_packages_and_backends_are_told(trained, made_dataset, tmp_path, monkeypatch):
+def test_missing_packages_and_backends_are_told(trained, made_dataset, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "tf2onnx", None)
-        with pytest.raises(LwcnnError, match=r"package tf2onnx: pip install 'lwcnn\[export\]'"):
+        with pytest.raises(LwcnnError, match=r"package tf2onnx: pip install 'lwcnn\[export\]', or '.\[export\]' in a"):
             export_model(trained[0], "onnx", made_dataset, tmp_path / "a.onnx")
+        patch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+        patch.setattr("lwcnn.data.load_dataset", pytest.fail)  # said before any work
+        assert main(["export", str(trained[0]), "--format=litert-int8", "--dataset=digits"]) == 1
+        assert "Install the package ai-edge-litert" in capsys.readouterr().err
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(LwcnnError, match="KERAS_BACKEND=tensorflow.*Received: KERAS_BACKEND=jax"):
         to_litert(trained[1])

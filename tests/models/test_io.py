@@ -54,6 +54,12 @@ def rewritten(saved, tmp_path):
     return rewrite
 
 
+@pytest.mark.parametrize("name", ["wren.tflite", "wren.onnx"])
+def test_an_exported_file_is_no_model(tmp_path, name):
+    (tmp_path / name).write_bytes(b"TFL3")
+    refused(tmp_path / name, "An exported file runs in its own runtime.*give the .keras file")
+
+
 def refused(path, pattern="can't be read as a Keras model"):
     with pytest.raises(LwcnnError, match=pattern) as error:
         load_model(path)

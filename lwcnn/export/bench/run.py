@@ -22,6 +22,7 @@ from lwcnn.export.bench.runtimes import Runtime, build_runtimes
 from lwcnn.export.extras import require_tensorflow, versions
 from lwcnn.export.formats import BENCH_FORMATS, NUM_CALIBRATION_IMAGES
 from lwcnn.export.litert import draw_calibration_images
+from lwcnn.export.run import FORMATS, require_format
 from lwcnn.export.sizes import gzip_bytes
 from lwcnn.models.cost import count_macs
 from lwcnn.models.description import model_checksum
@@ -82,6 +83,8 @@ def bench_models(
     for name in formats:
         if name not in BENCH_FORMATS:
             raise unknown_name("format", name, BENCH_FORMATS)
+        if name in FORMATS:
+            require_format(name)
     if settings.rounds < 1 or settings.num_calls < 1:
         raise LwcnnError(f"Give at least one round and one call. Received: {settings}")
     load_before = _load_average()

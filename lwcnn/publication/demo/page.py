@@ -26,6 +26,12 @@ _INTRODUCTION = (
 )
 
 
+def require_gradio() -> Any:
+    """Imports Gradio, without its telemetry."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before the import
+    return require("gradio", "demo")
+
+
 def build_page(networks: Sequence[Network], examples: Sequence[Path]) -> Any:
     """Returns the page, a `gradio.Blocks`.
 
@@ -36,8 +42,7 @@ def build_page(networks: Sequence[Network], examples: Sequence[Path]) -> Any:
     Raises:
         LwcnnError: Gradio is not installed.
     """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before the import
-    gradio = require("gradio", "demo")
+    gradio = require_gradio()
 
     def answer(source) -> list:
         try:
@@ -83,7 +88,7 @@ def serve(page: Any, port: int = PORT, block: bool = True) -> str:
     Raises:
         LwcnnError: The port is taken or does not exist.
     """
-    gradio = require("gradio", "demo")
+    gradio = require_gradio()
     local_fonts = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     try:
         _, address, _ = page.launch(
