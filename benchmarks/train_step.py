@@ -216,7 +216,7 @@ def measure(contender: str, workload: str, threads: int, images: int, warmup: in
     """Seconds an epoch, in a fresh process."""
     from lwcnn.system.environment import thread_environment
 
-    backend = {"lwcnn_jax": "jax"}.get(contender, "tensorflow")
+    backend = {"lwcnn_jax": "jax", "torch": "torch"}.get(contender, "tensorflow")
     environment = os.environ | thread_environment(threads) | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, __file__, "--work", contender, "--workloads", workload, "--threads", str(threads)]
     command += ["--images", str(images), "--warmup", str(warmup)]
