@@ -96,7 +96,7 @@ def test_operations_equal_their_layers(name):
     make, *shapes = CASES[name]
     layer, inputs = built(make, shapes)
     assert unsupported(layer) is None
-    arrays = {id(v): np.array(v) for v in layer.weights}
+    arrays = {id(v): np.array(keras.ops.convert_to_numpy(v)) for v in layer.weights}
     gradients = {id(v): np.zeros(v.shape, np.float32) for v in layer.trainable_weights}
     operation = OPERATIONS[type(layer)](layer, lambda v: (arrays[id(v)], gradients.get(id(v))))
 

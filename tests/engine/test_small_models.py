@@ -196,7 +196,8 @@ def trained(build, step, optimizer, dense):
         assert unsupported(model) is None
         with Epoch(model) as epoch:
             logs = [epoch.step(*batch) for batch in batches(model, dense)]
-    return [[np.array(v) for v in found] for found in (model.weights, model.optimizer.variables)], logs
+    states = (model.weights, model.optimizer.variables)
+    return [[np.array(keras.ops.convert_to_numpy(v)) for v in found] for found in states], logs
 
 
 @pytest.mark.parametrize("build", MODELS, ids=lambda build: build.__name__)

@@ -231,7 +231,9 @@ def test_unknown_names_are_refused_with_the_nearest_before_anything_is_written(
 
 
 def test_an_unknown_dataset_is_refused_with_the_nearest(folders):
-    with pytest.raises(LwcnnError, match="Unknown dataset. Did you mean 'cifar10'"):
+    with pytest.raises(
+        LwcnnError, match="Unknown dataset, neither a known name nor a folder that exists. Did you mean 'cifar10'"
+    ):
         run_experiment("paper", "cifar1O", "smoke", 0, folders)
 
 
