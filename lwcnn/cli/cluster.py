@@ -1,6 +1,7 @@
-"""Jobs on a Ray cluster. Ray repeats a job whose worker or node dies; the run resumes from its last epoch.
+"""The pool that the options name, and the pool of a Ray cluster.
 
-Results and checkpoints lie on a folder that all nodes share. A run's file lock keeps two nodes from training it.
+Ray repeats a job whose worker or node dies; the run resumes from its last epoch. Results and checkpoints are in a
+folder that all nodes share. A run's file lock keeps two nodes from training it.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from lwcnn.cli.jobs import Job
+from lwcnn.cli.jobs import Job, LocalPool, Pool, absolute
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 
@@ -23,6 +24,14 @@ HANDSHAKE_SECONDS = 30
 CHECK_SECONDS = 120
 MAX_RETRIES = 20  # a run that kills its worker each time must not run for ever
 _PASSED_ON = ("KERAS_BACKEND", "LWCNN_STEP", "LWCNN_DATA_DIR", "TF_ENABLE_ONEDNN_OPTS")
+
+
+def open_pool(options) -> Pool:
+    """Returns the pool that the options name."""
+    if not options.cluster:
+        return LocalPool(options.jobs, options.cpus_per_run)
+    data = (absolute("dataset", options.dataset), absolute("data_dir", options.data_dir))
+    return RayPool(options.cluster, options.cpus_per_run, options.gpus_per_run, *data, [options.results, options.cache])
 
 
 class RayPool:

@@ -1,4 +1,4 @@
-"""Jobs: command lines of lwcnn that run side by side, on this machine or (`cluster.py`) on a Ray cluster.
+"""Jobs: command lines of lwcnn that run side by side in a pool: on this machine, or (`cluster.py`) on a Ray cluster.
 
 What a job prints goes to its log, `<cache>/logs/<job>.log`; progress is read from there.
 """
@@ -49,16 +49,6 @@ class Pool(Protocol):
     def __exit__(self, kind: type[BaseException] | None, *_) -> None: ...
 
 
-def open_pool(options) -> Pool:
-    """Returns the pool that the options name."""
-    if not options.cluster:
-        return LocalPool(options.jobs, options.cpus_per_run)
-    from lwcnn.cli.cluster import RayPool
-
-    data = (_anywhere("dataset", options.dataset), _anywhere("data_dir", options.data_dir))
-    return RayPool(options.cluster, options.cpus_per_run, options.gpus_per_run, *data, [options.results, options.cache])
-
-
 def make_jobs(commands: Mapping[str, list[str]], options, option_names: Sequence[str]) -> list[Job]:
     """Returns jobs that take over options of this command line, with absolute paths.
 
@@ -69,7 +59,7 @@ def make_jobs(commands: Mapping[str, list[str]], options, option_names: Sequence
     """
     shared = ["--progress", "line"]
     for name in option_names:
-        shared += _arguments(name.replace("_", "-"), _anywhere(name, getattr(options, name)))
+        shared += _arguments(name.replace("_", "-"), absolute(name, getattr(options, name)))
     logs = Path(os.path.abspath(options.cache)) / "logs"
     prefix = Path(options.dataset).stem
     return [
@@ -98,8 +88,8 @@ def run_jobs(jobs: Sequence[Job], pool: Pool, style: str) -> None:
         raise LwcnnError(f"These runs failed, as said above: {', '.join(failed)}")
 
 
-def _anywhere(name: str, value):
-    """Returns the value of an option as it holds in any folder: paths become absolute."""
+def absolute(name: str, value):
+    """Returns the value of an option with paths made absolute, so that it holds in any folder."""
     is_path = isinstance(value, Path) or (name == "dataset" and value not in DATASET_NAMES)
     return os.path.abspath(os.path.expanduser(value)) if is_path else value
 

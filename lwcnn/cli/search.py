@@ -14,7 +14,8 @@ _OF_EVERY_JOB = ("dataset", "space", "epochs", "limit", "trials", "seed", "resul
 
 def search(options) -> int:
     """Search for the residual network's shape and recipe on validation images; several machines can share a study."""
-    from lwcnn.cli.jobs import make_jobs, open_pool, run_jobs
+    from lwcnn.cli.cluster import open_pool
+    from lwcnn.cli.jobs import make_jobs, run_jobs
     from lwcnn.data import load_dataset
 
     try:

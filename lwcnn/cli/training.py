@@ -19,7 +19,8 @@ _OF_TRAINING = ("size", "mirror", "precision", "devices", "tensorboard")
 
 def train(options) -> int:
     """Train experiments; finished runs are reused."""
-    from lwcnn.cli.jobs import make_jobs, open_pool, run_jobs
+    from lwcnn.cli.cluster import open_pool
+    from lwcnn.cli.jobs import make_jobs, run_jobs
     from lwcnn.data import load_dataset
     from lwcnn.experiments.release import release_best
     from lwcnn.experiments.run import run_experiment

@@ -112,7 +112,7 @@ def _clipped(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _targets(labels: np.ndarray, num_classes: int, smoothing: float = 0.0) -> np.ndarray:
-    """Integers or shares as shares (n, classes), of which a fraction is spread evenly."""
+    """Returns labels, integers or probabilities, as smoothed probabilities (n, classes)."""
     targets = np.eye(num_classes, dtype=np.float32)[labels] if labels.ndim == 1 else labels
     return targets * np.float32(1 - smoothing) + np.float32(smoothing / num_classes) if smoothing else targets
 

@@ -59,7 +59,7 @@ def _one_layer(call: Call) -> Match:
 
 
 class _Chain:
-    """Calls of which each is the only reader of the one before."""
+    """A chain of calls: each is the only reader of the one before it."""
 
     def __init__(self, graph: Graph, first: Call):
         self.graph, self.calls = graph, [first]

@@ -55,7 +55,7 @@ class Objective:
 
 
 class Means:
-    """Means over images of values of which sums over batches are added."""
+    """Means over images, accumulated from sums over batches."""
 
     def __init__(self):
         self._sums: dict[str, float] = {}

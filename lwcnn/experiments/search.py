@@ -102,7 +102,7 @@ class Search:
     def run(self, num_trials: int) -> None:
         """Trains trials until the study has `num_trials` of its own, those of other processes included.
 
-        A trial whose process was killed is trained further from its last epoch by the next process that looks for work.
+        The next process that looks for work resumes a killed trial from its last epoch.
 
         Raises:
             LwcnnError: No network is within the limit; or as in `study`.

@@ -19,7 +19,7 @@ def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[k
     """
     try:
         layers = layer_calls(model)
-    except (LwcnnError, NotImplementedError):
+    except LwcnnError:
         return None
     rest: set[str] = set()
     read: set[str] = set()

@@ -143,7 +143,7 @@ def _names_with_weights(model: keras.Model) -> list[str]:
 
 
 def _matching(patterns: tuple[str, ...], names: list[str], phase: Phase) -> set[str]:
-    """Returns the names that match any of the patterns, each of which must match one."""
+    """Returns the names that match any of the patterns; every pattern must match a name."""
     matching: set[str] = set()
     for pattern in patterns:
         found = fnmatch.filter(names, pattern)

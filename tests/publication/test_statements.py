@@ -16,6 +16,7 @@ from lwcnn.publication.confusions import class_means
 from lwcnn.publication.counts import counts
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.tables.calibration import CALIBRATED, measure
+from lwcnn.publication.tables.costs import headline
 
 INT8 = "litert-int8"
 LEAST_CLAIMED = {"residual": 3, "se": 2, "mixing": 5, "adamw": 2, "smoothing": 1}  # points
@@ -259,3 +260,17 @@ def test_both_networks_are_weakest_on_cats(evidence):
     for name in evidence.shown("cifar10"):
         assert class_means(evidence.select("cifar10", name)).idxmin() == "cat"
     assert np.isclose(100 * 2 / (10 * 9), 2.2, atol=0.05), "a pair's even share"
+
+
+def test_presets_have_the_epochs_that_the_pages_state():
+    assert [PRESETS[name].network for name in ("quick", "medium", "full")] == [15, 30, 60]
+
+
+def test_the_readmes_networks_have_three_seeds_or_one_and_wren_s_is_smaller_than_the_papers(evidence):
+    rows = headline(evidence).rows
+    runs = evidence.runs[evidence.runs["preset"] == "full"]
+    for experiment in ("paper", "residual_se", "residual_se_small", "residual_se_distilled", "residual_se_muon"):
+        assert set(runs[runs["experiment"] == experiment].groupby("dataset").size()) <= {1, 3}
+    assert len(rows) == 8
+    sizes = [evidence.select("cifar10", name, "full")["params"].iloc[0] for name in ("residual_se_small", "paper")]
+    assert sizes[0] < sizes[1]

@@ -1,4 +1,4 @@
-"""What every operation is: a layer's forward pass and its gradients, on arrays.
+"""The interface of the operations: a layer's forward pass and its gradients, on arrays.
 
 An operation is made from a built Keras layer and `bind`, which maps a variable to the array that holds it and the
 array that its gradient is added to (None for a frozen variable). `forward(inputs, training)` returns the output and
@@ -17,14 +17,14 @@ Bind = Callable[[keras.Variable], tuple[np.ndarray, np.ndarray | None]]
 
 
 class Operation:
-    """What all operations have.
+    """Base class of the operations.
 
     Attributes:
-        random: how many random numbers an image's output needs in training, as a shape; None needs none. The network
-            puts them into `draws` before `forward`.
-        all_reduce: gives sums over the batch of what several threads give of its parts; with one thread, its own.
-        is_leader: whether moving moments are this thread's to keep.
-        takes_bytes: whether inputs may be of any type; others get float32.
+        random: Shape of the random numbers that each image needs in training; None if it needs none. The network puts
+            them into `draws` before `forward`.
+        all_reduce: Sums an array over the threads, which each have a part of the batch.
+        is_leader: Whether this thread updates the moving statistics.
+        takes_bytes: Whether `forward` accepts uint8 inputs; otherwise they are converted to float32.
     """
 
     random: tuple[int, ...] | None = None
@@ -37,25 +37,25 @@ class Operation:
         self.layer = layer
 
     def give_logits(self) -> bool:
-        """Leaves out the softmax that the operation ends in, from now on; returns whether there was one."""
+        """Removes the softmax at the end of the operation; returns whether there was one."""
         return False
 
     def forward(self, inputs: list[np.ndarray], training: bool) -> np.ndarray:
-        """The output."""
+        """Returns the output."""
         raise NotImplementedError
 
     def backward(self, grad: np.ndarray, wanted: list[bool]) -> list[np.ndarray | None]:
-        """The gradients by the inputs, given that by the output of the last `forward`."""
+        """Returns the gradients with respect to the inputs, given the one with respect to the last output."""
         raise NotImplementedError
 
     @staticmethod
     def unsupported_setting(layer: keras.Layer) -> str | None:
-        """The first setting of a layer that the operation does not know, such as "groups=2"; None if it knows all."""
+        """Returns the first setting of a layer that the operation does not support, such as "groups=2", or None."""
         return None
 
 
 def first_difference(layer: keras.Layer, **expected) -> str | None:
-    """The first attribute of a layer that is there and not as expected, as "name=value"; None if all are."""
+    """Returns the first attribute of a layer that differs from its expected value, as "name=value", or None."""
     for name, value in expected.items():
         if getattr(layer, name, value) != value:
             return f"{name}={getattr(layer, name)!r}"
@@ -63,5 +63,5 @@ def first_difference(layer: keras.Layer, **expected) -> str | None:
 
 
 def as_matrix(kernel: np.ndarray) -> np.ndarray:
-    """A 1x1 convolution's kernel (1, 1, c, f) as (c, f); others as they are."""
+    """Returns the kernel of a 1x1 convolution, (1, 1, c, f), as (c, f), and other kernels unchanged."""
     return kernel.reshape(kernel.shape[2:]) if kernel.ndim == 4 and kernel.shape[:2] == (1, 1) else kernel

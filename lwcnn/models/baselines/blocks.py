@@ -13,7 +13,7 @@ from lwcnn.system.errors import LwcnnError
 
 
 def basic_block(x: keras.KerasTensor, filters: int, strides: int = 1, **arguments: Any) -> keras.KerasTensor:
-    """Applies `residual_block` with two 3x3 convolutions, of which the first has the strides."""
+    """Applies `residual_block` with two 3x3 convolutions; the first has the strides."""
     return residual_block(x, ((filters, 3, strides), (filters, 3, 1)), **arguments)
 
 

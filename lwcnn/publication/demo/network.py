@@ -21,7 +21,7 @@ from lwcnn.publication.figures.grids import overlay_heatmaps
 from lwcnn.publication.names import display_name
 from lwcnn.system.errors import LwcnnError
 
-NUM_RUNS = 30  # of which the median time is shown
+NUM_RUNS = 30  # the page shows the median of their times
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Generated:
     Attributes:
         values: LaTeX by name.
         tables: LaTeX by name.
-        missing: results that are not there, each of which shows as "not run".
+        missing: Results that do not exist; each is shown as "not run".
     """
 
     values: dict[str, str]
