@@ -61,10 +61,12 @@ class Epoch:
 
     Args:
         model: Compiled model that is not `unsupported`.
+        average: `MovingAverage` that every step updates. None updates none.
     """
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, model: keras.Model, average=None):
         environment.keep_freed_memory()
+        self._average = average
         self._teachers, self._temperature, self._label_weight = [], 1.0, 1.0
         trained, num_threads = model, environment.num_threads()
         if isinstance(model, keras.distillation.Distiller):
@@ -113,6 +115,8 @@ class Epoch:
         used = [network.gradient for network in self._networks[: group.size]]
         with np.errstate(over="ignore", invalid="ignore"):
             self._optimizer.step(sum(used[1:], used[0]))
+        if self._average:
+            self._average.update(self.value_of)
         return self._means.add(sums, count)
 
     def value_of(self, variable: keras.Variable) -> np.ndarray:

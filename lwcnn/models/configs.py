@@ -132,6 +132,14 @@ NARROW_RESNET18 = ResNetConfig(
     dropout=0.5,
 )
 
+# The baseline of two of the texts: He et al. 2016 with a 3x3 stem without pooling. 11,173,962 trainable.
+RESNET18 = ResNetConfig(
+    stem=64,
+    stages=(ResNetStage(64, 2), ResNetStage(128, 2, 2), ResNetStage(256, 2, 2), ResNetStage(512, 2, 2)),
+)
+# MLPerf Tiny's layout for image classification, without its biases.
+RESNET8 = ResNetConfig(stem=16, stages=(ResNetStage(16, 1), ResNetStage(32, 1, 2), ResNetStage(64, 1, 2)))
+
 
 @dataclass(frozen=True)
 class ApplicationConfig:
@@ -141,11 +149,13 @@ class ApplicationConfig:
         name: Key of `APPLICATIONS`.
         dropout: Dropout rate before the last layer.
         momentum: Momentum of batch norm's moving statistics; None keeps the network's own.
+        cifar_strides: Whether the first two strided convolutions have stride 1, as usual on images of 32x32 pixels.
     """
 
     name: str
     dropout: float = 0.0
     momentum: float | None = added_later(None)
+    cifar_strides: bool = added_later(False)
 
 
 MOBILENET_V2 = ApplicationConfig("mobilenet_v2")  # 2,270,794 parameters on 32x32x3; Keras's network has no dropout

@@ -25,24 +25,29 @@ class MovingAverage:
     """
 
     def __init__(self, variables: Sequence[keras.Variable], momentum: float, state: Sequence[np.ndarray] | None = None):
-        self._variables, self._momentum = list(variables), momentum
+        self.variables, self._momentum = list(variables), momentum
         count, *values = state or (0,)
         self.num_updates = int(count)
         self.values = [np.array(value) for value in values]
 
     def update(self, value_of: Callable[[keras.Variable], np.ndarray] = keras.ops.convert_to_numpy) -> None:
         """Updates the average after a training step; `value_of` returns the value of a variable."""
-        latest = [value_of(variable) for variable in self._variables]
+        latest = [value_of(variable) for variable in self.variables]
         if not self.num_updates:
             self.values = [np.array(value) for value in latest]
-        kept = min(self._momentum, (1 + self.num_updates) / (10 + self.num_updates))
+        share = self.next_share()
         for average, value in zip(self.values, latest, strict=True):
-            average += (1 - kept) * (value - average)
+            average += share * (value - average)
+
+    def next_share(self) -> float:
+        """Counts an update; returns the share of the latest values in it."""
+        kept = min(self._momentum, (1 + self.num_updates) / (10 + self.num_updates))
         self.num_updates += 1
+        return 1 - kept
 
     def assign(self) -> None:
         """Sets the variables to their averages."""
-        for variable, value in zip(self._variables, self.values, strict=True):
+        for variable, value in zip(self.variables, self.values, strict=True):
             variable.assign(value.copy())  # JAX may use the array itself, and later updates change it
 
     def state(self) -> list[np.ndarray]:

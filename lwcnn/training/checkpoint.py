@@ -67,7 +67,10 @@ class PhaseState:
 
 def current_computing() -> dict:
     """Returns the settings of this process that affect the rounding of the weights."""
-    return {"step": step_name(), "threads": environment.num_threads()}
+    accelerator = environment.accelerator()
+    return {"step": step_name(), "threads": environment.num_threads()} | (
+        {"device": accelerator} if accelerator else {}
+    )
 
 
 def _words(computing: dict) -> str:

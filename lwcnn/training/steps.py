@@ -29,29 +29,42 @@ def train_epoch(
     if environment.num_replicas() > 1:
         batches = EvenBatches(batches, environment.num_replicas())
     logs = {}
-    with begin_epoch(model) as epoch:
+    with begin_epoch(model, average, len(batches)) as epoch:
         for i, batch in enumerate(prefetch(batches)):
             logs = epoch.step(*batch)
             if not math.isfinite(logs["loss"]):
                 break
-            if average:
-                average.update(epoch.value_of)
             progress.step(i + 1, logs["loss"])
     return logs
 
 
-def begin_epoch(model: keras.Model):
-    """Returns a context manager that makes training steps: the engine's if it supports the model, else Keras's."""
+def begin_epoch(model: keras.Model, average: MovingAverage | None = None, num_steps: int = 1):
+    """Returns a context manager that makes training steps: the engine's if it supports the model, else Keras's.
+
+    Args:
+        model: Compiled model.
+        average: Moving average that every step updates. None updates none.
+        num_steps: Number of steps of the epoch. On JAX the loss is read after the last one, and only now and then
+            before it, because reading waits for the device.
+    """
     engine = _engine()
-    return Epoch(model) if engine is None or engine.unsupported(model) else engine.Epoch(model)
+    if engine is not None and not engine.unsupported(model):
+        return engine.Epoch(model, average)
+    if keras.backend.backend() == "jax" and environment.num_replicas() == 1:
+        from lwcnn.training.jax_epoch import JaxEpoch
+
+        return JaxEpoch(model, average, num_steps)
+    return Epoch(model, average)
 
 
 def step_name() -> str:
-    """Returns "engine", or "keras" where Numba is not installed or `LWCNN_STEP` is "keras"."""
+    """Returns "engine", or "keras" on an accelerator, without Numba, or if `LWCNN_STEP` says so."""
     wanted = os.environ.get("LWCNN_STEP", "")
     if wanted not in ("", "engine", "keras"):
         raise LwcnnError(f"LWCNN_STEP must be engine or keras. Received: {wanted!r}")
-    return "keras" if wanted == "keras" or importlib.util.find_spec("numba") is None else "engine"
+    if wanted:
+        return wanted
+    return "keras" if importlib.util.find_spec("numba") is None or environment.accelerator() else "engine"
 
 
 def _engine():
@@ -175,16 +188,20 @@ class Epoch:
     called once per epoch, and then the compiled function that it calls.
     """
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, model: keras.Model, average: MovingAverage | None = None):
         environment.keep_freed_memory()
-        self._model = model
+        self._model, self._average = model, average
         self._sums: dict[str, float] = {}
         self._num_images = 0
 
     def step(self, x, y) -> dict[str, float]:
         """Trains on a batch and returns the mean loss and metrics so far, by name."""
-        if keras.backend.backend() == "tensorflow":
-            return self._step_tensorflow(x, y)
+        logs = self._step_tensorflow(x, y) if keras.backend.backend() == "tensorflow" else self._step(x, y)
+        if self._average:
+            self._average.update(self.value_of)
+        return logs
+
+    def _step(self, x, y) -> dict[str, float]:
         if environment.num_replicas() > 1:
             x, y = _part_of_this_process(x, y)
         logs = self._model.train_on_batch(x, y, return_dict=True)

@@ -12,7 +12,7 @@ from lwcnn.data import ImageSpec
 from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, Erasing, GaussianBlur, MixUpCutMix, Sharpness
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import NetworkExperiment
-from lwcnn.models.configs import NARROW_RESNET18, RESNET_4443, SE_RESNET
+from lwcnn.models.configs import NARROW_RESNET18, RESNET8, RESNET18, RESNET_4443, SE_RESNET
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 
@@ -57,6 +57,12 @@ def _se_resnet(preset: Preset, images: ImageSpec) -> NetworkExperiment:
         network=SE_RESNET,
         phases=(phase,),
     )
+
+
+def _se_resnet_plain(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+    whole = _se_resnet(preset, images)
+    question = "squeeze-and-excitation: the SE-ResNet without it"
+    return replace(whole, name="se_resnet_plain", question=question, network=replace(SE_RESNET, se_reduction=None))
 
 
 def _resnet_4443(preset: Preset, images: ImageSpec) -> NetworkExperiment:
@@ -139,11 +145,50 @@ def _narrow_resnet18_few(preset: Preset, images: ImageSpec) -> NetworkExperiment
     )
 
 
+def _narrow_resnet18_adam(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+    return _with_optimizer(preset, images, "adam", OptimizerConfig("adam", 0.002, warmup=25 / 250))
+
+
+def _narrow_resnet18_adamw(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+    return _with_optimizer(preset, images, "adamw", OptimizerConfig("adamw", 0.002, weight_decay=0.05, warmup=25 / 250))
+
+
+def _with_optimizer(preset: Preset, images: ImageSpec, name: str, optimizer: OptimizerConfig) -> NetworkExperiment:
+    """Returns the narrow ResNet-18 with another optimizer; its learning rate and weight decay are not tuned."""
+    plan = _narrow_resnet18(preset, images)
+    phases = tuple(replace(phase, optimizer=optimizer) for phase in plan.phases)
+    question = f"the optimizer: the narrow ResNet-18 with {optimizer.name} in place of SGD"
+    return replace(plan, name=f"narrow_resnet18_{name}", question=question, phases=phases)
+
+
+def _resnet18(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+    narrow = _narrow_resnet18(preset, images)
+    phases = tuple(replace(phase, epochs=_epochs(preset, 250, 10)) for phase in narrow.phases)
+    question = "the texts' baseline: ResNet-18 of full width, with the recipe of the narrow one"
+    return replace(narrow, name="resnet18", question=question, network=RESNET18, phases=phases)
+
+
+def _resnet8(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+    narrow = _narrow_resnet18(preset, images)
+    augmentation = Augmentation(horizontal_flip=images.mirror, crop_padding=4)
+    phases = tuple(
+        replace(phase, epochs=_epochs(preset, 200, 15), augmentation=augmentation, label_smoothing=0.0)
+        for phase in narrow.phases
+    )
+    question = "comparison: MLPerf Tiny's ResNet-8, with SGD, flips and crops"
+    return replace(narrow, name="resnet8", question=question, network=RESNET8, phases=phases)
+
+
 REFERENCE_EXPERIMENTS: dict[str, Callable[[Preset, ImageSpec], NetworkExperiment]] = {
     "se_resnet": _se_resnet,
+    "se_resnet_plain": _se_resnet_plain,
     "resnet_4443": _resnet_4443,
     "resnet_4443_twice": _resnet_4443_twice,
     "narrow_resnet18": _narrow_resnet18,
     "narrow_resnet18_cold": _narrow_resnet18_cold,
+    "narrow_resnet18_adam": _narrow_resnet18_adam,
+    "narrow_resnet18_adamw": _narrow_resnet18_adamw,
     "narrow_resnet18_few": _narrow_resnet18_few,
+    "resnet18": _resnet18,
+    "resnet8": _resnet8,
 }

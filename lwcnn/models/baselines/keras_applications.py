@@ -24,6 +24,17 @@ def _efficientnet_b0(images: keras.KerasTensor) -> keras.Model:  # rescales insi
 
 APPLICATIONS = {"mobilenet_v2": _mobilenet_v2, "efficientnet_b0": _efficientnet_b0}
 
+CIFAR_STRIDES: dict[str, dict] = {
+    "Conv1": {"strides": 1},
+    "block_1_pad": {"padding": 0},
+    "block_1_depthwise": {"strides": 1, "padding": "same"},
+    "stem_conv_pad": {"padding": 0},
+    "stem_conv": {"strides": 1, "padding": "same"},
+    "block2a_dwconv_pad": {"padding": 0},
+    "block2a_dwconv": {"strides": 1, "padding": "same"},
+}
+"""Settings of layers, by name, that keep the resolution in the first two strided convolutions of both networks."""
+
 
 @builder(MIN_IMAGE_SIZE, "for a network of keras.applications")
 def build_application(input_shape: Sequence[int], num_classes: int, config: ApplicationConfig) -> keras.Model:
@@ -36,11 +47,11 @@ def build_application(input_shape: Sequence[int], num_classes: int, config: Appl
     if config.dropout:
         x = layers.Dropout(config.dropout, name="head_dropout")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="head_logits")(x)
-    return _rebuilt(keras.Model(images, logits, name=config.name), config.momentum)
+    return _rebuilt(keras.Model(images, logits, name=config.name), config)
 
 
-def _rebuilt(model: keras.Model, momentum: float | None) -> keras.Model:
-    """Rebuilds a model with the given batch norm momentum and with names that do not depend on earlier models.
+def _rebuilt(model: keras.Model, settings: ApplicationConfig) -> keras.Model:
+    """Rebuilds a model with the given momentum and strides, and with names that do not depend on earlier models.
 
     Keras numbers unnamed layers by how many of their class it has built in the process.
     """
@@ -52,8 +63,10 @@ def _rebuilt(model: keras.Model, momentum: float | None) -> keras.Model:
         if isinstance(layer, layers.Rescaling | layers.Normalization):
             counts[kind] = counts.get(kind, 0) + 1
             config["name"] = kind if counts[kind] == 1 else f"{kind}_{counts[kind]}"
-        if isinstance(layer, layers.BatchNormalization) and momentum is not None:
-            config["momentum"] = momentum
+        if isinstance(layer, layers.BatchNormalization) and settings.momentum is not None:
+            config["momentum"] = settings.momentum
+        if settings.cifar_strides:
+            config |= CIFAR_STRIDES.get(layer.name, {})
         return type(layer).from_config(config)
 
     return keras.models.clone_model(model, clone_function=rebuilt)

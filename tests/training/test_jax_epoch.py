@@ -1,0 +1,44 @@
+"""Training steps on JAX that keep every variable on the device."""
+
+import importlib.util
+
+import pytest
+from made_data import run_python
+
+if importlib.util.find_spec("jax") is None:
+    pytest.skip("JAX is not installed", allow_module_level=True)
+
+EQUAL = """
+import keras, numpy as np
+from lwcnn.models.build import build_network
+from lwcnn.models.configs import ResidualSEConfig, Stage
+from lwcnn.training.average import MovingAverage, batch_norm_statistics
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.jax_epoch import JaxEpoch
+from lwcnn.training.steps import Epoch
+
+random = np.random.default_rng(0)
+images = random.integers(0, 256, (3, 16, 8, 8, 3), "uint8")
+labels = random.integers(0, 4, (3, 16))
+
+def train(kind, *more):
+    keras.utils.set_random_seed(0)
+    model = build_network((8, 8, 3), 4, ResidualSEConfig(stem=8, stages=(Stage(8, 1),), se_reduction=4))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(OptimizerConfig("muon", 0.01, weight_decay=0.1, warmup=0.2).build(6), loss, metrics=["accuracy"])
+    average = MovingAverage([*model.trainable_variables, *batch_norm_statistics(model)], 0.9)
+    seen = []
+    for _ in range(2):
+        with kind(model, average, *more) as epoch:
+            logs = [epoch.step(x, y) for x, y in zip(images, labels)][-1]
+        seen.append(logs)
+    return seen, model.get_weights(), [keras.ops.convert_to_numpy(v) for v in model.optimizer.variables], average.state()
+
+ours, keras_s = train(JaxEpoch, 3), train(Epoch)
+for a, b in zip(keras.tree.flatten(ours), keras.tree.flatten(keras_s), strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+"""
+
+
+def test_steps_on_the_device_equal_those_of_train_on_batch():
+    run_python(EQUAL, KERAS_BACKEND="jax")
