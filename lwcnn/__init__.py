@@ -51,7 +51,7 @@ _WITH_BACKEND = {
     "Batches": "lwcnn.data.batches",
     "Checkpoint": "lwcnn.training.checkpoint",
     "Images": "lwcnn.training.images",
-    "PhaseCache": "lwcnn.experiments.pipeline",
+    "PhaseCache": "lwcnn.experiments.sequence",
     "Split": "lwcnn.training.images",
     "build_dual_model": "lwcnn.models.dual",
     "build_merged_model": "lwcnn.models.dual",

@@ -22,17 +22,11 @@ Part = tuple[np.ndarray, np.ndarray, tuple[str, ...] | None]
 
 
 def read_arrays(data: Any, size: Size | None = None) -> Splits:
-    """Returns the arrays of a data set in memory.
+    """Returns the arrays of a data set in memory; without test images if it has one part only.
 
     Args:
         data: One of `_FORMS`. Labels may be class numbers or names.
         size: Size of Hugging Face's images. None takes their median height and width.
-
-    Returns:
-        Splits; without test images if there is one part only.
-
-    Raises:
-        LwcnnError: If the data have another form.
     """
     training, test = _parts(data)
     images, labels, names = _read_part(training, size)

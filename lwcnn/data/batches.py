@@ -106,11 +106,7 @@ class Batches(keras.utils.PyDataset):
         return self._epoch_and_order[0]
 
     def set_epoch(self, epoch: int) -> None:
-        """Sets the current epoch.
-
-        Args:
-            epoch: Number of the epoch, at least 0.
-        """
+        """Sets the current epoch, counted from 0."""
         _check_integer("epoch", epoch, 0)
         # A single assignment, so that a prefetching thread sees either the old or the new epoch.
         self._epoch_and_order = (int(epoch), self._order(int(epoch)))
@@ -127,15 +123,10 @@ class Batches(keras.utils.PyDataset):
         self._started = self._last_read = False
 
     def __getitem__(self, index: int) -> tuple:
-        """Returns a batch of the current epoch.
+        """Returns (images, labels) of a batch of the current epoch; with several branches, both are tuples.
 
-        Args:
-            index: Index of the batch.
-
-        Returns:
-            Tuple (images, labels). Images are uint8 of shape (batch, height, width, channels). Labels are int32 of
-            shape (batch,), or with mixing float32 of shape (batch, num_classes). With several branches, both are
-            tuples.
+        Images are uint8 of shape (batch, height, width, channels). Labels are int32 of shape (batch,), or with mixing
+        float32 of shape (batch, num_classes).
         """
         if not 0 <= index < self._num_batches:
             raise IndexError(f"Give an index from 0 to {self._num_batches - 1}. Received: {index}")
@@ -171,12 +162,7 @@ class Batches(keras.utils.PyDataset):
 
 
 class FollowEpochs(keras.callbacks.Callback):
-    """Callback that sets the epoch of `Batches` to Keras's epoch number plus an offset.
-
-    Args:
-        batches: Training batches passed to `fit`.
-        offset: Integer added to Keras's epoch number, for a training with several calls of `fit`.
-    """
+    """Callback that sets the epoch of `Batches` to Keras's epoch number plus an offset, for several calls of `fit`."""
 
     def __init__(self, batches: Batches, offset: int = 0):
         super().__init__()

@@ -39,9 +39,6 @@ def check_splits(
 
     Returns:
         Splits with uint8 images of shape (n, h, w, c), int64 labels of shape (n,), and class names.
-
-    Raises:
-        LwcnnError: If a shape, type or label is wrong, or a class has no training image.
     """
     if splits.class_names is not None:
         check_class_names(splits.class_names, received)
@@ -84,18 +81,12 @@ def check_splits(
 
 
 def check_image_array(images: np.ndarray, key: str, received: str) -> np.ndarray:
-    """Validates images and adds a channel axis if they have none.
+    """Validates images (n, h, w) or (n, h, w, c) and returns them as (n, h, w, c).
 
     Args:
-        images: Array that should be uint8 of shape (n, h, w) or (n, h, w, c).
+        images: Array that should be uint8 of one of these shapes.
         key: Name of the array, for error messages.
         received: Path or name of the file, for error messages.
-
-    Returns:
-        The images, shape (n, h, w, c).
-
-    Raises:
-        LwcnnError: If the type or shape is wrong.
     """
     if images.dtype != np.uint8:
         raise LwcnnError(f"Save {key!r} as uint8, 0..255: {_how_to_convert(images)} in {received}")
@@ -151,15 +142,7 @@ def _check_labels(labels: np.ndarray, num_images: int, key: str, received: str) 
 
 
 def decode_class_names(names: np.ndarray, received: str) -> tuple[str, ...]:
-    """Decodes class names.
-
-    Args:
-        names: Array of strings or bytes (UTF-8, or else Latin-1), shape (num_classes,).
-        received: Path of the file, for error messages.
-
-    Raises:
-        LwcnnError: If the type or shape is wrong, or a name is repeated.
-    """
+    """Decodes class names, an array of strings or bytes (UTF-8, or else Latin-1) of shape (num_classes,)."""
     if names.ndim != 1 or names.dtype.kind not in "US":
         raise LwcnnError(
             "Save class_names as an array of strings of shape (num_classes,). "
@@ -171,11 +154,7 @@ def decode_class_names(names: np.ndarray, received: str) -> tuple[str, ...]:
 
 
 def check_class_names(names: tuple[str, ...], received: str) -> None:
-    """Checks that class names are distinct, because results are stored by name.
-
-    Raises:
-        LwcnnError: If a name is repeated.
-    """
+    """Checks that class names are distinct, because results are stored by name."""
     repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if repeated:
         raise LwcnnError(
@@ -223,11 +202,6 @@ PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
 
 
 def images_at_once(image_shape: tuple[int, ...], most: int = 500) -> int:
-    """Returns the prediction batch size that keeps memory bounded for any image size.
-
-    Args:
-        image_shape: Shape of an image, (height, width, ...).
-        most: Maximum batch size.
-    """
+    """Returns the prediction batch size, at most `most`, that bounds memory for images of (height, width, ...)."""
     height, width = image_shape[:2]
     return max(1, min(most, PIXELS_PER_BATCH // (height * width)))

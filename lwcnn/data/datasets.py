@@ -152,17 +152,11 @@ def _load_named(name: str, data_dir: str | os.PathLike[str] | None, download: bo
 
 
 def find_dataset(name_or_path: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None) -> str | None:
-    """Describes where a data set would be read from without a download.
+    """Describes where a data set would be read from without a download; None if it is not on this machine.
 
     Args:
         name_or_path: One of `DATASET_NAMES`, or the path of a folder of images or of an .npz file.
         data_dir: Data folder. If None, the environment variable LWCNN_DATA_DIR is used.
-
-    Returns:
-        A description without an absolute path, or None if the data set is not on this machine.
-
-    Raises:
-        LwcnnError: If the name is unknown or the data folder does not exist.
     """
     if not _is_name(name_or_path):
         path = Path(os.path.expanduser(name_or_path))
@@ -249,9 +243,6 @@ def choose_dataset() -> tuple[Dataset, str | None]:
     Returns:
         Tuple of the data set and a notice: None for CIFAR-10, otherwise why the digits are used and how to get
         CIFAR-10.
-
-    Raises:
-        LwcnnError: If CIFAR-10's file exists but cannot be read.
     """
     if find_dataset("cifar10"):
         return load_dataset("cifar10"), None

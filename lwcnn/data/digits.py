@@ -13,16 +13,10 @@ _SOURCE_MAX = 16
 
 
 def enlarge_digits(images: np.ndarray) -> np.ndarray:
-    """Resizes 8x8 digits to 28x28 by bilinear interpolation with half-pixel centers and edge padding.
+    """Resizes 8x8 digits, 0 to 16, to 28x28, 0 to 255, by bilinear interpolation with half-pixel centers.
 
     All weights are multiples of 1/14, so the computation uses integers and rounds once. Pixels and checksum are
     therefore the same on every machine and with every library version.
-
-    Args:
-        images: Array of shape (n, 8, 8), integers between 0 and 16.
-
-    Returns:
-        Array of shape (n, 28, 28), uint8, between 0 and 255.
     """
     # The center of output pixel i lies at source coordinate (i + 1/2) * 8/28 - 1/2 = (4 i - 5) / 14.
     position = np.clip(4 * np.arange(SIZE_PX) - 5, 0, 14 * (_SOURCE_SIZE_PX - 1))
@@ -37,14 +31,7 @@ def enlarge_digits(images: np.ndarray) -> np.ndarray:
 
 
 def load_digits_splits() -> Splits:
-    """Loads scikit-learn's 1,797 digits at 28x28, with a fixed stratified fifth as the test split.
-
-    Returns:
-        Splits with uint8 images of shape (n, 28, 28) and int64 labels of shape (n,).
-
-    Raises:
-        LwcnnError: If scikit-learn is not installed.
-    """
+    """Loads scikit-learn's 1,797 digits at 28x28, with a fixed stratified fifth as the test split."""
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

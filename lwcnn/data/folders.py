@@ -33,12 +33,6 @@ def read_folder(folder: Path, size: Size | None = None) -> Splits:
     Args:
         folder: Path of the folder.
         size: Size of the arrays. None takes the images' median height and width, at most `MAX_DEFAULT_SIDE`.
-
-    Returns:
-        Splits with class names; without test images if the folder has none.
-
-    Raises:
-        LwcnnError: If the folder has another layout, or no image of a part can be read.
     """
     training, test = find_classes(folder)
     names = sorted(training)
@@ -66,17 +60,7 @@ def read_folder(folder: Path, size: Size | None = None) -> Splits:
 
 
 def find_classes(folder: Path) -> tuple[Classes, Classes]:
-    """Finds the image files of each class in the training and the test part of a folder.
-
-    Args:
-        folder: Path of the folder.
-
-    Returns:
-        Tuple (training, test); test is empty if the folder has no test images in class subfolders.
-
-    Raises:
-        LwcnnError: If the folder has no class subfolders with images.
-    """
+    """Returns the image files of each class in the training and the test part of a folder; the latter may be empty."""
     subfolders = {entry.name.lower(): entry for entry in sorted(folder.iterdir()) if entry.is_dir()}
 
     def classes_of(names: tuple[str, ...]) -> Classes:

@@ -39,14 +39,7 @@ CIFAR_MD5 = {
 
 
 def read_npz(path: str | os.PathLike[str]) -> Splits:
-    """Reads an .npz file with Keras's keys and optionally `class_names` and `mirror`.
-
-    Args:
-        path: Path of the file.
-
-    Raises:
-        LwcnnError: If the file is missing, corrupt or has other keys.
-    """
+    """Reads an .npz file with Keras's keys and optionally `class_names` and `mirror`."""
     arrays = load_npz(path)
     missing = [key for key in NPZ_KEYS if key not in arrays]
     if missing:
@@ -73,12 +66,6 @@ def read_cifar(folder: Path, train: tuple[str, ...], test: str, labels: str = "l
         train: Names of the files of training images.
         test: Name of the file of test images.
         labels: Key of the labels.
-
-    Returns:
-        Splits with images of shape (n, 32, 32, 3).
-
-    Raises:
-        LwcnnError: If a file is missing, or is not the official one.
     """
     batches = [_read_cifar_batch(folder / name, labels) for name in (*train, test)]
     images, numbers = (np.concatenate(arrays) for arrays in zip(*batches[:-1], strict=True))
@@ -86,18 +73,7 @@ def read_cifar(folder: Path, train: tuple[str, ...], test: str, labels: str = "l
 
 
 def read_idx(folder: Path, names: tuple[str, ...] = IDX_NAMES) -> Splits:
-    """Reads the four IDX files of MNIST and its successors, gzipped or not.
-
-    Args:
-        folder: Folder with the files.
-        names: Their names, in the order of `IDX_NAMES`.
-
-    Returns:
-        Splits with images of shape (n, 28, 28).
-
-    Raises:
-        LwcnnError: If a file is missing or corrupt.
-    """
+    """Reads the four IDX files of MNIST and its successors, gzipped or not; `names` has the order of `IDX_NAMES`."""
     return _splits([_read_idx_file(folder, name, names) for name in names])
 
 
@@ -140,10 +116,7 @@ def read_svhn(folder: Path) -> Splits:
 
 
 def read_tiny_imagenet(folder: Path) -> Splits:
-    """Reads an extracted archive `tiny-imagenet-200`; its validation images become the test images.
-
-    Those of its own test part have no public labels.
-    """
+    """Reads an extracted archive `tiny-imagenet-200`. Validation images become test images: those have no labels."""
     try:
         ids = (folder / "wnids.txt").read_text().split()
         words = dict(line.split("\t") for line in (folder / "words.txt").read_text().splitlines())

@@ -36,9 +36,6 @@ def find_images(folder: Path) -> dict[str, Path]:
 
     Symbolic links are followed. Hidden files and files of other types are ignored.
 
-    Args:
-        folder: Path of the folder.
-
     Returns:
         Dict of paths by name: the path relative to the folder. If all files are numbered ("1.png", "2.png"), the name
         is the number, as in competitions. Empty if there is no image file.
@@ -53,18 +50,10 @@ def find_images(folder: Path) -> dict[str, Path]:
 
 
 def read_image(source: Path | Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
-    """Reads an image: rotated according to its EXIF data, composited on white if it is transparent (unless there is a
-    fourth channel), converted to the number of channels, and resized bilinearly without preserving the aspect ratio.
+    """Reads an image as a uint8 array of a shape (height, width, channels) with 1, 3 or 4 channels.
 
-    Args:
-        source: Path of an image file, or an image of Pillow.
-        shape: Shape (height, width, channels) of the array, with 1, 3 or 4 channels.
-
-    Returns:
-        Array of that shape, uint8.
-
-    Raises:
-        Exception: Of any type, if the file is corrupt or not an image.
+    It is rotated according to its EXIF data, composited on white if it is transparent (unless there is a fourth
+    channel), and resized bilinearly without preserving the aspect ratio. A corrupt file raises any exception.
     """
     height, width, channels = shape
     with _opened(source) as opened:
@@ -82,11 +71,7 @@ def read_image(source: Path | Image.Image, shape: tuple[int, int, int]) -> np.nd
 def read_images(
     sources: Sequence[Any], shape: tuple[int, int, int]
 ) -> tuple[np.ndarray, np.ndarray, dict[int, Exception]]:
-    """Reads many images; those that cannot be read are left out.
-
-    Args:
-        sources: Paths of image files, or images of Pillow.
-        shape: Shape (height, width, channels) of an image.
+    """Reads many images, paths or images of Pillow; those that cannot be read are left out.
 
     Returns:
         Tuple of the images (n, height, width, channels), the indices of their sources, and the errors by index of the
@@ -115,9 +100,6 @@ def choose_shape(sources: Iterable[Any], size: Size | None) -> tuple[int, int, i
     Args:
         sources: Paths of image files, or images of Pillow.
         size: Chosen size. None takes the median.
-
-    Raises:
-        LwcnnError: If the size is invalid, or no image can be read.
     """
     chosen = check_size(size)
     if len(chosen) == 3:
@@ -147,11 +129,7 @@ def _default_size(median: np.ndarray) -> tuple[int, int]:
 
 
 def check_size(size: Size | None) -> tuple[int, ...]:
-    """Returns a size as a tuple (height, width) or (height, width, channels); None gives an empty one.
-
-    Raises:
-        LwcnnError: If it is not positive, or has another number of channels than 1, 3 or 4.
-    """
+    """Returns a size as a tuple (height, width) or (height, width, channels); None gives an empty one."""
     if size is None:
         return ()
     sides = (size, size) if isinstance(size, (int, np.integer)) else tuple(size)
@@ -165,15 +143,7 @@ def check_size(size: Size | None) -> tuple[int, ...]:
 
 
 def resize_images(images: np.ndarray, size: Size) -> np.ndarray:
-    """Resizes and converts an array of images as `read_image` does.
-
-    Args:
-        images: Array of shape (n, height, width, channels), uint8, with 1, 3 or 4 channels.
-        size: Size of the returned images; their channels stay if it has none.
-
-    Raises:
-        LwcnnError: If the size or the number of channels is not supported.
-    """
+    """Resizes and converts an array of images (n, height, width, channels) as `read_image` does."""
     height, width, channels = (*check_size(size), images.shape[3])[:3]
     if (height, width, channels) == images.shape[1:]:
         return images

@@ -87,14 +87,7 @@ class ImageSpec:
 
 
 def image_spec(name: str) -> ImageSpec:
-    """Returns the image properties of a public data set.
-
-    Args:
-        name: One of `DATASET_NAMES`.
-
-    Raises:
-        LwcnnError: If the name is unknown.
-    """
+    """Returns the image properties of a public data set, one of `DATASET_NAMES`."""
     if name not in INPUT_SHAPES:
         raise unknown_name("dataset", name, DATASET_NAMES)
     return ImageSpec(INPUT_SHAPES[name], name in _MIRROR)

@@ -41,14 +41,7 @@ class Source:
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None = None) -> tuple[Path, str] | None:
-    """Returns the user's data folder and the name of its setting, or None if none is set.
-
-    Args:
-        data_dir: Data folder. If None, the environment variable LWCNN_DATA_DIR is used.
-
-    Raises:
-        LwcnnError: If the folder does not exist.
-    """
+    """Returns the user's data folder and its setting's name (`data_dir`, else LWCNN_DATA_DIR); None if none is set."""
     given, setting = (data_dir, "data_dir") if data_dir else (os.environ.get(DATA_DIR_VARIABLE), DATA_DIR_VARIABLE)
     if not given:
         return None
@@ -62,15 +55,7 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> tuple[Path, s
 
 
 def find_source(name: str, data_dir: str | os.PathLike[str] | None = None) -> Source | None:
-    """Finds a named data set on this machine, first in the user's folder, then in Keras's cache.
-
-    Args:
-        name: One of `LAYOUTS`.
-        data_dir: Data folder. If None, the environment variable LWCNN_DATA_DIR is used.
-
-    Returns:
-        The first match, not yet read, or None.
-    """
+    """Finds a named data set in the user's folder, or else in Keras's cache; None if it is in neither."""
     places = [(cache_folder(), "Keras's cache", True)]
     if user_folder := data_folder(data_dir):
         places.insert(0, (*user_folder, False))
@@ -108,19 +93,9 @@ def _idx_dataset_name(folder: Path) -> str:
 
 
 def download_source(name: str) -> Source:
-    """Downloads a named data set into Keras's cache and verifies its checksums.
+    """Downloads a named data set into Keras's cache, verifies its checksums, and returns it, not yet read.
 
-    A broken file of the cache is replaced.
-
-    Args:
-        name: One of `LAYOUTS`.
-
-    Returns:
-        The downloaded data set, not yet read.
-
-    Raises:
-        LwcnnError: If the server does not answer, the download is interrupted, or a checksum is wrong. Partial files
-            are removed.
+    A broken file of the cache is replaced. Partial files of a failed download are removed.
     """
     import pooch
 

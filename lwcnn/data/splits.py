@@ -45,18 +45,12 @@ def stratified_split(labels: np.ndarray, size: int | float, seed: int = 0) -> Sp
 
 
 def stratified_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarray:
-    """Draws a subset with equal class proportions and at least one image per class.
+    """Draws a subset with equal class proportions and at least one image per class; returns sorted indices.
 
     Args:
-        labels: Integer array of shape (n,), between 0 and num_classes - 1, in the data set's canonical order.
+        labels: As in `stratified_split`.
         size: Number of images, clipped to the range from the number of classes to n.
         seed: Seed between 0 and 2**32 - 1.
-
-    Returns:
-        Sorted indices, int64.
-
-    Raises:
-        LwcnnError: If a class has no image.
     """
     counts = _count_classes(labels, min_count=1, purpose="a subset")
     size = min(max(int(size), len(counts)), len(labels))
@@ -67,16 +61,13 @@ def split_for_training(labels: np.ndarray, validation: int | float, limit: int |
     """Splits a data set of any size into training and validation, each with at least one image of every class.
 
     Args:
-        labels: Integer array of shape (n,), between 0 and num_classes - 1, in the data set's canonical order.
+        labels: As in `stratified_split`.
         validation: Number of validation images as an int, or their fraction as a float; reduced to n // 2 if larger.
         limit: Maximum number of training images. If None, all are used.
         seed: Seed between 0 and 2**32 - 1.
 
     Returns:
         Tuple `(train_indices, validation_indices)`, both sorted, int64.
-
-    Raises:
-        LwcnnError: If a class has fewer than two images.
     """
     counts = _count_classes(labels, min_count=2, purpose="training and validation, one for each")
     size = _number_of_images(validation, len(labels))
@@ -126,19 +117,11 @@ def draw_test_images(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Draws `TEST_FRACTION` of each class as test images; copies of an image stay in one part.
 
-    The same images are drawn whatever their order.
-
-    Args:
-        images: Array of shape (n, height, width, channels).
-        labels: Integer array of shape (n,).
-        class_names: Class names by label, for the error message.
-        received: Path or name of the data set, for the error message.
+    The same images are drawn whatever their order. Class names and `received`, the data set's path or name, are for the
+    error message: a class needs three different images, for training, validation and test.
 
     Returns:
         Tuple (x_train, y_train, x_test, y_test).
-
-    Raises:
-        LwcnnError: If a class has fewer than three different images: for training, validation and test.
     """
     _, first, copy_of = np.unique(hash_images(images)[0], return_index=True, return_inverse=True)
     classes, dense = np.unique(labels, return_inverse=True)

@@ -38,9 +38,6 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, Path | Image.Image]:
     Returns:
         Dict of paths by name; of an image on standard input, the image. Images of a single folder are named as
         by `find_images`, others by their path.
-
-    Raises:
-        LwcnnError: If there is no such file, or no image in a folder.
     """
     found: dict[str, Path | Image.Image] = {}
     for text in inputs:
@@ -74,16 +71,9 @@ def stream_files(
     batch_size: int,
     on_unreadable: Callable[[str, str], None],
 ) -> Iterator[Batch]:
-    """Yields batches of image files, read as by `read_image`.
+    """Yields batches of image files, or images of Pillow, given by name and read as by `read_image`.
 
-    Args:
-        files: Dict of paths, or images of Pillow, by name.
-        shape: Shape (height, width, channels) of the yielded images, with 1, 3 or 4 channels.
-        batch_size: Number of images per batch, at least 1.
-        on_unreadable: Function called with the name of each unreadable file, which is skipped, and the reason.
-
-    Raises:
-        LwcnnError: If the number of channels is not supported.
+    An unreadable file is skipped: `on_unreadable` is called with its name and the reason.
     """
     check_size(shape)
     names = list(files)
@@ -97,15 +87,7 @@ def stream_files(
 
 
 def stream_npz(path: Path, batch_size: int) -> Iterator[Batch]:
-    """Yields batches of the images of an .npz file, under the key `x_test`, `images` or `x`, named by their index.
-
-    Args:
-        path: Path of the file.
-        batch_size: Number of images per batch, at least 1.
-
-    Raises:
-        LwcnnError: If the file or key is missing, the file is corrupt, or the array does not contain uint8 images.
-    """
+    """Yields batches of an .npz file's uint8 images, under the key `x_test`, `images` or `x`, named by their index."""
     with _open_npz(path) as archive:
         keys = [name.removesuffix(".npy") for name in archive.namelist()]
         key = next((key for key in NPZ_IMAGE_KEYS if key in keys), None)
@@ -122,29 +104,14 @@ def stream_npz(path: Path, batch_size: int) -> Iterator[Batch]:
 
 
 def stream_array(images: np.ndarray, batch_size: int) -> Iterator[Batch]:
-    """Yields batches of an array of images, named by their index.
-
-    Args:
-        images: Array of shape (n, height, width, channels).
-        batch_size: Number of images per batch, at least 1.
-    """
+    """Yields batches of an array of images (n, height, width, channels), named by their index."""
     for start in range(0, len(images), batch_size):
         part = images[start : start + batch_size]
         yield [str(start + i) for i in range(len(part))], part
 
 
 def read_class_names(path: Path) -> tuple[str, ...] | None:
-    """Reads only the `class_names` of an .npz file.
-
-    Args:
-        path: Path of the file.
-
-    Returns:
-        The class names, or None if the file has none.
-
-    Raises:
-        LwcnnError: If the file is missing or corrupt, or the names are invalid.
-    """
+    """Reads only the `class_names` of an .npz file; None if it has none."""
     with _open_npz(path) as archive:
         if "class_names.npy" not in archive.namelist():
             return None
@@ -154,14 +121,7 @@ def read_class_names(path: Path) -> tuple[str, ...] | None:
 
 
 def read_class_list(path: Path) -> tuple[str, ...]:
-    """Reads class names from a text file, one per line; empty lines are ignored.
-
-    Args:
-        path: Path of the file.
-
-    Raises:
-        LwcnnError: If the file is missing or not UTF-8 text, or a name is repeated.
-    """
+    """Reads class names from a text file, one per line; empty lines are ignored."""
     try:
         with open(path, encoding="utf-8-sig") as stream:  # with or without a byte order mark
             text = stream.read(_MAX_CLASS_LIST)

@@ -1,14 +1,14 @@
 """The training step on a CPU, from images to new weights, without the backend: NumPy and Numba.
 
-With small networks half of a backend's step is its own work: an operation and a hand-over between threads for each line
-of an optimizer, large maps written and read again between layers. Here the step is a list of operations on arrays. It
-takes any compiled functional or Sequential model of layers, losses and optimizers that it knows.
+With small networks, a backend spends half of a step on overhead: each line of an optimizer is an operation that wakes
+threads, and large feature maps are written and read again between layers. Here a step is a list of operations on
+arrays. The engine takes any compiled functional or Sequential model of layers, losses and optimizers that it knows.
 
 - `keras_internals.py` reads the layer graph; `match.py` finds fast patterns in it (convolution, ReLU and max-pooling;
-  depthwise block) and takes the rest one layer at a time, by the table in `layers.py`; `network.py` runs the result.
+  depthwise block) and maps other layers one by one, by the table in `layers.py`; `network.py` runs the result.
 - `operations/` has each operation, forward and backward, `losses.py` the losses, `optimizers.py` the optimizers over
   all weights as one vector, `threads.py` the threads that share a batch.
-- `epoch.py` takes weights and optimizer state from the Keras model, trains, and gives them back.
+- `epoch.py` reads weights and optimizer state from the Keras model, trains, and writes them back.
 """
 
 import importlib.util

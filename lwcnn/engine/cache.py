@@ -1,4 +1,4 @@
-"""Where Numba keeps compiled kernels: beside the sources, else in a folder of the user's own, else nowhere."""
+"""Folder of the kernels that Numba compiles: beside the sources, else one of the user's own, else none."""
 
 import contextlib
 import hashlib
@@ -12,14 +12,11 @@ from numba.core.dispatcher import Dispatcher
 
 
 def prepare_cache(folder: Path) -> None:
-    """Chooses a folder for compiled kernels that can be written, and removes kernels of earlier sources from it.
+    """Chooses a writable folder for compiled kernels and removes kernels of earlier sources from it.
 
-    Numba notices a change of a function's own file, but not of the files of functions within it: it would reuse
-    kernels compiled from earlier sources. It refuses to compile where it finds no folder at all, as in a read-only
-    installation of a user without a home; then nothing is kept.
-
-    Args:
-        folder: The sources, those in folders below it included.
+    Numba notices changes of a function's own file, but not of the files of functions that it calls: it would reuse
+    kernels compiled from earlier sources. Without any writable folder, as in a read-only installation of a user without
+    a home, it refuses to compile; then nothing is cached.
     """
     if numba.config.CACHE_DIR:  # type: ignore[attr-defined]  # the user's choice: NUMBA_CACHE_DIR
         return
@@ -53,7 +50,7 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _is_own(folder: Path) -> bool:
-    """Whether no one else can put code there: cached kernels are run."""
+    """Returns whether no other user can write to a folder, because cached kernels are executed."""
     status = folder.stat()
     return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
 

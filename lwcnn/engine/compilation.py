@@ -1,4 +1,4 @@
-"""How long Numba has compiled kernels in this process; the first time is announced."""
+"""Time that Numba has spent compiling in this process. The first compilation is announced."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from numba.core import event
 
 
 class _Clock(event.Listener):
-    """Adds up the time of compilations; those within another are part of it. Numba compiles under one lock."""
+    """Adds up the time of compilations, nested ones once. Numba compiles under one lock."""
 
     def __init__(self):
         self.seconds, self._depth, self._announced = 0.0, 0, False
@@ -32,5 +32,5 @@ event.register("numba:compile", _CLOCK)
 
 
 def compile_seconds() -> float:
-    """Seconds that compilation has taken in this process so far."""
+    """Returns the seconds spent compiling in this process so far."""
     return _CLOCK.seconds

@@ -53,14 +53,14 @@ def _check_objective(model: keras.Model) -> None:
 
 
 class Epoch:
-    """Training steps of one epoch and the means of loss and accuracy over its images so far.
+    """Training steps of one epoch, with the means of loss and accuracy over its images so far.
 
-    Use it in a `with` statement: it reads weights and optimizer state from the model at first and writes them back at
-    the end, unless that is an exception. Losses, gradients and updates are Keras's within rounding; dropout and
-    stochastic depth draw other masks than Keras does from the same seed, with the same probabilities.
+    Use it in a `with` statement: weights and optimizer state are read from the model at the start and written back at
+    the end, unless an exception ends the block. Losses, gradients and updates equal Keras's within rounding. Dropout
+    and stochastic depth draw other masks than Keras from the same seed, with the same probabilities.
 
     Args:
-        model: Compiled model that is not `unsupported`.
+        model: Compiled model for which `unsupported` returns None.
         average: `MovingAverage` that every step updates. None updates none.
     """
 
@@ -72,21 +72,21 @@ class Epoch:
         if isinstance(model, keras.distillation.Distiller):
             trained, given = model.student, Weights([], model.teacher.weights)
             plan = compile_model(model.teacher, training=False)
-            # Operations keep what they were last given, so each thread has its own.
+            # Operations keep their last inputs, so each thread has its own.
             self._teachers = [Network(plan, given) for _ in range(num_threads)]
             self._temperature = model.distillation_losses[0].temperature
             self._label_weight = model.student_loss_weight
         self._objective = Objective(model)
         known = {id(v) for v in trained.trainable_variables}
         self._weights = Weights(trained.trainable_variables, [v for v in trained.weights if id(v) not in known])
-        model.optimizer.build(trained.trainable_variables)  # if it was not
+        model.optimizer.build(trained.trainable_variables)  # unless it is
         self._optimizer = VectorOptimizer(model.optimizer, self._weights)
-        # Each thread has a part of the batch, from the images to the gradient: to share out every layer anew takes as
-        # long as to compute some of them.
+        # Each thread computes a part of the batch, from the images to the gradient: splitting every layer separately
+        # would take as long as computing some of them.
         plan = compile_model(trained)
         self._networks = [Network(plan, self._weights, is_leader=rank == 0) for rank in range(num_threads)]
         self._are_logits = [loss.from_logits for loss in self._objective.losses]
-        if not self._teachers:  # as Keras does: the loss of a softmax is that of its logits
+        if not self._teachers:  # like Keras, compute the loss of a softmax from its logits
             found = [network.give_logits() for network in self._networks]
             self._are_logits = [a or b for a, b in zip(self._are_logits, found[0])]
         self._generators = [operation.layer.seed_generator for operation in self._networks[0].random_operations]
@@ -120,11 +120,11 @@ class Epoch:
         return self._means.add(sums, count)
 
     def value_of(self, variable: keras.Variable) -> np.ndarray:
-        """The present value of a variable of the model."""
+        """Returns the current value of a variable of the model."""
         return self._weights.array(variable)
 
     def __enter__(self) -> "Epoch":
-        # The threads of NumPy's matrix products wait for the next one in a loop, in our kernels' way.
+        # The threads of NumPy's matrix products spin between products, which slows down our kernels.
         self._limits = _thread_pools().limit(limits=1, user_api="blas")
         return self
 
@@ -140,7 +140,7 @@ class Epoch:
             generator.state.assign(self._states[id(generator)])
 
     def _draw(self, count: int) -> list[np.ndarray]:
-        """Random numbers in [0, 1) for each operation that needs some, (count, ...) float32."""
+        """Returns random numbers in [0, 1), (count, ...) float32, for each random operation."""
         draws = []
         for operation, generator in zip(self._networks[0].random_operations, self._generators, strict=True):
             state = self._states[id(generator)]
@@ -149,7 +149,7 @@ class Epoch:
         return draws
 
     def _gradients(self, rank: int, images, labels, count: int) -> dict[str, float]:
-        """Leaves the gradient of some of a batch's `count` images in a network; gives their sums of the measures."""
+        """Computes a network's gradient for part of a batch of `count` images; returns the sums of loss and metrics."""
         network = self._networks[rank]
         network.clear()
         outputs = network.forward(images, training=True)
@@ -161,7 +161,7 @@ class Epoch:
         return sums
 
     def _distilled(self, logits, taught, sums: dict[str, float], gradient: np.ndarray):
-        """The sums and the gradient of the labels' loss joined with those of the divergence from the teacher."""
+        """Combines the label loss and its gradient with the divergence from the teacher."""
         weight = self._label_weight
         distance, apart = divergence(logits, taught, self._temperature)
         total = weight * sums["loss"] + (1 - weight) * distance

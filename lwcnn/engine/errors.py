@@ -1,4 +1,4 @@
-"""What the engine raises when a model is not for it."""
+"""The exception for models that the engine does not support."""
 
 
 class Unsupported(Exception):

@@ -27,8 +27,8 @@ def fast_fit(
 ) -> keras.callbacks.History:
     """Trains a compiled model as `model.fit` does, several times as fast for small networks on a CPU.
 
-    Weights, optimizer state and logs are those of `model.fit` within rounding, apart from the order of images and the
-    masks of dropout, which are drawn otherwise. A model, or an argument, that the engine does not know is left to
+    Weights, optimizer state and logs equal those of `model.fit` within rounding, except that the order of images and
+    the masks of dropout are drawn differently. Models and arguments that the engine does not support are passed to
     `model.fit`; one line on standard error says why.
 
     Args:
@@ -36,19 +36,19 @@ def fast_fit(
         x: Array (n, ...), or a list of arrays, one for each input.
         y: Array (n,), (n, 1) or (n, classes), or a list of arrays, one for each output.
         batch_size: Number of images in a batch.
-        epochs: Epoch at whose end training stops, counted from 0.
-        verbose: 0 for silence, 1 for a progress bar, 2 for a line an epoch, "auto" for 1.
+        epochs: Epoch at which training stops, counted from 0.
+        verbose: 0 for silence, 1 for a progress bar, 2 for a line per epoch, "auto" for 1.
         callbacks: Keras callbacks. The model has its new weights at the end of an epoch, not of a batch.
         validation_data: (x, y), evaluated after each epoch.
         shuffle: Whether to shuffle before each epoch.
         initial_epoch: Epoch at which to begin.
-        **arguments: Further arguments of `model.fit`; with any of them Keras trains.
+        **arguments: Further arguments of `model.fit`; with any of them, Keras trains the model.
 
     Returns:
         The history: `history.history` has a list of values for each log, `history.epoch` the epochs.
 
     Raises:
-        LwcnnError: Arrays of different lengths.
+        LwcnnError: The arrays have different lengths.
     """
     reason = f"of the argument {next(iter(arguments))!r}" if arguments else unsupported(model)
     if reason:
@@ -84,7 +84,7 @@ def fast_fit(
 
 
 def _evaluate(model: keras.Model, inputs, labels, batch_size: int) -> dict[str, float]:
-    """The loss and the measures on held-out arrays, as "val_loss" and so on."""
+    """Returns loss and metrics on held-out arrays, named "val_loss" and so on."""
     predict, objective, means, logs = Predictor(model), Objective(model), Means(), {}
     are_logits = [loss.from_logits for loss in objective.losses]
     for images, truth in _batches(inputs, labels, batch_size, shuffle=False):
@@ -94,11 +94,7 @@ def _evaluate(model: keras.Model, inputs, labels, batch_size: int) -> dict[str, 
 
 
 def _arrays(x, y) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Inputs and labels as lists of arrays of one length.
-
-    Raises:
-        LwcnnError: They have different lengths.
-    """
+    """Returns inputs and labels as lists of arrays, after checking that these have the same length."""
     inputs, labels = (
         [np.asarray(array) for array in (part if isinstance(part, (list, tuple)) else [part])] for part in (x, y)
     )

@@ -1,6 +1,6 @@
-"""All that the library reads of Keras's private attributes; its test names the versions.
+"""Gathers all uses of Keras's private attributes; the test names the versions for which they hold.
 
-`training.muon` overrides two private methods of Keras's Muon besides.
+`training.muon` also overrides two private methods of Keras's Muon.
 """
 
 from dataclasses import dataclass, field
@@ -12,12 +12,11 @@ from lwcnn.engine.errors import Unsupported
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of a layer in a model.
+    """One call of a layer, or of a Keras operation such as that of `x + y`.
 
     Attributes:
-        layer: Layer, or a bare Keras operation such as that of `x + y`.
         inputs: Numbers of the values that it reads.
-        output: Number of the value that it gives.
+        output: Number of the value that it returns.
     """
 
     layer: keras.Layer
@@ -27,12 +26,9 @@ class Call:
 
 @dataclass
 class Graph:
-    """The calls of a model in the order of computation, those of models within it included.
+    """Calls of a model, and of the models nested in it, in order of computation. Values are numbered.
 
     Attributes:
-        inputs: Numbers of the model's inputs.
-        outputs: Numbers of its outputs.
-        calls: One entry a call.
         with_gradient: Numbers of the values that depend on trainable weights.
     """
 
@@ -43,21 +39,21 @@ class Graph:
     num_values: int = 0
 
     def new_value(self) -> int:
-        """A number for a new value."""
+        """Returns the number of a new value."""
         self.num_values += 1
         return self.num_values - 1
 
     def readers(self, value: int) -> list[Call]:
-        """The calls that read a value."""
+        """Returns the calls that read a value."""
         return [call for call in self.calls if value in call.inputs]
 
     def only_reader(self, value: int) -> Call | None:
-        """The call that alone reads a value; None if there are several, or the model gives the value itself."""
+        """Returns the call that reads a value, None if there are several or the value is an output of the model."""
         readers = self.readers(value)
         return readers[0] if len(readers) == 1 and value not in self.outputs else None
 
     def mark_gradients(self) -> None:
-        """Fills `with_gradient`."""
+        """Sets `with_gradient`."""
         for call in self.calls:
             own = getattr(call.layer, "trainable_variables", ())
             if own or not self.with_gradient.isdisjoint(call.inputs):
@@ -65,14 +61,10 @@ class Graph:
 
 
 def read_graph(model: keras.Model, training: bool) -> Graph:
-    """The graph of a functional or Sequential model.
-
-    Args:
-        model: Any.
-        training: Whether there will be gradients.
+    """Reads the graph of a functional or Sequential model; `training` says whether gradients are needed.
 
     Raises:
-        Unsupported: Another kind of model, or one with calls that the engine cannot make.
+        Unsupported: The model is of another kind, or has calls that the engine cannot make.
     """
     graph = Graph()
     graph.inputs = [graph.new_value() for _ in _functional(model).inputs]
@@ -113,13 +105,7 @@ def _add_calls(graph: Graph, model: keras.Model, inputs: list[int]) -> list[int]
 
 
 def _check_arguments(node) -> None:
-    """Checks that a call's arguments are tensors of the model.
-
-    `training` is left out: what a functional model is called with takes its place.
-
-    Raises:
-        Unsupported: Another argument is none.
-    """
+    """Checks that all arguments of a call are tensors of the model, except `training`, which the engine sets itself."""
     named = {name: value for name, value in node.arguments.kwargs.items() if name != "training"}
     arguments = [value for value in keras.tree.flatten((node.arguments.args, named)) if value is not None]
     if len(arguments) != len(node.arguments.keras_tensors):
@@ -139,59 +125,59 @@ SLOTS: dict[type[keras.optimizers.Optimizer], tuple[str, ...]] = {
 
 
 def learning_rate(optimizer: keras.optimizers.Optimizer):
-    """The learning rate as a variable, or its schedule."""
+    """Returns the learning rate, as a variable or schedule."""
     return optimizer._learning_rate
 
 
 def is_decayed(optimizer: keras.optimizers.Optimizer, variable: keras.Variable) -> bool:
-    """Whether weight decay applies to a variable."""
+    """Returns whether weight decay applies to a variable."""
     return optimizer._use_weight_decay(variable)
 
 
 def is_orthogonalized(optimizer: keras.optimizers.Muon, variable: keras.Variable) -> bool:
-    """Whether Muon trains a variable, else its AdamW."""
+    """Returns whether a variable is trained by Muon itself rather than its AdamW."""
     return not optimizer._should_use_adamw(variable)
 
 
 def momentum_product(optimizer: keras.optimizers.Nadam) -> keras.Variable:
-    """The product of Nadam's momentum coefficients so far."""
+    """Returns the running product of Nadam's momentum coefficients."""
     return optimizer._u_product
 
 
 def compiled_losses(model: keras.Model) -> list:
-    """The losses that a model was compiled with, one for each output; of a `Distiller`, the student's."""
+    """Returns the compiled loss of each output; for a `Distiller`, that of the student."""
     is_distiller = isinstance(model, keras.distillation.Distiller)
     loss = model._student_loss_for_serialization if is_distiller else model.loss
     return loss if isinstance(loss, list) else [loss]
 
 
 def output_names(model: keras.Model) -> list[str]:
-    """Names of a model's outputs; of a `Distiller`, the student's."""
+    """Returns the names of a model's outputs; for a `Distiller`, those of the student."""
     model = model.student if isinstance(model, keras.distillation.Distiller) else model
     return list(_functional(model).output_names)
 
 
 def compiled_metrics(model: keras.Model) -> list:
-    """The metrics that a model was compiled with, in any order, and None where an output has none."""
+    """Returns the compiled metrics in any order, with None for an output without metrics."""
     found = model._compile_metrics
     return [] if found is None else keras.tree.flatten([found._user_metrics, found._user_weighted_metrics])
 
 
 def loss_weights(model: keras.Model):
-    """The weights of the outputs' losses that a model was compiled with."""
+    """Returns the compiled weights of the outputs' losses."""
     return model._compile_loss._user_loss_weights if model._compile_loss is not None else None
 
 
 def sources(operation: keras.Operation) -> list[keras.Operation]:
-    """The layers and operations that produce the inputs of an operation, in order."""
+    """Returns the layers and operations that produce the inputs of an operation, in order."""
     return [source(tensor) for tensor in keras.tree.flatten(operation.input)]
 
 
 def source(tensor: keras.KerasTensor) -> keras.Operation:
-    """The layer or operation that produces a tensor."""
+    """Returns the layer or operation that produces a tensor."""
     return tensor._keras_history.operation
 
 
 def is_shared(operation: keras.Operation) -> bool:
-    """Whether a layer or operation is called several times."""
+    """Returns whether a layer or operation is called several times."""
     return len(operation._inbound_nodes) > 1

@@ -1,4 +1,4 @@
-"""Which operation computes which Keras layer."""
+"""Maps each Keras layer to the operation that computes it."""
 
 import keras
 from keras import layers
@@ -28,7 +28,6 @@ OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
     layers.Dense: convolution.Linear,
     layers.DepthwiseConv2D: depthwise.DepthwiseConvolution,
     layers.Dropout: dropout.Dropout,
-    layers.ELU: activations.Activation,
     layers.Flatten: shapes.Reshape,
     layers.GlobalAveragePooling2D: pooling.GlobalAverage,
     layers.GlobalMaxPooling2D: pooling.GlobalMax,
@@ -44,13 +43,12 @@ OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
     layers.SeparableConv2D: depthwise.SeparableConvolution,
     layers.Softmax: activations.Activation,
     layers.SpatialDropout2D: dropout.SpatialDropout,
-    layers.Subtract: merging.Subtract,
     layers.ZeroPadding2D: shapes.ZeroPadding,
 }
 
 
 def unsupported(layer: keras.Layer) -> str | None:
-    """Why a layer has no operation, such as "conv1 (Conv2D) has groups=2"; None if it has one."""
+    """Returns why a layer has no operation, such as "conv1 (Conv2D) has groups=2"; None if it has one."""
     title = f"{layer.name} ({type(layer).__name__})"
     found = OPERATIONS.get(type(layer))
     if found is None:

@@ -1,4 +1,4 @@
-"""The losses: values and gradients, summed over the images, so that the parts of a batch add up."""
+"""Losses and their gradients, summed over images, so that the parts of a batch add up."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from lwcnn.engine.operations.base import first_difference
 
 @dataclass(frozen=True, eq=False)
 class CrossEntropy:
-    """The cross-entropy that a model was compiled with.
+    """A compiled cross-entropy.
 
     Attributes:
-        from_logits: Whether it takes logits, else probabilities.
-        label_smoothing: Fraction of each label that is spread evenly.
-        class_weights: (classes,) float32, the weight of each class in the sum; None weighs all alike.
+        from_logits: Whether it takes logits rather than probabilities.
+        label_smoothing: Fraction of each label that is spread evenly over the classes.
+        class_weights: Weight of each class, (classes,) float32. None weighs all classes equally.
     """
 
     from_logits: bool = False
@@ -24,12 +24,12 @@ class CrossEntropy:
     class_weights: np.ndarray | None = None
 
     def __call__(self, outputs: np.ndarray, labels: np.ndarray, are_logits: bool) -> tuple[float, np.ndarray, int]:
-        """Sum over the images, its gradient by the outputs, and how many classes are right.
+        """Returns the sum over images, its gradient by the outputs, and the number of correct predictions.
 
         Args:
-            outputs: (n, classes).
-            labels: (n,) or (n, 1) integers, or (n, classes) shares.
-            are_logits: Whether the outputs are logits, else probabilities.
+            outputs: Logits or probabilities (n, classes).
+            labels: Integers (n,) or (n, 1), or probabilities (n, classes).
+            are_logits: Whether the outputs are logits.
         """
         if labels.ndim == 2 and labels.shape[1] == 1:
             labels = labels[:, 0]
@@ -39,12 +39,12 @@ class CrossEntropy:
 
 
 def find_loss(loss) -> CrossEntropy:
-    """The loss of a model that was compiled with `loss`: an object, a function or a name.
+    """Returns the compiled loss, given as an object, a function or a name.
 
-    Of other classes, those count that have attributes `from_logits`, `label_smoothing` and `class_weights`.
+    A custom loss is accepted if it has the attributes `from_logits`, `label_smoothing` and `class_weights`.
 
     Raises:
-        Unsupported: Another loss, or one of its settings.
+        Unsupported: The engine does not know the loss or one of its settings.
     """
     loss = keras.losses.get(loss)
     if loss in (keras.losses.sparse_categorical_crossentropy, keras.losses.categorical_crossentropy):
@@ -67,7 +67,7 @@ def find_loss(loss) -> CrossEntropy:
 def cross_entropy(
     logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0, class_weights: np.ndarray | None = None
 ) -> tuple[float, np.ndarray, int]:
-    """What `CrossEntropy` gives for logits."""
+    """Computes `CrossEntropy` from logits."""
     n, num_classes = logits.shape
     log_shares = _log_softmax(logits)
     gradient = np.exp(log_shares)
@@ -89,7 +89,7 @@ def cross_entropy(
 def cross_entropy_of_probabilities(
     probabilities: np.ndarray, labels: np.ndarray, smoothing: float = 0.0
 ) -> tuple[float, np.ndarray, int]:
-    """As `cross_entropy`, of probabilities that no softmax gives directly; Keras clips them."""
+    """Computes `CrossEntropy` from probabilities that are not the output of a softmax; Keras clips them."""
     if labels.ndim == 1:  # Keras takes the softmax of the logarithms, so it divides by the sum after clipping
         clipped, is_inside = _clipped(probabilities)
         loss, gradient, right = cross_entropy(np.log(clipped), labels, smoothing)
@@ -105,7 +105,7 @@ def cross_entropy_of_probabilities(
 
 
 def _clipped(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Shares brought into the range that Keras allows, and which of them were there."""
+    """Clips probabilities to Keras's range; returns them and a mask of those that were inside it."""
     least = np.float32(keras.config.epsilon())
     clipped = np.clip(shares, least, 1 - least)
     return clipped, clipped == shares
@@ -118,7 +118,7 @@ def _targets(labels: np.ndarray, num_classes: int, smoothing: float = 0.0) -> np
 
 
 def divergence(logits: np.ndarray, teacher: np.ndarray, temperature: float) -> tuple[float, np.ndarray]:
-    """Sum of T^2 KL(teacher, logits), both softmax at temperature T, and its gradient by the logits.
+    """Returns the sum of T^2 KL(teacher, logits), both softmax at temperature T, and its gradient by the logits.
 
     Source: Hinton, Vinyals and Dean, arXiv 1503.02531.
     """

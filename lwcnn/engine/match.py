@@ -1,8 +1,7 @@
-"""Which operations compute a model: the fast patterns where its layers form one, else one operation a layer.
+"""Finds the operations that compute a model: fast patterns of layers first, then one operation per layer.
 
-Each pattern is a function that takes the graph and a call with which the pattern may begin, and returns the operation
-with the calls that it covers, or None. Values inside a pattern must be read by the pattern alone: an operation that
-covers several layers never computes them.
+A pattern is a function that takes the graph and the call at which the pattern may start. It returns the operation and
+the calls that it covers, or None. No other call may read the values inside a pattern, because they are never stored.
 """
 
 from collections.abc import Callable
@@ -23,11 +22,9 @@ from lwcnn.models.layers import StochasticDepth
 
 @dataclass(frozen=True)
 class Match:
-    """An operation and the calls that it computes; it reads what the first reads and gives what the last gives.
+    """An operation and the calls that it computes, in order.
 
-    Attributes:
-        operation: Makes the operation, given its weights.
-        calls: In order.
+    It reads the inputs of the first call and returns the output of the last. `operation` builds it from its weights.
     """
 
     operation: Callable[[Bind], Operation]
@@ -35,10 +32,10 @@ class Match:
 
 
 def match_layers(graph: Graph) -> list[Match]:
-    """Matches that cover every call of a graph, in the order of computation.
+    """Returns matches that cover every call of a graph, in order of computation.
 
     Raises:
-        Unsupported: A layer that no operation computes.
+        Unsupported: No operation computes one of the layers.
     """
     matches: list[Match] = []
     covered: set[Call] = set()
@@ -59,7 +56,7 @@ def _one_layer(call: Call) -> Match:
 
 
 class _Chain:
-    """A chain of calls: each is the only reader of the one before it."""
+    """A chain of calls, each the only reader of the previous one."""
 
     def __init__(self, graph: Graph, first: Call):
         self.graph, self.calls = graph, [first]
@@ -69,7 +66,7 @@ class _Chain:
         return self.calls[-1].output
 
     def then(self, is_wanted: Callable[[keras.Layer], bool]) -> keras.Layer | None:
-        """Adds the next call if its layer is as wanted; returns the layer, None if it is not."""
+        """Appends the next call if its layer satisfies a condition; returns the layer, or None."""
         reader = self.graph.only_reader(self.output)
         if reader is None or not is_wanted(reader.layer) or len(reader.inputs) != 1:
             return None
@@ -78,7 +75,7 @@ class _Chain:
 
 
 def conv_relu_max_pool(graph: Graph, call: Call) -> Match | None:
-    """Convolution 3x3 with ReLU, and max-pooling 2x2."""
+    """Matches a 3x3 convolution with ReLU, followed by 2x2 max-pooling."""
     chain = _Chain(graph, call)
     if not _is_convolution(call.layer, 3):
         return None
@@ -89,7 +86,7 @@ def conv_relu_max_pool(graph: Graph, call: Call) -> Match | None:
 
 
 def depthwise_block(graph: Graph, call: Call) -> Match | None:
-    """`lwcnn.models.blocks.depthwise_block`: with or without squeeze-and-excitation, stochastic depth, residual."""
+    """Matches `lwcnn.models.blocks.depthwise_block`, with or without squeeze-and-excitation, drop and residual."""
     if not _is_depthwise(call.layer):
         return None
     chain, parts = _Chain(graph, call), {"depthwise": call.layer}
@@ -103,12 +100,12 @@ def depthwise_block(graph: Graph, call: Call) -> Match | None:
     parts["drop"] = chain.then(lambda layer: type(layer) is StochasticDepth)
     residual = _addition(chain, call.inputs[0])
     if not parts["norm"].trainable and chain.output in graph.with_gradient:
-        return None  # the kernel has the gradient of training only
+        return None  # the kernel's gradient assumes statistics of the batch
     return Match(partial(DepthwiseBlock, parts, activation, residual), tuple(chain.calls))
 
 
 def _squeeze_excite(chain: _Chain) -> dict[str, keras.Layer]:
-    """The dense layers of squeeze-and-excitation, with which the chain goes on; none if it does not."""
+    """Extends the chain by squeeze-and-excitation; returns its dense layers, or an empty dict if there is none."""
     graph, readers = chain.graph, chain.graph.readers(chain.output)
     pool = next((call for call in readers if _is_global_average(call.layer)), None)
     product = next((call for call in readers if type(call.layer) is layers.Multiply), None)
@@ -123,7 +120,7 @@ def _squeeze_excite(chain: _Chain) -> dict[str, keras.Layer]:
 
 
 def _addition(chain: _Chain, value: int) -> bool:
-    """Whether the chain goes on with the addition of a value to its own."""
+    """Extends the chain by the addition of a value; returns whether there is one."""
     reader = chain.graph.only_reader(chain.output)
     if reader is None or type(reader.layer) is not layers.Add or sorted(reader.inputs) != sorted((value, chain.output)):
         return False
@@ -173,12 +170,12 @@ def _is_plain_relu(layer) -> bool:
 
 
 def _activation(layer: keras.Layer | None) -> Callable | None:
-    """The activation function of a layer; None for the identity, and where there is no layer."""
+    """Returns the activation function of a layer; None for the identity and for a missing layer."""
     found = keras.activations.relu if type(layer) is layers.ReLU else getattr(layer, "activation", None)
     return None if found is keras.activations.linear else found
 
 
 def _has(layer, **settings) -> bool:
-    """Whether a layer has these settings, in float32 and channels last."""
+    """Returns whether a layer has these settings, computes in float32 and has channels last."""
     is_plain = layer.compute_dtype == "float32" and getattr(layer, "data_format", None) in (None, "channels_last")
     return is_plain and first_difference(layer, **settings) is None

@@ -14,15 +14,14 @@ from lwcnn.system import environment
 
 
 class Weights:
-    """A model's weights as arrays: the trainable ones in one vector, so that an optimizer takes them all at once.
+    """A model's weights as arrays. The trainable ones are views of one vector, which an optimizer updates at once.
 
     Args:
-        trainable: Variables that train, in the optimizer's order.
-        others: Variables that do not.
+        trainable: Trained variables, in the optimizer's order.
+        others: All other variables.
 
     Attributes:
-        trainable: Variables that train.
-        vector: Trainable weights, (p,) float32; the arrays of the variables are views of it.
+        vector: Trainable weights, (p,) float32.
     """
 
     def __init__(self, trainable: list[keras.Variable], others: list[keras.Variable]):
@@ -34,53 +33,40 @@ class Weights:
             self._arrays[id(variable)] = np.array(keras.ops.convert_to_numpy(variable), np.float32)
 
     def parts(self, vector: np.ndarray) -> list[np.ndarray]:
-        """The part of a vector like `vector` that belongs to each trainable variable, in its shape."""
+        """Splits a vector like `vector` into one array per trainable variable, in its shape."""
         return [part.reshape(v.shape) for v, part in zip(self.trainable, np.split(vector, self._ends))]
 
     def gather(self, variables) -> np.ndarray:
-        """A vector of variables, or arrays, of the shapes of the trainable ones."""
+        """Returns variables, or arrays, with the shapes of the trainable ones as one vector."""
         parts = [np.ravel(keras.ops.convert_to_numpy(v)) for v in variables]
         return np.concatenate([*parts, np.empty(0)], dtype=np.float32)
 
     def array(self, variable: keras.Variable) -> np.ndarray:
-        """The array that stands for a variable."""
+        """Returns the array of a variable."""
         return self._arrays[id(variable)]
 
     def write_back(self) -> None:
-        """Sets the variables to their arrays."""
+        """Assigns the arrays to the variables."""
         for variable in self.trainable + self._others:
             variable.assign(self._arrays[id(variable)])
 
 
 def check_environment() -> None:
-    """Checks that the backend computes on a single CPU.
-
-    Raises:
-        Unsupported: It does not.
-    """
+    """Raises `Unsupported` unless the backend computes on a single CPU."""
     if environment.accelerator() is not None or environment.num_replicas() > 1:
         raise Unsupported("the backend computes on an accelerator or on several devices")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a model is computed.
-
-    Attributes:
-        graph: The model's calls.
-        matches: The operations that compute them, in order.
-    """
+    """A model's graph and the matches that compute it, in order."""
 
     graph: Graph
     matches: list[Match]
 
 
 def compile_model(model: keras.Model, training: bool = True) -> Plan:
-    """The plan of a functional or Sequential model of layers that the engine knows.
-
-    Args:
-        model: Any model of plain Keras layers; what trains is what is trainable now.
-        training: Whether there will be gradients.
+    """Returns the plan of a model with its current trainable variables; `training` means with gradients.
 
     Raises:
         Unsupported: The engine does not know the kind of model, a layer or a setting; the message names it.
@@ -100,14 +86,14 @@ class Network:
     """The operations of a plan, with arrays for its weights.
 
     Args:
-        plan: Of the model.
-        weights: The model's.
-        is_leader: Whether, of several networks with the same weights, this one keeps the moving moments.
+        plan: Plan of the model.
+        weights: Weights of the model.
+        is_leader: Whether this network, of several with the same weights, updates the moving statistics.
 
     Attributes:
-        gradient: Sum of the gradients by the trainable weights since `clear`, a vector as `weights.vector`.
-        steps: The operations in order, with the numbers of the values that they read and give.
-        random_operations: Those that need random numbers in training.
+        gradient: Sum of the gradients by the trainable weights since `clear`, a vector like `weights.vector`.
+        steps: Operations in order, with the numbers of the values that they read and return.
+        random_operations: Operations that need random numbers in training.
     """
 
     def __init__(self, plan: Plan, weights: Weights, is_leader: bool = True):
@@ -124,12 +110,12 @@ class Network:
         self.random_operations = [step.operation for step in self.steps if step.operation.random is not None]
 
     def give_logits(self) -> list[bool]:
-        """Leaves out the softmax that an output ends in, from now on; returns for each output whether there was one."""
+        """Removes the softmax at the end of each output; returns for each output whether there was one."""
         last = {step.output: step.operation for step in self.steps if not self._graph.readers(step.output)}
         return [number in last and last[number].give_logits() for number in self._graph.outputs]
 
     def join(self, group: ThreadGroup | None, rank: int = 0) -> None:
-        """Computes a part of each batch from now on, as thread `rank` of a group; None means the whole."""
+        """Makes the network compute a part of each batch, as thread `rank` of a group; None means the whole batch."""
         self._group, self._rank, self._turn = group, rank, 0
 
     def _all_reduce(self, *values):
@@ -139,7 +125,7 @@ class Network:
         return self._group.sum(self._rank, self._turn - 1, values)
 
     def forward(self, images: list[np.ndarray], training: bool) -> list[np.ndarray]:
-        """The model's outputs for a batch of its inputs."""
+        """Returns the model's outputs for a batch of its inputs."""
         values = dict(zip(self._graph.inputs, images, strict=True))
         for step in self.steps:
             inputs = [values[number] for number in step.inputs]

@@ -1,4 +1,4 @@
-"""What a model was compiled with: the losses of its outputs and the measures that are logged."""
+"""The compiled losses and metrics of a model."""
 
 import keras
 import numpy as np
@@ -11,13 +11,10 @@ _ACCURACIES = (keras.metrics.SparseCategoricalAccuracy, keras.metrics.Categorica
 
 
 class Objective:
-    """The losses and measures of a compiled model; of a `Distiller`, the student's.
-
-    Args:
-        model: Compiled model.
+    """The losses and metrics of a compiled model; for a `Distiller`, those of the student.
 
     Attributes:
-        losses: One for each output.
+        losses: Loss of each output.
         names: Names of the outputs.
 
     Raises:
@@ -34,12 +31,9 @@ class Objective:
             raise Unsupported(f"{model.name} has {len(self.names)} outputs and {len(self.losses)} losses")
 
     def __call__(self, outputs, labels, are_logits: list[bool]) -> tuple[dict[str, float], list[np.ndarray]]:
-        """Sums of the loss and the measures over the images, by their names, and the gradients by the outputs.
+        """Returns the sums of loss and metrics over images, by name, and the gradient by each output.
 
-        Args:
-            outputs: One array for each output.
-            labels: One array for each output.
-            are_logits: Whether each output is logits, else probabilities.
+        All arguments have one entry per output; `are_logits` is False for probabilities.
         """
         sums, gradients = {"loss": 0.0}, []
         for name, output, truth, loss, logits in zip(self.names, outputs, labels, self.losses, are_logits, strict=True):
@@ -71,11 +65,7 @@ class Means:
 
 
 def _name_of_accuracy(model: keras.Model) -> str | None:
-    """The name under which accuracy is logged; None if the model was compiled without metrics.
-
-    Raises:
-        Unsupported: It was compiled with another metric.
-    """
+    """Returns the name under which accuracy is logged; None if the model was compiled without metrics."""
     names = set()
     for metric in internals.compiled_metrics(model):
         if metric == "accuracy" or type(metric) in _ACCURACIES:

@@ -1,6 +1,6 @@
-"""Keras's optimizers over all weights as one vector; state is read from a Keras optimizer and written back.
+"""Keras's optimizers over all weights as one vector. State is read from the Keras optimizer and written back.
 
-Formulas, order and names are Keras's (3.15, `keras.optimizers`): weight decay first, then the update.
+Formulas, order and names are those of Keras 3.15 (`keras.optimizers`): weight decay first, then the update.
 """
 
 import math
@@ -53,12 +53,7 @@ def _rmsprop(w, g, v, rate, rho, epsilon):
 
 
 class VectorOptimizer:
-    """A Keras optimizer's state as vectors, and its step.
-
-    Args:
-        optimizer: built, and one that passes `check_optimizer`.
-        weights: whose trainable ones it trains.
-    """
+    """The state of a built Keras optimizer, which passes `check_optimizer`, as vectors, and its update of `weights`."""
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, weights: Weights):
         self._optimizer, self._weights = optimizer, weights
@@ -78,7 +73,7 @@ class VectorOptimizer:
             self._others = [i for i, wanted in enumerate(orthogonal) if not wanted]
 
     def step(self, gradient: np.ndarray) -> None:
-        """Changes the weights by a gradient."""
+        """Updates the weights, given their gradient."""
         w = self._weights.vector
         rate = np.float32(self._rate())
         if self._decay is not None:
@@ -87,7 +82,7 @@ class VectorOptimizer:
         self._iterations += 1
 
     def write_back(self) -> None:
-        """Sets the Keras optimizer's variables to the present state."""
+        """Assigns the state to the variables of the Keras optimizer."""
         optimizer = self._optimizer
         optimizer.iterations.assign(self._iterations)
         for name, vector in self._slots.items():
@@ -98,7 +93,7 @@ class VectorOptimizer:
             internals.momentum_product(optimizer).assign(self._u_product)
 
     def _slot(self, name: str) -> list:
-        """The Keras optimizer's variables of that name, zeros where it has none (SGD without momentum, Muon)."""
+        """Returns the Keras optimizer's variables of that name; zeros for missing ones (SGD without momentum, Muon)."""
         found = getattr(self._optimizer, name) or [None] * len(self._weights.trainable)
         return [np.zeros(v.shape) if slot is None else slot for slot, v in zip(found, self._weights.trainable)]
 
@@ -170,7 +165,7 @@ class VectorOptimizer:
 
 
 def _by_shape(positions: list[int], variables: list) -> dict[tuple[int, int], list[tuple[int, bool]]]:
-    """Positions of matrices, each with whether it is taller than wide, by the shape of the wider of its two forms."""
+    """Groups matrices by their wide shape: (position, whether it is transposed) by (rows, columns), rows <= columns."""
     found: dict[tuple[int, int], list[tuple[int, bool]]] = {}
     for i in positions:
         rows, columns = variables[i].shape[-2:]
@@ -179,7 +174,7 @@ def _by_shape(positions: list[int], variables: list) -> dict[tuple[int, int], li
 
 
 def _orthogonal(x: np.ndarray, optimizer) -> np.ndarray:
-    """Matrices (n, rows, columns) with their singular values brought near 1, as `zeropower_via_newtonschulz5` does."""
+    """Brings the singular values of matrices (n, rows, columns) near 1, as `zeropower_via_newtonschulz5` does."""
     a, b, c = (np.float32(value) for value in (optimizer.muon_a, optimizer.muon_b, optimizer.muon_c))
     x = x / (np.sqrt((x * x).sum(axis=(1, 2), keepdims=True)) + np.float32(1e-7))
     for _ in range(optimizer.ns_steps):
@@ -199,17 +194,13 @@ _STEPS = {
 
 
 def _kind(optimizer: keras.optimizers.Optimizer) -> type:
-    """The class whose step an optimizer makes; a Muon for 1x1 convolutions (`takes_pointwise_kernels`) is a Muon."""
+    """Returns the class whose step an optimizer makes; `PointwiseMuon` makes that of Muon."""
     is_muon = isinstance(optimizer, keras.optimizers.Muon) and getattr(optimizer, "takes_pointwise_kernels", False)
     return keras.optimizers.Muon if is_muon else type(optimizer)
 
 
 def check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
-    """Checks that an optimizer is of a kind that is known here, without clipping, accumulation or scaling.
-
-    Raises:
-        Unsupported: It is not; the message names the optimizer or the setting.
-    """
+    """Raises `Unsupported` for unknown optimizers, and for clipping, accumulation or scaling; the message names it."""
     kind, rate = _kind(optimizer), internals.learning_rate(optimizer)
     title = f"the optimizer {optimizer.name} ({type(optimizer).__name__})"
     if kind not in internals.SLOTS:

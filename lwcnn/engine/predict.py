@@ -1,4 +1,4 @@
-"""A model's outputs by the engine's own forward pass."""
+"""Inference by the engine's forward pass."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from lwcnn.system import environment
 
 
 def unsupported_for_inference(model: keras.Model) -> str | None:
-    """Why the engine cannot compute a model's outputs, in one line; None if it can."""
+    """Returns why the engine cannot compute a model's outputs, in one line; None if it can."""
     try:
         check_environment()
         compile_model(model, training=False)
@@ -22,10 +22,7 @@ def unsupported_for_inference(model: keras.Model) -> str | None:
 
 
 class Predictor:
-    """Computes a model's outputs for inference, with the weights that it has now.
-
-    Args:
-        model: Functional or Sequential model.
+    """Computes the outputs of a functional or Sequential model in inference mode, with its current weights.
 
     Raises:
         Unsupported: The engine does not know the model, a layer or a setting.
@@ -36,7 +33,7 @@ class Predictor:
         self._networks = [Network(plan, weights) for _ in range(environment.num_threads())]
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The outputs, one array for each of the model's, for as many inputs as the model has."""
+        """Returns one array per output of the model, given one per input."""
         parts = share_out(len(inputs[0]), len(self._networks))
 
         def predict(rank: int) -> list[np.ndarray]:

@@ -1,7 +1,7 @@
-"""Threads that share a batch and now and then need sums over all of it.
+"""Threads that share a batch, and all-reduce sums over its parts.
 
-A waiting thread spins without Python's lock, because sleeping and waking take as long as a layer; after a while it
-yields to the system.
+A waiting thread spins without holding Python's lock, because sleeping and waking take as long as a layer; after a while
+it yields to the system.
 """
 
 import os
@@ -16,7 +16,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 SPIN_LIMIT = 20_000  # reads of the shared state, some tenths of a millisecond, before a thread yields
-ARRIVED, ROUND, BROKEN = 0, 16, 32  # places in the shared state, in cache lines of their own
+ARRIVED, ROUND, BROKEN = 0, 16, 32  # indices in the shared state, each in its own cache line
 
 
 class BrokenGroup(Exception):
@@ -24,7 +24,7 @@ class BrokenGroup(Exception):
 
 
 class ThreadGroup:
-    """State that `size` threads share for one pass. All call `sum` equally often."""
+    """State shared by `size` threads during one pass. All threads call `sum` equally often."""
 
     def __init__(self, size: int):
         self.size = size
@@ -32,10 +32,10 @@ class ThreadGroup:
         self._given: list[list] = [[None] * size, [None] * size]  # two rounds: no thread is more than one ahead
 
     def sum(self, rank: int, turn: int, values: tuple) -> tuple:
-        """Sums of all threads' values, the same bits for every thread.
+        """Returns the sums of all threads' values, with the same bits in every thread.
 
         Args:
-            rank: Thread's number, from 0.
+            rank: Number of the thread, from 0.
             turn: Number of its earlier calls.
             values: Numbers or arrays, of the same shapes in every thread.
 
@@ -52,19 +52,12 @@ class ThreadGroup:
         return tuple(sum(parts[1:], parts[0]) for parts in zip(*given))
 
     def fail(self) -> None:
-        """Lets the others stop waiting."""
+        """Makes the other threads stop waiting."""
         self._state[BROKEN] = 1
 
 
 def run_in_group(group: ThreadGroup, function: Callable[[int], Any]) -> list:
-    """Calls function(rank) in each thread of a group.
-
-    Returns:
-        The results by rank.
-
-    Raises:
-        Exception: The one that the first failing thread raised.
-    """
+    """Calls function(rank) in each thread of a group; returns the results by rank, or raises the first exception."""
 
     def work(rank: int):
         try:
@@ -76,7 +69,7 @@ def run_in_group(group: ThreadGroup, function: Callable[[int], Any]) -> list:
     others = [_pool(group.size - 1).submit(work, rank) for rank in range(1, group.size)]
     try:
         first = work(0)
-    except BrokenGroup:  # the reason is another's
+    except BrokenGroup:  # another thread has the reason
         for other in others:
             other.result()
         raise
@@ -84,7 +77,7 @@ def run_in_group(group: ThreadGroup, function: Callable[[int], Any]) -> list:
 
 
 def share_out(count: int, size: int) -> list[slice]:
-    """The part of `count` images that each of `size` threads takes; fewer threads where there are fewer images."""
+    """Splits `count` images into a slice for each of `size` threads; fewer slices if there are fewer images."""
     bounds = np.linspace(0, count, max(1, min(size, count)) + 1).astype(int).tolist()
     return [slice(first, last) for first, last in zip(bounds, bounds[1:])]
 
@@ -96,7 +89,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 @intrinsic
 def _add_one(typingctx, array, at):
-    """array[at] += 1 at once for all threads; what it was."""
+    """Increments array[at] atomically; returns the previous value."""
 
     def codegen(context, builder, sig, args):
         data = context.make_array(sig.args[0])(context, builder, value=args[0]).data
@@ -108,7 +101,7 @@ def _add_one(typingctx, array, at):
 
 @intrinsic
 def _look(typingctx, array, at):
-    """array[at] as other threads have left it."""
+    """Reads array[at] atomically."""
 
     def codegen(context, builder, sig, args):
         data = context.make_array(sig.args[0])(context, builder, value=args[0]).data
@@ -126,7 +119,7 @@ def _arrive(state, size):
 
 @njit(cache=True, nogil=True)
 def _is_complete(state, wanted, looks):
-    """Returns whether a round has begun; gives up after `looks` looks."""
+    """Returns whether a round has begun; gives up after `looks` reads."""
     for _ in range(looks):
         if _look(state, ROUND) >= wanted:
             return True

@@ -54,8 +54,7 @@ def measure_calibration(
 ) -> dict[str, float]:
     """Measures test calibration after temperature scaling fitted on validation images that no training used.
 
-    Returns:
-        Dict with `temperature`, `ece_scaled` (15 bins, between 0 and 1) and `test_loss_scaled` (nats).
+    Returns a dict with `temperature`, `ece_scaled` (15 bins, between 0 and 1) and `test_loss_scaled` (nats).
     """
     temperature = fit_temperature(validation_logits, validation_labels)
     scaled = np.asarray(logits, dtype=float) / temperature

@@ -19,9 +19,7 @@ def diagnose_run(result: dict) -> list[str]:
     """Returns warnings about a run, each a phrase with its measurements; empty for a healthy run.
 
     Args:
-        result: Content of a run's JSON file, `history`, `train_accuracy`, `test_accuracy`, `num_train_images` and
-            `num_val_images`; and `num_test_images`. With `confusion_matrix` and `per_class_accuracy`, predictions are
-            diagnosed as well.
+        result: Content of a run's JSON file, and `num_test_images`.
 
     Source: summary of arXiv 2501.15547, "Failure signatures".
     """

@@ -27,10 +27,7 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def top_k_accuracy(logits: np.ndarray, labels: np.ndarray, k: int = TOP) -> float:
-    """Returns the fraction of images whose label is among the k largest logits.
-
-    Ties are resolved in favor of the lower class, so that k = 1 gives the accuracy.
-    """
+    """Returns the fraction of images whose label is among the k largest logits; the lower class wins a tie."""
     logits, labels = check_logits(logits, labels)
     if k < 1:
         raise LwcnnError(f"Give k as 1 or more. Received: k={k}")
@@ -92,9 +89,7 @@ def reliability_bins(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Groups images into bins of equal width by confidence.
 
-    Returns:
-        Tuple of mean confidence, accuracy and number of images per bin, each of shape (num_bins,). Means are NaN for
-        empty bins.
+    Returns mean confidence, accuracy and number of images per bin; the means are NaN for empty bins.
     """
     logits, labels = check_logits(logits, labels)
     if num_bins < 1:
@@ -145,10 +140,7 @@ def summarize(logits: np.ndarray, labels: np.ndarray) -> dict:
 
 
 def drop_large_confusion_matrix(measured: dict) -> dict:
-    """Replaces a confusion matrix of more than `MAX_CONFUSION_CLASSES` classes in the dict of `summarize` by None.
-
-    Its size grows quadratically, and it can be recomputed from the predictions that a run stores.
-    """
+    """Replaces a confusion matrix of more than `MAX_CONFUSION_CLASSES` classes in the dict of `summarize` by None."""
     matrix = measured["confusion_matrix"]
     return measured | {"confusion_matrix": None} if len(matrix) > MAX_CONFUSION_CLASSES else measured
 

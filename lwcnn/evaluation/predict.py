@@ -131,11 +131,7 @@ def predict_images(
 
 
 def input_shape(model: keras.Model) -> tuple[int, int, int]:
-    """Returns the shape (height, width, channels) of a model's input.
-
-    Raises:
-        LwcnnError: If it is not fixed.
-    """
+    """Returns the shape (height, width, channels) of a model's input."""
     shape = tuple(model.input_shape[1:])
     if len(shape) != 3 or None in shape:
         raise LwcnnError(f"Give a model of one image size. Received: {model.name!r}, which takes {shape}")
@@ -151,7 +147,7 @@ def columns(top: int, first: str = "id") -> list[str]:
 def predict_rows(
     model: keras.Model, batches: Iterable[Batch], class_names: Sequence[str], top: int = 1, temperature: float = 1.0
 ) -> Iterator[list]:
-    """Yields the name of each image and its most probable classes, batch by batch.
+    """Yields `[name, label, probability, label, probability, ...]` with the `top` most probable classes of each image.
 
     Args:
         model: Keras model, as in `predict_logits`.
@@ -159,12 +155,6 @@ def predict_rows(
         class_names: Class names by label, one per model output.
         top: Number of classes per image, at least 1.
         temperature: Number that divides the logits before the softmax; 1 gives the model's own probabilities.
-
-    Yields:
-        Lists `[name, label, probability, label, probability, ...]`.
-
-    Raises:
-        LwcnnError: If the number of class names is wrong, images do not fit the model, or there are no images.
     """
     if model.output_shape[-1] != len(class_names):
         raise LwcnnError(

@@ -55,11 +55,9 @@ class Difference(Estimate):
 
 
 def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
-    """Returns the two-sided p-value of the exact McNemar test of equal accuracy.
+    """Returns the two-sided p-value of the exact McNemar test that two models are equally accurate.
 
-    Args:
-        correct_a: Bool array of shape (n,): whether the first model classifies each image correctly.
-        correct_b: The same for the second model, images in the same order.
+    The arrays (n,) are bool: whether each model classifies each image correctly.
     """
     correct_a, correct_b = np.asarray(correct_a), np.asarray(correct_b)
     boolean = correct_a.dtype == correct_b.dtype == bool

@@ -20,27 +20,7 @@ from lwcnn.system.errors import LwcnnError, unknown_name
 if TYPE_CHECKING:
     import keras
 
-PADDING = 4  # pixels
 BLUR_SIGMA = 1.0  # the notebook's; its kernel is larger than the 3x3 of its training and also blurs across channels
-
-
-def _horizontal_flip(images: np.ndarray) -> np.ndarray:
-    return images[:, :, ::-1]
-
-
-def _vertical_flip(images: np.ndarray) -> np.ndarray:
-    return images[:, ::-1]
-
-
-def _center_crop(images: np.ndarray) -> np.ndarray:
-    """Pads images by 4 black pixels and crops the center, which restores the images.
-
-    Reproduces the notebook: together with "original", the unchanged image counts twice.
-    """
-    height, width = images.shape[1:3]
-    padded = np.pad(images, ((0, 0), (PADDING, PADDING), (PADDING, PADDING), (0, 0)))
-    top, left = (padded.shape[1] - height) // 2, (padded.shape[2] - width) // 2
-    return padded[:, top : top + height, left : left + width]
 
 
 def _blur(images: np.ndarray) -> np.ndarray:
@@ -49,9 +29,9 @@ def _blur(images: np.ndarray) -> np.ndarray:
 
 TTA_TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "original": lambda images: images,
-    "horizontal_flip": _horizontal_flip,
-    "vertical_flip": _vertical_flip,
-    "center_crop": _center_crop,
+    "horizontal_flip": lambda images: images[:, :, ::-1],
+    "vertical_flip": lambda images: images[:, ::-1],
+    "center_crop": lambda images: images,  # the notebook crops its own padding: the image counts twice
     "blur": _blur,
 }
 """Functions from uint8 images of shape (n, height, width, channels) to images of the same shape, by name."""

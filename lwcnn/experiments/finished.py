@@ -13,11 +13,7 @@ from lwcnn.training.steps import step_name
 
 
 def read_result(path: Path, needed: Sequence[str] = ()) -> dict:
-    """Loads a result that must have the keys `needed`.
-
-    Raises:
-        LwcnnError: The file can't be read or is not a result with these keys.
-    """
+    """Loads a result that must have the keys `needed`."""
     result = read_json(path)
     if not isinstance(result, dict) or not set(needed) <= set(result):
         raise LwcnnError(f"Move {path} away and run again. Received: a file that is not the result of a run")
@@ -33,7 +29,7 @@ def load_or_make(
         path: Path of the result.
         make: Function that makes and writes the result.
         config, data, needed: As in `check_finished`.
-        note: Function that receives the accuracy of a result that exists, and with what else it was made.
+        note: Function that receives the accuracy of a result that exists, and the settings in which it differs.
     """
     if not path.exists():
         with locked(path, note):
@@ -48,14 +44,7 @@ def load_or_make(
 
 
 def check_finished(path: Path, config: dict, data: Dataset, needed: str = "test_accuracy") -> dict:
-    """Loads a result and checks that it belongs to a configuration and data.
-
-    Args:
-        path: Path of the result.
-        config: Settings of the run.
-        data: Data set of the run.
-        needed: Key of the accuracy that the result must have.
-    """
+    """Loads a result and checks that it belongs to a configuration and data, and has the accuracy `needed`."""
     result = read_result(path, ("config", "data_checksum", needed))
     found = result["config"]
     checksum, value = result["data_checksum"], result[needed]

@@ -44,8 +44,7 @@ class Folders:
     def model(self, run: Mapping) -> Path:
         """Returns the path of a run's trained model in the cache; its name depends on all that determines the weights.
 
-        Args:
-            run: Result of the run, or the dict that `identify` returns.
+        `run` is the result of the run, or the dict that `identify` returns.
         """
         parts = [run["config"], run["data_checksum"], run["backend"], run.get("step")]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

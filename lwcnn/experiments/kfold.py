@@ -18,7 +18,7 @@ from lwcnn.evaluation import accuracy, mean_and_interval, predict_logits
 from lwcnn.evaluation.diagnostics import diagnose_folds
 from lwcnn.experiments.finished import load_or_make
 from lwcnn.experiments.folders import Folders
-from lwcnn.experiments.pipeline import PhaseCache, TrainedMethod, train_method
+from lwcnn.experiments.pipeline import TrainedMethod, train_method
 from lwcnn.experiments.recipes import (
     DistilledExperiment,
     Experiment,
@@ -28,6 +28,7 @@ from lwcnn.experiments.recipes import (
     get_preset,
 )
 from lwcnn.experiments.run import mixed_computing, provenance, split_images
+from lwcnn.experiments.sequence import PhaseCache
 from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json

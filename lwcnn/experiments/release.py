@@ -56,9 +56,6 @@ def release_best(
 
     Returns:
         The path of the released model; None if nothing changed.
-
-    Raises:
-        LwcnnError: A result can't be read, or a trained model does not match its result.
     """
     for preset in presets:
         paths = run_paths(folders.result(data.name, experiment, preset, 0).parent)
@@ -96,12 +93,6 @@ def describe_models(folders: Folders, license_name: str | None = None) -> list[P
     Args:
         folders: Folders of the results and the models.
         license_name: License of the weights. None keeps the one that a file states.
-
-    Returns:
-        Paths of the model files.
-
-    Raises:
-        LwcnnError: A file is not the model of the run that it names.
     """
     paths = sorted(Path(folders.models).rglob("*.keras"))
     if not paths:
@@ -136,11 +127,6 @@ def is_at_chance(result: dict, classes: np.ndarray, num_classes: int) -> bool:
 
     The training and validation images count together: with few images, the validation images alone cannot tell a
     good model from a guess.
-
-    Args:
-        result: The run's result.
-        classes: Predicted classes of the test images.
-        num_classes: Number of classes.
     """
     train, val = result["num_train_images"], result["num_val_images"]
     accuracy = (result["train_accuracy"] * train + result["val_accuracy"] * val) / (train + val)
@@ -159,11 +145,7 @@ def _belongs(path: Path, result: dict) -> bool:
 
 
 def _verified_outputs(result: dict, data: Dataset, folders: Folders) -> dict[str, np.ndarray]:
-    """Returns the saved outputs of a run, after checking that they and its model reproduce the run's classes.
-
-    Raises:
-        LwcnnError: They do not, or a file is damaged.
-    """
+    """Returns the saved outputs of a run, after checking that they and its model reproduce the run's classes."""
     path = folders.model(result)
     place = folders.result(*(result[key] for key in ("dataset", "experiment", "preset", "seed")))
     advice = f"move the result {place} away and train again, or leave it out by --no-model"
@@ -180,14 +162,7 @@ def _verified_outputs(result: dict, data: Dataset, folders: Folders) -> dict[str
 
 
 def round_logits(logits: np.ndarray) -> np.ndarray:
-    """Rounds logits to multiples of `LOGIT_STEP`, which compress a quarter better. Predicted classes do not change.
-
-    Args:
-        logits: Logits (n, num_classes).
-
-    Returns:
-        Rounded logits, float16.
-    """
+    """Rounds logits to multiples of `LOGIT_STEP`, float16, which compress a quarter better; predictions stay."""
     rounded = (np.round(logits.astype(np.float32) / LOGIT_STEP) * LOGIT_STEP).astype(np.float16)
     winners, rows = logits.argmax(axis=1), np.arange(len(logits))
     tied = rounded.argmax(axis=1) != winners

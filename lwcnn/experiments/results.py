@@ -111,9 +111,7 @@ def load_exports(folder: StrPath = "results") -> pd.DataFrame:
 def load_latencies(folder: StrPath = "results", name: str = "bench") -> pd.DataFrame:
     """Loads the latencies of results/<name>.json, which `lwcnn bench` made; empty without the file.
 
-    Returns:
-        A data frame with a row per model and runtime: `dataset`, `experiment`, `runtime` and milliseconds per image
-        (`mean_ms`, `p50_ms`, `p90_ms`, `p99_ms`).
+    Each row is a model and runtime: `dataset`, `experiment`, `runtime` and milliseconds per image (`mean_ms`, ...).
     """
     path = Path(folder) / f"{name}.json"
     content = _read(path) if path.exists() else {}
@@ -146,11 +144,7 @@ def load_networks(folder: StrPath = "results") -> pd.DataFrame:
 
 
 def load_benchmark(folder: StrPath, name: str) -> dict:
-    """Loads results/<name>.json.
-
-    Raises:
-        MissingInput: The file does not exist.
-    """
+    """Loads results/<name>.json."""
     path = Path(folder) / f"{name}.json"
     if not path.exists():
         raise MissingInput(f"{path.name} was not measured. Received: {path}")
@@ -158,25 +152,14 @@ def load_benchmark(folder: StrPath, name: str) -> dict:
 
 
 def load_correct(folder: StrPath, runs: pd.DataFrame) -> np.ndarray:
-    """Loads which test images the runs of an experiment, rows of `load_results`, classify correctly.
-
-    Returns:
-        A bool array of shape (seeds, images).
-
-    Raises:
-        MissingInput: The labels or predicted classes do not exist.
-    """
+    """Loads which test images the runs, rows of `load_results`, classify correctly: bool of shape (seeds, images)."""
     labels = load_test_labels(folder, str(runs["dataset"].iloc[0]))
     paths = [Path(path).with_name(f"{Path(path).stem}_classes.npy") for path in runs["path"]]
     return np.array([_array(path) == labels for path in paths])
 
 
 def load_test_labels(folder: StrPath, dataset: str) -> np.ndarray:
-    """Loads the labels of a data set's test images, in the order of predicted classes and logits.
-
-    Raises:
-        MissingInput: They do not exist.
-    """
+    """Loads the labels of a data set's test images, in the order of predicted classes and logits."""
     return _array(Path(folder) / dataset / "test_labels.npy")
 
 

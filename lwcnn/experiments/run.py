@@ -19,7 +19,7 @@ from lwcnn.evaluation import accuracy, drop_large_confusion_matrix, measure_cali
 from lwcnn.evaluation.diagnostics import diagnose_run
 from lwcnn.experiments.finished import check_finished, load_or_make
 from lwcnn.experiments.folders import Folders, load_classes, save_classes
-from lwcnn.experiments.pipeline import PhaseCache, TrainedMethod, train_method
+from lwcnn.experiments.pipeline import TrainedMethod, train_method
 from lwcnn.experiments.recipes import (
     DistilledExperiment,
     Experiment,
@@ -28,6 +28,7 @@ from lwcnn.experiments.recipes import (
     get_preset,
     with_settings,
 )
+from lwcnn.experiments.sequence import PhaseCache
 from lwcnn.experiments.teachers import find_teacher
 from lwcnn.models.cost import count_macs
 from lwcnn.models.description import Description

@@ -7,7 +7,7 @@ add trials. The base (the network and recipe of `residual_se_muon`) is its first
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,13 +20,12 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from lwcnn.data import Dataset
-from lwcnn.experiments.pipeline import PhaseCache, TrainedMethod, train_method
-from lwcnn.experiments.recipes import NetworkExperiment, get_experiment, get_preset, with_settings
-from lwcnn.experiments.results import load_trials
-from lwcnn.experiments.run import mixed_computing, provenance, split_images
-from lwcnn.experiments.spaces import SPACES, Direction, Space, build, read
+from lwcnn.experiments.earlier_trials import earlier_trials, read
+from lwcnn.experiments.recipes import NetworkExperiment, get_experiment, with_settings
+from lwcnn.experiments.sequence import PhaseCache
+from lwcnn.experiments.spaces import SPACES, Direction, Space, build
+from lwcnn.experiments.trials import train_trial
 from lwcnn.models.build import build_network
-from lwcnn.models.cost import count_macs
 from lwcnn.system.errors import Diverged, LwcnnError, unknown_name
 from lwcnn.system.locking import is_locked, locked
 from lwcnn.system.settings import plain_settings
@@ -167,26 +166,11 @@ class Search:
 
     def _begin(self, study: optuna.Study) -> None:
         """Adds the finished trials of `results/search` and enqueues the base, unless it is among them."""
+        earlier = earlier_trials(self._space, self._base, self.data.checksum, self.limit, self.evidence)
+        loaded = {trial.user_attrs.get("loaded") for trial in study.get_trials(deepcopy=False)}
+        study.add_trials([one for one in earlier if one.user_attrs["loaded"] not in loaded])  # else by a killed process
         base = read(self._space, self._base, plain_settings(self._base))
-        known, loaded = [], {trial.user_attrs.get("loaded") for trial in study.get_trials(deepcopy=False)}
-        for row in load_trials(self.evidence).to_dict("records"):
-            same = (row["data_checksum"], row["epochs"]) == (self.data.checksum, self.epochs)
-            parameters = read(self._space, self._base, row["config"]) if same else None
-            if parameters is None or row["params"] > (self.limit or row["params"]):
-                continue
-            known.append(parameters)
-            if row["trial"] in loaded:  # by a process that was killed meanwhile
-                continue
-            study.add_trial(
-                optuna.create_trial(
-                    values=[row[name] for name in self._space.objectives],
-                    params=parameters,
-                    distributions=self._space.parameters,
-                    user_attrs={"loaded": row["trial"], "params": row["params"]},
-                    system_attrs={"NSGAIISampler:generation": 0},
-                )
-            )
-        if base is not None and base not in known:
+        if base is not None and base not in [one.params for one in earlier]:
             study.enqueue_trial(base)
         study.set_user_attr("identity", self._identity)
 
@@ -244,17 +228,14 @@ class Search:
         curve = curves.ask()
         self.progress.note(f"trial {trial.number}: {trial.user_attrs['params']:,} parameters")
         cache = PhaseCache(Path(self.cache) / self.data.name, self.data.checksum)
-        split = split_images(self.data, plan, get_preset("full"))
-        watched = _Watched(self.progress, curve)
         try:
-            trained = train_method(plan, split, self.data.num_classes, self.seed, cache=cache, progress=watched)
+            measured = train_trial(plan, self.data, self.seed, cache, self.progress, curve)
         except (optuna.TrialPruned, Diverged) as error:
             trial.set_user_attr("stopped", str(error))
             curves.tell(curve, state=TrialState.PRUNED)
             self.study.tell(trial, state=TrialState.PRUNED)
             return
-        measured = _measure(trained)
-        for name, value in (measured | {"config": plain_settings(plan)} | provenance()).items():
+        for name, value in measured.items():
             trial.set_user_attr(name, value)
         self.study.tell(trial, [measured[name] for name in self._space.objectives])
         curves.tell(curve, measured["val_accuracy"])
@@ -269,31 +250,3 @@ class Search:
             if not is_locked(self._lock(trial.number)):
                 self.study.tell(trial.number, state=TrialState.FAIL)
                 self.study.enqueue_trial(trial.params, user_attrs={"resumes": trial.number})
-
-
-class _Watched(Progress):
-    """Progress that reports each epoch's validation accuracy to a trial, and ends it if its learning curve is poor."""
-
-    def __init__(self, progress: Progress, curve: optuna.Trial):
-        super().__init__(progress.style, progress.title)
-        self._curve = curve
-
-    def end_epoch(self, record: Mapping[str, float], accuracies: Sequence[float]) -> None:
-        super().end_epoch(record, accuracies)
-        self._curve.report(record["val_accuracy"], self._epoch)
-        if self._curve.should_prune():
-            raise optuna.TrialPruned(f"poor learning curve in epoch {self._epoch}")
-
-
-def _measure(trained: TrainedMethod) -> dict[str, Any]:
-    """Returns what a trial measures, the objectives among it."""
-    history = trained.phases[0]["history"]
-    return {
-        "val_accuracy": history[-1]["val_accuracy"],
-        "train_accuracy": history[-1]["accuracy"],
-        "params": trained.model.count_params(),
-        "macs": count_macs(trained.model),
-        "train_seconds": trained.train_seconds,
-        "warnings": mixed_computing(trained.phases),
-        "history": history,
-    }

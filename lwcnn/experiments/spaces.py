@@ -5,7 +5,6 @@
 NSGA-II's crossover needs it.
 """
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -15,7 +14,6 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from lwcnn.data.augment import MixUpCutMix
 from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.models.configs import ResidualSEConfig, Stage
-from lwcnn.system.settings import plain_settings
 
 Direction = Literal["maximize", "minimize"]
 MAX_STAGES = 3
@@ -77,17 +75,9 @@ SPACES = {
     "all": Space(NETWORK | RECIPE, _ACCURACY),
 }
 
-_OF_THE_OPTIMIZER = tuple(f"phases.0.optimizer.{name}" for name in ("momentum", "nesterov", "no_weight_decay"))
-"""Settings that follow from the optimizer's name."""
-
 
 def build(base: NetworkExperiment, parameters: Mapping[str, Any]) -> NetworkExperiment:
-    """Returns an experiment with the parameters of a trial.
-
-    Args:
-        base: Experiment whose other settings the trial shares.
-        parameters: Values by path.
-    """
+    """Returns an experiment with the parameters of a trial, values by path."""
     plan = _with_stages(base, lambda stages: stages + (replace(stages[-1], blocks=0),) * (MAX_STAGES - len(stages)))
     for path, value in parameters.items():
         plan = _set(plan, path.split("."), NAMED.get(value, value) if isinstance(value, str) else value)
@@ -97,42 +87,11 @@ def build(base: NetworkExperiment, parameters: Mapping[str, Any]) -> NetworkExpe
     return _with_stages(plan, lambda stages: tuple(stage for stage in stages if stage.blocks))
 
 
-def read(space: Space, base: NetworkExperiment, config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Returns the parameters of an experiment that was trained before.
-
-    Args:
-        space: Search space.
-        base: Experiment whose other settings the trials of the space share.
-        config: Settings of the experiment as in the file of its result.
-
-    Returns:
-        Values by path, which may lie outside their distributions; None if other settings differ from the base's.
-    """
-    found, shared = (_opened(settings) for settings in (config, plain_settings(base)))
-    parameters = {path: _get(found, path, distribution) for path, distribution in space.parameters.items()}
-    varied = ["name", "question", *space.parameters]
-    if "phases.0.optimizer.name" in space.parameters:
-        varied += _OF_THE_OPTIMIZER
-    for path in varied:
-        for settings in (found, shared):
-            place, key = _place(settings, path)
-            place.pop(key, None)
-    return parameters if found == shared else None
-
-
 def _with_stages(
     plan: NetworkExperiment, change: Callable[[tuple[Stage, ...]], tuple[Stage, ...]]
 ) -> NetworkExperiment:
     assert isinstance(plan.network, ResidualSEConfig)
     return replace(plan, network=replace(plan.network, stages=change(plan.network.stages)))
-
-
-def _opened(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a copy of settings with `MAX_STAGES` stages."""
-    opened = copy.deepcopy(dict(config))
-    stages = opened["network"]["stages"]
-    stages += [stages[-1] | {"blocks": 0} for _ in range(MAX_STAGES - len(stages))]
-    return opened
 
 
 def _set(node: Any, path: list[str], value: Any) -> Any:
@@ -144,23 +103,3 @@ def _set(node: Any, path: list[str], value: Any) -> Any:
         index = int(first)
         return (*node[:index], _set(node[index], rest, value), *node[index + 1 :])
     return replace(node, **{first: _set(getattr(node, first), rest, value)})
-
-
-def _place(config: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
-    *parents, last = path.split(".")
-    node: Any = config
-    for part in parents:
-        node = node[int(part)] if isinstance(node, list) else node[part]
-    return node, last
-
-
-def _get(config: dict[str, Any], path: str, distribution: BaseDistribution) -> Any:
-    """Returns the value at a path; settings that older results lack are off."""
-    place, key = _place(config, path)
-    value = place.get(key)
-    for name, settings in NAMED.items():
-        if value == plain_settings(settings):
-            return name
-    if value is None and None not in getattr(distribution, "choices", ()):
-        return False if isinstance(distribution, CategoricalDistribution) else 0
-    return value

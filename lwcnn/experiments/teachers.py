@@ -12,9 +12,7 @@ from lwcnn.system.errors import LwcnnError
 def find_teacher(teacher: Teacher, data: Dataset, trained: list[Path], models: Path) -> list[Path]:
     """Finds the files of a teacher's models, in the cache (`trained`, a path per seed) or else among the released ones.
 
-    Raises:
-        LwcnnError: A model is missing (the message contains the command that trains it) or was trained on other
-            images.
+    A missing model's error contains the command that trains it; a model of other images is refused.
     """
     paths = []
     for seed, cached in zip(teacher.seeds, trained, strict=True):

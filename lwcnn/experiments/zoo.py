@@ -72,9 +72,6 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
         model: Path of a .keras file, which is returned as it is, or name of a trained network.
         dataset: Data set of a network's weights. Of one that the network was not trained on, and by default, the
             weights of the first row in `list_models`.
-
-    Raises:
-        LwcnnError: There is no such file or network.
     """
     if Path(model).suffix == ".keras" or Path(model).is_file():
         return Path(model)

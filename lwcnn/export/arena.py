@@ -17,11 +17,9 @@ ALIGNMENT = 16  # bytes, as in TensorFlow Lite Micro
 
 @dataclass(frozen=True)
 class Activation:
-    """A tensor that exists only while the model runs, for one image.
+    """A tensor that exists only while the model runs, for one image, from operation `first` to operation `last`.
 
-    Attributes:
-        first: Index of the first operation that needs it; 0 for the model's input.
-        last: Index of the last operation that needs it; that of the last operation for the model's output.
+    The model's input is needed from the first operation on, its output until the last one.
     """
 
     name: str
@@ -39,11 +37,7 @@ class Graph:
 
 
 def read_graph(content: bytes) -> Graph:
-    """Reads the activations and operations of a LiteRT file for one image.
-
-    Raises:
-        LwcnnError: The content is not a LiteRT file or has several subgraphs.
-    """
+    """Reads the activations and operations of a LiteRT file for one image."""
     schema = require("ai_edge_litert.schema_py_generated")
     if content[4:8] != b"TFL3":
         raise LwcnnError(f"Give the content of a LiteRT file. Received: {content[:8]!r}...")

@@ -9,12 +9,9 @@ _BYTES_PER_LINE = 12
 
 
 def to_c_array(content: bytes, name: str, graph: Graph) -> dict[str, bytes]:
-    """Creates the source files `model_data.cc` and `model_data.h` with the model and its estimated arena size.
+    """Returns the files `model_data.cc` and `model_data.h` with an int8 LiteRT model and its estimated arena size.
 
-    Args:
-        content: Content of an int8 LiteRT file.
-        name: Name of the model. Characters that are invalid in C++ identifiers are replaced by "_".
-        graph: Graph of the file, as returned by `read_graph`.
+    Characters of the name that are invalid in C++ identifiers are replaced by "_".
     """
     variable = f"g_{c_name(name)}_model_data"
     arena = f"g_{c_name(name)}_arena_bytes_estimated"

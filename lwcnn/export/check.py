@@ -13,13 +13,9 @@ MAX_INT8_DROP = 0.3  # percentage points of accuracy; gains are accepted
 def compare_logits(expected: np.ndarray, exported: np.ndarray, labels: np.ndarray) -> dict:
     """Compares the logits of an exported file with those of the Keras model for the same labeled images.
 
-    Returns:
-        Dict with `accuracy_keras` and `accuracy_exported` (between 0 and 1), `drop_points` (percentage points lost,
-        negative for a gain), `agreement` (fraction of images with the same predicted class), `max_abs_difference` (of
-        logits), `max_relative_difference` (relative to the range of the expected logits) and `num_test_images`.
-
-    Raises:
-        LwcnnError: The arrays have different shapes, or logits are not finite.
+    Returns a dict with `accuracy_keras` and `accuracy_exported` (between 0 and 1), `drop_points` (percentage points
+    lost, negative for a gain), `agreement` (fraction of images with the same predicted class), `max_abs_difference` (of
+    logits), `max_relative_difference` (relative to the range of the expected logits) and `num_test_images`.
     """
     if expected.shape != exported.shape:
         raise LwcnnError(
@@ -46,9 +42,6 @@ def require_agreement(compared: dict, quantized: bool, max_drop: float | None = 
         compared: Dict returned by `compare_logits`.
         quantized: Whether the file computes in int8. If so, only a loss of accuracy counts.
         max_drop: Maximum change of accuracy in percentage points. If None, `MAX_INT8_DROP` or `MAX_FLOAT_CHANGE`.
-
-    Raises:
-        LwcnnError: It differs too much, or `max_drop` is negative or NaN.
     """
     limit = max_drop if max_drop is not None else MAX_INT8_DROP if quantized else MAX_FLOAT_CHANGE
     if not limit >= 0:  # NaN fails this too

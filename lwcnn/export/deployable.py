@@ -16,9 +16,6 @@ def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Mod
         model: Functional or sequential model from images (n, height, width, channels) to logits (n, classes).
         short_names: Whether to rename layers to l00, l01, etc. A LiteRT file names each tensor after all operations
             fused into it, which takes several kilobytes in total.
-
-    Raises:
-        LwcnnError: The model has several inputs or outputs, no fixed image shape, or is of another kind.
     """
     if isinstance(model, keras.Sequential) and model.built:
         model = keras.Model(model.inputs, model.outputs, name=model.name)

@@ -19,11 +19,7 @@ _PACKAGES = {
 
 
 def require(module: str, extra: str = "export") -> ModuleType:
-    """Imports a module of an extra, such as "ai_edge_litert.interpreter".
-
-    Raises:
-        LwcnnError: It cannot be imported.
-    """
+    """Imports a module of an extra, such as "ai_edge_litert.interpreter"."""
     package = module.split(".")[0]
     try:
         return importlib.import_module(module)

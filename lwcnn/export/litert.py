@@ -42,9 +42,6 @@ def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -
         images: Calibration images from `draw_calibration_images`.
         split: Whether to split hard swish into two operations in simplified models, which more than doubles the speed
             on CPUs (see `split_hard_swish`). On microcontrollers, the single operation needs less memory.
-
-    Raises:
-        LwcnnError: The model cannot be converted, an operation does not support int8, or the images do not span 0..255.
     """
     # Layer names are short because they are a significant part of an int8 file; in float32, weights dominate.
     deployable = build_deployable(model, short_names=True)
@@ -86,11 +83,7 @@ def draw_calibration_images(images: np.ndarray, num_images: int, seed: int = 0) 
 
 
 class LitertModel(ExportedModel):
-    """Runs a LiteRT file on one thread.
-
-    Attributes:
-        input_quantization: Tuple (scale, zero point) of an int8 input; None for float32.
-    """
+    """Runs a LiteRT file on one thread; `input_quantization` is (scale, zero point) of an int8 input, else None."""
 
     def __init__(self, content: bytes):
         interpreter = require("ai_edge_litert.interpreter")
@@ -135,15 +128,7 @@ class LitertModel(ExportedModel):
 
 
 def convert_deployable(deployable: keras.Model, images: np.ndarray | None) -> bytes:
-    """Converts a model returned by `build_deployable` to LiteRT without rewriting it.
-
-    Args:
-        deployable: Model returned by `build_deployable`.
-        images: Calibration images for int8. If None, the file computes in float32.
-
-    Raises:
-        LwcnnError: The model cannot be converted.
-    """
+    """Converts a model returned by `build_deployable` to LiteRT: int8 with calibration images, float32 without."""
     tf = require_tensorflow()
     try:
         # Through a SavedModel: converting a function leaves the weights in uninitialized variables.

@@ -57,11 +57,7 @@ FORMATS = {
 
 
 def require_format(name: str) -> None:
-    """Checks, before any work, that a format exists and that its packages are installed.
-
-    Raises:
-        LwcnnError: The format is unknown, or a package is missing.
-    """
+    """Checks, before any work, that a format exists and that its packages are installed."""
     if name not in FORMATS:
         raise unknown_name("format", name, FORMATS)
     require_tensorflow()
@@ -74,9 +70,6 @@ def convert(model: keras.Model, format_name: str, calibration_images: np.ndarray
 
     The format "c-array" returns the int8 file that the array will contain. It is intended for microcontrollers and
     keeps hard swish as a single operation. Int8 formats need calibration images, as in `to_litert_int8`.
-
-    Raises:
-        LwcnnError: The model cannot be converted.
     """
     if FORMATS[format_name].quantized:
         assert calibration_images is not None
@@ -107,10 +100,6 @@ def export_model(
 
     Returns:
         Content of the report.
-
-    Raises:
-        LwcnnError: The format is unknown or lacks a package, the model does not fit the data, or the export differs too
-            much.
     """
     require_format(format_name)
     kind = FORMATS[format_name]

@@ -43,11 +43,7 @@ def install_hint(extra: str) -> str:
 
 
 def load_backend() -> None:
-    """Imports Keras and its backend, and hides what they log meanwhile.
-
-    Raises:
-        LwcnnError: The backend is not installed, or Keras does not know it.
-    """
+    """Imports Keras and its backend, and hides what they log meanwhile."""
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on retracing does not concern users
     try:
         with quiet_native_output():
@@ -132,13 +128,10 @@ _MALLOC_LIMITS = ((-1, 2**30), (-3, 2**25))
 
 @cache
 def keep_freed_memory() -> bool:
-    """Makes glibc reuse freed memory instead of returning it to the system; has no effect on other C libraries.
+    """Makes glibc reuse freed memory instead of returning it to the system; returns whether that took effect.
 
     A training step allocates and frees feature maps of megabytes. With glibc's defaults they are returned to the system
     each time and come back as new pages, which took a sixth of a step's time.
-
-    Returns:
-        Whether the setting took effect.
     """
     try:
         libc = ctypes.CDLL(None)

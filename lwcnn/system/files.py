@@ -34,12 +34,6 @@ def open_atomically(path: StrPath, text: bool = False) -> Iterator[IO]:
     Args:
         path: File to write. Missing parent folders are created.
         text: Whether to open the file for strings, in UTF-8 with unchanged line ends; otherwise for bytes.
-
-    Yields:
-        The opened file.
-
-    Raises:
-        LwcnnError: The disk is full, the folder is not writable, or the file system fails otherwise.
     """
     path = _writable_path(path)
     if environment.process_id() > 0:
@@ -71,13 +65,7 @@ def open_atomically(path: StrPath, text: bool = False) -> Iterator[IO]:
 
 @contextlib.contextmanager
 def temporary_folder(path: StrPath) -> Iterator[Path]:
-    """Creates a folder beside a file and removes it when the block ends.
-
-    If the process is killed, a later one removes the folder.
-
-    Raises:
-        LwcnnError: The folder cannot be created, or the block fails to write into it.
-    """
+    """Creates a folder beside a file and removes it when the block ends; after a kill, a later process removes it."""
     folder = _temporary_path(_writable_path(path))
     try:
         folder.mkdir(parents=True)
@@ -144,11 +132,7 @@ def write_atomically(path: StrPath, data: bytes) -> None:
 
 
 def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
-    """Writes a folder of files by relative path atomically; replaces a folder only if it has no other files.
-
-    Raises:
-        LwcnnError: The path is a file or a folder with other files, or the file system fails.
-    """
+    """Writes a folder of files by relative path atomically; replaces a folder only if it has no other files."""
     path = Path(os.path.realpath(_writable_path(path)))
     if path.exists():
         known = {name.split("/")[0] for name in files}
@@ -176,15 +160,7 @@ def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
 
 
 def write_json(path: StrPath, obj: Any) -> None:
-    """Writes an object as indented JSON, atomically, with keys in insertion order.
-
-    Args:
-        path: File to write.
-        obj: Dictionaries, lists, strings, finite numbers, booleans and None.
-
-    Raises:
-        LwcnnError: The object contains NaN, infinity or a type that JSON does not have, or the write fails.
-    """
+    """Writes an object as indented JSON, atomically, with keys in insertion order; NaN and infinity are refused."""
     try:
         text = json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -209,14 +185,7 @@ class Record(dict):
 def read_json(path: StrPath) -> Record:
     """Reads a JSON file that contains an object.
 
-    Args:
-        path: File to read.
-
-    Returns:
-        The object. It and all nested objects are `Record`s, so that a missing key raises an `LwcnnError`.
-
-    Raises:
-        LwcnnError: The file is missing, unreadable, truncated, not JSON, or does not contain an object.
+    It and all nested objects are `Record`s, so that a missing key raises an `LwcnnError`.
     """
     try:
         found = json.loads(_read_bytes(path).decode("utf-8"), object_hook=lambda pairs: Record(pairs, path))

@@ -24,11 +24,7 @@ _MEMORY_FRACTION = 0.75  # of the machine's memory, for the arrays of one file
 def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
     """Writes arrays, none of dtype object, as one .npz file, atomically.
 
-    Args:
-        path: File to write, without an automatic suffix.
-        compressed: Whether to compress the arrays: smaller and slower. The method is bzip2, which compresses numbers
-            better than deflate.
-        **arrays: Arrays by name.
+    With `compressed`, the method is bzip2, which compresses numbers better than deflate.
     """
     converted = {name: np.asarray(array) for name, array in arrays.items()}
     for name, array in converted.items():
@@ -50,11 +46,7 @@ def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
 
 
 def load_npz(path: StrPath) -> dict[str, np.ndarray]:
-    """Reads all arrays of an .npz file by name.
-
-    Raises:
-        LwcnnError: The file is missing, truncated, corrupt, not an .npz file, too large, or contains Python objects.
-    """
+    """Reads all arrays of an .npz file by name. Python objects are never unpickled."""
     require_file(path)
     if not zipfile.is_zipfile(path):
         raise LwcnnError(
@@ -87,15 +79,8 @@ def load_npz(path: StrPath) -> dict[str, np.ndarray]:
 def read_header(stream: IO[bytes], member: str, size: int, path: StrPath) -> Header:
     """Reads the header of an array in an .npz file and checks that its values fill the rest of the member.
 
-    Args:
-        stream: Opened member, at its start. The call leaves it at the first value.
-        member: Name of the member.
-        size: Uncompressed size of the member in bytes.
-        path: Path of the file, for error messages.
-
-    Raises:
-        LwcnnError: The array contains Python objects.
-        ValueError: The header is invalid. Broken headers can raise other exceptions, such as SyntaxError.
+    The stream is the opened member, `size` its uncompressed size in bytes; the call leaves the stream at the first
+    value. Invalid headers can raise any exception.
     """
     version = np.lib.format.read_magic(stream)
     if version not in _HEADER_READERS:

@@ -12,15 +12,14 @@ from lwcnn.engine.losses import find_loss
 
 MAP = (3, 7, 6, 8)  # odd and even, so that strides do not divide
 FUNCTIONS = (
-    *("relu", "relu6", "leaky_relu", "elu", "selu", "hard_sigmoid", "hard_silu", "sigmoid", "tanh", "silu", "gelu"),
-    *("softplus", "softmax", "linear"),
+    *("relu", "relu6", "leaky_relu", "hard_sigmoid", "hard_silu", "sigmoid", "tanh", "silu", "gelu", "softmax"),
+    "linear",
 )
 CASES = {
     **{f"activation_{name}": (lambda name=name: layers.Activation(name), MAP) for name in FUNCTIONS},
     "relu": (layers.ReLU, MAP),
     "relu_settings": (lambda: layers.ReLU(max_value=1.1, negative_slope=0.1, threshold=0.2), MAP),
     "leaky_relu": (lambda: layers.LeakyReLU(0.3), MAP),
-    "elu": (lambda: layers.ELU(0.7), MAP),
     "prelu": (layers.PReLU, MAP),
     "prelu_shared": (lambda: layers.PReLU(shared_axes=[1, 2]), MAP),
     "softmax": (layers.Softmax, (4, 5)),
@@ -59,7 +58,6 @@ CASES = {
     "batch_norm_frozen": (lambda: layers.BatchNormalization(trainable=False), MAP),
     "add": (layers.Add, MAP, MAP, MAP),
     "add_broadcast": (layers.Add, MAP, (3, 1, 1, 8)),
-    "subtract": (layers.Subtract, MAP, MAP),
     "multiply": (layers.Multiply, MAP, (3, 1, 1, 8)),
     "average": (layers.Average, MAP, MAP),
     "concatenate": (layers.Concatenate, MAP, (3, 7, 6, 3)),

@@ -118,7 +118,7 @@ def norm_and_dropout():
     return sequential(
         conv(8, 3, None, use_bias=False),
         layers.BatchNormalization(momentum=0.9),
-        layers.ELU(),
+        layers.PReLU(),
         layers.SpatialDropout2D(0.0),
         layers.MaxPooling2D(3, padding="same"),
         layers.Flatten(),
@@ -132,8 +132,8 @@ def norm_and_dropout():
 
 def two_inputs():
     first, second = keras.Input(SHAPE), keras.Input(SHAPE)
-    shared = conv(8, 3, "selu", strides=2)
-    x, y = conv(8, 3, "elu", strides=2)(first), shared(second)
+    shared = conv(8, 3, "tanh", strides=2)
+    x, y = conv(8, 3, "silu", strides=2)(first), shared(second)
     gate = layers.Dense(8, "sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(y))
     merged = layers.Average()([layers.Multiply()([x, gate]), y])
     return keras.Model([first, second], layers.Dense(CLASSES, "softmax")(layers.Flatten()(merged)))

@@ -7,9 +7,10 @@ import pytest
 from lwcnn.data import ImageSpec, load_dataset, split_for_training
 from lwcnn.evaluation import accuracy, predict_logits
 from lwcnn.evaluation.diagnostics import diagnose_run
-from lwcnn.experiments.pipeline import PhaseCache, train_method
+from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, DistilledExperiment, NetworkExperiment, get_experiment
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS, WHOLE
+from lwcnn.experiments.sequence import PhaseCache
 from lwcnn.models.configs import RepoResidualSEConfig, ResidualSEConfig
 from lwcnn.training.images import Images, Split
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_data import make_images, randomize
 
-from lwcnn.experiments import pipeline
+from lwcnn.experiments import pipeline, sequence
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
@@ -34,11 +34,11 @@ def keys(monkeypatch, tmp_path):
 
     def keys(plan, parts=PARTS, num_classes=NUM_CLASSES, seed=0, data_key="data", **named):
         made.clear()
-        split, cache = Split(*(Images(images, labels, part) for part in parts)), pipeline.PhaseCache(tmp_path, data_key)
+        split, cache = Split(*(Images(images, labels, part) for part in parts)), sequence.PhaseCache(tmp_path, data_key)
         pipeline.train_method(plan, split, num_classes, seed, cache=cache, **named)
         return list(made)
 
-    monkeypatch.setattr(pipeline, "train_phase", train_phase)
+    monkeypatch.setattr(sequence, "train_phase", train_phase)
     return keys
 
 
@@ -95,7 +95,7 @@ def test_the_record_has_the_accuracy_of_the_best_epoch_by_its_monitor(monitor, a
     best, best_epoch = ([0.9, 0.9], [3, 3]) if monitor == "val_accuracy" else ([-1.0, -1.0], [2, 2])
     phase = Phase("all", OptimizerConfig("sgd"), 3, monitor=monitor)
     state = PhaseState(3, True, 0, best, best_epoch, history)
-    record = pipeline._phase_record(build_residual_se(SHAPE, NUM_CLASSES, NETWORK), phase, state)
+    record = sequence._record(build_residual_se(SHAPE, NUM_CLASSES, NETWORK), phase, state)
     assert record["best_val_accuracy"] == accuracy and record["best_epoch"] == best_epoch[-1]
 
 

@@ -16,7 +16,7 @@ from lwcnn.data import ImageSpec, load_dataset
 from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION, Augmentation
 from lwcnn.evaluation import measure_calibration, predict_logits
 from lwcnn.evaluation.diagnostics import diagnose_folds, diagnose_run
-from lwcnn.experiments import pipeline, run
+from lwcnn.experiments import pipeline, run, sequence
 from lwcnn.experiments.recipes import (
     EXPERIMENT_NAMES,
     PRESETS,
@@ -566,7 +566,7 @@ def test_phases_have_seeds_of_their_own_and_batches_that_fit_the_data(monkeypatc
         seen.append((seed, phase.batch_size))
         return PhaseState(1, True, 0, [0.5], [1], [{"val_accuracy": 0.5}])
 
-    monkeypatch.setattr(pipeline, "train_phase", record)
+    monkeypatch.setattr(sequence, "train_phase", record)
     for num_images, batch_size in ((600, 12), (60, 8), (2000, 40), (4000, 64)):
         images = Images(np.zeros((num_images, 12, 12, 1), np.uint8), np.arange(num_images) % 2)
         pipeline.train_method(get_experiment("paper"), Split(images, images), 2, seed=num_images)

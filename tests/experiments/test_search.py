@@ -11,10 +11,11 @@ from made_data import ROOT
 from optuna.trial import TrialState
 
 from lwcnn.cli.search import draw
-from lwcnn.experiments import search
+from lwcnn.experiments import search, trials
+from lwcnn.experiments.earlier_trials import read
 from lwcnn.experiments.pipeline import TrainedMethod
 from lwcnn.experiments.search import Search
-from lwcnn.experiments.spaces import SPACES, build, read
+from lwcnn.experiments.spaces import SPACES, build
 from lwcnn.models.build import build_network
 from lwcnn.system.errors import Diverged, LwcnnError
 from lwcnn.system.locking import locked
@@ -46,7 +47,7 @@ def trained(monkeypatch):
         model = build_network(split.training.images.shape[1:], num_classes, plan.network)
         return TrainedMethod(model, [{"history": history, "computing": [{"threads": 1}, {"threads": 2}]}], 1.0)
 
-    monkeypatch.setattr(search, "train_method", train_method)
+    monkeypatch.setattr(trials, "train_method", train_method)
     return plans
 
 
@@ -146,7 +147,7 @@ def test_a_poor_curve_ends_a_trial_and_a_diverged_one_does_not_end_the_search(da
     def diverge(*_, **__):
         raise Diverged("the loss is NaN")
 
-    monkeypatch.setattr(search, "train_method", diverge)
+    monkeypatch.setattr(trials, "train_method", diverge)
     study.run(7)
     assert study.study.get_trials()[-1].user_attrs["stopped"] == "the loss is NaN"
 

@@ -15,8 +15,9 @@ import pytest
 from made_data import ROOT, make_images, randomize
 
 from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation
-from lwcnn.experiments.pipeline import PhaseCache, train_method, train_submodels
+from lwcnn.experiments.pipeline import train_method, train_submodels
 from lwcnn.experiments.recipes import get_experiment
+from lwcnn.experiments.sequence import PhaseCache
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.residual_se import build_residual_se

@@ -1,3 +1,3 @@
-"""CPU kernels for what the backends are slow at."""
+"""CPU kernels for operations at which the backends are slow."""
 
 from lwcnn.engine import compilation  # noqa: F401 - before anything is compiled

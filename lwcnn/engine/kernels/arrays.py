@@ -1,4 +1,4 @@
-"""How the kernels take arrays, and how they are compiled."""
+"""How arrays are passed to the kernels, and how the kernels are compiled."""
 
 import math
 
@@ -11,12 +11,12 @@ jit_fused = njit(cache=True, nogil=True, boundscheck=False, error_model="numpy",
 
 
 def no_reduce(*values):
-    """The sums over the parts of a batch of one part: the values."""
+    """Returns the values unchanged: the all-reduce of a single thread."""
     return values
 
 
 def rows(array: np.ndarray) -> np.ndarray:
-    """An array (N, ...) as read-only (N, everything else): one type for Numba, or it would compile for each."""
+    """Reshapes an array (N, ...) to a read-only (N, rest), so that Numba compiles for one type only."""
     array = np.ascontiguousarray(array)
     view = (array.reshape(len(array), -1) if array.ndim > 1 else array).view()
     view.flags.writeable = False
@@ -24,7 +24,7 @@ def rows(array: np.ndarray) -> np.ndarray:
 
 
 def aligned_empty(shape: tuple[int, ...]) -> np.ndarray:
-    """An uninitialized float32 array that begins at a cache line."""
+    """Returns an uninitialized float32 array that starts at a cache line."""
     count = math.prod(shape)
     array = np.empty(count + 16, np.float32)
     skipped = -array.ctypes.data % 64 // 4
@@ -32,7 +32,7 @@ def aligned_empty(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def aligned_copy(array: np.ndarray) -> np.ndarray:
-    """A float32 copy that begins at a cache line."""
+    """Returns a float32 copy that starts at a cache line."""
     copy = aligned_empty(array.shape)
     copy[...] = array
     return copy

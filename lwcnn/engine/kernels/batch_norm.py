@@ -1,8 +1,8 @@
 """Batch normalization in training, forward and backward, on the CPU with Numba: two passes over the map each.
 
-    y = (x - mean) * factor + beta,    factor = gamma / sqrt(variance + epsilon), of the batch, channel by channel
+y = (x - mean) * factor + beta,    factor = gamma / sqrt(variance + epsilon), of the batch, per channel
 
-Maps are rows of C channels, (M, C). Sums are taken in float32 over blocks of rows and in float64 over the blocks.
+Maps are rows of C channels, (M, C). Sums are accumulated in float32 within blocks of rows, in float64 over the blocks.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ BLOCK = 64  # rows
 
 @jit_fused
 def _sums(a, b, a_shift, b_shift):
-    """Sums of a - a_shift and of that times b - b_shift, (2, C) float64."""
+    """Returns the sums of a - a_shift and of its product with b - b_shift, (2, C) float64."""
     M, C = a.shape
     totals = np.zeros((2, C))
     sums, products = np.zeros(C, np.float32), np.zeros(C, np.float32)
@@ -35,7 +35,7 @@ def _sums(a, b, a_shift, b_shift):
 
 @jit_fused
 def _scale(x, factor, offset, y):
-    """y = factor * x + offset, by channel."""
+    """Computes y = factor * x + offset, per channel."""
     for row in range(x.shape[0]):
         given, out = x[row], y[row]
         for c in range(x.shape[1]):
@@ -44,7 +44,7 @@ def _scale(x, factor, offset, y):
 
 @jit_fused
 def _combine(grad, x, of_grad, of_x, offset, dx):
-    """dx = of_grad * grad + of_x * x + offset, by channel."""
+    """Computes dx = of_grad * grad + of_x * x + offset, per channel."""
     for row in range(x.shape[0]):
         g, given, out = grad[row], x[row], dx[row]
         for c in range(x.shape[1]):
@@ -52,17 +52,12 @@ def _combine(grad, x, of_grad, of_x, offset, dx):
 
 
 def batch_norm(x, gamma, beta, epsilon, all_reduce=no_reduce):
-    """The normalized x, and mean and variance, (C) float64 each.
+    """Returns the normalized x (..., C), and mean and variance of the batch, (C) float64 each.
 
-    Args:
-        x: (..., C) float32, a part of a batch.
-        gamma: (C) float32.
-        beta: (C) float32.
-        epsilon: Added to the variance.
-        all_reduce: Gives sums over the whole batch, whose statistics these are, of values of its parts.
+    With `all_reduce`, x is a part of a batch, and the statistics are those of the whole batch.
     """
     part, gamma, beta = _by_channel(x), gamma.astype(np.float64), beta.astype(np.float64)
-    near = part[0].copy()  # a channel's values less one of them: nothing is lost where its mean is large
+    near = part[0].copy()  # subtracting one of a channel's values keeps the precision where its mean is large
     sums, squares = _sums(part, part, near, near)
     beyond = sums / len(part)
     mean, variance = near + beyond, squares / len(part) - beyond * beyond
@@ -78,12 +73,9 @@ def batch_norm(x, gamma, beta, epsilon, all_reduce=no_reduce):
 
 
 def batch_norm_gradients(x, gamma, mean, variance, grad, epsilon, all_reduce=no_reduce):
-    """Gradients by x, gamma and beta; the last two are of this part of the batch.
+    """Returns the gradients by x, gamma and beta, the last two for this part of the batch.
 
-    Args:
-        x, gamma, epsilon, all_reduce: As given to `batch_norm`.
-        mean, variance: As they came from there.
-        grad: Gradient by its output, (..., C).
+    Arguments are those of `batch_norm`, the mean and variance that it returned, and the gradient by its output.
     """
     part, grads, gamma = _by_channel(x), _by_channel(grad), gamma.astype(np.float64)
     inverse, center = 1 / np.sqrt(variance + epsilon), _narrow(mean)
@@ -99,7 +91,7 @@ def batch_norm_gradients(x, gamma, mean, variance, grad, epsilon, all_reduce=no_
 
 
 def _by_channel(x):
-    """x (..., C) as (M, C), read-only."""
+    """Reshapes x (..., C) to (M, C), read-only."""
     return rows(x.reshape(-1, x.shape[-1]))
 
 

@@ -1,11 +1,11 @@
 """Conv 3x3 (valid) + bias + ReLU + max-pool 2x2 in one pass, forward and backward, on the CPU with Numba.
 
-Forward: one pooled position at a time; its four convolution outputs for up to 24 filters stay in registers
-(lanes are filters), so the convolution map is never written. Backward: a pooled value has a gradient at only
-one of its four positions, so both gradients cost a quarter of a dense convolution's multiply-adds.
+Forward: the four convolution outputs of a pooled position, for up to 24 filters, stay in registers (lanes are filters),
+so the convolution map is never written. Backward: a pooled value has a gradient at only one of its four positions, so
+both gradients cost a quarter of a dense convolution's multiply-adds.
 
-N images of H x W x C, F filters, P x Q pooled positions. Ties go to the first of the four, as in TensorFlow.
-The same arguments give the same bits, on one kind of processor and number of threads.
+N images of H x W x C, F filters, P x Q pooled positions. The first of equal values wins, as in TensorFlow. The same
+arguments give the same bits on one kind of processor and number of threads.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ _TWO, _THREE = (0,) * 2, (0,) * 3
 
 @jit
 def _forward(x, weights, bias, pooled, winner, C, W, P, Q, F, f0, like, tail, tail_winner):
-    """One block of filters f0... of all images: x (N, H*W*C); weights (9*C*lanes) and bias (lanes) padded with 0."""
+    """Computes filters f0... of all images: x (N, H*W*C); weights (9*C*lanes) and bias (lanes) padded with zeros."""
     lanes = 8 * len(like)
     row, step = W * C, 3 * C
     block = min(lanes, F - f0)
@@ -53,7 +53,7 @@ def _forward(x, weights, bias, pooled, winner, C, W, P, Q, F, f0, like, tail, ta
 
 @jit
 def _kernel_gradient(image, g, win, shift, total, C, W, P, Q, F, t0, like):
-    """total[f, ky, t0...] += gradient * patch row, for one image (H*W*C, padded); shift maps winner to an offset."""
+    """Adds gradient * patch row of an image (H*W*C, padded) to total[f, ky, t0...]; shift maps winners to offsets."""
     row, width = W * C, 8 * len(like)
     for f in range(F):
         sums = zeros_tile(_THREE, like)
@@ -69,7 +69,7 @@ def _kernel_gradient(image, g, win, shift, total, C, W, P, Q, F, t0, like):
 
 @jit
 def _input_gradient(grad, g, win, shift, weights, C, W, P, Q, F, t0, like):
-    """grad (H*W*C, padded) += gradient * filter, for one image; weights (F, 3, width) padded with 0."""
+    """Adds gradient * filter to grad (H*W*C, padded) of one image; weights (F, 3, width) are padded with zeros."""
     row, width = W * C, 8 * len(like)
     k = 0
     for i in range(P):
@@ -94,7 +94,7 @@ def _input_gradient(grad, g, win, shift, weights, C, W, P, Q, F, t0, like):
 def _take_image(grad_y, winner, n, g, win):
     """Copies image n's winners to win and its gradients to g, zero where ReLU is off.
 
-    By loops, because Numba takes seconds to compile slice assignments.
+    It uses loops because Numba takes seconds to compile slice assignments.
     """
     for k in range(winner.shape[1]):
         w = winner[n, k]
@@ -104,7 +104,7 @@ def _take_image(grad_y, winner, n, g, win):
 
 @jit
 def _kernel_gradients(x, grad_y, winner, shift, t0, C, W, P, Q, F, like, total, grad_bias, scratch):
-    """Adds the gradients by the kernel to total, and where t0 == 0 those by the bias to grad_bias."""
+    """Adds the gradients by the kernel to total and, if t0 == 0, those by the bias to grad_bias."""
     image, g, win, sums = scratch
     for n in range(x.shape[0]):
         for k in range(x.shape[1]):
@@ -139,22 +139,16 @@ def _like(floats):
 
 
 def conv_pool_forward(x, kernel, bias):
-    """Pooled activations, and the winners that the gradients need.
+    """Returns the pooled activations and the winners, both (N, (H-2)//2, (W-2)//2, F).
 
-    Args:
-        x: (N, H, W, C) float32.
-        kernel: (3, 3, C, F) float32.
-        bias: (F,) float32.
-
-    Returns:
-        pooled (N, (H-2)//2, (W-2)//2, F) float32, and winner, same shape, uint8: which of the four positions
-        was largest, 0..3 row by row, 4 where ReLU is off.
+    Winners are uint8: the largest of the four positions, 0 to 3 row by row, or 4 where ReLU is off. The arguments are
+    float32: x (N, H, W, C), kernel (3, 3, C, F) and bias (F,).
     """
     N, H, W, C = x.shape
     F = kernel.shape[3]
     P, Q = (H - 2) // 2, (W - 2) // 2
     pooled, winner = np.empty((N, P, Q, F), np.float32), np.empty((N, P, Q, F), np.uint8)
-    widest = WIDTH * len(_like(-(-F // -(-F // FILTER_BLOCK))))  # as few passes as can be, and of one width
+    widest = WIDTH * len(_like(-(-F // -(-F // FILTER_BLOCK))))  # as few passes as possible, of equal width
     for f0 in range(0, F, widest):
         block = min(widest, F - f0)
         lanes = WIDTH * len(_like(block))
@@ -168,13 +162,7 @@ def conv_pool_forward(x, kernel, bias):
 
 
 def conv_pool_kernel_gradients(x, winner, grad_y):
-    """Gradients of a loss by the kernel, (3, 3, C, F), and by the bias, (F,).
-
-    Args:
-        x: (N, H, W, C) float32, as given to `conv_pool_forward`.
-        winner: (N, P, Q, F) uint8, as it came from there.
-        grad_y: (N, P, Q, F) float32, the loss's gradient by the pooled activations.
-    """
+    """Returns the gradients by the kernel (3, 3, C, F) and the bias (F,), given that by the pooled activations."""
     N, H, W, C = x.shape
     P, Q, F = winner.shape[1:]
     grad_kernel, grad_bias = np.empty((3, 3 * C, F), np.float32), np.zeros(F, np.float32)
@@ -190,7 +178,7 @@ def conv_pool_kernel_gradients(x, winner, grad_y):
 
 
 def conv_pool_input_gradient(x, kernel, winner, grad_y):
-    """Gradient of a loss by the input, (N, H, W, C); arguments as in `conv_pool_kernel_gradients`."""
+    """Returns the gradient by the input, (N, H, W, C), given that by the pooled activations."""
     N, H, W, C = x.shape
     P, Q, F = winner.shape[1:]
     by_filter = kernel.reshape(3, 3 * C, F).transpose(2, 0, 1)  # (F, 3, 3 C)
@@ -206,10 +194,10 @@ def conv_pool_input_gradient(x, kernel, winner, grad_y):
 
 
 def _scratch(size, outputs):
-    """Room for an image and its gradients and winners, a tile more than they take."""
+    """Allocates room for an image, its gradients and its winners, each with a margin of one tile."""
     return np.zeros(size + PAD, np.float32), np.zeros(outputs + PAD, np.float32), np.zeros(outputs + PAD, np.uint8)
 
 
 def _shifts(W, C):
-    """How far the window of each of the four winners lies from the first one's; zero where ReLU is off."""
+    """Returns the offset of each winner's window from the first one's; zero where ReLU is off."""
     return np.array([0, C, W * C, W * C + C, 0])

@@ -1,7 +1,7 @@
 """Depthwise convolution k x k, stride 1, "same" padding, of one image on the CPU: forward and both gradients.
 
-Lanes are channels (a multiple of 8); the accumulators of several positions stay in registers over all taps.
-Images come with a margin of zeros, `(H + k - 1, W + k - 1, C)`, so that no tap asks whether it is inside.
+Lanes are channels (a multiple of 8); the sums of several positions stay in registers over all taps. Images have a
+margin of zeros, `(H + k - 1, W + k - 1, C)`, so that no tap needs a bounds check.
 """
 
 from lwcnn.engine.kernels.arrays import jit
@@ -9,12 +9,12 @@ from lwcnn.engine.kernels.tiles import WIDE, WIDTH, add_moments, add_taps, load_
 
 _R1, _R2, _R4, _R8 = (0,), (0,) * 2, (0,) * 4, (0,) * 8
 _V1, _V2 = (0,), (0,) * 2
-_MANY = _R8 if WIDE == 16 else _R4  # positions at once, so that no sum is waited for
+_MANY = _R8 if WIDE == 16 else _R4  # positions at once: enough sums that none has to wait for its previous addition
 
 
 @jit
 def copy_into_margin(image, at, H, W, C, k, padded):
-    """Copies the image (H*W*C from `at` on) into the middle of padded, whose margin stays as it is."""
+    """Copies the image (H*W*C, starting at `at`) into the middle of padded; its margin is unchanged."""
     margin, row = k // 2, (W + k - 1) * C
     target = margin * row + margin * C
     for _ in range(H):
@@ -26,7 +26,7 @@ def copy_into_margin(image, at, H, W, C, k, padded):
 
 @jit
 def _positions(padded, weights, out, out_at, W, C, k, c, y, x, rows, like, taps, total, moments):
-    """As many positions of line y from x on as `rows` is long; gives `total` with their moments added."""
+    """Computes len(rows) positions of line y from x on; returns `total` with their moments added."""
     tile = zeros_tile(rows, like)
     row = (W + k - 1) * C
     tap, at = c, y * row + x * C + c
@@ -40,7 +40,7 @@ def _positions(padded, weights, out, out_at, W, C, k, c, y, x, rows, like, taps,
 
 @jit
 def _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, rows, like, taps, moments, sums):
-    """Channels c... of the convolution; stores their sums and squares in sums (2, C) if `moments`."""
+    """Computes channels c... of the convolution; stores their sums and squares in sums (2, C) if `moments`."""
     R = len(rows)
     total = zeros_tile(_R2, like)
     for y in range(H):
@@ -61,11 +61,9 @@ TAPS = {k: (0,) * k for k in (3, 5, 7)}
 
 @jit
 def convolve(padded, weights, out, out_at, H, W, C, k, taps, sums):
-    """out (H*W*C from `out_at` on) = the convolution of the padded image with weights (k*k*C).
+    """Convolves the padded image with weights (k*k*C) into out (H*W*C, starting at `out_at`); taps = `TAPS[k]`.
 
-    Args:
-        taps: `TAPS[k]`.
-        sums: Takes the sums over positions of the outputs and of their squares, (2*C); of size 0 for none.
+    `sums` (2*C) receives the sums over positions of the outputs and of their squares, unless its size is 0.
     """
     moments = sums.size > 0
     for c in range(0, C - WIDTH, 2 * WIDTH):
@@ -79,7 +77,7 @@ def convolve(padded, weights, out, out_at, H, W, C, k, taps, sums):
 
 @jit
 def _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, taps, like):
-    """total (k, k, C)[ky, :, c...] += the padded image at each of the row's taps, times grad."""
+    """Adds the padded image at each tap of row ky, times grad, to total (k, k, C)[ky, :, c...]."""
     row = (W + k - 1) * C
     tile = load_tile(taps, like, total, ky * k * C + c, C)
     P = len(_R4)
@@ -102,7 +100,7 @@ def _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, taps, like):
 
 @jit
 def add_kernel_gradient(padded, grad, grad_at, H, W, C, k, taps, total):
-    """total (k*k*C) += the gradient by the kernel: padded image, grad (H*W*C from `grad_at` on), taps = `TAPS[k]`."""
+    """Adds the gradient by the kernel to total (k*k*C), given grad (H*W*C, starting at `grad_at`); taps = `TAPS[k]`."""
     c = 0
     while c < C:
         if (WIDE == 16 or k < 7) and c + 2 * WIDTH <= C:

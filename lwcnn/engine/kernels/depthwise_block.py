@@ -1,13 +1,12 @@
 """A depthwise residual block with squeeze-and-excitation, forward and backward, on the CPU with Numba.
 
-    out = x + keep * se(mlp(batch_norm(depthwise(x)))),    mlp(v) = activation(v W1 + b1) W2 + b2
+out = x + keep * se(mlp(batch_norm(depthwise(x)))),    mlp(v) = activation(v W1 + b1) W2 + b2
 
-The expanded activations, the widest maps of such a block, never leave the cache: forward and backward take an
-image in tiles of positions, and the backward pass computes them again. Batch normalization is an affine map
-of each channel before W1, so it is folded into W1 and b1 and costs no pass of its own; the sums that its
-gradient needs follow from the gradients of W1 and b1.
+The expanded activations, the widest maps of the block, never leave the cache: forward and backward process an image in
+tiles of positions, and the backward pass recomputes them. Batch normalization is an affine map of each channel, so it
+is folded into W1 and b1 and needs no pass of its own; the sums for its gradient follow from the gradients by W1 and b1.
 
-N images of H x W positions, C channels in, E hidden, F out, S in the squeeze; C, E and F multiples of 8.
+N images of H x W positions, C channels in, E hidden, F out, S in the squeeze; C, E and F are multiples of 8.
 """
 
 import numpy as np
@@ -24,7 +23,7 @@ _ONE, _VECTOR = (0,), (0,)
 
 @jit
 def depthwise_moments(x, weights, u, H, W, C, k, taps, totals):
-    """u = depthwise convolution of x, (N, H*W*C) each; totals (2*C) float64 += sums of u and of its squares."""
+    """Computes u = depthwise convolution of x, (N, H*W*C) each; adds the sums of u and u^2 to totals (2*C) float64."""
     padded = aligned_zeros((H + k - 1) * (W + k - 1) * C)
     sums = aligned_zeros(2 * C)
     for n in range(len(u)):
@@ -36,7 +35,7 @@ def depthwise_moments(x, weights, u, H, W, C, k, taps, totals):
 
 @jit
 def _activate(z, h, count, activation):
-    """h = activation(z)."""
+    """Computes h = activation(z)."""
     if activation == RELU:
         for i in range(count):
             h[i] = max(z[i], np.float32(0))
@@ -48,7 +47,7 @@ def _activate(z, h, count, activation):
 
 @jit
 def _activate_and_chain(z, g, count, activation):
-    """z becomes activation(z), and g the gradient by z of what it was the gradient of by activation(z)."""
+    """Replaces z by activation(z), and g, the gradient by activation(z), by the gradient by z."""
     if activation == RELU:
         for i in range(count):
             g[i] = g[i] if z[i] > 0 else np.float32(0)
@@ -64,7 +63,7 @@ def _activate_and_chain(z, g, count, activation):
 
 @jit
 def _mlp(u, at, w1, b1, w2, b2, y, y_at, P, C, E, F, activation, z, h):
-    """y (P*F from y_at on) = the two pointwise convolutions of u (P*C from `at` on)."""
+    """Computes the two pointwise convolutions of u (P*C, starting at `at`) into y (P*F, starting at y_at)."""
     p = 0
     while p < P:
         size = min(TILE, P - p)
@@ -76,13 +75,13 @@ def _mlp(u, at, w1, b1, w2, b2, y, y_at, P, C, E, F, activation, z, h):
 
 @jit
 def _sums(a, b, P, F, out):
-    """out (F) = sum over positions of a * b, both (P*F)."""
+    """Computes out (F) = sum over positions of a * b, both (P*F)."""
     f = 0
     while f < F:
         total = zeros_tile(_ONE, _VECTOR)
         other = zeros_tile(_ONE, _VECTOR)
         at = f
-        for _ in range(P // 2):  # two sums at once, so that one needn't wait for the other
+        for _ in range(P // 2):  # two sums at once, so that neither waits for the other
             total = add_product(total, _ONE, _VECTOR, a, at, 0, b, at)
             other = add_product(other, _ONE, _VECTOR, a, at + F, 0, b, at + F)
             at += 2 * F
@@ -97,7 +96,7 @@ def _sums(a, b, P, F, out):
 
 @jit
 def _excite(mean, w3, b3, w4, b4, F, S, squeezed, scale):
-    """scale (F) = sigmoid(relu(mean w3 + b3) w4 + b4); squeezed (S) is the ReLU's output."""
+    """Computes scale (F) = sigmoid(relu(mean w3 + b3) w4 + b4); squeezed (S) is the output of the ReLU."""
     for j in range(S):
         squeezed[j] = b3[j]
     for f in range(F):
@@ -115,9 +114,9 @@ def _excite(mean, w3, b3, w4, b4, F, S, squeezed, scale):
 
 @jit
 def mlp_forward(x, u, keep, w1, b1, w2, b2, w3, b3, w4, b4, out, y, means, scales, P, C, E, F, S, residual, activation):
-    """out (N, P*F) from u (N, P*C) and, if `residual`, x; keeps for the gradient y (N, P*F), means and scales (N, F).
+    """Computes out (N, P*F) from u (N, P*C) and, if `residual`, x; stores y (N, P*F), means and scales (N, F).
 
-    S = 0 leaves squeeze-and-excitation out; y, means and scales are not touched then.
+    S = 0 omits squeeze-and-excitation; y, means and scales, which the gradient needs, are then unchanged.
     """
     z, h = aligned_zeros(TILE * E), aligned_zeros(TILE * E)
     ones, sums = aligned_zeros(P * F) + np.float32(1), aligned_zeros(F + WIDTH)
@@ -155,9 +154,9 @@ def mlp_backward(
     u, keep, grad, y, means, scales, w1, w1_t, b1, w2_t, w3, b3, w4, q,
     g_w1, g_b1, g_w2, g_b2, g_w3, g_b3, g_w4, g_b4, P, C, E, F, S, activation,
 ):  # fmt: skip
-    """q (N, P*C) = gradient by u as if the normalization were a constant map; g_... += gradients by the weights.
+    """Computes q (N, P*C), the gradient by u with constant normalization; adds the gradients by the weights to g_...
 
-    w1 and b1 have the normalization folded in, and so have g_w1 and g_b1; w1_t (E, C), w2_t (F, E) are transposes.
+    w1, b1, g_w1 and g_b1 have the normalization folded in; w1_t (E, C) and w2_t (F, E) are transposes.
     """
     z, g = aligned_zeros(TILE * E), aligned_zeros(TILE * E)
     gy, sums = aligned_zeros(P * F), aligned_zeros(F + WIDTH)
@@ -214,7 +213,10 @@ def mlp_backward(
 
 @jit
 def depthwise_backward(x, u, q, grad, flipped, shift, slope, dx, g_weights, H, W, C, k, taps, residual):
-    """dx (N, H*W*C) and g_weights (k*k*C) += from the gradient q - shift - slope * u by u, which replaces q."""
+    """Computes dx (N, H*W*C) and adds to g_weights (k*k*C), given the gradient by u, which replaces q.
+
+    The gradient by u is q - shift - slope * u.
+    """
     size = (H + k - 1) * (W + k - 1) * C
     padded_x, padded_q = aligned_zeros(size), aligned_zeros(size)
     no_sums = np.zeros(0, np.float32)

@@ -1,7 +1,7 @@
-"""Depthwise convolution of any odd kernel, stride and padding on the CPU with Numba: forward and both gradients.
+"""Depthwise convolution of any kernel, stride and padding on the CPU with Numba: forward and both gradients.
 
-Maps are (N, H*W*C), kernels (k*k*C), `geometry` a `patches.Geometry`. The common case (stride 1, padding
-"same", widths that fill vectors) has a kernel that keeps its sums in registers (`depthwise.py`); others add in memory.
+Maps are (N, H*W*C), kernels (k*k*C). The common case (stride 1, padding "same", widths that fill vectors) has a kernel
+that keeps its sums in registers (`depthwise.py`); other cases add in memory.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from lwcnn.engine.kernels.tiles import WIDTH, aligned_zeros
 
 
 def depthwise(x: np.ndarray, kernel: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """The convolution, (N, P*Q*C)."""
+    """Returns the convolution, (N, P*Q*C)."""
     C = kernel.size // (geometry.window[0] * geometry.window[1])
     y = np.zeros((len(x), geometry.positions[0] * geometry.positions[1] * C), np.float32)
     if _is_common(geometry, C):
@@ -24,7 +24,7 @@ def depthwise(x: np.ndarray, kernel: np.ndarray, geometry: Geometry) -> np.ndarr
 
 
 def depthwise_input_gradient(grad: np.ndarray, kernel: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """The gradient by the map, (N, H*W*C), of one by the convolution, (N, P*Q*C)."""
+    """Returns the gradient by the map, (N, H*W*C), given that by the convolution, (N, P*Q*C)."""
     C = kernel.size // (geometry.window[0] * geometry.window[1])
     dx = np.zeros((len(grad), geometry.size[0] * geometry.size[1] * C), np.float32)
     if _is_common(geometry, C):
@@ -36,7 +36,7 @@ def depthwise_input_gradient(grad: np.ndarray, kernel: np.ndarray, geometry: Geo
 
 
 def depthwise_kernel_gradient(x: np.ndarray, grad: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """The gradient by the kernel, (k*k*C)."""
+    """Returns the gradient by the kernel, (k*k*C)."""
     C = x.shape[1] // (geometry.size[0] * geometry.size[1])
     total = aligned_zeros(geometry.window[0] * geometry.window[1] * C)
     if _is_common(geometry, C):
@@ -47,7 +47,7 @@ def depthwise_kernel_gradient(x: np.ndarray, grad: np.ndarray, geometry: Geometr
 
 
 def _is_common(geometry: Geometry, channels: int) -> bool:
-    """Whether the kernel for stride 1 and padding "same" fits."""
+    """Returns whether the kernel for stride 1 and padding "same" applies."""
     k = geometry.window[0]
     square = geometry.window[1] == k and k in (3, 5, 7)
     same = geometry.strides == (1, 1) and geometry.positions == geometry.size

@@ -1,7 +1,7 @@
 """Max-pooling of channels-last maps on the CPU with Numba, forward and backward.
 
-Ties go to the first value of a window, as in TensorFlow. Windows of 2x2 have loops of their own, which become vector
-code; an odd last row or column is left out of them and has the gradient zero.
+The first of equal values wins, as in TensorFlow. Windows of 2x2 have loops of their own, which compile to vector code;
+these ignore an odd last row or column, whose gradient is zero.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from lwcnn.engine.kernels.arrays import jit
 
 @jit
 def pool_by_two(x, H, W, C, pooled, winner):
-    """x (N, H*W*C) -> pooled and winner (N, P*Q*C): the largest of each four, and which it was."""
+    """Pools x (N, H*W*C) into pooled (N, P*Q*C): the largest of each four; winner says which it was."""
     row = W * C
     for n in range(len(x)):
         image, best_of, which_of = x[n], pooled[n], winner[n]
@@ -34,7 +34,7 @@ def pool_by_two(x, H, W, C, pooled, winner):
 
 @jit
 def pool_by_two_gradient(grad, winner, H, W, C, dx):
-    """dx (N, H*W*C) = the gradient (N, P*Q*C) of each window at its winner."""
+    """Computes dx (N, H*W*C): the gradient (N, P*Q*C) of each window at its winner."""
     row, nothing = W * C, np.float32(0)
     for n in range(len(dx)):
         g, which_of, out = grad[n], winner[n], dx[n]
@@ -58,7 +58,7 @@ def pool_by_two_gradient(grad, winner, H, W, C, dx):
 
 @jit
 def pool(x, C, numbers, pooled, winner):
-    """As `pool_by_two`, for the windows of `patches.Geometry.numbers`; winners are counted row by row."""
+    """Like `pool_by_two`, for the windows of `patches.Geometry.numbers`; winners are numbered row by row."""
     H, W, kh, kw, down, across, top, left, P, Q = numbers
     for n in range(len(x)):
         image = x[n]
@@ -80,7 +80,7 @@ def pool(x, C, numbers, pooled, winner):
 
 @jit
 def pool_gradient(grad, winner, C, numbers, dx):
-    """dx (N, H*W*C) += the gradient (N, P*Q*C) of each window at its winner."""
+    """Adds the gradient (N, P*Q*C) of each window at its winner to dx (N, H*W*C)."""
     H, W, kh, kw, down, across, top, left, P, Q = numbers
     nothing = np.float32(0)
     for n in range(len(dx)):

@@ -1,7 +1,7 @@
 """Windows of channels-last maps as the rows of a matrix, and the reverse, on the CPU with Numba.
 
-With them a convolution is a matrix product, which BLAS computes near the processor's peak. A line is a row of output
-positions of one image; callers take as many lines at a time as stay in the cache.
+They turn a convolution into a matrix product, which BLAS computes near the processor's peak. A line is a row of output
+positions of one image; callers process as many lines at a time as fit the cache.
 """
 
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from lwcnn.engine.kernels.arrays import jit
 
 @dataclass(frozen=True)
 class Geometry:
-    """How windows lie on a map.
+    """Positions of windows on a map; each attribute is for height and width.
 
     Attributes:
-        size: Height and width of the map.
-        window: Height and width of a window.
-        strides: Steps from one window to the next, down and across.
-        margins: Rows above and columns to the left of the map that the first window covers.
-        positions: Number of windows, down and across.
+        size: Size of the map.
+        window: Size of a window.
+        strides: Distance between windows.
+        margins: Rows above, and columns to the left of the map that the first window covers.
+        positions: Number of windows.
     """
 
     size: tuple[int, int]
@@ -29,7 +29,7 @@ class Geometry:
 
     @classmethod
     def of(cls, size, window, strides, padding: str) -> "Geometry":
-        """Geometry of padding "valid" or "same", as TensorFlow has it."""
+        """Returns the geometry for padding "valid" or "same", as in TensorFlow."""
         margins, positions = [], []
         for length, width, stride in zip(size, window, strides):
             if padding == "same":
@@ -43,13 +43,13 @@ class Geometry:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """All of it, as the kernels take it."""
+        """All attributes as one tuple, for the kernels."""
         return self.size + self.window + self.strides + self.margins + self.positions
 
 
 @jit
 def gather(x, C, numbers, first, last, rows):
-    """rows = the windows of lines [first, last) of x (N, H*W*C), flat: (lines * positions across, window * C)."""
+    """Copies the windows of lines [first, last) of x (N, H*W*C) to rows, flat: (lines * positions, window * C)."""
     H, W, kh, kw, down, across, top, left, P, Q = numbers
     at = 0
     for line in range(first, last):
@@ -74,7 +74,7 @@ def gather(x, C, numbers, first, last, rows):
 
 @jit
 def scatter(rows, C, numbers, first, last, x):
-    """x += the windows that `gather` takes from it."""
+    """Adds the windows in rows to x, at the places where `gather` reads them."""
     H, W, kh, kw, down, across, top, left, P, Q = numbers
     at = 0
     for line in range(first, last):

@@ -1,7 +1,7 @@
 """Matrix products made of tiles.
 
-A product's accumulators stay in registers over the whole sum; with 4 rows of 3 vectors every load feeds several
-multiply-adds, which brings a core near its peak even for the narrow matrices of small networks.
+The accumulators of a product stay in registers over the whole sum; with 4 rows of 3 vectors every load is used in
+several multiply-adds, which brings a core near its peak even for the narrow matrices of small networks.
 """
 
 from numba import njit, types
@@ -14,15 +14,15 @@ START_ZERO, START_ROW, START_SUM = 0, 1, 2
 
 _R1, _R4, _R6, _R8 = (0,), (0,) * 4, (0,) * 6, (0,) * 8
 _V1, _V2 = (0,), (0,) * 2
-# The shapes of tiles with which a product comes near the processor's peak (measured): 12 accumulators of 16 or 32.
+# Shapes of tiles that bring a product near the processor's peak (measured): 12 accumulators of 16 or 32.
 _WIDEST, _R_WIDEST = ((0,) * 4, _R6) if WIDE == 16 else ((0,) * 3, _R4)
 _R_V2 = _R8 if WIDE == 16 else _R4
-_IN_HALVES = 4 if WIDE == 8 else 0  # 4 = 2 + 2: of 3 + 1, the single vector would leave the core waiting for its sums
+_IN_HALVES = 4 if WIDE == 8 else 0  # 4 = 2 + 2: in 3 + 1, the core would wait for the sums of the single vector
 
 
 @jit
 def _columns(a, a_at, a_row, a_k, b, b_at, b_k, c, c_at, c_row, M, K, rows, like, start, bias):
-    """Some columns of `multiply`, for as many whole tiles of rows as there are; gives the rows done."""
+    """Computes some columns of `multiply` for all whole tiles of rows; returns the number of rows done."""
     R = len(rows)
     m = 0
     while m + R <= M:
@@ -44,7 +44,7 @@ def _columns(a, a_at, a_row, a_k, b, b_at, b_k, c, c_at, c_row, M, K, rows, like
 
 @jit
 def _all_rows(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M, K, rows, like, start, bias):
-    """Columns n... of `multiply`: whole tiles of rows, and the rest row by row."""
+    """Computes columns n... of `multiply`: whole tiles of rows, and the remaining rows one by one."""
     c_at += n
     done = _columns(a, a_at, a_row, a_k, b, n, b_k, c, c_at, c_row, M, K, rows, like, start, bias)
     a_at += done * a_row
@@ -57,12 +57,12 @@ _WRITTEN = types.Array(types.float32, 1, "C")
 _MULTIPLY = types.void(_READ, *[types.intp] * 3, _READ, types.intp, _WRITTEN, *[types.intp] * 6, _READ)
 
 
-@njit(_MULTIPLY, cache=True, nogil=True, boundscheck=False, error_model="numpy")  # else one for each kind of call
+@njit(_MULTIPLY, cache=True, nogil=True, boundscheck=False, error_model="numpy")  # otherwise compiled per kind of call
 def multiply(a, a_at, a_row, a_k, b, b_k, c, c_at, c_row, M, K, N, start, bias):
-    """c[c_at + m c_row + n] = sum over k < K of a[a_at + m a_row + k a_k] * b[k b_k + n], for m < M, n < N.
+    """Computes c[c_at + m c_row + n] = sum over k < K of a[a_at + m a_row + k a_k] * b[k b_k + n], for m < M, n < N.
 
-    All arrays are flat float32. N is a multiple of 8. `start` says what the sums are added to; `bias` (N) is
-    used with START_ROW. With a_row = 1 and a_k the row length it multiplies by the transpose of a.
+    All arrays are flat float32; N is a multiple of 8. `start` says what the sums are added to; START_ROW uses `bias`
+    (N). With a_row = 1 and a_k the row length, a is transposed.
     """
     n = 0
     left = N // WIDTH

@@ -1,8 +1,8 @@
 """Small matrices held in registers, R rows of V vectors of 8 floats, as a type for Numba.
 
 Numba turns plain loops into vector code, but keeps sums over several vectors in memory. A tile consists of LLVM
-vectors, which stay in registers (AVX2: 16 of 8 floats; LLVM splits them on machines with shorter ones). `rows` and
-`like` are tuples whose lengths, known when compiling, give R and V.
+vectors, which stay in registers (AVX2: 16 of 8 floats; LLVM splits them on machines with shorter ones). R and V are the
+lengths of the tuples `rows` and `like`, which are known when compiling.
 """
 
 import llvmlite.binding
@@ -23,7 +23,7 @@ _I32 = ir.IntType(32)
 
 @jit
 def aligned_zeros(count):
-    """count float32 zeros that begin at a cache line: vectors that straddle two lines take twice as long to load."""
+    """Returns `count` float32 zeros that start at a cache line: vectors across two lines take twice as long to load."""
     array = np.zeros(count + 16, np.float32)
     skipped = (-array.ctypes.data) % 64 // 4
     return array[skipped : skipped + count]
@@ -41,7 +41,7 @@ class Tile(types.Type):
         super().__init__(name=f"Tile({self.rows}, {columns})")
 
     def vectors_at(self, builder, pointer):
-        """One row's vectors, loaded from a pointer to floats."""
+        """Loads the vectors of one row from a pointer to floats."""
         pointer = builder.bitcast(pointer, self.vector.as_pointer())
         return [self._load(builder, builder.gep(pointer, [_I32(v)])) for v in range(self.in_row)]
 
@@ -51,31 +51,31 @@ class Tile(types.Type):
         return value
 
     def store(self, builder, vectors, pointer):
-        """Stores one row's vectors."""
+        """Stores the vectors of one row."""
         pointer = builder.bitcast(pointer, self.vector.as_pointer())
         for v, value in enumerate(vectors):
             builder.store(value, builder.gep(pointer, [_I32(v)])).align = 4
 
     def row(self, builder, value, r):
-        """The vectors of row r."""
+        """Returns the vectors of row r."""
         return [builder.extract_value(value, r * self.in_row + v) for v in range(self.in_row)]
 
     def join(self, builder, vectors):
-        """The tile of these vectors."""
+        """Returns the tile of these vectors."""
         value = ir.Constant(self.array, ir.Undefined)
         for i, vector in enumerate(vectors):
             value = builder.insert_value(value, vector, i)
         return value
 
     def splat(self, builder, scalar):
-        """A vector of one value."""
+        """Returns a vector with one value in all places."""
         undefined = ir.Constant(self.vector, ir.Undefined)
         one = builder.insert_element(undefined, scalar, _I32(0))
         zeros = ir.Constant(ir.VectorType(_I32, self.width), [0] * self.width)
         return builder.shuffle_vector(one, undefined, zeros)
 
     def muladd(self, builder, a, b, c):
-        """a * b + c."""
+        """Returns a * b + c."""
         name, kind = f"llvm.fmuladd.v{self.width}f32", ir.FunctionType(self.vector, [self.vector] * 3)
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [a, b, c])
 
@@ -91,20 +91,20 @@ def _data(context, builder, array_type, array):
 
 
 def pointer_to(context, builder, array_type, array, at, llvm_type):
-    """A pointer to array[at] as one to a vector."""
+    """Returns a pointer to array[at], as one to a vector."""
     return builder.bitcast(builder.gep(_data(context, builder, array_type, array), [at]), llvm_type.as_pointer())
 
 
 @intrinsic
 def zeros_tile(typingctx, rows, like):
-    """A tile of zeros."""
+    """Returns a tile of zeros."""
     tile = Tile(rows, like)
     return tile(rows, like), lambda context, builder, sig, args: ir.Constant(tile.array, None)
 
 
 @intrinsic
 def load_tile(typingctx, rows, like, array, at, step):
-    """tile[r] = array[at + r * step ...]; a step of 0 gives every row the same values."""
+    """Returns tile[r] = array[at + r * step ...]; a step of 0 gives every row the same values."""
     tile = Tile(rows, like)
 
     def codegen(context, builder, sig, args):
@@ -176,10 +176,10 @@ add_scaled = _adding_products(_vectors, _number)
 
 @intrinsic
 def add_taps(typingctx, tile, rows, like, taps, a, a_at, b, b_at, step):
-    """tile[r] + the sum over t of a[a_at + (r + t) * step ...] * b[b_at + t * step ...].
+    """Returns tile[r] + the sum over t of a[a_at + (r + t) * step ...] * b[b_at + t * step ...].
 
-    A row of a depthwise kernel, for several positions r; or, with positions for taps and taps for rows, its gradient.
-    Each vector of a is loaded once.
+    This is a row of a depthwise kernel for several positions r; with positions for taps and taps for rows, its
+    gradient. Each vector of a is loaded once.
     """
 
     def codegen(context, builder, sig, args):
@@ -202,7 +202,7 @@ def add_taps(typingctx, tile, rows, like, taps, a, a_at, b, b_at, step):
 
 @intrinsic
 def add_moments(typingctx, moments, rows, like, tile):
-    """moments (a tile of two rows) + the sums of the tile's rows and of their squares."""
+    """Adds the sums of the tile's rows and of their squares to moments, a tile of two rows."""
 
     def codegen(context, builder, sig, args):
         sums, squares = moments.row(builder, args[0], 0), moments.row(builder, args[0], 1)

@@ -1,4 +1,4 @@
-"""Vector operations of max-pooling: which of four values is the largest, and where a winner is."""
+"""Vector operations of max-pooling: the index of the largest of four values, and the search for a winner."""
 
 from llvmlite import ir
 from numba import types
@@ -12,9 +12,9 @@ _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 
 @intrinsic
 def store_pooled(typingctx, pooled, winner, at, upper, lower):
-    """pooled[at ...] = relu(max of four), winner[at ...] = which was first to be largest (INACTIVE: none).
+    """Stores relu(max of four) at pooled[at ...] and the index of the first largest at winner[at ...].
 
-    The four are the two rows of the tile `upper`, then those of `lower`.
+    The four are the two rows of the tile `upper`, then those of `lower`. INACTIVE means that the ReLU is off.
     """
     bytes_ = ir.VectorType(_I8, upper.width)
 
@@ -40,7 +40,7 @@ def store_pooled(typingctx, pooled, winner, at, upper, lower):
 
 @intrinsic
 def equal_mask(typingctx, array, at, value):
-    """Bit i is set where array[at + i] == value, for 32 bytes."""
+    """Returns a mask with bit i set where array[at + i] == value, for 32 bytes."""
     bytes_ = ir.VectorType(_I8, 32)
 
     def codegen(context, builder, sig, args):
@@ -56,7 +56,7 @@ def equal_mask(typingctx, array, at, value):
 
 @intrinsic
 def lowest_bit(typingctx, mask):
-    """The number of the lowest bit that is set."""
+    """Returns the index of the lowest set bit."""
 
     def codegen(context, builder, sig, args):
         return builder.zext(builder.cttz(args[0], ir.Constant(ir.IntType(1), 1)), _I64)

@@ -1,1 +1,1 @@
-"""Each Keras layer as an operation on arrays, forward and backward; one module a kind of layer."""
+"""Each Keras layer as an operation on arrays, forward and backward; one module per kind of layer."""

@@ -1,6 +1,6 @@
 """Activation functions and their gradients.
 
-Each function returns its output and what its gradient needs. It may write the output over its argument.
+Each function returns its output and the values that its gradient needs. It may overwrite its argument by the output.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class Function:
 
     Attributes:
         forward: x -> (y, kept). May overwrite x.
-        backward: (gradient of the loss by y, kept) -> gradient by x.
+        backward: (gradient by y, kept) -> gradient by x.
     """
 
     forward: Callable[[np.ndarray], tuple[np.ndarray, Any]]
@@ -30,7 +30,7 @@ class Function:
 
 
 def find_function(activation) -> Function | None:
-    """The function of a Keras activation or activation layer; None if it is unknown or has unknown settings."""
+    """Returns the function of a Keras activation or activation layer; None if it or a setting is unknown."""
     kind = type(activation)
     if kind is layers.Activation:
         return find_function(activation.activation)
@@ -39,19 +39,13 @@ def find_function(activation) -> Function | None:
         return _rectifier(activation.negative_slope, top, activation.threshold)
     if kind is layers.LeakyReLU:
         return _rectifier(activation.negative_slope)
-    if kind is layers.ELU:
-        return _elu(np.float32(activation.alpha)) if activation.alpha > 0 else None
     if kind is layers.Softmax:
         return SOFTMAX if activation.axis == -1 else None
     return _FUNCTIONS.get(activation)
 
 
 class Activated(Operation):
-    """What operations that end in an activation function have in common.
-
-    Attributes:
-        function: The activation.
-    """
+    """Base class of the operations that end in an activation function."""
 
     function: Function
 
@@ -63,7 +57,7 @@ class Activated(Operation):
 
 
 class Activation(Activated):
-    """`keras.layers.Activation`, `ReLU`, `LeakyReLU`, `ELU` and `Softmax`."""
+    """`keras.layers.Activation`, `ReLU`, `LeakyReLU` and `Softmax`."""
 
     @staticmethod
     def unsupported_setting(layer):
@@ -102,21 +96,19 @@ class PReLU(Operation):
 
 
 def unknown_function(layer: keras.Layer) -> str | None:
-    """The activation of a layer as a setting, such as "activation='mish'", if it is not known here."""
+    """Returns an unknown activation of a layer as a setting, such as "activation='mish'"; None if it is known."""
     if find_function(layer if isinstance(layer, _LAYERS) else layer.activation):
         return None
     if isinstance(layer, layers.Softmax):
         return f"axis={layer.axis}"
-    if isinstance(layer, layers.ELU):
-        return f"alpha={layer.alpha}"
     return f"activation={getattr(layer.activation, '__name__', layer.activation)!r}"
 
 
-_LAYERS = (layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Softmax)
+_LAYERS = (layers.ReLU, layers.LeakyReLU, layers.Softmax)
 
 
 def _in_place(compute) -> Callable:
-    """A forward pass that overwrites x and keeps the output."""
+    """Returns a forward pass that overwrites x and keeps the output."""
 
     def forward(x):
         compute(x, out=x)
@@ -141,7 +133,7 @@ def _rectify_gradient(grad, y, slope, top, dx):
 
 
 def _rectifier(slope=0.0, top=np.inf, threshold=0.0) -> Function:
-    """ReLU and its variants: x between `threshold` and `top`, below `slope` times the distance from the threshold."""
+    """Returns ReLU or a variant: x from `threshold` to `top`; below, `slope` times the distance from `threshold`."""
     slope, top, threshold = np.float32(slope), np.float32(top), np.float32(threshold)
 
     def forward(x):
@@ -152,7 +144,7 @@ def _rectifier(slope=0.0, top=np.inf, threshold=0.0) -> Function:
 
 
 def _by_value(kernel, grad, kept, *arguments):
-    """A new array like grad that a kernel (grad, kept, *arguments, out) fills, all arrays flat."""
+    """Returns an array like grad, filled by a kernel (grad, kept, *arguments, out) of flat arrays."""
     dx = np.empty(grad.shape, np.float32)
     kernel(np.ascontiguousarray(grad).reshape(-1), kept.reshape(-1), *arguments, dx.reshape(-1))
     return dx
@@ -189,7 +181,7 @@ def _hard_silu(x):
 
 
 def _sigmoid(x, out):
-    with np.errstate(over="ignore"):  # exp(-x) of a large negative x is infinite, and the result 0
+    with np.errstate(over="ignore"):  # exp(-x) is infinite for a large negative x, and the result 0
         np.exp(np.negative(x, out=out), out=out)
     np.reciprocal(np.add(out, np.float32(1), out=out), out=out)
 
@@ -214,7 +206,7 @@ def _gelu(x):
 
 @jit_fused
 def _gelu_loop(x, bell, y):
-    """y = x times the normal distribution's integral up to x; bell = exp(-x^2 / 2) becomes the slope of y.
+    """Computes y = x Phi(x); bell = exp(-x^2 / 2) becomes the slope of y. Phi is the normal distribution function.
 
     Source: Abramowitz and Stegun, formula 7.1.26, whose error is below 1.5e-7.
     """
@@ -231,27 +223,6 @@ def _gelu_loop(x, bell, y):
         bell[i] = integral + x[i] * bell[i] * np.float32(0.3989422804)
 
 
-def _elu(bottom: np.float32, slope: np.float32 = np.float32(1)) -> Function:
-    def forward(x):
-        y = np.where(x > 0, slope * x, bottom * np.expm1(np.minimum(x, np.float32(0))))
-        return y, y
-
-    return Function(forward, lambda grad, y: grad * np.where(y > 0, slope, y + bottom))
-
-
-_SELU = np.float32(1.7580993408473766), np.float32(1.0507009873554805)
-
-
-def _selu_gradient(grad, y):
-    bottom, slope = _SELU
-    return grad * np.where(y < 0, y + bottom, slope)  # unlike that of ELU at 0, as in TensorFlow
-
-
-def _softplus(x):
-    y = np.log1p(np.exp(-np.abs(x))) + np.maximum(x, np.float32(0))
-    return y, y
-
-
 def _softmax(x, out):
     np.exp(np.subtract(x, x.max(axis=-1, keepdims=True), out=out), out=out)
     np.divide(out, out.sum(axis=-1, keepdims=True), out=out)
@@ -264,14 +235,11 @@ _FUNCTIONS = {
     activations.relu: _rectifier(),
     activations.relu6: _rectifier(top=6.0),
     activations.leaky_relu: _rectifier(slope=0.2),
-    activations.elu: _elu(np.float32(1)),
-    activations.selu: Function(_elu(*_SELU).forward, _selu_gradient),
     activations.hard_sigmoid: Function(_in_place(_hard_sigmoid), _hard_sigmoid_gradient),
     activations.hard_silu: Function(_hard_silu, partial(_by_value, _hard_silu_gradient_loop)),
     activations.sigmoid: Function(_in_place(_sigmoid), lambda grad, y: grad * (y * (1 - y))),
     activations.tanh: Function(_in_place(np.tanh), lambda grad, y: grad * (1 - y * y)),
     activations.silu: Function(_silu, _silu_gradient),
     activations.gelu: Function(_gelu, np.multiply),
-    activations.softplus: Function(_softplus, lambda grad, y: grad * -np.expm1(-y)),
     activations.softmax: SOFTMAX,
 }

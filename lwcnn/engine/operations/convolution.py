@@ -8,11 +8,11 @@ from lwcnn.engine.kernels.patches import Geometry, gather, scatter
 from lwcnn.engine.operations.activations import Activated, find_function, unknown_function
 from lwcnn.engine.operations.base import Operation, first_difference
 
-CACHE = 100_000  # floats: what a core's own cache holds beside a kernel and some outputs
+CACHE = 100_000  # floats that fit into a core's own cache beside a kernel and some outputs
 
 
 class Affine(Activated):
-    """What layers with a bias and an activation have in common; each sums in its own way."""
+    """Base class of layers with a bias and an activation; subclasses compute the sums."""
 
     @staticmethod
     def unsupported_setting(layer):
@@ -24,14 +24,14 @@ class Affine(Activated):
         self.function = find_function(layer.activation)
 
     def finish(self, sums: np.ndarray) -> np.ndarray:
-        """The layer's output; the sums may be overwritten."""
+        """Adds the bias and applies the activation; may overwrite the sums."""
         if self.bias is not None:
             sums += self.bias
         y, self.kept = self.function.forward(sums)
         return y
 
     def begin(self, grad: np.ndarray) -> np.ndarray:
-        """The gradient by the sums of one by the output; adds that by the bias."""
+        """Returns the gradient by the sums, given that by the output; adds the gradient by the bias."""
         grad = self.function.backward(grad, self.kept)
         if self.g_bias is not None:
             self.g_bias += grad.sum(axis=tuple(range(grad.ndim - 1)))
@@ -60,7 +60,7 @@ class Linear(Affine):
 
 
 class Convolution(Linear):
-    """`keras.layers.Conv2D`: a matrix product of its windows and its kernel, some rows of windows at a time."""
+    """`keras.layers.Conv2D`: a matrix product of windows and kernel, over a few rows of positions at a time."""
 
     @staticmethod
     def unsupported_setting(layer):
@@ -100,7 +100,7 @@ class Convolution(Linear):
         return [dx.reshape(self.shape) if wanted[0] else None]
 
     def _parts(self):
-        """For as many lines of windows at a time as the cache holds: room for them, their range, and their outputs'."""
+        """Yields rows of positions that fit the cache: a buffer for their windows, their range, the output's slice."""
         down, across = self.geometry.positions
         num_lines, width = len(self.x) * down, len(self.kernel)
         step = max(1, CACHE // (across * width))
@@ -111,7 +111,7 @@ class Convolution(Linear):
 
 
 class ConvReluMaxPool(Operation):
-    """`keras.layers.Conv2D` of 3x3 with ReLU, and `MaxPooling2D(2)`."""
+    """A 3x3 `keras.layers.Conv2D` with ReLU, and `MaxPooling2D(2)`."""
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
@@ -139,5 +139,5 @@ class ConvReluMaxPool(Operation):
 
 
 def as_rows(array: np.ndarray) -> np.ndarray:
-    """An array (..., f) as (rows, f)."""
+    """Reshapes an array (..., f) to (rows, f)."""
     return array.reshape(-1, array.shape[-1])

@@ -11,7 +11,7 @@ from lwcnn.engine.operations.convolution import Affine, as_rows
 
 
 class DepthwiseConvolution(Affine):
-    """`keras.layers.DepthwiseConv2D` with one filter a channel."""
+    """`keras.layers.DepthwiseConv2D` with one filter per channel."""
 
     @staticmethod
     def unsupported_setting(layer):
@@ -29,7 +29,7 @@ class DepthwiseConvolution(Affine):
 
 
 class SeparableConvolution(Affine):
-    """`keras.layers.SeparableConv2D` with one filter a channel: a depthwise convolution, then a pointwise one."""
+    """`keras.layers.SeparableConv2D` with one filter per channel: a depthwise convolution, then a pointwise one."""
 
     unsupported_setting = staticmethod(DepthwiseConvolution.unsupported_setting)
 
@@ -51,26 +51,26 @@ class SeparableConvolution(Affine):
 
 
 class Windows:
-    """The depthwise sums of a layer.
+    """The depthwise sums of a layer with `strides` and `padding`.
 
     Args:
-        layer: Layer with `strides` and `padding`.
-        kernel: (k, k, c, 1).
-        g_kernel: Where the gradient by the kernel is added; None for a frozen kernel.
+        layer: Layer that the sums belong to.
+        kernel: Kernel (k, k, c, 1).
+        g_kernel: Array that the gradient by the kernel is added to; None for a frozen kernel.
     """
 
     def __init__(self, layer, kernel: np.ndarray, g_kernel: np.ndarray | None):
         self._layer, self._kernel, self._g_kernel = layer, kernel, g_kernel
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        """The sums (n, p, q, c) of x (n, h, w, c)."""
+        """Returns the sums (n, p, q, c) for x (n, h, w, c)."""
         self._shape, self._x = x.shape, rows(x)
         self._geometry = Geometry.of(x.shape[1:3], self._kernel.shape[:2], self._layer.strides, self._layer.padding)
         sums = depthwise(self._x, self._kernel.reshape(-1), self._geometry)
         return sums.reshape(len(x), *self._geometry.positions, x.shape[3])
 
     def backward(self, grad: np.ndarray, wanted: bool) -> np.ndarray | None:
-        """Adds the gradient by the kernel; returns that by x, None unless it is wanted."""
+        """Adds the gradient by the kernel; returns that by x, or None if it is not wanted."""
         grad = rows(grad)
         if self._g_kernel is not None:
             total = depthwise_kernel_gradient(self._x, grad, self._geometry)

@@ -1,4 +1,4 @@
-"""The residual networks' depthwise block as one operation, on `kernels.depthwise_block`."""
+"""The depthwise block of the residual networks as one operation, on `kernels.depthwise_block`."""
 
 import keras
 import numpy as np
@@ -17,14 +17,14 @@ class DepthwiseBlock(Operation):
     """The layers of `lwcnn.models.blocks.depthwise_block`.
 
     Args:
-        parts: Layers by role: depthwise, norm, expand, project and, if there is one of them, squeeze, excite, drop.
-        activation: Function between expand and project.
+        parts: Layers by role: depthwise, norm, expand, project, and optionally squeeze and excite, and drop.
+        activation: Activation function between expand and project.
         residual: Whether the block's input is added.
     """
 
     @staticmethod
     def fits(parts: dict[str, keras.Layer], activation) -> bool:
-        """Whether the kernel knows the widths, the kernel size and the activation."""
+        """Returns whether the kernel supports the widths, the kernel size and the activation."""
         widths = [parts["norm"].gamma.shape[0], parts["expand"].filters, parts["project"].filters]
         height, width = parts["depthwise"].kernel_size
         return activation in ACTIVATIONS and height == width in TAPS and all(width % 8 == 0 for width in widths)
@@ -68,13 +68,13 @@ class DepthwiseBlock(Operation):
 
     def backward(self, grad, wanted):
         dx, *grads = self._gradients(np.ascontiguousarray(grad))
-        for total, g in zip(self.g_weights, grads):  # without squeeze-and-excitation its gradients go nowhere
+        for total, g in zip(self.g_weights, grads):  # more gradients than weights without squeeze-and-excitation
             if total is not None:
                 total += aligned_copy(g).reshape(total.shape)
         return [dx]
 
     def _depthwise(self):
-        """The depthwise convolution u (N, H, W, C) of x, and the sums of u and u^2, (2, C) float64."""
+        """Returns the depthwise convolution u (N, H, W, C) of x, and the sums of u and u^2, (2, C) float64."""
         (_, H, W, C), kernel = self.x.shape, self.weights[0]
         u, totals, k = aligned_empty(self.x.shape), np.zeros(2 * C), len(kernel)
         flat = aligned_copy(kernel).reshape(-1)
@@ -82,7 +82,7 @@ class DepthwiseBlock(Operation):
         return u, totals.reshape(2, C)
 
     def _folded(self, mean, variance):
-        """w1 and b1 with the normalization folded in, its factor a and offset c (float64), and 1 / deviation."""
+        """Returns w1 and b1 with the normalization folded in, its factor a and offset c, and 1 / deviation."""
         _, gamma, beta, w1, b1 = self.weights[:5]
         inverse = 1 / np.sqrt(np.asarray(variance, np.float64) + self.norm.epsilon)
         a = gamma * inverse
@@ -90,7 +90,7 @@ class DepthwiseBlock(Operation):
         return aligned_copy(a[:, None] * w1), aligned_copy(c @ w1 + b1), a, c, inverse
 
     def _pointwise(self, u, mean, variance):
-        """The output, and the projection's maps, their means and the excitations, for the gradient."""
+        """Returns the output, and for the gradient the projection's maps, their means and the excitations."""
         N, H, W, C = self.x.shape
         w2, b2, w3, b3, w4, b4 = (aligned_copy(w) for w in self.weights[5:])
         (E, F), S = w2.shape, w3.shape[1]
@@ -105,7 +105,7 @@ class DepthwiseBlock(Operation):
         return out, y, means, scales
 
     def _gradients(self, grad):
-        """The gradients by x and by each of the weights, the latter of this part of the batch."""
+        """Returns the gradients by x and by each weight; the latter cover this part of the batch."""
         u, y, means, scales, mean, variance = self.kept
         kernel, _, _, w1, _, w2, _, w3, b3, w4, _ = self.weights
         N, H, W, C = self.x.shape
@@ -142,15 +142,15 @@ def _writable_rows(array):
 
 
 def _through_norm(w1, g_w1, g_b1, mean, inverse):
-    """The sums over positions of the gradient by v = a u + c, which is that by beta, and the gradient by gamma.
+    """Returns the gradients by beta and gamma, given those by the folded w1 and b1.
 
-    What came for a u comes for v, so both are the gradients by the folded w1 and b1 seen from the other side.
+    The gradient by beta is the sum over positions of that by v = a u + c.
     """
     sum_v, sum_vu = w1 @ g_b1, (w1 * g_w1).sum(axis=1)
     return sum_v, inverse * (sum_vu - mean * sum_v)
 
 
 def _kernel_and_bias(layer: keras.Layer, bind) -> list:
-    """Both with the arrays of their gradients; a bias of zeros where the layer has none."""
+    """Returns kernel and bias with the arrays of their gradients; a missing bias is zero."""
     kernel = bind(layer.kernel)
     return [kernel, bind(layer.bias) if layer.use_bias else (np.zeros(kernel[0].shape[-1], np.float32), None)]

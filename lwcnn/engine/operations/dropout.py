@@ -1,4 +1,4 @@
-"""Layers that draw random numbers in training."""
+"""Layers that are random in training."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ class Dropout(Operation):
         self.random = self.noise_shape() if layer.rate else None
 
     def noise_shape(self) -> tuple[int, ...]:
-        """The shape of an image's random numbers; a size of 1 stands for the whole axis."""
+        """Returns the shape of an image's random numbers; a size of 1 covers the whole axis."""
         return tuple(self.layer.output.shape[1:])
 
     def forward(self, inputs, training):

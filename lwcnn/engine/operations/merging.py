@@ -45,18 +45,6 @@ class Average(Add):
         return super().backward(grad / np.float32(len(wanted)), wanted)
 
 
-class Subtract(Add):
-    """`keras.layers.Subtract`."""
-
-    def forward(self, inputs, training):
-        first, second = inputs
-        return super().forward([first, -second], training)
-
-    def backward(self, grad, wanted):
-        first, second = super().backward(grad, wanted)
-        return [first, None if second is None else -second]
-
-
 class Multiply(Operation):
     """`keras.layers.Multiply`."""
 
@@ -82,6 +70,6 @@ def _several_ranks(layer) -> str | None:
 
 
 def _reduced(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The gradient by an input of this shape that was broadcast to the output's: its sums."""
+    """Sums the gradient over the axes along which an input of this shape was broadcast."""
     axes = tuple(axis for axis, (wide, size) in enumerate(zip(grad.shape, shape)) if size == 1 < wide)
     return grad.sum(axis=axes, keepdims=True) if axes else grad

@@ -84,5 +84,6 @@ class BatchNorm(Operation):
 
 
 def follow(moving: np.ndarray, new: np.ndarray, momentum: float) -> None:
+    """Updates a moving average in place."""
     moving *= np.float32(momentum)
     moving += new * np.float32(1 - momentum)

@@ -1,4 +1,4 @@
-"""Pooling over windows and over whole maps."""
+"""Pooling over windows and over whole feature maps."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from lwcnn.engine.operations.base import Operation
 
 
 class MaxPool(Operation):
-    """`keras.layers.MaxPooling2D`; that of 2x2 has a kernel of its own."""
+    """`keras.layers.MaxPooling2D`; 2x2 windows have a kernel of their own."""
 
     def forward(self, inputs, training):
         (x,) = inputs
@@ -42,7 +42,7 @@ class MaxPool(Operation):
 
 
 class AveragePool(Operation):
-    """`keras.layers.AveragePooling2D`: the depthwise sums of windows, divided by how much of each lies on the map."""
+    """`keras.layers.AveragePooling2D`: depthwise sums over windows, divided by the positions inside the map."""
 
     def forward(self, inputs, training):
         (x,) = inputs
@@ -76,7 +76,7 @@ class GlobalAverage(Operation):
 
 
 class GlobalMax(Operation):
-    """`keras.layers.GlobalMaxPooling2D`; equal values share the gradient, as in TensorFlow."""
+    """`keras.layers.GlobalMaxPooling2D`; equal maxima share the gradient, as in TensorFlow."""
 
     def forward(self, inputs, training):
         (self.x,) = inputs

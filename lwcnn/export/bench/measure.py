@@ -13,11 +13,7 @@ PERCENTILES = (50, 90, 99)
 def time_calls(call: Callable[[], object], num_calls: int, max_seconds: float, num_warm_up: int) -> np.ndarray:
     """Times consecutive calls after a warm-up; returns the duration of each in milliseconds.
 
-    Args:
-        call: Function to time.
-        num_calls: Number of calls to time, at least 1.
-        max_seconds: Time limit in seconds, also of the warm-up. At least min(10, num_calls) calls are timed.
-        num_warm_up: Number of untimed calls before.
+    Warm-up and timing each stop after `max_seconds`, but not before min(10, num_calls) calls are timed.
     """
     with _no_garbage_collection():
         for _ in _until(max_seconds, num_warm_up, at_least=1):

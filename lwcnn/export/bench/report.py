@@ -13,11 +13,7 @@ _HEAD = (
 
 
 def read_earlier(path: Path) -> dict:
-    """Reads a file written by `lwcnn bench --json`.
-
-    Raises:
-        LwcnnError: The file has other content, which must not be overwritten.
-    """
+    """Reads a file written by `lwcnn bench --json`; one with other content must not be overwritten."""
     found = read_json(path)
     try:
         _conditions(found)

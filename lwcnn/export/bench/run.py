@@ -76,8 +76,7 @@ def bench_models(
         note: Function called with progress messages.
 
     Returns:
-        Dict with `machine`, `versions`, `settings`, `images`, `peak_memory` and `models`: for each model its
-        parameters, multiply-accumulates and one row per runtime.
+        Measurement conditions, and `models`: for each its parameters, multiply-accumulates and one row per runtime.
     """
     require_tensorflow()
     for name in formats:

@@ -13,11 +13,9 @@ from lwcnn.export.run import FORMATS, convert
 
 @dataclass(frozen=True)
 class Runtime:
-    """A model in one runtime.
+    """A model in one runtime, as a row of the table.
 
     Attributes:
-        name: Name of the row in the table.
-        format: One of `BENCH_FORMATS`.
         prepare: Function from uint8 images of shape (n, height, width, channels) to the input of `run`; not timed.
         run: Function from prepared images to logits as a NumPy array.
         file: Path of the model in this format.

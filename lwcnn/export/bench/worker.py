@@ -19,11 +19,7 @@ from lwcnn.system.files import read_json, write_json
 def bench_in_one_thread(
     paths: Sequence[str], formats: Sequence[str], dataset: str | None, data_dir: str | None, settings: dict
 ) -> dict:
-    """Runs `bench_models` in a new process with one thread; `settings` are the fields of its `Settings`.
-
-    Raises:
-        LwcnnError: `bench_models` raises it, or the process fails.
-    """
+    """Runs `bench_models` in a new process with one thread; `settings` are the fields of its `Settings`."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         job = {"paths": list(map(str, paths)), "formats": list(formats), "dataset": dataset, "data_dir": data_dir}

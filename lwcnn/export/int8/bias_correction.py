@@ -24,9 +24,6 @@ def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> byte
         reference: Content of the float32 file of the same model, with the same convolutions in the same order.
         images: A few hundred uint8 images (n, height, width, channels), which are run at once.
 
-    Returns:
-        Content of the corrected file, of the same size.
-
     Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", arXiv 1906.04721,
     section 4.2, with measured shifts.
     """

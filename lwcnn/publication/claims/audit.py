@@ -39,12 +39,7 @@ CLAIMS = tuple(
 
 @dataclass(frozen=True)
 class AuditRow:
-    """A claim with its measurements.
-
-    Attributes:
-        claim: The claim.
-        here: Measurements of ours with a label each; none where nothing of ours tests it.
-    """
+    """A claim with its measurements, each with a label; none where nothing of ours tests it."""
 
     claim: Claim
     here: tuple[tuple[str, Value], ...]

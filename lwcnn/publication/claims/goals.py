@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Goal:
-    """A goal of the project.
+    """A goal for an experiment's mean test accuracy; accuracies are in percent.
 
     Attributes:
-        dataset, experiment: whose mean test accuracy it is about.
-        limit: that the parameters stay under; None for networks of others.
-        beat: accuracy, in percent, of what it is to beat.
-        least: accuracy, in percent, asked of runs on a CPU.
-        aim: accuracy, in percent, aimed at with an accelerator; None where none was set.
+        limit: Number of parameters to stay below; None for networks of others.
+        beat: Accuracy to beat.
+        least: Accuracy asked of runs on a CPU.
+        aim: Accuracy aimed at with an accelerator; None where none was set.
     """
 
     dataset: str

@@ -59,11 +59,7 @@ class Measurement:
 
 
 def missing(needs: str) -> Measurement:
-    """A value that is not there.
-
-    Args:
-        needs: What has to be run or measured.
-    """
+    """Returns the value for what `needs` to be run or measured first."""
     return Measurement(None, needs=needs)
 
 

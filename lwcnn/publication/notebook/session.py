@@ -14,11 +14,12 @@ from matplotlib.figure import Figure
 
 import lwcnn
 from lwcnn.data import Dataset, choose_dataset, load_dataset
-from lwcnn.experiments.pipeline import PhaseCache, train_submodels
+from lwcnn.experiments.pipeline import train_submodels
 from lwcnn.experiments.recipes import MergedExperiment, get_experiment, get_preset
 from lwcnn.experiments.release import release_best
 from lwcnn.experiments.results import PRESETS_BY_SIZE, MissingInput, load_results
 from lwcnn.experiments.run import Folders, run_experiment, split_images
+from lwcnn.experiments.sequence import PhaseCache
 from lwcnn.models.io import load_model
 from lwcnn.models.merge import split_merged
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT

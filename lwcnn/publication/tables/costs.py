@@ -32,7 +32,6 @@ class Reference:
     """A reference or comparison network.
 
     Attributes:
-        network: Its name as an experiment.
         experiment: The experiment that trains it as claimed, or at its best.
         preset: Preset of the command in the table.
         claimed: Test accuracy in its own text, in percent; empty where it has none for CIFAR-10.

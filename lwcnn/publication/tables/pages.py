@@ -19,15 +19,7 @@ _MARKED = re.compile(r"(?P<begin><!-- (?P<name>\w+) -->\n)(?P<old>.*?)(?P<end><!
 
 
 def table_text(name: str, evidence: Evidence) -> str:
-    """One table in Markdown.
-
-    Args:
-        name: One of `TABLES`, or "bench".
-        evidence: The results.
-
-    Raises:
-        LwcnnError: If there is no such table.
-    """
+    """Returns one of `TABLES`, or "bench", in Markdown."""
     if name == BENCH:
         return bench_table(evidence.benchmark(BENCH), _IN_OTHER_TABLES)
     if name not in TABLES:
@@ -48,15 +40,7 @@ def fill(text: str, evidence: Evidence) -> str:
 
 
 def write_tables(paths: Sequence[Path], folder: StrPath = "results") -> None:
-    """Makes the tables in Markdown files anew.
-
-    Args:
-        paths: The files; those without marks stay as they are.
-        folder: The results folder.
-
-    Raises:
-        LwcnnError: If a file can't be read or none has a mark.
-    """
+    """Updates the tables between the marks of Markdown files; `folder` is that of the results."""
     evidence, old = Evidence(folder), {path: _read(path) for path in paths}
     if not any(map(_MARKED.search, old.values())):
         marks = "<!-- accuracies --> and <!-- end of accuracies -->"

@@ -1,0 +1,124 @@
+"""Trains phases one after the other; each is saved under a name that depends on everything that determines it."""
+
+import contextlib
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.locking import locked
+from lwcnn.system.settings import plain_settings
+from lwcnn.training.checkpoint import Checkpoint, PhaseState
+from lwcnn.training.devices import Computing
+from lwcnn.training.images import Split
+from lwcnn.training.loop import Branches, Wrap, train_phase
+from lwcnn.training.phases import Phase, trainable_layer_names
+from lwcnn.training.progress import Progress
+
+MAX_SEED = 2**32  # Keras and NumPy accept seeds below it
+MIN_STEPS, MIN_BATCH = 50, 8
+"""Small training sets use smaller batches, but at least MIN_BATCH images, so that an epoch has MIN_STEPS steps."""
+
+
+@dataclass(frozen=True)
+class PhaseCache:
+    """Where the phases of a training are saved.
+
+    Attributes:
+        folder: Folder of the checkpoints.
+        data_key: Name of the images, such as the checksum of their data set. It is part of the checkpoints' names.
+    """
+
+    folder: Path
+    data_key: str = ""
+
+
+@dataclass
+class PhaseSequence:
+    """The phases of one training, which share images, seed and checkpoints.
+
+    Attributes:
+        records: Record of each phase so far: name, trainable layers, epochs, best epoch and its validation accuracy,
+            seconds, history; if the loss became NaN or infinite, also that epoch and the learning rate.
+    """
+
+    split: Split
+    num_classes: int
+    seed: int
+    cache: PhaseCache | None = None
+    progress: Progress = field(default_factory=lambda: Progress("none"))
+    computing: Computing = Computing()
+    records: list[dict] = field(default_factory=list)
+
+    def __post_init__(self):
+        if not 0 <= self.seed < MAX_SEED:
+            raise LwcnnError(f"Give a seed from 0 to {MAX_SEED - 1:,}. Received: {self.seed}")
+        subsets = [_digest(part.indices) for part in self.split]
+        data_key = self.cache.data_key if self.cache else ""
+        versions = keras.backend.backend(), keras.version()
+        self._determinants: list = [data_key, subsets, *versions, self.seed, self.image_shape, self.num_classes]
+        if plain_settings(self.computing):
+            self._determinants.append(plain_settings(self.computing))
+        keras.utils.set_random_seed(self.seed)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Image shape (height, width, channels)."""
+        return self.split.training.images.shape[1:]
+
+    def depends_on(self, settings: Any) -> None:
+        """Makes the names of all further phases depend on settings of the model."""
+        self._determinants.append(settings)
+
+    def seed_model(self) -> None:
+        """Seeds the initialization of a new model, which then does not depend on whether a phase was loaded."""
+        keras.utils.set_random_seed(self._phase_seed())
+
+    def train(
+        self, model: keras.Model, phase: Phase, branches: Branches | None = None, wrap: Wrap | None = None
+    ) -> None:
+        """Trains a model through the next phase, or loads the phase from its checkpoint."""
+        phase = replace(phase, batch_size=min(phase.batch_size, max(MIN_BATCH, len(self.split.training) // MIN_STEPS)))
+        self.depends_on([plain_settings(phase), plain_settings(branches)])
+        key = hashlib.sha256(json.dumps(self._determinants).encode()).hexdigest()[:16]
+        path = Path(self.cache.folder) / f"seed{self.seed}-{phase.name}-{key}.npz" if self.cache else None
+        with locked(path, self.progress.note) if path else contextlib.nullcontext():
+            state = train_phase(
+                model,
+                phase,
+                self.split,
+                self._phase_seed(),
+                branches=branches,
+                checkpoint=Checkpoint(path, key) if path else None,
+                progress=self.progress,
+                wrap=wrap,
+            )
+        self.records.append(_record(model, phase, state))
+
+    def _phase_seed(self) -> int:
+        """Returns a seed for the next phase that is independent of those of other phases and runs."""
+        return int(np.random.SeedSequence((self.seed, len(self.records))).generate_state(1)[0])
+
+
+def _digest(indices: np.ndarray | None) -> str | None:
+    return None if indices is None else hashlib.sha256(np.asarray(indices, "<i8").tobytes()).hexdigest()[:16]
+
+
+def _record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:
+    best = state.history[state.best_epoch[-1] - 1] if phase.monitor == "val_loss" else None
+    return {
+        "name": phase.name,
+        "trainable": list(trainable_layer_names(model, phase)),
+        "epochs": state.epoch,
+        "best_epoch": state.best_epoch[-1],
+        "best_val_accuracy": state.best[-1] if best is None else best["val_accuracy"],
+        "seconds": round(state.seconds, 2),
+        **({"diverged": state.diverged, "learning_rate": phase.optimizer.learning_rate} if state.diverged else {}),
+        "history": state.history,
+        "computing": state.computing,
+    }
