@@ -13,11 +13,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
-from lwcnn.data import Dataset, load_dataset, stratified_split  # noqa: E402
 from lwcnn.data.batches import Batches  # noqa: E402
-from lwcnn.evaluation import accuracy, predict_logits  # noqa: E402
+from lwcnn.data.datasets import Dataset, load_dataset  # noqa: E402
+from lwcnn.data.splits import stratified_split  # noqa: E402
+from lwcnn.evaluation.metrics import accuracy  # noqa: E402
+from lwcnn.evaluation.predict import predict_logits  # noqa: E402
+from lwcnn.experiments.measures import provenance  # noqa: E402
 from lwcnn.experiments.recipes import get_experiment  # noqa: E402
-from lwcnn.experiments.run import SPLIT_SEED, provenance  # noqa: E402
+from lwcnn.experiments.run import SPLIT_SEED  # noqa: E402
 from lwcnn.models.build import build_network  # noqa: E402
 from lwcnn.system.files import write_json  # noqa: E402
 from lwcnn.training.average import MovingAverage, batch_norm_statistics  # noqa: E402

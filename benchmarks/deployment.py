@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lwcnn.data import load_dataset  # noqa: E402
+from lwcnn.data.datasets import load_dataset  # noqa: E402
 from lwcnn.export.run import FORMATS, export_model  # noqa: E402
 from lwcnn.publication.evidence import Evidence  # noqa: E402
 from lwcnn.publication.tables.benchmarks import int8  # noqa: E402

@@ -26,7 +26,8 @@ def work(path: str, rounds: int) -> list[float]:
     """Seconds of each round, in this process."""
     import numpy as np
 
-    from lwcnn.evaluation import predict_logits, summarize
+    from lwcnn.evaluation.metrics import summarize
+    from lwcnn.evaluation.predict import predict_logits
     from lwcnn.models.io import load_model
 
     model, rng = load_model(path), np.random.default_rng(0)

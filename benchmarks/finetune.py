@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=500, help="training and validation images (default: 500)")
     parser.add_argument("--json", type=Path, default=ROOT / "results" / "finetune.json")
     options = parser.parse_args()
-    from lwcnn.data import load_dataset
+    from lwcnn.data.datasets import load_dataset
     from lwcnn.publication.tables.benchmarks import finetune
     from lwcnn.system.environment import device_name, versions
 

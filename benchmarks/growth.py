@@ -47,8 +47,8 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
     import keras
     import numpy as np
 
-    from lwcnn.data import image_spec
     from lwcnn.data.batches import Batches
+    from lwcnn.data.known import image_spec
     from lwcnn.experiments.recipes.augmentation import augmentation
     from lwcnn.experiments.recipes.residual_se import WARMUP_COSINE
     from lwcnn.export.bench.peak_memory import peak_bytes

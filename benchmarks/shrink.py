@@ -73,8 +73,9 @@ def measured(experiment: str, sparsity: float, epochs: int, data, num_images: in
     """Accuracy and bytes of a released model at a sparsity; small ones are left as they are."""
     import numpy as np
 
-    from lwcnn.data import stratified_split
-    from lwcnn.evaluation import accuracy, predict_logits
+    from lwcnn.data.splits import stratified_split
+    from lwcnn.evaluation.metrics import accuracy
+    from lwcnn.evaluation.predict import predict_logits
     from lwcnn.experiments.recipes import get_experiment
     from lwcnn.experiments.run import SPLIT_SEED
     from lwcnn.export.litert import LitertModel, draw_calibration_images, to_litert_int8
@@ -114,7 +115,7 @@ def main() -> None:
 
     found = read_json(options.json) if options.json.exists() else {"epochs": options.epochs, "rows": []}
     if not options.table:
-        from lwcnn.data import load_dataset
+        from lwcnn.data.datasets import load_dataset
         from lwcnn.system.environment import device_name, versions
 
         data = load_dataset("cifar10")

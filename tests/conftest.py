@@ -13,7 +13,7 @@ import keras  # noqa: E402
 import pytest  # noqa: E402
 from made_data import write_npz  # noqa: E402
 
-from lwcnn.data import load_dataset  # noqa: E402
+from lwcnn.data.datasets import load_dataset  # noqa: E402
 from lwcnn.experiments.folders import Folders  # noqa: E402
 
 

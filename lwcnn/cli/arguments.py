@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lwcnn.data import DATASET_NAMES
+from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.recipes import NETWORKS, PRESETS
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.devices import PRECISIONS
 
 if TYPE_CHECKING:
-    from lwcnn.data import Dataset
+    from lwcnn.data.datasets import Dataset
     from lwcnn.experiments.folders import Folders
 
 MAX_SEED = 2**32 - 1
@@ -179,7 +179,7 @@ def load_dataset_of(model: str | Path, options) -> Dataset:
     Raises:
         LwcnnError: The file names no data set, or one that is not at hand.
     """
-    from lwcnn.data import load_dataset
+    from lwcnn.data.datasets import load_dataset
     from lwcnn.models.description import read_description, read_input_shape
 
     description = read_description(model)

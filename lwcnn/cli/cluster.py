@@ -110,7 +110,7 @@ class RayPool:
 
 def report(dataset: str, data_dir: str | None, tokens: list[Path]) -> dict[str, Any]:
     """Returns what a node has: versions, the data set's checksum, and which tokens it does not see."""
-    from lwcnn.data import load_dataset
+    from lwcnn.data.datasets import load_dataset
 
     try:
         data = load_dataset(dataset, data_dir, download=False).checksum[:12]

@@ -3,18 +3,10 @@
 import argparse
 
 from lwcnn.cli.arguments import MODEL_HELP, add_data_arguments, load_dataset_of, path
-from lwcnn.evaluation import (
-    TTA_TRANSFORMS,
-    cross_entropy,
-    default_tta_transforms,
-    drop_large_confusion_matrix,
-    expected_calibration_error,
-    predict_logits,
-    predict_tta,
-    require_fit,
-    scale_cross_fitted,
-    summarize,
-)
+from lwcnn.evaluation.calibration import scale_cross_fitted
+from lwcnn.evaluation.metrics import cross_entropy, drop_large_confusion_matrix, expected_calibration_error, summarize
+from lwcnn.evaluation.predict import predict_logits, require_fit
+from lwcnn.evaluation.tta import TTA_TRANSFORMS, default_tta_transforms, predict_tta
 from lwcnn.system.files import write_json
 
 _SHARES = {

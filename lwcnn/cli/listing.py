@@ -3,14 +3,14 @@
 import argparse
 
 from lwcnn.cli.arguments import add_folder, path
-from lwcnn.data import DATASET_NAMES
+from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.recipes import EXPERIMENT_GROUPS, PRESETS, get_experiment
 from lwcnn.experiments.zoo import read_descriptions, trained_networks
 
 
 def list_datasets(options) -> int:
     """List the data sets and where each is read from."""
-    from lwcnn.data import find_dataset
+    from lwcnn.data.datasets import find_dataset
 
     width = max(map(len, DATASET_NAMES))
     for name in DATASET_NAMES:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lwcnn.cli.arguments import MODEL_HELP, add_data_arguments, at_least_one, path
-from lwcnn.data import CLASS_NAMES, DATASET_NAMES
+from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import one_line
 
@@ -49,8 +49,8 @@ def predict(options) -> int:
 
 
 def _batches(options, model: keras.Model, skip):
-    from lwcnn.data import load_dataset
     from lwcnn.data.checks import images_at_once
+    from lwcnn.data.datasets import load_dataset
     from lwcnn.data.streams import find_inputs, stream_array, stream_files, stream_npz
     from lwcnn.evaluation.predict import input_shape
 
@@ -65,7 +65,7 @@ def _batches(options, model: keras.Model, skip):
 
 def _class_names(options) -> tuple[str, ...]:
     """Returns the names by label: from the options, else from the model file, else those that come with the images."""
-    from lwcnn.data import load_dataset
+    from lwcnn.data.datasets import load_dataset
     from lwcnn.data.streams import read_class_list, read_class_names
     from lwcnn.models.description import read_description
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from lwcnn.cli.arguments import seed_number
-from lwcnn.data import Dataset, choose_dataset
+from lwcnn.data.datasets import Dataset, choose_dataset
 from lwcnn.experiments.recipes import PRESETS
 from lwcnn.experiments.zoo import trained_networks
 from lwcnn.training.progress import Progress

@@ -16,7 +16,7 @@ def search(options) -> int:
     """Search for the residual network's shape and recipe on validation images; several machines can share a study."""
     from lwcnn.cli.cluster import open_pool
     from lwcnn.cli.jobs import make_jobs, run_jobs
-    from lwcnn.data import load_dataset
+    from lwcnn.data.datasets import load_dataset
 
     try:
         from lwcnn.experiments.search import Search

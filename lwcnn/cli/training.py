@@ -21,7 +21,7 @@ def train(options) -> int:
     """Train experiments; finished runs are reused."""
     from lwcnn.cli.cluster import open_pool
     from lwcnn.cli.jobs import make_jobs, run_jobs
-    from lwcnn.data import load_dataset
+    from lwcnn.data.datasets import load_dataset
     from lwcnn.experiments.release import release_best
     from lwcnn.experiments.run import run_experiment
 
@@ -70,7 +70,7 @@ def _open_progress(options, dataset: str, experiment: str, seed: int) -> Progres
 
 def kfold(options) -> int:
     """Evaluate an experiment by K-fold cross-validation."""
-    from lwcnn.data import load_dataset
+    from lwcnn.data.datasets import load_dataset
     from lwcnn.experiments.kfold import run_kfold
 
     get_experiment(options.experiment, options.preset)  # a wrong name fails before the data is read

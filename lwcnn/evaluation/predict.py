@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import keras
     import pandas
 
-    from lwcnn.data import Dataset
+    from lwcnn.data.datasets import Dataset
     from lwcnn.data.streams import Batch
 
 

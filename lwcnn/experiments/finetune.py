@@ -7,8 +7,9 @@ docs/own-images.md. Command: `lwcnn finetune wren --dataset FOLDER`.
 from pathlib import Path
 from typing import Any
 
-from lwcnn.data import Dataset, ImageSpec, load_dataset
+from lwcnn.data.datasets import Dataset, load_dataset
 from lwcnn.data.image_files import Size, check_size
+from lwcnn.data.known import ImageSpec
 from lwcnn.evaluation.predict import input_shape
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import FineTunedExperiment, get_preset, with_settings

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import keras
 
-from lwcnn.data import Dataset
+from lwcnn.data.datasets import Dataset
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
 from lwcnn.system.locking import locked

@@ -13,9 +13,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lwcnn.data import Dataset, load_dataset, split_for_training, stratified_folds, stratified_split
-from lwcnn.evaluation import accuracy, mean_and_interval, predict_logits
+from lwcnn.data.datasets import Dataset, load_dataset
+from lwcnn.data.splits import split_for_training, stratified_folds, stratified_split
 from lwcnn.evaluation.diagnostics import diagnose_folds
+from lwcnn.evaluation.metrics import accuracy
+from lwcnn.evaluation.predict import predict_logits
+from lwcnn.evaluation.statistics import mean_and_interval
 from lwcnn.experiments.finished import load_or_make
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.pipeline import TrainedMethod, train_method

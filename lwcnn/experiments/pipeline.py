@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from lwcnn.data import channel_statistics
+from lwcnn.data.statistics import channel_statistics
 from lwcnn.experiments.recipes.types import (
     DistilledExperiment,
     Experiment,

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from lwcnn.data import Dataset
-from lwcnn.evaluation import predict_logits
+from lwcnn.data.datasets import Dataset
+from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.finished import read_result
 from lwcnn.experiments.folders import Folders, load_classes
 from lwcnn.experiments.results import PRESETS_BY_SIZE, load_exports, load_latencies, run_paths

@@ -13,13 +13,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from lwcnn.data import Dataset, load_dataset, split_for_training
-from lwcnn.data.checks import images_at_once
-from lwcnn.evaluation import accuracy, drop_large_confusion_matrix, measure_calibration, predict_logits, summarize
+from lwcnn.data.datasets import Dataset, load_dataset
+from lwcnn.data.splits import split_for_training
 from lwcnn.evaluation.diagnostics import diagnose_run
+from lwcnn.evaluation.metrics import drop_large_confusion_matrix
 from lwcnn.experiments.finished import check_finished, load_or_make
 from lwcnn.experiments.folders import Folders, load_classes, save_classes
-from lwcnn.experiments.pipeline import TrainedMethod, train_method
+from lwcnn.experiments.measures import measure, mixed_computing, penultimate_features, provenance
+from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import (
     DistilledExperiment,
     Experiment,
@@ -30,10 +31,8 @@ from lwcnn.experiments.recipes import (
 )
 from lwcnn.experiments.sequence import PhaseCache
 from lwcnn.experiments.teachers import find_teacher
-from lwcnn.models.cost import count_macs
 from lwcnn.models.description import Description
 from lwcnn.models.io import load_model, save_model
-from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json
 from lwcnn.system.npz import save_npz
@@ -45,7 +44,6 @@ from lwcnn.training.images import Images, Split
 from lwcnn.training.progress import Progress
 
 SPLIT_SEED = 0  # all runs share one validation split
-MAX_CLASS_RATIO = 2  # of images; above it the macro accuracy is reported too
 NUM_FEATURE_IMAGES = 2000
 
 
@@ -131,9 +129,7 @@ def _train_run(
     labels = Path(folders.results) / data.name / "test_labels.npy"
     _require_same_labels(labels, data)
     split = split_images(data, plan, get_preset(run["preset"]))
-    teacher = None
-    if isinstance(plan, DistilledExperiment):
-        teacher = _load_teacher(plan, data, folders)
+    teacher = _load_teacher(plan, data, folders) if isinstance(plan, DistilledExperiment) else None
     trained = train_method(
         plan,
         split,
@@ -144,14 +140,9 @@ def _train_run(
         teacher=teacher,
         computing=computing,
     )
-    result = _evaluate(trained, data, split) | {
-        **run,
-        "data_source": data.source,
-        "notice": notice,
-        "precision": computing.precision,
-        "num_devices": computing.devices,
-    }
-    result = _ordered(result) | provenance()
+    result = {key: run[key] for key in ("dataset", "experiment", "preset", "seed")} | {"notice": notice}
+    result |= measure(trained, data, split) | run | {"data_source": data.source, "precision": computing.precision}
+    result |= {"num_devices": computing.devices} | provenance()
     logits = result.pop("logits")
     signs = diagnose_run(result | {"num_test_images": len(data.y_test)})
     result["warnings"] = signs + mixed_computing(result["history"])
@@ -191,83 +182,8 @@ def _require_same_labels(path: Path, data: Dataset) -> None:
         )
 
 
-def mixed_computing(history: list[dict]) -> list[str]:
-    """Returns a warning if parts of a training were computed with different steps or thread counts."""
-    ways: list[dict] = []
-    for phase in history:
-        ways += [way for way in phase["computing"] if way not in ways]
-    if len(ways) < 2:
-        return []
-    words = "; ".join(", ".join(f"{key} {value}" for key, value in way.items()) for way in ways)
-    return [
-        f"the training was resumed or shared between different settings ({words}): the same seed gives other weights"
-    ]
-
-
 def split_images(data: Dataset, plan: Experiment, size: Preset) -> Split:
     """Splits the training images of a data set into training and validation, limited by experiment and preset."""
     limits = [limit for limit in (size.num_images, plan.num_images) if limit]
     parts = split_for_training(data.y_train, plan.validation, min(limits, default=None), SPLIT_SEED)
     return Split(*(Images(data.x_train, data.y_train, part) for part in parts))
-
-
-def _evaluate(trained: TrainedMethod, data: Dataset, split: Split) -> dict:
-    """Measures a trained model; the only place where a run uses test images."""
-    model = trained.model
-    train_pixels, train_labels = split.training.arrays()
-    val_pixels, val_labels = split.validation.arrays()
-    val_logits, logits = predict_logits(model, val_pixels), predict_logits(model, data.x_test)
-    test = summarize(logits, data.y_test)
-    return {
-        "params": model.count_params(),
-        "trainable_params": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
-        "macs": count_macs(model),
-        "num_train_images": len(train_labels),
-        "num_val_images": len(val_labels),
-        "train_accuracy": accuracy(predict_logits(model, train_pixels), train_labels),
-        "val_accuracy": accuracy(val_logits, val_labels),
-        "test_accuracy": test["accuracy"],
-        **_macro_accuracy(test["per_class_accuracy"], data),
-        "test_loss": test["loss"],
-        "ece": test["ece"],
-        **measure_calibration(val_logits, val_labels, logits, data.y_test),
-        "per_class_accuracy": dict(zip(data.class_names, test["per_class_accuracy"])),
-        "confusion_matrix": test["confusion_matrix"],
-        "history": trained.phases,
-        "train_seconds": trained.train_seconds,
-        "logits": logits,
-        "weights": None,
-    }
-
-
-def _macro_accuracy(per_class: list[float | None], data: Dataset) -> dict:
-    """Returns the mean test accuracy of the classes if their sizes differ by more than `MAX_CLASS_RATIO`."""
-    counts = [np.bincount(labels, minlength=data.num_classes) for labels in (data.y_train, data.y_test)]
-    if all(count.max() <= MAX_CLASS_RATIO * count.min() for count in counts):
-        return {}
-    return {"test_macro_accuracy": float(np.mean([value for value in per_class if value is not None]))}
-
-
-def _ordered(result: dict) -> dict:
-    """Returns the result with identifying entries first, for readers of the file."""
-    first = ("dataset", "experiment", "preset", "seed", "notice", "val_accuracy", "test_accuracy")
-    return {k: result[k] for k in first} | {k: v for k, v in result.items() if k not in first}
-
-
-def provenance() -> dict:
-    """Returns the hardware and software that a result was made with."""
-    return {
-        "backend": keras.backend.backend(),
-        "step": current_computing()["step"],
-        "device": environment.device_name(),
-        "num_threads": environment.num_threads(),
-        "versions": environment.versions(),
-        "commit": environment.commit(),
-    }
-
-
-def penultimate_features(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Returns the inputs of the last layer with weights for each image: (n, 32) for the merged model."""
-    last = [layer for layer in model.layers if layer.weights][-1]
-    trunk = keras.Model(model.inputs, last.input)
-    return trunk.predict(images, batch_size=images_at_once(images.shape[1:]), verbose=0).reshape(len(images), -1)

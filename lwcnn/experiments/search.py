@@ -19,7 +19,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from lwcnn.data import Dataset
+from lwcnn.data.datasets import Dataset
 from lwcnn.experiments.earlier_trials import earlier_trials, read
 from lwcnn.experiments.recipes import NetworkExperiment, get_experiment, with_settings
 from lwcnn.experiments.sequence import PhaseCache

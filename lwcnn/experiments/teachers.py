@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lwcnn.data import Dataset
+from lwcnn.data.datasets import Dataset
 from lwcnn.experiments.recipes.types import Teacher
 from lwcnn.experiments.zoo import SHIPPED_MODELS
 from lwcnn.models.description import read_description

@@ -5,10 +5,11 @@ from typing import Any
 
 import optuna
 
-from lwcnn.data import Dataset
+from lwcnn.data.datasets import Dataset
+from lwcnn.experiments.measures import mixed_computing, provenance
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import NetworkExperiment, get_preset
-from lwcnn.experiments.run import mixed_computing, provenance, split_images
+from lwcnn.experiments.run import split_images
 from lwcnn.experiments.sequence import PhaseCache
 from lwcnn.models.cost import count_macs
 from lwcnn.system.settings import plain_settings

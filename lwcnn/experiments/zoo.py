@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lwcnn.data import ImageSpec
+from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes import (
     EXPERIMENT_NAMES,
     NETWORKS,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lwcnn.evaluation import accuracy
+from lwcnn.evaluation.metrics import accuracy
 from lwcnn.system.errors import LwcnnError
 
 MAX_DIFFERENCE = 1e-3  # of float logits, relative to their range; rounding errors are 100 times smaller

@@ -7,9 +7,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lwcnn.data import Dataset
 from lwcnn.data.checks import images_at_once
-from lwcnn.evaluation import predict_logits, require_fit
+from lwcnn.data.datasets import Dataset
+from lwcnn.evaluation.predict import predict_logits, require_fit
 from lwcnn.export.arena import plan_arena, read_graph
 from lwcnn.export.c_array import to_c_array
 from lwcnn.export.check import compare_logits, require_agreement

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 
-from lwcnn.data import INPUT_SHAPES
+from lwcnn.data.known import INPUT_SHAPES
 
 NUM_CLASSES = 10
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lwcnn.evaluation import accuracy
+from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.statistics import Difference, Estimate, estimate_accuracy, paired_difference
 from lwcnn.experiments.results import (
     PRESETS_BY_SIZE,

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from lwcnn.data import INPUT_SHAPES
+from lwcnn.data.known import INPUT_SHAPES
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.results import DATASET_ORDER, PRESETS_BY_SIZE, MissingInput
 from lwcnn.publication.claims.literature import MLPERF_TINY

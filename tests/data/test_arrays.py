@@ -5,7 +5,7 @@ import pytest
 from made_data import make_images
 from PIL import Image
 
-from lwcnn.data import load_dataset
+from lwcnn.data.datasets import load_dataset
 from lwcnn.system.errors import LwcnnError
 
 X, Y = make_images(40, (8, 8, 3), num_classes=4)

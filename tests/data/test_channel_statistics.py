@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lwcnn.data import channel_statistics
+from lwcnn.data.statistics import channel_statistics
 from lwcnn.system.errors import LwcnnError
 
 

@@ -19,19 +19,11 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from lwcnn.data import (
-    CLASS_NAMES,
-    DATASET_NAMES,
-    INPUT_SHAPES,
-    NUM_IMAGES,
-    OFFICIAL_CHECKSUMS,
-    find_dataset,
-    formats,
-    load_dataset,
-    sources,
-)
+from lwcnn.data import formats, sources
 from lwcnn.data.cache import cache_folder
+from lwcnn.data.datasets import find_dataset, load_dataset
 from lwcnn.data.digits import enlarge_digits
+from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES, INPUT_SHAPES, NUM_IMAGES, OFFICIAL_CHECKSUMS
 from lwcnn.data.streams import read_class_names
 from lwcnn.system.errors import LwcnnError
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lwcnn.data import folders, load_dataset
+from lwcnn.data import folders
+from lwcnn.data.datasets import load_dataset
 from lwcnn.system.errors import LwcnnError
 
 COLORS = {"cat": (200, 30, 30), "dog": (30, 30, 200)}

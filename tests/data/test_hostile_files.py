@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from lwcnn.data import load_dataset
+from lwcnn.data.datasets import load_dataset
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.npz import load_npz
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lwcnn.evaluation import measure_calibration
+from lwcnn.evaluation.calibration import measure_calibration
 
 
 def test_the_temperature_is_that_of_the_validation_images():

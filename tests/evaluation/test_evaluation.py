@@ -10,25 +10,21 @@ import sklearn.metrics
 from scipy import stats
 
 from lwcnn.data.checks import images_at_once
-from lwcnn.evaluation import (
-    MeanInterval,
+from lwcnn.evaluation.calibration import fit_temperature, scale_cross_fitted
+from lwcnn.evaluation.metrics import (
     accuracy,
     confusion_matrix,
     cross_entropy,
     drop_large_confusion_matrix,
     expected_calibration_error,
-    fit_temperature,
-    mcnemar_exact,
-    mean_and_interval,
     per_class_accuracy,
     precision_recall_f1,
-    predict_logits,
-    scale_cross_fitted,
+    reliability_bins,
     summarize,
     top_k_accuracy,
-    wilson_interval,
 )
-from lwcnn.evaluation.metrics import reliability_bins
+from lwcnn.evaluation.predict import predict_logits
+from lwcnn.evaluation.statistics import MeanInterval, mcnemar_exact, mean_and_interval, wilson_interval
 from lwcnn.system.errors import LwcnnError
 
 

@@ -19,8 +19,7 @@ from lwcnn.cli.main import main
 from lwcnn.data import image_files
 from lwcnn.data.image_files import find_images, read_image
 from lwcnn.data.streams import find_inputs, read_class_list, stream_files, stream_npz
-from lwcnn.evaluation import predict_logits
-from lwcnn.evaluation.predict import predict_images
+from lwcnn.evaluation.predict import predict_images, predict_logits
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.io import save_model
 from lwcnn.system.errors import LwcnnError
@@ -310,7 +309,7 @@ def test_a_data_set_by_name(tmp_path):
     output = tmp_path / "predictions.csv"
     line = ["predict", str(tmp_path / "any.keras"), "mnist", f"--output={output}", f"--data-dir={tmp_path}"]
     assert main(line) == 0
-    from lwcnn.data import load_dataset
+    from lwcnn.data.datasets import load_dataset
 
     images = load_dataset("mnist", tmp_path).x_test
     assert read_csv(output) == wanted_rows(model, map(str, range(20)), images, "0123456789")

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from lwcnn.evaluation import mcnemar_exact
-from lwcnn.evaluation.statistics import estimate_accuracy, paired_difference
+from lwcnn.evaluation.statistics import estimate_accuracy, mcnemar_exact, paired_difference
 from lwcnn.system.errors import LwcnnError
 
 

@@ -10,7 +10,9 @@ from scipy.ndimage import correlate1d
 from scipy.special import softmax
 
 from lwcnn.cli.main import main
-from lwcnn.evaluation import TTA_TRANSFORMS, accuracy, default_tta_transforms, predict_logits, predict_tta, summarize
+from lwcnn.evaluation.metrics import accuracy, summarize
+from lwcnn.evaluation.predict import predict_logits
+from lwcnn.evaluation.tta import TTA_TRANSFORMS, default_tta_transforms, predict_tta
 from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError
 

@@ -4,9 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from lwcnn.data import ImageSpec, load_dataset, split_for_training
-from lwcnn.evaluation import accuracy, predict_logits
+from lwcnn.data.datasets import load_dataset
+from lwcnn.data.known import ImageSpec
+from lwcnn.data.splits import split_for_training
 from lwcnn.evaluation.diagnostics import diagnose_run
+from lwcnn.evaluation.metrics import accuracy
+from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, DistilledExperiment, NetworkExperiment, get_experiment
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS, WHOLE

@@ -6,7 +6,7 @@ from made_data import make_images, randomize
 from PIL import Image
 
 from lwcnn.cli.main import main
-from lwcnn.data import load_dataset
+from lwcnn.data.datasets import load_dataset
 from lwcnn.experiments.finetune import finetune, load_for
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_merged_model

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_data import describe, make_images
 
-from lwcnn.evaluation import predict_logits
+from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments import release
 from lwcnn.experiments.folders import Folders, save_classes
 from lwcnn.experiments.release import LOGIT_STEP, describe_models, is_at_chance, release_best, round_logits

@@ -8,7 +8,7 @@ from PIL import Image
 
 import lwcnn
 from lwcnn.cli.main import main
-from lwcnn.data import ImageSpec
+from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes import NETWORKS, get_experiment
 from lwcnn.experiments.zoo import model_file
 from lwcnn.models.description import read_description

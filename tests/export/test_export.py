@@ -14,8 +14,8 @@ from made_data import ROOT, run_python
 
 from lwcnn import build_merged_model
 from lwcnn.cli.main import main
-from lwcnn.data import find_dataset
-from lwcnn.evaluation import predict_logits
+from lwcnn.data.datasets import find_dataset
+from lwcnn.evaluation.predict import predict_logits
 from lwcnn.export import run
 from lwcnn.export.arena import Activation, Graph, plan_arena, read_graph
 from lwcnn.export.c_array import to_c_array
@@ -272,7 +272,7 @@ def test_missing_packages_and_backends_are_told(trained, made_dataset, tmp_path,
         with pytest.raises(LwcnnError, match=r"package tf2onnx: pip install 'lwcnn\[export\]', or '.\[export\]' in a"):
             export_model(trained[0], "onnx", made_dataset, tmp_path / "a.onnx")
         patch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-        patch.setattr("lwcnn.data.load_dataset", pytest.fail)  # said before any work
+        patch.setattr("lwcnn.data.datasets.load_dataset", pytest.fail)  # said before any work
         assert main(["export", str(trained[0]), "--format=litert-int8", "--dataset=digits"]) == 1
         assert "Install the package ai-edge-litert" in capsys.readouterr().err
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 from made_data import ROOT
 
-from lwcnn.evaluation import predict_logits
+from lwcnn.evaluation.predict import predict_logits
 from lwcnn.export import run
 from lwcnn.export.arena import read_graph
 from lwcnn.export.deployable import build_deployable

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_data import describe
 
-from lwcnn.evaluation import predict_logits
+from lwcnn.evaluation.predict import predict_logits
 from lwcnn.models import description, io
 from lwcnn.models.description import describe_model, read_description
 from lwcnn.models.io import load_model, save_model

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from made_data import make_images
 
-from lwcnn.data import channel_statistics
 from lwcnn.data.augment import MixUpCutMix
+from lwcnn.data.statistics import channel_statistics
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import NetworkExperiment

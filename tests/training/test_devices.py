@@ -27,7 +27,7 @@ import json
 import numpy as np
 from lwcnn.system import environment
 environment.load_backend()
-from lwcnn.data import load_dataset
+from lwcnn.data.datasets import load_dataset
 from lwcnn.experiments.recipes import NetworkExperiment
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.models.configs import ResNetConfig, ResNetStage

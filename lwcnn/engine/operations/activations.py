@@ -72,7 +72,7 @@ class Activation(Activated):
         return y
 
     def backward(self, grad, wanted):
-        return [self.function.backward(grad, self.kept) if wanted[0] else None]
+        return [self.function.backward(grad, self.kept)]
 
 
 class PReLU(Operation):

@@ -3,7 +3,8 @@
 An operation is made from a built Keras layer and `bind`, which maps a variable to the array that holds it and the
 array that its gradient is added to (None for a frozen variable). `forward(inputs, training)` returns the output and
 keeps what `backward(grad, wanted)` needs. `backward` adds the gradients of the weights and returns those of the inputs,
-None for each input that is not `wanted`. Arrays are float32, images first.
+None for each input that is not `wanted`; an operation with one input and no weights runs only if it is. Arrays are
+float32, images first.
 """
 
 from collections.abc import Callable

@@ -21,7 +21,7 @@ class Rescale(Operation):
         return y
 
     def backward(self, grad, wanted):
-        return [grad * np.asarray(self.layer.scale, np.float32) if wanted[0] else None]
+        return [grad * np.asarray(self.layer.scale, np.float32)]
 
 
 class Normalize(Operation):
@@ -42,7 +42,7 @@ class Normalize(Operation):
         return (inputs[0] - self.mean) * self.factor
 
     def backward(self, grad, wanted):
-        return [grad * self.factor if wanted[0] else None]
+        return [grad * self.factor]
 
 
 class BatchNorm(Operation):

@@ -29,8 +29,6 @@ class MaxPool(Operation):
         return y
 
     def backward(self, grad, wanted):
-        if not wanted[0]:
-            return [None]
         n, h, w, c = self.shape
         if self.by_two:
             dx = np.empty((n, h * w * c), np.float32)
@@ -55,8 +53,6 @@ class AveragePool(Operation):
         return y.reshape(n, *self.geometry.positions, c)
 
     def backward(self, grad, wanted):
-        if not wanted[0]:
-            return [None]
         return [depthwise_input_gradient(rows(rows(grad) * self.share), self.ones, self.geometry).reshape(self.shape)]
 
 
@@ -72,7 +68,7 @@ class GlobalAverage(Operation):
     def backward(self, grad, wanted):
         n, h, w, c = self.shape
         share = (grad / np.float32(h * w)).reshape(n, 1, 1, c)
-        return [np.ascontiguousarray(np.broadcast_to(share, self.shape)) if wanted[0] else None]
+        return [np.ascontiguousarray(np.broadcast_to(share, self.shape))]
 
 
 class GlobalMax(Operation):
@@ -84,8 +80,6 @@ class GlobalMax(Operation):
         return self.y if self.layer.keepdims else self.y.reshape(len(self.x), -1)
 
     def backward(self, grad, wanted):
-        if not wanted[0]:
-            return [None]
         is_largest = self.x == self.y
         share = grad.reshape(self.y.shape) / is_largest.sum(axis=(1, 2), keepdims=True, dtype=np.float32)
         return [is_largest * share]

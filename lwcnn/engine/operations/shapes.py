@@ -19,7 +19,7 @@ class ZeroPadding(Operation):
     def backward(self, grad, wanted):
         (top, bottom), (left, right) = self.layer.padding
         h, w = grad.shape[1:3]
-        return [np.ascontiguousarray(grad[:, top : h - bottom, left : w - right]) if wanted[0] else None]
+        return [np.ascontiguousarray(grad[:, top : h - bottom, left : w - right])]
 
 
 class Reshape(Operation):
@@ -36,7 +36,7 @@ class Reshape(Operation):
         return x.reshape(len(x), *(-1 if size is None else size for size in self.layer.output.shape[1:]))
 
     def backward(self, grad, wanted):
-        return [grad.reshape(self.shape) if wanted[0] else None]
+        return [grad.reshape(self.shape)]
 
 
 class Identity(Operation):

@@ -4,7 +4,7 @@ Expected accuracies and durations: docs/results.md. Command:
 `lwcnn train EXPERIMENT --dataset cifar10 --preset quick --seeds 0 1 2`.
 """
 
-from lwcnn.data import ImageSpec, image_spec
+from lwcnn.data.known import ImageSpec, image_spec
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.recipes.keras_applications import APPLICATION_EXPERIMENTS
 from lwcnn.experiments.recipes.paper import EXPERIMENTS, TUNED_EXPERIMENTS

@@ -8,8 +8,8 @@ rate. The whole has all parts of the extension, with its values for MixUp, CutMi
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from lwcnn.data import ImageSpec
 from lwcnn.data.augment import MixUpCutMix
+from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.augmentation import augmentation
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.residual_se import SMALL_NETWORK, WARMUP_COSINE

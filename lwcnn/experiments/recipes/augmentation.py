@@ -1,7 +1,7 @@
 """The augmentation that our recipes share, chosen by what is known of the images."""
 
-from lwcnn.data import ImageSpec
 from lwcnn.data.augment import Augmentation
+from lwcnn.data.known import ImageSpec
 
 CROP_SHARE = 1 / 8  # fraction of the shorter side: 4 of 32 pixels, as usual on CIFAR-10
 

@@ -7,7 +7,7 @@ the first two strides are 1.
 from collections.abc import Callable
 from dataclasses import replace
 
-from lwcnn.data import ImageSpec
+from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.augmentation import augmentation
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.residual_se import NO_WEIGHT_DECAY

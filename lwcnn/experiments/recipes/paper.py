@@ -8,8 +8,8 @@ accuracies: docs/results.md. Command: `lwcnn train paper --dataset cifar10 --pre
 from collections.abc import Callable
 from dataclasses import replace
 
-from lwcnn.data import ImageSpec
 from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION
+from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.augmentation import CROP_SHARE, augmentation
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import MergedExperiment

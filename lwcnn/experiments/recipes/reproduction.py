@@ -6,8 +6,8 @@ Values come from the reproduction's notebook where it shows them, else from the 
 from collections.abc import Callable
 from dataclasses import replace
 
-from lwcnn.data import ImageSpec
 from lwcnn.data.augment import Augmentation, MixUpCutMix
+from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import NetworkExperiment, ReproductionExperiment
 from lwcnn.models.configs import RepoResidualSEConfig

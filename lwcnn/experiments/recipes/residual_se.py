@@ -7,7 +7,7 @@ Expected accuracies: docs/results.md. Command: `lwcnn train residual_se_muon --d
 from collections.abc import Callable
 from dataclasses import replace
 
-from lwcnn.data import ImageSpec
+from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.augmentation import augmentation
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import Distillation, DistilledExperiment, NetworkExperiment, Teacher

@@ -8,8 +8,8 @@ normalization or biases from weight decay. Their weight decay is added to the gr
 from collections.abc import Callable
 from dataclasses import replace
 
-from lwcnn.data import ImageSpec
 from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, Erasing, GaussianBlur, MixUpCutMix, Sharpness
+from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.models.configs import NARROW_RESNET18, RESNET8, RESNET18, RESNET_4443, SE_RESNET

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lwcnn.data import Dataset
-from lwcnn.evaluation import require_fit
+from lwcnn.data.datasets import Dataset
+from lwcnn.evaluation.predict import require_fit
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.zoo import create_model, model_file
 from lwcnn.export.bench import peak_memory

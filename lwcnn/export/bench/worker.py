@@ -43,7 +43,7 @@ def bench_in_one_thread(
 def main() -> int:
     """Runs the job given on standard input."""
     load_backend()
-    from lwcnn.data import load_dataset
+    from lwcnn.data.datasets import load_dataset
     from lwcnn.export.bench.run import Settings, bench_models
 
     job = json.load(sys.stdin)

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pandas as pd
 
-from lwcnn.data import DATASET_NAMES, INPUT_SHAPES, find_dataset, load_dataset
+from lwcnn.data.datasets import find_dataset, load_dataset
+from lwcnn.data.known import DATASET_NAMES, INPUT_SHAPES
 from lwcnn.evaluation.statistics import Estimate, estimate_accuracy
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.results import DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput, load_correct, load_test_labels

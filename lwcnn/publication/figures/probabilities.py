@@ -10,8 +10,8 @@ from matplotlib.patches import Patch
 from scipy.special import softmax
 from sklearn.metrics import roc_curve
 
-from lwcnn.evaluation import expected_calibration_error, scale_cross_fitted
-from lwcnn.evaluation.metrics import reliability_bins
+from lwcnn.evaluation.calibration import scale_cross_fitted
+from lwcnn.evaluation.metrics import expected_calibration_error, reliability_bins
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, COLORS, GRAY, legend_below, styled
 from lwcnn.system.errors import LwcnnError
 

@@ -13,7 +13,7 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
 import lwcnn
-from lwcnn.data import Dataset, choose_dataset, load_dataset
+from lwcnn.data.datasets import Dataset, choose_dataset, load_dataset
 from lwcnn.experiments.pipeline import train_submodels
 from lwcnn.experiments.recipes import MergedExperiment, get_experiment, get_preset
 from lwcnn.experiments.release import release_best

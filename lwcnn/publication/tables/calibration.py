@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from lwcnn.evaluation import cross_entropy, expected_calibration_error, scale_cross_fitted
+from lwcnn.evaluation.calibration import scale_cross_fitted
+from lwcnn.evaluation.metrics import cross_entropy, expected_calibration_error
 from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES
 from lwcnn.publication.claims.measurement import or_missing
 from lwcnn.publication.evidence import Evidence
