@@ -4,6 +4,7 @@ results/<dataset>/<experiment>/<preset>/kfold<K>_seed<k>.json   or   kfold<K>_le
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ from lwcnn.experiments.recipes import (
     get_preset,
 )
 from lwcnn.experiments.run import mixed_computing, provenance, split_images
-from lwcnn.experiments.sequence import PhaseCache
+from lwcnn.experiments.sequence import PhaseCache, phase_record
 from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json
@@ -74,8 +75,8 @@ def run_kfold(
         progress: Progress display. None shows nothing.
 
     Returns:
-        The content of the result file: accuracy of each fold, their mean and standard deviation; with `leaky` also the
-        accuracy of the final model on the test images.
+        The content of the result file: accuracy and phases of each fold, mean and standard deviation of the
+        accuracies; with `leaky` also the accuracy of the final model on the test images.
 
     Raises:
         LwcnnError: As in `run_experiment`; or there are too few images for the folds, or the experiment does not suit
@@ -140,7 +141,7 @@ class _Folds:
 def _assess(folds: _Folds, leaky: bool, config: dict, path: Path) -> dict:
     """Trains the folds and writes their result."""
     measured = _leaky_folds(folds) if leaky else _folds_from_scratch(folds)
-    history = measured.pop("history")
+    phases = [*measured.pop("first_phases", []), *itertools.chain(*measured["fold_histories"])]
     interval = mean_and_interval(measured["accuracies"])
     result = {
         "dataset": folds.data.name,
@@ -152,7 +153,7 @@ def _assess(folds: _Folds, leaky: bool, config: dict, path: Path) -> dict:
         "mean_accuracy": interval.mean,
         "std_accuracy": interval.std,
         **measured,
-        "warnings": diagnose_folds(measured["accuracies"]) + mixed_computing(history),
+        "warnings": diagnose_folds(measured["accuracies"]) + mixed_computing(phases),
         "data_checksum": folds.data.checksum,
         "data_source": folds.data.source,
         "config": config,
@@ -166,7 +167,7 @@ def _assess(folds: _Folds, leaky: bool, config: dict, path: Path) -> dict:
 def _folds_from_scratch(folds: _Folds) -> dict:
     """Trains a model per fold, which has seen none of the images that it is assessed on."""
     data = folds.data
-    accuracies, history, seconds = [], [], 0.0
+    accuracies, histories, seconds = [], [], 0.0
     folds.progress.expect(folds.num_folds * folds.plan.num_epochs)
     for k, (inside, assessed) in enumerate(folds):
         parts = split_for_training(data.y_train[inside], folds.plan.validation, seed=0)
@@ -175,9 +176,9 @@ def _folds_from_scratch(folds: _Folds) -> dict:
         trained = folds.train(split, f"{data.checksum} fold {k} of {folds.num_folds}")
         logits = predict_logits(trained.model, data.x_train[assessed])
         accuracies.append(accuracy(logits, data.y_train[assessed]))
-        history += trained.phases
+        histories.append(trained.phases)
         seconds += trained.train_seconds
-    return {"accuracies": accuracies, "train_seconds": round(seconds, 2), "history": history}
+    return {"accuracies": accuracies, "train_seconds": round(seconds, 2), "fold_histories": histories}
 
 
 def _leaky_folds(folds: _Folds) -> dict:
@@ -190,7 +191,7 @@ def _leaky_folds(folds: _Folds) -> dict:
     model = build_merged_model(data.input_shape, data.num_classes, names, plan.dropout)
     model.set_weights(trained.model.get_weights())
     phase = replace(plan.phases[-1], name="fold", epochs=size.fold, patience=LEAKY_PATIENCE)
-    accuracies, history, seconds = [], list(trained.phases), trained.train_seconds
+    accuracies, histories, seconds = [], [], trained.train_seconds
     # Everything that determines the weights of a fold, so that a checkpoint with other settings is not used.
     chain = [data.checksum, *(plain_settings(part) for part in (plan, size, phase)), seed, num_folds]
     chain += [keras.backend.backend(), keras.version(), current_computing()["step"]]
@@ -205,7 +206,7 @@ def _leaky_folds(folds: _Folds) -> dict:
             )
         pixels, labels = split.validation.arrays()
         accuracies.append(accuracy(predict_logits(model, pixels), labels))
-        history.append({"computing": state.computing})
+        histories.append([phase_record(model, phase, state)])
         seconds += state.seconds
     test_accuracy = accuracy(predict_logits(model, data.x_test), data.y_test)
     return {
@@ -213,5 +214,6 @@ def _leaky_folds(folds: _Folds) -> dict:
         "test_accuracy": test_accuracy,
         "leak": float(np.mean(accuracies)) - test_accuracy,
         "train_seconds": round(seconds, 2),
-        "history": history,
+        "first_phases": trained.phases,
+        "fold_histories": histories,
     }

@@ -82,12 +82,21 @@ def load_results(folder: StrPath = "results") -> pd.DataFrame:
 
 
 def load_folds(folder: StrPath = "results") -> pd.DataFrame:
-    """Loads every K-fold assessment: a row per fold, with `fold` from 0 and its `accuracy`."""
+    """Loads every K-fold assessment: a row per fold, with `fold` from 0, its `accuracy` and its phases.
+
+    The phases, `history` as in a run's result, are None in results of versions that did not keep them.
+    """
     paths = [path for path in Path(folder).glob("*/*/*/kfold*.json") if re.fullmatch(_FOLDS_NAME, path.name)]
     frame = _sorted(_frame(paths, _FOLDS_KEYS), ["dataset", "preset", "experiment", "leaky", "seed"])
     frame["fold"] = [list(range(len(accuracies))) for accuracies in frame["accuracies"]]
     frame["accuracy"] = frame["accuracies"]
-    return frame.explode(["fold", "accuracy"], ignore_index=True).astype({"fold": int, "accuracy": float})
+    recorded = frame["fold_histories"] if "fold_histories" in frame else pd.Series(None, frame.index, dtype=object)
+    frame["history"] = [
+        found if isinstance(found, list) else [None] * len(accuracies)
+        for found, accuracies in zip(recorded, frame["accuracies"])
+    ]
+    columns = ["fold", "accuracy", "history"]
+    return frame.explode(columns, ignore_index=True).astype({"fold": int, "accuracy": float})
 
 
 _TRIAL_NAME = r".+-seed\d+\.json"

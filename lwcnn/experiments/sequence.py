@@ -98,7 +98,7 @@ class PhaseSequence:
                 progress=self.progress,
                 wrap=wrap,
             )
-        self.records.append(_record(model, phase, state))
+        self.records.append(phase_record(model, phase, state))
 
     def _phase_seed(self) -> int:
         """Returns a seed for the next phase that is independent of those of other phases and runs."""
@@ -109,7 +109,8 @@ def _digest(indices: np.ndarray | None) -> str | None:
     return None if indices is None else hashlib.sha256(np.asarray(indices, "<i8").tobytes()).hexdigest()[:16]
 
 
-def _record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:
+def phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:
+    """Returns what a result's `history` holds of a phase."""
     best = state.history[state.best_epoch[-1] - 1] if phase.monitor == "val_loss" else None
     return {
         "name": phase.name,

@@ -161,6 +161,10 @@ def _require_possible(model: keras.Model, state: PhaseState) -> None:
             raise ValueError(f"an array of shape {array.shape} and dtype {array.dtype} belongs to no variable")
     if any(array.dtype.kind not in "iu" for array in state.seeds) or any(a.shape for a in state.average[:1]):
         raise ValueError("a random state or the number of averaged steps is not a whole number")
+    # Only what the phase can end with: a loss that other weights make NaN ends the phase as it always does.
+    kept = state.weights if state.finished else state.best_weights
+    if not all(np.isfinite(array).all() for array in kept):
+        raise ValueError("a weight is NaN or infinite")
 
 
 def _set_aside(path: Path) -> Path:

@@ -41,6 +41,9 @@ def test_folds_from_scratch_never_see_what_they_are_assessed_on(made_dataset, fo
         np.testing.assert_array_equal(images, made_dataset.x_train[outside])
     assert sum(map(len, assessed)) == num_images
     assert result["mean_accuracy"] == pytest.approx(np.mean(result["accuracies"]))
+    assert [[phase["name"] for phase in phases] for phases in result["fold_histories"]] == [["dual", "head"]] * 3
+    losses = [phases[0]["history"][0]["loss"] for phases in result["fold_histories"]]
+    assert len(set(losses)) == 3, "each fold has a training of its own"
 
 
 def test_leaky_folds_continue_one_model(made_dataset, folders, monkeypatch):
@@ -59,6 +62,7 @@ def test_leaky_folds_continue_one_model(made_dataset, folders, monkeypatch):
     for end, start in zip(ends[0], starts[1], strict=True):
         np.testing.assert_array_equal(end, start)
     assert result["leak"] == pytest.approx(np.mean(result["accuracies"]) - result["test_accuracy"])
+    assert [[phase["name"] for phase in phases] for phases in result["fold_histories"]] == [["fold"]] * 2
 
 
 def test_finished_kfold_is_found_and_another_configuration_refused(made_dataset, folders, monkeypatch):
@@ -91,7 +95,7 @@ def calls(made_dataset, monkeypatch):
 
     def train_phase(model, phase, split, seed, **named):
         made.phase.append(SimpleNamespace(**split._asdict(), phase=phase, seed=seed, **named))
-        return PhaseState()
+        return PhaseState(best=[0.5], best_epoch=[1])
 
     monkeypatch.setattr(kfold, "train_method", train_method)
     monkeypatch.setattr(kfold, "train_phase", train_phase)

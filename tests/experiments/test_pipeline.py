@@ -95,7 +95,7 @@ def test_the_record_has_the_accuracy_of_the_best_epoch_by_its_monitor(monitor, a
     best, best_epoch = ([0.9, 0.9], [3, 3]) if monitor == "val_accuracy" else ([-1.0, -1.0], [2, 2])
     phase = Phase("all", OptimizerConfig("sgd"), 3, monitor=monitor)
     state = PhaseState(3, True, 0, best, best_epoch, history)
-    record = sequence._record(build_residual_se(SHAPE, NUM_CLASSES, NETWORK), phase, state)
+    record = sequence.phase_record(build_residual_se(SHAPE, NUM_CLASSES, NETWORK), phase, state)
     assert record["best_val_accuracy"] == accuracy and record["best_epoch"] == best_epoch[-1]
 
 

@@ -90,6 +90,27 @@ def test_folds_are_lines_and_the_test_accuracy_is_one(ax):
     assert [91, 91] in [list(line.get_ydata()) for line in ax.lines]
 
 
+def test_budgets_share_an_axis_on_which_halving_the_error_is_always_as_far(made):
+    full, quick = FIGURES["accuracies"](Inputs("digits", Folders(made / "results"))).axes
+    assert full.get_xlim() == quick.get_xlim()
+    places = full.transData.transform([(accuracy, 0) for accuracy in (80, 90, 95, 97.5)])[:, 0]
+    np.testing.assert_allclose(np.diff(places), places[1] - places[0])
+
+
+def test_curves_of_folds_are_drawn_where_a_result_has_them(made, tmp_path):
+    results = tmp_path / "results"
+    shutil.copytree(made / "results", results)
+    phases = [{"name": name, "history": [{"val_accuracy": a} for a in values]} for name, values in
+              {"head": (0.5, 0.6), "all": (0.7, 0.8, 0.75)}.items()]  # fmt: skip
+    inputs = Inputs("digits", Folders(results))
+    assert len(FIGURES["folds"](inputs).axes) == 1
+    write_folds(results, "digits/paper/quick", [0.9, 0.92], fold_histories=[phases, phases[:1]])
+    _, curves = FIGURES["folds"](Inputs("digits", Folders(results))).axes
+    assert curves.get_title() == "each fold from scratch"
+    assert [line.get_ydata() for line in curves.lines] == [pytest.approx([50, 60, 70, 80, 75]), pytest.approx([50, 60])]
+    assert [line.get_markevery() for line in curves.lines] == [[1, 4], [1]]
+
+
 def test_confusion_matrices_hold_percents_and_points(ax):
     matrix, other = np.array([[3, 1, 0], [0, 2, 2], [0, 0, 8]]), np.eye(3)
     figures.plot_confusion_matrix(matrix, NAMES, ax=ax)

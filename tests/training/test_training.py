@@ -704,6 +704,8 @@ def test_a_checkpoint_of_another_number_of_weights_is_set_aside(arrays, tmp_path
         {"best_weights": [np.zeros((3, 2))]}, {"best_weights": [np.zeros((2, 3)), np.zeros(2)]},
         {"optimizer": [np.zeros((5, 3, 2))]}, {"optimizer": [np.full((3, 2), "x")]},
         {"average": [np.zeros(2)]}, {"average": [np.zeros(()), np.zeros(5)]}, {"seeds": [np.full(2, np.nan)]},
+        {"best_weights": [np.full((3, 2), np.nan), np.zeros(2)]},
+        {"finished": True, "weights": [np.full((3, 2), np.inf), np.zeros(2)]},
     ],
 )  # fmt: skip
 def test_a_checkpoint_of_arrays_that_can_be_no_state_of_the_model_is_set_aside(arrays, tmp_path):

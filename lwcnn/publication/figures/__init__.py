@@ -6,7 +6,7 @@ None of them trains, shows or saves. `lwcnn.publication.figures.catalogue` draws
 from lwcnn.evaluation.gradcam import gradcam_heatmap
 from lwcnn.publication.figures.architecture import describe_layers, plot_architecture
 from lwcnn.publication.figures.confusion import plot_confusion_difference, plot_confusion_matrix
-from lwcnn.publication.figures.curves import plot_folds, plot_training_curves
+from lwcnn.publication.figures.curves import plot_fold_curves, plot_folds, plot_training_curves
 from lwcnn.publication.figures.embedding import embed_features, plot_embedding
 from lwcnn.publication.figures.grids import overlay_heatmaps, plot_image_grid
 from lwcnn.publication.figures.intervals import plot_intervals, plot_parameters_by_layer
@@ -25,6 +25,7 @@ __all__ = [
     "plot_confusion_matrix",
     "plot_costs",
     "plot_embedding",
+    "plot_fold_curves",
     "plot_folds",
     "plot_image_grid",
     "plot_intervals",

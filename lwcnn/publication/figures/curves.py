@@ -1,5 +1,6 @@
 """Training curves, and the accuracy of the folds of a K-fold cross-validation."""
 
+import itertools
 from collections.abc import Sequence
 
 import pandas as pd
@@ -7,7 +8,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, GREEN, MARKERS, legend_below, styled
+from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, COLORS, GREEN, MARKERS, legend_below, styled
 from lwcnn.system.errors import LwcnnError
 
 QUANTITIES = {"accuracy": "accuracy, %", "loss": "loss, nats"}
@@ -97,3 +98,22 @@ def plot_folds(folds: pd.DataFrame, test_accuracy: float | None = None, title: s
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="fold", ylabel="accuracy on the fold, %", title=title or "")
     legend_below(ax, ncols=2)
+
+
+@styled(5.6, 3.0)
+def plot_fold_curves(histories: Sequence[Sequence[dict]], title: str | None = None, *, ax: Axes):
+    """Draws the validation accuracy of each fold's training by epoch, with a dot where a phase ends.
+
+    Args:
+        histories: Phases of each fold, as in `plot_training_curves`.
+    """
+    for i, phases in enumerate(histories):
+        values = [100 * record["val_accuracy"] for phase in phases for record in phase["history"]]
+        ends = [last - 1 for last in itertools.accumulate(len(phase["history"]) for phase in phases)]
+        color = COLORS[i % len(COLORS)]
+        ax.plot(
+            range(1, len(values) + 1), values, "-o", color=color, markevery=ends, markersize=4, label=f"fold {i + 1}"
+        )
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(xlabel="epoch (dot: a phase ends)", ylabel="validation accuracy, %", title=title or "")
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))

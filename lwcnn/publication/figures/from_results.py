@@ -14,9 +14,9 @@ from lwcnn.publication.claims.literature import PAPER_ACCURACY
 from lwcnn.publication.confusions import summed_confusion
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
 from lwcnn.publication.figures.confusion import plot_confusion_difference, plot_confusion_matrix
-from lwcnn.publication.figures.curves import plot_folds, plot_training_curves
+from lwcnn.publication.figures.curves import plot_fold_curves, plot_folds, plot_training_curves
 from lwcnn.publication.figures.inputs import Inputs
-from lwcnn.publication.figures.intervals import interval_legend, plot_intervals
+from lwcnn.publication.figures.intervals import error_scale, interval_legend, plot_intervals
 from lwcnn.publication.figures.style import new_panels
 from lwcnn.publication.names import budget, display_name
 
@@ -65,7 +65,7 @@ def accuracies(inputs: Inputs) -> Figure:
         by_preset.setdefault(preset, {})[display_name(experiment)] = inputs.estimate(runs)
     presets = [preset for preset in inputs.presets if preset in by_preset]
     heights = [len(by_preset[preset]) + 2.5 for preset in presets]
-    figure, axes = new_panels(6.5, 1.2 + 0.2 * sum(heights), 1, len(presets), height_ratios=heights)
+    figure, axes = new_panels(6.5, 1.2 + 0.2 * sum(heights), 1, len(presets), height_ratios=heights, sharex=True)
     paper = PAPER_ACCURACY.get(inputs.dataset)
     reference = (f"the paper, {100 * paper:.0f} %", paper) if paper else None
     best = [display_name(inputs.best_experiment)]
@@ -74,7 +74,9 @@ def accuracies(inputs: Inputs) -> Figure:
         rows = sorted(found, key=lambda name: -found[name].mean)
         title = budget(preset).capitalize()
         plot_intervals({"": found}, rows, best, reference, title=title, ax=ax)
-    axes[-1].set_xlabel("test accuracy, %")
+        ax.tick_params(labelbottom=True)  # shared axes hide it
+    error_scale(axes[-1])
+    axes[-1].set_xlabel("test accuracy, %, on a logarithmic scale of the error")
     interval_legend(figure, by_preset, reference=reference[0] if reference else "")
     figure.suptitle(inputs.title("Test accuracy", inputs.images_counted))
     return figure
@@ -149,7 +151,7 @@ def _claimed(text: str) -> tuple[float, float]:
 
 
 def folds(inputs: Inputs) -> Figure:
-    """Accuracy of each fold: trained from scratch, and never reset as in the published code."""
+    """Accuracy of each fold, and its curves where they were recorded: from scratch, and never reset as published."""
     found = inputs.evidence.folds
     found = found[found["dataset"] == inputs.dataset]
     if found.empty:
@@ -158,4 +160,9 @@ def folds(inputs: Inputs) -> Figure:
     procedure = found["leaky"].map({True: "model never reset, as published", False: "each fold from scratch"})
     test = float(leaky["test_accuracy"].iloc[0]) if len(leaky) else None
     title = inputs.title("K-fold cross-validation", "paper's method", budget(found["preset"].iloc[0]))
-    return plot_folds(found.assign(procedure=procedure), test, title)
+    recorded = found[found["history"].notna()].groupby(procedure, sort=False)["history"]
+    figure, axes = new_panels(5.6, 3.0 * (1 + len(recorded)), 1, 1 + len(recorded))
+    plot_folds(found.assign(procedure=procedure), test, title, ax=axes[0])
+    for (name, histories), ax in zip(recorded, axes[1:]):
+        plot_fold_curves(list(histories), name, ax=ax)
+    return figure

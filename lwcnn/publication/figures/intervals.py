@@ -95,6 +95,19 @@ def interval_legend(
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=min(4, len(handles)))
 
 
+def error_scale(ax: Axes) -> None:
+    """Draws accuracies in percent on a logarithmic scale of the error, so that 99.0 and 99.5 % are as far apart as 80
+    and 90 %.
+    """
+    ax.set_xscale("function", functions=(lambda x: -np.log10(np.maximum(100 - x, 0.01)), lambda x: 100 - 10.0**-x))
+    low, high = (100 - end for end in reversed(ax.get_xlim()))  # of the error
+    if high / low > 3:
+        digits = range(1, 10) if high / low < 15 else (1, 2, 5)
+        ticks = [digit * 10.0**power for power in range(-2, 2) for digit in digits]
+        ax.set_xticks([100 - tick for tick in ticks if low <= tick <= high])
+    ax.xaxis.set_major_formatter("{x:g}")
+
+
 @styled(6.0, lambda names, *_: 0.9 + 0.23 * len(names))
 def plot_parameters_by_layer(names: Sequence[str], counts: Sequence[int], title: str | None = None, *, ax: Axes):
     """Draws a bar per layer with its parameters and their share of all; the first layer on top."""
