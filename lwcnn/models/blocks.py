@@ -4,17 +4,22 @@ They call Keras layers on symbolic tensors. Every layer's name starts with the b
 freezing, heatmaps and conversion.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import layers
 
 from lwcnn.models.configs import EPSILON, MOMENTUM
-from lwcnn.models.layers import ChannelStatistics, StochasticDepth
+from lwcnn.models.layers import ChannelStatistics, LearnedMix, StochasticDepth
 from lwcnn.system.errors import LwcnnError
 
-ACTIVATIONS = ("relu", "hard_silu", "silu", "gelu", "leaky_relu")
+ACTIVATIONS = ("relu", "hard_silu", "silu", "gelu", "leaky_relu", "prelu")
+ATTENTIONS = ("se", "eca")
+POOLINGS = ("max", "average", "hybrid")
 LEAKY_SLOPE = 0.1  # the SE-ResNet's code; Keras's default is 0.2
+PRELU_SLOPE = 0.25  # initial; He et al. 2015
+ECA_KERNEL_SIZE = 5
 SPATIAL_KERNEL_SIZE = 7  # Woo et al. 2018
 
 
@@ -28,8 +33,11 @@ def depthwise_block(
     drop_rate: float = 0.0,
     residual: bool = True,
     name: str = "block",
+    attention: str = "se",
+    branch_kernels: Sequence[int] = (),
+    gated: bool = False,
 ) -> keras.KerasTensor:
-    """Applies a depthwise convolution, an expansion and a projection, squeeze-and-excitation, and adds the input.
+    """Applies a depthwise convolution, an expansion and a projection, channel attention, and adds the input.
 
     The order is that of ConvNeXt (Liu et al. 2022): the depthwise convolution works on the narrow feature maps, and
     only one activation works on the wide ones.
@@ -44,16 +52,36 @@ def depthwise_block(
         drop_rate: Rate of stochastic depth, 0 up to 1.
         residual: Whether to add the input, where `filters` equals c.
         name: Prefix of the layers' names.
+        attention: Kind of channel attention: "se", or "eca", which has no reduction.
+        branch_kernels: Kernel sides of parallel depthwise convolutions, whose normalized outputs are added.
+        gated: Whether a second expansion multiplies the activated one.
     """
     hidden = hidden_width(x.shape[-1], expansion)
-    y = layers.DepthwiseConv2D(kernel_size, padding="same", use_bias=False, name=f"{name}_depthwise")(x)
-    y = batch_norm(f"{name}_norm")(y)
-    y = layers.Conv2D(hidden, 1, kernel_initializer="he_normal", name=f"{name}_expand")(y)  # (n, h, w, hidden)
-    y = layers.Activation(activation, name=f"{name}_activation")(y)
-    y = layers.Conv2D(filters, 1, name=f"{name}_project")(y)  # (n, h, w, filters)
-    if se_reduction:
-        y = squeeze_excite(y, se_reduction, name)
+    y = _depthwise_norm(x, kernel_size, name)
+    if branch_kernels:
+        branches = [_depthwise_norm(x, size, f"{name}_branch{i}") for i, size in enumerate(branch_kernels, start=1)]
+        y = layers.Add(name=f"{name}_sum")([y, *branches])
+    expanded = layers.Conv2D(hidden, 1, kernel_initializer="he_normal", name=f"{name}_expand")(y)  # (n, h, w, hidden)
+    expanded = activate(expanded, activation, f"{name}_activation")
+    if gated:
+        gate = layers.Conv2D(hidden, 1, kernel_initializer="he_normal", name=f"{name}_gate")(y)
+        expanded = layers.Multiply(name=f"{name}_gated")([expanded, gate])
+    y = layers.Conv2D(filters, 1, name=f"{name}_project")(expanded)  # (n, h, w, filters)
+    y = attend(y, attention, se_reduction, name)
     return _add_input(x, y, drop_rate, residual, name)
+
+
+def _depthwise_norm(x: keras.KerasTensor, kernel_size: int, name: str) -> keras.KerasTensor:
+    x = layers.DepthwiseConv2D(kernel_size, padding="same", use_bias=False, name=f"{name}_depthwise")(x)
+    return batch_norm(f"{name}_norm")(x)
+
+
+def glu_block(x: keras.KerasTensor, filters: int, **arguments: Any) -> keras.KerasTensor:
+    """Applies `depthwise_block` with a gated linear unit as expansion; `arguments` are the block's others.
+
+    Source: Shazeer 2020, arXiv 2002.05202.
+    """
+    return depthwise_block(x, filters, gated=True, **arguments)
 
 
 def hidden_width(channels: int, expansion: float) -> int:
@@ -70,14 +98,14 @@ def plain_block(
     drop_rate: float = 0.0,
     residual: bool = True,
     name: str = "block",
+    attention: str = "se",
 ) -> keras.KerasTensor:
-    """Applies a full convolution, batch norm, activation and squeeze-and-excitation, and adds the input.
+    """Applies a full convolution, batch norm, activation and channel attention, and adds the input.
 
     Arguments are those of `depthwise_block`.
     """
     y = activate(conv_norm(x, filters, kernel_size, name=name), activation, f"{name}_activation")
-    if se_reduction:
-        y = squeeze_excite(y, se_reduction, name)
+    y = attend(y, attention, se_reduction, name)
     return _add_input(x, y, drop_rate, residual, name)
 
 
@@ -107,6 +135,28 @@ def _add_input(
     if residual and x.shape[-1] == y.shape[-1]:
         y = layers.Add(name=f"{name}_add")([x, y])
     return y
+
+
+def attend(x: keras.KerasTensor, attention: str, se_reduction: int | None, name: str) -> keras.KerasTensor:
+    """Applies channel attention: "eca", or "se" unless its reduction is None."""
+    if attention == "eca":
+        return efficient_channel_attention(x, name)
+    return squeeze_excite(x, se_reduction, name) if se_reduction else x
+
+
+def efficient_channel_attention(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    """Scales each channel by a factor in (0, 1) computed from its mean and its four neighbors': shape unchanged.
+
+    Source: Wang et al. 2020, arXiv 1910.03151, with a kernel of 5 for every width.
+    """
+    channels = x.shape[-1]
+    factor = layers.GlobalAveragePooling2D(name=f"{name}_pool")(x)  # (n, c)
+    factor = layers.Reshape((channels, 1), name=f"{name}_row")(factor)
+    factor = layers.Conv1D(
+        1, ECA_KERNEL_SIZE, padding="same", use_bias=False, activation="sigmoid", name=f"{name}_excite"
+    )(factor)
+    factor = layers.Reshape((1, 1, channels), name=f"{name}_factor")(factor)
+    return layers.Multiply(name=f"{name}_scale")([x, factor])
 
 
 def squeeze_excite(
@@ -177,7 +227,28 @@ def batch_norm(name: str, momentum: float = MOMENTUM) -> layers.Layer:
 
 
 def activate(x: keras.KerasTensor, activation: str, name: str) -> keras.KerasTensor:
-    """Applies an activation as a layer; "leaky_relu" has the slope `LEAKY_SLOPE`."""
+    """Applies an activation as a layer: "leaky_relu" with the slope `LEAKY_SLOPE`, "prelu" with one per channel."""
     if activation == "leaky_relu":
         return layers.LeakyReLU(LEAKY_SLOPE, name=name)(x)
+    if activation == "prelu":
+        slope = keras.initializers.Constant(PRELU_SLOPE)
+        return layers.PReLU(alpha_initializer=slope, shared_axes=[1, 2], name=name)(x)
     return layers.Activation(activation, name=name)(x)
+
+
+def pool(x: keras.KerasTensor, kind: str, name: str) -> keras.KerasTensor:
+    """Halves the resolution by one of `POOLINGS`: (n, h, w, c) -> (n, h / 2, w / 2, c)."""
+    if kind == "hybrid":
+        return LearnedMix(name=name)([pool(x, "max", f"{name}_max"), pool(x, "average", f"{name}_average")])
+    layer = layers.MaxPooling2D if kind == "max" else layers.AveragePooling2D
+    return layer(2, name=name)(x)
+
+
+def global_pool(x: keras.KerasTensor, kind: str, name: str) -> keras.KerasTensor:
+    """Pools all pixels by one of `POOLINGS`: (n, h, w, c) -> (n, 1, 1, c)."""
+    if kind == "hybrid":
+        return LearnedMix(name=name)(
+            [global_pool(x, "max", f"{name}_max"), global_pool(x, "average", f"{name}_average")]
+        )
+    layer = layers.GlobalMaxPooling2D if kind == "max" else layers.GlobalAveragePooling2D
+    return layer(keepdims=True, name=name)(x)

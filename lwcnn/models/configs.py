@@ -46,7 +46,15 @@ class ResidualSEConfig:
         head: Number of filters of a 1x1 convolution before global average pooling; None omits it.
         dropout: Dropout rate before the last layer.
         drop_rate: Rate of stochastic depth in the last block; it increases linearly over the blocks.
-        block: Kind of block: "depthwise", "plain" (full convolutions) or "cbam" (depthwise with CBAM-lite).
+        block: Kind of block: "depthwise", "plain" (full convolutions), "cbam" (depthwise with CBAM-lite) or "glu"
+            (depthwise with a gated expansion).
+        attention: Kind of channel attention: "se" (squeeze-and-excitation, with `se_reduction`) or "eca" (efficient
+            channel attention, which ignores `se_reduction`).
+        stem_pooling: Whether the stem ends in pooling. If not, the first stage works at full resolution.
+        pooling: Pooling of stem and stages: "max", "average" or "hybrid" (a learned mix of both per channel).
+        head_pooling: Pooling before the last layer, one of the same three.
+        branch_kernels: Kernel sides of depthwise convolutions parallel to each block's, with batch norms of their own;
+            `merge_branches` folds them into it. Plain blocks have none.
     """
 
     stem: int = 32
@@ -58,6 +66,11 @@ class ResidualSEConfig:
     dropout: float = 0.0
     drop_rate: float = 0.0
     block: str = added_later("depthwise")
+    attention: str = added_later("se")
+    stem_pooling: bool = added_later(True)
+    pooling: str = added_later("max")
+    head_pooling: str = added_later("average")
+    branch_kernels: tuple[int, ...] = added_later(())
 
 
 @dataclass(frozen=True)

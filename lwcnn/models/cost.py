@@ -58,7 +58,7 @@ def _count_layer(layer: keras.Layer, input_shape: tuple[int | None, ...]) -> int
         return _num_positions(layer, input_shape) * (
             math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape)
         )
-    if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
+    if isinstance(layer, (layers.Conv1D, layers.Conv2D, layers.DepthwiseConv2D)):
         return _num_positions(layer, input_shape) * math.prod(layer.kernel.shape)
     unknown = [weight.path for weight in layer.weights if len(weight.shape) >= 2]
     if unknown and not isinstance(layer, layers.Embedding):  # an embedding is a lookup, not a multiplication
@@ -70,9 +70,9 @@ def _count_layer(layer: keras.Layer, input_shape: tuple[int | None, ...]) -> int
 
 
 def _num_positions(layer: keras.Layer, input_shape: tuple[int | None, ...]) -> int:
-    """Returns the number of output pixels of a convolution; its kernel is applied once at each."""
+    """Returns the number of output positions of a convolution; its kernel is applied once at each."""
     shape = layer.compute_output_shape(input_shape)
-    return _product(layer, shape[1:3] if layer.data_format == "channels_last" else shape[2:4])
+    return _product(layer, shape[1:-1] if layer.data_format == "channels_last" else shape[2:])
 
 
 def _product(layer: keras.Layer, sizes: tuple[int | None, ...]) -> int:

@@ -1,6 +1,7 @@
 """Custom Keras layers, and what every builder of a network checks and assumes.
 
-The layers are registered as "lwcnn>StochasticDepth" and "lwcnn>ChannelStatistics": model files hold these names.
+The layers are registered as "lwcnn>StochasticDepth", "lwcnn>ChannelStatistics" and "lwcnn>LearnedMix": model files hold
+these names.
 """
 
 import functools
@@ -61,6 +62,26 @@ class ChannelStatistics(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], 2)
+
+
+@keras.saving.register_keras_serializable(package="lwcnn")
+class LearnedMix(keras.layers.Layer):
+    """Mixes two feature maps with one learned share per channel: alpha * first + (1 - alpha) * second, from 1/2.
+
+    Source: Lee et al. 2016, "mixed" pooling.
+    """
+
+    def build(self, input_shape):
+        self.alpha = self.add_weight(
+            shape=(input_shape[0][-1],), initializer=keras.initializers.Constant(0.5), name="alpha"
+        )
+
+    def call(self, inputs):
+        first, second = inputs
+        return second + self.alpha * (first - second)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape[0])
 
 
 def check_shapes(input_shape: Sequence[int], num_classes: int, min_size: int, reason: str) -> None:

@@ -5,7 +5,19 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import layers
 
-from lwcnn.models.blocks import ACTIVATIONS, batch_norm, cbam_block, depthwise_block, plain_block
+from lwcnn.models.blocks import (
+    ACTIVATIONS,
+    ATTENTIONS,
+    POOLINGS,
+    activate,
+    batch_norm,
+    cbam_block,
+    depthwise_block,
+    global_pool,
+    glu_block,
+    plain_block,
+    pool,
+)
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.layers import builder, check_shapes
 from lwcnn.system.errors import LwcnnError, unknown_name
@@ -14,6 +26,7 @@ BLOCKS: dict[str, Callable[..., keras.KerasTensor]] = {
     "depthwise": depthwise_block,
     "plain": plain_block,
     "cbam": cbam_block,
+    "glu": glu_block,
 }
 
 
@@ -31,21 +44,22 @@ def build_residual_se(
     x = layers.Rescaling(4 / 255, offset=-2, name="rescaling")(images)  # about zero mean and unit deviation
     x = layers.ZeroPadding2D(1, name="stem_padding")(x)
     x = layers.Conv2D(config.stem, 3, activation="relu", kernel_initializer="he_normal", name="stem_conv")(x)
-    x = layers.MaxPooling2D(2, name="stem_pool")(x)  # (n, h / 2, w / 2, stem)
+    if config.stem_pooling:
+        x = pool(x, config.pooling, "stem_pool")  # (n, h / 2, w / 2, stem)
     x = batch_norm("stem_norm")(x)
     num_blocks, block_number = sum(stage.blocks for stage in config.stages), 0
     for i, stage in enumerate(config.stages, start=1):
-        x = _enter_stage(x, i, stage)
+        if i > 1:
+            x = pool(x, config.pooling, f"stage{i}_pool")
+        x = _widen(x, i, stage)
         for j in range(1, stage.blocks + 1):
             block_number += 1
             x = _block(x, config, stage, config.drop_rate * block_number / num_blocks, f"stage{i}_block{j}")
     return keras.Model(images, _head(x, num_classes, config), name="residual_se")
 
 
-def _enter_stage(x: keras.KerasTensor, number: int, stage: Stage) -> keras.KerasTensor:
-    """Halves the resolution, except before the first stage, and changes the width where the stage's differs."""
-    if number > 1:
-        x = layers.MaxPooling2D(2, name=f"stage{number}_pool")(x)
+def _widen(x: keras.KerasTensor, number: int, stage: Stage) -> keras.KerasTensor:
+    """Changes the width where the stage's differs."""
     if x.shape[-1] != stage.filters:
         x = layers.Conv2D(stage.filters, 1, use_bias=False, name=f"stage{number}_widen")(x)
         x = batch_norm(f"stage{number}_norm")(x)
@@ -55,7 +69,7 @@ def _enter_stage(x: keras.KerasTensor, number: int, stage: Stage) -> keras.Keras
 def _block(
     x: keras.KerasTensor, config: ResidualSEConfig, stage: Stage, drop_rate: float, name: str
 ) -> keras.KerasTensor:
-    expansion = {} if config.block == "plain" else {"expansion": stage.expansion}  # plain blocks have no hidden width
+    of_depthwise = {"expansion": stage.expansion, "branch_kernels": config.branch_kernels}
     return BLOCKS[config.block](
         x,
         stage.filters,
@@ -65,7 +79,8 @@ def _block(
         drop_rate=drop_rate,
         residual=config.residual,
         name=name,
-        **expansion,
+        attention=config.attention,
+        **({} if config.block == "plain" else of_depthwise),
     )
 
 
@@ -73,8 +88,8 @@ def _head(x: keras.KerasTensor, num_classes: int, config: ResidualSEConfig) -> k
     """Pools the feature maps and classifies: (n, h, w, c) -> (n, num_classes)."""
     x = batch_norm("head_norm")(x)
     if config.head:
-        x = layers.Conv2D(config.head, 1, activation=config.activation, name="head_conv")(x)
-    x = layers.GlobalAveragePooling2D(keepdims=True, name="features")(x)  # (n, 1, 1, c)
+        x = activate(layers.Conv2D(config.head, 1, name="head_conv")(x), config.activation, "head_activation")
+    x = global_pool(x, config.head_pooling, "features")  # (n, 1, 1, c)
     # Created with a rate above 0: only then has the layer a random generator, which a dropout schedule needs later.
     dropout = layers.Dropout(0.5, name="head_dropout")
     dropout.rate = config.dropout
@@ -84,9 +99,11 @@ def _head(x: keras.KerasTensor, num_classes: int, config: ResidualSEConfig) -> k
 
 def _check(input_shape: Sequence[int], num_classes: int, config: ResidualSEConfig) -> None:
     num_stages = len(config.stages)
-    check_shapes(input_shape, num_classes, 2 ** (num_stages + 1), f"for {num_stages} stages")
-    if config.block not in BLOCKS:
-        raise unknown_name("block", config.block, BLOCKS)
+    check_shapes(input_shape, num_classes, 2 ** (num_stages + config.stem_pooling), f"for {num_stages} stages")
+    choices = {"block": BLOCKS, "attention": ATTENTIONS, "pooling": POOLINGS, "head_pooling": POOLINGS}
+    for field, known in choices.items():
+        if getattr(config, field) not in known:
+            raise unknown_name(field, getattr(config, field), known)
     if config.activation not in ACTIVATIONS:
         raise LwcnnError(f"activation must be one of {ACTIVATIONS}. Received: {config.activation!r}")
     for stage in config.stages:
@@ -94,4 +111,9 @@ def _check(input_shape: Sequence[int], num_classes: int, config: ResidualSEConfi
             raise LwcnnError(
                 f"A stage needs filters and blocks of at least 1, an odd kernel_size and a positive expansion. "
                 f"Received: {stage}"
+            )
+        if any(size % 2 == 0 or not 1 <= size <= stage.kernel_size for size in config.branch_kernels):
+            raise LwcnnError(
+                f"branch_kernels must be odd and at most the stage's kernel_size, {stage.kernel_size}. "
+                f"Received: {config.branch_kernels}"
             )

@@ -6,6 +6,7 @@ Expected accuracies and durations: docs/results.md. Command:
 
 from lwcnn.data.known import ImageSpec, image_spec
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
+from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
 from lwcnn.experiments.recipes.keras_applications import APPLICATION_EXPERIMENTS
 from lwcnn.experiments.recipes.paper import EXPERIMENTS, TUNED_EXPERIMENTS
 from lwcnn.experiments.recipes.presets import PRESETS, Preset, get_preset
@@ -26,6 +27,7 @@ from lwcnn.system.errors import unknown_name
 _DATA_DEPENDENT = (
     TUNED_EXPERIMENTS
     | RESIDUAL_EXPERIMENTS
+    | FAMILY_EXPERIMENTS
     | PARTS_EXPERIMENTS
     | REPRODUCTION_EXPERIMENTS
     | REFERENCE_EXPERIMENTS
@@ -36,6 +38,7 @@ EXPERIMENT_NAMES = (*EXPERIMENTS, *_DATA_DEPENDENT)
 EXPERIMENT_GROUPS = {
     "the paper's method and its parts": (*EXPERIMENTS, *TUNED_EXPERIMENTS),
     "residual networks": tuple(RESIDUAL_EXPERIMENTS),
+    "the Wren family, with the long recipe": tuple(FAMILY_EXPERIMENTS),
     "parts of the residual network and its recipe": tuple(PARTS_EXPERIMENTS),
     "the author's code": tuple(REPRODUCTION_EXPERIMENTS),
     "larger networks for comparison": (*REFERENCE_EXPERIMENTS, *APPLICATION_EXPERIMENTS),

@@ -96,7 +96,7 @@ def _residual_se_stem_adamw(preset: Preset, images: ImageSpec) -> NetworkExperim
     return replace(plan, name="residual_se_stem_adamw", question=question, network=network)
 
 
-def _residual_se_muon(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+def residual_se_muon(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     control = _residual_se_stem_adamw(preset, images)
     (phase,) = control.phases
     phase = replace(phase, optimizer=replace(phase.optimizer, name="muon"))
@@ -110,7 +110,7 @@ RESIDUAL_EXPERIMENTS: dict[str, Callable[[Preset, ImageSpec], NetworkExperiment]
     "residual_se_small_distilled": _residual_se_small_distilled,
     "residual_se_distilled": _residual_se_distilled,
     "residual_se_stem_adamw": _residual_se_stem_adamw,
-    "residual_se_muon": _residual_se_muon,
+    "residual_se_muon": residual_se_muon,
     "residual_plain": _residual_plain,
     "residual_cbam": _residual_cbam,
 }
