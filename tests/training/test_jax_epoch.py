@@ -32,7 +32,8 @@ def train(kind, *more):
         with kind(model, average, *more) as epoch:
             logs = [epoch.step(x, y) for x, y in zip(images, labels)][-1]
         seen.append(logs)
-    return seen, model.get_weights(), [keras.ops.convert_to_numpy(v) for v in model.optimizer.variables], average.state()
+    optimizer = [keras.ops.convert_to_numpy(v) for v in model.optimizer.variables]
+    return seen, model.get_weights(), optimizer, average.state()
 
 ours, keras_s = train(JaxEpoch, 3), train(Epoch)
 for a, b in zip(keras.tree.flatten(ours), keras.tree.flatten(keras_s), strict=True):

@@ -8,8 +8,8 @@ test images are used once. Command: `lwcnn train wren_30k --dataset cifar10 --pr
 from collections.abc import Callable
 from dataclasses import replace
 
-from lwcnn.data import ImageSpec
 from lwcnn.data.augment import Erasing, MixUpCutMix, RandAugment
+from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.residual_se import STEM_NETWORK, residual_se_muon
 from lwcnn.experiments.recipes.types import Distillation, DistilledExperiment, NetworkExperiment, Teacher
