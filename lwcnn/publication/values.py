@@ -14,7 +14,6 @@ import pandas as pd
 from lwcnn.data.known import INPUT_SHAPES
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.results import DATASET_ORDER, PRESETS_BY_SIZE, MissingInput
-from lwcnn.publication.claims.literature import MLPERF_TINY
 from lwcnn.publication.claims.measurement import Measurement, accuracy, gain, mean_and_spread, missing, percent
 from lwcnn.publication.confusions import class_means, pair_share, summed_confusion
 from lwcnn.publication.counts import Counts, counts
@@ -218,10 +217,13 @@ def _step(evidence: Evidence, workload: str, contender: str, threads: str) -> st
     raise MissingInput(f"the step of `{workload}` by {contender} was not timed; `python benchmarks/train_step.py` does")
 
 
-def _mlperf(evidence: Evidence, what: str) -> str:
-    if what not in MLPERF_TINY:
-        raise unknown_name("measurement of MLPerf Tiny", what, MLPERF_TINY)
-    return f"{MLPERF_TINY[what]:,}"
+def _mlperf(evidence: Evidence, network: str, precision: str, what: str) -> Value:
+    rows = evidence.benchmark("mlperf_tiny")["rows"]
+    row = next(row for row in rows if (row["network"], row["precision"]) == (network, precision))
+    shares = {"accuracy": ("accuracy", 2), "ECE": ("ece", 1)}
+    if what in shares:
+        return percent(row[shares[what][0]], shares[what][1])
+    return f"{row['size_bytes']:,}" if what == "bytes" else Measurement(row["p50_ms"], "ms", 3)
 
 
 _GROUP = r"(\w+/\w+(?:/\w+)?)"
@@ -245,5 +247,5 @@ VALUES: dict[str, Callable[..., Value]] = {
     r"load (before|after)": _load,
     r"pruned (\w+) ([\d.]+)": _shrunk,
     r"step (\w+) (\w+) (\d)": _step,
-    r"MLPerf Tiny:([\w ]+)": _mlperf,
+    r"MLPerf Tiny (ResNet-8|Wren) (float32|int8):(accuracy|bytes|ECE|ms)": _mlperf,
 }

@@ -54,7 +54,6 @@ def evidence(tmp_path):
         ("number of runs", "5"),
         ("mnist/paper/full:params", "14,862"),  # counted, without a run
         ("cifar10/repo_residual_se/largest:trainable", "83,344"),
-        ("MLPerf Tiny:bytes", "98,496"),
     ],
 )
 def test_a_value_is_that_of_the_runs(evidence, name, shown):
@@ -91,7 +90,7 @@ def test_what_is_not_there_is_marked(tmp_path):
         ("cifar10/paper/ful:test", "Did you mean 'full'"),
         ("cifar10/paper/full:tets", "Did you mean 'test'"),
         ("cifar10:test", "A value is named as in"),
-        ("MLPerf Tiny:byte", "Did you mean 'bytes'"),
+        ("MLPerf Tiny ResNet-8 int8:byte", "A value is named as in"),
     ],
 )
 def test_a_name_that_stands_for_nothing_is_an_error(evidence, name, said):

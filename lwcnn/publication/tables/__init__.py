@@ -25,6 +25,7 @@ TABLES: dict[str, Callable[[Evidence], Table]] = {
         calibration.calibration,
         costs.efficiency,
         costs.references,
+        costs.published,
         benchmarks.int8,
         errors.confused_classes,
         errors.class_accuracies,
@@ -42,6 +43,7 @@ _BENCHMARKS = (
     benchmarks.averaging,
     benchmarks.growth,
     benchmarks.shrink,
+    benchmarks.mlperf_tiny,
     benchmarks.finetune,
 )
 for _table in _BENCHMARKS:

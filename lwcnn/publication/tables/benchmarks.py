@@ -47,6 +47,19 @@ def averaging(rows: Sequence[dict]) -> Table:
     return Table(head, [cells])
 
 
+def mlperf_tiny(rows: Sequence[dict]) -> Table:
+    """MLPerf Tiny's own ResNet-8 files beside those of Wren, in one run."""
+    cells = [
+        [
+            *(row["network"], row["precision"], f"{row['size_bytes']:,}"),
+            *(f"{100 * row[key]:.{digits}f}" for key, digits in (("accuracy", 2), ("ece", 1))),
+            f"{row['p50_ms']:.3f} ({row['p90_ms']:.3f})",
+        ]
+        for row in rows
+    ]
+    return Table(["network", "file", "bytes", "test %", "ECE %", "ms (p90)"], [cells])
+
+
 def growth(rows: Sequence[dict]) -> Table:
     """How the cost of training grows."""
     cells = [

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
+from lwcnn.publication.claims.literature import PUBLISHED
 from lwcnn.publication.claims.measurement import Measurement, mean_and_spread, missing, or_missing
 from lwcnn.publication.counts import counts
 from lwcnn.publication.evidence import LARGEST, Evidence
@@ -71,6 +72,18 @@ def references(evidence: Evidence, dataset: str = "cifar10") -> Table:
         rows.append(row)
     head = ["network", "parameters", "MACs, M", "float32 MB", "memory MB", "LiteRT ms", "claimed %, not ours"]
     return Table([*head, "test % here", "trained by"], [rows])
+
+
+def published(evidence: Evidence) -> Table:
+    """What the figures show of others, each with its source."""
+    groups = [
+        [
+            [one.dataset, one.name, f"{one.params:,}", f"{100 * one.accuracy:.2f}", one.source]
+            for one in rows.itertuples()
+        ]
+        for _, rows in PUBLISHED.groupby("dataset", sort=False)
+    ]
+    return Table(["data", "network", "parameters", "reported %", "source"], groups)
 
 
 def _latency(evidence: Evidence, dataset: str, name: str, runtime: str, digits: int) -> str:
