@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
+from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS
 
 HEADLINE = "residual_se_muon"
 """The best network, Wren."""
@@ -61,8 +62,8 @@ def budget(preset: str) -> str:
 
 
 def is_part(experiment: str) -> bool:
-    """Returns whether an experiment belongs to the ablation of parts, which has its own figure and table."""
-    return experiment in PARTS_EXPERIMENTS
+    """Returns whether an experiment belongs to the ablation of parts or the techniques, which have their own tables."""
+    return experiment in PARTS_EXPERIMENTS or experiment in TECHNIQUE_EXPERIMENTS
 
 
 def seed_names(seeds: Iterable[int]) -> str:

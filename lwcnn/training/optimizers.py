@@ -17,7 +17,7 @@ class OptimizerConfig:
     """Configuration of an optimizer and its learning-rate schedule. None takes Keras's default.
 
     Attributes:
-        name: "nadam", "adam", "adamw", "sgd", "rmsprop" or "muon" (`PointwiseMuon`).
+        name: "nadam", "adam", "adamw", "sgd", "rmsprop", "lion" or "muon" (`PointwiseMuon`).
         learning_rate: Peak learning rate.
         momentum: Momentum of SGD and RMSprop.
         nesterov: Whether SGD uses Nesterov momentum.
@@ -30,6 +30,7 @@ class OptimizerConfig:
         ema_batch_norm: Whether the moving statistics of batch normalization are averaged like the weights. If not, the
             averaged weights are used with the latest statistics, which match them only once the learning rate has
             decayed to zero.
+        adam_ratio: Ratio of AdamW's learning rate to Muon's, for the weights that Muon leaves to AdamW.
 
     Example:
 
@@ -45,6 +46,7 @@ class OptimizerConfig:
     ema: float | None = None
     no_weight_decay: tuple[str, ...] = added_later(())
     ema_batch_norm: bool = added_later(False)
+    adam_ratio: float | None = added_later(None)
 
     def build(self, num_steps: int) -> keras.optimizers.Optimizer:
         """Builds a new Keras optimizer whose learning rate is scheduled over `num_steps` training steps.
@@ -58,6 +60,7 @@ class OptimizerConfig:
         if self.name not in classes:
             raise unknown_name("optimizer", self.name, classes)
         arguments = {k: getattr(self, k) for k in ("momentum", "nesterov", "weight_decay")}
+        arguments["adam_lr_ratio"] = self.adam_ratio
         arguments = {k: v for k, v in arguments.items() if v is not None}
         if self.ema is not None and not 0 <= self.ema < 1:
             raise LwcnnError(f"{self.name} can't be built: ema must be at least 0 and below 1. Received: {self}")
@@ -87,5 +90,6 @@ def _optimizer_classes() -> dict[str, type[keras.optimizers.Optimizer]]:
         "adamw": optimizers.AdamW,
         "sgd": optimizers.SGD,
         "rmsprop": optimizers.RMSprop,
+        "lion": optimizers.Lion,
         "muon": PointwiseMuon,
     }

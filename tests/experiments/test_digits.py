@@ -13,6 +13,8 @@ from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, DistilledExperiment, NetworkExperiment, get_experiment
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS, WHOLE
+from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
+from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS
 from lwcnn.experiments.sequence import PhaseCache
 from lwcnn.models.configs import RepoResidualSEConfig, ResidualSEConfig
 from lwcnn.training.images import Images, Split
@@ -35,8 +37,10 @@ def takes_long(name):
 
 
 # Of the ablation of parts, all of which reach 97 % at 28x28 pixels, the whole. The recipes of `residual_se` and
-# `residual_se_distilled` on other networks are left out.
+# `residual_se_distilled` on other networks are left out, and so are the Wren family, which Keras trains, and the
+# techniques, each a change of `residual_se_muon`.
 LEFT_OUT = {*PARTS_EXPERIMENTS, "residual_se_small", "residual_se_small_distilled", "residual_plain"} - {WHOLE}
+LEFT_OUT |= {*FAMILY_EXPERIMENTS, *TECHNIQUE_EXPERIMENTS}
 NAMES = [name for name in EXPERIMENT_NAMES if not takes_long(name) and name not in LEFT_OUT]
 
 

@@ -28,6 +28,8 @@ from lwcnn.experiments.recipes import (
     with_settings,
 )
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
+from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
+from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS
 from lwcnn.experiments.run import Folders, run_experiment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.checkpoint import PhaseState
@@ -309,7 +311,7 @@ def test_names_are_those_of_the_issue_and_the_earlier_batch():
         "se_resnet", "resnet_4443", "resnet_4443_twice", "narrow_resnet18", "narrow_resnet18_cold",
         "narrow_resnet18_few", "mobilenet_v2", "mobilenet_v2_momentum", "efficientnet_b0",
         "residual_se_small_distilled", "residual_se_distilled", "residual_se_muon",
-        "residual_se_stem_adamw", *PARTS_EXPERIMENTS,
+        "residual_se_stem_adamw", *PARTS_EXPERIMENTS, *FAMILY_EXPERIMENTS, *TECHNIQUE_EXPERIMENTS,
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from lwcnn.experiments.recipes.presets import PRESETS, Preset, get_preset
 from lwcnn.experiments.recipes.reproduction import REPRODUCTION_EXPERIMENTS
 from lwcnn.experiments.recipes.residual_se import RESIDUAL_EXPERIMENTS
 from lwcnn.experiments.recipes.resnets import REFERENCE_EXPERIMENTS
+from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS
 from lwcnn.experiments.recipes.types import (
     DistilledExperiment,
     Experiment,
@@ -29,6 +30,7 @@ _DATA_DEPENDENT = (
     | RESIDUAL_EXPERIMENTS
     | FAMILY_EXPERIMENTS
     | PARTS_EXPERIMENTS
+    | TECHNIQUE_EXPERIMENTS
     | REPRODUCTION_EXPERIMENTS
     | REFERENCE_EXPERIMENTS
     | APPLICATION_EXPERIMENTS
@@ -40,6 +42,7 @@ EXPERIMENT_GROUPS = {
     "residual networks": tuple(RESIDUAL_EXPERIMENTS),
     "the Wren family, with the long recipe": tuple(FAMILY_EXPERIMENTS),
     "parts of the residual network and its recipe": tuple(PARTS_EXPERIMENTS),
+    "techniques, each alone on the recipe of residual_se_muon": tuple(TECHNIQUE_EXPERIMENTS),
     "the author's code": tuple(REPRODUCTION_EXPERIMENTS),
     "larger networks for comparison": (*REFERENCE_EXPERIMENTS, *APPLICATION_EXPERIMENTS),
 }

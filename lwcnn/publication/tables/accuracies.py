@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.publication.claims.goals import GOALS
 from lwcnn.publication.claims.literature import PAPER_ACCURACY
 from lwcnn.publication.claims.measurement import accuracy, mean_and_spread, or_missing, percent
 from lwcnn.publication.counts import counts
 from lwcnn.publication.evidence import LARGEST, Evidence
-from lwcnn.publication.names import named
+from lwcnn.publication.names import is_part, named
 from lwcnn.publication.tables.table import Cell, Table
 
 _REPRODUCTION = ("paper", "paper_as_published", "paper_tuned")
@@ -32,10 +31,10 @@ def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequ
     Args:
         evidence: The results.
         dataset: Name of a data set; all by default.
-        experiments: Names of experiments; all by default but those of the ablation of parts, which has its own table.
+        experiments: Names of experiments; all by default but parts and techniques, which have their own tables.
     """
     runs = evidence.runs
-    runs = runs[runs["experiment"].isin(experiments) if experiments else ~runs["experiment"].isin(PARTS_EXPERIMENTS)]
+    runs = runs[runs["experiment"].isin(experiments) if experiments else ~runs["experiment"].map(is_part).astype(bool)]
     runs = runs[runs["dataset"] == dataset] if dataset else runs
     rows = [_row(group) for _, group in runs.groupby(["dataset", "experiment", "preset"], sort=False)]
     head = ["data", "experiment", "preset", "parameters", "seeds", "validation %", "test %", "paper %", "ECE %"]
