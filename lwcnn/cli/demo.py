@@ -14,7 +14,7 @@ def demo(options) -> int:
     examples = find_examples(options.examples) if options.examples else find_examples()
     networks = []
     for name in options.models:
-        print(f"{name}: converting to float32 and int8 files, some seconds", flush=True)
+        print(f"{name}: opening, and converting to LiteRT if it is new", flush=True)
         networks.append(open_network(name, examples))
     page = build_page(networks, examples)
     print(f"open http://127.0.0.1:{options.port} in a browser; Ctrl-C ends it", flush=True)

@@ -14,9 +14,10 @@ from lwcnn.data.image_files import read_image
 from lwcnn.evaluation.gradcam import default_layers, gradcam_heatmap
 from lwcnn.evaluation.predict import input_shape, predict_logits
 from lwcnn.experiments.zoo import model_file
-from lwcnn.export.litert import LitertModel, draw_calibration_images, to_litert, to_litert_int8
+from lwcnn.export.litert import LitertModel
 from lwcnn.models.description import read_description
 from lwcnn.models.io import load_model
+from lwcnn.publication.demo.converted import litert_files
 from lwcnn.publication.figures.grids import overlay_heatmaps
 from lwcnn.publication.names import display_name
 from lwcnn.system.errors import LwcnnError
@@ -86,7 +87,7 @@ class Network:
 
 
 def open_network(name: str | Path, examples: Sequence[Path]) -> Network:
-    """Loads a network and converts it to LiteRT.
+    """Loads a network and its LiteRT files, which are made when it is first opened.
 
     Args:
         name: Name of a trained network, or path of a .keras file.
@@ -100,7 +101,5 @@ def open_network(name: str | Path, examples: Sequence[Path]) -> Network:
     if description is None:
         raise LwcnnError(f"Give a model file that names its classes, as lwcnn writes them. Received: {path}")
     images = np.stack([read_image(example, input_shape(model)) for example in examples])
-    files = {"float32": to_litert(model)}
-    files["int8"] = to_litert_int8(model, draw_calibration_images(images, len(images)))
     title = f"{display_name(description.experiment)}, {model.count_params():,} parameters"
-    return Network(title, model, description.class_names, description.temperature, files)
+    return Network(title, model, description.class_names, description.temperature, litert_files(path, model, images))
