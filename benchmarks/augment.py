@@ -70,6 +70,8 @@ AUGMENTATIONS = {
 
 RAND_AUGMENTATIONS = {
     "RandAugment 2 of 9": Augmentation(rand_augment=RandAugment(2, 9)),
+    "TrivialAugment": Augmentation(policy="trivial_augment"),
+    "AutoAugment": Augmentation(policy="auto_augment"),
     "flip, crop, RandAugment": Augmentation(horizontal_flip=True, crop_padding=4, rand_augment=RandAugment(2, 9)),
 }
 

@@ -23,6 +23,8 @@ from lwcnn.system.errors import LwcnnError
 EACH = {
     "vertical_flip": Augmentation(vertical_flip=0.5),
     "rand_augment": Augmentation(rand_augment=RandAugment(2, 20)),
+    "trivial_augment": Augmentation(policy="trivial_augment"),
+    "auto_augment": Augmentation(policy="auto_augment"),
     "color_jitter": Augmentation(color_jitter=ColorJitter(0.5, 0.5, 0.5, 0.3)),
     "sharpness": Augmentation(sharpness=Sharpness(0.5, 3.0)),
     "blur": Augmentation(blur=GaussianBlur(0.5)),
@@ -125,11 +127,11 @@ def test_the_new_draws_are_pinned():
     draws = Draws(42, 3, 0, np.array([0, 49_999]))
     numbers = [draws.uniform(purpose, 1)[1, 0] for purpose in Purpose]
     assert len(set(numbers)) == len(Purpose)
-    assert [int(purpose) for purpose in Purpose] == list(range(1, 12))
+    assert [int(purpose) for purpose in Purpose] == list(range(1, 14))
     pinned = [
         0.3977068282876812, 0.05035508529174271, 0.6554899088097511, 0.5272662141818043, 0.5121873114973228,
         0.840893160497799, 0.9805826979460751, 0.5036040446488249, 0.841329294883179, 0.5749367476736706,
-        0.09980601908878783,
+        0.09980601908878783, 0.30342293465014925, 0.6017971999689973,
     ]  # fmt: skip
     np.testing.assert_allclose(numbers, pinned, rtol=1e-12)
     steps = [draws.uniform(Purpose.RAND_AUGMENT, 2, step)[0, 0] for step in (None, 0, 1)]

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lwcnn.data.augment.checks import check_fraction, check_images, check_settings, check_whole_number
+from lwcnn.data.augment.checks import check_choice, check_fraction, check_images, check_settings, check_whole_number
 from lwcnn.data.augment.color import ColorJitter, add_brightness, jitter_colors
 from lwcnn.data.augment.draws import Draws, Purpose
 from lwcnn.data.augment.erasing import Cutout, Erasing, cut_out, erase_some
 from lwcnn.data.augment.filters import GaussianBlur, Sharpness, blur_some, change_sharpness
 from lwcnn.data.augment.geometry import FILLS, Transforms, flip_and_crop, flip_vertically, warp
+from lwcnn.data.augment.policies import POLICIES
 from lwcnn.data.augment.randaugment import RandAugment, rand_augment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import added_later
@@ -26,7 +27,7 @@ class Augmentation:
     """Random augmentation of single images. By default, nothing is changed.
 
     The operations are applied in this order: horizontal flip and crop; vertical flip; rotation, zoom and translation;
-    `rand_augment`; brightness; `color_jitter`; `sharpness`; `blur`; `cutout`; `erasing`.
+    `rand_augment`; `policy`; brightness; `color_jitter`; `sharpness`; `blur`; `cutout`; `erasing`.
 
     Args:
         rotation: Float in [0, 1]. Maximum angle as a fraction of a full turn; the angle is uniform in +-rotation.
@@ -45,6 +46,8 @@ class Augmentation:
         blur: Random Gaussian blur, or None.
         cutout: Removal of a square, or None.
         erasing: Random removal of a rectangle, or None.
+        policy: "trivial_augment" (one operation of random strength), "auto_augment" (AutoAugment's policy for CIFAR-10)
+            or None.
 
     Raises:
         LwcnnError: A value is out of range, or the fill mode is unknown.
@@ -67,6 +70,7 @@ class Augmentation:
     blur: GaussianBlur | None = added_later(None)
     cutout: Cutout | None = added_later(None)
     erasing: Erasing | None = added_later(None)
+    policy: str | None = added_later(None)
 
     def __post_init__(self):
         for name in ("rotation", "zoom", "translation", "brightness", "vertical_flip"):
@@ -79,6 +83,8 @@ class Augmentation:
             raise LwcnnError(f"Give horizontal_flip as True or False. Received: horizontal_flip={flip!r}")
         if self.fill not in FILLS:
             raise LwcnnError(f"Give fill as one of {sorted(FILLS)}. Received: fill={self.fill!r}")
+        if self.policy is not None:
+            check_choice("policy", self.policy, POLICIES)
         check_settings("rand_augment", self.rand_augment, RandAugment)
         check_settings("color_jitter", self.color_jitter, ColorJitter)
         check_settings("sharpness", self.sharpness, Sharpness)
@@ -141,6 +147,8 @@ def augment_batch(
         changed = warp(changed, transforms, augmentation.fill)
     if augmentation.rand_augment:
         changed = rand_augment(changed, augmentation.rand_augment, augmentation.fill, draws)
+    if augmentation.policy:
+        changed = POLICIES[augmentation.policy](changed, augmentation.fill, draws)
     if augmentation.brightness:
         changed = add_brightness(changed, transforms)
     if augmentation.color_jitter:

@@ -26,6 +26,8 @@ class Purpose(IntEnum):
     ERASING = 9
     ERASING_NOISE = 10
     MIXING = 11
+    TRIVIAL_AUGMENT = 12
+    AUTO_AUGMENT = 13
 
 
 @dataclass(frozen=True)

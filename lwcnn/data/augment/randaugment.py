@@ -1,6 +1,6 @@
 """RandAugment on uint8 batches: random operations of one magnitude per image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +81,7 @@ OPERATIONS: dict[str, Callable[[np.ndarray, np.ndarray, str], np.ndarray]] = {
     "translate_x": lambda images, strengths, fill: _translate(images, 0 * strengths, strengths, fill),
     "translate_y": lambda images, strengths, fill: _translate(images, strengths, 0 * strengths, fill),
 }
+_ALL_OPERATIONS = OPERATIONS | {"invert": lambda images, strengths, fill: 255 - images}
 
 
 @dataclass(frozen=True)
@@ -130,12 +131,30 @@ def rand_augment(images: np.ndarray, settings: RandAugment, fill: str, draws: Dr
     for step in range(settings.num_operations):
         uniform = draws.uniform(Purpose.RAND_AUGMENT, 2, step)
         drawn = np.floor(len(settings.operations) * uniform[:, 0]).astype(np.int64)
-        strengths = settings.magnitude / MAX_MAGNITUDE * np.where(uniform[:, 1] < 0.5, -1.0, 1.0)
-        for number, name in enumerate(settings.operations):  # all images with the same operation at once
-            operation = OPERATIONS[name]
-            if name != "identity":
-                change_some(changed, drawn == number, lambda i, s, do=operation: do(i, s, fill), strengths)
+        strengths = settings.magnitude / MAX_MAGNITUDE * random_signs(uniform[:, 1])
+        operate(changed, settings.operations, drawn, strengths, fill)
     return changed
+
+
+def random_signs(uniform: np.ndarray) -> np.ndarray:
+    """Returns -1 or 1 for each number in [0, 1)."""
+    return np.where(uniform < 0.5, -1.0, 1.0)
+
+
+def operate(images: np.ndarray, names: Sequence[str], drawn: np.ndarray, strengths: np.ndarray, fill: str) -> None:
+    """Applies an operation to each image, in place.
+
+    Args:
+        images: uint8 array, shape (n, height, width, channels).
+        names: Keys of `OPERATIONS`, or "invert".
+        drawn: Integer array, shape (n,). Position of each image's operation in `names`; -1 for none.
+        strengths: Float array, shape (n,). Strength of each operation; 1 is RandAugment's magnitude of 30.
+        fill: Key of `FILLS`.
+    """
+    for number, name in enumerate(names):  # all images with the same operation at once
+        operation = _ALL_OPERATIONS[name]
+        if name != "identity":
+            change_some(images, drawn == number, lambda i, s, do=operation: do(i, s, fill), strengths)
 
 
 def _translate(images: np.ndarray, strengths_y: np.ndarray, strengths_x: np.ndarray, fill: str) -> np.ndarray:
