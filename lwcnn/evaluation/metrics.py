@@ -57,19 +57,13 @@ def precision_recall_f1(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.
     As in scikit-learn, precision is 0 for a class that is never predicted, and recall is 0 for a class without images.
     A class with neither images nor predictions gets NaN and is excluded from macro averages.
     """
-    counts = confusion_matrix(logits, labels)
-    correct, predicted, actual = counts.diagonal(), counts.sum(axis=0), counts.sum(axis=1)
-    absent = predicted + actual == 0
+    from sklearn.metrics import precision_recall_fscore_support
 
-    def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-        values = np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
-        return np.where(absent, np.nan, values)
-
-    return {
-        "precision": ratio(correct, predicted),
-        "recall": ratio(correct, actual),
-        "f1": ratio(2 * correct, predicted + actual),
-    }
+    logits, labels = check_logits(logits, labels)
+    predicted, classes = logits.argmax(axis=1), range(logits.shape[1])
+    found = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)[:3]
+    absent = ~np.isin(classes, [labels, predicted])
+    return {name: np.where(absent, np.nan, values) for name, values in zip(("precision", "recall", "f1"), found)}
 
 
 def expected_calibration_error(logits: np.ndarray, labels: np.ndarray, num_bins: int = 15) -> float:

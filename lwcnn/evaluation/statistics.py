@@ -74,16 +74,6 @@ def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
     return float(stats.binomtest(only_a, only_a + only_b, 0.5).pvalue)
 
 
-def wilson_interval(num_correct: int, num_images: int) -> tuple[float, float]:
-    """Returns Wilson's 95% confidence interval (low, high) of an accuracy."""
-    if num_images < 1 or not 0 <= num_correct <= num_images:
-        raise LwcnnError(f"Give counts with 0 <= correct <= images. Received: {num_correct} of {num_images}")
-    from scipy import stats
-
-    interval = stats.binomtest(int(num_correct), int(num_images)).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
-
-
 def mean_and_interval(values: Sequence[float]) -> MeanInterval:
     """Returns the mean, sample standard deviation and 95% t interval of the mean of runs, a finite value each."""
     runs = np.asarray(values, dtype=float)

@@ -1,15 +1,39 @@
-"""Result files of finished runs: reading one, and checking that it belongs to a configuration and data."""
+"""What identifies a run; and result files of finished runs, read and checked to belong to a configuration and data."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from lwcnn.data.datasets import Dataset
+from lwcnn.experiments.recipes import Experiment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
 from lwcnn.system.locking import locked
+from lwcnn.system.settings import plain_settings
+from lwcnn.training.devices import Computing
 from lwcnn.training.steps import step_name
+
+
+def identify(
+    plan: Experiment, data: Dataset, preset: str, seed: int, computing: Computing = Computing()
+) -> dict[str, Any]:
+    """Returns the entries of a result that identify its run: its name and all that determines its weights."""
+    config = json.loads(json.dumps(plain_settings(plan)))
+    if plain_settings(computing):
+        config["computing"] = plain_settings(computing)
+    return {
+        "dataset": data.name,
+        "data_checksum": data.checksum,
+        "experiment": plan.name,
+        "preset": preset,
+        "seed": seed,
+        "config": config,
+        "backend": keras.backend.backend(),
+        "step": step_name(),
+    }
 
 
 def read_result(path: Path, needed: Sequence[str] = ()) -> dict:

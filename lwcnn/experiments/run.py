@@ -5,19 +5,16 @@ runs/results/<dataset>/<experiment>/<preset>/seed<k>_classes.npy   predicted cla
 runs/cache/<dataset>/                                              checkpoints, models and outputs
 """
 
-import json
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import keras
 import numpy as np
 
 from lwcnn.data.datasets import Dataset, load_dataset
 from lwcnn.data.splits import split_for_training
 from lwcnn.evaluation.diagnostics import diagnose_run
 from lwcnn.evaluation.metrics import drop_large_confusion_matrix
-from lwcnn.experiments.finished import check_finished, load_or_make
+from lwcnn.experiments.finished import identify, load_or_make
 from lwcnn.experiments.folders import Folders, load_classes, save_classes
 from lwcnn.experiments.measures import measure, mixed_computing, penultimate_features, provenance
 from lwcnn.experiments.pipeline import train_method
@@ -30,16 +27,13 @@ from lwcnn.experiments.recipes import (
     with_settings,
 )
 from lwcnn.experiments.sequence import PhaseCache
-from lwcnn.experiments.teachers import find_teacher
+from lwcnn.experiments.teachers import load_teacher
 from lwcnn.models.description import Description
-from lwcnn.models.io import load_model, save_model
+from lwcnn.models.io import save_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json
 from lwcnn.system.npz import save_npz
-from lwcnn.system.settings import plain_settings
-from lwcnn.training.checkpoint import current_computing
 from lwcnn.training.devices import Computing
-from lwcnn.training.distillation import build_ensemble
 from lwcnn.training.images import Images, Split
 from lwcnn.training.progress import Progress
 
@@ -96,25 +90,6 @@ def run_experiment(
     return load_or_make(path, make, run["config"], data, "test_accuracy", progress.note)
 
 
-def identify(
-    plan: Experiment, data: Dataset, preset: str, seed: int, computing: Computing = Computing()
-) -> dict[str, Any]:
-    """Returns the entries of a result that identify its run: its name and all that determines its weights."""
-    config = json.loads(json.dumps(plain_settings(plan)))
-    if plain_settings(computing):
-        config["computing"] = plain_settings(computing)
-    return {
-        "dataset": data.name,
-        "data_checksum": data.checksum,
-        "experiment": plan.name,
-        "preset": preset,
-        "seed": seed,
-        "config": config,
-        "backend": keras.backend.backend(),
-        "step": current_computing()["step"],
-    }
-
-
 def _train_run(
     run: dict,
     plan: Experiment,
@@ -129,7 +104,7 @@ def _train_run(
     labels = Path(folders.results) / data.name / "test_labels.npy"
     _require_same_labels(labels, data)
     split = split_images(data, plan, get_preset(run["preset"]))
-    teacher = _load_teacher(plan, data, folders) if isinstance(plan, DistilledExperiment) else None
+    teacher = load_teacher(plan.teacher, data, folders) if isinstance(plan, DistilledExperiment) else None
     trained = train_method(
         plan,
         split,
@@ -160,17 +135,6 @@ def _train_run(
     write_json(path, result)
     progress.end_run(result, data.x_test, classes, path)
     return result
-
-
-def _load_teacher(plan: DistilledExperiment, data: Dataset, folders: Folders) -> keras.Model:
-    teacher, runs = plan.teacher, []
-    taught = get_experiment(teacher.experiment, teacher.preset, data.spec)
-    for seed in teacher.seeds:
-        run = identify(taught, data, teacher.preset, seed)
-        path = folders.result(data.name, teacher.experiment, teacher.preset, seed)
-        runs.append(check_finished(path, run["config"], data) if path.exists() else run)
-    paths = find_teacher(teacher, data, [folders.model(run) for run in runs], folders.models)
-    return build_ensemble([load_model(path) for path in paths])
 
 
 def _require_same_labels(path: Path, data: Dataset) -> None:

@@ -1,36 +1,45 @@
-"""Finds the trained models that teach a student."""
+"""The trained models that teach a student."""
 
 from pathlib import Path
 
+import keras
+
 from lwcnn.data.datasets import Dataset
+from lwcnn.experiments.finished import check_finished, identify
+from lwcnn.experiments.folders import Folders
+from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import Teacher
 from lwcnn.experiments.zoo import SHIPPED_MODELS
 from lwcnn.models.description import read_description
+from lwcnn.models.io import load_model
 from lwcnn.system.errors import LwcnnError
+from lwcnn.training.distillation import build_ensemble
 
 
-def find_teacher(teacher: Teacher, data: Dataset, trained: list[Path], models: Path) -> list[Path]:
-    """Finds the files of a teacher's models, in the cache (`trained`, a path per seed) or else among the released ones.
+def load_teacher(teacher: Teacher, data: Dataset, folders: Folders) -> keras.Model:
+    """Loads the models of a teacher, one per seed, as a model that returns their mean logits."""
+    return build_ensemble([load_model(find_teacher(teacher, seed, data, folders)) for seed in teacher.seeds])
+
+
+def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -> Path:
+    """Finds a teacher's model in the cache, or else among the released ones.
 
     A missing model's error contains the command that trains it; a model of other images is refused.
     """
-    paths = []
-    for seed, cached in zip(teacher.seeds, trained, strict=True):
-        own, shipped = (
-            teacher_path(folder, data.name, teacher.experiment, seed) for folder in (models, SHIPPED_MODELS)
+    run = identify(get_experiment(teacher.experiment, teacher.preset, data.spec), data, teacher.preset, seed)
+    result = folders.result(data.name, teacher.experiment, teacher.preset, seed)
+    cached = folders.model(check_finished(result, run["config"], data) if result.exists() else run)
+    own, shipped = (teacher_path(f, data.name, teacher.experiment, seed) for f in (folders.models, SHIPPED_MODELS))
+    path = next((path for path in (cached, own, shipped) if path.exists()), None)
+    if path is None:
+        raise LwcnnError(
+            f"A model of the teacher is missing: train it with `lwcnn train {teacher.experiment} "
+            f"--dataset {data.name} --preset {teacher.preset} --seeds {seed}`. Received: neither {cached} nor {own}"
         )
-        found = [path for path in (cached, own, shipped) if path.exists()]
-        if not found:
-            raise LwcnnError(
-                f"A model of the teacher is missing: train it with `lwcnn train {teacher.experiment} "
-                f"--dataset {data.name} --preset {teacher.preset} --seeds {seed}`. "
-                f"Received: neither {cached} nor {own}"
-            )
-        description = read_description(found[0])
-        if description is None or description.data_checksum != data.checksum:
-            raise LwcnnError(f"The teacher was trained on other images than {data.name}'s. Received: {found[0]}")
-        paths.append(found[0])
-    return paths
+    description = read_description(path)
+    if description is None or description.data_checksum != data.checksum:
+        raise LwcnnError(f"The teacher was trained on other images than {data.name}'s. Received: {path}")
+    return path
 
 
 def teacher_path(models: Path, dataset: str, experiment: str, seed: int) -> Path:

@@ -4,7 +4,7 @@ TensorFlow Lite Micro allocates all activations in one block of memory, the aren
 whose lifetimes overlap get separate memory; others share it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from lwcnn.export.extras import require
 from lwcnn.system.errors import LwcnnError
 
 ALIGNMENT = 16  # bytes, as in TensorFlow Lite Micro
+_WIDTHS = {"FLOAT32": 4, "INT32": 4, "UINT32": 4, "INT64": 8, "INT16": 2, "INT8": 1, "UINT8": 1, "BOOL": 1}
 
 
 @dataclass(frozen=True)
@@ -41,28 +42,27 @@ def read_graph(content: bytes) -> Graph:
     schema = require("ai_edge_litert.schema_py_generated")
     if content[4:8] != b"TFL3":
         raise LwcnnError(f"Give the content of a LiteRT file. Received: {content[:8]!r}...")
-    model = schema.Model.GetRootAs(content, 0)
-    if model.SubgraphsLength() != 1:
-        raise LwcnnError(f"Give a LiteRT file with one subgraph. Received: {model.SubgraphsLength()}")
-    graph = model.Subgraphs(0)
-    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
-    operators = [graph.Operators(i) for i in range(graph.OperatorsLength())]
-    uses: dict[int, list[int]] = {int(i): [0] for i in graph.InputsAsNumpy()}
-    for number, operator in enumerate(operators):
-        for i in [*_indices(operator.InputsAsNumpy()), *_indices(operator.OutputsAsNumpy())]:
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    if len(model.subgraphs) != 1:
+        raise LwcnnError(f"Give a LiteRT file with one subgraph. Received: {len(model.subgraphs)}")
+    (graph,) = model.subgraphs
+    uses: dict[int, list[int]] = {i: [0] for i in graph.inputs}
+    for number, operator in enumerate(graph.operators):
+        for i in (*operator.inputs, *operator.outputs):
             uses.setdefault(i, []).append(number)
-    for i in _indices(graph.OutputsAsNumpy()):
-        uses[i].append(len(operators) - 1)
-    widths = _bytes_by_type(schema)
+    for i in graph.outputs:
+        uses[i].append(len(graph.operators) - 1)
+    widths = {getattr(schema.TensorType, name): width for name, width in _WIDTHS.items()}
     activations = []
     for i, numbers in sorted(uses.items()):
-        tensor = graph.Tensors(i)
-        if model.Buffers(tensor.Buffer()).DataLength() > 0:  # a constant, stored in the file
-            continue
-        shape = [int(side) for side in np.atleast_1d(tensor.ShapeAsNumpy())] if tensor.ShapeLength() else []
-        size = int(np.prod(shape, dtype=np.int64)) * widths[tensor.Type()]
-        activations.append(Activation(tensor.Name().decode(), size, min(numbers), max(numbers)))
-    operations = tuple(names[_code(model.OperatorCodes(operator.OpcodeIndex()))] for operator in operators)
+        tensor = None if i < 0 else graph.tensors[i]  # -1 stands for an omitted input
+        if tensor is not None and model.buffers[tensor.buffer].data is None:  # others are constants
+            shape = () if tensor.shape is None else tensor.shape
+            size = int(np.prod(shape, dtype=np.int64)) * widths[tensor.type]
+            activations.append(Activation(tensor.name.decode(), size, min(numbers), max(numbers)))
+    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]  # small ones in either
+    operations = tuple(names[codes[operator.opcodeIndex]] for operator in graph.operators)
     return Graph(tuple(activations), operations)
 
 
@@ -86,18 +86,3 @@ def plan_arena(activations: Sequence[Activation]) -> int:
                 begin = max(begin, other_end)
         placed.append((begin, begin + size, activation))
     return max((end for _, end, _ in placed), default=0)
-
-
-def _indices(numbers: np.ndarray | int) -> Iterable[int]:
-    """Returns the tensor indices in a flatbuffer vector without omitted ones (-1); a missing vector is read as 0."""
-    return [int(i) for i in np.atleast_1d(numbers) if i >= 0] if isinstance(numbers, np.ndarray) else []
-
-
-def _code(operator_code) -> int:
-    # Codes up to 127 may be stored only in the older field.
-    return max(operator_code.BuiltinCode(), operator_code.DeprecatedBuiltinCode())
-
-
-def _bytes_by_type(schema) -> dict[int, int]:
-    names = {"FLOAT32": 4, "INT32": 4, "UINT32": 4, "INT64": 8, "INT16": 2, "INT8": 1, "UINT8": 1, "BOOL": 1}
-    return {getattr(schema.TensorType, name): width for name, width in names.items()}

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import binomtest
 
-from lwcnn.evaluation.statistics import estimate_accuracy, wilson_interval
+from lwcnn.evaluation.statistics import estimate_accuracy
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.results import DISPLAY_NAMES
@@ -116,7 +117,8 @@ def _phases(told: Description) -> str:
 
 
 def _results(told: Description, run: dict, evidence: Evidence, correct: np.ndarray) -> str:
-    low, high = wilson_interval(round(told.test_accuracy * correct.shape[1]), correct.shape[1])
+    num_test = correct.shape[1]
+    low, high = binomtest(round(told.test_accuracy * num_test), num_test).proportion_ci(method="wilson")
     mean = estimate_accuracy(list(correct))
     rows: list[list[Cell]] = [
         ["test accuracy of this file", percent(told.test_accuracy, low=100 * low, high=100 * high)],

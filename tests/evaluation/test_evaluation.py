@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pytest
 import sklearn.metrics
-from scipy import stats
 
 from lwcnn.data.checks import images_at_once
 from lwcnn.evaluation.calibration import fit_temperature, scale_cross_fitted
@@ -24,7 +23,7 @@ from lwcnn.evaluation.metrics import (
     top_k_accuracy,
 )
 from lwcnn.evaluation.predict import predict_logits
-from lwcnn.evaluation.statistics import MeanInterval, mcnemar_exact, mean_and_interval, wilson_interval
+from lwcnn.evaluation.statistics import MeanInterval, mcnemar_exact, mean_and_interval
 from lwcnn.system.errors import LwcnnError
 
 
@@ -195,15 +194,6 @@ def test_mcnemar_counts_only_where_the_models_differ():
     assert mcnemar_exact(np.array([True, False]), np.array([False, True])) == 1.0
 
 
-def test_wilson_by_its_formula():
-    low, high = wilson_interval(9_000, 10_000)
-    z, n, p = stats.norm.ppf(0.975), 10_000, 0.9
-    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    assert (low, high) == pytest.approx((middle - reach, middle + reach))
-    assert wilson_interval(5, 5)[1] == 1.0 and wilson_interval(0, 5)[0] == 0.0
-
-
 def test_mean_and_interval_by_hand():
     summary = mean_and_interval([0.98, 0.99, 0.97])
     reach = 4.302652729911275 * 0.01 / math.sqrt(3)  # t of 2 degrees of freedom, 97.5 %
@@ -254,8 +244,6 @@ def test_refuses_other_bad_input(scored):
         mcnemar_exact(np.ones(2, bool), np.ones(3, bool))
     with pytest.raises(LwcnnError, match="int64"):
         mcnemar_exact(np.ones(2, int), np.ones(2, int))
-    with pytest.raises(LwcnnError, match="6 of 5"):
-        wilson_interval(6, 5)
     with pytest.raises(LwcnnError, match=r"\[\]"):
         mean_and_interval([])
     with pytest.raises(LwcnnError, match="nan"):

@@ -8,9 +8,10 @@ import pytest
 from made_data import describe, make_images, randomize
 from scipy.special import log_softmax
 
+from lwcnn.experiments.finished import identify
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import Distillation, Teacher
-from lwcnn.experiments.run import identify, run_experiment
+from lwcnn.experiments.run import run_experiment
 from lwcnn.experiments.teachers import find_teacher, teacher_path
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.io import save_model
@@ -106,17 +107,21 @@ def test_an_interrupted_distillation_resumes_to_the_same_weights(tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(whole, found, strict=True))
 
 
-def test_teachers_are_found_in_the_cache_then_among_the_released(tmp_path, made_dataset):
-    teacher, models = Teacher("residual_se", "full", (0, 1)), tmp_path / "models"
-    cached = [tmp_path / "cache" / f"seed{seed}.keras" for seed in (0, 1)]
-    save_model(teacher_path(models, "made", "residual_se", 0), tiny_model(0), describe(made_dataset))
+def cached(seed, data, folders):
+    """The path of a teacher's model in the cache."""
+    return folders.model(identify(get_experiment("residual_se", "full", data.spec), data, "full", seed))
+
+
+def test_teachers_are_found_in_the_cache_then_among_the_released(made_dataset, folders):
+    teacher = Teacher("residual_se", "full", (0, 1))
     with pytest.raises(LwcnnError, match="lwcnn train residual_se --dataset made --preset full --seeds 1"):
-        find_teacher(teacher, made_dataset, cached, models)
-    save_model(cached[1], tiny_model(1), describe(made_dataset))
-    paths = find_teacher(teacher, made_dataset, cached, models)
-    assert paths == [teacher_path(models, "made", "residual_se", 0), cached[1]]
-    save_model(cached[0], tiny_model(2), describe(made_dataset))
-    assert find_teacher(teacher, made_dataset, cached, models) == cached, "those of this cache first"
+        find_teacher(teacher, 1, made_dataset, folders)
+    released = teacher_path(folders.models, "made", "residual_se", 0)
+    save_model(released, tiny_model(0), describe(made_dataset))
+    assert find_teacher(teacher, 0, made_dataset, folders) == released
+    path = cached(0, made_dataset, folders)
+    save_model(path, tiny_model(2), describe(made_dataset))
+    assert find_teacher(teacher, 0, made_dataset, folders) == path, "those of this cache first"
 
 
 @pytest.mark.parametrize("name", ["residual_se_distilled", "residual_se_small_distilled"])
@@ -128,11 +133,11 @@ def test_three_full_runs_teach_at_temperature_4_with_a_tenth_for_the_labels(name
 
 
 @pytest.mark.parametrize("foreign", [False, True])
-def test_a_teacher_of_other_images_is_refused(tmp_path, made_dataset, foreign):
-    path = tmp_path / "seed0.keras"
-    save_model(path, tiny_model(0), describe(made_dataset, data_checksum="other") if foreign else None)
-    with pytest.raises(LwcnnError, match="other images than made's. Received: .*seed0.keras"):
-        find_teacher(Teacher("residual_se", "full", (0,)), made_dataset, [path], tmp_path)
+def test_a_teacher_of_other_images_is_refused(made_dataset, folders, foreign):
+    description = describe(made_dataset, data_checksum="other") if foreign else None
+    save_model(cached(0, made_dataset, folders), tiny_model(0), description)
+    with pytest.raises(LwcnnError, match="other images than made's. Received: .*seed0.*.keras"):
+        find_teacher(Teacher("residual_se", "full", (0,)), 0, made_dataset, folders)
 
 
 def test_a_run_has_its_teachers_first(made_dataset, folders):
