@@ -50,7 +50,7 @@ def library_batches(workload: str, count: int):
         "paper": (None, PAPER_AUGMENTATION),
         "residual_se": (Augmentation(horizontal_flip=True, crop_padding=4),),
     }[workload]
-    return Batches(*made_arrays(count), BATCH[workload], seed=0, branches=branches, drop_last=True)
+    return Batches(*made_arrays(count), BATCH[workload], seed=0, branches=branches)
 
 
 def network(workload: str):

@@ -31,7 +31,6 @@ class Batches(keras.utils.PyDataset):
             independently.
         epoch: Initial epoch, at least 0. A resumed training passes the epoch at which it stopped.
         shuffle: Whether to shuffle each epoch. If False, the order of `indices` is used.
-        drop_last: Whether to drop the last batch if it is smaller than the others.
         indices: Integer array of shape (m,): images to use, such as a split or fold. If None, all are used.
         mixing: MixUp and CutMix, applied after augmentation and identically to all branches, because they share one
             label. Labels become soft. If None, images are not mixed.
@@ -39,7 +38,7 @@ class Batches(keras.utils.PyDataset):
         num_epochs: Total number of epochs, which the ramp of `mixing` is scaled to. Required if it has a ramp.
 
     Raises:
-        LwcnnError: If an argument is invalid.
+        LwcnnError: If images or labels have the wrong type or shape, or there is no image.
 
     Example:
 
@@ -59,7 +58,6 @@ class Batches(keras.utils.PyDataset):
         branches: tuple[Augmentation | None, ...] = (None,),
         epoch: int = 0,
         shuffle: bool = True,
-        drop_last: bool = False,
         indices: np.ndarray | None = None,
         mixing: MixUpCutMix | None = None,
         num_classes: int | None = None,
@@ -70,35 +68,25 @@ class Batches(keras.utils.PyDataset):
         super().__init__(workers=1)
         check_images(images)
         _check_labels(labels, len(images))
-        _check_integer("batch_size", batch_size, 1)
-        _check_integer("seed", seed, 0)
-        if (
-            not isinstance(branches, tuple)
-            or not branches
-            or not all(branch is None or isinstance(branch, Augmentation) for branch in branches)
-        ):
-            raise LwcnnError(f"Give branches as a tuple with an Augmentation or None per input. Received: {branches!r}")
-        if mixing is not None:
-            _check_mixing(mixing, num_classes, num_epochs, labels)
         self.images = images
         self.labels = labels
-        self.batch_size = int(batch_size)
+        self.batch_size = batch_size
         self.seed = seed
         self.branches = branches
         self.shuffle = shuffle
-        self.indices = _check_indices(indices, len(images))
-        self.mixing, self.num_classes, self.num_epochs = mixing, num_classes and int(num_classes), num_epochs
-        num_images = len(self.indices)
-        self._num_batches = num_images // self.batch_size if drop_last else -(-num_images // self.batch_size)
-        if self._num_batches == 0:
+        self.indices = np.arange(len(images)) if indices is None else np.asarray(indices, np.int64)
+        self.mixing, self.num_classes, self.num_epochs = mixing, num_classes, num_epochs
+        if mixing and mixing.ramp and not num_epochs:
+            raise LwcnnError(f"Give num_epochs, the length of the ramp of mixing. Received: num_epochs={num_epochs}")
+        if batch_size < 1 or not len(self.indices):
             raise LwcnnError(
-                "Give images for at least one batch. "
-                f"Received: {num_images} images, batch_size={self.batch_size}, drop_last={drop_last}"
+                "Give at least one image, and a batch_size of 1 or more. "
+                f"Received: {len(self.indices)} images, batch_size={batch_size}"
             )
         self.set_epoch(epoch)
 
     def __len__(self) -> int:
-        return self._num_batches
+        return -(-len(self.indices) // self.batch_size)
 
     @property
     def epoch(self) -> int:
@@ -107,9 +95,8 @@ class Batches(keras.utils.PyDataset):
 
     def set_epoch(self, epoch: int) -> None:
         """Sets the current epoch, counted from 0."""
-        _check_integer("epoch", epoch, 0)
         # A single assignment, so that a prefetching thread sees either the old or the new epoch.
-        self._epoch_and_order = (int(epoch), self._order(int(epoch)))
+        self._epoch_and_order = (epoch, self._order(epoch))
         self._started = self._last_read = False
 
     def on_epoch_begin(self) -> None:
@@ -128,8 +115,8 @@ class Batches(keras.utils.PyDataset):
         Images are uint8 of shape (batch, height, width, channels). Labels are int32 of shape (batch,), or with mixing
         float32 of shape (batch, num_classes).
         """
-        if not 0 <= index < self._num_batches:
-            raise IndexError(f"Give an index from 0 to {self._num_batches - 1}. Received: {index}")
+        if not 0 <= index < len(self):
+            raise IndexError(f"Give an index from 0 to {len(self) - 1}. Received: {index}")
         epoch, order = self._epoch_and_order
         chosen = self.indices[order[index * self.batch_size : (index + 1) * self.batch_size]]
         images = self.images[chosen]
@@ -140,7 +127,7 @@ class Batches(keras.utils.PyDataset):
         )
         if self.mixing is not None:
             inputs, (labels, *_) = zip(*(self._mix(images, labels, self.mixing, epoch, index) for images in inputs))
-        if index == self._num_batches - 1:
+        if index == len(self) - 1:
             self._last_read = True
         if len(inputs) == 1:
             return inputs[0], labels
@@ -151,7 +138,7 @@ class Batches(keras.utils.PyDataset):
         assert self.num_classes is not None  # checked with `mixing`
         progress = 1.0
         if self.num_epochs is not None:  # full strength after the last epoch
-            progress = min(1.0, (epoch + index / self._num_batches) / self.num_epochs)
+            progress = min(1.0, (epoch + index / len(self)) / self.num_epochs)
         return mix_batch(images, labels, self.num_classes, mixing, self.seed, epoch, index, progress)
 
     def _order(self, epoch: int) -> np.ndarray:
@@ -173,37 +160,7 @@ class FollowEpochs(keras.callbacks.Callback):
         self.batches.set_epoch(epoch + self.offset)
 
 
-def _check_integer(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise LwcnnError(f"Give {name} as an integer of {least} or more. Received: {name}={value!r}")
-
-
-def _check_mixing(mixing: MixUpCutMix, num_classes: int | None, num_epochs: int | None, labels: np.ndarray) -> None:
-    if not isinstance(mixing, MixUpCutMix):
-        raise LwcnnError(f"Give mixing as None or a MixUpCutMix(...). Received: mixing={mixing!r}")
-    _check_integer("num_classes", num_classes, 1)
-    assert num_classes is not None
-    if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
-        raise LwcnnError(
-            f"Give labels from 0 to num_classes - 1 = {num_classes - 1}. "
-            f"Received: labels from {labels.min()} to {labels.max()}"
-        )
-    if mixing.ramp or num_epochs is not None:
-        _check_integer("num_epochs", num_epochs, 1)
-
-
 def _check_labels(labels: np.ndarray, num_images: int) -> None:
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu" or labels.shape != (num_images,):
         received = f"{getattr(labels, 'dtype', type(labels))} of shape {getattr(labels, 'shape', None)}"
         raise LwcnnError(f"Give one integer label for each of the {num_images} images. Received: {received}")
-
-
-def _check_indices(indices: np.ndarray | None, num_images: int) -> np.ndarray:
-    if indices is None:
-        return np.arange(num_images)
-    indices = np.asarray(indices)
-    if indices.ndim != 1 or indices.dtype.kind not in "iu":
-        raise LwcnnError(f"Give indices as integers of shape (m,). Received: {indices.dtype} of shape {indices.shape}")
-    if len(indices) and (indices.min() < 0 or indices.max() >= num_images):
-        raise LwcnnError(f"Give indices from 0 to {num_images - 1}. Received: {indices.min()} to {indices.max()}")
-    return indices.astype(np.int64)

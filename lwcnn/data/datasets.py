@@ -109,9 +109,6 @@ def load_dataset(
     Returns:
         A `Dataset`. The same images give the same arrays, whatever their order and source.
 
-    Raises:
-        LwcnnError: If the name is unknown, the data are missing or invalid, or the download fails.
-
     Example:
 
     >>> data = load_dataset("digits")
@@ -152,12 +149,7 @@ def _load_named(name: str, data_dir: str | os.PathLike[str] | None, download: bo
 
 
 def find_dataset(name_or_path: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None) -> str | None:
-    """Describes where a data set would be read from without a download; None if it is not on this machine.
-
-    Args:
-        name_or_path: One of `DATASET_NAMES`, or the path of a folder of images or of an .npz file.
-        data_dir: Data folder. If None, the environment variable LWCNN_DATA_DIR is used.
-    """
+    """Describes where a named data set, or the path of one, would be read from; None if it is not on this machine."""
     if not _is_name(name_or_path):
         path = Path(os.path.expanduser(name_or_path))
         return path.name if path.exists() else None
@@ -240,9 +232,7 @@ def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray,
 def choose_dataset() -> tuple[Dataset, str | None]:
     """Loads CIFAR-10 if it is on this machine or can be downloaded, otherwise scikit-learn's digits.
 
-    Returns:
-        Tuple of the data set and a notice: None for CIFAR-10, otherwise why the digits are used and how to get
-        CIFAR-10.
+    Returns the data set and a notice: None for CIFAR-10, otherwise why the digits are used and how to get CIFAR-10.
     """
     if find_dataset("cifar10"):
         return load_dataset("cifar10"), None

@@ -4,7 +4,6 @@ import numpy as np
 
 from lwcnn.data.checks import Splits
 from lwcnn.data.splits import stratified_split
-from lwcnn.system.errors import LwcnnError
 
 SIZE_PX = 28  # MNIST's, so that the paper's MNIST model fits
 TEST_FRACTION = 0.2
@@ -32,12 +31,8 @@ def enlarge_digits(images: np.ndarray) -> np.ndarray:
 
 def load_digits_splits() -> Splits:
     """Loads scikit-learn's 1,797 digits at 28x28, with a fixed stratified fifth as the test split."""
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise LwcnnError(
-            "Install scikit-learn, which contains the digits: pip install scikit-learn. Received: 'digits'"
-        ) from error
+    from sklearn.datasets import load_digits
+
     digits = load_digits()
     images, labels = enlarge_digits(digits.images), digits.target.astype(np.int64)
     train, test = stratified_split(labels, TEST_FRACTION, seed=0)

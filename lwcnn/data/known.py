@@ -70,11 +70,9 @@ _MIRROR = {"fashion_mnist", "cifar10", "cifar100", "cifar100_coarse", "stl10", "
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """Image properties that a training recipe may depend on, instead of a data set's name.
+    """Image properties that a recipe may depend on, instead of a data set's name; shape is (height, width, channels).
 
-    Attributes:
-        shape: Image shape (height, width, channels).
-        mirror: Whether a mirrored image still belongs to its class.
+    `mirror` says whether a mirrored image still belongs to its class.
     """
 
     shape: tuple[int, int, int]

@@ -27,13 +27,7 @@ _FASHION_LABELS = "657fbd221bfc9f4198cc14b5619cc33ec57c58dd0e47af4d99d6650759e86
 
 @dataclass(frozen=True)
 class Source:
-    """A data set found on this machine.
-
-    Attributes:
-        description: Where it was found, without an absolute path.
-        read: Function that reads it.
-        is_cache: Whether it is in Keras's cache.
-    """
+    """A data set found on this machine: a description without an absolute path, and the function that reads it."""
 
     description: str
     read: Callable[[], Splits]

@@ -47,10 +47,7 @@ def stratified_split(labels: np.ndarray, size: int | float, seed: int = 0) -> Sp
 def stratified_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarray:
     """Draws a subset with equal class proportions and at least one image per class; returns sorted indices.
 
-    Args:
-        labels: As in `stratified_split`.
-        size: Number of images, clipped to the range from the number of classes to n.
-        seed: Seed between 0 and 2**32 - 1.
+    Arguments are those of `stratified_split`; `size` is clipped to the range from the number of classes to n.
     """
     counts = _count_classes(labels, min_count=1, purpose="a subset")
     size = min(max(int(size), len(counts)), len(labels))

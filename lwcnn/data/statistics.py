@@ -3,7 +3,6 @@
 import numpy as np
 
 from lwcnn.data.augment.checks import check_images
-from lwcnn.system.errors import LwcnnError
 
 _CHUNK_SIZE = 1024  # images, bounds memory
 
@@ -24,7 +23,7 @@ def channel_statistics(images: np.ndarray, indices: np.ndarray | None = None) ->
         population standard deviation.
 
     Raises:
-        LwcnnError: If the images are not uint8 of that shape, or there are none.
+        LwcnnError: If the images are not uint8 of that shape.
 
     Example:
 
@@ -34,10 +33,6 @@ def channel_statistics(images: np.ndarray, indices: np.ndarray | None = None) ->
     """
     check_images(images)
     num_images = len(images) if indices is None else len(indices)
-    if num_images == 0 or 0 in images.shape:
-        raise LwcnnError(
-            f"Give at least one image with at least one pixel. Received: {num_images} of shape {images.shape[1:]}"
-        )
     channels = images.shape[3]
     counts = np.zeros((channels, 256), np.int64)
     for start in range(0, num_images, _CHUNK_SIZE):

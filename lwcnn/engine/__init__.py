@@ -11,15 +11,13 @@ arrays. The engine takes any compiled functional or Sequential model of layers, 
 - `epoch.py` reads weights and optimizer state from the Keras model, trains, and writes them back.
 """
 
-import importlib.util
 from pathlib import Path
 
-if importlib.util.find_spec("numba"):
-    from lwcnn.engine.cache import prepare_cache
+from lwcnn.engine.cache import prepare_cache
 
-    prepare_cache(Path(__file__).parent)  # before any module here compiles
-    from lwcnn.engine.epoch import Epoch, unsupported
-    from lwcnn.engine.fit import fast_fit
-    from lwcnn.engine.predict import Predictor, unsupported_for_inference
+prepare_cache(Path(__file__).parent)  # before any module here compiles
+from lwcnn.engine.epoch import Epoch, unsupported  # noqa: E402
+from lwcnn.engine.fit import fast_fit  # noqa: E402
+from lwcnn.engine.predict import Predictor, unsupported_for_inference  # noqa: E402
 
-    __all__ = ["Epoch", "Predictor", "fast_fit", "unsupported", "unsupported_for_inference"]
+__all__ = ["Epoch", "Predictor", "fast_fit", "unsupported", "unsupported_for_inference"]

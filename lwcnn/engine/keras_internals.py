@@ -12,12 +12,7 @@ from lwcnn.engine.errors import Unsupported
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of a layer, or of a Keras operation such as that of `x + y`.
-
-    Attributes:
-        inputs: Numbers of the values that it reads.
-        output: Number of the value that it returns.
-    """
+    """One call of a layer, or of a Keras operation such as that of `x + y`, with the numbers of its values."""
 
     layer: keras.Layer
     inputs: tuple[int, ...]

@@ -11,11 +11,7 @@ _ACCURACIES = (keras.metrics.SparseCategoricalAccuracy, keras.metrics.Categorica
 
 
 class Objective:
-    """The losses and metrics of a compiled model; for a `Distiller`, those of the student.
-
-    Attributes:
-        losses: Loss of each output.
-        names: Names of the outputs.
+    """The losses and metrics of a compiled model, by output; for a `Distiller`, those of the student.
 
     Raises:
         Unsupported: The engine does not know a loss or a metric.

@@ -59,13 +59,6 @@ def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
 
     The arrays (n,) are bool: whether each model classifies each image correctly.
     """
-    correct_a, correct_b = np.asarray(correct_a), np.asarray(correct_b)
-    boolean = correct_a.dtype == correct_b.dtype == bool
-    if not boolean or correct_a.ndim != 1 or correct_a.shape != correct_b.shape:
-        raise LwcnnError(
-            "Give two boolean arrays of the same shape (n,). "
-            f"Received: {correct_a.dtype} {correct_a.shape} and {correct_b.dtype} {correct_b.shape}"
-        )
     from scipy import stats
 
     only_a, only_b = int((correct_a & ~correct_b).sum()), int((correct_b & ~correct_a).sum())
@@ -99,8 +92,6 @@ def estimate_accuracy(correct: Sequence[np.ndarray]) -> Estimate:
     Args:
         correct: Bool arrays of shape (n,), one per seed: whether each test image is classified correctly.
     """
-    if not len(correct):
-        raise LwcnnError("Give the runs of at least one seed. Received: none")
     values = np.asarray(correct).astype(int)
     low, high = _bootstrap_interval(values)
     return Estimate(float(values.mean()), low, high, tuple(values.mean(axis=1).tolist()))
@@ -108,11 +99,8 @@ def estimate_accuracy(correct: Sequence[np.ndarray]) -> Estimate:
 
 def paired_difference(correct: Sequence[np.ndarray], reference: Sequence[np.ndarray]) -> Difference:
     """Compares runs with reference runs, paired by seed and by image; arguments as in `estimate_accuracy`."""
-    pairs = list(zip(correct, reference))
-    if not pairs or len(correct) != len(reference):
-        raise LwcnnError(f"Give as many runs as reference runs. Received: {len(correct)} and {len(reference)}")
-    p_values = tuple(mcnemar_exact(a, b) for a, b in pairs)  # also checks shapes and types
-    gains = np.array([a.astype(int) - b.astype(int) for a, b in pairs])  # (seeds, n): 1, 0 or -1
+    p_values = tuple(mcnemar_exact(a, b) for a, b in zip(correct, reference, strict=True))
+    gains = np.asarray(correct).astype(int) - np.asarray(reference).astype(int)  # (seeds, n): 1, 0 or -1
     low, high = _bootstrap_interval(gains)
     return Difference(float(gains.mean()), low, high, tuple(gains.mean(axis=1).tolist()), p_values)
 

@@ -22,12 +22,7 @@ def earlier_trials(
 ) -> list[optuna.trial.FrozenTrial]:
     """Returns the finished trials of `results/search` that lie in a space, as trials of Optuna.
 
-    Args:
-        space: Search space.
-        base: Experiment whose other settings, the number of epochs among them, the trials share.
-        checksum: Checksum of the images.
-        limit: Maximum number of parameters. None takes all.
-        results: Results folder.
+    They have the base's number of epochs and other settings, images of this checksum, and parameters within the limit.
     """
     rows = [row for row in load_trials(results).to_dict("records") if row["data_checksum"] == checksum]
     found = [(row, read(space, base, row["config"])) for row in rows if row["epochs"] == base.num_epochs]

@@ -36,13 +36,7 @@ from lwcnn.training.progress import Progress
 
 @dataclass(frozen=True)
 class TrainedMethod:
-    """Result of training an experiment.
-
-    Attributes:
-        model: Model of plain Keras layers, not compiled.
-        phases: Record of each phase, as in `PhaseSequence`.
-        train_seconds: Time of all phases, validation included.
-    """
+    """A trained model of plain Keras layers, not compiled, with the record and the time of its phases."""
 
     model: keras.Model
     phases: list[dict]

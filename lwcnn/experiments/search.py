@@ -1,8 +1,7 @@
 """Search for the residual network's shape and recipe with Optuna, by accuracy on validation images alone.
 
 A study is a journal, `<results>/studies/<dataset>/<space>-<n>epochs.journal`, to which several processes and machines
-add trials. The base (the network and recipe of `residual_se_muon`) is its first trial, after those of
-`results/search` that lie in its space. Command: `lwcnn search --space width --limit 30000 --trials 40`.
+add trials. Its first trials are those of `results/search` in its space, and the base: `residual_se_muon`.
 """
 
 import contextlib
@@ -80,11 +79,7 @@ class Search:
 
     @cached_property
     def study(self) -> optuna.Study:
-        """The study, created if it does not exist.
-
-        Raises:
-            LwcnnError: The journal can't be read, or holds a study of another space, data set, base or limit.
-        """
+        """The study, created if it does not exist; one of another space, data set, base or limit is refused."""
         with locked(self.path, self.progress.note):
             study = self._create("trials", [*self._space.objectives.values()])
             found = study.user_attrs.get("identity")
@@ -102,9 +97,6 @@ class Search:
         """Trains trials until the study has `num_trials` of its own, those of other processes included.
 
         The next process that looks for work resumes a killed trial from its last epoch.
-
-        Raises:
-            LwcnnError: No network is within the limit; or as in `study`.
         """
         smallest = self._count_params(build(self._base, self._space.smallest()))
         if self.limit and smallest > self.limit:

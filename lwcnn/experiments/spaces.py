@@ -23,12 +23,7 @@ NAMED = {"ramped mixup": MixUpCutMix(0.5, 0.0, ramp=1.0)}
 
 @dataclass(frozen=True)
 class Space:
-    """Search space.
-
-    Attributes:
-        parameters: Distribution of each parameter by its path.
-        objectives: Direction by the name of what a trial measures.
-    """
+    """Search space: the distribution of each parameter by its path, and the direction of each objective by its name."""
 
     parameters: dict[str, BaseDistribution]
     objectives: dict[str, Direction]

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from lwcnn.export.extras import require
-from lwcnn.system.errors import LwcnnError
 
 ALIGNMENT = 16  # bytes, as in TensorFlow Lite Micro
 _WIDTHS = {"FLOAT32": 4, "INT32": 4, "UINT32": 4, "INT64": 8, "INT16": 2, "INT8": 1, "UINT8": 1, "BOOL": 1}
@@ -40,11 +39,7 @@ class Graph:
 def read_graph(content: bytes) -> Graph:
     """Reads the activations and operations of a LiteRT file for one image."""
     schema = require("ai_edge_litert.schema_py_generated")
-    if content[4:8] != b"TFL3":
-        raise LwcnnError(f"Give the content of a LiteRT file. Received: {content[:8]!r}...")
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    if len(model.subgraphs) != 1:
-        raise LwcnnError(f"Give a LiteRT file with one subgraph. Received: {len(model.subgraphs)}")
     (graph,) = model.subgraphs
     uses: dict[int, list[int]] = {i: [0] for i in graph.inputs}
     for number, operator in enumerate(graph.operators):

@@ -24,14 +24,7 @@ CARD = Path(__file__).with_name("card.md").read_text("utf-8")
 
 
 def make_cards(folders: Folders) -> dict[Path, str]:
-    """Returns the text of each model's card and of the list of all models, by path.
-
-    Args:
-        folders: Folders of the results and the models.
-
-    Raises:
-        LwcnnError: A model's run is not in the results.
-    """
+    """Returns the text of each model's card and of the list of all models, by path."""
     evidence, told = Evidence(folders.results), {}
     for path in sorted(Path(folders.models).glob("*.keras")):
         if (description := read_description(path)) is None:
@@ -50,13 +43,7 @@ def write_cards(folders: Folders) -> list[Path]:
 
 
 def model_card(path: Path, told: Description, evidence: Evidence) -> str:
-    """Returns the card of a model.
-
-    Args:
-        path: Path of its file.
-        told: Description in the file.
-        evidence: The results that its run belongs to.
-    """
+    """Returns the card of a model, given its path, its description and the results that its run belongs to."""
     runs = evidence.select(told.dataset, told.experiment, told.preset)
     run = runs[runs["seed"] == told.seed].iloc[0].to_dict()
     name, correct = network_name(told.experiment), evidence.correct(told.dataset, told.experiment, told.preset)

@@ -12,14 +12,7 @@ NUM_CLASSES = 10
 
 @dataclass(frozen=True)
 class Counts:
-    """Size of a network.
-
-    Attributes:
-        params: Number of parameters, moving statistics included.
-        trainable: Number of trained parameters.
-        convolutional: Number of parameters in convolutions.
-        macs: Multiply-accumulates per image.
-    """
+    """Size of a network; `params` includes moving statistics, `convolutional` are those in convolutions."""
 
     params: int
     trainable: int
@@ -28,13 +21,7 @@ class Counts:
 
 
 def counts(dataset: str, experiment: str, side: int | None = None) -> Counts:
-    """Counts an experiment's network by building it.
-
-    Args:
-        dataset: Name of a data set.
-        experiment: Name of an experiment.
-        side: Height and width of the images; those of the data set by default.
-    """
+    """Builds an experiment's network and counts it, for images of height and width `side` or those of the data set."""
     shape = INPUT_SHAPES[dataset]
     return _counts(dataset, experiment, shape if side is None else (side, side, shape[-1]))
 

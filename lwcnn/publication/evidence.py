@@ -41,7 +41,7 @@ class Released:
         run: Its row of `load_results`, as a frame.
         logits: Logits of the test images, float64 of shape (n, classes).
         labels: Labels of the test images, shape (n,).
-        features: Penultimate features of the first test images, shape (m, d); None where none were kept.
+        features: Penultimate features of the first test images, shape (m, d); None if they were not saved.
     """
 
     run: pd.DataFrame
@@ -51,12 +51,7 @@ class Released:
 
 
 class Evidence:
-    """The results of one folder.
-
-    Args:
-        folder: The results folder.
-        presets: Presets to use, the largest first.
-    """
+    """The results of one folder; `presets` are those to use, the largest first."""
 
     def __init__(self, folder: StrPath = "results", presets: Sequence[str] = PRESETS_BY_SIZE):
         self.folder = Path(folder)
@@ -101,16 +96,7 @@ class Evidence:
         return load_benchmark(self.folder, name)
 
     def select(self, dataset: str, experiment: str, preset: str = LARGEST) -> pd.DataFrame:
-        """The runs of one experiment, a row per seed.
-
-        Args:
-            dataset: Name of a data set.
-            experiment: Name of an experiment.
-            preset: Name of a preset, or `LARGEST`.
-
-        Raises:
-            MissingInput: If it was not run.
-        """
+        """Returns the runs of one experiment, a row per seed; `MissingInput` says how to run it."""
         found = self.runs[(self.runs["dataset"] == dataset) & (self.runs["experiment"] == experiment)]
         for size in self.presets if preset == LARGEST else (preset,):
             if not (chosen := found[found["preset"] == size]).empty:
@@ -135,11 +121,7 @@ class Evidence:
         return load_correct(self.folder, self.select(dataset, experiment, preset))
 
     def difference(self, dataset: str, experiment: str, reference: str, preset: str) -> Difference:
-        """Test accuracy of an experiment minus that of another, over the seeds that both have.
-
-        Raises:
-            MissingInput: If they share no seed of the same test images.
-        """
+        """Compares two experiments by test accuracy, over the seeds that both have."""
         key = dataset, experiment, reference, preset
         if key not in self._differences:
             ours, theirs = (self.select(dataset, name, preset).set_index("seed") for name in (experiment, reference))
@@ -178,11 +160,7 @@ class Evidence:
         return float(found[statistic].iloc[0])
 
     def released(self, dataset: str, experiment: str) -> Released:
-        """The released run of an experiment.
-
-        Raises:
-            MissingInput: If there is none, or what belongs to it is not there.
-        """
+        """Returns the released run of an experiment."""
         path = self._released_path(dataset, experiment)
         if not path.exists():
             raise MissingInput(f"`{experiment}` on {dataset} is not released. Received: {path}")
@@ -196,11 +174,7 @@ class Evidence:
         return Released(found, logits, labels, arrays.get("features"))
 
     def best_experiment(self, dataset: str) -> str:
-        """The released experiment with the highest mean validation accuracy.
-
-        Raises:
-            MissingInput: If none is released.
-        """
+        """Returns the released experiment with the highest mean validation accuracy."""
         names = self.runs.loc[self.runs["dataset"] == dataset, "experiment"].unique()
         released = [name for name in names if self._released_path(dataset, name).exists()]
         if not released:

@@ -48,14 +48,7 @@ _COUNTED: dict[str, Callable[[Counts], Measurement]] = {
 
 
 def resolve(name: str, evidence: Evidence) -> Value:
-    """Looks a name up.
-
-    Returns:
-        A text in inline Markdown, or a measurement; a missing one if its result is not there.
-
-    Raises:
-        LwcnnError: The name stands for nothing.
-    """
+    """Returns the value of a name: a text in inline Markdown, or a measurement, a missing one without its result."""
     for pattern, find in VALUES.items():
         if found := re.fullmatch(pattern, name):
             try:

@@ -24,17 +24,7 @@ THREAD_VARIABLES = (
 )
 """Environment variables that limit the threads of numerical libraries."""
 
-_PACKAGES = (
-    "lwcnn",
-    "keras",
-    "tensorflow-cpu",
-    "tensorflow",
-    "jax",
-    "torch",
-    "numba",
-    "numpy",
-    "opencv-python-headless",
-)
+_PACKAGES = "lwcnn keras tensorflow-cpu tensorflow jax torch numba numpy opencv-python-headless".split()
 
 
 def install_hint(extra: str) -> str:
@@ -144,7 +134,7 @@ def keep_freed_memory() -> bool:
 
 def device_name() -> str:
     """Returns the name of the compute device, such as "AMD EPYC (family 25, model 17), 2 cores" or "NVIDIA H200"."""
-    return accelerator() or f"{_processor()}, {os.cpu_count()} cores"
+    return accelerator() or f"{describe_processor(_cpuinfo())}, {os.cpu_count()} cores"
 
 
 @cache
@@ -173,10 +163,7 @@ def accelerator() -> str | None:
 @cache
 def has_bfloat16_units() -> bool:
     """Returns whether this machine's CPU multiplies bfloat16 numbers in hardware (AVX512_BF16 or AMX_BF16)."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return False
+    lines = _cpuinfo().splitlines()
     flags = next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), [])
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
 
@@ -211,11 +198,11 @@ def num_replicas() -> int:
     return 1
 
 
-def _processor() -> str:
+def _cpuinfo() -> str:
     try:
-        return describe_processor(Path("/proc/cpuinfo").read_text())
-    except OSError:
-        return platform.processor() or platform.machine()
+        return Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux
+        return ""
 
 
 def describe_processor(cpuinfo: str) -> str:
@@ -225,7 +212,7 @@ def describe_processor(cpuinfo: str) -> str:
     """
     pairs = [line.partition(":") for line in cpuinfo.splitlines()]
     found = {key.strip(): value.strip() for key, _, value in reversed(pairs)}  # of the first processor
-    name = found.get("model name") or platform.machine()
+    name = found.get("model name") or platform.processor() or platform.machine()
     details = [f"{short} {found[key]}" for key, short in (("cpu family", "family"), ("model", "model")) if key in found]
     return f"{name} ({', '.join(details)})" if details else name
 

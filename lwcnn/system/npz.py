@@ -26,22 +26,15 @@ def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
 
     With `compressed`, the method is bzip2, which compresses numbers better than deflate.
     """
-    converted = {name: np.asarray(array) for name, array in arrays.items()}
-    for name, array in converted.items():
-        if array.dtype.hasobject:
-            raise LwcnnError(
-                f"Cannot write {path}: array {name!r} holds Python objects; give it a number or string "
-                f"dtype. Received: dtype {array.dtype}"
-            )
     buffer = io.BytesIO()
     compression = zipfile.ZIP_BZIP2 if compressed else zipfile.ZIP_STORED
     with zipfile.ZipFile(buffer, "w", compression) as archive:
-        for name, array in converted.items():
+        for name, array in arrays.items():
             # A fixed date, unlike in numpy.savez: the same arrays always give the same bytes.
             member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
             member.compress_type = compression
             with archive.open(member, "w", force_zip64=True) as stream:
-                np.lib.format.write_array(stream, array, allow_pickle=False)
+                np.lib.format.write_array(stream, np.asarray(array), allow_pickle=False)
     write_atomically(path, buffer.getvalue())
 
 

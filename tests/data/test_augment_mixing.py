@@ -219,18 +219,3 @@ def test_ramp_follows_the_share_of_all_epochs():
     # Some of MixUp's shares and CutMix's boxes are too small to show.
     shares = [mixed_share(epoch) for epoch in (0, 1, 3, 9)]
     assert shares[0] < 0.25 and 0.15 < shares[1] < 0.5 and 0.55 < shares[2] <= shares[3] + 0.1
-
-
-@pytest.mark.parametrize(
-    "changes, said",
-    [
-        ({"mixing": "mixup"}, "mixing='mixup'"),
-        ({"num_classes": None}, "num_classes=None"),
-        ({"num_classes": 3}, "0 to 3"),
-        ({"mixing": MixUpCutMix(ramp=0.5)}, "num_epochs=None"),
-        ({"num_epochs": 0}, "num_epochs=0"),
-    ],
-)
-def test_batches_refuse_what_does_not_fit(changes, said):
-    with pytest.raises(LwcnnError, match=f"Received: .*{said}"):
-        Batches(*textured(), 5, seed=0, **{"mixing": MixUpCutMix(), "num_classes": 4, **changes})

@@ -89,12 +89,6 @@ def test_a_subset_gives_its_images_with_their_own_augmentation():
     np.testing.assert_array_equal(inputs, whole[targets])
 
 
-def test_drop_last_leaves_out_the_small_batch():
-    batches = Batches(*make_arrays(), 5, seed=0, drop_last=True)
-    assert len(batches) == 4
-    assert [len(batches[i][1]) for i in range(4)] == [5] * 4
-
-
 def test_branches_get_the_same_images_augmented_apart():
     images, labels = make_textured()
     before = images.copy()
@@ -250,18 +244,7 @@ def test_follow_epochs_adds_its_offset():
         ({"labels": np.zeros(4, int)}, r"\(4,\)"),
         ({"labels": np.zeros(3)}, "float64"),
         ({"batch_size": 0}, "batch_size=0"),
-        ({"batch_size": 2.0}, "batch_size=2.0"),
-        ({"batch_size": 4, "drop_last": True}, "3 images"),
-        ({"indices": np.array([0, 3])}, "0 to 3"),
-        ({"indices": np.array([-1])}, "-1"),
-        ({"indices": np.array([0.5])}, "float64"),
         ({"indices": np.array([], int)}, "0 images"),
-        ({"branches": ()}, r"\(\)"),
-        ({"branches": PAPER_AUGMENTATION}, "Augmentation"),
-        ({"branches": ("reflect",)}, "reflect"),
-        ({"epoch": -1}, "epoch=-1"),
-        ({"seed": -1}, "seed=-1"),
-        ({"seed": 0.5, "shuffle": False}, "seed=0.5"),
     ],
 )
 def test_refuses_what_does_not_fit(changes, said):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from lwcnn.evaluation.statistics import estimate_accuracy, mcnemar_exact, paired_difference
-from lwcnn.system.errors import LwcnnError
 
 
 def test_the_mean_is_that_of_seeds_and_images():
@@ -57,10 +56,10 @@ ONE = np.ones(3, bool)
 
 @pytest.mark.parametrize("correct, reference", [([], []), ([ONE], []), ([ONE, ONE], [ONE]), ([ONE], [ONE, ONE])])
 def test_unequal_numbers_of_seeds_are_refused(correct, reference):
-    with pytest.raises(LwcnnError, match="as many runs"):
+    with pytest.raises(ValueError):
         paired_difference(correct, reference)
 
 
 def test_other_images_are_refused():
-    with pytest.raises(LwcnnError, match="boolean arrays of the same shape"):
+    with pytest.raises(ValueError):
         paired_difference([np.ones(3, bool)], [np.ones(4, bool)])

@@ -206,8 +206,6 @@ def test_arena_planner():
     assert of((32, 0, 1), (32, 0, 2), (32, 2, 2)) == 64  # the third fits exactly below the second
     # 64 and 48 at once, then 48 and 96: the largest lies at 0, 64 over it, 48 above the larger of both.
     assert of((64, 0, 0), (48, 0, 1), (96, 1, 1)) == 96 + 48
-    with pytest.raises(LwcnnError, match="LiteRT file"):
-        read_graph(b"not a model at all")
 
 
 def test_a_models_name_stays_in_its_comment():

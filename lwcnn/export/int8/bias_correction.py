@@ -7,7 +7,6 @@ import numpy as np
 from lwcnn.export.arena import read_graph
 from lwcnn.export.extras import require
 from lwcnn.system.environment import quiet_native_output
-from lwcnn.system.errors import LwcnnError
 
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
@@ -28,11 +27,6 @@ def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> byte
     section 4.2, with measured shifts.
     """
     numbers, exact_numbers = _convolutions(content), _convolutions(reference)
-    if len(numbers) != len(exact_numbers):
-        raise LwcnnError(
-            "Give an int8 and a float32 file with the same convolutions. Received: "
-            f"{len(numbers)} and {len(exact_numbers)}"
-        )
     schema = require("ai_edge_litert.schema_py_generated")
     corrected = bytearray(content)
     model = schema.Model.GetRootAs(corrected, 0)  # a view: writing to it changes `corrected`
@@ -40,7 +34,7 @@ def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> byte
     exact_graph = schema.Model.GetRootAs(reference, 0).Subgraphs(0)
     exact = _run(reference, images.astype(np.float32))
     quantized = (images.astype(np.int16) - 128).astype(np.int8)
-    for number, exact_number in zip(numbers, exact_numbers):
+    for number, exact_number in zip(numbers, exact_numbers, strict=True):
         operator = graph.Operators(number)
         output = graph.Tensors(operator.Outputs(0)).Quantization()
         expected = exact.get_tensor(exact_graph.Operators(exact_number).Outputs(0))

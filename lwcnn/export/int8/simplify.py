@@ -15,10 +15,7 @@ def simplify(model: keras.Model) -> keras.Model:
     Batch normalization after a linear convolution is folded into it. Any other batch normalization, and each rescaling,
     becomes a 1x1 depthwise convolution, which rounds once in int8; a multiplication and an addition round twice. A
     dense layer on a feature map (n, h, w, c), as in squeeze-and-excitation, becomes a 1x1 convolution, because the
-    converter creates eleven operations for it. Layer names stay.
-
-    Args:
-        model: Model returned by `build_deployable`, without shared layers.
+    converter creates eleven operations for it. Layer names stay. Shared layers are not supported.
     """
     followers = _followers(model)
     folded = {}  # batch normalization to fold, by name of the convolution

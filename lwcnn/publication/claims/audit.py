@@ -19,7 +19,6 @@ class Claim:
 
     Attributes:
         system: Who makes it.
-        what: Subject of the claim.
         claimed: What the system's text says.
         built: What its code, layer table or notebook output comes to; empty where nothing else was read.
         here: What tests it: pairs of a label, which may be empty, and the name of a value.

@@ -28,10 +28,7 @@ _WITHOUT_GOAL = (
 def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequence[str] | None = None) -> Table:
     """Accuracy, calibration and training time of experiments, a row per experiment and preset.
 
-    Args:
-        evidence: The results.
-        dataset: Name of a data set; all by default.
-        experiments: Names of experiments; all by default but parts and techniques, which have their own tables.
+    By default of all data sets and experiments, except parts and techniques, which have their own tables.
     """
     runs = evidence.runs
     runs = runs[runs["experiment"].isin(experiments) if experiments else ~runs["experiment"].map(is_part).astype(bool)]

@@ -17,15 +17,13 @@ CALIBRATED = sorted(dict.fromkeys((*_PAPER, *SHIPPED)), key=lambda pair: DATASET
 
 @dataclass(frozen=True)
 class Calibrated:
-    """Calibration of an experiment on test images.
+    """Calibration of an experiment on test images, before and after temperature scaling of the same seeds.
 
     Attributes:
-        ece: Expected calibration error as trained, between 0 and 1.
-        ece_scaled: The same after temperature scaling, of the same seeds.
-        loss: Cross-entropy as trained, in nats.
-        loss_scaled: The same after temperature scaling.
+        ece: Expected calibration error, between 0 and 1.
+        loss: Cross-entropy, in nats.
         temperatures: One per seed, or one per half of the test images.
-        num_seeds: Number of seeds that all this is the mean of.
+        num_seeds: Number of seeds that the values are means of.
         on_validation: Whether temperatures were fitted on validation images; otherwise each half of the test images
             has the temperature of the other half.
     """
@@ -40,11 +38,7 @@ class Calibrated:
 
 
 def measure(evidence: Evidence, dataset: str, experiment: str) -> Calibrated:
-    """Measures calibration on the runs scaled on validation images; where there are none, on the released run.
-
-    Raises:
-        MissingInput: If it has neither.
-    """
+    """Measures calibration on the runs scaled on validation images; without any, on the released run."""
     runs = evidence.select(dataset, experiment)
     scaled = runs[runs["ece_scaled"].notna()] if "ece_scaled" in runs else runs.iloc[:0]
     if len(scaled):
