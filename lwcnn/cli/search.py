@@ -4,12 +4,24 @@ import argparse
 import warnings
 from typing import cast
 
-from lwcnn.cli.arguments import add_folder_arguments, add_job_arguments, at_least_one, seed_number
+from lwcnn.cli.arguments import add_folder_arguments, add_image_arguments, add_job_arguments, at_least_one, seed_number
 from lwcnn.system.environment import install_hint
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.progress import Progress
 
-_OF_EVERY_JOB = ("dataset", "space", "epochs", "limit", "trials", "seed", "results", "cache", "data_dir")
+_OF_EVERY_JOB = (
+    "dataset",
+    "space",
+    "epochs",
+    "limit",
+    "trials",
+    "seed",
+    "results",
+    "cache",
+    "data_dir",
+    "size",
+    "mirror",
+)
 
 
 def search(options) -> int:
@@ -23,7 +35,7 @@ def search(options) -> int:
     except ImportError as error:
         raise LwcnnError(f"Install Optuna: {install_hint('search')}. Received: {error}") from error
 
-    data = load_dataset(options.dataset, options.data_dir)
+    data = load_dataset(options.dataset, options.data_dir, mirror=options.mirror, size=options.size)
     progress = Progress(options.progress, f"{data.name} {options.space}")
     folders = (options.results, options.cache)
     study = Search(options.space, data, options.epochs, options.limit, *folders, options.seed, progress=progress)
@@ -80,3 +92,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_job_arguments(parser)
     add_folder_arguments(parser)
+    add_image_arguments(parser)

@@ -1,5 +1,6 @@
 """Reads image files as arrays: upright, on white where transparent, of one size and number of channels."""
 
+import itertools
 import logging
 import math
 import os
@@ -21,6 +22,7 @@ IMAGE_EXTENSIONS = (
     ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
 BACKGROUND = "white"  # of transparent images
+MAX_FOLDERS_WITHOUT_IMAGES = 2_000
 MAX_DEFAULT_SIDE = 96  # pixels; larger images are reduced unless a size is chosen
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _log = logging.getLogger(__name__)
@@ -36,11 +38,14 @@ def find_images(folder: Path) -> dict[str, Path]:
 
     Symbolic links are followed. Hidden files and files of other types are ignored.
 
+    Raises:
+        LwcnnError: Too many of the subfolders hold no images: it is the root of a disk rather than a folder of images.
+
     Returns:
         Dict of paths by name: the path relative to the folder. If all files are numbered ("1.png", "2.png"), the name
         is the number, as in competitions. Empty if there is no image file.
     """
-    inside = {path.relative_to(folder).as_posix(): path for path in _walk(Path(folder), frozenset())}
+    inside = {path.relative_to(folder).as_posix(): path for path in _walk(Path(folder))}
     names = sorted(inside, key=_natural_key)
     numbers = {str(PurePosixPath(name).with_suffix("")): inside[name] for name in names}
     if len(numbers) == len(names) and all(number.isascii() and number.isdigit() for number in numbers):
@@ -180,18 +185,27 @@ def _opened(source: Path | Image.Image) -> Iterator[Image.Image]:
         yield opened
 
 
-def _walk(folder: Path, above: frozenset[str]) -> Iterator[Path]:
-    """Yields visible image files; `above` holds the parent folders, to detect links that form a cycle."""
-    real = os.path.realpath(folder)
-    if real in above:
-        return
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from _walk(entry, above | {real})
-        elif entry.suffix.lower() in IMAGE_EXTENSIONS:
-            yield entry
+def _walk(root: Path) -> Iterator[Path]:
+    """Yields visible image files."""
+    without_images = itertools.count(1)
+
+    def inside(folder: Path, above: frozenset[str]) -> Iterator[Path]:
+        real = os.path.realpath(folder)
+        if real in above:  # links that form a cycle
+            return
+        entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
+        has_images = any(entry.suffix.lower() in IMAGE_EXTENSIONS for entry in entries)
+        if not has_images and next(without_images) > MAX_FOLDERS_WITHOUT_IMAGES:
+            raise LwcnnError(
+                f"Give a folder of images: {MAX_FOLDERS_WITHOUT_IMAGES:,} folders in it hold none. Received: {root}"
+            )
+        for entry in entries:
+            if entry.is_dir():
+                yield from inside(entry, above | {real})
+            elif entry.suffix.lower() in IMAGE_EXTENSIONS:
+                yield entry
+
+    return inside(root, frozenset())
 
 
 def _escaped(name: str) -> str:

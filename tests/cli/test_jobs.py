@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lwcnn.cli import jobs
+from lwcnn.cli import jobs, search
+from lwcnn.cli.main import build_parser
 from lwcnn.system.errors import LwcnnError
 
 WORKER = """#!/bin/sh
@@ -54,6 +55,14 @@ def test_paths_reach_other_machines_whole(tmp_path, monkeypatch):
     (job,) = jobs.make_jobs({"paper seed 0": ["train"]}, options, ("dataset", "results"))
     assert job.arguments[-4:] == ["--dataset", str(tmp_path / "my.npz"), "--results", str(tmp_path / "results")]
     assert job.log == tmp_path / "cache/logs/my-paper-seed-0.log"
+
+
+def test_searches_side_by_side_read_the_images_as_this_one():
+    options = build_parser().parse_args(["search", "--size", "24x32", "--no-mirror", "--data-dir=/data"])
+    (job,) = jobs.make_jobs({"search": ["search"]}, options, search._OF_EVERY_JOB)
+    again = build_parser().parse_args(["search", *job.arguments[1:]])
+    for name in ("size", "mirror", "dataset", "data_dir", "epochs", "trials", "space"):
+        assert getattr(again, name) == getattr(options, name)
 
 
 @pytest.mark.parametrize("style", ["line", "bar", "none"])

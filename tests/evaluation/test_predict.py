@@ -291,6 +291,17 @@ def test_names_of_files(tmp_path):
         find_inputs([str(tmp_path / "empty")])
 
 
+def test_a_search_for_images_ends_where_there_are_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_files, "MAX_FOLDERS_WITHOUT_IMAGES", 3)
+    for name in ("a/b/c/1.png", "d/2.png", "e/3.png", "f/4.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    assert len(find_images(tmp_path)) == 4, "folders with images do not count"
+    (tmp_path / "f/g").mkdir()
+    with pytest.raises(LwcnnError, match="Give a folder of images: 3 folders in it hold none. Received: "):
+        find_images(tmp_path)
+
+
 def test_an_npz_in_its_own_order_with_its_own_names(model, model_file, tmp_path):
     path = write_npz(tmp_path / "made.npz", SHAPE, 4, num_test=30)
     arrays = dict(np.load(path))

@@ -116,6 +116,13 @@ def test_references_quote_claims_apart_from_what_was_trained_here(tmp_path):
     assert cells(table, "mobilenet_v2")[5:8] == ["1.25 (1.50)", "", "80.00 (quick)"]
 
 
+def test_tables_of_few_runs_are_shown_and_a_folder_without_runs_is_refused(evidence, tmp_path):
+    shown = all_tables(evidence.folder)
+    assert "`single`" in shown and "| part |" not in shown, "none of the parts was run"
+    with pytest.raises(LwcnnError, match="no results.*Received: .*none"):
+        all_tables(tmp_path / "none")
+
+
 def test_tables_are_filled_between_their_marks(evidence, tmp_path):
     page, other = tmp_path / "page.md", tmp_path / "other.md"
     page.write_text("before\n<!-- accuracies -->\nSTALE\n<!-- end of accuracies -->\nafter\n")

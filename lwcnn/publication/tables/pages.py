@@ -28,10 +28,18 @@ def table_text(name: str, evidence: Evidence) -> str:
 
 
 def all_tables(folder: StrPath = "results") -> str:
-    """The tables of a results folder that need nothing but runs."""
+    """The tables of a results folder that need nothing but runs, without those to which the runs say nothing.
+
+    Raises:
+        LwcnnError: If there are no runs.
+    """
     evidence = Evidence(folder)
-    texts = [table_text(name, evidence) for name in SHOWN]
-    return "\n\n".join(text for text in texts if text) or "No results yet."
+    if evidence.runs.empty and evidence.folds.empty:
+        raise LwcnnError(
+            f"There are no results; `lwcnn train` writes into runs/results by default. Received: --results {folder}"
+        )
+    tables = [TABLES[name](evidence) for name in SHOWN]
+    return "\n\n".join(table.markdown() for table in tables if table.has_values)
 
 
 def fill(text: str, evidence: Evidence) -> str:

@@ -45,6 +45,14 @@ class Table:
         parts = [part for row in self.rows for cell in row for part in _parts(cell)]
         return list(dict.fromkeys(part.needs for part in parts if isinstance(part, Measurement) and part.needs))
 
+    @property
+    def has_values(self) -> bool:
+        """Whether it has rows, and not all of their measurements are missing."""
+        needs = [
+            part.needs for row in self.rows for cell in row for part in _parts(cell) if isinstance(part, Measurement)
+        ]
+        return bool(self.rows) and not (needs and all(needs))
+
     def markdown(self) -> str:
         """The table in Markdown; an empty text without rows."""
         if not self.rows:
