@@ -17,7 +17,8 @@ class OptimizerConfig:
     """Configuration of an optimizer and its learning-rate schedule. None takes Keras's default.
 
     Attributes:
-        name: "nadam", "adam", "adamw", "sgd", "rmsprop", "lion" or "muon" (`PointwiseMuon`).
+        name: "nadam", "adam", "adamw", "sgd", "rmsprop", "lion", "schedule_free" (`ScheduleFreeAdamW`) or "muon"
+            (`PointwiseMuon`).
         learning_rate: Peak learning rate.
         momentum: Momentum of SGD and RMSprop.
         nesterov: Whether SGD uses Nesterov momentum.
@@ -31,6 +32,7 @@ class OptimizerConfig:
             averaged weights are used with the latest statistics, which match them only once the learning rate has
             decayed to zero.
         adam_ratio: Ratio of AdamW's learning rate to Muon's, for the weights that Muon leaves to AdamW.
+        lookahead: Number of steps after which Lookahead takes the weights halfway back; None omits it.
 
     Example:
 
@@ -47,6 +49,7 @@ class OptimizerConfig:
     no_weight_decay: tuple[str, ...] = added_later(())
     ema_batch_norm: bool = added_later(False)
     adam_ratio: float | None = added_later(None)
+    lookahead: int | None = added_later(None)
 
     def build(self, num_steps: int) -> keras.optimizers.Optimizer:
         """Builds a new Keras optimizer whose learning rate is scheduled over `num_steps` training steps.
@@ -70,8 +73,13 @@ class OptimizerConfig:
             rate = keras.optimizers.schedules.CosineDecay(
                 0.0, max(1, num_steps - warmup_steps), warmup_target=rate, warmup_steps=warmup_steps
             )
+        kind = classes[self.name]
+        if self.lookahead:
+            from lwcnn.training.lookahead import with_lookahead
+
+            kind = with_lookahead(kind, self.lookahead)
         try:
-            optimizer = classes[self.name](learning_rate=rate, **arguments)
+            optimizer = kind(learning_rate=rate, **arguments)
         except (TypeError, ValueError) as error:
             raise LwcnnError(f"{self.name} can't be built: {error} Received: {self}") from error
         if self.no_weight_decay:
@@ -91,5 +99,6 @@ def _optimizer_classes() -> dict[str, type[keras.optimizers.Optimizer]]:
         "sgd": optimizers.SGD,
         "rmsprop": optimizers.RMSprop,
         "lion": optimizers.Lion,
+        "schedule_free": optimizers.ScheduleFreeAdamW,
         "muon": PointwiseMuon,
     }

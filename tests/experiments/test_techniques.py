@@ -11,14 +11,16 @@ GROUPS = {
     "augmentation": {"augmentation", "mixing"},
     "regularization": {"label_smoothing", "dropout", "batch_size", "optimizer", "network"},
     "optimizer": {"optimizer"},
+    "schedule": {"epochs"},
     "block": {"network", "optimizer"},  # PReLU's slopes have no weight decay
 }
 
 
 def settings(name):
     plan = get_experiment(name)
-    (phase,) = plan.phases
-    return {**plain_settings(phase), "network": plain_settings(plan.network)}
+    phases = [plain_settings(phase) | {"name": "all"} for phase in plan.phases]
+    assert all(phase == phases[0] for phase in phases)
+    return {**phases[0], "network": plain_settings(plan.network)}
 
 
 def test_the_base_is_the_recipe_of_the_muon_network():

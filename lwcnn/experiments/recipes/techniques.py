@@ -36,11 +36,13 @@ class Technique:
         title: Title in tables.
         group: Group in tables, such as "augmentation".
         change: Function that applies it to a network and its phase.
+        cycles: Number of phases of equal length, each with a schedule and a moving average of its own.
     """
 
     title: str
     group: str
     change: Callable[[ResidualSEConfig, Phase], Recipe]
+    cycles: int = 1
 
 
 def _augment(network: ResidualSEConfig, phase: Phase, **changes: Any) -> Recipe:
@@ -128,9 +130,15 @@ TECHNIQUES: dict[str, Technique] = {
         ),
         lion=("Lion, a tenth of the rate", {"name": "lion", "learning_rate": 0.002, "weight_decay": 0.5}),
         muon_adamw=("AdamW's rate 0.3 of Muon's", {"adam_ratio": 0.3}),
+        lookahead=("Lookahead, 5 steps", {"lookahead": 5}),
+        schedule_free=(
+            "schedule-free AdamW",
+            {"name": "schedule_free", "learning_rate": 0.01, "warmup": None},
+        ),
         constant_rate=("constant learning rate", {"learning_rate": 0.005, "warmup": None}),
         warmup_short=("warm-up over a twentieth", {"warmup": 0.05}),
     ),
+    "warm_restarts": Technique("warm restarts, 3 cycles", "schedule", _train, cycles=3),
     **_techniques(
         "block",
         _build,
@@ -193,7 +201,11 @@ def _changed(key: str, preset: Preset, images: ImageSpec) -> NetworkExperiment:
     assert isinstance(plan.network, ResidualSEConfig)
     network, phase = changed.change(plan.network, plan.phases[0])
     question = f"what a technique is worth: {changed.title}"
-    return replace(plan, name=technique(key), question=question, network=network, phases=(phase,))
+    phases = (phase,)
+    if changed.cycles > 1:
+        cycle = replace(phase, epochs=max(1, phase.epochs // changed.cycles))
+        phases = tuple(replace(cycle, name=f"cycle_{i}") for i in range(1, changed.cycles + 1))
+    return replace(plan, name=technique(key), question=question, network=network, phases=phases)
 
 
 TECHNIQUE_EXPERIMENTS: dict[str, Callable[[Preset, ImageSpec], NetworkExperiment]] = {

@@ -1,0 +1,58 @@
+"""Optimizers beside Keras's: Lookahead by hand, AdamW's rate beside Muon's, and that Keras trains with them."""
+
+import keras
+import numpy as np
+import pytest
+
+from lwcnn.engine import unsupported
+from lwcnn.models.configs import ResidualSEConfig, Stage
+from lwcnn.models.residual_se import build_residual_se
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.settings import plain_settings
+from lwcnn.training.optimizers import OptimizerConfig
+
+
+def apply(optimizer, variable, gradients):
+    values = []
+    for gradient in gradients:
+        optimizer.apply([keras.ops.convert_to_tensor(np.float32([gradient]))], [variable])
+        values.append(keras.ops.convert_to_numpy(variable).item())
+    return values
+
+
+def test_lookahead_by_hand():
+    variable = keras.Variable(np.float32([1]))
+    optimizer = OptimizerConfig("sgd", 0.1, lookahead=2).build(10)
+    # SGD goes to 0.9 and 0.8, and halfway back to the start of 1; from there to 0.7 and 0.5, and halfway back to 0.9.
+    assert apply(optimizer, variable, [1, 1, 2, 2]) == pytest.approx([0.9, 0.9, 0.7, 0.7])
+
+
+def test_adamw_s_rate_is_a_share_of_muon_s():
+    bias, kernel = keras.Variable(np.ones(3, np.float32)), keras.Variable(np.eye(3, dtype=np.float32)[None, None])
+    moves = {}
+    for ratio in (None, 0.25):
+        for variable in (bias, kernel):
+            before = keras.ops.convert_to_numpy(variable).copy()
+            optimizer = OptimizerConfig("muon", 0.1, weight_decay=0.0, adam_ratio=ratio).build(10)
+            optimizer.apply([keras.ops.convert_to_tensor(np.ones_like(before))], [variable])
+            moves[ratio, variable is bias] = keras.ops.convert_to_numpy(variable) - before
+    np.testing.assert_allclose(moves[0.25, True], 0.25 * moves[None, True], rtol=1e-4)
+    np.testing.assert_allclose(moves[0.25, False], moves[None, False], rtol=1e-4)
+    with pytest.raises(LwcnnError, match="adamw can't be built"):
+        OptimizerConfig("adamw", adam_ratio=0.5).build(10)
+
+
+@pytest.mark.parametrize(
+    "config", [OptimizerConfig("lion"), OptimizerConfig("schedule_free"), OptimizerConfig("muon", lookahead=5)]
+)
+def test_keras_trains_with_what_the_engine_does_not_know(config):
+    model = build_residual_se((8, 8, 3), 3, ResidualSEConfig(8, (Stage(8, 1, 3),), se_reduction=4))
+    model.compile(config.build(10), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert "has no step here" in unsupported(model)
+    before = model.get_layer("head_logits").get_weights()[0]
+    loss = model.train_on_batch(np.zeros((2, 8, 8, 3), np.uint8), np.zeros(2, int))
+    assert np.isfinite(loss) and not np.array_equal(model.get_layer("head_logits").get_weights()[0], before)
+
+
+def test_the_new_settings_keep_earlier_records():
+    assert {"adam_ratio", "lookahead"}.isdisjoint(plain_settings(OptimizerConfig("muon")))
