@@ -33,6 +33,8 @@ _NAMES = {
     "repo_baseline": "reproduction's network",
     "repo_baseline_frozen": "reproduction's network, frozen",
     "repo_residual_se": "extension's network",
+    "resnet8": "ResNet-8",
+    "resnet18": "ResNet-18",
     "se_resnet": "SE-ResNet [4,4,3]",
     "resnet_4443": "ResNet [4,4,4,3]",
     "resnet_4443_twice": "ResNet [4,4,4,3], two rounds",

@@ -201,7 +201,7 @@ def _changed(key: str, preset: Preset, images: ImageSpec) -> NetworkExperiment:
     assert isinstance(plan.network, ResidualSEConfig)
     network, phase = changed.change(plan.network, plan.phases[0])
     question = f"what a technique is worth: {changed.title}"
-    phases = (phase,)
+    phases: tuple[Phase, ...] = (phase,)
     if changed.cycles > 1:
         cycle = replace(phase, epochs=max(1, phase.epochs // changed.cycles))
         phases = tuple(replace(cycle, name=f"cycle_{i}") for i in range(1, changed.cycles + 1))
