@@ -78,9 +78,9 @@ def measured(experiment: str, sparsity: float, epochs: int, data, num_images: in
     from lwcnn.evaluation.predict import predict_logits
     from lwcnn.experiments.recipes import get_experiment
     from lwcnn.experiments.run import SPLIT_SEED
+    from lwcnn.export.formats import gzip_bytes
     from lwcnn.export.litert import LitertModel, draw_calibration_images, to_litert_int8
     from lwcnn.export.run import NUM_CALIBRATION_IMAGES
-    from lwcnn.export.sizes import gzip_bytes
     from lwcnn.models.io import load_model
 
     model, started = load_model(ROOT / "models" / f"{data.name}-{experiment}.keras"), time.perf_counter()

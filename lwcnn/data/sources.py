@@ -100,14 +100,13 @@ def download_source(name: str) -> Source:
     for file, checksum in layout.downloads.items():
         is_archive = file.endswith((".zip", ".tar.gz"))
         extract = pooch.Unzip if file.endswith(".zip") else pooch.Untar
-        members = layout.members and list(layout.members)
         try:
             pooch.retrieve(
                 layout.url + file,
                 known_hash=checksum,
                 fname=file,
                 path=folder.parent if is_archive else folder,
-                processor=extract(members, ".") if is_archive else None,
+                processor=extract(layout.members, ".") if is_archive else None,
                 downloader=pooch.HTTPDownloader(timeout=TIMEOUTS, progressbar=show),
             )
         except BaseException as error:  # Ctrl-C; or of requests, urllib3, ssl, tarfile, pooch or the file system

@@ -5,20 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lwcnn.system.errors import LwcnnError
-
 NUM_RESAMPLES = 10_000
-
-
-@dataclass(frozen=True)
-class MeanInterval:
-    """Mean of several runs with sample standard deviation (n - 1) and Student's t interval; None for a single value."""
-
-    mean: float
-    std: float | None
-    low: float | None
-    high: float | None
-    num_values: int
 
 
 @dataclass(frozen=True)
@@ -65,21 +52,6 @@ def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
     if only_a + only_b == 0:
         return 1.0
     return float(stats.binomtest(only_a, only_a + only_b, 0.5).pvalue)
-
-
-def mean_and_interval(values: Sequence[float]) -> MeanInterval:
-    """Returns the mean, sample standard deviation and 95% t interval of the mean of runs, a finite value each."""
-    runs = np.asarray(values, dtype=float)
-    if runs.ndim != 1 or len(runs) == 0 or not np.isfinite(runs).all():
-        raise LwcnnError(f"Give at least one value, all finite. Received: {runs.tolist()}")
-    from scipy import stats
-
-    mean = float(runs.mean())
-    if len(runs) == 1:
-        return MeanInterval(mean, None, None, None, 1)
-    std = float(runs.std(ddof=1))
-    margin = float(stats.t.ppf(0.975, len(runs) - 1)) * std / len(runs) ** 0.5
-    return MeanInterval(mean, std, mean - margin, mean + margin, len(runs))
 
 
 def estimate_accuracy(correct: Sequence[np.ndarray]) -> Estimate:

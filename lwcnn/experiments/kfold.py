@@ -19,7 +19,6 @@ from lwcnn.data.splits import split_for_training, stratified_folds, stratified_s
 from lwcnn.evaluation.diagnostics import diagnose_folds
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
-from lwcnn.evaluation.statistics import mean_and_interval
 from lwcnn.experiments.finished import load_or_make
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.pipeline import TrainedMethod, train_method
@@ -142,7 +141,7 @@ def _assess(folds: _Folds, leaky: bool, config: dict, path: Path) -> dict:
     """Trains the folds and writes their result."""
     measured = _leaky_folds(folds) if leaky else _folds_from_scratch(folds)
     phases = [*measured.pop("first_phases", []), *itertools.chain(*measured["fold_histories"])]
-    interval = mean_and_interval(measured["accuracies"])
+    mean, std = (float(value) for value in (np.mean(measured["accuracies"]), np.std(measured["accuracies"], ddof=1)))
     result = {
         "dataset": folds.data.name,
         "experiment": folds.plan.name,
@@ -150,8 +149,8 @@ def _assess(folds: _Folds, leaky: bool, config: dict, path: Path) -> dict:
         "seed": folds.seed,
         "leaky": leaky,
         "num_folds": folds.num_folds,
-        "mean_accuracy": interval.mean,
-        "std_accuracy": interval.std,
+        "mean_accuracy": mean,
+        "std_accuracy": std,
         **measured,
         "warnings": diagnose_folds(measured["accuracies"]) + mixed_computing(phases),
         "data_checksum": folds.data.checksum,
@@ -160,7 +159,7 @@ def _assess(folds: _Folds, leaky: bool, config: dict, path: Path) -> dict:
         **provenance(),
     }
     write_json(path, result)
-    folds.progress.note(f"mean accuracy of {folds.num_folds} folds {100 * interval.mean:.2f} %, {path}")
+    folds.progress.note(f"mean accuracy of {folds.num_folds} folds {100 * mean:.2f} %, {path}")
     return result
 
 

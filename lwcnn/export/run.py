@@ -14,11 +14,10 @@ from lwcnn.export.arena import plan_arena, read_graph
 from lwcnn.export.c_array import to_c_array
 from lwcnn.export.check import compare_logits, require_agreement
 from lwcnn.export.extras import require, require_tensorflow, versions
-from lwcnn.export.formats import NUM_CALIBRATION_IMAGES
+from lwcnn.export.formats import NUM_CALIBRATION_IMAGES, gzip_bytes
 from lwcnn.export.litert import INPUT_QUANTIZATION, LitertModel, draw_calibration_images, to_litert, to_litert_int8
 from lwcnn.export.onnx import OnnxModel, to_onnx
 from lwcnn.export.saved_model import SavedModel, to_saved_model
-from lwcnn.export.sizes import gzip_bytes, size_bytes
 from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model
 from lwcnn.system import environment
@@ -114,14 +113,15 @@ def export_model(
         predict_logits(model, data.x_test), run_batches(kind.open(content), data.x_test), data.y_test
     )
     require_agreement(compared, kind.quantized, max_drop)
+    whole = content if isinstance(content, bytes) else b"".join(content[name] for name in sorted(content))
     report = {
         "model": Path(path).name,
         "model_sha256": model_checksum(path),
         "parameters": model.count_params(),
         "format": format_name,
         "file": output.name,
-        "size_bytes": size_bytes(content),
-        "gzip_bytes": gzip_bytes(content),
+        "size_bytes": len(whole),
+        "gzip_bytes": gzip_bytes(whole),
         "dataset": data.name,
         "dataset_sha256": data.checksum,
         **compared,

@@ -23,7 +23,7 @@ from lwcnn.evaluation.metrics import (
     top_k_accuracy,
 )
 from lwcnn.evaluation.predict import predict_logits
-from lwcnn.evaluation.statistics import MeanInterval, mcnemar_exact, mean_and_interval
+from lwcnn.evaluation.statistics import mcnemar_exact
 from lwcnn.system.errors import LwcnnError
 
 
@@ -194,15 +194,6 @@ def test_mcnemar_counts_only_where_the_models_differ():
     assert mcnemar_exact(np.array([True, False]), np.array([False, True])) == 1.0
 
 
-def test_mean_and_interval_by_hand():
-    summary = mean_and_interval([0.98, 0.99, 0.97])
-    reach = 4.302652729911275 * 0.01 / math.sqrt(3)  # t of 2 degrees of freedom, 97.5 %
-    assert summary.num_values == 3
-    assert (summary.mean, summary.std) == pytest.approx((0.98, 0.01))
-    assert (summary.low, summary.high) == pytest.approx((0.98 - reach, 0.98 + reach))
-    assert mean_and_interval([0.5]) == MeanInterval(0.5, None, None, None, 1)
-
-
 def test_summary_goes_to_json_and_back(scored):
     logits, labels = scored
     summary = summarize(logits, labels)
@@ -240,10 +231,6 @@ def test_refuses_arrays_that_do_not_fit(function, logits, labels, said):
 def test_refuses_other_bad_input(scored):
     with pytest.raises(LwcnnError, match="num_bins=0"):
         expected_calibration_error(*scored, num_bins=0)
-    with pytest.raises(LwcnnError, match=r"\[\]"):
-        mean_and_interval([])
-    with pytest.raises(LwcnnError, match="nan"):
-        mean_and_interval([0.1, float("nan")])
 
 
 def make_model(num_outputs=1, num_inputs=1):

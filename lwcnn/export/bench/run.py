@@ -20,10 +20,9 @@ from lwcnn.export.bench import peak_memory
 from lwcnn.export.bench.measure import images_per_second, summarize_rounds, time_calls
 from lwcnn.export.bench.runtimes import Runtime, build_runtimes
 from lwcnn.export.extras import require_tensorflow, versions
-from lwcnn.export.formats import BENCH_FORMATS, NUM_CALIBRATION_IMAGES
+from lwcnn.export.formats import BENCH_FORMATS, NUM_CALIBRATION_IMAGES, gzip_bytes
 from lwcnn.export.litert import draw_calibration_images
 from lwcnn.export.run import FORMATS, require_format
-from lwcnn.export.sizes import gzip_bytes
 from lwcnn.models.cost import count_macs
 from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model

@@ -80,10 +80,10 @@ def accuracy(estimate: Estimate, interval: bool = False, digits: int = 2, origin
     return percent(estimate.mean, digits, spread=None if estimate.std is None else 100 * estimate.std, origin=origin)
 
 
-def gain(difference: Difference, digits: int = 2, origin: str = "") -> Measurement:
+def gain(difference: Difference, origin: str = "") -> Measurement:
     """A difference of accuracies in points with its 95% interval."""
     mean, low, high = (100 * value for value in (difference.mean, difference.low, difference.high))
-    return Measurement(mean, "points", digits, low=low, high=high, signed=True, origin=origin)
+    return Measurement(mean, "points", low=low, high=high, signed=True, origin=origin)
 
 
 def or_missing(measure: Callable[..., T], *arguments) -> T | Measurement:
