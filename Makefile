@@ -80,7 +80,7 @@ setup:
 	fi; \
 	key="$$version $$(cat requirements.txt pyproject.toml | cksum) $$(pwd -P)"; \
 	if [ "$$(cat $(VENV)/made-from 2>/dev/null)" = "$$key" ] && $(VENV)/bin/python -c '' 2>/dev/null; then exit 0; fi; \
-	echo "Setting up $(VENV) with Python $$version: some minutes, this once; it takes 2.7 GB of disk."; \
+	echo "Setting up $(VENV) with Python $$version: some minutes, this once; it takes 3 GB of disk."; \
 	rm -rf $(VENV); \
 	if ! "$$python" -m venv $(VENV) >$(VENV).log 2>&1; then \
 	    cat $(VENV).log >&2; rm -rf $(VENV) $(VENV).log; \

@@ -10,6 +10,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -20,7 +21,8 @@ from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 
 CONNECT_SECONDS = 10
-HANDSHAKE_SECONDS = 30
+"""Until a cluster is connected, from the first packet on; a healthy one takes two."""
+
 CHECK_SECONDS = 120
 MAX_RETRIES = 20  # a run that kills its worker each time must not run for ever
 _PASSED_ON = ("KERAS_BACKEND", "LWCNN_STEP", "LWCNN_DATA_DIR", "TF_ENABLE_ONEDNN_OPTS")
@@ -177,16 +179,18 @@ def _connect(address: str):
         raise LwcnnError(f"Install Ray: {environment.install_hint('cluster')}. Received: {error}") from error
     with environment.quiet_native_output():  # it warns each second until it answers
         problem: Exception | None = None
+        end = time.monotonic() + CONNECT_SECONDS
         try:
             if address != "auto":
                 host, _, port = address.rpartition(":")
                 socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
-            _within(HANDSHAKE_SECONDS, lambda: ray.init(address, log_to_driver=False, logging_level=logging.ERROR))
+            _within(end - time.monotonic(), lambda: ray.init(address, log_to_driver=False, logging_level=logging.ERROR))
         except (OSError, ValueError, RuntimeError, OverflowError) as error:
             problem = error
     if problem:
         raise LwcnnError(
-            "The Ray cluster does not answer: start it with `ray start --head`, or check the address. "
+            f"The Ray cluster does not answer within {CONNECT_SECONDS} seconds: start it with `ray start --head`, or "
+            "check the address. "
             f"Received: --cluster {address} ({' '.join(str(problem).split())[:200] or type(problem).__name__})"
         ) from problem
     return ray

@@ -38,12 +38,12 @@ def find_images(folder: Path) -> dict[str, Path]:
 
     Symbolic links are followed. Hidden files and files of other types are ignored.
 
-    Raises:
-        LwcnnError: Too many of the subfolders hold no images: it is the root of a disk rather than a folder of images.
-
     Returns:
         Dict of paths by name: the path relative to the folder. If all files are numbered ("1.png", "2.png"), the name
         is the number, as in competitions. Empty if there is no image file.
+
+    Raises:
+        LwcnnError: Too many of the subfolders hold no images: it is the root of a disk rather than a folder of images.
     """
     inside = {path.relative_to(folder).as_posix(): path for path in _walk(Path(folder))}
     names = sorted(inside, key=_natural_key)

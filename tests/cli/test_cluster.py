@@ -43,6 +43,16 @@ def test_a_cluster_that_does_not_answer_is_an_error_within_seconds(tmp_path, add
     assert time.monotonic() - start < cluster.CONNECT_SECONDS + 5
 
 
+def test_reaching_and_connecting_have_one_limit(tmp_path, monkeypatch):
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(ray, "init", lambda *_, **__: time.sleep(20))  # as if another server held the port
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(LwcnnError, match="within 1 seconds"):
+        start = time.monotonic()
+        RayPool(f"127.0.0.1:{server.getsockname()[1]}", 1, 0, "digits", None, [tmp_path])
+    assert time.monotonic() - start < 5
+
+
 def node():
     """Settings of a node of one CPU. With ports of its own it does not wait for its agents, which start slowly."""
     names = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
