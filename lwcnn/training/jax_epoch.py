@@ -1,6 +1,6 @@
-"""Keras's training steps on JAX, with every variable kept on the device for a whole epoch.
+"""Keras's training steps on JAX, many of them in one call, with every variable on the device for a whole epoch.
 
-`train_on_batch` copies variables, loss and metrics between Keras and JAX at every step. On a GPU these copies take ten
+`train_on_batch` copies variables, loss and metrics between Keras and JAX at every step. On a GPU these copies take many
 times as long as the step of a small network.
 """
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from lwcnn.training.average import MovingAverage
 
-READING_INTERVAL = 50
-"""Steps between two readings of the loss: each waits for the device."""
+MAX_STEPS = 60
+"""Maximum number of steps in one call. Their batches are on the device together."""
 
 
 class JaxEpoch:
@@ -22,29 +22,56 @@ class JaxEpoch:
     Args:
         model: Compiled model.
         average: Moving average that every step updates, on the device too. None updates none.
-        num_steps: Number of steps of the epoch. The loss is read after the last one and every `READING_INTERVAL`.
+        num_steps: Number of steps of the epoch.
     """
 
     def __init__(self, model: keras.Model, average: MovingAverage | None, num_steps: int):
         self._model, self._average, self._last_step = model, average, num_steps
-        self._state: tuple[list, ...] = ()
-        self._logs: dict[str, float] = {}
+        self._steps_at_once = _divisor(num_steps - 1) if _divisor(num_steps - 1) > 1 else _divisor(num_steps)
+        self._state: tuple = ()
+        self._waiting: list = []
+        self._latest: dict = {"loss": 0.0}
+        self._logs: dict[str, float] = {"loss": 0.0}
         self._num_steps = 0
-        self._averaged = [jax.numpy.asarray(value) for value in average.values] if average else []
 
     def step(self, x, y) -> dict[str, float]:
-        """Trains on a batch; returns the mean loss and metrics at the last reading, by name."""
-        if not self._state:
-            self._logs = latest = self._model.train_on_batch(x, y, return_dict=True)  # creates metrics, compiles
-            self._state = tuple([variable.value for variable in part] for part in self._parts())
-        else:
-            latest, self._state = self._model.train_function(self._state, iter(((x, y),)))
-        if self._average:
-            self._update_average()
+        """Trains on a batch, at the latest with the last one; returns the mean loss and metrics of an earlier step."""
+        share = np.float32(self._average.next_share() if self._average else 1)
+        batch = (x, y, share)
+        if self._waiting and _shapes(batch) != _shapes(self._waiting[0]):
+            self._train()
+        self._waiting.append(batch)
         self._num_steps += 1
-        if self._num_steps % READING_INTERVAL == 0 or self._num_steps == self._last_step:
-            self._logs = {name: float(value) for name, value in latest.items()}
+        if len(self._waiting) == self._steps_at_once or self._num_steps == self._last_step:
+            self._train()
+        if self._num_steps == self._last_step:
+            self._read()
         return self._logs
+
+    def _train(self) -> None:
+        """Trains on the waiting batches, and reads the means before them, for which the device need not be waited."""
+        self._read()
+        batches = keras.tree.map_structure(lambda *parts: np.stack(parts), *self._waiting)
+        self._waiting = []
+        if not self._state:
+            self._begin(keras.tree.map_structure(lambda part: part[0], batches[:2]))
+        self._latest, self._state = self._model.train_function(self._state, batches)
+
+    def _begin(self, batch) -> None:
+        """Creates metrics and the compiled function, which Keras drops when the model changes."""
+        model = self._model
+        model._symbolic_build(data_batch=(*batch, None))
+        model.reset_metrics()
+        if not getattr(model.train_function, "trains_many", False):
+            model.train_function = _compile(model, self._places())
+        average = self._average.values if self._average else []
+        # Copies, because the steps reuse their memory, and the model keeps its values if an exception ends the epoch.
+        state = tuple([jax.numpy.array(variable.value) for variable in part] for part in self._parts())
+        latest = [(*state[0], *state[1])[place] for place in self._places()]
+        self._state = (state, [jax.numpy.array(value) for value in (average or latest)])
+
+    def _read(self) -> None:
+        self._logs = {name: float(value) for name, value in self._latest.items()}
 
     def _parts(self) -> tuple[Sequence[keras.Variable], ...]:
         """Returns the variables in the order of the state of Keras's training step."""
@@ -56,30 +83,51 @@ class JaxEpoch:
             model.metrics_variables,
         )
 
-    def _update_average(self) -> None:
-        assert self._average is not None
-        values = {
-            id(v): value for part, values in zip(self._parts()[:2], self._state) for v, value in zip(part, values)
-        }
-        latest = [values[id(variable)] for variable in self._average.variables]
-        share = self._average.next_share()
-        # A copy at first: the next step reuses the memory of the variables.
-        self._averaged = _mix(self._averaged or [jax.numpy.copy(value) for value in latest], latest, np.float32(share))
+    def _places(self) -> list[int]:
+        """Returns the positions of the averaged variables among the trainable and then the other variables."""
+        places = {id(variable): i for i, variable in enumerate((*self._parts()[0], *self._parts()[1]))}
+        return [places[id(variable)] for variable in self._average.variables] if self._average else []
 
     def __enter__(self) -> "JaxEpoch":
         return self
 
     def __exit__(self, kind, *_) -> None:
-        """Writes the variables back to the model; after an exception it stays as it was after the first step."""
+        """Writes the variables back to the model; after an exception they keep their values from before the epoch."""
         if kind is not None or not self._state:
             return
-        for part, values in zip(self._parts(), self._state, strict=True):
+        state, average = self._state
+        for part, values in zip(self._parts(), state, strict=True):
             for variable, value in zip(part, values, strict=True):
                 variable.assign(value)
         if self._average:
-            self._average.values = [np.array(value) for value in self._averaged]
+            self._average.values = [np.array(value) for value in average]
 
 
-@jax.jit
-def _mix(average: list, latest: list, share: np.float32) -> list:
-    return [old + share * (new - old) for old, new in zip(average, latest, strict=True)]
+def _compile(model: keras.Model, places: list[int]):
+    """Returns a compiled function (state, batches) -> (logs, state) that trains on batches one after the other."""
+
+    def train(carried, batch):
+        state, average = carried
+        x, y, share = batch
+        logs, state = model.train_step(state, (x, y))
+        values = (*state[0], *state[1])
+        average = [old + share * (values[place] - old) for old, place in zip(average, places, strict=True)]
+        return (state, average), logs
+
+    def train_many(carried, batches):
+        carried, logs = jax.lax.scan(train, carried, batches)
+        return {name: values[-1] for name, values in logs.items()}, carried
+
+    compiled = jax.jit(train_many, donate_argnums=0)
+    compiled_many = lambda state, batches: compiled(state, batches)  # noqa: E731 - a jitted function has no attributes
+    compiled_many.trains_many = True
+    return compiled_many
+
+
+def _divisor(number: int) -> int:
+    """Returns the largest divisor up to MAX_STEPS."""
+    return max((i for i in range(1, MAX_STEPS + 1) if number % i == 0), default=1)
+
+
+def _shapes(batch) -> list[tuple[int, ...]]:
+    return [np.shape(part) for part in keras.tree.flatten(batch)]

@@ -1,21 +1,23 @@
 """The Wren family: one network at five sizes, with one long recipe.
 
 The first blocks work at full resolution and the others at half of it, with efficient channel attention. Muon with
-warm-up, cosine decay and a moving average trains them for 200 epochs at `full`. The number of epochs is fixed, and the
+warm-up, cosine decay and a moving average trains them for 150 epochs at `full`. The number of epochs is fixed, and the
 test images are used once. Command: `lwcnn train wren_30k --dataset cifar10 --preset full --seeds 0 1 2`.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from lwcnn.data.augment import Erasing, MixUpCutMix, RandAugment
 from lwcnn.data.known import ImageSpec
+from lwcnn.experiments.recipes.augmentation import augmentation as augment
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.residual_se import STEM_NETWORK, residual_se_muon
 from lwcnn.experiments.recipes.types import Distillation, DistilledExperiment, NetworkExperiment, Teacher
 from lwcnn.models.configs import ResidualSEConfig, Stage
 
-FULL_EPOCHS = 200
+FULL_EPOCHS = 150
 BATCH = 125  # divides 45,000 and 54,000 training images, so that no step has a shape of its own
 
 
@@ -37,14 +39,13 @@ DISTILLATION = Distillation(temperature=4, label_weight=0.5)
 
 
 def _plan(name: str, network: ResidualSEConfig, preset: Preset, images: ImageSpec, strong: bool) -> NetworkExperiment:
-    """Returns a network with the long recipe; the strong augmentation changes colors and shapes and erases."""
+    """Returns a network with the long recipe; the strong augmentation adds a random operation, or erases gray images."""
     base = residual_se_muon(preset, images)
     (phase,) = base.phases
-    augmentation = phase.augmentation
-    if strong and not images.is_gray:
-        augmentation = replace(augmentation, rand_augment=RandAugment(1, 7), erasing=Erasing(0.25, fill="mean"))
-    elif strong:
-        augmentation = replace(augmentation, erasing=Erasing(0.25, fill="noise"))
+    added: dict[str, Any] = (
+        {"erasing": Erasing(0.25, fill="noise")} if images.is_gray else {"rand_augment": RandAugment(1, 5)}
+    )
+    augmentation = replace(augment(images), **(added if strong else {}))
     epochs = {"full": FULL_EPOCHS}.get(preset.name, preset.network)
     phase = replace(phase, epochs=epochs, batch_size=BATCH, augmentation=augmentation)
     question = f"the Wren family: how far fewer than {name.removeprefix('wren_').removesuffix('k')},000 parameters go"
@@ -63,7 +64,7 @@ def _light(preset: Preset, images: ImageSpec) -> NetworkExperiment:
 
 def _mixup(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     plan = _light(preset, images)
-    phases = tuple(replace(phase, mixing=MixUpCutMix(0.5, 0.0, 0.5, ramp=1.0)) for phase in plan.phases)
+    phases = tuple(replace(phase, mixing=MixUpCutMix(0.5, 0.0, probability=0.5, ramp=1.0)) for phase in plan.phases)
     question = "the augmentation: wren_30k with flips, crops and MixUp whose probability rises to a half"
     return replace(plan, name="wren_30k_mixup", question=question, phases=phases)
 
