@@ -1,10 +1,16 @@
-"""The techniques: that each differs from the base, and only in its group's settings."""
+"""The techniques: that each changes its group's settings alone; their table and figure."""
 
 import pytest
+from publication.made_results import write_run
 
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.techniques import BASE, TECHNIQUES, technique
 from lwcnn.models.build import build_network
+from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.figures.from_results import techniques as figure
+from lwcnn.publication.figures.inputs import Inputs
+from lwcnn.publication.tables.techniques import techniques
 from lwcnn.system.settings import plain_settings
 
 GROUPS = {
@@ -43,3 +49,28 @@ def test_titles_are_different():
 def test_networks_stay_near_thirty_thousand_parameters(key, shape):
     network = get_experiment(technique(key), "quick", "cifar10" if shape[2] == 3 else "mnist").network
     assert build_network(shape, 10, network, None).count_params() < 33_000
+
+
+@pytest.fixture
+def evidence(tmp_path):
+    wrongs = {BASE: (10, 12), technique("eca"): (8, 10), technique("gelu"): (5, 6), technique("mixup"): (14, 14)}
+    for name, wrong in wrongs.items():
+        for seed in (0, 1):
+            write_run(tmp_path, f"cifar10/{name}/quick", seed, wrong[seed], train_seconds=100.0 + 50 * ("eca" in name))
+    write_run(tmp_path, f"cifar10/{technique('mixup')}/full", 0, 4)
+    write_run(tmp_path, f"cifar10/{BASE}/full", 0, 7)
+    return Evidence(tmp_path)
+
+
+def test_the_table_has_what_was_run_the_best_of_a_group_first(evidence):
+    rows = techniques(evidence).rows
+    assert [row[0] for row in rows] == ["the recipe", TECHNIQUES["mixup"].title, "GELU", TECHNIQUES["eca"].title]
+    assert str(rows[3][3]) == "91.00 ± 1.41" and str(rows[3][4]).startswith("+2.00 [") and rows[3][-1] == "1.50"
+    assert str(rows[1][7]).startswith("+3.00 [") and list(rows[3][6:9]) == ["", "", ""]
+
+
+def test_the_figure_has_a_panel_per_budget(evidence):
+    full, quick = figure(Inputs("cifar10", Folders(results=evidence.folder))).axes
+    assert [label.get_text() for label in full.get_yticklabels()] == [TECHNIQUES["mixup"].title]
+    titles = [TECHNIQUES[key].title for key in ("gelu", "eca", "mixup")]
+    assert [label.get_text() for label in quick.get_yticklabels()] == titles

@@ -10,6 +10,7 @@ from made_data import make_images, randomize
 
 from lwcnn.engine import unsupported
 from lwcnn.models import blocks
+from lwcnn.models.branches import merge_branches
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.cost import count_macs
 from lwcnn.models.layers import LearnedMix
@@ -128,3 +129,17 @@ def test_candidates_cost_what_was_derived(name):
     config, params, macs = CANDIDATES[name]
     model = build_residual_se((32, 32, 3), 10, config)
     assert (model.count_params(), round(count_macs(model) / 1e6, 1)) == (params, macs)
+
+
+@pytest.mark.parametrize("block", ["depthwise", "glu", "cbam"])
+def test_merged_branches_compute_the_same(block):
+    config = replace(NETWORK, stages=(Stage(8, 2, 5), Stage(16, 1, 3)), branch_kernels=(1, 3), block=block)
+    model = randomize(build_residual_se(SHAPE, 10, config))
+    before = model.get_weights()
+    merged = merge_branches(model, config)
+    plain = build_residual_se(SHAPE, 10, replace(config, branch_kernels=()))
+    assert [w.path for w in merged.weights] == [w.path for w in plain.weights]
+    x = make_images(8, SHAPE)[0]
+    np.testing.assert_allclose(merged.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-3, atol=1e-4)
+    for weight, old in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, old)

@@ -9,6 +9,8 @@ from lwcnn.evaluation.statistics import Estimate, estimate_accuracy
 from lwcnn.experiments.recipes.ablation import BASELINE as PARTS_BASELINE
 from lwcnn.experiments.recipes.ablation import PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.paper import EXPERIMENTS
+from lwcnn.experiments.recipes.techniques import BASE as TECHNIQUE_BASE
+from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.claims.literature import PAPER_ACCURACY
 from lwcnn.publication.confusions import summed_confusion
@@ -148,6 +150,27 @@ def _claimed(text: str) -> tuple[float, float]:
     """Returns the range of "+3 to +4"; half a point around the figure of "about +2"."""
     ends = [float(number) for number in re.findall(r"\d+", text)]
     return (ends[0], ends[1]) if len(ends) > 1 else (ends[0] - 0.5, ends[0] + 0.5)
+
+
+def techniques(inputs: Inputs) -> Figure:
+    """What each technique is worth on the recipe of the best network, a panel per budget, the best first."""
+    panels: dict[str, dict[str, Estimate]] = {}
+    for preset in inputs.presets:
+        for key, one in TECHNIQUES.items():
+            with contextlib.suppress(MissingInput):
+                gain = inputs.evidence.difference(inputs.dataset, technique(key), TECHNIQUE_BASE, preset)
+                panels.setdefault(preset, {})[one.title] = gain
+    if not panels:
+        raise MissingInput(f"no run of `{TECHNIQUE_BASE}` and a technique. Received: {inputs.dataset!r}")
+    heights = [len(gains) + 2.5 for gains in panels.values()]
+    figure, axes = new_panels(6.5, 1.2 + 0.2 * sum(heights), 1, len(panels), height_ratios=heights, sharex=True)
+    for (preset, gains), ax in zip(panels.items(), axes):
+        rows = sorted(gains, key=lambda title: -gains[title].mean)
+        plot_intervals({"": gains}, rows, reference=("", 0.0), title=budget(preset).capitalize(), ax=ax)
+    axes[-1].set_xlabel("test accuracy minus that of the recipe without it, points")
+    interval_legend(figure, panels)
+    figure.suptitle(inputs.title("What each technique is worth", inputs.images_counted))
+    return figure
 
 
 def folds(inputs: Inputs) -> Figure:

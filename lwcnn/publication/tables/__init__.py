@@ -3,7 +3,18 @@
 from collections.abc import Callable
 
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.tables import ablations, accuracies, audit, benchmarks, calibration, costs, errors, folds, steps
+from lwcnn.publication.tables import (
+    ablations,
+    accuracies,
+    audit,
+    benchmarks,
+    calibration,
+    costs,
+    errors,
+    folds,
+    steps,
+    techniques,
+)
 from lwcnn.publication.tables.table import Table
 
 TABLES: dict[str, Callable[[Evidence], Table]] = {
@@ -17,6 +28,7 @@ TABLES: dict[str, Callable[[Evidence], Table]] = {
         ablations.method,
         ablations.parts,
         ablations.trials,
+        techniques.techniques,
         folds.folds,
         audit.audit_paper,
         audit.audit_reproduction,

@@ -29,7 +29,9 @@ def method(evidence: Evidence, datasets: Sequence[str] = ("cifar10", "mnist"), p
     """Each change of the paper's method: accuracy minus that of the method as described."""
     rows: list[list[Cell]] = []
     for name in (*CHANGES, "paper_as_published"):
-        cells = [cell for dataset in datasets for cell in _gain(evidence, dataset, name, BASELINE_EXPERIMENT, preset)]
+        cells = [
+            cell for dataset in datasets for cell in gain_cells(evidence, dataset, name, BASELINE_EXPERIMENT, preset)
+        ]
         rows.append([named(name), *cells])
     columns = [title for dataset in datasets for title in (f"{DISPLAY_NAMES.get(dataset, dataset)}, points", "p")]
     return Table(["change", *columns], [rows])
@@ -43,12 +45,12 @@ def parts(evidence: Evidence, dataset: str = "cifar10", preset: str = ABLATION_P
 
     rows: list[list[Cell]] = []
     for key, part in PARTS.items():
-        alone = _gain(evidence, dataset, only(key), BASELINE, preset)
-        within = _gain(evidence, dataset, WHOLE, leave_one_out(key), preset)
+        alone = gain_cells(evidence, dataset, only(key), BASELINE, preset)
+        within = gain_cells(evidence, dataset, WHOLE, leave_one_out(key), preset)
         rows.append([SHORT[key], percent(only(key)), *alone, percent(leave_one_out(key)), *within, part.claim or ""])
     others: list[list[Cell]] = []
     for key in OPTIMIZERS:
-        within = _gain(evidence, dataset, WHOLE, f"parts_{key}", preset)
+        within = gain_cells(evidence, dataset, WHOLE, f"parts_{key}", preset)
         others.append([SHORT[key], "", "", "", percent(f"parts_{key}"), *within, ""])
     head = ["part", "alone", "minus baseline", "p", "without it", "whole minus that", "p", "claimed"]
     references: list[list[Cell]] = [["none; all", percent(BASELINE), "", "", percent(WHOLE), "", "", ""]]
@@ -77,7 +79,7 @@ def p_values(values: Sequence[float]) -> str:
     return "all <.001" if len(shown) > 1 and set(shown) == {"<.001"} else ", ".join(shown)
 
 
-def _gain(evidence: Evidence, dataset: str, name: str, reference: str, preset: str) -> list[Cell]:
+def gain_cells(evidence: Evidence, dataset: str, name: str, reference: str, preset: str) -> list[Cell]:
     """A gain with its interval, and the p-values of its pairs of seeds."""
     try:
         found = evidence.difference(dataset, name, reference, preset)
