@@ -19,7 +19,9 @@ from lwcnn.experiments.recipes.types import (
 from lwcnn.experiments.sequence import PhaseCache, PhaseSequence
 from lwcnn.experiments.zoo import model_file
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_submodel, merge_repo_submodels
+from lwcnn.models.branches import merge_branches
 from lwcnn.models.build import build_network, takes_normalization
+from lwcnn.models.configs import ResidualSEConfig
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.io import load_model
 from lwcnn.models.merge import merge_submodels
@@ -89,6 +91,9 @@ def train_method(
         trained, build = _train(experiment, sequence, teacher)
     model = build()
     model.set_weights(trained.get_weights())
+    network = getattr(experiment, "network", None)
+    if isinstance(network, ResidualSEConfig) and network.branch_kernels:
+        model = merge_branches(model, network)
     return TrainedMethod(model, sequence.records, round(sum(record["seconds"] for record in sequence.records), 2))
 
 

@@ -76,6 +76,14 @@ def test_a_network_and_each_of_its_teachers_settings_have_keys_of_their_own(keys
     assert len(set(found)) == len(found) == 6
 
 
+def test_a_trained_network_has_its_branches_merged(keys, monkeypatch):
+    merged = []
+    monkeypatch.setattr(pipeline, "TrainedMethod", lambda model, *_: merged.append(model))
+    plan = replace(get_experiment("residual_se_muon", "smoke"), network=replace(NETWORK, branch_kernels=(1, 3)))
+    keys(plan)
+    assert merged[0].count_params() == build_residual_se(SHAPE, NUM_CLASSES, NETWORK).count_params()
+
+
 def test_a_network_s_normalization_is_that_of_the_training_part_alone(keys, monkeypatch):
     class Stop(Exception):
         pass
