@@ -48,7 +48,7 @@ COMMANDS = {
     "datasets": Command(
         listing.list_datasets, add_data_arguments, "LWCNN_DATA_DIR=~/data lwcnn datasets", needs_backend=False
     ),
-    "list": Command(listing.list_names, lambda parser: None, "lwcnn list", needs_backend=False),
+    "list": Command(listing.list_names, listing.add_list_arguments, "lwcnn list", needs_backend=False),
     "train": Command(
         training.train, add_training_arguments, "lwcnn train wren paper --dataset mnist --preset quick --seeds 0 1 2"
     ),

@@ -171,7 +171,7 @@ _Futures = Mapping[Future[int], tuple[str, _Log]]
 
 def _follow(futures: _Futures, style: str) -> list[str]:
     """Shows progress until every job has ended, and returns the names of those that failed."""
-    failed, pending = [], set(futures)
+    pending = set(futures)
     with contextlib.ExitStack() as stack:
         if style == "bar":
             from rich.live import Live
@@ -188,9 +188,8 @@ def _follow(futures: _Futures, style: str) -> list[str]:
             for future in done:
                 if _has_failed(future):
                     name, log = futures[future]
-                    failed.append(name)
                     print(f"{name}: {future.exception() or log.last}", file=sys.stderr, flush=True)
-    return failed
+    return [name for future, (name, _) in futures.items() if _has_failed(future)]
 
 
 def _has_failed(future: Future[int]) -> bool:

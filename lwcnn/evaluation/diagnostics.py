@@ -113,6 +113,7 @@ def _poor_predictions(result: dict) -> list[str]:
     total, actual, predicted = counts.sum(), counts.sum(axis=1), counts.sum(axis=0)
     chance = actual.max() / total
     margin = max(2 * math.sqrt(chance * (1 - chance) / total), 0.05 * (1 - chance))
+    margin = min(margin, 0.5 * (1 - chance))  # of a handful of images even 100 % would be within it
     warnings = []
     if accuracy <= chance + margin and chance < 1:
         warnings.append(

@@ -134,7 +134,13 @@ def test_evaluate_takes_the_data_set_that_the_model_file_names(tmp_path, capsys)
 def test_list_names_every_experiment_and_datasets_every_data_set(capsys, tmp_path):
     assert main(["list"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in EXPERIMENT_NAMES)
+    hidden = re.findall(r"`lwcnn list (\w+)`", out)
+    assert hidden == ["parts_", "technique_"] and out.count("\n") < 90
+    for word in hidden:
+        assert main(["list", word]) == 0
+    out += capsys.readouterr().out
+    assert all(f"  {name} " in out for name in EXPERIMENT_NAMES)
+    assert main(["list", "techniqe"]) == 1 and "technique" in capsys.readouterr().err
     write_npz(tmp_path / "mnist.npz", shape=(28, 28, 1))
     assert main(["datasets", f"--data-dir={tmp_path}"]) == 0
     out = capsys.readouterr().out

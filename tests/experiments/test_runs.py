@@ -521,6 +521,7 @@ def test_accuracy_near_chance_is_a_sign():
     (sign,) = diagnose_run(failed([[88, 2], [9, 1]]))  # of 100 images 90 are of one class
     assert "near chance, 90.0 %" in sign
     assert diagnose_run(failed([[45, 5], [5, 45]])) == []
+    assert diagnose_run(failed([[1, 0], [0, 1]])) == [], "both of two test images"
 
 
 def test_classes_that_are_never_predicted_are_named():

@@ -172,7 +172,7 @@ def with_settings(
     if learning_rate is not None and not 0 < learning_rate < float("inf"):
         raise LwcnnError(f"Give learning_rate as a positive number. Received: learning_rate={learning_rate!r}")
     if epochs is not None and epochs < len(phases):
-        raise LwcnnError(f"Give at least one epoch to each of the {len(phases)} phases. Received: epochs={epochs!r}")
+        raise LwcnnError(f"Give at least {len(phases)} epochs, one for each phase. Received: epochs={epochs!r}")
 
     def change(phase: Phase) -> Phase:
         rate = phase.optimizer.learning_rate
