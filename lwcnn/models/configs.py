@@ -55,6 +55,7 @@ class ResidualSEConfig:
         head_pooling: Pooling before the last layer, one of the same three.
         branch_kernels: Kernel sides of depthwise convolutions parallel to each block's, with batch norms of their own;
             `merge_branches` folds them into it. Plain blocks have none.
+        feature_noise: Standard deviation of the Gaussian noise that training adds to the pooled features.
     """
 
     stem: int = 32
@@ -71,6 +72,7 @@ class ResidualSEConfig:
     pooling: str = added_later("max")
     head_pooling: str = added_later("average")
     branch_kernels: tuple[int, ...] = added_later(())
+    feature_noise: float = added_later(0.0)
 
 
 @dataclass(frozen=True)

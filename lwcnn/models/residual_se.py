@@ -90,6 +90,8 @@ def _head(x: keras.KerasTensor, num_classes: int, config: ResidualSEConfig) -> k
     if config.head:
         x = activate(layers.Conv2D(config.head, 1, name="head_conv")(x), config.activation, "head_activation")
     x = global_pool(x, config.head_pooling, "features")  # (n, 1, 1, c)
+    if config.feature_noise:
+        x = layers.GaussianNoise(config.feature_noise, name="features_noise")(x)
     # Created with a rate above 0: only then has the layer a random generator, which a dropout schedule needs later.
     dropout = layers.Dropout(0.5, name="head_dropout")
     dropout.rate = config.dropout

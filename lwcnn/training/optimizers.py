@@ -32,6 +32,7 @@ class OptimizerConfig:
             averaged weights are used with the latest statistics, which match them only once the learning rate has
             decayed to zero.
         adam_ratio: Ratio of AdamW's learning rate to Muon's, for the weights that Muon leaves to AdamW.
+        fixed_norm: Whether Muon scales each of its matrices to a fixed norm before its update.
         lookahead: Number of steps after which Lookahead takes the weights halfway back; None omits it.
 
     Example:
@@ -49,6 +50,7 @@ class OptimizerConfig:
     no_weight_decay: tuple[str, ...] = added_later(())
     ema_batch_norm: bool = added_later(False)
     adam_ratio: float | None = added_later(None)
+    fixed_norm: bool = added_later(False)
     lookahead: int | None = added_later(None)
 
     def build(self, num_steps: int) -> keras.optimizers.Optimizer:
@@ -63,7 +65,7 @@ class OptimizerConfig:
         if self.name not in classes:
             raise unknown_name("optimizer", self.name, classes)
         arguments = {k: getattr(self, k) for k in ("momentum", "nesterov", "weight_decay")}
-        arguments["adam_lr_ratio"] = self.adam_ratio
+        arguments |= {"adam_lr_ratio": self.adam_ratio, "fixed_norm": self.fixed_norm or None}
         arguments = {k: v for k, v in arguments.items() if v is not None}
         if self.ema is not None and not 0 <= self.ema < 1:
             raise LwcnnError(f"{self.name} can't be built: ema must be at least 0 and below 1. Received: {self}")

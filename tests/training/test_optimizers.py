@@ -43,7 +43,13 @@ def test_adamw_s_rate_is_a_share_of_muon_s():
 
 
 @pytest.mark.parametrize(
-    "config", [OptimizerConfig("lion"), OptimizerConfig("schedule_free"), OptimizerConfig("muon", lookahead=5)]
+    "config",
+    [
+        OptimizerConfig("muon", fixed_norm=True),
+        OptimizerConfig("lion"),
+        OptimizerConfig("schedule_free"),
+        OptimizerConfig("muon", lookahead=5),
+    ],
 )
 def test_keras_trains_with_what_the_engine_does_not_know(config):
     model = build_residual_se((8, 8, 3), 3, ResidualSEConfig(8, (Stage(8, 1, 3),), se_reduction=4))
@@ -54,5 +60,13 @@ def test_keras_trains_with_what_the_engine_does_not_know(config):
     assert np.isfinite(loss) and not np.array_equal(model.get_layer("head_logits").get_weights()[0], before)
 
 
+def test_muon_scales_kernels_to_a_fixed_norm_before_their_update():
+    kernel = keras.Variable(np.random.default_rng(0).normal(size=(1, 1, 3, 16)).astype(np.float32))
+    OptimizerConfig("muon", 0.0, weight_decay=0.0, fixed_norm=True).build(10).apply(
+        [keras.ops.convert_to_tensor(np.ones((1, 1, 3, 16), np.float32))], [kernel]
+    )
+    assert np.linalg.norm(keras.ops.convert_to_numpy(kernel)) == pytest.approx(4)
+
+
 def test_the_new_settings_keep_earlier_records():
-    assert {"adam_ratio", "lookahead"}.isdisjoint(plain_settings(OptimizerConfig("muon")))
+    assert {"adam_ratio", "lookahead", "fixed_norm"}.isdisjoint(plain_settings(OptimizerConfig("muon")))

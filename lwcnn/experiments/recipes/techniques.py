@@ -117,7 +117,8 @@ TECHNIQUES: dict[str, Technique] = {
         no_ema_statistics=("statistics of batch norm not averaged", {"ema_batch_norm": False}),
     ),
     **_techniques(
-        "regularization", _build, stochastic_depth=("stochastic depth 0.1", {"drop_rate": 0.1})
+        "regularization", _build, stochastic_depth=("stochastic depth 0.1", {"drop_rate": 0.1}),
+        feature_noise=("noise of 0.1 on the features", {"feature_noise": 0.1}),
     ),
     **_techniques(
         "optimizer",
@@ -130,6 +131,7 @@ TECHNIQUES: dict[str, Technique] = {
         ),
         lion=("Lion, a tenth of the rate", {"name": "lion", "learning_rate": 0.002, "weight_decay": 0.5}),
         muon_adamw=("AdamW's rate 0.3 of Muon's", {"adam_ratio": 0.3}),
+        muon_fixed_norm=("Muon's kernels of fixed norm", {"fixed_norm": True}),
         lookahead=("Lookahead, 5 steps", {"lookahead": 5}),
         schedule_free=(
             "schedule-free AdamW",
