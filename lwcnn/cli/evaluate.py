@@ -1,10 +1,17 @@
-"""The command `lwcnn evaluate`: a saved model on a data set's test images, with and without test-time augmentation."""
+"""The command `lwcnn evaluate`: saved models on a data set's test images, with and without test-time augmentation."""
 
 import argparse
 
 from lwcnn.cli.arguments import MODEL_HELP, add_data_arguments, load_dataset_of, path
 from lwcnn.evaluation.calibration import scale_cross_fitted
-from lwcnn.evaluation.metrics import cross_entropy, drop_large_confusion_matrix, expected_calibration_error, summarize
+from lwcnn.evaluation.metrics import (
+    accuracy,
+    average_probabilities,
+    cross_entropy,
+    drop_large_confusion_matrix,
+    expected_calibration_error,
+    summarize,
+)
 from lwcnn.evaluation.predict import predict_logits, require_fit
 from lwcnn.evaluation.tta import TTA_TRANSFORMS, default_tta_transforms, predict_tta
 from lwcnn.system.files import write_json
@@ -20,29 +27,33 @@ _SHARES = {
 
 
 def evaluate(options) -> int:
-    """Evaluate a saved model on a data set's test images."""
+    """Evaluate a saved model, or several together, on a data set's test images."""
     from lwcnn.experiments.zoo import model_file
     from lwcnn.models.io import load_model
 
-    options.model = model_file(options.model, options.dataset)
-    model = load_model(options.model)
-    data = load_dataset_of(options.model, options)
-    require_fit(model, options.model, data)
-    logits = predict_logits(model, data.x_test)
+    models = {file: load_model(file) for file in (model_file(name, options.dataset) for name in options.models)}
+    data = load_dataset_of(next(iter(models)), options)
+    for file, model in models.items():
+        require_fit(model, file, data)
+    each = [predict_logits(model, data.x_test) for model in models.values()]
+    logits = each[0] if len(each) == 1 else average_probabilities(each)
     measured = summarize(logits, data.y_test) | {"temperature_scaled": _temperature_scaled(logits, data.y_test)}
     transforms: tuple[str, ...] = ()
     averaged: dict = {}
     if options.tta is not None:
         transforms = tuple(options.tta) or default_tta_transforms(data.mirror)
-        averaged = drop_large_confusion_matrix(summarize(predict_tta(model, data.x_test, transforms), data.y_test))
-    print(f"model            {options.model}")
+        voted = average_probabilities(predict_tta(model, data.x_test, transforms) for model in models.values())
+        averaged = drop_large_confusion_matrix(summarize(voted, data.y_test))
+    for file, alone in zip(models, each):
+        share = f", alone {100 * accuracy(alone, data.y_test):.2f} %" if len(each) > 1 else ""
+        print(f"model            {file}{share}")
     print(f"data             {data.name}, {len(data.y_test)} test images from {data.source}")
-    print(f"parameters       {model.count_params():,}")
+    print(f"parameters       {sum(model.count_params() for model in models.values()):,}")
     if transforms:
         print(f"TTA              {', '.join(transforms)}: softmax probabilities averaged")
     print(f"\n{_totals_table(measured, averaged)}\n\n{_class_table(measured, data.class_names)}")
     if options.json:
-        about = {"model": str(options.model), "dataset": data.name, "class_names": list(data.class_names)}
+        about = {"model": " ".join(map(str, models)), "dataset": data.name, "class_names": list(data.class_names)}
         tta = {"transforms": list(transforms), "averaged": "softmax probabilities", **averaged} if averaged else None
         write_json(options.json, about | drop_large_confusion_matrix(measured) | ({"tta": tta} if tta else {}))
     return 0
@@ -85,7 +96,9 @@ def _class_table(measured: dict, class_names) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Puts the command's arguments into its parser."""
-    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument(
+        "models", nargs="+", metavar="MODEL", help=f"{MODEL_HELP}; the probabilities of several are averaged"
+    )
     parser.add_argument("--dataset", metavar="NAME", help="data set (default: from MODEL)")
     parser.add_argument(
         "--tta",

@@ -4,6 +4,8 @@ Logits are finite floats of shape (n, classes), labels integers of shape (n,) be
 functions raise LwcnnError.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from lwcnn.system.errors import LwcnnError
@@ -147,6 +149,14 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Returns the log-probabilities of logits of shape (n, classes)."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def average_probabilities(predictions: Iterable[np.ndarray]) -> np.ndarray:
+    """Returns the log of the softmax probabilities averaged over logits of shape (n, classes): soft voting."""
+    log_sum, count = np.array(-np.inf), 0
+    for logits in predictions:
+        log_sum, count = np.logaddexp(log_sum, log_softmax(logits.astype(np.float64))), count + 1
+    return log_sum - np.log(count)
 
 
 def check_logits(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lwcnn.data.augment.filters import gaussian_blur
-from lwcnn.evaluation.metrics import log_softmax
+from lwcnn.evaluation.metrics import average_probabilities
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.system.errors import LwcnnError, unknown_name
 
@@ -54,8 +54,4 @@ def predict_tta(
             raise unknown_name("transform", name, TTA_TRANSFORMS)
     if not transforms or len(set(transforms)) < len(transforms):
         raise LwcnnError(f"Give at least one transform, each once. Received: {', '.join(transforms) or 'none'}")
-    log_sum: np.ndarray = np.array(-np.inf)
-    for name in transforms:
-        logits = predict_logits(model, TTA_TRANSFORMS[name](images)).astype(np.float64)
-        log_sum = np.logaddexp(log_sum, log_softmax(logits))
-    return log_sum - np.log(len(transforms))
+    return average_probabilities(predict_logits(model, TTA_TRANSFORMS[name](images)) for name in transforms)

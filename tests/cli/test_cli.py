@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_data import ROOT, describe, write_npz
+from scipy.special import softmax
 
 from lwcnn.cli import run
 from lwcnn.cli.main import main
@@ -19,6 +20,7 @@ from lwcnn.data import datasets
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.zoo import model_file
 from lwcnn.models.description import read_description
+from lwcnn.models.io import load_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.progress import Progress
 
@@ -40,6 +42,13 @@ def test_train_then_evaluate(tmp_path, arguments, made_npz, capsys):
     assert main(["evaluate", str(model), f"--dataset={made_npz}", f"--json={written}"]) == 0
     assert f"{100 * result['test_accuracy']:.2f} %" in capsys.readouterr().out
     assert json.loads(written.read_text())["accuracy"] == pytest.approx(result["test_accuracy"], abs=1e-9)
+    (other,) = tmp_path.glob("models/*-head_only.keras")
+    assert main(["evaluate", str(model), str(other), f"--dataset={made_npz}", f"--json={written}"]) == 0
+    assert f"{model}, alone {100 * result['test_accuracy']:.2f} %" in capsys.readouterr().out
+    x, y = (np.load(made_npz)[name] for name in ("x_test", "y_test"))
+    shares = [softmax(load_model(path).predict(x, verbose=0), axis=1) for path in (model, other)]
+    voted = (sum(shares).argmax(1) == y.ravel()).mean()
+    assert json.loads(written.read_text())["accuracy"] == pytest.approx(voted, abs=1e-9)
 
 
 def test_jobs_train_every_seed(tmp_path, arguments):

@@ -79,7 +79,7 @@ def test_the_network_s_rates_activation_and_scaling_are_those_described():
     depths = [layer.rate for layer in model.layers if isinstance(layer, StochasticDepth)]
     assert depths == pytest.approx([0.1, 0.2, 0.3]) and model.get_layer("head_dropout").rate == 0.1
     used = [layer.activation for layer in model.layers if isinstance(layer, keras.layers.Activation)]
-    assert len(used) == 4 and set(used) == {keras.activations.gelu}  # three blocks and the head
+    assert len(used) == 3 and set(used) == {keras.activations.gelu} == {model.get_layer("head_conv").activation}
     scaled = model.get_layer("rescaling")(np.array([0, 127.5, 255], np.float32))
     np.testing.assert_allclose(scaled, [-2, 0, 2], atol=1e-6)
     without = build_residual_se((16, 16, 3), 10, TINY).get_layer("head_dropout")

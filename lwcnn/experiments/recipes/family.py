@@ -39,7 +39,7 @@ DISTILLATION = Distillation(temperature=4, label_weight=0.5)
 
 
 def _plan(name: str, network: ResidualSEConfig, preset: Preset, images: ImageSpec, strong: bool) -> NetworkExperiment:
-    """Returns a network with the long recipe; the strong augmentation adds a random operation, or erases gray images."""
+    """Returns a network with the long recipe; the strong augmentation adds an operation, or erases gray images."""
     base = residual_se_muon(preset, images)
     (phase,) = base.phases
     added: dict[str, Any] = (
