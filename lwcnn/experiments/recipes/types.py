@@ -1,5 +1,6 @@
 """Experiments as frozen data: the paper's merged model, a single network, or the CIFAR-10 reproduction."""
 
+import itertools
 from dataclasses import dataclass, replace
 
 from lwcnn.data.augment import Augmentation
@@ -167,18 +168,17 @@ def with_settings(
     'residual_se_muon-epochs40'
     """
     phases = _phases(experiment)
-    total = sum(phase.epochs for phase in phases)
     peak = max(phase.optimizer.learning_rate for phase in phases)
     if learning_rate is not None and not 0 < learning_rate < float("inf"):
         raise LwcnnError(f"Give learning_rate as a positive number. Received: learning_rate={learning_rate!r}")
     if epochs is not None and epochs < len(phases):
         raise LwcnnError(f"Give at least {len(phases)} epochs, one for each phase. Received: epochs={epochs!r}")
 
-    def change(phase: Phase) -> Phase:
+    def change(phase: Phase, phase_epochs: int) -> Phase:
         rate = phase.optimizer.learning_rate
         return replace(
             phase,
-            epochs=phase.epochs if epochs is None else max(1, round(phase.epochs * epochs / total)),
+            epochs=phase_epochs,
             batch_size=phase.batch_size if batch_size is None else batch_size,
             optimizer=replace(
                 phase.optimizer, learning_rate=rate if learning_rate is None else learning_rate * (rate / peak)
@@ -188,12 +188,24 @@ def with_settings(
 
     changed = {"epochs": epochs, "batch": batch_size, "rate": learning_rate}
     name = "-".join([experiment.name, *(f"{key}{value:g}" for key, value in changed.items() if value is not None)])
-    experiment = replace(experiment, name=name, phases=tuple(map(change, experiment.phases)))
+    new = list(map(change, phases, _share(epochs, [phase.epochs for phase in phases])))
+    first, last = new[: -len(experiment.phases)], new[-len(experiment.phases) :]
+    experiment = replace(experiment, name=name, phases=tuple(last))
     if isinstance(experiment, MergedExperiment) and experiment.dual:
-        return replace(experiment, dual=change(experiment.dual))
+        return replace(experiment, dual=first[0])
     if isinstance(experiment, ReproductionExperiment):
-        return replace(experiment, branches=tuple((branch, change(phase)) for branch, phase in experiment.branches))
+        return replace(experiment, branches=tuple(zip((branch for branch, _ in experiment.branches), first)))
     return experiment
+
+
+def _share(epochs: int | None, before: list[int]) -> list[int]:
+    """Returns numbers of epochs in the proportions of those before, each at least 1, whose sum is `epochs`."""
+    if epochs is None:
+        return before
+    ends = [0]
+    for later, part in zip(reversed(range(len(before))), itertools.accumulate(before)):
+        ends.append(min(max(round(epochs * part / sum(before)), ends[-1] + 1), epochs - later))
+    return [end - start for start, end in itertools.pairwise(ends)]
 
 
 def _phases(experiment: Experiment) -> list[Phase]:
