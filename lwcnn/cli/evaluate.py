@@ -3,7 +3,7 @@
 import argparse
 
 from lwcnn.cli.arguments import MODEL_HELP, add_data_arguments, load_dataset_of, path
-from lwcnn.evaluation.calibration import scale_cross_fitted
+from lwcnn.evaluation.calibration import scale_cross_fitted, shift_cross_fitted
 from lwcnn.evaluation.metrics import (
     accuracy,
     average_probabilities,
@@ -38,6 +38,7 @@ def evaluate(options) -> int:
     each = [predict_logits(model, data.x_test) for model in models.values()]
     logits = each[0] if len(each) == 1 else average_probabilities(each)
     measured = summarize(logits, data.y_test) | {"temperature_scaled": _temperature_scaled(logits, data.y_test)}
+    measured["accuracy_with_thresholds"] = accuracy(shift_cross_fitted(logits, data.y_test), data.y_test)
     transforms: tuple[str, ...] = ()
     averaged: dict = {}
     if options.tta is not None:
@@ -78,6 +79,9 @@ def _totals_table(measured: dict, averaged: dict | None) -> str:
     ]
     rows.append(("test loss", *(f"{one['loss']:.4f}" for one in columns)))
     scaled = measured["temperature_scaled"]
+    rows.append(
+        ("accuracy with class thresholds, cross-fitted:", f"{100 * measured['accuracy_with_thresholds']:.2f} %")
+    )
     rows.append(("after temperature scaling, cross-fitted:", ""))
     rows.append(("ECE", f"{100 * scaled['ece']:.2f} %"))
     rows.append(("test loss", f"{scaled['loss']:.4f}"))

@@ -1,10 +1,10 @@
-"""Temperature scaling: divides logits by one fitted number so that confidence matches accuracy."""
+"""Temperature scaling divides logits so that confidence matches accuracy; thresholds shift the logits of each class."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from lwcnn.evaluation.metrics import cross_entropy, expected_calibration_error
+from lwcnn.evaluation.metrics import cross_entropy, expected_calibration_error, log_softmax
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -47,6 +47,36 @@ def scale_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> ScaledLogits:
         scaled[start::2] /= temperature
         temperatures.append(temperature)
     return ScaledLogits(scaled, (temperatures[0], temperatures[1]))
+
+
+MAX_OFFSET = 5.0
+
+
+def fit_thresholds(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Fits numbers to add to each class's logits, shape (classes,), that minimize the cross-entropy.
+
+    Adding b divides the probability from which a class is chosen by exp(b).
+
+    Source: Alexandari et al., arXiv 1901.06852, scaling by a bias per class.
+    """
+    from scipy.optimize import minimize
+
+    shares = np.bincount(labels, minlength=np.shape(logits)[1]) / len(labels)
+
+    def loss_and_gradient(offsets):
+        shifted = logits + offsets
+        return cross_entropy(shifted, labels), np.exp(log_softmax(shifted)).mean(axis=0) - shares
+
+    bounds = [(-MAX_OFFSET, MAX_OFFSET)] * len(shares)  # of a class without images the best would be infinite
+    return minimize(loss_and_gradient, np.zeros(len(shares)), jac=True, method="L-BFGS-B", bounds=bounds).x
+
+
+def shift_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns test logits with thresholds cross-fitted as the temperatures of `scale_cross_fitted`."""
+    shifted = np.array(logits, dtype=float)
+    for start in (0, 1):
+        shifted[start::2] += fit_thresholds(logits[1 - start :: 2], labels[1 - start :: 2])
+    return shifted
 
 
 def measure_calibration(

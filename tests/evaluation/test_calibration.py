@@ -1,9 +1,11 @@
-"""Tests that the temperature is fitted on validation images."""
+"""The temperature is fitted on validation images, and thresholds undo a known shift."""
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
-from lwcnn.evaluation.calibration import measure_calibration
+from lwcnn.evaluation.calibration import fit_thresholds, measure_calibration, shift_cross_fitted
+from lwcnn.evaluation.metrics import accuracy
 
 
 def test_the_temperature_is_that_of_the_validation_images():
@@ -16,3 +18,19 @@ def test_the_temperature_is_that_of_the_validation_images():
     assert loud["ece_scaled"] == pytest.approx(honest["ece_scaled"], abs=1e-4) and loud["ece_scaled"] < 0.03
     unlike = measure_calibration(4 * logits[:2000], labels[:2000], logits[2000:], labels[2000:])
     assert unlike["ece_scaled"] > 0.1  # it is not fitted on the test images
+
+
+def test_thresholds_undo_a_known_shift():
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(20_000, 3)) * 2
+    labels = (softmax(logits, axis=1).cumsum(1) < generator.random((20_000, 1))).sum(1)  # drawn from the probabilities
+    shift = np.array([1.0, -0.5, -0.5])
+    found = fit_thresholds(logits + shift, labels)
+    np.testing.assert_allclose(found - found.mean(), -shift, atol=0.06)
+    better = accuracy(shift_cross_fitted(logits + shift, labels), labels)
+    assert abs(better - accuracy(logits, labels)) < 0.004 < better - accuracy(logits + shift, labels)
+
+
+def test_a_class_without_images_has_the_largest_threshold():
+    logits = np.random.default_rng(0).normal(size=(50, 3))
+    assert fit_thresholds(logits, np.arange(50) % 2).argmin() == 2
