@@ -8,21 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from lwcnn.data import known
 from lwcnn.data.arrays import read_arrays
 from lwcnn.data.checks import Splits, check_splits
 from lwcnn.data.digits import load_digits_splits
 from lwcnn.data.folders import read_folder
 from lwcnn.data.formats import read_npz
 from lwcnn.data.image_files import Size, check_size, resize_images
-from lwcnn.data.known import (
-    CLASS_NAMES,
-    DATASET_NAMES,
-    INPUT_SHAPES,
-    NUM_IMAGES,
-    OFFICIAL_CHECKSUMS,
-    ImageSpec,
-    image_spec,
-)
+from lwcnn.data.known import ImageSpec, image_spec
 from lwcnn.data.sources import data_folder, download_source, find_source, offline_hint
 from lwcnn.data.splits import hash_images
 from lwcnn.system.errors import LwcnnError, unknown_name
@@ -141,7 +134,7 @@ def _load_named(name: str, data_dir: str | os.PathLike[str] | None, download: bo
         splits, source = load_digits_splits(), str(find_dataset(name))
     else:
         splits, source = _read_or_download(name, data_dir, download)
-    splits = check_splits(splits, f"{source} for {name!r}", CLASS_NAMES.get(name), INPUT_SHAPES[name])
+    splits = check_splits(splits, f"{source} for {name!r}", known.CLASS_NAMES.get(name), known.INPUT_SHAPES[name])
     if mirror is None:
         mirror = image_spec(name).mirror
     dataset = _build_dataset(name, splits, source, mirror)
@@ -178,7 +171,7 @@ def _read_or_download(name: str, data_dir: str | os.PathLike[str] | None, downlo
 
 
 def _is_name(name_or_path: str | os.PathLike[str]) -> bool:
-    if name_or_path in DATASET_NAMES:
+    if name_or_path in known.DATASET_NAMES:
         return True
     text = os.fspath(name_or_path)
     if isinstance(name_or_path, os.PathLike) or text.endswith(".npz") or os.sep in text or os.path.isdir(text):
@@ -186,7 +179,7 @@ def _is_name(name_or_path: str | os.PathLike[str]) -> bool:
     raise unknown_name(
         "dataset, neither a known name nor a folder that exists",
         text,
-        (*DATASET_NAMES, "path/to/folder", "path/to/your.npz"),
+        (*known.DATASET_NAMES, "path/to/folder", "path/to/your.npz"),
     )
 
 
@@ -203,7 +196,7 @@ def _build_dataset(name: str, splits: Splits, source: str, mirror: bool | None) 
     class_names = splits.class_names or ()
     official = _official_name(name, checksum, (len(x_train), len(x_test)), x_train.shape[1:])
     if official is not None:
-        name, class_names = official, CLASS_NAMES.get(official, class_names)
+        name, class_names = official, known.CLASS_NAMES.get(official, class_names)
         mirror = image_spec(official).mirror if mirror is None else mirror
     else:
         name = f"{path_part(name)}-{checksum[:_ID_LENGTH]}"
@@ -214,11 +207,11 @@ def _build_dataset(name: str, splits: Splits, source: str, mirror: bool | None) 
 
 def _official_name(name: str, checksum: str, num_images: tuple[int, int], shape: tuple[int, ...]) -> str | None:
     """Returns the public data set with this checksum, or with this name and shape if its checksum is unknown."""
-    for official, known in OFFICIAL_CHECKSUMS.items():
-        if known == checksum:
+    for official, its_checksum in known.OFFICIAL_CHECKSUMS.items():
+        if its_checksum == checksum:
             return official
-    is_unverified = name in DATASET_NAMES and name not in OFFICIAL_CHECKSUMS
-    return name if is_unverified and (num_images, shape) == (NUM_IMAGES[name], INPUT_SHAPES[name]) else None
+    is_unverified = name in known.DATASET_NAMES and name not in known.OFFICIAL_CHECKSUMS
+    return name if is_unverified and (num_images, shape) == (known.NUM_IMAGES[name], known.INPUT_SHAPES[name]) else None
 
 
 def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

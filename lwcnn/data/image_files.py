@@ -51,7 +51,9 @@ def find_images(folder: Path) -> dict[str, Path]:
     if len(numbers) == len(names) and all(number.isascii() and number.isdigit() for number in numbers):
         return numbers
     found = {readable(name): inside[name] for name in names}
-    return found if len(found) == len(names) else {_escaped(name): inside[name] for name in names}
+    if len(found) < len(names):
+        found = {name.encode("utf-8", "backslashreplace").decode(): inside[name] for name in names}
+    return found
 
 
 def read_image(source: Path | Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
@@ -206,10 +208,6 @@ def _walk(root: Path) -> Iterator[Path]:
                 yield entry
 
     return inside(root, frozenset())
-
-
-def _escaped(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _upright(image: Image.Image) -> Image.Image:

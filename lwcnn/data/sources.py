@@ -68,13 +68,9 @@ def _is_present(name: str, folder: Path) -> bool:
     marker = LAYOUTS[name].marker
     if find_idx_file(folder, marker) is None and not (not marker and folder.is_dir()):
         return False
-    is_ambiguous = marker == IDX_NAMES[0] and "" in LAYOUTS[name].folders and _is_top_level(name, folder)
-    return not is_ambiguous or _idx_dataset_name(folder) == name
-
-
-def _is_top_level(name: str, folder: Path) -> bool:
-    """Returns whether a folder has a name that tells nothing about its IDX files."""
-    return not any(folder.match(inner) for inner in LAYOUTS[name].folders if inner)
+    folders = LAYOUTS[name].folders
+    is_known = any(folder.match(inner) for inner in folders if inner)  # its name tells whose IDX files it has
+    return marker != IDX_NAMES[0] or "" not in folders or is_known or _idx_dataset_name(folder) == name
 
 
 def _idx_dataset_name(folder: Path) -> str:

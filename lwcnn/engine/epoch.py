@@ -151,7 +151,7 @@ class Epoch:
     def _gradients(self, rank: int, images, labels, count: int) -> dict[str, float]:
         """Computes a network's gradient for part of a batch of `count` images; returns the sums of loss and metrics."""
         network = self._networks[rank]
-        network.clear()
+        network.gradient[:] = 0
         outputs = network.forward(images, training=True)
         sums, gradients = self._objective(outputs, labels, self._are_logits)
         if self._teachers:

@@ -47,13 +47,6 @@ class Graph:
         readers = self.readers(value)
         return readers[0] if len(readers) == 1 and value not in self.outputs else None
 
-    def mark_gradients(self) -> None:
-        """Sets `with_gradient`."""
-        for call in self.calls:
-            own = getattr(call.layer, "trainable_variables", ())
-            if own or not self.with_gradient.isdisjoint(call.inputs):
-                self.with_gradient.add(call.output)
-
 
 def read_graph(model: keras.Model, training: bool) -> Graph:
     """Reads the graph of a functional or Sequential model; `training` says whether gradients are needed.
@@ -64,8 +57,10 @@ def read_graph(model: keras.Model, training: bool) -> Graph:
     graph = Graph()
     graph.inputs = [graph.new_value() for _ in _functional(model).inputs]
     graph.outputs = _add_calls(graph, model, graph.inputs)
-    if training:
-        graph.mark_gradients()
+    for call in graph.calls if training else ():
+        own = getattr(call.layer, "trainable_variables", ())
+        if own or not graph.with_gradient.isdisjoint(call.inputs):
+            graph.with_gradient.add(call.output)
     return graph
 
 

@@ -162,11 +162,9 @@ def _is_dense(layer, activation: str) -> bool:
 
 
 def _is_activation(layer) -> bool:
-    return type(layer) is layers.Activation or type(layer) is layers.ReLU and _is_plain_relu(layer)
-
-
-def _is_plain_relu(layer) -> bool:
-    return _has(layer, max_value=None, negative_slope=0.0, threshold=0.0)
+    if type(layer) is layers.ReLU:
+        return _has(layer, max_value=None, negative_slope=0.0, threshold=0.0)
+    return type(layer) is layers.Activation
 
 
 def _activation(layer: keras.Layer | None) -> Callable | None:

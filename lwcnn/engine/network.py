@@ -91,7 +91,7 @@ class Network:
         is_leader: Whether this network, of several with the same weights, updates the moving statistics.
 
     Attributes:
-        gradient: Sum of the gradients by the trainable weights since `clear`, a vector like `weights.vector`.
+        gradient: Sum of the gradients by the trainable weights, a vector like `weights.vector`.
         steps: Operations in order, with the numbers of the values that they read and return.
         random_operations: Operations that need random numbers in training.
     """
@@ -133,10 +133,6 @@ class Network:
                 inputs = [x.astype(np.float32, copy=False) for x in inputs]
             values[step.output] = step.operation.forward(inputs, training)
         return [values[number] for number in self._graph.outputs]
-
-    def clear(self) -> None:
-        """Sets the gradient to zero."""
-        self.gradient[:] = 0
 
     def backward(self, gradients: list[np.ndarray]) -> None:
         """Adds the gradients by the weights, given those by the outputs of the last `forward`."""

@@ -10,46 +10,13 @@ import numpy as np
 
 from lwcnn.engine import keras_internals as internals
 from lwcnn.engine.errors import Unsupported
-from lwcnn.engine.kernels.arrays import jit
 from lwcnn.engine.network import Weights
 
 
-@jit
-def _multiply(w, factors):
-    for i in range(w.size):
-        w[i] *= factors[i]
-
-
-@jit
-def _sgd(w, g, m, rate, momentum, nesterov):
-    for i in range(w.size):
-        m[i] = m[i] * momentum - g[i] * rate
-        w[i] += m[i] * momentum - g[i] * rate if nesterov else m[i]
-
-
-@jit
 def _adam(w, g, m, v, rate, beta_1, beta_2, epsilon):
-    one = np.float32(1)
-    for i in range(w.size):
-        m[i] += (g[i] - m[i]) * (one - beta_1)
-        v[i] += (g[i] * g[i] - v[i]) * (one - beta_2)
-        w[i] -= m[i] * rate / (np.sqrt(v[i]) + epsilon)
-
-
-@jit
-def _nadam(w, g, m, v, rate, beta_1, beta_2, epsilon, of_m, of_g, of_v):
-    one = np.float32(1)
-    for i in range(w.size):
-        m[i] += (g[i] - m[i]) * (one - beta_1)
-        v[i] += (g[i] * g[i] - v[i]) * (one - beta_2)
-        w[i] -= (of_m * m[i] + of_g * g[i]) * rate / (np.sqrt(of_v * v[i]) + epsilon)
-
-
-@jit
-def _rmsprop(w, g, v, rate, rho, epsilon):
-    for i in range(w.size):
-        v[i] = rho * v[i] + (np.float32(1) - rho) * g[i] * g[i]
-        w[i] -= rate * g[i] / np.sqrt(v[i] + epsilon)
+    m += (g - m) * (1 - beta_1)
+    v += (g * g - v) * (1 - beta_2)
+    w -= m * rate / (np.sqrt(v) + epsilon)
 
 
 class VectorOptimizer:
@@ -77,7 +44,7 @@ class VectorOptimizer:
         w = self._weights.vector
         rate = np.float32(self._rate())
         if self._decay is not None:
-            _multiply(w, 1 - self._decay * rate)
+            w *= 1 - self._decay * rate
         _STEPS[self._kind](self, w, gradient, rate)
         self._iterations += 1
 
@@ -111,8 +78,10 @@ class VectorOptimizer:
         return top * ((1 - schedule.alpha) * 0.5 * (1 + math.cos(math.pi * done)) + schedule.alpha)
 
     def _step_sgd(self, w, g, rate):
-        optimizer = self._optimizer
-        _sgd(w, g, self._slots["momentums"], rate, np.float32(optimizer.momentum), bool(optimizer.nesterov))
+        m, momentum = self._slots["momentums"], np.float32(self._optimizer.momentum)
+        m *= momentum
+        m -= g * rate
+        w += m * momentum - g * rate if self._optimizer.nesterov else m
 
     def _step_adam(self, w, g, rate):
         optimizer, step = self._optimizer, self._iterations + 1
@@ -125,11 +94,16 @@ class VectorOptimizer:
         self._u_product = np.float32(self._u_product * u)
         of_m, of_g = u_next / (1 - self._u_product * u_next), (1 - u) / (1 - self._u_product)
         of_v = 1 / (1 - optimizer.beta_2**step)
-        _nadam(w, g, *self._moments(), rate, *self._betas(), np.float32(of_m), np.float32(of_g), np.float32(of_v))
+        of_m, of_g, of_v = (np.float32(factor) for factor in (of_m, of_g, of_v))
+        (m, v), (beta_1, beta_2, epsilon) = self._moments(), self._betas()
+        m += (g - m) * (1 - beta_1)
+        v += (g * g - v) * (1 - beta_2)
+        w -= (of_m * m + of_g * g) * rate / (np.sqrt(of_v * v) + epsilon)
 
     def _step_rmsprop(self, w, g, rate):
-        optimizer = self._optimizer
-        _rmsprop(w, g, self._slots["_velocities"], rate, np.float32(optimizer.rho), np.float32(optimizer.epsilon))
+        v, rho = self._slots["_velocities"], np.float32(self._optimizer.rho)
+        v[:] = rho * v + (1 - rho) * g * g
+        w -= rate * g / np.sqrt(v + np.float32(self._optimizer.epsilon))
 
     def _step_muon(self, w, g, rate):
         optimizer, step = self._optimizer, self._iterations + 1

@@ -23,16 +23,12 @@ if TYPE_CHECKING:
 BLUR_SIGMA = 1.0  # the notebook's; its kernel is larger than the 3x3 of its training and also blurs across channels
 
 
-def _blur(images: np.ndarray) -> np.ndarray:
-    return gaussian_blur(images, np.full(len(images), BLUR_SIGMA))
-
-
 TTA_TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "original": lambda images: images,
     "horizontal_flip": lambda images: images[:, :, ::-1],
     "vertical_flip": lambda images: images[:, ::-1],
     "center_crop": lambda images: images,  # the notebook crops its own padding: the image counts twice
-    "blur": _blur,
+    "blur": lambda images: gaussian_blur(images, np.full(len(images), BLUR_SIGMA)),
 }
 """Functions from uint8 images of shape (n, height, width, channels) to images of the same shape, by name."""
 

@@ -12,8 +12,8 @@ Each file is read once per process, and again only after it has changed.
 """
 
 import re
-from collections.abc import Iterable
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,7 @@ def load_trials(folder: StrPath = "results") -> pd.DataFrame:
 def load_exports(folder: StrPath = "results") -> pd.DataFrame:
     """Loads the record of every exported model: a row per file; `experiment` names the network."""
     frame = _frame(Path(folder).glob("export/*.json"), _EXPORT_KEYS)
-    frame["experiment"] = [_experiment_of(model) for model in frame["model"]]
+    frame["experiment"] = [_dataset_and_experiment(model)[1] for model in frame["model"]]
     return frame[frame["size_bytes"].fillna(0) > 0].reset_index(drop=True) if "size_bytes" in frame else frame
 
 
@@ -125,7 +125,8 @@ def load_latencies(folder: StrPath = "results", name: str = "bench") -> pd.DataF
     path = Path(folder) / f"{name}.json"
     content = _read(path) if path.exists() else {}
     rows = [
-        {"dataset": _dataset_of(model["model"]), "experiment": _experiment_of(model["model"]), "runtime": row["name"]}
+        dict(zip(("dataset", "experiment"), _dataset_and_experiment(model["model"])))
+        | {"runtime": row["name"]}
         | {"model_sha256": model.get("model_sha256"), "device": content.get("machine", {}).get("device")}
         | row["batch1"]
         for model in content.get("models", [])
@@ -191,7 +192,7 @@ def _sorted(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 def _checked(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     content = _read(path)
-    lacking = [key for key in keys if not isinstance(content, dict) or key not in content]
+    lacking = [key for key in keys if key not in content]
     wrong = [key for key in _NUMBERS & set(keys) - set(lacking) if type(content[key]) not in (int, float)]
     if lacking or wrong:
         problem = f"lacks {', '.join(lacking)}" if lacking else f"holds no number as {', '.join(sorted(wrong))}"
@@ -200,32 +201,26 @@ def _checked(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Any:
+    return _current(read_json, path)
+
+
+def _current(read: Callable[[Path], Any], path: Path) -> Any:
     state = path.stat()
-    return _read_version(path, state.st_mtime_ns, state.st_size)
+    return _read_version(read, path, state.st_mtime_ns, state.st_size)
 
 
-@cache
-def _read_version(path: Path, modified_ns: int, size: int) -> Any:
-    return read_json(path)
+@lru_cache(maxsize=4096)
+def _read_version(read: Callable[[Path], Any], path: Path, modified_ns: int, size: int) -> Any:
+    return read(path)
 
 
 def _array(path: Path) -> np.ndarray:
     if not path.exists():
         raise MissingInput(f"{path.name} is not there. Received: {path}")
-    state = path.stat()
-    return _array_version(path, state.st_mtime_ns, state.st_size)
+    return _current(load_classes, path)
 
 
-@lru_cache(maxsize=512)
-def _array_version(path: Path, modified_ns: int, size: int) -> np.ndarray:
-    return load_classes(path)
-
-
-def _dataset_of(model: str) -> str:
-    """Returns `cifar10` for "models/cifar10-paper.keras"."""
-    return Path(model).stem.rpartition("-")[0]
-
-
-def _experiment_of(model: str) -> str:
-    """Returns `paper` for "models/cifar10-paper.keras"."""
-    return Path(model).stem.rpartition("-")[2]
+def _dataset_and_experiment(model: str) -> tuple[str, str]:
+    """Returns `cifar10` and `paper` for "models/cifar10-paper.keras"."""
+    dataset, _, experiment = Path(model).stem.rpartition("-")
+    return dataset, experiment

@@ -10,19 +10,8 @@ import pandas as pd
 
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.statistics import Difference, Estimate, estimate_accuracy, paired_difference
-from lwcnn.experiments.results import (
-    PRESETS_BY_SIZE,
-    MissingInput,
-    load_benchmark,
-    load_correct,
-    load_exports,
-    load_folds,
-    load_latencies,
-    load_networks,
-    load_results,
-    load_test_labels,
-    load_trials,
-)
+from lwcnn.experiments import results
+from lwcnn.experiments.results import PRESETS_BY_SIZE, MissingInput
 from lwcnn.system.files import StrPath
 from lwcnn.system.npz import load_npz
 
@@ -61,39 +50,39 @@ class Evidence:
     @cached_property
     def runs(self) -> pd.DataFrame:
         """Every run of the presets."""
-        found = load_results(self.folder)
+        found = results.load_results(self.folder)
         return found[found["preset"].isin(self.presets)].reset_index(drop=True)
 
     @cached_property
     def folds(self) -> pd.DataFrame:
         """Every fold."""
-        return load_folds(self.folder)
+        return results.load_folds(self.folder)
 
     @cached_property
     def trials(self) -> pd.DataFrame:
         """The trials of the search, the best first; of several data sets and lengths those with the most trials."""
-        found = load_trials(self.folder)
+        found = results.load_trials(self.folder)
         groups = [group for _, group in found.groupby(["dataset", "epochs"], sort=False)]
         return max(groups, key=len).reset_index(drop=True) if groups else found
 
     @cached_property
     def exports(self) -> pd.DataFrame:
         """Every exported model."""
-        return load_exports(self.folder)
+        return results.load_exports(self.folder)
 
     @cached_property
     def latencies(self) -> pd.DataFrame:
         """Latencies of the released models and of the reference networks."""
-        return pd.concat([load_latencies(self.folder), load_latencies(self.folder, "bench_networks")])
+        return pd.concat([results.load_latencies(self.folder), results.load_latencies(self.folder, "bench_networks")])
 
     @cached_property
     def networks(self) -> pd.DataFrame:
         """Summaries of the reference networks, by name."""
-        return load_networks(self.folder).set_index("model")
+        return results.load_networks(self.folder).set_index("model")
 
     def benchmark(self, name: str) -> dict:
         """The content of results/<name>.json."""
-        return load_benchmark(self.folder, name)
+        return results.load_benchmark(self.folder, name)
 
     def select(self, dataset: str, experiment: str, preset: str = LARGEST) -> pd.DataFrame:
         """Returns the runs of one experiment, a row per seed; `MissingInput` says how to run it."""
@@ -118,7 +107,7 @@ class Evidence:
 
     def correct(self, dataset: str, experiment: str, preset: str = LARGEST) -> np.ndarray:
         """Which test images the runs of an experiment recognize, bool of shape (seeds, images)."""
-        return load_correct(self.folder, self.select(dataset, experiment, preset))
+        return results.load_correct(self.folder, self.select(dataset, experiment, preset))
 
     def difference(self, dataset: str, experiment: str, reference: str, preset: str) -> Difference:
         """Compares two experiments by test accuracy, over the seeds that both have."""
@@ -131,8 +120,8 @@ class Evidence:
                     f"`{experiment}` and `{reference}` on {dataset} share no seed of the same images with preset "
                     f"{preset}. Received: {self.folder}"
                 )
-            found, reference_found = (list(load_correct(self.folder, runs.loc[seeds])) for runs in (ours, theirs))
-            self._differences[key] = paired_difference(found, reference_found)
+            found = [list(results.load_correct(self.folder, runs.loc[seeds])) for runs in (ours, theirs)]
+            self._differences[key] = paired_difference(*found)
         return self._differences[key]
 
     def export(self, dataset: str, experiment: str, kind: str) -> pd.Series:
@@ -168,7 +157,7 @@ class Evidence:
         found = runs[runs["seed"] == int(arrays["seed"])]
         if found.empty:
             raise MissingInput(f"the result of seed {int(arrays['seed'])} is not beside it. Received: {path}")
-        logits, labels = arrays["logits"].astype(np.float64), load_test_labels(self.folder, dataset)
+        logits, labels = arrays["logits"].astype(np.float64), results.load_test_labels(self.folder, dataset)
         if abs(accuracy(logits, labels) - found["test_accuracy"].iloc[0]) > MAX_ROUNDING:
             raise MissingInput(f"its logits are not those of seed {int(arrays['seed'])}'s result. Received: {path}")
         return Released(found, logits, labels, arrays.get("features"))

@@ -129,7 +129,9 @@ def _bench_model(path: Path, formats, data: Dataset | None, settings: Settings, 
     for number in range(settings.rounds):
         note(f"{path.name}: round {number + 1} of {settings.rounds}")
         for runtime in runtimes:
-            latencies[runtime.name].append(_latencies(runtime, images, settings))
+            call = partial(runtime.run, runtime.prepare(images[:1]))
+            times = time_calls(call, settings.num_calls, settings.max_seconds, settings.num_warm_up)
+            latencies[runtime.name].append(times)
             throughputs[runtime.name].append(_throughputs(runtime, images, settings))
     memory: dict[str, dict[str, int]] = {}
     if settings.memory:
@@ -159,11 +161,6 @@ def _bench_model(path: Path, formats, data: Dataset | None, settings: Settings, 
         "macs": count_macs(model),
         "rows": rows,
     }
-
-
-def _latencies(runtime: Runtime, images: np.ndarray, settings: Settings) -> np.ndarray:
-    image = runtime.prepare(images[:1])
-    return time_calls(partial(runtime.run, image), settings.num_calls, settings.max_seconds, settings.num_warm_up)
 
 
 def _throughputs(runtime: Runtime, images: np.ndarray, settings: Settings) -> list[float]:

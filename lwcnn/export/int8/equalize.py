@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 from keras import layers
+from scipy.cluster.hierarchy import DisjointSet
 
 from lwcnn.data.checks import images_at_once
 from lwcnn.engine.keras_internals import source, sources
@@ -55,13 +56,7 @@ def equalize_channels(model: keras.Model, images: np.ndarray) -> keras.Model:
 
 def _groups(model: keras.Model) -> dict[str, str]:
     """Maps layer names to a representative of the layers that must share factors; other layers are omitted."""
-    parents = {operation.name: operation.name for operation in model.operations}
-
-    def find(name: str) -> str:
-        while parents[name] != name:
-            name = parents[name]
-        return name
-
+    joined = DisjointSet(operation.name for operation in model.operations)
     fixed = {source(tensor).name for tensor in model.outputs}
     for operation in model.operations:
         name = operation.name
@@ -74,14 +69,14 @@ def _groups(model: keras.Model) -> dict[str, str]:
                 fixed.add(name)
         elif isinstance(operation, _SCALE_EQUIVARIANT):
             for each in before:
-                parents[find(each)] = find(name)
+                joined.merge(each, name)
         elif isinstance(operation, layers.Multiply):  # a feature map and its squeeze-and-excitation
-            parents[find(before[0])] = find(name)
+            joined.merge(before[0], name)
             fixed.update(before[1:])
         else:
             fixed.update([name, *before])
-    fixed = {find(name) for name in fixed}
-    return {name: find(name) for name in parents if find(name) not in fixed}
+    fixed = {joined[name] for name in fixed}
+    return {name: joined[name] for name in joined if joined[name] not in fixed}
 
 
 def _factors(model: keras.Model, groups: dict[str, str], images: np.ndarray) -> dict[str, np.ndarray]:
@@ -98,12 +93,8 @@ def _factors(model: keras.Model, groups: dict[str, str], images: np.ndarray) -> 
         ranges = {name: np.maximum(old, np.abs(found[name].numpy()).max((0, 1, 2))) for name, old in ranges.items()}
     factors = {}
     for group in set(groups.values()):
-        relative = [_relative_ranges(own) for name, own in ranges.items() if groups[name] == group and own.any()]
+        used = [own for name, own in ranges.items() if groups[name] == group and own.any()]
+        relative = [np.where(own > 0, np.maximum(own / own.max(), _MIN_RELATIVE_RANGE), 1) for own in used]
         channels = model.get_layer(group).output.shape[-1]
         factors[group] = np.exp(np.mean(np.log(relative), axis=0)) if relative else np.zeros(channels)
     return factors
-
-
-def _relative_ranges(ranges: np.ndarray) -> np.ndarray:
-    """Returns ranges relative to the widest; 1 for channels that are always zero."""
-    return np.where(ranges > 0, np.maximum(ranges / ranges.max(), _MIN_RELATIVE_RANGE), 1)
