@@ -180,16 +180,12 @@ def load_dataset_of(model: str | Path, options) -> Dataset:
         LwcnnError: The file names no data set, or one that is not at hand.
     """
     from lwcnn.data.datasets import load_dataset
-    from lwcnn.models.description import read_description, read_input_shape
+    from lwcnn.experiments.zoo import load_dataset_for
+    from lwcnn.models.description import read_description
 
     description = read_description(model)
     if options.dataset:
-        data = load_dataset(options.dataset, options.data_dir)
-        if (shape := read_input_shape(model)) not in (None, data.input_shape):
-            resized = load_dataset(options.dataset, options.data_dir, size=shape)
-            # Image files are resized as in prediction; arrays only if the model was trained on them in this size.
-            if Path(options.dataset).is_dir() or (description and description.data_checksum == resized.checksum):
-                data = resized
+        data = load_dataset_for(model, options.dataset, options.data_dir)
         if description and description.data_checksum != data.checksum:
             print(f"{model} was trained on {description.dataset}, on other images than these", file=sys.stderr)
         return data
@@ -197,7 +193,7 @@ def load_dataset_of(model: str | Path, options) -> Dataset:
         raise LwcnnError(f"The file does not name its data set: give it by --dataset. Received: {model}")
     advice = f"give the data set by --dataset. Received: {model}, trained on {description.dataset!r}"
     if description.dataset not in DATASET_NAMES:
-        raise LwcnnError(f"The model was trained on a file of images; {advice}")
+        raise LwcnnError(f"The model was trained on images of your own; {advice}")
     data = load_dataset(description.dataset, options.data_dir)
     if description.data_checksum != data.checksum:
         raise LwcnnError(f"The model was trained on other images than those at hand; {advice}")

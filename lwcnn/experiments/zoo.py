@@ -14,13 +14,15 @@ from lwcnn.experiments.recipes import (
     ReproductionExperiment,
     get_experiment,
 )
-from lwcnn.models.description import Description, read_description
+from lwcnn.models.description import Description, read_description, read_input_shape
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import StrPath
 
 if TYPE_CHECKING:
     import keras
     import pandas as pd
+
+    from lwcnn.data.datasets import Dataset
 
 _DATASETS = ("cifar10", "fashion_mnist", "mnist")  # the first one whose weights are there is the default
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -82,6 +84,28 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
     if not found:
         raise LwcnnError(f"This installation has no trained networks: install the wheel of lwcnn. Received: {model!r}")
     return found.get(dataset or "", next(iter(found.values())))
+
+
+def load_dataset_for(model: StrPath, dataset: str, data_dir: StrPath | None = None) -> Dataset:
+    """Loads a data set as a model takes it.
+
+    Image files are resized as in prediction, arrays only if the model was trained on them in its size.
+
+    Args:
+        model: Path of a .keras file.
+        dataset: Name or path of a data set.
+        data_dir: Folder of data sets.
+    """
+    from lwcnn.data.datasets import load_dataset
+
+    shape, description = read_input_shape(Path(model)), read_description(Path(model))
+    if Path(dataset).is_dir():
+        return load_dataset(dataset, data_dir, size=shape)
+    data = load_dataset(dataset, data_dir)
+    if shape and description and description.data_checksum != data.checksum and shape != data.input_shape:
+        resized = load_dataset(dataset, data_dir, size=shape)
+        data = resized if description.data_checksum == resized.checksum else data
+    return data
 
 
 def create_model(

@@ -141,7 +141,7 @@ def _hardest(told: Description, run: dict) -> str:
     shares = {name: share for name, share in run["per_class_accuracy"].items() if share is not None}
     hardest = min(shares, key=lambda name: shares[name])
     text = f"The class recognized least is {hardest}, with {percent(shares[hardest])}"
-    if not isinstance(run["confusion_matrix"], list):
+    if not isinstance(run["confusion_matrix"], list) or shares[hardest] == 1:
         return f"{text}."
     label = told.class_names.index(hardest)
     row = [count if i != label else -1 for i, count in enumerate(run["confusion_matrix"][label])]

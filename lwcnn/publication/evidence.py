@@ -171,8 +171,9 @@ class Evidence:
         return max(released, key=lambda name: self.select(dataset, name)["val_accuracy"].mean())
 
     def shown(self, dataset: str) -> list[str]:
-        """The baseline and the best experiment; one name where they are the same."""
-        return list(dict.fromkeys([BASELINE_EXPERIMENT, self.best_experiment(dataset)]))
+        """The baseline, where it was run, and the best experiment; one name where they are the same."""
+        baseline = [BASELINE_EXPERIMENT] if self.has(dataset, BASELINE_EXPERIMENT) else []
+        return list(dict.fromkeys([*baseline, self.best_experiment(dataset)]))
 
     def _released_path(self, dataset: str, experiment: str) -> Path:
         return Path(self.select(dataset, experiment)["path"].iloc[0]).with_name("released.npz")

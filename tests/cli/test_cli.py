@@ -122,7 +122,7 @@ def test_a_model_is_never_taken_for_a_known_data_set_by_name_or_shape(tmp_path, 
     line = [str(path) if word == "MODEL" else word for word in line]
     for description, words in [
         (None, "does not name its data set: give it by --dataset"),
-        (describe(made_dataset), "trained on a file of images; give the data set by --dataset.*trained on 'made'"),
+        (describe(made_dataset), "trained on images of your own; give the data set by --dataset.*trained on 'made'"),
         (describe(made_dataset, dataset="digits"), "other images than those at hand; give the data set by --dataset"),
     ]:
         save_model(path, build_merged_model((32, 32, 3), 10), description)

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from made_data import describe, make_images
 
+from lwcnn.cli.main import main
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments import release
 from lwcnn.experiments.folders import Folders, save_classes
 from lwcnn.experiments.release import LOGIT_STEP, describe_models, is_at_chance, release_best, round_logits
 from lwcnn.models.description import Description, model_checksum, read_description
 from lwcnn.models.io import load_model, save_model
+from lwcnn.publication import cards
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json, write_json
 from lwcnn.system.npz import save_npz
@@ -253,6 +255,16 @@ def test_a_description_says_what_was_measured_on_this_very_model(folders, add, m
     folders.result("made", "paper", "quick", 0).unlink()
     with pytest.raises(LwcnnError, match="its run is not in the results. Received: .*made-paper.keras"):
         describe_models(folders)
+
+
+def test_lwcnn_release_says_which_models_state_no_license(folders, add, made_dataset, capsys, monkeypatch):
+    monkeypatch.setattr(cards, "write_cards", lambda folders: [])
+    add(0)
+    path = release_best(made_dataset, "paper", folders)
+    command = ["release", f"--results={folders.results}", f"--models={folders.models}"]
+    assert main(command) == 0 and "1 of them state no license" in capsys.readouterr().out
+    assert main([*command, "--license", "CC0"]) == 0 and "no license" not in capsys.readouterr().out
+    assert read_description(path).license == "CC0"
 
 
 def test_rounded_logits_keep_every_class():

@@ -3,15 +3,16 @@
 import re
 
 import pytest
-from made_data import ROOT, make_images
+from made_data import ROOT, describe, make_images, write_npz
 from PIL import Image
 
 import lwcnn
 from lwcnn.cli.main import main
+from lwcnn.data.datasets import load_dataset
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes import NETWORKS, get_experiment
-from lwcnn.experiments.zoo import model_file
-from lwcnn.models.description import read_description
+from lwcnn.experiments.zoo import load_dataset_for, model_file
+from lwcnn.models.description import describe_model, read_description
 from lwcnn.system.errors import LwcnnError
 
 EVERYWHERE = ("cifar10", "fashion_mnist", "mnist")
@@ -31,6 +32,22 @@ def test_a_trained_network_knows_its_classes_and_an_untrained_one_takes_any_shap
     other = lwcnn.create_model("wren", input_shape=(20, 24, 1), num_classes=7)
     assert (other.input_shape[1:], other.output_shape[1:]) == ((20, 24, 1), (7,))
     assert not hasattr(other, "class_names")
+
+
+def test_a_data_set_is_loaded_as_the_model_takes_it(tmp_path):
+    model = tmp_path / "model.keras"
+    lwcnn.create_model("wren", input_shape=(20, 24, 3), num_classes=2).save(model)
+    images, _ = make_images(8, (40, 60, 3))
+    for number, image in enumerate(images):
+        path = tmp_path / f"photos/{'ab'[number % 2]}/{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    assert load_dataset_for(model, str(tmp_path / "photos")).input_shape == (20, 24, 3)
+    arrays = write_npz(tmp_path / "arrays.npz", (40, 60, 3))
+    assert load_dataset_for(model, str(arrays)).input_shape == (40, 60, 3), "it was not trained on them"
+    data = load_dataset(arrays, size=(20, 24, 3))
+    describe_model(model, describe(data))
+    assert load_dataset_for(model, str(arrays)).checksum == data.checksum
 
 
 def test_a_name_stands_for_its_experiment_and_its_file():

@@ -373,6 +373,14 @@ def test_without_pixels_only_image_figures_are_skipped(made, tmp_path, capsys):
     assert all(f"skipped  mine/{name}" in printed.err for name in ("confused_pairs", "right_and_wrong"))
 
 
+def test_a_data_set_without_the_papers_method_has_figures_of_its_best_network(made, tmp_path):
+    shutil.copytree(made / "results", tmp_path / "results")
+    shutil.rmtree(tmp_path / "results/digits/paper")
+    inputs = Inputs("digits", Folders(tmp_path / "results", models=made / "models"))
+    for name in ("confusion", "per_class_accuracy", "roc", "reliability", "parameters_by_layer"):
+        assert FIGURES[name](inputs).axes, name
+
+
 def test_released_logits_of_another_run_are_refused(made, tmp_path, capsys):
     folder = tmp_path / "results"
     for path in (made / "results").rglob("*.*"):

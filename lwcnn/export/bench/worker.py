@@ -44,11 +44,16 @@ def main() -> int:
     """Runs the job given on standard input."""
     load_backend()
     from lwcnn.data.datasets import load_dataset
+    from lwcnn.experiments.zoo import load_dataset_for
     from lwcnn.export.bench.run import Settings, bench_models
 
     job = json.load(sys.stdin)
     try:
-        data = load_dataset(job["dataset"], job["data_dir"]) if job["dataset"] else None
+        data, first = None, job["paths"][0]
+        if job["dataset"] and Path(first).is_file():
+            data = load_dataset_for(first, job["dataset"], job["data_dir"])
+        elif job["dataset"]:
+            data = load_dataset(job["dataset"], job["data_dir"])
         settings = Settings(**job["settings"])
         found = bench_models(job["paths"], job["formats"], data, settings, lambda line: print(line, flush=True))
     except LwcnnError as error:

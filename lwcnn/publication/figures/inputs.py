@@ -96,8 +96,8 @@ class Inputs:
         return self.evidence.best_experiment(self.dataset)
 
     def shown(self) -> list[str]:
-        """The baseline and the best experiment; one name where they are the same."""
-        return list(dict.fromkeys([BASELINE_EXPERIMENT, self.best_experiment]))
+        """As `Evidence.shown`."""
+        return self.evidence.shown(self.dataset)
 
     def released(self, experiment: str) -> Released:
         """The released run of an experiment."""
