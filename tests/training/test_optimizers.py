@@ -53,7 +53,8 @@ def test_adamw_s_rate_is_a_share_of_muon_s():
 )
 def test_keras_trains_with_what_the_engine_does_not_know(config):
     model = build_residual_se((8, 8, 3), 3, ResidualSEConfig(8, (Stage(8, 1, 3),), se_reduction=4))
-    model.compile(config.build(10), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(config.build(10), loss, run_eagerly=True)
     assert "has no step here" in unsupported(model)
     before = model.get_layer("head_logits").get_weights()[0]
     loss = model.train_on_batch(np.zeros((2, 8, 8, 3), np.uint8), np.zeros(2, int))
