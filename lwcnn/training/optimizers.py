@@ -17,8 +17,8 @@ class OptimizerConfig:
     """Configuration of an optimizer and its learning-rate schedule. None takes Keras's default.
 
     Attributes:
-        name: "nadam", "adam", "adamw", "sgd", "rmsprop", "lion", "schedule_free" (`ScheduleFreeAdamW`) or "muon"
-            (`PointwiseMuon`).
+        name: "nadam", "adam", "adamw", "sgd", "rmsprop", "lion", "one_cycle" (`OneCycleSGD`), "schedule_free"
+            (`ScheduleFreeAdamW`) or "muon" (`PointwiseMuon`).
         learning_rate: Peak learning rate.
         momentum: Momentum of SGD and RMSprop.
         nesterov: Whether SGD uses Nesterov momentum.
@@ -93,6 +93,7 @@ def _optimizer_classes() -> dict[str, type[keras.optimizers.Optimizer]]:
     from keras import optimizers
 
     from lwcnn.training.muon import PointwiseMuon
+    from lwcnn.training.one_cycle import OneCycleSGD
 
     return {
         "nadam": optimizers.Nadam,
@@ -101,6 +102,7 @@ def _optimizer_classes() -> dict[str, type[keras.optimizers.Optimizer]]:
         "sgd": optimizers.SGD,
         "rmsprop": optimizers.RMSprop,
         "lion": optimizers.Lion,
+        "one_cycle": OneCycleSGD,
         "schedule_free": optimizers.ScheduleFreeAdamW,
         "muon": PointwiseMuon,
     }

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from made_data import make_images
 
 from lwcnn.engine import unsupported
 from lwcnn.models.configs import ResidualSEConfig, Stage
@@ -27,6 +28,13 @@ def test_lookahead_by_hand():
     assert apply(optimizer, variable, [1, 1, 2, 2]) == pytest.approx([0.9, 0.9, 0.7, 0.7])
 
 
+def test_the_momentum_of_one_cycle_falls_as_the_rate_rises():
+    variable = keras.Variable(np.float32([0]))
+    optimizer = OptimizerConfig("one_cycle", 0.1, warmup=0.5).build(4)
+    # Rates 0, 0.05, 0.1 and 0.05 with momenta 0.95, 0.9, 0.85 and 0.9.
+    assert apply(optimizer, variable, [1, 1, 0, 0]) == pytest.approx([0, -0.05, -0.0925, -0.13075], abs=1e-5)
+
+
 def test_adamw_s_rate_is_a_share_of_muon_s():
     bias, kernel = keras.Variable(np.ones(3, np.float32)), keras.Variable(np.eye(3, dtype=np.float32)[None, None])
     moves = {}
@@ -47,6 +55,7 @@ def test_adamw_s_rate_is_a_share_of_muon_s():
     [
         OptimizerConfig("muon", fixed_norm=True),
         OptimizerConfig("lion"),
+        OptimizerConfig("one_cycle"),
         OptimizerConfig("schedule_free"),
         OptimizerConfig("muon", lookahead=5),
     ],
@@ -57,7 +66,7 @@ def test_keras_trains_with_what_the_engine_does_not_know(config):
     model.compile(config.build(10), loss, run_eagerly=True)
     assert "has no step here" in unsupported(model)
     before = model.get_layer("head_logits").get_weights()[0]
-    loss = model.train_on_batch(np.zeros((2, 8, 8, 3), np.uint8), np.zeros(2, int))
+    loss = model.train_on_batch(*make_images(8, (8, 8, 3), 3))
     assert np.isfinite(loss) and not np.array_equal(model.get_layer("head_logits").get_weights()[0], before)
 
 
