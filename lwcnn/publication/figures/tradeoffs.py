@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import cast
 
 import matplotlib
-import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
@@ -113,28 +112,31 @@ def plot_costs(points: Mapping[str, Sequence[Point]], title: str | None = None) 
     ]
     colors = dict.fromkeys(names, BEST) | dict(zip(others, [c for c in COLORS if c != BEST] * 3))
     markers = dict.fromkeys(names, "*") | dict(zip(others, MARKERS.replace("*", "") * 3))
+    looks: dict[str, dict] = {
+        name: {
+            **{"color": colors[name], "marker": markers[name], "markersize": 5.5 if name in others else 9},
+            **{"mec": "white", "mew": 0.4, "linestyle": "", "zorder": 3},
+        }
+        for name in names
+    }
     columns = min(2, len(points))
     figure, axes = new_panels(
         6.8, 0.9 + 2.5 * -(-len(points) // columns), columns, -(-len(points) // columns), sharey=True
     )
     with matplotlib.rc_context(STYLE):
         for (label, group), ax in zip(points.items(), axes):
-            frame = pd.DataFrame(
-                [(p.name, p.cost, 100 * p.accuracy) for p in group], columns=["name", "cost", "accuracy"]
-            )
             for p in group:
                 ends = p.spread or (p.cost, p.cost), p.interval or (p.accuracy, p.accuracy)
                 ax.plot(ends[0], [100 * p.accuracy] * 2, color=colors[p.name], linewidth=1.1, alpha=0.7)
                 ax.plot([p.cost] * 2, [100 * end for end in ends[1]], color=colors[p.name], linewidth=1.1, alpha=0.7)
-            sns.scatterplot(
-                frame, x="cost", y="accuracy", hue="name", style="name", palette=colors, markers=markers, s=32, ax=ax,
-                legend=False,
-            )  # fmt: skip
+                ax.plot(p.cost, 100 * p.accuracy, **looks[p.name])
             _logarithmic(ax, [end for p in group for end in p.spread or (p.cost,)])
-            ax.set(xlabel=label, ylabel="test accuracy, %")
+            ax.set_xlabel(label)
+        for ax in axes[::columns]:
+            ax.set_ylabel("test accuracy, %")
         for ax in axes[len(points) :]:
             ax.set_visible(False)
-        handles = [ax.plot([], [], markers[n], color=colors[n], markersize=5, label=n)[0] for n in names]
+        handles = [Line2D([], [], label=name, **looks[name]) for name in names]
         figure.legend(handles=handles, loc="outside lower center", ncols=3)
         figure.suptitle(title or "")
     return figure
