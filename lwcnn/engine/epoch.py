@@ -8,7 +8,7 @@ from threadpoolctl import ThreadpoolController
 
 from lwcnn.engine.errors import Unsupported
 from lwcnn.engine.losses import divergence
-from lwcnn.engine.network import Network, Weights, check_environment, compile_model
+from lwcnn.engine.network import Network, Plan, Weights, check_environment, compile_model
 from lwcnn.engine.objective import Means, Objective
 from lwcnn.engine.optimizers import VectorOptimizer, check_optimizer
 from lwcnn.engine.threads import ThreadGroup, run_in_group, share_out
@@ -20,11 +20,11 @@ def unsupported(model: keras.Model) -> str | None:
     try:
         check_environment()
         is_distiller = isinstance(model, keras.distillation.Distiller)
-        compile_model(model.student if is_distiller else model)
+        plan = compile_model(model.student if is_distiller else model)
         if is_distiller:
             _check_distiller(model)
             compile_model(model.teacher, training=False)
-        _check_objective(model)
+        _check_objective(model, plan)
         check_optimizer(model.optimizer)
     except Unsupported as reason:
         return str(reason)
@@ -39,12 +39,11 @@ def _check_distiller(model: keras.Model) -> None:
         raise Unsupported(f"{model.name} (Distiller) has other losses than the divergence of logits")
 
 
-def _check_objective(model: keras.Model) -> None:
+def _check_objective(model: keras.Model, plan: Plan) -> None:
     is_distiller = isinstance(model, keras.distillation.Distiller)
-    if is_distiller and not all(loss.from_logits for loss in Objective(model).losses):
-        raise Unsupported(f"{model.name} (Distiller) has a loss of probabilities")
-    if not is_distiller:
-        Objective(model)
+    for loss, is_softmax in zip(Objective(model).losses, plan.are_softmax()):
+        if not loss.from_logits and (is_distiller or not is_softmax):
+            raise Unsupported(f"{model.name} ({type(model).__name__}) has a loss of probabilities")
     if model.losses:
         raise Unsupported(f"{model.name} has regularizers")
     for variable in model.trainable_variables:
@@ -85,10 +84,9 @@ class Epoch:
         # would take as long as computing some of them.
         plan = compile_model(trained)
         self._networks = [Network(plan, self._weights, is_leader=rank == 0) for rank in range(num_threads)]
-        self._are_logits = [loss.from_logits for loss in self._objective.losses]
         if not self._teachers:  # like Keras, compute the loss of a softmax from its logits
-            found = [network.give_logits() for network in self._networks]
-            self._are_logits = [a or b for a, b in zip(self._are_logits, found[0])]
+            for network in self._networks:
+                network.give_logits()
         self._generators = [operation.layer.seed_generator for operation in self._networks[0].random_operations]
         self._states = {
             id(generator): np.array(keras.ops.convert_to_numpy(generator.state)) for generator in self._generators
@@ -153,7 +151,7 @@ class Epoch:
         network = self._networks[rank]
         network.gradient[:] = 0
         outputs = network.forward(images, training=True)
-        sums, gradients = self._objective(outputs, labels, self._are_logits)
+        sums, gradients = self._objective(outputs, labels)
         if self._teachers:
             (taught,) = self._teachers[rank].forward(images, training=False)
             sums, gradients = self._distilled(outputs[0], taught, sums, gradients[0])

@@ -85,10 +85,9 @@ def fast_fit(
 
 def _evaluate(model: keras.Model, inputs, labels, batch_size: int) -> dict[str, float]:
     """Returns loss and metrics on held-out arrays, named "val_loss" and so on."""
-    predict, objective, means, logs = Predictor(model), Objective(model), Means(), {}
-    are_logits = [loss.from_logits for loss in objective.losses]
+    predict, objective, means, logs = Predictor(model, logits=True), Objective(model), Means(), {}
     for images, truth in _batches(inputs, labels, batch_size, shuffle=False):
-        sums, _ = objective(predict(images), truth, are_logits)
+        sums, _ = objective(predict(images), truth)
         logs = means.add([sums], len(truth[0]))
     return {f"val_{name}": value for name, value in logs.items()}
 

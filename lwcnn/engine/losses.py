@@ -23,19 +23,16 @@ class CrossEntropy:
     label_smoothing: float = 0.0
     class_weights: np.ndarray | None = None
 
-    def __call__(self, outputs: np.ndarray, labels: np.ndarray, are_logits: bool) -> tuple[float, np.ndarray, int]:
-        """Returns the sum over images, its gradient by the outputs, and the number of correct predictions.
+    def __call__(self, logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray, int]:
+        """Returns the sum over images, its gradient by the logits, and the number of correct predictions.
 
         Args:
-            outputs: Logits or probabilities (n, classes).
+            logits: Logits (n, classes).
             labels: Integers (n,) or (n, 1), or probabilities (n, classes).
-            are_logits: Whether the outputs are logits.
         """
         if labels.ndim == 2 and labels.shape[1] == 1:
             labels = labels[:, 0]
-        if are_logits:
-            return cross_entropy(outputs, labels, self.label_smoothing, self.class_weights)
-        return cross_entropy_of_probabilities(outputs, labels, self.label_smoothing)
+        return cross_entropy(logits, labels, self.label_smoothing, self.class_weights)
 
 
 def find_loss(loss) -> CrossEntropy:
@@ -84,31 +81,6 @@ def cross_entropy(
     if weights is not None:
         losses, gradient = losses * weights, gradient * weights
     return -float(losses.sum(dtype=np.float64)), gradient, int((logits.argmax(axis=1) == truth).sum())
-
-
-def cross_entropy_of_probabilities(
-    probabilities: np.ndarray, labels: np.ndarray, smoothing: float = 0.0
-) -> tuple[float, np.ndarray, int]:
-    """Computes `CrossEntropy` from probabilities that are not the output of a softmax; Keras clips them."""
-    if labels.ndim == 1:  # Keras takes the softmax of the logarithms, so it divides by the sum after clipping
-        clipped, is_inside = _clipped(probabilities)
-        loss, gradient, right = cross_entropy(np.log(clipped), labels, smoothing)
-        return loss, np.where(is_inside, gradient / clipped, np.float32(0)), right
-    total = probabilities.sum(axis=1, keepdims=True)
-    shares = probabilities / total
-    clipped, is_inside = _clipped(shares)
-    targets = _targets(labels, probabilities.shape[1], smoothing)
-    loss = -float((targets * np.log(clipped)).sum(dtype=np.float64))
-    by_shares = np.where(is_inside, -targets / clipped, np.float32(0))
-    gradient = (by_shares - (by_shares * shares).sum(axis=1, keepdims=True)) / total
-    return loss, gradient, int((probabilities.argmax(axis=1) == labels.argmax(axis=1)).sum())
-
-
-def _clipped(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Clips probabilities to Keras's range; returns them and a mask of those that were inside it."""
-    least = np.float32(keras.config.epsilon())
-    clipped = np.clip(shares, least, 1 - least)
-    return clipped, clipped == shares
 
 
 def _targets(labels: np.ndarray, num_classes: int, smoothing: float = 0.0) -> np.ndarray:

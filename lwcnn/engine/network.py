@@ -8,6 +8,7 @@ import numpy as np
 from lwcnn.engine.errors import Unsupported
 from lwcnn.engine.keras_internals import Graph, read_graph
 from lwcnn.engine.match import Match, match_layers
+from lwcnn.engine.operations.activations import ends_in_softmax
 from lwcnn.engine.operations.base import Operation
 from lwcnn.engine.threads import ThreadGroup
 from lwcnn.system import environment
@@ -64,6 +65,11 @@ class Plan:
     graph: Graph
     matches: list[Match]
 
+    def are_softmax(self) -> list[bool]:
+        """Returns for each output whether it is a softmax that `Network.give_logits` can remove."""
+        makers = {call.output: call.layer for call in self.graph.calls if not self.graph.readers(call.output)}
+        return [ends_in_softmax(makers.get(number)) for number in self.graph.outputs]
+
 
 def compile_model(model: keras.Model, training: bool = True) -> Plan:
     """Returns the plan of a model with its current trainable variables; `training` means with gradients.
@@ -109,10 +115,11 @@ class Network:
             self.steps.append(Step(operation, match.calls[0].inputs, match.calls[-1].output))
         self.random_operations = [step.operation for step in self.steps if step.operation.random is not None]
 
-    def give_logits(self) -> list[bool]:
-        """Removes the softmax at the end of each output; returns for each output whether there was one."""
-        last = {step.output: step.operation for step in self.steps if not self._graph.readers(step.output)}
-        return [number in last and last[number].give_logits() for number in self._graph.outputs]
+    def give_logits(self) -> None:
+        """Removes the softmax at the end of each output."""
+        for step in self.steps:
+            if step.output in self._graph.outputs and not self._graph.readers(step.output):
+                step.operation.give_logits()
 
     def join(self, group: ThreadGroup | None, rank: int = 0) -> None:
         """Makes the network compute a part of each batch, as thread `rank` of a group; None means the whole batch."""

@@ -26,15 +26,12 @@ class Objective:
         if len(self.losses) != len(self.names):
             raise Unsupported(f"{model.name} has {len(self.names)} outputs and {len(self.losses)} losses")
 
-    def __call__(self, outputs, labels, are_logits: list[bool]) -> tuple[dict[str, float], list[np.ndarray]]:
-        """Returns the sums of loss and metrics over images, by name, and the gradient by each output.
-
-        All arguments have one entry per output; `are_logits` is False for probabilities.
-        """
+    def __call__(self, logits, labels) -> tuple[dict[str, float], list[np.ndarray]]:
+        """Returns the sums of loss and metrics over images, by name, and the gradient by the logits of each output."""
         sums, gradients = {"loss": 0.0}, []
-        for name, output, truth, loss, logits in zip(self.names, outputs, labels, self.losses, are_logits, strict=True):
-            value, gradient, right = loss(output, truth, logits)
-            prefix = "" if len(outputs) == 1 else f"{name}_"
+        for name, output, truth, loss in zip(self.names, logits, labels, self.losses, strict=True):
+            value, gradient, right = loss(output, truth)
+            prefix = "" if len(logits) == 1 else f"{name}_"
             sums["loss"] += value
             if prefix:
                 sums[f"{prefix}loss"] = value

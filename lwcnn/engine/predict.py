@@ -24,13 +24,17 @@ def unsupported_for_inference(model: keras.Model) -> str | None:
 class Predictor:
     """Computes the outputs of a functional or Sequential model in inference mode, with its current weights.
 
+    With `logits`, an output that ends in a softmax is replaced by its logits.
+
     Raises:
         Unsupported: The engine does not know the model, a layer or a setting.
     """
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, model: keras.Model, logits: bool = False):
         plan, weights = compile_model(model, training=False), Weights([], model.weights)
         self._networks = [Network(plan, weights) for _ in range(environment.num_threads())]
+        for network in self._networks if logits else ():
+            network.give_logits()
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Returns one array per output of the model, given one per input."""

@@ -50,10 +50,8 @@ class Activated(Operation):
     function: Function
 
     def give_logits(self):
-        if self.function is not SOFTMAX:
-            return False
-        self.function = LINEAR
-        return True
+        if self.function is SOFTMAX:
+            self.function = LINEAR
 
 
 class Activation(Activated):
@@ -93,6 +91,11 @@ class PReLU(Operation):
             self.g_alpha += by_alpha.sum(axis=shared, keepdims=True)
         slope = np.where(self.x > 0, np.float32(1), np.where(self.x < 0, self.alpha, np.float32(0)))
         return [grad * slope if wanted[0] else None]
+
+
+def ends_in_softmax(layer: keras.Layer) -> bool:
+    """Returns whether a layer is, or has as its activation, a softmax over classes."""
+    return find_function(layer if isinstance(layer, _LAYERS) else getattr(layer, "activation", None)) is SOFTMAX
 
 
 def unknown_function(layer: keras.Layer) -> str | None:

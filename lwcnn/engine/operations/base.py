@@ -37,9 +37,8 @@ class Operation:
     def __init__(self, layer: keras.Layer, bind: Bind):
         self.layer = layer
 
-    def give_logits(self) -> bool:
-        """Removes the softmax at the end of the operation; returns whether there was one."""
-        return False
+    def give_logits(self) -> None:
+        """Removes the softmax at the end of the operation, if there is one."""
 
     def forward(self, inputs: list[np.ndarray], training: bool) -> np.ndarray:
         """Returns the output."""
