@@ -1,14 +1,12 @@
 """Reads images for prediction batch by batch, so that memory does not grow with their number."""
 
-import contextlib
 import glob
 import io
+import math
 import os
 import sys
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from PIL import Image
@@ -16,8 +14,7 @@ from PIL import Image
 from lwcnn.data.checks import check_class_names, check_image_array, decode_class_names
 from lwcnn.data.image_files import IMAGE_EXTENSIONS, check_size, find_images, read_images, readable, reason
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import require_file
-from lwcnn.system.npz import Header, read_header
+from lwcnn.system.npz import open_array, open_npz
 from lwcnn.system.safe_text import one_line
 
 NPZ_IMAGE_KEYS = ("x_test", "images", "x")  # in order of preference
@@ -88,7 +85,7 @@ def stream_files(
 
 def stream_npz(path: Path, batch_size: int) -> Iterator[Batch]:
     """Yields batches of an .npz file's uint8 images, under the key `x_test`, `images` or `x`, named by their index."""
-    with _open_npz(path) as archive:
+    with open_npz(path) as archive:
         keys = [name.removesuffix(".npy") for name in archive.namelist()]
         key = next((key for key in NPZ_IMAGE_KEYS if key in keys), None)
         if key is None:
@@ -96,11 +93,18 @@ def stream_npz(path: Path, batch_size: int) -> Iterator[Batch]:
                 f"Save the images under one of the keys {', '.join(NPZ_IMAGE_KEYS)}. "
                 f"Received: keys {', '.join(sorted(keys)) or '(none)'} in {str(path)!r}"
             )
-        with archive.open(f"{key}.npy") as stream:
-            header = read_header(stream, key, _member_size(archive, key), path)
-            yield from _stream_array(stream, header, key, str(path), batch_size)
-            if stream.read(1):  # at the end of the file, zipfile verifies the checksum
-                raise zipfile.BadZipFile("extra bytes after the array")
+        with open_array(archive, f"{key}.npy", path) as (stream, (shape, is_fortran, dtype)):
+            # A broadcast array has the type and shape but takes no memory.
+            shape = check_image_array(np.broadcast_to(np.zeros((), dtype), shape), key, repr(str(path))).shape
+            if is_fortran:
+                raise LwcnnError(
+                    "Save the images in C order (numpy.ascontiguousarray). "
+                    f"Received: {key!r} in Fortran order in {str(path)!r}"
+                )
+            for start in range(0, shape[0], batch_size):
+                count = min(batch_size, shape[0] - start)
+                images = np.frombuffer(stream.read(count * math.prod(shape[1:])), np.uint8)
+                yield [str(start + i) for i in range(count)], images.reshape(count, *shape[1:])
 
 
 def stream_array(images: np.ndarray, batch_size: int) -> Iterator[Batch]:
@@ -112,11 +116,10 @@ def stream_array(images: np.ndarray, batch_size: int) -> Iterator[Batch]:
 
 def read_class_names(path: Path) -> tuple[str, ...] | None:
     """Reads only the `class_names` of an .npz file; None if it has none."""
-    with _open_npz(path) as archive:
+    with open_npz(path) as archive:
         if "class_names.npy" not in archive.namelist():
             return None
-        with archive.open("class_names.npy") as stream:
-            shape, _, dtype = read_header(stream, "class_names", _member_size(archive, "class_names"), path)
+        with open_array(archive, "class_names.npy", path) as (stream, (shape, _, dtype)):
             return decode_class_names(np.frombuffer(stream.read(), dtype).reshape(shape), repr(str(path)))
 
 
@@ -132,39 +135,3 @@ def read_class_list(path: Path) -> tuple[str, ...]:
         raise LwcnnError(f"Give a UTF-8 text file with one class name per line. Received: {path}")
     check_class_names(names, str(path))
     return names
-
-
-@contextlib.contextmanager
-def _open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Opens an .npz file; converts errors to `LwcnnError`."""
-    require_file(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except LwcnnError:
-        raise
-    except Exception as error:  # corrupt bytes can raise any error
-        raise LwcnnError(
-            f"Download or save the .npz file again, it is corrupt or truncated ({type(error).__name__}: {error}). "
-            f"Received: {str(path)!r}"
-        ) from error
-
-
-def _member_size(archive: zipfile.ZipFile, key: str) -> int:
-    return archive.getinfo(f"{key}.npy").file_size
-
-
-def _stream_array(stream: IO[bytes], header: Header, key: str, path: str, batch_size: int) -> Iterator[Batch]:
-    shape, is_fortran, dtype = header
-    # A broadcast array has the type and shape but takes no memory.
-    shape = check_image_array(np.broadcast_to(np.zeros((), dtype), shape), key, repr(path)).shape
-    if is_fortran:
-        raise LwcnnError(
-            f"Save the images in C order (numpy.ascontiguousarray). Received: {key!r} in Fortran order in {path!r}"
-        )
-    image_bytes = int(np.prod(shape[1:]))
-    for start in range(0, shape[0], batch_size):
-        count = min(batch_size, shape[0] - start)
-        data = stream.read(count * image_bytes)
-        images = np.frombuffer(data, np.uint8).reshape(count, *shape[1:])
-        yield [str(start + i) for i in range(count)], images

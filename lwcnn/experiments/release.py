@@ -16,14 +16,13 @@ import numpy as np
 
 from lwcnn.data.datasets import Dataset
 from lwcnn.evaluation.predict import predict_logits
-from lwcnn.experiments.finished import read_result
 from lwcnn.experiments.folders import Folders, load_classes
 from lwcnn.experiments.results import PRESETS_BY_SIZE, load_exports, load_latencies, run_paths
 from lwcnn.experiments.teachers import teacher_path
 from lwcnn.models.description import Description, describe_model, model_checksum, read_description
 from lwcnn.models.io import load_model
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import write_atomically, write_json
+from lwcnn.system.files import read_json, write_atomically, write_json
 from lwcnn.system.npz import load_npz, save_npz
 
 TEACHERS = (("cifar10", "residual_se"),)  # experiments whose models distillation uses as teachers
@@ -32,8 +31,6 @@ MAX_DISAGREEMENT = 0.001  # fraction of test images whose class may differ on an
 # The models that figures compare by their penultimate features.
 WITH_FEATURES = ("paper", "residual_se", "residual_se_muon")
 _IDENTITY = ("dataset", "data_checksum", "experiment", "preset", "seed", "config", "backend", "step")
-_COUNTED = ("train_accuracy", "num_train_images", "num_val_images")
-_NEEDED = ("val_accuracy", *_COUNTED, "weights", *_IDENTITY[:-1])
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +60,7 @@ def release_best(
             break
     else:
         return None
-    results = {path: read_result(path, _NEEDED) for path in paths}
+    results = {path: read_json(path) for path in paths}
     best = max(results, key=lambda path: (results[path]["val_accuracy"], -results[path]["seed"]))
     result = results[best]
     if (data.name, experiment) in TEACHERS and preset == "full":
@@ -100,9 +97,9 @@ def describe_models(folders: Folders, license_name: str | None = None) -> list[P
     for path in paths:
         told = read_description(path)
         run = folders.result(told.dataset, told.experiment, told.preset, told.seed) if told else None
-        if told is None or run is None or not run.exists() or not _belongs(path, read_result(run)):
+        if told is None or run is None or not run.exists() or not _belongs(path, read_json(run)):
             raise LwcnnError(f"Move the model away, or train it again: its run is not in the results. Received: {path}")
-        found = Description.of_run(read_result(run), told.class_names)
+        found = Description.of_run(read_json(run), told.class_names)
         wanted = replace(found, license=license_name or told.license, **_measured(path, folders.results))
         if wanted != told:
             describe_model(path, wanted)
@@ -185,7 +182,7 @@ def _forget_others(dataset: str, experiment: str, folders: Folders, keep: Path) 
     """Removes the path of the weights from the runs that are no longer released, and other presets' outputs."""
     folder = Path(folders.results) / dataset / experiment
     for path in [path for preset in folder.iterdir() if preset.is_dir() for path in run_paths(preset)]:
-        result = read_result(path)
+        result = read_json(path)
         if path != keep and result.get("weights"):
             write_json(path, result | {"weights": None})
     for path in folder.glob("*/released.npz"):

@@ -1,9 +1,11 @@
 """NumPy's .npz files: written atomically, and read with sizes checked before memory is allocated."""
 
+import contextlib
 import io
 import math
 import os
 import zipfile
+from collections.abc import Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -40,41 +42,50 @@ def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
 
 def load_npz(path: StrPath) -> dict[str, np.ndarray]:
     """Reads all arrays of an .npz file by name. Python objects are never unpickled."""
+    arrays: dict[str, np.ndarray] = {}
+    with open_npz(path) as archive:
+        require_memory(sum(info.file_size for info in archive.infolist()), repr(str(path)))
+        for member in archive.namelist():
+            with open_array(archive, member, path) as (stream, header):
+                arrays[member.removesuffix(".npy")] = _read_values(stream, *header)
+    return arrays
+
+
+@contextlib.contextmanager
+def open_npz(path: StrPath) -> Iterator[zipfile.ZipFile]:
+    """Opens an .npz file; any error while it is read becomes an `LwcnnError`."""
     require_file(path)
     if not zipfile.is_zipfile(path):
         raise LwcnnError(
             "Not an .npz file, or one cut short: its table of contents is missing. Fetch or write it again "
             f"(numpy.savez makes one). Received: {str(path)!r} of {os.path.getsize(path):,} bytes"
         )
-    member = "(none read)"
-    arrays: dict[str, np.ndarray] = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            require_memory(sum(info.file_size for info in archive.infolist()), repr(str(path)))
-            for info in archive.infolist():
-                member = info.filename
-                with archive.open(info) as stream:
-                    shape, is_fortran, dtype = read_header(stream, member, info.file_size, path)
-                    arrays[member.removesuffix(".npy")] = _read_values(stream, shape, is_fortran, dtype)
-                    # zipfile checks the CRC only at the end of the stream.
-                    if stream.read(1):
-                        raise zipfile.BadZipFile("bytes left over after the array")
+            yield archive
     except LwcnnError:
         raise
     except Exception as error:  # corrupt bytes raise anything from zlib.error to SyntaxError and MemoryError
         raise LwcnnError(
-            f"The .npz file is corrupt, cut short or holds more than arrays, at {member!r} "
-            f"({type(error).__name__}: {error}). Fetch or write it again. Received: {str(path)!r}"
+            f"The .npz file is corrupt, cut short or holds more than arrays ({type(error).__name__}: {error}). Fetch "
+            f"or write it again. Received: {str(path)!r}"
         ) from error
-    return arrays
 
 
-def read_header(stream: IO[bytes], member: str, size: int, path: StrPath) -> Header:
-    """Reads the header of an array in an .npz file and checks that its values fill the rest of the member.
+@contextlib.contextmanager
+def open_array(archive: zipfile.ZipFile, member: str, path: StrPath) -> Iterator[tuple[IO[bytes], Header]]:
+    """Opens a member of an .npz file, such as "x.npy"; yields its stream, at the first value, and its header."""
+    if not member.endswith(".npy"):
+        raise ValueError(f"{member} is not an array")
+    info = archive.getinfo(member)
+    with archive.open(info) as stream:
+        yield stream, _read_header(stream, member, info.file_size, path)
+        if stream.read(1):  # zipfile checks the CRC only at the end of the stream
+            raise zipfile.BadZipFile("bytes left over after the array")
 
-    The stream is the opened member, `size` its uncompressed size in bytes; the call leaves the stream at the first
-    value. Invalid headers can raise any exception.
-    """
+
+def _read_header(stream: IO[bytes], member: str, size: int, path: StrPath) -> Header:
+    """Reads the header of an array and checks that its values fill the rest of the member of `size` bytes."""
     version = np.lib.format.read_magic(stream)
     if version not in _HEADER_READERS:
         raise ValueError(f"format {version[0]}.{version[1]} is not one of plain arrays")
