@@ -1,6 +1,6 @@
 """Takes images from memory: NumPy arrays, `tf.data.Dataset`, and data sets of Hugging Face's `datasets`.
 
-These are recognized by what they offer, so that neither TensorFlow nor `datasets` is imported here.
+These are recognized by their attributes, so that neither TensorFlow nor `datasets` is imported here.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What identifies a run; and result files of finished runs, read and checked to belong to a configuration and data."""
+"""Identifies runs, and loads the results of finished ones after checking their configuration and data."""
 
 import json
 from collections.abc import Callable

@@ -15,7 +15,7 @@ from lwcnn.system.files import write_atomically
 
 @dataclass(frozen=True)
 class Folders:
-    """Folders that runs read and write; what is published is made from `results` and `models` instead of `runs`.
+    """Folders that runs read and write; publications are made from `results` and `models` instead of `runs`.
 
     Attributes:
         results: Results, one JSON file per run.

@@ -1,4 +1,4 @@
-"""What a result records: the metrics of a trained model, and how and on which machine it was trained."""
+"""Measurements of a trained model that a result records, and how and where the model was trained."""
 
 import keras
 import numpy as np

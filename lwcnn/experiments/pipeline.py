@@ -190,4 +190,4 @@ _BUILD: dict[type[Experiment], Callable[..., _Trained]] = {
     DistilledExperiment: _network,
     FineTunedExperiment: _fine_tuned,
 }
-"""What comes before the phases of each kind of experiment: the model that these train."""
+"""Builds the model that the phases of each kind of experiment train."""

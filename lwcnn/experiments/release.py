@@ -85,7 +85,7 @@ def release_best(
 
 
 def describe_models(folders: Folders, license_name: str | None = None) -> list[Path]:
-    """Writes into every model file of a folder what its run, its int8 export and its benchmark say.
+    """Writes the results of its run, int8 export and benchmark into every model file of a folder.
 
     Args:
         folders: Folders of the results and the models.

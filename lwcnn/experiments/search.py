@@ -43,7 +43,7 @@ MAX_REJECTED = 500  # networks in a row, two minutes
 
 @dataclass(frozen=True)
 class Search:
-    """A study and what its trials share.
+    """A study and the settings that its trials share.
 
     Attributes:
         space: Key of `SPACES`.
@@ -133,7 +133,7 @@ class Search:
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
-        """What the trials of a study have in common."""
+        """Settings that all trials of a study share."""
         parameters = {path: optuna.distributions.distribution_to_json(d) for path, d in self._space.parameters.items()}
         identity = {
             "space": self.space,

@@ -110,7 +110,7 @@ def _digest(indices: np.ndarray | None) -> str | None:
 
 
 def phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:
-    """Returns what a result's `history` holds of a phase."""
+    """Returns the record of a phase in the `history` of a result."""
     best = state.history[state.best_epoch[-1] - 1] if phase.monitor == "val_loss" else None
     return {
         "name": phase.name,

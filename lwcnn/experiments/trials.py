@@ -19,7 +19,7 @@ from lwcnn.training.progress import Progress
 def train_trial(
     plan: NetworkExperiment, data: Dataset, seed: int, cache: PhaseCache, progress: Progress, curve: optuna.Trial
 ) -> dict[str, Any]:
-    """Trains a trial, reporting each epoch's validation accuracy to `curve`, and returns what it measures.
+    """Trains a trial, reporting each epoch's validation accuracy to `curve`, and returns its measurements.
 
     Raises:
         optuna.TrialPruned: The learning curve is poor.

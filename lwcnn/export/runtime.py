@@ -1,4 +1,4 @@
-"""What the runtimes of exported files have in common."""
+"""Base class of the runtimes of exported files."""
 
 import numpy as np
 

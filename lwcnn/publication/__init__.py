@@ -1,1 +1,1 @@
-"""What is published from the results: the audit of claims, tables, figures, the report and the notebook."""
+"""Everything that is published from the results: audit of claims, tables, figures, report, notebook and demo."""

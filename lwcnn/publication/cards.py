@@ -86,7 +86,7 @@ def network_name(experiment: str) -> str:
 
 
 def _phases(told: Description) -> str:
-    """One row per phase of the recipe, wherever it stands in the settings."""
+    """Returns a table of the phases found anywhere in the settings."""
     rows: list[list[Cell]] = []
 
     def add(settings: object) -> None:
@@ -137,7 +137,7 @@ def _calibration(told: Description, evidence: Evidence) -> str:
 
 
 def _hardest(told: Description, run: dict) -> str:
-    """The class that is recognized least, and what it is taken for."""
+    """Names the class with the lowest accuracy and the class that it is most often confused with."""
     shares = {name: share for name, share in run["per_class_accuracy"].items() if share is not None}
     hardest = min(shares, key=lambda name: shares[name])
     text = f"The class recognized least is {hardest}, with {percent(shares[hardest])}"

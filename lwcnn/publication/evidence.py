@@ -1,4 +1,4 @@
-"""What publications are made from: runs, trials, exports, benchmarks and built networks, selected and compared."""
+"""Selects and compares the results that publications are made from: runs, trials, exports and benchmarks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class Evidence:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """The trials of the search, the best first; of several data sets and lengths those with the most trials."""
+        """The trials of the search, best first, for the data set and number of epochs with the most trials."""
         found = results.load_trials(self.folder)
         groups = [group for _, group in found.groupby(["dataset", "epochs"], sort=False)]
         return max(groups, key=len).reset_index(drop=True) if groups else found
@@ -81,7 +81,7 @@ class Evidence:
         return results.load_networks(self.folder).set_index("model")
 
     def benchmark(self, name: str) -> dict:
-        """The content of results/<name>.json."""
+        """Returns the content of results/<name>.json."""
         return results.load_benchmark(self.folder, name)
 
     def select(self, dataset: str, experiment: str, preset: str = LARGEST) -> pd.DataFrame:
@@ -95,18 +95,18 @@ class Evidence:
         raise MissingInput(f"`{experiment}` on {dataset} was not run; `{command}` runs it. Received: {self.folder}")
 
     def has(self, dataset: str, experiment: str, preset: str = LARGEST) -> bool:
-        """Whether an experiment was run."""
+        """Returns whether an experiment was run."""
         try:
             return not self.select(dataset, experiment, preset).empty
         except MissingInput:
             return False
 
     def accuracy(self, dataset: str, experiment: str, preset: str = LARGEST) -> Estimate:
-        """Test accuracy of an experiment."""
+        """Returns the test accuracy of an experiment."""
         return estimate_accuracy(list(self.correct(dataset, experiment, preset)))
 
     def correct(self, dataset: str, experiment: str, preset: str = LARGEST) -> np.ndarray:
-        """Which test images the runs of an experiment recognize, bool of shape (seeds, images)."""
+        """Returns which test images the runs of an experiment classify correctly, bool of shape (seeds, images)."""
         return results.load_correct(self.folder, self.select(dataset, experiment, preset))
 
     def difference(self, dataset: str, experiment: str, reference: str, preset: str) -> Difference:
@@ -125,7 +125,7 @@ class Evidence:
         return self._differences[key]
 
     def export(self, dataset: str, experiment: str, kind: str) -> pd.Series:
-        """The record of an exported model."""
+        """Returns the record of an exported model."""
         found = self.exports[
             (self.exports["dataset"] == dataset)
             & (self.exports["experiment"] == experiment)
@@ -137,7 +137,7 @@ class Evidence:
         return found.iloc[0]
 
     def latency(self, dataset: str, experiment: str, runtime: str, statistic: str = "p50_ms") -> float:
-        """Milliseconds per image of a released model."""
+        """Returns the milliseconds per image of a released model."""
         found = self.latencies[
             (self.latencies["dataset"] == dataset)
             & (self.latencies["experiment"] == experiment)
@@ -171,7 +171,7 @@ class Evidence:
         return max(released, key=lambda name: self.select(dataset, name)["val_accuracy"].mean())
 
     def shown(self, dataset: str) -> list[str]:
-        """The baseline, where it was run, and the best experiment; one name where they are the same."""
+        """Returns the baseline, if it was run, and the best experiment; one name if they are the same."""
         baseline = [BASELINE_EXPERIMENT] if self.has(dataset, BASELINE_EXPERIMENT) else []
         return list(dict.fromkeys([*baseline, self.best_experiment(dataset)]))
 

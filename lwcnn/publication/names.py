@@ -1,4 +1,4 @@
-"""What readers call the experiments, data sets and budgets. Code names stand in commands, captions and result files."""
+"""Plain names of experiments, data sets and budgets; code names appear in commands, captions and result files."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-r"""Values by name: what the report prints by `\val{name}`, and what tests a claim in the audit.
+r"""Values by name, which the report prints by `\val{name}` and the audit compares with claims.
 
 A name is one of the patterns of `VALUES`, where <group> is <data set>/<experiment> with the largest preset that was
 run, or <data set>/<experiment>/<preset>.
@@ -90,7 +90,7 @@ def _quantity(evidence: Evidence, group: str, quantity: str) -> Value:
 
 
 def _gain(evidence: Evidence, group: str, reference: str) -> Measurement:
-    """The difference to another experiment with the largest preset that both were run with."""
+    """Returns the difference to another experiment, for the largest preset that both were run with."""
     (dataset, experiment, preset), (_, other, _) = _group(group), _group(reference)
     for size in PRESETS_BY_SIZE if preset == LARGEST else (preset,):
         if all(evidence.has(dataset, name, size) for name in (experiment, other)):
@@ -151,7 +151,7 @@ def _trial_gain(evidence: Evidence, name: str, other: str) -> Measurement:
 
 
 def _unfreezing(evidence: Evidence, which: str) -> Measurement:
-    """How far accuracy moves as the paper's last phase begins, over the full runs on all data sets."""
+    """Returns the change of accuracy as the paper's last phase begins, over the full runs on all data sets."""
     moves = []
     for dataset in DATASET_ORDER:
         for history in evidence.select(dataset, "paper", "full")["history"]:

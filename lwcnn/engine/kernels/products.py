@@ -10,7 +10,7 @@ from lwcnn.engine.kernels.arrays import jit
 from lwcnn.engine.kernels.tiles import WIDE, WIDTH, add_outer, load_tile, store_tile, zeros_tile
 
 START_ZERO, START_ROW, START_SUM = 0, 1, 2
-"""What a product is added to: nothing, one row for all rows (a bias), or what the result holds already."""
+"""Start value of a product: zero, one row for all rows (a bias), or the present result."""
 
 _R1, _R4, _R6, _R8 = (0,), (0,) * 4, (0,) * 6, (0,) * 8
 _V1, _V2 = (0,), (0,) * 2

@@ -18,10 +18,10 @@ class Claim:
     """A claim.
 
     Attributes:
-        system: Who makes it.
-        claimed: What the system's text says.
-        built: What its code, layer table or notebook output comes to; empty where nothing else was read.
-        here: What tests it: pairs of a label, which may be empty, and the name of a value.
+        system: System that makes the claim.
+        claimed: Statement in the system's text.
+        built: Value in its code, layer table or notebook output; empty if nothing else was read.
+        here: Pairs of a label, which may be empty, and the name of a value that tests the claim.
     """
 
     system: str
@@ -45,10 +45,10 @@ class AuditRow:
 
     @property
     def is_measured(self) -> bool:
-        """Whether something of ours tests it and all of that was run."""
+        """Whether it has measurements and none is missing."""
         return bool(self.here) and not any(isinstance(found, Measurement) and found.needs for _, found in self.here)
 
 
 def audit(evidence: Evidence, claims: Sequence[Claim] = CLAIMS) -> list[AuditRow]:
-    """Measures what tests each claim."""
+    """Returns the measurements that test each claim."""
     return [AuditRow(claim, tuple((label, resolve(name, evidence)) for label, name in claim.here)) for claim in claims]

@@ -1,4 +1,4 @@
-"""What was set out for the improved networks before they were trained."""
+"""Goals set for the improved networks before they were trained."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What others report: `literature.csv`, every number with its source."""
+"""Published results, `literature.csv`: every number with its source."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ PUBLISHED = pd.read_csv(Path(__file__).with_name("literature.csv"))
 """A row per published result.
 
 Columns: `name`; `dataset`; `accuracy`, 0 to 1, as reported; `params`, moving statistics included where known;
-`is_system`, 1 for the systems to reproduce; `source`, where it stands and what to know about it ("built" marks what was
+`is_system`, 1 for the systems to reproduce; `source`, its place and remarks ("built" marks what was
 counted from the system's own code or layer table where its text says something else).
 """
 

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Measurement:
-    """A measured or counted value, or what is needed to obtain it.
+    """A measured or counted value, or a missing one.
 
     Attributes:
         value: The value in its unit; None where it is missing.
@@ -25,7 +25,7 @@ class Measurement:
         high: Upper end of the 95% interval.
         signed: Whether the sign is always shown, as for differences.
         origin: Where the value comes from, such as "full, 3 seeds" or "counted"; empty where the context says so.
-        needs: What has to be run or measured to obtain a missing value; empty where it is there.
+        needs: Command or measurement that would give a missing value; empty otherwise.
     """
 
     value: float | None
@@ -54,40 +54,40 @@ class Measurement:
         return f"{value:{'+' if self.signed else ''},.{self.digits}f}"
 
     def bare(self) -> "Measurement":
-        """The same without unit and origin, for a column whose title says both."""
+        """Returns the measurement without unit and origin, for a column whose title states both."""
         return replace(self, unit="", origin="")
 
 
 def missing(needs: str) -> Measurement:
-    """Returns the value for what `needs` to be run or measured first."""
+    """Returns a missing value; `needs` is the command or measurement that would give it."""
     return Measurement(None, needs=needs)
 
 
 def percent(share: float, digits: int = 2, **more) -> Measurement:
-    """A share between 0 and 1, shown in percent."""
+    """Returns a share between 0 and 1 in percent."""
     return Measurement(100 * share, "%", digits, **more)
 
 
 def mean_and_spread(shares: pd.Series) -> Measurement:
-    """Mean and, of several, sample standard deviation, in percent."""
+    """Returns the mean and, for several values, the sample standard deviation, in percent."""
     return percent(shares.mean(), spread=100 * shares.std() if len(shares) > 1 else None)
 
 
 def accuracy(estimate: Estimate, interval: bool = False, digits: int = 2, origin: str = "") -> Measurement:
-    """An estimated accuracy: mean and standard deviation over seeds, or with `interval` mean and 95% interval."""
+    """Returns an estimated accuracy: mean and standard deviation over seeds, or mean and 95% interval."""
     if interval:
         return percent(estimate.mean, digits, low=100 * estimate.low, high=100 * estimate.high, origin=origin)
     return percent(estimate.mean, digits, spread=None if estimate.std is None else 100 * estimate.std, origin=origin)
 
 
 def gain(difference: Difference, origin: str = "") -> Measurement:
-    """A difference of accuracies in points with its 95% interval."""
+    """Returns a difference of accuracies in points with its 95% interval."""
     mean, low, high = (100 * value for value in (difference.mean, difference.low, difference.high))
     return Measurement(mean, "points", low=low, high=high, signed=True, origin=origin)
 
 
 def or_missing(measure: Callable[..., T], *arguments) -> T | Measurement:
-    """What a function returns, or a missing value that says what it lacks."""
+    """Returns the result of a function, or a missing value if its input does not exist."""
     try:
         return measure(*arguments)
     except MissingInput as error:

@@ -1,4 +1,4 @@
-"""What parts of the paper's method and of the improved network are worth, and the trials of the search."""
+"""Ablations of the paper's method and of the improved network, and the trials of the search."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ SHORT = {
 
 
 def method(evidence: Evidence, datasets: Sequence[str] = ("cifar10", "mnist"), preset: str = ABLATION_PRESET) -> Table:
-    """Each change of the paper's method: accuracy minus that of the method as described."""
+    """Each change of the paper's method: its accuracy minus that of the method as described."""
     rows: list[list[Cell]] = []
     for name in (*CHANGES, "paper_as_published"):
         cells = [
@@ -38,7 +38,7 @@ def method(evidence: Evidence, datasets: Sequence[str] = ("cifar10", "mnist"), p
 
 
 def parts(evidence: Evidence, dataset: str = "cifar10", preset: str = ABLATION_PRESET) -> Table:
-    """Each part of the improved network alone on the baseline and in the whole; then other optimizers."""
+    """Each part of the improved network, alone on the baseline and left out of the whole; then other optimizers."""
 
     def percent(name: str) -> Cell:
         return or_missing(lambda: mean_and_spread(evidence.select(dataset, name, preset)["test_accuracy"]).bare())
@@ -58,9 +58,9 @@ def parts(evidence: Evidence, dataset: str = "cifar10", preset: str = ABLATION_P
 
 
 def trials(evidence: Evidence, columns: int = 3) -> Table:
-    """Every trial, best first, down the columns: parameters in thousands, accuracy on validation images.
+    """Every trial, best first, in columns: parameters in thousands, accuracy on validation images.
 
-    R and A stand for the recipes that the later rounds combine with something else.
+    R and A stand for the recipes that later rounds combine with other changes.
     """
     cells = [
         [f"`{_short(one.trial)}`", f"{one.params / 1000:.1f}", f"{100 * one.val_accuracy:.1f}"]
@@ -74,13 +74,13 @@ def trials(evidence: Evidence, columns: int = 3) -> Table:
 
 
 def p_values(values: Sequence[float]) -> str:
-    """Three digits each; "all <.001" where all are."""
+    """Formats p-values with three digits, or as "all <.001"."""
     shown = ["<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0") if p < 1 else "1" for p in values]
     return "all <.001" if len(shown) > 1 and set(shown) == {"<.001"} else ", ".join(shown)
 
 
 def gain_cells(evidence: Evidence, dataset: str, name: str, reference: str, preset: str) -> list[Cell]:
-    """A gain with its interval, and the p-values of its pairs of seeds."""
+    """Returns cells with a gain and its interval, and with the p-values of its pairs of seeds."""
     try:
         found = evidence.difference(dataset, name, reference, preset)
     except MissingInput as error:

@@ -39,7 +39,7 @@ def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequ
 
 
 def machines(evidence: Evidence) -> Table:
-    """What the runs were made on."""
+    """Hardware and software of the runs."""
     runs = evidence.runs.assign(keras=[versions["keras"] for versions in evidence.runs["versions"]])
     keys = ["device", "num_threads", "backend", "keras", "step"]
     rows = [[*map(str, key), str(len(group))] for key, group in runs.groupby(keys, dropna=False)]
@@ -66,7 +66,7 @@ def _row(runs: pd.DataFrame) -> list[Cell]:
 
 
 def _scaled(runs: pd.DataFrame) -> str:
-    """The mean ECE after temperature scaling; where only some seeds have it, which, and their ECE before it."""
+    """Returns the mean ECE after temperature scaling; if only some seeds have it, these and their unscaled ECE too."""
     if "ece_scaled" not in runs or (some := runs[runs["ece_scaled"].notna()]).empty:
         return ""
     scaled = f"{100 * some['ece_scaled'].mean():.1f}"
@@ -90,7 +90,7 @@ def reproduction(evidence: Evidence) -> Table:
 
 
 def improved(evidence: Evidence) -> Table:
-    """The networks of others as built and ours: parameters, accuracy, and the goals."""
+    """Other systems' networks and ours: parameters, accuracy and goals."""
     goals, groups = {(goal.dataset, goal.experiment): goal for goal in GOALS}, []
     for dataset in ("cifar10", "fashion_mnist", "mnist"):
         names = [goal.experiment for goal in GOALS if goal.dataset == dataset]
@@ -112,7 +112,7 @@ def improved(evidence: Evidence) -> Table:
 
 
 def _measured(evidence: Evidence, dataset: str, name: str, preset: str) -> list[Cell]:
-    """Preset, seeds, validation and test accuracy and its interval; of what was not run a missing test accuracy."""
+    """Returns preset, seeds, validation and test accuracy with interval; a missing test accuracy if it was not run."""
     try:
         runs, found = evidence.select(dataset, name, preset), evidence.accuracy(dataset, name, preset)
     except MissingInput:

@@ -1,4 +1,4 @@
-"""What the scripts in benchmarks/ measured: tables of the rows of their files, and the int8 exports."""
+"""Tables of the measurements by the scripts in benchmarks/, and of the int8 exports."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _ORDER = ("paper", "residual_se", "lwcnn", "lwcnn_jax", "keras", "torch")
 
 
 def train_step(rows: Sequence[dict]) -> Table:
-    """A training step of the engine, of plain Keras and of PyTorch; ratios are of rows measured alike."""
+    """A training step of the engine, Keras and PyTorch; ratios compare rows measured under the same conditions."""
 
     def place(row: dict) -> tuple[int, ...]:
         return row["threads"], *(_ORDER.index(row[key]) for key in ("workload", "contender"))
@@ -33,7 +33,7 @@ def train_step(rows: Sequence[dict]) -> Table:
 
 
 def averaging(rows: Sequence[dict]) -> Table:
-    """Validation accuracy of the latest weights and of their averages, of one training each."""
+    """Validation accuracy of the latest weights and of their averages, for one training each."""
     cells = [
         [
             f"`{row['experiment']}`",
@@ -61,7 +61,7 @@ def mlperf_tiny(rows: Sequence[dict]) -> Table:
 
 
 def growth(rows: Sequence[dict]) -> Table:
-    """How the cost of training grows."""
+    """The cost of training as one setting grows."""
     cells = [
         [
             *(row["varied"], f"{row[row['varied']]:,}", f"{row['seconds']:.1f}", f"{row['peak_bytes'] / 1e6:,.0f}"),
@@ -88,7 +88,7 @@ def shrink(rows: Sequence[dict]) -> Table:
 
 
 def finetune(rows: Sequence[dict]) -> Table:
-    """Fine-tuning beside training from scratch, on few images: means over the seeds, the worst first."""
+    """Fine-tuning and training from scratch on few images: means over seeds, lowest first."""
     means = (
         pd.DataFrame(rows)
         .groupby(["weights", "epochs"], sort=False)

@@ -1,4 +1,4 @@
-"""What networks cost to run, and how they grow with the image."""
+"""Cost of running the networks, and its growth with the image size."""
 
 from dataclasses import dataclass
 
@@ -75,7 +75,7 @@ def references(evidence: Evidence, dataset: str = "cifar10") -> Table:
 
 
 def published(evidence: Evidence) -> Table:
-    """What the figures show of others, each with its source."""
+    """Published results shown in the figures, each with its source."""
     groups = [
         [
             [one.dataset, one.name, f"{one.params:,}", f"{100 * one.accuracy:.2f}", one.source]

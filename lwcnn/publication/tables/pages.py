@@ -43,7 +43,7 @@ def all_tables(folder: StrPath = "results") -> str:
 
 
 def fill(text: str, evidence: Evidence) -> str:
-    """A page's text with each table between its marks made anew."""
+    """Returns a page's text with each table between its marks updated."""
     return _MARKED.sub(lambda found: f"{found['begin']}{table_text(found['name'], evidence)}\n{found['end']}", text)
 
 

@@ -1,4 +1,4 @@
-"""What the steps of the method come to, of models and results at hand: sizes, the merge, phases, runs."""
+"""Tables of the method's steps for given models and results: sizes, merge, phases, runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -17,7 +17,7 @@ def sizes(models: Iterable[keras.Model]) -> Table:
 
 
 def merge(checks: Iterable[MergeCheck]) -> Table:
-    """Each submodel beside its branch of the merged model, as `check_merge` compares them."""
+    """Comparison of each submodel with its branch of the merged model, by `check_merge`."""
     rows = [
         [
             check.name,
@@ -31,7 +31,7 @@ def merge(checks: Iterable[MergeCheck]) -> Table:
 
 
 def phases(run: Mapping, model: keras.Model) -> Table:
-    """The phases of a run: what each trains of a model, for how long, and the validation accuracy it reaches."""
+    """The phases of a run: trained parameters, epochs, and validation accuracy."""
     rows = [
         [
             phase["name"],

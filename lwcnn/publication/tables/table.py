@@ -27,7 +27,7 @@ class Table:
         head: Column titles.
         groups: Rows of cells, by group; empty groups are left out.
         columns: LaTeX column types; all left-aligned by default.
-        width: Width of the table in LaTeX, which has its X columns share what is left; natural by default.
+        width: Width of the table in LaTeX, whose X columns share the remaining space; natural by default.
     """
 
     head: Sequence[str]
@@ -41,13 +41,13 @@ class Table:
 
     @property
     def missing(self) -> list[str]:
-        """What its missing measurements need, each once and in order."""
+        """The needs of its missing measurements, each once and in order."""
         parts = [part for row in self.rows for cell in row for part in _parts(cell)]
         return list(dict.fromkeys(part.needs for part in parts if isinstance(part, Measurement) and part.needs))
 
     @property
     def has_values(self) -> bool:
-        """Whether it has rows, and not all of their measurements are missing."""
+        """Whether it has rows with at least one measurement that is not missing."""
         needs = [
             part.needs for row in self.rows for cell in row for part in _parts(cell) if isinstance(part, Measurement)
         ]
@@ -85,7 +85,7 @@ class Table:
 
 
 def to_latex(text: str) -> str:
-    """Inline Markdown as LaTeX: code, signs, percent signs and sizes such as 3x3 as they are typeset.
+    """Converts inline Markdown to LaTeX: code, signs, percent signs, and sizes such as 3x3.
 
     A code name in parentheses is omitted: the report's readers know the plain name before it.
     """
@@ -94,7 +94,7 @@ def to_latex(text: str) -> str:
 
 
 def _code(name: str) -> str:
-    """Code may break after `_` and `+`."""
+    """Typesets code, which may break after `_` and `+`."""
     text = latex_text(name).replace(r"\_", r"\_\allowbreak{}").replace("+", r"+\allowbreak{}")
     return rf"\texttt{{{text}}}"
 
@@ -119,7 +119,7 @@ def _markdown(cell: Cell) -> str:
 
 
 def cell_latex(cell: Cell) -> str:
-    """A cell as LaTeX; what was not run is marked, and an empty cell is a dash."""
+    """Converts a cell to LaTeX; missing measurements are marked, and an empty cell becomes a dash."""
     parts = _parts(cell)
     lacking = [isinstance(part, Measurement) and part.needs for part in parts]
     return "".join(r"\notrun{}" if needs else to_latex(str(part)) for part, needs in zip(parts, lacking)) or "--"

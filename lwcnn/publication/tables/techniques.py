@@ -1,4 +1,4 @@
-"""What each technique is worth on the recipe of the best network, and what it costs."""
+"""Gain and cost of each technique on the recipe of the best network."""
 
 import pandas as pd
 
