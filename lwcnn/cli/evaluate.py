@@ -2,6 +2,8 @@
 
 import argparse
 
+import numpy as np
+
 from lwcnn.cli.arguments import MODEL_HELP, add_data_arguments, load_dataset_of, path
 from lwcnn.evaluation.calibration import scale_cross_fitted, shift_cross_fitted
 from lwcnn.evaluation.metrics import (
@@ -15,6 +17,9 @@ from lwcnn.evaluation.metrics import (
 from lwcnn.evaluation.predict import predict_logits, require_fit
 from lwcnn.evaluation.tta import TTA_TRANSFORMS, default_tta_transforms, predict_tta
 from lwcnn.system.files import write_json
+
+MIN_IMAGES_PER_CLASS = 10
+"""Number of test images of each class from which thresholds are fitted."""
 
 _SHARES = {
     "accuracy": "test accuracy",
@@ -38,7 +43,8 @@ def evaluate(options) -> int:
     each = [predict_logits(model, data.x_test) for model in models.values()]
     logits = each[0] if len(each) == 1 else average_probabilities(each)
     measured = summarize(logits, data.y_test) | {"temperature_scaled": _temperature_scaled(logits, data.y_test)}
-    measured["accuracy_with_thresholds"] = accuracy(shift_cross_fitted(logits, data.y_test), data.y_test)
+    if np.bincount(data.y_test, minlength=logits.shape[1]).min() >= MIN_IMAGES_PER_CLASS:
+        measured["accuracy_with_thresholds"] = accuracy(shift_cross_fitted(logits, data.y_test), data.y_test)
     transforms: tuple[str, ...] = ()
     averaged: dict = {}
     if options.tta is not None:
@@ -79,9 +85,9 @@ def _totals_table(measured: dict, averaged: dict | None) -> str:
     ]
     rows.append(("test loss", *(f"{one['loss']:.4f}" for one in columns)))
     scaled = measured["temperature_scaled"]
-    rows.append(
-        ("accuracy with class thresholds, cross-fitted:", f"{100 * measured['accuracy_with_thresholds']:.2f} %")
-    )
+    if "accuracy_with_thresholds" in measured:
+        share = f"{100 * measured['accuracy_with_thresholds']:.2f} %"
+        rows.append(("accuracy with class thresholds, cross-fitted:", share))
     rows.append(("after temperature scaling, cross-fitted:", ""))
     rows.append(("ECE", f"{100 * scaled['ece']:.2f} %"))
     rows.append(("test loss", f"{scaled['loss']:.4f}"))

@@ -80,7 +80,12 @@ def provenance() -> dict:
 
 
 def penultimate_features(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Returns the inputs of the last layer with weights for each image: (n, 32) for the merged model."""
+    """Returns the inputs of the last layer with weights for each image: (n, 32) for the merged model.
+
+    Those of an ensemble are its last member's.
+    """
     last = [layer for layer in model.layers if layer.weights][-1]
+    if isinstance(last, keras.Model):
+        return penultimate_features(last, images)
     trunk = keras.Model(model.inputs, last.input)
     return trunk.predict(images, batch_size=images_at_once(images.shape[1:]), verbose=0).reshape(len(images), -1)

@@ -15,6 +15,7 @@ from lwcnn.experiments.recipes.types import (
     MergedExperiment,
     NetworkExperiment,
     ReproductionExperiment,
+    SnapshotExperiment,
 )
 from lwcnn.experiments.sequence import PhaseCache, PhaseSequence
 from lwcnn.experiments.zoo import model_file
@@ -29,7 +30,7 @@ from lwcnn.models.transfer import replace_head
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.devices import Computing
-from lwcnn.training.distillation import build_distiller, weights_digest
+from lwcnn.training.distillation import build_distiller, build_ensemble, weights_digest
 from lwcnn.training.images import Split
 from lwcnn.training.loop import Wrap
 from lwcnn.training.phases import Phase
@@ -118,9 +119,21 @@ _Trained = tuple[keras.Model, Callable[[], keras.Model]]
 def _train(experiment: Experiment, sequence: PhaseSequence, teacher: keras.Model | None) -> _Trained:
     model, build = _BUILD[type(experiment)](experiment, sequence)
     wrap = _distiller(experiment, sequence, teacher) if isinstance(experiment, DistilledExperiment) else None
+    weights = []
     for phase in experiment.phases:
         sequence.train(model, phase, wrap=wrap)
+        weights.append(model.get_weights())
+    if isinstance(experiment, SnapshotExperiment):
+        return _ensemble(build, weights)
     return model, build
+
+
+def _ensemble(build: Callable[[], keras.Model], weights: list[list]) -> _Trained:
+    """An ensemble with a member of each weights."""
+    members = [build() for _ in weights]
+    for member, values in zip(members, weights):
+        member.set_weights(values)
+    return build_ensemble(members), lambda: build_ensemble([build() for _ in weights])
 
 
 def _merged(experiment: MergedExperiment, sequence: PhaseSequence) -> _Trained:
@@ -188,6 +201,7 @@ _BUILD: dict[type[Experiment], Callable[..., _Trained]] = {
     ReproductionExperiment: _reproduction,
     NetworkExperiment: _network,
     DistilledExperiment: _network,
+    SnapshotExperiment: _network,
     FineTunedExperiment: _fine_tuned,
 }
 """Builds the model that the phases of each kind of experiment train."""

@@ -19,6 +19,7 @@ from lwcnn.training.phases import Phase
 
 SHAPE, NUM_CLASSES = (12, 12, 3), 4
 PARTS = np.arange(24), np.arange(24, 32)
+IMAGES = make_images(4, SHAPE, NUM_CLASSES)[0]
 NETWORK = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
 
 
@@ -82,6 +83,23 @@ def test_a_trained_network_has_its_branches_merged(keys, monkeypatch):
     plan = replace(get_experiment("residual_se_muon", "smoke"), network=replace(NETWORK, branch_kernels=(1, 3)))
     keys(plan)
     assert merged[0].count_params() == build_residual_se(SHAPE, NUM_CLASSES, NETWORK).count_params()
+
+
+def test_snapshots_are_the_network_after_each_phase(keys, monkeypatch):
+    made, snapshots = [], []
+    train = sequence.train_phase
+
+    def train_phase(model, *arguments, **named):
+        randomize(model, len(snapshots))
+        snapshots.append(model.predict(IMAGES, verbose=0))
+        return train(model, *arguments, **named)
+
+    monkeypatch.setattr(sequence, "train_phase", train_phase)
+    monkeypatch.setattr(pipeline, "TrainedMethod", lambda model, *_: made.append(model))
+    plan = replace(get_experiment("technique_snapshots", "smoke"), network=NETWORK)
+    keys(plan)
+    assert len(snapshots) == 3 and not np.allclose(snapshots[0], snapshots[1])
+    np.testing.assert_allclose(made[0].predict(IMAGES, verbose=0), np.mean(snapshots, axis=0), rtol=1e-4, atol=1e-5)
 
 
 def test_a_network_s_normalization_is_that_of_the_training_part_alone(keys, monkeypatch):

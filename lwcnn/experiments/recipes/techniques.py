@@ -21,7 +21,7 @@ from lwcnn.data.augment import (
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.residual_se import residual_se_muon
-from lwcnn.experiments.recipes.types import NetworkExperiment
+from lwcnn.experiments.recipes.types import NetworkExperiment, SnapshotExperiment
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.training.phases import Phase
 
@@ -37,12 +37,14 @@ class Technique:
         group: Group in tables, such as "augmentation".
         change: Function that applies it to a network and its phase.
         cycles: Number of phases of equal length, each with a schedule and a moving average of its own.
+        kind: Class of the experiment.
     """
 
     title: str
     group: str
     change: Callable[[ResidualSEConfig, Phase], Recipe]
     cycles: int = 1
+    kind: type[NetworkExperiment] = NetworkExperiment
 
 
 def _augment(network: ResidualSEConfig, phase: Phase, **changes: Any) -> Recipe:
@@ -145,6 +147,9 @@ TECHNIQUES: dict[str, Technique] = {
         warmup_short=("warm-up over a twentieth", {"warmup": 0.05}),
     ),
     "warm_restarts": Technique("warm restarts, 3 cycles", "schedule", _train, cycles=3),
+    "snapshots": Technique(
+        "ensemble of the networks after 3 cycles", "schedule", _train, cycles=3, kind=SnapshotExperiment
+    ),
     **_techniques(
         "block",
         _build,
@@ -211,7 +216,8 @@ def _changed(key: str, preset: Preset, images: ImageSpec) -> NetworkExperiment:
     if changed.cycles > 1:
         cycle = replace(phase, epochs=max(1, phase.epochs // changed.cycles))
         phases = tuple(replace(cycle, name=f"cycle_{i}") for i in range(1, changed.cycles + 1))
-    return replace(plan, name=technique(key), question=question, network=network, phases=phases)
+    fields = vars(plan) | {"name": technique(key), "question": question, "network": network, "phases": phases}
+    return changed.kind(**fields)
 
 
 TECHNIQUE_EXPERIMENTS: dict[str, Callable[[Preset, ImageSpec], NetworkExperiment]] = {

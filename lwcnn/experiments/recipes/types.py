@@ -68,6 +68,14 @@ class NetworkExperiment(Experiment):
     network: NetworkConfig
 
 
+@dataclass(frozen=True, kw_only=True)
+class SnapshotExperiment(NetworkExperiment):
+    """One way to train an ensemble at the cost of one network: a member is the network after each phase.
+
+    Source: Huang et al. 2017, arXiv 1704.00109.
+    """
+
+
 @dataclass(frozen=True)
 class Teacher:
     """An ensemble of trained models whose mean logits teach a student.
