@@ -16,7 +16,7 @@ def test_what_a_cluster_loses_by_kills_is_as_measured():
     killed = [kill["killed"].split()[0] for kill in found["kills"]]
     assert (killed.count("worker"), killed.count("node")) == (3, 2)
     assert f"{found['runs']} queued runs, three workers and two nodes killed" in TEXT
-    assert f"their {found['epochs_of_the_runs']} epochs none" in TEXT
+    assert f"their {found['epochs_of_the_runs']} epochs, none" in TEXT
 
 
 def test_the_plan_is_made_from_the_runs():
@@ -26,4 +26,4 @@ def test_the_plan_is_made_from_the_runs():
     assert f"{seconds.mean():,.0f} s on one thread {spread}" in TEXT
     core_hours = 10_000 * seconds.mean() / 3600
     assert core_hours == pytest.approx(6_800, abs=50) and "6,800 core-hours" in TEXT
-    assert f"`paper` takes {runs[runs['experiment'] == 'paper']['train_seconds'].mean():.0f} s a run" in TEXT
+    assert f"A run of `paper` takes {runs[runs['experiment'] == 'paper']['train_seconds'].mean():.0f} s" in TEXT
