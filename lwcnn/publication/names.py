@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS
 
-HEADLINE = "residual_se_muon"
-"""The best network, Wren."""
+HEADLINE = "wren_30k"
+"""The most accurate network of fewer than 30,000 parameters."""
 
 _NAMES = {
     "paper": "paper's method",
@@ -28,6 +28,14 @@ _NAMES = {
     "residual_se_distilled": "Wren-distilled",
     "residual_se_stem_adamw": "Wren, trained by AdamW",
     "residual_se_muon": "Wren",
+    "wren_5k": "Wren-5k",
+    "wren_10k": "Wren-10k",
+    "wren_15k": "Wren-15k",
+    "wren_20k": "Wren-20k",
+    "wren_30k": "Wren-30k",
+    "wren_100k": "Wren-100k",
+    "wren_30k_light": "Wren-30k, flips and crops alone",
+    "wren_30k_mixup": "Wren-30k, MixUp",
     "residual_plain": "Wren-AdamW, full convolutions",
     "residual_cbam": "Wren-AdamW, pixel attention",
     "repo_baseline": "reproduction's network",
@@ -40,6 +48,9 @@ _NAMES = {
     "resnet_4443_twice": "ResNet [4,4,4,3], two rounds",
     "narrow_resnet18": "narrow ResNet-18",
     "narrow_resnet18_cold": "narrow ResNet-18, no warm-up",
+    "narrow_resnet18_adam": "narrow ResNet-18, Adam",
+    "narrow_resnet18_adamw": "narrow ResNet-18, AdamW",
+    "se_resnet_plain": "SE-ResNet without SE",
     "narrow_resnet18_few": "narrow ResNet-18, few images",
     "mobilenet_v2": "MobileNetV2",
     "mobilenet_v2_momentum": "MobileNetV2, other momentum",
@@ -50,7 +61,9 @@ _PRESETS = {"full": "full budget", "medium": "medium budget", "quick": "quick bu
 
 def display_name(experiment: str) -> str:
     """Returns the plain name of an experiment; a name without one loses its underscores."""
-    return _NAMES.get(experiment, experiment.replace("_", " "))
+    name, _, epochs = experiment.partition("-epochs")  # of `with_settings`
+    shown = _NAMES.get(name, name.replace("_", " "))
+    return f"{shown}, {epochs} epochs" if epochs else shown
 
 
 def named(experiment: str) -> str:

@@ -50,6 +50,9 @@ EXPERIMENT_GROUPS = {
 
 NETWORKS = {
     "wren": "residual_se_muon",
+    "wren-20k": "wren_20k",
+    "wren-30k": "wren_30k",
+    "wren-100k": "wren_100k",
     "wren-s": "residual_se_small",
     "wren-adamw": "residual_se",
     "paper-tuned": "paper_tuned",

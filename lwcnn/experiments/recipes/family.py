@@ -17,7 +17,7 @@ from lwcnn.experiments.recipes.residual_se import STEM_NETWORK, residual_se_muon
 from lwcnn.experiments.recipes.types import Distillation, DistilledExperiment, NetworkExperiment, Teacher
 from lwcnn.models.configs import ResidualSEConfig, Stage
 
-FULL_EPOCHS, GRAY_EPOCHS = 150, 100
+FULL_EPOCHS, GRAY_EPOCHS = 150, 80
 BATCH = 125  # divides 45,000 and 54,000 training images, so that no step has a shape of its own
 
 
@@ -43,7 +43,7 @@ def _plan(name: str, network: ResidualSEConfig, preset: Preset, images: ImageSpe
     base = residual_se_muon(preset, images)
     (phase,) = base.phases
     added: dict[str, Any] = (
-        {"erasing": Erasing(0.25, fill="noise")} if images.is_gray else {"rand_augment": RandAugment(1, 5)}
+        {"erasing": Erasing(0.25, fill="zero")} if images.is_gray else {"rand_augment": RandAugment(1, 5)}
     )
     augmentation = replace(augment(images), **(added if strong else {}))
     full = GRAY_EPOCHS if images.is_gray else FULL_EPOCHS

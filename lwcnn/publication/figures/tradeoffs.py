@@ -25,7 +25,12 @@ from lwcnn.publication.figures.style import (
 )
 from lwcnn.system.errors import LwcnnError
 
-HEADLINE, OURS, SYSTEM, RECORD = "best network, Wren", "ours", "system to reproduce", "public network"
+HEADLINE, OURS, SYSTEM, RECORD = (
+    "most accurate below 30,000 parameters",
+    "ours",
+    "system to reproduce",
+    "public network",
+)
 KINDS = {HEADLINE: (BEST, "*"), OURS: (BASELINE, "o"), SYSTEM: (BLACK, "s"), RECORD: (GREEN, "^")}
 """Color and marker by kind, in the order of the legend."""
 

@@ -25,6 +25,7 @@ TABLES: dict[str, Callable[[Evidence], Table]] = {
         costs.headline,
         accuracies.reproduction,
         accuracies.improved,
+        accuracies.family,
         ablations.method,
         ablations.parts,
         ablations.trials,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.publication.claims.goals import GOALS
 from lwcnn.publication.claims.literature import PAPER_ACCURACY
@@ -87,6 +88,11 @@ def reproduction(evidence: Evidence) -> Table:
         groups.append(rows)
     head = ["data", "experiment", "preset", "seeds", "validation", "test", "95 % interval", "paper"]
     return Table(head, groups)
+
+
+def family(evidence: Evidence) -> Table:
+    """The Wren family, and its variants, on CIFAR-10."""
+    return accuracies(evidence, "cifar10", tuple(FAMILY_EXPERIMENTS))
 
 
 def improved(evidence: Evidence) -> Table:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.publication.claims.literature import PUBLISHED
 from lwcnn.publication.claims.measurement import Measurement, mean_and_spread, missing, or_missing
@@ -19,10 +20,13 @@ SHIPPED = (
     ("cifar10", "residual_se"),
     ("cifar10", "residual_se_distilled"),
     ("cifar10", "residual_se_muon"),
+    ("cifar10", "wren_20k"),
+    ("cifar10", "wren_30k"),
+    ("cifar10", "wren_100k"),
     ("cifar10", "repo_residual_se"),
     ("cifar10", "repo_baseline"),
 )
-HEADLINE = SHIPPED[:8]
+HEADLINE = SHIPPED[:11]
 """The networks of the README's table: the paper's and ours."""
 
 RUNTIMES = ("litert", "litert-int8", "onnx")
@@ -36,18 +40,38 @@ class Reference:
         experiment: The experiment that trains it as claimed, or at its best.
         preset: Preset of the command in the table.
         claimed: Test accuracy in its own text, in percent; empty where it has none for CIFAR-10.
+        epochs: Number of epochs of our training, where it is shorter than the preset's.
     """
 
     network: str
     experiment: str
     preset: str
     claimed: str
+    epochs: int | None = None
+
+    @property
+    def run(self) -> str:
+        """Name of the experiment in results."""
+        return self.experiment if self.epochs is None else f"{self.experiment}-epochs{self.epochs}"
+
+    @property
+    def options(self) -> str:
+        """Options of `lwcnn train` after the data set."""
+        return f"--preset {self.preset}" + (f" --epochs {self.epochs}" if self.epochs else "")
+
+    @property
+    def length(self) -> str:
+        """Length of the training, such as "100 of 250 epochs"."""
+        full = get_experiment(self.experiment, self.preset).num_epochs
+        return f"{self.epochs} of {full} epochs" if self.epochs else f"{full} epochs"
 
 
 REFERENCES = (  # claims are those of the systems' own texts, see lwcnn/models/baselines/resnet.py
-    Reference("se_resnet", "se_resnet", "full", "94 (validation)"),
-    Reference("resnet_4443", "resnet_4443_twice", "full", "94.65"),
-    Reference("narrow_resnet18", "narrow_resnet18", "full", "95.53"),
+    Reference("se_resnet", "se_resnet", "full", "94 (validation)", 30),
+    Reference("resnet_4443", "resnet_4443", "full", "94.65", 60),
+    Reference("narrow_resnet18", "narrow_resnet18", "full", "95.53", 100),
+    Reference("resnet18", "resnet18", "medium", ""),
+    Reference("resnet8", "resnet8", "medium", ""),
     Reference("mobilenet_v2", "mobilenet_v2_momentum", "quick", ""),
     Reference("efficientnet_b0", "efficientnet_b0", "quick", ""),
 )
@@ -66,8 +90,8 @@ def references(evidence: Evidence, dataset: str = "cifar10") -> Table:
             f"{costs['memory_mb']['total']:.1f}",
             or_missing(_latency, evidence, "", one.network, "litert", 2),
             one.claimed,
-            or_missing(_trained, evidence, dataset, one.experiment),
-            f"`lwcnn train {one.experiment} --dataset {dataset} --preset {one.preset}`",
+            or_missing(_trained, evidence, dataset, one),
+            f"`lwcnn train {one.experiment} --dataset {dataset} {one.options}`",
         ]
         rows.append(row)
     head = ["network", "parameters", "MACs, M", "float32 MB", "memory MB", "LiteRT ms", "claimed %, not ours"]
@@ -92,9 +116,9 @@ def _latency(evidence: Evidence, dataset: str, name: str, runtime: str, digits: 
     return f"{p50:.{digits}f} ({p90:.{digits}f})"
 
 
-def _trained(evidence: Evidence, dataset: str, experiment: str) -> str:
-    runs = evidence.select(dataset, experiment, LARGEST)
-    return f"{mean_and_spread(runs['test_accuracy']).bare()} ({runs['preset'].iloc[0]})"
+def _trained(evidence: Evidence, dataset: str, one: Reference) -> str:
+    runs = evidence.select(dataset, one.run, LARGEST)
+    return f"{mean_and_spread(runs['test_accuracy']).bare()} ({one.length})"
 
 
 def efficiency(evidence: Evidence) -> Table:
@@ -116,6 +140,11 @@ def efficiency(evidence: Evidence) -> Table:
     return Table(head, list(groups.values()), "llrrrrrrrr")
 
 
+def _accelerator(device: str) -> str:
+    """Returns the device in parentheses, unless it is a CPU, whose name tells its cores."""
+    return "" if device.endswith("cores") else f" ({device.removeprefix('NVIDIA ')})"
+
+
 def headline(evidence: Evidence) -> Table:
     """Accuracy, size, latency and training time of the paper's network and ours."""
     rows: list[list[Cell]] = []
@@ -125,7 +154,7 @@ def headline(evidence: Evidence) -> Table:
         try:
             runs = evidence.select(dataset, name)
             accuracy: Cell = mean_and_spread(runs["test_accuracy"]).bare()
-            minutes = f"{runs['train_seconds'].mean() / 60:.0f}"
+            minutes = f"{runs['train_seconds'].mean() / 60:.0f}{_accelerator(runs['device'].iloc[0])}"
         except MissingInput as error:
             accuracy, minutes = missing(str(error)), ""
         latency = or_missing(_latency, evidence, dataset, name, "litert-int8", 3)
