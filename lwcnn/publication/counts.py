@@ -20,18 +20,13 @@ class Counts:
     macs: int
 
 
-def counts(dataset: str, experiment: str, side: int | None = None) -> Counts:
-    """Builds an experiment's network and counts it, for images of height and width `side` or those of the data set."""
-    shape = INPUT_SHAPES[dataset]
-    return _counts(dataset, experiment, shape if side is None else (side, side, shape[-1]))
-
-
 @cache
-def _counts(dataset: str, experiment: str, shape: tuple[int, int, int]) -> Counts:
+def counts(dataset: str, experiment: str) -> Counts:
+    """Builds an experiment's network for a data set and counts it."""
     from lwcnn.experiments.zoo import create_model
     from lwcnn.models.cost import count_macs
 
-    model = create_model(experiment, None, shape, NUM_CLASSES)
+    model = create_model(experiment, None, INPUT_SHAPES[dataset], NUM_CLASSES)
     convolutions = [layer for layer in model.layers if "Conv" in type(layer).__name__]
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     convolutional = sum(layer.count_params() for layer in convolutions)

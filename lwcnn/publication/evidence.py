@@ -87,9 +87,9 @@ class Evidence:
 
     def select(self, dataset: str, experiment: str, preset: str = LARGEST) -> pd.DataFrame:
         """Returns the runs of one experiment, a row per seed; `MissingInput` says how to run it."""
-        found = self.runs[(self.runs["dataset"] == dataset) & (self.runs["experiment"] == experiment)]
+        found = rows(self.runs, dataset=dataset, experiment=experiment)
         for size in self.presets if preset == LARGEST else (preset,):
-            if not (chosen := found[found["preset"] == size]).empty:
+            if not (chosen := rows(found, preset=size)).empty:
                 return chosen
         size = self.presets[0] if preset == LARGEST else preset
         command = f"lwcnn train {experiment} --dataset {dataset} --preset {size} --seeds 0 1 2 --results {self.folder}"
@@ -127,11 +127,7 @@ class Evidence:
 
     def export(self, dataset: str, experiment: str, kind: str) -> pd.Series:
         """Returns the record of an exported model."""
-        found = self.exports[
-            (self.exports["dataset"] == dataset)
-            & (self.exports["experiment"] == experiment)
-            & (self.exports["format"] == kind)
-        ]
+        found = rows(self.exports, dataset=dataset, experiment=experiment, format=kind)
         if found.empty:
             command = f"lwcnn export models/{dataset}-{experiment}.keras --format {kind}"
             raise MissingInput(f"`{experiment}` on {dataset} was not exported as {kind}; `{command}` exports it.")
@@ -139,11 +135,7 @@ class Evidence:
 
     def latency(self, dataset: str, experiment: str, runtime: str, statistic: str = "p50_ms") -> float:
         """Returns the milliseconds per image of a released model."""
-        found = self.latencies[
-            (self.latencies["dataset"] == dataset)
-            & (self.latencies["experiment"] == experiment)
-            & (self.latencies["runtime"] == runtime)
-        ]
+        found = rows(self.latencies, dataset=dataset, experiment=experiment, runtime=runtime)
         if found.empty:
             command = f"lwcnn bench models/{dataset}-{experiment}.keras --json results/bench.json"
             raise MissingInput(f"`{experiment}` on {dataset} was not timed with {runtime}; `{command}` times it.")
@@ -180,3 +172,10 @@ class Evidence:
 
     def _released_path(self, dataset: str, experiment: str) -> Path:
         return Path(self.select(dataset, experiment)["path"].iloc[0]).with_name("released.npz")
+
+
+def rows(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
+    """Returns the rows of a frame with these values in its columns."""
+    for column, value in values.items():
+        frame = frame[frame[column] == value]
+    return frame

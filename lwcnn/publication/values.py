@@ -17,7 +17,7 @@ from lwcnn.experiments.results import DATASET_ORDER, PRESETS_BY_SIZE, MissingInp
 from lwcnn.publication.claims.measurement import Measurement, accuracy, gain, mean_and_spread, missing, percent
 from lwcnn.publication.confusions import class_means, pair_share, summed_confusion
 from lwcnn.publication.counts import Counts, counts
-from lwcnn.publication.evidence import LARGEST, Evidence
+from lwcnn.publication.evidence import LARGEST, Evidence, rows
 from lwcnn.publication.names import budget, display_name
 from lwcnn.system.errors import LwcnnError, unknown_name
 
@@ -125,7 +125,7 @@ def _pair(evidence: Evidence, group: str, first: str, second: str) -> Measuremen
 def _folds(evidence: Evidence, group: str, kind: str, quantity: str) -> Value:
     dataset, experiment, _ = _group(group)
     found, is_leaky = evidence.folds, kind == "not reset"
-    found = found[(found["dataset"] == dataset) & (found["experiment"] == experiment) & (found["leaky"] == is_leaky)]
+    found = rows(found, dataset=dataset, experiment=experiment, leaky=is_leaky)
     for preset in PRESETS_BY_SIZE:
         if (folds := found[found["preset"] == preset]).empty:
             continue
