@@ -19,8 +19,9 @@ from lwcnn.data.splits import split_for_training, stratified_folds, stratified_s
 from lwcnn.evaluation.diagnostics import diagnose_folds
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
-from lwcnn.experiments.finished import load_or_make
+from lwcnn.experiments.finished import identify, load_or_make
 from lwcnn.experiments.folders import Folders
+from lwcnn.experiments.measures import mixed_computing, provenance
 from lwcnn.experiments.pipeline import TrainedMethod, train_method
 from lwcnn.experiments.recipes import (
     DistilledExperiment,
@@ -30,7 +31,7 @@ from lwcnn.experiments.recipes import (
     get_experiment,
     get_preset,
 )
-from lwcnn.experiments.run import mixed_computing, provenance, split_images
+from lwcnn.experiments.run import split_images
 from lwcnn.experiments.sequence import PhaseCache, phase_record
 from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError
@@ -95,13 +96,14 @@ def run_kfold(
             f"K-fold takes no distilled experiment: its teacher was trained on the images of every fold. "
             f"Received: {experiment!r}"
         )
-    config = json.loads(json.dumps(plain_settings(plan) | {"num_folds": num_folds, "leaky": leaky}))
+    run = identify(plan, data, preset, seed)
+    run["config"] |= {"num_folds": num_folds, "leaky": leaky}
     name = f"kfold{num_folds}{'_leaky' if leaky else ''}_seed{seed}.json"
     path = folders.result(data.name, experiment, preset, seed).with_name(name)
     progress = progress or Progress("none")
     folds = _Folds(plan, size, data, seed, num_folds, Path(folders.cache) / data.name, progress)
-    make = partial(_assess, folds, leaky, config, path)
-    return load_or_make(path, make, config, data, "mean_accuracy", progress.note)
+    make = partial(_assess, folds, leaky, run, path)
+    return load_or_make(path, make, run["config"], data, "mean_accuracy", progress.note)
 
 
 @dataclass(frozen=True)
@@ -137,27 +139,15 @@ class _Folds:
         return train_method(self.plan, split, self.data.num_classes, self.seed, cache=cache, progress=self.progress)
 
 
-def _assess(folds: _Folds, leaky: bool, config: dict, path: Path) -> dict:
+def _assess(folds: _Folds, leaky: bool, run: dict, path: Path) -> dict:
     """Trains the folds and writes their result."""
     measured = _leaky_folds(folds) if leaky else _folds_from_scratch(folds)
     phases = [*measured.pop("first_phases", []), *itertools.chain(*measured["fold_histories"])]
     mean, std = (float(value) for value in (np.mean(measured["accuracies"]), np.std(measured["accuracies"], ddof=1)))
-    result = {
-        "dataset": folds.data.name,
-        "experiment": folds.plan.name,
-        "preset": folds.size.name,
-        "seed": folds.seed,
-        "leaky": leaky,
-        "num_folds": folds.num_folds,
-        "mean_accuracy": mean,
-        "std_accuracy": std,
-        **measured,
-        "warnings": diagnose_folds(measured["accuracies"]) + mixed_computing(phases),
-        "data_checksum": folds.data.checksum,
-        "data_source": folds.data.source,
-        "config": config,
-        **provenance(),
-    }
+    result = {key: run[key] for key in ("dataset", "experiment", "preset", "seed")}
+    result |= {"leaky": leaky, "num_folds": folds.num_folds, "mean_accuracy": mean, "std_accuracy": std}
+    warnings = diagnose_folds(measured["accuracies"]) + mixed_computing(phases)
+    result |= measured | {"warnings": warnings, "data_source": folds.data.source} | run | provenance()
     write_json(path, result)
     folds.progress.note(f"mean accuracy of {folds.num_folds} folds {100 * mean:.2f} %, {path}")
     return result

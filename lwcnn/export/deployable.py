@@ -1,8 +1,11 @@
 """Rewrites models so that converters produce the smallest graph."""
 
+from pathlib import Path
+
 import keras
 from keras import layers, ops
 
+from lwcnn.system.environment import quiet_native_output
 from lwcnn.system.errors import LwcnnError
 
 
@@ -43,9 +46,11 @@ def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Mod
     return keras.Model(copy.inputs, copy.outputs, name="m") if short_names else copy
 
 
-def input_signature(model: keras.Model) -> list[keras.InputSpec]:
-    """Returns the input signature for Keras's exporters: float32 images between 0 and 255, any batch size."""
-    return [keras.InputSpec(shape=(None, *model.inputs[0].shape[1:]), dtype="float32", name="images")]
+def export(deployable: keras.Model, path: str | Path, format_name: str) -> None:
+    """Exports by Keras with float32 images between 0 and 255 as input, in batches of any size."""
+    images = keras.InputSpec(shape=(None, *deployable.inputs[0].shape[1:]), dtype="float32", name="images")
+    with quiet_native_output():
+        deployable.export(path, format=format_name, verbose=False, input_signature=[images])
 
 
 def _call(layer, *arguments, **options):

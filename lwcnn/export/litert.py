@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers
 
 from lwcnn.engine.keras_internals import is_shared
-from lwcnn.export.deployable import build_deployable, input_signature
+from lwcnn.export.deployable import build_deployable, export
 from lwcnn.export.extras import require, require_tensorflow
 from lwcnn.export.int8.bias_correction import correct_biases
 from lwcnn.export.int8.compact import share_vectors
@@ -133,9 +133,7 @@ def convert_deployable(deployable: keras.Model, images: np.ndarray | None) -> by
     try:
         # Through a SavedModel: converting a function leaves the weights in uninitialized variables.
         with tempfile.TemporaryDirectory() as folder, quiet_native_output():
-            deployable.export(
-                folder, format="tf_saved_model", verbose=False, input_signature=input_signature(deployable)
-            )
+            export(deployable, folder, "tf_saved_model")
             converter = tf.lite.TFLiteConverter.from_saved_model(folder)
             if images is not None:
                 converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -7,10 +7,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lwcnn.export.deployable import build_deployable, input_signature
+from lwcnn.export.deployable import build_deployable, export
 from lwcnn.export.extras import require, require_tensorflow
 from lwcnn.export.runtime import ExportedModel
-from lwcnn.system.environment import quiet_native_output
 from lwcnn.system.errors import LwcnnError
 
 
@@ -21,10 +20,10 @@ def to_onnx(model: keras.Model) -> bytes:
         require(module)
     deployable = build_deployable(model)
     try:
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quiet_native_output():
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # raised by Keras's patch of tf2onnx
             path = Path(folder) / "model.onnx"
-            deployable.export(path, format="onnx", verbose=False, input_signature=input_signature(deployable))
+            export(deployable, path, "onnx")
             return path.read_bytes()
     except Exception as error:  # tf2onnx can raise any error
         raise LwcnnError(

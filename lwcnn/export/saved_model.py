@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lwcnn.export.deployable import build_deployable, input_signature
+from lwcnn.export.deployable import build_deployable, export
 from lwcnn.export.extras import require_tensorflow
 from lwcnn.export.runtime import ExportedModel
 from lwcnn.system.environment import quiet_native_output
@@ -15,9 +15,8 @@ from lwcnn.system.environment import quiet_native_output
 def to_saved_model(model: keras.Model) -> dict[str, bytes]:
     """Converts a model to the files of a float32 SavedModel, from images (0 to 255) to logits, for any batch size."""
     require_tensorflow()
-    deployable = build_deployable(model)
-    with tempfile.TemporaryDirectory() as folder, quiet_native_output():
-        deployable.export(folder, format="tf_saved_model", verbose=False, input_signature=input_signature(deployable))
+    with tempfile.TemporaryDirectory() as folder:
+        export(build_deployable(model), folder, "tf_saved_model")
         paths = sorted(path for path in Path(folder).rglob("*") if path.is_file())
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
