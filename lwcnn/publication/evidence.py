@@ -92,7 +92,9 @@ class Evidence:
             if not (chosen := rows(found, preset=size)).empty:
                 return chosen
         size = self.presets[0] if preset == LARGEST else preset
-        command = f"lwcnn train {experiment} --dataset {dataset} --preset {size} --seeds 0 1 2 --results {self.folder}"
+        name, _, epochs = experiment.partition("-epochs")  # of `with_settings`
+        options = f"--preset {size}" + (f" --epochs {epochs}" if epochs else "")
+        command = f"lwcnn train {name} --dataset {dataset} {options} --seeds 0 1 2 --results {self.folder}"
         raise MissingInput(f"`{experiment}` on {dataset} was not run; `{command}` runs it. Received: {self.folder}")
 
     def has(self, dataset: str, experiment: str, preset: str = LARGEST) -> bool:

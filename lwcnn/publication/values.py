@@ -62,7 +62,8 @@ def _group(text: str) -> tuple[str, str, str]:
     """Returns data set, experiment and preset, each of them known."""
     dataset, experiment, preset = f"{text}/{LARGEST}".split("/")[:3]
     known = {"data set": DATASET_ORDER, "experiment": EXPERIMENT_NAMES, "preset": (*PRESETS_BY_SIZE, LARGEST)}
-    for (kind, names), part in zip(known.items(), (dataset, experiment, preset)):
+    base = experiment.partition("-epochs")[0]  # of `with_settings`
+    for (kind, names), part in zip(known.items(), (dataset, base, preset)):
         if part not in names:
             raise unknown_name(kind, part, names)
     return dataset, experiment, preset
@@ -83,7 +84,8 @@ def _quantity(evidence: Evidence, group: str, quantity: str) -> Value:
     value = _OF_RUNS[quantity](runs)
     if isinstance(value, str):
         return value
-    origin = f"{runs['preset'].iloc[0]}, {len(runs)} seed{'s' if len(runs) > 1 else ''}"
+    epochs = experiment.partition("-epochs")[2]
+    origin = f"{f'{epochs} epochs' if epochs else runs['preset'].iloc[0]}, {len(runs)} seed{'s' if len(runs) > 1 else ''}"
     if quantity == "seconds":
         origin += f", {' and '.join(runs['device'].unique())}"
     return replace(value, origin=f"ECE, {origin}" if quantity == "ece" else origin)
@@ -219,7 +221,7 @@ def _mlperf(evidence: Evidence, network: str, precision: str, what: str) -> Valu
     return f"{row['size_bytes']:,}" if what == "bytes" else Measurement(row["p50_ms"], "ms", 3)
 
 
-_GROUP = r"(\w+/\w+(?:/\w+)?)"
+_GROUP = r"(\w+/\w+(?:-epochs\d+)?(?:/\w+)?)"
 VALUES: dict[str, Callable[..., Value]] = {
     rf"{_GROUP}:([\w ]+)": _quantity,
     rf"{_GROUP} gain over {_GROUP}": _gain,
