@@ -71,7 +71,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         else "",
         minutes=run["train_seconds"] / 60,
         results=_results(told, run, evidence, correct),
-        calibration=_calibration(told, evidence),
+        calibration=_calibration(told, run, evidence),
         hardest=_hardest(told, run),
         load=f'lwcnn.create_model("{name}", pretrained="{told.dataset}")'
         if is_shipped
@@ -123,10 +123,10 @@ def _results(told: Description, run: dict, evidence: Evidence, correct: np.ndarr
     return Table(["quantity", "value"], [rows]).markdown()
 
 
-def _calibration(told: Description, evidence: Evidence) -> str:
+def _calibration(told: Description, run: dict, evidence: Evidence) -> str:
     found = or_missing(measure, evidence, told.dataset, told.experiment)
     if isinstance(found, Measurement):
-        return "Not measured."
+        return f"Expected calibration error {percent(run['ece'])}; no temperature was fitted."
     temperatures = " to ".join(dict.fromkeys(f"{t:.2f}" for t in (min(found.temperatures), max(found.temperatures))))
     origin = "validation images" if found.on_validation else "the other half of the test images"
     own = f" That of this file is {told.temperature:.3f}." if told.temperature else ""

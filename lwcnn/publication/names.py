@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
+from lwcnn.experiments.recipes.family import VARIANTS
 from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS
 
 HEADLINE = "wren_30k"
@@ -77,8 +78,8 @@ def budget(preset: str) -> str:
 
 
 def is_part(experiment: str) -> bool:
-    """Returns whether an experiment belongs to the ablation of parts or the techniques, which have their own tables."""
-    return experiment in PARTS_EXPERIMENTS or experiment in TECHNIQUE_EXPERIMENTS
+    """Returns whether an experiment is a variant of another, of parts or techniques, which have their own tables."""
+    return experiment in PARTS_EXPERIMENTS | TECHNIQUE_EXPERIMENTS | VARIANTS
 
 
 def seed_names(seeds: Iterable[int]) -> str:

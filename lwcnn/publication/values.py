@@ -85,7 +85,9 @@ def _quantity(evidence: Evidence, group: str, quantity: str) -> Value:
     if isinstance(value, str):
         return value
     epochs = experiment.partition("-epochs")[2]
-    origin = f"{f'{epochs} epochs' if epochs else runs['preset'].iloc[0]}, {len(runs)} seed{'s' if len(runs) > 1 else ''}"
+    origin = (
+        f"{f'{epochs} epochs' if epochs else runs['preset'].iloc[0]}, {len(runs)} seed{'s' if len(runs) > 1 else ''}"
+    )
     if quantity == "seconds":
         origin += f", {' and '.join(runs['device'].unique())}"
     return replace(value, origin=f"ECE, {origin}" if quantity == "ece" else origin)

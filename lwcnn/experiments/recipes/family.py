@@ -95,11 +95,13 @@ def _distilled(preset: Preset, images: ImageSpec) -> DistilledExperiment:
     )
 
 
-FAMILY_EXPERIMENTS: dict[str, Callable[[Preset, ImageSpec], NetworkExperiment]] = {
-    **{name: _member(name) for name in FAMILY},
+VARIANTS: dict[str, Callable[[Preset, ImageSpec], NetworkExperiment]] = {
     "wren_30k_light": _light,
     "wren_30k_mixup": _mixup,
     "wren_30k_pooled": _pooled,
     "wren_30k_glu": _glu,
     "wren_30k_distilled": _distilled,
 }
+"""One change of `wren_30k` each."""
+
+FAMILY_EXPERIMENTS = {name: _member(name) for name in FAMILY} | VARIANTS
