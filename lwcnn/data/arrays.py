@@ -22,11 +22,9 @@ Part = tuple[np.ndarray, np.ndarray, tuple[str, ...] | None]
 
 
 def read_arrays(data: Any, size: Size | None = None) -> Splits:
-    """Returns the arrays of a data set in memory; without test images if it has one part only.
+    """Returns the arrays of a data set in memory, one of `_FORMS`; without test images if it has one part only.
 
-    Args:
-        data: One of `_FORMS`. Labels may be class numbers or names.
-        size: Size of Hugging Face's images. None takes their median height and width.
+    Labels may be class numbers or names. `size` is that of Hugging Face's images, by default their median.
     """
     training, test = _parts(data)
     images, labels, names = _read_part(training, size)
@@ -42,7 +40,7 @@ def _parts(data: Any) -> tuple[Any, Any]:
     if isinstance(data, Mapping):
         training, test = (next((data[key] for key in keys if key in data), None) for keys in (_TRAINING, _TEST))
         if training is None:
-            raise _unknown_form(data, f"keys {', '.join(map(str, data))}")
+            raise _unknown_form(f"keys {', '.join(map(str, data))}")
         return training, test
     is_pair = isinstance(data, (tuple, list)) and len(data) == 2
     if is_pair and all(_is_part(part) for part in data):
@@ -69,15 +67,15 @@ def _read_part(part: Any, size: Size | None) -> Part:
         return _read_hugging_face(part, size)
     if isinstance(part, (tuple, list)) and len(part) == 2:
         return np.asarray(part[0]), np.asarray(part[1]), None
-    raise _unknown_form(part, type(part).__name__)
+    raise _unknown_form(type(part).__name__)
 
 
 def _read_tensorflow(part: Any) -> Part:
     if int(part.cardinality()) == -1:
-        raise _unknown_form(part, "a tf.data.Dataset without end")
+        raise _unknown_form("a tf.data.Dataset without end")
     elements = list(part.as_numpy_iterator())
     if not elements or not isinstance(elements[0], (tuple, list)) or len(elements[0]) != 2:
-        raise _unknown_form(part, f"a tf.data.Dataset of {type(elements[0]).__name__ if elements else 'no elements'}")
+        raise _unknown_form(f"a tf.data.Dataset of {type(elements[0]).__name__ if elements else 'no elements'}")
     images, labels = zip(*elements, strict=True)
     if np.ndim(images[0]) == 4:  # batches
         return np.concatenate(images), np.concatenate(labels), None
@@ -115,5 +113,5 @@ def _number(labels: np.ndarray, names: tuple[str, ...] | None) -> tuple[np.ndarr
     return np.array([names.index(text) for text in texts], np.int64), names
 
 
-def _unknown_form(data: Any, received: str) -> LwcnnError:
+def _unknown_form(received: str) -> LwcnnError:
     return LwcnnError(f"Give {_FORMS}. Received: {received}")

@@ -81,12 +81,9 @@ def check_splits(
 
 
 def check_image_array(images: np.ndarray, key: str, received: str) -> np.ndarray:
-    """Validates images (n, h, w) or (n, h, w, c) and returns them as (n, h, w, c).
+    """Validates uint8 images (n, h, w) or (n, h, w, c) and returns them as (n, h, w, c).
 
-    Args:
-        images: Array that should be uint8 of one of these shapes.
-        key: Name of the array, for error messages.
-        received: Path or name of the file, for error messages.
+    `key` is the name of the array and `received` the path or name of the file, for error messages.
     """
     if images.dtype != np.uint8:
         raise LwcnnError(f"Save {key!r} as uint8, 0..255: {_how_to_convert(images)} in {received}")

@@ -29,10 +29,6 @@ def read_folder(folder: Path, size: Size | None = None) -> Splits:
 
     The folder has a subfolder for each class, or `train` and `test` (or `val`) with these. With all three, the images
     of `val` belong to the training images, from which a validation part is drawn in any case.
-
-    Args:
-        folder: Path of the folder.
-        size: Size of the arrays. None takes the images' median height and width, at most `MAX_DEFAULT_SIDE`.
     """
     training, test = find_classes(folder)
     names = sorted(training)

@@ -59,14 +59,7 @@ def read_npz(path: str | os.PathLike[str]) -> Splits:
 
 
 def read_cifar(folder: Path, train: tuple[str, ...], test: str, labels: str = "labels") -> Splits:
-    """Reads an extracted archive `cifar-10-batches-py` or `cifar-100-python`.
-
-    Args:
-        folder: Path of the extracted archive.
-        train: Names of the files of training images.
-        test: Name of the file of test images.
-        labels: Key of the labels.
-    """
+    """Reads the named files of an extracted CIFAR archive, such as `cifar-10-batches-py`; `labels` is their key."""
     batches = [_read_cifar_batch(folder / name, labels) for name in (*train, test)]
     images, numbers = (np.concatenate(arrays) for arrays in zip(*batches[:-1], strict=True))
     return _splits([images, numbers, *batches[-1]])

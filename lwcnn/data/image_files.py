@@ -99,14 +99,10 @@ def read_images(
 
 
 def choose_shape(sources: Iterable[Any], size: Size | None) -> tuple[int, int, int]:
-    """Returns the shape for images of different sizes: of the chosen size, or of their median height and width.
+    """Returns the shape for images of different sizes: of the chosen size, or else of their median height and width.
 
     A median above `MAX_DEFAULT_SIDE` pixels is reduced to it. There is one channel if all images are gray, otherwise
-    three.
-
-    Args:
-        sources: Paths of image files, or images of Pillow.
-        size: Chosen size. None takes the median.
+    three. Sources are paths of image files, or images of Pillow.
     """
     chosen = check_size(size)
     if len(chosen) == 3:

@@ -15,11 +15,7 @@ from lwcnn.system import environment
 
 
 class Weights:
-    """A model's weights as arrays. The trainable ones are views of one vector, which an optimizer updates at once.
-
-    Args:
-        trainable: Trained variables, in the optimizer's order.
-        others: All other variables.
+    """A model's weights as arrays. The trainable ones, in the optimizer's order, are views of one vector.
 
     Attributes:
         vector: Trainable weights, (p,) float32.

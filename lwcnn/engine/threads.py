@@ -34,10 +34,7 @@ class ThreadGroup:
     def sum(self, rank: int, turn: int, values: tuple) -> tuple:
         """Returns the sums of all threads' values, with the same bits in every thread.
 
-        Args:
-            rank: Number of the thread, from 0.
-            turn: Number of its earlier calls.
-            values: Numbers or arrays, of the same shapes in every thread.
+        Each thread gives its number, the number of its earlier calls, and numbers or arrays of the same shapes.
 
         Raises:
             BrokenGroup: Another thread failed.

@@ -59,10 +59,7 @@ def estimate_accuracy(correct: Sequence[np.ndarray]) -> Estimate:
 
     Seeds and images are both resampled with replacement, with the same images for all seeds, so the interval covers
     the variation between trainings and the finite test set. It is slightly too narrow for few seeds; for a single
-    seed it covers the test set only.
-
-    Args:
-        correct: Bool arrays of shape (n,), one per seed: whether each test image is classified correctly.
+    seed it covers the test set only. `correct` is bool (n,) per seed: whether each image is classified correctly.
     """
     values = np.asarray(correct).astype(int)
     low, high = _bootstrap_interval(values)

@@ -39,13 +39,9 @@ def identify(
 def load_or_make(
     path: Path, make: Callable[[], dict], config: dict, data: Dataset, needed: str, note: Callable[[str], None]
 ) -> dict:
-    """Returns the result at a path, which one process makes if it does not exist.
+    """Returns the result at a path, which one process makes and writes with `make` if it does not exist.
 
-    Args:
-        path: Path of the result.
-        make: Function that makes and writes the result.
-        config, data, needed: As in `check_finished`.
-        note: Function that receives the accuracy of a result that exists, and the settings in which it differs.
+    `note` receives the accuracy of an existing result and the settings in which it differs from this process.
     """
     if not path.exists():
         with locked(path, note):

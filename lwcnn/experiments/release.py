@@ -87,9 +87,7 @@ def release_best(
 def describe_models(folders: Folders, license_name: str | None = None) -> list[Path]:
     """Writes the results of its run, int8 export and benchmark into every model file of a folder.
 
-    Args:
-        folders: Folders of the results and the models.
-        license_name: License of the weights. None keeps the one that a file states.
+    `license_name` is the license of the weights; None keeps the one that a file states.
     """
     paths = sorted(Path(folders.models).rglob("*.keras"))
     if not paths:

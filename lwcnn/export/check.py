@@ -32,12 +32,10 @@ def compare_logits(expected: np.ndarray, exported: np.ndarray, labels: np.ndarra
 
 
 def require_agreement(compared: dict, quantized: bool, max_drop: float | None = None) -> None:
-    """Checks that an export does not differ too much from its model.
+    """Checks that an export does not differ too much from its model, given the result of `compare_logits`.
 
-    Args:
-        compared: Dict returned by `compare_logits`.
-        quantized: Whether the file computes in int8. If so, only a loss of accuracy counts.
-        max_drop: Maximum change of accuracy in percentage points. If None, `MAX_INT8_DROP` or `MAX_FLOAT_CHANGE`.
+    `max_drop` is the maximum change of accuracy in percentage points, by default `MAX_INT8_DROP` or `MAX_FLOAT_CHANGE`.
+    Of a `quantized` file, only a loss of accuracy counts.
     """
     limit = max_drop if max_drop is not None else MAX_INT8_DROP if quantized else MAX_FLOAT_CHANGE
     if not limit >= 0:  # NaN fails this too

@@ -51,13 +51,7 @@ class SeparableConvolution(Affine):
 
 
 class Windows:
-    """The depthwise sums of a layer with `strides` and `padding`.
-
-    Args:
-        layer: Layer that the sums belong to.
-        kernel: Kernel (k, k, c, 1).
-        g_kernel: Array that the gradient by the kernel is added to; None for a frozen kernel.
-    """
+    """The depthwise sums of a layer, with its kernel (k, k, c, 1) and the array of its gradient, or None."""
 
     def __init__(self, layer, kernel: np.ndarray, g_kernel: np.ndarray | None):
         self._layer, self._kernel, self._g_kernel = layer, kernel, g_kernel

@@ -73,9 +73,6 @@ def bench_models(
             and size, but not for a usable int8 model.
         settings: Settings of the benchmark.
         note: Function called with progress messages.
-
-    Returns:
-        Measurement conditions, and `models`: for each its parameters, multiply-accumulates and one row per runtime.
     """
     require_tensorflow()
     for name in formats:

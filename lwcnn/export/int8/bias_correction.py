@@ -14,14 +14,9 @@ _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> bytes:
     """Corrects the biases of an int8 file so that the mean of each convolution's channels matches float32.
 
-    Rounding weights and inputs shifts the mean of a channel. The shift is measured on images, for one convolution after
-    another with all previous ones corrected, and subtracted from the bias. After a ReLU, it is measured where the
-    float32 output is positive.
-
-    Args:
-        content: Content of an int8 LiteRT file.
-        reference: Content of the float32 file of the same model, with the same convolutions in the same order.
-        images: A few hundred uint8 images (n, height, width, channels), which are run at once.
+    Rounding weights and inputs shifts the mean of a channel. The shift is measured on a few hundred uint8 images, for
+    one convolution after another with all previous ones corrected, and subtracted from the bias. After a ReLU, it is
+    measured where the float32 output is positive. `reference` is the float32 file of the same model.
 
     Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", arXiv 1906.04721,
     section 4.2, with measured shifts.

@@ -34,6 +34,7 @@ TABLES: dict[str, Callable[[Evidence], Table]] = {
         audit.audit_paper,
         audit.audit_reproduction,
         audit.audit_resnets,
+        audit.audit_all,
         calibration.calibration,
         costs.efficiency,
         costs.references,

@@ -12,6 +12,13 @@ _COLUMN = r">{\raggedright\arraybackslash}"
 _COLUMNS = "".join(rf"{_COLUMN}p{{{width}\textwidth}}" for width in _WIDTHS) + _COLUMN + "X"
 
 
+def audit_all(evidence: Evidence) -> Table:
+    """Every claim, with its system."""
+    rows = audit(evidence)
+    head = ["system", "about", "claimed", "its code, table or output", "measured here"]
+    return Table(head, [[[row.claim.system, *_cells(row)] for row in rows]])
+
+
 def audit_paper(evidence: Evidence) -> Table:
     """The claims of the paper."""
     return _of(evidence, ("paper",))
