@@ -45,6 +45,8 @@ class Phase:
             them counts as best or against the patience.
         class_weight: "balanced" weights the loss so that every class counts alike, however many images it has. None
             weights every image alike.
+        image_side: Side in pixels to which the images are resized, for networks of any image size. None takes them as
+            they are.
 
     Raises:
         LwcnnError: A value is out of range, or `best_per_branch` is combined with "val_loss".
@@ -71,6 +73,7 @@ class Phase:
     monitor: str = added_later("val_accuracy")
     start_from_epoch: int = added_later(0)
     class_weight: str | None = added_later(None)
+    image_side: int | None = added_later(None)
 
     def __post_init__(self):
         if self.best_per_branch and self.monitor != "val_accuracy":

@@ -85,6 +85,24 @@ def test_a_trained_network_has_its_branches_merged(keys, monkeypatch):
     assert merged[0].count_params() == build_residual_se(SHAPE, NUM_CLASSES, NETWORK).count_params()
 
 
+def test_a_phase_on_smaller_images_trains_the_same_weights(keys, monkeypatch):
+    seen, made, train = [], [], sequence.train_phase
+
+    def train_phase(model, phase, split, *arguments, **named):
+        x, y = split.training.arrays()
+        seen.append(
+            (model.input_shape[1:3], x.shape[1:3], len(y), model.get_layer("stem_norm").get_weights()[0].mean())
+        )
+        model.get_layer("stem_norm").gamma.assign(np.full(8, float(len(seen) + 1)))
+        return train(model, phase, split, *arguments, **named)
+
+    monkeypatch.setattr(sequence, "train_phase", train_phase)
+    monkeypatch.setattr(pipeline, "TrainedMethod", lambda model, *_: made.append(model))
+    assert len(keys(replace(get_experiment("technique_resizing", "smoke"), network=NETWORK))) == 3
+    assert seen == [((16, 16), (16, 16), 24, 1), ((24, 24), (24, 24), 24, 2), ((12, 12), (12, 12), 24, 3)]
+    np.testing.assert_array_equal(made[0].get_layer("stem_norm").gamma, np.full(8, 4))
+
+
 def test_snapshots_are_the_network_after_each_phase(keys, monkeypatch):
     made, snapshots = [], []
     train = sequence.train_phase

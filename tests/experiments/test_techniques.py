@@ -1,5 +1,7 @@
 """The techniques: that each changes its group's settings alone; their table and figure."""
 
+from dataclasses import replace
+
 import pytest
 from publication.made_results import write_run
 
@@ -24,7 +26,7 @@ GROUPS = {
 
 def settings(name):
     plan = get_experiment(name)
-    phases = [plain_settings(phase) | {"name": "all"} for phase in plan.phases]
+    phases = [plain_settings(replace(phase, name="all", image_side=None)) for phase in plan.phases]
     assert all(phase == phases[0] for phase in phases)
     return {**phases[0], "network": plain_settings(plan.network)}
 

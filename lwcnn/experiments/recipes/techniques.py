@@ -36,14 +36,15 @@ class Technique:
         title: Title in tables.
         group: Group in tables, such as "augmentation".
         change: Function that applies it to a network and its phase.
-        cycles: Number of phases of equal length, each with a schedule and a moving average of its own.
+        sides: Image side of each phase, or None. Phases have the same length, and a schedule and a moving average of
+            their own.
         kind: Class of the experiment.
     """
 
     title: str
     group: str
     change: Callable[[ResidualSEConfig, Phase], Recipe]
-    cycles: int = 1
+    sides: tuple[int | None, ...] = (None,)
     kind: type[NetworkExperiment] = NetworkExperiment
 
 
@@ -146,9 +147,10 @@ TECHNIQUES: dict[str, Technique] = {
         constant_rate=("constant learning rate", {"learning_rate": 0.005, "warmup": None}),
         warmup_short=("warm-up over a twentieth", {"warmup": 0.05}),
     ),
-    "warm_restarts": Technique("warm restarts, 3 cycles", "schedule", _train, cycles=3),
+    "warm_restarts": Technique("warm restarts, 3 cycles", "schedule", _train, (None,) * 3),
+    "resizing": Technique("images of 16, 24 and 32 pixels, a cycle each", "schedule", _train, (16, 24, None)),
     "snapshots": Technique(
-        "ensemble of the networks after 3 cycles", "schedule", _train, cycles=3, kind=SnapshotExperiment
+        "ensemble of the networks after 3 cycles", "schedule", _train, (None,) * 3, SnapshotExperiment
     ),
     **_techniques(
         "block",
@@ -213,9 +215,11 @@ def _changed(key: str, preset: Preset, images: ImageSpec) -> NetworkExperiment:
     network, phase = changed.change(plan.network, plan.phases[0])
     question = f"what a technique is worth: {changed.title}"
     phases: tuple[Phase, ...] = (phase,)
-    if changed.cycles > 1:
-        cycle = replace(phase, epochs=max(1, phase.epochs // changed.cycles))
-        phases = tuple(replace(cycle, name=f"cycle_{i}") for i in range(1, changed.cycles + 1))
+    if len(changed.sides) > 1:
+        cycle = replace(phase, epochs=max(1, phase.epochs // len(changed.sides)))
+        phases = tuple(
+            replace(cycle, name=f"cycle_{i}", image_side=side) for i, side in enumerate(changed.sides, start=1)
+        )
     fields = vars(plan) | {"name": technique(key), "question": question, "network": network, "phases": phases}
     return changed.kind(**fields)
 
