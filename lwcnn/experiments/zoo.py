@@ -40,7 +40,7 @@ def list_models() -> pd.DataFrame:
     Example:
 
     >>> list_models()["name"].iloc[0]
-    'wren'
+    'wren-100k'
     """
     import pandas as pd
 

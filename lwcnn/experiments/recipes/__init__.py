@@ -49,10 +49,10 @@ EXPERIMENT_GROUPS = {
 """Names of the experiments by subject."""
 
 NETWORKS = {
-    "wren": "residual_se_muon",
-    "wren-20k": "wren_20k",
-    "wren-30k": "wren_30k",
     "wren-100k": "wren_100k",
+    "wren-30k": "wren_30k",
+    "wren-20k": "wren_20k",
+    "wren": "residual_se_muon",
     "wren-s": "residual_se_small",
     "wren-adamw": "residual_se",
     "paper-tuned": "paper_tuned",
