@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lwcnn.data.known import DATASET_NAMES
-from lwcnn.experiments.recipes import NETWORKS, PRESETS
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment
+from lwcnn.experiments.zoo import model_file
+from lwcnn.models.description import open_archive
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.devices import PRECISIONS
 
@@ -208,6 +210,21 @@ def path(text: str) -> Path:
     if expanded.startswith("~"):
         raise argparse.ArgumentTypeError(f"there is no such user. Received: {text!r}")
     return Path(expanded)
+
+
+def check_names(options: argparse.Namespace) -> None:
+    """Checks the models and experiments on a command line, before the backend is imported, which takes seconds.
+
+    Raises:
+        LwcnnError: A name is unknown, or a file is not there or damaged.
+    """
+    for name in getattr(options, "experiments", None) or filter(None, [getattr(options, "experiment", None)]):
+        get_experiment(name)
+    given = getattr(options, "model", None) or getattr(options, "models", None)  # `models` can be a folder too
+    names = given if isinstance(given, list) else [given] if isinstance(given, str) else []
+    for name in names:
+        if name not in EXPERIMENT_NAMES:
+            open_archive(model_file(name)).close()
 
 
 def experiment_name(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import cast
 
 import lwcnn
 from lwcnn.cli import COMMANDS
+from lwcnn.cli.arguments import check_names
 from lwcnn.system import interrupts
 from lwcnn.system.environment import load_backend
 from lwcnn.system.errors import LwcnnError, unknown_name
@@ -92,6 +93,7 @@ def _run(arguments: list[str] | None) -> int:
     command = COMMANDS[options.command]
     try:
         with interrupts.recorded():
+            check_names(options)
             if command.needs_backend:
                 load_backend()
             return command.run(options) or 0

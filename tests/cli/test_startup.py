@@ -33,6 +33,20 @@ assert time.process_time() < 1.5, time.process_time()
     assert "lwcnn 0." in done.stdout and "residual_se" in done.stdout and "mnist" in done.stdout
 
 
+def test_a_typo_in_a_name_is_told_before_a_backend_is_imported():
+    code = """
+import sys
+from lwcnn.cli.main import main
+for line in ("predict wern a.png", "evaluate no.keras", "export wern --format onnx", "bench wren papre", "train wrne",
+             "kfold papre", "finetune wern --dataset digits", "summary wern", "demo wern"):
+    assert main(line.split()) == 1, line
+assert not {"keras", "tensorflow", "jax", "torch", "gradio"} & set(sys.modules)
+"""
+    done = run("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("Did you mean 'wren'?") == 6 and done.stderr.count("Did you mean 'paper'") == 2
+
+
 def test_public_names_are_there_and_only_some_import_a_backend():
     code = """
 import sys, lwcnn
