@@ -89,12 +89,11 @@ def bench(options: argparse.Namespace) -> int:
     from lwcnn.experiments.zoo import model_file
     from lwcnn.export.bench.report import bench_notes, bench_table, join_earlier, read_earlier
     from lwcnn.export.bench.worker import bench_in_one_thread
-    from lwcnn.system.files import require_file, write_json
+    from lwcnn.system.files import write_json
 
-    for i, model in enumerate(options.models):  # before a process is started
+    for i, model in enumerate(options.models):
         if model in NETWORKS or model not in EXPERIMENT_NAMES:
             options.models[i] = model_file(model, options.dataset)
-            require_file(options.models[i])
     if options.dataset is None and "litert-int8" in options.formats:
         print("No --dataset: int8 is calibrated on random images. Its speed and size hold, its accuracy would not.")
     # Before anything is measured: a file of another kind must not cost the measurements.

@@ -121,7 +121,7 @@ def test_command_measures_in_processes_of_one_thread(model_path, tmp_path, capfd
 def test_mistakes_are_told_in_words(model_path, made_dataset, capfd):
     assert main(["bench", "no.keras", "--formats", "keras"]) == 1
     error = capfd.readouterr().err
-    assert "no such file" in error and "Traceback" not in error
+    assert "There is no such model: check the path. Received: no.keras" in error and "Traceback" not in error
     with pytest.raises(LwcnnError, match="Did you mean 'litert'"):
         bench_models([model_path], ["litrt"])
     with pytest.raises(LwcnnError, match="at least one round"):
