@@ -4,7 +4,8 @@
 times as long as the step of a small network.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from weakref import WeakKeyDictionary
 
 import jax
 import keras
@@ -55,15 +56,14 @@ class JaxEpoch:
         self._waiting = []
         if not self._state:
             self._begin(keras.tree.map_structure(lambda part: part[0], batches[:2]))
-        self._latest, self._state = self._model.train_function(self._state, batches)
+        self._latest, self._state = self._steps(self._state, batches)
 
     def _begin(self, batch) -> None:
-        """Creates metrics and the compiled function, which Keras drops when the model changes."""
+        """Creates metrics, the compiled steps and the state on the device."""
         model = self._model
         model._symbolic_build(data_batch=(*batch, None))
         model.reset_metrics()
-        if not getattr(model.train_function, "trains_many", False):
-            model.train_function = _compile(model, self._places())
+        self._steps = _steps(model, self._places())
         average = self._average.values if self._average else []
         # Copies, because the steps reuse their memory, and the model keeps its values if an exception ends the epoch.
         state = tuple([jax.numpy.array(variable.value) for variable in part] for part in self._parts())
@@ -103,8 +103,22 @@ class JaxEpoch:
             self._average.values = [np.array(value) for value in average]
 
 
-def _compile(model: keras.Model, places: list[int]):
+_compiled: WeakKeyDictionary[keras.Model, tuple[Callable, Callable]] = WeakKeyDictionary()
+"""Keras's training function of a model, and ours; Keras drops its own when the model changes."""
+
+
+def _steps(model: keras.Model, places: list[int]) -> Callable:
     """Returns a compiled function (state, batches) -> (logs, state) that trains on batches one after the other."""
+    model.make_train_function()
+    known, steps = _compiled.get(model, (None, None))
+    if steps is None or known is not model.train_function:
+        steps = jax.jit(_many_steps(model, places), donate_argnums=0)
+        _compiled[model] = model.train_function, steps
+    return steps
+
+
+def _many_steps(model: keras.Model, places: list[int]) -> Callable:
+    """Returns the function that `_steps` compiles; `places` are those of the averaged variables."""
 
     def train(carried, batch):
         state, average = carried
@@ -118,10 +132,7 @@ def _compile(model: keras.Model, places: list[int]):
         carried, logs = jax.lax.scan(train, carried, batches)
         return {name: values[-1] for name, values in logs.items()}, carried
 
-    compiled = jax.jit(train_many, donate_argnums=0)
-    compiled_many = lambda state, batches: compiled(state, batches)  # noqa: E731 - a jitted function has no attributes
-    compiled_many.trains_many = True
-    return compiled_many
+    return train_many
 
 
 def _divisor(number: int) -> int:
