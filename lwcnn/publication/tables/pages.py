@@ -10,7 +10,7 @@ from lwcnn.publication.tables import TABLES
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import StrPath, write_atomically
 
-SHOWN = ("accuracies", "method", "parts", "folds", "references", "machines")
+SHOWN = ("accuracies", "method", "parts", "techniques", "folds", "references", "machines")
 """Tables that `lwcnn table` prints."""
 
 BENCH = "bench"
