@@ -166,6 +166,9 @@ def test_costs_show_their_spread_and_no_order():
     drawn = [line.get_xydata().tolist() for line in ax.lines]
     assert [[1, 50], [3, 50]] in drawn and [[2, 40], [2, 60]] in drawn
     assert not any(line.get_linestyle() == "--" or line.get_drawstyle() != "default" for line in ax.lines)
+    many = {"ms": [Point(str(i), 1 + i, 0.5) for i in range(30)]}
+    looks = {(handle.get_color(), handle.get_marker()) for handle in figures.plot_costs(many).legends[0].legend_handles}
+    assert len(looks) == 30, "every network has a look of its own"
 
 
 def test_experiments_with_one_network_share_their_latency(made):

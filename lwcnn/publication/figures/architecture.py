@@ -184,6 +184,8 @@ def _describe(layer: keras.Layer) -> tuple[str, str]:
             return "convolution", f"depthwise convolution {_times(layer.kernel_size)}{active}"
         case layers.Conv2D():
             return "convolution", f"convolution {_times(layer.kernel_size)}, {layer.filters} filters{active}"
+        case layers.Conv1D():
+            return "convolution", f"convolution over {layer.kernel_size[0]} channels{active}"
         case layers.Dense():
             return "dense", f"dense {layer.units}{active}"
         case layers.MaxPooling2D() | layers.AveragePooling2D():
@@ -211,6 +213,7 @@ def _block_text(boxes: Sequence[Box], block: str) -> str:
     full = [box.text.split(",")[0] for box in inside if re.search(r"_\d_conv$", box.name)]
     parts += [f"{full.count(text)} × {text}" for text in dict.fromkeys(full)]
     parts += ["SE" for box in inside if box.name.endswith("_squeeze")]
+    parts += ["ECA" for box in inside if "over" in box.text]
     parts += ["residual" for box in inside if box.name.endswith("_add")]
     return ", ".join(parts)
 

@@ -55,12 +55,15 @@ def _small(points: Sequence[Point]) -> list[Point]:
 def costs(inputs: Inputs) -> Figure:
     """Accuracy against multiply-accumulates, size of the int8 file, latency and training time."""
     size, time, runtime = _int8_bytes(inputs), *latencies(inputs)
-    minutes = {name: runs["train_seconds"] / 60 for name, runs in inputs.networks.items()}
+    on_cpu = {name: runs[runs["device"].str.contains("CPU|core")] for name, runs in inputs.networks.items()}
+    minutes = {name: runs["train_seconds"] / 60 for name, runs in on_cpu.items() if len(runs)}
     panels: dict[str, Mapping[str, tuple[float, ...]]] = {
         "multiply-accumulates per image": {name: (runs["macs"].iloc[0],) for name, runs in inputs.networks.items()},
         "size of the int8 file, bytes": {name: (value,) for name, value in size.items()},
         f"latency, ms, {runtime} (bar: to 90th percentile)": time,
-        "training, minutes (bar: range over seeds)": {n: (m.mean(), m.min(), m.max()) for n, m in minutes.items()},
+        "training on a CPU, minutes (bar: range over seeds)": {
+            n: (m.mean(), m.min(), m.max()) for n, m in minutes.items()
+        },
     }
     points = {
         label: [_ours(inputs, name, values[0], (min(values), max(values))) for name, values in found.items()]

@@ -115,8 +115,10 @@ def plot_costs(points: Mapping[str, Sequence[Point]], title: str | None = None) 
     others = [
         name for name in names if not any(p.kind == HEADLINE for g in points.values() for p in g if p.name == name)
     ]
-    colors = dict.fromkeys(names, BEST) | dict(zip(others, [c for c in COLORS if c != BEST] * 3))
-    markers = dict.fromkeys(names, "*") | dict(zip(others, MARKERS.replace("*", "") * 3))
+    palette, shapes = [color for color in COLORS if color != BEST], MARKERS.replace("*", "")
+    colors, markers = dict.fromkeys(names, BEST), dict.fromkeys(names, "*")
+    for i, name in enumerate(others):  # in each round the colors meet other marks
+        colors[name], markers[name] = palette[i % len(palette)], shapes[(i + i // len(palette)) % len(shapes)]
     looks: dict[str, dict] = {
         name: {
             **{"color": colors[name], "marker": markers[name], "markersize": 5.5 if name in others else 9},
