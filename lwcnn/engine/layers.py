@@ -24,6 +24,7 @@ OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
     layers.AveragePooling2D: pooling.AveragePool,
     layers.BatchNormalization: normalization.BatchNorm,
     layers.Concatenate: merging.Concatenate,
+    layers.Conv1D: convolution.Convolution1D,
     layers.Conv2D: convolution.Convolution,
     layers.Dense: convolution.Linear,
     layers.DepthwiseConv2D: depthwise.DepthwiseConvolution,

@@ -86,7 +86,7 @@ def conv_relu_max_pool(graph: Graph, call: Call) -> Match | None:
 
 
 def depthwise_block(graph: Graph, call: Call) -> Match | None:
-    """Matches `lwcnn.models.blocks.depthwise_block`, with or without squeeze-and-excitation, drop and residual."""
+    """Matches `lwcnn.models.blocks.depthwise_block`, with or without channel attention, drop and residual."""
     if not _is_depthwise(call.layer):
         return None
     chain, parts = _Chain(graph, call), {"depthwise": call.layer}
@@ -96,7 +96,7 @@ def depthwise_block(graph: Graph, call: Call) -> Match | None:
     parts["project"] = chain.then(_is_pointwise)
     if None in parts.values() or _activation(parts["project"]) or not DepthwiseBlock.fits(parts, activation):
         return None
-    parts |= _squeeze_excite(chain)
+    parts |= _channel_attention(chain)
     parts["drop"] = chain.then(lambda layer: type(layer) is StochasticDepth)
     residual = _addition(chain, call.inputs[0])
     if not parts["norm"].trainable and chain.output in graph.with_gradient:
@@ -104,19 +104,31 @@ def depthwise_block(graph: Graph, call: Call) -> Match | None:
     return Match(partial(DepthwiseBlock, parts, activation, residual), tuple(chain.calls))
 
 
-def _squeeze_excite(chain: _Chain) -> dict[str, keras.Layer]:
-    """Extends the chain by squeeze-and-excitation; returns its dense layers, or an empty dict if there is none."""
+def _channel_attention(chain: _Chain) -> dict[str, keras.Layer]:
+    """Extends the chain by one of `lwcnn.models.blocks.ATTENTIONS`; returns its layers with weights, by role."""
     graph, readers = chain.graph, chain.graph.readers(chain.output)
-    pool = next((call for call in readers if _is_global_average(call.layer)), None)
+    pool = next((call for call in readers if type(call.layer) is layers.GlobalAveragePooling2D), None)
     product = next((call for call in readers if type(call.layer) is layers.Multiply), None)
-    if len(readers) != 2 or pool is None or product is None or chain.output in graph.outputs:
+    if len(readers) != 2 or pool is None or product is None or chain.output in graph.outputs or not _has(pool.layer):
         return {}
     side = _Chain(graph, pool)
-    squeeze, excite = (side.then(partial(_is_dense, activation=name)) for name in ("relu", "sigmoid"))
-    if squeeze is None or excite is None or graph.only_reader(side.output) is not product:
+    parts = _squeeze_excite(side) if pool.layer.keepdims else _efficient_attention(side, pool.layer.output.shape[-1])
+    if None in parts.values() or graph.only_reader(side.output) is not product:
         return {}
     chain.calls += [*side.calls, product]
+    return parts
+
+
+def _squeeze_excite(side: _Chain) -> dict[str, keras.Layer | None]:
+    squeeze, excite = (side.then(partial(_is_dense, activation=name)) for name in ("relu", "sigmoid"))
     return {"squeeze": squeeze, "excite": excite}
+
+
+def _efficient_attention(side: _Chain, width: int) -> dict[str, keras.Layer | None]:
+    row = side.then(partial(_is_reshape, shape=(width, 1)))
+    neighbors = side.then(_is_convolution_of_means)
+    factor = side.then(partial(_is_reshape, shape=(1, 1, width)))
+    return {"neighbors": neighbors if row and factor else None}
 
 
 def _addition(chain: _Chain, value: int) -> bool:
@@ -146,19 +158,26 @@ def _is_depthwise(layer) -> bool:
 
 
 def _is_norm(layer) -> bool:
-    return type(layer) is layers.BatchNormalization and unsupported(layer) is None and layer.center and layer.scale
+    is_known = type(layer) is layers.BatchNormalization and unsupported(layer) is None
+    return is_known and layer.center and layer.scale and layer.epsilon > 0  # appended channels have variance 0
 
 
 def _is_pooling_by_two(layer) -> bool:
     return type(layer) is layers.MaxPooling2D and _has(layer, pool_size=(2, 2), strides=(2, 2), padding="valid")
 
 
-def _is_global_average(layer) -> bool:
-    return type(layer) is layers.GlobalAveragePooling2D and _has(layer, keepdims=True)
-
-
 def _is_dense(layer, activation: str) -> bool:
     return type(layer) is layers.Dense and _has(layer) and _activation(layer) is keras.activations.get(activation)
+
+
+def _is_reshape(layer, shape: tuple[int, ...]) -> bool:
+    return type(layer) is layers.Reshape and _has(layer) and tuple(layer.output.shape[1:]) == shape
+
+
+def _is_convolution_of_means(layer) -> bool:
+    settings = {"filters": 1, "strides": (1,), "dilation_rate": (1,), "padding": "same", "use_bias": False}
+    is_plain = type(layer) is layers.Conv1D and _has(layer, **settings)
+    return is_plain and _activation(layer) is keras.activations.sigmoid
 
 
 def _is_activation(layer) -> bool:

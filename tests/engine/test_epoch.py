@@ -50,6 +50,9 @@ MODELS = {
     "no_se": lambda: build_residual_se(
         SHAPE, CLASSES, ResidualSEConfig(8, (Stage(8, 1),), "relu", None, residual=False)
     ),
+    "wren": lambda: build_residual_se(
+        SHAPE, CLASSES, ResidualSEConfig(12, (Stage(12, 1), Stage(16, 1, 3)), attention="eca", stem_pooling=False)
+    ),
     "head": lambda: build_residual_se(SHAPE, CLASSES, ResidualSEConfig(8, (Stage(8, 1),), "relu", 4, head=16)),
 }
 OPTIMIZERS = {
@@ -146,9 +149,10 @@ def test_optimizers_step_as_in_keras(name, monkeypatch):
     assert_same(MODELS["dual"], monkeypatch, OPTIMIZERS[name], tolerance=2e-3)
 
 
-def test_muon_steps_as_in_keras_on_pointwise_kernels(monkeypatch):
+@pytest.mark.parametrize("name", ["residual_se", "wren"])
+def test_muon_steps_as_in_keras_on_pointwise_kernels(name, monkeypatch):
     """Newton-Schulz makes much of small singular values, and so of their rounding: one epoch."""
-    assert_same(MODELS["residual_se"], monkeypatch, OPTIMIZERS["muon"], tolerance=5e-3, epochs=1)
+    assert_same(MODELS[name], monkeypatch, OPTIMIZERS["muon"], tolerance=5e-3, epochs=1)
 
 
 def test_keras_muon(monkeypatch):

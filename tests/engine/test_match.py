@@ -13,12 +13,17 @@ from against_keras import assert_same, patterns, random_weights  # noqa: E402
 
 from lwcnn.engine import Predictor  # noqa: E402
 from lwcnn.engine import epoch as engine  # noqa: E402
+from lwcnn.engine.keras_internals import read_graph  # noqa: E402
+from lwcnn.engine.match import match_layers  # noqa: E402
 from lwcnn.models.blocks import depthwise_block  # noqa: E402
 
 BLOCKS = [
     ((8, 8, 16), {"filters": 16}),
     ((9, 7, 16), {"filters": 24, "se_reduction": None, "activation": "relu", "kernel_size": 3}),
     ((6, 6, 8), {"filters": 8, "residual": False, "expansion": 3, "se_reduction": 4, "kernel_size": 7}),
+    ((5, 5, 12), {"filters": 20, "se_reduction": 3}),  # widths that fill no whole vectors
+    ((8, 8, 16), {"filters": 16, "attention": "eca"}),
+    ((7, 6, 20), {"filters": 4, "attention": "eca", "activation": "relu"}),  # fewer channels than ECA's kernel
 ]
 SIZES = [(4, 4, 1), (5, 4, 2), (12, 12, 3), (13, 14, 3), (15, 11, 1)]
 
@@ -96,6 +101,20 @@ def test_a_depthwise_block_is_one_operation(shape, arguments):
     assert_same(model, [inputs(shape)], np.arange(9) % 3)
 
 
+@pytest.mark.parametrize("changes", [{"kernel_size": 4}, {"use_bias": True}, {"activation": "tanh"}])
+def test_other_convolutions_of_means_are_computed(changes):
+    """With kernels of other sizes attention is a part of the block; with a bias or another activation it is not."""
+    images = keras.Input((6, 5, 8))
+    x = depthwise_block(images, 8, se_reduction=None, residual=False, name="block")
+    row = layers.Reshape((8, 1))(layers.GlobalAveragePooling2D()(x))
+    settings = {"kernel_size": 5, "padding": "same", "use_bias": False, "activation": "sigmoid"} | changes
+    factor = layers.Reshape((1, 1, 8))(layers.Conv1D(1, **settings)(row))
+    model = classifier(images, layers.Multiply()([x, factor]))
+    (block, *_) = match_layers(read_graph(model, training=True))
+    assert (len(block.calls) == 10) == ("kernel_size" in changes)
+    assert_same(model, [inputs((6, 5, 8))], np.arange(9) % 3)
+
+
 @pytest.mark.parametrize("setting", ["center", "scale"])
 def test_a_block_whose_norm_has_no_offset_or_scale_goes_layer_by_layer(setting, monkeypatch):
     images = keras.Input((6, 5, 8))
@@ -113,13 +132,6 @@ def test_a_block_added_to_another_value():
     x = depthwise_block(images, 8, se_reduction=2, residual=False, name="block")
     model = classifier(images, layers.Add()([x, other]))
     assert_same(model, [inputs((6, 6, 8))], np.arange(9) % 3)
-
-
-def test_a_block_of_other_widths_goes_layer_by_layer():
-    images = keras.Input((5, 5, 12))
-    model = classifier(images, depthwise_block(images, 12, se_reduction=3, name="block"))
-    assert patterns(model) == []
-    assert_same(model, [inputs((5, 5, 12))], np.arange(9) % 3)
 
 
 @pytest.mark.parametrize("frozen", ["block_norm", "block_expand", "block_", "conv"])

@@ -34,6 +34,8 @@ CASES = {
     "conv_5x2": (lambda: layers.Conv2D(4, (5, 2), strides=(1, 3), activation="tanh"), MAP),
     "conv_4x4_same": (lambda: layers.Conv2D(4, 4, strides=(3, 1), padding="same"), MAP),
     "conv_larger_than_map": (lambda: layers.Conv2D(4, 9, padding="same"), MAP),
+    "conv_1d": (lambda: layers.Conv1D(4, 3, strides=2, padding="same", activation="relu"), (3, 8, 5)),
+    "conv_1d_of_one_channel": (lambda: layers.Conv1D(1, 5, padding="same", use_bias=False), (3, 8, 1)),
     "conv_layer_as_activation": (lambda: layers.Conv2D(4, 3, activation=layers.LeakyReLU(0.1)), MAP),
     "depthwise_3x3": (lambda: layers.DepthwiseConv2D(3, padding="same", activation="relu"), MAP),
     "depthwise_strided": (lambda: layers.DepthwiseConv2D(3, strides=2, padding="same", use_bias=False), MAP),
@@ -182,6 +184,7 @@ UNKNOWN = {
     "conv (Conv2D) has dilation_rate=(2, 2)": lambda: layers.Conv2D(4, 3, dilation_rate=2, name="conv"),
     "conv (Conv2D) has activation='mish'": lambda: layers.Conv2D(4, 3, activation="mish", name="conv"),
     "conv (Conv2D) has dtype='bfloat16'": lambda: layers.Conv2D(4, 3, dtype="mixed_bfloat16", name="conv"),
+    "row (Conv1D) has padding='causal'": lambda: layers.Conv1D(4, 3, padding="causal", name="row"),
     "act (Activation) has activation='mish'": lambda: layers.Activation("mish", name="act"),
     "soft (Softmax) has axis=1": lambda: layers.Softmax(axis=1, name="soft"),
     "wide (DepthwiseConv2D) has depth_multiplier=2": lambda: layers.DepthwiseConv2D(3, depth_multiplier=2, name="wide"),
@@ -191,5 +194,5 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("reason", UNKNOWN)
 def test_an_unknown_layer_or_setting_is_named(reason):
-    layer, _ = built(UNKNOWN[reason], [MAP])
+    layer, _ = built(UNKNOWN[reason], [MAP[1:] if "Conv1D" in reason else MAP])
     assert unsupported(layer) == reason

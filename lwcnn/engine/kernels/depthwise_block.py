@@ -1,6 +1,7 @@
 """A depthwise residual block with squeeze-and-excitation, forward and backward, on the CPU with Numba.
 
 out = x + keep * se(mlp(batch_norm(depthwise(x)))),    mlp(v) = activation(v W1 + b1) W2 + b2
+se(y) = y * sigmoid(max(mean(y) W3 + b3, floor) W4 + b4),    floor = 0 or, for efficient channel attention, -inf
 
 The expanded activations, the widest maps of the block, never leave the cache: forward and backward process an image in
 tiles of positions, and the backward pass recomputes them. Batch normalization is an affine map of each channel, so it
@@ -95,8 +96,8 @@ def _sums(a, b, P, F, out):
 
 
 @jit
-def _excite(mean, w3, b3, w4, b4, F, S, squeezed, scale):
-    """Computes scale (F) = sigmoid(relu(mean w3 + b3) w4 + b4); squeezed (S) is the output of the ReLU."""
+def _excite(mean, w3, b3, w4, b4, F, S, floor, squeezed, scale):
+    """Computes squeezed (S) = max(mean w3 + b3, floor) and scale (F) = sigmoid(squeezed w4 + b4)."""
     for j in range(S):
         squeezed[j] = b3[j]
     for f in range(F):
@@ -105,7 +106,7 @@ def _excite(mean, w3, b3, w4, b4, F, S, squeezed, scale):
     for f in range(F):
         scale[f] = b4[f]
     for j in range(S):
-        squeezed[j] = max(squeezed[j], np.float32(0))
+        squeezed[j] = max(squeezed[j], floor)
         for f in range(F):
             scale[f] += squeezed[j] * w4[j * F + f]
     for f in range(F):
@@ -113,7 +114,9 @@ def _excite(mean, w3, b3, w4, b4, F, S, squeezed, scale):
 
 
 @jit
-def mlp_forward(x, u, keep, w1, b1, w2, b2, w3, b3, w4, b4, out, y, means, scales, P, C, E, F, S, residual, activation):
+def mlp_forward(
+    x, u, keep, w1, b1, w2, b2, w3, b3, w4, b4, out, y, means, scales, P, C, E, F, S, floor, residual, activation
+):
     """Computes out (N, P*F) from u (N, P*C) and, if `residual`, x; stores y (N, P*F), means and scales (N, F).
 
     S = 0 omits squeeze-and-excitation; y, means and scales, which the gradient needs, are then unchanged.
@@ -132,7 +135,7 @@ def mlp_forward(x, u, keep, w1, b1, w2, b2, w3, b3, w4, b4, out, y, means, scale
             mean, scale = means[n], scales[n]
             for f in range(F):
                 mean[f] = sums[f] / np.float32(P)
-            _excite(mean, w3, b3, w4, b4, F, S, squeezed, scale)
+            _excite(mean, w3, b3, w4, b4, F, S, floor, squeezed, scale)
             for f in range(F):
                 factor[f] *= scale[f]
         result, shortcut = out[n], x[n]
@@ -152,7 +155,7 @@ def mlp_forward(x, u, keep, w1, b1, w2, b2, w3, b3, w4, b4, out, y, means, scale
 @jit
 def mlp_backward(
     u, keep, grad, y, means, scales, w1, w1_t, b1, w2_t, w3, b3, w4, q,
-    g_w1, g_b1, g_w2, g_b2, g_w3, g_b3, g_w4, g_b4, P, C, E, F, S, activation,
+    g_w1, g_b1, g_w2, g_b2, g_w3, g_b3, g_w4, g_b4, P, C, E, F, S, floor, activation,
 ):  # fmt: skip
     """Computes q (N, P*C), the gradient by u with constant normalization; adds the gradients by the weights to g_...
 
@@ -170,7 +173,7 @@ def mlp_backward(
             factor[f] = keep[n]
         if S:
             mean, scale = means[n], scales[n]
-            _excite(mean, w3, b3, w4, scale_again, F, S, squeezed, scale_again)  # only for squeezed
+            _excite(mean, w3, b3, w4, scale_again, F, S, floor, squeezed, scale_again)  # only for squeezed
             _sums(grad_n, y[n], P, F, sums)
             for j in range(S):
                 g_squeezed[j] = 0
@@ -181,7 +184,7 @@ def mlp_backward(
                     g_w4[j * F + f] += squeezed[j] * g_scale
                     g_squeezed[j] += w4[j * F + f] * g_scale
             for j in range(S):
-                if squeezed[j] <= 0:
+                if squeezed[j] <= floor:
                     g_squeezed[j] = 0
                 g_b3[j] += g_squeezed[j]
             for f in range(F):

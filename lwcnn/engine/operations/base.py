@@ -60,8 +60,3 @@ def first_difference(layer: keras.Layer, **expected) -> str | None:
         if getattr(layer, name, value) != value:
             return f"{name}={getattr(layer, name)!r}"
     return None
-
-
-def as_matrix(kernel: np.ndarray) -> np.ndarray:
-    """Returns the kernel of a 1x1 convolution, (1, 1, c, f), as (c, f), and other kernels unchanged."""
-    return kernel.reshape(kernel.shape[2:]) if kernel.ndim == 4 and kernel.shape[:2] == (1, 1) else kernel

@@ -68,7 +68,11 @@ class Convolution(Linear):
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
-        self.is_pointwise = tuple(layer.kernel_size) == tuple(layer.strides) == (1, 1)
+        self.window, self.strides = tuple(layer.kernel_size), tuple(layer.strides)
+
+    @property
+    def is_pointwise(self):
+        return self.window == self.strides == (1, 1)
 
     def forward(self, inputs, training):
         if self.is_pointwise:
@@ -76,7 +80,7 @@ class Convolution(Linear):
         (x,) = inputs
         self.shape, self.x = x.shape, rows(x)
         layer = self.layer
-        self.geometry = Geometry.of(x.shape[1:3], layer.kernel_size, layer.strides, layer.padding)
+        self.geometry = Geometry.of(x.shape[1:3], self.window, self.strides, layer.padding)
         y = np.empty((len(x), *self.geometry.positions, layer.filters), np.float32)
         lines = y.reshape(-1, layer.filters)
         for windows, first, last, places in self._parts():
@@ -108,6 +112,26 @@ class Convolution(Linear):
         for first in range(0, num_lines, step):
             last = min(first + step, num_lines)
             yield room[: (last - first) * across], first, last, slice(first * across, last * across)
+
+
+class Convolution1D(Convolution):
+    """`keras.layers.Conv1D`: the convolution of maps of one row."""
+
+    @staticmethod
+    def unsupported_setting(layer):
+        is_causal = first_difference(layer, padding=layer.padding.replace("causal", "same"))
+        return first_difference(layer, groups=1, dilation_rate=(1,)) or is_causal or unknown_function(layer)
+
+    def __init__(self, layer, bind):
+        super().__init__(layer, bind)
+        self.window, self.strides = (1, *layer.kernel_size), (1, *layer.strides)
+
+    def forward(self, inputs, training):
+        return super().forward([inputs[0][:, None]], training)[:, 0]
+
+    def backward(self, grad, wanted):
+        (dx,) = super().backward(grad[:, None], wanted)
+        return [dx if dx is None else dx[:, 0]]
 
 
 class ConvReluMaxPool(Operation):

@@ -6,8 +6,8 @@ import numpy as np
 from lwcnn.engine.kernels import depthwise_block as kernels
 from lwcnn.engine.kernels.arrays import aligned_copy, aligned_empty, rows
 from lwcnn.engine.kernels.depthwise import TAPS
-from lwcnn.engine.kernels.tiles import aligned_zeros
-from lwcnn.engine.operations.base import Operation, as_matrix
+from lwcnn.engine.kernels.tiles import WIDTH, aligned_zeros
+from lwcnn.engine.operations.base import Operation
 from lwcnn.engine.operations.normalization import follow
 
 ACTIVATIONS = {keras.activations.relu: kernels.RELU, keras.activations.hard_silu: kernels.HARD_SILU}
@@ -17,17 +17,17 @@ class DepthwiseBlock(Operation):
     """The layers of `lwcnn.models.blocks.depthwise_block`.
 
     Args:
-        parts: Layers by role: depthwise, norm, expand, project, and optionally squeeze and excite, and drop.
+        parts: Layers by role: depthwise, norm, expand, project, drop or None, and optionally squeeze and excite, or
+            neighbors, the convolution of efficient channel attention.
         activation: Activation function between expand and project.
         residual: Whether the block's input is added.
     """
 
     @staticmethod
     def fits(parts: dict[str, keras.Layer], activation) -> bool:
-        """Returns whether the kernel supports the widths, the kernel size and the activation."""
-        widths = [parts["norm"].gamma.shape[0], parts["expand"].filters, parts["project"].filters]
+        """Returns whether the kernel supports the kernel size and the activation."""
         height, width = parts["depthwise"].kernel_size
-        return activation in ACTIVATIONS and height == width in TAPS and all(width % 8 == 0 for width in widths)
+        return activation in ACTIVATIONS and height == width in TAPS
 
     def __init__(self, parts, activation, residual, bind):
         super().__init__(parts["drop"], bind)
@@ -37,41 +37,56 @@ class DepthwiseBlock(Operation):
         for role in ("expand", "project", "squeeze", "excite"):
             if role in parts:
                 bound += _kernel_and_bias(parts[role], bind)
-        # Kernel (k, k, C, 1), gamma, beta (C), w1 (C, E), b1 (E), w2 (E, F), b2 (F), and w3 (F, S), b3 (S), w4 (S, F),
-        # b4 (F) of squeeze-and-excitation, where S = 0 means none.
-        self.weights = [as_matrix(value) for value, _ in bound]
-        self.g_weights = [None if g is None else as_matrix(g) for _, g in bound]
-        filters = parts["project"].filters
-        if "squeeze" not in parts:
-            self.weights += [np.zeros(shape, np.float32) for shape in ((filters, 0), (0,), (0, filters), (filters,))]
+        # Kernel (k, k, C), gamma, beta (C), w1 (C, E), b1 (E), w2 (E, F), b2 (F), and w3 (F, S), b3 (S), w4 (S, F),
+        # b4 (F) of channel attention, where S = 0 means none.
+        self.arrays, self.g_arrays = ([_without_ones(array) for array in arrays] for arrays in zip(*bound))
+        self.filters = parts["project"].filters
+        missing = np.zeros((0, 1, 1), np.float32), None
+        self.neighbors, self.g_neighbors = bind(parts["neighbors"].kernel) if "neighbors" in parts else missing
+        self.floor = np.float32(-np.inf if self.neighbors.size else 0)  # efficient channel attention has no ReLU
         self.rate = parts["drop"].rate if parts["drop"] else 0.0
         self.random = () if self.rate else None
 
     def forward(self, inputs, training):
-        self.x = np.ascontiguousarray(inputs[0])
+        self.x = _whole_vectors(inputs[0])
+        self.weights = [_whole_vectors(array) for array in (*self.arrays, *self._attention())]
         self.keep = np.ones(len(self.x), np.float32)
         if training and self.rate:
             self.keep = (self.draws >= self.rate).astype(np.float32) / np.float32(1 - self.rate)
         u, totals = self._depthwise()
-        mean, variance = self.mean, self.variance
+        mean, variance = _whole_vectors(self.mean), _whole_vectors(self.variance)
         if training and self.norm.trainable:
             count, totals = self.all_reduce(_num_positions(self.x), totals)
             mean = totals[0] / count
             variance = np.maximum(totals[1] / count - mean * mean, 0).astype(np.float32)
             mean = mean.astype(np.float32)
             if self.is_leader:
-                follow(self.mean, mean, self.norm.momentum)
-                follow(self.variance, variance, self.norm.momentum)
+                for moving, new in ((self.mean, mean), (self.variance, variance)):
+                    follow(moving, new[: moving.size], self.norm.momentum)
         y, *kept = self._pointwise(u, mean, variance)
         self.kept = u, *kept, mean, variance
-        return y
+        return np.ascontiguousarray(y[..., : self.filters])
 
     def backward(self, grad, wanted):
-        dx, *grads = self._gradients(np.ascontiguousarray(grad))
-        for total, g in zip(self.g_weights, grads):  # more gradients than weights without squeeze-and-excitation
+        dx, *grads = self._gradients(_whole_vectors(grad))
+        grads = [aligned_copy(g).reshape(weight.shape) for g, weight in zip(grads, self.weights)]
+        for total, g in zip(self.g_arrays, grads):  # more gradients than arrays without squeeze-and-excitation
             if total is not None:
-                total += aligned_copy(g).reshape(total.shape)
-        return [dx]
+                total += g[tuple(map(slice, total.shape))]
+        if self.g_neighbors is not None:
+            for i, offset in _offsets(self.g_neighbors):
+                self.g_neighbors[i] += np.trace(grads[-2], offset)
+        return [np.ascontiguousarray(dx[..., : self.mean.size])]
+
+    def _attention(self):
+        """Returns w3, b3, w4 and b4 where there are no dense layers: S = 0, or an identity and ECA as a matrix."""
+        if len(self.arrays) > 7:
+            return []
+        F = self.filters
+        S, w4 = (F if self.neighbors.size else 0), np.zeros((F, F))
+        for i, offset in _offsets(self.neighbors):
+            w4 += self.neighbors[i] * np.eye(F, k=offset)
+        return np.eye(F, S), np.zeros(S), w4[:S], np.zeros(F)
 
     def _depthwise(self):
         """Returns the depthwise convolution u (N, H, W, C) of x, and the sums of u and u^2, (2, C) float64."""
@@ -100,7 +115,7 @@ class DepthwiseBlock(Operation):
         flat = [w.reshape(-1) for w in (w1, b1, w2, b2, w3, b3, w4, b4)]
         kernels.mlp_forward(
             rows(self.x), rows(u), rows(self.keep), *flat, _writable_rows(out), _writable_rows(y), means, scales,
-            H * W, C, E, F, S, self.residual, self.activation,
+            H * W, C, E, F, S, self.floor, self.residual, self.activation,
         )  # fmt: skip
         return out, y, means, scales
 
@@ -116,7 +131,7 @@ class DepthwiseBlock(Operation):
         totals = [aligned_zeros(size) for size in (C * E, E, E * F, F, F * S, S, S * F, F)]
         kernels.mlp_backward(
             rows(u), rows(self.keep), rows(grad), rows(y), rows(means), rows(scales), *constants, _writable_rows(q),
-            *totals, H * W, C, E, F, S, self.activation,
+            *totals, H * W, C, E, F, S, self.floor, self.activation,
         )  # fmt: skip
         g_w1, g_b1, *others = totals
         g_w1, g_b1 = g_w1.reshape(C, E).astype(np.float64), g_b1.astype(np.float64)
@@ -135,6 +150,28 @@ class DepthwiseBlock(Operation):
 
 def _num_positions(x):
     return np.float64(np.prod(x.shape[:3]))
+
+
+def _whole_vectors(array):
+    """Returns an array with zeros appended to its channels, which are both axes of a matrix, up to a multiple of 8."""
+    shape = [n + -n % WIDTH if axis == array.ndim - 1 or array.ndim == 2 else n for axis, n in enumerate(array.shape)]
+    if shape == list(array.shape):
+        return np.ascontiguousarray(array, np.float32)
+    padded = np.zeros(shape, np.float32)
+    padded[tuple(map(slice, array.shape))] = array
+    return padded
+
+
+def _without_ones(array):
+    """Returns (1, 1, c, f) as (c, f) and (k, k, c, 1) as (k, k, c); other arrays, and None, unchanged."""
+    if array is None or array.ndim < 4:
+        return array
+    return array[0, 0] if array.shape[:2] == (1, 1) else array[..., 0]
+
+
+def _offsets(kernel):
+    """Returns the index of each weight of ECA's kernel and the diagonal where it stands in the matrix."""
+    return [(i, (len(kernel) - 1) // 2 - i) for i in range(len(kernel))]
 
 
 def _writable_rows(array):
