@@ -14,7 +14,7 @@ from lwcnn.export.arena import read_graph
 from lwcnn.export.deployable import build_deployable
 from lwcnn.export.int8.bias_correction import correct_biases
 from lwcnn.export.int8.compact import share_vectors
-from lwcnn.export.int8.equalize import equalize_channels
+from lwcnn.export.int8.equalize import _quietest, equalize_channels
 from lwcnn.export.int8.simplify import simplify, split_hard_swish
 from lwcnn.export.litert import LitertModel, convert_deployable, to_litert_int8
 from lwcnn.models.baselines.reproduction import build_repo_residual_se
@@ -91,6 +91,36 @@ def test_simplified_and_equalized_models_have_the_same_results(model, images):
     assert spreads[1] < spreads[0]
     alone = channel_ranges(equal, "stage1_block1_depthwise", images)  # it shares its factors with no other map
     assert np.allclose(alone, alone[0])
+
+
+@pytest.mark.parametrize("use_bias", [False, True])
+def test_attention_over_channels_is_a_pointwise_convolution(use_bias):
+    """The banded matrix gives the same factors, and equalization reaches the map that the attention scales."""
+    images = np.random.default_rng(0).integers(0, 256, (8, 6, 6, 3), dtype=np.uint8)
+    inputs = keras.Input((6, 6, 3))
+    x = layers.DepthwiseConv2D(1, name="first")(layers.Conv2D(7, 3, name="stem")(inputs))
+    factor = layers.Reshape((7, 1))(layers.GlobalAveragePooling2D()(x))
+    factor = layers.Conv1D(1, 5, padding="same", activation="sigmoid", use_bias=use_bias, name="attention")(factor)
+    x = layers.Multiply(name="scaled")([x, layers.Reshape((1, 1, 7))(factor)])
+    model = keras.Model(inputs, layers.Flatten()(layers.Conv2D(2, 4)(x)))
+    kernel, *bias = model.get_layer("attention").get_weights()
+    model.get_layer("attention").set_weights([kernel / 100, *(part - 0.5 for part in bias)])  # no saturated factor
+    simple = simplify(build_deployable(model))
+    matrix = simple.get_layer("attention").get_weights()[0][0, 0]
+    assert np.allclose(matrix[1:6, 3], kernel[:, 0, 0] / 100) and not matrix[[0, 6], 3].any()
+    equal = equalize_channels(simple, images)
+    expected = predict_logits(model, images)
+    for rewritten in (simple, equal):
+        assert np.abs(predict_logits(rewritten, images) - expected).max() < 1e-5 * np.ptp(expected)
+    spreads = [np.ptp(np.log(channel_ranges(one, "first", images))) for one in (simple, equal)]
+    assert spreads[1] < spreads[0] / 2
+
+
+def test_divisors_follow_the_map_that_matters():
+    """A map whose rounding reaches the outputs decides alone; of two that matter equally, neither does."""
+    ranges = np.array([[1.0, 0.1], [0.1, 1.0]])
+    assert np.allclose(_quietest(ranges, np.array([[1.0, 1.0], [0.0, 0.0]])), [1, 0.1], rtol=0.25)  # a smooth maximum
+    assert np.allclose(_quietest(ranges, np.ones((2, 2))), [1, 1], rtol=0.01)
 
 
 def test_a_dense_head_keeps_its_weights(images):

@@ -4,14 +4,18 @@ import keras
 import numpy as np
 from keras import layers
 from scipy.cluster.hierarchy import DisjointSet
+from scipy.optimize import minimize
+from scipy.special import logsumexp
 
 from lwcnn.data.checks import images_at_once
 from lwcnn.engine.keras_internals import source, sources
+from lwcnn.export.extras import require_tensorflow
 from lwcnn.export.int8.simplify import is_convolution, is_linear, scale_outputs
 from lwcnn.models.layers import StochasticDepth
 
 _BATCH_SIZE = 100  # affects memory only
 _MIN_RELATIVE_RANGE = 1e-3  # of a channel, relative to the widest; smaller ones would amplify noise
+_SHARPNESS = 20.0  # of the smooth maximum over channels; its relative error is log(channels) / 20 at most
 _SCALE_EQUIVARIANT = (
     layers.Add,
     layers.MaxPooling2D,
@@ -26,12 +30,12 @@ def equalize_channels(model: keras.Model, images: np.ndarray) -> keras.Model:
     """Returns an equivalent copy of a simplified model whose feature maps have channels of similar range on the images.
 
     A convolution divides each output channel by a factor, and the next convolution multiplies by it. Feature maps that
-    are connected by additions or poolings share their factors, the geometric means of their channels' ranges, without
-    globally pooled maps. A layer whose output is zero on all images is replaced by an unused constant, because LiteRT
-    rejects an empty range.
+    are connected by additions or poolings share their factors, which minimize the rounding noise that reaches the
+    outputs, without globally pooled maps. A layer whose output is zero on all images is replaced by an unused constant,
+    because LiteRT rejects an empty range.
 
     Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", arXiv 1906.04721,
-    with the ranges of feature maps instead of weights.
+    with the ranges of feature maps instead of weights, and their influence.
     """
     groups = _groups(model)
     factors = _factors(model, groups, images)
@@ -91,10 +95,52 @@ def _factors(model: keras.Model, groups: dict[str, str], images: np.ndarray) -> 
     for start in range(0, len(images), batch_size):
         found = probe(images[start : start + batch_size].astype(np.float32), training=False)
         ranges = {name: np.maximum(old, np.abs(found[name].numpy()).max((0, 1, 2))) for name, old in ranges.items()}
+    sensitivities = _sensitivities(model, maps, images[:batch_size])
     factors = {}
     for group in set(groups.values()):
-        used = [own for name, own in ranges.items() if groups[name] == group and own.any()]
-        relative = [np.where(own > 0, np.maximum(own / own.max(), _MIN_RELATIVE_RANGE), 1) for own in used]
-        channels = model.get_layer(group).output.shape[-1]
-        factors[group] = np.exp(np.mean(np.log(relative), axis=0)) if relative else np.zeros(channels)
+        used = [name for name in maps if groups[name] == group and ranges[name].any()]
+        if used:
+            found = np.stack([ranges[name] for name in used])
+            factors[group] = _quietest(found, np.stack([sensitivities[name] for name in used]))
+        else:
+            factors[group] = np.zeros(model.get_layer(group).output.shape[-1])
     return factors
+
+
+def _sensitivities(model: keras.Model, maps: dict, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the sum of squared gradients of the outputs by each channel of the maps, shape (channels,), by name."""
+    tf = require_tensorflow()
+    probe = keras.Model(model.inputs[0], [maps, model.outputs[0]])
+    inputs = tf.constant(images.astype(np.float32))
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        found, outputs = probe(inputs, training=False)
+        # With random signs, the mean square of one gradient is the sum over all outputs.
+        signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), outputs.shape)
+        total = tf.reduce_sum(outputs * signs)
+    gradients = tape.gradient(total, found, unconnected_gradients="zero")
+    return {name: np.square(one.numpy()).sum((0, 1, 2)) for name, one in gradients.items()}
+
+
+def _quietest(ranges: np.ndarray, sensitivities: np.ndarray) -> np.ndarray:
+    """Returns the divisors, shape (channels,), at most 1, that minimize the rounding noise of the outputs.
+
+    The rounding step of a map is proportional to its widest channel after division, and the noise of a channel to the
+    step times its divisor. The sum over all maps and channels is convex in the logarithms of the divisors.
+
+    Args:
+        ranges: Maximum absolute values, shape (maps, channels).
+        sensitivities: Of the outputs, shape (maps, channels).
+    """
+    widest = ranges.max(axis=1, keepdims=True)
+    relative = np.log(np.where(ranges > 0, np.maximum(ranges / widest, _MIN_RELATIVE_RANGE), 1))
+    best = relative.mean(axis=0)
+    if sensitivities.any() and not np.allclose(relative, best):  # the maps disagree
+        weights = np.square(widest) * sensitivities
+
+        def noise(logs: np.ndarray) -> float:
+            steps = logsumexp(_SHARPNESS * (relative - logs), axis=1, keepdims=True) / _SHARPNESS
+            return float(logsumexp(2 * (steps + logs), b=weights))
+
+        best = minimize(noise, best, method="L-BFGS-B").x
+    return np.exp(best - best.max())

@@ -15,8 +15,10 @@ def simplify(model: keras.Model) -> keras.Model:
     Batch normalization after a linear convolution is folded into it. Any other batch normalization, and each rescaling,
     becomes a 1x1 depthwise convolution, which rounds once in int8; a multiplication and an addition round twice. A
     dense layer on a feature map (n, h, w, c), as in squeeze-and-excitation, becomes a 1x1 convolution, because the
-    converter creates eleven operations for it. Layer names stay. Shared layers are not supported.
+    converter creates eleven operations for it. So does a convolution over the pooled channels, as in efficient channel
+    attention. Layer names stay. Shared layers are not supported.
     """
+    model = _with_dense_attention(model)
     followers = _followers(model)
     folded = {}  # batch normalization to fold, by name of the convolution
     for layer in model.layers:
@@ -62,6 +64,55 @@ def simplify(model: keras.Model) -> keras.Model:
     for layer in copy.layers:
         layer.set_weights([np.asarray(weight, np.float32) for weight in weights.get(layer.name, [])])
     return copy
+
+
+def _with_dense_attention(model: keras.Model) -> keras.Model:
+    """Returns an equivalent copy in which each convolution over pooled channels is a dense layer on (n, 1, 1, c).
+
+    The two reshapes around the convolution go: equalization cannot pass them.
+    """
+    followers = _followers(model)
+    convolutions, pools, reshapes = set(), set(), set()
+    for layer in model.layers:
+        if not (isinstance(layer, layers.Conv1D) and _keeps_shape(layer) and layer.input.shape[-1] == 1):
+            continue
+        (row,), after = sources(layer), followers[layer.name]
+        pool = sources(row)[0]
+        alone = len(after) == len(followers[row.name]) == len(followers[pool.name]) == 1
+        if alone and isinstance(pool, layers.GlobalAveragePooling2D) and not pool.keepdims:
+            column = next(operation for operation in model.operations if operation.name == after[0])
+            if column.output.shape[1:] == (1, 1, layer.input.shape[1]):
+                convolutions.add(layer.name)
+                pools.add(pool.name)
+                reshapes |= {row.name, column.name}
+    weights: dict[str, list[np.ndarray]] = {}
+
+    def clone(layer: keras.Operation) -> keras.Operation:
+        config = layer.get_config()
+        if layer.name in convolutions:
+            kernel, *bias = layer.get_weights()
+            units = layer.input.shape[1]
+            impulses = np.eye(units, dtype=np.float32)[..., np.newaxis]  # the answer to each is a row of the matrix
+            matrix = keras.ops.conv(impulses, kernel, padding="same", dilation_rate=layer.dilation_rate)
+            weights[layer.name] = [np.asarray(matrix)[..., 0], *(np.repeat(part, units) for part in bias)]
+            return layers.Dense(units, activation=layer.activation, use_bias=layer.use_bias, name=layer.name)
+        if isinstance(layer, keras.Layer):
+            weights[layer.name] = layer.get_weights()
+        if layer.name in pools:
+            config["keepdims"] = True
+        return type(layer).from_config(config)
+
+    def call(operation, *arguments, **options):
+        return arguments[0] if operation.name in reshapes else operation(*arguments, **options)
+
+    copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
+    for layer in copy.layers:
+        layer.set_weights(weights.get(layer.name, []))
+    return copy
+
+
+def _keeps_shape(layer: layers.Conv1D) -> bool:
+    return layer.filters == 1 and layer.padding == "same" and layer.strides == (1,)
 
 
 def split_hard_swish(model: keras.Model) -> keras.Model:
