@@ -276,7 +276,7 @@ def test_the_engine_is_two_to_four_times_as_fast_as_keras(evidence):
 
 
 def test_runs_trained_by_the_engine_are_those_named(evidence):
-    named = {"residual_se_muon", "residual_se_stem_adamw", "paper_as_published", "paper_both_converted"}
+    named = {"residual_se_muon", "wren_15k", "residual_se_stem_adamw", "paper_as_published", "paper_both_converted"}
     runs = evidence.runs[evidence.runs["step"] == "engine"]
     assert set(runs["experiment"]) <= named
     assert set(evidence.select("cifar10", "residual_se_muon", "full")["step"]) == {"engine"}
@@ -298,6 +298,6 @@ def test_the_readmes_networks_have_three_seeds_or_one_and_wren_s_is_smaller_than
     runs = evidence.runs[evidence.runs["preset"] == "full"]
     for experiment in ("paper", "residual_se", "residual_se_small", "residual_se_distilled", "residual_se_muon"):
         assert set(runs[runs["experiment"] == experiment].groupby("dataset").size()) <= {1, 3}
-    assert len(rows) == 11
+    assert len(rows) == 12
     sizes = [evidence.select("cifar10", name, "full")["params"].iloc[0] for name in ("residual_se_small", "paper")]
     assert sizes[0] < sizes[1]

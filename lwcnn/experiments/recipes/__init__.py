@@ -53,6 +53,7 @@ NETWORKS = {
     "wren-30k": "wren_30k",
     "wren-20k": "wren_20k",
     "wren": "residual_se_muon",
+    "wren-15k": "wren_15k",
     "wren-s": "residual_se_small",
     "wren-adamw": "residual_se",
     "paper-tuned": "paper_tuned",
