@@ -218,10 +218,10 @@ def test_the_readmes_first_sentence_has_wrens_figures(evidence):
         f"**Wren**: {runs['params'].iloc[0]:,} parameters, {minutes:.0f} minutes on one CPU thread, {accuracy:.1f} % "
         f"of CIFAR-10's test images, {size['size_bytes'] / 1000:.0f} kB as an int8 file"
     ) in text
-    most = evidence.select("cifar10", "wren_30k")
+    most, file = evidence.select("cifar10", "wren_30k"), evidence.export("cifar10", "wren_30k", INT8)
     assert (
         f"**Wren-30k**, trained longer and on a GPU: {most['params'].iloc[0]:,} parameters, "
-        f"{100 * most['test_accuracy'].mean():.1f} %"
+        f"{100 * most['test_accuracy'].mean():.1f} %, {file['size_bytes'] / 1000:.0f} kB"
     ) in text
     assert set(runs["num_threads"]) == {1}
 
