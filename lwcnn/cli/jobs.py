@@ -214,7 +214,10 @@ def _table(futures: _Futures):
 
 @contextlib.contextmanager
 def _exit_on_signals() -> Iterator[None]:
-    """Raises SystemExit at SIGTERM and SIGHUP inside, unless they are ignored or handled already."""
+    """Raises SystemExit at SIGTERM and SIGHUP inside, unless they are ignored or Python code handles them already.
+
+    A handler of native code, such as Ray's, for which Python returns None, would end the process at once.
+    """
 
     def leave(number: int, frame) -> None:
         raise SystemExit(128 + number)
@@ -222,8 +225,8 @@ def _exit_on_signals() -> Iterator[None]:
     before = {}
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is signal.SIG_DFL:
-                before[number] = signal.signal(number, leave)
+            if signal.getsignal(number) in (signal.SIG_DFL, None):
+                before[number] = signal.signal(number, leave) or signal.SIG_DFL
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ import pytest
 
 from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation, ColorJitter, Erasing, RandAugment
 from lwcnn.experiments.finished import check_finished
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES, get_experiment
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES, get_experiment, with_settings
 from lwcnn.system.files import read_json
 from lwcnn.system.settings import added_later, plain_settings
 
@@ -82,9 +82,13 @@ RUNS = sorted(path for path in RESULTS.glob("*/*/*/*seed*.json") if path.relativ
 @pytest.mark.parametrize("path", RUNS, ids=lambda p: str(p.relative_to(RESULTS)))
 def test_committed_results_are_recognized_as_finished(path):
     dataset, experiment, preset = path.relative_to(RESULTS).parts[:3]
-    assert experiment in EXPERIMENT_NAMES
+    name, _, epochs = experiment.partition("-epochs")
+    assert name in EXPERIMENT_NAMES
     result = read_json(path)
-    config = json.loads(json.dumps(plain_settings(get_experiment(experiment, preset, dataset))))
+    plan = with_settings(get_experiment(name, preset, dataset), epochs=int(epochs) if epochs else None)
+    config = json.loads(json.dumps(plain_settings(plan)))
+    if result.get("precision", "float32") != "float32":
+        config["computing"] = {"precision": result["precision"]}
     if path.name.startswith("kfold"):
         config |= {"num_folds": result["num_folds"], "leaky": result["leaky"]}
 
