@@ -29,7 +29,7 @@ TEACHERS = (("cifar10", "residual_se"),)  # experiments whose models distillatio
 LOGIT_STEP = 1 / 64  # spacing of float16 at the largest logits
 MAX_DISAGREEMENT = 0.001  # fraction of test images whose class may differ on another machine through rounding
 # The models that figures compare by their penultimate features.
-WITH_FEATURES = ("paper", "residual_se", "residual_se_muon", "wren_30k")
+WITH_FEATURES = ("paper", "residual_se", "residual_se_muon", "wren_30k", "wren_15k")
 _IDENTITY = ("dataset", "data_checksum", "experiment", "preset", "seed", "config", "backend", "step")
 
 _log = logging.getLogger(__name__)

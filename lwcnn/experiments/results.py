@@ -12,7 +12,7 @@ Each file is read once per process, and again only after it has changed.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -117,18 +117,18 @@ def load_exports(folder: StrPath = "results") -> pd.DataFrame:
     return frame[frame["size_bytes"].fillna(0) > 0].reset_index(drop=True) if "size_bytes" in frame else frame
 
 
-def load_latencies(folder: StrPath = "results", name: str = "bench") -> pd.DataFrame:
-    """Loads the latencies of results/<name>.json, which `lwcnn bench` made; empty without the file.
+def load_latencies(folder: StrPath = "results", names: Sequence[str] = ("bench", "bench_family")) -> pd.DataFrame:
+    """Loads the latencies of results/<name>.json, which `lwcnn bench` made; empty without the files.
 
     Each row is a model and runtime: `dataset`, `experiment`, `runtime` and milliseconds per image (`mean_ms`, ...).
     """
-    path = Path(folder) / f"{name}.json"
-    content = _read(path) if path.exists() else {}
+    paths = (Path(folder) / f"{name}.json" for name in names)
     rows = [
         dict(zip(("dataset", "experiment"), _dataset_and_experiment(model["model"])))
         | {"runtime": row["name"]}
         | {"model_sha256": model.get("model_sha256"), "device": content.get("machine", {}).get("device")}
         | row["batch1"]
+        for content in (_read(path) for path in paths if path.exists())
         for model in content.get("models", [])
         for row in model["rows"]
         if "batch1" in row

@@ -74,7 +74,7 @@ class Evidence:
     @cached_property
     def latencies(self) -> pd.DataFrame:
         """Latencies of the released models and of the reference networks."""
-        return pd.concat([results.load_latencies(self.folder), results.load_latencies(self.folder, "bench_networks")])
+        return pd.concat([results.load_latencies(self.folder), results.load_latencies(self.folder, ["bench_networks"])])
 
     @cached_property
     def networks(self) -> pd.DataFrame:
