@@ -80,7 +80,10 @@ def test_what_fails_is_named_with_its_last_line_and_the_others_are_done(worker, 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_signals_end_the_processes_and_those_that_wait_never_start(worker, tmp_path, number):
     log, pids = worker
-    before = signal.getsignal(number) or signal.SIG_DFL  # None: Ray, which other tests use, has a native handler
+    before = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+    outside = signal.signal(
+        number, before
+    )  # ignored under nohup; None: a native one, such as Ray
 
     def interrupt():
         while not pids.exists() or len(pids.read_text().splitlines()) < 2:
@@ -100,3 +103,4 @@ def test_signals_end_the_processes_and_those_that_wait_never_start(worker, tmp_p
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid), 0)
     assert signal.getsignal(number) is before
+    signal.signal(number, outside or before)
