@@ -81,9 +81,7 @@ def test_what_fails_is_named_with_its_last_line_and_the_others_are_done(worker, 
 def test_signals_end_the_processes_and_those_that_wait_never_start(worker, tmp_path, number):
     log, pids = worker
     before = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-    outside = signal.signal(
-        number, before
-    )  # ignored under nohup; None: a native one, such as Ray
+    outside = signal.signal(number, before)  # ignored under nohup; None: a native one, such as Ray
 
     def interrupt():
         while not pids.exists() or len(pids.read_text().splitlines()) < 2:
