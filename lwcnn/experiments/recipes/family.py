@@ -1,4 +1,4 @@
-"""The Wren family: one network at five sizes, with one long recipe.
+"""The Wren family: a network at several sizes, and a smaller one for gray images, with one long recipe.
 
 The first blocks work at full resolution and the others at half of it, with efficient channel attention. Muon with
 warm-up, cosine decay and a moving average trains them for 150 epochs at `full`. The number of epochs is fixed, and the
