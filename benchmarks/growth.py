@@ -49,7 +49,7 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
 
     from lwcnn.data.batches import Batches
     from lwcnn.data.known import image_spec
-    from lwcnn.experiments.recipes.augmentation import augmentation
+    from lwcnn.experiments.recipes.presets import augmentation
     from lwcnn.experiments.recipes.residual_se import WARMUP_COSINE
     from lwcnn.export.bench.peak_memory import peak_bytes
     from lwcnn.models.residual_se import build_residual_se

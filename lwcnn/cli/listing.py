@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from lwcnn.cli.arguments import add_folder, path
 from lwcnn.data.known import DATASET_NAMES
@@ -43,7 +43,7 @@ def list_names(options) -> int:
     print("\nexperiments, for train, with their test accuracy on CIFAR-10 where it is known")
     for group, names in EXPERIMENT_GROUPS.items():
         print(f"\n  {group}")
-        prefix = os.path.commonprefix(names)
+        prefix = os.path.commonprefix([*names])
         if prefix and len(names) > MOST_LISTED:
             print(f"  {prefix + '*':<28} {'':>5}  {len(names)} experiments; `lwcnn list {prefix}` shows them")
         else:
@@ -54,7 +54,7 @@ def list_names(options) -> int:
     return 0
 
 
-def _print_experiments(names: Sequence[str]) -> None:
+def _print_experiments(names: Iterable[str]) -> None:
     accuracies = {told.experiment: told.test_accuracy for told in read_descriptions("cifar10")}
     for name in names:
         accuracy = f"{100 * accuracies[name]:.2f}" if name in accuracies else ""

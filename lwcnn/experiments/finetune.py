@@ -13,7 +13,7 @@ from lwcnn.data.known import ImageSpec
 from lwcnn.evaluation.predict import input_shape
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import FineTunedExperiment, get_preset, with_settings
-from lwcnn.experiments.recipes.augmentation import augmentation
+from lwcnn.experiments.recipes.presets import augmentation
 from lwcnn.experiments.recipes.residual_se import NO_WEIGHT_DECAY
 from lwcnn.experiments.run import run_experiment
 from lwcnn.experiments.zoo import model_file

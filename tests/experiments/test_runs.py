@@ -30,7 +30,6 @@ from lwcnn.experiments.recipes import (
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
 from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS
-from lwcnn.experiments.recipes.types import _phases
 from lwcnn.experiments.run import Folders, run_experiment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.checkpoint import PhaseState
@@ -618,8 +617,8 @@ def test_settings_change_every_phase_and_the_name():
 
 @pytest.mark.parametrize("name", ["paper", "repo_baseline", "paper_tuned"])
 def test_the_epochs_of_all_phases_are_those_asked_for(name):
-    for epochs in range(len(_phases(get_experiment(name))), 60):
-        shares = [phase.epochs for phase in _phases(with_settings(get_experiment(name), epochs))]
+    for epochs in range(len(every_phase(get_experiment(name))), 60):
+        shares = [phase.epochs for phase in every_phase(with_settings(get_experiment(name), epochs))]
         assert sum(shares) == epochs and min(shares) >= 1
     paper = with_settings(get_experiment("paper"), 3)
     assert [phase.epochs for phase in (paper.dual, *paper.phases)] == [1, 1, 1]

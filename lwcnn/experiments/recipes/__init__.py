@@ -4,6 +4,8 @@ Expected accuracies and durations: docs/results.md. Command:
 `lwcnn train EXPERIMENT --dataset cifar10 --preset quick --seeds 0 1 2`.
 """
 
+from dataclasses import replace
+
 from lwcnn.data.known import ImageSpec, image_spec
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
@@ -25,28 +27,19 @@ from lwcnn.experiments.recipes.types import (
 )
 from lwcnn.system.errors import unknown_name
 
-_DATA_DEPENDENT = (
-    TUNED_EXPERIMENTS
-    | RESIDUAL_EXPERIMENTS
-    | FAMILY_EXPERIMENTS
-    | PARTS_EXPERIMENTS
-    | TECHNIQUE_EXPERIMENTS
-    | REPRODUCTION_EXPERIMENTS
-    | REFERENCE_EXPERIMENTS
-    | APPLICATION_EXPERIMENTS
-)
-EXPERIMENT_NAMES = (*EXPERIMENTS, *_DATA_DEPENDENT)
-
 EXPERIMENT_GROUPS = {
-    "the paper's method and its parts": (*EXPERIMENTS, *TUNED_EXPERIMENTS),
-    "residual networks": tuple(RESIDUAL_EXPERIMENTS),
-    "the Wren family, with the long recipe": tuple(FAMILY_EXPERIMENTS),
-    "parts of the residual network and its recipe": tuple(PARTS_EXPERIMENTS),
-    "techniques, each alone on the recipe of residual_se_muon": tuple(TECHNIQUE_EXPERIMENTS),
-    "the author's code": tuple(REPRODUCTION_EXPERIMENTS),
-    "larger networks for comparison": (*REFERENCE_EXPERIMENTS, *APPLICATION_EXPERIMENTS),
+    "the paper's method and its parts": EXPERIMENTS | TUNED_EXPERIMENTS,
+    "residual networks": RESIDUAL_EXPERIMENTS,
+    "the Wren family, with the long recipe": FAMILY_EXPERIMENTS,
+    "parts of the residual network and its recipe": PARTS_EXPERIMENTS,
+    "techniques, each alone on the recipe of residual_se_muon": TECHNIQUE_EXPERIMENTS,
+    "the author's code": REPRODUCTION_EXPERIMENTS,
+    "larger networks for comparison": REFERENCE_EXPERIMENTS | APPLICATION_EXPERIMENTS,
 }
-"""Names of the experiments by subject."""
+"""Question and function of each experiment, by subject and name."""
+
+_RECIPES = {name: recipe for group in EXPERIMENT_GROUPS.values() for name, recipe in group.items()}
+EXPERIMENT_NAMES = tuple(_RECIPES)
 
 NETWORKS = {
     "wren-100k": "wren_100k",
@@ -100,9 +93,8 @@ def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = 
     ('head_*',)
     """
     size, name = get_preset(preset), NETWORKS.get(name, name)
-    if name in _DATA_DEPENDENT:
-        images = image_spec(dataset) if isinstance(dataset, str) else dataset
-        return _DATA_DEPENDENT[name](size, images)
-    if name not in EXPERIMENTS:
+    if name not in _RECIPES:
         raise unknown_name("experiment", name, [*NETWORKS, *EXPERIMENT_NAMES])
-    return EXPERIMENTS[name](size)
+    question, build = _RECIPES[name]
+    images = image_spec(dataset) if isinstance(dataset, str) else dataset
+    return replace(build(size, images), name=name, question=question)

@@ -5,23 +5,18 @@ rate. The whole has all parts of the extension, with its values for MixUp, CutMi
 (0.1) and dropout (0.4 to 0.2). Both train on flipped and cropped images for the preset's `network` epochs.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lwcnn.data.augment import MixUpCutMix
-from lwcnn.data.known import ImageSpec
-from lwcnn.experiments.recipes.augmentation import augmentation
-from lwcnn.experiments.recipes.presets import Preset
-from lwcnn.experiments.recipes.residual_se import SMALL_NETWORK, WARMUP_COSINE
-from lwcnn.experiments.recipes.types import NetworkExperiment
-from lwcnn.models.configs import ResidualSEConfig
+from lwcnn.experiments.recipes.residual_se import AVERAGED, SMALL_NETWORK, WARMUP_COSINE, train_network
+from lwcnn.experiments.recipes.types import Build, Recipes, derived
 from lwcnn.training.optimizers import OptimizerConfig
-from lwcnn.training.phases import Phase
 
-Recipe = tuple[ResidualSEConfig, Phase]
-BASELINE_OPTIMIZER = OptimizerConfig("adam", 0.001)
-AVERAGED = replace(WARMUP_COSINE, ema_batch_norm=True)
 BASELINE, WHOLE = "parts_baseline", "parts_whole"
+_AVERAGE: dict[str, Any] = {"ema": AVERAGED.ema, "ema_batch_norm": AVERAGED.ema_batch_norm}
+_WARMUP = WARMUP_COSINE.warmup
 
 
 @dataclass(frozen=True)
@@ -31,87 +26,41 @@ class Part:
     Attributes:
         title: Title in tables.
         claim: Gain that the extension claims for it, in percentage points; None if it claims none.
-        add: Function that adds the part to a network and its phase.
+        changes: Settings that add it, by path.
     """
 
     title: str
     claim: str | None
-    add: Callable[[ResidualSEConfig, Phase], Recipe]
+    changes: dict[str, Any]
 
 
-def _averaged(optimizer: OptimizerConfig, like: OptimizerConfig) -> OptimizerConfig:
-    """Returns the optimizer with the moving average settings of `like`."""
-    return replace(optimizer, ema=like.ema, ema_batch_norm=like.ema_batch_norm)
+def _of_the_optimizer(settings: dict[str, Any]) -> dict[str, Any]:
+    return {f"phases.0.optimizer.{name}": value for name, value in settings.items()}
 
 
 PARTS = {
-    "residual": Part(
-        "residual connections", "+3 to +4", lambda network, phase: (replace(network, residual=True), phase)
-    ),
-    "se": Part(
-        "squeeze-and-excitation",
-        "about +2",
-        lambda network, phase: (replace(network, se_reduction=SMALL_NETWORK.se_reduction), phase),
-    ),
-    "mixing": Part(
-        "MixUp and CutMix",
-        "+5 to +8",
-        lambda network, phase: (network, replace(phase, mixing=MixUpCutMix(0.2, 1.0))),
-    ),
+    "residual": Part("residual connections", "+3 to +4", {"network.residual": True}),
+    "se": Part("squeeze-and-excitation", "about +2", {"network.se_reduction": SMALL_NETWORK.se_reduction}),
+    "mixing": Part("MixUp and CutMix", "+5 to +8", {"phases.0.mixing": MixUpCutMix(0.2, 1.0)}),
     "adamw": Part(
         "AdamW with warm-up and cosine",
         "+2 to +3",
-        lambda network, phase: (network, replace(phase, optimizer=_averaged(WARMUP_COSINE, phase.optimizer))),
+        _of_the_optimizer({name: value for name, value in vars(WARMUP_COSINE).items() if name not in _AVERAGE}),
     ),
     "smoothing": Part(
         "label smoothing, dropout 0.4 to 0.2",
         "+1 to +2",
-        lambda network, phase: (network, replace(phase, label_smoothing=0.1, dropout=(0.4, 0.2))),
+        {"phases.0.label_smoothing": 0.1, "phases.0.dropout": (0.4, 0.2)},
     ),
-    "ema": Part(
-        "moving average of the weights",
-        None,
-        lambda network, phase: (network, replace(phase, optimizer=_averaged(phase.optimizer, AVERAGED))),
-    ),
+    "ema": Part("moving average of the weights", None, _of_the_optimizer(_AVERAGE)),
 }
 
 OPTIMIZERS = {
     "adam": replace(AVERAGED, name="adam", weight_decay=None, no_weight_decay=()),
-    "rmsprop": _averaged(OptimizerConfig("rmsprop", 0.002, warmup=WARMUP_COSINE.warmup), AVERAGED),
-    "sgd": _averaged(OptimizerConfig("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=WARMUP_COSINE.warmup), AVERAGED),
+    "rmsprop": OptimizerConfig("rmsprop", 0.002, warmup=_WARMUP, **_AVERAGE),
+    "sgd": OptimizerConfig("sgd", 0.1, 0.9, True, weight_decay=5e-3, warmup=_WARMUP, **_AVERAGE),
 }
 """Optimizers that replace AdamW in the whole, with the same warm-up, cosine decay and average."""
-
-
-def _maker(name: str, question: str, parts: tuple[str, ...], optimizer: OptimizerConfig | None = None) -> Callable:
-    """Returns a function that builds the baseline with some parts."""
-
-    def build(preset: Preset, images: ImageSpec) -> NetworkExperiment:
-        network = replace(SMALL_NETWORK, residual=False, se_reduction=None)
-        phase = Phase("all", BASELINE_OPTIMIZER, preset.network, augmentation=augmentation(images), batch_size=128)
-        for part in parts:
-            network, phase = PARTS[part].add(network, phase)
-        phase = replace(phase, optimizer=optimizer or phase.optimizer)
-        return NetworkExperiment(name=name, question=question, network=network, phases=(phase,))
-
-    return build
-
-
-def _all() -> dict[str, Callable[[Preset, ImageSpec], NetworkExperiment]]:
-    every = tuple(PARTS)
-    made = {
-        BASELINE: _maker(BASELINE, "the small network without any part, for comparison", ()),
-        WHOLE: _maker(WHOLE, "the small network with every part of the extension, for comparison", every),
-    }
-    for key, part in PARTS.items():
-        alone, without = only(key), leave_one_out(key)
-        rest = tuple(k for k in every if k != key)
-        made[alone] = _maker(alone, f"{part.title}, alone on the baseline", (key,))
-        made[without] = _maker(without, f"{part.title}, left out of the whole", rest)
-    for key, optimizer in OPTIMIZERS.items():
-        name = f"parts_{key}"
-        made[name] = _maker(name, f"{optimizer.name} in place of AdamW in the whole", every, optimizer)
-    return made
 
 
 def only(part: str) -> str:
@@ -120,8 +69,25 @@ def only(part: str) -> str:
 
 
 def leave_one_out(part: str) -> str:
-    """The name of the experiment with every part but one."""
+    """Returns the name of the experiment with every part but one."""
     return f"parts_no_{part}"
 
 
-PARTS_EXPERIMENTS = _all()
+_baseline = train_network(replace(SMALL_NETWORK, residual=False, se_reduction=None), OptimizerConfig("adam", 0.001))
+
+
+def _with(parts: Iterable[str]) -> Build:
+    return derived(_baseline, {path: value for part in parts for path, value in PARTS[part].changes.items()})
+
+
+PARTS_EXPERIMENTS: Recipes = {
+    BASELINE: ("the small network without any part, for comparison", _baseline),
+    WHOLE: ("the small network with every part of the extension, for comparison", _with(PARTS)),
+}
+for key, part in PARTS.items():
+    rest = [other for other in PARTS if other != key]
+    PARTS_EXPERIMENTS[only(key)] = (f"{part.title}, alone on the baseline", _with([key]))
+    PARTS_EXPERIMENTS[leave_one_out(key)] = (f"{part.title}, left out of the whole", _with(rest))
+for key, optimizer in OPTIMIZERS.items():
+    whole = derived(_with(PARTS), {"phases.0.optimizer": optimizer})
+    PARTS_EXPERIMENTS[f"parts_{key}"] = (f"{optimizer.name} in place of AdamW in the whole", whole)

@@ -1,8 +1,12 @@
-"""Presets: training lengths, from "smoke" to "full"."""
+"""What the recipes share: training lengths, and the augmentation by what is known of the images."""
 
 from dataclasses import dataclass
 
+from lwcnn.data.augment import Augmentation
+from lwcnn.data.known import ImageSpec
 from lwcnn.system.errors import unknown_name
+
+CROP_SHARE = 1 / 8  # fraction of the shorter side: 4 of 32 pixels, as usual on CIFAR-10
 
 
 @dataclass(frozen=True)
@@ -35,55 +39,16 @@ class Preset:
     repo: tuple[int, ...]
     num_images: int | None = None
 
-    @property
-    def total(self) -> int:
-        """Number of epochs of all stages, for experiments that train the merged model in a single phase."""
-        return self.dual + self.head + self.all
-
 
 PRESETS = {
     "smoke": Preset(
-        "smoke",
-        dual=1,
-        head=1,
-        all=1,
-        batch_size=64,
-        tuned_dual=1,
-        tuned=2,
-        fold=1,
-        network=1,
-        repo=(2, 1, 1, 1, 1),
-        num_images=600,
+        "smoke", 1, 1, 1, 64, tuned_dual=1, tuned=2, fold=1, network=1, repo=(2, 1, 1, 1, 1), num_images=600
     ),
-    "quick": Preset(
-        "quick", dual=8, head=4, all=5, batch_size=64, tuned_dual=4, tuned=17, fold=2, network=15, repo=(12, 2, 2, 2, 4)
-    ),
+    "quick": Preset("quick", 8, 4, 5, 64, 4, 17, 2, 15, repo=(12, 2, 2, 2, 4)),
     # An hour or two on two CPU cores, for networks whose own recipes take 70 to 250 epochs.
-    "medium": Preset(
-        "medium",
-        dual=14,
-        head=10,
-        all=20,
-        batch_size=32,
-        tuned_dual=8,
-        tuned=30,
-        fold=5,
-        network=30,
-        repo=(20, 3, 3, 3, 6),
-    ),
+    "medium": Preset("medium", 14, 10, 20, 32, 8, 30, 5, 30, repo=(20, 3, 3, 3, 6)),
     # dual and all: the author's notebook; head: paper; repo: the reproduction's notebook
-    "full": Preset(
-        "full",
-        dual=20,
-        head=20,
-        all=50,
-        batch_size=32,
-        tuned_dual=15,
-        tuned=60,
-        fold=10,
-        network=60,
-        repo=(30, 5, 5, 5, 10),
-    ),
+    "full": Preset("full", 20, 20, 50, 32, 15, 60, 10, 60, repo=(30, 5, 5, 5, 10)),
 }
 
 
@@ -92,3 +57,15 @@ def get_preset(name: str) -> Preset:
     if name not in PRESETS:
         raise unknown_name("preset", name, PRESETS)
     return PRESETS[name]
+
+
+def augmentation(images: ImageSpec, crop_share: float = CROP_SHARE) -> Augmentation:
+    """Returns flips and shifted crops; for gray images that must not be mirrored, small rotations, zooms and shifts.
+
+    Crops are padded by a fraction of the shorter side, half of it for gray images, which are usually centered.
+    """
+    if images.is_gray and not images.mirror:
+        return Augmentation(rotation=0.03, zoom=0.1, translation=0.08, fill="constant")
+    share = crop_share / 2 if images.is_gray else crop_share
+    padding = max(1, round(share * min(images.shape[:2])))
+    return Augmentation(horizontal_flip=images.mirror, crop_padding=padding)

@@ -3,13 +3,10 @@
 Values come from the reproduction's notebook where it shows them, else from the project's reference notes.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-
 from lwcnn.data.augment import Augmentation, MixUpCutMix
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
-from lwcnn.experiments.recipes.types import NetworkExperiment, ReproductionExperiment
+from lwcnn.experiments.recipes.types import NetworkExperiment, Recipes, ReproductionExperiment, derived
 from lwcnn.models.configs import RepoResidualSEConfig
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
@@ -26,41 +23,26 @@ CONVOLUTIONS = ("original_conv1", "augmented_conv1", "original_conv2", "augmente
 ALWAYS_TRAINED = ("original_dense", "augmented_dense", "head_logits")
 
 
-def _repo_baseline(preset: Preset, images: ImageSpec) -> ReproductionExperiment:
-    unfrozen = [ALWAYS_TRAINED + CONVOLUTIONS[-count:] for count in (1, 2, 3, 4)]
+def _baseline(preset: Preset, images: ImageSpec) -> ReproductionExperiment:
+    epochs, *unfreezing = preset.repo
+    augmentations = {
+        "original": None,
+        "augmented": Augmentation(rotation=15 / 360, translation=0.1, horizontal_flip=images.mirror),
+    }
     return ReproductionExperiment(
-        name="repo_baseline",
-        question="the CIFAR-10 reproduction's dual model, its convolutions really unfrozen step by step",
-        branches=_branches(preset, images),
-        phases=_unfreezing_steps(preset, unfrozen),
+        branches=tuple(
+            (name, Phase(name, ADAM, epochs, patience=5, augmentation=one, batch_size=BATCH, monitor="val_loss"))
+            for name, one in augmentations.items()
+        ),
+        phases=tuple(
+            Phase(f"unfreezing_{i}", SGD, count, ALWAYS_TRAINED + CONVOLUTIONS[-i:], batch_size=BATCH)
+            for i, count in enumerate(unfreezing, start=1)
+        ),
         validation=VALIDATION,
     )
 
 
-def _repo_baseline_frozen(preset: Preset, images: ImageSpec) -> ReproductionExperiment:
-    return replace(
-        _repo_baseline(preset, images),
-        name="repo_baseline_frozen",
-        question="the same as it ran: the convolutions never train in stage 2",
-        phases=_unfreezing_steps(preset, [ALWAYS_TRAINED] * 4),
-    )
-
-
-def _branches(preset: Preset, images: ImageSpec) -> tuple[tuple[str, Phase], ...]:
-    augmentation = Augmentation(rotation=15 / 360, translation=0.1, horizontal_flip=images.mirror)
-    original = Phase("original", ADAM, preset.repo[0], patience=5, batch_size=BATCH, monitor="val_loss")
-    augmented = replace(original, name="augmented", augmentation=augmentation)
-    return (("original", original), ("augmented", augmented))
-
-
-def _unfreezing_steps(preset: Preset, trained: list[tuple[str, ...]]) -> tuple[Phase, ...]:
-    return tuple(
-        Phase(f"unfreezing_{i}", SGD, epochs, names, batch_size=BATCH)
-        for i, (epochs, names) in enumerate(zip(preset.repo[1:], trained), start=1)
-    )
-
-
-def _repo_residual_se(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+def _residual_se(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     phase = Phase(
         "all",
         OptimizerConfig("adamw", 0.001, weight_decay=1e-4, warmup=0.1),
@@ -72,17 +54,17 @@ def _repo_residual_se(preset: Preset, images: ImageSpec) -> NetworkExperiment:
         mixing=MixUpCutMix(mixup_alpha=0.2, cutmix_alpha=1.0),  # one of the two per batch, and no other augmentation
         dropout=(0.4, 0.2),  # as its text says; in the notebook the compiled step keeps the 0.4 of the first epoch
     )
-    return NetworkExperiment(
-        name="repo_residual_se",
-        question="the CIFAR-10 extension's network as built, with its own recipe",
-        network=RepoResidualSEConfig(),
-        phases=(phase,),
-        validation=VALIDATION,
-    )
+    return NetworkExperiment(network=RepoResidualSEConfig(), phases=(phase,), validation=VALIDATION)
 
 
-REPRODUCTION_EXPERIMENTS: dict[str, Callable[[Preset, ImageSpec], ReproductionExperiment | NetworkExperiment]] = {
-    "repo_baseline": _repo_baseline,
-    "repo_baseline_frozen": _repo_baseline_frozen,
-    "repo_residual_se": _repo_residual_se,
+REPRODUCTION_EXPERIMENTS: Recipes = {
+    "repo_baseline": (
+        "the CIFAR-10 reproduction's dual model, its convolutions really unfrozen step by step",
+        _baseline,
+    ),
+    "repo_baseline_frozen": (
+        "the same as it ran: the convolutions never train in stage 2",
+        derived(_baseline, {"phases.*.trainable": ALWAYS_TRAINED}),
+    ),
+    "repo_residual_se": ("the CIFAR-10 extension's network as built, with its own recipe", _residual_se),
 }

@@ -4,28 +4,15 @@ All train for the preset's `network` epochs, and each compares with `technique_b
 `lwcnn train technique_base technique_eca --dataset cifar10 --preset quick --seeds 0 1 2`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-from lwcnn.data.augment import (
-    ColorJitter,
-    Cutout,
-    Erasing,
-    GaussianBlur,
-    MixUpCutMix,
-    RandAugment,
-    Sharpness,
-)
+from lwcnn.data.augment import ColorJitter, Cutout, Erasing, GaussianBlur, MixUpCutMix, RandAugment, Sharpness
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
-from lwcnn.experiments.recipes.residual_se import residual_se_muon
-from lwcnn.experiments.recipes.types import NetworkExperiment, SnapshotExperiment
-from lwcnn.models.configs import ResidualSEConfig, Stage
-from lwcnn.training.phases import Phase
-
-Recipe = tuple[ResidualSEConfig, Phase]
+from lwcnn.experiments.recipes.residual_se import NO_WEIGHT_DECAY, BuildNetwork, residual_se_muon
+from lwcnn.experiments.recipes.types import NetworkExperiment, Recipes, SnapshotExperiment, changed
+from lwcnn.models.configs import Stage
 
 
 @dataclass(frozen=True)
@@ -35,7 +22,7 @@ class Technique:
     Attributes:
         title: Title in tables.
         group: Group in tables, such as "augmentation".
-        change: Function that applies it to a network and its phase.
+        changes: Changed settings, by path.
         sides: Image side of each phase, or None. Phases have the same length, and a schedule and a moving average of
             their own.
         kind: Class of the experiment.
@@ -43,47 +30,26 @@ class Technique:
 
     title: str
     group: str
-    change: Callable[[ResidualSEConfig, Phase], Recipe]
+    changes: dict[str, Any]
     sides: tuple[int | None, ...] = (None,)
     kind: type[NetworkExperiment] = NetworkExperiment
 
 
-def _augment(network: ResidualSEConfig, phase: Phase, **changes: Any) -> Recipe:
-    assert phase.augmentation is not None
-    return network, replace(phase, augmentation=replace(phase.augmentation, **changes))
+def _techniques(group: str, prefix: str, **settings: tuple[str, dict[str, Any]]) -> dict[str, Technique]:
+    """Returns techniques that change settings whose paths begin alike."""
+    return {
+        key: Technique(title, group, {f"{prefix}.{name}": value for name, value in changes.items()})
+        for key, (title, changes) in settings.items()
+    }
 
 
-def _optimize(network: ResidualSEConfig, phase: Phase, **changes: Any) -> Recipe:
-    return network, replace(phase, optimizer=replace(phase.optimizer, **changes))
-
-
-def _train(network: ResidualSEConfig, phase: Phase, **changes: Any) -> Recipe:
-    return network, replace(phase, **changes)
-
-
-def _build(network: ResidualSEConfig, phase: Phase, expansion: float | None = None, **changes: Any) -> Recipe:
-    stages = tuple(replace(stage, expansion=expansion or stage.expansion) for stage in network.stages)
-    return replace(network, **{"stages": stages, **changes}), phase
-
-
-def _build_undecayed(network: ResidualSEConfig, phase: Phase, **changes: Any) -> Recipe:
-    """Changes the network; its weights of the name "alpha", slopes and shares, have no weight decay."""
-    names = (*phase.optimizer.no_weight_decay, "alpha")
-    return _optimize(*_build(network, phase, **changes), no_weight_decay=names)
-
-
-def _decay_twice(network: ResidualSEConfig, phase: Phase) -> Recipe:
-    return _optimize(network, phase, weight_decay=2 * (phase.optimizer.weight_decay or 0))
-
-
-def _techniques(group: str, change: Callable[..., Recipe], **settings: tuple[str, dict[str, Any]]) -> dict:
-    return {key: Technique(title, group, partial(change, **changes)) for key, (title, changes) in settings.items()}
-
+_RESOLUTION = {"stem": 24, "attention": "eca", "stem_pooling": False}
+_UNDECAYED = {"phases.0.optimizer.no_weight_decay": (*NO_WEIGHT_DECAY, "alpha")}  # slopes and shares
 
 TECHNIQUES: dict[str, Technique] = {
     **_techniques(
         "augmentation",
-        _augment,
+        "phases.0.augmentation",
         cutout=("Cutout, 8 pixels", {"cutout": Cutout(8)}),
         erasing=("random erasing", {"erasing": Erasing(0.25)}),
         rand_augment=("RandAugment, 2 operations of magnitude 9", {"rand_augment": RandAugment(2, 9)}),
@@ -97,7 +63,7 @@ TECHNIQUES: dict[str, Technique] = {
     ),
     **_techniques(
         "augmentation",
-        _train,
+        "phases.0",
         no_augmentation=("no augmentation at all", {"augmentation": None}),
         mixup=("MixUp 0.2", {"mixing": MixUpCutMix(0.2, 0.0)}),
         mixup_ramp=("MixUp 0.5, ramped", {"mixing": MixUpCutMix(0.5, 0.0, ramp=1.0)}),
@@ -106,26 +72,28 @@ TECHNIQUES: dict[str, Technique] = {
     ),
     **_techniques(
         "regularization",
-        _train,
+        "phases.0",
         smoothing=("label smoothing 0.1", {"label_smoothing": 0.1}),
         dropout=("dropout 0.4 to 0.2", {"dropout": (0.4, 0.2)}),
         batch_64=("batches of 64", {"batch_size": 64}),
     ),
-    "weight_decay": Technique("weight decay twice as strong", "regularization", _decay_twice),
     **_techniques(
         "regularization",
-        _optimize,
+        "phases.0.optimizer",
+        weight_decay=("weight decay twice as strong", {"weight_decay": 0.1}),
         no_ema=("no moving average", {"ema": None, "ema_batch_norm": False}),
         ema_longer=("moving average 0.999", {"ema": 0.999}),
         no_ema_statistics=("statistics of batch norm not averaged", {"ema_batch_norm": False}),
     ),
     **_techniques(
-        "regularization", _build, stochastic_depth=("stochastic depth 0.1", {"drop_rate": 0.1}),
+        "regularization",
+        "network",
+        stochastic_depth=("stochastic depth 0.1", {"drop_rate": 0.1}),
         feature_noise=("noise of 0.1 on the features", {"feature_noise": 0.1}),
     ),
     **_techniques(
         "optimizer",
-        _optimize,
+        "phases.0.optimizer",
         adamw=("AdamW for every weight", {"name": "adamw"}),
         nadam=("Nadam", {"name": "nadam"}),
         sgd=(
@@ -140,21 +108,16 @@ TECHNIQUES: dict[str, Technique] = {
         muon_adamw=("AdamW's rate 0.3 of Muon's", {"adam_ratio": 0.3}),
         muon_fixed_norm=("Muon's kernels of fixed norm", {"fixed_norm": True}),
         lookahead=("Lookahead, 5 steps", {"lookahead": 5}),
-        schedule_free=(
-            "schedule-free AdamW",
-            {"name": "schedule_free", "learning_rate": 0.01, "warmup": None},
-        ),
+        schedule_free=("schedule-free AdamW", {"name": "schedule_free", "learning_rate": 0.01, "warmup": None}),
         constant_rate=("constant learning rate", {"learning_rate": 0.005, "warmup": None}),
         warmup_short=("warm-up over a twentieth", {"warmup": 0.05}),
     ),
-    "warm_restarts": Technique("warm restarts, 3 cycles", "schedule", _train, (None,) * 3),
-    "resizing": Technique("images of 16, 24 and 32 pixels, a cycle each", "schedule", _train, (16, 24, None)),
-    "snapshots": Technique(
-        "ensemble of the networks after 3 cycles", "schedule", _train, (None,) * 3, SnapshotExperiment
-    ),
+    "warm_restarts": Technique("warm restarts, 3 cycles", "schedule", {}, (None,) * 3),
+    "resizing": Technique("images of 16, 24 and 32 pixels, a cycle each", "schedule", {}, (16, 24, None)),
+    "snapshots": Technique("ensemble of the networks after 3 cycles", "schedule", {}, (None,) * 3, SnapshotExperiment),
     **_techniques(
         "block",
-        _build,
+        "network",
         eca=("ECA for SE", {"attention": "eca"}),
         eca_wide=("ECA for SE, stem 48", {"attention": "eca", "stem": 48}),
         no_attention=("no attention", {"se_reduction": None}),
@@ -162,38 +125,25 @@ TECHNIQUES: dict[str, Technique] = {
         gelu=("GELU", {"activation": "gelu"}),
         relu=("ReLU", {"activation": "relu"}),
         silu=("SiLU", {"activation": "silu"}),
-        glu=("gated expansion, ECA", {"expansion": 1.25, "block": "glu", "attention": "eca"}),
+        glu=("gated expansion, ECA", {"stages.*.expansion": 1.25, "block": "glu", "attention": "eca"}),
         cbam=("CBAM-lite", {"block": "cbam"}),
         plain=("full convolutions", {"stem": 32, "stages": (Stage(20, 2, 3), Stage(32, 2, 3)), "block": "plain"}),
         branches=("parallel depthwise kernels 1x1, 3x3", {"branch_kernels": (1, 3)}),
         average_pooling=("average pooling", {"pooling": "average"}),
         resolution=(
             "two blocks at full resolution, ECA",
-            {
-                "stem": 24,
-                "stages": (Stage(24, 2), Stage(40, 3, 5, 1.6)),
-                "attention": "eca",
-                "stem_pooling": False,
-            },
+            _RESOLUTION | {"stages": (Stage(24, 2), Stage(40, 3, 5, 1.6))},
         ),
         resolution_glu=(
             "three gated blocks at full resolution, ECA",
-            {
-                "stem": 24,
-                "stages": (Stage(24, 3, 5, 1), Stage(40, 3, 5, 1)),
-                "block": "glu",
-                "attention": "eca",
-                "stem_pooling": False,
-            },
+            _RESOLUTION | {"stages": (Stage(24, 3, 5, 1), Stage(40, 3, 5, 1)), "block": "glu"},
         ),
     ),
-    **_techniques(
-        "block",
-        _build_undecayed,
-        prelu=("PReLU", {"activation": "prelu"}),
-        hybrid_pooling=("average-max pooling", {"pooling": "hybrid", "head_pooling": "hybrid"}),
+    "prelu": Technique("PReLU", "block", {"network.activation": "prelu"} | _UNDECAYED),
+    "hybrid_pooling": Technique(
+        "average-max pooling", "block", {"network.pooling": "hybrid", "network.head_pooling": "hybrid"} | _UNDECAYED
     ),
-}  # fmt: skip
+}
 """Changes of the recipe by key; the experiment of a key is named `technique_<key>`."""
 
 BASE = "technique_base"
@@ -204,27 +154,19 @@ def technique(key: str) -> str:
     return f"technique_{key}"
 
 
-def _base(preset: Preset, images: ImageSpec) -> NetworkExperiment:
-    question = "the recipe of residual_se_muon, for comparison with each technique"
-    return replace(residual_se_muon(preset, images), name=BASE, question=question)
+def _build(one: Technique) -> BuildNetwork:
+    def build(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+        plan = changed(residual_se_muon(preset, images), one.changes)
+        if len(one.sides) > 1:
+            cycle = replace(plan.phases[0], epochs=max(1, plan.phases[0].epochs // len(one.sides)))
+            sides = enumerate(one.sides, start=1)
+            plan = replace(plan, phases=tuple(replace(cycle, name=f"cycle_{i}", image_side=side) for i, side in sides))
+        return one.kind(**vars(plan))
+
+    return build
 
 
-def _changed(key: str, preset: Preset, images: ImageSpec) -> NetworkExperiment:
-    plan, changed = _base(preset, images), TECHNIQUES[key]
-    assert isinstance(plan.network, ResidualSEConfig)
-    network, phase = changed.change(plan.network, plan.phases[0])
-    question = f"what a technique is worth: {changed.title}"
-    phases: tuple[Phase, ...] = (phase,)
-    if len(changed.sides) > 1:
-        cycle = replace(phase, epochs=max(1, phase.epochs // len(changed.sides)))
-        phases = tuple(
-            replace(cycle, name=f"cycle_{i}", image_side=side) for i, side in enumerate(changed.sides, start=1)
-        )
-    fields = vars(plan) | {"name": technique(key), "question": question, "network": network, "phases": phases}
-    return changed.kind(**fields)
-
-
-TECHNIQUE_EXPERIMENTS: dict[str, Callable[[Preset, ImageSpec], NetworkExperiment]] = {
-    BASE: _base,
-    **{technique(key): partial(_changed, key) for key in TECHNIQUES},
+TECHNIQUE_EXPERIMENTS: Recipes = {
+    BASE: ("the recipe of residual_se_muon, for comparison with each technique", residual_se_muon),
+    **{technique(key): (f"what a technique is worth: {one.title}", _build(one)) for key, one in TECHNIQUES.items()},
 }

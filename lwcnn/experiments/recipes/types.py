@@ -1,13 +1,19 @@
-"""Experiments as frozen data: the paper's merged model, a single network, or the CIFAR-10 reproduction."""
+"""Experiments as frozen data, and how one derives from another."""
 
 import itertools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from lwcnn.data.augment import Augmentation
+from lwcnn.data.known import ImageSpec
+from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.models.configs import BRANCHES, NetworkConfig
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import added_later
 from lwcnn.training.phases import Phase
+
+_Settings = TypeVar("_Settings")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,16 +29,21 @@ class Experiment:
             all.
     """
 
-    name: str
-    question: str
+    name: str = "unnamed"
+    question: str = ""
     phases: tuple[Phase, ...]
     validation: float | int = 0.1
     num_images: int | None = added_later(None)
 
     @property
+    def phase_paths(self) -> list[str]:
+        """Paths of the phases of all stages, in order, as in `changed`."""
+        return [f"phases.{i}" for i in range(len(self.phases))]
+
+    @property
     def num_epochs(self) -> int:
         """Maximum number of epochs of all phases, those before the final model too."""
-        return sum(phase.epochs for phase in self.phases)
+        return sum(get(self, f"{path}.epochs") for path in self.phase_paths)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +55,7 @@ class MergedExperiment(Experiment):
         dual: Stage 1, in which the submodels train side by side. None initializes the merged model randomly.
         reuse_dense_weights: Names of the branches whose 1x1 convolution takes over the submodel's dense weights.
             The 1x1 convolutions of the others are initialized randomly.
-        dropout: Float between 0 and 1. Dropout rate of the merged model's head.
+        dropout: Dropout rate of the merged model's head.
     """
 
     branches: tuple[tuple[str, Augmentation | None], ...]
@@ -53,38 +64,25 @@ class MergedExperiment(Experiment):
     dropout: float = 0.5
 
     @property
-    def num_epochs(self) -> int:
-        return super().num_epochs + (self.dual.epochs if self.dual else 0)
+    def phase_paths(self) -> list[str]:
+        return [*(["dual"] if self.dual else []), *super().phase_paths]
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkExperiment(Experiment):
-    """One way to train a single network from scratch.
-
-    Attributes:
-        network: Configuration of the network.
-    """
+    """One way to train a single network from scratch."""
 
     network: NetworkConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotExperiment(NetworkExperiment):
-    """One way to train an ensemble at the cost of one network: a member is the network after each phase.
-
-    Source: Huang et al. 2017, arXiv 1704.00109.
-    """
+    """An ensemble at the cost of one network: a member is the network after each phase (arXiv 1704.00109)."""
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """An ensemble of trained models whose mean logits teach a student.
-
-    Attributes:
-        experiment: Name of the experiment that trained them.
-        preset: Preset of their training.
-        seeds: Seeds of their runs, one per model.
-    """
+    """An ensemble of trained models, one per seed, whose mean logits teach a student."""
 
     experiment: str
     preset: str
@@ -107,12 +105,7 @@ class Distillation:
 
 @dataclass(frozen=True, kw_only=True)
 class DistilledExperiment(NetworkExperiment):
-    """One way to train a single network with a teacher.
-
-    Attributes:
-        teacher: Trained models that teach.
-        distillation: Loss of the student.
-    """
+    """One way to train a single network with a teacher."""
 
     teacher: Teacher
     distillation: Distillation
@@ -120,17 +113,13 @@ class DistilledExperiment(NetworkExperiment):
 
 @dataclass(frozen=True, kw_only=True)
 class ReproductionExperiment(Experiment):
-    """One way to train the merged model of the CIFAR-10 reproduction.
-
-    Attributes:
-        branches: Name of each submodel and its phase; the submodels train one after the other.
-    """
+    """The merged model of the CIFAR-10 reproduction: its submodels, each with a phase, train one after the other."""
 
     branches: tuple[tuple[str, Phase], ...]
 
     @property
-    def num_epochs(self) -> int:
-        return super().num_epochs + sum(phase.epochs for _, phase in self.branches)
+    def phase_paths(self) -> list[str]:
+        return [*(f"branches.{i}.1" for i in range(len(self.branches))), *super().phase_paths]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +133,39 @@ class FineTunedExperiment(Experiment):
 
     start: str
     checksum: str
+
+
+Build = Callable[[Preset, ImageSpec], Experiment]
+Recipes = dict[str, tuple[str, Build]]
+"""Question and function of each experiment by its name."""
+
+
+def changed(settings: _Settings, changes: Mapping[str, Any]) -> _Settings:
+    """Returns settings with the value at each path replaced, such as "phases.0.optimizer.name"; `*` is every item."""
+    for path, value in changes.items():
+        settings = _set(settings, path.split("."), value)
+    return settings
+
+
+def derived(build: Build, changes: Mapping[str, Any]) -> Build:
+    """Returns a function that builds an experiment with changed settings."""
+    return lambda preset, images: changed(build(preset, images), changes)
+
+
+def get(settings: Any, path: str) -> Any:
+    """Returns the value at a path, as in `changed`."""
+    for name in path.split("."):
+        settings = settings[int(name)] if isinstance(settings, tuple) else getattr(settings, name)
+    return settings
+
+
+def _set(node: Any, path: list[str], value: Any) -> Any:
+    if not path:
+        return value
+    first, *rest = path
+    if isinstance(node, tuple):
+        return tuple(_set(item, rest, value) if first in ("*", str(i)) else item for i, item in enumerate(node))
+    return replace(node, **{first: _set(getattr(node, first), rest, value)})
 
 
 def with_settings(
@@ -175,49 +197,32 @@ def with_settings(
     >>> with_settings(get_experiment("wren"), epochs=40).name
     'residual_se_muon-epochs40'
     """
-    phases = _phases(experiment)
-    peak = max(phase.optimizer.learning_rate for phase in phases)
+    phases = {path: get(experiment, path) for path in experiment.phase_paths}
     if learning_rate is not None and not 0 < learning_rate < float("inf"):
         raise LwcnnError(f"Give learning_rate as a positive number. Received: learning_rate={learning_rate!r}")
     if epochs is not None and epochs < len(phases):
         raise LwcnnError(f"Give at least {len(phases)} epochs, one for each phase. Received: epochs={epochs!r}")
-
-    def change(phase: Phase, phase_epochs: int) -> Phase:
-        rate = phase.optimizer.learning_rate
-        return replace(
-            phase,
-            epochs=phase_epochs,
-            batch_size=phase.batch_size if batch_size is None else batch_size,
-            optimizer=replace(
-                phase.optimizer, learning_rate=rate if learning_rate is None else learning_rate * (rate / peak)
-            ),
-            class_weight=phase.class_weight if class_weight is None else class_weight,
-        )
-
-    changed = {"epochs": epochs, "batch": batch_size, "rate": learning_rate}
-    name = "-".join([experiment.name, *(f"{key}{value:g}" for key, value in changed.items() if value is not None)])
-    new = list(map(change, phases, _share(epochs, [phase.epochs for phase in phases])))
-    first, last = new[: -len(experiment.phases)], new[-len(experiment.phases) :]
-    experiment = replace(experiment, name=name, phases=tuple(last))
-    if isinstance(experiment, MergedExperiment) and experiment.dual:
-        return replace(experiment, dual=first[0])
-    if isinstance(experiment, ReproductionExperiment):
-        return replace(experiment, branches=tuple(zip((branch for branch, _ in experiment.branches), first)))
-    return experiment
+    named = {"epochs": epochs, "batch": batch_size, "rate": learning_rate}
+    name = "-".join([experiment.name, *(f"{key}{value:g}" for key, value in named.items() if value is not None)])
+    changes: dict[str, Any] = {"name": name}
+    if epochs is not None:
+        shares = _share(epochs, [phase.epochs for phase in phases.values()])
+        changes |= {f"{path}.epochs": share for path, share in zip(phases, shares)}
+    peak = max(phase.optimizer.learning_rate for phase in phases.values())
+    for path, phase in phases.items():
+        if batch_size is not None:
+            changes[f"{path}.batch_size"] = batch_size
+        if learning_rate is not None:
+            rate = learning_rate * (phase.optimizer.learning_rate / peak)
+            changes[f"{path}.optimizer.learning_rate"] = rate
+        if class_weight is not None:
+            changes[f"{path}.class_weight"] = class_weight
+    return changed(experiment, changes)
 
 
-def _share(epochs: int | None, before: list[int]) -> list[int]:
+def _share(epochs: int, before: list[int]) -> list[int]:
     """Returns numbers of epochs in the proportions of those before, each at least 1, whose sum is `epochs`."""
-    if epochs is None:
-        return before
     ends = [0]
     for later, part in zip(reversed(range(len(before))), itertools.accumulate(before)):
         ends.append(min(max(round(epochs * part / sum(before)), ends[-1] + 1), epochs - later))
     return [end - start for start, end in itertools.pairwise(ends)]
-
-
-def _phases(experiment: Experiment) -> list[Phase]:
-    """Returns the phases of all stages, in order."""
-    dual = [experiment.dual] if isinstance(experiment, MergedExperiment) and experiment.dual else []
-    branches = [phase for _, phase in experiment.branches] if isinstance(experiment, ReproductionExperiment) else []
-    return [*dual, *branches, *experiment.phases]
