@@ -13,21 +13,7 @@ from lwcnn.models.residual_se import build_residual_se
 
 
 def merge_branches(model: keras.Model, config: ResidualSEConfig) -> keras.Model:
-    """Builds the network without branches that computes the same as one with them; the model stays unchanged.
-
-    Args:
-        model: Network of `build_residual_se`.
-        config: Its configuration, whose `branch_kernels` say which branches there are.
-
-    Returns:
-        A new model.
-
-    Example:
-        >>> config = ResidualSEConfig(branch_kernels=(1, 3))
-        >>> merged = merge_branches(build_residual_se((32, 32, 3), 10, config), config)
-        >>> merged.count_params() == build_residual_se((32, 32, 3), 10).count_params()
-        True
-    """
+    """Builds the network without branches that computes the same as one with them; the model stays unchanged."""
     shape, num_classes = model.input_shape[1:], model.output_shape[-1]
     merged = build_residual_se(shape, num_classes, replace(config, branch_kernels=()))
     for layer in merged.layers:

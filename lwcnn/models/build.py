@@ -7,13 +7,7 @@ import keras
 from lwcnn.models.baselines.keras_applications import build_application
 from lwcnn.models.baselines.reproduction import build_repo_residual_se
 from lwcnn.models.baselines.resnet import build_resnet
-from lwcnn.models.configs import (
-    ApplicationConfig,
-    NetworkConfig,
-    RepoResidualSEConfig,
-    ResidualSEConfig,
-    ResNetConfig,
-)
+from lwcnn.models.configs import ApplicationConfig, NetworkConfig, RepoResidualSEConfig, ResNetConfig
 from lwcnn.models.residual_se import build_residual_se
 
 
@@ -23,19 +17,9 @@ def build_network(
     config: NetworkConfig,
     normalization: tuple[Sequence[float], Sequence[float]] | None = None,
 ) -> keras.Model:
-    """Builds the model of a configuration, with random weights.
+    """Builds a model from images (n, height, width, channels), 0 to 255, to logits, with random weights.
 
-    Args:
-        input_shape: (height, width, channels) of one image.
-        num_classes: Number of classes, at least 2.
-        config: Configuration of the network.
-        normalization: (mean, std) per channel, for networks that use them (`takes_normalization`).
-
-    Returns:
-        A model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
-
-    Raises:
-        LwcnnError: The images are too small, there are fewer than two classes, or the configuration is invalid.
+    `normalization`, (mean, std) per channel, is for networks that take it (`takes_normalization`).
     """
     match config:
         case ResNetConfig():
@@ -44,8 +28,7 @@ def build_network(
             return build_application(input_shape, num_classes, config)
         case RepoResidualSEConfig():
             return build_repo_residual_se(input_shape, num_classes, config)
-        case ResidualSEConfig():
-            return build_residual_se(input_shape, num_classes, config)
+    return build_residual_se(input_shape, num_classes, config)
 
 
 def takes_normalization(config: NetworkConfig) -> bool:

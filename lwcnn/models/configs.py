@@ -36,10 +36,8 @@ class ResidualSEConfig:
     """Configuration of a residual squeeze-and-excitation network.
 
     Attributes:
-        stem: Number of filters of the 3x3 convolution at full resolution, followed by ReLU and 2x2 max-pooling. There
-            is only one such layer: at full resolution, layers with few channels take most of a CPU's time.
-        stages: Stages of blocks. Each except the first starts with 2x2 max-pooling and, where the width changes, a 1x1
-            convolution.
+        stem: Number of filters of the 3x3 convolution at full resolution, followed by ReLU and pooling.
+        stages: Stages of blocks. Each except the first starts with pooling.
         activation: Activation of the blocks.
         se_reduction: Reduction ratio of squeeze-and-excitation; None omits it.
         residual: Whether the blocks add their input.
@@ -77,13 +75,7 @@ class ResidualSEConfig:
 
 @dataclass(frozen=True)
 class ResNetStage:
-    """Residual blocks of one width.
-
-    Attributes:
-        filters: Number of output channels of each block.
-        blocks: Number of blocks.
-        stride: Stride of the first block.
-    """
+    """Residual blocks of one width; the first has the stride."""
 
     filters: int
     blocks: int
@@ -95,14 +87,8 @@ class ResNetConfig:
     """Configuration of a residual network of full convolutions.
 
     Attributes:
-        stem: Number of filters of the 3x3 convolution at full resolution, followed by batch norm and activation.
-        stages: Stages of blocks.
-        block: Kind of block: "basic" (two 3x3 convolutions) or "bottleneck" (three convolutions).
+        block: Kind of block: "basic" (two 3x3 convolutions) or "bottleneck" (three, of `kernel_sizes`).
         inner: Width of a bottleneck's first two convolutions as a fraction of its filters, rounded down.
-        kernel_sizes: Kernel sides of a bottleneck's convolutions.
-        activation: Activation of stem and blocks.
-        se_reduction: Reduction ratio of squeeze-and-excitation; None omits it.
-        se_bias: Whether its dense layers have biases.
         block_dropout: Fraction of whole channels dropped at the end of each block.
         dropout: Dropout rate before the last layer.
     """
@@ -179,17 +165,7 @@ EFFICIENTNET_B0 = ApplicationConfig("efficientnet_b0", dropout=0.2)  # 4,062,381
 
 @dataclass(frozen=True)
 class RepoResidualSEConfig:
-    """Configuration of the network in the reproduction's extension, with its values as defaults.
-
-    Attributes:
-        stem: Number of filters of the first 3x3 convolution, with ReLU and pooling, without batch norm.
-        widths: Numbers of filters of the residual blocks; max-pooling separates them.
-        se_reduction: Reduction ratio of squeeze-and-excitation; None omits it.
-        hidden: Number of units of the dense layer before the last.
-        dropout: Initial dropout rate before the last layer.
-        initializer: Keras name of the blocks' kernel initializer.
-        momentum: Momentum of batch norm's moving statistics.
-    """
+    """Configuration of the network in the reproduction's extension, with its values as defaults."""
 
     stem: int = 16
     widths: tuple[int, ...] = (32, 64)

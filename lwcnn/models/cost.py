@@ -83,13 +83,7 @@ def _product(layer: keras.Layer, sizes: tuple[int | None, ...]) -> int:
 
 
 class Memory(NamedTuple):
-    """Memory of a training step in MB of 2^20 bytes, in float32.
-
-    Attributes:
-        input: Memory of the images.
-        passes: Memory of the layers' outputs and of their gradients.
-        params: Memory of the trainable parameters, without gradients and optimizer state.
-    """
+    """MB of 2^20 bytes, in float32: images, layers' outputs and their gradients, and trainable parameters."""
 
     input: float
     passes: float
@@ -97,20 +91,14 @@ class Memory(NamedTuple):
 
     @property
     def total(self) -> float:
-        """Sum of the three."""
         return sum(self)
 
 
 def memory(model: keras.Model) -> Memory:
     """Returns the memory of a training step on one image as "torchsummary" counts it.
 
-    This method reproduces the published figures of the ResNet [4,4,4,3] (0.01, 10.16, 18.14, 28.31 MB): the outputs of
-    convolutions, batch norms, additions, poolings and dense layers twice, for the forward and the backward pass;
-    activations in place; trainable parameters only. The SE-ResNet's 59.35 and 78.08 MB include the outputs of
-    activations.
-
-    Raises:
-        LwcnnError: As in `layer_rows`.
+    It reproduces the published figures of the ResNet [4,4,4,3] (0.01, 10.16, 18.14, 28.31 MB). The SE-ResNet's 59.35
+    and 78.08 MB include the outputs of activations, which here overwrite their input.
     """
     stored = sum(math.prod(_output_shape(layer)) for layer in _called_once(model) if not isinstance(layer, _NOT_STORED))
     inputs = sum(math.prod(tensor.shape[1:]) for tensor in model.inputs)
@@ -122,29 +110,8 @@ def _trainable_params(model: keras.Model) -> int:
     return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 
-class LayerRow(NamedTuple):
-    """One layer in a model's summary: its name, class, output shape for one image and number of parameters."""
-
-    name: str
-    kind: str
-    output_shape: tuple[int, ...]
-    params: int
-
-
-def layer_rows(model: keras.Model) -> list[LayerRow]:
-    """Returns a model's layers in order, those of nested models included.
-
-    Raises:
-        LwcnnError: The model is of another kind, calls a layer twice, or has no fixed image shape.
-    """
-    return [
-        LayerRow(layer.name, type(layer).__name__, _output_shape(layer), layer.count_params())
-        for layer in _called_once(model)
-    ]
-
-
 def _called_once(model: keras.Model) -> Iterator[keras.Layer]:
-    """Yields a model's layers; a nested model is replaced by its layers."""
+    """Yields a model's layers in order; a nested model is replaced by its layers."""
     for layer, calls in layer_calls(model):
         if len(calls) > 1:
             raise LwcnnError(f"Give a model that calls each layer once. Received: {layer.name!r}, called several times")
@@ -179,9 +146,9 @@ def costs(model: keras.Model) -> dict:
 def summary_text(model: keras.Model) -> str:
     """Returns a table of a model's layers, followed by its parameters, MACs and memory."""
     table = [("layer", "kind", "output", "parameters")]
-    table += [
-        (row.name, row.kind, " x ".join(map(str, row.output_shape)), f"{row.params:,}") for row in layer_rows(model)
-    ]
+    for layer in _called_once(model):
+        shape = " x ".join(map(str, _output_shape(layer)))
+        table.append((layer.name, type(layer).__name__, shape, f"{layer.count_params():,}"))
     names, kinds, shapes, params = (max(map(len, column)) for column in zip(*table))
     lines = [f"{a:<{names}}  {b:<{kinds}}  {c:<{shapes}}  {d:>{params}}" for a, b, c, d in table]
     used = memory(model)

@@ -25,26 +25,13 @@ NOT_SPECIFIED = "not specified"
 
 @dataclass(frozen=True)
 class Description:
-    """What a model file says about its model.
+    """What a model file says about its model: its data, and values of its run's JSON under the same names.
 
     Attributes:
-        dataset: Name of the training data set.
-        data_checksum: `Dataset.checksum` of the training data set.
-        class_names: Class names by label.
-        experiment: Name of the experiment.
-        preset: Name of the preset.
-        seed: Seed of the run.
-        config: Settings of the experiment, as in the run's JSON.
-        backend: Keras backend of the training.
-        step: Training step, as in the run's JSON; None where the run did not record it.
-        val_accuracy: Accuracy on the validation images, 0 to 1.
-        test_accuracy: Accuracy on the test images, 0 to 1.
-        params: Number of parameters.
         temperature: Divisor of the logits that calibrates the probabilities, fitted on the validation images.
         license: License of the weights.
         int8_bytes: Size of the int8 LiteRT file in bytes.
         int8_ms: Median latency of one image in that file, on one thread of `int8_device`, in milliseconds.
-        int8_device: Device of that measurement.
     """
 
     dataset: str
@@ -73,11 +60,7 @@ class Description:
 
 
 def read_description(path: str | Path) -> Description | None:
-    """Returns the description in a model file; None where it has none.
-
-    Raises:
-        LwcnnError: The file is missing, not a .keras file, or its description is damaged.
-    """
+    """Returns the description in a model file; None where it has none."""
     with open_archive(path) as archive:
         if DESCRIPTION not in archive.namelist():
             return None
@@ -108,11 +91,7 @@ def _require_types(description: Description) -> None:
 
 
 def read_input_shape(path: str | Path) -> tuple[int, int, int] | None:
-    """Returns the shape (height, width, channels) of a model's images; None where the file does not state it.
-
-    Raises:
-        LwcnnError: The file is missing or not a .keras file.
-    """
+    """Returns the shape (height, width, channels) of a model's images; None where the file does not state it."""
     with open_archive(path) as archive:
         try:
             _, *shape = json.loads(archive.read(CONFIG))["config"]["layers"][0]["config"]["batch_shape"]

@@ -24,9 +24,6 @@ def layer_calls(model: keras.Model) -> list[tuple[keras.Operation, list[list[Ten
     """Returns each layer and bare operation of a model, in order, with the tensors that each of its calls reads.
 
     Calls in other models do not count.
-
-    Raises:
-        LwcnnError: The model is neither functional nor a built Sequential.
     """
     if isinstance(model, keras.Sequential) and model.built:
         model = keras.Model(model.inputs, model.outputs)

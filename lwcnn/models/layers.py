@@ -19,10 +19,6 @@ Build = TypeVar("Build", bound=Callable[..., keras.Model])
 class StochasticDepth(keras.layers.Layer):
     """Drops a residual branch per image with probability `rate` in training; scales survivors by 1 / (1 - rate).
 
-    Args:
-        rate: Float from 0 up to, but not including, 1. Fraction of the images whose values become zero.
-        seed: Integer seed of the random numbers; None draws one.
-
     Source: Huang et al. 2016; per image, as in "drop path".
     """
 
@@ -34,16 +30,13 @@ class StochasticDepth(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def factors(self, count):
-        """Draws the training factor of each of `count` images, 0 or 1 / (1 - rate): shape (count,)."""
-        keep = keras.random.uniform((count,), seed=self.seed_generator) >= self.rate
-        return keras.ops.cast(keep, "float32") / (1 - self.rate)
-
     def call(self, x, training=False):
         if not training or not self.rate:
             return x
+        keep = keras.random.uniform((keras.ops.shape(x)[0],), seed=self.seed_generator) >= self.rate
+        factors = keras.ops.cast(keep, "float32") / (1 - self.rate)
         shape = (-1,) + (1,) * (len(x.shape) - 1)  # (n, 1, 1, 1) for feature maps
-        return x * keras.ops.cast(keras.ops.reshape(self.factors(keras.ops.shape(x)[0]), shape), x.dtype)
+        return x * keras.ops.cast(keras.ops.reshape(factors, shape), x.dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -85,11 +78,7 @@ class LearnedMix(keras.layers.Layer):
 
 
 def check_shapes(input_shape: Sequence[int], num_classes: int, min_size: int, reason: str) -> None:
-    """Checks the image shape, of at least `min_size` pixels a side, and the number of classes of a new network.
-
-    Args:
-        reason: End of the sentence "height and width of at least 8 ...", such as "for a ResNet".
-    """
+    """Checks the image shape and the number of classes of a new network; `reason` is such as "for a ResNet"."""
     if len(input_shape) != 3 or min(input_shape[:2]) < min_size or input_shape[2] < 1:
         raise LwcnnError(
             f"input_shape must be (height, width, channels) with height and width of at least {min_size} {reason}. "
@@ -100,10 +89,9 @@ def check_shapes(input_shape: Sequence[int], num_classes: int, min_size: int, re
 
 
 def builder(min_size: int, reason: str) -> Callable[[Build], Build]:
-    """Returns a decorator of a function that builds a network from (input_shape, num_classes, ...).
+    """Returns a decorator of builders (input_shape, num_classes, ...): it checks the shapes and has channels last.
 
-    It checks the shapes, and builds with Keras's `image_data_format` "channels_last": layers read the setting when they
-    are created, and `keras.applications` builds another network for each format.
+    Layers read Keras's `image_data_format` when they are created.
     """
 
     def decorate(build: Build) -> Build:

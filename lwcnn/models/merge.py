@@ -8,7 +8,7 @@ Source: paper, "Merge". The author's code uses a kernel as large as the map, whi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -69,16 +69,7 @@ def merge_submodels(
 
 
 def split_merged(merged: keras.Model) -> list[keras.Model]:
-    """Builds the submodels of a merged model: the reverse of `merge_submodels`, without the head.
-
-    Raises:
-        LwcnnError: The model is not a merged model.
-
-    Example:
-        >>> from lwcnn.models.dual import build_merged_model
-        >>> [submodel.name for submodel in split_merged(build_merged_model((28, 28, 1), 10))]
-        ['original', 'augmented']
-    """
+    """Builds the submodels of a merged model: the reverse of `merge_submodels`, without the head."""
     layer_names = [layer.name for layer in merged.layers]
     branches = [name.removesuffix("_dense_as_conv") for name in layer_names if name.endswith("_dense_as_conv")]
     if not branches or not set(HEAD_LAYERS) <= set(layer_names):
@@ -93,17 +84,8 @@ def split_merged(merged: keras.Model) -> list[keras.Model]:
     return submodels
 
 
-@dataclass(frozen=True)
-class MergeCheck:
-    """Comparison of a submodel with its branch of the merged model.
-
-    Attributes:
-        name: Name of the branch.
-        same_weights: Whether all weights are bit-identical.
-        largest_difference: Largest absolute difference between the submodel's logits and the output of the branch's
-            1x1 convolution before its ReLU.
-        largest_logit: Largest absolute logit of the submodel, for scale.
-    """
+class MergeCheck(NamedTuple):
+    """Whether a branch has its submodel's weights bit by bit, and the largest difference from its logits."""
 
     name: str
     same_weights: bool
@@ -120,7 +102,8 @@ def check_merge(submodels: Sequence[keras.Model], merged: keras.Model, images: n
         images: Images, shape (n, height, width, channels), 0 to 255.
 
     Returns:
-        One comparison per submodel.
+        One comparison per submodel: `name`, `same_weights` (bit by bit), `largest_difference` of its logits from the
+        output of the branch's 1x1 convolution, and `largest_logit` for scale.
 
     Example:
         >>> import lwcnn
@@ -134,13 +117,14 @@ def check_merge(submodels: Sequence[keras.Model], merged: keras.Model, images: n
 
 
 def _check_branch(submodel: keras.Model, merged: keras.Model, images: np.ndarray) -> MergeCheck:
+    """Compares a submodel with its branch: conv1, conv2 and dense, kernel and bias each."""
     name = submodel.name
     logits = submodel.predict(images, batch_size=500, verbose=0)  # (n, classes)
     without_relu = keras.layers.Conv2D(logits.shape[1], 1, name=f"{name}_without_relu")
     branch = keras.Model(merged.inputs, without_relu(merged.get_layer(f"{name}_flatten").output))  # (n, 1, 1, classes)
     without_relu.set_weights(merged.get_layer(f"{name}_dense_as_conv").get_weights())
     outputs = branch.predict(images, batch_size=500, verbose=0)[:, 0, 0]  # (n, classes)
-    pairs = zip(submodel.get_weights(), branch.get_weights(), strict=True)  # conv1, conv2, dense: kernel and bias each
+    pairs = zip(submodel.get_weights(), branch.get_weights(), strict=True)
     same_weights = all(np.array_equal(a.ravel(), b.ravel()) for a, b in pairs)
     return MergeCheck(name, same_weights, float(np.abs(outputs - logits).max()), float(np.abs(logits).max()))
 

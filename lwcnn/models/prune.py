@@ -15,18 +15,9 @@ _AXES = {"expand": -1, "gate": -1, "activation": -1, "project": 2}
 def prune_channels(
     model: keras.Model, config: ResidualSEConfig, expansion: float
 ) -> tuple[keras.Model, ResidualSEConfig]:
-    """Builds the network whose blocks keep only their strongest hidden channels; the model stays unchanged.
+    """Builds the network whose depthwise blocks keep only their strongest hidden channels, at a smaller `expansion`.
 
     The strength of a hidden channel is the norm of the weights that make it times that of the weights that read it.
-
-    Args:
-        model: Network of `build_residual_se`, of depthwise blocks.
-        config: Its configuration.
-        expansion: Hidden width of every block as a multiple of its channels; less than now.
-
-    Returns:
-        The smaller network, to be trained further, and its configuration.
-
     Source: Li et al. 2017, arXiv 1608.08710, with both norms.
     """
     smaller = replace(config, stages=tuple(replace(stage, expansion=expansion) for stage in config.stages))

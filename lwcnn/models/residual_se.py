@@ -1,6 +1,7 @@
 """The improved network: residual blocks with squeeze-and-excitation, under 30,000 parameters."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import keras
 from keras import layers
@@ -13,8 +14,6 @@ from lwcnn.models.blocks import (
     batch_norm,
     cbam_block,
     depthwise_block,
-    global_pool,
-    glu_block,
     plain_block,
     pool,
 )
@@ -26,7 +25,7 @@ BLOCKS: dict[str, Callable[..., keras.KerasTensor]] = {
     "depthwise": depthwise_block,
     "plain": plain_block,
     "cbam": cbam_block,
-    "glu": glu_block,
+    "glu": partial(depthwise_block, gated=True),
 }
 
 
@@ -92,7 +91,7 @@ def _head(x: keras.KerasTensor, num_classes: int, config: ResidualSEConfig) -> k
         x = layers.Conv2D(config.head, 1, activation=None if has_weights else config.activation, name="head_conv")(x)
         if has_weights:
             x = activate(x, config.activation, "head_activation")
-    x = global_pool(x, config.head_pooling, "features")  # (n, 1, 1, c)
+    x = pool(x, config.head_pooling, "features", whole=True)  # (n, 1, 1, c)
     if config.feature_noise:
         x = layers.GaussianNoise(config.feature_noise, name="features_noise")(x)
     # Created with a rate above 0: only then has the layer a random generator, which a dropout schedule needs later.

@@ -8,21 +8,7 @@ from lwcnn.system.errors import LwcnnError
 
 
 def replace_head(model: keras.Model, num_classes: int, input_shape: Sequence[int] | None = None) -> keras.Model:
-    """Returns a copy of a network for other classes: its last layer with weights has new, random ones.
-
-    Args:
-        model: Functional model whose last layer with weights is a dense layer or a convolution.
-        num_classes: Number of classes of the copy, at least 2.
-        input_shape: (height, width, channels) of its images. None keeps that of the model.
-
-    Raises:
-        LwcnnError: If the model has another head, or its weights do not fit the shape of the images.
-
-    Example:
-
-    >>> replace_head(model, num_classes=3).output_shape
-    (None, 3)
-    """
+    """Returns a copy of a network for other classes, and images of `input_shape`: its last layer has random weights."""
     config = model.get_config()
     head = layers_with_weights(model)[-1]
     for layer in config["layers"]:

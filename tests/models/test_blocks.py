@@ -7,7 +7,7 @@ from keras import ops
 from made_data import make_images, randomize
 
 from lwcnn.experiments.recipes import get_experiment
-from lwcnn.models.baselines.blocks import basic_block, bottleneck_block
+from lwcnn.models.baselines.resnet import build_resnet, residual_block
 from lwcnn.models.blocks import (
     cbam_block,
     depthwise_block,
@@ -16,7 +16,7 @@ from lwcnn.models.blocks import (
     spatial_attention,
     squeeze_excite,
 )
-from lwcnn.models.configs import ResidualSEConfig, Stage
+from lwcnn.models.configs import ResidualSEConfig, ResNetConfig, ResNetStage, Stage
 from lwcnn.models.cost import count_macs
 from lwcnn.models.layers import ChannelStatistics, StochasticDepth
 from lwcnn.models.residual_se import build_residual_se
@@ -77,7 +77,8 @@ def squeeze_excite_count(channels, reduction, bias=True):
 
 @pytest.mark.parametrize("strides, filters, projected", [(1, 16, False), (1, 24, True), (2, 16, True)])
 def test_basic_block_by_hand(strides, filters, projected):
-    model = block_model(basic_block, strides=strides, filters=filters, se_reduction=4, use_bias=True)
+    convolutions = (filters, 3, strides), (filters, 3, 1)
+    model = block_model(residual_block, convolutions=convolutions, se_reduction=4, use_bias=True)
     convolutions = 9 * 16 * filters + filters + 9 * filters * filters + filters
     projection = (16 * filters + filters + 4 * filters) if projected else 0
     expected = convolutions + 2 * 4 * filters + projection + squeeze_excite_count(filters, 4)
@@ -87,8 +88,8 @@ def test_basic_block_by_hand(strides, filters, projected):
 
 
 def test_bottleneck_block_by_hand():
-    arguments = {"filters": 20, "inner": 7, "kernel_sizes": (1, 3, 5), "strides": 2, "activation": "leaky_relu"}
-    model = block_model(bottleneck_block, se_reduction=5, se_bias=False, dropout=0.2, **arguments)
+    arguments = {"convolutions": ((7, 1, 1), (7, 3, 2), (20, 5, 1)), "activation": "leaky_relu"}
+    model = block_model(residual_block, se_reduction=5, se_bias=False, dropout=0.2, **arguments)
     convolutions = 16 * 7 + 9 * 7 * 7 + 25 * 7 * 20 + 16 * 20
     norms = 4 * (7 + 7 + 20 + 20)
     assert model.count_params() == convolutions + norms + squeeze_excite_count(20, 5, bias=False)
@@ -102,11 +103,11 @@ def test_bottleneck_block_by_hand():
 
 def test_a_bottleneck_needs_three_kernels():
     with pytest.raises(LwcnnError, match=r"three convolutions. Received: kernel_sizes=\(1, 3\)"):
-        block_model(bottleneck_block, filters=8, inner=4, kernel_sizes=(1, 3))
+        build_resnet((8, 8, 3), 2, ResNetConfig(8, (ResNetStage(8, 1),), "bottleneck", kernel_sizes=(1, 3)))
 
 
 def test_without_a_change_of_shape_a_basic_block_adds_its_input():
-    model = block_model(basic_block, filters=16)
+    model = block_model(residual_block, convolutions=((16, 3, 1), (16, 3, 1)))
     for layer in model.layers:
         if layer.name == "block_2_norm":  # what the convolutions give is multiplied by zero
             layer.gamma.assign(np.zeros(16))

@@ -45,7 +45,8 @@ def test_efficient_channel_attention_by_hand():
 
 
 def test_a_gated_block_by_hand():
-    model = model_of(blocks.glu_block, filters=6, expansion=8 / 6, kernel_size=1, activation="relu", se_reduction=None)
+    settings = {"expansion": 8 / 6, "kernel_size": 1, "activation": "relu", "se_reduction": None, "gated": True}
+    model = model_of(blocks.depthwise_block, filters=6, **settings)
     x = np.random.default_rng(1).normal(size=(2, 4, 4, 6)).astype(np.float32)
     normed = keras.Model(model.inputs, model.get_layer("a_norm").output).predict(x, verbose=0)
     (expand, of_expand), (gate, of_gate), (project, of_project) = (
@@ -62,8 +63,8 @@ def test_hybrid_pooling_by_hand():
     x = np.random.default_rng(1).normal(size=(2, 4, 4, 3)).astype(np.float32)
     share = np.array([0, 0.25, 1], np.float32)
     squares = x.reshape(2, 2, 2, 2, 2, 3)
-    for pool, axes in ((blocks.pool, (2, 4)), (blocks.global_pool, (1, 2, 3, 4))):
-        model = model_of(lambda images, name, pool=pool: pool(images, "hybrid", name), (4, 4, 3))
+    for whole, axes in ((False, (2, 4)), (True, (1, 2, 3, 4))):
+        model = model_of(lambda images, name, whole=whole: blocks.pool(images, "hybrid", name, whole), (4, 4, 3))
         assert isinstance(model.get_layer("a"), LearnedMix) and model.count_params() == 3
         model.get_layer("a").alpha.assign(share)
         expected = share * squares.max(axes) + (1 - share) * squares.mean(axes)

@@ -51,10 +51,7 @@ def build_application(input_shape: Sequence[int], num_classes: int, config: Appl
 
 
 def _rebuilt(model: keras.Model, settings: ApplicationConfig) -> keras.Model:
-    """Rebuilds a model with the given momentum and strides, and with names that do not depend on earlier models.
-
-    Keras numbers unnamed layers by how many of their class it has built in the process.
-    """
+    """Rebuilds a model with the given momentum and strides, and with names that do not depend on earlier models."""
     counts: dict[str, int] = {}
 
     def rebuilt(layer: keras.Layer) -> keras.Layer:

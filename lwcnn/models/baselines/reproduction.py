@@ -1,9 +1,6 @@
 """The networks of the CIFAR-10 reproduction and of its extension, as their notebooks' output shows them.
 
-The reproduction ("repo_baseline") merges submodels of two "same" convolutions with pooling and a dense layer of 128
-units: the features of all branches are concatenated before one last dense layer. The extension ("repo_residual_se") has
-two residual blocks with squeeze-and-excitation. Both take images with values from 0 to 255, rescale them inside and
-return logits, where the originals return probabilities. Initializers and momentum are Keras's defaults, as there.
+Both return logits, where the originals return probabilities. Initializers and momentum are Keras's defaults, as there.
 
 Source: github.com/Shazer-Nadeem/lightweight-cnn-cifar10 and .../Improved-lightweight-cnn-cifar10.
 """
@@ -13,14 +10,11 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from lwcnn.models.baselines.blocks import basic_block
+from lwcnn.models.baselines.resnet import residual_block
 from lwcnn.models.configs import RepoResidualSEConfig
 from lwcnn.models.layers import builder
 from lwcnn.system.errors import LwcnnError
 
-CONV_FILTERS = (10, 20)
-FEATURES = 128
-SUBMODEL_DROPOUT = 0.3
 MIN_IMAGE_SIZE = 8
 
 
@@ -57,11 +51,11 @@ def merge_repo_submodels(submodels: Sequence[keras.Model]) -> keras.Model:
 
 def _features(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
     """Applies a branch up to its dropout: (n, h, w, c) -> (n, 128)."""
-    for i, filters in enumerate(CONV_FILTERS, start=1):
+    for i, filters in enumerate((10, 20), start=1):
         x = _conv_relu_pool(x, filters, f"{name}_conv{i}", f"{name}_pool{i}")
     x = layers.Flatten(name=f"{name}_flatten")(x)
-    x = layers.Dense(FEATURES, activation="relu", name=f"{name}_dense")(x)
-    return layers.Dropout(SUBMODEL_DROPOUT, name=f"{name}_dropout")(x)
+    x = layers.Dense(128, activation="relu", name=f"{name}_dense")(x)
+    return layers.Dropout(0.3, name=f"{name}_dropout")(x)
 
 
 def _conv_relu_pool(x: keras.KerasTensor, filters: int, name: str, pool_name: str) -> keras.KerasTensor:
@@ -82,9 +76,9 @@ def build_repo_residual_se(
     for i, width in enumerate(config.widths, start=1):
         if i > 1:
             x = layers.MaxPooling2D(2, name=f"pool{i - 1}")(x)
-        x = basic_block(
+        x = residual_block(
             x,
-            width,
+            ((width, 3, 1), (width, 3, 1)),
             se_reduction=config.se_reduction,
             use_bias=True,
             name=f"block{i}",

@@ -1,15 +1,14 @@
-"""The reference ResNets under five million parameters: one builder for the three configurations."""
+"""The reference ResNets under five million parameters: one builder and one residual block for all configurations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import keras
 import numpy as np
 from keras import layers
 
-from lwcnn.models.baselines.blocks import basic_block, bottleneck_block
-from lwcnn.models.blocks import ACTIVATIONS, activate, conv_norm
-from lwcnn.models.configs import NARROW_RESNET18, ResNetConfig, ResNetStage
+from lwcnn.models.blocks import ACTIVATIONS, activate, conv_norm, squeeze_excite
+from lwcnn.models.configs import MOMENTUM, NARROW_RESNET18, ResNetConfig, ResNetStage
 from lwcnn.models.layers import builder
 from lwcnn.system.errors import LwcnnError, unknown_name
 
@@ -26,9 +25,7 @@ def build_resnet(
 ) -> keras.Model:
     """Builds a residual network of full convolutions; arguments and result as in `build_network`.
 
-    Args:
-        normalization: (mean, std) per channel in gray levels, 0 to 255, such as `channel_statistics` of the training
-            images; None rescales 0..255 to -1..1.
+    Without `normalization`, (mean, std) per channel in gray levels, the images are rescaled to -1..1.
     """
     _check(config)
     images = keras.Input(tuple(input_shape), name="images")
@@ -36,9 +33,9 @@ def build_resnet(
     x = activate(conv_norm(x, config.stem, 3, name="stem"), config.activation, "stem_activation")
     for i, stage in enumerate(config.stages, start=1):
         for j in range(1, stage.blocks + 1):
-            x = _block(config, stage)(
+            x = residual_block(
                 x,
-                strides=stage.stride if j == 1 else 1,
+                _convolutions(config, stage, stage.stride if j == 1 else 1),
                 activation=config.activation,
                 se_reduction=config.se_reduction,
                 se_bias=config.se_bias,
@@ -51,12 +48,45 @@ def build_resnet(
     return keras.Model(images, layers.Dense(num_classes, dtype="float32", name="head_logits")(x), name="resnet")
 
 
-def _block(config: ResNetConfig, stage: ResNetStage) -> Callable[..., keras.KerasTensor]:
-    """Returns the stage's block function with its widths."""
+def residual_block(
+    x: keras.KerasTensor,
+    convolutions: Sequence[tuple[int, int, int]],
+    activation: str = "relu",
+    se_reduction: int | None = None,
+    se_bias: bool = True,
+    use_bias: bool = False,
+    dropout: float = 0.0,
+    name: str = "block",
+    initializer: str = "he_normal",
+    momentum: float = MOMENTUM,
+) -> keras.KerasTensor:
+    """Applies convolutions with batch norm and squeeze-and-excitation, adds the shortcut, and activates.
+
+    `convolutions` has (filters, kernel size, strides) of each. Where the shape changes, the shortcut is a 1x1
+    convolution with batch norm. `dropout` drops whole channels before the addition. Source: He et al. 2016.
+    """
+    conv = partial(conv_norm, use_bias=use_bias, initializer=initializer, momentum=momentum)
+    y = x
+    for i, (filters, kernel_size, strides) in enumerate(convolutions, start=1):
+        y = conv(y, filters, kernel_size, strides, name=f"{name}_{i}")
+        if i < len(convolutions):
+            y = activate(y, activation, f"{name}_{i}_activation")
+    if se_reduction:
+        y = squeeze_excite(y, se_reduction, name, se_bias, initializer)
+    if dropout:
+        y = layers.SpatialDropout2D(dropout, name=f"{name}_dropout")(y)
+    strides = max(strides for _, _, strides in convolutions)
+    if strides != 1 or x.shape[-1] != y.shape[-1]:
+        x = conv(x, y.shape[-1], 1, strides, name=f"{name}_shortcut")
+    return activate(layers.Add(name=f"{name}_add")([x, y]), activation, f"{name}_activation")
+
+
+def _convolutions(config: ResNetConfig, stage: ResNetStage, stride: int) -> tuple[tuple[int, int, int], ...]:
+    """Returns (filters, kernel size, strides) of the convolutions of a block."""
     if config.block == "basic":
-        return partial(basic_block, filters=stage.filters)
-    inner = int(stage.filters * config.inner)
-    return partial(bottleneck_block, filters=stage.filters, inner=inner, kernel_sizes=config.kernel_sizes)
+        return (stage.filters, 3, stride), (stage.filters, 3, 1)
+    inner, (first, second, third) = int(stage.filters * config.inner), config.kernel_sizes
+    return (inner, first, 1), (inner, second, stride), (stage.filters, third, 1)
 
 
 def _normalize(
@@ -79,6 +109,8 @@ def _check(config: ResNetConfig) -> None:
         raise unknown_name("block", config.block, BLOCKS)
     if config.activation not in ACTIVATIONS:
         raise LwcnnError(f"activation must be one of {ACTIVATIONS}. Received: {config.activation!r}")
+    if len(config.kernel_sizes) != 3:
+        raise LwcnnError(f"A bottleneck block has three convolutions. Received: kernel_sizes={config.kernel_sizes}")
     for stage in config.stages:
         narrowest = stage.filters if config.block == "basic" else int(stage.filters * config.inner)
         if narrowest < 1 or stage.blocks < 1 or stage.stride < 1:
