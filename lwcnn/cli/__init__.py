@@ -64,13 +64,13 @@ COMMANDS = {
     "release": Command(
         release.release, release.add_arguments, "lwcnn release --license MIT --results results --models models"
     ),
-    "evaluate": Command(evaluate.evaluate, evaluate.add_arguments, "lwcnn evaluate wren --tta"),
+    "evaluate": Command(evaluate.evaluate, evaluate.add_arguments, "lwcnn evaluate wren-30k --tta"),
     "predict": Command(
         predict.predict,
         predict.add_arguments,
-        "lwcnn predict wren photo.png",
+        "lwcnn predict wren-30k photo.png",
     ),
-    "demo": Command(demo.demo, demo.add_arguments, "lwcnn demo wren paper"),
-    "export": Command(deployment.export, deployment.add_export_arguments, "lwcnn export wren --format litert-int8"),
-    "bench": Command(deployment.bench, deployment.add_bench_arguments, "lwcnn bench wren paper --json bench.json"),
+    "demo": Command(demo.demo, demo.add_arguments, "lwcnn demo wren-30k paper"),
+    "export": Command(deployment.export, deployment.add_export_arguments, "lwcnn export wren-30k --format litert-int8"),
+    "bench": Command(deployment.bench, deployment.add_bench_arguments, "lwcnn bench wren-30k paper --json bench.json"),
 }

@@ -24,7 +24,7 @@ def demo(options) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
-    parser.add_argument("models", nargs="*", default=["wren", "paper"], metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("models", nargs="*", default=["wren-30k", "paper"], metavar="MODEL", help=MODEL_HELP)
     parser.add_argument(
         "--examples",
         type=path,

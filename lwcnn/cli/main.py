@@ -22,10 +22,10 @@ from lwcnn.system.errors import LwcnnError, unknown_name
 EXAMPLES = """examples:
   lwcnn run                                    the paper's method on CIFAR-10, or on digits without it
   lwcnn list                                   the networks by name, and the experiments
-  lwcnn predict wren photo.png                 the class of a photo
-  lwcnn train wren --dataset my/images         the best network on images of yours, into runs/
+  lwcnn predict wren-30k photo.png             the class of a photo
+  lwcnn train wren --dataset my/images         a network for images of yours, into runs/
   lwcnn evaluate runs/models/NAME.keras        its metrics
-  lwcnn export wren --format litert-int8       a file for phones and microcontrollers
+  lwcnn export wren-30k --format litert-int8   a file for phones and microcontrollers
 
 `lwcnn COMMAND --help` describes the arguments of a command.
 """

@@ -65,19 +65,19 @@ def _run_table(data: Dataset, result: dict) -> str:
 
 def _next_steps(dataset: str, preset: str, model: Path) -> str:
     """What was reached with more epochs and by the best network, and three commands that go on from here."""
-    shipped = trained_networks()
-    full, wren = shipped.get(("paper", dataset)), shipped.get(("wren", dataset))
+    shipped = {name: told for (name, trained_on), told in trained_networks().items() if trained_on == dataset}
     lines = [f"This was the preset `{preset}`."]
-    if full and full.preset != preset:
-        lines.append(f"With `{full.preset}` the method reaches {100 * full.test_accuracy:.2f} %.")
-    if wren:
-        lines.append(f"Wren, the best network of this library, reaches {100 * wren.test_accuracy:.2f} %.")
+    if "paper" in shipped and shipped["paper"].preset != preset:
+        lines.append(f"With `{shipped['paper'].preset}` the method reaches {100 * shipped['paper'].test_accuracy:.2f} %.")
+    if shipped:
+        best = max(shipped, key=lambda name: shipped[name].test_accuracy)
+        lines.append(f"`{best}`, the most accurate network shipped, reaches {100 * shipped[best].test_accuracy:.2f} %.")
     option = "" if dataset == "cifar10" else f" --dataset {dataset}"
     full_budget = {f"lwcnn train paper{option} --preset full": "the method with all its epochs"}
     commands = {
         **(full_budget if preset != "full" else {f"lwcnn evaluate {model}": "all metrics of this model"}),
-        f"lwcnn train wren{option} --preset full": "the best network, trained here",
-        "lwcnn predict wren photo.png": "the best network as shipped, on a photo of yours",
+        f"lwcnn train wren{option} --preset full": "a more accurate network, trained here",
+        "lwcnn predict wren-30k photo.png": "a trained one, on a photo of yours",
     }
     return "\n".join([" ".join(lines), "Next:", *(f"  {line:<50} {what}" for line, what in commands.items())])
 

@@ -157,10 +157,10 @@ def test_list_names_every_experiment_and_datasets_every_data_set(capsys, tmp_pat
 
 
 def test_what_comes_after_a_run_has_its_figures_from_the_files():
-    wren, paper = (read_description(ROOT / f"models/cifar10-{name}.keras") for name in ("residual_se_muon", "paper"))
+    best, paper = (read_description(ROOT / f"models/cifar10-{name}.keras") for name in ("wren_100k", "paper"))
     text = run._next_steps("cifar10", "quick", Path("runs/models/x.keras"))
     assert f"`full` the method reaches {100 * paper.test_accuracy:.2f} %" in text
-    assert f"Wren, the best network of this library, reaches {100 * wren.test_accuracy:.2f} %" in text
+    assert f"`wren-100k`, the most accurate network shipped, reaches {100 * best.test_accuracy:.2f} %" in text
     assert text.count("  lwcnn ") == 3 and "train paper --preset full" in text
     text = run._next_steps("digits", "full", Path("runs/models/x.keras"))
     assert text.count("  lwcnn ") == 3 and "lwcnn evaluate runs/models/x.keras" in text and "reaches" not in text

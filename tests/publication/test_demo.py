@@ -18,7 +18,7 @@ SECONDS = 60  # for an answer, on a busy machine
 @pytest.fixture(scope="module")
 def wren():
     """The best network and its files."""
-    return open_network("wren", find_examples())
+    return open_network("wren-30k", find_examples())
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_the_default_networks_open_without_converting_and_others_are_converted_o
     converted_before = []
     monkeypatch.setattr(converted, "to_litert", lambda model: converted_before.append(model) or b"float")
     monkeypatch.setattr(converted, "to_litert_int8", lambda model, images: b"int8")
-    networks = [open_network(name, find_examples()) for name in ("wren", "paper")]
+    networks = [open_network(name, find_examples()) for name in ("wren-30k", "paper")]
     assert not converted_before, (
         "a model is new: open `lwcnn demo`, and copy ~/.keras/datasets/converted/* to the package"
     )
@@ -101,12 +101,12 @@ def test_in_a_browser(wren, browser, tmp_path):
 
     try:
         browser.get(address)
-        wait_for("29,556 parameters")
+        wait_for("27,779 parameters")
         (tmp_path / "broken.png").write_bytes(b"no image")
         upload(tmp_path / "broken.png")
         wait_for("can't be read as an image")
         browser.get(address)
-        wait_for("29,556 parameters")
+        wait_for("27,779 parameters")
         with Image.open(EXAMPLES / "horse.png") as image:
             image.resize((320, 320)).save(tmp_path / "photo.jpg", quality=95)
         upload(tmp_path / "photo.jpg")
