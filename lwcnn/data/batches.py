@@ -12,7 +12,9 @@ for epochs of one or two batches and for interrupted epochs; the callback `Follo
 import keras
 import numpy as np
 
-from lwcnn.data.augment import Augmentation, MixUpCutMix, Purpose, augment_batch, check_images, mix_batch, random_bits
+from lwcnn.data.augment import Augmentation, MixUpCutMix, augment_batch, mix_batch
+from lwcnn.data.augment.checks import check_images
+from lwcnn.data.augment.draws import Purpose, random_bits
 from lwcnn.system.errors import LwcnnError
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lwcnn.data.augment.filters import gaussian_blur
+from lwcnn.data.augment.color import gaussian_blur
 from lwcnn.evaluation.metrics import average_probabilities
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.system.errors import LwcnnError, unknown_name

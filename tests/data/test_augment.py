@@ -9,13 +9,12 @@ from lwcnn.data.augment import (
     PAPER_AUGMENTATION,
     PUBLISHED_AUGMENTATION,
     Augmentation,
-    Transforms,
-    add_brightness,
     augment_batch,
-    draw_transforms,
-    flip_and_crop,
-    warp,
 )
+from lwcnn.data.augment.augmentation import draw_transforms
+from lwcnn.data.augment.color import add_brightness
+from lwcnn.data.augment.draws import Draws
+from lwcnn.data.augment.geometry import Transforms, flip_and_crop, warp
 from lwcnn.system.errors import LwcnnError
 
 EVERYTHING = replace(PAPER_AUGMENTATION, horizontal_flip=True, crop_padding=4)
@@ -161,7 +160,7 @@ def test_flip_comes_before_crop():
 @pytest.mark.parametrize("levels", [0, 1, 100, 255, -1, -100, -255])
 def test_brightness_adds_and_clips(levels):
     images = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
-    out = add_brightness(images, transforms(1, brightness=levels))
+    out = add_brightness(images, np.array([levels]))
     assert out.dtype == np.uint8
     np.testing.assert_array_equal(out, np.clip(images.astype(int) + levels, 0, 255))
 
@@ -169,7 +168,7 @@ def test_brightness_adds_and_clips(levels):
 def test_draws_fill_their_ranges_evenly():
     num_images, height, width = 20_000, 30, 20
     augmentation = Augmentation(0.1, 0.2, 0.3, 0.4, True, 4)
-    drawn = draw_transforms(augmentation, 3, 1, np.arange(num_images), height, width)
+    drawn = draw_transforms(augmentation, Draws(3, 1, 0, np.arange(num_images)), height, width)
     for values, middle, reach in [
         (drawn.angle, 0, 0.1),
         (drawn.zoom, 1, 0.2),
@@ -189,8 +188,9 @@ def test_draws_fill_their_ranges_evenly():
 
 
 def test_a_setting_leaves_the_draws_of_the_others():
-    rotated = draw_transforms(Augmentation(rotation=0.1), 0, 0, np.arange(9), 8, 8)
-    both = draw_transforms(Augmentation(rotation=0.1, zoom=0.2, crop_padding=3), 0, 0, np.arange(9), 8, 8)
+    draws = Draws(0, 0, 0, np.arange(9))
+    rotated = draw_transforms(Augmentation(rotation=0.1), draws, 8, 8)
+    both = draw_transforms(Augmentation(rotation=0.1, zoom=0.2, crop_padding=3), draws, 8, 8)
     np.testing.assert_array_equal(rotated.angle, both.angle)
     assert (rotated.zoom == 1).all() and not rotated.crop_y.any() and not rotated.flip.any()
 
@@ -224,7 +224,7 @@ def test_seed_epoch_stream_and_index_draw_apart():
 
 def test_the_draws_are_pinned():
     """Stored results depend on these numbers: no version of NumPy or of this module may change them."""
-    drawn = draw_transforms(EVERYTHING, 42, 3, np.array([0, 1, 49_999]), 32, 32)
+    drawn = draw_transforms(EVERYTHING, Draws(42, 3, 0, np.array([0, 1, 49_999])), 32, 32)
     angles = [-0.021579878010657617, 0.09568261239323315, -0.07962515740857759]
     np.testing.assert_allclose(drawn.angle, angles, rtol=1e-12)
     assert drawn.crop_x.tolist() == [-4, 4, -4]

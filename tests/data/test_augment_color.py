@@ -7,9 +7,16 @@ import pytest
 from PIL import Image, ImageEnhance
 from scipy.ndimage import correlate1d
 
-from lwcnn.data.augment import Augmentation, ColorJitter, GaussianBlur, Sharpness, augment_batch, gaussian_blur
-from lwcnn.data.augment.color import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation, to_gray
-from lwcnn.data.augment.filters import adjust_sharpness
+from lwcnn.data.augment import Augmentation, ColorJitter, GaussianBlur, Sharpness, augment_batch
+from lwcnn.data.augment.color import (
+    adjust_brightness,
+    adjust_contrast,
+    adjust_hue,
+    adjust_saturation,
+    adjust_sharpness,
+    gaussian_blur,
+    to_gray,
+)
 
 FACTORS = [0.0, 0.1, 0.55, 1.0, 1.37, 1.9, 4.0]
 

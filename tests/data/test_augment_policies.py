@@ -8,7 +8,6 @@ import pytest
 from lwcnn.data.augment import policies
 from lwcnn.data.augment.augmentation import Augmentation, augment_batch
 from lwcnn.data.augment.draws import Draws
-from lwcnn.data.augment.randaugment import OPERATIONS
 from lwcnn.system.errors import LwcnnError
 
 COUNT = 25_000
@@ -16,7 +15,7 @@ COUNT = 25_000
 
 @dataclass
 class Applied:
-    """What `operate` was asked to do: strengths by name, for each of its calls."""
+    """What `_operate` was asked to do: strengths by name, for each of its calls."""
 
     steps: list = field(default_factory=list)
 
@@ -27,19 +26,19 @@ class Applied:
 @pytest.fixture
 def applied(monkeypatch):
     applied = Applied()
-    monkeypatch.setattr(policies, "operate", applied)
+    monkeypatch.setattr(policies, "_operate", applied)
     return applied
 
 
 def draw(policy):
-    policies.POLICIES[policy](np.zeros((COUNT, 1, 1, 1), np.uint8), "constant", Draws(0, 0, 0, np.arange(COUNT)))
+    policies.POLICIES[policy](np.zeros((COUNT, 1, 1, 1), np.uint8), Draws(0, 0, 0, np.arange(COUNT)), "constant")
 
 
 def test_trivial_augment_draws_every_operation_and_level_evenly(applied):
     draw("trivial_augment")
     (step,) = applied.steps
     assert len(step) == COUNT
-    for name in OPERATIONS:
+    for name in policies.OPERATIONS:
         strengths = np.array([strength for one, strength in step if one == name])
         assert len(strengths) / COUNT == pytest.approx(1 / 14, abs=0.007)
         levels = 30 * strengths / policies.WIDE.get(name, 1)

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from lwcnn.data.augment import Augmentation, RandAugment, augment_batch
+from lwcnn.data.augment.color import autocontrast, equalize, posterize, solarize
 from lwcnn.data.augment.geometry import rotate, shear, translate
-from lwcnn.data.augment.randaugment import OPERATIONS, autocontrast, equalize, posterize, solarize
+from lwcnn.data.augment.policies import OPERATIONS
 
 NAMES = tuple(OPERATIONS)
 

@@ -17,7 +17,7 @@ from lwcnn.data.augment import (
     augment_batch,
 )
 from lwcnn.data.augment.draws import Draws, Purpose
-from lwcnn.data.augment.randaugment import OPERATIONS
+from lwcnn.data.augment.policies import OPERATIONS
 from lwcnn.system.errors import LwcnnError
 
 EACH = {

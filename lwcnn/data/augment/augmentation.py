@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lwcnn.data.augment.checks import check_choice, check_fraction, check_images, check_settings, check_whole_number
-from lwcnn.data.augment.color import ColorJitter, add_brightness, jitter_colors
+from lwcnn.data.augment.checks import FLAG, FRACTION, check_fields, check_images, choice, optional, whole
+from lwcnn.data.augment.color import add_brightness
 from lwcnn.data.augment.draws import Draws, Purpose
-from lwcnn.data.augment.erasing import Cutout, Erasing, cut_out, erase_some
-from lwcnn.data.augment.filters import GaussianBlur, Sharpness, blur_some, change_sharpness
-from lwcnn.data.augment.geometry import FILLS, Transforms, flip_and_crop, flip_vertically, warp
-from lwcnn.data.augment.policies import POLICIES
-from lwcnn.data.augment.randaugment import RandAugment, rand_augment
+from lwcnn.data.augment.erasing import Cutout, Erasing
+from lwcnn.data.augment.geometry import FILLS, Transforms, flip_and_crop, warp
+from lwcnn.data.augment.jitter import ColorJitter, GaussianBlur, Sharpness
+from lwcnn.data.augment.policies import POLICIES, RandAugment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import added_later
 
@@ -73,24 +72,15 @@ class Augmentation:
     policy: str | None = added_later(None)
 
     def __post_init__(self):
-        for name in ("rotation", "zoom", "translation", "brightness", "vertical_flip"):
-            check_fraction(name, getattr(self, name))
+        fractions = ("rotation", "zoom", "translation", "brightness", "vertical_flip")
+        check_fields(self, **dict.fromkeys(fractions, FRACTION), crop_padding=whole(0))
+        check_fields(self, horizontal_flip=FLAG, fill=choice(FILLS), rand_augment=optional(RandAugment))
+        check_fields(self, color_jitter=optional(ColorJitter), sharpness=optional(Sharpness))
+        check_fields(self, blur=optional(GaussianBlur), cutout=optional(Cutout), erasing=optional(Erasing))
+        if self.policy is not None:
+            check_fields(self, policy=choice(POLICIES))
         if self.zoom == 1:
             raise LwcnnError(f"Give a zoom below 1, since a section of side 0 is empty. Received: zoom={self.zoom!r}")
-        check_whole_number("crop_padding", self.crop_padding, 0)
-        flip = self.horizontal_flip
-        if not isinstance(flip, bool):
-            raise LwcnnError(f"Give horizontal_flip as True or False. Received: horizontal_flip={flip!r}")
-        if self.fill not in FILLS:
-            raise LwcnnError(f"Give fill as one of {sorted(FILLS)}. Received: fill={self.fill!r}")
-        if self.policy is not None:
-            check_choice("policy", self.policy, POLICIES)
-        check_settings("rand_augment", self.rand_augment, RandAugment)
-        check_settings("color_jitter", self.color_jitter, ColorJitter)
-        check_settings("sharpness", self.sharpness, Sharpness)
-        check_settings("blur", self.blur, GaussianBlur)
-        check_settings("cutout", self.cutout, Cutout)
-        check_settings("erasing", self.erasing, Erasing)
 
 
 # The paper names rotation, zoom, brightness and translation without amounts. Rotation, zoom and translation are those
@@ -102,12 +92,7 @@ PUBLISHED_AUGMENTATION = Augmentation(rotation=0.1, zoom=0.2, translation=0.2, b
 
 
 def augment_batch(
-    images: np.ndarray,
-    augmentation: Augmentation,
-    seed: int,
-    epoch: int,
-    indices: np.ndarray,
-    stream: int = 0,
+    images: np.ndarray, augmentation: Augmentation, seed: int, epoch: int, indices: np.ndarray, stream: int = 0
 ) -> np.ndarray:
     """Returns augmented images in a new array.
 
@@ -118,12 +103,6 @@ def augment_batch(
         epoch: Integer of 0 or more. Each epoch has other random numbers.
         indices: Integer array, shape (n,). Index of each image in its data set, which determines its random numbers.
         stream: Integer of 0 or more. Each stream has independent random numbers for the same image, seed and epoch.
-
-    Returns:
-        uint8 array of the same shape.
-
-    Raises:
-        LwcnnError: The images are not uint8 of this shape, or the indices do not match them.
     """
     check_images(images)
     indices = np.asarray(indices)
@@ -135,49 +114,34 @@ def augment_batch(
         )
     if len(images) == 0:
         return images.copy()
-    draws = Draws(seed, epoch, stream, indices)
-    transforms = draw_transforms(augmentation, seed, epoch, indices, images.shape[1], images.shape[2], stream)
+    draws, fill = Draws(seed, epoch, stream, indices), augmentation.fill
+    transforms = draw_transforms(augmentation, draws, images.shape[1], images.shape[2])
     changed = images
     if augmentation.horizontal_flip or augmentation.crop_padding:
-        changed = flip_and_crop(changed, transforms, augmentation.crop_padding, augmentation.fill)
+        changed = flip_and_crop(changed, transforms, augmentation.crop_padding, fill)
     if augmentation.vertical_flip:
-        upside_down = draws.uniform(Purpose.VERTICAL_FLIP, 1)[:, 0] < augmentation.vertical_flip
-        changed = flip_vertically(changed, upside_down)
+        upside_down = draws.uniform(Purpose.VERTICAL_FLIP, 1) < augmentation.vertical_flip
+        changed = np.where(upside_down[..., None, None], changed[:, ::-1], changed)
     if augmentation.rotation or augmentation.zoom or augmentation.translation:
-        changed = warp(changed, transforms, augmentation.fill)
+        changed = warp(changed, transforms, fill)
     if augmentation.rand_augment:
-        changed = rand_augment(changed, augmentation.rand_augment, augmentation.fill, draws)
+        changed = augmentation.rand_augment.apply(changed, draws, fill)
     if augmentation.policy:
-        changed = POLICIES[augmentation.policy](changed, augmentation.fill, draws)
+        changed = POLICIES[augmentation.policy](changed, draws, fill)
     if augmentation.brightness:
-        changed = add_brightness(changed, transforms)
-    if augmentation.color_jitter:
-        changed = jitter_colors(changed, augmentation.color_jitter, draws)
-    if augmentation.sharpness:
-        changed = change_sharpness(changed, augmentation.sharpness, draws)
-    if augmentation.blur:
-        changed = blur_some(changed, augmentation.blur, draws)
-    if augmentation.cutout:
-        changed = cut_out(changed, augmentation.cutout, draws)
-    if augmentation.erasing:
-        changed = erase_some(changed, augmentation.erasing, draws)
+        changed = add_brightness(changed, transforms.brightness)
+    for name in ("color_jitter", "sharpness", "blur", "cutout", "erasing"):
+        if operation := getattr(augmentation, name):
+            changed = operation.apply(changed, draws)
     return images.copy() if changed is images else changed
 
 
-def draw_transforms(
-    augmentation: Augmentation,
-    seed: int,
-    epoch: int,
-    indices: np.ndarray,
-    height: int,
-    width: int,
-    stream: int = 0,
-) -> Transforms:
-    """Returns the random geometry and brightness of the images with these indices, of this height and width."""
-    draws = Draws(seed, epoch, stream, indices).uniform(Purpose.TRANSFORMS, _NUM_TRANSFORMS)
-    signed = 2 * draws - 1
+def draw_transforms(augmentation: Augmentation, draws: Draws, height: int, width: int) -> Transforms:
+    """Returns the random geometry and brightness of images of this height and width."""
+    uniform = draws.uniform(Purpose.TRANSFORMS, _NUM_TRANSFORMS)
+    signed = 2 * uniform - 1
     padding = augmentation.crop_padding
-    offsets = np.floor(draws[:, 6:8] * (2 * padding + 1)).astype(np.int64) - padding
+    offsets = np.floor(uniform[:, 6:8] * (2 * padding + 1)).astype(np.int64) - padding
     return Transforms(
         angle=augmentation.rotation * signed[:, 0],
         zoom=1 + augmentation.zoom * signed[:, 1],
@@ -185,7 +149,7 @@ def draw_transforms(
         shift_x=augmentation.translation * width * signed[:, 3],
         # Whole gray levels, since pixels are integers before and after.
         brightness=np.rint(255 * augmentation.brightness * signed[:, 4]).astype(np.int64),
-        flip=(draws[:, 5] < 0.5) & augmentation.horizontal_flip,
+        flip=(uniform[:, 5] < 0.5) & augmentation.horizontal_flip,
         crop_y=offsets[:, 0],
         crop_x=offsets[:, 1],
     )

@@ -1,11 +1,15 @@
 """Checks of images and settings."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Any
 
 import numpy as np
 
 from lwcnn.system.errors import LwcnnError
+
+Rule = tuple[Callable[[Any], bool], str]
+"""Whether a value is valid, and what is: a noun phrase for the error message."""
 
 
 def check_images(images: np.ndarray) -> None:
@@ -17,45 +21,53 @@ def check_images(images: np.ndarray) -> None:
         raise LwcnnError(f"Give images of 1 to 4 channels. Received: shape {images.shape}")
 
 
-def check_fraction(name: str, value: float) -> None:
-    """Raises LwcnnError unless the value is a number from 0 to 1."""
-    if not is_number(value) or not 0 <= value <= 1:
-        raise LwcnnError(f"Give {name} as a fraction from 0 to 1. Received: {name}={value!r}")
+def check_fields(settings: object, **rules: Rule) -> None:
+    """Raises LwcnnError unless the fields of a dataclass follow the rules given by their names."""
+    for name, rule in rules.items():
+        check_value(name, getattr(settings, name), rule)
 
 
-def check_amount(name: str, value: float, largest: float = math.inf) -> None:
-    """Raises LwcnnError unless the value is a finite number from 0 to `largest`."""
-    if not is_number(value) or not 0 <= value <= largest:
-        limit = "" if largest == math.inf else f" and {largest} or less"
-        raise LwcnnError(f"Give {name} as a number of 0 or more{limit}. Received: {name}={value!r}")
+def check_value(name: str, value: object, rule: Rule) -> None:
+    """Raises LwcnnError unless the value follows the rule."""
+    is_valid, wanted = rule
+    if not is_valid(value):
+        raise LwcnnError(f"Give {name} as {wanted}. Received: {name}={value!r}")
 
 
-def check_range(name: str, value: tuple[float, float], largest: float = math.inf) -> None:
-    """Raises LwcnnError unless the value is a tuple (low, high) with 0 < low <= high <= largest."""
-    is_pair = isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value))
-    if not is_pair or not 0 < value[0] <= value[1] <= largest:
-        limit = "" if largest == math.inf else f" <= {largest}"
-        raise LwcnnError(f"Give {name} as a tuple (low, high), 0 < low <= high{limit}. Received: {name}={value!r}")
+def amount(largest: float) -> Rule:
+    """A finite number from 0 to `largest`."""
+    return lambda value: is_number(value) and 0 <= value <= largest, f"a number from 0 to {largest}"
 
 
-def check_whole_number(name: str, value: int, least: int, largest: int | None = None) -> None:
-    """Raises LwcnnError unless the value is an int from `least` to `largest`."""
-    is_whole = isinstance(value, int) and not isinstance(value, bool)  # NumPy's integers cannot be written to JSON
-    if not is_whole or value < least or (largest is not None and value > largest):
-        limit = f"of {least} or more" if largest is None else f"from {least} to {largest}"
-        raise LwcnnError(f"Give {name} as a whole number {limit}. Received: {name}={value!r}")
+FRACTION = amount(1)
+AMOUNT: Rule = (lambda value: is_number(value) and value >= 0, "a number of 0 or more")
+FLAG: Rule = (lambda value: isinstance(value, bool), "True or False")
 
 
-def check_choice(name: str, value: str, choices: Collection[str]) -> None:
-    """Raises LwcnnError unless the value is one of the choices."""
-    if not isinstance(value, str) or value not in choices:
-        raise LwcnnError(f"Give {name} as one of {sorted(choices)}. Received: {name}={value!r}")
+def interval(largest: float = math.inf) -> Rule:
+    """A tuple (low, high)."""
+
+    def is_valid(value: Any) -> bool:
+        is_pair = isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value))
+        return is_pair and 0 < value[0] <= value[1] <= largest
+
+    return is_valid, f"a tuple (low, high), 0 < low <= high{'' if largest == math.inf else f' <= {largest}'}"
 
 
-def check_settings(name: str, value: object, kind: type) -> None:
-    """Raises LwcnnError unless the value is None or an instance of this dataclass."""
-    if value is not None and not isinstance(value, kind):
-        raise LwcnnError(f"Give {name} as None or a {kind.__name__}(...). Received: {name}={value!r}")
+def whole(least: int, largest: float = math.inf) -> Rule:
+    """An int in a range; NumPy's integers are invalid, because they cannot be written to JSON."""
+    limit = f"of {least} or more" if largest == math.inf else f"from {least} to {largest}"
+    return lambda value: type(value) is int and least <= value <= largest, f"a whole number {limit}"
+
+
+def choice(choices: Collection[str]) -> Rule:
+    """One of the choices."""
+    return lambda value: isinstance(value, str) and value in choices, f"one of {sorted(choices)}"
+
+
+def optional(kind: type) -> Rule:
+    """None or an instance of a dataclass."""
+    return lambda value: value is None or isinstance(value, kind), f"None or a {kind.__name__}(...)"
 
 
 def is_number(value: object) -> bool:

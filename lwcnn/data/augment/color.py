@@ -1,82 +1,22 @@
-"""Brightness, contrast, saturation and hue of uint8 image batches, with torchvision's definitions of the factors.
+"""Changes of the gray levels of uint8 image batches, with torchvision's definitions of the parameters.
 
-The `adjust_` functions take one factor per image and return new arrays. Results are rounded to the nearest gray level,
-where torchvision and PIL truncate: they differ by at most one level.
+The `adjust_` functions take one factor per image, shape (n,), and return new arrays. Results are rounded to the nearest
+gray level, where torchvision and PIL truncate: they differ by at most one level.
 """
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from lwcnn.data.augment.checks import check_amount
-from lwcnn.data.augment.draws import Draws, Purpose
-from lwcnn.data.augment.geometry import Transforms, opencv_views
+from lwcnn.data.augment.geometry import opencv_views
 
 _LEVELS = np.arange(256)
+_SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13  # PIL's ImageFilter.SMOOTH
 
 
-@dataclass(frozen=True)
-class ColorJitter:
-    """Random brightness, contrast, saturation and hue, applied in random order per image.
-
-    Saturation and hue change only images of 3 channels.
-
-    Args:
-        brightness: Float of 0 or more. The factor is uniform in [max(0, 1 - brightness), 1 + brightness].
-        contrast: Float of 0 or more. The factor is uniform in the same way.
-        saturation: Float of 0 or more. The factor is uniform in the same way.
-        hue: Float in [0, 0.5]. The shift is uniform in +-hue, as a fraction of the color circle.
-
-    Raises:
-        LwcnnError: A value is out of range.
-
-    Example:
-        >>> jitter = ColorJitter(brightness=0.2, contrast=0.2, hue=0.05)
-    """
-
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
-
-    def __post_init__(self):
-        for name in ("brightness", "contrast", "saturation"):
-            check_amount(name, getattr(self, name))
-        check_amount("hue", self.hue, largest=0.5)
-
-
-def jitter_colors(images: np.ndarray, jitter: ColorJitter, draws: Draws) -> np.ndarray:
-    """Returns the images with random brightness, contrast, saturation and hue."""
-    uniform = draws.uniform(Purpose.COLOR_JITTER, 8)
-    order = np.argsort(uniform[:, 4:], axis=1, kind="stable")  # of the four operations, per image
-    changes = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
-    values = np.empty((len(images), 4))
-    for k, amount in enumerate((jitter.brightness, jitter.contrast, jitter.saturation)):
-        low, high = max(0.0, 1 - amount), 1 + amount
-        values[:, k] = low + (high - low) * uniform[:, k]
-    values[:, 3] = jitter.hue * (2 * uniform[:, 3] - 1)
-    wanted = [jitter.brightness, jitter.contrast]
-    wanted += [jitter.saturation, jitter.hue] if images.shape[3] == 3 else [0, 0]
-    jittered = images.copy(order="C")
-    for place in range(4):
-        for k in np.flatnonzero(wanted).tolist():
-            change_some(jittered, order[:, place] == k, changes[k], values[:, k])
-    return jittered
-
-
-def change_some(images: np.ndarray, chosen: np.ndarray, change: Callable, *amounts: np.ndarray) -> None:
-    """Replaces the chosen images (bool, shape (n,)) by change(images, *amounts), in place."""
-    positions = np.flatnonzero(chosen)
-    if positions.size:
-        images[positions] = change(images[positions], *(amount[positions] for amount in amounts))
-
-
-def add_brightness(images: np.ndarray, transforms: Transforms) -> np.ndarray:
-    """Returns the images with `transforms.brightness` added, clipped to 0..255."""
-    up = np.clip(transforms.brightness, 0, 255).astype(np.uint8)[:, None, None, None]
-    down = np.clip(-transforms.brightness, 0, 255).astype(np.uint8)[:, None, None, None]
+def add_brightness(images: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Returns the images with gray levels, integers of shape (n,), added and clipped to 0..255."""
+    up = np.clip(levels, 0, 255).astype(np.uint8)[:, None, None, None]
+    down = np.clip(-levels, 0, 255).astype(np.uint8)[:, None, None, None]
     # Clipped before adding, so that uint8 cannot wrap around.
     brightened = np.minimum(images, 255 - up)
     brightened += up
@@ -86,33 +26,32 @@ def add_brightness(images: np.ndarray, transforms: Transforms) -> np.ndarray:
 
 
 def adjust_brightness(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Returns the images multiplied by factors of 0 or more, shape (n,): 0 gives black, 1 the image."""
-    return look_up(images, _to_levels(factors[:, None] * _LEVELS)[:, :, None])
+    """Returns the images multiplied by factors of 0 or more: 0 gives black, 1 the image."""
+    return _look_up(images, _to_levels(factors[:, None] * _LEVELS)[:, :, None])
 
 
 def adjust_contrast(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Returns the images with differences from their mean gray level multiplied by factors, shape (n,)."""
+    """Returns the images with differences from their mean gray level multiplied by factors."""
     height, width = images.shape[1:3]
     sums = to_gray(images).sum(axis=(1, 2), dtype=np.int64)
     means = np.floor(sums / (height * width) + 0.5)[:, None]  # a whole level, as in PIL
-    return look_up(images, _to_levels(means + factors[:, None] * (_LEVELS - means))[:, :, None])
+    return _look_up(images, _to_levels(means + factors[:, None] * (_LEVELS - means))[:, :, None])
 
 
 def adjust_saturation(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Returns the images with differences from their gray versions multiplied by factors, shape (n,).
+    """Returns images of 3 channels with differences from their gray versions multiplied by factors; others as copies.
 
-    0 gives gray, 1 the image. Only images of 3 channels change.
+    0 gives gray, 1 the image.
     """
     if images.shape[3] != 3:
         return images.copy()
-    grays = np.repeat(to_gray(images)[..., None], 3, axis=3)
-    return blend(grays, images, factors)
+    return _blend(np.repeat(to_gray(images)[..., None], 3, axis=3), images, factors)
 
 
 def adjust_hue(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """Returns the images with their hue shifted by fractions of the color circle, shape (n,).
+    """Returns images of 3 channels with their hue shifted by fractions of the color circle; others as copies.
 
-    1/3 changes red to green. Only images of 3 channels change.
+    1/3 changes red to green.
     """
     num_images, height, width, channels = images.shape
     if channels != 3:
@@ -127,30 +66,67 @@ def adjust_hue(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     return _to_levels(rgb).reshape(images.shape)
 
 
-def blend(start: np.ndarray, end: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Returns start + factor * (end - start), rounded and clipped, for factors of shape (n,).
+def adjust_sharpness(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Returns the images with differences from their smoothed versions multiplied by factors.
 
-    Factors above 1 extrapolate. Both batches are uint8 of the same shape.
+    Border pixels stay unchanged, as in PIL and torchvision, since the 3x3 kernel does not fit there.
     """
-    blended = np.empty_like(end, order="C")
-    views = opencv_views(np.ascontiguousarray(start), np.ascontiguousarray(end), blended)
-    for first, second, target, factor in zip(*views, factors.tolist(), strict=True):
-        cv2.addWeighted(second, factor, first, 1 - factor, 0, target)
-    return blended
+    images = np.ascontiguousarray(images)
+    smooth = images.copy()
+    if min(images.shape[1:3]) < 3:
+        return smooth
+    filtered = np.empty_like(images)
+    for source, target in zip(*opencv_views(images, filtered), strict=True):
+        cv2.filter2D(source, -1, _SMOOTH, target)
+    smooth[:, 1:-1, 1:-1] = filtered[:, 1:-1, 1:-1]
+    return _blend(smooth, images, factors)
 
 
-def look_up(images: np.ndarray, tables: np.ndarray) -> np.ndarray:
-    """Returns the images with gray levels replaced by lookup tables.
+def gaussian_blur(images: np.ndarray, sigmas: np.ndarray, kernel_size: int = 3) -> np.ndarray:
+    """Returns the images blurred by Gaussians of sigmas in pixels, shape (n,), with reflected borders."""
+    images = np.ascontiguousarray(images)
+    blurred = np.empty_like(images)
+    offsets = np.arange(kernel_size) - kernel_size // 2
+    kernels = np.exp(-(offsets**2) / (2 * sigmas[:, None] ** 2))
+    kernels = (kernels / kernels.sum(axis=1, keepdims=True)).astype(np.float32)
+    # Not cv2.GaussianBlur, which rounds the kernel to 1/256: errors of more than one gray level.
+    for source, target, kernel in zip(*opencv_views(images, blurred), kernels, strict=True):
+        cv2.sepFilter2D(source, -1, kernel, kernel, target, borderType=cv2.BORDER_REFLECT_101)
+    return blurred
 
-    Args:
-        images: uint8 array, shape (n, height, width, channels).
-        tables: uint8 array, shape (n, 256, 1) for one table per image or (n, 256, channels) for one per channel.
-    """
-    changed = np.empty_like(images, order="C")
-    sources, targets = opencv_views(np.ascontiguousarray(images), changed)
-    for source, table, target in zip(sources, np.ascontiguousarray(tables), targets, strict=True):
-        cv2.LUT(source, table[None], target)
-    return changed
+
+def posterize(images: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    """Returns the images with only their highest `bits` (1 to 8, shape (n,)) kept."""
+    masks = (256 - 2 ** (8 - bits)).astype(np.uint8)
+    return images & masks[:, None, None, None]
+
+
+def solarize(images: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Returns the images with gray levels at or above thresholds, shape (n,), inverted."""
+    return np.where(images >= thresholds[:, None, None, None], 255 - images, images)
+
+
+def autocontrast(images: np.ndarray) -> np.ndarray:
+    """Returns the images with each channel stretched to 0..255; constant channels stay unchanged."""
+    low = images.min(axis=(1, 2))[:, None].astype(np.int64)  # (n, 1, channels)
+    high = images.max(axis=(1, 2))[:, None].astype(np.int64)
+    levels = _LEVELS[:, None]
+    stretched = _to_levels((levels - low) * (255 / np.maximum(high - low, 1)))
+    return _look_up(images, np.where(high > low, stretched, levels).astype(np.uint8))
+
+
+def equalize(images: np.ndarray) -> np.ndarray:
+    """Returns the images with each channel's histogram equalized, as in PIL."""
+    num_images, _, _, channels = images.shape
+    which = np.arange(num_images * channels).reshape(num_images, 1, 1, channels)
+    counts = np.bincount((256 * which + images).ravel(), minlength=256 * which.size)
+    counts = counts.reshape(num_images, channels, 256)
+    # The highest level that occurs is excluded from the step, so that it becomes 255.
+    last = 255 - np.argmax(counts[..., ::-1] > 0, axis=-1)[..., None]
+    step = (counts.sum(axis=-1, keepdims=True) - np.take_along_axis(counts, last, axis=-1)) // 255
+    below = np.cumsum(counts, axis=-1) - counts
+    tables = np.where(step > 0, np.minimum((below + step // 2) // np.maximum(step, 1), 255), _LEVELS)
+    return _look_up(images, tables.astype(np.uint8).transpose(0, 2, 1))
 
 
 def to_gray(images: np.ndarray) -> np.ndarray:
@@ -162,6 +138,24 @@ def to_gray(images: np.ndarray) -> np.ndarray:
         rows = np.ascontiguousarray(images).reshape(num_images * height, width, 3)
         return cv2.cvtColor(rows, cv2.COLOR_RGB2GRAY).reshape(num_images, height, width)
     return np.rint(images.mean(axis=3)).astype(np.uint8)
+
+
+def _blend(start: np.ndarray, end: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Returns start + factor * (end - start), rounded and clipped; factors above 1 extrapolate."""
+    blended = np.empty_like(end, order="C")
+    views = opencv_views(np.ascontiguousarray(start), np.ascontiguousarray(end), blended)
+    for first, second, target, factor in zip(*views, factors.tolist(), strict=True):
+        cv2.addWeighted(second, factor, first, 1 - factor, 0, target)
+    return blended
+
+
+def _look_up(images: np.ndarray, tables: np.ndarray) -> np.ndarray:
+    """Returns the images with gray levels replaced by tables of shape (n, 256, 1), or (n, 256, channels)."""
+    changed = np.empty_like(images, order="C")
+    sources, targets = opencv_views(np.ascontiguousarray(images), changed)
+    for source, table, target in zip(sources, np.ascontiguousarray(tables), targets, strict=True):
+        cv2.LUT(source, table[None], target)
+    return changed
 
 
 def _to_levels(values: np.ndarray) -> np.ndarray:

@@ -32,14 +32,7 @@ class Purpose(IntEnum):
 
 @dataclass(frozen=True)
 class Draws:
-    """Source of the random numbers of a batch's images.
-
-    Args:
-        seed: Integer of 0 or more. Seed of the run.
-        epoch: Integer of 0 or more.
-        stream: Integer of 0 or more. Each stream has independent random numbers for the same image, seed and epoch.
-        indices: Integer array, shape (n,). Index of each image in its data set.
-    """
+    """Source of the random numbers of a batch's images, which have `indices` in their data set."""
 
     seed: int
     epoch: int

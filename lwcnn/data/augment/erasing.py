@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lwcnn.data.augment.checks import check_choice, check_fraction, check_range, check_whole_number
+from lwcnn.data.augment.checks import FRACTION, check_fields, choice, interval, whole
 from lwcnn.data.augment.draws import Draws, Purpose
 
 
@@ -17,12 +17,6 @@ class Cutout:
         side: Integer of 1 or more. Side of the square in pixels.
         fill: "zero" (black) or "mean" (the image's mean per channel).
 
-    Raises:
-        LwcnnError: A value is out of range.
-
-    Example:
-        >>> cutout = Cutout(side=8)
-
     Source: DeVries and Taylor 2017. Their zero, after normalization, is the mean of the training set.
     """
 
@@ -30,8 +24,20 @@ class Cutout:
     fill: str = "zero"
 
     def __post_init__(self):
-        check_whole_number("side", self.side, 1)
-        check_choice("fill", self.fill, ("zero", "mean"))
+        check_fields(self, side=whole(1), fill=choice(("zero", "mean")))
+
+    def apply(self, images: np.ndarray, draws: Draws) -> np.ndarray:
+        """Returns the images with a random square removed from each."""
+        height, width = images.shape[1:3]
+        uniform = draws.uniform(Purpose.CUTOUT, 2)
+        tops = np.floor(height * uniform[:, 0]).astype(np.int64) - self.side // 2
+        lefts = np.floor(width * uniform[:, 1]).astype(np.int64) - self.side // 2
+        cut = images.copy(order="C")
+        for i, (top, left) in enumerate(zip(tops.tolist(), lefts.tolist(), strict=True)):
+            rows = slice(max(top, 0), top + self.side)
+            columns = slice(max(left, 0), left + self.side)
+            cut[i, rows, columns] = 0 if self.fill == "zero" else _mean_level(cut[i])
+        return cut
 
 
 @dataclass(frozen=True)
@@ -46,12 +52,6 @@ class Erasing:
         fill: "noise" (a random gray level per pixel and channel, the paper's best), "zero" (black) or "mean" (the
             image's mean per channel).
 
-    Raises:
-        LwcnnError: A value is out of range.
-
-    Example:
-        >>> erasing = Erasing(probability=0.25, area=(0.02, 0.2))
-
     Source: Zhong et al. 2017.
     """
 
@@ -61,42 +61,25 @@ class Erasing:
     fill: str = "noise"
 
     def __post_init__(self):
-        check_fraction("probability", self.probability)
-        check_range("area", self.area, largest=1)
-        check_range("aspect", self.aspect)
-        check_choice("fill", self.fill, ("noise", "zero", "mean"))
+        fills = choice(("noise", "zero", "mean"))
+        check_fields(self, probability=FRACTION, area=interval(1), aspect=interval(), fill=fills)
 
-
-def cut_out(images: np.ndarray, cutout: Cutout, draws: Draws) -> np.ndarray:
-    """Returns the images with a random square removed from each."""
-    height, width = images.shape[1:3]
-    uniform = draws.uniform(Purpose.CUTOUT, 2)
-    tops = np.floor(height * uniform[:, 0]).astype(np.int64) - cutout.side // 2
-    lefts = np.floor(width * uniform[:, 1]).astype(np.int64) - cutout.side // 2
-    cut = images.copy(order="C")
-    for i, (top, left) in enumerate(zip(tops.tolist(), lefts.tolist(), strict=True)):
-        rows = slice(max(top, 0), top + cutout.side)
-        columns = slice(max(left, 0), left + cutout.side)
-        cut[i, rows, columns] = 0 if cutout.fill == "zero" else _mean_level(cut[i])
-    return cut
-
-
-def erase_some(images: np.ndarray, erasing: Erasing, draws: Draws) -> np.ndarray:
-    """Returns the images with a random rectangle removed from some."""
-    height, width, channels = images.shape[1:]
-    uniform = draws.uniform(Purpose.ERASING, 5)
-    sides_y, sides_x = rectangle_sides(erasing, uniform[:, 1], uniform[:, 2], height, width)
-    tops = np.floor((height - sides_y + 1) * uniform[:, 3]).astype(np.int64)
-    lefts = np.floor((width - sides_x + 1) * uniform[:, 4]).astype(np.int64)
-    erased = images.copy(order="C")
-    for i in np.flatnonzero(uniform[:, 0] < erasing.probability).tolist():
-        shape = (int(sides_y[i]), int(sides_x[i]), channels)
-        hole = erased[i, tops[i] : tops[i] + shape[0], lefts[i] : lefts[i] + shape[1]]
-        if erasing.fill == "noise":
-            hole[:] = draws.levels(Purpose.ERASING_NOISE, i, shape[0] * shape[1] * channels).reshape(shape)
-        else:
-            hole[:] = 0 if erasing.fill == "zero" else _mean_level(erased[i])
-    return erased
+    def apply(self, images: np.ndarray, draws: Draws) -> np.ndarray:
+        """Returns the images with a random rectangle removed from some."""
+        height, width, channels = images.shape[1:]
+        uniform = draws.uniform(Purpose.ERASING, 5)
+        sides_y, sides_x = rectangle_sides(self, uniform[:, 1], uniform[:, 2], height, width)
+        tops = np.floor((height - sides_y + 1) * uniform[:, 3]).astype(np.int64)
+        lefts = np.floor((width - sides_x + 1) * uniform[:, 4]).astype(np.int64)
+        erased = images.copy(order="C")
+        for i in np.flatnonzero(uniform[:, 0] < self.probability).tolist():
+            shape = (int(sides_y[i]), int(sides_x[i]), channels)
+            hole = erased[i, tops[i] : tops[i] + shape[0], lefts[i] : lefts[i] + shape[1]]
+            if self.fill == "noise":
+                hole[:] = draws.levels(Purpose.ERASING_NOISE, i, shape[0] * shape[1] * channels).reshape(shape)
+            else:
+                hole[:] = 0 if self.fill == "zero" else _mean_level(erased[i])
+        return erased
 
 
 def rectangle_sides(

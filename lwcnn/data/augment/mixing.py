@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lwcnn.data.augment.checks import check_amount, check_fraction, check_images, check_whole_number
+from lwcnn.data.augment.checks import AMOUNT, FRACTION, check_fields, check_images, check_value, whole
 from lwcnn.data.augment.draws import Purpose, random_bits, unit_interval
 from lwcnn.system.errors import LwcnnError
 
@@ -36,10 +36,7 @@ class MixUpCutMix:
     ramp: float = 0.0
 
     def __post_init__(self):
-        check_amount("mixup_alpha", self.mixup_alpha)
-        check_amount("cutmix_alpha", self.cutmix_alpha)
-        check_fraction("probability", self.probability)
-        check_fraction("ramp", self.ramp)
+        check_fields(self, mixup_alpha=AMOUNT, cutmix_alpha=AMOUNT, probability=FRACTION, ramp=FRACTION)
         if self.mixup_alpha == self.cutmix_alpha == 0:
             raise LwcnnError("Give mixup_alpha or cutmix_alpha above 0, or turn mixing off. Received: 0 for both")
 
@@ -50,16 +47,10 @@ class MixUpCutMix:
 
 @dataclass(frozen=True)
 class Mix:
-    """Mixing of one batch.
+    """Mixing of one batch: by CutMix if there is a box, otherwise by MixUp."""
 
-    Args:
-        share: Float in [0, 1]. Weight of each image's own label.
-        box: (top, bottom, left, right) in pixels, pasted from the neighbor (CutMix). None blends all pixels by
-            `share` (MixUp).
-    """
-
-    share: float
-    box: tuple[int, int, int, int] | None = None
+    share: float  # weight of each image's own label, and with MixUp of its pixels
+    box: tuple[int, int, int, int] | None = None  # (top, bottom, left, right), pasted from the neighbor
 
 
 def mix_batch(
@@ -72,32 +63,17 @@ def mix_batch(
     batch: int,
     progress: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a mixed batch with soft labels; where a batch is not mixed, its labels are one-hot.
+    """Returns a batch of uint8 images, already augmented, mixed, and its soft labels, float32 (n, num_classes).
 
     The neighbor of an image is the previous one in the batch; the first image's is the last. Batches are already
-    shuffled, and no image is mixed with itself unless it is alone.
-
-    Args:
-        images: uint8 array, shape (n, height, width, channels), already augmented; it stays unchanged.
-        labels: Integer array, shape (n,), from 0 to num_classes - 1.
-        num_classes: Number of classes, 1 or more.
-        mixing: MixUp and CutMix settings.
-        seed: Integer of 0 or more. With `epoch` and `batch`, it determines the random numbers.
-        epoch: Integer of 0 or more.
-        batch: Integer of 0 or more. Index of the batch in the epoch.
-        progress: Float in [0, 1]. Completed fraction of the training, for the ramp.
-
-    Returns:
-        Tuple (images, labels): uint8 images of the same shape, and float32 labels of shape (n, num_classes). MixUp's
-        images are rounded to gray levels, since floats would take four times the memory for less than half a level.
-        CutMix's labels have the exact fraction of pixels.
-
-    Raises:
-        LwcnnError: Arrays or numbers are invalid.
+    shuffled, and no image is mixed with itself unless it is alone. MixUp's images are rounded to gray levels, since
+    floats would take four times the memory for less than half a level. CutMix's labels have the exact fraction of
+    pixels. `seed`, `epoch` and `batch`, the index in the epoch, determine the random numbers; `progress` is the
+    completed fraction of the training, for the ramp.
     """
     check_images(images)
-    check_whole_number("num_classes", num_classes, 1)
-    check_fraction("progress", progress)
+    check_value("num_classes", num_classes, whole(1))
+    check_value("progress", progress, FRACTION)
     is_integer = isinstance(labels, np.ndarray) and labels.dtype.kind in "iu" and labels.shape == images.shape[:1]
     if not is_integer or (labels.size and not 0 <= labels.min() <= labels.max() < num_classes):
         received = f"{labels.dtype} {labels.shape}" if isinstance(labels, np.ndarray) else type(labels)

@@ -1,18 +1,99 @@
-"""TrivialAugment and AutoAugment: the operations of RandAugment, drawn by other rules."""
+"""RandAugment, TrivialAugment and AutoAugment: rules that draw from one table of operations."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from lwcnn.data.augment.draws import Draws, Purpose
-from lwcnn.data.augment.randaugment import (
-    MAX_BITS_TAKEN,
-    MAX_DEGREES,
-    MAX_FACTOR_CHANGE,
-    MAX_SHEAR,
-    MAX_TRANSLATION,
-    OPERATIONS,
-    operate,
-    random_signs,
+from lwcnn.data.augment.checks import check_fields, whole
+from lwcnn.data.augment.color import (
+    adjust_brightness,
+    adjust_contrast,
+    adjust_saturation,
+    adjust_sharpness,
+    autocontrast,
+    equalize,
+    posterize,
+    solarize,
 )
+from lwcnn.data.augment.draws import Draws, Purpose
+from lwcnn.data.augment.geometry import rotate, shear, translate
+from lwcnn.data.augment.jitter import change_some
+from lwcnn.system.errors import LwcnnError, unknown_name
+
+MAX_MAGNITUDE = 30
+MAX_SHEAR = 0.3
+MAX_TRANSLATION = 150 / 331  # as a fraction of height or width
+MAX_DEGREES = 30.0
+MAX_FACTOR_CHANGE = 0.9  # of brightness, color, contrast and sharpness
+MAX_BITS_TAKEN = 4
+
+
+def _translate(images: np.ndarray, strengths_y: np.ndarray, strengths_x: np.ndarray, fill: str) -> np.ndarray:
+    height, width = images.shape[1:3]
+    # Whole pixels, as in torchvision, so that shifts do not blur.
+    shift_y = np.trunc(MAX_TRANSLATION * height * strengths_y)
+    shift_x = np.trunc(MAX_TRANSLATION * width * strengths_x)
+    return translate(images, shift_y, shift_x, fill)
+
+
+# Arguments: images, strengths and fill. Strengths, shape (n,), are magnitude / MAX_MAGNITUDE with a random sign, which
+# operations without a direction ignore.
+OPERATIONS: dict[str, Callable[[np.ndarray, np.ndarray, str], np.ndarray]] = {
+    "identity": lambda images, strengths, fill: images,
+    "autocontrast": lambda images, strengths, fill: autocontrast(images),
+    "equalize": lambda images, strengths, fill: equalize(images),
+    "rotate": lambda images, strengths, fill: rotate(images, MAX_DEGREES * strengths, fill),
+    "posterize": lambda images, strengths, fill: posterize(images, 8 - np.rint(MAX_BITS_TAKEN * abs(strengths))),
+    "solarize": lambda images, strengths, fill: solarize(images, 255 * (1 - abs(strengths))),
+    "color": lambda images, strengths, fill: adjust_saturation(images, 1 + MAX_FACTOR_CHANGE * strengths),
+    "contrast": lambda images, strengths, fill: adjust_contrast(images, 1 + MAX_FACTOR_CHANGE * strengths),
+    "brightness": lambda images, strengths, fill: adjust_brightness(images, 1 + MAX_FACTOR_CHANGE * strengths),
+    "sharpness": lambda images, strengths, fill: adjust_sharpness(images, 1 + MAX_FACTOR_CHANGE * strengths),
+    "shear_x": lambda images, strengths, fill: shear(images, 0 * strengths, MAX_SHEAR * strengths, fill),
+    "shear_y": lambda images, strengths, fill: shear(images, MAX_SHEAR * strengths, 0 * strengths, fill),
+    "translate_x": lambda images, strengths, fill: _translate(images, 0 * strengths, strengths, fill),
+    "translate_y": lambda images, strengths, fill: _translate(images, strengths, 0 * strengths, fill),
+}
+_ALL_OPERATIONS = OPERATIONS | {"invert": lambda images, strengths, fill: 255 - images}
+
+
+@dataclass(frozen=True)
+class RandAugment:
+    """RandAugment: uniformly random operations per image, with repetition, applied in sequence with one magnitude.
+
+    The ranges are torchvision's. Both directions (of a rotation, a shift, more or less contrast) are equally likely.
+
+    Args:
+        num_operations: Integer of 1 or more. Number of operations per image.
+        magnitude: Integer from 0 to 30. Magnitude of all operations that have a strength.
+        operations: Keys of `OPERATIONS`, at least one. "color" changes only images of 3 channels.
+
+    Source: Cubuk et al. 2019.
+    """
+
+    num_operations: int = 2
+    magnitude: int = 9
+    operations: tuple[str, ...] = tuple(OPERATIONS)
+
+    def __post_init__(self):
+        check_fields(self, num_operations=whole(1), magnitude=whole(0, MAX_MAGNITUDE))
+        if not isinstance(self.operations, tuple) or not self.operations:
+            raise LwcnnError(f"Give operations as a tuple of names. Received: operations={self.operations!r}")
+        for name in self.operations:
+            if name not in OPERATIONS:
+                raise unknown_name("operation of RandAugment", name, OPERATIONS)
+
+    def apply(self, images: np.ndarray, draws: Draws, fill: str) -> np.ndarray:
+        """Returns the images after random operations."""
+        changed = images.copy(order="C")
+        for step in range(self.num_operations):
+            uniform = draws.uniform(Purpose.RAND_AUGMENT, 2, step)
+            drawn = np.floor(len(self.operations) * uniform[:, 0]).astype(np.int64)
+            strengths = self.magnitude / MAX_MAGNITUDE * _signs(uniform[:, 1])
+            _operate(changed, self.operations, drawn, strengths, fill)
+        return changed
+
 
 WIDE = {
     "rotate": 135 / MAX_DEGREES,
@@ -56,7 +137,7 @@ CIFAR_POLICY = (
 MAX_LEVEL = 9
 
 
-def trivial_augment(images: np.ndarray, fill: str, draws: Draws) -> np.ndarray:
+def trivial_augment(images: np.ndarray, draws: Draws, fill: str) -> np.ndarray:
     """Returns the images after one random operation of random strength, in TrivialAugment's wide ranges.
 
     Source: Müller and Hutter 2021, arXiv 2103.10158.
@@ -66,11 +147,11 @@ def trivial_augment(images: np.ndarray, fill: str, draws: Draws) -> np.ndarray:
     largest = np.array([WIDE.get(name, 1.0) for name in names])[drawn]
     levels = np.floor(NUM_LEVELS * uniform[:, 1]) / (NUM_LEVELS - 1)
     changed = images.copy(order="C")
-    operate(changed, names, drawn, largest * levels * random_signs(uniform[:, 2]), fill)
+    _operate(changed, names, drawn, largest * levels * _signs(uniform[:, 2]), fill)
     return changed
 
 
-def auto_augment(images: np.ndarray, fill: str, draws: Draws) -> np.ndarray:
+def auto_augment(images: np.ndarray, draws: Draws, fill: str) -> np.ndarray:
     """Returns the images after one of the 25 pairs of operations of AutoAugment's policy for CIFAR-10.
 
     Source: Cubuk et al. 2018, arXiv 1805.09501.
@@ -81,10 +162,27 @@ def auto_augment(images: np.ndarray, fill: str, draws: Draws) -> np.ndarray:
     for i in (0, 1):
         names, probabilities, levels = zip(*(pair[i] for pair in CIFAR_POLICY), strict=True)
         drawn = np.where(uniform[:, 1 + i] < np.array(probabilities)[pairs], pairs, -1)
-        strengths = np.array(levels)[pairs] / MAX_LEVEL * random_signs(uniform[:, 3 + i])
-        operate(changed, names, drawn, strengths, fill)
+        strengths = np.array(levels)[pairs] / MAX_LEVEL * _signs(uniform[:, 3 + i])
+        _operate(changed, names, drawn, strengths, fill)
     return changed
 
 
 POLICIES = {"trivial_augment": trivial_augment, "auto_augment": auto_augment}
-"""Functions from (images, fill, draws) to changed images, by name."""
+"""Functions from (images, draws, fill) to changed images, by name."""
+
+
+def _signs(uniform: np.ndarray) -> np.ndarray:
+    """Returns -1 or 1 for each number in [0, 1)."""
+    return np.where(uniform < 0.5, -1.0, 1.0)
+
+
+def _operate(images: np.ndarray, names: Sequence[str], drawn: np.ndarray, strengths: np.ndarray, fill: str) -> None:
+    """Applies an operation to each image, in place.
+
+    `drawn` has the position of each image's operation in `names`, or -1 for none; `strengths` are relative to
+    RandAugment's magnitude of 30.
+    """
+    for number, name in enumerate(names):  # all images with the same operation at once
+        operation = _ALL_OPERATIONS[name]
+        if name != "identity":
+            change_some(images, drawn == number, lambda i, s, do=operation: do(i, s, fill), strengths)
