@@ -19,10 +19,10 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from lwcnn.data.datasets import Dataset
-from lwcnn.experiments.earlier_trials import earlier_trials, read
 from lwcnn.experiments.recipes import NetworkExperiment, get_experiment, with_settings
+from lwcnn.experiments.results import load_trials
 from lwcnn.experiments.sequence import PhaseCache
-from lwcnn.experiments.spaces import SPACES, Direction, Space, build
+from lwcnn.experiments.spaces import SPACES, Direction, Space, build, read
 from lwcnn.experiments.trials import train_trial
 from lwcnn.models.build import build_network
 from lwcnn.system.errors import Diverged, LwcnnError, unknown_name
@@ -31,30 +31,20 @@ from lwcnn.system.settings import plain_settings
 from lwcnn.training.progress import Progress
 
 BASE = "residual_se_muon"
-POPULATION = 10
-"""Of NSGA-II: small, so that a study of 40 trials has several generations."""
-
-SIZE_CLASS = 10_000
-"""Parameters. Learning curves are compared within a class of sizes: small networks are not pruned for being small."""
-
+POPULATION = 10  # of NSGA-II: small, so that a study of 40 trials has several generations
+SIZE_CLASS = 10_000  # parameters: learning curves are compared within a class, so that small networks are not pruned
 PRUNER = optuna.pruners.PercentilePruner(75, n_startup_trials=4, n_warmup_steps=3)  # stops the worst quarter
 MAX_REJECTED = 500  # networks in a row, two minutes
 
 
 @dataclass(frozen=True)
 class Search:
-    """A study and the settings that its trials share.
+    """A study and the settings that its trials share; test images are not used.
 
     Attributes:
-        space: Key of `SPACES`.
-        data: Data set. Its test images are not used.
-        epochs: Number of epochs of a trial.
         limit: Maximum number of parameters; larger networks are rejected before training. None accepts all.
-        results: Folder of the results.
-        cache: Folder of the checkpoints.
         seed: Seed of the sampler, and of initialization, shuffling, augmentation and dropout.
         evidence: Folder of results with the finished trials of earlier searches.
-        progress: Progress display.
     """
 
     space: str
@@ -100,9 +90,7 @@ class Search:
         """
         smallest = self._count_params(build(self._base, self._space.smallest()))
         if self.limit and smallest > self.limit:
-            raise LwcnnError(
-                f"Give a limit of at least {smallest}, the smallest network. Received: --limit {self.limit}"
-            )
+            raise LwcnnError(f"Give at least {smallest}, the smallest network. Received: --limit {self.limit}")
         _ = self.study  # before the lock, which creating it takes too
         while True:
             with contextlib.ExitStack() as stack:
@@ -114,11 +102,10 @@ class Search:
 
     def front(self) -> pd.DataFrame:
         """Returns the trials that no other trial beats in every objective, the most accurate first."""
-        rows = [
-            {"trial": trial.number, **dict(zip(self._space.objectives, trial.values, strict=True)), **trial.params}
-            for trial in self.study.best_trials
-        ]
-        frame = pd.DataFrame(rows, columns=["trial", *self._space.objectives, *self._space.parameters])
+        names = ["trial", *self._space.objectives, *self._space.parameters]
+        best = self.study.best_trials
+        rows = [{"trial": one.number} | dict(zip(self._space.objectives, one.values)) | one.params for one in best]
+        frame = pd.DataFrame(rows, columns=names)
         return frame.sort_values("val_accuracy", ascending=False, ignore_index=True)
 
     @property
@@ -158,13 +145,30 @@ class Search:
 
     def _begin(self, study: optuna.Study) -> None:
         """Adds the finished trials of `results/search` and enqueues the base, unless it is among them."""
-        earlier = earlier_trials(self._space, self._base, self.data.checksum, self.limit, self.evidence)
+        earlier = self._earlier_trials()
         loaded = {trial.user_attrs.get("loaded") for trial in study.get_trials(deepcopy=False)}
         study.add_trials([one for one in earlier if one.user_attrs["loaded"] not in loaded])  # else by a killed process
         base = read(self._space, self._base, plain_settings(self._base))
         if base is not None and base not in [one.params for one in earlier]:
             study.enqueue_trial(base)
         study.set_user_attr("identity", self._identity)
+
+    def _earlier_trials(self) -> list[optuna.trial.FrozenTrial]:
+        """Returns the trials of `results/search` on these images that differ from the base in the space alone."""
+        rows = load_trials(self.evidence)
+        rows = rows[(rows["data_checksum"] == self.data.checksum) & (rows["epochs"] == self.epochs)]
+        found = [(row, read(self._space, self._base, row["config"])) for row in rows.to_dict("records")]
+        return [
+            optuna.create_trial(
+                values=[row[name] for name in self._space.objectives],
+                params=parameters,
+                distributions=self._space.parameters,
+                user_attrs={"loaded": row["trial"], "params": row["params"]},
+                system_attrs={"NSGAIISampler:generation": 0},
+            )
+            for row, parameters in found
+            if parameters is not None and (self.limit is None or row["params"] <= self.limit)
+        ]
 
     def _claim(self, num_trials: int, stack: contextlib.ExitStack) -> tuple[optuna.Trial, NetworkExperiment] | None:
         """Returns the next trial, locked for this process; None if there are enough."""

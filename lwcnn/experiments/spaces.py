@@ -5,15 +5,15 @@
 NSGA-II's crossover needs it.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from lwcnn.data.augment import MixUpCutMix
-from lwcnn.experiments.recipes.types import NetworkExperiment
-from lwcnn.models.configs import ResidualSEConfig, Stage
+from lwcnn.experiments.recipes.types import NetworkExperiment, changed, get
+from lwcnn.system.settings import plain_settings
 
 Direction = Literal["maximize", "minimize"]
 MAX_STAGES = 3
@@ -73,28 +73,47 @@ SPACES = {
 
 def build(base: NetworkExperiment, parameters: Mapping[str, Any]) -> NetworkExperiment:
     """Returns an experiment with the parameters of a trial, values by path."""
-    plan = _with_stages(base, lambda stages: stages + (replace(stages[-1], blocks=0),) * (MAX_STAGES - len(stages)))
-    for path, value in parameters.items():
-        plan = _set(plan, path.split("."), NAMED.get(value, value) if isinstance(value, str) else value)
+    stages = get(base, "network.stages")
+    absent = changed(stages[-1], {"blocks": 0})
+    changes = {path: NAMED.get(value, value) if isinstance(value, str) else value for path, value in parameters.items()}
     if parameters.get("phases.0.optimizer.name") == "sgd":
-        for name, value in (("momentum", 0.9), ("nesterov", True)):
-            plan = _set(plan, ["phases", "0", "optimizer", name], value)
-    return _with_stages(plan, lambda stages: tuple(stage for stage in stages if stage.blocks))
+        changes |= {"phases.0.optimizer.momentum": 0.9, "phases.0.optimizer.nesterov": True}
+    plan = changed(base, {"network.stages": stages + (absent,) * (MAX_STAGES - len(stages))} | changes)
+    return changed(plan, {"network.stages": tuple(stage for stage in get(plan, "network.stages") if stage.blocks)})
 
 
-def _with_stages(
-    plan: NetworkExperiment, change: Callable[[tuple[Stage, ...]], tuple[Stage, ...]]
-) -> NetworkExperiment:
-    assert isinstance(plan.network, ResidualSEConfig)
-    return replace(plan, network=replace(plan.network, stages=change(plan.network.stages)))
+_OF_THE_OPTIMIZER = {"momentum": None, "nesterov": None, "weight_decay": None, "no_weight_decay": ()}
+"""Settings that follow from the optimizer's name, or are off with some, and their defaults."""
 
 
-def _set(node: Any, path: list[str], value: Any) -> Any:
-    """Returns dataclasses and tuples with the value at a path replaced."""
-    if not path:
-        return value
-    first, *rest = path
-    if isinstance(node, tuple):
-        index = int(first)
-        return (*node[:index], _set(node[index], rest, value), *node[index + 1 :])
-    return replace(node, **{first: _set(getattr(node, first), rest, value)})
+def read(space: Space, base: NetworkExperiment, config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Returns the parameters of an experiment that was trained before, given its settings as in its result file.
+
+    Values may lie outside their distributions; None if settings that the space does not vary differ from the base's.
+    """
+    stages = config["network"]["stages"]
+    opened = stages + [stages[-1] | {"blocks": 0}] * (MAX_STAGES - len(stages))
+    found = {**config, "network": config["network"] | {"stages": opened}}
+    parameters = {path: _read(found, path, distribution) for path, distribution in space.parameters.items()}
+    taken = {name: config[name] for name in ("name", "question")}
+    if "phases.0.optimizer.name" in parameters:
+        defaults = {f"phases.0.optimizer.{name}": default for name, default in _OF_THE_OPTIMIZER.items()}
+        taken |= {path: _get(config, path, default) for path, default in defaults.items()}
+    return parameters if plain_settings(changed(build(base, parameters), taken)) == config else None
+
+
+def _get(config: Any, path: str, default: Any = None) -> Any:
+    for name in path.split("."):
+        config = config[int(name)] if isinstance(config, list) else config.get(name, default)
+    return config
+
+
+def _read(config: Mapping[str, Any], path: str, distribution: BaseDistribution) -> Any:
+    """Returns the value at a path; settings that older results lack are off."""
+    value = _get(config, path)
+    for name, settings in NAMED.items():
+        if value == plain_settings(settings):
+            return name
+    if value is None and None not in getattr(distribution, "choices", ()):
+        return False if isinstance(distribution, CategoricalDistribution) else 0
+    return value

@@ -12,10 +12,9 @@ from optuna.trial import TrialState
 
 from lwcnn.cli.search import draw
 from lwcnn.experiments import search, trials
-from lwcnn.experiments.earlier_trials import read
 from lwcnn.experiments.pipeline import TrainedMethod
 from lwcnn.experiments.search import Search
-from lwcnn.experiments.spaces import SPACES, build
+from lwcnn.experiments.spaces import SPACES, build, read
 from lwcnn.models.build import build_network
 from lwcnn.system.errors import Diverged, LwcnnError
 from lwcnn.system.locking import locked
