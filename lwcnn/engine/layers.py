@@ -14,9 +14,10 @@ from lwcnn.engine.operations import (
     shapes,
 )
 from lwcnn.engine.operations.base import Operation
-from lwcnn.models.layers import StochasticDepth
+from lwcnn.models.layers import SoftVoting, StochasticDepth
 
 OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
+    SoftVoting: merging.SoftVoting,
     StochasticDepth: dropout.StochasticDepth,
     layers.Activation: activations.Activation,
     layers.Add: merging.Add,

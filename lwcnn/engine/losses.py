@@ -66,7 +66,7 @@ def cross_entropy(
 ) -> tuple[float, np.ndarray, int]:
     """Computes `CrossEntropy` from logits."""
     n, num_classes = logits.shape
-    log_shares = _log_softmax(logits)
+    log_shares = log_softmax(logits)
     gradient = np.exp(log_shares)
     if labels.ndim == 1 and not smoothing and class_weights is None:
         rows = np.arange(n)
@@ -94,12 +94,13 @@ def divergence(logits: np.ndarray, teacher: np.ndarray, temperature: float) -> t
 
     Source: Hinton, Vinyals and Dean, arXiv 1503.02531.
     """
-    taught, given = _log_softmax(logits / np.float32(temperature)), _log_softmax(teacher / np.float32(temperature))
+    taught, given = log_softmax(logits / np.float32(temperature)), log_softmax(teacher / np.float32(temperature))
     shares = np.exp(given)
     loss = temperature**2 * float((shares * (given - taught)).sum(dtype=np.float64))
     return loss, np.float32(temperature) * (np.exp(taught) - shares)
 
 
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Returns the log-probabilities of logits of shape (n, classes)."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

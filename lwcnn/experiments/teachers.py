@@ -17,7 +17,7 @@ from lwcnn.training.distillation import build_ensemble
 
 
 def load_teacher(teacher: Teacher, data: Dataset, folders: Folders) -> keras.Model:
-    """Loads the models of a teacher, one per seed, as a model that returns their mean logits."""
+    """Loads the models of a teacher, one per seed, as one model that averages their probabilities."""
     return build_ensemble([load_model(find_teacher(teacher, seed, data, folders)) for seed in teacher.seeds])
 
 

@@ -1,10 +1,11 @@
 """Custom Keras layers, and what every builder of a network checks and assumes.
 
-The layers are registered as "lwcnn>StochasticDepth", "lwcnn>ChannelStatistics" and "lwcnn>LearnedMix": model files hold
-these names.
+The layers are registered as "lwcnn>StochasticDepth", "lwcnn>ChannelStatistics", "lwcnn>LearnedMix" and
+"lwcnn>SoftVoting": model files hold these names.
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -72,6 +73,18 @@ class LearnedMix(keras.layers.Layer):
     def call(self, inputs):
         first, second = inputs
         return second + self.alpha * (first - second)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape[0])
+
+
+@keras.saving.register_keras_serializable(package="lwcnn")
+class SoftVoting(keras.layers.Layer):
+    """Averages the softmax probabilities of several logits, (n, classes) each, and returns their logarithm."""
+
+    def call(self, inputs):
+        log_shares = keras.ops.log_softmax(keras.ops.stack(inputs))
+        return keras.ops.logsumexp(log_shares, axis=0) - math.log(len(inputs))
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape[0])

@@ -6,13 +6,13 @@ Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network"
 import hashlib
 
 import keras
-from keras import layers
 
+from lwcnn.models.layers import SoftVoting
 from lwcnn.system.errors import LwcnnError
 
 
 def build_ensemble(members: list[keras.Model]) -> keras.Model:
-    """Builds a model that returns the mean of its members' logits, whose input and output shapes must be equal."""
+    """Builds a model that returns the log of its members' mean probabilities, as `lwcnn evaluate` averages them."""
     shapes = {(tuple(m.input_shape), tuple(m.output_shape)) for m in members}
     if len(shapes) != 1:
         raise LwcnnError(f"An ensemble needs members of one input and output shape. Received: {sorted(shapes)}")
@@ -21,8 +21,8 @@ def build_ensemble(members: list[keras.Model]) -> keras.Model:
     for i, member in enumerate(members):
         member.name = f"member{i}"
         logits.append(member(images))
-    mean = layers.Average(name="logits")(logits) if len(logits) > 1 else logits[0]
-    return keras.Model(images, mean, name="ensemble")
+    voted = SoftVoting(dtype="float32", name="logits")(logits) if len(logits) > 1 else logits[0]
+    return keras.Model(images, voted, name="ensemble")
 
 
 def weights_digest(model: keras.Model) -> str:

@@ -8,13 +8,15 @@ import pytest
 from made_data import describe, make_images, randomize
 from scipy.special import log_softmax
 
+from lwcnn.engine.predict import Predictor
+from lwcnn.evaluation.metrics import average_probabilities
 from lwcnn.experiments.finished import identify
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import Distillation, Teacher
 from lwcnn.experiments.run import run_experiment
 from lwcnn.experiments.teachers import find_teacher, teacher_path
 from lwcnn.models.configs import ResidualSEConfig, Stage
-from lwcnn.models.io import save_model
+from lwcnn.models.io import load_model, save_model
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
@@ -35,10 +37,16 @@ def tiny_model(seed=0):
     return randomize(build_residual_se((12, 12, 3), 10, TINY), seed)
 
 
-def test_the_ensemble_gives_the_mean_of_the_logits():
+def test_the_ensemble_votes_as_evaluate_does(tmp_path):
     members, (images, _) = [tiny_model(seed) for seed in range(3)], make_images(7)
-    expected = np.mean([member.predict(images, verbose=0) for member in members], axis=0)
-    np.testing.assert_allclose(build_ensemble(members).predict(images, verbose=0), expected, rtol=1e-5, atol=1e-6)
+    expected = average_probabilities([100 * member.predict(images, verbose=0) for member in members])
+    for member in members:  # far apart, so that the mean of the logits would be another
+        head = member.get_layer("head_logits")
+        head.set_weights([100 * values for values in head.get_weights()])
+    save_model(tmp_path / "ensemble.keras", build_ensemble(members))
+    ensemble = load_model(tmp_path / "ensemble.keras")
+    np.testing.assert_allclose(ensemble.predict(images, verbose=0), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(Predictor(ensemble)([images])[0], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_members_of_unequal_shapes_are_refused():

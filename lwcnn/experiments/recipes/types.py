@@ -82,7 +82,7 @@ class SnapshotExperiment(NetworkExperiment):
 
 @dataclass(frozen=True)
 class Teacher:
-    """An ensemble of trained models, one per seed, whose mean logits teach a student."""
+    """An ensemble of trained models, one per seed, whose mean probabilities teach a student."""
 
     experiment: str
     preset: str
