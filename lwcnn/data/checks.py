@@ -9,6 +9,7 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import one_line
 
 _MAX_CHANNELS = 4
+PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
 
 
 class Splits(NamedTuple):
@@ -24,7 +25,7 @@ class Splits(NamedTuple):
 
 def check_splits(
     splits: Splits,
-    received: str,
+    where: str,
     class_names: tuple[str, ...] | None = None,
     input_shape: tuple[int, int, int] | None = None,
 ) -> Splits:
@@ -33,7 +34,7 @@ def check_splits(
     Args:
         splits: Images of type uint8, shape (n, h, w) or (n, h, w, c), between 0 and 255, and integer labels of shape
             (n,) or (n, 1). Without test images, a fifth of the images is drawn for them.
-        received: Path or name that the user gave, for error messages.
+        where: Path or name that the user gave, for error messages.
         class_names: Expected class names. If None, those of `splits` are used, or else "0", "1", ...
         input_shape: Expected image shape (h, w, c). If None, any shape is accepted.
 
@@ -41,123 +42,104 @@ def check_splits(
         Splits with uint8 images of shape (n, h, w, c), int64 labels of shape (n,), and class names.
     """
     if splits.class_names is not None:
-        check_class_names(splits.class_names, received)
-    x_train, y_train = _check_part(splits.x_train, splits.y_train, "train", received)
+        check_class_names(splits.class_names, where)
+    x_train, y_train = _check_part(splits.x_train, splits.y_train, "train", where)
     if splits.x_test is None or splits.y_test is None:
-        x_train, y_train, x_test, y_test = draw_test_images(x_train, y_train, splits.class_names, received)
+        x_train, y_train, x_test, y_test = draw_test_images(x_train, y_train, splits.class_names, where)
     else:
-        x_test, y_test = _check_part(splits.x_test, splits.y_test, "test", received)
-    if x_train.shape[1:] != x_test.shape[1:]:
-        raise LwcnnError(
-            "Resize the images so that x_train and x_test have the same height, width and channels. "
-            f"Received: {x_train.shape[1:]} and {x_test.shape[1:]} (h, w, c) in {received}"
-        )
-    if input_shape is not None and x_train.shape[1:] != input_shape:
-        raise LwcnnError(
-            f"Give this data set images of shape {input_shape} (h, w, c), or load your own data by the path of its "
-            f".npz file. Received: {x_train.shape[1:]} in {received}"
-        )
-    names = class_names or splits.class_names or tuple(map(str, range(_num_classes(y_train, received))))
+        x_test, y_test = _check_part(splits.x_test, splits.y_test, "test", where)
+    shape = x_train.shape[1:]
+    if shape != x_test.shape[1:]:
+        advice = "Resize the images so that x_train and x_test have the same height, width and channels"
+        raise _invalid(advice, f"{shape} and {x_test.shape[1:]} (h, w, c)", where)
+    if input_shape is not None and shape != input_shape:
+        advice = f"Give this data set images of shape {input_shape} (h, w, c), or load your own data by the path of its"
+        raise _invalid(f"{advice} .npz file", str(shape), where)
+    names = class_names or splits.class_names or tuple(map(str, range(_num_classes(y_train, where))))
     if len(names) < 2:
-        raise LwcnnError(f"Give at least two classes. Received: {len(names)} in {received}")
+        raise _invalid("Give at least two classes", f"{len(names)}", where)
     if min(y_train.min(), y_test.min()) == 1:
-        raise LwcnnError(
-            "Save y_train - 1 and y_test - 1, so that labels start at 0. "
-            f"Received: labels from 1 to {max(y_train.max(), y_test.max())} in {received}"
-        )
+        found = f"labels from 1 to {max(y_train.max(), y_test.max())}"
+        raise _invalid("Save y_train - 1 and y_test - 1, so that labels start at 0", found, where)
     for key, labels in (("y_train", y_train), ("y_test", y_test)):
         if labels.max() >= len(names):
-            raise LwcnnError(
-                f"Give labels from 0 to {len(names) - 1} in {key!r}, because there are {len(names)} classes. "
-                f"Received: {labels.max()} in {received}"
-            )
+            advice = f"Give labels from 0 to {len(names) - 1} in {key!r}, because there are {len(names)} classes"
+            raise _invalid(advice, f"{labels.max()}", where)
     empty = np.flatnonzero(np.bincount(y_train, minlength=len(names)) == 0)
     if len(empty):
-        raise LwcnnError(
-            "Add training images to every class, or renumber the classes from 0 without gaps. "
-            f"Received: no training image of class {', '.join(map(str, empty[:10]))} in {received}"
-        )
+        advice = "Add training images to every class, or renumber the classes from 0 without gaps"
+        raise _invalid(advice, f"no training image of class {', '.join(map(str, empty[:10]))}", where)
     return Splits(x_train, y_train, x_test, y_test, names, splits.mirror)
 
 
-def check_image_array(images: np.ndarray, key: str, received: str) -> np.ndarray:
-    """Validates uint8 images (n, h, w) or (n, h, w, c) and returns them as (n, h, w, c).
-
-    `key` is the name of the array and `received` the path or name of the file, for error messages.
-    """
+def check_image_array(images: np.ndarray, key: str, where: str) -> np.ndarray:
+    """Validates uint8 images (n, h, w) or (n, h, w, c), called `key` in a file, and returns them as (n, h, w, c)."""
+    found = f"shape {images.shape}"
     if images.dtype != np.uint8:
-        raise LwcnnError(f"Save {key!r} as uint8, 0..255: {_how_to_convert(images)} in {received}")
+        advice, found = _how_to_convert(images)
+        raise _invalid(f"Save {key!r} as uint8, 0..255: {advice}", found, where)
     if images.ndim not in (3, 4):
-        raise LwcnnError(
-            f"Give {key!r} the shape (n, height, width) or (n, height, width, channels). "
-            f"Received: shape {images.shape} in {received}"
-        )
+        advice = f"Give {key!r} the shape (n, height, width) or (n, height, width, channels)"
+        raise _invalid(advice, found, where)
     if images.size == 0:
-        raise LwcnnError(f"Give at least one image in {key!r}. Received: shape {images.shape} in {received}")
+        raise _invalid(f"Give at least one image in {key!r}", found, where)
     if images.ndim == 4 and images.shape[3] > _MAX_CHANNELS:
-        raise LwcnnError(
-            f"Move the channels of {key!r} to the last axis, for example with images.transpose(0, 2, 3, 1); at most "
-            f"{_MAX_CHANNELS} are supported. Received: shape {images.shape} in {received}"
+        advice = (
+            f"Move the channels of {key!r} to the last axis, for example with images.transpose(0, 2, 3, 1); at most"
         )
+        raise _invalid(f"{advice} {_MAX_CHANNELS} are supported", found, where)
     return images[..., np.newaxis] if images.ndim == 3 else images
 
 
-def _check_part(images: np.ndarray, labels: np.ndarray, part: str, received: str) -> tuple[np.ndarray, np.ndarray]:
-    return check_image_array(images, f"x_{part}", received), _check_labels(labels, len(images), f"y_{part}", received)
+def _check_part(images: np.ndarray, labels: np.ndarray, part: str, where: str) -> tuple[np.ndarray, np.ndarray]:
+    return check_image_array(images, f"x_{part}", where), _check_labels(labels, len(images), f"y_{part}", where)
 
 
-def _check_labels(labels: np.ndarray, num_images: int, key: str, received: str) -> np.ndarray:
+def _check_labels(labels: np.ndarray, num_images: int, key: str, where: str) -> np.ndarray:
+    shape, dtype = f"shape {labels.shape}", f"dtype {labels.dtype}"
     if labels.ndim == 2 and labels.shape[1] > 1:
-        raise LwcnnError(
-            f"Save {key!r} as class numbers instead of one-hot rows: labels.argmax(axis=1). "
-            f"Received: shape {labels.shape} in {received}"
-        )
+        advice = f"Save {key!r} as class numbers instead of one-hot rows: labels.argmax(axis=1)"
+        raise _invalid(advice, shape, where)
     if labels.dtype.kind in "US":
-        raise LwcnnError(
-            f"Save {key!r} as class numbers: class_names, labels = numpy.unique(labels, return_inverse=True), and save "
-            "class_names as well. "
-            f"Received: dtype {labels.dtype} in {received}"
-        )
+        how = "class_names, labels = numpy.unique(labels, return_inverse=True), and save class_names as well"
+        raise _invalid(f"Save {key!r} as class numbers: {how}", dtype, where)
     if labels.dtype.kind not in "iu":
-        raise LwcnnError(
-            f"Save {key!r} as integers, for example labels.astype('int64'). "
-            f"Received: dtype {labels.dtype} in {received}"
-        )
+        raise _invalid(f"Save {key!r} as integers, for example labels.astype('int64')", dtype, where)
     if labels.ndim not in (1, 2) or (labels.ndim == 2 and labels.shape[1] == 0):
-        raise LwcnnError(f"Give {key!r} the shape (n,). Received: shape {labels.shape} in {received}")
+        raise _invalid(f"Give {key!r} the shape (n,)", shape, where)
     if len(labels) != num_images:
-        raise LwcnnError(
-            "Give one label for each image. "
-            f"Received: {len(labels):,} in {key!r} for {num_images:,} images in {received}"
-        )
+        found = f"{len(labels):,} in {key!r} for {num_images:,} images"
+        raise _invalid("Give one label for each image", found, where)
     if labels.min() < 0 or labels.max() > np.iinfo(np.int64).max:
-        raise LwcnnError(
-            f"Number the classes in {key!r} from 0. "
-            f"Received: labels from {labels.min()} to {labels.max()} in {received}"
-        )
+        raise _invalid(f"Number the classes in {key!r} from 0", f"labels from {labels.min()} to {labels.max()}", where)
     return labels.reshape(-1).astype(np.int64)
 
 
-def decode_class_names(names: np.ndarray, received: str) -> tuple[str, ...]:
+def decode_class_names(names: np.ndarray, where: str) -> tuple[str, ...]:
     """Decodes class names, an array of strings or bytes (UTF-8, or else Latin-1) of shape (num_classes,)."""
     if names.ndim != 1 or names.dtype.kind not in "US":
-        raise LwcnnError(
-            "Save class_names as an array of strings of shape (num_classes,). "
-            f"Received: dtype {names.dtype}, shape {names.shape} in {received}"
-        )
+        advice = "Save class_names as an array of strings of shape (num_classes,)"
+        raise _invalid(advice, f"dtype {names.dtype}, shape {names.shape}", where)
     decoded = tuple(one_line(_decode(name) if isinstance(name, bytes) else str(name)) for name in names)
-    check_class_names(decoded, received)
+    check_class_names(decoded, where)
     return decoded
 
 
-def check_class_names(names: tuple[str, ...], received: str) -> None:
+def check_class_names(names: tuple[str, ...], where: str) -> None:
     """Checks that class names are distinct, because results are stored by name."""
     repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if repeated:
-        raise LwcnnError(
-            "Give each class a distinct name. "
-            f"Received: {', '.join(map(repr, repeated[:5]))} more than once in {received}"
-        )
+        raise _invalid("Give each class a distinct name", f"{', '.join(map(repr, repeated[:5]))} more than once", where)
+
+
+def images_at_once(image_shape: tuple[int, ...], most: int = 500) -> int:
+    """Returns the prediction batch size, at most `most`, that bounds memory for images of (height, width, ...)."""
+    height, width = image_shape[:2]
+    return max(1, min(most, PIXELS_PER_BATCH // (height * width)))
+
+
+def _invalid(advice: str, found: str, where: str) -> LwcnnError:
+    return LwcnnError(f"{advice}. Received: {found} in {where}")
 
 
 def _decode(name: bytes) -> str:
@@ -167,38 +149,27 @@ def _decode(name: bytes) -> str:
         return name.decode("latin-1")
 
 
-def _how_to_convert(images: np.ndarray) -> str:
+def _how_to_convert(images: np.ndarray) -> tuple[str, str]:
     """Returns advice on converting images to uint8, and their type and values."""
-    received = f"Received: dtype {images.dtype}"
+    found = f"dtype {images.dtype}"
     if images.dtype.kind == "b":
-        return f"images.astype('uint8') * 255. {received}"
+        return "images.astype('uint8') * 255", found
     if images.dtype.kind not in "iuf" or images.size == 0:
-        return f"store pixels as numbers. {received}"
+        return "store pixels as numbers", found
     low, high = images.min(), images.max()
-    received += f", values from {low:g} to {high:g}"
+    found += f", values from {low:g} to {high:g}"
     if not (np.isfinite(low) and np.isfinite(high)):
-        return f"replace NaN and infinity first. {received}"
+        return "replace NaN and infinity first", found
     if low < 0 or high > 255:
-        return f"scale the values to that range and round them. {received}"
+        return "scale the values to that range and round them", found
     if images.dtype.kind == "f" and high <= 1:
-        return f"(images * 255).round().astype('uint8'). {received}"
-    return f"images{'.round()' if images.dtype.kind == 'f' else ''}.astype('uint8'). {received}"
+        return "(images * 255).round().astype('uint8')", found
+    return f"images{'.round()' if images.dtype.kind == 'f' else ''}.astype('uint8')", found
 
 
-def _num_classes(y_train: np.ndarray, received: str) -> int:
+def _num_classes(y_train: np.ndarray, where: str) -> int:
     largest = int(y_train.max())
     if largest >= len(y_train):  # check before allocating an array of that size
-        raise LwcnnError(
-            "Number the classes from 0 without gaps; labels exceed the number of training images. "
-            f"Received: label {largest} for {len(y_train):,} training images in {received}"
-        )
+        advice = "Number the classes from 0 without gaps; labels exceed the number of training images"
+        raise _invalid(advice, f"label {largest} for {len(y_train):,} training images", where)
     return largest + 1
-
-
-PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
-
-
-def images_at_once(image_shape: tuple[int, ...], most: int = 500) -> int:
-    """Returns the prediction batch size, at most `most`, that bounds memory for images of (height, width, ...)."""
-    height, width = image_shape[:2]
-    return max(1, min(most, PIXELS_PER_BATCH // (height * width)))

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lwcnn.data.cache import cache_folder
 from lwcnn.data.checks import Splits
 from lwcnn.data.image_files import Size, check_size, choose_shape, find_images, read_images, reason
+from lwcnn.data.sources import cache_folder
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.npz import load_npz, save_npz
 from lwcnn.system.safe_text import one_line, path_part

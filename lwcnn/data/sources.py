@@ -1,4 +1,4 @@
-"""Finds named data sets on this machine, or downloads them from their official sources."""
+"""Finds named data sets on this machine, or downloads them from the official sources in `datasets.toml`."""
 
 import contextlib
 import errno
@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,16 +14,41 @@ from pathlib import Path
 
 import numpy as np
 
-from lwcnn.data.cache import cache_folder
 from lwcnn.data.checks import Splits
-from lwcnn.data.formats import IDX_NAMES, find_idx_file, read_idx, read_npz
-from lwcnn.data.layouts import LAYOUTS
+from lwcnn.data.formats import (
+    IDX_NAMES,
+    find_idx_file,
+    read_cifar,
+    read_emnist,
+    read_idx,
+    read_npz,
+    read_stl10,
+    read_svhn,
+    read_tiny_imagenet,
+)
+from lwcnn.data.known import ENTRIES
 from lwcnn.system.errors import LwcnnError
 
 DATA_DIR_VARIABLE = "LWCNN_DATA_DIR"
 TIMEOUTS = (6, 20)  # seconds: to connect, and of a single read
 # SHA-256 of Fashion-MNIST's training labels, because its files have the same names as MNIST's.
 _FASHION_LABELS = "657fbd221bfc9f4198cc14b5619cc33ec57c58dd0e47af4d99d6650759e869a7"
+
+_CIFAR100 = partial(read_cifar, train=("train",), test="test")
+READERS: dict[str, Callable[[Path], Splits]] = {
+    "mnist": read_idx,
+    "fashion_mnist": read_idx,
+    "kmnist": read_idx,
+    "emnist_balanced": partial(read_emnist, part="balanced"),
+    "emnist_letters": partial(read_emnist, part="letters"),
+    "cifar10": partial(read_cifar, train=tuple(f"data_batch_{i}" for i in range(1, 6)), test="test_batch"),
+    "cifar100": partial(_CIFAR100, labels="fine_labels"),
+    "cifar100_coarse": partial(_CIFAR100, labels="coarse_labels"),
+    "stl10": read_stl10,
+    "svhn": read_svhn,
+    "tiny_imagenet": read_tiny_imagenet,
+}
+"""Functions that read a data set's official files from one of its folders."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +58,16 @@ class Source:
     description: str
     read: Callable[[], Splits]
     is_cache: bool = False
+
+
+def cache_folder() -> Path:
+    """Returns the folder in which Keras, and this library as well, stores downloaded data sets; it may not exist."""
+    home = os.environ.get("KERAS_HOME")
+    folder = Path(os.path.expanduser(home)) if home else Path(os.path.expanduser("~")) / ".keras"
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not os.access(nearest, os.W_OK):  # Keras uses the temporary folder in this case
+        folder = Path(tempfile.gettempdir()) / ".keras"
+    return folder / "datasets"
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None = None) -> tuple[Path, str] | None:
@@ -57,18 +93,17 @@ def find_source(name: str, data_dir: str | os.PathLike[str] | None = None) -> So
         npz = folder / f"{name}.npz"
         if npz.exists() and (name == "mnist" or not is_cache):  # Keras stores only MNIST's as .npz
             return Source(f"{place}/{npz.name}", partial(read_npz, npz), is_cache)
-        for inner in LAYOUTS[name].folders:
+        for inner in ENTRIES[name]["folders"]:
             if _is_present(name, folder / inner):
-                words = f"{place}/{inner}" if inner else f"{place}/{LAYOUTS[name].marker} and others"
-                return Source(words, partial(LAYOUTS[name].read, folder / inner), is_cache)
+                words = f"{place}/{inner}" if inner else f"{place}/{ENTRIES[name]['marker']} and others"
+                return Source(words, partial(READERS[name], folder / inner), is_cache)
     return None
 
 
 def _is_present(name: str, folder: Path) -> bool:
-    marker = LAYOUTS[name].marker
+    marker, folders = ENTRIES[name]["marker"], ENTRIES[name]["folders"]
     if find_idx_file(folder, marker) is None and not (not marker and folder.is_dir()):
         return False
-    folders = LAYOUTS[name].folders
     is_known = any(folder.match(inner) for inner in folders if inner)  # its name tells whose IDX files it has
     return marker != IDX_NAMES[0] or "" not in folders or is_known or _idx_dataset_name(folder) == name
 
@@ -89,20 +124,20 @@ def download_source(name: str) -> Source:
     """
     import pooch
 
-    layout = LAYOUTS[name]
+    entry = ENTRIES[name]
     discard_download(name)
     show = sys.stderr is not None and sys.stderr.isatty()
-    folder = cache_folder() / layout.folders[0]
-    for file, checksum in layout.downloads.items():
+    folder = cache_folder() / entry["folders"][0]
+    for file, checksum in entry["downloads"].items():
         is_archive = file.endswith((".zip", ".tar.gz"))
         extract = pooch.Unzip if file.endswith(".zip") else pooch.Untar
         try:
             pooch.retrieve(
-                layout.url + file,
+                entry["url"] + file,
                 known_hash=checksum,
                 fname=file,
                 path=folder.parent if is_archive else folder,
-                processor=extract(layout.members, ".") if is_archive else None,
+                processor=extract(entry.get("members"), ".") if is_archive else None,
                 downloader=pooch.HTTPDownloader(timeout=TIMEOUTS, progressbar=show),
             )
         except BaseException as error:  # Ctrl-C; or of requests, urllib3, ssl, tarfile, pooch or the file system
@@ -110,13 +145,12 @@ def download_source(name: str) -> Source:
             if isinstance(error, Exception):
                 raise _download_failed(name, error) from error
             raise
-    return Source(f"the download from {layout.url}", partial(layout.read, folder), is_cache=True)
+    return Source(f"the download from {entry['url']}", partial(READERS[name], folder), is_cache=True)
 
 
 def discard_download(name: str) -> None:
     """Removes the files of a data set, except an archive, from Keras's cache."""
-    layout = LAYOUTS[name]
-    for inner in filter(None, layout.folders):
+    for inner in filter(None, ENTRIES[name]["folders"]):
         shutil.rmtree(cache_folder() / inner, ignore_errors=True)
     with contextlib.suppress(OSError):
         if name == "mnist":

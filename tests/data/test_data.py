@@ -11,7 +11,6 @@ import tarfile
 import threading
 import time
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +19,10 @@ from PIL import Image
 from scipy.io import savemat
 
 from lwcnn.data import formats, sources
-from lwcnn.data.cache import cache_folder
 from lwcnn.data.datasets import find_dataset, load_dataset
 from lwcnn.data.digits import enlarge_digits
-from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES, INPUT_SHAPES, NUM_IMAGES, OFFICIAL_CHECKSUMS
+from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES, ENTRIES, INPUT_SHAPES, NUM_IMAGES, OFFICIAL_CHECKSUMS
+from lwcnn.data.sources import READERS, cache_folder
 from lwcnn.data.streams import read_class_names
 from lwcnn.system.errors import LwcnnError
 
@@ -73,8 +72,8 @@ def own_machine(tmp_path, monkeypatch):
     """Provides an empty Keras cache, no data folder, and no network."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.delenv("LWCNN_DATA_DIR", raising=False)
-    for name, layout in sources.LAYOUTS.items():
-        monkeypatch.setitem(sources.LAYOUTS, name, replace(layout, url="http://127.0.0.1:9/"))  # nobody listens
+    for name, entry in ENTRIES.items():
+        monkeypatch.setitem(ENTRIES, name, entry | {"url": "http://127.0.0.1:9/"})  # nobody listens
 
 
 # ---- canonical order
@@ -638,7 +637,7 @@ def official_files(name, tmp_path, monkeypatch):
         files["gzip/emnist-byclass-train-images-idx3-ubyte.gz"] = b"large"
     else:
         return {f"{stem}.gz": idx(arrays[key]) for stem, key in zip(IDX_NAMES, arrays)}, arrays
-    (archive,) = sources.LAYOUTS[name].downloads
+    (archive,) = ENTRIES[name]["downloads"]
     return {archive: pack(files, archive)}, arrays
 
 
@@ -666,8 +665,8 @@ def serve(monkeypatch):
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         checksums = {file: hashlib.sha256(body).hexdigest() for file, body in (checksums_of or files).items()}
-        layout = replace(sources.LAYOUTS[name], url=f"http://127.0.0.1:{server.server_port}/", downloads=checksums)
-        monkeypatch.setitem(sources.LAYOUTS, name, layout)
+        served = {"url": f"http://127.0.0.1:{server.server_port}/", "downloads": checksums}
+        monkeypatch.setitem(ENTRIES, name, ENTRIES[name] | served)
         return asked
 
     yield start
@@ -677,13 +676,13 @@ def serve(monkeypatch):
 
 
 def test_the_official_files_are_those_that_the_tests_make(tmp_path, monkeypatch):
-    for name, layout in sources.LAYOUTS.items():
+    for name in READERS:
         files, _ = official_files(name, tmp_path / name, monkeypatch)
-        assert files.keys() == layout.downloads.keys()
-    assert {*sources.LAYOUTS, "digits"} == {*DATASET_NAMES} == {*CLASS_NAMES, "tiny_imagenet"}
+        assert files.keys() == ENTRIES[name]["downloads"].keys()
+    assert {*READERS, "digits"} == {*DATASET_NAMES} == {*CLASS_NAMES, "tiny_imagenet"}
 
 
-@pytest.mark.parametrize("name", sources.LAYOUTS)
+@pytest.mark.parametrize("name", READERS)
 def test_a_download_is_read_and_found_again(tmp_path, monkeypatch, serve, name):
     files, arrays = official_files(name, tmp_path, monkeypatch)
     asked = serve(name, files)

@@ -1,10 +1,9 @@
 """Measures the peak memory of one model in one runtime; a script to be run in a new process.
 
-    python -P peak_memory.py FORMAT FILE
+    python -P peak_memory.py RUNTIME FILE
 
 It does not import lwcnn, which would import Keras, unless a Keras model has custom layers. It runs the model 100 times
-on one image and prints as JSON the peak resident memory of the process (VmHWM of /proc/self/status) and the peak before
-the runtime was imported, with only Python and NumPy, both in bytes.
+on one image and prints the peak resident memory of the process and that of only Python and NumPy, in bytes, as JSON.
 """
 
 import json
@@ -73,6 +72,6 @@ def run_keras(file: str) -> None:
 
 if __name__ == "__main__":
     before = peak_bytes()
-    runs = {"keras": run_keras, "litert": run_litert, "litert-int8": run_litert, "onnx": run_onnx}
+    runs = {"keras function": run_keras, "litert": run_litert, "litert-int8": run_litert, "onnx": run_onnx}
     runs[sys.argv[1]](sys.argv[2])
     print(json.dumps({"peak_bytes": peak_bytes(), "before_bytes": before}))

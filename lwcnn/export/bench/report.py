@@ -12,6 +12,14 @@ _HEAD = (
 )  # fmt: skip
 
 
+def join_earlier(found: dict, earlier: dict) -> dict:
+    """Adds the models of an earlier result; they are dropped if the machine, versions, settings or images differ."""
+    if _conditions(earlier) != _conditions(found):
+        return found
+    names = {model["model"] for model in found["models"]}
+    return found | {"models": [model for model in earlier["models"] if model["model"] not in names] + found["models"]}
+
+
 def read_earlier(path: Path) -> dict:
     """Reads a file written by `lwcnn bench --json`; one with other content must not be overwritten."""
     found = read_json(path)
@@ -25,14 +33,6 @@ def read_earlier(path: Path) -> dict:
     return found
 
 
-def join_earlier(found: dict, earlier: dict) -> dict:
-    """Adds the models of an earlier result; they are dropped if the machine, versions, settings or images differ."""
-    if _conditions(earlier) != _conditions(found):
-        return found
-    names = {model["model"] for model in found["models"]}
-    return found | {"models": [model for model in earlier["models"] if model["model"] not in names] + found["models"]}
-
-
 def _conditions(found: dict) -> tuple:
     machine = found["machine"]
     return machine["device"], machine["threads"], found["versions"], found["settings"], found["images"]
@@ -40,33 +40,29 @@ def _conditions(found: dict) -> tuple:
 
 def bench_table(found: dict, without: Sequence[str] = ()) -> str:
     """Formats a result as an aligned Markdown table without some columns, with memory in MB of 1,000,000 bytes."""
-    rows: list[tuple[str, ...]] = [_HEAD]
-    for model in found["models"]:
-        for row in model["rows"]:
-            memory = row.get("peak_memory_bytes")
-            rows.append(
-                (
-                    model["model"].removesuffix(".keras"),
-                    row["name"],
-                    *(f"{row['batch1'][name]:.3f}" for name in _TIMES),
-                    f"{row['images_per_second']:,.0f}",
-                    str(row["best_batch_size"]),
-                    f"{memory / 1e6:.0f}" if memory else "",
-                    f"{row['size_bytes']:,}",
-                    f"{row['gzip_bytes']:,}",
-                    f"{model['macs']:,}",
-                    f"{model['parameters']:,}",
-                )
-            )
-    shown = [i for i, name in enumerate(_HEAD) if name not in without]
-    rows = [tuple(row[i] for i in shown) for row in rows]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(shown))]
-    lines = [
-        "| " + " | ".join(_pad(cell, width, i) for i, (cell, width) in enumerate(zip(row, widths))) + " |"
-        for row in rows
+    cells = [
+        (
+            model["model"].removesuffix(".keras"),
+            row["name"],
+            *(f"{row['batch1'][name]:.3f}" for name in _TIMES),
+            f"{row['images_per_second']:,.0f}",
+            str(row["best_batch_size"]),
+            f"{row['peak_memory_bytes'] / 1e6:.0f}" if row.get("peak_memory_bytes") else "",
+            f"{row['size_bytes']:,}",
+            f"{row['gzip_bytes']:,}",
+            f"{model['macs']:,}",
+            f"{model['parameters']:,}",
+        )
+        for model in found["models"]
+        for row in model["rows"]
     ]
-    rule = "|" + "|".join("-" * (width + 1) + ("-" if i < 2 else ":") for i, width in enumerate(widths)) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]])
+    columns = [column for column in zip(_HEAD, *cells) if column[0] not in without]
+    padded = []
+    for i, column in enumerate(columns):
+        width, is_text = max(map(len, column)), i < 2
+        head, *rest = (cell.ljust(width) if is_text else cell.rjust(width) for cell in column)
+        padded.append([f" {head} ", "-" * (width + 1) + ("-" if is_text else ":"), *(f" {cell} " for cell in rest)])
+    return "\n".join(f"|{'|'.join(row)}|" for row in zip(*padded))
 
 
 def bench_notes(found: dict) -> str:
@@ -84,7 +80,3 @@ def bench_notes(found: dict) -> str:
             "cores."
         )
     return "\n".join(lines)
-
-
-def _pad(cell: str, width: int, column: int) -> str:
-    return cell.ljust(width) if column < 2 else cell.rjust(width)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from lwcnn.data.datasets import Dataset
@@ -18,11 +19,11 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.zoo import create_model, model_file
 from lwcnn.export.bench import peak_memory
 from lwcnn.export.bench.measure import images_per_second, summarize_rounds, time_calls
-from lwcnn.export.bench.runtimes import Runtime, build_runtimes
 from lwcnn.export.extras import require_tensorflow, versions
 from lwcnn.export.formats import BENCH_FORMATS, NUM_CALIBRATION_IMAGES, gzip_bytes
 from lwcnn.export.litert import draw_calibration_images
-from lwcnn.export.run import FORMATS, require_format
+from lwcnn.export.run import FORMATS, convert, require_format
+from lwcnn.export.runtime import ExportedModel
 from lwcnn.models.cost import count_macs
 from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model
@@ -30,29 +31,42 @@ from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError, unknown_name
 
 HOW_MEMORY = "VmHWM of a fresh process that imports the runtime, loads the file and runs one image 100 times"
+_KERAS_PREDICT = "keras predict"  # its memory is that of the function
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a benchmark.
-
-    Attributes:
-        rounds: Number of rounds. In each, every runtime is measured once; results are medians over rounds.
-        num_calls: Number of timed calls with one image per round.
-        num_warm_up: Number of untimed calls before.
-        max_seconds: Time limit of the calls of a round in seconds.
-        batch_sizes: Batch sizes to try; the best throughput is reported.
-        throughput_seconds: Duration per batch size and round in seconds.
-        memory: Whether to measure peak memory, in one process per format.
-    """
+    """Settings of a benchmark. In each round every runtime is measured once; results are medians over rounds."""
 
     rounds: int = 5
-    num_calls: int = 300
-    num_warm_up: int = 30
-    max_seconds: float = 1.0
-    batch_sizes: tuple[int, ...] = (1, 8, 32, 128, 512)
-    throughput_seconds: float = 0.1
-    memory: bool = True
+    num_calls: int = 300  # timed calls of one image in a round
+    num_warm_up: int = 30  # untimed calls before
+    max_seconds: float = 1.0  # limit of these calls
+    batch_sizes: tuple[int, ...] = (1, 8, 32, 128, 512)  # the best throughput is reported
+    throughput_seconds: float = 0.1  # per batch size and round
+    memory: bool = True  # whether to measure peak memory, in one process per format
+
+
+class KerasFunction(ExportedModel):
+    """Runs a model as a compiled function."""
+
+    def __init__(self, model: keras.Model):
+        tf = require_tensorflow()
+        signature = [tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)]
+        self._function = tf.function(lambda images: model(images, training=False), input_signature=signature)
+
+    def run(self, prepared: np.ndarray) -> np.ndarray:
+        return self._function(prepared).numpy()
+
+
+class KerasPredict(ExportedModel):
+    """Runs a model by `predict`, as many published latencies: most of its time is the set-up of a loop over batches."""
+
+    def __init__(self, model: keras.Model):
+        self._model = model
+
+    def run(self, prepared: np.ndarray) -> np.ndarray:
+        return self._model.predict(prepared, batch_size=len(prepared), verbose=0)
 
 
 def bench_models(
@@ -64,15 +78,9 @@ def bench_models(
 ) -> dict:
     """Measures models in several formats. Limit the process to one thread, as `lwcnn bench` does.
 
-    A call is timed from an image in memory, in the runtime's input type, to logits in a NumPy array.
-
-    Args:
-        paths: .keras files, or names of experiments, whose models have random weights and 32x32x3 inputs.
-        formats: Names from `BENCH_FORMATS`.
-        data: Data set for images and int8 calibration. If None, random images are used, which are sufficient for speed
-            and size, but not for a usable int8 model.
-        settings: Settings of the benchmark.
-        note: Function called with progress messages.
+    A call is timed from an image in memory, in the runtime's input type, to logits in a NumPy array. `paths` are .keras
+    files, or names of experiments, whose models have random weights and 32x32x3 inputs. Without data, images are
+    random, which suffices for speed and size, but not for a usable int8 model.
     """
     require_tensorflow()
     for name in formats:
@@ -120,35 +128,42 @@ def _bench_model(path: Path, formats, data: Dataset | None, settings: Settings, 
         images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         calibration = draw_calibration_images(images, 100)
     note(f"{path.name}: converting")
-    runtimes = [runtime for name in formats for runtime in build_runtimes(model, path, name, folder, calibration)]
-    latencies: dict[str, list] = {runtime.name: [] for runtime in runtimes}
-    throughputs: dict[str, list] = {runtime.name: [] for runtime in runtimes}
+    runtimes: dict[str, ExportedModel] = {}
+    files: dict[str, Path] = {}
+    for name in formats:
+        if name == "keras":
+            runtimes |= {"keras function": KerasFunction(model), _KERAS_PREDICT: KerasPredict(model)}
+            files |= {"keras function": path, _KERAS_PREDICT: path}
+        else:
+            content = convert(model, name, calibration)
+            runtimes[name], files[name] = FORMATS[name].open(content), folder / f"{path.stem}-{name}"
+            files[name].write_bytes(content)
+    latencies: dict[str, list] = {name: [] for name in runtimes}
+    throughputs: dict[str, list] = {name: [] for name in runtimes}
     for number in range(settings.rounds):
         note(f"{path.name}: round {number + 1} of {settings.rounds}")
-        for runtime in runtimes:
+        for name, runtime in runtimes.items():
             call = partial(runtime.run, runtime.prepare(images[:1]))
             times = time_calls(call, settings.num_calls, settings.max_seconds, settings.num_warm_up)
-            latencies[runtime.name].append(times)
-            throughputs[runtime.name].append(_throughputs(runtime, images, settings))
-    memory: dict[str, dict[str, int]] = {}
+            latencies[name].append(times)
+            throughputs[name].append(_throughputs(runtime, images, settings))
     if settings.memory:
         note(f"{path.name}: memory")
-        memory = {one.format: _measure_memory(one) for one in runtimes if one.name != "keras predict"}
     rows = []
-    for runtime in runtimes:
-        content = runtime.file.read_bytes()
-        by_batch = np.median(throughputs[runtime.name], axis=0)
+    for name, file in files.items():
+        content = file.read_bytes()
+        by_batch = np.median(throughputs[name], axis=0)
         best = int(by_batch.argmax())
         rows.append(
             {
-                "name": runtime.name,
-                "batch1": summarize_rounds(latencies[runtime.name]),
+                "name": name,
+                "batch1": summarize_rounds(latencies[name]),
                 "images_per_second": float(by_batch[best]),
                 "best_batch_size": settings.batch_sizes[best],
                 "images_per_second_by_batch_size": dict(zip(map(str, settings.batch_sizes), by_batch.tolist())),
                 "size_bytes": len(content),
                 "gzip_bytes": gzip_bytes(content),
-                **({} if runtime.name == "keras predict" else memory.get(runtime.format, {})),
+                **(_measure_memory(name, file) if settings.memory and name != _KERAS_PREDICT else {}),
             }
         )
     return {
@@ -160,7 +175,7 @@ def _bench_model(path: Path, formats, data: Dataset | None, settings: Settings, 
     }
 
 
-def _throughputs(runtime: Runtime, images: np.ndarray, settings: Settings) -> list[float]:
+def _throughputs(runtime: ExportedModel, images: np.ndarray, settings: Settings) -> list[float]:
     throughputs = []
     for size in settings.batch_sizes:
         batch = runtime.prepare(np.resize(images, (size, *images.shape[1:])))
@@ -168,19 +183,18 @@ def _throughputs(runtime: Runtime, images: np.ndarray, settings: Settings) -> li
     return throughputs
 
 
-def _measure_memory(runtime: Runtime) -> dict[str, int]:
+def _measure_memory(name: str, file: Path) -> dict[str, int]:
     """Measures `peak_memory_bytes` of a new process, and `python_memory_bytes` before importing the runtime."""
-    root = Path(__file__).resolve().parents[3]
-    paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(Path(__file__).resolve().parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
-        [sys.executable, "-P", peak_memory.__file__, runtime.format, str(runtime.file.resolve())],
+        [sys.executable, "-P", peak_memory.__file__, name, str(file.resolve())],
         env=os.environ | environment.thread_environment(1) | {"PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
     )
     if done.returncode != 0:
         raise LwcnnError(
-            f"Turn off the memory measurement; it failed for {runtime.name}. Received: {done.stderr.strip()[-500:]}"
+            f"Turn off the memory measurement; it failed for {name}. Received: {done.stderr.strip()[-500:]}"
         )
     found = json.loads(done.stdout.splitlines()[-1])
     return {"peak_memory_bytes": found["peak_bytes"], "python_memory_bytes": found["before_bytes"]}

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lwcnn.data.cache import cache_folder
+from lwcnn.data.sources import cache_folder
 from lwcnn.export.litert import draw_calibration_images, to_litert, to_litert_int8
 from lwcnn.models.description import model_checksum
 from lwcnn.system.errors import LwcnnError
