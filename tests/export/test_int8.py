@@ -1,6 +1,7 @@
 """Tests the int8 rewriting of models with batch normalization: same results, smaller rounding errors."""
 
 import dataclasses
+import runpy
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ from made_data import ROOT
 
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.export import run
-from lwcnn.export.arena import read_graph
+from lwcnn.export.arena import plan_arena, read_graph
 from lwcnn.export.deployable import build_deployable
 from lwcnn.export.int8.bias_correction import correct_biases
 from lwcnn.export.int8.compact import share_vectors
@@ -222,6 +223,16 @@ def test_shared_vectors_change_no_result(model, images):
     buffers = [read.Buffers(i).DataAsNumpy() for i in range(read.BuffersLength()) if read.Buffers(i).DataLength()]
     start = np.frombuffer(content, np.uint8).ctypes.data
     assert buffers and all((buffer.ctypes.data - start) % 16 == 0 for buffer in buffers)
+
+
+def test_micro_gives_the_bits_of_the_reference_kernels_in_the_planned_arena(images, contents):
+    pytest.importorskip("tflite_micro")
+    run = runpy.run_path(str(ROOT / "benchmarks/microcontroller.py"))
+    for content in contents.values():
+        prepared = LitertModel(content).prepare(images[:5])
+        outputs, arena = run["run_micro"](content, prepared)
+        np.testing.assert_array_equal(outputs, run["run_reference"](content, prepared))
+        assert arena["head"] == plan_arena(read_graph(content).activations)
 
 
 def test_every_released_model_is_within_the_limit_in_int8():

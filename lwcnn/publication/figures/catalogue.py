@@ -27,6 +27,7 @@ FIGURES: dict[str, Callable[[Inputs], Figure]] = {
         from_results.ablation,
         from_results.parts,
         from_results.techniques,
+        from_results.robustness,
         from_results.folds,
         from_results.training_curves,
         from_results.training_curves_best,
@@ -45,7 +46,10 @@ FIGURES: dict[str, Callable[[Inputs], Figure]] = {
     )
 }
 
-ONLY_CIFAR10 = ("method", "frontier", "techniques", "architecture_paper", "architecture_wren", "architecture_others")
+ONLY_CIFAR10 = (
+    *("method", "frontier", "techniques", "robustness"),
+    *("architecture_paper", "architecture_wren", "architecture_others"),
+)
 """Figures that belong to one data set; of another they are drawn only if they are named."""
 
 PRINTED = ("method", "frontier", "parts", "costs", "reliability", "right_and_wrong")

@@ -3,6 +3,8 @@
 import contextlib
 import re
 
+import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from lwcnn.evaluation.statistics import Estimate, estimate_accuracy
@@ -19,7 +21,7 @@ from lwcnn.publication.figures.confusion import plot_confusion_difference, plot_
 from lwcnn.publication.figures.curves import plot_fold_curves, plot_folds, plot_training_curves
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.intervals import error_scale, interval_legend, plot_intervals
-from lwcnn.publication.figures.style import new_panels
+from lwcnn.publication.figures.style import COLORS, new_panels
 from lwcnn.publication.names import budget, display_name
 
 
@@ -170,6 +172,22 @@ def techniques(inputs: Inputs) -> Figure:
     axes[-1].set_xlabel("test accuracy minus that of the recipe without it, points")
     interval_legend(figure, panels)
     figure.suptitle(inputs.title("What each technique is worth", inputs.images_counted))
+    return figure
+
+
+def robustness(inputs: Inputs) -> Figure:
+    """Accuracy of the released networks on corrupted test images, by severity and by corruption."""
+    measured = inputs.evidence.benchmark("robustness")
+    frame = pd.DataFrame(measured["rows"])
+    frame["accuracy, %"], frame["network"] = 100 * frame["accuracy"], frame["experiment"].map(display_name)
+    corrupted = frame[frame["severity"] > 0].assign(severity="mean of 1 to 5")
+    figure, axes = new_panels(9.0, 3.4, 2, width_ratios=(1, 1.6), sharey=True)
+    look = {"y": "accuracy, %", "hue": "network", "palette": COLORS[: frame["network"].nunique()], "errorbar": None}
+    sns.lineplot(frame, x="severity", style="network", markers=True, dashes=False, legend=False, ax=axes[0], **look)
+    sns.barplot(corrupted, x="corruption", ax=axes[1], **look)
+    axes[1].tick_params(axis="x", labelrotation=45)
+    sns.move_legend(axes[1], "center left", bbox_to_anchor=(1.01, 0.5), title=None)
+    figure.suptitle(inputs.title("Corrupted images", measured["images"]))
     return figure
 
 

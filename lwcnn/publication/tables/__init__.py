@@ -36,6 +36,7 @@ TABLES: dict[str, Callable[[Evidence], Table]] = {
         audit.audit_resnets,
         audit.audit_all,
         calibration.calibration,
+        calibration.family_calibration,
         costs.efficiency,
         costs.references,
         costs.published,
@@ -58,6 +59,9 @@ _BENCHMARKS = (
     benchmarks.shrink,
     benchmarks.mlperf_tiny,
     benchmarks.finetune,
+    benchmarks.after_training,
+    benchmarks.microcontroller,
+    benchmarks.robustness,
 )
 for _table in _BENCHMARKS:
     TABLES[_table.__name__] = _of_rows(_table)

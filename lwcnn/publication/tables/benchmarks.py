@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.names import display_name, named
 from lwcnn.publication.tables.table import Cell, Table
 
 _ORDER = ("paper", "residual_se", "lwcnn", "lwcnn_jax", "keras", "torch")
@@ -110,6 +112,45 @@ def finetune(rows: Sequence[dict]) -> Table:
     ]
     head = ["weights at the start", "epochs", "seeds", "test accuracy, %", "range"]
     return Table(head, [cells])
+
+
+def after_training(rows: Sequence[dict]) -> Table:
+    """What each technique that needs no training changes, a group per network."""
+    scores = (("ece", 100, 2), ("loss", 1, 3), ("brier", 1, 4))
+    groups: dict[str, list[list[Cell]]] = {}
+    for row in rows:
+        gain = Measurement(row["points"], low=row["low"], high=row["high"], signed=True)
+        cells: list[Cell] = [
+            *(display_name(row["experiment"]), row["technique"], str(row["passes"])),
+            *(f"{100 * np.mean(row[key]):.2f}" for key in ("val_accuracy", "test_accuracy")),
+            "" if row["technique"] == "none" else gain,
+            *(f"{scale * row[key]:.{digits}f}" for key, scale, digits in scores),
+        ]
+        groups.setdefault(row["experiment"], []).append(cells)
+    head = ["network", "technique", "passes", "validation %", "test %", "points", "ECE %", "loss", "Brier"]
+    return Table(head, list(groups.values()))
+
+
+def microcontroller(rows: Sequence[dict]) -> Table:
+    """Int8 files in TensorFlow Lite Micro beside LiteRT, and the arena measured beside its estimate."""
+    shares = ("accuracy_micro", "accuracy_litert", "same_class_as_litert", "same_outputs_as_reference")
+    sizes = ("size_bytes", "arena_bytes_estimated", "arena_bytes_head", "arena_bytes_total")
+    cells = [
+        [row["model"], f"`{row['format']}`", *(f"{100 * row[key]:.1f}" for key in shares)]
+        + [f"{row[key]:,}" for key in sizes]
+        for row in rows
+    ]
+    head = ["model", "file", "Micro %", "LiteRT %", "same class %", "same bits as LiteRT's reference kernels %"]
+    return Table([*head, "bytes", "activations, estimated", "measured", "whole arena"], [cells])
+
+
+def robustness(rows: Sequence[dict]) -> Table:
+    """Accuracy on corrupted images by severity, mean over corruptions."""
+    frame = pd.DataFrame(rows)
+    means = 100 * frame.pivot_table("accuracy", "experiment", "severity", sort=False)
+    means["mean"] = means.drop(columns=0).mean(axis=1)
+    cells = [[named(name), *(f"{value:.2f}" for value in row)] for name, row in zip(means.index, means.to_numpy())]
+    return Table(["network", "clean", *(f"severity {s}" for s in range(1, 6)), "mean of 1 to 5"], [cells])
 
 
 def int8(evidence: Evidence) -> Table:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lwcnn.evaluation.calibration import scale_cross_fitted
-from lwcnn.evaluation.metrics import cross_entropy, expected_calibration_error
+from lwcnn.evaluation.metrics import brier_score, cross_entropy, expected_calibration_error
 from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES
 from lwcnn.publication.claims.measurement import or_missing
 from lwcnn.publication.evidence import Evidence
@@ -61,6 +61,23 @@ def calibration(evidence: Evidence) -> Table:
         groups.setdefault(dataset, []).append([DISPLAY_NAMES[dataset], named(name), *cells])
     head = ["data", "network", "ECE", "scaled", "loss", "scaled", "temperature", "fitted on", "seeds"]
     return Table(head, list(groups.values()))
+
+
+FAMILY = ("paper", "paper_tuned", "residual_se_small", "residual_se_muon", "wren_20k", "wren_30k", "wren_100k")
+
+
+def family_calibration(evidence: Evidence, dataset: str = "cifar10") -> Table:
+    """Three measures of calibration of the released networks, before and after temperature scaling."""
+    columns = ((100, 2, expected_calibration_error), (1, 3, cross_entropy), (1, 4, brier_score))
+    cells: list[list[Cell]] = []
+    for name in FAMILY:
+        one = evidence.released(dataset, name)
+        temperature = float(one.run["temperature"].iloc[0])
+        both = one.logits, one.logits / temperature
+        values = [f"{scale * score(x, one.labels):.{digits}f}" for scale, digits, score in columns for x in both]
+        cells.append([named(name), f"{temperature:.2f}", *values])
+    head = ["network", "temperature", "ECE, %", "scaled", "loss", "scaled", "Brier", "scaled"]
+    return Table(head, [cells])
 
 
 def _cells(found: Calibrated) -> list[Cell]:

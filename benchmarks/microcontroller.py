@@ -1,0 +1,114 @@
+"""Runs the int8 files for microcontrollers in TensorFlow Lite Micro: classes beside LiteRT's, and the arena it takes.
+
+    pip install tflite-micro
+    LWCNN_DATA_DIR=... python benchmarks/microcontroller.py --json results/microcontroller.json
+
+LiteRT runs twice: with its kernels for CPUs, and with its reference kernels, whose arithmetic is Micro's.
+"""
+
+import argparse
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from lwcnn.data.datasets import load_dataset  # noqa: E402
+from lwcnn.export.arena import plan_arena, read_graph  # noqa: E402
+from lwcnn.export.formats import NUM_CALIBRATION_IMAGES  # noqa: E402
+from lwcnn.export.litert import LitertModel, draw_calibration_images, to_litert_int8  # noqa: E402
+from lwcnn.models.io import load_model  # noqa: E402
+from lwcnn.system import environment  # noqa: E402
+from lwcnn.system.files import write_json  # noqa: E402
+
+MODELS = ("cifar10-paper", "cifar10-residual_se_muon", "cifar10-wren_20k", "cifar10-wren_30k")
+NUM_IMAGES = 1000
+LARGEST_ARENA = 2**22  # bytes
+
+
+def run_micro(content: bytes, prepared: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
+    """Returns the int8 outputs of int8 images in TensorFlow Lite Micro, and the bytes of its arena by part.
+
+    The part "head" has the activations, "tail" the interpreter's structures and what operations keep.
+    """
+    from tflite_micro import runtime
+
+    interpreter, outputs = runtime.Interpreter.from_bytes(content, arena_size=LARGEST_ARENA), []
+    for image in prepared:
+        interpreter.set_input(image[np.newaxis], 0)
+        interpreter.invoke()
+        outputs.append(interpreter.get_output(0).copy())
+    return np.concatenate(outputs), _arena(interpreter)
+
+
+def _arena(interpreter) -> dict[str, int]:
+    """The bytes that the interpreter prints to the process's standard error; it gives them in no other way."""
+    with tempfile.TemporaryFile() as printed:
+        before = os.dup(2)
+        os.dup2(printed.fileno(), 2)
+        try:
+            interpreter.print_allocations()
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+        printed.seek(0)
+        lines = re.findall(r"Arena allocation (\w+) (\d+) bytes", printed.read().decode())
+    return {part: int(size) for part, size in lines}
+
+
+def run_reference(content: bytes, prepared: np.ndarray) -> np.ndarray:
+    """Returns the int8 outputs of int8 images in LiteRT's reference kernels."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.allocate_tensors()
+    outputs = []
+    for image in prepared:
+        interpreter.set_tensor(given["index"], image[np.newaxis])
+        interpreter.invoke()
+        outputs.append(interpreter.get_tensor(found["index"]))
+    return np.concatenate(outputs)
+
+
+def measured(name: str, split: bool, data) -> dict:
+    """One row: a model's int8 file, with hard swish as two operations (`split`) or as one."""
+    calibration = draw_calibration_images(data.x_train, NUM_CALIBRATION_IMAGES)
+    content = to_litert_int8(load_model(ROOT / "models" / f"{name}.keras"), calibration, split=split)
+    litert, labels = LitertModel(content), data.y_test[:NUM_IMAGES]
+    prepared = litert.prepare(data.x_test[:NUM_IMAGES])
+    micro, arena = run_micro(content, prepared)
+    reference = run_reference(content, prepared)
+    of_micro, of_litert = (outputs.argmax(axis=1) for outputs in (micro, litert.run(prepared)))
+    return {
+        **{"model": name, "format": "litert-int8" if split else "c-array", "size_bytes": len(content)},
+        "same_outputs_as_reference": float((micro == reference).all(axis=1).mean()),
+        "same_class_as_litert": float((of_micro == of_litert).mean()),
+        "accuracy_micro": float((of_micro == labels).mean()),
+        "accuracy_litert": float((of_litert == labels).mean()),
+        "arena_bytes_estimated": plan_arena(read_graph(content).activations),
+        **{f"arena_bytes_{part}": size for part, size in arena.items()},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, default=ROOT / "results" / "microcontroller.json")
+    options = parser.parse_args()
+    data, rows = load_dataset("cifar10"), []
+    for name in MODELS:
+        for split in (False, True) if name == "cifar10-residual_se_muon" else (False,):
+            rows.append(measured(name, split, data))
+            print(rows[-1], flush=True)
+    about = {"device": environment.device_name(), "images": f"the first {NUM_IMAGES:,} test images of CIFAR-10"}
+    about |= {"versions": environment.versions(["ai-edge-litert", "tflite-micro"]), "commit": environment.commit()}
+    write_json(options.json, {"rows": rows, **about})
+
+
+if __name__ == "__main__":
+    main()
