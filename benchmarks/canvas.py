@@ -7,8 +7,8 @@ trained at once, from the same and from random weights, and a small U-Net of abo
 
     LWCNN_DATA_DIR=... python benchmarks/canvas.py --json results/canvas.json
 
-The rate of SGD and the detector's score are chosen on validation canvases, made from other digits than the training ones; test
-canvases have the digits of MNIST's test images. Finished rows are kept in the JSON and not made again.
+The rate of SGD and the detector's score are chosen on validation canvases, made from other digits than the training
+ones; test canvases have the digits of MNIST's test images. Finished rows are kept in the JSON and not made again.
 """
 
 import argparse
@@ -27,9 +27,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from lwcnn.data.datasets import load_dataset  # noqa: E402
+from lwcnn.experiments.measures import provenance  # noqa: E402
 from lwcnn.experiments.zoo import create_model  # noqa: E402
 from lwcnn.models.configs import BRANCHES  # noqa: E402
-from lwcnn.experiments.measures import provenance  # noqa: E402
 from lwcnn.system.files import read_json, write_json  # noqa: E402
 
 SIZE, WINDOW, STRIDE = 96, 28, 4  # pixels; the stride is that of two 2x2 poolings
@@ -45,7 +45,7 @@ MIN_IOU, MIN_PIXELS = 0.5, 20  # of a detection that counts; of a connected regi
 
 
 def make_canvases(images, labels, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, list]:
-    """Returns canvases with 3 to 6 digits apart from each other, the label of each pixel, and (label, box) of each digit."""
+    """Returns canvases with 3 to 6 separate digits, the label of each pixel, and (label, box) of each digit."""
     rng = np.random.default_rng(seed)
     canvases = np.zeros((count, SIZE, SIZE), np.uint8)
     pixels = np.full((count, SIZE, SIZE), BACKGROUND, np.uint8)
