@@ -1,12 +1,10 @@
 """Training batches: shuffled, augmented and seeded, identical on every backend.
 
-The content of a batch depends only on the seed, the epoch and the batch index. Keras calls the hooks of a PyDataset
-more often than once per epoch (Keras 3.15, `EpochIterator` and the trainers):
-- `fit` calls `on_epoch_end` once before the first epoch;
-- after `compile`, JAX and torch start an epoch and discard its first batch, which they use to build metrics;
-- TensorFlow reads the first two batches before any epoch to infer their shapes.
-`Batches` therefore advances only after an epoch that was started and whose last batch was read. This can still fail
-for epochs of one or two batches and for interrupted epochs; the callback `FollowEpochs` uses Keras's epoch number.
+The content of a batch depends only on the seed, the epoch and the batch index. Keras (3.15) calls the hooks of a
+PyDataset more often than once per epoch: `on_epoch_end` before the first one; on JAX and torch, an epoch whose first
+batch builds the metrics; on TensorFlow, two batches to infer shapes. `Batches` therefore advances only after an epoch
+that was started and whose last batch was read. This can fail for epochs of one or two batches and for interrupted ones;
+the callback `FollowEpochs` uses Keras's epoch number.
 """
 
 import keras

@@ -31,15 +31,10 @@ def check_splits(
 ) -> Splits:
     """Validates the arrays of a data set and converts them to the shapes and types that the library uses.
 
-    Args:
-        splits: Images of type uint8, shape (n, h, w) or (n, h, w, c), between 0 and 255, and integer labels of shape
-            (n,) or (n, 1). Without test images, a fifth of the images is drawn for them.
-        where: Path or name that the user gave, for error messages.
-        class_names: Expected class names. If None, those of `splits` are used, or else "0", "1", ...
-        input_shape: Expected image shape (h, w, c). If None, any shape is accepted.
-
-    Returns:
-        Splits with uint8 images of shape (n, h, w, c), int64 labels of shape (n,), and class names.
+    Images are uint8, (n, h, w) or (n, h, w, c), labels integers, (n,) or (n, 1); without test images, a fifth of the
+    images is drawn for them. `where` is the path or name that the user gave. Class names and an image shape may be
+    expected; otherwise the names are those of `splits`, or "0", "1", ... Returns images (n, h, w, c), int64 labels
+    (n,), and names.
     """
     if splits.class_names is not None:
         check_class_names(splits.class_names, where)

@@ -223,10 +223,7 @@ def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray,
 
 
 def choose_dataset() -> tuple[Dataset, str | None]:
-    """Loads CIFAR-10 if it is on this machine or can be downloaded, otherwise scikit-learn's digits.
-
-    Returns the data set and a notice: None for CIFAR-10, otherwise why the digits are used and how to get CIFAR-10.
-    """
+    """Loads CIFAR-10 and None, or else scikit-learn's digits and a notice that says why and how to get CIFAR-10."""
     if find_dataset("cifar10"):
         return load_dataset("cifar10"), None
     try:

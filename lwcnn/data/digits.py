@@ -14,8 +14,7 @@ _SOURCE_MAX = 16
 def enlarge_digits(images: np.ndarray) -> np.ndarray:
     """Resizes 8x8 digits, 0 to 16, to 28x28, 0 to 255, by bilinear interpolation with half-pixel centers.
 
-    All weights are multiples of 1/14, so the computation uses integers and rounds once. Pixels and checksum are
-    therefore the same on every machine and with every library version.
+    All weights are multiples of 1/14: integers, rounded once, give the same pixels and checksum on every machine.
     """
     # The center of output pixel i lies at source coordinate (i + 1/2) * 8/28 - 1/2 = (4 i - 5) / 14.
     position = np.clip(4 * np.arange(SIZE_PX) - 5, 0, 14 * (_SOURCE_SIZE_PX - 1))

@@ -36,14 +36,8 @@ Size = int | tuple[int, int] | tuple[int, int, int]
 def find_images(folder: Path) -> dict[str, Path]:
     """Finds the image files in a folder and its subfolders, in natural order (2 before 10).
 
-    Symbolic links are followed. Hidden files and files of other types are ignored.
-
-    Returns:
-        Dict of paths by name: the path relative to the folder. If all files are numbered ("1.png", "2.png"), the name
-        is the number, as in competitions. Empty if there is no image file.
-
-    Raises:
-        LwcnnError: Too many of the subfolders hold no images: it is the root of a disk rather than a folder of images.
+    Symbolic links are followed; hidden files and files of other types are ignored. Returns paths by name: the path
+    relative to the folder, or if all files are numbered ("1.png", "2.png"), the number, as in competitions.
     """
     inside = {path.relative_to(folder).as_posix(): path for path in _walk(Path(folder))}
     names = sorted(inside, key=_natural_key)
@@ -80,9 +74,8 @@ def read_images(
 ) -> tuple[np.ndarray, np.ndarray, dict[int, Exception]]:
     """Reads many images, paths or images of Pillow; those that cannot be read are left out.
 
-    Returns:
-        Tuple of the images (n, height, width, channels), the indices of their sources, and the errors by index of the
-        sources that could not be read.
+    Returns the images (n, height, width, channels), the indices of their sources, and the errors by index of the
+    others.
     """
     require_memory(len(sources) * math.prod(shape), f"{len(sources):,} images of shape {shape}")
     images = np.empty((len(sources), *shape), np.uint8)

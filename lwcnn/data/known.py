@@ -18,7 +18,7 @@ OFFICIAL_CHECKSUMS = {name: entry["checksum"] for name, entry in ENTRIES.items()
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """Image properties that a recipe may depend on, instead of a data set's name; shape is (height, width, channels).
+    """Image properties that a recipe may depend on, instead of a data set's name.
 
     `mirror` says whether a mirrored image still belongs to its class.
     """

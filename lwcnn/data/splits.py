@@ -56,14 +56,8 @@ def stratified_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarra
 def split_for_training(labels: np.ndarray, validation: int | float, limit: int | None = None, seed: int = 0) -> Split:
     """Splits a data set of any size into training and validation, each with at least one image of every class.
 
-    Args:
-        labels: As in `stratified_split`.
-        validation: Number of validation images as an int, or their fraction as a float; reduced to n // 2 if larger.
-        limit: Maximum number of training images. If None, all are used.
-        seed: Seed between 0 and 2**32 - 1.
-
-    Returns:
-        Tuple `(train_indices, validation_indices)`, both sorted, int64.
+    `validation` is the number of validation images, or their fraction as a float, at most n // 2; `limit` the maximum
+    number of training images. Returns sorted indices `(train, validation)`.
     """
     counts = _count_classes(labels, min_count=2, purpose="training and validation, one for each")
     size = _number_of_images(validation, len(labels))
@@ -114,10 +108,7 @@ def draw_test_images(
     """Draws `TEST_FRACTION` of each class as test images; copies of an image stay in one part.
 
     The same images are drawn whatever their order. Class names and `received`, the data set's path or name, are for the
-    error message: a class needs three different images, for training, validation and test.
-
-    Returns:
-        Tuple (x_train, y_train, x_test, y_test).
+    error message. Returns (x_train, y_train, x_test, y_test).
     """
     _, first, copy_of = np.unique(hash_images(images)[0], return_index=True, return_inverse=True)
     classes, dense = np.unique(labels, return_inverse=True)

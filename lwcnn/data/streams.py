@@ -26,15 +26,10 @@ Batch = tuple[list[str], np.ndarray]
 
 
 def find_inputs(inputs: Sequence[str]) -> dict[str, Path | Image.Image]:
-    """Finds the images that a command line names.
+    """Finds the images that a command line names: files, folders, patterns, and "-" for one image on standard input.
 
-    Args:
-        inputs: Paths of image files and of folders of them, patterns such as "photos/*.jpg", and "-" for one image on
-            standard input. Files of any extension are taken if they are named.
-
-    Returns:
-        Dict of paths by name; of an image on standard input, the image. Images of a single folder are named as
-        by `find_images`, others by their path.
+    Returns paths by name; of standard input, the image. Files of any extension are taken if they are named. Images of a
+    single folder are named as by `find_images`, others by their path.
     """
     found: dict[str, Path | Image.Image] = {}
     for text in inputs:

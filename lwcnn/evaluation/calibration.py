@@ -8,10 +8,7 @@ from lwcnn.evaluation.metrics import cross_entropy, expected_calibration_error, 
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Fits the temperature, between 0.05 and 20, that minimizes the cross-entropy of `logits / temperature`.
-
-    Source: Guo et al., arXiv 1706.04599, section 4.2.
-    """
+    """Fits the temperature, from 0.05 to 20, that minimizes the loss of `logits / temperature` (arXiv 1706.04599)."""
     from scipy.optimize import minimize_scalar
 
     logits = np.asarray(logits, dtype=float)
@@ -37,8 +34,8 @@ class ScaledLogits:
 def scale_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> ScaledLogits:
     """Scales test logits by temperatures cross-fitted on the test images, for runs without validation logits.
 
-    Even rows are divided by the temperature fitted on odd rows and vice versa, so no image influences its own
-    temperature. The canonical order of a data set is independent of class, so both halves have the same distribution.
+    Even rows are divided by the temperature fitted on odd rows and vice versa, so no image influences its own. The
+    canonical order of a data set is independent of class, so both halves have the same distribution.
     """
     scaled = np.array(logits, dtype=float)
     temperatures = []
@@ -53,11 +50,9 @@ MAX_OFFSET = 5.0
 
 
 def fit_thresholds(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Fits numbers to add to each class's logits, shape (classes,), that minimize the cross-entropy.
+    """Fits numbers to add to each class's logits, (classes,), that minimize the cross-entropy (arXiv 1901.06852).
 
     Adding b divides the probability from which a class is chosen by exp(b).
-
-    Source: Alexandari et al., arXiv 1901.06852, scaling by a bias per class.
     """
     from scipy.optimize import minimize
 
@@ -82,10 +77,7 @@ def shift_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def measure_calibration(
     validation_logits: np.ndarray, validation_labels: np.ndarray, logits: np.ndarray, labels: np.ndarray
 ) -> dict[str, float]:
-    """Measures test calibration after temperature scaling fitted on validation images that no training used.
-
-    Returns a dict with `temperature`, `ece_scaled` (15 bins, between 0 and 1) and `test_loss_scaled` (nats).
-    """
+    """Returns `temperature`, fitted on validation images that no training used, `ece_scaled` and `test_loss_scaled`."""
     temperature = fit_temperature(validation_logits, validation_labels)
     scaled = np.asarray(logits, dtype=float) / temperature
     return {

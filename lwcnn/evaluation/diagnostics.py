@@ -18,10 +18,7 @@ MAX_NAMES = 5  # class names listed in a warning
 def diagnose_run(result: dict) -> list[str]:
     """Returns warnings about a run, each a phrase with its measurements; empty for a healthy run.
 
-    Args:
-        result: Content of a run's JSON file, and `num_test_images`.
-
-    Source: summary of arXiv 2501.15547, "Failure signatures".
+    `result` is the content of a run's JSON file, and `num_test_images` (arXiv 2501.15547, "Failure signatures").
     """
     warnings = []
     phases = result["history"]

@@ -14,20 +14,11 @@ BATCH_SIZE = 100
 
 
 def gradcam_heatmap(model: keras.Model, images: np.ndarray, class_index: int | np.ndarray, layer: str) -> np.ndarray:
-    """Computes Grad-CAM heat maps of images.
+    """Computes Grad-CAM heat maps, float32 between 0 and 1, of shape (n, height, width).
 
     Channels of the layer's output are weighted by the mean gradient of the class's logit, summed and rectified. Each
-    map is divided by its maximum and resized bilinearly to the image size.
-
-    Args:
-        model: Functional model with one input of shape (n, height, width, channels) and logits of shape (n, classes).
-        images: Array of shape (n, height, width, channels), in the model's input range.
-        class_index: Class to explain: one integer for all images, or an integer array of shape (n,).
-        layer: Name of a layer with output of shape (n, rows, columns, channels).
-
-    Returns:
-        Array of shape (n, height, width), float32, between 0 and 1; all zero for an image in which nothing supports
-        the class.
+    map is divided by its maximum and resized bilinearly; it is zero if nothing supports the class. `class_index` is one
+    class for all images or an integer array of shape (n,).
     """
     require_classifier_of(images, model)
     names = [each.name for each in model.layers]

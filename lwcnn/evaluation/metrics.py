@@ -1,7 +1,6 @@
-"""Classification metrics, computed from logits with NumPy.
+"""Classification metrics from logits.
 
-Logits are finite floats of shape (n, classes), labels integers of shape (n,) between 0 and classes - 1; else the
-functions raise LwcnnError.
+Logits are finite floats of shape (n, classes), labels integers of shape (n,); else the functions raise LwcnnError.
 """
 
 from collections.abc import Iterable
@@ -54,9 +53,8 @@ def per_class_accuracy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def precision_recall_f1(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the `precision`, `recall` and `f1` score of each class.
+    """Returns the `precision`, `recall` and `f1` score of each class, 0 where undefined, as in scikit-learn.
 
-    As in scikit-learn, precision is 0 for a class that is never predicted, and recall is 0 for a class without images.
     A class with neither images nor predictions gets NaN and is excluded from macro averages.
     """
     from sklearn.metrics import precision_recall_fscore_support
@@ -69,12 +67,9 @@ def precision_recall_f1(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.
 
 
 def expected_calibration_error(logits: np.ndarray, labels: np.ndarray, num_bins: int = 15) -> float:
-    """Returns the expected calibration error (ECE): the mean absolute gap between confidence and accuracy.
+    """Returns the expected calibration error (ECE, arXiv 1706.04599): the mean gap between confidence and accuracy.
 
-    Confidence is the largest softmax probability. Bins have equal width, are open below and closed above, and are
-    weighted by their number of images.
-
-    Source: Guo et al., "On Calibration of Modern Neural Networks", arXiv 1706.04599, equation 3, 15 bins.
+    Confidence is the largest softmax probability. Bins have equal width, are open below and closed above.
     """
     confidence, accuracies, counts = reliability_bins(logits, labels, num_bins)
     return float(np.nansum(counts * np.abs(accuracies - confidence)) / counts.sum())
@@ -94,10 +89,7 @@ def brier_score(logits: np.ndarray, labels: np.ndarray) -> float:
 def reliability_bins(
     logits: np.ndarray, labels: np.ndarray, num_bins: int = 15
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Groups images into bins of equal width by confidence.
-
-    Returns mean confidence, accuracy and number of images per bin; the means are NaN for empty bins.
-    """
+    """Groups images by confidence; returns mean confidence, accuracy (NaN for empty bins) and number per bin."""
     logits, labels = check_logits(logits, labels)
     if num_bins < 1:
         raise LwcnnError(f"Give num_bins as 1 or more. Received: num_bins={num_bins}")

@@ -149,12 +149,7 @@ def predict_rows(
 ) -> Iterator[list]:
     """Yields `[name, label, probability, label, probability, ...]` with the `top` most probable classes of each image.
 
-    Args:
-        model: Keras model, as in `predict_logits`.
-        batches: Pairs (names, images), as yielded by the functions of `lwcnn.data.streams`.
-        class_names: Class names by label, one per model output.
-        top: Number of classes per image, at least 1.
-        temperature: Number that divides the logits before the softmax; 1 gives the model's own probabilities.
+    Batches are those of `lwcnn.data.streams`; the temperature divides the logits.
     """
     if model.output_shape[-1] != len(class_names):
         raise LwcnnError(

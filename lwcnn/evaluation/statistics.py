@@ -10,14 +10,7 @@ NUM_RESAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """Test accuracy of an experiment.
-
-    Attributes:
-        mean: Mean over seeds and images, between 0 and 1.
-        low: Lower end of the 95% bootstrap interval over seeds and images.
-        high: Upper end of the interval.
-        by_seed: Accuracy of each seed.
-    """
+    """Test accuracy of an experiment: mean and 95% bootstrap interval over seeds and images, and each seed's."""
 
     mean: float
     low: float
@@ -32,20 +25,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference(Estimate):
-    """Accuracy of one experiment minus that of another; the inherited attributes describe the difference.
-
-    Attributes:
-        p_values: p-values of the exact McNemar test, one per pair of seeds.
-    """
+    """Accuracy of one experiment minus that of another, with p-values of the exact McNemar test per pair of seeds."""
 
     p_values: tuple[float, ...]
 
 
 def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
-    """Returns the two-sided p-value of the exact McNemar test that two models are equally accurate.
-
-    The arrays (n,) are bool: whether each model classifies each image correctly.
-    """
+    """Returns the two-sided p-value that two models are equally accurate, from whether each is correct (n,), bool."""
     from scipy import stats
 
     only_a, only_b = int((correct_a & ~correct_b).sum()), int((correct_b & ~correct_a).sum())
@@ -55,11 +41,10 @@ def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
 
 
 def estimate_accuracy(correct: Sequence[np.ndarray]) -> Estimate:
-    """Estimates the accuracy of an experiment with a 95% percentile bootstrap interval.
+    """Estimates the accuracy of an experiment from whether images are classified correctly, bool (n,) per seed.
 
-    Seeds and images are both resampled with replacement, with the same images for all seeds, so the interval covers
-    the variation between trainings and the finite test set. It is slightly too narrow for few seeds; for a single
-    seed it covers the test set only. `correct` is bool (n,) per seed: whether each image is classified correctly.
+    The 95% percentile bootstrap resamples seeds and images with replacement, with the same images for all seeds. It is
+    slightly too narrow for few seeds; for a single seed it covers the test set only.
     """
     values = np.asarray(correct).astype(int)
     low, high = _bootstrap_interval(values)

@@ -1,8 +1,7 @@
 """Test-time augmentation (TTA): averages a model's predictions over several transforms of each image.
 
-The transforms are those of the reference ResNet [4,4,4,3]
-(github.com/Hashmmath/DL-Project-1-LearningtooDeep-CIFAR-10-Classification, its notebook). The notebook averages
-logits; this module averages softmax probabilities, so that no transform dominates through larger logits.
+The transforms are those of the reference ResNet [4,4,4,3] (github.com/Hashmmath/DL-Project-1-LearningtooDeep-CIFAR-10-
+Classification). Softmax probabilities are averaged, not logits, so that no transform dominates through larger logits.
 """
 
 from __future__ import annotations
@@ -41,10 +40,7 @@ def default_tta_transforms(mirror: bool) -> tuple[str, ...]:
 def predict_tta(
     model: keras.Model, images: np.ndarray, transforms: Sequence[str] = tuple(TTA_TRANSFORMS)
 ) -> np.ndarray:
-    """Returns the log of the softmax probabilities averaged over distinct transforms, float64.
-
-    The result can be used as logits: its softmax is the averaged probabilities.
-    """
+    """Returns the log of the softmax probabilities averaged over distinct transforms, float64, usable as logits."""
     for name in transforms:
         if name not in TTA_TRANSFORMS:
             raise unknown_name("transform", name, TTA_TRANSFORMS)

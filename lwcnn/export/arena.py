@@ -1,7 +1,6 @@
-"""Estimates the memory that the activations of a LiteRT model need on a microcontroller.
+"""Estimates the arena: the memory that a LiteRT model's activations need on a microcontroller.
 
-TensorFlow Lite Micro allocates all activations in one block of memory, the arena, before the first run. Activations
-whose lifetimes overlap get separate memory; others share it.
+Activations whose lifetimes overlap get separate memory; others share it.
 """
 
 from collections.abc import Sequence
@@ -17,10 +16,7 @@ _WIDTHS = {"FLOAT32": 4, "INT32": 4, "UINT32": 4, "INT64": 8, "INT16": 2, "INT8"
 
 @dataclass(frozen=True)
 class Activation:
-    """A tensor that exists only while the model runs, for one image, from operation `first` to operation `last`.
-
-    The model's input is needed from the first operation on, its output until the last one.
-    """
+    """A tensor that exists only while the model runs, for one image, from operation `first` to operation `last`."""
 
     name: str
     size_bytes: int
@@ -62,14 +58,11 @@ def read_graph(content: bytes) -> Graph:
 
 
 def plan_arena(activations: Sequence[Activation]) -> int:
-    """Returns the arena size in bytes according to TensorFlow Lite Micro's memory planner.
+    """Returns the arena size in bytes according to TensorFlow Lite Micro's greedy planner (arXiv 2001.03288).
 
     Activations are placed in order of decreasing size, each at the lowest offset that does not overlap an activation
-    with an overlapping lifetime. Sizes are rounded up to `ALIGNMENT`. The interpreter's structures and the operations'
-    scratch memory are not included: they depend on the build.
-
-    Source: the greedy planner of TensorFlow Lite Micro; Pisarchyk and Lee, "Efficient Memory Management for Deep
-    Neural Net Inference", arXiv 2001.03288, "greedy by size".
+    with an overlapping lifetime. The interpreter's structures and scratch memory are not included: they depend on the
+    build.
     """
     placed: list[tuple[int, int, Activation]] = []  # begin, end
     for activation in sorted(activations, key=lambda a: (-a.size_bytes, a.first)):

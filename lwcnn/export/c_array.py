@@ -9,10 +9,7 @@ _BYTES_PER_LINE = 12
 
 
 def to_c_array(content: bytes, name: str, graph: Graph) -> dict[str, bytes]:
-    """Returns the files `model_data.cc` and `model_data.h` with an int8 LiteRT model and its estimated arena size.
-
-    Characters of the name that are invalid in C++ identifiers are replaced by "_".
-    """
+    """Returns the files `model_data.cc` and `model_data.h` with an int8 LiteRT model and its estimated arena size."""
     variable = f"g_{c_name(name)}_model_data"
     arena = f"g_{c_name(name)}_arena_bytes_estimated"
     guard = f"LWCNN_{c_name(name).upper()}_MODEL_DATA_H_"

@@ -13,9 +13,7 @@ MAX_INT8_DROP = 0.3  # percentage points of accuracy; gains are accepted
 def compare_logits(expected: np.ndarray, exported: np.ndarray, labels: np.ndarray) -> dict:
     """Compares the logits of an exported file with those of the Keras model for the same labeled images.
 
-    Returns a dict with `accuracy_keras` and `accuracy_exported` (between 0 and 1), `drop_points` (percentage points
-    lost, negative for a gain), `agreement` (fraction of images with the same predicted class), `max_abs_difference` (of
-    logits), `max_relative_difference` (relative to the range of the expected logits) and `num_test_images`.
+    `max_relative_difference` is relative to the range of the expected logits; `drop_points` is negative for a gain.
     """
     before, after = accuracy(expected, labels), accuracy(exported, labels)
     difference = float(np.abs(expected.astype(np.float64) - exported).max())
@@ -34,7 +32,6 @@ def compare_logits(expected: np.ndarray, exported: np.ndarray, labels: np.ndarra
 def require_agreement(compared: dict, quantized: bool, max_drop: float | None = None) -> None:
     """Checks that an export does not differ too much from its model, given the result of `compare_logits`.
 
-    `max_drop` is the maximum change of accuracy in percentage points, by default `MAX_INT8_DROP` or `MAX_FLOAT_CHANGE`.
     Of a `quantized` file, only a loss of accuracy counts.
     """
     limit = max_drop if max_drop is not None else MAX_INT8_DROP if quantized else MAX_FLOAT_CHANGE

@@ -12,13 +12,10 @@ from lwcnn.system.errors import LwcnnError
 def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Model:
     """Returns an equivalent copy of a model in which all shapes but the batch size are constant.
 
-    Keras's Reshape and Flatten compute the batch size at run time. Each is converted to three additional int32
-    operations, which take space and may be missing in small runtimes; a reshape to (-1, ...) needs none of them.
-
-    Args:
-        model: Functional or sequential model from images (n, height, width, channels) to logits (n, classes).
-        short_names: Whether to rename layers to l00, l01, etc. A LiteRT file names each tensor after all operations
-            fused into it, which takes several kilobytes in total.
+    Keras's Reshape and Flatten compute the batch size at run time: three additional int32 operations each, which take
+    space and may be missing in small runtimes. A reshape to (-1, ...) needs none of them. With `short_names`, layers
+    are called l00, l01, ...: a LiteRT file names each tensor after all operations fused into it, several kilobytes in
+    total.
     """
     if isinstance(model, keras.Sequential) and model.built:
         model = keras.Model(model.inputs, model.outputs, name=model.name)

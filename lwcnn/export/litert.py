@@ -28,21 +28,14 @@ def to_litert(model: keras.Model) -> bytes:
 
 
 def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -> bytes:
-    """Converts a model to a LiteRT file with int8 weights, activations, input and output.
+    """Converts a model to a LiteRT file with int8 weights, activations, input (the uint8 image minus 128) and output.
 
-    Weights are quantized per output channel and activations per tensor, to their range on the images. The input has
-    scale 1 and zero point -128, so it is the uint8 image minus 128.
-
-    Models with batch normalization or depthwise convolutions are simplified, their channels equalized and, where that
-    reduces the error of the logits, their biases corrected, unless a layer is shared. Depthwise convolutions compute
-    differences of neighboring pixels, which amplify rounding errors: without these steps, `residual_se` loses half a
-    percentage point on CIFAR-10.
-
-    Args:
-        model: Keras model, as in `build_deployable`.
-        images: Calibration images from `draw_calibration_images`.
-        split: Whether to split hard swish into two operations in simplified models, which more than doubles the speed
-            on CPUs (see `split_hard_swish`). On microcontrollers, the single operation needs less memory.
+    Weights are quantized per output channel and activations per tensor, to their range on the images, which
+    `draw_calibration_images` gives. Models with batch normalization or depthwise convolutions are simplified, their
+    channels equalized and, where that reduces the error of the logits, their biases corrected, unless a layer is
+    shared: depthwise convolutions compute differences of neighboring pixels, which amplify rounding errors. With
+    `split`, hard swish becomes two operations in simplified models, which more than doubles the speed on CPUs; on
+    microcontrollers, the single operation needs less memory.
     """
     # Layer names are short because they are a significant part of an int8 file; in float32, weights dominate.
     deployable = build_deployable(model, short_names=True)
@@ -70,8 +63,8 @@ def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -
 def draw_calibration_images(images: np.ndarray, num_images: int, seed: int = 0) -> np.ndarray:
     """Draws up to `num_images` calibration images at random, regardless of class, and returns a copy.
 
-    The calibrated input range must be 0..255. If no image contains the value 0 or 255, a corner pixel of the first or
-    last image is set to it, which affects other ranges less than an additional image would.
+    The calibrated input range must be 0..255: if no image has the value 0 or 255, a corner pixel is set to it, which
+    affects other ranges less than an additional image would.
     """
     if num_images < 1:
         raise LwcnnError(f"Give at least one calibration image. Received: {num_images}")

@@ -30,14 +30,7 @@ _BATCH_SIZE = 100  # memory and speed of the check only
 
 @dataclass(frozen=True)
 class Format:
-    """A file format.
-
-    Attributes:
-        extension: Extension of the file; "" for a folder.
-        open: Function from the content (bytes, or a dict by file name) to a function from uint8 images to logits.
-        modules: Optional modules that converting and running it import.
-        quantized: Whether the format computes in int8 and needs calibration images.
-    """
+    """A file format."""
 
     extension: str
     open: Callable
@@ -67,8 +60,7 @@ def require_format(name: str) -> None:
 def convert(model: keras.Model, format_name: str, calibration_images: np.ndarray | None = None):
     """Converts a model to one of `FORMATS`: the content of a file, or of a folder's files by name.
 
-    The format "c-array" returns the int8 file that the array will contain. It is intended for microcontrollers and
-    keeps hard swish as a single operation. Int8 formats need calibration images, as in `to_litert_int8`.
+    "c-array" returns the int8 file that the array will contain, which keeps hard swish as a single operation.
     """
     if FORMATS[format_name].quantized:
         assert calibration_images is not None
@@ -87,7 +79,7 @@ def export_model(
     """Exports a model, compares the export with the model on the test images, and writes it with a report.
 
     The report is a JSON file of the same name beside the file or folder. Nothing is written if the export differs too
-    much from the model.
+    much.
 
     Args:
         path: Path of the .keras file.
@@ -96,9 +88,6 @@ def export_model(
         output: File (litert, onnx) or folder (saved_model, c-array) to write. If None, exports/<model>-<format>.
         num_calibration_images: Number of training images for int8 calibration, at least 1.
         max_drop: Maximum loss of accuracy in percentage points. If None, 0.3 for int8 and 0.05 otherwise.
-
-    Returns:
-        Content of the report.
     """
     require_format(format_name)
     kind = FORMATS[format_name]

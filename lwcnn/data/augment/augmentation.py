@@ -1,7 +1,6 @@
 """Random changes of single images, and their application to a batch.
 
-The result for an image depends only on the seed, the epoch and the image's index in the data set: not on its batch, the
-order of the batches, the thread that makes them or the backend.
+The result for an image depends only on the seed, the epoch, the stream and the image's index in the data set.
 """
 
 from dataclasses import dataclass
@@ -94,15 +93,10 @@ PUBLISHED_AUGMENTATION = Augmentation(rotation=0.1, zoom=0.2, translation=0.2, b
 def augment_batch(
     images: np.ndarray, augmentation: Augmentation, seed: int, epoch: int, indices: np.ndarray, stream: int = 0
 ) -> np.ndarray:
-    """Returns augmented images in a new array.
+    """Returns augmented images in a new array, uint8, shape (n, height, width, channels).
 
-    Args:
-        images: uint8 array, shape (n, height, width, channels), 1 to 4 channels; it stays unchanged.
-        augmentation: Operations and their ranges.
-        seed: Integer of 0 or more. Seed of the run.
-        epoch: Integer of 0 or more. Each epoch has other random numbers.
-        indices: Integer array, shape (n,). Index of each image in its data set, which determines its random numbers.
-        stream: Integer of 0 or more. Each stream has independent random numbers for the same image, seed and epoch.
+    `indices`, shape (n,), are those of the images in their data set; with the seed, the epoch and the stream, they
+    determine the random numbers.
     """
     check_images(images)
     indices = np.asarray(indices)

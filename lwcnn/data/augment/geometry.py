@@ -66,8 +66,7 @@ def _warp_similarly(images: np.ndarray, fill: str, turn, zoom=1.0, shift_y=0.0, 
 def shear(images: np.ndarray, along_y: np.ndarray, along_x: np.ndarray, fill: str) -> np.ndarray:
     """Returns the images sheared about their top left corners.
 
-    `along_y` is the vertical offset of a pixel's source, downward, per pixel to the right; `along_x` the horizontal
-    one, rightward, per pixel down. Shape (n,) each.
+    A pixel's source lies `along_y` lower per pixel to the right, and `along_x` to the right per pixel down, (n,) each.
     """
     # The corner is half a pixel up and left of the first pixel's center, OpenCV's origin.
     return _warp_affine(images, fill, (1, along_x, along_x / 2), (along_y, 1, along_y / 2))

@@ -10,8 +10,8 @@ _ALIGNMENT = 16  # bytes; LiteRT reads weights in place
 def share_vectors(content: bytes) -> bytes:
     """Stores equal vectors of a LiteRT file once and replaces the names of internal tensors by numbers.
 
-    The converter stores a zero point of eight bytes, always zero, for every channel of every kernel and bias, which
-    amounts to a fifth of the file of a small model with many channels. Only the names of inputs and outputs are used.
+    The converter stores a zero point of eight bytes for every channel of every kernel and bias: a fifth of a small
+    file.
     """
     schema = require("ai_edge_litert.schema_py_generated")
     flatbuffers = require("flatbuffers")

@@ -29,13 +29,10 @@ _SCALE_EQUIVARIANT = (
 def equalize_channels(model: keras.Model, images: np.ndarray) -> keras.Model:
     """Returns an equivalent copy of a simplified model whose feature maps have channels of similar range on the images.
 
-    A convolution divides each output channel by a factor, and the next convolution multiplies by it. Feature maps that
-    are connected by additions or poolings share their factors, which minimize the rounding noise that reaches the
-    outputs, without globally pooled maps. A layer whose output is zero on all images is replaced by an unused constant,
-    because LiteRT rejects an empty range.
-
-    Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", arXiv 1906.04721,
-    with the ranges of feature maps instead of weights, and their influence.
+    A convolution divides each output channel by a factor, and the next one multiplies by it. Maps that are connected by
+    additions or poolings share factors, which minimize the rounding noise that reaches the outputs (arXiv 1906.04721,
+    with ranges of maps instead of weights, and their influence). A layer whose output is zero on all images becomes an
+    unused constant, because LiteRT rejects an empty range.
     """
     groups = _groups(model)
     factors = _factors(model, groups, images)
@@ -126,11 +123,8 @@ def _quietest(ranges: np.ndarray, sensitivities: np.ndarray) -> np.ndarray:
     """Returns the divisors, shape (channels,), at most 1, that minimize the rounding noise of the outputs.
 
     The rounding step of a map is proportional to its widest channel after division, and the noise of a channel to the
-    step times its divisor. The sum over all maps and channels is convex in the logarithms of the divisors.
-
-    Args:
-        ranges: Maximum absolute values, shape (maps, channels).
-        sensitivities: Of the outputs, shape (maps, channels).
+    step times its divisor: a sum over maps and channels, convex in the logarithms of the divisors. `ranges` are maximum
+    absolute values, and `sensitivities` those of the outputs, shape (maps, channels).
     """
     widest = ranges.max(axis=1, keepdims=True)
     relative = np.log(np.where(ranges > 0, np.maximum(ranges / widest, _MIN_RELATIVE_RANGE), 1))

@@ -12,11 +12,11 @@ AFFINE = (layers.BatchNormalization, layers.Rescaling)
 def simplify(model: keras.Model) -> keras.Model:
     """Returns an equivalent copy of a model without batch normalization and without dense layers on feature maps.
 
-    Batch normalization after a linear convolution is folded into it. Any other batch normalization, and each rescaling,
-    becomes a 1x1 depthwise convolution, which rounds once in int8; a multiplication and an addition round twice. A
-    dense layer on a feature map (n, h, w, c), as in squeeze-and-excitation, becomes a 1x1 convolution, because the
-    converter creates eleven operations for it. So does a convolution over the pooled channels, as in efficient channel
-    attention. Layer names stay. Shared layers are not supported.
+    Batch normalization after a linear convolution is folded into it. Any other, and each rescaling, becomes a 1x1
+    depthwise convolution, which rounds once in int8, not twice. A dense layer on a feature map, as in
+    squeeze-and-excitation, becomes a 1x1 convolution, because the converter creates eleven operations for it; so does a
+    convolution over the pooled channels, as in efficient channel attention. Layer names stay. Shared layers are not
+    supported.
     """
     model = _with_dense_attention(model)
     followers = _followers(model)
