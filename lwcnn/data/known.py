@@ -23,7 +23,7 @@ class ImageSpec:
     `mirror` says whether a mirrored image still belongs to its class.
     """
 
-    shape: tuple[int, int, int]
+    shape: tuple[int, int, int]  # height, width, channels
     mirror: bool
 
     @property

@@ -15,7 +15,7 @@ class Estimate:
     mean: float
     low: float
     high: float
-    by_seed: tuple[float, ...]
+    by_seed: tuple[float, ...]  # accuracies
 
     @property
     def std(self) -> float | None:

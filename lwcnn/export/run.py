@@ -32,10 +32,10 @@ _BATCH_SIZE = 100  # memory and speed of the check only
 class Format:
     """A file format."""
 
-    extension: str
-    open: Callable
-    modules: tuple[str, ...]
-    quantized: bool = False
+    extension: str  # "" for a folder
+    open: Callable  # from the content (bytes, or a dict by file name) to a function from uint8 images to logits
+    modules: tuple[str, ...]  # optional modules that converting and running it import
+    quantized: bool = False  # whether it computes in int8 and needs calibration images
 
 
 _LITERT = ("ai_edge_litert.interpreter",)

@@ -12,14 +12,11 @@ _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
 
 def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> bytes:
-    """Corrects the biases of an int8 file so that the mean of each convolution's channels matches float32.
+    """Corrects an int8 file's biases so that the mean of each convolution's channels matches its float32 reference.
 
-    Rounding weights and inputs shifts the mean of a channel. The shift is measured on a few hundred uint8 images, for
-    one convolution after another with all previous ones corrected, and subtracted from the bias. After a ReLU, it is
-    measured where the float32 output is positive. `reference` is the float32 file of the same model.
-
-    Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", arXiv 1906.04721,
-    section 4.2, with measured shifts.
+    Rounding shifts the mean of a channel. The shift is measured on uint8 images, for one convolution after another with
+    all previous ones corrected, and subtracted from the bias; after a ReLU, where the float32 output is positive (arXiv
+    1906.04721, section 4.2, with measured shifts).
     """
     numbers, exact_numbers = _convolutions(content), _convolutions(reference)
     schema = require("ai_edge_litert.schema_py_generated")
