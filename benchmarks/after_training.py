@@ -53,7 +53,7 @@ Logits = tuple[np.ndarray, np.ndarray]
 
 
 def views(model, parts) -> dict[str, Logits]:
-    """The logits of the image alone, of it and its mirror image, and of the five views of `lwcnn evaluate --tta`."""
+    """The logits of the image alone, of it and its mirror image, and of all five views."""
 
     def predict(images):
         seen = {name: predict_logits(model, change(images)) for name, change in TTA_TRANSFORMS.items()}

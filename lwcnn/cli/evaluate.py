@@ -116,7 +116,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=TTA_TRANSFORMS,
         metavar="TRANSFORM",
         help="also evaluate with test-time augmentation over these transforms: "
-        f"{', '.join(TTA_TRANSFORMS)} (default: all, without flips if mirrored images may change class)",
+        f"{', '.join(TTA_TRANSFORMS)} (default: original and horizontal_flip; "
+        "all but the flips if mirrored images may change class)",
     )
     parser.add_argument("--json", type=path, help="write the metrics to this file, those with TTA under the key tta")
     add_data_arguments(parser)

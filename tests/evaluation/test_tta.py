@@ -73,7 +73,7 @@ def test_rejects_wrong_transforms(model, images):
 
 
 def test_digits_are_not_mirrored_by_default():
-    assert default_tta_transforms(mirror=True) == tuple(TTA_TRANSFORMS)
+    assert default_tta_transforms(mirror=True) == ("original", "horizontal_flip")
     assert default_tta_transforms(mirror=False) == ("original", "center_crop", "blur")
 
 
@@ -94,4 +94,4 @@ def test_command_reports_both_separately(model, made_npz, made_dataset, tmp_path
     assert main(["evaluate", str(path), f"--dataset={made_npz}", f"--json={written}"]) == 0
     assert "tta" not in json.loads(written.read_text()) and "with TTA" not in capsys.readouterr().out
     assert main(["evaluate", str(path), f"--dataset={made_npz}", "--tta"]) == 0
-    assert "TTA              original, horizontal_flip, vertical_flip, center_crop, blur:" in capsys.readouterr().out
+    assert "TTA              original, horizontal_flip:" in capsys.readouterr().out

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from made_data import ROOT
 
+from lwcnn.evaluation.metrics import expected_calibration_error
 from lwcnn.experiments.recipes import PRESETS, get_experiment
 from lwcnn.experiments.recipes.ablation import BASELINE, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.residual_se import DEEP_NETWORK, NETWORK, SMALL_NETWORK, STEM_NETWORK, TINY_NETWORK
@@ -15,7 +16,7 @@ from lwcnn.publication.claims.literature import PAPER_ACCURACY, PUBLISHED
 from lwcnn.publication.confusions import class_means
 from lwcnn.publication.counts import counts
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.tables.calibration import CALIBRATED, measure
+from lwcnn.publication.tables.calibration import CALIBRATED, FAMILY, measure
 from lwcnn.publication.tables.costs import headline
 
 INT8 = "litert-int8"
@@ -198,6 +199,36 @@ def test_the_recipe_of_the_family_was_chosen_by_validation_accuracy(evidence):
     assert max(found, key=found.get) == "wren_30k"
     phase = get_experiment("wren_30k", "full").phases[0]
     assert phase.epochs == 150 and phase.augmentation.rand_augment.num_operations == 1
+
+
+def test_every_released_network_is_overconfident_and_a_temperature_corrects_it(evidence):
+    temperature = {name: evidence.released("cifar10", name).run["temperature"].iloc[0] for name in FAMILY}
+    assert min(temperature.values()) > 1
+    assert temperature["wren_20k"] < temperature["wren_30k"] < temperature["wren_100k"]
+    for name in FAMILY[2:]:
+        one = evidence.released("cifar10", name)
+        assert expected_calibration_error(one.logits / temperature[name], one.labels) < 0.013
+
+
+def test_what_helps_after_training(evidence):
+    rows = {(row["experiment"], row["technique"]): row for row in evidence.benchmark("after_training")["rows"]}
+    wren, deep = (
+        {key: row for (name, key), row in rows.items() if name == e} for e in ("residual_se_muon", "wren_30k")
+    )
+    assert deep["soft voting"]["points"] == max(row["points"] for row in deep.values() if row["passes"] <= 5)
+    assert deep["soft voting, mirror"]["points"] == max(row["points"] for row in deep.values())
+    assert deep["soft voting, mirror"]["loss"] == min(row["loss"] for row in deep.values())
+    assert round(wren["mirror"]["points"], 1) == 0.4 and deep["mirror"]["low"] < 0 < wren["mirror"]["low"]
+    for found in (wren, deep):
+        assert found["five views"]["points"] < found["mirror"]["points"]
+        assert 4 < found["five views"]["ece"] / found["none"]["ece"] < 5
+        assert found["class thresholds"]["low"] < 0 < found["class thresholds"]["high"]
+        assert found["int8"]["low"] < 0 < found["int8"]["high"]
+        assert -0.4 < found["pruned, 10 %"]["points"] < 0
+    assert [round(one["pruned, 30 %"]["points"]) for one in (wren, deep)] == [-5, -7]
+    assert [round(one["int8"]["points"], 2) for one in (wren, deep)] == [-0.15, -0.21]
+    lost = 100 * np.subtract(deep["none"]["test_accuracy"], deep["int8"]["test_accuracy"])
+    assert lost == pytest.approx([0.36, 0.28, -0.01], abs=0.005), "two of three seeds"
 
 
 def test_mlperf_tinys_resnet_is_less_accurate_larger_and_faster_in_int8(evidence):
