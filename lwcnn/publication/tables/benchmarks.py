@@ -136,11 +136,10 @@ def microcontroller(rows: Sequence[dict]) -> Table:
     shares = ("accuracy_micro", "accuracy_litert", "same_class_as_litert", "same_outputs_as_reference")
     sizes = ("size_bytes", "arena_bytes_estimated", "arena_bytes_head", "arena_bytes_total")
     cells = [
-        [row["model"], f"`{row['format']}`", *(f"{100 * row[key]:.1f}" for key in shares)]
-        + [f"{row[key]:,}" for key in sizes]
+        [row["model"], *(f"{100 * row[key]:.1f}" for key in shares), *(f"{row[key]:,}" for key in sizes)]
         for row in rows
     ]
-    head = ["model", "file", "Micro %", "LiteRT %", "same class %", "same bits as LiteRT's reference kernels %"]
+    head = ["model", "Micro %", "LiteRT %", "same class %", "same bits as reference %"]
     return Table([*head, "bytes", "activations, estimated", "measured", "whole arena"], [cells])
 
 
