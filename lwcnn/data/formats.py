@@ -54,19 +54,19 @@ def read_npz(path: str | os.PathLike[str]) -> Splits:
             f"Received: dtype {mirror.dtype}, shape {mirror.shape} in {str(path)!r}"
         )
     class_names = None if names is None else decode_class_names(names, repr(str(path)))
-    return Splits(*(arrays[key] for key in NPZ_KEYS), class_names, None if mirror is None else bool(mirror))
+    return _splits([arrays[key] for key in NPZ_KEYS], class_names, None if mirror is None else bool(mirror))
 
 
 def read_cifar(folder: Path, train: tuple[str, ...], test: str, labels: str = "labels") -> Splits:
     """Reads the named files of an extracted CIFAR archive, such as `cifar-10-batches-py`; `labels` is their key."""
     batches = [_read_cifar_batch(folder / name, labels) for name in (*train, test)]
     images, numbers = (np.concatenate(arrays) for arrays in zip(*batches[:-1], strict=True))
-    return Splits(images, numbers, *batches[-1])
+    return _splits([images, numbers, *batches[-1]])
 
 
 def read_idx(folder: Path, names: tuple[str, ...] = IDX_NAMES) -> Splits:
     """Reads the four IDX files of MNIST and its successors, gzipped or not; `names` has the order of `IDX_NAMES`."""
-    return Splits(*(_read_idx_file(folder, name, names) for name in names))
+    return _splits([_read_idx_file(folder, name, names) for name in names])
 
 
 def read_emnist(folder: Path, part: str) -> Splits:
@@ -88,7 +88,7 @@ def read_stl10(folder: Path) -> Splits:
         if len(pixels) != 3 * 96 * 96 * len(labels):
             raise corrupt(folder / f"{part}_X.bin", f"{len(pixels):,} bytes for {len(labels):,} labels")
         arrays += [pixels.reshape(-1, 3, 96, 96).transpose(0, 3, 2, 1), labels - 1]  # stored by column, labels from 1
-    return Splits(*arrays)
+    return _splits(arrays)
 
 
 def read_svhn(folder: Path) -> Splits:
@@ -104,7 +104,7 @@ def read_svhn(folder: Path) -> Splits:
             arrays += [content["X"].transpose(3, 0, 1, 2), content["y"].astype(np.int64) % 10]
         except Exception as error:  # damaged files can raise any error
             raise corrupt(path, error) from error
-    return Splits(*arrays)
+    return _splits(arrays)
 
 
 def read_tiny_imagenet(folder: Path) -> Splits:
@@ -126,7 +126,7 @@ def read_tiny_imagenet(folder: Path) -> Splits:
         arrays += [images, np.array([label for _, label in part], np.int64)]
     names = [words.get(name, name).split(",")[0].strip() for name in ids]
     count = Counter(names)  # "crane" is a bird and a machine
-    return Splits(*arrays, tuple(n if count[n] == 1 else f"{n} ({k})" for n, k in zip(names, ids, strict=True)))
+    return _splits(arrays, tuple(n if count[n] == 1 else f"{n} ({k})" for n, k in zip(names, ids, strict=True)))
 
 
 def find_idx_file(folder: Path, stem: str) -> Path | None:
@@ -144,6 +144,11 @@ def corrupt(path: Path, reason: object) -> LwcnnError:
         f"Extract the official archive again: a file is missing, truncated or corrupt ({words}). "
         f"Received: {str(path)!r}"
     )
+
+
+def _splits(arrays: list[np.ndarray], class_names: tuple[str, ...] | None = None, mirror: bool | None = None) -> Splits:
+    x_train, y_train, x_test, y_test = arrays
+    return Splits(x_train, y_train, x_test, y_test, class_names, mirror)
 
 
 def _read_bytes(path: Path) -> np.ndarray:

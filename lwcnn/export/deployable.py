@@ -1,10 +1,13 @@
-"""Rewrites models so that converters produce the smallest graph."""
+"""Rewrites models for converters, and exports them by Keras as ONNX and SavedModel files."""
 
+import tempfile
+import warnings
 from pathlib import Path
 
 import keras
 from keras import layers, ops
 
+from lwcnn.export.extras import require, require_tensorflow
 from lwcnn.system.environment import quiet_native_output
 from lwcnn.system.errors import LwcnnError
 
@@ -48,6 +51,33 @@ def export(deployable: keras.Model, path: str | Path, format_name: str) -> None:
     images = keras.InputSpec(shape=(None, *deployable.inputs[0].shape[1:]), dtype="float32", name="images")
     with quiet_native_output():
         deployable.export(path, format=format_name, verbose=False, input_signature=[images])
+
+
+def to_onnx(model: keras.Model) -> bytes:
+    """Converts a model to a float32 ONNX file, from images between 0 and 255 to logits, for any batch size."""
+    require_tensorflow()
+    for module in ("onnx", "tf2onnx"):
+        require(module)
+    deployable = build_deployable(model)
+    try:
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # raised by Keras's patch of tf2onnx
+            path = Path(folder) / "model.onnx"
+            export(deployable, path, "onnx")
+            return path.read_bytes()
+    except Exception as error:  # tf2onnx can raise any error
+        raise LwcnnError(
+            f"Give a model that can be converted to ONNX ({type(error).__name__}: {error}). Received: {model.name!r}"
+        ) from error
+
+
+def to_saved_model(model: keras.Model) -> dict[str, bytes]:
+    """Converts a model to the files of a float32 SavedModel, from images (0 to 255) to logits, for any batch size."""
+    require_tensorflow()
+    with tempfile.TemporaryDirectory() as folder:
+        export(build_deployable(model), folder, "tf_saved_model")
+        paths = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def _call(layer, *arguments, **options):

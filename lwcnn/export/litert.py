@@ -1,4 +1,4 @@
-"""Converts models to LiteRT files (.tflite) in float32 or int8, and runs them."""
+"""Converts models to LiteRT files (.tflite) in float32 or int8."""
 
 import tempfile
 
@@ -8,12 +8,12 @@ from keras import layers
 
 from lwcnn.engine.keras_internals import is_shared
 from lwcnn.export.deployable import build_deployable, export
-from lwcnn.export.extras import require, require_tensorflow
+from lwcnn.export.extras import require_tensorflow
 from lwcnn.export.int8.bias_correction import correct_biases
 from lwcnn.export.int8.compact import share_vectors
 from lwcnn.export.int8.equalize import equalize_channels
 from lwcnn.export.int8.simplify import simplify, split_hard_swish
-from lwcnn.export.runtime import ExportedModel
+from lwcnn.export.runtime import LitertModel
 from lwcnn.system.environment import quiet_native_output
 from lwcnn.system.errors import LwcnnError
 
@@ -75,51 +75,6 @@ def draw_calibration_images(images: np.ndarray, num_images: int, seed: int = 0) 
     if drawn.max() < 255:
         drawn[-1, -1, -1] = 255
     return drawn
-
-
-class LitertModel(ExportedModel):
-    """Runs a LiteRT file on one thread; `input_quantization` is (scale, zero point) of an int8 input, else None."""
-
-    def __init__(self, content: bytes):
-        interpreter = require("ai_edge_litert.interpreter")
-        with quiet_native_output():
-            self._interpreter = interpreter.Interpreter(model_content=content, num_threads=1)
-        self._input = self._interpreter.get_input_details()[0]
-        self._output = self._interpreter.get_output_details()[0]
-        self._batch_size: int | None = None
-        self.input_quantization = self._quantization(self._input)
-
-    def prepare(self, images: np.ndarray) -> np.ndarray:
-        if self.input_quantization is None:
-            return super().prepare(images)
-        scale, zero_point = self.input_quantization
-        quantized = np.round(images.astype(np.float32) / scale) + zero_point
-        return np.clip(quantized, -128, 127).astype(np.int8)
-
-    def run(self, prepared: np.ndarray) -> np.ndarray:
-        if len(prepared) != self._batch_size:
-            with quiet_native_output():
-                self._interpreter.resize_tensor_input(self._input["index"], prepared.shape)
-                self._interpreter.allocate_tensors()
-            self._batch_size = len(prepared)
-        self._interpreter.set_tensor(self._input["index"], prepared)
-        self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output["index"])
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        output = super().__call__(images)
-        quantization = self._quantization(self._output)
-        if quantization is None:
-            return output
-        scale, zero_point = quantization
-        return (output.astype(np.float32) - zero_point) * np.float32(scale)
-
-    @staticmethod
-    def _quantization(details: dict) -> tuple[float, int] | None:
-        if details["dtype"] != np.int8:
-            return None
-        scale, zero_point = details["quantization"]
-        return float(scale), int(zero_point)
 
 
 def convert_deployable(deployable: keras.Model, images: np.ndarray | None) -> bytes:

@@ -13,11 +13,11 @@ from lwcnn.evaluation.predict import predict_logits, require_fit
 from lwcnn.export.arena import plan_arena, read_graph
 from lwcnn.export.c_array import to_c_array
 from lwcnn.export.check import compare_logits, require_agreement
+from lwcnn.export.deployable import to_onnx, to_saved_model
 from lwcnn.export.extras import require, require_tensorflow, versions
 from lwcnn.export.formats import NUM_CALIBRATION_IMAGES, gzip_bytes
-from lwcnn.export.litert import INPUT_QUANTIZATION, LitertModel, draw_calibration_images, to_litert, to_litert_int8
-from lwcnn.export.onnx import OnnxModel, to_onnx
-from lwcnn.export.saved_model import SavedModel, to_saved_model
+from lwcnn.export.litert import INPUT_QUANTIZATION, draw_calibration_images, to_litert, to_litert_int8
+from lwcnn.export.runtime import LitertModel, OnnxModel, SavedModel
 from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model
 from lwcnn.system import environment

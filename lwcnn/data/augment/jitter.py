@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -106,9 +107,8 @@ class GaussianBlur:
         low, high = self.sigma
         sigmas = low + (high - low) * uniform[:, 1]
         blurred = images.copy(order="C")
-        change_some(
-            blurred, uniform[:, 0] < self.probability, lambda *some: gaussian_blur(*some, self.kernel_size), sigmas
-        )
+        blur = partial(gaussian_blur, kernel_size=self.kernel_size)
+        change_some(blurred, uniform[:, 0] < self.probability, blur, sigmas)
         return blurred
 
 
