@@ -27,27 +27,26 @@ if TYPE_CHECKING:
 def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
     """Returns a model's logits for images, in inference mode.
 
-        Args:
-            model: Keras model with one input and one output of shape (n, classes).
-            images: Array of shape (n, height, width, channels), uint8, of the model's input shape.
-            batch_size: Maximum number of images per batch; large images use smaller batches. Affects memory and speed,
-                and the result only by rounding.
+    Args:
+        model: Keras model with one input and one output of shape (n, classes).
+        images: Array of shape (n, height, width, channels), uint8, of the model's input shape.
+        batch_size: Maximum number of images per batch; large images use smaller batches. Affects memory and speed,
+            and the result only by rounding.
 
-        Returns:
-            Array of shape (n, classes), float32.
+    Returns:
+        Array of shape (n, classes), float32.
 
-        Raises:
-            LwcnnError: If the model has several inputs or outputs, the images do not fit it, or the outputs are not finite
-                or are probabilities.
+    Raises:
+        LwcnnError: If the model has several inputs or outputs, the images do not fit it, or the outputs are not finite
+            or are probabilities.
 
-        Example:
+    Example:
 
-        >>> import keras
-        >>> import numpy as np
-    from scipy.special import softmax
-        >>> model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
-        >>> predict_logits(model, np.zeros((2, 4, 4, 1), "uint8")).shape
-        (2, 3)
+    >>> import keras
+    >>> import numpy as np
+    >>> model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    >>> predict_logits(model, np.zeros((2, 4, 4, 1), "uint8")).shape
+    (2, 3)
     """
     require_classifier_of(images, model)
     if len(images) == 0:
