@@ -1,8 +1,6 @@
 """The training step on a CPU, from images to new weights, without the backend: NumPy and Numba.
 
-With small networks, a backend spends half of a step on overhead: each line of an optimizer is an operation that wakes
-threads, and large feature maps are written and read again between layers. Here a step is a list of operations on
-arrays. The engine takes any compiled functional or Sequential model of layers, losses and optimizers that it knows.
+The engine takes any compiled functional or Sequential model of layers, losses and optimizers that it knows.
 
 - `keras_internals.py` reads the layer graph; `match.py` finds fast patterns in it (convolution, ReLU and max-pooling;
   depthwise block) and maps other layers one by one, by the table in `layers.py`; `network.py` runs the result.
@@ -13,11 +11,12 @@ arrays. The engine takes any compiled functional or Sequential model of layers, 
 
 from pathlib import Path
 
-from lwcnn.engine.cache import prepare_cache
+from lwcnn.engine.compilation import prepare_cache
 
 prepare_cache(Path(__file__).parent)  # before any module here compiles
 from lwcnn.engine.epoch import Epoch, unsupported  # noqa: E402
 from lwcnn.engine.fit import fast_fit  # noqa: E402
-from lwcnn.engine.predict import Predictor, unsupported_for_inference  # noqa: E402
+from lwcnn.engine.keras_internals import Unsupported  # noqa: E402
+from lwcnn.engine.predict import Predictor  # noqa: E402
 
-__all__ = ["Epoch", "Predictor", "fast_fit", "unsupported", "unsupported_for_inference"]
+__all__ = ["Epoch", "Predictor", "Unsupported", "fast_fit", "unsupported"]

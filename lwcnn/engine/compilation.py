@@ -1,9 +1,20 @@
-"""Time that Numba has spent compiling in this process. The first compilation is announced."""
+"""Numba's compilation of the kernels: how long it takes, and where the compiled ones are kept.
 
+They are kept beside the sources, else in a folder of the user's own, else nowhere.
+"""
+
+import contextlib
+import hashlib
+import os
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
+import numba
 from numba.core import event
+from numba.core.dispatcher import Dispatcher
 
 
 class _Clock(event.Listener):
@@ -34,3 +45,57 @@ event.register("numba:compile", _CLOCK)
 def compile_seconds() -> float:
     """Returns the seconds spent compiling in this process so far."""
     return _CLOCK.seconds
+
+
+def prepare_cache(folder: Path) -> None:
+    """Chooses a writable folder for compiled kernels and removes kernels of earlier sources from it.
+
+    Numba notices changes of a function's own file, but not of the files of functions that it calls: it would reuse
+    kernels compiled from earlier sources. Without any writable folder, as in a read-only installation of a user without
+    a home, it refuses to compile; then nothing is cached.
+    """
+    if numba.config.CACHE_DIR:  # type: ignore[attr-defined]  # the user's choice: NUMBA_CACHE_DIR
+        return
+    files = (path.read_bytes() for path in sorted(folder.rglob("*.py")))
+    sources = hashlib.sha256(b"".join(content for content in files if b"numba" in content)).hexdigest()
+    if _is_writable(folder / "__pycache__"):
+        _drop_stale(folder, sources)
+        return
+    own = next((place for place in _user_folders() if _is_writable(place) and _is_own(place)), None)
+    if own is None:
+        Dispatcher.enable_caching = lambda self: None  # type: ignore[method-assign]
+    else:
+        numba.config.CACHE_DIR = str(own / sources[:16])  # type: ignore[attr-defined]
+
+
+def _user_folders() -> Iterator[Path]:
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if os.path.isabs(caches):  # "~" stays as it is where there is no home
+        yield Path(caches) / "lwcnn"
+    with contextlib.suppress(FileNotFoundError):  # no folder for temporary files either
+        yield Path(tempfile.gettempdir()) / f"lwcnn-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _is_own(folder: Path) -> bool:
+    """Returns whether no other user can write to a folder, because cached kernels are executed."""
+    status = folder.stat()
+    return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
+
+
+def _drop_stale(folder: Path, sources: str) -> None:
+    stamp = folder / "__pycache__" / "kernels-of.txt"
+    with contextlib.suppress(OSError):
+        if stamp.exists() and stamp.read_text() == sources:
+            return
+        for path in (*folder.rglob("*.nbi"), *folder.rglob("*.nbc")):
+            path.unlink(missing_ok=True)
+        stamp.write_text(sources)

@@ -6,10 +6,9 @@ import keras
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from lwcnn.engine.errors import Unsupported
-from lwcnn.engine.losses import divergence
+from lwcnn.engine.keras_internals import Unsupported
+from lwcnn.engine.losses import Means, Objective, divergence
 from lwcnn.engine.network import Network, Plan, Weights, check_environment, compile_model
-from lwcnn.engine.objective import Means, Objective
 from lwcnn.engine.optimizers import VectorOptimizer, check_optimizer
 from lwcnn.engine.threads import ThreadGroup, run_in_group, share_out
 from lwcnn.system import environment
@@ -52,15 +51,11 @@ def _check_objective(model: keras.Model, plan: Plan) -> None:
 
 
 class Epoch:
-    """Training steps of one epoch, with the means of loss and accuracy over its images so far.
+    """Training steps of one epoch on a model for which `unsupported` returns None; each updates a `MovingAverage`.
 
     Use it in a `with` statement: weights and optimizer state are read from the model at the start and written back at
     the end, unless an exception ends the block. Losses, gradients and updates equal Keras's within rounding. Dropout
     and stochastic depth draw other masks than Keras from the same seed, with the same probabilities.
-
-    Args:
-        model: Compiled model for which `unsupported` returns None.
-        average: `MovingAverage` that every step updates. None updates none.
     """
 
     def __init__(self, model: keras.Model, average=None):
@@ -83,10 +78,8 @@ class Epoch:
         # Each thread computes a part of the batch, from the images to the gradient: splitting every layer separately
         # would take as long as computing some of them.
         plan = compile_model(trained)
-        self._networks = [Network(plan, self._weights, is_leader=rank == 0) for rank in range(num_threads)]
-        if not self._teachers:  # like Keras, compute the loss of a softmax from its logits
-            for network in self._networks:
-                network.give_logits()
+        logits = not self._teachers  # like Keras, compute the loss of a softmax from its logits
+        self._networks = [Network(plan, self._weights, rank == 0, logits) for rank in range(num_threads)]
         self._generators = [operation.layer.seed_generator for operation in self._networks[0].random_operations]
         self._states = {
             id(generator): np.array(keras.ops.convert_to_numpy(generator.state)) for generator in self._generators
@@ -129,13 +122,10 @@ class Epoch:
     def __exit__(self, kind, *_) -> None:
         self._limits.restore_original_limits()
         if kind is None:
-            self._write_back()
-
-    def _write_back(self) -> None:
-        self._weights.write_back()
-        self._optimizer.write_back()
-        for generator in self._generators:
-            generator.state.assign(self._states[id(generator)])
+            self._weights.write_back()
+            self._optimizer.write_back()
+            for generator in self._generators:
+                generator.state.assign(self._states[id(generator)])
 
     def _draw(self, count: int) -> list[np.ndarray]:
         """Returns random numbers in [0, 1), (count, ...) float32, for each random operation."""

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from lwcnn.engine.epoch import Epoch, unsupported
-from lwcnn.engine.objective import Means, Objective
+from lwcnn.engine.losses import Means, Objective
 from lwcnn.engine.predict import Predictor
 from lwcnn.system.errors import LwcnnError
 

@@ -1,13 +1,15 @@
 """Gathers all uses of Keras's private attributes; the test names the versions for which they hold.
 
-`training.muon` also overrides two private methods of Keras's Muon.
+`training.keras_optimizers` also overrides two private methods of Keras's Muon.
 """
 
 from dataclasses import dataclass, field
 
 import keras
 
-from lwcnn.engine.errors import Unsupported
+
+class Unsupported(Exception):
+    """The engine cannot compile a model; the message is one line that names the layer or setting."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,10 +23,9 @@ class Call:
 
 @dataclass
 class Graph:
-    """Calls of a model, and of the models nested in it, in order of computation. Values are numbered.
+    """Calls of a model, and of the models nested in it, in order of computation, by the numbers of their values.
 
-    Attributes:
-        with_gradient: Numbers of the values that depend on trainable weights.
+    `with_gradient` has the numbers of the values that depend on trainable weights.
     """
 
     inputs: list[int] = field(default_factory=list)
@@ -34,7 +35,6 @@ class Graph:
     num_values: int = 0
 
     def new_value(self) -> int:
-        """Returns the number of a new value."""
         self.num_values += 1
         return self.num_values - 1
 
@@ -49,11 +49,7 @@ class Graph:
 
 
 def read_graph(model: keras.Model, training: bool) -> Graph:
-    """Reads the graph of a functional or Sequential model; `training` says whether gradients are needed.
-
-    Raises:
-        Unsupported: The model is of another kind, or has calls that the engine cannot make.
-    """
+    """Reads the graph of a functional or Sequential model; `training` says whether gradients are needed."""
     graph = Graph()
     graph.inputs = [graph.new_value() for _ in _functional(model).inputs]
     graph.outputs = _add_calls(graph, model, graph.inputs)

@@ -3,22 +3,13 @@
 import keras
 from keras import layers
 
-from lwcnn.engine.operations import (
-    activations,
-    convolution,
-    depthwise,
-    dropout,
-    merging,
-    normalization,
-    pooling,
-    shapes,
-)
+from lwcnn.engine.operations import activations, convolution, depthwise, dropout, merging, normalization, pooling
 from lwcnn.engine.operations.base import Operation
 from lwcnn.models.layers import SoftVoting, StochasticDepth
 
 OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
     SoftVoting: merging.SoftVoting,
-    StochasticDepth: dropout.StochasticDepth,
+    StochasticDepth: dropout.Dropout,
     layers.Activation: activations.Activation,
     layers.Add: merging.Add,
     layers.Average: merging.Average,
@@ -30,10 +21,10 @@ OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
     layers.Dense: convolution.Linear,
     layers.DepthwiseConv2D: depthwise.DepthwiseConvolution,
     layers.Dropout: dropout.Dropout,
-    layers.Flatten: shapes.Reshape,
+    layers.Flatten: merging.Reshape,
     layers.GlobalAveragePooling2D: pooling.GlobalAverage,
     layers.GlobalMaxPooling2D: pooling.GlobalMax,
-    layers.Identity: shapes.Identity,
+    layers.Identity: merging.Identity,
     layers.LeakyReLU: activations.Activation,
     layers.MaxPooling2D: pooling.MaxPool,
     layers.Multiply: merging.Multiply,
@@ -41,11 +32,11 @@ OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
     layers.PReLU: activations.PReLU,
     layers.ReLU: activations.Activation,
     layers.Rescaling: normalization.Rescale,
-    layers.Reshape: shapes.Reshape,
+    layers.Reshape: merging.Reshape,
     layers.SeparableConv2D: depthwise.SeparableConvolution,
     layers.Softmax: activations.Activation,
-    layers.SpatialDropout2D: dropout.SpatialDropout,
-    layers.ZeroPadding2D: shapes.ZeroPadding,
+    layers.SpatialDropout2D: dropout.Dropout,
+    layers.ZeroPadding2D: merging.ZeroPadding,
 }
 
 

@@ -1,23 +1,19 @@
-"""Losses and their gradients, summed over images, so that the parts of a batch add up."""
+"""The compiled losses and metrics of a model, summed over images, so that the parts of a batch add up."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from lwcnn.engine.errors import Unsupported
+from lwcnn.engine import keras_internals as internals
+from lwcnn.engine.keras_internals import Unsupported
 from lwcnn.engine.operations.base import first_difference
 
+_ACCURACIES = (keras.metrics.SparseCategoricalAccuracy, keras.metrics.CategoricalAccuracy)
 
-@dataclass(frozen=True, eq=False)
-class CrossEntropy:
-    """A compiled cross-entropy.
 
-    Attributes:
-        from_logits: Whether it takes logits rather than probabilities.
-        label_smoothing: Fraction of each label that is spread evenly over the classes.
-        class_weights: Weight of each class, (classes,) float32. None weighs all classes equally.
-    """
+class CrossEntropy(NamedTuple):
+    """A compiled cross-entropy. `class_weights` are (classes,) float32; None weighs all classes equally."""
 
     from_logits: bool = False
     label_smoothing: float = 0.0
@@ -26,22 +22,35 @@ class CrossEntropy:
     def __call__(self, logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray, int]:
         """Returns the sum over images, its gradient by the logits, and the number of correct predictions.
 
-        Args:
-            logits: Logits (n, classes).
-            labels: Integers (n,) or (n, 1), or probabilities (n, classes).
+        Labels are integers (n,) or (n, 1), or probabilities (n, classes).
         """
+        n, num_classes = logits.shape
         if labels.ndim == 2 and labels.shape[1] == 1:
             labels = labels[:, 0]
-        return cross_entropy(logits, labels, self.label_smoothing, self.class_weights)
+        log_shares = log_softmax(logits)
+        gradient = np.exp(log_shares)
+        if labels.ndim == 1 and not self.label_smoothing and self.class_weights is None:
+            rows = np.arange(n)
+            loss = -float(log_shares[rows, labels].sum(dtype=np.float64))
+            gradient[rows, labels] -= 1
+            return loss, gradient, int((logits.argmax(axis=1) == labels).sum())
+        truth = labels if labels.ndim == 1 else labels.argmax(axis=1)
+        plain = np.eye(num_classes, dtype=np.float32)[labels] if labels.ndim == 1 else labels
+        smoothing, targets = self.label_smoothing, plain
+        if smoothing:
+            targets = plain * np.float32(1 - smoothing) + np.float32(smoothing / num_classes)
+        losses = targets * log_shares
+        gradient = gradient * targets.sum(axis=1, keepdims=True) - targets
+        if self.class_weights is not None:
+            weights = (plain @ self.class_weights)[:, None]
+            losses, gradient = losses * weights, gradient * weights
+        return -float(losses.sum(dtype=np.float64)), gradient, int((logits.argmax(axis=1) == truth).sum())
 
 
 def find_loss(loss) -> CrossEntropy:
-    """Returns the compiled loss, given as an object, a function or a name.
+    """Returns the compiled loss, given as an object, a function or a name; raises `Unsupported` if it is unknown.
 
     A custom loss is accepted if it has the attributes `from_logits`, `label_smoothing` and `class_weights`.
-
-    Raises:
-        Unsupported: The engine does not know the loss or one of its settings.
     """
     loss = keras.losses.get(loss)
     if loss in (keras.losses.sparse_categorical_crossentropy, keras.losses.categorical_crossentropy):
@@ -61,34 +70,6 @@ def find_loss(loss) -> CrossEntropy:
     )
 
 
-def cross_entropy(
-    logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0, class_weights: np.ndarray | None = None
-) -> tuple[float, np.ndarray, int]:
-    """Computes `CrossEntropy` from logits."""
-    n, num_classes = logits.shape
-    log_shares = log_softmax(logits)
-    gradient = np.exp(log_shares)
-    if labels.ndim == 1 and not smoothing and class_weights is None:
-        rows = np.arange(n)
-        loss = -float(log_shares[rows, labels].sum(dtype=np.float64))
-        gradient[rows, labels] -= 1
-        return loss, gradient, int((logits.argmax(axis=1) == labels).sum())
-    truth = labels if labels.ndim == 1 else labels.argmax(axis=1)
-    weights = None if class_weights is None else (_targets(labels, num_classes) @ class_weights)[:, None]
-    targets = _targets(labels, num_classes, smoothing)
-    losses = targets * log_shares
-    gradient = gradient * targets.sum(axis=1, keepdims=True) - targets
-    if weights is not None:
-        losses, gradient = losses * weights, gradient * weights
-    return -float(losses.sum(dtype=np.float64)), gradient, int((logits.argmax(axis=1) == truth).sum())
-
-
-def _targets(labels: np.ndarray, num_classes: int, smoothing: float = 0.0) -> np.ndarray:
-    """Returns labels, integers or probabilities, as smoothed probabilities (n, classes)."""
-    targets = np.eye(num_classes, dtype=np.float32)[labels] if labels.ndim == 1 else labels
-    return targets * np.float32(1 - smoothing) + np.float32(smoothing / num_classes) if smoothing else targets
-
-
 def divergence(logits: np.ndarray, teacher: np.ndarray, temperature: float) -> tuple[float, np.ndarray]:
     """Returns the sum of T^2 KL(teacher, logits), both softmax at temperature T, and its gradient by the logits.
 
@@ -104,3 +85,59 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Returns the log-probabilities of logits of shape (n, classes)."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+class Objective:
+    """The losses and metrics of a compiled model, by output; for a `Distiller`, those of the student."""
+
+    def __init__(self, model: keras.Model):
+        self.losses = [find_loss(loss) for loss in internals.compiled_losses(model)]
+        self._names = internals.output_names(model)
+        self._accuracy = _name_of_accuracy(model)
+        if internals.loss_weights(model) is not None:
+            raise Unsupported(f"{model.name} has weights of its outputs' losses")
+        if len(self.losses) != len(self._names):
+            raise Unsupported(f"{model.name} has {len(self._names)} outputs and {len(self.losses)} losses")
+
+    def __call__(self, logits, labels) -> tuple[dict[str, float], list[np.ndarray]]:
+        """Returns the sums of loss and metrics over images, by name, and the gradient by the logits of each output."""
+        sums, gradients = {"loss": 0.0}, []
+        for name, output, truth, loss in zip(self._names, logits, labels, self.losses, strict=True):
+            value, gradient, right = loss(output, truth)
+            prefix = "" if len(logits) == 1 else f"{name}_"
+            sums["loss"] += value
+            if prefix:
+                sums[f"{prefix}loss"] = value
+            if self._accuracy:
+                sums[f"{prefix}{self._accuracy}"] = right
+            gradients.append(gradient)
+        return sums, gradients
+
+
+def _name_of_accuracy(model: keras.Model) -> str | None:
+    """Returns the name under which accuracy is logged; None if the model was compiled without metrics."""
+    names = set()
+    for metric in internals.compiled_metrics(model):
+        if metric == "accuracy" or type(metric) in _ACCURACIES:
+            names.add(metric if isinstance(metric, str) else metric.name)
+        elif metric is not None:
+            raise Unsupported(f"the metric {getattr(metric, 'name', metric)!r} is not accuracy")
+    if len(names) > 1:
+        raise Unsupported(f"accuracy has several names: {', '.join(sorted(names))}")
+    return names.pop() if names else None
+
+
+class Means:
+    """Means over images, accumulated from sums over batches."""
+
+    def __init__(self):
+        self._sums: dict[str, float] = {}
+        self._num_images = 0
+
+    def add(self, sums: list[dict[str, float]], num_images: int) -> dict[str, float]:
+        """Adds the sums over the parts of a batch; returns the means so far."""
+        self._num_images += num_images
+        for part in sums:
+            for name, value in part.items():
+                self._sums[name] = self._sums.get(name, 0.0) + value
+        return {name: total / self._num_images for name, total in self._sums.items()}

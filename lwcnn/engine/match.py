@@ -5,14 +5,14 @@ the calls that it covers, or None. No other call may read the values inside a pa
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import keras
 from keras import layers
+from keras.activations import linear, relu, sigmoid
 
-from lwcnn.engine.errors import Unsupported
-from lwcnn.engine.keras_internals import Call, Graph
+from lwcnn.engine.keras_internals import Call, Graph, Unsupported
 from lwcnn.engine.layers import OPERATIONS, unsupported
 from lwcnn.engine.operations.base import Bind, Operation, first_difference
 from lwcnn.engine.operations.convolution import ConvReluMaxPool
@@ -20,23 +20,15 @@ from lwcnn.engine.operations.depthwise_block import DepthwiseBlock
 from lwcnn.models.layers import StochasticDepth
 
 
-@dataclass(frozen=True)
-class Match:
-    """An operation and the calls that it computes, in order.
-
-    It reads the inputs of the first call and returns the output of the last. `operation` builds it from its weights.
-    """
+class Match(NamedTuple):
+    """What builds an operation, and the calls that it computes: from the inputs of the first to the last's output."""
 
     operation: Callable[[Bind], Operation]
     calls: tuple[Call, ...]
 
 
 def match_layers(graph: Graph) -> list[Match]:
-    """Returns matches that cover every call of a graph, in order of computation.
-
-    Raises:
-        Unsupported: No operation computes one of the layers.
-    """
+    """Returns matches that cover every call of a graph, in order of computation."""
     matches: list[Match] = []
     covered: set[Call] = set()
     for call in graph.calls:
@@ -77,10 +69,10 @@ class _Chain:
 def conv_relu_max_pool(graph: Graph, call: Call) -> Match | None:
     """Matches a 3x3 convolution with ReLU, followed by 2x2 max-pooling."""
     chain = _Chain(graph, call)
-    if not _is_convolution(call.layer, 3):
+    if not _is_conv_3x3(call.layer):
         return None
     activation = _activation(call.layer) or _activation(chain.then(_is_activation))
-    if activation is keras.activations.relu and chain.then(_is_pooling_by_two):
+    if activation is relu and chain.then(_is_pooling_by_two):
         return Match(partial(ConvReluMaxPool, call.layer), tuple(chain.calls))
     return None
 
@@ -112,16 +104,14 @@ def _channel_attention(chain: _Chain) -> dict[str, keras.Layer]:
     if len(readers) != 2 or pool is None or product is None or chain.output in graph.outputs or not _has(pool.layer):
         return {}
     side = _Chain(graph, pool)
-    parts = _squeeze_excite(side) if pool.layer.keepdims else _efficient_attention(side, pool.layer.output.shape[-1])
+    if pool.layer.keepdims:
+        parts = {"squeeze": side.then(_is_squeeze), "excite": side.then(_is_excite)}
+    else:
+        parts = _efficient_attention(side, pool.layer.output.shape[-1])
     if None in parts.values() or graph.only_reader(side.output) is not product:
         return {}
     chain.calls += [*side.calls, product]
     return parts
-
-
-def _squeeze_excite(side: _Chain) -> dict[str, keras.Layer | None]:
-    squeeze, excite = (side.then(partial(_is_dense, activation=name)) for name in ("relu", "sigmoid"))
-    return {"squeeze": squeeze, "excite": excite}
 
 
 def _efficient_attention(side: _Chain, width: int) -> dict[str, keras.Layer | None]:
@@ -143,18 +133,29 @@ def _addition(chain: _Chain, value: int) -> bool:
 PATTERNS = (depthwise_block, conv_relu_max_pool)
 
 
-def _is_convolution(layer, size: int) -> bool:
-    settings = {"kernel_size": (size, size), "strides": (1, 1), "dilation_rate": (1, 1), "groups": 1}
-    return type(layer) is layers.Conv2D and _has(layer, **settings)
+def _has(layer, **settings) -> bool:
+    """Returns whether a layer has these settings, computes in float32 and has channels last."""
+    is_plain = layer.compute_dtype == "float32" and getattr(layer, "data_format", None) in (None, "channels_last")
+    return is_plain and first_difference(layer, **settings) is None
 
 
-def _is_pointwise(layer) -> bool:
-    return _is_convolution(layer, 1)
+def _kind(cls: type, **settings) -> Callable[[keras.Layer], bool]:
+    """Returns a function that tells whether a layer is of a class and has these settings."""
+    return lambda layer: type(layer) is cls and _has(layer, **settings)
 
 
-def _is_depthwise(layer) -> bool:
-    settings = {"strides": (1, 1), "dilation_rate": (1, 1), "padding": "same", "depth_multiplier": 1, "use_bias": False}
-    return type(layer) is layers.DepthwiseConv2D and _has(layer, **settings) and not _activation(layer)
+_UNIT = {"strides": (1, 1), "dilation_rate": (1, 1)}
+_is_conv_3x3 = _kind(layers.Conv2D, kernel_size=(3, 3), groups=1, **_UNIT)
+_is_pointwise = _kind(layers.Conv2D, kernel_size=(1, 1), groups=1, **_UNIT)
+_is_depthwise = _kind(
+    layers.DepthwiseConv2D, padding="same", depth_multiplier=1, use_bias=False, activation=linear, **_UNIT
+)
+_is_pooling_by_two = _kind(layers.MaxPooling2D, pool_size=(2, 2), strides=(2, 2), padding="valid")
+_is_squeeze, _is_excite = (_kind(layers.Dense, activation=function) for function in (relu, sigmoid))
+_is_convolution_of_means = _kind(
+    layers.Conv1D, filters=1, strides=(1,), dilation_rate=(1,), padding="same", use_bias=False, activation=sigmoid
+)
+_is_relu = _kind(layers.ReLU, max_value=None, negative_slope=0.0, threshold=0.0)
 
 
 def _is_norm(layer) -> bool:
@@ -162,37 +163,15 @@ def _is_norm(layer) -> bool:
     return is_known and layer.center and layer.scale and layer.epsilon > 0  # appended channels have variance 0
 
 
-def _is_pooling_by_two(layer) -> bool:
-    return type(layer) is layers.MaxPooling2D and _has(layer, pool_size=(2, 2), strides=(2, 2), padding="valid")
-
-
-def _is_dense(layer, activation: str) -> bool:
-    return type(layer) is layers.Dense and _has(layer) and _activation(layer) is keras.activations.get(activation)
-
-
 def _is_reshape(layer, shape: tuple[int, ...]) -> bool:
     return type(layer) is layers.Reshape and _has(layer) and tuple(layer.output.shape[1:]) == shape
 
 
-def _is_convolution_of_means(layer) -> bool:
-    settings = {"filters": 1, "strides": (1,), "dilation_rate": (1,), "padding": "same", "use_bias": False}
-    is_plain = type(layer) is layers.Conv1D and _has(layer, **settings)
-    return is_plain and _activation(layer) is keras.activations.sigmoid
-
-
 def _is_activation(layer) -> bool:
-    if type(layer) is layers.ReLU:
-        return _has(layer, max_value=None, negative_slope=0.0, threshold=0.0)
-    return type(layer) is layers.Activation
+    return type(layer) is layers.Activation or _is_relu(layer)
 
 
 def _activation(layer: keras.Layer | None) -> Callable | None:
     """Returns the activation function of a layer; None for the identity and for a missing layer."""
-    found = keras.activations.relu if type(layer) is layers.ReLU else getattr(layer, "activation", None)
-    return None if found is keras.activations.linear else found
-
-
-def _has(layer, **settings) -> bool:
-    """Returns whether a layer has these settings, computes in float32 and has channels last."""
-    is_plain = layer.compute_dtype == "float32" and getattr(layer, "data_format", None) in (None, "channels_last")
-    return is_plain and first_difference(layer, **settings) is None
+    found = relu if type(layer) is layers.ReLU else getattr(layer, "activation", None)
+    return None if found is linear else found

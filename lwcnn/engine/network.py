@@ -5,21 +5,15 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from lwcnn.engine.errors import Unsupported
-from lwcnn.engine.keras_internals import Graph, read_graph
+from lwcnn.engine.keras_internals import Graph, Unsupported, read_graph
 from lwcnn.engine.match import Match, match_layers
-from lwcnn.engine.operations.activations import ends_in_softmax
-from lwcnn.engine.operations.base import Operation
+from lwcnn.engine.operations.activations import LINEAR, SOFTMAX, find_function
 from lwcnn.engine.threads import ThreadGroup
 from lwcnn.system import environment
 
 
 class Weights:
-    """A model's weights as arrays. The trainable ones, in the optimizer's order, are views of one vector.
-
-    Attributes:
-        vector: Trainable weights, (p,) float32.
-    """
+    """A model's weights as arrays; the trainable ones, in the optimizer's order, are views of `vector`, (p,)."""
 
     def __init__(self, trainable: list[keras.Variable], others: list[keras.Variable]):
         self.trainable, self._others = list(trainable), list(others)
@@ -62,60 +56,39 @@ class Plan:
     matches: list[Match]
 
     def are_softmax(self) -> list[bool]:
-        """Returns for each output whether it is a softmax that `Network.give_logits` can remove."""
+        """Returns for each output whether it is a softmax that nothing in the model reads."""
         makers = {call.output: call.layer for call in self.graph.calls if not self.graph.readers(call.output)}
-        return [ends_in_softmax(makers.get(number)) for number in self.graph.outputs]
+        return [find_function(makers.get(number)) is SOFTMAX for number in self.graph.outputs]
 
 
 def compile_model(model: keras.Model, training: bool = True) -> Plan:
-    """Returns the plan of a model with its current trainable variables; `training` means with gradients.
-
-    Raises:
-        Unsupported: The engine does not know the kind of model, a layer or a setting; the message names it.
-    """
+    """Returns the plan of a model with its current trainable variables; `training` means with gradients."""
     graph = read_graph(model, training)
     return Plan(graph, match_layers(graph))
-
-
-@dataclass
-class Step:
-    operation: Operation
-    inputs: tuple[int, ...]
-    output: int
 
 
 class Network:
     """The operations of a plan, with arrays for its weights.
 
-    Args:
-        plan: Plan of the model.
-        weights: Weights of the model.
-        is_leader: Whether this network, of several with the same weights, updates the moving statistics.
-
-    Attributes:
-        gradient: Sum of the gradients by the trainable weights, a vector like `weights.vector`.
-        steps: Operations in order, with the numbers of the values that they read and return.
-        random_operations: Operations that need random numbers in training.
+    `gradient` is the sum of the gradients by the trainable weights, a vector like `weights.vector`. Of several networks
+    with the same weights, the leader updates the moving statistics. With `logits`, outputs that are softmax are not.
     """
 
-    def __init__(self, plan: Plan, weights: Weights, is_leader: bool = True):
+    def __init__(self, plan: Plan, weights: Weights, is_leader: bool = True, logits: bool = False):
         self._graph = plan.graph
         self._group: ThreadGroup | None = None
         self._rank = self._turn = 0
         self.gradient = np.zeros_like(weights.vector)
         views = {id(v): part for v, part in zip(weights.trainable, weights.parts(self.gradient))}
-        self.steps = []
+        softmax = [number for number, known in zip(plan.graph.outputs, plan.are_softmax()) if known and logits]
+        self._steps = []
         for match in plan.matches:
-            operation = match.operation(lambda v: (weights.array(v), views.get(id(v))))
+            operation, output = match.operation(lambda v: (weights.array(v), views.get(id(v)))), match.calls[-1].output
             operation.all_reduce, operation.is_leader = self._all_reduce, is_leader
-            self.steps.append(Step(operation, match.calls[0].inputs, match.calls[-1].output))
-        self.random_operations = [step.operation for step in self.steps if step.operation.random is not None]
-
-    def give_logits(self) -> None:
-        """Removes the softmax at the end of each output."""
-        for step in self.steps:
-            if step.output in self._graph.outputs and not self._graph.readers(step.output):
-                step.operation.give_logits()
+            if output in softmax:
+                operation.function = LINEAR
+            self._steps.append((operation, match.calls[0].inputs, output))
+        self.random_operations = [operation for operation, _, _ in self._steps if operation.random is not None]
 
     def join(self, group: ThreadGroup | None, rank: int = 0) -> None:
         """Makes the network compute a part of each batch, as thread `rank` of a group; None means the whole batch."""
@@ -129,21 +102,18 @@ class Network:
 
     def forward(self, images: list[np.ndarray], training: bool) -> list[np.ndarray]:
         """Returns the model's outputs for a batch of its inputs."""
-        values = dict(zip(self._graph.inputs, images, strict=True))
-        for step in self.steps:
-            inputs = [values[number] for number in step.inputs]
-            if not step.operation.takes_bytes:
-                inputs = [x.astype(np.float32, copy=False) for x in inputs]
-            values[step.output] = step.operation.forward(inputs, training)
+        values = {n: x.astype(np.float32, copy=False) for n, x in zip(self._graph.inputs, images, strict=True)}
+        for operation, inputs, output in self._steps:
+            values[output] = operation.forward([values[number] for number in inputs], training)
         return [values[number] for number in self._graph.outputs]
 
     def backward(self, gradients: list[np.ndarray]) -> None:
         """Adds the gradients by the weights, given those by the outputs of the last `forward`."""
         by_value = dict(zip(self._graph.outputs, gradients, strict=True))
-        for step in reversed(self.steps):
-            if step.output not in by_value or step.output not in self._graph.with_gradient:
+        for operation, inputs, output in reversed(self._steps):
+            if output not in by_value or output not in self._graph.with_gradient:
                 continue
-            wanted = [number in self._graph.with_gradient for number in step.inputs]
-            for number, grad in zip(step.inputs, step.operation.backward(by_value.pop(step.output), wanted)):
+            wanted = [number in self._graph.with_gradient for number in inputs]
+            for number, grad in zip(inputs, operation.backward(by_value.pop(output), wanted)):
                 if grad is not None:
                     by_value[number] = by_value[number] + grad if number in by_value else grad

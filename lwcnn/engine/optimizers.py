@@ -4,18 +4,24 @@ Formulas, order and names are those of Keras 3.15 (`keras.optimizers`): weight d
 """
 
 import math
+from collections.abc import Callable
 
 import keras
 import numpy as np
 
 from lwcnn.engine import keras_internals as internals
-from lwcnn.engine.errors import Unsupported
+from lwcnn.engine.keras_internals import Unsupported
 from lwcnn.engine.network import Weights
 
 
-def _adam(w, g, m, v, rate, beta_1, beta_2, epsilon):
+def _follow(g, m, v, beta_1, beta_2):
+    """Updates Adam's moments."""
     m += (g - m) * (1 - beta_1)
     v += (g * g - v) * (1 - beta_2)
+
+
+def _adam(w, g, m, v, rate, beta_1, beta_2, epsilon):
+    _follow(g, m, v, beta_1, beta_2)
     w -= m * rate / (np.sqrt(v) + epsilon)
 
 
@@ -27,7 +33,7 @@ class VectorOptimizer:
         variables = weights.trainable
         self._kind = _kind(optimizer)
         self._iterations = int(optimizer.iterations)
-        self._slots = {name: weights.gather(self._slot(name)) for name in internals.SLOTS[self._kind]}
+        self._state = [weights.gather(self._slot(name)) for name in internals.SLOTS[self._kind]]
         if self._kind is keras.optimizers.Nadam:
             self._u_product = np.float32(internals.momentum_product(optimizer))
         self._decay = None
@@ -45,14 +51,22 @@ class VectorOptimizer:
         rate = np.float32(self._rate())
         if self._decay is not None:
             w *= 1 - self._decay * rate
-        _STEPS[self._kind](self, w, gradient, rate)
+        steps: dict[type, Callable] = {
+            keras.optimizers.SGD: self._step_sgd,
+            keras.optimizers.Adam: self._step_adam,
+            keras.optimizers.AdamW: self._step_adam,
+            keras.optimizers.Nadam: self._step_nadam,
+            keras.optimizers.RMSprop: self._step_rmsprop,
+            keras.optimizers.Muon: self._step_muon,
+        }
+        steps[self._kind](w, gradient, rate)
         self._iterations += 1
 
     def write_back(self) -> None:
         """Assigns the state to the variables of the Keras optimizer."""
         optimizer = self._optimizer
         optimizer.iterations.assign(self._iterations)
-        for name, vector in self._slots.items():
+        for name, vector in zip(internals.SLOTS[self._kind], self._state, strict=True):
             for variable, part in zip(getattr(optimizer, name), self._weights.parts(vector)):
                 if variable is not None:
                     variable.assign(part)
@@ -78,7 +92,7 @@ class VectorOptimizer:
         return top * ((1 - schedule.alpha) * 0.5 * (1 + math.cos(math.pi * done)) + schedule.alpha)
 
     def _step_sgd(self, w, g, rate):
-        m, momentum = self._slots["momentums"], np.float32(self._optimizer.momentum)
+        (m,), momentum = self._state, np.float32(self._optimizer.momentum)
         m *= momentum
         m -= g * rate
         w += m * momentum - g * rate if self._optimizer.nesterov else m
@@ -86,7 +100,7 @@ class VectorOptimizer:
     def _step_adam(self, w, g, rate):
         optimizer, step = self._optimizer, self._iterations + 1
         corrected = rate * math.sqrt(1 - optimizer.beta_2**step) / (1 - optimizer.beta_1**step)
-        _adam(w, g, *self._moments(), np.float32(corrected), *self._betas())
+        _adam(w, g, *self._state, np.float32(corrected), *self._settings("beta_1", "beta_2", "epsilon"))
 
     def _step_nadam(self, w, g, rate):
         optimizer, step = self._optimizer, self._iterations + 1
@@ -95,24 +109,21 @@ class VectorOptimizer:
         of_m, of_g = u_next / (1 - self._u_product * u_next), (1 - u) / (1 - self._u_product)
         of_v = 1 / (1 - optimizer.beta_2**step)
         of_m, of_g, of_v = (np.float32(factor) for factor in (of_m, of_g, of_v))
-        (m, v), (beta_1, beta_2, epsilon) = self._moments(), self._betas()
-        m += (g - m) * (1 - beta_1)
-        v += (g * g - v) * (1 - beta_2)
+        (m, v), (beta_1, beta_2, epsilon) = self._state, self._settings("beta_1", "beta_2", "epsilon")
+        _follow(g, m, v, beta_1, beta_2)
         w -= (of_m * m + of_g * g) * rate / (np.sqrt(of_v * v) + epsilon)
 
     def _step_rmsprop(self, w, g, rate):
-        v, rho = self._slots["_velocities"], np.float32(self._optimizer.rho)
+        (v,), (rho, epsilon) = self._state, self._settings("rho", "epsilon")
         v[:] = rho * v + (1 - rho) * g * g
-        w -= rate * g / np.sqrt(v + np.float32(self._optimizer.epsilon))
+        w -= rate * g / np.sqrt(v + epsilon)
 
     def _step_muon(self, w, g, rate):
         optimizer, step = self._optimizer, self._iterations + 1
-        vectors = (w, g, self._slots["momentums"], self._slots["adam_velocities"])
-        weights, gradients, moments, velocities = (self._weights.parts(vector) for vector in vectors)
+        weights, gradients, moments, velocities = (self._weights.parts(vector) for vector in (w, g, *self._state))
         corrected = rate * optimizer.adam_lr_ratio * math.sqrt(1 - optimizer.adam_beta_2**step)
         corrected = np.float32(corrected / (1 - optimizer.adam_beta_1**step))
-        settings = optimizer.adam_beta_1, optimizer.adam_beta_2, optimizer.epsilon
-        settings = [np.float32(value) for value in settings]
+        settings = self._settings("adam_beta_1", "adam_beta_2", "epsilon")
         for i in self._others:
             arrays = (part[i].reshape(-1) for part in (weights, gradients, moments, velocities))
             _adam(*arrays, corrected, *settings)
@@ -130,12 +141,8 @@ class VectorOptimizer:
             for (i, is_tall), update in zip(members, scale * _orthogonal(np.stack(wide), optimizer)):
                 weights[i] -= (update.T if is_tall else update).reshape(weights[i].shape)
 
-    def _moments(self):
-        return self._slots["_momentums"], self._slots["_velocities"]
-
-    def _betas(self):
-        optimizer = self._optimizer
-        return np.float32(optimizer.beta_1), np.float32(optimizer.beta_2), np.float32(optimizer.epsilon)
+    def _settings(self, *names: str) -> list[np.float32]:
+        return [np.float32(getattr(self._optimizer, name)) for name in names]
 
 
 def _by_shape(positions: list[int], variables: list) -> dict[tuple[int, int], list[tuple[int, bool]]]:
@@ -149,7 +156,7 @@ def _by_shape(positions: list[int], variables: list) -> dict[tuple[int, int], li
 
 def _orthogonal(x: np.ndarray, optimizer) -> np.ndarray:
     """Brings the singular values of matrices (n, rows, columns) near 1, as `zeropower_via_newtonschulz5` does."""
-    a, b, c = (np.float32(value) for value in (optimizer.muon_a, optimizer.muon_b, optimizer.muon_c))
+    a, b, c = map(np.float32, (optimizer.muon_a, optimizer.muon_b, optimizer.muon_c))
     x = x / (np.sqrt((x * x).sum(axis=(1, 2), keepdims=True)) + np.float32(1e-7))
     for _ in range(optimizer.ns_steps):
         product = x @ x.transpose(0, 2, 1)
@@ -157,14 +164,10 @@ def _orthogonal(x: np.ndarray, optimizer) -> np.ndarray:
     return x
 
 
-_STEPS = {
-    keras.optimizers.SGD: VectorOptimizer._step_sgd,
-    keras.optimizers.Adam: VectorOptimizer._step_adam,
-    keras.optimizers.AdamW: VectorOptimizer._step_adam,
-    keras.optimizers.Nadam: VectorOptimizer._step_nadam,
-    keras.optimizers.RMSprop: VectorOptimizer._step_rmsprop,
-    keras.optimizers.Muon: VectorOptimizer._step_muon,
-}
+_UNKNOWN_SETTINGS = (
+    "clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps", "loss_scale_factor", "use_ema",
+    "amsgrad", "centered", "momentum",
+)  # fmt: skip
 
 
 def _kind(optimizer: keras.optimizers.Optimizer) -> type:
@@ -183,20 +186,8 @@ def check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
     if is_schedule and type(rate) is not keras.optimizers.schedules.CosineDecay or not is_schedule and callable(rate):
         raise Unsupported(f"{title} has the schedule {rate!r}")
     for name in _UNKNOWN_SETTINGS:
-        if getattr(optimizer, name, None) and not (name == "momentum" and kind is not keras.optimizers.RMSprop):
+        is_momentum = name == "momentum" and kind is not keras.optimizers.RMSprop
+        if getattr(optimizer, name, None) and not is_momentum:
             raise Unsupported(f"{title} has {name}={getattr(optimizer, name)!r}")
     if kind is keras.optimizers.Muon and optimizer.adam_weight_decay != optimizer.weight_decay:
         raise Unsupported(f"{title} has two weight decays")
-
-
-_UNKNOWN_SETTINGS = (
-    "clipnorm",
-    "clipvalue",
-    "global_clipnorm",
-    "gradient_accumulation_steps",
-    "loss_scale_factor",
-    "use_ema",
-    "amsgrad",
-    "centered",
-    "momentum",  # of RMSprop
-)

@@ -5,20 +5,9 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from lwcnn.engine.errors import Unsupported
 from lwcnn.engine.network import Network, Weights, check_environment, compile_model
 from lwcnn.engine.threads import ThreadGroup, run_in_group, share_out
 from lwcnn.system import environment
-
-
-def unsupported_for_inference(model: keras.Model) -> str | None:
-    """Returns why the engine cannot compute a model's outputs, in one line; None if it can."""
-    try:
-        check_environment()
-        compile_model(model, training=False)
-    except Unsupported as reason:
-        return str(reason)
-    return None
 
 
 class Predictor:
@@ -27,14 +16,13 @@ class Predictor:
     With `logits`, an output that ends in a softmax is replaced by its logits.
 
     Raises:
-        Unsupported: The engine does not know the model, a layer or a setting.
+        Unsupported: The engine cannot compute the model here; the message says why in one line.
     """
 
     def __init__(self, model: keras.Model, logits: bool = False):
+        check_environment()
         plan, weights = compile_model(model, training=False), Weights([], model.weights)
-        self._networks = [Network(plan, weights) for _ in range(environment.num_threads())]
-        for network in self._networks if logits else ():
-            network.give_logits()
+        self._networks = [Network(plan, weights, logits=logits) for _ in range(environment.num_threads())]
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Returns one array per output of the model, given one per input."""

@@ -4,7 +4,7 @@ Every layer's name starts with the block's, so that layers can be found for free
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 from keras import layers
@@ -21,7 +21,7 @@ PRELU_SLOPE = 0.25  # initial; He et al. 2015
 ECA_KERNEL_SIZE = 5
 SPATIAL_KERNEL_SIZE = 7  # Woo et al. 2018
 
-Tensor = keras.KerasTensor
+Tensor: TypeAlias = keras.KerasTensor
 
 
 def depthwise_block(

@@ -1,7 +1,6 @@
 """Exponential moving average of weights and of batch normalization statistics.
 
-The average of Keras's optimizers has a fixed decay, so after few steps it is mostly the random initialization, and it
-omits batch normalization statistics. This one is separate from the optimizer, and its decay warms up.
+Unlike the one of Keras's optimizers, it includes these statistics, and its decay warms up.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,12 +15,7 @@ class MovingAverage:
     """Exponential moving average of variables, updated after every training step.
 
     The first update copies the values. Update t, counted from 1, keeps min(momentum, (1 + t) / (10 + t)) of the
-    average, so in short trainings it spans about the last tenth of the steps.
-
-    Args:
-        variables: Variables to average.
-        momentum: Float between 0 and 1. Maximum fraction of the average that an update keeps.
-        state: Value of `state()` to continue from. None or empty starts a new average.
+    average, so in short trainings it spans about the last tenth of the steps. `state` is that of `state()`.
     """
 
     def __init__(self, variables: Sequence[keras.Variable], momentum: float, state: Sequence[np.ndarray] | None = None):

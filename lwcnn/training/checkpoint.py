@@ -25,19 +25,12 @@ class PhaseState:
     """State of a phase after its last completed epoch.
 
     Attributes:
-        epoch: Number of completed epochs.
-        finished: Whether the phase has ended.
         wait: Number of epochs since the best one.
         best: Best validation accuracy (or negated loss) of each output, then of their mean.
         best_epoch: Epochs, counted from 1, in which those were reached.
-        history: Record of each epoch.
         diverged: Epoch, counted from 1, in which the loss became NaN or infinite; 0 if it did not.
-        seconds: Training time, validation included.
         weights: Weights of the model: the latest ones during training, the final ones after it.
-        best_weights: Weights of the best epoch; with `best_per_branch`, of each branch's best epoch.
-        optimizer: Variables of the optimizer.
         seeds: States of the layers' random generators.
-        average: State of the `MovingAverage`; empty without one.
         computing: Distinct values of `current_computing` under which the epochs were trained.
     """
 
@@ -103,14 +96,10 @@ class Checkpoint:
     def load(
         self, model: keras.Model | None = None, note: Callable[[str], None] = lambda text: None
     ) -> PhaseState | None:
-        """Reads the state; None without a readable file. An unreadable file is renamed, so that the phase starts over.
+        """Returns the state, which must fit the model; None without a readable file.
 
-        Args:
-            model: Model that the weights of the state must fit.
-            note: Function that receives a message if a file was renamed.
-
-        Raises:
-            LwcnnError: The file belongs to another configuration.
+        An unreadable file is renamed, which `note` is told, and the phase starts over. One of another configuration is
+        an `LwcnnError`.
         """
         if not Path(self.path).exists():
             return None

@@ -31,11 +31,7 @@ class Computing:
             raise LwcnnError(f"devices must be at least 1. Received: {self.devices}")
 
     def require_possible(self, force_precision: bool = False) -> None:
-        """Checks that this machine supports these settings, and that they are not slower.
-
-        Args:
-            force_precision: Whether to accept mixed precision on any CPU.
-        """
+        """Checks that this machine supports these settings, and that they are not slower, unless that is forced."""
         if not force_precision and not self._has_precision_units():
             raise LwcnnError(
                 "Mixed precision needs an accelerator, or a CPU with bfloat16 units (AVX512_BF16, AMX) and "

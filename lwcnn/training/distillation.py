@@ -36,8 +36,7 @@ def weights_digest(model: keras.Model) -> str:
 def build_distiller(teacher: keras.Model, student: keras.Model, temperature: float, label_weight: float) -> keras.Model:
     """Builds Keras's Distiller, whose training trains the student; both models return logits.
 
-    The divergence is passed as an object: Keras 3.15 applies its default, the string "kl_divergence", to logits without
-    a softmax, and the loss becomes negative. `temperature` and `label_weight` are those of `Distillation`.
+    The divergence is an object: Keras 3.15 applies its default, a string, to logits without a softmax.
     """
     return keras.distillation.Distiller(
         teacher,

@@ -10,12 +10,10 @@ from lwcnn.training.steps import make_predictor
 
 
 def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[keras.Model, keras.Model] | None:
-    """Splits a model with one input before the first of the layers that train, which are given by name.
+    """Splits a model before the layers that train: images to features, and features to outputs. They share its layers.
 
-    Returns:
-        The frozen prefix (images to features) and the rest (features to outputs), which share the model's layers.
-        None if the rest reads more than one tensor, the prefix has no weights or is random (dropout), or the features
-        take more memory than the images.
+    None if the second part reads more than one tensor, the first has no weights or is random (dropout), or the features
+    take more memory than the images.
     """
     try:
         layers = layer_calls(model)

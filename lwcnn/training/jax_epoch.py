@@ -20,10 +20,7 @@ MAX_STEPS = 60
 class JaxEpoch:
     """Training steps of one epoch, with running means of loss and metrics, in place of `Epoch`.
 
-    Args:
-        model: Compiled model.
-        average: Moving average that every step updates, on the device too. None updates none.
-        num_steps: Number of steps of the epoch.
+    The loss is read after the last of the `num_steps`, and only now and then before it: reading waits for the device.
     """
 
     def __init__(self, model: keras.Model, average: MovingAverage | None, num_steps: int):

@@ -13,14 +13,13 @@ from lwcnn.system import environment
 from lwcnn.system.errors import Diverged, LwcnnError
 from lwcnn.training.average import MovingAverage, batch_norm_statistics
 from lwcnn.training.checkpoint import Checkpoint, PhaseState
-from lwcnn.training.early_stopping import keep_best
 from lwcnn.training.frozen import FeatureBatches, compute_features, split_frozen_prefix
 from lwcnn.training.images import Images, Split
 from lwcnn.training.losses import build_loss
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
 from lwcnn.training.steps import compile_seconds, synchronize_batch_norm, train_epoch
-from lwcnn.training.validation import epoch_record, validate
+from lwcnn.training.validation import epoch_record, keep_best, validate
 from lwcnn.training.variables import get_values, random_states, set_values
 
 Branches = Sequence[Augmentation | None]
@@ -89,8 +88,7 @@ def train_phase(
 class _PhaseTrainer:
     """Trains the remaining epochs of a phase, and updates its state after each.
 
-    `model` has all weights. `trained` is what is compiled and trained: the model, its layers after the frozen ones, or
-    a wrapper such as a Distiller.
+    `trained` is what is compiled: the model, its layers after the frozen ones, or a wrapper such as a Distiller.
     """
 
     def __init__(
@@ -116,20 +114,14 @@ class _PhaseTrainer:
         self.batches = _make_batches(split.training, phase, seed, branches, trained)
         self.trained = wrap(trained) if wrap else trained
         loss = build_loss(phase, split.training.arrays()[1], model.outputs[0].shape[-1])
-        self._compile(phase.optimizer.build(num_steps=len(self.batches) * phase.epochs), loss)
+        optimizer, count = phase.optimizer.build(num_steps=len(self.batches) * phase.epochs), len(model.outputs)
+        losses, metrics = (loss, ["accuracy"]) if count == 1 else ([loss] * count, [["accuracy"]] * count)
+        self.trained.compile(optimizer, losses, metrics=metrics)  # this also applies changes of `trainable`
         self.optimizer = self.trained.optimizer  # in mixed_float16 Keras wraps it in a LossScaleOptimizer
         self.optimizer.build(self.trained.trainable_variables)
         if state.epoch:
             set_values(self.optimizer.variables, state.optimizer)
         state.join_computing(progress.note)
-
-    def _compile(self, optimizer: keras.optimizers.Optimizer, loss: keras.losses.Loss) -> None:
-        """Compiles the trained model, which also applies changes of `trainable`."""
-        num_outputs = len(self.model.outputs)
-        if num_outputs == 1:
-            self.trained.compile(optimizer, loss, metrics=["accuracy"])
-        else:
-            self.trained.compile(optimizer, [loss] * num_outputs, metrics=[["accuracy"]] * num_outputs)
 
     def run_epoch(self) -> None:
         """Trains one epoch, validates, and updates the state and the best weights."""
@@ -162,11 +154,7 @@ class _PhaseTrainer:
         state.finished = stopped or state.epoch == phase.epochs
 
     def _stop_diverged(self) -> None:
-        """Ends the phase in an epoch whose loss is NaN or infinite.
-
-        Raises:
-            Diverged: It is the first epoch.
-        """
+        """Ends the phase in an epoch whose loss is NaN or infinite; raises `Diverged` if it is the first."""
         state, phase, rate = self.state, self.phase, self.phase.optimizer.learning_rate
         set_values(self.model.weights, self._initial_weights)
         state.diverged, state.finished = state.epoch + 1, True
@@ -215,11 +203,7 @@ def _restore(model: keras.Model, checkpoint: Checkpoint | None, progress: Progre
 def _without_frozen_prefix(
     model: keras.Model, phase: Phase, branches: tuple[Augmentation | None, ...], split: Split
 ) -> tuple[keras.Model, Split]:
-    """Replaces frozen first layers by their outputs, where these are the same in every epoch.
-
-    Returns:
-        The layers after them and the features they read; the model and images themselves where that is impossible.
-    """
+    """Replaces frozen first layers by their outputs, where these are the same in every epoch."""
     if branches != (None,) or phase.mixing or environment.num_replicas() > 1:
         return model, split
     if (parts := split_frozen_prefix(model, trainable_layer_names(model, phase))) is None:

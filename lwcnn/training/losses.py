@@ -10,10 +10,7 @@ from lwcnn.training.phases import Phase
 class CrossEntropy(keras.losses.Loss):
     """Cross-entropy of logits (n, classes) with integer labels (n,) or soft labels (n, classes).
 
-    Args:
-        label_smoothing: Float between 0 and 1. Fraction of each label that is spread evenly over the classes.
-        class_weights: Weight of each class in the loss; a soft label has the mean weight of its classes. None weights
-            all classes alike.
+    A soft label has the mean weight of its classes.
     """
 
     from_logits = True  # the engine recognizes the loss by its three attributes

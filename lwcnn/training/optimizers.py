@@ -54,11 +54,7 @@ class OptimizerConfig:
     lookahead: int | None = added_later(None)
 
     def build(self, num_steps: int) -> keras.optimizers.Optimizer:
-        """Builds a new Keras optimizer whose learning rate is scheduled over `num_steps` training steps.
-
-        Raises:
-            LwcnnError: The name is unknown, or the optimizer does not take one of the arguments.
-        """
+        """Builds a new Keras optimizer whose learning rate is scheduled over `num_steps` training steps."""
         import keras
 
         classes = _optimizer_classes()
@@ -77,7 +73,7 @@ class OptimizerConfig:
             )
         kind = classes[self.name]
         if self.lookahead:
-            from lwcnn.training.lookahead import with_lookahead
+            from lwcnn.training.keras_optimizers import with_lookahead
 
             kind = with_lookahead(kind, self.lookahead)
         try:
@@ -92,8 +88,7 @@ class OptimizerConfig:
 def _optimizer_classes() -> dict[str, type[keras.optimizers.Optimizer]]:
     from keras import optimizers
 
-    from lwcnn.training.muon import PointwiseMuon
-    from lwcnn.training.one_cycle import OneCycleSGD
+    from lwcnn.training.keras_optimizers import OneCycleSGD, PointwiseMuon
 
     return {
         "nadam": optimizers.Nadam,

@@ -93,12 +93,7 @@ class Phase:
 
 
 def trainable_layer_names(model: keras.Model, phase: Phase) -> tuple[str, ...]:
-    """Returns the names of the layers that a phase trains, in the model's order.
-
-    Raises:
-        LwcnnError: A name matches no layer with weights, `trainable` exceeds the number of such layers, or no layer
-            is left to train.
-    """
+    """Returns the names of the layers that a phase trains, in the model's order."""
     names = _names_with_weights(model)
     if isinstance(phase.trainable, str):  # "all"
         chosen = set(names)

@@ -50,18 +50,8 @@ class Progress:
         return self._num_epochs - self._epochs_left + self._epoch
 
     def begin_epoch(self, phase: str, epoch: int, num_epochs: int, num_steps: int) -> None:
-        """Announces an epoch.
-
-        Args:
-            phase: Name of the phase.
-            epoch: Number of the epoch, from 1.
-            num_epochs: Maximum number of epochs.
-            num_steps: Number of steps per epoch.
-
-        Raises:
-            KeyboardInterrupt: Ctrl-C was pressed and Python lost it. The epochs before this one are saved.
-        """
-        interrupts.check()
+        """Announces an epoch, counted from 1, of at most `num_epochs`."""
+        interrupts.check()  # Ctrl-C that Python lost; the epochs before this one are saved
         self._head, self._num_steps = f"{phase} {epoch}/{num_epochs}", num_steps
         self.expect(num_epochs)
         self._epoch = epoch
@@ -73,12 +63,7 @@ class Progress:
             self._update(f"step {step}/{self._num_steps}, loss {loss:.4f}")
 
     def end_epoch(self, record: Mapping[str, float], accuracies: Sequence[float]) -> None:
-        """Displays the results of an epoch.
-
-        Args:
-            record: Record of the epoch; its `seconds` are those of the phase so far.
-            accuracies: Validation accuracy of each output.
-        """
+        """Displays the record of an epoch, whose `seconds` are those of the phase so far, and validation accuracies."""
         training = [value for key, value in record.items() if key.endswith("accuracy") and "val_" not in key]
         seconds_left = (self._epochs_left - self._epoch) * record["seconds"] / self._epoch
         self.note(
@@ -91,14 +76,7 @@ class Progress:
         self._epochs_left = max(0, self._epochs_left - num_epochs)
 
     def end_run(self, result: Mapping, images: np.ndarray, classes: np.ndarray, path: Path) -> None:
-        """Displays the result of a run.
-
-        Args:
-            result: Content of its result file.
-            images: Test images.
-            classes: Predicted class of each.
-            path: The result file.
-        """
+        """Displays the result of a run, which is in the file; subclasses may show the classes of the test images."""
         macro = result.get("test_macro_accuracy")
         beside = "" if macro is None else f", mean of the classes {100 * macro:.2f} %"
         self.note(f"test accuracy {100 * result['test_accuracy']:.2f} %{beside}, {path}")

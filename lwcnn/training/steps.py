@@ -21,11 +21,7 @@ from lwcnn.training.progress import Progress
 def train_epoch(
     model: keras.Model, batches, progress: Progress, average: MovingAverage | None = None
 ) -> dict[str, float]:
-    """Trains on every batch (x, y) once. A loss that is NaN or infinite ends the epoch at once.
-
-    Returns:
-        Loss and metrics, averaged over the images of the epoch.
-    """
+    """Trains on every batch (x, y), or until the loss is not finite; returns the means of loss and metrics."""
     if environment.num_replicas() > 1:
         batches = EvenBatches(batches, environment.num_replicas())
     logs = {}
@@ -39,14 +35,7 @@ def train_epoch(
 
 
 def begin_epoch(model: keras.Model, average: MovingAverage | None = None, num_steps: int = 1):
-    """Returns a context manager that makes training steps: the engine's if it supports the model, else Keras's.
-
-    Args:
-        model: Compiled model.
-        average: Moving average that every step updates. None updates none.
-        num_steps: Number of steps of the epoch. On JAX the loss is read after the last one, and only now and then
-            before it, because reading waits for the device.
-    """
+    """Returns a context manager that makes `num_steps` training steps: the engine's if it supports the model."""
     engine = _engine()
     if engine is not None and not engine.unsupported(model):
         return engine.Epoch(model, average)
@@ -84,17 +73,14 @@ def compile_seconds() -> float:
 
 
 def make_predictor(model: keras.Model) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
-    """Returns a function from input arrays to output arrays, with the current weights of the model.
-
-    It uses the engine if that supports the model, else Keras. For a `Distiller` it predicts with the student.
-    """
+    """Returns a function from input arrays to output arrays of a model (of a `Distiller`, its student) as it is now."""
     model = model.student if isinstance(model, keras.distillation.Distiller) else model
-    engine = _engine()
-    if engine is None or engine.unsupported_for_inference(model):
-        return lambda inputs: keras.tree.flatten(
-            predict_batch(model, inputs[0] if len(inputs) == 1 else inputs, len(inputs[0]))
-        )
-    return engine.Predictor(model)
+    if engine := _engine():
+        with contextlib.suppress(engine.Unsupported):
+            return engine.Predictor(model)
+    return lambda inputs: keras.tree.flatten(
+        predict_batch(model, inputs[0] if len(inputs) == 1 else inputs, len(inputs[0]))
+    )
 
 
 def prefetch(batches) -> Iterator:
@@ -114,8 +100,7 @@ def prefetch(batches) -> Iterator:
 def predict_batch(model: keras.Model, x, count: int):
     """Returns the outputs of a model for a batch of `count` images, as NumPy arrays, on any number of devices.
 
-    JAX splits the batch into equal parts, so it is padded; on TensorFlow, and over several processes, every device
-    predicts the whole batch. In all cases the first `count` rows are the outputs.
+    JAX splits the batch into equal parts, so it is padded. Over several processes, every device predicts all of it.
     """
     if environment.num_processes() > 1 and environment.num_replicas() > 1:
         with _same_data_on_every_device():
@@ -148,10 +133,7 @@ def _part_of_this_process(x, y):
 
 
 def synchronize_batch_norm(model: keras.Model) -> None:
-    """Computes batch normalization statistics over the images of all devices.
-
-    TensorFlow uses each device's images by default; JAX always uses the whole batch.
-    """
+    """Makes TensorFlow compute batch normalization statistics over the images of all devices, as JAX does."""
     if keras.backend.backend() != "tensorflow" or environment.num_replicas() == 1:
         return
     for layer in flat_layers(model):

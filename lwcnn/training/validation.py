@@ -1,11 +1,16 @@
-"""Accuracy and loss on the validation images after each epoch."""
+"""Accuracy and loss on the validation images after each epoch, and what follows: the best weights, early stopping."""
+
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 from scipy.special import log_softmax
 
+from lwcnn.training.checkpoint import PhaseState
 from lwcnn.training.images import Images
+from lwcnn.training.phases import Phase
 from lwcnn.training.steps import make_predictor
+from lwcnn.training.variables import get_values
 
 BATCH_SIZE = 500
 
@@ -32,3 +37,48 @@ def epoch_record(
         for name, accuracy, loss in zip(model.output_names, accuracies, losses, strict=True):
             record |= {f"{name}_val_accuracy": accuracy, f"{name}_val_loss": loss}
     return record
+
+
+def keep_best(state: PhaseState, phase: Phase, model: keras.Model, scores: Sequence[float]) -> None:
+    """Stores the weights of the latest epoch if it is the best so far, and updates the patience counter.
+
+    The state's `epoch` and `history` include the epoch; `scores` are the accuracy or negated loss of each output.
+    """
+    per_branch = phase.best_per_branch and len(scores) > 1
+    scores = [*scores, float(np.mean(scores))]
+    start, margin = (0, 0.0) if per_branch else (phase.start_from_epoch, phase.min_delta)
+    previous = state.best or scores
+    better = [state.epoch <= start + 1 or s > best + margin for s, best in zip(scores, previous, strict=True)]
+    state.best = [s if b else best for s, b, best in zip(scores, better, previous, strict=True)]
+    epochs = state.best_epoch or [0] * len(scores)
+    state.best_epoch = [state.epoch if b else epoch for b, epoch in zip(better, epochs, strict=True)]
+    _keep_weights(state, model, better, per_branch)
+    if per_branch:
+        histories = [[record[f"{name}_val_accuracy"] for record in state.history] for name in model.output_names]
+        state.wait = max(epochs_without_progress(history, phase) for history in histories)
+    else:
+        state.wait = state.epoch - state.best_epoch[-1]
+
+
+def epochs_without_progress(scores: Sequence[float], phase: Phase) -> int:
+    """Returns the number of epochs since the last progress, counted as Keras's `EarlyStopping` does."""
+    best, wait = -float("inf"), 0
+    for epoch, score in enumerate(scores):
+        if epoch <= phase.start_from_epoch or score > best + phase.min_delta:
+            best, wait = score, 0
+        else:
+            wait += 1
+    return wait
+
+
+def _keep_weights(state: PhaseState, model: keras.Model, better: list[bool], per_branch: bool) -> None:
+    """Stores the weights of each improved branch; without `per_branch` all of them, if the mean (last) improved."""
+    weights = get_values(model.weights)
+    if not state.best_weights:
+        state.best_weights = weights
+    prefixes = [name.removesuffix("_logits") + "_" for name in model.output_names] if per_branch else []
+    for i, (variable, value) in enumerate(zip(model.weights, weights, strict=True)):
+        matching = [k for k, prefix in enumerate(prefixes) if variable.path.startswith(prefix)]
+        branch = max(matching, key=lambda k: len(prefixes[k]), default=-1)  # "a_b_conv1" belongs to "a_b", not to "a"
+        if better[branch]:
+            state.best_weights[i] = value

@@ -7,7 +7,7 @@ import numba
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from lwcnn.engine.cache import prepare_cache
+from lwcnn.engine.compilation import prepare_cache
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ pytest.importorskip("numba")
 engine = pytest.importorskip("lwcnn.engine.epoch")
 from lwcnn.engine.network import Weights  # noqa: E402
 from lwcnn.engine.optimizers import VectorOptimizer  # noqa: E402
-from lwcnn.training.muon import PointwiseMuon  # noqa: E402
+from lwcnn.training.keras_optimizers import PointwiseMuon  # noqa: E402
 
 SHAPE, CLASSES, COUNT = (12, 12, 3), 4, 40
 SMALL = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3), Stage(16, 1)), se_reduction=4)

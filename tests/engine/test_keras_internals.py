@@ -10,7 +10,7 @@ from keras import layers
 pytest.importorskip("numba")
 
 from lwcnn.engine import keras_internals as internals  # noqa: E402
-from lwcnn.engine.errors import Unsupported  # noqa: E402
+from lwcnn.engine.keras_internals import Unsupported  # noqa: E402
 
 VERSIONS = ("3.15",)
 

@@ -6,20 +6,18 @@ import pytest
 from keras import layers
 
 pytest.importorskip("numba")
-from lwcnn.engine.errors import Unsupported
+from lwcnn.engine.keras_internals import Unsupported
 from lwcnn.engine.layers import OPERATIONS, unsupported
 from lwcnn.engine.losses import find_loss
 from lwcnn.models.layers import SoftVoting
 
 MAP = (3, 7, 6, 8)  # odd and even, so that strides do not divide
-FUNCTIONS = (
-    *("relu", "relu6", "leaky_relu", "hard_sigmoid", "hard_silu", "sigmoid", "tanh", "silu", "gelu", "softmax"),
-    "linear",
-)
+FUNCTIONS = (*("relu", "relu6", "leaky_relu", "hard_silu", "sigmoid", "tanh", "silu", "gelu", "softmax", "linear"),)
 CASES = {
     **{f"activation_{name}": (lambda name=name: layers.Activation(name), MAP) for name in FUNCTIONS},
     "relu": (layers.ReLU, MAP),
-    "relu_settings": (lambda: layers.ReLU(max_value=1.1, negative_slope=0.1, threshold=0.2), MAP),
+    "relu_limited": (lambda: layers.ReLU(max_value=1.1), MAP),
+    "relu_sloped": (lambda: layers.ReLU(negative_slope=0.1), MAP),
     "leaky_relu": (lambda: layers.LeakyReLU(0.3), MAP),
     "prelu": (layers.PReLU, MAP),
     "prelu_shared": (lambda: layers.PReLU(shared_axes=[1, 2]), MAP),
@@ -188,6 +186,7 @@ UNKNOWN = {
     "conv (Conv2D) has dtype='bfloat16'": lambda: layers.Conv2D(4, 3, dtype="mixed_bfloat16", name="conv"),
     "row (Conv1D) has padding='causal'": lambda: layers.Conv1D(4, 3, padding="causal", name="row"),
     "act (Activation) has activation='mish'": lambda: layers.Activation("mish", name="act"),
+    "act (ReLU) has threshold=0.2": lambda: layers.ReLU(threshold=0.2, name="act"),
     "soft (Softmax) has axis=1": lambda: layers.Softmax(axis=1, name="soft"),
     "wide (DepthwiseConv2D) has depth_multiplier=2": lambda: layers.DepthwiseConv2D(3, depth_multiplier=2, name="wide"),
     "up (UpSampling2D) has no operation": lambda: layers.UpSampling2D(name="up"),

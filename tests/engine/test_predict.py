@@ -9,7 +9,7 @@ pytest.importorskip("numba")
 
 from against_keras import random_weights  # noqa: E402
 
-from lwcnn.engine import Predictor, unsupported_for_inference  # noqa: E402
+from lwcnn.engine import Predictor, Unsupported  # noqa: E402
 from lwcnn.models.dual import build_dual_model, build_submodel  # noqa: E402
 from lwcnn.training.steps import make_predictor  # noqa: E402
 
@@ -29,6 +29,7 @@ def test_outputs_of_two_branches_whatever_the_number_of_threads(threads, monkeyp
 def test_unsupported_models_are_predicted_by_keras():
     images = keras.Input(SHAPE)
     model = keras.Model(images, layers.Conv2D(6, 3, groups=3)(images))
-    assert "groups=3" in unsupported_for_inference(model)
+    with pytest.raises(Unsupported, match="groups=3"):
+        Predictor(model)
     (ours,) = make_predictor(model)(IMAGES[:1])
     np.testing.assert_allclose(ours, model.predict_on_batch(IMAGES[0]), rtol=1e-5, atol=1e-5)

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 
 from lwcnn.training.checkpoint import PhaseState
-from lwcnn.training.early_stopping import epochs_without_progress, keep_best
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
+from lwcnn.training.validation import epochs_without_progress, keep_best
 
 GENERATOR = np.random.default_rng(0)
 
@@ -53,7 +53,7 @@ def by_us(phase, scores):
 
 
 def test_stops_and_keeps_the_weights_as_keras_does(monkeypatch):
-    monkeypatch.setattr("lwcnn.training.early_stopping.get_values", lambda ws: [w.value.copy() for w in ws])
+    monkeypatch.setattr("lwcnn.training.validation.get_values", lambda ws: [w.value.copy() for w in ws])
     seen = set()
     for _ in range(200):
         scores = GENERATOR.integers(0, 32, 12) / 64  # multiples of 1/64: no rounding decides

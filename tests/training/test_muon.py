@@ -7,7 +7,7 @@ import pytest
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
-from lwcnn.training.muon import PointwiseMuon
+from lwcnn.training.keras_optimizers import PointwiseMuon
 from lwcnn.training.optimizers import OptimizerConfig
 
 

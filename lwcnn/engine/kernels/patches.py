@@ -4,22 +4,13 @@ They turn a convolution into a matrix product, which BLAS computes near the proc
 positions of one image; callers process as many lines at a time as fit the cache.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lwcnn.engine.kernels.arrays import jit
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """Positions of windows on a map; each attribute is for height and width.
-
-    Attributes:
-        size: Size of the map.
-        window: Size of a window.
-        strides: Distance between windows.
-        margins: Rows above, and columns to the left of the map that the first window covers.
-        positions: Number of windows.
-    """
+class Geometry(NamedTuple):
+    """Windows on a map, by height and width; the first window begins `margins` before the map."""
 
     size: tuple[int, int]
     window: tuple[int, int]
@@ -43,8 +34,8 @@ class Geometry:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """All attributes as one tuple, for the kernels."""
-        return self.size + self.window + self.strides + self.margins + self.positions
+        """All fields as one tuple, for the kernels."""
+        return sum(self, ())
 
 
 @jit

@@ -1,72 +1,58 @@
-"""Activation functions and their gradients.
-
-Each function returns its output and the values that its gradient needs. It may overwrite its argument by the output.
-"""
+"""Activation functions and their gradients."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import keras
 import numpy as np
 from keras import activations, layers
 
 from lwcnn.engine.kernels.arrays import jit_fused
-from lwcnn.engine.operations.base import Operation
+from lwcnn.engine.operations.base import Operation, first_difference
 
 
-@dataclass(frozen=True)
-class Function:
-    """An activation function.
+class Function(NamedTuple):
+    """forward(x) -> (y, kept), which may overwrite x; backward(gradient by y, kept) -> gradient by x."""
 
-    Attributes:
-        forward: x -> (y, kept). May overwrite x.
-        backward: (gradient by y, kept) -> gradient by x.
-    """
-
-    forward: Callable[[np.ndarray], tuple[np.ndarray, Any]]
-    backward: Callable[[np.ndarray, Any], np.ndarray]
+    forward: Callable
+    backward: Callable
 
 
-def find_function(activation) -> Function | None:
-    """Returns the function of a Keras activation or activation layer; None if it or a setting is unknown."""
-    kind = type(activation)
-    if kind is layers.Activation:
-        return find_function(activation.activation)
-    if kind is layers.ReLU:
-        top = np.inf if activation.max_value is None else activation.max_value
-        return _rectifier(activation.negative_slope, top, activation.threshold)
-    if kind is layers.LeakyReLU:
-        return _rectifier(activation.negative_slope)
-    if kind is layers.Softmax:
-        return SOFTMAX if activation.axis == -1 else None
-    return _FUNCTIONS.get(activation)
+def find_function(of) -> Function | None:
+    """Returns the function of a Keras activation, or of a layer that ends in one; None if it is unknown."""
+    if type(of) is layers.ReLU:
+        top = np.inf if of.max_value is None else of.max_value
+        return None if of.threshold else _rectifier(of.negative_slope, top)
+    if type(of) is layers.LeakyReLU:
+        return _rectifier(of.negative_slope)
+    if type(of) is layers.Softmax:
+        return SOFTMAX if of.axis == -1 else None
+    if isinstance(of, keras.Layer):
+        return find_function(getattr(of, "activation", None))
+    return _FUNCTIONS.get(of)
 
 
-class Activated(Operation):
-    """Base class of the operations that end in an activation function."""
+def unknown_function(layer: keras.Layer) -> str | None:
+    """Returns an unknown activation of a layer as a setting, such as "activation='mish'"; None if it is known."""
+    if find_function(layer):
+        return None
+    activation = getattr(layer, "activation", None)
+    setting = first_difference(layer, axis=-1, threshold=0)
+    return setting or f"activation={getattr(activation, '__name__', activation)!r}"
 
-    function: Function
 
-    def give_logits(self):
-        if self.function is SOFTMAX:
-            self.function = LINEAR
-
-
-class Activation(Activated):
+class Activation(Operation):
     """`keras.layers.Activation`, `ReLU`, `LeakyReLU` and `Softmax`."""
 
-    @staticmethod
-    def unsupported_setting(layer):
-        return unknown_function(layer)
+    unsupported_setting = staticmethod(unknown_function)
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
         self.function = find_function(layer)
 
     def forward(self, inputs, training):
-        y, self.kept = self.function.forward(np.array(inputs[0], np.float32, order="C"))
+        y, self.kept = self.function.forward(np.array(inputs[0], order="C"))
         return y
 
     def backward(self, grad, wanted):
@@ -93,37 +79,17 @@ class PReLU(Operation):
         return [grad * slope if wanted[0] else None]
 
 
-def ends_in_softmax(layer: keras.Layer) -> bool:
-    """Returns whether a layer is, or has as its activation, a softmax over classes."""
-    return find_function(layer if isinstance(layer, _LAYERS) else getattr(layer, "activation", None)) is SOFTMAX
-
-
-def unknown_function(layer: keras.Layer) -> str | None:
-    """Returns an unknown activation of a layer as a setting, such as "activation='mish'"; None if it is known."""
-    if find_function(layer if isinstance(layer, _LAYERS) else layer.activation):
-        return None
-    if isinstance(layer, layers.Softmax):
-        return f"axis={layer.axis}"
-    return f"activation={getattr(layer.activation, '__name__', layer.activation)!r}"
-
-
-_LAYERS = (layers.ReLU, layers.LeakyReLU, layers.Softmax)
-
-
-def _in_place(compute) -> Callable:
-    """Returns a forward pass that overwrites x and keeps the output."""
-
-    def forward(x):
-        compute(x, out=x)
-        return x, x
-
-    return forward
+def _loop(kernel, first, second, *settings):
+    """Returns an array like the first, filled by a kernel (first, second, *settings, out) of flat arrays."""
+    out = np.empty(first.shape, np.float32)
+    kernel(np.ascontiguousarray(first).reshape(-1), second.reshape(-1), *settings, out.reshape(-1))
+    return out
 
 
 @jit_fused
-def _rectify(x, slope, top, threshold):
+def _rectify(x, slope, top):
     for i in range(x.size):
-        y = x[i] if x[i] > threshold else slope * (x[i] - threshold)
+        y = x[i] if x[i] > 0 else slope * x[i]
         x[i] = min(y, top)
 
 
@@ -135,76 +101,30 @@ def _rectify_gradient(grad, y, slope, top, dx):
         dx[i] = inside if y[i] > 0 else slope * grad[i]
 
 
-def _rectifier(slope=0.0, top=np.inf, threshold=0.0) -> Function:
-    """Returns ReLU or a variant: x from `threshold` to `top`; below, `slope` times the distance from `threshold`."""
-    slope, top, threshold = np.float32(slope), np.float32(top), np.float32(threshold)
+def _rectifier(slope=0.0, top=np.inf) -> Function:
+    """Returns ReLU, or a variant that is linear below 0 or limited above."""
+    slope, top = np.float32(slope), np.float32(top)
 
     def forward(x):
-        _rectify(x.reshape(-1), slope, top, threshold)
+        _rectify(x.reshape(-1), slope, top)
         return x, x
 
-    return Function(forward, lambda grad, y: _by_value(_rectify_gradient, grad, y, slope, top))
-
-
-def _by_value(kernel, grad, kept, *arguments):
-    """Returns an array like grad, filled by a kernel (grad, kept, *arguments, out) of flat arrays."""
-    dx = np.empty(grad.shape, np.float32)
-    kernel(np.ascontiguousarray(grad).reshape(-1), kept.reshape(-1), *arguments, dx.reshape(-1))
-    return dx
-
-
-def _hard_sigmoid(x, out):
-    np.clip(np.add(x, np.float32(3), out=out), np.float32(0), np.float32(6), out=out)
-    np.divide(out, np.float32(6), out=out)
-
-
-def _hard_sigmoid_gradient(grad, y):
-    return np.where((y > 0) & (y < 1), grad / np.float32(6), np.float32(0))
+    return Function(forward, lambda grad, y: _loop(_rectify_gradient, grad, y, slope, top))
 
 
 @jit_fused
-def _hard_silu_loop(x, y):
+def _hard_silu_loop(x, _, y):
     for i in range(x.size):
         y[i] = x[i] * min(max(x[i] + np.float32(3), np.float32(0)), np.float32(6)) / np.float32(6)
 
 
 @jit_fused
-def _hard_silu_gradient_loop(grad, x, dx):
+def _hard_silu_gradient(grad, x, dx):
     nothing, one = np.float32(0), np.float32(1)
     for i in range(x.size):
         slope = x[i] / np.float32(3) + np.float32(0.5)
         slope = slope if x[i] > np.float32(-3) else nothing
         dx[i] = grad[i] * (slope if x[i] < np.float32(3) else one)
-
-
-def _hard_silu(x):
-    y = np.empty_like(x)
-    _hard_silu_loop(x.reshape(-1), y.reshape(-1))
-    return y, x
-
-
-def _sigmoid(x, out):
-    with np.errstate(over="ignore"):  # exp(-x) is infinite for a large negative x, and the result 0
-        np.exp(np.negative(x, out=out), out=out)
-    np.reciprocal(np.add(out, np.float32(1), out=out), out=out)
-
-
-def _silu(x):
-    share = np.empty_like(x)
-    _sigmoid(x, share)
-    y = x * share
-    return y, (share, y)
-
-
-def _silu_gradient(grad, kept):
-    share, y = kept
-    return grad * (share + y * (1 - share))
-
-
-def _gelu(x):
-    y, slope = np.empty_like(x), np.exp(x * x * np.float32(-0.5))  # overwritten by the slope
-    _gelu_loop(x.reshape(-1), slope.reshape(-1), y.reshape(-1))
-    return y, slope
 
 
 @jit_fused
@@ -226,22 +146,49 @@ def _gelu_loop(x, bell, y):
         bell[i] = integral + x[i] * bell[i] * np.float32(0.3989422804)
 
 
-def _softmax(x, out):
-    np.exp(np.subtract(x, x.max(axis=-1, keepdims=True), out=out), out=out)
-    np.divide(out, out.sum(axis=-1, keepdims=True), out=out)
+def _gelu(x):
+    slope = np.exp(x * x * np.float32(-0.5))  # overwritten by the slope
+    return _loop(_gelu_loop, x, slope), slope
+
+
+def _sigmoid(x):
+    with np.errstate(over="ignore"):  # exp(-x) is infinite for a large negative x, and the result 0
+        np.exp(np.negative(x, out=x), out=x)
+    np.reciprocal(np.add(x, np.float32(1), out=x), out=x)
+    return x, x
+
+
+def _silu(x):
+    share, _ = _sigmoid(x.copy())
+    y = x * share
+    return y, (share, y)
+
+
+def _silu_gradient(grad, kept):
+    share, y = kept
+    return grad * (share + y * (1 - share))
+
+
+def _tanh(x):
+    return np.tanh(x, out=x), x
+
+
+def _softmax(x):
+    np.exp(np.subtract(x, x.max(axis=-1, keepdims=True), out=x), out=x)
+    np.divide(x, x.sum(axis=-1, keepdims=True), out=x)
+    return x, x
 
 
 LINEAR = Function(lambda x: (x, None), lambda grad, _: grad)
-SOFTMAX = Function(_in_place(_softmax), lambda grad, y: y * (grad - (grad * y).sum(axis=-1, keepdims=True)))
+SOFTMAX = Function(_softmax, lambda grad, y: y * (grad - (grad * y).sum(axis=-1, keepdims=True)))
 _FUNCTIONS = {
     activations.linear: LINEAR,
     activations.relu: _rectifier(),
     activations.relu6: _rectifier(top=6.0),
     activations.leaky_relu: _rectifier(slope=0.2),
-    activations.hard_sigmoid: Function(_in_place(_hard_sigmoid), _hard_sigmoid_gradient),
-    activations.hard_silu: Function(_hard_silu, partial(_by_value, _hard_silu_gradient_loop)),
-    activations.sigmoid: Function(_in_place(_sigmoid), lambda grad, y: grad * (y * (1 - y))),
-    activations.tanh: Function(_in_place(np.tanh), lambda grad, y: grad * (1 - y * y)),
+    activations.hard_silu: Function(lambda x: (_loop(_hard_silu_loop, x, x), x), partial(_loop, _hard_silu_gradient)),
+    activations.sigmoid: Function(_sigmoid, lambda grad, y: grad * (y * (1 - y))),
+    activations.tanh: Function(_tanh, lambda grad, y: grad * (1 - y * y)),
     activations.silu: Function(_silu, _silu_gradient),
     activations.gelu: Function(_gelu, np.multiply),
     activations.softmax: SOFTMAX,

@@ -8,6 +8,7 @@ float32, images first.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,31 +22,25 @@ class Operation:
     """Base class of the operations.
 
     Attributes:
-        random: Shape of the random numbers that each image needs in training; None if it needs none. The network puts
-            them into `draws` before `forward`.
+        function: Activation at the end, if there is one.
+        random: Shape of the random numbers that each image needs in training, which the network puts into `draws`.
         all_reduce: Sums an array over the threads, which each have a part of the batch.
         is_leader: Whether this thread updates the moving statistics.
-        takes_bytes: Whether `forward` accepts uint8 inputs; otherwise they are converted to float32.
     """
 
+    function: Any = None
     random: tuple[int, ...] | None = None
     draws: np.ndarray | None = None
     all_reduce: Callable = staticmethod(no_reduce)
     is_leader: bool = True
-    takes_bytes: bool = False
 
     def __init__(self, layer: keras.Layer, bind: Bind):
         self.layer = layer
 
-    def give_logits(self) -> None:
-        """Removes the softmax at the end of the operation, if there is one."""
-
     def forward(self, inputs: list[np.ndarray], training: bool) -> np.ndarray:
-        """Returns the output."""
         raise NotImplementedError
 
     def backward(self, grad: np.ndarray, wanted: list[bool]) -> list[np.ndarray | None]:
-        """Returns the gradients with respect to the inputs, given the one with respect to the last output."""
         raise NotImplementedError
 
     @staticmethod

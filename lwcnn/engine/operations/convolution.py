@@ -5,13 +5,13 @@ import numpy as np
 from lwcnn.engine.kernels import conv_pool
 from lwcnn.engine.kernels.arrays import rows
 from lwcnn.engine.kernels.patches import Geometry, gather, scatter
-from lwcnn.engine.operations.activations import Activated, find_function, unknown_function
+from lwcnn.engine.operations.activations import find_function, unknown_function
 from lwcnn.engine.operations.base import Operation, first_difference
 
 CACHE = 100_000  # floats that fit into a core's own cache beside a kernel and some outputs
 
 
-class Affine(Activated):
+class Affine(Operation):
     """Base class of layers with a bias and an activation; subclasses compute the sums."""
 
     @staticmethod
@@ -41,9 +41,9 @@ class Affine(Activated):
 class Linear(Affine):
     """`keras.layers.Dense`: a matrix product over the last axis."""
 
-    def __init__(self, layer, bind):
+    def __init__(self, layer, bind, kernel=None):
         super().__init__(layer, bind)
-        kernel, g_kernel = bind(layer.kernel)
+        kernel, g_kernel = bind(layer.kernel if kernel is None else kernel)
         self.kernel, self.g_kernel = as_rows(kernel), None if g_kernel is None else as_rows(g_kernel)
 
     def forward(self, inputs, training):

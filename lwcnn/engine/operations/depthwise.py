@@ -7,7 +7,7 @@ from lwcnn.engine.kernels.depthwise_op import depthwise, depthwise_input_gradien
 from lwcnn.engine.kernels.patches import Geometry
 from lwcnn.engine.operations.activations import unknown_function
 from lwcnn.engine.operations.base import first_difference
-from lwcnn.engine.operations.convolution import Affine, as_rows
+from lwcnn.engine.operations.convolution import Affine, Linear
 
 
 class DepthwiseConvolution(Affine):
@@ -28,26 +28,21 @@ class DepthwiseConvolution(Affine):
         return [self.windows.backward(self.begin(grad), wanted[0])]
 
 
-class SeparableConvolution(Affine):
+class SeparableConvolution(Linear):
     """`keras.layers.SeparableConv2D` with one filter per channel: a depthwise convolution, then a pointwise one."""
 
     unsupported_setting = staticmethod(DepthwiseConvolution.unsupported_setting)
 
     def __init__(self, layer, bind):
-        super().__init__(layer, bind)
+        super().__init__(layer, bind, layer.pointwise_kernel)
         self.windows = Windows(layer, *bind(layer.depthwise_kernel))
-        kernel, g_kernel = bind(layer.pointwise_kernel)
-        self.kernel, self.g_kernel = as_rows(kernel), None if g_kernel is None else as_rows(g_kernel)
 
     def forward(self, inputs, training):
-        self.narrow = self.windows.forward(inputs[0])
-        return self.finish(self.narrow @ self.kernel)
+        return super().forward([self.windows.forward(inputs[0])], training)
 
     def backward(self, grad, wanted):
-        grad = self.begin(grad)
-        if self.g_kernel is not None:
-            self.g_kernel += as_rows(self.narrow).T @ as_rows(grad)
-        return [self.windows.backward(grad @ self.kernel.T, wanted[0])]
+        (grad,) = super().backward(grad, [True])
+        return [self.windows.backward(grad, wanted[0])]
 
 
 class Windows:

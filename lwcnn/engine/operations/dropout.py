@@ -1,12 +1,14 @@
 """Layers that are random in training."""
 
 import numpy as np
+from keras import layers
 
 from lwcnn.engine.operations.base import Operation, first_difference
+from lwcnn.models.layers import StochasticDepth
 
 
 class Dropout(Operation):
-    """`keras.layers.Dropout`."""
+    """`keras.layers.Dropout`, `SpatialDropout2D` and `lwcnn.models.layers.StochasticDepth`."""
 
     @staticmethod
     def unsupported_setting(layer):
@@ -14,11 +16,12 @@ class Dropout(Operation):
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
-        self.random = self.noise_shape() if layer.rate else None
-
-    def noise_shape(self) -> tuple[int, ...]:
-        """Returns the shape of an image's random numbers; a size of 1 covers the whole axis."""
-        return tuple(self.layer.output.shape[1:])
+        shape = layer.output.shape[1:]  # of an image's random numbers, where 1 covers a whole axis
+        if type(layer) is layers.SpatialDropout2D:
+            shape = (1, 1, shape[-1])
+        if type(layer) is StochasticDepth:
+            shape = (1,) * len(shape)
+        self.random = tuple(shape) if layer.rate else None
 
     def forward(self, inputs, training):
         (x,) = inputs
@@ -31,17 +34,3 @@ class Dropout(Operation):
 
     def backward(self, grad, wanted):
         return [grad if self.factors is None else grad * self.factors]
-
-
-class SpatialDropout(Dropout):
-    """`keras.layers.SpatialDropout2D`."""
-
-    def noise_shape(self):
-        return (1, 1, self.layer.output.shape[-1])
-
-
-class StochasticDepth(Dropout):
-    """`lwcnn.models.layers.StochasticDepth`."""
-
-    def noise_shape(self):
-        return (1,) * (len(self.layer.output.shape) - 1)

@@ -8,26 +8,19 @@ from lwcnn.engine.operations.base import Operation, first_difference
 
 
 class Rescale(Operation):
-    """`keras.layers.Rescaling`, of images of any type."""
-
-    takes_bytes = True
+    """`keras.layers.Rescaling`."""
 
     def forward(self, inputs, training):
         (x,) = inputs
         scale, offset = np.asarray(self.layer.scale, np.float32), np.asarray(self.layer.offset, np.float32)
-        y = np.multiply(x, scale, dtype=np.float32)
-        if offset.any():
-            y += offset
-        return y
+        return x * scale + offset
 
     def backward(self, grad, wanted):
         return [grad * np.asarray(self.layer.scale, np.float32)]
 
 
 class Normalize(Operation):
-    """`keras.layers.Normalization`, of images of any type."""
-
-    takes_bytes = True
+    """`keras.layers.Normalization`."""
 
     @staticmethod
     def unsupported_setting(layer):

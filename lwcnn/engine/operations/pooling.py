@@ -10,7 +10,7 @@ from lwcnn.engine.operations.base import Operation
 
 
 class MaxPool(Operation):
-    """`keras.layers.MaxPooling2D`; 2x2 windows have a kernel of their own."""
+    """`keras.layers.MaxPooling2D`."""
 
     def forward(self, inputs, training):
         (x,) = inputs
@@ -18,24 +18,14 @@ class MaxPool(Operation):
         layer = self.layer
         self.geometry = Geometry.of((h, w), layer.pool_size, layer.strides, layer.padding)
         y = np.empty((n, *self.geometry.positions, c), np.float32)
-        is_by_two = self.geometry.window == self.geometry.strides == (2, 2)
-        self.by_two = is_by_two and self.geometry.positions == (h // 2, w // 2)
-        if self.by_two:
-            self.winner = np.empty((n, y[0].size), np.uint8)
-            max_pool.pool_by_two(rows(x), h, w, c, y.reshape(n, -1), self.winner)
-        else:
-            self.winner = np.empty((n, y[0].size), np.uint16)
-            max_pool.pool(rows(x), c, self.geometry.numbers, y.reshape(n, -1), self.winner)
+        self.winner = np.empty((n, y[0].size), np.uint16)
+        max_pool.pool(rows(x), c, self.geometry.numbers, y.reshape(n, -1), self.winner)
         return y
 
     def backward(self, grad, wanted):
         n, h, w, c = self.shape
-        if self.by_two:
-            dx = np.empty((n, h * w * c), np.float32)
-            max_pool.pool_by_two_gradient(rows(grad), self.winner, h, w, c, dx)
-        else:
-            dx = np.zeros((n, h * w * c), np.float32)
-            max_pool.pool_gradient(rows(grad), self.winner, c, self.geometry.numbers, dx)
+        dx = np.zeros((n, h * w * c), np.float32)
+        max_pool.pool_gradient(rows(grad), self.winner, c, self.geometry.numbers, dx)
         return [dx.reshape(self.shape)]
 
 
