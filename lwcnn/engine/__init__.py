@@ -17,6 +17,6 @@ prepare_cache(Path(__file__).parent)  # before any module here compiles
 from lwcnn.engine.epoch import Epoch, unsupported  # noqa: E402
 from lwcnn.engine.fit import fast_fit  # noqa: E402
 from lwcnn.engine.keras_internals import Unsupported  # noqa: E402
-from lwcnn.engine.predict import Predictor  # noqa: E402
+from lwcnn.engine.network import Predictor  # noqa: E402
 
 __all__ = ["Epoch", "Predictor", "Unsupported", "fast_fit", "unsupported"]

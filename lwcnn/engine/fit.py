@@ -8,7 +8,7 @@ import numpy as np
 
 from lwcnn.engine.epoch import Epoch, unsupported
 from lwcnn.engine.losses import Means, Objective
-from lwcnn.engine.predict import Predictor
+from lwcnn.engine.network import Predictor
 from lwcnn.system.errors import LwcnnError
 
 

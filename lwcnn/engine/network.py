@@ -1,5 +1,6 @@
 """A compiled model: its matches as operations on arrays, forward and backward."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
@@ -8,7 +9,7 @@ import numpy as np
 from lwcnn.engine.keras_internals import Graph, Unsupported, read_graph
 from lwcnn.engine.match import Match, match_layers
 from lwcnn.engine.operations.activations import LINEAR, SOFTMAX, find_function
-from lwcnn.engine.threads import ThreadGroup
+from lwcnn.engine.threads import ThreadGroup, run_in_group, share_out
 from lwcnn.system import environment
 
 
@@ -117,3 +118,29 @@ class Network:
             for number, grad in zip(inputs, operation.backward(by_value.pop(output), wanted)):
                 if grad is not None:
                     by_value[number] = by_value[number] + grad if number in by_value else grad
+
+
+class Predictor:
+    """Computes the outputs of a functional or Sequential model in inference mode, with its current weights.
+
+    With `logits`, an output that ends in a softmax is replaced by its logits.
+
+    Raises:
+        Unsupported: The engine cannot compute the model here; the message says why in one line.
+    """
+
+    def __init__(self, model: keras.Model, logits: bool = False):
+        check_environment()
+        plan, weights = compile_model(model, training=False), Weights([], model.weights)
+        self._networks = [Network(plan, weights, logits=logits) for _ in range(environment.num_threads())]
+
+    def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Returns one array per output of the model, given one per input."""
+        parts = share_out(len(inputs[0]), len(self._networks))
+
+        def predict(rank: int) -> list[np.ndarray]:
+            with np.errstate(over="ignore", invalid="ignore"):  # outputs that are not finite are the caller's to judge
+                return self._networks[rank].forward([x[parts[rank]] for x in inputs], training=False)
+
+        outputs = run_in_group(ThreadGroup(len(parts)), predict)
+        return [np.concatenate(arrays) for arrays in zip(*outputs, strict=True)]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lwcnn.engine.kernels.arrays import rows
-from lwcnn.engine.kernels.depthwise_op import depthwise, depthwise_input_gradient, depthwise_kernel_gradient
+from lwcnn.engine.kernels.depthwise import depthwise, depthwise_input_gradient, depthwise_kernel_gradient
 from lwcnn.engine.kernels.patches import Geometry
 from lwcnn.engine.operations.activations import unknown_function
 from lwcnn.engine.operations.base import first_difference

@@ -4,7 +4,7 @@ import numpy as np
 
 from lwcnn.engine.kernels import max_pool
 from lwcnn.engine.kernels.arrays import rows
-from lwcnn.engine.kernels.depthwise_op import depthwise, depthwise_input_gradient
+from lwcnn.engine.kernels.depthwise import depthwise, depthwise_input_gradient
 from lwcnn.engine.kernels.patches import Geometry
 from lwcnn.engine.operations.base import Operation
 
