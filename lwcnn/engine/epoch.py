@@ -111,7 +111,6 @@ class Epoch:
         return self._means.add(sums, count)
 
     def value_of(self, variable: keras.Variable) -> np.ndarray:
-        """Returns the current value of a variable of the model."""
         return self._weights.array(variable)
 
     def __enter__(self) -> "Epoch":
@@ -137,7 +136,7 @@ class Epoch:
         return draws
 
     def _gradients(self, rank: int, images, labels, count: int) -> dict[str, float]:
-        """Computes a network's gradient for part of a batch of `count` images; returns the sums of loss and metrics."""
+        """Computes a network's gradient for part of a batch of `count` images; returns sums of loss and metrics."""
         network = self._networks[rank]
         network.gradient[:] = 0
         outputs = network.forward(images, training=True)

@@ -39,7 +39,6 @@ class Graph:
         return self.num_values - 1
 
     def readers(self, value: int) -> list[Call]:
-        """Returns the calls that read a value."""
         return [call for call in self.calls if value in call.inputs]
 
     def only_reader(self, value: int) -> Call | None:
@@ -111,12 +110,10 @@ SLOTS: dict[type[keras.optimizers.Optimizer], tuple[str, ...]] = {
 
 
 def learning_rate(optimizer: keras.optimizers.Optimizer):
-    """Returns the learning rate, as a variable or schedule."""
     return optimizer._learning_rate
 
 
 def is_decayed(optimizer: keras.optimizers.Optimizer, variable: keras.Variable) -> bool:
-    """Returns whether weight decay applies to a variable."""
     return optimizer._use_weight_decay(variable)
 
 
@@ -126,7 +123,6 @@ def is_orthogonalized(optimizer: keras.optimizers.Muon, variable: keras.Variable
 
 
 def momentum_product(optimizer: keras.optimizers.Nadam) -> keras.Variable:
-    """Returns the running product of Nadam's momentum coefficients."""
     return optimizer._u_product
 
 
@@ -150,7 +146,6 @@ def compiled_metrics(model: keras.Model) -> list:
 
 
 def loss_weights(model: keras.Model):
-    """Returns the compiled weights of the outputs' losses."""
     return model._compile_loss._user_loss_weights if model._compile_loss is not None else None
 
 

@@ -34,11 +34,9 @@ class Weights:
         return np.concatenate([*parts, np.empty(0)], dtype=np.float32)
 
     def array(self, variable: keras.Variable) -> np.ndarray:
-        """Returns the array of a variable."""
         return self._arrays[id(variable)]
 
     def write_back(self) -> None:
-        """Assigns the arrays to the variables."""
         for variable in self.trainable + self._others:
             variable.assign(self._arrays[id(variable)])
 
@@ -102,7 +100,6 @@ class Network:
         return self._group.sum(self._rank, self._turn - 1, values)
 
     def forward(self, images: list[np.ndarray], training: bool) -> list[np.ndarray]:
-        """Returns the model's outputs for a batch of its inputs."""
         values = {n: x.astype(np.float32, copy=False) for n, x in zip(self._graph.inputs, images, strict=True)}
         for operation, inputs, output in self._steps:
             values[output] = operation.forward([values[number] for number in inputs], training)

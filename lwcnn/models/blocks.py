@@ -109,7 +109,6 @@ def _add_input(x: Tensor, y: Tensor, drop_rate: float, residual: bool, name: str
 
 
 def attend(x: Tensor, attention: str, se_reduction: int | None, name: str) -> Tensor:
-    """Applies channel attention: "eca", or "se" unless its reduction is None."""
     if attention == "eca":
         return efficient_channel_attention(x, name)
     return squeeze_excite(x, se_reduction, name) if se_reduction else x
@@ -172,7 +171,6 @@ def conv_norm(
 
 
 def batch_norm(name: str, momentum: float = MOMENTUM) -> layers.Layer:
-    """Returns a batch normalization layer with the package's epsilon."""
     return layers.BatchNormalization(epsilon=EPSILON, momentum=momentum, name=name)
 
 

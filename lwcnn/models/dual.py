@@ -4,10 +4,7 @@
     dual          one submodel per input: originals through one, augmented images through the other
     merged        image -> [conv1 ... flatten -> 1x1 conv, ReLU] per branch -> concatenate -> head -> logits
 
-All of them take images with values from 0 to 255, rescale them inside, and return logits. Layer names derive from the
-branch: "original" has `original_conv1`, `original_conv2` and, as a submodel, `original_logits` or, in the merged model,
-`original_dense_as_conv`. The merged model's other layers are `features`, `head_dense`, `head_dropout` and
-`head_logits`. Phases, the merge and heatmaps find layers by these names.
+Phases, the merge and heatmaps find layers by their names, which begin with that of their branch or with "head".
 
 Source: Isong, "Building Efficient Lightweight CNN Models", arXiv 2501.15547, and the author's notebook.
 """

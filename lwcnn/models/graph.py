@@ -39,7 +39,6 @@ def layer_calls(model: keras.Model) -> list[tuple[keras.Operation, list[list[Ten
 
 
 def _tensors(arguments: object) -> list[Tensor]:
-    """Returns the tensors in the arguments of a serialized call."""
     if isinstance(arguments, dict):
         if arguments.get("class_name") == "__keras_tensor__":
             config = arguments["config"]

@@ -98,7 +98,6 @@ def load_model(path: str | Path) -> keras.Model:
 
 
 def _parts(config: object) -> Iterator[dict]:
-    """Yields every dictionary in a configuration."""
     if isinstance(config, dict):
         yield config
         for value in config.values():

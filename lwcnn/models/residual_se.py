@@ -58,7 +58,6 @@ def build_residual_se(
 
 
 def _widen(x: keras.KerasTensor, number: int, stage: Stage) -> keras.KerasTensor:
-    """Changes the width where the stage's differs."""
     if x.shape[-1] != stage.filters:
         x = layers.Conv2D(stage.filters, 1, use_bias=False, name=f"stage{number}_widen")(x)
         x = batch_norm(f"stage{number}_norm")(x)

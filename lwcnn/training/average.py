@@ -40,7 +40,6 @@ class MovingAverage:
         return 1 - kept
 
     def assign(self) -> None:
-        """Sets the variables to their averages."""
         for variable, value in zip(self.variables, self.values, strict=True):
             variable.assign(value.copy())  # JAX may use the array itself, and later updates change it
 

@@ -56,7 +56,6 @@ class FeatureBatches:
         return -(-len(self.labels) // self.batch_size)
 
     def set_epoch(self, epoch: int) -> None:
-        """Shuffles for an epoch, counted from 0."""
         self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.labels))
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:

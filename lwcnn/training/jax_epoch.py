@@ -133,7 +133,6 @@ def _many_steps(model: keras.Model, places: list[int]) -> Callable:
 
 
 def _divisor(number: int) -> int:
-    """Returns the largest divisor up to MAX_STEPS."""
     return max((i for i in range(1, MAX_STEPS + 1) if number % i == 0), default=1)
 
 

@@ -144,7 +144,6 @@ class _PhaseTrainer:
             self.progress.end_epoch(state.history[-1], accuracies)
 
     def _end_epoch(self, logs: dict[str, float], accuracies: list[float], losses: list[float]) -> None:
-        """Records an epoch, keeps its weights if it is the best, and decides whether the phase ends."""
         state, phase = self.state, self.phase
         state.epoch += 1
         state.history.append(epoch_record(self.model, logs, accuracies, losses))

@@ -36,7 +36,6 @@ class CrossEntropy(keras.losses.Loss):
 
 
 def build_loss(phase: Phase, labels: np.ndarray, num_classes: int) -> keras.losses.Loss:
-    """Builds the loss of a phase for the integer labels (n,) of its training images."""
     weights = None
     if phase.class_weight == "balanced":
         weights = tuple(balanced_weights(labels, num_classes).tolist())

@@ -206,7 +206,6 @@ class Epoch:
         return _floats(self._model.train_function(iter((data,))))  # metrics accumulate over steps
 
     def value_of(self, variable: keras.Variable) -> np.ndarray:
-        """Returns the current value of a variable of the model."""
         return keras.ops.convert_to_numpy(variable)
 
     def __enter__(self) -> "Epoch":

@@ -32,7 +32,6 @@ def aligned_empty(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def aligned_copy(array: np.ndarray) -> np.ndarray:
-    """Returns a float32 copy that starts at a cache line."""
     copy = aligned_empty(array.shape)
     copy[...] = array
     return copy

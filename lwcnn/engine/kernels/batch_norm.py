@@ -35,7 +35,6 @@ def _sums(a, b, a_shift, b_shift):
 
 @jit_fused
 def _scale(x, factor, offset, y):
-    """Computes y = factor * x + offset, per channel."""
     for row in range(x.shape[0]):
         given, out = x[row], y[row]
         for c in range(x.shape[1]):
@@ -44,7 +43,6 @@ def _scale(x, factor, offset, y):
 
 @jit_fused
 def _combine(grad, x, of_grad, of_x, offset, dx):
-    """Computes dx = of_grad * grad + of_x * x + offset, per channel."""
     for row in range(x.shape[0]):
         g, given, out = grad[row], x[row], dx[row]
         for c in range(x.shape[1]):

@@ -36,7 +36,6 @@ def depthwise_moments(x, weights, u, H, W, C, k, taps, totals):
 
 @jit
 def _activate(z, h, count, activation):
-    """Computes h = activation(z)."""
     if activation == RELU:
         for i in range(count):
             h[i] = max(z[i], np.float32(0))

@@ -51,17 +51,14 @@ class Tile(types.Type):
         return value
 
     def store(self, builder, vectors, pointer):
-        """Stores the vectors of one row."""
         pointer = builder.bitcast(pointer, self.vector.as_pointer())
         for v, value in enumerate(vectors):
             builder.store(value, builder.gep(pointer, [_I32(v)])).align = 4
 
     def row(self, builder, value, r):
-        """Returns the vectors of row r."""
         return [builder.extract_value(value, r * self.in_row + v) for v in range(self.in_row)]
 
     def join(self, builder, vectors):
-        """Returns the tile of these vectors."""
         value = ir.Constant(self.array, ir.Undefined)
         for i, vector in enumerate(vectors):
             value = builder.insert_value(value, vector, i)
@@ -75,7 +72,6 @@ class Tile(types.Type):
         return builder.shuffle_vector(one, undefined, zeros)
 
     def muladd(self, builder, a, b, c):
-        """Returns a * b + c."""
         name, kind = f"llvm.fmuladd.v{self.width}f32", ir.FunctionType(self.vector, [self.vector] * 3)
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [a, b, c])
 
@@ -97,7 +93,6 @@ def pointer_to(context, builder, array_type, array, at, llvm_type):
 
 @intrinsic
 def zeros_tile(typingctx, rows, like):
-    """Returns a tile of zeros."""
     tile = Tile(rows, like)
     return tile(rows, like), lambda context, builder, sig, args: ir.Constant(tile.array, None)
 

@@ -60,8 +60,6 @@ class Activation(Operation):
 
 
 class PReLU(Operation):
-    """`keras.layers.PReLU`."""
-
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
         self.alpha, self.g_alpha = bind(layer.alpha)

@@ -9,8 +9,6 @@ from lwcnn.engine.operations.base import Operation
 
 
 class Concatenate(Operation):
-    """`keras.layers.Concatenate`."""
-
     def forward(self, inputs, training):
         axis = self.layer.axis
         self.ends = np.cumsum([x.shape[axis] for x in inputs])[:-1]
@@ -22,8 +20,6 @@ class Concatenate(Operation):
 
 
 class Add(Operation):
-    """`keras.layers.Add`."""
-
     @staticmethod
     def unsupported_setting(layer):
         return _several_ranks(layer)
@@ -37,8 +33,6 @@ class Add(Operation):
 
 
 class Average(Add):
-    """`keras.layers.Average`."""
-
     def forward(self, inputs, training):
         return super().forward(inputs, training) / np.float32(len(inputs))
 
@@ -64,8 +58,6 @@ class SoftVoting(Operation):
 
 
 class Multiply(Operation):
-    """`keras.layers.Multiply`."""
-
     @staticmethod
     def unsupported_setting(layer):
         return _several_ranks(layer)
@@ -83,8 +75,6 @@ class Multiply(Operation):
 
 
 class ZeroPadding(Operation):
-    """`keras.layers.ZeroPadding2D`."""
-
     def forward(self, inputs, training):
         (x,) = inputs
         (top, bottom), (left, right) = self.layer.padding
@@ -117,8 +107,6 @@ class Reshape(Operation):
 
 
 class Identity(Operation):
-    """`keras.layers.Identity`."""
-
     def forward(self, inputs, training):
         return inputs[0]
 

@@ -8,8 +8,6 @@ from lwcnn.engine.operations.base import Operation, first_difference
 
 
 class Rescale(Operation):
-    """`keras.layers.Rescaling`."""
-
     def forward(self, inputs, training):
         (x,) = inputs
         scale, offset = np.asarray(self.layer.scale, np.float32), np.asarray(self.layer.offset, np.float32)
@@ -20,8 +18,6 @@ class Rescale(Operation):
 
 
 class Normalize(Operation):
-    """`keras.layers.Normalization`."""
-
     @staticmethod
     def unsupported_setting(layer):
         return first_difference(layer, invert=False)

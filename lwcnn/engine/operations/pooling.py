@@ -10,8 +10,6 @@ from lwcnn.engine.operations.base import Operation
 
 
 class MaxPool(Operation):
-    """`keras.layers.MaxPooling2D`."""
-
     def forward(self, inputs, training):
         (x,) = inputs
         self.shape = n, h, w, c = x.shape
@@ -47,8 +45,6 @@ class AveragePool(Operation):
 
 
 class GlobalAverage(Operation):
-    """`keras.layers.GlobalAveragePooling2D`."""
-
     def forward(self, inputs, training):
         (x,) = inputs
         self.shape = n, h, w, c = x.shape
