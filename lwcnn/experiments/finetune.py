@@ -19,10 +19,9 @@ from lwcnn.experiments.run import run_experiment
 from lwcnn.experiments.zoo import model_file
 from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model
-from lwcnn.models.transfer import layers_with_weights
 from lwcnn.system.files import StrPath
 from lwcnn.training.optimizers import OptimizerConfig
-from lwcnn.training.phases import Phase
+from lwcnn.training.phases import Phase, names_with_weights
 from lwcnn.training.progress import Progress
 
 SHARES = (0.2, 0.2, 0.6)  # of the epochs: for the head, the last half of the layers, all layers
@@ -84,7 +83,7 @@ def load_for(
 def fine_tuning(start: StrPath, images: ImageSpec, preset: str = "quick") -> FineTunedExperiment:
     """Returns the experiment that `finetune` runs; arguments as there."""
     path = model_file(start)
-    num_layers = len(layers_with_weights(load_model(path)))
+    num_layers = len(names_with_weights(load_model(path)))
     epochs = [max(1, round(share * get_preset(preset).network)) for share in SHARES]
     trainable: tuple[int | str, ...] = (1, max(1, num_layers // 2), "all")
     phases = [

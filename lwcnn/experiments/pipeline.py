@@ -20,13 +20,12 @@ from lwcnn.experiments.recipes.types import (
 from lwcnn.experiments.sequence import PhaseCache, PhaseSequence
 from lwcnn.experiments.zoo import model_file
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_submodel, merge_repo_submodels
-from lwcnn.models.branches import merge_branches
 from lwcnn.models.build import build_network, takes_normalization
 from lwcnn.models.configs import ResidualSEConfig
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.io import load_model
 from lwcnn.models.merge import merge_submodels
-from lwcnn.models.transfer import replace_head
+from lwcnn.models.surgery import merge_branches, replace_head
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.devices import Computing

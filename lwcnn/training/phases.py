@@ -94,7 +94,7 @@ class Phase:
 
 def trainable_layer_names(model: keras.Model, phase: Phase) -> tuple[str, ...]:
     """Returns the names of the layers that a phase trains, in the model's order."""
-    names = _names_with_weights(model)
+    names = names_with_weights(model)
     if isinstance(phase.trainable, str):  # "all"
         chosen = set(names)
     elif isinstance(phase.trainable, int):
@@ -132,11 +132,11 @@ def unfreeze_layer_by_layer(
     >>> [phase.trainable for phase in phases][:3]
     [1, 2, 3]
     """
-    count = len(_names_with_weights(model))
+    count = len(names_with_weights(model))
     return tuple(Phase(f"last_{n}", optimizer, epochs, trainable=n, **arguments) for n in range(1, count + 1))
 
 
-def _names_with_weights(model: keras.Model) -> list[str]:
+def names_with_weights(model: keras.Model) -> list[str]:
     return [layer.name for layer in model.layers if layer.weights]
 
 

@@ -12,7 +12,7 @@ from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.io import load_model
 from lwcnn.models.residual_se import build_residual_se
-from lwcnn.models.transfer import replace_head
+from lwcnn.models.surgery import replace_head
 from lwcnn.system.errors import LwcnnError
 
 SHAPE = (12, 12, 3)

@@ -5,8 +5,8 @@ import pytest
 from made_data import make_images, randomize
 
 from lwcnn.models.configs import ResidualSEConfig, Stage
-from lwcnn.models.prune import prune_channels
 from lwcnn.models.residual_se import build_residual_se
+from lwcnn.models.surgery import prune_channels
 
 SHAPE = (16, 16, 3)
 

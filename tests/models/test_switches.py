@@ -10,11 +10,11 @@ from made_data import make_images, randomize
 
 from lwcnn.engine import unsupported
 from lwcnn.models import blocks
-from lwcnn.models.branches import merge_branches
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.cost import count_macs
 from lwcnn.models.layers import LearnedMix
 from lwcnn.models.residual_se import build_residual_se
+from lwcnn.models.surgery import merge_branches
 from lwcnn.system.settings import plain_settings
 
 SHAPE = (16, 16, 3)

@@ -1,0 +1,102 @@
+"""New networks with the weights of a trained one: branches merged, channels pruned, a head replaced."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from lwcnn.models.configs import EPSILON, ResidualSEConfig
+from lwcnn.models.residual_se import build_residual_se
+from lwcnn.system.errors import LwcnnError
+
+_AXES = {"expand": -1, "gate": -1, "activation": -1, "project": 2}
+"""Axis of the hidden channels in the kernels, and slopes, of a block's layers."""
+
+
+def merge_branches(model: keras.Model, config: ResidualSEConfig) -> keras.Model:
+    """Builds the network without parallel depthwise kernels that computes the same as one with them.
+
+    Source: Ding et al. 2021, arXiv 2101.03697 (RepVGG), for depthwise convolutions of several sizes.
+    """
+    shape, num_classes = model.input_shape[1:], model.output_shape[-1]
+    merged = build_residual_se(shape, num_classes, replace(config, branch_kernels=()))
+    for layer in merged.layers:
+        layer.set_weights(model.get_layer(layer.name).get_weights())
+    for depthwise in merged.layers:
+        if not isinstance(depthwise, keras.layers.DepthwiseConv2D):
+            continue
+        block = depthwise.name.removesuffix("_depthwise")
+        names = [block, *(f"{block}_branch{i}" for i in range(1, len(config.branch_kernels) + 1))]
+        kernels, biases = zip(*(_folded(model, name, depthwise.kernel_size[0]) for name in names), strict=True)
+        bias = np.sum(biases, axis=0)
+        ones = np.ones_like(bias)
+        depthwise.set_weights([np.sum(kernels, axis=0)])
+        merged.get_layer(f"{block}_norm").set_weights([ones, bias, 0 * ones, (1 - EPSILON) * ones])
+    return merged
+
+
+def _folded(model: keras.Model, name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a branch as a kernel (size, size, c, 1) and a bias (c,), with its batch normalization folded in."""
+    (kernel,) = model.get_layer(f"{name}_depthwise").get_weights()
+    gamma, beta, mean, variance = model.get_layer(f"{name}_norm").get_weights()
+    scale = gamma / np.sqrt(variance + EPSILON)
+    margin = (size - kernel.shape[0]) // 2
+    padded = np.pad(kernel, ((margin, margin), (margin, margin), (0, 0), (0, 0)))
+    return padded * scale[:, np.newaxis], beta - mean * scale
+
+
+def prune_channels(
+    model: keras.Model, config: ResidualSEConfig, expansion: float
+) -> tuple[keras.Model, ResidualSEConfig]:
+    """Builds the network whose depthwise blocks keep only their strongest hidden channels, at a smaller `expansion`.
+
+    The strength of a hidden channel is the norm of the weights that make it times that of the weights that read it.
+    Source: Li et al. 2017, arXiv 1608.08710, with both norms.
+    """
+    smaller = replace(config, stages=tuple(replace(stage, expansion=expansion) for stage in config.stages))
+    pruned = build_residual_se(model.input_shape[1:], model.output_shape[-1], smaller)
+    for layer in pruned.layers:
+        block, _, part = layer.name.rpartition("_")
+        weights = model.get_layer(layer.name).get_weights()
+        if weights and part in _AXES and block.startswith("stage"):
+            kept = _strongest(model, block, pruned.get_layer(f"{block}_expand").filters)
+            kernel, *bias = weights
+            has_hidden_bias = part in ("expand", "gate")
+            weights = [np.take(kernel, kept, _AXES[part]), *(one[kept] if has_hidden_bias else one for one in bias)]
+        layer.set_weights(weights)
+    return pruned, smaller
+
+
+def _strongest(model: keras.Model, block: str, count: int) -> np.ndarray:
+    """Returns the positions of the strongest hidden channels of a block, in ascending order."""
+    made = model.get_layer(f"{block}_expand").get_weights()[0][0, 0]  # (c, hidden)
+    read = model.get_layer(f"{block}_project").get_weights()[0][0, 0]  # (hidden, filters)
+    strengths = np.linalg.norm(made, axis=0) * np.linalg.norm(read, axis=1)
+    return np.sort(np.argsort(-strengths, kind="stable")[:count])
+
+
+def replace_head(model: keras.Model, num_classes: int, input_shape: Sequence[int] | None = None) -> keras.Model:
+    """Returns a copy of a network for other classes, and images of `input_shape`: its last layer has random weights."""
+    config = model.get_config()
+    head = [layer.name for layer in model.layers if layer.weights][-1]
+    for layer in config["layers"]:
+        layer.pop("build_config", None)  # the shapes follow from the input
+        if layer["class_name"] == "InputLayer" and input_shape is not None:
+            layer["config"]["batch_shape"] = (None, *input_shape)
+        if layer["config"]["name"] == head:
+            size = next((key for key in ("filters", "units") if key in layer["config"]), None)
+            if size is None:
+                raise LwcnnError(f"Give a model that ends in a dense layer or a convolution. Received: {model.name!r}")
+            layer["config"][size] = num_classes
+    copy = keras.Model.from_config(config)
+    for layer in model.layers:
+        try:
+            if layer.name != head:
+                copy.get_layer(layer.name).set_weights(layer.get_weights())
+        except ValueError as error:
+            raise LwcnnError(
+                f"Keep the image shape {tuple(model.input_shape[1:])} of {model.name!r}, which {layer.name!r} needs. "
+                f"Received: {tuple(input_shape or ())}"
+            ) from error
+    return copy
