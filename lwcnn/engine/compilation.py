@@ -57,7 +57,8 @@ def prepare_cache(folder: Path) -> None:
     if numba.config.CACHE_DIR:  # type: ignore[attr-defined]  # the user's choice: NUMBA_CACHE_DIR
         return
     files = (path.read_bytes() for path in sorted(folder.rglob("*.py")))
-    sources = hashlib.sha256(b"".join(content for content in files if b"numba" in content)).hexdigest()
+    compiled = b"".join(content for content in files if b"numba" in content or b"jit" in content)
+    sources = hashlib.sha256(compiled).hexdigest()
     if _is_writable(folder / "__pycache__"):
         _drop_stale(folder, sources)
         return

@@ -80,14 +80,14 @@ class Network:
         self.gradient = np.zeros_like(weights.vector)
         views = {id(v): part for v, part in zip(weights.trainable, weights.parts(self.gradient))}
         softmax = [number for number, known in zip(plan.graph.outputs, plan.are_softmax()) if known and logits]
-        self._steps = []
+        self.steps = []
         for match in plan.matches:
             operation, output = match.operation(lambda v: (weights.array(v), views.get(id(v)))), match.calls[-1].output
             operation.all_reduce, operation.is_leader = self._all_reduce, is_leader
             if output in softmax:
                 operation.function = LINEAR
-            self._steps.append((operation, match.calls[0].inputs, output))
-        self.random_operations = [operation for operation, _, _ in self._steps if operation.random is not None]
+            self.steps.append((operation, match.calls[0].inputs, output))
+        self.random_operations = [operation for operation, _, _ in self.steps if operation.random is not None]
 
     def join(self, group: ThreadGroup | None, rank: int = 0) -> None:
         """Makes the network compute a part of each batch, as thread `rank` of a group; None means the whole batch."""
@@ -101,14 +101,14 @@ class Network:
 
     def forward(self, images: list[np.ndarray], training: bool) -> list[np.ndarray]:
         values = {n: x.astype(np.float32, copy=False) for n, x in zip(self._graph.inputs, images, strict=True)}
-        for operation, inputs, output in self._steps:
+        for operation, inputs, output in self.steps:
             values[output] = operation.forward([values[number] for number in inputs], training)
         return [values[number] for number in self._graph.outputs]
 
     def backward(self, gradients: list[np.ndarray]) -> None:
         """Adds the gradients by the weights, given those by the outputs of the last `forward`."""
         by_value = dict(zip(self._graph.outputs, gradients, strict=True))
-        for operation, inputs, output in reversed(self._steps):
+        for operation, inputs, output in reversed(self.steps):
             if output not in by_value or output not in self._graph.with_gradient:
                 continue
             wanted = [number in self._graph.with_gradient for number in inputs]

@@ -18,16 +18,19 @@ def sources(tmp_path, monkeypatch):
     folder = tmp_path / "installation"
     (folder / "kernels").mkdir(parents=True)
     (folder / "kernels/tiles.py").write_text("import numba")
+    (folder / "kernels/depthwise.py").write_text("from lwcnn.engine.kernels.arrays import jit")
     return folder
 
 
-def test_kernels_of_changed_sources_are_dropped(sources):
+@pytest.mark.parametrize("changed", ["tiles", "depthwise"])
+def test_kernels_of_changed_sources_are_dropped(changed, sources):
     prepare_cache(sources)
-    cached = sources / "kernels/tiles.nbi"
+    cached = sources / "kernels/block.nbi"
     cached.write_text("compiled")
     prepare_cache(sources)
     assert cached.exists()
-    (sources / "kernels/tiles.py").write_text("import numba as changed")
+    source = sources / f"kernels/{changed}.py"
+    source.write_text(source.read_text() + " as changed")
     prepare_cache(sources)
     assert not cached.exists() and numba.config.CACHE_DIR == ""
 

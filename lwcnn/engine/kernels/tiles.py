@@ -43,12 +43,10 @@ class Tile(types.Type):
     def vectors_at(self, builder, pointer):
         """Loads the vectors of one row from a pointer to floats."""
         pointer = builder.bitcast(pointer, self.vector.as_pointer())
-        return [self._load(builder, builder.gep(pointer, [_I32(v)])) for v in range(self.in_row)]
-
-    def _load(self, builder, pointer):
-        value = builder.load(pointer)
-        value.align = 4
-        return value
+        values = [builder.load(builder.gep(pointer, [_I32(v)])) for v in range(self.in_row)]
+        for value in values:
+            value.align = 4
+        return values
 
     def store(self, builder, vectors, pointer):
         pointer = builder.bitcast(pointer, self.vector.as_pointer())

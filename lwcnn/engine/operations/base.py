@@ -49,6 +49,12 @@ class Operation:
         return None
 
 
+def kernel_and_bias(layer: keras.Layer, bind: Bind) -> list:
+    """Returns kernel and bias with the arrays of their gradients; a missing bias is zero."""
+    kernel = bind(layer.kernel)
+    return [kernel, bind(layer.bias) if layer.use_bias else (np.zeros(kernel[0].shape[-1], np.float32), None)]
+
+
 def first_difference(layer: keras.Layer, **expected) -> str | None:
     """Returns the first attribute of a layer that differs from its expected value, as "name=value", or None."""
     for name, value in expected.items():

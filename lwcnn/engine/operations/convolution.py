@@ -6,7 +6,7 @@ from lwcnn.engine.kernels import conv_pool
 from lwcnn.engine.kernels.arrays import rows
 from lwcnn.engine.kernels.patches import Geometry, gather, scatter
 from lwcnn.engine.operations.activations import find_function, unknown_function
-from lwcnn.engine.operations.base import Operation, first_difference
+from lwcnn.engine.operations.base import Operation, first_difference, kernel_and_bias
 
 CACHE = 100_000  # floats that fit into a core's own cache beside a kernel and some outputs
 
@@ -139,9 +139,7 @@ class ConvReluMaxPool(Operation):
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
-        self.kernel, self.g_kernel = bind(layer.kernel)
-        no_bias = np.zeros(layer.filters, np.float32), None
-        self.bias, self.g_bias = bind(layer.bias) if layer.use_bias else no_bias
+        (self.kernel, self.g_kernel), (self.bias, self.g_bias) = kernel_and_bias(layer, bind)
 
     def forward(self, inputs, training):
         (self.x,) = inputs

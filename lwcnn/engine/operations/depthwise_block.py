@@ -7,7 +7,7 @@ from lwcnn.engine.kernels import depthwise_block as kernels
 from lwcnn.engine.kernels.arrays import aligned_copy, aligned_empty, rows
 from lwcnn.engine.kernels.depthwise import TAPS
 from lwcnn.engine.kernels.tiles import WIDTH, aligned_zeros
-from lwcnn.engine.operations.base import Operation
+from lwcnn.engine.operations.base import Operation, kernel_and_bias
 from lwcnn.engine.operations.normalization import follow
 
 ACTIVATIONS = {keras.activations.relu: kernels.RELU, keras.activations.hard_silu: kernels.HARD_SILU}
@@ -16,11 +16,8 @@ ACTIVATIONS = {keras.activations.relu: kernels.RELU, keras.activations.hard_silu
 class DepthwiseBlock(Operation):
     """The layers of `lwcnn.models.blocks.depthwise_block`.
 
-    Args:
-        parts: Layers by role: depthwise, norm, expand, project, drop or None, and optionally squeeze and excite, or
-            neighbors, the convolution of efficient channel attention.
-        activation: Activation function between expand and project.
-        residual: Whether the block's input is added.
+    `parts` are by role: depthwise, norm, expand, project, drop or None, and optionally squeeze and excite, or
+    neighbors, the convolution of efficient channel attention.
     """
 
     @staticmethod
@@ -36,7 +33,7 @@ class DepthwiseBlock(Operation):
         bound = [bind(parts["depthwise"].kernel), bind(self.norm.gamma), bind(self.norm.beta)]
         for role in ("expand", "project", "squeeze", "excite"):
             if role in parts:
-                bound += _kernel_and_bias(parts[role], bind)
+                bound += kernel_and_bias(parts[role], bind)
         # Kernel (k, k, C), gamma, beta (C), w1 (C, E), b1 (E), w2 (E, F), b2 (F), and w3 (F, S), b3 (S), w4 (S, F),
         # b4 (F) of channel attention, where S = 0 means none.
         self.arrays, self.g_arrays = ([_without_ones(array) for array in arrays] for arrays in zip(*bound))
@@ -185,9 +182,3 @@ def _through_norm(w1, g_w1, g_b1, mean, inverse):
     """
     sum_v, sum_vu = w1 @ g_b1, (w1 * g_w1).sum(axis=1)
     return sum_v, inverse * (sum_vu - mean * sum_v)
-
-
-def _kernel_and_bias(layer: keras.Layer, bind) -> list:
-    """Returns kernel and bias with the arrays of their gradients; a missing bias is zero."""
-    kernel = bind(layer.kernel)
-    return [kernel, bind(layer.bias) if layer.use_bias else (np.zeros(kernel[0].shape[-1], np.float32), None)]
