@@ -8,7 +8,7 @@ import pytest
 from made_data import describe, make_images, randomize
 from scipy.special import log_softmax
 
-from lwcnn.engine.predict import Predictor
+from lwcnn.engine import Predictor
 from lwcnn.evaluation.metrics import average_probabilities
 from lwcnn.experiments.finished import identify
 from lwcnn.experiments.recipes import get_experiment
