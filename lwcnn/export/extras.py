@@ -8,24 +8,18 @@ import keras
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 
-_PACKAGES = {
-    "tensorflow": "tensorflow-cpu",
-    "ai_edge_litert": "ai-edge-litert",
-    "flatbuffers": "ai-edge-litert",
-    "onnx": "onnx",
-    "onnxruntime": "onnxruntime",
-    "tf2onnx": "tf2onnx",
-}  # PyPI package by module
+_PACKAGES = ("tensorflow-cpu", "ai-edge-litert", "onnx", "onnxruntime", "tf2onnx")
+_OF_MODULES = {"tensorflow": "tensorflow-cpu", "flatbuffers": "ai-edge-litert"}  # others are named as their modules
 
 
 def require(module: str, extra: str = "export") -> ModuleType:
     """Imports a module of an extra, such as "ai_edge_litert.interpreter"."""
-    package = module.split(".")[0]
+    name = module.split(".")[0]
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise LwcnnError(
-            f"Install the package {_PACKAGES.get(package, package)}: {environment.install_hint(extra)}. "
+            f"Install the package {_OF_MODULES.get(name, name.replace('_', '-'))}: {environment.install_hint(extra)}. "
             f"Received: {type(error).__name__}: {error}"
         ) from error
 
@@ -43,4 +37,4 @@ def require_tensorflow() -> ModuleType:
 
 def versions() -> dict[str, str]:
     """Returns the versions of the packages that exports and benchmarks depend on."""
-    return environment.versions(tuple(_PACKAGES.values()))
+    return environment.versions(_PACKAGES)

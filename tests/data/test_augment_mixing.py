@@ -142,25 +142,18 @@ def test_refuses_to_mix_by_nothing():
         MixUpCutMix(0, 0)
 
 
-@pytest.mark.parametrize(
-    "changes, said",
-    [
-        ({"images": np.zeros((2, 4, 4, 3), np.float32)}, "float32"),
-        ({"labels": np.array([0, 3])}, r"int64 \(2,\)"),
-        ({"labels": np.array([0, -1])}, r"int64 \(2,\)"),
-        ({"labels": np.zeros((2, 3), np.float32)}, r"float32 \(2, 3\)"),
-        ({"labels": [0, 1]}, "list"),
-        ({"num_classes": 0}, "num_classes=0"),
-        ({"progress": 1.5}, "progress=1.5"),
-        ({"seed": -1}, "-1"),
-        ({"batch": 0.5}, "0.5"),
-    ],
-)
-def test_refuses_what_does_not_fit(changes, said):
+@pytest.mark.parametrize("changes, said", [({"seed": -1}, "-1"), ({"batch": 0.5}, "0.5")])
+def test_refuses_keys_that_are_no_whole_numbers(changes, said):
     arguments = {"images": np.zeros((2, 4, 4, 3), np.uint8), "labels": np.arange(2), "num_classes": 3}
-    arguments |= {"seed": 0, "epoch": 0, "batch": 0}
     with pytest.raises(LwcnnError, match=f"Received: .*{said}"):
-        mix_batch(mixing=MixUpCutMix(), **{**arguments, **changes})
+        mix_batch(mixing=MixUpCutMix(), **{**arguments, "seed": 0, "epoch": 0, "batch": 0, **changes})
+
+
+@pytest.mark.parametrize("labels, num_classes", [([0, 3], 3), ([0, -1], 3), ([0, 1], None)])
+def test_batches_refuse_to_mix_labels_beyond_the_classes(labels, num_classes):
+    images = np.zeros((2, 4, 4, 3), np.uint8)
+    with pytest.raises(LwcnnError, match=f"Received: num_classes={num_classes}, labels from {min(labels)}"):
+        Batches(images, np.array(labels), 2, 0, mixing=MixUpCutMix(), num_classes=num_classes)
 
 
 # Batches

@@ -17,12 +17,10 @@ from lwcnn.cli.main import main
 from lwcnn.data.datasets import find_dataset
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.export import run
-from lwcnn.export.arena import Activation, Graph, plan_arena, read_graph
-from lwcnn.export.c_array import to_c_array
-from lwcnn.export.check import compare_logits, require_agreement
+from lwcnn.export.arena import Activation, Graph, plan_arena, read_graph, to_c_array
 from lwcnn.export.deployable import build_deployable
 from lwcnn.export.litert import LitertModel, draw_calibration_images, to_litert, to_litert_int8
-from lwcnn.export.run import FORMATS, export_model
+from lwcnn.export.run import FORMATS, compare_logits, export_model, require_agreement
 from lwcnn.system.errors import LwcnnError
 
 # Without the extra there is nothing to test; where it is pinned, in CI, nothing is skipped.

@@ -23,15 +23,10 @@ def check_images(images: np.ndarray) -> None:
 
 def check_fields(settings: object, **rules: Rule) -> None:
     """Raises LwcnnError unless the fields of a dataclass follow the rules given by their names."""
-    for name, rule in rules.items():
-        check_value(name, getattr(settings, name), rule)
-
-
-def check_value(name: str, value: object, rule: Rule) -> None:
-    """Raises LwcnnError unless the value follows the rule."""
-    is_valid, wanted = rule
-    if not is_valid(value):
-        raise LwcnnError(f"Give {name} as {wanted}. Received: {name}={value!r}")
+    for name, (is_valid, wanted) in rules.items():
+        value = getattr(settings, name)
+        if not is_valid(value):
+            raise LwcnnError(f"Give {name} as {wanted}. Received: {name}={value!r}")
 
 
 def amount(largest: float) -> Rule:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lwcnn.data.augment.checks import AMOUNT, FRACTION, check_fields, check_images, check_value, whole
+from lwcnn.data.augment.checks import AMOUNT, FRACTION, check_fields
 from lwcnn.data.augment.draws import Purpose, random_bits, unit_interval
 from lwcnn.system.errors import LwcnnError
 
@@ -71,15 +71,6 @@ def mix_batch(
     pixels. `seed`, `epoch` and `batch`, the index in the epoch, determine the random numbers; `progress` is the
     completed fraction of the training, for the ramp.
     """
-    check_images(images)
-    check_value("num_classes", num_classes, whole(1))
-    check_value("progress", progress, FRACTION)
-    is_integer = isinstance(labels, np.ndarray) and labels.dtype.kind in "iu" and labels.shape == images.shape[:1]
-    if not is_integer or (labels.size and not 0 <= labels.min() <= labels.max() < num_classes):
-        received = f"{labels.dtype} {labels.shape}" if isinstance(labels, np.ndarray) else type(labels)
-        raise LwcnnError(
-            f"Give a label from 0 to {num_classes - 1} for each of the {len(images)} images. Received: {received}"
-        )
     height, width = images.shape[1:3]
     return apply_mix(images, labels, num_classes, draw_mix(mixing, height, width, seed, epoch, batch, progress))
 
