@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=ROOT / "results" / "finetune.json")
     options = parser.parse_args()
     from lwcnn.data.datasets import load_dataset
-    from lwcnn.publication.tables.benchmarks import finetune
+    from lwcnn.publication.tables.benchmarks import benchmark_table
     from lwcnn.system.environment import device_name, versions
 
     data = load_dataset(DATASET)
@@ -68,7 +68,7 @@ def main() -> None:
                 found["rows"].append(row)
                 write_json(options.json, found)
                 print(row, file=sys.stderr, flush=True)
-    print(finetune(found["rows"]).markdown())
+    print(benchmark_table("finetune", found["rows"]).markdown())
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=ROOT / "results" / "shrink.json")
     parser.add_argument("--table", action="store_true", help="only print what is there")
     options = parser.parse_args()
-    from lwcnn.publication.tables.benchmarks import shrink as shrink_table
+    from lwcnn.publication.tables.benchmarks import benchmark_table
 
     found = read_json(options.json) if options.json.exists() else {"epochs": options.epochs, "rows": []}
     if not options.table:
@@ -127,8 +127,12 @@ def main() -> None:
             elif not any((row["experiment"], row["sparsity"]) == (experiment, sparsity) for row in found["rows"]):
                 found["rows"].append(measured(experiment, sparsity, options.epochs, data, options.images))
                 write_json(options.json, found)
-                print(shrink_table(found["rows"][-1:]).markdown().splitlines()[-1], file=sys.stderr, flush=True)
-    print(shrink_table(found["rows"]).markdown())
+                print(
+                    benchmark_table("shrink", found["rows"][-1:]).markdown().splitlines()[-1],
+                    file=sys.stderr,
+                    flush=True,
+                )
+    print(benchmark_table("shrink", found["rows"]).markdown())
 
 
 if __name__ == "__main__":

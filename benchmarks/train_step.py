@@ -246,7 +246,7 @@ def main() -> None:
     if options.work:
         work(options.work, options.workloads[0], options.threads[0], options.images, options.warmup)
         return
-    from lwcnn.publication.tables.benchmarks import train_step as train_step_table
+    from lwcnn.publication.tables.benchmarks import benchmark_table
     from lwcnn.system.environment import device_name, versions
     from lwcnn.system.files import read_json, write_json
 
@@ -262,7 +262,7 @@ def main() -> None:
         for key, values in seconds.items()
     ]
     print(f"{device_name()}, {options.rounds} rounds, {IMAGES_AN_EPOCH:,} images per epoch")
-    print(train_step_table(rows).markdown())
+    print(benchmark_table("train_step", rows).markdown())
     if options.json:
         kept = read_json(options.json)["rows"] if options.json.exists() else []
         rows = [row for row in kept if (row["threads"], row["workload"], row["contender"]) not in seconds] + rows

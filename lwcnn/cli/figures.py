@@ -12,22 +12,18 @@ EXIT_SKIPPED = 3
 def draw(options) -> int:
     """Draw the figures of all results, without training; figures that lack their input are skipped (exit code 3)."""
     from lwcnn.experiments.folders import Folders
-    from lwcnn.publication.figures.catalogue import Drawn, draw_figures
-    from lwcnn.publication.figures.from_models import HeatMapChoice
-
-    def report(drawn: Drawn) -> None:
-        name = f"{drawn.dataset}/{drawn.name}"
-        if drawn.reason is None:
-            print(f"drawn    {name:<44} {sum(file.stat().st_size for file in drawn.paths) // 1000:>5} kB", flush=True)
-        else:
-            print(f"skipped  {name:<44} {drawn.reason}", file=sys.stderr, flush=True)
+    from lwcnn.publication.figures.catalogue import draw_figures
 
     folders = Folders(options.results, data=options.data_dir, models=options.models)
-    choice = HeatMapChoice(options.classes, options.layer)
-    done = draw_figures(folders, options.output, options.dataset, options.only, choice, report)
-    skipped = sum(drawn.reason is not None for drawn in done)
-    print(f"{len(done) - skipped} figures are in {options.output}, {skipped} were skipped")
-    return EXIT_SKIPPED if skipped else 0
+    num_drawn = num_skipped = 0
+    for name, paths, reason in draw_figures(folders, options.output, options.dataset, options.only):
+        num_drawn, num_skipped = num_drawn + bool(paths), num_skipped + (not paths)
+        if paths:
+            print(f"drawn    {name:<44} {sum(path.stat().st_size for path in paths) // 1000:>5} kB", flush=True)
+        else:
+            print(f"skipped  {name:<44} {reason}", file=sys.stderr, flush=True)
+    print(f"{num_drawn} figures are in {options.output}, {num_skipped} were skipped")
+    return EXIT_SKIPPED if num_skipped else 0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +35,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_folder(parser, "results", "results", "the results")
     add_folder(parser, "models", "models", "the models")
     add_folder(parser, "output", "visualizations", "the figures")
-    parser.add_argument(
-        "--classes", nargs="+", default=[], metavar="CLASS", help="classes of the heat maps (default: two of each)"
-    )
-    parser.add_argument("--layer", metavar="NAME", help="layer of the heat maps (default: the last convolution)")
     add_data_arguments(parser)

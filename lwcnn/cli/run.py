@@ -68,7 +68,9 @@ def _next_steps(dataset: str, preset: str, model: Path) -> str:
     shipped = {name: told for (name, trained_on), told in trained_networks().items() if trained_on == dataset}
     lines = [f"This was the preset `{preset}`."]
     if "paper" in shipped and shipped["paper"].preset != preset:
-        lines.append(f"With `{shipped['paper'].preset}` the method reaches {100 * shipped['paper'].test_accuracy:.2f} %.")
+        lines.append(
+            f"With `{shipped['paper'].preset}` the method reaches {100 * shipped['paper'].test_accuracy:.2f} %."
+        )
     if shipped:
         best = max(shipped, key=lambda name: shipped[name].test_accuracy)
         lines.append(f"`{best}`, the most accurate network shipped, reaches {100 * shipped[best].test_accuracy:.2f} %.")

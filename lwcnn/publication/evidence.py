@@ -25,13 +25,9 @@ MAX_ROUNDING = 0.002  # of an accuracy, from storing logits as float16
 
 @dataclass(frozen=True)
 class Released:
-    """The released run of an experiment.
+    """The released run of an experiment: its row of `load_results`, and logits (n, classes) of the test images.
 
-    Attributes:
-        run: Its row of `load_results`, as a frame.
-        logits: Logits of the test images, float64 of shape (n, classes).
-        labels: Labels of the test images, shape (n,).
-        features: Penultimate features of the first test images, shape (m, d); None if they were not saved.
+    `features` are the penultimate features of the first test images; None if they were not saved.
     """
 
     run: pd.DataFrame
@@ -181,3 +177,20 @@ def rows(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
     for column, value in values.items():
         frame = frame[frame[column] == value]
     return frame
+
+
+def summed_confusion(runs: pd.DataFrame) -> np.ndarray:
+    """Returns the confusion matrix summed over seeds, (classes, classes); `MissingInput` for too many classes."""
+    if runs["confusion_matrix"].isna().any():
+        raise MissingInput("there are too many classes for a confusion matrix")
+    return np.sum(list(runs["confusion_matrix"]), axis=0)
+
+
+def pair_share(matrix: np.ndarray, a: int, b: int) -> float:
+    """Returns the fraction of all errors that confuse two classes, either way."""
+    return float((matrix[a, b] + matrix[b, a]) / (matrix.sum() - np.trace(matrix)))
+
+
+def class_means(runs: pd.DataFrame) -> pd.Series:
+    """Returns the mean accuracy over seeds by class name."""
+    return pd.DataFrame(list(runs["per_class_accuracy"])).mean()

@@ -14,10 +14,9 @@ import pandas as pd
 from lwcnn.data.known import INPUT_SHAPES
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.results import DATASET_ORDER, PRESETS_BY_SIZE, MissingInput
-from lwcnn.publication.claims.measurement import Measurement, accuracy, gain, mean_and_spread, missing, percent
-from lwcnn.publication.confusions import class_means, pair_share, summed_confusion
+from lwcnn.publication.claims.measurement import Measurement, gain, mean_and_spread, or_missing, percent
 from lwcnn.publication.counts import Counts, counts
-from lwcnn.publication.evidence import LARGEST, Evidence, rows
+from lwcnn.publication.evidence import LARGEST, Evidence, pair_share, rows, summed_confusion
 from lwcnn.publication.names import budget, display_name
 from lwcnn.system.errors import LwcnnError, unknown_name
 
@@ -35,10 +34,13 @@ _OF_RUNS: dict[str, Callable[[pd.DataFrame], Value]] = {
     "minutes": lambda runs: f"{runs['train_seconds'].mean() / 60:,.0f}",
     "seconds": lambda runs: Measurement(runs["train_seconds"].mean(), "s", 0),
 }
+_OF_CORRECT: dict[str, Callable[[np.ndarray], Value]] = {
+    "missed by all": lambda correct: percent(float((~correct).all(axis=0).mean()), 1),
+    "missed by some": lambda correct: percent(float((correct.any(axis=0) & ~correct.all(axis=0)).mean()), 1),
+}
 _COUNTED: dict[str, Callable[[Counts], Measurement]] = {
     "params": lambda found: Measurement(found.params, "parameters", 0, origin="counted"),
     "trainable": lambda found: Measurement(found.trainable, "parameters", 0, origin="counted"),
-    "macs": lambda found: Measurement(found.macs, "MACs", 0, origin="counted"),
     "MiB": lambda found: Measurement(4 * found.params / MEBIBYTE, "MiB", 3, origin="float32"),
     "MiB with two slots": lambda found: Measurement(12 * found.params / MEBIBYTE, "MiB", 3, origin="float32"),
     "share of convolutions": lambda found: percent(
@@ -51,10 +53,7 @@ def resolve(name: str, evidence: Evidence) -> Value:
     """Returns the value of a name: a text in inline Markdown, or a measurement, a missing one without its result."""
     for pattern, find in VALUES.items():
         if found := re.fullmatch(pattern, name):
-            try:
-                return find(evidence, *found.groups())
-            except MissingInput as error:
-                return missing(str(error).split(" Received: ")[0].rstrip("."))
+            return or_missing(find, evidence, *found.groups())
     raise LwcnnError(f"A value is named as in lwcnn/publication/values.py. Received: {name!r}")
 
 
@@ -73,21 +72,17 @@ def _quantity(evidence: Evidence, group: str, quantity: str) -> Value:
     dataset, experiment, preset = _group(group)
     if quantity in _COUNTED:
         return _COUNTED[quantity](counts(dataset, experiment))
-    if quantity == "interval":
-        return accuracy(evidence.accuracy(dataset, experiment, preset), interval=True)
-    if quantity in ("missed by all", "missed by some"):
-        wrong = 1 - evidence.correct(dataset, experiment, preset).mean(axis=0)
-        return percent(float(np.mean(wrong == 1 if quantity == "missed by all" else (wrong > 0) & (wrong < 1))), 1)
+    if quantity in _OF_CORRECT:
+        return _OF_CORRECT[quantity](evidence.correct(dataset, experiment, preset))
     if quantity not in _OF_RUNS:
-        raise unknown_name("quantity", quantity, [*_OF_RUNS, *_COUNTED, "interval", "missed by all", "missed by some"])
+        raise unknown_name("quantity", quantity, [*_OF_RUNS, *_COUNTED, *_OF_CORRECT])
     runs = evidence.select(dataset, experiment, preset)
     value = _OF_RUNS[quantity](runs)
     if isinstance(value, str):
         return value
     epochs = experiment.partition("-epochs")[2]
-    origin = (
-        f"{f'{epochs} epochs' if epochs else runs['preset'].iloc[0]}, {len(runs)} seed{'s' if len(runs) > 1 else ''}"
-    )
+    length = f"{epochs} epochs" if epochs else runs["preset"].iloc[0]
+    origin = f"{length}, {len(runs)} seed{'s' if len(runs) > 1 else ''}"
     if quantity == "seconds":
         origin += f", {' and '.join(runs['device'].unique())}"
     return replace(value, origin=f"ECE, {origin}" if quantity == "ece" else origin)
@@ -103,9 +98,9 @@ def _gain(evidence: Evidence, group: str, reference: str) -> Measurement:
 
 
 def _ece_change(evidence: Evidence, group: str, reference: str) -> Measurement:
-    found = [evidence.select(*_group(one)).set_index("seed")["ece"] for one in (group, reference)]
-    change = 100 * (found[0] - found[1]).dropna()
-    origin = f"ECE {100 * found[1].mean():.1f} → {100 * found[0].mean():.1f} %, {_group(group)[2]}, {len(change)} seeds"
+    found, before = (evidence.select(*_group(one)).set_index("seed")["ece"] for one in (group, reference))
+    change = 100 * (found - before).dropna()
+    origin = f"ECE {100 * before.mean():.1f} → {100 * found.mean():.1f} %, {_group(group)[2]}, {len(change)} seeds"
     return Measurement(change.mean(), "points", 1, signed=True, origin=origin)
 
 
@@ -116,10 +111,6 @@ def _submodels(evidence: Evidence, dataset: str) -> Measurement:
     return Measurement(sum(model.count_params() for model in submodels), "parameters", 0, origin="counted")
 
 
-def _class(evidence: Evidence, group: str, name: str) -> Measurement:
-    return percent(class_means(evidence.select(*_group(group)))[name], 1)
-
-
 def _pair(evidence: Evidence, group: str, first: str, second: str) -> Measurement:
     runs = evidence.select(*_group(group))
     names = list(runs["per_class_accuracy"].iloc[0])
@@ -128,18 +119,19 @@ def _pair(evidence: Evidence, group: str, first: str, second: str) -> Measuremen
 
 def _folds(evidence: Evidence, group: str, kind: str, quantity: str) -> Value:
     dataset, experiment, _ = _group(group)
-    found, is_leaky = evidence.folds, kind == "not reset"
-    found = rows(found, dataset=dataset, experiment=experiment, leaky=is_leaky)
-    for preset in PRESETS_BY_SIZE:
-        if (folds := found[found["preset"] == preset]).empty:
-            continue
-        if quantity == "each":
-            return " ".join(f"{100 * share:.1f}" for share in folds["accuracy"])
-        if quantity != "spread":
-            return percent(folds[quantity].iloc[0], 1)
-        test = f", test {100 * folds['test_accuracy'].iloc[0]:.2f} %" if is_leaky else ""
-        return replace(mean_and_spread(folds["accuracy"]), origin=f"folds{test}, {preset}")
-    raise MissingInput(f"`lwcnn kfold {experiment} --dataset {dataset}{' --leaky' * is_leaky}`")
+    is_leaky = kind == "not reset"
+    found = rows(evidence.folds, dataset=dataset, experiment=experiment, leaky=is_leaky)
+    if found.empty:
+        raise MissingInput(f"`lwcnn kfold {experiment} --dataset {dataset}{' --leaky' * is_leaky}`")
+    preset = found["preset"].iloc[0]  # the largest: they are in order
+    folds = found[found["preset"] == preset]
+    if quantity == "each":
+        return " ".join(f"{100 * share:.1f}" for share in folds["accuracy"])
+    test = folds["test_accuracy"].iloc[0] if is_leaky else None
+    if quantity == "test_accuracy":
+        return percent(test, 1)
+    shown = f", test {100 * test:.2f} %" if is_leaky else ""
+    return replace(mean_and_spread(folds["accuracy"]), origin=f"folds{shown}, {preset}")
 
 
 def _trial(evidence: Evidence, name: str) -> Measurement:
@@ -189,38 +181,41 @@ def _exported(evidence: Evidence, dataset: str, experiment: str, what: str) -> V
 
 
 def _latency(evidence: Evidence, dataset: str, experiment: str, runtime: str) -> Measurement:
-    found = evidence.latency(dataset, experiment, runtime)
-    device = evidence.benchmark("bench")["machine"]["device"]
-    return Measurement(
-        found, "ms", 3 if found < 10 else 0, origin=f"{display_name(experiment)}, {runtime}, one thread of {device}"
-    )
+    found, device = evidence.latency(dataset, experiment, runtime), evidence.benchmark("bench")["machine"]["device"]
+    origin = f"{display_name(experiment)}, {runtime}, one thread of {device}"
+    return Measurement(found, "ms", 3 if found < 10 else 0, origin=origin)
 
 
 def _load(evidence: Evidence, when: str) -> str:
     return f"{evidence.benchmark('bench')['machine'][f'load_average_{when}']:.1f}"
 
 
+def _row(evidence: Evidence, benchmark: str, **values: object) -> dict:
+    """Returns the row of a benchmark that has these values."""
+    for row in evidence.benchmark(benchmark)["rows"]:
+        if all(row[key] == value for key, value in values.items()):
+            return row
+    raise MissingInput(f"`python benchmarks/{benchmark}.py` has not measured {values}")
+
+
 def _shrunk(evidence: Evidence, experiment: str, sparsity: str) -> Measurement:
-    for row in evidence.benchmark("shrink")["rows"]:
-        if row["experiment"] == experiment and row["sparsity"] == float(sparsity):
-            return percent(row["int8_accuracy"])
-    raise MissingInput(f"`{experiment}` was not pruned to {sparsity}")
+    return percent(_row(evidence, "shrink", experiment=experiment, sparsity=float(sparsity))["int8_accuracy"])
 
 
 def _step(evidence: Evidence, workload: str, contender: str, threads: str) -> str:
-    for row in evidence.benchmark("train_step")["rows"]:
-        if (row["workload"], row["contender"], row["threads"]) == (workload, contender, int(threads)):
-            return f"{row['median']:.1f}"
-    raise MissingInput(f"the step of `{workload}` by {contender} was not timed; `python benchmarks/train_step.py` does")
+    row = _row(evidence, "train_step", workload=workload, contender=contender, threads=int(threads))
+    return f"{row['median']:.1f}"
 
 
 def _mlperf(evidence: Evidence, network: str, precision: str, what: str) -> Value:
-    rows = evidence.benchmark("mlperf_tiny")["rows"]
-    row = next(row for row in rows if (row["network"], row["precision"]) == (network, precision))
-    shares = {"accuracy": ("accuracy", 2), "ECE": ("ece", 1)}
-    if what in shares:
-        return percent(row[shares[what][0]], shares[what][1])
-    return f"{row['size_bytes']:,}" if what == "bytes" else Measurement(row["p50_ms"], "ms", 3)
+    row = _row(evidence, "mlperf_tiny", network=network, precision=precision)
+    shown: dict[str, Value] = {
+        "accuracy": percent(row["accuracy"]),
+        "ECE": percent(row["ece"], 1),
+        "bytes": f"{row['size_bytes']:,}",
+        "ms": Measurement(row["p50_ms"], "ms", 3),
+    }
+    return shown[what]
 
 
 _GROUP = r"(\w+/\w+(?:-epochs\d+)?(?:/\w+)?)"
@@ -228,7 +223,6 @@ VALUES: dict[str, Callable[..., Value]] = {
     rf"{_GROUP}:([\w ]+)": _quantity,
     rf"{_GROUP} gain over {_GROUP}": _gain,
     rf"{_GROUP} ece minus {_GROUP}": _ece_change,
-    rf"{_GROUP} class (\w+)": _class,
     rf"{_GROUP} pair (\w+) (\w+)": _pair,
     rf"{_GROUP} folds (from scratch|not reset):(each|spread|test_accuracy)": _folds,
     r"submodels (\w+)": _submodels,

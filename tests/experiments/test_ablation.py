@@ -6,7 +6,7 @@ from publication.made_results import write_run
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, leave_one_out, only
-from lwcnn.publication.figures import from_results
+from lwcnn.publication.figures import intervals
 from lwcnn.publication.figures.inputs import Inputs, MissingInput
 from lwcnn.system.settings import plain_settings
 
@@ -57,8 +57,8 @@ def test_the_figure_has_the_parts_that_were_run(tmp_path):
     for name in (BASELINE, only("se"), only("ema")):
         for seed in (0, 1):
             write_run(tmp_path, f"made/{name}/quick", seed, 50 + 5 * seed)
-    ax, *_ = from_results.parts(Inputs("made", Folders(results=tmp_path))).axes
+    ax, *_ = intervals.parts(Inputs("made", Folders(results=tmp_path))).axes
     titles = {part.title for key, part in PARTS.items() if key in ("se", "ema")}
     assert {label.get_text() for label in ax.get_yticklabels()} == titles
     with pytest.raises(MissingInput, match="no `quick` run"):
-        from_results.parts(Inputs("other", Folders(results=tmp_path)))
+        intervals.parts(Inputs("other", Folders(results=tmp_path)))

@@ -10,9 +10,9 @@ from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.techniques import BASE, TECHNIQUES, technique
 from lwcnn.models.build import build_network
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.figures.from_results import techniques as figure
 from lwcnn.publication.figures.inputs import Inputs
-from lwcnn.publication.tables.techniques import techniques
+from lwcnn.publication.figures.intervals import techniques as figure
+from lwcnn.publication.tables.ablations import techniques
 from lwcnn.system.settings import plain_settings
 
 GROUPS = {

@@ -11,11 +11,9 @@ from lwcnn.evaluation.metrics import expected_calibration_error
 from lwcnn.experiments.recipes import PRESETS, get_experiment
 from lwcnn.experiments.recipes.ablation import BASELINE, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.residual_se import DEEP_NETWORK, NETWORK, SMALL_NETWORK, STEM_NETWORK, TINY_NETWORK
-from lwcnn.publication.claims.goals import GOALS
-from lwcnn.publication.claims.literature import PAPER_ACCURACY, PUBLISHED
-from lwcnn.publication.confusions import class_means
+from lwcnn.publication.claims.literature import GOALS, PAPER_ACCURACY, PUBLISHED
 from lwcnn.publication.counts import counts
-from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.evidence import Evidence, class_means
 from lwcnn.publication.tables.calibration import CALIBRATED, FAMILY, measure
 from lwcnn.publication.tables.costs import headline
 

@@ -41,7 +41,7 @@ def test_one_table_in_two_formats():
     assert latex.count(r"\midrule") == 2 and r"what \& who & \texttt{a\_\allowbreak{}b} \\" in latex
     assert r"5\,\% & $-$1.50 [$-$2.00, $+$0.50] \\" in latex and r"$1\times1$ $<$ 2 & \notrun{} \\" in latex
     assert to_latex(named("residual_se_muon")) == "Wren" and "`residual_se_muon`" in named("residual_se_muon")
-    assert table.missing == ["run it"]
+    assert table.needs == ["", "run it"]
     assert Table(["a"], []).markdown() == ""
 
 

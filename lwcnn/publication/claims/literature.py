@@ -1,15 +1,26 @@
-"""Published results, `literature.csv`: every number with its source."""
+"""What others claim and publish, and our own goals, from the files beside this one; each number has its source."""
 
+import tomllib
 from pathlib import Path
 
 import pandas as pd
 
-PUBLISHED = pd.read_csv(Path(__file__).with_name("literature.csv"))
+_FOLDER = Path(__file__).parent
+
+CLAIMS: list[dict] = tomllib.loads((_FOLDER / "claims.toml").read_text("utf-8"))["claim"]
+"""The claims of the systems, with what their code comes to and the names of the values that test them."""
+
+GOALS = list(pd.read_csv(_FOLDER / "goals.csv").itertuples(index=False, name="Goal"))
+"""Goals for an experiment's mean test accuracy, in percent, set before it was trained.
+
+`beat` is the accuracy to beat, `least` that asked of it, and `aim` that aimed at, nan where none was set.
+"""
+
+PUBLISHED = pd.read_csv(_FOLDER / "literature.csv")
 """A row per published result.
 
-Columns: `name`; `dataset`; `accuracy`, 0 to 1, as reported; `params`, moving statistics included where known;
-`is_system`, 1 for the systems to reproduce; `source`, its place and remarks ("built" marks what was
-counted from the system's own code or layer table where its text says something else).
+`accuracy` is 0 to 1, as reported; `params` with moving statistics where known; `is_system` marks the systems to
+reproduce; "built" in `source` marks what was counted from a system's own code where its text says something else.
 """
 
 PAPER_ACCURACY = PUBLISHED[PUBLISHED["name"] == "paper, as reported"].set_index("dataset")["accuracy"].to_dict()

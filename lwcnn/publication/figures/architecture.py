@@ -26,17 +26,7 @@ _IDLE = (layers.Flatten, layers.Reshape, layers.ZeroPadding2D, layers.Rescaling,
 
 @dataclass(frozen=True)
 class Box:
-    """A layer, or several, in a diagram.
-
-    Attributes:
-        name: Name of the layer or block; unique in the diagram.
-        text: What it does.
-        shape: Shape of its output for one image.
-        params: Number of its parameters.
-        inputs: Names of the boxes that it reads.
-        kind: One of `COLORS`.
-        count: Number of equal blocks in a row that it stands for.
-    """
+    """A layer, or `count` equal blocks in a row, in a diagram; `inputs` are the names of the boxes that it reads."""
 
     name: str
     text: str
@@ -46,13 +36,14 @@ class Box:
     kind: str
     count: int = 1
 
+    @property
+    def title(self) -> str:
+        """What it does, with the count of equal blocks."""
+        return f"{self.count} × ({self.text})" if self.count > 1 else self.text
+
 
 def describe_layers(model: keras.Model) -> list[Box]:
-    """Returns a box per layer of a functional model, in order, without layers that only change the shape or do nothing.
-
-    Raises:
-        LwcnnError: The model is not functional.
-    """
+    """Returns a box per layer of a functional model, in order, without those that only reshape or do nothing."""
     boxes: dict[str, Box] = {}
     passed: dict[str, str] = {}  # layers without a box, with the box that stands for their output
     for layer, calls in layer_calls(model):
@@ -89,7 +80,7 @@ def _collapse_rows(boxes: list[Box]) -> list[Box]:
     for box in boxes:
         box = replace(box, inputs=tuple(names.get(name, name) for name in box.inputs))
         last = kept[-1] if kept else None
-        if last and box.kind == "block" and box.inputs == (last.name,) and _look(box) == _look(last):
+        if last and box.kind == "block" and box.inputs == (last.name,) and _is_alike(box, last):
             kept[-1] = replace(last, count=last.count + 1, params=last.params + box.params)
             names[box.name] = last.name
         else:
@@ -97,8 +88,8 @@ def _collapse_rows(boxes: list[Box]) -> list[Box]:
     return kept
 
 
-def _look(box: Box) -> tuple:
-    return box.text, box.shape, box.params // box.count
+def _is_alike(box: Box, row: Box) -> bool:
+    return (box.text, box.shape, box.params) == (row.text, row.shape, row.params // row.count)
 
 
 def boxes_of_block(boxes: Sequence[Box], block: str) -> list[Box]:
@@ -116,21 +107,20 @@ def diagram_size(boxes: Sequence[Box]) -> tuple[float, float]:
 
 
 @styled(lambda boxes, *_: diagram_size(boxes)[0], lambda boxes, *_: diagram_size(boxes)[1])
-def plot_architecture(boxes: Sequence[Box], title: str | None = None, *, ax: Axes):
+def plot_architecture(boxes: Sequence[Box], title: str = "", *, ax: Axes):
     """Draws boxes, such as those of `describe_layers`, from top to bottom, with arrows from what each reads."""
     places, num_columns, num_rows = _layout(boxes)
     for box in boxes:
         size = " × ".join(map(str, box.shape))
         each = f"{box.params // box.count:,} parameters{' each' if box.count > 1 else ''}, " if box.params else ""
-        text = f"{box.count} × ({box.text})" if box.count > 1 else box.text
-        draw_box(ax, *places[box.name], BOX_WIDTH, BOX_HEIGHT, text, f"{each}{size}", COLORS[box.kind])
+        draw_box(ax, *places[box.name], BOX_WIDTH, BOX_HEIGHT, box.title, f"{each}{size}", COLORS[box.kind])
         for name in box.inputs:
             _connect(ax, places[name], places[box.name])
     ax.set_xlim(-BOX_WIDTH / 2 - 0.1, (num_columns - 1) * PITCH_X + BOX_WIDTH / 2 + 0.32)
     ax.set_ylim(-(num_rows - 1) * PITCH_Y - BOX_HEIGHT / 2 - 0.05, BOX_HEIGHT / 2 + 0.05)
     ax.set_aspect("equal")
     ax.set_axis_off()
-    ax.set_title(title or "")
+    ax.set_title(title)
 
 
 def draw_box(ax: Axes, x: float, y: float, width: float, height: float, text: str, detail: str, color: str) -> None:

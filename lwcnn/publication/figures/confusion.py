@@ -5,41 +5,37 @@ from collections.abc import Sequence
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from lwcnn.publication.figures.style import styled
+from lwcnn.publication.evidence import summed_confusion
+from lwcnn.publication.figures.inputs import Inputs
+from lwcnn.publication.figures.style import new_panels, styled
+from lwcnn.publication.names import display_name
 from lwcnn.system.errors import LwcnnError
 
 MAX_NUMBERED = 20  # classes; with more, numbers are unreadable
 
 
 @styled(4.2, 3.9)
-def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], title: str | None = None, *, ax: Axes):
-    """Draws, in percent, how the images of each class (rows) are classified (columns).
-
-    Args:
-        matrix: Counts of shape (classes, classes), rows are labels; those of several seeds may be summed.
-        class_names: Names by label.
-
-    Raises:
-        LwcnnError: The matrix does not fit the names.
-    """
-    percent = row_percent(matrix, class_names)
+def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], title: str = "", *, ax: Axes):
+    """Draws counts (classes, classes), in percent: how the images of each class (rows) are classified (columns)."""
+    percent = _row_percent(matrix, class_names)
     mistakes = percent[~np.eye(len(percent), dtype=bool)]
     _draw(ax, percent, class_names, title, "Blues", 0, 100, "{:.1f}" if mistakes.max(initial=0) < 5 else "{:.0f}")
 
 
 @styled(4.2, 3.9)
 def plot_confusion_difference(
-    matrix: np.ndarray, other: np.ndarray, class_names: Sequence[str], title: str | None = None, *, ax: Axes
+    matrix: np.ndarray, other: np.ndarray, class_names: Sequence[str], title: str = "", *, ax: Axes
 ):
-    """Draws `matrix` minus `other`, each in percent of its rows, in points; arguments as above."""
-    difference = row_percent(matrix, class_names) - row_percent(other, class_names)
+    """Draws `matrix` minus `other`, each in percent of its rows, in points."""
+    difference = _row_percent(matrix, class_names) - _row_percent(other, class_names)
     reach = max(float(np.abs(difference).max()), 1.0)
     _draw(ax, difference, class_names, title, "PuOr_r", -reach, reach, "{:+.1f}" if reach < 5 else "{:+.0f}")
 
 
-def row_percent(matrix: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
-    """Returns counts (classes, classes) in percent of their rows; a class without images gives zeros."""
+def _row_percent(matrix: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
+    """Returns counts in percent of their rows; a class without images gives zeros."""
     matrix = np.asarray(matrix, dtype=float)
     if matrix.shape != (len(class_names), len(class_names)):
         raise LwcnnError(
@@ -66,4 +62,18 @@ def _draw(ax, values, class_names, title, colors, low, high, form) -> None:
     )  # fmt: skip
     ax.set_xticklabels(ax.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
     ax.tick_params(length=0)
-    ax.set(xlabel="predicted", ylabel="label", title=title or "")
+    ax.set(xlabel="predicted", ylabel="label", title=title)
+
+
+def confusion(inputs: Inputs) -> Figure:
+    """Confusion matrices of baseline and best, summed over seeds, and their difference."""
+    names = inputs.shown
+    matrices = [summed_confusion(inputs.runs(name)) for name in names]
+    figure, axes = new_panels(3.85 * (2 * len(names) - 1), 4.3, 2 * len(names) - 1)
+    for name, matrix, ax in zip(names, matrices, axes):
+        plot_confusion_matrix(matrix, inputs.class_names, inputs.model_name(inputs.runs(name)), ax=ax)
+    if len(names) == 2:
+        difference = f"{display_name(names[1])} minus {display_name(names[0])}, points"
+        plot_confusion_difference(matrices[1], matrices[0], inputs.class_names, difference, ax=axes[2])
+    figure.suptitle(inputs.title("Confusion, percent of each class", f"{inputs.images_counted} per seed"))
+    return figure

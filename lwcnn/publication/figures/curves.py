@@ -1,4 +1,4 @@
-"""Training curves, and the accuracy of the folds of a K-fold cross-validation."""
+"""Training curves, the accuracy of the folds of a K-fold cross-validation, and that on corrupted images."""
 
 import itertools
 from collections.abc import Sequence
@@ -6,42 +6,44 @@ from collections.abc import Sequence
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, COLORS, GREEN, MARKERS, legend_below, styled
+from lwcnn.publication.figures.inputs import BASELINE_EXPERIMENT, Inputs, MissingInput
+from lwcnn.publication.figures.style import (
+    BASELINE,
+    BEST,
+    BLACK,
+    COLORS,
+    GREEN,
+    MARKERS,
+    legend_below,
+    new_panels,
+    styled,
+)
+from lwcnn.publication.names import budget, display_name
 from lwcnn.system.errors import LwcnnError
 
 QUANTITIES = {"accuracy": "accuracy, %", "loss": "loss, nats"}
-BRANCH_COLORS = (BASELINE, BEST, GREEN)
 WHOLE = "whole model"
-DASHES = {"training": (3, 1.5), "validation": ""}
 _PHASE_NAMES = {"dual": "stage 1: both branches", "head": "stage 2: head", "all": "stage 2: all layers"}
 
 
 @styled(6.5, 3.2)
-def plot_training_curves(phases: Sequence[dict], quantity: str = "accuracy", title: str | None = None, *, ax: Axes):
-    """Draws accuracy or loss by epoch, phase after phase; in stage 1 of each branch.
+def plot_training_curves(phases: Sequence[dict], quantity: str = "accuracy", title: str = "", *, ax: Axes):
+    """Draws accuracy or loss by epoch, phase after phase of a result's `history`; in stage 1 of each branch.
 
     Training values (dashed) are means over an epoch, with dropout, augmentation and changing weights. Validation
     values (solid) are of un-augmented images after the epoch; results of earlier versions hold no validation loss.
-
-    Args:
-        phases: `history` of a result: for each phase its `name`, and in `history` a dictionary per epoch.
-        quantity: "accuracy" or "loss".
-
-    Raises:
-        LwcnnError: The quantity is unknown, or a phase has no epochs.
     """
     if quantity not in QUANTITIES:
         raise LwcnnError(f"quantity must be one of {', '.join(QUANTITIES)}. Received: {quantity!r}")
-    if not phases or not all(phase["history"] for phase in phases):
-        raise LwcnnError(f"Give phases of one epoch or more. Received: {[len(p['history']) for p in phases]} epochs")
     values = _values(phases, quantity)
     parts = list(values["part"].unique())
-    colors = dict(zip([part for part in parts if part != WHOLE], BRANCH_COLORS)) | {WHOLE: BLACK}
+    colors = dict(zip([part for part in parts if part != WHOLE], (BASELINE, BEST, GREEN))) | {WHOLE: BLACK}
     sns.lineplot(
         values, x="epoch", y="value", hue="part", style="images", units="phase", estimator=None,
-        palette={part: colors[part] for part in parts}, dashes=DASHES, ax=ax,
+        palette={part: colors[part] for part in parts}, dashes={"training": (3, 1.5), "validation": ""}, ax=ax,
     )  # fmt: skip
     first = 1
     for i, phase in enumerate(phases):
@@ -56,7 +58,7 @@ def plot_training_curves(phases: Sequence[dict], quantity: str = "accuracy", tit
     ax.set_xlim(0.5, first - 0.5)
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     ax.set_ylabel(QUANTITIES[quantity])
-    ax.set_title(title or "", pad=22 if len(phases) > 1 else None)
+    ax.set_title(title, pad=22 if len(phases) > 1 else None)
     sns.move_legend(ax, "center left", bbox_to_anchor=(1.01, 0.5), title=None)
 
 
@@ -78,12 +80,10 @@ def _values(phases: Sequence[dict], quantity: str) -> pd.DataFrame:
 
 
 @styled(5.6, 3.0)
-def plot_folds(folds: pd.DataFrame, test_accuracy: float | None = None, title: str | None = None, *, ax: Axes):
-    """Draws the accuracy of each fold, a line per procedure.
+def plot_folds(folds: pd.DataFrame, test_accuracy: float | None = None, title: str = "", *, ax: Axes):
+    """Draws `accuracy` (0 to 1) by `fold` (from 0), a line per `procedure`.
 
-    Args:
-        folds: Columns `fold` (from 0), `accuracy` (0 to 1) and `procedure`.
-        test_accuracy: Test accuracy of the model that is never reset; None draws no line.
+    `test_accuracy` is that of the model that is never reset.
     """
     shown = folds.assign(fold=folds["fold"] + 1, accuracy=100 * folds["accuracy"])
     names = shown["procedure"].unique()
@@ -96,24 +96,75 @@ def plot_folds(folds: pd.DataFrame, test_accuracy: float | None = None, title: s
         label = "its final model on the test images"
         ax.axhline(100 * test_accuracy, color=BEST, linewidth=0.9, linestyle=(0, (4, 2)), label=label)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set(xlabel="fold", ylabel="accuracy on the fold, %", title=title or "")
+    ax.set(xlabel="fold", ylabel="accuracy on the fold, %", title=title)
     legend_below(ax, ncols=2)
 
 
 @styled(5.6, 3.0)
-def plot_fold_curves(histories: Sequence[Sequence[dict]], title: str | None = None, *, ax: Axes):
-    """Draws the validation accuracy of each fold's training by epoch, with a dot where a phase ends.
-
-    Args:
-        histories: Phases of each fold, as in `plot_training_curves`.
-    """
+def plot_fold_curves(histories: Sequence[Sequence[dict]], title: str = "", *, ax: Axes):
+    """Draws the validation accuracy by epoch of each fold's phases, with a dot where a phase ends."""
     for i, phases in enumerate(histories):
         values = [100 * record["val_accuracy"] for phase in phases for record in phase["history"]]
         ends = [last - 1 for last in itertools.accumulate(len(phase["history"]) for phase in phases)]
-        color = COLORS[i % len(COLORS)]
-        ax.plot(
-            range(1, len(values) + 1), values, "-o", color=color, markevery=ends, markersize=4, label=f"fold {i + 1}"
-        )
+        epochs, color = range(1, len(values) + 1), COLORS[i % len(COLORS)]
+        ax.plot(epochs, values, "-o", color=color, markersize=4, markevery=ends, label=f"fold {i + 1}")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set(xlabel="epoch (dot: a phase ends)", ylabel="validation accuracy, %", title=title or "")
+    ax.set(xlabel="epoch (dot: a phase ends)", ylabel="validation accuracy, %", title=title)
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+
+
+def training_curves(inputs: Inputs) -> Figure:
+    """Accuracy and loss through both stages of the paper's method."""
+    return _curves(inputs, BASELINE_EXPERIMENT)
+
+
+def training_curves_best(inputs: Inputs) -> Figure:
+    """Accuracy and loss of the best network."""
+    return _curves(inputs, inputs.best_experiment)
+
+
+def _curves(inputs: Inputs, experiment: str) -> Figure:
+    runs = inputs.runs(experiment)
+    released = runs[runs["weights"].notna()]
+    run = (released if len(released) else runs).iloc[:1]
+    figure, axes = new_panels(6.8, 5.6, 1, 2)
+    (one,) = run.itertuples()
+    counts = f"{one.num_train_images:,} training and {one.num_val_images:,} validation images"
+    for quantity, ax in zip(QUANTITIES, axes):
+        plot_training_curves(one.history, quantity, ax=ax)
+    figure.suptitle(inputs.title("Training", inputs.model_name(run), counts))
+    return figure
+
+
+def folds(inputs: Inputs) -> Figure:
+    """Accuracy of each fold, and its curves where they were recorded: from scratch, and never reset as published."""
+    found = inputs.evidence.folds
+    found = found[found["dataset"] == inputs.dataset]
+    if found.empty:
+        raise MissingInput(f"no K-fold cross-validation was run on it. Received: {inputs.dataset!r}")
+    leaky = found[found["leaky"].astype(bool)]
+    procedure = found["leaky"].map({True: "model never reset, as published", False: "each fold from scratch"})
+    test = float(leaky["test_accuracy"].iloc[0]) if len(leaky) else None
+    title = inputs.title("K-fold cross-validation", "paper's method", budget(found["preset"].iloc[0]))
+    recorded = found[found["history"].notna()].groupby(procedure, sort=False)["history"]
+    figure, axes = new_panels(5.6, 3.0 * (1 + len(recorded)), 1, 1 + len(recorded))
+    plot_folds(found.assign(procedure=procedure), test, title, ax=axes[0])
+    for (name, histories), ax in zip(recorded, axes[1:]):
+        plot_fold_curves(list(histories), name, ax=ax)
+    return figure
+
+
+def robustness(inputs: Inputs) -> Figure:
+    """Accuracy of the released networks on corrupted test images, by severity and by corruption."""
+    measured = inputs.evidence.benchmark("robustness")
+    frame = pd.DataFrame(measured["rows"])
+    frame["accuracy, %"], frame["network"] = 100 * frame["accuracy"], frame["experiment"].map(display_name)
+    corrupted = frame[frame["severity"] > 0].assign(severity="mean of 1 to 5")
+    figure, axes = new_panels(9.0, 3.4, 2, width_ratios=(1, 1.6), sharey=True)
+    look = {"y": "accuracy, %", "hue": "network", "palette": COLORS[: frame["network"].nunique()], "errorbar": None}
+    sns.lineplot(frame, x="severity", style="network", markers=True, dashes=False, legend=False, ax=axes[0], **look)
+    sns.barplot(corrupted, x="corruption", ax=axes[1], **look)
+    axes[1].tick_params(axis="x", labelrotation=45)
+    sns.move_legend(axes[1], "center left", bbox_to_anchor=(1.01, 0.5), title=None)
+    figure.suptitle(inputs.title("Corrupted images", measured["images"]))
+    return figure

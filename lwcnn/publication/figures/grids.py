@@ -5,7 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.special import softmax
 
+from lwcnn.evaluation.gradcam import default_layers, gradcam_heatmap
+from lwcnn.evaluation.metrics import confusion_matrix
+from lwcnn.publication.figures.confusion import most_confused_pairs
+from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import styled
 from lwcnn.system.errors import LwcnnError
 
@@ -14,6 +20,10 @@ LEAST_WIDTH = 4.5  # inches, for the title
 GAP = 0.06  # between images, as a share of their side
 CAPTION = 0.30  # room for two lines above an image
 HEAT_OPACITY = 0.5
+NUM_PAIRS, NUM_PER_PAIR = 5, 5
+NUM_SAMPLES = 2  # rows each of right and of wrong ones
+MAX_COLUMNS = 10  # classes shown as samples
+NUM_CLASSES_WITH_HEAT = 4
 
 
 def _width(images, captions, columns=8, row_names=(), *_):
@@ -30,20 +40,13 @@ def plot_image_grid(
     captions: Sequence[str],
     columns: int = 8,
     row_names: Sequence[str] = (),
-    title: str | None = None,
+    title: str = "",
     *,
     ax: Axes,
 ):
-    """Draws images in rows, each with a caption of up to two short lines above it.
+    """Draws images, uint8 of shape (h, w, 1 or 3), in rows, each with a caption of up to two short lines above it.
 
-    Args:
-        images: Each uint8 of shape (h, w, 1) or (h, w, 3); None leaves its place empty.
-        captions: One per image.
-        columns: Number of images in a row.
-        row_names: Names left of the rows.
-
-    Raises:
-        LwcnnError: There are no images, or images and captions do not fit.
+    None leaves its place empty.
     """
     if len(images) != len(captions) or not len(images):
         raise LwcnnError(f"Give a caption per image. Received: {len(images)} images, {len(captions)} captions")
@@ -53,7 +56,8 @@ def plot_image_grid(
             continue
         row, column = divmod(i, columns)
         left, top = column * pitch_x, -row * pitch_y
-        ax.imshow(_rgb(image), extent=(left, left + 1, top - 1, top))
+        rgb = np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
+        ax.imshow(rgb, extent=(left, left + 1, top - 1, top))
         ax.text(left + 0.5, top + 0.02, caption, ha="center", va="bottom", fontsize=5.5, linespacing=1.0)
     num_rows = -(-len(images) // columns)
     for row, name in enumerate(row_names):
@@ -63,19 +67,11 @@ def plot_image_grid(
     ax.set_aspect("equal")
     ax.grid(False)
     ax.set_axis_off()
-    ax.set_title(title or "")
+    ax.set_title(title)
 
 
 def overlay_heatmaps(images: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
-    """Returns images with heat maps over them, uint8 (n, h, w, 3): gray where nothing, yellow where most.
-
-    Args:
-        images: uint8 of shape (n, h, w, 1) or (n, h, w, 3).
-        heatmaps: Shape (n, h, w), 0 to 1, as `gradcam_heatmap` returns.
-
-    Raises:
-        LwcnnError: The arrays do not fit.
-    """
+    """Returns images under heat maps (n, h, w) of 0 to 1, uint8 (n, h, w, 3): gray where nothing, yellow where most."""
     if images.shape[:3] != heatmaps.shape:
         raise LwcnnError(f"Give a heat map per image. Received: {images.shape} and {heatmaps.shape}")
     gray = np.repeat(images.mean(axis=-1, keepdims=True), 3, axis=-1) / 255
@@ -83,5 +79,71 @@ def overlay_heatmaps(images: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
     return np.rint(255 * ((1 - HEAT_OPACITY) * gray + HEAT_OPACITY * heat)).astype(np.uint8)
 
 
-def _rgb(image: np.ndarray) -> np.ndarray:
-    return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
+def _classified(inputs: Inputs):
+    """Returns the best experiment's released run, the pixels, its predicted classes and their probabilities."""
+    released = inputs.released(inputs.best_experiment)
+    confidence = softmax(released.logits, axis=1).max(axis=1)
+    return released, inputs.test_images, released.logits.argmax(axis=1), confidence
+
+
+def confused_pairs(inputs: Inputs) -> Figure:
+    """Images of the best network's most confused pairs of classes, the most confident errors first."""
+    released, pixels, classes, confidence = _classified(inputs)
+    images, captions, rows, names = [], [], [], inputs.class_names
+    counts = confusion_matrix(released.logits, released.labels)
+    for label, prediction in most_confused_pairs(counts, NUM_PAIRS):
+        where = np.flatnonzero((released.labels == label) & (classes == prediction))
+        where = where[np.argsort(-confidence[where], kind="stable")][:NUM_PER_PAIR]
+        gap = NUM_PER_PAIR - len(where)
+        images += [pixels[i] for i in where] + [None] * gap
+        captions += [f"{100 * confidence[i]:.0f} %" for i in where] + [""] * gap
+        rows.append(f"{names[label]}\ntaken for\n{names[prediction]}\n({counts[label, prediction]} images)")
+    title = inputs.title("Most confused pairs", inputs.model_name(released.run), "with confidence")
+    return plot_image_grid(images, captions, NUM_PER_PAIR, rows, title)
+
+
+def right_and_wrong(inputs: Inputs) -> Figure:
+    """Test images of each class that the best network gets right, drawn at random, and its most confident errors."""
+    released, pixels, classes, confidence = _classified(inputs)
+    names, columns = inputs.class_names, min(MAX_COLUMNS, len(inputs.class_names))
+    order = np.random.default_rng(0).permutation(len(classes))
+    images, captions = [], []
+    for is_right in (True, False):
+        chosen = []
+        for label in range(columns):
+            where = order[(released.labels[order] == label) & ((classes[order] == label) == is_right)]
+            chosen.append(where if is_right else where[np.argsort(-confidence[where], kind="stable")])
+        for row in range(NUM_SAMPLES):
+            for where in chosen:
+                i = where[row] if row < len(where) else None
+                images.append(None if i is None else pixels[i])
+                wrong = "" if i is None or is_right else f"{names[released.labels[i]]}, taken\nfor "
+                captions.append("" if i is None else f"{wrong}{names[classes[i]]}, {100 * confidence[i]:.0f} %")
+    title = inputs.title("Right and wrong", inputs.model_name(released.run), "predicted class and confidence")
+    rows = ["right"] * NUM_SAMPLES + ["wrong"] * NUM_SAMPLES
+    return plot_image_grid(images, captions, columns, rows, title)
+
+
+def gradcam(inputs: Inputs) -> Figure:
+    """Heat maps of the best network for the class it predicts: of each class one image that is right and one wrong."""
+    released, pixels, predicted, _ = _classified(inputs)
+    model, names = inputs.model(inputs.best_experiment), inputs.class_names
+    labels = range(0, len(names), max(1, len(names) // NUM_CLASSES_WITH_HEAT))[:NUM_CLASSES_WITH_HEAT]
+    margins = released.logits.max(axis=1) - released.logits.mean(axis=1)
+    layers, images, captions = default_layers(model), [], []
+    branches = ["heat map"] if len(layers) == 1 else [f"branch {i + 1}" for i in range(len(layers))]
+    for label in labels:
+        for verdict in ("right", "wrong"):
+            where = np.flatnonzero((released.labels == label) & ((predicted == label) == (verdict == "right")))
+            if not len(where):
+                images += [None] * (1 + len(layers))
+                captions += [""] * (1 + len(layers))
+                continue
+            i = where[np.argsort(margins[where], kind="stable")][len(where) // 2]  # the median margin
+            image = pixels[i : i + 1]
+            maps = [gradcam_heatmap(model, image, predicted[i : i + 1], layer) for layer in layers]
+            images += [image[0], *(overlay_heatmaps(image, one)[0] for one in maps)]
+            captions += [f"{verdict}: {names[predicted[i]]}", *branches]
+    what = "Grad-CAM for the predicted class"
+    title = inputs.title(what, inputs.model_name(released.run), "yellow: most evidence")
+    return plot_image_grid(images, captions, 2 * (1 + len(layers)), [names[label] for label in labels], title)

@@ -22,29 +22,18 @@ ABLATION_PRESET = "quick"  # that of the ablations in the README
 
 
 class Inputs:
-    """The results on one data set, and what belongs to them.
-
-    Args:
-        dataset: Name of the data set, as in the results folder.
-        folders: Folders of results, models and data sets.
-        presets: Presets whose runs are shown; of an experiment's several the first.
-    """
+    """The results on one data set, and what belongs to them; of an experiment's several presets the first is shown."""
 
     def __init__(self, dataset: str, folders: Folders = Folders(), presets: Sequence[str] = PRESETS_BY_SIZE):
         self.dataset = dataset
         self.folders = folders
         self.presets = tuple(presets)
-        self._released: dict[str, Released] = {}
+        self.display_name = DISPLAY_NAMES.get(dataset, plot_text(dataset))
 
     @cached_property
     def evidence(self) -> Evidence:
         """Runs, exports and benchmarks."""
         return Evidence(self.folders.results, self.presets)
-
-    @property
-    def display_name(self) -> str:
-        """The data set's name as written in titles."""
-        return DISPLAY_NAMES.get(self.dataset, plot_text(self.dataset))
 
     @cached_property
     def groups(self) -> dict[tuple[str, str], pd.DataFrame]:
@@ -92,18 +81,17 @@ class Inputs:
 
     @cached_property
     def best_experiment(self) -> str:
-        """The released experiment with the highest mean validation accuracy."""
+        """As `Evidence.best_experiment`."""
         return self.evidence.best_experiment(self.dataset)
 
+    @property
     def shown(self) -> list[str]:
-        """As `Evidence.shown`."""
+        """The baseline, if it was run, and the best experiment."""
         return self.evidence.shown(self.dataset)
 
     def released(self, experiment: str) -> Released:
         """The released run of an experiment."""
-        if experiment not in self._released:
-            self._released[experiment] = self.evidence.released(self.dataset, experiment)
-        return self._released[experiment]
+        return self.evidence.released(self.dataset, experiment)
 
     def model(self, experiment: str) -> keras.Model:
         """The released model of an experiment."""

@@ -57,8 +57,7 @@ STYLE: dict[Any, Any] = {
 def styled(width: float | Callable, height: float | Callable) -> Callable:
     """Decorates a drawing function to draw in our style, on a new axis where none is given, and to return the figure.
 
-    Args:
-        width, height: Size of a new figure in inches, or functions of the drawing's arguments.
+    Width and height of a new figure, in inches, can be functions of the drawing's arguments.
     """
 
     def decorate(draw: Callable) -> Callable:
@@ -92,11 +91,7 @@ def legend_below(ax: Axes, *arguments, inches: float = 0.42, **options) -> None:
 
 
 def save_figure(figure: Figure, stem: Path, with_pdf: bool = False) -> list[Path]:
-    """Writes <stem>.png with 300 dpi and, if asked, <stem>.pdf, without dates; unchanged files stay untouched.
-
-    Raises:
-        LwcnnError: A file can't be written.
-    """
+    """Writes <stem>.png with 300 dpi and, if asked, <stem>.pdf, without dates; unchanged files stay untouched."""
     written = []
     with matplotlib.rc_context(STYLE):
         for suffix, encode in {".png": _png, ".pdf": _pdf}.items():

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -37,15 +37,9 @@ KINDS = {HEADLINE: (BEST, "*"), OURS: (BASELINE, "o"), SYSTEM: (BLACK, "s"), REC
 
 @dataclass(frozen=True)
 class Point:
-    """A network in such a figure.
+    """A network; costs are above 0 in the figure's unit, accuracies between 0 and 1.
 
-    Attributes:
-        name: Label; "" leaves it without one.
-        cost: Cost above 0, in the figure's unit.
-        accuracy: Test accuracy between 0 and 1.
-        kind: One of `KINDS`.
-        interval: Ends of its 95% interval, 0 to 1; None where it has none.
-        spread: Lowest and highest cost that was measured; None for a cost that is counted.
+    `interval` has the ends of its 95% interval, `spread` the lowest and highest cost that was measured.
     """
 
     name: str
@@ -60,20 +54,14 @@ class Point:
 def plot_tradeoff(
     points: Sequence[Point],
     cost_label: str,
-    title: str | None = None,
+    title: str = "",
     limits: tuple[float, float] | None = None,
     *,
     ax: Axes,
 ):
     """Draws accuracy against cost on a logarithmic axis, with labels and the Pareto front of the means as steps.
 
-    Args:
-        points: The networks, at least one; with `limits` those within them are drawn.
-        cost_label: What the cost is, with its unit.
-        limits: Lowest and highest accuracy drawn, between 0 and 1.
-
-    Raises:
-        LwcnnError: There is nothing to draw, a cost is not above 0, or a kind is unknown.
+    With `limits`, the lowest and highest accuracy, the points between them are drawn.
     """
     wrong = [point for point in points if point.cost <= 0 or point.kind not in KINDS]
     low, high = limits or (0, 1)
@@ -98,44 +86,37 @@ def plot_tradeoff(
         ax.set_ylim(100 * low, 100 * high)
     else:
         ax.margins(y=0.08)
-    ax.set(xlabel=cost_label, ylabel="test accuracy, %", title=title or "")
+    ax.set(xlabel=cost_label, ylabel="test accuracy, %", title=title)
     legend_below(ax, ncols=3)
     _label(ax, points)
 
 
-def plot_costs(points: Mapping[str, Sequence[Point]], title: str | None = None) -> Figure:
+def plot_costs(points: Mapping[str, Sequence[Point]], title: str = "") -> Figure:
     """Draws a panel per cost, each network with a color and marker of its own, and bars for intervals and spreads.
 
-    No front is drawn: where spreads overlap, the data give no order.
-
-    Args:
-        points: The networks by label of the cost.
+    The points are given by label of the cost. No front is drawn: where spreads overlap, the data give no order.
     """
-    names = list(dict.fromkeys(point.name for group in points.values() for point in group))
-    others = [
-        name for name in names if not any(p.kind == HEADLINE for g in points.values() for p in g if p.name == name)
-    ]
+    kinds = {point.name: point.kind for group in points.values() for point in group}
     palette, shapes = [color for color in COLORS if color != BEST], MARKERS.replace("*", "")
-    colors, markers = dict.fromkeys(names, BEST), dict.fromkeys(names, "*")
-    for i, name in enumerate(others):  # in each round the colors meet other marks
-        colors[name], markers[name] = palette[i % len(palette)], shapes[(i + i // len(palette)) % len(shapes)]
-    looks: dict[str, dict] = {
-        name: {
-            **{"color": colors[name], "marker": markers[name], "markersize": 5.5 if name in others else 9},
-            **{"mec": "white", "mew": 0.4, "linestyle": "", "zorder": 3},
-        }
-        for name in names
-    }
+    base: dict[str, Any] = {"mec": "white", "mew": 0.4, "linestyle": "", "zorder": 3}
+    looks: dict[str, dict[str, Any]] = {}
+    i = 0
+    for name, kind in kinds.items():
+        if kind == HEADLINE:
+            looks[name] = base | {"color": BEST, "marker": "*", "markersize": 9}
+            continue
+        color, marker = palette[i % len(palette)], shapes[(i + i // len(palette)) % len(shapes)]
+        looks[name] = base | {"color": color, "marker": marker, "markersize": 5.5}
+        i += 1  # in each round of the palette the colors meet other marks
     columns = min(2, len(points))
-    figure, axes = new_panels(
-        6.8, 0.9 + 2.5 * -(-len(points) // columns), columns, -(-len(points) // columns), sharey=True
-    )
+    num_rows = -(-len(points) // columns)
+    figure, axes = new_panels(6.8, 0.9 + 2.5 * num_rows, columns, num_rows, sharey=True)
     with matplotlib.rc_context(STYLE):
         for (label, group), ax in zip(points.items(), axes):
             for p in group:
-                ends = p.spread or (p.cost, p.cost), p.interval or (p.accuracy, p.accuracy)
-                ax.plot(ends[0], [100 * p.accuracy] * 2, color=colors[p.name], linewidth=1.1, alpha=0.7)
-                ax.plot([p.cost] * 2, [100 * end for end in ends[1]], color=colors[p.name], linewidth=1.1, alpha=0.7)
+                bar: dict[str, Any] = {"color": looks[p.name]["color"], "linewidth": 1.1, "alpha": 0.7}
+                ax.plot(p.spread or (p.cost, p.cost), [100 * p.accuracy] * 2, **bar)
+                ax.plot([p.cost] * 2, [100 * end for end in p.interval or (p.accuracy, p.accuracy)], **bar)
                 ax.plot(p.cost, 100 * p.accuracy, **looks[p.name])
             _logarithmic(ax, [end for p in group for end in p.spread or (p.cost,)])
             ax.set_xlabel(label)
@@ -143,9 +124,9 @@ def plot_costs(points: Mapping[str, Sequence[Point]], title: str | None = None) 
             ax.set_ylabel("test accuracy, %")
         for ax in axes[len(points) :]:
             ax.set_visible(False)
-        handles = [Line2D([], [], label=name, **looks[name]) for name in names]
+        handles = [Line2D([], [], label=name, **look) for name, look in looks.items()]
         figure.legend(handles=handles, loc="outside lower center", ncols=3)
-        figure.suptitle(title or "")
+        figure.suptitle(title)
     return figure
 
 

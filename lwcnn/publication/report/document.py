@@ -4,9 +4,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
@@ -26,19 +25,12 @@ _COMMENT = re.compile(r"(?<!\\)%.*")
 _OVERFULL = re.compile(r"^Overfull \\hbox \(([0-9.]+)pt too wide\).*$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Generated:
-    """What was written for a document.
-
-    Attributes:
-        values: LaTeX by name.
-        tables: LaTeX by name.
-        missing: Results that do not exist; each is shown as "not run".
-    """
+class Generated(NamedTuple):
+    """What was written for a document: LaTeX of values and tables by name, and what would give the missing results."""
 
     values: dict[str, str]
     tables: dict[str, str]
-    missing: tuple[str, ...]
+    missing: list[str]
 
 
 def used_names(text: str) -> tuple[list[str], list[str]]:
@@ -50,16 +42,7 @@ def used_names(text: str) -> tuple[list[str], list[str]]:
 
 
 def generate(source: Path, work: Path, evidence: Evidence) -> Generated:
-    """Writes `<work>/generated/values.tex` and a file for each table that a document names.
-
-    Args:
-        source: the document.
-        work: folder for what is made.
-        evidence: what the results hold.
-
-    Raises:
-        LwcnnError: if a name stands for nothing, or a file can't be read or written.
-    """
+    """Writes `<work>/generated/values.tex` and a file for each table that a document names."""
     try:
         values, tables = used_names(Path(source).read_text(encoding="utf-8"))
     except OSError as error:
@@ -70,11 +53,11 @@ def generate(source: Path, work: Path, evidence: Evidence) -> Generated:
     found = {name: resolve(name, evidence) for name in values}
     made_tables = {name: TABLES[name](evidence) for name in tables}
     needs = [value.needs for value in found.values() if isinstance(value, Measurement) and value.needs]
-    needs += [need for table in made_tables.values() for need in table.missing]
+    needs += [need for table in made_tables.values() for need in table.needs if need]
     made = Generated(
         {name: cell_latex(value.bare() if isinstance(value, Measurement) else value) for name, value in found.items()},
         {name: table.latex() for name, table in made_tables.items()},
-        tuple(dict.fromkeys(needs)),
+        list(dict.fromkeys(needs)),
     )
     lines = [rf"\expandafter\def\csname lwcnn:{name}\endcsname{{{text}}}" for name, text in made.values.items()]
     contents = {"values": "\n".join(lines), **made.tables}
@@ -84,17 +67,9 @@ def generate(source: Path, work: Path, evidence: Evidence) -> Generated:
 
 
 def build_pdf(source: Path, work: Path) -> Path:
-    """Has latexmk build the PDF, with what was generated into the work folder; an undefined macro is an error.
+    """Builds the PDF in the work folder, with what was generated there; it is the same bytes when nothing changed.
 
-    Args:
-        source: the document; figures and bibliography are sought from its folder.
-        work: folder for what is made.
-
-    Returns:
-        The PDF in the work folder. It is the same bytes when nothing changed.
-
-    Raises:
-        LwcnnError: if latexmk is missing, or the document has errors, undefined references or lines that stick out.
+    Undefined macros and references and lines that stick out are errors.
     """
     if shutil.which("latexmk") is None:
         raise LwcnnError(
@@ -102,15 +77,8 @@ def build_pdf(source: Path, work: Path) -> Path:
             "`lwcnn report --no-pdf` writes the numbers and tables alone."
         )
     source, work = Path(source).resolve(), Path(work).resolve()
-    command = [
-        "latexmk",
-        "-pdf",
-        "-Werror",
-        "-interaction=nonstopmode",
-        "-halt-on-error",
-        f"-outdir={work}",
-        source.name,
-    ]
+    options = ["-pdf", "-Werror", "-interaction=nonstopmode", "-halt-on-error", f"-outdir={work}"]
+    command = ["latexmk", *options, source.name]
     environment = os.environ | {
         "TEXINPUTS": f"{work}:{source.parent}:",
         "BIBINPUTS": f"{source.parent}:",
@@ -119,23 +87,16 @@ def build_pdf(source: Path, work: Path) -> Path:
         "max_print_line": "10000",
     }
     pdf, log = (work / f"{source.stem}{suffix}" for suffix in (".pdf", ".log"))
+    streams: dict[str, Any] = {"capture_output": True, "text": True, "errors": "replace"}
     try:
-        done = subprocess.run(
-            command,
-            cwd=source.parent,
-            env=environment,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=MAX_SECONDS,
-        )
+        done = subprocess.run(command, cwd=source.parent, env=environment, timeout=MAX_SECONDS, **streams)
     except subprocess.TimeoutExpired as error:
         raise LwcnnError(f"latexmk took more than {MAX_SECONDS} s. Received: {source}") from error
     text = log.read_text(errors="replace") if log.exists() else ""
     if done.returncode:
         raise LwcnnError(f"latexmk failed on {source}:\n{_complaints(text) or done.stderr[-2000:]}")
-    if wide := [line for line in _overfull(text) if line[0] > MAX_OVERFULL]:
-        raise LwcnnError(f"Lines stick out in {source}:\n" + "\n".join(line for _, line in wide))
+    if wide := [found[0] for found in _OVERFULL.finditer(text) if float(found[1]) > MAX_OVERFULL]:
+        raise LwcnnError(f"Lines stick out in {source}:\n" + "\n".join(wide))
     return pdf
 
 
@@ -149,7 +110,3 @@ def _complaints(log: str) -> str:
         elif "undefined" in line and "Warning" in line:
             shown.append(line)
     return "\n".join(shown[:40])
-
-
-def _overfull(log: str) -> Iterable[tuple[float, str]]:
-    return [(float(found[1]), found[0]) for found in _OVERFULL.finditer(log)]

@@ -1,21 +1,16 @@
 """Tables, each a function of the evidence that returns a `Table`."""
 
 from collections.abc import Callable
+from functools import partial
 
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.tables import (
-    ablations,
-    accuracies,
-    audit,
-    benchmarks,
-    calibration,
-    costs,
-    errors,
-    folds,
-    steps,
-    techniques,
-)
+from lwcnn.publication.tables import ablations, accuracies, audit, benchmarks, calibration, costs, folds, steps
 from lwcnn.publication.tables.table import Table
+
+
+def _benchmark(name: str, evidence: Evidence) -> Table:
+    return benchmarks.benchmark_table(name, evidence.benchmark(name)["rows"])
+
 
 TABLES: dict[str, Callable[[Evidence], Table]] = {
     function.__name__: function
@@ -29,7 +24,7 @@ TABLES: dict[str, Callable[[Evidence], Table]] = {
         ablations.method,
         ablations.parts,
         ablations.trials,
-        techniques.techniques,
+        ablations.techniques,
         folds.folds,
         audit.audit_paper,
         audit.audit_reproduction,
@@ -41,29 +36,10 @@ TABLES: dict[str, Callable[[Evidence], Table]] = {
         costs.references,
         costs.published,
         benchmarks.int8,
-        errors.confused_classes,
-        errors.class_accuracies,
+        accuracies.confused_classes,
+        accuracies.class_accuracies,
     )
 }
-
-
-def _of_rows(table: Callable[[list[dict]], Table]) -> Callable[[Evidence], Table]:
-    """Returns the table of the rows in results/<name of the table>.json."""
-    return lambda evidence: table(evidence.benchmark(table.__name__)["rows"])
-
-
-_BENCHMARKS = (
-    benchmarks.train_step,
-    benchmarks.averaging,
-    benchmarks.growth,
-    benchmarks.shrink,
-    benchmarks.mlperf_tiny,
-    benchmarks.finetune,
-    benchmarks.after_training,
-    benchmarks.microcontroller,
-    benchmarks.robustness,
-)
-for _table in _BENCHMARKS:
-    TABLES[_table.__name__] = _of_rows(_table)
+TABLES |= {name: partial(_benchmark, name) for name in benchmarks.COLUMNS}
 
 __all__ = ["TABLES", "Table", "ablations", "accuracies", "audit", "folds", "steps"]

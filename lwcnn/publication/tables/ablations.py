@@ -1,8 +1,12 @@
-"""Ablations of the paper's method and of the improved network, and the trials of the search."""
+"""Ablations of the paper's method and of the improved network, techniques on top, and the trials of the search."""
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, leave_one_out, only
+from lwcnn.experiments.recipes.techniques import BASE as TECHNIQUE_BASE
+from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.publication.claims.measurement import gain, mean_and_spread, missing, or_missing
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence
@@ -10,6 +14,7 @@ from lwcnn.publication.names import named
 from lwcnn.publication.tables.table import Cell, Table
 
 ABLATION_PRESET = "quick"
+TECHNIQUE_PRESETS = ("quick", "full")
 CHANGES = ("single", "dual_no_augment", "no_unfreezing", "head_only", "reinit_merge", "nadam_throughout", "end_to_end")
 SHORT = {
     "residual": "shortcuts",
@@ -92,3 +97,41 @@ def _short(trial: str) -> str:
     for recipe, letter in (("ema_batch_norm+rate_0.02+smoothing_0", "A"), ("rate_0.02+smoothing_0", "R")):
         trial = trial.replace(f"+{recipe}", f"+{letter}")
     return trial
+
+
+def techniques(evidence: Evidence, dataset: str = "cifar10") -> Table:
+    """Each technique that was run, minus the recipe without it: by group, the largest gain of `quick` first."""
+    groups = {"": [_technique(evidence, dataset, TECHNIQUE_BASE, "the recipe", "")]}
+    for key, one in TECHNIQUES.items():
+        groups.setdefault(one.group, []).append(_technique(evidence, dataset, technique(key), one.title, one.group))
+    budgets = [title for preset in TECHNIQUE_PRESETS for title in (f"`{preset}`, %", "points", "p")]
+    rows = [[row for _, row in sorted(filter(None, found), key=lambda pair: -pair[0])] for found in groups.values()]
+    return Table(["technique", "group", "parameters", *budgets, "time"], rows)
+
+
+def _technique(evidence: Evidence, dataset: str, name: str, title: str, group: str) -> tuple[float, list[Cell]] | None:
+    """Returns a technique's mean accuracy, to sort by, with its row; None if it was not run."""
+    cells: list[Cell] = []
+    first = None
+    for preset in TECHNIQUE_PRESETS:
+        if not evidence.has(dataset, name, preset):
+            cells += ["", "", ""]
+            continue
+        runs = evidence.select(dataset, name, preset)
+        first = runs if first is None else first
+        gains = gain_cells(evidence, dataset, name, TECHNIQUE_BASE, preset) if name != TECHNIQUE_BASE else ["", ""]
+        cells += [mean_and_spread(runs["test_accuracy"]).bare(), *gains]
+    if first is None:
+        return None
+    row: list[Cell] = [title, group, f"{first['params'].iloc[0]:,}", *cells, _time(evidence, dataset, first)]
+    return first["test_accuracy"].mean(), row
+
+
+def _time(evidence: Evidence, dataset: str, runs: pd.DataFrame) -> str:
+    """Training time relative to the recipe's; empty where the devices differ."""
+    preset = runs["preset"].iloc[0]
+    if not evidence.has(dataset, TECHNIQUE_BASE, preset):
+        return ""
+    base = evidence.select(dataset, TECHNIQUE_BASE, preset)
+    same = set(base["device"]) == set(runs["device"])
+    return f"{runs['train_seconds'].mean() / base['train_seconds'].mean():.2f}" if same else ""

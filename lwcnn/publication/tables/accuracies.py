@@ -2,26 +2,23 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
-from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
-from lwcnn.publication.claims.goals import GOALS
-from lwcnn.publication.claims.literature import PAPER_ACCURACY
-from lwcnn.publication.claims.measurement import accuracy, mean_and_spread, or_missing, percent
+from lwcnn.experiments.results import DISPLAY_NAMES
+from lwcnn.publication.claims.literature import GOALS, PAPER_ACCURACY
+from lwcnn.publication.claims.measurement import Measurement, accuracy, mean_and_spread, or_missing, percent
 from lwcnn.publication.counts import counts
-from lwcnn.publication.evidence import LARGEST, Evidence
+from lwcnn.publication.evidence import Evidence, class_means, pair_share, summed_confusion
 from lwcnn.publication.names import is_part, named
 from lwcnn.publication.tables.table import Cell, Table
 
+NUM_PAIRS = 6  # of classes that are confused most
 _REPRODUCTION = ("paper", "paper_as_published", "paper_tuned")
 _MORE = {"mnist": ("paper_batch64",), "cifar10": ("paper_tuned_one_go",)}
 _WITHOUT_GOAL = (
-    "residual_se_distilled",
-    "residual_se_muon",
-    "residual_se_small_distilled",
-    "residual_plain",
-    "residual_cbam",
+    *("residual_se_distilled", "residual_se_muon", "residual_se_small_distilled", "residual_plain", "residual_cbam"),
     "repo_baseline_frozen",
 )
 
@@ -83,7 +80,7 @@ def reproduction(evidence: Evidence) -> Table:
     for dataset, claimed in PAPER_ACCURACY.items():
         rows = []
         for name in (*_REPRODUCTION, *_MORE.get(dataset, ())):
-            cells = _measured(evidence, dataset, name, LARGEST)
+            cells = _measured(evidence, dataset, name)
             rows.append([DISPLAY_NAMES[dataset], named(name), *cells, f"{100 * claimed:.0f}"])
         groups.append(rows)
     head = ["data", "experiment", "preset", "seeds", "validation", "test", "95 % interval", "paper"]
@@ -97,32 +94,27 @@ def family(evidence: Evidence) -> Table:
 
 def improved(evidence: Evidence) -> Table:
     """Other systems' networks and ours: parameters, accuracy and goals."""
-    goals, groups = {(goal.dataset, goal.experiment): goal for goal in GOALS}, []
+    goals = {(goal.dataset, goal.experiment): (goal.beat, goal.least, goal.aim) for goal in GOALS}
+    groups = []
     for dataset in ("cifar10", "fashion_mnist", "mnist"):
-        names = [goal.experiment for goal in GOALS if goal.dataset == dataset]
         rows = []
-        for name in (*names, *(_WITHOUT_GOAL if dataset == "cifar10" else ())):
-            goal = goals.get((dataset, name))
-            figures = (goal.beat, goal.least, goal.aim) if goal else (None, None, None)
-            preset, seeds, _, test, interval = _measured(evidence, dataset, name, LARGEST)
-            rows.append(
-                [
-                    *(DISPLAY_NAMES[dataset], named(name), f"{counts(dataset, name).params:,}"),
-                    *(preset, seeds, test, interval),
-                    *("" if figure is None else f"{figure:g}" for figure in figures),
-                ]
-            )
+        without = _WITHOUT_GOAL if dataset == "cifar10" else ()
+        for name in (*(goal.experiment for goal in GOALS if goal.dataset == dataset), *without):
+            preset, seeds, _, *reached = _measured(evidence, dataset, name)
+            figures = ["" if pd.isna(figure) else f"{figure:g}" for figure in goals.get((dataset, name), [np.nan] * 3)]
+            size = f"{counts(dataset, name).params:,}"
+            rows.append([DISPLAY_NAMES[dataset], named(name), size, preset, seeds, *reached, *figures])
         groups.append(rows)
     head = ["data", "experiment", "parameters", "preset", "seeds", "test", "95 % interval", "to beat", "goal", "aim"]
     return Table(head, groups, "llrlllllll")
 
 
-def _measured(evidence: Evidence, dataset: str, name: str, preset: str) -> list[Cell]:
+def _measured(evidence: Evidence, dataset: str, name: str) -> list[Cell]:
     """Returns preset, seeds, validation and test accuracy with interval; a missing test accuracy if it was not run."""
-    try:
-        runs, found = evidence.select(dataset, name, preset), evidence.accuracy(dataset, name, preset)
-    except MissingInput:
-        return ["", "", "", or_missing(evidence.select, dataset, name, preset), ""]
+    runs = or_missing(evidence.select, dataset, name)
+    if isinstance(runs, Measurement):
+        return ["", "", "", runs, ""]
+    found = evidence.accuracy(dataset, name)
     return [
         runs["preset"].iloc[0],
         str(len(runs)),
@@ -130,3 +122,27 @@ def _measured(evidence: Evidence, dataset: str, name: str, preset: str) -> list[
         accuracy(found).bare(),
         f"[{100 * found.low:.2f}, {100 * found.high:.2f}]",
     ]
+
+
+def confused_classes(evidence: Evidence, dataset: str = "cifar10") -> Table:
+    """The pairs of classes with the most errors, as fractions of all errors: baseline and best experiment."""
+    shown = evidence.shown(dataset)
+    runs = [evidence.select(dataset, name) for name in shown]
+    names, matrices = list(runs[0]["per_class_accuracy"].iloc[0]), [summed_confusion(one) for one in runs]
+    pairs = [(a, b) for a in range(len(names)) for b in range(a)]
+    pairs.sort(key=lambda pair: -pair_share(matrices[-1], *pair))
+    rows = [
+        [f"{names[b]} and {names[a]}", *(f"{100 * pair_share(matrix, a, b):.1f}" for matrix in matrices)]
+        for a, b in pairs[:NUM_PAIRS]
+    ]
+    errors = [f"{100 - 100 * float(np.trace(matrix) / matrix.sum()):.1f}" for matrix in matrices]
+    head = ["confused, %", *map(named, shown)]
+    return Table(head, [rows, [["error rate, %", *errors]]], "l" + "r" * len(shown))
+
+
+def class_accuracies(evidence: Evidence, dataset: str = "cifar10") -> Table:
+    """Accuracy by class, mean over seeds: baseline and best experiment."""
+    shown = evidence.shown(dataset)
+    means = [class_means(evidence.select(dataset, name)) for name in shown]
+    rows = [[name, *(f"{100 * one[name]:.1f}" for one in means)] for name in means[0].index]
+    return Table(["class", *map(named, shown)], [rows], "l" + "r" * len(shown))

@@ -1,22 +1,24 @@
-"""The audit as tables."""
+"""The audit: every claim beside what its system's own code comes to, and the measurements that test it."""
 
 from collections.abc import Sequence
 
-from lwcnn.publication.claims.audit import SINGLE_GAIN, AuditRow, audit
+from lwcnn.publication.claims.literature import CLAIMS
 from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.tables.table import Cell, Table
+from lwcnn.publication.values import resolve
 
-_WIDTHS = (0.17, 0.17, 0.24)
-_COLUMN = r">{\raggedright\arraybackslash}"
-_COLUMNS = "".join(rf"{_COLUMN}p{{{width}\textwidth}}" for width in _WIDTHS) + _COLUMN + "X"
+SINGLE_GAIN = "gain of "
+"""Begins the claims about single parts, which have a table of their own."""
+
+_LEFT = r">{\raggedright\arraybackslash}"
+_COLUMNS = "".join(rf"{_LEFT}p{{{width}\textwidth}}" for width in (0.17, 0.17, 0.24)) + _LEFT + "X"
 
 
 def audit_all(evidence: Evidence) -> Table:
     """Every claim, with its system."""
-    rows = audit(evidence)
     head = ["system", "about", "claimed", "its code, table or output", "measured here"]
-    return Table(head, [[[row.claim.system, *_cells(row)] for row in rows]])
+    return Table(head, [[[claim["system"], *_cells(claim, evidence)] for claim in CLAIMS]])
 
 
 def audit_paper(evidence: Evidence) -> Table:
@@ -25,10 +27,7 @@ def audit_paper(evidence: Evidence) -> Table:
 
 
 def audit_reproduction(evidence: Evidence) -> Table:
-    """The claims of the CIFAR-10 reproduction, of its extension and of a third party's rerun.
-
-    Without single gains, which the table of parts has.
-    """
+    """The claims of the CIFAR-10 reproduction, of its extension and of a third party's rerun."""
     return _of(evidence, ("reproduction", "extension", "rerun"))
 
 
@@ -38,16 +37,16 @@ def audit_resnets(evidence: Evidence) -> Table:
 
 
 def _of(evidence: Evidence, systems: Sequence[str], with_system: bool = False) -> Table:
-    rows = [row for row in audit(evidence) if not row.claim.what.startswith(SINGLE_GAIN)]
+    claims = [claim for claim in CLAIMS if not claim["what"].startswith(SINGLE_GAIN)]
     groups = []
     for system in systems:
-        cells = [_cells(row) for row in rows if row.claim.system == system]
+        cells = [_cells(claim, evidence) for claim in claims if claim["system"] == system]
         groups.append([[f"{system}: {about}" if with_system else about, *rest] for about, *rest in cells])
     return Table(["claim about", "claimed", "code, table or output", "measured here"], groups, _COLUMNS, r"\textwidth")
 
 
-def _cells(row: AuditRow) -> list[Cell]:
+def _cells(claim: dict, evidence: Evidence) -> list[Cell]:
     here: list[str | Measurement] = []
-    for i, (name, measurement) in enumerate(row.here):
-        here += [f"{'; ' if i else ''}{name}{': ' if name else ''}", measurement]
-    return [row.claim.what, row.claim.claimed, row.claim.built, tuple(here)]
+    for label, name in claim.get("here", ()):
+        here += [f"{'; ' if here else ''}{label}{': ' if label else ''}", resolve(name, evidence)]
+    return [claim["what"], claim["claimed"], claim["built"], tuple(here)]

@@ -1,6 +1,6 @@
 """Tables of the measurements by the scripts in benchmarks/, and of the int8 exports."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,160 +10,169 @@ from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.names import display_name, named
 from lwcnn.publication.tables.table import Cell, Table
 
+Columns = Mapping[str, str | Callable[[Mapping], Cell]]
+"""Cells by column title. A template is filled with a row's values, and the percent signs of its formats are dropped."""
+
 _ORDER = ("paper", "residual_se", "lwcnn", "lwcnn_jax", "keras", "torch")
+_WEIGHTS = {"random": "random", "trained": "Wren's, of CIFAR-10"}
+
+COLUMNS: dict[str, Columns] = {
+    # A training step of the engine, Keras and PyTorch; ratios compare rows measured under the same conditions.
+    "train_step": {
+        "threads": "{threads}",
+        "network": "`{workload}`",
+        "contender": "{contender}",
+        "images timed": "{timed_images:,}",
+        "median s": "{median:.1f}",
+        "range": lambda row: f"{min(row['seconds']):.1f} to {max(row['seconds']):.1f}",
+        "times `keras`": lambda row: _times(row, "keras"),
+        "times `torch`": lambda row: _times(row, "torch"),
+    },
+    # Validation accuracy of the latest weights and of their averages, for one training each.
+    "averaging": {
+        "network": "`{experiment}`",
+        "training images": "{num_train_images:,}",
+        "epochs": "{epochs}",
+        "no average, %": "{val_accuracy[latest]:.2%}",
+        "fixed decay, %": "{val_accuracy[fixed_decay]:.2%}",
+        "decay with warm-up, %": "{val_accuracy[warm_up]:.2%}",
+    },
+    # The cost of training as one setting grows.
+    "growth": {
+        "what grows": "{varied}",
+        "to": lambda row: f"{row[row['varied']]:,}",
+        "seconds per epoch": "{seconds:.1f}",
+        "peak MB": lambda row: f"{row['peak_bytes'] / 1e6:,.0f}",
+        "parameters": "{params:,}",
+        "MACs": "{macs:,}",
+    },
+    # Pruned large networks beside small ones.
+    "shrink": {
+        "model": "`{experiment}`",
+        "pruned": lambda row: f"{100 * row['sparsity']:.0f} %",
+        "parameters": "{params:,}",
+        "not zero": "{nonzero_params:,}",
+        "float32 %": "{accuracy:.2%}",
+        "int8 %": "{int8_accuracy:.2%}",
+        "int8 bytes": "{int8_bytes:,}",
+        "after gzip": "{int8_gzip_bytes:,}",
+    },
+    # MLPerf Tiny's own ResNet-8 files beside those of Wren, in one run.
+    "mlperf_tiny": {
+        "network": "{network}",
+        "file": "{precision}",
+        "bytes": "{size_bytes:,}",
+        "test %": "{accuracy:.2%}",
+        "ECE %": "{ece:.1%}",
+        "ms (p90)": "{p50_ms:.3f} ({p90_ms:.3f})",
+    },
+    # Fine-tuning and training from scratch on few images: means over seeds.
+    "finetune": {
+        "weights at the start": lambda row: _WEIGHTS[row["weights"]],
+        "epochs": "{epochs}",
+        "seeds": "{count}",
+        "test accuracy, %": "{mean:.2%}",
+        "range": lambda row: f"{100 * row['min']:.2f} to {100 * row['max']:.2f}" if row["count"] > 1 else "",
+    },
+    # What each technique that needs no training changes.
+    "after_training": {
+        "network": lambda row: display_name(row["experiment"]),
+        "technique": "{technique}",
+        "passes": "{passes}",
+        "validation %": lambda row: f"{100 * np.mean(row['val_accuracy']):.2f}",
+        "test %": lambda row: f"{100 * np.mean(row['test_accuracy']):.2f}",
+        "points": lambda row: "" if row["technique"] == "none" else _points(row),
+        "ECE %": "{ece:.2%}",
+        "loss": "{loss:.3f}",
+        "Brier": "{brier:.4f}",
+    },
+    # Int8 files in TensorFlow Lite Micro beside LiteRT, and the arena measured beside its estimate.
+    "microcontroller": {
+        "model": "{model}",
+        "Micro %": "{accuracy_micro:.1%}",
+        "LiteRT %": "{accuracy_litert:.1%}",
+        "same class %": "{same_class_as_litert:.1%}",
+        "same bits as reference %": "{same_outputs_as_reference:.1%}",
+        "bytes": "{size_bytes:,}",
+        "activations, estimated": "{arena_bytes_estimated:,}",
+        "measured": "{arena_bytes_head:,}",
+        "whole arena": "{arena_bytes_total:,}",
+    },
+    # Accuracy on corrupted images by severity, mean over corruptions.
+    "robustness": {
+        "network": lambda row: named(row["experiment"]),
+        "clean": "{s0:.2%}",
+        **{f"severity {severity}": f"{{s{severity}:.2%}}" for severity in range(1, 6)},
+        "mean of 1 to 5": "{mean:.2%}",
+    },
+}
+
+_INT8: Columns = {
+    "model": lambda row: row["model"].removesuffix(".keras"),
+    "Keras %": "{accuracy_keras:.2%}",
+    "int8 %": "{accuracy_exported:.2%}",
+    "points": lambda row: f"{0 - row['drop_points']:+.2f}",
+    "same class %": "{agreement:.2%}",
+    "bytes": "{size_bytes:,.0f}",
+    "after gzip": "{gzip_bytes:,.0f}",
+    "arena bytes, estimated": "{arena_bytes_estimated:,.0f}",
+}
 
 
-def train_step(rows: Sequence[dict]) -> Table:
-    """A training step of the engine, Keras and PyTorch; ratios compare rows measured under the same conditions."""
-
-    def place(row: dict) -> tuple[int, ...]:
-        return row["threads"], *(_ORDER.index(row[key]) for key in ("workload", "contender"))
-
-    cells = []
-    for row in sorted(rows, key=place):
-        alike = {
-            other["contender"]: other["median"]
-            for other in rows
-            if all(other[key] == row[key] for key in ("threads", "workload", "timed_images"))
-        }
-        ratios = [f"{alike[name] / row['median']:.2f}" if name in alike else "" for name in ("keras", "torch")]
-        span = f"{min(row['seconds']):.1f} to {max(row['seconds']):.1f}"
-        images, median = f"{row['timed_images']:,}", f"{row['median']:.1f}"
-        cells.append([str(row["threads"]), f"`{row['workload']}`", row["contender"], images, median, span, *ratios])
-    head = ["threads", "network", "contender", "images timed", "median s", "range", "times `keras`", "times `torch`"]
-    return Table(head, [cells])
-
-
-def averaging(rows: Sequence[dict]) -> Table:
-    """Validation accuracy of the latest weights and of their averages, for one training each."""
-    cells = [
-        [
-            f"`{row['experiment']}`",
-            f"{row['num_train_images']:,}",
-            str(row["epochs"]),
-            *(f"{100 * row['val_accuracy'][key]:.2f}" for key in ("latest", "fixed_decay", "warm_up")),
-        ]
-        for row in rows
-    ]
-    head = ["network", "training images", "epochs", "no average, %", "fixed decay, %", "decay with warm-up, %"]
-    return Table(head, [cells])
-
-
-def mlperf_tiny(rows: Sequence[dict]) -> Table:
-    """MLPerf Tiny's own ResNet-8 files beside those of Wren, in one run."""
-    cells = [
-        [
-            *(row["network"], row["precision"], f"{row['size_bytes']:,}"),
-            *(f"{100 * row[key]:.{digits}f}" for key, digits in (("accuracy", 2), ("ece", 1))),
-            f"{row['p50_ms']:.3f} ({row['p90_ms']:.3f})",
-        ]
-        for row in rows
-    ]
-    return Table(["network", "file", "bytes", "test %", "ECE %", "ms (p90)"], [cells])
-
-
-def growth(rows: Sequence[dict]) -> Table:
-    """The cost of training as one setting grows."""
-    cells = [
-        [
-            *(row["varied"], f"{row[row['varied']]:,}", f"{row['seconds']:.1f}", f"{row['peak_bytes'] / 1e6:,.0f}"),
-            *(f"{row['params']:,}", f"{row['macs']:,}"),
-        ]
-        for row in rows
-    ]
-    return Table(["what grows", "to", "seconds per epoch", "peak MB", "parameters", "MACs"], [cells])
-
-
-def shrink(rows: Sequence[dict]) -> Table:
-    """Pruned large networks beside small ones, by bytes."""
-    cells = [
-        [
-            *(f"`{row['experiment']}`", f"{100 * row['sparsity']:.0f} %"),
-            *(f"{row['params']:,}", f"{row['nonzero_params']:,}"),
-            *(f"{100 * row[key]:.2f}" for key in ("accuracy", "int8_accuracy")),
-            *(f"{row[key]:,}" for key in ("int8_bytes", "int8_gzip_bytes")),
-        ]
-        for row in sorted(rows, key=lambda row: row["int8_gzip_bytes"])
-    ]
-    head = ["model", "pruned", "parameters", "not zero", "float32 %", "int8 %", "int8 bytes", "after gzip"]
-    return Table(head, [cells])
-
-
-def finetune(rows: Sequence[dict]) -> Table:
-    """Fine-tuning and training from scratch on few images: means over seeds, lowest first."""
-    means = (
-        pd.DataFrame(rows)
-        .groupby(["weights", "epochs"], sort=False)
-        .agg(
-            mean=("test_accuracy", "mean"),
-            lowest=("test_accuracy", "min"),
-            highest=("test_accuracy", "max"),
-            seeds=("seed", "count"),
-        )
-        .sort_values("mean")
-    )
-    cells: list[list[Cell]] = [
-        [
-            {"random": "random", "trained": "Wren's, of CIFAR-10"}[weights],
-            *(str(epochs), str(row["seeds"]), f"{100 * row['mean']:.2f}"),
-            f"{100 * row['lowest']:.2f} to {100 * row['highest']:.2f}" if row["seeds"] > 1 else "",
-        ]
-        for (weights, epochs), row in zip(means.index, means.to_dict("records"))
-    ]
-    head = ["weights at the start", "epochs", "seeds", "test accuracy, %", "range"]
-    return Table(head, [cells])
-
-
-def after_training(rows: Sequence[dict]) -> Table:
-    """What each technique that needs no training changes, a group per network."""
-    scores = (("ece", 100, 2), ("loss", 1, 3), ("brier", 1, 4))
-    groups: dict[str, list[list[Cell]]] = {}
-    for row in rows:
-        gain = Measurement(row["points"], low=row["low"], high=row["high"], signed=True)
-        cells: list[Cell] = [
-            *(display_name(row["experiment"]), row["technique"], str(row["passes"])),
-            *(f"{100 * np.mean(row[key]):.2f}" for key in ("val_accuracy", "test_accuracy")),
-            "" if row["technique"] == "none" else gain,
-            *(f"{scale * row[key]:.{digits}f}" for key, scale, digits in scores),
-        ]
-        groups.setdefault(row["experiment"], []).append(cells)
-    head = ["network", "technique", "passes", "validation %", "test %", "points", "ECE %", "loss", "Brier"]
-    return Table(head, list(groups.values()))
-
-
-def microcontroller(rows: Sequence[dict]) -> Table:
-    """Int8 files in TensorFlow Lite Micro beside LiteRT, and the arena measured beside its estimate."""
-    shares = ("accuracy_micro", "accuracy_litert", "same_class_as_litert", "same_outputs_as_reference")
-    sizes = ("size_bytes", "arena_bytes_estimated", "arena_bytes_head", "arena_bytes_total")
-    cells = [
-        [row["model"], *(f"{100 * row[key]:.1f}" for key in shares), *(f"{row[key]:,}" for key in sizes)]
-        for row in rows
-    ]
-    head = ["model", "Micro %", "LiteRT %", "same class %", "same bits as reference %"]
-    return Table([*head, "bytes", "activations, estimated", "measured", "whole arena"], [cells])
-
-
-def robustness(rows: Sequence[dict]) -> Table:
-    """Accuracy on corrupted images by severity, mean over corruptions."""
-    frame = pd.DataFrame(rows)
-    means = 100 * frame.pivot_table("accuracy", "experiment", "severity", sort=False)
-    means["mean"] = means.drop(columns=0).mean(axis=1)
-    cells = [[named(name), *(f"{value:.2f}" for value in row)] for name, row in zip(means.index, means.to_numpy())]
-    return Table(["network", "clean", *(f"severity {s}" for s in range(1, 6)), "mean of 1 to 5"], [cells])
+def benchmark_table(name: str, rows: Sequence[dict]) -> Table:
+    """Returns the table of the rows in results/<name>.json."""
+    return _table(COLUMNS[name], _PREPARED.get(name, list)(rows))
 
 
 def int8(evidence: Evidence) -> Table:
     """Every exported int8 model: accuracy before and after, and its size."""
     records = evidence.exports[evidence.exports["format"] == "litert-int8"]
-    rows: list[list[Cell]] = [
-        [
-            record.model.removesuffix(".keras"),
-            *(f"{100 * share:.2f}" for share in (record.accuracy_keras, record.accuracy_exported)),
-            Measurement(0 - record.drop_points, signed=True),
-            f"{100 * record.agreement:.2f}",
-            *(f"{record.size_bytes:,.0f}", f"{record.gzip_bytes:,.0f}", f"{record.arena_bytes_estimated:,.0f}"),
-        ]
-        for record in records.itertuples()
-    ]
-    head = ["model", "Keras %", "int8 %", "points", "same class %", "bytes", "after gzip", "arena bytes, estimated"]
-    return Table(head, [rows])
+    return _table(_INT8, records.to_dict("records"))
+
+
+def _table(columns: Columns, rows: Iterable[Mapping]) -> Table:
+    return Table(list(columns), [[[_cell(column, row) for column in columns.values()] for row in rows]])
+
+
+def _cell(column: str | Callable[[Mapping], Cell], row: Mapping) -> Cell:
+    return column.format_map(row).replace("%", "") if isinstance(column, str) else column(row)
+
+
+def _with_rivals(rows: Sequence[dict]) -> list[dict]:
+    """Returns the rows in order, each with the medians under its conditions by contender."""
+    medians: dict[tuple, dict[str, float]] = {}
+    for row in rows:
+        medians.setdefault(_conditions(row), {})[row["contender"]] = row["median"]
+    places = [(row["threads"], _ORDER.index(row["workload"]), _ORDER.index(row["contender"])) for row in rows]
+    order = sorted(range(len(rows)), key=places.__getitem__)
+    return [rows[i] | {"rivals": medians[_conditions(rows[i])]} for i in order]
+
+
+def _conditions(row: Mapping) -> tuple:
+    return row["threads"], row["workload"], row["timed_images"]
+
+
+def _times(row: Mapping, rival: str) -> str:
+    return f"{row['rivals'][rival] / row['median']:.2f}" if rival in row["rivals"] else ""
+
+
+def _points(row: Mapping) -> Measurement:
+    return Measurement(row["points"], low=row["low"], high=row["high"], signed=True)
+
+
+def _by_weights_and_epochs(rows: Sequence[dict]) -> list[dict]:
+    groups = pd.DataFrame(rows).groupby(["weights", "epochs"], sort=False)["test_accuracy"]
+    return groups.agg(["mean", "min", "max", "count"]).sort_values("mean").reset_index().to_dict("records")
+
+
+def _by_severity(rows: Sequence[dict]) -> list[dict]:
+    means = pd.DataFrame(rows).pivot_table("accuracy", "experiment", "severity", sort=False).add_prefix("s")
+    return means.assign(mean=means.drop(columns="s0").mean(axis=1)).reset_index().to_dict("records")
+
+
+_PREPARED: dict[str, Callable[[Sequence[dict]], list[dict]]] = {
+    "train_step": _with_rivals,
+    "shrink": lambda rows: sorted(rows, key=lambda row: row["int8_gzip_bytes"]),
+    "finetune": _by_weights_and_epochs,
+    "robustness": _by_severity,
+}

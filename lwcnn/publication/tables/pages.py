@@ -28,18 +28,14 @@ def table_text(name: str, evidence: Evidence) -> str:
 
 
 def all_tables(folder: StrPath = "results") -> str:
-    """The tables of a results folder that need nothing but runs, without those to which the runs say nothing.
-
-    Raises:
-        LwcnnError: If there are no runs.
-    """
+    """The tables of a results folder that need nothing but runs, without those to which the runs say nothing."""
     evidence = Evidence(folder)
     if evidence.runs.empty and evidence.folds.empty:
         raise LwcnnError(
             f"There are no results; `lwcnn train` writes into runs/results by default. Received: --results {folder}"
         )
     tables = [TABLES[name](evidence) for name in SHOWN]
-    return "\n\n".join(table.markdown() for table in tables if table.has_values)
+    return "\n\n".join(table.markdown() for table in tables if table.rows and not (table.needs and all(table.needs)))
 
 
 def fill(text: str, evidence: Evidence) -> str:

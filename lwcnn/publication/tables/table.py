@@ -5,7 +5,7 @@ Texts in them are inline Markdown with one feature, `code` in backticks.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.system.safe_text import latex_text
@@ -21,64 +21,43 @@ _BY = re.compile(r"\b(\d+)x(\d+)\b")
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
+    """A table: column titles, and rows of cells by group; empty groups are left out.
 
-    Attributes:
-        head: Column titles.
-        groups: Rows of cells, by group; empty groups are left out.
-        columns: LaTeX column types; all left-aligned by default.
-        width: Width of the table in LaTeX, whose X columns share the remaining space; natural by default.
+    `columns` are LaTeX's column types, by default all left-aligned; with a `width`, X columns share the free space.
     """
 
     head: Sequence[str]
     groups: Sequence[Sequence[Sequence[Cell]]]
     columns: str = ""
     width: str = ""
-    rows: list[Sequence[Cell]] = field(init=False)
-
-    def __post_init__(self):
-        object.__setattr__(self, "rows", [row for group in self.groups for row in group])
 
     @property
-    def missing(self) -> list[str]:
-        """The needs of its missing measurements, each once and in order."""
-        parts = [part for row in self.rows for cell in row for part in _parts(cell)]
-        return list(dict.fromkeys(part.needs for part in parts if isinstance(part, Measurement) and part.needs))
+    def rows(self) -> list[Sequence[Cell]]:
+        """The rows of all groups."""
+        return [row for group in self.groups for row in group]
 
     @property
-    def has_values(self) -> bool:
-        """Whether it has rows with at least one measurement that is not missing."""
-        needs = [
+    def needs(self) -> list[str]:
+        """For each measurement, what would give it if it is missing, else an empty text."""
+        return [
             part.needs for row in self.rows for cell in row for part in _parts(cell) if isinstance(part, Measurement)
         ]
-        return bool(self.rows) and not (needs and all(needs))
 
     def markdown(self) -> str:
         """The table in Markdown; an empty text without rows."""
-        if not self.rows:
-            return ""
         rows = [[_markdown(cell) for cell in row] for row in self.rows]
         lines = [[title.replace("|", r"\|") for title in self.head], ["---"] * len(self.head), *rows]
         head, rule, *body = (f"| {' | '.join(cells)} |" for cells in lines)
-        return "\n".join([head, rule.replace(" ", ""), *body])
+        return "\n".join([head, rule.replace(" ", ""), *body]) if body else ""
 
     def latex(self) -> str:
         """The table as a tabular of booktabs, or a tabularx if it has a width."""
         kind, begin = ("tabularx", f"{{{self.width}}}") if self.width else ("tabular", "[t]")
         columns = self.columns or "l" * len(self.head)
-        groups = [
-            "\n".join(rf"{' & '.join(map(cell_latex, row))} \\" for row in rows) for rows in self.groups if len(rows)
-        ]
-        lines = [
-            rf"\begin{{{kind}}}{begin}{{@{{}}{columns}@{{}}}}",
-            r"\toprule",
-            _row(self.head),
-            r"\midrule",
-            "\n\\midrule\n".join(groups),
-            r"\bottomrule",
-            rf"\end{{{kind}}}",
-        ]
-        return "\n".join(lines)
+        groups = ["\n".join(map(_row, rows)) for rows in ([self.head], *self.groups) if rows]
+        body = "\n\\midrule\n".join(groups)
+        start = rf"\begin{{{kind}}}{begin}{{@{{}}{columns}@{{}}}}"
+        return "\n".join([start, r"\toprule", body, r"\bottomrule", rf"\end{{{kind}}}"])
 
     def _repr_markdown_(self) -> str:
         return self.markdown() or "*No results.*"

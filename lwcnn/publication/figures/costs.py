@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from lwcnn.experiments.results import MissingInput
@@ -32,15 +30,12 @@ def frontier(inputs: Inputs) -> Figure:
 
 
 def parameters(inputs: Inputs) -> Figure:
-    """Accuracy against parameters: ours with full budget, the systems to reproduce and public networks.
-
-    Where the small ones are crowded, a second panel enlarges them, and they have no names in the first.
-    """
+    """Accuracy against parameters: ours with full budget, the systems to reproduce and public networks."""
     points = _points(inputs)
     small, title = _small(points), inputs.title("Parameters and accuracy", INTERVALS)
     if not small or len(small) == len(points):
         return plot_tradeoff(points, "parameters", title)
-    figure, axes = new_panels(10, 4.2, 2)
+    figure, axes = new_panels(10, 4.2, 2)  # the second enlarges the small ones, which have no names in the first
     shown = [point if point not in small or point.kind == HEADLINE else replace(point, name="") for point in points]
     plot_tradeoff(shown, "parameters", "all networks", ax=axes[0])
     plot_tradeoff(small, "parameters", "10,000 to 100,000 parameters, 85 to 95 %", ZOOM, ax=axes[1])
@@ -54,15 +49,15 @@ def _small(points: Sequence[Point]) -> list[Point]:
 
 def costs(inputs: Inputs) -> Figure:
     """Accuracy against multiply-accumulates, size of the int8 file, latency and training time."""
-    size, time, runtime = _int8_bytes(inputs), *latencies(inputs)
-    on_cpu = {name: runs[runs["device"].str.contains("CPU|core")] for name, runs in inputs.networks.items()}
+    networks, (time, runtime) = inputs.networks, latencies(inputs)
+    on_cpu = {name: runs[runs["device"].str.contains("CPU|core")] for name, runs in networks.items()}
     minutes = {name: runs["train_seconds"] / 60 for name, runs in on_cpu.items() if len(runs)}
     panels: dict[str, Mapping[str, tuple[float, ...]]] = {
-        "multiply-accumulates per image": {name: (runs["macs"].iloc[0],) for name, runs in inputs.networks.items()},
-        "size of the int8 file, bytes": {name: (value,) for name, value in size.items()},
+        "multiply-accumulates per image": {name: (runs["macs"].iloc[0],) for name, runs in networks.items()},
+        "size of the int8 file, bytes": {name: (size,) for name, size in _int8_bytes(inputs).items()},
         f"latency, ms, {runtime} (bar: to 90th percentile)": time,
         "training on a CPU, minutes (bar: range over seeds)": {
-            n: (m.mean(), m.min(), m.max()) for n, m in minutes.items()
+            name: (each.mean(), each.min(), each.max()) for name, each in minutes.items()
         },
     }
     points = {
@@ -86,31 +81,26 @@ def _ours(inputs: Inputs, experiment: str, cost: float, spread: tuple[float, flo
     return Point(display_name(experiment), cost, found.mean, kind, (found.low, found.high), spread)
 
 
-def _int8_bytes(inputs: Inputs) -> pd.Series:
-    """Bytes of the experiments' int8 files, by experiment."""
+def _int8_bytes(inputs: Inputs) -> dict[str, float]:
+    """Returns the bytes of the experiments' int8 files."""
     found = inputs.evidence.exports
     if found.empty:
-        return pd.Series(dtype=float)
+        return {}
     found = found[(found["dataset"] == inputs.dataset) & found["format"].str.contains("int8")]
-    return found[found["experiment"].isin(list(inputs.networks))].set_index("experiment")["size_bytes"]
+    return found[found["experiment"].isin(list(inputs.networks))].set_index("experiment")["size_bytes"].to_dict()
 
 
 def latencies(inputs: Inputs) -> tuple[dict[str, tuple[float, float, float]], str]:
-    """Median, and median to 90th percentile, of the latency by experiment, and the runtime's name.
+    """Returns median, lowest and highest latency (median to 90th percentile) by experiment, and the runtime's name.
 
     Experiments that train the same network share their measurements: their order would be noise.
     """
     found = inputs.evidence.latencies
     found = found[(found["dataset"] == inputs.dataset) & found["experiment"].isin(list(inputs.networks))]
     for runtime, name in LATENCY_RUNTIMES.items():
-        rows = found[found["runtime"] == runtime].set_index("experiment")
-        if rows.empty:
+        if (rows := found[found["runtime"] == runtime]).empty:
             continue
-        networks = {e: inputs.networks[e].iloc[0][["params", "macs"]].tolist() for e in rows.index}
-        times = {}
-        for experiment in rows.index:
-            alike = rows.loc[[other for other in rows.index if networks[other] == networks[experiment]]]
-            slow = alike["p90_ms"] if "p90_ms" in alike else alike["p50_ms"]
-            times[experiment] = float(np.median(alike["p50_ms"])), float(alike["p50_ms"].min()), float(slow.max())
-        return times, name
+        sizes = rows["experiment"].map(lambda one: tuple(inputs.networks[one].iloc[0][["params", "macs"]]))
+        times = rows.groupby(sizes).agg(median=("p50_ms", "median"), low=("p50_ms", "min"), high=("p90_ms", "max"))
+        return {one: tuple(times.loc[[size]].iloc[0]) for one, size in zip(rows["experiment"], sizes)}, name
     return {}, ""

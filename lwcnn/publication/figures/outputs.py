@@ -1,0 +1,181 @@
+"""What the outputs say beyond the class: ROC curves, calibration, and the penultimate features by t-SNE."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from scipy.special import softmax
+from sklearn.manifold import TSNE
+from sklearn.metrics import roc_curve
+from threadpoolctl import threadpool_limits
+
+from lwcnn.evaluation.calibration import scale_cross_fitted
+from lwcnn.evaluation.metrics import expected_calibration_error, reliability_bins
+from lwcnn.publication.figures.inputs import Inputs, MissingInput
+from lwcnn.publication.figures.style import (
+    BASELINE,
+    BEST,
+    BLACK,
+    COLORS,
+    GRAY,
+    MARKERS,
+    legend_below,
+    new_panels,
+    styled,
+)
+from lwcnn.system.errors import LwcnnError
+
+_GRID = np.concatenate([[0], np.geomspace(1e-4, 1, 1000)])  # false positive rates at which curves are drawn
+LEAST_CORNER = 0.01
+PERPLEXITY = 30  # van der Maaten and Hinton 2008: 5 to 50
+NUM_EMBEDDED = 700  # more points hide each other, and take bytes
+
+
+def roc_one_vs_rest(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Computes the ROC curve of each class against all others, by its softmax probability.
+
+    Returns false positive rates (1001,), true positive rates (classes, 1001) and areas under the exact curves.
+    """
+    probabilities = softmax(np.asarray(logits, dtype=float), axis=1)
+    if missing := sorted(set(range(logits.shape[1])) - set(np.asarray(labels).tolist())):
+        raise LwcnnError(f"Give images of each class. Received none of: {missing}")
+    rates, areas = [], []
+    for label in range(logits.shape[1]):
+        false, true, _ = roc_curve(np.asarray(labels) == label, probabilities[:, label])
+        rates.append(np.interp(_GRID, false, true))
+        areas.append(np.trapezoid(true, false))
+    return _GRID, np.array(rates), np.array(areas)
+
+
+@styled(5.2, 3.6)
+def plot_roc(logits, labels, class_names: Sequence[str], title: str = "", corner: float = 1.0, *, ax: Axes):
+    """Draws each class's ROC curve against the rest, and their macro average; areas (AUC) in the legend.
+
+    `corner` is the largest false positive rate drawn; true positive rates are drawn from 1 - 2 * corner.
+    """
+    false, true, areas = roc_one_vs_rest(logits, labels)
+    for label, name in enumerate(class_names):
+        dashes = ("solid", (0, (4, 1.5)), (0, (1, 1)))[label % 3]
+        color = COLORS[label % len(COLORS)]
+        ax.plot(false, true[label], color=color, linestyle=dashes, linewidth=1, label=f"{name}  {areas[label]:.4f}")
+    ax.plot(false, true.mean(axis=0), color=BLACK, linewidth=2, label=f"macro average  {areas.mean():.4f}")
+    lowest = max(0.0, 1 - 2 * corner)
+    ax.set_xlim(-0.01 * corner, corner)
+    ax.set_ylim(lowest, 1 + 0.02 * (1 - lowest))
+    ax.set(xlabel="false positive rate", ylabel="true positive rate", title=title)
+    ax.legend(title="class, AUC", loc="center left", bbox_to_anchor=(1.01, 0.5), alignment="left")
+
+
+@styled(4.0, 4.0)
+def plot_reliability(logits: np.ndarray, labels: np.ndarray, title: str = "", *, ax: Axes):
+    """Draws accuracy against confidence, before and after cross-fitted temperature scaling; ECE in the legend.
+
+    The area of a marker shows its bin's share of the images; bins of fewer than ten are not drawn but count in the ECE.
+    """
+    scaled = scale_cross_fitted(logits, labels)
+    temperature = " and ".join(dict.fromkeys(f"{t:.2f}" for t in scaled.temperatures))
+    shown = []
+    for values, name in (
+        (np.asarray(logits, dtype=float), "as trained"),
+        (scaled.logits, f"temperature {temperature}"),
+    ):
+        confidence, accuracy, count = reliability_bins(values, labels)
+        ece = expected_calibration_error(values, labels)
+        shown.append(pd.DataFrame({"confidence": confidence, "accuracy": accuracy, "share": count / count.sum()}))
+        shown[-1] = shown[-1][count >= min(10, count.max())].assign(model=f"{name}: ECE {100 * ece:.1f} %")
+    bins, colors = pd.concat(shown, ignore_index=True), (BASELINE, BEST)
+    look = {"x": "confidence", "y": "accuracy", "hue": "model", "style": "model", "palette": colors, "ax": ax}
+    sns.lineplot(bins, **look, dashes=False, linewidth=1)
+    handles, names = ax.get_legend_handles_labels()
+    handles.append(Patch(alpha=0))
+    names.append("area of a marker: share of images")
+    sizes = {"size": "share", "size_norm": (0, 0.6), "sizes": (6, 110)}
+    sns.scatterplot(bins, **look, **sizes, markers=("o", "s"), alpha=0.7, legend=False)
+    for share in (0.01, 0.1, 0.5):
+        handles.append(ax.scatter([], [], 6 + 104 * share / 0.6, color=GRAY))
+        names.append(f"{100 * share:.0f} %")
+    ax.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
+    ax.set_xlim(0, 1.02)
+    ax.set_ylim(0, 1.04)
+    ax.set(xlabel="confidence, the largest probability", ylabel="accuracy", title=title)
+    legend_below(ax, handles, names, ncols=2)
+
+
+def embed_features(features: np.ndarray) -> np.ndarray:
+    """Computes the t-SNE (n, 2) of features (n, d), each divided by its deviation, so that none outweighs the others.
+
+    It is the same on one machine for any number of threads. The compiled code would crash on equal points.
+    """
+    features = np.asarray(features, dtype=np.float64)
+    if features.ndim != 2 or not np.isfinite(features).all():
+        raise LwcnnError(f"Give finite features of shape (n, d). Received: an array of shape {features.shape}")
+    if (different := len(np.unique(features, axis=0))) < 4:
+        raise LwcnnError(f"t-SNE needs 4 different features or more. Received: {different} among {len(features)}")
+    deviations = features.std(axis=0)
+    scaled = features / np.where(deviations > 0, deviations, 1)
+    perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
+    with threadpool_limits(1):  # sums in another order would lead elsewhere
+        return TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(scaled)
+
+
+@styled(4.2, 3.9)
+def plot_embedding(points: np.ndarray, labels: np.ndarray, class_names: Sequence[str], title: str = "", *, ax: Axes):
+    """Draws points of shape (n, 2) by class, with each class's name where most of it lies."""
+    present = np.unique(labels)
+    colors = {label: COLORS[label % len(COLORS)] for label in present}
+    markers = {label: MARKERS[label % len(MARKERS)] for label in present}
+    sns.scatterplot(
+        x=points[:, 0], y=points[:, 1], hue=labels, style=labels, palette=colors, markers=markers, s=9, alpha=0.7,
+        linewidth=0.2, legend=False, ax=ax,
+    )  # fmt: skip
+    outline = [patheffects.withStroke(linewidth=2, foreground="white")]
+    for label in present:
+        x, y = np.median(points[labels == label], axis=0)
+        name = class_names[label]
+        ax.text(x, y, name, ha="center", va="center", fontsize=7, fontweight="bold", path_effects=outline)
+    ax.set(xticks=[], yticks=[], title=title)
+    ax.grid(False)
+    ax.set_aspect("equal", adjustable="datalim")
+    sns.despine(ax=ax, left=True, bottom=True)
+
+
+def roc(inputs: Inputs) -> Figure:
+    """ROC curves of baseline and best, one class against the rest: the corner in which they differ."""
+    figure, panels = _panels(inputs, "ROC curves, one class against the rest", 4.6, 3.6)
+    areas = roc_one_vs_rest(panels[0][0].logits, panels[0][0].labels)[2]
+    corner = float(np.clip(round(4 * (1 - areas.mean()), 2), LEAST_CORNER, 1))
+    for one, title, ax in panels:
+        plot_roc(one.logits, one.labels, inputs.class_names, title, corner, ax=ax)
+    return figure
+
+
+def reliability(inputs: Inputs) -> Figure:
+    """Reliability of baseline and best, before and after temperature scaling."""
+    figure, panels = _panels(inputs, "Reliability", 3.9, 4.6)
+    for one, title, ax in panels:
+        plot_reliability(one.logits, one.labels, title, ax=ax)
+    return figure
+
+
+def tsne(inputs: Inputs) -> Figure:
+    """Penultimate features of baseline and best by t-SNE."""
+    figure, panels = _panels(inputs, "t-SNE of the penultimate features", 4.2, 4.4, NUM_EMBEDDED)
+    for one, title, ax in panels:
+        if one.features is None:
+            raise MissingInput(f"a released run has no features. Received: {title}")
+        points = embed_features(one.features[:NUM_EMBEDDED])
+        plot_embedding(points, one.labels[: len(points)], inputs.class_names, title, ax=ax)
+    return figure
+
+
+def _panels(inputs: Inputs, what: str, width: float, height: float, most: int | None = None):
+    """Returns a figure, and the released run, title and axis of baseline and best."""
+    released = [inputs.released(name) for name in inputs.shown]
+    figure, axes = new_panels(width * len(released), height, len(released))
+    figure.suptitle(inputs.title(what, f"{len(released[0].labels[:most]):,} test images"))
+    return figure, [(one, inputs.model_name(one.run), ax) for one, ax in zip(released, axes)]
