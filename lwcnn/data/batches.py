@@ -76,9 +76,6 @@ class Batches(keras.utils.PyDataset):
         self.shuffle = shuffle
         self.indices = np.arange(len(images)) if indices is None else np.asarray(indices, np.int64)
         self.mixing, self.num_classes, self.num_epochs = mixing, num_classes, num_epochs
-        if mixing and (not num_classes or not 0 <= labels.min() <= labels.max() < num_classes):
-            found = f"num_classes={num_classes}, labels from {labels.min()} to {labels.max()}"
-            raise LwcnnError(f"Give num_classes, above the largest label, with mixing. Received: {found}")
         if mixing and mixing.ramp and not num_epochs:
             raise LwcnnError(f"Give num_epochs, the length of the ramp of mixing. Received: num_epochs={num_epochs}")
         if batch_size < 1 or not len(self.indices):
@@ -86,6 +83,9 @@ class Batches(keras.utils.PyDataset):
                 "Give at least one image, and a batch_size of 1 or more. "
                 f"Received: {len(self.indices)} images, batch_size={batch_size}"
             )
+        if mixing and (not num_classes or not 0 <= labels.min() <= labels.max() < num_classes):
+            found = f"num_classes={num_classes}, labels from {labels.min()} to {labels.max()}"
+            raise LwcnnError(f"Give num_classes, above the largest label, with mixing. Received: {found}")
         self.set_epoch(epoch)
 
     def __len__(self) -> int:
