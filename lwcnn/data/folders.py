@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lwcnn.data.checks import Splits
+from lwcnn.data.checks import Splits, invalid
 from lwcnn.data.image_files import Size, check_size, choose_shape, find_images, read_images, reason
 from lwcnn.data.sources import cache_folder
 from lwcnn.system.errors import LwcnnError
@@ -33,10 +33,8 @@ def read_folder(folder: Path, size: Size | None = None) -> Splits:
     training, test = find_classes(folder)
     names = sorted(training)
     if unknown := sorted(set(test) - set(names)):
-        raise LwcnnError(
-            f"Add training images of every class of the test images. Received: only test images of "
-            f"{', '.join(map(repr, unknown[:5]))} in {str(folder)!r}"
-        )
+        found = f"only test images of {', '.join(map(repr, unknown[:5]))}"
+        raise invalid("Add training images of every class of the test images", found, repr(str(folder)))
     parts = {"train": training, "test": test} if test else {"train": training}
     key = _key(folder, parts)
     place = hashlib.sha256(f"{os.path.realpath(folder)} {check_size(size)}".encode(errors="surrogateescape"))
@@ -67,10 +65,8 @@ def find_classes(folder: Path) -> tuple[Classes, Classes]:
     else:
         training, validation, test = _classes(folder), {}, {}
     if not training:
-        raise LwcnnError(
-            "Put the images of each class into a subfolder that has the name of the class. "
-            f"Received: no such subfolder in {str(folder)!r}"
-        )
+        advice = "Put the images of each class into a subfolder that has the name of the class"
+        raise invalid(advice, "no such subfolder", repr(str(folder)))
     if not test:
         validation, test = {}, validation
     for name, files in validation.items():

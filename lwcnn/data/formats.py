@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lwcnn.data.checks import Splits, decode_class_names
+from lwcnn.data.checks import Splits, decode_class_names, invalid
 from lwcnn.data.image_files import read_images
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import require_file
@@ -43,16 +43,12 @@ def read_npz(path: str | os.PathLike[str]) -> Splits:
     arrays = load_npz(path)
     missing = [key for key in NPZ_KEYS if key not in arrays]
     if missing:
-        raise LwcnnError(
-            f"Save the arrays under the keys {', '.join(NPZ_KEYS)}, optionally with class_names and mirror. "
-            f"Received: keys {', '.join(sorted(arrays)) or '(none)'} in {str(path)!r}"
-        )
+        advice = f"Save the arrays under the keys {', '.join(NPZ_KEYS)}, optionally with class_names and mirror"
+        raise invalid(advice, f"keys {', '.join(sorted(arrays)) or '(none)'}", repr(str(path)))
     names, mirror = arrays.get("class_names"), arrays.get("mirror")
     if mirror is not None and (mirror.shape != () or mirror.dtype.kind not in "biu"):
-        raise LwcnnError(
-            "Save mirror as a single True or False: whether a mirrored image still belongs to its class. "
-            f"Received: dtype {mirror.dtype}, shape {mirror.shape} in {str(path)!r}"
-        )
+        advice = "Save mirror as a single True or False: whether a mirrored image still belongs to its class"
+        raise invalid(advice, f"dtype {mirror.dtype}, shape {mirror.shape}", repr(str(path)))
     class_names = None if names is None else decode_class_names(names, repr(str(path)))
     return _splits([arrays[key] for key in NPZ_KEYS], class_names, None if mirror is None else bool(mirror))
 

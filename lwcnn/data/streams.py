@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lwcnn.data.checks import check_class_names, check_image_array, decode_class_names
+from lwcnn.data.checks import check_class_names, check_image_array, decode_class_names, invalid
 from lwcnn.data.image_files import IMAGE_EXTENSIONS, check_size, find_images, read_images, readable, reason
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.npz import open_array, open_npz
@@ -84,18 +84,14 @@ def stream_npz(path: Path, batch_size: int) -> Iterator[Batch]:
         keys = [name.removesuffix(".npy") for name in archive.namelist()]
         key = next((key for key in NPZ_IMAGE_KEYS if key in keys), None)
         if key is None:
-            raise LwcnnError(
-                f"Save the images under one of the keys {', '.join(NPZ_IMAGE_KEYS)}. "
-                f"Received: keys {', '.join(sorted(keys)) or '(none)'} in {str(path)!r}"
-            )
+            found = f"keys {', '.join(sorted(keys)) or '(none)'}"
+            raise invalid(f"Save the images under one of the keys {', '.join(NPZ_IMAGE_KEYS)}", found, repr(str(path)))
         with open_array(archive, f"{key}.npy", path) as (stream, (shape, is_fortran, dtype)):
             # A broadcast array has the type and shape but takes no memory.
             shape = check_image_array(np.broadcast_to(np.zeros((), dtype), shape), key, repr(str(path))).shape
             if is_fortran:
-                raise LwcnnError(
-                    "Save the images in C order (numpy.ascontiguousarray). "
-                    f"Received: {key!r} in Fortran order in {str(path)!r}"
-                )
+                advice = "Save the images in C order (numpy.ascontiguousarray)"
+                raise invalid(advice, f"{key!r} in Fortran order", repr(str(path)))
             for start in range(0, shape[0], batch_size):
                 count = min(batch_size, shape[0] - start)
                 images = np.frombuffer(stream.read(count * math.prod(shape[1:])), np.uint8)

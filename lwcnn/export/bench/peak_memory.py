@@ -27,7 +27,6 @@ def peak_bytes() -> int:
 
 
 def run_litert(file: str) -> None:
-    """Runs a float32 or int8 LiteRT file."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=file, num_threads=1)
@@ -41,7 +40,6 @@ def run_litert(file: str) -> None:
 
 
 def run_onnx(file: str) -> None:
-    """Runs an ONNX file."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -54,7 +52,6 @@ def run_onnx(file: str) -> None:
 
 
 def run_keras(file: str) -> None:
-    """Runs a .keras file on TensorFlow as a compiled function."""
     import keras
     import tensorflow as tf
 

@@ -157,7 +157,6 @@ def is_convolution(operation: keras.Operation) -> bool:
 
 
 def is_linear(layer: keras.Layer) -> bool:
-    """Returns whether a convolution has no activation."""
     return layer.activation is keras.activations.linear
 
 
