@@ -17,12 +17,7 @@ DPI = 150
 
 
 class TensorBoard(Progress):
-    """Writes scalars after each epoch, and the confusion matrix and sample images at the end of a run.
-
-    Args:
-        folder: Folder of the run's event files.
-        style, title: As in `Progress`.
-    """
+    """Writes scalars after each epoch, and the confusion matrix and sample images at the end of a run."""
 
     def __init__(self, folder: Path, style: str = "bar", title: str = ""):
         super().__init__(style, title)

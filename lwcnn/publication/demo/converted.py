@@ -18,16 +18,7 @@ SHIPPED = Path(__file__).with_name("converted")
 
 
 def litert_files(path: Path, model: keras.Model, images: np.ndarray) -> dict[str, bytes]:
-    """Returns the content of a model's LiteRT files by precision, "float32" and "int8".
-
-    Args:
-        path: Path of the .keras file.
-        model: The model in it.
-        images: Images that int8 is calibrated on.
-
-    Raises:
-        LwcnnError: The model can't be converted.
-    """
+    """Returns a model's LiteRT files by precision, "float32" and "int8", calibrated on the images."""
     kept = kept_file(path, images)
     for place in (SHIPPED / kept.name, kept):
         with contextlib.suppress(LwcnnError):  # not there, or damaged

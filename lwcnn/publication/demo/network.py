@@ -27,15 +27,7 @@ NUM_RUNS = 30  # the page shows the median of their times
 
 @dataclass(frozen=True)
 class Network:
-    """A trained network and its LiteRT files.
-
-    Attributes:
-        title: Name and number of parameters.
-        model: The network.
-        class_names: Class names by label.
-        temperature: Divisor of the logits that calibrates the probabilities; None where the file has none.
-        files: Content of the LiteRT files by precision, "float32" and "int8".
-    """
+    """A trained network and its LiteRT files by precision; `temperature` divides the logits, if the file has one."""
 
     title: str
     model: keras.Model
@@ -49,11 +41,7 @@ class Network:
         return {precision: LitertModel(content) for precision, content in self.files.items()}
 
     def read(self, source) -> np.ndarray:
-        """Returns an image, a path or one of Pillow's, as the network takes it, uint8 of shape (1, h, w, c).
-
-        Raises:
-            LwcnnError: It can't be read.
-        """
+        """Returns an image, a path or one of Pillow's, as the network takes it, uint8 of shape (1, h, w, c)."""
         try:
             return read_image(source, input_shape(self.model))[np.newaxis]
         except Exception as error:  # a broken file can raise anything
@@ -87,14 +75,9 @@ class Network:
 
 
 def open_network(name: str | Path, examples: Sequence[Path]) -> Network:
-    """Loads a network and its LiteRT files, which are made when it is first opened.
+    """Loads a network, by name or path, and its LiteRT files, which are made when it is first opened.
 
-    Args:
-        name: Name of a trained network, or path of a .keras file.
-        examples: Image files like those that the network was trained on; int8 is calibrated on them.
-
-    Raises:
-        LwcnnError: There is no such network, its file does not name its classes, or it can't be converted.
+    The examples are images like those that it was trained on; int8 is calibrated on them.
     """
     path = model_file(name)
     model, description = load_model(path), read_description(path)

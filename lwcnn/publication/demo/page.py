@@ -33,15 +33,7 @@ def require_gradio() -> Any:
 
 
 def build_page(networks: Sequence[Network], examples: Sequence[Path]) -> Any:
-    """Returns the page, a `gradio.Blocks`.
-
-    Args:
-        networks: Networks to show side by side.
-        examples: Image files to choose from.
-
-    Raises:
-        LwcnnError: Gradio is not installed.
-    """
+    """Returns the page, a `gradio.Blocks`, with the networks side by side and image files to choose from."""
     gradio = require_gradio()
 
     def answer(source) -> list:
@@ -75,19 +67,7 @@ def build_page(networks: Sequence[Network], examples: Sequence[Path]) -> Any:
 
 
 def serve(page: Any, port: int = PORT, block: bool = True) -> str:
-    """Serves a page to this machine alone.
-
-    Args:
-        page: Page of `build_page`.
-        port: TCP port.
-        block: Whether to return only at Ctrl-C.
-
-    Returns:
-        The page's address.
-
-    Raises:
-        LwcnnError: The port is taken or does not exist.
-    """
+    """Serves a page to this machine alone, until Ctrl-C if it is to block, and returns its address."""
     gradio = require_gradio()
     local_fonts = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     try:
@@ -109,11 +89,7 @@ def serve(page: Any, port: int = PORT, block: bool = True) -> str:
 
 
 def find_examples(folder: Path = EXAMPLES) -> list[Path]:
-    """Returns the example images in a folder.
-
-    Raises:
-        LwcnnError: There are none.
-    """
+    """Returns the example images in a folder."""
     found = list(find_images(folder).values())
     if not found:
         raise LwcnnError(f"Give a folder of images as examples. Received: {folder}")

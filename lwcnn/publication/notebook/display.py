@@ -14,12 +14,7 @@ NUM_COLORS, NUM_COLORS_OF_PHOTOS = 64, 256
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Shows a figure of matplotlib's.
-
-    Args:
-        figure: The figure.
-        alt: What it shows, in a sentence, for those who can't see it; its titles are added.
-    """
+    """Shows a figure with a sentence for those who can't see it, to which its titles are added."""
     display(Image(_png(figure), alt=_with_titles(figure, alt)))
 
 

@@ -20,7 +20,6 @@ from lwcnn.experiments.release import release_best
 from lwcnn.experiments.results import PRESETS_BY_SIZE, MissingInput, load_results
 from lwcnn.experiments.run import Folders, run_experiment, split_images
 from lwcnn.experiments.sequence import PhaseCache
-from lwcnn.models.io import load_model
 from lwcnn.models.merge import split_merged
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
 from lwcnn.publication.figures.catalogue import FIGURES, PRINTED
@@ -42,16 +41,10 @@ PUBLISHED_FIGURES = ("ablation", "folds", "parts")
 
 @dataclass(frozen=True)
 class Session:
-    """A session of the notebook.
+    """A session of the notebook: what is trained here, and the folders of the results that are shown.
 
-    Attributes:
-        data: The data set.
-        notice: Why it is not the one asked for; None if it is.
-        preset: Preset of what is trained here.
-        seeds: Seeds of what is trained here.
-        folders: Folders of the results that are shown: the committed ones, or those made here.
-        trains_all: Whether Wren is trained here too because there are no committed results on this data.
-        plots: Folder of the figures' files, `<plots>/<data set>/<name>.png` and `.pdf`.
+    `notice` says why the data is not the one asked for. With `trains_all`, there are no committed results on the data,
+    and Wren is trained here too.
     """
 
     data: Dataset
@@ -96,24 +89,18 @@ class Session:
         Where nothing is trained here, they are the branches of the released model.
         """
         if not self.trains_paper:
-            released = load_model(Path(self.folders.models) / f"{self.data.name}-{BASELINE_EXPERIMENT}.keras")
-            return split_merged(released), self.runs()[0]["history"][0]
+            return split_merged(self.inputs.model(BASELINE_EXPERIMENT)), self.runs()[0]["history"][0]
         size = get_preset(self.preset)
         plan = cast(MergedExperiment, get_experiment(BASELINE_EXPERIMENT, self.preset, self.data.spec))
         split = split_images(self.data, plan, size)
         cache = PhaseCache(Path(OWN_FOLDERS.cache) / self.data.name, self.data.checksum)
-        return train_submodels(
-            plan, split, self.data.num_classes, self.seeds[0], cache=cache, progress=Progress("line")
-        )
+        progress = Progress("line")
+        return train_submodels(plan, split, self.data.num_classes, self.seeds[0], cache=cache, progress=progress)
 
     def runs(self) -> list[dict]:
-        """The results of the paper's method, one per seed: trained now or found, or, with `full`, the committed ones.
-
-        Raises:
-            LwcnnError: If a seed was not committed.
-        """
+        """The results of the paper's method, one per seed: trained now or found, with `full` the committed ones."""
         if self.trains_paper:
-            return [self._run(BASELINE_EXPERIMENT, seed, Progress("line")) for seed in self.seeds]
+            return [self._run(BASELINE_EXPERIMENT, seed) for seed in self.seeds]
         committed = self.inputs.evidence.select(self.data.name, BASELINE_EXPERIMENT, "full").set_index("seed")
         if missing := [seed for seed in self.seeds if seed not in committed.index]:
             there = sorted(committed.index)
@@ -124,11 +111,7 @@ class Session:
         """Trains an experiment where there are no committed results on the data."""
         if self.trains_all:
             for seed in self.seeds:
-                self._run(experiment, seed, Progress("line"))
-
-    def model(self, experiment: str) -> keras.Model:
-        """The released model of an experiment: the committed one, or the one trained here."""
-        return self.inputs.model(experiment)
+                self._run(experiment, seed)
 
     def few_images(self, num_classes: int, num_train: int, num_test: int) -> Dataset:
         """A data set of the user's own, made from this one's first classes and images, in `runs/`."""
@@ -143,12 +126,9 @@ class Session:
         return load_dataset(path, mirror=self.data.mirror)
 
     def show(self, name: str, figure: Figure | None = None, alt: str = "") -> None:
-        """Shows a figure and writes its files, or says what it lacks.
+        """Shows a figure and writes its files, or says what it lacks; without a figure, it is that of the catalogue.
 
-        Args:
-            name: Name of the files; without a figure, one of `lwcnn.figures.FIGURES`.
-            figure: The figure. None draws that of the name, of the published results if it compares many experiments.
-            alt: What it shows, in a sentence. By default the first line of the figure's description.
+        What compares many experiments is drawn from the published results.
         """
         if figure is None:
             try:
@@ -157,11 +137,12 @@ class Session:
             except MissingInput as error:
                 display(Markdown(f"*Not shown: {str(error).split(' Received: ')[0].rstrip('.')}.*"))
                 return
-            alt = alt or (FIGURES[name].__doc__ or name).split("\n")[0]
+            alt = (FIGURES[name].__doc__ or name).split("\n")[0]
         save_figure(figure, self.plots / self.data.name / name, with_pdf=name in PRINTED)
         show(figure, alt)
 
-    def _run(self, experiment: str, seed: int, progress: Progress) -> dict:
+    def _run(self, experiment: str, seed: int) -> dict:
+        progress = Progress("line")
         result = run_experiment(experiment, self.data, self.preset, seed, OWN_FOLDERS, progress, self.notice)
         if self.trains_all:
             release_best(self.data, experiment, OWN_FOLDERS, (self.preset,), (experiment,))
@@ -200,14 +181,7 @@ def open_session(
 
 
 def committed_folders() -> Folders | None:
-    """The committed results and the released models beside them: LWCNN_RESULTS, else those of the library's checkout.
-
-    Returns:
-        The folders; None where the library was installed without them.
-
-    Raises:
-        LwcnnError: LWCNN_RESULTS names no folder.
-    """
+    """The committed results, LWCNN_RESULTS or those of the checkout, and the models beside them; None without any."""
     given = os.environ.get(RESULTS_VARIABLE)
     results = Path(os.path.expanduser(given)) if given else Path(lwcnn.__file__).resolve().parents[1] / "results"
     if not results.is_dir():

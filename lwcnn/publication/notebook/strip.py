@@ -25,12 +25,6 @@ def strip(text: str) -> str:
 
     Logs with their times, metadata of the execution, injected parameters, and the plain texts of what is shown as a
     figure or a table go; figures, tables and values stay.
-
-    Args:
-        text: Content of an .ipynb.
-
-    Raises:
-        LwcnnError: If it is too large, a cell failed, or an output names a place on this machine.
     """
     notebook = nbformat.reads(text, as_version=4)
     notebook.metadata = nbformat.from_dict(_METADATA)

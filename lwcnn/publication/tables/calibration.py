@@ -19,13 +19,7 @@ CALIBRATED = sorted(dict.fromkeys((*_PAPER, *SHIPPED)), key=lambda pair: DATASET
 class Calibrated:
     """Calibration of an experiment on test images, before and after temperature scaling of the same seeds.
 
-    Attributes:
-        ece: Expected calibration error, between 0 and 1.
-        loss: Cross-entropy, in nats.
-        temperatures: One per seed, or one per half of the test images.
-        num_seeds: Number of seeds that the values are means of.
-        on_validation: Whether temperatures were fitted on validation images; otherwise each half of the test images
-            has the temperature of the other half.
+    Temperatures were fitted on validation images, one per seed, or each half of the test images has that of the other.
     """
 
     ece: float

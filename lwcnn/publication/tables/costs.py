@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+import pandas as pd
+
 from lwcnn.experiments.recipes import get_experiment
-from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
+from lwcnn.experiments.results import DISPLAY_NAMES
 from lwcnn.publication.claims.literature import PUBLISHED
-from lwcnn.publication.claims.measurement import Measurement, mean_and_spread, missing, or_missing
+from lwcnn.publication.claims.measurement import Measurement, mean_and_spread, or_missing
 from lwcnn.publication.counts import counts
 from lwcnn.publication.evidence import LARGEST, Evidence
 from lwcnn.publication.names import named
@@ -35,13 +37,9 @@ RUNTIMES = ("litert", "litert-int8", "onnx")
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference or comparison network.
+    """A reference or comparison network, and the experiment that trains it as claimed or at its best.
 
-    Attributes:
-        experiment: The experiment that trains it as claimed, or at its best.
-        preset: Preset of the command in the table.
-        claimed: Test accuracy in its own text, in percent; empty where it has none for CIFAR-10.
-        epochs: Number of epochs of our training, where it is shorter than the preset's.
+    `claimed` is the accuracy in its own text, in percent; `epochs` that of our training where it is shorter.
     """
 
     network: str
@@ -141,9 +139,15 @@ def efficiency(evidence: Evidence) -> Table:
     return Table(head, list(groups.values()), "llrrrrrrrr")
 
 
-def _accelerator(device: str) -> str:
-    """Returns the device in parentheses, unless it is a CPU, whose name tells its cores."""
-    return "" if device.endswith("cores") else f" ({device.removeprefix('NVIDIA ')})"
+def _accuracy(evidence: Evidence, dataset: str, name: str) -> Measurement:
+    return mean_and_spread(evidence.select(dataset, name)["test_accuracy"]).bare()
+
+
+def _minutes(runs: pd.DataFrame) -> str:
+    """Returns the minutes of training with the device, unless it is a CPU, whose name tells its cores."""
+    device = runs["device"].iloc[0]
+    shown = "" if device.endswith("cores") else f" ({device.removeprefix('NVIDIA ')})"
+    return f"{runs['train_seconds'].mean() / 60:.0f}{shown}"
 
 
 def headline(evidence: Evidence) -> Table:
@@ -152,12 +156,10 @@ def headline(evidence: Evidence) -> Table:
     for dataset, name in HEADLINE:
         exported = or_missing(evidence.export, dataset, name, "litert-int8")
         size = exported if isinstance(exported, Measurement) else f"{exported['size_bytes']:,.0f}"
-        try:
-            runs = evidence.select(dataset, name)
-            accuracy: Cell = mean_and_spread(runs["test_accuracy"]).bare()
-            minutes = f"{runs['train_seconds'].mean() / 60:.0f}{_accelerator(runs['device'].iloc[0])}"
-        except MissingInput as error:
-            accuracy, minutes = missing(str(error)), ""
+        accuracy: Cell = or_missing(_accuracy, evidence, dataset, name)
+        minutes = (
+            "" if isinstance(accuracy, Measurement) and accuracy.needs else _minutes(evidence.select(dataset, name))
+        )
         latency = or_missing(_latency, evidence, dataset, name, "litert-int8", 3)
         params = f"{counts(dataset, name).params:,}"
         rows.append([named(name), DISPLAY_NAMES[dataset], params, accuracy, size, latency, minutes])
