@@ -4,6 +4,7 @@ Ray repeats a job whose worker or node dies; the run resumes from its last epoch
 folder that all nodes share. A run's file lock keeps two nodes from training it.
 """
 
+import argparse
 import contextlib
 import logging
 import os
@@ -16,19 +17,17 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from lwcnn.cli.jobs import Job, LocalPool, Pool, absolute
+from lwcnn.cli.jobs import Job, LocalPool, absolute
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 
-CONNECT_SECONDS = 10
-"""Until a cluster is connected, from the first packet on; a healthy one takes two."""
-
+CONNECT_SECONDS = 10  # from the first packet on; a healthy cluster takes two
 CHECK_SECONDS = 120
 MAX_RETRIES = 20  # a run that kills its worker each time must not run for ever
 _PASSED_ON = ("KERAS_BACKEND", "LWCNN_STEP", "LWCNN_DATA_DIR", "TF_ENABLE_ONEDNN_OPTS")
 
 
-def open_pool(options) -> Pool:
+def open_pool(options: argparse.Namespace) -> "LocalPool | RayPool":
     """Returns the pool that the options name."""
     if not options.cluster:
         return LocalPool(options.jobs, options.cpus_per_run)
@@ -37,19 +36,9 @@ def open_pool(options) -> Pool:
 
 
 class RayPool:
-    """A Ray cluster, checked to be fit for the jobs.
+    """A Ray cluster at an address, checked to be fit for the jobs; leaving its block by an exception ends them.
 
-    Args:
-        address: "auto" or host:port.
-        cpus: CPUs, and threads, of each job.
-        gpus: GPUs of each job; a fraction shares one.
-        dataset: Data set that every node must have.
-        data_dir: Its folder.
-        shared: Folders that every node must see.
-
-    Raises:
-        LwcnnError: Ray is not installed, the cluster does not answer, or a node lacks the package, the data, a folder
-            or enough CPUs, or has other versions.
+    Every node needs the CPUs (and threads) and GPUs of a job, the data set, and the shared folders.
     """
 
     def __init__(self, address: str, cpus: int, gpus: float, dataset: str, data_dir: str | None, shared: list[Path]):
@@ -67,6 +56,7 @@ class RayPool:
             raise
 
     def submit(self, job: Job) -> Future[int]:
+        """Returns the future exit code of a job."""
         reference = self._remote(_run).remote(job.arguments, str(job.log))
         self._references.append(reference)
         return reference.future()
@@ -123,22 +113,15 @@ def report(dataset: str, data_dir: str | None, tokens: list[Path]) -> dict[str, 
 
 
 def require_equal(node: str, found: dict[str, Any], here: dict[str, Any]) -> None:
-    """Checks the report of a node against that of this machine.
-
-    Raises:
-        LwcnnError: The node does not see a shared folder, has other versions, or other data or none.
-    """
+    """Checks the report of a node against that of this machine."""
     if found["unseen"]:
         folders = ", ".join(found["unseen"])
         raise LwcnnError(
             f"Give --results and --cache on a folder that every node shares. Received: {node} lacks {folders}"
         )
-    versions = {**here["versions"], **found["versions"]}
-    differing = [
-        f"{name} {found['versions'].get(name)} (here {here['versions'].get(name)})"
-        for name in versions
-        if found["versions"].get(name) != here["versions"].get(name)
-    ]
+    there, own = found["versions"], here["versions"]
+    names = [name for name in own | there if there.get(name) != own.get(name)]
+    differing = [f"{name} {there.get(name)} (here {own.get(name)})" for name in names]
     if differing:
         raise LwcnnError(f"Install the same versions on every node. Received: {node} has {', '.join(differing)}")
     if found["data"] != here["data"]:
@@ -188,10 +171,10 @@ def _connect(address: str):
         except (OSError, ValueError, RuntimeError, OverflowError) as error:
             problem = error
     if problem:
+        reason = " ".join(str(problem).split())[:200] or type(problem).__name__
         raise LwcnnError(
             f"The Ray cluster does not answer within {CONNECT_SECONDS} seconds: start it with `ray start --head`, or "
-            "check the address. "
-            f"Received: --cluster {address} ({' '.join(str(problem).split())[:200] or type(problem).__name__})"
+            f"check the address. Received: --cluster {address} ({reason})"
         ) from problem
     return ray
 

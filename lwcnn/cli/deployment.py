@@ -1,14 +1,65 @@
 """The commands `lwcnn export` and `lwcnn bench`."""
 
 import argparse
-import math
+from functools import partial
 
-from lwcnn.cli.arguments import DATASET_HELP, MODEL_HELP, add_data_arguments, at_least_one, load_dataset_of, path
+from lwcnn.cli.arguments import (
+    DATA_DIR,
+    DATASET_HELP,
+    MODEL,
+    MODEL_HELP,
+    Arguments,
+    at_least_one,
+    load_dataset_of,
+    number,
+    option,
+    path,
+)
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.export.formats import BENCH_FORMATS, FORMAT_NAMES, NUM_CALIBRATION_IMAGES
 
+EXPORT: Arguments = {
+    **MODEL,
+    "--format": option("file format", choices=FORMAT_NAMES, required=True),
+    "--dataset": option(
+        f"data set that checks the export and calibrates int8: {DATASET_HELP} (default: from MODEL)", metavar="DATA"
+    ),
+    **DATA_DIR,
+    "--output": option("file or folder to write (default: exports/<model>-<format>)", type=path, metavar="PATH"),
+    "--calibration-images": option(
+        "training images that calibrate int8", NUM_CALIBRATION_IMAGES, type=at_least_one, metavar="N"
+    ),
+    "--max-drop": option(
+        "percentage points of accuracy that may be lost (default: 0.3 for int8, 0.05 otherwise)",
+        type=partial(number, most=100),
+        metavar="POINTS",
+    ),
+}
+BENCH: Arguments = {
+    "models": option(
+        f"{MODEL_HELP}, or the name of another experiment, whose model has random weights", nargs="+", metavar="MODEL"
+    ),
+    "--formats": {
+        "nargs": "+",
+        "choices": BENCH_FORMATS,
+        "default": list(BENCH_FORMATS),
+        "help": "formats (default: all)",
+    },
+    "--dataset": option(
+        f"data set of the images and of int8 calibration: {DATASET_HELP} (default: random images)", metavar="DATA"
+    ),
+    **DATA_DIR,
+    "--rounds": option("rounds through all formats", 5, type=at_least_one, metavar="N"),
+    "--calls": option("calls of one image in a round", 300, type=at_least_one, metavar="N"),
+    "--json": option(
+        "write the measurements to this file, and keep other models in it that were measured in the same way",
+        type=path,
+        metavar="FILE",
+    ),
+}
 
-def export(options: argparse.Namespace) -> int:
+
+def export(options: argparse.Namespace) -> None:
     """Export a model to another format, checked on the test images."""
     from lwcnn.experiments.zoo import model_file
     from lwcnn.export.run import FOLDER, export_model, require_format
@@ -39,52 +90,9 @@ def export(options: argparse.Namespace) -> int:
             ("arena (estimated)", f"{report['arena_bytes_estimated']:,} bytes of activations"),
         ]
     print("\n".join(f"{name:<20} {value}" for name, value in rows))
-    return 0
 
 
-def add_export_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `lwcnn export` to its parser."""
-    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    parser.add_argument("--format", choices=FORMAT_NAMES, required=True, help="file format")
-    _data_arguments(parser, "data set that checks the export and calibrates int8", "from MODEL")
-    parser.add_argument(
-        "--output", type=path, metavar="PATH", help="file or folder to write (default: exports/<model>-<format>)"
-    )
-    parser.add_argument(
-        "--calibration-images",
-        type=at_least_one,
-        default=NUM_CALIBRATION_IMAGES,
-        metavar="N",
-        help=f"training images that calibrate int8 (default: {NUM_CALIBRATION_IMAGES})",
-    )
-    parser.add_argument(
-        "--max-drop",
-        type=_points,
-        metavar="POINTS",
-        help="percentage points of accuracy that may be lost (default: 0.3 for int8, 0.05 otherwise)",
-    )
-
-
-def _points(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 100:  # NaN fails this too
-        raise argparse.ArgumentTypeError(f"give a number from 0 to 100. Received: {text!r}")
-    return value
-
-
-def _data_arguments(parser: argparse.ArgumentParser, purpose: str, default: str) -> None:
-    parser.add_argument(
-        "--dataset",
-        metavar="DATA",
-        help=f"{purpose}: {DATASET_HELP} (default: {default})",
-    )
-    add_data_arguments(parser)
-
-
-def bench(options: argparse.Namespace) -> int:
+def bench(options: argparse.Namespace) -> None:
     """Measure latency, throughput, memory and size of models in several runtimes."""
     from lwcnn.experiments.zoo import model_file
     from lwcnn.export.bench.report import bench_notes, bench_table, join_earlier, read_earlier
@@ -103,7 +111,7 @@ def bench(options: argparse.Namespace) -> int:
         options.formats,
         options.dataset,
         options.data_dir,
-        {"rounds": options.rounds, "num_calls": options.calls, "memory": not options.no_memory},
+        {"rounds": options.rounds, "num_calls": options.calls, "memory": True},
     )
     print(f"\n{bench_table(found)}\n\n{bench_notes(found)}")
     if options.json:
@@ -111,31 +119,3 @@ def bench(options: argparse.Namespace) -> int:
         if earlier and joined is found:
             print(f"{options.json} was measured on another machine or with other settings or versions: replaced.")
         write_json(options.json, joined)
-    return 0
-
-
-def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `lwcnn bench` to its parser."""
-    parser.add_argument(
-        "models",
-        nargs="+",
-        metavar="MODEL",
-        help=f"{MODEL_HELP}, or the name of another experiment, whose model has random weights",
-    )
-    parser.add_argument(
-        "--formats", nargs="+", choices=BENCH_FORMATS, default=list(BENCH_FORMATS), help="formats (default: all)"
-    )
-    _data_arguments(parser, "data set of the images and of int8 calibration, for all models", "random images")
-    parser.add_argument(
-        "--rounds", type=at_least_one, default=5, metavar="N", help="rounds through all formats (default: 5)"
-    )
-    parser.add_argument(
-        "--calls", type=at_least_one, default=300, metavar="N", help="calls of one image in a round (default: 300)"
-    )
-    parser.add_argument("--no-memory", action="store_true", help="do not measure peak memory, which starts processes")
-    parser.add_argument(
-        "--json",
-        type=path,
-        metavar="FILE",
-        help="write the measurements to this file, and keep other models in it that were measured in the same way",
-    )

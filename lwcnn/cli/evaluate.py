@@ -4,7 +4,7 @@ import argparse
 
 import numpy as np
 
-from lwcnn.cli.arguments import MODEL_HELP, add_data_arguments, load_dataset_of, path
+from lwcnn.cli.arguments import DATA_DIR, MODEL_HELP, Arguments, load_dataset_of, option, path
 from lwcnn.evaluation.calibration import scale_cross_fitted, shift_cross_fitted
 from lwcnn.evaluation.metrics import (
     accuracy,
@@ -18,9 +18,7 @@ from lwcnn.evaluation.predict import predict_logits, require_fit
 from lwcnn.evaluation.tta import TTA_TRANSFORMS, default_tta_transforms, predict_tta
 from lwcnn.system.files import write_json
 
-MIN_IMAGES_PER_CLASS = 10
-"""Number of test images of each class from which thresholds are fitted."""
-
+MIN_IMAGES_PER_CLASS = 10  # test images from which thresholds are fitted
 _SHARES = {
     "accuracy": "test accuracy",
     "top_3_accuracy": "top-3 accuracy",
@@ -31,7 +29,22 @@ _SHARES = {
 }
 
 
-def evaluate(options) -> int:
+ARGUMENTS: Arguments = {
+    "models": option(f"{MODEL_HELP}; the probabilities of several are averaged", nargs="+", metavar="MODEL"),
+    "--dataset": option("data set (default: from MODEL)", metavar="NAME"),
+    "--tta": option(
+        "also evaluate with test-time augmentation over these transforms: "
+        f"{', '.join(TTA_TRANSFORMS)} (default: original and horizontal_flip; all but the flips if mirrored images may change class)",
+        nargs="*",
+        choices=TTA_TRANSFORMS,
+        metavar="TRANSFORM",
+    ),
+    "--json": option("write the metrics to this file, those with TTA under the key tta", type=path),
+    **DATA_DIR,
+}
+
+
+def evaluate(options: argparse.Namespace) -> None:
     """Evaluate a saved model, or several together, on a data set's test images."""
     from lwcnn.experiments.zoo import model_file
     from lwcnn.models.io import load_model
@@ -63,7 +76,6 @@ def evaluate(options) -> int:
         about = {"model": " ".join(map(str, models)), "dataset": data.name, "class_names": list(data.class_names)}
         tta = {"transforms": list(transforms), "averaged": "softmax probabilities", **averaged} if averaged else None
         write_json(options.json, about | drop_large_confusion_matrix(measured) | ({"tta": tta} if tta else {}))
-    return 0
 
 
 def _temperature_scaled(logits, labels) -> dict:
@@ -102,22 +114,3 @@ def _class_table(measured: dict, class_names) -> str:
         cells = ["-" if share is None else f"{100 * share:.2f}" for share in values[1:]]
         lines.append(f"{values[0]:<{width}}  {cells[0]:>11}  {cells[1]:>8}  {cells[2]:>6}")
     return "\n".join(lines)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Puts the command's arguments into its parser."""
-    parser.add_argument(
-        "models", nargs="+", metavar="MODEL", help=f"{MODEL_HELP}; the probabilities of several are averaged"
-    )
-    parser.add_argument("--dataset", metavar="NAME", help="data set (default: from MODEL)")
-    parser.add_argument(
-        "--tta",
-        nargs="*",
-        choices=TTA_TRANSFORMS,
-        metavar="TRANSFORM",
-        help="also evaluate with test-time augmentation over these transforms: "
-        f"{', '.join(TTA_TRANSFORMS)} (default: original and horizontal_flip; "
-        "all but the flips if mirrored images may change class)",
-    )
-    parser.add_argument("--json", type=path, help="write the metrics to this file, those with TTA under the key tta")
-    add_data_arguments(parser)

@@ -3,6 +3,7 @@
 What a job prints goes to its log, `<cache>/logs/<job>.log`; progress is read from there.
 """
 
+import argparse
 import contextlib
 import os
 import re
@@ -14,52 +15,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from lwcnn.data.known import DATASET_NAMES
 from lwcnn.system.environment import thread_environment
 from lwcnn.system.errors import LwcnnError
 
 REFRESH_SECONDS = 1  # and one more per 500 jobs, whose logs may lie on a slow shared folder
+_NOT_OF_JOBS = {"command", "experiments", "seeds", "no_model", "progress", "show"}
+_NOT_OF_JOBS |= {"jobs", "cluster", "cpus_per_run", "gpus_per_run"}
 
 
 @dataclass(frozen=True)
 class Job:
-    """A command line of lwcnn.
-
-    Attributes:
-        name: Name for the user, such as "paper seed 0".
-        arguments: The command line.
-        log: File for what it prints.
-    """
+    """A command line of lwcnn, its name for the user, such as "paper seed 0", and the file for what it prints."""
 
     name: str
     arguments: list[str]
     log: Path
 
 
-class Pool(Protocol):
-    """Where jobs run. Leaving its block by an exception ends every job."""
-
-    def submit(self, job: Job) -> Future[int]:
-        """Returns the future exit code of a job."""
-
-    def __enter__(self) -> "Pool": ...
-
-    def __exit__(self, kind: type[BaseException] | None, *_) -> None: ...
-
-
-def make_jobs(commands: Mapping[str, list[str]], options, option_names: Sequence[str]) -> list[Job]:
-    """Returns jobs that take over options of this command line, with absolute paths.
-
-    Args:
-        commands: Arguments by name.
-        options: Parsed command line.
-        option_names: Options to take over where they are given.
-    """
+def make_jobs(commands: Mapping[str, list[str]], options: argparse.Namespace) -> list[Job]:
+    """Returns jobs by their arguments; they take over the options of this command line, with absolute paths."""
     shared = ["--progress", "line"]
-    for name in option_names:
-        shared += _arguments(name.replace("_", "-"), absolute(name, getattr(options, name)))
+    for name, value in vars(options).items():
+        if name not in _NOT_OF_JOBS:
+            shared += _arguments(name.replace("_", "-"), absolute(name, value))
     logs = Path(os.path.abspath(options.cache)) / "logs"
     prefix = Path(options.dataset).stem
     return [
@@ -68,17 +49,26 @@ def make_jobs(commands: Mapping[str, list[str]], options, option_names: Sequence
     ]
 
 
-def run_jobs(jobs: Sequence[Job], pool: Pool, style: str) -> None:
-    """Runs jobs and shows their progress. Ctrl-C, SIGTERM and SIGHUP end them.
+def absolute(name: str, value: Any) -> Any:
+    """Returns the value of an option with paths made absolute, so that it holds in any folder."""
+    is_path = isinstance(value, Path) or (name == "dataset" and value not in DATASET_NAMES)
+    return os.path.abspath(os.path.expanduser(value)) if is_path else value
 
-    Args:
-        jobs: The jobs.
-        pool: Where they run.
-        style: "bar" for a table, "line" for every line that they print, or "none".
 
-    Raises:
-        LwcnnError: Any of them failed; the others are done all the same.
-        SystemExit: A signal ended this process.
+def _arguments(name: str, value: Any) -> list[str]:
+    """Returns an option as it is written on a command line; nothing for None and for a flag that is not set."""
+    if value is None or (value is False and name != "mirror"):
+        return []
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    return [f"--{name}", "x".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+
+
+def run_jobs(jobs: Sequence[Job], pool: Any, style: str) -> None:
+    """Runs jobs and shows their progress. Ctrl-C, SIGTERM and SIGHUP end them; if any fails, the others are done first.
+
+    `pool` is a `LocalPool` or `RayPool`; `style` is "bar" for a table, "line" for every line that they print, or
+    "none".
     """
     logs = [_Log(job.log) for job in jobs]  # before anything is written to them
     with _exit_on_signals(), pool:
@@ -88,27 +78,11 @@ def run_jobs(jobs: Sequence[Job], pool: Pool, style: str) -> None:
         raise LwcnnError(f"These runs failed, as said above: {', '.join(failed)}")
 
 
-def absolute(name: str, value):
-    """Returns the value of an option with paths made absolute, so that it holds in any folder."""
-    is_path = isinstance(value, Path) or (name == "dataset" and value not in DATASET_NAMES)
-    return os.path.abspath(os.path.expanduser(value)) if is_path else value
-
-
-def _arguments(name: str, value) -> list[str]:
-    """Returns an option as it is written on a command line; nothing for None."""
-    if value is None:
-        return []
-    if isinstance(value, bool):
-        return [f"--{name}" if value else f"--no-{name}"]
-    return [f"--{name}", "x".join(map(str, value)) if isinstance(value, tuple) else str(value)]
-
-
 class LocalPool:
-    """Processes of this machine.
+    """Processes of this machine, with a number of threads each.
 
-    Args:
-        processes: How many at once.
-        threads: Threads of each: on a CPU many processes of one thread do more than one process with many.
+    On a CPU many processes of one thread do more than one process with many. Leaving its block by an exception ends
+    every job.
     """
 
     def __init__(self, processes: int, threads: int = 1):
@@ -119,6 +93,7 @@ class LocalPool:
         self._ended = False
 
     def submit(self, job: Job) -> Future[int]:
+        """Returns the future exit code of a job."""
         return self._pool.submit(self._run, job)
 
     def _run(self, job: Job) -> int:
@@ -132,8 +107,8 @@ class LocalPool:
             self._running.append(process)
         return process.wait()
 
-    def __enter__(self) -> "LocalPool":
-        return self
+    def __enter__(self) -> None:
+        pass
 
     def __exit__(self, kind: type[BaseException] | None, *_) -> None:
         if kind:

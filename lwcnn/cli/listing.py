@@ -1,20 +1,38 @@
-"""The commands that list data sets, experiments and results."""
+"""The commands that list data sets and experiments, and show what a network costs."""
 
 import argparse
 import os
 from collections.abc import Iterable
 
-from lwcnn.cli.arguments import add_folder, path
+from lwcnn.cli.arguments import Arguments, at_least_one, option, path
 from lwcnn.data.known import DATASET_NAMES
-from lwcnn.experiments.recipes import EXPERIMENT_GROUPS, EXPERIMENT_NAMES, PRESETS, get_experiment
+from lwcnn.experiments.recipes import EXPERIMENT_GROUPS, EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment
 from lwcnn.experiments.zoo import read_descriptions, trained_networks
 from lwcnn.system.errors import unknown_name
 
-MOST_LISTED = 15
-"""Experiments of a group whose names begin alike; larger ones are one line."""
+MOST_LISTED = 15  # experiments of a group whose names begin alike; larger ones are one line
+
+ARGUMENTS: Arguments = {
+    "word": option("list the experiments whose names contain this", nargs="?", metavar="WORD"),
+}
+SUMMARY: Arguments = {
+    "model": option(
+        "a .keras file, or the name of a network or an experiment, whose model is built with new weights",
+        metavar="MODEL",
+    ),
+    "--input-shape": {
+        "type": at_least_one,
+        "nargs": 3,
+        "default": [32, 32, 3],
+        "metavar": ("HEIGHT", "WIDTH", "CHANNELS"),
+        "help": "shape of an image, for an experiment's model (default: 32 32 3)",
+    },
+    "--classes": option("classes of an experiment's model", 10, type=at_least_one, metavar="N"),
+    "--json": option("write the costs to this file", type=path, metavar="FILE"),
+}
 
 
-def list_datasets(options) -> int:
+def list_datasets(options: argparse.Namespace) -> None:
     """List the data sets and where each is read from."""
     from lwcnn.data.datasets import find_dataset
 
@@ -22,17 +40,16 @@ def list_datasets(options) -> int:
     for name in DATASET_NAMES:
         source = find_dataset(name, options.data_dir) or "not on this machine; downloaded when first used"
         print(f"{name:<{width}}  {source}")
-    return 0
 
 
-def list_names(options) -> int:
+def list_names(options: argparse.Namespace) -> None:
     """List the trained networks with their accuracy, the experiments and the presets."""
     if options.word:
         found = [name for name in EXPERIMENT_NAMES if options.word in name]
         if not found:
             raise unknown_name("word in the name of an experiment", options.word, EXPERIMENT_NAMES)
         _print_experiments(found)
-        return 0
+        return
     print("trained networks, for predict, evaluate, export, bench and train\n")
     row = "  {:<13} {:<14} {:>10} {:>7} {:>11} {:>9}"
     print(row.format("name", "data", "parameters", "test %", "int8 bytes", "latency"))
@@ -51,7 +68,6 @@ def list_names(options) -> int:
     print("\npresets\n")
     for name, preset in PRESETS.items():
         print(f"  {name:<28} at most {preset.dual} + {preset.head} + {preset.all} epochs")
-    return 0
 
 
 def _print_experiments(names: Iterable[str]) -> None:
@@ -61,25 +77,17 @@ def _print_experiments(names: Iterable[str]) -> None:
         print(f"  {name:<28} {accuracy:>5}  {get_experiment(name).question}")
 
 
-def add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `lwcnn list` to its parser."""
-    parser.add_argument("word", nargs="?", metavar="WORD", help="list the experiments whose names contain this")
+def show_summary(options: argparse.Namespace) -> None:
+    """Show a model's layers, parameters, multiply-accumulates and memory."""
+    from lwcnn.experiments.zoo import create_model, model_file
+    from lwcnn.models.cost import costs, summary_text
+    from lwcnn.models.io import load_model
+    from lwcnn.system.files import write_json
 
-
-def show_tables(options) -> int:
-    """Show the tables of all results, or write them into Markdown files."""
-    from lwcnn.publication.tables.pages import all_tables, write_tables
-
-    if options.write:
-        write_tables(options.write, options.results)
+    if options.model in (*NETWORKS, *EXPERIMENT_NAMES):
+        model = create_model(options.model, None, tuple(options.input_shape), options.classes)
     else:
-        print(all_tables(options.results))
-    return 0
-
-
-def add_table_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `lwcnn table` to its parser."""
-    add_folder(parser, "results", "results", "the results")
-    parser.add_argument(
-        "--write", type=path, nargs="+", default=[], metavar="FILE", help="make the tables in Markdown files anew"
-    )
+        model = load_model(model_file(options.model))
+    print(summary_text(model))
+    if options.json:
+        write_json(options.json, {"model": options.model, **costs(model)})

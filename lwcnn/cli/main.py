@@ -67,7 +67,8 @@ def build_parser() -> argparse.ArgumentParser:
             epilog=f"example:\n  {command.example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.add_arguments(sub)
+        for argument, settings in command.arguments.items():
+            sub.add_argument(argument, **settings)
     return parser
 
 
@@ -75,9 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs a command line and returns its exit code."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # None where it is closed
-            cast(io.TextIOWrapper, stream).reconfigure(
-                errors="backslashreplace"
-            )  # a terminal without "±", a file name of odd bytes
+            # A terminal without "±", a file name of odd bytes.
+            cast(io.TextIOWrapper, stream).reconfigure(errors="backslashreplace")
     try:
         code = _run(arguments)
         if sys.stdout:
@@ -104,17 +104,11 @@ def _run(arguments: list[str] | None) -> int:
     except OSError as error:
         return _fail(f"{error}. Make room, or check the path and its permissions.")
     except KeyboardInterrupt:
-        print(
-            "\nlwcnn: interrupted. Only the current epoch is lost: run the same command again to resume.",
-            file=sys.stderr,
-        )
+        text = "interrupted. Only the current epoch is lost: run the same command again to resume."
+        print(f"\nlwcnn: {text}", file=sys.stderr)
         return 130
 
 
 def _fail(message: str) -> int:
     print(f"lwcnn: error: {' '.join(message.split())}", file=sys.stderr)
     return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lwcnn.cli.arguments import MODEL_HELP, add_data_arguments, at_least_one, path
+from lwcnn.cli.arguments import DATA_DIR, MODEL, Arguments, at_least_one, option, path
 from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import one_line
@@ -21,7 +21,25 @@ EXIT_UNREADABLE = 4
 BATCH_SIZE = 500
 
 
-def predict(options) -> int:
+ARGUMENTS: Arguments = {
+    **MODEL,
+    "inputs": option(
+        "images, folders of images, or patterns such as 'photos/*.jpg'; - reads one image from standard input. Or an "
+        ".npz with x_test, images or x; or the name of a data set, for its test images",
+        nargs="+",
+        metavar="INPUT",
+    ),
+    "--top": option("classes per image", 1, type=at_least_one, metavar="K"),
+    "--calibrated": option("divide the logits by the temperature fitted on validation images", action="store_true"),
+    "--json": option("write JSON instead of CSV", action="store_true"),
+    "--output": option("file to write (default: standard output)", type=path, metavar="FILE"),
+    "--dataset": option("data set whose class names are written (default: from MODEL, else INPUT)", metavar="DATA"),
+    "--classes": option("text file of class names, one a line, by label", type=path, metavar="FILE"),
+    **DATA_DIR,
+}
+
+
+def predict(options: argparse.Namespace) -> int:
     """Predict the classes of images; unreadable images are listed and skipped (exit code 4)."""
     from lwcnn.evaluation.predict import predict_rows, write_csv, write_json_array
     from lwcnn.experiments.zoo import model_file
@@ -98,26 +116,3 @@ def _temperature(options) -> float:
             f"Received: {options.model}"
         )
     return temperature
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments to its parser."""
-    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    parser.add_argument(
-        "inputs",
-        nargs="+",
-        metavar="INPUT",
-        help="images, folders of images, or patterns such as 'photos/*.jpg'; - reads one image from standard input. Or "
-        "an .npz with x_test, images or x; or the name of a data set, for its test images",
-    )
-    parser.add_argument("--top", type=at_least_one, default=1, metavar="K", help="classes per image (default: 1)")
-    parser.add_argument(
-        "--calibrated", action="store_true", help="divide the logits by the temperature fitted on validation images"
-    )
-    parser.add_argument("--json", action="store_true", help="write JSON instead of CSV")
-    parser.add_argument("--output", type=path, metavar="FILE", help="file to write (default: standard output)")
-    parser.add_argument(
-        "--dataset", metavar="DATA", help="data set whose class names are written (default: from MODEL, else INPUT)"
-    )
-    parser.add_argument("--classes", type=path, metavar="FILE", help="text file of class names, one a line, by label")
-    add_data_arguments(parser)

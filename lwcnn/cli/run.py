@@ -3,14 +3,19 @@
 import argparse
 from pathlib import Path
 
-from lwcnn.cli.arguments import seed_number
+from lwcnn.cli.arguments import SEED, Arguments, option
 from lwcnn.data.datasets import Dataset, choose_dataset
 from lwcnn.experiments.recipes import PRESETS
 from lwcnn.experiments.zoo import trained_networks
 from lwcnn.training.progress import Progress
 
+ARGUMENTS: Arguments = {
+    "--preset": option("size of the training (default: quick for CIFAR-10, full for digits)", choices=PRESETS),
+    **SEED,
+}
 
-def run(options) -> int:
+
+def run(options: argparse.Namespace) -> None:
     """Train the paper's method on CIFAR-10, or on digits if it cannot be had, and compare with the paper."""
     from lwcnn.experiments.release import release_best
     from lwcnn.experiments.run import Folders, run_experiment
@@ -33,15 +38,6 @@ def run(options) -> int:
         print(f"model   {model}")
     _loudly(notice)
     print(_next_steps(data.name, preset, model))
-    return 0
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments to its parser."""
-    parser.add_argument(
-        "--preset", choices=PRESETS, help="size of the training (default: quick for CIFAR-10, full for digits)"
-    )
-    parser.add_argument("--seed", type=seed_number, default=0, help="seed of the run (default: 0)")
 
 
 def _run_table(data: Dataset, result: dict) -> str:
@@ -58,7 +54,6 @@ def _run_table(data: Dataset, result: dict) -> str:
     rows.append(("training time", f"{result['train_seconds']:.0f} s", ""))
     width = max(len(row[0]) for row in rows)
     lines = [f"{name:<{width}}  {here:>10}  {published:>14}" for name, here, published in rows]
-    lines += [f"sign of trouble: {sign}" for sign in result["warnings"]]
     title = f"{data.name}, `paper`, preset {result['preset']}, seed {result['seed']}, {result['device']}"
     return "\n".join(["", title, *lines])
 
@@ -67,10 +62,9 @@ def _next_steps(dataset: str, preset: str, model: Path) -> str:
     """What was reached with more epochs and by the best network, and three commands that go on from here."""
     shipped = {name: told for (name, trained_on), told in trained_networks().items() if trained_on == dataset}
     lines = [f"This was the preset `{preset}`."]
-    if "paper" in shipped and shipped["paper"].preset != preset:
-        lines.append(
-            f"With `{shipped['paper'].preset}` the method reaches {100 * shipped['paper'].test_accuracy:.2f} %."
-        )
+    paper = shipped.get("paper")
+    if paper and paper.preset != preset:
+        lines.append(f"With `{paper.preset}` the method reaches {100 * paper.test_accuracy:.2f} %.")
     if shipped:
         best = max(shipped, key=lambda name: shipped[name].test_accuracy)
         lines.append(f"`{best}`, the most accurate network shipped, reaches {100 * shipped[best].test_accuracy:.2f} %.")

@@ -4,38 +4,35 @@ import argparse
 import warnings
 from typing import cast
 
-from lwcnn.cli.arguments import add_folder_arguments, add_image_arguments, add_job_arguments, at_least_one, seed_number
+from lwcnn.cli.arguments import DATASET, JOBS, TRAINING, Arguments, at_least_one, load_images, option, seed_number
 from lwcnn.system.environment import install_hint
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.progress import Progress
 
-_OF_EVERY_JOB = (
-    "dataset",
-    "space",
-    "epochs",
-    "limit",
-    "trials",
-    "seed",
-    "results",
-    "cache",
-    "data_dir",
-    "size",
-    "mirror",
-)
+ARGUMENTS: Arguments = {
+    "--space": option("what varies: width, network, recipe or all", "width", metavar="SPACE"),
+    "--limit": option("maximum number of parameters (default: none)", type=at_least_one, metavar="N"),
+    "--trials": option("trials that the study shall have", 40, type=at_least_one, metavar="N"),
+    "--epochs": option("epochs of a trial", 12, type=at_least_one, metavar="N"),
+    "--seed": option("seed of sampler and trials", 0, type=seed_number),
+    "--show": option("draw the front and the parameters' importance; train nothing", action="store_true"),
+    **JOBS,
+    **DATASET,
+    **TRAINING,
+}
 
 
-def search(options) -> int:
+def search(options: argparse.Namespace) -> None:
     """Search for the residual network's shape and recipe on validation images; several machines can share a study."""
     from lwcnn.cli.cluster import open_pool
     from lwcnn.cli.jobs import make_jobs, run_jobs
-    from lwcnn.data.datasets import load_dataset
 
     try:
         from lwcnn.experiments.search import Search
     except ImportError as error:
         raise LwcnnError(f"Install Optuna: {install_hint('search')}. Received: {error}") from error
 
-    data = load_dataset(options.dataset, options.data_dir, mirror=options.mirror, size=options.size)
+    data = load_images(options)
     progress = Progress(options.progress, f"{data.name} {options.space}")
     folders = (options.results, options.cache)
     study = Search(options.space, data, options.epochs, options.limit, *folders, options.seed, progress=progress)
@@ -43,11 +40,10 @@ def search(options) -> int:
         draw(study)
     elif options.jobs > 1 or options.cluster:
         commands = {f"{options.space} search {i}": ["search"] for i in range(1, options.jobs + 1)}
-        run_jobs(make_jobs(commands, options, _OF_EVERY_JOB), open_pool(options), options.progress)
+        run_jobs(make_jobs(commands, options), open_pool(options), options.progress)
     else:
         study.run(options.trials)
     print(study.front().T.to_string(header=False))
-    return 0
 
 
 def draw(study) -> None:
@@ -74,22 +70,3 @@ def draw(study) -> None:
         path = study.path.with_suffix(f".{name}.png")
         cast(Figure, axis.figure).savefig(path, dpi=150, bbox_inches="tight")
         print(path)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments to its parser."""
-    parser.add_argument(
-        "--space", default="width", metavar="SPACE", help="what varies: width, network, recipe or all (default: width)"
-    )
-    parser.add_argument("--limit", type=at_least_one, metavar="N", help="maximum number of parameters (default: none)")
-    parser.add_argument(
-        "--trials", type=at_least_one, default=40, metavar="N", help="trials that the study shall have (default: 40)"
-    )
-    parser.add_argument("--epochs", type=at_least_one, default=12, metavar="N", help="epochs of a trial (default: 12)")
-    parser.add_argument("--seed", type=seed_number, default=0, help="seed of sampler and trials (default: 0)")
-    parser.add_argument(
-        "--show", action="store_true", help="draw the front and the parameters' importance; train nothing"
-    )
-    add_job_arguments(parser)
-    add_folder_arguments(parser)
-    add_image_arguments(parser)

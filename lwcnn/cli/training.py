@@ -1,63 +1,117 @@
-"""The commands that train experiments, by themselves or by K-fold."""
+"""The commands that train: experiments, by K-fold, and trained networks on other images."""
 
 import argparse
+from pathlib import Path
 
 from lwcnn.cli.arguments import (
-    add_training_arguments,
+    DATASET,
+    DATASET_HELP,
+    JOBS,
+    MODEL,
+    MODELS,
+    PRESET,
+    RECIPE,
+    SEED,
+    TRAINING,
+    Arguments,
     at_least_one,
+    experiment_name,
     get_folders,
+    load_images,
+    option,
+    path,
     recipe_settings,
+    seed_number,
 )
 from lwcnn.experiments.recipes import get_experiment, with_settings
 from lwcnn.system import environment
-from lwcnn.training.devices import Computing
+from lwcnn.training.devices import PRECISIONS, Computing
 from lwcnn.training.progress import Progress
 
-_OF_EVERY_JOB = ("dataset", "preset", "results", "cache", "models", "data_dir")
-_OF_TRAINING = ("size", "mirror", "precision", "devices", "tensorboard")
+TRAIN: Arguments = {
+    "experiments": {
+        "nargs": "+",
+        "type": experiment_name,
+        "metavar": "NAME",
+        "help": "networks or experiments; `lwcnn list` describes them",
+    },
+    **DATASET,
+    **PRESET,
+    "--seeds": {
+        "nargs": "+",
+        "type": seed_number,
+        "default": [0],
+        "metavar": "SEED",
+        "help": "one run for each (default: 0)",
+    },
+    **RECIPE,
+    **TRAINING,
+    **MODELS,
+    "--no-model": option("do not copy the best model into --models", action="store_true"),
+    **JOBS,
+    "--precision": option(
+        "mixed_float16 and mixed_bfloat16 compute in 16 bits, except weights and logits; results of another precision "
+        "need another --results",
+        "float32",
+        choices=PRECISIONS,
+    ),
+    "--force-precision": option("allow mixed precision where it is slower", action="store_true"),
+    "--devices": option("devices that share each batch", 1, type=at_least_one, metavar="N"),
+    "--tensorboard": option(
+        "also write curves, the confusion matrix and sample images for `tensorboard --logdir DIR`",
+        type=path,
+        metavar="DIR",
+    ),
+}
+FINETUNE: Arguments = {
+    **MODEL,
+    "--dataset": option(DATASET_HELP, required=True, metavar="DATA"),
+    **PRESET,
+    **SEED,
+    **RECIPE,
+    **TRAINING,
+    **MODELS,
+}
+KFOLD: Arguments = {
+    "experiment": option("network or experiment; `lwcnn list` describes them", type=experiment_name, metavar="NAME"),
+    **DATASET,
+    **PRESET,
+    **SEED,
+    **TRAINING,
+    "--folds": option("number of folds", 6, type=at_least_one, metavar="K"),
+    "--leaky": option("train one model through all folds, as published, which leaks", action="store_true"),
+}
 
 
-def train(options) -> int:
+def train(options: argparse.Namespace) -> None:
     """Train experiments; finished runs are reused."""
     from lwcnn.cli.cluster import open_pool
     from lwcnn.cli.jobs import make_jobs, run_jobs
-    from lwcnn.data.datasets import load_dataset
-    from lwcnn.experiments.release import release_best
     from lwcnn.experiments.run import run_experiment
 
-    for name in options.experiments:
-        get_experiment(name, options.preset)  # a wrong name should not be found out hours later
-    settings = recipe_settings(options)
     computing = Computing(options.precision, options.devices)
     computing.require_possible(options.force_precision)
-    folders = get_folders(options)
-    data = load_dataset(options.dataset, options.data_dir, mirror=options.mirror, size=options.size)
-    plans = [with_settings(get_experiment(name, options.preset, data.spec), **settings) for name in options.experiments]
+    folders, data = get_folders(options), load_images(options)
+    plans = [get_experiment(name, options.preset, data.spec) for name in options.experiments]
+    plans = [with_settings(plan, **recipe_settings(options)) for plan in plans]
     if options.jobs > 1 or options.cluster:
-        forced = ["--force-precision"] if options.force_precision else []
         commands = {
-            f"{name} seed {seed}": ["train", name, "--seeds", str(seed), "--no-model", *forced]
+            f"{name} seed {seed}": ["train", name, "--seeds", str(seed), "--no-model"]
             for name in options.experiments
             for seed in options.seeds
         }
-        jobs = make_jobs(commands, options, (*_OF_EVERY_JOB, *_OF_TRAINING, *settings))
-        run_jobs(jobs, open_pool(options), options.progress)
+        run_jobs(make_jobs(commands, options), open_pool(options), options.progress)
     else:
         for seed in options.seeds:
             for plan in plans:
                 progress = _open_progress(options, data.name, plan.name, seed)
-                result = run_experiment(plan, data, options.preset, seed, folders, progress, computing=computing)
-                for sign in result["warnings"]:
-                    progress.note(f"sign of trouble: {sign}")
+                run_experiment(plan, data, options.preset, seed, folders, progress, computing=computing)
     if options.preset != "smoke" and not options.no_model and environment.process_id() == 0:
         for plan in plans:
-            release_best(data, plan.name, folders)
-            if (path := folders.best_model(data.name, plan.name)).exists():
-                print(f"model  {path}, the best seed on validation images")
-    return 0
+            release(data, plan.name, folders)
 
 
-def _open_progress(options, dataset: str, experiment: str, seed: int) -> Progress:
+def _open_progress(options: argparse.Namespace, dataset: str, experiment: str, seed: int) -> Progress:
     """Returns the progress display of a run, which also writes for TensorBoard if asked."""
     title = f"{dataset} {experiment} {options.preset} seed {seed}"
     if options.tensorboard is None:
@@ -68,37 +122,39 @@ def _open_progress(options, dataset: str, experiment: str, seed: int) -> Progres
     return TensorBoard(folder, options.progress, title)
 
 
-def kfold(options) -> int:
+def release(data, experiment: str, folders) -> Path | None:
+    """Copies the best model of an experiment into its folder; prints and returns the path, if there is one."""
+    from lwcnn.experiments.release import release_best
+
+    release_best(data, experiment, folders)
+    model = folders.best_model(data.name, experiment)
+    if not model.exists():  # a run at chance leaves none, and a smoke test
+        return None
+    print(f"model  {model}, the best seed on validation images")
+    return model
+
+
+def finetune(options: argparse.Namespace) -> None:
+    """Train a trained network on your images: a new head, then progressive unfreezing."""
+    from lwcnn.experiments.finetune import finetune, load_for
+
+    folders = get_folders(options)
+    data = load_for(options.model, options.dataset, options.data_dir, options.size, options.mirror)
+    progress = Progress(options.progress, f"{data.name} finetune {options.model} seed {options.seed}")
+    settings = recipe_settings(options)
+    result = finetune(options.model, data, options.preset, options.seed, folders, progress, **settings)
+    release(data, result["experiment"], folders)
+
+
+def kfold(options: argparse.Namespace) -> None:
     """Evaluate an experiment by K-fold cross-validation."""
-    from lwcnn.data.datasets import load_dataset
     from lwcnn.experiments.kfold import run_kfold
 
-    get_experiment(options.experiment, options.preset)  # a wrong name fails before the data is read
-    data = load_dataset(options.dataset, options.data_dir, mirror=options.mirror, size=options.size)
+    data = load_images(options)
     progress = Progress(options.progress, f"{data.name} {options.experiment} {options.folds}-fold")
-    result = run_kfold(
-        options.experiment,
-        data,
-        options.preset,
-        options.seed,
-        options.leaky,
-        options.folds,
-        get_folders(options),
-        progress,
-    )
+    run = (options.experiment, data, options.preset, options.seed, options.leaky, options.folds)
+    result = run_kfold(*run, get_folders(options), progress)
     print("folds " + " ".join(f"{100 * a:.2f}" for a in result["accuracies"]))
     print(f"mean  {100 * result['mean_accuracy']:.2f} %")
     if options.leaky:
         print(f"test  {100 * result['test_accuracy']:.2f} % (the same model): leak {100 * result['leak']:+.2f} points")
-    for sign in result["warnings"]:
-        print(f"sign of trouble: {sign}")
-    return 0
-
-
-def add_kfold_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `lwcnn kfold` to its parser."""
-    add_training_arguments(parser, many=False)
-    parser.add_argument("--folds", type=at_least_one, default=6, metavar="K", help="number of folds (default: 6)")
-    parser.add_argument(
-        "--leaky", action="store_true", help="train one model through all folds, as published, which leaks"
-    )

@@ -41,17 +41,22 @@ def load_or_make(
 ) -> dict:
     """Returns the result at a path, which one process makes and writes with `make` if it does not exist.
 
-    `note` receives the accuracy of an existing result and the settings in which it differs from this process.
+    `note` receives the accuracy of an existing result, the settings in which it differs from this process, and signs of
+    trouble.
     """
+    result = None
     if not path.exists():
         with locked(path, note):
             if not path.exists():  # else another process has written it in the meantime
-                return make()
-    result = check_finished(path, config, data, needed)
-    for name, value in {"backend": keras.backend.backend(), "step": step_name()}.items():
-        if result.get(name, value) != value:  # older results do not have every key
-            note(f"{path} is taken as it is: it was made with {name} {result[name]}, this process has {value}")
-    note(f"finished before: {needed.replace('_', ' ')} {100 * result[needed]:.2f} %, {path}")
+                result = make()
+    if result is None:
+        result = check_finished(path, config, data, needed)
+        for name, value in {"backend": keras.backend.backend(), "step": step_name()}.items():
+            if result.get(name, value) != value:  # older results do not have every key
+                note(f"{path} is taken as it is: it was made with {name} {result[name]}, this process has {value}")
+        note(f"finished before: {needed.replace('_', ' ')} {100 * result[needed]:.2f} %, {path}")
+    for sign in result.get("warnings", []):
+        note(f"sign of trouble: {sign}")
     return result
 
 

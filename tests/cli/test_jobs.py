@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lwcnn.cli import jobs, search
+from lwcnn.cli import jobs
 from lwcnn.cli.main import build_parser
 from lwcnn.system.errors import LwcnnError
 
@@ -34,14 +34,14 @@ def worker(tmp_path, monkeypatch):
 OPTIONS = Namespace(dataset="mnist", data_dir=None, cache=Path("cache"))
 
 
-def run(folder, commands, processes=2, option_names=(), style="line", threads=1):
+def run(folder, commands, processes=2, style="line", threads=1):
     """Runs command lines in a local pool, their logs in `folder`."""
     options = Namespace(dataset="mnist", data_dir=None, cache=folder / "cache")
-    jobs.run_jobs(jobs.make_jobs(commands, options, option_names), jobs.LocalPool(processes, threads), style)
+    jobs.run_jobs(jobs.make_jobs(commands, options), jobs.LocalPool(processes, threads), style)
 
 
 def test_every_command_gets_the_shared_options_and_its_threads(worker, tmp_path):
-    run(tmp_path, {"a": ["train", "a"], "b": ["train", "b"]}, option_names=("dataset", "data_dir", "cache"), threads=3)
+    run(tmp_path, {"a": ["train", "a"], "b": ["train", "b"]}, threads=3)
     lines = sorted(worker[0].read_text().splitlines())
     shared = f"--progress line --dataset mnist --cache {tmp_path / 'cache'} threads 3"
     assert lines == [f"-m lwcnn train {name} {shared}" for name in "ab"]
@@ -50,19 +50,38 @@ def test_every_command_gets_the_shared_options_and_its_threads(worker, tmp_path)
 def test_paths_reach_other_machines_whole(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mnist").touch()  # which is no reason to take the name of a data set for its path
-    assert jobs.make_jobs({"a": []}, OPTIONS, ("dataset",))[0].arguments[-1] == "mnist"
-    options = Namespace(dataset="my.npz", results=Path("results"), cache=Path("cache"))
-    (job,) = jobs.make_jobs({"paper seed 0": ["train"]}, options, ("dataset", "results"))
+    assert "mnist" in jobs.make_jobs({"a": []}, OPTIONS)[0].arguments
+    options = Namespace(cache=Path("cache"), dataset="my.npz", results=Path("results"), seeds=[0, 1], jobs=2)
+    (job,) = jobs.make_jobs({"paper seed 0": ["train"]}, options)
     assert job.arguments[-4:] == ["--dataset", str(tmp_path / "my.npz"), "--results", str(tmp_path / "results")]
     assert job.log == tmp_path / "cache/logs/my-paper-seed-0.log"
 
 
-def test_searches_side_by_side_read_the_images_as_this_one():
-    options = build_parser().parse_args(["search", "--size", "24x32", "--no-mirror", "--data-dir=/data"])
-    (job,) = jobs.make_jobs({"search": ["search"]}, options, search._OF_EVERY_JOB)
-    again = build_parser().parse_args(["search", *job.arguments[1:]])
-    for name in ("size", "mirror", "dataset", "data_dir", "epochs", "trials", "space"):
-        assert getattr(again, name) == getattr(options, name)
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["search", "--space=recipe", "--limit=20000", "--epochs=3", "--seed=1", "--jobs=2"],
+        [
+            "train",
+            "paper",
+            "--seeds",
+            "0",
+            "1",
+            "--force-precision",
+            "--batch-size=9",
+            "--tensorboard=/b",
+            "--cluster=a",
+        ],
+    ],
+)
+def test_jobs_get_every_option_of_this_command(line):
+    """All but those that say which runs there are, and where; a new option needs no word in `jobs`."""
+    images = ["--size", "24x32", "--no-mirror", "--data-dir=/data", "--dataset=/my.npz", "--cache=/c", "--results=/r"]
+    options = build_parser().parse_args([*line, *images])
+    (job,) = jobs.make_jobs({"job": [line[0], *(["paper"] if line[0] == "train" else [])]}, options)
+    again = vars(build_parser().parse_args(job.arguments))
+    differing = {name for name, value in vars(options).items() if again[name] != value}
+    assert differing <= {"seeds", "jobs", "cluster", "models"} and again["progress"] == "line"
 
 
 @pytest.mark.parametrize("style", ["line", "bar", "none"])

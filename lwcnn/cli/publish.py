@@ -1,0 +1,95 @@
+"""The commands that make what is published from results: tables, figures, the report and model cards."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from lwcnn.cli.arguments import DATA_DIR, Arguments, folder, option, path
+
+EXIT_SKIPPED = 3
+"""Exit code if some figures lacked their input; the others are drawn."""
+
+TABLE: Arguments = {
+    "--results": folder("results", "the results"),
+    "--write": option("make the tables in Markdown files anew", type=path, nargs="+", metavar="FILE"),
+}
+FIGURES: Arguments = {
+    "--only": option("figures to draw (default: all)", nargs="+", metavar="NAME"),
+    "--dataset": option("data sets to draw (default: all that have results)", nargs="+", metavar="NAME"),
+    "--results": folder("results", "the results"),
+    "--models": folder("models", "the models"),
+    "--output": folder("visualizations", "the figures"),
+    **DATA_DIR,
+}
+REPORT: Arguments = {
+    "--source": option("LaTeX source", Path("research_report.tex"), type=path, metavar="FILE"),
+    "--results": folder("results", "the results"),
+    "--work": folder("build/report", "intermediate files"),
+    "--no-pdf": option("write numbers and tables only", action="store_true"),
+}
+RELEASE: Arguments = {
+    "--models": folder("runs/models", "the models"),
+    "--results": folder("runs/results", "their results"),
+    "--license": option("license of the weights (default: what each file states)", metavar="TEXT"),
+}
+
+
+def show_tables(options: argparse.Namespace) -> None:
+    """Show the tables of all results, or write them into Markdown files."""
+    from lwcnn.publication.tables.pages import all_tables, write_tables
+
+    if options.write:
+        write_tables(options.write, options.results)
+    else:
+        print(all_tables(options.results))
+
+
+def draw(options: argparse.Namespace) -> int:
+    """Draw the figures of all results, without training; figures that lack their input are skipped (exit code 3)."""
+    from lwcnn.experiments.folders import Folders
+    from lwcnn.publication.figures.catalogue import draw_figures
+
+    folders = Folders(options.results, data=options.data_dir, models=options.models)
+    num_drawn = num_skipped = 0
+    for name, paths, reason in draw_figures(folders, options.output, options.dataset or [], options.only or []):
+        num_drawn, num_skipped = num_drawn + bool(paths), num_skipped + (not paths)
+        if paths:
+            print(f"drawn    {name:<44} {sum(path.stat().st_size for path in paths) // 1000:>5} kB", flush=True)
+        else:
+            print(f"skipped  {name:<44} {reason}", file=sys.stderr, flush=True)
+    print(f"{num_drawn} figures are in {options.output}, {num_skipped} were skipped")
+    return EXIT_SKIPPED if num_skipped else 0
+
+
+def make_report(options: argparse.Namespace) -> None:
+    """Make the report: numbers and tables from the results, then the PDF with latexmk."""
+    from lwcnn.publication.evidence import Evidence
+    from lwcnn.publication.report import build_pdf, generate
+    from lwcnn.system.files import write_atomically
+
+    made = generate(options.source, options.work, Evidence(options.results))
+    print(f"{len(made.values)} values and {len(made.tables)} tables are in {options.work}/generated")
+    for reason in made.missing:
+        print(f"not run  {reason}")
+    print(f'{len(made.missing)} results are missing and show as "not run"')
+    if not options.no_pdf:
+        content = build_pdf(options.source, options.work).read_bytes()
+        target = options.source.with_suffix(".pdf")
+        if not target.exists() or target.read_bytes() != content:
+            write_atomically(target, content)
+        print(f"{target}, {len(content) // 1000} kB")
+
+
+def release(options: argparse.Namespace) -> None:
+    """Write license, size and latency into the model files of a folder, and a model card beside each."""
+    from lwcnn.experiments.folders import Folders
+    from lwcnn.experiments.release import describe_models
+    from lwcnn.models.description import NOT_SPECIFIED, read_description
+    from lwcnn.publication.cards import write_cards
+
+    folders = Folders(options.results, models=options.models)
+    described = describe_models(folders, options.license)
+    silent = sum(told.license == NOT_SPECIFIED for told in map(read_description, described) if told)
+    if silent:
+        print(f"{silent} of them state no license, so nobody else may use them: --license TEXT states one")
+    print(f"released {len(described)} model(s), with {len(write_cards(folders))} pages, in {options.models}")
