@@ -1,7 +1,6 @@
 """The commands that train: experiments, by K-fold, and trained networks on other images."""
 
 import argparse
-from pathlib import Path
 
 from lwcnn.cli.arguments import (
     DATASET,
@@ -23,6 +22,8 @@ from lwcnn.cli.arguments import (
     recipe_settings,
     seed_number,
 )
+from lwcnn.data.datasets import Dataset
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import get_experiment, with_settings
 from lwcnn.system import environment
 from lwcnn.training.devices import PRECISIONS, Computing
@@ -122,16 +123,13 @@ def _open_progress(options: argparse.Namespace, dataset: str, experiment: str, s
     return TensorBoard(folder, options.progress, title)
 
 
-def release(data, experiment: str, folders) -> Path | None:
-    """Copies the best model of an experiment into its folder; prints and returns the path, if there is one."""
+def release(data: Dataset, experiment: str, folders: Folders) -> None:
+    """Copies the best model of an experiment, by validation images, into its folder and prints its path."""
     from lwcnn.experiments.release import release_best
 
     release_best(data, experiment, folders)
-    model = folders.best_model(data.name, experiment)
-    if not model.exists():  # a run at chance leaves none, and a smoke test
-        return None
-    print(f"model  {model}, the best seed on validation images")
-    return model
+    if (model := folders.best_model(data.name, experiment)).exists():  # a run at chance leaves none
+        print(f"model  {model}")
 
 
 def finetune(options: argparse.Namespace) -> None:

@@ -22,8 +22,8 @@ def identify(
 ) -> dict[str, Any]:
     """Returns the entries of a result that identify its run: its name and all that determines its weights."""
     config = json.loads(json.dumps(plain_settings(plan)))
-    if plain_settings(computing):
-        config["computing"] = plain_settings(computing)
+    if special := plain_settings(computing):
+        config["computing"] = special
     return {
         "dataset": data.name,
         "data_checksum": data.checksum,

@@ -42,9 +42,9 @@ class Folders:
         return self.result(dataset, experiment, preset, seed).with_name(f"seed{seed}_classes.npy")
 
     def model(self, run: Mapping) -> Path:
-        """Returns the path of a run's trained model in the cache; its name depends on all that determines the weights.
+        """Returns the path of the model that a run (its result, or `identify`'s dict) trained, in the cache.
 
-        `run` is the result of the run, or the dict that `identify` returns.
+        Its name depends on all that determines the weights.
         """
         parts = [run["config"], run["data_checksum"], run["backend"], run.get("step")]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
@@ -56,7 +56,7 @@ class Folders:
         return Path(self.models) / f"{dataset}-{experiment}.keras"
 
     def outputs(self, run: Mapping) -> Path:
-        """Returns the path of a run's test logits and features in the cache; `run` as in `model`."""
+        """Returns the path of a run's test logits and features in the cache."""
         return self.model(run).with_suffix(".npz")
 
 

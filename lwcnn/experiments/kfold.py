@@ -44,8 +44,7 @@ from lwcnn.training.loop import train_phase
 from lwcnn.training.progress import Progress
 
 NUM_FOLDS = 6  # paper
-FOLD_SEED = 42  # the author's notebook
-LEAKY_PATIENCE = 3  # the author's notebook
+FOLD_SEED, LEAKY_PATIENCE = 42, 3  # the author's notebook
 
 
 def run_kfold(
@@ -100,16 +99,13 @@ def run_kfold(
     run["config"] |= {"num_folds": num_folds, "leaky": leaky}
     name = f"kfold{num_folds}{'_leaky' if leaky else ''}_seed{seed}.json"
     path = folders.result(data.name, experiment, preset, seed).with_name(name)
-    progress = progress or Progress("none")
-    folds = _Folds(plan, size, data, seed, num_folds, Path(folders.cache) / data.name, progress)
+    folds = _Folds(plan, size, data, seed, num_folds, Path(folders.cache) / data.name, progress or Progress("none"))
     make = partial(_assess, folds, leaky, run, path)
-    return load_or_make(path, make, run["config"], data, "mean_accuracy", progress.note)
+    return load_or_make(path, make, run["config"], data, "mean_accuracy", folds.progress.note)
 
 
 @dataclass(frozen=True)
 class _Folds:
-    """Everything that the training of the folds depends on."""
-
     plan: Experiment
     size: Preset
     data: Dataset
@@ -142,14 +138,16 @@ class _Folds:
 def _assess(folds: _Folds, leaky: bool, run: dict, path: Path) -> dict:
     """Trains the folds and writes their result."""
     measured = _leaky_folds(folds) if leaky else _folds_from_scratch(folds)
+    accuracies = measured["accuracies"]
     phases = [*measured.pop("first_phases", []), *itertools.chain(*measured["fold_histories"])]
-    mean, std = (float(value) for value in (np.mean(measured["accuracies"]), np.std(measured["accuracies"], ddof=1)))
     result = {key: run[key] for key in ("dataset", "experiment", "preset", "seed")}
-    result |= {"leaky": leaky, "num_folds": folds.num_folds, "mean_accuracy": mean, "std_accuracy": std}
-    warnings = diagnose_folds(measured["accuracies"]) + mixed_computing(phases)
+    result |= {"leaky": leaky, "num_folds": folds.num_folds}
+    result |= {"mean_accuracy": float(np.mean(accuracies)), "std_accuracy": float(np.std(accuracies, ddof=1))}
+    warnings = diagnose_folds(accuracies) + mixed_computing(phases)
     result |= measured | {"warnings": warnings, "data_source": folds.data.source} | run | provenance()
     write_json(path, result)
-    folds.progress.note(f"mean accuracy of {folds.num_folds} folds {100 * mean:.2f} %, {path}")
+    mean = 100 * result["mean_accuracy"]
+    folds.progress.note(f"mean accuracy of {folds.num_folds} folds {mean:.2f} %, {path}")
     return result
 
 

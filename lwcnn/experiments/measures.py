@@ -62,9 +62,7 @@ def mixed_computing(history: list[dict]) -> list[str]:
     if len(ways) < 2:
         return []
     words = "; ".join(", ".join(f"{key} {value}" for key, value in way.items()) for way in ways)
-    return [
-        f"the training was resumed or shared between different settings ({words}): the same seed gives other weights"
-    ]
+    return [f"the phases were trained with different settings ({words}): the same seed gives other weights"]
 
 
 def provenance() -> dict:

@@ -100,10 +100,7 @@ def train_method(
 def train_submodels(
     experiment: MergedExperiment, split: Split, num_classes: int, seed: int, **options: Any
 ) -> tuple[list[keras.Model], dict]:
-    """Trains the first stage of `train_method` with the same arguments: the submodels before they are merged.
-
-    Returns the submodels and the record of the stage.
-    """
+    """Returns the submodels before they are merged, by the first stage of `train_method`, and the stage's record."""
     if not isinstance(experiment, MergedExperiment) or experiment.dual is None:
         raise LwcnnError(f"Only an experiment with a dual stage has submodels. Received: {experiment.name!r}")
     sequence = PhaseSequence(split, num_classes, seed, **options)

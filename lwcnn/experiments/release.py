@@ -42,23 +42,16 @@ def release_best(
     presets: Sequence[str] = PRESETS_BY_SIZE,
     with_features: Sequence[str] = WITH_FEATURES,
 ) -> Path | None:
-    """Releases the best run of an experiment, if its model is in the cache and not released yet.
+    """Releases the best run of an experiment, if its model is in the cache and not released yet; returns its path.
 
-    Args:
-        data: Data set, on whose test images the model must reproduce the run's classes.
-        experiment: Name of the experiment.
-        folders: Folders of the results, the trained models (cache) and the released models.
-        presets: Presets whose runs may be released; the first one with runs is used.
-        with_features: Experiments whose penultimate features are saved with the logits.
-
-    Returns:
-        The path of the released model; None if nothing changed.
+    The model must reproduce the run's classes of the test images. Of the presets, the first one with runs counts; the
+    penultimate features of some experiments are saved with the logits.
     """
+    preset, paths = "", []
     for preset in presets:
-        paths = run_paths(folders.result(data.name, experiment, preset, 0).parent)
-        if paths:
+        if paths := run_paths(folders.result(data.name, experiment, preset, 0).parent):
             break
-    else:
+    if not paths:
         return None
     results = {path: read_json(path) for path in paths}
     best = max(results, key=lambda path: (results[path]["val_accuracy"], -results[path]["seed"]))
@@ -120,10 +113,8 @@ def _measured(path: Path, results: Path) -> dict[str, Any]:
 def is_at_chance(result: dict, classes: np.ndarray, num_classes: int) -> bool:
     """Returns whether a run predicts one class only, or is within three standard errors of guessing.
 
-    Of a handful of images even 100 % is within three: there, what counts is half the way from guessing to 100 %.
-
-    The training and validation images count together: with few images, the validation images alone cannot tell a
-    good model from a guess.
+    Of a handful of images even 100 % is within three: there, half the way from guessing to 100 % counts. Training and
+    validation images count together, since few validation images alone cannot tell a good model from a guess.
     """
     train, val = result["num_train_images"], result["num_val_images"]
     accuracy = (result["train_accuracy"] * train + result["val_accuracy"] * val) / (train + val)
@@ -144,13 +135,14 @@ def _belongs(path: Path, result: dict) -> bool:
 def _verified_outputs(result: dict, data: Dataset, folders: Folders) -> dict[str, np.ndarray]:
     """Returns the saved outputs of a run, after checking that they and its model reproduce the run's classes."""
     path = folders.model(result)
-    place = folders.result(*(result[key] for key in ("dataset", "experiment", "preset", "seed")))
+    name = [result[key] for key in ("dataset", "experiment", "preset", "seed")]
+    place = folders.result(*name)
     advice = f"move the result {place} away and train again, or leave it out by --no-model"
     if result["data_checksum"] != data.checksum:
         raise LwcnnError(f"{place} was made with other images than these of {data.name}; use another results folder")
     if not _belongs(path, result):
         raise LwcnnError(f"The trained model can't be read or is not that of its result: {advice}. Received: {path}")
-    classes = load_classes(folders.classes(*(result[key] for key in ("dataset", "experiment", "preset", "seed"))))
+    classes = load_classes(folders.classes(*name))
     outputs = load_npz(folders.outputs(result))
     for logits in (predict_logits(load_model(path), data.x_test), outputs.get("logits", np.empty((0, 1)))):
         if len(logits) != len(classes) or np.mean(logits.argmax(axis=1) != classes) > MAX_DISAGREEMENT:

@@ -25,9 +25,7 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath, read_json
 
-PRESETS_BY_SIZE = ("full", "medium", "quick")
-"""Presets whose runs are published, the largest first; smoke runs are not published."""
-
+PRESETS_BY_SIZE = ("full", "medium", "quick")  # of published runs
 DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 DATASET_ORDER = ("mnist", "fashion_mnist", "cifar10")
 
@@ -50,11 +48,8 @@ _RUN_KEYS = (
 )
 _FOLDS_KEYS = (*_IDENTITY, "leaky", "accuracies", "train_seconds", *_PROVENANCE)
 _TRIAL_KEYS = ("trial", "dataset", "seed", "epochs", "val_accuracy", "params", "train_seconds", *_PROVENANCE)
-_EXPORT_KEYS = ("model", "format", "dataset")
-_NETWORK_KEYS = ("model", "params", "macs", "float32_bytes", "memory_mb")
-_NUMBERS = {
-    *("seed", "epochs", "params", "macs", "val_accuracy", "test_accuracy", "train_accuracy", "ece", "train_seconds"),
-}
+_NUMBERS = {"seed", "epochs", "params", "macs", "train_seconds", "ece"}
+_NUMBERS |= {f"{part}_accuracy" for part in ("train", "val", "test")}
 
 
 class MissingInput(LwcnnError):
@@ -74,8 +69,7 @@ def load_results(folder: StrPath = "results") -> pd.DataFrame:
     Raises:
         LwcnnError: A file is not a result or lacks keys; the message contains its path.
     """
-    paths = [path for path in Path(folder).glob("*/*/*/seed*.json") if is_run(path)]
-    frame = _frame(paths, _RUN_KEYS)
+    frame = _frame(_paths(folder, "*/*/*/seed*.json", r"seed\d+\.json"), _RUN_KEYS)
     recorded = frame["step"] if "step" in frame else pd.Series(None, frame.index, dtype=object)
     frame["step"] = recorded.fillna(frame["commit"].map(_STEPS))
     return _sorted(frame, ["dataset", "preset", "experiment", "seed"])
@@ -86,33 +80,28 @@ def load_folds(folder: StrPath = "results") -> pd.DataFrame:
 
     The phases, `history` as in a run's result, are None in results of versions that did not keep them.
     """
-    paths = [path for path in Path(folder).glob("*/*/*/kfold*.json") if re.fullmatch(_FOLDS_NAME, path.name)]
+    paths = _paths(folder, "*/*/*/kfold*.json", r"kfold\d+(_leaky)?_seed\d+\.json")
     frame = _sorted(_frame(paths, _FOLDS_KEYS), ["dataset", "preset", "experiment", "leaky", "seed"])
-    frame["fold"] = [list(range(len(accuracies))) for accuracies in frame["accuracies"]]
+    rows = frame.to_dict("records")
+    frame["fold"] = [range(len(row["accuracies"])) for row in rows]
     frame["accuracy"] = frame["accuracies"]
-    recorded = frame["fold_histories"] if "fold_histories" in frame else pd.Series(None, frame.index, dtype=object)
+    histories = [(row, row.get("fold_histories")) for row in rows]
     frame["history"] = [
-        found if isinstance(found, list) else [None] * len(accuracies)
-        for found, accuracies in zip(recorded, frame["accuracies"])
+        found if isinstance(found, list) else [None] * len(row["accuracies"]) for row, found in histories
     ]
-    columns = ["fold", "accuracy", "history"]
-    return frame.explode(columns, ignore_index=True).astype({"fold": int, "accuracy": float})
-
-
-_TRIAL_NAME = r".+-seed\d+\.json"
-_FOLDS_NAME = r"kfold\d+(_leaky)?_seed\d+\.json"
+    frame = frame.explode(["fold", "accuracy", "history"], ignore_index=True)
+    return frame.astype({"fold": int, "accuracy": float})
 
 
 def load_trials(folder: StrPath = "results") -> pd.DataFrame:
     """Loads every trial of the search, the best first."""
-    paths = [path for path in Path(folder).glob("search/*/*epochs/*.json") if re.fullmatch(_TRIAL_NAME, path.name)]
-    frame = _frame(paths, _TRIAL_KEYS)
+    frame = _frame(_paths(folder, "search/*/*epochs/*.json", r".+-seed\d+\.json"), _TRIAL_KEYS)
     return frame.sort_values(["val_accuracy", "trial"], ascending=[False, True], kind="stable", ignore_index=True)
 
 
 def load_exports(folder: StrPath = "results") -> pd.DataFrame:
     """Loads the record of every exported model: a row per file; `experiment` names the network."""
-    frame = _frame(Path(folder).glob("export/*.json"), _EXPORT_KEYS)
+    frame = _frame(Path(folder).glob("export/*.json"), ("model", "format", "dataset"))
     frame["experiment"] = [_dataset_and_experiment(model)[1] for model in frame["model"]]
     return frame[frame["size_bytes"].fillna(0) > 0].reset_index(drop=True) if "size_bytes" in frame else frame
 
@@ -122,35 +111,25 @@ def load_latencies(folder: StrPath = "results", names: Sequence[str] = ("bench",
 
     Each row is a model and runtime: `dataset`, `experiment`, `runtime` and milliseconds per image (`mean_ms`, ...).
     """
-    paths = (Path(folder) / f"{name}.json" for name in names)
-    rows = [
-        dict(zip(("dataset", "experiment"), _dataset_and_experiment(model["model"])))
-        | {"runtime": row["name"]}
-        | {"model_sha256": model.get("model_sha256"), "device": content.get("machine", {}).get("device")}
-        | row["batch1"]
-        for content in (_read(path) for path in paths if path.exists())
-        for model in content.get("models", [])
-        for row in model["rows"]
-        if "batch1" in row
-    ]
     columns = ["dataset", "experiment", "model_sha256", "device", "runtime", "mean_ms", "p50_ms", "p90_ms", "p99_ms"]
+    rows = []
+    for content in (_read(path) for path in (Path(folder) / f"{name}.json" for name in names) if path.exists()):
+        for model in content.get("models", []):
+            about = dict(zip(("dataset", "experiment"), _dataset_and_experiment(model["model"])))
+            about["model_sha256"] = model.get("model_sha256")
+            about["device"] = content.get("machine", {}).get("device")
+            rows += [about | {"runtime": row["name"]} | row["batch1"] for row in model["rows"] if "batch1" in row]
     return pd.DataFrame(rows, columns=columns)
-
-
-def is_run(path: Path) -> bool:
-    """Returns whether a path is that of a run's result; "seed0 (copy).json" is not."""
-    return re.fullmatch(r"seed\d+\.json", path.name) is not None
 
 
 def run_paths(folder: StrPath) -> list[Path]:
     """Returns the result files in results/<dataset>/<experiment>/<preset>, ordered by seed."""
-    found = [path for path in Path(folder).glob("seed*.json") if is_run(path)]
-    return sorted(found, key=lambda path: int(path.stem.removeprefix("seed")))
+    return sorted(_paths(folder, "seed*.json", r"seed\d+\.json"), key=lambda path: int(path.stem.removeprefix("seed")))
 
 
 def load_networks(folder: StrPath = "results") -> pd.DataFrame:
     """Loads the summaries of networks that `lwcnn summary NETWORK --json` wrote, a row per network."""
-    return _frame(Path(folder).glob("networks/*.json"), _NETWORK_KEYS)
+    return _frame(Path(folder).glob("networks/*.json"), ("model", "params", "macs", "float32_bytes", "memory_mb"))
 
 
 def load_benchmark(folder: StrPath, name: str) -> dict:
@@ -171,6 +150,11 @@ def load_correct(folder: StrPath, runs: pd.DataFrame) -> np.ndarray:
 def load_test_labels(folder: StrPath, dataset: str) -> np.ndarray:
     """Loads the labels of a data set's test images, in the order of predicted classes and logits."""
     return _array(Path(folder) / dataset / "test_labels.npy")
+
+
+def _paths(folder: StrPath, pattern: str, name: str) -> list[Path]:
+    """Returns the paths whose whole name matches a regular expression; "seed0 (copy).json" is no run."""
+    return [path for path in Path(folder).glob(pattern) if re.fullmatch(name, path.name)]
 
 
 def _frame(paths: Iterable[Path], keys: tuple[str, ...]) -> pd.DataFrame:
@@ -200,11 +184,7 @@ def _checked(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     return content
 
 
-def _read(path: Path) -> Any:
-    return _current(read_json, path)
-
-
-def _current(read: Callable[[Path], Any], path: Path) -> Any:
+def _read(path: Path, read: Callable[[Path], Any] = read_json) -> Any:
     state = path.stat()
     return _read_version(read, path, state.st_mtime_ns, state.st_size)
 
@@ -217,7 +197,7 @@ def _read_version(read: Callable[[Path], Any], path: Path, modified_ns: int, siz
 def _array(path: Path) -> np.ndarray:
     if not path.exists():
         raise MissingInput(f"{path.name} is not there. Received: {path}")
-    return _current(load_classes, path)
+    return _read(path, load_classes)
 
 
 def _dataset_and_experiment(model: str) -> tuple[str, str]:

@@ -18,14 +18,7 @@ from lwcnn.experiments.finished import identify, load_or_make
 from lwcnn.experiments.folders import Folders, load_classes, save_classes
 from lwcnn.experiments.measures import measure, mixed_computing, penultimate_features, provenance
 from lwcnn.experiments.pipeline import train_method
-from lwcnn.experiments.recipes import (
-    DistilledExperiment,
-    Experiment,
-    Preset,
-    get_experiment,
-    get_preset,
-    with_settings,
-)
+from lwcnn.experiments.recipes import DistilledExperiment, Experiment, Preset, get_experiment, get_preset
 from lwcnn.experiments.sequence import PhaseCache
 from lwcnn.experiments.teachers import load_teacher
 from lwcnn.models.description import Description
@@ -50,7 +43,6 @@ def run_experiment(
     progress: Progress | None = None,
     notice: str | None = None,
     computing: Computing = Computing(),
-    class_weight: str | None = None,
 ) -> dict:
     """Trains and evaluates an experiment, resuming an interrupted run; loads the result of a finished one.
 
@@ -64,7 +56,6 @@ def run_experiment(
         progress: Progress display. None shows nothing.
         notice: Remark that is stored in the result, such as why this data set was used.
         computing: Precision and devices of the training. Values other than the defaults are part of the configuration.
-        class_weight: "balanced" weights the loss so that every class counts alike; part of the configuration.
 
     Returns:
         The content of the result file.
@@ -82,7 +73,6 @@ def run_experiment(
         get_experiment(experiment, preset)  # an unknown name fails before the data is read
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
     plan = get_experiment(experiment, preset, data.spec) if isinstance(experiment, str) else experiment
-    plan = with_settings(plan, class_weight=class_weight)
     run = identify(plan, data, preset, seed, computing)
     path = folders.result(data.name, plan.name, preset, seed)
     progress = progress or Progress("none")
@@ -102,19 +92,16 @@ def _train_run(
     """Trains a run and writes its files; the result comes last."""
     name = (data.name, run["experiment"], run["preset"], run["seed"])
     labels = Path(folders.results) / data.name / "test_labels.npy"
-    _require_same_labels(labels, data)
+    if labels.exists() and not np.array_equal(load_classes(labels), data.y_test):
+        raise LwcnnError(
+            f"{labels} has the labels of other test images: use another results folder. Received: {data.name} of "
+            f"checksum {data.checksum[:12]}"
+        )
     split = split_images(data, plan, get_preset(run["preset"]))
     teacher = load_teacher(plan.teacher, data, folders) if isinstance(plan, DistilledExperiment) else None
-    trained = train_method(
-        plan,
-        split,
-        data.num_classes,
-        run["seed"],
-        cache=PhaseCache(Path(folders.cache) / data.name, data.checksum),
-        progress=progress,
-        teacher=teacher,
-        computing=computing,
-    )
+    cache = PhaseCache(Path(folders.cache) / data.name, data.checksum)
+    options: dict = {"cache": cache, "progress": progress, "teacher": teacher, "computing": computing}
+    trained = train_method(plan, split, data.num_classes, run["seed"], **options)
     result = {key: run[key] for key in ("dataset", "experiment", "preset", "seed")} | {"notice": notice}
     result |= measure(trained, data, split) | run | {"data_source": data.source, "precision": computing.precision}
     result |= {"num_devices": computing.devices} | provenance()
@@ -135,15 +122,6 @@ def _train_run(
     write_json(path, result)
     progress.end_run(result, data.x_test, classes, path)
     return result
-
-
-def _require_same_labels(path: Path, data: Dataset) -> None:
-    """Checks that this results folder does not hold the labels of other test images."""
-    if path.exists() and not np.array_equal(load_classes(path), data.y_test):
-        raise LwcnnError(
-            f"{path} has the labels of other test images: use another results folder. Received: {data.name} of "
-            f"checksum {data.checksum[:12]}"
-        )
 
 
 def split_images(data: Dataset, plan: Experiment, size: Preset) -> Split:

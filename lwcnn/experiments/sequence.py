@@ -41,12 +41,7 @@ class PhaseCache:
 
 @dataclass
 class PhaseSequence:
-    """The phases of one training, which share images, seed and checkpoints.
-
-    Attributes:
-        records: Record of each phase so far: name, trainable layers, epochs, best epoch and its validation accuracy,
-            seconds, history; if the loss became NaN or infinite, also that epoch and the learning rate.
-    """
+    """The phases of one training, which share images, seed and checkpoints; `records` has one of each so far."""
 
     split: Split
     num_classes: int
@@ -63,13 +58,12 @@ class PhaseSequence:
         data_key = self.cache.data_key if self.cache else ""
         versions = keras.backend.backend(), keras.version()
         self._determinants: list = [data_key, subsets, *versions, self.seed, self.image_shape, self.num_classes]
-        if plain_settings(self.computing):
-            self._determinants.append(plain_settings(self.computing))
+        if special := plain_settings(self.computing):
+            self._determinants.append(special)
         keras.utils.set_random_seed(self.seed)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """Image shape (height, width, channels)."""
         return self.split.training.images.shape[1:]
 
     def depends_on(self, settings: Any) -> None:
@@ -92,16 +86,9 @@ class PhaseSequence:
         if phase.image_side:
             trained, split = _resized(model, split, phase.image_side)
         with locked(path, self.progress.note) if path else contextlib.nullcontext():
-            state = train_phase(
-                trained,
-                phase,
-                split,
-                self._phase_seed(),
-                branches=branches,
-                checkpoint=Checkpoint(path, key) if path else None,
-                progress=self.progress,
-                wrap=wrap,
-            )
+            checkpoint = Checkpoint(path, key) if path else None
+            options: dict = {"branches": branches, "checkpoint": checkpoint, "progress": self.progress, "wrap": wrap}
+            state = train_phase(trained, phase, split, self._phase_seed(), **options)
         if trained is not model:
             model.set_weights(trained.get_weights())
         self.records.append(phase_record(model, phase, state))

@@ -22,10 +22,7 @@ def load_teacher(teacher: Teacher, data: Dataset, folders: Folders) -> keras.Mod
 
 
 def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -> Path:
-    """Finds a teacher's model in the cache, or else among the released ones.
-
-    A missing model's error contains the command that trains it; a model of other images is refused.
-    """
+    """Returns the path of a teacher's model of these images, in the cache or else among the released ones."""
     run = identify(get_experiment(teacher.experiment, teacher.preset, data.spec), data, teacher.preset, seed)
     result = folders.result(data.name, teacher.experiment, teacher.preset, seed)
     cached = folders.model(check_finished(result, run["config"], data) if result.exists() else run)

@@ -10,10 +10,10 @@ from lwcnn.experiments.recipes import (
     EXPERIMENT_NAMES,
     NETWORKS,
     MergedExperiment,
-    NetworkExperiment,
     ReproductionExperiment,
     get_experiment,
 )
+from lwcnn.experiments.recipes.types import get
 from lwcnn.models.description import Description, read_description, read_input_shape
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import StrPath
@@ -48,17 +48,15 @@ def list_models() -> pd.DataFrame:
         (name, dataset, told.params, told.test_accuracy, told.int8_bytes, told.int8_ms)
         for (name, dataset), told in trained_networks().items()
     ]
-    return pd.DataFrame(
-        rows, columns=["name", "dataset", "parameters", "test_accuracy", "int8_bytes", "latency_ms"]
-    ).astype({"parameters": "Int64", "int8_bytes": "Int64"})
+    columns = ["name", "dataset", "parameters", "test_accuracy", "int8_bytes", "latency_ms"]
+    return pd.DataFrame(rows, columns=columns).astype({"parameters": "Int64", "int8_bytes": "Int64"})
 
 
 def trained_networks() -> dict[tuple[str, str], Description]:
     """Returns the description of every trained network by its name and data set."""
     described = {(told.experiment, told.dataset): told for dataset in _DATASETS for told in read_descriptions(dataset)}
-    keys = [(name, dataset) for name in NETWORKS for dataset in _DATASETS]
-    found = {(name, dataset): described.get((NETWORKS[name], dataset)) for name, dataset in keys}
-    return {key: told for key, told in found.items() if told}
+    keys = [(name, dataset) for name in NETWORKS for dataset in _DATASETS if (NETWORKS[name], dataset) in described]
+    return {(name, dataset): described[NETWORKS[name], dataset] for name, dataset in keys}
 
 
 def read_descriptions(dataset: str) -> list[Description]:
@@ -68,12 +66,9 @@ def read_descriptions(dataset: str) -> list[Description]:
 
 
 def model_file(model: StrPath, dataset: str | None = None) -> Path:
-    """Returns the .keras file of a model.
+    """Returns the .keras file of a model: a path as it is; of a network's name, the weights of a data set.
 
-    Args:
-        model: Path of a .keras file, which is returned as it is, or name of a trained network.
-        dataset: Data set of a network's weights. Of one that the network was not trained on, and by default, the
-            weights of the first row in `list_models`.
+    Where there are none of that data set, and by default, they are those of the first row in `list_models`.
     """
     if Path(model).suffix == ".keras" or Path(model).is_file():
         return Path(model)
@@ -87,14 +82,9 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
 
 
 def load_dataset_for(model: StrPath, dataset: str, data_dir: StrPath | None = None) -> Dataset:
-    """Loads a data set as a model takes it.
+    """Loads a data set as a .keras file takes it.
 
     Image files are resized as in prediction, arrays only if the model was trained on them in its size.
-
-    Args:
-        model: Path of a .keras file.
-        dataset: Name or path of a data set.
-        data_dir: Folder of data sets.
     """
     from lwcnn.data.datasets import load_dataset
 
@@ -149,10 +139,6 @@ def create_model(
         return load_model(path)
     if name not in (*NETWORKS, *EXPERIMENT_NAMES):
         raise unknown_name("network", name, [*NETWORKS, *EXPERIMENT_NAMES])
-    return _build(name, input_shape, num_classes)
-
-
-def _build(name: str, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     from lwcnn.models.baselines.reproduction import build_repo_merged
     from lwcnn.models.build import build_network
     from lwcnn.models.dual import build_merged_model
@@ -161,5 +147,4 @@ def _build(name: str, input_shape: tuple[int, int, int], num_classes: int) -> ke
     if isinstance(plan, (MergedExperiment, ReproductionExperiment)):
         build = build_merged_model if isinstance(plan, MergedExperiment) else build_repo_merged
         return build(input_shape, num_classes, [branch for branch, _ in plan.branches])
-    assert isinstance(plan, NetworkExperiment)
-    return build_network(input_shape, num_classes, plan.network)
+    return build_network(input_shape, num_classes, get(plan, "network"))
