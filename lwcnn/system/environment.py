@@ -22,7 +22,6 @@ THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
-"""Environment variables that limit the threads of numerical libraries."""
 
 _PACKAGES = "lwcnn keras tensorflow-cpu tensorflow jax torch numba numpy opencv-python-headless".split()
 
@@ -42,11 +41,9 @@ def load_backend() -> None:
             if num_processes() > 1 and keras.backend.backend() == "jax":
                 keras.distribution.initialize()
     except (ImportError, ValueError) as error:
-        wanted = os.environ.get("KERAS_BACKEND")
         raise LwcnnError(
             f"Keras cannot import its backend: {install_hint('tensorflow')}; or the extra jax or torch; and set "
-            "KERAS_BACKEND to the one you installed. "
-            f"Received: {f'KERAS_BACKEND={wanted}' if wanted else 'no KERAS_BACKEND'}, "
+            f"KERAS_BACKEND to the one you installed. Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND')}, "
             f"{type(error).__name__}: {' '.join(str(error).split())}"
         ) from error
 
@@ -142,22 +139,19 @@ def accelerator() -> str | None:
     """Returns the name of the backend's accelerator; None on a CPU."""
     import keras
 
-    backend = keras.backend.backend()
-    if backend == "jax":
+    if keras.backend.backend() == "jax":
         import jax
 
         device = jax.devices()[0]
         return None if device.platform == "cpu" else device.device_kind
-    if backend == "torch":
+    if keras.backend.backend() == "torch":
         import torch
 
         return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
-    if backend == "tensorflow":
-        import tensorflow as tf
+    import tensorflow as tf
 
-        gpus = tf.config.list_physical_devices("GPU")
-        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else None
-    return None
+    gpus = tf.config.list_physical_devices("GPU")
+    return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else None
 
 
 @cache
@@ -172,10 +166,9 @@ def device_ids() -> list[str]:
     """Returns the backend's names of its devices: the accelerators if there are any, else the CPU."""
     import keras
 
-    backend = keras.backend.backend()
-    if backend == "jax":
+    if keras.backend.backend() == "jax":
         return keras.distribution.list_devices()
-    if backend == "tensorflow":
+    if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -187,11 +180,10 @@ def num_replicas() -> int:
     """Returns the number of devices that share a batch; 1 outside `Computing.scope`."""
     import keras
 
-    backend = keras.backend.backend()
-    if backend == "jax":
+    if keras.backend.backend() == "jax":
         distribution = keras.distribution.distribution()
         return 1 if distribution is None else distribution.device_mesh.devices.size
-    if backend == "tensorflow":
+    if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         return tf.distribute.get_strategy().num_replicas_in_sync

@@ -28,38 +28,35 @@ _STALE_SECONDS = 24 * 3600
 def open_atomically(path: StrPath, text: bool = False) -> Iterator[IO]:
     """Opens a temporary file for writing, which replaces `path` when the block ends without an error.
 
-    Links are followed, and a replaced file keeps its mode. Special files, such as `/dev/null` or a named pipe, are
-    written to directly. Of several processes that train one model, only the first writes.
-
-    Args:
-        path: File to write. Missing parent folders are created.
-        text: Whether to open the file for strings, in UTF-8 with unchanged line ends; otherwise for bytes.
+    Missing parent folders are created, links are followed, and a replaced file keeps its mode. With `text`, the file is
+    open for strings, in UTF-8 with unchanged line ends. Special files, such as `/dev/null` or a named pipe, are written
+    to directly. Of several processes that train one model, only the first writes.
     """
     path = _writable_path(path)
     if environment.process_id() > 0:
         path = Path(os.devnull)
-    if path.exists() and not path.is_file() and not path.is_dir():
-        with _open_special(path, text) as stream:
-            yield stream
-        return
-    path = Path(os.path.realpath(path))
-    temporary = _temporary_path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path.parent)
-        with open(temporary, "x", encoding="utf-8", newline="") if text else open(temporary, "xb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        if path.is_file():
-            shutil.copymode(path, temporary)
-        os.replace(temporary, path)
-    except BaseException as error:  # KeyboardInterrupt too: no temporary file may stay behind
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError):
-            raise _cannot_write(path, error) from error
-        raise
+    encoding: dict[str, Any] = {"encoding": "utf-8", "newline": ""} if text else {}
+    with _errors_told(path):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with open(path, "w" if text else "wb", **encoding) as stream:
+                yield stream
+            return
+        path = Path(os.path.realpath(path))
+        temporary = _temporary_path(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _sweep(path.parent)
+            with open(temporary, "x" if text else "xb", **encoding) as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            if path.is_file():
+                shutil.copymode(path, temporary)
+            os.replace(temporary, path)
+        except BaseException:  # KeyboardInterrupt too: no temporary file may stay behind
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
     _sync_folder(path.parent)
 
 
@@ -67,22 +64,30 @@ def open_atomically(path: StrPath, text: bool = False) -> Iterator[IO]:
 def temporary_folder(path: StrPath) -> Iterator[Path]:
     """Creates a folder beside a file and removes it when the block ends; after a kill, a later process removes it."""
     folder = _temporary_path(_writable_path(path))
-    try:
-        folder.mkdir(parents=True)
-        yield folder
-    except OSError as error:
-        raise _cannot_write(Path(path), error) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with _errors_told(Path(path)):
+        try:
+            folder.mkdir(parents=True)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _open_special(path: Path, text: bool) -> Iterator[IO]:
+def _errors_told(path: Path) -> Iterator[None]:
+    """Raises an error of the operating system as an LwcnnError that says what to do."""
     try:
-        with open(path, "w", encoding="utf-8", newline="") if text else open(path, "wb") as stream:
-            yield stream
+        yield
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "The disk is full: free some space and run the same command again."
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            remedy = "Make the folder writable or choose another one."
+        else:
+            remedy = "Check the folder and try again."
+        reason = error.strerror or error
+        raise LwcnnError(
+            f"Cannot write the file ({reason}). {remedy} Nothing was changed. Received: {str(path)!r}"
+        ) from error
 
 
 def _writable_path(path: StrPath) -> Path:
@@ -165,8 +170,8 @@ def write_json(path: StrPath, obj: Any) -> None:
         text = json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise LwcnnError(
-            f"Cannot write {path} as JSON: {error}. Give only finite numbers, strings, booleans, None, lists "
-            f"and dictionaries. Received: an object of type {type(obj).__name__}"
+            f"Cannot write {path} as JSON: {error}. Give only finite numbers and other plain values. "
+            f"Received: an object of type {type(obj).__name__}"
         ) from error
     write_atomically(path, (text + "\n").encode("utf-8", "backslashreplace"))  # lone surrogates as JSON escapes
 
@@ -183,30 +188,18 @@ class Record(dict):
 
 
 def read_json(path: StrPath) -> Record:
-    """Reads a JSON file that contains an object.
-
-    It and all nested objects are `Record`s, so that a missing key raises an `LwcnnError`.
-    """
+    """Reads a JSON file that contains an object; it and all nested objects are `Record`s."""
+    require_file(path)
     try:
-        found = json.loads(_read_bytes(path).decode("utf-8"), object_hook=lambda pairs: Record(pairs, path))
+        found = json.loads(Path(path).read_bytes().decode("utf-8"), object_hook=lambda pairs: Record(pairs, path))
         if not isinstance(found, Record):
             raise ValueError(f"an object is needed, not {type(found).__name__}")
         return found
+    except OSError as error:
+        raise LwcnnError(f"Cannot read the file ({error.strerror}). Received: {str(path)!r}") from error
     except (ValueError, RecursionError) as error:
-        if isinstance(error, LwcnnError):
-            raise
         raise LwcnnError(
             f"Not a whole JSON file ({error}). Delete it and make it again. Received: {str(path)!r}"
-        ) from error
-
-
-def _read_bytes(path: StrPath) -> bytes:
-    require_file(path)
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise LwcnnError(
-            f"Cannot read the file ({error.strerror}); check its permissions. Received: {str(path)!r}"
         ) from error
 
 
@@ -220,18 +213,6 @@ def require_file(path: StrPath) -> None:
         raise LwcnnError(f"That is a pipe or a device; give a regular file. Received: {str(path)!r}")
     if not os.access(path, os.R_OK):
         raise LwcnnError(f"Cannot read the file; check its permissions. Received: {str(path)!r}")
-
-
-def _cannot_write(path: Path, error: OSError) -> LwcnnError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        remedy = "The disk is full: free some space and run the same command again."
-    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        remedy = "Make the folder writable or choose another one."
-    else:
-        remedy = "Check the folder and try again."
-    return LwcnnError(
-        f"Cannot write the file ({error.strerror or error}). {remedy} Nothing was changed. Received: {str(path)!r}"
-    )
 
 
 def _sync_folder(folder: Path) -> None:

@@ -16,18 +16,12 @@ from lwcnn.system.files import StrPath, require_file, write_atomically
 Header = tuple[tuple[int, ...], bool, np.dtype]
 """Shape, whether in Fortran order, and dtype of an array in a file."""
 
-_HEADER_READERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
+_HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _MEMORY_FRACTION = 0.75  # of the machine's memory, for the arrays of one file
 
 
 def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
-    """Writes arrays, none of dtype object, as one .npz file, atomically.
-
-    With `compressed`, the method is bzip2, which compresses numbers better than deflate.
-    """
+    """Writes arrays as one .npz file, atomically; compressed by bzip2, which is better for numbers than deflate."""
     buffer = io.BytesIO()
     compression = zipfile.ZIP_BZIP2 if compressed else zipfile.ZIP_STORED
     with zipfile.ZipFile(buffer, "w", compression) as archive:
