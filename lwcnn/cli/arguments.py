@@ -8,11 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment, get_preset
 from lwcnn.experiments.zoo import model_file
 from lwcnn.models.description import open_archive
-from lwcnn.system.errors import LwcnnError
 
 if TYPE_CHECKING:
     from lwcnn.data.datasets import Dataset
@@ -165,24 +163,12 @@ def load_images(options: argparse.Namespace) -> Dataset:
 
 def load_dataset_of(model: str | Path, options: argparse.Namespace) -> Dataset:
     """Loads the data set given by --dataset, else the one that the model file names."""
-    from lwcnn.data.datasets import load_dataset
     from lwcnn.experiments.zoo import load_dataset_for
     from lwcnn.models.description import read_description
 
-    description = read_description(model)
-    if options.dataset:
-        data = load_dataset_for(model, options.dataset, options.data_dir)
-        if description and description.data_checksum != data.checksum:
-            print(f"{model} was trained on {description.dataset}, on other images than these", file=sys.stderr)
-        return data
-    if description is None:
-        raise LwcnnError(f"The file does not name its data set: give it by --dataset. Received: {model}")
-    advice = f"give the data set by --dataset. Received: {model}, trained on {description.dataset!r}"
-    if description.dataset not in DATASET_NAMES:
-        raise LwcnnError(f"The model was trained on images of your own; {advice}")
-    data = load_dataset(description.dataset, options.data_dir)
-    if description.data_checksum != data.checksum:
-        raise LwcnnError(f"The model was trained on other images than those at hand; {advice}")
+    data, description = load_dataset_for(model, options.dataset, options.data_dir), read_description(model)
+    if description and description.data_checksum != data.checksum:
+        print(f"{model} was trained on {description.dataset}, on other images than these", file=sys.stderr)
     return data
 
 

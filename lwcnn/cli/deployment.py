@@ -111,7 +111,7 @@ def bench(options: argparse.Namespace) -> None:
         options.formats,
         options.dataset,
         options.data_dir,
-        {"rounds": options.rounds, "num_calls": options.calls, "memory": True},
+        {"rounds": options.rounds, "num_calls": options.calls},
     )
     print(f"\n{bench_table(found)}\n\n{bench_notes(found)}")
     if options.json:

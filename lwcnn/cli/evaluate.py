@@ -28,7 +28,6 @@ _SHARES = {
     "ece": "ECE",
 }
 
-
 ARGUMENTS: Arguments = {
     "models": option(f"{MODEL_HELP}; the probabilities of several are averaged", nargs="+", metavar="MODEL"),
     "--dataset": option("data set (default: from MODEL)", metavar="NAME"),
@@ -78,39 +77,37 @@ def evaluate(options: argparse.Namespace) -> None:
         write_json(options.json, about | drop_large_confusion_matrix(measured) | ({"tta": tta} if tta else {}))
 
 
-def _temperature_scaled(logits, labels) -> dict:
-    """What temperature scaling makes of loss and calibration; no other figure changes by it."""
+def _temperature_scaled(logits: np.ndarray, labels: np.ndarray) -> dict:
+    """Returns loss and calibration after temperature scaling, which changes no other figure."""
     scaled = scale_cross_fitted(logits, labels)
-    return {
-        "temperatures": list(scaled.temperatures),
-        "loss": cross_entropy(scaled.logits, labels),
-        "ece": expected_calibration_error(scaled.logits, labels),
-    }
+    ece = expected_calibration_error(scaled.logits, labels)
+    return {"temperatures": list(scaled.temperatures), "loss": cross_entropy(scaled.logits, labels), "ece": ece}
 
 
-def _totals_table(measured: dict, averaged: dict | None) -> str:
-    """Formats one row per metric, with a second column for test-time augmentation."""
-    columns = [measured] + ([averaged] if averaged else [])
-    rows = [("", "without TTA", *(["with TTA"] if averaged else []))]
+def _totals_table(measured: dict, averaged: dict) -> str:
+    """Formats a row per metric, with a second column for test-time augmentation."""
+    columns = {"without TTA": measured} | ({"with TTA": averaged} if averaged else {})
+    rows = [("", *columns)]
     rows += [
-        (name, *(f"{100 * one[key]:.2f} %" for one in columns)) for key, name in _SHARES.items() if key in measured
+        (name, *(_percent(one[key]) for one in columns.values())) for key, name in _SHARES.items() if key in measured
     ]
-    rows.append(("test loss", *(f"{one['loss']:.4f}" for one in columns)))
-    scaled = measured["temperature_scaled"]
+    rows.append(("test loss", *(f"{one['loss']:.4f}" for one in columns.values())))
     if "accuracy_with_thresholds" in measured:
-        share = f"{100 * measured['accuracy_with_thresholds']:.2f} %"
-        rows.append(("accuracy with class thresholds, cross-fitted:", share))
+        rows.append(("accuracy with class thresholds, cross-fitted:", _percent(measured["accuracy_with_thresholds"])))
+    scaled = measured["temperature_scaled"]
     rows.append(("after temperature scaling, cross-fitted:", ""))
-    rows.append(("ECE", f"{100 * scaled['ece']:.2f} %"))
-    rows.append(("test loss", f"{scaled['loss']:.4f}"))
+    rows += [("ECE", _percent(scaled["ece"])), ("test loss", f"{scaled['loss']:.4f}")]
     return "\n".join(f"{row[0]:<16} " + "  ".join(f"{cell:>18}" for cell in row[1:]).rstrip() for row in rows)
 
 
-def _class_table(measured: dict, class_names) -> str:
-    """Formats precision, recall and F1 of each class, without TTA, in percent."""
+def _class_table(measured: dict, class_names: tuple[str, ...]) -> str:
+    """Formats precision, recall and F1 of each class, without TTA."""
     width = max(map(len, ("class", *class_names)))
-    lines = [f"{'class':<{width}}  precision %  recall %    F1 %"]
-    for values in zip(class_names, *(measured[key] for key in ("precision", "recall", "f1"))):
-        cells = ["-" if share is None else f"{100 * share:.2f}" for share in values[1:]]
-        lines.append(f"{values[0]:<{width}}  {cells[0]:>11}  {cells[1]:>8}  {cells[2]:>6}")
-    return "\n".join(lines)
+    rows = [("class", "precision", "recall", "F1")]
+    for name, *shares in zip(class_names, *(measured[key] for key in ("precision", "recall", "f1"))):
+        rows.append((name, *("-" if share is None else _percent(share) for share in shares)))
+    return "\n".join(f"{name:<{width}}" + "".join(f"  {cell:>9}" for cell in cells) for name, *cells in rows)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"

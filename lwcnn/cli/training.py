@@ -2,26 +2,8 @@
 
 import argparse
 
-from lwcnn.cli.arguments import (
-    DATASET,
-    DATASET_HELP,
-    JOBS,
-    MODEL,
-    MODELS,
-    PRESET,
-    RECIPE,
-    SEED,
-    TRAINING,
-    Arguments,
-    at_least_one,
-    experiment_name,
-    get_folders,
-    load_images,
-    option,
-    path,
-    recipe_settings,
-    seed_number,
-)
+from lwcnn.cli import arguments
+from lwcnn.cli.arguments import Arguments, option
 from lwcnn.data.datasets import Dataset
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import get_experiment, with_settings
@@ -32,24 +14,24 @@ from lwcnn.training.progress import Progress
 TRAIN: Arguments = {
     "experiments": {
         "nargs": "+",
-        "type": experiment_name,
+        "type": arguments.experiment_name,
         "metavar": "NAME",
         "help": "networks or experiments; `lwcnn list` describes them",
     },
-    **DATASET,
-    **PRESET,
+    **arguments.DATASET,
+    **arguments.PRESET,
     "--seeds": {
         "nargs": "+",
-        "type": seed_number,
+        "type": arguments.seed_number,
         "default": [0],
         "metavar": "SEED",
         "help": "one run for each (default: 0)",
     },
-    **RECIPE,
-    **TRAINING,
-    **MODELS,
+    **arguments.RECIPE,
+    **arguments.TRAINING,
+    **arguments.MODELS,
     "--no-model": option("do not copy the best model into --models", action="store_true"),
-    **JOBS,
+    **arguments.JOBS,
     "--precision": option(
         "mixed_float16 and mixed_bfloat16 compute in 16 bits, except weights and logits; results of another precision "
         "need another --results",
@@ -57,29 +39,29 @@ TRAIN: Arguments = {
         choices=PRECISIONS,
     ),
     "--force-precision": option("allow mixed precision where it is slower", action="store_true"),
-    "--devices": option("devices that share each batch", 1, type=at_least_one, metavar="N"),
+    "--devices": option("devices that share each batch", 1, type=arguments.at_least_one, metavar="N"),
     "--tensorboard": option(
         "also write curves, the confusion matrix and sample images for `tensorboard --logdir DIR`",
-        type=path,
+        type=arguments.path,
         metavar="DIR",
     ),
 }
 FINETUNE: Arguments = {
-    **MODEL,
-    "--dataset": option(DATASET_HELP, required=True, metavar="DATA"),
-    **PRESET,
-    **SEED,
-    **RECIPE,
-    **TRAINING,
-    **MODELS,
+    **arguments.MODEL,
+    "--dataset": option(arguments.DATASET_HELP, required=True, metavar="DATA"),
+    **arguments.PRESET,
+    **arguments.SEED,
+    **arguments.RECIPE,
+    **arguments.TRAINING,
+    **arguments.MODELS,
 }
 KFOLD: Arguments = {
-    "experiment": option("network or experiment; `lwcnn list` describes them", type=experiment_name, metavar="NAME"),
-    **DATASET,
-    **PRESET,
-    **SEED,
-    **TRAINING,
-    "--folds": option("number of folds", 6, type=at_least_one, metavar="K"),
+    "experiment": option("network or experiment (`lwcnn list`)", type=arguments.experiment_name, metavar="NAME"),
+    **arguments.DATASET,
+    **arguments.PRESET,
+    **arguments.SEED,
+    **arguments.TRAINING,
+    "--folds": option("number of folds", 6, type=arguments.at_least_one, metavar="K"),
     "--leaky": option("train one model through all folds, as published, which leaks", action="store_true"),
 }
 
@@ -92,9 +74,9 @@ def train(options: argparse.Namespace) -> None:
 
     computing = Computing(options.precision, options.devices)
     computing.require_possible(options.force_precision)
-    folders, data = get_folders(options), load_images(options)
+    folders, data = arguments.get_folders(options), arguments.load_images(options)
     plans = [get_experiment(name, options.preset, data.spec) for name in options.experiments]
-    plans = [with_settings(plan, **recipe_settings(options)) for plan in plans]
+    plans = [with_settings(plan, **arguments.recipe_settings(options)) for plan in plans]
     if options.jobs > 1 or options.cluster:
         commands = {
             f"{name} seed {seed}": ["train", name, "--seeds", str(seed), "--no-model"]
@@ -136,10 +118,10 @@ def finetune(options: argparse.Namespace) -> None:
     """Train a trained network on your images: a new head, then progressive unfreezing."""
     from lwcnn.experiments.finetune import finetune, load_for
 
-    folders = get_folders(options)
+    folders = arguments.get_folders(options)
     data = load_for(options.model, options.dataset, options.data_dir, options.size, options.mirror)
     progress = Progress(options.progress, f"{data.name} finetune {options.model} seed {options.seed}")
-    settings = recipe_settings(options)
+    settings = arguments.recipe_settings(options)
     result = finetune(options.model, data, options.preset, options.seed, folders, progress, **settings)
     release(data, result["experiment"], folders)
 
@@ -148,10 +130,10 @@ def kfold(options: argparse.Namespace) -> None:
     """Evaluate an experiment by K-fold cross-validation."""
     from lwcnn.experiments.kfold import run_kfold
 
-    data = load_images(options)
+    data = arguments.load_images(options)
     progress = Progress(options.progress, f"{data.name} {options.experiment} {options.folds}-fold")
     run = (options.experiment, data, options.preset, options.seed, options.leaky, options.folds)
-    result = run_kfold(*run, get_folders(options), progress)
+    result = run_kfold(*run, arguments.get_folders(options), progress)
     print("folds " + " ".join(f"{100 * a:.2f}" for a in result["accuracies"]))
     print(f"mean  {100 * result['mean_accuracy']:.2f} %")
     if options.leaky:

@@ -4,6 +4,7 @@ A new head is trained alone, then with the last half of the layers, then with al
 docs/own-images.md. Command: `lwcnn finetune wren --dataset FOLDER`.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,17 @@ from lwcnn.evaluation.predict import input_shape
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import FineTunedExperiment, get_preset, with_settings
 from lwcnn.experiments.recipes.presets import augmentation
-from lwcnn.experiments.recipes.residual_se import NO_WEIGHT_DECAY
+from lwcnn.experiments.recipes.residual_se import AVERAGED
 from lwcnn.experiments.run import run_experiment
 from lwcnn.experiments.zoo import model_file
 from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model
 from lwcnn.system.files import StrPath
-from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase, names_with_weights
 from lwcnn.training.progress import Progress
 
 SHARES = (0.2, 0.2, 0.6)  # of the epochs: for the head, the last half of the layers, all layers
 LEARNING_RATES = (0.02, 0.005, 0.005)  # selected on 3,000 other training images of Fashion-MNIST
-_OPTIMIZER = OptimizerConfig(
-    "adamw", weight_decay=0.05, warmup=0.2, ema=0.998, no_weight_decay=NO_WEIGHT_DECAY, ema_batch_norm=True
-)
 
 
 def finetune(
@@ -83,18 +80,17 @@ def load_for(
 def fine_tuning(start: StrPath, images: ImageSpec, preset: str = "quick") -> FineTunedExperiment:
     """Returns the experiment that `finetune` runs; arguments as there."""
     path = model_file(start)
-    num_layers = len(names_with_weights(load_model(path)))
-    epochs = [max(1, round(share * get_preset(preset).network)) for share in SHARES]
+    num_layers, epochs = len(names_with_weights(load_model(path))), get_preset(preset).network
     trainable: tuple[int | str, ...] = (1, max(1, num_layers // 2), "all")
     phases = [
         Phase(
             name,
-            OptimizerConfig(**vars(_OPTIMIZER) | {"learning_rate": rate}),
-            epochs=count,
+            replace(AVERAGED, learning_rate=rate),
+            epochs=max(1, round(share * epochs)),
             trainable=layers,
             augmentation=augmentation(images),
         )
-        for name, rate, count, layers in zip(("head", "last_half", "all"), LEARNING_RATES, epochs, trainable)
+        for name, rate, share, layers in zip(("head", "last_half", "all"), LEARNING_RATES, SHARES, trainable)
     ]
     return FineTunedExperiment(
         name=f"finetune-{Path(start).stem}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lwcnn.data.known import ImageSpec
+from lwcnn.data.known import DATASET_NAMES, ImageSpec
 from lwcnn.experiments.recipes import (
     EXPERIMENT_NAMES,
     NETWORKS,
@@ -81,20 +81,30 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
     return found.get(dataset or "", next(iter(found.values())))
 
 
-def load_dataset_for(model: StrPath, dataset: str, data_dir: StrPath | None = None) -> Dataset:
-    """Loads a data set as a .keras file takes it.
+def load_dataset_for(model: StrPath, dataset: str | None, data_dir: StrPath | None = None) -> Dataset:
+    """Loads a data set as a .keras file takes it; None is the one that the file names.
 
     Image files are resized as in prediction, arrays only if the model was trained on them in its size.
     """
     from lwcnn.data.datasets import load_dataset
 
     shape, description = read_input_shape(Path(model)), read_description(Path(model))
-    if Path(dataset).is_dir():
+    if dataset and Path(dataset).is_dir():
         return load_dataset(dataset, data_dir, size=shape)
-    data = load_dataset(dataset, data_dir)
-    if shape and description and description.data_checksum != data.checksum and shape != data.input_shape:
-        resized = load_dataset(dataset, data_dir, size=shape)
-        data = resized if description.data_checksum == resized.checksum else data
+    if dataset:
+        data = load_dataset(dataset, data_dir)
+        if shape and description and description.data_checksum != data.checksum and shape != data.input_shape:
+            resized = load_dataset(dataset, data_dir, size=shape)
+            data = resized if description.data_checksum == resized.checksum else data
+        return data
+    if description is None:
+        raise LwcnnError(f"The file does not name its data set: give it by --dataset. Received: {model}")
+    advice = f"give the data set by --dataset. Received: {model}, trained on {description.dataset!r}"
+    if description.dataset not in DATASET_NAMES:
+        raise LwcnnError(f"The model was trained on images of your own; {advice}")
+    data = load_dataset(description.dataset, data_dir)
+    if description.data_checksum != data.checksum:
+        raise LwcnnError(f"The model was trained on other images than those at hand; {advice}")
     return data
 
 

@@ -221,18 +221,15 @@ def versions(more: Sequence[str] = ()) -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """Returns the commit of the library's checkout, with "+" if tracked files differ.
-
-    Outside a checkout it is that of the environment variable `LWCNN_COMMIT`, such as in a container, or None.
-    """
+    """Returns the commit of the library's checkout, with "+" if tracked files differ; None outside a checkout."""
     root = Path(__file__).resolve().parents[2]
     try:
         if Path(_git(root, "rev-parse", "--show-toplevel")) != root:
-            return os.environ.get("LWCNN_COMMIT")
+            return None
         changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", "lwcnn")
         return _git(root, "rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.SubprocessError):
-        return os.environ.get("LWCNN_COMMIT")
+        return None
 
 
 def _git(root: Path, *arguments: str) -> str:
