@@ -13,6 +13,7 @@ ARGUMENTS: Arguments = {
     "--preset": option("size of the training (default: quick for CIFAR-10, full for digits)", choices=PRESETS),
     **SEED,
 }
+_PAPER_PARAMS = {"mnist": "14,862", "fashion_mnist": "14,862", "cifar10": "under 20,000"}
 
 
 def run(options: argparse.Namespace) -> None:
@@ -33,8 +34,7 @@ def run(options: argparse.Namespace) -> None:
             write_atomically(folder / f"NOTICE-{data.name}.txt", f"{notice}\n".encode())
     print(_run_table(data, result))
     print(f"\nresult  {folders.result(data.name, 'paper', preset, options.seed)}")
-    model = folders.best_model(data.name, "paper")
-    if model.exists():  # a run at chance leaves none, and a smoke test
+    if (model := folders.best_model(data.name, "paper")).exists():  # a run at chance leaves none, and a smoke test
         print(f"model   {model}")
     _loudly(notice)
     print(_next_steps(data.name, preset, model))
@@ -45,7 +45,7 @@ def _run_table(data: Dataset, result: dict) -> str:
     from lwcnn.publication.claims.literature import PAPER_ACCURACY
 
     paper = PAPER_ACCURACY.get(data.name)
-    rows = [("", "here", "paper"), ("parameters", f"{result['params']:,}", _paper_params(data.name))]
+    rows = [("", "here", "paper"), ("parameters", f"{result['params']:,}", _PAPER_PARAMS.get(data.name, ""))]
     for phase in result["history"]:
         rows.append((f"validation accuracy after {phase['name']}", f"{100 * phase['best_val_accuracy']:.2f} %", ""))
     published = f"{100 * paper:.0f} %" if paper else "no figure"
@@ -76,10 +76,6 @@ def _next_steps(dataset: str, preset: str, model: Path) -> str:
         "lwcnn predict wren-30k photo.png": "a trained one, on a photo of yours",
     }
     return "\n".join([" ".join(lines), "Next:", *(f"  {line:<50} {what}" for line, what in commands.items())])
-
-
-def _paper_params(dataset: str) -> str:
-    return {"mnist": "14,862", "fashion_mnist": "14,862", "cifar10": "under 20,000"}.get(dataset, "")
 
 
 def _loudly(notice: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import partial, singledispatch
 from typing import Any
 
 import keras
@@ -113,25 +113,27 @@ _Trained = tuple[keras.Model, Callable[[], keras.Model]]
 
 
 def _train(experiment: Experiment, sequence: PhaseSequence, teacher: keras.Model | None) -> _Trained:
-    model, build = _BUILD[type(experiment)](experiment, sequence)
+    model, build = _build(experiment, sequence)
     wrap = _distiller(experiment, sequence, teacher) if isinstance(experiment, DistilledExperiment) else None
     weights = []
     for phase in experiment.phases:
         sequence.train(model, phase, wrap=wrap)
         weights.append(model.get_weights())
     if isinstance(experiment, SnapshotExperiment):
-        return _ensemble(build, weights)
+        members = [build() for _ in weights]
+        for member, values in zip(members, weights):
+            member.set_weights(values)
+        return build_ensemble(members), lambda: build_ensemble([build() for _ in weights])
     return model, build
 
 
-def _ensemble(build: Callable[[], keras.Model], weights: list[list]) -> _Trained:
-    """An ensemble with a member of each weights."""
-    members = [build() for _ in weights]
-    for member, values in zip(members, weights):
-        member.set_weights(values)
-    return build_ensemble(members), lambda: build_ensemble([build() for _ in weights])
+@singledispatch
+def _build(experiment: Experiment, sequence: PhaseSequence) -> _Trained:
+    """Builds the model that the phases of an experiment train."""
+    raise TypeError(f"unknown kind of experiment: {type(experiment).__name__}")
 
 
+@_build.register
 def _merged(experiment: MergedExperiment, sequence: PhaseSequence) -> _Trained:
     """Stage 1: the submodels side by side. Then their merge, which stage 2 trains by progressive unfreezing."""
     names = [name for name, _ in experiment.branches]
@@ -155,6 +157,7 @@ def _train_dual(experiment: MergedExperiment, dual: Phase, sequence: PhaseSequen
     return submodels
 
 
+@_build.register
 def _reproduction(experiment: ReproductionExperiment, sequence: PhaseSequence) -> _Trained:
     """The CIFAR-10 reproduction: the submodels one after the other. Then their merge, for progressive unfreezing."""
     names = [name for name, _ in experiment.branches]
@@ -167,6 +170,7 @@ def _reproduction(experiment: ReproductionExperiment, sequence: PhaseSequence) -
     return merge_repo_submodels(submodels), build
 
 
+@_build.register
 def _network(experiment: NetworkExperiment, sequence: PhaseSequence) -> _Trained:
     """A new network; some normalize their images by the statistics of the training part."""
     sequence.depends_on(plain_settings(experiment.network))
@@ -177,6 +181,7 @@ def _network(experiment: NetworkExperiment, sequence: PhaseSequence) -> _Trained
     return build(), build
 
 
+@_build.register
 def _fine_tuned(experiment: FineTunedExperiment, sequence: PhaseSequence) -> _Trained:
     """A trained network with a new head."""
     sequence.depends_on([experiment.start, experiment.checksum])
@@ -190,14 +195,3 @@ def _distiller(experiment: DistilledExperiment, sequence: PhaseSequence, teacher
         raise LwcnnError(f"A distilled experiment needs a teacher. Received: teacher=None for {experiment.name!r}")
     sequence.depends_on([weights_digest(teacher), plain_settings(experiment.distillation)])
     return partial(build_distiller, teacher, **asdict(experiment.distillation))
-
-
-_BUILD: dict[type[Experiment], Callable[..., _Trained]] = {
-    MergedExperiment: _merged,
-    ReproductionExperiment: _reproduction,
-    NetworkExperiment: _network,
-    DistilledExperiment: _network,
-    SnapshotExperiment: _network,
-    FineTunedExperiment: _fine_tuned,
-}
-"""Builds the model that the phases of each kind of experiment train."""

@@ -95,22 +95,17 @@ def thread_environment(num_threads: int) -> dict[str, str]:
 
 
 def num_threads() -> int:
-    """Returns the number of compute threads: `OMP_NUM_THREADS` if it is a positive integer, else `num_cores()`."""
+    """Returns the number of compute threads: `OMP_NUM_THREADS` if it is a positive integer, else that of cores.
+
+    On systems without affinity (macOS), these are all of the machine's.
+    """
     allowed = os.environ.get("OMP_NUM_THREADS", "")
-    return int(allowed) if allowed.isdecimal() and int(allowed) > 0 else num_cores()
-
-
-def num_cores() -> int:
-    """Returns the number of cores available to this process; on systems without affinity (macOS), of the machine."""
+    if allowed.isdecimal() and int(allowed) > 0:
+        return int(allowed)
     try:
         return len(os.sched_getaffinity(0))
     except (AttributeError, OSError):
         return os.cpu_count() or 1
-
-
-# mallopt parameters in bytes. M_TRIM_THRESHOLD (-1): free memory above it is returned to the system.
-# M_MMAP_THRESHOLD (-3): larger arrays get pages of their own; 2^25 is glibc's maximum.
-_MALLOC_LIMITS = ((-1, 2**30), (-3, 2**25))
 
 
 @cache
@@ -123,8 +118,9 @@ def keep_freed_memory() -> bool:
     try:
         libc = ctypes.CDLL(None)
         libc.gnu_get_libc_version  # noqa: B018 - AttributeError where it is not glibc
-        # Set both: setting one turns off glibc's adjustment of the other.
-        return all(libc.mallopt(ctypes.c_int(what), ctypes.c_int(limit)) for what, limit in _MALLOC_LIMITS)
+        # Bytes of free memory above which it is returned (M_TRIM_THRESHOLD, -1), and above which arrays get pages of
+        # their own (M_MMAP_THRESHOLD, -3; 2^25 is the maximum). Setting one turns off the adjustment of the other.
+        return all(libc.mallopt(ctypes.c_int(what), ctypes.c_int(limit)) for what, limit in ((-1, 2**30), (-3, 2**25)))
     except (AttributeError, OSError, TypeError):
         return False
 
@@ -198,10 +194,7 @@ def _cpuinfo() -> str:
 
 
 def describe_processor(cpuinfo: str) -> str:
-    """Returns a processor's name with family and model, from the content of /proc/cpuinfo.
-
-    One name can cover generations that differ twofold in speed.
-    """
+    """Returns a processor's name with family and model: one name can cover generations that differ twofold in speed."""
     pairs = [line.partition(":") for line in cpuinfo.splitlines()]
     found = {key.strip(): value.strip() for key, _, value in reversed(pairs)}  # of the first processor
     name = found.get("model name") or platform.processor() or platform.machine()
