@@ -21,17 +21,11 @@ _WARMUP = WARMUP_COSINE.warmup
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the improved model.
+    """One part of the improved model."""
 
-    Attributes:
-        title: Title in tables.
-        claim: Gain that the extension claims for it, in percentage points; None if it claims none.
-        changes: Settings that add it, by path.
-    """
-
-    title: str
-    claim: str | None
-    changes: dict[str, Any]
+    title: str  # in tables
+    claim: str | None  # gain that the extension claims for it, in percentage points
+    changes: dict[str, Any]  # settings that add it, by path
 
 
 def _of_the_optimizer(settings: dict[str, Any]) -> dict[str, Any]:

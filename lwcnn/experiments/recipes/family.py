@@ -48,10 +48,7 @@ _WREN_30K = _network(24, Stage(24, 2), Stage(40, 3, 5, 1.6))  # 27,779 parameter
 _GLU = _network(24, Stage(24, 3, 5, 1), Stage(40, 3, 5, 1), block="glu")
 
 VARIANTS: Recipes = {
-    "wren_30k_light": (
-        "the strong augmentation: wren_30k with flips and crops alone",
-        _train(_WREN_30K, strong=False),
-    ),
+    "wren_30k_light": ("the strong augmentation: wren_30k with flips and crops alone", _train(_WREN_30K, strong=False)),
     "wren_30k_mixup": (
         "the augmentation: wren_30k with flips, crops and MixUp whose probability rises to a half",
         _train(_WREN_30K, strong=False, mixing=MixUpCutMix(0.5, 0.0, probability=0.5, ramp=1.0)),

@@ -103,10 +103,7 @@ EXPERIMENTS: Recipes = {
         "the augmentation: both branches on the original images",
         derived(_paper, {"branches.1.1": None}),
     ),
-    "no_unfreezing": (
-        "progressive unfreezing: straight to the last phase, for the epochs of both",
-        _no_unfreezing,
-    ),
+    "no_unfreezing": ("progressive unfreezing: straight to the last phase, for the epochs of both", _no_unfreezing),
     "head_only": ("the last phase: only the new head is trained", _head_only),
     "reinit_merge": (
         "the conversion: the merged model's 1x1 convolutions are drawn afresh",
@@ -116,10 +113,7 @@ EXPERIMENTS: Recipes = {
         "the switch to SGD: Nadam in the last phase too",
         derived(_paper, {"phases.1.optimizer": NADAM}),
     ),
-    "end_to_end": (
-        "the whole two-stage method: the merged model trained in one go for as many epochs",
-        _end_to_end,
-    ),
+    "end_to_end": ("the whole two-stage method: the merged model trained in one go for as many epochs", _end_to_end),
 }
 TUNED_EXPERIMENTS: Recipes = {
     "paper_tuned": ("how far the same architecture and its two stages go with a recipe of ours", _tuned),

@@ -11,33 +11,19 @@ CROP_SHARE = 1 / 8  # fraction of the shorter side: 4 of 32 pixels, as usual on 
 
 @dataclass(frozen=True)
 class Preset:
-    """Training length of every experiment.
-
-    Attributes:
-        name: "smoke", "quick", "medium" or "full".
-        dual: Maximum number of epochs of stage 1 of the paper's method.
-        head: Maximum number of epochs of its phase that trains the head.
-        all: Maximum number of epochs of its last phase, which trains all layers.
-        batch_size: Number of images per step where the paper does not state it; 32 in the author's code.
-        tuned_dual: Number of epochs of stage 1 of `paper_tuned`.
-        tuned: Number of epochs of stage 2 of `paper_tuned`.
-        fold: Maximum number of epochs per fold of the leaky K-fold.
-        network: Number of epochs of single networks.
-        repo: Maximum numbers of epochs of the reproduction: of each submodel, then of each unfreezing step.
-        num_images: Maximum number of training images, drawn by class. None takes all.
-    """
+    """Training length of every experiment, in (maximum) numbers of epochs."""
 
     name: str
-    dual: int
-    head: int
-    all: int
-    batch_size: int
-    tuned_dual: int
-    tuned: int
-    fold: int
-    network: int
-    repo: tuple[int, ...]
-    num_images: int | None = None
+    dual: int  # stage 1 of the paper's method
+    head: int  # its phase that trains the head
+    all: int  # its last phase, which trains all layers
+    batch_size: int  # images per step where the paper does not state it; 32 in the author's code
+    tuned_dual: int  # stage 1 of `paper_tuned`
+    tuned: int  # stage 2 of `paper_tuned`
+    fold: int  # a fold of the leaky K-fold
+    network: int  # single networks
+    repo: tuple[int, ...]  # the reproduction: each submodel, then each unfreezing step
+    num_images: int | None = None  # maximum number of training images, drawn by class; None takes all
 
 
 PRESETS = {

@@ -81,7 +81,7 @@ def _narrow_resnet18(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     return _plan(preset, NARROW_RESNET18, phase, 250)
 
 
-def _narrow_resnet18_few(preset: Preset, images: ImageSpec) -> NetworkExperiment:
+def _few(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     changes = {
         "phases.0.optimizer.warmup": 0.0,
         "phases.0.optimizer.learning_rate": 0.02,  # ours: with the notebook's 0.1 so few steps learn nothing
@@ -131,13 +131,7 @@ REFERENCE_EXPERIMENTS: Recipes = {
         "the optimizer: the narrow ResNet-18 with adamw in place of SGD",
         derived(_narrow_resnet18, {"phases.0.optimizer": _ADAMW}),
     ),
-    "narrow_resnet18_few": (
-        "a check: five epochs of the narrow ResNet-18 on 2,000 images, without warm-up",
-        _narrow_resnet18_few,
-    ),
-    "resnet18": (
-        "the texts' baseline: ResNet-18 of full width, with the recipe of the narrow one",
-        _resnet18,
-    ),
+    "narrow_resnet18_few": ("a check: five epochs of the narrow ResNet-18 on 2,000 images, without warm-up", _few),
+    "resnet18": ("the texts' baseline: ResNet-18 of full width, with the recipe of the narrow one", _resnet18),
     "resnet8": ("comparison: MLPerf Tiny's ResNet-8, with SGD, flips and crops", _resnet8),
 }

@@ -17,21 +17,12 @@ from lwcnn.models.configs import Stage
 
 @dataclass(frozen=True)
 class Technique:
-    """One change of the recipe.
+    """One change of the recipe."""
 
-    Attributes:
-        title: Title in tables.
-        group: Group in tables, such as "augmentation".
-        changes: Changed settings, by path.
-        sides: Image side of each phase, or None. Phases have the same length, and a schedule and a moving average of
-            their own.
-        kind: Class of the experiment.
-    """
-
-    title: str
-    group: str
-    changes: dict[str, Any]
-    sides: tuple[int | None, ...] = (None,)
+    title: str  # in tables
+    group: str  # in tables
+    changes: dict[str, Any]  # settings by path
+    sides: tuple[int | None, ...] = (None,)  # of the images in each phase; phases are equally long
     kind: type[NetworkExperiment] = NetworkExperiment
 
 

@@ -48,20 +48,12 @@ class Experiment:
 
 @dataclass(frozen=True, kw_only=True)
 class MergedExperiment(Experiment):
-    """One way to train the paper's architecture, the merged model.
+    """One way to train the paper's architecture, the merged model."""
 
-    Attributes:
-        branches: Name of each submodel and augmentation of its images in stage 1.
-        dual: Stage 1, in which the submodels train side by side. None initializes the merged model randomly.
-        reuse_dense_weights: Names of the branches whose 1x1 convolution takes over the submodel's dense weights.
-            The 1x1 convolutions of the others are initialized randomly.
-        dropout: Dropout rate of the merged model's head.
-    """
-
-    branches: tuple[tuple[str, Augmentation | None], ...]
-    dual: Phase | None
-    reuse_dense_weights: tuple[str, ...] = BRANCHES
-    dropout: float = 0.5
+    branches: tuple[tuple[str, Augmentation | None], ...]  # submodels, and the augmentation of their images in stage 1
+    dual: Phase | None  # stage 1, in which the submodels train side by side; None initializes the merged model randomly
+    reuse_dense_weights: tuple[str, ...] = BRANCHES  # whose 1x1 convolutions take over the submodel's dense weights
+    dropout: float = 0.5  # of the merged model's head
 
     @property
     def phase_paths(self) -> list[str]:
@@ -93,10 +85,8 @@ class Teacher:
 class Distillation:
     """Knowledge distillation from a teacher (arXiv 1503.02531).
 
-    Attributes:
-        temperature: Float that divides the logits of both models before their Kullback-Leibler divergence, which is
-            then multiplied by temperature^2.
-        label_weight: Float between 0 and 1. Weight of the label loss; the divergence from the teacher has the rest.
+    The Kullback-Leibler divergence of the logits over `temperature` is multiplied by temperature^2. The label loss has
+    `label_weight`, the divergence the rest.
     """
 
     temperature: float
@@ -124,15 +114,10 @@ class ReproductionExperiment(Experiment):
 
 @dataclass(frozen=True, kw_only=True)
 class FineTunedExperiment(Experiment):
-    """One way to train a trained network further on other images, with a new head.
+    """One way to train a trained network further on other images, with a new head."""
 
-    Attributes:
-        start: Name of a trained network, or path of a .keras file.
-        checksum: `model_checksum` of that model.
-    """
-
-    start: str
-    checksum: str
+    start: str  # name of a trained network, or path of a .keras file
+    checksum: str  # `model_checksum` of that model
 
 
 Build = Callable[[Preset, ImageSpec], Experiment]
@@ -204,19 +189,13 @@ def with_settings(
         raise LwcnnError(f"Give at least {len(phases)} epochs, one for each phase. Received: epochs={epochs!r}")
     named = {"epochs": epochs, "batch": batch_size, "rate": learning_rate}
     name = "-".join([experiment.name, *(f"{key}{value:g}" for key, value in named.items() if value is not None)])
-    changes: dict[str, Any] = {"name": name}
-    if epochs is not None:
-        shares = _share(epochs, [phase.epochs for phase in phases.values()])
-        changes |= {f"{path}.epochs": share for path, share in zip(phases, shares)}
+    shares = _share(epochs, [phase.epochs for phase in phases.values()]) if epochs else [None] * len(phases)
     peak = max(phase.optimizer.learning_rate for phase in phases.values())
-    for path, phase in phases.items():
-        if batch_size is not None:
-            changes[f"{path}.batch_size"] = batch_size
-        if learning_rate is not None:
-            rate = learning_rate * (phase.optimizer.learning_rate / peak)
-            changes[f"{path}.optimizer.learning_rate"] = rate
-        if class_weight is not None:
-            changes[f"{path}.class_weight"] = class_weight
+    changes: dict[str, Any] = {"name": name}
+    for (path, phase), share in zip(phases.items(), shares):
+        rate = None if learning_rate is None else learning_rate * (phase.optimizer.learning_rate / peak)
+        new = {"epochs": share, "batch_size": batch_size, "optimizer.learning_rate": rate, "class_weight": class_weight}
+        changes |= {f"{path}.{setting}": value for setting, value in new.items() if value is not None}
     return changed(experiment, changes)
 
 
