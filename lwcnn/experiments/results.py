@@ -30,14 +30,8 @@ DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": 
 DATASET_ORDER = ("mnist", "fashion_mnist", "cifar10")
 
 _PROVENANCE = ("data_checksum", "backend", "device", "num_threads", "versions", "commit")
-_KERAS_COMMITS = """
-09de4fef7c6e 2e76362d1d3e 3db517d8bc33 4a2392a52634 7c53964d0272 7e0a12d163df 7f96939c670f
-7feb568dea2d 85fe2f52bfa7 90e63802b088 9f4d3deb5819 a75cf0226d54 a7a4c78e1d5f+ ade389c0bbdb
-f0293d1850b8
-""".split()
-_ENGINE_COMMITS = "eb2444c4bc81 123a10cabc08 d46802813766 a0349283f1be".split()
-_STEPS = dict.fromkeys(_KERAS_COMMITS, "keras") | dict.fromkeys(_ENGINE_COMMITS, "engine")
-"""Training step of runs whose results do not record it, by commit."""
+_ENGINE_COMMITS = ("eb2444c4bc81", "123a10cabc08", "d46802813766", "a0349283f1be")
+"""Of runs by the engine whose results do not record their training step; the others without it are Keras's."""
 
 _IDENTITY = ("dataset", "experiment", "preset", "seed")
 _RUN_KEYS = (
@@ -71,7 +65,9 @@ def load_results(folder: StrPath = "results") -> pd.DataFrame:
     """
     frame = _frame(_paths(folder, "*/*/*/seed*.json", r"seed\d+\.json"), _RUN_KEYS)
     recorded = frame["step"] if "step" in frame else pd.Series(None, frame.index, dtype=object)
-    frame["step"] = recorded.fillna(frame["commit"].map(_STEPS))
+    frame["step"] = recorded.fillna(
+        frame["commit"].map(lambda commit: "engine" if commit in _ENGINE_COMMITS else "keras")
+    )
     return _sorted(frame, ["dataset", "preset", "experiment", "seed"])
 
 
