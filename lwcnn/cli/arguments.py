@@ -52,12 +52,10 @@ def image_size(text: str) -> tuple[int, ...]:
 
 
 def seed_number(text: str) -> int:
-    """A seed from the command line."""
     return _whole_number(text, 0, MAX_SEED)
 
 
 def at_least_one(text: str) -> int:
-    """A whole number of at least 1 from the command line."""
     return _whole_number(text, 1, 10**9)
 
 
@@ -148,14 +146,12 @@ def recipe_settings(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def get_folders(options: argparse.Namespace) -> Folders:
-    """Returns the folders that the options name."""
     from lwcnn.experiments.folders import Folders
 
     return Folders(options.results, options.cache, options.data_dir, getattr(options, "models", Folders.models))
 
 
 def load_images(options: argparse.Namespace) -> Dataset:
-    """Loads the data set of a training."""
     from lwcnn.data.datasets import load_dataset
 
     return load_dataset(options.dataset, options.data_dir, mirror=options.mirror, size=options.size)

@@ -28,7 +28,6 @@ _PASSED_ON = ("KERAS_BACKEND", "LWCNN_STEP", "LWCNN_DATA_DIR", "TF_ENABLE_ONEDNN
 
 
 def open_pool(options: argparse.Namespace) -> "LocalPool | RayPool":
-    """Returns the pool that the options name."""
     if not options.cluster:
         return LocalPool(options.jobs, options.cpus_per_run)
     data = (absolute("dataset", options.dataset), absolute("data_dir", options.data_dir))
@@ -56,7 +55,6 @@ class RayPool:
             raise
 
     def submit(self, job: Job) -> Future[int]:
-        """Returns the future exit code of a job."""
         reference = self._remote(_run).remote(job.arguments, str(job.log))
         self._references.append(reference)
         return reference.future()
@@ -155,7 +153,6 @@ def _token(folder: Path):
 
 
 def _connect(address: str):
-    """Returns Ray, connected to a cluster."""
     try:
         import ray
     except ImportError as error:

@@ -85,7 +85,6 @@ def _temperature_scaled(logits: np.ndarray, labels: np.ndarray) -> dict:
 
 
 def _totals_table(measured: dict, averaged: dict) -> str:
-    """Formats a row per metric, with a second column for test-time augmentation."""
     columns = {"without TTA": measured} | ({"with TTA": averaged} if averaged else {})
     rows = [("", *columns)]
     rows += [
@@ -101,7 +100,6 @@ def _totals_table(measured: dict, averaged: dict) -> str:
 
 
 def _class_table(measured: dict, class_names: tuple[str, ...]) -> str:
-    """Formats precision, recall and F1 of each class, without TTA."""
     width = max(map(len, ("class", *class_names)))
     rows = [("class", "precision", "recall", "F1")]
     for name, *shares in zip(class_names, *(measured[key] for key in ("precision", "recall", "f1"))):

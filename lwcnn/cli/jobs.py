@@ -93,7 +93,6 @@ class LocalPool:
         self._ended = False
 
     def submit(self, job: Job) -> Future[int]:
-        """Returns the future exit code of a job."""
         return self._pool.submit(self._run, job)
 
     def _run(self, job: Job) -> int:

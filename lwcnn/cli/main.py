@@ -49,7 +49,6 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
     parser = _Parser(
         prog="lwcnn",
         description="Train, evaluate and export image classifiers of fewer than 30,000 parameters.",

@@ -130,13 +130,11 @@ class _Folds:
         return Images(self.data.x_train, self.data.y_train, indices)
 
     def train(self, split: Split, data_key: str) -> TrainedMethod:
-        """Trains the experiment from scratch."""
         cache = PhaseCache(self.cache, data_key)
         return train_method(self.plan, split, self.data.num_classes, self.seed, cache=cache, progress=self.progress)
 
 
 def _assess(folds: _Folds, leaky: bool, run: dict, path: Path) -> dict:
-    """Trains the folds and writes their result."""
     measured = _leaky_folds(folds) if leaky else _folds_from_scratch(folds)
     accuracies = measured["accuracies"]
     phases = [*measured.pop("first_phases", []), *itertools.chain(*measured["fold_histories"])]

@@ -66,7 +66,6 @@ def mixed_computing(history: list[dict]) -> list[str]:
 
 
 def provenance() -> dict:
-    """Returns the hardware and software that a result was made with."""
     return {
         "backend": keras.backend.backend(),
         "step": current_computing()["step"],

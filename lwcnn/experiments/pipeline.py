@@ -183,7 +183,6 @@ def _network(experiment: NetworkExperiment, sequence: PhaseSequence) -> _Trained
 
 @_build.register
 def _fine_tuned(experiment: FineTunedExperiment, sequence: PhaseSequence) -> _Trained:
-    """A trained network with a new head."""
     sequence.depends_on([experiment.start, experiment.checksum])
     start = load_model(model_file(experiment.start))
     build = partial(replace_head, start, sequence.num_classes, sequence.image_shape)

@@ -129,7 +129,6 @@ def load_networks(folder: StrPath = "results") -> pd.DataFrame:
 
 
 def load_benchmark(folder: StrPath, name: str) -> dict:
-    """Loads results/<name>.json."""
     path = Path(folder) / f"{name}.json"
     if not path.exists():
         raise MissingInput(f"{path.name} was not measured. Received: {path}")

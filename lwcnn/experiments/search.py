@@ -64,7 +64,6 @@ class Search:
 
     @property
     def path(self) -> Path:
-        """Path of the journal."""
         return Path(self.results) / "studies" / self.data.name / f"{self.space}-{self.epochs}epochs.journal"
 
     @cached_property

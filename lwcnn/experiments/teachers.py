@@ -17,7 +17,6 @@ from lwcnn.training.distillation import build_ensemble
 
 
 def load_teacher(teacher: Teacher, data: Dataset, folders: Folders) -> keras.Model:
-    """Loads the models of a teacher, one per seed, as one model that averages their probabilities."""
     return build_ensemble([load_model(find_teacher(teacher, seed, data, folders)) for seed in teacher.seeds])
 
 
@@ -40,5 +39,4 @@ def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -
 
 
 def teacher_path(models: Path, dataset: str, experiment: str, seed: int) -> Path:
-    """Returns the path of the model of a seed that distillation uses."""
     return Path(models) / "teachers" / f"{dataset}-{experiment}-seed{seed}.keras"

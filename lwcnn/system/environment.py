@@ -27,7 +27,6 @@ _PACKAGES = "lwcnn keras tensorflow-cpu tensorflow jax torch numba numpy opencv-
 
 
 def install_hint(extra: str) -> str:
-    """Returns how to install the packages of an extra."""
     return f"pip install 'lwcnn[{extra}]', or '.[{extra}]' in a checkout"
 
 

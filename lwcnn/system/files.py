@@ -91,7 +91,6 @@ def _errors_told(path: Path) -> Iterator[None]:
 
 
 def _writable_path(path: StrPath) -> Path:
-    """Returns the path after checking that it can be a file's."""
     if not Path(path).name or "\0" in os.fspath(path):
         raise LwcnnError(f"Give the path of a file to write. Received: {os.fspath(path)!r}")
     return Path(path)
@@ -131,7 +130,6 @@ def _is_running(process: int) -> bool:
 
 
 def write_atomically(path: StrPath, data: bytes) -> None:
-    """Writes a file atomically; path and errors as in `open_atomically`."""
     with open_atomically(path) as stream:
         stream.write(data)
 

@@ -29,7 +29,6 @@ def one_line(text: str) -> str:
 
 
 def latex_text(text: str) -> str:
-    """Returns plain text with LaTeX's special characters escaped."""
     return "".join(_LATEX.get(character, character) for character in text)
 
 

@@ -21,8 +21,6 @@ _WARMUP = WARMUP_COSINE.warmup
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the improved model."""
-
     title: str  # in tables
     claim: str | None  # gain that the extension claims for it, in percentage points
     changes: dict[str, Any]  # settings that add it, by path
@@ -58,12 +56,10 @@ OPTIMIZERS = {
 
 
 def only(part: str) -> str:
-    """Returns the name of the experiment that adds one part to the baseline."""
     return f"parts_only_{part}"
 
 
 def leave_one_out(part: str) -> str:
-    """Returns the name of the experiment with every part but one."""
     return f"parts_no_{part}"
 
 

@@ -39,7 +39,6 @@ PRESETS = {
 
 
 def get_preset(name: str) -> Preset:
-    """Returns a preset by name."""
     if name not in PRESETS:
         raise unknown_name("preset", name, PRESETS)
     return PRESETS[name]

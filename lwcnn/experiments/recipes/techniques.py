@@ -17,8 +17,6 @@ from lwcnn.models.configs import Stage
 
 @dataclass(frozen=True)
 class Technique:
-    """One change of the recipe."""
-
     title: str  # in tables
     group: str  # in tables
     changes: dict[str, Any]  # settings by path
@@ -141,7 +139,6 @@ BASE = "technique_base"
 
 
 def technique(key: str) -> str:
-    """Returns the name of the experiment with one technique."""
     return f"technique_{key}"
 
 

@@ -138,7 +138,6 @@ def derived(build: Build, changes: Mapping[str, Any]) -> Build:
 
 
 def get(settings: Any, path: str) -> Any:
-    """Returns the value at a path, as in `changed`."""
     for name in path.split("."):
         settings = settings[int(name)] if isinstance(settings, tuple) else getattr(settings, name)
     return settings
