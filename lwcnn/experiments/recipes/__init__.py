@@ -54,23 +54,6 @@ NETWORKS = {
 }
 """The experiments whose networks have a name of their own, and are shipped where they were trained."""
 
-__all__ = [
-    "EXPERIMENT_GROUPS",
-    "EXPERIMENT_NAMES",
-    "NETWORKS",
-    "PRESETS",
-    "DistilledExperiment",
-    "Experiment",
-    "FineTunedExperiment",
-    "MergedExperiment",
-    "NetworkExperiment",
-    "Preset",
-    "ReproductionExperiment",
-    "get_experiment",
-    "get_preset",
-    "with_settings",
-]
-
 
 def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = "cifar10") -> Experiment:
     """Returns an experiment by name.
