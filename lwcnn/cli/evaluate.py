@@ -33,7 +33,8 @@ ARGUMENTS: Arguments = {
     "--dataset": option("data set (default: from MODEL)", metavar="NAME"),
     "--tta": option(
         "also evaluate with test-time augmentation over these transforms: "
-        f"{', '.join(TTA_TRANSFORMS)} (default: original and horizontal_flip; all but the flips if mirrored images may change class)",
+        f"{', '.join(TTA_TRANSFORMS)} (default: original and horizontal_flip; all but the flips if mirrored images may "
+        "change class)",
         nargs="*",
         choices=TTA_TRANSFORMS,
         metavar="TRANSFORM",
