@@ -39,12 +39,7 @@ BENCH: Arguments = {
     "models": option(
         f"{MODEL_HELP}, or the name of another experiment, whose model has random weights", nargs="+", metavar="MODEL"
     ),
-    "--formats": {
-        "nargs": "+",
-        "choices": BENCH_FORMATS,
-        "default": list(BENCH_FORMATS),
-        "help": "formats (default: all)",
-    },
+    "--formats": {"default": list(BENCH_FORMATS)} | option("formats (default: all)", nargs="+", choices=BENCH_FORMATS),
     "--dataset": option(
         f"data set of the images and of int8 calibration: {DATASET_HELP} (default: random images)", metavar="DATA"
     ),

@@ -20,13 +20,8 @@ SUMMARY: Arguments = {
         "a .keras file, or the name of a network or an experiment, whose model is built with new weights",
         metavar="MODEL",
     ),
-    "--input-shape": {
-        "type": at_least_one,
-        "nargs": 3,
-        "default": [32, 32, 3],
-        "metavar": ("HEIGHT", "WIDTH", "CHANNELS"),
-        "help": "shape of an image, for an experiment's model (default: 32 32 3)",
-    },
+    "--input-shape": {"default": [32, 32, 3], "metavar": ("HEIGHT", "WIDTH", "CHANNELS")}
+    | option("shape of an image, for an experiment's model (default: 32 32 3)", type=at_least_one, nargs=3),
     "--classes": option("classes of an experiment's model", 10, type=at_least_one, metavar="N"),
     "--json": option("write the costs to this file", type=path, metavar="FILE"),
 }

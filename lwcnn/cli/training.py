@@ -12,21 +12,16 @@ from lwcnn.training.devices import PRECISIONS, Computing
 from lwcnn.training.progress import Progress
 
 TRAIN: Arguments = {
-    "experiments": {
-        "nargs": "+",
-        "type": arguments.experiment_name,
-        "metavar": "NAME",
-        "help": "networks or experiments; `lwcnn list` describes them",
-    },
+    "experiments": option(
+        "networks or experiments; `lwcnn list` describes them",
+        nargs="+",
+        type=arguments.experiment_name,
+        metavar="NAME",
+    ),
     **arguments.DATASET,
     **arguments.PRESET,
-    "--seeds": {
-        "nargs": "+",
-        "type": arguments.seed_number,
-        "default": [0],
-        "metavar": "SEED",
-        "help": "one run for each (default: 0)",
-    },
+    "--seeds": {"default": [0]}
+    | option("one run for each (default: 0)", nargs="+", type=arguments.seed_number, metavar="SEED"),
     **arguments.RECIPE,
     **arguments.TRAINING,
     **arguments.MODELS,
