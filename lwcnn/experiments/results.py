@@ -179,9 +179,9 @@ def _checked(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     return content
 
 
-def _read(path: Path, read: Callable[[Path], Any] = read_json) -> Any:
+def _read(path: Path, read: Callable[[Path], Any] | None = None) -> Any:
     state = path.stat()
-    return _read_version(read, path, state.st_mtime_ns, state.st_size)
+    return _read_version(read or read_json, path, state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=4096)
