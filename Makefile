@@ -26,7 +26,7 @@ run: setup
 	@$(VENV)/bin/python -m lwcnn run
 
 # From 3.12 on, Python counts lines itself and at no cost; before, tracing takes a sixth more time.
-TESTS := -m pytest -n auto --maxprocesses 4 --dist loadfile
+TESTS := -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test: export COVERAGE_CORE := sysmon
 test: lint
 	@if $(VENV)/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 12))'; then \

@@ -16,6 +16,13 @@ from made_data import write_npz  # noqa: E402
 from lwcnn.data.datasets import load_dataset  # noqa: E402
 from lwcnn.experiments.folders import Folders  # noqa: E402
 
+LONGEST_FIRST = ("test_devices.py", "test_digits.py", "test_cluster.py", "test_cli.py", "test_export.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the files that take longest first, so that no process waits for another at the end."""
+    items.sort(key=lambda item: LONGEST_FIRST.index(name) if (name := item.path.name) in LONGEST_FIRST else 9)
+
 
 def pytest_configure(config):
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # retracing: each test has models of its own

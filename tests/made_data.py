@@ -10,6 +10,7 @@ import numpy as np
 from lwcnn.models.description import Description
 
 ROOT = Path(__file__).resolve().parent.parent
+FAST_COMPILATION = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
 def make_images(num_images, shape=(12, 12, 3), num_classes=10, seed=0):
@@ -59,6 +60,8 @@ def randomize(model, seed=0):
 def run_python(script, *arguments, check=True, **environment):
     """Runs a script in a fresh interpreter that finds the library; `environment` is added to this one's."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    if env.get("KERAS_BACKEND") == "jax":  # compiling tiny networks takes most of the time: without optimizations
+        env["XLA_FLAGS"] = f"{env.get('XLA_FLAGS', '')} {FAST_COMPILATION}"
     done = subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)], env=env, capture_output=True, text=True, timeout=300
     )

@@ -10,7 +10,9 @@ if importlib.util.find_spec("jax") is None:
     pytest.skip("JAX is an option", allow_module_level=True)
 
 SMOKE = """
+import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -22,38 +24,39 @@ class Blocked:
 
 
 sys.meta_path.insert(0, Blocked())
-data, folder, experiment = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+from lwcnn.data.datasets import load_dataset
+from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.run import Folders, run_experiment
+from lwcnn.models.configs import Stage
 
-result = run_experiment(experiment, data, "smoke", 0, Folders(folder / "results", folder / "cache"))
+data, folder = load_dataset(sys.argv[1]), Path(sys.argv[2])
+paper, residual = (get_experiment(name, "smoke", data.spec) for name in ("paper", "residual_se_small"))
+network = dataclasses.replace(residual.network, stem=16, stages=(Stage(16, 1, 3),))  # compiled sooner
+for step in ("engine", "keras"):
+    os.environ["LWCNN_STEP"] = step
+    for plan in (paper, dataclasses.replace(residual, network=network)):
+        folders = Folders(folder / step / "results", folder / "cache")
+        result = run_experiment(plan, data, "smoke", 0, folders)
+        print(json.dumps(result))
 assert not {"tensorflow", "torch"} & set(sys.modules)
 import keras
 
-model = keras.saving.load_model(Folders(folder / "results", folder / "cache").model(result))
+model = keras.saving.load_model(folders.model(result))
 assert model.count_params() == result["params"]
-print(json.dumps(result))
 """
 
 
-def train_smoke(made_npz, folder, experiment, step):
-    """The result of a run on JAX, which is that in its file."""
-    done = run_python(SMOKE, made_npz, folder, experiment, KERAS_BACKEND="jax", LWCNN_STEP=step)
-    result = json.loads(done.stdout.splitlines()[-1])
-    assert result["backend"] == "jax" and "jax" in result["versions"]
-    assert result["history"][0]["history"][0]["loss"] > 0
-    (path,) = (folder / "results").glob(f"made*/{experiment}/smoke/seed0.json")  # the name ends in a checksum
-    assert json.loads(path.read_text()) == result
-    return result
-
-
-@pytest.mark.parametrize("step", ["", "keras"])  # the engine, where Numba is there, and without
-def test_smoke_trains_on_jax_with_tensorflow_blocked(made_npz, tmp_path, step):
-    result = train_smoke(made_npz, tmp_path, "paper", step)
-    assert [phase["name"] for phase in result["history"]] == ["dual", "head", "all"]
-    assert result["params"] == 5_622
-
-
-@pytest.mark.parametrize("step", ["", "keras"])
-def test_the_residual_network_trains_on_jax_with_tensorflow_blocked(made_npz, tmp_path, step):
-    result = train_smoke(made_npz, tmp_path, "residual_se_small", step)
-    assert [phase["name"] for phase in result["history"]] == ["all"]
+def test_smoke_runs_train_on_jax_with_tensorflow_blocked(made_npz, tmp_path):
+    """The paper's method and the residual network, with the engine and without."""
+    done = run_python(SMOKE, made_npz, tmp_path, KERAS_BACKEND="jax")
+    runs = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [run["experiment"] for run in runs] == ["paper", "residual_se_small"] * 2
+    for run, step in zip(runs, ("engine", "engine", "keras", "keras"), strict=True):
+        assert run["backend"] == "jax" and "jax" in run["versions"] and run["step"] == step
+        assert run["history"][0]["history"][0]["loss"] > 0
+        paper = run["experiment"] == "paper"
+        assert [phase["name"] for phase in run["history"]] == (["dual", "head", "all"] if paper else ["all"])
+        assert not paper or run["params"] == 5_622
+        # The name of the data set ends in a checksum.
+        (path,) = (tmp_path / step / "results").glob(f"made*/{run['experiment']}/smoke/seed0.json")
+        assert json.loads(path.read_text()) == run

@@ -95,8 +95,9 @@ def test_what_is_not_there_is_told_with_the_nearest(call, words):
 
 @pytest.mark.parametrize("side", [64, 96])
 def test_networks_and_recipes_fit_larger_images(side):
+    """Half of the networks at either size."""
     images, spec = make_images(2, (side, side, 3))[0], ImageSpec((side, side, 3), mirror=True)
     assert get_experiment("wren", dataset=spec).phases[0].augmentation.crop_padding == side // 8
-    for name in NETWORKS:
+    for name in list(NETWORKS)[side == 96 :: 2]:
         model = lwcnn.create_model(name, input_shape=spec.shape, num_classes=200)
         assert lwcnn.predict_logits(model, images).shape == (2, 200)

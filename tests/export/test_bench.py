@@ -78,7 +78,7 @@ def test_every_format_is_measured_side_by_side(model_path, made_dataset):
 
 def test_an_experiments_name_stands_for_its_model():
     settings = replace(QUICK, rounds=1)
-    found = bench_models(["residual_se_small"], ["litert"], settings=settings)["models"]
+    found = bench_models(["residual_se_small"], ["keras"], settings=settings)["models"]
     assert [(one["model"], one["parameters"]) for one in found] == [("residual_se_small.keras", 18_976)]
     assert found[0]["rows"][0]["batch1"]["p50_ms"] > 0
 

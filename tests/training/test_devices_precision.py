@@ -1,7 +1,6 @@
 """Mixed precision: where it is refused, what stays float32, what tells its results apart."""
 
 import contextlib
-import json
 from dataclasses import replace
 
 import keras
@@ -164,14 +163,19 @@ def test_results_and_cache_tell_precisions_apart(made_dataset, folders, tmp_path
         run_experiment("single", made_dataset, "smoke", 0, folders, computing=Computing("mixed_bfloat16"))
 
 
-def test_the_command(made_npz, tmp_path, capsys):
+def test_the_command(made_npz, tmp_path, capsys, monkeypatch):
+    given = []
+
+    def run_experiment(*_, computing, **__):
+        given.append(computing)
+        raise LwcnnError("That was all.")
+
+    monkeypatch.setattr("lwcnn.experiments.run.run_experiment", run_experiment)
     line = ["train", "single", "--preset=smoke", f"--dataset={made_npz}", "--precision=mixed_float16"]
     line += [f"--{name}={tmp_path / name}" for name in ("results", "cache", "models")]
-    assert main(line) == 1
+    assert main(line) == 1 and not given
     assert "Mixed precision needs an accelerator" in capsys.readouterr().err
-    assert main([*line, "--force-precision", "--progress=none"]) == 0
-    (written,) = tmp_path.glob("results/made-*/single/smoke/seed0.json")
-    result = json.loads(written.read_text())
-    assert result["precision"] == "mixed_float16"
+    assert main([*line, "--force-precision", "--progress=none"]) == 1
+    assert given == [Computing("mixed_float16")] and "That was all." in capsys.readouterr().err
     assert main([*line, "--force-precision", "--devices=3"]) == 1
     assert "Received: 3" in capsys.readouterr().err

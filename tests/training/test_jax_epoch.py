@@ -34,7 +34,8 @@ def train(kind, *more):
         seen.append(logs)
     optimizer = [keras.ops.convert_to_numpy(v) for v in model.optimizer.variables]
     result = seen, model.get_weights(), optimizer, average.state()
-    model.fit(images[0], labels[0], verbose=0)  # Keras's own training still works
+    if kind is JaxEpoch:
+        model.fit(images[0], labels[0], verbose=0)  # Keras's own training still works
     return result
 
 ours, theirs = train(JaxEpoch, 3), train(Epoch)
