@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_softmax
 
-from lwcnn.evaluation.metrics import cross_entropy, expected_calibration_error
+from lwcnn.evaluation.metrics import cross_entropy, expected_calibration_error, log_softmax
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -61,7 +60,7 @@ def fit_thresholds(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     def loss_and_gradient(offsets):
         shifted = logits + offsets
-        return cross_entropy(shifted, labels), np.exp(log_softmax(shifted, axis=1)).mean(axis=0) - shares
+        return cross_entropy(shifted, labels), np.exp(log_softmax(shifted)).mean(axis=0) - shares
 
     bounds = [(-MAX_OFFSET, MAX_OFFSET)] * len(shares)  # of a class without images the best would be infinite
     return minimize(loss_and_gradient, np.zeros(len(shares)), jac=True, method="L-BFGS-B", bounds=bounds).x

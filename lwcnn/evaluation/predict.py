@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
-from scipy.special import softmax
 
 from lwcnn.data.checks import images_at_once
+from lwcnn.evaluation.metrics import log_softmax
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath
 from lwcnn.system.safe_text import csv_cell
@@ -158,7 +158,7 @@ def predict_rows(
         )
     is_empty = True
     for names, images in batches:
-        probabilities = softmax(predict_logits(model, images).astype(np.float64) / temperature, axis=1)
+        probabilities = np.exp(log_softmax(predict_logits(model, images).astype(np.float64) / temperature))
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
         for name, row, labels in zip(names, probabilities, order, strict=True):
             yield [name, *(cell for label in labels for cell in (class_names[label], float(row[label])))]
