@@ -71,16 +71,8 @@ def serve(page: Any, port: int = PORT, block: bool = True) -> str:
     gradio = require_gradio()
     local_fonts = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     try:
-        _, address, _ = page.launch(
-            server_name=HOST,
-            server_port=port,
-            theme=local_fonts,
-            footer_links=[],
-            share=False,
-            ssr_mode=False,
-            quiet=True,
-            prevent_thread_lock=True,
-        )
+        quiet = {"footer_links": [], "share": False, "ssr_mode": False, "quiet": True, "prevent_thread_lock": True}
+        _, address, _ = page.launch(server_name=HOST, server_port=port, theme=local_fonts, **quiet)
     except (OSError, OverflowError) as error:
         raise LwcnnError(f"Choose another port with --port. Received: {port}, which can't be used") from error
     if block:

@@ -19,13 +19,8 @@ def sizes(models: Iterable[keras.Model]) -> Table:
 def merge(checks: Iterable[MergeCheck]) -> Table:
     """Comparison of each submodel with its branch of the merged model, by `check_merge`."""
     rows = [
-        [
-            check.name,
-            "yes" if check.same_weights else "no",
-            f"{check.largest_difference:.1e}",
-            f"{check.largest_logit:.1f}",
-        ]
-        for check in checks
+        [one.name, "yes" if one.same_weights else "no", f"{one.largest_difference:.1e}", f"{one.largest_logit:.1f}"]
+        for one in checks
     ]
     return Table(["branch", "same weights", "largest difference of logits", "largest logit"], [rows])
 
