@@ -1,5 +1,6 @@
 """Tables of the measurements by the scripts in benchmarks/, and of the int8 exports."""
 
+import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from lwcnn.publication.names import display_name, named
 from lwcnn.publication.tables.table import Cell, Table
 
 Columns = Mapping[str, str | Callable[[Mapping], Cell]]
-"""Cells by column title. A template is filled with a row's values, and the percent signs of its formats are dropped."""
+"""Cells by column title. A template is filled with a row's values, and formats in percent lose their sign."""
 
 _ORDER = ("paper", "residual_se", "lwcnn", "lwcnn_jax", "keras", "torch")
 _WEIGHTS = {"random": "random", "trained": "Wren's, of CIFAR-10"}
@@ -135,7 +136,15 @@ def _table(columns: Columns, rows: Iterable[Mapping]) -> Table:
 
 
 def _cell(column: str | Callable[[Mapping], Cell], row: Mapping) -> Cell:
-    return column.format_map(row).replace("%", "") if isinstance(column, str) else column(row)
+    return _Shares().vformat(column, (), row) if isinstance(column, str) else column(row)
+
+
+class _Shares(string.Formatter):
+    """Formats shares in percent without the sign, which stands in the column's title."""
+
+    def format_field(self, value, format_spec: str) -> str:
+        text = super().format_field(value, format_spec)
+        return text.removesuffix("%") if format_spec.endswith("%") else text
 
 
 def _with_rivals(rows: Sequence[dict]) -> list[dict]:
