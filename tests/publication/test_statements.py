@@ -4,6 +4,7 @@ People write these sentences. A test here that fails names the sentence that has
 """
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_data import ROOT
 
@@ -227,6 +228,28 @@ def test_what_helps_after_training(evidence):
     assert [round(one["int8"]["points"], 2) for one in (wren, deep)] == [-0.15, -0.21]
     lost = 100 * np.subtract(deep["none"]["test_accuracy"], deep["int8"]["test_accuracy"])
     assert lost == pytest.approx([0.36, 0.28, -0.01], abs=0.005), "two of three seeds"
+
+
+def test_corrupted_images_order_the_networks_by_kind(evidence):
+    found = pd.DataFrame(evidence.benchmark("robustness")["rows"])
+    for severity, rows in found.groupby("severity"):
+        order = list(rows.groupby("experiment")["accuracy"].mean().sort_values(ascending=False).index)
+        assert order[:2] == ["wren_100k", "wren_30k"], severity
+    by_kind = found[found["severity"] > 0].pivot_table("accuracy", "corruption", "experiment")
+    for name in ("wren_20k", "wren_30k"):
+        gain_over_wren = by_kind[name] - by_kind["residual_se_muon"]
+        assert (gain_over_wren[["Gaussian noise", "shot noise", "pixelation"]] < 0).all()
+        assert (gain_over_wren[["defocus blur", "zoom blur", "contrast", "saturation"]] > 0).all()
+    strongest = found[(found["corruption"] == "Gaussian noise") & (found["severity"] == 5)]
+    strongest = strongest.set_index("experiment")["accuracy"]
+    of_paper = strongest[["paper", "paper_tuned"]]
+    assert len(by_kind) == 10 and of_paper.min() > strongest.drop(of_paper.index).max()
+
+
+def test_micro_needs_the_estimated_memory_and_finds_the_classes_of_litert(evidence):
+    for row in evidence.benchmark("microcontroller")["rows"]:
+        assert row["arena_bytes_head"] == row["arena_bytes_estimated"] < row["arena_bytes_total"]
+        assert row["same_class_as_litert"] >= 0.98
 
 
 def test_mlperf_tinys_resnet_is_less_accurate_larger_and_faster_in_int8(evidence):
