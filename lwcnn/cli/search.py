@@ -43,7 +43,7 @@ def search(options: argparse.Namespace) -> None:
         run_jobs(make_jobs(commands, options), open_pool(options), options.progress)
     else:
         study.run(options.trials)
-    print(study.front().T.to_string(header=False))
+    print(study.front().astype(object).T.to_string(header=False))
 
 
 def draw(study) -> None:
@@ -65,8 +65,12 @@ def draw(study) -> None:
             }
         else:
             axes = {"history": figures.plot_optimization_history(study.study)}
-        axes["importance"] = figures.plot_param_importances(study.study, target=lambda trial: trial.values[0])
+        axes["importance"] = figures.plot_param_importances(
+            study.study, target=lambda trial: trial.values[0], target_name="accuracy on validation images"
+        )
+    titles = {"front": "Trials; red: on the front of accuracy, parameters and MACs", "history": "Trials in their order"}
     for name, axis in axes.items():
+        axis.set_title(titles.get(name, "What the accuracy depends on"))
         path = study.path.with_suffix(f".{name}.png")
         cast(Figure, axis.figure).savefig(path, dpi=150, bbox_inches="tight")
         print(path)

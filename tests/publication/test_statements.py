@@ -3,6 +3,8 @@
 People write these sentences. A test here that fails names the sentence that has to be rewritten.
 """
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -353,3 +355,19 @@ def test_the_readmes_networks_have_three_seeds_or_one_and_wren_s_is_smaller_than
     assert len(rows) == 12
     sizes = [evidence.select("cifar10", name, "full")["params"].iloc[0] for name in ("residual_se_small", "paper")]
     assert sizes[0] < sizes[1]
+
+
+def test_the_study_of_widths_finds_no_network_as_accurate_as_wren(tmp_path):
+    optuna = pytest.importorskip("optuna")
+    journal = shutil.copy(ROOT / "results/studies/cifar10/width-8epochs.journal", tmp_path)  # a reader may write to it
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(journal))
+    trials = optuna.load_study(study_name="trials", storage=storage).get_trials()
+    own = [trial for trial in trials if not {"loaded", "rejected"} & set(trial.user_attrs)]
+    done = [trial for trial in own if trial.state.name == "COMPLETE"]
+    assert len(own) == 40 and len(own) - len(done) == 10
+    wren, *others = sorted(done, key=lambda trial: -trial.values[0])
+    assert wren.number == 0 and wren.values[1] == 29_556
+    assert round(100 * (wren.values[0] - others[0].values[0]), 1) == 0.7
+    assert others[0].values[1] < wren.values[1] and others[0].values[2] < wren.values[2]
+    half = [trial for trial in others if trial.values[2] < 0.505 * wren.values[2]]
+    assert round(100 * (wren.values[0] - half[0].values[0]), 1) == 1.7
