@@ -371,3 +371,18 @@ def test_the_study_of_widths_finds_no_network_as_accurate_as_wren(tmp_path):
     assert others[0].values[1] < wren.values[1] and others[0].values[2] < wren.values[2]
     half = [trial for trial in others if trial.values[2] < 0.505 * wren.values[2]]
     assert round(100 * (wren.values[0] - half[0].values[0]), 1) == 1.7
+
+
+def test_no_technique_has_been_run_as_its_page_says(evidence):
+    assert not evidence.runs["experiment"].str.startswith("technique_").any()
+
+
+def test_the_classifiers_branches_are_worth_more_than_unfreezing_on_a_canvas(evidence):
+    rows = pd.DataFrame(evidence.benchmark("canvas")["rows"])
+    means = rows.groupby("model")[["mean_iou", "average_precision"]].mean()
+    detector = rows[rows["model"] == "classifier"].iloc[0]
+    assert detector["largest_difference_on_28x28"] == 0
+    assert detector["average_precision"] > means.loc[["unfrozen", "at_once"], "average_precision"].max() / 2
+    for score in means:
+        assert means.loc["at_once", score] > means.loc["unfrozen", score] > 1.5 * means.loc["from_scratch", score]
+    assert evidence.benchmark("canvas")["sgd_rate"] == 0.1

@@ -16,6 +16,13 @@ Columns = Mapping[str, str | Callable[[Mapping], Cell]]
 
 _ORDER = ("paper", "residual_se", "lwcnn", "lwcnn_jax", "keras", "torch")
 _WEIGHTS = {"random": "random", "trained": "Wren's, of CIFAR-10"}
+_CANVAS = {
+    "classifier": "merged model as detector, not trained further",
+    "unfrozen": "its branches under a new head, unfrozen in two phases",
+    "at_once": "the same, all layers at once",
+    "from_scratch": "the same network from random weights",
+    "unet": "U-Net from random weights",
+}
 
 COLUMNS: dict[str, Columns] = {
     # A training step of the engine, Keras and PyTorch; ratios compare rows measured under the same conditions.
@@ -106,6 +113,14 @@ COLUMNS: dict[str, Columns] = {
         **{f"severity {severity}": f"{{s{severity}:.2%}}" for severity in range(1, 6)},
         "mean of 1 to 5": "{mean:.2%}",
     },
+    # Digits on a canvas: the merged model as detector and segmenter, means over seeds.
+    "canvas": {
+        "network": lambda row: _CANVAS[row["model"]],
+        "parameters": "{parameters:,}",
+        "seeds": "{count}",
+        "mean IoU of pixels %": lambda row: "" if np.isnan(row["mean_iou"]) else f"{100 * row['mean_iou']:.1f}",
+        "average precision %": "{average_precision:.1%}",
+    },
 }
 
 _INT8: Columns = {
@@ -179,9 +194,16 @@ def _by_severity(rows: Sequence[dict]) -> list[dict]:
     return means.assign(mean=means.drop(columns="s0").mean(axis=1)).reset_index().to_dict("records")
 
 
+def _by_model(rows: Sequence[dict]) -> list[dict]:
+    groups = pd.DataFrame(rows).groupby(["model", "parameters"], sort=False)
+    means = groups[["mean_iou", "average_precision"]].mean()
+    return means.assign(count=groups.size()).reset_index().to_dict("records")
+
+
 _PREPARED: dict[str, Callable[[Sequence[dict]], list[dict]]] = {
     "train_step": _with_rivals,
     "shrink": lambda rows: sorted(rows, key=lambda row: row["int8_gzip_bytes"]),
     "finetune": _by_weights_and_epochs,
     "robustness": _by_severity,
+    "canvas": _by_model,
 }
