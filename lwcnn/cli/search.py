@@ -48,14 +48,15 @@ def search(options: argparse.Namespace) -> None:
 
 def draw(study) -> None:
     """Draws the front (or, for one objective, the history) and the importance of the parameters beside the journal."""
+    import matplotlib
     from matplotlib.figure import Figure
     from optuna.trial import TrialState
     from optuna.visualization import matplotlib as figures
 
     if len(study.study.get_trials(states=(TrialState.COMPLETE,))) < 2:
         raise LwcnnError(f"Train trials first, without --show: the figures need two. Received: {study.path}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Optuna calls its figures experimental
+    with warnings.catch_warnings(), matplotlib.rc_context():  # Optuna sets a style for the whole process
+        warnings.simplefilter("ignore")  # and calls its figures experimental
         if len(study.study.directions) > 1:
             names = ["parameters", "accuracy on validation images"]
             axes = {

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import optuna
 import pytest
@@ -97,7 +98,9 @@ def test_a_study_begins_with_the_base_and_trains_what_is_within_the_limit(data, 
     rejected = [trial for trial in trials if "rejected" in trial.user_attrs]
     assert rejected and all(trial.user_attrs.get("params", LIMIT + 1) > LIMIT for trial in rejected)
     best = study.front().iloc[0]
+    style = dict(matplotlib.rcParams)
     draw(study)
+    assert dict(matplotlib.rcParams) == style, "Optuna's style stays for what is drawn next"
     drawn = {path.name for path in study.path.parent.glob("*.png")}
     assert drawn == {"width-3epochs.front.png", "width-3epochs.importance.png"}
     assert best["params"] <= LIMIT and best["network.stem"] == max(plan.network.stem for plan in trained)
