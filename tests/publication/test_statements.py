@@ -382,7 +382,7 @@ def test_the_classifiers_branches_are_worth_more_than_unfreezing_on_a_canvas(evi
     means = rows.groupby("model")[["mean_iou", "average_precision"]].mean()
     detector = rows[rows["model"] == "classifier"].iloc[0]
     assert detector["largest_difference_on_28x28"] == 0
-    assert detector["average_precision"] > means.loc[["unfrozen", "at_once"], "average_precision"].max() / 2
+    assert detector["average_precision"] > 0.75 * means["average_precision"].max()
     for score in means:
         assert means.loc["at_once", score] > means.loc["unfrozen", score] > 1.5 * means.loc["from_scratch", score]
     assert evidence.benchmark("canvas")["sgd_rate"] == 0.1
