@@ -25,6 +25,7 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath, read_json
 
+BENCHMARKS = ("bench", "bench_family", "bench_gray")  # files of latencies in results/
 PRESETS_BY_SIZE = ("full", "medium", "quick")  # of published runs
 DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 DATASET_ORDER = ("mnist", "fashion_mnist", "cifar10")
@@ -102,7 +103,7 @@ def load_exports(folder: StrPath = "results") -> pd.DataFrame:
     return frame[frame["size_bytes"].fillna(0) > 0].reset_index(drop=True) if "size_bytes" in frame else frame
 
 
-def load_latencies(folder: StrPath = "results", names: Sequence[str] = ("bench", "bench_family")) -> pd.DataFrame:
+def load_latencies(folder: StrPath = "results", names: Sequence[str] = BENCHMARKS) -> pd.DataFrame:
     """Loads the latencies of results/<name>.json, which `lwcnn bench` made; empty without the files.
 
     Each row is a model and runtime: `dataset`, `experiment`, `runtime` and milliseconds per image (`mean_ms`, ...).
