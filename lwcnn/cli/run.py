@@ -59,7 +59,7 @@ def _run_table(data: Dataset, result: dict) -> str:
 
 
 def _next_steps(dataset: str, preset: str, model: Path) -> str:
-    """What was reached with more epochs and by the best network, and three commands that go on from here."""
+    """Accuracy with more epochs and of the best network shipped, and three commands to run next."""
     shipped = {name: told for (name, trained_on), told in trained_networks().items() if trained_on == dataset}
     lines = [f"This was the preset `{preset}`."]
     paper = shipped.get("paper")
