@@ -17,6 +17,8 @@ _NAMES = {
     "single": "one branch",
     "dual_no_augment": "no augmentation",
     "no_unfreezing": "no unfreezing",
+    "layerwise": "layer by layer",
+    "low_rate": "last phase at 1e-4",
     "head_only": "head only",
     "reinit_merge": "random 1×1 weights",
     "nadam_throughout": "Nadam throughout",

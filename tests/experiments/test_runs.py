@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import shutil
 import types
@@ -30,11 +31,13 @@ from lwcnn.experiments.recipes import (
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
 from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS
+from lwcnn.experiments.recipes.types import changed
 from lwcnn.experiments.run import Folders, run_experiment
+from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.checkpoint import PhaseState
 from lwcnn.training.images import Images, Split
-from lwcnn.training.phases import Phase
+from lwcnn.training.phases import Phase, trainable_layer_names
 
 ISSUE_FIELDS = {
     "dataset", "data_checksum", "experiment", "preset", "seed", "config", "params", "trainable_params", "macs",
@@ -306,6 +309,7 @@ def test_names_are_those_of_the_issue_and_the_earlier_batch():
     assert set(EXPERIMENT_NAMES) == {
         "paper", "paper_as_published", "paper_both_converted", "single", "dual_no_augment", "no_unfreezing",
         "head_only", "reinit_merge", "nadam_throughout", "end_to_end", "paper_tuned", "paper_tuned_one_go",
+        "layerwise", "low_rate",
         "paper_batch64", "residual_se", "residual_se_small", "residual_plain", "residual_cbam",
         "repo_baseline", "repo_baseline_frozen", "repo_residual_se",
         "resnet8", "resnet18", "narrow_resnet18_adam", "narrow_resnet18_adamw", "se_resnet_plain",
@@ -357,6 +361,22 @@ class TestAblations:
         (only,) = straight.phases
         assert dataclasses.replace(only, epochs=paper.phases[-1].epochs) == paper.phases[-1]
         assert epochs(straight) == epochs(paper)
+
+    def test_layerwise(self, preset):
+        paper, layerwise = self.pair("layerwise", preset)
+        assert differences(paper, layerwise) == {"phases"}
+        assert epochs(layerwise) == epochs(paper) or preset == "smoke", "each phase has an epoch"
+        model = build_merged_model((32, 32, 3), 10)
+        trained = [set(trainable_layer_names(model, phase)) for phase in layerwise.phases]
+        added = [later - earlier for earlier, later in itertools.pairwise(trained)]
+        units = ("dense_as_conv", "conv2", "conv1")
+        assert added == [{f"original_{unit}", f"augmented_{unit}"} for unit in units]
+        assert {phase.optimizer for phase in layerwise.phases[1:]} == {paper.phases[-1].optimizer}
+
+    def test_low_rate(self, preset):
+        paper, low = self.pair("low_rate", preset)
+        assert low.phases[-1].optimizer.learning_rate == 1e-4
+        assert changed(low, {"phases.1.optimizer.learning_rate": 0.001, "name": "paper"}).phases == paper.phases
 
     def test_head_only(self, preset):
         paper, head = self.pair("head_only", preset)

@@ -82,11 +82,13 @@ def test_the_validation_loss_is_drawn_where_it_was_recorded(ax):
     np.testing.assert_allclose(solid[0].get_xydata(), [[1, 1.2], [2, 0.9]])
 
 
-def test_folds_are_lines_and_the_test_accuracy_is_one(ax):
+def test_folds_are_points_and_the_test_accuracy_is_a_line(ax):
     folds = pd.DataFrame({"fold": [0, 1, 0, 1], "accuracy": [0.9, 0.92, 0.98, 0.99], "procedure": [*"aabb"]})
     figures.plot_folds(folds, 0.91, ax=ax)
-    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[1, 90], [2, 92]])
+    (points,) = ax.collections
+    np.testing.assert_allclose(points.get_offsets(), [[1, 90], [2, 92], [1, 98], [2, 99]])
     assert [91, 91] in [list(line.get_ydata()) for line in ax.lines]
+    assert max(len(line.get_ydata()) for line in ax.lines) == 2, "no line connects folds, which have no order"
 
 
 def test_budgets_share_an_axis_on_which_halving_the_error_is_always_as_far(made):

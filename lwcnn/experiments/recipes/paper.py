@@ -5,6 +5,8 @@ stage 2 (`phases`) trains the merged model by progressive unfreezing: first the 
 accuracies: docs/results.md. Command: `lwcnn train paper --dataset cifar10 --preset full --seeds 0 1 2`.
 """
 
+from dataclasses import replace
+
 from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import CROP_SHARE, Preset, augmentation
@@ -57,6 +59,18 @@ def _no_unfreezing(preset: Preset, images: ImageSpec) -> MergedExperiment:
     return changed(paper, {"phases": paper.phases[-1:], "phases.0.epochs": preset.head + preset.all})
 
 
+def _layerwise(preset: Preset, images: ImageSpec) -> MergedExperiment:
+    """After the head, each layer of both branches is added, the last first; as many epochs as `paper` in all."""
+    paper = _paper(preset, images)
+    head, last = paper.phases
+    third = max(1, preset.all // 3)
+    layers = ("head_*", "*_dense_as_conv", "*_conv2")
+    dense = replace(last, name="dense", epochs=third, trainable=layers[:2])
+    conv2 = replace(dense, name="conv2", trainable=layers)
+    last = replace(last, epochs=max(1, preset.all - 2 * third))
+    return changed(paper, {"phases": (head, dense, conv2, last)})
+
+
 def _head_only(preset: Preset, images: ImageSpec) -> MergedExperiment:
     paper = _paper(preset, images)
     return changed(paper, {"phases": paper.phases[:1]})
@@ -104,6 +118,11 @@ EXPERIMENTS: Recipes = {
         derived(_paper, {"branches.1.1": None}),
     ),
     "no_unfreezing": ("progressive unfreezing: straight to the last phase, for the epochs of both", _no_unfreezing),
+    "layerwise": ("unfreezing all layers at once after the head: one at a time, the last first", _layerwise),
+    "low_rate": (
+        "the rate of the last phase: 1e-4, the paper's remedy where accuracy drops on unfreezing",
+        derived(_paper, {"phases.1.optimizer.learning_rate": 1e-4}),
+    ),
     "head_only": ("the last phase: only the new head is trained", _head_only),
     "reinit_merge": (
         "the conversion: the merged model's 1x1 convolutions are drawn afresh",

@@ -81,17 +81,15 @@ def _values(phases: Sequence[dict], quantity: str) -> pd.DataFrame:
 
 @styled(5.6, 3.0)
 def plot_folds(folds: pd.DataFrame, test_accuracy: float | None = None, title: str = "", *, ax: Axes):
-    """Draws `accuracy` (0 to 1) by `fold` (from 0), a line per `procedure`.
+    """Draws `accuracy` (0 to 1) by `fold` (from 0), in a color per `procedure`.
 
     `test_accuracy` is that of the model that is never reset.
     """
     shown = folds.assign(fold=folds["fold"] + 1, accuracy=100 * folds["accuracy"])
     names = shown["procedure"].unique()
     colors, markers = dict(zip(names, (BASELINE, BEST))), dict(zip(names, MARKERS))
-    sns.lineplot(
-        shown, x="fold", y="accuracy", hue="procedure", style="procedure", palette=colors, markers=markers,
-        dashes=False, ax=ax,
-    )  # fmt: skip
+    look = {"palette": colors, "markers": markers, "s": 40}
+    sns.scatterplot(shown, x="fold", y="accuracy", hue="procedure", style="procedure", ax=ax, **look)
     if test_accuracy is not None:
         label = "its final model on the test images"
         ax.axhline(100 * test_accuracy, color=BEST, linewidth=0.9, linestyle=(0, (4, 2)), label=label)
