@@ -33,7 +33,6 @@ TRAIN: Arguments = {
         "float32",
         choices=PRECISIONS,
     ),
-    "--force-precision": option("allow mixed precision where it is slower", action="store_true"),
     "--devices": option("devices that share each batch", 1, type=arguments.at_least_one, metavar="N"),
     "--tensorboard": option(
         "also write curves, the confusion matrix and sample images for `tensorboard --logdir DIR`",
@@ -68,7 +67,7 @@ def train(options: argparse.Namespace) -> None:
     from lwcnn.experiments.run import run_experiment
 
     computing = Computing(options.precision, options.devices)
-    computing.require_possible(options.force_precision)
+    computing.require_possible()
     folders, data = arguments.get_folders(options), arguments.load_images(options)
     plans = [get_experiment(name, options.preset, data.spec) for name in options.experiments]
     plans = [with_settings(plan, **arguments.recipe_settings(options)) for plan in plans]

@@ -157,32 +157,14 @@ def has_bfloat16_units() -> bool:
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
 
 
-def device_ids() -> list[str]:
-    """Returns the backend's names of its devices: the accelerators if there are any, else the CPU."""
-    import keras
-
-    if keras.backend.backend() == "jax":
-        return keras.distribution.list_devices()
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-        return [device.name for device in found]
-    return [device_name()]
-
-
 def num_replicas() -> int:
     """Returns the number of devices that share a batch; 1 outside `Computing.scope`."""
     import keras
 
-    if keras.backend.backend() == "jax":
-        distribution = keras.distribution.distribution()
-        return 1 if distribution is None else distribution.device_mesh.devices.size
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.distribute.get_strategy().num_replicas_in_sync
-    return 1
+    if keras.backend.backend() != "jax":
+        return 1
+    distribution = keras.distribution.distribution()
+    return 1 if distribution is None else distribution.device_mesh.devices.size
 
 
 def _cpuinfo() -> str:

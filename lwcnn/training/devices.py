@@ -30,32 +30,29 @@ class Computing:
         if self.devices < 1:
             raise LwcnnError(f"devices must be at least 1. Received: {self.devices}")
 
-    def require_possible(self, force_precision: bool = False) -> None:
-        """Checks that this machine supports these settings, and that they are not slower, unless that is forced."""
-        if not force_precision and not self._has_precision_units():
+    def require_possible(self) -> None:
+        """Checks that this machine supports these settings, and that they are not slower than the defaults."""
+        emulated = environment.accelerator() is None and not (
+            self.precision == "mixed_bfloat16" and environment.has_bfloat16_units()
+        )
+        if self.precision != "float32" and emulated:
             raise LwcnnError(
                 "Mixed precision needs an accelerator, or a CPU with bfloat16 units (AVX512_BF16, AMX) and "
                 "mixed_bfloat16: other CPUs emulate it and train several times slower than in float32. Omit "
-                "--precision, or add --force-precision to try it anyway. "
-                f"Received: {self.precision} on {environment.device_name()}"
+                f"--precision. Received: {self.precision} on {environment.device_name()}"
             )
         self._require_devices()
-
-    def _has_precision_units(self) -> bool:
-        if self.precision == "float32" or environment.accelerator() is not None:
-            return True
-        return self.precision == "mixed_bfloat16" and environment.has_bfloat16_units()
 
     def _require_devices(self) -> None:
         if self.devices == 1:
             return
         import keras
 
-        if keras.backend.backend() not in ("jax", "tensorflow"):
+        if keras.backend.backend() != "jax":
             raise LwcnnError(
-                f"Several devices need KERAS_BACKEND=jax or tensorflow. Received: {keras.backend.backend()}"
+                f"Several devices need KERAS_BACKEND=jax. Received: {self.devices} on {keras.backend.backend()}"
             )
-        found = len(environment.device_ids())
+        found = len(keras.distribution.list_devices())
         if self.devices > found:
             raise LwcnnError(f"There are {found} devices on this machine. Received: {self.devices}")
 
@@ -80,18 +77,12 @@ def _distribute(devices: int) -> Iterator[None]:
 
     if devices == 1:
         yield
-    elif keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        # TensorFlow's default, collective operations, deadlocks with synchronized batch normalization: devices wait for
-        # each other in different orders. The sums are small.
-        reduction = tf.distribute.ReductionToOneDevice()
-        with tf.distribute.MirroredStrategy(environment.device_ids()[:devices], reduction).scope():
-            yield
-    else:
-        before = keras.distribution.distribution()
-        keras.distribution.set_distribution(keras.distribution.DataParallel(devices=environment.device_ids()[:devices]))
-        try:
-            yield
-        finally:
-            keras.distribution.set_distribution(before)
+        return
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(
+        keras.distribution.DataParallel(devices=keras.distribution.list_devices()[:devices])
+    )
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(before)

@@ -18,7 +18,7 @@ from lwcnn.training.images import Images, Split
 from lwcnn.training.losses import build_loss
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
-from lwcnn.training.steps import compile_seconds, synchronize_batch_norm, train_epoch
+from lwcnn.training.steps import compile_seconds, train_epoch
 from lwcnn.training.validation import epoch_record, keep_best, validate
 from lwcnn.training.variables import get_values, random_states, set_values
 
@@ -105,7 +105,6 @@ class _PhaseTrainer:
         self.model, self.phase, self.state, self.progress = model, phase, state, progress
         self._start = _clock()
         self._initial_weights = get_values(model.weights)
-        synchronize_batch_norm(model)
         trained = model
         if not wrap:  # a teacher needs the images, not features
             trained, split = _without_frozen_prefix(model, phase, branches, split)

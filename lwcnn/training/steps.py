@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
-from lwcnn.models.graph import flat_layers
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.average import MovingAverage
@@ -78,9 +77,7 @@ def make_predictor(model: keras.Model) -> Callable[[list[np.ndarray]], list[np.n
     if engine := _engine():
         with contextlib.suppress(engine.Unsupported):
             return engine.Predictor(model)
-    return lambda inputs: keras.tree.flatten(
-        predict_batch(model, inputs[0] if len(inputs) == 1 else inputs, len(inputs[0]))
-    )
+    return lambda inputs: keras.tree.flatten(predict_batch(model, inputs[0] if len(inputs) == 1 else inputs))
 
 
 def prefetch(batches) -> Iterator:
@@ -97,18 +94,10 @@ def prefetch(batches) -> Iterator:
             yield batch
 
 
-def predict_batch(model: keras.Model, x, count: int):
-    """Returns the outputs of a model for a batch of `count` images, as NumPy arrays, on any number of devices.
-
-    JAX splits the batch into equal parts, so it is padded. Over several processes, every device predicts all of it.
-    """
-    if environment.num_processes() > 1 and environment.num_replicas() > 1:
-        with _same_data_on_every_device():
-            return model.predict_on_batch(x)
-    missing = -count % environment.num_replicas()
-    if missing:
-        x = keras.tree.map_structure(lambda part: np.concatenate([part, part[-1:].repeat(missing, axis=0)]), x)
-    return keras.tree.map_structure(lambda part: part[:count], model.predict_on_batch(x))
+def predict_batch(model: keras.Model, x):
+    """Returns the outputs of a model for a batch as NumPy arrays; of several devices, each predicts all of it."""
+    with _same_data_on_every_device() if environment.num_replicas() > 1 else contextlib.nullcontext():
+        return model.predict_on_batch(x)
 
 
 @contextlib.contextmanager
@@ -123,22 +112,6 @@ def _same_data_on_every_device() -> Iterator[None]:
         yield
     finally:
         keras.distribution.set_distribution(distribution)
-
-
-def _part_of_this_process(x, y):
-    """Returns this process's equal part of a batch; Keras gathers the parts of all processes."""
-    size = _size((x, y)) // environment.num_processes()
-    start = environment.process_id() * size
-    return keras.tree.map_structure(lambda array: array[start : start + size], (x, y))
-
-
-def synchronize_batch_norm(model: keras.Model) -> None:
-    """Makes TensorFlow compute batch normalization statistics over the images of all devices, as JAX does."""
-    if keras.backend.backend() != "tensorflow" or environment.num_replicas() == 1:
-        return
-    for layer in flat_layers(model):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True
 
 
 class EvenBatches:
@@ -163,12 +136,7 @@ def _size(batch) -> int:
 
 
 class Epoch:
-    """Keras's training steps of one epoch on a compiled model, with running means of loss and metrics.
-
-    It does not use `fit`, whose transfer of batches between threads takes as long as a step of the smallest networks.
-    `train_on_batch` resets every metric before each step, a third of such a step's time on TensorFlow; there it is
-    called once per epoch, and then the compiled function that it calls.
-    """
+    """Keras's `train_on_batch` with running means of loss and metrics; each step updates a `MovingAverage`."""
 
     def __init__(self, model: keras.Model, average: MovingAverage | None = None):
         environment.keep_freed_memory()
@@ -178,32 +146,17 @@ class Epoch:
 
     def step(self, x, y) -> dict[str, float]:
         """Trains on a batch and returns the mean loss and metrics so far, by name."""
-        logs = self._step_tensorflow(x, y) if keras.backend.backend() == "tensorflow" else self._step(x, y)
+        size = _size(y)
+        if environment.num_replicas() > 1:  # this process gives an equal part of the batch; Keras gathers them
+            size //= environment.num_processes()
+            start = environment.process_id() * size
+            x, y = keras.tree.map_structure(lambda array: array[start : start + size], (x, y))
+        self._num_images += size
+        for name, value in self._model.train_on_batch(x, y, return_dict=True).items():
+            self._sums[name] = self._sums.get(name, 0.0) + size * float(value)
         if self._average:
             self._average.update(self.value_of)
-        return logs
-
-    def _step(self, x, y) -> dict[str, float]:
-        if environment.num_replicas() > 1:
-            x, y = _part_of_this_process(x, y)
-        logs = self._model.train_on_batch(x, y, return_dict=True)
-        size = len(y[0] if isinstance(y, tuple) else y)
-        self._num_images += size
-        for name, value in logs.items():
-            self._sums[name] = self._sums.get(name, 0.0) + size * float(value)
         return {name: total / self._num_images for name, total in self._sums.items()}
-
-    def _step_tensorflow(self, x, y) -> dict[str, float]:
-        distributed = environment.num_replicas() > 1
-        if self._num_images == 0:
-            self._num_images = 1
-            if not distributed:
-                return _floats(self._model.train_on_batch(x, y, return_dict=True))
-            self._model.test_on_batch(x, y)  # creates the metrics, which is impossible on each device
-            self._model.make_train_function()
-            self._model.reset_metrics()
-        data = _split_among_devices(x, y) if distributed else (x, y)
-        return _floats(self._model.train_function(iter((data,))))  # metrics accumulate over steps
 
     def value_of(self, variable: keras.Variable) -> np.ndarray:
         return keras.ops.convert_to_numpy(variable)
@@ -213,20 +166,3 @@ class Epoch:
 
     def __exit__(self, *_) -> None:
         """Does nothing: Keras trains the model in place."""
-
-
-def _floats(logs: dict) -> dict[str, float]:
-    return {name: float(value) for name, value in logs.items()}
-
-
-def _split_among_devices(x, y):
-    """Returns a batch in equal parts, one per device, as TensorFlow's distributed values."""
-    import tensorflow as tf
-
-    size = _size((x, y)) // environment.num_replicas()
-
-    def part(context):
-        start = context.replica_id_in_sync_group * size
-        return keras.tree.map_structure(lambda array: tf.constant(array[start : start + size]), (x, y))
-
-    return tf.distribute.get_strategy().experimental_distribute_values_from_function(part)

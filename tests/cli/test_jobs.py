@@ -67,7 +67,6 @@ def test_paths_reach_other_machines_whole(tmp_path, monkeypatch):
             "--seeds",
             "0",
             "1",
-            "--force-precision",
             "--batch-size=9",
             "--tensorboard=/b",
             "--cluster=a",
