@@ -69,6 +69,11 @@ def test_the_mean_of_folds_that_are_not_reset_is_too_high(evidence):
     assert len(leaky) == 6 and leaky["accuracy"].mean() > leaky["test_accuracy"].iloc[0]
 
 
+def test_folds_from_scratch_differ_by_less_than_two_points(evidence):
+    for _, fold in evidence.folds[~evidence.folds["leaky"].astype(bool)].groupby("path"):
+        assert len(fold) == 6 and np.ptp(fold["accuracy"]) < 0.02
+
+
 def test_parameter_counts_are_not_as_claimed():
     assert counts("cifar10", "repo_baseline").params == 334_706 > 20_000
     assert counts("cifar10", "repo_residual_se").params == 83_920 > 30_000
