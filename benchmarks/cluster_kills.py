@@ -66,7 +66,7 @@ def train(folder: Path, data: Path, seeds: range, *where: str) -> subprocess.Pop
     folder.mkdir()
     folders = [f"--{name}={folder / name}" for name in ("results", "cache", "models")]
     command = [sys.executable, "-m", "lwcnn", "train", "paper", "--preset=smoke", f"--dataset={data}", *folders]
-    command += ["--progress=line", "--no-model", "--seeds", *map(str, seeds), *where]
+    command += ["--progress=line", "--seeds", *map(str, seeds), *where]
     with open(folder / "output.txt", "wb") as output:
         return subprocess.Popen(command, env=os.environ | thread_environment(1), stdout=output)
 

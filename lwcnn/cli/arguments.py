@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment, get_preset
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment
 from lwcnn.experiments.zoo import model_file
 from lwcnn.models.description import open_archive
+from lwcnn.system.errors import LwcnnError
 
 if TYPE_CHECKING:
     from lwcnn.data.datasets import Dataset
@@ -40,7 +43,40 @@ def path(text: str) -> Path:
 
 def experiment_name(text: str) -> str:
     """The name of an experiment from that of a network or of an experiment."""
+    with _usage_errors():
+        get_experiment(text)
     return NETWORKS.get(text, text)
+
+
+def model_name(text: str) -> str:
+    """The name of a network or an experiment, or the path of a .keras file, that exists."""
+    if text not in EXPERIMENT_NAMES:
+        with _usage_errors():
+            open_archive(model_file(text)).close()
+    return text
+
+
+@contextlib.contextmanager
+def _usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except LwcnnError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Returns a function that reads a whole number between two limits."""
+
+    def read(text: str) -> int:
+        # Length first: Python refuses to read a number of thousands of digits.
+        if not (text.isascii() and text.isdigit() and len(text) <= 20 and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"give a whole number from {least} to {most}. Received: {text[:30]!r}")
+        return int(text)
+
+    return read
+
+
+at_least_one, seed_number = whole_number(1, 10**9), whole_number(0, MAX_SEED)
 
 
 def image_size(text: str) -> tuple[int, ...]:
@@ -48,15 +84,7 @@ def image_size(text: str) -> tuple[int, ...]:
     sides = text.lower().split("x")
     if len(sides) > 2:
         raise argparse.ArgumentTypeError(f"give a size such as 64, or 64x96 as height x width. Received: {text!r}")
-    return tuple(_whole_number(side, 1, 10**5) for side in (sides * 2)[:2])
-
-
-def seed_number(text: str) -> int:
-    return _whole_number(text, 0, MAX_SEED)
-
-
-def at_least_one(text: str) -> int:
-    return _whole_number(text, 1, 10**9)
+    return tuple(whole_number(1, 10**5)(side) for side in (sides * 2)[:2])
 
 
 def number(text: str, most: float = 1e9) -> float:
@@ -69,31 +97,29 @@ def number(text: str, most: float = 1e9) -> float:
     raise argparse.ArgumentTypeError(f"give a number from 0 to {most:g}. Received: {text[:30]!r}")
 
 
-def _whole_number(text: str, least: int, most: int) -> int:
-    # Length first: Python refuses to read a number of thousands of digits.
-    is_number = text.isascii() and text.isdigit()
-    is_large = is_number and (len(text) > 20 or int(text) > most)
-    if not is_number or is_large or int(text) < least:
-        shown = text if len(text) <= 30 else f"{text[:30]}..."
-        bound = f"at most {most}" if is_large else f"at least {least}"
-        raise argparse.ArgumentTypeError(f"give a whole number of {bound}. Received: {shown!r}")
-    return int(text)
-
-
 def folder(default: str, words: str) -> dict[str, Any]:
     """Returns the settings of an option that takes a folder."""
     return option(f"folder of {words}", Path(default), type=path, metavar="DIR")
 
 
 MODEL_HELP = "a .keras file, or the name of a trained network; `lwcnn list` shows them"
-MODEL: Arguments = {"model": option(MODEL_HELP, metavar="MODEL")}
+
+
+def model_argument(more: str = "", **settings: Any) -> dict[str, Any]:
+    """Returns the settings of an argument that takes models."""
+    return option(MODEL_HELP + more, type=model_name, metavar="MODEL", **settings)
+
+
+MODEL: Arguments = {"model": model_argument()}
 DATASET_HELP = "folder of images, .npz, or a name; `lwcnn datasets` lists these"
 DATASET: Arguments = {"--dataset": option(DATASET_HELP, "cifar10", metavar="DATA")}
 DATA_DIR: Arguments = {
     "--data-dir": option("folder of <name>.npz files (default: $LWCNN_DATA_DIR)", type=path, metavar="DIR")
 }
 SEED: Arguments = {"--seed": option("seed of the run", 0, type=seed_number)}
-PRESET: Arguments = {"--preset": option(f"size of the training: {', '.join(PRESETS)}", "quick", metavar="PRESET")}
+PRESET: Arguments = {
+    "--preset": option(f"size of the training: {', '.join(PRESETS)}", "quick", choices=PRESETS, metavar="PRESET")
+}
 MODELS: Arguments = {"--models": folder("runs/models", "the best model of each experiment")}
 TRAINING: Arguments = {
     "--results": folder("runs/results", "results"),
@@ -166,19 +192,3 @@ def load_dataset_of(model: str | Path, options: argparse.Namespace) -> Dataset:
     if description and description.data_checksum != data.checksum:
         print(f"{model} was trained on {description.dataset}, on other images than these", file=sys.stderr)
     return data
-
-
-def check_names(options: argparse.Namespace) -> None:
-    """Checks the preset, models and experiments on a command line, before the backend is imported, which takes seconds.
-
-    Raises:
-        LwcnnError: A name is unknown, or a file is not there or damaged.
-    """
-    get_preset(getattr(options, "preset", None) or "quick")
-    for name in getattr(options, "experiments", None) or filter(None, [getattr(options, "experiment", None)]):
-        get_experiment(name)
-    given = getattr(options, "model", None) or getattr(options, "models", None)  # `models` can be a folder too
-    names = given if isinstance(given, list) else [given] if isinstance(given, str) else []
-    for name in names:
-        if name not in EXPERIMENT_NAMES:
-            open_archive(model_file(name)).close()

@@ -1,4 +1,4 @@
-"""The pool that the options name, and the pool of a Ray cluster.
+"""The pool of a Ray cluster.
 
 Ray repeats a job whose worker or node dies; the run resumes from its last epoch. Results and checkpoints are in a
 folder that all nodes share. A run's file lock keeps two nodes from training it.
@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from lwcnn.cli.jobs import Job, LocalPool, absolute
+from lwcnn.cli.jobs import Job
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 
@@ -27,37 +27,33 @@ MAX_RETRIES = 20  # a run that kills its worker each time must not run for ever
 _PASSED_ON = ("KERAS_BACKEND", "LWCNN_STEP", "LWCNN_DATA_DIR", "TF_ENABLE_ONEDNN_OPTS")
 
 
-def open_pool(options: argparse.Namespace) -> "LocalPool | RayPool":
-    if not options.cluster:
-        return LocalPool(options.jobs, options.cpus_per_run)
-    data = (absolute("dataset", options.dataset), absolute("data_dir", options.data_dir))
-    return RayPool(options.cluster, options.cpus_per_run, options.gpus_per_run, *data, [options.results, options.cache])
-
-
 class RayPool:
-    """A Ray cluster at an address, checked to be fit for the jobs; leaving its block by an exception ends them.
+    """The Ray cluster that the options of a command name; leaving its block by an exception ends its jobs.
 
     Every node needs the CPUs (and threads) and GPUs of a job, the data set, and the shared folders.
     """
 
-    def __init__(self, address: str, cpus: int, gpus: float, dataset: str, data_dir: str | None, shared: list[Path]):
-        self._ray = _connect(address)
+    def __init__(self, options: argparse.Namespace):
+        self._ray = _connect(options.cluster)
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        variables = environment.thread_environment(cpus) | passed_on
+        variables = environment.thread_environment(options.cpus_per_run) | passed_on
         self._remote = self._ray.remote(
-            num_cpus=cpus, num_gpus=gpus, max_calls=1, max_retries=MAX_RETRIES, runtime_env={"env_vars": variables}
+            num_cpus=options.cpus_per_run,
+            num_gpus=options.gpus_per_run,
+            max_calls=1,
+            max_retries=MAX_RETRIES,
+            runtime_env={"env_vars": variables},
         )
         self._references: list[Any] = []
         try:
-            self._check_nodes(cpus, gpus, dataset, data_dir, shared)
+            self._check_nodes(options)
         except BaseException:
             self._ray.shutdown()
             raise
 
     def submit(self, job: Job) -> Future[int]:
-        reference = self._remote(_run).remote(job.arguments, str(job.log))
-        self._references.append(reference)
-        return reference.future()
+        self._references.append(self._remote(_run).remote(job))
+        return self._references[-1].future()
 
     def __enter__(self) -> "RayPool":
         return self
@@ -68,9 +64,10 @@ class RayPool:
                 self._ray.cancel(reference, force=True)
         self._ray.shutdown()
 
-    def _check_nodes(self, cpus: int, gpus: float, dataset: str, data_dir: str | None, shared: list[Path]) -> None:
+    def _check_nodes(self, options: argparse.Namespace) -> None:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+        cpus, gpus = options.cpus_per_run, options.gpus_per_run
         nodes = [node for node in self._ray.nodes() if node["Alive"]]
         fit = [n for n in nodes if n["Resources"].get("CPU", 0) >= cpus and n["Resources"].get("GPU", 0) >= gpus]
         if not fit:
@@ -79,15 +76,15 @@ class RayPool:
                 f"No node has enough CPUs and GPUs for a run: lower --cpus-per-run and --gpus-per-run. "
                 f"Received: {cpus} CPUs and {gpus:g} GPUs; the largest node has {found:g} CPUs"
             )
-        here = report(dataset, data_dir, [])
+        here = report(options.dataset, options.data_dir, [])
         with contextlib.ExitStack() as stack:
-            tokens = [stack.enter_context(_token(folder)) for folder in shared]
+            tokens = [stack.enter_context(_token(folder)) for folder in (options.results, options.cache)]
             probes = {}
             for node in fit:
                 where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
                 probe = self._remote(report).options(num_cpus=0, num_gpus=0, scheduling_strategy=where)
                 name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']}, {node['NodeID'][:8]})"
-                probes[name] = probe.remote(dataset, data_dir, tokens)
+                probes[name] = probe.remote(options.dataset, options.data_dir, tokens)
             for name, probe in probes.items():
                 try:
                     require_equal(name, self._ray.get(probe, timeout=CHECK_SECONDS), here)
@@ -98,7 +95,7 @@ class RayPool:
                     ) from error
 
 
-def report(dataset: str, data_dir: str | None, tokens: list[Path]) -> dict[str, Any]:
+def report(dataset: str, data_dir: Path | None, tokens: list[Path]) -> dict[str, Any]:
     """Returns what a node has: versions, the data set's checksum, and which tokens it does not see."""
     from lwcnn.data.datasets import load_dataset
 
@@ -126,23 +123,19 @@ def require_equal(node: str, found: dict[str, Any], here: dict[str, Any]) -> Non
         raise LwcnnError(f"Put the same data set on every node. Received: {node}: {found['data']}")
 
 
-def _run(arguments: list[str], log: str) -> int:
-    """Runs a command line in this process, a worker of Ray, and returns its exit code."""
-    from lwcnn.cli.main import main
+def _run(job: Job) -> int:
+    """Runs a job in this process, a worker of Ray, and returns its exit code."""
+    from lwcnn.cli.main import execute
 
-    Path(log).parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "a", buffering=1, errors="backslashreplace") as stream:
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with open(job.log, "a", buffering=1, errors="backslashreplace") as stream:
         with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
-            try:
-                return main(arguments)
-            except SystemExit as end:  # wrong usage; Ray would take it for a dead worker
-                return int(end.code or 0)
+            return execute(job.command, job.options)
 
 
 @contextlib.contextmanager
 def _token(folder: Path):
     """A file in a folder, by which other machines show that they see the folder."""
-    folder = Path(os.path.abspath(folder))
     folder.mkdir(parents=True, exist_ok=True)
     token = folder / f".{secrets.token_hex(8)}.tmp"
     token.touch()

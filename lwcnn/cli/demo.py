@@ -2,10 +2,10 @@
 
 import argparse
 
-from lwcnn.cli.arguments import MODEL_HELP, Arguments, option, path
+from lwcnn.cli.arguments import Arguments, model_argument, option, path
 
 ARGUMENTS: Arguments = {
-    "models": {"nargs": "*", "default": ["wren-30k", "paper"], "metavar": "MODEL", "help": MODEL_HELP},
+    "models": {"default": ["wren-30k", "paper"]} | model_argument(nargs="*"),
     "--examples": option(
         "images like those that your models were trained on, to choose from and to calibrate int8 (default: twelve of "
         "CIFAR-10)",

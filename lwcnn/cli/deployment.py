@@ -7,10 +7,10 @@ from lwcnn.cli.arguments import (
     DATA_DIR,
     DATASET_HELP,
     MODEL,
-    MODEL_HELP,
     Arguments,
     at_least_one,
     load_dataset_of,
+    model_argument,
     number,
     option,
     path,
@@ -36,9 +36,7 @@ EXPORT: Arguments = {
     ),
 }
 BENCH: Arguments = {
-    "models": option(
-        f"{MODEL_HELP}, or the name of another experiment, whose model has random weights", nargs="+", metavar="MODEL"
-    ),
+    "models": model_argument(", or the name of another experiment, whose model has random weights", nargs="+"),
     "--formats": {"default": list(BENCH_FORMATS)} | option("formats (default: all)", nargs="+", choices=BENCH_FORMATS),
     "--dataset": option(
         f"data set of the images and of int8 calibration: {DATASET_HELP} (default: random images)", metavar="DATA"

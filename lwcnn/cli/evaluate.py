@@ -4,7 +4,7 @@ import argparse
 
 import numpy as np
 
-from lwcnn.cli.arguments import DATA_DIR, MODEL_HELP, Arguments, load_dataset_of, option, path
+from lwcnn.cli.arguments import DATA_DIR, Arguments, load_dataset_of, model_argument, option, path
 from lwcnn.evaluation.calibration import scale_cross_fitted, shift_cross_fitted
 from lwcnn.evaluation.metrics import (
     accuracy,
@@ -19,7 +19,7 @@ from lwcnn.evaluation.tta import TTA_TRANSFORMS, default_tta_transforms, predict
 from lwcnn.system.files import write_json
 
 MIN_IMAGES_PER_CLASS = 10  # test images from which thresholds are fitted
-_SHARES = {
+_PERCENTAGES = {
     "accuracy": "test accuracy",
     "top_3_accuracy": "top-3 accuracy",
     "macro_precision": "macro precision",
@@ -29,7 +29,7 @@ _SHARES = {
 }
 
 ARGUMENTS: Arguments = {
-    "models": option(f"{MODEL_HELP}; the probabilities of several are averaged", nargs="+", metavar="MODEL"),
+    "models": model_argument("; the probabilities of several are averaged", nargs="+"),
     "--dataset": option("data set (default: from MODEL)", metavar="NAME"),
     "--tta": option(
         "also evaluate with test-time augmentation over these transforms: "
@@ -86,26 +86,26 @@ def _temperature_scaled(logits: np.ndarray, labels: np.ndarray) -> dict:
 
 
 def _totals_table(measured: dict, averaged: dict) -> str:
+    from pandas import DataFrame
+
     columns = {"without TTA": measured} | ({"with TTA": averaged} if averaged else {})
-    rows = [("", *columns)]
-    rows += [
-        (name, *(_percent(one[key]) for one in columns.values())) for key, name in _SHARES.items() if key in measured
-    ]
-    rows.append(("test loss", *(f"{one['loss']:.4f}" for one in columns.values())))
+    rows = {
+        name: [_percent(one[key]) for one in columns.values()] for key, name in _PERCENTAGES.items() if key in measured
+    }
+    rows["test loss"] = [f"{one['loss']:.4f}" for one in columns.values()]
     if "accuracy_with_thresholds" in measured:
-        rows.append(("accuracy with class thresholds, cross-fitted:", _percent(measured["accuracy_with_thresholds"])))
+        rows["accuracy, class thresholds"] = [_percent(measured["accuracy_with_thresholds"])]
     scaled = measured["temperature_scaled"]
-    rows.append(("after temperature scaling, cross-fitted:", ""))
-    rows += [("ECE", _percent(scaled["ece"])), ("test loss", f"{scaled['loss']:.4f}")]
-    return "\n".join(f"{row[0]:<16} " + "  ".join(f"{cell:>18}" for cell in row[1:]).rstrip() for row in rows)
+    rows["ECE, temperature-scaled"] = [_percent(scaled["ece"])]
+    rows["test loss, temperature-scaled"] = [f"{scaled['loss']:.4f}"]
+    return DataFrame.from_dict(rows, orient="index", columns=[*columns]).fillna("").to_string()
 
 
 def _class_table(measured: dict, class_names: tuple[str, ...]) -> str:
-    width = max(map(len, ("class", *class_names)))
-    rows = [("class", "precision", "recall", "F1")]
-    for name, *shares in zip(class_names, *(measured[key] for key in ("precision", "recall", "f1"))):
-        rows.append((name, *("-" if share is None else _percent(share) for share in shares)))
-    return "\n".join(f"{name:<{width}}" + "".join(f"  {cell:>9}" for cell in cells) for name, *cells in rows)
+    from pandas import DataFrame
+
+    shares = DataFrame({key: measured[key] for key in ("precision", "recall", "f1")}, class_names, dtype=float)
+    return shares.to_string(float_format=_percent, na_rep="-")
 
 
 def _percent(share: float) -> str:

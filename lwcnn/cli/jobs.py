@@ -1,17 +1,18 @@
-"""Jobs: command lines of lwcnn that run side by side in a pool: on this machine, or (`cluster.py`) on a Ray cluster.
+"""Runs of one command side by side: in processes of this machine, or (`cluster.py`) on a Ray cluster.
 
-What a job prints goes to its log, `<cache>/logs/<job>.log`; progress is read from there.
+What a run prints goes to its log, `<cache>/logs/<run>.log`; progress is read from there.
 """
 
 import argparse
 import contextlib
 import os
+import pickle
 import re
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,61 +22,74 @@ from lwcnn.data.known import DATASET_NAMES
 from lwcnn.system.environment import thread_environment
 from lwcnn.system.errors import LwcnnError
 
+Command = Callable[[argparse.Namespace], int | None]
 REFRESH_SECONDS = 1  # and one more per 500 jobs, whose logs may lie on a slow shared folder
-_NOT_OF_JOBS = {"command", "experiments", "seeds", "no_model", "progress", "show"}
-_NOT_OF_JOBS |= {"jobs", "cluster", "cpus_per_run", "gpus_per_run"}
+_PROCESS = """
+import pickle, sys
+from lwcnn.cli.main import execute
+sys.exit(execute(*pickle.load(sys.stdin.buffer)))
+"""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Job:
-    """A command line of lwcnn, its name for the user, such as "paper seed 0", and the file for what it prints."""
+    """A function of the command line, its options with absolute paths, and the log of what it prints."""
 
-    name: str
-    arguments: list[str]
+    name: str  # for the user, such as "paper seed 0"
+    command: Command
+    options: argparse.Namespace
     log: Path
+    offset: int = 0  # of the first byte of the log that was not read
+    last_line: str = ""
+
+    def new_lines(self) -> list[str]:
+        """Returns the whole lines that the log has gained."""
+        with open(self.log, "rb") as stream:
+            stream.seek(self.offset)
+            whole, newline, _ = stream.read().rpartition(b"\n")
+        self.offset += len(whole) + len(newline)
+        lines = whole.decode(errors="replace").splitlines()
+        self.last_line = lines[-1] if lines else self.last_line
+        return lines
 
 
-def make_jobs(commands: Mapping[str, list[str]], options: argparse.Namespace) -> list[Job]:
-    """Returns jobs by their arguments; they take over the options of this command line, with absolute paths."""
-    shared = ["--progress", "line"]
-    for name, value in vars(options).items():
-        if name not in _NOT_OF_JOBS:
-            shared += _arguments(name.replace("_", "-"), absolute(name, value))
-    logs = Path(os.path.abspath(options.cache)) / "logs"
-    prefix = Path(options.dataset).stem
-    return [
-        Job(name, [*arguments, *shared], logs / (re.sub(r"\W+", "-", f"{prefix} {name}") + ".log"))
-        for name, arguments in commands.items()
-    ]
+def run_jobs(command: Command, runs: Mapping[str, dict[str, Any]], options: argparse.Namespace) -> None:
+    """Runs a command once per named run, with these options but those that the run has of its own; shows the progress.
 
-
-def absolute(name: str, value: Any) -> Any:
-    """Returns the value of an option with paths made absolute, so that it holds in any folder."""
-    is_path = isinstance(value, Path) or (name == "dataset" and value not in DATASET_NAMES)
-    return os.path.abspath(os.path.expanduser(value)) if is_path else value
-
-
-def _arguments(name: str, value: Any) -> list[str]:
-    """Returns an option as it is written on a command line; nothing for None and for a flag that is not set."""
-    if value is None or (value is False and name != "mirror"):
-        return []
-    if isinstance(value, bool):
-        return [f"--{name}" if value else f"--no-{name}"]
-    return [f"--{name}", "x".join(map(str, value)) if isinstance(value, tuple) else str(value)]
-
-
-def run_jobs(jobs: Sequence[Job], pool: Any, style: str) -> None:
-    """Runs jobs and shows their progress. Ctrl-C, SIGTERM and SIGHUP end them; if any fails, the others are done first.
-
-    `pool` is a `LocalPool` or `RayPool`; `style` is "bar" for a table, "line" for every line that they print, or
-    "none".
+    Ctrl-C, SIGTERM and SIGHUP end all runs; if any fails, the others are done first.
     """
-    logs = [_Log(job.log) for job in jobs]  # before anything is written to them
+    shared = {name: _absolute(name, value) for name, value in vars(options).items()}
+    jobs = [
+        _job(name, command, argparse.Namespace(**shared | own | {"progress": "line"})) for name, own in runs.items()
+    ]
+    pool = _open_pool(argparse.Namespace(**shared))
     with _exit_on_signals(), pool:
-        futures = {pool.submit(job): (job.name, log) for job, log in zip(jobs, logs, strict=True)}
-        failed = _follow(futures, style)
-    if failed:
+        futures = {pool.submit(job): job for job in jobs}
+        _follow(futures, options.progress)
+    if failed := [job.name for future, job in futures.items() if _has_failed(future)]:
         raise LwcnnError(f"These runs failed, as said above: {', '.join(failed)}")
+
+
+def _absolute(name: str, value: Any) -> Any:
+    """Returns the value of an option with paths made absolute, so that it holds in any folder."""
+    if name == "dataset" and value not in DATASET_NAMES:
+        return os.path.abspath(os.path.expanduser(value))
+    return Path(os.path.abspath(value)) if isinstance(value, Path) else value
+
+
+def _job(name: str, command: Command, options: argparse.Namespace) -> Job:
+    log = options.cache / "logs" / (re.sub(r"\W+", "-", f"{Path(options.dataset).stem} {name}") + ".log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.touch()
+    return Job(name, command, options, log, log.stat().st_size)
+
+
+def _open_pool(options: argparse.Namespace):
+    if not options.cluster:
+        return LocalPool(options.jobs, options.cpus_per_run)
+    from lwcnn.cli.cluster import RayPool
+
+    return RayPool(options)
 
 
 class LocalPool:
@@ -96,15 +110,14 @@ class LocalPool:
         return self._pool.submit(self._run, job)
 
     def _run(self, job: Job) -> int:
-        with self._lock:
+        with self._lock, open(job.log, "ab") as log:
             if self._ended:
                 return 1
-            job.log.parent.mkdir(parents=True, exist_ok=True)
-            command = [sys.executable, "-m", "lwcnn", *job.arguments]
-            with open(job.log, "ab") as log:
-                process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=subprocess.STDOUT)
+            streams: dict = {"stdin": subprocess.PIPE, "stdout": log, "stderr": subprocess.STDOUT}
+            process = subprocess.Popen([sys.executable, "-c", _PROCESS], env=self._environment, **streams)
             self._running.append(process)
-        return process.wait()
+        process.communicate(pickle.dumps((job.command, job.options)))
+        return process.returncode
 
     def __enter__(self) -> None:
         pass
@@ -118,33 +131,8 @@ class LocalPool:
         self._pool.shutdown()
 
 
-class _Log:
-    """The lines that a log gains."""
-
-    def __init__(self, path: Path):
-        self._path = path
-        self._offset = path.stat().st_size if path.is_file() else 0
-        self.last = ""
-
-    def read(self) -> list[str]:
-        """Returns the new whole lines."""
-        if not self._path.is_file():
-            return []
-        with open(self._path, "rb") as stream:
-            stream.seek(self._offset)
-            whole, newline, _ = stream.read().rpartition(b"\n")
-        self._offset += len(whole) + len(newline)
-        lines = whole.decode(errors="replace").splitlines()
-        self.last = lines[-1] if lines else self.last
-        return lines
-
-
-_Futures = Mapping[Future[int], tuple[str, _Log]]
-"""Names and logs of jobs by their exit codes."""
-
-
-def _follow(futures: _Futures, style: str) -> list[str]:
-    """Shows progress until every job has ended, and returns the names of those that failed."""
+def _follow(futures: Mapping[Future[int], Job], style: str) -> None:
+    """Shows the progress of jobs until every one has ended."""
     pending = set(futures)
     with contextlib.ExitStack() as stack:
         if style == "bar":
@@ -154,55 +142,47 @@ def _follow(futures: _Futures, style: str) -> list[str]:
         while pending:
             done, pending = wait(pending, REFRESH_SECONDS + len(pending) // 500, FIRST_COMPLETED)
             for future in (*done, *pending):
-                for line in futures[future][1].read():
+                for line in futures[future].new_lines():
                     if style == "line":
                         print(line, flush=True)
             if style == "bar":
                 live.update(_table(futures))
             for future in done:
                 if _has_failed(future):
-                    name, log = futures[future]
-                    print(f"{name}: {future.exception() or log.last}", file=sys.stderr, flush=True)
-    return [name for future, (name, _) in futures.items() if _has_failed(future)]
+                    job = futures[future]
+                    print(f"{job.name}: {future.exception() or job.last_line}", file=sys.stderr, flush=True)
 
 
 def _has_failed(future: Future[int]) -> bool:
     return future.done() and bool(future.exception() or future.result())
 
 
-def _table(futures: _Futures):
+def _table(futures: Mapping[Future[int], Job]):
     """Returns the jobs that run or failed, each with the last line of its log."""
     from rich.table import Table
 
-    bad = [future for future in futures if _has_failed(future)]
-    running = [future for future, (_, log) in futures.items() if log.last and not future.done()]
+    bad = [job for future, job in futures.items() if _has_failed(future)]
+    running = [job for future, job in futures.items() if job.last_line and not future.done()]
     done = sum(future.done() for future in futures) - len(bad)
     title = f"{len(futures)} runs: {done} done, {len(running)} running, {len(bad)} failed"
     table = Table("run", title=title, expand=True)
     table.add_column("last line", ratio=1, no_wrap=True)
-    for future in (*bad, *running):
-        name, log = futures[future]
-        table.add_row(name, log.last, style="red" if future in bad else None)
+    for job in (*bad, *running):
+        table.add_row(job.name, job.last_line, style="red" if job in bad else None)
     return table
 
 
 @contextlib.contextmanager
 def _exit_on_signals() -> Iterator[None]:
-    """Raises SystemExit at SIGTERM and SIGHUP inside, unless they are ignored or Python code handles them already.
-
-    A handler of native code, such as Ray's, for which Python returns None, would end the process at once.
-    """
+    """Raises SystemExit at SIGTERM and SIGHUP inside, unless they are ignored, as under nohup."""
 
     def leave(number: int, frame) -> None:
         raise SystemExit(128 + number)
 
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) in (signal.SIG_DFL, None):
-                before[number] = signal.signal(number, leave) or signal.SIG_DFL
+    numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) != signal.SIG_IGN]
+    before = {number: signal.signal(number, leave) for number in numbers}
     try:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, handler or signal.SIG_DFL)  # None is one of native code, such as Ray's

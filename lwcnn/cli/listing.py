@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Iterable
 
-from lwcnn.cli.arguments import Arguments, at_least_one, option, path
+from lwcnn.cli.arguments import Arguments, at_least_one, model_name, option, path
 from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.recipes import EXPERIMENT_GROUPS, EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment
 from lwcnn.experiments.zoo import read_descriptions, trained_networks
@@ -18,6 +18,7 @@ ARGUMENTS: Arguments = {
 SUMMARY: Arguments = {
     "model": option(
         "a .keras file, or the name of a network or an experiment, whose model is built with new weights",
+        type=model_name,
         metavar="MODEL",
     ),
     "--input-shape": {"default": [32, 32, 3], "metavar": ("HEIGHT", "WIDTH", "CHANNELS")}

@@ -10,11 +10,11 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Callable
 from typing import cast
 
 import lwcnn
 from lwcnn.cli import COMMANDS
-from lwcnn.cli.arguments import check_names
 from lwcnn.system import interrupts
 from lwcnn.system.environment import load_backend
 from lwcnn.system.errors import LwcnnError, unknown_name
@@ -32,7 +32,7 @@ EXAMPLES = """examples:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that names the nearest choice or option."""
+    """A parser that names the nearest choice or option, in one line."""
 
     def parse_known_args(self, args=None, namespace=None):  # the parser of a command is called by this method
         options, unknown = super().parse_known_args(args, namespace)
@@ -41,6 +41,9 @@ class _Parser(argparse.ArgumentParser):
                 known = [name for name in self._option_string_actions if name.startswith("--")]
                 self.error(str(unknown_name("option", word.partition("=")[0], known)))
         return options, unknown
+
+    def error(self, message):
+        self.exit(2, f"lwcnn: error: {' '.join(message.split())}\n")
 
     def _check_value(self, action, value):
         if action.choices is not None and value not in action.choices:
@@ -90,12 +93,20 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(arguments: list[str] | None) -> int:
     options = build_parser().parse_args(arguments)
     command = COMMANDS[options.command]
+
+    def run(options: argparse.Namespace) -> int | None:
+        if command.needs_backend:
+            load_backend()
+        return command.run(options)
+
+    return execute(run, options)
+
+
+def execute(command: Callable[[argparse.Namespace], int | None], options: argparse.Namespace) -> int:
+    """Runs a command and returns its exit code; an error becomes a line."""
     try:
         with interrupts.recorded():
-            check_names(options)
-            if command.needs_backend:
-                load_backend()
-            return command.run(options) or 0
+            return command(options) or 0
     except LwcnnError as error:
         return _fail(str(error))
     except BrokenPipeError:

@@ -33,7 +33,7 @@ ARGUMENTS: Arguments = {
     "--calibrated": option("divide the logits by the temperature fitted on validation images", action="store_true"),
     "--json": option("write JSON instead of CSV", action="store_true"),
     "--output": option("file to write (default: standard output)", type=path, metavar="FILE"),
-    "--dataset": option("data set whose class names are written (default: from MODEL, else INPUT)", metavar="DATA"),
+    "--dataset": option("data set whose class names are written (default: from MODEL)", metavar="DATA"),
     "--classes": option("text file of class names, one a line, by label", type=path, metavar="FILE"),
     **DATA_DIR,
 }
@@ -82,9 +82,9 @@ def _batches(options, model: keras.Model, skip):
 
 
 def _class_names(options) -> tuple[str, ...]:
-    """Returns the names by label: from the options, else from the model file, else those that come with the images."""
+    """Returns the names by label: from the options, else from the model file."""
     from lwcnn.data.datasets import load_dataset
-    from lwcnn.data.streams import read_class_list, read_class_names
+    from lwcnn.data.streams import read_class_list
     from lwcnn.models.description import read_description
 
     if options.classes:
@@ -93,11 +93,6 @@ def _class_names(options) -> tuple[str, ...]:
         return CLASS_NAMES.get(options.dataset) or load_dataset(options.dataset, options.data_dir).class_names
     if description := read_description(options.model):
         return description.class_names
-    first = options.inputs[0]
-    if first in CLASS_NAMES:
-        return CLASS_NAMES[first]
-    if first.endswith(".npz") and (names := read_class_names(Path(os.path.expanduser(first)))):
-        return names
     raise LwcnnError(
         "The model file does not name its classes: give its data set by --dataset, or the names, one a line, by "
         f"--classes FILE. Received: {options.model}"

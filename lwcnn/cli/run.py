@@ -20,7 +20,6 @@ def run(options: argparse.Namespace) -> None:
     """Train the paper's method on CIFAR-10, or on digits if it cannot be had, and compare with the paper."""
     from lwcnn.experiments.release import release_best
     from lwcnn.experiments.run import Folders, run_experiment
-    from lwcnn.system.files import write_atomically
 
     folders = Folders()
     data, notice = choose_dataset()
@@ -29,9 +28,6 @@ def run(options: argparse.Namespace) -> None:
     progress = Progress("bar", f"{data.name} paper {preset}")
     result = run_experiment("paper", data, preset, options.seed, folders, progress, notice)
     release_best(data, "paper", folders)
-    if notice:  # beside the files that can't hold it
-        for folder in (folders.results, folders.models):
-            write_atomically(folder / f"NOTICE-{data.name}.txt", f"{notice}\n".encode())
     print(_run_table(data, result))
     print(f"\nresult  {folders.result(data.name, 'paper', preset, options.seed)}")
     if (model := folders.best_model(data.name, "paper")).exists():  # a run at chance leaves none, and a smoke test

@@ -5,7 +5,7 @@ import warnings
 from typing import cast
 
 from lwcnn.cli.arguments import DATASET, JOBS, TRAINING, Arguments, at_least_one, load_images, option, seed_number
-from lwcnn.system.environment import install_hint
+from lwcnn.system.environment import install_hint, load_backend
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.progress import Progress
 
@@ -24,9 +24,19 @@ ARGUMENTS: Arguments = {
 
 def search(options: argparse.Namespace) -> None:
     """Search for the residual network's shape and recipe on validation images; several machines can share a study."""
-    from lwcnn.cli.cluster import open_pool
-    from lwcnn.cli.jobs import make_jobs, run_jobs
+    from lwcnn.cli.jobs import run_jobs
 
+    study = _open_study(options)
+    if options.show:
+        draw(study)
+    elif options.jobs > 1 or options.cluster:
+        run_jobs(_train_trials, {f"{options.space} search {i}": {} for i in range(1, options.jobs + 1)}, options)
+    else:
+        study.run(options.trials)
+    print(study.front().astype(object).T.to_string(header=False))
+
+
+def _open_study(options: argparse.Namespace):
     try:
         from lwcnn.experiments.search import Search
     except ImportError as error:
@@ -35,15 +45,12 @@ def search(options: argparse.Namespace) -> None:
     data = load_images(options)
     progress = Progress(options.progress, f"{data.name} {options.space}")
     folders = (options.results, options.cache)
-    study = Search(options.space, data, options.epochs, options.limit, *folders, options.seed, progress=progress)
-    if options.show:
-        draw(study)
-    elif options.jobs > 1 or options.cluster:
-        commands = {f"{options.space} search {i}": ["search"] for i in range(1, options.jobs + 1)}
-        run_jobs(make_jobs(commands, options), open_pool(options), options.progress)
-    else:
-        study.run(options.trials)
-    print(study.front().astype(object).T.to_string(header=False))
+    return Search(options.space, data, options.epochs, options.limit, *folders, options.seed, progress=progress)
+
+
+def _train_trials(options: argparse.Namespace) -> None:
+    load_backend()
+    _open_study(options).run(options.trials)
 
 
 def draw(study) -> None:

@@ -6,7 +6,7 @@ from lwcnn.cli import arguments
 from lwcnn.cli.arguments import Arguments, option
 from lwcnn.data.datasets import Dataset
 from lwcnn.experiments.folders import Folders
-from lwcnn.experiments.recipes import get_experiment, with_settings
+from lwcnn.experiments.recipes import Experiment, get_experiment, with_settings
 from lwcnn.system import environment
 from lwcnn.training.devices import PRECISIONS, Computing
 from lwcnn.training.progress import Progress
@@ -25,7 +25,6 @@ TRAIN: Arguments = {
     **arguments.RECIPE,
     **arguments.TRAINING,
     **arguments.MODELS,
-    "--no-model": option("do not copy the best model into --models", action="store_true"),
     **arguments.JOBS,
     "--precision": option(
         "mixed_float16 and mixed_bfloat16 compute in 16 bits, except weights and logits; results of another precision "
@@ -62,30 +61,41 @@ KFOLD: Arguments = {
 
 def train(options: argparse.Namespace) -> None:
     """Train experiments; finished runs are reused."""
-    from lwcnn.cli.cluster import open_pool
-    from lwcnn.cli.jobs import make_jobs, run_jobs
+    from lwcnn.cli.jobs import run_jobs
+
+    data, plans = _prepare(options)
+    if options.jobs > 1 or options.cluster:
+        names = [(name, seed) for name in options.experiments for seed in options.seeds]
+        runs = {f"{name} seed {seed}": {"experiments": [name], "seeds": [seed]} for name, seed in names}
+        run_jobs(_train_job, runs, options)
+    else:
+        _train_runs(options, data, plans)
+    if options.preset != "smoke" and environment.process_id() == 0:
+        for plan in plans:
+            release(data, plan.name, arguments.get_folders(options))
+
+
+def _train_job(options: argparse.Namespace) -> None:
+    environment.load_backend()
+    _train_runs(options, *_prepare(options))
+
+
+def _prepare(options: argparse.Namespace) -> tuple[Dataset, list[Experiment]]:
+    """Returns the images and the experiments, after checking all options."""
+    Computing(options.precision, options.devices).require_possible()
+    data = arguments.load_images(options)
+    plans = [get_experiment(name, options.preset, data.spec) for name in options.experiments]
+    return data, [with_settings(plan, **arguments.recipe_settings(options)) for plan in plans]
+
+
+def _train_runs(options: argparse.Namespace, data: Dataset, plans: list[Experiment]) -> None:
     from lwcnn.experiments.run import run_experiment
 
-    computing = Computing(options.precision, options.devices)
-    computing.require_possible()
-    folders, data = arguments.get_folders(options), arguments.load_images(options)
-    plans = [get_experiment(name, options.preset, data.spec) for name in options.experiments]
-    plans = [with_settings(plan, **arguments.recipe_settings(options)) for plan in plans]
-    if options.jobs > 1 or options.cluster:
-        commands = {
-            f"{name} seed {seed}": ["train", name, "--seeds", str(seed), "--no-model"]
-            for name in options.experiments
-            for seed in options.seeds
-        }
-        run_jobs(make_jobs(commands, options), open_pool(options), options.progress)
-    else:
-        for seed in options.seeds:
-            for plan in plans:
-                progress = _open_progress(options, data.name, plan.name, seed)
-                run_experiment(plan, data, options.preset, seed, folders, progress, computing=computing)
-    if options.preset != "smoke" and not options.no_model and environment.process_id() == 0:
+    folders, computing = arguments.get_folders(options), Computing(options.precision, options.devices)
+    for seed in options.seeds:
         for plan in plans:
-            release(data, plan.name, folders)
+            progress = _open_progress(options, data.name, plan.name, seed)
+            run_experiment(plan, data, options.preset, seed, folders, progress, computing=computing)
 
 
 def _open_progress(options: argparse.Namespace, dataset: str, experiment: str, seed: int) -> Progress:

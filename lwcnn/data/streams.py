@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lwcnn.data.checks import check_class_names, check_image_array, decode_class_names, invalid
+from lwcnn.data.checks import check_class_names, check_image_array, invalid
 from lwcnn.data.image_files import IMAGE_EXTENSIONS, check_size, find_images, read_images, readable, reason
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.npz import open_array, open_npz
@@ -103,15 +103,6 @@ def stream_array(images: np.ndarray, batch_size: int) -> Iterator[Batch]:
     for start in range(0, len(images), batch_size):
         part = images[start : start + batch_size]
         yield [str(start + i) for i in range(len(part))], part
-
-
-def read_class_names(path: Path) -> tuple[str, ...] | None:
-    """Reads only the `class_names` of an .npz file; None if it has none."""
-    with open_npz(path) as archive:
-        if "class_names.npy" not in archive.namelist():
-            return None
-        with open_array(archive, "class_names.npy", path) as (stream, (shape, _, dtype)):
-            return decode_class_names(np.frombuffer(stream.read(), dtype).reshape(shape), repr(str(path)))
 
 
 def read_class_list(path: Path) -> tuple[str, ...]:

@@ -137,12 +137,10 @@ class _Folds:
 def _assess(folds: _Folds, leaky: bool, run: dict, path: Path) -> dict:
     measured = _leaky_folds(folds) if leaky else _folds_from_scratch(folds)
     accuracies = measured["accuracies"]
-    phases = [*measured.pop("first_phases", []), *itertools.chain(*measured["fold_histories"])]
-    result = {key: run[key] for key in ("dataset", "experiment", "preset", "seed")}
-    result |= {"leaky": leaky, "num_folds": folds.num_folds}
+    phases = [*measured.get("first_phases", []), *itertools.chain(*measured["fold_histories"])]
+    result = run | {"leaky": leaky, "num_folds": folds.num_folds, "data_source": folds.data.source}
     result |= {"mean_accuracy": float(np.mean(accuracies)), "std_accuracy": float(np.std(accuracies, ddof=1))}
-    warnings = diagnose_folds(accuracies) + mixed_computing(phases)
-    result |= measured | {"warnings": warnings, "data_source": folds.data.source} | run | provenance()
+    result |= measured | {"warnings": diagnose_folds(accuracies) + mixed_computing(phases)} | provenance()
     write_json(path, result)
     mean = 100 * result["mean_accuracy"]
     folds.progress.note(f"mean accuracy of {folds.num_folds} folds {mean:.2f} %, {path}")

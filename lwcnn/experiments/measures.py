@@ -17,22 +17,21 @@ from lwcnn.training.images import Split
 MAX_CLASS_RATIO = 2  # of images; above it the macro accuracy is reported too
 
 
-def measure(trained: TrainedMethod, data: Dataset, split: Split) -> dict:
-    """Measures a trained model; the only place where a run uses test images. `logits` are those of the test images."""
+def measure(trained: TrainedMethod, data: Dataset, split: Split, logits: np.ndarray) -> dict:
+    """Measures a trained model, given its logits of the test images, which a run uses only here."""
     model = trained.model
     train_pixels, train_labels = split.training.arrays()
     val_pixels, val_labels = split.validation.arrays()
-    val_logits, logits = predict_logits(model, val_pixels), predict_logits(model, data.x_test)
-    test = summarize(logits, data.y_test)
+    val_logits, test = predict_logits(model, val_pixels), summarize(logits, data.y_test)
     return {
-        "val_accuracy": accuracy(val_logits, val_labels),
-        "test_accuracy": test["accuracy"],
         "params": model.count_params(),
         "trainable_params": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
         "macs": count_macs(model),
         "num_train_images": len(train_labels),
         "num_val_images": len(val_labels),
         "train_accuracy": accuracy(predict_logits(model, train_pixels), train_labels),
+        "val_accuracy": accuracy(val_logits, val_labels),
+        "test_accuracy": test["accuracy"],
         **_macro_accuracy(test["per_class_accuracy"], data),
         "test_loss": test["loss"],
         "ece": test["ece"],
@@ -41,7 +40,6 @@ def measure(trained: TrainedMethod, data: Dataset, split: Split) -> dict:
         "confusion_matrix": test["confusion_matrix"],
         "history": trained.phases,
         "train_seconds": trained.train_seconds,
-        "logits": logits,
         "weights": None,
     }
 

@@ -2,7 +2,6 @@
 
 models/<dataset>-<experiment>.keras                           its model
 results/<dataset>/<experiment>/<preset>/released.npz          its test logits, and features for figures
-models/teachers/<dataset>-<experiment>-seed<k>.keras          every seed's model, of experiments that teach
 """
 
 import logging
@@ -18,14 +17,12 @@ from lwcnn.data.datasets import Dataset
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders, load_classes
 from lwcnn.experiments.results import PRESETS_BY_SIZE, load_exports, load_latencies, run_paths
-from lwcnn.experiments.teachers import teacher_path
 from lwcnn.models.description import Description, describe_model, model_checksum, read_description
 from lwcnn.models.io import load_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json, write_atomically, write_json
 from lwcnn.system.npz import load_npz, save_npz
 
-TEACHERS = (("cifar10", "residual_se"),)  # experiments whose models distillation uses as teachers
 LOGIT_STEP = 1 / 64  # spacing of float16 at the largest logits
 MAX_DISAGREEMENT = 0.001  # fraction of test images whose class may differ on another machine through rounding
 # The models that figures compare by their penultimate features.
@@ -44,29 +41,22 @@ def release_best(
 ) -> Path | None:
     """Releases the best run of an experiment, if its model is in the cache and not released yet; returns its path.
 
-    The model must reproduce the run's classes of the test images. Of the presets, the first one with runs counts; the
-    penultimate features of some experiments are saved with the logits.
+    The model must reproduce the run's classes of the test images. Of the presets, the first one with runs counts.
     """
-    preset, paths = "", []
-    for preset in presets:
-        if paths := run_paths(folders.result(data.name, experiment, preset, 0).parent):
-            break
-    if not paths:
+    found = (run_paths(folders.result(data.name, experiment, preset, 0).parent) for preset in presets)
+    results = {path: read_json(path) for path in next(filter(None, found), [])}
+    if not results:
         return None
-    results = {path: read_json(path) for path in paths}
     best = max(results, key=lambda path: (results[path]["val_accuracy"], -results[path]["seed"]))
     result = results[best]
-    if (data.name, experiment) in TEACHERS and preset == "full":
-        _release_teachers(data, experiment, list(results.values()), folders)
-    released = folders.best_model(data.name, experiment)
-    trained = folders.model(result)
+    released, trained = folders.best_model(data.name, experiment), folders.model(result)
     if not trained.exists() or (result["weights"] and _belongs(released, result)):
         return None
-    classes = load_classes(folders.classes(data.name, experiment, preset, result["seed"]))
+    classes = load_classes(folders.classes(data.name, experiment, result["preset"], result["seed"]))
     if is_at_chance(result, classes, data.num_classes):
         _log.warning("%s is at chance: its model stays in the cache, %s", best, trained)
         return None
-    outputs = _verified_outputs(result, data, folders)
+    outputs = _verified_outputs(best, result, classes, data, folders)
     write_atomically(released, trained.read_bytes())
     outputs["logits"] = round_logits(outputs["logits"])
     if experiment not in with_features:
@@ -132,21 +122,20 @@ def _belongs(path: Path, result: dict) -> bool:
     return description is not None and all(getattr(description, key) == result.get(key) for key in _IDENTITY)
 
 
-def _verified_outputs(result: dict, data: Dataset, folders: Folders) -> dict[str, np.ndarray]:
+def _verified_outputs(
+    path: Path, result: dict, classes: np.ndarray, data: Dataset, folders: Folders
+) -> dict[str, np.ndarray]:
     """Returns the saved outputs of a run, after checking that they and its model reproduce the run's classes."""
-    path = folders.model(result)
-    name = [result[key] for key in ("dataset", "experiment", "preset", "seed")]
-    place = folders.result(*name)
-    advice = f"move the result {place} away and train again, or leave it out by --no-model"
+    trained = folders.model(result)
+    advice = f"move the result {path} away and train again. Received: {trained}"
     if result["data_checksum"] != data.checksum:
-        raise LwcnnError(f"{place} was made with other images than these of {data.name}; use another results folder")
-    if not _belongs(path, result):
-        raise LwcnnError(f"The trained model can't be read or is not that of its result: {advice}. Received: {path}")
-    classes = load_classes(folders.classes(*name))
+        raise LwcnnError(f"{path} was made with other images than these of {data.name}; use another results folder")
+    if not _belongs(trained, result):
+        raise LwcnnError(f"The trained model can't be read or is not that of its result: {advice}")
     outputs = load_npz(folders.outputs(result))
-    for logits in (predict_logits(load_model(path), data.x_test), outputs.get("logits", np.empty((0, 1)))):
+    for logits in (predict_logits(load_model(trained), data.x_test), outputs.get("logits", np.empty((0, 1)))):
         if len(logits) != len(classes) or np.mean(logits.argmax(axis=1) != classes) > MAX_DISAGREEMENT:
-            raise LwcnnError(f"The trained model does not give the classes of its result: {advice}. Received: {path}")
+            raise LwcnnError(f"The trained model does not give the classes of its result: {advice}")
     return outputs
 
 
@@ -157,15 +146,6 @@ def round_logits(logits: np.ndarray) -> np.ndarray:
     tied = rounded.argmax(axis=1) != winners
     rounded[rows[tied], winners[tied]] = np.nextafter(rounded[tied].max(axis=1), np.float16(np.inf))
     return rounded
-
-
-def _release_teachers(data: Dataset, experiment: str, results: list[dict], folders: Folders) -> None:
-    """Copies trained models to the folder where distillation finds them in a fresh clone."""
-    for result in results:
-        target = teacher_path(folders.models, data.name, experiment, result["seed"])
-        if folders.model(result).exists() and not _belongs(target, result):
-            _verified_outputs(result, data, folders)
-            write_atomically(target, folders.model(result).read_bytes())
 
 
 def _forget_others(dataset: str, experiment: str, folders: Folders, keep: Path) -> None:

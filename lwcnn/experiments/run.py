@@ -14,6 +14,7 @@ from lwcnn.data.datasets import Dataset, load_dataset
 from lwcnn.data.splits import split_for_training
 from lwcnn.evaluation.diagnostics import diagnose_run
 from lwcnn.evaluation.metrics import drop_large_confusion_matrix
+from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.finished import identify, load_or_make
 from lwcnn.experiments.folders import Folders, load_classes, save_classes
 from lwcnn.experiments.measures import measure, mixed_computing, penultimate_features, provenance
@@ -74,20 +75,15 @@ def run_experiment(
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
     plan = get_experiment(experiment, preset, data.spec) if isinstance(experiment, str) else experiment
     run = identify(plan, data, preset, seed, computing)
-    path = folders.result(data.name, plan.name, preset, seed)
+    about = {"notice": notice, "precision": computing.precision, "num_devices": computing.devices}
     progress = progress or Progress("none")
-    make = partial(_train_run, run, plan, data, folders, progress, notice, computing)
+    make = partial(_train_run, run | about, plan, data, folders, progress, computing)
+    path = folders.result(data.name, plan.name, preset, seed)
     return load_or_make(path, make, run["config"], data, "test_accuracy", progress.note)
 
 
 def _train_run(
-    run: dict,
-    plan: Experiment,
-    data: Dataset,
-    folders: Folders,
-    progress: Progress,
-    notice: str | None,
-    computing: Computing,
+    run: dict, plan: Experiment, data: Dataset, folders: Folders, progress: Progress, computing: Computing
 ) -> dict:
     """Trains a run and writes its files; the result comes last."""
     name = (data.name, run["experiment"], run["preset"], run["seed"])
@@ -102,19 +98,14 @@ def _train_run(
     cache = PhaseCache(Path(folders.cache) / data.name, data.checksum)
     options: dict = {"cache": cache, "progress": progress, "teacher": teacher, "computing": computing}
     trained = train_method(plan, split, data.num_classes, run["seed"], **options)
-    result = {key: run[key] for key in ("dataset", "experiment", "preset", "seed")} | {"notice": notice}
-    result |= measure(trained, data, split) | run | {"data_source": data.source, "precision": computing.precision}
-    result |= {"num_devices": computing.devices} | provenance()
-    logits = result.pop("logits")
+    logits = predict_logits(trained.model, data.x_test)
+    result = run | {"data_source": data.source} | measure(trained, data, split, logits) | provenance()
     signs = diagnose_run(result | {"num_test_images": len(data.y_test)})
     result["warnings"] = signs + mixed_computing(result["history"])
     result = drop_large_confusion_matrix(result)
     save_model(folders.model(run), trained.model, Description.of_run(result, data.class_names))
     features = penultimate_features(trained.model, data.x_test[:NUM_FEATURE_IMAGES])
-    outputs = {"logits": logits.astype(np.float16), "features": features.astype(np.float16)}
-    if notice:
-        outputs["notice"] = np.array(notice)
-    save_npz(folders.outputs(run), **outputs)
+    save_npz(folders.outputs(run), logits=logits.astype(np.float16), features=features.astype(np.float16))
     classes = np.argmax(logits, axis=-1)
     save_classes(folders.classes(*name), classes)
     save_classes(labels, data.y_test)  # for paired tests

@@ -6,7 +6,7 @@ add trials. Its first trials are those of `results/search` in its space, and the
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +19,15 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from lwcnn.data.datasets import Dataset
-from lwcnn.experiments.recipes import NetworkExperiment, get_experiment, with_settings
+from lwcnn.experiments.measures import mixed_computing, provenance
+from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.recipes import NetworkExperiment, get_experiment, get_preset, with_settings
 from lwcnn.experiments.results import load_trials
+from lwcnn.experiments.run import split_images
 from lwcnn.experiments.sequence import PhaseCache
 from lwcnn.experiments.spaces import SPACES, Direction, Space, build, read
-from lwcnn.experiments.trials import train_trial
 from lwcnn.models.build import build_network
+from lwcnn.models.cost import count_macs
 from lwcnn.system.errors import Diverged, LwcnnError, unknown_name
 from lwcnn.system.locking import is_locked, locked
 from lwcnn.system.settings import plain_settings
@@ -39,22 +42,16 @@ MAX_REJECTED = 500  # networks in a row, two minutes
 
 @dataclass(frozen=True)
 class Search:
-    """A study and the settings that its trials share; test images are not used.
-
-    Attributes:
-        limit: Maximum number of parameters; larger networks are rejected before training. None accepts all.
-        seed: Seed of the sampler, and of initialization, shuffling, augmentation and dropout.
-        evidence: Folder of results with the finished trials of earlier searches.
-    """
+    """A study and the settings that its trials share; test images are not used."""
 
     space: str
     data: Dataset
     epochs: int = 12
-    limit: int | None = None
+    limit: int | None = None  # of parameters; larger networks are rejected before training
     results: Path = Path("runs/results")
     cache: Path = Path("runs/cache")
-    seed: int = 0
-    evidence: Path = Path("results")
+    seed: int = 0  # of the sampler, and of initialization, shuffling, augmentation and dropout
+    evidence: Path = Path("results")  # with the finished trials of earlier searches
     progress: Progress = field(default_factory=lambda: Progress("none"))
 
     def __post_init__(self):
@@ -87,25 +84,22 @@ class Search:
 
         The next process that looks for work resumes a killed trial from its last epoch.
         """
-        smallest = self._count_params(build(self._base, self._space.smallest()))
-        if self.limit and smallest > self.limit:
-            raise LwcnnError(f"Give at least {smallest}, the smallest network. Received: --limit {self.limit}")
         _ = self.study  # before the lock, which creating it takes too
         while True:
             with contextlib.ExitStack() as stack:
                 with locked(self.path, self.progress.note):
-                    claimed = self._claim(num_trials, stack)
-                if claimed is None:
-                    return
-                self._train(*claimed)
+                    self._requeue_abandoned()
+                    if self._count_trials() >= num_trials:
+                        return
+                    trial, plan = self._ask()
+                    stack.enter_context(locked(self._lock(trial.number), self.progress.note))
+                self._train(trial, plan)
 
     def front(self) -> pd.DataFrame:
         """Returns the trials that no other trial beats in every objective, the most accurate first."""
-        names = ["trial", *self._space.objectives, *self._space.parameters]
-        best = self.study.best_trials
+        best = sorted(self.study.best_trials, key=lambda trial: -trial.values[0])
         rows = [{"trial": one.number} | dict(zip(self._space.objectives, one.values)) | one.params for one in best]
-        frame = pd.DataFrame(rows, columns=names)
-        return frame.sort_values("val_accuracy", ascending=False, ignore_index=True)
+        return pd.DataFrame(rows, columns=["trial", *self._space.objectives, *self._space.parameters])
 
     @property
     def _space(self) -> Space:
@@ -169,62 +163,45 @@ class Search:
             if parameters is not None and (self.limit is None or row["params"] <= self.limit)
         ]
 
-    def _claim(self, num_trials: int, stack: contextlib.ExitStack) -> tuple[optuna.Trial, NetworkExperiment] | None:
-        """Returns the next trial, locked for this process; None if there are enough."""
-        self._requeue_abandoned()
+    def _count_trials(self) -> int:
+        """Returns the number of the study's own trials that were trained or are in training."""
         states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
         trials = self.study.get_trials(deepcopy=False, states=states)
-        if sum(not {"loaded", "rejected"} & set(trial.user_attrs) for trial in trials) >= num_trials:
-            return None
+        return sum(not {"loaded", "rejected"} & set(trial.user_attrs) for trial in trials)
+
+    def _ask(self) -> tuple[optuna.Trial, NetworkExperiment]:
+        """Returns the next trial whose network can be trained, and its experiment."""
         for _ in range(MAX_REJECTED):
-            trial, plan = self._ask()
-            if plan is not None:
-                stack.enter_context(locked(self._lock(trial.number), self.progress.note))
-                return trial, plan
+            # Processes do not draw the same, and a study that was killed goes on as one that was not.
+            num_before = sum(trial.state != TrialState.FAIL for trial in self.study.get_trials(deepcopy=False))
+            seed = (self.seed * 1_000_003 + num_before) % 2**32
+            if len(self._space.objectives) > 1:
+                self.study.sampler = optuna.samplers.NSGAIISampler(population_size=POPULATION, seed=seed)
+            else:
+                self.study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+            trial = self.study.ask(self._space.parameters)
+            plan = build(self._base, trial.params)
+            try:
+                network = build_network(self.data.input_shape, self.data.num_classes, plan.network)
+                trial.set_user_attr("params", network.count_params())
+                if self.limit is None or network.count_params() <= self.limit:
+                    return trial, plan
+                reason = f"more than {self.limit} parameters"
+            except LwcnnError as error:  # more poolings than the image has room for
+                reason = str(error)
+            trial.set_user_attr("rejected", reason)
+            self.study.tell(trial, state=TrialState.PRUNED)
         raise LwcnnError(
             f"None of {MAX_REJECTED:,} networks is within the limit: raise it. Received: --limit {self.limit}"
         )
-
-    def _ask(self) -> tuple[optuna.Trial, NetworkExperiment | None]:
-        """Returns a new trial and its experiment; None as the experiment of a rejected trial."""
-        # Processes do not draw the same, and a study that was killed goes on as one that was not.
-        num_before = sum(trial.state != TrialState.FAIL for trial in self.study.get_trials(deepcopy=False))
-        seed = (self.seed * 1_000_003 + num_before) % 2**32
-        if len(self._space.objectives) > 1:
-            self.study.sampler = optuna.samplers.NSGAIISampler(population_size=POPULATION, seed=seed)
-        else:
-            self.study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-        trial = self.study.ask(self._space.parameters)
-        plan = build(self._base, trial.params)
-        if reason := self._reason_to_reject(trial, plan):
-            trial.set_user_attr("rejected", reason)
-            self.study.tell(trial, state=TrialState.PRUNED)
-            return trial, None
-        return trial, plan
-
-    def _reason_to_reject(self, trial: optuna.Trial, plan: NetworkExperiment) -> str | None:
-        """Counts the parameters of a trial's network, and returns why it can't be trained."""
-        try:
-            params = self._count_params(plan)
-        except LwcnnError as error:  # more poolings than the image has room for
-            return str(error)
-        trial.set_user_attr("params", params)
-        if self.limit is None:
-            return None
-        trial.set_constraint("params", params - self.limit)
-        return f"more than {self.limit} parameters" if params > self.limit else None
-
-    def _count_params(self, plan: NetworkExperiment) -> int:
-        return build_network(self.data.input_shape, self.data.num_classes, plan.network).count_params()
 
     def _train(self, trial: optuna.Trial, plan: NetworkExperiment) -> None:
         """Trains a trial and tells the study how it ended."""
         curves = self._create(f"curves-{trial.user_attrs['params'] // SIZE_CLASS}", ["maximize"])
         curve = curves.ask()
         self.progress.note(f"trial {trial.number}: {trial.user_attrs['params']:,} parameters")
-        cache = PhaseCache(Path(self.cache) / self.data.name, self.data.checksum)
         try:
-            measured = train_trial(plan, self.data, self.seed, cache, self.progress, curve)
+            measured = self._measure(plan, curve)
         except (optuna.TrialPruned, Diverged) as error:
             trial.set_user_attr("stopped", str(error))
             curves.tell(curve, state=TrialState.PRUNED)
@@ -236,6 +213,25 @@ class Search:
         curves.tell(curve, measured["val_accuracy"])
         self.progress.note(f"trial {trial.number}: {100 * measured['val_accuracy']:.2f} % on validation images")
 
+    def _measure(self, plan: NetworkExperiment, curve: optuna.Trial) -> dict[str, Any]:
+        """Trains a network, reporting each epoch's validation accuracy to `curve`, and returns its measurements."""
+        split = split_images(self.data, plan, get_preset("full"))
+        cache = PhaseCache(Path(self.cache) / self.data.name, self.data.checksum)
+        progress = _Watched(self.progress, curve)
+        trained = train_method(plan, split, self.data.num_classes, self.seed, cache=cache, progress=progress)
+        history = trained.phases[0]["history"]
+        return {
+            "val_accuracy": history[-1]["val_accuracy"],
+            "train_accuracy": history[-1]["accuracy"],
+            "params": trained.model.count_params(),
+            "macs": count_macs(trained.model),
+            "train_seconds": trained.train_seconds,
+            "warnings": mixed_computing(trained.phases),
+            "history": history,
+            "config": plain_settings(plan),
+            **provenance(),
+        }
+
     def _lock(self, number: int) -> Path:
         return self.path.with_suffix(f".trial{number}")
 
@@ -245,3 +241,17 @@ class Search:
             if not is_locked(self._lock(trial.number)):
                 self.study.tell(trial.number, state=TrialState.FAIL)
                 self.study.enqueue_trial(trial.params, user_attrs={"resumes": trial.number})
+
+
+class _Watched(Progress):
+    """Reports the epochs of a trial to Optuna, which ends one whose learning curve is poor."""
+
+    def __init__(self, progress: Progress, curve: optuna.Trial):
+        super().__init__(progress.style, progress.title)
+        self._curve = curve
+
+    def end_epoch(self, record: Mapping[str, float], accuracies: Sequence[float]) -> None:
+        super().end_epoch(record, accuracies)
+        self._curve.report(record["val_accuracy"], self._epoch)
+        if self._curve.should_prune():
+            raise optuna.TrialPruned(f"poor learning curve in epoch {self._epoch}")

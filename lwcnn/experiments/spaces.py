@@ -28,10 +28,6 @@ class Space:
     parameters: dict[str, BaseDistribution]
     objectives: dict[str, Direction]
 
-    def smallest(self) -> dict[str, Any]:
-        """Returns the lowest value of each number and the first choice of each other parameter."""
-        return {path: getattr(one, "choices", [getattr(one, "low", None)])[0] for path, one in self.parameters.items()}
-
 
 def _stages(name: str, distribution: BaseDistribution) -> dict[str, BaseDistribution]:
     return {f"network.stages.{i}.{name}": distribution for i in range(MAX_STAGES)}

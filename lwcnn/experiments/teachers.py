@@ -21,22 +21,18 @@ def load_teacher(teacher: Teacher, data: Dataset, folders: Folders) -> keras.Mod
 
 
 def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -> Path:
-    """Returns the path of a teacher's model of these images, in the cache or else among the released ones."""
+    """Returns the path of a teacher's model of these images, in the cache or else among the shipped ones."""
     run = identify(get_experiment(teacher.experiment, teacher.preset, data.spec), data, teacher.preset, seed)
     result = folders.result(data.name, teacher.experiment, teacher.preset, seed)
-    cached = folders.model(check_finished(result, run["config"], data) if result.exists() else run)
-    own, shipped = (teacher_path(f, data.name, teacher.experiment, seed) for f in (folders.models, SHIPPED_MODELS))
-    path = next((path for path in (cached, own, shipped) if path.exists()), None)
-    if path is None:
+    path = folders.model(check_finished(result, run["config"], data) if result.exists() else run)
+    if not path.exists():
+        path = SHIPPED_MODELS / "teachers" / f"{data.name}-{teacher.experiment}-seed{seed}.keras"
+    if not path.exists():
         raise LwcnnError(
             f"A model of the teacher is missing: train it with `lwcnn train {teacher.experiment} "
-            f"--dataset {data.name} --preset {teacher.preset} --seeds {seed}`. Received: neither {cached} nor {own}"
+            f"--dataset {data.name} --preset {teacher.preset} --seeds {seed}`. Received: no {path.name}"
         )
     description = read_description(path)
     if description is None or description.data_checksum != data.checksum:
         raise LwcnnError(f"The teacher was trained on other images than {data.name}'s. Received: {path}")
     return path
-
-
-def teacher_path(models: Path, dataset: str, experiment: str, seed: int) -> Path:
-    return Path(models) / "teachers" / f"{dataset}-{experiment}-seed{seed}.keras"

@@ -40,8 +40,9 @@ def load_npz(path: StrPath) -> dict[str, np.ndarray]:
     with open_npz(path) as archive:
         require_memory(sum(info.file_size for info in archive.infolist()), repr(str(path)))
         for member in archive.namelist():
-            with open_array(archive, member, path) as (stream, header):
-                arrays[member.removesuffix(".npy")] = _read_values(stream, *header)
+            with open_array(archive, member, path) as (stream, _):
+                stream.seek(0)  # the header once more, now that it is checked
+                arrays[member.removesuffix(".npy")] = np.lib.format.read_array(stream, allow_pickle=False)
     return arrays
 
 
@@ -94,19 +95,6 @@ def _read_header(stream: IO[bytes], member: str, size: int, path: StrPath) -> He
     if stream.tell() + math.prod(shape) * dtype.itemsize != size:
         raise ValueError(f"its header says shape {shape} of {dtype}, it has {size:,} bytes")
     return shape, is_fortran, dtype
-
-
-def _read_values(stream: IO[bytes], shape: tuple[int, ...], is_fortran: bool, dtype: np.dtype) -> np.ndarray:
-    array = np.empty(math.prod(shape), dtype)
-    values = array.view(np.uint8)
-    done = 0
-    while done < len(values):
-        chunk = stream.read(min(2**20, len(values) - done))
-        if not chunk:
-            raise ValueError(f"{done:,} of {len(values):,} bytes")
-        values[done : done + len(chunk)] = np.frombuffer(chunk, np.uint8)
-        done += len(chunk)
-    return array.reshape(shape[::-1]).T if is_fortran else array.reshape(shape)
 
 
 def require_memory(size: int, source: str) -> None:

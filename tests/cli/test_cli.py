@@ -59,7 +59,7 @@ def test_jobs_train_every_seed(tmp_path, arguments):
 
 
 def test_jobs_report_failed_runs(tmp_path, arguments, capsys):
-    (tmp_path / "cache").write_text("a file where a folder is needed")
+    (tmp_path / "results").write_text("a file where a folder is needed")
     assert main(["train", "paper", "--preset=smoke", "--seeds", "0", "1", "--jobs=2", *arguments]) == 1
     assert "paper seed 0, paper seed 1" in capsys.readouterr().err
 
@@ -73,11 +73,7 @@ def test_a_missing_data_set_is_told_once_before_any_job_starts(arguments, capsys
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (["train", "papr"], ["Did you mean 'paper'", "Received: 'papr'"]),
-        (["train", "paper", "--preset=quik"], ["Did you mean 'quick'"]),
         (["train", "paper", "--dataset=cifar11"], ["Did you mean 'cifar10'"]),
-        (["kfold", "paper", "--preset=fast"], ["Unknown preset"]),
-        (["evaluate", "no/model.keras"], ["no/model.keras"]),
         (["table", "--write", "no/README.md"], ["no/README.md"]),
     ],
 )
@@ -87,15 +83,6 @@ def test_mistakes_are_told_in_words(line, words, capsys):
     assert error.startswith("lwcnn: error: ") and "Traceback" not in error
     for word in words:
         assert word in error
-
-
-@pytest.mark.parametrize(
-    "line", [[], ["nonsense"], ["train"], ["train", "paper", "--seeds", "-1"], ["run", "--preset=x"]]
-)
-def test_wrong_usage_exits_with_two(line, capsys):
-    with pytest.raises(SystemExit) as exit_code:
-        main(line)
-    assert exit_code.value.code == 2
 
 
 def test_evaluate_refuses_what_is_no_model_or_does_not_fit(tmp_path, made_npz, capsys):
@@ -181,7 +168,7 @@ def test_list_groups_the_names_with_their_accuracy(capsys):
         (["xyzzy"], "Unknown command. Known: run,"),
         (["run", "--preset=quik"], "Unknown preset. Did you mean 'quick'?"),
         (["predict", "wren", "a.png", "--topp", "3"], "Unknown option. Did you mean '--top'"),
-        (["predict", "wren", "a.png", "--top", "0"], "give a whole number of at least 1. Received: '0'"),
+        (["predict", "wren", "a.png", "--top", "0"], "give a whole number from 1 to 1000000000. Received: '0'"),
     ],
 )
 def test_a_typo_is_told_the_nearest_and_nothing_where_none_is_near(line, words, capsys):
@@ -208,10 +195,6 @@ def test_run_falls_back_to_digits_loudly(tmp_path, monkeypatch, capsys):
     assert "NOT CIFAR-10" in result["notice"]
     assert "model   " not in out, "a smoke test leaves no model there"
     assert "14,862" in out and f"{100 * result['test_accuracy']:.2f} %" in out
-    assert "NOT CIFAR-10" in (tmp_path / "runs/models/NOTICE-digits.txt").read_text()
-    (kept,) = (tmp_path / "runs/cache/digits/paper/smoke").glob("seed0-*.npz")
-    outputs = np.load(kept)
-    assert "NOT CIFAR-10" in str(outputs["notice"])
 
     def never(*_):
         raise AssertionError("a finished run was trained again")
@@ -306,15 +289,23 @@ def test_help_has_examples(capsys):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (["train", "paper", "--seeds", "4294967296"], "of at most 4294967295. Received"),
+        ([], "required: COMMAND"),
+        (["nonsense"], "Unknown command"),
+        (["train"], "required: NAME"),
+        (["train", "papr"], "Did you mean 'paper'?"),
+        (["train", "paper", "--preset=quik"], "Did you mean 'quick'?"),
+        (["kfold", "paper", "--preset=fast"], "Unknown preset"),
+        (["evaluate", "no/model.keras"], "Received: no/model.keras"),
+        (["train", "paper", "--seeds", "4294967296"], "from 0 to 4294967295. Received: '4294967296'"),
         (["train", "paper", "--seeds", "9" * 6000], "whole number"),
-        (["train", "paper", "--jobs", "²"], "whole number of at least 1. Received"),
+        (["train", "paper", "--jobs", "²"], "whole number from 1 to 1000000000. Received: '²'"),
         (["table", "--results", " "], "give a path"),
         (["table", "--results", "~no_such_user/results"], "no such user"),
         (["export", "model.keras", "--format=litert", "--max-drop=nan"], "a number from 0 to 100. Received: 'nan'"),
     ],
 )
-def test_odd_values_are_wrong_usage(line, words, capsys):
+def test_wrong_usage_is_one_line_and_exits_with_two(line, words, capsys):
     with pytest.raises(SystemExit) as exit_code:
         main(line)
-    assert exit_code.value.code == 2 and words in capsys.readouterr().err
+    (error,) = capsys.readouterr().err.splitlines()
+    assert exit_code.value.code == 2 and error.startswith("lwcnn: error: ") and words in error

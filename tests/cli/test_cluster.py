@@ -4,13 +4,20 @@ import os
 import signal
 import socket
 import time
+from argparse import Namespace
 
 import pytest
 
 from lwcnn.cli import cluster
 from lwcnn.cli.cluster import RayPool, require_equal
-from lwcnn.cli.jobs import Job, run_jobs
+from lwcnn.cli.jobs import run_jobs
 from lwcnn.system.errors import LwcnnError
+
+
+def options(address, folder, cpus=1):
+    folders = {"results": folder, "cache": folder, "dataset": "digits", "data_dir": None}
+    return Namespace(cluster=address, cpus_per_run=cpus, gpus_per_run=0, progress="line", **folders)
+
 
 HERE = {"versions": {"python": "3.11.7", "keras": "3.15.0"}, "data": "0123abcd", "unseen": []}
 
@@ -39,7 +46,7 @@ def test_a_cluster_that_does_not_answer_is_an_error_within_seconds(tmp_path, add
     pytest.importorskip("ray")
     start = time.monotonic()
     with pytest.raises(LwcnnError, match=f"does not answer.*--cluster {address}"):
-        RayPool(address, 1, 0, "digits", None, [tmp_path])
+        RayPool(options(address, tmp_path))
     assert time.monotonic() - start < cluster.CONNECT_SECONDS + 5
 
 
@@ -49,7 +56,7 @@ def test_reaching_and_connecting_have_one_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(ray, "init", lambda *_, **__: time.sleep(20))  # as if another server held the port
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(LwcnnError, match="within 1 seconds"):
         start = time.monotonic()
-        RayPool(f"127.0.0.1:{server.getsockname()[1]}", 1, 0, "digits", None, [tmp_path])
+        RayPool(options(f"127.0.0.1:{server.getsockname()[1]}", tmp_path))
     assert time.monotonic() - start < 5
 
 
@@ -88,18 +95,22 @@ def test_nodes_are_checked_and_jobs_of_killed_workers_run_again(address, tmp_pat
         return os.environ["OMP_NUM_THREADS"]
 
     with pytest.raises(LwcnnError, match="No node has enough CPUs.*9 CPUs.*the largest node has 1 CPUs"):
-        RayPool(address, 9, 0, "digits", None, [tmp_path])
+        RayPool(options(address, tmp_path, cpus=9))
     with monkeypatch.context() as patched:
         patched.setattr(cluster, "report", lambda *_: HERE if _[2] == [] else fails())
         with pytest.raises(LwcnnError, match=r"can import lwcnn.*\(.*\): ModuleNotFoundError.*no_such_package"):
-            RayPool(address, 1, 0, "digits", None, [tmp_path])
-    pool = RayPool(address, 1, 0, "digits", None, [tmp_path / "shared"])
+            RayPool(options(address, tmp_path))
+    pool = RayPool(options(address, tmp_path / "shared"))
     assert not list((tmp_path / "shared").iterdir())
     assert pool._ray.get(pool._remote(dies_once).remote(tmp_path / "marker"), timeout=100) == "1"
-    jobs = [Job(name, [name], tmp_path / f"{name}.log") for name in ("list", "nonsense")]
-    with pytest.raises(LwcnnError, match="failed, as said above: nonsense$"):
-        run_jobs(jobs, pool, "line")
-    assert "residual_se" in capfd.readouterr().out
+
+    def prints_threads(options):
+        print(os.environ["OMP_NUM_THREADS"], "thread for", options.word)
+        return options.word == "bad"
+
+    with pytest.raises(LwcnnError, match="failed, as said above: second$"):
+        run_jobs(prints_threads, {"first": {"word": "good"}, "second": {"word": "bad"}}, options(address, tmp_path))
+    assert "1 thread for good" in capfd.readouterr().out
 
 
 def test_ctrl_c_leaves_nothing_on_the_cluster(address, tmp_path):
@@ -107,7 +118,7 @@ def test_ctrl_c_leaves_nothing_on_the_cluster(address, tmp_path):
         path.write_text(str(os.getpid()))
         time.sleep(600)
 
-    with pytest.raises(KeyboardInterrupt), RayPool(address, 1, 0, "digits", None, [tmp_path]) as pool:
+    with pytest.raises(KeyboardInterrupt), RayPool(options(address, tmp_path)) as pool:
         pool._references.append(pool._remote(sleeps).remote(tmp_path / "pid"))
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
             time.sleep(0.1)

@@ -14,80 +14,66 @@ from lwcnn.cli import jobs
 from lwcnn.cli.main import build_parser
 from lwcnn.system.errors import LwcnnError
 
-WORKER = """#!/bin/sh
-echo "$@" threads "$OMP_NUM_THREADS" >> {log}
-echo "epoch 1"
-case "$3" in fail) echo "lwcnn: error: no such thing" >&2; exit 1;; sleep) echo $$ >> {pids}; exec sleep 60;; esac
+WORK = """
+import os, time
+from lwcnn.system.errors import LwcnnError
+
+def work(options):
+    with open(options.cache / "started", "a") as log:
+        print(options.name, os.environ["OMP_NUM_THREADS"], os.getpid(), file=log)
+    print("epoch 1", flush=True)
+    if options.name == "fail":
+        raise LwcnnError("no such thing")
+    if options.name == "sleep":
+        time.sleep(60)
 """
 
 
 @pytest.fixture
-def worker(tmp_path, monkeypatch):
-    """Puts a shell script in Python's place; gives the files of its command lines and process ids."""
-    script, log, pids = tmp_path / "worker", tmp_path / "log", tmp_path / "pids"
-    script.write_text(WORKER.format(log=log, pids=pids))
-    script.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(script))
-    return log, pids
+def work(tmp_path, monkeypatch):
+    """A command in a module that other processes import too; it writes down what it was given."""
+    (tmp_path / "worked.py").write_text(WORK)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, sys.path)]))
+    monkeypatch.syspath_prepend(tmp_path)
+    import worked
+
+    yield worked.work
+    del sys.modules["worked"]
 
 
-OPTIONS = Namespace(dataset="mnist", data_dir=None, cache=Path("cache"))
+def run(command, folder, runs, processes=2, style="line", threads=1):
+    options = {"dataset": "mnist", "cache": folder, "progress": style, "name": "work"}
+    pool = {"jobs": processes, "cpus_per_run": threads, "cluster": None}
+    jobs.run_jobs(command, runs, Namespace(**options, **pool))
 
 
-def run(folder, commands, processes=2, style="line", threads=1):
-    """Runs command lines in a local pool, their logs in `folder`."""
-    options = Namespace(dataset="mnist", data_dir=None, cache=folder / "cache")
-    jobs.run_jobs(jobs.make_jobs(commands, options), jobs.LocalPool(processes, threads), style)
+def started(folder):
+    return [line.split() for line in (folder / "started").read_text().splitlines()]
 
 
-def test_every_command_gets_the_shared_options_and_its_threads(worker, tmp_path):
-    run(tmp_path, {"a": ["train", "a"], "b": ["train", "b"]}, threads=3)
-    lines = sorted(worker[0].read_text().splitlines())
-    shared = f"--progress line --dataset mnist --cache {tmp_path / 'cache'} threads 3"
-    assert lines == [f"-m lwcnn train {name} {shared}" for name in "ab"]
+def test_every_run_gets_the_options_and_its_threads(work, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(work, Path(), {"a": {"name": "a"}, "b": {}}, threads=3)
+    assert sorted(line[:2] for line in started(tmp_path)) == [["a", "3"], ["work", "3"]]
+    assert {path.name for path in (tmp_path / "logs").iterdir()} == {"mnist-a.log", "mnist-b.log"}
 
 
 def test_paths_reach_other_machines_whole(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mnist").touch()  # which is no reason to take the name of a data set for its path
-    assert "mnist" in jobs.make_jobs({"a": []}, OPTIONS)[0].arguments
-    options = Namespace(cache=Path("cache"), dataset="my.npz", results=Path("results"), seeds=[0, 1], jobs=2)
-    (job,) = jobs.make_jobs({"paper seed 0": ["train"]}, options)
-    assert job.arguments[-4:] == ["--dataset", str(tmp_path / "my.npz"), "--results", str(tmp_path / "results")]
-    assert job.log == tmp_path / "cache/logs/my-paper-seed-0.log"
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        ["search", "--space=recipe", "--limit=20000", "--epochs=3", "--seed=1", "--jobs=2"],
-        [
-            "train",
-            "paper",
-            "--seeds",
-            "0",
-            "1",
-            "--batch-size=9",
-            "--tensorboard=/b",
-            "--cluster=a",
-        ],
-    ],
-)
-def test_jobs_get_every_option_of_this_command(line):
-    """All but those that say which runs there are, and where; a new option needs no word in `jobs`."""
-    images = ["--size", "24x32", "--no-mirror", "--data-dir=/data", "--dataset=/my.npz", "--cache=/c", "--results=/r"]
-    options = build_parser().parse_args([*line, *images])
-    (job,) = jobs.make_jobs({"job": [line[0], *(["paper"] if line[0] == "train" else [])]}, options)
-    again = vars(build_parser().parse_args(job.arguments))
-    differing = {name for name, value in vars(options).items() if again[name] != value}
-    assert differing <= {"seeds", "jobs", "cluster", "models"} and again["progress"] == "line"
+    line = ["train", "paper", "--size", "24x32", "--no-mirror", "--results=r", "--dataset"]
+    for dataset, path in (("mnist", "mnist"), ("my.npz", str(tmp_path / "my.npz"))):
+        options = vars(build_parser().parse_args([*line, dataset]))
+        found = {name: jobs._absolute(name, value) for name, value in options.items()}
+        paths = {name: tmp_path / options[name] for name in ("results", "cache", "models")}
+        assert found == options | paths | {"dataset": path}
 
 
 @pytest.mark.parametrize("style", ["line", "bar", "none"])
-def test_what_fails_is_named_with_its_last_line_and_the_others_are_done(worker, tmp_path, capfd, style):
+def test_what_fails_is_named_with_its_last_line_and_the_others_are_done(work, tmp_path, capfd, style):
     with pytest.raises(LwcnnError, match="These runs failed, as said above: first$"):
-        run(tmp_path, {"first": ["fail"], "second": ["work"]}, 1, style=style)
-    assert len(worker[0].read_text().splitlines()) == 2
+        run(work, tmp_path, {"first": {"name": "fail"}, "second": {}}, 1, style=style)
+    assert len(started(tmp_path)) == 2
     out, err = capfd.readouterr()
     assert err == "first: lwcnn: error: no such thing\n"
     assert ("epoch 1" in out) == (style == "line")
@@ -96,13 +82,12 @@ def test_what_fails_is_named_with_its_last_line_and_the_others_are_done(worker, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_signals_end_the_processes_and_those_that_wait_never_start(worker, tmp_path, number):
-    log, pids = worker
+def test_signals_end_the_processes_and_those_that_wait_never_start(work, tmp_path, number):
     before = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-    outside = signal.signal(number, before)  # ignored under nohup; None: a native one, such as Ray
+    outside = signal.signal(number, before)  # ignored under nohup; None: a native one, such as Ray's
 
     def interrupt():
-        while not pids.exists() or len(pids.read_text().splitlines()) < 2:
+        while not (tmp_path / "started").exists() or len(started(tmp_path)) < 2:
             time.sleep(0.05)
         os.kill(os.getpid(), number)
 
@@ -110,12 +95,12 @@ def test_signals_end_the_processes_and_those_that_wait_never_start(worker, tmp_p
     sender.start()
     ending = KeyboardInterrupt if number == signal.SIGINT else SystemExit
     with pytest.raises(ending) as error:
-        run(tmp_path, {name: ["sleep"] for name in "abcd"})
+        run(work, tmp_path, {name: {"name": "sleep"} for name in "abcd"})
     sender.join()
     if ending is SystemExit:
         assert error.value.code == 128 + number
-    assert len(log.read_text().splitlines()) == 2
-    for pid in pids.read_text().split():
+    assert len(started(tmp_path)) == 2
+    for _, _, pid in started(tmp_path):
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid), 0)
     assert signal.getsignal(number) is before

@@ -39,7 +39,12 @@ import sys
 from lwcnn.cli.main import main
 for line in ("predict wern a.png", "evaluate no.keras", "export wern --format onnx", "bench wren papre", "train wrne",
              "kfold papre", "finetune wern --dataset digits", "summary wern", "demo wern"):
-    assert main(line.split()) == 1, line
+    try:
+        main(line.split())
+    except SystemExit as wrong_usage:
+        assert wrong_usage.code == 2, line
+    else:
+        raise AssertionError(line)
 assert not {"keras", "tensorflow", "jax", "torch", "gradio"} & set(sys.modules)
 """
     done = run("-c", code)

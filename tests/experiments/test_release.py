@@ -10,7 +10,6 @@ from made_data import describe, make_images
 
 from lwcnn.cli.main import main
 from lwcnn.evaluation.predict import predict_logits
-from lwcnn.experiments import release
 from lwcnn.experiments.folders import Folders, save_classes
 from lwcnn.experiments.release import LOGIT_STEP, describe_models, is_at_chance, release_best, round_logits
 from lwcnn.models.description import Description, model_checksum, read_description
@@ -96,16 +95,6 @@ def test_smoke_runs_are_never_released(folders, add, made_dataset):
     assert release_best(made_dataset, "paper", folders) is None and not folders.models.exists()
 
 
-@pytest.mark.parametrize("preset, count", [("full", 2), ("quick", 0)])
-def test_teachers_of_full_runs_only(folders, add, made_dataset, monkeypatch, preset, count):
-    monkeypatch.setattr(release, "TEACHERS", (("made", "paper"),))
-    add(0, 0.5, preset), add(1, 0.9, preset)
-    release_best(made_dataset, "paper", folders)
-    teachers = sorted((folders.models / "teachers").glob("*"))
-    assert [path.name for path in teachers] == [f"made-paper-seed{seed}.keras" for seed in range(count)]
-    assert [read_description(path).seed for path in teachers] == list(range(count))
-
-
 def test_a_copy_of_a_result_is_no_run(folders, add, made_dataset):
     add(0)
     path = folders.result("made", "paper", "quick", 0)
@@ -158,14 +147,6 @@ def test_a_model_that_is_not_that_of_its_result_is_refused(folders, add, made_da
     with pytest.raises(LwcnnError, match="move the result .*seed0.json away and train again.*Received: .*seed0-"):
         release_best(made_dataset, "paper", folders)
     assert not folders.models.exists() and weights(folders) == [None]
-
-
-def test_a_teacher_that_is_not_that_of_its_result_is_refused(folders, add, made_dataset, monkeypatch):
-    monkeypatch.setattr(release, "TEACHERS", (("made", "paper"),))
-    of_other_weights(folders.model(add(0, 0.5, "full"))), add(1, 0.9, "full")
-    with pytest.raises(LwcnnError, match="move the result .*seed0.json away"):
-        release_best(made_dataset, "paper", folders)
-    assert not folders.models.exists()
 
 
 def test_the_run_of_other_images_is_refused(folders, add, made_dataset):

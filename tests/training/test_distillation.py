@@ -10,11 +10,12 @@ from scipy.special import log_softmax
 
 from lwcnn.engine import Predictor
 from lwcnn.evaluation.metrics import average_probabilities
+from lwcnn.experiments import teachers
 from lwcnn.experiments.finished import identify
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import Distillation, Teacher
 from lwcnn.experiments.run import run_experiment
-from lwcnn.experiments.teachers import find_teacher, teacher_path
+from lwcnn.experiments.teachers import find_teacher
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.io import load_model, save_model
 from lwcnn.models.residual_se import build_residual_se
@@ -120,13 +121,14 @@ def cached(seed, data, folders):
     return folders.model(identify(get_experiment("residual_se", "full", data.spec), data, "full", seed))
 
 
-def test_teachers_are_found_in_the_cache_then_among_the_released(made_dataset, folders):
+def test_teachers_are_found_in_the_cache_then_among_the_shipped(made_dataset, folders, monkeypatch):
+    monkeypatch.setattr(teachers, "SHIPPED_MODELS", folders.models)
     teacher = Teacher("residual_se", "full", (0, 1))
     with pytest.raises(LwcnnError, match="lwcnn train residual_se --dataset made --preset full --seeds 1"):
         find_teacher(teacher, 1, made_dataset, folders)
-    released = teacher_path(folders.models, "made", "residual_se", 0)
-    save_model(released, tiny_model(0), describe(made_dataset))
-    assert find_teacher(teacher, 0, made_dataset, folders) == released
+    shipped = folders.models / "teachers/made-residual_se-seed0.keras"
+    save_model(shipped, tiny_model(0), describe(made_dataset))
+    assert find_teacher(teacher, 0, made_dataset, folders) == shipped
     path = cached(0, made_dataset, folders)
     save_model(path, tiny_model(2), describe(made_dataset))
     assert find_teacher(teacher, 0, made_dataset, folders) == path, "those of this cache first"

@@ -101,7 +101,7 @@ def _short(trial: str) -> str:
 
 def techniques(evidence: Evidence, dataset: str = "cifar10") -> Table:
     """Each technique that was run, minus the recipe without it: by group, the largest gain of `quick` first."""
-    groups = {"": [_technique(evidence, dataset, TECHNIQUE_BASE, "the recipe", "")]}
+    groups: dict[str, list] = {}
     for key, one in TECHNIQUES.items():
         groups.setdefault(one.group, []).append(_technique(evidence, dataset, technique(key), one.title, one.group))
     budgets = [title for preset in TECHNIQUE_PRESETS for title in (f"`{preset}`, %", "points", "p")]
@@ -119,7 +119,7 @@ def _technique(evidence: Evidence, dataset: str, name: str, title: str, group: s
             continue
         runs = evidence.select(dataset, name, preset)
         first = runs if first is None else first
-        gains = gain_cells(evidence, dataset, name, TECHNIQUE_BASE, preset) if name != TECHNIQUE_BASE else ["", ""]
+        gains = gain_cells(evidence, dataset, name, TECHNIQUE_BASE, preset)
         cells += [mean_and_spread(runs["test_accuracy"]).bare(), *gains]
     if first is None:
         return None
