@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment
 from lwcnn.experiments.zoo import model_file
-from lwcnn.models.description import open_archive
 from lwcnn.system.errors import LwcnnError
 
 if TYPE_CHECKING:
@@ -43,23 +41,18 @@ def path(text: str) -> Path:
 
 def experiment_name(text: str) -> str:
     """The name of an experiment from that of a network or of an experiment."""
-    with _usage_errors():
-        get_experiment(text)
-    return NETWORKS.get(text, text)
+    return NETWORKS.get(text, _known(get_experiment, text))
 
 
 def model_name(text: str) -> str:
-    """The name of a network or an experiment, or the path of a .keras file, that exists."""
-    if text not in EXPERIMENT_NAMES:
-        with _usage_errors():
-            open_archive(model_file(text)).close()
-    return text
+    """The name of a network or an experiment, or a path."""
+    return text if text in EXPERIMENT_NAMES else _known(model_file, text)
 
 
-@contextlib.contextmanager
-def _usage_errors() -> Iterator[None]:
+def _known(find: Callable[[str], Any], name: str) -> str:
     try:
-        yield
+        find(name)
+        return name
     except LwcnnError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

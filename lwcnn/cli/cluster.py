@@ -28,10 +28,7 @@ _PASSED_ON = ("KERAS_BACKEND", "LWCNN_STEP", "LWCNN_DATA_DIR", "TF_ENABLE_ONEDNN
 
 
 class RayPool:
-    """The Ray cluster that the options of a command name; leaving its block by an exception ends its jobs.
-
-    Every node needs the CPUs (and threads) and GPUs of a job, the data set, and the shared folders.
-    """
+    """The Ray cluster that the options of a command name; leaving its block by an exception ends its jobs."""
 
     def __init__(self, options: argparse.Namespace):
         self._ray = _connect(options.cluster)

@@ -93,11 +93,7 @@ def _open_pool(options: argparse.Namespace):
 
 
 class LocalPool:
-    """Processes of this machine, with a number of threads each.
-
-    On a CPU many processes of one thread do more than one process with many. Leaving its block by an exception ends
-    every job.
-    """
+    """Processes of this machine, with a number of threads each; leaving its block by an exception ends them."""
 
     def __init__(self, processes: int, threads: int = 1):
         self._environment = os.environ | thread_environment(threads)

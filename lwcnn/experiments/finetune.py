@@ -1,7 +1,6 @@
-"""Fine-tuning: a trained network learns other images, by the paper's progressive unfreezing.
+"""Fine-tuning: a trained network learns other images, by the paper's progressive unfreezing (docs/own-images.md).
 
-A new head is trained alone, then with the last half of the layers, then with all. Gains over training from scratch:
-docs/own-images.md. Command: `lwcnn finetune wren --dataset FOLDER`.
+A new head is trained alone, then with the last half of the layers, then with all.
 """
 
 from dataclasses import replace

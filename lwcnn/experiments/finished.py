@@ -1,4 +1,4 @@
-"""Identifies runs, and loads the results of finished ones after checking their configuration and data."""
+"""What a result says about its run: which one it is, how and where it was trained; loads those of finished runs."""
 
 import json
 from collections.abc import Callable
@@ -9,10 +9,12 @@ import keras
 
 from lwcnn.data.datasets import Dataset
 from lwcnn.experiments.recipes import Experiment
+from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
 from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
+from lwcnn.training.checkpoint import current_computing
 from lwcnn.training.devices import Computing
 from lwcnn.training.steps import step_name
 
@@ -39,11 +41,7 @@ def identify(
 def load_or_make(
     path: Path, make: Callable[[], dict], config: dict, data: Dataset, needed: str, note: Callable[[str], None]
 ) -> dict:
-    """Returns the result at a path, which one process makes and writes with `make` if it does not exist.
-
-    `note` receives the accuracy of an existing result, the settings in which it differs from this process, and signs of
-    trouble.
-    """
+    """Returns the result at a path, which one process makes and writes with `make` if it does not exist."""
     result = None
     if not path.exists():
         with locked(path, note):
@@ -79,3 +77,25 @@ def check_finished(path: Path, config: dict, data: Dataset, needed: str = "test_
             f"Received checksum {data.checksum[:12]}, the file has {checksum[:12]}"
         )
     return result
+
+
+def mixed_computing(history: list[dict]) -> list[str]:
+    """Returns a warning if parts of a training were computed with different steps or thread counts."""
+    ways: list[dict] = []
+    for phase in history:
+        ways += [way for way in phase["computing"] if way not in ways]
+    if len(ways) < 2:
+        return []
+    words = "; ".join(", ".join(f"{key} {value}" for key, value in way.items()) for way in ways)
+    return [f"the phases were trained with different settings ({words}): the same seed gives other weights"]
+
+
+def provenance() -> dict:
+    return {
+        "backend": keras.backend.backend(),
+        "step": current_computing()["step"],
+        "device": environment.device_name(),
+        "num_threads": environment.num_threads(),
+        "versions": environment.versions(),
+        "commit": environment.commit(),
+    }

@@ -1,7 +1,4 @@
-"""K-fold cross-validation: from scratch in every fold, and leaky as in the author's code.
-
-results/<dataset>/<experiment>/<preset>/kfold<K>_seed<k>.json   or   kfold<K>_leaky_seed<k>.json
-"""
+"""K-fold cross-validation: from scratch in every fold, and leaky as in the author's code."""
 
 import hashlib
 import itertools
@@ -19,9 +16,8 @@ from lwcnn.data.splits import split_for_training, stratified_folds, stratified_s
 from lwcnn.evaluation.diagnostics import diagnose_folds
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
-from lwcnn.experiments.finished import identify, load_or_make
+from lwcnn.experiments.finished import identify, load_or_make, mixed_computing, provenance
 from lwcnn.experiments.folders import Folders
-from lwcnn.experiments.measures import mixed_computing, provenance
 from lwcnn.experiments.pipeline import TrainedMethod, train_method
 from lwcnn.experiments.recipes import (
     DistilledExperiment,

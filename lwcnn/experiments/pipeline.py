@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial, singledispatch
+from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 
 from lwcnn.data.statistics import channel_statistics
 from lwcnn.experiments.recipes.types import (
@@ -87,14 +88,32 @@ def train_method(
         raise LwcnnError(f"Distillation trains on one device. Received: {computing.devices} devices")
     sequence = PhaseSequence(split, num_classes, seed, cache, progress or Progress("none"), computing)
     sequence.progress.expect(experiment.num_epochs)
+    build = partial(build_model, experiment, sequence.image_shape, num_classes, _normalization(experiment, split))
     with computing.scope():
-        trained, build = _train(experiment, sequence, teacher)
-    model = build()
-    model.set_weights(trained.get_weights())
-    network = getattr(experiment, "network", None)
-    if isinstance(network, ResidualSEConfig) and network.branch_kernels:
+        weights = _train(experiment, sequence, build, teacher)
+    model, network = _with_weights(build(), weights[-1]), getattr(experiment, "network", None)
+    if isinstance(experiment, SnapshotExperiment):
+        model = build_ensemble([_with_weights(build(), values) for values in weights])
+    elif isinstance(network, ResidualSEConfig) and network.branch_kernels:
         model = merge_branches(model, network)
     return TrainedMethod(model, sequence.records, round(sum(record["seconds"] for record in sequence.records), 2))
+
+
+def build_model(
+    experiment: Experiment, image_shape: tuple[int, ...], num_classes: int, normalization: tuple | None = None
+) -> keras.Model:
+    """Builds the model that an experiment trains last, with random weights (but those that fine-tuning starts from).
+
+    `normalization` has the mean and the deviation of each channel, for networks that `takes_normalization` names.
+    """
+    if isinstance(experiment, NetworkExperiment):
+        return build_network(image_shape, num_classes, experiment.network, normalization)
+    if isinstance(experiment, FineTunedExperiment):
+        return replace_head(load_model(model_file(experiment.start)), num_classes, image_shape)
+    if isinstance(experiment, ReproductionExperiment):
+        return build_repo_merged(image_shape, num_classes, _branch_names(experiment))
+    assert isinstance(experiment, MergedExperiment), type(experiment)
+    return build_merged_model(image_shape, num_classes, _branch_names(experiment), experiment.dropout)
 
 
 def train_submodels(
@@ -108,85 +127,74 @@ def train_submodels(
     return _train_dual(experiment, experiment.dual, sequence), sequence.records[0]
 
 
-_Trained = tuple[keras.Model, Callable[[], keras.Model]]
-"""The model that the experiment's phases train, and a function that builds the same network in float32."""
-
-
-def _train(experiment: Experiment, sequence: PhaseSequence, teacher: keras.Model | None) -> _Trained:
-    model, build = _build(experiment, sequence)
+def _train(
+    experiment: Experiment, sequence: PhaseSequence, build: Callable[[], keras.Model], teacher: keras.Model | None
+) -> list[list[np.ndarray]]:
+    """Returns the weights of the experiment's model after each of its phases."""
+    model = _begin(experiment, sequence, build)
     wrap = _distiller(experiment, sequence, teacher) if isinstance(experiment, DistilledExperiment) else None
     weights = []
     for phase in experiment.phases:
         sequence.train(model, phase, wrap=wrap)
         weights.append(model.get_weights())
-    if isinstance(experiment, SnapshotExperiment):
-        members = [build() for _ in weights]
-        for member, values in zip(members, weights):
-            member.set_weights(values)
-        return build_ensemble(members), lambda: build_ensemble([build() for _ in weights])
-    return model, build
+    return weights
 
 
-@singledispatch
-def _build(experiment: Experiment, sequence: PhaseSequence) -> _Trained:
-    """Builds the model that the phases of an experiment train."""
-    raise TypeError(f"unknown kind of experiment: {type(experiment).__name__}")
+def _begin(experiment: Experiment, sequence: PhaseSequence, build: Callable[[], keras.Model]) -> keras.Model:
+    """Returns the model that the phases train: a new one, or the merge of submodels that are trained here."""
+    if isinstance(experiment, NetworkExperiment):
+        sequence.depends_on(plain_settings(experiment.network))
+    elif isinstance(experiment, FineTunedExperiment):
+        sequence.depends_on([experiment.start, experiment.checksum])
+    elif isinstance(experiment, ReproductionExperiment):
+        return merge_repo_submodels(_train_in_turn(experiment, sequence))
+    elif isinstance(experiment, MergedExperiment):
+        settings = [_branch_names(experiment), experiment.dropout, experiment.reuse_dense_weights]
+        model = _merge(experiment, experiment.dual, sequence) if experiment.dual else build()
+        sequence.depends_on([*settings, experiment.dual is None])
+        return model
+    return build()
 
 
-@_build.register
-def _merged(experiment: MergedExperiment, sequence: PhaseSequence) -> _Trained:
-    """Stage 1: the submodels side by side. Then their merge, which stage 2 trains by progressive unfreezing."""
-    names = [name for name, _ in experiment.branches]
-    build = partial(build_merged_model, sequence.image_shape, sequence.num_classes, names, experiment.dropout)
-    if experiment.dual:
-        submodels = _train_dual(experiment, experiment.dual, sequence)
-        sequence.seed_model()
-        merged = merge_submodels(submodels, experiment.dropout, reuse_dense_weights=experiment.reuse_dense_weights)
-    else:
-        merged = build()
-    sequence.depends_on([names, experiment.dropout, experiment.reuse_dense_weights, experiment.dual is None])
-    return merged, build
+def _merge(experiment: MergedExperiment, dual: Phase, sequence: PhaseSequence) -> keras.Model:
+    submodels = _train_dual(experiment, dual, sequence)
+    sequence.seed_model()
+    return merge_submodels(submodels, experiment.dropout, reuse_dense_weights=experiment.reuse_dense_weights)
 
 
 def _train_dual(experiment: MergedExperiment, dual: Phase, sequence: PhaseSequence) -> list[keras.Model]:
     """Trains the submodels side by side, as one model with an input per branch."""
-    names = [name for name, _ in experiment.branches]
+    names = _branch_names(experiment)
     submodels = [build_submodel(sequence.image_shape, sequence.num_classes, name) for name in names]
     sequence.depends_on(names)
     sequence.train(build_dual_model(submodels), dual, [augmentation for _, augmentation in experiment.branches])
     return submodels
 
 
-@_build.register
-def _reproduction(experiment: ReproductionExperiment, sequence: PhaseSequence) -> _Trained:
-    """The CIFAR-10 reproduction: the submodels one after the other. Then their merge, for progressive unfreezing."""
-    names = [name for name, _ in experiment.branches]
+def _train_in_turn(experiment: ReproductionExperiment, sequence: PhaseSequence) -> list[keras.Model]:
+    """Trains the submodels of the CIFAR-10 reproduction, one after the other."""
+    names = _branch_names(experiment)
     sequence.depends_on(["reproduction", names])
     submodels = [build_repo_submodel(sequence.image_shape, sequence.num_classes, name) for name in names]
     for submodel, (_, phase) in zip(submodels, experiment.branches, strict=True):
         sequence.train(submodel, phase)
     sequence.seed_model()
-    build = partial(build_repo_merged, sequence.image_shape, sequence.num_classes, names)
-    return merge_repo_submodels(submodels), build
+    return submodels
 
 
-@_build.register
-def _network(experiment: NetworkExperiment, sequence: PhaseSequence) -> _Trained:
-    """A new network; some normalize their images by the statistics of the training part."""
-    sequence.depends_on(plain_settings(experiment.network))
-    normalization: tuple[Any, ...] | None = None
-    if takes_normalization(experiment.network):
-        normalization = channel_statistics(sequence.split.training.images, sequence.split.training.indices)
-    build = partial(build_network, sequence.image_shape, sequence.num_classes, experiment.network, normalization)
-    return build(), build
+def _branch_names(experiment: MergedExperiment | ReproductionExperiment) -> list[str]:
+    return [name for name, _ in experiment.branches]
 
 
-@_build.register
-def _fine_tuned(experiment: FineTunedExperiment, sequence: PhaseSequence) -> _Trained:
-    sequence.depends_on([experiment.start, experiment.checksum])
-    start = load_model(model_file(experiment.start))
-    build = partial(replace_head, start, sequence.num_classes, sequence.image_shape)
-    return build(), build
+def _normalization(experiment: Experiment, split: Split) -> tuple | None:
+    if isinstance(experiment, NetworkExperiment) and takes_normalization(experiment.network):
+        return channel_statistics(split.training.images, split.training.indices)
+    return None
+
+
+def _with_weights(model: keras.Model, weights: list[np.ndarray]) -> keras.Model:
+    model.set_weights(weights)
+    return model
 
 
 def _distiller(experiment: DistilledExperiment, sequence: PhaseSequence, teacher: keras.Model | None) -> Wrap:

@@ -1,8 +1,4 @@
-"""The best run of each experiment: the seed best by validation, of the largest preset that was run.
-
-models/<dataset>-<experiment>.keras                           its model
-results/<dataset>/<experiment>/<preset>/released.npz          its test logits, and features for figures
-"""
+"""The release of the best run of each experiment: the seed best by validation, of the largest preset that was run."""
 
 import logging
 import math
@@ -68,10 +64,7 @@ def release_best(
 
 
 def describe_models(folders: Folders, license_name: str | None = None) -> list[Path]:
-    """Writes the results of its run, int8 export and benchmark into every model file of a folder.
-
-    `license_name` is the license of the weights; None keeps the one that a file states.
-    """
+    """Writes license and results of its run, int8 export and benchmark into every model file of a folder."""
     paths = sorted(Path(folders.models).rglob("*.keras"))
     if not paths:
         raise LwcnnError(f"Train a model first, by `lwcnn train`. Received: {folders.models}, which holds none")
@@ -103,8 +96,7 @@ def _measured(path: Path, results: Path) -> dict[str, Any]:
 def is_at_chance(result: dict, classes: np.ndarray, num_classes: int) -> bool:
     """Returns whether a run predicts one class only, or is within three standard errors of guessing.
 
-    Of a handful of images even 100 % is within three: there, half the way from guessing to 100 % counts. Training and
-    validation images count together, since few validation images alone cannot tell a good model from a guess.
+    Of a handful of images even 100 % is within three: there, half the way from guessing to 100 % counts.
     """
     train, val = result["num_train_images"], result["num_val_images"]
     accuracy = (result["train_accuracy"] * train + result["val_accuracy"] * val) / (train + val)

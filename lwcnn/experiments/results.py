@@ -3,6 +3,7 @@
 results/<dataset>/<experiment>/<preset>/seed<k>.json          a run
 results/<dataset>/<experiment>/<preset>/seed<k>_classes.npy   its predicted classes of the test images
 results/<dataset>/<experiment>/<preset>/kfold*.json           a K-fold assessment
+results/<dataset>/<experiment>/<preset>/released.npz          test logits and features of the released run
 results/<dataset>/test_labels.npy                             labels of the test images
 results/search/<dataset>/<n>epochs/*.json                     a trial of the search
 results/export/*.json                                         an exported model

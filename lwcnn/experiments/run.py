@@ -1,38 +1,39 @@
-"""One run: an experiment on a data set with a preset and a seed, trained once and saved as files.
-
-runs/results/<dataset>/<experiment>/<preset>/seed<k>.json          result, written last
-runs/results/<dataset>/<experiment>/<preset>/seed<k>_classes.npy   predicted class of each test image
-runs/cache/<dataset>/                                              checkpoints, models and outputs
-"""
+"""One run: an experiment on a data set with a preset and a seed, trained once and saved as files (see `results.py`)."""
 
 from functools import partial
 from pathlib import Path
 
+import keras
 import numpy as np
 
+from lwcnn.data.checks import images_at_once
 from lwcnn.data.datasets import Dataset, load_dataset
 from lwcnn.data.splits import split_for_training
+from lwcnn.evaluation.calibration import measure_calibration
 from lwcnn.evaluation.diagnostics import diagnose_run
-from lwcnn.evaluation.metrics import drop_large_confusion_matrix
+from lwcnn.evaluation.metrics import accuracy, drop_large_confusion_matrix, summarize
 from lwcnn.evaluation.predict import predict_logits
-from lwcnn.experiments.finished import identify, load_or_make
+from lwcnn.experiments.finished import check_finished, identify, load_or_make, mixed_computing, provenance
 from lwcnn.experiments.folders import Folders, load_classes, save_classes
-from lwcnn.experiments.measures import measure, mixed_computing, penultimate_features, provenance
-from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.pipeline import TrainedMethod, train_method
 from lwcnn.experiments.recipes import DistilledExperiment, Experiment, Preset, get_experiment, get_preset
+from lwcnn.experiments.recipes.types import Teacher
 from lwcnn.experiments.sequence import PhaseCache
-from lwcnn.experiments.teachers import load_teacher
-from lwcnn.models.description import Description
-from lwcnn.models.io import save_model
+from lwcnn.experiments.zoo import SHIPPED_MODELS
+from lwcnn.models.cost import count_macs
+from lwcnn.models.description import Description, read_description
+from lwcnn.models.io import load_model, save_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json
 from lwcnn.system.npz import save_npz
 from lwcnn.training.devices import Computing
+from lwcnn.training.distillation import build_ensemble
 from lwcnn.training.images import Images, Split
 from lwcnn.training.progress import Progress
 
 SPLIT_SEED = 0  # all runs share one validation split
 NUM_FEATURE_IMAGES = 2000
+MAX_CLASS_RATIO = 2  # of images; above it the macro accuracy is reported too
 
 
 def run_experiment(
@@ -120,3 +121,69 @@ def split_images(data: Dataset, plan: Experiment, size: Preset) -> Split:
     limits = [limit for limit in (size.num_images, plan.num_images) if limit]
     parts = split_for_training(data.y_train, plan.validation, min(limits, default=None), SPLIT_SEED)
     return Split(*(Images(data.x_train, data.y_train, part) for part in parts))
+
+
+def load_teacher(teacher: Teacher, data: Dataset, folders: Folders) -> keras.Model:
+    return build_ensemble([load_model(find_teacher(teacher, seed, data, folders)) for seed in teacher.seeds])
+
+
+def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -> Path:
+    """Returns the path of a teacher's model of these images, in the cache or else among the shipped ones."""
+    run = identify(get_experiment(teacher.experiment, teacher.preset, data.spec), data, teacher.preset, seed)
+    result = folders.result(data.name, teacher.experiment, teacher.preset, seed)
+    path = folders.model(check_finished(result, run["config"], data) if result.exists() else run)
+    if not path.exists():
+        path = SHIPPED_MODELS / "teachers" / f"{data.name}-{teacher.experiment}-seed{seed}.keras"
+    if not path.exists():
+        raise LwcnnError(
+            f"A model of the teacher is missing: train it with `lwcnn train {teacher.experiment} "
+            f"--dataset {data.name} --preset {teacher.preset} --seeds {seed}`. Received: no {path.name}"
+        )
+    description = read_description(path)
+    if description is None or description.data_checksum != data.checksum:
+        raise LwcnnError(f"The teacher was trained on other images than {data.name}'s. Received: {path}")
+    return path
+
+
+def measure(trained: TrainedMethod, data: Dataset, split: Split, logits: np.ndarray) -> dict:
+    """Measures a trained model, given its logits of the test images, which a run uses only here."""
+    model = trained.model
+    train_pixels, train_labels = split.training.arrays()
+    val_pixels, val_labels = split.validation.arrays()
+    val_logits, test = predict_logits(model, val_pixels), summarize(logits, data.y_test)
+    return {
+        "params": model.count_params(),
+        "trainable_params": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
+        "macs": count_macs(model),
+        "num_train_images": len(train_labels),
+        "num_val_images": len(val_labels),
+        "train_accuracy": accuracy(predict_logits(model, train_pixels), train_labels),
+        "val_accuracy": accuracy(val_logits, val_labels),
+        "test_accuracy": test["accuracy"],
+        **_macro_accuracy(test["per_class_accuracy"], data),
+        "test_loss": test["loss"],
+        "ece": test["ece"],
+        **measure_calibration(val_logits, val_labels, logits, data.y_test),
+        "per_class_accuracy": dict(zip(data.class_names, test["per_class_accuracy"])),
+        "confusion_matrix": test["confusion_matrix"],
+        "history": trained.phases,
+        "train_seconds": trained.train_seconds,
+        "weights": None,
+    }
+
+
+def _macro_accuracy(per_class: list[float | None], data: Dataset) -> dict:
+    """Returns the mean test accuracy of the classes if their sizes differ by more than `MAX_CLASS_RATIO`."""
+    counts = [np.bincount(labels, minlength=data.num_classes) for labels in (data.y_train, data.y_test)]
+    if all(count.max() <= MAX_CLASS_RATIO * count.min() for count in counts):
+        return {}
+    return {"test_macro_accuracy": float(np.mean([value for value in per_class if value is not None]))}
+
+
+def penultimate_features(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Returns the inputs of the last layer with weights, of an ensemble's last member, for each image."""
+    last = [layer for layer in model.layers if layer.weights][-1]
+    if isinstance(last, keras.Model):
+        return penultimate_features(last, images)
+    trunk = keras.Model(model.inputs, last.input)
+    return trunk.predict(images, batch_size=images_at_once(images.shape[1:]), verbose=0).reshape(len(images), -1)

@@ -19,7 +19,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from lwcnn.data.datasets import Dataset
-from lwcnn.experiments.measures import mixed_computing, provenance
+from lwcnn.experiments.finished import mixed_computing, provenance
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import NetworkExperiment, get_experiment, get_preset, with_settings
 from lwcnn.experiments.results import load_trials

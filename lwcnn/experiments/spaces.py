@@ -1,8 +1,6 @@
 """Search spaces as data: Optuna distributions by the path of the setting that they vary in an experiment.
 
-"network.stages.1.blocks" is a path in a `NetworkExperiment`, and in the `config` of a result. Every space has
-`MAX_STAGES` stages of the network; a stage of 0 blocks does not exist. Every parameter has a value in every trial, as
-NSGA-II's crossover needs it.
+Every parameter has a value in every trial, as NSGA-II's crossover needs it; a stage of 0 blocks does not exist.
 """
 
 from collections.abc import Mapping

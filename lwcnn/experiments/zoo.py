@@ -6,14 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lwcnn.data.known import DATASET_NAMES, ImageSpec
-from lwcnn.experiments.recipes import (
-    EXPERIMENT_NAMES,
-    NETWORKS,
-    MergedExperiment,
-    ReproductionExperiment,
-    get_experiment,
-)
-from lwcnn.experiments.recipes.types import get
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, get_experiment
 from lwcnn.models.description import Description, read_description, read_input_shape
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import StrPath
@@ -149,12 +142,6 @@ def create_model(
         return load_model(path)
     if name not in (*NETWORKS, *EXPERIMENT_NAMES):
         raise unknown_name("network", name, [*NETWORKS, *EXPERIMENT_NAMES])
-    from lwcnn.models.baselines.reproduction import build_repo_merged
-    from lwcnn.models.build import build_network
-    from lwcnn.models.dual import build_merged_model
+    from lwcnn.experiments.pipeline import build_model
 
-    plan = get_experiment(name, dataset=ImageSpec(input_shape, mirror=False))
-    if isinstance(plan, (MergedExperiment, ReproductionExperiment)):
-        build = build_merged_model if isinstance(plan, MergedExperiment) else build_repo_merged
-        return build(input_shape, num_classes, [branch for branch, _ in plan.branches])
-    return build_network(input_shape, num_classes, get(plan, "network"))
+    return build_model(get_experiment(name, dataset=ImageSpec(input_shape, mirror=False)), input_shape, num_classes)

@@ -94,10 +94,7 @@ def thread_environment(num_threads: int) -> dict[str, str]:
 
 
 def num_threads() -> int:
-    """Returns the number of compute threads: `OMP_NUM_THREADS` if it is a positive integer, else that of cores.
-
-    On systems without affinity (macOS), these are all of the machine's.
-    """
+    """Returns the number of compute threads: `OMP_NUM_THREADS` if it is a positive integer, else that of cores."""
     allowed = os.environ.get("OMP_NUM_THREADS", "")
     if allowed.isdecimal() and int(allowed) > 0:
         return int(allowed)
@@ -109,11 +106,7 @@ def num_threads() -> int:
 
 @cache
 def keep_freed_memory() -> bool:
-    """Makes glibc reuse freed memory instead of returning it to the system; returns whether that took effect.
-
-    A training step allocates and frees feature maps of megabytes. With glibc's defaults they are returned to the system
-    each time and come back as new pages, which took a sixth of a step's time.
-    """
+    """Makes glibc reuse freed memory, which saves a sixth of a step's time; returns whether that took effect."""
     try:
         libc = ctypes.CDLL(None)
         libc.gnu_get_libc_version  # noqa: B018 - AttributeError where it is not glibc

@@ -19,10 +19,7 @@ class Diverged(LwcnnError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> LwcnnError:
-    """Returns the error for an unknown name, which the caller raises.
-
-    It suggests up to three similar names and lists the valid names, up to 30. `kind` is a noun such as "dataset".
-    """
+    """Returns the error for an unknown name, with similar ones; `kind` is a noun such as "dataset"."""
     known = [str(choice) for choice in known]
     by_lower_case = {choice.lower(): choice for choice in known}
     wanted = str(name).lower()

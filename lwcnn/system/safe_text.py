@@ -10,10 +10,7 @@ _MAX_PATH_PART = 60  # characters; with a suffix, below the 255 bytes that file 
 
 
 def path_part(name: str) -> str:
-    """Returns a name as one part of a path, inside its folder: letters, digits, `-`, `_` and inner dots.
-
-    Different names can give the same part.
-    """
+    """Returns a name as one part of a path: letters, digits, `-`, `_` and inner dots; not unique."""
     plain = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", name))
     return plain.strip("._-")[:_MAX_PATH_PART] or "unnamed"
 

@@ -16,10 +16,7 @@ def added_later(default: Any) -> Any:
 
 
 def plain_settings(settings: Any) -> Any:
-    """Converts dataclass instances, or tuples, lists and dicts of them, to JSON types, with fields in their order.
-
-    The result is that of `dataclasses.asdict`, without `added_later` fields at their default, and tuples as lists.
-    """
+    """Converts dataclass instances, in containers too, to JSON types, without `added_later` fields at their default."""
     if dataclasses.is_dataclass(settings):
         values = {field: getattr(settings, field.name) for field in dataclasses.fields(settings)}
         return {

@@ -74,6 +74,7 @@ def test_a_missing_data_set_is_told_once_before_any_job_starts(arguments, capsys
     ("line", "words"),
     [
         (["train", "paper", "--dataset=cifar11"], ["Did you mean 'cifar10'"]),
+        (["evaluate", "no/model.keras"], ["no/model.keras"]),
         (["table", "--write", "no/README.md"], ["no/README.md"]),
     ],
 )
@@ -295,7 +296,6 @@ def test_help_has_examples(capsys):
         (["train", "papr"], "Did you mean 'paper'?"),
         (["train", "paper", "--preset=quik"], "Did you mean 'quick'?"),
         (["kfold", "paper", "--preset=fast"], "Unknown preset"),
-        (["evaluate", "no/model.keras"], "Received: no/model.keras"),
         (["train", "paper", "--seeds", "4294967296"], "from 0 to 4294967295. Received: '4294967296'"),
         (["train", "paper", "--seeds", "9" * 6000], "whole number"),
         (["train", "paper", "--jobs", "²"], "whole number from 1 to 1000000000. Received: '²'"),

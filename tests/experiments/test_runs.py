@@ -19,7 +19,8 @@ from lwcnn.data.known import ImageSpec
 from lwcnn.evaluation.calibration import measure_calibration
 from lwcnn.evaluation.diagnostics import diagnose_folds, diagnose_run
 from lwcnn.evaluation.predict import predict_logits
-from lwcnn.experiments import measures, pipeline, run, sequence
+from lwcnn.experiments import finished as finished_runs
+from lwcnn.experiments import pipeline, run, sequence
 from lwcnn.experiments.recipes import (
     EXPERIMENT_NAMES,
     PRESETS,
@@ -606,9 +607,9 @@ def test_phases_have_seeds_of_their_own_and_batches_that_fit_the_data(monkeypatc
 
 def test_a_training_computed_in_two_ways_has_a_warning():
     one, other = {"step": "engine", "threads": 1}, {"step": "keras", "threads": 1}
-    assert measures.mixed_computing([{"computing": [one]}, {"computing": [one]}]) == []
+    assert finished_runs.mixed_computing([{"computing": [one]}, {"computing": [one]}]) == []
     for history in ([{"computing": [one, other]}], [{"computing": [one]}, {"computing": [other]}]):
-        (warning,) = measures.mixed_computing(history)
+        (warning,) = finished_runs.mixed_computing(history)
         assert "step engine, threads 1; step keras, threads 1" in warning
 
 
@@ -661,9 +662,9 @@ def test_macro_accuracy_where_classes_differ_by_more_than_two():
         labels = np.repeat(np.arange(len(counts)), counts)
         return types.SimpleNamespace(y_train=labels, y_test=labels, num_classes=len(counts))
 
-    assert measures._macro_accuracy([0.5, 1.0], data(10, 20)) == {}
-    assert measures._macro_accuracy([0.5, 1.0], data(10, 21)) == {"test_macro_accuracy": 0.75}
-    assert measures._macro_accuracy([0.5, None, 1.0], data(10, 10, 21)) == {"test_macro_accuracy": 0.75}
+    assert run._macro_accuracy([0.5, 1.0], data(10, 20)) == {}
+    assert run._macro_accuracy([0.5, 1.0], data(10, 21)) == {"test_macro_accuracy": 0.75}
+    assert run._macro_accuracy([0.5, None, 1.0], data(10, 10, 21)) == {"test_macro_accuracy": 0.75}
 
 
 @pytest.mark.parametrize("largest, dtype", [(9, np.uint8), (255, np.uint8), (256, np.uint16), (999, np.uint16)])

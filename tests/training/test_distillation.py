@@ -10,12 +10,11 @@ from scipy.special import log_softmax
 
 from lwcnn.engine import Predictor
 from lwcnn.evaluation.metrics import average_probabilities
-from lwcnn.experiments import teachers
+from lwcnn.experiments import run as runs
 from lwcnn.experiments.finished import identify
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import Distillation, Teacher
-from lwcnn.experiments.run import run_experiment
-from lwcnn.experiments.teachers import find_teacher
+from lwcnn.experiments.run import find_teacher, run_experiment
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.io import load_model, save_model
 from lwcnn.models.residual_se import build_residual_se
@@ -122,7 +121,7 @@ def cached(seed, data, folders):
 
 
 def test_teachers_are_found_in_the_cache_then_among_the_shipped(made_dataset, folders, monkeypatch):
-    monkeypatch.setattr(teachers, "SHIPPED_MODELS", folders.models)
+    monkeypatch.setattr(runs, "SHIPPED_MODELS", folders.models)
     teacher = Teacher("residual_se", "full", (0, 1))
     with pytest.raises(LwcnnError, match="lwcnn train residual_se --dataset made --preset full --seeds 1"):
         find_teacher(teacher, 1, made_dataset, folders)
