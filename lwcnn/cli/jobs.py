@@ -8,11 +8,10 @@ import contextlib
 import os
 import pickle
 import re
-import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +23,6 @@ from lwcnn.system.errors import LwcnnError
 
 Command = Callable[[argparse.Namespace], int | None]
 REFRESH_SECONDS = 1  # and one more per 500 jobs, whose logs may lie on a slow shared folder
-_PROCESS = """
-import pickle, sys
-from lwcnn.cli.main import execute
-sys.exit(execute(*pickle.load(sys.stdin.buffer)))
-"""
 
 
 @dataclass
@@ -56,14 +50,14 @@ class Job:
 def run_jobs(command: Command, runs: Mapping[str, dict[str, Any]], options: argparse.Namespace) -> None:
     """Runs a command once per named run, with these options but those that the run has of its own; shows the progress.
 
-    Ctrl-C, SIGTERM and SIGHUP end all runs; if any fails, the others are done first.
+    All end with this process, however it ends; if any fails, the others are done first.
     """
     shared = {name: _absolute(name, value) for name, value in vars(options).items()}
     jobs = [
         _job(name, command, argparse.Namespace(**shared | own | {"progress": "line"})) for name, own in runs.items()
     ]
     pool = _open_pool(argparse.Namespace(**shared))
-    with _exit_on_signals(), pool:
+    with pool:
         futures = {pool.submit(job): job for job in jobs}
         _follow(futures, options.progress)
     if failed := [job.name for future, job in futures.items() if _has_failed(future)]:
@@ -106,14 +100,17 @@ class LocalPool:
         return self._pool.submit(self._run, job)
 
     def _run(self, job: Job) -> int:
+        start = [sys.executable, "-c", f"from {__name__} import run_process; run_process()"]
         with self._lock, open(job.log, "ab") as log:
             if self._ended:
                 return 1
             streams: dict = {"stdin": subprocess.PIPE, "stdout": log, "stderr": subprocess.STDOUT}
-            process = subprocess.Popen([sys.executable, "-c", _PROCESS], env=self._environment, **streams)
+            process = subprocess.Popen(start, env=self._environment, **streams)
             self._running.append(process)
-        process.communicate(pickle.dumps((job.command, job.options)))
-        return process.returncode
+        assert process.stdin  # which stays open until the process has ended
+        pickle.dump((job.command, job.options), process.stdin)
+        process.stdin.flush()
+        return process.wait()
 
     def __enter__(self) -> None:
         pass
@@ -125,6 +122,19 @@ class LocalPool:
                 for process in self._running:
                     process.terminate()
         self._pool.shutdown()
+
+
+def run_process() -> None:
+    """Runs the command that standard input holds, and ends when the process at its other end does."""
+    from lwcnn.cli.main import execute
+
+    def end_with_the_pool() -> None:
+        os.read(0, 1)
+        os._exit(1)
+
+    command, options = pickle.load(sys.stdin.buffer)
+    threading.Thread(target=end_with_the_pool, daemon=True).start()
+    sys.exit(execute(command, options))
 
 
 def _follow(futures: Mapping[Future[int], Job], style: str) -> None:
@@ -166,19 +176,3 @@ def _table(futures: Mapping[Future[int], Job]):
     for job in (*bad, *running):
         table.add_row(job.name, job.last_line, style="red" if job in bad else None)
     return table
-
-
-@contextlib.contextmanager
-def _exit_on_signals() -> Iterator[None]:
-    """Raises SystemExit at SIGTERM and SIGHUP inside, unless they are ignored, as under nohup."""
-
-    def leave(number: int, frame) -> None:
-        raise SystemExit(128 + number)
-
-    numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) != signal.SIG_IGN]
-    before = {number: signal.signal(number, leave) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)  # None is one of native code, such as Ray's

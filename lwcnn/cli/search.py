@@ -2,7 +2,6 @@
 
 import argparse
 import warnings
-from typing import cast
 
 from lwcnn.cli.arguments import DATASET, JOBS, TRAINING, Arguments, at_least_one, load_images, option, seed_number
 from lwcnn.system.environment import install_hint, load_backend
@@ -56,29 +55,25 @@ def _train_trials(options: argparse.Namespace) -> None:
 def draw(study) -> None:
     """Draws the front (or, for one objective, the history) and the importance of the parameters beside the journal."""
     import matplotlib
-    from matplotlib.figure import Figure
     from optuna.trial import TrialState
     from optuna.visualization import matplotlib as figures
 
     if len(study.study.get_trials(states=(TrialState.COMPLETE,))) < 2:
         raise LwcnnError(f"Train trials first, without --show: the figures need two. Received: {study.path}")
+    accuracy = "accuracy on validation images"
     with warnings.catch_warnings(), matplotlib.rc_context():  # Optuna sets a style for the whole process
         warnings.simplefilter("ignore")  # and calls its figures experimental
-        if len(study.study.directions) > 1:
-            names = ["parameters", "accuracy on validation images"]
-            axes = {
-                "front": figures.plot_pareto_front(
-                    study.study, targets=lambda t: (t.values[1], t.values[0]), target_names=names
-                )
-            }
-        else:
-            axes = {"history": figures.plot_optimization_history(study.study)}
-        axes["importance"] = figures.plot_param_importances(
-            study.study, target=lambda trial: trial.values[0], target_name="accuracy on validation images"
+        importance = figures.plot_param_importances(
+            study.study, target=lambda trial: trial.values[0], target_name=accuracy
         )
-    titles = {"front": "Trials; red: on the front of accuracy, parameters and MACs", "history": "Trials in their order"}
-    for name, axis in axes.items():
-        axis.set_title(titles.get(name, "What the accuracy depends on"))
+        drawn = {"importance": importance}
+        if len(study.study.directions) > 1:
+            drawn["front"] = figures.plot_pareto_front(
+                study.study, targets=lambda t: (t.values[1], t.values[0]), target_names=["parameters", accuracy]
+            )
+        else:
+            drawn["history"] = figures.plot_optimization_history(study.study)
+    for name, axis in drawn.items():
         path = study.path.with_suffix(f".{name}.png")
-        cast(Figure, axis.figure).savefig(path, dpi=150, bbox_inches="tight")
+        axis.figure.savefig(path, dpi=150, bbox_inches="tight")
         print(path)

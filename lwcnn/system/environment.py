@@ -15,14 +15,6 @@ from pathlib import Path
 
 from lwcnn.system.errors import LwcnnError
 
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-)
-
 _PACKAGES = "lwcnn keras tensorflow-cpu tensorflow jax torch numba numpy opencv-python-headless".split()
 
 
@@ -85,7 +77,8 @@ def quiet_native_output() -> Iterator[None]:
 
 def thread_environment(num_threads: int) -> dict[str, str]:
     """Returns environment variables that limit a new process of any backend to `num_threads` threads."""
-    environment = {name: str(num_threads) for name in THREAD_VARIABLES}
+    names = "OMP_NUM_THREADS MKL_NUM_THREADS OPENBLAS_NUM_THREADS TF_NUM_INTRAOP_THREADS TF_NUM_INTEROP_THREADS"
+    environment = dict.fromkeys(names.split(), str(num_threads))
     if num_threads == 1:
         # XLA has only this switch, no thread count.
         flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false"
@@ -119,7 +112,7 @@ def keep_freed_memory() -> bool:
 
 def device_name() -> str:
     """Returns the name of the compute device, such as "AMD EPYC (family 25, model 17), 2 cores" or "NVIDIA H200"."""
-    return accelerator() or f"{describe_processor(_cpuinfo())}, {os.cpu_count()} cores"
+    return accelerator() or f"{processor()}, {os.cpu_count()} cores"
 
 
 @cache
@@ -145,9 +138,7 @@ def accelerator() -> str | None:
 @cache
 def has_bfloat16_units() -> bool:
     """Returns whether this machine's CPU multiplies bfloat16 numbers in hardware (AVX512_BF16 or AMX_BF16)."""
-    lines = _cpuinfo().splitlines()
-    flags = next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), [])
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_cpuinfo().get("flags", "").split())
 
 
 def num_replicas() -> int:
@@ -160,17 +151,19 @@ def num_replicas() -> int:
     return 1 if distribution is None else distribution.device_mesh.devices.size
 
 
-def _cpuinfo() -> str:
+def _cpuinfo() -> dict[str, str]:
+    """Returns what Linux says about the first processor; elsewhere nothing."""
     try:
-        return Path("/proc/cpuinfo").read_text()
-    except OSError:  # not Linux
-        return ""
+        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def describe_processor(cpuinfo: str) -> str:
-    """Returns a processor's name with family and model: one name can cover generations that differ twofold in speed."""
-    pairs = [line.partition(":") for line in cpuinfo.splitlines()]
-    found = {key.strip(): value.strip() for key, _, value in reversed(pairs)}  # of the first processor
+def processor() -> str:
+    """Returns the CPU's name with family and model: one name can cover generations that differ twofold in speed."""
+    found = _cpuinfo()
     name = found.get("model name") or platform.processor() or platform.machine()
     details = [f"{short} {found[key]}" for key, short in (("cpu family", "family"), ("model", "model")) if key in found]
     return f"{name} ({', '.join(details)})" if details else name

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from lwcnn.system.environment import describe_processor
+from lwcnn.system import environment
 
 FREED_AND_ALLOCATED_AGAIN = """
 import resource
@@ -34,7 +34,9 @@ def test_freed_memory_is_allocated_again_without_a_page_fault():
     assert after < 100 < before
 
 
-def test_a_processor_is_named_with_its_family_and_model():
-    two = "processor\t: 0\nmodel name\t: AMD EPYC\ncpu family\t: 26\nmodel\t\t: 2\n"
-    assert describe_processor(two + two.replace("26", "99")) == "AMD EPYC (family 26, model 2)"
-    assert describe_processor("CPU implementer : 0x41\n") == platform.machine()
+def test_a_processor_is_named_with_its_family_and_model(monkeypatch):
+    two = "processor\t: 0\nmodel name\t: AMD EPYC\ncpu family\t: 26\nmodel\t\t: 2\n\n"
+    monkeypatch.setattr(environment.Path, "read_text", lambda self: two + two.replace("26", "99"))
+    assert environment.processor() == "AMD EPYC (family 26, model 2)"
+    monkeypatch.setattr(environment.Path, "read_text", lambda self: "CPU implementer : 0x41\n")
+    assert environment.processor() == platform.machine()
