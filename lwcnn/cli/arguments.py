@@ -124,8 +124,7 @@ TRAINING: Arguments = {
         "help": "what is shown of the training (default: bar on a terminal, else line)",
     },
     "--size": option(
-        "size of the images: 64, or 64x96 as height x width (default: as they are; of different sizes, the median, at "
-        "most 96)",
+        "image size: 64, or 64x96 as height x width (default: their own; if they differ, the median, at most 96)",
         type=image_size,
         metavar="PIXELS",
     ),
@@ -141,18 +140,14 @@ RECIPE: Arguments = {
     "--batch-size": option("images per step (default: the experiment's)", type=at_least_one, metavar="N"),
     "--learning-rate": option("peak learning rate (default: the experiment's)", type=float, metavar="RATE"),
     "--class-weight": option(
-        "balanced: weigh the loss so that every class counts alike; such results need another --results",
-        choices=("balanced",),
+        "every class counts alike in the loss; such results need another --results", choices=("balanced",)
     ),
 }
 """Settings that change an experiment."""
 
 JOBS: Arguments = {
     "--jobs": option("runs at a time on this machine", 1, type=at_least_one, metavar="N"),
-    "--cluster": option(
-        "run on a Ray cluster: auto, or host:port; all nodes must share the folders of results and cache",
-        metavar="ADDRESS",
-    ),
+    "--cluster": option("Ray cluster, auto or host:port, whose nodes share --results and --cache", metavar="ADDRESS"),
     "--cpus-per-run": option("CPUs, and threads, of each job", 1, type=at_least_one, metavar="N"),
     "--gpus-per-run": option("GPUs of each job on a cluster", 0, type=number, metavar="X"),
 }

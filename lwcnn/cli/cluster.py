@@ -8,13 +8,13 @@ import argparse
 import contextlib
 import logging
 import os
-import secrets
 import socket
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from lwcnn.cli.jobs import Job
@@ -75,7 +75,10 @@ class RayPool:
             )
         here = report(options.dataset, options.data_dir, [])
         with contextlib.ExitStack() as stack:
-            tokens = [stack.enter_context(_token(folder)) for folder in (options.results, options.cache)]
+            tokens = []  # files by which other machines show that they see the folders
+            for folder in (options.results, options.cache):
+                folder.mkdir(parents=True, exist_ok=True)
+                tokens.append(Path(stack.enter_context(NamedTemporaryFile(dir=folder, prefix=".", suffix=".tmp")).name))
             probes = {}
             for node in fit:
                 where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
@@ -128,18 +131,6 @@ def _run(job: Job) -> int:
     with open(job.log, "a", buffering=1, errors="backslashreplace") as stream:
         with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
             return execute(job.command, job.options)
-
-
-@contextlib.contextmanager
-def _token(folder: Path):
-    """A file in a folder, by which other machines show that they see the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    token = folder / f".{secrets.token_hex(8)}.tmp"
-    token.touch()
-    try:
-        yield token
-    finally:
-        token.unlink(missing_ok=True)
 
 
 def _connect(address: str):

@@ -19,7 +19,6 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json, write_atomically, write_json
 from lwcnn.system.npz import load_npz, save_npz
 
-LOGIT_STEP = 1 / 64  # spacing of float16 at the largest logits
 MAX_DISAGREEMENT = 0.001  # fraction of test images whose class may differ on another machine through rounding
 # The models that figures compare by their penultimate features.
 WITH_FEATURES = ("paper", "residual_se", "residual_se_muon", "wren_30k", "wren_15k")
@@ -54,7 +53,6 @@ def release_best(
         return None
     outputs = _verified_outputs(best, result, classes, data, folders)
     write_atomically(released, trained.read_bytes())
-    outputs["logits"] = round_logits(outputs["logits"])
     if experiment not in with_features:
         outputs.pop("features")
     save_npz(best.with_name("released.npz"), compressed=True, seed=np.array(result["seed"]), **outputs)
@@ -129,15 +127,6 @@ def _verified_outputs(
         if len(logits) != len(classes) or np.mean(logits.argmax(axis=1) != classes) > MAX_DISAGREEMENT:
             raise LwcnnError(f"The trained model does not give the classes of its result: {advice}")
     return outputs
-
-
-def round_logits(logits: np.ndarray) -> np.ndarray:
-    """Rounds logits to multiples of `LOGIT_STEP`, float16, which compress a quarter better; predictions stay."""
-    rounded = (np.round(logits.astype(np.float32) / LOGIT_STEP) * LOGIT_STEP).astype(np.float16)
-    winners, rows = logits.argmax(axis=1), np.arange(len(logits))
-    tied = rounded.argmax(axis=1) != winners
-    rounded[rows[tied], winners[tied]] = np.nextafter(rounded[tied].max(axis=1), np.float16(np.inf))
-    return rounded
 
 
 def _forget_others(dataset: str, experiment: str, folders: Folders, keep: Path) -> None:

@@ -11,7 +11,7 @@ from made_data import describe, make_images
 from lwcnn.cli.main import main
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders, save_classes
-from lwcnn.experiments.release import LOGIT_STEP, describe_models, is_at_chance, release_best, round_logits
+from lwcnn.experiments.release import describe_models, is_at_chance, release_best
 from lwcnn.models.description import Description, model_checksum, read_description
 from lwcnn.models.io import load_model, save_model
 from lwcnn.publication import cards
@@ -246,13 +246,3 @@ def test_lwcnn_release_says_which_models_state_no_license(folders, add, made_dat
     assert main(command) == 0 and "1 of them state no license" in capsys.readouterr().out
     assert main([*command, "--license", "CC0"]) == 0 and "no license" not in capsys.readouterr().out
     assert read_description(path).license == "CC0"
-
-
-def test_rounded_logits_keep_every_class():
-    generator = np.random.default_rng(0)
-    logits = generator.normal(0, 12, (5000, 10)).astype(np.float16)
-    logits[:1000, 3] = logits[:1000].max(axis=1) + np.float16(0.004)  # nearer than a step
-    rounded = round_logits(logits)
-    assert rounded.dtype == np.float16
-    np.testing.assert_array_equal(rounded.argmax(axis=1), logits.argmax(axis=1))
-    assert np.abs(rounded.astype(float) - logits).max() <= 1.5 * LOGIT_STEP + 1e-6
