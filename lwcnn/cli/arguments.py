@@ -25,8 +25,10 @@ MAX_SEED = 2**32 - 1
 
 def option(words: str, default: Any = None, **settings: Any) -> dict[str, Any]:
     """Returns the settings of an option; a default stands in its help too."""
-    known = {} if default is None else {"default": default}
-    return settings | known | {"help": words if default is None else f"{words} (default: {default})"}
+    if default is None:
+        return settings | {"help": words}
+    shown = " ".join(map(str, default)) if isinstance(default, list) else default
+    return settings | {"default": default, "help": f"{words} (default: {shown})"}
 
 
 def path(text: str) -> Path:
@@ -98,9 +100,9 @@ def folder(default: str, words: str) -> dict[str, Any]:
 MODEL_HELP = "a .keras file, or the name of a trained network; `lwcnn list` shows them"
 
 
-def model_argument(more: str = "", **settings: Any) -> dict[str, Any]:
+def model_argument(more: str = "", default: Any = None, **settings: Any) -> dict[str, Any]:
     """Returns the settings of an argument that takes models."""
-    return option(MODEL_HELP + more, type=model_name, metavar="MODEL", **settings)
+    return option(MODEL_HELP + more, default, type=model_name, metavar="MODEL", **settings)
 
 
 MODEL: Arguments = {"model": model_argument()}

@@ -5,7 +5,7 @@ import argparse
 from lwcnn.cli.arguments import Arguments, model_argument, option, path
 
 ARGUMENTS: Arguments = {
-    "models": {"default": ["wren-30k", "paper"]} | model_argument(nargs="*"),
+    "models": model_argument(default=["wren-30k", "paper"], nargs="*"),
     "--examples": option(
         "images like those that your models were trained on, to choose from and to calibrate int8 (default: twelve of "
         "CIFAR-10)",

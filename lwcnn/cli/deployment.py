@@ -37,7 +37,7 @@ EXPORT: Arguments = {
 }
 BENCH: Arguments = {
     "models": model_argument(", or the name of another experiment, whose model has random weights", nargs="+"),
-    "--formats": {"default": list(BENCH_FORMATS)} | option("formats (default: all)", nargs="+", choices=BENCH_FORMATS),
+    "--formats": option("formats to measure", list(BENCH_FORMATS), nargs="+", choices=BENCH_FORMATS),
     "--dataset": option(
         f"data set of the images and of int8 calibration: {DATASET_HELP} (default: random images)", metavar="DATA"
     ),

@@ -21,8 +21,9 @@ SUMMARY: Arguments = {
         type=model_name,
         metavar="MODEL",
     ),
-    "--input-shape": {"default": [32, 32, 3], "metavar": ("HEIGHT", "WIDTH", "CHANNELS")}
-    | option("shape of an image, for an experiment's model (default: 32 32 3)", type=at_least_one, nargs=3),
+    "--input-shape": option(
+        "height, width and channels, for an experiment's model", [32, 32, 3], type=at_least_one, nargs=3, metavar="N"
+    ),
     "--classes": option("classes of an experiment's model", 10, type=at_least_one, metavar="N"),
     "--json": option("write the costs to this file", type=path, metavar="FILE"),
 }

@@ -2,6 +2,7 @@
 
 import argparse
 import warnings
+from typing import cast
 
 from lwcnn.cli.arguments import DATASET, JOBS, TRAINING, Arguments, at_least_one, load_images, option, seed_number
 from lwcnn.system.environment import install_hint, load_backend
@@ -55,6 +56,7 @@ def _train_trials(options: argparse.Namespace) -> None:
 def draw(study) -> None:
     """Draws the front (or, for one objective, the history) and the importance of the parameters beside the journal."""
     import matplotlib
+    from matplotlib.figure import Figure
     from optuna.trial import TrialState
     from optuna.visualization import matplotlib as figures
 
@@ -75,5 +77,5 @@ def draw(study) -> None:
             drawn["history"] = figures.plot_optimization_history(study.study)
     for name, axis in drawn.items():
         path = study.path.with_suffix(f".{name}.png")
-        axis.figure.savefig(path, dpi=150, bbox_inches="tight")
+        cast(Figure, axis.figure).savefig(path, dpi=150, bbox_inches="tight")
         print(path)

@@ -20,8 +20,7 @@ TRAIN: Arguments = {
     ),
     **arguments.DATASET,
     **arguments.PRESET,
-    "--seeds": {"default": [0]}
-    | option("one run for each (default: 0)", nargs="+", type=arguments.seed_number, metavar="SEED"),
+    "--seeds": option("one run for each", [0], nargs="+", type=arguments.seed_number, metavar="SEED"),
     **arguments.RECIPE,
     **arguments.TRAINING,
     **arguments.MODELS,
