@@ -52,12 +52,12 @@ def run_jobs(command: Command, runs: Mapping[str, dict[str, Any]], options: argp
 
     All end with this process, however it ends; if any fails, the others are done first.
     """
-    shared = {name: _absolute(name, value) for name, value in vars(options).items()}
-    jobs = [
-        _job(name, command, argparse.Namespace(**shared | own | {"progress": "line"})) for name, own in runs.items()
-    ]
-    pool = _open_pool(argparse.Namespace(**shared))
-    with pool:
+    shared = {name: _absolute(name, value) for name, value in vars(options).items()} | {"progress": "line"}
+    jobs = [_job(name, command, argparse.Namespace(**shared | own)) for name, own in runs.items()]
+    open_pool: Callable = LocalPool
+    if options.cluster:
+        from lwcnn.cli.cluster import RayPool as open_pool
+    with open_pool(argparse.Namespace(**shared)) as pool:
         futures = {pool.submit(job): job for job in jobs}
         _follow(futures, options.progress)
     if failed := [job.name for future, job in futures.items() if _has_failed(future)]:
@@ -78,20 +78,12 @@ def _job(name: str, command: Command, options: argparse.Namespace) -> Job:
     return Job(name, command, options, log, log.stat().st_size)
 
 
-def _open_pool(options: argparse.Namespace):
-    if not options.cluster:
-        return LocalPool(options.jobs, options.cpus_per_run)
-    from lwcnn.cli.cluster import RayPool
-
-    return RayPool(options)
-
-
 class LocalPool:
     """Processes of this machine, with a number of threads each; leaving its block by an exception ends them."""
 
-    def __init__(self, processes: int, threads: int = 1):
-        self._environment = os.environ | thread_environment(threads)
-        self._pool = ThreadPoolExecutor(processes)
+    def __init__(self, options: argparse.Namespace):
+        self._environment = os.environ | thread_environment(options.cpus_per_run)
+        self._pool = ThreadPoolExecutor(options.jobs)
         self._running: list[subprocess.Popen] = []
         self._lock = threading.Lock()
         self._ended = False
@@ -112,8 +104,8 @@ class LocalPool:
         process.stdin.flush()
         return process.wait()
 
-    def __enter__(self) -> None:
-        pass
+    def __enter__(self) -> "LocalPool":
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, *_) -> None:
         if kind:

@@ -92,19 +92,13 @@ def read(space: Space, base: NetworkExperiment, config: Mapping[str, Any]) -> di
     taken = {name: config[name] for name in ("name", "question")}
     if "phases.0.optimizer.name" in parameters:
         defaults = {f"phases.0.optimizer.{name}": default for name, default in _OF_THE_OPTIMIZER.items()}
-        taken |= {path: _get(config, path, default) for path, default in defaults.items()}
+        taken |= {path: get(config, path, default) for path, default in defaults.items()}
     return parameters if plain_settings(changed(build(base, parameters), taken)) == config else None
-
-
-def _get(config: Any, path: str, default: Any = None) -> Any:
-    for name in path.split("."):
-        config = config[int(name)] if isinstance(config, list) else config.get(name, default)
-    return config
 
 
 def _read(config: Mapping[str, Any], path: str, distribution: BaseDistribution) -> Any:
     """Returns the value at a path; settings that older results lack are off."""
-    value = _get(config, path)
+    value = get(config, path)
     for name, settings in NAMED.items():
         if value == plain_settings(settings):
             return name

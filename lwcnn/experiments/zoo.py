@@ -47,15 +47,18 @@ def list_models() -> pd.DataFrame:
 
 def trained_networks() -> dict[tuple[str, str], Description]:
     """Returns the description of every trained network by its name and data set."""
-    described = {(told.experiment, told.dataset): told for dataset in _DATASETS for told in read_descriptions(dataset)}
-    keys = [(name, dataset) for name in NETWORKS for dataset in _DATASETS if (NETWORKS[name], dataset) in described]
-    return {(name, dataset): described[NETWORKS[name], dataset] for name, dataset in keys}
+    files = {(name, dataset): _shipped(name, dataset) for name in NETWORKS for dataset in _DATASETS}
+    return {key: told for key, path in files.items() if path.exists() and (told := read_description(path))}
 
 
 def read_descriptions(dataset: str) -> list[Description]:
     """Returns the descriptions of the models that come with the library and were trained on a data set."""
     found = [read_description(path) for path in sorted(SHIPPED_MODELS.glob(f"{dataset}-*.keras"))]
     return [told for told in found if told]
+
+
+def _shipped(network: str, dataset: str) -> Path:
+    return SHIPPED_MODELS / f"{dataset}-{NETWORKS[network]}.keras"
 
 
 def model_file(model: StrPath, dataset: str | None = None) -> Path:
@@ -67,11 +70,11 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
         return Path(model)
     if model not in NETWORKS:
         raise unknown_name("model, neither a .keras file nor a network", str(model), NETWORKS)
-    files = {dataset: SHIPPED_MODELS / f"{dataset}-{NETWORKS[str(model)]}.keras" for dataset in _DATASETS}
-    found = {dataset: path for dataset, path in files.items() if path.exists()}
-    if not found:
+    files = [_shipped(str(model), name) for name in sorted(_DATASETS, key=lambda name: name != dataset)]
+    found = next((path for path in files if path.exists()), None)
+    if found is None:
         raise LwcnnError(f"This installation has no trained networks: install the wheel of lwcnn. Received: {model!r}")
-    return found.get(dataset or "", next(iter(found.values())))
+    return found
 
 
 def load_dataset_for(model: StrPath, dataset: str | None, data_dir: StrPath | None = None) -> Dataset:
@@ -135,11 +138,10 @@ def create_model(
                 "Leave out input_shape and num_classes: the trained weights determine them. "
                 f"Received: {tuple(input_shape)}, {num_classes} with pretrained={pretrained!r}"
             )
-        path = model_file(name, pretrained) if name in NETWORKS else None
-        if path is None or path.name.partition("-")[0] != pretrained:
-            known = [f"{name} on {dataset}" for name, dataset in trained_networks()]
-            raise unknown_name("trained network", f"{name} on {pretrained}", known)
-        return load_model(path)
+        known = trained_networks()
+        if (name, pretrained) not in known:
+            raise unknown_name("trained network", f"{name} on {pretrained}", [" on ".join(key) for key in known])
+        return load_model(_shipped(name, pretrained))
     if name not in (*NETWORKS, *EXPERIMENT_NAMES):
         raise unknown_name("network", name, [*NETWORKS, *EXPERIMENT_NAMES])
     from lwcnn.experiments.pipeline import build_model

@@ -137,9 +137,13 @@ def derived(build: Build, changes: Mapping[str, Any]) -> Build:
     return lambda preset, images: changed(build(preset, images), changes)
 
 
-def get(settings: Any, path: str) -> Any:
+def get(settings: Any, path: str, default: Any = None) -> Any:
+    """Returns the value at a path in an experiment or, with a default for what it lacks, in its `plain_settings`."""
     for name in path.split("."):
-        settings = settings[int(name)] if isinstance(settings, tuple) else getattr(settings, name)
+        if isinstance(settings, (tuple, list)):
+            settings = settings[int(name)]
+        else:
+            settings = settings.get(name, default) if isinstance(settings, dict) else getattr(settings, name)
     return settings
 
 
