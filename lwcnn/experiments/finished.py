@@ -38,9 +38,7 @@ def identify(
     }
 
 
-def load_or_make(
-    path: Path, make: Callable[[], dict], config: dict, data: Dataset, needed: str, note: Callable[[str], None]
-) -> dict:
+def load_or_make(path: Path, run: dict, make: Callable[[], dict], needed: str, note: Callable[[str], None]) -> dict:
     """Returns the result at a path, which one process makes and writes with `make` if it does not exist."""
     result = None
     if not path.exists():
@@ -48,33 +46,33 @@ def load_or_make(
             if not path.exists():  # else another process has written it in the meantime
                 result = make()
     if result is None:
-        result = check_finished(path, config, data, needed)
-        for name, value in {"backend": keras.backend.backend(), "step": step_name()}.items():
-            if result.get(name, value) != value:  # older results do not have every key
-                note(f"{path} is taken as it is: it was made with {name} {result[name]}, this process has {value}")
+        result = check_finished(path, run, needed)
+        for name in ("backend", "step"):
+            if result.get(name, run[name]) != run[name]:  # older results do not have every key
+                note(f"{path} is taken as it is: it was made with {name} {result[name]}, this process has {run[name]}")
         note(f"finished before: {needed.replace('_', ' ')} {100 * result[needed]:.2f} %, {path}")
     for sign in result.get("warnings", []):
         note(f"sign of trouble: {sign}")
     return result
 
 
-def check_finished(path: Path, config: dict, data: Dataset, needed: str = "test_accuracy") -> dict:
-    """Loads a result and checks that it belongs to a configuration and data, and has the accuracy `needed`."""
+def check_finished(path: Path, run: dict, needed: str = "test_accuracy") -> dict:
+    """Loads a result and checks that it belongs to a run, and has the accuracy `needed`."""
     result = read_json(path)
-    found = result["config"]
-    checksum, value = result["data_checksum"], result[needed]
-    if not isinstance(found, dict) or not isinstance(checksum, str) or not isinstance(value, (int, float)):
+    config, checksum, accuracy = result["config"], result["data_checksum"], result[needed]
+    if not isinstance(config, dict) or not isinstance(checksum, str) or not isinstance(accuracy, (int, float)):
         raise LwcnnError(f"Move {path} away and run again. Received: a file that is not the result of a run")
-    if found != config:
-        differing = sorted(key for key in set(config) | set(found) if found.get(key) != config.get(key))
+    if config != run["config"]:
+        keys = set(config) | set(run["config"])
+        differing = sorted(key for key in keys if config.get(key) != run["config"].get(key))
         raise LwcnnError(
             f"{path} was made with another configuration; move it away, or use another results folder. "
             f"Received a file that differs in: {', '.join(differing)}"
         )
-    if checksum != data.checksum:
+    if checksum != run["data_checksum"]:
         raise LwcnnError(
             f"{path} was made with other images; move it away, or use another results folder. "
-            f"Received checksum {data.checksum[:12]}, the file has {checksum[:12]}"
+            f"Received checksum {run['data_checksum'][:12]}, the file has {checksum[:12]}"
         )
     return result
 

@@ -97,7 +97,7 @@ def run_kfold(
     path = folders.result(data.name, experiment, preset, seed).with_name(name)
     folds = _Folds(plan, size, data, seed, num_folds, Path(folders.cache) / data.name, progress or Progress("none"))
     make = partial(_assess, folds, leaky, run, path)
-    return load_or_make(path, make, run["config"], data, "mean_accuracy", folds.progress.note)
+    return load_or_make(path, run, make, "mean_accuracy", folds.progress.note)
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def run_experiment(
     progress = progress or Progress("none")
     make = partial(_train_run, run | about, plan, data, folders, progress, computing)
     path = folders.result(data.name, plan.name, preset, seed)
-    return load_or_make(path, make, run["config"], data, "test_accuracy", progress.note)
+    return load_or_make(path, run, make, "test_accuracy", progress.note)
 
 
 def _train_run(
@@ -131,7 +131,7 @@ def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -
     """Returns the path of a teacher's model of these images, in the cache or else among the shipped ones."""
     run = identify(get_experiment(teacher.experiment, teacher.preset, data.spec), data, teacher.preset, seed)
     result = folders.result(data.name, teacher.experiment, teacher.preset, seed)
-    path = folders.model(check_finished(result, run["config"], data) if result.exists() else run)
+    path = folders.model(check_finished(result, run) if result.exists() else run)
     if not path.exists():
         path = SHIPPED_MODELS / "teachers" / f"{data.name}-{teacher.experiment}-seed{seed}.keras"
     if not path.exists():

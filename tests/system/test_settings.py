@@ -92,8 +92,6 @@ def test_committed_results_are_recognized_as_finished(path):
     if path.name.startswith("kfold"):
         config |= {"num_folds": result["num_folds"], "leaky": result["leaky"]}
 
-    class Data:
-        checksum = result["data_checksum"]
-
+    run = {"config": config, "data_checksum": result["data_checksum"]}
     needed = "mean_accuracy" if path.name.startswith("kfold") else "test_accuracy"
-    assert check_finished(path, config, Data, needed) == result
+    assert check_finished(path, run, needed) == result
