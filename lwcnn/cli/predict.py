@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from lwcnn.system.safe_text import one_line
 
 if TYPE_CHECKING:
     import keras
+
+    from lwcnn.data.streams import Batch
 
 EXIT_UNREADABLE = 4
 """Exit code where some images could not be read; the others are predicted."""
@@ -43,19 +46,30 @@ def predict(options: argparse.Namespace) -> int:
     """Predict the classes of images; unreadable images are listed and skipped (exit code 4)."""
     from lwcnn.evaluation.predict import predict_rows, write_csv, write_json_array
     from lwcnn.experiments.zoo import model_file
+    from lwcnn.models.description import read_description
     from lwcnn.models.io import load_model
     from lwcnn.system.files import open_atomically
 
-    options.model = model_file(options.model, options.dataset)
-    model = load_model(options.model)
+    file = model_file(options.model, options.dataset)
+    model, description = load_model(file), read_description(file)
     unreadable: list[str] = []
 
     def skip(name: str, reason: str) -> None:
         unreadable.append(name)
         print(f"unreadable: {one_line(name)} ({reason})", file=sys.stderr, flush=True)
 
-    batches, temperature = _batches(options, model, skip), _temperature(options)
-    rows = predict_rows(model, batches, _class_names(options), options.top, temperature)
+    temperature = getattr(description, "temperature", None) if options.calibrated else 1.0
+    if temperature is None:
+        raise LwcnnError(
+            f"The model file has no temperature, which `lwcnn train` fits: leave out --calibrated. Received: {file}"
+        )
+    names = _given_names(options) or (description.class_names if description else ())
+    if not names:
+        raise LwcnnError(
+            "The model file does not name its classes: give its data set by --dataset, or the names, one a line, by "
+            f"--classes FILE. Received: {file}"
+        )
+    rows = predict_rows(model, _batches(options, model, skip), names, options.top, temperature)
     write = write_json_array if options.json else write_csv
     if options.output:
         with open_atomically(options.output, text=True) as stream:
@@ -66,7 +80,19 @@ def predict(options: argparse.Namespace) -> int:
     return EXIT_UNREADABLE if unreadable else 0
 
 
-def _batches(options, model: keras.Model, skip):
+def _given_names(options: argparse.Namespace) -> tuple[str, ...]:
+    """Returns the names by label that the options give; empty without."""
+    from lwcnn.data.datasets import load_dataset
+    from lwcnn.data.streams import read_class_list
+
+    if options.classes:
+        return read_class_list(options.classes)
+    if options.dataset:
+        return CLASS_NAMES.get(options.dataset) or load_dataset(options.dataset, options.data_dir).class_names
+    return ()
+
+
+def _batches(options: argparse.Namespace, model: keras.Model, skip: Callable[[str, str], None]) -> Iterator[Batch]:
     from lwcnn.data.checks import images_at_once
     from lwcnn.data.datasets import load_dataset
     from lwcnn.data.streams import find_inputs, stream_array, stream_files, stream_npz
@@ -79,35 +105,3 @@ def _batches(options, model: keras.Model, skip):
         return stream_npz(Path(os.path.expanduser(only)), BATCH_SIZE)
     shape = input_shape(model)
     return stream_files(find_inputs(options.inputs), shape, images_at_once(shape, BATCH_SIZE), skip)
-
-
-def _class_names(options) -> tuple[str, ...]:
-    """Returns the names by label: from the options, else from the model file."""
-    from lwcnn.data.datasets import load_dataset
-    from lwcnn.data.streams import read_class_list
-    from lwcnn.models.description import read_description
-
-    if options.classes:
-        return read_class_list(options.classes)
-    if options.dataset:
-        return CLASS_NAMES.get(options.dataset) or load_dataset(options.dataset, options.data_dir).class_names
-    if description := read_description(options.model):
-        return description.class_names
-    raise LwcnnError(
-        "The model file does not name its classes: give its data set by --dataset, or the names, one a line, by "
-        f"--classes FILE. Received: {options.model}"
-    )
-
-
-def _temperature(options) -> float:
-    from lwcnn.models.description import read_description
-
-    if not options.calibrated:
-        return 1.0
-    temperature = getattr(read_description(options.model), "temperature", None)
-    if temperature is None:
-        raise LwcnnError(
-            "The model file has no temperature, which `lwcnn train` fits: leave out --calibrated. "
-            f"Received: {options.model}"
-        )
-    return temperature

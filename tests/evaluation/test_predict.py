@@ -348,15 +348,15 @@ def test_the_model_file_tells_the_classes_whatever_the_images_are(tmp_path, fold
         (["IMAGES", "--dataset=cifar1"], "neither a known name nor a folder that exists. Did you mean 'cifar10'"),
         (["IMAGES", "--classes=no/names.txt"], "no/names.txt"),
         (["nowhere"], "no such image, folder or .npz file.*Received: 'nowhere'"),
-        (["nowhere.npz"], "no such file"),
+        (["nowhere.npz", "NAMES"], "no such file"),
         (["SHAPE.npz", "--dataset=digits"], "Received: 10 names"),
     ],
 )
-def test_mistakes_are_told_in_words(model_file, folder, tmp_path, more, said, capsys):
+def test_mistakes_are_told_in_words(model_file, folder, names_file, tmp_path, more, said, capsys):
     np.savez(tmp_path / "SHAPE.npz", images=np.zeros((3, 9, 9, 3), np.uint8))
     if more == ["nowhere"]:
         more = [*more, "--dataset=digits"]
-    paths = {"IMAGES": str(folder), "SHAPE.npz": str(tmp_path / "SHAPE.npz")}
+    paths = {"IMAGES": str(folder), "SHAPE.npz": str(tmp_path / "SHAPE.npz"), "NAMES": names_file}
     output = tmp_path / "predictions.csv"
     assert main(["predict", model_file, *(paths.get(word, word) for word in more), f"--output={output}"]) == 1
     error = capsys.readouterr().err
