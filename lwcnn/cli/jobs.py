@@ -99,10 +99,11 @@ class LocalPool:
             streams: dict = {"stdin": subprocess.PIPE, "stdout": log, "stderr": subprocess.STDOUT}
             process = subprocess.Popen(start, env=self._environment, **streams)
             self._running.append(process)
-        assert process.stdin  # which stays open until the process has ended
-        pickle.dump((job.command, job.options), process.stdin)
-        process.stdin.flush()
-        return process.wait()
+        with process:
+            assert process.stdin  # which stays open until the process has ended
+            pickle.dump((job.command, job.options), process.stdin)
+            process.stdin.flush()
+            return process.wait()
 
     def __enter__(self) -> "LocalPool":
         return self

@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
             # A terminal without "±", a file name of odd bytes.
             cast(io.TextIOWrapper, stream).reconfigure(errors="backslashreplace")
     try:
-        code = _run(arguments)
+        code = execute(_run, build_parser().parse_args(arguments))
         if sys.stdout:
             sys.stdout.flush()
         return code
@@ -90,16 +90,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 141
 
 
-def _run(arguments: list[str] | None) -> int:
-    options = build_parser().parse_args(arguments)
+def _run(options: argparse.Namespace) -> int | None:
     command = COMMANDS[options.command]
-
-    def run(options: argparse.Namespace) -> int | None:
-        if command.needs_backend:
-            load_backend()
-        return command.run(options)
-
-    return execute(run, options)
+    if command.needs_backend:
+        load_backend()
+    return command.run(options)
 
 
 def execute(command: Callable[[argparse.Namespace], int | None], options: argparse.Namespace) -> int:

@@ -1,6 +1,5 @@
 """What a result says about its run: which one it is, how and where it was trained; loads those of finished runs."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ def identify(
     plan: Experiment, data: Dataset, preset: str, seed: int, computing: Computing = Computing()
 ) -> dict[str, Any]:
     """Returns the entries of a result that identify its run: its name and all that determines its weights."""
-    config = json.loads(json.dumps(plain_settings(plan)))
+    config = plain_settings(plan)
     if special := plain_settings(computing):
         config["computing"] = special
     return {

@@ -5,7 +5,6 @@ add trials. Its first trials are those of `results/search` in its space, and the
 """
 
 import contextlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -115,7 +114,7 @@ class Search:
     def _identity(self) -> dict[str, Any]:
         """Settings that all trials of a study share."""
         parameters = {path: optuna.distributions.distribution_to_json(d) for path, d in self._space.parameters.items()}
-        identity = {
+        return {
             "space": self.space,
             "parameters": parameters,
             "dataset": self.data.name,
@@ -125,7 +124,6 @@ class Search:
             "seed": self.seed,
             "base": plain_settings(self._base),
         }
-        return json.loads(json.dumps(identity))
 
     def _create(self, name: str, directions: Sequence[Direction]) -> optuna.Study:
         try:
