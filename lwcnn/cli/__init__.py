@@ -45,5 +45,5 @@ COMMANDS = {
     "predict": Command(predict.predict, predict.ARGUMENTS, "lwcnn predict wren-30k photo.png"),
     "demo": Command(demo.demo, demo.ARGUMENTS, "lwcnn demo wren-30k paper"),
     "export": Command(deployment.export, deployment.EXPORT, "lwcnn export wren-30k --format litert-int8"),
-    "bench": Command(deployment.bench, deployment.BENCH, "lwcnn bench wren-30k paper --json bench.json"),
+    "bench": Command(deployment.bench, deployment.BENCH, "lwcnn bench wren-30k paper --json bench.json", False),
 }

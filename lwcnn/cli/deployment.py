@@ -1,6 +1,7 @@
 """The commands `lwcnn export` and `lwcnn bench`."""
 
 import argparse
+import os
 from functools import partial
 
 from lwcnn.cli.arguments import (
@@ -16,19 +17,17 @@ from lwcnn.cli.arguments import (
     path,
 )
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
-from lwcnn.export.formats import BENCH_FORMATS, FORMAT_NAMES, NUM_CALIBRATION_IMAGES
+from lwcnn.export.formats import BENCH_FORMATS, FORMATS, require_format
+from lwcnn.system.environment import load_backend, thread_environment
 
 EXPORT: Arguments = {
     **MODEL,
-    "--format": option("file format", choices=FORMAT_NAMES, required=True),
+    "--format": option("file format", choices=FORMATS, required=True),
     "--dataset": option(
         f"data set that checks the export and calibrates int8: {DATASET_HELP} (default: from MODEL)", metavar="DATA"
     ),
     **DATA_DIR,
     "--output": option("file or folder to write (default: exports/<model>-<format>)", type=path, metavar="PATH"),
-    "--calibration-images": option(
-        "training images that calibrate int8", NUM_CALIBRATION_IMAGES, type=at_least_one, metavar="N"
-    ),
     "--max-drop": option(
         "percentage points of accuracy that may be lost (default: 0.3 for int8, 0.05 otherwise)",
         type=partial(number, most=100),
@@ -44,25 +43,19 @@ BENCH: Arguments = {
     **DATA_DIR,
     "--rounds": option("rounds through all formats", 5, type=at_least_one, metavar="N"),
     "--calls": option("calls of one image in a round", 300, type=at_least_one, metavar="N"),
-    "--json": option(
-        "write the measurements to this file, and keep other models in it that were measured in the same way",
-        type=path,
-        metavar="FILE",
-    ),
+    "--json": option("write the measurements to this file", type=path, metavar="FILE"),
 }
 
 
 def export(options: argparse.Namespace) -> None:
     """Export a model to another format, checked on the test images."""
     from lwcnn.experiments.zoo import model_file
-    from lwcnn.export.run import FOLDER, export_model, require_format
+    from lwcnn.export.run import FOLDER, export_model
 
     require_format(options.format)
     options.model = model_file(options.model, options.dataset)
     data = load_dataset_of(options.model, options)
-    report = export_model(
-        options.model, options.format, data, options.output, options.calibration_images, options.max_drop
-    )
+    report = export_model(options.model, options.format, data, options.output, options.max_drop)
     rows = [
         ("model", f"{options.model}, {report['parameters']:,} parameters"),
         ("format", f"{report['format']}, {options.output or FOLDER / report['file']}"),
@@ -87,28 +80,27 @@ def export(options: argparse.Namespace) -> None:
 
 def bench(options: argparse.Namespace) -> None:
     """Measure latency, throughput, memory and size of models in several runtimes."""
-    from lwcnn.experiments.zoo import model_file
-    from lwcnn.export.bench.report import bench_notes, bench_table, join_earlier, read_earlier
-    from lwcnn.export.bench.worker import bench_in_one_thread
+    os.environ.update(thread_environment(1))  # before TensorFlow is imported
+    load_backend()
+    from lwcnn.data.datasets import load_dataset
+    from lwcnn.experiments.zoo import load_dataset_for, model_file
+    from lwcnn.export.bench.run import bench_models, bench_table
     from lwcnn.system.files import write_json
 
-    for i, model in enumerate(options.models):
-        if model in NETWORKS or model not in EXPERIMENT_NAMES:
-            options.models[i] = model_file(model, options.dataset)
-    if options.dataset is None and "litert-int8" in options.formats:
+    data, first = None, options.models[0]
+    if options.dataset and first in EXPERIMENT_NAMES and first not in NETWORKS:
+        data = load_dataset(options.dataset, options.data_dir)
+    elif options.dataset:
+        data = load_dataset_for(model_file(first, options.dataset), options.dataset, options.data_dir)
+    elif "litert-int8" in options.formats:
         print("No --dataset: int8 is calibrated on random images. Its speed and size hold, its accuracy would not.")
-    # Before anything is measured: a file of another kind must not cost the measurements.
-    earlier = read_earlier(options.json) if options.json and options.json.exists() else None
-    found = bench_in_one_thread(
-        options.models,
-        options.formats,
-        options.dataset,
-        options.data_dir,
-        {"rounds": options.rounds, "num_calls": options.calls},
-    )
-    print(f"\n{bench_table(found)}\n\n{bench_notes(found)}")
+    found = bench_models(options.models, options.formats, data, options.rounds, options.calls)
     if options.json:
-        joined = join_earlier(found, earlier) if earlier else found
-        if earlier and joined is found:
-            print(f"{options.json} was measured on another machine or with other settings or versions: replaced.")
-        write_json(options.json, joined)
+        write_json(options.json, found)
+    machine = found["machine"]
+    print(f"\n{bench_table(found).to_string(index=False)}\n")
+    print(
+        f"{machine['device']}, one thread, medians of {options.rounds} interleaved rounds; images: {found['images']}.\n"
+        f"Load average before and after: {machine['load_average_before']}, {machine['load_average_after']}.\n"
+        f"Peak memory: {found['peak_memory']}."
+    )

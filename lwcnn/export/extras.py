@@ -3,12 +3,10 @@
 import importlib
 from types import ModuleType
 
-import keras
-
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 
-_PACKAGES = ("tensorflow-cpu", "ai-edge-litert", "onnx", "onnxruntime", "tf2onnx")
+PACKAGES = ("tensorflow-cpu", "ai-edge-litert", "onnx", "onnxruntime", "tf2onnx")
 _OF_MODULES = {"tensorflow": "tensorflow-cpu", "flatbuffers": "ai-edge-litert"}  # others are named as their modules
 
 
@@ -26,6 +24,8 @@ def require(module: str, extra: str = "export") -> ModuleType:
 
 def require_tensorflow() -> ModuleType:
     """Imports TensorFlow and checks that it is Keras's backend, which the converters require."""
+    import keras
+
     if keras.backend.backend() != "tensorflow":
         raise LwcnnError(
             "Set KERAS_BACKEND=tensorflow to export or benchmark models, and install their packages: "
@@ -33,8 +33,3 @@ def require_tensorflow() -> ModuleType:
             f"Received: KERAS_BACKEND={keras.backend.backend()}"
         )
     return require("tensorflow")
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions of the packages that exports and benchmarks depend on."""
-    return environment.versions(_PACKAGES)

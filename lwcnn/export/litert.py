@@ -9,11 +9,11 @@ from keras import layers
 from lwcnn.engine.keras_internals import is_shared
 from lwcnn.export.deployable import build_deployable, export
 from lwcnn.export.extras import require_tensorflow
+from lwcnn.export.formats import LitertModel
 from lwcnn.export.int8.bias_correction import correct_biases
 from lwcnn.export.int8.compact import share_vectors
 from lwcnn.export.int8.equalize import equalize_channels
 from lwcnn.export.int8.simplify import simplify, split_hard_swish
-from lwcnn.export.runtime import LitertModel
 from lwcnn.system.environment import quiet_native_output
 from lwcnn.system.errors import LwcnnError
 

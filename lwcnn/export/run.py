@@ -1,7 +1,6 @@
 """Exports a model: converts it, compares it on the test images, writes the file and a report."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -13,14 +12,13 @@ from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits, require_fit
 from lwcnn.export.arena import plan_arena, read_graph, to_c_array
 from lwcnn.export.deployable import to_onnx, to_saved_model
-from lwcnn.export.extras import require, require_tensorflow, versions
-from lwcnn.export.formats import NUM_CALIBRATION_IMAGES, gzip_bytes
+from lwcnn.export.extras import PACKAGES
+from lwcnn.export.formats import FORMATS, NUM_CALIBRATION_IMAGES, gzip_bytes, require_format
 from lwcnn.export.litert import INPUT_QUANTIZATION, draw_calibration_images, to_litert, to_litert_int8
-from lwcnn.export.runtime import LitertModel, OnnxModel, SavedModel
 from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_atomically, write_folder_atomically, write_json
 
 FOLDER = Path("exports")
@@ -28,35 +26,6 @@ MAX_DIFFERENCE = 1e-3  # of float logits, relative to their range; rounding erro
 MAX_FLOAT_CHANGE = 0.05  # percentage points of accuracy, up or down
 MAX_INT8_DROP = 0.3  # percentage points of accuracy; gains are accepted
 _BATCH_SIZE = 100  # memory and speed of the check only
-
-
-@dataclass(frozen=True)
-class Format:
-    """A file format."""
-
-    extension: str  # "" for a folder
-    open: Callable  # from the content (bytes, or a dict by file name) to a function from uint8 images to logits
-    modules: tuple[str, ...]  # optional modules that converting and running it import
-    quantized: bool = False  # whether it computes in int8 and needs calibration images
-
-
-_LITERT = ("ai_edge_litert.interpreter",)
-FORMATS = {
-    "litert": Format(".tflite", LitertModel, _LITERT),
-    "litert-int8": Format(".tflite", LitertModel, _LITERT, quantized=True),
-    "onnx": Format(".onnx", OnnxModel, ("onnx", "tf2onnx", "onnxruntime")),
-    "saved_model": Format("", SavedModel, ()),
-    "c-array": Format("", LitertModel, _LITERT, quantized=True),
-}
-
-
-def require_format(name: str) -> None:
-    """Checks, before any work, that a format exists and that its packages are installed."""
-    if name not in FORMATS:
-        raise unknown_name("format", name, FORMATS)
-    require_tensorflow()
-    for module in FORMATS[name].modules:
-        require(module)
 
 
 def convert(model: keras.Model, format_name: str, calibration_images: np.ndarray | None = None):
@@ -75,21 +44,14 @@ def export_model(
     format_name: str,
     data: Dataset,
     output: str | Path | None = None,
-    num_calibration_images: int = NUM_CALIBRATION_IMAGES,
     max_drop: float | None = None,
 ) -> dict:
-    """Exports a model, compares the export with the model on the test images, and writes it with a report.
+    """Exports a .keras file, compares the export with it on the test images, and writes it with a report.
 
-    The report is a JSON file of the same name beside the file or folder. Nothing is written if the export differs too
-    much.
-
-    Args:
-        path: Path of the .keras file.
-        format_name: One of `FORMATS`.
-        data: Data set whose test images verify the export and whose training images calibrate int8.
-        output: File (litert, onnx) or folder (saved_model, c-array) to write. If None, exports/<model>-<format>.
-        num_calibration_images: Number of training images for int8 calibration, at least 1.
-        max_drop: Maximum loss of accuracy in percentage points. If None, 0.3 for int8 and 0.05 otherwise.
+    The training images calibrate int8. `output` is a file, or a folder for saved_model and c-array, by default
+    exports/<model>-<format>; the report is a JSON file of the same name beside it. Nothing is written if the export
+    differs too much: `max_drop` is the maximum loss of accuracy in percentage points, by default 0.3 for int8 and 0.05
+    otherwise.
     """
     require_format(format_name)
     kind = FORMATS[format_name]
@@ -98,7 +60,7 @@ def export_model(
         raise LwcnnError(f"Give an output path ending in {kind.extension}. Received: {output}")
     model = load_model(path)
     require_fit(model, path, data)
-    images = draw_calibration_images(data.x_train, num_calibration_images) if kind.quantized else None
+    images = draw_calibration_images(data.x_train, NUM_CALIBRATION_IMAGES) if kind.quantized else None
     content = convert(model, format_name, images)
     compared = compare_logits(
         predict_logits(model, data.x_test), run_batches(kind.open(content), data.x_test), data.y_test
@@ -124,7 +86,7 @@ def export_model(
         report["input_scale"], report["input_zero_point"] = INPUT_QUANTIZATION
         report["arena_bytes_estimated"] = plan_arena(graph.activations)
         report["operations"] = sorted(set(graph.operations))
-    report |= {"versions": versions(), "device": environment.device_name()}
+    report |= {"versions": environment.versions(PACKAGES), "device": environment.device_name()}
     if format_name == "c-array":
         content = to_c_array(content, Path(path).stem, graph)
     if isinstance(content, dict):

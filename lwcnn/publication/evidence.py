@@ -135,7 +135,7 @@ class Evidence:
         """Returns the milliseconds per image of a released model."""
         found = rows(self.latencies, dataset=dataset, experiment=experiment, runtime=runtime)
         if found.empty:
-            command = f"lwcnn bench models/{dataset}-{experiment}.keras --json results/bench.json"
+            command = "lwcnn bench models/*.keras --json results/bench.json"
             raise MissingInput(f"`{experiment}` on {dataset} was not timed with {runtime}; `{command}` times it.")
         return float(found[statistic].iloc[0])
 

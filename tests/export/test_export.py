@@ -16,11 +16,11 @@ from lwcnn import build_merged_model
 from lwcnn.cli.main import main
 from lwcnn.data.datasets import find_dataset
 from lwcnn.evaluation.predict import predict_logits
-from lwcnn.export import run
 from lwcnn.export.arena import Activation, Graph, plan_arena, read_graph, to_c_array
 from lwcnn.export.deployable import build_deployable
-from lwcnn.export.litert import LitertModel, draw_calibration_images, to_litert, to_litert_int8
-from lwcnn.export.run import FORMATS, compare_logits, export_model, require_agreement
+from lwcnn.export.formats import FORMATS, LitertModel
+from lwcnn.export.litert import draw_calibration_images, to_litert, to_litert_int8
+from lwcnn.export.run import compare_logits, export_model, require_agreement
 from lwcnn.system.errors import LwcnnError
 
 # Without the extra there is nothing to test; where it is pinned, in CI, nothing is skipped.
@@ -47,13 +47,13 @@ def trained(made_dataset, tmp_path_factory):
 def test_every_format_does_what_the_model_does(name, trained, made_dataset, tmp_path):
     path, model = trained
     output = tmp_path / f"out{EXTENSIONS[name]}"
-    report = export_model(path, name, made_dataset, output, num_calibration_images=50)
+    report = export_model(path, name, made_dataset, output)
     assert json.loads((tmp_path / "out.json").read_text()) == report
     assert report["accuracy_keras"] > 0.9 and abs(report["drop_points"]) <= 0.3
     assert report["num_test_images"] == 100 and report["parameters"] == model.count_params()
     assert len(report["model_sha256"]) == 64 and report["versions"]["keras"] == keras.__version__
     assert report["agreement"] >= 0.99
-    assert report["num_calibration_images"] == (50 if FORMATS[name].quantized else None)
+    assert report["num_calibration_images"] == (len(made_dataset.x_train) if FORMATS[name].quantized else None)
     if not FORMATS[name].quantized:
         assert report["max_relative_difference"] < 1e-5
     if output.is_file():
@@ -131,7 +131,7 @@ def test_models_that_cannot_be_exported_are_told():
 def test_a_broken_export_is_refused_and_leaves_nothing(trained, made_npz, tmp_path, monkeypatch, capsys):
     calls = LitertModel.__call__
     monkeypatch.setattr(LitertModel, "__call__", lambda self, images: calls(self, images) * 1.01)
-    line = ["export", str(trained[0]), f"--dataset={made_npz}", "--calibration-images=20"]
+    line = ["export", str(trained[0]), f"--dataset={made_npz}"]
     assert main([*line, "--format=litert", f"--output={tmp_path / 'a' / 'b.tflite'}"]) == 1
     assert "of their range" in capsys.readouterr().err
     monkeypatch.setattr(LitertModel, "__call__", lambda self, images: -calls(self, images))
@@ -210,8 +210,8 @@ def test_a_models_name_stays_in_its_comment():
 
 
 def test_c_array_holds_the_int8_file(trained, made_dataset, tmp_path):
-    report = export_model(trained[0], "c-array", made_dataset, tmp_path / "array", 50)
-    export_model(trained[0], "litert-int8", made_dataset, tmp_path / "model.tflite", 50)
+    report = export_model(trained[0], "c-array", made_dataset, tmp_path / "array")
+    export_model(trained[0], "litert-int8", made_dataset, tmp_path / "model.tflite")
     source = (tmp_path / "array" / "model_data.cc").read_text()
     header = (tmp_path / "array" / "model_data.h").read_text()
     listed = source.split("{")[1].split("}")[0].replace("\n", "").replace(" ", "").strip(",").split(",")
@@ -288,8 +288,8 @@ def test_the_paper_s_mnist_model_in_int8(tmp_path):
     if not find_dataset("mnist") or not (ROOT / "models/mnist-paper.keras").exists():
         pytest.skip("MNIST is not at hand")
     line = ["export", str(ROOT / "models/mnist-paper.keras"), "--format=litert-int8"]
-    assert main([*line, f"--output={tmp_path / 'm.tflite'}", "--calibration-images=200"]) == 0
+    assert main([*line, f"--output={tmp_path / 'm.tflite'}"]) == 0
     report = json.loads((tmp_path / "m.json").read_text())
     assert report["drop_points"] <= 0.3 and report["size_bytes"] < 30_000
     assert (report["input_scale"], report["input_zero_point"]) == (1.0, -128)
-    assert run.NUM_CALIBRATION_IMAGES == 1000
+    assert report["num_calibration_images"] == 1000

@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lwcnn.export.bench.report import bench_table
+from lwcnn.export.bench.run import bench_table
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.tables import TABLES
+from lwcnn.publication.tables.table import Table
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import StrPath, write_atomically
 
@@ -14,14 +15,15 @@ SHOWN = ("accuracies", "method", "parts", "techniques", "folds", "references", "
 """Tables that `lwcnn table` prints."""
 
 BENCH = "bench"
-_IN_OTHER_TABLES = ("bytes", "gzip", "MACs", "params")
+_IN_OTHER_TABLES = ["bytes", "gzip", "MACs", "params"]
 _MARKED = re.compile(r"(?P<begin><!-- (?P<name>\w+) -->\n)(?P<old>.*?)(?P<end><!-- end of (?P=name) -->)", re.DOTALL)
 
 
 def table_text(name: str, evidence: Evidence) -> str:
     """Returns one of `TABLES`, or "bench", in Markdown."""
     if name == BENCH:
-        return bench_table(evidence.benchmark(BENCH), _IN_OTHER_TABLES)
+        found = bench_table(evidence.benchmark(BENCH)).drop(columns=_IN_OTHER_TABLES)
+        return Table(found.columns, [found.to_numpy()]).markdown()
     if name not in TABLES:
         raise unknown_name("table", name, [*TABLES, BENCH])
     return TABLES[name](evidence).markdown()
