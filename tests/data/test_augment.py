@@ -11,10 +11,10 @@ from lwcnn.data.augment import (
     Augmentation,
     augment_batch,
 )
-from lwcnn.data.augment.augmentation import draw_transforms
+from lwcnn.data.augment.augmentation import Transforms, draw_transforms
 from lwcnn.data.augment.color import add_brightness
 from lwcnn.data.augment.draws import Draws
-from lwcnn.data.augment.geometry import Transforms, flip_and_crop, warp
+from lwcnn.data.augment.geometry import flip_and_crop, warp
 from lwcnn.system.errors import LwcnnError
 
 EVERYTHING = replace(PAPER_AUGMENTATION, horizontal_flip=True, crop_padding=4)
@@ -22,14 +22,6 @@ EVERYTHING = replace(PAPER_AUGMENTATION, horizontal_flip=True, crop_padding=4)
 
 def random_images(num_images=6, height=12, width=10, channels=3, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (num_images, height, width, channels), dtype=np.uint8)
-
-
-def transforms(num_images, **values):
-    """Transforms that do nothing but what is given, the same to each image unless it is an array."""
-    neutral = dict(angle=0.0, zoom=1.0, shift_y=0.0, shift_x=0.0, brightness=0)
-    neutral.update(flip=False, crop_y=0, crop_x=0)
-    assert values.keys() <= neutral.keys()
-    return Transforms(**{k: np.broadcast_to(v, num_images) for k, v in {**neutral, **values}.items()})
 
 
 def mirror_index(index, length):
@@ -62,7 +54,7 @@ def test_nothing_on_changes_nothing_and_copies(channels):
 @pytest.mark.parametrize("fill", ["reflect", "constant"])
 def test_neutral_warp_is_exact(channels, fill):
     images = random_images(channels=channels)
-    np.testing.assert_array_equal(warp(images, transforms(6), fill), images)
+    np.testing.assert_array_equal(warp(images, fill, np.zeros(6)), images)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -71,15 +63,15 @@ def test_neutral_warp_is_exact(channels, fill):
 def test_shift_by_whole_pixels_moves_every_pixel(channels, fill, down, right):
     images = random_images(channels=channels)
     expected = np.stack([shifted(image, down, right, fill) for image in images])
-    np.testing.assert_array_equal(warp(images, transforms(6, shift_y=down, shift_x=right), fill), expected)
+    np.testing.assert_array_equal(warp(images, fill, np.zeros(6), shift_y=down, shift_x=right), expected)
     if max(abs(down), abs(right)) <= 5:
-        cropped = flip_and_crop(images, transforms(6, crop_y=down, crop_x=right), 5, fill)
+        cropped = flip_and_crop(images, np.zeros(6, bool), np.full(6, down), np.full(6, right), 5, fill)
         np.testing.assert_array_equal(cropped, expected)
 
 
 def test_each_image_gets_its_own_transform():
     images = random_images(3)
-    moved = warp(images, transforms(3, shift_y=np.array([0, 2, -1]), shift_x=np.array([1, 0, 3])), "reflect")
+    moved = warp(images, "reflect", shift_y=np.array([0, 2, -1]), shift_x=np.array([1, 0, 3]))
     for image, result, down, right in zip(images, moved, [0, 2, -1], [1, 0, 3], strict=True):
         np.testing.assert_array_equal(result, shifted(image, down, right, "reflect"))
 
@@ -88,7 +80,7 @@ def test_each_image_gets_its_own_transform():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_quarter_turns_are_those_of_numpy(side, channels):
     images = random_images(4, side, side, channels)
-    turned = warp(images, transforms(4, angle=np.array([0.25, 0.5, 0.75, 1.0])), "constant")
+    turned = warp(images, "constant", 2 * np.pi * np.array([0.25, 0.5, 0.75, 1.0]))
     for image, result, quarters in zip(images, turned, range(1, 5), strict=True):
         # The sine of a half turn is not quite 0: a pixel may be off by a rounding.
         np.testing.assert_allclose(result.astype(int), np.rot90(image, quarters).astype(int), atol=1)
@@ -97,10 +89,10 @@ def test_quarter_turns_are_those_of_numpy(side, channels):
 def test_zoom_above_one_shrinks_the_content():
     image = np.zeros((1, 9, 9, 1), np.uint8)
     image[0, 0, 0] = image[0, 4, 8] = 200
-    out = warp(image, transforms(1, zoom=2.0), "constant")[0, :, :, 0]
+    out = warp(image, "constant", zoom=np.array([2.0]))[0, :, :, 0]
     assert out[2, 2] == 200 and out[4, 6] == 200  # half as far from the center (4, 4)
     assert out.astype(int).sum() == 400  # and nothing else
-    near = warp(image, transforms(1, zoom=0.5), "constant")[0, :, :, 0]
+    near = warp(image, "constant", zoom=np.array([0.5]))[0, :, :, 0]
     assert near.sum() == 0  # both marks are twice as far from the center: outside
 
 
@@ -108,13 +100,13 @@ def test_rotation_zoom_and_shift_act_in_this_order():
     image = np.zeros((1, 9, 9, 1), np.uint8)
     image[0, 4, 8] = 200  # right of the center by 4
     # Anticlockwise by a quarter: above by 4; shrunk to half: above by 2; moved down by 1 and right by 3.
-    out = warp(image, transforms(1, angle=0.25, zoom=2.0, shift_y=1.0, shift_x=3.0), "constant")[0, :, :, 0]
+    out = warp(image, "constant", np.array([np.pi / 2]), 2.0, shift_y=1.0, shift_x=3.0)[0, :, :, 0]
     assert np.unravel_index(out.argmax(), out.shape) == (4 - 2 + 1, 4 + 3)
 
 
 def test_half_a_pixel_interpolates():
     image = np.array([10, 20, 40, 80], np.uint8).reshape(1, 1, 4, 1)
-    out = warp(image, transforms(1, shift_x=0.5), "reflect")
+    out = warp(image, "reflect", shift_x=np.array([0.5]))
     assert out.ravel().tolist() == [10, 15, 30, 60]
 
 
@@ -123,7 +115,7 @@ def test_warp_matches_bilinear_sampling_by_hand():
     generator = np.random.default_rng(1)
     angle, zoom = generator.uniform(-0.1, 0.1, 5), generator.uniform(0.8, 1.2, 5)
     shift_y, shift_x = generator.uniform(-2, 2, (2, 5))
-    out = warp(images, transforms(5, angle=angle, zoom=zoom, shift_y=shift_y, shift_x=shift_x), "reflect")
+    out = warp(images, "reflect", 2 * np.pi * angle, zoom, shift_y, shift_x)
     expected = np.empty(out.shape)
     for i in range(5):
         turn = 2 * np.pi * angle[i]
@@ -146,13 +138,13 @@ def test_warp_matches_bilinear_sampling_by_hand():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_flip_mirrors_the_chosen_images_exactly(channels):
     images = random_images(3, channels=channels)
-    out = flip_and_crop(images, transforms(3, flip=np.array([True, False, True])), 0, "reflect")
+    out = flip_and_crop(images, np.array([True, False, True]), np.zeros(3, int), np.zeros(3, int), 0, "reflect")
     np.testing.assert_array_equal(out, np.stack([images[0, :, ::-1], images[1], images[2, :, ::-1]]))
 
 
 def test_flip_comes_before_crop():
     images = random_images(2)
-    out = flip_and_crop(images, transforms(2, flip=True, crop_y=1, crop_x=2), 2, "constant")
+    out = flip_and_crop(images, np.ones(2, bool), np.full(2, 1), np.full(2, 2), 2, "constant")
     expected = np.stack([shifted(image[:, ::-1], 1, 2, "constant") for image in images])
     np.testing.assert_array_equal(out, expected)
 
@@ -183,7 +175,7 @@ def test_draws_fill_their_ranges_evenly():
     for offsets in (drawn.crop_y, drawn.crop_x):
         shares = np.bincount(offsets + 4, minlength=9) / num_images
         assert len(shares) == 9 and abs(shares - 1 / 9).max() < 0.012
-    columns = [getattr(drawn, name).astype(float) for name in Transforms.__dataclass_fields__]
+    columns = [getattr(drawn, name).astype(float) for name in Transforms._fields]
     assert abs(np.corrcoef(columns) - np.eye(8)).max() < 0.04  # independent of each other
 
 

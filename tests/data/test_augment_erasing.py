@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from lwcnn.data.augment import Augmentation, Cutout, Erasing, augment_batch
-from lwcnn.data.augment.erasing import rectangle_sides
 
 
 def white(num_images, height, width, channels=1):
@@ -87,12 +86,12 @@ def test_noise_is_even_over_levels_and_of_the_image_alone():
 
 def test_sides_are_the_root_of_the_area_and_fit_into_any_image():
     draws = np.linspace(0, 0.999, 50)
-    sides_y, sides_x = rectangle_sides(Erasing(1.0, (0.25, 0.25), (1.0, 1.0)), draws, draws, 20, 20)
+    sides_y, sides_x = Erasing(1.0, (0.25, 0.25), (1.0, 1.0)).rectangle_sides(draws, draws, 20, 20).T
     assert (sides_y == 10).all() and (sides_x == 10).all()
-    sides_y, sides_x = rectangle_sides(Erasing(1.0, (0.16, 0.16), (4.0, 4.0)), draws, draws, 20, 20)
+    sides_y, sides_x = Erasing(1.0, (0.16, 0.16), (4.0, 4.0)).rectangle_sides(draws, draws, 20, 20).T
     assert (sides_y == 16).all() and (sides_x == 4).all()
     for height, width in [(1, 1), (2, 30), (30, 2), (1, 9)]:
         area, aspect = (draws.ravel() for draws in np.meshgrid(draws, draws))
-        sides_y, sides_x = rectangle_sides(Erasing(1.0), area, aspect, height, width)
+        sides_y, sides_x = Erasing(1.0).rectangle_sides(area, aspect, height, width).T
         assert sides_y.min() >= 1 and sides_x.min() >= 1
         assert sides_y.max() <= height and sides_x.max() <= width

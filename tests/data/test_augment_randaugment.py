@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from lwcnn.data.augment import Augmentation, RandAugment, augment_batch
 from lwcnn.data.augment.color import autocontrast, equalize, posterize, solarize
-from lwcnn.data.augment.geometry import rotate, shear, translate
+from lwcnn.data.augment.geometry import shear, translate, warp
 from lwcnn.data.augment.policies import OPERATIONS
 
 NAMES = tuple(OPERATIONS)
@@ -105,17 +105,17 @@ def test_shears_are_those_of_pil(strength, channels):
 
 def test_shear_keeps_the_corner_and_fills_from_outside():
     image = np.full((1, 9, 9, 1), 100, np.uint8)
-    out = shear(image, np.zeros(1), np.ones(1), "constant")[0, :, :, 0]
+    out = shear(image, "constant", along_x=np.ones(1))[0, :, :, 0]
     # Row y shows what lies y + 1/2 to the right: the last of it from outside.
     assert (out[0, :8] == 100).all() and out[0, 8] == 50
     assert out[7].tolist() == [100, 50] + [0] * 7
-    assert (shear(image, np.zeros(1), np.ones(1), "reflect") == 100).all()
+    assert (shear(image, "reflect", along_x=np.ones(1)) == 100).all()
 
 
 @pytest.mark.parametrize("fill", ["constant", "reflect"])
 def test_turns_and_shifts_by_hand(fill):
     images = np.random.default_rng(0).integers(0, 256, (3, 9, 9, 3), dtype=np.uint8)
-    turned = rotate(images, np.array([0.0, 90.0, -90.0]), fill).astype(int)
+    turned = warp(images, fill, np.array([0.0, np.pi / 2, -np.pi / 2])).astype(int)
     for image, result, quarters in zip(images, turned, (0, 1, -1), strict=True):
         assert abs(result - np.rot90(image, quarters)).max() <= 1
     out = OPERATIONS["translate_x"](images, np.array([1, -1, 0.5]), fill)
@@ -129,7 +129,7 @@ def test_turns_and_shifts_by_hand(fill):
         down.transpose(0, 2, 1, 3),
         OPERATIONS["translate_x"](images.transpose(0, 2, 1, 3), np.array([1, -1, 0.5]), fill),
     )
-    np.testing.assert_array_equal(translate(images, np.zeros(3), np.zeros(3), fill), images)
+    np.testing.assert_array_equal(translate(images, fill, np.zeros(3)), images)
 
 
 def test_a_magnitude_of_zero_leaves_what_has_a_strength():

@@ -4,9 +4,8 @@
 """
 
 from lwcnn.data.augment.augmentation import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION, Augmentation, augment_batch
-from lwcnn.data.augment.erasing import Cutout, Erasing
-from lwcnn.data.augment.jitter import ColorJitter, GaussianBlur, Sharpness
 from lwcnn.data.augment.mixing import MixUpCutMix, mix_batch
+from lwcnn.data.augment.operations import ColorJitter, Cutout, Erasing, GaussianBlur, Sharpness
 from lwcnn.data.augment.policies import RandAugment
 
 __all__ = [

@@ -4,24 +4,25 @@ The result for an image depends only on the seed, the epoch, the stream and the 
 """
 
 from dataclasses import dataclass
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from lwcnn.data.augment.checks import FLAG, FRACTION, check_fields, check_images, choice, optional, whole
+from lwcnn.data.augment.checks import Flag, Fraction, Rule, Settings, check_images, choice, number, whole
 from lwcnn.data.augment.color import add_brightness
 from lwcnn.data.augment.draws import Draws, Purpose
-from lwcnn.data.augment.erasing import Cutout, Erasing
-from lwcnn.data.augment.geometry import FILLS, Transforms, flip_and_crop, warp
-from lwcnn.data.augment.jitter import ColorJitter, GaussianBlur, Sharpness
+from lwcnn.data.augment.geometry import FILLS, flip_and_crop, warp
+from lwcnn.data.augment.operations import ColorJitter, Cutout, Erasing, GaussianBlur, Sharpness
 from lwcnn.data.augment.policies import POLICIES, RandAugment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import added_later
 
 _NUM_TRANSFORMS = 8  # one column per random value of `draw_transforms`, so that no setting affects another's values
+_BELOW_ONE = Rule(lambda value: number(1).is_valid(value) and value < 1, "a number from 0 to below 1")
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class Augmentation(Settings):
     """Random augmentation of single images. By default, nothing is changed.
 
     The operations are applied in this order: horizontal flip and crop; vertical flip; rotation, zoom and translation;
@@ -54,32 +55,23 @@ class Augmentation:
         >>> augmentation = Augmentation(horizontal_flip=True, crop_padding=4, cutout=Cutout(side=8))
     """
 
-    rotation: float = 0.0
-    zoom: float = 0.0
-    translation: float = 0.0
-    brightness: float = 0.0
-    horizontal_flip: bool = False
-    crop_padding: int = 0
-    fill: str = "reflect"
-    vertical_flip: float = added_later(0.0)
+    rotation: Fraction = 0.0
+    zoom: Annotated[
+        float, Rule(lambda value: number(1).is_valid(value) and value < 1, "a number from 0 to below 1")
+    ] = 0.0
+    translation: Fraction = 0.0
+    brightness: Fraction = 0.0
+    horizontal_flip: Flag = False
+    crop_padding: Annotated[int, whole(0)] = 0
+    fill: Annotated[str, choice(FILLS)] = "reflect"
+    vertical_flip: Fraction = added_later(0.0)
     rand_augment: RandAugment | None = added_later(None)
     color_jitter: ColorJitter | None = added_later(None)
     sharpness: Sharpness | None = added_later(None)
     blur: GaussianBlur | None = added_later(None)
     cutout: Cutout | None = added_later(None)
     erasing: Erasing | None = added_later(None)
-    policy: str | None = added_later(None)
-
-    def __post_init__(self):
-        fractions = ("rotation", "zoom", "translation", "brightness", "vertical_flip")
-        check_fields(self, **dict.fromkeys(fractions, FRACTION), crop_padding=whole(0))
-        check_fields(self, horizontal_flip=FLAG, fill=choice(FILLS), rand_augment=optional(RandAugment))
-        check_fields(self, color_jitter=optional(ColorJitter), sharpness=optional(Sharpness))
-        check_fields(self, blur=optional(GaussianBlur), cutout=optional(Cutout), erasing=optional(Erasing))
-        if self.policy is not None:
-            check_fields(self, policy=choice(POLICIES))
-        if self.zoom == 1:
-            raise LwcnnError(f"Give a zoom below 1, since a section of side 0 is empty. Received: zoom={self.zoom!r}")
+    policy: Annotated[str | None, choice((None, *POLICIES))] = added_later(None)
 
 
 # The paper names rotation, zoom, brightness and translation without amounts. Rotation, zoom and translation are those
@@ -109,29 +101,41 @@ def augment_batch(
     if len(images) == 0:
         return images.copy()
     draws, fill = Draws(seed, epoch, stream, indices), augmentation.fill
-    transforms = draw_transforms(augmentation, draws, images.shape[1], images.shape[2])
+    drawn = draw_transforms(augmentation, draws, images.shape[1], images.shape[2])
     changed = images
     if augmentation.horizontal_flip or augmentation.crop_padding:
-        changed = flip_and_crop(changed, transforms, augmentation.crop_padding, fill)
+        changed = flip_and_crop(changed, drawn.flip, drawn.crop_y, drawn.crop_x, augmentation.crop_padding, fill)
     if augmentation.vertical_flip:
         upside_down = draws.uniform(Purpose.VERTICAL_FLIP, 1) < augmentation.vertical_flip
         changed = np.where(upside_down[..., None, None], changed[:, ::-1], changed)
     if augmentation.rotation or augmentation.zoom or augmentation.translation:
-        changed = warp(changed, transforms, fill)
+        changed = warp(changed, fill, 2 * np.pi * drawn.angle, drawn.zoom, drawn.shift_y, drawn.shift_x)
     if augmentation.rand_augment:
         changed = augmentation.rand_augment.apply(changed, draws, fill)
     if augmentation.policy:
         changed = POLICIES[augmentation.policy](changed, draws, fill)
     if augmentation.brightness:
-        changed = add_brightness(changed, transforms.brightness)
+        changed = add_brightness(changed, drawn.brightness)
     for name in ("color_jitter", "sharpness", "blur", "cutout", "erasing"):
         if operation := getattr(augmentation, name):
             changed = operation.apply(changed, draws)
     return images.copy() if changed is images else changed
 
 
+class Transforms(NamedTuple):
+    """Random geometry and brightness of each image of a batch; every field is an array of shape (n,)."""
+
+    angle: np.ndarray  # counterclockwise, fraction of a turn
+    zoom: np.ndarray  # side of the visible section relative to the image
+    shift_y: np.ndarray  # downward shift of the content in pixels
+    shift_x: np.ndarray  # rightward
+    brightness: np.ndarray  # gray levels to add, integers from -255 to 255
+    flip: np.ndarray  # bool: whether to mirror left to right
+    crop_y: np.ndarray  # downward shift in whole pixels
+    crop_x: np.ndarray  # rightward
+
+
 def draw_transforms(augmentation: Augmentation, draws: Draws, height: int, width: int) -> Transforms:
-    """Returns the random geometry and brightness of images of this height and width."""
     uniform = draws.uniform(Purpose.TRANSFORMS, _NUM_TRANSFORMS)
     signed = 2 * uniform - 1
     padding = augmentation.crop_padding

@@ -1,15 +1,14 @@
-"""Checks of images and settings."""
+"""Checks of images, and of settings by the rules in their types."""
 
 import math
 from collections.abc import Callable, Collection
-from typing import Any
+from dataclasses import fields
+from functools import cache
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from lwcnn.system.errors import LwcnnError
-
-Rule = tuple[Callable[[Any], bool], str]
-"""Whether a value is valid, and what is: a noun phrase for the error message."""
 
 
 def check_images(images: np.ndarray) -> None:
@@ -21,50 +20,66 @@ def check_images(images: np.ndarray) -> None:
         raise LwcnnError(f"Give images of 1 to 4 channels. Received: shape {images.shape}")
 
 
-def check_fields(settings: object, **rules: Rule) -> None:
-    """Raises LwcnnError unless the fields of a dataclass follow the rules given by their names."""
-    for name, (is_valid, wanted) in rules.items():
-        value = getattr(settings, name)
-        if not is_valid(value):
-            raise LwcnnError(f"Give {name} as {wanted}. Received: {name}={value!r}")
+class Rule(NamedTuple):
+    """Whether a value is valid, and what is: a noun phrase for the error message."""
+
+    is_valid: Callable[[Any], bool]
+    wanted: str
 
 
-def amount(largest: float) -> Rule:
-    """A finite number from 0 to `largest`."""
-    return lambda value: is_number(value) and 0 <= value <= largest, f"a number from 0 to {largest}"
+class Settings:
+    """Base of dataclasses whose fields are checked: by the rule in an `Annotated` type, or as None or a dataclass."""
+
+    def __post_init__(self):
+        for name, rule in _rules(type(self)).items():
+            value = getattr(self, name)
+            if not rule.is_valid(value):
+                raise LwcnnError(f"Give {name} as {rule.wanted}. Received: {name}={value!r}")
 
 
-FRACTION = amount(1)
-AMOUNT: Rule = (lambda value: is_number(value) and value >= 0, "a number of 0 or more")
-FLAG: Rule = (lambda value: isinstance(value, bool), "True or False")
+@cache
+def _rules(kind: Any) -> dict[str, Rule]:
+    hints = get_type_hints(kind, include_extras=True)
+    return {field.name: _rule(hints[field.name]) for field in fields(kind)}
+
+
+def _rule(hint: Any) -> Rule:
+    if get_origin(hint) is Annotated:
+        return get_args(hint)[1]
+    settings = get_args(hint)[0]
+    return Rule(lambda value: value is None or isinstance(value, settings), f"None or a {settings.__name__}(...)")
+
+
+def number(largest: float = math.inf) -> Rule:
+    """A finite int or float from 0 to `largest`; booleans are not numbers."""
+    limit = "of 0 or more" if largest == math.inf else f"from 0 to {largest}"
+    return Rule(lambda value: _is_number(value) and 0 <= value <= largest, f"a number {limit}")
+
+
+def whole(least: int, largest: float = math.inf) -> Rule:
+    """An int in a range; NumPy's integers are invalid, because they cannot be written to JSON."""
+    limit = f"of {least} or more" if largest == math.inf else f"from {least} to {largest}"
+    return Rule(lambda value: type(value) is int and least <= value <= largest, f"a whole number {limit}")
 
 
 def interval(largest: float = math.inf) -> Rule:
     """A tuple (low, high)."""
 
     def is_valid(value: Any) -> bool:
-        is_pair = isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value))
+        is_pair = isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))
         return is_pair and 0 < value[0] <= value[1] <= largest
 
-    return is_valid, f"a tuple (low, high), 0 < low <= high{'' if largest == math.inf else f' <= {largest}'}"
+    return Rule(is_valid, f"a tuple (low, high), 0 < low <= high{'' if largest == math.inf else f' <= {largest}'}")
 
 
-def whole(least: int, largest: float = math.inf) -> Rule:
-    """An int in a range; NumPy's integers are invalid, because they cannot be written to JSON."""
-    limit = f"of {least} or more" if largest == math.inf else f"from {least} to {largest}"
-    return lambda value: type(value) is int and least <= value <= largest, f"a whole number {limit}"
+def choice(choices: Collection[str | None]) -> Rule:
+    return Rule(lambda value: value in (*choices,), f"one of {', '.join(map(str, choices))}")
 
 
-def choice(choices: Collection[str]) -> Rule:
-    """One of the choices."""
-    return lambda value: isinstance(value, str) and value in choices, f"one of {sorted(choices)}"
-
-
-def optional(kind: type) -> Rule:
-    """None or an instance of a dataclass."""
-    return lambda value: value is None or isinstance(value, kind), f"None or a {kind.__name__}(...)"
-
-
-def is_number(value: object) -> bool:
-    """Returns whether the value is a finite int or float; booleans are not numbers."""
+def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+Fraction = Annotated[float, number(1)]
+Amount = Annotated[float, number()]
+Flag = Annotated[bool, Rule(lambda value: isinstance(value, bool), "True or False")]

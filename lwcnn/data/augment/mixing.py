@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lwcnn.data.augment.checks import AMOUNT, FRACTION, check_fields
+from lwcnn.data.augment.checks import Amount, Fraction, Settings
 from lwcnn.data.augment.draws import Purpose, random_bits, unit_interval
 from lwcnn.system.errors import LwcnnError
 
 
 @dataclass(frozen=True)
-class MixUpCutMix:
+class MixUpCutMix(Settings):
     """MixUp and CutMix settings. Method, mixing ratio and box are random per batch.
 
     Args:
@@ -30,13 +30,13 @@ class MixUpCutMix:
     Source: Zhang et al. 2017 (MixUp), Yun et al. 2019 (CutMix).
     """
 
-    mixup_alpha: float = 0.2
-    cutmix_alpha: float = 1.0
-    probability: float = 1.0
-    ramp: float = 0.0
+    mixup_alpha: Amount = 0.2
+    cutmix_alpha: Amount = 1.0
+    probability: Fraction = 1.0
+    ramp: Fraction = 0.0
 
     def __post_init__(self):
-        check_fields(self, mixup_alpha=AMOUNT, cutmix_alpha=AMOUNT, probability=FRACTION, ramp=FRACTION)
+        super().__post_init__()
         if self.mixup_alpha == self.cutmix_alpha == 0:
             raise LwcnnError("Give mixup_alpha or cutmix_alpha above 0, or turn mixing off. Received: 0 for both")
 
@@ -71,8 +71,8 @@ def mix_batch(
     pixels. `seed`, `epoch` and `batch`, the index in the epoch, determine the random numbers; `progress` is the
     completed fraction of the training, for the ramp.
     """
-    height, width = images.shape[1:3]
-    return apply_mix(images, labels, num_classes, draw_mix(mixing, height, width, seed, epoch, batch, progress))
+    mix = draw_mix(mixing, *images.shape[1:3], seed, epoch, batch, progress)
+    return apply_mix(images, labels, num_classes, mix)
 
 
 def draw_mix(

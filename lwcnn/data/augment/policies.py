@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from lwcnn.data.augment.checks import check_fields, whole
+from lwcnn.data.augment.checks import Rule, Settings, whole
 from lwcnn.data.augment.color import (
     adjust_brightness,
     adjust_contrast,
@@ -17,9 +18,9 @@ from lwcnn.data.augment.color import (
     solarize,
 )
 from lwcnn.data.augment.draws import Draws, Purpose
-from lwcnn.data.augment.geometry import rotate, shear, translate
-from lwcnn.data.augment.jitter import change_some
-from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.data.augment.geometry import shear, translate, warp
+from lwcnn.data.augment.operations import change_some
+from lwcnn.system.errors import unknown_name
 
 MAX_MAGNITUDE = 30
 MAX_SHEAR = 0.3
@@ -29,12 +30,9 @@ MAX_FACTOR_CHANGE = 0.9  # of brightness, color, contrast and sharpness
 MAX_BITS_TAKEN = 4
 
 
-def _translate(images: np.ndarray, strengths_y: np.ndarray, strengths_x: np.ndarray, fill: str) -> np.ndarray:
-    height, width = images.shape[1:3]
-    # Whole pixels, as in torchvision, so that shifts do not blur.
-    shift_y = np.trunc(MAX_TRANSLATION * height * strengths_y)
-    shift_x = np.trunc(MAX_TRANSLATION * width * strengths_x)
-    return translate(images, shift_y, shift_x, fill)
+def _pixels(images: np.ndarray, axis: int, strengths: np.ndarray) -> np.ndarray:
+    """Returns shifts along an axis in whole pixels, as in torchvision, so that they do not blur."""
+    return np.trunc(MAX_TRANSLATION * images.shape[axis] * strengths)
 
 
 # Arguments: images, strengths and fill. Strengths, shape (n,), are magnitude / MAX_MAGNITUDE with a random sign, which
@@ -43,23 +41,23 @@ OPERATIONS: dict[str, Callable[[np.ndarray, np.ndarray, str], np.ndarray]] = {
     "identity": lambda images, strengths, fill: images,
     "autocontrast": lambda images, strengths, fill: autocontrast(images),
     "equalize": lambda images, strengths, fill: equalize(images),
-    "rotate": lambda images, strengths, fill: rotate(images, MAX_DEGREES * strengths, fill),
+    "rotate": lambda images, strengths, fill: warp(images, fill, np.deg2rad(MAX_DEGREES * strengths)),
     "posterize": lambda images, strengths, fill: posterize(images, 8 - np.rint(MAX_BITS_TAKEN * abs(strengths))),
     "solarize": lambda images, strengths, fill: solarize(images, 255 * (1 - abs(strengths))),
     "color": lambda images, strengths, fill: adjust_saturation(images, 1 + MAX_FACTOR_CHANGE * strengths),
     "contrast": lambda images, strengths, fill: adjust_contrast(images, 1 + MAX_FACTOR_CHANGE * strengths),
     "brightness": lambda images, strengths, fill: adjust_brightness(images, 1 + MAX_FACTOR_CHANGE * strengths),
     "sharpness": lambda images, strengths, fill: adjust_sharpness(images, 1 + MAX_FACTOR_CHANGE * strengths),
-    "shear_x": lambda images, strengths, fill: shear(images, 0 * strengths, MAX_SHEAR * strengths, fill),
-    "shear_y": lambda images, strengths, fill: shear(images, MAX_SHEAR * strengths, 0 * strengths, fill),
-    "translate_x": lambda images, strengths, fill: _translate(images, 0 * strengths, strengths, fill),
-    "translate_y": lambda images, strengths, fill: _translate(images, strengths, 0 * strengths, fill),
+    "shear_x": lambda images, strengths, fill: shear(images, fill, along_x=MAX_SHEAR * strengths),
+    "shear_y": lambda images, strengths, fill: shear(images, fill, along_y=MAX_SHEAR * strengths),
+    "translate_x": lambda images, strengths, fill: translate(images, fill, shift_x=_pixels(images, 2, strengths)),
+    "translate_y": lambda images, strengths, fill: translate(images, fill, shift_y=_pixels(images, 1, strengths)),
 }
 _ALL_OPERATIONS = OPERATIONS | {"invert": lambda images, strengths, fill: 255 - images}
 
 
 @dataclass(frozen=True)
-class RandAugment:
+class RandAugment(Settings):
     """RandAugment: uniformly random operations per image, with repetition, applied in sequence with one magnitude.
 
     The ranges are torchvision's. Both directions (of a rotation, a shift, more or less contrast) are equally likely.
@@ -72,20 +70,19 @@ class RandAugment:
     Source: Cubuk et al. 2019.
     """
 
-    num_operations: int = 2
-    magnitude: int = 9
-    operations: tuple[str, ...] = tuple(OPERATIONS)
+    num_operations: Annotated[int, whole(1)] = 2
+    magnitude: Annotated[int, whole(0, MAX_MAGNITUDE)] = 9
+    operations: Annotated[
+        tuple[str, ...], Rule(lambda value: isinstance(value, tuple) and len(value) > 0, "a tuple of names")
+    ] = tuple(OPERATIONS)
 
     def __post_init__(self):
-        check_fields(self, num_operations=whole(1), magnitude=whole(0, MAX_MAGNITUDE))
-        if not isinstance(self.operations, tuple) or not self.operations:
-            raise LwcnnError(f"Give operations as a tuple of names. Received: operations={self.operations!r}")
+        super().__post_init__()
         for name in self.operations:
             if name not in OPERATIONS:
                 raise unknown_name("operation of RandAugment", name, OPERATIONS)
 
     def apply(self, images: np.ndarray, draws: Draws, fill: str) -> np.ndarray:
-        """Returns the images after random operations."""
         changed = images.copy(order="C")
         for step in range(self.num_operations):
             uniform = draws.uniform(Purpose.RAND_AUGMENT, 2, step)
