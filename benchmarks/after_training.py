@@ -26,12 +26,11 @@ from lwcnn.evaluation.metrics import (  # noqa: E402
     cross_entropy,
     expected_calibration_error,
 )
-from lwcnn.evaluation.predict import predict_logits  # noqa: E402
+from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_logits  # noqa: E402
 from lwcnn.evaluation.statistics import paired_difference  # noqa: E402
-from lwcnn.evaluation.tta import TTA_TRANSFORMS  # noqa: E402
 from lwcnn.experiments.run import SPLIT_SEED  # noqa: E402
+from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert_int8  # noqa: E402
 from lwcnn.export.formats import NUM_CALIBRATION_IMAGES  # noqa: E402
-from lwcnn.export.litert import LitertModel, draw_calibration_images, to_litert_int8  # noqa: E402
 from lwcnn.export.run import run_batches  # noqa: E402
 from lwcnn.models.io import load_model  # noqa: E402
 from lwcnn.system import environment  # noqa: E402

@@ -51,7 +51,7 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
     from lwcnn.data.known import image_spec
     from lwcnn.experiments.recipes.presets import augmentation
     from lwcnn.experiments.recipes.residual_se import WARMUP_COSINE
-    from lwcnn.export.bench.memory import peak_bytes
+    from lwcnn.export.bench.measure import peak_bytes
     from lwcnn.models.residual_se import build_residual_se
     from lwcnn.training.steps import begin_epoch, prefetch
 

@@ -20,8 +20,8 @@ sys.path.insert(0, str(ROOT))
 
 from lwcnn.data.datasets import load_dataset  # noqa: E402
 from lwcnn.export.arena import plan_arena, read_graph  # noqa: E402
+from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert_int8  # noqa: E402
 from lwcnn.export.formats import NUM_CALIBRATION_IMAGES  # noqa: E402
-from lwcnn.export.litert import LitertModel, draw_calibration_images, to_litert_int8  # noqa: E402
 from lwcnn.models.io import load_model  # noqa: E402
 from lwcnn.system import environment  # noqa: E402
 from lwcnn.system.files import write_json  # noqa: E402

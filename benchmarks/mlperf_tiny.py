@@ -23,8 +23,8 @@ from lwcnn.data.datasets import load_dataset  # noqa: E402
 from lwcnn.evaluation.metrics import accuracy, expected_calibration_error  # noqa: E402
 from lwcnn.experiments.zoo import create_model  # noqa: E402
 from lwcnn.export.bench.measure import summarize_rounds, time_calls  # noqa: E402
+from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert, to_litert_int8  # noqa: E402
 from lwcnn.export.formats import NUM_CALIBRATION_IMAGES  # noqa: E402
-from lwcnn.export.litert import LitertModel, draw_calibration_images, to_litert, to_litert_int8  # noqa: E402
 from lwcnn.export.run import run_batches  # noqa: E402
 from lwcnn.system import environment  # noqa: E402
 from lwcnn.system.files import write_json  # noqa: E402

@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from lwcnn.data.datasets import load_dataset  # noqa: E402
 from lwcnn.evaluation.metrics import accuracy  # noqa: E402
-from lwcnn.export.litert import LitertModel, to_litert  # noqa: E402
+from lwcnn.export.convert import LitertModel, to_litert  # noqa: E402
 from lwcnn.export.run import run_batches  # noqa: E402
 from lwcnn.models.io import load_model  # noqa: E402
 from lwcnn.system import environment  # noqa: E402

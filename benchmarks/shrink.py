@@ -47,7 +47,7 @@ def fine_tuned(model, sparsity: float, epochs: int, data, indices):
     import keras
 
     from lwcnn.data.augment import Augmentation
-    from lwcnn.data.batches import Batches, FollowEpochs
+    from lwcnn.data.batches import Batches
 
     augmentation = Augmentation(translation=0.1, horizontal_flip=True)
     batches = Batches(data.x_train, data.y_train, BATCH, 0, (augmentation,), indices=indices)
@@ -65,7 +65,8 @@ def fine_tuned(model, sparsity: float, epochs: int, data, indices):
             for kernel, mask in zip(kernels(self.model), self.masks, strict=True):
                 kernel.assign(kernel * mask)
 
-    model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[FollowEpochs(batches), Pruning()])
+    follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
+    model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[follow, Pruning()])
     return model
 
 
@@ -78,8 +79,8 @@ def measured(experiment: str, sparsity: float, epochs: int, data, num_images: in
     from lwcnn.evaluation.predict import predict_logits
     from lwcnn.experiments.recipes import get_experiment
     from lwcnn.experiments.run import SPLIT_SEED
+    from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert_int8
     from lwcnn.export.formats import gzip_bytes
-    from lwcnn.export.litert import LitertModel, draw_calibration_images, to_litert_int8
     from lwcnn.export.run import NUM_CALIBRATION_IMAGES
     from lwcnn.models.io import load_model
 

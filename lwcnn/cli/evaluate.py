@@ -5,7 +5,7 @@ import argparse
 import numpy as np
 
 from lwcnn.cli.arguments import DATA_DIR, Arguments, load_dataset_of, model_argument, option, path
-from lwcnn.evaluation.calibration import scale_cross_fitted, shift_cross_fitted
+from lwcnn.evaluation.calibration import scale_cross_fitted
 from lwcnn.evaluation.metrics import (
     accuracy,
     average_probabilities,
@@ -14,11 +14,9 @@ from lwcnn.evaluation.metrics import (
     expected_calibration_error,
     summarize,
 )
-from lwcnn.evaluation.predict import predict_logits, require_fit
-from lwcnn.evaluation.tta import TTA_TRANSFORMS, default_tta_transforms, predict_tta
+from lwcnn.evaluation.predict import TTA_TRANSFORMS, default_tta_transforms, predict_logits, predict_tta, require_fit
 from lwcnn.system.files import write_json
 
-MIN_IMAGES_PER_CLASS = 10  # test images from which thresholds are fitted
 _PERCENTAGES = {
     "accuracy": "test accuracy",
     "top_3_accuracy": "top-3 accuracy",
@@ -56,8 +54,6 @@ def evaluate(options: argparse.Namespace) -> None:
     each = [predict_logits(model, data.x_test) for model in models.values()]
     logits = each[0] if len(each) == 1 else average_probabilities(each)
     measured = summarize(logits, data.y_test) | {"temperature_scaled": _temperature_scaled(logits, data.y_test)}
-    if np.bincount(data.y_test, minlength=logits.shape[1]).min() >= MIN_IMAGES_PER_CLASS:
-        measured["accuracy_with_thresholds"] = accuracy(shift_cross_fitted(logits, data.y_test), data.y_test)
     transforms: tuple[str, ...] = ()
     averaged: dict = {}
     if options.tta is not None:
@@ -93,8 +89,6 @@ def _totals_table(measured: dict, averaged: dict) -> str:
         name: [_percent(one[key]) for one in columns.values()] for key, name in _PERCENTAGES.items() if key in measured
     }
     rows["test loss"] = [f"{one['loss']:.4f}" for one in columns.values()]
-    if "accuracy_with_thresholds" in measured:
-        rows["accuracy, class thresholds"] = [_percent(measured["accuracy_with_thresholds"])]
     scaled = measured["temperature_scaled"]
     rows["ECE, temperature-scaled"] = [_percent(scaled["ece"])]
     rows["test loss, temperature-scaled"] = [f"{scaled['loss']:.4f}"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lwcnn.cli.arguments import DATA_DIR, MODEL, Arguments, at_least_one, option, path
 from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.safe_text import one_line
+from lwcnn.system.safe_text import csv_cell, one_line
 
 if TYPE_CHECKING:
     import keras
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 EXIT_UNREADABLE = 4
 """Exit code where some images could not be read; the others are predicted."""
-BATCH_SIZE = 500
 
 
 ARGUMENTS: Arguments = {
@@ -44,11 +43,11 @@ ARGUMENTS: Arguments = {
 
 def predict(options: argparse.Namespace) -> int:
     """Predict the classes of images; unreadable images are listed and skipped (exit code 4)."""
-    from lwcnn.evaluation.predict import predict_rows, write_csv, write_json_array
+    from lwcnn.evaluation.predict import predict_batches
     from lwcnn.experiments.zoo import model_file
     from lwcnn.models.description import read_description
     from lwcnn.models.io import load_model
-    from lwcnn.system.files import open_atomically
+    from lwcnn.system.files import write_atomically
 
     file = model_file(options.model, options.dataset)
     model, description = load_model(file), read_description(file)
@@ -69,14 +68,18 @@ def predict(options: argparse.Namespace) -> int:
             "The model file does not name its classes: give its data set by --dataset, or the names, one a line, by "
             f"--classes FILE. Received: {file}"
         )
-    rows = predict_rows(model, _batches(options, model, skip), names, options.top, temperature)
-    write = write_json_array if options.json else write_csv
-    if options.output:
-        with open_atomically(options.output, text=True) as stream:
-            count = write(rows, stream)
-        print(f"{count:,} images are in {options.output}")
+    found = predict_batches(model, _batches(options, model, skip), names, options.top, temperature)
+    found = found.rename(columns={"image": "id"})
+    if options.json:
+        text = found.to_json(orient="records", indent=1, double_precision=6) + "\n"
     else:
-        write(rows, sys.stdout)
+        safe = found.map(lambda cell: csv_cell(cell) if isinstance(cell, str) else cell)
+        text = safe.to_csv(index=False, float_format="%.4f", lineterminator="\n")
+    if options.output:
+        write_atomically(options.output, text.encode(errors="backslashreplace"))
+        print(f"{len(found):,} images are in {options.output}")
+    else:
+        sys.stdout.write(text)
     return EXIT_UNREADABLE if unreadable else 0
 
 
@@ -93,15 +96,13 @@ def _given_names(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _batches(options: argparse.Namespace, model: keras.Model, skip: Callable[[str, str], None]) -> Iterator[Batch]:
-    from lwcnn.data.checks import images_at_once
     from lwcnn.data.datasets import load_dataset
-    from lwcnn.data.streams import find_inputs, stream_array, stream_files, stream_npz
+    from lwcnn.data.streams import find_inputs, read_npz_images, stream_array, stream_files
     from lwcnn.evaluation.predict import input_shape
 
     only = options.inputs[0] if len(options.inputs) == 1 else ""
     if only in DATASET_NAMES:
-        return stream_array(load_dataset(only, options.data_dir).x_test, BATCH_SIZE)
+        return stream_array(load_dataset(only, options.data_dir).x_test)
     if only.endswith(".npz"):
-        return stream_npz(Path(os.path.expanduser(only)), BATCH_SIZE)
-    shape = input_shape(model)
-    return stream_files(find_inputs(options.inputs), shape, images_at_once(shape, BATCH_SIZE), skip)
+        return stream_array(read_npz_images(Path(os.path.expanduser(only))))
+    return stream_files(find_inputs(options.inputs), input_shape(model), skip)

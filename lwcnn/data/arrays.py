@@ -1,7 +1,4 @@
-"""Takes images from memory: NumPy arrays, `tf.data.Dataset`, and data sets of Hugging Face's `datasets`.
-
-These are recognized by their attributes, so that neither TensorFlow nor `datasets` is imported here.
-"""
+"""Takes images from memory, in forms recognized by attributes: neither TensorFlow nor `datasets` is imported."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -43,13 +40,9 @@ def _parts(data: Any) -> tuple[Any, Any]:
             raise _unknown_form(f"keys {', '.join(map(str, data))}")
         return training, test
     is_pair = isinstance(data, (tuple, list)) and len(data) == 2
-    if is_pair and all(_is_part(part) for part in data):
+    if is_pair and (isinstance(data[0], tuple) or _is_tensorflow(data[0]) or _is_hugging_face(data[0])):
         return data[0], data[1]
     return data, None
-
-
-def _is_part(data: Any) -> bool:
-    return (isinstance(data, tuple) and len(data) == 2) or _is_tensorflow(data) or _is_hugging_face(data)
 
 
 def _is_tensorflow(data: Any) -> bool:

@@ -1,26 +1,21 @@
-"""Training batches: shuffled, augmented and seeded, identical on every backend.
-
-The content of a batch depends only on the seed, the epoch and the batch index. Keras (3.15) calls the hooks of a
-PyDataset more often than once per epoch: `on_epoch_end` before the first one; on JAX and torch, an epoch whose first
-batch builds the metrics; on TensorFlow, two batches to infer shapes. `Batches` therefore advances only after an epoch
-that was started and whose last batch was read. This can fail for epochs of one or two batches and for interrupted ones;
-the callback `FollowEpochs` uses Keras's epoch number.
-"""
+"""Training batches: shuffled, augmented and seeded; the same on every backend for a seed, epoch and batch index."""
 
 import keras
 import numpy as np
 
-from lwcnn.data.augment import Augmentation, MixUpCutMix, augment_batch, mix_batch
+from lwcnn.data.augment import Augmentation, MixUpCutMix, augment_batch
 from lwcnn.data.augment.checks import check_images
 from lwcnn.data.augment.draws import Purpose, random_bits
+from lwcnn.data.augment.mixing import draw_mix, mix_images, mix_labels
 from lwcnn.system.errors import LwcnnError
 
 
 class Batches(keras.utils.PyDataset):
     """Batches of a data set for `model.fit`, with one input and one target per branch of the model.
 
-    Pass `shuffle=False` to `fit`; its default shuffles the batches again with Python's global generator, so that a
-    resumed training would see another order. Pass `FollowEpochs(batches)` as a callback.
+    Pass `shuffle=False` to `fit`, whose default shuffles the batches again with Python's global generator, and the
+    callback `keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))`: the hooks of
+    a PyDataset do not tell the epoch.
 
     Args:
         images: Array of shape (n, height, width, channels), uint8. Neither copied nor modified.
@@ -29,8 +24,6 @@ class Batches(keras.utils.PyDataset):
         seed: Seed for shuffling and augmentation, at least 0.
         branches: Augmentation of each input of the model, or None for unmodified images. Branches are augmented
             independently.
-        epoch: Initial epoch, at least 0. A resumed training passes the epoch at which it stopped.
-        shuffle: Whether to shuffle each epoch. If False, the order of `indices` is used.
         indices: Integer array of shape (m,): images to use, such as a split or fold. If None, all are used.
         mixing: MixUp and CutMix, applied after augmentation and identically to all branches, because they share one
             label. Labels become soft. If None, images are not mixed.
@@ -56,24 +49,15 @@ class Batches(keras.utils.PyDataset):
         batch_size: int,
         seed: int,
         branches: tuple[Augmentation | None, ...] = (None,),
-        epoch: int = 0,
-        shuffle: bool = True,
         indices: np.ndarray | None = None,
         mixing: MixUpCutMix | None = None,
         num_classes: int | None = None,
         num_epochs: int | None = None,
     ):
-        # With more than one worker, Keras keeps batches prefetched for the discarded epoch (see above) and returns
-        # them in the next one. TensorFlow prefetches in its own thread.
-        super().__init__(workers=1)
+        super().__init__(workers=1)  # more would return batches in the next epoch that were prefetched for this one
         check_images(images)
         _check_labels(labels, len(images))
-        self.images = images
-        self.labels = labels
-        self.batch_size = batch_size
-        self.seed = seed
-        self.branches = branches
-        self.shuffle = shuffle
+        self.images, self.labels, self.batch_size, self.seed, self.branches = images, labels, batch_size, seed, branches
         self.indices = np.arange(len(images)) if indices is None else np.asarray(indices, np.int64)
         self.mixing, self.num_classes, self.num_epochs = mixing, num_classes, num_epochs
         if mixing and mixing.ramp and not num_epochs:
@@ -86,7 +70,7 @@ class Batches(keras.utils.PyDataset):
         if mixing and (not num_classes or not 0 <= labels.min() <= labels.max() < num_classes):
             found = f"num_classes={num_classes}, labels from {labels.min()} to {labels.max()}"
             raise LwcnnError(f"Give num_classes, above the largest label, with mixing. Received: {found}")
-        self.set_epoch(epoch)
+        self.set_epoch(0)
 
     def __len__(self) -> int:
         return -(-len(self.indices) // self.batch_size)
@@ -98,25 +82,14 @@ class Batches(keras.utils.PyDataset):
 
     def set_epoch(self, epoch: int) -> None:
         """Sets the current epoch, counted from 0."""
+        keys = random_bits((Purpose.ORDER, self.seed, epoch), len(self.indices))
         # A single assignment, so that a prefetching thread sees either the old or the new epoch.
-        self._epoch_and_order = (epoch, self._order(epoch))
-        self._started = self._last_read = False
-
-    def on_epoch_begin(self) -> None:
-        """Marks the epoch as started."""
-        self._started, self._last_read = True, False
-
-    def on_epoch_end(self) -> None:
-        """Advances to the next epoch if this one was started and its last batch was read."""
-        if self._started and self._last_read:
-            self.set_epoch(self.epoch + 1)
-        self._started = self._last_read = False
+        self._epoch_and_order = (epoch, np.argsort(keys, kind="stable"))
 
     def __getitem__(self, index: int) -> tuple:
-        """Returns (images, labels) of a batch of the current epoch; with several branches, both are tuples.
+        """Returns (images, labels) of a batch of the current epoch, both tuples with several branches.
 
-        Images are uint8 of shape (batch, height, width, channels). Labels are int32 of shape (batch,), or with mixing
-        float32 of shape (batch, num_classes).
+        Images are uint8, labels int32 of shape (batch,), or with mixing float32 of shape (batch, num_classes).
         """
         if not 0 <= index < len(self):
             raise IndexError(f"Give an index from 0 to {len(self) - 1}. Received: {index}")
@@ -129,38 +102,14 @@ class Batches(keras.utils.PyDataset):
             for stream, branch in enumerate(self.branches)
         )
         if self.mixing is not None:
-            inputs, (labels, *_) = zip(*(self._mix(images, labels, self.mixing, epoch, index) for images in inputs))
-        if index == len(self) - 1:
-            self._last_read = True
+            assert self.num_classes is not None  # checked with `mixing`
+            progress = min(1.0, (epoch + index / len(self)) / self.num_epochs) if self.num_epochs else 1.0
+            height, width = images.shape[1:3]
+            mix = draw_mix(self.mixing, height, width, self.seed, epoch, index, progress)
+            inputs, labels = tuple(mix_images(each, mix) for each in inputs), mix_labels(labels, self.num_classes, mix)
         if len(inputs) == 1:
             return inputs[0], labels
         return inputs, (labels,) * len(inputs)
-
-    def _mix(self, images: np.ndarray, labels: np.ndarray, mixing: MixUpCutMix, epoch: int, index: int) -> tuple:
-        """Mixes a batch; returns images and soft labels."""
-        assert self.num_classes is not None  # checked with `mixing`
-        progress = 1.0
-        if self.num_epochs is not None:  # full strength after the last epoch
-            progress = min(1.0, (epoch + index / len(self)) / self.num_epochs)
-        return mix_batch(images, labels, self.num_classes, mixing, self.seed, epoch, index, progress)
-
-    def _order(self, epoch: int) -> np.ndarray:
-        if not self.shuffle:
-            return np.arange(len(self.indices))
-        keys = random_bits((Purpose.ORDER, self.seed, epoch), len(self.indices))
-        return np.argsort(keys, kind="stable")
-
-
-class FollowEpochs(keras.callbacks.Callback):
-    """Callback that sets the epoch of `Batches` to Keras's epoch number plus an offset, for several calls of `fit`."""
-
-    def __init__(self, batches: Batches, offset: int = 0):
-        super().__init__()
-        self.batches = batches
-        self.offset = offset
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self.batches.set_epoch(epoch + self.offset)
 
 
 def _check_labels(labels: np.ndarray, num_images: int) -> None:

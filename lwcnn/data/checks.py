@@ -29,12 +29,10 @@ def check_splits(
     class_names: tuple[str, ...] | None = None,
     input_shape: tuple[int, int, int] | None = None,
 ) -> Splits:
-    """Validates the arrays of a data set and converts them to the shapes and types that the library uses.
+    """Validates the arrays of a data set and returns them as images (n, h, w, c), int64 labels (n,), and class names.
 
-    Images are uint8, (n, h, w) or (n, h, w, c), labels integers, (n,) or (n, 1); without test images, a fifth of the
-    images is drawn for them. `where` is the path or name that the user gave. Class names and an image shape may be
-    expected; otherwise the names are those of `splits`, or "0", "1", ... Returns images (n, h, w, c), int64 labels
-    (n,), and names.
+    Images may be (n, h, w), labels any integers, (n,) or (n, 1); without test images, a fifth of the images is drawn
+    for them. `where` is the path or name that the user gave. Class names are by default those of `splits`, or "0", ...
     """
     if splits.class_names is not None:
         check_class_names(splits.class_names, where)

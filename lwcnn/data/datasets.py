@@ -11,12 +11,11 @@ import numpy as np
 from lwcnn.data import known
 from lwcnn.data.arrays import read_arrays
 from lwcnn.data.checks import Splits, check_splits
-from lwcnn.data.digits import load_digits_splits
 from lwcnn.data.folders import read_folder
 from lwcnn.data.formats import read_npz
-from lwcnn.data.image_files import Size, check_size, resize_images
+from lwcnn.data.image_files import Size, resize_images
 from lwcnn.data.known import ImageSpec, image_spec
-from lwcnn.data.sources import data_folder, download_source, find_source, offline_hint
+from lwcnn.data.sources import download_source, find_source, offline_hint
 from lwcnn.data.splits import hash_images
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.safe_text import path_part
@@ -108,48 +107,29 @@ def load_dataset(
     >>> data.x_train.shape, data.num_classes
     ((1438, 28, 28, 1), 10)
     """
-    if not isinstance(source, (str, os.PathLike)):
-        dataset = _build_dataset("images", check_splits(read_arrays(source, size), "memory"), "memory", mirror)
-    elif _is_name(source):
-        dataset = _load_named(str(source), data_dir, download, mirror)
-    else:
+    is_named = isinstance(source, (str, os.PathLike)) and _is_name(source)
+    if is_named:
+        name = str(source)
+        splits, origin = _read_or_download(name, data_dir, download)
+        splits = check_splits(splits, f"{origin} for {name!r}", known.CLASS_NAMES.get(name), known.INPUT_SHAPES[name])
+        mirror = image_spec(name).mirror if mirror is None else mirror
+    elif isinstance(source, (str, os.PathLike)):
         path = Path(os.path.expanduser(source))
-        splits = read_folder(path, size) if path.is_dir() else read_npz(path)
-        name = path.resolve().name if path.is_dir() else path.stem
-        dataset = _build_dataset(name, check_splits(splits, repr(str(path))), path.resolve().name, mirror)
-    if size is None or dataset.input_shape == (*check_size(size), dataset.input_shape[2])[:3]:
-        return dataset
-    return _resized(dataset, size)
-
-
-def _resized(dataset: Dataset, size: Size) -> Dataset:
-    x_train, x_test = resize_images(dataset.x_train, size), resize_images(dataset.x_test, size)
-    splits = Splits(x_train, dataset.y_train, x_test, dataset.y_test, dataset.class_names)
-    name = dataset.name.removesuffix(f"-{dataset.checksum[:_ID_LENGTH]}")
-    return _build_dataset(name, splits, f"{dataset.source}, resized", dataset.mirror)
-
-
-def _load_named(name: str, data_dir: str | os.PathLike[str] | None, download: bool, mirror: bool | None) -> Dataset:
-    if name == "digits":
-        splits, source = load_digits_splits(), str(find_dataset(name))
+        splits = check_splits(read_folder(path, size) if path.is_dir() else read_npz(path), repr(str(path)))
+        origin = path.resolve().name
+        name = origin if path.is_dir() else path.stem
     else:
-        splits, source = _read_or_download(name, data_dir, download)
-    splits = check_splits(splits, f"{source} for {name!r}", known.CLASS_NAMES.get(name), known.INPUT_SHAPES[name])
-    if mirror is None:
-        mirror = image_spec(name).mirror
-    dataset = _build_dataset(name, splits, source, mirror)
-    return dataset if dataset.name == name else replace(dataset, source=f"{source} (not the official images)")
-
-
-def find_dataset(name_or_path: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None) -> str | None:
-    """Describes where a named data set, or the path of one, would be read from; None if it is not on this machine."""
-    if not _is_name(name_or_path):
-        path = Path(os.path.expanduser(name_or_path))
-        return path.name if path.exists() else None
-    if name_or_path == "digits":
-        return "scikit-learn's digits, enlarged from 8x8 to 28x28"
-    source = find_source(str(name_or_path), data_dir)
-    return None if source is None else source.description
+        splits, name, origin = check_splits(read_arrays(source, size), "memory"), "images", "memory"
+    read = splits
+    if size is not None:
+        x_train, x_test = (resize_images(getattr(splits, key), size) for key in ("x_train", "x_test"))
+        splits = splits._replace(x_train=x_train, x_test=x_test)
+    dataset = _build_dataset(name, splits, origin, mirror)
+    if splits.x_train is not read.x_train:
+        origin += ", resized"
+    elif is_named and dataset.name != name:
+        origin += " (not the official images)"
+    return replace(dataset, source=origin)
 
 
 def _read_or_download(name: str, data_dir: str | os.PathLike[str] | None, download: bool) -> tuple[Splits, str]:
@@ -162,12 +142,18 @@ def _read_or_download(name: str, data_dir: str | os.PathLike[str] | None, downlo
             if not (source.is_cache and download):
                 raise
     if not download:
-        looked_in = "Keras's cache" if data_folder(data_dir) is None else "the data folder or Keras's cache"
         raise LwcnnError(
-            f"Allow downloading, because {name} is not in {looked_in}; or {offline_hint(name)}. Received: {name!r}"
+            f"Allow downloading, because {name} is neither in the data folder nor in Keras's cache; or "
+            f"{offline_hint(name)}. Received: {name!r}"
         )
     source = download_source(name)
     return source.read(), source.description
+
+
+def find_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) -> str | None:
+    """Describes where a named data set would be read from; None if it is not on this machine."""
+    source = find_source(name, data_dir)
+    return None if source is None else source.description
 
 
 def _is_name(name_or_path: str | os.PathLike[str]) -> bool:
@@ -224,10 +210,8 @@ def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray,
 
 def choose_dataset() -> tuple[Dataset, str | None]:
     """Loads CIFAR-10 and None, or else scikit-learn's digits and a notice that says why and how to get CIFAR-10."""
-    if find_dataset("cifar10"):
-        return load_dataset("cifar10"), None
     try:
-        return load_dataset("cifar10"), None  # by download
+        return load_dataset("cifar10"), None
     except LwcnnError as error:
         notice = f"NOT CIFAR-10: scikit-learn's 8x8 digits, enlarged to 28x28, are used instead. Why: {error}"
         return load_dataset("digits"), notice

@@ -25,10 +25,10 @@ Classes = dict[str, list[Path]]
 
 
 def read_folder(folder: Path, size: Size | None = None) -> Splits:
-    """Reads a folder of images; a later call takes the arrays from the cache unless a file has changed.
+    """Reads a folder with a subfolder for each class, or with `train` and `test` (or `val`) above them.
 
-    The folder has a subfolder for each class, or `train` and `test` (or `val`) with these. With all three, the images
-    of `val` belong to the training images, from which a validation part is drawn in any case.
+    With all three, `val` belongs to the training images. A later call takes the arrays from the cache unless a file has
+    changed.
     """
     training, test = find_classes(folder)
     names = sorted(training)
@@ -39,8 +39,10 @@ def read_folder(folder: Path, size: Size | None = None) -> Splits:
     key = _key(folder, parts)
     place = hashlib.sha256(f"{os.path.realpath(folder)} {check_size(size)}".encode(errors="surrogateescape"))
     path = cache_folder() / "folders" / f"{path_part(folder.resolve().name)}-{place.hexdigest()[:12]}.npz"
-    arrays = _load_cached(path, key)
-    if arrays is None:
+    arrays: dict[str, np.ndarray] = {}
+    with contextlib.suppress(LwcnnError):  # missing or damaged
+        arrays = load_npz(path)
+    if str(arrays.get("key")) != key:
         arrays = _read_parts(parts, names, size)
         with contextlib.suppress(LwcnnError):  # a full or read-only disk: read the files again the next time
             save_npz(path, **arrays, key=np.array(key))  # type: ignore[arg-type]  # no array is called compressed
@@ -92,14 +94,6 @@ def _key(folder: Path, parts: dict[str, Classes]) -> str:
     return digest.hexdigest()
 
 
-def _load_cached(path: Path, key: str) -> dict[str, np.ndarray] | None:
-    try:
-        arrays = load_npz(path)
-    except LwcnnError:  # missing or damaged
-        return None
-    return arrays if str(arrays.get("key")) == key else None
-
-
 def _read_parts(parts: dict[str, Classes], names: list[str], size: Size | None) -> dict[str, np.ndarray]:
     shape = choose_shape((file for classes in parts.values() for files in classes.values() for file in files), size)
     arrays: dict[str, np.ndarray] = {}
@@ -110,4 +104,4 @@ def _read_parts(parts: dict[str, Classes], names: list[str], size: Size | None) 
         images, kept, errors = read_images(files, shape)
         arrays |= {f"x_{part}": images, f"y_{part}": labels[kept]}
         unreadable += [f"{one_line(files[i].name)} ({reason(error)})" for i, error in errors.items()]
-    return arrays | {"unreadable": np.array(unreadable, dtype=str) if unreadable else np.array([], "U1")}
+    return arrays | {"unreadable": np.array(unreadable, dtype=str)}

@@ -1,4 +1,4 @@
-"""Readers of public data sets in their official layouts: IDX, CIFAR's batches, STL-10, SVHN, Tiny-ImageNet, .npz."""
+"""Readers of public data sets in their official layouts, and of .npz files."""
 
 import gzip
 import hashlib
@@ -7,12 +7,14 @@ import os
 import pickle
 import struct
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from lwcnn.data.checks import Splits, decode_class_names, invalid
 from lwcnn.data.image_files import read_images
+from lwcnn.data.splits import TEST_FRACTION, stratified_split
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import require_file
 from lwcnn.system.npz import load_npz
@@ -57,12 +59,12 @@ def read_cifar(folder: Path, train: tuple[str, ...], test: str, labels: str = "l
     """Reads the named files of an extracted CIFAR archive, such as `cifar-10-batches-py`; `labels` is their key."""
     batches = [_read_cifar_batch(folder / name, labels) for name in (*train, test)]
     images, numbers = (np.concatenate(arrays) for arrays in zip(*batches[:-1], strict=True))
-    return _splits([images, numbers, *batches[-1]])
+    return Splits(images, numbers, *batches[-1])
 
 
 def read_idx(folder: Path, names: tuple[str, ...] = IDX_NAMES) -> Splits:
     """Reads the four IDX files of MNIST and its successors, gzipped or not; `names` has the order of `IDX_NAMES`."""
-    return _splits([_read_idx_file(folder, name, names) for name in names])
+    return _splits([_read_idx_file(folder, name) for name in names])
 
 
 def read_emnist(folder: Path, part: str) -> Splits:
@@ -81,9 +83,8 @@ def read_stl10(folder: Path) -> Splits:
     arrays: list[np.ndarray] = []
     for part in ("train", "test"):
         pixels, labels = (_read_bytes(folder / f"{part}_{kind}.bin") for kind in "Xy")
-        if len(pixels) != 3 * 96 * 96 * len(labels):
-            raise corrupt(folder / f"{part}_X.bin", f"{len(pixels):,} bytes for {len(labels):,} labels")
-        arrays += [pixels.reshape(-1, 3, 96, 96).transpose(0, 3, 2, 1), labels - 1]  # stored by column, labels from 1
+        pixels = pixels.reshape(len(labels), 3, 96, 96).transpose(0, 3, 2, 1)  # stored by column
+        arrays += [pixels, labels - 1]  # labels from 1
     return _splits(arrays)
 
 
@@ -93,53 +94,71 @@ def read_svhn(folder: Path) -> Splits:
 
     arrays: list[np.ndarray] = []
     for part in ("train", "test"):
-        path = folder / f"{part}_32x32.mat"
-        try:
-            require_file(path)
-            content = loadmat(path)
-            arrays += [content["X"].transpose(3, 0, 1, 2), content["y"].astype(np.int64) % 10]
-        except Exception as error:  # damaged files can raise any error
-            raise corrupt(path, error) from error
+        content = loadmat(folder / f"{part}_32x32.mat")
+        arrays += [content["X"].transpose(3, 0, 1, 2), content["y"].astype(np.int64) % 10]
     return _splits(arrays)
 
 
 def read_tiny_imagenet(folder: Path) -> Splits:
     """Reads an extracted archive `tiny-imagenet-200`. Validation images become test images: those have no labels."""
-    try:
-        ids = (folder / "wnids.txt").read_text().split()
-        words = dict(line.split("\t") for line in (folder / "words.txt").read_text().splitlines())
-        rows = [line.split("\t") for line in (folder / "val" / "val_annotations.txt").read_text().splitlines()]
-        test = [(folder / "val" / "images" / row[0], ids.index(row[1])) for row in rows]
-    except (OSError, ValueError, IndexError) as error:
-        raise corrupt(folder, error) from error
+    ids = (folder / "wnids.txt").read_text().split()
+    words = dict(line.split("\t") for line in (folder / "words.txt").read_text().splitlines())
+    rows = [line.split("\t") for line in (folder / "val" / "val_annotations.txt").read_text().splitlines()]
+    test = [(folder / "val" / "images" / row[0], ids.index(row[1])) for row in rows]
     train = [(path, k) for k, name in enumerate(ids) for path in sorted((folder / "train" / name).glob("images/*"))]
     arrays: list[np.ndarray] = []
     for part in (train, test):
         paths = [path for path, _ in part]
         images, _, errors = read_images(paths, (64, 64, 3))
-        for index, reason in errors.items():
-            raise corrupt(paths[index], reason)
+        for index, error in errors.items():
+            raise ValueError(f"{paths[index]}: {error}")
         arrays += [images, np.array([label for _, label in part], np.int64)]
     names = [words.get(name, name).split(",")[0].strip() for name in ids]
     count = Counter(names)  # "crane" is a bird and a machine
     return _splits(arrays, tuple(n if count[n] == 1 else f"{n} ({k})" for n, k in zip(names, ids, strict=True)))
 
 
-def find_idx_file(folder: Path, stem: str) -> Path | None:
-    """Returns the path of an IDX file, with or without .gz, or None."""
-    for name in (stem, f"{stem}.gz", stem.replace("-idx", ".idx")):  # some unpackers write a dot
-        if (folder / name).is_file():
-            return folder / name
-    return None
+def read_digits() -> Splits:
+    """Loads scikit-learn's 1,797 digits at MNIST's size, with a fixed stratified fifth as the test split."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images, labels = enlarge_digits(digits.images), digits.target.astype(np.int64)
+    train, test = stratified_split(labels, TEST_FRACTION, seed=0)
+    return Splits(images[train], labels[train], images[test], labels[test])
 
 
-def corrupt(path: Path, reason: object) -> LwcnnError:
-    """Returns the error for an official file that cannot be read."""
-    words = f"{type(reason).__name__}: {reason}" if isinstance(reason, Exception) else str(reason)
-    return LwcnnError(
-        f"Extract the official archive again: a file is missing, truncated or corrupt ({words}). "
-        f"Received: {str(path)!r}"
-    )
+def enlarge_digits(images: np.ndarray) -> np.ndarray:
+    """Resizes 8x8 digits, 0 to 16, to 28x28, 0 to 255, by bilinear interpolation with half-pixel centers.
+
+    All weights are multiples of 1/14: integers, rounded once, give the same pixels and checksum on every machine.
+    """
+    # The center of output pixel i lies at source coordinate (i + 1/2) * 8/28 - 1/2 = (4 i - 5) / 14.
+    rows = np.arange(28)
+    left, weight_right = np.divmod(np.clip(4 * rows - 5, 0, 14 * 7), 14)
+    weights = np.zeros((28, 8), np.int64)
+    weights[rows, left] = 14 - weight_right
+    weights[rows, np.minimum(left + 1, 7)] += weight_right
+    enlarged = weights @ images.astype(np.int64) @ weights.T  # (n, 28, 28), 0..16 * 14 * 14
+    full_scale = 16 * 14 * 14
+    return ((2 * 255 * enlarged + full_scale) // (2 * full_scale)).astype(np.uint8)
+
+
+def find_file(folder: Path, stem: str) -> Path | None:
+    """Returns the path of a file, with or without .gz, or None."""
+    names = (stem, f"{stem}.gz", stem.replace("-idx", ".idx"))  # some unpackers write a dot
+    return next((folder / name for name in names if (folder / name).exists()), None)
+
+
+def read_official(read: Callable[[Path], Splits], folder: Path) -> Splits:
+    """Reads the official files in a folder by one of the functions above."""
+    try:
+        return read(folder)
+    except Exception as error:  # damaged files can raise any error
+        raise LwcnnError(
+            "Extract the official archive again: a file is missing, truncated or corrupt "
+            f"({type(error).__name__}: {error}). Received: {str(folder)!r}"
+        ) from error
 
 
 def _splits(arrays: list[np.ndarray], class_names: tuple[str, ...] | None = None, mirror: bool | None = None) -> Splits:
@@ -148,39 +167,30 @@ def _splits(arrays: list[np.ndarray], class_names: tuple[str, ...] | None = None
 
 
 def _read_bytes(path: Path) -> np.ndarray:
-    try:
-        require_file(path)
-        return np.fromfile(path, np.uint8)
-    except (OSError, LwcnnError) as error:
-        raise corrupt(path, error) from error
+    require_file(path)
+    return np.fromfile(path, np.uint8)
 
 
-def _read_idx_file(folder: Path, stem: str, names: tuple[str, ...]) -> np.ndarray:
-    path = find_idx_file(folder, stem)
+def _read_idx_file(folder: Path, stem: str) -> np.ndarray:
+    path = find_file(folder, stem)
     if path is None:
-        raise LwcnnError(
-            f"Put all four files {', '.join(names)} (or with .gz) into the folder; {stem} is missing. "
-            f"Received: {str(folder)!r}"
-        )
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
-            zero, dtype_code, ndim = struct.unpack(">HBB", stream.read(4))
-            if (zero, dtype_code) != (0, 8) or ndim > 4:  # 8 is unsigned bytes
-                raise ValueError("not an IDX file of bytes")
-            shape = struct.unpack(f">{ndim}I", stream.read(4 * ndim))
-            size = math.prod(shape)
-            data = stream.read(min(size, _MAX_IDX_BYTES) + 1)  # one more byte, to detect a file that is too long
-        if len(data) != size:
-            raise ValueError(f"the file does not have {size:,} bytes, as its header states")
-        return np.frombuffer(data, np.uint8).reshape(shape)
-    except Exception as error:  # gzip, zlib, struct and NumPy raise different errors
-        raise corrupt(path, error) from error
+        raise FileNotFoundError(stem)
+    with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
+        zero, dtype_code, ndim = struct.unpack(">HBB", stream.read(4))
+        if (zero, dtype_code) != (0, 8) or ndim > 4:  # 8 is unsigned bytes
+            raise ValueError(f"{stem} is not an IDX file of bytes")
+        shape = struct.unpack(f">{ndim}I", stream.read(4 * ndim))
+        size = math.prod(shape)
+        data = stream.read(min(size, _MAX_IDX_BYTES) + 1)  # one more byte, to detect a file that is too long
+    if len(data) != size:
+        raise ValueError(f"{stem} does not have {size:,} bytes, as its header states")
+    return np.frombuffer(data, np.uint8).reshape(shape)
 
 
 def _read_cifar_batch(path: Path, labels: str) -> tuple[np.ndarray, np.ndarray]:
     content = _read_bytes(path).tobytes()
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != CIFAR_MD5[path.name]:
-        raise corrupt(path, "it does not have the official checksum")
+        raise ValueError(f"{path.name} does not have the official checksum")
     batch = pickle.loads(content, encoding="bytes")
     # An image is stored as 1,024 red, 1,024 green and 1,024 blue values, row by row.
     images = batch[b"data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)

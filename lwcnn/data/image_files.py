@@ -1,6 +1,5 @@
 """Reads image files as arrays: upright, on white where transparent, of one size and number of channels."""
 
-import itertools
 import logging
 import math
 import os
@@ -22,7 +21,6 @@ IMAGE_EXTENSIONS = (
     ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
 BACKGROUND = "white"  # of transparent images
-MAX_FOLDERS_WITHOUT_IMAGES = 2_000
 MAX_DEFAULT_SIDE = 96  # pixels; larger images are reduced unless a size is chosen
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _log = logging.getLogger(__name__)
@@ -34,10 +32,9 @@ Size = int | tuple[int, int] | tuple[int, int, int]
 
 
 def find_images(folder: Path) -> dict[str, Path]:
-    """Finds the image files in a folder and its subfolders, in natural order (2 before 10).
+    """Finds the image files in a folder and its subfolders, in natural order (2 before 10); returns paths by name.
 
-    Symbolic links are followed; hidden files and files of other types are ignored. Returns paths by name: the path
-    relative to the folder, or if all files are numbered ("1.png", "2.png"), the number, as in competitions.
+    The name is the path relative to the folder, or if all files are numbered ("1.png"), the number, as in competitions.
     """
     inside = {path.relative_to(folder).as_posix(): path for path in _walk(Path(folder))}
     names = sorted(inside, key=_natural_key)
@@ -51,10 +48,10 @@ def find_images(folder: Path) -> dict[str, Path]:
 
 
 def read_image(source: Path | Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
-    """Reads an image as a uint8 array of a shape (height, width, channels) with 1, 3 or 4 channels.
+    """Reads an image as uint8 of a shape (height, width, channels) with 1, 3 or 4 channels; any exception if corrupt.
 
-    It is rotated according to its EXIF data, composited on white if it is transparent (unless there is a fourth
-    channel), and resized bilinearly without preserving the aspect ratio. A corrupt file raises any exception.
+    It is rotated by its EXIF data, composited on white (unless there is a fourth channel), and resized bilinearly
+    without preserving the aspect ratio.
     """
     height, width, channels = shape
     with _opened(source) as opened:
@@ -72,11 +69,7 @@ def read_image(source: Path | Image.Image, shape: tuple[int, int, int]) -> np.nd
 def read_images(
     sources: Sequence[Any], shape: tuple[int, int, int]
 ) -> tuple[np.ndarray, np.ndarray, dict[int, Exception]]:
-    """Reads many images, paths or images of Pillow; those that cannot be read are left out.
-
-    Returns the images (n, height, width, channels), the indices of their sources, and the errors by index of the
-    others.
-    """
+    """Reads many images; returns those that can be read, their indices among the sources, and errors by index."""
     require_memory(len(sources) * math.prod(shape), f"{len(sources):,} images of shape {shape}")
     images = np.empty((len(sources), *shape), np.uint8)
     kept: list[int] = []
@@ -92,10 +85,9 @@ def read_images(
 
 
 def choose_shape(sources: Iterable[Any], size: Size | None) -> tuple[int, int, int]:
-    """Returns the shape for images of different sizes: of the chosen size, or else of their median height and width.
+    """Returns the chosen shape for images, or else their median height and width, at most `MAX_DEFAULT_SIDE` pixels.
 
-    A median above `MAX_DEFAULT_SIDE` pixels is reduced to it. There is one channel if all images are gray, otherwise
-    three. Sources are paths of image files, or images of Pillow.
+    There is one channel if all images are gray, otherwise three.
     """
     chosen = check_size(size)
     if len(chosen) == 3:
@@ -177,26 +169,17 @@ def _opened(source: Path | Image.Image) -> Iterator[Image.Image]:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Yields visible image files."""
-    without_images = itertools.count(1)
-
-    def inside(folder: Path, above: frozenset[str]) -> Iterator[Path]:
+    """Yields visible image files, those of each folder once, however it is linked."""
+    seen = set()
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         real = os.path.realpath(folder)
-        if real in above:  # links that form a cycle
-            return
-        entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
-        has_images = any(entry.suffix.lower() in IMAGE_EXTENSIONS for entry in entries)
-        if not has_images and next(without_images) > MAX_FOLDERS_WITHOUT_IMAGES:
-            raise LwcnnError(
-                f"Give a folder of images: {MAX_FOLDERS_WITHOUT_IMAGES:,} folders in it hold none. Received: {root}"
-            )
-        for entry in entries:
-            if entry.is_dir():
-                yield from inside(entry, above | {real})
-            elif entry.suffix.lower() in IMAGE_EXTENSIONS:
-                yield entry
-
-    return inside(root, frozenset())
+        if real in seen:
+            subfolders.clear()
+            continue
+        seen.add(real)
+        paths = [Path(folder) / name for name in sorted(files) if not name.startswith(".")]
+        yield from (path for path in paths if path.suffix.lower() in IMAGE_EXTENSIONS)
 
 
 def _upright(image: Image.Image) -> Image.Image:

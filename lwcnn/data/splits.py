@@ -44,10 +44,7 @@ def stratified_split(labels: np.ndarray, size: int | float, seed: int = 0) -> Sp
 
 
 def stratified_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarray:
-    """Draws a subset with equal class proportions and at least one image per class; returns sorted indices.
-
-    Arguments are those of `stratified_split`; `size` is clipped to the range from the number of classes to n.
-    """
+    """Draws a subset with equal class proportions and at least one image per class; returns sorted indices."""
     counts = _count_classes(labels, min_count=1, purpose="a subset")
     size = min(max(int(size), len(counts)), len(labels))
     return np.flatnonzero(_draw(labels, _exact_shares(counts, size, counts), seed)).astype(np.int64)
@@ -56,8 +53,7 @@ def stratified_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarra
 def split_for_training(labels: np.ndarray, validation: int | float, limit: int | None = None, seed: int = 0) -> Split:
     """Splits a data set of any size into training and validation, each with at least one image of every class.
 
-    `validation` is the number of validation images, or their fraction as a float, at most n // 2; `limit` the maximum
-    number of training images. Returns sorted indices `(train, validation)`.
+    `validation` is their number or fraction, at most n // 2; `limit` the maximum number of training images.
     """
     counts = _count_classes(labels, min_count=2, purpose="training and validation, one for each")
     size = _number_of_images(validation, len(labels))
@@ -105,10 +101,9 @@ def stratified_folds(labels: np.ndarray, num_folds: int = 6, seed: int = 0) -> l
 def draw_test_images(
     images: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...] | None, received: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Draws `TEST_FRACTION` of each class as test images; copies of an image stay in one part.
+    """Draws a fifth of each class as test images, the same whatever their order; copies of an image stay in one part.
 
-    The same images are drawn whatever their order. Class names and `received`, the data set's path or name, are for the
-    error message. Returns (x_train, y_train, x_test, y_test).
+    `class_names` and `received` are for the error message. Returns (x_train, y_train, x_test, y_test).
     """
     _, first, copy_of = np.unique(hash_images(images)[0], return_index=True, return_inverse=True)
     classes, dense = np.unique(labels, return_inverse=True)

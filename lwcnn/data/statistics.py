@@ -32,16 +32,13 @@ def channel_statistics(images: np.ndarray, indices: np.ndarray | None = None) ->
     (array([5.]), array([5.]))
     """
     check_images(images)
-    num_images = len(images) if indices is None else len(indices)
-    channels = images.shape[3]
-    counts = np.zeros((channels, 256), np.int64)
-    for start in range(0, num_images, _CHUNK_SIZE):
-        part = slice(start, start + _CHUNK_SIZE)
-        some = images[part] if indices is None else images[indices[part]]
-        for channel in range(channels):
-            counts[channel] += np.bincount(some[..., channel].ravel(), minlength=256)
+    chosen = np.arange(len(images)) if indices is None else indices
+    counts = np.zeros((images.shape[3], 256), np.int64)
+    for start in range(0, len(chosen), _CHUNK_SIZE):
+        some = images[chosen[start : start + _CHUNK_SIZE]]
+        counts += [np.bincount(some[..., channel].ravel(), minlength=256) for channel in range(images.shape[3])]
     levels = np.arange(256)
-    num_pixels = num_images * images.shape[1] * images.shape[2]
+    num_pixels = len(chosen) * images.shape[1] * images.shape[2]
     mean = counts @ levels / num_pixels
     deviations = levels - mean[:, None]
     return mean, np.sqrt((counts * deviations**2).sum(axis=1) / num_pixels)

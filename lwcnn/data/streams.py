@@ -2,7 +2,6 @@
 
 import glob
 import io
-import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -11,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lwcnn.data.checks import check_class_names, check_image_array, invalid
+from lwcnn.data.checks import check_class_names, check_image_array, images_at_once, invalid
 from lwcnn.data.image_files import IMAGE_EXTENSIONS, check_size, find_images, read_images, readable, reason
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.npz import open_array, open_npz
+from lwcnn.system.npz import load_npz
 from lwcnn.system.safe_text import one_line
 
 NPZ_IMAGE_KEYS = ("x_test", "images", "x")  # in order of preference
@@ -28,8 +27,7 @@ Batch = tuple[list[str], np.ndarray]
 def find_inputs(inputs: Sequence[str]) -> dict[str, Path | Image.Image]:
     """Finds the images that a command line names: files, folders, patterns, and "-" for one image on standard input.
 
-    Returns paths by name; of standard input, the image. Files of any extension are taken if they are named. Images of a
-    single folder are named as by `find_images`, others by their path.
+    Returns paths, or the image, by name. Files of any extension are taken if they are named.
     """
     found: dict[str, Path | Image.Image] = {}
     for text in inputs:
@@ -58,17 +56,11 @@ def _read_standard_input() -> Image.Image:
 
 
 def stream_files(
-    files: dict[str, Path | Image.Image],
-    shape: tuple[int, int, int],
-    batch_size: int,
-    on_unreadable: Callable[[str, str], None],
+    files: dict[str, Path | Image.Image], shape: tuple[int, int, int], on_unreadable: Callable[[str, str], None]
 ) -> Iterator[Batch]:
-    """Yields batches of image files, or images of Pillow, given by name and read as by `read_image`.
-
-    An unreadable file is skipped: `on_unreadable` is called with its name and the reason.
-    """
+    """Yields batches of image files, read as by `read_image`; `on_unreadable` is called with a name and the reason."""
     check_size(shape)
-    names = list(files)
+    names, batch_size = list(files), images_at_once(shape)
     for start in range(0, len(names), batch_size):
         some = names[start : start + batch_size]
         images, kept, errors = read_images([files[name] for name in some], shape)
@@ -78,31 +70,19 @@ def stream_files(
             yield [some[index] for index in kept], images
 
 
-def stream_npz(path: Path, batch_size: int) -> Iterator[Batch]:
-    """Yields batches of an .npz file's uint8 images, under the key `x_test`, `images` or `x`, named by their index."""
-    with open_npz(path) as archive:
-        keys = [name.removesuffix(".npy") for name in archive.namelist()]
-        key = next((key for key in NPZ_IMAGE_KEYS if key in keys), None)
-        if key is None:
-            found = f"keys {', '.join(sorted(keys)) or '(none)'}"
-            raise invalid(f"Save the images under one of the keys {', '.join(NPZ_IMAGE_KEYS)}", found, repr(str(path)))
-        with open_array(archive, f"{key}.npy", path) as (stream, (shape, is_fortran, dtype)):
-            # A broadcast array has the type and shape but takes no memory.
-            shape = check_image_array(np.broadcast_to(np.zeros((), dtype), shape), key, repr(str(path))).shape
-            if is_fortran:
-                advice = "Save the images in C order (numpy.ascontiguousarray)"
-                raise invalid(advice, f"{key!r} in Fortran order", repr(str(path)))
-            for start in range(0, shape[0], batch_size):
-                count = min(batch_size, shape[0] - start)
-                images = np.frombuffer(stream.read(count * math.prod(shape[1:])), np.uint8)
-                yield [str(start + i) for i in range(count)], images.reshape(count, *shape[1:])
+def read_npz_images(path: Path) -> np.ndarray:
+    """Reads an .npz file's uint8 images, under the key `x_test`, `images` or `x`."""
+    arrays = load_npz(path)
+    key = next((key for key in NPZ_IMAGE_KEYS if key in arrays), None)
+    if key is None:
+        found = f"keys {', '.join(sorted(arrays)) or '(none)'}"
+        raise invalid(f"Save the images under one of the keys {', '.join(NPZ_IMAGE_KEYS)}", found, repr(str(path)))
+    return check_image_array(arrays[key], key, repr(str(path)))
 
 
-def stream_array(images: np.ndarray, batch_size: int) -> Iterator[Batch]:
-    """Yields batches of an array of images (n, height, width, channels), named by their index."""
-    for start in range(0, len(images), batch_size):
-        part = images[start : start + batch_size]
-        yield [str(start + i) for i in range(len(part))], part
+def stream_array(images: np.ndarray) -> Iterator[Batch]:
+    """Yields an array of images (n, height, width, channels) as one batch, named by their index."""
+    yield list(map(str, range(len(images)))), images
 
 
 def read_class_list(path: Path) -> tuple[str, ...]:

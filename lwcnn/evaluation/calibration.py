@@ -1,6 +1,6 @@
 """Temperature scaling divides logits so that confidence matches accuracy; thresholds shift the logits of each class."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
-@dataclass(frozen=True)
-class ScaledLogits:
+class ScaledLogits(NamedTuple):
     """Logits after cross-fitted temperature scaling, and the temperatures of the even and of the odd rows."""
 
     logits: np.ndarray
@@ -34,26 +33,19 @@ class ScaledLogits:
 def scale_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> ScaledLogits:
     """Scales test logits by temperatures cross-fitted on the test images, for runs without validation logits.
 
-    Even rows are divided by the temperature fitted on odd rows and vice versa, so no image influences its own. The
-    canonical order of a data set is independent of class, so both halves have the same distribution.
+    Even rows are divided by the temperature fitted on odd rows and vice versa. The canonical order of a data set is
+    independent of class, so both halves have the same distribution.
     """
-    scaled = np.array(logits, dtype=float)
-    temperatures = []
-    for start in (0, 1):
-        temperature = fit_temperature(logits[1 - start :: 2], labels[1 - start :: 2])
-        scaled[start::2] /= temperature
-        temperatures.append(temperature)
-    return ScaledLogits(scaled, (temperatures[0], temperatures[1]))
+    even, odd = (fit_temperature(logits[other::2], labels[other::2]) for other in (1, 0))
+    divisors = np.where(np.arange(len(logits)) % 2, odd, even)[:, None]
+    return ScaledLogits(np.asarray(logits, dtype=float) / divisors, (even, odd))
 
 
 MAX_OFFSET = 5.0
 
 
 def fit_thresholds(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Fits numbers to add to each class's logits, (classes,), that minimize the cross-entropy (arXiv 1901.06852).
-
-    Adding b divides the probability from which a class is chosen by exp(b).
-    """
+    """Fits numbers to add to each class's logits, (classes,), that minimize the cross-entropy (arXiv 1901.06852)."""
     from scipy.optimize import minimize
 
     shares = np.bincount(labels, minlength=np.shape(logits)[1]) / len(labels)
@@ -64,14 +56,6 @@ def fit_thresholds(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     bounds = [(-MAX_OFFSET, MAX_OFFSET)] * len(shares)  # of a class without images the best would be infinite
     return minimize(loss_and_gradient, np.zeros(len(shares)), jac=True, method="L-BFGS-B", bounds=bounds).x
-
-
-def shift_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns test logits with thresholds cross-fitted as the temperatures of `scale_cross_fitted`."""
-    shifted = np.array(logits, dtype=float)
-    for start in (0, 1):
-        shifted[start::2] += fit_thresholds(logits[1 - start :: 2], labels[1 - start :: 2])
-    return shifted
 
 
 def measure_calibration(

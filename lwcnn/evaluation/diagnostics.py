@@ -1,6 +1,7 @@
 """Diagnoses of a run's result: the four failure signatures of the paper's summary, and signs of failed training."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,41 +17,48 @@ MAX_NAMES = 5  # class names listed in a warning
 
 
 def diagnose_run(result: dict) -> list[str]:
-    """Returns warnings about a run, each a phrase with its measurements; empty for a healthy run.
+    """Returns warnings about a run, the content of its JSON file and `num_test_images`; empty for a healthy run."""
+    signs = (
+        _branches,
+        _drops,
+        _overfitting,
+        _worse_than_submodels,
+        _divergence,
+        _lagging_weights,
+        _predictions,
+    )
+    return [warning for sign in signs for warning in sign(result)]
 
-    `result` is the content of a run's JSON file, and `num_test_images` (arXiv 2501.15547, "Failure signatures").
-    """
-    warnings = []
-    phases = result["history"]
-    last = phases[0]["history"][-1]
-    num_val = result["num_val_images"]
+
+def _branches(result: dict) -> Iterator[str]:
+    last, num_val = result["history"][0]["history"][-1], result["num_val_images"]
     branches = {k: v for k, v in last.items() if k.endswith("_logits_val_accuracy")}
     if branches and _differ(max(branches.values()), min(branches.values()), MAX_BRANCH_GAP, num_val, num_val):
         shown = ", ".join(f"{k.removesuffix('_logits_val_accuracy')} {100 * v:.1f} %" for k, v in branches.items())
-        warnings.append(f"the branches' validation accuracies drift apart ({shown}): check the augmentation")
-    full_phases = [phase for phase in phases if phase["name"] not in SUBMODEL_PHASES]
-    for before, after in zip(full_phases, full_phases[1:]):
+        yield f"the branches' validation accuracies drift apart ({shown}): check the augmentation"
+
+
+def _drops(result: dict) -> Iterator[str]:
+    num_val = result["num_val_images"]
+    phases = [phase for phase in result["history"] if phase["name"] not in SUBMODEL_PHASES]
+    for before, after in zip(phases, phases[1:]):
         best, first = before["best_val_accuracy"], after["history"][0]["val_accuracy"]
         if _differ(best, first, MAX_DROP, num_val, num_val):
-            warnings.append(
+            yield (
                 f"accuracy drops by {100 * (best - first):.1f} points as phase {after['name']} begins, from "
                 f"{100 * best:.1f} % to {100 * first:.1f} % of {num_val:,} validation images: "
                 "its learning rate may be too high, try 1e-4"
             )
+
+
+def _overfitting(result: dict) -> Iterator[str]:
     train, test = result["train_accuracy"], result["test_accuracy"]
     num_train, num_test = result["num_train_images"], result["num_test_images"]
     if _differ(train, test, MAX_TRAIN_TEST_GAP, num_train, num_test):
-        warnings.append(
+        yield (
             f"training and test accuracy are {100 * (train - test):.1f} points apart, {100 * train:.1f} % of "
             f"{num_train:,} and {100 * test:.1f} % of {num_test:,} images: capacity or overfitting"
         )
-    return [
-        *warnings,
-        *_worse_than_submodels(phases),
-        *_divergence(phases),
-        *_lagging_weights(result),
-        *_poor_predictions(result),
-    ]
 
 
 def _differ(high: float, low: float, limit: float, num_high: int, num_low: int) -> bool:
@@ -59,61 +67,52 @@ def _differ(high: float, low: float, limit: float, num_high: int, num_low: int) 
     return high - low > limit + NOISE * math.sqrt(pooled * (1 - pooled) * (1 / num_high + 1 / num_low))
 
 
-def _worse_than_submodels(phases: list[dict]) -> list[str]:
-    """Reports a merged model whose validation accuracy ends below that of the submodels in stage 1."""
+def _worse_than_submodels(result: dict) -> Iterator[str]:
+    phases, last = result["history"], result["history"][-1]
     best = max((phase["best_val_accuracy"] for phase in phases if phase["name"] in SUBMODEL_PHASES), default=0.0)
-    last = phases[-1]
-    if best - last["best_val_accuracy"] <= MAX_STAGE_LOSS:
-        return []
-    return [
-        f"phase {last['name']} ends at {100 * last['best_val_accuracy']:.1f} % validation accuracy, below the "
-        f"{100 * best:.1f} % of the submodels: train the merged model for more epochs or at a higher learning rate"
-    ]
+    if best - last["best_val_accuracy"] > MAX_STAGE_LOSS:
+        yield (
+            f"phase {last['name']} ends at {100 * last['best_val_accuracy']:.1f} % validation accuracy, below the "
+            f"{100 * best:.1f} % of the submodels: train the merged model for more epochs or at a higher learning rate"
+        )
 
 
-def _divergence(phases: list[dict]) -> list[str]:
-    """Reports phases whose loss became NaN or infinite after the first epoch."""
-    return [
-        f"phase {phase['name']} diverged in epoch {phase['diverged']} at learning rate {phase['learning_rate']:g} and "
-        f"kept epoch {phase['best_epoch']}: try a tenth of the rate"
-        for phase in phases
-        if "diverged" in phase
-    ]
+def _divergence(result: dict) -> Iterator[str]:
+    for phase in result["history"]:
+        if "diverged" in phase:
+            yield (
+                f"phase {phase['name']} diverged in epoch {phase['diverged']} at learning rate "
+                f"{phase['learning_rate']:g} and kept epoch {phase['best_epoch']}: try a tenth of the rate"
+            )
 
 
-def _lagging_weights(result: dict) -> list[str]:
-    """Reports a training accuracy below the bound that the training loss implies.
-
-    A wrong prediction costs at least ln 2 nats, so a mean loss L implies an accuracy of at least 1 - L / ln 2.
-    """
+def _lagging_weights(result: dict) -> Iterator[str]:
+    """A wrong prediction costs at least ln 2 nats, so a mean loss L implies an accuracy of at least 1 - L / ln 2."""
     last = result["history"][-1]
     settings = result.get("config", {}).get("phases", [{}])[-1]
     records = [last["history"][-1], last["history"][last.get("best_epoch", 0) - 1]]
     losses = [record.get("student_loss", record.get("loss")) for record in records]
     if None in losses or settings.get("class_weight"):
-        return []
+        return
     least = 1 - max(losses) / math.log(2)
-    if result["train_accuracy"] >= least - MAX_LOSS_GAP:
-        return []
-    return [
-        f"a training loss of {max(losses):.3f} implies a training accuracy of at least {100 * least:.0f} %, but the "
-        f"trained model reaches {100 * result['train_accuracy']:.1f} %: its weight average or batch normalization "
-        "statistics lag behind, train for more epochs or with smaller batches"
-    ]
+    if result["train_accuracy"] < least - MAX_LOSS_GAP:
+        yield (
+            f"a training loss of {max(losses):.3f} implies a training accuracy of at least {100 * least:.0f} %, but "
+            f"the trained model reaches {100 * result['train_accuracy']:.1f} %: its weight average or batch "
+            "normalization statistics lag behind, train for more epochs or with smaller batches"
+        )
 
 
-def _poor_predictions(result: dict) -> list[str]:
-    """Reports accuracy near that of always predicting one class, and classes that are never predicted."""
+def _predictions(result: dict) -> Iterator[str]:
     if not result.get("confusion_matrix"):
-        return []
+        return
     counts, accuracy = np.array(result["confusion_matrix"]), result["test_accuracy"]
     total, actual, predicted = counts.sum(), counts.sum(axis=1), counts.sum(axis=0)
     chance = actual.max() / total
     margin = max(2 * math.sqrt(chance * (1 - chance) / total), 0.05 * (1 - chance))
     margin = min(margin, 0.5 * (1 - chance))  # of a handful of images even 100 % would be within it
-    warnings = []
     if accuracy <= chance + margin and chance < 1:
-        warnings.append(
+        yield (
             f"the test accuracy of {100 * accuracy:.1f} % is near chance, {100 * chance:.1f} %: check labels, "
             "learning rate and number of epochs"
         )
@@ -121,11 +120,10 @@ def _poor_predictions(result: dict) -> list[str]:
     missing = [names[k] for k in np.flatnonzero((predicted == 0) & (actual > 0))]
     if missing:
         more = f" and {len(missing) - MAX_NAMES} more" if len(missing) > MAX_NAMES else ""
-        warnings.append(
+        yield (
             f"never predicted: {', '.join(missing[:MAX_NAMES])}{more}; with few images of a class, "
             'class_weight="balanced" may help'
         )
-    return warnings
 
 
 def diagnose_folds(accuracies: list[float]) -> list[str]:

@@ -1,40 +1,23 @@
-"""Grad-CAM: heat maps of the image regions that support a class. Requires TensorFlow or JAX.
-
-Source: Selvaraju et al., "Grad-CAM", arXiv 1610.02391, equations 1 and 2.
-"""
+"""Grad-CAM (arXiv 1610.02391): heat maps of the image regions that support a class. Requires TensorFlow or JAX."""
 
 import cv2
 import keras
 import numpy as np
 
 from lwcnn.evaluation.predict import require_classifier_of
-from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.errors import LwcnnError
 
 BATCH_SIZE = 100
 
 
 def gradcam_heatmap(model: keras.Model, images: np.ndarray, class_index: int | np.ndarray, layer: str) -> np.ndarray:
-    """Computes Grad-CAM heat maps, float32 between 0 and 1, of shape (n, height, width).
+    """Computes heat maps, float32 between 0 and 1, (n, height, width), for one class or an integer array of shape (n,).
 
-    Channels of the layer's output are weighted by the mean gradient of the class's logit, summed and rectified. Each
-    map is divided by its maximum and resized bilinearly; it is zero if nothing supports the class. `class_index` is one
-    class for all images or an integer array of shape (n,).
+    Each map is divided by its maximum and resized bilinearly; it is zero if nothing supports the class.
     """
     require_classifier_of(images, model)
-    names = [each.name for each in model.layers]
-    if layer not in names:
-        raise unknown_name("layer", layer, names)
     activation = model.get_layer(layer).output
-    if isinstance(activation, (list, tuple)) or len(activation.shape) != 4:
-        raise LwcnnError(f"Give a layer with output of shape (n, rows, columns, channels). Received: {layer!r}")
-    num_classes, classes = model.output_shape[-1], np.asarray(class_index)
-    fits = np.issubdtype(classes.dtype, np.integer) and classes.shape in ((), (len(images),))
-    if not fits or (classes.size and not 0 <= classes.min() <= classes.max() < num_classes):
-        raise LwcnnError(
-            f"Give class_index as a class from 0 to {num_classes - 1}, or one for each of {len(images)} images. "
-            f"Received: {class_index!r}"
-        )
-    classes = np.broadcast_to(classes, len(images))
+    num_classes, classes = model.output_shape[-1], np.broadcast_to(class_index, len(images))
     trunk = keras.Model(model.inputs[0], activation)
     # The images are an input of `rest` as well: they may reach the logits along paths around this layer.
     rest = keras.Model([model.inputs[0], activation], model.outputs[0])

@@ -1,7 +1,4 @@
-"""Classification metrics from logits.
-
-Logits are finite floats of shape (n, classes), labels integers of shape (n,); else the functions raise LwcnnError.
-"""
+"""Classification metrics from logits, finite floats (n, classes), and integer labels (n,); else LwcnnError."""
 
 from collections.abc import Iterable
 
@@ -30,8 +27,6 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
 def top_k_accuracy(logits: np.ndarray, labels: np.ndarray, k: int = TOP) -> float:
     """Returns the fraction of images whose label is among the k largest logits; the lower class wins a tie."""
     logits, labels = check_logits(logits, labels)
-    if k < 1:
-        raise LwcnnError(f"Give k as 1 or more. Received: k={k}")
     wanted = logits[np.arange(len(labels)), labels][:, None]
     ahead = (logits > wanted) | ((logits == wanted) & (np.arange(logits.shape[1]) < labels[:, None]))
     return float((ahead.sum(axis=1) < k).mean())
@@ -53,10 +48,7 @@ def per_class_accuracy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def precision_recall_f1(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the `precision`, `recall` and `f1` score of each class, 0 where undefined, as in scikit-learn.
-
-    A class with neither images nor predictions gets NaN and is excluded from macro averages.
-    """
+    """Returns `precision`, `recall` and `f1` by class: 0 where undefined, NaN without both images and predictions."""
     from sklearn.metrics import precision_recall_fscore_support
 
     logits, labels = check_logits(logits, labels)
@@ -67,19 +59,13 @@ def precision_recall_f1(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.
 
 
 def expected_calibration_error(logits: np.ndarray, labels: np.ndarray, num_bins: int = 15) -> float:
-    """Returns the expected calibration error (ECE, arXiv 1706.04599): the mean gap between confidence and accuracy.
-
-    Confidence is the largest softmax probability. Bins have equal width, are open below and closed above.
-    """
+    """Returns the mean gap between confidence, the largest probability, and accuracy (ECE, arXiv 1706.04599)."""
     confidence, accuracies, counts = reliability_bins(logits, labels, num_bins)
     return float(np.nansum(counts * np.abs(accuracies - confidence)) / counts.sum())
 
 
 def brier_score(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the mean squared distance of the probabilities from the label, summed over classes: between 0 and 2.
-
-    Source: Brier 1950, for several classes.
-    """
+    """Returns the mean squared distance of the probabilities from the label, summed over classes (Brier 1950)."""
     logits, labels = check_logits(logits, labels)
     distance = np.exp(log_softmax(logits))
     distance[np.arange(len(labels)), labels] -= 1
@@ -91,8 +77,6 @@ def reliability_bins(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Groups images by confidence; returns mean confidence, accuracy (NaN for empty bins) and number per bin."""
     logits, labels = check_logits(logits, labels)
-    if num_bins < 1:
-        raise LwcnnError(f"Give num_bins as 1 or more. Received: num_bins={num_bins}")
     confidence = np.exp(log_softmax(logits).max(axis=1))
     correct = logits.argmax(axis=1) == labels
     upper_edges = np.linspace(0, 1, num_bins + 1)[1:]

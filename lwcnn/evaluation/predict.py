@@ -1,20 +1,18 @@
-"""Predicts logits and the most probable classes of images, and writes them as CSV or JSON."""
+"""Predicts logits, with test-time augmentation or without, and the most probable classes of images."""
 
 from __future__ import annotations
 
-import csv
-import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lwcnn.data.augment.color import gaussian_blur
 from lwcnn.data.checks import images_at_once
-from lwcnn.evaluation.metrics import log_softmax
+from lwcnn.evaluation.metrics import average_probabilities, log_softmax
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath
-from lwcnn.system.safe_text import csv_cell
 
 if TYPE_CHECKING:
     import keras
@@ -111,23 +109,41 @@ def predict_images(
     >>> predict_images(model, data.x_train[:2]).columns.tolist()
     ['image', 'label', 'probability']
     """
-    import pandas
-
     from lwcnn.data.streams import find_inputs, stream_array, stream_files
 
     def refuse(name: str, reason: str) -> None:
         raise LwcnnError(f"Give images that can be read ({reason}). Received: {name!r}")
 
     if isinstance(images, np.ndarray):
-        batches = stream_array(images, 500)
+        batches = stream_array(images)
     else:
         paths = [images] if isinstance(images, (str, os.PathLike)) else images
-        shape = input_shape(model)
-        batches = stream_files(find_inputs([os.fspath(path) for path in paths]), shape, images_at_once(shape), refuse)
-    num_classes = model.output_shape[-1]
-    names = getattr(model, "class_names", None) or tuple(map(str, range(num_classes)))
-    rows = list(predict_rows(model, batches, names, top))
-    return pandas.DataFrame(rows, columns=columns(min(top, num_classes), "image"))
+        batches = stream_files(find_inputs([os.fspath(path) for path in paths]), input_shape(model), refuse)
+    names = getattr(model, "class_names", None) or tuple(map(str, range(model.output_shape[-1])))
+    return predict_batches(model, batches, names, top)
+
+
+def predict_batches(
+    model: keras.Model, batches: Iterable[Batch], class_names: Sequence[str], top: int = 1, temperature: float = 1.0
+) -> pandas.DataFrame:
+    """Classifies batches of `lwcnn.data.streams` as `predict_images` does; the temperature divides the logits."""
+    import pandas
+
+    if model.output_shape[-1] != len(class_names):
+        raise LwcnnError(
+            f"Name each of the model's {model.output_shape[-1]} classes with --classes, or give their data set with "
+            f"--dataset. Received: {len(class_names)} names"
+        )
+    rows = []
+    for names, images in batches:
+        probabilities = np.exp(log_softmax(predict_logits(model, images).astype(np.float64) / temperature))
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+        for name, row, labels in zip(names, probabilities, order, strict=True):
+            rows.append([name, *(cell for label in labels for cell in (class_names[label], float(row[label])))])
+    if not rows:
+        raise LwcnnError("Give at least one readable image. Received: no readable image")
+    more = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
+    return pandas.DataFrame(rows, columns=["image", "label", "probability", *more][: len(rows[0])])
 
 
 def input_shape(model: keras.Model) -> tuple[int, int, int]:
@@ -138,50 +154,26 @@ def input_shape(model: keras.Model) -> tuple[int, int, int]:
     return shape
 
 
-def columns(top: int, first: str = "id") -> list[str]:
-    """Returns the names of the columns of `predict_rows`."""
-    more = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
-    return [first, "label", "probability", *more]
+# Those of ResNet [4,4,4,3] (github.com/Hashmmath/DL-Project-1-LearningtooDeep-CIFAR-10-Classification).
+TTA_TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "original": lambda images: images,
+    "horizontal_flip": lambda images: images[:, :, ::-1],
+    "vertical_flip": lambda images: images[:, ::-1],
+    "center_crop": lambda images: images,  # the notebook crops its own padding: the image counts twice
+    "blur": lambda images: gaussian_blur(images, np.full(len(images), 1.0)),
+}
+"""Transforms of test-time augmentation (TTA): functions from uint8 images to images of the same shape, by name."""
 
 
-def predict_rows(
-    model: keras.Model, batches: Iterable[Batch], class_names: Sequence[str], top: int = 1, temperature: float = 1.0
-) -> Iterator[list]:
-    """Yields `[name, label, probability, label, probability, ...]` with the `top` most probable classes of each image.
-
-    Batches are those of `lwcnn.data.streams`; the temperature divides the logits.
-    """
-    if model.output_shape[-1] != len(class_names):
-        raise LwcnnError(
-            f"Name each of the model's {model.output_shape[-1]} classes with --classes, or give their data set with "
-            f"--dataset. Received: {len(class_names)} names"
-        )
-    is_empty = True
-    for names, images in batches:
-        probabilities = np.exp(log_softmax(predict_logits(model, images).astype(np.float64) / temperature))
-        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
-        for name, row, labels in zip(names, probabilities, order, strict=True):
-            yield [name, *(cell for label in labels for cell in (class_names[label], float(row[label])))]
-            is_empty = False
-    if is_empty:
-        raise LwcnnError("Give at least one readable image. Received: no readable image")
+def default_tta_transforms(mirror: bool) -> tuple[str, ...]:
+    """Returns the image and its mirror image; all but the flips where a mirror image may change class."""
+    if mirror:
+        return "original", "horizontal_flip"
+    return tuple(name for name in TTA_TRANSFORMS if not name.endswith("_flip"))
 
 
-def write_csv(rows: Iterable[list], stream: IO[str]) -> int:
-    """Writes the rows of `predict_rows` as CSV, probabilities with four decimals; returns their number."""
-    writer, count = csv.writer(stream, lineterminator="\n"), 0
-    for count, (name, *cells) in enumerate(rows, start=1):
-        if count == 1:
-            writer.writerow(columns(len(cells) // 2))
-        writer.writerow([csv_cell(name), *(csv_cell(c) if isinstance(c, str) else f"{c:.4f}" for c in cells)])
-    return count
-
-
-def write_json_array(rows: Iterable[list], stream: IO[str]) -> int:
-    """Writes the rows of `predict_rows` as a JSON array with an object per image; returns their number."""
-    count = 0
-    for count, (name, *cells) in enumerate(rows, start=1):
-        classes = [{"label": label, "probability": round(value, 6)} for label, value in zip(cells[::2], cells[1::2])]
-        stream.write(("[\n" if count == 1 else ",\n") + json.dumps({"id": name, "classes": classes}))
-    stream.write("\n]\n")
-    return count
+def predict_tta(
+    model: keras.Model, images: np.ndarray, transforms: Sequence[str] = tuple(TTA_TRANSFORMS)
+) -> np.ndarray:
+    """Returns the log of the softmax probabilities averaged over transforms, float64, usable as logits."""
+    return average_probabilities(predict_logits(model, TTA_TRANSFORMS[name](images)) for name in transforms)

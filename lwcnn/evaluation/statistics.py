@@ -41,10 +41,10 @@ def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
 
 
 def estimate_accuracy(correct: Sequence[np.ndarray]) -> Estimate:
-    """Estimates the accuracy of an experiment from whether images are classified correctly, bool (n,) per seed.
+    """Estimates accuracy from whether images are classified correctly, bool (n,) per seed.
 
-    The 95% percentile bootstrap resamples seeds and images with replacement, with the same images for all seeds. It is
-    slightly too narrow for few seeds; for a single seed it covers the test set only.
+    The percentile bootstrap resamples seeds and images, the same images for all seeds; a single seed covers the test
+    set only.
     """
     values = np.asarray(correct).astype(int)
     low, high = _bootstrap_interval(values)

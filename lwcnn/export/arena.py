@@ -1,7 +1,4 @@
-"""Writes int8 LiteRT models as C++ source, and estimates the arena: the memory of their activations.
-
-Activations whose lifetimes overlap get separate memory; others share it.
-"""
+"""Writes int8 LiteRT models as C++ source, and estimates the arena: the memory of their activations."""
 
 import re
 from collections.abc import Sequence
@@ -63,9 +60,8 @@ def read_graph(content: bytes) -> Graph:
 def plan_arena(activations: Sequence[Activation]) -> int:
     """Returns the arena size in bytes according to TensorFlow Lite Micro's greedy planner (arXiv 2001.03288).
 
-    Activations are placed in order of decreasing size, each at the lowest offset that does not overlap an activation
-    with an overlapping lifetime. The interpreter's structures and scratch memory are not included: they depend on the
-    build.
+    In order of decreasing size, each activation gets the lowest offset that overlaps no other of an overlapping
+    lifetime.
     """
     placed: list[tuple[int, int, Activation]] = []  # begin, end
     for activation in sorted(activations, key=lambda a: (-a.size_bytes, a.first)):

@@ -16,10 +16,7 @@ NUM_CALIBRATION_IMAGES = 1000  # training images that calibrate int8
 
 
 class Runtime:
-    """Runs a model: a function from uint8 images (n, height, width, channels) to float32 logits.
-
-    `run` computes the raw output for images converted by `prepare`, the input type of the file.
-    """
+    """A function from uint8 images to float32 logits; `run` takes images in the input type, from `prepare`."""
 
     def __init__(self, run: Callable[[np.ndarray], np.ndarray]):
         self.run = run

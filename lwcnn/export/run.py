@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from lwcnn.data.checks import images_at_once
@@ -11,10 +10,9 @@ from lwcnn.data.datasets import Dataset
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits, require_fit
 from lwcnn.export.arena import plan_arena, read_graph, to_c_array
-from lwcnn.export.deployable import to_onnx, to_saved_model
+from lwcnn.export.convert import INPUT_QUANTIZATION, convert, draw_calibration_images
 from lwcnn.export.extras import PACKAGES
 from lwcnn.export.formats import FORMATS, NUM_CALIBRATION_IMAGES, gzip_bytes, require_format
-from lwcnn.export.litert import INPUT_QUANTIZATION, draw_calibration_images, to_litert, to_litert_int8
 from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model
 from lwcnn.system import environment
@@ -28,17 +26,6 @@ MAX_INT8_DROP = 0.3  # percentage points of accuracy; gains are accepted
 _BATCH_SIZE = 100  # memory and speed of the check only
 
 
-def convert(model: keras.Model, format_name: str, calibration_images: np.ndarray | None = None):
-    """Converts a model to one of `FORMATS`: the content of a file, or of a folder's files by name.
-
-    "c-array" returns the int8 file that the array will contain, which keeps hard swish as a single operation.
-    """
-    if FORMATS[format_name].quantized:
-        assert calibration_images is not None
-        return to_litert_int8(model, calibration_images, split=format_name != "c-array")
-    return {"litert": to_litert, "onnx": to_onnx, "saved_model": to_saved_model}[format_name](model)
-
-
 def export_model(
     path: str | Path,
     format_name: str,
@@ -46,12 +33,11 @@ def export_model(
     output: str | Path | None = None,
     max_drop: float | None = None,
 ) -> dict:
-    """Exports a .keras file, compares the export with it on the test images, and writes it with a report.
+    """Exports a .keras file, compares the export with it on the test images, and writes it with a JSON report beside
+    it.
 
-    The training images calibrate int8. `output` is a file, or a folder for saved_model and c-array, by default
-    exports/<model>-<format>; the report is a JSON file of the same name beside it. Nothing is written if the export
-    differs too much: `max_drop` is the maximum loss of accuracy in percentage points, by default 0.3 for int8 and 0.05
-    otherwise.
+    The training images calibrate int8. Nothing is written if the export differs too much: `max_drop` is the maximum
+    loss of accuracy in percentage points, by default 0.3 for int8 and 0.05 otherwise.
     """
     require_format(format_name)
     kind = FORMATS[format_name]
@@ -106,10 +92,7 @@ def run_batches(predict: Callable[[np.ndarray], np.ndarray], images: np.ndarray)
 
 
 def compare_logits(expected: np.ndarray, exported: np.ndarray, labels: np.ndarray) -> dict:
-    """Compares the logits of an exported file with those of the Keras model for the same labeled images.
-
-    `max_relative_difference` is relative to the range of the expected logits; `drop_points` is negative for a gain.
-    """
+    """Compares the logits of an exported file with those of the Keras model; `drop_points` is negative for a gain."""
     before, after = accuracy(expected, labels), accuracy(exported, labels)
     difference = float(np.abs(expected.astype(np.float64) - exported).max())
     spread = float(expected.max() - expected.min())
@@ -125,10 +108,7 @@ def compare_logits(expected: np.ndarray, exported: np.ndarray, labels: np.ndarra
 
 
 def require_agreement(compared: dict, quantized: bool, max_drop: float | None = None) -> None:
-    """Checks that an export does not differ too much from its model, given the result of `compare_logits`.
-
-    Of a `quantized` file, only a loss of accuracy counts.
-    """
+    """Checks the result of `compare_logits`; of a `quantized` file, only a loss of accuracy counts."""
     limit = max_drop if max_drop is not None else MAX_INT8_DROP if quantized else MAX_FLOAT_CHANGE
     if not limit >= 0:  # NaN fails this too
         raise LwcnnError(f"Give max_drop as a number of at least 0. Received: {max_drop}")

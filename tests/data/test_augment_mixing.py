@@ -4,12 +4,20 @@ import numpy as np
 import pytest
 from scipy.stats import beta, kstest
 
-from lwcnn.data.augment import PAPER_AUGMENTATION, MixUpCutMix, mix_batch
-from lwcnn.data.augment.mixing import Mix, apply_mix, draw_mix
+from lwcnn.data.augment import PAPER_AUGMENTATION, MixUpCutMix
+from lwcnn.data.augment.mixing import Mix, draw_mix, mix_images, mix_labels
 from lwcnn.data.batches import Batches
 from lwcnn.system.errors import LwcnnError
 
 MIXUP, CUTMIX = MixUpCutMix(cutmix_alpha=0), MixUpCutMix(mixup_alpha=0)
+
+
+def apply(images, labels, num_classes, mix):
+    return mix_images(images, mix), mix_labels(labels, num_classes, mix)
+
+
+def mix_batch(images, labels, num_classes, mixing, seed, epoch, batch):
+    return apply(images, labels, num_classes, draw_mix(mixing, *images.shape[1:3], seed, epoch, batch))
 
 
 def constant_images(levels, height=8, width=6, channels=3):
@@ -19,7 +27,7 @@ def constant_images(levels, height=8, width=6, channels=3):
 
 def test_mixup_by_hand():
     images, labels = constant_images([0, 100, 201]), np.array([2, 0, 1])
-    mixed, soft = apply_mix(images, labels, 3, Mix(0.75))
+    mixed, soft = apply(images, labels, 3, Mix(0.75))
     # With the one before, the first with the last: 0.25 * 201 = 50.25, 75, 0.75 * 201 + 0.25 * 100 = 175.75.
     assert mixed.dtype == np.uint8 and mixed[:, 0, 0, 0].tolist() == [50, 75, 176]
     assert (mixed == mixed[:, :1, :1, :1]).all()
@@ -29,7 +37,7 @@ def test_mixup_by_hand():
 
 def test_cutmix_by_hand():
     images, labels = constant_images([10, 20], 4, 5), np.array([0, 1])
-    mixed, soft = apply_mix(images, labels, 2, Mix(1 - 6 / 20, (1, 3, 2, 5)))
+    mixed, soft = apply(images, labels, 2, Mix(1 - 6 / 20, (1, 3, 2, 5)))
     expected = np.full((4, 5, 3), 10)
     expected[1:3, 2:5] = 20
     np.testing.assert_array_equal(mixed[0], expected)
@@ -166,9 +174,10 @@ def textured(num_images=23):
 
 def test_batches_are_mixed_after_augmentation_with_soft_labels():
     arrays = textured()
-    settings = dict(batch_size=5, seed=3, branches=(PAPER_AUGMENTATION,), epoch=2)
+    settings = dict(batch_size=5, seed=3, branches=(PAPER_AUGMENTATION,))
     plain = Batches(*arrays, **settings)
     mixed = Batches(*arrays, **settings, mixing=MixUpCutMix(), num_classes=4)
+    plain.set_epoch(2), mixed.set_epoch(2)
     assert len(mixed) == len(plain)
     for i in range(len(plain)):
         images, labels = plain[i]
@@ -193,9 +202,10 @@ def test_branches_are_mixed_alike_and_keep_one_label():
 def test_the_ramp_rises_from_batch_to_batch_and_stays_at_its_end(monkeypatch):
     images, labels = textured(8)
     given = []
-    monkeypatch.setattr("lwcnn.data.batches.mix_batch", lambda *arguments: given.append(arguments[-1]) or arguments[:2])
+    monkeypatch.setattr("lwcnn.data.batches.draw_mix", lambda *arguments: given.append(arguments[-1]))
     for epoch in range(3):
-        batches = Batches(images, labels, 2, 0, epoch=epoch, mixing=MixUpCutMix(ramp=1.0), num_classes=4, num_epochs=2)
+        batches = Batches(images, labels, 2, 0, mixing=MixUpCutMix(ramp=1.0), num_classes=4, num_epochs=2)
+        batches.set_epoch(epoch)
         for i in range(4):
             batches[i]
     assert given == [0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1, 1, 1, 1]
@@ -205,8 +215,9 @@ def test_ramp_follows_the_share_of_all_epochs():
     images, labels = textured(400)
 
     def mixed_share(epoch):
-        batches = Batches(images, labels, 2, 0, epoch=epoch, mixing=MixUpCutMix(ramp=1.0), num_classes=4, num_epochs=4)
-        plain = Batches(images, labels, 2, 0, epoch=epoch)
+        batches = Batches(images, labels, 2, 0, mixing=MixUpCutMix(ramp=1.0), num_classes=4, num_epochs=4)
+        plain = Batches(images, labels, 2, 0)
+        batches.set_epoch(epoch), plain.set_epoch(epoch)
         return np.mean([(batches[i][0] != plain[i][0]).any() for i in range(200)])
 
     # Some of MixUp's shares and CutMix's boxes are too small to show.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lwcnn.data.augment import PAPER_AUGMENTATION, augment_batch
-from lwcnn.data.batches import Batches, FollowEpochs
+from lwcnn.data.batches import Batches
 from lwcnn.system.errors import LwcnnError
 
 NUM_IMAGES = 23
@@ -39,6 +39,11 @@ def assert_same_batches(left, right):
         np.testing.assert_array_equal(a, b)
 
 
+def at(epoch, batches):
+    batches.set_epoch(epoch)
+    return batches
+
+
 def test_an_epoch_gives_every_image_once_with_its_own_label():
     batches = Batches(*make_arrays(), batch_size=5, seed=1)
     assert len(batches) == batches.num_batches == 5
@@ -52,12 +57,12 @@ def test_an_epoch_gives_every_image_once_with_its_own_label():
 
 def test_order_follows_seed_and_epoch_only():
     arrays = make_arrays()
-    order = [epoch_of(Batches(*arrays, 5, seed=s, epoch=e))[1].tolist() for s, e in [(1, 0), (1, 1), (2, 0)]]
+    order = [epoch_of(at(e, Batches(*arrays, 5, seed=s)))[1].tolist() for s, e in [(1, 0), (1, 1), (2, 0)]]
     assert order[0] != order[1] and order[0] != order[2] and order[1] != order[2]
-    again = Batches(*arrays, 5, seed=1, epoch=7)
+    again = at(7, Batches(*arrays, 5, seed=1))
     again.set_epoch(1)
     assert epoch_of(again)[1].tolist() == order[1]
-    other_size = Batches(*arrays, 23, seed=1, epoch=1)
+    other_size = at(1, Batches(*arrays, 23, seed=1))
     assert epoch_of(other_size)[1].tolist() == order[1]
 
 
@@ -71,18 +76,10 @@ def test_orders_are_spread_evenly():
     assert np.bincount(first, minlength=4).min() > 70  # 100 expected, 8.7 standard deviation
 
 
-def test_without_shuffle_the_order_is_that_of_the_indices():
-    indices = np.array([7, 3, 11])
-    batches = Batches(*make_arrays(), 2, seed=0, shuffle=False, indices=indices)
-    assert epoch_of(batches)[1].tolist() == [7, 3, 11]
-    batches.set_epoch(4)
-    assert epoch_of(batches)[1].tolist() == [7, 3, 11]
-
-
 def test_a_subset_gives_its_images_with_their_own_augmentation():
     images, labels = make_textured()
     indices = np.array([2, 5, 8, 13, 21])
-    batches = Batches(images, labels, 2, seed=3, branches=(PAPER_AUGMENTATION,), epoch=2, indices=indices)
+    batches = at(2, Batches(images, labels, 2, seed=3, branches=(PAPER_AUGMENTATION,), indices=indices))
     inputs, targets = epoch_of(batches)
     np.testing.assert_array_equal(np.sort(targets), indices)
     whole = augment_batch(images, PAPER_AUGMENTATION, 3, 2, np.arange(NUM_IMAGES))
@@ -120,20 +117,8 @@ def test_batches_made_in_threads_are_those_made_in_turn():
     assert_same_batches(made, expected)
 
 
-def test_hooks_that_keras_calls_too_often_do_not_skip_an_epoch():
-    batches = Batches(*make_arrays(), 5, seed=0, epoch=3)
-    batches.on_epoch_end()  # before the first epoch
-    batches.on_epoch_begin()
-    batches[0]  # to build the metrics
-    batches.on_epoch_end()
-    assert batches.epoch == 3
-    for expected in (3, 4):
-        assert batches.epoch == expected
-        batches.on_epoch_begin()
-        list(batches)
-        batches.on_epoch_end()
-        batches.on_epoch_end()  # as when an input ends early
-    assert batches.epoch == 5
+def follow_epochs(batches):
+    return keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
 
 
 class NoteInputs(keras.layers.Layer):
@@ -178,7 +163,7 @@ def test_fit_sees_the_batches_of_each_epoch_and_goes_on_where_it_stopped(batch_s
 
     def make_batches(epoch):
         branches = (None, PAPER_AUGMENTATION)
-        return Batches(images, labels, batch_size, seed=4, branches=branches, epoch=epoch)
+        return at(epoch, Batches(images, labels, batch_size, seed=4, branches=branches))
 
     batches, seen = make_batches(0), ([], [])
     model = make_model(images.shape[1:], seen, 2)
@@ -188,7 +173,7 @@ def test_fit_sees_the_batches_of_each_epoch_and_goes_on_where_it_stopped(batch_s
         epochs=3,
         shuffle=False,
         verbose=0,
-        callbacks=[FollowEpochs(batches)],
+        callbacks=[follow_epochs(batches)],
         validation_data=validation,
         validation_batch_size=4,
     )
@@ -196,22 +181,8 @@ def test_fit_sees_the_batches_of_each_epoch_and_goes_on_where_it_stopped(batch_s
 
     resumed, seen = make_batches(3), ([], [])
     model = make_model(images.shape[1:], seen, 2)
-    model.fit(resumed, initial_epoch=3, epochs=5, shuffle=False, verbose=0, callbacks=[FollowEpochs(resumed)])
+    model.fit(resumed, initial_epoch=3, epochs=5, shuffle=False, verbose=0, callbacks=[follow_epochs(resumed)])
     assert_same_batches(seen, expected_epochs(make_batches, range(3, 5)))
-
-
-def test_fit_sees_the_batches_of_each_epoch_without_the_callback():
-    images, labels = make_textured()
-
-    def make_batches(epoch):
-        return Batches(images, labels, 5, seed=4, branches=(PAPER_AUGMENTATION, None), epoch=epoch)
-
-    batches, seen = make_batches(2), ([], [])
-    model = make_model(images.shape[1:], seen, 2)
-    model.fit(batches, epochs=2, shuffle=False, verbose=0)
-    model.fit(batches, epochs=1, shuffle=False, verbose=0)  # goes on
-    assert_same_batches(seen, expected_epochs(make_batches, range(2, 5)))
-    assert batches.epoch == 5
 
 
 def test_fit_takes_one_branch_compiled_as_usual():
@@ -226,14 +197,8 @@ def test_fit_takes_one_branch_compiled_as_usual():
     )
     model.compile("nadam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     batches = Batches(images, labels % 2, 16, seed=0, branches=(PAPER_AUGMENTATION,))
-    history = model.fit(batches, epochs=2, shuffle=False, verbose=0, callbacks=[FollowEpochs(batches)])
+    history = model.fit(batches, epochs=2, shuffle=False, verbose=0, callbacks=[follow_epochs(batches)])
     assert len(history.history["loss"]) == 2
-
-
-def test_follow_epochs_adds_its_offset():
-    batches = Batches(*make_arrays(), 5, seed=0)
-    FollowEpochs(batches, offset=10).on_epoch_begin(2)
-    assert batches.epoch == 12
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from lwcnn.data import formats, sources
+from lwcnn.data import formats
 from lwcnn.data.datasets import find_dataset, load_dataset
-from lwcnn.data.digits import enlarge_digits
+from lwcnn.data.formats import enlarge_digits
 from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES, ENTRIES, INPUT_SHAPES, NUM_IMAGES, OFFICIAL_CHECKSUMS
 from lwcnn.data.sources import READERS, cache_folder
 from lwcnn.system.errors import LwcnnError
@@ -260,7 +260,7 @@ def write_idx(folder, arrays, compressed=False, names=IDX_NAMES):
 @pytest.mark.parametrize(
     ("name", "inner", "in_cache"),
     [
-        ("mnist", ".", False),
+        ("mnist", "MNIST", False),
         ("mnist", "mnist", False),
         ("mnist", "MNIST/raw", False),
         ("fashion_mnist", "fashion_mnist", False),
@@ -282,20 +282,8 @@ def test_idx_files_with_dots(tmp_path):
     assert load_dataset("mnist", tmp_path).x_train.shape == (60, 28, 28, 1)
 
 
-def test_fashion_mnist_is_not_taken_for_mnist(tmp_path, monkeypatch):
-    arrays = made_arrays()
-    write_idx(tmp_path, arrays)
-    digest = hashlib.sha256(arrays["y_train"].tobytes()).hexdigest()
-    monkeypatch.setattr(sources, "_FASHION_LABELS", digest)
-    assert find_dataset("mnist", tmp_path) is None
-    assert find_dataset("fashion_mnist", tmp_path) is not None
-
-
-def test_find_dataset(tmp_path):
+def test_find_dataset():
     assert [name for name in DATASET_NAMES if find_dataset(name)] == ["digits"]
-    path = save(tmp_path / "mine.npz", **made_arrays())
-    assert find_dataset(path) == find_dataset(str(path)) == "mine.npz"
-    assert find_dataset(tmp_path / "gone.npz") is None
 
 
 # ---- digits
@@ -381,9 +369,8 @@ def test_class_names_are_read_from_bytes_and_must_differ(tmp_path):
 
 
 def test_unknown_name():
-    for function in (load_dataset, find_dataset):
-        with pytest.raises(LwcnnError, match="Did you mean 'fashion_mnist'.*Received: 'fashon_mnist'"):
-            function("fashon_mnist")
+    with pytest.raises(LwcnnError, match="Did you mean 'fashion_mnist'.*Received: 'fashon_mnist'"):
+        load_dataset("fashon_mnist")
 
 
 def test_missing_data_dir(tmp_path, monkeypatch):
@@ -417,10 +404,10 @@ def test_archive_with_broken_or_missing_files(tmp_path, monkeypatch):
     batch = folder / "data_batch_3"
     for content in (batch.read_bytes()[:5000], b"", pickle.dumps({b"data": 3})):
         batch.write_bytes(content)
-        with pytest.raises(LwcnnError, match="not have the official checksum.*Received:.*data_batch_3"):
+        with pytest.raises(LwcnnError, match="data_batch_3 does not have the official checksum.*Received:.*cifar-10"):
             load_dataset("cifar10", tmp_path)
     batch.unlink()
-    with pytest.raises(LwcnnError, match="missing.*data_batch_3"):
+    with pytest.raises(LwcnnError, match="missing.*data_batch_3.*Received: "):
         load_dataset("cifar10", tmp_path)
 
 
@@ -444,18 +431,10 @@ def test_broken_idx_files(tmp_path, compressed):
     whole = path.read_bytes()
     for content in (whole[:-100], b"", b"12345678"):
         path.write_bytes(content)
-        with pytest.raises(LwcnnError, match="Received:.*t10k-images"):
+        with pytest.raises(LwcnnError, match="missing, truncated or corrupt.*Received:.*mnist"):
             load_dataset("mnist", tmp_path)
     path.unlink()
-    with pytest.raises(LwcnnError, match="all four files.*t10k-images-idx3-ubyte is missing. Received:"):
-        load_dataset("mnist", tmp_path)
-
-
-def test_incomplete_mnist_files_do_not_hide_other_data(tmp_path):
-    write_idx(tmp_path, made_arrays())
-    (tmp_path / IDX_NAMES[1]).write_bytes(b"half")
-    assert find_dataset("fashion_mnist", tmp_path) is None
-    with pytest.raises(LwcnnError, match="train-labels"):
+    with pytest.raises(LwcnnError, match="missing.*t10k-images-idx3-ubyte.*Received:"):
         load_dataset("mnist", tmp_path)
 
 
@@ -743,7 +722,7 @@ def test_an_interrupted_extraction_leaves_nothing_half(tmp_path, monkeypatch, se
 @pytest.mark.skipif(not (SHARED_DATA and Path(SHARED_DATA, "cifar10.npz").exists()), reason="no LWCNN_DATA_DIR")
 def test_real_cifar10(monkeypatch):
     arrays = formats.read_npz(Path(SHARED_DATA, "cifar10.npz"))
-    monkeypatch.setattr(sources, "read_npz", lambda path: arrays)
+    monkeypatch.setattr(formats, "read_npz", lambda path: arrays)
     start = time.process_time()
     dataset = load_dataset("cifar10", SHARED_DATA)
     assert time.process_time() - start < 4  # 1.1 s on an idle core

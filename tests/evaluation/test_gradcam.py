@@ -100,22 +100,6 @@ def test_no_evidence_for_the_class_gives_zeros():
     assert not gradcam_heatmap(model, np.ones((2, 4, 4, 1)), 0, "conv").any()
 
 
-@pytest.mark.parametrize(
-    ("class_index", "layer", "words"),
-    [
-        (0, "original_conv", "Did you mean 'original_conv"),
-        (0, "head_dense", "rows, columns, channels"),
-        (10, "original_conv1", "Received: 10"),
-        (np.array([0, 1]), "original_conv1", "one for each of 3"),
-        (0.5, "original_conv1", "Received: 0.5"),
-    ],
-)
-def test_errors_in_words(class_index, layer, words):
-    model = build_merged_model((12, 12, 3), 10)
-    with pytest.raises(LwcnnError, match=words):
-        gradcam_heatmap(model, np.zeros((3, 12, 12, 3)), class_index, layer)
-
-
 def test_other_images_and_a_dual_model_are_refused():
     submodels = [build_submodel((12, 12, 3), 4, name) for name in ("original", "augmented")]
     with pytest.raises(LwcnnError, match=r"images of shape \(n, 12, 12, 3\). Received: \(3, 28, 28, 1\)"):

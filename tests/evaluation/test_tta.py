@@ -11,10 +11,8 @@ from scipy.special import softmax
 
 from lwcnn.cli.main import main
 from lwcnn.evaluation.metrics import accuracy, summarize
-from lwcnn.evaluation.predict import predict_logits
-from lwcnn.evaluation.tta import TTA_TRANSFORMS, default_tta_transforms, predict_tta
+from lwcnn.evaluation.predict import TTA_TRANSFORMS, default_tta_transforms, predict_logits, predict_tta
 from lwcnn.models.dual import build_merged_model
-from lwcnn.system.errors import LwcnnError
 
 
 @pytest.fixture
@@ -62,14 +60,6 @@ def test_probabilities_of_zero_stay_finite(images):
     averaged = predict_tta(certain, images)
     assert np.isfinite(averaged).all()
     assert summarize(averaged, np.zeros(5, int))["loss"] == 0
-
-
-def test_rejects_wrong_transforms(model, images):
-    with pytest.raises(LwcnnError, match="Did you mean 'blur'"):
-        predict_tta(model, images, ["blurr"])
-    for transforms in ([], ["blur", "blur"]):
-        with pytest.raises(LwcnnError, match="each once. Received"):
-            predict_tta(model, images, transforms)
 
 
 def test_digits_are_not_mirrored_by_default():

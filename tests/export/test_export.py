@@ -17,9 +17,8 @@ from lwcnn.cli.main import main
 from lwcnn.data.datasets import find_dataset
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.export.arena import Activation, Graph, plan_arena, read_graph, to_c_array
-from lwcnn.export.deployable import build_deployable
+from lwcnn.export.convert import build_deployable, draw_calibration_images, to_litert, to_litert_int8
 from lwcnn.export.formats import FORMATS, LitertModel
-from lwcnn.export.litert import draw_calibration_images, to_litert, to_litert_int8
 from lwcnn.export.run import compare_logits, export_model, require_agreement
 from lwcnn.system.errors import LwcnnError
 

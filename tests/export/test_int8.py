@@ -12,12 +12,10 @@ from made_data import ROOT
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.export import run
 from lwcnn.export.arena import plan_arena, read_graph
-from lwcnn.export.deployable import build_deployable
-from lwcnn.export.int8.bias_correction import correct_biases
-from lwcnn.export.int8.compact import share_vectors
+from lwcnn.export.convert import LitertModel, build_deployable, convert_deployable, to_litert_int8
 from lwcnn.export.int8.equalize import _quietest, equalize_channels
+from lwcnn.export.int8.files import correct_biases, share_vectors
 from lwcnn.export.int8.simplify import simplify, split_hard_swish
-from lwcnn.export.litert import LitertModel, convert_deployable, to_litert_int8
 from lwcnn.models.baselines.reproduction import build_repo_residual_se
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se

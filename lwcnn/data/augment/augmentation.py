@@ -1,10 +1,7 @@
-"""Random changes of single images, and their application to a batch.
-
-The result for an image depends only on the seed, the epoch, the stream and the image's index in the data set.
-"""
+"""Random changes of single images. They depend only on the seed, the epoch, the stream and the image's index."""
 
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import numpy as np
 
@@ -14,10 +11,8 @@ from lwcnn.data.augment.draws import Draws, Purpose
 from lwcnn.data.augment.geometry import FILLS, flip_and_crop, warp
 from lwcnn.data.augment.operations import ColorJitter, Cutout, Erasing, GaussianBlur, Sharpness
 from lwcnn.data.augment.policies import POLICIES, RandAugment
-from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import added_later
 
-_NUM_TRANSFORMS = 8  # one column per random value of `draw_transforms`, so that no setting affects another's values
 _BELOW_ONE = Rule(lambda value: number(1).is_valid(value) and value < 1, "a number from 0 to below 1")
 
 
@@ -85,69 +80,36 @@ PUBLISHED_AUGMENTATION = Augmentation(rotation=0.1, zoom=0.2, translation=0.2, b
 def augment_batch(
     images: np.ndarray, augmentation: Augmentation, seed: int, epoch: int, indices: np.ndarray, stream: int = 0
 ) -> np.ndarray:
-    """Returns augmented images in a new array, uint8, shape (n, height, width, channels).
-
-    `indices`, shape (n,), are those of the images in their data set; with the seed, the epoch and the stream, they
-    determine the random numbers.
-    """
+    """Returns augmented uint8 images (n, height, width, channels); `indices` are theirs in the data set."""
     check_images(images)
-    indices = np.asarray(indices)
-    fits = indices.shape == images.shape[:1] and indices.dtype.kind in "iu"
-    if not fits or (indices.size and indices.min() < 0):
-        raise LwcnnError(
-            f"Give one index of 0 or more for each of the {len(images)} images. "
-            f"Received: indices of shape {indices.shape} and type {indices.dtype}"
-        )
     if len(images) == 0:
         return images.copy()
     draws, fill = Draws(seed, epoch, stream, indices), augmentation.fill
-    drawn = draw_transforms(augmentation, draws, images.shape[1], images.shape[2])
+    height, width = images.shape[1:3]
+    # A column for each random value, so that no setting affects another's values.
+    uniform = draws.uniform(Purpose.TRANSFORMS, 8)
+    signed = 2 * uniform - 1
     changed = images
     if augmentation.horizontal_flip or augmentation.crop_padding:
-        changed = flip_and_crop(changed, drawn.flip, drawn.crop_y, drawn.crop_x, augmentation.crop_padding, fill)
+        flip, padding = (uniform[:, 5] < 0.5) & augmentation.horizontal_flip, augmentation.crop_padding
+        shifts = np.floor(uniform[:, 6:8] * (2 * padding + 1)).astype(np.int64) - padding
+        changed = flip_and_crop(changed, flip, shifts, padding, fill)
     if augmentation.vertical_flip:
         upside_down = draws.uniform(Purpose.VERTICAL_FLIP, 1) < augmentation.vertical_flip
         changed = np.where(upside_down[..., None, None], changed[:, ::-1], changed)
     if augmentation.rotation or augmentation.zoom or augmentation.translation:
-        changed = warp(changed, fill, 2 * np.pi * drawn.angle, drawn.zoom, drawn.shift_y, drawn.shift_x)
+        radians, zoom = 2 * np.pi * (augmentation.rotation * signed[:, 0]), 1 + augmentation.zoom * signed[:, 1]
+        shift_y = augmentation.translation * height * signed[:, 2]
+        shift_x = augmentation.translation * width * signed[:, 3]
+        changed = warp(changed, fill, radians, zoom, shift_y, shift_x)
     if augmentation.rand_augment:
         changed = augmentation.rand_augment.apply(changed, draws, fill)
     if augmentation.policy:
         changed = POLICIES[augmentation.policy](changed, draws, fill)
     if augmentation.brightness:
-        changed = add_brightness(changed, drawn.brightness)
+        # Whole gray levels, since pixels are integers before and after.
+        changed = add_brightness(changed, np.rint(255 * augmentation.brightness * signed[:, 4]).astype(np.int64))
     for name in ("color_jitter", "sharpness", "blur", "cutout", "erasing"):
         if operation := getattr(augmentation, name):
             changed = operation.apply(changed, draws)
     return images.copy() if changed is images else changed
-
-
-class Transforms(NamedTuple):
-    """Random geometry and brightness of each image of a batch; every field is an array of shape (n,)."""
-
-    angle: np.ndarray  # counterclockwise, fraction of a turn
-    zoom: np.ndarray  # side of the visible section relative to the image
-    shift_y: np.ndarray  # downward shift of the content in pixels
-    shift_x: np.ndarray  # rightward
-    brightness: np.ndarray  # gray levels to add, integers from -255 to 255
-    flip: np.ndarray  # bool: whether to mirror left to right
-    crop_y: np.ndarray  # downward shift in whole pixels
-    crop_x: np.ndarray  # rightward
-
-
-def draw_transforms(augmentation: Augmentation, draws: Draws, height: int, width: int) -> Transforms:
-    uniform = draws.uniform(Purpose.TRANSFORMS, _NUM_TRANSFORMS)
-    signed = 2 * uniform - 1
-    padding = augmentation.crop_padding
-    offsets = np.floor(uniform[:, 6:8] * (2 * padding + 1)).astype(np.int64) - padding
-    return Transforms(
-        angle=augmentation.rotation * signed[:, 0],
-        zoom=1 + augmentation.zoom * signed[:, 1],
-        shift_y=augmentation.translation * height * signed[:, 2],
-        shift_x=augmentation.translation * width * signed[:, 3],
-        # Whole gray levels, since pixels are integers before and after.
-        brightness=np.rint(255 * augmentation.brightness * signed[:, 4]).astype(np.int64),
-        flip=(uniform[:, 5] < 0.5) & augmentation.horizontal_flip,
-        crop_y=offsets[:, 0],
-        crop_x=offsets[:, 1],
-    )

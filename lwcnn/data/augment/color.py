@@ -1,7 +1,6 @@
 """Changes of the gray levels of uint8 image batches, with torchvision's definitions of the parameters.
 
-The `adjust_` functions take one factor per image, shape (n,), and return new arrays. Results are rounded to the nearest
-gray level, where torchvision and PIL truncate: they differ by at most one level.
+The `adjust_` functions take one factor per image, (n,). Results are rounded, where torchvision and PIL truncate.
 """
 
 import cv2
@@ -15,14 +14,7 @@ _SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13  # PIL's 
 
 def add_brightness(images: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """Returns the images with gray levels, integers of shape (n,), added and clipped to 0..255."""
-    up = np.clip(levels, 0, 255).astype(np.uint8)[:, None, None, None]
-    down = np.clip(-levels, 0, 255).astype(np.uint8)[:, None, None, None]
-    # Clipped before adding, so that uint8 cannot wrap around.
-    brightened = np.minimum(images, 255 - up)
-    brightened += up
-    np.maximum(brightened, down, out=brightened)
-    brightened -= down
-    return brightened
+    return _look_up(images, _to_levels(levels[:, None] + _LEVELS)[:, :, None])
 
 
 def adjust_brightness(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
@@ -39,20 +31,14 @@ def adjust_contrast(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
 
 
 def adjust_saturation(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Returns images of 3 channels with differences from their gray versions multiplied by factors; others as copies.
-
-    0 gives gray, 1 the image.
-    """
+    """Returns images of 3 channels blended with their gray versions: 0 gives gray, 1 the image; others as copies."""
     if images.shape[3] != 3:
         return images.copy()
     return _blend(np.repeat(to_gray(images)[..., None], 3, axis=3), images, factors)
 
 
 def adjust_hue(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """Returns images of 3 channels with their hue shifted by fractions of the color circle; others as copies.
-
-    1/3 changes red to green.
-    """
+    """Returns images with hue shifted by fractions of the color circle (1/3: red to green); copies without color."""
     num_images, height, width, channels = images.shape
     if channels != 3:
         return images.copy()
@@ -67,10 +53,7 @@ def adjust_hue(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
 
 
 def adjust_sharpness(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Returns the images with differences from their smoothed versions multiplied by factors.
-
-    Border pixels stay unchanged, as in PIL and torchvision, since the 3x3 kernel does not fit there.
-    """
+    """Returns the images with differences from smoothed ones multiplied by factors; borders stay, as in PIL."""
     images = np.ascontiguousarray(images)
     smooth = images.copy()
     if min(images.shape[1:3]) < 3:

@@ -10,12 +10,9 @@ from lwcnn.system.errors import LwcnnError
 
 
 class Purpose(IntEnum):
-    """Purpose of random numbers: the first part of their key, so that purposes are independent of each other.
+    """First part of the key of random numbers. Stored results depend on the values: never change one."""
 
-    Stored results depend on these values: give a new purpose a new value, and never change one.
-    """
-
-    TRANSFORMS = 1  # geometry and brightness: the columns of `draw_transforms`
+    TRANSFORMS = 1  # geometry and brightness, a column for each value
     ORDER = 2  # order of the images in an epoch (batches.py)
     VERTICAL_FLIP = 3
     RAND_AUGMENT = 4
@@ -54,10 +51,9 @@ class Draws:
 
 
 def random_bits(key: tuple[int, ...], count: int) -> np.ndarray:
-    """Returns `count` random uint64 numbers that depend only on the key: purpose, seed, epoch, ...
+    """Returns `count` random uint64 numbers that depend only on the key; a longer sequence starts with the shorter one.
 
-    NumPy guarantees that the raw output of Philox and SeedSequence never changes, unlike its distributions. A longer
-    sequence starts with the shorter one.
+    NumPy guarantees that the raw output of Philox and SeedSequence never changes, unlike its distributions.
     """
     # Below 2**32 each part is one word of the seed, so that different keys of equal length give different seeds.
     if not all(isinstance(part, (int, np.integer)) and 0 <= part < 2**32 for part in key):

@@ -7,18 +7,20 @@ FILLS = {"reflect": cv2.BORDER_REFLECT, "constant": cv2.BORDER_CONSTANT}
 """Fill modes of pixels outside an image: reflection, edge pixels included, or zero (black)."""
 
 
-def flip_and_crop(images: np.ndarray, flip, shift_y, shift_x, padding: int, fill: str) -> np.ndarray:
-    """Returns the images mirrored left to right where `flip` is true, then shifted by up to `padding` whole pixels."""
+def flip_and_crop(images: np.ndarray, flip: np.ndarray, shifts: np.ndarray, padding: int, fill: str) -> np.ndarray:
+    """Returns the images mirrored left to right where `flip` is true, then shifted down and right by whole pixels.
+
+    `shifts`, shape (n, 2), are at most `padding`.
+    """
     height, width = images.shape[1:3]
     changed = images.copy(order="C")
-    margins, border = (padding,) * 4, FILLS[fill]
     (targets,) = opencv_views(changed)
-    offsets = np.stack([padding - shift_y, padding - shift_x], axis=1).tolist()
-    for target, is_flipped, (top, left) in zip(targets, flip.tolist(), offsets, strict=True):
+    for target, is_flipped, (top, left) in zip(targets, flip.tolist(), (padding - shifts).tolist(), strict=True):
         if is_flipped:
             target[:] = cv2.flip(target, 1)
         if padding:
-            target[:] = cv2.copyMakeBorder(target, *margins, border)[top : top + height, left : left + width]
+            padded = cv2.copyMakeBorder(target, *(padding,) * 4, FILLS[fill])
+            target[:] = padded[top : top + height, left : left + width]
     return changed
 
 

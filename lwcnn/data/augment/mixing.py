@@ -53,28 +53,6 @@ class Mix:
     box: tuple[int, int, int, int] | None = None  # (top, bottom, left, right), pasted from the neighbor
 
 
-def mix_batch(
-    images: np.ndarray,
-    labels: np.ndarray,
-    num_classes: int,
-    mixing: MixUpCutMix,
-    seed: int,
-    epoch: int,
-    batch: int,
-    progress: float = 1.0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a batch of uint8 images, already augmented, mixed, and its soft labels, float32 (n, num_classes).
-
-    The neighbor of an image is the previous one in the batch; the first image's is the last. Batches are already
-    shuffled, and no image is mixed with itself unless it is alone. MixUp's images are rounded to gray levels, since
-    floats would take four times the memory for less than half a level. CutMix's labels have the exact fraction of
-    pixels. `seed`, `epoch` and `batch`, the index in the epoch, determine the random numbers; `progress` is the
-    completed fraction of the training, for the ramp.
-    """
-    mix = draw_mix(mixing, *images.shape[1:3], seed, epoch, batch, progress)
-    return apply_mix(images, labels, num_classes, mix)
-
-
 def draw_mix(
     mixing: MixUpCutMix, height: int, width: int, seed: int, epoch: int, batch: int, progress: float = 1.0
 ) -> Mix | None:
@@ -98,24 +76,30 @@ def draw_mix(
     return Mix(1 - (bottom - top) * (right - left) / (height * width), (top, bottom, left, right))
 
 
-def apply_mix(
-    images: np.ndarray, labels: np.ndarray, num_classes: int, mix: Mix | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the batch and its soft labels as in `mix_batch`, for given random values."""
-    one_hot = np.zeros((len(labels), num_classes), np.float32)
-    one_hot[np.arange(len(labels)), labels] = 1
+def mix_images(images: np.ndarray, mix: Mix | None) -> np.ndarray:
+    """Returns a batch of uint8 images, each mixed with the previous one; batches are already shuffled.
+
+    MixUp's images are rounded to gray levels: floats would take four times the memory.
+    """
     if mix is None:
-        return images.copy(), one_hot
-    share = np.float32(mix.share)
-    soft = share * one_hot + (1 - share) * np.roll(one_hot, 1, axis=0)
+        return images.copy()
     if mix.box is not None:
         top, bottom, left, right = mix.box
         mixed = images.copy()
         mixed[:, top:bottom, left:right] = np.roll(images[:, top:bottom, left:right], 1, axis=0)
-        return mixed, soft
+        return mixed
+    share = np.float32(mix.share)
     own = images * share
     own += np.roll(images, 1, axis=0) * (1 - share)
-    return np.rint(own, out=own).astype(np.uint8), soft
+    return np.rint(own, out=own).astype(np.uint8)
+
+
+def mix_labels(labels: np.ndarray, num_classes: int, mix: Mix | None) -> np.ndarray:
+    """Returns the soft labels, float32 (n, num_classes), of images mixed by `mix_images`."""
+    one_hot = np.zeros((len(labels), num_classes), np.float32)
+    one_hot[np.arange(len(labels)), labels] = 1
+    share = np.float32(1 if mix is None else mix.share)
+    return share * one_hot + (1 - share) * np.roll(one_hot, 1, axis=0)
 
 
 def _interval(length: int, size: int, draw: float) -> tuple[int, int]:

@@ -135,10 +135,7 @@ MAX_LEVEL = 9
 
 
 def trivial_augment(images: np.ndarray, draws: Draws, fill: str) -> np.ndarray:
-    """Returns the images after one random operation of random strength, in TrivialAugment's wide ranges.
-
-    Source: Müller and Hutter 2021, arXiv 2103.10158.
-    """
+    """Applies one random operation of random strength, in TrivialAugment's wide ranges (arXiv 2103.10158)."""
     uniform, names = draws.uniform(Purpose.TRIVIAL_AUGMENT, 3), tuple(OPERATIONS)
     drawn = np.floor(len(names) * uniform[:, 0]).astype(np.int64)
     largest = np.array([WIDE.get(name, 1.0) for name in names])[drawn]
@@ -149,10 +146,7 @@ def trivial_augment(images: np.ndarray, draws: Draws, fill: str) -> np.ndarray:
 
 
 def auto_augment(images: np.ndarray, draws: Draws, fill: str) -> np.ndarray:
-    """Returns the images after one of the 25 pairs of operations of AutoAugment's policy for CIFAR-10.
-
-    Source: Cubuk et al. 2018, arXiv 1805.09501.
-    """
+    """Applies one of the 25 pairs of operations of AutoAugment's policy for CIFAR-10 (arXiv 1805.09501)."""
     uniform = draws.uniform(Purpose.AUTO_AUGMENT, 5)
     pairs = np.floor(len(CIFAR_POLICY) * uniform[:, 0]).astype(np.int64)
     changed = images.copy(order="C")
@@ -174,11 +168,7 @@ def _signs(uniform: np.ndarray) -> np.ndarray:
 
 
 def _operate(images: np.ndarray, names: Sequence[str], drawn: np.ndarray, strengths: np.ndarray, fill: str) -> None:
-    """Applies an operation to each image, in place.
-
-    `drawn` has the position of each image's operation in `names`, or -1 for none; `strengths` are relative to
-    RandAugment's magnitude of 30.
-    """
+    """Applies the operation at position `drawn` in `names` to each image, in place; -1 for none."""
     for number, name in enumerate(names):  # all images with the same operation at once
         operation = _ALL_OPERATIONS[name]
         if name != "identity":

@@ -13,8 +13,16 @@ from lwcnn.data.datasets import Dataset
 from lwcnn.evaluation.predict import require_fit
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.zoo import create_model, model_file
-from lwcnn.export.bench import memory
-from lwcnn.export.bench.measure import images_per_second, summarize_rounds, time_calls
+from lwcnn.export.bench.measure import (
+    HOW_MEMORY,
+    KERAS,
+    images_per_second,
+    measure_memory,
+    open_keras,
+    summarize_rounds,
+    time_calls,
+)
+from lwcnn.export.convert import convert, draw_calibration_images
 from lwcnn.export.extras import PACKAGES, require_tensorflow
 from lwcnn.export.formats import (
     BENCH_FORMATS,
@@ -24,13 +32,10 @@ from lwcnn.export.formats import (
     gzip_bytes,
     require_format,
 )
-from lwcnn.export.litert import draw_calibration_images
-from lwcnn.export.run import convert
 from lwcnn.models.cost import count_macs
 from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError, unknown_name
 
 BATCH_SIZES = (1, 8, 32, 128, 512)  # the best throughput is reported
 NUM_WARM_UP = 30  # untimed calls of one image in a round, before those that are timed
@@ -47,21 +52,15 @@ def bench_models(
     rounds: int = 5,
     num_calls: int = 300,
 ) -> dict:
-    """Measures models in several formats. Limit the process to one thread, as `lwcnn bench` does.
+    """Measures models in several formats, on the process's threads; results are medians over interleaved rounds.
 
-    A call is timed from an image in memory, in the runtime's input type, to logits in a NumPy array. In each round
-    every runtime is measured once; results are medians over rounds. `models` are .keras files, or names of experiments,
-    whose models have random weights and 32x32x3 inputs. Without data, images are random, which suffices for speed and
-    size, but not for a usable int8 model.
+    A call is timed from an image in memory, in the runtime's input type, to logits in a NumPy array. `models` are
+    .keras files, or names of experiments, whose models have random weights and 32x32x3 inputs. Without data, images are
+    random.
     """
     require_tensorflow()
-    for name in formats:
-        if name not in BENCH_FORMATS:
-            raise unknown_name("format", name, BENCH_FORMATS)
-        if name in FORMATS:
-            require_format(name)
-    if rounds < 1 or num_calls < 1:
-        raise LwcnnError(f"Give at least one round and one call. Received: {rounds} rounds, {num_calls} calls")
+    for name in set(formats) - {"keras"}:
+        require_format(name)
     load_before = _load_average()
     with tempfile.TemporaryDirectory() as folder:
         files = [_model_file(model, data, Path(folder)) for model in models]
@@ -76,7 +75,7 @@ def bench_models(
         "versions": environment.versions(PACKAGES),
         "settings": {"rounds": rounds, "num_calls": num_calls, "batch_sizes": list(BATCH_SIZES)},
         "images": data.name if data else "random; int8 calibrated on them: for speed and size, not for use",
-        "peak_memory": memory.HOW,
+        "peak_memory": HOW_MEMORY,
         "models": measured,
     }
 
@@ -124,8 +123,8 @@ def _bench_model(path: Path, formats, data: Dataset | None, rounds: int, num_cal
     for name in formats:
         if name == "keras":
             predict = Runtime(lambda prepared: model.predict(prepared, batch_size=len(prepared), verbose=0))
-            runtimes |= {memory.KERAS: memory.open_keras(path), _KERAS_PREDICT: predict}
-            files |= {memory.KERAS: path, _KERAS_PREDICT: path}
+            runtimes |= {KERAS: open_keras(path), _KERAS_PREDICT: predict}
+            files |= {KERAS: path, _KERAS_PREDICT: path}
         else:
             content = convert(model, name, calibration)
             runtimes[name], files[name] = FORMATS[name].open(content), folder / f"{path.stem}-{name}"
@@ -153,7 +152,7 @@ def _bench_model(path: Path, formats, data: Dataset | None, rounds: int, num_cal
                 "size_bytes": len(content),
                 "gzip_bytes": gzip_bytes(content),
                 # The memory of `predict` is that of the function.
-                **({} if name == _KERAS_PREDICT else memory.measure_memory(name, file, images.shape[1:])),
+                **({} if name == _KERAS_PREDICT else measure_memory(name, file, images.shape[1:])),
             }
         )
     return {

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from lwcnn.data.checks import images_at_once
 from lwcnn.engine.keras_internals import source, sources
 from lwcnn.export.extras import require_tensorflow
-from lwcnn.export.int8.simplify import is_convolution, is_linear, scale_outputs
+from lwcnn.export.int8.simplify import Weights, is_convolution, is_linear, rewrite, same, scale_outputs
 from lwcnn.models.layers import StochasticDepth
 
 _BATCH_SIZE = 100  # affects memory only
@@ -29,18 +29,16 @@ _SCALE_EQUIVARIANT = (
 def equalize_channels(model: keras.Model, images: np.ndarray) -> keras.Model:
     """Returns an equivalent copy of a simplified model whose feature maps have channels of similar range on the images.
 
-    A convolution divides each output channel by a factor, and the next one multiplies by it. Maps that are connected by
-    additions or poolings share factors, which minimize the rounding noise that reaches the outputs (arXiv 1906.04721,
-    with ranges of maps instead of weights, and their influence). A layer whose output is zero on all images becomes an
+    A convolution divides each output channel by a factor, and the next one multiplies by it (arXiv 1906.04721, with
+    ranges of maps instead of weights, and their influence). A layer whose output is zero on all images becomes an
     unused constant, because LiteRT rejects an empty range.
     """
     groups = _groups(model)
     factors = _factors(model, groups, images)
-    copy = keras.models.clone_model(model)
-    for layer in model.layers:
+
+    def replace(layer: keras.Operation) -> tuple[keras.Layer, Weights] | None:
         if not is_convolution(layer):
-            copy.get_layer(layer.name).set_weights(layer.get_weights())
-            continue
+            return None
         kernel, *bias = layer.get_weights()
         (before,) = sources(layer)
         read = factors.get(groups.get(before.name, ""))
@@ -51,8 +49,9 @@ def equalize_channels(model: keras.Model, images: np.ndarray) -> keras.Model:
             kernel, bias = scale_outputs(layer, kernel, 1 / written), [part / written for part in bias]
         elif written is not None:
             kernel, bias = np.zeros_like(kernel), [np.ones_like(part) for part in bias]
-        copy.get_layer(layer.name).set_weights([kernel, *bias])
-    return copy
+        return same(layer), [kernel, *bias]
+
+    return rewrite(model, replace)
 
 
 def _groups(model: keras.Model) -> dict[str, str]:
@@ -122,9 +121,9 @@ def _sensitivities(model: keras.Model, maps: dict, images: np.ndarray) -> dict[s
 def _quietest(ranges: np.ndarray, sensitivities: np.ndarray) -> np.ndarray:
     """Returns the divisors, shape (channels,), at most 1, that minimize the rounding noise of the outputs.
 
-    The rounding step of a map is proportional to its widest channel after division, and the noise of a channel to the
-    step times its divisor: a sum over maps and channels, convex in the logarithms of the divisors. `ranges` are maximum
-    absolute values, and `sensitivities` those of the outputs, shape (maps, channels).
+    A map's rounding step is proportional to its widest channel after division, and a channel's noise to the step times
+    its divisor: a convex function of the logarithms. `ranges` and `sensitivities` of the outputs have shape (maps,
+    channels).
     """
     widest = ranges.max(axis=1, keepdims=True)
     relative = np.log(np.where(ranges > 0, np.maximum(ranges / widest, _MIN_RELATIVE_RANGE), 1))

@@ -1,5 +1,7 @@
 """Rewrites models with operations that int8 computes with few rounding steps: convolution, pooling, addition."""
 
+from collections.abc import Callable, Mapping
+
 import keras
 import numpy as np
 from keras import layers
@@ -8,15 +10,15 @@ from lwcnn.engine.keras_internals import sources
 
 AFFINE = (layers.BatchNormalization, layers.Rescaling)
 
+Weights = list[np.ndarray]
+
 
 def simplify(model: keras.Model) -> keras.Model:
-    """Returns an equivalent copy of a model without batch normalization and without dense layers on feature maps.
+    """Returns an equivalent copy of a model, without shared layers, of which int8 rounds fewer results.
 
     Batch normalization after a linear convolution is folded into it. Any other, and each rescaling, becomes a 1x1
-    depthwise convolution, which rounds once in int8, not twice. A dense layer on a feature map, as in
-    squeeze-and-excitation, becomes a 1x1 convolution, because the converter creates eleven operations for it; so does a
-    convolution over the pooled channels, as in efficient channel attention. Layer names stay. Shared layers are not
-    supported.
+    depthwise convolution, which rounds once, not twice. A dense layer on a feature map (squeeze-and-excitation) or a
+    convolution over pooled channels (ECA) becomes a 1x1 convolution: the converter creates eleven operations for it.
     """
     model = _with_dense_attention(model)
     followers = _followers(model)
@@ -26,51 +28,29 @@ def simplify(model: keras.Model) -> keras.Model:
             (before,) = sources(layer)
             if is_convolution(before) and is_linear(before) and len(followers[before.name]) == 1:
                 folded[before.name] = layer
-    removed = {layer.name for layer in folded.values()}
-    weights: dict[str, list[np.ndarray]] = {}
+    removed = {layer.name: _identity for layer in folded.values()}
 
-    def clone(layer: keras.Operation) -> keras.Operation:
-        if not isinstance(layer, keras.Layer):
-            return type(layer).from_config(layer.get_config())
-        config = layer.get_config()
-        if _is_affine(layer) and layer.name not in removed:
+    def replace(layer: keras.Operation) -> tuple[keras.Layer, Weights] | None:
+        if isinstance(layer, AFFINE) and _is_affine(layer) and layer.name not in removed:
             factor, offset = _affine(layer)
-            weights[layer.name] = [factor.reshape(1, 1, -1, 1), offset]
-            return layers.DepthwiseConv2D(1, data_format="channels_last", name=layer.name)
+            pointwise = layers.DepthwiseConv2D(1, data_format="channels_last", name=layer.name)
+            return pointwise, [factor.reshape(1, 1, -1, 1), offset]
         if isinstance(layer, layers.Dense) and len(layer.input.shape) == 4:
             kernel, *bias = layer.get_weights()
-            weights[layer.name] = [kernel[np.newaxis, np.newaxis], *bias]
-            return layers.Conv2D(
-                layer.units,
-                1,
-                data_format="channels_last",
-                activation=layer.activation,
-                use_bias=layer.use_bias,
-                name=layer.name,
-            )
-        weights[layer.name] = layer.get_weights()
+            settings = {"activation": layer.activation, "use_bias": layer.use_bias, "name": layer.name}
+            convolution = layers.Conv2D(layer.units, 1, data_format="channels_last", **settings)
+            return convolution, [kernel[np.newaxis, np.newaxis], *bias]
         if layer.name in folded:
             factor, offset = _affine(folded[layer.name])
-            kernel, *bias = weights[layer.name]
-            weights[layer.name] = [scale_outputs(layer, kernel, factor), sum(bias) * factor + offset]
-            config["use_bias"] = True
-        return type(layer).from_config(config)
+            kernel, *bias = layer.get_weights()
+            return same(layer, use_bias=True), [scale_outputs(layer, kernel, factor), sum(bias) * factor + offset]
+        return None
 
-    def call(operation, *arguments, **options):
-        options.pop("mask", None)  # passed to normalization layers; always None for images
-        return arguments[0] if operation.name in removed else operation(*arguments, **options)
-
-    copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
-    for layer in copy.layers:
-        layer.set_weights([np.asarray(weight, np.float32) for weight in weights.get(layer.name, [])])
-    return copy
+    return rewrite(model, replace, removed)
 
 
 def _with_dense_attention(model: keras.Model) -> keras.Model:
-    """Returns an equivalent copy in which each convolution over pooled channels is a dense layer on (n, 1, 1, c).
-
-    The two reshapes around the convolution go: equalization cannot pass them.
-    """
+    """Returns an equivalent copy in which a convolution over pooled channels, between reshapes, is a dense layer."""
     followers = _followers(model)
     convolutions, pools, reshapes = set(), set(), set()
     for layer in model.layers:
@@ -85,30 +65,20 @@ def _with_dense_attention(model: keras.Model) -> keras.Model:
                 convolutions.add(layer.name)
                 pools.add(pool.name)
                 reshapes |= {row.name, column.name}
-    weights: dict[str, list[np.ndarray]] = {}
 
-    def clone(layer: keras.Operation) -> keras.Operation:
-        config = layer.get_config()
-        if layer.name in convolutions:
-            kernel, *bias = layer.get_weights()
-            units = layer.input.shape[1]
-            impulses = np.eye(units, dtype=np.float32)[..., np.newaxis]  # the answer to each is a row of the matrix
-            matrix = keras.ops.conv(impulses, kernel, padding="same", dilation_rate=layer.dilation_rate)
-            weights[layer.name] = [np.asarray(matrix)[..., 0], *(np.repeat(part, units) for part in bias)]
-            return layers.Dense(units, activation=layer.activation, use_bias=layer.use_bias, name=layer.name)
-        if isinstance(layer, keras.Layer):
-            weights[layer.name] = layer.get_weights()
+    def replace(layer: keras.Operation) -> tuple[keras.Layer, Weights] | None:
         if layer.name in pools:
-            config["keepdims"] = True
-        return type(layer).from_config(config)
+            return same(layer, keepdims=True), []
+        if layer.name not in convolutions:
+            return None
+        kernel, *bias = layer.get_weights()
+        units = layer.input.shape[1]
+        impulses = np.eye(units, dtype=np.float32)[..., np.newaxis]  # the answer to each is a row of the matrix
+        matrix = keras.ops.conv(impulses, kernel, padding="same", dilation_rate=layer.dilation_rate)
+        dense = layers.Dense(units, activation=layer.activation, use_bias=layer.use_bias, name=layer.name)
+        return dense, [np.asarray(matrix)[..., 0], *(np.repeat(part, units) for part in bias)]
 
-    def call(operation, *arguments, **options):
-        return arguments[0] if operation.name in reshapes else operation(*arguments, **options)
-
-    copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
-    for layer in copy.layers:
-        layer.set_weights(weights.get(layer.name, []))
-    return copy
+    return rewrite(model, replace, dict.fromkeys(reshapes, _identity))
 
 
 def _keeps_shape(layer: layers.Conv1D) -> bool:
@@ -116,11 +86,10 @@ def _keeps_shape(layer: layers.Conv1D) -> bool:
 
 
 def split_hard_swish(model: keras.Model) -> keras.Model:
-    """Returns an equivalent copy of a simplified model in which hard swish is an addition and a multiplication.
+    """Returns an equivalent copy in which hard swish, x * relu6(x + 3) / 6, is an addition and a multiplication.
 
-    hard_silu(x) = x * relu6(x + 3) / 6. The factor 1/6 is folded into the convolutions that follow; if another layer
-    follows, hard swish is kept. XNNPACK, LiteRT's CPU delegate, does not support HARD_SWISH in int8, so each one splits
-    the delegated graph, and LiteRT's own implementation is slow.
+    The factor 1/6 is folded into the convolutions that follow; before other layers, hard swish is kept. LiteRT's CPU
+    delegate, XNNPACK, does not support HARD_SWISH in int8, so that it splits the graph at each one.
     """
     followers = _followers(model)
     convolutions = {layer.name for layer in model.layers if is_convolution(layer)}
@@ -133,20 +102,51 @@ def split_hard_swish(model: keras.Model) -> keras.Model:
     }
     divided = {name for one in split for name in followers[one]}
 
-    def call(operation, *arguments, **options):
-        if operation.name not in split:
-            return operation(*arguments, **options)
-        (x,) = arguments
+    def replace(layer: keras.Operation) -> tuple[keras.Layer, Weights] | None:
+        if layer.name not in divided:
+            return None
+        kernel, *bias = layer.get_weights()
+        return same(layer), [kernel / 6, *bias]
+
+    def six_fold(x):
         return keras.ops.multiply(x, keras.ops.relu6(keras.ops.add(x, 3.0)))
 
-    copy = keras.models.clone_model(model, call_function=call)
-    for layer in model.layers:
-        kernel_and_bias = layer.get_weights()
-        if layer.name in divided:
-            kernel_and_bias[0] = kernel_and_bias[0] / 6
-        if kernel_and_bias:
-            copy.get_layer(layer.name).set_weights(kernel_and_bias)
+    return rewrite(model, replace, dict.fromkeys(split, six_fold))
+
+
+def rewrite(
+    model: keras.Model,
+    replace: Callable[[keras.Operation], tuple[keras.Layer, Weights] | None],
+    calls: Mapping[str, Callable] = {},
+) -> keras.Model:
+    """Returns a copy of a model with other layers and weights where `replace` gives them; `calls` replace layers."""
+    weights: dict[str, Weights] = {}
+
+    def clone(operation: keras.Operation) -> keras.Operation:
+        if (found := replace(operation)) is not None:
+            layer, weights[operation.name] = found
+            return layer
+        if isinstance(operation, keras.Layer):
+            weights[operation.name] = operation.get_weights()
+        return same(operation)
+
+    def call(operation, *arguments, **options):
+        options.pop("mask", None)  # passed to normalization layers; always None for images
+        return calls[operation.name](*arguments) if operation.name in calls else operation(*arguments, **options)
+
+    copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
+    for layer in copy.layers:
+        layer.set_weights([np.asarray(weight, np.float32) for weight in weights.get(layer.name, [])])
     return copy
+
+
+def same(operation: keras.Operation, **changes: object) -> keras.Operation:
+    """Returns a copy of a layer or operation, without its weights, and with other settings."""
+    return type(operation).from_config(operation.get_config() | changes)
+
+
+def _identity(x):
+    return x
 
 
 def is_convolution(operation: keras.Operation) -> bool:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from lwcnn.data.sources import cache_folder
-from lwcnn.export.litert import draw_calibration_images, to_litert, to_litert_int8
+from lwcnn.export.convert import draw_calibration_images, to_litert, to_litert_int8
 from lwcnn.models.description import model_checksum
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.npz import load_npz, save_npz

@@ -14,7 +14,7 @@ from lwcnn.data.image_files import read_image
 from lwcnn.evaluation.gradcam import default_layers, gradcam_heatmap
 from lwcnn.evaluation.predict import input_shape, predict_logits
 from lwcnn.experiments.zoo import model_file
-from lwcnn.export.litert import LitertModel
+from lwcnn.export.convert import LitertModel
 from lwcnn.models.description import read_description
 from lwcnn.models.io import load_model
 from lwcnn.publication.demo.converted import litert_files
