@@ -77,8 +77,6 @@ def _weighted_sum(activations: np.ndarray, gradients: np.ndarray) -> np.ndarray:
 
 
 def _resize(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if maps.shape[1:] == tuple(size):
-        return maps.astype(np.float32)
     height, width = size
     resized = [cv2.resize(one.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) for one in maps]
     return np.clip(np.stack(resized), 0, 1)

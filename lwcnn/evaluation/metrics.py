@@ -40,13 +40,6 @@ def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
-def per_class_accuracy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns the accuracy of each class, shape (classes,); NaN for a class without images."""
-    counts = confusion_matrix(logits, labels)
-    totals = counts.sum(axis=1)
-    return np.divide(counts.diagonal(), totals, out=np.full(len(totals), np.nan), where=totals > 0)
-
-
 def precision_recall_f1(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
     """Returns `precision`, `recall` and `f1` by class: 0 where undefined, NaN without both images and predictions."""
     from sklearn.metrics import precision_recall_fscore_support
@@ -109,16 +102,17 @@ def summarize(logits: np.ndarray, labels: np.ndarray) -> dict:
     >>> summarize(np.array([[2.0, 0.0], [1.0, 0.0]]), np.array([0, 1]))["accuracy"]
     0.5
     """
-    by_class = precision_recall_f1(logits, labels)
+    by_class, counts = precision_recall_f1(logits, labels), confusion_matrix(logits, labels)
+    accuracies = np.where(counts.sum(axis=1) > 0, by_class["recall"], np.nan)
     return {
         "accuracy": accuracy(logits, labels),
         **({f"top_{TOP}_accuracy": top_k_accuracy(logits, labels)} if np.shape(logits)[1] > TOP else {}),
         "loss": cross_entropy(logits, labels),
         "ece": expected_calibration_error(logits, labels),
         **{f"macro_{name}": float(np.nanmean(values)) for name, values in by_class.items()},
-        "per_class_accuracy": _nan_to_none(per_class_accuracy(logits, labels)),
+        "per_class_accuracy": _nan_to_none(accuracies),
         **{name: _nan_to_none(values) for name, values in by_class.items()},
-        "confusion_matrix": confusion_matrix(logits, labels).tolist(),
+        "confusion_matrix": counts.tolist(),
     }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from keras import layers, ops
 
 from lwcnn.engine.keras_internals import is_shared
-from lwcnn.export.extras import require, require_tensorflow
+from lwcnn.export.extras import require_tensorflow
 from lwcnn.export.formats import FORMATS, LitertModel
 from lwcnn.export.int8.equalize import equalize_channels
 from lwcnn.export.int8.files import correct_biases, share_vectors
@@ -24,10 +24,20 @@ NUM_RANGE_IMAGES = 200  # for rewritten models: more images add rare extremes, w
 
 def convert(model: keras.Model, format_name: str, calibration_images: np.ndarray | None = None):
     """Converts a model to one of `FORMATS`; returns the content of a file, or of a folder's files by name."""
-    if FORMATS[format_name].quantized:
-        assert calibration_images is not None
-        return to_litert_int8(model, calibration_images, split=format_name != "c-array")
-    return {"litert": to_litert, "onnx": to_onnx, "saved_model": to_saved_model}[format_name](model)
+    try:
+        if FORMATS[format_name].quantized:
+            assert calibration_images is not None
+            return to_litert_int8(model, calibration_images, split=format_name != "c-array")
+        return {"litert": to_litert, "onnx": to_onnx, "saved_model": to_saved_model}[format_name](model)
+    except LwcnnError:
+        raise
+    except Exception as error:  # converters can raise any error
+        kinds = ", ".join(sorted({type(layer).__name__ for layer in model.layers}))
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise LwcnnError(
+            f"Give a model that can be converted to {format_name} ({type(error).__name__}: {reason}). "
+            f"Received: {model.name!r} with {kinds}"
+        ) from error
 
 
 def to_litert(model: keras.Model) -> bytes:
@@ -68,8 +78,6 @@ def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -
 
 def draw_calibration_images(images: np.ndarray, num_images: int, seed: int = 0) -> np.ndarray:
     """Draws up to `num_images` images at random; if none has a value 0 or 255, which int8 needs, a corner gets it."""
-    if num_images < 1:
-        raise LwcnnError(f"Give at least one calibration image. Received: {num_images}")
     order = np.random.default_rng(seed).permutation(len(images))[:num_images]
     drawn = images[order]
     if drawn.min() > 0:
@@ -82,24 +90,16 @@ def draw_calibration_images(images: np.ndarray, num_images: int, seed: int = 0) 
 def convert_deployable(deployable: keras.Model, images: np.ndarray | None) -> bytes:
     """Converts a model returned by `build_deployable` to LiteRT: int8 with calibration images, float32 without."""
     tf = require_tensorflow()
-    try:
-        # Through a SavedModel: converting a function leaves the weights in uninitialized variables.
-        with tempfile.TemporaryDirectory() as folder, quiet_native_output():
-            export(deployable, folder, "tf_saved_model")
-            converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-            if images is not None:
-                converter.optimizations = [tf.lite.Optimize.DEFAULT]
-                converter.representative_dataset = lambda: ([image[np.newaxis].astype(np.float32)] for image in images)
-                converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-                converter.inference_input_type = converter.inference_output_type = tf.int8
-            return bytes(converter.convert())
-    except Exception as error:  # the converter can raise any error
-        kinds = sorted({type(layer).__name__ for layer in deployable.layers})
-        reason = (str(error).strip().splitlines() or [""])[0]
-        raise LwcnnError(
-            f"Give a model that LiteRT can convert{' to int8' if images is not None else ''} "
-            f"({type(error).__name__}: {reason}). Received: {deployable.name!r} with {', '.join(kinds)}"
-        ) from error
+    # Through a SavedModel: converting a function leaves the weights in uninitialized variables.
+    with tempfile.TemporaryDirectory() as folder, quiet_native_output():
+        export(deployable, folder, "tf_saved_model")
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if images is not None:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda: ([image[np.newaxis].astype(np.float32)] for image in images)
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = converter.inference_output_type = tf.int8
+        return bytes(converter.convert())
 
 
 def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Model:
@@ -143,25 +143,15 @@ def export(deployable: keras.Model, path: str | Path, format_name: str) -> None:
 
 def to_onnx(model: keras.Model) -> bytes:
     """Converts a model to a float32 ONNX file, from images between 0 and 255 to logits, for any batch size."""
-    require_tensorflow()
-    for module in ("onnx", "tf2onnx"):
-        require(module)
-    deployable = build_deployable(model)
-    try:
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # raised by Keras's patch of tf2onnx
-            path = Path(folder) / "model.onnx"
-            export(deployable, path, "onnx")
-            return path.read_bytes()
-    except Exception as error:  # tf2onnx can raise any error
-        raise LwcnnError(
-            f"Give a model that can be converted to ONNX ({type(error).__name__}: {error}). Received: {model.name!r}"
-        ) from error
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # raised by Keras's patch of tf2onnx
+        path = Path(folder) / "model.onnx"
+        export(build_deployable(model), path, "onnx")
+        return path.read_bytes()
 
 
 def to_saved_model(model: keras.Model) -> dict[str, bytes]:
     """Converts a model to the files of a float32 SavedModel, from images (0 to 255) to logits, for any batch size."""
-    require_tensorflow()
     with tempfile.TemporaryDirectory() as folder:
         export(build_deployable(model), folder, "tf_saved_model")
         paths = sorted(path for path in Path(folder).rglob("*") if path.is_file())

@@ -51,25 +51,21 @@ def _rule(hint: Any) -> Rule:
 
 
 def number(largest: float = math.inf) -> Rule:
-    """A finite int or float from 0 to `largest`; booleans are not numbers."""
-    limit = "of 0 or more" if largest == math.inf else f"from 0 to {largest}"
-    return Rule(lambda value: _is_number(value) and 0 <= value <= largest, f"a number {limit}")
+    """A finite int or float; booleans are not numbers."""
+    return Rule(lambda value: _is_number(value) and 0 <= value <= largest, f"a number from 0 to {largest}")
 
 
 def whole(least: int, largest: float = math.inf) -> Rule:
-    """An int in a range; NumPy's integers are invalid, because they cannot be written to JSON."""
-    limit = f"of {least} or more" if largest == math.inf else f"from {least} to {largest}"
-    return Rule(lambda value: type(value) is int and least <= value <= largest, f"a whole number {limit}")
+    """An int; NumPy's integers are invalid, because they cannot be written to JSON."""
+    return Rule(lambda value: type(value) is int and least <= value <= largest, f"an int from {least} to {largest}")
 
 
 def interval(largest: float = math.inf) -> Rule:
-    """A tuple (low, high)."""
-
     def is_valid(value: Any) -> bool:
         is_pair = isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))
         return is_pair and 0 < value[0] <= value[1] <= largest
 
-    return Rule(is_valid, f"a tuple (low, high), 0 < low <= high{'' if largest == math.inf else f' <= {largest}'}")
+    return Rule(is_valid, f"a tuple (low, high), 0 < low <= high <= {largest}")
 
 
 def choice(choices: Collection[str | None]) -> Rule:
