@@ -10,7 +10,7 @@ from keras import layers
 from made_data import ROOT
 
 from lwcnn.evaluation.predict import predict_logits
-from lwcnn.export import run
+from lwcnn.export import convert
 from lwcnn.export.arena import plan_arena, read_graph
 from lwcnn.export.convert import LitertModel, build_deployable, convert_deployable, to_litert_int8
 from lwcnn.export.int8.equalize import _quietest, equalize_channels
@@ -173,8 +173,8 @@ def test_hard_swish_as_addition_and_multiplication(model, images, contents, monk
     operations = {on: read_graph(content).operations for on, content in contents.items()}
     # The head's is in its convolution, before a pooling: nothing there could take the sixth.
     assert [operations[on].count("HARD_SWISH") for on in (True, False)] == [1, 4]
-    monkeypatch.setattr(run, "to_litert_int8", lambda model, images, split: split)
-    assert [run.convert(model, name, images) for name in ("litert-int8", "c-array")] == [True, False]
+    monkeypatch.setattr(convert, "to_litert_int8", lambda model, images, split: split)
+    assert [convert.convert(model, name, images) for name in ("litert-int8", "c-array")] == [True, False]
 
 
 def test_hard_swish_with_other_readers_stays(images):
