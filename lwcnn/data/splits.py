@@ -11,26 +11,10 @@ TEST_FRACTION = 0.2
 
 
 def stratified_split(labels: np.ndarray, size: int | float, seed: int = 0) -> Split:
-    """Splits labels into a training and a validation part with equal class proportions.
+    """Splits labels into a training and a validation part with equal class proportions; returns sorted indices.
 
-    Args:
-        labels: Integer array of shape (n,), between 0 and num_classes - 1, in the data set's canonical order.
-        size: Number of validation images as an int, or their fraction between 0 and 1 as a float.
-        seed: Seed between 0 and 2**32 - 1. The same labels and seed always give the same split.
-
-    Returns:
-        Tuple `(train_indices, validation_indices)`, both sorted, int64. Each index is in one of them. The validation
-        part has exactly `size` images, and both parts have at least one image of every class.
-
-    Raises:
-        LwcnnError: If a class has fewer than two images, or `size` leaves a class without images.
-
-    Example:
-
-    >>> import numpy as np
-    >>> train, validation = stratified_split(np.array([0, 1, 0, 1, 0, 1]), 2)
-    >>> len(train), len(validation)
-    (4, 2)
+    `size` is the number of validation images, or their fraction as a float. Both parts have at least one image of every
+    class. The same labels, in the data set's canonical order, and the same seed always give the same split.
     """
     counts = _count_classes(labels, min_count=2, purpose="a training and a validation part")
     num_images, num_classes = len(labels), len(counts)
@@ -65,25 +49,9 @@ def split_for_training(labels: np.ndarray, validation: int | float, limit: int |
 
 
 def stratified_folds(labels: np.ndarray, num_folds: int = 6, seed: int = 0) -> list[Split]:
-    """Splits labels for stratified K-fold cross-validation.
+    """Returns (training, assessed) indices of each fold, sorted; each image is assessed in exactly one.
 
-    Args:
-        labels: Integer array of shape (n,), between 0 and num_classes - 1, in the data set's canonical order.
-        num_folds: Number of folds K, at least 2.
-        seed: Seed between 0 and 2**32 - 1. The same labels and seed always give the same folds.
-
-    Returns:
-        List of K tuples `(train_indices, assess_indices)`, sorted, int64. Each image is assessed in exactly one fold.
-        The sizes of the assessed parts, and the number of images of each class in them, differ by at most one.
-
-    Raises:
-        LwcnnError: If `num_folds` is below 2, or a class has fewer images than there are folds.
-
-    Example:
-
-    >>> import numpy as np
-    >>> [len(assess) for train, assess in stratified_folds(np.array([0, 1] * 3), num_folds=3)]
-    [2, 2, 2]
+    The sizes of the assessed parts, and the number of images of each class in them, differ by at most one.
     """
     if num_folds < 2:
         raise LwcnnError(f"Give num_folds as an integer of 2 or more. Received: num_folds={num_folds!r}")

@@ -8,28 +8,9 @@ _CHUNK_SIZE = 1024  # images, bounds memory
 
 
 def channel_statistics(images: np.ndarray, indices: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Computes the mean and standard deviation of each channel.
+    """Returns mean and population standard deviation of each channel, float64, in gray levels between 0 and 255.
 
-    Computed from histograms of gray levels, so there is no accumulated rounding error. Usage:
-    `keras.layers.Normalization(mean=mean, variance=std**2)`.
-
-    Args:
-        images: Array of shape (n, height, width, channels), uint8.
-        indices: Integer array of shape (m,): images to use, such as the training part of a split. If None, all
-            images are used.
-
-    Returns:
-        Tuple (mean, std) of float64 arrays of shape (channels,), in gray levels between 0 and 255. std is the
-        population standard deviation.
-
-    Raises:
-        LwcnnError: If the images are not uint8 of that shape.
-
-    Example:
-
-    >>> import numpy as np
-    >>> channel_statistics(np.array([[[[0]], [[10]]]], "uint8"))
-    (array([5.]), array([5.]))
+    From histograms of gray levels, so that no rounding error accumulates. `indices` choose images; by default all.
     """
     check_images(images)
     chosen = np.arange(len(images)) if indices is None else indices

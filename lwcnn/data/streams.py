@@ -13,11 +13,11 @@ from PIL import Image
 from lwcnn.data.checks import check_class_names, check_image_array, images_at_once, invalid
 from lwcnn.data.image_files import IMAGE_EXTENSIONS, check_size, find_images, read_images, readable, reason
 from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import require_file
 from lwcnn.system.npz import load_npz
 from lwcnn.system.safe_text import one_line
 
 NPZ_IMAGE_KEYS = ("x_test", "images", "x")  # in order of preference
-_MAX_CLASS_LIST = 2**20  # characters
 STANDARD_INPUT = "-"
 
 Batch = tuple[list[str], np.ndarray]
@@ -87,13 +87,13 @@ def stream_array(images: np.ndarray) -> Iterator[Batch]:
 
 def read_class_list(path: Path) -> tuple[str, ...]:
     """Reads class names from a text file, one per line; empty lines are ignored."""
+    require_file(path)
     try:
-        with open(path, encoding="utf-8-sig") as stream:  # with or without a byte order mark
-            text = stream.read(_MAX_CLASS_LIST)
-    except (OSError, UnicodeDecodeError) as error:
+        text = Path(path).read_text(encoding="utf-8-sig")  # with or without a byte order mark
+    except UnicodeDecodeError as error:
         raise LwcnnError(f"Give a UTF-8 text file with one class name per line ({error}). Received: {path}") from error
     names = tuple(one_line(line) for line in text.splitlines() if line.strip())
-    if len(text) == _MAX_CLASS_LIST or not names:
-        raise LwcnnError(f"Give a UTF-8 text file with one class name per line. Received: {path}")
+    if not names:
+        raise LwcnnError(f"Give a text file with one class name per line. Received: {path}")
     check_class_names(names, str(path))
     return names

@@ -48,7 +48,7 @@ def test_calls_are_timed_one_by_one_after_a_warm_up():
 def test_throughput_counts_images(monkeypatch):
     calls = []
     monkeypatch.setattr(timeit.Timer, "timeit", lambda timer, number: calls.append(number) or 0.01)
-    assert images_per_second(time.time, 100, 0.05) == pytest.approx(100 / 0.01) and len(calls) in (5, 6)
+    assert images_per_second(np.sum, np.zeros(100), 0.05) == pytest.approx(100 / 0.01) and len(calls) in (5, 6)
 
 
 def test_rounds_are_summarized_by_medians():

@@ -72,9 +72,7 @@ class Sharpness(Settings):
 
     def apply(self, images: np.ndarray, draws: Draws) -> np.ndarray:
         chosen = draws.uniform(Purpose.SHARPNESS, 1)[:, 0] < self.probability
-        changed = images.copy(order="C")
-        change_some(changed, chosen, adjust_sharpness, np.full(len(images), self.factor))
-        return changed
+        return change_some(images.copy(order="C"), chosen, adjust_sharpness, np.full(len(images), self.factor))
 
 
 @dataclass(frozen=True)
@@ -94,10 +92,9 @@ class GaussianBlur(Settings):
     def apply(self, images: np.ndarray, draws: Draws) -> np.ndarray:
         uniform = draws.uniform(Purpose.BLUR, 2)
         low, high = self.sigma
-        blurred = images.copy(order="C")
         blur = partial(gaussian_blur, kernel_size=self.kernel_size)
-        change_some(blurred, uniform[:, 0] < self.probability, blur, low + (high - low) * uniform[:, 1])
-        return blurred
+        chosen, sigmas = uniform[:, 0] < self.probability, low + (high - low) * uniform[:, 1]
+        return change_some(images.copy(order="C"), chosen, blur, sigmas)
 
 
 @dataclass(frozen=True)
@@ -169,11 +166,12 @@ class Erasing(Settings):
         return np.clip(sides, 1, (height, width)).astype(np.int64)
 
 
-def change_some(images: np.ndarray, chosen: np.ndarray, change: Callable, amounts: np.ndarray) -> None:
-    """Replaces the chosen images (bool, shape (n,)) by change(images, amounts), in place."""
+def change_some(images: np.ndarray, chosen: np.ndarray, change: Callable, amounts: np.ndarray) -> np.ndarray:
+    """Replaces the chosen images (bool, shape (n,)) by change(images, amounts), in place, and returns all."""
     positions = np.flatnonzero(chosen)
     if positions.size:
         images[positions] = change(images[positions], amounts[positions])
+    return images
 
 
 def _mean_level(image: np.ndarray) -> np.ndarray:

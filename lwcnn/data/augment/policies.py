@@ -140,9 +140,7 @@ def trivial_augment(images: np.ndarray, draws: Draws, fill: str) -> np.ndarray:
     drawn = np.floor(len(names) * uniform[:, 0]).astype(np.int64)
     largest = np.array([WIDE.get(name, 1.0) for name in names])[drawn]
     levels = np.floor(NUM_LEVELS * uniform[:, 1]) / (NUM_LEVELS - 1)
-    changed = images.copy(order="C")
-    _operate(changed, names, drawn, largest * levels * _signs(uniform[:, 2]), fill)
-    return changed
+    return _operate(images.copy(order="C"), names, drawn, largest * levels * _signs(uniform[:, 2]), fill)
 
 
 def auto_augment(images: np.ndarray, draws: Draws, fill: str) -> np.ndarray:
@@ -167,9 +165,12 @@ def _signs(uniform: np.ndarray) -> np.ndarray:
     return np.where(uniform < 0.5, -1.0, 1.0)
 
 
-def _operate(images: np.ndarray, names: Sequence[str], drawn: np.ndarray, strengths: np.ndarray, fill: str) -> None:
+def _operate(
+    images: np.ndarray, names: Sequence[str], drawn: np.ndarray, strengths: np.ndarray, fill: str
+) -> np.ndarray:
     """Applies the operation at position `drawn` in `names` to each image, in place; -1 for none."""
     for number, name in enumerate(names):  # all images with the same operation at once
         operation = _ALL_OPERATIONS[name]
         if name != "identity":
             change_some(images, drawn == number, lambda i, s, do=operation: do(i, s, fill), strengths)
+    return images

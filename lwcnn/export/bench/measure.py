@@ -7,6 +7,7 @@ import sys
 import time
 import timeit
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +30,14 @@ def time_calls(call: Callable[[], object], num_calls: int, max_seconds: float, n
     return 1e3 * np.array([timer.timeit(1) for _ in _until(max_seconds, num_calls, at_least=min(10, num_calls))])
 
 
-def images_per_second(call: Callable[[], object], batch_size: int, seconds: float) -> float:
-    """Measures the throughput of a function that processes a batch, for at least `seconds` after a warm-up call."""
-    timer, total, num_calls = timeit.Timer(call), 0.0, 0
-    call()
+def images_per_second(run: Callable[[np.ndarray], object], batch: np.ndarray, seconds: float) -> float:
+    """Measures the throughput of a function for a batch, for at least `seconds` after a warm-up call."""
+    timer, total, num_calls = timeit.Timer(partial(run, batch)), 0.0, 0
+    run(batch)
     while num_calls < 2 or total < seconds:
         total += timer.timeit(1)
         num_calls += 1
-    return num_calls * batch_size / total
+    return num_calls * len(batch) / total
 
 
 def summarize_rounds(rounds: Sequence[np.ndarray]) -> dict[str, float]:

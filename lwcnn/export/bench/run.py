@@ -136,7 +136,8 @@ def _bench_model(path: Path, formats, data: Dataset | None, rounds: int, num_cal
         for name, runtime in runtimes.items():
             call = partial(runtime.run, runtime.prepare(images[:1]))
             latencies[name].append(time_calls(call, num_calls, MAX_SECONDS, NUM_WARM_UP))
-            throughputs[name].append([_throughput(runtime, images, size) for size in BATCH_SIZES])
+            batches = [runtime.prepare(np.resize(images, (size, *images.shape[1:]))) for size in BATCH_SIZES]
+            throughputs[name].append([images_per_second(runtime.run, batch, THROUGHPUT_SECONDS) for batch in batches])
     rows = []
     for name, file in files.items():
         content = file.read_bytes()
@@ -162,11 +163,6 @@ def _bench_model(path: Path, formats, data: Dataset | None, rounds: int, num_cal
         "macs": count_macs(model),
         "rows": rows,
     }
-
-
-def _throughput(runtime: Runtime, images: np.ndarray, batch_size: int) -> float:
-    batch = runtime.prepare(np.resize(images, (batch_size, *images.shape[1:])))
-    return images_per_second(partial(runtime.run, batch), batch_size, THROUGHPUT_SECONDS)
 
 
 def _load_average() -> float | None:
