@@ -141,6 +141,23 @@ def test_what_each_change_of_the_method_does(evidence):
     assert max(losses["reinit_merge"], losses["no_unfreezing"]) < losses["end_to_end"], "these two matter most"
 
 
+def test_unfreezing_layer_by_layer_or_at_a_low_rate_changes_little(evidence):
+    for name in ("layerwise", "low_rate"):
+        low, _, high = gain(evidence, "cifar10", name, "paper")
+        assert low < 0 < high and len(evidence.select("cifar10", name, "quick")) == 3
+    for history in evidence.select("cifar10", "low_rate", "quick")["history"]:
+        before, after = history[-2:]
+        assert after["history"][0]["val_accuracy"] > before["best_val_accuracy"]
+    drops, recovered = [], []
+    for history in evidence.select("cifar10", "paper", "full")["history"]:
+        before, after = (phase["best_val_accuracy"] for phase in history[-2:])
+        values = [record["val_accuracy"] for record in history[-1]["history"]]
+        drops.append(100 * (before - values[0]))
+        recovered.append(next(epoch for epoch, value in enumerate(values, 1) if value >= before))
+        assert after > before
+    assert min(drops) > 0 and round(max(drops), 1) == 3.5 and max(recovered) == 15
+
+
 def test_only_adamw_with_its_schedule_gains_what_is_claimed(evidence):
     for key, least in LEAST_CLAIMED.items():
         assert str(least) in PARTS[key].claim
@@ -336,6 +353,7 @@ def test_the_engine_is_two_to_four_times_as_fast_as_keras(evidence):
 
 def test_runs_trained_by_the_engine_are_those_named(evidence):
     named = {"residual_se_muon", "wren_15k", "residual_se_stem_adamw", "paper_as_published", "paper_both_converted"}
+    named |= {"layerwise", "low_rate"}
     runs = evidence.runs[evidence.runs["step"] == "engine"]
     assert set(runs["experiment"]) <= named
     assert set(evidence.select("cifar10", "residual_se_muon", "full")["step"]) == {"engine"}

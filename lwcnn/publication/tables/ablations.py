@@ -15,7 +15,10 @@ from lwcnn.publication.tables.table import Cell, Table
 
 ABLATION_PRESET = "quick"
 TECHNIQUE_PRESETS = ("quick", "full")
-CHANGES = ("single", "dual_no_augment", "no_unfreezing", "head_only", "reinit_merge", "nadam_throughout", "end_to_end")
+CHANGES = (
+    *("single", "dual_no_augment", "no_unfreezing", "layerwise", "low_rate"),
+    *("head_only", "reinit_merge", "nadam_throughout", "end_to_end"),
+)
 SHORT = {
     "residual": "shortcuts",
     "se": "SE",
