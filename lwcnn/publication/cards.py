@@ -1,16 +1,18 @@
 """Model cards: a page in Markdown beside each model file, and a list of them, made from the files and the results."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.stats import binomtest
 
-from lwcnn.evaluation.statistics import estimate_accuracy
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.results import DISPLAY_NAMES
 from lwcnn.models.description import Description, read_description, read_input_shape
-from lwcnn.publication.claims.measurement import Measurement, accuracy, or_missing, percent
+from lwcnn.publication.claims.measurement import Measurement, or_missing, percent
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.names import display_name
 from lwcnn.publication.tables.calibration import measure
@@ -19,7 +21,6 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_atomically
 
 INDEX = "README.md"
-
 CARD = Path(__file__).with_name("card.md").read_text("utf-8")
 
 
@@ -46,36 +47,33 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
     """Returns the card of a model, given its path, its description and the results that its run belongs to."""
     runs = evidence.select(told.dataset, told.experiment, told.preset)
     run = runs[runs["seed"] == told.seed].iloc[0].to_dict()
-    name, correct = network_name(told.experiment), evidence.correct(told.dataset, told.experiment, told.preset)
+    name = network_name(told.experiment)
     shape = read_input_shape(path)
     if shape is None:
         raise LwcnnError(f"Give a model of one image size. Received: {path}")
     is_shipped = name in NETWORKS and told.dataset in DISPLAY_NAMES
     seeds = " ".join(str(seed) for seed in runs["seed"])
+    again = f" `lwcnn train {name} --dataset {told.dataset} --preset {told.preset} --seeds {seeds}` repeats it."
+    shipped = f'lwcnn.create_model("{name}", pretrained="{told.dataset}")'
+    correct = evidence.correct(told.dataset, told.experiment, told.preset)
     return CARD.format(
         title=display_name(told.experiment),
         data=DISPLAY_NAMES.get(told.dataset, told.dataset),
-        file=path.name,
-        stem=path.stem,
+        path=path,
         told=told,
         run=run,
         color="color" if shape[2] >= 3 else "gray",
-        height=shape[0],
-        width=shape[1],
+        shape=shape,
         num_classes=len(told.class_names),
         classes=", ".join(told.class_names),
         num_test=correct.shape[1],
         phases=_phases(told),
-        command=f" `lwcnn train {name} --dataset {told.dataset} --preset {told.preset} --seeds {seeds}` repeats it."
-        if told.experiment in EXPERIMENT_NAMES and told.dataset in DISPLAY_NAMES
-        else "",
+        command=again if told.experiment in EXPERIMENT_NAMES and told.dataset in DISPLAY_NAMES else "",
         minutes=run["train_seconds"] / 60,
         results=_results(told, run, evidence, correct),
         calibration=_calibration(told, run, evidence),
         hardest=_hardest(told, run),
-        load=f'lwcnn.create_model("{name}", pretrained="{told.dataset}")'
-        if is_shipped
-        else f'lwcnn.load_model("{path.name}")',
+        load=shipped if is_shipped else f'lwcnn.load_model("{path.name}")',
         export=f"lwcnn export {name if is_shipped else path.name} --dataset {told.dataset}",
     )
 
@@ -86,30 +84,32 @@ def network_name(experiment: str) -> str:
 
 
 def _phases(told: Description) -> str:
-    """Returns a table of the phases found anywhere in the settings."""
+    head = ["phase", "optimizer", "learning rate", "weight decay", "epochs at most", "batch"]
     rows: list[list[Cell]] = []
+    for phase in _find_phases(told.config):
+        optimizer = phase["optimizer"]
+        rates = (f"{optimizer[key] or 0:g}" for key in ("learning_rate", "weight_decay"))
+        rows.append([phase["name"], optimizer["name"], *rates, str(phase["epochs"]), str(phase["batch_size"])])
+    return Table(head, [rows]).markdown()
 
-    def add(settings: object) -> None:
-        if isinstance(settings, dict) and isinstance(settings.get("optimizer"), dict):
-            optimizer = settings["optimizer"]
-            rate, decay = (f"{optimizer[key] or 0:g}" for key in ("learning_rate", "weight_decay"))
-            sizes = (str(settings[key]) for key in ("epochs", "batch_size"))
-            rows.append([settings["name"], optimizer["name"], rate, decay, *sizes])
-        elif isinstance(settings, (dict, list)):
-            for part in settings.values() if isinstance(settings, dict) else settings:
-                add(part)
 
-    add(told.config)
-    return Table(["phase", "optimizer", "learning rate", "weight decay", "epochs at most", "batch"], [rows]).markdown()
+def _find_phases(settings: Any) -> Iterator[dict]:
+    """Yields the phases anywhere in the settings."""
+    if isinstance(settings, dict) and isinstance(settings.get("optimizer"), dict):
+        yield settings
+    elif isinstance(settings, (dict, list)):
+        for part in settings.values() if isinstance(settings, dict) else settings:
+            yield from _find_phases(part)
 
 
 def _results(told: Description, run: dict, evidence: Evidence, correct: np.ndarray) -> str:
     num_test = correct.shape[1]
     low, high = binomtest(round(told.test_accuracy * num_test), num_test).proportion_ci(method="wilson")
-    mean = estimate_accuracy(list(correct))
+    mean = evidence.accuracy(told.dataset, told.experiment, told.preset)
+    of_seeds = percent(mean.mean, low=100 * mean.low, high=100 * mean.high)
     rows: list[list[Cell]] = [
         ["test accuracy of this file", percent(told.test_accuracy, low=100 * low, high=100 * high)],
-        [f"test accuracy, mean of all seeds ({len(correct)})", accuracy(mean, interval=True)],
+        [f"test accuracy, mean of all seeds ({len(correct)})", of_seeds],
         ["validation accuracy of this file", percent(told.val_accuracy)],
         ["parameters", f"{run['params']:,}"],
         ["multiply-accumulates per image", f"{run['macs'] / 1e6:.2f} million"],
@@ -127,19 +127,18 @@ def _calibration(told: Description, run: dict, evidence: Evidence) -> str:
     found = or_missing(measure, evidence, told.dataset, told.experiment)
     if isinstance(found, Measurement):
         return f"Expected calibration error {percent(run['ece'])}; no temperature was fitted."
-    temperatures = " to ".join(dict.fromkeys(f"{t:.2f}" for t in (min(found.temperatures), max(found.temperatures))))
     origin = "validation images" if found.on_validation else "the other half of the test images"
     own = f" That of this file is {told.temperature:.3f}." if told.temperature else ""
     return (
         f"Expected calibration error {percent(found.ece)}; {percent(found.ece_scaled)} after division of the logits by "
-        f"a temperature of {temperatures}, fitted on {origin} (seeds: {found.num_seeds}).{own}"
+        f"a temperature of {' to '.join(found.ends())}, fitted on {origin} (seeds: {found.num_seeds}).{own}"
     )
 
 
 def _hardest(told: Description, run: dict) -> str:
     """Names the class with the lowest accuracy and the class that it is most often confused with."""
-    shares = {name: share for name, share in run["per_class_accuracy"].items() if share is not None}
-    hardest = min(shares, key=lambda name: shares[name])
+    shares = pd.Series(run["per_class_accuracy"], dtype=float).dropna()
+    hardest = str(shares.idxmin())
     text = f"The class recognized least is {hardest}, with {percent(shares[hardest])}"
     if not isinstance(run["confusion_matrix"], list) or shares[hardest] == 1:
         return f"{text}."
@@ -149,16 +148,12 @@ def _hardest(told: Description, run: dict) -> str:
 
 
 def _index(told: dict[Path, Description]) -> str:
-    rows: list[list[Cell]] = [
-        [
-            f"[{path.stem}]({path.with_suffix('.md').name})",
-            display_name(one.experiment),
-            DISPLAY_NAMES.get(one.dataset, one.dataset),
-            *(one.preset, f"{one.params:,}", f"{100 * one.test_accuracy:.2f}"),
-            *(f"{one.int8_bytes:,}" if one.int8_bytes else "", one.license),
-        ]
-        for path, one in told.items()
-    ]
+    rows: list[list[Cell]] = []
+    for path, one in told.items():
+        card, data = f"[{path.stem}]({path.with_suffix('.md').name})", DISPLAY_NAMES.get(one.dataset, one.dataset)
+        size = f"{one.int8_bytes:,}" if one.int8_bytes else ""
+        figures = f"{one.params:,}", f"{100 * one.test_accuracy:.2f}", size
+        rows.append([card, display_name(one.experiment), data, one.preset, *figures, one.license])
     head = ["card", "network", "data", "preset", "parameters", "test %", "int8 bytes", "license"]
     table = Table(head, [rows]).markdown()
     return f"# Models\n\nThe seed of each experiment that is best on validation images.\n\n{table}\n"

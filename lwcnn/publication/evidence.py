@@ -46,13 +46,11 @@ class Evidence:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """Every run of the presets."""
         found = results.load_results(self.folder)
         return found[found["preset"].isin(self.presets)].reset_index(drop=True)
 
     @cached_property
     def folds(self) -> pd.DataFrame:
-        """Every fold."""
         return results.load_folds(self.folder)
 
     @cached_property
@@ -64,7 +62,6 @@ class Evidence:
 
     @cached_property
     def exports(self) -> pd.DataFrame:
-        """Every exported model."""
         return results.load_exports(self.folder)
 
     @cached_property
@@ -72,13 +69,7 @@ class Evidence:
         """Latencies of the released models and of the reference networks."""
         return pd.concat([results.load_latencies(self.folder), results.load_latencies(self.folder, ["bench_networks"])])
 
-    @cached_property
-    def networks(self) -> pd.DataFrame:
-        """Summaries of the reference networks, by name."""
-        return results.load_networks(self.folder).set_index("model")
-
     def benchmark(self, name: str) -> dict:
-        """Returns the content of results/<name>.json."""
         return results.load_benchmark(self.folder, name)
 
     def select(self, dataset: str, experiment: str, preset: str = LARGEST) -> pd.DataFrame:
@@ -94,14 +85,12 @@ class Evidence:
         raise MissingInput(f"`{experiment}` on {dataset} was not run; `{command}` runs it. Received: {self.folder}")
 
     def has(self, dataset: str, experiment: str, preset: str = LARGEST) -> bool:
-        """Returns whether an experiment was run."""
         try:
             return not self.select(dataset, experiment, preset).empty
         except MissingInput:
             return False
 
     def accuracy(self, dataset: str, experiment: str, preset: str = LARGEST) -> Estimate:
-        """Returns the test accuracy of an experiment."""
         return estimate_accuracy(list(self.correct(dataset, experiment, preset)))
 
     def correct(self, dataset: str, experiment: str, preset: str = LARGEST) -> np.ndarray:
@@ -124,7 +113,6 @@ class Evidence:
         return self._differences[key]
 
     def export(self, dataset: str, experiment: str, kind: str) -> pd.Series:
-        """Returns the record of an exported model."""
         found = rows(self.exports, dataset=dataset, experiment=experiment, format=kind)
         if found.empty:
             command = f"lwcnn export models/{dataset}-{experiment}.keras --format {kind}"
@@ -140,7 +128,6 @@ class Evidence:
         return float(found[statistic].iloc[0])
 
     def released(self, dataset: str, experiment: str) -> Released:
-        """Returns the released run of an experiment."""
         path = self._released_path(dataset, experiment)
         if not path.exists():
             raise MissingInput(f"`{experiment}` on {dataset} is not released. Received: {path}")

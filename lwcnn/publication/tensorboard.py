@@ -28,7 +28,6 @@ class TensorBoard(Progress):
         self._writer = writer.EventFileWriter(str(folder))
 
     def end_epoch(self, record: Mapping[str, float], accuracies: Sequence[float]) -> None:
-        """Displays and writes the results of an epoch."""
         super().end_epoch(record, accuracies)
         self._write_values([{"tag": name, "simple_value": value} for name, value in record.items()])
 

@@ -8,7 +8,7 @@ from publication.made_results import write_folds, write_run
 from lwcnn.publication.claims.literature import CLAIMS
 from lwcnn.publication.claims.measurement import Measurement, missing
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.tables.audit import audit_all, audit_resnets
+from lwcnn.publication.tables.audit import AUDITS, audit_all
 from lwcnn.publication.values import resolve
 
 
@@ -105,7 +105,7 @@ def test_the_table_has_a_row_per_claim_and_says_what_is_missing(tmp_path):
     table = audit_all(Evidence(tmp_path))
     assert len(table.rows) == len(CLAIMS) == len({(one["system"], one["what"]) for one in CLAIMS})
     assert any("lwcnn train se_resnet" in needs for needs in table.needs)
-    assert audit_resnets(Evidence(tmp_path)).latex().count(r"\notrun{}") == 3
+    assert AUDITS["audit_resnets"](Evidence(tmp_path)).latex().count(r"\notrun{}") == 3
 
 
 def test_measurements_are_worded_at_the_end():

@@ -3,6 +3,7 @@
 import base64
 import io
 
+from matplotlib.figure import Figure
 from PIL import Image
 
 from lwcnn.publication.notebook import display
@@ -12,7 +13,7 @@ from lwcnn.publication.notebook.session import FIGURES
 def test_a_figure_is_a_small_png_whose_alt_text_has_the_titles(monkeypatch):
     shown = []
     monkeypatch.setattr(display, "display", shown.append)
-    figure = display.Figure(figsize=(4, 2))
+    figure = Figure(figsize=(4, 2))
     left, _ = figure.subplots(1, 2)
     left.set_title("Training\ncurves")
     figure.suptitle("CIFAR-10")

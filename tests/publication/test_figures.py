@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from made_data import ROOT, randomize, run_python
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from publication.made_results import write_folds
 from scipy.special import softmax
@@ -25,13 +26,12 @@ from lwcnn.experiments.zoo import create_model
 from lwcnn.models.dual import build_merged_model
 from lwcnn.publication import figures
 from lwcnn.publication.claims.literature import PUBLISHED
-from lwcnn.publication.figures import architecture, costs
+from lwcnn.publication.figures import architecture, tradeoffs
 from lwcnn.publication.figures.catalogue import FIGURES, ONLY_CIFAR10, PRINTED
-from lwcnn.publication.figures.confusion import most_confused_pairs
 from lwcnn.publication.figures.inputs import Inputs
-from lwcnn.publication.figures.outputs import embed_features, roc_one_vs_rest
+from lwcnn.publication.figures.outputs import embed_features
 from lwcnn.publication.figures.style import BEST, save_figure
-from lwcnn.publication.figures.tradeoffs import HEADLINE, OURS, RECORD, Point, pareto_front
+from lwcnn.publication.figures.tradeoffs import HEADLINE, OURS, RECORD, pareto_front
 from lwcnn.publication.names import display_name, is_part
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json
@@ -82,15 +82,6 @@ def test_the_validation_loss_is_drawn_where_it_was_recorded(ax):
     np.testing.assert_allclose(solid[0].get_xydata(), [[1, 1.2], [2, 0.9]])
 
 
-def test_folds_are_points_and_the_test_accuracy_is_a_line(ax):
-    folds = pd.DataFrame({"fold": [0, 1, 0, 1], "accuracy": [0.9, 0.92, 0.98, 0.99], "procedure": [*"aabb"]})
-    figures.plot_folds(folds, 0.91, ax=ax)
-    (points,) = ax.collections
-    np.testing.assert_allclose(points.get_offsets(), [[1, 90], [2, 92], [1, 98], [2, 99]])
-    assert [91, 91] in [list(line.get_ydata()) for line in ax.lines]
-    assert max(len(line.get_ydata()) for line in ax.lines) == 2, "no line connects folds, which have no order"
-
-
 def test_budgets_share_an_axis_on_which_halving_the_error_is_always_as_far(made):
     full, quick = FIGURES["accuracies"](Inputs("digits", Folders(made / "results"))).axes
     assert full.get_xlim() == quick.get_xlim()
@@ -104,7 +95,9 @@ def test_curves_of_folds_are_drawn_where_a_result_has_them(made, tmp_path):
     phases = [{"name": name, "history": [{"val_accuracy": a} for a in values]} for name, values in
               {"head": (0.5, 0.6), "all": (0.7, 0.8, 0.75)}.items()]  # fmt: skip
     inputs = Inputs("digits", Folders(results))
-    assert len(FIGURES["folds"](inputs).axes) == 1
+    (accuracies,) = FIGURES["folds"](inputs).axes
+    assert accuracies.collections[0].get_offsets().tolist() == [[1, 90], [2, 92], [1, 98], [2, 99]]
+    assert list(accuracies.lines[-1].get_ydata()) == [95, 95], "of the model that is never reset"
     write_folds(results, "digits/paper/quick", [0.9, 0.92], fold_histories=[phases, phases[:1]])
     _, curves = FIGURES["folds"](Inputs("digits", Folders(results))).axes
     assert curves.get_title() == "each fold from scratch"
@@ -112,28 +105,24 @@ def test_curves_of_folds_are_drawn_where_a_result_has_them(made, tmp_path):
     assert [line.get_markevery() for line in curves.lines] == [[1, 4], [1]]
 
 
-def test_confusion_matrices_hold_percents_and_points(ax):
-    matrix, other = np.array([[3, 1, 0], [0, 2, 2], [0, 0, 8]]), np.eye(3)
+def test_confusion_matrices_hold_percents(ax):
+    matrix = np.array([[3, 1, 0], [0, 2, 2], [0, 0, 8]])
     figures.plot_confusion_matrix(matrix, NAMES, ax=ax)
     np.testing.assert_allclose(ax.collections[0].get_array(), [[75, 25, 0], [0, 50, 50], [0, 0, 100]])
     assert [text.get_text() for text in ax.texts if text.get_text()] == ["75", "25", "50", "50", "100"]
-    ax = Figure().subplots()
-    figures.plot_confusion_difference(matrix, other, NAMES, ax=ax)
-    np.testing.assert_allclose(ax.collections[0].get_array(), [[-25, 25, 0], [0, -50, 50], [0, 0, 0]])
-    assert most_confused_pairs(matrix, 5) == [(1, 2), (0, 1)]
     with pytest.raises(LwcnnError, match=r"Received: \(2, 3\)"):
         figures.plot_confusion_matrix(matrix[:2], NAMES, ax=ax)
 
 
 def test_intervals_are_those_of_the_estimates_and_a_single_seed_is_hollow_and_dotted(ax):
     found = {"x": Estimate(0.85, 0.75, 0.95, (0.8, 0.9)), "y": Estimate(0.5, 0.4, 0.6, (0.5,))}
-    figures.plot_intervals({"": found}, ["y", "x"], ["x"], 0.7, {"x": (86, 88)}, ax=ax)
+    figures.plot_intervals({"": found}, ["y", "x"], "x", 0.7, {"x": (86, 88)}, ax=ax)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["y", "x"] and ax.yaxis_inverted()
     means = {line.get_xdata()[0]: line for line in ax.lines if line.get_marker() == "o"}
     assert set(means) == {50, 85}
     assert means[50].get_mfc() == "white" and means[85].get_mfc() == BEST
-    intervals = [line for line in ax.lines if line.get_marker() == "None" and len(set(line.get_ydata())) == 1]
-    assert [(list(line.get_xdata()), line.is_dashed()) for line in intervals] == [([40, 60], True), ([75, 95], False)]
+    assert [bar.get_segments()[0][:, 0].round(9).tolist() for bar in ax.collections] == [[40, 60], [75, 95]]
+    assert [bar.get_linestyle()[0][1] is None for bar in ax.collections] == [False, True], "dotted, solid"
     assert [list(line.get_xdata()) for line in ax.lines if line.get_marker() == "|"] == [[80, 90]]
     (band,) = ax.patches
     assert (band.get_x(), band.get_width()) == (86, 2)
@@ -142,39 +131,50 @@ def test_intervals_are_those_of_the_estimates_and_a_single_seed_is_hollow_and_do
 
 
 def test_parameters_by_layer_are_bars_from_zero(ax):
-    figures.plot_parameters_by_layer(["conv", "dense"], [100, 300], ax=ax)
-    assert [bar.get_width() for bar in ax.patches] == [100, 300] and ax.get_xlim()[0] == 0
-    assert [text.get_text() for text in ax.texts] == ["100 (25.0 %)", "300 (75.0 %)"]
+    boxes = figures.describe_layers(build_merged_model((12, 12, 3), 10))[-3::2]
+    figures.plot_parameters_by_layer(boxes, "head", ax=ax)
+    assert [bar.get_width() for bar in ax.patches] == [672, 330] and ax.get_xlim()[0] == 0
+    assert [text.get_text() for text in ax.texts] == ["672 (67.1 %)", "330 (32.9 %)"]
+    assert ax.get_title() == "head, 1,002 parameters"
+
+
+def points(*rows):
+    """Rows of name, cost, accuracy in percent, and optionally kind, ends of the interval and of the costs."""
+    columns = ["name", "cost", "accuracy", "kind", "low", "high", "cost_low", "cost_high"]
+    frame = pd.DataFrame([[*row, *[None] * 8][:8] for row in rows], columns=columns)
+    bounds = {"low": "accuracy", "high": "accuracy", "cost_low": "cost", "cost_high": "cost"}
+    return frame.assign(**{end: frame[end].astype(float).fillna(frame[of]) for end, of in bounds.items()}).fillna(OURS)
 
 
 def test_tradeoff_holds_points_and_front(ax):
-    points = [Point("a", 10, 0.5), Point("b", 20, 0.4), Point("c", 30, 0.9, RECORD), Point("", 30, 0.8)]
-    assert [point.name for point in pareto_front(points)] == ["a", "c"]
-    figures.plot_tradeoff(points, "cost", ax=ax)
+    shown = points(("a", 10, 50), ("b", 20, 40), ("c", 30, 90, RECORD), ("", 30, 80))
+    assert pareto_front(shown)["name"].tolist() == ["a", "c"]
+    figures.plot_tradeoff(shown, "cost", ax=ax)
     lines = {line.get_label(): line for line in ax.lines}
     np.testing.assert_allclose(lines[OURS].get_xydata(), [[10, 50], [20, 40], [30, 80]])
-    np.testing.assert_allclose(lines["Pareto front"].get_xydata(), [[10, 50], [30, 90]])
-    assert {"a", "b", "c"} == {text.get_text() for text in ax.texts if text.get_text()}
-    figures.plot_tradeoff(points, "cost", limits=(0.85, 0.95), ax=(zoomed := Figure().subplots()))
-    assert zoomed.get_ylim() == (85, 95) and {text.get_text() for text in zoomed.texts} == {"c"}
+    np.testing.assert_allclose(lines["Pareto front"].get_xydata(), [[10, 50], [30, 50], [30, 90]])
+    assert {"a", "b", "c"} == {text.get_text() for text in ax.texts}
+    boxes = [Text.get_window_extent(text) for text in ax.texts]
+    assert not any(box.count_overlaps(boxes[:i]) for i, box in enumerate(boxes)), "labels cover each other"
     with pytest.raises(LwcnnError, match="Received"):
-        figures.plot_tradeoff([Point("a", 0, 0.5)], "cost", ax=ax)
+        figures.plot_tradeoff(points(("a", 0, 50)), "cost", ax=ax)
 
 
 def test_costs_show_their_spread_and_no_order():
-    points = [Point("a", 2, 0.5, interval=(0.4, 0.6), spread=(1, 3)), Point("b", 2.5, 0.7, HEADLINE)]
-    (ax,) = figures.plot_costs({"ms": points}).axes
-    drawn = [line.get_xydata().tolist() for line in ax.lines]
+    shown = points(("a", 2, 50, OURS, 40, 60, 1, 3), ("b", 2.5, 70, HEADLINE))
+    ax = figures.plot_costs({"ms": shown}).axes[0]
+    drawn = [segment.tolist() for bars in ax.collections for segment in bars.get_segments()]
     assert [[1, 50], [3, 50]] in drawn and [[2, 40], [2, 60]] in drawn
-    assert not any(line.get_linestyle() == "--" or line.get_drawstyle() != "default" for line in ax.lines)
-    many = {"ms": [Point(str(i), 1 + i, 0.5) for i in range(30)]}
-    looks = {(handle.get_color(), handle.get_marker()) for handle in figures.plot_costs(many).legends[0].legend_handles}
-    assert len(looks) == 30, "every network has a look of its own"
+    assert all(len(line.get_xdata()) == 1 for line in ax.lines)
+    many = points(*((str(i), 1 + i, 50) for i in range(30)))
+    lines = figures.plot_costs({"ms": many}).axes[0].lines
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == 30, "every network has a look of its own"
 
 
 def test_experiments_with_one_network_share_their_latency(made):
-    times, _ = costs.latencies(Inputs("digits", Folders(made / "results")))
-    assert times["paper"] == times["paper_tuned"] == (0.0133, 0.0123, 0.02)
+    inputs = Inputs("digits", Folders(made / "results"))
+    times = tradeoffs.latencies(inputs, tradeoffs.our_networks(inputs))
+    assert times.loc["paper"].tolist() == times.loc["paper_tuned"].tolist() == [0.0133, 0.0123, 0.02]
 
 
 def test_literature_is_usable():
@@ -190,15 +190,12 @@ def test_what_readers_see_has_a_plain_name():
     assert all(display_name(NETWORKS[name]).lower() == name for name in NETWORKS if name.startswith("wren"))
 
 
-def test_roc_areas_are_scikit_learn_s(ax, outputs):
+def test_roc_areas_are_those_of_the_classes_against_the_rest(ax, outputs):
     logits, labels = outputs
-    wanted = [roc_auc_score(labels == c, softmax(logits, axis=1)[:, c]) for c in range(3)]
-    false, true, areas = roc_one_vs_rest(logits, labels)
-    np.testing.assert_allclose(areas, wanted, atol=1e-12)
-    np.testing.assert_allclose(np.trapezoid(true, false), wanted, atol=5e-3)  # what is drawn encloses them
+    areas = [roc_auc_score(labels == c, softmax(logits, axis=1)[:, c]) for c in range(3)]
     figures.plot_roc(logits, labels, NAMES, ax=ax)
-    lines = {line.get_label(): line for line in ax.lines}
-    np.testing.assert_allclose(lines[f"macro average  {np.mean(wanted):.4f}"].get_ydata(), true.mean(axis=0))
+    assert [line.get_label() for line in ax.lines] == [f"{name}  {area:.4f}" for name, area in zip(NAMES, areas)]
+    assert ax.get_legend().get_title().get_text() == f"class, AUC (mean {np.mean(areas):.4f})"
 
 
 def test_reliability_shows_both_errors(ax, outputs):
@@ -208,17 +205,18 @@ def test_reliability_shows_both_errors(ax, outputs):
     figures.plot_reliability(logits, labels, ax=ax)
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
     assert f"ECE {100 * before:.1f} %" in legend[0] and f"ECE {100 * after:.1f} %" in legend[1]
-    assert legend[2:] == ["area of a marker: share of images", "1 %", "10 %", "50 %"]
+    assert legend[2] == "share of images" and all(0 < float(share) < 1 for share in legend[3:])
     counts = reliability_bins(logits, labels)[2]
     assert 0 < counts[counts > 0].min() < 10, "some bins hold too few images to be drawn"
     assert len(ax.lines[0].get_xdata()) == (counts >= 10).sum()
 
 
-def test_image_grid_and_overlays(ax):
+def test_image_grid_and_overlays():
     images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 1), dtype=np.uint8)
-    figures.plot_image_grid([images[0], None, images[2]], ["x", "", "z"], 2, ["row"], ax=ax)
-    assert len(ax.images) == 2 and [text.get_text() for text in ax.texts] == ["x", "z", "row"]
-    np.testing.assert_array_equal(ax.images[1].get_array()[..., 1], images[2][..., 0])
+    first, empty, last, rest = figures.plot_image_grid([images[0], None, images[2]], ["x", "", "z"], 2, ["row"]).axes
+    assert (first.get_title(), last.get_title()) == ("x", "z") and [text.get_text() for text in first.texts] == ["row"]
+    assert not empty.images and not rest.images
+    np.testing.assert_array_equal(last.images[0].get_array()[..., 1], images[2][..., 0])
     cold = figures.overlay_heatmaps(images, np.zeros((3, 4, 4)))
     np.testing.assert_allclose(cold[..., 0], images[..., 0] / 2, atol=1)
     with pytest.raises(LwcnnError, match="Received"):
@@ -242,16 +240,13 @@ def test_blocks_become_one_box_and_equal_ones_in_a_row_one_with_their_count(ax):
     assert not [box for box in boxes if "dropout" in box.text or "Flatten" in box.text]
     collapsed = architecture.collapse_blocks(boxes)
     (block,) = (box for box in collapsed if box.kind == "block")
-    assert (block.count, block.text) == (5, "depthwise 5×5, SE, residual")
-    assert sum(box.params for box in collapsed) == model.count_params()
+    assert (block.count, block.title) == (5, "5 × residual block")
+    assert sum(box.count * box.params for box in collapsed) == model.count_params()
+    assert [box.inputs for box in collapsed[1:]] == [(box.name,) for box in collapsed[:-1]]
     inside = architecture.boxes_of_block(boxes, "stage1_block2")
-    assert inside[0].text == "input of the block" and sum(box.params for box in inside) == block.params // 5
+    assert inside[0].text == "input of the block" and sum(box.params for box in inside) == block.params
     figures.plot_architecture(collapsed, ax=ax)
-    assert "5 × (depthwise 5×5, SE, residual)" in {text.get_text() for text in ax.texts}
-    others = architecture.collapse_blocks(architecture.describe_layers(create_model("repo_residual_se")))
-    assert [(box.text, box.count) for box in others if box.kind == "block"] == [
-        ("2 × convolution 3×3, SE, residual", 1)
-    ] * 2
+    assert "5 × residual block" in {text.get_text() for text in ax.texts}
 
 
 def test_the_method_is_drawn_with_the_networks_own_counts():
@@ -344,7 +339,7 @@ def test_all_are_drawn_and_again_to_the_same_bytes(made, tmp_path, capsys):
 
 
 def test_what_the_report_prints_is_a_pdf_too(tmp_path):
-    figure = figures.plot_folds(pd.DataFrame({"fold": [0], "accuracy": [0.9], "procedure": ["a"]}))
+    figure = figures.plot_confusion_matrix(np.eye(3), NAMES)
     assert [path.name for path in save_figure(figure, tmp_path / "a", with_pdf=True)] == ["a.png", "a.pdf"]
     assert set(PRINTED) <= set(FIGURES)
 
@@ -371,10 +366,10 @@ def test_without_pixels_only_image_figures_are_skipped(made, tmp_path, capsys):
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(path.read_bytes().replace(b'"dataset": "digits"', b'"dataset": "mine"'))
     arguments = ["figures", f"--results={tmp_path}/results", f"--output={tmp_path}/out"]
-    assert main([*arguments, "--only", "costs", "confused_pairs", "right_and_wrong"]) == 3
+    assert main([*arguments, "--only", "costs", "gradcam", "right_and_wrong"]) == 3
     printed = capsys.readouterr()
     assert "drawn    mine/costs" in printed.out
-    assert all(f"skipped  mine/{name}" in printed.err for name in ("confused_pairs", "right_and_wrong"))
+    assert all(f"skipped  mine/{name}" in printed.err for name in ("gradcam", "right_and_wrong"))
 
 
 def test_a_data_set_without_the_papers_method_has_figures_of_its_best_network(made, tmp_path):

@@ -18,7 +18,7 @@ from lwcnn.publication.claims.literature import GOALS, PAPER_ACCURACY, PUBLISHED
 from lwcnn.publication.counts import counts
 from lwcnn.publication.evidence import Evidence, class_means
 from lwcnn.publication.tables.calibration import CALIBRATED, FAMILY, measure
-from lwcnn.publication.tables.costs import headline
+from lwcnn.publication.tables.networks import headline
 
 INT8 = "litert-int8"
 LEAST_CLAIMED = {"residual": 3, "se": 2, "mixing": 5, "adamw": 2, "smoothing": 1}  # points

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pandas as pd
 
-from lwcnn.evaluation.statistics import Difference, Estimate
+from lwcnn.evaluation.statistics import Difference
 from lwcnn.experiments.results import MissingInput
 
 T = TypeVar("T")
@@ -56,20 +56,12 @@ def missing(needs: str) -> Measurement:
 
 
 def percent(share: float, digits: int = 2, **more) -> Measurement:
-    """Returns a share between 0 and 1 in percent."""
     return Measurement(100 * share, "%", digits, **more)
 
 
 def mean_and_spread(shares: pd.Series) -> Measurement:
     """Returns the mean and, for several values, the sample standard deviation, in percent."""
     return percent(shares.mean(), spread=100 * shares.std() if len(shares) > 1 else None)
-
-
-def accuracy(estimate: Estimate, interval: bool = False, digits: int = 2, origin: str = "") -> Measurement:
-    """Returns an estimated accuracy: mean and standard deviation over seeds, or mean and 95% interval."""
-    if interval:
-        return percent(estimate.mean, digits, low=100 * estimate.low, high=100 * estimate.high, origin=origin)
-    return percent(estimate.mean, digits, spread=None if estimate.std is None else 100 * estimate.std, origin=origin)
 
 
 def gain(difference: Difference, origin: str = "") -> Measurement:

@@ -81,7 +81,6 @@ def serve(page: Any, port: int = PORT, block: bool = True) -> str:
 
 
 def find_examples(folder: Path = EXAMPLES) -> list[Path]:
-    """Returns the example images in a folder."""
     found = list(find_images(folder).values())
     if not found:
         raise LwcnnError(f"Give a folder of images as examples. Received: {folder}")
@@ -101,7 +100,6 @@ def _answer_column(gradio: Any, network: Network) -> list:
 
 
 def _answer(network: Network, source) -> list:
-    """What a network says about an image: probabilities, heat map, costs."""
     image = network.read(source)
     enlarged = Image.fromarray(network.heatmap(image)).resize((SIDE, SIDE), Image.Resampling.NEAREST)
     return [network.probabilities(image), enlarged, network.costs(image)]

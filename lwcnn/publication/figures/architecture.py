@@ -1,32 +1,56 @@
-"""Architecture diagrams: a box per layer or block, drawn with matplotlib alone; no Graphviz is needed."""
+"""Architecture diagrams, a box per layer or block, and parameters by layer; drawn without Graphviz."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import keras
 from keras import layers
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from lwcnn.data.known import INPUT_SHAPES
+from lwcnn.experiments.zoo import create_model
+from lwcnn.models.cost import count_macs
 from lwcnn.models.graph import layer_calls
-from lwcnn.publication.figures.style import BASELINE, BEST, GRAY, GREEN, ORANGE, PURPLE, SKY, styled
+from lwcnn.publication.figures.inputs import Inputs
+from lwcnn.publication.figures.style import BASELINE, BEST, GRAY, GREEN, ORANGE, PURPLE, SKY, new_panels, styled
+from lwcnn.publication.names import HEADLINE, display_name
 
-BOX_WIDTH, BOX_HEIGHT, PITCH_X, PITCH_Y = 2.5, 0.36, 2.75, 0.56  # inches at the default size
-BLOCK = re.compile(r"^((?:stage\d+_)?block\d+)_")  # names of the layers of a residual block begin like this
+BOX_WIDTH, BOX_HEIGHT, PITCH = 2.5, 0.36, 0.56  # inches at the default size
+BLOCK = re.compile(r"(?:stage\d+_)?block\d+(?=_)")  # begins the names of the layers of a residual block
 COLORS = {
     "input": GRAY, "convolution": BASELINE, "dense": BEST, "pooling": GREEN, "norm": SKY, "block": PURPLE,
     "join": ORANGE, "other": GRAY,
 }  # fmt: skip
 ARROW: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 6, "linewidth": 0.7, "color": "#333333"}
-_POOLS = {layers.MaxPooling2D: "max pooling", layers.AveragePooling2D: "average pooling"}
+_LAYERS = {
+    layers.DepthwiseConv2D: ("convolution", "depthwise convolution {size}"),
+    layers.Conv2D: ("convolution", "convolution {size}, {layer.filters} filters"),
+    layers.Conv1D: ("convolution", "convolution over {size} channels"),
+    layers.Dense: ("dense", "dense {layer.units}"),
+    layers.MaxPooling2D: ("pooling", "max pooling {size}"),
+    layers.AveragePooling2D: ("pooling", "average pooling {size}"),
+    layers.GlobalAveragePooling2D: ("pooling", "global average pooling"),
+    layers.BatchNormalization: ("norm", "batch normalization"),
+    layers.Add: ("join", "add"),
+    layers.Multiply: ("join", "multiply"),
+    layers.Concatenate: ("join", "concatenate"),
+    layers.InputLayer: ("input", "image"),
+    layers.Dropout: ("other", "dropout {layer.rate:g}"),
+    layers.Activation: ("other", "{activation}"),
+}
+"""Kind and text by type of layer."""
+
 _IDLE = (layers.Flatten, layers.Reshape, layers.ZeroPadding2D, layers.Rescaling, layers.Identity)
 
 
 @dataclass(frozen=True)
 class Box:
-    """A layer, or `count` equal blocks in a row, in a diagram; `inputs` are the names of the boxes that it reads."""
+    """A layer, or `count` equal ones in a row, each with `params`; `inputs` names the boxes that it reads."""
 
     name: str
     text: str
@@ -38,8 +62,7 @@ class Box:
 
     @property
     def title(self) -> str:
-        """What it does, with the count of equal blocks."""
-        return f"{self.count} × ({self.text})" if self.count > 1 else self.text
+        return f"{self.count} × {self.text}" if self.count > 1 else self.text
 
 
 def describe_layers(model: keras.Model) -> list[Box]:
@@ -57,39 +80,16 @@ def describe_layers(model: keras.Model) -> list[Box]:
 
 
 def collapse_blocks(boxes: Sequence[Box]) -> list[Box]:
-    """Returns the boxes with each residual block as one, and equal blocks in a row as one with their count."""
-    names = {box.name: found[1] if (found := BLOCK.match(box.name)) else box.name for box in boxes}
-    blocks: dict[str, Box] = {}
-    for box in boxes:
-        name = names[box.name]
-        inputs = tuple(dict.fromkeys(names[i] for i in box.inputs if names[i] != name))
-        if name == box.name:
-            blocks[name] = replace(box, inputs=inputs)
-        elif name not in blocks:
-            blocks[name] = replace(box, name=name, inputs=inputs, kind="block", text=_block_text(boxes, name))
-        else:
-            old = blocks[name]
-            inputs = tuple(dict.fromkeys(old.inputs + inputs))
-            blocks[name] = replace(old, shape=box.shape, params=old.params + box.params, inputs=inputs)
-    return _collapse_rows(list(blocks.values()))
-
-
-def _collapse_rows(boxes: list[Box]) -> list[Box]:
-    kept: list[Box] = []
-    names: dict[str, str] = {}  # of boxes that an earlier one stands for
-    for box in boxes:
-        box = replace(box, inputs=tuple(names.get(name, name) for name in box.inputs))
-        last = kept[-1] if kept else None
-        if last and box.kind == "block" and box.inputs == (last.name,) and _is_alike(box, last):
-            kept[-1] = replace(last, count=last.count + 1, params=last.params + box.params)
-            names[box.name] = last.name
-        else:
-            kept.append(box)
-    return kept
-
-
-def _is_alike(box: Box, row: Box) -> bool:
-    return (box.text, box.shape, box.params) == (row.text, row.shape, row.params // row.count)
+    """Returns a chain of boxes with each residual block as one, and equal ones in a row as one with their count."""
+    blocks: list[Box] = []
+    for name, group in groupby(boxes, lambda box: found[0] if (found := BLOCK.match(box.name)) else box.name):
+        first, *rest = group
+        params, shape = sum(box.params for box in (first, *rest)), (rest or [first])[-1].shape
+        kind, text = ("block", "residual block") if rest else (first.kind, first.text)
+        blocks.append(replace(first, name=name, text=text, shape=shape, params=params, kind=kind))
+    rows = [list(row) for _, row in groupby(blocks, lambda box: (box.text, box.shape, box.params))]
+    names = ["", *(row[0].name for row in rows)]
+    return [replace(row[0], inputs=(before,), count=len(row)) for row, before in zip(rows, names, strict=False)]
 
 
 def boxes_of_block(boxes: Sequence[Box], block: str) -> list[Box]:
@@ -100,25 +100,21 @@ def boxes_of_block(boxes: Sequence[Box], block: str) -> list[Box]:
     return [replace(source, inputs=(), params=0, kind="input", text="input of the block"), *inside]
 
 
-def diagram_size(boxes: Sequence[Box]) -> tuple[float, float]:
-    """Returns width and height in inches of a figure that shows boxes at their default size."""
-    _, num_columns, num_rows = _layout(boxes)
-    return 0.5 + PITCH_X * num_columns, 0.6 + PITCH_Y * num_rows
-
-
-@styled(lambda boxes, *_: diagram_size(boxes)[0], lambda boxes, *_: diagram_size(boxes)[1])
+@styled(3.25, lambda boxes, *_: 0.6 + PITCH * len(boxes))
 def plot_architecture(boxes: Sequence[Box], title: str = "", *, ax: Axes):
     """Draws boxes, such as those of `describe_layers`, from top to bottom, with arrows from what each reads."""
-    places, num_columns, num_rows = _layout(boxes)
-    for box in boxes:
+    rows = {box.name: row for row, box in enumerate(boxes)}
+    for row, box in enumerate(boxes):
         size = " × ".join(map(str, box.shape))
-        each = f"{box.params // box.count:,} parameters{' each' if box.count > 1 else ''}, " if box.params else ""
-        draw_box(ax, *places[box.name], BOX_WIDTH, BOX_HEIGHT, box.title, f"{each}{size}", COLORS[box.kind])
+        each = f"{box.params:,} parameters{' each' if box.count > 1 else ''}, " if box.params else ""
+        draw_box(ax, 0, -row * PITCH, BOX_WIDTH, BOX_HEIGHT, box.title, f"{each}{size}", COLORS[box.kind])
         for name in box.inputs:
-            _connect(ax, places[name], places[box.name])
-    ax.set_xlim(-BOX_WIDTH / 2 - 0.1, (num_columns - 1) * PITCH_X + BOX_WIDTH / 2 + 0.32)
-    ax.set_ylim(-(num_rows - 1) * PITCH_Y - BOX_HEIGHT / 2 - 0.05, BOX_HEIGHT / 2 + 0.05)
+            if name in rows:
+                _connect(ax, rows[name], row)
+    ax.set_xlim(-BOX_WIDTH / 2 - 0.1, BOX_WIDTH / 2 + 0.32)
+    ax.set_ylim(-(len(boxes) - 1) * PITCH - BOX_HEIGHT / 2 - 0.05, BOX_HEIGHT / 2 + 0.05)
     ax.set_aspect("equal")
+    ax.set_anchor("N")
     ax.set_axis_off()
     ax.set_title(title)
 
@@ -135,78 +131,60 @@ def draw_box(ax: Axes, x: float, y: float, width: float, height: float, text: st
     ax.text(x, y - 0.22 * height, detail, ha="center", va="center", fontsize=5.5, color="#444444")
 
 
-def _connect(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    if start[1] - end[1] < 1.5 * PITCH_Y:
-        ends = (start[0], start[1] - BOX_HEIGHT / 2), (end[0], end[1] + BOX_HEIGHT / 2)
-        ax.add_patch(FancyArrowPatch(*ends, shrinkA=0, shrinkB=0, **ARROW))
-        return
-    # Past the boxes between, on the right.
-    begin, finish = (start[0] + BOX_WIDTH / 2, start[1]), (end[0] + BOX_WIDTH / 2, end[1] + 0.04)
-    side = max(begin[0], finish[0]) + 0.1 + 0.02 * (start[1] - end[1]) / PITCH_Y
-    ax.plot([begin[0], side, side], [begin[1], begin[1], finish[1]], color="#333333", linewidth=0.7)
-    ax.add_patch(FancyArrowPatch((side, finish[1]), finish, shrinkA=0, shrinkB=0, **ARROW))
-
-
-def _layout(boxes: Sequence[Box]) -> tuple[dict[str, tuple[float, float]], int, int]:
-    """Returns the center of each box, and the numbers of columns and rows: a row is a longest path from an input."""
-    rows: dict[str, int] = {}
-    for box in boxes:
-        rows[box.name] = 1 + max((rows[name] for name in box.inputs), default=-1)
-    members: dict[int, list[str]] = {}
-    for name, row in rows.items():
-        members.setdefault(row, []).append(name)
-    num_columns = max(map(len, members.values()))
-    places = {
-        name: (((num_columns - len(names)) / 2 + i) * PITCH_X, -row * PITCH_Y)
-        for row, names in members.items()
-        for i, name in enumerate(names)
-    }
-    return places, num_columns, len(members)
+def _connect(ax: Axes, start: int, end: int) -> None:
+    """Draws an arrow between two rows; past the boxes between, on the right, if they are not neighbors."""
+    top, bottom = -start * PITCH, -end * PITCH
+    if end == start + 1:
+        ends = (0.0, top - BOX_HEIGHT / 2), (0.0, bottom + BOX_HEIGHT / 2)
+    else:
+        edge, side = BOX_WIDTH / 2, BOX_WIDTH / 2 + 0.1 + 0.02 * (end - start)
+        ax.plot([edge, side, side], [top, top, bottom], color=ARROW["color"], linewidth=ARROW["linewidth"])
+        ends = (side, bottom), (edge, bottom)
+    ax.add_patch(FancyArrowPatch(*ends, shrinkA=0, shrinkB=0, **ARROW))
 
 
 def _describe(layer: keras.Layer) -> tuple[str, str]:
-    """Returns the kind and text of a layer."""
-    name = getattr(getattr(layer, "activation", None), "__name__", "linear")
-    name = {"relu": "ReLU", "hard_silu": "hard swish"}.get(name, name.replace("_", " "))
-    active = "" if name == "linear" else f", {name}"
-    match layer:
-        case layers.DepthwiseConv2D():
-            return "convolution", f"depthwise convolution {_times(layer.kernel_size)}{active}"
-        case layers.Conv2D():
-            return "convolution", f"convolution {_times(layer.kernel_size)}, {layer.filters} filters{active}"
-        case layers.Conv1D():
-            return "convolution", f"convolution over {layer.kernel_size[0]} channels{active}"
-        case layers.Dense():
-            return "dense", f"dense {layer.units}{active}"
-        case layers.MaxPooling2D() | layers.AveragePooling2D():
-            return "pooling", f"{_POOLS[type(layer)]} {_times(layer.pool_size)}"
-        case layers.GlobalAveragePooling2D():
-            return "pooling", "global average pooling"
-        case layers.BatchNormalization():
-            return "norm", "batch normalization"
-        case layers.Add() | layers.Multiply() | layers.Concatenate():
-            return "join", type(layer).__name__.lower()
-        case layers.InputLayer():
-            return "input", "image"
-        case layers.Dropout():
-            return "other", f"dropout {layer.rate:g}"
-        case layers.Activation():
-            return "other", name
-        case layers.LeakyReLU():
-            return "other", "leaky ReLU"
-    return "other", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(layer).__name__).removesuffix("2D")
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(layer).__name__).removesuffix("2D")
+    kind, text = next((known for of, known in _LAYERS.items() if isinstance(layer, of)), ("other", name))
+    active = getattr(getattr(layer, "activation", None), "__name__", "linear")
+    active = {"relu": "ReLU", "hard_silu": "hard swish"}.get(active, active.replace("_", " "))
+    size = getattr(layer, "kernel_size", getattr(layer, "pool_size", ()))
+    text = text.format(layer=layer, size="×".join(map(str, size)), activation=active)
+    shows_activation = active != "linear" and "{activation}" not in _LAYERS.get(type(layer), ("", ""))[1]
+    return kind, f"{text}, {active}" if shows_activation else text
 
 
-def _block_text(boxes: Sequence[Box], block: str) -> str:
-    inside = [box for box in boxes if box.name.startswith(f"{block}_")]
-    parts = ["depthwise " + box.text.split()[2].rstrip(",") for box in inside if box.name.endswith("_depthwise")]
-    full = [box.text.split(",")[0] for box in inside if re.search(r"_\d_conv$", box.name)]
-    parts += [f"{full.count(text)} × {text}" for text in dict.fromkeys(full)]
-    parts += ["SE" for box in inside if box.name.endswith("_squeeze")]
-    parts += ["ECA" for box in inside if "over" in box.text]
-    parts += ["residual" for box in inside if box.name.endswith("_add")]
-    return ", ".join(parts)
+def architecture_wren(inputs: Inputs) -> Figure:
+    """The best network on CIFAR-10 and, beside it, the inside of a block."""
+    model = create_model(HEADLINE, None, INPUT_SHAPES["cifar10"])
+    boxes, size = describe_layers(model), f"{model.count_params():,} parameters"
+    network, block = collapse_blocks(boxes), boxes_of_block(boxes, "stage1_block1")
+    figure, axes = new_panels(6.5, 0.6 + PITCH * max(len(network), len(block)), 2)
+    macs = f"{count_macs(model) / 1e6:,.1f} million MACs"
+    plot_architecture(network, f"{display_name(HEADLINE)}\n{size}, {macs}", ax=axes[0])
+    plot_architecture(block, "Inside of a block", ax=axes[1])
+    return figure
 
 
-def _times(size: Sequence[int]) -> str:
-    return "×".join(map(str, size))
+@styled(6.0, lambda boxes, *_: 0.9 + 0.23 * len(boxes))
+def plot_parameters_by_layer(boxes: Sequence[Box], title: str = "", *, ax: Axes):
+    """Draws a bar per box with its parameters and their share of all; the first layer on top."""
+    counts = [box.count * box.params for box in boxes]
+    bars = ax.barh(range(len(boxes)), counts, 0.7, color=BASELINE, alpha=0.8)
+    ax.bar_label(bars, [f"{n:,} ({100 * n / sum(counts):.1f} %)" for n in counts], padding=3, fontsize=6.5)
+    ax.set_yticks(range(len(boxes)), [box.title for box in boxes])
+    ax.set_ylim(len(boxes) - 0.5, -0.5)
+    ax.margins(x=0.25)
+    ax.grid(axis="y", visible=False)
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.set(xlabel="parameters", title=f"{title}, {sum(counts):,} parameters")
+
+
+def parameters_by_layer(inputs: Inputs) -> Figure:
+    """Parameters of each layer of the baseline and of the best network."""
+    shown = {name: collapse_blocks(describe_layers(inputs.model(name))) for name in inputs.shown}
+    figure, axes = new_panels(5.6 * len(shown), 1.1 + 0.24 * max(map(len, shown.values())), len(shown))
+    for (name, boxes), ax in zip(shown.items(), axes):
+        plot_parameters_by_layer([box for box in boxes if box.params], display_name(name), ax=ax)
+    figure.suptitle(inputs.title("Parameters by layer"))
+    return figure

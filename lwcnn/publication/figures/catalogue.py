@@ -7,50 +7,32 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from lwcnn.experiments.folders import Folders
-from lwcnn.experiments.results import load_results
-from lwcnn.publication.figures import confusion, costs, curves, grids, intervals, networks, outputs
-from lwcnn.publication.figures.inputs import Inputs, MissingInput
+from lwcnn.experiments.results import MissingInput, load_results
+from lwcnn.publication.figures import architecture, confusion, curves, grids, intervals, method, outputs, tradeoffs
+from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import STYLE, save_figure
 from lwcnn.system.errors import LwcnnError, unknown_name
 
-FIGURES: dict[str, Callable[[Inputs], Figure]] = {
-    function.__name__: function
-    for function in (
-        networks.method,
-        costs.frontier,
-        intervals.accuracies,
-        costs.parameters,
-        costs.costs,
-        intervals.ablation,
-        intervals.parts,
-        intervals.techniques,
-        curves.robustness,
-        curves.folds,
-        curves.training_curves,
-        curves.training_curves_best,
-        confusion.confusion,
-        intervals.per_class_accuracy,
-        grids.right_and_wrong,
-        grids.confused_pairs,
-        outputs.roc,
-        outputs.reliability,
-        outputs.tsne,
-        grids.gradcam,
-        networks.parameters_by_layer,
-        networks.architecture_paper,
-        networks.architecture_wren,
-        networks.architecture_others,
-    )
-}
-
-ONLY_CIFAR10 = (
-    *("method", "frontier", "techniques", "robustness"),
-    *("architecture_paper", "architecture_wren", "architecture_others"),
+_FUNCTIONS: tuple[Callable[[Inputs], Figure], ...] = (
+    *(method.method, tradeoffs.frontier, intervals.accuracies, tradeoffs.parameters, tradeoffs.costs),
+    *(intervals.ablation, intervals.parts, intervals.techniques, curves.robustness, curves.folds),
+    *(curves.training_curves, confusion.confusion, intervals.per_class_accuracy, grids.right_and_wrong),
+    *(outputs.roc, outputs.reliability, outputs.tsne, grids.gradcam),
+    *(architecture.parameters_by_layer, architecture.architecture_wren),
 )
+FIGURES = {function.__name__: function for function in _FUNCTIONS}
+
+ONLY_CIFAR10 = ("method", "frontier", "techniques", "robustness", "architecture_wren")
 """Figures that belong to one data set; of another they are drawn only if they are named."""
 
 PRINTED = ("method", "frontier", "parts", "costs", "reliability", "right_and_wrong")
 """Figures of CIFAR-10 that the report prints: they are written as PDF too."""
+
+
+@matplotlib.rc_context(fname=STYLE)
+def draw(name: str, inputs: Inputs) -> Figure:
+    """Draws a figure by name; `MissingInput` says what it lacks."""
+    return FIGURES[name](inputs)
 
 
 def draw_figures(
@@ -75,8 +57,7 @@ def draw_figures(
         inputs = Inputs(dataset, folders)
         for name in names or [name for name in FIGURES if dataset == "cifar10" or name not in ONLY_CIFAR10]:
             try:
-                with matplotlib.rc_context(STYLE):
-                    figure = FIGURES[name](inputs)
+                figure = draw(name, inputs)
             except Exception as error:  # whatever it is, the others are drawn
                 reason = str(error) if isinstance(error, LwcnnError) else f"{type(error).__name__}: {error}"
                 if not isinstance(error, MissingInput):

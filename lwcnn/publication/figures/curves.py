@@ -9,15 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lwcnn.publication.figures.inputs import BASELINE_EXPERIMENT, Inputs, MissingInput
+from lwcnn.experiments.results import MissingInput
+from lwcnn.publication.evidence import BASELINE_EXPERIMENT
+from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import (
     BASELINE,
     BEST,
     BLACK,
     COLORS,
     GREEN,
-    MARKERS,
-    legend_below,
     new_panels,
     styled,
 )
@@ -79,50 +79,9 @@ def _values(phases: Sequence[dict], quantity: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["epoch", "phase", "part", "images", "value"])
 
 
-@styled(5.6, 3.0)
-def plot_folds(folds: pd.DataFrame, test_accuracy: float | None = None, title: str = "", *, ax: Axes):
-    """Draws `accuracy` (0 to 1) by `fold` (from 0), in a color per `procedure`.
-
-    `test_accuracy` is that of the model that is never reset.
-    """
-    shown = folds.assign(fold=folds["fold"] + 1, accuracy=100 * folds["accuracy"])
-    names = shown["procedure"].unique()
-    colors, markers = dict(zip(names, (BASELINE, BEST))), dict(zip(names, MARKERS))
-    look = {"palette": colors, "markers": markers, "s": 40}
-    sns.scatterplot(shown, x="fold", y="accuracy", hue="procedure", style="procedure", ax=ax, **look)
-    if test_accuracy is not None:
-        label = "its final model on the test images"
-        ax.axhline(100 * test_accuracy, color=BEST, linewidth=0.9, linestyle=(0, (4, 2)), label=label)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set(xlabel="fold", ylabel="accuracy on the fold, %", title=title)
-    legend_below(ax, ncols=2)
-
-
-@styled(5.6, 3.0)
-def plot_fold_curves(histories: Sequence[Sequence[dict]], title: str = "", *, ax: Axes):
-    """Draws the validation accuracy by epoch of each fold's phases, with a dot where a phase ends."""
-    for i, phases in enumerate(histories):
-        values = [100 * record["val_accuracy"] for phase in phases for record in phase["history"]]
-        ends = [last - 1 for last in itertools.accumulate(len(phase["history"]) for phase in phases)]
-        epochs, color = range(1, len(values) + 1), COLORS[i % len(COLORS)]
-        ax.plot(epochs, values, "-o", color=color, markersize=4, markevery=ends, label=f"fold {i + 1}")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set(xlabel="epoch (dot: a phase ends)", ylabel="validation accuracy, %", title=title)
-    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
-
-
 def training_curves(inputs: Inputs) -> Figure:
     """Accuracy and loss through both stages of the paper's method."""
-    return _curves(inputs, BASELINE_EXPERIMENT)
-
-
-def training_curves_best(inputs: Inputs) -> Figure:
-    """Accuracy and loss of the best network."""
-    return _curves(inputs, inputs.best_experiment)
-
-
-def _curves(inputs: Inputs, experiment: str) -> Figure:
-    runs = inputs.runs(experiment)
+    runs = inputs.runs(BASELINE_EXPERIMENT)
     released = runs[runs["weights"].notna()]
     run = (released if len(released) else runs).iloc[:1]
     figure, axes = new_panels(6.8, 5.6, 1, 2)
@@ -140,15 +99,27 @@ def folds(inputs: Inputs) -> Figure:
     found = found[found["dataset"] == inputs.dataset]
     if found.empty:
         raise MissingInput(f"no K-fold cross-validation was run on it. Received: {inputs.dataset!r}")
-    leaky = found[found["leaky"].astype(bool)]
-    procedure = found["leaky"].map({True: "model never reset, as published", False: "each fold from scratch"})
-    test = float(leaky["test_accuracy"].iloc[0]) if len(leaky) else None
-    title = inputs.title("K-fold cross-validation", "paper's method", budget(found["preset"].iloc[0]))
-    recorded = found[found["history"].notna()].groupby(procedure, sort=False)["history"]
+    procedures = found["leaky"].map({True: "model never reset, as published", False: "each fold from scratch"})
+    found = found.assign(procedure=procedures, fold=found["fold"] + 1, accuracy=100 * found["accuracy"])
+    recorded = found[found["history"].notna()].groupby("procedure", sort=False)
     figure, axes = new_panels(5.6, 3.0 * (1 + len(recorded)), 1, 1 + len(recorded))
-    plot_folds(found.assign(procedure=procedure), test, title, ax=axes[0])
-    for (name, histories), ax in zip(recorded, axes[1:]):
-        plot_fold_curves(list(histories), name, ax=ax)
+    look = {"hue": "procedure", "style": "procedure", "palette": (BASELINE, BEST)[: procedures.nunique()], "s": 40}
+    sns.scatterplot(found, x="fold", y="accuracy", ax=axes[0], **look)
+    for test_accuracy in found[found["leaky"].astype(bool)]["test_accuracy"].head(1):
+        label = "its final model on the test images"
+        axes[0].axhline(100 * test_accuracy, color=BEST, linewidth=0.9, linestyle=(0, (4, 2)), label=label)
+    axes[0].set(xlabel="fold", ylabel="accuracy on the fold, %")
+    axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
+    for (name, some), ax in zip(recorded, axes[1:]):
+        for fold, phases in zip(some["fold"], some["history"]):
+            values = [100 * record["val_accuracy"] for phase in phases for record in phase["history"]]
+            ends = [last - 1 for last in itertools.accumulate(len(phase["history"]) for phase in phases)]
+            ax.plot(range(1, len(values) + 1), values, "-o", markersize=4, markevery=ends, label=f"fold {fold}")
+        ax.set(xlabel="epoch (dot: a phase ends)", ylabel="validation accuracy, %", title=name)
+        ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    for ax in axes:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.suptitle(inputs.title("K-fold cross-validation", "paper's method", budget(found["preset"].iloc[0])))
     return figure
 
 

@@ -1,73 +1,56 @@
 """Images side by side, with captions, and with heat maps over them."""
 
 from collections.abc import Sequence
+from typing import cast
 
+import matplotlib
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from scipy.special import softmax
 
 from lwcnn.evaluation.gradcam import default_layers, gradcam_heatmap
-from lwcnn.evaluation.metrics import confusion_matrix
-from lwcnn.publication.figures.confusion import most_confused_pairs
 from lwcnn.publication.figures.inputs import Inputs
-from lwcnn.publication.figures.style import styled
+from lwcnn.publication.figures.style import STYLE, new_panels
 from lwcnn.system.errors import LwcnnError
 
-SIDE = 0.82  # of an image, in inches
+SIDE, CAPTION = 0.82, 0.3  # of an image and the room above it, in inches
 LEAST_WIDTH = 4.5  # inches, for the title
-GAP = 0.06  # between images, as a share of their side
-CAPTION = 0.30  # room for two lines above an image
 HEAT_OPACITY = 0.5
-NUM_PAIRS, NUM_PER_PAIR = 5, 5
 NUM_SAMPLES = 2  # rows each of right and of wrong ones
 MAX_COLUMNS = 10  # classes shown as samples
 NUM_CLASSES_WITH_HEAT = 4
 
 
-def _width(images, captions, columns=8, row_names=(), *_):
-    return max(LEAST_WIDTH, 0.1 + SIDE * (1 + GAP) * columns + 0.75 * bool(row_names))
-
-
-def _height(images, captions, columns=8, *_):
-    return 0.45 + SIDE * (1 + CAPTION) * -(-len(images) // columns)
-
-
-@styled(_width, _height)
+@matplotlib.rc_context(fname=STYLE)
 def plot_image_grid(
     images: Sequence[np.ndarray | None],
     captions: Sequence[str],
     columns: int = 8,
     row_names: Sequence[str] = (),
     title: str = "",
-    *,
-    ax: Axes,
-):
+) -> Figure:
     """Draws images, uint8 of shape (h, w, 1 or 3), in rows, each with a caption of up to two short lines above it.
 
     None leaves its place empty.
     """
     if len(images) != len(captions) or not len(images):
         raise LwcnnError(f"Give a caption per image. Received: {len(images)} images, {len(captions)} captions")
-    pitch_x, pitch_y = 1 + GAP, 1 + CAPTION
-    for i, (image, caption) in enumerate(zip(images, captions)):
-        if image is None:
-            continue
-        row, column = divmod(i, columns)
-        left, top = column * pitch_x, -row * pitch_y
-        rgb = np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
-        ax.imshow(rgb, extent=(left, left + 1, top - 1, top))
-        ax.text(left + 0.5, top + 0.02, caption, ha="center", va="bottom", fontsize=5.5, linespacing=1.0)
-    num_rows = -(-len(images) // columns)
-    for row, name in enumerate(row_names):
-        ax.text(-0.08, -row * pitch_y - 0.5, name, ha="right", va="center", fontsize=6.5)
-    ax.set_xlim(0, columns * pitch_x - GAP)
-    ax.set_ylim(-(num_rows - 1) * pitch_y - 1, CAPTION - 0.02)
-    ax.set_aspect("equal")
-    ax.grid(False)
-    ax.set_axis_off()
-    ax.set_title(title)
+    rows = -(-len(images) // columns)
+    width, height = SIDE * columns + 0.75 * bool(row_names), 0.45 + (SIDE + CAPTION) * rows
+    figure, axes = new_panels(max(LEAST_WIDTH, width), height, columns, rows)
+    cast(ConstrainedLayoutEngine, figure.get_layout_engine()).set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    for ax in axes:
+        ax.set_axis_off()
+    for ax, image, caption in zip(axes, images, captions, strict=False):
+        if image is not None:
+            ax.imshow(np.broadcast_to(image, (*image.shape[:2], 3)))
+            ax.set_title(caption, fontsize=5.5, linespacing=1.0, pad=2)
+    for ax, name in zip(axes[::columns], row_names, strict=False):
+        ax.text(-0.08, 0.5, name, ha="right", va="center", fontsize=6.5, transform=ax.transAxes)
+    figure.suptitle(title)
+    return figure
 
 
 def overlay_heatmaps(images: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
@@ -84,22 +67,6 @@ def _classified(inputs: Inputs):
     released = inputs.released(inputs.best_experiment)
     confidence = softmax(released.logits, axis=1).max(axis=1)
     return released, inputs.test_images, released.logits.argmax(axis=1), confidence
-
-
-def confused_pairs(inputs: Inputs) -> Figure:
-    """Images of the best network's most confused pairs of classes, the most confident errors first."""
-    released, pixels, classes, confidence = _classified(inputs)
-    images, captions, rows, names = [], [], [], inputs.class_names
-    counts = confusion_matrix(released.logits, released.labels)
-    for label, prediction in most_confused_pairs(counts, NUM_PAIRS):
-        where = np.flatnonzero((released.labels == label) & (classes == prediction))
-        where = where[np.argsort(-confidence[where], kind="stable")][:NUM_PER_PAIR]
-        gap = NUM_PER_PAIR - len(where)
-        images += [pixels[i] for i in where] + [None] * gap
-        captions += [f"{100 * confidence[i]:.0f} %" for i in where] + [""] * gap
-        rows.append(f"{names[label]}\ntaken for\n{names[prediction]}\n({counts[label, prediction]} images)")
-    title = inputs.title("Most confused pairs", inputs.model_name(released.run), "with confidence")
-    return plot_image_grid(images, captions, NUM_PER_PAIR, rows, title)
 
 
 def right_and_wrong(inputs: Inputs) -> Figure:

@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 
 from lwcnn.data.datasets import find_dataset, load_dataset
-from lwcnn.data.known import DATASET_NAMES, INPUT_SHAPES
+from lwcnn.data.known import DATASET_NAMES
 from lwcnn.evaluation.statistics import Estimate, estimate_accuracy
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.results import DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput, load_correct, load_test_labels
 from lwcnn.models.io import load_model
-from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence, Released
-from lwcnn.publication.names import budget, display_name, is_part, seed_names
+from lwcnn.publication.evidence import Evidence, Released
+from lwcnn.publication.names import budget, display_name, is_part
 from lwcnn.system.safe_text import plot_text
 
-ABLATION_PRESET = "quick"  # that of the ablations in the README
+ABLATION_PRESET = "quick"
 
 
 class Inputs:
@@ -32,7 +32,6 @@ class Inputs:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """Runs, exports and benchmarks."""
         return Evidence(self.folders.results, self.presets)
 
     @cached_property
@@ -52,17 +51,10 @@ class Inputs:
         largest = next(preset for preset in self.presets if preset in presets)
         return {experiment: runs for (experiment, preset), runs in self.groups.items() if preset == largest}
 
-    @property
-    def ablation_preset(self) -> str:
-        """The preset of the runs that are compared seed by seed: that of the README's ablations where it is shown."""
-        return ABLATION_PRESET if ABLATION_PRESET in self.presets else self.presets[-1]
-
     def runs(self, experiment: str) -> pd.DataFrame:
-        """The runs of an experiment, of its largest preset."""
         return self.evidence.select(self.dataset, experiment)
 
     def correct(self, runs: pd.DataFrame) -> np.ndarray:
-        """Whether the runs classify each test image correctly, shape (seeds, images)."""
         return load_correct(self.folders.results, runs)
 
     def estimate(self, runs: pd.DataFrame) -> Estimate:
@@ -71,7 +63,6 @@ class Inputs:
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """Labels of the test images."""
         return load_test_labels(self.folders.results, self.dataset)
 
     @property
@@ -81,32 +72,20 @@ class Inputs:
 
     @cached_property
     def best_experiment(self) -> str:
-        """As `Evidence.best_experiment`."""
         return self.evidence.best_experiment(self.dataset)
 
     @property
     def shown(self) -> list[str]:
-        """The baseline, if it was run, and the best experiment."""
         return self.evidence.shown(self.dataset)
 
     def released(self, experiment: str) -> Released:
-        """The released run of an experiment."""
         return self.evidence.released(self.dataset, experiment)
 
     def model(self, experiment: str) -> keras.Model:
-        """The released model of an experiment."""
         path = Path(self.folders.models) / f"{self.dataset}-{experiment}.keras"
         if not path.exists():
             raise MissingInput(f"`{experiment}` has no released model. Received: {path}")
         return load_model(path)
-
-    @property
-    def shape(self) -> tuple[tuple[int, int, int], int]:
-        """Shape of the images and number of classes."""
-        if self.dataset in INPUT_SHAPES:
-            return INPUT_SHAPES[self.dataset], len(self.class_names)
-        model = self.model(BASELINE_EXPERIMENT)  # a data set of the user's own
-        return tuple(model.input_shape[1:]), model.output_shape[-1]
 
     @cached_property
     def test_images(self) -> np.ndarray:
@@ -122,7 +101,8 @@ class Inputs:
         """Plain name, budget unless it is the full one, and seeds of runs of one experiment."""
         first = runs.iloc[0]
         size = "" if first["preset"] == "full" else f", {budget(first['preset'])}"
-        return f"{display_name(first['experiment'])}{size}, {seed_names(runs['seed'])}"
+        seeds = f"seed{'s' if len(runs) > 1 else ''} {', '.join(map(str, runs['seed']))}"
+        return f"{display_name(first['experiment'])}{size}, {seeds}"
 
     def title(self, what: str, *details: str) -> str:
         """What is shown, and a second line with details."""
@@ -130,5 +110,4 @@ class Inputs:
 
     @property
     def images_counted(self) -> str:
-        """Number of test images, for titles."""
         return f"{len(self.labels):,} test images"

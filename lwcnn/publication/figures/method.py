@@ -7,8 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
+from lwcnn.data.known import INPUT_SHAPES
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.publication.figures.architecture import ARROW, draw_box
+from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, GRAY, GREEN, ORANGE, STYLE, new_panels
 
 BRANCH_COLORS = (BASELINE, BEST)
@@ -17,7 +19,7 @@ BRANCH_X, BRANCH_WIDTH, HEAD_WIDTH = (-0.56, 0.56), 1.02, 2.1
 TRUNK = ("conv 3×3, 10", "max pooling", "conv 3×3, 20", "max pooling")
 
 
-@matplotlib.rc_context(STYLE)
+@matplotlib.rc_context(fname=STYLE)
 def plot_method(input_shape: tuple[int, int, int], num_classes: int, title: str = "") -> Figure:
     """Draws the dual model, the merge and the two phases of unfreezing for images (height, width, channels)."""
     dual = build_dual_model([build_submodel(input_shape, num_classes, name) for name in ("original", "augmented")])
@@ -75,3 +77,9 @@ def _arrow(ax: Axes, x: float, row: int, to_x: float, to_row: int) -> None:
 def _texts(ax: Axes, name: str, notes: Sequence[str]) -> None:
     ax.set_title(name, fontweight="bold")
     ax.text(0, -8.62 * PITCH, "\n".join(notes), ha="center", va="top", fontsize=6.5, color=BLACK, linespacing=1.3)
+
+
+def method(inputs: Inputs) -> Figure:
+    """The paper's method: dual model, merge and progressive unfreezing."""
+    shape = INPUT_SHAPES[inputs.dataset]
+    return plot_method(shape, len(inputs.class_names), f"The paper's method, for {' × '.join(map(str, shape))} images")

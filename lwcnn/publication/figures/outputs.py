@@ -8,67 +8,47 @@ import seaborn as sns
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from scipy.special import softmax
 from sklearn.manifold import TSNE
-from sklearn.metrics import roc_curve
+from sklearn.metrics import auc, roc_auc_score, roc_curve
 from threadpoolctl import threadpool_limits
 
 from lwcnn.evaluation.calibration import scale_cross_fitted
 from lwcnn.evaluation.metrics import expected_calibration_error, reliability_bins
-from lwcnn.publication.figures.inputs import Inputs, MissingInput
+from lwcnn.experiments.results import MissingInput
+from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import (
     BASELINE,
     BEST,
-    BLACK,
     COLORS,
     GRAY,
     MARKERS,
-    legend_below,
     new_panels,
     styled,
 )
 from lwcnn.system.errors import LwcnnError
 
-_GRID = np.concatenate([[0], np.geomspace(1e-4, 1, 1000)])  # false positive rates at which curves are drawn
 LEAST_CORNER = 0.01
 PERPLEXITY = 30  # van der Maaten and Hinton 2008: 5 to 50
 NUM_EMBEDDED = 700  # more points hide each other, and take bytes
 
 
-def roc_one_vs_rest(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Computes the ROC curve of each class against all others, by its softmax probability.
-
-    Returns false positive rates (1001,), true positive rates (classes, 1001) and areas under the exact curves.
-    """
-    probabilities = softmax(np.asarray(logits, dtype=float), axis=1)
-    if missing := sorted(set(range(logits.shape[1])) - set(np.asarray(labels).tolist())):
-        raise LwcnnError(f"Give images of each class. Received none of: {missing}")
-    rates, areas = [], []
-    for label in range(logits.shape[1]):
-        false, true, _ = roc_curve(np.asarray(labels) == label, probabilities[:, label])
-        rates.append(np.interp(_GRID, false, true))
-        areas.append(np.trapezoid(true, false))
-    return _GRID, np.array(rates), np.array(areas)
-
-
 @styled(5.2, 3.6)
 def plot_roc(logits, labels, class_names: Sequence[str], title: str = "", corner: float = 1.0, *, ax: Axes):
-    """Draws each class's ROC curve against the rest, and their macro average; areas (AUC) in the legend.
+    """Draws each class's ROC curve against the rest, with the area (AUC) in the legend and its mean above.
 
     `corner` is the largest false positive rate drawn; true positive rates are drawn from 1 - 2 * corner.
     """
-    false, true, areas = roc_one_vs_rest(logits, labels)
+    probabilities = softmax(np.asarray(logits, dtype=float), axis=1)
     for label, name in enumerate(class_names):
-        dashes = ("solid", (0, (4, 1.5)), (0, (1, 1)))[label % 3]
-        color = COLORS[label % len(COLORS)]
-        ax.plot(false, true[label], color=color, linestyle=dashes, linewidth=1, label=f"{name}  {areas[label]:.4f}")
-    ax.plot(false, true.mean(axis=0), color=BLACK, linewidth=2, label=f"macro average  {areas.mean():.4f}")
+        dashes, color = ("solid", (0, (4, 1.5)), (0, (1, 1)))[label % 3], COLORS[label % len(COLORS)]
+        false, true, _ = roc_curve(labels == label, probabilities[:, label])
+        ax.plot(false, true, linestyle=dashes, color=color, linewidth=1, label=f"{name}  {auc(false, true):.4f}")
     lowest = max(0.0, 1 - 2 * corner)
-    ax.set_xlim(-0.01 * corner, corner)
-    ax.set_ylim(lowest, 1 + 0.02 * (1 - lowest))
-    ax.set(xlabel="false positive rate", ylabel="true positive rate", title=title)
-    ax.legend(title="class, AUC", loc="center left", bbox_to_anchor=(1.01, 0.5), alignment="left")
+    area = roc_auc_score(labels, probabilities, multi_class="ovr")
+    ax.set(xlim=(-0.01 * corner, corner), ylim=(lowest, 1 + 0.02 * (1 - lowest)), title=title)
+    ax.set(xlabel="false positive rate", ylabel="true positive rate")
+    ax.legend(title=f"class, AUC (mean {area:.4f})", loc="center left", bbox_to_anchor=(1.01, 0.5), alignment="left")
 
 
 @styled(4.0, 4.0)
@@ -79,31 +59,24 @@ def plot_reliability(logits: np.ndarray, labels: np.ndarray, title: str = "", *,
     """
     scaled = scale_cross_fitted(logits, labels)
     temperature = " and ".join(dict.fromkeys(f"{t:.2f}" for t in scaled.temperatures))
-    shown = []
-    for values, name in (
-        (np.asarray(logits, dtype=float), "as trained"),
-        (scaled.logits, f"temperature {temperature}"),
-    ):
+    shown, models = [], {"as trained": logits.astype(float), f"temperature {temperature}": scaled.logits}
+    for name, values in models.items():
         confidence, accuracy, count = reliability_bins(values, labels)
         ece = expected_calibration_error(values, labels)
-        shown.append(pd.DataFrame({"confidence": confidence, "accuracy": accuracy, "share": count / count.sum()}))
-        shown[-1] = shown[-1][count >= min(10, count.max())].assign(model=f"{name}: ECE {100 * ece:.1f} %")
-    bins, colors = pd.concat(shown, ignore_index=True), (BASELINE, BEST)
-    look = {"x": "confidence", "y": "accuracy", "hue": "model", "style": "model", "palette": colors, "ax": ax}
-    sns.lineplot(bins, **look, dashes=False, linewidth=1)
-    handles, names = ax.get_legend_handles_labels()
-    handles.append(Patch(alpha=0))
-    names.append("area of a marker: share of images")
-    sizes = {"size": "share", "size_norm": (0, 0.6), "sizes": (6, 110)}
-    sns.scatterplot(bins, **look, **sizes, markers=("o", "s"), alpha=0.7, legend=False)
-    for share in (0.01, 0.1, 0.5):
-        handles.append(ax.scatter([], [], 6 + 104 * share / 0.6, color=GRAY))
-        names.append(f"{100 * share:.0f} %")
+        bins = pd.DataFrame({"confidence": confidence, "accuracy": accuracy, "share of images": count / count.sum()})
+        shown.append(bins[count >= min(10, count.max())].assign(model=f"{name}: ECE {100 * ece:.1f} %"))
+    bins = pd.concat(shown, ignore_index=True)
+    look = {"x": "confidence", "y": "accuracy", "hue": "model", "palette": (BASELINE, BEST), "ax": ax}
+    sns.lineplot(bins, **look, linewidth=1, legend=False)
+    sizes = {"size": "share of images", "size_norm": (0, 0.6), "sizes": (6, 110)}
+    sns.scatterplot(bins, **look, **sizes, style="model", markers=("o", "s"), alpha=0.7)
     ax.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
     ax.set_xlim(0, 1.02)
     ax.set_ylim(0, 1.04)
     ax.set(xlabel="confidence, the largest probability", ylabel="accuracy", title=title)
-    legend_below(ax, handles, names, ncols=2)
+    handles, texts = ax.get_legend_handles_labels()
+    spacing = {"columnspacing": 0.8, "handletextpad": 0.2}
+    ax.legend(handles[1:], texts[1:], loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, **spacing)
 
 
 def embed_features(features: np.ndarray) -> np.ndarray:
@@ -147,8 +120,9 @@ def plot_embedding(points: np.ndarray, labels: np.ndarray, class_names: Sequence
 def roc(inputs: Inputs) -> Figure:
     """ROC curves of baseline and best, one class against the rest: the corner in which they differ."""
     figure, panels = _panels(inputs, "ROC curves, one class against the rest", 4.6, 3.6)
-    areas = roc_one_vs_rest(panels[0][0].logits, panels[0][0].labels)[2]
-    corner = float(np.clip(round(4 * (1 - areas.mean()), 2), LEAST_CORNER, 1))
+    first, labels = panels[0][0].logits.astype(float), panels[0][0].labels
+    area = roc_auc_score(labels, softmax(first, axis=1), multi_class="ovr")
+    corner = float(np.clip(round(4 * (1 - area), 2), LEAST_CORNER, 1))
     for one, title, ax in panels:
         plot_roc(one.logits, one.labels, inputs.class_names, title, corner, ax=ax)
     return figure

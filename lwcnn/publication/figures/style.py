@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import matplotlib
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.transforms import ScaledTranslation
 from PIL import Image
 
 from lwcnn.system.files import write_atomically
@@ -24,34 +22,12 @@ BASELINE, BEST = BLUE, VERMILLION  # the two models that figures compare
 COLORS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, OLIVE, GRAY, BROWN)
 MARKERS = "os^vDP*Xph"  # ten classes are too many for colors alone
 
+Look = dict[str, Any]
+"""Options of Matplotlib's drawing functions."""
+
 DPI = 300
-NUM_FREQUENT_GRAYS, NUM_FREQUENT_COLORS = 4, 72  # kept exactly in the PNGs of plots
-GRAY_STEP = 51  # between the other grays: letters need no more at 300 dpi
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
-    "font.size": 8,
-    "axes.titlesize": 8.5,
-    "axes.labelsize": 8,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "legend.fontsize": 7.5,
-    "legend.title_fontsize": 7.5,
-    "figure.titlesize": 9,
-    "figure.dpi": 100,
-    "savefig.dpi": DPI,
-    "pdf.compression": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.linewidth": 0.7,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.5,
-    "lines.linewidth": 1.3,
-    "legend.frameon": False,
-    "image.interpolation": "none",
-    "pdf.fonttype": 42,  # TrueType: editors and publishers want it
-}
+STYLE = Path(__file__).with_name("lwcnn.mplstyle")
+"""Matplotlib's style sheet, for `matplotlib.rc_context(fname=STYLE)`."""
 
 
 def styled(width: float | Callable, height: float | Callable) -> Callable:
@@ -63,7 +39,7 @@ def styled(width: float | Callable, height: float | Callable) -> Callable:
     def decorate(draw: Callable) -> Callable:
         @functools.wraps(draw)
         def plot(*arguments, ax: Axes | None = None, **options) -> Figure:
-            with matplotlib.rc_context(STYLE):
+            with matplotlib.rc_context(fname=STYLE):
                 if ax is None:
                     across, up = (side(*arguments) if callable(side) else side for side in (width, height))
                     (ax,) = new_panels(across, up, 1)[1]
@@ -77,64 +53,38 @@ def styled(width: float | Callable, height: float | Callable) -> Callable:
 
 def new_panels(width: float, height: float, columns: int, rows: int = 1, **options) -> tuple[Figure, list[Axes]]:
     """Returns a figure, outside pyplot so that nothing keeps it alive, and its axes in reading order."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        cast(ConstrainedLayoutEngine, figure.get_layout_engine()).set(w_pad=0.07, h_pad=0.07)
-        return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    cast(ConstrainedLayoutEngine, figure.get_layout_engine()).set(w_pad=0.07, h_pad=0.07)
+    return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
 
 
-def legend_below(ax: Axes, *arguments, inches: float = 0.42, **options) -> None:
-    """Draws a legend below the axis, where it covers nothing; arguments as of `Axes.legend`."""
-    below = ax.transAxes + ScaledTranslation(0, -inches, cast(Figure, ax.figure).dpi_scale_trans)
-    options = {"columnspacing": 1.2, "handletextpad": 0.5, "borderpad": 0, **options}
-    ax.legend(*arguments, loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, **options)
+def legend_below(figure: Figure) -> None:
+    """Draws a legend of all panels below a figure, a line per label."""
+    handles = {label: handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels())}
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=min(3, len(handles)))
 
 
 def save_figure(figure: Figure, stem: Path, with_pdf: bool = False) -> list[Path]:
     """Writes <stem>.png with 300 dpi and, if asked, <stem>.pdf, without dates; unchanged files stay untouched."""
-    written = []
-    with matplotlib.rc_context(STYLE):
-        for suffix, encode in {".png": _png, ".pdf": _pdf}.items():
-            path = stem.with_name(stem.name + suffix)
-            if suffix == ".pdf" and not with_pdf:
-                continue
-            content = encode(figure)
-            if not path.exists() or path.read_bytes() != content:
-                write_atomically(path, content)
-            written.append(path)
-    return written
+    contents = {stem.with_name(f"{stem.name}.png"): to_png(figure)}
+    if with_pdf:
+        drawn = io.BytesIO()
+        with matplotlib.rc_context(fname=STYLE):
+            figure.savefig(drawn, format="pdf", dpi=DPI, metadata={"CreationDate": None})
+        contents[stem.with_name(f"{stem.name}.pdf")] = drawn.getvalue()
+    for path, content in contents.items():
+        if not path.exists() or path.read_bytes() != content:
+            write_atomically(path, content)
+    return list(contents)
 
 
-def _png(figure: Figure) -> bytes:
+def to_png(figure: Figure, dpi: int = DPI) -> bytes:
+    """Returns a figure as a PNG with a palette of 256 colors, less than half as large as with all of them."""
     drawn, packed = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI)
-    pixels = np.asarray(Image.open(drawn).convert("RGB"))
-    has_photos = any(cast(np.ndarray, shown.get_array()).ndim == 3 for ax in figure.axes for shown in ax.images)
-    image = Image.fromarray(pixels).quantize(256) if has_photos else _with_palette(pixels)
-    image.save(packed, format="png", dpi=(DPI, DPI), optimize=True)
+    with matplotlib.rc_context(fname=STYLE):
+        figure.savefig(drawn, format="png", dpi=dpi)
+    has_photos = any(ax.images for ax in figure.axes)
+    method = Image.Quantize.MEDIANCUT if has_photos else Image.Quantize.MAXCOVERAGE  # keeps areas and white exactly
+    image = Image.open(drawn).convert("RGB").quantize(256, method, dither=Image.Dither.NONE)
+    image.save(packed, format="png", dpi=(dpi, dpi), optimize=True)
     return packed.getvalue()
-
-
-def _with_palette(pixels: np.ndarray) -> Image.Image:
-    """Returns pixels (h, w, 3) as an image of the most frequent colors and a scale of grays for letters.
-
-    It makes a plot's PNG a third as large. Areas and lines stay exactly as drawn; Pillow's own reduction tints them.
-    """
-    packed = pixels.astype(np.int64) @ (1 << 16, 1 << 8, 1)
-    codes, places, counts = np.unique(packed, return_inverse=True, return_counts=True)
-    colors = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1)
-    by_count = np.argsort(-counts, kind="stable")
-    is_gray = (colors[by_count] == colors[by_count, :1]).all(axis=1)
-    grays, others = colors[by_count[is_gray]], colors[by_count[~is_gray]]
-    scale = np.repeat(np.arange(0, 256, GRAY_STEP), 3).reshape(-1, 3)
-    palette = np.concatenate([grays[:NUM_FREQUENT_GRAYS], scale, others[:NUM_FREQUENT_COLORS]])
-    distances = ((colors[:, None] - palette[None]) ** 2).sum(axis=2)
-    image = Image.fromarray(distances.argmin(axis=1)[places].reshape(packed.shape).astype(np.uint8))
-    image.putpalette(palette.astype(np.uint8).tobytes())
-    return image
-
-
-def _pdf(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="pdf", dpi=DPI, metadata={"CreationDate": None})
-    return buffer.getvalue()

@@ -1,16 +1,22 @@
 """Accuracy against what it costs: parameters, multiply-accumulates, bytes, milliseconds, minutes."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import cast
 
 import matplotlib
+import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from matplotlib.patches import FancyArrowPatch
+from matplotlib.text import Text
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
+from lwcnn.experiments.results import MissingInput
+from lwcnn.publication import names
+from lwcnn.publication.claims.literature import PUBLISHED
+from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import (
     BASELINE,
     BEST,
@@ -19,6 +25,7 @@ from lwcnn.publication.figures.style import (
     GREEN,
     MARKERS,
     STYLE,
+    Look,
     legend_below,
     new_panels,
     styled,
@@ -34,159 +41,179 @@ HEADLINE, OURS, SYSTEM, RECORD = (
 KINDS = {HEADLINE: (BEST, "*"), OURS: (BASELINE, "o"), SYSTEM: (BLACK, "s"), RECORD: (GREEN, "^")}
 """Color and marker by kind, in the order of the legend."""
 
+SMALL, ZOOM = (10_000, 100_000), (85, 95)  # parameters and accuracies of the networks on the frontier
+PLACES = [(6, 0), (-6, 0), (0, 9), (0, -9)]
+PLACES += [(side, up * 7 * i) for i in range(1, 12) for side in (6, -6, 0, 24, -24) for up in (1, -1)]
+"""Places of a label, in points to the right of its network and above it, the best first."""
 
-@dataclass(frozen=True)
-class Point:
-    """A network; costs are above 0 in the figure's unit, accuracies between 0 and 1.
-
-    `interval` has the ends of its 95% interval, `spread` the lowest and highest cost that was measured.
-    """
-
-    name: str
-    cost: float
-    accuracy: float
-    kind: str = OURS
-    interval: tuple[float, float] | None = None
-    spread: tuple[float, float] | None = None
+THIN = {"arrowstyle": "-", "linewidth": 0.4, "color": "#777777", "shrinkA": 0, "shrinkB": 2}
+INTERVALS = "95 % bootstrap intervals over seeds and images"
 
 
 @styled(6.5, 3.8)
-def plot_tradeoff(
-    points: Sequence[Point],
-    cost_label: str,
-    title: str = "",
-    limits: tuple[float, float] | None = None,
-    *,
-    ax: Axes,
-):
+def plot_tradeoff(points: pd.DataFrame, cost_label: str, title: str = "", *, ax: Axes):
     """Draws accuracy against cost on a logarithmic axis, with labels and the Pareto front of the means as steps.
 
-    With `limits`, the lowest and highest accuracy, the points between them are drawn.
+    A row is a network: `name`, `kind` of `KINDS`, `cost` above 0, `accuracy` in percent, with the ends `low` and `high`
+    of its 95% interval.
     """
-    wrong = [point for point in points if point.cost <= 0 or point.kind not in KINDS]
-    low, high = limits or (0, 1)
-    points = [point for point in points if low <= point.accuracy <= high]
-    if not points or wrong:
-        raise LwcnnError(f"Give points with a cost above 0 and a kind of {', '.join(KINDS)}. Received: {wrong}")
-    for point in points:
-        if point.interval:
-            ends = [100 * end for end in point.interval]
-            ax.plot([point.cost] * 2, ends, color=KINDS[point.kind][0], linewidth=0.9, alpha=0.7)
+    if points.empty or not (points["cost"] > 0).all():
+        raise LwcnnError(f"Give points with a cost above 0. Received: {points['cost'].tolist()}")
     for kind, (color, marker) in KINDS.items():
-        if of_kind := [(point.cost, 100 * point.accuracy) for point in points if point.kind == kind]:
-            size = 8 if kind == HEADLINE else 5
-            ax.plot(*zip(*of_kind), marker, color=color, markersize=size, mec="white", mew=0.5, label=kind)
-    front = [(point.cost, 100 * point.accuracy) for point in pareto_front(points)]
-    ax.plot(
-        *zip(*front), drawstyle="steps-post", color=BLACK, linewidth=0.8, linestyle=(0, (4, 2)), label="Pareto front",
-        zorder=1,
-    )  # fmt: skip
-    _logarithmic(ax, [point.cost for point in points])
-    if limits:
-        ax.set_ylim(100 * low, 100 * high)
-    else:
-        ax.margins(y=0.08)
+        shown = points[points["kind"] == kind]
+        for cost, *ends in shown[["cost", "low", "high"]].dropna().itertuples(index=False):
+            ax.plot([cost, cost], ends, color=color, linewidth=0.9, alpha=0.7)
+        look: Look = {"color": color, "markersize": 8 if kind == HEADLINE else 5, "mec": "white", "mew": 0.5}
+        ax.plot(shown["cost"], shown["accuracy"], marker, label=kind if len(shown) else None, **look)
+    front = pareto_front(points)
+    steps = np.repeat(front["cost"], 2)[1:], np.repeat(front["accuracy"], 2)[:-1]
+    ax.plot(*steps, color=BLACK, linewidth=0.8, linestyle=(0, (4, 2)), label="Pareto front", zorder=1)
+    _logarithmic(ax, points["cost"])
     ax.set(xlabel=cost_label, ylabel="test accuracy, %", title=title)
-    legend_below(ax, ncols=3)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
     _label(ax, points)
 
 
-def plot_costs(points: Mapping[str, Sequence[Point]], title: str = "") -> Figure:
+@matplotlib.rc_context(fname=STYLE)
+def plot_costs(panels: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     """Draws a panel per cost, each network with a color and marker of its own, and bars for intervals and spreads.
 
-    The points are given by label of the cost. No front is drawn: where spreads overlap, the data give no order.
+    The points are those of `plot_tradeoff` by label of the cost, with its lowest and highest value, `cost_low` and
+    `cost_high`. No front is drawn: where spreads overlap, the data give no order.
     """
-    kinds = {point.name: point.kind for group in points.values() for point in group}
-    palette, shapes = [color for color in COLORS if color != BEST], MARKERS.replace("*", "")
-    base: dict[str, Any] = {"mec": "white", "mew": 0.4, "linestyle": "", "zorder": 3}
-    looks: dict[str, dict[str, Any]] = {}
-    i = 0
-    for name, kind in kinds.items():
-        if kind == HEADLINE:
-            looks[name] = base | {"color": BEST, "marker": "*", "markersize": 9}
-            continue
-        color, marker = palette[i % len(palette)], shapes[(i + i // len(palette)) % len(shapes)]
-        looks[name] = base | {"color": color, "marker": marker, "markersize": 5.5}
-        i += 1  # in each round of the palette the colors meet other marks
-    columns = min(2, len(points))
-    num_rows = -(-len(points) // columns)
-    figure, axes = new_panels(6.8, 0.9 + 2.5 * num_rows, columns, num_rows, sharey=True)
-    with matplotlib.rc_context(STYLE):
-        for (label, group), ax in zip(points.items(), axes):
-            for p in group:
-                bar: dict[str, Any] = {"color": looks[p.name]["color"], "linewidth": 1.1, "alpha": 0.7}
-                ax.plot(p.spread or (p.cost, p.cost), [100 * p.accuracy] * 2, **bar)
-                ax.plot([p.cost] * 2, [100 * end for end in p.interval or (p.accuracy, p.accuracy)], **bar)
-                ax.plot(p.cost, 100 * p.accuracy, **looks[p.name])
-            _logarithmic(ax, [end for p in group for end in p.spread or (p.cost,)])
-            ax.set_xlabel(label)
-        for ax in axes[::columns]:
-            ax.set_ylabel("test accuracy, %")
-        for ax in axes[len(points) :]:
-            ax.set_visible(False)
-        handles = [Line2D([], [], label=name, **look) for name, look in looks.items()]
-        figure.legend(handles=handles, loc="outside lower center", ncols=3)
-        figure.suptitle(title)
+    kinds = {name: kind for shown in panels.values() for name, kind in zip(shown["name"], shown["kind"])}
+    colors, markers = [color for color in COLORS if color != BEST], MARKERS.replace("*", "")
+    looks: dict[str, Look] = {}
+    for i, name in enumerate(name for name in kinds if kinds[name] != HEADLINE):
+        # In each round of the colors they meet other markers.
+        looks[name] = {"color": colors[i % len(colors)], "fmt": markers[(i + i // len(colors)) % len(markers)]}
+    figure, axes = new_panels(6.8, 0.9 + 2.5 * -(-len(panels) // 2), 2, -(-len(panels) // 2), sharey=True)
+    for (label, shown), ax in zip(panels.items(), axes):
+        for one in shown.itertuples():
+            look = looks.get(one.name, {"color": BEST, "fmt": "*", "markersize": 9})
+            across = [[one.cost - one.cost_low], [one.cost_high - one.cost]]
+            up = [[one.accuracy - one.low], [one.high - one.accuracy]]
+            bars: Look = {"markersize": 5.5, "elinewidth": 1.1, "mec": "white", "mew": 0.4, "label": one.name}
+            ax.errorbar(one.cost, one.accuracy, up, across, **bars | look)
+        _logarithmic(ax, pd.concat([shown["cost_low"], shown["cost_high"]]))
+        ax.set(xlabel=label, ylabel="test accuracy, %" if ax in axes[::2] else "")
+    for ax in axes[len(panels) :]:
+        ax.set_visible(False)
+    legend_below(figure)
+    figure.suptitle(title)
     return figure
 
 
-def pareto_front(points: Sequence[Point]) -> list[Point]:
+def pareto_front(points: pd.DataFrame) -> pd.DataFrame:
     """Returns the points, by cost, that are more accurate than all that cost at most as much."""
-    front: list[Point] = []
-    for point in sorted(points, key=lambda point: (point.cost, -point.accuracy)):
-        if not front or point.accuracy > front[-1].accuracy:
-            front.append(point)
-    return front
+    ordered = points.sort_values(["cost", "accuracy"], ascending=[True, False])
+    return ordered[ordered["accuracy"] > ordered["accuracy"].cummax().shift(fill_value=0)]
 
 
-def _logarithmic(ax: Axes, costs: list[float]) -> None:
-    ax.set_xscale("log")
-    low, high = min(costs), max(costs)
-    room = max((high / low) ** 0.12, 1.15)
-    ax.set_xlim(low / room, high * room)
-    ax.xaxis.set_major_locator(LogLocator(10, subs=(1.0,) if high / low > 300 else (1.0, 2.0, 5.0)))
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.xaxis.set_major_formatter(EngFormatter(sep="") if high >= 1000 else "{x:g}")
-
-
-def _label(ax: Axes, points: Sequence[Point]) -> None:
-    """Names beside their points: the nearest of many places that is free, with a thin line to a distant one."""
-    figure = cast(Figure, ax.get_figure())
+def _label(ax: Axes, points: pd.DataFrame) -> None:
+    """Writes names beside their points, at the nearest place that covers nothing, with a thin line to a distant one."""
+    figure = cast(Figure, ax.figure)
     figure.draw_without_rendering()  # places are in pixels: the layout has to be known
-    scale, frame = figure.dpi / 72, ax.get_window_extent()
-    spots = [ax.transData.transform((point.cost, 100 * point.accuracy)) for point in points]
-    taken = [Bbox.from_bounds(x - 3 * scale, y - 3 * scale, 6 * scale, 6 * scale) for x, y in spots]
-    taken += _lines(ax, points)
-    offsets = [(6, 0), (-6, 0), (0, 9), (0, -9)]
-    offsets += [(side, up * 7 * i) for i in range(1, 12) for side in (6, -6, 0, 24, -24) for up in (1, -1)]
-    for point, (x, y) in zip(points, spots):
-        if not point.name:
-            continue
-        text = ax.annotate(
-            point.name, (point.cost, 100 * point.accuracy), (0, 0), textcoords="offset points", fontsize=6.5,
-            va="center", fontweight="bold" if point.kind == HEADLINE else "normal",
-        )  # fmt: skip
-        size = text.get_window_extent()
-        for across, up in [*offsets, offsets[0]]:
-            left = x + across * scale - size.width * (0.5 - 0.5 * ((across > 0) - (across < 0)))
-            box = Bbox.from_bounds(left, y + up * scale - size.height / 2, size.width, size.height)
-            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-            if inside and not any(box.overlaps(other) for other in taken):
+    drawn = [line for line in ax.lines if line.get_linestyle() != "None"]
+    lines = [line.get_transform().transform_path(line.get_path()) for line in drawn]
+    spots, radius = ax.transData.transform(points[["cost", "accuracy"]]), 3 * figure.dpi / 72
+    taken = [Bbox([spot - radius, spot + radius]) for spot in spots]
+    for one in points[points["name"] != ""].itertuples():
+        look: Look = {"va": "center", "fontsize": 6.5, "weight": "bold" if one.kind == HEADLINE else "normal"}
+        where: Look = {"xytext": PLACES[0], "textcoords": "offset points", "arrowprops": THIN}
+        text = ax.annotate(one.name, (one.cost, one.accuracy), **where, **look)
+        for across, up in PLACES:
+            text.set(position=(across, up), ha="left" if across > 0 else "right" if across else "center")
+            text.get_window_extent()  # moves it
+            box = Text.get_window_extent(text)  # without the line
+            is_free = not box.count_overlaps(taken) and not any(line.intersects_bbox(box, False) for line in lines)
+            if is_free and ax.bbox.contains(*box.min) and ax.bbox.contains(*box.max):
                 break
+        cast(FancyArrowPatch, text.arrow_patch).set_visible(abs(across) > 6 or abs(up) > 9)
         taken.append(box)
-        text.set_horizontalalignment("left" if across > 0 else "right" if across else "center")
-        text.xyann = (across, up)
-        if abs(up) > 9 or abs(across) > 9:
-            arrow = {"arrowstyle": "-", "linewidth": 0.4, "color": "#777777", "shrinkA": 1, "shrinkB": 2}
-            where = (point.cost, 100 * point.accuracy)
-            ax.annotate("", where, xytext=(across, up), textcoords="offset points", arrowprops=arrow)
 
 
-def _lines(ax: Axes, points: Sequence[Point]) -> list[Bbox]:
-    """Returns the boxes, in pixels, of the front's steps and of the intervals."""
-    front = pareto_front(points)
-    ends = [(p.cost, p.interval[0], p.cost, p.interval[1]) for p in points if p.interval]
-    for a, b in zip(front, front[1:]):
-        ends += [(a.cost, a.accuracy, b.cost, a.accuracy), (b.cost, a.accuracy, b.cost, b.accuracy)]
-    corners = [ax.transData.transform([(x0, 100 * y0), (x1, 100 * y1)]) for x0, y0, x1, y1 in ends]
-    return [Bbox(corner).padded(1.5) for corner in corners]
+def _logarithmic(ax: Axes, costs: pd.Series) -> None:
+    ax.set_xscale("log")
+    ax.margins(x=0.1, y=0.08)
+    ax.xaxis.set_major_locator(LogLocator(10, subs=(1.0,) if costs.max() / costs.min() > 300 else (1.0, 2.0, 5.0)))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.xaxis.set_major_formatter(EngFormatter(sep="") if costs.max() >= 1000 else "{x:g}")
+
+
+def frontier(inputs: Inputs) -> Figure:
+    """Accuracy of small networks: ours with full budget, and public ones."""
+    points = _by_parameters(inputs)
+    small = points[_is_small(points)]
+    if not small["kind"].isin([OURS, HEADLINE]).any():
+        raise MissingInput(f"no network of ours has 10k to 100k parameters and 85 to 95 %. Received: {inputs.dataset}")
+    return plot_tradeoff(small, "parameters", inputs.title("Small networks", INTERVALS))
+
+
+def parameters(inputs: Inputs) -> Figure:
+    """Accuracy against parameters: ours with full budget, the systems to reproduce and public networks."""
+    points, title = _by_parameters(inputs), inputs.title("Parameters and accuracy", INTERVALS)
+    is_small = _is_small(points)
+    if is_small.all() or not is_small.any():
+        return plot_tradeoff(points, "parameters", title)
+    figure, axes = new_panels(10, 4.2, 2)  # the second enlarges the small ones, which have no names in the first
+    few_names = points.assign(name=points["name"].mask(is_small & (points["kind"] != HEADLINE), ""))
+    plot_tradeoff(few_names, "parameters", "all networks", ax=axes[0])
+    plot_tradeoff(points[is_small], "parameters", "10,000 to 100,000 parameters, 85 to 95 %", ax=axes[1])
+    figure.suptitle(title)
+    return figure
+
+
+def costs(inputs: Inputs) -> Figure:
+    """Accuracy against multiply-accumulates, size of the int8 file, latency and training time."""
+    ours, runs, exports = our_networks(inputs), pd.concat(inputs.networks.values()), inputs.evidence.exports
+    exports = exports[(exports["dataset"] == inputs.dataset) & exports["format"].str.contains("int8")]
+    on_cpu = runs[runs["device"].str.contains("CPU|core")]
+    panels = {
+        "multiply-accumulates per image": _by_experiment(runs, runs["macs"]),
+        "size of the int8 file, bytes": _by_experiment(exports, exports.reindex(columns=["size_bytes"])["size_bytes"]),
+        "latency, ms, LiteRT int8 (bar: to 90th percentile)": latencies(inputs, ours),
+        "training on a CPU, minutes (bar: range over seeds)": _by_experiment(on_cpu, on_cpu["train_seconds"] / 60),
+    }
+    joined = {label: ours.join(found, how="inner") for label, found in panels.items()}
+    shown = {label: points for label, points in joined.items() if len(points)}
+    return plot_costs(shown, inputs.title("Accuracy and cost", INTERVALS))
+
+
+def latencies(inputs: Inputs, ours: pd.DataFrame) -> pd.DataFrame:
+    """Returns the latency by experiment: median, lowest, and highest 90th percentile.
+
+    Experiments that train the same network share their measurements: their order would be noise.
+    """
+    found = inputs.evidence.latencies.query("dataset == @inputs.dataset and runtime == 'litert-int8'")
+    of_network = found.groupby(found["experiment"].map(ours.groupby(["params", "macs"]).ngroup()))
+    times = pd.DataFrame({"experiment": found["experiment"], "cost": of_network["p50_ms"].transform("median")})
+    times["cost_low"], times["cost_high"] = of_network["p50_ms"].transform("min"), of_network["p90_ms"].transform("max")
+    return times.dropna().drop_duplicates("experiment").set_index("experiment")
+
+
+def _by_experiment(frame: pd.DataFrame, values: pd.Series) -> pd.DataFrame:
+    return values.groupby(frame["experiment"]).agg(cost="mean", cost_low="min", cost_high="max")
+
+
+def our_networks(inputs: Inputs) -> pd.DataFrame:
+    """Returns our networks of the full budget, by experiment."""
+    rows = {}
+    for experiment, runs in inputs.networks.items():
+        found, kind = inputs.estimate(runs), HEADLINE if experiment == names.HEADLINE else OURS
+        accuracies = (100 * accuracy for accuracy in (found.mean, found.low, found.high))
+        rows[experiment] = (names.display_name(experiment), kind, *accuracies, *runs[["params", "macs"]].iloc[0])
+    columns = ["name", "kind", "accuracy", "low", "high", "params", "macs"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def _by_parameters(inputs: Inputs) -> pd.DataFrame:
+    """Returns published networks, whose intervals are unknown, and ours."""
+    published = PUBLISHED[PUBLISHED["dataset"] == inputs.dataset]
+    kinds = published["is_system"].map({1: SYSTEM, 0: RECORD})
+    published = published.assign(kind=kinds, accuracy=100 * published["accuracy"])
+    return pd.concat([published, our_networks(inputs)]).assign(cost=lambda points: points["params"])
+
+
+def _is_small(points: pd.DataFrame) -> pd.Series:
+    return points["params"].between(*SMALL) & points["accuracy"].between(*ZOOM)

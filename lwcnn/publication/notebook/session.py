@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import keras
-import matplotlib
 import numpy as np
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
@@ -22,9 +21,9 @@ from lwcnn.experiments.run import Folders, run_experiment, split_images
 from lwcnn.experiments.sequence import PhaseCache
 from lwcnn.models.merge import split_merged
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
-from lwcnn.publication.figures.catalogue import FIGURES, PRINTED
+from lwcnn.publication.figures.catalogue import FIGURES, PRINTED, draw
 from lwcnn.publication.figures.inputs import Inputs
-from lwcnn.publication.figures.style import STYLE, save_figure
+from lwcnn.publication.figures.style import save_figure
 from lwcnn.publication.notebook.display import show
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
@@ -115,15 +114,15 @@ class Session:
 
     def few_images(self, num_classes: int, num_train: int, num_test: int) -> Dataset:
         """A data set of the user's own, made from this one's first classes and images, in `runs/`."""
-        path = OWN_FOLDERS.results.parent / f"{self.data.name}-few.npz"
-        arrays: dict[str, Any] = {}
-        splits = {"train": (self.data.x_train, self.data.y_train, num_train)}
-        splits["test"] = self.data.x_test, self.data.y_test, num_test
-        for split, (images, labels, count) in splits.items():
-            kept = np.flatnonzero(labels < num_classes)[:count]
-            arrays |= {f"x_{split}": images[kept], f"y_{split}": labels[kept]}
-        save_npz(path, class_names=np.array(self.data.class_names[:num_classes]), **arrays)
-        return load_dataset(path, mirror=self.data.mirror)
+        path, data = OWN_FOLDERS.results.parent / f"{self.data.name}-few.npz", self.data
+        train, test = (
+            np.flatnonzero(labels < num_classes)[:count]
+            for labels, count in ((data.y_train, num_train), (data.y_test, num_test))
+        )
+        arrays: dict[str, Any] = {"x_train": data.x_train[train], "y_train": data.y_train[train]}
+        arrays |= {"x_test": data.x_test[test], "y_test": data.y_test[test]}
+        save_npz(path, class_names=np.array(data.class_names[:num_classes]), **arrays)
+        return load_dataset(path, mirror=data.mirror)
 
     def show(self, name: str, figure: Figure | None = None, alt: str = "") -> None:
         """Shows a figure and writes its files, or says what it lacks; without a figure, it is that of the catalogue.
@@ -132,8 +131,7 @@ class Session:
         """
         if figure is None:
             try:
-                with matplotlib.rc_context(STYLE):
-                    figure = FIGURES[name](self.published if name in PUBLISHED_FIGURES else self.inputs)
+                figure = draw(name, self.published if name in PUBLISHED_FIGURES else self.inputs)
             except MissingInput as error:
                 display(Markdown(f"*Not shown: {str(error).split(' Received: ')[0].rstrip('.')}.*"))
                 return

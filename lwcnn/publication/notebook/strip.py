@@ -4,7 +4,6 @@ python -m lwcnn.publication.notebook.strip runs/lightweight_cnn_cifar10.ipynb li
 python -m lwcnn.publication.notebook.strip --check lightweight_cnn_cifar10.ipynb
 """
 
-import argparse
 import re
 import sys
 from pathlib import Path
@@ -55,27 +54,22 @@ def _require_no_place(cell: str, output) -> None:
             raise LwcnnError(f"Show no paths of this machine. Received: {found.group()!r} in cell {cell!r}")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Writes the stripped notebook, or checks that a file is one. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m lwcnn.publication.notebook.strip", description=__doc__)
-    parser.add_argument("notebook", type=Path)
-    parser.add_argument("output", type=Path, nargs="?")
-    parser.add_argument("--check", action="store_true", help="only say whether the notebook is stripped")
-    options = parser.parse_args(arguments)
-    text = options.notebook.read_text(encoding="utf-8")
+def main(arguments: list[str]) -> int:
+    """Writes the stripped notebook, or with --check only says whether it is one. Returns the exit code."""
+    source, *target = map(Path, [argument for argument in arguments if argument != "--check"])
+    text = source.read_text(encoding="utf-8")
     try:
         stripped = strip(text)
-        if options.check and text != stripped:
-            raise LwcnnError(
-                f"Strip it: python -m lwcnn.publication.notebook.strip {options.notebook}. Received: logs or metadata"
-            )
+        if "--check" in arguments and text != stripped:
+            command = f"python -m lwcnn.publication.notebook.strip {source}"
+            raise LwcnnError(f"Strip it: {command}. Received: logs or metadata")
     except LwcnnError as error:
-        print(f"{options.notebook}: {error}", file=sys.stderr)
+        print(f"{source}: {error}", file=sys.stderr)
         return 1
-    if not options.check:
-        write_atomically(options.output or options.notebook, stripped.encode())
+    if "--check" not in arguments:
+        write_atomically((target or [source])[0], stripped.encode())
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

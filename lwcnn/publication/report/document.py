@@ -22,6 +22,7 @@ MAX_OVERFULL = 2.0  # points that a line may stick out
 _VALUE = re.compile(r"\\val\{([^{}]*)\}")
 _TABLE = re.compile(r"\\generated\{([^{}]*)\}")
 _COMMENT = re.compile(r"(?<!\\)%.*")
+_COMPLAINT = re.compile(r"^!.*(?:\n.*){0,3}|^.*Warning.*undefined.*$", re.MULTILINE)
 _OVERFULL = re.compile(r"^Overfull \\hbox \(([0-9.]+)pt too wide\).*$", re.MULTILINE)
 
 
@@ -94,19 +95,8 @@ def build_pdf(source: Path, work: Path) -> Path:
         raise LwcnnError(f"latexmk took more than {MAX_SECONDS} s. Received: {source}") from error
     text = log.read_text(errors="replace") if log.exists() else ""
     if done.returncode:
-        raise LwcnnError(f"latexmk failed on {source}:\n{_complaints(text) or done.stderr[-2000:]}")
+        complaints = "\n".join(_COMPLAINT.findall(text)[:10])
+        raise LwcnnError(f"latexmk failed on {source}:\n{complaints or done.stderr[-2000:]}")
     if wide := [found[0] for found in _OVERFULL.finditer(text) if float(found[1]) > MAX_OVERFULL]:
         raise LwcnnError(f"Lines stick out in {source}:\n" + "\n".join(wide))
     return pdf
-
-
-def _complaints(log: str) -> str:
-    """What LaTeX says is wrong: errors with the lines after them, and undefined references."""
-    lines = log.splitlines()
-    shown: list[str] = []
-    for i, line in enumerate(lines):
-        if line.startswith("!"):
-            shown += lines[i : i + 4]
-        elif "undefined" in line and "Warning" in line:
-            shown.append(line)
-    return "\n".join(shown[:40])

@@ -4,7 +4,17 @@ from collections.abc import Callable
 from functools import partial
 
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.tables import ablations, accuracies, audit, benchmarks, calibration, costs, folds, steps
+from lwcnn.publication.tables import (
+    ablations,
+    accuracies,
+    audit,
+    benchmarks,
+    calibration,
+    costs,
+    folds,
+    networks,
+    steps,
+)
 from lwcnn.publication.tables.table import Table
 
 
@@ -12,34 +22,15 @@ def _benchmark(name: str, evidence: Evidence) -> Table:
     return benchmarks.benchmark_table(name, evidence.benchmark(name)["rows"])
 
 
-TABLES: dict[str, Callable[[Evidence], Table]] = {
-    function.__name__: function
-    for function in (
-        accuracies.accuracies,
-        accuracies.machines,
-        costs.headline,
-        accuracies.reproduction,
-        accuracies.improved,
-        accuracies.family,
-        ablations.method,
-        ablations.parts,
-        ablations.trials,
-        ablations.techniques,
-        folds.folds,
-        audit.audit_paper,
-        audit.audit_reproduction,
-        audit.audit_resnets,
-        audit.audit_all,
-        calibration.calibration,
-        calibration.family_calibration,
-        costs.efficiency,
-        costs.references,
-        costs.published,
-        benchmarks.int8,
-        accuracies.confused_classes,
-        accuracies.class_accuracies,
-    )
-}
-TABLES |= {name: partial(_benchmark, name) for name in benchmarks.COLUMNS}
+_FUNCTIONS: tuple[Callable[[Evidence], Table], ...] = (
+    *(accuracies.accuracies, accuracies.family, accuracies.machines),
+    *(accuracies.confused_classes, accuracies.class_accuracies),
+    *(networks.headline, networks.reproduction, networks.improved, networks.efficiency),
+    *(ablations.method, ablations.parts, ablations.techniques, ablations.trials),
+    *(calibration.calibration, calibration.family_calibration),
+    *(costs.references, costs.published, folds.folds, benchmarks.int8),
+)
+TABLES: dict[str, Callable[[Evidence], Table]] = {function.__name__: function for function in _FUNCTIONS}
+TABLES |= audit.AUDITS | {name: partial(_benchmark, name) for name in benchmarks.COLUMNS}
 
 __all__ = ["TABLES", "Table", "ablations", "accuracies", "audit", "folds", "steps"]

@@ -1,6 +1,6 @@
 """The audit: every claim beside what its system's own code comes to, and the measurements that test it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from lwcnn.publication.claims.literature import CLAIMS
 from lwcnn.publication.claims.measurement import Measurement
@@ -21,28 +21,27 @@ def audit_all(evidence: Evidence) -> Table:
     return Table(head, [[[claim["system"], *_cells(claim, evidence)] for claim in CLAIMS]])
 
 
-def audit_paper(evidence: Evidence) -> Table:
-    """The claims of the paper."""
-    return _of(evidence, ("paper",))
+def audit(*systems: str, with_system: bool = False) -> Callable[[Evidence], Table]:
+    """Returns the table of the claims of some systems, a group each."""
+
+    def table(evidence: Evidence) -> Table:
+        groups = []
+        for system in systems:
+            claims = [claim for claim in CLAIMS if claim["system"] == system]
+            cells = [_cells(claim, evidence) for claim in claims if not claim["what"].startswith(SINGLE_GAIN)]
+            groups.append([[f"{system}: {about}" if with_system else about, *rest] for about, *rest in cells])
+        head = ["claim about", "claimed", "code, table or output", "measured here"]
+        return Table(head, groups, _COLUMNS, r"\textwidth")
+
+    return table
 
 
-def audit_reproduction(evidence: Evidence) -> Table:
-    """The claims of the CIFAR-10 reproduction, of its extension and of a third party's rerun."""
-    return _of(evidence, ("reproduction", "extension", "rerun"))
-
-
-def audit_resnets(evidence: Evidence) -> Table:
-    """The claims of the three reference networks."""
-    return _of(evidence, ("SE-ResNet [4,4,3]", "ResNet [4,4,4,3]", "narrow ResNet-18"), with_system=True)
-
-
-def _of(evidence: Evidence, systems: Sequence[str], with_system: bool = False) -> Table:
-    claims = [claim for claim in CLAIMS if not claim["what"].startswith(SINGLE_GAIN)]
-    groups = []
-    for system in systems:
-        cells = [_cells(claim, evidence) for claim in claims if claim["system"] == system]
-        groups.append([[f"{system}: {about}" if with_system else about, *rest] for about, *rest in cells])
-    return Table(["claim about", "claimed", "code, table or output", "measured here"], groups, _COLUMNS, r"\textwidth")
+AUDITS = {
+    "audit_paper": audit("paper"),
+    "audit_reproduction": audit("reproduction", "extension", "rerun"),
+    "audit_resnets": audit("SE-ResNet [4,4,3]", "ResNet [4,4,4,3]", "narrow ResNet-18", with_system=True),
+    "audit_all": audit_all,
+}
 
 
 def _cells(claim: dict, evidence: Evidence) -> list[Cell]:

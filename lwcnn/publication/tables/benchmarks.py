@@ -1,7 +1,6 @@
 """Tables of the measurements by the scripts in benchmarks/, and of the int8 exports."""
 
-import string
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,12 +8,9 @@ import pandas as pd
 from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.names import display_name, named
-from lwcnn.publication.tables.table import Cell, Table
+from lwcnn.publication.tables.table import Cell, Table, table_of
 
-Columns = Mapping[str, str | Callable[[Mapping], Cell]]
-"""Cells by column title. A template is filled with a row's values, and formats in percent lose their sign."""
-
-_ORDER = ("paper", "residual_se", "lwcnn", "lwcnn_jax", "keras", "torch")
+_ORDER = {name: i for i, name in enumerate(("paper", "residual_se", "lwcnn", "lwcnn_jax", "keras", "torch"))}
 _WEIGHTS = {"random": "random", "trained": "Wren's, of CIFAR-10"}
 _CANVAS = {
     "classifier": "merged model as detector, not trained further",
@@ -24,7 +20,7 @@ _CANVAS = {
     "unet": "U-Net from random weights",
 }
 
-COLUMNS: dict[str, Columns] = {
+COLUMNS: dict[str, dict[str, str | Callable[[dict], Cell]]] = {
     # A training step of the engine, Keras and PyTorch; ratios compare rows measured under the same conditions.
     "train_step": {
         "threads": "{threads}",
@@ -33,8 +29,8 @@ COLUMNS: dict[str, Columns] = {
         "images timed": "{timed_images:,}",
         "median s": "{median:.1f}",
         "range": lambda row: f"{min(row['seconds']):.1f} to {max(row['seconds']):.1f}",
-        "times `keras`": lambda row: _times(row, "keras"),
-        "times `torch`": lambda row: _times(row, "torch"),
+        "times `keras`": "{times_keras}",
+        "times `torch`": "{times_torch}",
     },
     # Validation accuracy of the latest weights and of their averages, for one training each.
     "averaging": {
@@ -85,7 +81,7 @@ COLUMNS: dict[str, Columns] = {
     # What each technique that needs no training changes.
     "after_training": {
         "network": lambda row: display_name(row["experiment"]),
-        "technique": "{technique}",
+        "technique": lambda row: row["technique"],
         "passes": "{passes}",
         "validation %": lambda row: f"{100 * np.mean(row['val_accuracy']):.2f}",
         "test %": lambda row: f"{100 * np.mean(row['test_accuracy']):.2f}",
@@ -123,7 +119,7 @@ COLUMNS: dict[str, Columns] = {
     },
 }
 
-_INT8: Columns = {
+_INT8: dict[str, str | Callable[[dict], Cell]] = {
     "model": lambda row: row["model"].removesuffix(".keras"),
     "Keras %": "{accuracy_keras:.2%}",
     "int8 %": "{accuracy_exported:.2%}",
@@ -137,47 +133,24 @@ _INT8: Columns = {
 
 def benchmark_table(name: str, rows: Sequence[dict]) -> Table:
     """Returns the table of the rows in results/<name>.json."""
-    return _table(COLUMNS[name], _PREPARED.get(name, list)(rows))
+    return table_of(COLUMNS[name].items(), _PREPARED.get(name, list)(rows))
 
 
 def int8(evidence: Evidence) -> Table:
     """Every exported int8 model: accuracy before and after, and its size."""
     records = evidence.exports[evidence.exports["format"] == "litert-int8"]
-    return _table(_INT8, records.to_dict("records"))
+    return table_of(_INT8.items(), records.to_dict("records"))
 
 
-def _table(columns: Columns, rows: Iterable[Mapping]) -> Table:
-    return Table(list(columns), [[[_cell(column, row) for column in columns.values()] for row in rows]])
-
-
-def _cell(column: str | Callable[[Mapping], Cell], row: Mapping) -> Cell:
-    return _Shares().vformat(column, (), row) if isinstance(column, str) else column(row)
-
-
-class _Shares(string.Formatter):
-    """Formats shares in percent without the sign, which stands in the column's title."""
-
-    def format_field(self, value, format_spec: str) -> str:
-        text = super().format_field(value, format_spec)
-        return text.removesuffix("%") if format_spec.endswith("%") else text
-
-
-def _with_rivals(rows: Sequence[dict]) -> list[dict]:
-    """Returns the rows in order, each with the medians under its conditions by contender."""
-    medians: dict[tuple, dict[str, float]] = {}
-    for row in rows:
-        medians.setdefault(_conditions(row), {})[row["contender"]] = row["median"]
-    places = [(row["threads"], _ORDER.index(row["workload"]), _ORDER.index(row["contender"])) for row in rows]
-    order = sorted(range(len(rows)), key=places.__getitem__)
-    return [rows[i] | {"rivals": medians[_conditions(rows[i])]} for i in order]
-
-
-def _conditions(row: Mapping) -> tuple:
-    return row["threads"], row["workload"], row["timed_images"]
-
-
-def _times(row: Mapping, rival: str) -> str:
-    return f"{row['rivals'][rival] / row['median']:.2f}" if rival in row["rivals"] else ""
+def _with_ratios(rows: Sequence[dict]) -> list[dict]:
+    """Returns the rows in order, each with its speed relative to rivals measured under the same conditions."""
+    frame, conditions = pd.DataFrame(rows), ["threads", "workload", "timed_images"]
+    medians = frame.pivot(index=conditions, columns="contender", values="median")
+    for rival in ("keras", "torch"):
+        theirs = medians[rival].reindex(pd.MultiIndex.from_frame(frame[conditions])).to_numpy()
+        frame[f"times_{rival}"] = [f"{ratio:.2f}" if ratio > 0 else "" for ratio in theirs / frame["median"]]
+    order = frame.sort_values(["threads", "workload", "contender"], key=lambda column: column.replace(_ORDER))
+    return order.to_dict("records")
 
 
 def _points(row: Mapping) -> Measurement:
@@ -201,7 +174,7 @@ def _by_model(rows: Sequence[dict]) -> list[dict]:
 
 
 _PREPARED: dict[str, Callable[[Sequence[dict]], list[dict]]] = {
-    "train_step": _with_rivals,
+    "train_step": _with_ratios,
     "shrink": lambda rows: sorted(rows, key=lambda row: row["int8_gzip_bytes"]),
     "finetune": _by_weights_and_epochs,
     "robustness": _by_severity,

@@ -1,17 +1,19 @@
 """How well networks are calibrated, before and after temperature scaling."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
 
 from lwcnn.evaluation.calibration import scale_cross_fitted
 from lwcnn.evaluation.metrics import brier_score, cross_entropy, expected_calibration_error
 from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES
-from lwcnn.publication.claims.measurement import or_missing
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.names import named
-from lwcnn.publication.tables.costs import SHIPPED
-from lwcnn.publication.tables.table import Cell, Table
+from lwcnn.publication.tables.networks import SHIPPED
+from lwcnn.publication.tables.table import Cell, Table, table_of
 
 _PAPER = [(dataset, name) for dataset in DATASET_ORDER for name in ("paper", "paper_tuned")]
+FAMILY = ("paper", "paper_tuned", "residual_se_small", "residual_se_muon", "wren_20k", "wren_30k", "wren_100k")
 CALIBRATED = sorted(dict.fromkeys((*_PAPER, *SHIPPED)), key=lambda pair: DATASET_ORDER.index(pair[0]))
 
 
@@ -29,6 +31,10 @@ class Calibrated:
     temperatures: tuple[float, ...]
     num_seeds: int
     on_validation: bool
+
+    def ends(self) -> list[str]:
+        """Returns the lowest and the highest temperature; one of them if they look the same."""
+        return list(dict.fromkeys(f"{t:.2f}" for t in (min(self.temperatures), max(self.temperatures))))
 
 
 def measure(evidence: Evidence, dataset: str, experiment: str) -> Calibrated:
@@ -48,16 +54,23 @@ def measure(evidence: Evidence, dataset: str, experiment: str) -> Calibrated:
 
 def calibration(evidence: Evidence) -> Table:
     """ECE and loss of each network, before and after temperature scaling, on the same seeds."""
-    groups: dict[str, list[list[Cell]]] = {}
-    for dataset, name in CALIBRATED:
-        found = or_missing(measure, evidence, dataset, name)
-        cells = _cells(found) if isinstance(found, Calibrated) else [found, *[""] * 6]
-        groups.setdefault(dataset, []).append([DISPLAY_NAMES[dataset], named(name), *cells])
-    head = ["data", "network", "ECE", "scaled", "loss", "scaled", "temperature", "fitted on", "seeds"]
-    return Table(head, list(groups.values()))
 
+    def of(show: Callable[[Calibrated], str]) -> Callable[[tuple[str, str]], str]:
+        return lambda pair: show(measure(evidence, *pair))
 
-FAMILY = ("paper", "paper_tuned", "residual_se_small", "residual_se_muon", "wren_20k", "wren_30k", "wren_100k")
+    columns = [
+        ("data", lambda pair: DISPLAY_NAMES[pair[0]]),
+        ("network", lambda pair: named(pair[1])),
+        ("ECE", of(lambda found: f"{100 * found.ece:.2f}")),
+        ("scaled", of(lambda found: f"{100 * found.ece_scaled:.2f}")),
+        ("loss", of(lambda found: f"{found.loss:.3f}")),
+        ("scaled", of(lambda found: f"{found.loss_scaled:.3f}")),
+        ("temperature", of(lambda found: "–".join(found.ends()))),
+        ("fitted on", of(lambda found: "validation" if found.on_validation else "other half")),
+        ("seeds", of(lambda found: str(found.num_seeds))),
+    ]
+    groups = [list(pairs) for _, pairs in groupby(CALIBRATED, lambda pair: pair[0])]
+    return table_of(columns, *groups)
 
 
 def family_calibration(evidence: Evidence, dataset: str = "cifar10") -> Table:
@@ -72,14 +85,3 @@ def family_calibration(evidence: Evidence, dataset: str = "cifar10") -> Table:
         cells.append([named(name), f"{temperature:.2f}", *values])
     head = ["network", "temperature", "ECE, %", "scaled", "loss", "scaled", "Brier", "scaled"]
     return Table(head, [cells])
-
-
-def _cells(found: Calibrated) -> list[Cell]:
-    temperatures = [f"{t:.2f}" for t in (min(found.temperatures), max(found.temperatures))]
-    return [
-        *(f"{100 * found.ece:.2f}", f"{100 * found.ece_scaled:.2f}"),
-        *(f"{found.loss:.3f}", f"{found.loss_scaled:.3f}"),
-        "–".join(dict.fromkeys(temperatures)),
-        "validation" if found.on_validation else "other half",
-        str(found.num_seeds),
-    ]

@@ -1,36 +1,18 @@
-"""Cost of running the networks, and its growth with the image size."""
+"""Tables of others' networks: reference networks that are built and trained here, and published results."""
 
-from dataclasses import dataclass
-
-import pandas as pd
+from typing import NamedTuple
 
 from lwcnn.experiments.recipes import get_experiment
-from lwcnn.experiments.results import DISPLAY_NAMES
+from lwcnn.experiments.results import load_networks
 from lwcnn.publication.claims.literature import PUBLISHED
-from lwcnn.publication.claims.measurement import Measurement, mean_and_spread, or_missing
-from lwcnn.publication.counts import counts
-from lwcnn.publication.evidence import LARGEST, Evidence
+from lwcnn.publication.claims.measurement import mean_and_spread
+from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.names import named
-from lwcnn.publication.tables.table import Cell, Table
-
-_OURS = {
-    "mnist": ("paper", "residual_se"),
-    "fashion_mnist": ("residual_se", "wren_15k"),
-    "cifar10": (
-        *("paper", "residual_se_small", "residual_se", "residual_se_distilled", "residual_se_muon"),
-        *("wren_20k", "wren_30k", "wren_100k"),
-    ),
-}
-HEADLINE = [(dataset, name) for dataset, names in _OURS.items() for name in names]
-"""The networks of the README's table: the paper's and ours."""
-
-SHIPPED = [*HEADLINE, ("cifar10", "repo_residual_se"), ("cifar10", "repo_baseline")]
-
-RUNTIMES = ("litert", "litert-int8", "onnx")
+from lwcnn.publication.tables.networks import Network
+from lwcnn.publication.tables.table import Table, table_of
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """A reference or comparison network, and the experiment that trains it as claimed or at its best.
 
     `claimed` is the accuracy in its own text, in percent; `epochs` that of our training where it is shorter.
@@ -41,22 +23,6 @@ class Reference:
     preset: str
     claimed: str
     epochs: int | None = None
-
-    @property
-    def run(self) -> str:
-        """Name of the experiment in results."""
-        return self.experiment if self.epochs is None else f"{self.experiment}-epochs{self.epochs}"
-
-    @property
-    def options(self) -> str:
-        """Options of `lwcnn train` after the data set."""
-        return f"--preset {self.preset}" + (f" --epochs {self.epochs}" if self.epochs else "")
-
-    @property
-    def length(self) -> str:
-        """Length of the training, such as "100 of 250 epochs"."""
-        full = get_experiment(self.experiment, self.preset).num_epochs
-        return f"{self.epochs} of {full} epochs" if self.epochs else f"{full} epochs"
 
 
 REFERENCES = (  # claims are those of the systems' own texts, see lwcnn/models/baselines/resnet.py
@@ -72,89 +38,40 @@ REFERENCES = (  # claims are those of the systems' own texts, see lwcnn/models/b
 
 def references(evidence: Evidence, dataset: str = "cifar10") -> Table:
     """Reference and comparison networks: size, cost, the claimed accuracy and that of our own runs."""
-    rows = []
-    for one in (one for one in REFERENCES if one.network in evidence.networks.index):
-        costs = evidence.networks.loc[one.network]
-        row: list[Cell] = [
-            named(one.network),
-            f"{costs['params']:,}",
-            f"{costs['macs'] / 1e6:,.1f}",
-            f"{costs['float32_bytes'] / 1e6:.1f}",
-            f"{costs['memory_mb']['total']:.1f}",
-            or_missing(_latency, evidence, "", one.network, "litert", 2),
-            one.claimed,
-            or_missing(_trained, evidence, dataset, one),
-            f"`lwcnn train {one.experiment} --dataset {dataset} {one.options}`",
-        ]
-        rows.append(row)
-    head = ["network", "parameters", "MACs, M", "float32 MB", "memory MB", "LiteRT ms", "claimed %, not ours"]
-    return Table([*head, "test % here", "trained by"], [rows])
+    costs = load_networks(evidence.folder).set_index("model")
+
+    def trained(one: Reference) -> str:
+        run = f"{one.experiment}-epochs{one.epochs}" if one.epochs else one.experiment
+        length = f"{get_experiment(one.experiment, one.preset).num_epochs} epochs"
+        length = f"{one.epochs} of {length}" if one.epochs else length
+        return f"{mean_and_spread(evidence.select(dataset, run)['test_accuracy']).bare()} ({length})"
+
+    def command(one: Reference) -> str:
+        epochs = f" --epochs {one.epochs}" if one.epochs else ""
+        return f"`lwcnn train {one.experiment} --dataset {dataset} --preset {one.preset}{epochs}`"
+
+    columns = {
+        "network": lambda one: named(one.network),
+        "parameters": lambda one: f"{costs['params'][one.network]:,}",
+        "MACs, M": lambda one: f"{costs['macs'][one.network] / 1e6:,.1f}",
+        "float32 MB": lambda one: f"{costs['float32_bytes'][one.network] / 1e6:.1f}",
+        "memory MB": lambda one: f"{costs['memory_mb'][one.network]['total']:.1f}",
+        "LiteRT ms": lambda one: Network(evidence, "", one.network).latency("litert", 2),
+        "claimed %, not ours": lambda one: one.claimed,
+        "test % here": trained,
+        "trained by": command,
+    }
+    return table_of(columns.items(), [one for one in REFERENCES if one.network in costs.index])
 
 
 def published(evidence: Evidence) -> Table:
     """Published results shown in the figures, each with its source."""
-    groups = [
-        [
-            [one.dataset, one.name, f"{one.params:,}", f"{100 * one.accuracy:.2f}", one.source]
-            for one in rows.itertuples()
-        ]
-        for _, rows in PUBLISHED.groupby("dataset", sort=False)
-    ]
-    return Table(["data", "network", "parameters", "reported %", "source"], groups)
-
-
-def _latency(evidence: Evidence, dataset: str, name: str, runtime: str, digits: int) -> str:
-    """Returns the median and, in parentheses, the 90th percentile."""
-    p50, p90 = (evidence.latency(dataset, name, runtime, one) for one in ("p50_ms", "p90_ms"))
-    return f"{p50:.{digits}f} ({p90:.{digits}f})"
-
-
-def _trained(evidence: Evidence, dataset: str, one: Reference) -> str:
-    runs = evidence.select(dataset, one.run, LARGEST)
-    return f"{mean_and_spread(runs['test_accuracy']).bare()} ({one.length})"
-
-
-def efficiency(evidence: Evidence) -> Table:
-    """Parameters, multiply-accumulates, int8 file and latency of the networks that one would deploy."""
-    groups: dict[str, list[list[Cell]]] = {}
-    for dataset, name in SHIPPED:
-        counted = counts(dataset, name)
-        exported = or_missing(evidence.export, dataset, name, "litert-int8")
-        if isinstance(exported, Measurement):
-            int8: list[Cell] = [exported, "", ""]
-        else:
-            change = Measurement(-exported["drop_points"], signed=True)
-            int8 = [f"{exported['size_bytes']:,.0f}", f"{exported['gzip_bytes']:,.0f}", change]
-        times = [or_missing(_latency, evidence, dataset, name, runtime, 3) for runtime in RUNTIMES]
-        macs = f"{counted.macs / 1e6:.2f}"
-        row = [DISPLAY_NAMES[dataset], named(name), f"{counted.params:,}", macs, *int8, *times]
-        groups.setdefault(dataset, []).append(row)
-    head = ["data", "network", "parameters", "MACs, M", "int8, bytes", "gzip", "points", "LiteRT", "int8", "ONNX"]
-    return Table(head, list(groups.values()), "llrrrrrrrr")
-
-
-def _accuracy(evidence: Evidence, dataset: str, name: str) -> Measurement:
-    return mean_and_spread(evidence.select(dataset, name)["test_accuracy"]).bare()
-
-
-def _minutes(runs: pd.DataFrame) -> str:
-    """Returns the minutes of training with the device, unless it is a CPU, whose name tells its cores."""
-    device = runs["device"].iloc[0]
-    shown = "" if device.endswith("cores") else f" ({device.removeprefix('NVIDIA ')})"
-    return f"{runs['train_seconds'].mean() / 60:.0f}{shown}"
-
-
-def headline(evidence: Evidence) -> Table:
-    """Accuracy, size, latency and training time of the paper's network and ours."""
-    rows: list[list[Cell]] = []
-    for dataset, name in HEADLINE:
-        exported = or_missing(evidence.export, dataset, name, "litert-int8")
-        size = exported if isinstance(exported, Measurement) else f"{exported['size_bytes']:,.0f}"
-        accuracy: Cell = or_missing(_accuracy, evidence, dataset, name)
-        minutes = (
-            "" if isinstance(accuracy, Measurement) and accuracy.needs else _minutes(evidence.select(dataset, name))
-        )
-        latency = or_missing(_latency, evidence, dataset, name, "litert-int8", 3)
-        params = f"{counts(dataset, name).params:,}"
-        rows.append([named(name), DISPLAY_NAMES[dataset], params, accuracy, size, latency, minutes])
-    return Table(["network", "data", "parameters", "test %", "int8 bytes", "int8 ms (p90)", "training minutes"], [rows])
+    columns = {
+        "data": lambda one: one.dataset,
+        "network": lambda one: one.name,
+        "parameters": lambda one: f"{one.params:,}",
+        "reported %": lambda one: f"{100 * one.accuracy:.2f}",
+        "source": lambda one: one.source,
+    }
+    groups = [rows.itertuples() for _, rows in PUBLISHED.groupby("dataset", sort=False)]
+    return table_of(columns.items(), *groups)

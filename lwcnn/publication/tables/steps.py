@@ -12,7 +12,6 @@ from lwcnn.publication.tables.table import Cell, Table
 
 
 def sizes(models: Iterable[keras.Model]) -> Table:
-    """Parameters of models."""
     return Table(["model", "parameters"], [[[model.name, f"{model.count_params():,}"] for model in models]])
 
 

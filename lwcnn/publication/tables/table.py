@@ -4,10 +4,11 @@ Texts in them are inline Markdown with one feature, `code` in backticks.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from lwcnn.publication.claims.measurement import Measurement
+from lwcnn.publication.claims.measurement import Measurement, or_missing
 from lwcnn.system.safe_text import latex_text
 
 Cell = str | Measurement | tuple[str | Measurement, ...]
@@ -33,7 +34,6 @@ class Table:
 
     @property
     def rows(self) -> list[Sequence[Cell]]:
-        """The rows of all groups."""
         return [row for group in self.groups for row in group]
 
     @property
@@ -61,6 +61,21 @@ class Table:
 
     def _repr_markdown_(self) -> str:
         return self.markdown() or "*No results.*"
+
+
+Columns = Iterable[tuple[str, str | Callable[[Any], Cell]]]
+"""Titles, each with a function of a row, or a template that its values fill, without a "%" at its end."""
+
+
+def table_of(columns: Columns, *groups: Iterable, kinds: str = "") -> Table:
+    """Makes a table of groups of rows; a cell whose result does not exist is a missing measurement."""
+    columns = list(columns)
+    cells = [[[_cell(column, row) for _, column in columns] for row in rows] for rows in groups]
+    return Table([title for title, _ in columns], cells, kinds)
+
+
+def _cell(column: str | Callable[[Any], Cell], row: Any) -> Cell:
+    return column.format(**row).removesuffix("%") if isinstance(column, str) else or_missing(column, row)
 
 
 def to_latex(text: str) -> str:
