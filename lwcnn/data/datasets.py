@@ -120,12 +120,12 @@ def load_dataset(
         name = origin if path.is_dir() else path.stem
     else:
         splits, name, origin = check_splits(read_arrays(source, size), "memory"), "images", "memory"
-    read = splits
+    shape = splits.x_train.shape
     if size is not None:
         x_train, x_test = (resize_images(getattr(splits, key), size) for key in ("x_train", "x_test"))
         splits = splits._replace(x_train=x_train, x_test=x_test)
     dataset = _build_dataset(name, splits, origin, mirror)
-    if splits.x_train is not read.x_train:
+    if splits.x_train.shape != shape:
         origin += ", resized"
     elif is_named and dataset.name != name:
         origin += " (not the official images)"

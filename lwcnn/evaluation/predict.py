@@ -134,7 +134,7 @@ def predict_batches(
             f"Name each of the model's {model.output_shape[-1]} classes with --classes, or give their data set with "
             f"--dataset. Received: {len(class_names)} names"
         )
-    rows = []
+    rows, top = [], min(top, len(class_names))
     for names, images in batches:
         probabilities = np.exp(log_softmax(predict_logits(model, images).astype(np.float64) / temperature))
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
@@ -143,7 +143,7 @@ def predict_batches(
     if not rows:
         raise LwcnnError("Give at least one readable image. Received: no readable image")
     more = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
-    return pandas.DataFrame(rows, columns=["image", "label", "probability", *more][: len(rows[0])])
+    return pandas.DataFrame(rows, columns=["image", "label", "probability", *more])
 
 
 def input_shape(model: keras.Model) -> tuple[int, int, int]:

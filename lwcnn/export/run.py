@@ -33,8 +33,7 @@ def export_model(
     output: str | Path | None = None,
     max_drop: float | None = None,
 ) -> dict:
-    """Exports a .keras file, compares the export with it on the test images, and writes it with a JSON report beside
-    it.
+    """Exports a .keras file, compares the export with it on the test images, and writes it beside a JSON report.
 
     The training images calibrate int8. Nothing is written if the export differs too much: `max_drop` is the maximum
     loss of accuracy in percentage points, by default 0.3 for int8 and 0.05 otherwise.

@@ -51,9 +51,7 @@ class Augmentation(Settings):
     """
 
     rotation: Fraction = 0.0
-    zoom: Annotated[
-        float, Rule(lambda value: number(1).is_valid(value) and value < 1, "a number from 0 to below 1")
-    ] = 0.0
+    zoom: Annotated[float, _BELOW_ONE] = 0.0
     translation: Fraction = 0.0
     brightness: Fraction = 0.0
     horizontal_flip: Flag = False

@@ -52,12 +52,12 @@ def _rule(hint: Any) -> Rule:
 
 def number(largest: float = math.inf) -> Rule:
     """A finite int or float; booleans are not numbers."""
-    return Rule(lambda value: _is_number(value) and 0 <= value <= largest, f"a number from 0 to {largest}")
+    return Rule(lambda value: _is_number(value) and 0 <= value <= largest, f"a number {_range(0, largest)}")
 
 
 def whole(least: int, largest: float = math.inf) -> Rule:
     """An int; NumPy's integers are invalid, because they cannot be written to JSON."""
-    return Rule(lambda value: type(value) is int and least <= value <= largest, f"an int from {least} to {largest}")
+    return Rule(lambda value: type(value) is int and least <= value <= largest, f"an int {_range(least, largest)}")
 
 
 def interval(largest: float = math.inf) -> Rule:
@@ -65,11 +65,15 @@ def interval(largest: float = math.inf) -> Rule:
         is_pair = isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))
         return is_pair and 0 < value[0] <= value[1] <= largest
 
-    return Rule(is_valid, f"a tuple (low, high), 0 < low <= high <= {largest}")
+    return Rule(is_valid, f"a tuple (low, high), 0 < low <= high, high {_range(0, largest)}")
 
 
 def choice(choices: Collection[str | None]) -> Rule:
     return Rule(lambda value: value in (*choices,), f"one of {', '.join(map(str, choices))}")
+
+
+def _range(least: float, largest: float) -> str:
+    return f"of {least} or more" if largest == math.inf else f"from {least} to {largest}"
 
 
 def _is_number(value: object) -> bool:
