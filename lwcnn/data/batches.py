@@ -75,11 +75,6 @@ class Batches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-len(self.indices) // self.batch_size)
 
-    @property
-    def epoch(self) -> int:
-        """Current epoch."""
-        return self._epoch_and_order[0]
-
     def set_epoch(self, epoch: int) -> None:
         """Sets the current epoch, counted from 0."""
         keys = random_bits((Purpose.ORDER, self.seed, epoch), len(self.indices))
