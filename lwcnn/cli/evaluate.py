@@ -90,9 +90,9 @@ def _totals_table(measured: dict, averaged: dict) -> str:
     }
     rows["test loss"] = [f"{one['loss']:.4f}" for one in columns.values()]
     scaled = measured["temperature_scaled"]
-    rows["ECE, temperature-scaled"] = [_percent(scaled["ece"])]
-    rows["test loss, temperature-scaled"] = [f"{scaled['loss']:.4f}"]
-    return DataFrame.from_dict(rows, orient="index", columns=[*columns]).fillna("").to_string()
+    rows["ECE, temperature-scaled"] = [_percent(scaled["ece"]), ""]
+    rows["test loss, temperature-scaled"] = [f"{scaled['loss']:.4f}", ""]
+    return DataFrame({name: [row[i] for row in rows.values()] for i, name in enumerate(columns)}, [*rows]).to_string()
 
 
 def _class_table(measured: dict, class_names: tuple[str, ...]) -> str:
