@@ -3,6 +3,9 @@
 Exit codes: 0 success; 1 an error in the input, the data or the file system, in one line; 2 wrong usage; 3 some figures
 were skipped; 4 some images could not be read, the others are predicted; 130 interrupted; 141 the reader of the output
 closed it.
+
+The modules of the commands import what a command needs inside its function, so that `lwcnn --help` and what lists names
+import no backend.
 """
 
 import argparse
@@ -10,14 +13,41 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable
 from typing import cast
 
 import lwcnn
-from lwcnn.cli import COMMANDS
+from lwcnn.cli import demo, deployment, evaluate, listing, predict, publish, run, search, training
+from lwcnn.cli.arguments import DATA_DIR, Arguments
+from lwcnn.cli.jobs import Command
 from lwcnn.system import interrupts
 from lwcnn.system.environment import load_backend
 from lwcnn.system.errors import LwcnnError, unknown_name
+
+COMMANDS: dict[str, tuple[Command, Arguments, str]] = {
+    "run": (run.run, run.ARGUMENTS, "lwcnn run"),
+    "datasets": (listing.list_datasets, DATA_DIR, "LWCNN_DATA_DIR=~/data lwcnn datasets"),
+    "list": (listing.list_names, listing.ARGUMENTS, "lwcnn list"),
+    "train": (training.train, training.TRAIN, "lwcnn train wren paper --dataset mnist --preset quick --seeds 0 1 2"),
+    "finetune": (training.finetune, training.FINETUNE, "lwcnn finetune wren --dataset photos/pets"),
+    "kfold": (training.kfold, training.KFOLD, "lwcnn kfold paper --dataset mnist --preset quick"),
+    "search": (
+        search.search,
+        search.ARGUMENTS,
+        "lwcnn search --space width --limit 30000 --trials 40 --epochs 8 --jobs 2",
+    ),
+    "table": (publish.show_tables, publish.TABLE, "lwcnn table --write README.md docs/*.md"),
+    "summary": (listing.show_summary, listing.SUMMARY, "lwcnn summary wren"),
+    "figures": (publish.draw, publish.FIGURES, "lwcnn figures --dataset cifar10"),
+    "report": (publish.make_report, publish.REPORT, "lwcnn report --no-pdf"),
+    "release": (publish.release, publish.RELEASE, "lwcnn release --license MIT --results results --models models"),
+    "evaluate": (evaluate.evaluate, evaluate.ARGUMENTS, "lwcnn evaluate wren-30k --tta"),
+    "predict": (predict.predict, predict.ARGUMENTS, "lwcnn predict wren-30k photo.png"),
+    "demo": (demo.demo, demo.ARGUMENTS, "lwcnn demo wren-30k paper"),
+    "export": (deployment.export, deployment.EXPORT, "lwcnn export wren-30k --format litert-int8"),
+    "bench": (deployment.bench, deployment.BENCH, "lwcnn bench wren-30k paper --json bench.json"),
+}
+"""The function, the arguments and an example of each command."""
+_WITHOUT_BACKEND = {"datasets", "list", "bench"}
 
 EXAMPLES = """examples:
   lwcnn run                                    the paper's method on CIFAR-10, or on digits without it
@@ -60,16 +90,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"lwcnn {lwcnn.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
-    for name, command in COMMANDS.items():
-        summary = (command.run.__doc__ or "").split("\n")[0]
+    for name, (function, arguments, example) in COMMANDS.items():
+        summary = (function.__doc__ or "").split("\n")[0]
         sub = commands.add_parser(
             name,
             help=summary,
             description=summary,
-            epilog=f"example:\n  {command.example}",
+            epilog=f"example:\n  {example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        for argument, settings in command.arguments.items():
+        for argument, settings in arguments.items():
             sub.add_argument(argument, **settings)
     return parser
 
@@ -91,13 +121,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int | None:
-    command = COMMANDS[options.command]
-    if command.needs_backend:
+    if options.command not in _WITHOUT_BACKEND:
         load_backend()
-    return command.run(options)
+    function, *_ = COMMANDS[options.command]
+    return function(options)
 
 
-def execute(command: Callable[[argparse.Namespace], int | None], options: argparse.Namespace) -> int:
+def execute(command: Command, options: argparse.Namespace) -> int:
     """Runs a command and returns its exit code; an error becomes a line."""
     try:
         with interrupts.recorded():
