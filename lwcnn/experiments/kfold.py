@@ -5,7 +5,6 @@ import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import keras
@@ -18,7 +17,7 @@ from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.finished import identify, load_or_make, mixed_computing, provenance
 from lwcnn.experiments.folders import Folders
-from lwcnn.experiments.pipeline import TrainedMethod, train_method
+from lwcnn.experiments.pipeline import TrainedMethod, build_model, train_method
 from lwcnn.experiments.recipes import (
     DistilledExperiment,
     Experiment,
@@ -29,7 +28,6 @@ from lwcnn.experiments.recipes import (
 )
 from lwcnn.experiments.run import split_images
 from lwcnn.experiments.sequence import PhaseCache, phase_record
-from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json
 from lwcnn.system.locking import locked
@@ -95,9 +93,21 @@ def run_kfold(
     run["config"] |= {"num_folds": num_folds, "leaky": leaky}
     name = f"kfold{num_folds}{'_leaky' if leaky else ''}_seed{seed}.json"
     path = folders.result(data.name, experiment, preset, seed).with_name(name)
-    folds = _Folds(plan, size, data, seed, num_folds, Path(folders.cache) / data.name, progress or Progress("none"))
-    make = partial(_assess, folds, leaky, run, path)
-    return load_or_make(path, run, make, "mean_accuracy", folds.progress.note)
+    progress = progress or Progress("none")
+    folds = _Folds(plan, size, data, seed, num_folds, Path(folders.cache) / data.name, progress)
+
+    def make() -> dict:
+        measured = folds.leaky() if leaky else folds.from_scratch()
+        accuracies = measured["accuracies"]
+        phases = [*measured.get("first_phases", []), *itertools.chain(*measured["fold_histories"])]
+        result = run | {"leaky": leaky, "num_folds": num_folds, "data_source": data.source} | measured | provenance()
+        result |= {"mean_accuracy": float(np.mean(accuracies)), "std_accuracy": float(np.std(accuracies, ddof=1))}
+        result["warnings"] = diagnose_folds(accuracies) + mixed_computing(phases)
+        write_json(path, result)
+        progress.note(f"mean accuracy of {num_folds} folds {100 * result['mean_accuracy']:.2f} %, {path}")
+        return result
+
+    return load_or_make(path, run, make, "mean_accuracy", progress.note)
 
 
 @dataclass(frozen=True)
@@ -129,70 +139,53 @@ class _Folds:
         cache = PhaseCache(self.cache, data_key)
         return train_method(self.plan, split, self.data.num_classes, self.seed, cache=cache, progress=self.progress)
 
+    def from_scratch(self) -> dict:
+        """Trains a model per fold, which has seen none of the images that it is assessed on."""
+        accuracies, histories, seconds = [], [], 0.0
+        self.progress.expect(self.num_folds * self.plan.num_epochs)
+        for k, (inside, assessed) in enumerate(self):
+            self.progress.note(f"fold {k + 1} of {self.num_folds}")
+            parts = split_for_training(self.data.y_train[inside], self.plan.validation, seed=0)
+            split = Split(*(self.images(inside[part]) for part in parts))
+            trained = self.train(split, f"{self.data.checksum} fold {k} of {self.num_folds}")
+            accuracies.append(self.assess(trained.model, assessed))
+            histories.append(trained.phases)
+            seconds += trained.train_seconds
+        return {"accuracies": accuracies, "train_seconds": round(seconds, 2), "fold_histories": histories}
 
-def _assess(folds: _Folds, leaky: bool, run: dict, path: Path) -> dict:
-    measured = _leaky_folds(folds) if leaky else _folds_from_scratch(folds)
-    accuracies = measured["accuracies"]
-    phases = [*measured.get("first_phases", []), *itertools.chain(*measured["fold_histories"])]
-    result = run | {"leaky": leaky, "num_folds": folds.num_folds, "data_source": folds.data.source}
-    result |= {"mean_accuracy": float(np.mean(accuracies)), "std_accuracy": float(np.std(accuracies, ddof=1))}
-    result |= measured | {"warnings": diagnose_folds(accuracies) + mixed_computing(phases)} | provenance()
-    write_json(path, result)
-    mean = 100 * result["mean_accuracy"]
-    folds.progress.note(f"mean accuracy of {folds.num_folds} folds {mean:.2f} %, {path}")
-    return result
+    def leaky(self) -> dict:
+        """Continues training one model through all folds, as the author's code does."""
+        assert isinstance(self.plan, MergedExperiment)  # checked by run_kfold
+        data, epochs = self.data, self.size.fold
+        self.progress.expect(self.plan.num_epochs + self.num_folds * epochs)
+        trained = self.train(split_images(data, self.plan, self.size), data.checksum)
+        model = build_model(self.plan, data.input_shape, data.num_classes)
+        model.set_weights(trained.model.get_weights())
+        phase = replace(self.plan.phases[-1], name="fold", epochs=epochs, patience=LEAKY_PATIENCE)
+        accuracies, histories, seconds = [], [], trained.train_seconds
+        # Everything that determines the weights of a fold, so that a checkpoint with other settings is not used.
+        chain = [data.checksum, *(plain_settings(part) for part in (self.plan, self.size, phase)), self.seed]
+        chain += [self.num_folds, keras.backend.backend(), keras.version(), current_computing()["step"]]
+        for k, (inside, assessed) in enumerate(self):
+            self.progress.note(f"fold {k + 1} of {self.num_folds}, with the same model")
+            key = hashlib.sha256(json.dumps([*chain, k]).encode()).hexdigest()[:16]
+            path = self.cache / f"seed{self.seed}-leaky-fold{k}-of-{self.num_folds}-{key}.npz"
+            split = Split(self.images(inside), self.images(assessed))
+            with locked(path, self.progress.note):
+                checkpoint = Checkpoint(path, key)
+                state = train_phase(model, phase, split, self.seed + k, checkpoint=checkpoint, progress=self.progress)
+            accuracies.append(self.assess(model, assessed))
+            histories.append([phase_record(model, phase, state)])
+            seconds += state.seconds
+        test_accuracy = accuracy(predict_logits(model, data.x_test), data.y_test)
+        return {
+            "accuracies": accuracies,
+            "test_accuracy": test_accuracy,
+            "leak": float(np.mean(accuracies)) - test_accuracy,
+            "train_seconds": round(seconds, 2),
+            "first_phases": trained.phases,
+            "fold_histories": histories,
+        }
 
-
-def _folds_from_scratch(folds: _Folds) -> dict:
-    """Trains a model per fold, which has seen none of the images that it is assessed on."""
-    data = folds.data
-    accuracies, histories, seconds = [], [], 0.0
-    folds.progress.expect(folds.num_folds * folds.plan.num_epochs)
-    for k, (inside, assessed) in enumerate(folds):
-        parts = split_for_training(data.y_train[inside], folds.plan.validation, seed=0)
-        folds.progress.note(f"fold {k + 1} of {folds.num_folds}")
-        split = Split(*(folds.images(inside[part]) for part in parts))
-        trained = folds.train(split, f"{data.checksum} fold {k} of {folds.num_folds}")
-        logits = predict_logits(trained.model, data.x_train[assessed])
-        accuracies.append(accuracy(logits, data.y_train[assessed]))
-        histories.append(trained.phases)
-        seconds += trained.train_seconds
-    return {"accuracies": accuracies, "train_seconds": round(seconds, 2), "fold_histories": histories}
-
-
-def _leaky_folds(folds: _Folds) -> dict:
-    """Continues training one model through all folds, as the author's code does."""
-    plan, size, data, seed, num_folds = folds.plan, folds.size, folds.data, folds.seed, folds.num_folds
-    assert isinstance(plan, MergedExperiment)  # checked by run_kfold
-    folds.progress.expect(plan.num_epochs + num_folds * size.fold)
-    trained = folds.train(split_images(data, plan, size), data.checksum)
-    names = [name for name, _ in plan.branches]
-    model = build_merged_model(data.input_shape, data.num_classes, names, plan.dropout)
-    model.set_weights(trained.model.get_weights())
-    phase = replace(plan.phases[-1], name="fold", epochs=size.fold, patience=LEAKY_PATIENCE)
-    accuracies, histories, seconds = [], [], trained.train_seconds
-    # Everything that determines the weights of a fold, so that a checkpoint with other settings is not used.
-    chain = [data.checksum, *(plain_settings(part) for part in (plan, size, phase)), seed, num_folds]
-    chain += [keras.backend.backend(), keras.version(), current_computing()["step"]]
-    for k, (inside, assessed) in enumerate(folds):
-        folds.progress.note(f"fold {k + 1} of {num_folds}, with the same model")
-        key = hashlib.sha256(json.dumps([*chain, k]).encode()).hexdigest()[:16]
-        path = folds.cache / f"seed{seed}-leaky-fold{k}-of-{num_folds}-{key}.npz"
-        split = Split(folds.images(inside), folds.images(assessed))
-        with locked(path, folds.progress.note):
-            state = train_phase(
-                model, phase, split, seed + k, checkpoint=Checkpoint(path, key), progress=folds.progress
-            )
-        pixels, labels = split.validation.arrays()
-        accuracies.append(accuracy(predict_logits(model, pixels), labels))
-        histories.append([phase_record(model, phase, state)])
-        seconds += state.seconds
-    test_accuracy = accuracy(predict_logits(model, data.x_test), data.y_test)
-    return {
-        "accuracies": accuracies,
-        "test_accuracy": test_accuracy,
-        "leak": float(np.mean(accuracies)) - test_accuracy,
-        "train_seconds": round(seconds, 2),
-        "first_phases": trained.phases,
-        "fold_histories": histories,
-    }
+    def assess(self, model: keras.Model, indices: np.ndarray) -> float:
+        return accuracy(predict_logits(model, self.data.x_train[indices]), self.data.y_train[indices])
