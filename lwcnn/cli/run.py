@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from lwcnn.cli.arguments import SEED, Arguments, option
+from lwcnn.cli.training import release
 from lwcnn.data.datasets import Dataset, choose_dataset
 from lwcnn.experiments.recipes import PRESETS
 from lwcnn.experiments.zoo import trained_networks
@@ -18,7 +19,6 @@ _PAPER_PARAMS = {"mnist": "14,862", "fashion_mnist": "14,862", "cifar10": "under
 
 def run(options: argparse.Namespace) -> None:
     """Train the paper's method on CIFAR-10, or on digits if it cannot be had, and compare with the paper."""
-    from lwcnn.experiments.release import release_best
     from lwcnn.experiments.run import Folders, run_experiment
 
     folders = Folders()
@@ -27,13 +27,11 @@ def run(options: argparse.Namespace) -> None:
     preset = options.preset or ("full" if data.name == "digits" else "quick")  # the digits are few
     progress = Progress("bar", f"{data.name} paper {preset}")
     result = run_experiment("paper", data, preset, options.seed, folders, progress, notice)
-    release_best(data, "paper", folders)
     print(_run_table(data, result))
-    print(f"\nresult  {folders.result(data.name, 'paper', preset, options.seed)}")
-    if (model := folders.best_model(data.name, "paper")).exists():  # a run at chance leaves none, and a smoke test
-        print(f"model   {model}")
+    print(f"\nresult {folders.result(data.name, 'paper', preset, options.seed)}")
+    release(data, "paper", folders)
     _loudly(notice)
-    print(_next_steps(data.name, preset, model))
+    print(_next_steps(data.name, preset, folders.best_model(data.name, "paper")))
 
 
 def _run_table(data: Dataset, result: dict) -> str:

@@ -113,7 +113,7 @@ def release(data: Dataset, experiment: str, folders: Folders) -> None:
     from lwcnn.experiments.release import release_best
 
     release_best(data, experiment, folders)
-    if (model := folders.best_model(data.name, experiment)).exists():  # a run at chance leaves none
+    if (model := folders.best_model(data.name, experiment)).exists():  # a run at chance leaves none, and a smoke test
         print(f"model  {model}")
 
 

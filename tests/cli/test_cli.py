@@ -194,7 +194,7 @@ def test_run_falls_back_to_digits_loudly(tmp_path, monkeypatch, capsys):
     assert out.count("NOT CIFAR-10") == 2 and "LWCNN_DATA_DIR" in out
     result = json.loads((tmp_path / "runs/results/digits/paper/smoke/seed0.json").read_text())
     assert "NOT CIFAR-10" in result["notice"]
-    assert "model   " not in out, "a smoke test leaves no model there"
+    assert "\nmodel " not in out, "a smoke test leaves no model there"
     assert "14,862" in out and f"{100 * result['test_accuracy']:.2f} %" in out
 
     def never(*_):
