@@ -100,9 +100,9 @@ def test_nodes_are_checked_and_jobs_of_killed_workers_run_again(address, tmp_pat
         patched.setattr(cluster, "report", lambda *_: HERE if _[2] == [] else fails())
         with pytest.raises(LwcnnError, match=r"can import lwcnn.*\(.*\): ModuleNotFoundError.*no_such_package"):
             RayPool(options(address, tmp_path))
-    pool = RayPool(options(address, tmp_path / "shared"))
-    assert not list((tmp_path / "shared").iterdir())
-    assert pool._ray.get(pool._remote(dies_once).remote(tmp_path / "marker"), timeout=100) == "1"
+    with RayPool(options(address, tmp_path / "shared")) as pool:
+        assert not list((tmp_path / "shared").iterdir())
+        assert pool._ray.get(pool._remote(dies_once).remote(tmp_path / "marker"), timeout=100) == "1"
 
     def prints_threads(options):
         print(os.environ["OMP_NUM_THREADS"], "thread for", options.word)
