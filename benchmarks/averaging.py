@@ -18,8 +18,8 @@ from lwcnn.data.datasets import Dataset, load_dataset  # noqa: E402
 from lwcnn.data.splits import stratified_split  # noqa: E402
 from lwcnn.evaluation.metrics import accuracy  # noqa: E402
 from lwcnn.evaluation.predict import predict_logits  # noqa: E402
-from lwcnn.experiments.finished import provenance  # noqa: E402
 from lwcnn.experiments.recipes import get_experiment  # noqa: E402
+from lwcnn.experiments.records import provenance  # noqa: E402
 from lwcnn.experiments.run import SPLIT_SEED  # noqa: E402
 from lwcnn.models.build import build_network  # noqa: E402
 from lwcnn.system.files import write_json  # noqa: E402

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from lwcnn.data.datasets import load_dataset  # noqa: E402
-from lwcnn.experiments.finished import provenance  # noqa: E402
+from lwcnn.experiments.records import provenance  # noqa: E402
 from lwcnn.experiments.zoo import create_model  # noqa: E402
 from lwcnn.models.configs import BRANCHES  # noqa: E402
 from lwcnn.system.files import read_json, write_json  # noqa: E402

@@ -15,7 +15,6 @@ from lwcnn.data.splits import split_for_training, stratified_folds, stratified_s
 from lwcnn.evaluation.diagnostics import diagnose_folds
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
-from lwcnn.experiments.finished import identify, load_or_make, mixed_computing, provenance
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.pipeline import TrainedMethod, build_model, train_method
 from lwcnn.experiments.recipes import (
@@ -26,6 +25,7 @@ from lwcnn.experiments.recipes import (
     get_experiment,
     get_preset,
 )
+from lwcnn.experiments.records import identify, load_or_make, mixed_computing, provenance
 from lwcnn.experiments.run import split_images
 from lwcnn.experiments.sequence import PhaseCache, phase_record
 from lwcnn.system.errors import LwcnnError

@@ -13,11 +13,11 @@ from lwcnn.evaluation.calibration import measure_calibration
 from lwcnn.evaluation.diagnostics import diagnose_run
 from lwcnn.evaluation.metrics import accuracy, drop_large_confusion_matrix, summarize
 from lwcnn.evaluation.predict import predict_logits
-from lwcnn.experiments.finished import check_finished, identify, load_or_make, mixed_computing, provenance
 from lwcnn.experiments.folders import Folders, load_classes, save_classes
 from lwcnn.experiments.pipeline import TrainedMethod, train_method
 from lwcnn.experiments.recipes import DistilledExperiment, Experiment, Preset, get_experiment, get_preset
 from lwcnn.experiments.recipes.types import Teacher
+from lwcnn.experiments.records import check_finished, identify, load_or_make, mixed_computing, provenance
 from lwcnn.experiments.sequence import PhaseCache
 from lwcnn.experiments.zoo import SHIPPED_MODELS
 from lwcnn.models.cost import count_macs

@@ -18,9 +18,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from lwcnn.data.datasets import Dataset
-from lwcnn.experiments.finished import mixed_computing, provenance
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import NetworkExperiment, get_experiment, get_preset, with_settings
+from lwcnn.experiments.records import mixed_computing, provenance
 from lwcnn.experiments.results import load_trials
 from lwcnn.experiments.run import split_images
 from lwcnn.experiments.sequence import PhaseCache

@@ -19,8 +19,7 @@ from lwcnn.data.known import ImageSpec
 from lwcnn.evaluation.calibration import measure_calibration
 from lwcnn.evaluation.diagnostics import diagnose_folds, diagnose_run
 from lwcnn.evaluation.predict import predict_logits
-from lwcnn.experiments import finished as finished_runs
-from lwcnn.experiments import pipeline, run, sequence
+from lwcnn.experiments import pipeline, records, run, sequence
 from lwcnn.experiments.recipes import (
     EXPERIMENT_NAMES,
     PRESETS,
@@ -607,9 +606,9 @@ def test_phases_have_seeds_of_their_own_and_batches_that_fit_the_data(monkeypatc
 
 def test_a_training_computed_in_two_ways_has_a_warning():
     one, other = {"step": "engine", "threads": 1}, {"step": "keras", "threads": 1}
-    assert finished_runs.mixed_computing([{"computing": [one]}, {"computing": [one]}]) == []
+    assert records.mixed_computing([{"computing": [one]}, {"computing": [one]}]) == []
     for history in ([{"computing": [one, other]}], [{"computing": [one]}, {"computing": [other]}]):
-        (warning,) = finished_runs.mixed_computing(history)
+        (warning,) = records.mixed_computing(history)
         assert "step engine, threads 1; step keras, threads 1" in warning
 
 

@@ -11,9 +11,9 @@ from scipy.special import log_softmax
 from lwcnn.engine import Predictor
 from lwcnn.evaluation.metrics import average_probabilities
 from lwcnn.experiments import run as runs
-from lwcnn.experiments.finished import identify
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import Distillation, Teacher
+from lwcnn.experiments.records import identify
 from lwcnn.experiments.run import find_teacher, run_experiment
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.io import load_model, save_model

@@ -3,9 +3,9 @@
 import keras
 import pytest
 
-from lwcnn.experiments.finished import identify
 from lwcnn.experiments.kfold import run_kfold
 from lwcnn.experiments.recipes import get_experiment
+from lwcnn.experiments.records import identify
 from lwcnn.experiments.run import run_experiment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json
