@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
@@ -24,30 +24,27 @@ _TEMPORARY_NAME = re.compile(r"\..*\.(?P<machine>\w+)-(?P<process>\d+)-[0-9a-f]{
 _STALE_SECONDS = 24 * 3600
 
 
-@contextlib.contextmanager
-def open_atomically(path: StrPath, text: bool = False) -> Iterator[IO]:
-    """Opens a temporary file for writing, which replaces `path` when the block ends without an error.
+def write_atomically(path: StrPath, data: bytes) -> None:
+    """Writes a temporary file beside a file and replaces this by it.
 
-    Missing parent folders are created, links are followed, and a replaced file keeps its mode. With `text`, the file is
-    open for strings, in UTF-8 with unchanged line ends. Special files, such as `/dev/null` or a named pipe, are written
-    to directly. Of several processes that train one model, only the first writes.
+    Missing parent folders are created, links are followed, and a replaced file keeps its mode. Special files, such as
+    `/dev/null` or a named pipe, are written to directly. Of several processes that train one model, only the first
+    writes.
     """
     path = _writable_path(path)
     if environment.process_id() > 0:
-        path = Path(os.devnull)
-    encoding: dict[str, Any] = {"encoding": "utf-8", "newline": ""} if text else {}
+        return
     with _errors_told(path):
         if path.exists() and not path.is_file() and not path.is_dir():
-            with open(path, "w" if text else "wb", **encoding) as stream:
-                yield stream
+            path.write_bytes(data)
             return
         path = Path(os.path.realpath(path))
         temporary = _temporary_path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _sweep(path.parent)
-            with open(temporary, "x" if text else "xb", **encoding) as stream:
-                yield stream
+            with open(temporary, "xb") as stream:
+                stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
             if path.is_file():
@@ -127,11 +124,6 @@ def _is_running(process: int) -> bool:
     except OSError:  # it belongs to another user
         return True
     return True
-
-
-def write_atomically(path: StrPath, data: bytes) -> None:
-    with open_atomically(path) as stream:
-        stream.write(data)
 
 
 def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
