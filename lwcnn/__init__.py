@@ -48,7 +48,6 @@ _WITH_BACKEND = {
     "Batches": "lwcnn.data.batches",
     "Checkpoint": "lwcnn.training.checkpoint",
     "Images": "lwcnn.training.images",
-    "PhaseCache": "lwcnn.experiments.sequence",
     "Split": "lwcnn.training.images",
     "build_dual_model": "lwcnn.models.dual",
     "build_merged_model": "lwcnn.models.dual",
@@ -65,7 +64,6 @@ _WITH_BACKEND = {
     "run_experiment": "lwcnn.experiments.run",
     "run_kfold": "lwcnn.experiments.kfold",
     "tables": "lwcnn.publication.tables",
-    "train_method": "lwcnn.experiments.pipeline",
     "train_phase": "lwcnn.training.loop",
 }
 

@@ -57,33 +57,7 @@ def train_method(
     teacher: keras.Model | None = None,
     computing: Computing = Computing(),
 ) -> TrainedMethod:
-    """Trains the model of an experiment.
-
-    With a cache, each phase is saved in a file whose name depends on everything that determines its weights. An
-    interrupted training resumes from it, and experiments with the same first phases (all ablations share the first
-    stage of `paper`) train these once.
-
-    Args:
-        experiment: Experiment to train.
-        split: Images to train on, and images that choose the best epoch.
-        num_classes: Number of classes.
-        seed: Seed for initialization, shuffling, augmentation and dropout.
-        cache: Where phases are saved. None saves nothing.
-        progress: Progress display. None shows nothing.
-        teacher: Teacher of a distilled experiment.
-        computing: Precision and devices of the training. The returned model has float32 weights on one device.
-
-    Returns:
-        The trained model and the history of its phases.
-
-    Raises:
-        LwcnnError: As in `train_phase`; or the seed is out of range, or a distilled experiment has several devices.
-
-    Example:
-
-    >>> paper = get_experiment("paper", "smoke")
-    >>> trained = train_method(paper, Split(training, validation), num_classes=10, seed=0)  # doctest: +SKIP
-    """
+    """Trains the model of an experiment; with a cache, experiments with the same first phases train these once."""
     if computing.devices > 1 and isinstance(experiment, DistilledExperiment):
         raise LwcnnError(f"Distillation trains on one device. Received: {computing.devices} devices")
     sequence = PhaseSequence(split, num_classes, seed, cache, progress or Progress("none"), computing)

@@ -28,15 +28,10 @@ MIN_STEPS, MIN_BATCH = 50, 8
 
 @dataclass(frozen=True)
 class PhaseCache:
-    """Where the phases of a training are saved.
-
-    Attributes:
-        folder: Folder of the checkpoints.
-        data_key: Name of the images, such as the checksum of their data set. It is part of the checkpoints' names.
-    """
+    """Where the phases of a training are saved."""
 
     folder: Path
-    data_key: str = ""
+    data_key: str = ""  # names the images, as the checksum of their data set does; part of the checkpoints' names
 
 
 @dataclass
