@@ -215,7 +215,5 @@ def choose_dataset() -> tuple[Dataset, str | None]:
     try:
         return load_dataset("cifar10"), None  # by download
     except LwcnnError as error:
-        if find_dataset("cifar10"):  # a broken file of the user's
-            raise
         notice = f"NOT CIFAR-10: scikit-learn's 8x8 digits, enlarged to 28x28, are used instead. Why: {error}"
         return load_dataset("digits"), notice
