@@ -68,7 +68,7 @@ def plot_reliability(logits: np.ndarray, labels: np.ndarray, title: str = "", *,
     bins = pd.concat(shown, ignore_index=True)
     look = {"x": "confidence", "y": "accuracy", "hue": "model", "palette": (BASELINE, BEST), "ax": ax}
     sns.lineplot(bins, **look, linewidth=1, legend=False)
-    sizes = {"size": "share of images", "size_norm": (0, 0.6), "sizes": (6, 110)}
+    sizes = {"size": "share of images", "size_norm": (0, 1), "sizes": (6, 180)}
     sns.scatterplot(bins, **look, **sizes, style="model", markers=("o", "s"), alpha=0.7)
     ax.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
     ax.set_xlim(0, 1.02)
