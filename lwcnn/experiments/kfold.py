@@ -122,8 +122,6 @@ class _Folds:
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields each fold's positions in the training images: those to train on and those to assess on."""
-        if self.num_folds < 2:
-            raise LwcnnError(f"num_folds must be at least 2. Received: {self.num_folds}")
         labels = self.data.y_train
         part = np.arange(len(labels))
         limit = min((n for n in (self.size.num_images, self.plan.num_images) if n), default=len(part))

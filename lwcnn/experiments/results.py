@@ -80,13 +80,10 @@ def load_folds(folder: StrPath = "results") -> pd.DataFrame:
     """
     paths = _paths(folder, "*/*/*/kfold*.json", r"kfold\d+(_leaky)?_seed\d+\.json")
     frame = _sorted(_frame(paths, _FOLDS_KEYS), ["dataset", "preset", "experiment", "leaky", "seed"])
-    rows = frame.to_dict("records")
-    frame["fold"] = [range(len(row["accuracies"])) for row in rows]
-    frame["accuracy"] = frame["accuracies"]
-    histories = [(row, row.get("fold_histories")) for row in rows]
-    frame["history"] = [
-        found if isinstance(found, list) else [None] * len(row["accuracies"]) for row, found in histories
-    ]
+    folds = [range(len(accuracies)) for accuracies in frame["accuracies"]]
+    kept = frame["fold_histories"] if "fold_histories" in frame else folds
+    frame["fold"], frame["accuracy"] = folds, frame["accuracies"]
+    frame["history"] = [one if isinstance(one, list) else [None] * len(fold) for one, fold in zip(kept, folds)]
     frame = frame.explode(["fold", "accuracy", "history"], ignore_index=True)
     return frame.astype({"fold": int, "accuracy": float})
 
@@ -101,7 +98,7 @@ def load_exports(folder: StrPath = "results") -> pd.DataFrame:
     """Loads the record of every exported model: a row per file; `experiment` names the network."""
     frame = _frame(Path(folder).glob("export/*.json"), ("model", "format", "dataset"))
     frame["experiment"] = [_dataset_and_experiment(model)[1] for model in frame["model"]]
-    return frame[frame["size_bytes"].fillna(0) > 0].reset_index(drop=True) if "size_bytes" in frame else frame
+    return frame
 
 
 def load_latencies(folder: StrPath = "results", names: Sequence[str] = BENCHMARKS) -> pd.DataFrame:

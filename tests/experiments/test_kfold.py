@@ -76,7 +76,7 @@ def test_finished_kfold_is_found_and_another_configuration_refused(made_dataset,
 
 
 def test_one_fold_is_refused(made_dataset, folders):
-    with pytest.raises(LwcnnError, match="Received: 1"):
+    with pytest.raises(LwcnnError, match="Received: num_folds=1$"):
         run_kfold("paper", made_dataset, "smoke", num_folds=1, folders=folders)
 
 
