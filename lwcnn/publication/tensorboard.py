@@ -1,6 +1,5 @@
 """A progress display that also writes TensorBoard's event files, with any backend. Needs the extra `tensorboard`."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 from lwcnn.export.extras import require
 from lwcnn.publication.figures.confusion import plot_confusion_matrix
 from lwcnn.publication.figures.grids import plot_image_grid
+from lwcnn.publication.figures.style import to_png
 from lwcnn.training.progress import Progress
 
 NUM_SAMPLES = 32
@@ -44,10 +44,8 @@ class TensorBoard(Progress):
         self._writer.close()
 
     def _image(self, figure: Figure):
-        drawn = io.BytesIO()
-        figure.savefig(drawn, format="png", dpi=DPI)
         width, height = (round(DPI * side) for side in figure.get_size_inches())
-        return self._summary.Image(height=height, width=width, colorspace=3, encoded_image_string=drawn.getvalue())
+        return self._summary.Image(height=height, width=width, colorspace=3, encoded_image_string=to_png(figure, DPI))
 
     def _write_values(self, values: Sequence[dict]) -> None:
         summary = self._summary(value=[self._summary.Value(**value) for value in values])

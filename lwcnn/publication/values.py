@@ -133,16 +133,14 @@ def _folds(evidence: Evidence, group: str, kind: str, quantity: str) -> Value:
     return replace(mean_and_spread(folds["accuracy"]), origin=f"folds{test}, {preset}")
 
 
-def _trial(evidence: Evidence, name: str) -> Measurement:
-    found = evidence.trials[evidence.trials["trial"] == name]
-    if found.empty:
-        raise MissingInput(f"the trial `{name}` is not in results/search")
-    return percent(found["val_accuracy"].iloc[0], 1)
-
-
-def _trial_gain(evidence: Evidence, name: str, other: str) -> Measurement:
-    first, second = (_trial(evidence, one).value or 0.0 for one in (name, other))
-    return Measurement(first - second, "points", 1, signed=True)
+def _trial(evidence: Evidence, *names: str) -> Measurement:
+    """Returns the accuracy of a trial, or the first minus the second."""
+    accuracies = evidence.trials.set_index("trial")["val_accuracy"]
+    if missing := [name for name in names if name not in accuracies.index]:
+        raise MissingInput(f"the trial `{missing[0]}` is not in results/search")
+    if len(names) == 1:
+        return percent(accuracies[names[0]], 1)
+    return Measurement(100 * (accuracies[names[0]] - accuracies[names[1]]), "points", 1, signed=True)
 
 
 def _unfreezing(evidence: Evidence, which: str) -> Measurement:
@@ -226,7 +224,7 @@ VALUES: dict[str, Callable[..., Value]] = {
     rf"{_GROUP} folds (from scratch|not reset):(each|spread|test_accuracy)": _folds,
     r"submodels (\w+)": _submodels,
     r"trial (\S+)": _trial,
-    r"trial (\S+) gain over (\S+)": _trial_gain,
+    r"trial (\S+) gain over (\S+)": _trial,
     r"unfreezing (lowest|highest)": _unfreezing,
     r"number of (runs|trials|kfolds|hours)": _amount,
     r"version of ([\w-]+)": _versions,

@@ -6,18 +6,18 @@ import io
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lwcnn.publication.notebook import display
+from lwcnn.publication.notebook import session
 from lwcnn.publication.notebook.session import FIGURES
 
 
 def test_a_figure_is_a_small_png_whose_alt_text_has_the_titles(monkeypatch):
     shown = []
-    monkeypatch.setattr(display, "display", shown.append)
+    monkeypatch.setattr(session, "display", shown.append)
     figure = Figure(figsize=(4, 2))
     left, _ = figure.subplots(1, 2)
     left.set_title("Training\ncurves")
     figure.suptitle("CIFAR-10")
-    display.show(figure, "Accuracy by epoch.")
+    session.show(figure, "Accuracy by epoch.")
     data, metadata = shown[0]._repr_png_() if isinstance(shown[0]._repr_png_(), tuple) else (shown[0]._repr_png_(), {})
     assert metadata == {"alt": "Accuracy by epoch. CIFAR-10. Training curves."}
     with Image.open(io.BytesIO(base64.b64decode(data) if isinstance(data, str) else data)) as image:

@@ -150,8 +150,7 @@ def _describe(layer: keras.Layer) -> tuple[str, str]:
     active = {"relu": "ReLU", "hard_silu": "hard swish"}.get(active, active.replace("_", " "))
     size = getattr(layer, "kernel_size", getattr(layer, "pool_size", ()))
     text = text.format(layer=layer, size="×".join(map(str, size)), activation=active)
-    shows_activation = active != "linear" and "{activation}" not in _LAYERS.get(type(layer), ("", ""))[1]
-    return kind, f"{text}, {active}" if shows_activation else text
+    return kind, text if active in ("linear", text) else f"{text}, {active}"
 
 
 def architecture_wren(inputs: Inputs) -> Figure:

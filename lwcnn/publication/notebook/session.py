@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import keras
 import numpy as np
-from IPython.display import Markdown, display
+from IPython.display import Image, Markdown, display
 from matplotlib.figure import Figure
 
 import lwcnn
@@ -23,8 +23,7 @@ from lwcnn.models.merge import split_merged
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
 from lwcnn.publication.figures.catalogue import FIGURES, PRINTED, draw
 from lwcnn.publication.figures.inputs import Inputs
-from lwcnn.publication.figures.style import save_figure
-from lwcnn.publication.notebook.display import show
+from lwcnn.publication.figures.style import save_figure, to_png
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
 from lwcnn.system.npz import save_npz
@@ -35,6 +34,7 @@ OWN_FOLDERS = Folders()  # runs/, where what is trained here goes
 
 OWN_PLOTS = Path("runs/visualizations")
 PUBLISHED = "cifar10"  # whose committed results stand for those of data without any
+DPI = 110  # of pictures in the notebook
 PUBLISHED_FIGURES = ("ablation", "folds", "parts")
 
 
@@ -187,3 +187,10 @@ def committed_folders() -> Folders | None:
             raise LwcnnError(f"{RESULTS_VARIABLE} must name a folder of results, or be left away. Received: {given!r}")
         return None
     return Folders(results, OWN_FOLDERS.cache, models=results.parent / "models")
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Shows a figure with a sentence for those who can't see it, to which its titles are added."""
+    titles = [figure.get_suptitle(), *(ax.get_title() for ax in figure.axes)]
+    texts = [alt, *(f"{' '.join(title.split()).rstrip('.')}." for title in titles if title)]
+    display(Image(to_png(figure, DPI), alt=" ".join(texts)))

@@ -1,16 +1,15 @@
 """How well networks are calibrated, before and after temperature scaling."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import groupby
 
 from lwcnn.evaluation.calibration import scale_cross_fitted
 from lwcnn.evaluation.metrics import brier_score, cross_entropy, expected_calibration_error
 from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES
+from lwcnn.publication.claims.measurement import Measurement, or_missing
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.names import named
 from lwcnn.publication.tables.networks import SHIPPED
-from lwcnn.publication.tables.table import Cell, Table, table_of
+from lwcnn.publication.tables.table import Cell, Table
 
 _PAPER = [(dataset, name) for dataset in DATASET_ORDER for name in ("paper", "paper_tuned")]
 FAMILY = ("paper", "paper_tuned", "residual_se_small", "residual_se_muon", "wren_20k", "wren_30k", "wren_100k")
@@ -36,6 +35,12 @@ class Calibrated:
         """Returns the lowest and the highest temperature; one of them if they look the same."""
         return list(dict.fromkeys(f"{t:.2f}" for t in (min(self.temperatures), max(self.temperatures))))
 
+    def cells(self) -> list[Cell]:
+        eces = (f"{100 * ece:.2f}" for ece in (self.ece, self.ece_scaled))
+        losses = (f"{loss:.3f}" for loss in (self.loss, self.loss_scaled))
+        origin = "validation" if self.on_validation else "other half"
+        return [*eces, *losses, "–".join(self.ends()), origin, str(self.num_seeds)]
+
 
 def measure(evidence: Evidence, dataset: str, experiment: str) -> Calibrated:
     """Measures calibration on the runs scaled on validation images; without any, on the released run."""
@@ -54,23 +59,13 @@ def measure(evidence: Evidence, dataset: str, experiment: str) -> Calibrated:
 
 def calibration(evidence: Evidence) -> Table:
     """ECE and loss of each network, before and after temperature scaling, on the same seeds."""
-
-    def of(show: Callable[[Calibrated], str]) -> Callable[[tuple[str, str]], str]:
-        return lambda pair: show(measure(evidence, *pair))
-
-    columns = [
-        ("data", lambda pair: DISPLAY_NAMES[pair[0]]),
-        ("network", lambda pair: named(pair[1])),
-        ("ECE", of(lambda found: f"{100 * found.ece:.2f}")),
-        ("scaled", of(lambda found: f"{100 * found.ece_scaled:.2f}")),
-        ("loss", of(lambda found: f"{found.loss:.3f}")),
-        ("scaled", of(lambda found: f"{found.loss_scaled:.3f}")),
-        ("temperature", of(lambda found: "–".join(found.ends()))),
-        ("fitted on", of(lambda found: "validation" if found.on_validation else "other half")),
-        ("seeds", of(lambda found: str(found.num_seeds))),
-    ]
-    groups = [list(pairs) for _, pairs in groupby(CALIBRATED, lambda pair: pair[0])]
-    return table_of(columns, *groups)
+    groups: dict[str, list[list[Cell]]] = {}
+    for dataset, name in CALIBRATED:
+        found = or_missing(measure, evidence, dataset, name)
+        cells = [found, *[""] * 6] if isinstance(found, Measurement) else found.cells()
+        groups.setdefault(dataset, []).append([DISPLAY_NAMES[dataset], named(name), *cells])
+    head = ["data", "network", "ECE", "scaled", "loss", "scaled", "temperature", "fitted on", "seeds"]
+    return Table(head, list(groups.values()))
 
 
 def family_calibration(evidence: Evidence, dataset: str = "cifar10") -> Table:
