@@ -14,6 +14,7 @@ from lwcnn.evaluation.metrics import expected_calibration_error
 from lwcnn.experiments.recipes import PRESETS, get_experiment
 from lwcnn.experiments.recipes.ablation import BASELINE, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.residual_se import DEEP_NETWORK, NETWORK, SMALL_NETWORK, STEM_NETWORK, TINY_NETWORK
+from lwcnn.models.dual import build_merged_model
 from lwcnn.publication.claims.literature import GOALS, PAPER_ACCURACY, PUBLISHED
 from lwcnn.publication.counts import counts
 from lwcnn.publication.evidence import Evidence, class_means
@@ -409,3 +410,19 @@ def test_the_classifiers_branches_are_worth_more_than_unfreezing_on_a_canvas(evi
     for score in means:
         assert means.loc["at_once", score] > means.loc["unfrozen", score] > 1.5 * means.loc["from_scratch", score]
     assert evidence.benchmark("canvas")["sgd_rate"] == 0.1
+
+
+def test_the_papers_network_grows_with_images_and_classes_and_wren_s_hardly(evidence):
+    found = evidence.benchmark("scalability")
+    rows = pd.DataFrame(found["rows"]).set_index(["experiment", "dataset", "size"])
+    paper, small = (rows.loc[name] for name in ("paper", "residual_se_small"))
+    assert paper.loc["cifar100", 32]["params"] == 158_132
+    assert build_merged_model((64, 64, 3), 10).count_params() == 83_622
+    assert small.loc["cifar100", 32]["params"] - small.loc["cifar10", 32]["params"] == 2_970
+    assert small.loc["cifar10"]["params"].nunique() == 1
+    both = small.join(paper, suffixes=("_small", "_paper"), how="inner")
+    assert (both["test_accuracy_small"] > both["test_accuracy_paper"]).all() and len(both) >= 2
+    assert (both["epochs_small"] < both["epochs_paper"]).all()
+    assert (both["seconds_per_epoch_small"] > both["seconds_per_epoch_paper"]).all()
+    for network in (paper, small):
+        assert network.loc["cifar10"].sort_index()["seconds_per_epoch"].is_monotonic_increasing

@@ -50,6 +50,17 @@ COLUMNS: dict[str, dict[str, str | Callable[[dict], Cell]]] = {
         "parameters": "{params:,}",
         "MACs": "{macs:,}",
     },
+    # Larger images and more classes: short trainings of the paper's network and of one of ours.
+    "scalability": {
+        "network": lambda row: named(row["experiment"]),
+        "data": "{dataset}",
+        "pixels": "{size}",
+        "parameters": "{params:,}",
+        "MACs": "{macs:,}",
+        "s per epoch": "{seconds_per_epoch:.1f}",
+        "peak MB": lambda row: f"{row['peak_bytes'] / 1e6:,.0f}",
+        "test %": "{test_accuracy:.2%}",
+    },
     # Pruned large networks beside small ones.
     "shrink": {
         "model": "`{experiment}`",
@@ -176,6 +187,7 @@ def _by_model(rows: Sequence[dict]) -> list[dict]:
 _PREPARED: dict[str, Callable[[Sequence[dict]], list[dict]]] = {
     "train_step": _with_ratios,
     "shrink": lambda rows: sorted(rows, key=lambda row: row["int8_gzip_bytes"]),
+    "scalability": lambda rows: sorted(rows, key=lambda row: row["experiment"]),
     "finetune": _by_weights_and_epochs,
     "robustness": _by_severity,
     "canvas": _by_model,

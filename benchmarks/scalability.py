@@ -1,0 +1,82 @@
+"""How the paper's network and one of ours scale: CIFAR-10 at 32, 48 and 64 pixels, and the 100 classes of CIFAR-100.
+
+Each point is a short training in a process of its own: `EXPERIMENTS` on `NUM_IMAGES` training images, and then the test
+images once. Time is the processor time of one thread for an epoch, after a warm-up that compiles; memory is the
+process's peak, with all images of the data set in it. CIFAR-100 is not part of the project. Run
+
+    LWCNN_DATA_DIR=... python benchmarks/scalability.py --cifar100 .../cifar100.npz --json results/scalability.json
+
+Finished rows are kept in the JSON and not made again.
+"""
+
+import argparse
+import multiprocessing
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from lwcnn.data.datasets import load_dataset  # noqa: E402
+from lwcnn.evaluation.metrics import accuracy  # noqa: E402
+from lwcnn.evaluation.predict import predict_logits  # noqa: E402
+from lwcnn.experiments.pipeline import train_method  # noqa: E402
+from lwcnn.experiments.recipes import get_experiment, get_preset  # noqa: E402
+from lwcnn.experiments.recipes.types import changed, with_settings  # noqa: E402
+from lwcnn.experiments.records import provenance  # noqa: E402
+from lwcnn.experiments.run import split_images  # noqa: E402
+from lwcnn.export.bench.measure import peak_bytes  # noqa: E402
+from lwcnn.models.cost import count_macs  # noqa: E402
+from lwcnn.system.files import read_json, write_json  # noqa: E402
+
+EXPERIMENTS = {"paper": None, "residual_se_small": 6}  # epochs; None: those of the preset
+POINTS = (("cifar10", 32), ("cifar10", 48), ("cifar10", 64), ("cifar100", 32))
+PRESET, NUM_IMAGES, SEED = "quick", 10_000, 0
+
+
+def train(experiment: str, source: str, size: int) -> dict:
+    """Trains an experiment on images of a size; returns its measurements."""
+    data = load_dataset(source, size=size)
+    plan = get_experiment(experiment, PRESET, data.spec)
+    plan = changed(with_settings(plan, EXPERIMENTS[experiment]), {"num_images": NUM_IMAGES})
+    warm_up = get_experiment(experiment, "smoke", data.spec)
+    train_method(warm_up, split_images(data, warm_up, get_preset("smoke")), data.num_classes, SEED)
+    split = split_images(data, plan, get_preset(PRESET))
+    start = time.process_time()
+    trained = train_method(plan, split, data.num_classes, SEED)
+    seconds = time.process_time() - start
+    epochs = sum(len(phase["history"]) for phase in trained.phases)
+    return {
+        "num_classes": data.num_classes,
+        "num_train_images": len(split.training),
+        "params": trained.model.count_params(),
+        "macs": count_macs(trained.model),
+        "epochs": epochs,
+        "seconds_per_epoch": seconds / epochs,
+        "peak_bytes": peak_bytes(),
+        "test_accuracy": accuracy(predict_logits(trained.model, data.x_test), data.y_test),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cifar100", help="file of CIFAR-100 (default: by name, as `lwcnn train` finds it)")
+    parser.add_argument("--json", type=Path, default=Path("results/scalability.json"), help="file of the measurements")
+    options = parser.parse_args()
+    rows = read_json(options.json)["rows"] if options.json.exists() else []
+    done = {(row["experiment"], row["dataset"], row["size"]) for row in rows}
+    for dataset, size in POINTS:
+        source = options.cifar100 if options.cifar100 and dataset == "cifar100" else dataset
+        for experiment in EXPERIMENTS:
+            if (experiment, dataset, size) in done:
+                continue
+            with multiprocessing.get_context("spawn").Pool(1) as process:
+                row = process.apply(train, (experiment, source, size))
+            rows.append({"experiment": experiment, "dataset": dataset, "size": size} | row)
+            print(rows[-1], flush=True)
+            write_json(options.json, {"seed": SEED, **provenance(), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
