@@ -38,7 +38,7 @@ def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequ
         "step": lambda runs: " and ".join(runs["step"].dropna().unique()),
     }
     groups = [group for _, group in runs.groupby(["dataset", "experiment", "preset"], sort=False)]
-    return table_of(columns.items(), groups)
+    return table_of(columns, groups)
 
 
 def _paper(runs: pd.DataFrame) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.names import display_name, named
-from lwcnn.publication.tables.table import Cell, Table, table_of
+from lwcnn.publication.tables.table import Columns, Table, table_of
 
 _ORDER = {name: i for i, name in enumerate(("paper", "residual_se", "lwcnn", "lwcnn_jax", "keras", "torch"))}
 _WEIGHTS = {"random": "random", "trained": "Wren's, of CIFAR-10"}
@@ -20,7 +20,7 @@ _CANVAS = {
     "unet": "U-Net from random weights",
 }
 
-COLUMNS: dict[str, dict[str, str | Callable[[dict], Cell]]] = {
+COLUMNS: dict[str, Columns] = {
     # A training step of the engine, Keras and PyTorch; ratios compare rows measured under the same conditions.
     "train_step": {
         "threads": "{threads}",
@@ -130,7 +130,7 @@ COLUMNS: dict[str, dict[str, str | Callable[[dict], Cell]]] = {
     },
 }
 
-_INT8: dict[str, str | Callable[[dict], Cell]] = {
+_INT8: Columns = {
     "model": lambda row: row["model"].removesuffix(".keras"),
     "Keras %": "{accuracy_keras:.2%}",
     "int8 %": "{accuracy_exported:.2%}",
@@ -144,13 +144,13 @@ _INT8: dict[str, str | Callable[[dict], Cell]] = {
 
 def benchmark_table(name: str, rows: Sequence[dict]) -> Table:
     """Returns the table of the rows in results/<name>.json."""
-    return table_of(COLUMNS[name].items(), _PREPARED.get(name, list)(rows))
+    return table_of(COLUMNS[name], _PREPARED.get(name, list)(rows))
 
 
 def int8(evidence: Evidence) -> Table:
     """Every exported int8 model: accuracy before and after, and its size."""
     records = evidence.exports[evidence.exports["format"] == "litert-int8"]
-    return table_of(_INT8.items(), records.to_dict("records"))
+    return table_of(_INT8, records.to_dict("records"))
 
 
 def _with_ratios(rows: Sequence[dict]) -> list[dict]:

@@ -61,7 +61,7 @@ def references(evidence: Evidence, dataset: str = "cifar10") -> Table:
         "test % here": trained,
         "trained by": command,
     }
-    return table_of(columns.items(), [one for one in REFERENCES if one.network in costs.index])
+    return table_of(columns, [one for one in REFERENCES if one.network in costs.index])
 
 
 def published(evidence: Evidence) -> Table:
@@ -74,4 +74,4 @@ def published(evidence: Evidence) -> Table:
         "source": lambda one: one.source,
     }
     groups = [rows.itertuples() for _, rows in PUBLISHED.groupby("dataset", sort=False)]
-    return table_of(columns.items(), *groups)
+    return table_of(columns, *groups)

@@ -95,7 +95,7 @@ def headline(evidence: Evidence) -> Table:
         "training minutes": lambda one: one.minutes,
     }
     columns = _NETWORK | _DATA | _PARAMETERS | columns
-    return table_of(columns.items(), [Network(evidence, *pair) for pair in HEADLINE])
+    return table_of(columns, [Network(evidence, *pair) for pair in HEADLINE])
 
 
 def efficiency(evidence: Evidence) -> Table:
@@ -139,4 +139,4 @@ def improved(evidence: Evidence) -> Table:
 def _by_dataset(evidence: Evidence, columns: Columns, pairs: Iterable[tuple[str, str]], kinds: str = "") -> Table:
     """Makes a table with a group of networks per data set."""
     groups = [[Network(evidence, *pair) for pair in found] for _, found in groupby(pairs, lambda pair: pair[0])]
-    return table_of(columns.items(), *groups, kinds=kinds)
+    return table_of(columns, *groups, kinds=kinds)

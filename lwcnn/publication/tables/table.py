@@ -4,7 +4,7 @@ Texts in them are inline Markdown with one feature, `code` in backticks.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,15 +63,14 @@ class Table:
         return self.markdown() or "*No results.*"
 
 
-Columns = Iterable[tuple[str, str | Callable[[Any], Cell]]]
-"""Titles, each with a function of a row, or a template that its values fill, without a "%" at its end."""
+Columns = Mapping[str, str | Callable[[Any], Cell]]
+"""By title, a function of a row, or a template that its values fill, without a "%" at its end."""
 
 
 def table_of(columns: Columns, *groups: Iterable, kinds: str = "") -> Table:
     """Makes a table of groups of rows; a cell whose result does not exist is a missing measurement."""
-    columns = list(columns)
-    cells = [[[_cell(column, row) for _, column in columns] for row in rows] for rows in groups]
-    return Table([title for title, _ in columns], cells, kinds)
+    cells = [[[_cell(column, row) for column in columns.values()] for row in rows] for rows in groups]
+    return Table(list(columns), cells, kinds)
 
 
 def _cell(column: str | Callable[[Any], Cell], row: Any) -> Cell:
