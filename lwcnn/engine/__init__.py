@@ -3,7 +3,7 @@
 The engine takes any compiled functional or Sequential model of layers, losses and optimizers that it knows.
 
 - `keras_internals.py` reads the layer graph; `match.py` finds fast patterns in it (convolution, ReLU and max-pooling;
-  depthwise block) and maps other layers one by one, by the table in `layers.py`; `network.py` runs the result.
+  depthwise block) and maps the other layers one by one; `network.py` runs the result.
 - `operations/` has each operation, forward and backward, `losses.py` the losses, `optimizers.py` the optimizers over
   all weights as one vector, `threads.py` the threads that share a batch.
 - `epoch.py` reads weights and optimizer state from the Keras model, trains, and writes them back.

@@ -118,12 +118,9 @@ class Network:
 
 
 class Predictor:
-    """Computes the outputs of a functional or Sequential model in inference mode, with its current weights.
+    """Computes the outputs of a model in inference mode, with its current weights; raises `Unsupported` if it cannot.
 
     With `logits`, an output that ends in a softmax is replaced by its logits.
-
-    Raises:
-        Unsupported: The engine cannot compute the model here; the message says why in one line.
     """
 
     def __init__(self, model: keras.Model, logits: bool = False):

@@ -11,12 +11,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
 SPIN_LIMIT = 20_000  # reads of the shared state, some tenths of a millisecond, before a thread yields
-ARRIVED, ROUND, BROKEN = 0, 16, 32  # indices in the shared state, each in its own cache line
+STRIDE = 16  # numbers, so that each thread's is in its own cache line
 
 
 class BrokenGroup(Exception):
@@ -27,30 +26,24 @@ class ThreadGroup:
     """State shared by `size` threads during one pass. All threads call `sum` equally often."""
 
     def __init__(self, size: int):
-        self.size = size
-        self._state = np.zeros(48, np.int64)
+        self.size, self.is_broken = size, False
+        self._turns = np.zeros(size * STRIDE, np.int64)  # calls of `sum` that each thread has begun
         self._given: list[list] = [[None] * size, [None] * size]  # two rounds: no thread is more than one ahead
 
     def sum(self, rank: int, turn: int, values: tuple) -> tuple:
         """Returns the sums of all threads' values, with the same bits in every thread.
 
-        Each thread gives its number, the number of its earlier calls, and numbers or arrays of the same shapes.
-
-        Raises:
-            BrokenGroup: Another thread failed.
+        Each thread gives its number, the number of its earlier calls, and numbers or arrays of the same shapes. If
+        another thread fails, it raises `BrokenGroup`.
         """
         given = self._given[turn % 2]
         given[rank] = values
-        _arrive(self._state, self.size)
-        while not _is_complete(self._state, turn + 1, SPIN_LIMIT):
-            if self._state[BROKEN]:
+        self._turns[rank * STRIDE] = turn + 1
+        while not _have_begun(self._turns, turn + 1, SPIN_LIMIT):
+            if self.is_broken:
                 raise BrokenGroup
             os.sched_yield()
         return tuple(sum(parts[1:], parts[0]) for parts in zip(*given))
-
-    def fail(self) -> None:
-        """Makes the other threads stop waiting."""
-        self._state[BROKEN] = 1
 
 
 def run_in_group(group: ThreadGroup, function: Callable[[int], Any]) -> list:
@@ -60,7 +53,7 @@ def run_in_group(group: ThreadGroup, function: Callable[[int], Any]) -> list:
         try:
             return function(rank)
         except BaseException:
-            group.fail()
+            group.is_broken = True  # the other threads stop waiting
             raise
 
     others = [_pool(group.size - 1).submit(work, rank) for rank in range(1, group.size)]
@@ -85,18 +78,6 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 @intrinsic
-def _add_one(typingctx, array, at):
-    """Increments array[at] atomically; returns the previous value."""
-
-    def codegen(context, builder, sig, args):
-        data = context.make_array(sig.args[0])(context, builder, value=args[0]).data
-        one = ir.Constant(ir.IntType(64), 1)
-        return builder.atomic_rmw("add", builder.gep(data, [args[1]]), one, "seq_cst")
-
-    return types.int64(array, types.intp), codegen
-
-
-@intrinsic
 def _look(typingctx, array, at):
     """Reads array[at] atomically."""
 
@@ -108,16 +89,12 @@ def _look(typingctx, array, at):
 
 
 @njit(cache=True, nogil=True)
-def _arrive(state, size):
-    """Counts a thread in; the last one begins the next round."""
-    if (_add_one(state, ARRIVED) + 1) % size == 0:
-        _add_one(state, ROUND)
-
-
-@njit(cache=True, nogil=True)
-def _is_complete(state, wanted, looks):
-    """Returns whether a round has begun; gives up after `looks` reads."""
+def _have_begun(turns, wanted, looks):
+    """Returns whether all threads have begun a turn; gives up after `looks` reads."""
+    at = 0
     for _ in range(looks):
-        if _look(state, ROUND) >= wanted:
-            return True
+        if _look(turns, at) >= wanted:
+            at += STRIDE
+            if at == turns.size:
+                return True
     return False

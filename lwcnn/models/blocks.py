@@ -115,10 +115,7 @@ def attend(x: Tensor, attention: str, se_reduction: int | None, name: str) -> Te
 
 
 def efficient_channel_attention(x: Tensor, name: str) -> Tensor:
-    """Scales each channel by a factor in (0, 1) computed from its mean and its four neighbors': shape unchanged.
-
-    Source: Wang et al. 2020, arXiv 1910.03151, with a kernel of 5 for every width.
-    """
+    """Scales each channel by a factor computed from its mean and its four neighbors' (ECA-Net, arXiv 1910.03151)."""
     channels, excite = x.shape[-1], {"padding": "same", "use_bias": False, "activation": "sigmoid"}
     factor = layers.GlobalAveragePooling2D(name=f"{name}_pool")(x)  # (n, c)
     factor = layers.Reshape((channels, 1), name=f"{name}_row")(factor)
@@ -130,10 +127,7 @@ def efficient_channel_attention(x: Tensor, name: str) -> Tensor:
 def squeeze_excite(
     x: Tensor, reduction: int, name: str, use_bias: bool = True, initializer: str = "he_normal"
 ) -> Tensor:
-    """Scales each channel by a factor in (0, 1) computed from the means of all channels: shape unchanged.
-
-    The hidden layer has c // reduction units, and `initializer` is that of its kernel. Source: Hu et al. 2018.
-    """
+    """Scales each channel by a factor computed from the means of all channels, in two dense layers (Hu et al. 2018)."""
     channels = x.shape[-1]
     if not 1 <= reduction <= channels:
         raise LwcnnError(
@@ -148,7 +142,7 @@ def squeeze_excite(
 
 
 def spatial_attention(x: Tensor, name: str) -> Tensor:
-    """Scales each pixel by a factor in (0, 1) computed from channel means and maxima around it: shape unchanged."""
+    """Scales each pixel by a factor computed from channel means and maxima around it."""
     factor = ChannelStatistics(name=f"{name}_statistics")(x)  # (n, h, w, 2)
     factor = layers.Conv2D(1, SPATIAL_KERNEL_SIZE, padding="same", activation="sigmoid", name=f"{name}_conv")(factor)
     return layers.Multiply(name=f"{name}_scale")([x, factor])

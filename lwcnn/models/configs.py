@@ -16,61 +16,33 @@ EPSILON, MOMENTUM = 1e-3, 0.9
 
 @dataclass(frozen=True)
 class Stage:
-    """Blocks of one width at one resolution.
-
-    Attributes:
-        filters: Number of output channels of each block.
-        blocks: Number of blocks.
-        kernel_size: Odd integer. Kernel side of the depthwise (in plain blocks, full) convolutions.
-        expansion: Hidden width as a multiple of `filters`; unused in plain blocks.
-    """
+    """Blocks of one width at one resolution."""
 
     filters: int
     blocks: int
-    kernel_size: int = 5
-    expansion: float = 2
+    kernel_size: int = 5  # odd; of the depthwise (in plain blocks, full) convolutions
+    expansion: float = 2  # hidden width as a multiple of `filters`; unused in plain blocks
 
 
 @dataclass(frozen=True)
 class ResidualSEConfig:
-    """Configuration of a residual squeeze-and-excitation network.
+    """Configuration of a residual squeeze-and-excitation network."""
 
-    Attributes:
-        stem: Number of filters of the 3x3 convolution at full resolution, followed by ReLU and pooling.
-        stages: Stages of blocks. Each except the first starts with pooling.
-        activation: Activation of the blocks.
-        se_reduction: Reduction ratio of squeeze-and-excitation; None omits it.
-        residual: Whether the blocks add their input.
-        head: Number of filters of a 1x1 convolution before global average pooling; None omits it.
-        dropout: Dropout rate before the last layer.
-        drop_rate: Rate of stochastic depth in the last block; it increases linearly over the blocks.
-        block: Kind of block: "depthwise", "plain" (full convolutions), "cbam" (depthwise with CBAM-lite) or "glu"
-            (depthwise with a gated expansion).
-        attention: Kind of channel attention: "se" (squeeze-and-excitation, with `se_reduction`) or "eca" (efficient
-            channel attention, which ignores `se_reduction`).
-        stem_pooling: Whether the stem ends in pooling. If not, the first stage works at full resolution.
-        pooling: Pooling of stem and stages: "max", "average" or "hybrid" (a learned mix of both per channel).
-        head_pooling: Pooling before the last layer, one of the same three.
-        branch_kernels: Kernel sides of depthwise convolutions parallel to each block's, with batch norms of their own;
-            `merge_branches` folds them into it. Plain blocks have none.
-        feature_noise: Standard deviation of the Gaussian noise that training adds to the pooled features.
-    """
-
-    stem: int = 32
-    stages: tuple[Stage, ...] = (Stage(32, 2), Stage(40, 2))
-    activation: str = "hard_silu"
-    se_reduction: int | None = 16
-    residual: bool = True
-    head: int | None = None
-    dropout: float = 0.0
-    drop_rate: float = 0.0
-    block: str = added_later("depthwise")
-    attention: str = added_later("se")
-    stem_pooling: bool = added_later(True)
-    pooling: str = added_later("max")
-    head_pooling: str = added_later("average")
-    branch_kernels: tuple[int, ...] = added_later(())
-    feature_noise: float = added_later(0.0)
+    stem: int = 32  # filters of the 3x3 convolution at full resolution, which ReLU and pooling follow
+    stages: tuple[Stage, ...] = (Stage(32, 2), Stage(40, 2))  # each except the first starts with pooling
+    activation: str = "hard_silu"  # of the blocks
+    se_reduction: int | None = 16  # of squeeze-and-excitation; None omits it
+    residual: bool = True  # whether the blocks add their input
+    head: int | None = None  # filters of a 1x1 convolution before global average pooling; None omits it
+    dropout: float = 0.0  # before the last layer
+    drop_rate: float = 0.0  # of stochastic depth in the last block; it increases linearly over the blocks
+    block: str = added_later("depthwise")  # or "plain" (full convolutions), "cbam" (CBAM-lite), "glu" (gated expansion)
+    attention: str = added_later("se")  # or "eca": efficient channel attention, which ignores `se_reduction`
+    stem_pooling: bool = added_later(True)  # without it the first stage works at full resolution
+    pooling: str = added_later("max")  # of stem and stages; or "average", or "hybrid": a learned mix per channel
+    head_pooling: str = added_later("average")  # before the last layer, one of the same three
+    branch_kernels: tuple[int, ...] = added_later(())  # depthwise ones beside each block's, for `merge_branches`
+    feature_noise: float = added_later(0.0)  # deviation of the Gaussian noise that training adds to pooled features
 
 
 @dataclass(frozen=True)
@@ -84,25 +56,18 @@ class ResNetStage:
 
 @dataclass(frozen=True)
 class ResNetConfig:
-    """Configuration of a residual network of full convolutions.
-
-    Attributes:
-        block: Kind of block: "basic" (two 3x3 convolutions) or "bottleneck" (three, of `kernel_sizes`).
-        inner: Width of a bottleneck's first two convolutions as a fraction of its filters, rounded down.
-        block_dropout: Fraction of whole channels dropped at the end of each block.
-        dropout: Dropout rate before the last layer.
-    """
+    """Configuration of a residual network of full convolutions."""
 
     stem: int
     stages: tuple[ResNetStage, ...]
-    block: str = "basic"
-    inner: float = 0.25
+    block: str = "basic"  # two 3x3 convolutions; or "bottleneck": three, of `kernel_sizes`
+    inner: float = 0.25  # width of a bottleneck's first two convolutions as a fraction of its filters, rounded down
     kernel_sizes: tuple[int, int, int] = (1, 3, 1)
     activation: str = "relu"
     se_reduction: int | None = None
     se_bias: bool = True
-    block_dropout: float = 0.0
-    dropout: float = 0.0
+    block_dropout: float = 0.0  # fraction of whole channels dropped at the end of each block
+    dropout: float = 0.0  # before the last layer
 
 
 # github.com/Esteban-D-Lopez/DeepLearning-ResNet. The text gives widths, depths and "three convolutions" per block, but
@@ -144,19 +109,12 @@ RESNET8 = ResNetConfig(stem=16, stages=(ResNetStage(16, 1), ResNetStage(32, 1, 2
 
 @dataclass(frozen=True)
 class ApplicationConfig:
-    """Configuration of a network of `keras.applications`.
+    """Configuration of a network of `keras.applications`."""
 
-    Attributes:
-        name: Key of `APPLICATIONS`.
-        dropout: Dropout rate before the last layer.
-        momentum: Momentum of batch norm's moving statistics; None keeps the network's own.
-        cifar_strides: Whether the first two strided convolutions have stride 1, as usual on images of 32x32 pixels.
-    """
-
-    name: str
-    dropout: float = 0.0
-    momentum: float | None = added_later(None)
-    cifar_strides: bool = added_later(False)
+    name: str  # a key of `APPLICATIONS`
+    dropout: float = 0.0  # before the last layer
+    momentum: float | None = added_later(None)  # of batch norm's moving statistics; None keeps the network's own
+    cifar_strides: bool = added_later(False)  # 1 for the first two strided convolutions, as usual on 32x32 pixels
 
 
 MOBILENET_V2 = ApplicationConfig("mobilenet_v2")  # 2,270,794 parameters on 32x32x3; Keras's network has no dropout

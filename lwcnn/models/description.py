@@ -25,14 +25,7 @@ NOT_SPECIFIED = "not specified"
 
 @dataclass(frozen=True)
 class Description:
-    """What a model file says about its model: its data, and values of its run's JSON under the same names.
-
-    Attributes:
-        temperature: Divisor of the logits that calibrates the probabilities, fitted on the validation images.
-        license: License of the weights.
-        int8_bytes: Size of the int8 LiteRT file in bytes.
-        int8_ms: Median latency of one image in that file, on one thread of `int8_device`, in milliseconds.
-    """
+    """What a model file says about its model: its data, and values of its run's JSON under the same names."""
 
     dataset: str
     data_checksum: str
@@ -46,10 +39,10 @@ class Description:
     val_accuracy: float
     test_accuracy: float
     params: int | None = None
-    temperature: float | None = None
-    license: str = NOT_SPECIFIED
-    int8_bytes: int | None = None
-    int8_ms: float | None = None
+    temperature: float | None = None  # divisor of the logits that calibrates the probabilities
+    license: str = NOT_SPECIFIED  # of the weights
+    int8_bytes: int | None = None  # of the int8 LiteRT file
+    int8_ms: float | None = None  # median latency of one image in that file, on one thread of `int8_device`
     int8_device: str | None = None
 
     @classmethod
@@ -61,10 +54,9 @@ class Description:
 
 def read_description(path: str | Path) -> Description | None:
     """Returns the description in a model file; None where it has none."""
-    with open_archive(path) as archive:
-        if DESCRIPTION not in archive.namelist():
-            return None
-        content = archive.read(DESCRIPTION)
+    content = read_archive(path).get(DESCRIPTION)
+    if content is None:
+        return None
     try:
         found = json.loads(content)
         description = Description(**{name: found[name] for name in Description.__dataclass_fields__ if name in found})
@@ -92,20 +84,18 @@ def _require_types(description: Description) -> None:
 
 def read_input_shape(path: str | Path) -> tuple[int, int, int] | None:
     """Returns the shape (height, width, channels) of a model's images; None where the file does not state it."""
-    with open_archive(path) as archive:
-        try:
-            _, *shape = json.loads(archive.read(CONFIG))["config"]["layers"][0]["config"]["batch_shape"]
-        except (ValueError, TypeError, KeyError, IndexError):
-            return None
+    members = read_archive(path)
+    try:
+        _, *shape = json.loads(members[CONFIG])["config"]["layers"][0]["config"]["batch_shape"]
+    except (ValueError, TypeError, KeyError, IndexError):
+        return None
     is_fixed = len(shape) == 3 and all(isinstance(side, int) and side > 0 for side in shape)
     return (shape[0], shape[1], shape[2]) if is_fixed else None
 
 
 def describe_model(path: Path, description: Description) -> None:
     """Replaces the description in a model file; every other member keeps its bytes."""
-    with open_archive(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist() if name != DESCRIPTION}
-    write_atomically(path, pack(members, description))
+    write_atomically(path, pack(read_archive(path), description))
 
 
 def pack(members: Mapping[str, bytes], description: Description | None) -> bytes:
@@ -122,12 +112,12 @@ def pack(members: Mapping[str, bytes], description: Description | None) -> bytes
 
 def model_checksum(path: str | Path) -> str:
     """Returns the sha256 of a model's network and weights, in hexadecimal. It does not depend on the description."""
-    with open_archive(path) as archive:
-        return hashlib.sha256(archive.read(CONFIG) + archive.read(WEIGHTS)).hexdigest()
+    members = read_archive(path)
+    return hashlib.sha256(members[CONFIG] + members[WEIGHTS]).hexdigest()
 
 
-def open_archive(path: str | Path) -> zipfile.ZipFile:
-    """Opens a .keras file after checking its members' sizes and checksums."""
+def read_archive(path: str | Path) -> dict[str, bytes]:
+    """Returns the members of a .keras file by name, after checking their sizes."""
     if not Path(path).exists():
         raise LwcnnError(f"There is no such model: check the path. Received: {path}")
     if not Path(path).is_file():
@@ -138,19 +128,16 @@ def open_archive(path: str | Path) -> zipfile.ZipFile:
             f"from. Received: {path}"
         )
     try:
-        archive = zipfile.ZipFile(path)
-        limits = {WEIGHTS: MAX_WEIGHTS_BYTES}
-        for member in archive.infolist():
-            if member.file_size > limits.get(member.filename, MAX_CONFIG_BYTES):
-                raise ValueError(f"{member.filename} would take {member.file_size:,} bytes")
-        names = archive.namelist()
-        if len(set(names)) != len(names):
-            raise ValueError("a member appears twice")
-        if damaged := archive.testzip():
-            raise ValueError(f"{damaged} is damaged")
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            for member in members:
+                if member.file_size > (MAX_WEIGHTS_BYTES if member.filename == WEIGHTS else MAX_CONFIG_BYTES):
+                    raise ValueError(f"{member.filename} would take {member.file_size:,} bytes")
+            if len({member.filename for member in members}) != len(members):
+                raise ValueError("a member appears twice")
+            return {member.filename: archive.read(member) for member in members}
     except Exception as error:  # damaged bytes raise anything, from zlib.error to NotImplementedError
         raise unreadable(path, error) from error
-    return archive
 
 
 def unreadable(path: str | Path, reason: object) -> LwcnnError:

@@ -4,7 +4,6 @@ import io
 import json
 import logging
 import math
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,15 +13,7 @@ import keras
 import numpy as np
 
 import lwcnn.models.layers  # noqa: F401 - registers the custom layers
-from lwcnn.models.description import (
-    CONFIG,
-    WEIGHTS,
-    Description,
-    open_archive,
-    pack,
-    read_description,
-    unreadable,
-)
+from lwcnn.models.description import CONFIG, WEIGHTS, Description, pack, read_archive, read_description, unreadable
 from lwcnn.models.graph import flat_layers
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import temporary_folder, write_atomically
@@ -44,8 +35,7 @@ def save_model(path: Path, model: keras.Model, description: Description | None =
     """Writes a model with its description, compressed and atomically."""
     with temporary_folder(path) as folder:
         model.save(folder / "model.keras")
-        with zipfile.ZipFile(folder / "model.keras") as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
+        members = read_archive(folder / "model.keras")
     write_atomically(path, pack(members, description))
 
 
@@ -76,16 +66,12 @@ def load_model(path: str | Path) -> keras.Model:
         (None, 10)
     """
     description = read_description(path)
-    with open_archive(path) as archive:
-        try:
-            config, weights = (archive.read(name) for name in (CONFIG, WEIGHTS))
-        except KeyError as error:
-            raise unreadable(path, error) from error
+    members = read_archive(path)
     try:
-        _require_safe(json.loads(config))
-        _require_size(config, weights)
+        _require_safe(json.loads(members[CONFIG]))
+        _require_size(members[CONFIG], members[WEIGHTS])
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (Exception, RecursionError) as error:  # a damaged file can raise anything in Keras and its backend
+    except Exception as error:  # a damaged file can raise anything in Keras and its backend
         raise unreadable(path, error) from error
     if not isinstance(model, keras.Model):
         raise unreadable(path, f"it holds a {type(model).__name__}, not a model")

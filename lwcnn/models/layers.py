@@ -18,10 +18,7 @@ Build = TypeVar("Build", bound=Callable[..., keras.Model])
 
 @keras.saving.register_keras_serializable(package="lwcnn")
 class StochasticDepth(keras.layers.Layer):
-    """Drops a residual branch per image with probability `rate` in training; scales survivors by 1 / (1 - rate).
-
-    Source: Huang et al. 2016; per image, as in "drop path".
-    """
+    """Drops a residual branch per image with probability `rate` in training (Huang et al. 2016; "drop path")."""
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
@@ -60,10 +57,7 @@ class ChannelStatistics(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="lwcnn")
 class LearnedMix(keras.layers.Layer):
-    """Mixes two feature maps with one learned share per channel: alpha * first + (1 - alpha) * second, from 1/2.
-
-    Source: Lee et al. 2016, "mixed" pooling.
-    """
+    """Mixes two feature maps with a learned share per channel, which starts at 1/2 (Lee et al. 2016)."""
 
     def build(self, input_shape):
         self.alpha = self.add_weight(
@@ -102,10 +96,7 @@ def check_shapes(input_shape: Sequence[int], num_classes: int, min_size: int, re
 
 
 def builder(min_size: int, reason: str) -> Callable[[Build], Build]:
-    """Returns a decorator of builders (input_shape, num_classes, ...): it checks the shapes and has channels last.
-
-    Layers read Keras's `image_data_format` when they are created.
-    """
+    """Returns a decorator of builders (input_shape, num_classes, ...): it checks the shapes and has channels last."""
 
     def decorate(build: Build) -> Build:
         @functools.wraps(build)

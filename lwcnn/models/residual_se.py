@@ -33,11 +33,7 @@ BLOCKS: dict[str, Callable[..., keras.KerasTensor]] = {
 def build_residual_se(
     input_shape: Sequence[int], num_classes: int, config: ResidualSEConfig = ResidualSEConfig()
 ) -> keras.Model:
-    """Builds a residual squeeze-and-excitation network; arguments and result as in `build_network`.
-
-    Raises:
-        LwcnnError: The image is too small for the poolings, or a width, reduction or name is invalid.
-    """
+    """Builds a residual squeeze-and-excitation network; arguments and result as in `build_network`."""
     _check(input_shape, num_classes, config)
     images = keras.Input(tuple(input_shape), name="images")
     x = layers.Rescaling(4 / 255, offset=-2, name="rescaling")(images)  # about zero mean and unit deviation

@@ -15,10 +15,7 @@ _AXES = {"expand": -1, "gate": -1, "activation": -1, "project": 2}
 
 
 def merge_branches(model: keras.Model, config: ResidualSEConfig) -> keras.Model:
-    """Builds the network without parallel depthwise kernels that computes the same as one with them.
-
-    Source: Ding et al. 2021, arXiv 2101.03697 (RepVGG), for depthwise convolutions of several sizes.
-    """
+    """Builds the network without parallel depthwise kernels that computes the same as one with them (RepVGG)."""
     shape, num_classes = model.input_shape[1:], model.output_shape[-1]
     merged = build_residual_se(shape, num_classes, replace(config, branch_kernels=()))
     for layer in merged.layers:

@@ -24,14 +24,9 @@ FORMAT = 2
 class PhaseState:
     """State of a phase after its last completed epoch.
 
-    Attributes:
-        wait: Number of epochs since the best one.
-        best: Best validation accuracy (or negated loss) of each output, then of their mean.
-        best_epoch: Epochs, counted from 1, in which those were reached.
-        diverged: Epoch, counted from 1, in which the loss became NaN or infinite; 0 if it did not.
-        weights: Weights of the model: the latest ones during training, the final ones after it.
-        seeds: States of the layers' random generators.
-        computing: Distinct values of `current_computing` under which the epochs were trained.
+    `best` and `best_epoch`, counted from 1, are those of each output's validation accuracy (or negated loss), then of
+    their mean. `diverged` is the epoch, counted from 1, in which the loss became NaN or infinite, else 0. `weights` are
+    the latest ones during training, the final ones after it. `seeds` are the states of the layers' random generators.
     """
 
     epoch: int = 0
@@ -86,7 +81,6 @@ class Checkpoint:
     key: str
 
     def save(self, state: PhaseState) -> None:
-        """Writes a state atomically."""
         plain = {k: v for k, v in asdict(state).items() if k not in _ARRAYS}
         counts = {name: len(getattr(state, name)) for name in _ARRAYS}
         header = json.dumps({"format": FORMAT, "key": self.key, "state": plain, "counts": counts})
@@ -96,11 +90,7 @@ class Checkpoint:
     def load(
         self, model: keras.Model | None = None, note: Callable[[str], None] = lambda text: None
     ) -> PhaseState | None:
-        """Returns the state, which must fit the model; None without a readable file.
-
-        An unreadable file is renamed, which `note` is told, and the phase starts over. One of another configuration is
-        an `LwcnnError`.
-        """
+        """Returns the state, which must fit the model; None without a file, or if it is unreadable and now renamed."""
         if not Path(self.path).exists():
             return None
         try:
@@ -124,17 +114,16 @@ class Checkpoint:
 
 
 def _checked(state: PhaseState, model: keras.Model | None) -> PhaseState:
-    """Returns a state read from a file; raises ValueError if its values are impossible."""
+    """Returns a state read from a file; raises ValueError or TypeError if its values are impossible."""
     numbers = (state.epoch, state.wait, state.diverged, state.seconds, *state.best, *state.best_epoch)
-    if not all(isinstance(number, (int, float)) for number in numbers) or not isinstance(state.finished, bool):
+    are_numbers = all(isinstance(number, (int, float)) for number in numbers) and isinstance(state.finished, bool)
+    if not are_numbers or not all(isinstance(record, dict) for record in state.history + state.computing):
         raise ValueError("a field is of another type")
-    for records in (state.history, state.computing):
-        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-            raise ValueError("a field is of another type")
     if len(state.history) != state.epoch:
         raise ValueError(f"{len(state.history)} records for {state.epoch} epochs")
     if model is not None:
         require_fit(model.weights, state.weights)
+        require_fit(model.weights, state.best_weights or state.weights)
         require_fit(random_states(model), state.seeds)
         _require_possible(model, state)
     return state
@@ -142,8 +131,6 @@ def _checked(state: PhaseState, model: keras.Model | None) -> PhaseState:
 
 def _require_possible(model: keras.Model, state: PhaseState) -> None:
     """Raises ValueError if an array can't belong to a training of the model."""
-    if state.best_weights:
-        require_fit(model.weights, state.best_weights)
     shapes = {(), *(tuple(variable.shape) for variable in model.weights)}
     for array in (*state.weights, *state.best_weights, *state.optimizer, *state.average):
         if array.shape not in shapes or array.dtype.kind not in "biuf":
@@ -151,8 +138,7 @@ def _require_possible(model: keras.Model, state: PhaseState) -> None:
     if any(array.dtype.kind not in "iu" for array in state.seeds) or any(a.shape for a in state.average[:1]):
         raise ValueError("a random state or the number of averaged steps is not a whole number")
     # Only what the phase can end with: a loss that other weights make NaN ends the phase as it always does.
-    kept = state.weights if state.finished else state.best_weights
-    if not all(np.isfinite(array).all() for array in kept):
+    if not all(np.isfinite(array).all() for array in (state.weights if state.finished else state.best_weights)):
         raise ValueError("a weight is NaN or infinite")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import added_later
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
@@ -13,22 +13,10 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 @dataclass(frozen=True)
 class Computing:
-    """Precision and devices of a training. Values other than the defaults are part of results and cache keys.
+    """Precision and devices of a training. Values other than the defaults are part of results and cache keys."""
 
-    Attributes:
-        precision: Keras dtype policy. The mixed policies compute in 16 bits and keep weights, logits and losses in
-            float32; "mixed_float16" scales the loss so that small gradients do not underflow.
-        devices: Number of devices; each batch is split equally among them.
-    """
-
-    precision: str = added_later("float32")
-    devices: int = added_later(1)
-
-    def __post_init__(self):
-        if self.precision not in PRECISIONS:
-            raise unknown_name("precision", self.precision, PRECISIONS)
-        if self.devices < 1:
-            raise LwcnnError(f"devices must be at least 1. Received: {self.devices}")
+    precision: str = added_later("float32")  # a Keras dtype policy; weights, logits and losses are float32 in all
+    devices: int = added_later(1)  # each batch is split equally among them
 
     def require_possible(self) -> None:
         """Checks that this machine supports these settings, and that they are not slower than the defaults."""

@@ -34,13 +34,7 @@ def weights_digest(model: keras.Model) -> str:
 
 
 def build_distiller(teacher: keras.Model, student: keras.Model, temperature: float, label_weight: float) -> keras.Model:
-    """Builds Keras's Distiller, whose training trains the student; both models return logits.
-
-    The divergence is an object: Keras 3.15 applies its default, a string, to logits without a softmax.
-    """
-    return keras.distillation.Distiller(
-        teacher,
-        student,
-        keras.distillation.LogitsDistillation(temperature, keras.losses.KLDivergence()),
-        student_loss_weight=label_weight,
-    )
+    """Builds Keras's Distiller, whose training trains the student; both models return logits."""
+    divergence = keras.losses.KLDivergence()  # Keras 3.15 applies its default, a string, to logits without a softmax
+    losses = keras.distillation.LogitsDistillation(temperature, divergence)
+    return keras.distillation.Distiller(teacher, student, losses, student_loss_weight=label_weight)

@@ -24,13 +24,12 @@ class JaxEpoch:
     """
 
     def __init__(self, model: keras.Model, average: MovingAverage | None, num_steps: int):
-        self._model, self._average, self._last_step = model, average, num_steps
+        self._model, self._average, self._steps_left = model, average, num_steps
         self._steps_at_once = _divisor(num_steps - 1) if _divisor(num_steps - 1) > 1 else _divisor(num_steps)
         self._state: tuple = ()
         self._waiting: list = []
         self._latest: dict = {"loss": 0.0}
         self._logs: dict[str, float] = {"loss": 0.0}
-        self._num_steps = 0
 
     def step(self, x, y) -> dict[str, float]:
         """Trains on a batch, at the latest with the last one; returns the mean loss and metrics of an earlier step."""
@@ -39,10 +38,10 @@ class JaxEpoch:
         if self._waiting and _shapes(batch) != _shapes(self._waiting[0]):
             self._train()
         self._waiting.append(batch)
-        self._num_steps += 1
-        if len(self._waiting) == self._steps_at_once or self._num_steps == self._last_step:
+        self._steps_left -= 1
+        if len(self._waiting) == self._steps_at_once or not self._steps_left:
             self._train()
-        if self._num_steps == self._last_step:
+        if not self._steps_left:
             self._read()
         return self._logs
 
@@ -57,15 +56,15 @@ class JaxEpoch:
 
     def _begin(self, batch) -> None:
         """Creates metrics, the compiled steps and the state on the device."""
-        model = self._model
-        model._symbolic_build(data_batch=(*batch, None))
-        model.reset_metrics()
-        self._steps = _steps(model, self._places())
+        self._model._symbolic_build(data_batch=(*batch, None))
+        self._model.reset_metrics()
+        averaged = self._average.variables if self._average else []
+        places = {id(variable): i for i, variable in enumerate((*self._parts()[0], *self._parts()[1]))}
+        self._steps = _steps(self._model, [places[id(variable)] for variable in averaged])
         average = self._average.values if self._average else []
         # Copies, because the steps reuse their memory, and the model keeps its values if an exception ends the epoch.
         state = tuple([jax.numpy.array(variable.value) for variable in part] for part in self._parts())
-        latest = [(*state[0], *state[1])[place] for place in self._places()]
-        self._state = (state, [jax.numpy.array(value) for value in (average or latest)])
+        self._state = (state, [jax.numpy.array(value) for value in average or [v.value for v in averaged]])
 
     def _read(self) -> None:
         self._logs = {name: float(value) for name, value in self._latest.items()}
@@ -73,17 +72,8 @@ class JaxEpoch:
     def _parts(self) -> tuple[Sequence[keras.Variable], ...]:
         """Returns the variables in the order of the state of Keras's training step."""
         model = self._model
-        return (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.optimizer.variables,
-            model.metrics_variables,
-        )
-
-    def _places(self) -> list[int]:
-        """Returns the positions of the averaged variables among the trainable and then the other variables."""
-        places = {id(variable): i for i, variable in enumerate((*self._parts()[0], *self._parts()[1]))}
-        return [places[id(variable)] for variable in self._average.variables] if self._average else []
+        frozen, optimizer = model.non_trainable_variables, model.optimizer.variables
+        return model.trainable_variables, frozen, optimizer, model.metrics_variables
 
     def __enter__(self) -> "JaxEpoch":
         return self
@@ -105,17 +95,14 @@ _compiled: WeakKeyDictionary[keras.Model, tuple[Callable, Callable]] = WeakKeyDi
 
 
 def _steps(model: keras.Model, places: list[int]) -> Callable:
-    """Returns a compiled function (state, batches) -> (logs, state) that trains on batches one after the other."""
+    """Returns a compiled function (state, batches) -> (logs, state) that trains on batches one after the other.
+
+    `places` are the positions of the averaged variables among the trainable and then the other variables.
+    """
     model.make_train_function()
     known, steps = _compiled.get(model, (None, None))
-    if steps is None or known is not model.train_function:
-        steps = jax.jit(_many_steps(model, places), donate_argnums=0)
-        _compiled[model] = model.train_function, steps
-    return steps
-
-
-def _many_steps(model: keras.Model, places: list[int]) -> Callable:
-    """Returns the function that `_steps` compiles; `places` are those of the averaged variables."""
+    if steps is not None and known is model.train_function:
+        return steps
 
     def train(carried, batch):
         state, average = carried
@@ -129,7 +116,9 @@ def _many_steps(model: keras.Model, places: list[int]) -> Callable:
         carried, logs = jax.lax.scan(train, carried, batches)
         return {name: values[-1] for name, values in logs.items()}, carried
 
-    return train_many
+    steps = jax.jit(train_many, donate_argnums=0)
+    _compiled[model] = model.train_function, steps
+    return steps
 
 
 def _divisor(number: int) -> int:

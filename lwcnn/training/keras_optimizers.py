@@ -1,7 +1,10 @@
 """Keras optimizers of our own: Muon for 1x1 convolutions, SGD of one cycle, and Lookahead around any other."""
 
 import keras
-from keras import ops
+from keras import ops, optimizers
+
+from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.training.optimizers import OptimizerConfig
 
 SLOW_SHARE = 0.5  # of Lookahead
 NOT_ORTHOGONAL = ("head", "squeeze", "excite")
@@ -67,10 +70,7 @@ class OneCycleSGD(keras.optimizers.SGD):
 
 
 def with_lookahead(optimizer_class: type, period: int) -> type:
-    """Returns a subclass of a Keras optimizer that moves the weights halfway back to slow ones every `period` steps.
-
-    Source: Zhang et al. 2019, arXiv 1907.08610.
-    """
+    """Returns a subclass that moves the weights halfway back to slow ones every `period` steps (arXiv 1907.08610)."""
 
     class Lookahead(optimizer_class):  # type: ignore[valid-type, misc]
         takes_pointwise_kernels = False  # the engine has no such step
@@ -93,3 +93,41 @@ def with_lookahead(optimizer_class: type, period: int) -> type:
                 self.assign(slow, ops.where(is_due, mean, before))
 
     return Lookahead
+
+
+OPTIMIZERS: dict[str, type[optimizers.Optimizer]] = {
+    "nadam": optimizers.Nadam,
+    "adam": optimizers.Adam,
+    "adamw": optimizers.AdamW,
+    "sgd": optimizers.SGD,
+    "rmsprop": optimizers.RMSprop,
+    "lion": optimizers.Lion,
+    "one_cycle": OneCycleSGD,
+    "schedule_free": optimizers.ScheduleFreeAdamW,
+    "muon": PointwiseMuon,
+}
+
+
+def build_optimizer(config: OptimizerConfig, num_steps: int) -> optimizers.Optimizer:
+    if config.name not in OPTIMIZERS:
+        raise unknown_name("optimizer", config.name, OPTIMIZERS)
+    if config.ema is not None and not 0 <= config.ema < 1:
+        raise LwcnnError(f"{config.name} can't be built: ema must be at least 0 and below 1. Received: {config}")
+    arguments = {name: getattr(config, name) for name in ("momentum", "nesterov", "weight_decay")}
+    arguments |= {"adam_lr_ratio": config.adam_ratio, "fixed_norm": config.fixed_norm or None}
+    rate = config.learning_rate
+    if config.warmup is not None:
+        warmup_steps = round(config.warmup * num_steps)
+        rate = optimizers.schedules.CosineDecay(
+            0.0, max(1, num_steps - warmup_steps), warmup_target=rate, warmup_steps=warmup_steps
+        )
+    kind = OPTIMIZERS[config.name]
+    if config.lookahead:
+        kind = with_lookahead(kind, config.lookahead)
+    try:
+        optimizer = kind(learning_rate=rate, **{name: value for name, value in arguments.items() if value is not None})
+    except (TypeError, ValueError) as error:
+        raise LwcnnError(f"{config.name} can't be built: {error} Received: {config}") from error
+    if config.no_weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=list(config.no_weight_decay))
+    return optimizer

@@ -86,10 +86,7 @@ def train_phase(
 
 
 class _PhaseTrainer:
-    """Trains the remaining epochs of a phase, and updates its state after each.
-
-    `trained` is what is compiled: the model, its layers after the frozen ones, or a wrapper such as a Distiller.
-    """
+    """Trains the remaining epochs of a phase; `trained` is what is compiled: all or part of the model, or a wrapper."""
 
     def __init__(
         self,

@@ -8,10 +8,7 @@ from lwcnn.training.phases import Phase
 
 @keras.saving.register_keras_serializable(package="lwcnn")
 class CrossEntropy(keras.losses.Loss):
-    """Cross-entropy of logits (n, classes) with integer labels (n,) or soft labels (n, classes).
-
-    A soft label has the mean weight of its classes.
-    """
+    """Cross-entropy of logits with integer or soft labels; a soft label has the mean weight of its classes."""
 
     from_logits = True  # the engine recognizes the loss by its three attributes
 
@@ -46,9 +43,6 @@ def build_loss(phase: Phase, labels: np.ndarray, num_classes: int) -> keras.loss
 
 
 def balanced_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Returns scikit-learn's "balanced" class weights: every class counts alike, the mean weight of an image is 1.
-
-    A class without images has weight 0.
-    """
+    """Returns scikit-learn's "balanced" class weights; a class without images has weight 0."""
     counts = np.bincount(labels, minlength=num_classes)
     return np.divide(len(labels), np.count_nonzero(counts) * counts, out=np.zeros(num_classes), where=counts > 0)

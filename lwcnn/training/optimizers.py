@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.settings import added_later
 
 if TYPE_CHECKING:
@@ -55,49 +54,6 @@ class OptimizerConfig:
 
     def build(self, num_steps: int) -> keras.optimizers.Optimizer:
         """Builds a new Keras optimizer whose learning rate is scheduled over `num_steps` training steps."""
-        import keras
+        from lwcnn.training.keras_optimizers import build_optimizer
 
-        classes = _optimizer_classes()
-        if self.name not in classes:
-            raise unknown_name("optimizer", self.name, classes)
-        arguments = {k: getattr(self, k) for k in ("momentum", "nesterov", "weight_decay")}
-        arguments |= {"adam_lr_ratio": self.adam_ratio, "fixed_norm": self.fixed_norm or None}
-        arguments = {k: v for k, v in arguments.items() if v is not None}
-        if self.ema is not None and not 0 <= self.ema < 1:
-            raise LwcnnError(f"{self.name} can't be built: ema must be at least 0 and below 1. Received: {self}")
-        rate = self.learning_rate
-        if self.warmup is not None:
-            warmup_steps = round(self.warmup * num_steps)
-            rate = keras.optimizers.schedules.CosineDecay(
-                0.0, max(1, num_steps - warmup_steps), warmup_target=rate, warmup_steps=warmup_steps
-            )
-        kind = classes[self.name]
-        if self.lookahead:
-            from lwcnn.training.keras_optimizers import with_lookahead
-
-            kind = with_lookahead(kind, self.lookahead)
-        try:
-            optimizer = kind(learning_rate=rate, **arguments)
-        except (TypeError, ValueError) as error:
-            raise LwcnnError(f"{self.name} can't be built: {error} Received: {self}") from error
-        if self.no_weight_decay:
-            optimizer.exclude_from_weight_decay(var_names=list(self.no_weight_decay))
-        return optimizer
-
-
-def _optimizer_classes() -> dict[str, type[keras.optimizers.Optimizer]]:
-    from keras import optimizers
-
-    from lwcnn.training.keras_optimizers import OneCycleSGD, PointwiseMuon
-
-    return {
-        "nadam": optimizers.Nadam,
-        "adam": optimizers.Adam,
-        "adamw": optimizers.AdamW,
-        "sgd": optimizers.SGD,
-        "rmsprop": optimizers.RMSprop,
-        "lion": optimizers.Lion,
-        "one_cycle": OneCycleSGD,
-        "schedule_free": optimizers.ScheduleFreeAdamW,
-        "muon": PointwiseMuon,
-    }
+        return build_optimizer(self, num_steps)

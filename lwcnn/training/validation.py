@@ -40,10 +40,7 @@ def epoch_record(
 
 
 def keep_best(state: PhaseState, phase: Phase, model: keras.Model, scores: Sequence[float]) -> None:
-    """Stores the weights of the latest epoch if it is the best so far, and updates the patience counter.
-
-    The state's `epoch` and `history` include the epoch; `scores` are the accuracy or negated loss of each output.
-    """
+    """Updates best weights and patience counter by each output's accuracy, or negated loss, in the latest epoch."""
     per_branch = phase.best_per_branch and len(scores) > 1
     scores = [*scores, float(np.mean(scores))]
     start, margin = (0, 0.0) if per_branch else (phase.start_from_epoch, phase.min_delta)

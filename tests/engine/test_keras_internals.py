@@ -63,7 +63,7 @@ def test_the_state_of_optimizers(kind):
 def test_what_a_model_was_compiled_with():
     model = two_paths()
     model.compile("sgd", "mse")
-    assert internals.compiled_losses(model) == ["mse"] and internals.compiled_metrics(model) == []
+    assert internals.compiled_metrics(model) == []
     assert internals.loss_weights(model) is None
     model.compile("sgd", ["mse"], metrics=["mae"], loss_weights=[0.5])
     assert internals.compiled_metrics(model) == ["mae", None] and internals.loss_weights(model) == [0.5]

@@ -7,7 +7,7 @@ from keras import ops
 from made_data import make_images, randomize
 
 from lwcnn.experiments.recipes import get_experiment
-from lwcnn.models.baselines.resnet import build_resnet, residual_block
+from lwcnn.models.baselines.resnet import residual_block
 from lwcnn.models.blocks import (
     cbam_block,
     depthwise_block,
@@ -16,7 +16,7 @@ from lwcnn.models.blocks import (
     spatial_attention,
     squeeze_excite,
 )
-from lwcnn.models.configs import ResidualSEConfig, ResNetConfig, ResNetStage, Stage
+from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.cost import count_macs
 from lwcnn.models.layers import ChannelStatistics, StochasticDepth
 from lwcnn.models.residual_se import build_residual_se
@@ -99,11 +99,6 @@ def test_bottleneck_block_by_hand():
     x = np.random.default_rng(0).normal(size=(3, 8, 8, 16)).astype(np.float32)
     assert np.isclose(model.get_layer("block_activation").negative_slope, 0.1)
     assert not np.array_equal(model(x, training=True), model(x, training=False))
-
-
-def test_a_bottleneck_needs_three_kernels():
-    with pytest.raises(LwcnnError, match=r"three convolutions. Received: kernel_sizes=\(1, 3\)"):
-        build_resnet((8, 8, 3), 2, ResNetConfig(8, (ResNetStage(8, 1),), "bottleneck", kernel_sizes=(1, 3)))
 
 
 def test_without_a_change_of_shape_a_basic_block_adds_its_input():

@@ -68,8 +68,6 @@ def test_merging_keeps_the_submodels_features():
     [
         (lambda: build_repo_submodel((7, 8, 3), 10), "at least 8"),
         (lambda: build_repo_submodel((8, 8, 3), 1), "at least 2. Received: 1"),
-        (lambda: build_repo_merged((8, 8, 3), 10, ("a", "a")), "different names. Received"),
-        (lambda: build_repo_merged((8, 8, 3), 10, ("a",)), "two or more"),
     ],
 )
 def test_what_cannot_work_is_refused(build, said):

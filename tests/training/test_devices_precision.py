@@ -58,10 +58,6 @@ def test_bfloat16_units_are_read_from_the_flags_of_the_cpu(flags, expected, monk
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(LwcnnError, match="Did you mean 'mixed_float16'"):
-        Computing("mixed_float_16")
-    with pytest.raises(LwcnnError, match="devices must be at least 1. Received: 0"):
-        Computing(devices=0)
     with pytest.raises(LwcnnError, match="need KERAS_BACKEND=jax. Received: 2 on tensorflow"):
         Computing(devices=2).require_possible()
     with pytest.raises(LwcnnError, match="one device. Received: 2 devices"):

@@ -9,15 +9,73 @@ arguments give the same bits on one kind of processor and number of threads.
 """
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from lwcnn.engine.kernels.arrays import jit, rows
-from lwcnn.engine.kernels.tiles import WIDTH, add_outer, add_scaled, add_to, load_tile, zeros_tile
-from lwcnn.engine.kernels.winners import INACTIVE, equal_mask, lowest_bit, store_pooled
+from lwcnn.engine.kernels.tiles import WIDTH, add_outer, add_scaled, add_to, load_tile, pointer_to, zeros_tile
 
 FILTER_BLOCK = 24  # filters in one pass: 4 positions x 3 vectors = 12 accumulators of 16 registers
 ROW_BLOCK = 32  # floats of a patch row in one pass of the backward kernels: 3 rows x 4 vectors = 12
-PAD = 32  # floats (bytes for winners) past the end that vector loads may touch in scratch arrays
+PAD = 32  # floats (bytes for winners) past the end of an array that vector loads may touch
 _TWO, _THREE = (0,) * 2, (0,) * 3
+INACTIVE = 4  # winner where ReLU is off
+_I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+
+
+@intrinsic
+def store_pooled(typingctx, pooled, winner, at, upper, lower):
+    """Stores relu(max of four) at pooled[at ...] and the index of the first largest at winner[at ...].
+
+    The four are the two rows of the tile `upper`, then those of `lower`. INACTIVE means that the ReLU is off.
+    """
+    bytes_ = ir.VectorType(_I8, upper.width)
+
+    def codegen(context, builder, sig, args):
+        p = pointer_to(context, builder, sig.args[0], args[0], args[2], upper.vector)
+        w = pointer_to(context, builder, sig.args[1], args[1], args[2], bytes_)
+        rows = [upper.row(builder, tile, r) for tile in args[3:] for r in (0, 1)]
+        for i, (best, *others) in enumerate(zip(*rows)):
+            which, none = ir.Constant(bytes_, [0] * upper.width), ir.Constant(upper.vector, None)
+            for k, value in enumerate(others, start=1):
+                more = builder.fcmp_ordered(">", value, best)
+                best = builder.select(more, value, best)
+                which = builder.select(more, ir.Constant(bytes_, [k] * upper.width), which)
+            off = builder.fcmp_ordered("<=", best, none)  # false for NaN, which stays NaN
+            best = builder.select(off, none, best)
+            which = builder.select(off, ir.Constant(bytes_, [INACTIVE] * upper.width), which)
+            builder.store(best, builder.gep(p, [_I32(i)])).align = 4
+            builder.store(which, builder.gep(w, [_I32(i)])).align = 1
+        return context.get_dummy_value()
+
+    return types.void(pooled, winner, types.intp, upper, upper), codegen
+
+
+@intrinsic
+def equal_mask(typingctx, array, at, value):
+    """Returns a mask with bit i set where array[at + i] == value, for 32 bytes."""
+    bytes_ = ir.VectorType(_I8, 32)
+
+    def codegen(context, builder, sig, args):
+        found = builder.load(pointer_to(context, builder, sig.args[0], args[0], args[1], bytes_))
+        found.align = 1
+        undefined = ir.Constant(bytes_, ir.Undefined)
+        wanted = builder.insert_element(undefined, args[2], _I32(0))
+        wanted = builder.shuffle_vector(wanted, undefined, ir.Constant(ir.VectorType(_I32, 32), [0] * 32))
+        return builder.bitcast(builder.icmp_unsigned("==", found, wanted), _I32)
+
+    return types.uint32(array, types.intp, types.uint8), codegen
+
+
+@intrinsic
+def lowest_bit(typingctx, mask):
+    """Returns the index of the lowest set bit."""
+
+    def codegen(context, builder, sig, args):
+        return builder.zext(builder.cttz(args[0], ir.Constant(ir.IntType(1), 1)), _I64)
+
+    return types.intp(types.uint32), codegen
 
 
 @jit
@@ -52,86 +110,44 @@ def _forward(x, weights, bias, pooled, winner, C, W, P, Q, F, f0, like, tail, ta
 
 
 @jit
-def _kernel_gradient(image, g, win, shift, total, C, W, P, Q, F, t0, like):
-    """Adds gradient * patch row of an image (H*W*C, padded) to total[f, ky, t0...]; shift maps winners to offsets."""
+def _kernel_gradient(x, g, winner, shift, total, N, size, C, W, P, Q, F, t0, like):
+    """Adds gradient * patch row of N images to total[f, ky, t0...]; shift maps winners to offsets."""
     row, width = W * C, 8 * len(like)
-    for f in range(F):
-        sums = zeros_tile(_THREE, like)
-        k = f
+    for n in range(N):
+        for f in range(F):
+            sums = zeros_tile(_THREE, like)
+            k = n * P * Q * F + f
+            for i in range(P):
+                base = n * size + 2 * i * row + t0
+                for j in range(Q):
+                    at = base + shift[np.uint64(winner[np.uint64(k)])]
+                    sums = add_scaled(sums, _THREE, like, x, at, row, g, k)
+                    k += F
+                    base += 2 * C
+            add_to(_THREE, like, sums, total, 3 * f * width, width)
+
+
+@jit
+def _input_gradient(grad_x, g, winner, shift, weights, N, size, C, W, P, Q, F, t0, like):
+    """Adds gradient * filter to grad_x; weights (F, 3, width) are padded with zeros."""
+    row, width, k = W * C, 8 * len(like), 0
+    for n in range(N):
         for i in range(P):
-            base = 2 * i * row + t0
             for j in range(Q):
-                sums = add_scaled(sums, _THREE, like, image, base + shift[np.uint64(win[np.uint64(k)])], row, g, k)
+                base = n * size + 2 * i * row + 2 * j * C + t0
+                for f0 in range(0, F, 32):
+                    keep = np.uint32(0xFFFFFFFF) if F - f0 >= 32 else np.uint32((1 << (F - f0)) - 1)
+                    for q in range(4):
+                        mask = np.uint32(equal_mask(winner, k + f0, np.uint8(q)) & keep)
+                        if mask == 0:
+                            continue
+                        sums = zeros_tile(_THREE, like)
+                        while mask != 0:
+                            f = f0 + lowest_bit(mask)
+                            mask = np.uint32(mask & np.uint32(mask - np.uint32(1)))
+                            sums = add_scaled(sums, _THREE, like, weights, 3 * f * width, width, g, k + f)
+                        add_to(_THREE, like, sums, grad_x, base + shift[q], row)
                 k += F
-                base += 2 * C
-        add_to(_THREE, like, sums, total, 3 * f * width, width)
-
-
-@jit
-def _input_gradient(grad, g, win, shift, weights, C, W, P, Q, F, t0, like):
-    """Adds gradient * filter to grad (H*W*C, padded) of one image; weights (F, 3, width) are padded with zeros."""
-    row, width = W * C, 8 * len(like)
-    k = 0
-    for i in range(P):
-        for j in range(Q):
-            base = 2 * i * row + 2 * j * C + t0
-            for f0 in range(0, F, 32):
-                keep = np.uint32(0xFFFFFFFF) if F - f0 >= 32 else np.uint32((1 << (F - f0)) - 1)
-                for q in range(4):
-                    mask = np.uint32(equal_mask(win, k + f0, np.uint8(q)) & keep)
-                    if mask == 0:
-                        continue
-                    sums = zeros_tile(_THREE, like)
-                    while mask != 0:
-                        f = f0 + lowest_bit(mask)
-                        mask = np.uint32(mask & np.uint32(mask - np.uint32(1)))
-                        sums = add_scaled(sums, _THREE, like, weights, 3 * f * width, width, g, k + f)
-                    add_to(_THREE, like, sums, grad, base + shift[q], row)
-            k += F
-
-
-@jit
-def _take_image(grad_y, winner, n, g, win):
-    """Copies image n's winners to win and its gradients to g, zero where ReLU is off.
-
-    It uses loops because Numba takes seconds to compile slice assignments.
-    """
-    for k in range(winner.shape[1]):
-        w = winner[n, k]
-        win[k] = w
-        g[k] = grad_y[n, k] if w != INACTIVE else np.float32(0)
-
-
-@jit
-def _kernel_gradients(x, grad_y, winner, shift, t0, C, W, P, Q, F, like, total, grad_bias, scratch):
-    """Adds the gradients by the kernel to total and, if t0 == 0, those by the bias to grad_bias."""
-    image, g, win, sums = scratch
-    for n in range(x.shape[0]):
-        for k in range(x.shape[1]):
-            image[k] = x[n, k]
-        _take_image(grad_y, winner, n, g, win)
-        if t0 == 0:
-            for f in range(F):
-                sums[f] = 0
-            for k in range(0, P * Q * F, F):
-                for f in range(F):
-                    sums[f] += g[np.uint64(k + f)]
-            for f in range(F):
-                grad_bias[f] += sums[f]
-        _kernel_gradient(image, g, win, shift, total, C, W, P, Q, F, t0, like)
-
-
-@jit
-def _input_gradients(grad_x, grad_y, winner, weights, shift, t0, C, W, P, Q, F, like, scratch):
-    """Adds the gradients by the input to grad_x (N, H*W*C)."""
-    grad, g, win = scratch
-    for n in range(grad_x.shape[0]):
-        _take_image(grad_y, winner, n, g, win)
-        for k in range(grad.size):
-            grad[k] = 0
-        _input_gradient(grad, g, win, shift, weights, C, W, P, Q, F, t0, like)
-        for k in range(grad_x.shape[1]):
-            grad_x[n, k] += grad[k]
 
 
 def _like(floats):
@@ -165,16 +181,16 @@ def conv_pool_kernel_gradients(x, winner, grad_y):
     """Returns the gradients by the kernel (3, 3, C, F) and the bias (F,), given that by the pooled activations."""
     N, H, W, C = x.shape
     P, Q, F = winner.shape[1:]
-    grad_kernel, grad_bias = np.empty((3, 3 * C, F), np.float32), np.zeros(F, np.float32)
-    scratch = *_scratch(H * W * C, P * Q * F), np.zeros(F, np.float32)
+    grad_kernel = np.empty((3, 3 * C, F), np.float32)
+    images, g = _with_margin(x), np.where(winner == INACTIVE, np.float32(0), grad_y)
     for t0 in range(0, 3 * C, ROW_BLOCK):
         block = min(ROW_BLOCK, 3 * C - t0)
         like = _like(block)
         total = np.zeros((F, 3, WIDTH * len(like)), np.float32)
-        arrays, sizes = (rows(x), rows(grad_y), rows(winner), _shifts(W, C)), (t0, C, W, P, Q, F, like)
-        _kernel_gradients(*arrays, *sizes, total.reshape(-1), grad_bias, scratch)
+        arrays = images, g.reshape(-1), winner.reshape(-1), _shifts(W, C), total.reshape(-1)
+        _kernel_gradient(*arrays, N, H * W * C, C, W, P, Q, F, t0, like)
         grad_kernel[:, t0 : t0 + block] = total[..., :block].transpose(1, 2, 0)
-    return grad_kernel.reshape(3, 3, C, F), grad_bias
+    return grad_kernel.reshape(3, 3, C, F), g.reshape(N, P * Q, F).sum(axis=1).sum(axis=0)
 
 
 def conv_pool_input_gradient(x, kernel, winner, grad_y):
@@ -182,20 +198,22 @@ def conv_pool_input_gradient(x, kernel, winner, grad_y):
     N, H, W, C = x.shape
     P, Q, F = winner.shape[1:]
     by_filter = kernel.reshape(3, 3 * C, F).transpose(2, 0, 1)  # (F, 3, 3 C)
-    grad_x, scratch = np.zeros((N, H * W * C), np.float32), _scratch(H * W * C, P * Q * F)
+    grad_x, winners = np.zeros(x.size + PAD, np.float32), _with_margin(winner)
     for t0 in range(0, 3 * C, ROW_BLOCK):
         block = min(ROW_BLOCK, 3 * C - t0)
         like = _like(block)
         weights = np.zeros((F, 3, WIDTH * len(like)), np.float32)
         weights[..., :block] = by_filter[..., t0 : t0 + block]
-        arrays, sizes = (rows(grad_y), rows(winner), weights.reshape(-1), _shifts(W, C)), (t0, C, W, P, Q, F, like)
-        _input_gradients(grad_x, *arrays, *sizes, scratch)
-    return grad_x.reshape(N, H, W, C)
+        arrays = grad_x, np.ascontiguousarray(grad_y).reshape(-1), winners, _shifts(W, C), weights.reshape(-1)
+        _input_gradient(*arrays, N, H * W * C, C, W, P, Q, F, t0, like)
+    return grad_x[: x.size].reshape(x.shape)
 
 
-def _scratch(size, outputs):
-    """Allocates room for an image, its gradients and its winners, each with a margin of one tile."""
-    return np.zeros(size + PAD, np.float32), np.zeros(outputs + PAD, np.float32), np.zeros(outputs + PAD, np.uint8)
+def _with_margin(array):
+    """Returns an array as a flat one with a margin at its end, which the loads of vectors may touch."""
+    flat = np.zeros(array.size + PAD, array.dtype)
+    flat[: array.size] = array.reshape(-1)
+    return flat
 
 
 def _shifts(W, C):

@@ -10,7 +10,6 @@ import math
 import numpy as np
 
 from lwcnn.engine.kernels.arrays import jit, jit_fused
-from lwcnn.engine.kernels.patches import Geometry
 from lwcnn.engine.kernels.tiles import (
     WIDE,
     WIDTH,
@@ -21,6 +20,7 @@ from lwcnn.engine.kernels.tiles import (
     store_tile,
     zeros_tile,
 )  # fmt: skip
+from lwcnn.engine.kernels.windows import Geometry
 
 FORWARD, INPUT, KERNEL = 0, 1, 2
 _R1, _R2, _R4, _R8 = (0,), (0,) * 2, (0,) * 4, (0,) * 8
@@ -92,6 +92,19 @@ def convolve(padded, weights, out, out_at, H, W, C, k, taps, sums):
 
 
 @jit
+def convolve_images(x, weights, u, H, W, C, taps, totals):
+    """Computes u, the convolution of x, (N, H*W*C) each; adds the sums of u and u^2 to totals (2*C) float64."""
+    k = len(taps)
+    padded = aligned_zeros((H + k - 1) * (W + k - 1) * C)
+    sums = aligned_zeros(2 * C)
+    for n in range(len(u)):
+        copy_into_margin(x[n], 0, H, W, C, k, padded)
+        convolve(padded, weights, u[n], 0, H, W, C, k, taps, sums)
+        for i in range(2 * C):
+            totals[i] += sums[i]
+
+
+@jit
 def _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, taps, like):
     """Adds the padded image at each tap of row ky, times grad, to total (k, k, C)[ky, :, c...]."""
     row = (W + k - 1) * C
@@ -134,7 +147,7 @@ def depthwise(x: np.ndarray, kernel: np.ndarray, geometry: Geometry) -> np.ndarr
     C = kernel.size // math.prod(geometry.window)
     y = np.zeros((len(x), math.prod(geometry.positions) * C), np.float32)
     if _is_common(geometry, C):
-        _convolve_images(x, kernel, *geometry.size, C, TAPS[geometry.window[0]], y)
+        convolve_images(x, kernel, y, *geometry.size, C, TAPS[geometry.window[0]], np.zeros(2 * C))
     else:
         _add_products(FORWARD, x.reshape(-1), kernel, y.reshape(-1), len(x), C, geometry.numbers)
     return y
@@ -146,7 +159,7 @@ def depthwise_input_gradient(grad: np.ndarray, kernel: np.ndarray, geometry: Geo
     dx = np.zeros((len(grad), math.prod(geometry.size) * C), np.float32)
     if _is_common(geometry, C):
         flipped = np.ascontiguousarray(kernel.reshape(-1, C)[::-1]).reshape(-1)
-        _convolve_images(grad, flipped, *geometry.size, C, TAPS[geometry.window[0]], dx)
+        convolve_images(grad, flipped, dx, *geometry.size, C, TAPS[geometry.window[0]], np.zeros(2 * C))
     else:
         _add_products(INPUT, grad.reshape(-1), kernel, dx.reshape(-1), len(grad), C, geometry.numbers)
     return dx
@@ -168,15 +181,6 @@ def _is_common(geometry: Geometry, channels: int) -> bool:
     k = geometry.window[0]
     is_same = geometry.strides == (1, 1) and geometry.positions == geometry.size
     return is_same and geometry.window == (k, k) and k in TAPS and channels % WIDTH == 0
-
-
-@jit_fused
-def _convolve_images(x, kernel, H, W, C, taps, y):
-    k = len(taps)
-    padded, no_sums = aligned_zeros((H + k - 1) * (W + k - 1) * C), np.zeros(0, np.float32)
-    for n in range(len(x)):
-        copy_into_margin(x[n], 0, H, W, C, k, padded)
-        convolve(padded, kernel, y[n], 0, H, W, C, k, taps, no_sums)
 
 
 @jit_fused

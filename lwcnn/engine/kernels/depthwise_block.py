@@ -23,18 +23,6 @@ _ONE, _VECTOR = (0,), (0,)
 
 
 @jit
-def depthwise_moments(x, weights, u, H, W, C, k, taps, totals):
-    """Computes u = depthwise convolution of x, (N, H*W*C) each; adds the sums of u and u^2 to totals (2*C) float64."""
-    padded = aligned_zeros((H + k - 1) * (W + k - 1) * C)
-    sums = aligned_zeros(2 * C)
-    for n in range(len(u)):
-        copy_into_margin(x[n], 0, H, W, C, k, padded)
-        convolve(padded, weights, u[n], 0, H, W, C, k, taps, sums)
-        for i in range(2 * C):
-            totals[i] += sums[i]
-
-
-@jit
 def _activate(z, h, count, activation):
     if activation == RELU:
         for i in range(count):

@@ -1,5 +1,6 @@
 """Activation functions and their gradients."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -127,19 +128,9 @@ def _hard_silu_gradient(grad, x, dx):
 
 @jit_fused
 def _gelu_loop(x, bell, y):
-    """Computes y = x Phi(x); bell = exp(-x^2 / 2) becomes the slope of y. Phi is the normal distribution function.
-
-    Source: Abramowitz and Stegun, formula 7.1.26, whose error is below 1.5e-7.
-    """
-    half, one, root = np.float32(0.5), np.float32(1), np.float32(0.3275911 / 2**0.5)
-    a, b, c, d, e = (
-        np.float32(0.254829592), np.float32(-0.284496736), np.float32(1.421413741), np.float32(-1.453152027),
-        np.float32(1.061405429),
-    )  # fmt: skip
+    """Computes y = x Phi(x); bell = exp(-x^2 / 2) becomes the slope of y. Phi is the normal distribution function."""
     for i in range(x.size):
-        t = one / (one + root * abs(x[i]))
-        tail = half * t * (a + t * (b + t * (c + t * (d + t * e)))) * bell[i]
-        integral = one - tail if x[i] > 0 else tail
+        integral = np.float32(0.5) + np.float32(0.5) * math.erf(x[i] * np.float32(0.5**0.5))
         y[i] = x[i] * integral
         bell[i] = integral + x[i] * bell[i] * np.float32(0.3989422804)
 

@@ -19,20 +19,13 @@ Bind = Callable[[keras.Variable], tuple[np.ndarray, np.ndarray | None]]
 
 
 class Operation:
-    """Base class of the operations.
+    """Base class of the operations."""
 
-    Attributes:
-        function: Activation at the end, if there is one.
-        random: Shape of the random numbers that each image needs in training, which the network puts into `draws`.
-        all_reduce: Sums an array over the threads, which each have a part of the batch.
-        is_leader: Whether this thread updates the moving statistics.
-    """
-
-    function: Any = None
-    random: tuple[int, ...] | None = None
-    draws: np.ndarray | None = None
-    all_reduce: Callable = staticmethod(no_reduce)
-    is_leader: bool = True
+    function: Any = None  # the activation at the end, if there is one
+    random: tuple[int, ...] | None = None  # shape of the random numbers that each image needs in training
+    draws: np.ndarray | None = None  # these numbers, from the network
+    all_reduce: Callable = staticmethod(no_reduce)  # sums arrays over the threads, which each have a part of the batch
+    is_leader: bool = True  # whether this thread updates the moving statistics
 
     def __init__(self, layer: keras.Layer, bind: Bind):
         self.layer = layer

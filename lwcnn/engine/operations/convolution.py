@@ -4,7 +4,7 @@ import numpy as np
 
 from lwcnn.engine.kernels import conv_pool
 from lwcnn.engine.kernels.arrays import rows
-from lwcnn.engine.kernels.patches import Geometry, gather, scatter
+from lwcnn.engine.kernels.windows import Geometry, gather, scatter
 from lwcnn.engine.operations.activations import find_function, unknown_function
 from lwcnn.engine.operations.base import Operation, first_difference, kernel_and_bias
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from lwcnn.engine.kernels.arrays import rows
 from lwcnn.engine.kernels.depthwise import depthwise, depthwise_input_gradient, depthwise_kernel_gradient
-from lwcnn.engine.kernels.patches import Geometry
+from lwcnn.engine.kernels.windows import Geometry
 from lwcnn.engine.operations.activations import unknown_function
 from lwcnn.engine.operations.base import first_difference
 from lwcnn.engine.operations.convolution import Affine, Linear

@@ -5,7 +5,7 @@ import numpy as np
 
 from lwcnn.engine.kernels import depthwise_block as kernels
 from lwcnn.engine.kernels.arrays import aligned_copy, aligned_empty, rows
-from lwcnn.engine.kernels.depthwise import TAPS
+from lwcnn.engine.kernels.depthwise import TAPS, convolve_images
 from lwcnn.engine.kernels.tiles import WIDTH, aligned_zeros
 from lwcnn.engine.operations.base import Operation, kernel_and_bias
 from lwcnn.engine.operations.normalization import follow
@@ -88,9 +88,9 @@ class DepthwiseBlock(Operation):
     def _depthwise(self):
         """Returns the depthwise convolution u (N, H, W, C) of x, and the sums of u and u^2, (2, C) float64."""
         (_, H, W, C), kernel = self.x.shape, self.weights[0]
-        u, totals, k = aligned_empty(self.x.shape), np.zeros(2 * C), len(kernel)
+        u, totals = aligned_empty(self.x.shape), np.zeros(2 * C)
         flat = aligned_copy(kernel).reshape(-1)
-        kernels.depthwise_moments(rows(self.x), flat, _writable_rows(u), H, W, C, k, TAPS[k], totals)
+        convolve_images(rows(self.x), flat, _writable_rows(u), H, W, C, TAPS[len(kernel)], totals)
         return u, totals.reshape(2, C)
 
     def _folded(self, mean, variance):

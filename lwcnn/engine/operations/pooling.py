@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from lwcnn.engine.kernels import max_pool
 from lwcnn.engine.kernels.arrays import rows
 from lwcnn.engine.kernels.depthwise import depthwise, depthwise_input_gradient
-from lwcnn.engine.kernels.patches import Geometry
+from lwcnn.engine.kernels.windows import Geometry, max_pool, max_pool_gradient
 from lwcnn.engine.operations.base import Operation
 
 
@@ -17,13 +16,13 @@ class MaxPool(Operation):
         self.geometry = Geometry.of((h, w), layer.pool_size, layer.strides, layer.padding)
         y = np.empty((n, *self.geometry.positions, c), np.float32)
         self.winner = np.empty((n, y[0].size), np.uint16)
-        max_pool.pool(rows(x), c, self.geometry.numbers, y.reshape(n, -1), self.winner)
+        max_pool(rows(x), c, self.geometry.numbers, y.reshape(n, -1), self.winner)
         return y
 
     def backward(self, grad, wanted):
         n, h, w, c = self.shape
         dx = np.zeros((n, h * w * c), np.float32)
-        max_pool.pool_gradient(rows(grad), self.winner, c, self.geometry.numbers, dx)
+        max_pool_gradient(rows(grad), self.winner, c, self.geometry.numbers, dx)
         return [dx.reshape(self.shape)]
 
 

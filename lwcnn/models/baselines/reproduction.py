@@ -13,7 +13,6 @@ from keras import layers
 from lwcnn.models.baselines.resnet import residual_block
 from lwcnn.models.configs import RepoResidualSEConfig
 from lwcnn.models.layers import builder
-from lwcnn.system.errors import LwcnnError
 
 MIN_IMAGE_SIZE = 8
 
@@ -30,8 +29,6 @@ def build_repo_submodel(input_shape: Sequence[int], num_classes: int, name: str 
 @builder(MIN_IMAGE_SIZE, "for three poolings")
 def build_repo_merged(input_shape: Sequence[int], num_classes: int, branches: Sequence[str]) -> keras.Model:
     """Builds the reproduction's merged model with random weights; 334,706 parameters on 32x32x3 with two branches."""
-    if len(branches) < 2 or len(set(branches)) != len(branches):
-        raise LwcnnError(f"branches must be two or more different names. Received: {tuple(branches)!r}")
     images = keras.Input(tuple(input_shape), name="images")
     x = layers.Rescaling(1 / 255, name="rescaling")(images)
     x = layers.Concatenate(name="features")([_features(x, name) for name in branches])

@@ -7,12 +7,10 @@ import keras
 import numpy as np
 from keras import layers
 
-from lwcnn.models.blocks import ACTIVATIONS, activate, conv_norm, squeeze_excite
+from lwcnn.models.blocks import activate, conv_norm, squeeze_excite
 from lwcnn.models.configs import MOMENTUM, NARROW_RESNET18, ResNetConfig, ResNetStage
 from lwcnn.models.layers import builder
-from lwcnn.system.errors import LwcnnError, unknown_name
 
-BLOCKS = ("basic", "bottleneck")
 MIN_IMAGE_SIZE = 8
 
 
@@ -27,7 +25,6 @@ def build_resnet(
 
     Without `normalization`, (mean, std) per channel in gray levels, the images are rescaled to -1..1.
     """
-    _check(config)
     images = keras.Input(tuple(input_shape), name="images")
     x = _normalize(images, normalization)
     x = activate(conv_norm(x, config.stem, 3, name="stem"), config.activation, "stem_activation")
@@ -95,23 +92,5 @@ def _normalize(
     if normalization is None:
         return layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(images)
     mean, std = (np.asarray(values, np.float64).tolist() for values in normalization)
-    if not len(mean) == len(std) == images.shape[-1] or min(std) < 0:
-        raise LwcnnError(
-            f"normalization must be a mean and a standard deviation for each of {images.shape[-1]} channels. "
-            f"Received: {normalization}"
-        )
     variance = [max(s, 1.0) ** 2 for s in std]  # a constant channel has a deviation of 0
     return layers.Normalization(mean=mean, variance=variance, name="normalization")(images)
-
-
-def _check(config: ResNetConfig) -> None:
-    if config.block not in BLOCKS:
-        raise unknown_name("block", config.block, BLOCKS)
-    if config.activation not in ACTIVATIONS:
-        raise LwcnnError(f"activation must be one of {ACTIVATIONS}. Received: {config.activation!r}")
-    if len(config.kernel_sizes) != 3:
-        raise LwcnnError(f"A bottleneck block has three convolutions. Received: kernel_sizes={config.kernel_sizes}")
-    for stage in config.stages:
-        narrowest = stage.filters if config.block == "basic" else int(stage.filters * config.inner)
-        if narrowest < 1 or stage.blocks < 1 or stage.stride < 1:
-            raise LwcnnError(f"A stage needs a width, blocks and a stride of at least 1. Received: {stage}")
