@@ -20,7 +20,7 @@ def _follow(g, m, v, beta_1, beta_2):
     v += (g * g - v) * (1 - beta_2)
 
 
-def _adam(w, g, m, v, rate, beta_1, beta_2, epsilon):
+def _apply_adam(w, g, m, v, rate, beta_1, beta_2, epsilon):
     _follow(g, m, v, beta_1, beta_2)
     w -= m * rate / (np.sqrt(v) + epsilon)
 
@@ -32,6 +32,14 @@ class VectorOptimizer:
         self._optimizer, self._weights = optimizer, weights
         variables = weights.trainable
         self._kind = _kind(optimizer)
+        self._update: Callable = {
+            keras.optimizers.SGD: self._sgd,
+            keras.optimizers.Adam: self._adam,
+            keras.optimizers.AdamW: self._adam,
+            keras.optimizers.Nadam: self._nadam,
+            keras.optimizers.RMSprop: self._rmsprop,
+            keras.optimizers.Muon: self._muon,
+        }[self._kind]
         self._iterations = int(optimizer.iterations)
         self._state = [weights.gather(self._slot(name)) for name in internals.SLOTS[self._kind]]
         if self._kind is keras.optimizers.Nadam:
@@ -51,15 +59,7 @@ class VectorOptimizer:
         rate = np.float32(self._rate())
         if self._decay is not None:
             w *= 1 - self._decay * rate
-        steps: dict[type, Callable] = {
-            keras.optimizers.SGD: self._step_sgd,
-            keras.optimizers.Adam: self._step_adam,
-            keras.optimizers.AdamW: self._step_adam,
-            keras.optimizers.Nadam: self._step_nadam,
-            keras.optimizers.RMSprop: self._step_rmsprop,
-            keras.optimizers.Muon: self._step_muon,
-        }
-        steps[self._kind](w, gradient, rate)
+        self._update(w, gradient, rate)
         self._iterations += 1
 
     def write_back(self) -> None:
@@ -91,18 +91,18 @@ class VectorOptimizer:
         done = min(1.0, (step - (warmup if schedule.warmup_target is not None else 0)) / schedule.decay_steps)
         return top * ((1 - schedule.alpha) * 0.5 * (1 + math.cos(math.pi * done)) + schedule.alpha)
 
-    def _step_sgd(self, w, g, rate):
+    def _sgd(self, w, g, rate):
         (m,), momentum = self._state, np.float32(self._optimizer.momentum)
         m *= momentum
         m -= g * rate
         w += m * momentum - g * rate if self._optimizer.nesterov else m
 
-    def _step_adam(self, w, g, rate):
+    def _adam(self, w, g, rate):
         optimizer, step = self._optimizer, self._iterations + 1
         corrected = rate * math.sqrt(1 - optimizer.beta_2**step) / (1 - optimizer.beta_1**step)
-        _adam(w, g, *self._state, np.float32(corrected), *self._settings("beta_1", "beta_2", "epsilon"))
+        _apply_adam(w, g, *self._state, np.float32(corrected), *self._settings("beta_1", "beta_2", "epsilon"))
 
-    def _step_nadam(self, w, g, rate):
+    def _nadam(self, w, g, rate):
         optimizer, step = self._optimizer, self._iterations + 1
         u, u_next = (optimizer.beta_1 * (1 - 0.5 * 0.96**t) for t in (step, step + 1))
         self._u_product = np.float32(self._u_product * u)
@@ -113,12 +113,12 @@ class VectorOptimizer:
         _follow(g, m, v, beta_1, beta_2)
         w -= (of_m * m + of_g * g) * rate / (np.sqrt(of_v * v) + epsilon)
 
-    def _step_rmsprop(self, w, g, rate):
+    def _rmsprop(self, w, g, rate):
         (v,), (rho, epsilon) = self._state, self._settings("rho", "epsilon")
         v[:] = rho * v + (1 - rho) * g * g
         w -= rate * g / np.sqrt(v + epsilon)
 
-    def _step_muon(self, w, g, rate):
+    def _muon(self, w, g, rate):
         optimizer, step = self._optimizer, self._iterations + 1
         weights, gradients, moments, velocities = (self._weights.parts(vector) for vector in (w, g, *self._state))
         corrected = rate * optimizer.adam_lr_ratio * math.sqrt(1 - optimizer.adam_beta_2**step)
@@ -126,7 +126,7 @@ class VectorOptimizer:
         settings = self._settings("adam_beta_1", "adam_beta_2", "epsilon")
         for i in self._others:
             arrays = (part[i].reshape(-1) for part in (weights, gradients, moments, velocities))
-            _adam(*arrays, corrected, *settings)
+            _apply_adam(*arrays, corrected, *settings)
         momentum = np.float32(optimizer.momentum)
         for (rows, columns), members in self._matrices.items():
             for i, _ in members:

@@ -49,30 +49,24 @@ def count_macs(model: keras.Model) -> int:
     )
 
 
+_COUNTED = (layers.Dense, layers.Conv1D, layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
+
+
 def _count_layer(layer: keras.Layer, input_shape: tuple[int | None, ...]) -> int:
     if isinstance(layer, keras.Model):
         return count_macs(layer)
-    if isinstance(layer, layers.Dense):
-        return _product(layer, input_shape[1:-1]) * math.prod(layer.kernel.shape)
-    if isinstance(layer, layers.SeparableConv2D):
-        return _num_positions(layer, input_shape) * (
-            math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape)
-        )
-    if isinstance(layer, (layers.Conv1D, layers.Conv2D, layers.DepthwiseConv2D)):
-        return _num_positions(layer, input_shape) * math.prod(layer.kernel.shape)
-    unknown = [weight.path for weight in layer.weights if len(weight.shape) >= 2]
-    if unknown and not isinstance(layer, layers.Embedding):  # an embedding is a lookup, not a multiplication
+    kernels = [weight for weight in layer.weights if len(weight.shape) >= 2]
+    if isinstance(layer, _COUNTED):  # each kernel is applied once at each output position
+        shape = layer.compute_output_shape(input_shape)
+        is_channels_first = getattr(layer, "data_format", "channels_last") == "channels_first"
+        positions = _product(layer, shape[2:] if is_channels_first else shape[1:-1])
+        return positions * sum(math.prod(kernel.shape) for kernel in kernels)
+    if kernels and not isinstance(layer, (layers.Embedding, layers.PReLU)):  # a lookup; an elementwise operation
         raise LwcnnError(
             f"Multiply-accumulates of this layer class are unknown: add it to lwcnn/models/cost.py. "
-            f"Received: {type(layer).__name__} {layer.name!r} with weights {unknown}"
+            f"Received: {type(layer).__name__} {layer.name!r} with weights {[kernel.path for kernel in kernels]}"
         )
     return 0
-
-
-def _num_positions(layer: keras.Layer, input_shape: tuple[int | None, ...]) -> int:
-    """Returns the number of output positions of a convolution; its kernel is applied once at each."""
-    shape = layer.compute_output_shape(input_shape)
-    return _product(layer, shape[1:-1] if layer.data_format == "channels_last" else shape[2:])
 
 
 def _product(layer: keras.Layer, sizes: tuple[int | None, ...]) -> int:
@@ -100,7 +94,9 @@ def memory(model: keras.Model) -> Memory:
     It reproduces the published figures of the ResNet [4,4,4,3] (0.01, 10.16, 18.14, 28.31 MB). The SE-ResNet's 59.35
     and 78.08 MB include the outputs of activations, which here overwrite their input.
     """
-    stored = sum(math.prod(_output_shape(layer)) for layer in _called_once(model) if not isinstance(layer, _NOT_STORED))
+    stored = sum(
+        _product(layer, _output_shape(layer)) for layer in _called_once(model) if not isinstance(layer, _NOT_STORED)
+    )
     inputs = sum(math.prod(tensor.shape[1:]) for tensor in model.inputs)
     counts = (inputs, 2 * stored, _trainable_params(model))
     return Memory(*(FLOAT_BYTES * count / MEBIBYTE for count in counts))
@@ -123,10 +119,7 @@ def _called_once(model: keras.Model) -> Iterator[keras.Layer]:
 
 def _output_shape(layer: keras.Layer) -> tuple[int, ...]:
     output = layer.output[0] if isinstance(layer.output, (list, tuple)) else layer.output
-    shape = tuple(output.shape[1:])
-    if None in shape:
-        raise LwcnnError(f"Give a model with a fixed image shape. Received: {shape} at {layer.name!r}")
-    return shape
+    return tuple(output.shape[1:])
 
 
 def costs(model: keras.Model) -> dict:

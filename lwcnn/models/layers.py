@@ -51,9 +51,6 @@ class ChannelStatistics(keras.layers.Layer):
         mean, largest = keras.ops.mean(x, axis=-1, keepdims=True), keras.ops.max(x, axis=-1, keepdims=True)
         return keras.ops.concatenate([mean, largest], axis=-1)
 
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], 2)
-
 
 @keras.saving.register_keras_serializable(package="lwcnn")
 class LearnedMix(keras.layers.Layer):
@@ -68,9 +65,6 @@ class LearnedMix(keras.layers.Layer):
         first, second = inputs
         return second + self.alpha * (first - second)
 
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape[0])
-
 
 @keras.saving.register_keras_serializable(package="lwcnn")
 class SoftVoting(keras.layers.Layer):
@@ -79,9 +73,6 @@ class SoftVoting(keras.layers.Layer):
     def call(self, inputs):
         log_shares = keras.ops.log_softmax(keras.ops.stack(inputs))
         return keras.ops.logsumexp(log_shares, axis=0) - math.log(len(inputs))
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape[0])
 
 
 def check_shapes(input_shape: Sequence[int], num_classes: int, min_size: int, reason: str) -> None:

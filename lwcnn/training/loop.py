@@ -106,7 +106,10 @@ class _PhaseTrainer:
         if not wrap:  # a teacher needs the images, not features
             trained, split = _without_frozen_prefix(model, phase, branches, split)
         self.validation = Images(*split.validation.arrays())
-        self.average = _moving_average(trained, phase, state)
+        self.average = None
+        if (momentum := phase.optimizer.ema) is not None:
+            statistics = batch_norm_statistics(trained) if phase.optimizer.ema_batch_norm else []
+            self.average = MovingAverage([*trained.trainable_variables, *statistics], momentum, state.average)
         self.batches = _make_batches(split.training, phase, seed, branches, trained)
         self.trained = wrap(trained) if wrap else trained
         loss = build_loss(phase, split.training.arrays()[1], model.outputs[0].shape[-1])
@@ -208,13 +211,6 @@ def _without_frozen_prefix(
         Images(compute_features(prefix, images), labels) for images, labels in (part.arrays() for part in split)
     )
     return rest, Split(training, validation)
-
-
-def _moving_average(model: keras.Model, phase: Phase, state: PhaseState) -> MovingAverage | None:
-    if phase.optimizer.ema is None:
-        return None
-    statistics = batch_norm_statistics(model) if phase.optimizer.ema_batch_norm else []
-    return MovingAverage([*model.trainable_variables, *statistics], phase.optimizer.ema, state.average)
 
 
 def _make_batches(

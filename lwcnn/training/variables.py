@@ -23,12 +23,9 @@ def set_values(variables: Iterable[keras.Variable], arrays: Sequence[np.ndarray]
 
 def require_fit(variables: Iterable[keras.Variable], arrays: Sequence[np.ndarray]) -> None:
     """Checks that arrays have the number and the shapes of the variables."""
-    expected, found = [tuple(v.shape) for v in variables], [a.shape for a in arrays]
-    if len(expected) != len(found):
-        raise LwcnnError(f"The checkpoint has {len(found)} arrays for {len(expected)} variables.")
-    for shape, other in zip(found, expected, strict=True):
-        if shape != other:
-            raise LwcnnError(f"The checkpoint has an array of shape {shape} for a variable of shape {other}.")
+    expected, found = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
+    if found != expected:
+        raise LwcnnError(f"The checkpoint has arrays of other shapes than the model's {expected}. Received: {found}")
 
 
 def random_states(model: keras.Model) -> list[keras.Variable]:

@@ -42,11 +42,11 @@ def test_depthwise_convolution_and_its_kernel_gradient(height, width, channels, 
     k = kernel_size
     image, weights = draw(rng, height, width, channels), draw(rng, k, k, channels)
     padded = np.zeros((height + k - 1, width + k - 1, channels), np.float32)
-    copy_into_margin(image.ravel(), 0, height, width, channels, k, padded.reshape(-1))
+    copy_into_margin(image.ravel(), height, width, channels, k, padded.reshape(-1))
     np.testing.assert_array_equal(padded, np.pad(image, [(k // 2, k // 2)] * 2 + [(0, 0)]))
 
     out, sums = np.zeros_like(image), np.zeros(2 * channels, np.float32)
-    convolve(padded.ravel(), weights.ravel(), out.reshape(-1), 0, height, width, channels, k, TAPS[k], sums)
+    convolve(padded.ravel(), weights.ravel(), out.reshape(-1), height, width, channels, TAPS[k], sums)
     taps = [(i, j) for i in range(k) for j in range(k)]
     shifted = {(i, j): padded[i : i + height, j : j + width].astype(float) for i, j in taps}
     expected = sum(shifted[i, j] * weights[i, j] for i, j in taps)
@@ -56,6 +56,6 @@ def test_depthwise_convolution_and_its_kernel_gradient(height, width, channels, 
 
     grad, total = draw(rng, height, width, channels), np.zeros_like(weights)
     for _ in range(2):  # it adds
-        add_kernel_gradient(padded.ravel(), grad.ravel(), 0, height, width, channels, k, TAPS[k], total.reshape(-1))
+        add_kernel_gradient(padded.ravel(), grad.ravel(), height, width, channels, TAPS[k], total.reshape(-1))
     expected = np.array([2 * (shifted[tap] * grad).sum((0, 1)) for tap in taps]).reshape(weights.shape)
     np.testing.assert_allclose(total, expected, atol=1e-4 * np.abs(expected).max())

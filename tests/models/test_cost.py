@@ -43,6 +43,7 @@ def of_one(layer, shape=(8, 10, 6)):
         (layers.SeparableConv2D(5, 3, strides=2), 3 * 4 * (9 * 6 + 6 * 5)),
         (layers.Dense(7), 8 * 10 * 6 * 7),
         (layers.BatchNormalization(), 0),
+        (layers.PReLU(shared_axes=[1, 2]), 0),
         (layers.GlobalAveragePooling2D(), 0),
     ],
 )

@@ -18,7 +18,7 @@ from lwcnn.engine.kernels.tiles import WIDTH, add_outer, add_scaled, add_to, loa
 
 FILTER_BLOCK = 24  # filters in one pass: 4 positions x 3 vectors = 12 accumulators of 16 registers
 ROW_BLOCK = 32  # floats of a patch row in one pass of the backward kernels: 3 rows x 4 vectors = 12
-PAD = 32  # floats (bytes for winners) past the end of an array that vector loads may touch
+PAD = 32  # floats (bytes for winners) past the end of an array that vectors may touch
 _TWO, _THREE = (0,) * 2, (0,) * 3
 INACTIVE = 4  # winner where ReLU is off
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
@@ -79,11 +79,13 @@ def lowest_bit(typingctx, mask):
 
 
 @jit
-def _forward(x, weights, bias, pooled, winner, C, W, P, Q, F, f0, like, tail, tail_winner):
-    """Computes filters f0... of all images: x (N, H*W*C); weights (9*C*lanes) and bias (lanes) padded with zeros."""
+def _forward(x, weights, bias, pooled, winner, C, W, P, Q, F, f0, like):
+    """Computes filters f0... of all images: x (N, H*W*C); weights (9*C*lanes) and bias (lanes) padded with zeros.
+
+    Lanes past the last filter land on the next position, which is written later, or on the margin.
+    """
     lanes = 8 * len(like)
     row, step = W * C, 3 * C
-    block = min(lanes, F - f0)
     for n in range(x.shape[0]):
         image = x[n]
         for i in range(P):
@@ -98,15 +100,7 @@ def _forward(x, weights, bias, pooled, winner, C, W, P, Q, F, f0, like, tail, ta
                         lower = add_outer(lower, _TWO, like, image, t + row, C, weights, k)
                         k += lanes
                     base += row
-                at = ((n * P + i) * Q + j) * F + f0
-                if block == lanes or F == block and (i < P - 1 or j < Q - 1):
-                    # Any lanes past the last filter land on the next position, which is written later.
-                    store_pooled(pooled, winner, at, upper, lower)
-                else:
-                    store_pooled(tail, tail_winner, 0, upper, lower)
-                    for f in range(block):
-                        pooled[at + f] = tail[f]
-                        winner[at + f] = tail_winner[f]
+                store_pooled(pooled, winner, ((n * P + i) * Q + j) * F + f0, upper, lower)
 
 
 @jit
@@ -163,18 +157,17 @@ def conv_pool_forward(x, kernel, bias):
     N, H, W, C = x.shape
     F = kernel.shape[3]
     P, Q = (H - 2) // 2, (W - 2) // 2
-    pooled, winner = np.empty((N, P, Q, F), np.float32), np.empty((N, P, Q, F), np.uint8)
+    shape, size = (N, P, Q, F), N * P * Q * F
+    pooled, winner = np.empty(size + PAD, np.float32), np.empty(size + PAD, np.uint8)
     widest = WIDTH * len(_like(-(-F // -(-F // FILTER_BLOCK))))  # as few passes as possible, of equal width
-    for f0 in range(0, F, widest):
+    for f0 in reversed(range(0, F, widest)):  # the last one first, whose vectors may reach into the next position
         block = min(widest, F - f0)
-        lanes = WIDTH * len(_like(block))
-        weights, offset = np.zeros((9 * C, lanes), np.float32), np.zeros(lanes, np.float32)
+        like = _like(block)
+        weights, offset = np.zeros((9 * C, WIDTH * len(like)), np.float32), np.zeros(WIDTH * len(like), np.float32)
         weights[:, :block] = kernel.reshape(9 * C, F)[:, f0 : f0 + block]
         offset[:block] = bias[f0 : f0 + block]
-        tails = np.empty(lanes, np.float32), np.empty(lanes, np.uint8)
-        outputs = pooled.reshape(-1), winner.reshape(-1)
-        _forward(rows(x), weights.reshape(-1), offset, *outputs, C, W, P, Q, F, f0, _like(block), *tails)
-    return pooled, winner
+        _forward(rows(x), weights.reshape(-1), offset, pooled, winner, C, W, P, Q, F, f0, like)
+    return pooled[:size].reshape(shape), winner[:size].reshape(shape)
 
 
 def conv_pool_kernel_gradients(x, winner, grad_y):
@@ -210,7 +203,7 @@ def conv_pool_input_gradient(x, kernel, winner, grad_y):
 
 
 def _with_margin(array):
-    """Returns an array as a flat one with a margin at its end, which the loads of vectors may touch."""
+    """Returns an array as a flat one with a margin at its end, which vectors may touch."""
     flat = np.zeros(array.size + PAD, array.dtype)
     flat[: array.size] = array.reshape(-1)
     return flat

@@ -29,10 +29,10 @@ _MANY = _R8 if WIDE == 16 else _R4  # positions at once: enough sums that none h
 
 
 @jit
-def copy_into_margin(image, at, H, W, C, k, padded):
-    """Copies the image (H*W*C, starting at `at`) into the middle of padded; its margin is unchanged."""
+def copy_into_margin(image, H, W, C, k, padded):
+    """Copies the image (H*W*C) into the middle of padded; its margin is unchanged."""
     margin, row = k // 2, (W + k - 1) * C
-    target = margin * row + margin * C
+    target, at = margin * row + margin * C, 0
     for _ in range(H):
         for t in range(W * C):
             padded[target + t] = image[at + t]
@@ -41,31 +41,31 @@ def copy_into_margin(image, at, H, W, C, k, padded):
 
 
 @jit
-def _positions(padded, weights, out, out_at, W, C, k, c, y, x, rows, like, taps, total, moments):
+def _positions(padded, weights, out, W, C, c, y, x, rows, like, taps, total, moments):
     """Computes len(rows) positions of line y from x on; returns `total` with their moments added."""
-    tile = zeros_tile(rows, like)
+    tile, k = zeros_tile(rows, like), len(taps)
     row = (W + k - 1) * C
     tap, at = c, y * row + x * C + c
     for _ in range(k):
         tile = add_taps(tile, rows, like, taps, padded, at, weights, tap, C)
         tap += k * C
         at += row
-    store_tile(rows, like, tile, out, out_at + (y * W + x) * C + c, C)
+    store_tile(rows, like, tile, out, (y * W + x) * C + c, C)
     return add_moments(total, rows, like, tile) if moments else total
 
 
 @jit
-def _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, rows, like, taps, moments, sums):
+def _vectors_forward(padded, weights, out, H, W, C, c, rows, like, taps, moments, sums):
     """Computes channels c... of the convolution; stores their sums and squares in sums (2, C) if `moments`."""
     R = len(rows)
     total = zeros_tile(_R2, like)
     for y in range(H):
         x = 0
         while x + R <= W:
-            total = _positions(padded, weights, out, out_at, W, C, k, c, y, x, rows, like, taps, total, moments)
+            total = _positions(padded, weights, out, W, C, c, y, x, rows, like, taps, total, moments)
             x += R
         while x < W:
-            total = _positions(padded, weights, out, out_at, W, C, k, c, y, x, _R1, like, taps, total, moments)
+            total = _positions(padded, weights, out, W, C, c, y, x, _R1, like, taps, total, moments)
             x += 1
     if moments:
         store_tile(_R2, like, total, sums, c, C)
@@ -76,19 +76,19 @@ TAPS = {k: (0,) * k for k in (3, 5, 7)}
 
 
 @jit
-def convolve(padded, weights, out, out_at, H, W, C, k, taps, sums):
-    """Convolves the padded image with weights (k*k*C) into out (H*W*C, starting at `out_at`); taps = `TAPS[k]`.
+def convolve(padded, weights, out, H, W, C, taps, sums):
+    """Convolves the padded image with weights (k*k*C) into out (H*W*C); taps = `TAPS[k]`.
 
     `sums` (2*C) receives the sums over positions of the outputs and of their squares, unless its size is 0.
     """
     moments = sums.size > 0
     for c in range(0, C - WIDTH, 2 * WIDTH):
         if W >= len(_MANY):
-            _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, _MANY, _V2, taps, moments, sums)
+            _vectors_forward(padded, weights, out, H, W, C, c, _MANY, _V2, taps, moments, sums)
         else:
-            _vectors_forward(padded, weights, out, out_at, H, W, C, k, c, _R4, _V2, taps, moments, sums)
+            _vectors_forward(padded, weights, out, H, W, C, c, _R4, _V2, taps, moments, sums)
     if C % (2 * WIDTH):
-        _vectors_forward(padded, weights, out, out_at, H, W, C, k, C - WIDTH, _R4, _V1, taps, moments, sums)
+        _vectors_forward(padded, weights, out, H, W, C, C - WIDTH, _R4, _V1, taps, moments, sums)
 
 
 @jit
@@ -98,21 +98,22 @@ def convolve_images(x, weights, u, H, W, C, taps, totals):
     padded = aligned_zeros((H + k - 1) * (W + k - 1) * C)
     sums = aligned_zeros(2 * C)
     for n in range(len(u)):
-        copy_into_margin(x[n], 0, H, W, C, k, padded)
-        convolve(padded, weights, u[n], 0, H, W, C, k, taps, sums)
+        copy_into_margin(x[n], H, W, C, k, padded)
+        convolve(padded, weights, u[n], H, W, C, taps, sums)
         for i in range(2 * C):
             totals[i] += sums[i]
 
 
 @jit
-def _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, taps, like):
+def _taps_gradient(padded, grad, H, W, C, c, ky, total, taps, like):
     """Adds the padded image at each tap of row ky, times grad, to total (k, k, C)[ky, :, c...]."""
+    k = len(taps)
     row = (W + k - 1) * C
     tile = load_tile(taps, like, total, ky * k * C + c, C)
     P = len(_R4)
     for y in range(H):
         at = (y + ky) * row + c
-        g = grad_at + y * W * C + c
+        g = y * W * C + c
         x = 0
         while x + P <= W:
             tile = add_taps(tile, taps, like, _R4, padded, at, grad, g, C)
@@ -128,17 +129,17 @@ def _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, taps, like):
 
 
 @jit
-def add_kernel_gradient(padded, grad, grad_at, H, W, C, k, taps, total):
-    """Adds the gradient by the kernel to total (k*k*C), given grad (H*W*C, starting at `grad_at`); taps = `TAPS[k]`."""
-    c = 0
+def add_kernel_gradient(padded, grad, H, W, C, taps, total):
+    """Adds the gradient by the kernel to total (k*k*C), given grad (H*W*C); taps = `TAPS[k]`."""
+    c, k = 0, len(taps)
     while c < C:
         if (WIDE == 16 or k < 7) and c + 2 * WIDTH <= C:
             for ky in range(k):
-                _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, taps, _V2)
+                _taps_gradient(padded, grad, H, W, C, c, ky, total, taps, _V2)
             c += 2 * WIDTH
         else:
             for ky in range(k):
-                _taps_gradient(padded, grad, grad_at, H, W, C, k, c, ky, total, taps, _V1)
+                _taps_gradient(padded, grad, H, W, C, c, ky, total, taps, _V1)
             c += WIDTH
 
 
@@ -188,8 +189,8 @@ def _add_kernel_gradient_of_images(x, grad, H, W, C, taps, total):
     k = len(taps)
     padded = aligned_zeros((H + k - 1) * (W + k - 1) * C)
     for n in range(len(x)):
-        copy_into_margin(x[n], 0, H, W, C, k, padded)
-        add_kernel_gradient(padded, grad[n], 0, H, W, C, k, taps, total)
+        copy_into_margin(x[n], H, W, C, k, padded)
+        add_kernel_gradient(padded, grad[n], H, W, C, taps, total)
 
 
 @jit_fused

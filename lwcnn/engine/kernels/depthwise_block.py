@@ -50,14 +50,14 @@ def _activate_and_chain(z, g, count, activation):
 
 
 @jit
-def _mlp(u, at, w1, b1, w2, b2, y, y_at, P, C, E, F, activation, z, h):
-    """Computes the two pointwise convolutions of u (P*C, starting at `at`) into y (P*F, starting at y_at)."""
+def _mlp(u, w1, b1, w2, b2, y, P, C, E, F, activation, z, h):
+    """Computes the two pointwise convolutions of u (P*C) into y (P*F)."""
     p = 0
     while p < P:
         size = min(TILE, P - p)
-        multiply(u, at + p * C, C, 1, w1, E, z, 0, E, size, C, E, START_ROW, b1)
+        multiply(u, p * C, C, 1, w1, E, z, 0, E, size, C, E, START_ROW, b1)
         _activate(z, h, size * E, activation)
-        multiply(h, 0, E, 1, w2, F, y, y_at + p * F, F, size, E, F, START_ROW, b2)
+        multiply(h, 0, E, 1, w2, F, y, p * F, F, size, E, F, START_ROW, b2)
         p += size
 
 
@@ -114,7 +114,7 @@ def mlp_forward(
     factor = aligned_zeros(F)
     for n in range(len(u)):
         target = y[n] if S else out[n]
-        _mlp(u[n], 0, w1, b1, w2, b2, target, 0, P, C, E, F, activation, z, h)
+        _mlp(u[n], w1, b1, w2, b2, target, P, C, E, F, activation, z, h)
         for f in range(F):
             factor[f] = keep[n]
         if S:
@@ -202,11 +202,12 @@ def mlp_backward(
 
 
 @jit
-def depthwise_backward(x, u, q, grad, flipped, shift, slope, dx, g_weights, H, W, C, k, taps, residual):
+def depthwise_backward(x, u, q, grad, flipped, shift, slope, dx, g_weights, H, W, C, taps, residual):
     """Computes dx (N, H*W*C) and adds to g_weights (k*k*C), given the gradient by u, which replaces q.
 
     The gradient by u is q - shift - slope * u.
     """
+    k = len(taps)
     size = (H + k - 1) * (W + k - 1) * C
     padded_x, padded_q = aligned_zeros(size), aligned_zeros(size)
     no_sums = np.zeros(0, np.float32)
@@ -217,10 +218,10 @@ def depthwise_backward(x, u, q, grad, flipped, shift, slope, dx, g_weights, H, W
             for c in range(C):
                 q_n[at + c] -= shift[c] + slope[c] * u_n[at + c]
             at += C
-        copy_into_margin(q_n, 0, H, W, C, k, padded_q)
-        convolve(padded_q, flipped, dx_n, 0, H, W, C, k, taps, no_sums)
+        copy_into_margin(q_n, H, W, C, k, padded_q)
+        convolve(padded_q, flipped, dx_n, H, W, C, taps, no_sums)
         if residual:
             for i in range(H * W * C):
                 dx_n[i] += grad_n[i]
-        copy_into_margin(x[n], 0, H, W, C, k, padded_x)
-        add_kernel_gradient(padded_x, q_n, 0, H, W, C, k, taps, g_weights)
+        copy_into_margin(x[n], H, W, C, k, padded_x)
+        add_kernel_gradient(padded_x, q_n, H, W, C, taps, g_weights)

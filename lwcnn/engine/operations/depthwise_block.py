@@ -140,7 +140,7 @@ class DepthwiseBlock(Operation):
         g_kernel = aligned_zeros(k * k * C)
         kernels.depthwise_backward(
             rows(self.x), rows(u), _writable_rows(q), rows(grad), aligned_copy(kernel[::-1, ::-1]).reshape(-1),
-            aligned_copy(shift), aligned_copy(slope), _writable_rows(dx), g_kernel, H, W, C, k, TAPS[k], self.residual,
+            aligned_copy(shift), aligned_copy(slope), _writable_rows(dx), g_kernel, H, W, C, TAPS[k], self.residual,
         )  # fmt: skip
         return dx, g_kernel, g_gamma, sum_v, a[:, None] * g_w1 + np.outer(c, g_b1), g_b1, *others
 
