@@ -8,7 +8,6 @@ import hashlib
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,25 +16,17 @@ from numba.core import event
 from numba.core.dispatcher import Dispatcher
 
 
-class _Clock(event.Listener):
-    """Adds up the time of compilations, nested ones once. Numba compiles under one lock."""
+class _Clock(event.TimingListener):
+    """Adds up the time of compilations, nested ones once, and announces the first."""
 
-    def __init__(self):
-        self.seconds, self._depth, self._announced = 0.0, 0, False
+    announced = False
 
     def on_start(self, event):
-        if self._depth == 0:
-            self._start = time.perf_counter()
-            if not self._announced:
-                self._announced = True
-                words = "Compiling the engine for this processor: about a minute, once for each kind of network."
-                print(words, file=sys.stderr, flush=True)
-        self._depth += 1
-
-    def on_end(self, event):
-        self._depth -= 1
-        if self._depth == 0:
-            self.seconds += time.perf_counter() - self._start
+        if not self.announced:
+            self.announced = True
+            words = "Compiling the engine for this processor: about a minute, once for each kind of network."
+            print(words, file=sys.stderr, flush=True)
+        super().on_start(event)
 
 
 _CLOCK = _Clock()
@@ -44,7 +35,7 @@ event.register("numba:compile", _CLOCK)
 
 def compile_seconds() -> float:
     """Returns the seconds spent compiling in this process so far."""
-    return _CLOCK.seconds
+    return _CLOCK.duration if _CLOCK.done else 0.0
 
 
 def prepare_cache(folder: Path) -> None:

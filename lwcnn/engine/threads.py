@@ -93,7 +93,7 @@ def _have_begun(turns, wanted, looks):
     """Returns whether all threads have begun a turn; gives up after `looks` reads."""
     at = 0
     for _ in range(looks):
-        if _look(turns, at) >= wanted:
+        while _look(turns, at) >= wanted:
             at += STRIDE
             if at == turns.size:
                 return True

@@ -18,10 +18,10 @@ from lwcnn.engine.kernels.tiles import WIDTH, add_outer, add_scaled, add_to, loa
 
 FILTER_BLOCK = 24  # filters in one pass: 4 positions x 3 vectors = 12 accumulators of 16 registers
 ROW_BLOCK = 32  # floats of a patch row in one pass of the backward kernels: 3 rows x 4 vectors = 12
-PAD = 32  # floats (bytes for winners) past the end of an array that vectors may touch
+PAD = 32  # values past the end of an array that vectors may touch
 _TWO, _THREE = (0,) * 2, (0,) * 3
 INACTIVE = 4  # winner where ReLU is off
-_I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+_I8, _I32 = ir.IntType(8), ir.IntType(32)
 
 
 @intrinsic
@@ -52,32 +52,6 @@ def store_pooled(typingctx, pooled, winner, at, upper, lower):
     return types.void(pooled, winner, types.intp, upper, upper), codegen
 
 
-@intrinsic
-def equal_mask(typingctx, array, at, value):
-    """Returns a mask with bit i set where array[at + i] == value, for 32 bytes."""
-    bytes_ = ir.VectorType(_I8, 32)
-
-    def codegen(context, builder, sig, args):
-        found = builder.load(pointer_to(context, builder, sig.args[0], args[0], args[1], bytes_))
-        found.align = 1
-        undefined = ir.Constant(bytes_, ir.Undefined)
-        wanted = builder.insert_element(undefined, args[2], _I32(0))
-        wanted = builder.shuffle_vector(wanted, undefined, ir.Constant(ir.VectorType(_I32, 32), [0] * 32))
-        return builder.bitcast(builder.icmp_unsigned("==", found, wanted), _I32)
-
-    return types.uint32(array, types.intp, types.uint8), codegen
-
-
-@intrinsic
-def lowest_bit(typingctx, mask):
-    """Returns the index of the lowest set bit."""
-
-    def codegen(context, builder, sig, args):
-        return builder.zext(builder.cttz(args[0], ir.Constant(ir.IntType(1), 1)), _I64)
-
-    return types.intp(types.uint32), codegen
-
-
 @jit
 def _forward(x, weights, bias, pooled, winner, C, W, P, Q, F, f0, like):
     """Computes filters f0... of all images: x (N, H*W*C); weights (9*C*lanes) and bias (lanes) padded with zeros.
@@ -104,18 +78,34 @@ def _forward(x, weights, bias, pooled, winner, C, W, P, Q, F, f0, like):
 
 
 @jit
-def _kernel_gradient(x, g, winner, shift, total, N, size, C, W, P, Q, F, t0, like):
-    """Adds gradient * patch row of N images to total[f, ky, t0...]; shift maps winners to offsets."""
+def _where_active(grad_y, winner, g, grad_bias):
+    """Copies grad_y to g (N, P*Q*F each), zero where ReLU is off, and adds up its positions in grad_bias (N, F)."""
+    F = grad_bias.shape[1]
+    for n in range(len(g)):
+        for k in range(g.shape[1]):
+            g[n, k] = grad_y[n, k] if winner[n, k] != INACTIVE else np.float32(0)
+        for k in range(0, g.shape[1], F):
+            for f in range(F):
+                grad_bias[n, f] += g[n, np.uint64(k + f)]
+
+
+@jit
+def _kernel_gradient(x, last, g, winner, shift, total, C, W, P, Q, F, t0, like):
+    """Adds gradient * patch row of images x (N, H*W*C) to total[f, ky, t0...]; shift maps winners to offsets.
+
+    `last` is the last image with a margin; the vectors of the others may reach into the next image.
+    """
     row, width = W * C, 8 * len(like)
-    for n in range(N):
+    for n in range(len(x)):
+        image = x[n] if n + 1 < len(x) else last
         for f in range(F):
             sums = zeros_tile(_THREE, like)
             k = n * P * Q * F + f
             for i in range(P):
-                base = n * size + 2 * i * row + t0
+                base = 2 * i * row + t0
                 for j in range(Q):
                     at = base + shift[np.uint64(winner[np.uint64(k)])]
-                    sums = add_scaled(sums, _THREE, like, x, at, row, g, k)
+                    sums = add_scaled(sums, _THREE, like, image, at, row, g, k)
                     k += F
                     base += 2 * C
             add_to(_THREE, like, sums, total, 3 * f * width, width)
@@ -125,20 +115,22 @@ def _kernel_gradient(x, g, winner, shift, total, N, size, C, W, P, Q, F, t0, lik
 def _input_gradient(grad_x, g, winner, shift, weights, N, size, C, W, P, Q, F, t0, like):
     """Adds gradient * filter to grad_x; weights (F, 3, width) are padded with zeros."""
     row, width, k = W * C, 8 * len(like), 0
+    ends, filters = np.zeros(5, np.uint64), np.zeros(5 * F, np.int64)  # a position's filters, grouped by winner
     for n in range(N):
         for i in range(P):
             for j in range(Q):
                 base = n * size + 2 * i * row + 2 * j * C + t0
-                for f0 in range(0, F, 32):
-                    keep = np.uint32(0xFFFFFFFF) if F - f0 >= 32 else np.uint32((1 << (F - f0)) - 1)
-                    for q in range(4):
-                        mask = np.uint32(equal_mask(winner, k + f0, np.uint8(q)) & keep)
-                        if mask == 0:
-                            continue
+                for q in range(5):
+                    ends[q] = q * F
+                for f in range(F):
+                    q = winner[np.uint64(k + f)]
+                    filters[ends[q]] = f
+                    ends[q] += np.uint64(1)
+                for q in range(4):
+                    if ends[q] > q * F:
                         sums = zeros_tile(_THREE, like)
-                        while mask != 0:
-                            f = f0 + lowest_bit(mask)
-                            mask = np.uint32(mask & np.uint32(mask - np.uint32(1)))
+                        for at in range(q * F, ends[q]):
+                            f = filters[np.uint64(at)]
                             sums = add_scaled(sums, _THREE, like, weights, 3 * f * width, width, g, k + f)
                         add_to(_THREE, like, sums, grad_x, base + shift[q], row)
                 k += F
@@ -174,16 +166,17 @@ def conv_pool_kernel_gradients(x, winner, grad_y):
     """Returns the gradients by the kernel (3, 3, C, F) and the bias (F,), given that by the pooled activations."""
     N, H, W, C = x.shape
     P, Q, F = winner.shape[1:]
-    grad_kernel = np.empty((3, 3 * C, F), np.float32)
-    images, g = _with_margin(x), np.where(winner == INACTIVE, np.float32(0), grad_y)
+    grad_kernel, grad_bias = np.empty((3, 3 * C, F), np.float32), np.zeros((N, F), np.float32)
+    last, g = rows(np.append(x[-1], np.zeros(PAD, np.float32))), np.empty((N, P * Q * F), np.float32)
+    _where_active(rows(grad_y), rows(winner), g, grad_bias)
     for t0 in range(0, 3 * C, ROW_BLOCK):
         block = min(ROW_BLOCK, 3 * C - t0)
         like = _like(block)
         total = np.zeros((F, 3, WIDTH * len(like)), np.float32)
-        arrays = images, g.reshape(-1), winner.reshape(-1), _shifts(W, C), total.reshape(-1)
-        _kernel_gradient(*arrays, N, H * W * C, C, W, P, Q, F, t0, like)
+        arrays = rows(x), last, g.reshape(-1), winner.reshape(-1), _shifts(W, C), total.reshape(-1)
+        _kernel_gradient(*arrays, C, W, P, Q, F, t0, like)
         grad_kernel[:, t0 : t0 + block] = total[..., :block].transpose(1, 2, 0)
-    return grad_kernel.reshape(3, 3, C, F), g.reshape(N, P * Q, F).sum(axis=1).sum(axis=0)
+    return grad_kernel.reshape(3, 3, C, F), grad_bias.sum(axis=0)
 
 
 def conv_pool_input_gradient(x, kernel, winner, grad_y):
@@ -191,22 +184,15 @@ def conv_pool_input_gradient(x, kernel, winner, grad_y):
     N, H, W, C = x.shape
     P, Q, F = winner.shape[1:]
     by_filter = kernel.reshape(3, 3 * C, F).transpose(2, 0, 1)  # (F, 3, 3 C)
-    grad_x, winners = np.zeros(x.size + PAD, np.float32), _with_margin(winner)
+    grad_x, g = np.zeros(x.size + PAD, np.float32), np.ascontiguousarray(grad_y).reshape(-1)
     for t0 in range(0, 3 * C, ROW_BLOCK):
         block = min(ROW_BLOCK, 3 * C - t0)
         like = _like(block)
         weights = np.zeros((F, 3, WIDTH * len(like)), np.float32)
         weights[..., :block] = by_filter[..., t0 : t0 + block]
-        arrays = grad_x, np.ascontiguousarray(grad_y).reshape(-1), winners, _shifts(W, C), weights.reshape(-1)
+        arrays = grad_x, g, winner.reshape(-1), _shifts(W, C), weights.reshape(-1)
         _input_gradient(*arrays, N, H * W * C, C, W, P, Q, F, t0, like)
     return grad_x[: x.size].reshape(x.shape)
-
-
-def _with_margin(array):
-    """Returns an array as a flat one with a margin at its end, which vectors may touch."""
-    flat = np.zeros(array.size + PAD, array.dtype)
-    flat[: array.size] = array.reshape(-1)
-    return flat
 
 
 def _shifts(W, C):

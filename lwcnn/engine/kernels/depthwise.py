@@ -93,14 +93,14 @@ def convolve(padded, weights, out, H, W, C, taps, sums):
 
 @jit
 def convolve_images(x, weights, u, H, W, C, taps, totals):
-    """Computes u, the convolution of x, (N, H*W*C) each; adds the sums of u and u^2 to totals (2*C) float64."""
+    """Computes u, the convolution of x, (N, H*W*C) each; adds the sums of u and u^2 to totals (2*C or 0) float64."""
     k = len(taps)
     padded = aligned_zeros((H + k - 1) * (W + k - 1) * C)
-    sums = aligned_zeros(2 * C)
+    sums = aligned_zeros(totals.size)
     for n in range(len(u)):
         copy_into_margin(x[n], H, W, C, k, padded)
         convolve(padded, weights, u[n], H, W, C, taps, sums)
-        for i in range(2 * C):
+        for i in range(totals.size):
             totals[i] += sums[i]
 
 
@@ -148,7 +148,7 @@ def depthwise(x: np.ndarray, kernel: np.ndarray, geometry: Geometry) -> np.ndarr
     C = kernel.size // math.prod(geometry.window)
     y = np.zeros((len(x), math.prod(geometry.positions) * C), np.float32)
     if _is_common(geometry, C):
-        convolve_images(x, kernel, y, *geometry.size, C, TAPS[geometry.window[0]], np.zeros(2 * C))
+        convolve_images(x, kernel, y, *geometry.size, C, TAPS[geometry.window[0]], np.zeros(0))
     else:
         _add_products(FORWARD, x.reshape(-1), kernel, y.reshape(-1), len(x), C, geometry.numbers)
     return y
@@ -160,7 +160,7 @@ def depthwise_input_gradient(grad: np.ndarray, kernel: np.ndarray, geometry: Geo
     dx = np.zeros((len(grad), math.prod(geometry.size) * C), np.float32)
     if _is_common(geometry, C):
         flipped = np.ascontiguousarray(kernel.reshape(-1, C)[::-1]).reshape(-1)
-        convolve_images(grad, flipped, dx, *geometry.size, C, TAPS[geometry.window[0]], np.zeros(2 * C))
+        convolve_images(grad, flipped, dx, *geometry.size, C, TAPS[geometry.window[0]], np.zeros(0))
     else:
         _add_products(INPUT, grad.reshape(-1), kernel, dx.reshape(-1), len(grad), C, geometry.numbers)
     return dx

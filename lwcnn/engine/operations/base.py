@@ -21,6 +21,7 @@ Bind = Callable[[keras.Variable], tuple[np.ndarray, np.ndarray | None]]
 class Operation:
     """Base class of the operations."""
 
+    expected: dict[str, Any] = {}  # settings that a layer must have
     function: Any = None  # the activation at the end, if there is one
     random: tuple[int, ...] | None = None  # shape of the random numbers that each image needs in training
     draws: np.ndarray | None = None  # these numbers, from the network
@@ -36,10 +37,10 @@ class Operation:
     def backward(self, grad: np.ndarray, wanted: list[bool]) -> list[np.ndarray | None]:
         raise NotImplementedError
 
-    @staticmethod
-    def unsupported_setting(layer: keras.Layer) -> str | None:
+    @classmethod
+    def unsupported_setting(cls, layer: keras.Layer) -> str | None:
         """Returns the first setting of a layer that the operation does not support, such as "groups=2", or None."""
-        return None
+        return first_difference(layer, **cls.expected)
 
 
 def kernel_and_bias(layer: keras.Layer, bind: Bind) -> list:

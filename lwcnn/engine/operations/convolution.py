@@ -6,7 +6,7 @@ from lwcnn.engine.kernels import conv_pool
 from lwcnn.engine.kernels.arrays import rows
 from lwcnn.engine.kernels.windows import Geometry, gather, scatter
 from lwcnn.engine.operations.activations import find_function, unknown_function
-from lwcnn.engine.operations.base import Operation, first_difference, kernel_and_bias
+from lwcnn.engine.operations.base import Operation, kernel_and_bias
 
 CACHE = 100_000  # floats that fit into a core's own cache beside a kernel and some outputs
 
@@ -14,9 +14,9 @@ CACHE = 100_000  # floats that fit into a core's own cache beside a kernel and s
 class Affine(Operation):
     """Base class of layers with a bias and an activation; subclasses compute the sums."""
 
-    @staticmethod
-    def unsupported_setting(layer):
-        return unknown_function(layer)
+    @classmethod
+    def unsupported_setting(cls, layer):
+        return super().unsupported_setting(layer) or unknown_function(layer)
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
@@ -62,9 +62,7 @@ class Linear(Affine):
 class Convolution(Linear):
     """`keras.layers.Conv2D`: a matrix product of windows and kernel, over a few rows of positions at a time."""
 
-    @staticmethod
-    def unsupported_setting(layer):
-        return first_difference(layer, groups=1, dilation_rate=(1, 1)) or unknown_function(layer)
+    expected = {"groups": 1, "dilation_rate": (1, 1)}
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
@@ -117,10 +115,11 @@ class Convolution(Linear):
 class Convolution1D(Convolution):
     """`keras.layers.Conv1D`: the convolution of maps of one row."""
 
-    @staticmethod
-    def unsupported_setting(layer):
-        is_causal = first_difference(layer, padding=layer.padding.replace("causal", "same"))
-        return first_difference(layer, groups=1, dilation_rate=(1,)) or is_causal or unknown_function(layer)
+    expected = {"groups": 1, "dilation_rate": (1,)}
+
+    @classmethod
+    def unsupported_setting(cls, layer):
+        return "padding='causal'" if layer.padding == "causal" else super().unsupported_setting(layer)
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)

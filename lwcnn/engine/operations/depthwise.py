@@ -5,17 +5,13 @@ import numpy as np
 from lwcnn.engine.kernels.arrays import rows
 from lwcnn.engine.kernels.depthwise import depthwise, depthwise_input_gradient, depthwise_kernel_gradient
 from lwcnn.engine.kernels.windows import Geometry
-from lwcnn.engine.operations.activations import unknown_function
-from lwcnn.engine.operations.base import first_difference
 from lwcnn.engine.operations.convolution import Affine, Linear
 
 
 class DepthwiseConvolution(Affine):
     """`keras.layers.DepthwiseConv2D` with one filter per channel."""
 
-    @staticmethod
-    def unsupported_setting(layer):
-        return first_difference(layer, depth_multiplier=1, dilation_rate=(1, 1)) or unknown_function(layer)
+    expected = {"depth_multiplier": 1, "dilation_rate": (1, 1)}
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
@@ -31,7 +27,7 @@ class DepthwiseConvolution(Affine):
 class SeparableConvolution(Linear):
     """`keras.layers.SeparableConv2D` with one filter per channel: a depthwise convolution, then a pointwise one."""
 
-    unsupported_setting = staticmethod(DepthwiseConvolution.unsupported_setting)
+    expected = DepthwiseConvolution.expected
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind, layer.pointwise_kernel)

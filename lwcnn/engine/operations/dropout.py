@@ -3,16 +3,14 @@
 import numpy as np
 from keras import layers
 
-from lwcnn.engine.operations.base import Operation, first_difference
+from lwcnn.engine.operations.base import Operation
 from lwcnn.models.layers import StochasticDepth
 
 
 class Dropout(Operation):
     """`keras.layers.Dropout`, `SpatialDropout2D` and `lwcnn.models.layers.StochasticDepth`."""
 
-    @staticmethod
-    def unsupported_setting(layer):
-        return first_difference(layer, noise_shape=None)
+    expected = {"noise_shape": None}
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)

@@ -18,11 +18,16 @@ class Concatenate(Operation):
         return [np.ascontiguousarray(part) if wants else None for part, wants in zip(parts, wanted)]
 
 
-class Add(Operation):
-    @staticmethod
-    def unsupported_setting(layer):
-        return _several_ranks(layer)
+class Elementwise(Operation):
+    """Base class of layers whose inputs are broadcast to one shape."""
 
+    @classmethod
+    def unsupported_setting(cls, layer):
+        ranks = [len(x.shape) for x in layer.input]
+        return f"inputs of ranks {ranks}" if len(set(ranks)) > 1 else None
+
+
+class Add(Elementwise):
     def forward(self, inputs, training):
         self.shapes = [x.shape for x in inputs]
         return sum(inputs[1:], inputs[0])
@@ -39,11 +44,7 @@ class Average(Add):
         return super().backward(grad / np.float32(len(wanted)), wanted)
 
 
-class Multiply(Operation):
-    @staticmethod
-    def unsupported_setting(layer):
-        return _several_ranks(layer)
-
+class Multiply(Elementwise):
     def forward(self, inputs, training):
         self.inputs = inputs
         return reduce(np.multiply, inputs)
@@ -74,8 +75,8 @@ class ZeroPadding(Operation):
 class Reshape(Operation):
     """`keras.layers.Flatten` and `Reshape`."""
 
-    @staticmethod
-    def unsupported_setting(layer):
+    @classmethod
+    def unsupported_setting(cls, layer):
         shape = layer.output.shape[1:]
         return f"output of shape {shape}" if shape.count(None) > 1 else None
 
@@ -94,11 +95,6 @@ class Identity(Operation):
 
     def backward(self, grad, wanted):
         return [grad]
-
-
-def _several_ranks(layer) -> str | None:
-    ranks = [len(x.shape) for x in layer.input]
-    return f"inputs of ranks {ranks}" if len(set(ranks)) > 1 else None
 
 
 def _reduced(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from lwcnn.engine.kernels import batch_norm
-from lwcnn.engine.operations.base import Operation, first_difference
+from lwcnn.engine.operations.base import Operation
 
 
 class Rescale(Operation):
@@ -18,9 +18,7 @@ class Rescale(Operation):
 
 
 class Normalize(Operation):
-    @staticmethod
-    def unsupported_setting(layer):
-        return first_difference(layer, invert=False)
+    expected = {"invert": False}
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
@@ -37,8 +35,8 @@ class Normalize(Operation):
 class BatchNorm(Operation):
     """`keras.layers.BatchNormalization` of the last axis."""
 
-    @staticmethod
-    def unsupported_setting(layer):
+    @classmethod
+    def unsupported_setting(cls, layer):
         return None if layer.axis in (-1, len(layer.output.shape) - 1) else f"axis={layer.axis}"
 
     def __init__(self, layer, bind):
