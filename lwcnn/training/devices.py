@@ -20,10 +20,8 @@ class Computing:
 
     def require_possible(self) -> None:
         """Checks that this machine supports these settings, and that they are not slower than the defaults."""
-        emulated = environment.accelerator() is None and not (
-            self.precision == "mixed_bfloat16" and environment.has_bfloat16_units()
-        )
-        if self.precision != "float32" and emulated:
+        has_units = self.precision == "mixed_bfloat16" and environment.has_bfloat16_units()
+        if not (self.precision == "float32" or has_units or environment.accelerator()):
             raise LwcnnError(
                 "Mixed precision needs an accelerator, or a CPU with bfloat16 units (AVX512_BF16, AMX) and "
                 "mixed_bfloat16: other CPUs emulate it and train several times slower than in float32. Omit "
