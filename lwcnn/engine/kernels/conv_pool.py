@@ -78,37 +78,30 @@ def _forward(x, weights, bias, pooled, winner, C, W, P, Q, F, f0, like):
 
 
 @jit
-def _where_active(grad_y, winner, g, grad_bias):
-    """Copies grad_y to g (N, P*Q*F each), zero where ReLU is off, and adds up its positions in grad_bias (N, F)."""
-    F = grad_bias.shape[1]
-    for n in range(len(g)):
-        for k in range(g.shape[1]):
-            g[n, k] = grad_y[n, k] if winner[n, k] != INACTIVE else np.float32(0)
-        for k in range(0, g.shape[1], F):
-            for f in range(F):
-                grad_bias[n, f] += g[n, np.uint64(k + f)]
-
-
-@jit
-def _kernel_gradient(x, last, g, winner, shift, total, C, W, P, Q, F, t0, like):
+def _kernel_gradient(x, last, grad_y, winner, shift, total, grad_bias, C, W, P, Q, F, t0, like):
     """Adds gradient * patch row of images x (N, H*W*C) to total[f, ky, t0...]; shift maps winners to offsets.
 
-    `last` is the last image with a margin; the vectors of the others may reach into the next image.
+    `last` is the last image with a margin; the vectors of the others may reach into the next image. The gradients' sums
+    over positions are stored in grad_bias (N, F).
     """
     row, width = W * C, 8 * len(like)
+    g = np.zeros(P * Q * F, np.float32)  # of an image, zero where ReLU is off
     for n in range(len(x)):
         image = x[n] if n + 1 < len(x) else last
+        for k in range(g.size):
+            g[k] = grad_y[n, k] if winner[n, k] != INACTIVE else np.float32(0)
         for f in range(F):
-            sums = zeros_tile(_THREE, like)
-            k = n * P * Q * F + f
+            sums, bias, k = zeros_tile(_THREE, like), np.float32(0), f
             for i in range(P):
                 base = 2 * i * row + t0
                 for j in range(Q):
-                    at = base + shift[np.uint64(winner[np.uint64(k)])]
+                    at = base + shift[np.uint64(winner[n, np.uint64(k)])]
                     sums = add_scaled(sums, _THREE, like, image, at, row, g, k)
+                    bias += g[np.uint64(k)]
                     k += F
                     base += 2 * C
             add_to(_THREE, like, sums, total, 3 * f * width, width)
+            grad_bias[n, f] = bias
 
 
 @jit
@@ -166,14 +159,13 @@ def conv_pool_kernel_gradients(x, winner, grad_y):
     """Returns the gradients by the kernel (3, 3, C, F) and the bias (F,), given that by the pooled activations."""
     N, H, W, C = x.shape
     P, Q, F = winner.shape[1:]
-    grad_kernel, grad_bias = np.empty((3, 3 * C, F), np.float32), np.zeros((N, F), np.float32)
-    last, g = rows(np.append(x[-1], np.zeros(PAD, np.float32))), np.empty((N, P * Q * F), np.float32)
-    _where_active(rows(grad_y), rows(winner), g, grad_bias)
+    grad_kernel, grad_bias = np.empty((3, 3 * C, F), np.float32), np.empty((N, F), np.float32)
+    last = rows(np.append(x[-1], np.zeros(PAD, np.float32)))
     for t0 in range(0, 3 * C, ROW_BLOCK):
         block = min(ROW_BLOCK, 3 * C - t0)
         like = _like(block)
         total = np.zeros((F, 3, WIDTH * len(like)), np.float32)
-        arrays = rows(x), last, g.reshape(-1), winner.reshape(-1), _shifts(W, C), total.reshape(-1)
+        arrays = rows(x), last, rows(grad_y), rows(winner), _shifts(W, C), total.reshape(-1), grad_bias
         _kernel_gradient(*arrays, C, W, P, Q, F, t0, like)
         grad_kernel[:, t0 : t0 + block] = total[..., :block].transpose(1, 2, 0)
     return grad_kernel.reshape(3, 3, C, F), grad_bias.sum(axis=0)
