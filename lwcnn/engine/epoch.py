@@ -7,7 +7,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from lwcnn.engine.keras_internals import Unsupported
-from lwcnn.engine.losses import Means, Objective
+from lwcnn.engine.losses import Means, Objective, divergence
 from lwcnn.engine.network import Network, Plan, Weights, check_environment, compile_model
 from lwcnn.engine.optimizers import VectorOptimizer, check_optimizer
 from lwcnn.engine.threads import ThreadGroup, run_in_group, share_out
@@ -18,16 +18,30 @@ def unsupported(model: keras.Model) -> str | None:
     """Returns why the engine cannot train a compiled model, in one line; None if it can."""
     try:
         check_environment()
-        _check_objective(model, compile_model(model))
+        is_distiller = isinstance(model, keras.distillation.Distiller)
+        plan = compile_model(model.student if is_distiller else model)
+        if is_distiller:
+            _check_distiller(model)
+            compile_model(model.teacher, training=False)
+        _check_objective(model, plan)
         check_optimizer(model.optimizer)
     except Unsupported as reason:
         return str(reason)
     return None
 
 
+def _check_distiller(model: keras.Model) -> None:
+    objective, *others = model.distillation_losses
+    known = isinstance(objective, keras.distillation.LogitsDistillation)
+    known = known and isinstance(objective.loss, keras.losses.KLDivergence) and not others
+    if not (known and len(model.student.outputs) == 1 and 0 < model.student_loss_weight < 1):
+        raise Unsupported(f"{model.name} (Distiller) has other losses than the divergence of logits")
+
+
 def _check_objective(model: keras.Model, plan: Plan) -> None:
+    is_distiller = isinstance(model, keras.distillation.Distiller)
     for loss, is_softmax in zip(Objective(model).losses, plan.are_softmax()):
-        if not (loss.from_logits or is_softmax):
+        if not loss.from_logits and (is_distiller or not is_softmax):
             raise Unsupported(f"{model.name} ({type(model).__name__}) has a loss of probabilities")
     if model.losses:
         raise Unsupported(f"{model.name} has regularizers")
@@ -47,15 +61,25 @@ class Epoch:
     def __init__(self, model: keras.Model, average=None):
         environment.keep_freed_memory()
         self._average = average
+        self._teachers, self._temperature, self._label_weight = [], 1.0, 1.0
+        trained, num_threads = model, environment.num_threads()
+        if isinstance(model, keras.distillation.Distiller):
+            trained, given = model.student, Weights([], model.teacher.weights)
+            plan = compile_model(model.teacher, training=False)
+            # Operations keep their last inputs, so each thread has its own.
+            self._teachers = [Network(plan, given) for _ in range(num_threads)]
+            self._temperature = model.distillation_losses[0].temperature
+            self._label_weight = model.student_loss_weight
         self._objective = Objective(model)
-        known = {id(v) for v in model.trainable_variables}
-        self._weights = Weights(model.trainable_variables, [v for v in model.weights if id(v) not in known])
-        model.optimizer.build(model.trainable_variables)  # unless it is
+        known = {id(v) for v in trained.trainable_variables}
+        self._weights = Weights(trained.trainable_variables, [v for v in trained.weights if id(v) not in known])
+        model.optimizer.build(trained.trainable_variables)  # unless it is
         self._optimizer = VectorOptimizer(model.optimizer, self._weights)
         # Each thread computes a part of the batch, from the images to the gradient: splitting every layer separately
-        # would take as long as computing some of them. Like Keras, they compute the loss of a softmax from its logits.
-        plan, num_threads = compile_model(model), environment.num_threads()
-        self._networks = [Network(plan, self._weights, rank == 0, logits=True) for rank in range(num_threads)]
+        # would take as long as computing some of them.
+        plan = compile_model(trained)
+        logits = not self._teachers  # like Keras, compute the loss of a softmax from its logits
+        self._networks = [Network(plan, self._weights, rank == 0, logits) for rank in range(num_threads)]
         self._generators = [operation.layer.seed_generator for operation in self._networks[0].random_operations]
         self._states = {
             id(generator): np.array(keras.ops.convert_to_numpy(generator.state)) for generator in self._generators
@@ -117,8 +141,19 @@ class Epoch:
         network.gradient[:] = 0
         outputs = network.forward(images, training=True)
         sums, gradients = self._objective(outputs, labels)
+        if self._teachers:
+            (taught,) = self._teachers[rank].forward(images, training=False)
+            sums, gradients = self._distilled(outputs[0], taught, sums, gradients[0])
         network.backward([gradient / np.float32(count) for gradient in gradients])
         return sums
+
+    def _distilled(self, logits, taught, sums: dict[str, float], gradient: np.ndarray):
+        """Combines the label loss and its gradient with the divergence from the teacher."""
+        weight = self._label_weight
+        distance, apart = divergence(logits, taught, self._temperature)
+        total = weight * sums["loss"] + (1 - weight) * distance
+        parts = {"student_loss": sums["loss"], "distillation_loss": distance, "total_loss": total, "loss": total}
+        return sums | parts, [np.float32(weight) * gradient + np.float32(1 - weight) * apart]
 
 
 @cache

@@ -126,7 +126,16 @@ def momentum_product(optimizer: keras.optimizers.Nadam) -> keras.Variable:
     return optimizer._u_product
 
 
+def compiled_losses(model: keras.Model) -> list:
+    """Returns the compiled loss of each output; for a `Distiller`, that of the student."""
+    is_distiller = isinstance(model, keras.distillation.Distiller)
+    loss = model._student_loss_for_serialization if is_distiller else model.loss
+    return loss if isinstance(loss, list) else [loss]
+
+
 def output_names(model: keras.Model) -> list[str]:
+    """Returns the names of a model's outputs; for a `Distiller`, those of the student."""
+    model = model.student if isinstance(model, keras.distillation.Distiller) else model
     return list(_functional(model).output_names)
 
 

@@ -48,7 +48,10 @@ class CrossEntropy(NamedTuple):
 
 
 def find_loss(loss) -> CrossEntropy:
-    """Returns the compiled loss; a custom one needs `from_logits`, `label_smoothing` and `class_weights`."""
+    """Returns the compiled loss, given as an object, a function or a name; raises `Unsupported` if it is unknown.
+
+    A custom loss is accepted if it has the attributes `from_logits`, `label_smoothing` and `class_weights`.
+    """
     loss = keras.losses.get(loss)
     if loss in (keras.losses.sparse_categorical_crossentropy, keras.losses.categorical_crossentropy):
         return CrossEntropy()
@@ -67,6 +70,17 @@ def find_loss(loss) -> CrossEntropy:
     )
 
 
+def divergence(logits: np.ndarray, teacher: np.ndarray, temperature: float) -> tuple[float, np.ndarray]:
+    """Returns the sum of T^2 KL(teacher, logits), both softmax at temperature T, and its gradient by the logits.
+
+    Source: Hinton, Vinyals and Dean, arXiv 1503.02531.
+    """
+    taught, given = log_softmax(logits / np.float32(temperature)), log_softmax(teacher / np.float32(temperature))
+    shares = np.exp(given)
+    loss = temperature**2 * float((shares * (given - taught)).sum(dtype=np.float64))
+    return loss, np.float32(temperature) * (np.exp(taught) - shares)
+
+
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Returns the log-probabilities of logits of shape (n, classes)."""
     shifted = logits - logits.max(axis=1, keepdims=True)
@@ -74,10 +88,10 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 class Objective:
-    """The losses and metrics of a compiled model, by output."""
+    """The losses and metrics of a compiled model, by output; for a `Distiller`, those of the student."""
 
     def __init__(self, model: keras.Model):
-        self.losses = [find_loss(loss) for loss in (model.loss if isinstance(model.loss, list) else [model.loss])]
+        self.losses = [find_loss(loss) for loss in internals.compiled_losses(model)]
         self._names = internals.output_names(model)
         self._accuracy = _name_of_accuracy(model)
         if internals.loss_weights(model) is not None:

@@ -16,9 +16,10 @@ from lwcnn.engine.keras_internals import Call, Graph, Unsupported
 from lwcnn.engine.operations import activations, convolution, depthwise, dropout, merging, normalization, pooling
 from lwcnn.engine.operations.base import Bind, Operation, first_difference
 from lwcnn.engine.operations.depthwise_block import DepthwiseBlock
-from lwcnn.models.layers import StochasticDepth
+from lwcnn.models.layers import SoftVoting, StochasticDepth
 
 OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
+    SoftVoting: merging.SoftVoting,
     StochasticDepth: dropout.Dropout,
     layers.Activation: activations.Activation,
     layers.Add: merging.Add,

@@ -16,6 +16,7 @@ from lwcnn.models.dual import build_dual_model, build_merged_model, build_submod
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.average import MovingAverage, batch_norm_statistics
+from lwcnn.training.distillation import build_distiller, build_ensemble
 from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
@@ -104,23 +105,24 @@ def some_batches(num_inputs=1, soft=False, size=16):
     return Given(found)
 
 
-def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs=2, frozen=()):
+def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs=2, frozen=(), wrap=None):
     """Weights, the optimizer's variables, averages and logs after some epochs from the same beginning."""
     monkeypatch.setenv("LWCNN_STEP", step)
     keras.utils.set_random_seed(0)
     model = randomize(build())
     for layer in model.layers:
         layer.trainable = layer.name not in frozen
+    whole = wrap(model) if wrap else model
     batches = batches or some_batches(len(model.inputs))
     loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     count = len(model.outputs)
     losses, metrics = ([loss] * count, [["accuracy"]] * count) if count > 1 else (loss, ["accuracy"])
-    model.compile(optimizer.build(10), losses, metrics=metrics, jit_compile=False, run_eagerly=EAGERLY)
-    model.optimizer.build(model.trainable_variables)
-    average = MovingAverage([*model.trainable_variables, *batch_norm_statistics(model)], 0.9)
-    assert isinstance(begin_epoch(model), engine.Epoch if step == "engine" else Epoch)
-    logs = [train_epoch(model, batches, Progress("none"), average) for _ in range(epochs)]
-    return get_values(model.weights), get_values(model.optimizer.variables), average.values, logs
+    whole.compile(optimizer.build(10), losses, metrics=metrics, jit_compile=False, run_eagerly=EAGERLY)
+    whole.optimizer.build(whole.trainable_variables)
+    average = MovingAverage([*whole.trainable_variables, *batch_norm_statistics(model)], 0.9)
+    assert isinstance(begin_epoch(whole), engine.Epoch if step == "engine" else Epoch)
+    logs = [train_epoch(whole, batches, Progress("none"), average) for _ in range(epochs)]
+    return get_values(model.weights), get_values(whole.optimizer.variables), average.values, logs
 
 
 def assert_same(build, monkeypatch, optimizer, tolerance=2e-4, **arguments):
@@ -274,6 +276,27 @@ def test_cosine_schedule_with_a_floor(monkeypatch):
     assert_same(MODELS["dual"], monkeypatch, optimizer)
 
 
+def test_a_distiller_of_two_losses_trains_in_keras():
+    student, teacher = MODELS["merged"](), MODELS["merged"]()
+    for count in (1, 2):
+        losses = [keras.distillation.LogitsDistillation(3, keras.losses.KLDivergence()) for _ in range(count)]
+        distiller = keras.distillation.Distiller(teacher, student, losses, [1.0] * count, student_loss_weight=0.2)
+        distiller.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        assert bool(engine.unsupported(distiller)) == (count == 2)
+
+
+def test_distillation(monkeypatch):
+    teacher = build_ensemble([randomize(MODELS["residual_se"]()), randomize(MODELS["residual_se"](), seed=1)])
+
+    def wrap(student):
+        return build_distiller(teacher, student, temperature=3, label_weight=0.2)
+
+    before = get_values(teacher.weights)
+    assert_same(MODELS["residual_se"], monkeypatch, OPTIMIZERS["momentum"], wrap=wrap, batches=some_batches(size=20))
+    for a, b in zip(before, get_values(teacher.weights), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("name", ["dropout", "depth"])
 def test_random_layers_drop_their_rate_and_continue_their_state(name, monkeypatch):
     monkeypatch.setenv("LWCNN_STEP", "engine")
@@ -310,6 +333,16 @@ def test_threads_give_the_result_of_one_thread(name, monkeypatch):
         assert [b[1].tolist() for b in prefetch(some_batches())] == [b[1].tolist() for b in some_batches().batches]
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_each_thread_has_its_own_teacher(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    student, teacher = MODELS["residual_se"](), build_ensemble([randomize(MODELS["residual_se"]())])
+    distiller = build_distiller(teacher, student, temperature=3, label_weight=0.2)
+    distiller.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    epoch = begin_epoch(distiller)
+    operations = [id(operation) for network in epoch._teachers for operation, *_ in network.steps]
+    assert len(epoch._teachers) == 3 and len(set(operations)) == len(operations)
 
 
 def test_a_phase_trains_as_in_keras(monkeypatch):

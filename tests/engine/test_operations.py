@@ -9,6 +9,7 @@ pytest.importorskip("numba")
 from lwcnn.engine.keras_internals import Unsupported
 from lwcnn.engine.losses import find_loss
 from lwcnn.engine.match import OPERATIONS, unsupported
+from lwcnn.models.layers import SoftVoting
 
 MAP = (3, 7, 6, 8)  # odd and even, so that strides do not divide
 FUNCTIONS = (*("relu", "relu6", "leaky_relu", "hard_silu", "sigmoid", "tanh", "silu", "gelu", "softmax", "linear"),)
@@ -60,6 +61,7 @@ CASES = {
     "add_broadcast": (layers.Add, MAP, (3, 1, 1, 8)),
     "multiply": (layers.Multiply, MAP, (3, 1, 1, 8)),
     "average": (layers.Average, MAP, MAP),
+    "soft_voting": (SoftVoting, (6, 4), (6, 4), (6, 4)),
     "concatenate": (layers.Concatenate, MAP, (3, 7, 6, 3)),
     "concatenate_rows": (lambda: layers.Concatenate(axis=1), MAP, (3, 2, 6, 8)),
     "zero_padding": (lambda: layers.ZeroPadding2D(((1, 2), (0, 3))), MAP),

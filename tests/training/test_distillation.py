@@ -8,6 +8,7 @@ import pytest
 from made_data import describe, make_images, randomize
 from scipy.special import log_softmax
 
+from lwcnn.engine import Predictor
 from lwcnn.evaluation.metrics import average_probabilities
 from lwcnn.experiments import run as runs
 from lwcnn.experiments.recipes import get_experiment
@@ -45,6 +46,7 @@ def test_the_ensemble_votes_as_evaluate_does(tmp_path):
     save_model(tmp_path / "ensemble.keras", build_ensemble(members))
     ensemble = load_model(tmp_path / "ensemble.keras")
     np.testing.assert_allclose(ensemble.predict(images, verbose=0), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(Predictor(ensemble)([images])[0], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_members_of_unequal_shapes_are_refused():

@@ -4,6 +4,7 @@ from functools import reduce
 
 import numpy as np
 
+from lwcnn.engine.losses import log_softmax
 from lwcnn.engine.operations.base import Operation
 
 
@@ -42,6 +43,23 @@ class Average(Add):
 
     def backward(self, grad, wanted):
         return super().backward(grad / np.float32(len(wanted)), wanted)
+
+
+class SoftVoting(Operation):
+    """`lwcnn.models.layers.SoftVoting`."""
+
+    def forward(self, inputs, training):
+        log_shares = [log_softmax(logits) for logits in inputs]
+        self.log_shares = [one - np.float32(np.log(len(inputs))) for one in log_shares]
+        self.output = np.logaddexp.reduce(self.log_shares)
+        return self.output
+
+    def backward(self, grad, wanted):
+        return [self._gradient(grad, one) if wants else None for one, wants in zip(self.log_shares, wanted)]
+
+    def _gradient(self, grad, log_shares):
+        of_shares = grad * np.exp(log_shares - self.output)
+        return of_shares - np.exp(log_softmax(log_shares)) * of_shares.sum(axis=1, keepdims=True)
 
 
 class Multiply(Elementwise):
