@@ -420,8 +420,13 @@ def test_the_papers_network_grows_with_images_and_classes_and_wren_s_hardly(evid
     assert build_merged_model((64, 64, 3), 10).count_params() == 83_622
     assert small.loc["cifar100", 32]["params"] - small.loc["cifar10", 32]["params"] == 2_970
     assert small.loc["cifar10"]["params"].nunique() == 1
+    assert 2 < paper.loc["cifar10", 48]["params"] / paper.loc["cifar10", 32]["params"] < 2.5
+    for network, points in ((paper, 2.2), (small, -1.6)):
+        accuracy = 100 * network.loc["cifar10"]["test_accuracy"]
+        assert round(accuracy[48] - accuracy[32], 1) == points
+    assert set(rows.index.get_level_values("size")) == {32, 48}, "none at 64x64"
     both = small.join(paper, suffixes=("_small", "_paper"), how="inner")
-    assert (both["test_accuracy_small"] > both["test_accuracy_paper"]).all() and len(both) >= 2
+    assert (both["test_accuracy_small"] > both["test_accuracy_paper"]).all() and len(both) == 3
     assert (both["epochs_small"] < both["epochs_paper"]).all()
     assert (both["seconds_per_epoch_small"] > both["seconds_per_epoch_paper"]).all()
     for network in (paper, small):
