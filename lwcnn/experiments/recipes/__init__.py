@@ -47,6 +47,7 @@ NETWORKS = {
     "wren-20k": "wren_20k",
     "wren": "residual_se_muon",
     "wren-15k": "wren_15k",
+    "wren-10k": "wren_10k",
     "wren-s": "residual_se_small",
     "wren-adamw": "residual_se",
     "paper-tuned": "paper_tuned",
