@@ -354,7 +354,7 @@ def test_the_engine_is_two_to_four_times_as_fast_as_keras(evidence):
 
 def test_runs_trained_by_the_engine_are_those_named(evidence):
     named = {"residual_se_muon", "wren_15k", "residual_se_stem_adamw", "paper_as_published", "paper_both_converted"}
-    named |= {"layerwise", "low_rate"}
+    named |= {"layerwise", "low_rate", "wren_10k"}
     runs = evidence.runs[evidence.runs["step"] == "engine"]
     assert set(runs["experiment"]) <= named
     assert set(evidence.select("cifar10", "residual_se_muon", "full")["step"]) == {"engine"}
