@@ -70,7 +70,7 @@ def test_on_data_without_committed_results_paper_and_wren_are_trained(made_datas
     assert isinstance(figure, Figure) and alt == "Accuracy and loss through both stages of the paper's method."
     assert Path("plots/made/training_curves.png").exists()
     assert not Path("visualizations").exists()
-    opened.show("folds")
+    opened.show("robustness")
     assert shown[-1].startswith("*Not shown:")
     assert opened.published.dataset == "cifar10"
     opened.show("ablation")
