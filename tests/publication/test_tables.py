@@ -12,6 +12,7 @@ from lwcnn.publication.claims.measurement import Measurement, missing
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.names import named
 from lwcnn.publication.tables import ablations, accuracies, calibration, costs, folds
+from lwcnn.publication.tables.benchmarks import benchmark_table
 from lwcnn.publication.tables.pages import all_tables, fill, write_tables
 from lwcnn.publication.tables.table import Table, to_latex
 from lwcnn.system.errors import LwcnnError
@@ -121,6 +122,15 @@ def test_tables_of_few_runs_are_shown_and_a_folder_without_runs_is_refused(evide
     assert "`single`" in shown and "| part |" not in shown, "none of the parts was run"
     with pytest.raises(LwcnnError, match="no results.*Received: .*none"):
         all_tables(tmp_path / "none")
+
+
+def test_a_training_step_is_compared_with_the_rivals_that_were_measured():
+    base = {"threads": 2, "workload": "paper", "timed_images": 12_800}
+    ours, keras = (
+        base | {"contender": name, "median": s, "seconds": [s]} for name, s in (("lwcnn", 4.0), ("keras", 10.0))
+    )
+    assert [cell for cell in benchmark_table("train_step", [ours]).rows[0][-2:] if cell] == []
+    assert benchmark_table("train_step", [keras, ours]).rows[0][-2:] == ["2.50", ""]
 
 
 def test_tables_are_filled_between_their_marks(evidence, tmp_path):

@@ -157,7 +157,8 @@ def _with_ratios(rows: Sequence[dict]) -> list[dict]:
     """Returns the rows in order, each with its speed relative to rivals measured under the same conditions."""
     frame, conditions = pd.DataFrame(rows), ["threads", "workload", "timed_images"]
     medians = frame.pivot(index=conditions, columns="contender", values="median")
-    for rival in ("keras", "torch"):
+    medians = medians.reindex(columns=["keras", "torch"])  # where one was not measured, its column is empty
+    for rival in medians:
         theirs = medians[rival].reindex(pd.MultiIndex.from_frame(frame[conditions])).to_numpy()
         frame[f"times_{rival}"] = [f"{ratio:.2f}" if ratio > 0 else "" for ratio in theirs / frame["median"]]
     order = frame.sort_values(["threads", "workload", "contender"], key=lambda column: column.replace(_ORDER))
