@@ -21,6 +21,7 @@ IMAGE_EXTENSIONS = (
     ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
 BACKGROUND = "white"  # of transparent images
+MAX_FOLDERS_WITHOUT_IMAGES = 2_000
 MAX_DEFAULT_SIDE = 96  # pixels; larger images are reduced unless a size is chosen
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _log = logging.getLogger(__name__)
@@ -170,8 +171,8 @@ def _opened(source: Path | Image.Image) -> Iterator[Image.Image]:
 
 def _walk(root: Path) -> Iterator[Path]:
     """Yields visible image files, those of each folder once, however it is linked."""
-    seen = set()
-    for folder, subfolders, files in os.walk(root, followlinks=True):
+    seen, without_images = set(), 0
+    for folder, subfolders, files in os.walk(root, onerror=_fail, followlinks=True):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         real = os.path.realpath(folder)
         if real in seen:
@@ -179,7 +180,17 @@ def _walk(root: Path) -> Iterator[Path]:
             continue
         seen.add(real)
         paths = [Path(folder) / name for name in sorted(files) if not name.startswith(".")]
-        yield from (path for path in paths if path.suffix.lower() in IMAGE_EXTENSIONS)
+        images = [path for path in paths if path.suffix.lower() in IMAGE_EXTENSIONS]
+        without_images += not images
+        if without_images > MAX_FOLDERS_WITHOUT_IMAGES:
+            raise LwcnnError(
+                f"Give a folder of images: {MAX_FOLDERS_WITHOUT_IMAGES:,} folders in it hold none. Received: {root}"
+            )
+        yield from images
+
+
+def _fail(error: OSError) -> None:
+    raise error  # `os.walk` would skip a folder that cannot be read
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -21,7 +21,7 @@ from lwcnn.system.npz import load_npz, save_npz
 
 MAX_DISAGREEMENT = 0.001  # fraction of test images whose class may differ on another machine through rounding
 # The models that figures compare by their penultimate features.
-WITH_FEATURES = ("paper", "residual_se", "residual_se_muon", "wren_30k", "wren_15k")
+WITH_FEATURES = ("paper", "residual_se", "wren_30k", "wren_15k")
 _IDENTITY = ("dataset", "data_checksum", "experiment", "preset", "seed", "config", "backend", "step")
 
 _log = logging.getLogger(__name__)
