@@ -45,6 +45,7 @@ def _member(thousands: int, network: ResidualSEConfig, strong: bool = True) -> t
 
 
 _WREN_30K = _network(24, Stage(24, 2), Stage(40, 3, 5, 1.6))  # 27,779 parameters on 32x32x3; 31,469 with 100 classes
+_WREN_FAST = ResidualSEConfig(stem=24, stages=(Stage(24, 2, 3), Stage(48, 2)), attention="eca")  # 29,694
 _GLU = _network(24, Stage(24, 3, 5, 1), Stage(40, 3, 5, 1), block="glu")
 
 VARIANTS: Recipes = {
@@ -73,5 +74,9 @@ FAMILY_EXPERIMENTS: Recipes = {
     "wren_20k": _member(20, _network(20, Stage(20, 2), Stage(32, 3, 5, 1.5))),  # 18,611
     "wren_30k": _member(30, _WREN_30K),
     "wren_100k": _member(100, _network(40, Stage(40, 2), Stage(64, 4))),  # 94,120
+    "wren_fast": (
+        "the Wren family: how accurate a network with the int8 latency of MLPerf Tiny's ResNet-8 is",
+        _train(_WREN_FAST, strong=False),
+    ),
     **VARIANTS,
 }
