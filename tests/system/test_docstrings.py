@@ -12,8 +12,7 @@ from made_data import make_images
 
 import lwcnn
 
-CONSTANTS = {"EXPERIMENT_NAMES", "PRESETS"}
-PUBLIC = [name for name in lwcnn.__all__ if name not in CONSTANTS]
+PUBLIC = lwcnn.__all__
 
 
 def sections(docstring):

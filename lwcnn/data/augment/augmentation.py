@@ -47,7 +47,7 @@ class Augmentation(Settings):
         LwcnnError: A value is out of range, or the fill mode is unknown.
 
     Example:
-        >>> augmentation = Augmentation(horizontal_flip=True, crop_padding=4, cutout=Cutout(side=8))
+        >>> augmentation = Augmentation(horizontal_flip=True, crop_padding=4, cutout=lwcnn.augment.Cutout(side=8))
     """
 
     rotation: Fraction = 0.0

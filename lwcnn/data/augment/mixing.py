@@ -25,7 +25,7 @@ class MixUpCutMix(Settings):
         LwcnnError: A value is out of range, or both alphas are 0.
 
     Example:
-        >>> mixing = MixUpCutMix(mixup_alpha=0.2, cutmix_alpha=1.0, probability=0.5)
+        >>> mixing = lwcnn.augment.MixUpCutMix(mixup_alpha=0.2, cutmix_alpha=1.0, probability=0.5)
 
     Source: Zhang et al. 2017 (MixUp), Yun et al. 2019 (CutMix).
     """
