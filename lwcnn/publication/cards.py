@@ -13,7 +13,7 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.results import DISPLAY_NAMES
 from lwcnn.models.description import Description, read_description, read_input_shape
 from lwcnn.publication.claims.measurement import Measurement, or_missing, percent
-from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.evidence import Evidence, Network
 from lwcnn.publication.names import display_name
 from lwcnn.publication.tables.calibration import measure
 from lwcnn.publication.tables.table import Cell, Table
@@ -45,17 +45,16 @@ def write_cards(folders: Folders) -> list[Path]:
 
 def model_card(path: Path, told: Description, evidence: Evidence) -> str:
     """Returns the card of a model, given its path, its description and the results that its run belongs to."""
-    runs = evidence.select(told.dataset, told.experiment, told.preset)
-    run = runs[runs["seed"] == told.seed].iloc[0].to_dict()
+    network = evidence.network(told.dataset, told.experiment, told.preset)
+    run = network.runs.set_index("seed").loc[told.seed].to_dict()
     name = network_name(told.experiment)
     shape = read_input_shape(path)
     if shape is None:
         raise LwcnnError(f"Give a model of one image size. Received: {path}")
     is_shipped = name in NETWORKS and told.dataset in DISPLAY_NAMES
-    seeds = " ".join(str(seed) for seed in runs["seed"])
+    seeds = " ".join(map(str, network.runs["seed"]))
     again = f" `lwcnn train {name} --dataset {told.dataset} --preset {told.preset} --seeds {seeds}` repeats it."
     shipped = f'lwcnn.create_model("{name}", pretrained="{told.dataset}")'
-    correct = evidence.correct(told.dataset, told.experiment, told.preset)
     return CARD.format(
         title=display_name(told.experiment),
         data=DISPLAY_NAMES.get(told.dataset, told.dataset),
@@ -66,12 +65,12 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         shape=shape,
         num_classes=len(told.class_names),
         classes=", ".join(told.class_names),
-        num_test=correct.shape[1],
+        num_test=network.correct.shape[1],
         phases=_phases(told),
         command=again if told.experiment in EXPERIMENT_NAMES and told.dataset in DISPLAY_NAMES else "",
         minutes=run["train_seconds"] / 60,
-        results=_results(told, run, evidence, correct),
-        calibration=_calibration(told, run, evidence),
+        results=_results(told, run, network),
+        calibration=_calibration(told, run, evidence.network(told.dataset, told.experiment)),
         hardest=_hardest(told, run),
         load=shipped if is_shipped else f'lwcnn.load_model("{path.name}")',
         export=f"lwcnn export {name if is_shipped else path.name} --dataset {told.dataset}",
@@ -102,29 +101,28 @@ def _find_phases(settings: Any) -> Iterator[dict]:
             yield from _find_phases(part)
 
 
-def _results(told: Description, run: dict, evidence: Evidence, correct: np.ndarray) -> str:
-    num_test = correct.shape[1]
+def _results(told: Description, run: dict, network: Network) -> str:
+    num_seeds, num_test = network.correct.shape
     low, high = binomtest(round(told.test_accuracy * num_test), num_test).proportion_ci(method="wilson")
-    mean = evidence.accuracy(told.dataset, told.experiment, told.preset)
+    mean = network.accuracy
     of_seeds = percent(mean.mean, low=100 * mean.low, high=100 * mean.high)
     rows: list[list[Cell]] = [
         ["test accuracy of this file", percent(told.test_accuracy, low=100 * low, high=100 * high)],
-        [f"test accuracy, mean of all seeds ({len(correct)})", of_seeds],
+        [f"test accuracy, mean of all seeds ({num_seeds})", of_seeds],
         ["validation accuracy of this file", percent(told.val_accuracy)],
         ["parameters", f"{run['params']:,}"],
         ["multiply-accumulates per image", f"{run['macs'] / 1e6:.2f} million"],
     ]
     if told.int8_bytes:
-        export = evidence.export(told.dataset, told.experiment, "litert-int8")
-        rows.append(["int8, test accuracy", percent(export["accuracy_exported"])])
+        rows.append(["int8, test accuracy", percent(network.int8["accuracy_exported"])])
         rows.append(["int8, file", f"{told.int8_bytes:,} bytes"])
     if told.int8_ms:
         rows.append(["int8, latency", f"{told.int8_ms:.3f} ms, one thread of {told.int8_device}"])
     return Table(["quantity", "value"], [rows]).markdown()
 
 
-def _calibration(told: Description, run: dict, evidence: Evidence) -> str:
-    found = or_missing(measure, evidence, told.dataset, told.experiment)
+def _calibration(told: Description, run: dict, network: Network) -> str:
+    found = or_missing(measure, network)
     if isinstance(found, Measurement):
         return f"Expected calibration error {percent(run['ece'])}; no temperature was fitted."
     origin = "validation images" if found.on_validation else "the other half of the test images"

@@ -1,17 +1,19 @@
-"""Selects and compares the results that publications are made from: runs, trials, exports and benchmarks."""
+"""The evidence that publications are made from: what a results folder says about each network."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 
+from lwcnn.data.known import INPUT_SHAPES
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.statistics import Difference, Estimate, estimate_accuracy, paired_difference
 from lwcnn.experiments import results
-from lwcnn.experiments.results import PRESETS_BY_SIZE, MissingInput
+from lwcnn.experiments.results import MissingInput
+from lwcnn.experiments.zoo import create_model
 from lwcnn.publication.names import HEADLINE
 from lwcnn.system.files import StrPath
 from lwcnn.system.npz import load_npz
@@ -23,31 +25,15 @@ BASELINE_EXPERIMENT = "paper"
 MAX_ROUNDING = 0.002  # of an accuracy, from storing logits as float16
 
 
-@dataclass(frozen=True)
-class Released:
-    """The released run of an experiment: its row of `load_results`, and logits (n, classes) of the test images.
-
-    `features` are the penultimate features of the first test images; None if they were not saved.
-    """
-
-    run: pd.DataFrame
-    logits: np.ndarray
-    labels: np.ndarray
-    features: np.ndarray | None
-
-
 class Evidence:
-    """The results of one folder; `presets` are those to use, the largest first."""
+    """The results of one folder, read on demand; `runs` are sorted by preset, the largest first."""
 
-    def __init__(self, folder: StrPath = "results", presets: Sequence[str] = PRESETS_BY_SIZE):
+    def __init__(self, folder: StrPath = "results"):
         self.folder = Path(folder)
-        self.presets = tuple(presets)
-        self._differences: dict[tuple[str, str, str, str], Difference] = {}
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        found = results.load_results(self.folder)
-        return found[found["preset"].isin(self.presets)].reset_index(drop=True)
+        return results.load_results(self.folder)
 
     @cached_property
     def folds(self) -> pd.DataFrame:
@@ -72,91 +58,127 @@ class Evidence:
     def benchmark(self, name: str) -> dict:
         return results.load_benchmark(self.folder, name)
 
-    def select(self, dataset: str, experiment: str, preset: str = LARGEST) -> pd.DataFrame:
-        """Returns the runs of one experiment, a row per seed; `MissingInput` says how to run it."""
-        found = rows(self.runs, dataset=dataset, experiment=experiment)
-        for size in self.presets if preset == LARGEST else (preset,):
-            if not (chosen := rows(found, preset=size)).empty:
-                return chosen
-        size = self.presets[0] if preset == LARGEST else preset
-        name, _, epochs = experiment.partition("-epochs")  # of `with_settings`
-        options = f"--preset {size}" + (f" --epochs {epochs}" if epochs else "")
-        command = f"lwcnn train {name} --dataset {dataset} {options} --seeds 0 1 2 --results {self.folder}"
-        raise MissingInput(f"`{experiment}` on {dataset} was not run; `{command}` runs it. Received: {self.folder}")
+    def network(self, dataset: str, experiment: str, preset: str = LARGEST) -> "Network":
+        return Network(self, dataset, experiment, preset)
 
-    def has(self, dataset: str, experiment: str, preset: str = LARGEST) -> bool:
-        try:
-            return not self.select(dataset, experiment, preset).empty
-        except MissingInput:
-            return False
+    def compared(self, dataset: str) -> list["Network"]:
+        """Returns the baseline, if it was run, and the best network, which can be the same.
 
-    def accuracy(self, dataset: str, experiment: str, preset: str = LARGEST) -> Estimate:
-        return estimate_accuracy(list(self.correct(dataset, experiment, preset)))
-
-    def correct(self, dataset: str, experiment: str, preset: str = LARGEST) -> np.ndarray:
-        """Returns which test images the runs of an experiment classify correctly, bool of shape (seeds, images)."""
-        return results.load_correct(self.folder, self.select(dataset, experiment, preset))
-
-    def difference(self, dataset: str, experiment: str, reference: str, preset: str) -> Difference:
-        """Compares two experiments by test accuracy, over the seeds that both have."""
-        key = dataset, experiment, reference, preset
-        if key not in self._differences:
-            ours, theirs = (self.select(dataset, name, preset).set_index("seed") for name in (experiment, reference))
-            seeds = ours.index.intersection(theirs.index)
-            if seeds.empty or set(ours["data_checksum"]) != set(theirs["data_checksum"]):
-                raise MissingInput(
-                    f"`{experiment}` and `{reference}` on {dataset} share no seed of the same images with preset "
-                    f"{preset}. Received: {self.folder}"
-                )
-            found = [list(results.load_correct(self.folder, runs.loc[seeds])) for runs in (ours, theirs)]
-            self._differences[key] = paired_difference(*found)
-        return self._differences[key]
-
-    def export(self, dataset: str, experiment: str, kind: str) -> pd.Series:
-        found = rows(self.exports, dataset=dataset, experiment=experiment, format=kind)
-        if found.empty:
-            command = f"lwcnn export models/{dataset}-{experiment}.keras --format {kind}"
-            raise MissingInput(f"`{experiment}` on {dataset} was not exported as {kind}; `{command}` exports it.")
-        return found.iloc[0]
-
-    def latency(self, dataset: str, experiment: str, runtime: str, statistic: str = "p50_ms") -> float:
-        """Returns the milliseconds per image of a released model."""
-        found = rows(self.latencies, dataset=dataset, experiment=experiment, runtime=runtime)
-        if found.empty:
-            command = "lwcnn bench models/*.keras --json results/bench.json"
-            raise MissingInput(f"`{experiment}` on {dataset} was not timed with {runtime}; `{command}` times it.")
-        return float(found[statistic].iloc[0])
-
-    def released(self, dataset: str, experiment: str) -> Released:
-        path = self._released_path(dataset, experiment)
-        if not path.exists():
-            raise MissingInput(f"`{experiment}` on {dataset} is not released. Received: {path}")
-        arrays, runs = load_npz(path), self.select(dataset, experiment)
-        found = runs[runs["seed"] == int(arrays["seed"])]
-        if found.empty:
-            raise MissingInput(f"the result of seed {int(arrays['seed'])} is not beside it. Received: {path}")
-        logits, labels = arrays["logits"].astype(np.float64), results.load_test_labels(self.folder, dataset)
-        if abs(accuracy(logits, labels) - found["test_accuracy"].iloc[0]) > MAX_ROUNDING:
-            raise MissingInput(f"its logits are not those of seed {int(arrays['seed'])}'s result. Received: {path}")
-        return Released(found, logits, labels, arrays.get("features"))
-
-    def best_experiment(self, dataset: str) -> str:
-        """Returns `HEADLINE` if it is released, else the released experiment with the highest validation accuracy."""
-        if self.has(dataset, HEADLINE) and self._released_path(dataset, HEADLINE).exists():
-            return HEADLINE
+        The best is `HEADLINE` if it is released, else the released one with the highest validation accuracy.
+        """
         names = self.runs.loc[self.runs["dataset"] == dataset, "experiment"].unique()
-        released = [name for name in names if self._released_path(dataset, name).exists()]
+        networks = {name: self.network(dataset, name) for name in names}
+        released = [one for one in networks.values() if one.released_path.exists()]
         if not released:
             raise MissingInput(f"no experiment on it is released. Received: {dataset!r} in {self.folder}")
-        return max(released, key=lambda name: self.select(dataset, name)["val_accuracy"].mean())
+        best = max(released, key=lambda one: (one.experiment == HEADLINE, one.runs["val_accuracy"].mean()))
+        baseline = networks.get(BASELINE_EXPERIMENT, best)
+        return [best] if best is baseline else [baseline, best]
 
-    def shown(self, dataset: str) -> list[str]:
-        """Returns the baseline, if it was run, and the best experiment; one name if they are the same."""
-        baseline = [BASELINE_EXPERIMENT] if self.has(dataset, BASELINE_EXPERIMENT) else []
-        return list(dict.fromkeys([*baseline, self.best_experiment(dataset)]))
 
-    def _released_path(self, dataset: str, experiment: str) -> Path:
-        return Path(self.select(dataset, experiment)["path"].iloc[0]).with_name("released.npz")
+@dataclass(frozen=True)
+class Released:
+    """The released run of a network: its row of `load_results`, and logits (n, classes) of the test images.
+
+    `features` are the penultimate features of the first test images; None if they were not saved.
+    """
+
+    run: pd.DataFrame
+    logits: np.ndarray
+    labels: np.ndarray
+    features: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Network:
+    """An experiment on a data set with one preset: its runs, and what was measured of its released model.
+
+    What was not run or measured raises `MissingInput`, which says how to get it.
+    """
+
+    evidence: Evidence
+    dataset: str
+    experiment: str
+    preset: str = LARGEST
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """The runs, a row per seed."""
+        found = rows(self.evidence.runs, dataset=self.dataset, experiment=self.experiment)
+        largest = next(iter(found["preset"]), "full")
+        preset = largest if self.preset == LARGEST else self.preset
+        if (chosen := rows(found, preset=preset)).empty:
+            name, _, epochs = self.experiment.partition("-epochs")  # of `with_settings`
+            options = f"--preset {preset}{f' --epochs {epochs}' if epochs else ''} --seeds 0 1 2"
+            options += f" --results {self.evidence.folder}"
+            raise self._missing("run", f"train {name} --dataset {self.dataset} {options}")
+        return chosen
+
+    @cached_property
+    def correct(self) -> np.ndarray:
+        """Which test images the runs classify correctly, bool of shape (seeds, images)."""
+        return results.load_correct(self.evidence.folder, self.runs)
+
+    @cached_property
+    def accuracy(self) -> Estimate:
+        return estimate_accuracy(list(self.correct))
+
+    def minus(self, reference: str) -> Difference:
+        """Compares the test accuracy with that of another experiment, over the seeds that both have."""
+        other = self.evidence.network(self.dataset, reference, self.preset)
+        ours, theirs = (one.runs.set_index("seed") for one in (self, other))
+        seeds = ours.index.intersection(theirs.index)
+        if seeds.empty or set(ours["data_checksum"]) != set(theirs["data_checksum"]):
+            raise MissingInput(
+                f"`{self.experiment}` and `{reference}` on {self.dataset} share no seed of the same images with preset "
+                f"{self.preset}. Received: {self.evidence.folder}"
+            )
+        found = (results.load_correct(self.evidence.folder, runs.loc[seeds]) for runs in (ours, theirs))
+        return paired_difference(*map(list, found))
+
+    @property
+    def int8(self) -> pd.Series:
+        """The record of its int8 LiteRT file."""
+        kind = "litert-int8"
+        found = rows(self.evidence.exports, dataset=self.dataset, experiment=self.experiment, format=kind)
+        if found.empty:
+            file = f"models/{self.dataset}-{self.experiment}.keras"
+            raise self._missing(f"exported as {kind}", f"export {file} --format {kind}")
+        return found.iloc[0]
+
+    def latency(self, runtime: str, statistic: str = "p50_ms") -> float:
+        """Returns the milliseconds per image."""
+        found = rows(self.evidence.latencies, dataset=self.dataset, experiment=self.experiment, runtime=runtime)
+        if found.empty:
+            raise self._missing(f"timed with {runtime}", "bench models/*.keras --json results/bench.json")
+        return float(found[statistic].iloc[0])
+
+    @property
+    def released_path(self) -> Path:
+        return Path(self.runs["path"].iloc[0]).with_name("released.npz")
+
+    @cached_property
+    def released(self) -> Released:
+        path = self.released_path
+        if not path.exists():
+            raise MissingInput(f"`{self.experiment}` on {self.dataset} is not released. Received: {path}")
+        arrays = load_npz(path)
+        seed, logits = int(arrays["seed"]), arrays["logits"].astype(np.float64)
+        if (run := rows(self.runs, seed=seed)).empty:
+            raise MissingInput(f"the result of seed {seed} is not beside it. Received: {path}")
+        labels = results.load_test_labels(self.evidence.folder, self.dataset)
+        if abs(accuracy(logits, labels) - run["test_accuracy"].iloc[0]) > MAX_ROUNDING:
+            raise MissingInput(f"its logits are not those of seed {seed}'s result. Received: {path}")
+        return Released(run, logits, labels, arrays.get("features"))
+
+    def _missing(self, what: str, command: str) -> MissingInput:
+        return MissingInput(f"`{self.experiment}` on {self.dataset} was not {what}: `lwcnn {command}`")
+
+
+@cache
+def build_network(dataset: str, experiment: str) -> keras.Model:
+    """Builds the untrained network of an experiment, for a data set of ten classes, to count its parameters."""
+    return create_model(experiment, None, INPUT_SHAPES[dataset])
 
 
 def rows(frame: pd.DataFrame, **values: object) -> pd.DataFrame:

@@ -4,49 +4,24 @@ A name is one of the patterns of `VALUES`, where <group> is <data set>/<experime
 run, or <data set>/<experiment>/<preset>.
 """
 
+import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
-import numpy as np
-import pandas as pd
+import keras
 
 from lwcnn.data.known import INPUT_SHAPES
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.results import DATASET_ORDER, PRESETS_BY_SIZE, MissingInput
+from lwcnn.models.dual import BRANCHES, build_submodel
 from lwcnn.publication.claims.measurement import Measurement, gain, mean_and_spread, or_missing, percent
-from lwcnn.publication.counts import Counts, counts
-from lwcnn.publication.evidence import LARGEST, Evidence, pair_share, rows, summed_confusion
+from lwcnn.publication.evidence import LARGEST, Evidence, Network, build_network, pair_share, rows, summed_confusion
 from lwcnn.publication.names import budget, display_name
 from lwcnn.system.errors import LwcnnError, unknown_name
 
 Value = str | Measurement
-MEBIBYTE = 2**20
-
-_OF_RUNS: dict[str, Callable[[pd.DataFrame], Value]] = {
-    "test": lambda runs: percent(runs["test_accuracy"].mean()),
-    "spread": lambda runs: mean_and_spread(runs["test_accuracy"]),
-    "val": lambda runs: percent(runs["val_accuracy"].mean()),
-    "train": lambda runs: percent(runs["train_accuracy"].mean()),
-    "ece": lambda runs: percent(runs["ece"].mean(), 1),
-    "seeds": lambda runs: str(len(runs)),
-    "budget": lambda runs: budget(runs["preset"].iloc[0]),
-    "minutes": lambda runs: f"{runs['train_seconds'].mean() / 60:,.0f}",
-    "seconds": lambda runs: Measurement(runs["train_seconds"].mean(), "s", 0),
-}
-_OF_CORRECT: dict[str, Callable[[np.ndarray], Value]] = {
-    "missed by all": lambda correct: percent(float((~correct).all(axis=0).mean()), 1),
-    "missed by some": lambda correct: percent(float((correct.any(axis=0) & ~correct.all(axis=0)).mean()), 1),
-}
-_COUNTED: dict[str, Callable[[Counts], Measurement]] = {
-    "params": lambda found: Measurement(found.params, "parameters", 0, origin="counted"),
-    "trainable": lambda found: Measurement(found.trainable, "parameters", 0, origin="counted"),
-    "MiB": lambda found: Measurement(4 * found.params / MEBIBYTE, "MiB", 3, origin="float32"),
-    "MiB with two slots": lambda found: Measurement(12 * found.params / MEBIBYTE, "MiB", 3, origin="float32"),
-    "share of convolutions": lambda found: percent(
-        found.convolutional / found.params, 1, origin=f"{found.convolutional:,} of {found.params:,}"
-    ),
-}
 
 
 def resolve(name: str, evidence: Evidence) -> Value:
@@ -57,72 +32,99 @@ def resolve(name: str, evidence: Evidence) -> Value:
     raise LwcnnError(f"A value is named as in lwcnn/publication/values.py. Received: {name!r}")
 
 
-def _group(text: str) -> tuple[str, str, str]:
-    """Returns data set, experiment and preset, each of them known."""
-    dataset, experiment, preset = f"{text}/{LARGEST}".split("/")[:3]
+def _network(evidence: Evidence, group: str) -> Network:
+    """Returns the network of a group, whose data set, experiment and preset are known."""
+    dataset, experiment, preset = f"{group}/{LARGEST}".split("/")[:3]
     known = {"data set": DATASET_ORDER, "experiment": EXPERIMENT_NAMES, "preset": (*PRESETS_BY_SIZE, LARGEST)}
     base = experiment.partition("-epochs")[0]  # of `with_settings`
     for (kind, names), part in zip(known.items(), (dataset, base, preset)):
         if part not in names:
             raise unknown_name(kind, part, names)
-    return dataset, experiment, preset
+    return evidence.network(dataset, experiment, preset)
+
+
+def _origin(one: Network) -> str:
+    epochs, seeds = one.experiment.partition("-epochs")[2], len(one.runs)
+    return f"{epochs + ' epochs' if epochs else one.runs['preset'].iloc[0]}, {seeds} seed{'s' if seeds > 1 else ''}"
+
+
+def _built(one: Network) -> keras.Model:
+    return build_network(one.dataset, one.experiment)
+
+
+_QUANTITIES: dict[str, Callable[[Network], Value | int]] = {
+    "test": lambda one: percent(one.runs["test_accuracy"].mean()),
+    "spread": lambda one: mean_and_spread(one.runs["test_accuracy"]),
+    "val": lambda one: percent(one.runs["val_accuracy"].mean()),
+    "train": lambda one: percent(one.runs["train_accuracy"].mean()),
+    "ece": lambda one: percent(one.runs["ece"].mean(), 1, origin=f"ECE, {_origin(one)}"),
+    "missed by all": lambda one: percent((~one.correct).all(axis=0).mean(), 1),
+    "missed by some": lambda one: percent((one.correct.any(axis=0) & ~one.correct.all(axis=0)).mean(), 1),
+    "seeds": lambda one: str(len(one.runs)),
+    "budget": lambda one: budget(one.runs["preset"].iloc[0]),
+    "minutes": lambda one: f"{one.runs['train_seconds'].mean() / 60:,.0f}",
+    "seconds": lambda one: Measurement(
+        one.runs["train_seconds"].mean(), "s", 0, origin=f"{_origin(one)}, {' and '.join(one.runs['device'].unique())}"
+    ),
+    "params": lambda one: _built(one).count_params(),
+    "params of submodels": lambda one: sum(
+        build_submodel(INPUT_SHAPES[one.dataset], 10, branch).count_params() for branch in BRANCHES
+    ),
+    "trainable": lambda one: sum(math.prod(weight.shape) for weight in _built(one).trainable_weights),
+    "MiB": lambda one: _mebibytes(_built(one).count_params()),
+    "MiB with two slots": lambda one: _mebibytes(3 * _built(one).count_params()),
+    "share of convolutions": lambda one: _share_of_convolutions(_built(one)),
+}
+"""Quantities of a network: counts of parameters, and measurements, by default of its runs."""
 
 
 def _quantity(evidence: Evidence, group: str, quantity: str) -> Value:
-    dataset, experiment, preset = _group(group)
-    if quantity in _COUNTED:
-        return _COUNTED[quantity](counts(dataset, experiment))
-    if quantity in _OF_CORRECT:
-        return _OF_CORRECT[quantity](evidence.correct(dataset, experiment, preset))
-    if quantity not in _OF_RUNS:
-        raise unknown_name("quantity", quantity, [*_OF_RUNS, *_COUNTED, *_OF_CORRECT])
-    runs = evidence.select(dataset, experiment, preset)
-    value = _OF_RUNS[quantity](runs)
-    if isinstance(value, str):
-        return value
-    epochs = experiment.partition("-epochs")[2]
-    length = f"{epochs} epochs" if epochs else runs["preset"].iloc[0]
-    origin = f"{length}, {len(runs)} seed{'s' if len(runs) > 1 else ''}"
-    if quantity == "seconds":
-        origin += f", {' and '.join(runs['device'].unique())}"
-    return replace(value, origin=f"ECE, {origin}" if quantity == "ece" else origin)
+    network = _network(evidence, group)
+    if quantity not in _QUANTITIES:
+        raise unknown_name("quantity", quantity, _QUANTITIES)
+    value = _QUANTITIES[quantity](network)
+    if isinstance(value, int):
+        return Measurement(value, "parameters", 0, origin="counted")
+    return value if isinstance(value, str) or value.origin else replace(value, origin=_origin(network))
+
+
+def _mebibytes(floats: int) -> Measurement:
+    return Measurement(4 * floats / 2**20, "MiB", 3, origin="float32")
+
+
+def _share_of_convolutions(model: keras.Model) -> Measurement:
+    count = sum(layer.count_params() for layer in model.layers if "Conv" in type(layer).__name__)
+    return percent(count / model.count_params(), 1, origin=f"{count:,} of {model.count_params():,}")
 
 
 def _gain(evidence: Evidence, group: str, reference: str) -> Measurement:
     """Returns the difference to another experiment, for the largest preset that both were run with."""
-    (dataset, experiment, preset), (_, other, _) = _group(group), _group(reference)
-    for size in PRESETS_BY_SIZE if preset == LARGEST else (preset,):
-        if all(evidence.has(dataset, name, size) for name in (experiment, other)):
-            return gain(evidence.difference(dataset, experiment, other, size), origin=size)
-    raise MissingInput(f"`lwcnn train {experiment} {other} --dataset {dataset} --preset quick --seeds 0 1 2`")
+    ours, other = _network(evidence, group), _network(evidence, reference).experiment
+    for preset in PRESETS_BY_SIZE if ours.preset == LARGEST else (ours.preset,):
+        with suppress(MissingInput):
+            return gain(evidence.network(ours.dataset, ours.experiment, preset).minus(other), origin=preset)
+    raise MissingInput(f"`lwcnn train {ours.experiment} {other} --dataset {ours.dataset} --preset quick --seeds 0 1 2`")
 
 
 def _ece_change(evidence: Evidence, group: str, reference: str) -> Measurement:
-    found, before = (evidence.select(*_group(one)).set_index("seed")["ece"] for one in (group, reference))
+    ours = _network(evidence, group)
+    found, before = (one.runs.set_index("seed")["ece"] for one in (ours, _network(evidence, reference)))
     change = 100 * (found - before).dropna()
-    origin = f"ECE {100 * before.mean():.1f} → {100 * found.mean():.1f} %, {_group(group)[2]}, {len(change)} seeds"
+    origin = f"ECE {100 * before.mean():.1f} → {100 * found.mean():.1f} %, {ours.preset}, {len(change)} seeds"
     return Measurement(change.mean(), "points", 1, signed=True, origin=origin)
 
 
-def _submodels(evidence: Evidence, dataset: str) -> Measurement:
-    from lwcnn.models.dual import BRANCHES, build_submodel
-
-    submodels = (build_submodel(INPUT_SHAPES[dataset], 10, name) for name in BRANCHES)
-    return Measurement(sum(model.count_params() for model in submodels), "parameters", 0, origin="counted")
-
-
 def _pair(evidence: Evidence, group: str, first: str, second: str) -> Measurement:
-    runs = evidence.select(*_group(group))
+    runs = _network(evidence, group).runs
     names = list(runs["per_class_accuracy"].iloc[0])
     return percent(pair_share(summed_confusion(runs), names.index(first), names.index(second)), 1)
 
 
 def _folds(evidence: Evidence, group: str, kind: str, quantity: str) -> Value:
-    dataset, experiment, _ = _group(group)
-    is_leaky = kind == "not reset"
-    found = rows(evidence.folds, dataset=dataset, experiment=experiment, leaky=is_leaky)
+    network, is_leaky = _network(evidence, group), kind == "not reset"
+    found = rows(evidence.folds, dataset=network.dataset, experiment=network.experiment, leaky=is_leaky)
     if found.empty:
-        raise MissingInput(f"`lwcnn kfold {experiment} --dataset {dataset}{' --leaky' * is_leaky}`")
+        raise MissingInput(f"`lwcnn kfold {network.experiment} --dataset {network.dataset}{' --leaky' * is_leaky}`")
     preset = found["preset"].iloc[0]  # the largest: they are in order
     folds = found[found["preset"] == preset]
     if quantity == "each":
@@ -147,7 +149,7 @@ def _unfreezing(evidence: Evidence, which: str) -> Measurement:
     """Returns the change of accuracy as the paper's last phase begins, over the full runs on all data sets."""
     moves = []
     for dataset in DATASET_ORDER:
-        for history in evidence.select(dataset, "paper", "full")["history"]:
+        for history in evidence.network(dataset, "paper", "full").runs["history"]:
             before, after = history[-2:]
             moves.append(100 * (after["history"][0]["val_accuracy"] - before["best_val_accuracy"]))
     return Measurement((min if which == "lowest" else max)(moves), "points", 1, signed=True)
@@ -173,12 +175,13 @@ def _int8(evidence: Evidence, what: str) -> Value:
 
 
 def _exported(evidence: Evidence, dataset: str, experiment: str, what: str) -> Value:
-    record = evidence.export(dataset, experiment, "litert-int8")
+    record = evidence.network(dataset, experiment).int8
     return percent(record["accuracy_exported"]) if what == "accuracy" else f"{record['size_bytes']:,.0f}"
 
 
 def _latency(evidence: Evidence, dataset: str, experiment: str, runtime: str) -> Measurement:
-    found, device = evidence.latency(dataset, experiment, runtime), evidence.benchmark("bench")["machine"]["device"]
+    found = evidence.network(dataset, experiment).latency(runtime)
+    device = evidence.benchmark("bench")["machine"]["device"]
     origin = f"{display_name(experiment)}, {runtime}, one thread of {device}"
     return Measurement(found, "ms", 3 if found < 10 else 0, origin=origin)
 
@@ -187,34 +190,19 @@ def _load(evidence: Evidence, when: str) -> str:
     return f"{evidence.benchmark('bench')['machine'][f'load_average_{when}']:.1f}"
 
 
-def _row(evidence: Evidence, benchmark: str, **values: object) -> dict:
-    """Returns the row of a benchmark that has these values."""
-    for row in evidence.benchmark(benchmark)["rows"]:
-        if all(row[key] == value for key, value in values.items()):
-            return row
-    raise MissingInput(f"`python benchmarks/{benchmark}.py` has not measured {values}")
+def _benchmark(name: str, template: str, *keys: str) -> Callable[..., str]:
+    """Returns a function that fills the template with the row of a benchmark that has these values of the keys."""
+
+    def find(evidence: Evidence, *values: str) -> str:
+        for row in evidence.benchmark(name)["rows"]:
+            if all(str(row[key]).removesuffix(".0") == value for key, value in zip(keys, values)):
+                return template.format(**row).removesuffix("%")
+        raise MissingInput(f"`python benchmarks/{name}.py` has not measured {', '.join(values)}")
+
+    return find
 
 
-def _shrunk(evidence: Evidence, experiment: str, sparsity: str) -> Measurement:
-    return percent(_row(evidence, "shrink", experiment=experiment, sparsity=float(sparsity))["int8_accuracy"])
-
-
-def _step(evidence: Evidence, workload: str, contender: str, threads: str) -> str:
-    row = _row(evidence, "train_step", workload=workload, contender=contender, threads=int(threads))
-    return f"{row['median']:.1f}"
-
-
-def _mlperf(evidence: Evidence, network: str, precision: str, what: str) -> Value:
-    row = _row(evidence, "mlperf_tiny", network=network, precision=precision)
-    shown: dict[str, Value] = {
-        "accuracy": percent(row["accuracy"]),
-        "ECE": percent(row["ece"], 1),
-        "bytes": f"{row['size_bytes']:,}",
-        "ms": Measurement(row["p50_ms"], "ms", 3),
-    }
-    return shown[what]
-
-
+_MLPERF = {"accuracy": "{accuracy:.2%}", "ECE": "{ece:.1%}", "bytes": "{size_bytes:,}", "ms": "{p50_ms:.3f}"}
 _GROUP = r"(\w+/\w+(?:-epochs\d+)?(?:/\w+)?)"
 VALUES: dict[str, Callable[..., Value]] = {
     rf"{_GROUP}:([\w ]+)": _quantity,
@@ -222,7 +210,6 @@ VALUES: dict[str, Callable[..., Value]] = {
     rf"{_GROUP} ece minus {_GROUP}": _ece_change,
     rf"{_GROUP} pair (\w+) (\w+)": _pair,
     rf"{_GROUP} folds (from scratch|not reset):(each|spread|test_accuracy)": _folds,
-    r"submodels (\w+)": _submodels,
     r"trial (\S+)": _trial,
     r"trial (\S+) gain over (\S+)": _trial,
     r"unfreezing (lowest|highest)": _unfreezing,
@@ -233,7 +220,10 @@ VALUES: dict[str, Callable[..., Value]] = {
     r"int8 (\w+)/(\w+):(accuracy|bytes)": _exported,
     r"latency (\w+)/(\w+) ([\w -]+)": _latency,
     r"load (before|after)": _load,
-    r"pruned (\w+) ([\d.]+)": _shrunk,
-    r"step (\w+) (\w+) (\d)": _step,
-    r"MLPerf Tiny (ResNet-8|Wren) (float32|int8):(accuracy|bytes|ECE|ms)": _mlperf,
+    r"pruned (\w+) ([\d.]+)": _benchmark("shrink", "{int8_accuracy:.2%}", "experiment", "sparsity"),
+    r"step (\w+) (\w+) (\d)": _benchmark("train_step", "{median:.1f}", "workload", "contender", "threads"),
+    **{
+        rf"MLPerf Tiny (ResNet-8|Wren) (float32|int8):{what}": _benchmark("mlperf_tiny", shown, "network", "precision")
+        for what, shown in _MLPERF.items()
+    },
 }

@@ -130,14 +130,6 @@ def test_intervals_are_those_of_the_estimates_and_a_single_seed_is_hollow_and_do
     assert left < 40 and right > 95  # the intervals are inside
 
 
-def test_parameters_by_layer_are_bars_from_zero(ax):
-    boxes = figures.describe_layers(build_merged_model((12, 12, 3), 10))[-3::2]
-    figures.plot_parameters_by_layer(boxes, "head", ax=ax)
-    assert [bar.get_width() for bar in ax.patches] == [672, 330] and ax.get_xlim()[0] == 0
-    assert [text.get_text() for text in ax.texts] == ["672 (67.1 %)", "330 (32.9 %)"]
-    assert ax.get_title() == "head, 1,002 parameters"
-
-
 def points(*rows):
     """Rows of name, cost, accuracy in percent, and optionally kind, ends of the interval and of the costs."""
     columns = ["name", "cost", "accuracy", "kind", "low", "high", "cost_low", "cost_high"]
@@ -376,7 +368,7 @@ def test_a_data_set_without_the_papers_method_has_figures_of_its_best_network(ma
     shutil.copytree(made / "results", tmp_path / "results")
     shutil.rmtree(tmp_path / "results/digits/paper")
     inputs = Inputs("digits", Folders(tmp_path / "results", models=made / "models"))
-    for name in ("confusion", "per_class_accuracy", "roc", "reliability", "parameters_by_layer"):
+    for name in ("confusion", "per_class_accuracy", "roc", "reliability"):
         assert FIGURES[name](inputs).axes, name
 
 

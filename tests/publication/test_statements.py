@@ -16,12 +16,10 @@ from lwcnn.experiments.recipes.ablation import BASELINE, PARTS, WHOLE, leave_one
 from lwcnn.experiments.recipes.residual_se import DEEP_NETWORK, NETWORK, SMALL_NETWORK, STEM_NETWORK, TINY_NETWORK
 from lwcnn.models.dual import build_merged_model
 from lwcnn.publication.claims.literature import GOALS, PAPER_ACCURACY, PUBLISHED
-from lwcnn.publication.counts import counts
-from lwcnn.publication.evidence import Evidence, class_means
+from lwcnn.publication.evidence import Evidence, build_network, class_means
 from lwcnn.publication.tables.calibration import CALIBRATED, FAMILY, measure
 from lwcnn.publication.tables.networks import headline
 
-INT8 = "litert-int8"
 LEAST_CLAIMED = {"residual": 3, "se": 2, "mixing": 5, "adamw": 2, "smoothing": 1}  # points
 
 
@@ -33,18 +31,18 @@ def evidence():
 
 def gain(evidence, dataset, experiment, reference, preset="quick"):
     """Low end, mean and high end of a difference, in points."""
-    found = evidence.difference(dataset, experiment, reference, preset)
+    found = evidence.network(dataset, experiment, preset).minus(reference)
     return 100 * found.low, 100 * found.mean, 100 * found.high
 
 
 def ece(evidence, experiment, preset):
-    return 100 * evidence.select("cifar10", experiment, preset)["ece"].mean()
+    return 100 * evidence.network("cifar10", experiment, preset).runs["ece"].mean()
 
 
 def test_the_method_as_described_reaches_the_papers_accuracies(evidence):
     assert PAPER_ACCURACY == {"mnist": 0.99, "fashion_mnist": 0.89, "cifar10": 0.65}
     for dataset, claimed in PAPER_ACCURACY.items():
-        assert round(100 * evidence.accuracy(dataset, "paper", "full").mean) >= round(100 * claimed)
+        assert round(100 * evidence.network(dataset, "paper", "full").accuracy.mean) >= round(100 * claimed)
 
 
 def test_the_recipe_not_the_architecture_limits_the_papers_accuracy(evidence):
@@ -60,7 +58,7 @@ def test_the_published_code_loses_no_class_and_both_branches_converted_do(eviden
         return [min(shares.values()) < 0.05 for shares in runs["per_class_accuracy"]]
 
     assert not any(losing("paper_as_published")) and not any(losing("paper"))
-    runs = evidence.select("mnist", "paper_both_converted", "quick")
+    runs = evidence.network("mnist", "paper_both_converted", "quick").runs
     assert len(runs) == 3 and sum(losing("paper_both_converted")) == 2
 
 
@@ -76,11 +74,12 @@ def test_folds_from_scratch_differ_by_less_than_two_points(evidence):
 
 
 def test_parameter_counts_are_not_as_claimed():
-    assert counts("cifar10", "repo_baseline").params == 334_706 > 20_000
-    assert counts("cifar10", "repo_residual_se").params == 83_920 > 30_000
+    assert build_network("cifar10", "repo_baseline").count_params() == 334_706 > 20_000
+    assert build_network("cifar10", "repo_residual_se").count_params() == 83_920 > 30_000
     for network in ("residual_se", "residual_se_muon", "residual_se_distilled"):
-        assert counts("cifar10", network).params < 30_000
-    assert counts("mnist", "residual_se").params < 15_000 and counts("cifar10", "residual_se_small").params < 20_000
+        assert build_network("cifar10", network).count_params() < 30_000
+    assert build_network("mnist", "residual_se").count_params() < 15_000
+    assert build_network("cifar10", "residual_se_small").count_params() < 20_000
 
 
 def test_networks_and_recipes_are_as_described():
@@ -119,13 +118,15 @@ def test_budgets_and_seeds_are_as_described(evidence):
 
 
 def test_goals_are_met_by_all_networks_of_ours_but_two(evidence):
-    reached = {goal: 100 * evidence.accuracy(goal.dataset, goal.experiment).mean >= goal.least for goal in GOALS}
+    reached = {
+        goal: 100 * evidence.network(goal.dataset, goal.experiment).accuracy.mean >= goal.least for goal in GOALS
+    }
     missed = {(goal.dataset, goal.experiment) for goal, is_met in reached.items() if not is_met}
     assert missed == {("cifar10", "wren_100k"), ("mnist", "wren_15k"), ("cifar10", "repo_residual_se")}, (
         "the extension's network stays just below its published accuracy"
     )
-    assert evidence.select("cifar10", "wren_100k", "full")["train_accuracy"].mean() > 0.999, "it fits its images"
-    assert 77.5 < 100 * evidence.accuracy("cifar10", "repo_residual_se").mean < 78.3
+    assert evidence.network("cifar10", "wren_100k", "full").runs["train_accuracy"].mean() > 0.999, "it fits its images"
+    assert 77.5 < 100 * evidence.network("cifar10", "repo_residual_se").accuracy.mean < 78.3
 
 
 def test_what_each_change_of_the_method_does(evidence):
@@ -145,12 +146,12 @@ def test_what_each_change_of_the_method_does(evidence):
 def test_unfreezing_layer_by_layer_or_at_a_low_rate_changes_little(evidence):
     for name in ("layerwise", "low_rate"):
         low, _, high = gain(evidence, "cifar10", name, "paper")
-        assert low < 0 < high and len(evidence.select("cifar10", name, "quick")) == 3
-    for history in evidence.select("cifar10", "low_rate", "quick")["history"]:
+        assert low < 0 < high and len(evidence.network("cifar10", name, "quick").runs) == 3
+    for history in evidence.network("cifar10", "low_rate", "quick").runs["history"]:
         before, after = history[-2:]
         assert after["history"][0]["val_accuracy"] > before["best_val_accuracy"]
     drops, recovered = [], []
-    for history in evidence.select("cifar10", "paper", "full")["history"]:
+    for history in evidence.network("cifar10", "paper", "full").runs["history"]:
         before, after = (phase["best_val_accuracy"] for phase in history[-2:])
         values = [record["val_accuracy"] for record in history[-1]["history"]]
         drops.append(100 * (before - values[0]))
@@ -201,7 +202,8 @@ def test_muon_distillation_and_the_residual_network_gain(evidence):
 
 def test_wren_is_on_the_front_of_small_networks_and_its_interval_covers_bsconv(evidence):
     """The README's figure: nothing drawn of at most as many parameters is more accurate."""
-    params, found = counts("cifar10", "residual_se_muon").params, evidence.accuracy("cifar10", "residual_se_muon")
+    params = build_network("cifar10", "residual_se_muon").count_params()
+    found = evidence.network("cifar10", "residual_se_muon").accuracy
     smaller = PUBLISHED[(PUBLISHED["dataset"] == "cifar10") & (PUBLISHED["params"] <= params)]
     smaller = smaller.set_index("name")["accuracy"]
     assert smaller.max() < found.mean and found.low < smaller["BSConv-U 16"] < found.high
@@ -210,7 +212,7 @@ def test_wren_is_on_the_front_of_small_networks_and_its_interval_covers_bsconv(e
 def test_the_family_is_on_the_front_and_above_the_bsconv_networks_of_its_size(evidence):
     published = PUBLISHED[PUBLISHED["dataset"] == "cifar10"]
     for name, rival in (("wren_20k", "BSConv-S 16"), ("wren_30k", "BSConv-U 16")):
-        found, params = evidence.accuracy("cifar10", name), counts("cifar10", name).params
+        found, params = evidence.network("cifar10", name).accuracy, build_network("cifar10", name).count_params()
         assert (published[published["params"] <= params]["accuracy"] < found.mean).all()
         theirs = published.set_index("name").loc[rival]
         assert theirs["accuracy"] < found.low and params < theirs["params"]
@@ -219,18 +221,18 @@ def test_the_family_is_on_the_front_and_above_the_bsconv_networks_of_its_size(ev
 
 def test_the_recipe_of_the_family_was_chosen_by_validation_accuracy(evidence):
     names = ("wren_30k", "wren_30k_light", "wren_30k_mixup")
-    found = {name: evidence.select("cifar10", name, "full")["val_accuracy"].mean() for name in names}
+    found = {name: evidence.network("cifar10", name, "full").runs["val_accuracy"].mean() for name in names}
     assert max(found, key=found.get) == "wren_30k"
     phase = get_experiment("wren_30k", "full").phases[0]
     assert phase.epochs == 150 and phase.augmentation.rand_augment.num_operations == 1
 
 
 def test_every_released_network_is_overconfident_and_a_temperature_corrects_it(evidence):
-    temperature = {name: evidence.released("cifar10", name).run["temperature"].iloc[0] for name in FAMILY}
+    temperature = {name: evidence.network("cifar10", name).released.run["temperature"].iloc[0] for name in FAMILY}
     assert min(temperature.values()) > 1
     assert temperature["wren_20k"] < temperature["wren_30k"] < temperature["wren_100k"]
     for name in FAMILY[2:]:
-        one = evidence.released("cifar10", name)
+        one = evidence.network("cifar10", name).released
         assert expected_calibration_error(one.logits / temperature[name], one.labels) < 0.013
 
 
@@ -280,7 +282,7 @@ def test_micro_needs_the_estimated_memory_and_finds_the_classes_of_litert(eviden
 def test_mlperf_tinys_resnet_is_less_accurate_larger_and_faster_in_int8(evidence):
     rows = {(row["network"], row["precision"]): row for row in evidence.benchmark("mlperf_tiny")["rows"]}
     theirs, ours = rows["ResNet-8", "int8"], rows["Wren", "int8"]
-    record = evidence.export("cifar10", "residual_se_muon", "litert-int8")
+    record = evidence.network("cifar10", "residual_se_muon").int8
     assert ours["size_bytes"] == record["size_bytes"] < theirs["size_bytes"] == 98_496
     assert theirs["accuracy"] == 0.8697 and rows["ResNet-8", "float32"]["accuracy"] == 0.8719
     assert theirs["accuracy"] < record["accuracy_exported"] == pytest.approx(ours["accuracy"], abs=0.001)
@@ -288,14 +290,15 @@ def test_mlperf_tinys_resnet_is_less_accurate_larger_and_faster_in_int8(evidence
 
 
 def test_the_readmes_first_sentence_has_wrens_figures(evidence):
-    runs, size = evidence.select("cifar10", "residual_se_muon"), evidence.export("cifar10", "residual_se_muon", INT8)
+    wren = evidence.network("cifar10", "residual_se_muon")
+    runs, size = wren.runs, wren.int8
     minutes, accuracy = runs["train_seconds"].mean() / 60, 100 * runs["test_accuracy"].mean()
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert (
         f"**Wren**: {runs['params'].iloc[0]:,} parameters, {minutes:.0f} minutes on one CPU thread, {accuracy:.1f} % "
         f"of CIFAR-10's test images, {size['size_bytes'] / 1000:.0f} kB as an int8 file"
     ) in text
-    most, file = evidence.select("cifar10", "wren_30k"), evidence.export("cifar10", "wren_30k", INT8)
+    most, file = evidence.network("cifar10", "wren_30k").runs, evidence.network("cifar10", "wren_30k").int8
     assert (
         f"**Wren-30k**, trained longer and on a GPU: {most['params'].iloc[0]:,} parameters, "
         f"{100 * most['test_accuracy'].mean():.1f} %, {file['size_bytes'] / 1000:.0f} kB"
@@ -304,7 +307,7 @@ def test_the_readmes_first_sentence_has_wrens_figures(evidence):
 
 
 def test_wren_adamw_underfits(evidence):
-    assert evidence.select("cifar10", "residual_se", "full")["train_accuracy"].mean() < 0.95
+    assert evidence.network("cifar10", "residual_se", "full").runs["train_accuracy"].mean() < 0.95
 
 
 def test_label_smoothing_and_the_extension_do_not_improve_calibration(evidence):
@@ -315,16 +318,17 @@ def test_label_smoothing_and_the_extension_do_not_improve_calibration(evidence):
 
 def test_temperature_scaling_lowers_the_error_of_every_network_in_the_table(evidence):
     for dataset, name in CALIBRATED:
-        found = measure(evidence, dataset, name)
+        found = measure(evidence.network(dataset, name))
         assert found.ece_scaled < found.ece, (dataset, name)
 
 
 def test_int8_and_latency_are_as_described(evidence):
     records = evidence.exports[evidence.exports["format"] == "litert-int8"]
     assert set(records["num_calibration_images"]) == {1000} and records["drop_points"].max() <= 0.3
-    times = [evidence.latency("cifar10", "paper", runtime) for runtime in ("litert-int8", "litert", "keras predict")]
+    paper = evidence.network("cifar10", "paper")
+    times = [paper.latency(runtime) for runtime in ("litert-int8", "litert", "keras predict")]
     assert times[0] < times[1] < 1 < times[2]
-    assert evidence.export("cifar10", "residual_se_muon", "litert-int8")["size_bytes"] < 60_000, "ships in 60 kB"
+    assert evidence.network("cifar10", "residual_se_muon").int8["size_bytes"] < 60_000, "ships in 60 kB"
 
 
 def test_pruned_networks_were_weak_ones(evidence):
@@ -357,13 +361,13 @@ def test_runs_trained_by_the_engine_are_those_named(evidence):
     named |= {"layerwise", "low_rate", "wren_10k"}
     runs = evidence.runs[evidence.runs["step"] == "engine"]
     assert set(runs["experiment"]) <= named
-    assert set(evidence.select("cifar10", "residual_se_muon", "full")["step"]) == {"engine"}
+    assert set(evidence.network("cifar10", "residual_se_muon", "full").runs["step"]) == {"engine"}
 
 
 def test_both_networks_are_weakest_on_cats(evidence):
-    assert evidence.shown("cifar10") == ["paper", "wren_30k"]
-    for name in evidence.shown("cifar10"):
-        assert class_means(evidence.select("cifar10", name)).idxmin() == "cat"
+    compared = evidence.compared("cifar10")
+    assert [one.experiment for one in compared] == ["paper", "wren_30k"]
+    assert [class_means(one.runs).idxmin() for one in compared] == ["cat", "cat"]
     assert np.isclose(100 * 2 / (10 * 9), 2.2, atol=0.05), "a pair's even share"
 
 
@@ -377,7 +381,7 @@ def test_the_readmes_networks_have_three_seeds_or_one_and_wren_10k_is_half_of_th
     for experiment in ("paper", "residual_se", "residual_se_small", "residual_se_distilled", "residual_se_muon"):
         assert set(runs[runs["experiment"] == experiment].groupby("dataset").size()) <= {1, 3}
     assert len(rows) == 9
-    ours, paper = (evidence.select("cifar10", name, "full") for name in ("wren_10k", "paper"))
+    ours, paper = (evidence.network("cifar10", name, "full").runs for name in ("wren_10k", "paper"))
     assert ours["params"].iloc[0] == pytest.approx(paper["params"].iloc[0] / 2, rel=0.01)
     assert 19 < 100 * (ours["test_accuracy"].mean() - paper["test_accuracy"].mean()) < 20
 

@@ -11,7 +11,7 @@ from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, only
 from lwcnn.publication.claims.measurement import Measurement, missing
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.names import named
-from lwcnn.publication.tables import ablations, accuracies, calibration, costs, folds
+from lwcnn.publication.tables import ablations, accuracies, calibration, networks
 from lwcnn.publication.tables.benchmarks import benchmark_table
 from lwcnn.publication.tables.pages import all_tables, fill, write_tables
 from lwcnn.publication.tables.table import Table, to_latex
@@ -68,7 +68,7 @@ def test_calibration_compares_the_same_seeds(tmp_path):
     scaled = {"ece_scaled": 0.02, "test_loss": 0.5, "test_loss_scaled": 0.4, "temperature": 2.0}
     write_run(tmp_path, "mnist/paper/full", 0, 10, ece=0.3)  # never scaled
     write_run(tmp_path, "mnist/paper/full", 1, 10, ece=0.1, **scaled)
-    found = calibration.measure(Evidence(tmp_path), "mnist", "paper")
+    found = calibration.measure(Evidence(tmp_path).network("mnist", "paper"))
     assert (found.ece, found.ece_scaled, found.num_seeds) == (0.1, 0.02, 1)
 
 
@@ -95,7 +95,7 @@ def test_parts_name_what_was_not_run(tmp_path):
 def test_folds_show_the_leak(tmp_path):
     group = "mnist/paper_as_published/quick"
     write_folds(tmp_path, group, [0.99, 0.995], leaky=True, test_accuracy=0.98, leak=0.0125)
-    assert folds.folds(Evidence(tmp_path)).markdown().splitlines()[2] == (
+    assert accuracies.folds(Evidence(tmp_path)).markdown().splitlines()[2] == (
         "| mnist | paper's code (`paper_as_published`), model never reset, as published | quick | 99.00 99.50 | "
         "99.25 ± 0.35 | 98.00 | +1.25 |"
     )
@@ -109,7 +109,7 @@ def test_references_quote_claims_apart_from_what_was_trained_here(tmp_path):
     measured = {"model": "mobilenet_v2.keras", "rows": [{"name": "litert", "batch1": {"p50_ms": 1.25, "p90_ms": 1.5}}]}
     (tmp_path / "bench_networks.json").write_text(json.dumps({"models": [measured]}))
     write_run(tmp_path, "cifar10/mobilenet_v2_momentum/quick", 0, 20)
-    table = costs.references(Evidence(tmp_path))
+    table = networks.references(Evidence(tmp_path))
     resnet = cells(table, "narrow_resnet18")
     assert resnet[:5] == ["narrow ResNet-18 (`narrow_resnet18`)", "1,234", "5.6", "0.0", "2.2"]
     assert resnet[5:8] == ["not run", "95.53", "not run"]

@@ -4,7 +4,7 @@
 None of them trains, shows or saves. `lwcnn.publication.figures.catalogue` draws the committed figures from results.
 """
 
-from lwcnn.publication.figures.architecture import describe_layers, plot_architecture, plot_parameters_by_layer
+from lwcnn.publication.figures.architecture import describe_layers, plot_architecture
 from lwcnn.publication.figures.confusion import plot_confusion_matrix
 from lwcnn.publication.figures.curves import plot_training_curves
 from lwcnn.publication.figures.grids import overlay_heatmaps, plot_image_grid

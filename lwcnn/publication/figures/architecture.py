@@ -163,27 +163,3 @@ def architecture_wren(inputs: Inputs) -> Figure:
     plot_architecture(network, f"{display_name(HEADLINE)}\n{size}, {macs}", ax=axes[0])
     plot_architecture(block, "Inside of a block", ax=axes[1])
     return figure
-
-
-@styled(6.0, lambda boxes, *_: 0.9 + 0.23 * len(boxes))
-def plot_parameters_by_layer(boxes: Sequence[Box], title: str = "", *, ax: Axes):
-    """Draws a bar per box with its parameters and their share of all; the first layer on top."""
-    counts = [box.count * box.params for box in boxes]
-    bars = ax.barh(range(len(boxes)), counts, 0.7, color=BASELINE, alpha=0.8)
-    ax.bar_label(bars, [f"{n:,} ({100 * n / sum(counts):.1f} %)" for n in counts], padding=3, fontsize=6.5)
-    ax.set_yticks(range(len(boxes)), [box.title for box in boxes])
-    ax.set_ylim(len(boxes) - 0.5, -0.5)
-    ax.margins(x=0.25)
-    ax.grid(axis="y", visible=False)
-    ax.xaxis.set_major_formatter("{x:,.0f}")
-    ax.set(xlabel="parameters", title=f"{title}, {sum(counts):,} parameters")
-
-
-def parameters_by_layer(inputs: Inputs) -> Figure:
-    """Parameters of each layer of the baseline and of the best network."""
-    shown = {name: collapse_blocks(describe_layers(inputs.model(name))) for name in inputs.shown}
-    figure, axes = new_panels(5.6 * len(shown), 1.1 + 0.24 * max(map(len, shown.values())), len(shown))
-    for (name, boxes), ax in zip(shown.items(), axes):
-        plot_parameters_by_layer([box for box in boxes if box.params], display_name(name), ax=ax)
-    figure.suptitle(inputs.title("Parameters by layer"))
-    return figure

@@ -18,7 +18,7 @@ _FUNCTIONS: tuple[Callable[[Inputs], Figure], ...] = (
     *(intervals.ablation, intervals.parts, intervals.techniques, curves.robustness, curves.folds),
     *(curves.training_curves, confusion.confusion, intervals.per_class_accuracy, grids.right_and_wrong),
     *(outputs.roc, outputs.reliability, outputs.tsne, grids.gradcam),
-    *(architecture.parameters_by_layer, architecture.architecture_wren),
+    *(architecture.architecture_wren,),
 )
 FIGURES = {function.__name__: function for function in _FUNCTIONS}
 

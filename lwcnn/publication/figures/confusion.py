@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lwcnn.publication.evidence import summed_confusion
-from lwcnn.publication.figures.inputs import Inputs
+from lwcnn.publication.figures.inputs import Inputs, describe_runs
 from lwcnn.publication.figures.style import new_panels, styled
 from lwcnn.system.errors import LwcnnError
 
@@ -35,8 +35,8 @@ def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], title:
 
 def confusion(inputs: Inputs) -> Figure:
     """Confusion matrices of baseline and best, summed over seeds."""
-    figure, axes = new_panels(3.85 * len(inputs.shown), 4.3, len(inputs.shown))
-    for runs, ax in zip(map(inputs.runs, inputs.shown), axes):
-        plot_confusion_matrix(summed_confusion(runs), inputs.class_names, inputs.model_name(runs), ax=ax)
+    figure, axes = new_panels(3.85 * len(inputs.compared), 4.3, len(inputs.compared))
+    for one, ax in zip(inputs.compared, axes):
+        plot_confusion_matrix(summed_confusion(one.runs), inputs.class_names, describe_runs(one.runs), ax=ax)
     figure.suptitle(inputs.title("Confusion, percent of each class", f"{inputs.images_counted} per seed"))
     return figure

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
-from lwcnn.publication.figures.inputs import Inputs
+from lwcnn.publication.figures.inputs import Inputs, describe_runs
 from lwcnn.publication.figures.style import (
     BASELINE,
     BEST,
@@ -81,7 +81,7 @@ def _values(phases: Sequence[dict], quantity: str) -> pd.DataFrame:
 
 def training_curves(inputs: Inputs) -> Figure:
     """Accuracy and loss through both stages of the paper's method."""
-    runs = inputs.runs(BASELINE_EXPERIMENT)
+    runs = inputs.network(BASELINE_EXPERIMENT).runs
     released = runs[runs["weights"].notna()]
     run = (released if len(released) else runs).iloc[:1]
     figure, axes = new_panels(6.8, 5.6, 1, 2)
@@ -89,7 +89,7 @@ def training_curves(inputs: Inputs) -> Figure:
     counts = f"{one.num_train_images:,} training and {one.num_val_images:,} validation images"
     for quantity, ax in zip(QUANTITIES, axes):
         plot_training_curves(one.history, quantity, ax=ax)
-    figure.suptitle(inputs.title("Training", inputs.model_name(run), counts))
+    figure.suptitle(inputs.title("Training", describe_runs(run), counts))
     return figure
 
 

@@ -11,7 +11,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from scipy.special import softmax
 
 from lwcnn.evaluation.gradcam import default_layers, gradcam_heatmap
-from lwcnn.publication.figures.inputs import Inputs
+from lwcnn.publication.figures.inputs import Inputs, describe_runs
 from lwcnn.publication.figures.style import STYLE, new_panels
 from lwcnn.system.errors import LwcnnError
 
@@ -63,8 +63,8 @@ def overlay_heatmaps(images: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
 
 
 def _classified(inputs: Inputs):
-    """Returns the best experiment's released run, the pixels, its predicted classes and their probabilities."""
-    released = inputs.released(inputs.best_experiment)
+    """Returns the best network's released run, the pixels, its predicted classes and their probabilities."""
+    released = inputs.best.released
     confidence = softmax(released.logits, axis=1).max(axis=1)
     return released, inputs.test_images, released.logits.argmax(axis=1), confidence
 
@@ -86,7 +86,7 @@ def right_and_wrong(inputs: Inputs) -> Figure:
                 images.append(None if i is None else pixels[i])
                 wrong = "" if i is None or is_right else f"{names[released.labels[i]]}, taken\nfor "
                 captions.append("" if i is None else f"{wrong}{names[classes[i]]}, {100 * confidence[i]:.0f} %")
-    title = inputs.title("Right and wrong", inputs.model_name(released.run), "predicted class and confidence")
+    title = inputs.title("Right and wrong", describe_runs(released.run), "predicted class and confidence")
     rows = ["right"] * NUM_SAMPLES + ["wrong"] * NUM_SAMPLES
     return plot_image_grid(images, captions, columns, rows, title)
 
@@ -94,7 +94,7 @@ def right_and_wrong(inputs: Inputs) -> Figure:
 def gradcam(inputs: Inputs) -> Figure:
     """Heat maps of the best network for the class it predicts: of each class one image that is right and one wrong."""
     released, pixels, predicted, _ = _classified(inputs)
-    model, names = inputs.model(inputs.best_experiment), inputs.class_names
+    model, names = inputs.model(inputs.best.experiment), inputs.class_names
     labels = range(0, len(names), max(1, len(names) // NUM_CLASSES_WITH_HEAT))[:NUM_CLASSES_WITH_HEAT]
     margins = released.logits.max(axis=1) - released.logits.mean(axis=1)
     layers, images, captions = default_layers(model), [], []
@@ -112,5 +112,5 @@ def gradcam(inputs: Inputs) -> Figure:
             images += [image[0], *(overlay_heatmaps(image, one)[0] for one in maps)]
             captions += [f"{verdict}: {names[predicted[i]]}", *branches]
     what = "Grad-CAM for the predicted class"
-    title = inputs.title(what, inputs.model_name(released.run), "yellow: most evidence")
+    title = inputs.title(what, describe_runs(released.run), "yellow: most evidence")
     return plot_image_grid(images, captions, 2 * (1 + len(layers)), [names[label] for label in labels], title)

@@ -1,8 +1,6 @@
-"""What figures are made from, read once and on demand: results, released logits and features, models, pixels."""
+"""What figures are made from, read on demand: the results on one data set, its released models and its pixels."""
 
-from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,11 +8,10 @@ import pandas as pd
 
 from lwcnn.data.datasets import find_dataset, load_dataset
 from lwcnn.data.known import DATASET_NAMES
-from lwcnn.evaluation.statistics import Estimate, estimate_accuracy
 from lwcnn.experiments.folders import Folders
-from lwcnn.experiments.results import DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput, load_correct, load_test_labels
+from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput, load_test_labels
 from lwcnn.models.io import load_model
-from lwcnn.publication.evidence import Evidence, Released
+from lwcnn.publication.evidence import LARGEST, Evidence, Network
 from lwcnn.publication.names import budget, display_name, is_part
 from lwcnn.system.safe_text import plot_text
 
@@ -22,44 +19,40 @@ ABLATION_PRESET = "quick"
 
 
 class Inputs:
-    """The results on one data set, and what belongs to them; of an experiment's several presets the first is shown."""
+    """The evidence on one data set, and what belongs to it."""
 
-    def __init__(self, dataset: str, folders: Folders = Folders(), presets: Sequence[str] = PRESETS_BY_SIZE):
+    def __init__(self, dataset: str, folders: Folders = Folders()):
         self.dataset = dataset
         self.folders = folders
-        self.presets = tuple(presets)
+        self.evidence = Evidence(folders.results)
         self.display_name = DISPLAY_NAMES.get(dataset, plot_text(dataset))
 
-    @cached_property
-    def evidence(self) -> Evidence:
-        return Evidence(self.folders.results, self.presets)
+    def network(self, experiment: str, preset: str = LARGEST) -> Network:
+        return self.evidence.network(self.dataset, experiment, preset)
 
     @cached_property
-    def groups(self) -> dict[tuple[str, str], pd.DataFrame]:
-        """The runs of each (experiment, preset), without the ablation of parts and trainings on few images."""
+    def networks(self) -> list[Network]:
+        """Every experiment with every preset that it was run with, without parts and trainings on few images."""
         runs = self.evidence.runs
         few = runs["config"].map(lambda config: bool(config.get("num_images")))
         shown = runs[(runs["dataset"] == self.dataset) & ~runs["experiment"].map(is_part) & ~few]
         if shown.empty:
             raise MissingInput(f"there are no results of it. Received: {self.dataset!r} in {self.folders.results}")
-        return dict(iter(shown.groupby(["experiment", "preset"], sort=False)))
+        return [self.network(*names) for names in shown[["experiment", "preset"]].drop_duplicates().to_numpy()]
 
     @property
-    def networks(self) -> dict[str, pd.DataFrame]:
-        """Each experiment's runs of the largest preset that any experiment has: those whose costs are compared."""
-        presets = {preset for _, preset in self.groups}
-        largest = next(preset for preset in self.presets if preset in presets)
-        return {experiment: runs for (experiment, preset), runs in self.groups.items() if preset == largest}
+    def largest(self) -> list[Network]:
+        """The networks with the largest preset that any of them has: those whose costs are compared."""
+        return [one for one in self.networks if one.preset == self.networks[0].preset]
 
-    def runs(self, experiment: str) -> pd.DataFrame:
-        return self.evidence.select(self.dataset, experiment)
+    @cached_property
+    def compared(self) -> list[Network]:
+        """The baseline, if it was run, and the best network."""
+        return self.evidence.compared(self.dataset)
 
-    def correct(self, runs: pd.DataFrame) -> np.ndarray:
-        return load_correct(self.folders.results, runs)
-
-    def estimate(self, runs: pd.DataFrame) -> Estimate:
-        """Test accuracy of the runs of one experiment and preset, with its bootstrap interval."""
-        return estimate_accuracy(list(self.correct(runs)))
+    @property
+    def best(self) -> Network:
+        return self.compared[-1]
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -68,21 +61,10 @@ class Inputs:
     @property
     def class_names(self) -> list[str]:
         """Class names by label, as plots show them."""
-        return [plot_text(name) for name in next(iter(self.groups.values()))["per_class_accuracy"].iloc[0]]
-
-    @cached_property
-    def best_experiment(self) -> str:
-        return self.evidence.best_experiment(self.dataset)
-
-    @property
-    def shown(self) -> list[str]:
-        return self.evidence.shown(self.dataset)
-
-    def released(self, experiment: str) -> Released:
-        return self.evidence.released(self.dataset, experiment)
+        return [plot_text(name) for name in self.networks[0].runs["per_class_accuracy"].iloc[0]]
 
     def model(self, experiment: str) -> keras.Model:
-        path = Path(self.folders.models) / f"{self.dataset}-{experiment}.keras"
+        path = self.folders.best_model(self.dataset, experiment)
         if not path.exists():
             raise MissingInput(f"`{experiment}` has no released model. Received: {path}")
         return load_model(path)
@@ -93,16 +75,9 @@ class Inputs:
         if self.dataset not in DATASET_NAMES or find_dataset(self.dataset, self.folders.data) is None:
             raise MissingInput(f"the data set's pixels are not at hand (LWCNN_DATA_DIR). Received: {self.dataset!r}")
         data = load_dataset(self.dataset, self.folders.data, download=False)
-        if data.checksum != next(iter(self.groups.values()))["data_checksum"].iloc[0]:
+        if data.checksum != self.networks[0].runs["data_checksum"].iloc[0]:
             raise MissingInput(f"the results were made with other images than these. Received: {data.source}")
         return data.x_test
-
-    def model_name(self, runs: pd.DataFrame) -> str:
-        """Plain name, budget unless it is the full one, and seeds of runs of one experiment."""
-        first = runs.iloc[0]
-        size = "" if first["preset"] == "full" else f", {budget(first['preset'])}"
-        seeds = f"seed{'s' if len(runs) > 1 else ''} {', '.join(map(str, runs['seed']))}"
-        return f"{display_name(first['experiment'])}{size}, {seeds}"
 
     def title(self, what: str, *details: str) -> str:
         """What is shown, and a second line with details."""
@@ -111,3 +86,11 @@ class Inputs:
     @property
     def images_counted(self) -> str:
         return f"{len(self.labels):,} test images"
+
+
+def describe_runs(runs: pd.DataFrame) -> str:
+    """Returns the plain name, the budget unless it is the full one, and the seeds of runs of one experiment."""
+    first = runs.iloc[0]
+    size = "" if first["preset"] == "full" else f", {budget(first['preset'])}"
+    seeds = f"seed{'s' if len(runs) > 1 else ''} {', '.join(map(str, runs['seed']))}"
+    return f"{display_name(first['experiment'])}{size}, {seeds}"

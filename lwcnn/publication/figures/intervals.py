@@ -14,10 +14,10 @@ from lwcnn.experiments.recipes.ablation import PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.paper import EXPERIMENTS
 from lwcnn.experiments.recipes.techniques import BASE as TECHNIQUE_BASE
 from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
-from lwcnn.experiments.results import MissingInput
+from lwcnn.experiments.results import PRESETS_BY_SIZE, MissingInput
 from lwcnn.publication.claims.literature import PAPER_ACCURACY
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
-from lwcnn.publication.figures.inputs import ABLATION_PRESET, Inputs
+from lwcnn.publication.figures.inputs import ABLATION_PRESET, Inputs, describe_runs
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, ORANGE, Look, legend_below, new_panels, styled
 from lwcnn.publication.names import budget, display_name
 from lwcnn.system.errors import LwcnnError
@@ -82,8 +82,8 @@ def _draw(ax: Axes, one: Estimate, place: float, color: str, group: str) -> None
 
 
 def _stacked(inputs: Inputs, title: str, label: str, budgets: Mapping[str, Estimates], **options) -> Figure:
-    """Draws a panel per budget, by preset, the largest mean on top."""
-    budgets = {preset: budgets[preset] for preset in inputs.presets if budgets.get(preset)}
+    """Draws a panel per budget, by preset, with the largest mean on top."""
+    budgets = {preset: found for preset, found in budgets.items() if found}
     if not budgets:
         raise MissingInput(f"there is nothing to compare. Received: {inputs.dataset!r}")
     heights = [len(found) + 2.5 for found in budgets.values()]
@@ -100,9 +100,9 @@ def _stacked(inputs: Inputs, title: str, label: str, budgets: Mapping[str, Estim
 def accuracies(inputs: Inputs) -> Figure:
     """Test accuracy of every experiment, a panel per budget."""
     budgets: dict[str, dict[str, Estimate]] = {}
-    for (experiment, preset), runs in inputs.groups.items():
-        budgets.setdefault(preset, {})[display_name(experiment)] = inputs.estimate(runs)
-    paper, best = PAPER_ACCURACY.get(inputs.dataset), display_name(inputs.best_experiment)
+    for one in inputs.networks:
+        budgets.setdefault(one.preset, {})[display_name(one.experiment)] = one.accuracy
+    paper, best = PAPER_ACCURACY.get(inputs.dataset), display_name(inputs.best.experiment)
     label = "test accuracy, %, on a logarithmic scale of the error"
     figure = _stacked(inputs, "Test accuracy", label, budgets, highlight=best, reference=paper)
     # 99.0 and 99.5 % are as far apart as 80 and 90 %.
@@ -116,13 +116,13 @@ def accuracies(inputs: Inputs) -> Figure:
 
 def per_class_accuracy(inputs: Inputs) -> Figure:
     """Accuracy by class of baseline and best."""
-    groups = {}
-    for runs in map(inputs.runs, inputs.shown):
-        correct = inputs.correct(runs)
-        groups[inputs.model_name(runs)] = {
-            name: estimate_accuracy(list(correct[:, inputs.labels == label]))
+    groups = {
+        describe_runs(one.runs): {
+            name: estimate_accuracy(list(one.correct[:, inputs.labels == label]))
             for label, name in enumerate(inputs.class_names)
         }
+        for one in inputs.compared
+    }
     figure, (ax,) = new_panels(6.5, 1.3 + 0.28 * len(inputs.class_names), 1)
     plot_intervals(groups, title=inputs.title("Test accuracy by class", inputs.images_counted), ax=ax)
     ax.set_xlabel("test accuracy, %")
@@ -133,9 +133,9 @@ def per_class_accuracy(inputs: Inputs) -> Figure:
 def _gains(inputs: Inputs, pairs: Mapping[str, tuple[str, str]], preset: str) -> dict[str, Estimate]:
     """Returns the first experiment minus the second, where both were run, by row."""
     found: dict[str, Estimate] = {}
-    for row, pair in pairs.items():
+    for row, (experiment, reference) in pairs.items():
         with contextlib.suppress(MissingInput):
-            found[row] = inputs.evidence.difference(inputs.dataset, *pair, preset)
+            found[row] = inputs.network(experiment, preset).minus(reference)
     return found
 
 
@@ -152,7 +152,7 @@ def ablation(inputs: Inputs) -> Figure:
 def techniques(inputs: Inputs) -> Figure:
     """What each technique is worth on the recipe of the best network, a panel per budget, the best first."""
     pairs = {one.title: (technique(key), TECHNIQUE_BASE) for key, one in TECHNIQUES.items()}
-    budgets = {preset: _gains(inputs, pairs, preset) for preset in inputs.presets}
+    budgets = {preset: _gains(inputs, pairs, preset) for preset in PRESETS_BY_SIZE}
     label = "test accuracy minus that of the recipe without it, points"
     figure = _stacked(inputs, "What each technique is worth", label, budgets, reference=0.0)
     legend_below(figure)

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from lwcnn.evaluation.calibration import scale_cross_fitted
 from lwcnn.evaluation.metrics import expected_calibration_error, reliability_bins
 from lwcnn.experiments.results import MissingInput
-from lwcnn.publication.figures.inputs import Inputs
+from lwcnn.publication.figures.inputs import Inputs, describe_runs
 from lwcnn.publication.figures.style import (
     BASELINE,
     BEST,
@@ -149,7 +149,7 @@ def tsne(inputs: Inputs) -> Figure:
 
 def _panels(inputs: Inputs, what: str, width: float, height: float, most: int | None = None):
     """Returns a figure, and the released run, title and axis of baseline and best."""
-    released = [inputs.released(name) for name in inputs.shown]
+    released = [one.released for one in inputs.compared]
     figure, axes = new_panels(width * len(released), height, len(released))
     figure.suptitle(inputs.title(what, f"{len(released[0].labels[:most]):,} test images"))
-    return figure, [(one, inputs.model_name(one.run), ax) for one, ax in zip(released, axes)]
+    return figure, [(one, describe_runs(one.run), ax) for one, ax in zip(released, axes)]

@@ -166,7 +166,7 @@ def parameters(inputs: Inputs) -> Figure:
 
 def costs(inputs: Inputs) -> Figure:
     """Accuracy against multiply-accumulates, size of the int8 file, latency and training time."""
-    ours, runs, exports = our_networks(inputs), pd.concat(inputs.networks.values()), inputs.evidence.exports
+    ours, runs, exports = our_networks(inputs), pd.concat([one.runs for one in inputs.largest]), inputs.evidence.exports
     exports = exports[(exports["dataset"] == inputs.dataset) & exports["format"].str.contains("int8")]
     on_cpu = runs[runs["device"].str.contains("CPU|core")]
     panels = {
@@ -199,10 +199,10 @@ def _by_experiment(frame: pd.DataFrame, values: pd.Series) -> pd.DataFrame:
 def our_networks(inputs: Inputs) -> pd.DataFrame:
     """Returns our networks of the full budget, by experiment."""
     rows = {}
-    for experiment, runs in inputs.networks.items():
-        found, kind = inputs.estimate(runs), HEADLINE if experiment == names.HEADLINE else OURS
-        accuracies = (100 * accuracy for accuracy in (found.mean, found.low, found.high))
-        rows[experiment] = (names.display_name(experiment), kind, *accuracies, *runs[["params", "macs"]].iloc[0])
+    for one in inputs.largest:
+        kind, name = HEADLINE if one.experiment == names.HEADLINE else OURS, names.display_name(one.experiment)
+        accuracies = (100 * share for share in (one.accuracy.mean, one.accuracy.low, one.accuracy.high))
+        rows[one.experiment] = (name, kind, *accuracies, *one.runs[["params", "macs"]].iloc[0])
     columns = ["name", "kind", "accuracy", "low", "high", "params", "macs"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import keras
 import numpy as np
@@ -16,17 +16,15 @@ from lwcnn.data.datasets import Dataset, choose_dataset, load_dataset
 from lwcnn.experiments.pipeline import train_submodels
 from lwcnn.experiments.recipes import MergedExperiment, get_experiment, get_preset
 from lwcnn.experiments.release import release_best
-from lwcnn.experiments.results import PRESETS_BY_SIZE, MissingInput, load_results
+from lwcnn.experiments.results import MissingInput, load_results
 from lwcnn.experiments.run import Folders, run_experiment, split_images
 from lwcnn.experiments.sequence import PhaseCache
-from lwcnn.models.merge import split_merged
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
 from lwcnn.publication.figures.catalogue import FIGURES, PRINTED, draw
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import save_figure, to_png
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
-from lwcnn.system.npz import save_npz
 from lwcnn.training.progress import Progress
 
 RESULTS_VARIABLE = "LWCNN_RESULTS"
@@ -40,24 +38,27 @@ PUBLISHED_FIGURES = ("ablation", "folds", "parts")
 
 @dataclass(frozen=True)
 class Session:
-    """A session of the notebook: what is trained here, and the folders of the results that are shown.
+    """A session of the notebook: its data, the budget and seeds of what is trained here, and the results shown.
 
-    `notice` says why the data is not the one asked for. With `trains_all`, there are no committed results on the data,
-    and Wren is trained here too.
+    The paper's method is trained here. Other results are those of `folders`: the committed ones, or `OWN_FOLDERS` where
+    there are none on the data, and then Wren is trained here too. `notice` says why the data is not the one asked for.
     """
 
     data: Dataset
-    notice: str | None
     preset: str
     seeds: tuple[int, ...]
     folders: Folders
-    trains_all: bool
     plots: Path = OWN_PLOTS
+    notice: str | None = None
+
+    @property
+    def trains_all(self) -> bool:
+        return self.folders == OWN_FOLDERS
 
     def _repr_markdown_(self) -> str:
         """What the session works on, shown where it is a cell's last value."""
         data = self.data
-        trained = "`paper` and Wren" if self.trains_all else "`paper`" if self.trains_paper else "nothing"
+        trained = "`paper` and Wren" if self.trains_all else "`paper`"
         seeds = f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
         text = (
             f"**{self.inputs.display_name}** from {data.source}: {len(data.x_train):,} training and "
@@ -67,14 +68,9 @@ class Session:
         return f"> ## {self.notice}\n\n{text}" if self.notice else text
 
     @property
-    def trains_paper(self) -> bool:
-        """Whether the paper's method is trained here; with the preset `full` its committed runs are taken."""
-        return self.trains_all or self.preset != "full"
-
-    @property
     def inputs(self) -> Inputs:
         """What figures are made from, as it is now."""
-        return Inputs(self.data.name, self.folders, (self.preset,) if self.trains_all else PRESETS_BY_SIZE)
+        return Inputs(self.data.name, self.folders)
 
     @property
     def published(self) -> Inputs:
@@ -83,28 +79,16 @@ class Session:
         return Inputs(PUBLISHED, committed) if self.trains_all and committed else self.inputs
 
     def submodels(self) -> tuple[list[keras.Model], dict]:
-        """The two submodels after stage 1, and the record of that stage.
-
-        Where nothing is trained here, they are the branches of the released model.
-        """
-        if not self.trains_paper:
-            return split_merged(self.inputs.model(BASELINE_EXPERIMENT)), self.runs()[0]["history"][0]
-        size = get_preset(self.preset)
+        """The two submodels after stage 1, and the record of that stage."""
         plan = cast(MergedExperiment, get_experiment(BASELINE_EXPERIMENT, self.preset, self.data.spec))
-        split = split_images(self.data, plan, size)
+        split = split_images(self.data, plan, get_preset(self.preset))
         cache = PhaseCache(Path(OWN_FOLDERS.cache) / self.data.name, self.data.checksum)
         progress = Progress("line")
         return train_submodels(plan, split, self.data.num_classes, self.seeds[0], cache=cache, progress=progress)
 
     def runs(self) -> list[dict]:
-        """The results of the paper's method, one per seed: trained now or found, with `full` the committed ones."""
-        if self.trains_paper:
-            return [self._run(BASELINE_EXPERIMENT, seed) for seed in self.seeds]
-        committed = self.inputs.evidence.select(self.data.name, BASELINE_EXPERIMENT, "full").set_index("seed")
-        if missing := [seed for seed in self.seeds if seed not in committed.index]:
-            there = sorted(committed.index)
-            raise LwcnnError(f"The preset full takes committed runs: choose seeds of {there}. Received: {missing}")
-        return [read_json(committed.loc[seed, "path"]) for seed in self.seeds]
+        """The results of the paper's method, one per seed: trained now or found."""
+        return [self._run(BASELINE_EXPERIMENT, seed) for seed in self.seeds]
 
     def train(self, experiment: str) -> None:
         """Trains an experiment where there are no committed results on the data."""
@@ -113,16 +97,13 @@ class Session:
                 self._run(experiment, seed)
 
     def few_images(self, num_classes: int, num_train: int, num_test: int) -> Dataset:
-        """A data set of the user's own, made from this one's first classes and images, in `runs/`."""
-        path, data = OWN_FOLDERS.results.parent / f"{self.data.name}-few.npz", self.data
-        train, test = (
-            np.flatnonzero(labels < num_classes)[:count]
-            for labels, count in ((data.y_train, num_train), (data.y_test, num_test))
-        )
-        arrays: dict[str, Any] = {"x_train": data.x_train[train], "y_train": data.y_train[train]}
-        arrays |= {"x_test": data.x_test[test], "y_test": data.y_test[test]}
-        save_npz(path, class_names=np.array(data.class_names[:num_classes]), **arrays)
-        return load_dataset(path, mirror=data.mirror)
+        """A data set of the user's own, made from this one's first classes and images."""
+        data, parts = self.data, []
+        for x, y, count in ((data.x_train, data.y_train, num_train), (data.x_test, data.y_test, num_test)):
+            chosen = np.flatnonzero(y < num_classes)[:count]
+            parts.append((x[chosen], y[chosen]))
+        few = load_dataset(tuple(parts), mirror=data.mirror)
+        return replace(few, class_names=data.class_names[:num_classes])
 
     def show(self, name: str, figure: Figure | None = None, alt: str = "") -> None:
         """Shows a figure and writes its files, or says what it lacks; without a figure, it is that of the catalogue.
@@ -156,8 +137,7 @@ def open_session(
     Args:
         dataset: A name or the path of an .npz; for "cifar10" that is not available the digits are taken, with a
             notice and the preset `quick`.
-        preset: "quick" or "smoke" trains `paper` here and takes everything else from the committed results; "full"
-            takes everything from them. Without committed results on the data `paper` and Wren are trained here.
+        preset: Budget of what is trained here: `paper`, and Wren where there are no committed results on the data.
         seeds: Seeds of what is trained here.
         plots: Folder of the figures' files; "visualizations" renews the committed ones.
 
@@ -174,8 +154,8 @@ def open_session(
     data, notice = choose_dataset() if dataset == "cifar10" else (load_dataset(dataset), None)
     folders = committed_folders()
     if folders is None or data.checksum not in set(load_results(folders.results)["data_checksum"]):
-        return Session(data, notice, "quick" if notice else preset, seeds, OWN_FOLDERS, True, Path(plots))
-    return Session(data, notice, preset, seeds, folders, False, Path(plots))
+        return Session(data, "quick" if notice else preset, seeds, OWN_FOLDERS, Path(plots), notice)
+    return Session(data, preset, seeds, folders, Path(plots))
 
 
 def committed_folders() -> Folders | None:

@@ -10,8 +10,6 @@ from lwcnn.publication.tables import (
     audit,
     benchmarks,
     calibration,
-    costs,
-    folds,
     networks,
     steps,
 )
@@ -24,13 +22,13 @@ def _benchmark(name: str, evidence: Evidence) -> Table:
 
 _FUNCTIONS: tuple[Callable[[Evidence], Table], ...] = (
     *(accuracies.accuracies, accuracies.family, accuracies.machines),
-    *(accuracies.confused_classes, accuracies.class_accuracies),
+    *(accuracies.folds, accuracies.confused_classes, accuracies.class_accuracies),
     *(networks.headline, networks.reproduction, networks.improved, networks.efficiency),
     *(ablations.method, ablations.parts, ablations.techniques, ablations.trials),
     *(calibration.calibration, calibration.family_calibration),
-    *(costs.references, costs.published, folds.folds, benchmarks.int8),
+    *(networks.references, networks.published, benchmarks.int8),
 )
 TABLES: dict[str, Callable[[Evidence], Table]] = {function.__name__: function for function in _FUNCTIONS}
 TABLES |= audit.AUDITS | {name: partial(_benchmark, name) for name in benchmarks.COLUMNS}
 
-__all__ = ["TABLES", "Table", "ablations", "accuracies", "audit", "folds", "steps"]
+__all__ = ["TABLES", "Table", "ablations", "accuracies", "audit", "steps"]

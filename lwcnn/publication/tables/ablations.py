@@ -44,7 +44,8 @@ def parts(evidence: Evidence, dataset: str = "cifar10", preset: str = ABLATION_P
     """Each part of the improved network, alone on the baseline and left out of the whole; then other optimizers."""
 
     def percent(name: str) -> Cell:
-        return or_missing(lambda: mean_and_spread(evidence.select(dataset, name, preset)["test_accuracy"]).bare())
+        network = evidence.network(dataset, name, preset)
+        return or_missing(lambda: mean_and_spread(network.runs["test_accuracy"]).bare())
 
     def compared(name: str, reference: str, shown: str) -> list[Cell]:
         return [percent(shown), *gain_cells(evidence, dataset, name, reference, preset)]
@@ -104,7 +105,7 @@ def techniques(evidence: Evidence, dataset: str = "cifar10") -> Table:
 
 def gain_cells(evidence: Evidence, dataset: str, name: str, reference: str, preset: str) -> list[Cell]:
     """Returns cells with a gain and its interval, and with the p-values of its pairs of seeds."""
-    found = or_missing(evidence.difference, dataset, name, reference, preset)
+    found = or_missing(evidence.network(dataset, name, preset).minus, reference)
     return [found, ""] if isinstance(found, Measurement) else [gain(found).bare(), p_values(found.p_values)]
 
 

@@ -1,4 +1,4 @@
-"""Test accuracies of all experiments, by class, and the machines of the runs."""
+"""Accuracies of all experiments, by class and by fold, and the machines of the runs."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
 from lwcnn.publication.claims.literature import PAPER_ACCURACY
-from lwcnn.publication.claims.measurement import mean_and_spread, percent
+from lwcnn.publication.claims.measurement import Measurement, mean_and_spread, percent
 from lwcnn.publication.evidence import Evidence, class_means, pair_share, summed_confusion
 from lwcnn.publication.names import is_part, named
 from lwcnn.publication.tables.table import Table, table_of
@@ -23,6 +23,7 @@ def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequ
     runs = evidence.runs
     runs = runs[runs["experiment"].isin(experiments) if experiments else ~runs["experiment"].map(is_part).astype(bool)]
     runs = runs[runs["dataset"] == dataset] if dataset else runs
+    paper = {name: f"{100 * claimed:.0f}" for name, claimed in PAPER_ACCURACY.items()}
     columns = {
         "data": lambda runs: runs["dataset"].iloc[0],
         "experiment": lambda runs: named(runs["experiment"].iloc[0]),
@@ -31,7 +32,7 @@ def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequ
         "seeds": lambda runs: str(len(runs)),
         "validation %": lambda runs: percent(runs["val_accuracy"].mean()).bare(),
         "test %": lambda runs: mean_and_spread(runs["test_accuracy"]).bare(),
-        "paper %": _paper,
+        "paper %": lambda runs: paper.get(runs["dataset"].iloc[0], ""),
         "ECE %": lambda runs: percent(runs["ece"].mean(), 1).bare(),
         "scaled": _scaled,
         "s": lambda runs: f"{runs['train_seconds'].mean():.0f}",
@@ -39,11 +40,6 @@ def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequ
     }
     groups = [group for _, group in runs.groupby(["dataset", "experiment", "preset"], sort=False)]
     return table_of(columns, groups)
-
-
-def _paper(runs: pd.DataFrame) -> str:
-    claimed = PAPER_ACCURACY.get(runs["dataset"].iloc[0])
-    return f"{100 * claimed:.0f}" if claimed else ""
 
 
 def _scaled(runs: pd.DataFrame) -> str:
@@ -62,6 +58,25 @@ def family(evidence: Evidence) -> Table:
     return accuracies(evidence, "cifar10", tuple(FAMILY_EXPERIMENTS))
 
 
+def folds(evidence: Evidence) -> Table:
+    """A row per K-fold assessment."""
+    kinds = {True: "model never reset, as published", False: "from scratch"}
+    columns = {
+        "data": lambda folds: folds["dataset"].iloc[0],
+        "K-fold of": lambda folds: f"{named(folds['experiment'].iloc[0])}, {kinds[_leaks(folds)]}",
+        "preset": lambda folds: folds["preset"].iloc[0],
+        "folds %": lambda folds: " ".join(f"{100 * share:.2f}" for share in folds["accuracy"]),
+        "mean %": lambda folds: mean_and_spread(folds["accuracy"]).bare(),
+        "test % of the same model": lambda folds: f"{100 * folds['test_accuracy'].iloc[0]:.2f}" * _leaks(folds),
+        "leak, points": lambda folds: Measurement(100 * folds["leak"].iloc[0], signed=True) if _leaks(folds) else "",
+    }
+    return table_of(columns, [group for _, group in evidence.folds.groupby("path", sort=False)])
+
+
+def _leaks(folds: pd.DataFrame) -> bool:
+    return bool(folds["leaky"].iloc[0])
+
+
 def machines(evidence: Evidence) -> Table:
     """Hardware and software of the runs."""
     runs = evidence.runs.assign(keras=[versions["keras"] for versions in evidence.runs["versions"]])
@@ -71,10 +86,9 @@ def machines(evidence: Evidence) -> Table:
 
 
 def confused_classes(evidence: Evidence, dataset: str = "cifar10") -> Table:
-    """The pairs of classes with the most errors, as fractions of all errors: baseline and best experiment."""
-    shown = evidence.shown(dataset)
-    runs = [evidence.select(dataset, name) for name in shown]
-    names, matrices = list(runs[0]["per_class_accuracy"].iloc[0]), [summed_confusion(one) for one in runs]
+    """The pairs of classes with the most errors, as fractions of all errors: baseline and best network."""
+    networks = evidence.compared(dataset)
+    names, matrices = list(class_means(networks[0].runs).index), [summed_confusion(one.runs) for one in networks]
     pairs = [(a, b) for a in range(len(names)) for b in range(a)]
     pairs.sort(key=lambda pair: -pair_share(matrices[-1], *pair))
     rows = [
@@ -82,13 +96,13 @@ def confused_classes(evidence: Evidence, dataset: str = "cifar10") -> Table:
         for a, b in pairs[:NUM_PAIRS]
     ]
     errors = [f"{100 - 100 * float(np.trace(matrix) / matrix.sum()):.1f}" for matrix in matrices]
-    head = ["confused, %", *map(named, shown)]
-    return Table(head, [rows, [["error rate, %", *errors]]], "l" + "r" * len(shown))
+    head = ["confused, %", *(named(one.experiment) for one in networks)]
+    return Table(head, [rows, [["error rate, %", *errors]]], "l" + "r" * len(networks))
 
 
 def class_accuracies(evidence: Evidence, dataset: str = "cifar10") -> Table:
-    """Accuracy by class, mean over seeds: baseline and best experiment."""
-    shown = evidence.shown(dataset)
-    means = [class_means(evidence.select(dataset, name)) for name in shown]
-    rows = [[name, *(f"{100 * one[name]:.1f}" for one in means)] for name in means[0].index]
-    return Table(["class", *map(named, shown)], [rows], "l" + "r" * len(shown))
+    """Accuracy by class, mean over seeds: baseline and best network."""
+    networks = evidence.compared(dataset)
+    means = pd.DataFrame({named(one.experiment): class_means(one.runs) for one in networks})
+    rows = [[name, *(f"{100 * share:.1f}" for share in shares)] for name, *shares in means.itertuples()]
+    return Table(["class", *means], [rows], "l" + "r" * len(networks))

@@ -1,12 +1,12 @@
 """How well networks are calibrated, before and after temperature scaling."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lwcnn.evaluation.calibration import scale_cross_fitted
 from lwcnn.evaluation.metrics import brier_score, cross_entropy, expected_calibration_error
 from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES
 from lwcnn.publication.claims.measurement import Measurement, or_missing
-from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.evidence import Evidence, Network
 from lwcnn.publication.names import named
 from lwcnn.publication.tables.networks import SHIPPED
 from lwcnn.publication.tables.table import Cell, Table
@@ -19,9 +19,8 @@ FAMILY = (
 CALIBRATED = sorted(dict.fromkeys((*_PAPER, *SHIPPED)), key=lambda pair: DATASET_ORDER.index(pair[0]))
 
 
-@dataclass(frozen=True)
-class Calibrated:
-    """Calibration of an experiment on test images, before and after temperature scaling of the same seeds.
+class Calibrated(NamedTuple):
+    """Calibration of a network on test images, before and after temperature scaling of the same seeds.
 
     Temperatures were fitted on validation images, one per seed, or each half of the test images has that of the other.
     """
@@ -38,25 +37,18 @@ class Calibrated:
         """Returns the lowest and the highest temperature; one of them if they look the same."""
         return list(dict.fromkeys(f"{t:.2f}" for t in (min(self.temperatures), max(self.temperatures))))
 
-    def cells(self) -> list[Cell]:
-        eces = (f"{100 * ece:.2f}" for ece in (self.ece, self.ece_scaled))
-        losses = (f"{loss:.3f}" for loss in (self.loss, self.loss_scaled))
-        origin = "validation" if self.on_validation else "other half"
-        return [*eces, *losses, "–".join(self.ends()), origin, str(self.num_seeds)]
 
-
-def measure(evidence: Evidence, dataset: str, experiment: str) -> Calibrated:
+def measure(network: Network) -> Calibrated:
     """Measures calibration on the runs scaled on validation images; without any, on the released run."""
-    runs = evidence.select(dataset, experiment)
+    runs = network.runs
     scaled = runs[runs["ece_scaled"].notna()] if "ece_scaled" in runs else runs.iloc[:0]
     if len(scaled):
         ece, ece_scaled, loss, loss_scaled = scaled[["ece", "ece_scaled", "test_loss", "test_loss_scaled"]].mean()
         return Calibrated(ece, ece_scaled, loss, loss_scaled, tuple(scaled["temperature"]), len(scaled), True)
-    one = evidence.released(dataset, experiment)
+    one = network.released
     fitted = scale_cross_fitted(one.logits, one.labels)
-    both = one.logits, fitted.logits
-    ece, ece_scaled = (expected_calibration_error(logits, one.labels) for logits in both)
-    loss, loss_scaled = (cross_entropy(logits, one.labels) for logits in both)
+    ece, ece_scaled = (expected_calibration_error(logits, one.labels) for logits in (one.logits, fitted.logits))
+    loss, loss_scaled = (cross_entropy(logits, one.labels) for logits in (one.logits, fitted.logits))
     return Calibrated(ece, ece_scaled, loss, loss_scaled, fitted.temperatures, 1, False)
 
 
@@ -64,11 +56,18 @@ def calibration(evidence: Evidence) -> Table:
     """ECE and loss of each network, before and after temperature scaling, on the same seeds."""
     groups: dict[str, list[list[Cell]]] = {}
     for dataset, name in CALIBRATED:
-        found = or_missing(measure, evidence, dataset, name)
-        cells = [found, *[""] * 6] if isinstance(found, Measurement) else found.cells()
+        cells = _cells(or_missing(measure, evidence.network(dataset, name)))
         groups.setdefault(dataset, []).append([DISPLAY_NAMES[dataset], named(name), *cells])
     head = ["data", "network", "ECE", "scaled", "loss", "scaled", "temperature", "fitted on", "seeds"]
     return Table(head, list(groups.values()))
+
+
+def _cells(found: Calibrated | Measurement) -> list[Cell]:
+    if isinstance(found, Measurement):
+        return [found, *[""] * 6]
+    eces, losses = (f"{100 * ece:.2f}" for ece in found[:2]), (f"{loss:.3f}" for loss in found[2:4])
+    origin = "validation" if found.on_validation else "other half"
+    return [*eces, *losses, "–".join(found.ends()), origin, str(found.num_seeds)]
 
 
 def family_calibration(evidence: Evidence, dataset: str = "cifar10") -> Table:
@@ -76,7 +75,7 @@ def family_calibration(evidence: Evidence, dataset: str = "cifar10") -> Table:
     columns = ((100, 2, expected_calibration_error), (1, 3, cross_entropy), (1, 4, brier_score))
     cells: list[list[Cell]] = []
     for name in FAMILY:
-        one = evidence.released(dataset, name)
+        one = evidence.network(dataset, name).released
         temperature = float(one.run["temperature"].iloc[0])
         both = one.logits, one.logits / temperature
         values = [f"{scale * score(x, one.labels):.{digits}f}" for scale, digits, score in columns for x in both]
