@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from lwcnn.data.datasets import load_dataset  # noqa: E402
-from lwcnn.data.splits import stratified_split  # noqa: E402
+from lwcnn.data.splits import split_for_training  # noqa: E402
 from lwcnn.evaluation.calibration import fit_temperature, fit_thresholds  # noqa: E402
 from lwcnn.evaluation.metrics import (  # noqa: E402
     accuracy,
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=ROOT / "results" / "after_training.json")
     options = parser.parse_args()
     data = load_dataset("cifar10")
-    _, held_out = stratified_split(data.y_train, 0.1, SPLIT_SEED)
+    _, held_out = split_for_training(data.y_train, 0.1, seed=SPLIT_SEED)
     parts, labels = (data.x_train[held_out], data.x_test), (data.y_train[held_out], data.y_test)
     calibration = draw_calibration_images(data.x_train, NUM_CALIBRATION_IMAGES)
     rows = []

@@ -15,7 +15,7 @@ import numpy as np  # noqa: E402
 
 from lwcnn.data.batches import Batches  # noqa: E402
 from lwcnn.data.datasets import Dataset, load_dataset  # noqa: E402
-from lwcnn.data.splits import stratified_split  # noqa: E402
+from lwcnn.data.splits import split_for_training, stratified_subset  # noqa: E402
 from lwcnn.evaluation.metrics import accuracy  # noqa: E402
 from lwcnn.evaluation.predict import predict_logits  # noqa: E402
 from lwcnn.experiments.recipes import get_experiment  # noqa: E402
@@ -57,9 +57,9 @@ def compare(data: Dataset, name: str, num_images: int, epochs: int, seed: int) -
     """Trains once and returns the validation accuracies of the three sets of weights at the end."""
     (phase,) = get_experiment(name, "quick", data.spec).phases
     network = get_experiment(name, "quick", data.spec).network
-    training, validation = stratified_split(data.y_train, 0.1, SPLIT_SEED)
+    training, validation = split_for_training(data.y_train, 0.1, seed=SPLIT_SEED)
     if num_images < len(training):
-        _, part = stratified_split(data.y_train[training], num_images, SPLIT_SEED)
+        part = stratified_subset(data.y_train[training], num_images, SPLIT_SEED)
         training = training[part]
     keras.utils.set_random_seed(seed)
     model = build_network(data.input_shape, data.num_classes, network)

@@ -74,7 +74,7 @@ def measured(experiment: str, sparsity: float, epochs: int, data, num_images: in
     """Accuracy and bytes of a released model at a sparsity; small ones are left as they are."""
     import numpy as np
 
-    from lwcnn.data.splits import stratified_split
+    from lwcnn.data.splits import split_for_training
     from lwcnn.evaluation.metrics import accuracy
     from lwcnn.evaluation.predict import predict_logits
     from lwcnn.experiments.recipes import get_experiment
@@ -86,7 +86,7 @@ def measured(experiment: str, sparsity: float, epochs: int, data, num_images: in
 
     model, started = load_model(ROOT / "models" / f"{data.name}-{experiment}.keras"), time.perf_counter()
     if experiment in LARGE and sparsity:
-        indices, _ = stratified_split(data.y_train, get_experiment(experiment).validation, SPLIT_SEED)
+        indices, _ = split_for_training(data.y_train, get_experiment(experiment).validation, seed=SPLIT_SEED)
         model = fine_tuned(model, sparsity, epochs, data, indices[:num_images])
     seconds = time.perf_counter() - started
     content = to_litert_int8(model, draw_calibration_images(data.x_train, NUM_CALIBRATION_IMAGES))

@@ -14,7 +14,7 @@ _FORMS = (
     "arrays (x, y) or ((x_train, y_train), (x_test, y_test)), a tf.data.Dataset of (image, label), or a data set of "
     'Hugging Face; two of them as a pair or under the keys "train" and "test"'
 )
-Part = tuple[np.ndarray, np.ndarray, tuple[str, ...] | None]
+Named = tuple[np.ndarray, np.ndarray, tuple[str, ...] | None]
 """Images, labels and class names, if they are known."""
 
 
@@ -24,12 +24,12 @@ def read_arrays(data: Any, size: Size | None = None) -> Splits:
     Labels may be class numbers or names. `size` is that of Hugging Face's images, by default their median.
     """
     training, test = _parts(data)
-    images, labels, names = _read_part(training, size)
+    x_train, labels, names = _read_part(training, size)
     y_train, names = _number(labels, names)
     if test is None:
-        return Splits(images, y_train, None, None, names)
-    x_test, labels, _ = _read_part(test, images.shape[1:] if _is_hugging_face(test) else size)
-    return Splits(images, y_train, x_test, _number(labels, names)[0], names)
+        return Splits((x_train, y_train), None, names)
+    x_test, labels, _ = _read_part(test, x_train.shape[1:] if _is_hugging_face(test) else size)
+    return Splits((x_train, y_train), (x_test, _number(labels, names)[0]), names)
 
 
 def _parts(data: Any) -> tuple[Any, Any]:
@@ -53,7 +53,7 @@ def _is_hugging_face(data: Any) -> bool:
     return all(hasattr(data, name) for name in ("features", "column_names", "__getitem__"))  # not a streamed one
 
 
-def _read_part(part: Any, size: Size | None) -> Part:
+def _read_part(part: Any, size: Size | None) -> Named:
     if _is_tensorflow(part):
         return _read_tensorflow(part)
     if _is_hugging_face(part):
@@ -63,7 +63,7 @@ def _read_part(part: Any, size: Size | None) -> Part:
     raise _unknown_form(type(part).__name__)
 
 
-def _read_tensorflow(part: Any) -> Part:
+def _read_tensorflow(part: Any) -> Named:
     if int(part.cardinality()) == -1:
         raise _unknown_form("a tf.data.Dataset without end")
     elements = list(part.as_numpy_iterator())
@@ -75,7 +75,7 @@ def _read_tensorflow(part: Any) -> Part:
     return np.stack(images), np.stack(labels), None
 
 
-def _read_hugging_face(part: Any, size: Size | None) -> Part:
+def _read_hugging_face(part: Any, size: Size | None) -> Named:
     features = part.features
     image = _column(features, "Image", ("image", "img"))
     label = _column(features, "ClassLabel", ("label", "labels", "fine_label"))

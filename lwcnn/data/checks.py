@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lwcnn.data.splits import draw_test_images
+from lwcnn.data import known
+from lwcnn.data.splits import Part, draw_test_images
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import one_line
 
@@ -13,46 +14,47 @@ PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
 
 
 class Splits(NamedTuple):
-    """Arrays of a data set, with class names and `mirror` if its file has them; without test images, None."""
+    """Parts of a data set, with class names and `mirror` if its file has them; `test` is None if it is yet to draw."""
 
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray | None
-    y_test: np.ndarray | None
+    train: Part
+    test: Part | None
     class_names: tuple[str, ...] | None = None
     mirror: bool | None = None
 
 
-def check_splits(
-    splits: Splits,
-    where: str,
-    class_names: tuple[str, ...] | None = None,
-    input_shape: tuple[int, int, int] | None = None,
-) -> Splits:
-    """Validates the arrays of a data set and returns them as images (n, h, w, c), int64 labels (n,), and class names.
+def check_splits(splits: Splits, where: str, name: str | None = None) -> tuple[Part, Part, tuple[str, ...]]:
+    """Validates a data set; returns both parts, images (n, h, w, c) and int64 labels (n,), and the class names.
 
     Images may be (n, h, w), labels any integers, (n,) or (n, 1); without test images, a fifth of the images is drawn
-    for them. `where` is the path or name that the user gave. Class names are by default those of `splits`, or "0", ...
+    for them. `where` is the path or name that the user gave, `name` that of a public data set. Class names are by
+    default "0", "1", ...
     """
-    if splits.class_names is not None:
-        check_class_names(splits.class_names, where)
-    x_train, y_train = _check_part(splits.x_train, splits.y_train, "train", where)
-    if splits.x_test is None or splits.y_test is None:
-        x_train, y_train, x_test, y_test = draw_test_images(x_train, y_train, splits.class_names, where)
+    names = splits.class_names or ()
+    check_class_names(names, where)
+    train = _check_part(splits.train, "train", where)
+    if splits.test is None:
+        train, test = draw_test_images(*train, names, where)
     else:
-        x_test, y_test = _check_part(splits.x_test, splits.y_test, "test", where)
+        test = _check_part(splits.test, "test", where)
+    (x_train, y_train), (x_test, y_test) = train, test
     shape = x_train.shape[1:]
     if shape != x_test.shape[1:]:
         advice = "Resize the images so that x_train and x_test have the same height, width and channels"
         raise invalid(advice, f"{shape} and {x_test.shape[1:]} (h, w, c)", where)
-    if input_shape is not None and shape != input_shape:
-        advice = f"Give this data set images of shape {input_shape} (h, w, c), or load your own data by the path of its"
-        raise invalid(f"{advice} .npz file", str(shape), where)
-    names = class_names or splits.class_names or tuple(map(str, range(_num_classes(y_train, where))))
+    if name is not None and shape != known.INPUT_SHAPES[name]:
+        advice = (
+            f"Give this data set images of shape {known.INPUT_SHAPES[name]} (h, w, c), or load your own data by the"
+        )
+        raise invalid(f"{advice} path of its .npz file", str(shape), where)
+    largest = int(y_train.max())
+    if largest >= len(y_train):  # check before allocating an array of that size
+        advice = "Number the classes from 0 without gaps; labels exceed the number of training images"
+        raise invalid(advice, f"label {largest} for {len(y_train):,} training images", where)
+    names = known.CLASS_NAMES.get(name or "") or names or tuple(map(str, range(largest + 1)))
     if len(names) < 2:
         raise invalid("Give at least two classes", f"{len(names)}", where)
     if min(y_train.min(), y_test.min()) == 1:
-        found = f"labels from 1 to {max(y_train.max(), y_test.max())}"
+        found = f"labels from 1 to {max(largest, y_test.max())}"
         raise invalid("Save y_train - 1 and y_test - 1, so that labels start at 0", found, where)
     for key, labels in (("y_train", y_train), ("y_test", y_test)):
         if labels.max() >= len(names):
@@ -62,7 +64,7 @@ def check_splits(
     if len(empty):
         advice = "Add training images to every class, or renumber the classes from 0 without gaps"
         raise invalid(advice, f"no training image of class {', '.join(map(str, empty[:10]))}", where)
-    return Splits(x_train, y_train, x_test, y_test, names, splits.mirror)
+    return train, test, names
 
 
 def check_image_array(images: np.ndarray, key: str, where: str) -> np.ndarray:
@@ -84,7 +86,8 @@ def check_image_array(images: np.ndarray, key: str, where: str) -> np.ndarray:
     return images[..., np.newaxis] if images.ndim == 3 else images
 
 
-def _check_part(images: np.ndarray, labels: np.ndarray, part: str, where: str) -> tuple[np.ndarray, np.ndarray]:
+def _check_part(arrays: Part, part: str, where: str) -> Part:
+    images, labels = arrays
     return check_image_array(images, f"x_{part}", where), _check_labels(labels, len(images), f"y_{part}", where)
 
 
@@ -113,9 +116,7 @@ def decode_class_names(names: np.ndarray, where: str) -> tuple[str, ...]:
     if names.ndim != 1 or names.dtype.kind not in "US":
         advice = "Save class_names as an array of strings of shape (num_classes,)"
         raise invalid(advice, f"dtype {names.dtype}, shape {names.shape}", where)
-    decoded = tuple(one_line(_decode(name) if isinstance(name, bytes) else str(name)) for name in names)
-    check_class_names(decoded, where)
-    return decoded
+    return tuple(one_line(_decode(name) if isinstance(name, bytes) else str(name)) for name in names)
 
 
 def check_class_names(names: tuple[str, ...], where: str) -> None:
@@ -159,11 +160,3 @@ def _how_to_convert(images: np.ndarray) -> tuple[str, str]:
     if images.dtype.kind == "f" and high <= 1:
         return "(images * 255).round().astype('uint8')", found
     return f"images{'.round()' if images.dtype.kind == 'f' else ''}.astype('uint8')", found
-
-
-def _num_classes(y_train: np.ndarray, where: str) -> int:
-    largest = int(y_train.max())
-    if largest >= len(y_train):  # check before allocating an array of that size
-        advice = "Number the classes from 0 without gaps; labels exceed the number of training images"
-        raise invalid(advice, f"label {largest} for {len(y_train):,} training images", where)
-    return largest + 1

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from lwcnn.data.formats import read_npz
 from lwcnn.data.image_files import Size, resize_images
 from lwcnn.data.known import ImageSpec, image_spec
 from lwcnn.data.sources import download_source, find_source, offline_hint
-from lwcnn.data.splits import hash_images
+from lwcnn.data.splits import Part, hash_images
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.safe_text import path_part
 
@@ -107,29 +107,38 @@ def load_dataset(
     >>> data.x_train.shape, data.num_classes
     ((1438, 28, 28, 1), 10)
     """
-    is_named = isinstance(source, (str, os.PathLike)) and _is_name(source)
-    if is_named:
-        name = str(source)
+    public = None  # name of the public data set that this one is, or ought to be
+    if isinstance(source, (str, os.PathLike)) and _is_name(source):
+        name = public = str(source)
         splits, origin = _read_or_download(name, data_dir, download)
-        splits = check_splits(splits, f"{origin} for {name!r}", known.CLASS_NAMES.get(name), known.INPUT_SHAPES[name])
-        mirror = image_spec(name).mirror if mirror is None else mirror
+        train, test, class_names = check_splits(splits, f"{origin} for {name!r}", name)
     elif isinstance(source, (str, os.PathLike)):
         path = Path(os.path.expanduser(source))
-        splits = check_splits(read_folder(path, size) if path.is_dir() else read_npz(path), repr(str(path)))
-        origin = path.resolve().name
+        splits, origin = read_folder(path, size) if path.is_dir() else read_npz(path), path.resolve().name
         name = origin if path.is_dir() else path.stem
+        train, test, class_names = check_splits(splits, repr(str(path)))
     else:
-        splits, name, origin = check_splits(read_arrays(source, size), "memory"), "images", "memory"
-    shape = splits.x_train.shape
+        splits, name, origin = read_arrays(source, size), "images", "memory"
+        train, test, class_names = check_splits(splits, origin)
+    shape = train[0].shape
     if size is not None:
-        x_train, x_test = (resize_images(getattr(splits, key), size) for key in ("x_train", "x_test"))
-        splits = splits._replace(x_train=x_train, x_test=x_test)
-    dataset = _build_dataset(name, splits, origin, mirror)
-    if splits.x_train.shape != shape:
+        train, test = ((resize_images(images, size), labels) for images, labels in (train, test))
+    train, test = (_sort_by_pixels(*part) for part in (train, test))
+    checksum = _checksum(*train, *test)
+    official = _official_name(name, checksum, train[0].shape, len(test[0]))
+    if train[0].shape != shape:
         origin += ", resized"
-    elif is_named and dataset.name != name:
+    elif public and not official:
         origin += " (not the official images)"
-    return replace(dataset, source=origin)
+    if official is not None:
+        name, public, class_names = official, official, known.CLASS_NAMES.get(official, class_names)
+    else:
+        name = f"{path_part(name)}-{checksum[:_ID_LENGTH]}"
+    if mirror is None and public:
+        mirror = image_spec(public).mirror
+    elif mirror is None:
+        mirror = train[0].shape[3] > 1 if splits.mirror is None else splits.mirror
+    return Dataset(name, *train, *test, class_names, checksum, origin, mirror)
 
 
 def _read_or_download(name: str, data_dir: str | os.PathLike[str] | None, download: bool) -> tuple[Splits, str]:
@@ -169,38 +178,25 @@ def _is_name(name_or_path: str | os.PathLike[str]) -> bool:
     )
 
 
-def _build_dataset(name: str, splits: Splits, source: str, mirror: bool | None) -> Dataset:
-    """Sorts the splits and names the data set, officially or with the start of its checksum."""
-    x_train, y_train = _sort_by_pixels(splits.x_train, splits.y_train)
-    assert splits.x_test is not None and splits.y_test is not None  # after check_splits
-    x_test, y_test = _sort_by_pixels(splits.x_test, splits.y_test)
+def _checksum(*arrays: np.ndarray) -> str:
     digest = hashlib.sha256()
-    for array in (x_train, y_train, x_test, y_test):
+    for array in arrays:
         digest.update(str(array.shape).encode())
         digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).data)
-    checksum = digest.hexdigest()
-    class_names = splits.class_names or ()
-    official = _official_name(name, checksum, (len(x_train), len(x_test)), x_train.shape[1:])
-    if official is not None:
-        name, class_names = official, known.CLASS_NAMES.get(official, class_names)
-        mirror = image_spec(official).mirror if mirror is None else mirror
-    else:
-        name = f"{path_part(name)}-{checksum[:_ID_LENGTH]}"
-    if mirror is None:
-        mirror = x_train.shape[3] > 1 if splits.mirror is None else splits.mirror
-    return Dataset(name, x_train, y_train, x_test, y_test, class_names, checksum, source, mirror)
+    return digest.hexdigest()
 
 
-def _official_name(name: str, checksum: str, num_images: tuple[int, int], shape: tuple[int, ...]) -> str | None:
+def _official_name(name: str, checksum: str, shape: tuple[int, ...], num_test: int) -> str | None:
     """Returns the public data set with this checksum, or with this name and shape if its checksum is unknown."""
     for official, its_checksum in known.OFFICIAL_CHECKSUMS.items():
         if its_checksum == checksum:
             return official
     is_unverified = name in known.DATASET_NAMES and name not in known.OFFICIAL_CHECKSUMS
-    return name if is_unverified and (num_images, shape) == (known.NUM_IMAGES[name], known.INPUT_SHAPES[name]) else None
+    fits = is_unverified and (shape[0], num_test, shape[1:]) == (*known.NUM_IMAGES[name], known.INPUT_SHAPES[name])
+    return name if fits else None
 
 
-def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> Part:
     """Sorts images by a hash of their pixels, and duplicates by label."""
     images = np.ascontiguousarray(images)
     first, second = hash_images(images)

@@ -50,9 +50,8 @@ def read_folder(folder: Path, size: Size | None = None) -> Splits:
         num_files = sum(len(files) for classes in parts.values() for files in classes.values())
         shown = "; ".join(map(str, unreadable[:_MAX_NAMED])) + ("; ..." if len(unreadable) > _MAX_NAMED else "")
         _log.warning("%d of %d images can't be read and are left out: %s", len(unreadable), num_files, shown)
-    x_train, y_train, x_test, y_test = map(arrays.get, ("x_train", "y_train", "x_test", "y_test"))
-    assert x_train is not None and y_train is not None
-    return Splits(x_train, y_train, x_test, y_test, tuple(map(one_line, names)))
+    read = [(arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in parts]
+    return Splits(read[0], read[1] if test else None, tuple(map(one_line, names)))
 
 
 def find_classes(folder: Path) -> tuple[Classes, Classes]:

@@ -7,25 +7,20 @@ import os
 import pickle
 import struct
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from lwcnn.data.checks import Splits, decode_class_names, invalid
+from lwcnn.data.checks import Part, Splits, decode_class_names, invalid
 from lwcnn.data.image_files import read_images
-from lwcnn.data.splits import TEST_FRACTION, stratified_split
+from lwcnn.data.splits import TEST_FRACTION, split_for_training
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import require_file
 from lwcnn.system.npz import load_npz
 
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
-IDX_NAMES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
 _MAX_IDX_BYTES = 2**30  # 20 times MNIST's training images
 # A pickle can run code, so only the official ones are read. Checksums: those of torchvision.
 CIFAR_MD5 = {
@@ -52,70 +47,127 @@ def read_npz(path: str | os.PathLike[str]) -> Splits:
         advice = "Save mirror as a single True or False: whether a mirrored image still belongs to its class"
         raise invalid(advice, f"dtype {mirror.dtype}, shape {mirror.shape}", repr(str(path)))
     class_names = None if names is None else decode_class_names(names, repr(str(path)))
-    return _splits([arrays[key] for key in NPZ_KEYS], class_names, None if mirror is None else bool(mirror))
+    train, test = ((arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test"))
+    return Splits(train, test, class_names, None if mirror is None else bool(mirror))
 
 
-def read_cifar(folder: Path, train: tuple[str, ...], test: str, labels: str = "labels") -> Splits:
-    """Reads the named files of an extracted CIFAR archive, such as `cifar-10-batches-py`; `labels` is their key."""
-    batches = [_read_cifar_batch(folder / name, labels) for name in (*train, test)]
-    images, numbers = (np.concatenate(arrays) for arrays in zip(*batches[:-1], strict=True))
-    return Splits(images, numbers, *batches[-1])
+def read_official(name: str, folder: Path) -> Splits:
+    """Reads the official files of a data set, one of `READERS`, in a folder."""
+    try:
+        train, test = (READERS[name](folder, part) for part in ("train", "test"))
+        return Splits(train, test, _tiny_imagenet_names(folder) if name == "tiny_imagenet" else None)
+    except Exception as error:  # damaged files can raise any error
+        raise LwcnnError(
+            "Extract the official archive again: a file is missing, truncated or corrupt "
+            f"({type(error).__name__}: {error}). Received: {str(folder)!r}"
+        ) from error
 
 
-def read_idx(folder: Path, names: tuple[str, ...] = IDX_NAMES) -> Splits:
-    """Reads the four IDX files of MNIST and its successors, gzipped or not; `names` has the order of `IDX_NAMES`."""
-    return _splits([_read_idx_file(folder, name) for name in names])
+def _read_cifar(folder: Path, part: str, files: Mapping[str, Sequence[str]], labels: str = "labels") -> Part:
+    batches = [_read_cifar_batch(folder / name, labels) for name in files[part]]
+    images, numbers = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
+    return images, numbers
 
 
-def read_emnist(folder: Path, part: str) -> Splits:
-    """Reads one of EMNIST's parts, such as "balanced"; its images are stored transposed, its letters from 1 on."""
-    names = tuple(
-        f"emnist-{part}-{split}-{kind}-ubyte" for split in ("train", "test") for kind in ("images-idx3", "labels-idx1")
+def _read_cifar_batch(path: Path, labels: str) -> Part:
+    content = _read_bytes(path).tobytes()
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != CIFAR_MD5[path.name]:
+        raise ValueError(f"{path.name} does not have the official checksum")
+    batch = pickle.loads(content, encoding="bytes")
+    # An image is stored as 1,024 red, 1,024 green and 1,024 blue values, row by row.
+    images = batch[b"data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return images, np.array(batch[labels.encode()], np.int64)
+
+
+def _read_mnist(folder: Path, part: str) -> Part:
+    stem = {"train": "train", "test": "t10k"}[part]
+    return _read_idx(folder, f"{stem}-images-idx3-ubyte"), _read_idx(folder, f"{stem}-labels-idx1-ubyte")
+
+
+def _read_emnist(folder: Path, part: str, kind: str) -> Part:
+    images, labels = (
+        _read_idx(folder, f"emnist-{kind}-{part}-{what}-ubyte") for what in ("images-idx3", "labels-idx1")
     )
-    x_train, y_train, x_test, y_test = read_idx(folder, names)[:4]
-    first = 1 if part == "letters" else 0
-    assert x_test is not None and y_test is not None
-    return Splits(x_train.transpose(0, 2, 1), y_train - first, x_test.transpose(0, 2, 1), y_test - first)
+    return images.transpose(0, 2, 1), labels - (1 if kind == "letters" else 0)  # stored transposed, letters from 1
 
 
-def read_stl10(folder: Path) -> Splits:
-    """Reads the labeled images of an extracted archive `stl10_binary`."""
-    arrays: list[np.ndarray] = []
-    for part in ("train", "test"):
-        pixels, labels = (_read_bytes(folder / f"{part}_{kind}.bin") for kind in "Xy")
-        pixels = pixels.reshape(len(labels), 3, 96, 96).transpose(0, 3, 2, 1)  # stored by column
-        arrays += [pixels, labels - 1]  # labels from 1
-    return _splits(arrays)
+def _read_idx(folder: Path, stem: str) -> np.ndarray:
+    path = find_file(folder, stem)
+    if path is None:
+        raise FileNotFoundError(stem)
+    with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
+        zero, dtype_code, ndim = struct.unpack(">HBB", stream.read(4))
+        if (zero, dtype_code) != (0, 8) or ndim > 4:  # 8 is unsigned bytes
+            raise ValueError(f"{stem} is not an IDX file of bytes")
+        shape = struct.unpack(f">{ndim}I", stream.read(4 * ndim))
+        size = math.prod(shape)
+        data = stream.read(min(size, _MAX_IDX_BYTES) + 1)  # one more byte, to detect a file that is too long
+    if len(data) != size:
+        raise ValueError(f"{stem} does not have {size:,} bytes, as its header states")
+    return np.frombuffer(data, np.uint8).reshape(shape)
 
 
-def read_svhn(folder: Path) -> Splits:
-    """Reads `train_32x32.mat` and `test_32x32.mat` of SVHN, in which the digit 0 has the label 10."""
+def find_file(folder: Path, stem: str) -> Path | None:
+    """Returns the path of a file, with or without .gz, or None."""
+    names = (stem, f"{stem}.gz", stem.replace("-idx", ".idx"))  # some unpackers write a dot
+    return next((folder / name for name in names if (folder / name).exists()), None)
+
+
+def _read_stl10(folder: Path, part: str) -> Part:
+    pixels, labels = (_read_bytes(folder / f"{part}_{kind}.bin") for kind in "Xy")
+    return pixels.reshape(len(labels), 3, 96, 96).transpose(0, 3, 2, 1), labels - 1  # by column, labels from 1
+
+
+def _read_bytes(path: Path) -> np.ndarray:
+    require_file(path)
+    return np.fromfile(path, np.uint8)
+
+
+def _read_svhn(folder: Path, part: str) -> Part:
     from scipy.io import loadmat
 
-    arrays: list[np.ndarray] = []
-    for part in ("train", "test"):
-        content = loadmat(folder / f"{part}_32x32.mat")
-        arrays += [content["X"].transpose(3, 0, 1, 2), content["y"].astype(np.int64) % 10]
-    return _splits(arrays)
+    content = loadmat(folder / f"{part}_32x32.mat")
+    return content["X"].transpose(3, 0, 1, 2), content["y"].astype(np.int64) % 10  # the digit 0 has the label 10
 
 
-def read_tiny_imagenet(folder: Path) -> Splits:
-    """Reads an extracted archive `tiny-imagenet-200`. Validation images become test images: those have no labels."""
+def _read_tiny_imagenet(folder: Path, part: str) -> Part:
+    """Reads a part of Tiny-ImageNet; the test images are the official validation images, since those have labels."""
+    ids = (folder / "wnids.txt").read_text().split()
+    if part == "train":
+        files = [(path, k) for k, name in enumerate(ids) for path in sorted((folder / "train" / name).glob("images/*"))]
+    else:
+        rows = [line.split("\t") for line in (folder / "val" / "val_annotations.txt").read_text().splitlines()]
+        files = [(folder / "val" / "images" / row[0], ids.index(row[1])) for row in rows]
+    images, _, errors = read_images([path for path, _ in files], (64, 64, 3))
+    for index, error in errors.items():
+        raise ValueError(f"{files[index][0]}: {error}")
+    return images, np.array([label for _, label in files], np.int64)
+
+
+def _tiny_imagenet_names(folder: Path) -> tuple[str, ...]:
     ids = (folder / "wnids.txt").read_text().split()
     words = dict(line.split("\t") for line in (folder / "words.txt").read_text().splitlines())
-    rows = [line.split("\t") for line in (folder / "val" / "val_annotations.txt").read_text().splitlines()]
-    test = [(folder / "val" / "images" / row[0], ids.index(row[1])) for row in rows]
-    train = [(path, k) for k, name in enumerate(ids) for path in sorted((folder / "train" / name).glob("images/*"))]
-    arrays: list[np.ndarray] = []
-    for part in (train, test):
-        paths = [path for path, _ in part]
-        images, _, errors = read_images(paths, (64, 64, 3))
-        for index, error in errors.items():
-            raise ValueError(f"{paths[index]}: {error}")
-        arrays += [images, np.array([label for _, label in part], np.int64)]
     names = [words.get(name, name).split(",")[0].strip() for name in ids]
     count = Counter(names)  # "crane" is a bird and a machine
-    return _splits(arrays, tuple(n if count[n] == 1 else f"{n} ({k})" for n, k in zip(names, ids, strict=True)))
+    return tuple(n if count[n] == 1 else f"{n} ({k})" for n, k in zip(names, ids, strict=True))
+
+
+_CIFAR10 = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
+_CIFAR100 = {"train": ("train",), "test": ("test",)}
+READERS: dict[str, Callable[[Path, str], Part]] = {
+    "mnist": _read_mnist,
+    "fashion_mnist": _read_mnist,
+    "kmnist": _read_mnist,
+    "emnist_balanced": partial(_read_emnist, kind="balanced"),
+    "emnist_letters": partial(_read_emnist, kind="letters"),
+    "cifar10": partial(_read_cifar, files=_CIFAR10),
+    "cifar100": partial(_read_cifar, files=_CIFAR100, labels="fine_labels"),
+    "cifar100_coarse": partial(_read_cifar, files=_CIFAR100, labels="coarse_labels"),
+    "stl10": _read_stl10,
+    "svhn": _read_svhn,
+    "tiny_imagenet": _read_tiny_imagenet,
+}
+"""Functions that read a part, "train" or "test", of a data set's official files from one of its folders."""
 
 
 def read_digits() -> Splits:
@@ -124,8 +176,8 @@ def read_digits() -> Splits:
 
     digits = load_digits()
     images, labels = enlarge_digits(digits.images), digits.target.astype(np.int64)
-    train, test = stratified_split(labels, TEST_FRACTION, seed=0)
-    return Splits(images[train], labels[train], images[test], labels[test])
+    train, test = split_for_training(labels, TEST_FRACTION)
+    return Splits((images[train], labels[train]), (images[test], labels[test]))
 
 
 def enlarge_digits(images: np.ndarray) -> np.ndarray:
@@ -142,56 +194,3 @@ def enlarge_digits(images: np.ndarray) -> np.ndarray:
     enlarged = weights @ images.astype(np.int64) @ weights.T  # (n, 28, 28), 0..16 * 14 * 14
     full_scale = 16 * 14 * 14
     return ((2 * 255 * enlarged + full_scale) // (2 * full_scale)).astype(np.uint8)
-
-
-def find_file(folder: Path, stem: str) -> Path | None:
-    """Returns the path of a file, with or without .gz, or None."""
-    names = (stem, f"{stem}.gz", stem.replace("-idx", ".idx"))  # some unpackers write a dot
-    return next((folder / name for name in names if (folder / name).exists()), None)
-
-
-def read_official(read: Callable[[Path], Splits], folder: Path) -> Splits:
-    """Reads the official files in a folder by one of the functions above."""
-    try:
-        return read(folder)
-    except Exception as error:  # damaged files can raise any error
-        raise LwcnnError(
-            "Extract the official archive again: a file is missing, truncated or corrupt "
-            f"({type(error).__name__}: {error}). Received: {str(folder)!r}"
-        ) from error
-
-
-def _splits(arrays: list[np.ndarray], class_names: tuple[str, ...] | None = None, mirror: bool | None = None) -> Splits:
-    x_train, y_train, x_test, y_test = arrays
-    return Splits(x_train, y_train, x_test, y_test, class_names, mirror)
-
-
-def _read_bytes(path: Path) -> np.ndarray:
-    require_file(path)
-    return np.fromfile(path, np.uint8)
-
-
-def _read_idx_file(folder: Path, stem: str) -> np.ndarray:
-    path = find_file(folder, stem)
-    if path is None:
-        raise FileNotFoundError(stem)
-    with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
-        zero, dtype_code, ndim = struct.unpack(">HBB", stream.read(4))
-        if (zero, dtype_code) != (0, 8) or ndim > 4:  # 8 is unsigned bytes
-            raise ValueError(f"{stem} is not an IDX file of bytes")
-        shape = struct.unpack(f">{ndim}I", stream.read(4 * ndim))
-        size = math.prod(shape)
-        data = stream.read(min(size, _MAX_IDX_BYTES) + 1)  # one more byte, to detect a file that is too long
-    if len(data) != size:
-        raise ValueError(f"{stem} does not have {size:,} bytes, as its header states")
-    return np.frombuffer(data, np.uint8).reshape(shape)
-
-
-def _read_cifar_batch(path: Path, labels: str) -> tuple[np.ndarray, np.ndarray]:
-    content = _read_bytes(path).tobytes()
-    if hashlib.md5(content, usedforsecurity=False).hexdigest() != CIFAR_MD5[path.name]:
-        raise ValueError(f"{path.name} does not have the official checksum")
-    batch = pickle.loads(content, encoding="bytes")
-    # An image is stored as 1,024 red, 1,024 green and 1,024 blue values, row by row.
-    images = batch[b"data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return images, np.array(batch[labels.encode()], np.int64)

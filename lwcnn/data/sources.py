@@ -18,22 +18,6 @@ from lwcnn.system.errors import LwcnnError
 DATA_DIR_VARIABLE = "LWCNN_DATA_DIR"
 TIMEOUTS = (6, 20)  # seconds: to connect, and of a single read
 
-_CIFAR100 = partial(formats.read_cifar, train=("train",), test="test")
-READERS: dict[str, Callable[[Path], Splits]] = {
-    "mnist": formats.read_idx,
-    "fashion_mnist": formats.read_idx,
-    "kmnist": formats.read_idx,
-    "emnist_balanced": partial(formats.read_emnist, part="balanced"),
-    "emnist_letters": partial(formats.read_emnist, part="letters"),
-    "cifar10": partial(formats.read_cifar, train=tuple(f"data_batch_{i}" for i in range(1, 6)), test="test_batch"),
-    "cifar100": partial(_CIFAR100, labels="fine_labels"),
-    "cifar100_coarse": partial(_CIFAR100, labels="coarse_labels"),
-    "stl10": formats.read_stl10,
-    "svhn": formats.read_svhn,
-    "tiny_imagenet": formats.read_tiny_imagenet,
-}
-"""Functions that read a data set's official files from one of its folders."""
-
 
 @dataclass(frozen=True)
 class Source:
@@ -74,9 +58,7 @@ def find_source(name: str, data_dir: str | os.PathLike[str] | None = None) -> So
             return Source(f"{place}/{npz.name}", partial(formats.read_npz, npz), is_cache)
         for inner in ENTRIES[name]["folders"]:
             if formats.find_file(folder / inner, ENTRIES[name]["marker"]):
-                return Source(
-                    f"{place}/{inner}", partial(formats.read_official, READERS[name], folder / inner), is_cache
-                )
+                return Source(f"{place}/{inner}", partial(formats.read_official, name, folder / inner), is_cache)
     return None
 
 
@@ -105,7 +87,7 @@ def download_source(name: str) -> Source:
             if isinstance(error, Exception):
                 raise _download_failed(name, error) from error
             raise
-    return Source(f"the download from {entry['url']}", partial(formats.read_official, READERS[name], folder), True)
+    return Source(f"the download from {entry['url']}", partial(formats.read_official, name, folder), True)
 
 
 def _discard_download(name: str) -> None:

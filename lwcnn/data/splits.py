@@ -1,30 +1,17 @@
 """Stratified splits of a training set, determined by the labels and a seed."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from lwcnn.system.errors import LwcnnError
 
+Part = tuple[np.ndarray, np.ndarray]
+"""Images and labels."""
 Split = tuple[np.ndarray, np.ndarray]
+"""Indices of the training images and of the others."""
 TEST_FRACTION = 0.2
-
-
-def stratified_split(labels: np.ndarray, size: int | float, seed: int = 0) -> Split:
-    """Splits labels into a training and a validation part with equal class proportions; returns sorted indices.
-
-    `size` is the number of validation images, or their fraction as a float. Both parts have at least one image of every
-    class. The same labels, in the data set's canonical order, and the same seed always give the same split.
-    """
-    counts = _count_classes(labels, min_count=2, purpose="a training and a validation part")
-    num_images, num_classes = len(labels), len(counts)
-    num_validation = _number_of_images(size, num_images)
-    if not num_classes <= num_validation <= num_images - num_classes:
-        raise LwcnnError(
-            f"Choose a size from {num_classes} to {num_images - num_classes} of the {num_images} images, so that both "
-            f"parts have an image of each of the {num_classes} classes. Received: size={size!r}"
-        )
-    return _split_by_mask(_draw(labels, _exact_shares(counts, num_validation, counts - 1), seed))
 
 
 def stratified_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarray:
@@ -35,14 +22,15 @@ def stratified_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarra
 
 
 def split_for_training(labels: np.ndarray, validation: int | float, limit: int | None = None, seed: int = 0) -> Split:
-    """Splits a data set of any size into training and validation, each with at least one image of every class.
+    """Splits a data set of any size into training and validation with equal class proportions; sorted indices.
 
-    `validation` is their number or fraction, at most n // 2; `limit` the maximum number of training images.
+    Both have at least one image of every class. `validation` is a number of images or a fraction, at most n // 2;
+    `limit` the maximum number of training images. The same labels, in the data set's canonical order, and the same seed
+    always give the same split.
     """
     counts = _count_classes(labels, min_count=2, purpose="training and validation, one for each")
-    size = _number_of_images(validation, len(labels))
-    size = max(len(counts), min(size, len(labels) // 2))
-    train, held_out = stratified_split(labels, size, seed)
+    size = max(len(counts), min(_number_of_images(validation, len(labels)), len(labels) // 2))
+    train, held_out = _split_by_mask(_draw(labels, _exact_shares(counts, size, counts - 1), seed))
     if limit and limit < len(train):
         train = train[stratified_subset(labels[train], limit, seed)]
     return train, held_out
@@ -67,11 +55,11 @@ def stratified_folds(labels: np.ndarray, num_folds: int = 6, seed: int = 0) -> l
 
 
 def draw_test_images(
-    images: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...] | None, received: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], received: str
+) -> tuple[Part, Part]:
     """Draws a fifth of each class as test images, the same whatever their order; copies of an image stay in one part.
 
-    `class_names` and `received` are for the error message. Returns (x_train, y_train, x_test, y_test).
+    `class_names` and `received` are for the error message. Returns the training and the test part.
     """
     _, first, copy_of = np.unique(hash_images(images)[0], return_index=True, return_inverse=True)
     classes, dense = np.unique(labels, return_inverse=True)
@@ -82,9 +70,8 @@ def draw_test_images(
             "Give each class at least three different images: for training, validation and test. "
             f"Received: fewer of {', '.join(map(repr, names))} in {received}"
         )
-    size = max(len(classes), round(TEST_FRACTION * len(first)))
-    is_test = np.isin(copy_of, stratified_split(dense[first], size, seed=0)[1])
-    return images[~is_test], labels[~is_test], images[is_test], labels[is_test]
+    is_test = np.isin(copy_of, split_for_training(dense[first], TEST_FRACTION)[1])
+    return (images[~is_test], labels[~is_test]), (images[is_test], labels[is_test])
 
 
 def hash_images(images: np.ndarray) -> np.ndarray:

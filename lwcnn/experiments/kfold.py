@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from lwcnn.data.datasets import Dataset, load_dataset
-from lwcnn.data.splits import split_for_training, stratified_folds, stratified_split
+from lwcnn.data.splits import split_for_training, stratified_folds, stratified_subset
 from lwcnn.evaluation.diagnostics import diagnose_folds
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
@@ -126,7 +126,7 @@ class _Folds:
         part = np.arange(len(labels))
         limit = min((n for n in (self.size.num_images, self.plan.num_images) if n), default=len(part))
         if limit < len(part):
-            _, part = stratified_split(labels, limit, FOLD_SEED)
+            part = stratified_subset(labels, limit, FOLD_SEED)
         for training, assessed in stratified_folds(labels[part], self.num_folds, FOLD_SEED):
             yield part[training], part[assessed]
 

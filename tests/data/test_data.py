@@ -20,9 +20,9 @@ from scipy.io import savemat
 
 from lwcnn.data import formats
 from lwcnn.data.datasets import find_dataset, load_dataset
-from lwcnn.data.formats import enlarge_digits
+from lwcnn.data.formats import READERS, enlarge_digits
 from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES, ENTRIES, INPUT_SHAPES, NUM_IMAGES, OFFICIAL_CHECKSUMS
-from lwcnn.data.sources import READERS, cache_folder
+from lwcnn.data.sources import cache_folder
 from lwcnn.system.errors import LwcnnError
 
 IDX_NAMES = (
