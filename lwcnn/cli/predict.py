@@ -33,6 +33,9 @@ ARGUMENTS: Arguments = {
     ),
     "--top": option("classes per image", 1, type=at_least_one, metavar="K"),
     "--calibrated": option("divide the logits by the temperature fitted on validation images", action="store_true"),
+    "--tta": option(
+        "average the probabilities of each image and its mirror image, which must not change class", action="store_true"
+    ),
     "--json": option("write JSON instead of CSV", action="store_true"),
     "--output": option("file to write (default: standard output)", type=path, metavar="FILE"),
     "--dataset": option("data set whose class names are written (default: from MODEL)", metavar="DATA"),
@@ -43,7 +46,7 @@ ARGUMENTS: Arguments = {
 
 def predict(options: argparse.Namespace) -> int:
     """Predict the classes of images; unreadable images are listed and skipped (exit code 4)."""
-    from lwcnn.evaluation.predict import predict_batches
+    from lwcnn.evaluation.predict import default_tta_transforms, predict_batches
     from lwcnn.experiments.zoo import model_file
     from lwcnn.models.description import read_description
     from lwcnn.models.io import load_model
@@ -68,7 +71,8 @@ def predict(options: argparse.Namespace) -> int:
             "The model file does not name its classes: give its data set by --dataset, or the names, one a line, by "
             f"--classes FILE. Received: {file}"
         )
-    found = predict_batches(model, _batches(options, model, skip), names, options.top, temperature)
+    transforms = default_tta_transforms(mirror=True) if options.tta else ("original",)
+    found = predict_batches(model, _batches(options, model, skip), names, options.top, temperature, transforms)
     found = found.rename(columns={"image": "id"})
     if options.json:
         text = found.to_json(orient="records", indent=1, double_precision=6) + "\n"

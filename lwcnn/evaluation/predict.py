@@ -10,7 +10,7 @@ import numpy as np
 
 from lwcnn.data.augment.color import gaussian_blur
 from lwcnn.data.checks import images_at_once
-from lwcnn.evaluation.metrics import average_probabilities, log_softmax
+from lwcnn.evaluation.metrics import average_probabilities
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath
 
@@ -124,9 +124,14 @@ def predict_images(
 
 
 def predict_batches(
-    model: keras.Model, batches: Iterable[Batch], class_names: Sequence[str], top: int = 1, temperature: float = 1.0
+    model: keras.Model,
+    batches: Iterable[Batch],
+    class_names: Sequence[str],
+    top: int = 1,
+    temperature: float = 1.0,
+    transforms: Sequence[str] = ("original",),
 ) -> pandas.DataFrame:
-    """Classifies batches of `lwcnn.data.streams` as `predict_images` does; the temperature divides the logits."""
+    """Classifies batches of `lwcnn.data.streams` as `predict_images` does, with options as in `predict_tta`."""
     import pandas
 
     if model.output_shape[-1] != len(class_names):
@@ -136,7 +141,7 @@ def predict_batches(
         )
     rows, top = [], min(top, len(class_names))
     for names, images in batches:
-        probabilities = np.exp(log_softmax(predict_logits(model, images).astype(np.float64) / temperature))
+        probabilities = np.exp(predict_tta(model, images, transforms, temperature))
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
         for name, row, labels in zip(names, probabilities, order, strict=True):
             rows.append([name, *(cell for label in labels for cell in (class_names[label], float(row[label])))])
@@ -173,7 +178,14 @@ def default_tta_transforms(mirror: bool) -> tuple[str, ...]:
 
 
 def predict_tta(
-    model: keras.Model, images: np.ndarray, transforms: Sequence[str] = tuple(TTA_TRANSFORMS)
+    model: keras.Model,
+    images: np.ndarray,
+    transforms: Sequence[str] = tuple(TTA_TRANSFORMS),
+    temperature: float = 1.0,
 ) -> np.ndarray:
-    """Returns the log of the softmax probabilities averaged over transforms, float64, usable as logits."""
-    return average_probabilities(predict_logits(model, TTA_TRANSFORMS[name](images)) for name in transforms)
+    """Returns the log of the softmax probabilities averaged over transforms, float64, usable as logits.
+
+    The temperature divides the logits of each transform.
+    """
+    views = (predict_logits(model, TTA_TRANSFORMS[name](images)) for name in transforms)
+    return average_probabilities(logits.astype(np.float64) / temperature for logits in views)

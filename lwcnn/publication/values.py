@@ -11,10 +11,12 @@ from contextlib import suppress
 from dataclasses import replace
 
 import keras
+import pandas as pd
 
 from lwcnn.data.known import INPUT_SHAPES
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.results import DATASET_ORDER, PRESETS_BY_SIZE, MissingInput
+from lwcnn.models.cost import memory
 from lwcnn.models.dual import BRANCHES, build_submodel
 from lwcnn.publication.claims.measurement import Measurement, gain, mean_and_spread, or_missing, percent
 from lwcnn.publication.evidence import LARGEST, Evidence, Network, build_network, pair_share, rows, summed_confusion
@@ -57,6 +59,9 @@ _QUANTITIES: dict[str, Callable[[Network], Value | int]] = {
     "spread": lambda one: mean_and_spread(one.runs["test_accuracy"]),
     "val": lambda one: percent(one.runs["val_accuracy"].mean()),
     "train": lambda one: percent(one.runs["train_accuracy"].mean()),
+    "train minus test": lambda one: Measurement(
+        100 * (one.runs["train_accuracy"] - one.runs["test_accuracy"]).mean(), "points", signed=True
+    ),
     "ece": lambda one: percent(one.runs["ece"].mean(), 1, origin=f"ECE, {_origin(one)}"),
     "missed by all": lambda one: percent((~one.correct).all(axis=0).mean(), 1),
     "missed by some": lambda one: percent((one.correct.any(axis=0) & ~one.correct.all(axis=0)).mean(), 1),
@@ -73,6 +78,7 @@ _QUANTITIES: dict[str, Callable[[Network], Value | int]] = {
     "trainable": lambda one: sum(math.prod(weight.shape) for weight in _built(one).trainable_weights),
     "MiB": lambda one: _mebibytes(_built(one).count_params()),
     "MiB with two slots": lambda one: _mebibytes(3 * _built(one).count_params()),
+    "memory": lambda one: Measurement(memory(_built(one)).total, "MB", 1, origin="counted"),
     "share of convolutions": lambda one: _share_of_convolutions(_built(one)),
 }
 """Quantities of a network: counts of parameters, and measurements, by default of its runs."""
@@ -155,6 +161,20 @@ def _unfreezing(evidence: Evidence, which: str) -> Measurement:
     return Measurement((min if which == "lowest" else max)(moves), "points", 1, signed=True)
 
 
+def _branch(evidence: Evidence, group: str, branch: str) -> Measurement:
+    """Returns training minus validation accuracy at the best epoch of a branch that was trained alone."""
+    gaps, network = [], _network(evidence, group)
+    for history in network.runs["history"]:
+        phase = next(phase for phase in history if phase["name"] == branch)
+        best = phase["history"][phase["best_epoch"] - 1]
+        gaps.append(100 * (best["accuracy"] - best["val_accuracy"]))
+    return Measurement(sum(gaps) / len(gaps), "points", 1, signed=True, origin=_origin(network))
+
+
+def _canvas(evidence: Evidence, model: str, score: str) -> Measurement:
+    return percent(rows(pd.DataFrame(evidence.benchmark("canvas")["rows"]), model=model)[score].mean(), 1)
+
+
 def _amount(evidence: Evidence, what: str) -> str:
     frames = {"runs": evidence.runs, "trials": evidence.trials, "kfolds": evidence.folds.drop_duplicates("path")}
     if what == "hours":
@@ -210,6 +230,8 @@ VALUES: dict[str, Callable[..., Value]] = {
     rf"{_GROUP} ece minus {_GROUP}": _ece_change,
     rf"{_GROUP} pair (\w+) (\w+)": _pair,
     rf"{_GROUP} folds (from scratch|not reset):(each|spread|test_accuracy)": _folds,
+    rf"{_GROUP} branch (original|augmented)": _branch,
+    r"canvas (\w+):(mean_iou|average_precision)": _canvas,
     r"trial (\S+)": _trial,
     r"trial (\S+) gain over (\S+)": _trial,
     r"unfreezing (lowest|highest)": _unfreezing,

@@ -119,6 +119,16 @@ def test_the_most_probable_classes_as_csv_and_json(model, model_file, names_file
     np.testing.assert_allclose(list(found.values())[2::2], shares[best], atol=1e-6)
 
 
+def test_with_tta_the_probabilities_are_those_of_the_image_and_its_mirror_image(
+    model, model_file, names_file, folder, capsys
+):
+    image = make_images(12, SHAPE, 4)[0][3:4]
+    shares = np.mean([softmax(predict_logits(model, one), axis=1) for one in (image, image[:, :, ::-1])], axis=0)[0]
+    assert main(["predict", model_file, str(folder / "img3.png"), names_file, "--tta"]) == 0
+    (_, row) = csv.reader(capsys.readouterr().out.splitlines())
+    assert row[1:] == [NAMES[shares.argmax()], f"{shares.max():.4f}"]
+
+
 def test_from_python_as_a_table(model, folder, monkeypatch):
     monkeypatch.setattr(model, "class_names", tuple(NAMES), raising=False)
     images = make_images(12, SHAPE, 4)[0]

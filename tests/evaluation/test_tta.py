@@ -11,7 +11,13 @@ from scipy.special import softmax
 
 from lwcnn.cli.main import main
 from lwcnn.evaluation.metrics import accuracy, summarize
-from lwcnn.evaluation.predict import TTA_TRANSFORMS, default_tta_transforms, predict_logits, predict_tta
+from lwcnn.evaluation.predict import (
+    TTA_TRANSFORMS,
+    default_tta_transforms,
+    predict_batches,
+    predict_logits,
+    predict_tta,
+)
 from lwcnn.models.dual import build_merged_model
 
 
@@ -50,6 +56,15 @@ def test_probabilities_are_averaged(model, images):
     np.testing.assert_allclose(np.exp(averaged).sum(axis=1), 1)
     alone = predict_tta(model, images, ["original"])
     np.testing.assert_allclose(softmax(alone, axis=1), each[0], atol=1e-6)
+
+
+def test_the_temperature_divides_the_logits_of_each_view(model, images):
+    views = ("original", "horizontal_flip")
+    logits = [predict_logits(model, view).astype(float) / 2 for view in (images, images[:, :, ::-1])]
+    expected = np.mean([softmax(one, axis=1) for one in logits], axis=0)
+    found = predict_batches(model, [("abcde", images)], "0123456789", 1, 2.0, views)
+    assert list(found["label"]) == [str(label) for label in expected.argmax(axis=1)]
+    np.testing.assert_allclose(found["probability"], expected.max(axis=1), atol=1e-6)
 
 
 def test_probabilities_of_zero_stay_finite(images):

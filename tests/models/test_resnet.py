@@ -20,6 +20,7 @@ from lwcnn.models.configs import (
     ResNetConfig,
     ResNetStage,
 )
+from lwcnn.publication.claims.literature import CLAIMS
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.images import Images, Split
@@ -82,6 +83,9 @@ def test_published_component_counts_are_not_those_of_the_networks(models):
     assert built == {"stem": 2_784, "blocks": 4_847_700, "squeeze-and-excitation": 52_136, "head": 2_810}
     assert sum(built.values()) == sum(SE_RESNET_PUBLISHED.values()) == 4_905_430
     assert all(built[name] != SE_RESNET_PUBLISHED[name] for name in built)
+    (claim,) = (claim for claim in CLAIMS if claim["what"] == "parameters by component")
+    for name in built:
+        assert f"{name} {SE_RESNET_PUBLISHED[name]:,}" in claim["claimed"] and f"{built[name]:,}" in claim["built"]
     built = component_counts(models["4443"])
     assert (built["stem"], built["head"]) == (928, 2_570)
     assert (sum(built.values()), sum(RESNET_4443_PUBLISHED.values())) == (4_754_218, 5_090_656)

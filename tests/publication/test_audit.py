@@ -31,6 +31,7 @@ def rows(tmp_path_factory):
         ("SE-ResNet [4,4,3]", "parameters", 4_905_430, "parameters"),
         ("ResNet [4,4,4,3]", "parameters", 4_754_218, "parameters"),
         ("narrow ResNet-18", "parameters", 2_797_610, "parameters"),
+        ("SE-ResNet [4,4,3]", "memory", pytest.approx(65.037, abs=0.001), "MB"),
     ],
 )
 def test_counts_need_no_results_and_are_those_of_the_systems(rows, system, what, value, unit):

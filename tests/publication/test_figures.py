@@ -82,6 +82,13 @@ def test_the_validation_loss_is_drawn_where_it_was_recorded(ax):
     np.testing.assert_allclose(solid[0].get_xydata(), [[1, 1.2], [2, 0.9]])
 
 
+def test_the_learning_rate_is_that_of_the_middle_of_each_epoch(made):
+    _, _, rate = FIGURES["training_curves"](Inputs("digits", Folders(made / "results"))).axes
+    decaying = 0.4 * (1 + np.cos(np.pi / 4)) / 2  # the phase planned four epochs and ended after three
+    np.testing.assert_allclose(rate.lines[0].get_ydata(), [0.1, 0.1, 0.1, 0.1, 0.3, decaying], rtol=1e-6)
+    assert rate.get_yscale() == "log" and list(rate.lines[0].get_xdata()) == [1, 2, 3, 4, 5, 6]
+
+
 def test_budgets_share_an_axis_on_which_halving_the_error_is_always_as_far(made):
     full, quick = FIGURES["accuracies"](Inputs("digits", Folders(made / "results"))).axes
     assert full.get_xlim() == quick.get_xlim()
@@ -266,8 +273,9 @@ def _write_run(folder, experiment, preset, seed, logits, data):
         "per_class_accuracy": dict(zip(data.class_names, measured["per_class_accuracy"])),
         "confusion_matrix": measured["confusion_matrix"],
         "history": [{"name": "head", "history": epochs}, {"name": "all", "history": epochs}],
-        "train_accuracy": 0.9, "config": {}, "backend": "jax", "device": "a CPU", "num_threads": 1, "versions": {},
-        "commit": "abc",
+        "train_accuracy": 0.9, "backend": "jax", "device": "a CPU", "num_threads": 1, "versions": {}, "commit": "abc",
+        "config": {"phases": [{"optimizer": {"name": "sgd", "learning_rate": 0.1}, "epochs": 3},
+                              {"optimizer": {"name": "sgd", "learning_rate": 0.4, "warmup": 0.5}, "epochs": 4}]},
     }  # fmt: skip
     write_json(folder / "results/digits" / experiment / preset / f"seed{seed}.json", result)
 

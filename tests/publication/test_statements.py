@@ -19,6 +19,7 @@ from lwcnn.publication.claims.literature import GOALS, PAPER_ACCURACY, PUBLISHED
 from lwcnn.publication.evidence import Evidence, build_network, class_means
 from lwcnn.publication.tables.calibration import CALIBRATED, FAMILY, measure
 from lwcnn.publication.tables.networks import headline
+from lwcnn.publication.values import resolve
 
 LEAST_CLAIMED = {"residual": 3, "se": 2, "mixing": 5, "adamw": 2, "smoothing": 1}  # points
 
@@ -141,6 +142,40 @@ def test_what_each_change_of_the_method_does(evidence):
         name: gain(evidence, "cifar10", name, "paper")[1] for name in ("reinit_merge", "no_unfreezing", "end_to_end")
     }
     assert max(losses["reinit_merge"], losses["no_unfreezing"]) < losses["end_to_end"], "these two matter most"
+
+
+def test_the_questions_about_the_method_have_these_answers(evidence):
+    assert round(gain(evidence, "cifar10", "no_unfreezing", "paper")[1], 1) == -8.4
+    assert round(gain(evidence, "cifar10", "nadam_throughout", "paper")[1], 1) == 1.8
+    gaps = {}
+    for dataset in ("cifar10", "mnist"):
+        for name in ("dual_no_augment", "paper"):
+            runs = evidence.network(dataset, name, "quick").runs
+            gaps[dataset, name] = round(100 * (runs["train_accuracy"] - runs["test_accuracy"]).mean(), 1)
+    assert list(gaps.values()) == [3.0, 2.3, 0.5, 0.6]
+
+
+def test_the_reproductions_original_branch_overfits_and_its_augmented_one_underfits(evidence):
+    gaps = [resolve(f"cifar10/repo_baseline branch {name}", evidence).value for name in ("original", "augmented")]
+    assert [round(gap, 1) for gap in gaps] == [4.2, -5.9]
+
+
+def test_mobilenet_with_strides_for_imagenet_is_behind_wren(evidence):
+    names = ("mobilenet_v2_momentum", "residual_se_muon")
+    theirs, ours = (evidence.network("cifar10", name, "quick").runs for name in names)
+    assert len(theirs) == 1 and theirs["test_accuracy"].max() < ours["test_accuracy"].min()
+
+
+def test_what_was_left_out_has_these_reasons(evidence):
+    for row in evidence.benchmark("averaging")["rows"]:
+        assert max(row["val_accuracy"], key=row["val_accuracy"].get) == "latest"
+    files = pd.DataFrame(evidence.benchmark("shrink")["rows"]).set_index(["experiment", "sparsity"])
+    for experiment in ("repo_baseline", "repo_residual_se"):
+        of_network = files.loc[experiment]
+        assert np.ptp(of_network["int8_bytes"]) < 100, "zeros take as many bytes"
+        assert of_network["int8_gzip_bytes"].is_monotonic_decreasing
+    for name in ("se_resnet-epochs30", "resnet_4443-epochs60"):
+        assert len(evidence.network("cifar10", name).runs) == 1
 
 
 def test_unfreezing_layer_by_layer_or_at_a_low_rate_changes_little(evidence):

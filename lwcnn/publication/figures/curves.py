@@ -21,8 +21,9 @@ from lwcnn.publication.figures.style import (
     new_panels,
     styled,
 )
-from lwcnn.publication.names import budget, display_name
+from lwcnn.publication.names import HEADLINE, budget, display_name
 from lwcnn.system.errors import LwcnnError
+from lwcnn.training.optimizers import OptimizerConfig
 
 QUANTITIES = {"accuracy": "accuracy, %", "loss": "loss, nats"}
 WHOLE = "whole model"
@@ -80,17 +81,34 @@ def _values(phases: Sequence[dict], quantity: str) -> pd.DataFrame:
 
 
 def training_curves(inputs: Inputs) -> Figure:
-    """Accuracy and loss through both stages of the paper's method."""
-    runs = inputs.network(BASELINE_EXPERIMENT).runs
-    released = runs[runs["weights"].notna()]
-    run = (released if len(released) else runs).iloc[:1]
-    figure, axes = new_panels(6.8, 5.6, 1, 2)
-    (one,) = run.itertuples()
+    """Accuracy, loss and learning rate by epoch: the paper's method, and Wren-30k where it was trained."""
+    experiments = [BASELINE_EXPERIMENT, *({HEADLINE} & {one.experiment for one in inputs.networks})]
+    figure, axes = new_panels(6.8 * len(experiments), 8.0, len(experiments), 3)
+    for column, experiment in enumerate(experiments):
+        runs = inputs.network(experiment).runs
+        released = runs[runs["weights"].notna()]
+        run = (released if len(released) else runs).iloc[:1]
+        (one,) = run.itertuples()
+        accuracy, loss, rate = axes[column :: len(experiments)]
+        plot_training_curves(one.history, "accuracy", describe_runs(run), ax=accuracy)
+        plot_training_curves(one.history, "loss", ax=loss)
+        rates = _learning_rates(one.config, one.history)
+        rate.plot(range(1, len(rates) + 1), rates, color=BLACK)
+        rate.set(xlabel="epoch", ylabel="learning rate", yscale="log", xlim=loss.get_xlim())
     counts = f"{one.num_train_images:,} training and {one.num_val_images:,} validation images"
-    for quantity, ax in zip(QUANTITIES, axes):
-        plot_training_curves(one.history, quantity, ax=ax)
-    figure.suptitle(inputs.title("Training", describe_runs(run), counts))
+    figure.suptitle(inputs.title("Training", counts))
     return figure
+
+
+def _learning_rates(config: dict, phases: Sequence[dict]) -> list[float]:
+    """Returns the learning rate in the middle of each epoch, as scheduled over the planned epochs of its phase."""
+    rates = []
+    for planned, phase in zip(filter(None, [config.get("dual"), *config["phases"]]), phases):
+        optimizer = OptimizerConfig(**planned["optimizer"]).build(2 * planned["epochs"])
+        for half_epochs in range(1, 2 * len(phase["history"]), 2):
+            optimizer.iterations.assign(half_epochs)
+            rates.append(float(optimizer.learning_rate))
+    return rates
 
 
 def folds(inputs: Inputs) -> Figure:
