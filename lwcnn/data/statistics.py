@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from lwcnn.data.augment.checks import check_images
-
 _CHUNK_SIZE = 1024  # images, bounds memory
 
 
@@ -12,7 +10,6 @@ def channel_statistics(images: np.ndarray, indices: np.ndarray | None = None) ->
 
     From histograms of gray levels, so that no rounding error accumulates. `indices` choose images; by default all.
     """
-    check_images(images)
     chosen = np.arange(len(images)) if indices is None else indices
     counts = np.zeros((images.shape[3], 256), np.int64)
     for start in range(0, len(chosen), _CHUNK_SIZE):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from lwcnn.data.statistics import channel_statistics
-from lwcnn.system.errors import LwcnnError
 
 
 def test_by_hand():
@@ -36,16 +35,3 @@ def test_normalized_images_have_mean_zero_and_deviation_one():
     normalized = keras.ops.convert_to_numpy(layer(images.astype(np.float32)))
     np.testing.assert_allclose(normalized.mean(axis=(0, 1, 2)), 0, atol=1e-5)
     np.testing.assert_allclose(normalized.std(axis=(0, 1, 2)), 1, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "images, indices, said",
-    [
-        (np.zeros((2, 3, 3, 1), np.float32), None, "float32"),
-        (np.zeros((2, 3, 3), np.uint8), None, r"\(2, 3, 3\)"),
-        ([1], None, "list"),
-    ],
-)
-def test_refuses_what_does_not_fit(images, indices, said):
-    with pytest.raises(LwcnnError, match=f"Received: .*{said}"):
-        channel_statistics(images, indices)

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import numpy as np
 
-from lwcnn.data.augment.checks import Flag, Fraction, Rule, Settings, check_images, choice, number, whole
 from lwcnn.data.augment.color import add_brightness
 from lwcnn.data.augment.draws import Draws, Purpose
 from lwcnn.data.augment.geometry import FILLS, flip_and_crop, warp
 from lwcnn.data.augment.operations import ColorJitter, Cutout, Erasing, GaussianBlur, Sharpness
 from lwcnn.data.augment.policies import POLICIES, RandAugment
+from lwcnn.data.augment.settings import Flag, Fraction, Rule, Settings, choice, number, whole
+from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import added_later
 
 _BELOW_ONE = Rule(lambda value: number(1).is_valid(value) and value < 1, "a number from 0 to below 1")
@@ -80,14 +81,14 @@ def augment_batch(
 ) -> np.ndarray:
     """Returns augmented uint8 images (n, height, width, channels); `indices` are theirs in the data set."""
     check_images(images)
+    changed = images.copy(order="C")
     if len(images) == 0:
-        return images.copy()
+        return changed
     draws, fill = Draws(seed, epoch, stream, indices), augmentation.fill
     height, width = images.shape[1:3]
     # A column for each random value, so that no setting affects another's values.
     uniform = draws.uniform(Purpose.TRANSFORMS, 8)
     signed = 2 * uniform - 1
-    changed = images
     if augmentation.horizontal_flip or augmentation.crop_padding:
         flip, padding = (uniform[:, 5] < 0.5) & augmentation.horizontal_flip, augmentation.crop_padding
         shifts = np.floor(uniform[:, 6:8] * (2 * padding + 1)).astype(np.int64) - padding
@@ -101,13 +102,22 @@ def augment_batch(
         shift_x = augmentation.translation * width * signed[:, 3]
         changed = warp(changed, fill, radians, zoom, shift_y, shift_x)
     if augmentation.rand_augment:
-        changed = augmentation.rand_augment.apply(changed, draws, fill)
+        augmentation.rand_augment.apply(changed, draws, fill)
     if augmentation.policy:
-        changed = POLICIES[augmentation.policy](changed, draws, fill)
+        POLICIES[augmentation.policy](changed, draws, fill)
     if augmentation.brightness:
         # Whole gray levels, since pixels are integers before and after.
         changed = add_brightness(changed, np.rint(255 * augmentation.brightness * signed[:, 4]).astype(np.int64))
     for name in ("color_jitter", "sharpness", "blur", "cutout", "erasing"):
         if operation := getattr(augmentation, name):
-            changed = operation.apply(changed, draws)
-    return images.copy() if changed is images else changed
+            operation.apply(changed, draws)
+    return changed
+
+
+def check_images(images: np.ndarray) -> None:
+    """Raises LwcnnError unless the images are uint8, shape (n, height, width, channels), with 1 to 4 channels."""
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
+        received = f"{getattr(images, 'dtype', type(images))} of shape {getattr(images, 'shape', None)}"
+        raise LwcnnError(f"Give images as uint8 of shape (n, height, width, channels). Received: {received}")
+    if not 1 <= images.shape[3] <= 4:
+        raise LwcnnError(f"Give images of 1 to 4 channels. Received: shape {images.shape}")

@@ -6,7 +6,7 @@ The `adjust_` functions take one factor per image, (n,). Results are rounded, wh
 import cv2
 import numpy as np
 
-from lwcnn.data.augment.geometry import opencv_views
+from lwcnn.data.augment.geometry import map_images
 
 _LEVELS = np.arange(256)
 _SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13  # PIL's ImageFilter.SMOOTH
@@ -14,12 +14,12 @@ _SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13  # PIL's 
 
 def add_brightness(images: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """Returns the images with gray levels, integers of shape (n,), added and clipped to 0..255."""
-    return _look_up(images, _to_levels(levels[:, None] + _LEVELS)[:, :, None])
+    return _map_levels(images, levels[:, None] + _LEVELS)
 
 
 def adjust_brightness(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """Returns the images multiplied by factors of 0 or more: 0 gives black, 1 the image."""
-    return _look_up(images, _to_levels(factors[:, None] * _LEVELS)[:, :, None])
+    return _map_levels(images, factors[:, None] * _LEVELS)
 
 
 def adjust_contrast(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
@@ -27,7 +27,7 @@ def adjust_contrast(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
     height, width = images.shape[1:3]
     sums = to_gray(images).sum(axis=(1, 2), dtype=np.int64)
     means = np.floor(sums / (height * width) + 0.5)[:, None]  # a whole level, as in PIL
-    return _look_up(images, _to_levels(means + factors[:, None] * (_LEVELS - means))[:, :, None])
+    return _map_levels(images, means + factors[:, None] * (_LEVELS - means))
 
 
 def adjust_saturation(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
@@ -54,28 +54,22 @@ def adjust_hue(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
 
 def adjust_sharpness(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """Returns the images with differences from smoothed ones multiplied by factors; borders stay, as in PIL."""
-    images = np.ascontiguousarray(images)
-    smooth = images.copy()
+    smooth = images.copy(order="C")
     if min(images.shape[1:3]) < 3:
         return smooth
-    filtered = np.empty_like(images)
-    for source, target in zip(*opencv_views(images, filtered), strict=True):
-        cv2.filter2D(source, -1, _SMOOTH, target)
+    filtered = map_images(images, lambda image, out: cv2.filter2D(image, -1, _SMOOTH, out))
     smooth[:, 1:-1, 1:-1] = filtered[:, 1:-1, 1:-1]
     return _blend(smooth, images, factors)
 
 
 def gaussian_blur(images: np.ndarray, sigmas: np.ndarray, kernel_size: int = 3) -> np.ndarray:
     """Returns the images blurred by Gaussians of sigmas in pixels, shape (n,), with reflected borders."""
-    images = np.ascontiguousarray(images)
-    blurred = np.empty_like(images)
     offsets = np.arange(kernel_size) - kernel_size // 2
     kernels = np.exp(-(offsets**2) / (2 * sigmas[:, None] ** 2))
     kernels = (kernels / kernels.sum(axis=1, keepdims=True)).astype(np.float32)
     # Not cv2.GaussianBlur, which rounds the kernel to 1/256: errors of more than one gray level.
-    for source, target, kernel in zip(*opencv_views(images, blurred), kernels, strict=True):
-        cv2.sepFilter2D(source, -1, kernel, kernel, target, borderType=cv2.BORDER_REFLECT_101)
-    return blurred
+    border = cv2.BORDER_REFLECT_101
+    return map_images(images, lambda i, k, out: cv2.sepFilter2D(i, -1, k, k, out, borderType=border), kernels)
 
 
 def posterize(images: np.ndarray, bits: np.ndarray) -> np.ndarray:
@@ -94,8 +88,8 @@ def autocontrast(images: np.ndarray) -> np.ndarray:
     low = images.min(axis=(1, 2))[:, None].astype(np.int64)  # (n, 1, channels)
     high = images.max(axis=(1, 2))[:, None].astype(np.int64)
     levels = _LEVELS[:, None]
-    stretched = _to_levels((levels - low) * (255 / np.maximum(high - low, 1)))
-    return _look_up(images, np.where(high > low, stretched, levels).astype(np.uint8))
+    stretched = (levels - low) * (255 / np.maximum(high - low, 1))
+    return _map_levels(images, np.where(high > low, stretched, levels))
 
 
 def equalize(images: np.ndarray) -> np.ndarray:
@@ -109,7 +103,7 @@ def equalize(images: np.ndarray) -> np.ndarray:
     step = (counts.sum(axis=-1, keepdims=True) - np.take_along_axis(counts, last, axis=-1)) // 255
     below = np.cumsum(counts, axis=-1) - counts
     tables = np.where(step > 0, np.minimum((below + step // 2) // np.maximum(step, 1), 255), _LEVELS)
-    return _look_up(images, tables.astype(np.uint8).transpose(0, 2, 1))
+    return _map_levels(images, tables.transpose(0, 2, 1))
 
 
 def to_gray(images: np.ndarray) -> np.ndarray:
@@ -125,20 +119,12 @@ def to_gray(images: np.ndarray) -> np.ndarray:
 
 def _blend(start: np.ndarray, end: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """Returns start + factor * (end - start), rounded and clipped; factors above 1 extrapolate."""
-    blended = np.empty_like(end, order="C")
-    views = opencv_views(np.ascontiguousarray(start), np.ascontiguousarray(end), blended)
-    for first, second, target, factor in zip(*views, factors.tolist(), strict=True):
-        cv2.addWeighted(second, factor, first, 1 - factor, 0, target)
-    return blended
+    return map_images(end, lambda e, s, f, out: cv2.addWeighted(e, f, s, 1 - f, 0, out), start, factors.tolist())
 
 
-def _look_up(images: np.ndarray, tables: np.ndarray) -> np.ndarray:
-    """Returns the images with gray levels replaced by tables of shape (n, 256, 1), or (n, 256, channels)."""
-    changed = np.empty_like(images, order="C")
-    sources, targets = opencv_views(np.ascontiguousarray(images), changed)
-    for source, table, target in zip(sources, np.ascontiguousarray(tables), targets, strict=True):
-        cv2.LUT(source, table[None], target)
-    return changed
+def _map_levels(images: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Returns the images with gray levels replaced by values of shape (n, 256), or (n, 256, channels)."""
+    return map_images(images, cv2.LUT, np.ascontiguousarray(_to_levels(values)).reshape(len(images), 1, 256, -1))
 
 
 def _to_levels(values: np.ndarray) -> np.ndarray:

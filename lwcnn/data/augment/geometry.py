@@ -1,5 +1,7 @@
 """Flips, crops and affine transforms of uint8 image batches, with other parameters, of shape (n,), for each image."""
 
+from collections.abc import Callable, Iterable
+
 import cv2
 import numpy as np
 
@@ -13,15 +15,13 @@ def flip_and_crop(images: np.ndarray, flip: np.ndarray, shifts: np.ndarray, padd
     `shifts`, shape (n, 2), are at most `padding`.
     """
     height, width = images.shape[1:3]
-    changed = images.copy(order="C")
-    (targets,) = opencv_views(changed)
-    for target, is_flipped, (top, left) in zip(targets, flip.tolist(), (padding - shifts).tolist(), strict=True):
-        if is_flipped:
-            target[:] = cv2.flip(target, 1)
-        if padding:
-            padded = cv2.copyMakeBorder(target, *(padding,) * 4, FILLS[fill])
-            target[:] = padded[top : top + height, left : left + width]
-    return changed
+
+    def change(source: np.ndarray, is_flipped: bool, corner: list[int], target: np.ndarray) -> None:
+        image = cv2.flip(source, 1) if is_flipped else source
+        padded = cv2.copyMakeBorder(image, *(padding,) * 4, FILLS[fill])
+        target[:] = padded[corner[0] : corner[0] + height, corner[1] : corner[1] + width]
+
+    return map_images(images, change, flip.tolist(), (padding - shifts).tolist())
 
 
 def warp(images: np.ndarray, fill: str, radians=0.0, zoom=1.0, shift_y=0.0, shift_x=0.0) -> np.ndarray:
@@ -56,14 +56,20 @@ def translate(images: np.ndarray, fill: str, shift_y=0.0, shift_x=0.0) -> np.nda
 def _warp_affine(images: np.ndarray, fill: str, *rows: tuple) -> np.ndarray:
     """Returns the images transformed by matrices of two rows, from output (x, y, 1) to input (x, y)."""
     matrices = np.stack(np.broadcast_arrays(*rows[0], *rows[1]), axis=-1).reshape(-1, 2, 3)
-    warped = np.empty_like(images, order="C")
-    sources, targets = opencv_views(np.ascontiguousarray(images), warped)
     flags, border, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, FILLS[fill], images.shape[2:0:-1]
-    for source, matrix, target in zip(sources, matrices, targets, strict=True):
-        cv2.warpAffine(source, matrix, size, target, flags, border)
-    return warped
+    return map_images(images, lambda image, m, out: cv2.warpAffine(image, m, size, out, flags, border), matrices)
 
 
-def opencv_views(*batches: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Returns views of contiguous batches with one-channel images of shape (height, width), as in OpenCV."""
-    return tuple(batch.reshape(batch.shape[:3]) if batch.shape[3] == 1 else batch for batch in batches)
+def map_images(images: np.ndarray, change: Callable, *arguments: Iterable) -> np.ndarray:
+    """Returns the images changed by `change(image, *its arguments, out)`, which writes to an array of the same shape.
+
+    As in OpenCV, an image of one channel has shape (height, width).
+    """
+    changed = np.empty_like(images, order="C")
+    for source, out, *values in zip(_views(np.ascontiguousarray(images)), _views(changed), *arguments, strict=True):
+        change(source, *values, out)
+    return changed
+
+
+def _views(images: np.ndarray) -> np.ndarray:
+    return images.reshape(images.shape[:3]) if images.shape[3] == 1 else images

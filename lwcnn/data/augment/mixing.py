@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lwcnn.data.augment.checks import Amount, Fraction, Settings
 from lwcnn.data.augment.draws import Purpose, random_bits, unit_interval
+from lwcnn.data.augment.settings import Amount, Fraction, Settings
 from lwcnn.system.errors import LwcnnError
 
 

@@ -1,4 +1,4 @@
-"""Random changes of single images that `Augmentation` has settings for: colors, sharpness, blur, removed rectangles."""
+"""Random changes of single images, in place: colors, sharpness, blur, removed rectangles."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from typing import Annotated
 import cv2
 import numpy as np
 
-from lwcnn.data.augment.checks import Amount, Fraction, Rule, Settings, choice, interval, number, whole
 from lwcnn.data.augment.color import (
     adjust_brightness,
     adjust_contrast,
@@ -18,6 +17,7 @@ from lwcnn.data.augment.color import (
     gaussian_blur,
 )
 from lwcnn.data.augment.draws import Draws, Purpose
+from lwcnn.data.augment.settings import Amount, Fraction, Rule, Settings, choice, interval, number, whole
 
 _ODD = Rule(lambda value: whole(3).is_valid(value) and value % 2 == 1, "an odd whole number of 3 or more")
 
@@ -40,7 +40,7 @@ class ColorJitter(Settings):
     saturation: Amount = 0.0
     hue: Annotated[float, number(0.5)] = 0.0
 
-    def apply(self, images: np.ndarray, draws: Draws) -> np.ndarray:
+    def apply(self, images: np.ndarray, draws: Draws) -> None:
         uniform = draws.uniform(Purpose.COLOR_JITTER, 8)
         order = np.argsort(uniform[:, 4:], axis=1, kind="stable")  # of the four operations, per image
         changes = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
@@ -51,11 +51,9 @@ class ColorJitter(Settings):
             values[:, k] = low + (high - low) * uniform[:, k]
         values[:, 3] = self.hue * (2 * uniform[:, 3] - 1)
         num_changes = 4 if images.shape[3] == 3 else 2
-        jittered = images.copy(order="C")
         for place in range(4):
             for k in np.flatnonzero(amounts[:num_changes]).tolist():
-                change_some(jittered, order[:, place] == k, changes[k], values[:, k])
-        return jittered
+                change_some(images, order[:, place] == k, changes[k], values[:, k])
 
 
 @dataclass(frozen=True)
@@ -70,9 +68,9 @@ class Sharpness(Settings):
     probability: Fraction
     factor: Amount = 2.0
 
-    def apply(self, images: np.ndarray, draws: Draws) -> np.ndarray:
+    def apply(self, images: np.ndarray, draws: Draws) -> None:
         chosen = draws.uniform(Purpose.SHARPNESS, 1)[:, 0] < self.probability
-        return change_some(images.copy(order="C"), chosen, adjust_sharpness, np.full(len(images), self.factor))
+        change_some(images, chosen, adjust_sharpness, np.full(len(images), self.factor))
 
 
 @dataclass(frozen=True)
@@ -89,12 +87,12 @@ class GaussianBlur(Settings):
     sigma: Annotated[tuple[float, float], interval()] = (0.1, 1.5)
     kernel_size: Annotated[int, _ODD] = 3
 
-    def apply(self, images: np.ndarray, draws: Draws) -> np.ndarray:
+    def apply(self, images: np.ndarray, draws: Draws) -> None:
         uniform = draws.uniform(Purpose.BLUR, 2)
         low, high = self.sigma
         blur = partial(gaussian_blur, kernel_size=self.kernel_size)
         chosen, sigmas = uniform[:, 0] < self.probability, low + (high - low) * uniform[:, 1]
-        return change_some(images.copy(order="C"), chosen, blur, sigmas)
+        change_some(images, chosen, blur, sigmas)
 
 
 @dataclass(frozen=True)
@@ -111,13 +109,11 @@ class Cutout(Settings):
     side: Annotated[int, whole(1)]
     fill: Annotated[str, choice(("zero", "mean"))] = "zero"
 
-    def apply(self, images: np.ndarray, draws: Draws) -> np.ndarray:
+    def apply(self, images: np.ndarray, draws: Draws) -> None:
         centers = np.floor(images.shape[1:3] * draws.uniform(Purpose.CUTOUT, 2)).astype(np.int64)
-        cut = images.copy(order="C")
-        for image, (top, left) in zip(cut, (centers - self.side // 2).tolist(), strict=True):
+        for image, (top, left) in zip(images, (centers - self.side // 2).tolist(), strict=True):
             hole = image[max(top, 0) : top + self.side, max(left, 0) : left + self.side]
             hole[:] = 0 if self.fill == "zero" else _mean_level(image)
-        return cut
 
 
 @dataclass(frozen=True)
@@ -140,19 +136,17 @@ class Erasing(Settings):
     aspect: Annotated[tuple[float, float], interval()] = (0.3, 3.3)
     fill: Annotated[str, choice(("noise", "zero", "mean"))] = "noise"
 
-    def apply(self, images: np.ndarray, draws: Draws) -> np.ndarray:
+    def apply(self, images: np.ndarray, draws: Draws) -> None:
         uniform, image_sides = draws.uniform(Purpose.ERASING, 5), np.array(images.shape[1:3])
         sides = self.rectangle_sides(uniform[:, 1], uniform[:, 2], *images.shape[1:3])
         corners = np.floor((image_sides - sides + 1) * uniform[:, 3:]).astype(np.int64)
-        erased = images.copy(order="C")
         for i in np.flatnonzero(uniform[:, 0] < self.probability).tolist():
             (top, left), (height, width) = corners[i], sides[i]
-            hole = erased[i, top : top + height, left : left + width]
+            hole = images[i, top : top + height, left : left + width]
             if self.fill == "noise":
                 hole[:] = draws.levels(Purpose.ERASING_NOISE, i, hole.size).reshape(hole.shape)
             else:
-                hole[:] = 0 if self.fill == "zero" else _mean_level(erased[i])
-        return erased
+                hole[:] = 0 if self.fill == "zero" else _mean_level(images[i])
 
     def rectangle_sides(self, area: np.ndarray, aspect: np.ndarray, height: int, width: int) -> np.ndarray:
         """Returns (height, width) of rectangles in whole pixels, shape (n, 2), from uniform numbers in [0, 1), (n,)."""
@@ -166,12 +160,11 @@ class Erasing(Settings):
         return np.clip(sides, 1, (height, width)).astype(np.int64)
 
 
-def change_some(images: np.ndarray, chosen: np.ndarray, change: Callable, amounts: np.ndarray) -> np.ndarray:
-    """Replaces the chosen images (bool, shape (n,)) by change(images, amounts), in place, and returns all."""
+def change_some(images: np.ndarray, chosen: np.ndarray, change: Callable, amounts: np.ndarray) -> None:
+    """Replaces the chosen images (bool, shape (n,)) by change(images, amounts), in place."""
     positions = np.flatnonzero(chosen)
     if positions.size:
         images[positions] = change(images[positions], amounts[positions])
-    return images
 
 
 def _mean_level(image: np.ndarray) -> np.ndarray:

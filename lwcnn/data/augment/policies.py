@@ -6,7 +6,6 @@ from typing import Annotated
 
 import numpy as np
 
-from lwcnn.data.augment.checks import Rule, Settings, whole
 from lwcnn.data.augment.color import (
     adjust_brightness,
     adjust_contrast,
@@ -20,6 +19,7 @@ from lwcnn.data.augment.color import (
 from lwcnn.data.augment.draws import Draws, Purpose
 from lwcnn.data.augment.geometry import shear, translate, warp
 from lwcnn.data.augment.operations import change_some
+from lwcnn.data.augment.settings import Rule, Settings, whole
 from lwcnn.system.errors import unknown_name
 
 MAX_MAGNITUDE = 30
@@ -82,14 +82,12 @@ class RandAugment(Settings):
             if name not in OPERATIONS:
                 raise unknown_name("operation of RandAugment", name, OPERATIONS)
 
-    def apply(self, images: np.ndarray, draws: Draws, fill: str) -> np.ndarray:
-        changed = images.copy(order="C")
+    def apply(self, images: np.ndarray, draws: Draws, fill: str) -> None:
         for step in range(self.num_operations):
             uniform = draws.uniform(Purpose.RAND_AUGMENT, 2, step)
             drawn = np.floor(len(self.operations) * uniform[:, 0]).astype(np.int64)
             strengths = self.magnitude / MAX_MAGNITUDE * _signs(uniform[:, 1])
-            _operate(changed, self.operations, drawn, strengths, fill)
-        return changed
+            _operate(images, self.operations, drawn, strengths, fill)
 
 
 WIDE = {
@@ -134,30 +132,28 @@ CIFAR_POLICY = (
 MAX_LEVEL = 9
 
 
-def trivial_augment(images: np.ndarray, draws: Draws, fill: str) -> np.ndarray:
+def trivial_augment(images: np.ndarray, draws: Draws, fill: str) -> None:
     """Applies one random operation of random strength, in TrivialAugment's wide ranges (arXiv 2103.10158)."""
     uniform, names = draws.uniform(Purpose.TRIVIAL_AUGMENT, 3), tuple(OPERATIONS)
     drawn = np.floor(len(names) * uniform[:, 0]).astype(np.int64)
     largest = np.array([WIDE.get(name, 1.0) for name in names])[drawn]
     levels = np.floor(NUM_LEVELS * uniform[:, 1]) / (NUM_LEVELS - 1)
-    return _operate(images.copy(order="C"), names, drawn, largest * levels * _signs(uniform[:, 2]), fill)
+    _operate(images, names, drawn, largest * levels * _signs(uniform[:, 2]), fill)
 
 
-def auto_augment(images: np.ndarray, draws: Draws, fill: str) -> np.ndarray:
+def auto_augment(images: np.ndarray, draws: Draws, fill: str) -> None:
     """Applies one of the 25 pairs of operations of AutoAugment's policy for CIFAR-10 (arXiv 1805.09501)."""
     uniform = draws.uniform(Purpose.AUTO_AUGMENT, 5)
     pairs = np.floor(len(CIFAR_POLICY) * uniform[:, 0]).astype(np.int64)
-    changed = images.copy(order="C")
     for i in (0, 1):
         names, probabilities, levels = zip(*(pair[i] for pair in CIFAR_POLICY), strict=True)
         drawn = np.where(uniform[:, 1 + i] < np.array(probabilities)[pairs], pairs, -1)
         strengths = np.array(levels)[pairs] / MAX_LEVEL * _signs(uniform[:, 3 + i])
-        _operate(changed, names, drawn, strengths, fill)
-    return changed
+        _operate(images, names, drawn, strengths, fill)
 
 
 POLICIES = {"trivial_augment": trivial_augment, "auto_augment": auto_augment}
-"""Functions from (images, draws, fill) to changed images, by name."""
+"""Functions of (images, draws, fill) that change the images in place, by name."""
 
 
 def _signs(uniform: np.ndarray) -> np.ndarray:
@@ -165,12 +161,9 @@ def _signs(uniform: np.ndarray) -> np.ndarray:
     return np.where(uniform < 0.5, -1.0, 1.0)
 
 
-def _operate(
-    images: np.ndarray, names: Sequence[str], drawn: np.ndarray, strengths: np.ndarray, fill: str
-) -> np.ndarray:
+def _operate(images: np.ndarray, names: Sequence[str], drawn: np.ndarray, strengths: np.ndarray, fill: str) -> None:
     """Applies the operation at position `drawn` in `names` to each image, in place; -1 for none."""
     for number, name in enumerate(names):  # all images with the same operation at once
         operation = _ALL_OPERATIONS[name]
         if name != "identity":
             change_some(images, drawn == number, lambda i, s, do=operation: do(i, s, fill), strengths)
-    return images

@@ -1,23 +1,11 @@
-"""Checks of images, and of settings by the rules in their types."""
+"""Settings of augmentations, checked by the rules in their types."""
 
 import math
 from collections.abc import Callable, Collection
 from dataclasses import fields
-from functools import cache
-from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
-
-import numpy as np
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from lwcnn.system.errors import LwcnnError
-
-
-def check_images(images: np.ndarray) -> None:
-    """Raises LwcnnError unless the images are uint8, shape (n, height, width, channels), with 1 to 4 channels."""
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
-        received = f"{getattr(images, 'dtype', type(images))} of shape {getattr(images, 'shape', None)}"
-        raise LwcnnError(f"Give images as uint8 of shape (n, height, width, channels). Received: {received}")
-    if not 1 <= images.shape[3] <= 4:
-        raise LwcnnError(f"Give images of 1 to 4 channels. Received: shape {images.shape}")
 
 
 class Rule(NamedTuple):
@@ -31,23 +19,15 @@ class Settings:
     """Base of dataclasses whose fields are checked: by the rule in an `Annotated` type, or as None or a dataclass."""
 
     def __post_init__(self):
-        for name, rule in _rules(type(self)).items():
-            value = getattr(self, name)
-            if not rule.is_valid(value):
-                raise LwcnnError(f"Give {name} as {rule.wanted}. Received: {name}={value!r}")
-
-
-@cache
-def _rules(kind: Any) -> dict[str, Rule]:
-    hints = get_type_hints(kind, include_extras=True)
-    return {field.name: _rule(hints[field.name]) for field in fields(kind)}
-
-
-def _rule(hint: Any) -> Rule:
-    if get_origin(hint) is Annotated:
-        return get_args(hint)[1]
-    settings = get_args(hint)[0]
-    return Rule(lambda value: value is None or isinstance(value, settings), f"None or a {settings.__name__}(...)")
+        for field in fields(self):  # type: ignore[arg-type]  # subclasses are dataclasses
+            value, kind = getattr(self, field.name), field.type
+            if get_origin(kind) is Annotated:
+                is_valid, wanted = get_args(kind)[1]
+                fits = is_valid(value)
+            else:  # such as `Cutout | None`
+                fits, wanted = isinstance(value, kind), f"None or a {get_args(kind)[0].__name__}(...)"
+            if not fits:
+                raise LwcnnError(f"Give {field.name} as {wanted}. Received: {field.name}={value!r}")
 
 
 def number(largest: float = math.inf) -> Rule:
