@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
@@ -16,7 +15,7 @@ from lwcnn.publication.claims.measurement import Measurement, or_missing, percen
 from lwcnn.publication.evidence import Evidence, Network
 from lwcnn.publication.names import display_name
 from lwcnn.publication.tables.calibration import measure
-from lwcnn.publication.tables.table import Cell, Table
+from lwcnn.publication.tables.table import Cell, Columns, Table, table_of
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_atomically
 
@@ -83,13 +82,15 @@ def network_name(experiment: str) -> str:
 
 
 def _phases(told: Description) -> str:
-    head = ["phase", "optimizer", "learning rate", "weight decay", "epochs at most", "batch"]
-    rows: list[list[Cell]] = []
-    for phase in _find_phases(told.config):
-        optimizer = phase["optimizer"]
-        rates = (f"{optimizer[key] or 0:g}" for key in ("learning_rate", "weight_decay"))
-        rows.append([phase["name"], optimizer["name"], *rates, str(phase["epochs"]), str(phase["batch_size"])])
-    return Table(head, [rows]).markdown()
+    columns: Columns = {
+        "phase": "{name}",
+        "optimizer": "{optimizer[name]}",
+        "learning rate": lambda phase: f"{phase['optimizer']['learning_rate'] or 0:g}",
+        "weight decay": lambda phase: f"{phase['optimizer']['weight_decay'] or 0:g}",
+        "epochs at most": "{epochs}",
+        "batch": "{batch_size}",
+    }
+    return table_of(columns, _find_phases(told.config)).markdown()
 
 
 def _find_phases(settings: Any) -> Iterator[dict]:
@@ -102,9 +103,8 @@ def _find_phases(settings: Any) -> Iterator[dict]:
 
 
 def _results(told: Description, run: dict, network: Network) -> str:
-    num_seeds, num_test = network.correct.shape
+    (num_seeds, num_test), mean = network.correct.shape, network.accuracy
     low, high = binomtest(round(told.test_accuracy * num_test), num_test).proportion_ci(method="wilson")
-    mean = network.accuracy
     of_seeds = percent(mean.mean, low=100 * mean.low, high=100 * mean.high)
     rows: list[list[Cell]] = [
         ["test accuracy of this file", percent(told.test_accuracy, low=100 * low, high=100 * high)],
@@ -140,18 +140,20 @@ def _hardest(told: Description, run: dict) -> str:
     text = f"The class recognized least is {hardest}, with {percent(shares[hardest])}"
     if not isinstance(run["confusion_matrix"], list) or shares[hardest] == 1:
         return f"{text}."
-    label = told.class_names.index(hardest)
-    row = [count if i != label else -1 for i, count in enumerate(run["confusion_matrix"][label])]
-    return f"{text}; it is taken for {told.class_names[int(np.argmax(row))]} most often."
+    counts = pd.DataFrame(run["confusion_matrix"], told.class_names, told.class_names)
+    return f"{text}; it is taken for {counts.loc[hardest].drop(hardest).idxmax()} most often."
 
 
 def _index(told: dict[Path, Description]) -> str:
-    rows: list[list[Cell]] = []
-    for path, one in told.items():
-        card, data = f"[{path.stem}]({path.with_suffix('.md').name})", DISPLAY_NAMES.get(one.dataset, one.dataset)
-        size = f"{one.int8_bytes:,}" if one.int8_bytes else ""
-        figures = f"{one.params:,}", f"{100 * one.test_accuracy:.2f}", size
-        rows.append([card, display_name(one.experiment), data, one.preset, *figures, one.license])
-    head = ["card", "network", "data", "preset", "parameters", "test %", "int8 bytes", "license"]
-    table = Table(head, [rows]).markdown()
+    columns: Columns = {
+        "card": lambda path: f"[{path.stem}]({path.with_suffix('.md').name})",
+        "network": lambda path: display_name(told[path].experiment),
+        "data": lambda path: DISPLAY_NAMES.get(told[path].dataset, told[path].dataset),
+        "preset": lambda path: told[path].preset,
+        "parameters": lambda path: f"{told[path].params:,}",
+        "test %": lambda path: f"{100 * told[path].test_accuracy:.2f}",
+        "int8 bytes": lambda path: f"{told[path].int8_bytes:,}" if told[path].int8_bytes else "",
+        "license": lambda path: told[path].license,
+    }
+    table = table_of(columns, told).markdown()
     return f"# Models\n\nThe seed of each experiment that is best on validation images.\n\n{table}\n"

@@ -55,7 +55,6 @@ def _built(one: Network) -> keras.Model:
 
 
 _QUANTITIES: dict[str, Callable[[Network], Value | int]] = {
-    "test": lambda one: percent(one.runs["test_accuracy"].mean()),
     "spread": lambda one: mean_and_spread(one.runs["test_accuracy"]),
     "val": lambda one: percent(one.runs["val_accuracy"].mean()),
     "train": lambda one: percent(one.runs["train_accuracy"].mean()),

@@ -26,7 +26,7 @@ from lwcnn.experiments.zoo import create_model
 from lwcnn.models.dual import build_merged_model
 from lwcnn.publication import figures
 from lwcnn.publication.claims.literature import PUBLISHED
-from lwcnn.publication.figures import architecture, tradeoffs
+from lwcnn.publication.figures import diagrams, tradeoffs
 from lwcnn.publication.figures.catalogue import FIGURES, ONLY_CIFAR10, PRINTED
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.outputs import embed_features
@@ -235,14 +235,14 @@ def test_architecture_has_a_box_per_layer_that_does_something(ax):
 
 def test_blocks_become_one_box_and_equal_ones_in_a_row_one_with_their_count(ax):
     model = create_model("residual_se_muon")
-    boxes = architecture.describe_layers(model)
+    boxes = diagrams.describe_layers(model)
     assert not [box for box in boxes if "dropout" in box.text or "Flatten" in box.text]
-    collapsed = architecture.collapse_blocks(boxes)
+    collapsed = diagrams.collapse_blocks(boxes)
     (block,) = (box for box in collapsed if box.kind == "block")
     assert (block.count, block.title) == (5, "5 × residual block")
     assert sum(box.count * box.params for box in collapsed) == model.count_params()
     assert [box.inputs for box in collapsed[1:]] == [(box.name,) for box in collapsed[:-1]]
-    inside = architecture.boxes_of_block(boxes, "stage1_block2")
+    inside = diagrams.boxes_of_block(boxes, "stage1_block2")
     assert inside[0].text == "input of the block" and sum(box.params for box in inside) == block.params
     figures.plot_architecture(collapsed, ax=ax)
     assert "5 × residual block" in {text.get_text() for text in ax.texts}

@@ -11,12 +11,12 @@ from publication.made_results import write_folds, write_run
 from lwcnn.cli.main import main
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.zoo import create_model
+from lwcnn.publication import report
 from lwcnn.publication.claims.literature import GOALS
 from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence, build_network
 from lwcnn.publication.figures.catalogue import FIGURES
-from lwcnn.publication.report import document
-from lwcnn.publication.report.document import MAX_OVERFULL, build_pdf, generate, used_names
+from lwcnn.publication.report import MAX_OVERFULL, build_pdf, generate, used_names
 from lwcnn.publication.tables import TABLES
 from lwcnn.publication.tables.ablations import CHANGES
 from lwcnn.publication.values import resolve
@@ -41,7 +41,7 @@ def evidence(tmp_path):
 @pytest.mark.parametrize(
     "name, shown",
     [
-        ("cifar10/paper/full:test", "70.00"),
+        ("cifar10/paper/full:val", "70.00"),
         ("cifar10/paper/full:spread", "70.00 ± 10.00"),
         ("cifar10/paper:seeds", "3"),  # of full, not of quick
         ("cifar10/paper_tuned/full:minutes", "10"),
@@ -74,7 +74,7 @@ def test_parameters_are_counted():
 
 def test_what_is_not_there_is_marked(tmp_path):
     none = Evidence(tmp_path)
-    for name in ("cifar10/residual_se/full:test", "trial base", "int8 count", "load before"):
+    for name in ("cifar10/residual_se/full:val", "trial base", "int8 count", "load before"):
         found = resolve(name, none)
         assert isinstance(found, Measurement) and found.needs and str(found) == "not run", name
     for name in ("improved", "method", "parts", "efficiency", "calibration", "audit_paper"):
@@ -84,11 +84,11 @@ def test_what_is_not_there_is_marked(tmp_path):
 @pytest.mark.parametrize(
     "name, said",
     [
-        ("cifar10/papr/full:test", "Did you mean 'paper'"),
-        ("cifar/paper/full:test", "Did you mean 'cifar10'"),
-        ("cifar10/paper/ful:test", "Did you mean 'full'"),
-        ("cifar10/paper/full:tets", "Did you mean 'test'"),
-        ("cifar10:test", "A value is named as in"),
+        ("cifar10/papr/full:val", "Did you mean 'paper'"),
+        ("cifar/paper/full:val", "Did you mean 'cifar10'"),
+        ("cifar10/paper/ful:val", "Did you mean 'full'"),
+        ("cifar10/paper/full:vla", "Did you mean 'val'"),
+        ("cifar10:val", "A value is named as in"),
         ("MLPerf Tiny ResNet-8 int8:byte", "A value is named as in"),
     ],
 )
@@ -149,14 +149,14 @@ def test_the_committed_pdf_is_there_and_small():
 
 
 def test_without_latexmk_the_error_names_the_packages(monkeypatch, tmp_path):
-    monkeypatch.setattr(document.shutil, "which", lambda name: None)
+    monkeypatch.setattr(report.shutil, "which", lambda name: None)
     with pytest.raises(LwcnnError, match="texlive-latex-recommended"):
         build_pdf(SOURCE, tmp_path)
 
 
 def test_the_command_says_what_is_missing(tmp_path, capsys):
     source = tmp_path / "a.tex"
-    source.write_text(r"\begin{document}\val{cifar10/residual_se/full:test} \val{mnist/paper/full:params}")
+    source.write_text(r"\begin{document}\val{cifar10/residual_se/full:val} \val{mnist/paper/full:params}")
     arguments = ["--source", source, "--results", tmp_path, "--work", tmp_path / "work", "--no-pdf"]
     assert main(["report", *map(str, arguments)]) == 0
     said = capsys.readouterr().out

@@ -4,11 +4,15 @@
 None of them trains, shows or saves. `lwcnn.publication.figures.catalogue` draws the committed figures from results.
 """
 
-from lwcnn.publication.figures.architecture import describe_layers, plot_architecture
-from lwcnn.publication.figures.confusion import plot_confusion_matrix
 from lwcnn.publication.figures.curves import plot_training_curves
+from lwcnn.publication.figures.diagrams import describe_layers, plot_architecture, plot_method
 from lwcnn.publication.figures.grids import overlay_heatmaps, plot_image_grid
 from lwcnn.publication.figures.intervals import plot_intervals
-from lwcnn.publication.figures.method import plot_method
-from lwcnn.publication.figures.outputs import embed_features, plot_embedding, plot_reliability, plot_roc
+from lwcnn.publication.figures.outputs import (
+    embed_features,
+    plot_confusion_matrix,
+    plot_embedding,
+    plot_reliability,
+    plot_roc,
+)
 from lwcnn.publication.figures.tradeoffs import plot_costs, plot_tradeoff

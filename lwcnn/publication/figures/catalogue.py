@@ -8,17 +8,17 @@ from matplotlib.figure import Figure
 
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.results import MissingInput, load_results
-from lwcnn.publication.figures import architecture, confusion, curves, grids, intervals, method, outputs, tradeoffs
+from lwcnn.publication.figures import curves, diagrams, grids, intervals, outputs, tradeoffs
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import STYLE, save_figure
 from lwcnn.system.errors import LwcnnError, unknown_name
 
 _FUNCTIONS: tuple[Callable[[Inputs], Figure], ...] = (
-    *(method.method, tradeoffs.frontier, intervals.accuracies, tradeoffs.parameters, tradeoffs.costs),
+    *(diagrams.method, tradeoffs.frontier, intervals.accuracies, tradeoffs.parameters, tradeoffs.costs),
     *(intervals.ablation, intervals.parts, intervals.techniques, curves.robustness, curves.folds),
-    *(curves.training_curves, confusion.confusion, intervals.per_class_accuracy, grids.right_and_wrong),
+    *(curves.training_curves, outputs.confusion, intervals.per_class_accuracy, grids.right_and_wrong),
     *(outputs.roc, outputs.reliability, outputs.tsne, grids.gradcam),
-    *(architecture.architecture_wren,),
+    *(diagrams.architecture_wren,),
 )
 FIGURES = {function.__name__: function for function in _FUNCTIONS}
 

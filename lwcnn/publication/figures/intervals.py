@@ -93,6 +93,7 @@ def _stacked(inputs: Inputs, title: str, label: str, budgets: Mapping[str, Estim
         plot_intervals({"": found}, rows, title=budget(preset).capitalize(), ax=ax, **options)
         ax.tick_params(labelbottom=True)  # shared axes hide it
     axes[-1].set_xlabel(label)
+    legend_below(figure)
     figure.suptitle(inputs.title(title, inputs.images_counted))
     return figure
 
@@ -110,7 +111,6 @@ def accuracies(inputs: Inputs) -> Figure:
     ax.set_xscale("function", functions=error)
     low, high = ax.get_xlim()
     ax.set_xticks(ticks := [tick for tick in TICKS if low <= tick <= high], [f"{tick:g}" for tick in ticks])
-    legend_below(figure)
     return figure
 
 
@@ -144,9 +144,7 @@ def ablation(inputs: Inputs) -> Figure:
     pairs = {display_name(name): (name, BASELINE_EXPERIMENT) for name in EXPERIMENTS if name != BASELINE_EXPERIMENT}
     budgets = {ABLATION_PRESET: _gains(inputs, pairs, ABLATION_PRESET)}
     label = "test accuracy minus that of the method as described, points"
-    figure = _stacked(inputs, "What each change of the paper's method is worth", label, budgets, reference=0.0)
-    legend_below(figure)
-    return figure
+    return _stacked(inputs, "What each change of the paper's method is worth", label, budgets, reference=0.0)
 
 
 def techniques(inputs: Inputs) -> Figure:
@@ -154,9 +152,7 @@ def techniques(inputs: Inputs) -> Figure:
     pairs = {one.title: (technique(key), TECHNIQUE_BASE) for key, one in TECHNIQUES.items()}
     budgets = {preset: _gains(inputs, pairs, preset) for preset in PRESETS_BY_SIZE}
     label = "test accuracy minus that of the recipe without it, points"
-    figure = _stacked(inputs, "What each technique is worth", label, budgets, reference=0.0)
-    legend_below(figure)
-    return figure
+    return _stacked(inputs, "What each technique is worth", label, budgets, reference=0.0)
 
 
 def parts(inputs: Inputs) -> Figure:

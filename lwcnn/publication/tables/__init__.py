@@ -4,15 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.tables import (
-    ablations,
-    accuracies,
-    audit,
-    benchmarks,
-    calibration,
-    networks,
-    steps,
-)
+from lwcnn.publication.tables import ablations, accuracies, audit, benchmarks, calibration, networks, steps
 from lwcnn.publication.tables.table import Table
 
 
@@ -26,7 +18,7 @@ _FUNCTIONS: tuple[Callable[[Evidence], Table], ...] = (
     *(networks.headline, networks.reproduction, networks.improved, networks.efficiency),
     *(ablations.method, ablations.parts, ablations.techniques, ablations.trials),
     *(calibration.calibration, calibration.family_calibration),
-    *(networks.references, networks.published, benchmarks.int8),
+    *(networks.references, networks.published, benchmarks.int8, benchmarks.bench),
 )
 TABLES: dict[str, Callable[[Evidence], Table]] = {function.__name__: function for function in _FUNCTIONS}
 TABLES |= audit.AUDITS | {name: partial(_benchmark, name) for name in benchmarks.COLUMNS}

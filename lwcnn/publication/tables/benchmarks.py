@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from lwcnn.export.bench.run import bench_table
 from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.names import display_name, named
@@ -151,6 +152,12 @@ def int8(evidence: Evidence) -> Table:
     """Every exported int8 model: accuracy before and after, and its size."""
     records = evidence.exports[evidence.exports["format"] == "litert-int8"]
     return table_of(_INT8, records.to_dict("records"))
+
+
+def bench(evidence: Evidence) -> Table:
+    """Latency and memory of the exports that `lwcnn bench` measured."""
+    found = bench_table(evidence.benchmark("bench")).drop(columns=["bytes", "gzip", "MACs", "params"])
+    return Table(found.columns, [found.to_numpy()])
 
 
 def _with_ratios(rows: Sequence[dict]) -> list[dict]:

@@ -4,28 +4,21 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lwcnn.export.bench.run import bench_table
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.tables import TABLES
-from lwcnn.publication.tables.table import Table
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import StrPath, write_atomically
 
 SHOWN = ("accuracies", "method", "parts", "techniques", "folds", "references", "machines")
 """Tables that `lwcnn table` prints."""
 
-BENCH = "bench"
-_IN_OTHER_TABLES = ["bytes", "gzip", "MACs", "params"]
 _MARKED = re.compile(r"(?P<begin><!-- (?P<name>\w+) -->\n)(?P<old>.*?)(?P<end><!-- end of (?P=name) -->)", re.DOTALL)
 
 
 def table_text(name: str, evidence: Evidence) -> str:
-    """Returns one of `TABLES`, or "bench", in Markdown."""
-    if name == BENCH:
-        found = bench_table(evidence.benchmark(BENCH)).drop(columns=_IN_OTHER_TABLES)
-        return Table(found.columns, [found.to_numpy()]).markdown()
+    """Returns one of `TABLES` in Markdown."""
     if name not in TABLES:
-        raise unknown_name("table", name, [*TABLES, BENCH])
+        raise unknown_name("table", name, TABLES)
     return TABLES[name](evidence).markdown()
 
 

@@ -6,53 +6,49 @@ import keras
 
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.models.merge import MergeCheck
-from lwcnn.publication.claims.measurement import percent
 from lwcnn.publication.names import budget, named
-from lwcnn.publication.tables.table import Cell, Table
+from lwcnn.publication.tables.table import Table, table_of
 
 
 def sizes(models: Iterable[keras.Model]) -> Table:
-    return Table(["model", "parameters"], [[[model.name, f"{model.count_params():,}"] for model in models]])
+    return table_of({"model": lambda one: one.name, "parameters": lambda one: f"{one.count_params():,}"}, models)
 
 
 def merge(checks: Iterable[MergeCheck]) -> Table:
     """Comparison of each submodel with its branch of the merged model, by `check_merge`."""
-    rows = [
-        [one.name, "yes" if one.same_weights else "no", f"{one.largest_difference:.1e}", f"{one.largest_logit:.1f}"]
-        for one in checks
-    ]
-    return Table(["branch", "same weights", "largest difference of logits", "largest logit"], [rows])
+    columns = {
+        "branch": lambda one: one.name,
+        "same weights": lambda one: "yes" if one.same_weights else "no",
+        "largest difference of logits": lambda one: f"{one.largest_difference:.1e}",
+        "largest logit": lambda one: f"{one.largest_logit:.1f}",
+    }
+    return table_of(columns, checks)
 
 
 def phases(run: Mapping, model: keras.Model) -> Table:
     """The phases of a run: trained parameters, epochs, and validation accuracy."""
-    rows = [
-        [
-            phase["name"],
-            f"{sum(model.get_layer(name).count_params() for name in phase['trainable']):,}",
-            str(phase["epochs"]),
-            percent(phase["best_val_accuracy"]).bare(),
-        ]
-        for phase in run["history"]
-        if phase["name"] != "dual"
-    ]
-    return Table(["phase", "trained parameters", "epochs", "validation %"], [rows])
+    columns = {
+        "phase": "{name}",
+        "trained parameters": lambda one: f"{sum(model.get_layer(name).count_params() for name in one['trainable']):,}",
+        "epochs": "{epochs}",
+        "validation %": "{best_val_accuracy:.2%}",
+    }
+    return table_of(columns, [phase for phase in run["history"] if phase["name"] != "dual"])
 
 
 def runs(results: Iterable[Mapping]) -> Table:
     """Accuracy of runs on training, validation and test images, and their warnings."""
-    rows: list[list[Cell]] = [
-        [
-            f"{named(run['experiment'])}, {budget(run['preset'])}, seed {run['seed']}",
-            f"{run['params']:,}",
-            *(percent(run[f"{part}_accuracy"]).bare() for part in ("train", "val", "test")),
-            "; ".join(run["warnings"]) or "none",
-        ]
-        for run in results
-    ]
-    return Table(["run", "parameters", "training %", "validation %", "test %", "warnings"], [rows])
+    columns = {
+        "run": lambda run: f"{named(run['experiment'])}, {budget(run['preset'])}, seed {run['seed']}",
+        "parameters": "{params:,}",
+        "training %": "{train_accuracy:.2%}",
+        "validation %": "{val_accuracy:.2%}",
+        "test %": "{test_accuracy:.2%}",
+        "warnings": lambda run: "; ".join(run["warnings"]) or "none",
+    }
+    return table_of(columns, results)
 
 
 def questions(experiments: Sequence[str]) -> Table:
     """The question that each experiment answers."""
-    return Table(["experiment", "question"], [[[named(name), get_experiment(name).question] for name in experiments]])
+    return table_of({"experiment": named, "question": lambda name: get_experiment(name).question}, experiments)

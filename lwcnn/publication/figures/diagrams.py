@@ -1,12 +1,12 @@
-"""Architecture diagrams, a box per layer or block, and parameters by layer; drawn without Graphviz."""
+"""Diagrams without Graphviz: an architecture with a box per layer or block, and the paper's method on one page."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
 
 import keras
+import matplotlib
 from keras import layers
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,18 +15,25 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from lwcnn.data.known import INPUT_SHAPES
 from lwcnn.experiments.zoo import create_model
 from lwcnn.models.cost import count_macs
+from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.graph import layer_calls
+from lwcnn.publication.figures import style
 from lwcnn.publication.figures.inputs import Inputs
-from lwcnn.publication.figures.style import BASELINE, BEST, GRAY, GREEN, ORANGE, PURPLE, SKY, new_panels, styled
+from lwcnn.publication.figures.style import BASELINE, BEST, GRAY, GREEN, ORANGE, Look, new_panels, styled
 from lwcnn.publication.names import HEADLINE, display_name
 
 BOX_WIDTH, BOX_HEIGHT, PITCH = 2.5, 0.36, 0.56  # inches at the default size
 BLOCK = re.compile(r"(?:stage\d+_)?block\d+(?=_)")  # begins the names of the layers of a residual block
 COLORS = {
-    "input": GRAY, "convolution": BASELINE, "dense": BEST, "pooling": GREEN, "norm": SKY, "block": PURPLE,
+    "input": GRAY, "convolution": BASELINE, "dense": BEST, "pooling": GREEN, "norm": style.SKY, "block": style.PURPLE,
     "join": ORANGE, "other": GRAY,
 }  # fmt: skip
-ARROW: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 6, "linewidth": 0.7, "color": "#333333"}
+LINE: Look = {"linewidth": 0.7, "color": "#333333"}
+BRANCH_COLORS = (BASELINE, BEST)
+STEP_HEIGHT, STEP_PITCH = 0.3, 0.42
+BRANCH_X, BRANCH_WIDTH, HEAD_WIDTH = (-0.56, 0.56), 1.02, 2.1
+TRUNK = ("conv 3×3, 10", "max pooling", "conv 3×3, 20", "max pooling")
+
 _LAYERS = {
     layers.DepthwiseConv2D: ("convolution", "depthwise convolution {size}"),
     layers.Conv2D: ("convolution", "convolution {size}, {layer.filters} filters"),
@@ -107,7 +114,7 @@ def plot_architecture(boxes: Sequence[Box], title: str = "", *, ax: Axes):
     for row, box in enumerate(boxes):
         size = " × ".join(map(str, box.shape))
         each = f"{box.params:,} parameters{' each' if box.count > 1 else ''}, " if box.params else ""
-        draw_box(ax, 0, -row * PITCH, BOX_WIDTH, BOX_HEIGHT, box.title, f"{each}{size}", COLORS[box.kind])
+        _draw_box(ax, 0, -row * PITCH, BOX_WIDTH, BOX_HEIGHT, box.title, f"{each}{size}", COLORS[box.kind])
         for name in box.inputs:
             if name in rows:
                 _connect(ax, rows[name], row)
@@ -119,7 +126,7 @@ def plot_architecture(boxes: Sequence[Box], title: str = "", *, ax: Axes):
     ax.set_title(title)
 
 
-def draw_box(ax: Axes, x: float, y: float, width: float, height: float, text: str, detail: str, color: str) -> None:
+def _draw_box(ax: Axes, x: float, y: float, width: float, height: float, text: str, detail: str, color: str) -> None:
     """Draws a box around (x, y) with a line of text and, below it, a smaller one."""
     ax.add_patch(
         FancyBboxPatch(
@@ -138,9 +145,13 @@ def _connect(ax: Axes, start: int, end: int) -> None:
         ends = (0.0, top - BOX_HEIGHT / 2), (0.0, bottom + BOX_HEIGHT / 2)
     else:
         edge, side = BOX_WIDTH / 2, BOX_WIDTH / 2 + 0.1 + 0.02 * (end - start)
-        ax.plot([edge, side, side], [top, top, bottom], color=ARROW["color"], linewidth=ARROW["linewidth"])
+        ax.plot([edge, side, side], [top, top, bottom], **LINE)
         ends = (side, bottom), (edge, bottom)
-    ax.add_patch(FancyArrowPatch(*ends, shrinkA=0, shrinkB=0, **ARROW))
+    _draw_arrow(ax, *ends)
+
+
+def _draw_arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    ax.add_patch(FancyArrowPatch(start, end, shrinkA=0, shrinkB=0, arrowstyle="-|>", mutation_scale=6, **LINE))
 
 
 def _describe(layer: keras.Layer) -> tuple[str, str]:
@@ -163,3 +174,71 @@ def architecture_wren(inputs: Inputs) -> Figure:
     plot_architecture(network, f"{display_name(HEADLINE)}\n{size}, {macs}", ax=axes[0])
     plot_architecture(block, "Inside of a block", ax=axes[1])
     return figure
+
+
+@matplotlib.rc_context(fname=style.STYLE)
+def plot_method(input_shape: tuple[int, int, int], num_classes: int, title: str = "") -> Figure:
+    """Draws the dual model, the merge and the two phases of unfreezing for images (height, width, channels)."""
+    dual = build_dual_model([build_submodel(input_shape, num_classes, name) for name in ("original", "augmented")])
+    merged = build_merged_model(input_shape, num_classes)
+    head, size = sum(layer.count_params() for layer in merged.layers[-3:]), f"{merged.count_params():,} parameters"
+    to_head = (f"{head:,} parameters trained", "by Nadam; both branches", "(gray) are frozen")
+    steps = (
+        ("2. Merge", BRANCH_COLORS, (size, "each dense layer becomes a", "1×1 convolution with ReLU")),
+        ("3. Train the new head", (GRAY, GRAY), to_head),
+        ("4. Unfreeze all layers", BRANCH_COLORS, (f"{size} trained", "by SGD with momentum,", "at a small rate")),
+    )
+    figure, axes = new_panels(7.4, 4.5, 4)
+    _draw_dual(axes[0], num_classes, dual.count_params())
+    for ax, (name, colors, notes) in zip(axes[1:], steps):
+        _draw_merged(ax, name, num_classes, colors, notes)
+    for ax in axes:
+        ax.set_xlim(-1.16, 1.16)
+        ax.set_ylim(-9.85 * STEP_PITCH, 0.45 * STEP_PITCH)
+        ax.set_axis_off()
+    figure.suptitle(title)
+    return figure
+
+
+def _draw_dual(ax: Axes, num_classes: int, params: int) -> None:
+    for x, color, images in zip(BRANCH_X, BRANCH_COLORS, ("image", "augmented")):
+        _column(ax, x, (images, *TRUNK, f"dense {num_classes}", "loss"), (GRAY, *[color] * 5, ORANGE))
+        _arrow(ax, x, 6, 0.6 * x, 7)
+    _column(ax, 0, ["sum of both losses"], [ORANGE], 7, HEAD_WIDTH)
+    _texts(ax, "1. Train side by side", (f"{params:,} parameters", "Nadam, until validation", "accuracy stops rising"))
+
+
+def _draw_merged(ax: Axes, name: str, num_classes: int, colors: Sequence[str], notes: Sequence[str]) -> None:
+    _column(ax, 0, ["image"], [GRAY], 0, HEAD_WIDTH)
+    for x, color in zip(BRANCH_X, colors):
+        _column(ax, x, (*TRUNK, f"conv 1×1, {num_classes}"), [color] * 5, 1)
+        _arrow(ax, 0.6 * x, 0, x, 1)
+        _arrow(ax, x, 5, 0.6 * x, 6)
+    head = ("concatenate", "dense 32, ReLU, dropout", f"dense {num_classes}")
+    _column(ax, 0, head, (ORANGE, GREEN, GREEN), 6, HEAD_WIDTH)
+    _texts(ax, name, notes)
+
+
+def _column(ax: Axes, x: float, texts: Sequence[str], colors: Sequence[str], first=0, width=BRANCH_WIDTH) -> None:
+    for row, (text, color) in enumerate(zip(texts, colors), first):
+        _draw_box(ax, x, -row * STEP_PITCH, width, STEP_HEIGHT, text, "", color)
+        if row > first:
+            _arrow(ax, x, row - 1, x, row)
+
+
+def _arrow(ax: Axes, x: float, row: int, to_x: float, to_row: int) -> None:
+    start, end = -row * STEP_PITCH - STEP_HEIGHT / 2, -to_row * STEP_PITCH + STEP_HEIGHT / 2
+    _draw_arrow(ax, (x, start), (to_x, end))
+
+
+def _texts(ax: Axes, name: str, notes: Sequence[str]) -> None:
+    ax.set_title(name, fontweight="bold")
+    ax.text(
+        0, -8.62 * STEP_PITCH, "\n".join(notes), ha="center", va="top", fontsize=6.5, color=style.BLACK, linespacing=1.3
+    )
+
+
+def method(inputs: Inputs) -> Figure:
+    """The paper's method: dual model, merge and progressive unfreezing."""
+    shape = INPUT_SHAPES[inputs.dataset]
+    return plot_method(shape, len(inputs.class_names), f"The paper's method, for {' × '.join(map(str, shape))} images")

@@ -1,4 +1,8 @@
-r"""From `research_report.tex` to the PDF: what it names is written as LaTeX, then latexmk builds it."""
+r"""The report: `research_report.tex` holds the sentences, and every number and table in it comes from the results.
+
+The text names what it needs by `\val{...}` and `\generated{...}`; `generate` writes both as LaTeX, and `build_pdf`
+runs latexmk. An unknown name is an error; a result that is missing shows as "not run".
+"""
 
 import os
 import re
