@@ -53,7 +53,7 @@ class Evidence:
     @cached_property
     def latencies(self) -> pd.DataFrame:
         """Latencies of the released models and of the reference networks."""
-        return pd.concat([results.load_latencies(self.folder), results.load_latencies(self.folder, ["bench_networks"])])
+        return results.load_latencies(self.folder, [*results.BENCHMARKS, "bench_networks"])
 
     def benchmark(self, name: str) -> dict:
         return results.load_benchmark(self.folder, name)

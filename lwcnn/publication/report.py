@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
@@ -21,7 +21,6 @@ from lwcnn.system.files import write_atomically
 
 PACKAGES = "latexmk texlive-latex-recommended lmodern"  # of Debian and Ubuntu
 GENERATED = "generated"  # folder inside the work folder
-MAX_SECONDS = 300
 MAX_OVERFULL = 2.0  # points that a line may stick out
 _VALUE = re.compile(r"\\val\{([^{}]*)\}")
 _TABLE = re.compile(r"\\generated\{([^{}]*)\}")
@@ -57,12 +56,12 @@ def generate(source: Path, work: Path, evidence: Evidence) -> Generated:
             raise unknown_name("table", name, TABLES)
     found = {name: resolve(name, evidence) for name in values}
     made_tables = {name: TABLES[name](evidence) for name in tables}
-    needs = [value.needs for value in found.values() if isinstance(value, Measurement) and value.needs]
-    needs += [need for table in made_tables.values() for need in table.needs if need]
+    needs = [value.needs for value in found.values() if isinstance(value, Measurement)]
+    needs += [need for table in made_tables.values() for need in table.needs]
     made = Generated(
         {name: cell_latex(value.bare() if isinstance(value, Measurement) else value) for name, value in found.items()},
         {name: table.latex() for name, table in made_tables.items()},
-        list(dict.fromkeys(needs)),
+        list(dict.fromkeys(filter(None, needs))),
     )
     lines = [rf"\expandafter\def\csname lwcnn:{name}\endcsname{{{text}}}" for name, text in made.values.items()]
     contents = {"values": "\n".join(lines), **made.tables}
@@ -92,11 +91,7 @@ def build_pdf(source: Path, work: Path) -> Path:
         "max_print_line": "10000",
     }
     pdf, log = (work / f"{source.stem}{suffix}" for suffix in (".pdf", ".log"))
-    streams: dict[str, Any] = {"capture_output": True, "text": True, "errors": "replace"}
-    try:
-        done = subprocess.run(command, cwd=source.parent, env=environment, timeout=MAX_SECONDS, **streams)
-    except subprocess.TimeoutExpired as error:
-        raise LwcnnError(f"latexmk took more than {MAX_SECONDS} s. Received: {source}") from error
+    done = subprocess.run(command, cwd=source.parent, env=environment, capture_output=True, text=True, errors="replace")
     text = log.read_text(errors="replace") if log.exists() else ""
     if done.returncode:
         complaints = "\n".join(_COMPLAINT.findall(text)[:10])

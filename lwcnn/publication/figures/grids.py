@@ -62,16 +62,10 @@ def overlay_heatmaps(images: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
     return np.rint(255 * ((1 - HEAT_OPACITY) * gray + HEAT_OPACITY * heat)).astype(np.uint8)
 
 
-def _classified(inputs: Inputs):
-    """Returns the best network's released run, the pixels, its predicted classes and their probabilities."""
-    released = inputs.best.released
-    confidence = softmax(released.logits, axis=1).max(axis=1)
-    return released, inputs.test_images, released.logits.argmax(axis=1), confidence
-
-
 def right_and_wrong(inputs: Inputs) -> Figure:
     """Test images of each class that the best network gets right, drawn at random, and its most confident errors."""
-    released, pixels, classes, confidence = _classified(inputs)
+    released, pixels = inputs.best.released, inputs.test_images
+    classes, confidence = released.logits.argmax(axis=1), softmax(released.logits, axis=1).max(axis=1)
     names, columns = inputs.class_names, min(MAX_COLUMNS, len(inputs.class_names))
     order = np.random.default_rng(0).permutation(len(classes))
     images, captions = [], []
@@ -93,7 +87,8 @@ def right_and_wrong(inputs: Inputs) -> Figure:
 
 def gradcam(inputs: Inputs) -> Figure:
     """Heat maps of the best network for the class it predicts: of each class one image that is right and one wrong."""
-    released, pixels, predicted, _ = _classified(inputs)
+    released, pixels = inputs.best.released, inputs.test_images
+    predicted = released.logits.argmax(axis=1)
     model, names = inputs.model(inputs.best.experiment), inputs.class_names
     labels = range(0, len(names), max(1, len(names) // NUM_CLASSES_WITH_HEAT))[:NUM_CLASSES_WITH_HEAT]
     margins = released.logits.max(axis=1) - released.logits.mean(axis=1)

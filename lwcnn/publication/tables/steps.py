@@ -7,7 +7,7 @@ import keras
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.models.merge import MergeCheck
 from lwcnn.publication.names import budget, named
-from lwcnn.publication.tables.table import Table, table_of
+from lwcnn.publication.tables.table import Columns, Table, table_of
 
 
 def sizes(models: Iterable[keras.Model]) -> Table:
@@ -27,7 +27,7 @@ def merge(checks: Iterable[MergeCheck]) -> Table:
 
 def phases(run: Mapping, model: keras.Model) -> Table:
     """The phases of a run: trained parameters, epochs, and validation accuracy."""
-    columns = {
+    columns: Columns = {
         "phase": "{name}",
         "trained parameters": lambda one: f"{sum(model.get_layer(name).count_params() for name in one['trainable']):,}",
         "epochs": "{epochs}",
@@ -38,7 +38,7 @@ def phases(run: Mapping, model: keras.Model) -> Table:
 
 def runs(results: Iterable[Mapping]) -> Table:
     """Accuracy of runs on training, validation and test images, and their warnings."""
-    columns = {
+    columns: Columns = {
         "run": lambda run: f"{named(run['experiment'])}, {budget(run['preset'])}, seed {run['seed']}",
         "parameters": "{params:,}",
         "training %": "{train_accuracy:.2%}",
