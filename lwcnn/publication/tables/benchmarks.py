@@ -157,7 +157,7 @@ def int8(evidence: Evidence) -> Table:
 def bench(evidence: Evidence) -> Table:
     """Latency and memory of the exports that `lwcnn bench` measured."""
     found = bench_table(evidence.benchmark("bench")).drop(columns=["bytes", "gzip", "MACs", "params"])
-    return Table(found.columns, [found.to_numpy()])
+    return Table(list(found.columns), [found.to_numpy().tolist()])
 
 
 def _with_ratios(rows: Sequence[dict]) -> list[dict]:
