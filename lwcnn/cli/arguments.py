@@ -111,9 +111,9 @@ DATASET: Arguments = {"--dataset": option(DATASET_HELP, "cifar10", metavar="DATA
 DATA_DIR: Arguments = {
     "--data-dir": option("folder of <name>.npz files (default: $LWCNN_DATA_DIR)", type=path, metavar="DIR")
 }
-SEED: Arguments = {"--seed": option("seed of the run", 0, type=seed_number)}
+SEED: Arguments = {"--seed": option("random seed", 0, type=seed_number)}
 PRESET: Arguments = {
-    "--preset": option(f"size of the training: {', '.join(PRESETS)}", "quick", choices=PRESETS, metavar="PRESET")
+    "--preset": option(f"length of the training: {', '.join(PRESETS)}", "quick", choices=PRESETS, metavar="PRESET")
 }
 MODELS: Arguments = {"--models": folder("runs/models", "the best model of each experiment")}
 TRAINING: Arguments = {
@@ -123,7 +123,7 @@ TRAINING: Arguments = {
     "--progress": {
         "choices": ("bar", "line", "none"),
         "default": "bar" if sys.stdout and sys.stdout.isatty() else "line",
-        "help": "what is shown of the training (default: bar on a terminal, else line)",
+        "help": "how progress is shown (default: bar on a terminal, else line)",
     },
     "--size": option(
         "image size: 64, or 64x96 as height x width (default: their own; if they differ, the median, at most 96)",
@@ -142,7 +142,8 @@ RECIPE: Arguments = {
     "--batch-size": option("images per step (default: the experiment's)", type=at_least_one, metavar="N"),
     "--learning-rate": option("peak learning rate (default: the experiment's)", type=float, metavar="RATE"),
     "--class-weight": option(
-        "every class counts alike in the loss; such results need another --results", choices=("balanced",)
+        "weight the loss so that every class counts equally; such results need another --results",
+        choices=("balanced",),
     ),
 }
 """Settings that change an experiment."""

@@ -4,7 +4,7 @@ import argparse
 
 import numpy as np
 
-from lwcnn.cli.arguments import DATA_DIR, Arguments, load_dataset_of, model_argument, option, path
+from lwcnn.cli.arguments import DATA_DIR, DATASET_HELP, Arguments, load_dataset_of, model_argument, option, path
 from lwcnn.evaluation.calibration import scale_cross_fitted
 from lwcnn.evaluation.metrics import (
     accuracy,
@@ -28,11 +28,11 @@ _PERCENTAGES = {
 
 ARGUMENTS: Arguments = {
     "models": model_argument("; the probabilities of several are averaged", nargs="+"),
-    "--dataset": option("data set (default: from MODEL)", metavar="NAME"),
+    "--dataset": option(f"{DATASET_HELP} (default: from MODEL)", metavar="DATA"),
     "--tta": option(
         "also evaluate with test-time augmentation over these transforms: "
-        f"{', '.join(TTA_TRANSFORMS)} (default: original and horizontal_flip; all but the flips if mirrored images may "
-        "change class)",
+        f"{', '.join(TTA_TRANSFORMS)} (default: original and horizontal_flip; where a mirrored image may change its "
+        "class, all but the flips)",
         nargs="*",
         choices=TTA_TRANSFORMS,
         metavar="TRANSFORM",

@@ -44,7 +44,7 @@ def list_names(options: argparse.Namespace) -> None:
     if options.word:
         found = [name for name in EXPERIMENT_NAMES if options.word in name]
         if not found:
-            raise unknown_name("word in the name of an experiment", options.word, EXPERIMENT_NAMES)
+            raise unknown_name("part of an experiment's name", options.word, EXPERIMENT_NAMES)
         _print_experiments(found)
         return
     print("trained networks, for predict, evaluate, export, bench and train\n")
@@ -55,6 +55,7 @@ def list_names(options: argparse.Namespace) -> None:
         latency = f"{told.int8_ms:.3f} ms" if told.int8_ms else ""
         print(row.format(name, dataset, f"{told.params:,}", f"{100 * told.test_accuracy:.2f}", size, latency).rstrip())
     print("\nexperiments, for train, with their test accuracy on CIFAR-10 where it is known")
+    print("(of an ablation: the part in question, then what takes its place)")
     for group, names in EXPERIMENT_GROUPS.items():
         print(f"\n  {group}")
         prefix = os.path.commonprefix([*names])
@@ -62,7 +63,7 @@ def list_names(options: argparse.Namespace) -> None:
             print(f"  {prefix + '*':<28} {'':>5}  {len(names)} experiments; `lwcnn list {prefix}` shows them")
         else:
             _print_experiments(names)
-    print("\npresets\n")
+    print("\npresets, with the epochs of the three phases of `paper`\n")
     for name, preset in PRESETS.items():
         print(f"  {name:<28} at most {preset.dual} + {preset.head} + {preset.all} epochs")
 

@@ -11,7 +11,7 @@ EXIT_SKIPPED = 3
 
 TABLE: Arguments = {
     "--results": folder("results", "the results"),
-    "--write": option("make the tables in Markdown files anew", type=path, nargs="+", metavar="FILE"),
+    "--write": option("Markdown files whose tables are to be replaced", type=path, nargs="+", metavar="FILE"),
 }
 FIGURES: Arguments = {
     "--only": option("figures to draw (default: all)", nargs="+", metavar="NAME"),
@@ -35,7 +35,7 @@ RELEASE: Arguments = {
 
 
 def show_tables(options: argparse.Namespace) -> None:
-    """Show the tables of all results, or write them into Markdown files."""
+    """Show the tables of all results, or replace those in Markdown files."""
     from lwcnn.publication.tables.pages import all_tables, write_tables
 
     if options.write:

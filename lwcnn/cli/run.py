@@ -11,14 +11,14 @@ from lwcnn.experiments.zoo import trained_networks
 from lwcnn.training.progress import Progress
 
 ARGUMENTS: Arguments = {
-    "--preset": option("size of the training (default: quick for CIFAR-10, full for digits)", choices=PRESETS),
+    "--preset": option("length of the training (default: quick for CIFAR-10, full for digits)", choices=PRESETS),
     **SEED,
 }
 _PAPER_PARAMS = {"mnist": "14,862", "fashion_mnist": "14,862", "cifar10": "under 20,000"}
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train the paper's method on CIFAR-10, or on digits if it cannot be had, and compare with the paper."""
+    """Train the paper's method on CIFAR-10, or on digits if it is not available, and compare with the paper."""
     from lwcnn.experiments.run import Folders, run_experiment
 
     folders = Folders()

@@ -12,9 +12,9 @@ from lwcnn.training.progress import Progress
 ARGUMENTS: Arguments = {
     "--space": option("what varies: width, network, recipe or all", "width", metavar="SPACE"),
     "--limit": option("maximum number of parameters (default: none)", type=at_least_one, metavar="N"),
-    "--trials": option("trials that the study shall have", 40, type=at_least_one, metavar="N"),
+    "--trials": option("number of trials in the study, earlier ones included", 40, type=at_least_one, metavar="N"),
     "--epochs": option("epochs of a trial", 12, type=at_least_one, metavar="N"),
-    "--seed": option("seed of sampler and trials", 0, type=seed_number),
+    "--seed": option("random seed of the sampler and the trials", 0, type=seed_number),
     "--show": option("draw the front and the parameters' importance; train nothing", action="store_true"),
     **JOBS,
     **DATASET,

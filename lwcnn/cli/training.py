@@ -20,7 +20,7 @@ TRAIN: Arguments = {
     ),
     **arguments.DATASET,
     **arguments.PRESET,
-    "--seeds": option("one run for each", [0], nargs="+", type=arguments.seed_number, metavar="SEED"),
+    "--seeds": option("random seeds, one run for each", [0], nargs="+", type=arguments.seed_number, metavar="SEED"),
     **arguments.RECIPE,
     **arguments.TRAINING,
     **arguments.MODELS,
@@ -54,7 +54,10 @@ KFOLD: Arguments = {
     **arguments.SEED,
     **arguments.TRAINING,
     "--folds": option("number of folds", 6, type=arguments.at_least_one, metavar="K"),
-    "--leaky": option("train one model through all folds, as published, which leaks", action="store_true"),
+    "--leaky": option(
+        "train one model through all folds, as the author's code does: it is assessed on images that it has seen",
+        action="store_true",
+    ),
 }
 
 
@@ -118,7 +121,7 @@ def release(data: Dataset, experiment: str, folders: Folders) -> None:
 
 
 def finetune(options: argparse.Namespace) -> None:
-    """Train a trained network on your images: a new head, then progressive unfreezing."""
+    """Fine-tune a trained network on your images: a new head, then progressive unfreezing."""
     from lwcnn.experiments.finetune import finetune, load_for
 
     folders = arguments.get_folders(options)

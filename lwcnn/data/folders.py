@@ -49,7 +49,7 @@ def read_folder(folder: Path, size: Size | None = None) -> Splits:
     if unreadable := list(arrays["unreadable"]):
         num_files = sum(len(files) for classes in parts.values() for files in classes.values())
         shown = "; ".join(map(str, unreadable[:_MAX_NAMED])) + ("; ..." if len(unreadable) > _MAX_NAMED else "")
-        _log.warning("%d of %d images can't be read and are left out: %s", len(unreadable), num_files, shown)
+        _log.warning("Left out unreadable images, %d of %d: %s", len(unreadable), num_files, shown)
     read = [(arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in parts]
     return Splits(read[0], read[1] if test else None, tuple(map(one_line, names)))
 

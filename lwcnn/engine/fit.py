@@ -1,4 +1,4 @@
-"""`keras.Model.fit` by the engine."""
+"""`keras.Model.fit` by the engine, for models of your own. The experiments train by `training/loop.py` instead."""
 
 import sys
 from collections.abc import Iterator

@@ -70,7 +70,7 @@ def _differ(high: float, low: float, limit: float, num_high: int, num_low: int) 
 def _worse_than_submodels(result: dict) -> Iterator[str]:
     phases, last = result["history"], result["history"][-1]
     best = max((phase["best_val_accuracy"] for phase in phases if phase["name"] in SUBMODEL_PHASES), default=0.0)
-    if best - last["best_val_accuracy"] > MAX_STAGE_LOSS:
+    if _differ(best, last["best_val_accuracy"], MAX_STAGE_LOSS, result["num_val_images"], result["num_val_images"]):
         yield (
             f"phase {last['name']} ends at {100 * last['best_val_accuracy']:.1f} % validation accuracy, below the "
             f"{100 * best:.1f} % of the submodels: train the merged model for more epochs or at a higher learning rate"
@@ -126,9 +126,9 @@ def _predictions(result: dict) -> Iterator[str]:
         )
 
 
-def diagnose_folds(accuracies: list[float]) -> list[str]:
-    """Returns a warning if the accuracies of K folds, between 0 and 1, differ too much, else an empty list."""
-    spread = max(accuracies) - min(accuracies)
-    if spread <= MAX_FOLD_SPREAD + 1e-9:  # in binary, 72 % - 70 % is slightly more than 2 %
+def diagnose_folds(accuracies: list[float], num_images: int) -> list[str]:
+    """Returns a warning if the accuracies of K folds of `num_images` each differ too much, else an empty list."""
+    high, low = max(accuracies), min(accuracies)
+    if not _differ(high, low, MAX_FOLD_SPREAD, num_images, num_images):
         return []
-    return [f"the folds differ by {100 * spread:.1f} points: heterogeneous folds or too little regularization"]
+    return [f"the folds differ by {100 * (high - low):.1f} points: heterogeneous folds or too little regularization"]

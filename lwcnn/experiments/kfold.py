@@ -102,7 +102,7 @@ def run_kfold(
         phases = [*measured.get("first_phases", []), *itertools.chain(*measured["fold_histories"])]
         result = run | {"leaky": leaky, "num_folds": num_folds, "data_source": data.source} | measured | provenance()
         result |= {"mean_accuracy": float(np.mean(accuracies)), "std_accuracy": float(np.std(accuracies, ddof=1))}
-        result["warnings"] = diagnose_folds(accuracies) + mixed_computing(phases)
+        result["warnings"] = diagnose_folds(accuracies, folds.num_images // num_folds) + mixed_computing(phases)
         write_json(path, result)
         progress.note(f"mean accuracy of {num_folds} folds {100 * result['mean_accuracy']:.2f} %, {path}")
         return result
@@ -120,13 +120,16 @@ class _Folds:
     cache: Path
     progress: Progress
 
+    @property
+    def num_images(self) -> int:
+        return min(n for n in (len(self.data.y_train), self.size.num_images, self.plan.num_images) if n)
+
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields each fold's positions in the training images: those to train on and those to assess on."""
         labels = self.data.y_train
         part = np.arange(len(labels))
-        limit = min((n for n in (self.size.num_images, self.plan.num_images) if n), default=len(part))
-        if limit < len(part):
-            part = stratified_subset(labels, limit, FOLD_SEED)
+        if self.num_images < len(part):
+            part = stratified_subset(labels, self.num_images, FOLD_SEED)
         for training, assessed in stratified_folds(labels[part], self.num_folds, FOLD_SEED):
             yield part[training], part[assessed]
 

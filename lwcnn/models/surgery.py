@@ -93,7 +93,7 @@ def replace_head(model: keras.Model, num_classes: int, input_shape: Sequence[int
                 copy.get_layer(layer.name).set_weights(layer.get_weights())
         except ValueError as error:
             raise LwcnnError(
-                f"Keep the image shape {tuple(model.input_shape[1:])} of {model.name!r}, which {layer.name!r} needs. "
-                f"Received: {tuple(input_shape or ())}"
+                f"Load the images with size={tuple(model.input_shape[1:])}, which layer {layer.name!r} of "
+                f"{model.name!r} needs. Received: images of shape {tuple(input_shape or ())}"
             ) from error
     return copy

@@ -1,4 +1,4 @@
-"""Training phases as data: progressive unfreezing is a tuple of them. Keras is not imported."""
+"""Training phases as data: progressive unfreezing is a tuple of them, as in `experiments/recipes/paper.py`."""
 
 from __future__ import annotations
 

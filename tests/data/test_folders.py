@@ -118,8 +118,8 @@ def test_what_cannot_be_read_is_named_and_left_out(tmp_path, caplog):
         data = load_dataset(pets)
         assert len(data.x_train) + len(data.x_test) == 10
         assert caplog.messages == [
-            "5 of 15 images can't be read and are left out: broken0.jpg (not an image, or damaged); broken1.jpg (not "
-            "an image, or damaged); broken2.jpg (not an image, or damaged); ..."
+            "Left out unreadable images, 5 of 15: broken0.jpg (not an image, or damaged); broken1.jpg (not an image, "
+            "or damaged); broken2.jpg (not an image, or damaged); ..."
         ]
 
 

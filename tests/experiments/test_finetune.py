@@ -42,7 +42,7 @@ def test_a_new_head_keeps_every_other_weight(start, shape):
 def test_a_network_that_needs_its_size_says_so():
     merged = build_merged_model(SHAPE, 10)
     assert replace_head(merged, 2).output_shape == (None, 2)
-    with pytest.raises(LwcnnError, match=r"Keep the image shape \(12, 12, 3\).*Received: \(24, 24, 3\)"):
+    with pytest.raises(LwcnnError, match=r"with size=\(12, 12, 3\).*Received: images of shape \(24, 24, 3\)"):
         replace_head(merged, 2, (24, 24, 3))
 
 

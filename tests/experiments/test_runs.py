@@ -487,6 +487,9 @@ def test_differences_that_few_images_explain_are_no_sign():
     few = {"num_train_images": 72, "num_val_images": 17, "num_test_images": 18}
     made = {"head": 16 / 17, "start_of_all": 12 / 17, "train": 0.954, "test": 13 / 18}
     assert diagnose_run(made_result(**made) | few) == []
+    worse = made_result(**made) | few
+    worse["history"][-1]["best_val_accuracy"] = 12 / 17  # one image fewer than the submodels
+    assert diagnose_run(worse) == []
     drop, gap = diagnose_run(made_result(**made | {"start_of_all": 8 / 17, "test": 6 / 18}) | few)
     assert "drops by 47.1 points as phase all begins, from 94.1 % to 47.1 % of 17 validation images" in drop
     assert "62.1 points apart, 95.4 % of 72 and 33.3 % of 18 images" in gap
@@ -514,9 +517,10 @@ def test_a_merged_model_worse_than_its_submodels_is_a_sign():
 
 
 def test_folds():
-    assert diagnose_folds([0.70, 0.71, 0.72]) == []
-    (sign,) = diagnose_folds([0.70, 0.71, 0.735])
+    assert diagnose_folds([0.70, 0.71, 0.72], 10_000) == []
+    (sign,) = diagnose_folds([0.70, 0.71, 0.735], 10_000)
     assert "3.5 points" in sign
+    assert diagnose_folds([13 / 48, 14 / 48, 16 / 48], 48) == []  # few images explain it
 
 
 def test_a_run_of_one_phase_has_no_drop():
