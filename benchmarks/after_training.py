@@ -28,7 +28,7 @@ from lwcnn.evaluation.metrics import (  # noqa: E402
 )
 from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_logits  # noqa: E402
 from lwcnn.evaluation.statistics import paired_difference  # noqa: E402
-from lwcnn.experiments.run import SPLIT_SEED  # noqa: E402
+from lwcnn.experiments.records import SPLIT_SEED  # noqa: E402
 from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert_int8  # noqa: E402
 from lwcnn.export.formats import NUM_CALIBRATION_IMAGES  # noqa: E402
 from lwcnn.export.run import run_batches  # noqa: E402

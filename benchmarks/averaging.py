@@ -19,8 +19,7 @@ from lwcnn.data.splits import split_for_training, stratified_subset  # noqa: E40
 from lwcnn.evaluation.metrics import accuracy  # noqa: E402
 from lwcnn.evaluation.predict import predict_logits  # noqa: E402
 from lwcnn.experiments.recipes import get_experiment  # noqa: E402
-from lwcnn.experiments.records import provenance  # noqa: E402
-from lwcnn.experiments.run import SPLIT_SEED  # noqa: E402
+from lwcnn.experiments.records import SPLIT_SEED, provenance  # noqa: E402
 from lwcnn.models.build import build_network  # noqa: E402
 from lwcnn.system.files import write_json  # noqa: E402
 from lwcnn.training.average import MovingAverage, batch_norm_statistics  # noqa: E402

@@ -18,14 +18,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lwcnn.data.datasets import load_dataset  # noqa: E402
+from lwcnn.data.datasets import Dataset, load_dataset  # noqa: E402
 from lwcnn.evaluation.metrics import accuracy  # noqa: E402
 from lwcnn.evaluation.predict import predict_logits  # noqa: E402
 from lwcnn.experiments.pipeline import train_method  # noqa: E402
-from lwcnn.experiments.recipes import get_experiment, get_preset  # noqa: E402
+from lwcnn.experiments.recipes import Experiment, get_experiment, get_preset  # noqa: E402
 from lwcnn.experiments.recipes.types import changed, with_settings  # noqa: E402
-from lwcnn.experiments.records import provenance  # noqa: E402
-from lwcnn.experiments.run import split_images  # noqa: E402
+from lwcnn.experiments.records import provenance, split_images  # noqa: E402
+from lwcnn.experiments.sequence import PhaseSequence  # noqa: E402
 from lwcnn.export.bench.measure import peak_bytes  # noqa: E402
 from lwcnn.models.cost import count_macs  # noqa: E402
 from lwcnn.system.files import read_json, write_json  # noqa: E402
@@ -35,27 +35,32 @@ POINTS = (("cifar10", 32), ("cifar10", 48), ("cifar10", 64), ("cifar100", 32))
 PRESET, NUM_IMAGES, SEED = "quick", 10_000, 0
 
 
+def begin(plan: Experiment, data: Dataset, preset: str) -> PhaseSequence:
+    """Returns a training without checkpoints."""
+    return PhaseSequence(split_images(data, plan, get_preset(preset)), data.num_classes, SEED)
+
+
 def train(experiment: str, source: str, size: int) -> dict:
     """Trains an experiment on images of a size; returns its measurements."""
     data = load_dataset(source, size=size)
     plan = get_experiment(experiment, PRESET, data.spec)
     plan = changed(with_settings(plan, EXPERIMENTS[experiment]), {"num_images": NUM_IMAGES})
     warm_up = get_experiment(experiment, "smoke", data.spec)
-    train_method(warm_up, split_images(data, warm_up, get_preset("smoke")), data.num_classes, SEED)
-    split = split_images(data, plan, get_preset(PRESET))
+    train_method(warm_up, begin(warm_up, data, "smoke"))
+    sequence = begin(plan, data, PRESET)
     start = time.process_time()
-    trained = train_method(plan, split, data.num_classes, SEED)
+    model = train_method(plan, sequence)
     seconds = time.process_time() - start
-    epochs = sum(len(phase["history"]) for phase in trained.phases)
+    epochs = sum(len(phase["history"]) for phase in sequence.records)
     return {
         "num_classes": data.num_classes,
-        "num_train_images": len(split.training),
-        "params": trained.model.count_params(),
-        "macs": count_macs(trained.model),
+        "num_train_images": len(sequence.split.training),
+        "params": model.count_params(),
+        "macs": count_macs(model),
         "epochs": epochs,
         "seconds_per_epoch": seconds / epochs,
         "peak_bytes": peak_bytes(),
-        "test_accuracy": accuracy(predict_logits(trained.model, data.x_test), data.y_test),
+        "test_accuracy": accuracy(predict_logits(model, data.x_test), data.y_test),
     }
 
 

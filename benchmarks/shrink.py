@@ -78,7 +78,7 @@ def measured(experiment: str, sparsity: float, epochs: int, data, num_images: in
     from lwcnn.evaluation.metrics import accuracy
     from lwcnn.evaluation.predict import predict_logits
     from lwcnn.experiments.recipes import get_experiment
-    from lwcnn.experiments.run import SPLIT_SEED
+    from lwcnn.experiments.records import SPLIT_SEED
     from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert_int8
     from lwcnn.export.formats import gzip_bytes
     from lwcnn.export.run import NUM_CALIBRATION_IMAGES

@@ -4,7 +4,17 @@ import argparse
 import warnings
 from typing import cast
 
-from lwcnn.cli.arguments import DATASET, JOBS, TRAINING, Arguments, at_least_one, load_images, option, seed_number
+from lwcnn.cli.arguments import (
+    DATASET,
+    JOBS,
+    TRAINING,
+    Arguments,
+    at_least_one,
+    get_folders,
+    load_images,
+    option,
+    seed_number,
+)
 from lwcnn.system.environment import install_hint, load_backend
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.progress import Progress
@@ -44,8 +54,8 @@ def _open_study(options: argparse.Namespace):
 
     data = load_images(options)
     progress = Progress(options.progress, f"{data.name} {options.space}")
-    folders = (options.results, options.cache)
-    return Search(options.space, data, options.epochs, options.limit, *folders, options.seed, progress=progress)
+    folders = get_folders(options)
+    return Search(options.space, data, options.epochs, options.limit, folders, options.seed, progress=progress)
 
 
 def _train_trials(options: argparse.Namespace) -> None:

@@ -4,30 +4,21 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import keras
 import numpy as np
 
-from lwcnn.data.datasets import Dataset, load_dataset
+from lwcnn.data.datasets import Dataset
 from lwcnn.data.splits import split_for_training, stratified_folds, stratified_subset
 from lwcnn.evaluation.diagnostics import diagnose_folds
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders
-from lwcnn.experiments.pipeline import TrainedMethod, build_model, train_method
-from lwcnn.experiments.recipes import (
-    DistilledExperiment,
-    Experiment,
-    MergedExperiment,
-    Preset,
-    get_experiment,
-    get_preset,
-)
-from lwcnn.experiments.records import identify, load_or_make, mixed_computing, provenance
-from lwcnn.experiments.run import split_images
-from lwcnn.experiments.sequence import PhaseCache, phase_record
+from lwcnn.experiments.pipeline import build_model, train_method
+from lwcnn.experiments.recipes import DistilledExperiment, Experiment, MergedExperiment, Preset, get_preset
+from lwcnn.experiments.records import Run, find_plan, load_or_make, mixed_computing, provenance
+from lwcnn.experiments.sequence import phase_record
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json
 from lwcnn.system.locking import locked
@@ -39,6 +30,9 @@ from lwcnn.training.progress import Progress
 
 NUM_FOLDS = 6  # paper
 FOLD_SEED, LEAKY_PATIENCE = 42, 3  # the author's notebook
+
+_Fold = tuple[np.ndarray, np.ndarray]  # positions in the training images: those to train on, those to assess on
+_Trained = tuple[keras.Model, list[dict]]  # a model and the records of its phases
 
 
 def run_kfold(
@@ -79,9 +73,7 @@ def run_kfold(
 
     >>> run_kfold("paper", "mnist", "smoke", num_folds=2)["accuracies"]  # doctest: +SKIP
     """
-    size, plan = get_preset(preset), get_experiment(experiment, preset)  # unknown names fail before the data is read
-    data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
-    plan = get_experiment(experiment, preset, data.spec)
+    plan, data = find_plan(experiment, dataset, preset, folders)
     if leaky and not isinstance(plan, MergedExperiment):
         raise LwcnnError(f"Only the paper's merged model was assessed leaky. Received: {experiment!r}")
     if isinstance(plan, DistilledExperiment):
@@ -89,104 +81,85 @@ def run_kfold(
             f"K-fold takes no distilled experiment: its teacher was trained on the images of every fold. "
             f"Received: {experiment!r}"
         )
-    run = identify(plan, data, preset, seed)
-    run["config"] |= {"num_folds": num_folds, "leaky": leaky}
-    name = f"kfold{num_folds}{'_leaky' if leaky else ''}_seed{seed}.json"
-    path = folders.result(data.name, experiment, preset, seed).with_name(name)
-    progress = progress or Progress("none")
-    folds = _Folds(plan, size, data, seed, num_folds, Path(folders.cache) / data.name, progress)
+    run = Run(plan, data, preset, seed, folders, progress or Progress("none"))
+    identity = run.identity
+    identity["config"] |= {"num_folds": num_folds, "leaky": leaky}
+    path = run.path.with_name(f"kfold{num_folds}{'_leaky' if leaky else ''}_seed{seed}.json")
 
     def make() -> dict:
-        measured = folds.leaky() if leaky else folds.from_scratch()
-        accuracies = measured["accuracies"]
-        phases = [*measured.get("first_phases", []), *itertools.chain(*measured["fold_histories"])]
-        result = run | {"leaky": leaky, "num_folds": num_folds, "data_source": data.source} | measured | provenance()
-        result |= {"mean_accuracy": float(np.mean(accuracies)), "std_accuracy": float(np.std(accuracies, ddof=1))}
-        result["warnings"] = diagnose_folds(accuracies, folds.num_images // num_folds) + mixed_computing(phases)
+        folds = _make_folds(plan, data, get_preset(preset), num_folds)
+        trained = _train_leaky(run, folds) if leaky else _train_apart(run, folds)
+        first_phases = next(trained)[1] if leaky else []
+        accuracies, histories = [], []
+        for (_, assessed), (model, phases) in zip(folds, trained):
+            logits = predict_logits(model, data.x_train[assessed])
+            accuracies.append(accuracy(logits, data.y_train[assessed]))
+            histories.append(phases)
+        phases = [*first_phases, *itertools.chain(*histories)]
+        mean = float(np.mean(accuracies))
+        result = identity | {
+            "leaky": leaky,
+            "num_folds": num_folds,
+            "data_source": data.source,
+            "accuracies": accuracies,
+            "mean_accuracy": mean,
+            "std_accuracy": float(np.std(accuracies, ddof=1)),
+            "train_seconds": round(sum(phase["seconds"] for phase in phases), 2),
+            "fold_histories": histories,
+            "warnings": diagnose_folds(accuracies, len(folds[0][1])) + mixed_computing(phases),
+            **provenance(),
+        }
+        if leaky:
+            test_accuracy = accuracy(predict_logits(model, data.x_test), data.y_test)
+            leak = mean - test_accuracy
+            result |= {"test_accuracy": test_accuracy, "leak": leak, "first_phases": first_phases}
         write_json(path, result)
-        progress.note(f"mean accuracy of {num_folds} folds {100 * result['mean_accuracy']:.2f} %, {path}")
+        run.progress.note(f"mean accuracy of {num_folds} folds {100 * mean:.2f} %, {path}")
         return result
 
-    return load_or_make(path, run, make, "mean_accuracy", progress.note)
+    return load_or_make(path, identity, make, "mean_accuracy", run.progress.note)
 
 
-@dataclass(frozen=True)
-class _Folds:
-    plan: Experiment
-    size: Preset
-    data: Dataset
-    seed: int
-    num_folds: int
-    cache: Path
-    progress: Progress
+def _make_folds(plan: Experiment, data: Dataset, size: Preset, num_folds: int) -> list[_Fold]:
+    part = np.arange(len(data.y_train))
+    limit = min((n for n in (size.num_images, plan.num_images) if n), default=len(part))
+    if limit < len(part):
+        part = stratified_subset(data.y_train, limit, FOLD_SEED)
+    folds = stratified_folds(data.y_train[part], num_folds, FOLD_SEED)
+    return [(part[training], part[assessed]) for training, assessed in folds]
 
-    @property
-    def num_images(self) -> int:
-        return min(n for n in (len(self.data.y_train), self.size.num_images, self.plan.num_images) if n)
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields each fold's positions in the training images: those to train on and those to assess on."""
-        labels = self.data.y_train
-        part = np.arange(len(labels))
-        if self.num_images < len(part):
-            part = stratified_subset(labels, self.num_images, FOLD_SEED)
-        for training, assessed in stratified_folds(labels[part], self.num_folds, FOLD_SEED):
-            yield part[training], part[assessed]
+def _train_apart(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
+    """Trains a model per fold, which has seen none of the images that it is assessed on."""
+    data = run.data
+    run.progress.expect(len(folds) * run.plan.num_epochs)
+    for k, (inside, _) in enumerate(folds):
+        run.progress.note(f"fold {k + 1} of {len(folds)}")
+        parts = split_for_training(data.y_train[inside], run.plan.validation, seed=0)
+        split = Split(*(Images(data.x_train, data.y_train, inside[part]) for part in parts))
+        sequence = run.begin(split, f"{data.checksum} fold {k} of {len(folds)}")
+        yield train_method(run.plan, sequence), sequence.records
 
-    def images(self, indices: np.ndarray) -> Images:
-        return Images(self.data.x_train, self.data.y_train, indices)
 
-    def train(self, split: Split, data_key: str) -> TrainedMethod:
-        cache = PhaseCache(self.cache, data_key)
-        return train_method(self.plan, split, self.data.num_classes, self.seed, cache=cache, progress=self.progress)
-
-    def from_scratch(self) -> dict:
-        """Trains a model per fold, which has seen none of the images that it is assessed on."""
-        accuracies, histories, seconds = [], [], 0.0
-        self.progress.expect(self.num_folds * self.plan.num_epochs)
-        for k, (inside, assessed) in enumerate(self):
-            self.progress.note(f"fold {k + 1} of {self.num_folds}")
-            parts = split_for_training(self.data.y_train[inside], self.plan.validation, seed=0)
-            split = Split(*(self.images(inside[part]) for part in parts))
-            trained = self.train(split, f"{self.data.checksum} fold {k} of {self.num_folds}")
-            accuracies.append(self.assess(trained.model, assessed))
-            histories.append(trained.phases)
-            seconds += trained.train_seconds
-        return {"accuracies": accuracies, "train_seconds": round(seconds, 2), "fold_histories": histories}
-
-    def leaky(self) -> dict:
-        """Continues training one model through all folds, as the author's code does."""
-        assert isinstance(self.plan, MergedExperiment)  # checked by run_kfold
-        data, epochs = self.data, self.size.fold
-        self.progress.expect(self.plan.num_epochs + self.num_folds * epochs)
-        trained = self.train(split_images(data, self.plan, self.size), data.checksum)
-        model = build_model(self.plan, data.input_shape, data.num_classes)
-        model.set_weights(trained.model.get_weights())
-        phase = replace(self.plan.phases[-1], name="fold", epochs=epochs, patience=LEAKY_PATIENCE)
-        accuracies, histories, seconds = [], [], trained.train_seconds
-        # Everything that determines the weights of a fold, so that a checkpoint with other settings is not used.
-        chain = [data.checksum, *(plain_settings(part) for part in (self.plan, self.size, phase)), self.seed]
-        chain += [self.num_folds, keras.backend.backend(), keras.version(), current_computing()["step"]]
-        for k, (inside, assessed) in enumerate(self):
-            self.progress.note(f"fold {k + 1} of {self.num_folds}, with the same model")
-            key = hashlib.sha256(json.dumps([*chain, k]).encode()).hexdigest()[:16]
-            path = self.cache / f"seed{self.seed}-leaky-fold{k}-of-{self.num_folds}-{key}.npz"
-            split = Split(self.images(inside), self.images(assessed))
-            with locked(path, self.progress.note):
-                checkpoint = Checkpoint(path, key)
-                state = train_phase(model, phase, split, self.seed + k, checkpoint=checkpoint, progress=self.progress)
-            accuracies.append(self.assess(model, assessed))
-            histories.append([phase_record(model, phase, state)])
-            seconds += state.seconds
-        test_accuracy = accuracy(predict_logits(model, data.x_test), data.y_test)
-        return {
-            "accuracies": accuracies,
-            "test_accuracy": test_accuracy,
-            "leak": float(np.mean(accuracies)) - test_accuracy,
-            "train_seconds": round(seconds, 2),
-            "first_phases": trained.phases,
-            "fold_histories": histories,
-        }
-
-    def assess(self, model: keras.Model, indices: np.ndarray) -> float:
-        return accuracy(predict_logits(model, self.data.x_train[indices]), self.data.y_train[indices])
+def _train_leaky(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
+    """Trains one model, which comes first, and continues through all folds, as the author's code does."""
+    plan, data, seed, size = run.plan, run.data, run.seed, get_preset(run.preset)
+    run.progress.expect(plan.num_epochs + len(folds) * size.fold)
+    first = run.begin()
+    trained = train_method(plan, first)
+    yield trained, first.records
+    model = build_model(plan, data.input_shape, data.num_classes)
+    model.set_weights(trained.get_weights())
+    phase = replace(plan.phases[-1], name="fold", epochs=size.fold, patience=LEAKY_PATIENCE)
+    # Everything that determines the weights of a fold, so that a checkpoint with other settings is not used.
+    chain = [data.checksum, *(plain_settings(part) for part in (plan, size, phase)), seed]
+    chain += [len(folds), keras.backend.backend(), keras.version(), current_computing()["step"]]
+    for k, fold in enumerate(folds):
+        run.progress.note(f"fold {k + 1} of {len(folds)}, with the same model")
+        key = hashlib.sha256(json.dumps([*chain, k]).encode()).hexdigest()[:16]
+        path = run.cache / f"seed{seed}-leaky-fold{k}-of-{len(folds)}-{key}.npz"
+        split = Split(*(Images(data.x_train, data.y_train, part) for part in fold))
+        with locked(path, run.progress.note):
+            checkpoint = Checkpoint(path, key)
+            state = train_phase(model, phase, split, seed + k, checkpoint=checkpoint, progress=run.progress)
+        yield model, [phase_record(model, phase, state)]

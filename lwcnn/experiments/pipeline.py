@@ -1,9 +1,8 @@
 """Trains an experiment: the paper's submodels, merge and progressive unfreezing; or a single network."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 import keras
 import numpy as np
@@ -18,7 +17,7 @@ from lwcnn.experiments.recipes.types import (
     ReproductionExperiment,
     SnapshotExperiment,
 )
-from lwcnn.experiments.sequence import PhaseCache, PhaseSequence
+from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.experiments.zoo import model_file
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_submodel, merge_repo_submodels
 from lwcnn.models.build import build_network, takes_normalization
@@ -29,48 +28,33 @@ from lwcnn.models.merge import merge_submodels
 from lwcnn.models.surgery import merge_branches, replace_head
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
-from lwcnn.training.devices import Computing
 from lwcnn.training.distillation import build_distiller, build_ensemble, weights_digest
 from lwcnn.training.images import Split
 from lwcnn.training.loop import Wrap
-from lwcnn.training.phases import Phase
-from lwcnn.training.progress import Progress
 
 
-@dataclass(frozen=True)
-class TrainedMethod:
-    """A trained model of plain Keras layers, not compiled, with the record and the time of its phases."""
+def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras.Model | None = None) -> keras.Model:
+    """Trains an experiment and returns its model, of plain Keras layers and not compiled.
 
-    model: keras.Model
-    phases: list[dict]
-    train_seconds: float
-
-
-def train_method(
-    experiment: Experiment,
-    split: Split,
-    num_classes: int,
-    seed: int,
-    *,
-    cache: PhaseCache | None = None,
-    progress: Progress | None = None,
-    teacher: keras.Model | None = None,
-    computing: Computing = Computing(),
-) -> TrainedMethod:
-    """Trains the model of an experiment; with a cache, experiments with the same first phases train these once."""
-    if computing.devices > 1 and isinstance(experiment, DistilledExperiment):
-        raise LwcnnError(f"Distillation trains on one device. Received: {computing.devices} devices")
-    sequence = PhaseSequence(split, num_classes, seed, cache, progress or Progress("none"), computing)
+    Experiments with the same first phases and the same cache train these once.
+    """
+    if sequence.computing.devices > 1 and isinstance(experiment, DistilledExperiment):
+        raise LwcnnError(f"Distillation trains on one device. Received: {sequence.computing.devices} devices")
     sequence.progress.expect(experiment.num_epochs)
-    build = partial(build_model, experiment, sequence.image_shape, num_classes, _normalization(experiment, split))
-    with computing.scope():
-        weights = _train(experiment, sequence, build, teacher)
-    model, network = _with_weights(build(), weights[-1]), getattr(experiment, "network", None)
+    normalization = _normalization(experiment, sequence.split)
+    build = partial(build_model, experiment, sequence.image_shape, sequence.num_classes, normalization)
+    snapshots = []
+    with sequence.computing.scope():
+        model = _begin(experiment, sequence, build)
+        wrap = _distiller(experiment, sequence, teacher) if isinstance(experiment, DistilledExperiment) else None
+        for phase in experiment.phases:
+            sequence.train(model, phase, wrap=wrap)
+            snapshots.append(model.get_weights())
     if isinstance(experiment, SnapshotExperiment):
-        model = build_ensemble([_with_weights(build(), values) for values in weights])
-    elif isinstance(network, ResidualSEConfig) and network.branch_kernels:
-        model = merge_branches(model, network)
-    return TrainedMethod(model, sequence.records, round(sum(record["seconds"] for record in sequence.records), 2))
+        return build_ensemble([_with_weights(build(), weights) for weights in snapshots])
+    model, network = _with_weights(build(), snapshots[-1]), getattr(experiment, "network", None)
+    merges = isinstance(network, ResidualSEConfig) and network.branch_kernels
+    return merge_branches(model, network) if merges else model
 
 
 def build_model(
@@ -90,28 +74,17 @@ def build_model(
     return build_merged_model(image_shape, num_classes, _branch_names(experiment), experiment.dropout)
 
 
-def train_submodels(
-    experiment: MergedExperiment, split: Split, num_classes: int, seed: int, **options: Any
-) -> tuple[list[keras.Model], dict]:
-    """Returns the submodels before they are merged, by the first stage of `train_method`, and the stage's record."""
-    if not isinstance(experiment, MergedExperiment) or experiment.dual is None:
-        raise LwcnnError(f"Only an experiment with a dual stage has submodels. Received: {experiment.name!r}")
-    sequence = PhaseSequence(split, num_classes, seed, **options)
+def train_submodels(experiment: MergedExperiment, sequence: PhaseSequence) -> list[keras.Model]:
+    """Trains the submodels side by side, as one model with an input per branch."""
+    assert experiment.dual
+    names = _branch_names(experiment)
+    submodels = [build_submodel(sequence.image_shape, sequence.num_classes, name) for name in names]
+    sequence.depends_on(names)
     sequence.progress.expect(experiment.dual.epochs)
-    return _train_dual(experiment, experiment.dual, sequence), sequence.records[0]
-
-
-def _train(
-    experiment: Experiment, sequence: PhaseSequence, build: Callable[[], keras.Model], teacher: keras.Model | None
-) -> list[list[np.ndarray]]:
-    """Returns the weights of the experiment's model after each of its phases."""
-    model = _begin(experiment, sequence, build)
-    wrap = _distiller(experiment, sequence, teacher) if isinstance(experiment, DistilledExperiment) else None
-    weights = []
-    for phase in experiment.phases:
-        sequence.train(model, phase, wrap=wrap)
-        weights.append(model.get_weights())
-    return weights
+    augmentations = [augmentation for _, augmentation in experiment.branches]
+    sequence.train(build_dual_model(submodels), experiment.dual, augmentations)
+    sequence.seed_model()
+    return submodels
 
 
 def _begin(experiment: Experiment, sequence: PhaseSequence, build: Callable[[], keras.Model]) -> keras.Model:
@@ -123,26 +96,14 @@ def _begin(experiment: Experiment, sequence: PhaseSequence, build: Callable[[], 
     elif isinstance(experiment, ReproductionExperiment):
         return merge_repo_submodels(_train_in_turn(experiment, sequence))
     elif isinstance(experiment, MergedExperiment):
-        settings = [_branch_names(experiment), experiment.dropout, experiment.reuse_dense_weights]
-        model = _merge(experiment, experiment.dual, sequence) if experiment.dual else build()
-        sequence.depends_on([*settings, experiment.dual is None])
+        dropout, reused = experiment.dropout, experiment.reuse_dense_weights
+        if experiment.dual:
+            model = merge_submodels(train_submodels(experiment, sequence), dropout, reuse_dense_weights=reused)
+        else:
+            model = build()
+        sequence.depends_on([_branch_names(experiment), dropout, reused, experiment.dual is None])
         return model
     return build()
-
-
-def _merge(experiment: MergedExperiment, dual: Phase, sequence: PhaseSequence) -> keras.Model:
-    submodels = _train_dual(experiment, dual, sequence)
-    sequence.seed_model()
-    return merge_submodels(submodels, experiment.dropout, reuse_dense_weights=experiment.reuse_dense_weights)
-
-
-def _train_dual(experiment: MergedExperiment, dual: Phase, sequence: PhaseSequence) -> list[keras.Model]:
-    """Trains the submodels side by side, as one model with an input per branch."""
-    names = _branch_names(experiment)
-    submodels = [build_submodel(sequence.image_shape, sequence.num_classes, name) for name in names]
-    sequence.depends_on(names)
-    sequence.train(build_dual_model(submodels), dual, [augmentation for _, augmentation in experiment.branches])
-    return submodels
 
 
 def _train_in_turn(experiment: ReproductionExperiment, sequence: PhaseSequence) -> list[keras.Model]:

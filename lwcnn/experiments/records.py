@@ -1,13 +1,17 @@
-"""What a result says about its run: which one it is, how and where it was trained; loads those of finished runs."""
+"""A run: what identifies it, the images that it trains on, and the loading of its finished result."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from lwcnn.data.datasets import Dataset
-from lwcnn.experiments.recipes import Experiment
+from lwcnn.data.datasets import Dataset, load_dataset
+from lwcnn.data.splits import split_for_training
+from lwcnn.experiments.folders import Folders
+from lwcnn.experiments.recipes import Experiment, Preset, get_experiment, get_preset
+from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
@@ -15,26 +19,74 @@ from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.checkpoint import current_computing
 from lwcnn.training.devices import Computing
+from lwcnn.training.images import Images, Split
+from lwcnn.training.progress import Progress
 from lwcnn.training.steps import step_name
 
+SPLIT_SEED = 0  # all runs share one validation split
 
-def identify(
-    plan: Experiment, data: Dataset, preset: str, seed: int, computing: Computing = Computing()
-) -> dict[str, Any]:
-    """Returns the entries of a result that identify its run: its name and all that determines its weights."""
-    config = plain_settings(plan)
-    if special := plain_settings(computing):
-        config["computing"] = special
-    return {
-        "dataset": data.name,
-        "data_checksum": data.checksum,
-        "experiment": plan.name,
-        "preset": preset,
-        "seed": seed,
-        "config": config,
-        "backend": keras.backend.backend(),
-        "step": step_name(),
-    }
+
+@dataclass(frozen=True)
+class Run:
+    """An experiment on a data set with a preset and a seed, with the folders of its files."""
+
+    plan: Experiment
+    data: Dataset
+    preset: str
+    seed: int
+    folders: Folders = Folders()
+    progress: Progress = field(default_factory=lambda: Progress("none"))
+    computing: Computing = Computing()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The entries of its result that name it, and all that determines its weights."""
+        config = plain_settings(self.plan)
+        if special := plain_settings(self.computing):
+            config["computing"] = special
+        return {
+            "dataset": self.data.name,
+            "data_checksum": self.data.checksum,
+            "experiment": self.plan.name,
+            "preset": self.preset,
+            "seed": self.seed,
+            "config": config,
+            "backend": keras.backend.backend(),
+            "step": step_name(),
+        }
+
+    @property
+    def path(self) -> Path:
+        return self.folders.result(self.data.name, self.plan.name, self.preset, self.seed)
+
+    @property
+    def cache(self) -> Path:
+        return Path(self.folders.cache) / self.data.name
+
+    def begin(self, split: Split | None = None, data_key: str = "") -> PhaseSequence:
+        """Returns a new training; without other images, on those of `split_images`."""
+        split = split or split_images(self.data, self.plan, get_preset(self.preset))
+        data_key = data_key or self.data.checksum
+        common = (self.cache, data_key, self.progress, self.computing)
+        return PhaseSequence(split, self.data.num_classes, self.seed, *common)
+
+
+def find_plan(
+    experiment: str | Experiment, dataset: str | Dataset, preset: str, folders: Folders
+) -> tuple[Experiment, Dataset]:
+    """Returns an experiment and a data set, loaded; an unknown name fails before the data is read."""
+    get_preset(preset)
+    if isinstance(experiment, str):
+        get_experiment(experiment, preset)
+    data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
+    return get_experiment(experiment, preset, data.spec) if isinstance(experiment, str) else experiment, data
+
+
+def split_images(data: Dataset, plan: Experiment, size: Preset) -> Split:
+    """Splits the training images of a data set into training and validation, limited by experiment and preset."""
+    limits = [limit for limit in (size.num_images, plan.num_images) if limit]
+    parts = split_for_training(data.y_train, plan.validation, min(limits, default=None), SPLIT_SEED)
+    return Split(*(Images(data.x_train, data.y_train, part) for part in parts))
 
 
 def load_or_make(path: Path, run: dict, make: Callable[[], dict], needed: str, note: Callable[[str], None]) -> dict:

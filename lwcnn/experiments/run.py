@@ -7,18 +7,17 @@ import keras
 import numpy as np
 
 from lwcnn.data.checks import images_at_once
-from lwcnn.data.datasets import Dataset, load_dataset
-from lwcnn.data.splits import split_for_training
+from lwcnn.data.datasets import Dataset
 from lwcnn.evaluation.calibration import measure_calibration
 from lwcnn.evaluation.diagnostics import diagnose_run
 from lwcnn.evaluation.metrics import accuracy, drop_large_confusion_matrix, summarize
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders, load_classes, save_classes
-from lwcnn.experiments.pipeline import TrainedMethod, train_method
-from lwcnn.experiments.recipes import DistilledExperiment, Experiment, Preset, get_experiment, get_preset
+from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.recipes import DistilledExperiment, Experiment, get_experiment
 from lwcnn.experiments.recipes.types import Teacher
-from lwcnn.experiments.records import check_finished, identify, load_or_make, mixed_computing, provenance
-from lwcnn.experiments.sequence import PhaseCache
+from lwcnn.experiments.records import Run, check_finished, find_plan, load_or_make, mixed_computing, provenance
+from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.experiments.zoo import SHIPPED_MODELS
 from lwcnn.models.cost import count_macs
 from lwcnn.models.description import Description, read_description
@@ -28,10 +27,8 @@ from lwcnn.system.files import write_json
 from lwcnn.system.npz import save_npz
 from lwcnn.training.devices import Computing
 from lwcnn.training.distillation import build_ensemble
-from lwcnn.training.images import Images, Split
 from lwcnn.training.progress import Progress
 
-SPLIT_SEED = 0  # all runs share one validation split
 NUM_FEATURE_IMAGES = 2000
 MAX_CLASS_RATIO = 2  # of images; above it the macro accuracy is reported too
 
@@ -70,68 +67,48 @@ def run_experiment(
 
     >>> run_experiment("paper", "mnist", preset="smoke")["test_accuracy"]  # doctest: +SKIP
     """
-    get_preset(preset)
-    if isinstance(experiment, str):
-        get_experiment(experiment, preset)  # an unknown name fails before the data is read
-    data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, folders.data)
-    plan = get_experiment(experiment, preset, data.spec) if isinstance(experiment, str) else experiment
-    run = identify(plan, data, preset, seed, computing)
-    about = {"notice": notice, "precision": computing.precision, "num_devices": computing.devices}
-    progress = progress or Progress("none")
-    make = partial(_train_run, run | about, plan, data, folders, progress, computing)
-    path = folders.result(data.name, plan.name, preset, seed)
-    return load_or_make(path, run, make, "test_accuracy", progress.note)
+    plan, data = find_plan(experiment, dataset, preset, folders)
+    run = Run(plan, data, preset, seed, folders, progress or Progress("none"), computing)
+    return load_or_make(run.path, run.identity, partial(_train, run, notice), "test_accuracy", run.progress.note)
 
 
-def _train_run(
-    run: dict, plan: Experiment, data: Dataset, folders: Folders, progress: Progress, computing: Computing
-) -> dict:
+def _train(run: Run, notice: str | None) -> dict:
     """Trains a run and writes its files; the result comes last."""
-    name = (data.name, run["experiment"], run["preset"], run["seed"])
+    plan, data, folders, identity = run.plan, run.data, run.folders, run.identity
     labels = Path(folders.results) / data.name / "test_labels.npy"
     if labels.exists() and not np.array_equal(load_classes(labels), data.y_test):
         raise LwcnnError(
             f"{labels} has the labels of other test images: use another results folder. Received: {data.name} of "
             f"checksum {data.checksum[:12]}"
         )
-    split = split_images(data, plan, get_preset(run["preset"]))
-    teacher = load_teacher(plan.teacher, data, folders) if isinstance(plan, DistilledExperiment) else None
-    cache = PhaseCache(Path(folders.cache) / data.name, data.checksum)
-    options: dict = {"cache": cache, "progress": progress, "teacher": teacher, "computing": computing}
-    trained = train_method(plan, split, data.num_classes, run["seed"], **options)
-    logits = predict_logits(trained.model, data.x_test)
-    result = run | {"data_source": data.source} | measure(trained, data, split, logits) | provenance()
+    teacher = _load_teacher(plan.teacher, data, folders) if isinstance(plan, DistilledExperiment) else None
+    sequence = run.begin()
+    model = train_method(plan, sequence, teacher)
+    logits = predict_logits(model, data.x_test)
+    about = {"notice": notice, "precision": run.computing.precision, "num_devices": run.computing.devices}
+    result = identity | about | {"data_source": data.source} | _measure(model, sequence, data, logits) | provenance()
     signs = diagnose_run(result | {"num_test_images": len(data.y_test)})
     result["warnings"] = signs + mixed_computing(result["history"])
     result = drop_large_confusion_matrix(result)
-    save_model(folders.model(run), trained.model, Description.of_run(result, data.class_names))
-    features = penultimate_features(trained.model, data.x_test[:NUM_FEATURE_IMAGES])
-    save_npz(folders.outputs(run), logits=logits.astype(np.float16), features=features.astype(np.float16))
+    save_model(folders.model(identity), model, Description.of_run(result, data.class_names))
+    features = penultimate_features(model, data.x_test[:NUM_FEATURE_IMAGES])
+    save_npz(folders.outputs(identity), logits=logits.astype(np.float16), features=features.astype(np.float16))
     classes = np.argmax(logits, axis=-1)
-    save_classes(folders.classes(*name), classes)
+    save_classes(folders.classes(data.name, plan.name, run.preset, run.seed), classes)
     save_classes(labels, data.y_test)  # for paired tests
-    path = folders.result(*name)
-    write_json(path, result)
-    progress.end_run(result, data.x_test, classes, path)
+    write_json(run.path, result)
+    run.progress.end_run(result, data.x_test, classes, run.path)
     return result
 
 
-def split_images(data: Dataset, plan: Experiment, size: Preset) -> Split:
-    """Splits the training images of a data set into training and validation, limited by experiment and preset."""
-    limits = [limit for limit in (size.num_images, plan.num_images) if limit]
-    parts = split_for_training(data.y_train, plan.validation, min(limits, default=None), SPLIT_SEED)
-    return Split(*(Images(data.x_train, data.y_train, part) for part in parts))
-
-
-def load_teacher(teacher: Teacher, data: Dataset, folders: Folders) -> keras.Model:
+def _load_teacher(teacher: Teacher, data: Dataset, folders: Folders) -> keras.Model:
     return build_ensemble([load_model(find_teacher(teacher, seed, data, folders)) for seed in teacher.seeds])
 
 
 def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -> Path:
     """Returns the path of a teacher's model of these images, in the cache or else among the shipped ones."""
-    run = identify(get_experiment(teacher.experiment, teacher.preset, data.spec), data, teacher.preset, seed)
-    result = folders.result(data.name, teacher.experiment, teacher.preset, seed)
-    path = folders.model(check_finished(result, run) if result.exists() else run)
+    run = Run(get_experiment(teacher.experiment, teacher.preset, data.spec), data, teacher.preset, seed, folders)
+    path = folders.model(check_finished(run.path, run.identity) if run.path.exists() else run.identity)
     if not path.exists():
         path = SHIPPED_MODELS / "teachers" / f"{data.name}-{teacher.experiment}-seed{seed}.keras"
     if not path.exists():
@@ -145,11 +122,9 @@ def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -
     return path
 
 
-def measure(trained: TrainedMethod, data: Dataset, split: Split, logits: np.ndarray) -> dict:
+def _measure(model: keras.Model, sequence: PhaseSequence, data: Dataset, logits: np.ndarray) -> dict:
     """Measures a trained model, given its logits of the test images, which a run uses only here."""
-    model = trained.model
-    train_pixels, train_labels = split.training.arrays()
-    val_pixels, val_labels = split.validation.arrays()
+    (train_pixels, train_labels), (val_pixels, val_labels) = (part.arrays() for part in sequence.split)
     val_logits, test = predict_logits(model, val_pixels), summarize(logits, data.y_test)
     return {
         "params": model.count_params(),
@@ -166,8 +141,8 @@ def measure(trained: TrainedMethod, data: Dataset, split: Split, logits: np.ndar
         **measure_calibration(val_logits, val_labels, logits, data.y_test),
         "per_class_accuracy": dict(zip(data.class_names, test["per_class_accuracy"])),
         "confusion_matrix": test["confusion_matrix"],
-        "history": trained.phases,
-        "train_seconds": trained.train_seconds,
+        "history": sequence.records,
+        "train_seconds": sequence.seconds,
         "weights": None,
     }
 

@@ -18,12 +18,11 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from lwcnn.data.datasets import Dataset
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.pipeline import train_method
-from lwcnn.experiments.recipes import NetworkExperiment, get_experiment, get_preset, with_settings
-from lwcnn.experiments.records import mixed_computing, provenance
+from lwcnn.experiments.recipes import NetworkExperiment, get_experiment, with_settings
+from lwcnn.experiments.records import Run, mixed_computing, provenance
 from lwcnn.experiments.results import load_trials
-from lwcnn.experiments.run import split_images
-from lwcnn.experiments.sequence import PhaseCache
 from lwcnn.experiments.spaces import SPACES, Direction, Space, build, read
 from lwcnn.models.build import build_network
 from lwcnn.models.cost import count_macs
@@ -33,7 +32,6 @@ from lwcnn.system.settings import plain_settings
 from lwcnn.training.progress import Progress
 
 BASE = "residual_se_muon"
-POPULATION = 10  # of NSGA-II: small, so that a study of 40 trials has several generations
 SIZE_CLASS = 10_000  # parameters: learning curves are compared within a class, so that small networks are not pruned
 PRUNER = optuna.pruners.PercentilePruner(75, n_startup_trials=4, n_warmup_steps=3)  # stops the worst quarter
 MAX_REJECTED = 500  # networks in a row, two minutes
@@ -47,8 +45,7 @@ class Search:
     data: Dataset
     epochs: int = 12
     limit: int | None = None  # of parameters; larger networks are rejected before training
-    results: Path = Path("runs/results")
-    cache: Path = Path("runs/cache")
+    folders: Folders = Folders()
     seed: int = 0  # of the sampler, and of initialization, shuffling, augmentation and dropout
     evidence: Path = Path("results")  # with the finished trials of earlier searches
     progress: Progress = field(default_factory=lambda: Progress("none"))
@@ -60,7 +57,8 @@ class Search:
 
     @property
     def path(self) -> Path:
-        return Path(self.results) / "studies" / self.data.name / f"{self.space}-{self.epochs}epochs.journal"
+        folder = Path(self.folders.results) / "studies" / self.data.name
+        return folder / f"{self.space}-{self.epochs}epochs.journal"
 
     @cached_property
     def study(self) -> optuna.Study:
@@ -172,11 +170,7 @@ class Search:
         for _ in range(MAX_REJECTED):
             # Processes do not draw the same, and a study that was killed goes on as one that was not.
             num_before = sum(trial.state != TrialState.FAIL for trial in self.study.get_trials(deepcopy=False))
-            seed = (self.seed * 1_000_003 + num_before) % 2**32
-            if len(self._space.objectives) > 1:
-                self.study.sampler = optuna.samplers.NSGAIISampler(population_size=POPULATION, seed=seed)
-            else:
-                self.study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+            self.study.sampler = self._space.sampler((self.seed * 1_000_003 + num_before) % 2**32)
             trial = self.study.ask(self._space.parameters)
             plan = build(self._base, trial.params)
             try:
@@ -213,18 +207,17 @@ class Search:
 
     def _measure(self, plan: NetworkExperiment, curve: optuna.Trial) -> dict[str, Any]:
         """Trains a network, reporting each epoch's validation accuracy to `curve`, and returns its measurements."""
-        split = split_images(self.data, plan, get_preset("full"))
-        cache = PhaseCache(Path(self.cache) / self.data.name, self.data.checksum)
         progress = _Watched(self.progress, curve)
-        trained = train_method(plan, split, self.data.num_classes, self.seed, cache=cache, progress=progress)
-        history = trained.phases[0]["history"]
+        sequence = Run(plan, self.data, "full", self.seed, self.folders, progress).begin()
+        model = train_method(plan, sequence)
+        history = sequence.records[0]["history"]
         return {
             "val_accuracy": history[-1]["val_accuracy"],
             "train_accuracy": history[-1]["accuracy"],
-            "params": trained.model.count_params(),
-            "macs": count_macs(trained.model),
-            "train_seconds": trained.train_seconds,
-            "warnings": mixed_computing(trained.phases),
+            "params": model.count_params(),
+            "macs": count_macs(model),
+            "train_seconds": sequence.seconds,
+            "warnings": mixed_computing(sequence.records),
             "history": history,
             "config": plain_settings(plan),
             **provenance(),

@@ -26,36 +26,36 @@ MIN_STEPS, MIN_BATCH = 50, 8
 """Small training sets use smaller batches, but at least MIN_BATCH images, so that an epoch has MIN_STEPS steps."""
 
 
-@dataclass(frozen=True)
-class PhaseCache:
-    """Where the phases of a training are saved."""
-
-    folder: Path
-    data_key: str = ""  # names the images, as the checksum of their data set does; part of the checkpoints' names
-
-
 @dataclass
 class PhaseSequence:
-    """The phases of one training, which share images, seed and checkpoints; `records` has one of each so far."""
+    """One training: its images, seed and checkpoints, and a record of each phase so far.
+
+    Checkpoints are files in `cache`, none without it. `data_key`, such as the checksum of the data set, identifies the
+    images in their names.
+    """
 
     split: Split
     num_classes: int
     seed: int
-    cache: PhaseCache | None = None
+    cache: Path | None = None
+    data_key: str = ""
     progress: Progress = field(default_factory=lambda: Progress("none"))
     computing: Computing = Computing()
-    records: list[dict] = field(default_factory=list)
+    records: list[dict] = field(default_factory=list, init=False)
 
     def __post_init__(self):
         if not 0 <= self.seed < MAX_SEED:
             raise LwcnnError(f"Give a seed from 0 to {MAX_SEED - 1:,}. Received: {self.seed}")
         subsets = [_digest(part.indices) for part in self.split]
-        data_key = self.cache.data_key if self.cache else ""
         versions = keras.backend.backend(), keras.version()
-        self._determinants: list = [data_key, subsets, *versions, self.seed, self.image_shape, self.num_classes]
+        self._determinants: list = [self.data_key, subsets, *versions, self.seed, self.image_shape, self.num_classes]
         if special := plain_settings(self.computing):
             self._determinants.append(special)
         keras.utils.set_random_seed(self.seed)
+
+    @property
+    def seconds(self) -> float:
+        return round(sum(record["seconds"] for record in self.records), 2)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -76,7 +76,7 @@ class PhaseSequence:
         phase = replace(phase, batch_size=min(phase.batch_size, max(MIN_BATCH, len(self.split.training) // MIN_STEPS)))
         self.depends_on([plain_settings(phase), plain_settings(branches)])
         key = hashlib.sha256(json.dumps(self._determinants).encode()).hexdigest()[:16]
-        path = Path(self.cache.folder) / f"seed{self.seed}-{phase.name}-{key}.npz" if self.cache else None
+        path = Path(self.cache) / f"seed{self.seed}-{phase.name}-{key}.npz" if self.cache else None
         trained, split = model, self.split
         if phase.image_side:
             trained, split = _resized(model, split, phase.image_side)

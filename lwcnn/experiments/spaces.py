@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
 
 from lwcnn.data.augment import MixUpCutMix
 from lwcnn.experiments.recipes.types import NetworkExperiment, changed, get
@@ -15,6 +16,7 @@ from lwcnn.system.settings import plain_settings
 
 Direction = Literal["maximize", "minimize"]
 MAX_STAGES = 3
+POPULATION = 10  # of NSGA-II: small, so that a study of 40 trials has several generations
 NAMED = {"ramped mixup": MixUpCutMix(0.5, 0.0, ramp=1.0)}
 """Settings that are no number or name, by their name in a space."""
 
@@ -25,6 +27,11 @@ class Space:
 
     parameters: dict[str, BaseDistribution]
     objectives: dict[str, Direction]
+
+    def sampler(self, seed: int) -> BaseSampler:
+        if len(self.objectives) > 1:
+            return NSGAIISampler(population_size=POPULATION, seed=seed)
+        return TPESampler(seed=seed, constant_liar=True)
 
 
 def _stages(name: str, distribution: BaseDistribution) -> dict[str, BaseDistribution]:

@@ -15,7 +15,7 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES, DistilledExperiment, Net
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS, WHOLE
 from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
 from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS
-from lwcnn.experiments.sequence import PhaseCache
+from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.models.configs import RepoResidualSEConfig, ResidualSEConfig
 from lwcnn.training.images import Images, Split
 
@@ -62,7 +62,7 @@ def digits():
 @pytest.fixture(scope="module")
 def trained(digits, tmp_path_factory):
     """A function that trains an experiment on digits: its model, phases and test accuracy."""
-    cache = PhaseCache(tmp_path_factory.mktemp("cache"))
+    cache = tmp_path_factory.mktemp("cache")
 
     def train(name):
         size = 12 if isinstance(get_experiment(name), NetworkExperiment) else 28
@@ -70,8 +70,9 @@ def trained(digits, tmp_path_factory):
         plan = get_experiment(name, "quick", ImageSpec(images.shape[1:], mirror=False))
         teacher = train("residual_se")[0] if isinstance(plan, DistilledExperiment) else None
         split = Split(*(Images(images, labels, part) for part in split_for_training(labels, plan.validation)))
-        model, phases, _ = vars(train_method(plan, split, 10, 0, cache=cache, teacher=teacher)).values()
-        return model, phases, accuracy(predict_logits(model, test_images), test_labels)
+        sequence = PhaseSequence(split, 10, 0, cache)
+        model = train_method(plan, sequence, teacher)
+        return model, sequence.records, accuracy(predict_logits(model, test_images), test_labels)
 
     return train
 

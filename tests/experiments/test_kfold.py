@@ -8,10 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lwcnn.experiments import kfold
+from lwcnn.experiments import kfold, records
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.kfold import run_kfold
-from lwcnn.experiments.pipeline import TrainedMethod
 from lwcnn.experiments.recipes import get_experiment, get_preset
 from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError
@@ -22,9 +21,9 @@ def test_folds_from_scratch_never_see_what_they_are_assessed_on(made_dataset, fo
     seen, assessed = [], []
     train, predict = kfold.train_method, kfold.predict_logits
 
-    def spy(plan, split, *rest, **named):
-        seen.append(np.concatenate([part.indices for part in split]))
-        return train(plan, split, *rest, **named)
+    def spy(plan, sequence):
+        seen.append(np.concatenate([part.indices for part in sequence.split]))
+        return train(plan, sequence)
 
     def spy_predict(model, images):
         assessed.append(images)
@@ -89,9 +88,9 @@ def calls(made_dataset, monkeypatch):
     model = build_merged_model(made_dataset.input_shape, made_dataset.num_classes)
     made = SimpleNamespace(method=[], phase=[])
 
-    def train_method(plan, split, num_classes, seed, **named):
-        made.method.append(SimpleNamespace(**split._asdict(), seed=seed, data_key=named["cache"].data_key))
-        return TrainedMethod(model, [], 0.0)
+    def train_method(plan, sequence):
+        made.method.append(SimpleNamespace(**sequence.split._asdict(), seed=sequence.seed, data_key=sequence.data_key))
+        return model
 
     def train_phase(model, phase, split, seed, **named):
         made.phase.append(SimpleNamespace(**split._asdict(), phase=phase, seed=seed, **named))
@@ -131,7 +130,11 @@ def test_leaky_folds_have_the_notebooks_limits_and_their_own_seeds(made_dataset,
 def test_folds_computed_in_two_ways_have_a_warning(made_dataset, folders, calls, monkeypatch, leaky):
     ways = iter([{"step": "engine", "threads": 1}, {"step": "keras", "threads": 1}, {"step": "keras", "threads": 1}])
     train_method, train_phase = kfold.train_method, kfold.train_phase
-    method = lambda *given, **named: replace(train_method(*given, **named), phases=[{"computing": [next(ways)]}])  # noqa: E731
+
+    def method(plan, sequence):
+        sequence.records.append({"computing": [next(ways)], "seconds": 0.0})
+        return train_method(plan, sequence)
+
     phase = lambda *given, **named: replace(train_phase(*given, **named), computing=[next(ways)])  # noqa: E731
     monkeypatch.setattr(kfold, "train_method", method)
     monkeypatch.setattr(kfold, "train_phase", phase)
@@ -183,7 +186,7 @@ def test_the_folds_are_of_as_many_images_as_preset_and_experiment_allow(
 ):
     size, plan = get_preset("quick"), get_experiment("paper", "quick")
     monkeypatch.setattr(kfold, "get_preset", lambda name: replace(size, num_images=of_preset))
-    monkeypatch.setattr(kfold, "get_experiment", lambda *names: replace(plan, num_images=of_plan, validation=0.2))
+    monkeypatch.setattr(records, "get_experiment", lambda *names: replace(plan, num_images=of_plan, validation=0.2))
     run_kfold("paper", made_dataset, "quick", 0, leaky, 3, folders)
     folds = calls.phase if leaky else calls.method
     seen = [np.union1d(call.training.indices, call.validation.indices) for call in folds]

@@ -25,7 +25,13 @@ NETWORK = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
 
 
 @pytest.fixture
-def keys(monkeypatch, tmp_path):
+def models():
+    """The models that `keys` gave."""
+    return []
+
+
+@pytest.fixture
+def keys(monkeypatch, tmp_path, models):
     """Returns a function that gives the keys of a method's phases, one change apart from the others."""
     images, labels = make_images(32, SHAPE, NUM_CLASSES)
     made = []
@@ -34,10 +40,11 @@ def keys(monkeypatch, tmp_path):
         made.append(checkpoint.key)
         return PhaseState(1, True, 0, [0.5], [1], [{"val_accuracy": 0.5}])
 
-    def keys(plan, parts=PARTS, num_classes=NUM_CLASSES, seed=0, data_key="data", **named):
+    def keys(plan, parts=PARTS, num_classes=NUM_CLASSES, seed=0, data_key="data", computing=Computing(), teacher=None):
         made.clear()
-        split, cache = Split(*(Images(images, labels, part) for part in parts)), sequence.PhaseCache(tmp_path, data_key)
-        pipeline.train_method(plan, split, num_classes, seed, cache=cache, **named)
+        split = Split(*(Images(images, labels, part) for part in parts))
+        training = sequence.PhaseSequence(split, num_classes, seed, tmp_path, data_key, computing=computing)
+        models.append(pipeline.train_method(plan, training, teacher))
         return list(made)
 
     monkeypatch.setattr(sequence, "train_phase", train_phase)
@@ -78,16 +85,14 @@ def test_a_network_and_each_of_its_teachers_settings_have_keys_of_their_own(keys
     assert len(set(found)) == len(found) == 6
 
 
-def test_a_trained_network_has_its_branches_merged(keys, monkeypatch):
-    merged = []
-    monkeypatch.setattr(pipeline, "TrainedMethod", lambda model, *_: merged.append(model))
+def test_a_trained_network_has_its_branches_merged(keys, models):
     plan = replace(get_experiment("residual_se_muon", "smoke"), network=replace(NETWORK, branch_kernels=(1, 3)))
     keys(plan)
-    assert merged[0].count_params() == build_residual_se(SHAPE, NUM_CLASSES, NETWORK).count_params()
+    assert models[0].count_params() == build_residual_se(SHAPE, NUM_CLASSES, NETWORK).count_params()
 
 
-def test_a_phase_on_smaller_images_trains_the_same_weights(keys, monkeypatch):
-    seen, made, train = [], [], sequence.train_phase
+def test_a_phase_on_smaller_images_trains_the_same_weights(keys, models, monkeypatch):
+    seen, train = [], sequence.train_phase
 
     def train_phase(model, phase, split, *arguments, **named):
         x, y = split.training.arrays()
@@ -98,14 +103,13 @@ def test_a_phase_on_smaller_images_trains_the_same_weights(keys, monkeypatch):
         return train(model, phase, split, *arguments, **named)
 
     monkeypatch.setattr(sequence, "train_phase", train_phase)
-    monkeypatch.setattr(pipeline, "TrainedMethod", lambda model, *_: made.append(model))
     assert len(keys(replace(get_experiment("technique_resizing", "smoke"), network=NETWORK))) == 3
     assert seen == [((16, 16), (16, 16), 24, 1), ((24, 24), (24, 24), 24, 2), ((12, 12), (12, 12), 24, 3)]
-    np.testing.assert_array_equal(made[0].get_layer("stem_norm").gamma, np.full(8, 4))
+    np.testing.assert_array_equal(models[0].get_layer("stem_norm").gamma, np.full(8, 4))
 
 
-def test_snapshots_are_the_network_after_each_phase(keys, monkeypatch):
-    made, snapshots = [], []
+def test_snapshots_are_the_network_after_each_phase(keys, models, monkeypatch):
+    snapshots = []
     train = sequence.train_phase
 
     def train_phase(model, *arguments, **named):
@@ -114,12 +118,11 @@ def test_snapshots_are_the_network_after_each_phase(keys, monkeypatch):
         return train(model, *arguments, **named)
 
     monkeypatch.setattr(sequence, "train_phase", train_phase)
-    monkeypatch.setattr(pipeline, "TrainedMethod", lambda model, *_: made.append(model))
     plan = replace(get_experiment("technique_snapshots", "smoke"), network=NETWORK)
     keys(plan)
     assert len(snapshots) == 3 and not np.allclose(snapshots[0], snapshots[1])
     voted = np.log(np.mean(softmax(snapshots, axis=-1), axis=0))
-    np.testing.assert_allclose(made[0].predict(IMAGES, verbose=0), voted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(models[0].predict(IMAGES, verbose=0), voted, rtol=1e-4, atol=1e-5)
 
 
 def test_a_network_s_normalization_is_that_of_the_training_part_alone(keys, monkeypatch):

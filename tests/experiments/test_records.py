@@ -5,7 +5,7 @@ import pytest
 
 from lwcnn.experiments.kfold import run_kfold
 from lwcnn.experiments.recipes import get_experiment
-from lwcnn.experiments.records import identify
+from lwcnn.experiments.records import Run
 from lwcnn.experiments.run import run_experiment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json
@@ -16,7 +16,7 @@ from lwcnn.training.progress import Progress
 def finished(request, made_dataset, folders):
     """Path, content and loader of a result of each kind."""
     plan = get_experiment("paper", "smoke", made_dataset.spec)
-    result = identify(plan, made_dataset, "smoke", 0) | {"step": "another", "backend": keras.backend.backend()}
+    result = Run(plan, made_dataset, "smoke", 0).identity | {"step": "another", "backend": keras.backend.backend()}
     path, progress = folders.result("made", "paper", "smoke", 0), Progress("line")
     arguments = {"folders": folders, "progress": progress}
     if request.param == "run":

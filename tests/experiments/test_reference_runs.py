@@ -9,6 +9,7 @@ from made_data import ROOT, make_images
 
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_experiment
+from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.training.images import Images, Split
 
 NARROWER = 8  # times fewer filters, so that a smoke of the same depth takes seconds
@@ -29,7 +30,9 @@ def test_the_loss_falls(name):
     plan = replace(plan, network=narrower(plan.network), phases=(replace(phase, batch_size=16, optimizer=optimizer),))
     images, labels = make_images(240, (16, 16, 3), 4)
     training, validation = Images(images, labels, np.arange(200)), Images(images, labels, np.arange(200, 240))
-    first, last = train_method(plan, Split(training, validation), 4, seed=0).phases[0]["history"]
+    sequence = PhaseSequence(Split(training, validation), 4, seed=0)
+    train_method(plan, sequence)
+    first, last = sequence.records[0]["history"]
     assert last["loss"] < 0.97 * first["loss"]
 
 

@@ -20,6 +20,7 @@ from lwcnn.evaluation.calibration import measure_calibration
 from lwcnn.evaluation.diagnostics import diagnose_folds, diagnose_run
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments import pipeline, records, run, sequence
+from lwcnn.experiments.folders import save_classes
 from lwcnn.experiments.recipes import (
     EXPERIMENT_NAMES,
     PRESETS,
@@ -33,6 +34,7 @@ from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
 from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS
 from lwcnn.experiments.recipes.types import changed
 from lwcnn.experiments.run import Folders, run_experiment
+from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.checkpoint import PhaseState
@@ -138,7 +140,7 @@ def test_kept_model_gives_the_result_again(finished, made_dataset):
     shifted = logits.astype(float) - logits.max(1, keepdims=True)
     loss = (np.log(np.exp(shifted).sum(1)) - shifted[np.arange(100), made_dataset.y_test]).mean()
     assert result["test_loss"] == pytest.approx(loss, rel=1e-5)
-    training, validation = (part.arrays() for part in run.split_images(made_dataset, plan, get_preset("smoke")))
+    training, validation = (part.arrays() for part in records.split_images(made_dataset, plan, get_preset("smoke")))
     val_logits = predict_logits(model, validation[0])
     fitted = measure_calibration(val_logits, validation[1], logits, made_dataset.y_test)  # never on test images
     assert {name: result[name] for name in fitted} == pytest.approx(fitted, rel=1e-4)
@@ -186,7 +188,7 @@ def test_another_seed_gives_another_run_beside_it(made_dataset, folders, monkeyp
 
 @pytest.mark.usefixtures("no_training")
 def test_a_results_folder_with_the_labels_of_other_images_is_refused(made_dataset, folders):
-    run.save_classes(folders.results / "made" / "test_labels.npy", (made_dataset.y_test + 1) % 10)
+    save_classes(folders.results / "made" / "test_labels.npy", (made_dataset.y_test + 1) % 10)
     with pytest.raises(LwcnnError, match="test_labels.npy has the labels of other test images"):
         run_experiment("paper", made_dataset, "smoke", 0, folders)
 
@@ -262,19 +264,19 @@ def test_no_two_runs_share_a_file():
 
 def test_validation_part_is_the_same_for_every_seed_and_disjoint_from_training(made_dataset):
     plan, size = get_experiment("paper", "quick"), get_preset("quick")
-    training, validation = run.split_images(made_dataset, plan, size)
+    training, validation = records.split_images(made_dataset, plan, size)
     assert not set(training.indices) & set(validation.indices)
     assert sorted([*training.indices, *validation.indices]) == list(range(300))
     assert (np.bincount(made_dataset.y_train[validation.indices]) == 3).all()
     # A preset of fewer images keeps the validation part, and takes its own from the training part by class.
-    few, same = run.split_images(made_dataset, plan, dataclasses.replace(size, num_images=50))
+    few, same = records.split_images(made_dataset, plan, dataclasses.replace(size, num_images=50))
     np.testing.assert_array_equal(same.indices, validation.indices)
     assert set(few.indices) <= set(training.indices)
     assert (np.bincount(made_dataset.y_train[few.indices]) == 5).all()
     # Of two limits, the preset's and the experiment's, the smaller holds.
     for of_preset, of_plan in ((30, 50), (50, 30)):
         plan, size = dataclasses.replace(plan, num_images=of_plan), dataclasses.replace(size, num_images=of_preset)
-        assert len(run.split_images(made_dataset, plan, size)[0].indices) == 30
+        assert len(records.split_images(made_dataset, plan, size)[0].indices) == 30
 
 
 # Experiments as data
@@ -585,7 +587,7 @@ def test_all_runs_share_one_validation_split():
     """Committed results rest on it."""
     labels = np.arange(1000) * 7 % 10
     data = types.SimpleNamespace(x_train=np.zeros((1000, 1)), y_train=labels)
-    training, validation = run.split_images(data, get_experiment("paper"), get_preset("quick"))
+    training, validation = records.split_images(data, get_experiment("paper"), get_preset("quick"))
     digest = hashlib.sha256(validation.indices.astype("<i8").tobytes()).hexdigest()[:16]
     assert digest == "d22c06696f235d40" and len(training.indices) == 900
 
@@ -600,7 +602,7 @@ def test_phases_have_seeds_of_their_own_and_batches_that_fit_the_data(monkeypatc
     monkeypatch.setattr(sequence, "train_phase", record)
     for num_images, batch_size in ((600, 12), (60, 8), (2000, 40), (4000, 64)):
         images = Images(np.zeros((num_images, 12, 12, 1), np.uint8), np.arange(num_images) % 2)
-        pipeline.train_method(get_experiment("paper"), Split(images, images), 2, seed=num_images)
+        pipeline.train_method(get_experiment("paper"), PhaseSequence(Split(images, images), 2, num_images))
         seeds, sizes = zip(*seen)
         assert set(sizes) == {batch_size}
         expected = [int(np.random.SeedSequence((num_images, k)).generate_state(1)[0]) for k in range(3)]
@@ -649,10 +651,7 @@ def test_the_epochs_of_all_phases_are_those_asked_for(name):
 
 
 def test_a_changed_experiment_runs_from_python_beside_the_original(made_dataset, folders, monkeypatch):
-    def train(run, plan, *rest):
-        return run | {"phases": plan.phases}
-
-    monkeypatch.setattr(run, "_train_run", train)
+    monkeypatch.setattr(run, "_train", lambda run, notice: run.identity | {"phases": run.plan.phases})
     plan = get_experiment("residual_se", "smoke", made_dataset.spec)
     plan = dataclasses.replace(plan, name="mine", phases=(dataclasses.replace(plan.phases[0], epochs=3),))
     result = run_experiment(plan, made_dataset, "smoke", 1, folders)
@@ -673,7 +672,7 @@ def test_macro_accuracy_where_classes_differ_by_more_than_two():
 @pytest.mark.parametrize("largest, dtype", [(9, np.uint8), (255, np.uint8), (256, np.uint16), (999, np.uint16)])
 def test_class_numbers_are_kept_whole_however_many_classes_there_are(tmp_path, largest, dtype):
     classes = np.array([0, 1, largest])
-    run.save_classes(tmp_path / "classes.npy", classes)
+    save_classes(tmp_path / "classes.npy", classes)
     kept = np.load(tmp_path / "classes.npy")
     np.testing.assert_array_equal(kept, classes)
     assert kept.dtype == dtype

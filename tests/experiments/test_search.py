@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from lwcnn.cli.search import draw
 from lwcnn.experiments import search
-from lwcnn.experiments.pipeline import TrainedMethod
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.search import Search
 from lwcnn.experiments.spaces import SPACES, build, read
 from lwcnn.models.build import build_network
@@ -36,16 +36,16 @@ def trained(monkeypatch):
     """Replaces training by a curve that is better the wider the stem is; gives the experiments that were trained."""
     plans = []
 
-    def train_method(plan, split, num_classes, seed, *, cache, progress):
+    def train_method(plan, sequence):
         plans.append(plan)
-        history = []
+        history, progress = [], sequence.progress
         for epoch in range(1, plan.phases[0].epochs + 1):
             accuracy = plan.network.stem / 100 + epoch / 1000
             history.append({"val_accuracy": accuracy, "accuracy": accuracy, "loss": 1.0, "seconds": 1.0})
             progress.begin_epoch("all", epoch, 3, 1)
             progress.end_epoch(history[-1], [accuracy])
-        model = build_network(split.training.images.shape[1:], num_classes, plan.network)
-        return TrainedMethod(model, [{"history": history, "computing": [{"threads": 1}, {"threads": 2}]}], 1.0)
+        sequence.records.append({"history": history, "computing": [{"threads": 1}, {"threads": 2}], "seconds": 1.0})
+        return build_network(sequence.image_shape, sequence.num_classes, plan.network)
 
     monkeypatch.setattr(search, "train_method", train_method)
     return plans
@@ -72,25 +72,25 @@ def test_parameters_survive_an_experiment_and_its_settings(data, tmp_path, space
 def test_the_finished_trials_are_the_first_of_a_study_of_everything(data, tmp_path):
     recorded = json.loads((ROOT / "results/search/cifar10/12epochs/base-seed0.json").read_text())
     same = dataclasses.replace(data, checksum=recorded["data_checksum"])
-    trials = Search("all", same, 12, LIMIT, tmp_path, evidence=ROOT / "results").study.get_trials(
+    trials = Search("all", same, 12, LIMIT, Folders(tmp_path), evidence=ROOT / "results").study.get_trials(
         states=[TrialState.COMPLETE]
     )
     assert len(trials) == 46
     (base,) = [trial for trial in trials if trial.user_attrs["loaded"] == "base"]
     assert base.values == [recorded["val_accuracy"]]
     assert base.params["phases.0.optimizer.learning_rate"] == 0.006 and base.params["network.stages.1.filters"] == 40
-    widths = Search("width", same, 12, LIMIT, tmp_path, evidence=ROOT / "results").study.get_trials(
+    widths = Search("width", same, 12, LIMIT, Folders(tmp_path), evidence=ROOT / "results").study.get_trials(
         states=[TrialState.COMPLETE]
     )
     assert len(widths) == 3 and all("muon" in trial.user_attrs["loaded"] for trial in widths)
     assert all(trial.values[1] == trial.user_attrs["params"] <= LIMIT for trial in widths)
-    assert not Search("width", same, 8, LIMIT, tmp_path, evidence=ROOT / "results").study.get_trials(
+    assert not Search("width", same, 8, LIMIT, Folders(tmp_path), evidence=ROOT / "results").study.get_trials(
         states=[TrialState.COMPLETE]
     )
 
 
 def test_a_study_begins_with_the_base_and_trains_what_is_within_the_limit(data, tmp_path, trained):
-    study = Search("width", data, 3, LIMIT, tmp_path, tmp_path / "cache")
+    study = Search("width", data, 3, LIMIT, Folders(tmp_path, tmp_path / "cache"))
     study.run(4)
     assert trained[0] == study._base and len(trained) == 4
     trials = study.study.get_trials()
@@ -104,9 +104,9 @@ def test_a_study_begins_with_the_base_and_trains_what_is_within_the_limit(data, 
     drawn = {path.name for path in study.path.parent.glob("*.png")}
     assert drawn == {"width-3epochs.front.png", "width-3epochs.importance.png"}
     assert best["params"] <= LIMIT and best["network.stem"] == max(plan.network.stem for plan in trained)
-    Search("width", data, 3, LIMIT, tmp_path, tmp_path / "cache").run(4)
+    Search("width", data, 3, LIMIT, Folders(tmp_path, tmp_path / "cache")).run(4)
     assert len(trained) == 4, "the study is complete"
-    Search("width", data, 3, LIMIT, tmp_path, tmp_path / "cache").run(5)
+    Search("width", data, 3, LIMIT, Folders(tmp_path, tmp_path / "cache")).run(5)
     assert len(trained) == 5
     assert len({json.dumps(plain_settings(plan)) for plan in trained}) == 5, "a new process draws other trials"
     (warning,) = study.study.best_trials[0].user_attrs["warnings"]
@@ -114,10 +114,10 @@ def test_a_study_begins_with_the_base_and_trains_what_is_within_the_limit(data, 
 
 
 def test_a_trial_of_a_killed_process_is_taken_over_and_that_of_a_running_one_is_not(data, tmp_path, trained):
-    study = Search("width", data, 3, LIMIT, tmp_path, tmp_path / "cache")
+    study = Search("width", data, 3, LIMIT, Folders(tmp_path, tmp_path / "cache"))
     (killed, _), (running, _) = study._ask(), study._ask()
     with locked(study._lock(running.number), print):
-        Search("width", data, 3, LIMIT, tmp_path, tmp_path / "cache").run(2)
+        Search("width", data, 3, LIMIT, Folders(tmp_path, tmp_path / "cache")).run(2)
     assert trained == [study._base], "the killed trial's parameters; the running one counts as the second"
     assert of(study.study, TrialState.FAIL) == [killed.number] and of(study.study, TrialState.RUNNING) == [
         running.number
@@ -125,19 +125,19 @@ def test_a_trial_of_a_killed_process_is_taken_over_and_that_of_a_running_one_is_
 
 
 def test_a_killed_study_goes_on_with_the_parameters_of_one_that_was_not(data, tmp_path, trained):
-    whole = Search("recipe", data, 3, None, tmp_path / "whole", tmp_path / "cache")
+    whole = Search("recipe", data, 3, None, Folders(tmp_path / "whole", tmp_path / "cache"))
     whole.run(3)
     for num_trials in (1, 2, 3):
-        killed = Search("recipe", data, 3, None, tmp_path / "killed", tmp_path / "cache")
+        killed = Search("recipe", data, 3, None, Folders(tmp_path / "killed", tmp_path / "cache"))
         killed._ask()
-        Search("recipe", data, 3, None, tmp_path / "killed", tmp_path / "cache").run(num_trials)
+        Search("recipe", data, 3, None, Folders(tmp_path / "killed", tmp_path / "cache")).run(num_trials)
     finished = [[t.params for t in s.study.get_trials(states=[TrialState.COMPLETE])] for s in (whole, killed)]
     assert finished[0] == finished[1] and len(finished[0]) == 3
 
 
 def test_a_poor_curve_ends_a_trial_and_a_diverged_one_does_not_end_the_search(data, tmp_path, trained, monkeypatch):
     monkeypatch.setattr(search, "PRUNER", optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=2))
-    study = Search("width", data, 3, None, tmp_path, tmp_path / "cache")
+    study = Search("width", data, 3, None, Folders(tmp_path, tmp_path / "cache"))
     monkeypatch.setattr(search, "SIZE_CLASS", 10**9)
     study.run(6)
     stopped = [trial for trial in study.study.get_trials() if "stopped" in trial.user_attrs]
@@ -156,7 +156,7 @@ def test_a_poor_curve_ends_a_trial_and_a_diverged_one_does_not_end_the_search(da
     [({"limit": 20_000}, "limit"), ({"data": {"checksum": "another"}}, "data_checksum"), ({"seed": 1}, "seed")],
 )
 def test_another_study_is_refused(data, tmp_path, change, named):
-    first = Search("width", data, 3, LIMIT, tmp_path)
+    first = Search("width", data, 3, LIMIT, Folders(tmp_path))
     assert first.study
     changed = {"data": dataclasses.replace(data, **change["data"])} if "data" in change else change
     with pytest.raises(LwcnnError, match=f"differs in: {named}$"):
@@ -166,8 +166,8 @@ def test_another_study_is_refused(data, tmp_path, change, named):
 def test_a_space_of_other_parameters_a_broken_journal_and_an_unknown_name_are_refused(data, tmp_path):
     with pytest.raises(LwcnnError, match="Did you mean 'width'"):
         Search("widht", data)
-    study = Search("width", data, 3, LIMIT, tmp_path)
-    recipe = Search("recipe", data, 3, LIMIT, tmp_path)
+    study = Search("width", data, 3, LIMIT, Folders(tmp_path))
+    recipe = Search("recipe", data, 3, LIMIT, Folders(tmp_path))
     study.path.parent.mkdir(parents=True)
     assert study.study
     Path(recipe.path).write_bytes(study.path.read_bytes())
@@ -175,15 +175,15 @@ def test_a_space_of_other_parameters_a_broken_journal_and_an_unknown_name_are_re
         _ = recipe.study
     study.path.write_text('{"op_code": 1}\nnonsense\n')
     with pytest.raises(LwcnnError, match="can't be read"):
-        _ = Search("width", data, 3, LIMIT, tmp_path).study
+        _ = Search("width", data, 3, LIMIT, Folders(tmp_path)).study
 
 
 def test_there_is_nothing_to_draw_without_trials(data, tmp_path):
     with pytest.raises(LwcnnError, match="Train trials first"):
-        draw(Search("recipe", data, 3, None, tmp_path))
+        draw(Search("recipe", data, 3, None, Folders(tmp_path)))
 
 
 def test_a_limit_that_no_network_meets_is_an_error(data, tmp_path, monkeypatch):
     monkeypatch.setattr(search, "MAX_REJECTED", 3)
     with pytest.raises(LwcnnError, match="None of 3 networks is within the limit: raise it. Received: --limit 100$"):
-        Search("width", data, 3, 100, tmp_path).run(1)
+        Search("width", data, 3, 100, Folders(tmp_path)).run(1)

@@ -12,6 +12,7 @@ from lwcnn.data.statistics import channel_statistics
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import NetworkExperiment
+from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.models.baselines.resnet import build_resnet
 from lwcnn.models.configs import (
     NARROW_RESNET18,
@@ -155,9 +156,10 @@ def test_every_recipe_trains_a_small_network_with_falling_loss(name):
     network = ResNetConfig(8, TINY.stages, activation="leaky_relu", **(bottleneck if name == "se_resnet" else {}))
     small = NetworkExperiment(name=name, question="?", network=network, phases=phases)
     training, validation = (Images(*make_images(count, (12, 12, 3), seed=count)) for count in (400, 50))
-    trained = train_method(small, Split(training, validation), 10, seed=0)
-    losses = [record["loss"] for record in trained.phases[0]["history"]]
+    sequence = PhaseSequence(Split(training, validation), 10, seed=0)
+    model = train_method(small, sequence)
+    losses = [record["loss"] for record in sequence.records[0]["history"]]
     assert losses[-1] < losses[0]
-    layer = trained.model.get_layer("normalization")
+    layer = model.get_layer("normalization")
     np.testing.assert_allclose(np.ravel(layer.mean), channel_statistics(training.images)[0], rtol=1e-5)
     assert json.dumps(plain_settings(small))

@@ -19,6 +19,7 @@ environment.load_backend()
 from lwcnn.data.datasets import load_dataset
 from lwcnn.experiments.recipes import NetworkExperiment
 from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.models.configs import ResNetConfig, ResNetStage
 from lwcnn.training.devices import Computing
 from lwcnn.training.images import Images, Split
@@ -37,10 +38,11 @@ plan = NetworkExperiment(name="tiny", question="", phases=(phase,), network=netw
 def train(devices):
     computing = Computing(devices=devices)
     computing.require_possible()
-    trained = train_method(plan, Split(training, validation), 10, seed=0, computing=computing)
+    sequence = PhaseSequence(Split(training, validation), 10, seed=0, computing=computing)
+    model = train_method(plan, sequence)
     assert environment.num_replicas() == 1
-    logits = trained.model.predict(data.x_test, verbose=0)
-    return {"history": trained.phases[0]["history"], "logits": logits.tolist()}
+    logits = model.predict(data.x_test, verbose=0)
+    return {"history": sequence.records[0]["history"], "logits": logits.tolist()}
 
 
 print(json.dumps([train(1), train(2)]))

@@ -12,6 +12,7 @@ from lwcnn.cli.main import main
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.run import run_experiment
+from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.models.build import build_network
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.system import environment
@@ -62,9 +63,8 @@ def test_what_cannot_be_is_refused():
         Computing(devices=2).require_possible()
     with pytest.raises(LwcnnError, match="one device. Received: 2 devices"):
         images = Images(np.zeros((4, *SHAPE), np.uint8), np.arange(4))
-        train_method(
-            get_experiment("residual_se_small_distilled"), Split(images, images), 4, 0, computing=Computing(devices=2)
-        )
+        sequence = PhaseSequence(Split(images, images), 4, 0, computing=Computing(devices=2))
+        train_method(get_experiment("residual_se_small_distilled"), sequence)
 
 
 def test_the_scope_ends():
@@ -99,13 +99,15 @@ def test_logits_and_weights_are_float32(build):
 def test_training_learns_and_keeps_a_float32_model(precision, parts):
     plan = get_experiment("paper", "smoke")
     plan = replace(plan, phases=tuple(replace(phase, batch_size=32) for phase in plan.phases))
-    trained = train_method(plan, parts, NUM_CLASSES, 0, computing=Computing(precision))
-    plain = train_method(plan, parts, NUM_CLASSES, 0)
-    assert {layer.dtype_policy.name for layer in trained.model.layers} == {"float32"}
-    losses, wanted = ([phase["history"][-1]["loss"] for phase in one.phases] for one in (trained, plain))
+    mixed = PhaseSequence(parts, NUM_CLASSES, 0, computing=Computing(precision))
+    trained = train_method(plan, mixed)
+    full = PhaseSequence(parts, NUM_CLASSES, 0)
+    plain = train_method(plan, full)
+    assert {layer.dtype_policy.name for layer in trained.layers} == {"float32"}
+    losses, wanted = ([phase["history"][-1]["loss"] for phase in one.records] for one in (mixed, full))
     assert losses[0] == pytest.approx(wanted[0], rel=0.05)  # dual: no dropout, whose draws differ by type
     assert losses == pytest.approx(wanted, rel=0.5)
-    assert any(np.any(a != b) for a, b in zip(trained.model.get_weights(), plain.model.get_weights(), strict=True))
+    assert any(np.any(a != b) for a, b in zip(trained.get_weights(), plain.get_weights(), strict=True))
 
 
 def test_float16_scales_the_loss_and_resumes_with_its_scale(parts, tmp_path):

@@ -13,7 +13,7 @@ from lwcnn.evaluation.metrics import average_probabilities
 from lwcnn.experiments import run as runs
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import Distillation, Teacher
-from lwcnn.experiments.records import identify
+from lwcnn.experiments.records import Run
 from lwcnn.experiments.run import find_teacher, run_experiment
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.io import load_model, save_model
@@ -117,7 +117,7 @@ def test_an_interrupted_distillation_resumes_to_the_same_weights(tmp_path):
 
 def cached(seed, data, folders):
     """The path of a teacher's model in the cache."""
-    return folders.model(identify(get_experiment("residual_se", "full", data.spec), data, "full", seed))
+    return folders.model(Run(get_experiment("residual_se", "full", data.spec), data, "full", seed).identity)
 
 
 def test_teachers_are_found_in_the_cache_then_among_the_shipped(made_dataset, folders, monkeypatch):
@@ -153,8 +153,8 @@ def test_a_run_has_its_teachers_first(made_dataset, folders):
     with pytest.raises(LwcnnError, match="lwcnn train residual_se"):
         run_experiment("residual_se_small_distilled", made_dataset, "smoke", 0, folders)
     for seed in get_experiment("residual_se_small_distilled", "smoke").teacher.seeds:
-        run = identify(get_experiment("residual_se", "smoke", made_dataset.spec), made_dataset, "smoke", seed)
-        save_model(folders.model(run), tiny_model(seed), describe(made_dataset))
+        run = Run(get_experiment("residual_se", "smoke", made_dataset.spec), made_dataset, "smoke", seed)
+        save_model(folders.model(run.identity), tiny_model(seed), describe(made_dataset))
     result = run_experiment("residual_se_small_distilled", made_dataset, "smoke", 0, folders)
     assert np.isfinite(result["history"][0]["history"][0]["loss"])
     assert result["config"]["teacher"]["seeds"] == [0, 1, 2]

@@ -17,7 +17,7 @@ from made_data import ROOT, make_images, randomize
 from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation
 from lwcnn.experiments.pipeline import train_method, train_submodels
 from lwcnn.experiments.recipes import get_experiment
-from lwcnn.experiments.sequence import PhaseCache
+from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.residual_se import build_residual_se
@@ -469,7 +469,9 @@ def small_method(epochs=2):
 
 
 def train_small_method(parts, cache, experiment=None):
-    return train_method(experiment or small_method(), parts, NUM_CLASSES, 5, cache=PhaseCache(cache))
+    """Returns the model and the records of its phases."""
+    sequence = PhaseSequence(parts, NUM_CLASSES, 5, cache)
+    return train_method(experiment or small_method(), sequence), sequence.records
 
 
 @pytest.fixture(scope="module")
@@ -494,26 +496,25 @@ def copy_states(cache, folder, *phases):
 
 
 def assert_same_method(trained, wanted):
-    assert_same_bits(trained.model.get_weights(), wanted.model.get_weights())
-    for record, other in zip(trained.phases, wanted.phases, strict=True):
+    assert_same_bits(trained[0].get_weights(), wanted[0].get_weights())
+    for record, other in zip(trained[1], wanted[1], strict=True):
         assert without_seconds(record["history"]) == without_seconds(other["history"])
         for field in ("name", "trainable", "epochs", "best_epoch", "best_val_accuracy"):
             assert record[field] == other[field]
 
 
 def test_the_submodels_of_stage_1_are_those_that_the_method_merges(parts, uninterrupted, tmp_path, count_epochs):
-    cache, wanted = uninterrupted
+    cache, (_, wanted) = uninterrupted
     plan = small_method()
-    submodels, record = train_submodels(plan, parts, NUM_CLASSES, 5, cache=PhaseCache(cache))
+    sequence = PhaseSequence(parts, NUM_CLASSES, 5, cache)
+    submodels, (record,) = train_submodels(plan, sequence), sequence.records
     assert not count_epochs and record["name"] == "dual"
-    assert without_seconds(record["history"]) == without_seconds(wanted.phases[0]["history"])
+    assert without_seconds(record["history"]) == without_seconds(wanted[0]["history"])
     assert [submodel.name for submodel in submodels] == ["original", "augmented"]
-    again, _ = train_submodels(plan, parts, NUM_CLASSES, 5, cache=PhaseCache(tmp_path))
+    again = train_submodels(plan, PhaseSequence(parts, NUM_CLASSES, 5, tmp_path))
     assert len(count_epochs) == plan.dual.epochs
     for submodel, other in zip(submodels, again, strict=True):
         assert_same_bits(submodel.get_weights(), other.get_weights())
-    with pytest.raises(LwcnnError, match="Received: 'end_to_end'"):
-        train_submodels(get_experiment("end_to_end", "smoke"), parts, NUM_CLASSES, 5)
 
 
 @pytest.mark.parametrize("done", [("dual",), ("dual", "head")])
@@ -535,9 +536,9 @@ def test_experiments_that_begin_alike_train_the_common_part_once(parts, uninterr
     shutil.copytree(uninterrupted[0], tmp_path, dirs_exist_ok=True)
     head, everything = small_method().phases
     nadam = replace(small_method(), phases=(head, replace(everything, optimizer=NADAM)))
-    trained = train_small_method(parts, tmp_path, nadam)
+    _, phases = train_small_method(parts, tmp_path, nadam)
     assert len(count_epochs) == 2
-    for record, other in zip(trained.phases[:2], uninterrupted[1].phases):
+    for record, other in zip(phases[:2], uninterrupted[1][1]):
         assert record == other
     assert len(list(tmp_path.glob("*.npz"))) == 4
 
@@ -566,6 +567,8 @@ KILLED = """
 import sys
 sys.path.insert(0, sys.argv[2])
 import test_training
+from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.training.progress import Progress
 
 class Telling(Progress):
@@ -576,14 +579,9 @@ class Telling(Progress):
     def step(self, step, loss):
         print(self.where, "step", step, flush=True)
 
-test_training.train_method(
-    test_training.small_method(),
-    test_training.make_parts(),
-    test_training.NUM_CLASSES,
-    5,
-    cache=test_training.PhaseCache(sys.argv[1]),
-    progress=Telling("none"),
-)
+parts = test_training.make_parts()
+sequence = PhaseSequence(parts, test_training.NUM_CLASSES, 5, sys.argv[1], progress=Telling("none"))
+train_method(test_training.small_method(), sequence)
 """
 
 

@@ -15,10 +15,10 @@ import lwcnn
 from lwcnn.data.datasets import Dataset, choose_dataset, load_dataset
 from lwcnn.experiments.pipeline import train_submodels
 from lwcnn.experiments.recipes import MergedExperiment, get_experiment, get_preset
+from lwcnn.experiments.records import Run
 from lwcnn.experiments.release import release_best
 from lwcnn.experiments.results import MissingInput, load_results
-from lwcnn.experiments.run import Folders, run_experiment, split_images
-from lwcnn.experiments.sequence import PhaseCache
+from lwcnn.experiments.run import Folders, run_experiment
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
 from lwcnn.publication.figures.catalogue import FIGURES, PRINTED, draw
 from lwcnn.publication.figures.inputs import Inputs
@@ -81,10 +81,8 @@ class Session:
     def submodels(self) -> tuple[list[keras.Model], dict]:
         """The two submodels after stage 1, and the record of that stage."""
         plan = cast(MergedExperiment, get_experiment(BASELINE_EXPERIMENT, self.preset, self.data.spec))
-        split = split_images(self.data, plan, get_preset(self.preset))
-        cache = PhaseCache(Path(OWN_FOLDERS.cache) / self.data.name, self.data.checksum)
-        progress = Progress("line")
-        return train_submodels(plan, split, self.data.num_classes, self.seeds[0], cache=cache, progress=progress)
+        sequence = Run(plan, self.data, self.preset, self.seeds[0], OWN_FOLDERS, Progress("line")).begin()
+        return train_submodels(plan, sequence), sequence.records[0]
 
     def runs(self) -> list[dict]:
         """The results of the paper's method, one per seed: trained now or found."""
