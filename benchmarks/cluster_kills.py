@@ -48,7 +48,7 @@ class Cluster:
 
     def kill_worker(self) -> str:
         """Kills a worker that trains."""
-        workers = [p for p in psutil.process_iter(["cmdline"]) if "ray::_run" in " ".join(p.info["cmdline"] or [])]
+        workers = [p for p in psutil.process_iter(["cmdline"]) if "ray::run_job" in " ".join(p.info["cmdline"] or [])]
         if not workers:
             return "none"
         workers[0].kill()

@@ -1,4 +1,4 @@
-"""The pool of a Ray cluster.
+"""Jobs on a Ray cluster.
 
 Ray repeats a job whose worker or node dies; the run resumes from its last epoch. Results and checkpoints are in a
 folder that all nodes share. A run's file lock keeps two nodes from training it.
@@ -11,13 +11,13 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from lwcnn.cli.jobs import Job
+from lwcnn.cli.jobs import Job, Submit, run_job
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 
@@ -27,72 +27,70 @@ MAX_RETRIES = 20  # a run that kills its worker each time must not run for ever
 _PASSED_ON = ("KERAS_BACKEND", "LWCNN_STEP", "LWCNN_DATA_DIR", "TF_ENABLE_ONEDNN_OPTS")
 
 
-class RayPool:
-    """The Ray cluster that the options of a command name; leaving its block by an exception ends its jobs."""
+@contextlib.contextmanager
+def nodes(options: argparse.Namespace) -> Iterator[Submit]:
+    """Gives what runs a job on the Ray cluster that the options name; an exception in the block ends the jobs."""
+    ray = _connect(options.cluster)
+    references: list[Any] = []
 
-    def __init__(self, options: argparse.Namespace):
-        self._ray = _connect(options.cluster)
+    def submit(job: Job) -> Future[int]:
+        references.append(remote(run_job).remote(job))
+        return references[-1].future()
+
+    try:
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        variables = environment.thread_environment(options.cpus_per_run) | passed_on
-        self._remote = self._ray.remote(
+        remote = ray.remote(
             num_cpus=options.cpus_per_run,
             num_gpus=options.gpus_per_run,
             max_calls=1,
             max_retries=MAX_RETRIES,
-            runtime_env={"env_vars": variables},
+            runtime_env={"env_vars": environment.thread_environment(options.cpus_per_run) | passed_on},
         )
-        self._references: list[Any] = []
-        try:
-            self._check_nodes(options)
-        except BaseException:
-            self._ray.shutdown()
-            raise
+        _check_nodes(ray, remote(report), options)
+        yield submit
+    except BaseException:
+        for reference in references:
+            ray.cancel(reference, force=True)
+        raise
+    finally:
+        ray.shutdown()
 
-    def submit(self, job: Job) -> Future[int]:
-        self._references.append(self._remote(_run).remote(job))
-        return self._references[-1].future()
 
-    def __enter__(self) -> "RayPool":
-        return self
+def _check_nodes(ray: Any, probe: Any, options: argparse.Namespace) -> None:
+    """Checks that the nodes with enough CPUs and GPUs have what this machine has; `probe` is a remote `report`."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    def __exit__(self, kind: type[BaseException] | None, *_) -> None:
-        if kind:
-            for reference in self._references:
-                self._ray.cancel(reference, force=True)
-        self._ray.shutdown()
-
-    def _check_nodes(self, options: argparse.Namespace) -> None:
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        cpus, gpus = options.cpus_per_run, options.gpus_per_run
-        nodes = [node for node in self._ray.nodes() if node["Alive"]]
-        fit = [n for n in nodes if n["Resources"].get("CPU", 0) >= cpus and n["Resources"].get("GPU", 0) >= gpus]
-        if not fit:
-            found = max(node["Resources"].get("CPU", 0) for node in nodes)
-            raise LwcnnError(
-                f"No node has enough CPUs and GPUs for a run: lower --cpus-per-run and --gpus-per-run. "
-                f"Received: {cpus} CPUs and {gpus:g} GPUs; the largest node has {found:g} CPUs"
-            )
-        here = report(options.dataset, options.data_dir, [])
-        with contextlib.ExitStack() as stack:
-            tokens = []  # files by which other machines show that they see the folders
-            for folder in (options.results, options.cache):
-                folder.mkdir(parents=True, exist_ok=True)
-                tokens.append(Path(stack.enter_context(NamedTemporaryFile(dir=folder, prefix=".", suffix=".tmp")).name))
-            probes = {}
-            for node in fit:
-                where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-                probe = self._remote(report).options(num_cpus=0, num_gpus=0, scheduling_strategy=where)
-                name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']}, {node['NodeID'][:8]})"
-                probes[name] = probe.remote(options.dataset, options.data_dir, tokens)
-            for name, probe in probes.items():
-                try:
-                    require_equal(name, self._ray.get(probe, timeout=CHECK_SECONDS), here)
-                except self._ray.exceptions.RayError as error:
-                    reason = str(error).strip().splitlines()[-1]
-                    raise LwcnnError(
-                        f"Check that every node answers and can import lwcnn. Received: {name}: {reason}"
-                    ) from error
+    cpus, gpus = options.cpus_per_run, options.gpus_per_run
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    fit = [
+        node for node in alive if node["Resources"].get("CPU", 0) >= cpus and node["Resources"].get("GPU", 0) >= gpus
+    ]
+    if not fit:
+        found = max(node["Resources"].get("CPU", 0) for node in alive)
+        raise LwcnnError(
+            f"No node has enough CPUs and GPUs for a run: lower --cpus-per-run and --gpus-per-run. "
+            f"Received: {cpus} CPUs and {gpus:g} GPUs; the largest node has {found:g} CPUs"
+        )
+    here = report(options.dataset, options.data_dir, [])
+    with contextlib.ExitStack() as stack:
+        tokens = []  # files by which other machines show that they see the folders
+        for folder in (options.results, options.cache):
+            folder.mkdir(parents=True, exist_ok=True)
+            tokens.append(Path(stack.enter_context(NamedTemporaryFile(dir=folder, prefix=".", suffix=".tmp")).name))
+        reports = {}
+        for node in fit:
+            where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']}, {node['NodeID'][:8]})"
+            placed = probe.options(num_cpus=0, num_gpus=0, scheduling_strategy=where)
+            reports[name] = placed.remote(options.dataset, options.data_dir, tokens)
+        for name, found in reports.items():
+            try:
+                require_equal(name, ray.get(found, timeout=CHECK_SECONDS), here)
+            except ray.exceptions.RayError as error:
+                reason = str(error).strip().splitlines()[-1]
+                raise LwcnnError(
+                    f"Check that every node answers and can import lwcnn. Received: {name}: {reason}"
+                ) from error
 
 
 def report(dataset: str, data_dir: Path | None, tokens: list[Path]) -> dict[str, Any]:
@@ -121,16 +119,6 @@ def require_equal(node: str, found: dict[str, Any], here: dict[str, Any]) -> Non
         raise LwcnnError(f"Install the same versions on every node. Received: {node} has {', '.join(differing)}")
     if found["data"] != here["data"]:
         raise LwcnnError(f"Put the same data set on every node. Received: {node}: {found['data']}")
-
-
-def _run(job: Job) -> int:
-    """Runs a job in this process, a worker of Ray, and returns its exit code."""
-    from lwcnn.cli.main import execute
-
-    job.log.parent.mkdir(parents=True, exist_ok=True)
-    with open(job.log, "a", buffering=1, errors="backslashreplace") as stream:
-        with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
-            return execute(job.command, job.options)
 
 
 def _connect(address: str):

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +47,9 @@ class Job:
         return lines
 
 
+Submit = Callable[[Job], Future[int]]
+
+
 def run_jobs(command: Command, runs: Mapping[str, dict[str, Any]], options: argparse.Namespace) -> None:
     """Runs a command once per named run, with these options but those that the run has of its own; shows the progress.
 
@@ -54,11 +57,11 @@ def run_jobs(command: Command, runs: Mapping[str, dict[str, Any]], options: argp
     """
     shared = {name: _absolute(name, value) for name, value in vars(options).items()} | {"progress": "line"}
     jobs = [_job(name, command, argparse.Namespace(**shared | own)) for name, own in runs.items()]
-    open_pool: Callable = LocalPool
+    workers: Callable = processes
     if options.cluster:
-        from lwcnn.cli.cluster import RayPool as open_pool
-    with open_pool(argparse.Namespace(**shared)) as pool:
-        futures = {pool.submit(job): job for job in jobs}
+        from lwcnn.cli.cluster import nodes as workers
+    with workers(argparse.Namespace(**shared)) as submit:
+        futures = {submit(job): job for job in jobs}
         _follow(futures, options.progress)
     if failed := [job.name for future, job in futures.items() if _has_failed(future)]:
         raise LwcnnError(f"These runs failed, as said above: {', '.join(failed)}")
@@ -78,56 +81,60 @@ def _job(name: str, command: Command, options: argparse.Namespace) -> Job:
     return Job(name, command, options, log, log.stat().st_size)
 
 
-class LocalPool:
-    """Processes of this machine, with a number of threads each; leaving its block by an exception ends them."""
+@contextlib.contextmanager
+def processes(options: argparse.Namespace) -> Iterator[Submit]:
+    """Gives what runs a job in a process of this machine; an exception in the block ends the processes."""
+    variables = os.environ | thread_environment(options.cpus_per_run)
+    running: list[subprocess.Popen] = []
 
-    def __init__(self, options: argparse.Namespace):
-        self._environment = os.environ | thread_environment(options.cpus_per_run)
-        self._pool = ThreadPoolExecutor(options.jobs)
-        self._running: list[subprocess.Popen] = []
-        self._lock = threading.Lock()
-        self._ended = False
-
-    def submit(self, job: Job) -> Future[int]:
-        return self._pool.submit(self._run, job)
-
-    def _run(self, job: Job) -> int:
+    def run(job: Job) -> int:
         start = [sys.executable, "-c", f"from {__name__} import run_process; run_process()"]
-        with self._lock, open(job.log, "ab") as log:
-            if self._ended:
-                return 1
-            streams: dict = {"stdin": subprocess.PIPE, "stdout": log, "stderr": subprocess.STDOUT}
-            process = subprocess.Popen(start, env=self._environment, **streams)
-            self._running.append(process)
+        with open(job.log, "ab") as log:
+            process = subprocess.Popen(start, env=variables, stdin=subprocess.PIPE, stdout=log, stderr=log)
+        running.append(process)
         with process:
             assert process.stdin  # which stays open until the process has ended
-            pickle.dump((job.command, job.options), process.stdin)
+            pickle.dump(job, process.stdin)
             process.stdin.flush()
             return process.wait()
 
-    def __enter__(self) -> "LocalPool":
-        return self
+    with ThreadPoolExecutor(options.jobs) as pool:
+        futures: list[Future[int]] = []
 
-    def __exit__(self, kind: type[BaseException] | None, *_) -> None:
-        if kind:
-            with self._lock:
-                self._ended = True
-                for process in self._running:
+        def submit(job: Job) -> Future[int]:
+            futures.append(pool.submit(run, job))
+            return futures[-1]
+
+        try:
+            yield submit
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            while wait(futures, timeout=0.1).not_done:  # one may just be starting
+                for process in running:
                     process.terminate()
-        self._pool.shutdown()
+            raise
 
 
 def run_process() -> None:
-    """Runs the command that standard input holds, and ends when the process at its other end does."""
-    from lwcnn.cli.main import execute
+    """Runs the job that standard input holds, and ends when the process at its other end does."""
 
     def end_with_the_pool() -> None:
         os.read(0, 1)
         os._exit(1)
 
-    command, options = pickle.load(sys.stdin.buffer)
+    job = pickle.load(sys.stdin.buffer)
     threading.Thread(target=end_with_the_pool, daemon=True).start()
-    sys.exit(execute(command, options))
+    sys.exit(run_job(job))
+
+
+def run_job(job: Job) -> int:
+    """Runs a job in this process, which prints to the job's log, and returns its exit code."""
+    from lwcnn.cli.main import execute
+
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with open(job.log, "a", buffering=1, errors="backslashreplace") as stream:
+        with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+            return execute(job.command, job.options)
 
 
 def _follow(futures: Mapping[Future[int], Job], style: str) -> None:

@@ -53,8 +53,9 @@ def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras
     if isinstance(experiment, SnapshotExperiment):
         return build_ensemble([_with_weights(build(), weights) for weights in snapshots])
     model, network = _with_weights(build(), snapshots[-1]), getattr(experiment, "network", None)
-    merges = isinstance(network, ResidualSEConfig) and network.branch_kernels
-    return merge_branches(model, network) if merges else model
+    if isinstance(network, ResidualSEConfig) and network.branch_kernels:
+        return merge_branches(model, network)
+    return model
 
 
 def build_model(

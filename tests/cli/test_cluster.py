@@ -9,14 +9,19 @@ from argparse import Namespace
 import pytest
 
 from lwcnn.cli import cluster
-from lwcnn.cli.cluster import RayPool, require_equal
-from lwcnn.cli.jobs import run_jobs
+from lwcnn.cli.cluster import nodes, require_equal
+from lwcnn.cli.jobs import Job, run_jobs
 from lwcnn.system.errors import LwcnnError
 
 
 def options(address, folder, cpus=1):
     folders = {"results": folder, "cache": folder, "dataset": "digits", "data_dir": None}
     return Namespace(cluster=address, cpus_per_run=cpus, gpus_per_run=0, progress="line", **folders)
+
+
+def connect(settings):
+    with nodes(settings):
+        pass
 
 
 HERE = {"versions": {"python": "3.11.7", "keras": "3.15.0"}, "data": "0123abcd", "unseen": []}
@@ -46,7 +51,7 @@ def test_a_cluster_that_does_not_answer_is_an_error_within_seconds(tmp_path, add
     pytest.importorskip("ray")
     start = time.monotonic()
     with pytest.raises(LwcnnError, match=f"does not answer.*--cluster {address}"):
-        RayPool(options(address, tmp_path))
+        connect(options(address, tmp_path))
     assert time.monotonic() - start < cluster.CONNECT_SECONDS + 5
 
 
@@ -56,7 +61,7 @@ def test_reaching_and_connecting_have_one_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(ray, "init", lambda *_, **__: time.sleep(20))  # as if another server held the port
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(LwcnnError, match="within 1 seconds"):
         start = time.monotonic()
-        RayPool(options(f"127.0.0.1:{server.getsockname()[1]}", tmp_path))
+        connect(options(f"127.0.0.1:{server.getsockname()[1]}", tmp_path))
     assert time.monotonic() - start < 5
 
 
@@ -92,17 +97,17 @@ def test_nodes_are_checked_and_jobs_of_killed_workers_run_again(address, tmp_pat
         if not marker.exists():
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return os.environ["OMP_NUM_THREADS"]
+        return int(os.environ["OMP_NUM_THREADS"])
 
     with pytest.raises(LwcnnError, match="No node has enough CPUs.*9 CPUs.*the largest node has 1 CPUs"):
-        RayPool(options(address, tmp_path, cpus=9))
+        connect(options(address, tmp_path, cpus=9))
     with monkeypatch.context() as patched:
         patched.setattr(cluster, "report", lambda *_: HERE if _[2] == [] else fails())
         with pytest.raises(LwcnnError, match=r"can import lwcnn.*\(.*\): ModuleNotFoundError.*no_such_package"):
-            RayPool(options(address, tmp_path))
-    with RayPool(options(address, tmp_path / "shared")) as pool:
+            connect(options(address, tmp_path))
+    with nodes(options(address, tmp_path / "shared")) as submit:
         assert not list((tmp_path / "shared").iterdir())
-        assert pool._ray.get(pool._remote(dies_once).remote(tmp_path / "marker"), timeout=100) == "1"
+        assert submit(Job("job", dies_once, tmp_path / "marker", tmp_path / "log")).result(timeout=100) == 1
 
     def prints_threads(options):
         print(os.environ["OMP_NUM_THREADS"], "thread for", options.word)
@@ -118,8 +123,8 @@ def test_ctrl_c_leaves_nothing_on_the_cluster(address, tmp_path):
         path.write_text(str(os.getpid()))
         time.sleep(600)
 
-    with pytest.raises(KeyboardInterrupt), RayPool(options(address, tmp_path)) as pool:
-        pool._references.append(pool._remote(sleeps).remote(tmp_path / "pid"))
+    with pytest.raises(KeyboardInterrupt), nodes(options(address, tmp_path)) as submit:
+        submit(Job("job", sleeps, tmp_path / "pid", tmp_path / "log"))
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
             time.sleep(0.1)
         raise KeyboardInterrupt
