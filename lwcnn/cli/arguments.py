@@ -24,7 +24,9 @@ MAX_SEED = 2**32 - 1
 
 
 def option(words: str, default: Any = None, **settings: Any) -> dict[str, Any]:
-    """Returns the settings of an option; a default stands in its help too."""
+    """Returns the settings of an option. Its help states a default, too; its placeholder is that of its type."""
+    if placeholder := _PLACEHOLDERS.get(settings.get("type")):
+        settings = {"metavar": placeholder} | settings
     if default is None:
         return settings | {"help": words}
     shown = " ".join(map(str, default)) if isinstance(default, list) else default
@@ -82,6 +84,16 @@ def image_size(text: str) -> tuple[int, ...]:
     return tuple(whole_number(1, 10**5)(side) for side in (sides * 2)[:2])
 
 
+_PLACEHOLDERS: dict[Any, str] = {
+    path: "PATH",
+    experiment_name: "NAME",
+    model_name: "MODEL",
+    at_least_one: "N",
+    seed_number: "SEED",
+    image_size: "PIXELS",
+}
+
+
 def number(text: str, most: float = 1e9) -> float:
     """A number from 0 to `most` from the command line."""
     try:
@@ -94,23 +106,14 @@ def number(text: str, most: float = 1e9) -> float:
 
 def folder(default: str, words: str) -> dict[str, Any]:
     """Returns the settings of an option that takes a folder."""
-    return option(f"folder of {words}", Path(default), type=path, metavar="DIR")
+    return option(f"folder of {words}", Path(default), type=path)
 
 
 MODEL_HELP = "a .keras file, or the name of a trained network; `lwcnn list` shows them"
-
-
-def model_argument(more: str = "", default: Any = None, **settings: Any) -> dict[str, Any]:
-    """Returns the settings of an argument that takes models."""
-    return option(MODEL_HELP + more, default, type=model_name, metavar="MODEL", **settings)
-
-
-MODEL: Arguments = {"model": model_argument()}
+MODEL: Arguments = {"model": option(MODEL_HELP, type=model_name)}
 DATASET_HELP = "folder of images, .npz, or a name; `lwcnn datasets` lists these"
 DATASET: Arguments = {"--dataset": option(DATASET_HELP, "cifar10", metavar="DATA")}
-DATA_DIR: Arguments = {
-    "--data-dir": option("folder of <name>.npz files (default: $LWCNN_DATA_DIR)", type=path, metavar="DIR")
-}
+DATA_DIR: Arguments = {"--data-dir": option("folder of <name>.npz files (default: $LWCNN_DATA_DIR)", type=path)}
 SEED: Arguments = {"--seed": option("random seed", 0, type=seed_number)}
 PRESET: Arguments = {
     "--preset": option(f"length of the training: {', '.join(PRESETS)}", "quick", choices=PRESETS, metavar="PRESET")
@@ -128,7 +131,6 @@ TRAINING: Arguments = {
     "--size": option(
         "image size: 64, or 64x96 as height x width (default: their own; if they differ, the median, at most 96)",
         type=image_size,
-        metavar="PIXELS",
     ),
     "--mirror": option(
         "whether a mirrored image still belongs to its class (default: yes in color, no in gray)",
@@ -138,8 +140,8 @@ TRAINING: Arguments = {
 """Where a training reads and writes, and how it reads images."""
 
 RECIPE: Arguments = {
-    "--epochs": option("epochs of all phases (default: the preset's)", type=at_least_one, metavar="N"),
-    "--batch-size": option("images per step (default: the experiment's)", type=at_least_one, metavar="N"),
+    "--epochs": option("epochs of all phases (default: the preset's)", type=at_least_one),
+    "--batch-size": option("images per step (default: the experiment's)", type=at_least_one),
     "--learning-rate": option("peak learning rate (default: the experiment's)", type=float, metavar="RATE"),
     "--class-weight": option(
         "weight the loss so that every class counts equally; such results need another --results",
@@ -149,9 +151,9 @@ RECIPE: Arguments = {
 """Settings that change an experiment."""
 
 JOBS: Arguments = {
-    "--jobs": option("runs at a time on this machine", 1, type=at_least_one, metavar="N"),
+    "--jobs": option("runs at a time on this machine", 1, type=at_least_one),
     "--cluster": option("Ray cluster, auto or host:port, whose nodes share --results and --cache", metavar="ADDRESS"),
-    "--cpus-per-run": option("CPUs, and threads, of each job", 1, type=at_least_one, metavar="N"),
+    "--cpus-per-run": option("CPUs, and threads, of each job", 1, type=at_least_one),
     "--gpus-per-run": option("GPUs of each job on a cluster", 0, type=number, metavar="X"),
 }
 """How many jobs run at a time, and where."""

@@ -2,15 +2,14 @@
 
 import argparse
 
-from lwcnn.cli.arguments import Arguments, model_argument, option, path
+from lwcnn.cli.arguments import MODEL_HELP, Arguments, model_name, option, path
 
 ARGUMENTS: Arguments = {
-    "models": model_argument(default=["wren-30k", "paper"], nargs="*"),
+    "models": option(MODEL_HELP, ["wren-30k", "paper"], type=model_name, nargs="*"),
     "--examples": option(
         "images like those that your models were trained on, to choose from and to calibrate int8 (default: twelve of "
         "CIFAR-10)",
         type=path,
-        metavar="DIR",
     ),
     "--port": option("TCP port", 7860, type=int),
 }

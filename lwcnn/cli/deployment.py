@@ -4,30 +4,20 @@ import argparse
 import os
 from functools import partial
 
-from lwcnn.cli.arguments import (
-    DATA_DIR,
-    DATASET_HELP,
-    MODEL,
-    Arguments,
-    at_least_one,
-    load_dataset_of,
-    model_argument,
-    number,
-    option,
-    path,
-)
+from lwcnn.cli import arguments
+from lwcnn.cli.arguments import DATASET_HELP, MODEL_HELP, Arguments, at_least_one, number, option
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.export.formats import BENCH_FORMATS, FORMATS, require_format
 from lwcnn.system.environment import load_backend, thread_environment
 
 EXPORT: Arguments = {
-    **MODEL,
+    **arguments.MODEL,
     "--format": option("file format", choices=FORMATS, required=True),
     "--dataset": option(
         f"data set that checks the export and calibrates int8: {DATASET_HELP} (default: from MODEL)", metavar="DATA"
     ),
-    **DATA_DIR,
-    "--output": option("file or folder to write (default: exports/<model>-<format>)", type=path, metavar="PATH"),
+    **arguments.DATA_DIR,
+    "--output": option("file or folder to write (default: exports/<model>-<format>)", type=arguments.path),
     "--max-drop": option(
         "percentage points of accuracy that may be lost (default: 0.3 for int8, 0.05 otherwise)",
         type=partial(number, most=100),
@@ -35,15 +25,19 @@ EXPORT: Arguments = {
     ),
 }
 BENCH: Arguments = {
-    "models": model_argument(", or the name of another experiment, whose model has random weights", nargs="+"),
+    "models": option(
+        f"{MODEL_HELP}, or the name of another experiment, whose model has random weights",
+        type=arguments.model_name,
+        nargs="+",
+    ),
     "--formats": option("formats to measure", list(BENCH_FORMATS), nargs="+", choices=BENCH_FORMATS),
     "--dataset": option(
         f"data set of the images and of int8 calibration: {DATASET_HELP} (default: random images)", metavar="DATA"
     ),
-    **DATA_DIR,
-    "--rounds": option("rounds through all formats", 5, type=at_least_one, metavar="N"),
-    "--calls": option("calls of one image in a round", 300, type=at_least_one, metavar="N"),
-    "--json": option("write the measurements to this file", type=path, metavar="FILE"),
+    **arguments.DATA_DIR,
+    "--rounds": option("rounds through all formats", 5, type=at_least_one),
+    "--calls": option("calls of one image in a round", 300, type=at_least_one),
+    "--json": option("write the measurements to this file", type=arguments.path),
 }
 
 
@@ -54,7 +48,7 @@ def export(options: argparse.Namespace) -> None:
 
     require_format(options.format)
     options.model = model_file(options.model, options.dataset)
-    data = load_dataset_of(options.model, options)
+    data = arguments.load_dataset_of(options.model, options)
     report = export_model(options.model, options.format, data, options.output, options.max_drop)
     rows = [
         ("model", f"{options.model}, {report['parameters']:,} parameters"),

@@ -2,18 +2,8 @@
 
 import argparse
 
-import numpy as np
-
-from lwcnn.cli.arguments import DATA_DIR, DATASET_HELP, Arguments, load_dataset_of, model_argument, option, path
-from lwcnn.evaluation.calibration import scale_cross_fitted
-from lwcnn.evaluation.metrics import (
-    accuracy,
-    average_probabilities,
-    cross_entropy,
-    drop_large_confusion_matrix,
-    expected_calibration_error,
-    summarize,
-)
+from lwcnn.cli.arguments import DATA_DIR, DATASET_HELP, MODEL_HELP, Arguments, load_dataset_of, model_name, option, path
+from lwcnn.evaluation.metrics import accuracy, average_probabilities, drop_large_confusion_matrix, summarize
 from lwcnn.evaluation.predict import TTA_TRANSFORMS, default_tta_transforms, predict_logits, predict_tta, require_fit
 from lwcnn.system.files import write_json
 
@@ -27,7 +17,7 @@ _PERCENTAGES = {
 }
 
 ARGUMENTS: Arguments = {
-    "models": model_argument("; the probabilities of several are averaged", nargs="+"),
+    "models": option(f"{MODEL_HELP}; the probabilities of several are averaged", type=model_name, nargs="+"),
     "--dataset": option(f"{DATASET_HELP} (default: from MODEL)", metavar="DATA"),
     "--tta": option(
         "also evaluate with test-time augmentation over these transforms: "
@@ -53,7 +43,7 @@ def evaluate(options: argparse.Namespace) -> None:
         require_fit(model, file, data)
     each = [predict_logits(model, data.x_test) for model in models.values()]
     logits = each[0] if len(each) == 1 else average_probabilities(each)
-    measured = summarize(logits, data.y_test) | {"temperature_scaled": _temperature_scaled(logits, data.y_test)}
+    measured = summarize(logits, data.y_test)
     transforms: tuple[str, ...] = ()
     averaged: dict = {}
     if options.tta is not None:
@@ -74,13 +64,6 @@ def evaluate(options: argparse.Namespace) -> None:
         write_json(options.json, about | drop_large_confusion_matrix(measured) | ({"tta": tta} if tta else {}))
 
 
-def _temperature_scaled(logits: np.ndarray, labels: np.ndarray) -> dict:
-    """Returns loss and calibration after temperature scaling, which changes no other figure."""
-    scaled = scale_cross_fitted(logits, labels)
-    ece = expected_calibration_error(scaled.logits, labels)
-    return {"temperatures": list(scaled.temperatures), "loss": cross_entropy(scaled.logits, labels), "ece": ece}
-
-
 def _totals_table(measured: dict, averaged: dict) -> str:
     from pandas import DataFrame
 
@@ -89,10 +72,7 @@ def _totals_table(measured: dict, averaged: dict) -> str:
         name: [_percent(one[key]) for one in columns.values()] for key, name in _PERCENTAGES.items() if key in measured
     }
     rows["test loss"] = [f"{one['loss']:.4f}" for one in columns.values()]
-    scaled = measured["temperature_scaled"]
-    rows["ECE, temperature-scaled"] = [_percent(scaled["ece"]), ""]
-    rows["test loss, temperature-scaled"] = [f"{scaled['loss']:.4f}", ""]
-    return DataFrame({name: [row[i] for row in rows.values()] for i, name in enumerate(columns)}, [*rows]).to_string()
+    return DataFrame.from_dict(rows, orient="index", columns=[*columns]).to_string()
 
 
 def _class_table(measured: dict, class_names: tuple[str, ...]) -> str:

@@ -12,20 +12,17 @@ from lwcnn.system.errors import unknown_name
 
 MOST_LISTED = 15  # experiments of a group whose names begin alike; larger ones are one line
 
-ARGUMENTS: Arguments = {
-    "word": option("list the experiments whose names contain this", nargs="?", metavar="WORD"),
-}
+ARGUMENTS: Arguments = {"word": option("list the experiments whose names contain this", nargs="?", metavar="WORD")}
 SUMMARY: Arguments = {
     "model": option(
         "a .keras file, or the name of a network or an experiment, whose model is built with new weights",
         type=model_name,
-        metavar="MODEL",
     ),
     "--input-shape": option(
-        "height, width and channels, for an experiment's model", [32, 32, 3], type=at_least_one, nargs=3, metavar="N"
+        "height, width, channels of an experiment's images", [32, 32, 3], type=at_least_one, nargs=3
     ),
-    "--classes": option("classes of an experiment's model", 10, type=at_least_one, metavar="N"),
-    "--json": option("write the costs to this file", type=path, metavar="FILE"),
+    "--classes": option("classes of an experiment's model", 10, type=at_least_one),
+    "--json": option("write the costs to this file", type=path),
 }
 
 

@@ -11,7 +11,7 @@ EXIT_SKIPPED = 3
 
 TABLE: Arguments = {
     "--results": folder("results", "the results"),
-    "--write": option("Markdown files whose tables are to be replaced", type=path, nargs="+", metavar="FILE"),
+    "--write": option("Markdown files whose tables are to be replaced", type=path, nargs="+"),
 }
 FIGURES: Arguments = {
     "--only": option("figures to draw (default: all)", nargs="+", metavar="NAME"),
@@ -22,7 +22,7 @@ FIGURES: Arguments = {
     **DATA_DIR,
 }
 REPORT: Arguments = {
-    "--source": option("LaTeX source", Path("research_report.tex"), type=path, metavar="FILE"),
+    "--source": option("LaTeX source", Path("research_report.tex"), type=path),
     "--results": folder("results", "the results"),
     "--work": folder("build/report", "intermediate files"),
     "--no-pdf": option("write numbers and tables only", action="store_true"),

@@ -4,31 +4,22 @@ import argparse
 import warnings
 from typing import cast
 
-from lwcnn.cli.arguments import (
-    DATASET,
-    JOBS,
-    TRAINING,
-    Arguments,
-    at_least_one,
-    get_folders,
-    load_images,
-    option,
-    seed_number,
-)
+from lwcnn.cli import arguments
+from lwcnn.cli.arguments import Arguments, at_least_one, option
 from lwcnn.system.environment import install_hint, load_backend
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.progress import Progress
 
 ARGUMENTS: Arguments = {
     "--space": option("what varies: width, network, recipe or all", "width", metavar="SPACE"),
-    "--limit": option("maximum number of parameters (default: none)", type=at_least_one, metavar="N"),
-    "--trials": option("number of trials in the study, earlier ones included", 40, type=at_least_one, metavar="N"),
-    "--epochs": option("epochs of a trial", 12, type=at_least_one, metavar="N"),
-    "--seed": option("random seed of the sampler and the trials", 0, type=seed_number),
+    "--limit": option("maximum number of parameters (default: none)", type=at_least_one),
+    "--trials": option("number of trials in the study, earlier ones included", 40, type=at_least_one),
+    "--epochs": option("epochs of a trial", 12, type=at_least_one),
+    "--seed": option("random seed of the sampler and the trials", 0, type=arguments.seed_number),
     "--show": option("draw the front and the parameters' importance; train nothing", action="store_true"),
-    **JOBS,
-    **DATASET,
-    **TRAINING,
+    **arguments.JOBS,
+    **arguments.DATASET,
+    **arguments.TRAINING,
 }
 
 
@@ -52,9 +43,9 @@ def _open_study(options: argparse.Namespace):
     except ImportError as error:
         raise LwcnnError(f"Install Optuna: {install_hint('search')}. Received: {error}") from error
 
-    data = load_images(options)
+    data = arguments.load_images(options)
     progress = Progress(options.progress, f"{data.name} {options.space}")
-    folders = get_folders(options)
+    folders = arguments.get_folders(options)
     return Search(options.space, data, options.epochs, options.limit, folders, options.seed, progress=progress)
 
 

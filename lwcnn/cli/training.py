@@ -13,14 +13,11 @@ from lwcnn.training.progress import Progress
 
 TRAIN: Arguments = {
     "experiments": option(
-        "networks or experiments; `lwcnn list` describes them",
-        nargs="+",
-        type=arguments.experiment_name,
-        metavar="NAME",
+        "networks or experiments; `lwcnn list` describes them", nargs="+", type=arguments.experiment_name
     ),
     **arguments.DATASET,
     **arguments.PRESET,
-    "--seeds": option("random seeds, one run for each", [0], nargs="+", type=arguments.seed_number, metavar="SEED"),
+    "--seeds": option("random seeds, one run for each", [0], nargs="+", type=arguments.seed_number),
     **arguments.RECIPE,
     **arguments.TRAINING,
     **arguments.MODELS,
@@ -31,11 +28,9 @@ TRAIN: Arguments = {
         "float32",
         choices=PRECISIONS,
     ),
-    "--devices": option("devices that share each batch", 1, type=arguments.at_least_one, metavar="N"),
+    "--devices": option("devices that share each batch", 1, type=arguments.at_least_one),
     "--tensorboard": option(
-        "also write curves, the confusion matrix and sample images for `tensorboard --logdir DIR`",
-        type=arguments.path,
-        metavar="DIR",
+        "also write curves, the confusion matrix and sample images for `tensorboard --logdir DIR`", type=arguments.path
     ),
 }
 FINETUNE: Arguments = {
@@ -48,12 +43,12 @@ FINETUNE: Arguments = {
     **arguments.MODELS,
 }
 KFOLD: Arguments = {
-    "experiment": option("network or experiment (`lwcnn list`)", type=arguments.experiment_name, metavar="NAME"),
+    "experiment": option("network or experiment (`lwcnn list`)", type=arguments.experiment_name),
     **arguments.DATASET,
     **arguments.PRESET,
     **arguments.SEED,
     **arguments.TRAINING,
-    "--folds": option("number of folds", 6, type=arguments.at_least_one, metavar="K"),
+    "--folds": option("number of folds", 6, type=arguments.at_least_one),
     "--leaky": option(
         "train one model through all folds, as the author's code does: it is assessed on images that it has seen",
         action="store_true",

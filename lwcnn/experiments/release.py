@@ -20,8 +20,6 @@ from lwcnn.system.files import read_json, write_atomically, write_json
 from lwcnn.system.npz import load_npz, save_npz
 
 MAX_DISAGREEMENT = 0.001  # fraction of test images whose class may differ on another machine through rounding
-# The models that figures compare by their penultimate features.
-WITH_FEATURES = ("paper", "residual_se", "wren_30k", "wren_15k")
 _IDENTITY = ("dataset", "data_checksum", "experiment", "preset", "seed", "config", "backend", "step")
 
 _log = logging.getLogger(__name__)
@@ -32,7 +30,6 @@ def release_best(
     experiment: str,
     folders: Folders = Folders(),
     presets: Sequence[str] = PRESETS_BY_SIZE,
-    with_features: Sequence[str] = WITH_FEATURES,
 ) -> Path | None:
     """Releases the best run of an experiment, if its model is in the cache and not released yet; returns its path.
 
@@ -53,8 +50,6 @@ def release_best(
         return None
     outputs = _verified_outputs(best, result, classes, data, folders)
     write_atomically(released, trained.read_bytes())
-    if experiment not in with_features:
-        outputs.pop("features")
     save_npz(best.with_name("released.npz"), compressed=True, seed=np.array(result["seed"]), **outputs)
     _forget_others(data.name, experiment, folders, keep=best)
     write_json(best, result | {"weights": f"{Path(folders.models).name}/{released.name}"})

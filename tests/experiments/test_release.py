@@ -200,14 +200,6 @@ def test_a_user_with_ten_photos_gets_a_model(accuracy, expected):
     assert is_at_chance(result, np.arange(2), 2) == expected
 
 
-@pytest.mark.parametrize("names, kept", [(("paper",), True), (("other",), False)])
-def test_features_are_kept_of_the_experiments_named(folders, add, made_dataset, names, kept):
-    add(0)
-    release_best(made_dataset, "paper", folders, with_features=names)
-    with np.load(folders.results / "made/paper/quick/released.npz") as outputs:
-        assert ("features" in outputs) == kept
-
-
 @pytest.mark.parametrize("content", ["null", "{}", "[1]", '{"val_accuracy": 1}'])
 def test_a_file_that_is_no_result_is_named(folders, add, made_dataset, content):
     add(0)

@@ -11,8 +11,8 @@ from typing import Any
 from lwcnn.data.augment import Erasing, MixUpCutMix, RandAugment
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
-from lwcnn.experiments.recipes.residual_se import STEM_NETWORK, BuildNetwork, distilled, residual_se_muon
-from lwcnn.experiments.recipes.types import NetworkExperiment, Recipes, Teacher, changed
+from lwcnn.experiments.recipes.residual_se import BuildNetwork, residual_se_muon
+from lwcnn.experiments.recipes.types import NetworkExperiment, Recipes, changed
 from lwcnn.models.configs import ResidualSEConfig, Stage
 
 FULL_EPOCHS, GRAY_EPOCHS = 150, 80
@@ -46,22 +46,12 @@ def _member(thousands: int, network: ResidualSEConfig, strong: bool = True) -> t
 
 _WREN_30K = _network(24, Stage(24, 2), Stage(40, 3, 5, 1.6))  # 27,779 parameters on 32x32x3; 31,469 with 100 classes
 _WREN_FAST = ResidualSEConfig(stem=24, stages=(Stage(24, 2, 3), Stage(48, 2)), attention="eca")  # 29,694
-_GLU = _network(24, Stage(24, 3, 5, 1), Stage(40, 3, 5, 1), block="glu")
 
 VARIANTS: Recipes = {
     "wren_30k_light": ("the strong augmentation: wren_30k with flips and crops alone", _train(_WREN_30K, strong=False)),
     "wren_30k_mixup": (
         "the augmentation: wren_30k with flips, crops and MixUp whose probability rises to a half",
         _train(_WREN_30K, strong=False, mixing=MixUpCutMix(0.5, 0.0, probability=0.5, ramp=1.0)),
-    ),
-    "wren_30k_pooled": (
-        "the blocks at full resolution: the network of residual_se_muon with the long recipe",
-        _train(STEM_NETWORK),
-    ),
-    "wren_30k_glu": ("the block: wren_30k with gated expansions", _train(_GLU)),
-    "wren_30k_distilled": (
-        "a teacher: wren_30k taught by the narrow ResNet-18",
-        distilled(_train(_WREN_30K), Teacher("narrow_resnet18", "medium", (0,)), 0.5),
     ),
 }
 """One change of `wren_30k` each."""

@@ -49,19 +49,18 @@ def train_network(
     return build
 
 
-def distilled(student: BuildNetwork, teacher: Teacher, label_weight: float) -> BuildNetwork:
-    """Returns what builds the experiment of a student with a teacher; a smoke test takes one of smoke tests."""
+def _distilled(student: BuildNetwork) -> BuildNetwork:
+    """Returns what builds the experiment of a student of three `residual_se`; a smoke test takes smoke tests."""
 
     def build(preset: Preset, images: ImageSpec) -> DistilledExperiment:
-        trained = replace(teacher, preset="smoke") if preset.name == "smoke" else teacher
-        distillation = Distillation(temperature=4, label_weight=label_weight)
-        return DistilledExperiment(**vars(student(preset, images)), teacher=trained, distillation=distillation)
+        teacher = Teacher("residual_se", "smoke" if preset.name == "smoke" else "full", (0, 1, 2))
+        distillation = Distillation(temperature=4, label_weight=0.1)
+        return DistilledExperiment(**vars(student(preset, images)), teacher=teacher, distillation=distillation)
 
     return build
 
 
 residual_se_muon = train_network(STEM_NETWORK, replace(AVERAGED, name="muon"), gray=TINY_NETWORK)
-_TEACHER = Teacher("residual_se", "full", (0, 1, 2))
 
 RESIDUAL_EXPERIMENTS: Recipes = {
     "residual_se": (
@@ -71,11 +70,11 @@ RESIDUAL_EXPERIMENTS: Recipes = {
     "residual_se_small": ("the same under 20,000 parameters", train_network(SMALL_NETWORK)),
     "residual_se_small_distilled": (
         "the network under 20,000 parameters, taught by three of the network under 30,000",
-        distilled(train_network(SMALL_NETWORK), _TEACHER, 0.1),
+        _distilled(train_network(SMALL_NETWORK)),
     ),
     "residual_se_distilled": (
         "all that helped: five blocks at one resolution, averaged moments, taught by three residual_se",
-        distilled(train_network(DEEP_NETWORK, AVERAGED, gray=TINY_NETWORK), _TEACHER, 0.1),
+        _distilled(train_network(DEEP_NETWORK, AVERAGED, gray=TINY_NETWORK)),
     ),
     "residual_se_stem_adamw": (
         "the control of residual_se_muon: its network and schedule, with AdamW for every weight",

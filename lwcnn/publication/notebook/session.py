@@ -122,7 +122,7 @@ class Session:
         progress = Progress("line")
         result = run_experiment(experiment, self.data, self.preset, seed, OWN_FOLDERS, progress, self.notice)
         if self.trains_all:
-            release_best(self.data, experiment, OWN_FOLDERS, (self.preset,), (experiment,))
+            release_best(self.data, experiment, OWN_FOLDERS, (self.preset,))
             result = read_json(OWN_FOLDERS.result(self.data.name, experiment, self.preset, seed))
         return result
 
