@@ -19,7 +19,7 @@ SUMMARY: Arguments = {
         type=model_name,
     ),
     "--input-shape": option(
-        "height, width, channels of an experiment's images", [32, 32, 3], type=at_least_one, nargs=3
+        "height, width, channels for an experiment's images", [32, 32, 3], type=at_least_one, nargs=3
     ),
     "--classes": option("classes of an experiment's model", 10, type=at_least_one),
     "--json": option("write the costs to this file", type=path),

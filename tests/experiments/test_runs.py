@@ -316,7 +316,7 @@ def test_names_are_those_of_the_issue_and_the_earlier_batch():
         "repo_baseline", "repo_baseline_frozen", "repo_residual_se",
         "resnet8", "resnet18", "narrow_resnet18_adam", "narrow_resnet18_adamw", "se_resnet_plain",
         "mobilenet_v2_cifar", "efficientnet_b0_cifar",
-        "se_resnet", "resnet_4443", "resnet_4443_twice", "narrow_resnet18", "narrow_resnet18_cold",
+        "se_resnet", "resnet_4443", "narrow_resnet18",
         "narrow_resnet18_few", "mobilenet_v2", "mobilenet_v2_momentum", "efficientnet_b0",
         "residual_se_small_distilled", "residual_se_distilled", "residual_se_muon",
         "residual_se_stem_adamw", *PARTS_EXPERIMENTS, *FAMILY_EXPERIMENTS, *TECHNIQUE_EXPERIMENTS,

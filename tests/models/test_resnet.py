@@ -136,9 +136,6 @@ def test_the_recipes_are_those_described():
     assert (second.blur.probability, second.blur.sigma, second.blur.kernel_size) == (0.3, (0.1, 1.5), 3)
     assert phases[1].mixing == MixUpCutMix(0.0, 1.0, probability=0.5)
     assert (third.crop_padding, third.cutout.side) == (4, 16)
-    again = get_experiment("resnet_4443_twice", "full").phases
-    assert again[0] == phases[1] and again[1].optimizer.learning_rate == 0.01
-    assert get_experiment("narrow_resnet18_cold").phases[0].optimizer.warmup == 0.0
 
 
 def test_a_cosine_without_warm_up_begins_at_the_full_rate():

@@ -1,8 +1,7 @@
 """Ablation of the improved model: each part added alone to the baseline, and left out of the whole.
 
 The baseline is the small network without shortcuts and squeeze-and-excitation, trained by Adam at a constant learning
-rate. The whole has all parts of the extension, with its values for MixUp, CutMix (alpha 0.2 and 1.0), label smoothing
-(0.1) and dropout (0.4 to 0.2). Both train on flipped and cropped images for the preset's `network` epochs.
+rate. The whole has all parts of the extension. Both train on flipped and cropped images.
 """
 
 from collections.abc import Iterable

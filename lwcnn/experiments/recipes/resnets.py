@@ -66,13 +66,6 @@ def _resnet_4443(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     return _plan(preset, RESNET_4443, phase, 100)
 
 
-def _resnet_4443_twice(preset: Preset, images: ImageSpec) -> NetworkExperiment:
-    # The two runs in the log have no CutMix and crop from 40x40; the first has a step schedule instead of the cosine.
-    described = _resnet_4443(preset, images)
-    (first,) = described.phases
-    return replace(described, phases=(first, replace(first, name="again", optimizer=_sgd(0.01, 5e-3))))
-
-
 def _narrow_resnet18(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     # crop, side of Cutout, learning rate, Nesterov: notebook; batch size: the notebook's default; its run has 64
     augmentation = Augmentation(horizontal_flip=images.mirror, crop_padding=4, fill="constant", cutout=Cutout(16))
@@ -114,15 +107,7 @@ REFERENCE_EXPERIMENTS: Recipes = {
         derived(_se_resnet, {"network.se_reduction": None}),
     ),
     "resnet_4443": ("reference: ResNetConfig [4,4,4,3], 4,754,218 parameters, as described", _resnet_4443),
-    "resnet_4443_twice": (
-        "the same with a second run as long, cosine from 0.01, which the log has and the text does not",
-        _resnet_4443_twice,
-    ),
     "narrow_resnet18": ("reference: narrow ResNet-18, 2,797,610 parameters", _narrow_resnet18),
-    "narrow_resnet18_cold": (
-        "the warm-up: the narrow ResNet-18 with the cosine alone",
-        derived(_narrow_resnet18, {"phases.0.optimizer.warmup": 0.0}),
-    ),
     "narrow_resnet18_adam": (
         "the optimizer: the narrow ResNet-18 with adam in place of SGD",
         derived(_narrow_resnet18, {"phases.0.optimizer": _ADAM}),
