@@ -18,6 +18,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 from lwcnn.cli.jobs import Job, Submit, run_job
+from lwcnn.export.extras import require
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 
@@ -122,10 +123,7 @@ def require_equal(node: str, found: dict[str, Any], here: dict[str, Any]) -> Non
 
 
 def _connect(address: str):
-    try:
-        import ray
-    except ImportError as error:
-        raise LwcnnError(f"Install Ray: {environment.install_hint('cluster')}. Received: {error}") from error
+    ray = require("ray", "cluster")
     with environment.quiet_native_output():  # it warns each second until it answers
         problem: Exception | None = None
         end = time.monotonic() + CONNECT_SECONDS

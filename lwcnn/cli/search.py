@@ -6,7 +6,8 @@ from typing import cast
 
 from lwcnn.cli import arguments
 from lwcnn.cli.arguments import Arguments, at_least_one, option
-from lwcnn.system.environment import install_hint, load_backend
+from lwcnn.export.extras import require
+from lwcnn.system.environment import load_backend
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.progress import Progress
 
@@ -38,10 +39,8 @@ def search(options: argparse.Namespace) -> None:
 
 
 def _open_study(options: argparse.Namespace):
-    try:
-        from lwcnn.experiments.search import Search
-    except ImportError as error:
-        raise LwcnnError(f"Install Optuna: {install_hint('search')}. Received: {error}") from error
+    require("optuna", "search")
+    from lwcnn.experiments.search import Search
 
     data = arguments.load_images(options)
     progress = Progress(options.progress, f"{data.name} {options.space}")
