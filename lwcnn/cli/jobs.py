@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -109,9 +110,10 @@ def processes(options: argparse.Namespace) -> Iterator[Submit]:
             yield submit
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            while wait(futures, timeout=0.1).not_done:  # one may just be starting
+            while not all(future.done() for future in futures):  # one may just be starting
                 for process in running:
                     process.terminate()
+                time.sleep(0.1)
             raise
 
 
