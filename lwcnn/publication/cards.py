@@ -1,6 +1,6 @@
 """Model cards: a page in Markdown beside each model file, and a list of them, made from the files and the results."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,13 +93,10 @@ def _phases(told: Description) -> str:
     return table_of(columns, _find_phases(told.config)).markdown()
 
 
-def _find_phases(settings: Any) -> Iterator[dict]:
-    """Yields the phases anywhere in the settings."""
-    if isinstance(settings, dict) and isinstance(settings.get("optimizer"), dict):
-        yield settings
-    elif isinstance(settings, (dict, list)):
-        for part in settings.values() if isinstance(settings, dict) else settings:
-            yield from _find_phases(part)
+def _find_phases(config: Mapping[str, Any]) -> list[dict]:
+    """Returns the phases in the order of training: of each branch or of both, then of the whole model."""
+    of_branches = [phase for _, phase in config.get("branches", ())]  # or the branch's augmentation
+    return [one for one in (*of_branches, config.get("dual"), *config["phases"]) if one and "optimizer" in one]
 
 
 def _results(told: Description, run: dict, network: Network) -> str:

@@ -104,10 +104,10 @@ class Network:
     @cached_property
     def runs(self) -> pd.DataFrame:
         """The runs, a row per seed."""
-        found = rows(self.evidence.runs, dataset=self.dataset, experiment=self.experiment)
+        found = where(self.evidence.runs, dataset=self.dataset, experiment=self.experiment)
         largest = next(iter(found["preset"]), "full")
         preset = largest if self.preset == LARGEST else self.preset
-        if (chosen := rows(found, preset=preset)).empty:
+        if (chosen := where(found, preset=preset)).empty:
             name, _, epochs = self.experiment.partition("-epochs")  # of `with_settings`
             options = f"--preset {preset}{f' --epochs {epochs}' if epochs else ''} --seeds 0 1 2"
             options += f" --results {self.evidence.folder}"
@@ -140,7 +140,7 @@ class Network:
     def int8(self) -> pd.Series:
         """The record of its int8 LiteRT file."""
         kind = "litert-int8"
-        found = rows(self.evidence.exports, dataset=self.dataset, experiment=self.experiment, format=kind)
+        found = where(self.evidence.exports, dataset=self.dataset, experiment=self.experiment, format=kind)
         if found.empty:
             file = f"models/{self.dataset}-{self.experiment}.keras"
             raise self._missing(f"exported as {kind}", f"export {file} --format {kind}")
@@ -148,7 +148,7 @@ class Network:
 
     def latency(self, runtime: str, statistic: str = "p50_ms") -> float:
         """Returns the milliseconds per image."""
-        found = rows(self.evidence.latencies, dataset=self.dataset, experiment=self.experiment, runtime=runtime)
+        found = where(self.evidence.latencies, dataset=self.dataset, experiment=self.experiment, runtime=runtime)
         if found.empty:
             raise self._missing(f"timed with {runtime}", "bench models/*.keras --json results/bench.json")
         return float(found[statistic].iloc[0])
@@ -164,7 +164,7 @@ class Network:
             raise MissingInput(f"`{self.experiment}` on {self.dataset} is not released. Received: {path}")
         arrays = load_npz(path)
         seed, logits = int(arrays["seed"]), arrays["logits"].astype(np.float64)
-        if (run := rows(self.runs, seed=seed)).empty:
+        if (run := where(self.runs, seed=seed)).empty:
             raise MissingInput(f"the result of seed {seed} is not beside it. Received: {path}")
         labels = results.load_test_labels(self.evidence.folder, self.dataset)
         if abs(accuracy(logits, labels) - run["test_accuracy"].iloc[0]) > MAX_ROUNDING:
@@ -181,7 +181,7 @@ def build_network(dataset: str, experiment: str) -> keras.Model:
     return create_model(experiment, None, INPUT_SHAPES[dataset])
 
 
-def rows(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
+def where(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
     """Returns the rows of a frame with these values in its columns."""
     for column, value in values.items():
         frame = frame[frame[column] == value]

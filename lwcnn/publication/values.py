@@ -19,7 +19,7 @@ from lwcnn.experiments.results import DATASET_ORDER, PRESETS_BY_SIZE, MissingInp
 from lwcnn.models.cost import memory
 from lwcnn.models.dual import BRANCHES, build_submodel
 from lwcnn.publication.claims.measurement import Measurement, gain, mean_and_spread, or_missing, percent
-from lwcnn.publication.evidence import LARGEST, Evidence, Network, build_network, pair_share, rows, summed_confusion
+from lwcnn.publication.evidence import LARGEST, Evidence, Network, build_network, pair_share, summed_confusion, where
 from lwcnn.publication.names import budget, display_name
 from lwcnn.system.errors import LwcnnError, unknown_name
 
@@ -30,7 +30,8 @@ def resolve(name: str, evidence: Evidence) -> Value:
     """Returns the value of a name: a text in inline Markdown, or a measurement, a missing one without its result."""
     for pattern, find in VALUES.items():
         if found := re.fullmatch(pattern, name):
-            return or_missing(find, evidence, *found.groups())
+            parts = [_network(evidence, part) if "/" in part else part for part in found.groups()]
+            return or_missing(find, evidence, *parts)
     raise LwcnnError(f"A value is named as in lwcnn/publication/values.py. Received: {name!r}")
 
 
@@ -83,8 +84,7 @@ _QUANTITIES: dict[str, Callable[[Network], Value | int]] = {
 """Quantities of a network: counts of parameters, and measurements, by default of its runs."""
 
 
-def _quantity(evidence: Evidence, group: str, quantity: str) -> Value:
-    network = _network(evidence, group)
+def _quantity(evidence: Evidence, network: Network, quantity: str) -> Value:
     if quantity not in _QUANTITIES:
         raise unknown_name("quantity", quantity, _QUANTITIES)
     value = _QUANTITIES[quantity](network)
@@ -102,32 +102,30 @@ def _share_of_convolutions(model: keras.Model) -> Measurement:
     return percent(count / model.count_params(), 1, origin=f"{count:,} of {model.count_params():,}")
 
 
-def _gain(evidence: Evidence, group: str, reference: str) -> Measurement:
+def _gain(evidence: Evidence, ours: Network, other: Network) -> Measurement:
     """Returns the difference to another experiment, for the largest preset that both were run with."""
-    ours, other = _network(evidence, group), _network(evidence, reference).experiment
     for preset in PRESETS_BY_SIZE if ours.preset == LARGEST else (ours.preset,):
         with suppress(MissingInput):
-            return gain(evidence.network(ours.dataset, ours.experiment, preset).minus(other), origin=preset)
-    raise MissingInput(f"`lwcnn train {ours.experiment} {other} --dataset {ours.dataset} --preset quick --seeds 0 1 2`")
+            return gain(replace(ours, preset=preset).minus(other.experiment), origin=preset)
+    names = f"{ours.experiment} {other.experiment}"
+    raise MissingInput(f"`lwcnn train {names} --dataset {ours.dataset} --preset quick --seeds 0 1 2`")
 
 
-def _ece_change(evidence: Evidence, group: str, reference: str) -> Measurement:
-    ours = _network(evidence, group)
-    found, before = (one.runs.set_index("seed")["ece"] for one in (ours, _network(evidence, reference)))
+def _ece_change(evidence: Evidence, ours: Network, other: Network) -> Measurement:
+    found, before = (one.runs.set_index("seed")["ece"] for one in (ours, other))
     change = 100 * (found - before).dropna()
     origin = f"ECE {100 * before.mean():.1f} → {100 * found.mean():.1f} %, {ours.preset}, {len(change)} seeds"
     return Measurement(change.mean(), "points", 1, signed=True, origin=origin)
 
 
-def _pair(evidence: Evidence, group: str, first: str, second: str) -> Measurement:
-    runs = _network(evidence, group).runs
-    names = list(runs["per_class_accuracy"].iloc[0])
-    return percent(pair_share(summed_confusion(runs), names.index(first), names.index(second)), 1)
+def _pair(evidence: Evidence, network: Network, first: str, second: str) -> Measurement:
+    names = list(network.runs["per_class_accuracy"].iloc[0])
+    return percent(pair_share(summed_confusion(network.runs), names.index(first), names.index(second)), 1)
 
 
-def _folds(evidence: Evidence, group: str, kind: str, quantity: str) -> Value:
-    network, is_leaky = _network(evidence, group), kind == "not reset"
-    found = rows(evidence.folds, dataset=network.dataset, experiment=network.experiment, leaky=is_leaky)
+def _folds(evidence: Evidence, network: Network, kind: str, quantity: str) -> Value:
+    is_leaky = kind == "not reset"
+    found = where(evidence.folds, dataset=network.dataset, experiment=network.experiment, leaky=is_leaky)
     if found.empty:
         raise MissingInput(f"`lwcnn kfold {network.experiment} --dataset {network.dataset}{' --leaky' * is_leaky}`")
     preset = found["preset"].iloc[0]  # the largest: they are in order
@@ -160,9 +158,9 @@ def _unfreezing(evidence: Evidence, which: str) -> Measurement:
     return Measurement((min if which == "lowest" else max)(moves), "points", 1, signed=True)
 
 
-def _branch(evidence: Evidence, group: str, branch: str) -> Measurement:
+def _branch(evidence: Evidence, network: Network, branch: str) -> Measurement:
     """Returns training minus validation accuracy at the best epoch of a branch that was trained alone."""
-    gaps, network = [], _network(evidence, group)
+    gaps = []
     for history in network.runs["history"]:
         phase = next(phase for phase in history if phase["name"] == branch)
         best = phase["history"][phase["best_epoch"] - 1]
@@ -171,7 +169,7 @@ def _branch(evidence: Evidence, group: str, branch: str) -> Measurement:
 
 
 def _canvas(evidence: Evidence, model: str, score: str) -> Measurement:
-    return percent(rows(pd.DataFrame(evidence.benchmark("canvas")["rows"]), model=model)[score].mean(), 1)
+    return percent(where(pd.DataFrame(evidence.benchmark("canvas")["rows"]), model=model)[score].mean(), 1)
 
 
 def _amount(evidence: Evidence, what: str) -> str:
@@ -193,15 +191,14 @@ def _int8(evidence: Evidence, what: str) -> Value:
     return str(len(records)) if what == "count" else Measurement(records["drop_points"].max(), "points")
 
 
-def _exported(evidence: Evidence, dataset: str, experiment: str, what: str) -> Value:
-    record = evidence.network(dataset, experiment).int8
+def _exported(evidence: Evidence, network: Network, what: str) -> Value:
+    record = network.int8
     return percent(record["accuracy_exported"]) if what == "accuracy" else f"{record['size_bytes']:,.0f}"
 
 
-def _latency(evidence: Evidence, dataset: str, experiment: str, runtime: str) -> Measurement:
-    found = evidence.network(dataset, experiment).latency(runtime)
-    device = evidence.benchmark("bench")["machine"]["device"]
-    origin = f"{display_name(experiment)}, {runtime}, one thread of {device}"
+def _latency(evidence: Evidence, network: Network, runtime: str) -> Measurement:
+    found, device = network.latency(runtime), evidence.benchmark("bench")["machine"]["device"]
+    origin = f"{display_name(network.experiment)}, {runtime}, one thread of {device}"
     return Measurement(found, "ms", 3 if found < 10 else 0, origin=origin)
 
 
@@ -238,8 +235,8 @@ VALUES: dict[str, Callable[..., Value]] = {
     r"version of ([\w-]+)": _versions,
     r"devices": lambda evidence: " and ".join(sorted(evidence.runs["device"].unique())),
     r"int8 (count|largest drop)": _int8,
-    r"int8 (\w+)/(\w+):(accuracy|bytes)": _exported,
-    r"latency (\w+)/(\w+) ([\w -]+)": _latency,
+    rf"int8 {_GROUP}:(accuracy|bytes)": _exported,
+    rf"latency {_GROUP} ([\w -]+)": _latency,
     r"load (before|after)": _load,
     r"pruned (\w+) ([\d.]+)": _benchmark("shrink", "{int8_accuracy:.2%}", "experiment", "sparsity"),
     r"step (\w+) (\w+) (\d)": _benchmark("train_step", "{median:.1f}", "workload", "contender", "threads"),

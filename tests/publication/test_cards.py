@@ -2,6 +2,7 @@
 
 import shutil
 
+import pytest
 from made_data import ROOT
 
 import lwcnn
@@ -17,6 +18,20 @@ def test_every_model_has_its_card_and_no_card_is_out_of_date():
     cards = make_cards(Folders(ROOT / "results", models=ROOT / "models"))
     assert {path.name for path in cards} == {path.name for path in (ROOT / "models").glob("*.md")}, AGAIN
     assert [path.name for path, text in cards.items() if path.read_text(encoding="utf-8") != text] == [], AGAIN
+
+
+@pytest.mark.parametrize(
+    ("model", "phases"),
+    [
+        ("mnist-paper_as_published", ["dual", "inverted", "all"]),
+        ("cifar10-repo_baseline", ["original", "augmented", *(f"unfreezing_{k}" for k in (1, 2, 3, 4))]),
+    ],
+)
+def test_a_card_lists_the_phases_in_the_order_of_training(model, phases):
+    table = (
+        (ROOT / f"models/{model}.md").read_text(encoding="utf-8").partition("## Training")[2].partition("It took")[0]
+    )
+    assert [line.split("|")[1].strip() for line in table.strip().splitlines()[2:]] == phases
 
 
 def test_no_description_is_out_of_date(tmp_path):

@@ -7,7 +7,7 @@ from lwcnn.experiments.recipes.techniques import BASE as TECHNIQUE_BASE
 from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
 from lwcnn.experiments.results import DISPLAY_NAMES
 from lwcnn.publication.claims.measurement import Measurement, gain, mean_and_spread, or_missing
-from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence
+from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence, Network, where
 from lwcnn.publication.names import named
 from lwcnn.publication.tables.table import Cell, Table
 
@@ -30,36 +30,37 @@ SHORT = {
 """Parts, and optimizers in AdamW's place; their full names would leave no room for the figures."""
 
 
-def method(evidence: Evidence, datasets: Sequence[str] = ("cifar10", "mnist"), preset: str = ABLATION_PRESET) -> Table:
+def method(evidence: Evidence, datasets: Sequence[str] = ("cifar10", "mnist")) -> Table:
     """Each change of the paper's method: its accuracy minus that of the method as described."""
-    rows: list[list[Cell]] = [[named(name)] for name in (*CHANGES, "paper_as_published")]
-    for row, name in zip(rows, (*CHANGES, "paper_as_published")):
-        for dataset in datasets:
-            row += gain_cells(evidence, dataset, name, BASELINE_EXPERIMENT, preset)
+    names = (*CHANGES, "paper_as_published")
+    networks = {name: [evidence.network(dataset, name, ABLATION_PRESET) for dataset in datasets] for name in names}
+    rows = [
+        [named(name), *(cell for one in found for cell in gain_cells(one, BASELINE_EXPERIMENT))]
+        for name, found in networks.items()
+    ]
     columns = [title for dataset in datasets for title in (f"{DISPLAY_NAMES.get(dataset, dataset)}, points", "p")]
     return Table(["change", *columns], [rows])
 
 
-def parts(evidence: Evidence, dataset: str = "cifar10", preset: str = ABLATION_PRESET) -> Table:
+def parts(evidence: Evidence, dataset: str = "cifar10") -> Table:
     """Each part of the improved network, alone on the baseline and left out of the whole; then other optimizers."""
 
-    def percent(name: str) -> Cell:
-        network = evidence.network(dataset, name, preset)
-        return or_missing(lambda: mean_and_spread(network.runs["test_accuracy"]).bare())
+    def network(name: str) -> Network:
+        return evidence.network(dataset, name, ABLATION_PRESET)
 
-    def compared(name: str, reference: str, shown: str) -> list[Cell]:
-        return [percent(shown), *gain_cells(evidence, dataset, name, reference, preset)]
+    def percent(name: str) -> Cell:
+        return or_missing(lambda: mean_and_spread(network(name).runs["test_accuracy"]).bare())
+
+    def alone(name: str) -> list[Cell]:
+        return [percent(name), *gain_cells(network(name), BASELINE)]
+
+    def left_out(name: str) -> list[Cell]:
+        return [percent(name), *gain_cells(network(WHOLE), name)]
 
     rows = [
-        [
-            SHORT[key],
-            *compared(only(key), BASELINE, only(key)),
-            *compared(WHOLE, left := leave_one_out(key), left),
-            part.claim or "",
-        ]
-        for key, part in PARTS.items()
+        [SHORT[key], *alone(only(key)), *left_out(leave_one_out(key)), part.claim or ""] for key, part in PARTS.items()
     ]
-    others = [[SHORT[key], "", "", "", *compared(WHOLE, f"parts_{key}", f"parts_{key}"), ""] for key in OPTIMIZERS]
+    others = [[SHORT[key], "", "", "", *left_out(f"parts_{key}"), ""] for key in OPTIMIZERS]
     head = ["part", "alone", "minus baseline", "p", "without it", "whole minus that", "p", "claimed"]
     return Table(head, [[["none; all", percent(BASELINE), "", "", percent(WHOLE), "", "", ""]], rows, others])
 
@@ -85,27 +86,27 @@ def _short(trial: str) -> str:
     return trial
 
 
-def techniques(evidence: Evidence, dataset: str = "cifar10") -> Table:
+def techniques(evidence: Evidence) -> Table:
     """Each technique that was run, minus the recipe without it: a group of rows per budget, the best first."""
+    runs = where(evidence.runs, dataset="cifar10")
     found = {technique(key): one for key, one in TECHNIQUES.items()}
-    runs = evidence.runs[evidence.runs["dataset"] == dataset]
     groups: list[list[Sequence[Cell]]] = []
     for preset, some in runs[runs["experiment"].isin(list(found))].groupby("preset", sort=False):
-        base = runs[(runs["experiment"] == TECHNIQUE_BASE) & (runs["preset"] == preset)]
+        base = where(runs, experiment=TECHNIQUE_BASE, preset=preset)
         groups.append([])
         for name in some.groupby("experiment")["test_accuracy"].mean().sort_values(ascending=False).index:
-            ours, one = some[some["experiment"] == name], found[name]
-            cells: list[Cell] = [f"{ours['params'].iloc[0]:,}", mean_and_spread(ours["test_accuracy"]).bare()]
-            cells += gain_cells(evidence, dataset, name, TECHNIQUE_BASE, preset)
-            is_same = set(base["device"]) == set(ours["device"])
-            time = f"{ours['train_seconds'].mean() / base['train_seconds'].mean():.2f}" if is_same else ""
+            network, one = evidence.network("cifar10", name, preset), found[name]
+            cells: list[Cell] = [f"{network.runs['params'].iloc[0]:,}"]
+            cells += [mean_and_spread(network.runs["test_accuracy"]).bare(), *gain_cells(network, TECHNIQUE_BASE)]
+            is_same = set(base["device"]) == set(network.runs["device"])
+            time = f"{network.runs['train_seconds'].mean() / base['train_seconds'].mean():.2f}" if is_same else ""
             groups[-1].append([one.title, one.group, f"`{preset}`", *cells, time])
     return Table(["technique", "group", "budget", "parameters", "test %", "points", "p", "time"], groups)
 
 
-def gain_cells(evidence: Evidence, dataset: str, name: str, reference: str, preset: str) -> list[Cell]:
-    """Returns cells with a gain and its interval, and with the p-values of its pairs of seeds."""
-    found = or_missing(evidence.network(dataset, name, preset).minus, reference)
+def gain_cells(network: Network, reference: str) -> list[Cell]:
+    """Returns cells with the gain over another experiment and its interval, and with the p-values of pairs of seeds."""
+    found = or_missing(network.minus, reference)
     return [found, ""] if isinstance(found, Measurement) else [gain(found).bare(), p_values(found.p_values)]
 
 

@@ -85,9 +85,9 @@ def machines(evidence: Evidence) -> Table:
     return Table(["machine", "threads per run", "backend", "Keras", "step", "runs"], [rows])
 
 
-def confused_classes(evidence: Evidence, dataset: str = "cifar10") -> Table:
+def confused_classes(evidence: Evidence) -> Table:
     """The pairs of classes with the most errors, as fractions of all errors: baseline and best network."""
-    networks = evidence.compared(dataset)
+    networks = evidence.compared("cifar10")
     names, matrices = list(class_means(networks[0].runs).index), [summed_confusion(one.runs) for one in networks]
     pairs = [(a, b) for a in range(len(names)) for b in range(a)]
     pairs.sort(key=lambda pair: -pair_share(matrices[-1], *pair))
@@ -100,9 +100,9 @@ def confused_classes(evidence: Evidence, dataset: str = "cifar10") -> Table:
     return Table(head, [rows, [["error rate, %", *errors]]], "l" + "r" * len(networks))
 
 
-def class_accuracies(evidence: Evidence, dataset: str = "cifar10") -> Table:
+def class_accuracies(evidence: Evidence) -> Table:
     """Accuracy by class, mean over seeds: baseline and best network."""
-    networks = evidence.compared(dataset)
+    networks = evidence.compared("cifar10")
     means = pd.DataFrame({named(one.experiment): class_means(one.runs) for one in networks})
     rows = [[name, *(f"{100 * share:.1f}" for share in shares)] for name, *shares in means.itertuples()]
     return Table(["class", *means], [rows], "l" + "r" * len(networks))

@@ -70,12 +70,12 @@ def _cells(found: Calibrated | Measurement) -> list[Cell]:
     return [*eces, *losses, "–".join(found.ends()), origin, str(found.num_seeds)]
 
 
-def family_calibration(evidence: Evidence, dataset: str = "cifar10") -> Table:
+def family_calibration(evidence: Evidence) -> Table:
     """Three measures of calibration of the released networks, before and after temperature scaling."""
     columns = ((100, 2, expected_calibration_error), (1, 3, cross_entropy), (1, 4, brier_score))
     cells: list[list[Cell]] = []
     for name in FAMILY:
-        one = evidence.network(dataset, name).released
+        one = evidence.network("cifar10", name).released
         temperature = float(one.run["temperature"].iloc[0])
         both = one.logits, one.logits / temperature
         values = [f"{scale * score(x, one.labels):.{digits}f}" for scale, digits, score in columns for x in both]

@@ -95,18 +95,18 @@ def improved(evidence: Evidence) -> Table:
     return _by_dataset(evidence, columns, pairs, "llrlllllll")
 
 
-def references(evidence: Evidence, dataset: str = "cifar10") -> Table:
+def references(evidence: Evidence) -> Table:
     """Reference and comparison networks: size, cost, the claimed accuracy and that of our own runs."""
     costs = load_networks(evidence.folder).set_index("model")
 
     def trained(one: Any) -> str:
-        run = evidence.network(dataset, f"{one.experiment}-epochs{one.epochs}" if one.epochs else one.experiment)
+        run = evidence.network("cifar10", f"{one.experiment}-epochs{one.epochs}" if one.epochs else one.experiment)
         length = f"{get_experiment(one.experiment, one.preset).num_epochs} epochs"
         return f"{_TEST['test'](run)} ({one.epochs} of {length})" if one.epochs else f"{_TEST['test'](run)} ({length})"
 
     def command(one: Any) -> str:
         epochs = f" --epochs {one.epochs}" if one.epochs else ""
-        return f"`lwcnn train {one.experiment} --dataset {dataset} --preset {one.preset}{epochs}`"
+        return f"`lwcnn train {one.experiment} --dataset cifar10 --preset {one.preset}{epochs}`"
 
     columns: dict[str, Callable[[Any], Cell]] = {
         "network": lambda one: named(one.network),
