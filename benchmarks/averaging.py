@@ -23,10 +23,10 @@ from lwcnn.experiments.records import SPLIT_SEED, provenance  # noqa: E402
 from lwcnn.models.build import build_network  # noqa: E402
 from lwcnn.system.files import write_json  # noqa: E402
 from lwcnn.training.average import MovingAverage, batch_norm_statistics  # noqa: E402
+from lwcnn.training.checkpoint import get_values, set_values  # noqa: E402
 from lwcnn.training.losses import build_loss  # noqa: E402
 from lwcnn.training.progress import Progress  # noqa: E402
 from lwcnn.training.steps import train_epoch  # noqa: E402
-from lwcnn.training.variables import get_values, set_values  # noqa: E402
 
 
 class FixedDecay(MovingAverage):

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from lwcnn.engine.keras_internals import Unsupported
-from lwcnn.engine.losses import Means, Objective, divergence
-from lwcnn.engine.network import Network, Plan, Weights, check_environment, compile_model
+from lwcnn.engine.keras_internals import Unsupported, student_of
+from lwcnn.engine.losses import Means, Objective
+from lwcnn.engine.network import Network, Weights, check_environment, compile_model
 from lwcnn.engine.optimizers import VectorOptimizer, check_optimizer
 from lwcnn.engine.threads import ThreadGroup, run_in_group, share_out
 from lwcnn.system import environment
@@ -18,30 +18,20 @@ def unsupported(model: keras.Model) -> str | None:
     """Returns why the engine cannot train a compiled model, in one line; None if it can."""
     try:
         check_environment()
-        is_distiller = isinstance(model, keras.distillation.Distiller)
-        plan = compile_model(model.student if is_distiller else model)
-        if is_distiller:
-            _check_distiller(model)
-            compile_model(model.teacher, training=False)
-        _check_objective(model, plan)
+        _check(model)
         check_optimizer(model.optimizer)
     except Unsupported as reason:
         return str(reason)
     return None
 
 
-def _check_distiller(model: keras.Model) -> None:
-    objective, *others = model.distillation_losses
-    known = isinstance(objective, keras.distillation.LogitsDistillation)
-    known = known and isinstance(objective.loss, keras.losses.KLDivergence) and not others
-    if not (known and len(model.student.outputs) == 1 and 0 < model.student_loss_weight < 1):
-        raise Unsupported(f"{model.name} (Distiller) has other losses than the divergence of logits")
-
-
-def _check_objective(model: keras.Model, plan: Plan) -> None:
-    is_distiller = isinstance(model, keras.distillation.Distiller)
-    for loss, is_softmax in zip(Objective(model).losses, plan.are_softmax()):
-        if not loss.from_logits and (is_distiller or not is_softmax):
+def _check(model: keras.Model) -> None:
+    student = student_of(model)
+    plan, objective = compile_model(student), Objective(model)
+    if student is not model:
+        compile_model(model.teacher, training=False)
+    for loss, is_softmax in zip(objective.losses, plan.are_softmax()):
+        if not loss.from_logits and (student is not model or not is_softmax):
             raise Unsupported(f"{model.name} ({type(model).__name__}) has a loss of probabilities")
     if model.losses:
         raise Unsupported(f"{model.name} has regularizers")
@@ -60,17 +50,13 @@ class Epoch:
 
     def __init__(self, model: keras.Model, average=None):
         environment.keep_freed_memory()
-        self._average = average
-        self._teachers, self._temperature, self._label_weight = [], 1.0, 1.0
-        trained, num_threads = model, environment.num_threads()
-        if isinstance(model, keras.distillation.Distiller):
-            trained, given = model.student, Weights([], model.teacher.weights)
-            plan = compile_model(model.teacher, training=False)
+        self._average, self._objective, self._means = average, Objective(model), Means()
+        trained, num_threads = student_of(model), environment.num_threads()
+        self._teachers = []
+        if trained is not model:
+            plan, given = compile_model(model.teacher, training=False), Weights([], model.teacher.weights)
             # Operations keep their last inputs, so each thread has its own.
             self._teachers = [Network(plan, given) for _ in range(num_threads)]
-            self._temperature = model.distillation_losses[0].temperature
-            self._label_weight = model.student_loss_weight
-        self._objective = Objective(model)
         known = {id(v) for v in trained.trainable_variables}
         self._weights = Weights(trained.trainable_variables, [v for v in trained.weights if id(v) not in known])
         model.optimizer.build(trained.trainable_variables)  # unless it is
@@ -79,12 +65,11 @@ class Epoch:
         # would take as long as computing some of them.
         plan = compile_model(trained)
         logits = not self._teachers  # like Keras, compute the loss of a softmax from its logits
-        self._networks = [Network(plan, self._weights, rank == 0, logits) for rank in range(num_threads)]
+        self._networks = [Network(plan, self._weights, logits) for _ in range(num_threads)]
         self._generators = [operation.layer.seed_generator for operation in self._networks[0].random_operations]
         self._states = {
             id(generator): np.array(keras.ops.convert_to_numpy(generator.state)) for generator in self._generators
         }
-        self._means = Means()
 
     def step(self, x, y) -> dict[str, float]:
         """Trains on a batch; returns the epoch's means so far by name."""
@@ -96,7 +81,7 @@ class Epoch:
 
         def train(rank: int) -> dict[str, float]:
             network, part = self._networks[rank], parts[rank]
-            network.join(group if group.size > 1 else None, rank)
+            network.join(group, rank)
             for operation, drawn in zip(network.random_operations, draws, strict=True):
                 operation.draws = drawn[part]
             with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite ends the training anyway
@@ -140,20 +125,10 @@ class Epoch:
         network = self._networks[rank]
         network.gradient[:] = 0
         outputs = network.forward(images, training=True)
-        sums, gradients = self._objective(outputs, labels)
-        if self._teachers:
-            (taught,) = self._teachers[rank].forward(images, training=False)
-            sums, gradients = self._distilled(outputs[0], taught, sums, gradients[0])
+        taught = self._teachers[rank].forward(images, training=False) if self._teachers else None
+        sums, gradients = self._objective(outputs, labels, taught)
         network.backward([gradient / np.float32(count) for gradient in gradients])
         return sums
-
-    def _distilled(self, logits, taught, sums: dict[str, float], gradient: np.ndarray):
-        """Combines the label loss and its gradient with the divergence from the teacher."""
-        weight = self._label_weight
-        distance, apart = divergence(logits, taught, self._temperature)
-        total = weight * sums["loss"] + (1 - weight) * distance
-        parts = {"student_loss": sums["loss"], "distillation_loss": distance, "total_loss": total, "loss": total}
-        return sums | parts, [np.float32(weight) * gradient + np.float32(1 - weight) * apart]
 
 
 @cache

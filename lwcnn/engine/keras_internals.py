@@ -126,17 +126,20 @@ def momentum_product(optimizer: keras.optimizers.Nadam) -> keras.Variable:
     return optimizer._u_product
 
 
+def student_of(model: keras.Model) -> keras.Model:
+    """Returns the model that trains: the student of a `Distiller`; of other models, the model."""
+    return model.student if isinstance(model, keras.distillation.Distiller) else model
+
+
 def compiled_losses(model: keras.Model) -> list:
     """Returns the compiled loss of each output; for a `Distiller`, that of the student."""
-    is_distiller = isinstance(model, keras.distillation.Distiller)
-    loss = model._student_loss_for_serialization if is_distiller else model.loss
+    loss = model.loss if student_of(model) is model else model._student_loss_for_serialization
     return loss if isinstance(loss, list) else [loss]
 
 
 def output_names(model: keras.Model) -> list[str]:
     """Returns the names of a model's outputs; for a `Distiller`, those of the student."""
-    model = model.student if isinstance(model, keras.distillation.Distiller) else model
-    return list(_functional(model).output_names)
+    return list(_functional(student_of(model)).output_names)
 
 
 def compiled_metrics(model: keras.Model) -> list:

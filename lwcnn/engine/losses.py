@@ -24,27 +24,20 @@ class CrossEntropy(NamedTuple):
 
         Labels are integers (n,) or (n, 1), or probabilities (n, classes).
         """
-        n, num_classes = logits.shape
-        if labels.ndim == 2 and labels.shape[1] == 1:
-            labels = labels[:, 0]
-        log_shares = log_softmax(logits)
-        gradient = np.exp(log_shares)
-        if labels.ndim == 1 and not self.label_smoothing and self.class_weights is None:
-            rows = np.arange(n)
-            loss = -float(log_shares[rows, labels].sum(dtype=np.float64))
-            gradient[rows, labels] -= 1
-            return loss, gradient, int((logits.argmax(axis=1) == labels).sum())
-        truth = labels if labels.ndim == 1 else labels.argmax(axis=1)
-        plain = np.eye(num_classes, dtype=np.float32)[labels] if labels.ndim == 1 else labels
-        smoothing, targets = self.label_smoothing, plain
+        num_classes, smoothing = logits.shape[1], self.label_smoothing
+        if labels.ndim == 1 or labels.shape[1] == 1:
+            labels = np.eye(num_classes, dtype=np.float32)[labels.reshape(-1)]
+        targets = labels
         if smoothing:
-            targets = plain * np.float32(1 - smoothing) + np.float32(smoothing / num_classes)
+            targets = labels * np.float32(1 - smoothing) + np.float32(smoothing / num_classes)
+        log_shares = log_softmax(logits)
         losses = targets * log_shares
-        gradient = gradient * targets.sum(axis=1, keepdims=True) - targets
+        gradient = np.exp(log_shares) * targets.sum(axis=1, keepdims=True) - targets
         if self.class_weights is not None:
-            weights = (plain @ self.class_weights)[:, None]
+            weights = (labels @ self.class_weights)[:, None]
             losses, gradient = losses * weights, gradient * weights
-        return -float(losses.sum(dtype=np.float64)), gradient, int((logits.argmax(axis=1) == truth).sum())
+        num_right = int((logits.argmax(axis=1) == labels.argmax(axis=1)).sum())
+        return -float(losses.sum(dtype=np.float64)), gradient, num_right
 
 
 def find_loss(loss) -> CrossEntropy:
@@ -88,9 +81,11 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 class Objective:
-    """The losses and metrics of a compiled model, by output; for a `Distiller`, those of the student."""
+    """The losses and metrics of a compiled model, by output; of a `Distiller`, the student's and the divergence."""
 
     def __init__(self, model: keras.Model):
+        if internals.student_of(model) is not model:
+            self._temperature, self._label_weight = _distillation(model), model.student_loss_weight
         self.losses = [find_loss(loss) for loss in internals.compiled_losses(model)]
         self._names = internals.output_names(model)
         self._accuracy = _name_of_accuracy(model)
@@ -99,8 +94,11 @@ class Objective:
         if len(self.losses) != len(self._names):
             raise Unsupported(f"{model.name} has {len(self._names)} outputs and {len(self.losses)} losses")
 
-    def __call__(self, logits, labels) -> tuple[dict[str, float], list[np.ndarray]]:
-        """Returns the sums of loss and metrics over images, by name, and the gradient by the logits of each output."""
+    def __call__(self, logits, labels, taught=None) -> tuple[dict[str, float], list[np.ndarray]]:
+        """Returns the sums of loss and metrics over images, by name, and the gradient by the logits of each output.
+
+        All are lists by output; `taught` are a teacher's logits.
+        """
         sums, gradients = {"loss": 0.0}, []
         for name, output, truth, loss in zip(self._names, logits, labels, self.losses, strict=True):
             value, gradient, right = loss(output, truth)
@@ -111,7 +109,25 @@ class Objective:
             if self._accuracy:
                 sums[f"{prefix}{self._accuracy}"] = right
             gradients.append(gradient)
-        return sums, gradients
+        return (sums, gradients) if taught is None else self._distilled(logits[0], taught[0], sums, gradients[0])
+
+    def _distilled(self, logits, taught, sums: dict[str, float], gradient: np.ndarray):
+        """Combines the label loss and its gradient with the divergence from the teacher."""
+        weight, rest = self._label_weight, 1 - self._label_weight
+        distance, apart = divergence(logits, taught, self._temperature)
+        total = weight * sums["loss"] + rest * distance
+        parts = {"student_loss": sums["loss"], "distillation_loss": distance, "total_loss": total, "loss": total}
+        return sums | parts, [np.float32(weight) * gradient + np.float32(rest) * apart]
+
+
+def _distillation(model: keras.Model) -> float:
+    """Returns the temperature of a `Distiller`."""
+    objective, *others = model.distillation_losses
+    known = isinstance(objective, keras.distillation.LogitsDistillation)
+    known = known and isinstance(objective.loss, keras.losses.KLDivergence) and not others
+    if not (known and len(model.student.outputs) == 1 and 0 < model.student_loss_weight < 1):
+        raise Unsupported(f"{model.name} (Distiller) has other losses than the divergence of logits")
+    return objective.temperature
 
 
 def _name_of_accuracy(model: keras.Model) -> str | None:

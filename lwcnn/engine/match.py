@@ -13,41 +13,41 @@ from keras import layers
 from keras.activations import linear, relu, sigmoid
 
 from lwcnn.engine.keras_internals import Call, Graph, Unsupported
-from lwcnn.engine.operations import activations, convolution, depthwise, dropout, merging, normalization, pooling
+from lwcnn.engine.operations import activations, convolution, depthwise, normalization, pooling, simple
 from lwcnn.engine.operations.base import Bind, Operation, first_difference
 from lwcnn.engine.operations.depthwise_block import DepthwiseBlock
 from lwcnn.models.layers import SoftVoting, StochasticDepth
 
 OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
-    SoftVoting: merging.SoftVoting,
-    StochasticDepth: dropout.Dropout,
+    SoftVoting: simple.SoftVoting,
+    StochasticDepth: simple.Dropout,
     layers.Activation: activations.Activation,
-    layers.Add: merging.Add,
-    layers.Average: merging.Average,
+    layers.Add: simple.Add,
+    layers.Average: simple.Average,
     layers.AveragePooling2D: pooling.AveragePool,
     layers.BatchNormalization: normalization.BatchNorm,
-    layers.Concatenate: merging.Concatenate,
+    layers.Concatenate: simple.Concatenate,
     layers.Conv1D: convolution.Convolution1D,
     layers.Conv2D: convolution.Convolution,
     layers.Dense: convolution.Linear,
     layers.DepthwiseConv2D: depthwise.DepthwiseConvolution,
-    layers.Dropout: dropout.Dropout,
-    layers.Flatten: merging.Reshape,
+    layers.Dropout: simple.Dropout,
+    layers.Flatten: simple.Reshape,
     layers.GlobalAveragePooling2D: pooling.GlobalAverage,
     layers.GlobalMaxPooling2D: pooling.GlobalMax,
-    layers.Identity: merging.Identity,
+    layers.Identity: simple.Identity,
     layers.LeakyReLU: activations.Activation,
     layers.MaxPooling2D: pooling.MaxPool,
-    layers.Multiply: merging.Multiply,
-    layers.Normalization: normalization.Normalize,
+    layers.Multiply: simple.Multiply,
+    layers.Normalization: simple.Normalize,
     layers.PReLU: activations.PReLU,
     layers.ReLU: activations.Activation,
-    layers.Rescaling: normalization.Rescale,
-    layers.Reshape: merging.Reshape,
+    layers.Rescaling: simple.Rescale,
+    layers.Reshape: simple.Reshape,
     layers.SeparableConv2D: depthwise.SeparableConvolution,
     layers.Softmax: activations.Activation,
-    layers.SpatialDropout2D: dropout.Dropout,
-    layers.ZeroPadding2D: merging.ZeroPadding,
+    layers.SpatialDropout2D: simple.Dropout,
+    layers.ZeroPadding2D: simple.ZeroPadding,
 }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 import numpy as np
@@ -69,35 +70,27 @@ def compile_model(model: keras.Model, training: bool = True) -> Plan:
 class Network:
     """The operations of a plan, with arrays for its weights.
 
-    `gradient` is the sum of the gradients by the trainable weights, a vector like `weights.vector`. Of several networks
-    with the same weights, the leader updates the moving statistics. With `logits`, outputs that are softmax are not.
+    `gradient` is the sum of the gradients by the trainable weights, a vector like `weights.vector`. With `logits`, an
+    output that ends in a softmax is replaced by its logits.
     """
 
-    def __init__(self, plan: Plan, weights: Weights, is_leader: bool = True, logits: bool = False):
+    def __init__(self, plan: Plan, weights: Weights, logits: bool = False):
         self._graph = plan.graph
-        self._group: ThreadGroup | None = None
-        self._rank = self._turn = 0
         self.gradient = np.zeros_like(weights.vector)
         views = {id(v): part for v, part in zip(weights.trainable, weights.parts(self.gradient))}
         softmax = [number for number, known in zip(plan.graph.outputs, plan.are_softmax()) if known and logits]
         self.steps = []
         for match in plan.matches:
             operation, output = match.operation(lambda v: (weights.array(v), views.get(id(v)))), match.calls[-1].output
-            operation.all_reduce, operation.is_leader = self._all_reduce, is_leader
             if output in softmax:
                 operation.function = LINEAR
             self.steps.append((operation, match.calls[0].inputs, output))
         self.random_operations = [operation for operation, _, _ in self.steps if operation.random is not None]
 
-    def join(self, group: ThreadGroup | None, rank: int = 0) -> None:
-        """Makes the network compute a part of each batch, as thread `rank` of a group; None means the whole batch."""
-        self._group, self._rank, self._turn = group, rank, 0
-
-    def _all_reduce(self, *values):
-        if self._group is None:
-            return values
-        self._turn += 1
-        return self._group.sum(self._rank, self._turn - 1, values)
+    def join(self, group: ThreadGroup, rank: int) -> None:
+        """Makes the network compute a part of the batch, as thread `rank` of a group with networks of equal weights."""
+        for operation, _, _ in self.steps:
+            operation.all_reduce, operation.is_leader = partial(group.sum, rank), rank == 0
 
     def forward(self, images: list[np.ndarray], training: bool) -> list[np.ndarray]:
         values = {n: x.astype(np.float32, copy=False) for n, x in zip(self._graph.inputs, images, strict=True)}
@@ -118,15 +111,12 @@ class Network:
 
 
 class Predictor:
-    """Computes the outputs of a model in inference mode, with its current weights; raises `Unsupported` if it cannot.
-
-    With `logits`, an output that ends in a softmax is replaced by its logits.
-    """
+    """Computes a model's outputs in inference mode, with its current weights; raises `Unsupported` if it cannot."""
 
     def __init__(self, model: keras.Model, logits: bool = False):
         check_environment()
         plan, weights = compile_model(model, training=False), Weights([], model.weights)
-        self._networks = [Network(plan, weights, logits=logits) for _ in range(environment.num_threads())]
+        self._networks = [Network(plan, weights, logits) for _ in range(environment.num_threads())]
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Returns one array per output of the model, given one per input."""

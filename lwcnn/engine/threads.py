@@ -27,19 +27,19 @@ class ThreadGroup:
 
     def __init__(self, size: int):
         self.size, self.is_broken = size, False
-        self._turns = np.zeros(size * STRIDE, np.int64)  # calls of `sum` that each thread has begun
+        self._turns = np.zeros(size * STRIDE, np.int64)  # number of calls of `sum` that each thread has begun
         self._given: list[list] = [[None] * size, [None] * size]  # two rounds: no thread is more than one ahead
 
-    def sum(self, rank: int, turn: int, values: tuple) -> tuple:
-        """Returns the sums of all threads' values, with the same bits in every thread.
+    def sum(self, rank: int, *values) -> tuple:
+        """Returns the sums of all threads' numbers or arrays, with the same bits in every thread.
 
-        Each thread gives its number, the number of its earlier calls, and numbers or arrays of the same shapes. If
-        another thread fails, it raises `BrokenGroup`.
+        If another thread fails, it raises `BrokenGroup`.
         """
+        turn = self._turns[rank * STRIDE] + 1
         given = self._given[turn % 2]
         given[rank] = values
-        self._turns[rank * STRIDE] = turn + 1
-        while not _have_begun(self._turns, turn + 1, SPIN_LIMIT):
+        self._turns[rank * STRIDE] = turn
+        while not _have_begun(self._turns, turn, SPIN_LIMIT):
             if self.is_broken:
                 raise BrokenGroup
             os.sched_yield()

@@ -1,8 +1,8 @@
-"""Checkpoint state for bit-exact resume."""
+"""Checkpoint state for bit-exact resume, and the values of variables in it as NumPy arrays."""
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath
 from lwcnn.system.npz import load_npz, save_npz
 from lwcnn.training.steps import step_name
-from lwcnn.training.variables import random_states, require_fit
 
 FORMAT = 2
 
@@ -148,3 +147,29 @@ def _set_aside(path: Path) -> Path:
     aside = next(name for name in names if not name.exists())
     path.rename(aside)
     return aside
+
+
+def get_values(variables: Iterable[keras.Variable]) -> list[np.ndarray]:
+    """Returns copies of the variables' values."""
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def set_values(variables: Iterable[keras.Variable], arrays: Sequence[np.ndarray]) -> None:
+    """Sets the variables to the arrays, or none of them if one does not fit."""
+    variables = list(variables)
+    require_fit(variables, arrays)
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def require_fit(variables: Iterable[keras.Variable], arrays: Sequence[np.ndarray]) -> None:
+    """Checks that arrays have the number and the shapes of the variables."""
+    expected, found = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
+    if found != expected:
+        raise LwcnnError(f"The checkpoint has arrays of other shapes than the model's {expected}. Received: {found}")
+
+
+def random_states(model: keras.Model) -> list[keras.Variable]:
+    """Returns the states of the layers' random generators (dropout)."""
+    generators = [getattr(layer, "seed_generator", None) for layer in model.layers]
+    return [generator.state for generator in generators if generator is not None]

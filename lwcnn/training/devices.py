@@ -48,27 +48,11 @@ class Computing:
         import keras
 
         self._require_devices()
-        policy = keras.config.dtype_policy()
-        with _distribute(self.devices):
+        with contextlib.ExitStack() as afterwards:
+            afterwards.callback(keras.config.set_dtype_policy, keras.config.dtype_policy())
             keras.config.set_dtype_policy(self.precision)
-            try:
-                yield
-            finally:
-                keras.config.set_dtype_policy(policy)
-
-
-@contextlib.contextmanager
-def _distribute(devices: int) -> Iterator[None]:
-    import keras
-
-    if devices == 1:
-        yield
-        return
-    before = keras.distribution.distribution()
-    keras.distribution.set_distribution(
-        keras.distribution.DataParallel(devices=keras.distribution.list_devices()[:devices])
-    )
-    try:
-        yield
-    finally:
-        keras.distribution.set_distribution(before)
+            if self.devices > 1:
+                afterwards.callback(keras.distribution.set_distribution, keras.distribution.distribution())
+                devices = keras.distribution.list_devices()[: self.devices]
+                keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+            yield

@@ -12,7 +12,7 @@ from lwcnn.data.batches import Batches
 from lwcnn.system import environment
 from lwcnn.system.errors import Diverged, LwcnnError
 from lwcnn.training.average import MovingAverage, batch_norm_statistics
-from lwcnn.training.checkpoint import Checkpoint, PhaseState
+from lwcnn.training.checkpoint import Checkpoint, PhaseState, get_values, random_states, set_values
 from lwcnn.training.frozen import FeatureBatches, compute_features, split_frozen_prefix
 from lwcnn.training.images import Images, Split
 from lwcnn.training.losses import build_loss
@@ -20,7 +20,6 @@ from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
 from lwcnn.training.steps import compile_seconds, train_epoch
 from lwcnn.training.validation import epoch_record, keep_best, validate
-from lwcnn.training.variables import get_values, random_states, set_values
 
 Branches = Sequence[Augmentation | None]
 Wrap = Callable[[keras.Model], keras.Model]

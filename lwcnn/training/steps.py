@@ -21,8 +21,6 @@ def train_epoch(
     model: keras.Model, batches, progress: Progress, average: MovingAverage | None = None
 ) -> dict[str, float]:
     """Trains on every batch (x, y), or until the loss is not finite; returns the means of loss and metrics."""
-    if environment.num_replicas() > 1:
-        batches = EvenBatches(batches, environment.num_replicas())
     logs = {}
     with begin_epoch(model, average, len(batches)) as epoch:
         for i, batch in enumerate(prefetch(batches)):
@@ -77,7 +75,12 @@ def make_predictor(model: keras.Model) -> Callable[[list[np.ndarray]], list[np.n
     if engine := _engine():
         with contextlib.suppress(engine.Unsupported):
             return engine.Predictor(model)
-    return lambda inputs: keras.tree.flatten(predict_batch(model, inputs[0] if len(inputs) == 1 else inputs))
+
+    def predict(inputs: list[np.ndarray]) -> list[np.ndarray]:
+        with _same_data_on_every_device():
+            return keras.tree.flatten(model.predict_on_batch(inputs[0] if len(inputs) == 1 else inputs))
+
+    return predict
 
 
 def prefetch(batches) -> Iterator:
@@ -94,15 +97,12 @@ def prefetch(batches) -> Iterator:
             yield batch
 
 
-def predict_batch(model: keras.Model, x):
-    """Returns the outputs of a model for a batch as NumPy arrays; of several devices, each predicts all of it."""
-    with _same_data_on_every_device() if environment.num_replicas() > 1 else contextlib.nullcontext():
-        return model.predict_on_batch(x)
-
-
 @contextlib.contextmanager
 def _same_data_on_every_device() -> Iterator[None]:
     """Context in which JAX does not split batches, so that every process has the whole result."""
+    if environment.num_replicas() == 1:
+        yield
+        return
     distribution = keras.distribution.distribution()
     devices = distribution.device_mesh.devices.flatten()
     mesh = keras.distribution.DeviceMesh((1, len(devices)), ["batch", "model"], devices)
@@ -114,29 +114,11 @@ def _same_data_on_every_device() -> Iterator[None]:
         keras.distribution.set_distribution(distribution)
 
 
-class EvenBatches:
-    """Batches that can be split into equal parts: the remainder of each, fewer than `parts` images, is dropped."""
-
-    def __init__(self, batches, parts: int):
-        self._batches, self._parts = batches, parts
-        last = len(batches) - 1
-        self._length = last + (_size(batches[last]) >= parts)
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __getitem__(self, index: int):
-        batch = self._batches[index]
-        kept = _size(batch) // self._parts * self._parts
-        return keras.tree.map_structure(lambda part: part[:kept], batch)
-
-
-def _size(batch) -> int:
-    return len(keras.tree.flatten(batch)[0])
-
-
 class Epoch:
-    """Keras's `train_on_batch` with running means of loss and metrics; each step updates a `MovingAverage`."""
+    """Keras's `train_on_batch` with running means of loss and metrics; each step updates a `MovingAverage`.
+
+    Of several devices, each trains on an equal part of the batch; a remainder of fewer images than devices is dropped.
+    """
 
     def __init__(self, model: keras.Model, average: MovingAverage | None = None):
         environment.keep_freed_memory()
@@ -146,16 +128,17 @@ class Epoch:
 
     def step(self, x, y) -> dict[str, float]:
         """Trains on a batch and returns the mean loss and metrics so far, by name."""
-        size = _size(y)
-        if environment.num_replicas() > 1:  # this process gives an equal part of the batch; Keras gathers them
-            size //= environment.num_processes()
+        size, num_devices = len(keras.tree.flatten(y)[0]), environment.num_replicas()
+        if num_devices > 1:  # Keras gathers the parts of several processes
+            size = size // num_devices * num_devices // environment.num_processes()
             start = environment.process_id() * size
             x, y = keras.tree.map_structure(lambda array: array[start : start + size], (x, y))
-        self._num_images += size
-        for name, value in self._model.train_on_batch(x, y, return_dict=True).items():
-            self._sums[name] = self._sums.get(name, 0.0) + size * float(value)
-        if self._average:
-            self._average.update(self.value_of)
+        if size:
+            self._num_images += size
+            for name, value in self._model.train_on_batch(x, y, return_dict=True).items():
+                self._sums[name] = self._sums.get(name, 0.0) + size * float(value)
+            if self._average:
+                self._average.update(self.value_of)
         return {name: total / self._num_images for name, total in self._sums.items()}
 
     def value_of(self, variable: keras.Variable) -> np.ndarray:

@@ -6,11 +6,10 @@ import keras
 import numpy as np
 from scipy.special import log_softmax
 
-from lwcnn.training.checkpoint import PhaseState
+from lwcnn.training.checkpoint import PhaseState, get_values
 from lwcnn.training.images import Images
 from lwcnn.training.phases import Phase
 from lwcnn.training.steps import make_predictor
-from lwcnn.training.variables import get_values
 
 BATCH_SIZE = 500
 

@@ -16,6 +16,7 @@ from lwcnn.models.dual import build_dual_model, build_merged_model, build_submod
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.average import MovingAverage, batch_norm_statistics
+from lwcnn.training.checkpoint import get_values, random_states, set_values
 from lwcnn.training.distillation import build_distiller, build_ensemble
 from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
@@ -23,7 +24,6 @@ from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 from lwcnn.training.progress import Progress
 from lwcnn.training.steps import Epoch, begin_epoch, prefetch, train_epoch
-from lwcnn.training.variables import get_values, random_states, set_values
 
 pytest.importorskip("numba")
 engine = pytest.importorskip("lwcnn.engine.epoch")

@@ -15,7 +15,7 @@ def test_sums_are_those_of_all_threads_in_every_round(size):
     group = ThreadGroup(size)
 
     def work(rank):
-        return [group.sum(rank, turn, (rank + turn, np.full(3, 10.0 * rank))) for turn in range(50)]
+        return [group.sum(rank, rank + turn, np.full(3, 10.0 * rank)) for turn in range(50)]
 
     given = run_in_group(group, work)
     for turn in range(50):
@@ -35,7 +35,7 @@ def test_late_threads_are_waited_for(monkeypatch):
             assert late.wait(60)
         else:
             threading.Timer(0.05, late.set).start()
-        return group.sum(rank, 0, (rank,))
+        return group.sum(rank, rank)
 
     assert run_in_group(group, work) == [(1,), (1,)]
 
@@ -48,7 +48,7 @@ def test_a_failing_thread_ends_the_others_with_its_error(failing):
         if rank == failing:
             raise ValueError(f"member {rank}")
         try:
-            group.sum(rank, 0, (1,))
+            group.sum(rank, 1)
         except BrokenGroup:
             ended.append(rank)
             raise

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from made_data import run_python
 
-from lwcnn.training.steps import EvenBatches
+from lwcnn.system import environment
+from lwcnn.training.steps import Epoch
 
 CURVES = """
 import sys
@@ -97,10 +98,19 @@ def test_the_command_trains_on_two_devices(made_npz, tmp_path):
     assert result["num_devices"] == 2 and result["config"]["computing"] == {"devices": 2}
 
 
-def test_batches_become_even():
-    batches = [(np.zeros((n, 2)), np.zeros(n)) for n in (8, 8, 7)]
-    even = EvenBatches(batches, 4)
-    assert [len(even[i][1]) for i in range(len(even))] == [8, 8, 4]
-    assert len(EvenBatches(batches[:2] + [(np.zeros((3, 2)), np.zeros(3))], 4)) == 2
-    (first, second), _ = EvenBatches([((np.zeros((5, 2)), np.ones((5, 2))), np.zeros(5))], 2)[0]
-    assert len(first) == len(second) == 4
+class Recorder:
+    def __init__(self):
+        self.sizes = []
+
+    def train_on_batch(self, x, y, return_dict):
+        assert len(x[0]) == len(x[1]) == len(y)
+        self.sizes.append(len(y))
+        return {"loss": len(y)}
+
+
+def test_devices_get_equal_parts_of_a_batch(monkeypatch):
+    monkeypatch.setattr(environment, "num_replicas", lambda: 4)
+    epoch = Epoch(model := Recorder())
+    logs = [epoch.step((np.zeros((n, 2)), np.ones((n, 2))), np.zeros(n)) for n in (8, 7, 3)]
+    assert model.sizes == [8, 4]
+    assert logs[1] == logs[2] == {"loss": pytest.approx((8 * 8 + 4 * 4) / 12)}

@@ -24,7 +24,7 @@ from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop, validation
 from lwcnn.training.average import batch_norm_statistics
-from lwcnn.training.checkpoint import FORMAT, Checkpoint, PhaseState
+from lwcnn.training.checkpoint import FORMAT, Checkpoint, PhaseState, get_values, random_states, set_values
 from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
 from lwcnn.training.losses import CrossEntropy, balanced_weights, build_loss
@@ -32,7 +32,6 @@ from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 from lwcnn.training.progress import Progress
 from lwcnn.training.steps import Epoch
-from lwcnn.training.variables import get_values, random_states, set_values
 
 SHAPE, NUM_CLASSES = (10, 10, 3), 4
 NADAM = OptimizerConfig("nadam", 0.003)

@@ -129,8 +129,11 @@ def _input_gradient(grad_x, g, winner, shift, weights, N, size, C, W, P, Q, F, t
                 k += F
 
 
-def _like(floats):
-    return (0,) * (-(-floats // WIDTH))
+def _blocks(size, widest):
+    """Yields the first number of each block of at most `widest`, its length, and the `like` of its tiles."""
+    for first in range(0, size, widest):
+        length = min(widest, size - first)
+        yield first, length, (0,) * -(-length // WIDTH)
 
 
 def conv_pool_forward(x, kernel, bias):
@@ -144,10 +147,9 @@ def conv_pool_forward(x, kernel, bias):
     P, Q = (H - 2) // 2, (W - 2) // 2
     shape, size = (N, P, Q, F), N * P * Q * F
     pooled, winner = np.empty(size + PAD, np.float32), np.empty(size + PAD, np.uint8)
-    widest = WIDTH * len(_like(-(-F // -(-F // FILTER_BLOCK))))  # as few passes as possible, of equal width
-    for f0 in reversed(range(0, F, widest)):  # the last one first, whose vectors may reach into the next position
-        block = min(widest, F - f0)
-        like = _like(block)
+    passes = -(-F // FILTER_BLOCK)  # as few as possible, of equal width
+    widest = -(-F // passes // WIDTH) * WIDTH
+    for f0, block, like in reversed(list(_blocks(F, widest))):  # vectors of the last may reach into the next position
         weights, offset = np.zeros((9 * C, WIDTH * len(like)), np.float32), np.zeros(WIDTH * len(like), np.float32)
         weights[:, :block] = kernel.reshape(9 * C, F)[:, f0 : f0 + block]
         offset[:block] = bias[f0 : f0 + block]
@@ -161,9 +163,7 @@ def conv_pool_kernel_gradients(x, winner, grad_y):
     P, Q, F = winner.shape[1:]
     grad_kernel, grad_bias = np.empty((3, 3 * C, F), np.float32), np.empty((N, F), np.float32)
     last = rows(np.append(x[-1], np.zeros(PAD, np.float32)))
-    for t0 in range(0, 3 * C, ROW_BLOCK):
-        block = min(ROW_BLOCK, 3 * C - t0)
-        like = _like(block)
+    for t0, block, like in _blocks(3 * C, ROW_BLOCK):
         total = np.zeros((F, 3, WIDTH * len(like)), np.float32)
         arrays = rows(x), last, rows(grad_y), rows(winner), _shifts(W, C), total.reshape(-1), grad_bias
         _kernel_gradient(*arrays, C, W, P, Q, F, t0, like)
@@ -177,9 +177,7 @@ def conv_pool_input_gradient(x, kernel, winner, grad_y):
     P, Q, F = winner.shape[1:]
     by_filter = kernel.reshape(3, 3 * C, F).transpose(2, 0, 1)  # (F, 3, 3 C)
     grad_x, g = np.zeros(x.size + PAD, np.float32), np.ascontiguousarray(grad_y).reshape(-1)
-    for t0 in range(0, 3 * C, ROW_BLOCK):
-        block = min(ROW_BLOCK, 3 * C - t0)
-        like = _like(block)
+    for t0, block, like in _blocks(3 * C, ROW_BLOCK):
         weights = np.zeros((F, 3, WIDTH * len(like)), np.float32)
         weights[..., :block] = by_filter[..., t0 : t0 + block]
         arrays = grad_x, g, winner.reshape(-1), _shifts(W, C), weights.reshape(-1)

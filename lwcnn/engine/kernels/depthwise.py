@@ -1,13 +1,9 @@
-"""Depthwise convolution on the CPU: forward and both gradients.
+"""Depthwise convolution k x k, stride 1, padding "same", on the CPU: forward and the gradient by the kernel.
 
-For k x k, stride 1 and "same" padding, lanes are channels (a multiple of 8), and the sums of several positions stay in
-registers over all taps. Images have a margin of zeros, `(H + k - 1, W + k - 1, C)`, so that no tap needs a bounds
-check. Other kernels, strides and paddings add in memory.
+Lanes are channels (a multiple of 8), and the sums of several positions stay in registers over all taps. Images have a
+margin of zeros, `(H + k - 1, W + k - 1, C)`, so that no tap needs a bounds check. The gradient by the map is the
+convolution with the flipped kernel.
 """
-
-import math
-
-import numpy as np
 
 from lwcnn.engine.kernels.arrays import jit, jit_fused
 from lwcnn.engine.kernels.tiles import (
@@ -20,9 +16,7 @@ from lwcnn.engine.kernels.tiles import (
     store_tile,
     zeros_tile,
 )  # fmt: skip
-from lwcnn.engine.kernels.windows import Geometry
 
-FORWARD, INPUT, KERNEL = 0, 1, 2
 _R1, _R2, _R4, _R8 = (0,), (0,) * 2, (0,) * 4, (0,) * 8
 _V1, _V2 = (0,), (0,) * 2
 _MANY = _R8 if WIDE == 16 else _R4  # positions at once: enough sums that none has to wait for its previous addition
@@ -143,73 +137,11 @@ def add_kernel_gradient(padded, grad, H, W, C, taps, total):
             c += WIDTH
 
 
-def depthwise(x: np.ndarray, kernel: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """Returns the convolution, (N, P*Q*C)."""
-    C = kernel.size // math.prod(geometry.window)
-    y = np.zeros((len(x), math.prod(geometry.positions) * C), np.float32)
-    if _is_common(geometry, C):
-        convolve_images(x, kernel, y, *geometry.size, C, TAPS[geometry.window[0]], np.zeros(0))
-    else:
-        _add_products(FORWARD, x.reshape(-1), kernel, y.reshape(-1), len(x), C, geometry.numbers)
-    return y
-
-
-def depthwise_input_gradient(grad: np.ndarray, kernel: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """Returns the gradient by the map, (N, H*W*C), given that by the convolution, (N, P*Q*C)."""
-    C = kernel.size // math.prod(geometry.window)
-    dx = np.zeros((len(grad), math.prod(geometry.size) * C), np.float32)
-    if _is_common(geometry, C):
-        flipped = np.ascontiguousarray(kernel.reshape(-1, C)[::-1]).reshape(-1)
-        convolve_images(grad, flipped, dx, *geometry.size, C, TAPS[geometry.window[0]], np.zeros(0))
-    else:
-        _add_products(INPUT, grad.reshape(-1), kernel, dx.reshape(-1), len(grad), C, geometry.numbers)
-    return dx
-
-
-def depthwise_kernel_gradient(x: np.ndarray, grad: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """Returns the gradient by the kernel, (k*k*C)."""
-    C = x.shape[1] // math.prod(geometry.size)
-    total = aligned_zeros(math.prod(geometry.window) * C)
-    if _is_common(geometry, C):
-        _add_kernel_gradient_of_images(x, grad, *geometry.size, C, TAPS[geometry.window[0]], total)
-    else:
-        _add_products(KERNEL, grad.reshape(-1), x.reshape(-1), total, len(x), C, geometry.numbers)
-    return total
-
-
-def _is_common(geometry: Geometry, channels: int) -> bool:
-    """Returns whether the kernel for stride 1 and padding "same" applies."""
-    k = geometry.window[0]
-    is_same = geometry.strides == (1, 1) and geometry.positions == geometry.size
-    return is_same and geometry.window == (k, k) and k in TAPS and channels % WIDTH == 0
-
-
 @jit_fused
-def _add_kernel_gradient_of_images(x, grad, H, W, C, taps, total):
+def add_kernel_gradients(x, grad, H, W, C, taps, total):
+    """Adds the gradient by the kernel of all images, as `add_kernel_gradient` does."""
     k = len(taps)
     padded = aligned_zeros((H + k - 1) * (W + k - 1) * C)
     for n in range(len(x)):
         copy_into_margin(x[n], H, W, C, k, padded)
         add_kernel_gradient(padded, grad[n], H, W, C, taps, total)
-
-
-@jit_fused
-def _add_products(kind, a, b, total, N, C, numbers):
-    """Adds a * b to total for every position, tap and channel, each at its own place.
-
-    (a, b, total) are (map, kernel, output), or for INPUT (output, kernel, map) and for KERNEL (output, map, kernel).
-    """
-    H, W, kh, kw, down, across, top, left, P, Q = numbers
-    for n in range(N):
-        for i in range(P):
-            for j in range(Q):
-                output, y0, x0 = ((n * P + i) * Q + j) * C, i * down - top, j * across - left
-                for y in range(max(-y0, 0), min(kh, H - y0)):
-                    for x in range(max(-x0, 0), min(kw, W - x0)):
-                        image, tap = ((n * H + y0 + y) * W + x0 + x) * C, (y * kw + x) * C
-                        at_a = image if kind == FORWARD else output
-                        at_b = image if kind == KERNEL else tap
-                        at = output if kind == FORWARD else (image if kind == INPUT else tap)
-                        left_of, right_of, sums = a[at_a : at_a + C], b[at_b : at_b + C], total[at : at + C]
-                        for c in range(C):
-                            sums[c] += left_of[c] * right_of[c]

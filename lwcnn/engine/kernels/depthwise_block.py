@@ -101,13 +101,14 @@ def _excite(mean, w3, b3, w4, b4, F, S, floor, squeezed, scale):
 
 
 @jit
-def mlp_forward(
-    x, u, keep, w1, b1, w2, b2, w3, b3, w4, b4, out, y, means, scales, P, C, E, F, S, floor, residual, activation
-):
+def mlp_forward(x, u, keep, weights, out, y, means, scales, sizes, floor, residual, activation):
     """Computes out (N, P*F) from u (N, P*C) and, if `residual`, x; stores y (N, P*F), means and scales (N, F).
 
-    S = 0 omits squeeze-and-excitation; y, means and scales, which the gradient needs, are then unchanged.
+    weights = (w1, b1, w2, b2, w3, b3, w4, b4), flat; sizes = (P, C, E, F, S). S = 0 omits squeeze-and-excitation; y,
+    means and scales, which the gradient needs, are then unchanged.
     """
+    P, C, E, F, S = sizes
+    w1, b1, w2, b2, w3, b3, w4, b4 = weights
     z, h = aligned_zeros(TILE * E), aligned_zeros(TILE * E)
     ones, sums = aligned_zeros(P * F) + np.float32(1), aligned_zeros(F + WIDTH)
     squeezed = aligned_zeros(max(S, 1))
@@ -140,15 +141,15 @@ def mlp_forward(
 
 
 @jit
-def mlp_backward(
-    u, keep, grad, y, means, scales, w1, w1_t, b1, w2_t, w3, b3, w4, q,
-    g_w1, g_b1, g_w2, g_b2, g_w3, g_b3, g_w4, g_b4, P, C, E, F, S, floor, activation,
-):  # fmt: skip
-    """Computes q (N, P*C), the gradient by u with constant normalization; adds the gradients by the weights to g_...
+def mlp_backward(u, keep, grad, y, means, scales, weights, w1_t, w2_t, q, totals, sizes, floor, activation):
+    """Computes q (N, P*C), the gradient by u with constant normalization; adds those by the weights to totals.
 
-    w1, b1, g_w1 and g_b1 have the normalization folded in; w1_t (E, C) and w2_t (F, E) are transposes.
+    w1, b1 and their gradients have the normalization folded in; w1_t (E, C) and w2_t (F, E) are transposes.
     """
-    z, g = aligned_zeros(TILE * E), aligned_zeros(TILE * E)
+    P, C, E, F, S = sizes
+    w1, b1, _, _, w3, b3, w4, b4 = weights
+    g_w1, g_b1, g_w2, g_b2, g_w3, g_b3, g_w4, g_b4 = totals
+    z, g_z = aligned_zeros(TILE * E), aligned_zeros(TILE * E)
     gy, sums = aligned_zeros(P * F), aligned_zeros(F + WIDTH)
     ones = np.ones(TILE, np.float32)
     squeezed, scale_again = aligned_zeros(max(S, 1)), aligned_zeros(F)
@@ -160,7 +161,7 @@ def mlp_backward(
             factor[f] = keep[n]
         if S:
             mean, scale = means[n], scales[n]
-            _excite(mean, w3, b3, w4, scale_again, F, S, floor, squeezed, scale_again)  # only for squeezed
+            _excite(mean, w3, b3, w4, b4, F, S, floor, squeezed, scale_again)  # only for squeezed
             _sums(grad_n, y[n], P, F, sums)
             for j in range(S):
                 g_squeezed[j] = 0
@@ -190,14 +191,14 @@ def mlp_backward(
         while p < P:
             size = min(TILE, P - p)
             multiply(u_n, p * C, C, 1, w1, E, z, 0, E, size, C, E, START_ROW, b1)
-            multiply(gy, p * F, F, 1, w2_t, E, g, 0, E, size, F, E, START_ZERO, b1)
-            _activate_and_chain(z, g, size * E, activation)
+            multiply(gy, p * F, F, 1, w2_t, E, g_z, 0, E, size, F, E, START_ZERO, b1)
+            _activate_and_chain(z, g_z, size * E, activation)
             tile_gy = gy[p * F :]
             multiply(z, 0, 1, E, tile_gy, F, g_w2, 0, F, E, size, F, START_SUM, b1)
             multiply(ones, 0, 0, 1, tile_gy, F, g_b2, 0, F, 1, size, F, START_SUM, b1)
-            multiply(u_n, p * C, 1, C, g, E, g_w1, 0, E, C, size, E, START_SUM, b1)
-            multiply(ones, 0, 0, 1, g, E, g_b1, 0, E, 1, size, E, START_SUM, b1)
-            multiply(g, 0, E, 1, w1_t, C, q_n, p * C, C, size, E, C, START_ZERO, b1)
+            multiply(u_n, p * C, 1, C, g_z, E, g_w1, 0, E, C, size, E, START_SUM, b1)
+            multiply(ones, 0, 0, 1, g_z, E, g_b1, 0, E, 1, size, E, START_SUM, b1)
+            multiply(g_z, 0, E, 1, w1_t, C, q_n, p * C, C, size, E, C, START_ZERO, b1)
             p += size
 
 

@@ -1,12 +1,10 @@
-"""Windows of channels-last maps: as the rows of a matrix, and the reverse; and max-pooling.
+"""Windows of channels-last maps: as the rows of a matrix, and the reverse.
 
 The rows turn a convolution into a matrix product, which BLAS computes near the processor's peak. A line is a row of
 output positions of one image; callers process as many lines at a time as fit the cache.
 """
 
 from typing import NamedTuple
-
-import numpy as np
 
 from lwcnn.engine.kernels.arrays import jit
 
@@ -82,44 +80,3 @@ def scatter(rows, C, numbers, first, last, x):
                     for t in range(source.size):
                         target[t] += source[t]
                 at += kw * C
-
-
-@jit
-def max_pool(x, C, numbers, pooled, winner):
-    """Pools x (N, H*W*C) into pooled (N, P*Q*C); winner is the first largest of a window, row by row."""
-    H, W, kh, kw, down, across, top, left, P, Q = numbers
-    for n in range(len(x)):
-        image = x[n]
-        for i in range(P):
-            for j in range(Q):
-                at = (i * Q + j) * C
-                best, which = pooled[n, at : at + C], winner[n, at : at + C]
-                best[:] = -np.inf
-                which[:] = 0
-                for y in range(max(i * down - top, 0), min(i * down - top + kh, H)):
-                    for z in range(max(j * across - left, 0), min(j * across - left + kw, W)):
-                        number = np.uint16((y - i * down + top) * kw + z - j * across + left)
-                        values = image[(y * W + z) * C : (y * W + z + 1) * C]
-                        for c in range(C):
-                            more = values[c] > best[c]
-                            best[c] = values[c] if more else best[c]
-                            which[c] = number if more else which[c]
-
-
-@jit
-def max_pool_gradient(grad, winner, C, numbers, dx):
-    """Adds the gradient (N, P*Q*C) of each window at its winner to dx (N, H*W*C)."""
-    H, W, kh, kw, down, across, top, left, P, Q = numbers
-    nothing = np.float32(0)
-    for n in range(len(dx)):
-        image = dx[n]
-        for i in range(P):
-            for j in range(Q):
-                at = (i * Q + j) * C
-                g, which = grad[n, at : at + C], winner[n, at : at + C]
-                for y in range(max(i * down - top, 0), min(i * down - top + kh, H)):
-                    for z in range(max(j * across - left, 0), min(j * across - left + kw, W)):
-                        number = np.uint16((y - i * down + top) * kw + z - j * across + left)
-                        values = image[(y * W + z) * C : (y * W + z + 1) * C]
-                        for c in range(C):
-                            values[c] += g[c] if which[c] == number else nothing

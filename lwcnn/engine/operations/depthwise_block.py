@@ -11,6 +11,8 @@ from lwcnn.engine.operations.base import Operation, kernel_and_bias
 from lwcnn.engine.operations.normalization import follow
 
 ACTIVATIONS = {keras.activations.relu: kernels.RELU, keras.activations.hard_silu: kernels.HARD_SILU}
+DENSE = {"expand": ("w1", "b1"), "project": ("w2", "b2"), "squeeze": ("w3", "b3"), "excite": ("w4", "b4")}
+POINTWISE = [name for names in DENSE.values() for name in names]  # w1, b1, ..., b4, as the kernels take them
 
 
 class DepthwiseBlock(Operation):
@@ -30,13 +32,13 @@ class DepthwiseBlock(Operation):
         super().__init__(parts["drop"], bind)
         self.norm, self.activation, self.residual = parts["norm"], ACTIVATIONS[activation], residual
         (self.mean, _), (self.variance, _) = bind(self.norm.moving_mean), bind(self.norm.moving_variance)
-        bound = [bind(parts["depthwise"].kernel), bind(self.norm.gamma), bind(self.norm.beta)]
-        for role in ("expand", "project", "squeeze", "excite"):
+        bound = {"gamma": bind(self.norm.gamma), "beta": bind(self.norm.beta)}
+        bound["kernel"] = bind(parts["depthwise"].kernel)
+        for role, names in DENSE.items():
             if role in parts:
-                bound += kernel_and_bias(parts[role], bind)
-        # Kernel (k, k, C), gamma, beta (C), w1 (C, E), b1 (E), w2 (E, F), b2 (F), and w3 (F, S), b3 (S), w4 (S, F),
-        # b4 (F) of channel attention, where S = 0 means none.
-        self.arrays, self.g_arrays = ([_without_ones(array) for array in arrays] for arrays in zip(*bound))
+                bound |= zip(names, kernel_and_bias(parts[role], bind), strict=True)
+        self.arrays = {name: _without_ones(array) for name, (array, _) in bound.items()}
+        self.g_arrays = {name: _without_ones(total) for name, (_, total) in bound.items() if total is not None}
         self.filters = parts["project"].filters
         missing = np.zeros((0, 1, 1), np.float32), None
         self.neighbors, self.g_neighbors = bind(parts["neighbors"].kernel) if "neighbors" in parts else missing
@@ -46,7 +48,8 @@ class DepthwiseBlock(Operation):
 
     def forward(self, inputs, training):
         self.x = _whole_vectors(inputs[0])
-        self.weights = [_whole_vectors(array) for array in (*self.arrays, *self._attention())]
+        arrays = self.arrays | self._attention()
+        self.weights = {name: _whole_vectors(array) for name, array in arrays.items()}
         self.keep = np.ones(len(self.x), np.float32)
         if training and self.rate:
             self.keep = (self.draws >= self.rate).astype(np.float32) / np.float32(1 - self.rate)
@@ -60,89 +63,87 @@ class DepthwiseBlock(Operation):
             if self.is_leader:
                 for moving, new in ((self.mean, mean), (self.variance, variance)):
                     follow(moving, new[: moving.size], self.norm.momentum)
-        y, *kept = self._pointwise(u, mean, variance)
-        self.kept = u, *kept, mean, variance
-        return np.ascontiguousarray(y[..., : self.filters])
+        out, *kept = self._pointwise(u, mean, variance)
+        self.kept = u, mean, variance, *kept
+        return np.ascontiguousarray(out[..., : self.filters])
 
     def backward(self, grad, wanted):
-        dx, *grads = self._gradients(_whole_vectors(grad))
-        grads = [aligned_copy(g).reshape(weight.shape) for g, weight in zip(grads, self.weights)]
-        for total, g in zip(self.g_arrays, grads):  # more gradients than arrays without squeeze-and-excitation
-            if total is not None:
-                total += g[tuple(map(slice, total.shape))]
+        dx, grads = self._gradients(_whole_vectors(grad))
+        for name, total in self.g_arrays.items():
+            whole = grads[name].reshape(self.weights[name].shape).astype(np.float32, copy=False)
+            total += whole[tuple(map(slice, total.shape))]
         if self.g_neighbors is not None:
             for i, offset in _offsets(self.g_neighbors):
-                self.g_neighbors[i] += np.trace(grads[-2], offset)
+                self.g_neighbors[i] += np.trace(grads["w4"].reshape(self.weights["w4"].shape), offset)
         return [np.ascontiguousarray(dx[..., : self.mean.size])]
 
-    def _attention(self):
-        """Returns w3, b3, w4 and b4 where there are no dense layers: S = 0, or an identity and ECA as a matrix."""
-        if len(self.arrays) > 7:
-            return []
+    def _attention(self) -> dict[str, np.ndarray]:
+        """Returns w3 to b4 where there are no dense layers: S = 0, or an identity and ECA as a matrix."""
+        if "w3" in self.arrays:
+            return {}
         F = self.filters
         S, w4 = (F if self.neighbors.size else 0), np.zeros((F, F))
         for i, offset in _offsets(self.neighbors):
             w4 += self.neighbors[i] * np.eye(F, k=offset)
-        return np.eye(F, S), np.zeros(S), w4[:S], np.zeros(F)
+        return {"w3": np.eye(F, S), "b3": np.zeros(S), "w4": w4[:S], "b4": np.zeros(F)}
+
+    def _sizes(self) -> tuple[int, ...]:
+        """Returns (P, C, E, F, S) for the kernels."""
+        _, H, W, C = self.x.shape
+        return (H * W, C, *self.weights["w2"].shape, self.weights["w3"].shape[1])
 
     def _depthwise(self):
         """Returns the depthwise convolution u (N, H, W, C) of x, and the sums of u and u^2, (2, C) float64."""
-        (_, H, W, C), kernel = self.x.shape, self.weights[0]
+        (_, H, W, C), kernel = self.x.shape, self.weights["kernel"]
         u, totals = aligned_empty(self.x.shape), np.zeros(2 * C)
-        flat = aligned_copy(kernel).reshape(-1)
-        convolve_images(rows(self.x), flat, _writable_rows(u), H, W, C, TAPS[len(kernel)], totals)
+        convolve_images(rows(self.x), _flat(kernel), _writable_rows(u), H, W, C, TAPS[len(kernel)], totals)
         return u, totals.reshape(2, C)
 
     def _folded(self, mean, variance):
-        """Returns w1 and b1 with the normalization folded in, its factor a and offset c, and 1 / deviation."""
-        _, gamma, beta, w1, b1 = self.weights[:5]
+        """Returns w1 to b4, flat, with the normalization folded in, its factor a and offset c, and 1 / deviation."""
+        w1, b1, *others = (self.weights[name] for name in POINTWISE)
         inverse = 1 / np.sqrt(np.asarray(variance, np.float64) + self.norm.epsilon)
-        a = gamma * inverse
-        c = beta - mean * a
-        return aligned_copy(a[:, None] * w1), aligned_copy(c @ w1 + b1), a, c, inverse
+        a = self.weights["gamma"] * inverse
+        c = self.weights["beta"] - mean * a
+        return tuple(map(_flat, (a[:, None] * w1, c @ w1 + b1, *others))), a, c, inverse
 
     def _pointwise(self, u, mean, variance):
         """Returns the output, and for the gradient the projection's maps, their means and the excitations."""
-        N, H, W, C = self.x.shape
-        w2, b2, w3, b3, w4, b4 = (aligned_copy(w) for w in self.weights[5:])
-        (E, F), S = w2.shape, w3.shape[1]
-        w1, b1, *_ = self._folded(mean, variance)
+        (N, H, W, _), sizes = self.x.shape, self._sizes()
+        *_, F, S = sizes
         out, means, scales = aligned_empty((N, H, W, F)), aligned_empty((N, F)), aligned_empty((N, F))
         y = aligned_empty((N, H, W, F if S else 0))
-        flat = [w.reshape(-1) for w in (w1, b1, w2, b2, w3, b3, w4, b4)]
+        weights, *_ = self._folded(mean, variance)
         kernels.mlp_forward(
-            rows(self.x), rows(u), rows(self.keep), *flat, _writable_rows(out), _writable_rows(y), means, scales,
-            H * W, C, E, F, S, self.floor, self.residual, self.activation,
+            rows(self.x), rows(u), rows(self.keep), weights, _writable_rows(out), _writable_rows(y), means, scales,
+            sizes, self.floor, self.residual, self.activation,
         )  # fmt: skip
         return out, y, means, scales
 
     def _gradients(self, grad):
-        """Returns the gradients by x and by each weight; the latter cover this part of the batch."""
-        u, y, means, scales, mean, variance = self.kept
-        kernel, _, _, w1, _, w2, _, w3, b3, w4, _ = self.weights
-        N, H, W, C = self.x.shape
-        (E, F), S, k = w2.shape, w3.shape[1], len(kernel)
-        folded, b1, a, c, inverse = self._folded(mean, variance)
-        q, dx = aligned_empty(self.x.shape), aligned_empty(self.x.shape)
-        constants = [aligned_copy(w).reshape(-1) for w in (folded, folded.T, b1, w2.T, w3, b3, w4)]
-        totals = [aligned_zeros(size) for size in (C * E, E, E * F, F, F * S, S, S * F, F)]
+        """Returns the gradients by x and by the weights; the latter cover this part of the batch."""
+        u, mean, variance, y, means, scales = self.kept
+        kernel, w1 = self.weights["kernel"], self.weights["w1"]
+        weights, a, c, inverse = self._folded(mean, variance)
+        totals = tuple(aligned_zeros(array.size) for array in weights)
+        q, dx, g_kernel = aligned_empty(self.x.shape), aligned_empty(self.x.shape), aligned_zeros(kernel.size)
+        w1_t, w2_t = _flat(weights[0].reshape(w1.shape).T), _flat(self.weights["w2"].T)
         kernels.mlp_backward(
-            rows(u), rows(self.keep), rows(grad), rows(y), rows(means), rows(scales), *constants, _writable_rows(q),
-            *totals, H * W, C, E, F, S, self.floor, self.activation,
+            rows(u), rows(self.keep), rows(grad), rows(y), rows(means), rows(scales), weights, w1_t, w2_t,
+            _writable_rows(q), totals, self._sizes(), self.floor, self.activation,
         )  # fmt: skip
-        g_w1, g_b1, *others = totals
-        g_w1, g_b1 = g_w1.reshape(C, E).astype(np.float64), g_b1.astype(np.float64)
+        g_w1, g_b1 = totals[0].reshape(w1.shape).astype(np.float64), totals[1].astype(np.float64)
         sum_v, g_gamma = _through_norm(w1, g_w1, g_b1, mean, inverse)
         count, all_w1, all_b1 = self.all_reduce(_num_positions(self.x), g_w1, g_b1)
         sum_all, gamma_all = _through_norm(w1, all_w1, all_b1, mean, inverse)
         slope = a * inverse * gamma_all / count
         shift = a * sum_all / count - slope * mean
-        g_kernel = aligned_zeros(k * k * C)
         kernels.depthwise_backward(
-            rows(self.x), rows(u), _writable_rows(q), rows(grad), aligned_copy(kernel[::-1, ::-1]).reshape(-1),
-            aligned_copy(shift), aligned_copy(slope), _writable_rows(dx), g_kernel, H, W, C, TAPS[k], self.residual,
+            rows(self.x), rows(u), _writable_rows(q), rows(grad), _flat(kernel[::-1, ::-1]), _flat(shift),
+            _flat(slope), _writable_rows(dx), g_kernel, *self.x.shape[1:], TAPS[len(kernel)], self.residual,
         )  # fmt: skip
-        return dx, g_kernel, g_gamma, sum_v, a[:, None] * g_w1 + np.outer(c, g_b1), g_b1, *others
+        grads = dict(zip(POINTWISE, totals, strict=True)) | {"w1": a[:, None] * g_w1 + np.outer(c, g_b1)}
+        return dx, grads | {"kernel": g_kernel, "gamma": g_gamma, "beta": sum_v}
 
 
 def _num_positions(x):
@@ -160,8 +161,8 @@ def _whole_vectors(array):
 
 
 def _without_ones(array):
-    """Returns (1, 1, c, f) as (c, f) and (k, k, c, 1) as (k, k, c); other arrays, and None, unchanged."""
-    if array is None or array.ndim < 4:
+    """Returns (1, 1, c, f) as (c, f) and (k, k, c, 1) as (k, k, c); other arrays unchanged."""
+    if array.ndim < 4:
         return array
     return array[0, 0] if array.shape[:2] == (1, 1) else array[..., 0]
 
@@ -169,6 +170,10 @@ def _without_ones(array):
 def _offsets(kernel):
     """Returns the index of each weight of ECA's kernel and the diagonal where it stands in the matrix."""
     return [(i, (len(kernel) - 1) // 2 - i) for i in range(len(kernel))]
+
+
+def _flat(array):
+    return aligned_copy(array).reshape(-1)
 
 
 def _writable_rows(array):

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from lwcnn.engine.kernels.arrays import rows
-from lwcnn.engine.kernels.depthwise import depthwise, depthwise_input_gradient
-from lwcnn.engine.kernels.windows import Geometry, max_pool, max_pool_gradient
+from lwcnn.engine.kernels.arrays import jit, rows
+from lwcnn.engine.kernels.windows import Geometry
 from lwcnn.engine.operations.base import Operation
+from lwcnn.engine.operations.depthwise import Windows
 
 
 class MaxPool(Operation):
@@ -27,20 +27,19 @@ class MaxPool(Operation):
 
 
 class AveragePool(Operation):
-    """`keras.layers.AveragePooling2D`: depthwise sums over windows, divided by the positions inside the map."""
+    """`keras.layers.AveragePooling2D`: sums over windows, divided by the number of positions inside the map."""
+
+    def __init__(self, layer, bind):
+        super().__init__(layer, bind)
+        self.windows = Windows(layer, np.ones((*layer.pool_size, layer.input.shape[-1]), np.float32))
 
     def forward(self, inputs, training):
         (x,) = inputs
-        self.shape = n, h, w, c = x.shape
-        layer = self.layer
-        self.geometry = Geometry.of((h, w), layer.pool_size, layer.strides, layer.padding)
-        self.ones = np.ones(layer.pool_size[0] * layer.pool_size[1] * c, np.float32)
-        self.share = 1 / depthwise(rows(np.ones((1, h * w * c), np.float32)), self.ones, self.geometry)
-        y = depthwise(rows(x), self.ones, self.geometry) * self.share
-        return y.reshape(n, *self.geometry.positions, c)
+        self.share = 1 / self.windows.forward(np.ones((1, *x.shape[1:]), np.float32))
+        return self.windows.forward(x) * self.share
 
     def backward(self, grad, wanted):
-        return [depthwise_input_gradient(rows(rows(grad) * self.share), self.ones, self.geometry).reshape(self.shape)]
+        return [self.windows.backward(grad * self.share)]
 
 
 class GlobalAverage(Operation):
@@ -68,3 +67,44 @@ class GlobalMax(Operation):
         is_largest = self.x == self.y
         share = grad.reshape(self.y.shape) / is_largest.sum(axis=(1, 2), keepdims=True, dtype=np.float32)
         return [is_largest * share]
+
+
+@jit
+def max_pool(x, C, numbers, pooled, winner):
+    """Pools x (N, H*W*C) into pooled (N, P*Q*C); winner is the first largest of a window, row by row."""
+    H, W, kh, kw, down, across, top, left, P, Q = numbers
+    for n in range(len(x)):
+        image = x[n]
+        for i in range(P):
+            for j in range(Q):
+                at = (i * Q + j) * C
+                best, which = pooled[n, at : at + C], winner[n, at : at + C]
+                best[:] = -np.inf
+                which[:] = 0
+                for y in range(max(i * down - top, 0), min(i * down - top + kh, H)):
+                    for z in range(max(j * across - left, 0), min(j * across - left + kw, W)):
+                        number = np.uint16((y - i * down + top) * kw + z - j * across + left)
+                        values = image[(y * W + z) * C : (y * W + z + 1) * C]
+                        for c in range(C):
+                            more = values[c] > best[c]
+                            best[c] = values[c] if more else best[c]
+                            which[c] = number if more else which[c]
+
+
+@jit
+def max_pool_gradient(grad, winner, C, numbers, dx):
+    """Adds the gradient (N, P*Q*C) of each window at its winner to dx (N, H*W*C)."""
+    H, W, kh, kw, down, across, top, left, P, Q = numbers
+    nothing = np.float32(0)
+    for n in range(len(dx)):
+        image = dx[n]
+        for i in range(P):
+            for j in range(Q):
+                at = (i * Q + j) * C
+                g, which = grad[n, at : at + C], winner[n, at : at + C]
+                for y in range(max(i * down - top, 0), min(i * down - top + kh, H)):
+                    for z in range(max(j * across - left, 0), min(j * across - left + kw, W)):
+                        number = np.uint16((y - i * down + top) * kw + z - j * across + left)
+                        values = image[(y * W + z) * C : (y * W + z + 1) * C]
+                        for c in range(C):
+                            values[c] += g[c] if which[c] == number else nothing

@@ -1,11 +1,68 @@
-"""Layers that join values, or move them without changing them."""
+"""Layers that NumPy computes at once: elementwise ones, and those that join or move values."""
 
 from functools import reduce
 
+import keras
 import numpy as np
+from keras import layers
 
 from lwcnn.engine.losses import log_softmax
 from lwcnn.engine.operations.base import Operation
+from lwcnn.models.layers import StochasticDepth
+
+
+class Rescale(Operation):
+    def __init__(self, layer, bind):
+        super().__init__(layer, bind)
+        self.scale, self.offset = np.asarray(layer.scale, np.float32), np.asarray(layer.offset, np.float32)
+
+    def forward(self, inputs, training):
+        return inputs[0] * self.scale + self.offset
+
+    def backward(self, grad, wanted):
+        return [grad * self.scale]
+
+
+class Normalize(Operation):
+    expected = {"invert": False}
+
+    def __init__(self, layer, bind):
+        super().__init__(layer, bind)
+        self.mean, variance = (keras.ops.convert_to_numpy(part) for part in (layer.mean, layer.variance))
+        self.factor = 1 / np.maximum(np.sqrt(variance), np.float32(keras.config.epsilon()))
+
+    def forward(self, inputs, training):
+        return (inputs[0] - self.mean) * self.factor
+
+    def backward(self, grad, wanted):
+        return [grad * self.factor]
+
+
+class Dropout(Operation):
+    """`keras.layers.Dropout`, `SpatialDropout2D` and `lwcnn.models.layers.StochasticDepth`."""
+
+    expected = {"noise_shape": None}
+
+    def __init__(self, layer, bind):
+        super().__init__(layer, bind)
+        shape = layer.output.shape[1:]  # of an image's random numbers, where 1 covers a whole axis
+        if type(layer) is layers.SpatialDropout2D:
+            shape = (1, 1, shape[-1])
+        if type(layer) is StochasticDepth:
+            shape = (1,) * len(shape)
+        self.random = tuple(shape) if layer.rate else None
+
+    def forward(self, inputs, training):
+        (x,) = inputs
+        self.factors = None
+        if not training or not self.layer.rate:
+            return x
+        rate = np.float32(self.layer.rate)
+        self.factors = (self.draws >= rate).astype(np.float32) / (1 - rate)
+        return x * self.factors
+
+    def backward(self, grad, wanted):
+        return [grad if self.factors is None else grad * self.factors]
 
 
 class Concatenate(Operation):
