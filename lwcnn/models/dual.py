@@ -21,7 +21,6 @@ from lwcnn.system.errors import LwcnnError
 CONV_FILTERS = (10, 20)  # paper, section "Submodel"
 HIDDEN_UNITS = 32  # paper, the new head
 MIN_IMAGE_SIZE = 10  # two valid 3x3 convolutions, each followed by 2x2 pooling, reduce 10x10 to 1x1
-HEAD_LAYERS = ("head_dense", "head_dropout", "head_logits")
 
 
 @builder(MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")

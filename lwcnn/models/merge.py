@@ -1,4 +1,4 @@
-"""The merge: trained submodels become one model, their dense layers become 1x1 convolutions, and back.
+"""The merge: trained submodels become one model, and their dense layers become 1x1 convolutions.
 
 A dense layer on F flattened values computes `x @ W + b` with a kernel W of shape (F, classes). A 1x1 convolution on a
 feature map of shape (1, 1, F) computes the same with the same numbers, as a kernel of shape (1, 1, F, classes). So a
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from lwcnn.models.dual import HEAD_LAYERS, build_merged_model, build_submodel
+from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError, unknown_name
 
 
@@ -60,28 +60,13 @@ def merge_submodels(
             raise unknown_name("submodel", name, names)
     merged = build_merged_model(input_shape, num_classes, names, dropout)
     for submodel in submodels:
-        _copy_convolutions(submodel, merged, submodel.name)
+        for layer in (f"{submodel.name}_conv1", f"{submodel.name}_conv2"):
+            merged.get_layer(layer).set_weights(submodel.get_layer(layer).get_weights())
         if submodel.name in reused:
             kernel, bias = submodel.get_layer(f"{submodel.name}_logits").get_weights()  # (F, classes), (classes,)
             converted = kernel[np.newaxis, np.newaxis]  # (1, 1, F, classes)
             merged.get_layer(f"{submodel.name}_dense_as_conv").set_weights([converted, bias])
     return merged
-
-
-def split_merged(merged: keras.Model) -> list[keras.Model]:
-    """Builds the submodels of a merged model: the reverse of `merge_submodels`, without the head."""
-    layer_names = [layer.name for layer in merged.layers]
-    branches = [name.removesuffix("_dense_as_conv") for name in layer_names if name.endswith("_dense_as_conv")]
-    if not branches or not set(HEAD_LAYERS) <= set(layer_names):
-        raise LwcnnError(f"Give a merged model, as built by merge_submodels. Received: {merged.name!r}")
-    submodels = []
-    for name in branches:
-        submodel = build_submodel(merged.input_shape[1:], merged.output_shape[-1], name)
-        _copy_convolutions(merged, submodel, name)
-        kernel, bias = merged.get_layer(f"{name}_dense_as_conv").get_weights()  # (1, 1, F, classes), (classes,)
-        submodel.get_layer(f"{name}_logits").set_weights([kernel[0, 0], bias])
-        submodels.append(submodel)
-    return submodels
 
 
 class MergeCheck(NamedTuple):
@@ -138,8 +123,3 @@ def _common_shapes(submodels: Sequence[keras.Model]) -> tuple[tuple[int, ...], i
             + (", ".join(f"{m.name}: {m.input_shape[1:]} -> {m.output_shape[-1]}" for m in submodels) or "none")
         )
     return shapes.pop()
-
-
-def _copy_convolutions(source: keras.Model, target: keras.Model, branch: str) -> None:
-    for layer in (f"{branch}_conv1", f"{branch}_conv2"):
-        target.get_layer(layer).set_weights(source.get_layer(layer).get_weights())

@@ -1,7 +1,6 @@
 """Training steps of a compiled model with minimal overhead."""
 
 import contextlib
-import importlib.util
 import math
 import os
 import sys
@@ -44,13 +43,13 @@ def begin_epoch(model: keras.Model, average: MovingAverage | None = None, num_st
 
 
 def step_name() -> str:
-    """Returns "engine", or "keras" on an accelerator, without Numba, or if `LWCNN_STEP` says so."""
+    """Returns "engine", or "keras" on an accelerator or if `LWCNN_STEP` says so."""
     wanted = os.environ.get("LWCNN_STEP", "")
     if wanted not in ("", "engine", "keras"):
         raise LwcnnError(f"LWCNN_STEP must be engine or keras. Received: {wanted!r}")
     if wanted:
         return wanted
-    return "keras" if importlib.util.find_spec("numba") is None or environment.accelerator() else "engine"
+    return "keras" if environment.accelerator() else "engine"
 
 
 def _engine():

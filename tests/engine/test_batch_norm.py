@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("numba")
-
-from lwcnn.engine.operations.normalization import batch_norm, batch_norm_gradients  # noqa: E402
+from lwcnn.engine.operations.normalization import batch_norm, batch_norm_gradients
 
 SHAPES = [(7, 5, 3, 8), (130, 4, 4, 24), (3, 70, 5), (200, 40)]
 EPSILON = 1e-3

@@ -1,16 +1,12 @@
 """The engine's compilation: announced once, measured, and no part of a training's seconds."""
 
-import pytest
+import time
 
-pytest.importorskip("numba")
+import numba
+import numpy as np
 
-import time  # noqa: E402
-
-import numba  # noqa: E402
-import numpy as np  # noqa: E402
-
-from lwcnn.engine.compilation import compile_seconds  # noqa: E402
-from lwcnn.training import loop  # noqa: E402
+from lwcnn.engine.compilation import compile_seconds
+from lwcnn.training import loop
 
 
 def test_compilation_is_measured_and_announced_once(capfd, monkeypatch):

@@ -10,6 +10,9 @@ from against_keras import EAGERLY
 from made_data import make_images, randomize
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from lwcnn.engine import epoch as engine
+from lwcnn.engine.network import Weights
+from lwcnn.engine.optimizers import VectorOptimizer
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_residual_se
 from lwcnn.models.configs import RepoResidualSEConfig, ResidualSEConfig, Stage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
@@ -19,17 +22,12 @@ from lwcnn.training.average import MovingAverage, batch_norm_statistics
 from lwcnn.training.checkpoint import get_values, random_states, set_values
 from lwcnn.training.distillation import build_distiller, build_ensemble
 from lwcnn.training.images import Images, Split
+from lwcnn.training.keras_optimizers import PointwiseMuon
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 from lwcnn.training.progress import Progress
 from lwcnn.training.steps import Epoch, begin_epoch, prefetch, train_epoch
-
-pytest.importorskip("numba")
-engine = pytest.importorskip("lwcnn.engine.epoch")
-from lwcnn.engine.network import Weights  # noqa: E402
-from lwcnn.engine.optimizers import VectorOptimizer  # noqa: E402
-from lwcnn.training.keras_optimizers import PointwiseMuon  # noqa: E402
 
 SHAPE, CLASSES, COUNT = (12, 12, 3), 4, 40
 SMALL = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3), Stage(16, 1)), se_reduction=4)

@@ -5,10 +5,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-pytest.importorskip("numba")
-
-from lwcnn import fast_fit  # noqa: E402
-from lwcnn.system.errors import LwcnnError  # noqa: E402
+from lwcnn import fast_fit
+from lwcnn.system.errors import LwcnnError
 
 X = np.random.default_rng(0).normal(size=(30, 6, 6, 2)).astype(np.float32)
 Y = (np.arange(30) % 3)[:, None]  # as Keras's data sets have them

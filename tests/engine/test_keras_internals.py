@@ -7,10 +7,8 @@ import keras
 import pytest
 from keras import layers
 
-pytest.importorskip("numba")
-
-from lwcnn.engine import keras_internals as internals  # noqa: E402
-from lwcnn.engine.keras_internals import Unsupported  # noqa: E402
+from lwcnn.engine import keras_internals as internals
+from lwcnn.engine.keras_internals import Unsupported
 
 VERSIONS = ("3.15",)
 

@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("numba")
-
-from lwcnn.engine.kernels.conv_pool import (  # noqa: E402
+from lwcnn.engine.kernels.conv_pool import (
     conv_pool_forward,
     conv_pool_input_gradient,
     conv_pool_kernel_gradients,

@@ -5,17 +5,14 @@ from functools import partial
 import keras
 import numpy as np
 import pytest
+from against_keras import assert_same, patterns, random_weights
 from keras import layers
 
-pytest.importorskip("numba")
-
-from against_keras import assert_same, patterns, random_weights  # noqa: E402
-
-from lwcnn.engine import Predictor  # noqa: E402
-from lwcnn.engine import epoch as engine  # noqa: E402
-from lwcnn.engine.keras_internals import read_graph  # noqa: E402
-from lwcnn.engine.match import match_layers  # noqa: E402
-from lwcnn.models.blocks import depthwise_block  # noqa: E402
+from lwcnn.engine import Predictor
+from lwcnn.engine import epoch as engine
+from lwcnn.engine.keras_internals import read_graph
+from lwcnn.engine.match import match_layers
+from lwcnn.models.blocks import depthwise_block
 
 BLOCKS = [
     ((8, 8, 16), {"filters": 16}),

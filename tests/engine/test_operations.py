@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from keras import layers
 
-pytest.importorskip("numba")
 from lwcnn.engine.keras_internals import Unsupported
 from lwcnn.engine.losses import find_loss
 from lwcnn.engine.match import OPERATIONS, unsupported

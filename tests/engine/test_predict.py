@@ -3,15 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from against_keras import random_weights
 from keras import layers
 
-pytest.importorskip("numba")
-
-from against_keras import random_weights  # noqa: E402
-
-from lwcnn.engine import Predictor, Unsupported  # noqa: E402
-from lwcnn.models.dual import build_dual_model, build_submodel  # noqa: E402
-from lwcnn.training.steps import make_predictor  # noqa: E402
+from lwcnn.engine import Predictor, Unsupported
+from lwcnn.models.dual import build_dual_model, build_submodel
+from lwcnn.training.steps import make_predictor
 
 SHAPE = (12, 12, 3)
 IMAGES = [np.random.default_rng(seed).integers(0, 256, (7, *SHAPE), dtype=np.uint8) for seed in (0, 1)]

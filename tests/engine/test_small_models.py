@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from keras import layers
 
-pytest.importorskip("numba")
 from lwcnn.engine.epoch import Epoch, unsupported
 
 SHAPE, CLASSES, BATCH, STEPS = (16, 16, 3), 5, 11, 3

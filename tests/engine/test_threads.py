@@ -5,7 +5,6 @@ import threading
 import numpy as np
 import pytest
 
-pytest.importorskip("numba")
 from lwcnn.engine import threads
 from lwcnn.engine.threads import BrokenGroup, ThreadGroup, run_in_group, share_out
 

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("numba")
-
-from lwcnn.engine.kernels import products  # noqa: E402
-from lwcnn.engine.kernels.depthwise import TAPS, add_kernel_gradient, convolve, copy_into_margin  # noqa: E402
+from lwcnn.engine.kernels import products
+from lwcnn.engine.kernels.depthwise import TAPS, add_kernel_gradient, convolve, copy_into_margin
 
 
 def draw(rng, *shape):

@@ -6,7 +6,7 @@ import pytest
 from made_data import make_images, randomize
 
 from lwcnn.models.dual import build_submodel
-from lwcnn.models.merge import check_merge, merge_submodels, split_merged
+from lwcnn.models.merge import check_merge, merge_submodels
 from lwcnn.system.errors import LwcnnError
 
 SHAPES = [(28, 28, 1), (32, 32, 3)]
@@ -144,16 +144,6 @@ def test_submodels_with_equal_names_are_refused():
 def test_no_submodels_are_refused():
     with pytest.raises(LwcnnError, match="Received: "):
         merge_submodels([])
-
-
-def test_splitting_restores_the_submodels_exactly():
-    submodels = random_submodels((12, 12, 3), num_classes=7)
-    for submodel, again in zip(submodels, split_merged(merge_submodels(submodels)), strict=True):
-        assert again.name == submodel.name
-        for weight, other in zip(submodel.get_weights(), again.get_weights(), strict=True):
-            np.testing.assert_array_equal(weight, other)
-    with pytest.raises(LwcnnError, match="Received: 'original'"):
-        split_merged(submodels[0])
 
 
 def test_check_merge_detects_an_inexact_merge():

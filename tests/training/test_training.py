@@ -1,6 +1,5 @@
 """The training loop: loss, early stopping, best weights, and interruption at any moment to the same bits."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ import pytest
 from made_data import ROOT, make_images, randomize
 
 from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation
+from lwcnn.engine import epoch as engine
 from lwcnn.experiments.pipeline import train_method, train_submodels
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.sequence import PhaseSequence
@@ -419,10 +419,7 @@ def test_averaged_batch_norm_statistics_are_evaluated(parts, monkeypatch):
         monkeypatch.setattr(kind, "step", recorded)
 
     record(Epoch)
-    if importlib.util.find_spec("numba"):
-        from lwcnn.engine import epoch as engine
-
-        record(engine.Epoch)
+    record(engine.Epoch)
     network = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
     model = build_residual_se(SHAPE, NUM_CLASSES, network)
     names = [w.path for w in model.weights]
