@@ -36,6 +36,7 @@ def search(options: argparse.Namespace) -> None:
     else:
         study.run(options.trials)
     print(study.front().astype(object).T.to_string(header=False))
+    print(f"\nstudy  {study.path}")
 
 
 def _open_study(options: argparse.Namespace):
@@ -61,7 +62,10 @@ def draw(study) -> None:
     from optuna.visualization import matplotlib as figures
 
     if len(study.study.get_trials(states=(TrialState.COMPLETE,))) < 2:
-        raise LwcnnError(f"Train trials first, without --show: the figures need two. Received: {study.path}")
+        raise LwcnnError(
+            "Train two trials first, without --show and with the same --space, --dataset and --epochs. "
+            f"Received: {study.path}"
+        )
     accuracy = "accuracy on validation images"
     with warnings.catch_warnings(), matplotlib.rc_context():  # Optuna sets a style for the whole process
         warnings.simplefilter("ignore")  # and calls its figures experimental

@@ -96,7 +96,8 @@ class Search:
         """Returns the trials that no other trial beats in every objective, the most accurate first."""
         best = sorted(self.study.best_trials, key=lambda trial: -trial.values[0])
         rows = [{"trial": one.number} | dict(zip(self._space.objectives, one.values)) | one.params for one in best]
-        return pd.DataFrame(rows, columns=["trial", *self._space.objectives, *self._space.parameters])
+        front = pd.DataFrame(rows, columns=["trial", *self._space.objectives, *self._space.parameters])
+        return front.convert_dtypes()  # Optuna's values are floats, the number of parameters too
 
     @property
     def _space(self) -> Space:

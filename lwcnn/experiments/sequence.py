@@ -23,7 +23,11 @@ from lwcnn.training.progress import Progress
 
 MAX_SEED = 2**32  # Keras and NumPy accept seeds below it
 MIN_STEPS, MIN_BATCH = 50, 8
-"""Small training sets use smaller batches, but at least MIN_BATCH images, so that an epoch has MIN_STEPS steps."""
+
+
+def batch_size(most: int, num_images: int) -> int:
+    """Returns the images per step: fewer on small training sets, so that an epoch has `MIN_STEPS` steps."""
+    return min(most, max(MIN_BATCH, num_images // MIN_STEPS))
 
 
 @dataclass
@@ -73,7 +77,7 @@ class PhaseSequence:
         self, model: keras.Model, phase: Phase, branches: Branches | None = None, wrap: Wrap | None = None
     ) -> None:
         """Trains a model through the next phase, or loads the phase from its checkpoint."""
-        phase = replace(phase, batch_size=min(phase.batch_size, max(MIN_BATCH, len(self.split.training) // MIN_STEPS)))
+        phase = replace(phase, batch_size=batch_size(phase.batch_size, len(self.split.training)))
         self.depends_on([plain_settings(phase), plain_settings(branches)])
         key = hashlib.sha256(json.dumps(self._determinants).encode()).hexdigest()[:16]
         path = Path(self.cache) / f"seed{self.seed}-{phase.name}-{key}.npz" if self.cache else None

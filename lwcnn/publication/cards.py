@@ -7,9 +7,11 @@ from typing import Any
 import pandas as pd
 from scipy.stats import binomtest
 
+from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.results import DISPLAY_NAMES
+from lwcnn.experiments.sequence import batch_size
 from lwcnn.models.description import Description, read_description, read_input_shape
 from lwcnn.publication.claims.measurement import Measurement, or_missing, percent
 from lwcnn.publication.evidence import Evidence, Network
@@ -53,6 +55,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
     is_shipped = name in NETWORKS and told.dataset in DISPLAY_NAMES
     seeds = " ".join(map(str, network.runs["seed"]))
     again = f" `lwcnn train {name} --dataset {told.dataset} --preset {told.preset} --seeds {seeds}` repeats it."
+    images = told.dataset if told.dataset in DATASET_NAMES else "path/to/images"
     shipped = f'lwcnn.create_model("{name}", pretrained="{told.dataset}")'
     return CARD.format(
         title=display_name(told.experiment),
@@ -65,14 +68,14 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         num_classes=len(told.class_names),
         classes=", ".join(told.class_names),
         num_test=network.correct.shape[1],
-        phases=_phases(told),
+        phases=_phases(told, run["num_train_images"]),
         command=again if told.experiment in EXPERIMENT_NAMES and told.dataset in DISPLAY_NAMES else "",
         minutes=run["train_seconds"] / 60,
         results=_results(told, run, network),
         calibration=_calibration(told, run, evidence.network(told.dataset, told.experiment)),
         hardest=_hardest(told, run),
         load=shipped if is_shipped else f'lwcnn.load_model("{path.name}")',
-        export=f"lwcnn export {name if is_shipped else path.name} --dataset {told.dataset}",
+        export=f"lwcnn export {name if is_shipped else path.name} --dataset {images}",
     )
 
 
@@ -81,14 +84,14 @@ def network_name(experiment: str) -> str:
     return next((name for name, named in NETWORKS.items() if named == experiment), experiment)
 
 
-def _phases(told: Description) -> str:
+def _phases(told: Description, num_images: int) -> str:
     columns: Columns = {
         "phase": "{name}",
         "optimizer": "{optimizer[name]}",
         "learning rate": lambda phase: f"{phase['optimizer']['learning_rate'] or 0:g}",
         "weight decay": lambda phase: f"{phase['optimizer']['weight_decay'] or 0:g}",
         "epochs at most": "{epochs}",
-        "batch": "{batch_size}",
+        "batch": lambda phase: f"{batch_size(phase['batch_size'], num_images)}",
     }
     return table_of(columns, _find_phases(told.config)).markdown()
 

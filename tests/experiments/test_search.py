@@ -98,6 +98,7 @@ def test_a_study_begins_with_the_base_and_trains_what_is_within_the_limit(data, 
     rejected = [trial for trial in trials if "rejected" in trial.user_attrs]
     assert rejected and all(trial.user_attrs.get("params", LIMIT + 1) > LIMIT for trial in rejected)
     best = study.front().iloc[0]
+    assert study.front()["params"].dtype.kind == "i", "Optuna's values are floats"
     style = dict(matplotlib.rcParams)
     draw(study)
     assert dict(matplotlib.rcParams) == style, "Optuna's style stays for what is drawn next"
@@ -179,7 +180,7 @@ def test_a_space_of_other_parameters_a_broken_journal_and_an_unknown_name_are_re
 
 
 def test_there_is_nothing_to_draw_without_trials(data, tmp_path):
-    with pytest.raises(LwcnnError, match="Train trials first"):
+    with pytest.raises(LwcnnError, match="Train two trials first"):
         draw(Search("recipe", data, 3, None, Folders(tmp_path)))
 
 

@@ -4,12 +4,17 @@ import shutil
 
 import pytest
 from made_data import ROOT
+from publication.made_results import CLASSES, write_run
 
 import lwcnn
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.release import describe_models
 from lwcnn.experiments.results import load_results
-from lwcnn.publication.cards import make_cards
+from lwcnn.models.description import Description
+from lwcnn.publication.cards import make_cards, model_card
+from lwcnn.publication.evidence import Evidence
+from lwcnn.system.files import read_json
+from lwcnn.system.settings import plain_settings
 
 AGAIN = "run `lwcnn release --results results --models models`"
 
@@ -47,3 +52,16 @@ def test_listed_figures_are_those_of_the_results():
         experiment = lwcnn.get_experiment(row["name"]).name
         (run,) = runs[runs["weights"] == f"models/{row['dataset']}-{experiment}.keras"].to_dict("records")
         assert (row["parameters"], row["test_accuracy"]) == (run["params"], run["test_accuracy"])
+
+
+def test_the_card_of_ones_own_images_has_their_batch_size_and_no_data_set_that_a_command_does_not_know(tmp_path):
+    run = lwcnn.get_experiment("wren").name
+    config = plain_settings(lwcnn.get_experiment("wren"))
+    path = write_run(
+        tmp_path / "results", f"pets-1f3a90c2/{run}/quick", 0, 5, num_train_images=600, config=config, step="engine"
+    )
+    told = Description.of_run(read_json(path), CLASSES)
+    shutil.copy(ROOT / "models/cifar10-paper.keras", tmp_path / "own.keras")
+    card = model_card(tmp_path / "own.keras", told, Evidence(tmp_path / "results"))
+    assert "| all | muon | 0.02 | 0.05 | 15 | 12 |" in card  # 600 images in 50 steps, not the recipe's 128
+    assert "`lwcnn export own.keras --dataset path/to/images --format onnx`" in card
