@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from scipy.optimize import minimize
 from shrink import kernels, masks_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,13 +19,14 @@ sys.path.insert(0, str(ROOT))
 
 from lwcnn.data.datasets import load_dataset  # noqa: E402
 from lwcnn.data.splits import split_for_training  # noqa: E402
-from lwcnn.evaluation.calibration import fit_temperature, fit_thresholds  # noqa: E402
+from lwcnn.evaluation.calibration import fit_temperature  # noqa: E402
 from lwcnn.evaluation.metrics import (  # noqa: E402
     accuracy,
     average_probabilities,
     brier_score,
     cross_entropy,
     expected_calibration_error,
+    log_softmax,
 )
 from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_logits  # noqa: E402
 from lwcnn.evaluation.statistics import paired_difference  # noqa: E402
@@ -45,6 +47,7 @@ FILES = {
     ),
 }
 SPARSITIES = (0.1, 0.3, 0.5)
+MAX_OFFSET = 5.0
 PASSES = {"mirror": 2, "five views": 5, "soft voting": 3, "soft voting, mirror": 6}
 
 Logits = tuple[np.ndarray, np.ndarray]
@@ -72,6 +75,18 @@ def changed(model, parts, calibration) -> dict[str, Logits]:
             kernel.assign(kernel * mask)
         found[f"pruned, {100 * sparsity:.0f} %"] = tuple(predict_logits(model, images) for images in parts)
     return found
+
+
+def fit_thresholds(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Fits numbers to add to each class's logits, (classes,), that minimize the cross-entropy (arXiv 1901.06852)."""
+    shares = np.bincount(labels, minlength=np.shape(logits)[1]) / len(labels)
+
+    def loss_and_gradient(offsets):
+        shifted = logits + offsets
+        return cross_entropy(shifted, labels), np.exp(log_softmax(shifted)).mean(axis=0) - shares
+
+    bounds = [(-MAX_OFFSET, MAX_OFFSET)] * len(shares)  # of a class without images the best would be infinite
+    return minimize(loss_and_gradient, np.zeros(len(shares)), jac=True, method="L-BFGS-B", bounds=bounds).x
 
 
 def fitted(logits: Logits, labels) -> dict[str, Logits]:

@@ -80,10 +80,9 @@ def _read_hugging_face(part: Any, size: Size | None) -> Named:
     image = _column(features, "Image", ("image", "img"))
     label = _column(features, "ClassLabel", ("label", "labels", "fine_label"))
     pictures = part[image]
-    images, kept, errors = read_images(pictures, choose_shape(pictures, size))
-    if errors:
-        index, error = next(iter(errors.items()))
-        raise LwcnnError(f"Remove the images that can't be read ({error}). Received: {len(errors)}, first {index}")
+    images, kept, unreadable = read_images(pictures, choose_shape(pictures, size))
+    for index, why in unreadable.items():
+        raise LwcnnError(f"Remove the images that can't be read ({why}). Received: {len(unreadable)}, first {index}")
     return images, np.asarray(part[label])[kept], tuple(getattr(features[label], "names", None) or ()) or None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lwcnn.data.checks import Splits, invalid
-from lwcnn.data.image_files import Size, check_size, choose_shape, find_images, read_images, reason
+from lwcnn.data.image_files import Size, check_size, choose_shape, find_images, read_images
 from lwcnn.data.sources import cache_folder
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.npz import load_npz, save_npz
@@ -102,5 +102,5 @@ def _read_parts(parts: dict[str, Classes], names: list[str], size: Size | None) 
         labels = np.repeat(np.arange(len(names)), [len(classes.get(name, [])) for name in names])
         images, kept, errors = read_images(files, shape)
         arrays |= {f"x_{part}": images, f"y_{part}": labels[kept]}
-        unreadable += [f"{one_line(files[i].name)} ({reason(error)})" for i, error in errors.items()]
+        unreadable += [f"{one_line(files[i].name)} ({why})" for i, why in errors.items()]
     return arrays | {"unreadable": np.array(unreadable, dtype=str)}

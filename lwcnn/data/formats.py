@@ -138,9 +138,9 @@ def _read_tiny_imagenet(folder: Path, part: str) -> Part:
     else:
         rows = [line.split("\t") for line in (folder / "val" / "val_annotations.txt").read_text().splitlines()]
         files = [(folder / "val" / "images" / row[0], ids.index(row[1])) for row in rows]
-    images, _, errors = read_images([path for path, _ in files], (64, 64, 3))
-    for index, error in errors.items():
-        raise ValueError(f"{files[index][0]}: {error}")
+    images, _, unreadable = read_images([path for path, _ in files], (64, 64, 3))
+    for index, why in unreadable.items():
+        raise ValueError(f"{files[index][0]}: {why}")
     return images, np.array([label for _, label in files], np.int64)
 
 

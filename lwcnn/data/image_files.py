@@ -67,22 +67,19 @@ def read_image(source: Path | Image.Image, shape: tuple[int, int, int]) -> np.nd
         return np.asarray(image, np.uint8).reshape(shape)
 
 
-def read_images(
-    sources: Sequence[Any], shape: tuple[int, int, int]
-) -> tuple[np.ndarray, np.ndarray, dict[int, Exception]]:
-    """Reads many images; returns those that can be read, their indices among the sources, and errors by index."""
+def read_images(sources: Sequence[Any], shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+    """Reads many images; returns those that can be read, their indices among the sources, and why not, by index."""
     require_memory(len(sources) * math.prod(shape), f"{len(sources):,} images of shape {shape}")
     images = np.empty((len(sources), *shape), np.uint8)
     kept: list[int] = []
-    errors: dict[int, Exception] = {}
+    unreadable: dict[int, str] = {}
     for index, source in enumerate(sources):
         try:
             images[len(kept)] = read_image(source, shape)
-        except Exception as error:  # corrupt files can raise any error
-            errors[index] = error
-        else:
             kept.append(index)
-    return images[: len(kept)], np.array(kept, np.int64), errors
+        except Exception as error:  # corrupt files can raise any error
+            unreadable[index] = reason(error)
+    return images[: len(kept)], np.array(kept, np.int64), unreadable
 
 
 def choose_shape(sources: Iterable[Any], size: Size | None) -> tuple[int, int, int]:

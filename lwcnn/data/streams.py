@@ -63,9 +63,9 @@ def stream_files(
     names, batch_size = list(files), images_at_once(shape)
     for start in range(0, len(names), batch_size):
         some = names[start : start + batch_size]
-        images, kept, errors = read_images([files[name] for name in some], shape)
-        for index, error in errors.items():
-            on_unreadable(some[index], reason(error))
+        images, kept, unreadable = read_images([files[name] for name in some], shape)
+        for index, why in unreadable.items():
+            on_unreadable(some[index], why)
         if len(kept):
             yield [some[index] for index in kept], images
 

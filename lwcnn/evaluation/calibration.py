@@ -1,10 +1,10 @@
-"""Temperature scaling divides logits so that confidence matches accuracy; thresholds shift the logits of each class."""
+"""Temperature scaling: logits are divided so that confidence matches accuracy."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from lwcnn.evaluation.metrics import cross_entropy, expected_calibration_error, log_softmax
+from lwcnn.evaluation.metrics import cross_entropy, expected_calibration_error
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -39,23 +39,6 @@ def scale_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> ScaledLogits:
     even, odd = (fit_temperature(logits[other::2], labels[other::2]) for other in (1, 0))
     divisors = np.where(np.arange(len(logits)) % 2, odd, even)[:, None]
     return ScaledLogits(np.asarray(logits, dtype=float) / divisors, (even, odd))
-
-
-MAX_OFFSET = 5.0
-
-
-def fit_thresholds(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Fits numbers to add to each class's logits, (classes,), that minimize the cross-entropy (arXiv 1901.06852)."""
-    from scipy.optimize import minimize
-
-    shares = np.bincount(labels, minlength=np.shape(logits)[1]) / len(labels)
-
-    def loss_and_gradient(offsets):
-        shifted = logits + offsets
-        return cross_entropy(shifted, labels), np.exp(log_softmax(shifted)).mean(axis=0) - shares
-
-    bounds = [(-MAX_OFFSET, MAX_OFFSET)] * len(shares)  # of a class without images the best would be infinite
-    return minimize(loss_and_gradient, np.zeros(len(shares)), jac=True, method="L-BFGS-B", bounds=bounds).x
 
 
 def measure_calibration(

@@ -9,8 +9,7 @@ import numpy as np
 from keras import layers, ops
 
 from lwcnn.engine.keras_internals import is_shared
-from lwcnn.export.extras import require_tensorflow
-from lwcnn.export.formats import FORMATS, LitertModel
+from lwcnn.export.formats import FORMATS, LitertModel, require_tensorflow
 from lwcnn.export.int8.equalize import equalize_channels
 from lwcnn.export.int8.files import correct_biases, share_vectors
 from lwcnn.export.int8.simplify import simplify, split_hard_swish
@@ -92,7 +91,7 @@ def convert_deployable(deployable: keras.Model, images: np.ndarray | None) -> by
     tf = require_tensorflow()
     # Through a SavedModel: converting a function leaves the weights in uninitialized variables.
     with tempfile.TemporaryDirectory() as folder, quiet_native_output():
-        export(deployable, folder, "tf_saved_model")
+        _export(deployable, folder, "tf_saved_model")
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if images is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -134,28 +133,27 @@ def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Mod
     return keras.Model(copy.inputs, copy.outputs, name="m") if short_names else copy
 
 
-def export(deployable: keras.Model, path: str | Path, format_name: str) -> None:
-    """Exports by Keras with float32 images between 0 and 255 as input, in batches of any size."""
-    images = keras.InputSpec(shape=(None, *deployable.inputs[0].shape[1:]), dtype="float32", name="images")
-    with quiet_native_output():
-        deployable.export(path, format=format_name, verbose=False, input_signature=[images])
-
-
 def to_onnx(model: keras.Model) -> bytes:
     """Converts a model to a float32 ONNX file, from images between 0 and 255 to logits, for any batch size."""
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # raised by Keras's patch of tf2onnx
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        export(build_deployable(model), path, "onnx")
+        _export(build_deployable(model), path, "onnx")
         return path.read_bytes()
 
 
 def to_saved_model(model: keras.Model) -> dict[str, bytes]:
     """Converts a model to the files of a float32 SavedModel, from images (0 to 255) to logits, for any batch size."""
     with tempfile.TemporaryDirectory() as folder:
-        export(build_deployable(model), folder, "tf_saved_model")
+        _export(build_deployable(model), folder, "tf_saved_model")
         paths = sorted(path for path in Path(folder).rglob("*") if path.is_file())
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def _export(deployable: keras.Model, path: str | Path, format_name: str) -> None:
+    """Exports by Keras with float32 images between 0 and 255 as input, in batches of any size."""
+    images = keras.InputSpec(shape=(None, *deployable.inputs[0].shape[1:]), dtype="float32", name="images")
+    with quiet_native_output(), warnings.catch_warnings(action="ignore", category=FutureWarning):  # Keras's tf2onnx
+        deployable.export(path, format=format_name, verbose=False, input_signature=[images])
 
 
 def _call(layer, *arguments, **options):

@@ -1,17 +1,23 @@
-"""The formats of exported models, and how their files run. Imports no backend."""
+"""The formats of exported models, how their files run, and the optional packages that this needs.
+
+Importing it imports no backend.
+"""
 
 import gzip
+import importlib
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
-from lwcnn.export.extras import require, require_tensorflow
-from lwcnn.system.environment import quiet_native_output
-from lwcnn.system.errors import unknown_name
+from lwcnn.system.environment import install_hint, quiet_native_output
+from lwcnn.system.errors import LwcnnError, unknown_name
 
+PACKAGES = ("tensorflow-cpu", "ai-edge-litert", "onnx", "onnxruntime", "tf2onnx")
+_OF_MODULES = {"tensorflow": "tensorflow-cpu", "flatbuffers": "ai-edge-litert"}  # others are named as their modules
 NUM_CALIBRATION_IMAGES = 1000  # training images that calibrate int8
 
 
@@ -29,13 +35,18 @@ class Runtime:
 
 
 class LitertModel(Runtime):
-    """Runs a LiteRT file on one thread; `input_quantization` is (scale, zero point) of an int8 input, else None."""
+    """Runs a LiteRT file on one thread; `input_quantization` is (scale, zero point) of an int8 input, else None.
 
-    def __init__(self, content: bytes):
+    With `keep_all`, `tensor` gives all activations of the last run by their index, not only the output.
+    """
+
+    def __init__(self, content: bytes, keep_all: bool = False):
         super().__init__(self._invoke)
-        interpreter = require("ai_edge_litert.interpreter")
+        options = {"num_threads": 1, "experimental_preserve_all_tensors": keep_all}
         with quiet_native_output():
-            self._interpreter = interpreter.Interpreter(model_content=content, num_threads=1)
+            interpreter = require("ai_edge_litert.interpreter").Interpreter
+            self._interpreter = interpreter(model_content=content, **options)
+        self.tensor = self._interpreter.get_tensor
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]
         self._batch_size: int | None = None
@@ -56,7 +67,7 @@ class LitertModel(Runtime):
             self._batch_size = len(prepared)
         self._interpreter.set_tensor(self._input["index"], prepared)
         self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output["index"])
+        return self.tensor(self._output["index"])
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         output, quantization = super().__call__(images), _quantization(self._output)
@@ -123,6 +134,30 @@ def require_format(name: str) -> None:
     require_tensorflow()
     for module in FORMATS[name].modules:
         require(module)
+
+
+def require(module: str, extra: str = "export") -> ModuleType:
+    """Imports a module of an extra, such as "ai_edge_litert.interpreter"."""
+    name = module.split(".")[0]
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise LwcnnError(
+            f"Install the package {_OF_MODULES.get(name, name.replace('_', '-'))}: {install_hint(extra)}. "
+            f"Received: {type(error).__name__}: {error}"
+        ) from error
+
+
+def require_tensorflow() -> ModuleType:
+    """Imports TensorFlow and checks that it is Keras's backend, which the converters require."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise LwcnnError(
+            "Set KERAS_BACKEND=tensorflow to export or benchmark models, and install their packages: "
+            f"{install_hint('export')}. Received: KERAS_BACKEND={keras.backend.backend()}"
+        )
+    return require("tensorflow")
 
 
 def gzip_bytes(content: bytes) -> int:

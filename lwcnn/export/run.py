@@ -11,8 +11,7 @@ from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits, require_fit
 from lwcnn.export.arena import plan_arena, read_graph, to_c_array
 from lwcnn.export.convert import INPUT_QUANTIZATION, convert, draw_calibration_images
-from lwcnn.export.extras import PACKAGES
-from lwcnn.export.formats import FORMATS, NUM_CALIBRATION_IMAGES, gzip_bytes, require_format
+from lwcnn.export.formats import FORMATS, NUM_CALIBRATION_IMAGES, PACKAGES, gzip_bytes, require_format
 from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model
 from lwcnn.system import environment

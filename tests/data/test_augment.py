@@ -201,33 +201,6 @@ def test_a_setting_leaves_the_draws_of_the_others(draw):
     assert (rotated["zoom"] == 1).all() and "shifts" not in rotated and not both["flip"].any()
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_an_image_becomes_the_same_in_any_batch(channels):
-    images = random_images(40, channels=channels)
-    indices = np.random.default_rng(1).permutation(40) * 1000
-    together = augment_batch(images, EVERYTHING, 7, 2, indices)
-    np.testing.assert_array_equal(augment_batch(images, EVERYTHING, 7, 2, indices), together)
-    chosen = [31, 4, 17]
-    some = augment_batch(images[chosen], EVERYTHING, 7, 2, indices[chosen])
-    np.testing.assert_array_equal(some, together[chosen])
-    for i in (0, 39):
-        alone = augment_batch(images[i : i + 1], EVERYTHING, 7, 2, indices[i : i + 1])
-        np.testing.assert_array_equal(alone[0], together[i])
-
-
-def test_seed_epoch_stream_and_index_draw_apart():
-    images = np.repeat(random_images(1), 20, axis=0)
-    base = augment_batch(images, EVERYTHING, 1, 1, np.arange(20))
-    assert len(np.unique(base.reshape(20, -1), axis=0)) == 20
-    for other in (
-        augment_batch(images, EVERYTHING, 2, 1, np.arange(20)),
-        augment_batch(images, EVERYTHING, 1, 2, np.arange(20)),
-        augment_batch(images, EVERYTHING, 1, 1, np.arange(20), stream=1),
-        augment_batch(images, EVERYTHING, 1, 1, np.arange(20, 40)),
-    ):
-        assert (other != base).any(axis=(1, 2, 3)).all()
-
-
 def test_the_draws_are_pinned(draw):
     """Stored results depend on these numbers: no version of NumPy or of this module may change them."""
     drawn = draw(EVERYTHING, [0, 1, 49_999], 32, 32, 42, 3)
@@ -237,21 +210,8 @@ def test_the_draws_are_pinned(draw):
     assert drawn["flip"].tolist() == [True, False, True]
 
 
-def test_input_stays_as_it_is():
-    images = random_images()
-    images.setflags(write=False)
-    out = augment_batch(images, EVERYTHING, 0, 0, np.arange(6))
-    assert out.shape == images.shape and out.dtype == np.uint8 and out.flags.writeable
-
-
-def test_views_and_empty_batches():
-    images = random_images(8)
-    view = images[::2, :, ::-1]
-    np.testing.assert_array_equal(
-        augment_batch(view, EVERYTHING, 0, 0, np.arange(4)),
-        augment_batch(view.copy(), EVERYTHING, 0, 0, np.arange(4)),
-    )
-    assert augment_batch(images[:0], EVERYTHING, 0, 0, np.arange(0)).shape == (0, 12, 10, 3)
+def test_an_empty_batch_stays_empty():
+    assert augment_batch(random_images()[:0], EVERYTHING, 0, 0, np.arange(0)).shape == (0, 12, 10, 3)
 
 
 def test_the_papers_and_the_authors_amounts():

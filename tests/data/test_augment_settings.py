@@ -21,6 +21,7 @@ from lwcnn.data.augment.policies import OPERATIONS
 from lwcnn.system.errors import LwcnnError
 
 EACH = {
+    "geometry": Augmentation(0.1, 0.2, 0.2, 0.2, horizontal_flip=True, crop_padding=4),
     "vertical_flip": Augmentation(vertical_flip=0.5),
     "rand_augment": Augmentation(rand_augment=RandAugment(2, 20)),
     "trivial_augment": Augmentation(policy="trivial_augment"),

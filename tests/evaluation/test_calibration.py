@@ -1,11 +1,20 @@
 """The temperature is fitted on validation images, and thresholds undo a known shift."""
 
+import runpy
+
 import numpy as np
 import pytest
+from made_data import ROOT
 from scipy.special import softmax
 
-from lwcnn.evaluation.calibration import fit_thresholds, measure_calibration
+from lwcnn.evaluation.calibration import measure_calibration
 from lwcnn.evaluation.metrics import accuracy
+
+
+@pytest.fixture
+def fit_thresholds(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return runpy.run_path(str(ROOT / "benchmarks/after_training.py"))["fit_thresholds"]
 
 
 def test_the_temperature_is_that_of_the_validation_images():
@@ -20,7 +29,7 @@ def test_the_temperature_is_that_of_the_validation_images():
     assert unlike["ece_scaled"] > 0.1  # it is not fitted on the test images
 
 
-def test_thresholds_undo_a_known_shift():
+def test_thresholds_undo_a_known_shift(fit_thresholds):
     generator = np.random.default_rng(0)
     logits = generator.normal(size=(20_000, 3)) * 2
     labels = (softmax(logits, axis=1).cumsum(1) < generator.random((20_000, 1))).sum(1)  # drawn from the probabilities
@@ -31,6 +40,6 @@ def test_thresholds_undo_a_known_shift():
     assert abs(better - accuracy(logits, labels)) < 0.004 < better - accuracy(logits + shift, labels)
 
 
-def test_a_class_without_images_has_the_largest_threshold():
+def test_a_class_without_images_has_the_largest_threshold(fit_thresholds):
     logits = np.random.default_rng(0).normal(size=(50, 3))
     assert fit_thresholds(logits, np.arange(50) % 2).argmin() == 2

@@ -23,14 +23,15 @@ from lwcnn.export.bench.measure import (
     time_calls,
 )
 from lwcnn.export.convert import convert, draw_calibration_images
-from lwcnn.export.extras import PACKAGES, require_tensorflow
 from lwcnn.export.formats import (
     BENCH_FORMATS,
     FORMATS,
     NUM_CALIBRATION_IMAGES,
+    PACKAGES,
     Runtime,
     gzip_bytes,
     require_format,
+    require_tensorflow,
 )
 from lwcnn.models.cost import count_macs
 from lwcnn.models.description import model_checksum

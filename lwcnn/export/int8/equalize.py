@@ -9,8 +9,8 @@ from scipy.special import logsumexp
 
 from lwcnn.data.checks import images_at_once
 from lwcnn.engine.keras_internals import source, sources
-from lwcnn.export.extras import require_tensorflow
-from lwcnn.export.int8.simplify import Weights, is_convolution, is_linear, rewrite, same, scale_outputs
+from lwcnn.export.formats import require_tensorflow
+from lwcnn.export.int8.simplify import Replacement, is_convolution, is_linear, rewrite, same, scale_outputs
 from lwcnn.models.layers import StochasticDepth
 
 _BATCH_SIZE = 100  # affects memory only
@@ -35,10 +35,8 @@ def equalize_channels(model: keras.Model, images: np.ndarray) -> keras.Model:
     """
     groups = _groups(model)
     factors = _factors(model, groups, images)
-
-    def replace(layer: keras.Operation) -> tuple[keras.Layer, Weights] | None:
-        if not is_convolution(layer):
-            return None
+    replaced: dict[str, Replacement] = {}
+    for layer in filter(is_convolution, model.layers):
         kernel, *bias = layer.get_weights()
         (before,) = sources(layer)
         read = factors.get(groups.get(before.name, ""))
@@ -49,9 +47,8 @@ def equalize_channels(model: keras.Model, images: np.ndarray) -> keras.Model:
             kernel, bias = scale_outputs(layer, kernel, 1 / written), [part / written for part in bias]
         elif written is not None:
             kernel, bias = np.zeros_like(kernel), [np.ones_like(part) for part in bias]
-        return same(layer), [kernel, *bias]
-
-    return rewrite(model, replace)
+        replaced[layer.name] = same(layer), [kernel, *bias]
+    return rewrite(model, replaced)
 
 
 def _groups(model: keras.Model) -> dict[str, str]:

@@ -5,8 +5,7 @@ import warnings
 import numpy as np
 
 from lwcnn.export.arena import read_graph
-from lwcnn.export.extras import require
-from lwcnn.system.environment import quiet_native_output
+from lwcnn.export.formats import LitertModel, require
 
 _ALIGNMENT = 16  # bytes; LiteRT reads weights in place
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
@@ -24,13 +23,12 @@ def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> byte
     model = schema.Model.GetRootAs(corrected, 0)  # a view: writing to it changes `corrected`
     graph = model.Subgraphs(0)
     exact_graph = schema.Model.GetRootAs(reference, 0).Subgraphs(0)
-    exact = _run(reference, images.astype(np.float32))
-    quantized = (images.astype(np.int16) - 128).astype(np.int8)
+    exact = _run(reference, images)
     for number, exact_number in zip(numbers, exact_numbers, strict=True):
         operator = graph.Operators(number)
         output = graph.Tensors(operator.Outputs(0)).Quantization()
-        expected = exact.get_tensor(exact_graph.Operators(exact_number).Outputs(0))
-        found = _run(bytes(corrected), quantized).get_tensor(operator.Outputs(0)).astype(np.float32)
+        expected = exact.tensor(exact_graph.Operators(exact_number).Outputs(0))
+        found = _run(bytes(corrected), images).tensor(operator.Outputs(0)).astype(np.float32)
         shift = (found - output.ZeroPoint(0)) * output.Scale(0) - expected
         counted = expected > 0 if expected.min() == 0 else np.ones_like(expected)
         shift = (shift * counted).sum((0, 1, 2)) / np.maximum(counted.sum((0, 1, 2)), 1)
@@ -45,18 +43,12 @@ def _convolutions(content: bytes) -> list[int]:
     return [i for i, name in enumerate(read_graph(content).operations) if name in _CONVOLUTIONS]
 
 
-def _run(content: bytes, inputs: np.ndarray):
-    """Runs a file on inputs; returns the interpreter, which keeps all activations."""
-    interpreter = require("ai_edge_litert.interpreter")
-    with quiet_native_output(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # about the memory of kept activations
-        found = interpreter.Interpreter(model_content=content, experimental_preserve_all_tensors=True)
-        index = found.get_input_details()[0]["index"]
-        found.resize_tensor_input(index, inputs.shape)
-        found.allocate_tensors()
-    found.set_tensor(index, inputs)
-    found.invoke()
-    return found
+def _run(content: bytes, images: np.ndarray) -> LitertModel:
+    """Runs a file on images and keeps all activations."""
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # about their memory
+        opened = LitertModel(content, keep_all=True)
+        opened.run(opened.prepare(images))
+    return opened
 
 
 def share_vectors(content: bytes) -> bytes:

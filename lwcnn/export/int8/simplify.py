@@ -11,6 +11,8 @@ from lwcnn.engine.keras_internals import sources
 AFFINE = (layers.BatchNormalization, layers.Rescaling)
 
 Weights = list[np.ndarray]
+Replacement = tuple[keras.Layer, Weights] | Callable
+"""What stands for an operation in a copy of a model: a layer with its weights, or a function of the same arguments."""
 
 
 def simplify(model: keras.Model) -> keras.Model:
@@ -22,63 +24,49 @@ def simplify(model: keras.Model) -> keras.Model:
     """
     model = _with_dense_attention(model)
     followers = _followers(model)
-    folded = {}  # batch normalization to fold, by name of the convolution
+    replaced: dict[str, Replacement] = {}
     for layer in model.layers:
-        if isinstance(layer, layers.BatchNormalization) and _is_affine(layer):
-            (before,) = sources(layer)
-            if is_convolution(before) and is_linear(before) and len(followers[before.name]) == 1:
-                folded[before.name] = layer
-    removed = {layer.name: _identity for layer in folded.values()}
-
-    def replace(layer: keras.Operation) -> tuple[keras.Layer, Weights] | None:
-        if isinstance(layer, AFFINE) and _is_affine(layer) and layer.name not in removed:
+        if _is_affine(layer):
             factor, offset = _affine(layer)
-            pointwise = layers.DepthwiseConv2D(1, data_format="channels_last", name=layer.name)
-            return pointwise, [factor.reshape(1, 1, -1, 1), offset]
-        if isinstance(layer, layers.Dense) and len(layer.input.shape) == 4:
+            (before,) = sources(layer)
+            is_norm = isinstance(layer, layers.BatchNormalization)
+            if is_norm and is_convolution(before) and is_linear(before) and len(followers[before.name]) == 1:
+                kernel, *bias = before.get_weights()
+                scaled = [scale_outputs(before, kernel, factor), sum(bias) * factor + offset]
+                replaced[before.name], replaced[layer.name] = (same(before, use_bias=True), scaled), _identity
+            else:
+                pointwise = layers.DepthwiseConv2D(1, data_format="channels_last", name=layer.name)
+                replaced[layer.name] = pointwise, [factor.reshape(1, 1, -1, 1), offset]
+        elif isinstance(layer, layers.Dense) and len(layer.input.shape) == 4:
             kernel, *bias = layer.get_weights()
             settings = {"activation": layer.activation, "use_bias": layer.use_bias, "name": layer.name}
             convolution = layers.Conv2D(layer.units, 1, data_format="channels_last", **settings)
-            return convolution, [kernel[np.newaxis, np.newaxis], *bias]
-        if layer.name in folded:
-            factor, offset = _affine(folded[layer.name])
-            kernel, *bias = layer.get_weights()
-            return same(layer, use_bias=True), [scale_outputs(layer, kernel, factor), sum(bias) * factor + offset]
-        return None
-
-    return rewrite(model, replace, removed)
+            replaced[layer.name] = convolution, [kernel[np.newaxis, np.newaxis], *bias]
+    return rewrite(model, replaced)
 
 
 def _with_dense_attention(model: keras.Model) -> keras.Model:
     """Returns an equivalent copy in which a convolution over pooled channels, between reshapes, is a dense layer."""
     followers = _followers(model)
-    convolutions, pools, reshapes = set(), set(), set()
+    replaced: dict[str, Replacement] = {}
     for layer in model.layers:
         if not (isinstance(layer, layers.Conv1D) and _keeps_shape(layer) and layer.input.shape[-1] == 1):
             continue
         (row,), after = sources(layer), followers[layer.name]
-        pool = sources(row)[0]
+        pool, channels = sources(row)[0], layer.input.shape[1]
         alone = len(after) == len(followers[row.name]) == len(followers[pool.name]) == 1
-        if alone and isinstance(pool, layers.GlobalAveragePooling2D) and not pool.keepdims:
-            column = next(operation for operation in model.operations if operation.name == after[0])
-            if column.output.shape[1:] == (1, 1, layer.input.shape[1]):
-                convolutions.add(layer.name)
-                pools.add(pool.name)
-                reshapes |= {row.name, column.name}
-
-    def replace(layer: keras.Operation) -> tuple[keras.Layer, Weights] | None:
-        if layer.name in pools:
-            return same(layer, keepdims=True), []
-        if layer.name not in convolutions:
-            return None
-        kernel, *bias = layer.get_weights()
-        units = layer.input.shape[1]
-        impulses = np.eye(units, dtype=np.float32)[..., np.newaxis]  # the answer to each is a row of the matrix
-        matrix = keras.ops.conv(impulses, kernel, padding="same", dilation_rate=layer.dilation_rate)
-        dense = layers.Dense(units, activation=layer.activation, use_bias=layer.use_bias, name=layer.name)
-        return dense, [np.asarray(matrix)[..., 0], *(np.repeat(part, units) for part in bias)]
-
-    return rewrite(model, replace, dict.fromkeys(reshapes, _identity))
+        if not (alone and isinstance(pool, layers.GlobalAveragePooling2D) and not pool.keepdims):
+            continue
+        (column,) = (operation for operation in model.operations if operation.name == after[0])
+        if column.output.shape[1:] == (1, 1, channels):
+            kernel, *bias = layer.get_weights()
+            impulses = np.eye(channels, dtype=np.float32)[..., np.newaxis]  # the answer to each is a row of the matrix
+            matrix = keras.ops.conv(impulses, kernel, padding="same", dilation_rate=layer.dilation_rate)
+            dense = layers.Dense(channels, activation=layer.activation, use_bias=layer.use_bias, name=layer.name)
+            replaced[layer.name] = dense, [np.asarray(matrix)[..., 0], *(np.repeat(part, channels) for part in bias)]
+            replaced[pool.name] = same(pool, keepdims=True), []
+            replaced[row.name] = replaced[column.name] = _identity
+    return rewrite(model, replaced)
 
 
 def _keeps_shape(layer: layers.Conv1D) -> bool:
@@ -92,38 +80,33 @@ def split_hard_swish(model: keras.Model) -> keras.Model:
     delegate, XNNPACK, does not support HARD_SWISH in int8, so that it splits the graph at each one.
     """
     followers = _followers(model)
-    convolutions = {layer.name for layer in model.layers if is_convolution(layer)}
-    split = {
-        layer.name
-        for layer in model.layers
-        if isinstance(layer, layers.Activation)
-        and layer.activation is keras.activations.hard_silu
-        and set(followers[layer.name]) <= convolutions
-    }
-    divided = {name for one in split for name in followers[one]}
-
-    def replace(layer: keras.Operation) -> tuple[keras.Layer, Weights] | None:
-        if layer.name not in divided:
-            return None
-        kernel, *bias = layer.get_weights()
-        return same(layer), [kernel / 6, *bias]
-
-    def six_fold(x):
-        return keras.ops.multiply(x, keras.ops.relu6(keras.ops.add(x, 3.0)))
-
-    return rewrite(model, replace, dict.fromkeys(split, six_fold))
+    convolutions = {layer.name: layer for layer in model.layers if is_convolution(layer)}
+    replaced: dict[str, Replacement] = {}
+    for layer in model.layers:
+        is_hard_swish = isinstance(layer, layers.Activation) and layer.activation is keras.activations.hard_silu
+        if is_hard_swish and set(followers[layer.name]) <= convolutions.keys():
+            replaced[layer.name] = _six_hard_swish
+            for name in followers[layer.name]:
+                kernel, *bias = convolutions[name].get_weights()
+                replaced[name] = same(convolutions[name]), [kernel / 6, *bias]
+    return rewrite(model, replaced)
 
 
-def rewrite(
-    model: keras.Model,
-    replace: Callable[[keras.Operation], tuple[keras.Layer, Weights] | None],
-    calls: Mapping[str, Callable] = {},
-) -> keras.Model:
-    """Returns a copy of a model with other layers and weights where `replace` gives them; `calls` replace layers."""
+def _six_hard_swish(x):
+    return keras.ops.multiply(x, keras.ops.relu6(keras.ops.add(x, 3.0)))
+
+
+def _identity(x):
+    return x
+
+
+def rewrite(model: keras.Model, replaced: Mapping[str, Replacement]) -> keras.Model:
+    """Returns a copy of a model with some operations replaced, by name."""
     weights: dict[str, Weights] = {}
 
     def clone(operation: keras.Operation) -> keras.Operation:
-        if (found := replace(operation)) is not None:
+        found = replaced.get(operation.name)
+        if isinstance(found, tuple):
             layer, weights[operation.name] = found
             return layer
         if isinstance(operation, keras.Layer):
@@ -132,7 +115,8 @@ def rewrite(
 
     def call(operation, *arguments, **options):
         options.pop("mask", None)  # passed to normalization layers; always None for images
-        return calls[operation.name](*arguments) if operation.name in calls else operation(*arguments, **options)
+        found = replaced.get(operation.name)
+        return operation(*arguments, **options) if found is None or isinstance(found, tuple) else found(*arguments)
 
     copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
     for layer in copy.layers:
@@ -143,10 +127,6 @@ def rewrite(
 def same(operation: keras.Operation, **changes: object) -> keras.Operation:
     """Returns a copy of a layer or operation, without its weights, and with other settings."""
     return type(operation).from_config(operation.get_config() | changes)
-
-
-def _identity(x):
-    return x
 
 
 def is_convolution(operation: keras.Operation) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from lwcnn.data.image_files import find_images
-from lwcnn.export.extras import require
+from lwcnn.export.formats import require
 from lwcnn.publication.demo.network import Network
 from lwcnn.system.errors import LwcnnError
 
