@@ -32,7 +32,6 @@ from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_logits  # noqa: E40
 from lwcnn.evaluation.statistics import paired_difference  # noqa: E402
 from lwcnn.experiments.records import SPLIT_SEED  # noqa: E402
 from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert_int8  # noqa: E402
-from lwcnn.export.formats import NUM_CALIBRATION_IMAGES  # noqa: E402
 from lwcnn.export.run import run_batches  # noqa: E402
 from lwcnn.models.io import load_model  # noqa: E402
 from lwcnn.system import environment  # noqa: E402
@@ -124,7 +123,7 @@ def main() -> None:
     data = load_dataset("cifar10")
     _, held_out = split_for_training(data.y_train, 0.1, seed=SPLIT_SEED)
     parts, labels = (data.x_train[held_out], data.x_test), (data.y_train[held_out], data.y_test)
-    calibration = draw_calibration_images(data.x_train, NUM_CALIBRATION_IMAGES)
+    calibration = draw_calibration_images(data.x_train)
     rows = []
     for experiment, files in FILES.items():
         found: dict[str, list[Logits]] = {}

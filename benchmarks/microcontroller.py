@@ -21,7 +21,6 @@ sys.path.insert(0, str(ROOT))
 from lwcnn.data.datasets import load_dataset  # noqa: E402
 from lwcnn.export.arena import plan_arena, read_graph  # noqa: E402
 from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert_int8  # noqa: E402
-from lwcnn.export.formats import NUM_CALIBRATION_IMAGES  # noqa: E402
 from lwcnn.models.io import load_model  # noqa: E402
 from lwcnn.system import environment  # noqa: E402
 from lwcnn.system.files import write_json  # noqa: E402
@@ -78,7 +77,7 @@ def run_reference(content: bytes, prepared: np.ndarray) -> np.ndarray:
 
 def measured(name: str, data) -> dict:
     """One row: the int8 file that `lwcnn export --format c-array` makes of a released model."""
-    calibration = draw_calibration_images(data.x_train, NUM_CALIBRATION_IMAGES)
+    calibration = draw_calibration_images(data.x_train)
     content = to_litert_int8(load_model(ROOT / "models" / f"{name}.keras"), calibration, split=False)
     litert, labels = LitertModel(content), data.y_test[:NUM_IMAGES]
     prepared = litert.prepare(data.x_test[:NUM_IMAGES])

@@ -24,7 +24,6 @@ from lwcnn.evaluation.metrics import accuracy, expected_calibration_error  # noq
 from lwcnn.experiments.zoo import create_model  # noqa: E402
 from lwcnn.export.bench.measure import summarize_rounds, time_calls  # noqa: E402
 from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert, to_litert_int8  # noqa: E402
-from lwcnn.export.formats import NUM_CALIBRATION_IMAGES  # noqa: E402
 from lwcnn.export.run import run_batches  # noqa: E402
 from lwcnn.system import environment  # noqa: E402
 from lwcnn.system.files import write_json  # noqa: E402
@@ -42,7 +41,7 @@ def files(checkout: Path, images: np.ndarray) -> Iterator[tuple[dict, bytes]]:
             (checkout / FOLDER / name).read_bytes(),
         )
     wren = create_model("wren", pretrained="cifar10")
-    calibration = draw_calibration_images(images, NUM_CALIBRATION_IMAGES)
+    calibration = draw_calibration_images(images)
     for precision, content in (("float32", to_litert(wren)), ("int8", to_litert_int8(wren, calibration))):
         yield {"network": "Wren", "precision": precision}, content
 

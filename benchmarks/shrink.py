@@ -81,7 +81,6 @@ def measured(experiment: str, sparsity: float, epochs: int, data, num_images: in
     from lwcnn.experiments.records import SPLIT_SEED
     from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert_int8
     from lwcnn.export.formats import gzip_bytes
-    from lwcnn.export.run import NUM_CALIBRATION_IMAGES
     from lwcnn.models.io import load_model
 
     model, started = load_model(ROOT / "models" / f"{data.name}-{experiment}.keras"), time.perf_counter()
@@ -89,7 +88,7 @@ def measured(experiment: str, sparsity: float, epochs: int, data, num_images: in
         indices, _ = split_for_training(data.y_train, get_experiment(experiment).validation, seed=SPLIT_SEED)
         model = fine_tuned(model, sparsity, epochs, data, indices[:num_images])
     seconds = time.perf_counter() - started
-    content = to_litert_int8(model, draw_calibration_images(data.x_train, NUM_CALIBRATION_IMAGES))
+    content = to_litert_int8(model, draw_calibration_images(data.x_train))
     x, y = data.x_test[:num_images], data.y_test[:num_images]
     return {
         "experiment": experiment,

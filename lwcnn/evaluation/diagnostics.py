@@ -18,15 +18,7 @@ MAX_NAMES = 5  # class names listed in a warning
 
 def diagnose_run(result: dict) -> list[str]:
     """Returns warnings about a run, the content of its JSON file and `num_test_images`; empty for a healthy run."""
-    signs = (
-        _branches,
-        _drops,
-        _overfitting,
-        _worse_than_submodels,
-        _divergence,
-        _lagging_weights,
-        _predictions,
-    )
+    signs = (_branches, _drops, _overfitting, _worse_than_submodels, _divergence, _lagging_weights, _predictions)
     return [warning for sign in signs for warning in sign(result)]
 
 

@@ -17,11 +17,6 @@ class Estimate:
     high: float
     by_seed: tuple[float, ...]  # accuracies
 
-    @property
-    def std(self) -> float | None:
-        """Sample standard deviation over seeds; None for a single seed."""
-        return float(np.std(self.by_seed, ddof=1)) if len(self.by_seed) > 1 else None
-
 
 @dataclass(frozen=True)
 class Difference(Estimate):

@@ -18,7 +18,6 @@ from lwcnn.system.errors import LwcnnError, unknown_name
 
 PACKAGES = ("tensorflow-cpu", "ai-edge-litert", "onnx", "onnxruntime", "tf2onnx")
 _OF_MODULES = {"tensorflow": "tensorflow-cpu", "flatbuffers": "ai-edge-litert"}  # others are named as their modules
-NUM_CALIBRATION_IMAGES = 1000  # training images that calibrate int8
 
 
 class Runtime:

@@ -11,7 +11,7 @@ from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits, require_fit
 from lwcnn.export.arena import plan_arena, read_graph, to_c_array
 from lwcnn.export.convert import INPUT_QUANTIZATION, convert, draw_calibration_images
-from lwcnn.export.formats import FORMATS, NUM_CALIBRATION_IMAGES, PACKAGES, gzip_bytes, require_format
+from lwcnn.export.formats import FORMATS, PACKAGES, gzip_bytes, require_format
 from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model
 from lwcnn.system import environment
@@ -44,7 +44,7 @@ def export_model(
         raise LwcnnError(f"Give an output path ending in {kind.extension}. Received: {output}")
     model = load_model(path)
     require_fit(model, path, data)
-    images = draw_calibration_images(data.x_train, NUM_CALIBRATION_IMAGES) if kind.quantized else None
+    images = draw_calibration_images(data.x_train) if kind.quantized else None
     content = convert(model, format_name, images)
     compared = compare_logits(
         predict_logits(model, data.x_test), run_batches(kind.open(content), data.x_test), data.y_test

@@ -46,9 +46,7 @@ def test_the_same_runs_give_the_same_interval():
 def test_an_accuracy_is_that_of_seeds_and_images():
     found = estimate_accuracy([np.array([True, True, False, False]), np.array([True, True, True, False])])
     assert (found.mean, found.by_seed) == (0.625, (0.5, 0.75))
-    assert found.std == pytest.approx(0.25 / np.sqrt(2))
     assert 0 <= found.low < found.mean < found.high <= 1
-    assert estimate_accuracy([np.array([True, False])]).std is None
 
 
 ONE = np.ones(3, bool)

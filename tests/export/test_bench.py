@@ -26,7 +26,7 @@ ROWS = ["keras function", "keras predict", "litert", "litert-int8", "onnx"]
 def quick(monkeypatch):
     monkeypatch.setattr(run, "BATCH_SIZES", (1, 4))
     monkeypatch.setattr(run, "THROUGHPUT_SECONDS", 0.001)
-    monkeypatch.setattr(run, "measure_memory", lambda *arguments: {})
+    monkeypatch.setattr(run.measure, "measure_memory", lambda *arguments: {})
 
 
 @pytest.fixture(scope="module")

@@ -13,20 +13,11 @@ from lwcnn.data.datasets import Dataset
 from lwcnn.evaluation.predict import require_fit
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.zoo import create_model, model_file
-from lwcnn.export.bench.measure import (
-    HOW_MEMORY,
-    KERAS,
-    images_per_second,
-    measure_memory,
-    open_keras,
-    summarize_rounds,
-    time_calls,
-)
+from lwcnn.export.bench import measure
 from lwcnn.export.convert import convert, draw_calibration_images
 from lwcnn.export.formats import (
     BENCH_FORMATS,
     FORMATS,
-    NUM_CALIBRATION_IMAGES,
     PACKAGES,
     Runtime,
     gzip_bytes,
@@ -76,7 +67,7 @@ def bench_models(
         "versions": environment.versions(PACKAGES),
         "settings": {"rounds": rounds, "num_calls": num_calls, "batch_sizes": list(BATCH_SIZES)},
         "images": data.name if data else "random; int8 calibrated on them: for speed and size, not for use",
-        "peak_memory": HOW_MEMORY,
+        "peak_memory": measure.HOW_MEMORY,
         "models": measured,
     }
 
@@ -114,7 +105,7 @@ def _bench_model(path: Path, formats, data: Dataset | None, rounds: int, num_cal
     model = load_model(path)
     if data is not None:
         require_fit(model, path, data)
-        images, calibration = data.x_test, draw_calibration_images(data.x_train, NUM_CALIBRATION_IMAGES)
+        images, calibration = data.x_test, draw_calibration_images(data.x_train)
     else:
         shape = (max(BATCH_SIZES), *model.input_shape[1:])
         images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
@@ -124,8 +115,8 @@ def _bench_model(path: Path, formats, data: Dataset | None, rounds: int, num_cal
     for name in formats:
         if name == "keras":
             predict = Runtime(lambda prepared: model.predict(prepared, batch_size=len(prepared), verbose=0))
-            runtimes |= {KERAS: open_keras(path), _KERAS_PREDICT: predict}
-            files |= {KERAS: path, _KERAS_PREDICT: path}
+            runtimes |= {measure.KERAS: measure.open_keras(path), _KERAS_PREDICT: predict}
+            files |= {measure.KERAS: path, _KERAS_PREDICT: path}
         else:
             content = convert(model, name, calibration)
             runtimes[name], files[name] = FORMATS[name].open(content), folder / f"{path.stem}-{name}"
@@ -136,9 +127,11 @@ def _bench_model(path: Path, formats, data: Dataset | None, rounds: int, num_cal
         print(f"{path.name}: round {number + 1} of {rounds}", flush=True)
         for name, runtime in runtimes.items():
             call = partial(runtime.run, runtime.prepare(images[:1]))
-            latencies[name].append(time_calls(call, num_calls, MAX_SECONDS, NUM_WARM_UP))
+            latencies[name].append(measure.time_calls(call, num_calls, MAX_SECONDS, NUM_WARM_UP))
             batches = [runtime.prepare(np.resize(images, (size, *images.shape[1:]))) for size in BATCH_SIZES]
-            throughputs[name].append([images_per_second(runtime.run, batch, THROUGHPUT_SECONDS) for batch in batches])
+            throughputs[name].append(
+                [measure.images_per_second(runtime.run, batch, THROUGHPUT_SECONDS) for batch in batches]
+            )
     rows = []
     for name, file in files.items():
         content = file.read_bytes()
@@ -147,14 +140,14 @@ def _bench_model(path: Path, formats, data: Dataset | None, rounds: int, num_cal
         rows.append(
             {
                 "name": name,
-                "batch1": summarize_rounds(latencies[name]),
+                "batch1": measure.summarize_rounds(latencies[name]),
                 "images_per_second": float(by_batch[best]),
                 "best_batch_size": BATCH_SIZES[best],
                 "images_per_second_by_batch_size": dict(zip(map(str, BATCH_SIZES), by_batch.tolist())),
                 "size_bytes": len(content),
                 "gzip_bytes": gzip_bytes(content),
                 # The memory of `predict` is that of the function.
-                **({} if name == _KERAS_PREDICT else measure_memory(name, file, images.shape[1:])),
+                **({} if name == _KERAS_PREDICT else measure.measure_memory(name, file, images.shape[1:])),
             }
         )
     return {
