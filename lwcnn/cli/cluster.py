@@ -18,8 +18,8 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 from lwcnn.cli.jobs import Job, Submit, run_job
-from lwcnn.export.extras import require
 from lwcnn.system import environment
+from lwcnn.system.environment import require
 from lwcnn.system.errors import LwcnnError
 
 CONNECT_SECONDS = 10  # from the first packet on; a healthy cluster takes two

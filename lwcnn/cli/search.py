@@ -6,8 +6,7 @@ from typing import cast
 
 from lwcnn.cli import arguments
 from lwcnn.cli.arguments import Arguments, at_least_one, option
-from lwcnn.export.extras import require
-from lwcnn.system.environment import load_backend
+from lwcnn.system.environment import load_backend, require
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.progress import Progress
 

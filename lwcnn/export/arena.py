@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lwcnn.export.formats import require
+from lwcnn.system.environment import require
 from lwcnn.system.safe_text import one_line
 
 _BYTES_PER_LINE = 12  # of the source

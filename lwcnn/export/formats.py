@@ -1,10 +1,6 @@
-"""The formats of exported models, how their files run, and the optional packages that this needs.
-
-Importing it imports no backend.
-"""
+"""The formats of exported models, and how their files run. Imports no backend."""
 
 import gzip
-import importlib
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +9,10 @@ from types import ModuleType
 
 import numpy as np
 
-from lwcnn.system.environment import install_hint, quiet_native_output
+from lwcnn.system.environment import install_hint, quiet_native_output, require
 from lwcnn.system.errors import LwcnnError, unknown_name
 
 PACKAGES = ("tensorflow-cpu", "ai-edge-litert", "onnx", "onnxruntime", "tf2onnx")
-_OF_MODULES = {"tensorflow": "tensorflow-cpu", "flatbuffers": "ai-edge-litert"}  # others are named as their modules
 
 
 class Runtime:
@@ -133,18 +128,6 @@ def require_format(name: str) -> None:
     require_tensorflow()
     for module in FORMATS[name].modules:
         require(module)
-
-
-def require(module: str, extra: str = "export") -> ModuleType:
-    """Imports a module of an extra, such as "ai_edge_litert.interpreter"."""
-    name = module.split(".")[0]
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise LwcnnError(
-            f"Install the package {_OF_MODULES.get(name, name.replace('_', '-'))}: {install_hint(extra)}. "
-            f"Received: {type(error).__name__}: {error}"
-        ) from error
 
 
 def require_tensorflow() -> ModuleType:

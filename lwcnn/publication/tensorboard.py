@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from lwcnn.export.formats import require
 from lwcnn.publication.figures.grids import plot_image_grid
 from lwcnn.publication.figures.outputs import plot_confusion_matrix
 from lwcnn.publication.figures.style import to_png
+from lwcnn.system.environment import require
 from lwcnn.training.progress import Progress
 
 NUM_SAMPLES = 32

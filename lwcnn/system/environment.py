@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import importlib
 import logging
 import os
 import platform
@@ -12,14 +13,28 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 
 from lwcnn.system.errors import LwcnnError
 
+_OF_MODULES = {"tensorflow": "tensorflow-cpu", "flatbuffers": "ai-edge-litert"}  # others are named as their modules
 _PACKAGES = "lwcnn keras tensorflow-cpu tensorflow jax torch numba numpy opencv-python-headless".split()
 
 
 def install_hint(extra: str) -> str:
     return f"pip install 'lwcnn[{extra}]', or '.[{extra}]' in a checkout"
+
+
+def require(module: str, extra: str = "export") -> ModuleType:
+    """Imports a module of an extra, such as "ai_edge_litert.interpreter" of "export"."""
+    name = module.split(".")[0]
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise LwcnnError(
+            f"Install the package {_OF_MODULES.get(name, name.replace('_', '-'))}: {install_hint(extra)}. "
+            f"Received: {type(error).__name__}: {error}"
+        ) from error
 
 
 def load_backend() -> None:

@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 
 from lwcnn.export.arena import read_graph
-from lwcnn.export.formats import LitertModel, require
+from lwcnn.export.formats import LitertModel
+from lwcnn.system.environment import require
 
 _ALIGNMENT = 16  # bytes; LiteRT reads weights in place
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")

@@ -8,8 +8,8 @@ from typing import Any
 from PIL import Image
 
 from lwcnn.data.image_files import find_images
-from lwcnn.export.formats import require
 from lwcnn.publication.demo.network import Network
+from lwcnn.system.environment import require
 from lwcnn.system.errors import LwcnnError
 
 EXAMPLES = Path(__file__).with_name("examples")
