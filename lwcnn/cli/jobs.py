@@ -133,7 +133,6 @@ def run_job(job: Job) -> int:
     """Runs a job in this process, which prints to the job's log, and returns its exit code."""
     from lwcnn.cli.main import execute
 
-    job.log.parent.mkdir(parents=True, exist_ok=True)
     with open(job.log, "a", buffering=1, errors="backslashreplace") as stream:
         with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
             return execute(job.command, job.options)
