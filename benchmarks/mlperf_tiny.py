@@ -1,4 +1,4 @@
-"""Runs MLPerf Tiny's own ResNet-8 files and the files of Wren on CIFAR-10's test images.
+"""Runs MLPerf Tiny's own files and those of our networks on CIFAR-10's test images.
 
     git clone https://github.com/mlcommons/tiny
     python benchmarks/mlperf_tiny.py tiny --json results/mlperf_tiny.json
@@ -29,21 +29,25 @@ from lwcnn.system import environment  # noqa: E402
 from lwcnn.system.files import write_json  # noqa: E402
 
 FOLDER = "benchmark/training/image_classification/trained_models"
-THEIRS = {"float32": "pretrainedResnet.tflite", "int8": "pretrainedResnet_quant.tflite"}
+THEIRS = {
+    ("ResNet-8", "float32"): "pretrainedResnet.tflite",
+    ("ResNet-8", "int8"): "pretrainedResnet_quant.tflite",
+    ("large ResNet", "int8"): "pretrainedResnet_large_int8.tflite",
+}
+OURS = {"Wren-fast": "wren-fast", "Wren": "wren", "Wren-30k": "wren-30k"}
 ROUNDS, CALLS, SECONDS, WARM_UP = 7, 500, 2.0, 50
 
 
 def files(checkout: Path, images: np.ndarray) -> Iterator[tuple[dict, bytes]]:
     """Yields what is known of each file, and its content; theirs end in a softmax, ours in logits."""
-    for precision, name in THEIRS.items():
-        yield (
-            {"network": "ResNet-8", "precision": precision, "file": f"{FOLDER}/{name}"},
-            (checkout / FOLDER / name).read_bytes(),
-        )
-    wren = create_model("wren", pretrained="cifar10")
+    for (network, precision), name in THEIRS.items():
+        known = {"network": network, "precision": precision, "file": f"{FOLDER}/{name}"}
+        yield known, (checkout / FOLDER / name).read_bytes()
     calibration = draw_calibration_images(images)
-    for precision, content in (("float32", to_litert(wren)), ("int8", to_litert_int8(wren, calibration))):
-        yield {"network": "Wren", "precision": precision}, content
+    for network, name in OURS.items():
+        model = create_model(name, pretrained="cifar10")
+        yield {"network": network, "precision": "float32"}, to_litert(model)
+        yield {"network": network, "precision": "int8"}, to_litert_int8(model, calibration)
 
 
 def main() -> int:
@@ -56,7 +60,7 @@ def main() -> int:
     for known, content in files(options.checkout, data.x_train):
         model = LitertModel(content)
         outputs = run_batches(model, data.x_test)
-        logits = np.log(np.maximum(outputs, 1e-12)) if known["network"] == "ResNet-8" else outputs
+        logits = np.log(np.maximum(outputs, 1e-12)) if "file" in known else outputs
         rows.append(
             known
             | {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
