@@ -1,23 +1,12 @@
 """The command `lwcnn predict`: the classes of images as CSV or JSON."""
 
-from __future__ import annotations
-
 import argparse
-import os
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lwcnn.cli.arguments import DATA_DIR, MODEL, Arguments, at_least_one, option, path
 from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import csv_cell, one_line
-
-if TYPE_CHECKING:
-    import keras
-
-    from lwcnn.data.streams import Batch
 
 EXIT_UNREADABLE = 4
 """Exit code where some images could not be read; the others are predicted."""
@@ -46,7 +35,8 @@ ARGUMENTS: Arguments = {
 
 def predict(options: argparse.Namespace) -> int:
     """Predict the classes of images; unreadable images are listed and skipped (exit code 4)."""
-    from lwcnn.evaluation.predict import default_tta_transforms, predict_batches
+    from lwcnn.data.datasets import load_dataset
+    from lwcnn.evaluation.predict import classify, default_tta_transforms
     from lwcnn.experiments.zoo import model_file
     from lwcnn.models.description import read_description
     from lwcnn.models.io import load_model
@@ -72,8 +62,10 @@ def predict(options: argparse.Namespace) -> int:
             f"--classes FILE. Received: {file}"
         )
     transforms = default_tta_transforms(mirror=True) if options.tta else ("original",)
-    found = predict_batches(model, _batches(options, model, skip), names, options.top, temperature, transforms)
-    found = found.rename(columns={"image": "id"})
+    images = options.inputs
+    if images[0] in DATASET_NAMES and len(images) == 1:
+        images = load_dataset(images[0], options.data_dir).x_test
+    found = classify(model, images, names, options.top, temperature, transforms, skip).rename(columns={"image": "id"})
     if options.json:
         text = found.to_json(orient="records", indent=1, double_precision=6) + "\n"
     else:
@@ -97,16 +89,3 @@ def _given_names(options: argparse.Namespace) -> tuple[str, ...]:
     if options.dataset:
         return CLASS_NAMES.get(options.dataset) or load_dataset(options.dataset, options.data_dir).class_names
     return ()
-
-
-def _batches(options: argparse.Namespace, model: keras.Model, skip: Callable[[str, str], None]) -> Iterator[Batch]:
-    from lwcnn.data.datasets import load_dataset
-    from lwcnn.data.streams import find_inputs, read_npz_images, stream_array, stream_files
-    from lwcnn.evaluation.predict import input_shape
-
-    only = options.inputs[0] if len(options.inputs) == 1 else ""
-    if only in DATASET_NAMES:
-        return stream_array(load_dataset(only, options.data_dir).x_test)
-    if only.endswith(".npz"):
-        return stream_array(read_npz_images(Path(os.path.expanduser(only))))
-    return stream_files(find_inputs(options.inputs), input_shape(model), skip)

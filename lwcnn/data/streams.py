@@ -80,11 +80,6 @@ def read_npz_images(path: Path) -> np.ndarray:
     return check_image_array(arrays[key], key, repr(str(path)))
 
 
-def stream_array(images: np.ndarray) -> Iterator[Batch]:
-    """Yields an array of images (n, height, width, channels) as one batch, named by their index."""
-    yield list(map(str, range(len(images)))), images
-
-
 def read_class_list(path: Path) -> tuple[str, ...]:
     """Reads class names from a text file, one per line; empty lines are ignored."""
     require_file(path)

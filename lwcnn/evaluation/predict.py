@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,12 +91,13 @@ def require_fit(model: keras.Model, path: StrPath, data: Dataset) -> None:
 def predict_images(
     model: keras.Model, images: StrPath | Sequence[StrPath] | np.ndarray, top: int = 1
 ) -> pandas.DataFrame:
-    """Classifies image files, folders of them, or an array of images.
+    """Classifies image files, folders of them, an .npz file's images, or an array of images.
 
     Args:
         model: Keras model, as in `predict_logits`. Its attribute `class_names` names the classes.
-        images: Path of an image or folder, a pattern such as "photos/*.jpg", or several of them; or an array of shape
-            (n, height, width, channels), uint8. Files are resized to the model's input size.
+        images: Path of an image or folder, a pattern such as "photos/*.jpg", or several of them; the path of an .npz
+            file with `x_test`, `images` or `x`; or an array of shape (n, height, width, channels), uint8. Image files
+            are resized to the model's input size.
         top: Number of classes per image, the most probable ones first.
 
     Returns:
@@ -109,39 +111,34 @@ def predict_images(
     >>> predict_images(model, data.x_train[:2]).columns.tolist()
     ['image', 'label', 'probability']
     """
-    from lwcnn.data.streams import find_inputs, stream_array, stream_files
-
-    def refuse(name: str, reason: str) -> None:
-        raise LwcnnError(f"Give images that can be read ({reason}). Received: {name!r}")
-
-    if isinstance(images, np.ndarray):
-        batches = stream_array(images)
-    else:
-        paths = [images] if isinstance(images, (str, os.PathLike)) else images
-        batches = stream_files(find_inputs([os.fspath(path) for path in paths]), input_shape(model), refuse)
     names = getattr(model, "class_names", None) or tuple(map(str, range(model.output_shape[-1])))
-    return predict_batches(model, batches, names, top)
+    return classify(model, images, names, top)
 
 
-def predict_batches(
+def classify(
     model: keras.Model,
-    batches: Iterable[Batch],
+    images: StrPath | Sequence[StrPath] | np.ndarray,
     class_names: Sequence[str],
     top: int = 1,
     temperature: float = 1.0,
     transforms: Sequence[str] = ("original",),
+    on_unreadable: Callable[[str, str], None] | None = None,
 ) -> pandas.DataFrame:
-    """Classifies batches of `lwcnn.data.streams` as `predict_images` does, with options as in `predict_tta`."""
+    """Classifies images as `predict_images` does, with options as in `predict_tta`.
+
+    `on_unreadable` is called with the name of an image that can't be read and the reason; without it, that is an error.
+    """
     import pandas
 
+    batches = _batches(model, images, on_unreadable or _refuse)
     if model.output_shape[-1] != len(class_names):
         raise LwcnnError(
             f"Name each of the model's {model.output_shape[-1]} classes with --classes, or give their data set with "
             f"--dataset. Received: {len(class_names)} names"
         )
     rows, top = [], min(top, len(class_names))
-    for names, images in batches:
-        probabilities = np.exp(predict_tta(model, images, transforms, temperature))
+    for names, batch in batches:
+        probabilities = np.exp(predict_tta(model, batch, transforms, temperature))
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
         for name, row, labels in zip(names, probabilities, order, strict=True):
             rows.append([name, *(cell for label in labels for cell in (class_names[label], float(row[label])))])
@@ -149,6 +146,23 @@ def predict_batches(
         raise LwcnnError("Give at least one readable image. Received: no readable image")
     more = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
     return pandas.DataFrame(rows, columns=["image", "label", "probability", *more])
+
+
+def _batches(
+    model: keras.Model, images: StrPath | Sequence[StrPath] | np.ndarray, on_unreadable: Callable[[str, str], None]
+) -> Iterable[Batch]:
+    from lwcnn.data.streams import find_inputs, read_npz_images, stream_files
+
+    if not isinstance(images, np.ndarray):
+        paths = [os.fspath(path) for path in ([images] if isinstance(images, (str, os.PathLike)) else images)]
+        if not (len(paths) == 1 and paths[0].endswith(".npz")):
+            return stream_files(find_inputs(paths), input_shape(model), on_unreadable)
+        images = read_npz_images(Path(os.path.expanduser(paths[0])))
+    return [([str(index) for index in range(len(images))], images)]
+
+
+def _refuse(name: str, reason: str) -> None:
+    raise LwcnnError(f"Give images that can be read ({reason}). Received: {name!r}")
 
 
 def input_shape(model: keras.Model) -> tuple[int, int, int]:

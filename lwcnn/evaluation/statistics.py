@@ -10,19 +10,13 @@ NUM_RESAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """Test accuracy of an experiment: mean and 95% bootstrap interval over seeds and images, and each seed's."""
+    """An accuracy, or a difference of two: its mean, 95% bootstrap interval over seeds and images, and each seed's."""
 
     mean: float
     low: float
     high: float
-    by_seed: tuple[float, ...]  # accuracies
-
-
-@dataclass(frozen=True)
-class Difference(Estimate):
-    """Accuracy of one experiment minus that of another, with p-values of the exact McNemar test per pair of seeds."""
-
-    p_values: tuple[float, ...]
+    by_seed: tuple[float, ...]
+    p_values: tuple[float, ...] = ()  # of a difference: by the exact McNemar test for each pair of seeds
 
 
 def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
@@ -41,21 +35,17 @@ def estimate_accuracy(correct: Sequence[np.ndarray]) -> Estimate:
     The percentile bootstrap resamples seeds and images, the same images for all seeds; a single seed covers the test
     set only.
     """
-    values = np.asarray(correct).astype(int)
-    low, high = _bootstrap_interval(values)
-    return Estimate(float(values.mean()), low, high, tuple(values.mean(axis=1).tolist()))
+    return _bootstrap(np.asarray(correct).astype(int))
 
 
-def paired_difference(correct: Sequence[np.ndarray], reference: Sequence[np.ndarray]) -> Difference:
+def paired_difference(correct: Sequence[np.ndarray], reference: Sequence[np.ndarray]) -> Estimate:
     """Compares runs with reference runs, paired by seed and by image; arguments as in `estimate_accuracy`."""
     p_values = tuple(mcnemar_exact(a, b) for a, b in zip(correct, reference, strict=True))
-    gains = np.asarray(correct).astype(int) - np.asarray(reference).astype(int)  # (seeds, n): 1, 0 or -1
-    low, high = _bootstrap_interval(gains)
-    return Difference(float(gains.mean()), low, high, tuple(gains.mean(axis=1).tolist()), p_values)
+    return _bootstrap(np.asarray(correct).astype(int) - np.asarray(reference).astype(int), p_values)
 
 
-def _bootstrap_interval(values: np.ndarray) -> tuple[float, float]:
-    """Returns the 95% percentile bootstrap interval of the mean of values of shape (seeds, images)."""
+def _bootstrap(values: np.ndarray, p_values: tuple[float, ...] = ()) -> Estimate:
+    """Estimates the mean of values of shape (seeds, images): 0 or 1, of differences also -1."""
     num_seeds, num_images = values.shape
     # Images with equal values in all seeds are exchangeable, so it is enough to draw how often each pattern occurs.
     patterns, counts = np.unique(values, axis=1, return_counts=True)
@@ -63,5 +53,5 @@ def _bootstrap_interval(values: np.ndarray) -> tuple[float, float]:
     seeds = rng.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), NUM_RESAMPLES)  # (resamples, seeds)
     images = rng.multinomial(num_images, counts / num_images, NUM_RESAMPLES)  # (resamples, patterns)
     means = np.sum((seeds @ patterns) * images, axis=1) / (num_seeds * num_images)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(low), float(high)
+    low, high = np.quantile(means, (0.025, 0.975)).tolist()
+    return Estimate(float(values.mean()), low, high, tuple(values.mean(axis=1).tolist()), p_values)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lwcnn.data.known import INPUT_SHAPES
 from lwcnn.evaluation.metrics import accuracy
-from lwcnn.evaluation.statistics import Difference, Estimate, estimate_accuracy, paired_difference
+from lwcnn.evaluation.statistics import Estimate, estimate_accuracy, paired_difference
 from lwcnn.experiments import results
 from lwcnn.experiments.results import MissingInput
 from lwcnn.experiments.zoo import create_model
@@ -123,7 +123,7 @@ class Network:
     def accuracy(self) -> Estimate:
         return estimate_accuracy(list(self.correct))
 
-    def minus(self, reference: str) -> Difference:
+    def minus(self, reference: str) -> Estimate:
         """Compares the test accuracy with that of another experiment, over the seeds that both have."""
         other = self.evidence.network(self.dataset, reference, self.preset)
         ours, theirs = (one.runs.set_index("seed") for one in (self, other))

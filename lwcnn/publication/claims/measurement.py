@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pandas as pd
 
-from lwcnn.evaluation.statistics import Difference
+from lwcnn.evaluation.statistics import Estimate
 from lwcnn.experiments.results import MissingInput
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ def mean_and_spread(shares: pd.Series) -> Measurement:
     return percent(shares.mean(), spread=100 * shares.std() if len(shares) > 1 else None)
 
 
-def gain(difference: Difference, origin: str = "") -> Measurement:
+def gain(difference: Estimate, origin: str = "") -> Measurement:
     """Returns a difference of accuracies in points with its 95% interval."""
     mean, low, high = (100 * value for value in (difference.mean, difference.low, difference.high))
     return Measurement(mean, "points", low=low, high=high, signed=True, origin=origin)
