@@ -10,10 +10,10 @@ from scipy.stats import binomtest
 from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
-from lwcnn.experiments.results import DISPLAY_NAMES
+from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.experiments.sequence import batch_size
 from lwcnn.models.description import Description, read_description, read_input_shape
-from lwcnn.publication.claims.measurement import Measurement, or_missing, percent
+from lwcnn.publication.claims.measurement import or_missing, percent
 from lwcnn.publication.evidence import Evidence, Network
 from lwcnn.publication.names import display_name
 from lwcnn.publication.tables.calibration import measure
@@ -48,7 +48,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
     """Returns the card of a model, given its path, its description and the results that its run belongs to."""
     network = evidence.network(told.dataset, told.experiment, told.preset)
     run = network.runs.set_index("seed").loc[told.seed].to_dict()
-    name = network_name(told.experiment)
+    name = next((name for name, named in NETWORKS.items() if named == told.experiment), told.experiment)
     shape = read_input_shape(path)
     if shape is None:
         raise LwcnnError(f"Give a model of one image size. Received: {path}")
@@ -77,11 +77,6 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         load=shipped if is_shipped else f'lwcnn.load_model("{path.name}")',
         export=f"lwcnn export {name if is_shipped else path.name} --dataset {images}",
     )
-
-
-def network_name(experiment: str) -> str:
-    """Returns the name of an experiment's network, such as "wren"; that of the experiment if it has no other."""
-    return next((name for name, named in NETWORKS.items() if named == experiment), experiment)
 
 
 def _phases(told: Description, num_images: int) -> str:
@@ -123,7 +118,7 @@ def _results(told: Description, run: dict, network: Network) -> str:
 
 def _calibration(told: Description, run: dict, network: Network) -> str:
     found = or_missing(measure, network)
-    if isinstance(found, Measurement):
+    if isinstance(found, MissingInput):
         return f"Expected calibration error {percent(run['ece'])}; no temperature was fitted."
     origin = "validation images" if found.on_validation else "the other half of the test images"
     own = f" That of this file is {told.temperature:.3f}." if told.temperature else ""

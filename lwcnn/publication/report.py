@@ -11,7 +11,8 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from lwcnn.publication.claims.measurement import Measurement
+from lwcnn.experiments.results import MissingInput
+from lwcnn.publication.claims.measurement import Measurement, what_is_missing
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.tables import TABLES
 from lwcnn.publication.tables.table import cell_latex
@@ -56,12 +57,11 @@ def generate(source: Path, work: Path, evidence: Evidence) -> Generated:
             raise unknown_name("table", name, TABLES)
     found = {name: resolve(name, evidence) for name in values}
     made_tables = {name: TABLES[name](evidence) for name in tables}
-    needs = [value.needs for value in found.values() if isinstance(value, Measurement)]
-    needs += [need for table in made_tables.values() for need in table.needs]
+    shown = [*found.values(), *(one for table in made_tables.values() for one in table.measured)]
     made = Generated(
         {name: cell_latex(value.bare() if isinstance(value, Measurement) else value) for name, value in found.items()},
         {name: table.latex() for name, table in made_tables.items()},
-        list(dict.fromkeys(filter(None, needs))),
+        list(dict.fromkeys(what_is_missing(one) for one in shown if isinstance(one, MissingInput))),
     )
     lines = [rf"\expandafter\def\csname lwcnn:{name}\endcsname{{{text}}}" for name, text in made.values.items()]
     contents = {"values": "\n".join(lines), **made.tables}

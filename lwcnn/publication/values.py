@@ -26,8 +26,8 @@ from lwcnn.system.errors import LwcnnError, unknown_name
 Value = str | Measurement
 
 
-def resolve(name: str, evidence: Evidence) -> Value:
-    """Returns the value of a name: a text in inline Markdown, or a measurement, a missing one without its result."""
+def resolve(name: str, evidence: Evidence) -> Value | MissingInput:
+    """Returns the value of a name: a text in inline Markdown or a measurement; the error if it is missing."""
     for pattern, find in VALUES.items():
         if found := re.fullmatch(pattern, name):
             parts = [_network(evidence, part) if "/" in part else part for part in found.groups()]

@@ -8,7 +8,8 @@ from publication.made_results import write_folds, write_run
 from scipy.stats import binomtest
 
 from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, only
-from lwcnn.publication.claims.measurement import Measurement, missing
+from lwcnn.experiments.results import MissingInput
+from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.names import named
 from lwcnn.publication.tables import ablations, accuracies, calibration, networks
@@ -34,7 +35,7 @@ def cells(table, name):
 
 def test_one_table_in_two_formats():
     gain = Measurement(-1.5, "points", low=-2, high=0.5, signed=True)
-    table = Table(["what & who", "`a_b`"], [[["5 %", gain.bare()]], [], [["1x1 < 2", missing("run it")]]], "lr")
+    table = Table(["what & who", "`a_b`"], [[["5 %", gain.bare()]], [], [["1x1 < 2", MissingInput("run it")]]], "lr")
     assert table.markdown() == (
         "| what & who | `a_b` |\n|---|---|\n| 5 % | -1.50 [-2.00, +0.50] |\n| 1x1 < 2 | not run |"
     )
@@ -42,7 +43,7 @@ def test_one_table_in_two_formats():
     assert latex.count(r"\midrule") == 2 and r"what \& who & \texttt{a\_\allowbreak{}b} \\" in latex
     assert r"5\,\% & $-$1.50 [$-$2.00, $+$0.50] \\" in latex and r"$1\times1$ $<$ 2 & \notrun{} \\" in latex
     assert to_latex(named("residual_se_muon")) == "Wren" and "`residual_se_muon`" in named("residual_se_muon")
-    assert table.needs == ["", "run it"]
+    assert [isinstance(one, MissingInput) for one in table.measured] == [False, True]
     assert Table(["a"], []).markdown() == ""
 
 

@@ -14,13 +14,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Measurement:
-    """A measured or counted value in its unit, or a missing one, whose `needs` is the command that would give it.
+    """A measured or counted value in its unit.
 
     `spread` is the sample standard deviation over seeds, `low` and `high` are the ends of the 95% interval, `signed`
     values always show their sign, and `origin` is where the value comes from, such as "full, 3 seeds" or "counted".
     """
 
-    value: float | None
+    value: float
     unit: str = ""
     digits: int = 2
     spread: float | None = None
@@ -28,11 +28,8 @@ class Measurement:
     high: float | None = None
     signed: bool = False
     origin: str = ""
-    needs: str = ""
 
     def __str__(self) -> str:
-        if self.value is None:
-            return "not run"
         text = self._number(self.value) + ("" if self.spread is None else f" ± {self.spread:,.{self.digits}f}")
         unit = f" {self.unit}" if self.unit else ""
         origin = f" ({self.origin})" if self.origin else ""
@@ -50,11 +47,6 @@ class Measurement:
         return replace(self, unit="", origin="")
 
 
-def missing(needs: str) -> Measurement:
-    """Returns a missing value; `needs` is the command or measurement that would give it."""
-    return Measurement(None, needs=needs)
-
-
 def percent(share: float, digits: int = 2, **more) -> Measurement:
     return Measurement(100 * share, "%", digits, **more)
 
@@ -70,9 +62,14 @@ def gain(difference: Estimate, origin: str = "") -> Measurement:
     return Measurement(mean, "points", low=low, high=high, signed=True, origin=origin)
 
 
-def or_missing(measure: Callable[..., T], *arguments) -> T | Measurement:
-    """Returns the result of a function, or a missing value if its input does not exist."""
+def or_missing(measure: Callable[..., T], *arguments) -> T | MissingInput:
+    """Returns the result of a function, or the error if its input does not exist."""
     try:
         return measure(*arguments)
     except MissingInput as error:
-        return missing(str(error).split(" Received: ")[0].rstrip("."))
+        return error
+
+
+def what_is_missing(error: MissingInput) -> str:
+    """Returns what would give a missing input, or what it is, without what was received."""
+    return str(error).split(" Received: ")[0].rstrip(".")

@@ -19,6 +19,7 @@ from lwcnn.experiments.records import Run
 from lwcnn.experiments.release import release_best
 from lwcnn.experiments.results import MissingInput, load_results
 from lwcnn.experiments.run import Folders, run_experiment
+from lwcnn.publication.claims.measurement import what_is_missing
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
 from lwcnn.publication.figures.catalogue import FIGURES, PRINTED, draw
 from lwcnn.publication.figures.inputs import Inputs
@@ -112,7 +113,7 @@ class Session:
             try:
                 figure = draw(name, self.published if name in PUBLISHED_FIGURES else self.inputs)
             except MissingInput as error:
-                display(Markdown(f"*Not shown: {str(error).split(' Received: ')[0].rstrip('.')}.*"))
+                display(Markdown(f"*Not shown: {what_is_missing(error)}.*"))
                 return
             alt = (FIGURES[name].__doc__ or name).split("\n")[0]
         save_figure(figure, self.plots / self.data.name / name, with_pdf=name in PRINTED)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.techniques import BASE as TECHNIQUE_BASE
 from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
-from lwcnn.experiments.results import DISPLAY_NAMES
-from lwcnn.publication.claims.measurement import Measurement, gain, mean_and_spread, or_missing
+from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
+from lwcnn.publication.claims.measurement import gain, mean_and_spread, or_missing
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence, Network, where
 from lwcnn.publication.names import named
 from lwcnn.publication.tables.table import Cell, Table
@@ -107,7 +107,7 @@ def techniques(evidence: Evidence) -> Table:
 def gain_cells(network: Network, reference: str) -> list[Cell]:
     """Returns cells with the gain over another experiment and its interval, and with the p-values of pairs of seeds."""
     found = or_missing(network.minus, reference)
-    return [found, ""] if isinstance(found, Measurement) else [gain(found).bare(), p_values(found.p_values)]
+    return [found, ""] if isinstance(found, MissingInput) else [gain(found).bare(), p_values(found.p_values)]
 
 
 def p_values(values: Sequence[float]) -> str:

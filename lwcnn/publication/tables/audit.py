@@ -3,9 +3,8 @@
 from collections.abc import Callable
 
 from lwcnn.publication.claims.literature import CLAIMS
-from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.tables.table import Cell, Table
+from lwcnn.publication.tables.table import Cell, Part, Table
 from lwcnn.publication.values import resolve
 
 SINGLE_GAIN = "gain of "
@@ -45,7 +44,7 @@ AUDITS = {
 
 
 def _cells(claim: dict, evidence: Evidence) -> list[Cell]:
-    here: list[str | Measurement] = []
+    here: list[Part] = []
     for label, name in claim.get("here", ()):
         here += [f"{'; ' if here else ''}{label}{': ' if label else ''}", resolve(name, evidence)]
     return [claim["what"], claim["claimed"], claim["built"], tuple(here)]

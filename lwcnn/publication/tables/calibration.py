@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from lwcnn.evaluation.calibration import scale_cross_fitted
 from lwcnn.evaluation.metrics import brier_score, cross_entropy, expected_calibration_error
-from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES
-from lwcnn.publication.claims.measurement import Measurement, or_missing
+from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES, MissingInput
+from lwcnn.publication.claims.measurement import or_missing
 from lwcnn.publication.evidence import Evidence, Network
 from lwcnn.publication.names import named
 from lwcnn.publication.tables.networks import SHIPPED
@@ -62,8 +62,8 @@ def calibration(evidence: Evidence) -> Table:
     return Table(head, list(groups.values()))
 
 
-def _cells(found: Calibrated | Measurement) -> list[Cell]:
-    if isinstance(found, Measurement):
+def _cells(found: Calibrated | MissingInput) -> list[Cell]:
+    if isinstance(found, MissingInput):
         return [found, *[""] * 6]
     eces, losses = (f"{100 * ece:.2f}" for ece in found[:2]), (f"{loss:.3f}" for loss in found[2:4])
     origin = "validation" if found.on_validation else "other half"

@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.tables import TABLES
+from lwcnn.publication.tables import TABLES, Table
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import StrPath, write_atomically
 
@@ -30,7 +31,11 @@ def all_tables(folder: StrPath = "results") -> str:
             f"There are no results; `lwcnn train` writes into runs/results by default. Received: --results {folder}"
         )
     tables = [TABLES[name](evidence) for name in SHOWN]
-    return "\n\n".join(table.markdown() for table in tables if table.rows and not (table.needs and all(table.needs)))
+    return "\n\n".join(table.markdown() for table in tables if table.rows and not _says_nothing(table))
+
+
+def _says_nothing(table: Table) -> bool:
+    return bool(table.measured) and all(isinstance(one, MissingInput) for one in table.measured)
 
 
 def fill(text: str, evidence: Evidence) -> str:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.claims.measurement import Measurement, or_missing
 from lwcnn.system.safe_text import latex_text
 
-Cell = str | Measurement | tuple[str | Measurement, ...]
-"""A text, a measurement, or several of them in a row."""
+Part = str | Measurement | MissingInput
+Cell = Part | tuple[Part, ...]
+"""A text, a measurement, or a missing one, which shows as "not run"; or several of them in a row."""
 
 _SET = {" \\%": "\\,\\%", " ± ": "\\,$\\pm$\\,", "×": "$\\times$", "µ": "$\\mu$", "<": "$<$", "→": "$\\to$", "–": "--"}
 _SIGNED = re.compile(r"(?<![\w.)-])([+-])(?=\d)")
@@ -37,11 +39,9 @@ class Table:
         return [row for group in self.groups for row in group]
 
     @property
-    def needs(self) -> list[str]:
-        """For each measurement, what would give it if it is missing, else an empty text."""
-        return [
-            part.needs for row in self.rows for cell in row for part in _parts(cell) if isinstance(part, Measurement)
-        ]
+    def measured(self) -> list[Measurement | MissingInput]:
+        """All measurements, those that are missing too."""
+        return [part for row in self.rows for cell in row for part in _parts(cell) if not isinstance(part, str)]
 
     def markdown(self) -> str:
         """The table in Markdown; an empty text without rows."""
@@ -103,16 +103,16 @@ def _row(cells: Sequence[Cell]) -> str:
     return rf"{' & '.join(map(cell_latex, cells))} \\"
 
 
-def _parts(cell: Cell) -> tuple[str | Measurement, ...]:
+def _parts(cell: Cell) -> tuple[Part, ...]:
     return cell if isinstance(cell, tuple) else (cell,)
 
 
 def _markdown(cell: Cell) -> str:
-    return "".join(str(part) for part in _parts(cell)).replace("|", r"\|")
+    texts = ("not run" if isinstance(part, MissingInput) else str(part) for part in _parts(cell))
+    return "".join(texts).replace("|", r"\|")
 
 
 def cell_latex(cell: Cell) -> str:
     """Converts a cell to LaTeX; missing measurements are marked, and an empty cell becomes a dash."""
-    parts = _parts(cell)
-    lacking = [isinstance(part, Measurement) and part.needs for part in parts]
-    return "".join(r"\notrun{}" if needs else to_latex(str(part)) for part, needs in zip(parts, lacking)) or "--"
+    texts = (r"\notrun{}" if isinstance(part, MissingInput) else to_latex(str(part)) for part in _parts(cell))
+    return "".join(texts) or "--"
