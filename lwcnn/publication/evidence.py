@@ -164,10 +164,8 @@ class Network:
             raise MissingInput(f"`{self.experiment}` on {self.dataset} is not released. Received: {path}")
         arrays = load_npz(path)
         seed, logits = int(arrays["seed"]), arrays["logits"].astype(np.float64)
-        if (run := where(self.runs, seed=seed)).empty:
-            raise MissingInput(f"the result of seed {seed} is not beside it. Received: {path}")
-        labels = results.load_test_labels(self.evidence.folder, self.dataset)
-        if abs(accuracy(logits, labels) - run["test_accuracy"].iloc[0]) > MAX_ROUNDING:
+        run, labels = where(self.runs, seed=seed), results.load_test_labels(self.evidence.folder, self.dataset)
+        if run.empty or abs(accuracy(logits, labels) - run["test_accuracy"].iloc[0]) > MAX_ROUNDING:
             raise MissingInput(f"its logits are not those of seed {seed}'s result. Received: {path}")
         return Released(run, logits, labels, arrays.get("features"))
 

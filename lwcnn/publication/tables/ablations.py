@@ -6,9 +6,10 @@ from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOL
 from lwcnn.experiments.recipes.techniques import BASE as TECHNIQUE_BASE
 from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
-from lwcnn.publication.claims.measurement import gain, mean_and_spread, or_missing
+from lwcnn.publication.claims.measurement import gain, or_missing
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence, Network, where
 from lwcnn.publication.names import named
+from lwcnn.publication.tables.networks import mean_accuracy
 from lwcnn.publication.tables.table import Cell, Table
 
 ABLATION_PRESET = "quick"
@@ -49,7 +50,7 @@ def parts(evidence: Evidence, dataset: str = "cifar10") -> Table:
         return evidence.network(dataset, name, ABLATION_PRESET)
 
     def percent(name: str) -> Cell:
-        return or_missing(lambda: mean_and_spread(network(name).runs["test_accuracy"]).bare())
+        return or_missing(mean_accuracy, network(name))
 
     def alone(name: str) -> list[Cell]:
         return [percent(name), *gain_cells(network(name), BASELINE)]
@@ -96,8 +97,8 @@ def techniques(evidence: Evidence) -> Table:
         groups.append([])
         for name in some.groupby("experiment")["test_accuracy"].mean().sort_values(ascending=False).index:
             network, one = evidence.network("cifar10", name, preset), found[name]
-            cells: list[Cell] = [f"{network.runs['params'].iloc[0]:,}"]
-            cells += [mean_and_spread(network.runs["test_accuracy"]).bare(), *gain_cells(network, TECHNIQUE_BASE)]
+            size = f"{network.runs['params'].iloc[0]:,}"
+            cells = [size, mean_accuracy(network), *gain_cells(network, TECHNIQUE_BASE)]
             is_same = set(base["device"]) == set(network.runs["device"])
             time = f"{network.runs['train_seconds'].mean() / base['train_seconds'].mean():.2f}" if is_same else ""
             groups[-1].append([one.title, one.group, f"`{preset}`", *cells, time])

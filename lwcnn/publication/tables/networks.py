@@ -38,19 +38,26 @@ _WITHOUT_GOAL = (
 
 Columns = dict[str, Callable[[Network], Cell]]
 
+
+def mean_accuracy(one: Network) -> Cell:
+    return mean_and_spread(one.runs["test_accuracy"]).bare()
+
+
 _DATA: Columns = {"data": lambda one: DISPLAY_NAMES[one.dataset]}
 _NETWORK: Columns = {"network": lambda one: named(one.experiment)}
 _EXPERIMENT: Columns = {"experiment": lambda one: named(one.experiment)}
 _PARAMETERS: Columns = {"parameters": lambda one: f"{build_network(one.dataset, one.experiment).count_params():,}"}
 _BUDGET: Columns = {"preset": lambda one: one.runs["preset"].iloc[0], "seeds": lambda one: str(len(one.runs))}
-_TEST: Columns = {"test": lambda one: mean_and_spread(one.runs["test_accuracy"]).bare()}
-_INTERVAL: Columns = {"95 % interval": lambda one: f"[{100 * one.accuracy.low:.2f}, {100 * one.accuracy.high:.2f}]"}
+_TEST: Columns = {
+    "test": mean_accuracy,
+    "95 % interval": lambda one: f"[{100 * one.accuracy.low:.2f}, {100 * one.accuracy.high:.2f}]",
+}
 
 
 def headline(evidence: Evidence) -> Table:
     """Accuracy, size, latency and training time of the paper's network and ours."""
     columns: Columns = {
-        "test %": _TEST["test"],
+        "test %": mean_accuracy,
         "int8 bytes": lambda one: f"{one.int8['size_bytes']:,.0f}",
         "int8 ms (p90)": _latency("litert-int8"),
         "training minutes": _minutes,
@@ -78,7 +85,7 @@ def reproduction(evidence: Evidence) -> Table:
     pairs = [(dataset, name) for dataset in PAPER_ACCURACY for name in (*_REPRODUCTION, *_MORE.get(dataset, ()))]
     validation: Columns = {"validation": lambda one: mean_and_spread(one.runs["val_accuracy"]).bare()}
     paper: Columns = {"paper": lambda one: f"{100 * PAPER_ACCURACY[one.dataset]:.0f}"}
-    return _by_dataset(evidence, _DATA | _EXPERIMENT | _BUDGET | validation | _TEST | _INTERVAL | paper, pairs)
+    return _by_dataset(evidence, _DATA | _EXPERIMENT | _BUDGET | validation | _TEST | paper, pairs)
 
 
 def improved(evidence: Evidence) -> Table:
@@ -91,7 +98,7 @@ def improved(evidence: Evidence) -> Table:
         return lambda one: values.get((one.dataset, one.experiment), "")
 
     columns: Columns = {"to beat": goal("beat"), "goal": goal("least"), "aim": goal("aim")}
-    columns = _DATA | _EXPERIMENT | _PARAMETERS | _BUDGET | _TEST | _INTERVAL | columns
+    columns = _DATA | _EXPERIMENT | _PARAMETERS | _BUDGET | _TEST | columns
     return _by_dataset(evidence, columns, pairs, "llrlllllll")
 
 
@@ -102,7 +109,7 @@ def references(evidence: Evidence) -> Table:
     def trained(one: Any) -> str:
         run = evidence.network("cifar10", f"{one.experiment}-epochs{one.epochs}" if one.epochs else one.experiment)
         length = f"{get_experiment(one.experiment, one.preset).num_epochs} epochs"
-        return f"{_TEST['test'](run)} ({one.epochs} of {length})" if one.epochs else f"{_TEST['test'](run)} ({length})"
+        return f"{mean_accuracy(run)} ({one.epochs} of {length})" if one.epochs else f"{mean_accuracy(run)} ({length})"
 
     def command(one: Any) -> str:
         epochs = f" --epochs {one.epochs}" if one.epochs else ""
