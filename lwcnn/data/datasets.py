@@ -111,15 +111,15 @@ def load_dataset(
     if isinstance(source, (str, os.PathLike)) and _is_name(source):
         name = public = str(source)
         splits, origin = _read_or_download(name, data_dir, download)
-        train, test, class_names = check_splits(splits, f"{origin} for {name!r}", name)
+        where = f"{origin} for {name!r}"
     elif isinstance(source, (str, os.PathLike)):
         path = Path(os.path.expanduser(source))
         splits, origin = read_folder(path, size) if path.is_dir() else read_npz(path), path.resolve().name
-        name = origin if path.is_dir() else path.stem
-        train, test, class_names = check_splits(splits, repr(str(path)))
+        name, where = origin if path.is_dir() else path.stem, repr(str(path))
     else:
-        splits, name, origin = read_arrays(source, size), "images", "memory"
-        train, test, class_names = check_splits(splits, origin)
+        splits, origin = read_arrays(source, size), "memory"
+        name, where = "images", origin
+    train, test, class_names = check_splits(splits, where, public)
     shape = train[0].shape
     if size is not None:
         train, test = ((resize_images(images, size), labels) for images, labels in (train, test))
@@ -128,7 +128,7 @@ def load_dataset(
     official = _official_name(name, checksum, train[0].shape, len(test[0]))
     if train[0].shape != shape:
         origin += ", resized"
-    elif public and not official:
+    elif public and official != public:
         origin += " (not the official images)"
     if official is not None:
         name, public, class_names = official, official, known.CLASS_NAMES.get(official, class_names)

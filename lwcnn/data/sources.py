@@ -25,7 +25,7 @@ class Source:
 
     description: str
     read: Callable[[], Splits]
-    is_cache: bool = False
+    is_cache: bool = False  # in Keras's cache, from which it may be downloaded again
 
 
 def cache_folder() -> Path:

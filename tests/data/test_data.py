@@ -335,10 +335,13 @@ def test_digits_are_enlarged_as_by_opencv():
         ({"x_train": lambda x: x.astype(np.int16) * 16}, "scale the values to that range.*from 0 to 4080"),
         ({"x_train": lambda x: x / 127.5 - 1}, "scale the values to that range and round"),
         ({"x_train": lambda x: np.where(x == 9, np.nan, x)}, "replace NaN and infinity first"),
-        ({"x_train": lambda x: x > 9}, r"astype\('uint8'\) \* 255"),
+        ({"x_train": lambda x: x > 9}, r"astype\('uint8'\) \* 255. Received: dtype bool"),
         ({"x_train": lambda x: x.astype(str)}, "store pixels as numbers"),
         ({"y_train": lambda y: y.astype(str)}, "as class numbers: class_names, labels = numpy.unique"),
-        ({"y_train": lambda y: y.astype(str).astype(object)}, "never unpickled.*number or string"),
+        (
+            {"y_train": lambda y: y.astype(str).astype(object)},
+            "'y_train.npy' holds.*never unpickled.*number or string",
+        ),
         ({"y_train": lambda y: y + 1, "y_test": lambda y: y + 1}, "Save y_train - 1 and y_test - 1"),
         ({"y_train": lambda y: y * 0, "y_test": lambda y: y * 0}, "at least two classes. Received: 1 in"),
     ],
@@ -451,13 +454,6 @@ def test_wrong_keys(tmp_path):
         load_dataset(path)
 
 
-def test_object_arrays(tmp_path):
-    arrays = made_arrays()
-    arrays["y_train"] = arrays["y_train"].astype(object)
-    with pytest.raises(LwcnnError, match="'y_train.npy' holds Python objects"):
-        load_dataset(save(tmp_path / "a.npz", **arrays))
-
-
 X, Y = made_arrays()["x_train"], made_arrays()["y_train"].astype(np.int64)
 
 
@@ -471,11 +467,7 @@ X, Y = made_arrays()["x_train"], made_arrays()["y_train"].astype(np.int64)
         ({"x_train": np.zeros((60, 3, 28, 28), np.uint8)}, "last axis.*transpose"),
         ({"x_test": np.zeros((30, 32, 32), np.uint8)}, r"Received: \(28, 28, 1\) and \(32, 32, 1\)"),
         ({"x_test": np.zeros((30, 28, 28, 3), np.uint8)}, r"\(28, 28, 3\)"),
-        ({"x_train": X / 255.0}, r"as uint8, 0..255: .*Received: dtype float64"),
-        ({"x_train": X.astype(np.int64)}, "dtype int64"),
-        ({"x_train": X > 9}, "dtype bool"),
         ({"y_train": Y.astype(np.float32)}, r"as integers.*astype.*dtype float32"),
-        ({"y_train": Y.astype(str)}, "as class numbers"),
         ({"y_train": np.eye(10)[Y]}, r"instead of one-hot rows: labels.argmax"),
         ({"y_train": np.eye(10, dtype=int)[Y]}, r"one-hot"),
         ({"y_train": Y[:, None, None]}, r"the shape \(n,\)"),
