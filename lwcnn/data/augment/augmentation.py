@@ -92,7 +92,7 @@ def augment_batch(
     if augmentation.horizontal_flip or augmentation.crop_padding:
         flip, padding = (uniform[:, 5] < 0.5) & augmentation.horizontal_flip, augmentation.crop_padding
         shifts = np.floor(uniform[:, 6:8] * (2 * padding + 1)).astype(np.int64) - padding
-        changed = flip_and_crop(changed, flip, shifts, padding, fill)
+        flip_and_crop(changed, flip, shifts, padding, fill)
     if augmentation.vertical_flip:
         upside_down = draws.uniform(Purpose.VERTICAL_FLIP, 1) < augmentation.vertical_flip
         changed = np.where(upside_down[..., None, None], changed[:, ::-1], changed)

@@ -9,19 +9,18 @@ FILLS = {"reflect": cv2.BORDER_REFLECT, "constant": cv2.BORDER_CONSTANT}
 """Fill modes of pixels outside an image: reflection, edge pixels included, or zero (black)."""
 
 
-def flip_and_crop(images: np.ndarray, flip: np.ndarray, shifts: np.ndarray, padding: int, fill: str) -> np.ndarray:
-    """Returns the images mirrored left to right where `flip` is true, then shifted down and right by whole pixels.
+def flip_and_crop(images: np.ndarray, flip: np.ndarray, shifts: np.ndarray, padding: int, fill: str) -> None:
+    """Mirrors contiguous images in place, left to right, where `flip` is true, then shifts them by whole pixels.
 
-    `shifts`, shape (n, 2), are at most `padding`.
+    `shifts`, down and right, shape (n, 2), are at most `padding`.
     """
     height, width = images.shape[1:3]
-
-    def change(source: np.ndarray, is_flipped: bool, corner: list[int], target: np.ndarray) -> None:
-        image = cv2.flip(source, 1) if is_flipped else source
-        padded = cv2.copyMakeBorder(image, *(padding,) * 4, FILLS[fill])
-        target[:] = padded[corner[0] : corner[0] + height, corner[1] : corner[1] + width]
-
-    return map_images(images, change, flip.tolist(), (padding - shifts).tolist())
+    for image, is_flipped, (top, left) in zip(_views(images), flip.tolist(), (padding - shifts).tolist(), strict=True):
+        if is_flipped:
+            image[:] = cv2.flip(image, 1)
+        if padding:
+            padded = cv2.copyMakeBorder(image, *(padding,) * 4, FILLS[fill])
+            image[:] = padded[top : top + height, left : left + width]
 
 
 def warp(images: np.ndarray, fill: str, radians=0.0, zoom=1.0, shift_y=0.0, shift_x=0.0) -> np.ndarray:
