@@ -4,8 +4,9 @@ The engine takes any compiled functional or Sequential model of layers, losses a
 
 - `keras_internals.py` reads the layer graph; `match.py` finds fast patterns in it (convolution, ReLU and max-pooling;
   depthwise block) and maps the other layers one by one; `network.py` runs the result.
-- `operations/` has each operation, forward and backward, `losses.py` the losses, `optimizers.py` the optimizers over
-  all weights as one vector, `threads.py` the threads that share a batch.
+- `operations/` has each operation, forward and backward, `kernels/` what the slowest of them compute in registers,
+  `losses.py` the losses, `optimizers.py` the optimizers over all weights as one vector, `threads.py` the threads that
+  share a batch.
 - `epoch.py` reads weights and optimizer state from the Keras model, trains, and writes them back.
 """
 

@@ -141,61 +141,69 @@ def mlp_forward(x, u, keep, weights, out, y, means, scales, sizes, floor, residu
 
 
 @jit
+def _excite_gradient(mean, scale, g_scale, weights, totals, F, S, floor, g_mean):
+    """Computes g_mean (F), the gradient by mean, given that by scale; adds those by w3 to b4 to totals."""
+    _, _, _, _, w3, b3, w4, b4 = weights
+    _, _, _, _, g_w3, g_b3, g_w4, g_b4 = totals
+    squeezed, g_squeezed, scale_again = aligned_zeros(S), aligned_zeros(S), aligned_zeros(F)
+    _excite(mean, w3, b3, w4, b4, F, S, floor, squeezed, scale_again)  # only for squeezed
+    for f in range(F):
+        g = g_scale[f] * scale[f] * (np.float32(1) - scale[f])
+        g_b4[f] += g
+        for j in range(S):
+            g_w4[j * F + f] += squeezed[j] * g
+            g_squeezed[j] += w4[j * F + f] * g
+    for j in range(S):
+        if squeezed[j] <= floor:
+            g_squeezed[j] = 0
+        g_b3[j] += g_squeezed[j]
+    for f in range(F):
+        total = np.float32(0)
+        for j in range(S):
+            g_w3[f * S + j] += mean[f] * g_squeezed[j]
+            total += w3[f * S + j] * g_squeezed[j]
+        g_mean[f] = total
+
+
+@jit
 def mlp_backward(u, keep, grad, y, means, scales, weights, w1_t, w2_t, q, totals, sizes, floor, activation):
     """Computes q (N, P*C), the gradient by u with constant normalization; adds those by the weights to totals.
 
     w1, b1 and their gradients have the normalization folded in; w1_t (E, C) and w2_t (F, E) are transposes.
     """
     P, C, E, F, S = sizes
-    w1, b1, _, _, w3, b3, w4, b4 = weights
-    g_w1, g_b1, g_w2, g_b2, g_w3, g_b3, g_w4, g_b4 = totals
-    z, g_z = aligned_zeros(TILE * E), aligned_zeros(TILE * E)
-    gy, sums = aligned_zeros(P * F), aligned_zeros(F + WIDTH)
+    w1, b1, _, _, _, _, _, _ = weights
+    g_w1, g_b1, g_w2, g_b2, _, _, _, _ = totals
+    z, g_z, g_y = aligned_zeros(TILE * E), aligned_zeros(TILE * E), aligned_zeros(P * F)
+    factor, offset, g_scale = aligned_zeros(F), aligned_zeros(F), aligned_zeros(F + WIDTH)
     ones = np.ones(TILE, np.float32)
-    squeezed, scale_again = aligned_zeros(max(S, 1)), aligned_zeros(F)
-    factor, offset = aligned_zeros(F), aligned_zeros(F)
-    g_squeezed = aligned_zeros(max(S, 1))
     for n in range(len(u)):
         grad_n, u_n, q_n = grad[n], u[n], q[n]
         for f in range(F):
             factor[f] = keep[n]
         if S:
-            mean, scale = means[n], scales[n]
-            _excite(mean, w3, b3, w4, b4, F, S, floor, squeezed, scale_again)  # only for squeezed
-            _sums(grad_n, y[n], P, F, sums)
-            for j in range(S):
-                g_squeezed[j] = 0
+            scale = scales[n]
+            _sums(grad_n, y[n], P, F, g_scale)
             for f in range(F):
-                g_scale = keep[n] * sums[f] * scale[f] * (np.float32(1) - scale[f])
-                g_b4[f] += g_scale
-                for j in range(S):
-                    g_w4[j * F + f] += squeezed[j] * g_scale
-                    g_squeezed[j] += w4[j * F + f] * g_scale
-            for j in range(S):
-                if squeezed[j] <= floor:
-                    g_squeezed[j] = 0
-                g_b3[j] += g_squeezed[j]
+                g_scale[f] *= keep[n]
+            _excite_gradient(means[n], scale, g_scale, weights, totals, F, S, floor, offset)
             for f in range(F):
-                total = np.float32(0)
-                for j in range(S):
-                    g_w3[f * S + j] += mean[f] * g_squeezed[j]
-                    total += w3[f * S + j] * g_squeezed[j]
-                offset[f] = total / np.float32(P)
+                offset[f] /= np.float32(P)
                 factor[f] *= scale[f]
         at = 0
         for _ in range(P):
             for f in range(F):
-                gy[at + f] = factor[f] * grad_n[at + f] + offset[f]
+                g_y[at + f] = factor[f] * grad_n[at + f] + offset[f]
             at += F
         p = 0
         while p < P:
             size = min(TILE, P - p)
             multiply(u_n, p * C, C, 1, w1, E, z, 0, E, size, C, E, START_ROW, b1)
-            multiply(gy, p * F, F, 1, w2_t, E, g_z, 0, E, size, F, E, START_ZERO, b1)
+            multiply(g_y, p * F, F, 1, w2_t, E, g_z, 0, E, size, F, E, START_ZERO, b1)
             _activate_and_chain(z, g_z, size * E, activation)
-            tile_gy = gy[p * F :]
-            multiply(z, 0, 1, E, tile_gy, F, g_w2, 0, F, E, size, F, START_SUM, b1)
-            multiply(ones, 0, 0, 1, tile_gy, F, g_b2, 0, F, 1, size, F, START_SUM, b1)
+            tile_g_y = g_y[p * F :]
+            multiply(z, 0, 1, E, tile_g_y, F, g_w2, 0, F, E, size, F, START_SUM, b1)
+            multiply(ones, 0, 0, 1, tile_g_y, F, g_b2, 0, F, 1, size, F, START_SUM, b1)
             multiply(u_n, p * C, 1, C, g_z, E, g_w1, 0, E, C, size, E, START_SUM, b1)
             multiply(ones, 0, 0, 1, g_z, E, g_b1, 0, E, 1, size, E, START_SUM, b1)
             multiply(g_z, 0, E, 1, w1_t, C, q_n, p * C, C, size, E, C, START_ZERO, b1)
