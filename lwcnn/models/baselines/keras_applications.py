@@ -9,9 +9,6 @@ from lwcnn.models.configs import ApplicationConfig
 from lwcnn.models.layers import builder
 from lwcnn.system.errors import unknown_name
 
-MIN_IMAGE_SIZE = 32
-"""The networks halve the resolution five times."""
-
 
 def _mobilenet_v2(images: keras.KerasTensor) -> keras.Model:
     scaled = layers.Rescaling(1 / 127.5, offset=-1)(images)
@@ -36,7 +33,7 @@ CIFAR_STRIDES: dict[str, dict] = {
 """Settings of layers, by name, that keep the resolution in the first two strided convolutions of both networks."""
 
 
-@builder(MIN_IMAGE_SIZE, "for a network of keras.applications")
+@builder(32, "for a network of keras.applications")  # they halve the resolution five times
 def build_application(input_shape: Sequence[int], num_classes: int, config: ApplicationConfig) -> keras.Model:
     """Builds a network of `keras.applications` with a new classifier; arguments and result as in `build_network`."""
     if config.name not in APPLICATIONS:

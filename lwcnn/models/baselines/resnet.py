@@ -11,10 +11,8 @@ from lwcnn.models.blocks import activate, conv_norm, squeeze_excite
 from lwcnn.models.configs import MOMENTUM, NARROW_RESNET18, ResNetConfig, ResNetStage
 from lwcnn.models.layers import builder
 
-MIN_IMAGE_SIZE = 8
 
-
-@builder(MIN_IMAGE_SIZE, "for a ResNet")
+@builder(8, "for a ResNet")
 def build_resnet(
     input_shape: Sequence[int],
     num_classes: int,
