@@ -13,7 +13,7 @@ Each file is read once per process, and again only after it has changed.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath, read_json
 
-BENCHMARKS = ("bench", "bench_family", "bench_gray")  # files of latencies in results/
+BENCHMARKS = ("bench", "bench_family", "bench_gray", "bench_networks")  # files of latencies in results/
 PRESETS_BY_SIZE = ("full", "medium", "quick")  # of published runs
 DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 DATASET_ORDER = ("mnist", "fashion_mnist", "cifar10")
@@ -101,14 +101,14 @@ def load_exports(folder: StrPath = "results") -> pd.DataFrame:
     return frame
 
 
-def load_latencies(folder: StrPath = "results", names: Sequence[str] = BENCHMARKS) -> pd.DataFrame:
-    """Loads the latencies of results/<name>.json, which `lwcnn bench` made; empty without the files.
+def load_latencies(folder: StrPath = "results") -> pd.DataFrame:
+    """Loads the latencies that `lwcnn bench` measured, of released models and reference networks.
 
     Each row is a model and runtime: `dataset`, `experiment`, `runtime` and milliseconds per image (`mean_ms`, ...).
     """
     columns = ["dataset", "experiment", "model_sha256", "device", "runtime", "mean_ms", "p50_ms", "p90_ms", "p99_ms"]
     rows = []
-    for content in (_read(path) for path in (Path(folder) / f"{name}.json" for name in names) if path.exists()):
+    for content in (_read(path) for path in (Path(folder) / f"{name}.json" for name in BENCHMARKS) if path.exists()):
         for model in content.get("models", []):
             about = dict(zip(("dataset", "experiment"), _dataset_and_experiment(model["model"])))
             about["model_sha256"] = model.get("model_sha256")

@@ -53,7 +53,7 @@ class Evidence:
     @cached_property
     def latencies(self) -> pd.DataFrame:
         """Latencies of the released models and of the reference networks."""
-        return results.load_latencies(self.folder, [*results.BENCHMARKS, "bench_networks"])
+        return results.load_latencies(self.folder)
 
     def benchmark(self, name: str) -> dict:
         return results.load_benchmark(self.folder, name)

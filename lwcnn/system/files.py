@@ -54,7 +54,6 @@ def write_atomically(path: StrPath, data: bytes) -> None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
-    _sync_folder(path.parent)
 
 
 @contextlib.contextmanager
@@ -151,7 +150,6 @@ def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
             if old.exists():
                 os.replace(old, path)
             raise
-    _sync_folder(path.parent)
 
 
 def write_json(path: StrPath, obj: Any) -> None:
@@ -203,13 +201,3 @@ def require_file(path: StrPath) -> None:
         raise LwcnnError(f"That is a pipe or a device; give a regular file. Received: {str(path)!r}")
     if not os.access(path, os.R_OK):
         raise LwcnnError(f"Cannot read the file; check its permissions. Received: {str(path)!r}")
-
-
-def _sync_folder(folder: Path) -> None:
-    # Makes the rename survive a power failure; not every file system supports it.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
