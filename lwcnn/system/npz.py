@@ -1,6 +1,7 @@
-"""NumPy's .npz files: written atomically, and read if they fit into memory and hold arrays alone."""
+"""NumPy's .npz files: written atomically, and read with sizes checked before memory is allocated."""
 
 import io
+import math
 import os
 import zipfile
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath, require_file, write_atomically
 
+_HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _MEMORY_FRACTION = 0.75  # of the machine's memory, for the arrays of one file
 
 
@@ -50,22 +52,27 @@ def load_npz(path: StrPath) -> dict[str, np.ndarray]:
 
 
 def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: StrPath) -> np.ndarray:
+    """Reads an array after checking that its header promises as many bytes as the member has."""
     if not member.filename.endswith(".npy"):
         raise ValueError(f"{member.filename} is not an array")
     with archive.open(member) as stream:
-        try:
-            array = np.lib.format.read_array(stream, allow_pickle=False)
-        except ValueError as error:
-            if "Object arrays" not in str(error):
-                raise
+        version = np.lib.format.read_magic(stream)
+        if version not in _HEADER_READERS:
+            raise ValueError(f"format {version[0]}.{version[1]} is not one of plain arrays")
+        shape, _, dtype = _HEADER_READERS[version](stream)
+        if dtype.hasobject:
             raise LwcnnError(
                 f"Array {member.filename!r} holds Python objects, which are never unpickled (they could run code). "
                 f"Save it with a number or string dtype, e.g. labels.astype(str). Received: {str(path)!r}"
-            ) from error
+            )
+        if dtype.kind not in "biufcSU" or dtype.itemsize == 0 or any(side < 0 for side in shape):
+            raise ValueError(f"type {dtype} and shape {shape} are not those of numbers or text")
+        if stream.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
+            raise ValueError(f"its header says shape {shape} of {dtype}, it has {member.file_size:,} bytes")
+        stream.seek(0)
+        array = np.lib.format.read_array(stream, allow_pickle=False)
         if stream.read(1):  # zipfile checks the CRC only at the end of the stream
             raise zipfile.BadZipFile("bytes left over after the array")
-    if array.dtype.kind not in "biufcSU":
-        raise ValueError(f"type {array.dtype} is not one of numbers or text")
     return array
 
 
