@@ -170,7 +170,10 @@ class Network:
         return Released(run, logits, labels, arrays.get("features"))
 
     def _missing(self, what: str, command: str) -> MissingInput:
-        return MissingInput(f"`{self.experiment}` on {self.dataset} was not {what}: `lwcnn {command}`")
+        received = self.evidence.folder
+        return MissingInput(
+            f"`{self.experiment}` on {self.dataset} was not {what}: `lwcnn {command}`. Received: {received}"
+        )
 
 
 @cache

@@ -48,6 +48,7 @@ def test_size_of_the_paper_is_that_with_optimizer_slots(rows):
 def test_what_was_not_run_names_its_command(rows):
     assert "`lwcnn train paper --dataset cifar10 --preset full" in str(rows["paper", "accuracy, CIFAR-10"][0])
     assert "`lwcnn kfold paper_as_published --dataset mnist --leaky`" in str(rows["paper", "six folds, MNIST"][1])
+    assert " Received: " in str(rows["paper", "accuracy, CIFAR-10"][0])
 
 
 def test_the_original_texts_that_their_code_contradicts_have_rows(rows):
