@@ -130,6 +130,11 @@ class Epoch:
         size, num_devices = len(keras.tree.flatten(y)[0]), environment.num_replicas()
         if num_devices > 1:  # Keras gathers the parts of several processes
             size = size // num_devices * num_devices // environment.num_processes()
+            if not size and not self._num_images:
+                raise LwcnnError(
+                    "Choose at most as many devices as a batch has images, or larger batches. "
+                    f"Received: {num_devices} devices, {len(keras.tree.flatten(y)[0])} images"
+                )
             start = environment.process_id() * size
             x, y = keras.tree.map_structure(lambda array: array[start : start + size], (x, y))
         if size:

@@ -9,6 +9,7 @@ import pytest
 from made_data import run_python
 
 from lwcnn.system import environment
+from lwcnn.system.errors import LwcnnError
 from lwcnn.training.steps import Epoch
 
 CURVES = """
@@ -114,3 +115,5 @@ def test_devices_get_equal_parts_of_a_batch(monkeypatch):
     logs = [epoch.step((np.zeros((n, 2)), np.ones((n, 2))), np.zeros(n)) for n in (8, 7, 3)]
     assert model.sizes == [8, 4]
     assert logs[1] == logs[2] == {"loss": pytest.approx((8 * 8 + 4 * 4) / 12)}
+    with pytest.raises(LwcnnError, match="Received: 4 devices, 3 images"):
+        Epoch(Recorder()).step(np.zeros((3, 2)), np.zeros(3))
