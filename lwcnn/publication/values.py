@@ -241,7 +241,9 @@ VALUES: dict[str, Callable[..., Value]] = {
     r"pruned (\w+) ([\d.]+)": _benchmark("shrink", "{int8_accuracy:.2%}", "experiment", "sparsity"),
     r"step (\w+) (\w+) (\d)": _benchmark("train_step", "{median:.1f}", "workload", "contender", "threads"),
     **{
-        rf"MLPerf Tiny (ResNet-8|Wren) (float32|int8):{what}": _benchmark("mlperf_tiny", shown, "network", "precision")
+        rf"MLPerf Tiny (ResNet-8|Wren|Wren-fast) (float32|int8):{what}": _benchmark(
+            "mlperf_tiny", shown, "network", "precision"
+        )
         for what, shown in _MLPERF.items()
     },
 }

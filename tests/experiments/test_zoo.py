@@ -20,8 +20,9 @@ EVERYWHERE = ("cifar10", "fashion_mnist", "mnist")
 
 def test_every_shipped_network_is_listed_the_best_first():
     listed = lwcnn.list_models()
-    expected = [(name, "cifar10") for name in ("wren-100k", "wren-30k", "wren-20k", "wren")]
-    expected += [("wren-15k", "fashion_mnist"), ("wren-15k", "mnist"), ("wren-10k", "cifar10"), ("wren-s", "cifar10")]
+    expected = [(name, "cifar10") for name in ("wren-100k", "wren-30k", "wren-20k", "wren", "wren-fast")]
+    expected += [("wren-15k", "fashion_mnist"), ("wren-15k", "mnist"), ("wren-10k", "cifar10")]
+    expected += [("wren-5k", "cifar10"), ("wren-s", "cifar10")]
     expected += [(name, dataset) for name in ("wren-adamw", "paper-tuned", "paper") for dataset in EVERYWHERE]
     assert list(zip(listed["name"], listed["dataset"])) == expected
     assert listed.loc[0, "test_accuracy"] == listed["test_accuracy"][listed["dataset"] == "cifar10"].max()

@@ -314,6 +314,17 @@ def test_micro_needs_the_estimated_memory_and_finds_the_classes_of_litert(eviden
         assert row["same_class_as_litert"] >= 0.98
 
 
+def test_wren_fast_is_smaller_than_mlperf_tinys_resnet_more_accurate_and_no_slower(evidence):
+    rows = {row["network"]: row for row in evidence.benchmark("mlperf_tiny")["rows"] if row["precision"] == "int8"}
+    theirs, ours = rows["ResNet-8"], rows["Wren-fast"]
+    assert round(100 * (ours["accuracy"] - theirs["accuracy"]), 1) == 1.7
+    assert ours["size_bytes"] / theirs["size_bytes"] == pytest.approx(0.6, abs=0.02)
+    assert 0.9 < ours["p50_ms"] / theirs["p50_ms"] <= 1
+    assert rows["Wren"]["p50_ms"] > 2 * theirs["p50_ms"] and rows["Wren-30k"]["p50_ms"] < rows["large ResNet"]["p50_ms"]
+    (run,) = evidence.network("cifar10", "wren_fast").runs.itertuples()
+    assert (run.seed, round(100 * run.test_accuracy, 1)) == (0, 88.7)
+
+
 def test_mlperf_tinys_resnet_is_less_accurate_larger_and_faster_in_int8(evidence):
     rows = {(row["network"], row["precision"]): row for row in evidence.benchmark("mlperf_tiny")["rows"]}
     theirs, ours = rows["ResNet-8", "int8"], rows["Wren", "int8"]
@@ -393,7 +404,7 @@ def test_the_engine_is_two_to_four_times_as_fast_as_keras(evidence):
 
 def test_runs_trained_by_the_engine_are_those_named(evidence):
     named = {"residual_se_muon", "wren_15k", "residual_se_stem_adamw", "paper_as_published", "paper_both_converted"}
-    named |= {"layerwise", "low_rate", "wren_10k"}
+    named |= {"layerwise", "low_rate", "wren_5k", "wren_10k", "wren_fast"}
     runs = evidence.runs[evidence.runs["step"] == "engine"]
     assert set(runs["experiment"]) <= named
     assert set(evidence.network("cifar10", "residual_se_muon", "full").runs["step"]) == {"engine"}
@@ -415,7 +426,7 @@ def test_the_readmes_networks_have_three_seeds_or_one_and_wren_10k_is_half_of_th
     runs = evidence.runs[evidence.runs["preset"] == "full"]
     for experiment in ("paper", "residual_se", "residual_se_small", "residual_se_distilled", "residual_se_muon"):
         assert set(runs[runs["experiment"] == experiment].groupby("dataset").size()) <= {1, 3}
-    assert len(rows) == 9
+    assert len(rows) == 8
     ours, paper = (evidence.network("cifar10", name, "full").runs for name in ("wren_10k", "paper"))
     assert ours["params"].iloc[0] == pytest.approx(paper["params"].iloc[0] / 2, rel=0.01)
     assert 19 < 100 * (ours["test_accuracy"].mean() - paper["test_accuracy"].mean()) < 20
