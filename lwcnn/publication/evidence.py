@@ -26,14 +26,15 @@ MAX_ROUNDING = 0.002  # of an accuracy, from storing logits as float16
 
 
 class Evidence:
-    """The results of one folder, read on demand; `runs` are sorted by preset, the largest first."""
+    """The results of one folder, read on demand; `runs` are sorted by preset, the largest first, or all of `preset`."""
 
-    def __init__(self, folder: StrPath = "results"):
-        self.folder = Path(folder)
+    def __init__(self, folder: StrPath = "results", preset: str | None = None):
+        self.folder, self._preset = Path(folder), preset
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        return results.load_results(self.folder)
+        found = results.load_results(self.folder)
+        return where(found, preset=self._preset).reset_index(drop=True) if self._preset else found
 
     @cached_property
     def folds(self) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from made_data import ROOT
 from matplotlib.figure import Figure
+from publication.made_results import write_run
 
 from lwcnn.experiments.folders import Folders
 from lwcnn.publication.notebook import session
@@ -76,6 +77,15 @@ def test_on_data_without_committed_results_paper_and_wren_are_trained(made_datas
     opened.show("ablation")
     figure, _ = shown[-1]
     assert "CIFAR-10" in figure.get_suptitle()
+
+
+def test_runs_of_a_larger_preset_made_elsewhere_are_not_those_of_the_session(made_dataset, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for preset, wrong in (("full", 5), ("quick", 20)):  # `lwcnn run` trains digits with `full`
+        write_run(session.OWN_FOLDERS.results, f"made/paper/{preset}", 0, wrong)
+    shown = session.Session(made_dataset, "quick", (0,), session.OWN_FOLDERS).inputs
+    assert [one.preset for one in shown.networks] == ["quick"]
+    assert shown.network("paper").accuracy.mean == pytest.approx(0.8)
 
 
 def test_few_images_are_the_first_classes_alone(made_dataset, monkeypatch, tmp_path):

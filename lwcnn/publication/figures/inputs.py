@@ -19,12 +19,12 @@ ABLATION_PRESET = "quick"
 
 
 class Inputs:
-    """The evidence on one data set, and what belongs to it."""
+    """The evidence on one data set, of all presets or of one, and what belongs to it."""
 
-    def __init__(self, dataset: str, folders: Folders = Folders()):
+    def __init__(self, dataset: str, folders: Folders = Folders(), preset: str | None = None):
         self.dataset = dataset
         self.folders = folders
-        self.evidence = Evidence(folders.results)
+        self.evidence = Evidence(folders.results, preset)
         self.display_name = DISPLAY_NAMES.get(dataset, plot_text(dataset))
 
     def network(self, experiment: str, preset: str = LARGEST) -> Network:

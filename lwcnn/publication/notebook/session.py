@@ -70,8 +70,8 @@ class Session:
 
     @property
     def inputs(self) -> Inputs:
-        """What figures are made from, as it is now."""
-        return Inputs(self.data.name, self.folders)
+        """What figures are made from, as it is now: of `OWN_FOLDERS`, the runs with the preset of the session."""
+        return Inputs(self.data.name, self.folders, self.preset if self.trains_all else None)
 
     @property
     def published(self) -> Inputs:
