@@ -492,6 +492,10 @@ def test_differences_that_few_images_explain_are_no_sign():
     worse = made_result(**made) | few
     worse["history"][-1]["best_val_accuracy"] = 12 / 17  # one image fewer than the submodels
     assert diagnose_run(worse) == []
+    for val_images, is_sign in ((100, False), (200, True)):  # 3 % of them are 3 images, and 6
+        worse = made_result() | {"num_val_images": val_images}
+        worse["history"][-1]["best_val_accuracy"] = worse["history"][0]["best_val_accuracy"] - 0.03
+        assert any("of the submodels" in sign for sign in diagnose_run(worse)) == is_sign
     drop, gap = diagnose_run(made_result(**made | {"start_of_all": 8 / 17, "test": 6 / 18}) | few)
     assert "drops by 47.1 points as phase all begins, from 94.1 % to 47.1 % of 17 validation images" in drop
     assert "62.1 points apart, 95.4 % of 72 and 33.3 % of 18 images" in gap
