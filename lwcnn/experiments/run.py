@@ -46,7 +46,7 @@ def run_experiment(
     """Trains and evaluates an experiment, resuming an interrupted run; loads the result of a finished one.
 
     Args:
-        experiment: Name of an experiment (`EXPERIMENT_NAMES`), or an experiment of your own, such as a changed one:
+        experiment: Name of an experiment, which `lwcnn list` shows, or one of your own, such as a changed one:
             `with_settings(get_experiment("wren", dataset=data.spec), epochs=40)`. Its `name` is that of the result.
         dataset: Loaded data set, or what `load_dataset` takes.
         preset: "smoke", "quick", "medium" or "full".
