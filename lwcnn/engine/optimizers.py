@@ -3,6 +3,7 @@
 Formulas, order and names are those of Keras 3.15 (`keras.optimizers`): weight decay first, then the update.
 """
 
+import bisect
 import math
 from collections.abc import Callable
 
@@ -82,7 +83,9 @@ class VectorOptimizer:
         schedule = internals.learning_rate(self._optimizer)
         if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
             return float(schedule)
-        # As `CosineDecay`, which is called too often to be computed in the backend.
+        # As Keras's schedules, which are called too often to be computed in the backend.
+        if isinstance(schedule, keras.optimizers.schedules.PiecewiseConstantDecay):
+            return schedule.values[bisect.bisect_left(schedule.boundaries, self._iterations)]
         step, warmup = min(self._iterations, schedule.decay_steps + schedule.warmup_steps), schedule.warmup_steps
         first = schedule.initial_learning_rate
         if schedule.warmup_target is not None and step < warmup:
@@ -164,6 +167,7 @@ def _orthogonal(x: np.ndarray, optimizer) -> np.ndarray:
     return x
 
 
+_SCHEDULES = (keras.optimizers.schedules.CosineDecay, keras.optimizers.schedules.PiecewiseConstantDecay)
 _UNKNOWN_SETTINGS = (
     "clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps", "loss_scale_factor", "use_ema",
     "amsgrad", "centered", "momentum",
@@ -183,7 +187,7 @@ def check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
     if kind not in internals.SLOTS:
         raise Unsupported(f"{title} has no step here")
     is_schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
-    if is_schedule and type(rate) is not keras.optimizers.schedules.CosineDecay or not is_schedule and callable(rate):
+    if is_schedule and type(rate) not in _SCHEDULES or not is_schedule and callable(rate):
         raise Unsupported(f"{title} has the schedule {rate!r}")
     for name in _UNKNOWN_SETTINGS:
         is_momentum = name == "momentum" and kind is not keras.optimizers.RMSprop

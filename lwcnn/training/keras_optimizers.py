@@ -113,9 +113,16 @@ def build_optimizer(config: OptimizerConfig, num_steps: int) -> optimizers.Optim
         raise unknown_name("optimizer", config.name, OPTIMIZERS)
     if config.ema is not None and not 0 <= config.ema < 1:
         raise LwcnnError(f"{config.name} can't be built: ema must be at least 0 and below 1. Received: {config}")
+    if config.drops and config.warmup is not None:
+        raise LwcnnError(f"{config.name} can't be built: give either warmup or drops. Received: {config}")
     arguments = {name: getattr(config, name) for name in ("momentum", "nesterov", "weight_decay")}
     arguments |= {"adam_lr_ratio": config.adam_ratio, "fixed_norm": config.fixed_norm or None}
     rate = config.learning_rate
+    if config.drops:
+        rates = [rate * 0.1**i for i in range(len(config.drops) + 1)]
+        rate = optimizers.schedules.PiecewiseConstantDecay(
+            [round(drop * num_steps) - 1 for drop in config.drops], rates
+        )
     if config.warmup is not None:
         warmup_steps = round(config.warmup * num_steps)
         rate = optimizers.schedules.CosineDecay(

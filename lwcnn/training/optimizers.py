@@ -32,6 +32,8 @@ class OptimizerConfig:
             decayed to zero.
         adam_ratio: Ratio of AdamW's learning rate to Muon's, for the weights that Muon leaves to AdamW.
         fixed_norm: Whether Muon scales each of its matrices to a fixed norm before its update.
+        drops: Fractions of the phase's steps, between 0 and 1, in ascending order. After each, the learning rate falls
+            to a tenth; it is constant between them. Not together with `warmup`.
         lookahead: Number of steps after which Lookahead takes the weights halfway back; None omits it.
 
     Example:
@@ -51,6 +53,7 @@ class OptimizerConfig:
     adam_ratio: float | None = added_later(None)
     fixed_norm: bool = added_later(False)
     lookahead: int | None = added_later(None)
+    drops: tuple[float, ...] = added_later(())
 
     def build(self, num_steps: int) -> keras.optimizers.Optimizer:
         """Builds a new Keras optimizer whose learning rate is scheduled over `num_steps` training steps."""

@@ -274,6 +274,11 @@ def test_cosine_schedule_with_a_floor(monkeypatch):
     assert_same(MODELS["dual"], monkeypatch, optimizer)
 
 
+def test_a_rate_that_drops_twice(monkeypatch):
+    """Four steps: two at 0.1, one at 0.01, one at 0.001."""
+    assert_same(MODELS["dual"], monkeypatch, OptimizerConfig("sgd", 0.1, drops=(0.5, 0.75)))
+
+
 def test_a_distiller_of_two_losses_trains_in_keras():
     student, teacher = MODELS["merged"](), MODELS["merged"]()
     for count in (1, 2):

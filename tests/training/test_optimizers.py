@@ -28,6 +28,14 @@ def test_lookahead_by_hand():
     assert apply(optimizer, variable, [1, 1, 2, 2]) == pytest.approx([0.9, 0.9, 0.7, 0.7])
 
 
+def test_the_rate_drops_to_a_tenth_after_each_share_of_the_steps():
+    variable = keras.Variable(np.float32([0]))
+    optimizer = OptimizerConfig("sgd", 1.0, drops=(0.5, 0.75)).build(4)
+    assert apply(optimizer, variable, [1, 1, 1, 1]) == pytest.approx([-1, -2, -2.1, -2.11])
+    with pytest.raises(LwcnnError, match="either warmup or drops"):
+        OptimizerConfig("sgd", warmup=0.1, drops=(0.5,)).build(4)
+
+
 def test_the_momentum_of_one_cycle_falls_as_the_rate_rises():
     variable = keras.Variable(np.float32([0]))
     optimizer = OptimizerConfig("one_cycle", 0.1, warmup=0.5).build(4)

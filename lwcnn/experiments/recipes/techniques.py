@@ -99,6 +99,10 @@ TECHNIQUES: dict[str, Technique] = {
         lookahead=("Lookahead, 5 steps", {"lookahead": 5}),
         schedule_free=("schedule-free AdamW", {"name": "schedule_free", "learning_rate": 0.01, "warmup": None}),
         constant_rate=("constant learning rate", {"learning_rate": 0.005, "warmup": None}),
+        step_decay=(
+            "a tenth of the rate after a half and three quarters",
+            {"learning_rate": 0.01, "warmup": None, "drops": (0.5, 0.75)},
+        ),
         warmup_short=("warm-up over a twentieth", {"warmup": 0.05}),
     ),
     "warm_restarts": Technique("warm restarts, 3 cycles", "schedule", {}, (None,) * 3),

@@ -73,6 +73,15 @@ COLUMNS: dict[str, Columns] = {
         "int8 bytes": "{int8_bytes:,}",
         "after gzip": "{int8_gzip_bytes:,}",
     },
+    # Strong networks with fewer hidden channels, trained on.
+    "prune_channels": {
+        "network": lambda row: named(row["experiment"]),
+        "parameters": lambda row: f"{row['before']['params']:,} to {row['params']:,}",
+        "MACs": lambda row: f"{row['before']['macs']:,} to {row['macs']:,}",
+        "test %, before": "{before[test_accuracy]:.2%}",
+        "pruned": "{pruned[test_accuracy]:.2%}",
+        "trained on": "{test_accuracy:.2%}",
+    },
     # MLPerf Tiny's own ResNet-8 files beside those of Wren, in one run.
     "mlperf_tiny": {
         "network": "{network}",
