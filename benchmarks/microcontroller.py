@@ -25,7 +25,8 @@ from lwcnn.models.io import load_model  # noqa: E402
 from lwcnn.system import environment  # noqa: E402
 from lwcnn.system.files import write_json  # noqa: E402
 
-MODELS = ("cifar10-residual_se_muon", "cifar10-paper", "cifar10-wren_30k")
+FAMILY = ("wren_5k", "wren_10k", "wren_20k", "wren_30k", "wren_100k", "wren_fast")
+MODELS = tuple(f"cifar10-{name}" for name in ("paper", "residual_se_muon", *FAMILY))
 NUM_IMAGES, NUM_REFERENCE_IMAGES = 1000, 100  # the reference kernels are as slow as Micro
 LARGEST_ARENA = 2**22  # bytes
 

@@ -1,5 +1,6 @@
 """Ablations of the paper's method and of the improved network, techniques on top, and the trials of the search."""
 
+import contextlib
 from collections.abc import Sequence
 
 from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, leave_one_out, only
@@ -91,17 +92,18 @@ def techniques(evidence: Evidence) -> Table:
     """Each technique that was run, minus the recipe without it: a group of rows per budget, the best first."""
     runs = where(evidence.runs, dataset="cifar10")
     found = {technique(key): one for key, one in TECHNIQUES.items()}
+    seconds = {}
+    with contextlib.suppress(MissingInput):
+        seconds = {row["experiment"]: row["seconds_per_epoch"] for row in evidence.benchmark("technique_time")["rows"]}
     groups: list[list[Sequence[Cell]]] = []
     for preset, some in runs[runs["experiment"].isin(list(found))].groupby("preset", sort=False):
-        base = where(runs, experiment=TECHNIQUE_BASE, preset=preset)
         groups.append([])
         for name in some.groupby("experiment")["test_accuracy"].mean().sort_values(ascending=False).index:
             network, one = evidence.network("cifar10", name, preset), found[name]
             size = f"{network.runs['params'].iloc[0]:,}"
             cells = [size, mean_accuracy(network), *gain_cells(network, TECHNIQUE_BASE)]
-            is_same = set(base["device"]) == set(network.runs["device"])
-            time = f"{network.runs['train_seconds'].mean() / base['train_seconds'].mean():.2f}" if is_same else ""
-            groups[-1].append([one.title, one.group, f"`{preset}`", *cells, time])
+            time = seconds[name] / seconds[TECHNIQUE_BASE] if name in seconds else None
+            groups[-1].append([one.title, one.group, f"`{preset}`", *cells, f"{time:.2f}" if time else ""])
     return Table(["technique", "group", "budget", "parameters", "test %", "points", "p", "time"], groups)
 
 

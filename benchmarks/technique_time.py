@@ -1,0 +1,66 @@
+"""What each technique costs: the time of an epoch of its training, relative to the recipe without it.
+
+Every technique and the recipe train a few epochs on `NUM_IMAGES` images of CIFAR-10 in a process of its own, on one
+thread; the fastest epoch after the first counts, on average over the technique's phases. Run it on a machine that does
+nothing else:
+
+    LWCNN_DATA_DIR=... python benchmarks/technique_time.py --json results/technique_time.json
+
+Finished rows are kept in the JSON and not made again.
+"""
+
+import argparse
+import multiprocessing
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from lwcnn.data.datasets import load_dataset  # noqa: E402
+from lwcnn.experiments.pipeline import build_model  # noqa: E402
+from lwcnn.experiments.recipes import get_experiment  # noqa: E402
+from lwcnn.experiments.recipes.techniques import BASE, TECHNIQUES, technique  # noqa: E402
+from lwcnn.experiments.records import provenance  # noqa: E402
+from lwcnn.experiments.sequence import PhaseSequence  # noqa: E402
+from lwcnn.system.files import read_json, write_json  # noqa: E402
+from lwcnn.training.images import Images, Split  # noqa: E402
+
+NUM_IMAGES, EPOCHS = 2_560, 4
+
+
+def seconds_per_epoch(experiment: str, num_images: int = NUM_IMAGES) -> float:
+    data = load_dataset("cifar10")
+    plan = get_experiment(experiment, "quick", data.spec)
+    training = Images(data.x_train[:num_images], data.y_train[:num_images])
+    sequence = PhaseSequence(Split(training, Images(data.x_train[:100], data.y_train[:100])), data.num_classes, 0)
+    model = build_model(plan, data.input_shape, data.num_classes)
+    fastest = []
+    for phase in plan.phases:
+        sequence.train(model, replace(phase, epochs=EPOCHS))
+        ends = [epoch["seconds"] for epoch in sequence.records[-1]["history"]]
+        fastest.append(min(end - start for start, end in zip(ends, ends[1:])))
+    return sum(fastest) / len(fastest)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--techniques", nargs="+", metavar="KEY", choices=TECHNIQUES, default=list(TECHNIQUES))
+    parser.add_argument("--json", type=Path, default=ROOT / "results" / "technique_time.json")
+    options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    rows = read_json(options.json)["rows"] if options.json.exists() else []
+    for experiment in (BASE, *map(technique, options.techniques)):
+        if any(row["experiment"] == experiment for row in rows):
+            continue
+        with multiprocessing.get_context("spawn").Pool(1) as process:
+            seconds = process.apply(seconds_per_epoch, (experiment,))
+        rows.append({"experiment": experiment, "seconds_per_epoch": round(seconds, 3)})
+        print(rows[-1], flush=True)
+        write_json(options.json, {"images": NUM_IMAGES, **provenance(), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
