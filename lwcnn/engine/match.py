@@ -13,41 +13,41 @@ from keras import layers
 from keras.activations import linear, relu, sigmoid
 
 from lwcnn.engine.keras_internals import Call, Graph, Unsupported
-from lwcnn.engine.operations import activations, convolution, depthwise, normalization, pooling, simple
+from lwcnn.engine.operations import activations, convolution, depthwise, normalization, pooling, numpy_layers
 from lwcnn.engine.operations.base import Bind, Operation, first_difference
 from lwcnn.engine.operations.depthwise_block import DepthwiseBlock
 from lwcnn.models.layers import SoftVoting, StochasticDepth
 
 OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
-    SoftVoting: simple.SoftVoting,
-    StochasticDepth: simple.Dropout,
+    SoftVoting: numpy_layers.SoftVoting,
+    StochasticDepth: numpy_layers.Dropout,
     layers.Activation: activations.Activation,
-    layers.Add: simple.Add,
-    layers.Average: simple.Average,
+    layers.Add: numpy_layers.Add,
+    layers.Average: numpy_layers.Average,
     layers.AveragePooling2D: pooling.AveragePool,
     layers.BatchNormalization: normalization.BatchNorm,
-    layers.Concatenate: simple.Concatenate,
+    layers.Concatenate: numpy_layers.Concatenate,
     layers.Conv1D: convolution.Convolution1D,
     layers.Conv2D: convolution.Convolution,
     layers.Dense: convolution.Linear,
     layers.DepthwiseConv2D: depthwise.DepthwiseConvolution,
-    layers.Dropout: simple.Dropout,
-    layers.Flatten: simple.Reshape,
+    layers.Dropout: numpy_layers.Dropout,
+    layers.Flatten: numpy_layers.Reshape,
     layers.GlobalAveragePooling2D: pooling.GlobalAverage,
     layers.GlobalMaxPooling2D: pooling.GlobalMax,
-    layers.Identity: simple.Identity,
+    layers.Identity: numpy_layers.Identity,
     layers.LeakyReLU: activations.Activation,
     layers.MaxPooling2D: pooling.MaxPool,
-    layers.Multiply: simple.Multiply,
-    layers.Normalization: simple.Normalize,
+    layers.Multiply: numpy_layers.Multiply,
+    layers.Normalization: numpy_layers.Normalize,
     layers.PReLU: activations.PReLU,
     layers.ReLU: activations.Activation,
-    layers.Rescaling: simple.Rescale,
-    layers.Reshape: simple.Reshape,
+    layers.Rescaling: numpy_layers.Rescale,
+    layers.Reshape: numpy_layers.Reshape,
     layers.SeparableConv2D: depthwise.SeparableConvolution,
     layers.Softmax: activations.Activation,
-    layers.SpatialDropout2D: simple.Dropout,
-    layers.ZeroPadding2D: simple.ZeroPadding,
+    layers.SpatialDropout2D: numpy_layers.Dropout,
+    layers.ZeroPadding2D: numpy_layers.ZeroPadding,
 }
 
 
