@@ -13,7 +13,7 @@ from keras import layers
 from keras.activations import linear, relu, sigmoid
 
 from lwcnn.engine.keras_internals import Call, Graph, Unsupported
-from lwcnn.engine.operations import activations, convolution, depthwise, normalization, pooling, numpy_layers
+from lwcnn.engine.operations import activations, convolution, depthwise, normalization, numpy_layers, pooling
 from lwcnn.engine.operations.base import Bind, Operation, first_difference
 from lwcnn.engine.operations.depthwise_block import DepthwiseBlock
 from lwcnn.models.layers import SoftVoting, StochasticDepth
