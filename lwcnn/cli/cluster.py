@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from lwcnn.cli.jobs import Job, Submit, run_job
+from lwcnn.cli.execute import Job, Submit, run_job
 from lwcnn.system import environment
 from lwcnn.system.environment import require
 from lwcnn.system.errors import LwcnnError

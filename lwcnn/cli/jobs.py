@@ -12,43 +12,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lwcnn.cli import cluster
+from lwcnn.cli.execute import Command, Job, Submit, run_job
 from lwcnn.data.known import DATASET_NAMES
 from lwcnn.system.environment import thread_environment
 from lwcnn.system.errors import LwcnnError
 
-Command = Callable[[argparse.Namespace], int | None]
 REFRESH_SECONDS = 1  # and one more per 500 jobs, whose logs may lie on a slow shared folder
-
-
-@dataclass
-class Job:
-    """A function of the command line, its options with absolute paths, and the log of what it prints."""
-
-    name: str  # for the user, such as "paper seed 0"
-    command: Command
-    options: argparse.Namespace
-    log: Path
-    offset: int = 0  # of the first byte of the log that was not read
-    last_line: str = ""
-
-    def new_lines(self) -> list[str]:
-        """Returns the whole lines that the log has gained."""
-        with open(self.log, "rb") as stream:
-            stream.seek(self.offset)
-            whole, newline, _ = stream.read().rpartition(b"\n")
-        self.offset += len(whole) + len(newline)
-        lines = whole.decode(errors="replace").splitlines()
-        self.last_line = lines[-1] if lines else self.last_line
-        return lines
-
-
-Submit = Callable[[Job], Future[int]]
 
 
 def run_jobs(command: Command, runs: Mapping[str, dict[str, Any]], options: argparse.Namespace) -> None:
@@ -58,9 +33,7 @@ def run_jobs(command: Command, runs: Mapping[str, dict[str, Any]], options: argp
     """
     shared = {name: _absolute(name, value) for name, value in vars(options).items()} | {"progress": "line"}
     jobs = [_job(name, command, argparse.Namespace(**shared | own)) for name, own in runs.items()]
-    workers: Callable = processes
-    if options.cluster:
-        from lwcnn.cli.cluster import nodes as workers
+    workers = cluster.nodes if options.cluster else processes
     with workers(argparse.Namespace(**shared)) as submit:
         futures = {submit(job): job for job in jobs}
         _follow(futures, options.progress)
@@ -127,15 +100,6 @@ def run_process() -> None:
     job = pickle.load(sys.stdin.buffer)
     threading.Thread(target=end_with_the_pool, daemon=True).start()
     sys.exit(run_job(job))
-
-
-def run_job(job: Job) -> int:
-    """Runs a job in this process, which prints to the job's log, and returns its exit code."""
-    from lwcnn.cli.main import execute
-
-    with open(job.log, "a", buffering=1, errors="backslashreplace") as stream:
-        with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
-            return execute(job.command, job.options)
 
 
 def _follow(futures: Mapping[Future[int], Job], style: str) -> None:

@@ -18,10 +18,9 @@ from typing import cast
 import lwcnn
 from lwcnn.cli import demo, deployment, evaluate, listing, predict, publish, run, search, training
 from lwcnn.cli.arguments import DATA_DIR, Arguments
-from lwcnn.cli.jobs import Command
-from lwcnn.system import interrupts
+from lwcnn.cli.execute import Command, execute
 from lwcnn.system.environment import load_backend
-from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.errors import unknown_name
 
 COMMANDS: dict[str, tuple[Command, Arguments, str]] = {
     "run": (run.run, run.ARGUMENTS, "lwcnn run"),
@@ -125,25 +124,3 @@ def _run(options: argparse.Namespace) -> int | None:
         load_backend()
     function, *_ = COMMANDS[options.command]
     return function(options)
-
-
-def execute(command: Command, options: argparse.Namespace) -> int:
-    """Runs a command and returns its exit code; an error becomes a line."""
-    try:
-        with interrupts.recorded():
-            return command(options) or 0
-    except LwcnnError as error:
-        return _fail(str(error))
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        return _fail(f"{error}. Make room, or check the path and its permissions.")
-    except KeyboardInterrupt:
-        text = "interrupted. Only the current epoch is lost: run the same command again to resume."
-        print(f"\nlwcnn: {text}", file=sys.stderr)
-        return 130
-
-
-def _fail(message: str) -> int:
-    print(f"lwcnn: error: {' '.join(message.split())}", file=sys.stderr)
-    return 1

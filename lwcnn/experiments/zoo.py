@@ -1,18 +1,17 @@
-"""The networks by name, trained or not."""
+"""The trained networks that come with the library, and their files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lwcnn.data.known import DATASET_NAMES, ImageSpec
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, get_experiment
+from lwcnn.data.known import DATASET_NAMES
+from lwcnn.experiments.recipes import NETWORKS
 from lwcnn.models.description import Description, read_description, read_input_shape
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import StrPath
 
 if TYPE_CHECKING:
-    import keras
     import pandas as pd
 
     from lwcnn.data.datasets import Dataset
@@ -47,7 +46,7 @@ def list_models() -> pd.DataFrame:
 
 def trained_networks() -> dict[tuple[str, str], Description]:
     """Returns the description of every trained network by its name and data set."""
-    files = {(name, dataset): _shipped(name, dataset) for name in NETWORKS for dataset in _DATASETS}
+    files = {(name, dataset): shipped_file(name, dataset) for name in NETWORKS for dataset in _DATASETS}
     return {key: told for key, path in files.items() if path.exists() and (told := read_description(path))}
 
 
@@ -57,7 +56,7 @@ def read_descriptions(dataset: str) -> list[Description]:
     return [told for told in found if told]
 
 
-def _shipped(network: str, dataset: str) -> Path:
+def shipped_file(network: str, dataset: str) -> Path:
     return SHIPPED_MODELS / f"{dataset}-{NETWORKS[network]}.keras"
 
 
@@ -70,7 +69,7 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
         return Path(model)
     if model not in NETWORKS:
         raise unknown_name("model, neither a .keras file nor a network", str(model), NETWORKS)
-    files = [_shipped(str(model), name) for name in sorted(_DATASETS, key=lambda name: name != dataset)]
+    files = [shipped_file(str(model), name) for name in sorted(_DATASETS, key=lambda name: name != dataset)]
     found = next((path for path in files if path.exists()), None)
     if found is None:
         raise LwcnnError(f"This installation has no trained networks: install the wheel of lwcnn. Received: {model!r}")
@@ -102,48 +101,3 @@ def load_dataset_for(model: StrPath, dataset: str | None, data_dir: StrPath | No
     if description.data_checksum != data.checksum:
         raise LwcnnError(f"The model was trained on other images than those at hand; {advice}")
     return data
-
-
-def create_model(
-    name: str,
-    pretrained: str | None = None,
-    input_shape: tuple[int, int, int] = (32, 32, 3),
-    num_classes: int = 10,
-) -> keras.Model:
-    """Returns a network by name.
-
-    Args:
-        name: A name from `list_models`, or the name of an experiment.
-        pretrained: Data set of the trained weights, such as "cifar10". None initializes the weights at random.
-        input_shape: Height, width and channels of the images; only without `pretrained`.
-        num_classes: Number of classes; only without `pretrained`.
-
-    Returns:
-        A Keras model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes). A trained one has
-        an attribute `class_names`.
-
-    Raises:
-        LwcnnError: The network does not exist, was not trained on this data set, or does not accept the shape.
-
-    Example:
-
-    >>> create_model("wren", num_classes=7).output_shape
-    (None, 7)
-    """
-    if pretrained is not None:
-        from lwcnn.models.io import load_model
-
-        if (input_shape, num_classes) != ((32, 32, 3), 10):
-            raise LwcnnError(
-                "Leave out input_shape and num_classes: the trained weights determine them. "
-                f"Received: {tuple(input_shape)}, {num_classes} with pretrained={pretrained!r}"
-            )
-        known = trained_networks()
-        if (name, pretrained) not in known:
-            raise unknown_name("trained network", f"{name} on {pretrained}", [" on ".join(key) for key in known])
-        return load_model(_shipped(name, pretrained))
-    if name not in (*NETWORKS, *EXPERIMENT_NAMES):
-        raise unknown_name("network", name, [*NETWORKS, *EXPERIMENT_NAMES])
-    from lwcnn.experiments.pipeline import build_model
-
-    return build_model(get_experiment(name, dataset=ImageSpec(input_shape, mirror=False)), input_shape, num_classes)

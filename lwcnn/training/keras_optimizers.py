@@ -1,10 +1,16 @@
 """Keras optimizers of our own: Muon for 1x1 convolutions, SGD of one cycle, and Lookahead around any other."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops, optimizers
 
 from lwcnn.system.errors import LwcnnError, unknown_name
-from lwcnn.training.optimizers import OptimizerConfig
+
+if TYPE_CHECKING:
+    from lwcnn.training.optimizers import OptimizerConfig
 
 SLOW_SHARE = 0.5  # of Lookahead
 NOT_ORTHOGONAL = ("head", "squeeze", "excite")

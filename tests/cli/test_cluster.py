@@ -10,7 +10,8 @@ import pytest
 
 from lwcnn.cli import cluster
 from lwcnn.cli.cluster import nodes, require_equal
-from lwcnn.cli.jobs import Job, run_jobs
+from lwcnn.cli.execute import Job
+from lwcnn.cli.jobs import run_jobs
 from lwcnn.system.errors import LwcnnError
 
 

@@ -1,0 +1,68 @@
+"""Runs a command in this process: an error becomes a line, and the log of a job has all that it prints."""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from lwcnn.system import interrupts
+from lwcnn.system.errors import LwcnnError
+
+Command = Callable[[argparse.Namespace], int | None]
+
+
+@dataclass
+class Job:
+    """A function of the command line, its options with absolute paths, and the log of what it prints."""
+
+    name: str  # for the user, such as "paper seed 0"
+    command: Command
+    options: argparse.Namespace
+    log: Path
+    offset: int = 0  # of the first byte of the log that was not read
+    last_line: str = ""
+
+    def new_lines(self) -> list[str]:
+        """Returns the whole lines that the log has gained."""
+        with open(self.log, "rb") as stream:
+            stream.seek(self.offset)
+            whole, newline, _ = stream.read().rpartition(b"\n")
+        self.offset += len(whole) + len(newline)
+        lines = whole.decode(errors="replace").splitlines()
+        self.last_line = lines[-1] if lines else self.last_line
+        return lines
+
+
+Submit = Callable[[Job], Future[int]]
+
+
+def run_job(job: Job) -> int:
+    """Runs a job in this process, which prints to the job's log, and returns its exit code."""
+    with open(job.log, "a", buffering=1, errors="backslashreplace") as stream:
+        with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+            return execute(job.command, job.options)
+
+
+def execute(command: Command, options: argparse.Namespace) -> int:
+    """Runs a command and returns its exit code; an error becomes a line."""
+    try:
+        with interrupts.recorded():
+            return command(options) or 0
+    except LwcnnError as error:
+        return _fail(str(error))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return _fail(f"{error}. Make room, or check the path and its permissions.")
+    except KeyboardInterrupt:
+        text = "interrupted. Only the current epoch is lost: run the same command again to resume."
+        print(f"\nlwcnn: {text}", file=sys.stderr)
+        return 130
+
+
+def _fail(message: str) -> int:
+    print(f"lwcnn: error: {' '.join(message.split())}", file=sys.stderr)
+    return 1
