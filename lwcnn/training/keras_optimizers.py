@@ -1,16 +1,7 @@
 """Keras optimizers of our own: Muon for 1x1 convolutions, SGD of one cycle, and Lookahead around any other."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import keras
 from keras import ops, optimizers
-
-from lwcnn.system.errors import LwcnnError, unknown_name
-
-if TYPE_CHECKING:
-    from lwcnn.training.optimizers import OptimizerConfig
 
 SLOW_SHARE = 0.5  # of Lookahead
 NOT_ORTHOGONAL = ("head", "squeeze", "excite")
@@ -112,35 +103,3 @@ OPTIMIZERS: dict[str, type[optimizers.Optimizer]] = {
     "schedule_free": optimizers.ScheduleFreeAdamW,
     "muon": PointwiseMuon,
 }
-
-
-def build_optimizer(config: OptimizerConfig, num_steps: int) -> optimizers.Optimizer:
-    if config.name not in OPTIMIZERS:
-        raise unknown_name("optimizer", config.name, OPTIMIZERS)
-    if config.ema is not None and not 0 <= config.ema < 1:
-        raise LwcnnError(f"{config.name} can't be built: ema must be at least 0 and below 1. Received: {config}")
-    if config.drops and config.warmup is not None:
-        raise LwcnnError(f"{config.name} can't be built: give either warmup or drops. Received: {config}")
-    arguments = {name: getattr(config, name) for name in ("momentum", "nesterov", "weight_decay")}
-    arguments |= {"adam_lr_ratio": config.adam_ratio, "fixed_norm": config.fixed_norm or None}
-    rate = config.learning_rate
-    if config.drops:
-        rates = [rate * 0.1**i for i in range(len(config.drops) + 1)]
-        rate = optimizers.schedules.PiecewiseConstantDecay(
-            [round(drop * num_steps) - 1 for drop in config.drops], rates
-        )
-    if config.warmup is not None:
-        warmup_steps = round(config.warmup * num_steps)
-        rate = optimizers.schedules.CosineDecay(
-            0.0, max(1, num_steps - warmup_steps), warmup_target=rate, warmup_steps=warmup_steps
-        )
-    kind = OPTIMIZERS[config.name]
-    if config.lookahead:
-        kind = with_lookahead(kind, config.lookahead)
-    try:
-        optimizer = kind(learning_rate=rate, **{name: value for name, value in arguments.items() if value is not None})
-    except (TypeError, ValueError) as error:
-        raise LwcnnError(f"{config.name} can't be built: {error} Received: {config}") from error
-    if config.no_weight_decay:
-        optimizer.exclude_from_weight_decay(var_names=list(config.no_weight_decay))
-    return optimizer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.settings import added_later
 
 if TYPE_CHECKING:
@@ -57,6 +58,38 @@ class OptimizerConfig:
 
     def build(self, num_steps: int) -> keras.optimizers.Optimizer:
         """Builds a new Keras optimizer whose learning rate is scheduled over `num_steps` training steps."""
-        from lwcnn.training.keras_optimizers import build_optimizer
+        from lwcnn.training.keras_optimizers import OPTIMIZERS, with_lookahead
 
-        return build_optimizer(self, num_steps)
+        if self.name not in OPTIMIZERS:
+            raise unknown_name("optimizer", self.name, OPTIMIZERS)
+        if self.ema is not None and not 0 <= self.ema < 1:
+            raise LwcnnError(f"{self.name} can't be built: ema must be at least 0 and below 1. Received: {self}")
+        if self.drops and self.warmup is not None:
+            raise LwcnnError(f"{self.name} can't be built: give either warmup or drops. Received: {self}")
+        arguments = {name: getattr(self, name) for name in ("momentum", "nesterov", "weight_decay")}
+        arguments |= {"adam_lr_ratio": self.adam_ratio, "fixed_norm": self.fixed_norm or None}
+        kind = OPTIMIZERS[self.name]
+        if self.lookahead:
+            kind = with_lookahead(kind, self.lookahead)
+        try:
+            given = {name: value for name, value in arguments.items() if value is not None}
+            optimizer = kind(learning_rate=self._rate(num_steps), **given)
+        except (TypeError, ValueError) as error:
+            raise LwcnnError(f"{self.name} can't be built: {error} Received: {self}") from error
+        if self.no_weight_decay:
+            optimizer.exclude_from_weight_decay(var_names=list(self.no_weight_decay))
+        return optimizer
+
+    def _rate(self, num_steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
+        from keras.optimizers import schedules
+
+        if self.drops:
+            steps = [round(drop * num_steps) - 1 for drop in self.drops]
+            rates = [self.learning_rate * 0.1**i for i in range(len(self.drops) + 1)]
+            return schedules.PiecewiseConstantDecay(steps, rates)
+        if self.warmup is None:
+            return self.learning_rate
+        warmup_steps = round(self.warmup * num_steps)
+        return schedules.CosineDecay(
+            0.0, max(1, num_steps - warmup_steps), warmup_target=self.learning_rate, warmup_steps=warmup_steps
+        )
