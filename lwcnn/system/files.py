@@ -155,7 +155,7 @@ def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
 def write_json(path: StrPath, obj: Any) -> None:
     """Writes an object as indented JSON, atomically, with keys in insertion order; NaN and infinity are refused."""
     try:
-        text = json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(obj, indent=1, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise LwcnnError(
             f"Cannot write {path} as JSON: {error}. Give only finite numbers and other plain values. "
