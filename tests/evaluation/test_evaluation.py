@@ -280,4 +280,4 @@ def test_files_have_no_confusion_matrix_of_very_many_classes(num_classes, is_kep
     kept = drop_large_confusion_matrix(measured)
     assert len(measured["confusion_matrix"]) == num_classes  # only what is written is smaller
     assert kept == measured if is_kept else kept == measured | {"confusion_matrix": None}
-    assert len(json.dumps(drop_large_confusion_matrix(summarize(np.eye(1000), np.arange(1000))), indent=2)) < 100_000
+    assert len(json.dumps(drop_large_confusion_matrix(summarize(np.eye(1000), np.arange(1000))), indent=1)) < 100_000

@@ -104,7 +104,7 @@ def test_json_round_trip_keeps_the_order(tmp_path):
     assert list(read_json(path)) == ["z", "a", "ä"]
     text = path.read_text(encoding="utf-8")
     assert text.endswith("}\n")
-    assert text == json.dumps(obj, indent=2, ensure_ascii=False) + "\n"
+    assert text == json.dumps(obj, indent=1, ensure_ascii=False) + "\n"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float32(1), {1, 2}])
