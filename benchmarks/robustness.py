@@ -28,7 +28,8 @@ from lwcnn.models.io import load_model  # noqa: E402
 from lwcnn.system import environment  # noqa: E402
 from lwcnn.system.files import write_json  # noqa: E402
 
-NETWORKS = ("paper", "paper_tuned", "residual_se_muon", "wren_20k", "wren_30k", "wren_100k")
+FAMILY = ("wren_5k", "wren_10k", "wren_20k", "wren_30k", "wren_100k", "wren_fast")
+NETWORKS = ("paper", "paper_tuned", "residual_se_muon", *FAMILY)
 NUM_IMAGES = 2000
 SIZE = 32
 
