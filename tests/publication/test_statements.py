@@ -341,13 +341,13 @@ def test_the_readmes_first_sentence_has_wrens_figures(evidence):
     minutes, accuracy = runs["train_seconds"].mean() / 60, 100 * runs["test_accuracy"].mean()
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert (
-        f"**Wren**: {runs['params'].iloc[0]:,} parameters, {minutes:.0f} minutes on one CPU thread, {accuracy:.1f} % "
-        f"of CIFAR-10's test images, {size['size_bytes'] / 1000:.0f} kB as an int8 file"
+        f"**Wren** has {runs['params'].iloc[0]:,} parameters, trains in {minutes:.0f} minutes on one CPU thread, classifies "
+        f"{accuracy:.1f}% of the test images correctly and fits into a {size['size_bytes'] / 1000:.0f} kB int8 file"
     ) in text
     most, file = evidence.network("cifar10", "wren_30k").runs, evidence.network("cifar10", "wren_30k").int8
     assert (
-        f"**Wren-30k**, trained longer and on a GPU: {most['params'].iloc[0]:,} parameters, "
-        f"{100 * most['test_accuracy'].mean():.1f} %, {file['size_bytes'] / 1000:.0f} kB"
+        f"reaches {100 * most['test_accuracy'].mean():.1f}% with {most['params'].iloc[0]:,} parameters and "
+        f"{file['size_bytes'] / 1000:.0f} kB"
     ) in text
     assert set(runs["num_threads"]) == {1}
 
