@@ -65,8 +65,10 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
 
     Where there are none of that data set, and by default, they are those of the first row in `list_models`.
     """
-    if Path(model).suffix == ".keras" or Path(model).is_file():
+    if Path(model).is_file():
         return Path(model)
+    if Path(model).suffix == ".keras":
+        raise LwcnnError(f"There is no such model: check the path. Received: {model}")
     if model not in NETWORKS:
         raise unknown_name("model, neither a .keras file nor a network", str(model), NETWORKS)
     files = [shipped_file(str(model), name) for name in sorted(_DATASETS, key=lambda name: name != dataset)]

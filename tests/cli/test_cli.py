@@ -74,7 +74,6 @@ def test_a_missing_data_set_is_told_once_before_any_job_starts(arguments, capsys
     ("line", "words"),
     [
         (["train", "paper", "--dataset=cifar11"], ["Did you mean 'cifar10'"]),
-        (["evaluate", "no/model.keras"], ["no/model.keras"]),
         (["table", "--write", "no/README.md"], ["no/README.md"]),
     ],
 )
@@ -301,7 +300,7 @@ def test_help_has_examples(capsys):
         (["train", "paper", "--jobs", "²"], "whole number from 1 to 1000000000. Received: '²'"),
         (["table", "--results", " "], "give a path"),
         (["table", "--results", "~no_such_user/results"], "no such user"),
-        (["export", "model.keras", "--format=litert", "--max-drop=nan"], "a number from 0 to 100. Received: 'nan'"),
+        (["export", "wren", "--format=litert", "--max-drop=nan"], "a number from 0 to 100. Received: 'nan'"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exits_with_two(line, words, capsys):

@@ -33,12 +33,13 @@ assert time.process_time() < 1.5, time.process_time()
     assert "lwcnn 0." in done.stdout and "residual_se" in done.stdout and "mnist" in done.stdout
 
 
-def test_a_typo_in_a_name_is_told_before_a_backend_is_imported():
+def test_a_wrong_name_or_path_is_told_before_a_backend_is_imported():
     code = """
 import sys
 from lwcnn.cli.main import main
 for line in ("predict wern a.png", "evaluate wern", "export wern --format onnx", "bench wren papre", "train wrne",
-             "kfold papre", "finetune wern --dataset digits", "summary wern", "demo wern"):
+             "kfold papre", "finetune wern --dataset digits", "summary wern", "demo wern",
+             "predict no/model.keras a.png", "evaluate no/model.keras", "bench wren no/model.keras"):
     try:
         main(line.split())
     except SystemExit as wrong_usage:
@@ -49,6 +50,7 @@ assert not {"keras", "tensorflow", "jax", "torch", "gradio"} & set(sys.modules)
 """
     done = run("-c", code)
     assert done.returncode == 0, done.stderr
+    assert done.stderr.count("There is no such model: check the path. Received: no/model.keras") == 3
     assert done.stderr.count("Did you mean 'wren'?") == 7 and done.stderr.count("Did you mean 'paper'") == 2
 
 

@@ -102,7 +102,8 @@ def test_command_measures_in_processes_of_one_thread(model_path, tmp_path, capfd
 
 
 def test_mistakes_are_told_in_words(model_path, made_dataset, capfd):
-    assert main(["bench", "no.keras", "--formats", "keras"]) == 1
+    with pytest.raises(SystemExit):
+        main(["bench", "no.keras", "--formats", "keras"])
     error = capfd.readouterr().err
     assert "There is no such model: check the path. Received: no.keras" in error and "Traceback" not in error
     with pytest.raises(LwcnnError, match="Did you mean 'litert'"):
