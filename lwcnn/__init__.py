@@ -1,7 +1,7 @@
-"""Lightweight image classifiers of fewer than 30,000 parameters: trained networks, and how they were trained.
+"""Image classifiers with fewer than 30,000 parameters: trained networks, and the experiments that trained them.
 
-Start with `create_model` and `predict_images`, or train by `run_experiment`. Names are imported when they are first
-used, so that `import lwcnn` imports no backend.
+Start with `create_model` and `predict_images`, or train with `run_experiment`. Names are imported on first use, so that
+`import lwcnn` imports no backend.
 """
 
 import importlib

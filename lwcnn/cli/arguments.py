@@ -109,9 +109,9 @@ def folder(default: str, words: str) -> dict[str, Any]:
     return option(f"folder of {words}", Path(default), type=path)
 
 
-MODEL_HELP = "a .keras file, or the name of a trained network; `lwcnn list` shows them"
+MODEL_HELP = "a .keras file, or the name of a trained network (see `lwcnn list`)"
 MODEL: Arguments = {"model": option(MODEL_HELP, type=model_name)}
-DATASET_HELP = "folder of images, .npz, or a name; `lwcnn datasets` lists these"
+DATASET_HELP = "folder of images, .npz file, or name of a data set (see `lwcnn datasets`)"
 DATASET: Arguments = {"--dataset": option(DATASET_HELP, "cifar10", metavar="DATA")}
 DATA_DIR: Arguments = {"--data-dir": option("folder of <name>.npz files (default: $LWCNN_DATA_DIR)", type=path)}
 SEED: Arguments = {"--seed": option("random seed", 0, type=seed_number)}
@@ -129,11 +129,11 @@ TRAINING: Arguments = {
         "help": "how progress is shown (default: bar on a terminal, else line)",
     },
     "--size": option(
-        "image size: 64, or 64x96 as height x width (default: their own; if they differ, the median, at most 96)",
+        "image size: 64, or 64x96 as height x width (default: the images' own or, if they differ, the median, at most 96)",
         type=image_size,
     ),
     "--mirror": option(
-        "whether a mirrored image still belongs to its class (default: yes in color, no in gray)",
+        "whether a mirrored image still belongs to its class (default: yes for color images, no for gray ones)",
         action=argparse.BooleanOptionalAction,
     ),
 }
@@ -144,17 +144,17 @@ RECIPE: Arguments = {
     "--batch-size": option("images per step (default: the experiment's)", type=at_least_one),
     "--learning-rate": option("peak learning rate (default: the experiment's)", type=float, metavar="RATE"),
     "--class-weight": option(
-        "weight the loss so that every class counts equally; such results need another --results",
+        "weight the loss so that every class counts equally; use a separate --results folder for such runs",
         choices=("balanced",),
     ),
 }
 """Settings that change an experiment."""
 
 JOBS: Arguments = {
-    "--jobs": option("runs at a time on this machine", 1, type=at_least_one),
+    "--jobs": option("number of runs at a time on this machine", 1, type=at_least_one),
     "--cluster": option("Ray cluster, auto or host:port, whose nodes share --results and --cache", metavar="ADDRESS"),
-    "--cpus-per-run": option("CPUs, and threads, of each job", 1, type=at_least_one),
-    "--gpus-per-run": option("GPUs of each job on a cluster", 0, type=number, metavar="X"),
+    "--cpus-per-run": option("CPUs and threads per job", 1, type=at_least_one),
+    "--gpus-per-run": option("GPUs per job on a cluster", 0, type=number, metavar="X"),
 }
 """How many jobs run at a time, and where."""
 

@@ -35,8 +35,8 @@ BENCH: Arguments = {
         f"data set of the images and of int8 calibration: {DATASET_HELP} (default: random images)", metavar="DATA"
     ),
     **arguments.DATA_DIR,
-    "--rounds": option("rounds through all formats", 5, type=at_least_one),
-    "--calls": option("calls of one image in a round", 300, type=at_least_one),
+    "--rounds": option("number of rounds through all formats", 5, type=at_least_one),
+    "--calls": option("calls with one image per round", 300, type=at_least_one),
     "--json": option("write the measurements to this file", type=arguments.path),
 }
 

@@ -21,13 +21,13 @@ ARGUMENTS: Arguments = {
     "--dataset": option(f"{DATASET_HELP} (default: from MODEL)", metavar="DATA"),
     "--tta": option(
         "also evaluate with test-time augmentation over these transforms: "
-        f"{', '.join(TTA_TRANSFORMS)} (default: original and horizontal_flip; where a mirrored image may change its "
-        "class, all but the flips)",
+        f"{', '.join(TTA_TRANSFORMS)} (default: original and horizontal_flip; if mirroring may change the class, "
+        "all but the flips)",
         nargs="*",
         choices=TTA_TRANSFORMS,
         metavar="TRANSFORM",
     ),
-    "--json": option("write the metrics to this file, those with TTA under the key tta", type=path),
+    "--json": option("write the metrics to this file; those with TTA are under the key tta", type=path),
     **DATA_DIR,
 }
 

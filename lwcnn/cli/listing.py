@@ -15,13 +15,13 @@ MOST_LISTED = 15  # experiments of a group whose names begin alike; larger ones 
 ARGUMENTS: Arguments = {"word": option("list the experiments whose names contain this", nargs="?", metavar="WORD")}
 SUMMARY: Arguments = {
     "model": option(
-        "a .keras file, or the name of a network or an experiment, whose model is built with new weights",
+        "a .keras file, or the name of a network or an experiment, which is built with random weights",
         type=model_name,
     ),
     "--input-shape": option(
-        "height, width, channels for an experiment's images", [32, 32, 3], type=at_least_one, nargs=3
+        "height, width and channels of an experiment's images", [32, 32, 3], type=at_least_one, nargs=3
     ),
-    "--classes": option("classes of an experiment's model", 10, type=at_least_one),
+    "--classes": option("number of classes of an experiment's model", 10, type=at_least_one),
     "--json": option("write the costs to this file", type=path),
 }
 
@@ -44,15 +44,15 @@ def list_names(options: argparse.Namespace) -> None:
             raise unknown_name("part of an experiment's name", options.word, EXPERIMENT_NAMES)
         _print_experiments(found)
         return
-    print("trained networks, for predict, evaluate, export, bench and train\n")
+    print("trained networks (for predict, evaluate, export, bench and train)\n")
     row = "  {:<13} {:<14} {:>10} {:>7} {:>11} {:>9}"
     print(row.format("name", "data", "parameters", "test %", "int8 bytes", "latency"))
     for (name, dataset), told in trained_networks().items():
         size = f"{told.int8_bytes:,}" if told.int8_bytes else ""
         latency = f"{told.int8_ms:.3f} ms" if told.int8_ms else ""
         print(row.format(name, dataset, f"{told.params:,}", f"{100 * told.test_accuracy:.2f}", size, latency).rstrip())
-    print("\nexperiments, for train, with their test accuracy on CIFAR-10 where it is known")
-    print("(of an ablation: the part in question, then what takes its place)")
+    print("\nexperiments (for train), with their test accuracy on CIFAR-10 if it is known")
+    print("(an ablation names the part in question, then what takes its place)")
     for group, names in EXPERIMENT_GROUPS.items():
         print(f"\n  {group}")
         prefix = os.path.commonprefix([*names])

@@ -1,11 +1,11 @@
 """The command line: `lwcnn COMMAND` or `python -m lwcnn COMMAND`.
 
-Exit codes: 0 success; 1 an error in the input, the data or the file system, in one line; 2 wrong usage; 3 some figures
-were skipped; 4 some images could not be read, the others are predicted; 130 interrupted; 141 the reader of the output
-closed it.
+Exit codes: 0 success; 1 an error in the input, the data or the file system, in one line; 2 invalid arguments; 3 some
+figures were skipped; 4 some images could not be read, the others are predicted; 130 interrupted; 141 the reader of the
+output closed it.
 
-The modules of the commands import what a command needs inside its function, so that `lwcnn --help` and what lists names
-import no backend.
+The modules of the commands import what a command needs inside its function, so that `lwcnn --help` and the
+commands that list names import no backend.
 """
 
 import argparse
@@ -49,10 +49,10 @@ COMMANDS: dict[str, tuple[Command, Arguments, str]] = {
 _WITHOUT_BACKEND = {"datasets", "list", "bench"}
 
 EXAMPLES = """examples:
-  lwcnn run                                    the paper's method on CIFAR-10, or on digits without it
+  lwcnn run                                    the paper's method on CIFAR-10, or on digits if it is not available
   lwcnn list                                   the networks by name, and the experiments
   lwcnn predict wren-30k photo.png             the class of a photo
-  lwcnn train wren --dataset my/images         a network for images of yours, into runs/
+  lwcnn train wren --dataset my/images         a network for your own images, into runs/
   lwcnn evaluate runs/models/NAME.keras        its metrics
   lwcnn export wren-30k --format litert-int8   a file for phones and microcontrollers
 
@@ -83,7 +83,7 @@ class _Parser(argparse.ArgumentParser):
 def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="lwcnn",
-        description="Train, evaluate and export image classifiers of fewer than 30,000 parameters.",
+        description="Train, evaluate and export image classifiers with fewer than 30,000 parameters.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

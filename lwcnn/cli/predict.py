@@ -15,20 +15,21 @@ EXIT_UNREADABLE = 4
 ARGUMENTS: Arguments = {
     **MODEL,
     "inputs": option(
-        "images, folders of images, or patterns such as 'photos/*.jpg'; - reads one image from standard input. Or an "
-        ".npz with x_test, images or x; or the name of a data set, for its test images",
+        "images, folders of images, or patterns such as 'photos/*.jpg'; - for one image from standard input; an .npz "
+        "file with x_test, images or x; or the name of a data set, for its test images",
         nargs="+",
         metavar="INPUT",
     ),
-    "--top": option("classes per image", 1, type=at_least_one, metavar="K"),
+    "--top": option("number of classes per image", 1, type=at_least_one, metavar="K"),
     "--calibrated": option("divide the logits by the temperature fitted on validation images", action="store_true"),
     "--tta": option(
-        "average the probabilities of each image and its mirror image, which must not change class", action="store_true"
+        "average the probabilities of each image and its mirror image, if mirroring keeps the class",
+        action="store_true",
     ),
     "--json": option("write JSON instead of CSV", action="store_true"),
     "--output": option("file to write (default: standard output)", type=path, metavar="FILE"),
     "--dataset": option("data set whose class names are written (default: from MODEL)", metavar="DATA"),
-    "--classes": option("text file of class names, one a line, by label", type=path, metavar="FILE"),
+    "--classes": option("text file of class names in order of the labels, one per line", type=path, metavar="FILE"),
     **DATA_DIR,
 }
 

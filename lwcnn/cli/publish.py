@@ -11,7 +11,7 @@ EXIT_SKIPPED = 3
 
 TABLE: Arguments = {
     "--results": folder("results", "the results"),
-    "--write": option("Markdown files whose tables are to be replaced", type=path, nargs="+"),
+    "--write": option("Markdown files whose tables to replace", type=path, nargs="+"),
 }
 FIGURES: Arguments = {
     "--only": option("figures to draw (default: all)", nargs="+", metavar="NAME"),
@@ -91,5 +91,5 @@ def release(options: argparse.Namespace) -> None:
     described = describe_models(folders, options.license)
     silent = sum(told.license == NOT_SPECIFIED for told in map(read_description, described) if told)
     if silent:
-        print(f"{silent} of them state no license, so nobody else may use them: --license TEXT states one")
+        print(f"{silent} of them state no license, so nobody else may use them: add one by --license TEXT")
     print(f"released {len(described)} model(s), with {len(write_cards(folders))} pages, in {options.models}")

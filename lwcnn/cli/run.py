@@ -67,7 +67,7 @@ def _next_steps(dataset: str, preset: str, model: Path) -> str:
     commands = {
         **(full_budget if preset != "full" else {f"lwcnn evaluate {model}": "all metrics of this model"}),
         f"lwcnn train wren{option} --preset full": "a more accurate network, trained here",
-        "lwcnn predict wren-30k photo.png": "a trained one, on a photo of yours",
+        "lwcnn predict wren-30k photo.png": "a trained network, on your own photo",
     }
     return "\n".join([" ".join(lines), "Next:", *(f"  {line:<50} {what}" for line, what in commands.items())])
 

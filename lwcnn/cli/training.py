@@ -1,4 +1,4 @@
-"""The commands that train: experiments, by K-fold, and trained networks on other images."""
+"""The commands that train: `lwcnn train`, `lwcnn finetune` and `lwcnn kfold`."""
 
 import argparse
 
@@ -12,19 +12,17 @@ from lwcnn.training.devices import PRECISIONS, Computing
 from lwcnn.training.progress import Progress
 
 TRAIN: Arguments = {
-    "experiments": option(
-        "networks or experiments; `lwcnn list` describes them", nargs="+", type=arguments.experiment_name
-    ),
+    "experiments": option("networks or experiments (see `lwcnn list`)", nargs="+", type=arguments.experiment_name),
     **arguments.DATASET,
     **arguments.PRESET,
-    "--seeds": option("random seeds, one run for each", [0], nargs="+", type=arguments.seed_number),
+    "--seeds": option("random seeds, one run per seed", [0], nargs="+", type=arguments.seed_number),
     **arguments.RECIPE,
     **arguments.TRAINING,
     **arguments.MODELS,
     **arguments.JOBS,
     "--precision": option(
-        "mixed_float16 and mixed_bfloat16 compute in 16 bits, except weights and logits; results of another precision "
-        "need another --results",
+        "mixed_float16 and mixed_bfloat16 compute in 16 bits, except weights and logits; use a separate --results "
+        "folder for each precision",
         "float32",
         choices=PRECISIONS,
     ),
@@ -43,7 +41,7 @@ FINETUNE: Arguments = {
     **arguments.MODELS,
 }
 KFOLD: Arguments = {
-    "experiment": option("network or experiment (`lwcnn list`)", type=arguments.experiment_name),
+    "experiment": option("network or experiment (see `lwcnn list`)", type=arguments.experiment_name),
     **arguments.DATASET,
     **arguments.PRESET,
     **arguments.SEED,
@@ -57,7 +55,7 @@ KFOLD: Arguments = {
 
 
 def train(options: argparse.Namespace) -> None:
-    """Train experiments; finished runs are reused."""
+    """Train networks or experiments; finished runs are reused."""
     from lwcnn.cli.jobs import run_jobs
 
     data, plans = _prepare(options)

@@ -15,7 +15,7 @@ class Batches(keras.utils.PyDataset):
 
     Pass `shuffle=False` to `fit`, whose default shuffles the batches again with Python's global generator, and the
     callback `keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))`: the hooks of
-    a PyDataset do not tell the epoch.
+    a PyDataset do not receive the epoch.
 
     Args:
         images: Array of shape (n, height, width, channels), uint8. Neither copied nor modified.

@@ -74,7 +74,7 @@ def load_dataset(
     mirror: bool | None = None,
     size: Size | None = None,
 ) -> Dataset:
-    """Loads, validates and canonically orders a data set.
+    """Loads and validates a data set, and puts its images into canonical order.
 
     A named data set is searched for in this order: `<name>.npz` in the data folder, an extracted official archive in
     the data folder, Keras's cache, a download.
@@ -84,7 +84,7 @@ def load_dataset(
 
             - a name, one of `DATASET_NAMES`;
             - the path of a folder of images with a subfolder for each class, or with `train` and `test` (or `val`)
-              above them. Without test images, a fifth of each class is drawn;
+              above them. Without test images, a fifth of each class is set aside;
             - the path of an .npz file with Keras's keys `x_train`, `y_train`, `x_test`, `y_test` and optionally
               `class_names` and `mirror`;
             - arrays `(x, y)` or `((x_train, y_train), (x_test, y_test))`;

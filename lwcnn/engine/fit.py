@@ -1,4 +1,4 @@
-"""`keras.Model.fit` by the engine, for models of your own. The experiments train by `training/loop.py` instead."""
+"""`keras.Model.fit` by the engine, for your own models. Experiments are trained by `training/loop.py` instead."""
 
 import sys
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def fast_fit(
         batch_size: Number of images in a batch.
         epochs: Epoch at which training stops, counted from 0.
         verbose: 0 for silence, 1 for a progress bar, 2 for a line per epoch, "auto" for 1.
-        callbacks: Keras callbacks. The model has its new weights at the end of an epoch, not of a batch.
+        callbacks: Keras callbacks. The model's weights are updated at the end of each epoch, not of each batch.
         validation_data: (x, y), evaluated after each epoch.
         shuffle: Whether to shuffle before each epoch.
         initial_epoch: Epoch at which to begin.

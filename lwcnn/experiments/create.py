@@ -28,8 +28,8 @@ def create_model(
         num_classes: Number of classes; only without `pretrained`.
 
     Returns:
-        A Keras model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes). A trained one has
-        an attribute `class_names`.
+        A Keras model that maps images (n, height, width, channels), 0 to 255, to logits (n, num_classes). A trained
+        network has an attribute `class_names`.
 
     Raises:
         LwcnnError: The network does not exist, was not trained on this data set, or does not accept the shape.

@@ -38,17 +38,17 @@ def finetune(
     mirror: bool | None = None,
     **settings: Any,
 ) -> dict:
-    """Trains a trained network on other images and evaluates it, as `run_experiment` does.
+    """Fine-tunes a trained network on other images and evaluates it, as `run_experiment` does.
 
     Args:
         start: Name of a trained network (`list_models`), or path of a .keras file.
-        dataset: Loaded data set, or what `load_dataset` takes; its images are then converted to the network's size and
+        dataset: Loaded data set, or a source for `load_dataset`, whose images are converted to the network's size and
             channels.
         preset: "smoke", "quick", "medium" or "full".
         seed: Seed for the new head, shuffling, augmentation and dropout.
         folders: Folders to read and write.
         progress: Progress display. None shows nothing.
-        size: Other size of the images.
+        size: Image size in place of the network's, as in `load_dataset`.
         mirror: Whether a mirrored image still belongs to its class. None decides as `load_dataset` does.
         **settings: Epochs and other settings, as in `with_settings`.
 
@@ -56,7 +56,7 @@ def finetune(
         The content of the result file. `folders.model(result)` is the path of the trained model.
 
     Raises:
-        LwcnnError: As in `load_dataset` and `run_experiment`, or the network does not take the images.
+        LwcnnError: As in `load_dataset` and `run_experiment`, or the network does not accept the images.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Where the files of a run are, and those of class numbers."""
+"""The paths of a run's files, and files of class numbers."""
 
 import hashlib
 import io
@@ -15,12 +15,12 @@ from lwcnn.system.files import write_atomically
 
 @dataclass(frozen=True)
 class Folders:
-    """Folders that runs read and write; publications are made from `results` and `models` instead of `runs`.
+    """Folders that runs read and write. The committed results and models are in `results` and `models`.
 
     Attributes:
         results: Results, one JSON file per run.
         cache: Checkpoints, trained models and test logits.
-        data: Data sets, `<name>.npz`. None takes $LWCNN_DATA_DIR.
+        data: Data sets, `<name>.npz`. If None, $LWCNN_DATA_DIR.
         models: The best model of each experiment.
 
     Example:

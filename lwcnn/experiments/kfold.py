@@ -56,7 +56,7 @@ def run_kfold(
         dataset: Name of a data set, path of an .npz file, or a loaded data set.
         preset: "smoke", "quick", "medium" or "full".
         seed: Seed of the training; the folds do not depend on it.
-        leaky: Whether to assess as published.
+        leaky: Whether one model continues through all folds, as published.
         num_folds: Number of folds, at least 2.
         folders: Folders to read and write.
         progress: Progress display. None shows nothing.

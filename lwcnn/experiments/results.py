@@ -59,8 +59,8 @@ def load_results(folder: StrPath = "results") -> pd.DataFrame:
         folder: The results folder.
 
     Returns:
-        A data frame with a row per run and the keys of its JSON file as columns, and `path`; sorted by data set,
-        preset, experiment and seed. Empty without results.
+        A data frame with one row per run, and the keys of its JSON file and `path` as columns, sorted by data set,
+        preset, experiment and seed. Empty if there are no results.
 
     Raises:
         LwcnnError: A file is not a result or lacks keys; the message contains its path.

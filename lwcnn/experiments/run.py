@@ -46,9 +46,9 @@ def run_experiment(
     """Trains and evaluates an experiment, resuming an interrupted run; loads the result of a finished one.
 
     Args:
-        experiment: Name of an experiment, which `lwcnn list` shows, or one of your own, such as a changed one:
-            `with_settings(get_experiment("wren", dataset=data.spec), epochs=40)`. Its `name` is that of the result.
-        dataset: Loaded data set, or what `load_dataset` takes.
+        experiment: Name of an experiment (see `lwcnn list`), or an `Experiment`, such as a modified one:
+            `with_settings(get_experiment("wren", dataset=data.spec), epochs=40)`. The result has its `name`.
+        dataset: Loaded data set, or a source for `load_dataset`.
         preset: "smoke", "quick", "medium" or "full".
         seed: Seed for initialization, shuffling, augmentation and dropout. The validation split does not depend on it.
         folders: Folders to read and write.

@@ -33,7 +33,7 @@ def build_submodel(input_shape: Sequence[int], num_classes: int, name: str = "or
         name: Name of the branch and prefix of its layers' names.
 
     Returns:
-        A model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
+        A model that maps images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
 
     Raises:
         LwcnnError: The images are too small, or there are fewer than two classes.
@@ -61,11 +61,11 @@ def build_dual_model(submodels: Sequence[keras.Model]) -> keras.Model:
     The model shares its layers with the submodels, so training it trains them.
 
     Args:
-        submodels: Models of `build_submodel` with different names. The paper has two; one gives a model of one input
+        submodels: Models from `build_submodel` with different names. The paper has two; one gives a model of one input
             and one output.
 
     Returns:
-        A model from a list of image batches, one per submodel, to the list of their logits.
+        A model that maps a list of image batches, one per submodel, to the list of their logits.
 
     Example:
         >>> submodels = [build_submodel((28, 28, 1), 10, name) for name in ("original", "augmented")]
@@ -104,7 +104,7 @@ def build_merged_model(
         dropout: Float from 0 up to 1. Rate of the head's dropout.
 
     Returns:
-        A model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
+        A model that maps images (n, height, width, channels), 0 to 255, to logits (n, num_classes).
 
     Raises:
         LwcnnError: The images are too small, there are fewer than two classes, or a branch's name is empty or appears

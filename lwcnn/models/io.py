@@ -49,7 +49,7 @@ def load_model(path: str | Path) -> keras.Model:
         path: Path of the file.
 
     Returns:
-        A model from images (n, height, width, channels), 0 to 255, to logits (n, num_classes). It has an attribute
+        A model that maps images (n, height, width, channels), 0 to 255, to logits (n, num_classes). It has an attribute
         `class_names` if the file names the classes.
 
     Raises:

@@ -27,13 +27,13 @@ def merge_submodels(
     Convolutions are copied, dense layers are converted to 1x1 convolutions, and the new head has random weights.
 
     Args:
-        submodels: Models of `build_submodel` with equal input shapes and class counts and different names.
+        submodels: Models from `build_submodel` with equal input shapes and class counts and different names.
         dropout: Float from 0 up to 1. Rate of the new head's dropout.
         reuse_dense_weights: Names of the submodels whose dense weights are converted; the 1x1 convolutions of the
             others keep random weights. None converts all.
 
     Returns:
-        A new model of the architecture that `build_merged_model` builds.
+        A new model with the architecture of `build_merged_model`.
 
     Raises:
         LwcnnError: The input shapes or class counts differ, two names are equal, or `reuse_dense_weights` has an
@@ -82,7 +82,7 @@ def check_merge(submodels: Sequence[keras.Model], merged: keras.Model, images: n
     """Compares each submodel with its branch of the merged model, before the branch's ReLU.
 
     Args:
-        submodels: Models of `build_submodel`.
+        submodels: Models from `build_submodel`.
         merged: Model that `merge_submodels` built from them.
         images: Images, shape (n, height, width, channels), 0 to 255.
 

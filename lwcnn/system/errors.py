@@ -8,7 +8,7 @@ _MAX_LISTED = 30  # longer lists are not shown
 
 
 class LwcnnError(ValueError):
-    """Invalid input, or a failure of a file or of the network.
+    """Invalid input, or a failure to read, write or download a file.
 
     The message says what to do and ends with the value received. The command line shows it without a traceback.
     """

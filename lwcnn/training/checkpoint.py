@@ -89,7 +89,7 @@ class Checkpoint:
     def load(
         self, model: keras.Model | None = None, note: Callable[[str], None] = lambda text: None
     ) -> PhaseState | None:
-        """Returns the state, which must fit the model; None without a file, or if it is unreadable and now renamed."""
+        """Returns the state, which must fit the model, or None if no file can be read; a damaged one is renamed."""
         if not Path(self.path).exists():
             return None
         try:

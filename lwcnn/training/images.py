@@ -13,7 +13,7 @@ class Images:
     Attributes:
         images: Images (n, height, width, channels) uint8, or features (n, ...) float32.
         labels: Integer labels (n,).
-        indices: Positions of the subset in both arrays. None takes all.
+        indices: Positions of the subset in both arrays. If None, all are used.
 
     Example:
 
@@ -37,7 +37,7 @@ class Images:
 
 
 class Split(NamedTuple):
-    """Images that a model trains on and images that choose the epoch.
+    """Images to train on, and images to choose the best epoch by.
 
     Attributes:
         training: Training images.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Configuration of an optimizer and its learning-rate schedule. None takes Keras's default.
+    """Configuration of an optimizer and its learning-rate schedule. Where a value is None, Keras's default is used.
 
     Attributes:
         name: "nadam", "adam", "adamw", "sgd", "rmsprop", "lion", "one_cycle" (`OneCycleSGD`), "schedule_free"
@@ -35,7 +35,7 @@ class OptimizerConfig:
         fixed_norm: Whether Muon scales each of its matrices to a fixed norm before its update.
         drops: Fractions of the phase's steps, between 0 and 1, in ascending order. After each, the learning rate falls
             to a tenth; it is constant between them. Not together with `warmup`.
-        lookahead: Number of steps after which Lookahead takes the weights halfway back; None omits it.
+        lookahead: Number of steps after which Lookahead moves the weights halfway back. None turns it off.
 
     Example:
 

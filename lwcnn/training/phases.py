@@ -43,10 +43,10 @@ class Phase:
             validation images, which the history then records.
         start_from_epoch: Number of epochs before early stopping begins, as in Keras's `EarlyStopping`: none of
             them counts as best or against the patience.
-        class_weight: "balanced" weights the loss so that every class counts alike, however many images it has. None
-            weights every image alike.
-        image_side: Side in pixels to which the images are resized, for networks of any image size. None takes them as
-            they are.
+        class_weight: "balanced" weights the loss so that every class counts equally, however many images it has. If
+            None, every image counts equally.
+        image_side: Side in pixels to which the images are resized, for networks that accept any image size. If None,
+            they are not resized.
 
     Raises:
         LwcnnError: A value is out of range, or `best_per_branch` is combined with "val_loss".

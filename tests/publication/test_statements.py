@@ -341,8 +341,9 @@ def test_the_readmes_first_sentence_has_wrens_figures(evidence):
     minutes, accuracy = runs["train_seconds"].mean() / 60, 100 * runs["test_accuracy"].mean()
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert (
-        f"**Wren** has {runs['params'].iloc[0]:,} parameters, trains in {minutes:.0f} minutes on one CPU thread, classifies "
-        f"{accuracy:.1f}% of the test images correctly and fits into a {size['size_bytes'] / 1000:.0f} kB int8 file"
+        f"**Wren** has {runs['params'].iloc[0]:,} parameters, trains in {minutes:.0f} minutes on one CPU thread, "
+        f"classifies {accuracy:.1f}% of the test images correctly and fits into a {size['size_bytes'] / 1000:.0f} kB "
+        "int8 file"
     ) in text
     most, file = evidence.network("cifar10", "wren_30k").runs, evidence.network("cifar10", "wren_30k").int8
     assert (

@@ -25,8 +25,8 @@ class Experiment:
         question: Question that it answers.
         phases: Phases of the final model, in order.
         validation: Fraction (below 1) or number of the training images held out for validation.
-        num_images: Maximum number of training images, drawn by class, in addition to the preset's limit. None takes
-            all.
+        num_images: Maximum number of training images, drawn by class, in addition to the preset's limit. If None, all
+            are used.
     """
 
     name: str = "unnamed"
@@ -42,7 +42,7 @@ class Experiment:
 
     @property
     def num_epochs(self) -> int:
-        """Maximum number of epochs of all phases, those before the final model too."""
+        """Maximum number of epochs of all phases, including those before the final model."""
         return sum(get(self, f"{path}.epochs") for path in self.phase_paths)
 
 
@@ -163,16 +163,17 @@ def with_settings(
     learning_rate: float | None = None,
     class_weight: str | None = None,
 ) -> Experiment:
-    """Returns an experiment with other settings in all of its phases; None keeps a setting.
+    """Returns an experiment with other settings in all of its phases. None keeps a setting.
 
-    The first three become part of its name, so that its results stand beside those of the original.
+    `epochs`, `batch_size` and `learning_rate` become part of its name, so that its results are stored beside those of
+    the original.
 
     Args:
         experiment: Experiment to change.
         epochs: Number of epochs of all phases together, which share it as before; each has at least one.
         batch_size: Number of images per step.
         learning_rate: Peak learning rate; phases with a lower one keep their ratio to it.
-        class_weight: "balanced" weights the loss so that every class counts alike.
+        class_weight: "balanced" weights the loss so that every class counts equally.
 
     Returns:
         An experiment of the same class.

@@ -39,10 +39,11 @@ PUBLISHED_FIGURES = ("ablation", "folds", "parts")
 
 @dataclass(frozen=True)
 class Session:
-    """A session of the notebook: its data, the budget and seeds of what is trained here, and the results shown.
+    """A session of the notebook: its data set, the preset and seeds of its runs, and the results that it shows.
 
-    The paper's method is trained here. Other results are those of `folders`: the committed ones, or `OWN_FOLDERS` where
-    there are none on the data, and then Wren is trained here too. `notice` says why the data is not the one asked for.
+    The session trains the paper's method. Other results come from `folders`: the committed ones or, if there are none
+    for the data, `OWN_FOLDERS`; the session then trains Wren, too. `notice` says why the data set is not the one asked
+    for.
     """
 
     data: Dataset
@@ -86,17 +87,17 @@ class Session:
         return train_submodels(plan, sequence), sequence.records[0]
 
     def runs(self) -> list[dict]:
-        """The results of the paper's method, one per seed: trained now or found."""
+        """The results of the paper's method, one per seed, trained now if they do not exist."""
         return [self._run(BASELINE_EXPERIMENT, seed) for seed in self.seeds]
 
     def train(self, experiment: str) -> None:
-        """Trains an experiment where there are no committed results on the data."""
+        """Trains an experiment if there are no committed results for the data."""
         if self.trains_all:
             for seed in self.seeds:
                 self._run(experiment, seed)
 
     def few_images(self, num_classes: int, num_train: int, num_test: int) -> Dataset:
-        """A data set of the user's own, made from this one's first classes and images."""
+        """A data set like a user's own, made from the first classes and images of this one."""
         data, parts = self.data, []
         for x, y, count in ((data.x_train, data.y_train, num_train), (data.x_test, data.y_test, num_test)):
             chosen = np.flatnonzero(y < num_classes)[:count]
@@ -131,17 +132,17 @@ class Session:
 def open_session(
     dataset: str = "cifar10", preset: str = "quick", seeds: Sequence[int] = (0,), plots: str | Path = OWN_PLOTS
 ) -> Session:
-    """Finds the data and the committed results on it.
+    """Opens a session: loads the data set and finds the committed results for it.
 
     Args:
-        dataset: A name or the path of an .npz; for "cifar10" that is not available the digits are taken, with a
-            notice and the preset `quick`.
-        preset: Budget of what is trained here: `paper`, and Wren where there are no committed results on the data.
-        seeds: Seeds of what is trained here.
-        plots: Folder of the figures' files; "visualizations" renews the committed ones.
+        dataset: Name of a data set, or path of an .npz file. If "cifar10" is not available, scikit-learn's digits
+            and the preset `quick` are used, and a notice says so.
+        preset: Preset of the runs of this session: `paper`, and Wren if there are no committed results for the data.
+        seeds: Seeds of these runs.
+        plots: Folder for the figure files; "visualizations" replaces the committed ones.
 
     Returns:
-        A session, which trains, finds and shows.
+        A session, which trains networks, finds results and shows figures.
 
     Raises:
         LwcnnError: If a name is unknown, the data can't be read, or there are no seeds.
