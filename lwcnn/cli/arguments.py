@@ -129,7 +129,7 @@ TRAINING: Arguments = {
         "help": "how progress is shown (default: bar on a terminal, else line)",
     },
     "--size": option(
-        "image size: 64, or 64x96 as height x width (default: the images' own or, if they differ, the median, at most 96)",
+        "image size: 64, or 64x96 as height x width (default: the images' own; if sizes differ, the median up to 96)",
         type=image_size,
     ),
     "--mirror": option(
