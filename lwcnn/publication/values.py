@@ -233,7 +233,7 @@ VALUES: dict[str, Callable[..., Value]] = {
     r"unfreezing (lowest|highest)": _unfreezing,
     r"number of (runs|trials|kfolds|hours)": _amount,
     r"version of ([\w-]+)": _versions,
-    r"devices": lambda evidence: " and ".join(sorted(evidence.runs["device"].unique())),
+    r"devices": lambda evidence: "; ".join(sorted(evidence.runs["device"].unique())),
     r"int8 (count|largest drop)": _int8,
     rf"int8 {_GROUP}:(accuracy|bytes)": _exported,
     rf"latency {_GROUP} ([\w -]+)": _latency,
