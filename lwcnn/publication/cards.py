@@ -54,7 +54,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         raise LwcnnError(f"Give a model of one image size. Received: {path}")
     is_shipped = name in NETWORKS and told.dataset in DISPLAY_NAMES
     seeds = " ".join(map(str, network.runs["seed"]))
-    again = f" `lwcnn train {name} --dataset {told.dataset} --preset {told.preset} --seeds {seeds}` repeats it."
+    again = f" To repeat it, run `lwcnn train {name} --dataset {told.dataset} --preset {told.preset} --seeds {seeds}`."
     images = told.dataset if told.dataset in DATASET_NAMES else "path/to/images"
     shipped = f'lwcnn.create_model("{name}", pretrained="{told.dataset}")'
     return CARD.format(
@@ -119,12 +119,12 @@ def _results(told: Description, run: dict, network: Network) -> str:
 def _calibration(told: Description, run: dict, network: Network) -> str:
     found = or_missing(measure, network)
     if isinstance(found, MissingInput):
-        return f"Expected calibration error {percent(run['ece'])}; no temperature was fitted."
+        return f"The expected calibration error is {percent(run['ece'])}; no temperature was fitted."
     origin = "validation images" if found.on_validation else "the other half of the test images"
-    own = f" That of this file is {told.temperature:.3f}." if told.temperature else ""
+    own = f" The temperature of this file is {told.temperature:.3f}." if told.temperature else ""
     return (
-        f"Expected calibration error {percent(found.ece)}; {percent(found.ece_scaled)} after division of the logits by "
-        f"a temperature of {' to '.join(found.ends())}, fitted on {origin} (seeds: {found.num_seeds}).{own}"
+        f"The expected calibration error is {percent(found.ece)}, or {percent(found.ece_scaled)} after the logits are "
+        f"divided by a temperature of {' to '.join(found.ends())}, fitted on {origin} (seeds: {found.num_seeds}).{own}"
     )
 
 
@@ -132,11 +132,11 @@ def _hardest(told: Description, run: dict) -> str:
     """Names the class with the lowest accuracy and the class that it is most often confused with."""
     shares = pd.Series(run["per_class_accuracy"], dtype=float).dropna()
     hardest = str(shares.idxmin())
-    text = f"The class recognized least is {hardest}, with {percent(shares[hardest])}"
+    text = f"The class with the lowest accuracy is {hardest}, with {percent(shares[hardest])}"
     if not isinstance(run["confusion_matrix"], list) or shares[hardest] == 1:
         return f"{text}."
     counts = pd.DataFrame(run["confusion_matrix"], told.class_names, told.class_names)
-    return f"{text}; it is taken for {counts.loc[hardest].drop(hardest).idxmax()} most often."
+    return f"{text}; it is most often mistaken for {counts.loc[hardest].drop(hardest).idxmax()}."
 
 
 def _index(told: dict[Path, Description]) -> str:
@@ -151,4 +151,4 @@ def _index(told: dict[Path, Description]) -> str:
         "license": lambda path: told[path].license,
     }
     table = table_of(columns, told).markdown()
-    return f"# Models\n\nThe seed of each experiment that is best on validation images.\n\n{table}\n"
+    return f"# Models\n\nEach model is the seed of its experiment that is best on validation images.\n\n{table}\n"

@@ -33,9 +33,8 @@ def test_every_model_has_its_card_and_no_card_is_out_of_date():
     ],
 )
 def test_a_card_lists_the_phases_in_the_order_of_training(model, phases):
-    table = (
-        (ROOT / f"models/{model}.md").read_text(encoding="utf-8").partition("## Training")[2].partition("It took")[0]
-    )
+    card = (ROOT / f"models/{model}.md").read_text(encoding="utf-8")
+    table = card.partition("## Training")[2].partition("Training took")[0]
     assert [line.split("|")[1].strip() for line in table.strip().splitlines()[2:]] == phases
 
 
