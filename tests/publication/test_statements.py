@@ -297,6 +297,7 @@ def test_corrupted_images_order_the_networks_by_kind(evidence):
     for severity, rows in found.groupby("severity"):
         order = list(rows.groupby("experiment")["accuracy"].mean().sort_values(ascending=False).index)
         assert order[:2] == ["wren_100k", "wren_30k"], severity
+    assert severity == 5 and order[-3:] == ["paper", "wren_10k", "wren_5k"]
     by_kind = found[found["severity"] > 0].pivot_table("accuracy", "corruption", "experiment")
     for name in ("wren_20k", "wren_30k"):
         gain_over_wren = by_kind[name] - by_kind["residual_se_muon"]
