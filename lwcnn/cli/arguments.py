@@ -1,4 +1,4 @@
-"""What several commands share: arguments as data, and how their values are read and checked."""
+"""Arguments shared by several commands, as data, and functions that parse and check their values."""
 
 from __future__ import annotations
 

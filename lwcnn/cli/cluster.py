@@ -1,6 +1,6 @@
 """Jobs on a Ray cluster.
 
-Ray repeats a job whose worker or node dies; the run resumes from its last epoch. Results and checkpoints are in a
+Ray restarts a job whose worker or node dies; the run resumes from its last epoch. Results and checkpoints are in a
 folder that all nodes share. A run's file lock keeps two nodes from training it.
 """
 

@@ -1,4 +1,4 @@
-"""Runs a command in this process: an error becomes a line, and the log of a job has all that it prints."""
+"""Runs a command in this process. An error is printed as one line; the output of a job goes to its log."""
 
 import argparse
 import contextlib

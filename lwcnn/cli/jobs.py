@@ -1,6 +1,6 @@
-"""Runs of one command side by side: in processes of this machine, or (`cluster.py`) on a Ray cluster.
+"""Runs a command several times in parallel, in processes on this machine or (`cluster.py`) on a Ray cluster.
 
-What a run prints goes to its log, `<cache>/logs/<run>.log`; progress is read from there.
+The output of each run goes to its log, `<cache>/logs/<run>.log`, from which progress is read.
 """
 
 import argparse
@@ -27,9 +27,9 @@ REFRESH_SECONDS = 1  # and one more per 500 jobs, whose logs may lie on a slow s
 
 
 def run_jobs(command: Command, runs: Mapping[str, dict[str, Any]], options: argparse.Namespace) -> None:
-    """Runs a command once per named run, with these options but those that the run has of its own; shows the progress.
+    """Runs a command once per named run, with the shared options and those of the run, and shows the progress.
 
-    All end with this process, however it ends; if any fails, the others are done first.
+    All runs end with this process, however it ends; if one fails, the others are completed first.
     """
     shared = {name: _absolute(name, value) for name, value in vars(options).items()} | {"progress": "line"}
     jobs = [_job(name, command, argparse.Namespace(**shared | own)) for name, own in runs.items()]

@@ -1,4 +1,4 @@
-"""The commands that make what is published from results: tables, figures, the report and model cards."""
+"""The commands that make tables, figures, the report and model cards from results."""
 
 import argparse
 import sys

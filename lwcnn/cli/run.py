@@ -1,4 +1,4 @@
-"""The command `lwcnn run`: the whole method on the data at hand."""
+"""The command `lwcnn run`: the paper's whole method on the available data."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Takes images from memory, in forms recognized by attributes: neither TensorFlow nor `datasets` is imported."""
+"""Loads images from memory, in formats recognized by attributes: neither TensorFlow nor `datasets` is imported."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,6 +1,6 @@
-"""Numba's compilation of the kernels: how long it takes, and where the compiled ones are kept.
+"""Compilation of the kernels by Numba: the time that it takes, and where compiled kernels are kept.
 
-They are kept beside the sources, else in a folder of the user's own, else nowhere.
+They are kept beside the sources or, if that folder is not writable, in a folder that only the user can write to.
 """
 
 import contextlib

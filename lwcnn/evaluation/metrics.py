@@ -1,4 +1,4 @@
-"""Classification metrics from logits, finite floats (n, classes), and integer labels (n,); else LwcnnError."""
+"""Classification metrics from finite logits (n, classes) and integer labels (n,); other input raises LwcnnError."""
 
 from collections.abc import Iterable
 

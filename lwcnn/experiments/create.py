@@ -1,4 +1,4 @@
-"""Networks by name, trained or not."""
+"""Builds or loads networks by name."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Fine-tuning: a trained network learns other images, by the paper's progressive unfreezing (docs/own-images.md).
+"""Fine-tunes a trained network on other images by the paper's progressive unfreezing (docs/own-images.md).
 
-A new head is trained alone, then with the last half of the layers, then with all.
+A new head is trained alone, then with the last half of the layers, then with all layers.
 """
 
 from dataclasses import replace
@@ -77,7 +77,7 @@ def load_for(
 
 
 def fine_tuning(start: StrPath, images: ImageSpec, preset: str = "quick") -> FineTunedExperiment:
-    """Returns the experiment that `finetune` runs; arguments as there."""
+    """Returns the experiment that `finetune` runs; takes the same arguments."""
     path = model_file(start)
     num_layers, epochs = len(names_with_weights(load_model(path))), get_preset(preset).network
     trainable: tuple[int | str, ...] = (1, max(1, num_layers // 2), "all")

@@ -1,4 +1,4 @@
-"""The formats of exported models, and how their files run. Imports no backend."""
+"""The formats of exported models, and functions that run their files. Imports no backend."""
 
 import gzip
 import tempfile

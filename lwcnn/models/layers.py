@@ -1,4 +1,4 @@
-"""Custom Keras layers, and what every builder of a network checks and assumes.
+"""Custom Keras layers, and the checks and defaults of all network builders.
 
 The layers are registered as "lwcnn>StochasticDepth", "lwcnn>ChannelStatistics", "lwcnn>LearnedMix" and
 "lwcnn>SoftVoting": model files hold these names.

@@ -1,4 +1,4 @@
-"""The improved network: residual blocks with squeeze-and-excitation, under 30,000 parameters."""
+"""The improved network: residual blocks with squeeze-and-excitation, with fewer than 30,000 parameters."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""The evidence that publications are made from: what a results folder says about each network."""
+"""What a results folder says about each network: the evidence for tables, figures and the report."""
 
 from dataclasses import dataclass
 from functools import cache, cached_property

@@ -1,6 +1,6 @@
 """Exponential moving average of weights and of batch normalization statistics.
 
-Unlike the one of Keras's optimizers, it includes these statistics, and its decay warms up.
+Unlike the average of Keras's optimizers, it includes these statistics, and its decay warms up.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Keras optimizers of our own: Muon for 1x1 convolutions, SGD of one cycle, and Lookahead around any other."""
+"""Custom Keras optimizers: Muon for 1x1 convolutions, one-cycle SGD, and Lookahead around any other optimizer."""
 
 import keras
 from keras import ops, optimizers

@@ -35,7 +35,7 @@ class Progress:
         self._head, self._epoch, self._num_steps, self._shown = "", 0, 0, 0.0
 
     def note(self, text: str) -> None:
-        """Prints a message on a line of its own."""
+        """Prints a message on a separate line."""
         if self.style != "none":
             self._write(text)
 

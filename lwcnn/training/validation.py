@@ -1,4 +1,4 @@
-"""Accuracy and loss on the validation images after each epoch, and what follows: the best weights, early stopping."""
+"""Validation after each epoch: accuracy and loss, the best weights, and early stopping."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Flips, crops and affine transforms of uint8 image batches, with other parameters, of shape (n,), for each image."""
+"""Flips, crops and affine transforms of uint8 image batches, with parameters of shape (n,), one per image."""
 
 from collections.abc import Callable, Iterable
 

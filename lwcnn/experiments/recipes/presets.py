@@ -1,4 +1,4 @@
-"""What the recipes share: training lengths, and the augmentation by what is known of the images."""
+"""Shared by the recipes: training lengths, and an augmentation that depends on the properties of the images."""
 
 from dataclasses import dataclass
 

@@ -25,7 +25,7 @@ class Technique:
 
 
 def _techniques(group: str, prefix: str, **settings: tuple[str, dict[str, Any]]) -> dict[str, Technique]:
-    """Returns techniques that change settings whose paths begin alike."""
+    """Returns techniques that change settings whose paths have the same prefix."""
     return {
         key: Technique(title, group, {f"{prefix}.{name}": value for name, value in changes.items()})
         for key, (title, changes) in settings.items()

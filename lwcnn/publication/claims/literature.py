@@ -1,4 +1,4 @@
-"""What others claim and publish, and our own goals, from the files beside this one; each number has its source."""
+"""Claims and results of others, and our own goals, from the files in this folder; each number has its source."""
 
 import tomllib
 from pathlib import Path

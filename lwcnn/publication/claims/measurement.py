@@ -1,4 +1,4 @@
-"""Measured values with their unit, spread and origin; words are made only when they are shown."""
+"""Measured values with their unit, spread and origin; they are formatted only when they are shown."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

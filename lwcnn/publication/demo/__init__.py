@@ -1,1 +1,1 @@
-"""A web page to try networks on: `network.py` answers for an image, `page.py` lays out and serves the page."""
+"""A web page to try networks: `network.py` computes the answer for an image, `page.py` lays out and serves the page."""

@@ -1,4 +1,4 @@
-"""A network as the page shows it: class probabilities, heat map, and its float and int8 files at work."""
+"""A network as the page shows it: class probabilities, heat map, and the answers and costs of its exported files."""
 
 import contextlib
 import hashlib

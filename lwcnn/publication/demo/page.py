@@ -1,4 +1,4 @@
-"""The page: one image in, each network's answer beside the others. It loads nothing from the network."""
+"""The page: it shows the networks' answers for an image side by side, and loads nothing from the internet."""
 
 import os
 from collections.abc import Sequence

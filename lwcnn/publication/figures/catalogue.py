@@ -1,4 +1,4 @@
-"""Every figure by name, and drawing them into files."""
+"""All figures by name, and the function that draws them into files."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

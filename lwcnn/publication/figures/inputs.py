@@ -1,4 +1,4 @@
-"""What figures are made from, read on demand: the results on one data set, its released models and its pixels."""
+"""The inputs of figures, read on demand: the results on one data set, its released models and its pixels."""
 
 from functools import cached_property
 

@@ -148,7 +148,7 @@ def ablation(inputs: Inputs) -> Figure:
 
 
 def techniques(inputs: Inputs) -> Figure:
-    """What each technique is worth on the recipe of the best network, a panel per budget, the best first."""
+    """What each technique is worth on Wren's recipe, one panel per budget, the best first."""
     pairs = {one.title: (technique(key), TECHNIQUE_BASE) for key, one in TECHNIQUES.items()}
     budgets = {preset: _gains(inputs, pairs, preset) for preset in PRESETS_BY_SIZE}
     label = "test accuracy minus that of the recipe without it, points"
@@ -156,7 +156,7 @@ def techniques(inputs: Inputs) -> Figure:
 
 
 def parts(inputs: Inputs) -> Figure:
-    """What each part of the improved network is worth, alone and in the whole, beside the claimed gains."""
+    """What each part of the improved network is worth, alone and in the full recipe, and the claimed gains."""
     alone = {part.title: (only(key), PARTS_BASELINE) for key, part in PARTS.items()}
     within = {part.title: (WHOLE, leave_one_out(key)) for key, part in PARTS.items()}
     panels = {

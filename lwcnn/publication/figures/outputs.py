@@ -1,4 +1,4 @@
-"""What the outputs say: confusion of classes, ROC curves, calibration, and the penultimate features by t-SNE."""
+"""Figures of model outputs: confusion of classes, ROC curves, calibration, and the penultimate features by t-SNE."""
 
 from collections.abc import Sequence
 

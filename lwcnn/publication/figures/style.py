@@ -1,4 +1,4 @@
-"""One look for all figures, and files that are the same bytes when nothing changed."""
+"""One style for all figures, and files whose bytes change only if the figure does."""
 
 import functools
 import io

@@ -1,4 +1,4 @@
-"""Accuracy against what it costs: parameters, multiply-accumulates, bytes, milliseconds, minutes."""
+"""Accuracy against cost: parameters, multiply-accumulates, bytes, milliseconds, minutes."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -76,7 +76,7 @@ def plot_tradeoff(points: pd.DataFrame, cost_label: str, title: str = "", *, ax:
 
 @matplotlib.rc_context(fname=STYLE)
 def plot_costs(panels: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
-    """Draws a panel per cost, each network with a color and marker of its own, and bars for intervals and spreads.
+    """Draws a panel per cost, each network with its own color and marker, and bars for intervals and spreads.
 
     The points are those of `plot_tradeoff` by label of the cost, with its lowest and highest value, `cost_low` and
     `cost_high`. No front is drawn: where spreads overlap, the data give no order.

@@ -1,1 +1,1 @@
-"""The notebook: what its cells call, and the form in which it is committed."""
+"""What the notebook's cells call, and the form in which the notebook is committed."""

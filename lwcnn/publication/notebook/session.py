@@ -1,4 +1,4 @@
-"""What the notebook works on: its data, what is trained here, and what is taken from the committed results."""
+"""The session of the notebook: its data, the runs that it trains, and the committed results that it shows."""
 
 import os
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ class Session:
         return self.folders == OWN_FOLDERS
 
     def _repr_markdown_(self) -> str:
-        """What the session works on, shown where it is a cell's last value."""
+        """The data set and runs of the session, shown where it is a cell's last value."""
         data = self.data
         trained = "`paper` and Wren" if self.trains_all else "`paper`"
         seeds = f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"

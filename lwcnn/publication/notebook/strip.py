@@ -1,4 +1,4 @@
-"""Brings the executed notebook into the form in which it is committed: small outputs, no logs, no places.
+"""Brings the executed notebook into the form in which it is committed: small outputs, no logs and no paths.
 
 python -m lwcnn.publication.notebook.strip runs/lightweight_cnn_cifar10.ipynb lightweight_cnn_cifar10.ipynb
 python -m lwcnn.publication.notebook.strip --check lightweight_cnn_cifar10.ipynb

@@ -1,4 +1,4 @@
-"""The audit: every claim beside what its system's own code comes to, and the measurements that test it."""
+"""The audit: each claim, what the system's own code contains, and the measurements that test the claim."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Tables with a row per network: what it reaches, beside its goals and its costs, and what others publish."""
+"""Tables with one row per network: accuracies, goals and costs, and the published results of others."""
 
 from collections.abc import Callable, Iterable
 from itertools import groupby
@@ -104,7 +104,7 @@ def improved(evidence: Evidence) -> Table:
 
 
 def references(evidence: Evidence) -> Table:
-    """Reference and comparison networks: size, cost, the claimed accuracy and that of our own runs."""
+    """Reference and comparison networks: size, cost, claimed accuracy and our accuracy."""
     costs = load_networks(evidence.folder).set_index("model")
 
     def trained(one: Any) -> str:

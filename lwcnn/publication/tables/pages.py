@@ -1,4 +1,4 @@
-"""Tables in Markdown files, between the marks `<!-- name -->` and `<!-- end of name -->`."""
+"""Tables in Markdown files, between the markers `<!-- name -->` and `<!-- end of name -->`."""
 
 import re
 from collections.abc import Sequence
