@@ -218,6 +218,7 @@ def _benchmark(name: str, template: str, *keys: str) -> Callable[..., str]:
     return find
 
 
+_CHANNELS = {"before": "{before[test_accuracy]:.2%}", "after": "{test_accuracy:.2%}", "parameters": "{params:,}"}
 _MLPERF = {"accuracy": "{accuracy:.2%}", "ECE": "{ece:.1%}", "bytes": "{size_bytes:,}", "ms": "{p50_ms:.3f}"}
 _GROUP = r"(\w+/\w+(?:-epochs\d+)?(?:/\w+)?)"
 VALUES: dict[str, Callable[..., Value]] = {
@@ -239,6 +240,10 @@ VALUES: dict[str, Callable[..., Value]] = {
     rf"latency {_GROUP} ([\w -]+)": _latency,
     r"load (before|after)": _load,
     r"pruned (\w+) ([\d.]+)": _benchmark("shrink", "{int8_accuracy:.2%}", "experiment", "sparsity"),
+    **{
+        rf"channels (\w+):{what}": _benchmark("prune_channels", shown, "experiment")
+        for what, shown in _CHANNELS.items()
+    },
     r"step (\w+) (\w+) (\d)": _benchmark("train_step", "{median:.1f}", "workload", "contender", "threads"),
     **{
         rf"MLPerf Tiny (ResNet-8|Wren|Wren-fast) (float32|int8):{what}": _benchmark(
