@@ -20,7 +20,7 @@ GROUPS = {
     "augmentation": {"augmentation", "mixing"},
     "regularization": {"label_smoothing", "dropout", "batch_size", "optimizer", "network"},
     "optimizer": {"optimizer"},
-    "schedule": {"epochs"},
+    "schedule": {"epochs", "optimizer"},
     "block": {"network", "optimizer"},  # PReLU's slopes have no weight decay
 }
 

@@ -89,15 +89,19 @@ TECHNIQUES: dict[str, Technique] = {
             "SGD with Nesterov momentum",
             {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-3},
         ),
-        one_cycle=(
-            "SGD, momentum in one cycle with the rate",
-            {"name": "one_cycle", "learning_rate": 0.1, "weight_decay": 5e-3},
-        ),
         lion=("Lion, a tenth of the rate", {"name": "lion", "learning_rate": 0.002, "weight_decay": 0.5}),
         muon_adamw=("AdamW's rate 0.3 of Muon's", {"adam_ratio": 0.3}),
         muon_fixed_norm=("Muon's kernels of fixed norm", {"fixed_norm": True}),
         lookahead=("Lookahead, 5 steps", {"lookahead": 5}),
         schedule_free=("schedule-free AdamW", {"name": "schedule_free", "learning_rate": 0.01, "warmup": None}),
+    ),
+    **_techniques(
+        "schedule",
+        "phases.0.optimizer",
+        one_cycle=(
+            "SGD, momentum in one cycle with the rate",
+            {"name": "one_cycle", "learning_rate": 0.1, "weight_decay": 5e-3},
+        ),
         constant_rate=("constant learning rate", {"learning_rate": 0.005, "warmup": None}),
         step_decay=(
             "a tenth of the rate after a half and three quarters",
