@@ -113,9 +113,8 @@ def check_finished(path: Path, run: dict, needed: str = "test_accuracy") -> dict
     config, checksum, accuracy = result["config"], result["data_checksum"], result[needed]
     if not isinstance(config, dict) or not isinstance(checksum, str) or not isinstance(accuracy, (int, float)):
         raise LwcnnError(f"Move {path} away and run again. Received: a file that is not the result of a run")
-    if config != run["config"]:
-        keys = set(config) | set(run["config"])
-        differing = sorted(key for key in keys if config.get(key) != run["config"].get(key))
+    keys = (set(config) | set(run["config"])) - {"question"}  # which only describes
+    if differing := sorted(key for key in keys if config.get(key) != run["config"].get(key)):
         raise LwcnnError(
             f"{path} was made with another configuration; move it away, or use another results folder. "
             f"Received a file that differs in: {', '.join(differing)}"

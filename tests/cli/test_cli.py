@@ -158,7 +158,7 @@ def test_list_groups_the_names_with_their_accuracy(capsys):
     out = capsys.readouterr().out
     (wren,) = re.findall(r"^  wren +cifar10 .*$", out, re.M)
     assert f"{100 * read_description(model_file('wren')).test_accuracy:.2f}" in wren and "55,872" in wren
-    assert out.index("residual networks") < out.index("residual_se ") < out.index("the author's code")
+    assert out.index("residual networks") < out.index("residual_se ") < out.index("  repo_baseline ")
 
 
 @pytest.mark.parametrize(

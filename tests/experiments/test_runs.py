@@ -208,6 +208,13 @@ def test_result_of_another_configuration_is_refused(copied, made_dataset):
 
 
 @pytest.mark.usefixtures("no_training")
+def test_a_result_is_taken_whatever_words_describe_its_experiment(copied, made_dataset):
+    config = json.loads(copied.result("made", "paper", "smoke", 0).read_text())["config"]
+    edited(copied, config=config | {"question": "words of an earlier version"})
+    assert run_experiment("paper", made_dataset, "smoke", 0, copied)["experiment"] == "paper"
+
+
+@pytest.mark.usefixtures("no_training")
 def test_result_of_other_data_is_refused(copied, tmp_path):
     (tmp_path / "other").mkdir()
     other = dataclasses.replace(load_dataset(write_npz(tmp_path / "other" / "made.npz", seed=7)), name="made")

@@ -70,13 +70,13 @@ def _with(parts: Iterable[str]) -> Build:
 
 
 PARTS_EXPERIMENTS: Recipes = {
-    BASELINE: ("the small network without any part, for comparison", _baseline),
-    WHOLE: ("the small network with every part of the extension, for comparison", _with(PARTS)),
+    BASELINE: ("the small network without any part of the extension", _baseline),
+    WHOLE: ("the small network with every part of the extension", _with(PARTS)),
 }
 for key, part in PARTS.items():
     rest = [other for other in PARTS if other != key]
-    PARTS_EXPERIMENTS[only(key)] = (f"{part.title}, alone on the baseline", _with([key]))
-    PARTS_EXPERIMENTS[leave_one_out(key)] = (f"{part.title}, left out of the whole", _with(rest))
+    PARTS_EXPERIMENTS[only(key)] = (f"{part.title}, added to the baseline", _with([key]))
+    PARTS_EXPERIMENTS[leave_one_out(key)] = (f"{part.title}, removed from the full recipe", _with(rest))
 for key, optimizer in OPTIMIZERS.items():
     whole = derived(_with(PARTS), {"phases.0.optimizer": optimizer})
-    PARTS_EXPERIMENTS[f"parts_{key}"] = (f"{optimizer.name} in place of AdamW in the whole", whole)
+    PARTS_EXPERIMENTS[f"parts_{key}"] = (f"{optimizer.name} in place of AdamW in the full recipe", whole)

@@ -40,7 +40,7 @@ def _train(network: ResidualSEConfig, strong: bool = True, mixing: MixUpCutMix |
 
 
 def _member(thousands: int, network: ResidualSEConfig, strong: bool = True) -> tuple[str, BuildNetwork]:
-    question = f"the Wren family: how far fewer than {thousands},000 parameters go"
+    question = f"the Wren family: accuracy below {thousands},000 parameters"
     return question, _train(network, strong)
 
 
@@ -48,9 +48,9 @@ _WREN_30K = _network(24, Stage(24, 2), Stage(40, 3, 5, 1.6))  # 27,779 parameter
 _WREN_FAST = ResidualSEConfig(stem=24, stages=(Stage(24, 2, 3), Stage(48, 2)), attention="eca")  # 29,694
 
 VARIANTS: Recipes = {
-    "wren_30k_light": ("the strong augmentation: wren_30k with flips and crops alone", _train(_WREN_30K, strong=False)),
+    "wren_30k_light": ("wren_30k with flips and crops only", _train(_WREN_30K, strong=False)),
     "wren_30k_mixup": (
-        "the augmentation: wren_30k with flips, crops and MixUp whose probability rises to a half",
+        "wren_30k with MixUp in place of the strong augmentation",
         _train(_WREN_30K, strong=False, mixing=MixUpCutMix(0.5, 0.0, probability=0.5, ramp=1.0)),
     ),
 }
@@ -65,7 +65,7 @@ FAMILY_EXPERIMENTS: Recipes = {
     "wren_30k": _member(30, _WREN_30K),
     "wren_100k": _member(100, _network(40, Stage(40, 2), Stage(64, 4))),  # 94,120
     "wren_fast": (
-        "the Wren family: how accurate a network with the int8 latency of MLPerf Tiny's ResNet-8 is",
+        "the Wren family: accuracy at the int8 latency of MLPerf Tiny's ResNet-8",
         _train(_WREN_FAST, strong=False),
     ),
     **VARIANTS,

@@ -28,16 +28,19 @@ def _train(network: ApplicationConfig) -> BuildNetwork:
 APPLICATION_EXPERIMENTS: Recipes = {
     "mobilenet_v2": ("comparison: MobileNetV2 from random weights, 2,270,794 parameters", _train(MOBILENET_V2)),
     "mobilenet_v2_momentum": (
-        "the same with batch norm's momentum 0.9: after 15 epochs the statistics of 0.999 are far behind the weights",
+        "MobileNetV2 with a momentum of 0.9 in batch normalization, in place of 0.999",
         _train(replace(MOBILENET_V2, momentum=MOMENTUM)),
     ),
     "mobilenet_v2_cifar": (
-        "comparison: MobileNetV2 with CIFAR strides, the first two of them 1",
+        "comparison: MobileNetV2 whose first two strides are 1, for small images",
         _train(replace(MOBILENET_V2, momentum=MOMENTUM, cifar_strides=True)),
     ),
-    "efficientnet_b0": ("comparison: EfficientNet-B0 from random weights, 4,062,381", _train(EFFICIENTNET_B0)),
+    "efficientnet_b0": (
+        "comparison: EfficientNet-B0 from random weights, 4,062,381 parameters",
+        _train(EFFICIENTNET_B0),
+    ),
     "efficientnet_b0_cifar": (
-        "comparison: EfficientNet-B0 with CIFAR strides, the first two of them 1",
+        "comparison: EfficientNet-B0 whose first two strides are 1, for small images",
         _train(replace(EFFICIENTNET_B0, momentum=MOMENTUM, cifar_strides=True)),
     ),
 }

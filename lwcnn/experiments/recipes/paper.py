@@ -96,48 +96,48 @@ def _tuned(preset: Preset, images: ImageSpec) -> MergedExperiment:
 
 
 EXPERIMENTS: Recipes = {
-    "paper": ("the method as the paper describes it", _paper),
+    "paper": ("the paper's method, as described", _paper),
     "paper_batch64": (
-        "`paper` full with batch 64, before the batch was changed",
+        "the paper's method with batches of 64",
         derived(_paper, {"dual.batch_size": 64, "phases.*.batch_size": 64}),
     ),
     "paper_as_published": (
-        "what the author's own code does: only one branch's dense weights converted, the freeze inverted",
+        "the author's code: it converts the dense weights of one branch only, and inverts the freezing",
         _as_published,
     ),
     "paper_both_converted": (
-        "the author's unset branch: his code with both branches' dense weights converted",
+        "the author's code with the dense weights of both branches converted",
         derived(_as_published, {"reuse_dense_weights": BRANCHES}),
     ),
     "single": (
-        "the augmented branch: one branch, on the original images, through the whole method",
+        "no augmented branch: one branch on the original images",
         derived(_paper, {"branches": (("original", None),), "reuse_dense_weights": BRANCHES[:1]}),
     ),
     "dual_no_augment": (
-        "the augmentation: both branches on the original images",
+        "no augmentation: both branches on the original images",
         derived(_paper, {"branches.1.1": None}),
     ),
-    "no_unfreezing": ("progressive unfreezing: straight to the last phase, for the epochs of both", _no_unfreezing),
-    "layerwise": ("unfreezing all layers at once after the head: one at a time, the last first", _layerwise),
+    "no_unfreezing": ("no progressive unfreezing: all layers train for the epochs of both phases", _no_unfreezing),
+    "layerwise": ("layers unfrozen one at a time, starting with the last", _layerwise),
     "low_rate": (
-        "the rate of the last phase: 1e-4, the paper's remedy where accuracy drops on unfreezing",
+        "a learning rate of 1e-4 in the last phase, the paper's remedy if accuracy drops",
         derived(_paper, {"phases.1.optimizer.learning_rate": 1e-4}),
     ),
-    "head_only": ("the last phase: only the new head is trained", _head_only),
+    "head_only": ("no last phase: only the new head trains after the merge", _head_only),
     "reinit_merge": (
-        "the conversion: the merged model's 1x1 convolutions are drawn afresh",
+        "no conversion: the merged model's 1x1 convolutions start from random weights",
         derived(_paper, {"reuse_dense_weights": ()}),
     ),
     "nadam_throughout": (
-        "the switch to SGD: Nadam in the last phase too",
+        "no switch to SGD: Nadam in the last phase too",
         derived(_paper, {"phases.1.optimizer": NADAM}),
     ),
-    "end_to_end": ("the whole two-stage method: the merged model trained in one go for as many epochs", _end_to_end),
+    "end_to_end": ("one stage: the merged model trains from random weights for as many epochs", _end_to_end),
 }
 TUNED_EXPERIMENTS: Recipes = {
-    "paper_tuned": ("how far the same architecture and its two stages go with a recipe of ours", _tuned),
+    "paper_tuned": ("the paper's architecture and two stages with our recipe", _tuned),
     "paper_tuned_one_go": (
-        "what the two stages add to our recipe: the merged model trained in one go from the start",
+        "the paper's architecture with our recipe, in one stage",
         derived(_tuned, {"branches": (("original", None), ("augmented", PAPER_AUGMENTATION)), "dual": None}),
     ),
 }

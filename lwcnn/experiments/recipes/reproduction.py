@@ -59,12 +59,12 @@ def _residual_se(preset: Preset, images: ImageSpec) -> NetworkExperiment:
 
 REPRODUCTION_EXPERIMENTS: Recipes = {
     "repo_baseline": (
-        "the CIFAR-10 reproduction's dual model, its convolutions really unfrozen step by step",
+        "the CIFAR-10 reproduction, with convolutions that are unfrozen step by step",
         _baseline,
     ),
     "repo_baseline_frozen": (
-        "the same as it ran: the convolutions never train in stage 2",
+        "the CIFAR-10 reproduction as it ran: its convolutions stay frozen in stage 2",
         derived(_baseline, {"phases.*.trainable": ALWAYS_TRAINED}),
     ),
-    "repo_residual_se": ("the CIFAR-10 extension's network as built, with its own recipe", _residual_se),
+    "repo_residual_se": ("the CIFAR-10 extension's network and recipe, as in its code", _residual_se),
 }

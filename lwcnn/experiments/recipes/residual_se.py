@@ -64,32 +64,35 @@ residual_se_muon = train_network(STEM_NETWORK, replace(AVERAGED, name="muon"), g
 
 RESIDUAL_EXPERIMENTS: Recipes = {
     "residual_se": (
-        "how far a residual SE network goes under 30,000 parameters, or 15,000 on gray images",
+        "residual network with squeeze-and-excitation below 30,000 parameters (15,000 on gray images)",
         train_network(NETWORK, gray=TINY_NETWORK),
     ),
-    "residual_se_small": ("the same under 20,000 parameters", train_network(SMALL_NETWORK)),
+    "residual_se_small": (
+        "residual network with squeeze-and-excitation below 20,000 parameters",
+        train_network(SMALL_NETWORK),
+    ),
     "residual_se_small_distilled": (
-        "the network under 20,000 parameters, taught by three of the network under 30,000",
+        "the same below 20,000 parameters, distilled from three networks below 30,000",
         _distilled(train_network(SMALL_NETWORK)),
     ),
     "residual_se_distilled": (
-        "all that helped: five blocks at one resolution, averaged moments, taught by three residual_se",
+        "five blocks at one resolution, distilled from three `residual_se`",
         _distilled(train_network(DEEP_NETWORK, AVERAGED, gray=TINY_NETWORK)),
     ),
     "residual_se_stem_adamw": (
-        "the control of residual_se_muon: its network and schedule, with AdamW for every weight",
+        "Wren's control: the same network and schedule, with AdamW for every weight",
         train_network(STEM_NETWORK, AVERAGED, gray=TINY_NETWORK),
     ),
     "residual_se_muon": (
-        "five blocks at one resolution under a wider stem, averaged moments, 1x1 convolutions trained by Muon",
+        "Wren: five blocks at one resolution, with 1x1 convolutions trained by Muon",
         residual_se_muon,
     ),
     "residual_plain": (
-        "the depthwise blocks: full 3x3 convolutions, at equal parameters",
+        "full 3x3 convolutions in place of depthwise blocks, with as many parameters",
         train_network(PLAIN_NETWORK),
     ),
     "residual_cbam": (
-        "attention over pixels too: CBAM-lite in place of squeeze-and-excitation",
+        "CBAM-lite (attention to channels and pixels) in place of squeeze-and-excitation",
         train_network(CBAM_NETWORK),
     ),
 }

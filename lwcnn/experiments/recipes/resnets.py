@@ -103,20 +103,20 @@ _ADAMW = OptimizerConfig("adamw", 0.002, weight_decay=0.05, warmup=WARMUP)
 REFERENCE_EXPERIMENTS: Recipes = {
     "se_resnet": ("reference: SE-ResNet [4,4,3], 4,905,430 parameters", _se_resnet),
     "se_resnet_plain": (
-        "squeeze-and-excitation: the SE-ResNet without it",
+        "the SE-ResNet without squeeze-and-excitation",
         derived(_se_resnet, {"network.se_reduction": None}),
     ),
-    "resnet_4443": ("reference: ResNetConfig [4,4,4,3], 4,754,218 parameters, as described", _resnet_4443),
+    "resnet_4443": ("reference: ResNet [4,4,4,3], 4,754,218 parameters, as described", _resnet_4443),
     "narrow_resnet18": ("reference: narrow ResNet-18, 2,797,610 parameters", _narrow_resnet18),
     "narrow_resnet18_adam": (
-        "the optimizer: the narrow ResNet-18 with adam in place of SGD",
+        "the narrow ResNet-18 with Adam in place of SGD",
         derived(_narrow_resnet18, {"phases.0.optimizer": _ADAM}),
     ),
     "narrow_resnet18_adamw": (
-        "the optimizer: the narrow ResNet-18 with adamw in place of SGD",
+        "the narrow ResNet-18 with AdamW in place of SGD",
         derived(_narrow_resnet18, {"phases.0.optimizer": _ADAMW}),
     ),
-    "narrow_resnet18_few": ("a check: five epochs of the narrow ResNet-18 on 2,000 images, without warm-up", _few),
-    "resnet18": ("the texts' baseline: ResNet-18 of full width, with the recipe of the narrow one", _resnet18),
+    "narrow_resnet18_few": ("the narrow ResNet-18 on 2,000 images for five epochs, without warm-up", _few),
+    "resnet18": ("ResNet-18 of full width, with the recipe of the narrow one", _resnet18),
     "resnet8": ("comparison: MLPerf Tiny's ResNet-8, with SGD, flips and crops", _resnet8),
 }

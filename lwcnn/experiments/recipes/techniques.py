@@ -163,5 +163,5 @@ def _build(one: Technique) -> BuildNetwork:
 
 
 TECHNIQUE_EXPERIMENTS: Recipes = {
-    technique(key): (f"what a technique is worth: {one.title}", _build(one)) for key, one in TECHNIQUES.items()
+    technique(key): (f"technique: {one.title}", _build(one)) for key, one in TECHNIQUES.items()
 }

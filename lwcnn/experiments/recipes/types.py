@@ -22,7 +22,7 @@ class Experiment:
 
     Attributes:
         name: Name of the experiment.
-        question: Question that it answers.
+        question: What it tests, in words; not part of what identifies a run.
         phases: Phases of the final model, in order.
         validation: Fraction (below 1) or number of the training images held out for validation.
         num_images: Maximum number of training images, drawn by class, in addition to the preset's limit. If None, all
@@ -122,7 +122,7 @@ class FineTunedExperiment(Experiment):
 
 Build = Callable[[Preset, ImageSpec], Experiment]
 Recipes = dict[str, tuple[str, Build]]
-"""Question and function of each experiment by its name."""
+"""Description and function of each experiment by its name."""
 
 
 def changed(settings: _Settings, changes: Mapping[str, Any]) -> _Settings:

@@ -50,5 +50,5 @@ def runs(results: Iterable[Mapping]) -> Table:
 
 
 def questions(experiments: Sequence[str]) -> Table:
-    """The question that each experiment answers."""
-    return table_of({"experiment": named, "question": lambda name: get_experiment(name).question}, experiments)
+    """What each experiment tests."""
+    return table_of({"experiment": named, "what it tests": lambda name: get_experiment(name).question}, experiments)
