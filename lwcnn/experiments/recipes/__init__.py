@@ -33,7 +33,7 @@ EXPERIMENT_GROUPS = {
     "the Wren family, with the long recipe": FAMILY_EXPERIMENTS,
     "parts of the residual network and its recipe": PARTS_EXPERIMENTS,
     "techniques, each alone on the recipe of residual_se_muon": TECHNIQUE_EXPERIMENTS,
-    "the author's code": REPRODUCTION_EXPERIMENTS,
+    "the CIFAR-10 reproduction and its extension": REPRODUCTION_EXPERIMENTS,
     "larger networks for comparison": REFERENCE_EXPERIMENTS | APPLICATION_EXPERIMENTS,
 }
 """Question and function of each experiment, by subject and name."""
