@@ -36,7 +36,7 @@ EXPERIMENT_GROUPS = {
     "the CIFAR-10 reproduction and its extension": REPRODUCTION_EXPERIMENTS,
     "larger networks for comparison": REFERENCE_EXPERIMENTS | APPLICATION_EXPERIMENTS,
 }
-"""Question and function of each experiment, by subject and name."""
+"""Description and function of each experiment, by subject and name."""
 
 _RECIPES = {name: recipe for group in EXPERIMENT_GROUPS.values() for name, recipe in group.items()}
 EXPERIMENT_NAMES = tuple(_RECIPES)
