@@ -25,7 +25,7 @@ FIGURES = {function.__name__: function for function in _FUNCTIONS}
 ONLY_CIFAR10 = ("method", "frontier", "techniques", "robustness", "architecture_wren")
 """Figures that belong to one data set; of another they are drawn only if they are named."""
 
-PRINTED = ("method", "frontier", "parts", "costs", "reliability", "right_and_wrong")
+PRINTED = ("method", "frontier", "parts", "techniques", "costs", "reliability", "right_and_wrong")
 """Figures of CIFAR-10 that the report prints: they are written as PDF too."""
 
 
