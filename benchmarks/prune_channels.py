@@ -1,7 +1,7 @@
 """Shrinking a strong network: its weakest hidden channels are removed, then it is trained on.
 
-Wren is cut to fewer than 20,000 parameters and Wren-100k to fewer than 30,000, each trained further with the recipe of
-Wren for 15 epochs at half its learning rate. Nothing is chosen by accuracy. Run
+Wren is cut to about 19,000 parameters and Wren-100k to about 30,000. Each is then trained with its own recipe for 15
+epochs, at half the learning rate. Nothing is chosen by accuracy. Run
 
     LWCNN_DATA_DIR=... python benchmarks/prune_channels.py --json results/prune_channels.json
 

@@ -453,6 +453,18 @@ def test_the_study_of_widths_finds_no_network_as_accurate_as_wren(tmp_path):
     assert round(100 * (wren.values[0] - half[0].values[0]), 1) == 1.7
 
 
+def test_narrowed_networks_are_less_accurate_than_those_built_small_and_trained_longer(evidence):
+    wren, large = evidence.benchmark("prune_channels")["rows"]
+    small, w20, w30 = (evidence.network("cifar10", name).runs for name in ("residual_se_small", "wren_20k", "wren_30k"))
+    assert small["test_accuracy"].max() < wren["test_accuracy"] < w20["test_accuracy"].min()
+    assert large["test_accuracy"] < w30["test_accuracy"].min() and large["params"] > w30["params"].iloc[0]
+    phases = {name: get_experiment(name, "full").phases[0] for name in ("wren_20k", "wren_30k", "residual_se_small")}
+    assert [phase.epochs for phase in phases.values()] == [150, 150, 60] and {wren["epochs"], large["epochs"]} == {15}
+    assert phases["residual_se_small"].optimizer.name == "adamw"
+    for row, name in ((wren, "residual_se_muon"), (large, "wren_100k")):
+        assert row["learning_rate"] == get_experiment(name, "full").phases[0].optimizer.learning_rate / 2
+
+
 def test_no_technique_gains_more_than_seeds_differ(evidence):
     runs = evidence.runs[evidence.runs["experiment"].str.startswith("technique_")]
     assert set(runs["experiment"].value_counts()) == {1} and set(runs["preset"]) == {"quick"}
@@ -460,7 +472,11 @@ def test_no_technique_gains_more_than_seeds_differ(evidence):
     accuracies = base[base["dataset"] == "cifar10"].set_index("seed")["test_accuracy"]
     assert round(100 * (accuracies.max() - accuracies.min()), 1) == 0.7
     points = 100 * (runs.set_index("experiment")["test_accuracy"] - accuracies[0]).rename(lambda name: name[10:])
-    assert points.max() < 0.7
+    assert points.idxmax() == "feature_noise" and round(points.max(), 1) == 0.7
+    estimates = {
+        name: evidence.network("cifar10", name, "quick").minus("residual_se_muon") for name in runs["experiment"]
+    }
+    assert [name for name, one in estimates.items() if one.low > 0] == ["technique_feature_noise"]
     assert points[["cutmix", "auto_augment", "resizing", "one_cycle", "constant_rate"]].max() < -1
     assert points[["warm_restarts", "snapshots"]].max() < 0
     rows = evidence.benchmark("technique_time")["rows"]
