@@ -183,3 +183,14 @@ def test_the_control_of_muon_differs_in_the_optimizer_alone(dataset, preset):
     assert (phase.optimizer.name, control_phase.optimizer.name) == ("muon", "adamw")
     as_muon = replace(control_phase, optimizer=replace(control_phase.optimizer, name="muon"))
     assert replace(control, name=muon.name, question=muon.question, phases=(as_muon,)) == muon
+
+
+def test_training_adds_noise_of_the_given_deviation_to_the_features_and_inference_none():
+    config = ResidualSEConfig(8, (Stage(8, 1, 3),), se_reduction=4, feature_noise=0.1)
+    model = build_residual_se((8, 8, 3), 4, config)
+    noise = model.get_layer("features_noise")
+    features = keras.Model(model.input, [noise.input, noise.output])
+    images = np.stack([make_images(1, (8, 8, 3))[0][0]] * 500)
+    before, after = (keras.ops.convert_to_numpy(x) for x in features(images, training=True))
+    assert np.std(after - before) == pytest.approx(0.1, rel=0.1)
+    np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(x) for x in features(images, training=False)))
