@@ -72,7 +72,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         command=again if told.experiment in EXPERIMENT_NAMES and told.dataset in DISPLAY_NAMES else "",
         minutes=run["train_seconds"] / 60,
         results=_results(told, run, network),
-        calibration=_calibration(told, run, evidence.network(told.dataset, told.experiment)),
+        calibration=_calibration(told, run, network),
         hardest=_hardest(told, run),
         load=shipped if is_shipped else f'lwcnn.load_model("{path.name}")',
         export=f"lwcnn export {name if is_shipped else path.name} --dataset {images}",

@@ -58,7 +58,9 @@ def test_a_name_stands_for_its_experiment_and_its_file():
     assert model_file("wren") == ROOT / "models/cifar10-residual_se_muon.keras"
     assert model_file("paper", "mnist") == ROOT / "models/mnist-paper.keras"
     assert read_description(model_file("paper", "my.npz")).dataset == "cifar10"
-    assert str(model_file("some/path.keras")) == "some/path.keras"
+    assert model_file(ROOT / "models/mnist-paper.keras") == ROOT / "models/mnist-paper.keras"
+    with pytest.raises(LwcnnError, match="no such model"):
+        model_file("no/path.keras")
 
 
 def test_commands_take_the_names(tmp_path, capsys):
