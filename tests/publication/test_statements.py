@@ -145,6 +145,20 @@ def test_what_each_change_of_the_method_does(evidence):
     assert max(losses["reinit_merge"], losses["no_unfreezing"]) < losses["end_to_end"], "these two matter most"
 
 
+def test_at_full_unfreezing_costs_nothing_and_the_switch_to_sgd_pays(evidence):
+    names = ("no_unfreezing", "layerwise", "low_rate", "nadam_throughout", "head_only", "reinit_merge")
+    networks = {name: evidence.network("cifar10", name, "full") for name in names}
+    assert {len(network.runs) for network in networks.values()} == {1}
+    found = {name: network.minus("paper") for name, network in networks.items()}
+    for name in ("no_unfreezing", "layerwise"):
+        assert found[name].low < 0 < found[name].high
+    for name in ("low_rate", "nadam_throughout", "head_only", "reinit_merge"):
+        assert found[name].high < 0
+    assert [round(100 * found[name].mean, 1) for name in ("low_rate", "nadam_throughout")] == [-1.2, -0.9]
+    before, after = networks["low_rate"].runs["history"].iloc[0][-2:]
+    assert after["history"][0]["val_accuracy"] > before["best_val_accuracy"]
+
+
 def test_the_questions_about_the_method_have_these_answers(evidence):
     assert round(gain(evidence, "cifar10", "no_unfreezing", "paper")[1], 1) == -8.4
     assert round(gain(evidence, "cifar10", "nadam_throughout", "paper")[1], 1) == 1.8
