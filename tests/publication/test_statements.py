@@ -145,16 +145,24 @@ def test_what_each_change_of_the_method_does(evidence):
     assert max(losses["reinit_merge"], losses["no_unfreezing"]) < losses["end_to_end"], "these two matter most"
 
 
-def test_at_full_unfreezing_costs_nothing_and_the_switch_to_sgd_pays(evidence):
-    names = ("no_unfreezing", "layerwise", "low_rate", "nadam_throughout", "head_only", "reinit_merge")
+def test_at_full_unfreezing_costs_nothing_and_augmentation_and_the_switch_to_sgd_pay(evidence):
+    names = (
+        "no_unfreezing",
+        "layerwise",
+        "low_rate",
+        "nadam_throughout",
+        "head_only",
+        "reinit_merge",
+        "dual_no_augment",
+    )
     networks = {name: evidence.network("cifar10", name, "full") for name in names}
     assert {len(network.runs) for network in networks.values()} == {1}
     found = {name: network.minus("paper") for name, network in networks.items()}
     for name in ("no_unfreezing", "layerwise"):
         assert found[name].low < 0 < found[name].high
-    for name in ("low_rate", "nadam_throughout", "head_only", "reinit_merge"):
+    for name in ("low_rate", "nadam_throughout", "head_only", "reinit_merge", "dual_no_augment"):
         assert found[name].high < 0
-    assert [round(100 * found[name].mean, 1) for name in ("low_rate", "nadam_throughout")] == [-1.2, -0.9]
+    assert [round(100 * found[name].mean, 1) for name in names[2:4]] == [-1.2, -0.9]
     before, after = networks["low_rate"].runs["history"].iloc[0][-2:]
     assert after["history"][0]["val_accuracy"] > before["best_val_accuracy"]
 
@@ -498,7 +506,7 @@ def test_no_technique_gains_more_than_seeds_differ(evidence):
     assert points[["warm_restarts", "snapshots"]].max() < 0
     rows = evidence.benchmark("technique_time")["rows"]
     seconds = {row["experiment"].removeprefix("technique_"): row["seconds_per_epoch"] for row in rows}
-    assert seconds["resizing"] < 0.68 * seconds["residual_se_muon"]
+    assert seconds["resizing"] < 0.7 * seconds["residual_se_muon"]
     in_keras = {name for name, one in seconds.items() if one > 1.3 * seconds["residual_se_muon"]}
     assert in_keras == {"lookahead", "one_cycle", "feature_noise"}
 
