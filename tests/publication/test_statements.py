@@ -157,6 +157,8 @@ def test_at_full_unfreezing_costs_nothing_and_augmentation_and_the_switch_to_sgd
     )
     networks = {name: evidence.network("cifar10", name, "full") for name in names}
     assert {len(network.runs) for network in networks.values()} == {1}
+    accuracies = 100 * evidence.network("cifar10", "paper", "full").runs["test_accuracy"]
+    assert (len(accuracies), int(10 * (accuracies.max() - accuracies.min()))) == (3, 12), "1.2 points"
     found = {name: network.minus("paper") for name, network in networks.items()}
     for name in ("no_unfreezing", "layerwise"):
         assert found[name].low < 0 < found[name].high
