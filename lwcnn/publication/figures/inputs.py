@@ -13,6 +13,7 @@ from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput, load_test_lab
 from lwcnn.models.io import load_model
 from lwcnn.publication.evidence import LARGEST, Evidence, Network
 from lwcnn.publication.names import budget, display_name, is_part
+from lwcnn.publication.tables.ablations import CHANGES
 from lwcnn.system.safe_text import plot_text
 
 ABLATION_PRESET = "quick"
@@ -42,8 +43,12 @@ class Inputs:
 
     @property
     def largest(self) -> list[Network]:
-        """The networks with the largest preset that any of them has: those whose costs are compared."""
-        return [one for one in self.networks if one.preset == self.networks[0].preset]
+        """The networks with the largest preset that any of them has: those whose costs are compared.
+
+        Changes of the paper's method are left out: they are the same network.
+        """
+        first = self.networks[0].preset
+        return [one for one in self.networks if one.preset == first and one.experiment not in CHANGES]
 
     @cached_property
     def compared(self) -> list[Network]:
