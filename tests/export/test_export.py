@@ -243,7 +243,6 @@ def test_saved_model_replaces_only_its_own(trained, made_dataset, tmp_path):
 def test_mistakes_are_told_in_words(trained, made_npz, made_dataset, tmp_path, capsys):
     path = str(trained[0])
     lines = [
-        (["export", "no.keras", "--format=onnx", f"--dataset={made_npz}"], "no.keras"),
         (["export", path, "--format=onnx"], "give it by --dataset"),
         (["export", path, "--format=onnx", "--dataset=digits"], "(28, 28, 1)"),
         (["export", path, "--format=onnx", f"--dataset={made_npz}", "--output=a.tflite"], "ending in .onnx"),
