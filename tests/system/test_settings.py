@@ -58,7 +58,8 @@ def test_augmentations_of_different_settings_are_recorded_differently():
 def test_experiments_of_the_first_version_are_recorded_as_they_were(preset, digest_before):
     """As `dataclasses.asdict` gave them then: results hold the whole, the cache's names the text of the phases.
 
-    Names have changed since, in the results too, and the descriptions (`question`); `reuse_dense_weights` was `converted`, true or false.
+    Names have changed since, in the results too, and the descriptions (`question`). `reuse_dense_weights` was
+    `converted`, true or false.
     """
 
     def as_before(settings: object, **options) -> bytes:
