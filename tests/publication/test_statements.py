@@ -505,7 +505,9 @@ def test_no_technique_gains_more_than_seeds_differ(evidence):
     }
     assert [name for name, one in estimates.items() if one.low > 0] == ["technique_feature_noise"]
     assert points[["cutmix", "auto_augment", "resizing", "one_cycle", "constant_rate"]].max() < -1
-    assert points[["warm_restarts", "snapshots"]].max() < 0
+    assert points["step_decay"] < -0.7 and points["snapshots"] < 0
+    restarts = evidence.network("cifar10", "technique_warm_restarts", "quick").minus("residual_se_muon")
+    assert restarts.low < 0 < restarts.high
     rows = evidence.benchmark("technique_time")["rows"]
     seconds = {row["experiment"].removeprefix("technique_"): row["seconds_per_epoch"] for row in rows}
     assert seconds["resizing"] < 0.7 * seconds["residual_se_muon"]
