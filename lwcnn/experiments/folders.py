@@ -1,7 +1,6 @@
 """The paths of a run's files, and files of class numbers."""
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import write_atomically
+from lwcnn.system.npz import load_npz, save_npz
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Folders:
 
     def classes(self, dataset: str, experiment: str, preset: str, seed: int) -> Path:
         """Returns the path of a run's predicted classes."""
-        return self.result(dataset, experiment, preset, seed).with_name(f"seed{seed}_classes.npy")
+        return self.result(dataset, experiment, preset, seed).with_name(f"seed{seed}_classes.npz")
 
     def model(self, run: Mapping) -> Path:
         """Returns the path of a run's model in the cache, whose name depends on all that determines the weights."""
@@ -58,18 +57,13 @@ class Folders:
 
 
 def save_classes(path: Path, classes: np.ndarray) -> None:
-    """Writes class numbers as a uint8 .npy (uint16 beyond 256 classes)."""
-    buffer = io.BytesIO()
-    np.save(buffer, classes.astype(np.uint8 if classes.max() < 256 else np.uint16))
-    write_atomically(path, buffer.getvalue())
+    """Writes class numbers as a compressed .npz with one array of uint8 (uint16 beyond 256 classes)."""
+    save_npz(path, compressed=True, classes=classes.astype(np.uint8 if classes.max() < 256 else np.uint16))
 
 
 def load_classes(path: Path) -> np.ndarray:
     """Returns the class numbers that `save_classes` wrote."""
-    try:
-        classes = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise LwcnnError(f"The class numbers can't be read ({error}): move the file away. Received: {path}") from error
-    if classes.ndim != 1 or classes.dtype.kind not in "ui":
+    classes = load_npz(path).get("classes")
+    if classes is None or classes.ndim != 1 or classes.dtype.kind not in "ui":
         raise LwcnnError(f"The file does not hold class numbers: move it away. Received: {path}")
     return classes

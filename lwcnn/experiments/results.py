@@ -1,10 +1,10 @@
 """Loads the results folder as data frames; no other module reads it.
 
 results/<dataset>/<experiment>/<preset>/seed<k>.json          a run
-results/<dataset>/<experiment>/<preset>/seed<k>_classes.npy   its predicted classes of the test images
+results/<dataset>/<experiment>/<preset>/seed<k>_classes.npz   its predicted classes of the test images
 results/<dataset>/<experiment>/<preset>/kfold*.json           a K-fold assessment
 results/<dataset>/<experiment>/<preset>/released.npz          test logits and features of the released run
-results/<dataset>/test_labels.npy                             labels of the test images
+results/<dataset>/test_labels.npz                             labels of the test images
 results/search/<dataset>/<n>epochs/*.json                     a trial of the search
 results/export/*.json                                         an exported model
 results/bench*.json, train_step.json, ...                     a benchmark
@@ -137,13 +137,13 @@ def load_benchmark(folder: StrPath, name: str) -> dict:
 def load_correct(folder: StrPath, runs: pd.DataFrame) -> np.ndarray:
     """Loads which test images the runs, rows of `load_results`, classify correctly: bool of shape (seeds, images)."""
     labels = load_test_labels(folder, str(runs["dataset"].iloc[0]))
-    paths = [Path(path).with_name(f"{Path(path).stem}_classes.npy") for path in runs["path"]]
+    paths = [Path(path).with_name(f"{Path(path).stem}_classes.npz") for path in runs["path"]]
     return np.array([_array(path) == labels for path in paths])
 
 
 def load_test_labels(folder: StrPath, dataset: str) -> np.ndarray:
     """Loads the labels of a data set's test images, in the order of predicted classes and logits."""
-    return _array(Path(folder) / dataset / "test_labels.npy")
+    return _array(Path(folder) / dataset / "test_labels.npz")
 
 
 def _paths(folder: StrPath, pattern: str, name: str) -> list[Path]:

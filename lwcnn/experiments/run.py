@@ -75,7 +75,7 @@ def run_experiment(
 def _train(run: Run, notice: str | None) -> dict:
     """Trains a run and writes its files; the result comes last."""
     plan, data, folders, identity = run.plan, run.data, run.folders, run.identity
-    labels = Path(folders.results) / data.name / "test_labels.npy"
+    labels = Path(folders.results) / data.name / "test_labels.npz"
     if labels.exists() and not np.array_equal(load_classes(labels), data.y_test):
         raise LwcnnError(
             f"{labels} has the labels of other test images: use another results folder. Received: {data.name} of "

@@ -20,7 +20,7 @@ from lwcnn.evaluation.calibration import measure_calibration
 from lwcnn.evaluation.diagnostics import diagnose_folds, diagnose_run
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments import pipeline, records, run, sequence
-from lwcnn.experiments.folders import save_classes
+from lwcnn.experiments.folders import load_classes, save_classes
 from lwcnn.experiments.recipes import (
     EXPERIMENT_NAMES,
     PRESETS,
@@ -72,7 +72,7 @@ def no_training(monkeypatch):
 
 
 def saved_classes(folders, seed=0):
-    return np.load(folders.classes("made", "paper", "smoke", seed))
+    return load_classes(folders.classes("made", "paper", "smoke", seed))
 
 
 def without_seconds(result):
@@ -90,7 +90,7 @@ def test_result_has_what_the_issue_lists_and_is_what_the_file_holds(finished):
     path = folders.results / "made" / "paper" / "smoke" / "seed0.json"
     assert path == folders.result("made", "paper", "smoke", 0)
     assert json.loads(path.read_text()) == json.loads(json.dumps(result))
-    assert {p.name for p in path.parent.iterdir()} == {"seed0.json", "seed0_classes.npy"}  # nothing half written
+    assert {p.name for p in path.parent.iterdir()} == {"seed0.json", "seed0_classes.npz"}  # nothing half written
 
 
 def test_what_the_result_says(finished, made_dataset):
@@ -183,13 +183,13 @@ def test_another_seed_gives_another_run_beside_it(made_dataset, folders, monkeyp
     assert first["warnings"][-1] == other["warnings"][-1] == "2 phases"
     assert [phase["name"] for phase in first["history"]] == ["dual", "all"] and first["params"] == 5_622
     files = {path.name for path in folders.result("made", "paper_tuned", "smoke", 0).parent.iterdir()}
-    assert files == {f"seed{seed}{end}" for seed in (0, 1) for end in (".json", "_classes.npy")}
+    assert files == {f"seed{seed}{end}" for seed in (0, 1) for end in (".json", "_classes.npz")}
 
 
 @pytest.mark.usefixtures("no_training")
 def test_a_results_folder_with_the_labels_of_other_images_is_refused(made_dataset, folders):
-    save_classes(folders.results / "made" / "test_labels.npy", (made_dataset.y_test + 1) % 10)
-    with pytest.raises(LwcnnError, match="test_labels.npy has the labels of other test images"):
+    save_classes(folders.results / "made" / "test_labels.npz", (made_dataset.y_test + 1) % 10)
+    with pytest.raises(LwcnnError, match="test_labels.npz has the labels of other test images"):
         run_experiment("paper", made_dataset, "smoke", 0, folders)
 
 
@@ -683,7 +683,7 @@ def test_macro_accuracy_where_classes_differ_by_more_than_two():
 @pytest.mark.parametrize("largest, dtype", [(9, np.uint8), (255, np.uint8), (256, np.uint16), (999, np.uint16)])
 def test_class_numbers_are_kept_whole_however_many_classes_there_are(tmp_path, largest, dtype):
     classes = np.array([0, 1, largest])
-    save_classes(tmp_path / "classes.npy", classes)
-    kept = np.load(tmp_path / "classes.npy")
+    save_classes(tmp_path / "classes.npz", classes)
+    kept = load_classes(tmp_path / "classes.npz")
     np.testing.assert_array_equal(kept, classes)
     assert kept.dtype == dtype

@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 
+from lwcnn.experiments.folders import save_classes
+
 CLASSES = [f"class{k}" for k in range(10)]
 
 
@@ -31,8 +33,8 @@ def write_run(folder, group, seed, wrong, num_images=100, **changes):
     path = folder / dataset / experiment / preset / f"seed{seed}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(run | changes))
-    np.save(path.with_name(f"seed{seed}_classes.npy"), classes.astype(np.uint8))
-    np.save(folder / dataset / "test_labels.npy", labels.astype(np.uint8))
+    save_classes(path.with_name(f"seed{seed}_classes.npz"), classes)
+    save_classes(folder / dataset / "test_labels.npz", labels)
     return path
 
 

@@ -21,7 +21,7 @@ from lwcnn.evaluation.calibration import scale_cross_fitted
 from lwcnn.evaluation.metrics import expected_calibration_error, reliability_bins, summarize
 from lwcnn.evaluation.statistics import Estimate
 from lwcnn.experiments.create import create_model
-from lwcnn.experiments.folders import Folders
+from lwcnn.experiments.folders import Folders, save_classes
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.models.dual import build_merged_model
 from lwcnn.publication import figures
@@ -292,14 +292,14 @@ def made(tmp_path_factory):
             noise = generator.normal(size=(len(data.y_test), 10))
             logits = (noise + strength * np.eye(10)[data.y_test]).astype(np.float16)
             _write_run(folder, experiment, preset, seed, logits, data)
-            classes = folder / f"results/digits/{experiment}/{preset}/seed{seed}_classes.npy"
-            np.save(classes, logits.argmax(-1).astype(np.uint8))
+            classes = folder / f"results/digits/{experiment}/{preset}/seed{seed}_classes.npz"
+            save_classes(classes, logits.argmax(-1))
         if preset == "full":
             arrays = {"seed": np.array(1), "logits": logits, "features": logits[:120, :6]}
             save_npz(folder / "results/digits" / experiment / preset / "released.npz", **arrays)
             (folder / "models").mkdir(exist_ok=True)
             randomize(build_merged_model((28, 28, 1), 10)).save(folder / "models" / f"digits-{experiment}.keras")
-    np.save(folder / "results/digits/test_labels.npy", data.y_test.astype(np.uint8))
+    save_classes(folder / "results/digits/test_labels.npz", data.y_test)
     model = "digits-paper.keras"
     record = {"model": model, "dataset": "digits", "format": "litert-int8", "size_bytes": 29920}
     write_json(folder / "results/export/digits-paper-litert-int8.json", record)
