@@ -72,7 +72,7 @@ def changed(model, parts, calibration) -> dict[str, Logits]:
     for sparsity in SPARSITIES:
         for kernel, mask in zip(kernels(model), masks_of(model, sparsity), strict=True):
             kernel.assign(kernel * mask)
-        found[f"pruned, {100 * sparsity:.0f} %"] = tuple(predict_logits(model, images) for images in parts)
+        found[f"pruned, {100 * sparsity:.0f}%"] = tuple(predict_logits(model, images) for images in parts)
     return found
 
 

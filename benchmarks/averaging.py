@@ -102,7 +102,7 @@ def main() -> None:
     data = load_dataset(options.dataset)
     rows = [compare(data, options.experiment, n, options.epochs, options.seed) for n in options.images]
     for row in rows:
-        shown = ", ".join(f"{key} {100 * value:.2f} %" for key, value in row["val_accuracy"].items())
+        shown = ", ".join(f"{key} {100 * value:.2f}%" for key, value in row["val_accuracy"].items())
         print(f"{row['num_train_images']:,} images: {shown}")
     if options.json:
         write_json(options.json, {"rows": rows, **provenance()})

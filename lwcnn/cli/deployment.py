@@ -54,13 +54,13 @@ def export(options: argparse.Namespace) -> None:
         ("model", f"{options.model}, {report['parameters']:,} parameters"),
         ("format", f"{report['format']}, {options.output or FOLDER / report['file']}"),
         ("size", f"{report['size_bytes']:,} bytes, {report['gzip_bytes']:,} after gzip"),
-        ("accuracy in Keras", f"{100 * report['accuracy_keras']:.2f} %"),
+        ("accuracy in Keras", f"{100 * report['accuracy_keras']:.2f}%"),
         (
             "accuracy exported",
-            f"{100 * report['accuracy_exported']:.2f} %, {0 - report['drop_points']:+.2f} points, "
+            f"{100 * report['accuracy_exported']:.2f}%, {0 - report['drop_points']:+.2f} points, "
             f"on {report['num_test_images']:,} test images of {report['dataset']}",
         ),
-        ("same class", f"{100 * report['agreement']:.2f} % of the images"),
+        ("same class", f"{100 * report['agreement']:.2f}% of the images"),
         ("largest difference", f"{report['max_abs_difference']:.3g} of a logit"),
     ]
     if report["num_calibration_images"]:

@@ -51,7 +51,7 @@ def evaluate(options: argparse.Namespace) -> None:
         voted = average_probabilities(predict_tta(model, data.x_test, transforms) for model in models.values())
         averaged = drop_large_confusion_matrix(summarize(voted, data.y_test))
     for file, alone in zip(models, each):
-        share = f", alone {100 * accuracy(alone, data.y_test):.2f} %" if len(each) > 1 else ""
+        share = f", alone {100 * accuracy(alone, data.y_test):.2f}%" if len(each) > 1 else ""
         print(f"model            {file}{share}")
     print(f"data             {data.name}, {len(data.y_test)} test images from {data.source}")
     print(f"parameters       {sum(model.count_params() for model in models.values()):,}")
@@ -83,4 +83,4 @@ def _class_table(measured: dict, class_names: tuple[str, ...]) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
+    return f"{100 * share:.2f}%"

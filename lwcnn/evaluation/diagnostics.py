@@ -9,8 +9,8 @@ SUBMODEL_PHASES = ("dual", "original", "augmented")  # the merged model's head i
 MAX_BRANCH_GAP = 0.10  # ours: the paper gives no number; stronger augmentation alone costs a few points
 MAX_DROP = 0.01  # ours: beyond sampling noise
 MAX_STAGE_LOSS = 0.02  # ours: of a merged model against its submodels, whose features it takes over
-MAX_FOLD_SPREAD = 0.02  # paper's summary: folds differ by more than 2 %
-MAX_TRAIN_TEST_GAP = 0.20  # paper's summary: a gap of 20 % or more on CIFAR-10
+MAX_FOLD_SPREAD = 0.02  # paper's summary: folds differ by more than 2%
+MAX_TRAIN_TEST_GAP = 0.20  # paper's summary: a gap of 20% or more on CIFAR-10
 MAX_LOSS_GAP = 0.10  # ours: more than augmentation and dropout explain
 NOISE = 2  # standard errors of a difference between accuracies, which are added to the limits
 MAX_NAMES = 5  # class names listed in a warning
@@ -26,7 +26,7 @@ def _branches(result: dict) -> Iterator[str]:
     last, num_val = result["history"][0]["history"][-1], result["num_val_images"]
     branches = {k: v for k, v in last.items() if k.endswith("_logits_val_accuracy")}
     if branches and _differ(max(branches.values()), min(branches.values()), MAX_BRANCH_GAP, num_val, num_val):
-        shown = ", ".join(f"{k.removesuffix('_logits_val_accuracy')} {100 * v:.1f} %" for k, v in branches.items())
+        shown = ", ".join(f"{k.removesuffix('_logits_val_accuracy')} {100 * v:.1f}%" for k, v in branches.items())
         yield f"the branches' validation accuracies drift apart ({shown}): check the augmentation"
 
 
@@ -38,7 +38,7 @@ def _drops(result: dict) -> Iterator[str]:
         if _differ(best, first, MAX_DROP, num_val, num_val):
             yield (
                 f"accuracy drops by {100 * (best - first):.1f} points as phase {after['name']} begins, from "
-                f"{100 * best:.1f} % to {100 * first:.1f} % of {num_val:,} validation images: "
+                f"{100 * best:.1f}% to {100 * first:.1f}% of {num_val:,} validation images: "
                 "its learning rate may be too high, try 1e-4"
             )
 
@@ -48,8 +48,8 @@ def _overfitting(result: dict) -> Iterator[str]:
     num_train, num_test = result["num_train_images"], result["num_test_images"]
     if _differ(train, test, MAX_TRAIN_TEST_GAP, num_train, num_test):
         yield (
-            f"training and test accuracy are {100 * (train - test):.1f} points apart, {100 * train:.1f} % of "
-            f"{num_train:,} and {100 * test:.1f} % of {num_test:,} images: capacity or overfitting"
+            f"training and test accuracy are {100 * (train - test):.1f} points apart, {100 * train:.1f}% of "
+            f"{num_train:,} and {100 * test:.1f}% of {num_test:,} images: capacity or overfitting"
         )
 
 
@@ -65,8 +65,8 @@ def _worse_than_submodels(result: dict) -> Iterator[str]:
     lost = best - last["best_val_accuracy"]
     if lost > MAX_STAGE_LOSS and lost * result["num_val_images"] > NOISE**2:  # a sign test: the images are the same
         yield (
-            f"phase {last['name']} ends at {100 * last['best_val_accuracy']:.1f} % validation accuracy, below the "
-            f"{100 * best:.1f} % of the submodels: train the merged model for more epochs or at a higher learning rate"
+            f"phase {last['name']} ends at {100 * last['best_val_accuracy']:.1f}% validation accuracy, below the "
+            f"{100 * best:.1f}% of the submodels: train the merged model for more epochs or at a higher learning rate"
         )
 
 
@@ -90,8 +90,8 @@ def _lagging_weights(result: dict) -> Iterator[str]:
     least = 1 - max(losses) / math.log(2)
     if result["train_accuracy"] < least - MAX_LOSS_GAP:
         yield (
-            f"a training loss of {max(losses):.3f} implies a training accuracy of at least {100 * least:.0f} %, but "
-            f"the trained model reaches {100 * result['train_accuracy']:.1f} %: its weight average or batch "
+            f"a training loss of {max(losses):.3f} implies a training accuracy of at least {100 * least:.0f}%, but "
+            f"the trained model reaches {100 * result['train_accuracy']:.1f}%: its weight average or batch "
             "normalization statistics lag behind, train for more epochs or with smaller batches"
         )
 
@@ -103,10 +103,10 @@ def _predictions(result: dict) -> Iterator[str]:
     total, actual, predicted = counts.sum(), counts.sum(axis=1), counts.sum(axis=0)
     chance = actual.max() / total
     margin = max(2 * math.sqrt(chance * (1 - chance) / total), 0.05 * (1 - chance))
-    margin = min(margin, 0.5 * (1 - chance))  # of a handful of images even 100 % would be within it
+    margin = min(margin, 0.5 * (1 - chance))  # of a handful of images even 100% would be within it
     if accuracy <= chance + margin and chance < 1:
         yield (
-            f"the test accuracy of {100 * accuracy:.1f} % is near chance, {100 * chance:.1f} %: check labels, "
+            f"the test accuracy of {100 * accuracy:.1f}% is near chance, {100 * chance:.1f}%: check labels, "
             "learning rate and number of epochs"
         )
     names = list(result["per_class_accuracy"])

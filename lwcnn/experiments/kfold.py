@@ -114,7 +114,7 @@ def run_kfold(
             leak = mean - test_accuracy
             result |= {"test_accuracy": test_accuracy, "leak": leak, "first_phases": first_phases}
         write_json(path, result)
-        run.progress.note(f"mean accuracy of {num_folds} folds {100 * mean:.2f} %, {path}")
+        run.progress.note(f"mean accuracy of {num_folds} folds {100 * mean:.2f}%, {path}")
         return result
 
     return load_or_make(path, identity, make, "mean_accuracy", run.progress.note)

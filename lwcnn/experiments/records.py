@@ -101,7 +101,7 @@ def load_or_make(path: Path, run: dict, make: Callable[[], dict], needed: str, n
         for name in ("backend", "step"):
             if result.get(name, run[name]) != run[name]:  # older results do not have every key
                 note(f"{path} is taken as it is: it was made with {name} {result[name]}, this process has {run[name]}")
-        note(f"finished before: {needed.replace('_', ' ')} {100 * result[needed]:.2f} %, {path}")
+        note(f"finished before: {needed.replace('_', ' ')} {100 * result[needed]:.2f}%, {path}")
     for sign in result.get("warnings", []):
         note(f"sign of trouble: {sign}")
     return result

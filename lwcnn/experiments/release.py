@@ -89,7 +89,7 @@ def _measured(path: Path, results: Path) -> dict[str, Any]:
 def is_at_chance(result: dict, classes: np.ndarray, num_classes: int) -> bool:
     """Returns whether a run predicts one class only, or is within three standard errors of guessing.
 
-    Of a handful of images even 100 % is within three: there, half the way from guessing to 100 % counts.
+    Of a handful of images even 100% is within three: there, half the way from guessing to 100% counts.
     """
     train, val = result["num_train_images"], result["num_val_images"]
     accuracy = (result["train_accuracy"] * train + result["val_accuracy"] * val) / (train + val)

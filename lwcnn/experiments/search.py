@@ -204,7 +204,7 @@ class Search:
             trial.set_user_attr(name, value)
         self.study.tell(trial, [measured[name] for name in self._space.objectives])
         curves.tell(curve, measured["val_accuracy"])
-        self.progress.note(f"trial {trial.number}: {100 * measured['val_accuracy']:.2f} % on validation images")
+        self.progress.note(f"trial {trial.number}: {100 * measured['val_accuracy']:.2f}% on validation images")
 
     def _measure(self, plan: NetworkExperiment, curve: optuna.Trial) -> dict[str, Any]:
         """Trains a network, reporting each epoch's validation accuracy to `curve`, and returns its measurements."""

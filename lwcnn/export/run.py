@@ -111,7 +111,7 @@ def require_agreement(compared: dict, quantized: bool, max_drop: float | None = 
     if not limit >= 0:  # NaN fails this too
         raise LwcnnError(f"Give max_drop as a number of at least 0. Received: {max_drop}")
     drop = compared["drop_points"]
-    accuracies = f"{100 * compared['accuracy_keras']:.2f} % -> {100 * compared['accuracy_exported']:.2f} %"
+    accuracies = f"{100 * compared['accuracy_keras']:.2f}% -> {100 * compared['accuracy_exported']:.2f}%"
     if drop > limit or (not quantized and -drop > limit):
         raise LwcnnError(
             f"Raise max_drop to accept this export; nothing was written, because at most {limit} points of accuracy "

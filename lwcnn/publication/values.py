@@ -114,7 +114,7 @@ def _gain(evidence: Evidence, ours: Network, other: Network) -> Measurement:
 def _ece_change(evidence: Evidence, ours: Network, other: Network) -> Measurement:
     found, before = (one.runs.set_index("seed")["ece"] for one in (ours, other))
     change = 100 * (found - before).dropna()
-    origin = f"ECE {100 * before.mean():.1f} → {100 * found.mean():.1f} %, {ours.preset}, {len(change)} seeds"
+    origin = f"ECE {100 * before.mean():.1f} → {100 * found.mean():.1f}%, {ours.preset}, {len(change)} seeds"
     return Measurement(change.mean(), "points", 1, signed=True, origin=origin)
 
 
@@ -134,7 +134,7 @@ def _folds(evidence: Evidence, network: Network, kind: str, quantity: str) -> Va
         return " ".join(f"{100 * share:.1f}" for share in folds["accuracy"])
     if quantity == "test_accuracy":
         return percent(folds["test_accuracy"].iloc[0], 1)
-    test = f", test {100 * folds['test_accuracy'].iloc[0]:.2f} %" if is_leaky else ""
+    test = f", test {100 * folds['test_accuracy'].iloc[0]:.2f}%" if is_leaky else ""
     return replace(mean_and_spread(folds["accuracy"]), origin=f"folds{test}, {preset}")
 
 

@@ -78,7 +78,7 @@ class Progress:
     def end_run(self, result: Mapping, images: np.ndarray, classes: np.ndarray, path: Path) -> None:
         """Displays the result of a run, which is in the file; subclasses may show the classes of the test images."""
         macro = result.get("test_macro_accuracy")
-        beside = "" if macro is None else f", mean of the classes {100 * macro:.2f} %"
+        beside = "" if macro is None else f", mean of the classes {100 * macro:.2f}%"
         self.note(f"test accuracy {100 * result['test_accuracy']:.2f} %{beside}, {path}")
 
     def _update(self, text: str) -> None:
@@ -96,7 +96,7 @@ class Progress:
 
 
 def _percent(shares: Sequence[float]) -> str:
-    return f"{' and '.join(f'{100 * share:.2f}' for share in shares)} %"
+    return f"{' and '.join(f'{100 * share:.2f}' for share in shares)}%"
 
 
 def _duration(seconds: float) -> str:

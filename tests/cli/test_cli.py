@@ -40,11 +40,11 @@ def test_train_then_evaluate(tmp_path, arguments, made_npz, capsys):
     capsys.readouterr()
     written = tmp_path / "measured.json"
     assert main(["evaluate", str(model), f"--dataset={made_npz}", f"--json={written}"]) == 0
-    assert f"{100 * result['test_accuracy']:.2f} %" in capsys.readouterr().out
+    assert f"{100 * result['test_accuracy']:.2f}%" in capsys.readouterr().out
     assert json.loads(written.read_text())["accuracy"] == pytest.approx(result["test_accuracy"], abs=1e-9)
     (other,) = tmp_path.glob("models/*-head_only.keras")
     assert main(["evaluate", str(model), str(other), f"--dataset={made_npz}", f"--json={written}"]) == 0
-    assert f"{model}, alone {100 * result['test_accuracy']:.2f} %" in capsys.readouterr().out
+    assert f"{model}, alone {100 * result['test_accuracy']:.2f}%" in capsys.readouterr().out
     x, y = (np.load(made_npz)[name] for name in ("x_test", "y_test"))
     shares = [softmax(load_model(path).predict(x, verbose=0), axis=1) for path in (model, other)]
     voted = (sum(shares).argmax(1) == y.ravel()).mean()
@@ -146,8 +146,8 @@ def test_list_names_every_experiment_and_datasets_every_data_set(capsys, tmp_pat
 def test_what_comes_after_a_run_has_its_figures_from_the_files():
     best, paper = (read_description(ROOT / f"models/cifar10-{name}.keras") for name in ("wren_100k", "paper"))
     text = run._next_steps("cifar10", "quick", Path("runs/models/x.keras"))
-    assert f"`full` the method reaches {100 * paper.test_accuracy:.2f} %" in text
-    assert f"`wren-100k`, the most accurate network shipped, reaches {100 * best.test_accuracy:.2f} %" in text
+    assert f"`full` the method reaches {100 * paper.test_accuracy:.2f}%" in text
+    assert f"`wren-100k`, the most accurate network shipped, reaches {100 * best.test_accuracy:.2f}%" in text
     assert text.count("  lwcnn ") == 3 and "train paper --preset full" in text
     text = run._next_steps("digits", "full", Path("runs/models/x.keras"))
     assert text.count("  lwcnn ") == 3 and "lwcnn evaluate runs/models/x.keras" in text and "reaches" not in text
@@ -194,14 +194,14 @@ def test_run_falls_back_to_digits_loudly(tmp_path, monkeypatch, capsys):
     result = json.loads((tmp_path / "runs/results/digits/paper/smoke/seed0.json").read_text())
     assert "NOT CIFAR-10" in result["notice"]
     assert "\nmodel " not in out, "a smoke test leaves no model there"
-    assert "14,862" in out and f"{100 * result['test_accuracy']:.2f} %" in out
+    assert "14,862" in out and f"{100 * result['test_accuracy']:.2f}%" in out
 
     def never(*_):
         raise AssertionError("a finished run was trained again")
 
     monkeypatch.setattr("lwcnn.experiments.run.train_method", never)
     assert main(["run", "--preset=smoke"]) == 0
-    assert f"finished before: test accuracy {100 * result['test_accuracy']:.2f} %" in capsys.readouterr().out
+    assert f"finished before: test accuracy {100 * result['test_accuracy']:.2f}%" in capsys.readouterr().out
 
 
 def test_run_does_not_replace_a_broken_cifar10(tmp_path, monkeypatch, capsys):

@@ -195,7 +195,7 @@ def test_summary_goes_to_json_and_back(scored):
     summary = summarize(logits, labels)
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
     assert {"accuracy", "top_3_accuracy", "loss", "ece", "macro_f1", "per_class_accuracy", "recall"} <= summary.keys()
-    assert "top_3_accuracy" not in summarize(np.eye(3), np.arange(3)), "always 100 %"
+    assert "top_3_accuracy" not in summarize(np.eye(3), np.arange(3)), "always 100%"
     assert summary["recall"] == summary["per_class_accuracy"]
     assert summary["macro_precision"] == pytest.approx(np.mean(summary["precision"]))
     assert summary["accuracy"] == accuracy(logits, labels)

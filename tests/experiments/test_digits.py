@@ -36,7 +36,7 @@ def takes_long(name):
     return network and not isinstance(network, (ResidualSEConfig, RepoResidualSEConfig)) or "cbam" in str(network)
 
 
-# Of the ablation of parts, all of which reach 97 % at 28x28 pixels, the whole. The recipes of `residual_se` and
+# Of the ablation of parts, all of which reach 97% at 28x28 pixels, the whole. The recipes of `residual_se` and
 # `residual_se_distilled` on other networks are left out, and so are the Wren family, which Keras trains, and the
 # techniques, each a change of `residual_se_muon`.
 LEFT_OUT = {*PARTS_EXPERIMENTS, "residual_se_small", "residual_se_small_distilled", "residual_plain"} - {WHOLE}

@@ -37,7 +37,7 @@ def test_a_result_of_another_step_is_taken_and_said(finished, capsys):
     assert load() == load()
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith(f"{path} is taken as it is: it was made with step another, this process has ")
-    assert said[1].startswith("finished before: ") and said[1].endswith(f"accuracy 90.00 %, {path}")
+    assert said[1].startswith("finished before: ") and said[1].endswith(f"accuracy 90.00%, {path}")
     assert len(said) == 4
 
 

@@ -195,7 +195,7 @@ def test_a_good_model_with_few_validation_images_is_not_at_chance():
 
 @pytest.mark.parametrize("accuracy, expected", [(0.75, True), (1.0, False)])
 def test_a_user_with_ten_photos_gets_a_model(accuracy, expected):
-    """Three standard errors of 8 images and two classes reach above 100 %."""
+    """Three standard errors of 8 images and two classes reach above 100%."""
     result = {"train_accuracy": accuracy, "val_accuracy": accuracy, "num_train_images": 6, "num_val_images": 2}
     assert is_at_chance(result, np.arange(2), 2) == expected
 

@@ -499,13 +499,13 @@ def test_differences_that_few_images_explain_are_no_sign():
     worse = made_result(**made) | few
     worse["history"][-1]["best_val_accuracy"] = 12 / 17  # one image fewer than the submodels
     assert diagnose_run(worse) == []
-    for val_images, is_sign in ((100, False), (200, True)):  # 3 % of them are 3 images, and 6
+    for val_images, is_sign in ((100, False), (200, True)):  # 3% of them are 3 images, and 6
         worse = made_result() | {"num_val_images": val_images}
         worse["history"][-1]["best_val_accuracy"] = worse["history"][0]["best_val_accuracy"] - 0.03
         assert any("of the submodels" in sign for sign in diagnose_run(worse)) == is_sign
     drop, gap = diagnose_run(made_result(**made | {"start_of_all": 8 / 17, "test": 6 / 18}) | few)
-    assert "drops by 47.1 points as phase all begins, from 94.1 % to 47.1 % of 17 validation images" in drop
-    assert "62.1 points apart, 95.4 % of 72 and 33.3 % of 18 images" in gap
+    assert "drops by 47.1 points as phase all begins, from 94.1% to 47.1% of 17 validation images" in drop
+    assert "62.1 points apart, 95.4% of 72 and 33.3% of 18 images" in gap
 
 
 def test_all_signs_at_once():
@@ -524,7 +524,7 @@ def test_a_merged_model_worse_than_its_submodels_is_a_sign():
     result["history"][-1]["best_val_accuracy"] = 0.55
     (sign,) = diagnose_run(result)
     assert sign == (
-        "phase all ends at 55.0 % validation accuracy, below the 78.0 % of the submodels: "
+        "phase all ends at 55.0% validation accuracy, below the 78.0% of the submodels: "
         "train the merged model for more epochs or at a higher learning rate"
     )
 
@@ -554,9 +554,9 @@ def failed(confusion, **changes):
 
 def test_accuracy_near_chance_is_a_sign():
     (sign,) = diagnose_run(failed([[20, 30], [25, 25]]))
-    assert "45.0 % is near chance, 50.0 %" in sign
+    assert "45.0% is near chance, 50.0%" in sign
     (sign,) = diagnose_run(failed([[88, 2], [9, 1]]))  # of 100 images 90 are of one class
-    assert "near chance, 90.0 %" in sign
+    assert "near chance, 90.0%" in sign
     assert diagnose_run(failed([[45, 5], [5, 45]])) == []
     assert diagnose_run(failed([[1, 0], [0, 1]])) == [], "both of two test images"
 
@@ -576,7 +576,7 @@ def test_training_accuracy_below_the_bound_of_its_loss_is_a_warning():
     result = made_result(train=0.12, test=0.11)
     result["history"][-1] = last
     (sign,) = diagnose_run(result)
-    assert "loss of 0.020 implies a training accuracy of at least 97 %" in sign and "reaches 12.0 %" in sign
+    assert "loss of 0.020 implies a training accuracy of at least 97%" in sign and "reaches 12.0%" in sign
     assert diagnose_run(result | {"train_accuracy": 0.88, "test_accuracy": 0.8}) == []
     assert len(diagnose_run(result | {"train_accuracy": 0.86, "test_accuracy": 0.8})) == 1, "ten points are taken away"
     last["history"].append({"val_accuracy": 0.8, "loss": 0.01})

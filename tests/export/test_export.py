@@ -149,7 +149,7 @@ def test_what_counts_as_disagreement():
     assert compared["drop_points"] == 0.35 and compared["agreement"] == 1 - 7 / 2000
     assert compared["max_abs_difference"] == 10 and compared["max_relative_difference"] == 1
     require_agreement(compared, quantized=True, max_drop=0.35)
-    with pytest.raises(LwcnnError, match="100.00 % -> 99.65 %"):
+    with pytest.raises(LwcnnError, match="100.00% -> 99.65%"):
         require_agreement(compared, quantized=True)
     for max_drop, words in ((0.0, "at most 0.0 points"), (float("nan"), "Received: nan"), (-1.0, "Received: -1")):
         with pytest.raises(LwcnnError, match=words):

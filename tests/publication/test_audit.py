@@ -73,11 +73,11 @@ def test_measurements_are_those_of_the_largest_preset(tmp_path):
     for seed, wrong in enumerate((10, 14)):
         write_run(tmp_path, "cifar10/paper/quick", seed, wrong, ece=0.034)
     evidence = Evidence(tmp_path)
-    assert str(resolve("cifar10/paper:spread", evidence)) == "88.00 ± 2.83 % (quick, 2 seeds)"
-    assert str(resolve("cifar10/paper:ece", evidence)) == "3.4 % (ECE, quick, 2 seeds)"
+    assert str(resolve("cifar10/paper:spread", evidence)) == "88.00 ± 2.83% (quick, 2 seeds)"
+    assert str(resolve("cifar10/paper:ece", evidence)) == "3.4% (ECE, quick, 2 seeds)"
     assert str(resolve("cifar10/paper:seconds", evidence)) == "120 s (quick, 2 seeds, a CPU)"
     write_run(tmp_path, "cifar10/paper/full", 0, 5)
-    assert str(resolve("cifar10/paper:spread", Evidence(tmp_path))) == "95.00 % (full, 1 seed)"
+    assert str(resolve("cifar10/paper:spread", Evidence(tmp_path))) == "95.00% (full, 1 seed)"
 
 
 def test_differences_are_paired_and_have_an_interval(tmp_path):
@@ -96,8 +96,8 @@ def test_folds_and_latency(tmp_path):
     write_folds(tmp_path, "mnist/paper/quick", [0.9, 0.92])
     write_folds(tmp_path, "mnist/paper/quick", [0.99, 0.99], leaky=True, test_accuracy=0.97)
     evidence = Evidence(tmp_path)
-    assert str(resolve("mnist/paper folds from scratch:spread", evidence)) == "91.00 ± 1.41 % (folds, quick)"
-    assert str(resolve("mnist/paper folds not reset:spread", evidence)) == "99.00 ± 0.00 % (folds, test 97.00 %, quick)"
+    assert str(resolve("mnist/paper folds from scratch:spread", evidence)) == "91.00 ± 1.41% (folds, quick)"
+    assert str(resolve("mnist/paper folds not reset:spread", evidence)) == "99.00 ± 0.00% (folds, test 97.00%, quick)"
     entry = {"model": "models/cifar10-paper.keras", "rows": [{"name": "litert", "batch1": {"p50_ms": 0.0421}}]}
     (tmp_path / "bench.json").write_text(json.dumps({"models": [entry], "machine": {"device": "a CPU"}}))
     found = resolve("latency cifar10/paper litert", Evidence(tmp_path))

@@ -203,7 +203,7 @@ def test_reliability_shows_both_errors(ax, outputs):
     before, after = (expected_calibration_error(values, labels) for values in (logits, scaled.logits))
     figures.plot_reliability(logits, labels, ax=ax)
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert f"ECE {100 * before:.1f} %" in legend[0] and f"ECE {100 * after:.1f} %" in legend[1]
+    assert f"ECE {100 * before:.1f}%" in legend[0] and f"ECE {100 * after:.1f}%" in legend[1]
     assert legend[2] == "share of images" and all(0 < float(share) < 1 for share in legend[3:])
     counts = reliability_bins(logits, labels)[2]
     assert 0 < counts[counts > 0].min() < 10, "some bins hold too few images to be drawn"

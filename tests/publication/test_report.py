@@ -103,7 +103,7 @@ def test_every_experiment_that_is_named_exists():
 
 
 def test_names_are_found_without_comments_and_over_line_ends():
-    text = "\\newcommand{\\val}[1]{x}\\begin{document}\n\\val{a\n  b} 5\\% \\val{c} % \\val{d}\n\\generated{e}"
+    text = "\\newcommand{\\val}[1]{x}\\begin{document}\n\\val{a\n  b} 5\\% \\val{c}% \\val{d}\n\\generated{e}"
     assert used_names(text) == (["a b", "c"], ["e"])
 
 

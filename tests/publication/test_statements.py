@@ -310,8 +310,8 @@ def test_what_helps_after_training(evidence):
         assert 4 < found["five views"]["ece"] / found["none"]["ece"] < 5
         assert found["class thresholds"]["low"] < 0 < found["class thresholds"]["high"]
         assert found["int8"]["low"] < 0 < found["int8"]["high"]
-        assert -0.4 < found["pruned, 10 %"]["points"] < 0
-    assert [round(one["pruned, 30 %"]["points"]) for one in (wren, deep)] == [-5, -7]
+        assert -0.4 < found["pruned, 10%"]["points"] < 0
+    assert [round(one["pruned, 30%"]["points"]) for one in (wren, deep)] == [-5, -7]
     assert [round(one["int8"]["points"], 2) for one in (wren, deep)] == [-0.15, -0.21]
     lost = 100 * np.subtract(deep["none"]["test_accuracy"], deep["int8"]["test_accuracy"])
     assert lost == pytest.approx([0.36, 0.28, -0.01], abs=0.005), "two of three seeds"

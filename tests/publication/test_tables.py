@@ -35,20 +35,20 @@ def cells(table, name):
 
 def test_one_table_in_two_formats():
     gain = Measurement(-1.5, "points", low=-2, high=0.5, signed=True)
-    table = Table(["what & who", "`a_b`"], [[["5 %", gain.bare()]], [], [["1x1 < 2", MissingInput("run it")]]], "lr")
+    table = Table(["what & who", "`a_b`"], [[["5%", gain.bare()]], [], [["1x1 < 2", MissingInput("run it")]]], "lr")
     assert table.markdown() == (
-        "| what & who | `a_b` |\n|---|---|\n| 5 % | -1.50 [-2.00, +0.50] |\n| 1x1 < 2 | not run |"
+        "| what & who | `a_b` |\n|---|---|\n| 5% | -1.50 [-2.00, +0.50] |\n| 1x1 < 2 | not run |"
     )
     latex = table.latex()
     assert latex.count(r"\midrule") == 2 and r"what \& who & \texttt{a\_\allowbreak{}b} \\" in latex
-    assert r"5\,\% & $-$1.50 [$-$2.00, $+$0.50] \\" in latex and r"$1\times1$ $<$ 2 & \notrun{} \\" in latex
+    assert r"5\% & $-$1.50 [$-$2.00, $+$0.50] \\" in latex and r"$1\times1$ $<$ 2 & \notrun{} \\" in latex
     assert to_latex(named("residual_se_muon")) == "Wren" and "`residual_se_muon`" in named("residual_se_muon")
     assert [isinstance(one, MissingInput) for one in table.measured] == [False, True]
     assert Table(["a"], []).markdown() == ""
 
 
 def test_latex_is_escaped():
-    assert to_latex("50 % of a_b & c ± 1") == r"50\,\% of a\_b \& c\,$\pm$\,1"
+    assert to_latex("50% of a_b & c ± 1") == r"50\% of a\_b \& c\,$\pm$\,1"
     assert to_latex("`x+y` 0.4–0.2, 10-20") == r"\texttt{x+\allowbreak{}y} 0.4--0.2, 10-20"
 
 

@@ -37,6 +37,11 @@ def test_public_names_are_documented(name):
         assert found & {"Returns", "Yields"}
 
 
+def test_the_reference_has_all_public_names():
+    page = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text()
+    assert [name for name in PUBLIC if f".{name}\n" not in page and f"`lwcnn.{name}" not in page] == []
+
+
 @pytest.fixture(scope="module")
 def names():
     """What examples may name beside the public names: a small data set, its parts and a model of it."""

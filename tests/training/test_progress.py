@@ -24,9 +24,9 @@ def test_a_line_names_epoch_accuracies_and_the_time_left_for_the_whole_run(capsy
     progress.begin_epoch("all", 1, 40, num_steps=100)
     progress.end_epoch(WHOLE, [0.8])
     assert capsys.readouterr().out.splitlines() == [
-        "cifar10 paper: dual 2/10, loss 3.2500, accuracy: training 50.00 and 25.00 %, validation 62.50 and 50.00 %, "
+        "cifar10 paper: dual 2/10, loss 3.2500, accuracy: training 50.00 and 25.00%, validation 62.50 and 50.00%, "
         "up to 8 min left",  # 48 epochs of 10 s
-        "cifar10 paper: all 1/40, loss 1.5000, accuracy: training 75.00 %, validation 80.00 %, up to 2 min left",
+        "cifar10 paper: all 1/40, loss 1.5000, accuracy: training 75.00%, validation 80.00%, up to 2 min left",
     ]
     assert progress.epoch_of_run == 11
 

@@ -31,7 +31,7 @@ class Measurement:
 
     def __str__(self) -> str:
         text = self._number(self.value) + ("" if self.spread is None else f" ± {self.spread:,.{self.digits}f}")
-        unit = f" {self.unit}" if self.unit else ""
+        unit = self.unit if self.unit == "%" else f" {self.unit}".rstrip()
         origin = f" ({self.origin})" if self.origin else ""
         return f"{text}{unit}{self._interval()}{origin}"
 

@@ -79,7 +79,7 @@ def right_and_wrong(inputs: Inputs) -> Figure:
                 i = where[row] if row < len(where) else None
                 images.append(None if i is None else pixels[i])
                 wrong = "" if i is None or is_right else f"{names[released.labels[i]]}, taken\nfor "
-                captions.append("" if i is None else f"{wrong}{names[classes[i]]}, {100 * confidence[i]:.0f} %")
+                captions.append("" if i is None else f"{wrong}{names[classes[i]]}, {100 * confidence[i]:.0f}%")
     title = inputs.title("Right and wrong", describe_runs(released.run), "predicted class and confidence")
     rows = ["right"] * NUM_SAMPLES + ["wrong"] * NUM_SAMPLES
     return plot_image_grid(images, captions, columns, rows, title)

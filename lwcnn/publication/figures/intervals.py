@@ -60,7 +60,7 @@ def plot_intervals(
             if row in estimates:
                 _draw(ax, estimates[row], place + offset, BEST if row == highlight else color, name)
     if reference is not None:
-        label = f"the paper, {100 * reference:.0f} %" if reference else None
+        label = f"the paper, {100 * reference:.0f}%" if reference else None
         ax.axvline(100 * reference, zorder=1, color=BLACK, linewidth=0.9, linestyle=(0, (4, 2)), label=label)
     ax.set_yticks(range(len(rows)), rows)
     ax.set_ylim(len(rows) - 0.5, -0.5)
@@ -73,7 +73,7 @@ def _draw(ax: Axes, one: Estimate, place: float, color: str, group: str) -> None
     bar = ax.errorbar(
         100 * one.mean, place, xerr=[[100 * (one.mean - one.low)], [100 * (one.high - one.mean)]], fmt="o", color=color,
         mfc="white" if single else color, markersize=5, mew=1.2, elinewidth=1.4,
-        label=group or ("one seed" if single else "mean and 95 % interval"),
+        label=group or ("one seed" if single else "mean and 95% interval"),
     )  # fmt: skip
     bar[2][0].set_linestyle(DOTTED if single else "solid")
     if not single:
@@ -106,7 +106,7 @@ def accuracies(inputs: Inputs) -> Figure:
     paper, best = PAPER_ACCURACY.get(inputs.dataset), display_name(inputs.best.experiment)
     label = "test accuracy, %, on a logarithmic scale of the error"
     figure = _stacked(inputs, "Test accuracy", label, budgets, highlight=best, reference=paper)
-    # 99.0 and 99.5 % are as far apart as 80 and 90 %.
+    # 99.0 and 99.5% are as far apart as 80 and 90%.
     ax, error = figure.axes[-1], (lambda x: -np.log10(np.maximum(100 - x, 0.01)), lambda x: 100 - 10.0**-x)
     ax.set_xscale("function", functions=error)
     low, high = ax.get_xlim()

@@ -76,7 +76,7 @@ def plot_reliability(logits: np.ndarray, labels: np.ndarray, title: str = "", *,
         confidence, accuracy, count = reliability_bins(values, labels)
         ece = expected_calibration_error(values, labels)
         bins = pd.DataFrame({"confidence": confidence, "accuracy": accuracy, "share of images": count / count.sum()})
-        shown.append(bins[count >= min(10, count.max())].assign(model=f"{name}: ECE {100 * ece:.1f} %"))
+        shown.append(bins[count >= min(10, count.max())].assign(model=f"{name}: ECE {100 * ece:.1f}%"))
     bins = pd.concat(shown, ignore_index=True)
     look = {"x": "confidence", "y": "accuracy", "hue": "model", "palette": (BASELINE, BEST), "ax": ax}
     sns.lineplot(bins, **look, linewidth=1, legend=False)

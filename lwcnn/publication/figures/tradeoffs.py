@@ -47,7 +47,7 @@ PLACES += [(side, up * 7 * i) for i in range(1, 12) for side in (6, -6, 0, 24, -
 """Places of a label, in points to the right of its network and above it, the best first."""
 
 THIN = {"arrowstyle": "-", "linewidth": 0.4, "color": "#777777", "shrinkA": 0, "shrinkB": 2}
-INTERVALS = "95 % bootstrap intervals over seeds and images"
+INTERVALS = "95% bootstrap intervals over seeds and images"
 
 
 @styled(6.5, 3.8)
@@ -146,7 +146,7 @@ def frontier(inputs: Inputs) -> Figure:
     points = _by_parameters(inputs)
     small = points[_is_small(points)]
     if not small["kind"].isin([OURS, HEADLINE]).any():
-        raise MissingInput(f"no network of ours has 9k to 100k parameters and 85 to 95 %. Received: {inputs.dataset}")
+        raise MissingInput(f"no network of ours has 9k to 100k parameters and 85 to 95%. Received: {inputs.dataset}")
     return plot_tradeoff(small, "parameters", inputs.title("Small networks", INTERVALS))
 
 
@@ -159,7 +159,7 @@ def parameters(inputs: Inputs) -> Figure:
     figure, axes = new_panels(10, 4.2, 2)  # the second enlarges the small ones, which have no names in the first
     few_names = points.assign(name=points["name"].mask(is_small & (points["kind"] != HEADLINE), ""))
     plot_tradeoff(few_names, "parameters", "all networks", ax=axes[0])
-    plot_tradeoff(points[is_small], "parameters", "up to 100,000 parameters, 85 to 95 %", ax=axes[1])
+    plot_tradeoff(points[is_small], "parameters", "up to 100,000 parameters, 85 to 95%", ax=axes[1])
     figure.suptitle(title)
     return figure
 

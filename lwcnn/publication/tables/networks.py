@@ -51,7 +51,7 @@ _PARAMETERS: Columns = {"parameters": lambda one: f"{build_network(one.dataset, 
 _BUDGET: Columns = {"preset": lambda one: one.runs["preset"].iloc[0], "seeds": lambda one: str(len(one.runs))}
 _TEST: Columns = {
     "test": mean_accuracy,
-    "95 % interval": lambda one: f"[{100 * one.accuracy.low:.2f}, {100 * one.accuracy.high:.2f}]",
+    "95% interval": lambda one: f"[{100 * one.accuracy.low:.2f}, {100 * one.accuracy.high:.2f}]",
 }
 
 

@@ -16,7 +16,7 @@ Part = str | Measurement | MissingInput
 Cell = Part | tuple[Part, ...]
 """A text, a measurement, or a missing one, which shows as "not run"; or several of them in a row."""
 
-_SET = {" \\%": "\\,\\%", " ± ": "\\,$\\pm$\\,", "×": "$\\times$", "µ": "$\\mu$", "<": "$<$", "→": "$\\to$", "–": "--"}
+_SET = {" ± ": "\\,$\\pm$\\,", "×": "$\\times$", "µ": "$\\mu$", "<": "$<$", "→": "$\\to$", "–": "--"}
 _SIGNED = re.compile(r"(?<![\w.)-])([+-])(?=\d)")
 _CODE_NAME = re.compile(r" \(`\w+`\)")
 _BY = re.compile(r"\b(\d+)x(\d+)\b")
