@@ -31,7 +31,7 @@ test: export COVERAGE_CORE := sysmon
 test: lint
 	@if $(VENV)/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 12))'; then \
 	    $(VENV)/bin/python $(TESTS) --cov --cov-report= && \
-	    echo "Coverage: $$($(VENV)/bin/python -m coverage report --format=total) % of the lines"; \
+	    echo "Coverage: $$($(VENV)/bin/python -m coverage report --format=total)% of the lines"; \
 	else $(VENV)/bin/python $(TESTS); fi
 
 coverage: setup

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lwcnn.data.known import is_dataset_name
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment
 from lwcnn.experiments.zoo import model_file
 from lwcnn.system.errors import LwcnnError
@@ -53,6 +54,11 @@ def model_name(text: str) -> str:
     return text if text in EXPERIMENT_NAMES else _known(model_file, text)
 
 
+def dataset_source(text: str) -> str:
+    """The name of a data set, or a path."""
+    return _known(is_dataset_name, text)
+
+
 def _known(find: Callable[[str], Any], name: str) -> str:
     try:
         find(name)
@@ -88,6 +94,7 @@ _PLACEHOLDERS: dict[Any, str] = {
     path: "PATH",
     experiment_name: "NAME",
     model_name: "MODEL",
+    dataset_source: "DATA",
     at_least_one: "N",
     seed_number: "SEED",
     image_size: "PIXELS",
@@ -112,7 +119,7 @@ def folder(default: str, words: str) -> dict[str, Any]:
 MODEL_HELP = "a .keras file, or the name of a trained network (see `lwcnn list`)"
 MODEL: Arguments = {"model": option(MODEL_HELP, type=model_name)}
 DATASET_HELP = "folder of images, .npz file, or name of a data set (see `lwcnn datasets`)"
-DATASET: Arguments = {"--dataset": option(DATASET_HELP, "cifar10", metavar="DATA")}
+DATASET: Arguments = {"--dataset": option(DATASET_HELP, "cifar10", type=dataset_source)}
 DATA_DIR: Arguments = {"--data-dir": option("folder of <name>.npz files (default: $LWCNN_DATA_DIR)", type=path)}
 SEED: Arguments = {"--seed": option("random seed", 0, type=seed_number)}
 PRESET: Arguments = {

@@ -5,7 +5,7 @@ import os
 from functools import partial
 
 from lwcnn.cli import arguments
-from lwcnn.cli.arguments import DATASET_HELP, MODEL_HELP, Arguments, at_least_one, number, option
+from lwcnn.cli.arguments import DATASET_HELP, MODEL_HELP, Arguments, at_least_one, dataset_source, number, option
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.export.formats import BENCH_FORMATS, FORMATS, require_format
 from lwcnn.system.environment import load_backend, thread_environment
@@ -14,7 +14,8 @@ EXPORT: Arguments = {
     **arguments.MODEL,
     "--format": option("file format", choices=FORMATS, required=True),
     "--dataset": option(
-        f"data set that checks the export and calibrates int8: {DATASET_HELP} (default: from MODEL)", metavar="DATA"
+        f"data set that checks the export and calibrates int8: {DATASET_HELP} (default: from MODEL)",
+        type=dataset_source,
     ),
     **arguments.DATA_DIR,
     "--output": option("file or folder to write (default: exports/<model>-<format>)", type=arguments.path),
@@ -32,7 +33,7 @@ BENCH: Arguments = {
     ),
     "--formats": option("formats to measure", list(BENCH_FORMATS), nargs="+", choices=BENCH_FORMATS),
     "--dataset": option(
-        f"data set of the images and of int8 calibration: {DATASET_HELP} (default: random images)", metavar="DATA"
+        f"data set of the images and of int8 calibration: {DATASET_HELP} (default: random images)", type=dataset_source
     ),
     **arguments.DATA_DIR,
     "--rounds": option("number of rounds through all formats", 5, type=at_least_one),

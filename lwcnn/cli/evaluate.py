@@ -2,7 +2,17 @@
 
 import argparse
 
-from lwcnn.cli.arguments import DATA_DIR, DATASET_HELP, MODEL_HELP, Arguments, load_dataset_of, model_name, option, path
+from lwcnn.cli.arguments import (
+    DATA_DIR,
+    DATASET_HELP,
+    MODEL_HELP,
+    Arguments,
+    dataset_source,
+    load_dataset_of,
+    model_name,
+    option,
+    path,
+)
 from lwcnn.evaluation.metrics import accuracy, average_probabilities, drop_large_confusion_matrix, summarize
 from lwcnn.evaluation.predict import TTA_TRANSFORMS, default_tta_transforms, predict_logits, predict_tta, require_fit
 from lwcnn.system.files import write_json
@@ -18,7 +28,7 @@ _PERCENTAGES = {
 
 ARGUMENTS: Arguments = {
     "models": option(f"{MODEL_HELP}; the probabilities of several are averaged", type=model_name, nargs="+"),
-    "--dataset": option(f"{DATASET_HELP} (default: from MODEL)", metavar="DATA"),
+    "--dataset": option(f"{DATASET_HELP} (default: from MODEL)", type=dataset_source),
     "--tta": option(
         "also evaluate with test-time augmentation over these transforms: "
         f"{', '.join(TTA_TRANSFORMS)} (default: original and horizontal_flip; if mirroring may change the class, "

@@ -12,7 +12,17 @@ from lwcnn.system.errors import unknown_name
 
 MOST_LISTED = 15  # experiments of a group whose names begin alike; larger ones are one line
 
-ARGUMENTS: Arguments = {"word": option("list the experiments whose names contain this", nargs="?", metavar="WORD")}
+
+def _part_of_name(text: str) -> str:
+    """A part of the names of some experiments."""
+    if not any(text in name for name in EXPERIMENT_NAMES):
+        raise argparse.ArgumentTypeError(str(unknown_name("part of an experiment's name", text, EXPERIMENT_NAMES)))
+    return text
+
+
+ARGUMENTS: Arguments = {
+    "word": option("list the experiments whose names contain this", nargs="?", type=_part_of_name, metavar="WORD")
+}
 SUMMARY: Arguments = {
     "model": option(
         "a .keras file, or the name of a network or an experiment, which is built with random weights",
@@ -39,10 +49,7 @@ def list_datasets(options: argparse.Namespace) -> None:
 def list_names(options: argparse.Namespace) -> None:
     """List the trained networks with their accuracy, the experiments and the presets."""
     if options.word:
-        found = [name for name in EXPERIMENT_NAMES if options.word in name]
-        if not found:
-            raise unknown_name("part of an experiment's name", options.word, EXPERIMENT_NAMES)
-        _print_experiments(found)
+        _print_experiments(name for name in EXPERIMENT_NAMES if options.word in name)
         return
     print("trained networks (for predict, evaluate, export, bench and train)\n")
     row = "  {:<13} {:<14} {:>10} {:>7} {:>11} {:>9}"
@@ -51,13 +58,13 @@ def list_names(options: argparse.Namespace) -> None:
         size = f"{told.int8_bytes:,}" if told.int8_bytes else ""
         latency = f"{told.int8_ms:.3f} ms" if told.int8_ms else ""
         print(row.format(name, dataset, f"{told.params:,}", f"{100 * told.test_accuracy:.2f}", size, latency).rstrip())
-    print("\nexperiments (for train), with their test accuracy on CIFAR-10 if it is known")
+    print("\nexperiments (for train), with the accuracy on CIFAR-10 and the preset of those that come trained")
     print("(an ablation names the part in question, then what takes its place)")
     for group, names in EXPERIMENT_GROUPS.items():
         print(f"\n  {group}")
         prefix = os.path.commonprefix([*names])
         if prefix and len(names) > MOST_LISTED:
-            print(f"  {prefix + '*':<28} {'':>5}  {len(names)} experiments; `lwcnn list {prefix}` shows them")
+            print(f"  {prefix + '*':<28} {'':<12} {len(names)} experiments; `lwcnn list {prefix}` shows them")
         else:
             _print_experiments(names)
     print("\npresets, with the epochs of the three phases of `paper`\n")
@@ -66,10 +73,10 @@ def list_names(options: argparse.Namespace) -> None:
 
 
 def _print_experiments(names: Iterable[str]) -> None:
-    accuracies = {told.experiment: told.test_accuracy for told in read_descriptions("cifar10")}
+    trained = {told.experiment: told for told in read_descriptions("cifar10")}
     for name in names:
-        accuracy = f"{100 * accuracies[name]:.2f}" if name in accuracies else ""
-        print(f"  {name:<28} {accuracy:>5}  {get_experiment(name).question}")
+        measured = f"{100 * trained[name].test_accuracy:.2f} {trained[name].preset}" if name in trained else ""
+        print(f"  {name:<28} {measured:<12} {get_experiment(name).question}")
 
 
 def show_summary(options: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from lwcnn.cli.arguments import DATA_DIR, MODEL, Arguments, at_least_one, option, path
+from lwcnn.cli.arguments import DATA_DIR, MODEL, Arguments, at_least_one, dataset_source, option, path
 from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import csv_cell, one_line
@@ -28,7 +28,7 @@ ARGUMENTS: Arguments = {
     ),
     "--json": option("write JSON instead of CSV", action="store_true"),
     "--output": option("file to write (default: standard output)", type=path, metavar="FILE"),
-    "--dataset": option("data set whose class names are written (default: from MODEL)", metavar="DATA"),
+    "--dataset": option("data set whose class names are written (default: from MODEL)", type=dataset_source),
     "--classes": option("text file of class names in order of the labels, one per line", type=path, metavar="FILE"),
     **DATA_DIR,
 }
@@ -37,7 +37,8 @@ ARGUMENTS: Arguments = {
 def predict(options: argparse.Namespace) -> int:
     """Predict the classes of images; unreadable images are listed and skipped (exit code 4)."""
     from lwcnn.data.datasets import load_dataset
-    from lwcnn.evaluation.predict import classify, default_tta_transforms
+    from lwcnn.data.image_files import resize_images
+    from lwcnn.evaluation.predict import classify, default_tta_transforms, input_shape
     from lwcnn.experiments.zoo import model_file
     from lwcnn.models.description import read_description
     from lwcnn.models.io import load_model
@@ -65,7 +66,7 @@ def predict(options: argparse.Namespace) -> int:
     transforms = default_tta_transforms(mirror=True) if options.tta else ("original",)
     images = options.inputs
     if images[0] in DATASET_NAMES and len(images) == 1:
-        images = load_dataset(images[0], options.data_dir).x_test
+        images = resize_images(load_dataset(images[0], options.data_dir).x_test, input_shape(model))
     found = classify(model, images, names, options.top, temperature, transforms, skip).rename(columns={"image": "id"})
     if options.json:
         text = found.to_json(orient="records", indent=1, double_precision=6) + "\n"

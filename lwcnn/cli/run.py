@@ -58,7 +58,7 @@ def _next_steps(dataset: str, preset: str, model: Path) -> str:
     lines = [f"This was the preset `{preset}`."]
     paper = shipped.get("paper")
     if paper and paper.preset != preset:
-        lines.append(f"With `{paper.preset}` the method reaches {100 * paper.test_accuracy:.2f}%.")
+        lines.append(f"The shipped `paper`, trained with `{paper.preset}`, reaches {100 * paper.test_accuracy:.2f}%.")
     if shipped:
         best = max(shipped, key=lambda name: shipped[name].test_accuracy)
         lines.append(f"`{best}`, the most accurate network shipped, reaches {100 * shipped[best].test_accuracy:.2f}%.")

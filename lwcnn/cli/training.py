@@ -33,7 +33,7 @@ TRAIN: Arguments = {
 }
 FINETUNE: Arguments = {
     **arguments.MODEL,
-    "--dataset": option(arguments.DATASET_HELP, required=True, metavar="DATA"),
+    "--dataset": option(arguments.DATASET_HELP, required=True, type=arguments.dataset_source),
     **arguments.PRESET,
     **arguments.SEED,
     **arguments.RECIPE,

@@ -14,10 +14,10 @@ from lwcnn.data.checks import Splits, check_splits
 from lwcnn.data.folders import read_folder
 from lwcnn.data.formats import read_npz
 from lwcnn.data.image_files import Size, resize_images
-from lwcnn.data.known import ImageSpec, image_spec
+from lwcnn.data.known import ImageSpec, image_spec, is_dataset_name
 from lwcnn.data.sources import download_source, find_source, offline_hint
 from lwcnn.data.splits import Part, hash_images
-from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import path_part
 
 _ID_LENGTH = 8  # hexadecimal digits of the checksum in a data set's name
@@ -108,7 +108,7 @@ def load_dataset(
     ((1438, 28, 28, 1), 10)
     """
     public = None  # name of the public data set that this one is, or ought to be
-    if isinstance(source, (str, os.PathLike)) and _is_name(source):
+    if isinstance(source, (str, os.PathLike)) and is_dataset_name(source):
         name = public = str(source)
         splits, origin = _read_or_download(name, data_dir, download)
         where = f"{origin} for {name!r}"
@@ -163,19 +163,6 @@ def find_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) -> s
     """Describes where a named data set would be read from; None if it is not on this machine."""
     source = find_source(name, data_dir)
     return None if source is None else source.description
-
-
-def _is_name(name_or_path: str | os.PathLike[str]) -> bool:
-    if name_or_path in known.DATASET_NAMES:
-        return True
-    text = os.fspath(name_or_path)
-    if isinstance(name_or_path, os.PathLike) or text.endswith(".npz") or os.sep in text or os.path.isdir(text):
-        return False
-    raise unknown_name(
-        "dataset, neither a known name nor a folder that exists",
-        text,
-        (*known.DATASET_NAMES, "path/to/folder", "path/to/your.npz"),
-    )
 
 
 def _checksum(*arrays: np.ndarray) -> str:

@@ -71,9 +71,12 @@ def find_files(folder: Path) -> list[File]:
 
 
 def _files(folder: Path) -> list[tuple[str, Path]]:
-    """Returns the class and path of each image file in the subfolders of a folder."""
+    """Returns the class and path of each image file in the subfolders of a folder; empty ones are logged."""
     subfolders = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
-    return [(entry.name, file) for entry in subfolders for file in find_images(entry).values()]
+    inside = {entry.name: find_images(entry).values() for entry in subfolders}
+    if empty := [name for name, files in inside.items() if not files and not name.startswith("__")]:
+        _log.warning("Left out subfolders without images: %s", ", ".join(map(one_line, empty)))
+    return [(name, file) for name, files in inside.items() for file in files]
 
 
 def _parts(files: list[File]) -> list[str]:

@@ -43,9 +43,10 @@ def read_npz(path: str | os.PathLike[str]) -> Splits:
         advice = f"Save the arrays under the keys {', '.join(NPZ_KEYS)}, optionally with class_names and mirror"
         raise invalid(advice, f"keys {', '.join(sorted(arrays)) or '(none)'}", repr(str(path)))
     names, mirror = arrays.get("class_names"), arrays.get("mirror")
-    if mirror is not None and (mirror.shape != () or mirror.dtype.kind not in "biu"):
+    if mirror is not None and (mirror.shape != () or mirror.dtype.kind not in "biu" or mirror not in (0, 1)):
         advice = "Save mirror as a single True or False: whether a mirrored image still belongs to its class"
-        raise invalid(advice, f"dtype {mirror.dtype}, shape {mirror.shape}", repr(str(path)))
+        found = str(mirror) if mirror.shape == () else f"dtype {mirror.dtype}, shape {mirror.shape}"
+        raise invalid(advice, found, repr(str(path)))
     class_names = None if names is None else decode_class_names(names, repr(str(path)))
     train, test = ((arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test"))
     return Splits(train, test, class_names, None if mirror is None else bool(mirror))

@@ -1,5 +1,6 @@
 """Public data sets that can be loaded by name (`datasets.toml`), and the image properties that recipes depend on."""
 
+import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,20 @@ class ImageSpec:
     def is_gray(self) -> bool:
         """Whether images have one channel."""
         return self.shape[2] == 1
+
+
+def is_dataset_name(source: str | os.PathLike[str]) -> bool:
+    """Returns whether a source is a name, not a path; a word that is neither raises LwcnnError."""
+    text = os.fspath(source)
+    if text in DATASET_NAMES:
+        return True
+    if isinstance(source, os.PathLike) or text.endswith(".npz") or os.sep in text or os.path.isdir(text):
+        return False
+    raise unknown_name(
+        "dataset, neither a known name nor a folder that exists",
+        text,
+        (*DATASET_NAMES, "path/to/folder", "path/to/your.npz"),
+    )
 
 
 def image_spec(name: str) -> ImageSpec:

@@ -48,7 +48,7 @@ def fast_fit(
         The history: `history.history` has a list of values for each log, `history.epoch` the epochs.
 
     Raises:
-        LwcnnError: The arrays have different lengths.
+        LwcnnError: The arrays have different lengths, or a label is not one of the classes.
     """
     reason = f"of the argument {next(iter(arguments))!r}" if arguments else unsupported(model)
     if reason:

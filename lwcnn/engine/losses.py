@@ -8,6 +8,7 @@ import numpy as np
 from lwcnn.engine import keras_internals as internals
 from lwcnn.engine.keras_internals import Unsupported
 from lwcnn.engine.operations.base import first_difference
+from lwcnn.system.errors import LwcnnError
 
 _ACCURACIES = (keras.metrics.SparseCategoricalAccuracy, keras.metrics.CategoricalAccuracy)
 
@@ -26,7 +27,10 @@ class CrossEntropy(NamedTuple):
         """
         num_classes, smoothing = logits.shape[1], self.label_smoothing
         if labels.ndim == 1 or labels.shape[1] == 1:
-            labels = np.eye(num_classes, dtype=np.float32)[labels.reshape(-1)]
+            if labels.min() < 0 or labels.max() >= num_classes:
+                found = f"{labels.min()} to {labels.max()}"
+                raise LwcnnError(f"Give labels from 0 to {num_classes - 1}, the model's classes. Received: {found}")
+            labels = np.eye(num_classes, dtype=np.float32)[labels.reshape(-1).astype(np.int64)]
         targets = labels
         if smoothing:
             targets = labels * np.float32(1 - smoothing) + np.float32(smoothing / num_classes)

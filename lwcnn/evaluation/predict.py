@@ -96,15 +96,15 @@ def predict_images(
     Args:
         model: Keras model, as in `predict_logits`. Its attribute `class_names` names the classes.
         images: Path of an image or folder, a pattern such as "photos/*.jpg", or several of them; the path of an .npz
-            file with `x_test`, `images` or `x`; or an array of shape (n, height, width, channels), uint8. Image files
-            are resized to the model's input size.
+            file with `x_test`, `images` or `x`; or an array of shape (n, height, width, channels), uint8. Images of
+            files are converted to the model's input size and channels.
         top: Number of classes per image, the most probable ones first.
 
     Returns:
         A DataFrame with the columns `image`, `label`, `probability`; from the second class on `label_2`, and so on.
 
     Raises:
-        LwcnnError: If there is no image, an image can't be read, or the images do not fit the model.
+        LwcnnError: If there is no image, an image can't be read, the images do not fit the model, or `top` is below 1.
 
     Example:
 
@@ -130,6 +130,8 @@ def classify(
     """
     import pandas
 
+    if top < 1:
+        raise LwcnnError(f"Give top as a number of classes, at least 1. Received: {top}")
     batches = _batches(model, images, on_unreadable or _refuse)
     if model.output_shape[-1] != len(class_names):
         raise LwcnnError(
@@ -151,13 +153,14 @@ def classify(
 def _batches(
     model: keras.Model, images: StrPath | Sequence[StrPath] | np.ndarray, on_unreadable: Callable[[str, str], None]
 ) -> Iterable[Batch]:
+    from lwcnn.data.image_files import resize_images
     from lwcnn.data.streams import find_inputs, read_npz_images, stream_files
 
     if not isinstance(images, np.ndarray):
         paths = [os.fspath(path) for path in ([images] if isinstance(images, (str, os.PathLike)) else images)]
         if not (len(paths) == 1 and paths[0].endswith(".npz")):
             return stream_files(find_inputs(paths), input_shape(model), on_unreadable)
-        images = read_npz_images(Path(os.path.expanduser(paths[0])))
+        images = resize_images(read_npz_images(Path(os.path.expanduser(paths[0]))), input_shape(model))
     return [([str(index) for index in range(len(images))], images)]
 
 

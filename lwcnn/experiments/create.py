@@ -53,6 +53,8 @@ def create_model(
         return load_model(shipped_file(name, pretrained))
     if name not in (*NETWORKS, *EXPERIMENT_NAMES):
         raise unknown_name("network", name, [*NETWORKS, *EXPERIMENT_NAMES])
+    if len(input_shape) != 3:
+        raise LwcnnError(f"Give input_shape as (height, width, channels). Received: {tuple(input_shape)}")
     from lwcnn.experiments.pipeline import build_model
 
     return build_model(get_experiment(name, dataset=ImageSpec(input_shape, mirror=False)), input_shape, num_classes)

@@ -49,7 +49,8 @@ def run_experiment(
         experiment: Name of an experiment (see `lwcnn list`), or an `Experiment`, such as a modified one:
             `with_settings(get_experiment("wren", dataset=data.spec), epochs=40)`. The result has its `name`.
         dataset: Loaded data set, or a source for `load_dataset`.
-        preset: "smoke", "quick", "medium" or "full".
+        preset: "smoke", "quick", "medium" or "full". An `Experiment` already has its number of epochs; for it, `preset`
+            only names the folder of the result.
         seed: Seed for initialization, shuffling, augmentation and dropout. The validation split does not depend on it.
         folders: Folders to read and write.
         progress: Progress display. None shows nothing.
@@ -57,7 +58,7 @@ def run_experiment(
         computing: Precision and devices of the training. Values other than the defaults are part of the configuration.
 
     Returns:
-        The content of the result file.
+        The content of the result file. `folders.model(result)` is the path of the trained model.
 
     Raises:
         LwcnnError: A name is unknown, the data are not available, or the existing result belongs to another

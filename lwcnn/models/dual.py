@@ -67,6 +67,9 @@ def build_dual_model(submodels: Sequence[keras.Model]) -> keras.Model:
     Returns:
         A model that maps a list of image batches, one per submodel, to the list of their logits.
 
+    Raises:
+        LwcnnError: There is no submodel, or two have the same name.
+
     Example:
         >>> submodels = [build_submodel((28, 28, 1), 10, name) for name in ("original", "augmented")]
         >>> dual = build_dual_model(submodels)
@@ -77,6 +80,9 @@ def build_dual_model(submodels: Sequence[keras.Model]) -> keras.Model:
 
     Source: paper, "Dual-input-output model".
     """
+    if len({submodel.name for submodel in submodels}) != max(1, len(submodels)):
+        names = [submodel.name for submodel in submodels]
+        raise LwcnnError(f"Give one or more submodels with different names. Received: {names}")
     inputs = [submodel.inputs[0] for submodel in submodels]
     outputs = [submodel.outputs[0] for submodel in submodels]
     if len(submodels) == 1:

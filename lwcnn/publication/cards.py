@@ -68,6 +68,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         num_classes=len(told.class_names),
         classes=", ".join(told.class_names),
         num_test=network.correct.shape[1],
+        start=f"Started with the weights of `{told.config['start']}`, then t" if "start" in told.config else "T",
         phases=_phases(told, run["num_train_images"]),
         command=again if told.experiment in EXPERIMENT_NAMES and told.dataset in DISPLAY_NAMES else "",
         minutes=run["train_seconds"] / 60,
@@ -118,7 +119,7 @@ def _results(told: Description, run: dict, network: Network) -> str:
 
 def _calibration(told: Description, run: dict, network: Network) -> str:
     found = or_missing(measure, network)
-    if isinstance(found, MissingInput):
+    if isinstance(found, MissingInput) or set(found.temperatures) == {1.0}:  # as if all validation images are right
         return f"The expected calibration error is {percent(run['ece'])}; no temperature was fitted."
     origin = "validation images" if found.on_validation else "the other half of the test images"
     own = f" The temperature of this file is {told.temperature:.3f}." if told.temperature else ""

@@ -79,7 +79,7 @@ class Progress:
         """Displays the result of a run, which is in the file; subclasses may show the classes of the test images."""
         macro = result.get("test_macro_accuracy")
         beside = "" if macro is None else f", mean of the classes {100 * macro:.2f}%"
-        self.note(f"test accuracy {100 * result['test_accuracy']:.2f} %{beside}, {path}")
+        self.note(f"test accuracy {100 * result['test_accuracy']:.2f}%{beside}, {path}")
 
     def _update(self, text: str) -> None:
         """Replaces the unfinished line on a terminal."""

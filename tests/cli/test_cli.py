@@ -70,19 +70,10 @@ def test_a_missing_data_set_is_told_once_before_any_job_starts(arguments, capsys
     assert capsys.readouterr().err.count("none.npz") == 1
 
 
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        (["train", "paper", "--dataset=cifar11"], ["Did you mean 'cifar10'"]),
-        (["table", "--write", "no/README.md"], ["no/README.md"]),
-    ],
-)
-def test_mistakes_are_told_in_words(line, words, capsys):
-    assert main(line) == 1
+def test_mistakes_are_told_in_words(capsys):
+    assert main(["table", "--write", "no/README.md"]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("lwcnn: error: ") and "Traceback" not in error
-    for word in words:
-        assert word in error
+    assert error.startswith("lwcnn: error: ") and "Traceback" not in error and "no/README.md" in error
 
 
 def test_evaluate_refuses_what_is_no_model_or_does_not_fit(tmp_path, made_npz, capsys):
@@ -145,8 +136,7 @@ def test_list_names_every_experiment_and_datasets_every_data_set(capsys, tmp_pat
 
 def test_what_comes_after_a_run_has_its_figures_from_the_files():
     best, paper = (read_description(ROOT / f"models/cifar10-{name}.keras") for name in ("wren_100k", "paper"))
-    text = run._next_steps("cifar10", "quick", Path("runs/models/x.keras"))
-    assert f"`full` the method reaches {100 * paper.test_accuracy:.2f}%" in text
+    assert f"`full`, reaches {100 * paper.test_accuracy:.2f}%" in text
     assert f"`wren-100k`, the most accurate network shipped, reaches {100 * best.test_accuracy:.2f}%" in text
     assert text.count("  lwcnn ") == 3 and "train paper --preset full" in text
     text = run._next_steps("digits", "full", Path("runs/models/x.keras"))
@@ -166,15 +156,21 @@ def test_list_groups_the_names_with_their_accuracy(capsys):
     [
         (["trian"], "Did you mean 'train'?"),
         (["xyzzy"], "Unknown command. Known: run,"),
+        (["train", "paper", "--dataset=cifar11"], "Did you mean 'cifar10'"),
+        (
+            ["predict", "wren", "a.png", "--dataset=cifar1"],
+            "neither a known name nor a folder that exists. Did you mean",
+        ),
+        (["list", "techniqe"], "Unknown part of an experiment's name. Did you mean 'technique_sgd'"),
         (["run", "--preset=quik"], "Unknown preset. Did you mean 'quick'?"),
         (["predict", "wren", "a.png", "--topp", "3"], "Unknown option. Did you mean '--top'"),
         (["predict", "wren", "a.png", "--top", "0"], "give a whole number from 1 to 1000000000. Received: '0'"),
     ],
 )
 def test_a_typo_is_told_the_nearest_and_nothing_where_none_is_near(line, words, capsys):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as stop:
         main(line)
-    assert words in capsys.readouterr().err
+    assert stop.value.code == 2 and words in capsys.readouterr().err
 
 
 def test_run_falls_back_to_digits_loudly(tmp_path, monkeypatch, capsys):

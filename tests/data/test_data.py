@@ -193,8 +193,9 @@ def test_color_images_may_be_mirrored_unless_their_owner_says_no(tmp_path, shape
     said = save(tmp_path / "b.npz", **made_arrays(shape), mirror=np.array(shape[2] == 1))
     assert load_dataset(said).mirror == (shape[2] == 1)
     assert load_dataset(said, mirror=True).mirror and not load_dataset(said, mirror=False).mirror
-    with pytest.raises(LwcnnError, match="single True or False.*Received: dtype <U3"):
-        load_dataset(save(tmp_path / "c.npz", **made_arrays(shape), mirror="yes"))
+    for wrong, told in (("yes", "yes"), (np.array(3), "3"), (np.array([True]), r"dtype bool, shape \(1,\)")):
+        with pytest.raises(LwcnnError, match=f"single True or False.*Received: {told}"):
+            load_dataset(save(tmp_path / "c.npz", **made_arrays(shape), mirror=wrong))
 
 
 def test_relative_and_empty_variable(tmp_path, monkeypatch):

@@ -105,6 +105,13 @@ def test_a_large_median_is_reduced_and_gray_images_stay_gray(tmp_path, caplog):
     assert load_dataset(tmp_path).input_shape == (64, 96, 3)
 
 
+def test_a_class_without_images_is_told_and_is_no_class(tmp_path, caplog):
+    pets = fill(tmp_path / "pets")
+    (pets / "fish").mkdir()
+    assert load_dataset(pets).class_names == ("cat", "dog")
+    assert caplog.messages == ["Left out subfolders without images: fish"]
+
+
 def test_what_cannot_be_read_is_named_and_left_out(tmp_path, caplog):
     pets = fill(tmp_path / "pets")
     for number in range(4):

@@ -85,6 +85,14 @@ def test_unsupported_models_fall_back_to_fit_with_a_reason(model, arguments, rea
     assert len(lines) == 1 and reason in lines[0] and len(history.history["loss"]) == 1
 
 
+@pytest.mark.parametrize("label", [-1, 3])
+def test_labels_that_are_no_class_are_refused(label):
+    labels = Y.copy()
+    labels[3] = label
+    with pytest.raises(LwcnnError, match="Give labels from 0 to 2, the model's classes. Received: .*"):
+        fast_fit(build(), X, labels)
+
+
 def test_arrays_of_unequal_lengths_are_refused():
     with pytest.raises(LwcnnError, match=r"of one length.*Received: shapes \(30, 6, 6, 2\), \(29, 1\)"):
         fast_fit(build(), X, Y[:-1])

@@ -12,6 +12,7 @@ from lwcnn.cli.main import main
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders, save_classes
 from lwcnn.experiments.release import describe_models, is_at_chance, release_best
+from lwcnn.experiments.results import load_exports, load_latencies
 from lwcnn.models.description import Description, model_checksum, read_description
 from lwcnn.models.io import load_model, save_model
 from lwcnn.publication import cards
@@ -238,3 +239,15 @@ def test_lwcnn_release_says_which_models_state_no_license(folders, add, made_dat
     assert main(command) == 0 and "1 of them state no license" in capsys.readouterr().out
     assert main([*command, "--license", "CC0"]) == 0 and "no license" not in capsys.readouterr().out
     assert read_description(path).license == "CC0"
+
+
+def test_the_card_s_size_and_latency_are_found_for_names_with_hyphens(tmp_path):
+    model = "pets-5dc67bbc-finetune-wren-epochs9.keras"
+    write_json(tmp_path / "export/any.json", {"model": model, "format": "litert-int8", "dataset": "pets-5dc67bbc"})
+    row = {"name": "litert-int8", "batch1": {"p50_ms": 0.2}}
+    write_json(
+        tmp_path / "bench.json", {"models": [{"model": model, "rows": [row]}, {"model": "resnet8", "rows": [row]}]}
+    )
+    assert load_exports(tmp_path)["experiment"].tolist() == ["finetune-wren-epochs9"]
+    names = load_latencies(tmp_path)[["dataset", "experiment"]].to_numpy().tolist()
+    assert names == [["pets-5dc67bbc", "finetune-wren-epochs9"], ["", "resnet8"]]

@@ -90,6 +90,12 @@ def test_the_readme_s_five_lines_classify_a_photo(tmp_path, monkeypatch, capsys)
         (lambda: lwcnn.create_model("wrn"), "network. Did you mean 'wren'.*Received: 'wrn'"),
         (lambda: lwcnn.create_model("wren", "mnist"), "Did you mean 'wren.* on .*Received: 'wren on mnist'"),
         (lambda: lwcnn.create_model("wren", "cifar10", num_classes=7), "Leave out.*Received: .*7"),
+        (
+            lambda: lwcnn.create_model("wren", input_shape=(64, 64)),
+            r"as \(height, width, channels\). Received: \(64, 64\)",
+        ),
+        (lambda: lwcnn.build_dual_model([]), r"one or more submodels with different names. Received: \[\]"),
+        (lambda: lwcnn.build_dual_model([lwcnn.build_submodel((28, 28, 1), 10)] * 2), "different names"),
         (lambda: model_file("wren-x"), "neither a .keras file nor a network. Did you mean 'wren"),
     ],
 )

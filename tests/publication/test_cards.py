@@ -7,6 +7,8 @@ from made_data import ROOT
 from publication.made_results import CLASSES, write_run
 
 import lwcnn
+from lwcnn.data.known import ImageSpec
+from lwcnn.experiments.finetune import fine_tuning
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.release import describe_models
 from lwcnn.experiments.results import load_results
@@ -51,6 +53,21 @@ def test_listed_figures_are_those_of_the_results():
         experiment = lwcnn.get_experiment(row["name"]).name
         (run,) = runs[runs["weights"] == f"models/{row['dataset']}-{experiment}.keras"].to_dict("records")
         assert (row["parameters"], row["test_accuracy"]) == (run["params"], run["test_accuracy"])
+
+
+def test_the_card_names_the_network_that_a_fine_tuning_began_with_and_no_temperature_without_errors(tmp_path):
+    config = plain_settings(fine_tuning("wren", ImageSpec((32, 32, 3), mirror=True)))
+    group = "pets-1f3a90c2/finetune-wren/quick"
+    path = write_run(
+        tmp_path / "results", group, 0, 5, config=config, step="engine", temperature=1.0, ece_scaled=0.1,
+        test_loss=0.1, test_loss_scaled=0.1,
+    )  # fmt: skip
+    shutil.copy(ROOT / "models/cifar10-wren_30k.keras", tmp_path / "own.keras")
+    card = model_card(
+        tmp_path / "own.keras", Description.of_run(read_json(path), CLASSES), Evidence(tmp_path / "results")
+    )
+    assert "Started with the weights of `wren`, then trained on 900 images of pets-1f3a90c2." in card
+    assert "no temperature was fitted" in card
 
 
 def test_the_card_of_ones_own_images_has_their_batch_size_and_no_data_set_that_a_command_does_not_know(tmp_path):

@@ -101,13 +101,13 @@ _ADAM = OptimizerConfig("adam", 0.002, warmup=WARMUP)
 _ADAMW = OptimizerConfig("adamw", 0.002, weight_decay=0.05, warmup=WARMUP)
 
 REFERENCE_EXPERIMENTS: Recipes = {
-    "se_resnet": ("reference: SE-ResNet [4,4,3], 4,905,430 parameters", _se_resnet),
+    "se_resnet": ("reference: SE-ResNet [4,4,3], 4,905,430 trainable parameters", _se_resnet),
     "se_resnet_plain": (
         "the SE-ResNet without squeeze-and-excitation",
         derived(_se_resnet, {"network.se_reduction": None}),
     ),
-    "resnet_4443": ("reference: ResNet [4,4,4,3], 4,754,218 parameters, as described", _resnet_4443),
-    "narrow_resnet18": ("reference: narrow ResNet-18, 2,797,610 parameters", _narrow_resnet18),
+    "resnet_4443": ("reference: ResNet [4,4,4,3], 4,754,218 trainable parameters, as described", _resnet_4443),
+    "narrow_resnet18": ("reference: narrow ResNet-18, 2,797,610 trainable parameters", _narrow_resnet18),
     "narrow_resnet18_adam": (
         "the narrow ResNet-18 with Adam in place of SGD",
         derived(_narrow_resnet18, {"phases.0.optimizer": _ADAM}),
