@@ -1,6 +1,7 @@
 """Loads data sets by name, from files or from memory, in a canonical order that does not depend on their source."""
 
 import hashlib
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import path_part
 
 _ID_LENGTH = 8  # hexadecimal digits of the checksum in a data set's name
+_MAX_COPIES = 0.01  # fraction of test images that may be training images without a warning
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +127,10 @@ def load_dataset(
     shape = train[0].shape
     if size is not None:
         train, test = ((resize_images(images, size), labels) for images, labels in (train, test))
-    train, test = (_sort_by_pixels(*part) for part in (train, test))
+    (train, hashes), (test, test_hashes) = (_sort_by_pixels(*part) for part in (train, test))
+    if (num_copies := int(np.isin(test_hashes, hashes).sum())) > _MAX_COPIES * len(test_hashes):
+        told = "%d of %d test images are also training images: accuracy on them says little. Remove them from one part."
+        _log.warning(told, num_copies, len(test_hashes))
     checksum = _checksum(*train, *test)
     official = _official_name(name, checksum, train[0].shape, len(test[0]))
     if train[0].shape != shape:
@@ -183,12 +190,12 @@ def _official_name(name: str, checksum: str, shape: tuple[int, ...], num_test: i
     return name if fits else None
 
 
-def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> Part:
-    """Sorts images by a hash of their pixels, and duplicates by label."""
+def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[Part, np.ndarray]:
+    """Sorts images by a hash of their pixels, and duplicates by label; returns them and the hashes."""
     images = np.ascontiguousarray(images)
     first, second = hash_images(images)
     order = np.lexsort((labels, second, first))  # the last key counts first
-    return images[order], labels[order]
+    return (images[order], labels[order]), first[order]
 
 
 def choose_dataset() -> tuple[Dataset, str | None]:

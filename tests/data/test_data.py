@@ -186,6 +186,15 @@ def test_a_file_of_a_public_name_is_official_by_its_checksum_or_where_that_is_un
     assert load_dataset(name, tmp_path).name == dataset.name == f"{name}-{dataset.checksum[:8]}"
 
 
+def test_test_images_among_the_training_images_are_told(caplog):
+    images, labels = made_arrays((28, 28, 1))["x_train"], made_arrays((28, 28, 1))["y_train"]
+    load_dataset(((images[50:], labels[50:]), (images[:50], labels[:50])))
+    assert not caplog.messages
+    load_dataset(((images, labels), (images[:50], labels[:50])))
+    (told,) = caplog.messages
+    assert told.startswith("50 of 50 test images are also training images")
+
+
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3)])
 def test_color_images_may_be_mirrored_unless_their_owner_says_no(tmp_path, shape):
     path = save(tmp_path / "a.npz", **made_arrays(shape))
