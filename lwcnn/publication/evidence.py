@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from lwcnn.data.known import INPUT_SHAPES
+from lwcnn.data.known import CLASS_NAMES, INPUT_SHAPES
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.statistics import Estimate, estimate_accuracy, paired_difference
 from lwcnn.experiments import results
@@ -179,8 +179,8 @@ class Network:
 
 @cache
 def build_network(dataset: str, experiment: str) -> keras.Model:
-    """Builds the untrained network of an experiment, for a data set of ten classes, to count its parameters."""
-    return create_model(experiment, None, INPUT_SHAPES[dataset])
+    """Builds the untrained network of an experiment for a public data set, to count its parameters."""
+    return create_model(experiment.partition("-epochs")[0], None, INPUT_SHAPES[dataset], len(CLASS_NAMES[dataset]))
 
 
 def where(frame: pd.DataFrame, **values: object) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from lwcnn.data.known import INPUT_SHAPES
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
-from lwcnn.experiments.results import DATASET_ORDER, PRESETS_BY_SIZE, MissingInput
+from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput
 from lwcnn.models.cost import memory
 from lwcnn.models.dual import BRANCHES, build_submodel
 from lwcnn.publication.claims.measurement import Measurement, gain, mean_and_spread, or_missing, percent
@@ -38,7 +38,7 @@ def resolve(name: str, evidence: Evidence) -> Value | MissingInput:
 def _network(evidence: Evidence, group: str) -> Network:
     """Returns the network of a group, whose data set, experiment and preset are known."""
     dataset, experiment, preset = f"{group}/{LARGEST}".split("/")[:3]
-    known = {"data set": DATASET_ORDER, "experiment": EXPERIMENT_NAMES, "preset": (*PRESETS_BY_SIZE, LARGEST)}
+    known = {"data set": tuple(DISPLAY_NAMES), "experiment": EXPERIMENT_NAMES, "preset": (*PRESETS_BY_SIZE, LARGEST)}
     base = experiment.partition("-epochs")[0]  # of `with_settings`
     for (kind, names), part in zip(known.items(), (dataset, base, preset)):
         if part not in names:

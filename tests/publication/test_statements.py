@@ -119,12 +119,13 @@ def test_budgets_and_seeds_are_as_described(evidence):
     assert counted.min() >= 1 and counted.max() <= 3
 
 
-def test_goals_are_met_by_all_networks_of_ours_but_two(evidence):
+def test_goals_are_met_by_all_networks_of_ours_but_three(evidence):
     reached = {
         goal: 100 * evidence.network(goal.dataset, goal.experiment).accuracy.mean >= goal.least for goal in GOALS
     }
     missed = {(goal.dataset, goal.experiment) for goal, is_met in reached.items() if not is_met}
-    assert missed == {("cifar10", "wren_100k"), ("mnist", "wren_15k"), ("cifar10", "repo_residual_se")}, (
+    ours = {("cifar10", "wren_100k"), ("mnist", "wren_15k"), ("cifar100", "wren_30k-epochs60")}
+    assert missed == {*ours, ("cifar10", "repo_residual_se")}, (
         "the extension's network stays just below its published accuracy"
     )
     assert evidence.network("cifar10", "wren_100k", "full").runs["train_accuracy"].mean() > 0.999, "it fits its images"
@@ -145,28 +146,36 @@ def test_what_each_change_of_the_method_does(evidence):
     assert max(losses["reinit_merge"], losses["no_unfreezing"]) < losses["end_to_end"], "these two matter most"
 
 
-def test_at_full_unfreezing_costs_nothing_and_augmentation_and_the_switch_to_sgd_pay(evidence):
-    names = (
-        "no_unfreezing",
-        "layerwise",
-        "low_rate",
-        "nadam_throughout",
-        "head_only",
-        "reinit_merge",
-        "dual_no_augment",
-    )
+def test_what_each_change_of_the_method_does_at_full(evidence):
+    names = [name for name in CHANGES if name != "paper_as_published"]
     networks = {name: evidence.network("cifar10", name, "full") for name in names}
-    assert {len(network.runs) for network in networks.values()} == {1}
-    accuracies = 100 * evidence.network("cifar10", "paper", "full").runs["test_accuracy"]
-    assert (len(accuracies), int(10 * (accuracies.max() - accuracies.min()))) == (3, 12), "1.2 points"
+    assert {len(network.runs) for network in networks.values()} == {3}
     found = {name: network.minus("paper") for name, network in networks.items()}
-    for name in ("no_unfreezing", "layerwise"):
-        assert found[name].low < 0 < found[name].high
-    for name in ("low_rate", "nadam_throughout", "head_only", "reinit_merge", "dual_no_augment"):
-        assert found[name].high < 0
-    assert [round(100 * found[name].mean, 1) for name in names[2:4]] == [-1.2, -0.9]
-    before, after = networks["low_rate"].runs["history"].iloc[0][-2:]
-    assert after["history"][0]["val_accuracy"] > before["best_val_accuracy"]
+    for name in ("single", "head_only", "reinit_merge", "end_to_end"):
+        assert found[name].high < 0, "always worth it"
+    for name in ("layerwise", "nadam_throughout", "dual_no_augment"):
+        assert found[name].low < 0 < found[name].high and abs(found[name].mean) < 0.001, "no difference"
+    assert round(100 * found["no_unfreezing"].mean, 1) == -1.1 and 0 < found["no_unfreezing"].high < 0.001
+    assert -0.008 < found["low_rate"].mean < -0.004, "about half a point lower"
+    for history in networks["low_rate"].runs["history"]:
+        before, after = history[-2:]
+        assert after["history"][0]["val_accuracy"] > before["best_val_accuracy"], "no drop"
+    assert min(found, key=lambda name: found[name].mean) == "end_to_end"
+    lengths = [history[0]["epochs"] for history in networks["end_to_end"].runs["history"]]
+    assert (min(lengths), max(lengths), get_experiment("end_to_end", "full").phases[0].epochs) == (20, 34, 90)
+    dual = {name: network.runs["history"].iloc[0][0]["best_val_accuracy"] for name, network in networks.items()}
+    paper = evidence.network("cifar10", "paper", "full").runs["history"].iloc[0][0]["best_val_accuracy"]
+    assert dual["layerwise"] == dual["low_rate"] != paper, "an earlier version trained `paper`"
+
+
+def test_cifar100_misses_its_goal(evidence):
+    one = evidence.network("cifar100", "wren_30k-epochs60")
+    (run,) = one.runs.to_dict("records")
+    (goal,) = (goal for goal in GOALS if goal.dataset == "cifar100")
+    reported = PUBLISHED.set_index("name").loc["BSConv 33k"]
+    assert (run["params"], round(100 * run["test_accuracy"], 2), goal.least) == (31_469, 62.62, 64)
+    assert (reported["params"], reported["accuracy"]) == (33_162, 0.6279)
+    assert round(100 * run["train_accuracy"]) == 73 and 1.4 < run["train_seconds"] / 3600 < 1.6
 
 
 def test_the_questions_about_the_method_have_these_answers(evidence):
@@ -434,7 +443,7 @@ def test_the_engine_is_two_to_four_times_as_fast_as_keras(evidence):
 
 def test_runs_trained_by_the_engine_are_those_named(evidence):
     named = {"residual_se_muon", "wren_15k", "residual_se_stem_adamw", "paper_as_published", "paper_both_converted"}
-    named |= {"layerwise", "low_rate", "wren_5k", "wren_10k", "wren_fast"}
+    named |= {"layerwise", "low_rate", "wren_5k", "wren_10k", "wren_fast", "wren_30k-epochs60"}
     runs = evidence.runs[evidence.runs["step"] == "engine"]
     runs = runs[~runs["experiment"].str.startswith("technique_")]
     by_preset = runs[(runs["preset"] != "full") | ~runs["experiment"].isin(CHANGES)]
