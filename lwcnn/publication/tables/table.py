@@ -18,7 +18,7 @@ Cell = Part | tuple[Part, ...]
 
 _SET = {" ± ": "\\,$\\pm$\\,", "×": "$\\times$", "µ": "$\\mu$", "<": "$<$", "→": "$\\to$", "–": "--"}
 _SIGNED = re.compile(r"(?<![\w.)-])([+-])(?=\d)")
-_CODE_NAME = re.compile(r" \(`\w+`\)")
+_CODE_NAME = re.compile(r" \(`[\w-]+`\)")
 _BY = re.compile(r"\b(\d+)x(\d+)\b")
 
 
