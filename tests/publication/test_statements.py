@@ -513,7 +513,9 @@ def test_no_technique_gains_more_than_seeds_differ(evidence):
         name: evidence.network("cifar10", name, "quick").minus("residual_se_muon") for name in runs["experiment"]
     }
     assert [name for name, one in estimates.items() if one.low > 0] == ["technique_feature_noise"]
-    assert points[["cutmix", "auto_augment", "resizing", "one_cycle", "constant_rate"]].max() < -1
+    assert points[["cutmix", "auto_augment", "trivial_augment", "resizing", "one_cycle", "constant_rate"]].max() < -1
+    assert points[["mixup", "erasing", "smoothing", "no_ema"]].abs().max() < 0.2, "no difference"
+    assert points[["adamw", "sgd"]].round(1).tolist() == [-0.7, -1.9]
     assert points["step_decay"] < -0.7 and points["snapshots"] < 0
     restarts = evidence.network("cifar10", "technique_warm_restarts", "quick").minus("residual_se_muon")
     assert restarts.low < 0 < restarts.high
