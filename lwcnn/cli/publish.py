@@ -15,7 +15,7 @@ TABLE: Arguments = {
 }
 FIGURES: Arguments = {
     "--only": option("figures to draw (default: all)", nargs="+", metavar="NAME"),
-    "--dataset": option("data sets to draw (default: all that have results)", nargs="+", metavar="NAME"),
+    "--dataset": option("data sets to draw (default: all with a released model)", nargs="+", metavar="NAME"),
     "--results": folder("results", "the results"),
     "--models": folder("models", "the models"),
     "--output": folder("visualizations", "the figures"),

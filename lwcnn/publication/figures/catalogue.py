@@ -38,7 +38,7 @@ def draw(name: str, inputs: Inputs) -> Figure:
 def draw_figures(
     folders: Folders, output: Path, datasets: Sequence[str] = (), names: Sequence[str] = ()
 ) -> Iterator[tuple[str, list[Path], str]]:
-    """Draws figures into `<output>/<dataset>/<name>.png`, by default all of all data sets with results.
+    """Draws figures into `<output>/<dataset>/<name>.png`, by default all of all data sets with a released model.
 
     Yields each figure's data set and name, its files, and why it has none: without its input it is skipped, and older
     files stay. Figures that fail are an error after the others are drawn.
@@ -46,14 +46,15 @@ def draw_figures(
     for name in names:
         if name not in FIGURES:
             raise unknown_name("figure", name, FIGURES)
-    with_results = list(load_results(folders.results)["dataset"].unique())
+    runs = load_results(folders.results)
+    with_results, with_models = (list(some["dataset"].unique()) for some in (runs, runs[runs["weights"].notna()]))
     if not with_results:
         raise LwcnnError(f"There are no results to draw; `lwcnn train` makes some. Received: {folders.results}")
     for dataset in datasets:
         if dataset not in with_results:
             raise unknown_name("data set among the results", dataset, with_results)
     failed = []
-    for dataset in datasets or with_results:
+    for dataset in datasets or with_models or with_results:
         inputs = Inputs(dataset, folders)
         for name in names or [name for name in FIGURES if dataset == "cifar10" or name not in ONLY_CIFAR10]:
             try:
