@@ -102,9 +102,10 @@ def techniques(evidence: Evidence) -> Table:
     """Each technique that was run, minus the recipe without it: a group of rows per budget, the best first."""
     runs = where(evidence.runs, dataset="cifar10")
     found = {technique(key): one for key, one in TECHNIQUES.items()}
-    seconds = {}
+    times = {}
     with contextlib.suppress(MissingInput):
-        seconds = {row["experiment"]: row["seconds_per_epoch"] for row in evidence.benchmark("technique_time")["rows"]}
+        rows = evidence.benchmark("technique_time")["rows"]
+        times = {row["experiment"]: row["seconds_per_epoch"] / row["recipe_seconds_per_epoch"] for row in rows}
     groups: list[list[Sequence[Cell]]] = []
     for preset, some in runs[runs["experiment"].isin(list(found))].groupby("preset", sort=False):
         groups.append([])
@@ -112,8 +113,8 @@ def techniques(evidence: Evidence) -> Table:
             network, one = evidence.network("cifar10", name, preset), found[name]
             size = f"{network.runs['params'].iloc[0]:,}"
             cells = [size, mean_accuracy(network), *gain_cells(network, TECHNIQUE_BASE)]
-            time = seconds[name] / seconds[TECHNIQUE_BASE] if name in seconds else None
-            groups[-1].append([one.title, one.group, f"`{preset}`", *cells, f"{time:.2f}" if time else ""])
+            time = f"{times[name]:.2f}" if name in times else ""
+            groups[-1].append([one.title, one.group, f"`{preset}`", *cells, time])
     return Table(["technique", "group", "budget", "parameters", "test %", "points", "p", "time"], groups)
 
 
