@@ -95,7 +95,7 @@ def test_command_reports_both_separately(model, made_npz, made_dataset, tmp_path
     assert measured["tta"]["transforms"] == transforms and measured["tta"]["averaged"] == "softmax probabilities"
     assert measured["class_names"] == list(made_dataset.class_names) and len(measured["f1"]) == 10
     (line,) = [line for line in printed.splitlines() if line.startswith("test accuracy")]
-    assert line.split()[2::2] == [f"{100 * one['accuracy']:.2f}" for one in (measured, measured["tta"])]
+    assert line.split()[2:] == [f"{100 * one['accuracy']:.2f}%" for one in (measured, measured["tta"])]
     assert main(["evaluate", str(path), f"--dataset={made_npz}", f"--json={written}"]) == 0
     assert "tta" not in json.loads(written.read_text()) and "with TTA" not in capsys.readouterr().out
     assert main(["evaluate", str(path), f"--dataset={made_npz}", "--tta"]) == 0
