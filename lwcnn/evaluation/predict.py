@@ -153,19 +153,25 @@ def classify(
 def _batches(
     model: keras.Model, images: StrPath | Sequence[StrPath] | np.ndarray, on_unreadable: Callable[[str, str], None]
 ) -> Iterable[Batch]:
-    from lwcnn.data.image_files import resize_images
     from lwcnn.data.streams import find_inputs, read_npz_images, stream_files
 
     if not isinstance(images, np.ndarray):
         paths = [os.fspath(path) for path in ([images] if isinstance(images, (str, os.PathLike)) else images)]
         if not (len(paths) == 1 and paths[0].endswith(".npz")):
             return stream_files(find_inputs(paths), input_shape(model), on_unreadable)
-        images = resize_images(read_npz_images(Path(os.path.expanduser(paths[0]))), input_shape(model))
+        images = converted_for(model, read_npz_images(Path(os.path.expanduser(paths[0]))))
     return [([str(index) for index in range(len(images))], images)]
 
 
 def _refuse(name: str, reason: str) -> None:
     raise LwcnnError(f"Give images that can be read ({reason}). Received: {name!r}")
+
+
+def converted_for(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Converts images to a model's input size and channels, as files of images are; not if it takes any size."""
+    from lwcnn.data.image_files import resize_images
+
+    return images if None in model.input_shape[1:] else resize_images(images, input_shape(model))
 
 
 def input_shape(model: keras.Model) -> tuple[int, int, int]:

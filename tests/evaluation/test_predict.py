@@ -372,6 +372,15 @@ def test_arrays_of_another_size_become_that_of_the_model_as_image_files_do(model
     assert [row[1] for row in read_csv(output)[1:]] == [NAMES[int(label)] for label in found["label"]]
 
 
+def test_arrays_stay_as_they_are_for_a_model_of_any_size(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (3, 9, 7, 1), dtype=np.uint8)
+    np.savez(tmp_path / "gray.npz", images=images)
+    layers = [keras.Input((None, None, 1)), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
+    model = keras.Sequential(layers)
+    labels = predict_images(model, str(tmp_path / "gray.npz"))["label"].astype(int).tolist()
+    assert labels == predict_logits(model, images).argmax(1).tolist()
+
+
 def test_arrays_of_another_kind_are_refused(model_file, names_file, tmp_path, capsys):
     path, output = tmp_path / "images.npz", tmp_path / "predictions.csv"
     for arrays, said in [
