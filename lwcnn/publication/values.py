@@ -218,7 +218,7 @@ def _benchmark(name: str, template: str, *keys: str) -> Callable[..., str]:
     return find
 
 
-_CHANNELS = {"before": "{before[test_accuracy]:.2%}", "after": "{test_accuracy:.2%}", "parameters": "{params:,}"}
+_PRUNED = {"before": "{before[test_accuracy]:.2%}", "after": "{test_accuracy:.2%}", "parameters": "{params:,}"}
 _MLPERF = {"accuracy": "{accuracy:.2%}", "ECE": "{ece:.1%}", "bytes": "{size_bytes:,}", "ms": "{p50_ms:.3f}"}
 _GROUP = r"(\w+/\w+(?:-epochs\d+)?(?:/\w+)?)"
 VALUES: dict[str, Callable[..., Value]] = {
@@ -241,8 +241,8 @@ VALUES: dict[str, Callable[..., Value]] = {
     r"load (before|after)": _load,
     r"pruned (\w+) ([\d.]+)": _benchmark("shrink", "{int8_accuracy:.2%}", "experiment", "sparsity"),
     **{
-        rf"channels (\w+):{what}": _benchmark("prune_channels", shown, "experiment")
-        for what, shown in _CHANNELS.items()
+        rf"without (channels|weights) (\w+):{what}": _benchmark("prune", shown, "method", "experiment")
+        for what, shown in _PRUNED.items()
     },
     r"step (\w+) (\w+) (\d)": _benchmark("train_step", "{median:.1f}", "workload", "contender", "threads"),
     **{

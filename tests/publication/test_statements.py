@@ -490,7 +490,7 @@ def test_the_study_of_widths_finds_no_network_as_accurate_as_wren(tmp_path):
 
 
 def test_narrowed_networks_are_less_accurate_than_those_built_small_and_trained_longer(evidence):
-    wren, large = evidence.benchmark("prune_channels")["rows"]
+    wren, large = (row for row in evidence.benchmark("prune")["rows"] if row["method"] == "channels")
     small, w20, w30 = (evidence.network("cifar10", name).runs for name in ("residual_se_small", "wren_20k", "wren_30k"))
     assert small["test_accuracy"].max() < wren["test_accuracy"] < w20["test_accuracy"].min()
     assert large["test_accuracy"] < w30["test_accuracy"].min() and large["params"] > w30["params"].iloc[0]

@@ -73,9 +73,10 @@ COLUMNS: dict[str, Columns] = {
         "int8 bytes": "{int8_bytes:,}",
         "after gzip": "{int8_gzip_bytes:,}",
     },
-    # Strong networks with fewer hidden channels, trained on.
-    "prune_channels": {
+    # Strong networks with fewer hidden channels, or with fewer weights that are not zero, trained on.
+    "prune": {
         "network": lambda row: named(row["experiment"]),
+        "removed": "{method}",
         "parameters": lambda row: f"{row['before']['params']:,} to {row['params']:,}",
         "MACs": lambda row: f"{row['before']['macs']:,} to {row['macs']:,}",
         "test %, before": "{before[test_accuracy]:.2%}",

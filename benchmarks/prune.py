@@ -1,0 +1,163 @@
+"""Shrinking a strong network: its weakest hidden channels, or its smallest weights, are removed, then it is trained on.
+
+Wren is cut to about 19,000 parameters and Wren-100k to about 30,000, once by channels and once by weights. Each is then
+trained with its own recipe for 15 epochs, at half the learning rate. Nothing is chosen by accuracy. Run
+
+    LWCNN_DATA_DIR=... python benchmarks/prune.py --json results/prune.json
+
+Finished rows are kept in the JSON.
+"""
+
+import argparse
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from lwcnn.system.files import read_json, write_json  # noqa: E402
+
+EXPANSIONS = {"residual_se_muon": 1.0, "wren_100k": 0.38}  # hidden channels per channel, 2 before
+KEPT = {"residual_se_muon": 19_156, "wren_100k": 30_088}  # as many parameters as in the narrowed networks
+EPOCHS, LEARNING_RATE = 15, 0.01
+
+
+def without_channels(model, experiment: str, phase, split, network) -> tuple:
+    """Returns the narrowed model, and a function that trains it."""
+    from lwcnn.models.surgery import prune_channels
+    from lwcnn.training.loop import train_phase
+    from lwcnn.training.progress import Progress
+
+    narrow, _ = prune_channels(model, network, EXPANSIONS[experiment])
+    return narrow, lambda: train_phase(narrow, phase, split, 0, progress=Progress("line")).history
+
+
+def without_weights(model, experiment: str, phase, split, network) -> tuple:
+    """Returns the model with zeros, which stay zeros, and a function that trains it."""
+    import keras
+    from shrink import kernels, masks_of
+
+    from lwcnn.data.batches import Batches
+    from lwcnn.engine.epoch import Epoch
+    from lwcnn.training.average import MovingAverage, batch_norm_statistics
+
+    removed = model.count_params() - KEPT[experiment]
+    masks = masks_of(model, removed / sum(kernel.numpy().size for kernel in kernels(model)))
+    for kernel, mask in zip(kernels(model), masks, strict=True):
+        kernel.assign(kernel * mask)
+
+    class SparseAverage(MovingAverage):
+        """Sets the removed weights to zero again after each step."""
+
+        def update(self, value_of):
+            for kernel, mask in zip(kernels(model), masks, strict=True):
+                value_of(kernel)[...] *= mask
+            super().update(value_of)
+
+    def train() -> list[dict]:
+        training = split.training
+        batches = Batches(
+            training.images, training.labels, phase.batch_size, 0, (phase.augmentation,), indices=training.indices
+        )
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(phase.optimizer.build(num_steps=len(batches) * phase.epochs), loss, metrics=["accuracy"])
+        variables = [*model.trainable_variables, *batch_norm_statistics(model)]
+        average, history = SparseAverage(variables, phase.optimizer.ema), []
+        for epoch in range(phase.epochs):
+            batches.set_epoch(epoch)
+            with Epoch(model, average) as steps:
+                for images, labels in batches:
+                    logs = steps.step(images, labels)
+            history.append(logs)
+            print(f"{experiment}: epoch {epoch + 1}, {logs}", file=sys.stderr, flush=True)
+        average.assign()
+        return history
+
+    return model, train
+
+
+METHODS = {"channels": without_channels, "weights": without_weights}
+
+
+def measured(experiment: str, method: str, data) -> dict:
+    """Returns the accuracy before pruning, right after it and after training, and the size of the int8 file."""
+    import numpy as np
+    from shrink import kernels
+
+    from lwcnn.data.splits import split_for_training
+    from lwcnn.evaluation.metrics import accuracy
+    from lwcnn.evaluation.predict import predict_logits
+    from lwcnn.experiments.recipes import get_experiment
+    from lwcnn.experiments.records import SPLIT_SEED
+    from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert_int8
+    from lwcnn.export.formats import gzip_bytes
+    from lwcnn.models.cost import count_macs
+    from lwcnn.models.io import load_model
+    from lwcnn.training.images import Images, Split
+
+    plan = get_experiment(experiment, "full", data.name)
+    large = load_model(ROOT / "models" / f"{data.name}-{experiment}.keras")
+    parts = split_for_training(data.y_train, plan.validation, seed=SPLIT_SEED)
+    split = Split(*(Images(data.x_train, data.y_train, indices) for indices in parts))
+    optimizer = replace(plan.phases[0].optimizer, learning_rate=LEARNING_RATE)
+    phase = replace(plan.phases[0], epochs=EPOCHS, optimizer=optimizer)
+
+    def accuracies(one) -> dict[str, float]:
+        images, labels = split.validation.arrays()
+        return {
+            "validation_accuracy": accuracy(predict_logits(one, images), labels),
+            "test_accuracy": accuracy(predict_logits(one, data.x_test), data.y_test),
+        }
+
+    before = accuracies(large) | {"params": large.count_params(), "macs": count_macs(large)}
+    model, train = METHODS[method](large, experiment, phase, split, plan.network)
+    pruned, started = accuracies(model), time.perf_counter()
+    history = train()
+    seconds = time.perf_counter() - started
+    content = to_litert_int8(model, draw_calibration_images(data.x_train))
+    return {
+        "experiment": experiment,
+        "method": method,
+        "epochs": EPOCHS,
+        "learning_rate": LEARNING_RATE,
+        "params": model.count_params() - sum(int((np.array(kernel) == 0).sum()) for kernel in kernels(model)),
+        "macs": count_macs(model),
+        "before": before,
+        "pruned": pruned,
+        **accuracies(model),
+        "int8_accuracy": accuracy(LitertModel(content)(data.x_test), data.y_test),
+        "int8_gzip_bytes": gzip_bytes(content),
+        "history": history,
+        "seconds": round(seconds, 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, default=ROOT / "results" / "prune.json")
+    parser.add_argument("--only", nargs=2, metavar=("NETWORK", "METHOD"), help="one row, such as: wren_100k weights")
+    parser.add_argument("--table", action="store_true", help="only print what is there")
+    options = parser.parse_args()
+    from lwcnn.publication.tables.benchmarks import benchmark_table
+
+    found = read_json(options.json) if options.json.exists() else {"rows": []}
+    if not options.table:
+        from lwcnn.data.datasets import load_dataset
+        from lwcnn.system.environment import device_name, versions
+
+        data = load_dataset("cifar10")
+        wanted = [(experiment, method) for method in METHODS for experiment in EXPANSIONS]
+        for experiment, method in [tuple(options.only)] if options.only else wanted:
+            if not any((row["experiment"], row["method"]) == (experiment, method) for row in found["rows"]):
+                row = measured(experiment, method, data)
+                found = read_json(options.json) if options.json.exists() else found  # another process may have added
+                found |= {"dataset": data.name, "device": device_name(), "versions": versions()}
+                found["rows"].append(row)
+                write_json(options.json, found)
+    print(benchmark_table("prune", found["rows"]).markdown())
+
+
+if __name__ == "__main__":
+    main()
