@@ -104,6 +104,7 @@ SLOTS: dict[type[keras.optimizers.Optimizer], tuple[str, ...]] = {
     keras.optimizers.AdamW: ("_momentums", "_velocities"),
     keras.optimizers.Nadam: ("_momentums", "_velocities"),
     keras.optimizers.RMSprop: ("_velocities",),
+    keras.optimizers.Lion: ("_momentums",),
     keras.optimizers.Muon: ("momentums", "adam_velocities"),
 }
 """Where each optimizer that the engine knows keeps the variables of its state, one for each trained variable."""

@@ -39,6 +39,7 @@ class VectorOptimizer:
             keras.optimizers.AdamW: self._adam,
             keras.optimizers.Nadam: self._nadam,
             keras.optimizers.RMSprop: self._rmsprop,
+            keras.optimizers.Lion: self._lion,
             keras.optimizers.Muon: self._muon,
         }[self._kind]
         self._iterations = int(optimizer.iterations)
@@ -121,6 +122,11 @@ class VectorOptimizer:
         v[:] = rho * v + (1 - rho) * g * g
         w -= rate * g / np.sqrt(v + epsilon)
 
+    def _lion(self, w, g, rate):
+        (m,), (beta_1, beta_2) = self._state, self._settings("beta_1", "beta_2")
+        w -= rate * np.sign(m * beta_1 + g * (1 - beta_1))
+        m[:] = m * beta_2 + g * (1 - beta_2)
+
     def _muon(self, w, g, rate):
         optimizer, step = self._optimizer, self._iterations + 1
         weights, gradients, moments, velocities = (self._weights.parts(vector) for vector in (w, g, *self._state))
@@ -137,6 +143,8 @@ class VectorOptimizer:
                 moments[i] += gradients[i]
             wide = []
             for i, is_tall in members:
+                if getattr(optimizer, "fixed_norm", False):
+                    weights[i] *= math.sqrt(weights[i].shape[-1]) / np.linalg.norm(weights[i])
                 update = gradients[i] + momentum * moments[i] if optimizer.nesterov else moments[i]
                 update = update.reshape(update.shape[-2:])
                 wide.append(update.T if is_tall else update)

@@ -17,15 +17,13 @@ class PointwiseMuon(keras.optimizers.Muon):
     2502.16982, for which the learning rate and weight decay of AdamW fit.
     """
 
+    takes_pointwise_kernels = True  # the engine recognizes the optimizer by it
+
     def __init__(self, learning_rate=0.001, weight_decay=0.004, fixed_norm=False, **arguments):
         arguments.setdefault("adam_weight_decay", weight_decay)
         arguments.setdefault("exclude_layers", list(NOT_ORTHOGONAL))
         super().__init__(learning_rate=learning_rate, weight_decay=weight_decay, **arguments)
         self.fixed_norm = fixed_norm
-
-    @property
-    def takes_pointwise_kernels(self):  # the engine recognizes the optimizer by it
-        return not self.fixed_norm
 
     def _should_use_adamw(self, variable):
         is_pointwise = len(variable.shape) == 4 and tuple(variable.shape[:2]) == (1, 1)

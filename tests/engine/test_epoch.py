@@ -1,6 +1,7 @@
 """Training on arrays against Keras: the same weights, state and measures after some steps, within rounding."""
 
 import contextlib
+from dataclasses import replace
 from types import SimpleNamespace
 
 import keras
@@ -61,6 +62,7 @@ OPTIMIZERS = {
     "momentum": OptimizerConfig("sgd", 0.05, momentum=0.9, weight_decay=0.01),
     "nesterov": OptimizerConfig("sgd", 0.05, momentum=0.9, nesterov=True, warmup=0.0),
     "rmsprop": OptimizerConfig("rmsprop", 0.002, ema=0.5),
+    "lion": OptimizerConfig("lion", 0.001, weight_decay=0.1),
     "muon": OptimizerConfig(
         "muon", 0.01, weight_decay=0.1, warmup=0.3, ema=0.9, no_weight_decay=("bias", "gamma", "beta")
     ),
@@ -153,6 +155,11 @@ def test_muon_steps_as_in_keras_on_pointwise_kernels(name, monkeypatch):
     assert_same(MODELS[name], monkeypatch, OPTIMIZERS["muon"], tolerance=5e-3, epochs=1)
 
 
+def test_muon_with_a_fixed_norm(monkeypatch):
+    optimizer = replace(OPTIMIZERS["muon"], fixed_norm=True)
+    assert_same(MODELS["wren"], monkeypatch, optimizer, tolerance=5e-3, epochs=1)
+
+
 def test_keras_muon(monkeypatch):
     optimizer = SimpleNamespace(build=lambda steps: keras.optimizers.Muon(0.01))
     assert_same(MODELS["merged"], monkeypatch, optimizer, tolerance=5e-3, epochs=1)
@@ -199,7 +206,7 @@ UNUSUAL = [
     keras.optimizers.SGD(use_ema=True), keras.optimizers.Adam(amsgrad=True), keras.optimizers.AdamW(amsgrad=True),
     keras.optimizers.RMSprop(centered=True), keras.optimizers.RMSprop(momentum=0.9),
     keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)),
-    keras.optimizers.Lion(), keras.optimizers.Muon(adam_weight_decay=0.2),
+    keras.optimizers.Adamax(), keras.optimizers.Muon(adam_weight_decay=0.2),
     PointwiseMuon(weight_decay=0.1, adam_weight_decay=0.2),
 ]  # fmt: skip
 

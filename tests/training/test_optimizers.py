@@ -61,8 +61,6 @@ def test_adamw_s_rate_is_a_share_of_muon_s():
 @pytest.mark.parametrize(
     "config",
     [
-        OptimizerConfig("muon", fixed_norm=True),
-        OptimizerConfig("lion"),
         OptimizerConfig("one_cycle"),
         OptimizerConfig("schedule_free"),
         OptimizerConfig("muon", lookahead=5),
