@@ -88,8 +88,12 @@ setup:
 	    exit 1; \
 	fi; \
 	rm -f $(VENV).log; \
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps -r requirements.txt; \
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .; \
+	pip="$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check"; \
+	$$pip uv==0.13.9; \
+	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --cache-dir $(VENV)/cache --system-certs \
+	    --compile-bytecode --only-binary :all: --no-deps -r requirements.txt || $$pip --only-binary :all: --no-deps -r requirements.txt; \
+	rm -rf $(VENV)/cache; \
+	$$pip --no-build-isolation --no-deps -e .; \
 	echo "$$key" >$(VENV)/made-from
 
 clean:
