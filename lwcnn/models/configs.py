@@ -71,7 +71,7 @@ class ResNetConfig:
 
 
 # github.com/Esteban-D-Lopez/DeepLearning-ResNet. The text gives widths, depths and "three convolutions" per block, but
-# no kernel sizes. The notebook (Shruti/Final_model.ipynb) has three 3x3 convolutions, the first two of half the width,
+# no kernel sizes. The notebook (Final_model.ipynb) has three 3x3 convolutions, the first two of half the width,
 # and squeeze-and-excitation without biases; only this gives the 4,905,430 parameters claimed. The text has dropout 0.2
 # "in fully connected layers", the notebook has it on whole channels in every block; this follows the notebook.
 SE_RESNET = ResNetConfig(

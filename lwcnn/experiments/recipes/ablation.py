@@ -21,7 +21,7 @@ _WARMUP = WARMUP_COSINE.warmup
 @dataclass(frozen=True)
 class Part:
     title: str  # in tables
-    claim: str | None  # gain that the extension claims for it, in percentage points
+    claim: str | None  # gain that the extension's author claims for it, in percentage points
     changes: dict[str, Any]  # settings that add it, by path
 
 

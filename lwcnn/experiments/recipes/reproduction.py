@@ -16,9 +16,9 @@ SGD = OptimizerConfig("sgd", 0.001, momentum=0.9)
 BATCH = 128
 VALIDATION = 0.2  # the notebook holds out 10,000 of the 50,000 training images
 
-# Our interpretation: dense layers and head train from the start, and the list that was empty by mistake should have
-# held the four convolutions: the last one, the last two, the last three, all. Keras lists corresponding layers of both
-# branches next to each other. In the notebook (cell 31) the dense layers train from the second step on.
+# Ours: dense layers and head train from the start, and the convolutions are unfrozen one by one: the last one, the last
+# two, the last three, all. Keras lists corresponding layers of both branches next to each other. The notebook (cell 31)
+# means to train the output layer, then the dense layers too, and all convolutions in the last step; its list is empty.
 CONVOLUTIONS = ("original_conv1", "augmented_conv1", "original_conv2", "augmented_conv2")
 ALWAYS_TRAINED = ("original_dense", "augmented_dense", "head_logits")
 
@@ -63,8 +63,8 @@ REPRODUCTION_EXPERIMENTS: Recipes = {
         _baseline,
     ),
     "repo_baseline_frozen": (
-        "the CIFAR-10 reproduction as it ran: its convolutions stay frozen in stage 2",
+        "the CIFAR-10 reproduction with convolutions that stay frozen in stage 2, as in its run",
         derived(_baseline, {"phases.*.trainable": ALWAYS_TRAINED}),
     ),
-    "repo_residual_se": ("the CIFAR-10 extension's network and recipe, as in its code", _residual_se),
+    "repo_residual_se": ("the CIFAR-10 extension's network and recipe, with its text's dropout schedule", _residual_se),
 }

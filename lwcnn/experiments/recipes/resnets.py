@@ -45,7 +45,7 @@ def _se_resnet(preset: Preset, images: ImageSpec) -> NetworkExperiment:
         fill="constant",
         color_jitter=ColorJitter(0.1, 0.1, 0.1),  # amounts: notebook
         sharpness=Sharpness(0.1),
-        erasing=Erasing(0.2, area=(0.02, 0.1), fill="mean"),  # area: notebook, whose fill is near the mean
+        erasing=Erasing(0.2, area=(0.02, 0.1), fill="mean"),  # area: notebook, whose fill is a light gray
     )
     # learning rate: notebook; cosine: text (the notebook's run has steps)
     phase = Phase("all", _sgd(0.1, 1e-3, _warmup(preset)), 1, augmentation=augmentation, batch_size=256)

@@ -52,7 +52,7 @@ def plot_intervals(
         raise LwcnnError(f"Give at least one estimate. Received: {groups!r}")
     for row, (low, high) in bands.items():
         if row in rows:
-            look: Look = {"color": ORANGE, "alpha": 0.35, "linewidth": 0, "zorder": 1, "label": "the extension's claim"}
+            look: Look = {"color": ORANGE, "alpha": 0.35, "linewidth": 0, "zorder": 1, "label": "its author's claim"}
             ax.barh(rows.index(row), high - low, 0.8, left=low, **look)
     offsets = np.linspace(-0.17, 0.17, len(groups)) if len(groups) > 1 else [0]
     for (name, estimates), offset, color in zip(groups.items(), offsets, GROUP_COLORS, strict=False):
