@@ -148,7 +148,7 @@ TRAINING: Arguments = {
 
 RECIPE: Arguments = {
     "--epochs": option("epochs of all phases (default: the preset's)", type=at_least_one),
-    "--batch-size": option("images per step (default: the experiment's)", type=at_least_one),
+    "--batch-size": option("images per step, fewer if there are few (default: the experiment's)", type=at_least_one),
     "--learning-rate": option("peak learning rate (default: the experiment's)", type=float, metavar="RATE"),
     "--class-weight": option(
         "weight the loss so that every class counts equally; use a separate --results folder for such runs",

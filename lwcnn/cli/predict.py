@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from lwcnn.cli.arguments import DATA_DIR, MODEL, Arguments, at_least_one, dataset_source, option, path
-from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES
+from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES, image_spec
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import csv_cell, one_line
 
@@ -23,7 +23,7 @@ ARGUMENTS: Arguments = {
     "--top": option("number of classes per image", 1, type=at_least_one, metavar="K"),
     "--calibrated": option("divide the logits by the temperature fitted on validation images", action="store_true"),
     "--tta": option(
-        "average the probabilities of each image and its mirror image, if mirroring keeps the class",
+        "average the probabilities of each image and its mirror image; for digits and letters, of other views",
         action="store_true",
     ),
     "--json": option("write JSON instead of CSV", action="store_true"),
@@ -62,7 +62,9 @@ def predict(options: argparse.Namespace) -> int:
             "The model file does not name its classes: give its data set by --dataset, or the names, one a line, by "
             f"--classes FILE. Received: {file}"
         )
-    transforms = default_tta_transforms(mirror=True) if options.tta else ("original",)
+    trained_on = description.dataset if description else None
+    mirror = trained_on not in DATASET_NAMES or image_spec(trained_on).mirror
+    transforms = default_tta_transforms(mirror) if options.tta else ("original",)
     images = options.inputs
     if images[0] in DATASET_NAMES and len(images) == 1:
         images = converted_for(model, load_dataset(images[0], options.data_dir).x_test)

@@ -144,7 +144,7 @@ def load_dataset(
     if mirror is None and public:
         mirror = image_spec(public).mirror
     elif mirror is None:
-        mirror = train[0].shape[3] > 1 if splits.mirror is None else splits.mirror
+        mirror = not _is_gray(train[0]) if splits.mirror is None else splits.mirror
     return Dataset(name, *train, *test, class_names, checksum, origin, mirror)
 
 
@@ -178,6 +178,11 @@ def _checksum(*arrays: np.ndarray) -> str:
         digest.update(str(array.shape).encode())
         digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).data)
     return digest.hexdigest()
+
+
+def _is_gray(images: np.ndarray) -> bool:
+    """Returns whether all color channels of images (n, h, w, c) are equal, as in gray images with three channels."""
+    return bool((images[..., :3] == images[..., :1]).all())
 
 
 def _official_name(name: str, checksum: str, shape: tuple[int, ...], num_test: int) -> str | None:

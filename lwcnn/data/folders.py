@@ -59,7 +59,7 @@ def find_files(folder: Path) -> list[File]:
         next((_files(subfolders[name]) for name in names if name in subfolders), None)
         for names in (TRAINING, VALIDATION, TEST)
     )
-    if training is None:
+    if training is None or not (training or validation or test):  # "train" may be a class, as ships and cars are
         training, validation, test = _files(folder), None, None
     if not training:
         advice = "Put the images of each class into a subfolder that has the name of the class"

@@ -63,14 +63,16 @@ def draw_test_images(
     """
     _, first, copy_of = np.unique(hash_images(images)[0], return_index=True, return_inverse=True)
     classes, dense = np.unique(labels, return_inverse=True)
-    counts = np.bincount(dense[first], minlength=len(classes))
+    label_of = np.full(len(first), len(classes))  # of copies with different labels, the lowest
+    np.minimum.at(label_of, copy_of, dense)
+    counts = np.bincount(label_of, minlength=len(classes))
     if counts.min() < 3:
         names = [class_names[label] if class_names else str(label) for label in classes[counts < 3][:5]]
         raise LwcnnError(
             "Give each class at least three different images: for training, validation and test. "
             f"Received: fewer of {', '.join(map(repr, names))} in {received}"
         )
-    is_test = np.isin(copy_of, split_for_training(dense[first], TEST_FRACTION)[1])
+    is_test = np.isin(copy_of, split_for_training(label_of, TEST_FRACTION)[1])
     return (images[~is_test], labels[~is_test]), (images[is_test], labels[is_test])
 
 

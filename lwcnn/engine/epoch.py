@@ -11,6 +11,7 @@ from lwcnn.engine.losses import Means, Objective
 from lwcnn.engine.network import Network, Weights, check_environment, compile_model
 from lwcnn.engine.optimizers import VectorOptimizer, check_optimizer
 from lwcnn.engine.threads import ThreadGroup, run_in_group, share_out
+from lwcnn.models.graph import flat_layers
 from lwcnn.system import environment
 
 
@@ -33,8 +34,11 @@ def _check(model: keras.Model) -> None:
     for loss, is_softmax in zip(objective.losses, plan.are_softmax()):
         if not loss.from_logits and (student is not model or not is_softmax):
             raise Unsupported(f"{model.name} ({type(model).__name__}) has a loss of probabilities")
-    if model.losses:
+    if model.losses or any(getattr(layer, "activity_regularizer", None) for layer in flat_layers(student)):
         raise Unsupported(f"{model.name} has regularizers")
+    for method in ("train_step", "compute_loss"):
+        if getattr(type(student), method) is not getattr(keras.Model, method):
+            raise Unsupported(f"{type(student).__name__} has a {method} of its own")
     for variable in model.trainable_variables:
         if variable.constraint:
             raise Unsupported(f"{variable.path} has a constraint")

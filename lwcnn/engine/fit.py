@@ -50,7 +50,9 @@ def fast_fit(
     Raises:
         LwcnnError: The arrays have different lengths, or a label is not one of the classes.
     """
-    reason = f"of the argument {next(iter(arguments))!r}" if arguments else unsupported(model)
+    weighted = ["validation_data, which has weights"] if validation_data and len(validation_data) > 2 else []
+    other = next(iter([*arguments, *weighted]), None)
+    reason = f"of the argument {other}" if other else unsupported(model)
     if reason:
         print(f"fast_fit leaves {model.name} to Keras, because {reason}", file=sys.stderr)
         return model.fit(

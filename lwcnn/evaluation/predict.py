@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lwcnn.data.augment.color import gaussian_blur
-from lwcnn.data.checks import images_at_once
+from lwcnn.data.checks import check_image_array, images_at_once
 from lwcnn.evaluation.metrics import average_probabilities
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath
@@ -160,6 +160,7 @@ def _batches(
         if not (len(paths) == 1 and paths[0].endswith(".npz")):
             return stream_files(find_inputs(paths), input_shape(model), on_unreadable)
         images = converted_for(model, read_npz_images(Path(os.path.expanduser(paths[0]))))
+    images = check_image_array(images, "images", "memory")
     return [([str(index) for index in range(len(images))], images)]
 
 

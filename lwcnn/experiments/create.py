@@ -42,7 +42,7 @@ def create_model(
     if pretrained is not None:
         from lwcnn.models.io import load_model
 
-        if (input_shape, num_classes) != ((32, 32, 3), 10):
+        if (tuple(input_shape), num_classes) != ((32, 32, 3), 10):
             raise LwcnnError(
                 "Leave out input_shape and num_classes: the trained weights determine them. "
                 f"Received: {tuple(input_shape)}, {num_classes} with pretrained={pretrained!r}"

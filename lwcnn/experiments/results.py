@@ -66,11 +66,17 @@ def load_results(folder: StrPath = "results") -> pd.DataFrame:
         LwcnnError: A file is not a result or lacks keys; the message contains its path.
     """
     frame = _frame(_paths(folder, "*/*/*/seed*.json", r"seed\d+\.json"), _RUN_KEYS)
-    recorded = frame["step"] if "step" in frame else pd.Series(None, frame.index, dtype=object)
+    recorded = pd.Series([_step(history) for history in frame["history"]], frame.index, dtype=object)
     frame["step"] = recorded.fillna(
         frame["commit"].map(lambda commit: "engine" if commit in _ENGINE_COMMITS else "keras")
     )
     return _sorted(frame, ["dataset", "preset", "experiment", "seed"])
+
+
+def _step(history: list[dict]) -> str | None:
+    """Returns what trained the phases, "engine" or "keras" or both; None in results that do not say."""
+    found = dict.fromkeys(way["step"] for phase in history for way in phase.get("computing", ()))
+    return " and ".join(found) or None
 
 
 def load_folds(folder: StrPath = "results") -> pd.DataFrame:

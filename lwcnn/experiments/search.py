@@ -77,7 +77,7 @@ class Search:
         return study
 
     def run(self, num_trials: int) -> None:
-        """Trains trials until the study has `num_trials` new ones, including those of other processes.
+        """Trains trials until the study has `num_trials`, including those of other processes but not those loaded.
 
         The next process that looks for work resumes a killed trial from its last epoch.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,7 +87,7 @@ def load_dataset_for(model: StrPath, dataset: str | None, data_dir: StrPath | No
     from lwcnn.data.datasets import load_dataset
 
     shape, description = read_input_shape(Path(model)), read_description(Path(model))
-    if dataset and Path(dataset).is_dir():
+    if dataset and Path(os.path.expanduser(dataset)).is_dir():
         return load_dataset(dataset, data_dir, size=shape)
     if dataset:
         data = load_dataset(dataset, data_dir)

@@ -75,6 +75,8 @@ def _strongest(model: keras.Model, block: str, count: int) -> np.ndarray:
 
 def replace_head(model: keras.Model, num_classes: int, input_shape: Sequence[int] | None = None) -> keras.Model:
     """Returns a copy of a network for other classes, and images of `input_shape`: its last layer has random weights."""
+    if isinstance(model, keras.Sequential):
+        model = keras.Model(model.inputs, model.outputs, name=model.name)
     config = model.get_config()
     head = [layer.name for layer in model.layers if layer.weights][-1]
     for layer in config["layers"]:

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from lwcnn.models.graph import flat_layers
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath
@@ -43,9 +44,9 @@ class PhaseState:
     average: list[np.ndarray] = field(default_factory=list)
     computing: list[dict] = field(default_factory=list)
 
-    def join_computing(self, note: Callable[[str], None]) -> None:
+    def join_computing(self, step: str, note: Callable[[str], None]) -> None:
         """Records the settings of this process; reports through `note` if earlier epochs had others."""
-        now = current_computing()
+        now = current_computing() | {"step": step}
         if self.computing and now not in self.computing:
             note(f"resumed with {_words(now)}; earlier epochs were trained with {_words(self.computing[-1])}")
         if now not in self.computing:
@@ -171,5 +172,5 @@ def require_fit(variables: Iterable[keras.Variable], arrays: Sequence[np.ndarray
 
 def random_states(model: keras.Model) -> list[keras.Variable]:
     """Returns the states of the layers' random generators (dropout)."""
-    generators = [getattr(layer, "seed_generator", None) for layer in model.layers]
+    generators = [getattr(layer, "seed_generator", None) for layer in flat_layers(model)]
     return [generator.state for generator in generators if generator is not None]

@@ -33,7 +33,9 @@ def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[k
     if len(read) != 1 or not has_weights or any(_is_random(layer) for layer in prefix):
         return None
     features = model.get_layer(read.pop()).output
-    if not isinstance(features, keras.KerasTensor) or _num_bytes(features, 4) > _num_bytes(model.inputs[0], 1):
+    if not isinstance(features, keras.KerasTensor) or None in (*features.shape[1:], *model.inputs[0].shape[1:]):
+        return None
+    if _num_bytes(features, 4) > _num_bytes(model.inputs[0], 1):
         return None
     return keras.Model(model.inputs[0], features), keras.Model(features, model.outputs[0], name=model.name)
 

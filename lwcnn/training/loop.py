@@ -18,7 +18,7 @@ from lwcnn.training.images import Images, Split
 from lwcnn.training.losses import build_loss
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
-from lwcnn.training.steps import compile_seconds, train_epoch
+from lwcnn.training.steps import compile_seconds, step_of, train_epoch
 from lwcnn.training.validation import epoch_record, keep_best, validate
 
 Branches = Sequence[Augmentation | None]
@@ -119,7 +119,7 @@ class _PhaseTrainer:
         self.optimizer.build(self.trained.trainable_variables)
         if state.epoch:
             set_values(self.optimizer.variables, state.optimizer)
-        state.join_computing(progress.note)
+        state.join_computing(step_of(self.trained), progress.note)
 
     def run_epoch(self) -> None:
         """Trains one epoch, validates, and updates the state and the best weights."""
@@ -216,6 +216,8 @@ def _make_batches(
     training: Images, phase: Phase, seed: int, branches: tuple[Augmentation | None, ...], model: keras.Model
 ) -> Batches | FeatureBatches:
     if training.images.dtype != np.uint8:
+        if branches != (None,) or phase.mixing:
+            raise LwcnnError(f"Augment images of type uint8. Received: images of type {training.images.dtype}")
         return FeatureBatches(*training.arrays(), phase.batch_size, seed)
     mixing = {}
     if phase.mixing:

@@ -64,8 +64,8 @@ class OptimizerConfig:
             raise unknown_name("optimizer", self.name, OPTIMIZERS)
         if self.ema is not None and not 0 <= self.ema < 1:
             raise LwcnnError(f"{self.name} can't be built: ema must be at least 0 and below 1. Received: {self}")
-        if self.drops and self.warmup is not None:
-            raise LwcnnError(f"{self.name} can't be built: give either warmup or drops. Received: {self}")
+        if self.drops and (self.warmup is not None or self.name == "one_cycle"):
+            raise LwcnnError(f"{self.name} can't be built: give drops without any other schedule. Received: {self}")
         arguments = {name: getattr(self, name) for name in ("momentum", "nesterov", "weight_decay")}
         arguments |= {"adam_lr_ratio": self.adam_ratio, "fixed_norm": self.fixed_norm or None}
         kind = OPTIMIZERS[self.name]

@@ -32,9 +32,8 @@ def train_epoch(
 
 def begin_epoch(model: keras.Model, average: MovingAverage | None = None, num_steps: int = 1):
     """Returns a context manager that makes `num_steps` training steps: the engine's if it supports the model."""
-    engine = _engine()
-    if engine is not None and not engine.unsupported(model):
-        return engine.Epoch(model, average)
+    if step_of(model) == "engine":
+        return _engine().Epoch(model, average)
     if keras.backend.backend() == "jax" and environment.num_replicas() == 1:
         from lwcnn.training.jax_epoch import JaxEpoch
 
@@ -50,6 +49,12 @@ def step_name() -> str:
     if wanted:
         return wanted
     return "keras" if environment.accelerator() else "engine"
+
+
+def step_of(model: keras.Model) -> str:
+    """Returns "engine" if it trains the compiled model, else "keras"."""
+    engine = _engine()
+    return "keras" if engine is None or engine.unsupported(model) else "engine"
 
 
 def _engine():

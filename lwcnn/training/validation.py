@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from scipy.special import log_softmax
 
+from lwcnn.data.checks import images_at_once
 from lwcnn.training.checkpoint import PhaseState, get_values
 from lwcnn.training.images import Images
 from lwcnn.training.phases import Phase
@@ -19,8 +20,9 @@ def validate(model: keras.Model, images: Images, num_outputs: int) -> tuple[list
     pixels, labels = images.arrays()
     correct, losses = np.zeros(num_outputs), np.zeros(num_outputs)
     predict = make_predictor(model)
-    for i in range(0, len(labels), BATCH_SIZE):
-        batch, truth = pixels[i : i + BATCH_SIZE], labels[i : i + BATCH_SIZE]
+    step = images_at_once(pixels.shape[1:], BATCH_SIZE) if pixels.ndim == 4 else BATCH_SIZE  # else features
+    for i in range(0, len(labels), step):
+        batch, truth = pixels[i : i + step], labels[i : i + step]
         for k, logits in enumerate(predict([batch] * num_outputs)):
             correct[k] += (np.argmax(logits, -1) == truth).sum()
             losses[k] -= log_softmax(logits.astype(np.float64), axis=-1)[np.arange(len(truth)), truth].sum()

@@ -39,6 +39,20 @@ def test_subfolders_are_classes_and_a_fifth_of_each_becomes_test_images(tmp_path
         np.testing.assert_array_equal(images[:, 0, 0, 2] > images[:, 0, 0, 0], labels == 1)
 
 
+def test_gray_images_are_not_mirrored_even_with_three_channels(tmp_path):
+    for number in range(10):
+        paint(tmp_path / "scans" / "ab"[number % 2] / f"{number}.png", 20 * number)
+    for size in (None, 16, (16, 16, 3)):
+        assert not load_dataset(tmp_path / "scans", size=size).mirror
+    assert load_dataset(fill(tmp_path / "pets"), size=(16, 16, 3)).mirror
+
+
+def test_train_may_be_the_name_of_a_class(tmp_path):
+    fill(tmp_path / "vehicles")
+    (tmp_path / "vehicles" / "dog").rename(tmp_path / "vehicles" / "train")
+    assert load_dataset(tmp_path / "vehicles").class_names == ("cat", "train")
+
+
 def test_the_split_depends_on_the_images_only(tmp_path):
     fill(tmp_path / "a"), fill(tmp_path / "b")
     for number, path in enumerate(sorted((tmp_path / "b").glob("*/*.png"), reverse=True)):

@@ -4,8 +4,9 @@ import hashlib
 
 import numpy as np
 import pytest
+from made_data import make_images
 
-from lwcnn.data.splits import split_for_training, stratified_folds, stratified_subset
+from lwcnn.data.splits import draw_test_images, split_for_training, stratified_folds, stratified_subset
 from lwcnn.system.errors import LwcnnError
 
 
@@ -166,3 +167,13 @@ def test_a_subset_keeps_every_class_and_its_share():
     subset = stratified_subset(labels, 81)
     assert np.bincount(labels[subset]).tolist() == [50, 30, 1]
     assert len(stratified_subset(labels, 1)) == 3 and len(stratified_subset(labels, 5000)) == 801
+
+
+def test_copies_with_different_labels_do_not_make_the_split_depend_on_their_order():
+    images, labels = make_images(60, (4, 4, 3), 3)
+    images, labels = np.concatenate([images, images[:1]]), np.append(labels, (labels[0] + 1) % 3)
+    found = []
+    for order in (np.arange(61), np.arange(61)[::-1]):
+        _, (test, _) = draw_test_images(images[order], labels[order], (), "memory")
+        found.append(sorted(image.tobytes() for image in test))
+    assert found[0] == found[1]

@@ -28,6 +28,26 @@ def build(metrics=("accuracy",), loss="sparse_categorical_crossentropy"):
     return model
 
 
+class TenTimes(keras.Model):
+    def compute_loss(self, *arguments, **named):
+        return 10 * super().compute_loss(*arguments, **named)
+
+
+def with_head(head, kind=keras.Model):
+    images = keras.Input((6, 6, 2))
+    model = kind(images, head(layers.Flatten()(images)))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
+def any_size():
+    images = keras.Input((None, None, 2))
+    maps = layers.Dropout(0.5)(layers.Conv2D(4, 3)(images))
+    model = keras.Model(images, layers.Dense(3, "softmax")(layers.GlobalAveragePooling2D()(maps)))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
 def trained(fit, model, **arguments):
     """The history and the weights after some epochs on batches of one size: Keras weighs a smaller one alike."""
     found = fit(
@@ -75,7 +95,11 @@ def test_callbacks_act_at_the_end_of_an_epoch():
     [
         (build(loss="mean_squared_error"), {}, "loss"),
         (build(metrics=["mae"]), {}, "metric 'mae'"),
-        (build(), {"class_weight": {0: 1.0, 1: 2.0, 2: 1.0}}, "argument 'class_weight'"),
+        (build(), {"class_weight": {0: 1.0, 1: 2.0, 2: 1.0}}, "argument class_weight"),
+        (build(), {"validation_data": (X, Y, np.ones(30))}, "argument validation_data, which has weights"),
+        (with_head(layers.Dense(3, "softmax", activity_regularizer="l2")), {}, "regularizers"),
+        (with_head(layers.Dense(3, "softmax"), TenTimes), {}, "TenTimes has a compute_loss of its own"),
+        (any_size(), {}, "Dropout) has output shape (None, None, None, 4)"),
     ],
 )
 def test_unsupported_models_fall_back_to_fit_with_a_reason(model, arguments, reason, capfd):

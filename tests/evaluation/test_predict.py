@@ -6,6 +6,7 @@ import json
 import os
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,6 +17,7 @@ from scipy.special import softmax
 
 from lwcnn.cli.main import main
 from lwcnn.data import image_files, streams
+from lwcnn.data.datasets import load_dataset
 from lwcnn.data.image_files import find_images, read_image
 from lwcnn.data.streams import find_inputs, read_class_list, stream_files
 from lwcnn.evaluation.predict import predict_images, predict_logits
@@ -24,6 +26,7 @@ from lwcnn.models.io import save_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import csv_cell
 
+MODELS = Path(__file__).resolve().parents[2] / "models"
 SHAPE = (12, 12, 3)
 NAMES = ["zero, zero", "one", "two", "three"]
 
@@ -127,6 +130,22 @@ def test_with_tta_the_probabilities_are_those_of_the_image_and_its_mirror_image(
     assert main(["predict", model_file, str(folder / "img3.png"), names_file, "--tta"]) == 0
     (_, row) = csv.reader(capsys.readouterr().out.splitlines())
     assert row[1:] == [NAMES[shares.argmax()], f"{shares.max():.4f}"]
+
+
+def test_floats_are_refused(model, monkeypatch):
+    monkeypatch.setattr(model, "class_names", tuple(NAMES), raising=False)
+    with pytest.raises(LwcnnError, match="as uint8, 0..255"):
+        predict_images(model, make_images(2, SHAPE, 4)[0] / 255)
+
+
+def test_with_tta_digits_are_not_mirrored(tmp_path, monkeypatch):
+    asked, name = [], "lwcnn.evaluation.predict.default_tta_transforms"
+    monkeypatch.setattr(name, lambda mirror: asked.append(mirror) or ["original"])
+    digits = load_dataset("digits").x_test[:1]
+    Image.fromarray(digits[0, :, :, 0]).save(path := tmp_path / "digit.png")
+    for dataset in ("mnist", "cifar10"):
+        assert main(["predict", str(MODELS / f"{dataset}-paper.keras"), str(path), "--tta"]) == 0
+    assert asked == [False, True]
 
 
 def test_from_python_as_a_table(model, folder, monkeypatch):

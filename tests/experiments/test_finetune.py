@@ -1,5 +1,6 @@
 """Tests fine-tuning: a new head on trained layers, unfrozen step by step, from Python and from the command line."""
 
+import keras
 import numpy as np
 import pytest
 from made_data import make_images, randomize
@@ -37,6 +38,11 @@ def test_a_new_head_keeps_every_other_weight(start, shape):
         for old, new in zip(layer.get_weights(), copy.get_layer(layer.name).get_weights(), strict=True):
             assert np.array_equal(old, new) == same
     assert model.output_shape == (None, 7)
+
+
+def test_a_sequential_model_gets_a_new_head():
+    model = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(5)])
+    assert replace_head(model, 2, (16, 16, 3)).output_shape == (None, 2)
 
 
 def test_a_network_that_needs_its_size_says_so():

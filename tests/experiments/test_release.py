@@ -11,14 +11,14 @@ from made_data import describe, make_images
 from lwcnn.cli.main import main
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders, save_classes
-from lwcnn.experiments.release import describe_models, is_at_chance, release_best
+from lwcnn.experiments.release import _is_not_highest, describe_models, is_at_chance, release_best
 from lwcnn.experiments.results import load_exports, load_latencies
 from lwcnn.models.description import Description, model_checksum, read_description
 from lwcnn.models.io import load_model, save_model
 from lwcnn.publication import cards
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json, write_json
-from lwcnn.system.npz import save_npz
+from lwcnn.system.npz import load_npz, save_npz
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_the_run_of_other_images_is_refused(folders, add, made_dataset):
     assert not folders.models.exists()
 
 
-@pytest.mark.parametrize("damage", [cut, empty, lambda path: save_npz(path, logits=np.zeros((100, 10)))])
+@pytest.mark.parametrize("damage", [cut, empty, lambda path: save_npz(path, logits=-load_npz(path)["logits"])])
 def test_outputs_that_are_not_those_of_the_result_are_refused(folders, add, made_dataset, damage):
     damage(folders.outputs(add(0)))
     with pytest.raises(LwcnnError):
@@ -251,3 +251,10 @@ def test_the_card_s_size_and_latency_are_found_for_names_with_hyphens(tmp_path):
     assert load_exports(tmp_path)["experiment"].tolist() == ["finetune-wren-epochs9"]
     names = load_latencies(tmp_path)[["dataset", "experiment"]].to_numpy().tolist()
     assert names == [["pets-5dc67bbc", "finetune-wren-epochs9"], ["", "resnet8"]]
+
+
+def test_logits_that_rounding_makes_equal_are_no_disagreement():
+    logits = np.array([[0.1, 1.8679, 1.8685], [2, 1, 0], [0, 1, 2]])
+    classes = logits.argmax(axis=1)
+    assert _is_not_highest(logits.astype(np.float16), classes).tolist() == [False] * 3
+    assert _is_not_highest(logits, np.array([1, 1, 2])).tolist() == [True, True, False]

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from made_data import make_images, randomize
 
-from lwcnn.data.augment import MixUpCutMix
+from lwcnn.data.augment import Augmentation, MixUpCutMix
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.residual_se import build_residual_se
+from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop
 from lwcnn.training.frozen import FeatureBatches, split_frozen_prefix
 from lwcnn.training.images import Images, Split
@@ -21,6 +22,11 @@ from lwcnn.training.phases import Phase, unfreeze_layer_by_layer
 SHAPE, NUM_CLASSES = (12, 12, 3), 4
 NETWORK = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
 SGD = OptimizerConfig("sgd", 0.05, momentum=0.9)
+
+
+def any_size():
+    x = keras.layers.Conv2D(4, 3, name="first")(images := keras.Input((None, None, 3)))
+    return keras.Model(images, keras.layers.Dense(NUM_CLASSES, name="last")(keras.layers.GlobalAveragePooling2D()(x)))
 
 
 def plain():
@@ -73,6 +79,7 @@ def test_layer_by_layer_trains_any_network_and_nothing_else(build, part):
         (lambda: build_merged_model(SHAPE, NUM_CLASSES), ("original_dense_as_conv", "head_logits"), None),
         (lambda: build_merged_model((32, 32, 1), NUM_CLASSES, ("a",)), ("a_conv2", "head_logits"), None),  # too large
         (sequential, ("hidden",), None),
+        (any_size, ("last",), None),
         (lambda: sequential(108), ("last",), (108,)),  # in float32 as many bytes as the image of 12x12x3
         (lambda: sequential(109), ("last",), None),
     ],
@@ -124,3 +131,11 @@ def test_averages_of_a_head_are_those_of_what_trains(part):
     assert state.epoch == 2
     for a, b in zip(before, model.get_layer("stem_norm").get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_images_that_are_no_bytes_are_not_silently_left_unaugmented(part):
+    images, labels = part.arrays()
+    floats = Images(images.astype("float32"), labels)
+    phase = Phase("all", SGD, epochs=1, augmentation=Augmentation(horizontal_flip=True))
+    with pytest.raises(LwcnnError, match="Augment images of type uint8. Received: images of type float32"):
+        train_phase(plain(), phase, Split(floats, floats), 0)

@@ -10,7 +10,10 @@ from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
+from lwcnn.training.images import Images, Split
+from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 
 
 def apply(optimizer, variable, gradients):
@@ -32,8 +35,10 @@ def test_the_rate_drops_to_a_tenth_after_each_share_of_the_steps():
     variable = keras.Variable(np.float32([0]))
     optimizer = OptimizerConfig("sgd", 1.0, drops=(0.5, 0.75)).build(4)
     assert apply(optimizer, variable, [1, 1, 1, 1]) == pytest.approx([-1, -2, -2.1, -2.11])
-    with pytest.raises(LwcnnError, match="either warmup or drops"):
+    with pytest.raises(LwcnnError, match="give drops without any other schedule"):
         OptimizerConfig("sgd", warmup=0.1, drops=(0.5,)).build(4)
+    with pytest.raises(LwcnnError, match="give drops without any other schedule"):
+        OptimizerConfig("one_cycle", drops=(0.5,)).build(10)
 
 
 def test_the_momentum_of_one_cycle_falls_as_the_rate_rises():
@@ -86,3 +91,14 @@ def test_muon_scales_kernels_to_a_fixed_norm_before_their_update():
 
 def test_the_new_settings_keep_earlier_records():
     assert {"adam_ratio", "lookahead", "fixed_norm"}.isdisjoint(plain_settings(OptimizerConfig("muon")))
+
+
+@pytest.mark.parametrize(
+    "config, step", [(OptimizerConfig("sgd"), "engine"), (OptimizerConfig("schedule_free"), "keras")]
+)
+def test_a_phase_records_what_trained_it(config, step, monkeypatch):
+    monkeypatch.setenv("LWCNN_STEP", "engine")
+    model = build_residual_se((8, 8, 3), 3, ResidualSEConfig(8, (Stage(8, 1, 3),), se_reduction=4))
+    images, labels = make_images(12, (8, 8, 3), 3)
+    part = Images(images, labels)
+    assert train_phase(model, Phase("all", config, 1, batch_size=6), Split(part, part), 0).computing[0]["step"] == step

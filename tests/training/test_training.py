@@ -736,12 +736,11 @@ def test_as_many_arrays_of_the_same_shapes_as_variables(shapes):
 def test_a_phase_resumed_with_other_settings_says_so_and_records_it(monkeypatch):
     state, notes = PhaseState(), []
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    state.join_computing(notes.append)
-    state.join_computing(notes.append)
+    state.join_computing("engine", notes.append)
+    state.join_computing("engine", notes.append)
     assert len(state.computing) == 1 and not notes
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    monkeypatch.setenv("LWCNN_STEP", "keras")
-    state.join_computing(notes.append)
+    state.join_computing("keras", notes.append)
     assert [way["threads"] for way in state.computing] == [1, 2] and state.computing[1]["step"] == "keras"
     (note,) = notes
     assert "resumed with step keras" in note and "threads 2" in note and "threads 1" in note
@@ -751,3 +750,19 @@ def test_as_many_branches_as_inputs(parts):
     model = build_merged_model(SHAPE, NUM_CLASSES)
     with pytest.raises(LwcnnError, match="merged has 1 inputs. Received: 2 branches"):
         train_phase(model, Phase("p", NADAM, 1), parts, 0, branches=(None, None))
+
+
+def test_the_random_states_of_models_within_a_model_are_kept_too():
+    trunk = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5)])
+    model = keras.Sequential([keras.Input((4,)), trunk, keras.layers.Dropout(0.5), keras.layers.Dense(2)])
+    assert len(random_states(model)) == 2
+
+
+@pytest.mark.parametrize("side, most", [(32, 500), (96, 56)])
+def test_validation_takes_fewer_large_images_at_once(side, most, monkeypatch):
+    sizes = []
+    predictor = lambda model: lambda inputs: sizes.append(len(inputs[0])) or [np.zeros((len(inputs[0]), 2))]  # noqa: E731
+    monkeypatch.setattr(validation, "make_predictor", predictor)
+    images = Images(np.zeros((600, side, side, 1), np.uint8), np.zeros(600, np.int64))
+    assert validation.validate(None, images, 1)[0] == [1.0]
+    assert max(sizes) == most and sum(sizes) == 600

@@ -43,6 +43,12 @@ class Dropout(Operation):
 
     expected = {"noise_shape": None}
 
+    @classmethod
+    def unsupported_setting(cls, layer):
+        if type(layer) is layers.Dropout and None in layer.output.shape[1:]:
+            return f"output shape {layer.output.shape}"
+        return super().unsupported_setting(layer)
+
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
         shape = layer.output.shape[1:]  # of an image's random numbers, where 1 covers a whole axis
