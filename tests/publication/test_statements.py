@@ -514,7 +514,7 @@ def test_no_technique_gains_more_than_seeds_differ(evidence):
     }
     assert [name for name, one in estimates.items() if one.low > 0] == ["technique_feature_noise"]
     assert points[["cutmix", "auto_augment", "trivial_augment", "resizing", "one_cycle", "constant_rate"]].max() < -1
-    assert points[["mixup", "erasing", "smoothing", "no_ema"]].abs().max() < 0.2, "no difference"
+    assert points[["mixup", "rand_augment", "erasing", "smoothing", "no_ema"]].abs().max() < 0.2, "no difference"
     assert points[["adamw", "sgd"]].round(1).tolist() == [-0.7, -1.9]
     assert points["step_decay"] < -0.7 and points["snapshots"] < 0
     for name in ("warm_restarts", "relu", "eca", "average_pooling"):

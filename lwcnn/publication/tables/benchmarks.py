@@ -82,6 +82,8 @@ COLUMNS: dict[str, Columns] = {
         "test %, before": "{before[test_accuracy]:.2%}",
         "pruned": "{pruned[test_accuracy]:.2%}",
         "trained on": "{test_accuracy:.2%}",
+        "int8 %": lambda row: f"{100 * row['int8_accuracy']:.2f}" if "int8_accuracy" in row else "",
+        "after gzip": lambda row: f"{row['int8_gzip_bytes']:,}" if "int8_gzip_bytes" in row else "",
     },
     # MLPerf Tiny's own ResNet-8 files beside those of Wren, in one run.
     "mlperf_tiny": {
