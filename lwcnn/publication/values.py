@@ -218,7 +218,7 @@ def _benchmark(name: str, template: str, *keys: str) -> Callable[..., str]:
     return find
 
 
-_PRUNED = {"before": "{before[test_accuracy]:.2%}", "after": "{test_accuracy:.2%}", "parameters": "{params:,}"}
+_PRUNED = {"after": "{test_accuracy:.2%}", "int8": "{int8_accuracy:.2%}", "parameters": "{params:,}"}
 _MLPERF = {"accuracy": "{accuracy:.2%}", "ECE": "{ece:.1%}", "bytes": "{size_bytes:,}", "ms": "{p50_ms:.3f}"}
 _GROUP = r"(\w+/\w+(?:-epochs\d+)?(?:/\w+)?)"
 VALUES: dict[str, Callable[..., Value]] = {

@@ -119,12 +119,12 @@ def test_budgets_and_seeds_are_as_described(evidence):
     assert counted.min() >= 1 and counted.max() <= 3
 
 
-def test_goals_are_met_by_all_networks_of_ours_but_three(evidence):
+def test_goals_are_met_by_all_networks_of_ours_but_two(evidence):
     reached = {
         goal: 100 * evidence.network(goal.dataset, goal.experiment).accuracy.mean >= goal.least for goal in GOALS
     }
     missed = {(goal.dataset, goal.experiment) for goal, is_met in reached.items() if not is_met}
-    ours = {("cifar10", "wren_100k"), ("mnist", "wren_15k"), ("cifar100", "wren_30k-epochs60")}
+    ours = {("cifar10", "wren_100k"), ("cifar100", "wren_30k-epochs60")}
     assert missed == {*ours, ("cifar10", "repo_residual_se")}, (
         "the extension's network stays just below its published accuracy"
     )
@@ -401,10 +401,10 @@ def test_label_smoothing_and_the_extension_do_not_improve_calibration(evidence):
     assert ece(evidence, WHOLE, "quick") > 1.5 * ece(evidence, leave_one_out("smoothing"), "quick")
 
 
-def test_temperature_scaling_lowers_the_error_of_every_network_in_the_table(evidence):
-    for dataset, name in CALIBRATED:
-        found = measure(evidence.network(dataset, name))
-        assert found.ece_scaled < found.ece, (dataset, name)
+def test_temperature_scaling_lowers_the_error_of_every_network_in_the_table_but_one(evidence):
+    found = {one: measure(evidence.network(*one)) for one in CALIBRATED}
+    assert [one for one in CALIBRATED if found[one].ece_scaled >= found[one].ece] == [("mnist", "wren_15k")]
+    assert found["mnist", "wren_15k"].ece < 0.002, "it is calibrated as trained"
 
 
 def test_int8_and_latency_are_as_described(evidence):
@@ -499,6 +499,23 @@ def test_narrowed_networks_are_less_accurate_than_those_built_small_and_trained_
     assert phases["residual_se_small"].optimizer.name == "adamw"
     for row, name in ((wren, "residual_se_muon"), (large, "wren_100k")):
         assert row["learning_rate"] == get_experiment(name, "full").phases[0].optimizer.learning_rate / 2
+
+
+def test_removed_weights_cost_less_than_removed_channels_but_not_fewer_bytes_than_building_small(evidence):
+    rows = {(row["experiment"], row["method"]): row for row in evidence.benchmark("prune")["rows"]}
+    for name, lost, removed in (("residual_se_muon", 0.2, 1 / 3), ("wren_100k", 1.3, 2 / 3)):
+        row, narrowed = rows[name, "weights"], rows[name, "channels"]
+        assert row["params"] == narrowed["params"] and row["epochs"] == narrowed["epochs"]
+        assert round(100 * (row["before"]["test_accuracy"] - row["test_accuracy"]), 1) == lost
+        assert abs(1 - row["params"] / row["before"]["params"] - removed) < 0.03
+        assert row["test_accuracy"] > narrowed["test_accuracy"] + 0.01 and row["macs"] == row["before"]["macs"]
+    w20, w30 = (evidence.network("cifar10", name) for name in ("wren_20k", "wren_30k"))
+    assert abs(rows["residual_se_muon", "weights"]["test_accuracy"] - w20.accuracy.mean) < 0.005, "as good"
+    pruned = rows["wren_100k", "weights"]
+    assert pruned["test_accuracy"] > w30.runs["test_accuracy"].max(), "or better"
+    assert abs(pruned["int8_accuracy"] - w30.int8["accuracy_exported"]) < 0.001, "the same as int8"
+    assert (pruned["int8_gzip_bytes"], w30.int8["gzip_bytes"]) == (70_580, 41_471)
+    assert round(w30.runs["macs"].iloc[0] / pruned["macs"], 2) == 0.33
 
 
 def test_no_technique_gains_more_than_seeds_differ(evidence):

@@ -109,7 +109,8 @@ def techniques(evidence: Evidence) -> Table:
     groups: list[list[Sequence[Cell]]] = []
     for preset, some in runs[runs["experiment"].isin(list(found))].groupby("preset", sort=False):
         groups.append([])
-        for name in some.groupby("experiment")["test_accuracy"].mean().sort_values(ascending=False).index:
+        means = some.groupby("experiment")["test_accuracy"].mean()
+        for name in means.sort_values(ascending=False, kind="stable").index:
             network, one = evidence.network("cifar10", name, preset), found[name]
             size = f"{network.runs['params'].iloc[0]:,}"
             cells = [size, mean_accuracy(network), *gain_cells(network, TECHNIQUE_BASE)]
