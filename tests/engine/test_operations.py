@@ -114,7 +114,8 @@ def test_operations_equal_their_layers(name):
     for ours, theirs in zip(operation.backward(given, [True] * len(inputs)), by_inputs, strict=True):
         close(ours, theirs)
     for variable, theirs in zip(layer.trainable_weights, by_weights, strict=True):
-        close(gradients[id(variable)], theirs)
+        # Where tanh is nearly 1, its slope 1 - y^2 holds little but the rounding of y, which differs between CPUs.
+        close(gradients[id(variable)], theirs, share=2e-6 if name == "conv_5x2" else 1e-6)
     for variable in layer.non_trainable_weights:
         close(arrays[id(variable)], variable)
     np.testing.assert_array_equal(given, weight)  # what was given is as it was
@@ -170,11 +171,11 @@ def test_an_unknown_loss_or_setting_is_named(loss, reason):
         find_loss(loss)
 
 
-def close(actual, expected):
+def close(actual, expected, share=1e-6):
     expected = keras.ops.convert_to_numpy(expected)
     assert actual.dtype == np.float32
     assert actual.shape == expected.shape
-    np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=2e-6 * (1 + np.abs(expected).max()))
+    np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=share * (1 + np.abs(expected).max()))
 
 
 UNKNOWN = {
