@@ -182,7 +182,7 @@ def _checksum(*arrays: np.ndarray) -> str:
 
 def _is_gray(images: np.ndarray) -> bool:
     """Returns whether all color channels of images (n, h, w, c) are equal, as in gray images with three channels."""
-    return bool((images[..., :3] == images[..., :1]).all())
+    return all((image[..., :3] == image[..., :1]).all() for image in images)  # stops at the first color image
 
 
 def _official_name(name: str, checksum: str, shape: tuple[int, ...], num_test: int) -> str | None:

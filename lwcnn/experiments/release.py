@@ -125,8 +125,9 @@ def _verified_outputs(
 
 
 def _is_not_highest(logits: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Returns whether another class has a higher logit; equal ones, which rounding to float16 makes, do not count."""
-    return logits[np.arange(len(classes)), classes] < logits.max(axis=1)
+    """Returns whether another class has a higher logit, or all are equal; two equal ones may come from rounding."""
+    highest = logits.max(axis=1)
+    return (logits[np.arange(len(classes)), classes] < highest) | (logits.min(axis=1) == highest)
 
 
 def _forget_others(dataset: str, experiment: str, folders: Folders, keep: Path) -> None:

@@ -157,7 +157,15 @@ def test_the_run_of_other_images_is_refused(folders, add, made_dataset):
     assert not folders.models.exists()
 
 
-@pytest.mark.parametrize("damage", [cut, empty, lambda path: save_npz(path, logits=-load_npz(path)["logits"])])
+def of_no_class(path):
+    save_npz(path, logits=np.zeros((100, 10)))
+
+
+def of_other_classes(path):
+    save_npz(path, logits=-load_npz(path)["logits"])
+
+
+@pytest.mark.parametrize("damage", [cut, empty, of_no_class, of_other_classes])
 def test_outputs_that_are_not_those_of_the_result_are_refused(folders, add, made_dataset, damage):
     damage(folders.outputs(add(0)))
     with pytest.raises(LwcnnError):
