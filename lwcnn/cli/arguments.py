@@ -147,8 +147,8 @@ TRAINING: Arguments = {
 """Where a training reads and writes, and how it reads images."""
 
 RECIPE: Arguments = {
-    "--epochs": option("epochs of all phases (default: the preset's)", type=at_least_one),
-    "--batch-size": option("images per step, fewer if there are few (default: the experiment's)", type=at_least_one),
+    "--epochs": option("total number of epochs, over all phases (default: the preset's)", type=at_least_one),
+    "--batch-size": option("batch size; smaller for a small data set (default: the experiment's)", type=at_least_one),
     "--learning-rate": option("peak learning rate (default: the experiment's)", type=float, metavar="RATE"),
     "--class-weight": option(
         "weight the loss so that every class counts equally; use a separate --results folder for such runs",

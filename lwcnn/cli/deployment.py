@@ -20,7 +20,7 @@ EXPORT: Arguments = {
     **arguments.DATA_DIR,
     "--output": option("file or folder to write (default: exports/<model>-<format>)", type=arguments.path),
     "--max-drop": option(
-        "percentage points of accuracy that may be lost (default: 0.3 for int8, 0.05 otherwise)",
+        "maximum loss of accuracy, in points (default: 0.3 for int8, 0.05 otherwise)",
         type=partial(number, most=100),
         metavar="POINTS",
     ),
@@ -33,7 +33,7 @@ BENCH: Arguments = {
     ),
     "--formats": option("formats to measure", list(BENCH_FORMATS), nargs="+", choices=BENCH_FORMATS),
     "--dataset": option(
-        f"data set of the images and of int8 calibration: {DATASET_HELP} (default: random images)", type=dataset_source
+        f"data set to time, and to calibrate int8 with: {DATASET_HELP} (default: random images)", type=dataset_source
     ),
     **arguments.DATA_DIR,
     "--rounds": option("number of rounds through all formats", 5, type=at_least_one),
@@ -68,7 +68,7 @@ def export(options: argparse.Namespace) -> None:
         rows += [
             ("calibrated on", f"{report['num_calibration_images']:,} training images"),
             ("input", f"int8, scale {report['input_scale']:g}, zero point {report['input_zero_point']}"),
-            ("arena (estimated)", f"{report['arena_bytes_estimated']:,} bytes of activations"),
+            ("activations", f"{report['arena_bytes_estimated']:,} bytes (estimated)"),
         ]
     print("\n".join(f"{name:<20} {value}" for name, value in rows))
 

@@ -21,7 +21,7 @@ def _part_of_name(text: str) -> str:
 
 
 ARGUMENTS: Arguments = {
-    "word": option("list the experiments whose names contain this", nargs="?", type=_part_of_name, metavar="WORD")
+    "word": option("list the experiments whose names contain WORD", nargs="?", type=_part_of_name, metavar="WORD")
 }
 SUMMARY: Arguments = {
     "model": option(

@@ -28,7 +28,7 @@ TRAIN: Arguments = {
     ),
     "--devices": option("devices that share each batch", 1, type=arguments.at_least_one),
     "--tensorboard": option(
-        "also write curves, the confusion matrix and sample images for `tensorboard --logdir DIR`", type=arguments.path
+        "also write curves, the confusion matrix and sample images for `tensorboard --logdir PATH`", type=arguments.path
     ),
 }
 FINETUNE: Arguments = {

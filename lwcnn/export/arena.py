@@ -76,9 +76,9 @@ def plan_arena(activations: Sequence[Activation]) -> int:
 
 
 def to_c_array(content: bytes, name: str, graph: Graph) -> dict[str, bytes]:
-    """Returns the files `model_data.cc` and `model_data.h` with an int8 LiteRT model and its estimated arena size."""
+    """Returns the files `model_data.cc` and `.h` with an int8 LiteRT model and the size of its activations."""
     variable = f"g_{c_name(name)}_model_data"
-    arena = f"g_{c_name(name)}_arena_bytes_estimated"
+    memory = f"g_{c_name(name)}_activation_bytes_estimated"
     guard = f"LWCNN_{c_name(name).upper()}_MODEL_DATA_H_"
     calls = ", ".join(sorted({_resolver_call(operation) for operation in graph.operations}))
     header = f"""\
@@ -92,9 +92,9 @@ def to_c_array(content: bytes, name: str, graph: Graph) -> dict[str, bytes]:
 extern const unsigned char {variable}[];
 extern const unsigned int {variable}_len;
 
-// Estimated, not measured, from the lifetimes of the activations. The interpreter's structures and the operations'
-// scratch memory need some additional kilobytes, which depend on the build.
-constexpr unsigned int {arena} = {plan_arena(graph.activations)};
+// Estimated, not measured, from the lifetimes of the activations. The arena must also hold the interpreter's structures
+// and the operations' scratch memory: 5 to 28 kB more on a PC, for the networks of this package.
+constexpr unsigned int {memory} = {plan_arena(graph.activations)};
 
 #endif  // {guard}
 """

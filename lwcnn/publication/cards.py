@@ -23,6 +23,11 @@ from lwcnn.system.files import write_atomically
 
 INDEX = "README.md"
 CARD = Path(__file__).with_name("card.md").read_text("utf-8")
+USE = (
+    "Intended for teaching, for comparing lightweight networks and for small devices, not for decisions about people "
+    "or safety."
+)
+COMPARISON = "Published for comparison with the other networks, not for use."
 
 
 def make_cards(folders: Folders) -> dict[Path, str]:
@@ -52,9 +57,13 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
     shape = read_input_shape(path)
     if shape is None:
         raise LwcnnError(f"Give a model of one image size. Received: {path}")
-    is_shipped = name in NETWORKS and told.dataset in DISPLAY_NAMES
+    is_known, is_shipped = told.experiment in EXPERIMENT_NAMES, name in NETWORKS and told.dataset in DISPLAY_NAMES
     seeds = " ".join(map(str, network.runs["seed"]))
-    again = f" To repeat it, run `lwcnn train {name} --dataset {told.dataset} --preset {told.preset} --seeds {seeds}`."
+    again = f"lwcnn train {name} --dataset {told.dataset} --preset {told.preset} --seeds {seeds}"
+    if run["backend"] != "tensorflow":
+        again = f"KERAS_BACKEND={run['backend']} {again}"
+    if str(run.get("precision", "")).startswith("mixed"):
+        again += f" --precision {run['precision']}"
     images = told.dataset if told.dataset in DATASET_NAMES else "path/to/images"
     shipped = f'lwcnn.create_model("{name}", pretrained="{told.dataset}")'
     return CARD.format(
@@ -70,7 +79,8 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         num_test=network.correct.shape[1],
         start=f"Started with the weights of `{told.config['start']}`, then t" if "start" in told.config else "T",
         phases=_phases(told, run["num_train_images"]),
-        command=again if told.experiment in EXPERIMENT_NAMES and told.dataset in DISPLAY_NAMES else "",
+        purpose=COMPARISON if is_known and name not in NETWORKS else USE,
+        command=f" To repeat it, run `{again}`." if is_known and told.dataset in DISPLAY_NAMES else "",
         minutes=run["train_seconds"] / 60,
         results=_results(told, run, network),
         calibration=_calibration(told, run, network),

@@ -81,3 +81,21 @@ def test_the_card_of_ones_own_images_has_their_batch_size_and_no_data_set_that_a
     card = model_card(tmp_path / "own.keras", told, Evidence(tmp_path / "results"))
     assert "| all | muon | 0.02 | 0.05 | 15 | 12 |" in card  # 600 images in 50 steps, not the recipe's 128
     assert "`lwcnn export own.keras --dataset path/to/images --format onnx`" in card
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "cifar10-wren_30k",
+            "run `KERAS_BACKEND=jax lwcnn train wren-30k --dataset cifar10 --preset full --seeds 0 1 2",
+        ),
+        ("cifar10-wren_30k", " --precision mixed_bfloat16`."),
+        ("cifar10-residual_se_muon", "run `lwcnn train wren --dataset cifar10 --preset full --seeds 0 1 2`."),
+        ("mnist-no_unfreezing", "Published for comparison with the other networks, not for use."),
+        ("cifar10-paper", "Intended for teaching"),
+    ],
+)
+def test_a_card_says_how_the_network_was_trained_and_what_it_is_for(name, words):
+    cards = make_cards(Folders(ROOT / "results", models=ROOT / "models"))
+    assert words in cards[ROOT / f"models/{name}.md"]

@@ -26,4 +26,3 @@ def test_the_plan_is_made_from_the_runs():
     assert f"{seconds.mean():,.0f} s on one thread {spread}" in TEXT
     core_hours = 10_000 * seconds.mean() / 3600
     assert core_hours == pytest.approx(6_800, abs=50) and "6,800 core-hours" in TEXT
-    assert f"A run of `paper` takes {runs[runs['experiment'] == 'paper']['train_seconds'].mean():.0f} s" in TEXT

@@ -120,7 +120,7 @@ EXPERIMENTS: Recipes = {
     "no_unfreezing": ("no progressive unfreezing: all layers train for the epochs of both phases", _no_unfreezing),
     "layerwise": ("layers unfrozen one at a time, starting with the last", _layerwise),
     "low_rate": (
-        "a learning rate of 1e-4 in the last phase, the advice of a summary of the paper if accuracy drops",
+        "a learning rate of 1e-4 in the last phase, an obvious remedy if accuracy drops",
         derived(_paper, {"phases.1.optimizer.learning_rate": 1e-4}),
     ),
     "head_only": ("no last phase: only the new head trains after the merge", _head_only),

@@ -33,7 +33,7 @@ from lwcnn.publication.figures.style import (
 from lwcnn.system.errors import LwcnnError
 
 HEADLINE, OURS, SYSTEM, RECORD = (
-    "most accurate below 30,000 parameters",
+    "ours, most accurate below 30,000",
     "ours",
     "system to reproduce",
     "public network",

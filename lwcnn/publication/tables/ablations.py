@@ -73,7 +73,7 @@ def parts(evidence: Evidence, dataset: str = "cifar10") -> Table:
         [SHORT[key], *alone(only(key)), *left_out(leave_one_out(key)), part.claim or ""] for key, part in PARTS.items()
     ]
     others = [[SHORT[key], "", "", "", *left_out(f"parts_{key}"), ""] for key in OPTIMIZERS]
-    head = ["part", "alone", "minus baseline", "p", "without it", "whole minus that", "p", "claimed"]
+    head = ["part", "alone", "gain when added", "p", "without it", "loss when removed", "p", "claimed"]
     return Table(head, [[["none; all", percent(BASELINE), "", "", percent(WHOLE), "", "", ""]], rows, others])
 
 
@@ -113,10 +113,23 @@ def techniques(evidence: Evidence) -> Table:
         for name in means.sort_values(ascending=False, kind="stable").index:
             network, one = evidence.network("cifar10", name, preset), found[name]
             size = f"{network.runs['params'].iloc[0]:,}"
-            cells = [size, mean_accuracy(network), *gain_cells(network, TECHNIQUE_BASE)]
+            cells = [
+                size,
+                mean_accuracy(network),
+                *gain_cells(network, TECHNIQUE_BASE),
+                or_missing(_on_validation, network),
+            ]
             time = f"{times[name]:.2f}" if name in times else ""
             groups[-1].append([one.title, one.group, f"`{preset}`", *cells, time])
-    return Table(["technique", "group", "budget", "parameters", "test %", "points", "p", "time"], groups)
+    head = ["technique", "group", "budget", "parameters", "test %", "points", "p", "validation", "time"]
+    return Table(head, groups)
+
+
+def _on_validation(network: Network) -> str:
+    """Returns the points of validation accuracy over the recipe with the same seeds."""
+    recipe = network.evidence.network(network.dataset, TECHNIQUE_BASE, network.preset)
+    gains = network.runs.set_index("seed")["val_accuracy"] - recipe.runs.set_index("seed")["val_accuracy"]
+    return f"{100 * gains.mean():+.2f}"
 
 
 def gain_cells(network: Network, reference: str) -> list[Cell]:

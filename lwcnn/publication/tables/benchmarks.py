@@ -151,7 +151,7 @@ _INT8: Columns = {
     "same class %": "{agreement:.2%}",
     "bytes": "{size_bytes:,.0f}",
     "after gzip": "{gzip_bytes:,.0f}",
-    "arena bytes, estimated": "{arena_bytes_estimated:,.0f}",
+    "activation bytes": "{arena_bytes_estimated:,.0f}",
 }
 
 
