@@ -54,7 +54,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
     network = evidence.network(told.dataset, told.experiment, told.preset)
     run = network.runs.set_index("seed").loc[told.seed].to_dict()
     name = next((name for name, named in NETWORKS.items() if named == told.experiment), told.experiment)
-    shape = read_input_shape(path)
+    title, shape = display_name(told.experiment), read_input_shape(path)
     if shape is None:
         raise LwcnnError(f"Give a model of one image size. Received: {path}")
     is_known, is_shipped = told.experiment in EXPERIMENT_NAMES, name in NETWORKS and told.dataset in DISPLAY_NAMES
@@ -67,7 +67,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
     images = told.dataset if told.dataset in DATASET_NAMES else "path/to/images"
     shipped = f'lwcnn.create_model("{name}", pretrained="{told.dataset}")'
     return CARD.format(
-        title=display_name(told.experiment),
+        title=title[0].upper() + title[1:],
         data=DISPLAY_NAMES.get(told.dataset, told.dataset),
         path=path,
         told=told,
