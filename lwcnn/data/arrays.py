@@ -40,9 +40,14 @@ def _parts(data: Any) -> tuple[Any, Any]:
             raise _unknown_form(f"keys {', '.join(map(str, data))}")
         return training, test
     is_pair = isinstance(data, (tuple, list)) and len(data) == 2
-    if is_pair and (isinstance(data[0], tuple) or _is_tensorflow(data[0]) or _is_hugging_face(data[0])):
+    if is_pair and (_is_part(data[0]) or _is_tensorflow(data[0]) or _is_hugging_face(data[0])):
         return data[0], data[1]
     return data, None
+
+
+def _is_part(data: Any) -> bool:
+    """Tells images and labels from images: a list of two images has no labels, which have one dimension."""
+    return isinstance(data, tuple) or (isinstance(data, list) and len(data) == 2 and np.ndim(data[1]) == 1)
 
 
 def _is_tensorflow(data: Any) -> bool:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from lwcnn.engine.keras_internals import Unsupported, student_of
+from lwcnn.engine.keras_internals import Unsupported, slot_index, student_of
 from lwcnn.engine.losses import Means, Objective
 from lwcnn.engine.network import Network, Weights, check_environment, compile_model
 from lwcnn.engine.optimizers import VectorOptimizer, check_optimizer
@@ -34,14 +34,20 @@ def _check(model: keras.Model) -> None:
     for loss, is_softmax in zip(objective.losses, plan.are_softmax()):
         if not loss.from_logits and (student is not model or not is_softmax):
             raise Unsupported(f"{model.name} ({type(model).__name__}) has a loss of probabilities")
+        if loss.from_logits and is_softmax and keras.backend.backend() != "tensorflow":
+            raise Unsupported(f"{model.name} ends in a softmax, but its loss expects logits")
+    if any(len(output.shape) != 2 for output in student.outputs):
+        raise Unsupported(f"{model.name} has outputs of other shapes than (n, classes)")
     if model.losses or any(getattr(layer, "activity_regularizer", None) for layer in flat_layers(student)):
         raise Unsupported(f"{model.name} has regularizers")
-    for method in ("train_step", "compute_loss"):
+    for method in ("train_step", "compute_loss", "compute_metrics"):
         if getattr(type(student), method) is not getattr(keras.Model, method):
             raise Unsupported(f"{type(student).__name__} has a {method} of its own")
     for variable in model.trainable_variables:
         if variable.constraint:
             raise Unsupported(f"{variable.path} has a constraint")
+        if model.optimizer.built and slot_index(model.optimizer, variable) is None:
+            raise Unsupported(f"the optimizer {model.optimizer.name} was built without {variable.path}")
 
 
 class Epoch:

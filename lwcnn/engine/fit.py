@@ -7,8 +7,9 @@ import keras
 import numpy as np
 
 from lwcnn.engine.epoch import Epoch, unsupported
+from lwcnn.engine.keras_internals import first_epoch
 from lwcnn.engine.losses import Means, Objective
-from lwcnn.engine.network import Predictor
+from lwcnn.engine.network import Predictor, has_shape
 from lwcnn.system.errors import LwcnnError
 
 
@@ -28,7 +29,8 @@ def fast_fit(
     """Trains a compiled model as `model.fit` does, several times as fast for small networks on a CPU.
 
     Weights, optimizer state and logs equal those of `model.fit` within rounding, except that the order of images and
-    the masks of dropout are drawn differently. Models and arguments that the engine does not support are passed to
+    the masks of dropout are drawn differently, and that the losses of single outputs are means over images, not over
+    batches. Models and arguments that the engine does not support are passed to
     `model.fit`; one line on standard error says why.
 
     Args:
@@ -50,9 +52,8 @@ def fast_fit(
     Raises:
         LwcnnError: The arrays have different lengths, or a label is not one of the classes.
     """
-    weighted = ["validation_data, which has weights"] if validation_data and len(validation_data) > 2 else []
-    other = next(iter([*arguments, *weighted]), None)
-    reason = f"of the argument {other}" if other else unsupported(model)
+    reason = next((f"of the argument {name}" for name in arguments), None) or unsupported(model)
+    reason = reason or _unsupported_data(model, x, y, batch_size, validation_data)
     if reason:
         print(f"fast_fit leaves {model.name} to Keras, because {reason}", file=sys.stderr)
         return model.fit(
@@ -69,15 +70,17 @@ def fast_fit(
     model.stop_training = False
     calls.on_train_begin()
     logs: dict[str, float] = {}
-    for epoch in range(initial_epoch, epochs):
+    for epoch in range(first_epoch(model, initial_epoch), epochs):
         calls.on_epoch_begin(epoch)
         with Epoch(model) as training:
             for step, (images, truth) in enumerate(_batches(inputs, labels, batch_size, shuffle)):
                 calls.on_train_batch_begin(step)
                 logs = training.step(images, truth)
                 calls.on_train_batch_end(step, logs)
+                if model.stop_training:
+                    break
         if held_out:
-            logs |= _evaluate(model, *held_out, batch_size)
+            logs |= _evaluate(model, *held_out, batch_size, calls)
         calls.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
@@ -85,20 +88,52 @@ def fast_fit(
     return model.history
 
 
-def _evaluate(model: keras.Model, inputs, labels, batch_size: int) -> dict[str, float]:
+def _unsupported_data(model: keras.Model, x, y, batch_size, validation_data) -> str | None:
+    """Returns why the engine cannot train a model on data; None if it can."""
+    if not isinstance(batch_size, int):
+        return f"of batch_size={batch_size}"
+    pairs = [(x, y)]
+    if validation_data is not None:
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+            return "validation_data is not (x, y)"
+        pairs.append(validation_data)
+    shapes = [loss.label_shapes(output.shape[-1]) for loss, output in zip(Objective(model).losses, model.outputs)]
+    for parts in pairs:
+        if not all(hasattr(array, "__array__") for part in parts for array in _as_list(part)):
+            return "the data are not arrays"
+        inputs, labels = ([np.asarray(array) for array in _as_list(part)] for part in parts)
+        if not _have_shapes(inputs, [[tuple(tensor.shape[1:])] for tensor in model.inputs]):
+            return f"x has shape {', '.join(str(array.shape) for array in inputs)}"
+        if not _have_shapes(labels, shapes):
+            return f"y has shape {', '.join(str(array.shape) for array in labels)}"
+    return None
+
+
+def _have_shapes(arrays: list[np.ndarray], allowed: list[list[tuple]]) -> bool:
+    pairs = zip(arrays, allowed)
+    return len(arrays) == len(allowed) and all(any(has_shape(a, shape) for shape in some) for a, some in pairs)
+
+
+def _as_list(part) -> list:
+    return list(part) if isinstance(part, (list, tuple)) else [part]
+
+
+def _evaluate(model: keras.Model, inputs, labels, batch_size: int, calls) -> dict[str, float]:
     """Returns loss and metrics on held-out arrays, named "val_loss" and so on."""
     predict, objective, means, logs = Predictor(model, logits=True), Objective(model), Means(), {}
-    for images, truth in _batches(inputs, labels, batch_size, shuffle=False):
+    calls.on_test_begin()
+    for step, (images, truth) in enumerate(_batches(inputs, labels, batch_size, shuffle=False)):
+        calls.on_test_batch_begin(step)
         sums, _ = objective(predict(images), truth)
         logs = means.add([sums], len(truth[0]))
+        calls.on_test_batch_end(step, logs)
+    calls.on_test_end(logs)
     return {f"val_{name}": value for name, value in logs.items()}
 
 
 def _arrays(x, y) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Returns inputs and labels as lists of arrays, after checking that these have the same length."""
-    inputs, labels = (
-        [np.asarray(array) for array in (part if isinstance(part, (list, tuple)) else [part])] for part in (x, y)
-    )
+    inputs, labels = ([np.asarray(array) for array in _as_list(part)] for part in (x, y))
     if len({len(array) for array in inputs + labels}) != 1 or not len(labels[0]):
         shapes = ", ".join(str(array.shape) for array in inputs + labels)
         raise LwcnnError(f"Give x and y as arrays of one length, at least 1. Received: shapes {shapes}")

@@ -6,6 +6,7 @@
 from dataclasses import dataclass, field
 
 import keras
+from keras.src.models.functional import Functional
 
 
 class Unsupported(Exception):
@@ -29,6 +30,7 @@ class Graph:
     """
 
     inputs: list[int] = field(default_factory=list)
+    input_shapes: list[tuple[int | None, ...]] = field(default_factory=list)  # without the batch's axis
     outputs: list[int] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     with_gradient: set[int] = field(default_factory=set)
@@ -50,7 +52,8 @@ class Graph:
 def read_graph(model: keras.Model, training: bool) -> Graph:
     """Reads the graph of a functional or Sequential model; `training` says whether gradients are needed."""
     graph = Graph()
-    graph.inputs = [graph.new_value() for _ in _functional(model).inputs]
+    graph.input_shapes = [tuple(tensor.shape[1:]) for tensor in _functional(model).inputs]
+    graph.inputs = [graph.new_value() for _ in graph.input_shapes]
     graph.outputs = _add_calls(graph, model, graph.inputs)
     for call in graph.calls if training else ():
         own = getattr(call.layer, "trainable_variables", ())
@@ -63,6 +66,8 @@ def _functional(model: keras.Model):
     functional = getattr(model, "_functional", None) if isinstance(model, keras.Sequential) else model
     if not hasattr(functional, "_nodes_by_depth"):
         raise Unsupported(f"{model.name} ({type(model).__name__}) is neither a functional nor a built Sequential model")
+    if type(model).call not in (Functional.call, keras.Sequential.call):
+        raise Unsupported(f"{type(model).__name__} has a call of its own")
     return functional
 
 
@@ -123,6 +128,16 @@ def is_orthogonalized(optimizer: keras.optimizers.Muon, variable: keras.Variable
     return not optimizer._should_use_adamw(variable)
 
 
+def slot_index(optimizer: keras.optimizers.Optimizer, variable: keras.Variable) -> int | None:
+    """Returns the place of a variable in the lists of `SLOTS`; None if the optimizer was not built for it."""
+    return optimizer._trainable_variables_indices.get(optimizer._var_key(variable))
+
+
+def first_epoch(model: keras.Model, initial_epoch: int) -> int:
+    """Returns the epoch at which to begin: the one that `BackupAndRestore` found, or the given one."""
+    return model._initial_epoch or initial_epoch
+
+
 def momentum_product(optimizer: keras.optimizers.Nadam) -> keras.Variable:
     return optimizer._u_product
 
@@ -135,6 +150,8 @@ def student_of(model: keras.Model) -> keras.Model:
 def compiled_losses(model: keras.Model) -> list:
     """Returns the compiled loss of each output; for a `Distiller`, that of the student."""
     loss = model.loss if student_of(model) is model else model._student_loss_for_serialization
+    if isinstance(loss, (dict, tuple)):
+        raise Unsupported(f"{model.name} has its losses in a {type(loss).__name__}")
     return loss if isinstance(loss, list) else [loss]
 
 
@@ -144,9 +161,13 @@ def output_names(model: keras.Model) -> list[str]:
 
 
 def compiled_metrics(model: keras.Model) -> list:
-    """Returns the compiled metrics in any order, with None for an output without metrics."""
+    """Returns the compiled metrics, without those that weigh images."""
     found = model._compile_metrics
-    return [] if found is None else keras.tree.flatten([found._user_metrics, found._user_weighted_metrics])
+    if found is None:
+        return []
+    if any(metric is not None for metric in keras.tree.flatten(found._user_weighted_metrics)):
+        raise Unsupported(f"{model.name} has weighted metrics")
+    return [metric for metric in keras.tree.flatten(found._user_metrics) if metric is not None]
 
 
 def loss_weights(model: keras.Model):

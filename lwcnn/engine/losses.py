@@ -10,15 +10,23 @@ from lwcnn.engine.keras_internals import Unsupported
 from lwcnn.engine.operations.base import first_difference
 from lwcnn.system.errors import LwcnnError
 
-_ACCURACIES = (keras.metrics.SparseCategoricalAccuracy, keras.metrics.CategoricalAccuracy)
+_ACCURACIES = {keras.metrics.SparseCategoricalAccuracy: True, keras.metrics.CategoricalAccuracy: False}  # sparse
 
 
 class CrossEntropy(NamedTuple):
-    """A compiled cross-entropy. `class_weights` are (classes,) float32; None weighs all classes equally."""
+    """A compiled cross-entropy. `class_weights` are (classes,) float32; None weighs all classes equally.
+
+    `sparse` says whether labels are integers rather than probabilities; None allows both.
+    """
 
     from_logits: bool = False
     label_smoothing: float = 0.0
     class_weights: np.ndarray | None = None
+    sparse: bool | None = None
+
+    def label_shapes(self, num_classes: int) -> list[tuple[int, ...]]:
+        """Returns the shapes that the labels of an image may have."""
+        return ([(), (1,)] if self.sparse is not False else []) + ([(num_classes,)] if not self.sparse else [])
 
     def __call__(self, logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray, int]:
         """Returns the sum over images, its gradient by the logits, and the number of correct predictions.
@@ -51,7 +59,7 @@ def find_loss(loss) -> CrossEntropy:
     """
     loss = keras.losses.get(loss)
     if loss in (keras.losses.sparse_categorical_crossentropy, keras.losses.categorical_crossentropy):
-        return CrossEntropy()
+        return CrossEntropy(sparse=loss is keras.losses.sparse_categorical_crossentropy)
     setting = isinstance(loss, keras.losses.Loss) and first_difference(loss, reduction="sum_over_batch_size")
     if type(loss) is keras.losses.SparseCategoricalCrossentropy:
         setting = setting or first_difference(loss, ignore_class=None)
@@ -63,7 +71,10 @@ def find_loss(loss) -> CrossEntropy:
         raise Unsupported(f"the loss {loss.name} ({type(loss).__name__}) has {setting}")
     weights = getattr(loss, "class_weights", None)
     return CrossEntropy(
-        loss.from_logits, getattr(loss, "label_smoothing", 0.0), weights and np.array(weights, np.float32)
+        loss.from_logits,
+        getattr(loss, "label_smoothing", 0.0),
+        weights and np.array(weights, np.float32),
+        {keras.losses.SparseCategoricalCrossentropy: True, keras.losses.CategoricalCrossentropy: False}.get(type(loss)),
     )
 
 
@@ -92,11 +103,13 @@ class Objective:
             self._temperature, self._label_weight = _distillation(model), model.student_loss_weight
         self.losses = [find_loss(loss) for loss in internals.compiled_losses(model)]
         self._names = internals.output_names(model)
-        self._accuracy = _name_of_accuracy(model)
+        self._accuracy = _name_of_accuracy(model, self.losses)
         if internals.loss_weights(model) is not None:
             raise Unsupported(f"{model.name} has weights of its outputs' losses")
         if len(self.losses) != len(self._names):
             raise Unsupported(f"{model.name} has {len(self._names)} outputs and {len(self.losses)} losses")
+        if len(set(self._names)) != len(self._names):
+            raise Unsupported(f"{model.name} has several outputs of one name")
 
     def __call__(self, logits, labels, taught=None) -> tuple[dict[str, float], list[np.ndarray]]:
         """Returns the sums of loss and metrics over images, by name, and the gradient by the logits of each output.
@@ -134,16 +147,17 @@ def _distillation(model: keras.Model) -> float:
     return objective.temperature
 
 
-def _name_of_accuracy(model: keras.Model) -> str | None:
+def _name_of_accuracy(model: keras.Model, losses: list[CrossEntropy]) -> str | None:
     """Returns the name under which accuracy is logged; None if the model was compiled without metrics."""
-    names = set()
-    for metric in internals.compiled_metrics(model):
-        if metric == "accuracy" or type(metric) in _ACCURACIES:
-            names.add(metric if isinstance(metric, str) else metric.name)
-        elif metric is not None:
+    metrics = internals.compiled_metrics(model)
+    for metric in metrics:
+        if metric != "accuracy" and type(metric) not in _ACCURACIES:
             raise Unsupported(f"the metric {getattr(metric, 'name', metric)!r} is not accuracy")
-    if len(names) > 1:
-        raise Unsupported(f"accuracy has several names: {', '.join(sorted(names))}")
+        if isinstance(metric, keras.Metric) and _ACCURACIES[type(metric)] not in {loss.sparse for loss in losses}:
+            raise Unsupported(f"the metric {metric.name!r} has another form of labels than the loss")
+    names = {metric if isinstance(metric, str) else metric.name for metric in metrics}
+    if metrics and (len(metrics) != len(losses) or len(names) > 1):
+        raise Unsupported(f"{model.name} has {len(metrics)} metrics of {len(losses)} outputs")
     return names.pop() if names else None
 
 

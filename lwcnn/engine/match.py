@@ -57,12 +57,18 @@ def unsupported(layer: keras.Layer) -> str | None:
     found = OPERATIONS.get(type(layer))
     if found is None:
         return f"{title} has no operation"
+    if _has_other_weights(layer):
+        return f"{title} is quantized or has LoRA weights"
     if layer.compute_dtype != "float32":
         return f"{title} has dtype={layer.compute_dtype!r}"
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         return f"{title} has data_format={layer.data_format!r}"
     setting = found.unsupported_setting(layer)
     return setting and f"{title} has {setting}"
+
+
+def _has_other_weights(layer: keras.Layer) -> bool:
+    return bool(getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False))
 
 
 class Match(NamedTuple):
@@ -135,7 +141,8 @@ def depthwise_block(graph: Graph, call: Call) -> Match | None:
         return None
     parts |= _channel_attention(chain)
     parts["drop"] = chain.then(lambda layer: type(layer) is StochasticDepth)
-    residual = _addition(chain, call.inputs[0])
+    is_as_wide = _width(call.layer) == _width(parts["project"])  # else the addition broadcasts
+    residual = is_as_wide and _addition(chain, call.inputs[0])
     if not parts["norm"].trainable and chain.output in graph.with_gradient:
         return None  # the kernel's gradient assumes statistics of the batch
     return Match(partial(DepthwiseBlock, parts, activation, residual), tuple(chain.calls))
@@ -153,7 +160,9 @@ def _channel_attention(chain: _Chain) -> dict[str, keras.Layer]:
         parts = {"squeeze": side.then(_is_squeeze), "excite": side.then(_is_excite)}
     else:
         parts = _efficient_attention(side, pool.layer.output.shape[-1])
-    if None in parts.values() or graph.only_reader(side.output) is not product:
+    if None in parts.values() or sorted(product.inputs) != sorted((chain.output, side.output)):
+        return {}
+    if graph.only_reader(side.output) is not product or _width(side.calls[-1].layer) != _width(pool.layer):
         return {}
     chain.calls += [*side.calls, product]
     return parts
@@ -181,7 +190,7 @@ PATTERNS = (depthwise_block, conv_relu_max_pool)
 def _has(layer, **settings) -> bool:
     """Returns whether a layer has these settings, computes in float32 and has channels last."""
     is_plain = layer.compute_dtype == "float32" and getattr(layer, "data_format", None) in (None, "channels_last")
-    return is_plain and first_difference(layer, **settings) is None
+    return is_plain and not _has_other_weights(layer) and first_difference(layer, **settings) is None
 
 
 def _kind(cls: type, **settings) -> Callable[[keras.Layer], bool]:
@@ -206,6 +215,10 @@ _is_relu = _kind(layers.ReLU, max_value=None, negative_slope=0.0, threshold=0.0)
 def _is_norm(layer) -> bool:
     is_known = type(layer) is layers.BatchNormalization and unsupported(layer) is None
     return is_known and layer.center and layer.scale and layer.epsilon > 0  # appended channels have variance 0
+
+
+def _width(layer: keras.Layer) -> int:
+    return layer.output.shape[-1]
 
 
 def _is_reshape(layer, shape: tuple[int, ...]) -> bool:

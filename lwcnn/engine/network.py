@@ -12,6 +12,7 @@ from lwcnn.engine.match import Match, match_layers
 from lwcnn.engine.operations.activations import LINEAR, SOFTMAX, find_function
 from lwcnn.engine.threads import ThreadGroup, run_in_group, share_out
 from lwcnn.system import environment
+from lwcnn.system.errors import LwcnnError
 
 
 class Weights:
@@ -40,6 +41,12 @@ class Weights:
     def write_back(self) -> None:
         for variable in self.trainable + self._others:
             variable.assign(self._arrays[id(variable)])
+
+
+def has_shape(batch: np.ndarray, shape: tuple[int | None, ...]) -> bool:
+    """Returns whether each entry of a batch has a shape, in which None is any size."""
+    sizes = batch.shape[1:]
+    return len(sizes) == len(shape) and all(wanted in (None, size) for wanted, size in zip(shape, sizes))
 
 
 def check_environment() -> None:
@@ -93,6 +100,9 @@ class Network:
             operation.all_reduce, operation.is_leader = partial(group.sum, rank), rank == 0
 
     def forward(self, images: list[np.ndarray], training: bool) -> list[np.ndarray]:
+        for x, shape in zip(images, self._graph.input_shapes, strict=True):
+            if not has_shape(x, shape):  # the kernels check no bounds
+                raise LwcnnError(f"Give images of shape {shape}, as the model's. Received: {x.shape[1:]}")
         values = {n: x.astype(np.float32, copy=False) for n, x in zip(self._graph.inputs, images, strict=True)}
         for operation, inputs, output in self.steps:
             values[output] = operation.forward([values[number] for number in inputs], training)
@@ -100,7 +110,9 @@ class Network:
 
     def backward(self, gradients: list[np.ndarray]) -> None:
         """Adds the gradients by the weights, given those by the outputs of the last `forward`."""
-        by_value = dict(zip(self._graph.outputs, gradients, strict=True))
+        by_value: dict[int, np.ndarray] = {}
+        for number, grad in zip(self._graph.outputs, gradients, strict=True):  # a value can be several outputs
+            by_value[number] = by_value[number] + grad if number in by_value else grad
         for operation, inputs, output in reversed(self.steps):
             if output not in by_value or output not in self._graph.with_gradient:
                 continue

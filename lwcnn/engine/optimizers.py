@@ -43,7 +43,8 @@ class VectorOptimizer:
             keras.optimizers.Muon: self._muon,
         }[self._kind]
         self._iterations = int(optimizer.iterations)
-        self._state = [weights.gather(self._slot(name)) for name in internals.SLOTS[self._kind]]
+        self._indices = [internals.slot_index(optimizer, v) for v in variables]
+        self._state = [weights.gather(self._values(name)) for name in internals.SLOTS[self._kind]]
         if self._kind is keras.optimizers.Nadam:
             self._u_product = np.float32(internals.momentum_product(optimizer))
         self._decay = None
@@ -69,16 +70,20 @@ class VectorOptimizer:
         optimizer = self._optimizer
         optimizer.iterations.assign(self._iterations)
         for name, vector in zip(internals.SLOTS[self._kind], self._state, strict=True):
-            for variable, part in zip(getattr(optimizer, name), self._weights.parts(vector)):
-                if variable is not None:
-                    variable.assign(part)
+            for slot, part in zip(self._slots(name), self._weights.parts(vector), strict=True):
+                if slot is not None:
+                    slot.assign(part)
         if self._kind is keras.optimizers.Nadam:
             internals.momentum_product(optimizer).assign(self._u_product)
 
-    def _slot(self, name: str) -> list:
-        """Returns the Keras optimizer's variables of that name; zeros for missing ones (SGD without momentum, Muon)."""
-        found = getattr(self._optimizer, name) or [None] * len(self._weights.trainable)
-        return [np.zeros(v.shape) if slot is None else slot for slot, v in zip(found, self._weights.trainable)]
+    def _slots(self, name: str) -> list:
+        """Returns the Keras optimizer's variables of that name; None for missing ones (SGD without momentum, Muon)."""
+        found = getattr(self._optimizer, name)
+        return [found[index] if found else None for index in self._indices]
+
+    def _values(self, name: str) -> list:
+        slots = zip(self._slots(name), self._weights.trainable, strict=True)
+        return [np.zeros(v.shape) if slot is None else slot for slot, v in slots]
 
     def _rate(self) -> float:
         schedule = internals.learning_rate(self._optimizer)

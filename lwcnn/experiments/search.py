@@ -126,7 +126,7 @@ class Search:
 
     def _create(self, name: str, directions: Sequence[Direction]) -> optuna.Study:
         try:
-            storage = JournalStorage(JournalFileBackend(str(self.path)))
+            storage = JournalStorage(JournalFileBackend(str(self.path.absolute())))  # its lock is a link to the path
             return optuna.create_study(
                 storage=storage, study_name=name, directions=directions, pruner=PRUNER, load_if_exists=True
             )

@@ -23,6 +23,8 @@ def test_pairs_of_arrays():
     given = load_dataset(((X, Y), (X_TEST, Y_TEST)))
     assert (len(given.x_train), len(given.x_test), given.num_classes) == (40, 12, 4)
     same(load_dataset({"train": (X, Y), "test": (X_TEST, Y_TEST)}), given)
+    same(load_dataset([[X, Y], [X_TEST, list(Y_TEST)]]), given)
+    same(load_dataset([list(X), list(Y)]), drawn)
     assert load_dataset((X, Y), size=(16, 16, 1), mirror=False).input_shape == (16, 16, 1)
 
 

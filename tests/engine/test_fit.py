@@ -28,6 +28,53 @@ def build(metrics=("accuracy",), loss="sparse_categorical_crossentropy"):
     return model
 
 
+def block(images, gate=8, third=False, narrow=8):
+    """A block with attention and shortcut that only looks like those of `lwcnn.models.blocks`, unless by default."""
+    x = layers.BatchNormalization()(layers.DepthwiseConv2D(3, padding="same", use_bias=False)(images))
+    x = layers.Conv2D(narrow, 1)(layers.Conv2D(16, 1, activation="relu")(x))
+    if gate:
+        pooled = layers.GlobalAveragePooling2D(keepdims=True)(x)
+        factor = layers.Dense(gate, activation="sigmoid")(layers.Dense(4, activation="relu")(pooled))
+        x = layers.Multiply()([x, factor, layers.Conv2D(narrow, 1)(images)] if third else [x, factor])
+    return layers.Add()([x, images])
+
+
+def frozen_kernel(images):
+    convolution = layers.Conv2D(8, 3, activation="relu")
+    maps = layers.MaxPooling2D()(convolution(images))
+    convolution.kernel.trainable = False
+    return maps
+
+
+@pytest.mark.parametrize(
+    "middle",
+    [
+        block,
+        lambda maps: block(maps, gate=1),
+        lambda maps: block(maps, third=True),
+        lambda maps: block(maps, gate=0, narrow=1),
+        frozen_kernel,
+    ],
+)
+def test_what_looks_like_a_fast_pattern_trains_as_in_keras(middle):
+    def one():
+        keras.utils.set_random_seed(0)
+        images = keras.Input((6, 6, 2))
+        maps = middle(layers.Conv2D(8, 3, padding="same")(images))
+        model = keras.Model(images, layers.Dense(3)(layers.GlobalAveragePooling2D()(maps)))
+        model.compile(keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        return model
+
+    (_, expected), (_, found) = trained(keras.Model.fit, one()), trained(fast_fit, one())
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+class OtherCall(keras.Model):
+    def call(self, inputs, training=None, mask=None):
+        return 2 * super().call(inputs, training=training, mask=mask)
+
+
 class TenTimes(keras.Model):
     def compute_loss(self, *arguments, **named):
         return 10 * super().compute_loss(*arguments, **named)
@@ -96,9 +143,11 @@ def test_callbacks_act_at_the_end_of_an_epoch():
         (build(loss="mean_squared_error"), {}, "loss"),
         (build(metrics=["mae"]), {}, "metric 'mae'"),
         (build(), {"class_weight": {0: 1.0, 1: 2.0, 2: 1.0}}, "argument class_weight"),
-        (build(), {"validation_data": (X, Y, np.ones(30))}, "argument validation_data, which has weights"),
+        (build(), {"validation_data": (X, Y, np.ones(30))}, "validation_data is not (x, y)"),
         (with_head(layers.Dense(3, "softmax", activity_regularizer="l2")), {}, "regularizers"),
         (with_head(layers.Dense(3, "softmax"), TenTimes), {}, "TenTimes has a compute_loss of its own"),
+        (with_head(layers.Dense(3, "softmax"), OtherCall), {}, "OtherCall has a call of its own"),
+        (build(), {"batch_size": None}, "batch_size=None"),
         (any_size(), {}, "Dropout) has output shape (None, None, None, 4)"),
     ],
 )
@@ -120,3 +169,66 @@ def test_labels_that_are_no_class_are_refused(label):
 def test_arrays_of_unequal_lengths_are_refused():
     with pytest.raises(LwcnnError, match=r"of one length.*Received: shapes \(30, 6, 6, 2\), \(29, 1\)"):
         fast_fit(build(), X, Y[:-1])
+
+
+def test_images_and_labels_of_other_shapes_are_left_to_keras(capfd):
+    """The kernels check no bounds: images without an axis of channels aborted the process."""
+
+    def gray():
+        model = keras.Sequential([layers.Input((6, 6, 1)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(3)])
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        return model
+
+    fast_fit(gray(), X[..., 0], Y, verbose=0)  # Keras adds the axis
+    with pytest.raises(ValueError):
+        fast_fit(gray(), X, Y, verbose=0)
+    with pytest.raises(ValueError):
+        fast_fit(build(), X, np.eye(3)[Y[:, 0]], verbose=0)
+    reasons = [line.partition("because ")[2] for line in capfd.readouterr().err.splitlines() if "leaves" in line]
+    assert reasons == ["x has shape (30, 6, 6)", "x has shape (30, 6, 6, 2)", "y has shape (30, 3)"]
+
+
+def test_an_optimizer_kept_after_freezing_updates_the_right_state():
+    def run(fit):
+        keras.utils.set_random_seed(0)
+        images = keras.Input((72,))
+        first = layers.Dense(8)
+        model = keras.Model(images, layers.Dense(3)(layers.Dense(8)(first(images))))
+        optimizer = keras.optimizers.Adam(0.05)
+        for is_frozen in (False, True):
+            first.trainable = not is_frozen
+            model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+            fit(model, X.reshape(30, -1), Y, batch_size=10, epochs=2, shuffle=False, verbose=0)
+        return model.get_weights()
+
+    for a, b in zip(run(fast_fit), run(keras.Model.fit), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_an_interrupted_training_continues_at_its_epoch(tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    def backup():
+        return keras.callbacks.BackupAndRestore(tmp_path / "backup")
+
+    with pytest.raises(KeyboardInterrupt):
+        fast_fit(build(), X, Y, epochs=4, verbose=0, callbacks=[backup(), Stop()])
+    assert fast_fit(build(), X, Y, epochs=4, verbose=0, callbacks=[backup()]).epoch == [2, 3]
+
+
+def test_a_callback_can_end_the_training_after_a_batch_and_sees_validation():
+    seen = []
+
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = batch == 1
+
+        def on_test_end(self, logs=None):
+            seen.append(set(logs))
+
+    model = build()
+    fast_fit(model, X, Y, 5, epochs=3, verbose=0, callbacks=[Stop()], validation_data=(X, Y))
+    assert int(model.optimizer.iterations) == 2 and seen == [{"loss", "accuracy"}]

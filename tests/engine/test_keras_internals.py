@@ -64,4 +64,4 @@ def test_what_a_model_was_compiled_with():
     assert internals.compiled_metrics(model) == []
     assert internals.loss_weights(model) is None
     model.compile("sgd", ["mse"], metrics=["mae"], loss_weights=[0.5])
-    assert internals.compiled_metrics(model) == ["mae", None] and internals.loss_weights(model) == [0.5]
+    assert internals.compiled_metrics(model) == ["mae"] and internals.loss_weights(model) == [0.5]

@@ -148,11 +148,11 @@ class ConvReluMaxPool(Operation):
         return y
 
     def backward(self, grad, wanted):
-        if self.g_kernel is not None:
-            g_kernel, g_bias = conv_pool.conv_pool_kernel_gradients(self.x, self.winner, grad)
-            self.g_kernel += g_kernel
-            if self.g_bias is not None:
-                self.g_bias += g_bias
+        if self.g_kernel is not None or self.g_bias is not None:
+            found = conv_pool.conv_pool_kernel_gradients(self.x, self.winner, grad)
+            for own, part in zip((self.g_kernel, self.g_bias), found):
+                if own is not None:
+                    own += part
         if not wanted[0]:
             return [None]
         dx = conv_pool.conv_pool_input_gradient(self.x, self.kernel, self.winner, grad)
