@@ -546,9 +546,10 @@ def test_no_technique_shows_a_gain(evidence):
     assert [name for name, one in estimates.items() if one.low > 0] == ["technique_feature_noise"]
     assert points[["cutmix", "auto_augment", "trivial_augment", "resizing", "one_cycle", "constant_rate"]].max() < -1
     assert points[["mixup", "rand_augment", "erasing", "smoothing", "no_ema"]].abs().max() < 0.2, "no difference"
-    assert points[["adamw", "sgd"]].round(1).tolist() == [-0.7, -1.9]
+    assert points[["adamw", "nadam", "sgd", "glu"]].round(1).tolist() == [-0.7, -0.6, -1.9, -0.8]
     assert points["step_decay"] < -0.7 and points["snapshots"] < 0
-    for name in ("warm_restarts", "relu", "eca", "average_pooling"):
+    alike = ("lion", "muon_fixed_norm", "muon_adamw", "dropout", "weight_decay")
+    for name in ("warm_restarts", "relu", "gelu", "eca", "average_pooling", *alike):
         assert estimates[f"technique_{name}"].low < 0 < estimates[f"technique_{name}"].high, "no clear difference"
     rows = evidence.benchmark("technique_time")["rows"]
     times = {row["experiment"][10:]: row["seconds_per_epoch"] / row["recipe_seconds_per_epoch"] for row in rows}
