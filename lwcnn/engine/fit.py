@@ -92,7 +92,7 @@ def _unsupported_data(model: keras.Model, x, y, batch_size, validation_data) -> 
     """Returns why the engine cannot train a model on data; None if it can."""
     if not isinstance(batch_size, int):
         return f"of batch_size={batch_size}"
-    pairs = [(x, y)]
+    pairs: list = [(x, y)]
     if validation_data is not None:
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
             return "validation_data is not (x, y)"

@@ -111,8 +111,8 @@ class Network:
     def backward(self, gradients: list[np.ndarray]) -> None:
         """Adds the gradients by the weights, given those by the outputs of the last `forward`."""
         by_value: dict[int, np.ndarray] = {}
-        for number, grad in zip(self._graph.outputs, gradients, strict=True):  # a value can be several outputs
-            by_value[number] = by_value[number] + grad if number in by_value else grad
+        for number, own in zip(self._graph.outputs, gradients, strict=True):  # a value can be several outputs
+            by_value[number] = by_value[number] + own if number in by_value else own
         for operation, inputs, output in reversed(self.steps):
             if output not in by_value or output not in self._graph.with_gradient:
                 continue
