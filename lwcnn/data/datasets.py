@@ -103,7 +103,8 @@ def load_dataset(
             they are.
 
     Returns:
-        A `Dataset`. The same images give the same arrays, whatever their order and source.
+        A `Dataset`. The same images give the same arrays, whatever their order and source, unless `size` changes
+            them.
 
     Example:
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from lwcnn.engine.epoch import Epoch, unsupported
-from lwcnn.engine.keras_internals import first_epoch
+from lwcnn.engine.keras_internals import first_epoch, student_of
 from lwcnn.engine.losses import Means, Objective
 from lwcnn.engine.network import Predictor, has_shape
 from lwcnn.system.errors import LwcnnError
@@ -97,12 +97,14 @@ def _unsupported_data(model: keras.Model, x, y, batch_size, validation_data) -> 
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
             return "validation_data is not (x, y)"
         pairs.append(validation_data)
-    shapes = [loss.label_shapes(output.shape[-1]) for loss, output in zip(Objective(model).losses, model.outputs)]
+    trained = student_of(model)
+    images = [[tuple(tensor.shape[1:])] for tensor in trained.inputs]
+    shapes = [loss.label_shapes(output.shape[-1]) for loss, output in zip(Objective(model).losses, trained.outputs)]
     for parts in pairs:
         if not all(hasattr(array, "__array__") for part in parts for array in _as_list(part)):
             return "the data are not arrays"
         inputs, labels = ([np.asarray(array) for array in _as_list(part)] for part in parts)
-        if not _have_shapes(inputs, [[tuple(tensor.shape[1:])] for tensor in model.inputs]):
+        if not _have_shapes(inputs, images):
             return f"x has shape {', '.join(str(array.shape) for array in inputs)}"
         if not _have_shapes(labels, shapes):
             return f"y has shape {', '.join(str(array.shape) for array in labels)}"
@@ -110,6 +112,7 @@ def _unsupported_data(model: keras.Model, x, y, batch_size, validation_data) -> 
 
 
 def _have_shapes(arrays: list[np.ndarray], allowed: list[list[tuple]]) -> bool:
+    """Returns whether there are as many arrays as expected, each of one of its allowed shapes."""
     pairs = zip(arrays, allowed)
     return len(arrays) == len(allowed) and all(any(has_shape(a, shape) for shape in some) for a, some in pairs)
 

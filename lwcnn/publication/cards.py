@@ -77,6 +77,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         num_classes=len(told.class_names),
         classes=", ".join(told.class_names),
         num_test=network.correct.shape[1],
+        choice=f"the released seed is {'the best one' if _is_best(told, network) else 'not the best one'} on them",
         start=f"Started with the weights of `{told.config['start']}`, then t" if "start" in told.config else "T",
         phases=_phases(told, run["num_train_images"]),
         purpose=COMPARISON if is_known and name not in NETWORKS else USE,
@@ -88,6 +89,10 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         load=shipped if is_shipped else f'lwcnn.load_model("{path.name}")',
         export=f"lwcnn export {name if is_shipped else path.name} --dataset {images}",
     )
+
+
+def _is_best(told: Description, network: Network) -> bool:
+    return told.val_accuracy == network.runs["val_accuracy"].max()
 
 
 def _phases(told: Description, num_images: int) -> str:
@@ -162,4 +167,7 @@ def _index(told: dict[Path, Description]) -> str:
         "license": lambda path: told[path].license,
     }
     table = table_of(columns, told).markdown()
-    return f"# Models\n\nEach model is the seed of its experiment that is best on validation images.\n\n{table}\n"
+    chosen = (
+        "Each model is one seed of its experiment: the best one on validation images, unless its card says otherwise."
+    )
+    return f"# Models\n\n{chosen}\n\n{table}\n"

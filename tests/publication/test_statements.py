@@ -354,7 +354,8 @@ def test_corrupted_images_order_the_networks_by_kind(evidence):
 def test_micro_needs_the_estimated_memory_and_finds_the_classes_of_litert(evidence):
     rows = pd.DataFrame(evidence.benchmark("microcontroller")["rows"]).set_index("model").rename(lambda name: name[8:])
     assert (rows["arena_bytes_head"] == rows["arena_bytes_estimated"]).all()
-    assert (rows["arena_bytes_head"] < rows["arena_bytes_total"]).all()
+    more = (rows["arena_bytes_total"] - rows["arena_bytes_head"]) / 1000
+    assert (round(more.min()), round(more.max())) == (5, 28), "also in the header that `lwcnn export` writes"
     assert rows["same_class_as_litert"].min() >= 0.975, "two of a hundred differ at most, rounded"
     family = rows.drop(index="paper")
     assert (family["size_bytes"].idxmin(), family["arena_bytes_total"].idxmin()) == ("wren_5k", "wren_fast")
