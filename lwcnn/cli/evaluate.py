@@ -2,17 +2,8 @@
 
 import argparse
 
-from lwcnn.cli.arguments import (
-    DATA_DIR,
-    DATASET_HELP,
-    MODEL_HELP,
-    Arguments,
-    dataset_source,
-    load_dataset_of,
-    model_name,
-    option,
-    path,
-)
+from lwcnn.cli import arguments
+from lwcnn.cli.arguments import DATASET_HELP, MODEL_HELP, Arguments, option
 from lwcnn.evaluation.metrics import accuracy, average_probabilities, drop_large_confusion_matrix, summarize
 from lwcnn.evaluation.predict import TTA_TRANSFORMS, default_tta_transforms, predict_logits, predict_tta, require_fit
 from lwcnn.system.files import write_json
@@ -27,8 +18,8 @@ _PERCENTAGES = {
 }
 
 ARGUMENTS: Arguments = {
-    "models": option(f"{MODEL_HELP}; the probabilities of several are averaged", type=model_name, nargs="+"),
-    "--dataset": option(f"{DATASET_HELP} (default: from MODEL)", type=dataset_source),
+    "models": option(f"{MODEL_HELP}; the probabilities of several are averaged", type=arguments.model_name, nargs="+"),
+    "--dataset": option(f"{DATASET_HELP} (default: from MODEL)", type=arguments.dataset_source),
     "--tta": option(
         "also evaluate with test-time augmentation over these transforms: "
         f"{', '.join(TTA_TRANSFORMS)} (default: original and horizontal_flip; if mirroring may change the class, "
@@ -37,8 +28,8 @@ ARGUMENTS: Arguments = {
         choices=TTA_TRANSFORMS,
         metavar="TRANSFORM",
     ),
-    "--json": option("write the metrics to this file; those with TTA are under the key tta", type=path),
-    **DATA_DIR,
+    "--json": option("write the metrics to this file; those with TTA are under the key tta", type=arguments.path),
+    **arguments.DATA_DIR,
 }
 
 
@@ -48,7 +39,7 @@ def evaluate(options: argparse.Namespace) -> None:
     from lwcnn.models.io import load_model
 
     models = {file: load_model(file) for file in (model_file(name, options.dataset) for name in options.models)}
-    data = load_dataset_of(next(iter(models)), options)
+    data = arguments.load_dataset_of(next(iter(models)), options)
     for file, model in models.items():
         require_fit(model, file, data)
     each = [predict_logits(model, data.x_test) for model in models.values()]

@@ -8,15 +8,8 @@ import keras
 import numpy as np
 
 from lwcnn.data.statistics import channel_statistics
-from lwcnn.experiments.recipes.types import (
-    DistilledExperiment,
-    Experiment,
-    FineTunedExperiment,
-    MergedExperiment,
-    NetworkExperiment,
-    ReproductionExperiment,
-    SnapshotExperiment,
-)
+from lwcnn.experiments.recipes import types
+from lwcnn.experiments.recipes.types import Experiment, MergedExperiment, NetworkExperiment, ReproductionExperiment
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.experiments.zoo import model_file
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_submodel, merge_repo_submodels
@@ -38,7 +31,7 @@ def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras
 
     Experiments with the same first phases and the same cache train these once.
     """
-    if sequence.computing.devices > 1 and isinstance(experiment, DistilledExperiment):
+    if sequence.computing.devices > 1 and isinstance(experiment, types.DistilledExperiment):
         raise LwcnnError(f"Distillation trains on one device. Received: {sequence.computing.devices} devices")
     sequence.progress.expect(experiment.num_epochs)
     normalization = _normalization(experiment, sequence.split)
@@ -46,11 +39,11 @@ def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras
     snapshots = []
     with sequence.computing.scope():
         model = _begin(experiment, sequence, build)
-        wrap = _distiller(experiment, sequence, teacher) if isinstance(experiment, DistilledExperiment) else None
+        wrap = _distiller(experiment, sequence, teacher) if isinstance(experiment, types.DistilledExperiment) else None
         for phase in experiment.phases:
             sequence.train(model, phase, wrap=wrap)
             snapshots.append(model.get_weights())
-    if isinstance(experiment, SnapshotExperiment):
+    if isinstance(experiment, types.SnapshotExperiment):
         return build_ensemble([_with_weights(build(), weights) for weights in snapshots])
     model, network = _with_weights(build(), snapshots[-1]), getattr(experiment, "network", None)
     if isinstance(network, ResidualSEConfig) and network.branch_kernels:
@@ -67,7 +60,7 @@ def build_model(
     """
     if isinstance(experiment, NetworkExperiment):
         return build_network(image_shape, num_classes, experiment.network, normalization)
-    if isinstance(experiment, FineTunedExperiment):
+    if isinstance(experiment, types.FineTunedExperiment):
         return replace_head(load_model(model_file(experiment.start)), num_classes, image_shape)
     if isinstance(experiment, ReproductionExperiment):
         return build_repo_merged(image_shape, num_classes, _branch_names(experiment))
@@ -92,7 +85,7 @@ def _begin(experiment: Experiment, sequence: PhaseSequence, build: Callable[[], 
     """Returns the model that the phases train: a new one, or the merge of submodels that are trained here."""
     if isinstance(experiment, NetworkExperiment):
         sequence.depends_on(plain_settings(experiment.network))
-    elif isinstance(experiment, FineTunedExperiment):
+    elif isinstance(experiment, types.FineTunedExperiment):
         sequence.depends_on([experiment.start, experiment.checksum])
     elif isinstance(experiment, ReproductionExperiment):
         return merge_repo_submodels(_train_in_turn(experiment, sequence))
@@ -133,7 +126,7 @@ def _with_weights(model: keras.Model, weights: list[np.ndarray]) -> keras.Model:
     return model
 
 
-def _distiller(experiment: DistilledExperiment, sequence: PhaseSequence, teacher: keras.Model | None) -> Wrap:
+def _distiller(experiment: types.DistilledExperiment, sequence: PhaseSequence, teacher: keras.Model | None) -> Wrap:
     if teacher is None:
         raise LwcnnError(f"A distilled experiment needs a teacher. Received: teacher=None for {experiment.name!r}")
     sequence.depends_on([weights_digest(teacher), plain_settings(experiment.distillation)])

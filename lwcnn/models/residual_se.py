@@ -6,26 +6,16 @@ from functools import partial
 import keras
 from keras import layers
 
-from lwcnn.models.blocks import (
-    ACTIVATIONS,
-    ATTENTIONS,
-    POOLINGS,
-    activate,
-    batch_norm,
-    cbam_block,
-    depthwise_block,
-    plain_block,
-    pool,
-)
+from lwcnn.models import blocks
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.layers import builder, check_shapes
 from lwcnn.system.errors import LwcnnError, unknown_name
 
 BLOCKS: dict[str, Callable[..., keras.KerasTensor]] = {
-    "depthwise": depthwise_block,
-    "plain": plain_block,
-    "cbam": cbam_block,
-    "glu": partial(depthwise_block, gated=True),
+    "depthwise": blocks.depthwise_block,
+    "plain": blocks.plain_block,
+    "cbam": blocks.cbam_block,
+    "glu": partial(blocks.depthwise_block, gated=True),
 }
 
 
@@ -40,12 +30,12 @@ def build_residual_se(
     x = layers.ZeroPadding2D(1, name="stem_padding")(x)
     x = layers.Conv2D(config.stem, 3, activation="relu", kernel_initializer="he_normal", name="stem_conv")(x)
     if config.stem_pooling:
-        x = pool(x, config.pooling, "stem_pool")  # (n, h / 2, w / 2, stem)
-    x = batch_norm("stem_norm")(x)
+        x = blocks.pool(x, config.pooling, "stem_pool")  # (n, h / 2, w / 2, stem)
+    x = blocks.batch_norm("stem_norm")(x)
     num_blocks, block_number = sum(stage.blocks for stage in config.stages), 0
     for i, stage in enumerate(config.stages, start=1):
         if i > 1:
-            x = pool(x, config.pooling, f"stage{i}_pool")
+            x = blocks.pool(x, config.pooling, f"stage{i}_pool")
         x = _widen(x, i, stage)
         for j in range(1, stage.blocks + 1):
             block_number += 1
@@ -56,7 +46,7 @@ def build_residual_se(
 def _widen(x: keras.KerasTensor, number: int, stage: Stage) -> keras.KerasTensor:
     if x.shape[-1] != stage.filters:
         x = layers.Conv2D(stage.filters, 1, use_bias=False, name=f"stage{number}_widen")(x)
-        x = batch_norm(f"stage{number}_norm")(x)
+        x = blocks.batch_norm(f"stage{number}_norm")(x)
     return x
 
 
@@ -80,13 +70,13 @@ def _block(
 
 def _head(x: keras.KerasTensor, num_classes: int, config: ResidualSEConfig) -> keras.KerasTensor:
     """Pools the feature maps and classifies: (n, h, w, c) -> (n, num_classes)."""
-    x = batch_norm("head_norm")(x)
+    x = blocks.batch_norm("head_norm")(x)
     if config.head:
         has_weights = config.activation == "prelu"
         x = layers.Conv2D(config.head, 1, activation=None if has_weights else config.activation, name="head_conv")(x)
         if has_weights:
-            x = activate(x, config.activation, "head_activation")
-    x = pool(x, config.head_pooling, "features", whole=True)  # (n, 1, 1, c)
+            x = blocks.activate(x, config.activation, "head_activation")
+    x = blocks.pool(x, config.head_pooling, "features", whole=True)  # (n, 1, 1, c)
     if config.feature_noise:
         x = layers.GaussianNoise(config.feature_noise, name="features_noise")(x)
     # Created with a rate above 0: only then has the layer a random generator, which a dropout schedule needs later.
@@ -99,12 +89,10 @@ def _head(x: keras.KerasTensor, num_classes: int, config: ResidualSEConfig) -> k
 def _check(input_shape: Sequence[int], num_classes: int, config: ResidualSEConfig) -> None:
     num_stages = len(config.stages)
     check_shapes(input_shape, num_classes, 2 ** (num_stages + config.stem_pooling), f"for {num_stages} stages")
-    choices = {"block": BLOCKS, "attention": ATTENTIONS, "pooling": POOLINGS, "head_pooling": POOLINGS}
-    for field, known in choices.items():
+    choices = {"block": BLOCKS, "attention": blocks.ATTENTIONS, "activation": blocks.ACTIVATIONS}
+    for field, known in (choices | dict.fromkeys(("pooling", "head_pooling"), blocks.POOLINGS)).items():
         if getattr(config, field) not in known:
             raise unknown_name(field, getattr(config, field), known)
-    if config.activation not in ACTIVATIONS:
-        raise LwcnnError(f"activation must be one of {ACTIVATIONS}. Received: {config.activation!r}")
     for stage in config.stages:
         if stage.filters < 1 or stage.blocks < 1 or stage.kernel_size % 2 == 0 or stage.expansion <= 0:
             raise LwcnnError(

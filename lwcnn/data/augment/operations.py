@@ -8,14 +8,7 @@ from typing import Annotated
 import cv2
 import numpy as np
 
-from lwcnn.data.augment.color import (
-    adjust_brightness,
-    adjust_contrast,
-    adjust_hue,
-    adjust_saturation,
-    adjust_sharpness,
-    gaussian_blur,
-)
+from lwcnn.data.augment import color
 from lwcnn.data.augment.draws import Draws, Purpose
 from lwcnn.data.augment.settings import Amount, Fraction, Rule, Settings, choice, interval, number, whole
 
@@ -43,7 +36,7 @@ class ColorJitter(Settings):
     def apply(self, images: np.ndarray, draws: Draws) -> None:
         uniform = draws.uniform(Purpose.COLOR_JITTER, 8)
         order = np.argsort(uniform[:, 4:], axis=1, kind="stable")  # of the four operations, per image
-        changes = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
+        changes = (color.adjust_brightness, color.adjust_contrast, color.adjust_saturation, color.adjust_hue)
         amounts = (self.brightness, self.contrast, self.saturation, self.hue)
         values = np.empty((len(images), 4))
         for k, spread in enumerate(amounts[:3]):
@@ -70,7 +63,7 @@ class Sharpness(Settings):
 
     def apply(self, images: np.ndarray, draws: Draws) -> None:
         chosen = draws.uniform(Purpose.SHARPNESS, 1)[:, 0] < self.probability
-        change_some(images, chosen, adjust_sharpness, np.full(len(images), self.factor))
+        change_some(images, chosen, color.adjust_sharpness, np.full(len(images), self.factor))
 
 
 @dataclass(frozen=True)
@@ -90,7 +83,7 @@ class GaussianBlur(Settings):
     def apply(self, images: np.ndarray, draws: Draws) -> None:
         uniform = draws.uniform(Purpose.BLUR, 2)
         low, high = self.sigma
-        blur = partial(gaussian_blur, kernel_size=self.kernel_size)
+        blur = partial(color.gaussian_blur, kernel_size=self.kernel_size)
         chosen, sigmas = uniform[:, 0] < self.probability, low + (high - low) * uniform[:, 1]
         change_some(images, chosen, blur, sigmas)
 

@@ -6,16 +6,7 @@ from typing import Annotated
 
 import numpy as np
 
-from lwcnn.data.augment.color import (
-    adjust_brightness,
-    adjust_contrast,
-    adjust_saturation,
-    adjust_sharpness,
-    autocontrast,
-    equalize,
-    posterize,
-    solarize,
-)
+from lwcnn.data.augment import color
 from lwcnn.data.augment.draws import Draws, Purpose
 from lwcnn.data.augment.geometry import shear, translate, warp
 from lwcnn.data.augment.operations import change_some
@@ -39,15 +30,15 @@ def _pixels(images: np.ndarray, axis: int, strengths: np.ndarray) -> np.ndarray:
 # operations without a direction ignore.
 OPERATIONS: dict[str, Callable[[np.ndarray, np.ndarray, str], np.ndarray]] = {
     "identity": lambda images, strengths, fill: images,
-    "autocontrast": lambda images, strengths, fill: autocontrast(images),
-    "equalize": lambda images, strengths, fill: equalize(images),
+    "autocontrast": lambda images, strengths, fill: color.autocontrast(images),
+    "equalize": lambda images, strengths, fill: color.equalize(images),
     "rotate": lambda images, strengths, fill: warp(images, fill, np.deg2rad(MAX_DEGREES * strengths)),
-    "posterize": lambda images, strengths, fill: posterize(images, 8 - np.rint(MAX_BITS_TAKEN * abs(strengths))),
-    "solarize": lambda images, strengths, fill: solarize(images, 255 * (1 - abs(strengths))),
-    "color": lambda images, strengths, fill: adjust_saturation(images, 1 + MAX_FACTOR_CHANGE * strengths),
-    "contrast": lambda images, strengths, fill: adjust_contrast(images, 1 + MAX_FACTOR_CHANGE * strengths),
-    "brightness": lambda images, strengths, fill: adjust_brightness(images, 1 + MAX_FACTOR_CHANGE * strengths),
-    "sharpness": lambda images, strengths, fill: adjust_sharpness(images, 1 + MAX_FACTOR_CHANGE * strengths),
+    "posterize": lambda images, strengths, fill: color.posterize(images, 8 - np.rint(MAX_BITS_TAKEN * abs(strengths))),
+    "solarize": lambda images, strengths, fill: color.solarize(images, 255 * (1 - abs(strengths))),
+    "color": lambda images, strengths, fill: color.adjust_saturation(images, 1 + MAX_FACTOR_CHANGE * strengths),
+    "contrast": lambda images, strengths, fill: color.adjust_contrast(images, 1 + MAX_FACTOR_CHANGE * strengths),
+    "brightness": lambda images, strengths, fill: color.adjust_brightness(images, 1 + MAX_FACTOR_CHANGE * strengths),
+    "sharpness": lambda images, strengths, fill: color.adjust_sharpness(images, 1 + MAX_FACTOR_CHANGE * strengths),
     "shear_x": lambda images, strengths, fill: shear(images, fill, along_x=MAX_SHEAR * strengths),
     "shear_y": lambda images, strengths, fill: shear(images, fill, along_y=MAX_SHEAR * strengths),
     "translate_x": lambda images, strengths, fill: translate(images, fill, shift_x=_pixels(images, 2, strengths)),

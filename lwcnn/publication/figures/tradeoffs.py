@@ -16,20 +16,9 @@ from matplotlib.transforms import Bbox
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication import names
 from lwcnn.publication.claims.literature import PUBLISHED
+from lwcnn.publication.figures import style
 from lwcnn.publication.figures.inputs import Inputs
-from lwcnn.publication.figures.style import (
-    BASELINE,
-    BEST,
-    BLACK,
-    COLORS,
-    GREEN,
-    MARKERS,
-    STYLE,
-    Look,
-    legend_below,
-    new_panels,
-    styled,
-)
+from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, Look, new_panels, styled
 from lwcnn.system.errors import LwcnnError
 
 HEADLINE, OURS, SYSTEM, RECORD = (
@@ -38,7 +27,7 @@ HEADLINE, OURS, SYSTEM, RECORD = (
     "system to reproduce",
     "public network",
 )
-KINDS = {HEADLINE: (BEST, "*"), OURS: (BASELINE, "o"), SYSTEM: (BLACK, "s"), RECORD: (GREEN, "^")}
+KINDS = {HEADLINE: (BEST, "*"), OURS: (BASELINE, "o"), SYSTEM: (BLACK, "s"), RECORD: (style.GREEN, "^")}
 """Color and marker by kind, in the order of the legend."""
 
 SMALL, ZOOM = (9_000, 100_000), (85, 95)  # parameters and accuracies of the networks on the frontier
@@ -74,7 +63,7 @@ def plot_tradeoff(points: pd.DataFrame, cost_label: str, title: str = "", *, ax:
     _label(ax, points)
 
 
-@matplotlib.rc_context(fname=STYLE)
+@matplotlib.rc_context(fname=style.STYLE)
 def plot_costs(panels: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     """Draws a panel per cost, each network with its own color and marker, and bars for intervals and spreads.
 
@@ -82,7 +71,7 @@ def plot_costs(panels: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     `cost_high`. No front is drawn: where spreads overlap, the data give no order.
     """
     kinds = {name: kind for shown in panels.values() for name, kind in zip(shown["name"], shown["kind"])}
-    colors, markers = [color for color in COLORS if color != BEST], MARKERS.replace("*", "")
+    colors, markers = [color for color in style.COLORS if color != BEST], style.MARKERS.replace("*", "")
     looks: dict[str, Look] = {}
     for i, name in enumerate(name for name in kinds if kinds[name] != HEADLINE):
         # In each round of the colors they meet other markers.
@@ -99,7 +88,7 @@ def plot_costs(panels: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
         ax.set(xlabel=label, ylabel="test accuracy, %" if ax in axes[::2] else "")
     for ax in axes[len(panels) :]:
         ax.set_visible(False)
-    legend_below(figure)
+    style.legend_below(figure)
     figure.suptitle(title)
     return figure
 
