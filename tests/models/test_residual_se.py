@@ -60,7 +60,7 @@ def test_any_shape_and_class_count(shape, num_classes, tmp_path):
     "network, said",
     [
         (ResidualSEConfig(stages=(Stage(8, 1),) * 4, se_reduction=2), "at least 32 for 4 stages"),
-        (ResidualSEConfig(activation="sine"), "activation must be one of"),
+        (ResidualSEConfig(activation="sine"), "Unknown activation"),
         (ResidualSEConfig(attention="ecca"), "Unknown attention. Did you mean 'eca'"),
         (ResidualSEConfig(pooling="hybird"), "Unknown pooling. Did you mean 'hybrid'"),
         (ResidualSEConfig(branch_kernels=(7,)), r"at most the stage's kernel_size, 5. Received: \(7,\)"),
