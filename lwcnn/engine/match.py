@@ -16,11 +16,11 @@ from lwcnn.engine.keras_internals import Call, Graph, Unsupported
 from lwcnn.engine.operations import activations, convolution, depthwise, normalization, numpy_layers, pooling
 from lwcnn.engine.operations.base import Bind, Operation, first_difference
 from lwcnn.engine.operations.depthwise_block import DepthwiseBlock
-from lwcnn.models.layers import SoftVoting, StochasticDepth
+from lwcnn.models.blocks import PER_IMAGE
+from lwcnn.models.layers import SoftVoting
 
 OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
     SoftVoting: numpy_layers.SoftVoting,
-    StochasticDepth: numpy_layers.Dropout,
     layers.Activation: activations.Activation,
     layers.Add: numpy_layers.Add,
     layers.Average: numpy_layers.Average,
@@ -140,7 +140,7 @@ def depthwise_block(graph: Graph, call: Call) -> Match | None:
     if None in parts.values() or _activation(parts["project"]) or not DepthwiseBlock.fits(parts, activation):
         return None
     parts |= _channel_attention(chain)
-    parts["drop"] = chain.then(lambda layer: type(layer) is StochasticDepth)
+    parts["drop"] = chain.then(_is_stochastic_depth)
     is_as_wide = _width(call.layer) == _width(parts["project"])  # else the addition broadcasts
     residual = is_as_wide and _addition(chain, call.inputs[0])
     if not parts["norm"].trainable and chain.output in graph.with_gradient:
@@ -205,6 +205,7 @@ _is_depthwise = _kind(
     layers.DepthwiseConv2D, padding="same", depth_multiplier=1, use_bias=False, activation=linear, **_UNIT
 )
 _is_pooling_by_two = _kind(layers.MaxPooling2D, pool_size=(2, 2), strides=(2, 2), padding="valid")
+_is_stochastic_depth = _kind(layers.Dropout, noise_shape=PER_IMAGE)
 _is_squeeze, _is_excite = (_kind(layers.Dense, activation=function) for function in (relu, sigmoid))
 _is_convolution_of_means = _kind(
     layers.Conv1D, filters=1, strides=(1,), dilation_rate=(1,), padding="same", use_bias=False, activation=sigmoid

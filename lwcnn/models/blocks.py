@@ -10,7 +10,7 @@ import keras
 from keras import layers
 
 from lwcnn.models.configs import EPSILON, MOMENTUM
-from lwcnn.models.layers import ChannelStatistics, LearnedMix, StochasticDepth
+from lwcnn.models.layers import ChannelStatistics, LearnedMix
 from lwcnn.system.errors import LwcnnError
 
 ACTIVATIONS = ("relu", "hard_silu", "silu", "gelu", "leaky_relu", "prelu")
@@ -20,6 +20,7 @@ LEAKY_SLOPE = 0.1  # the SE-ResNet's code; Keras's default is 0.2
 PRELU_SLOPE = 0.25  # initial; He et al. 2015
 ECA_KERNEL_SIZE = 5
 SPATIAL_KERNEL_SIZE = 7  # Woo et al. 2018
+PER_IMAGE = (None, 1, 1, 1)  # noise shape of stochastic depth: one draw for each image (Huang et al. 2016)
 
 Tensor: TypeAlias = keras.KerasTensor
 
@@ -102,7 +103,7 @@ def cbam_block(
 def _add_input(x: Tensor, y: Tensor, drop_rate: float, residual: bool, name: str) -> Tensor:
     """Applies stochastic depth to the residual branch `y` and adds the input `x` where the widths are equal."""
     if drop_rate:
-        y = StochasticDepth(drop_rate, name=f"{name}_drop")(y)
+        y = layers.Dropout(drop_rate, noise_shape=PER_IMAGE, name=f"{name}_drop")(y)
     if residual and x.shape[-1] == y.shape[-1]:
         y = layers.Add(name=f"{name}_add")([x, y])
     return y

@@ -1,7 +1,7 @@
 """Custom Keras layers, and the checks and defaults of all network builders.
 
-The layers are registered as "lwcnn>StochasticDepth", "lwcnn>ChannelStatistics", "lwcnn>LearnedMix" and
-"lwcnn>SoftVoting": model files hold these names.
+The layers are registered as "lwcnn>ChannelStatistics", "lwcnn>LearnedMix" and "lwcnn>SoftVoting": model files hold
+these names.
 """
 
 import functools
@@ -14,33 +14,6 @@ import keras
 from lwcnn.system.errors import LwcnnError
 
 Build = TypeVar("Build", bound=Callable[..., keras.Model])
-
-
-@keras.saving.register_keras_serializable(package="lwcnn")
-class StochasticDepth(keras.layers.Layer):
-    """Drops a residual branch per image with probability `rate` in training (Huang et al. 2016; "drop path")."""
-
-    def __init__(self, rate: float, seed: int | None = None, **kwargs):
-        super().__init__(**kwargs)
-        if not 0 <= rate < 1:
-            raise LwcnnError(f"{self.name}: rate must be at least 0 and less than 1. Received: rate={rate}")
-        self.rate = rate
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def call(self, x, training=False):
-        if not training or not self.rate:
-            return x
-        keep = keras.random.uniform((keras.ops.shape(x)[0],), seed=self.seed_generator) >= self.rate
-        factors = keras.ops.cast(keep, "float32") / (1 - self.rate)
-        shape = (-1,) + (1,) * (len(x.shape) - 1)  # (n, 1, 1, 1) for feature maps
-        return x * keras.ops.cast(keras.ops.reshape(factors, shape), x.dtype)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable(package="lwcnn")

@@ -231,7 +231,8 @@ def _schedule_dropout(model: keras.Model, trained: keras.Model, phase: Phase, ep
     """Sets the rates of the model's `Dropout` layers for an epoch, counted from 0."""
     if phase.dropout is None:
         return
-    scheduled = [layer for layer in model.layers if hasattr(layer, "seed_generator") and type(layer) is Dropout]
+    dropouts = [layer for layer in model.layers if type(layer) is Dropout and not layer.noise_shape]
+    scheduled = [layer for layer in dropouts if hasattr(layer, "seed_generator")]
     if not scheduled:
         raise LwcnnError(f"{model.name} has no Dropout for phase {phase.name!r}. Received: {phase.dropout}")
     first, last = phase.dropout

@@ -18,22 +18,19 @@ from lwcnn.models.blocks import (
 )
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.cost import count_macs
-from lwcnn.models.layers import ChannelStatistics, StochasticDepth
+from lwcnn.models.layers import ChannelStatistics
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
 
 
 def test_stochastic_depth_skips_whole_images_and_keeps_the_mean():
-    layer = StochasticDepth(0.25, seed=1)
-    x = np.ones((4000, 2), np.float32)
+    images = keras.Input((2, 2, 2))
+    model = keras.Model(images, depthwise_block(images, 3, drop_rate=0.25, name="block"))
+    layer, x = model.get_layer("block_drop"), np.ones((4000, 2, 2, 2), np.float32)
     values = ops.convert_to_numpy(layer(x, training=True))
     assert set(np.unique(values)) == {0.0, np.float32(1 / 0.75)} and abs(values.mean() - 1) < 0.05
-    np.testing.assert_array_equal(values[:, 0], values[:, 1])
-    assert not np.array_equal(ops.convert_to_numpy(layer(x, training=True)), values)  # other draws
-    np.testing.assert_array_equal(ops.convert_to_numpy(layer(x)), x)
-    again = StochasticDepth.from_config(layer.get_config())
-    np.testing.assert_array_equal(ops.convert_to_numpy(again(x, training=True)), values)
+    assert (values == values[:, :1, :1, :1]).all()
 
 
 def test_the_rate_of_a_keras_dropout_does_not_act_after_compilation():
@@ -46,11 +43,6 @@ def test_the_rate_of_a_keras_dropout_does_not_act_after_compilation():
     for rate in (0.4, 0.2):
         dropout.rate = rate
         assert abs(float(model.train_on_batch(x, y)) - 1 / (1 - 0.4)) < 0.03
-
-
-def test_rates_out_of_range_are_refused():
-    with pytest.raises(LwcnnError, match="Received: rate=-0.1"):
-        StochasticDepth(-0.1)
 
 
 def test_a_reduction_above_the_channels_is_refused():

@@ -8,7 +8,6 @@ from keras import layers
 
 from lwcnn.engine.losses import log_softmax
 from lwcnn.engine.operations.base import Operation
-from lwcnn.models.layers import StochasticDepth
 
 
 class Rescale(Operation):
@@ -39,24 +38,24 @@ class Normalize(Operation):
 
 
 class Dropout(Operation):
-    """`keras.layers.Dropout`, `SpatialDropout2D` and `lwcnn.models.layers.StochasticDepth`."""
-
-    expected = {"noise_shape": None}
+    """`keras.layers.Dropout` and `SpatialDropout2D`."""
 
     @classmethod
     def unsupported_setting(cls, layer):
-        if type(layer) is layers.Dropout and None in layer.output.shape[1:]:
-            return f"output shape {layer.output.shape}"
-        return super().unsupported_setting(layer)
+        noise_shape = getattr(layer, "noise_shape", None)
+        if noise_shape and noise_shape[0] is not None:
+            return f"noise_shape={noise_shape}"
+        return f"output shape {layer.output.shape}" if None in layer.output.shape[1:] else None
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)
-        shape = layer.output.shape[1:]  # of an image's random numbers, where 1 covers a whole axis
+        noise_shape = getattr(layer, "noise_shape", None)  # 1 covers a whole axis
         if type(layer) is layers.SpatialDropout2D:
-            shape = (1, 1, shape[-1])
-        if type(layer) is StochasticDepth:
-            shape = (1,) * len(shape)
-        self.random = tuple(shape) if layer.rate else None
+            noise_shape = (None, 1, 1, None)
+        shape = [
+            size if one is None else one for size, one in zip(layer.output.shape, noise_shape or layer.output.shape)
+        ]
+        self.random = tuple(shape[1:]) if layer.rate else None
 
     def forward(self, inputs, training):
         (x,) = inputs

@@ -11,7 +11,6 @@ from lwcnn.data.checks import images_at_once
 from lwcnn.engine.keras_internals import source, sources
 from lwcnn.export.formats import require_tensorflow
 from lwcnn.export.int8.simplify import Replacement, is_convolution, is_linear, rewrite, same, scale_outputs
-from lwcnn.models.layers import StochasticDepth
 
 _BATCH_SIZE = 100  # affects memory only
 _MIN_RELATIVE_RANGE = 1e-3  # of a channel, relative to the widest; smaller ones would amplify noise
@@ -22,7 +21,6 @@ _SCALE_EQUIVARIANT = (
     layers.GlobalAveragePooling2D,
     layers.ZeroPadding2D,
     layers.Dropout,
-    StochasticDepth,
 )  # a positive factor on an input channel scales the output channel equally
 
 
