@@ -170,7 +170,7 @@ def test_saved_models_load_in_a_process_that_imports_only_keras_and_lwcnn(tmp_pa
         "submodel": build_submodel(shape, num_classes),
         "dual": build_dual(shape, num_classes),
         "merged": build_merged_model(shape, num_classes),
-        "residual_se": build_residual_se(shape, num_classes, ResidualSEConfig(drop_rate=0.2)),  # with a layer of ours
+        "residual_se": build_residual_se(shape, num_classes, ResidualSEConfig(block="cbam")),  # with a layer of ours
     }
     for name, model in models.items():
         randomize(model).save(tmp_path / f"{name}.keras")
