@@ -57,6 +57,14 @@ def randomize(model, seed=0):
     return model
 
 
+def make_block(x, filters, name="block", drop_rate=0.0, kernel_size=5, expansion=2, **settings):
+    """A block of the residual networks; the settings are those of `ResidualSEConfig`."""
+    from lwcnn.models import blocks, configs
+
+    stage = configs.Stage(filters, 1, kernel_size, expansion)
+    return blocks.residual_block(x, configs.ResidualSEConfig(**settings), stage, name, drop_rate)
+
+
 def run_python(script, *arguments, check=True, **environment):
     """Runs a script in a fresh interpreter that finds the library; `environment` is added to this one's."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}

@@ -129,7 +129,7 @@ def conv_relu_max_pool(graph: Graph, call: Call) -> Match | None:
 
 
 def depthwise_block(graph: Graph, call: Call) -> Match | None:
-    """Matches `lwcnn.models.blocks.depthwise_block`, with or without channel attention, drop and residual."""
+    """Matches `lwcnn.models.blocks.depthwise_block`, with or without channel attention, dropout and shortcut."""
     if not _is_depthwise(call.layer):
         return None
     chain, parts = _Chain(graph, call), {"depthwise": call.layer}

@@ -3,13 +3,14 @@
 Every layer's name starts with the block's, so that layers can be found for freezing, heatmaps and conversion.
 """
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
 
 import keras
 from keras import layers
 
-from lwcnn.models.configs import EPSILON, MOMENTUM
+from lwcnn.models.configs import EPSILON, MOMENTUM, ResidualSEConfig, Stage
 from lwcnn.models.layers import ChannelStatistics, LearnedMix
 from lwcnn.system.errors import LwcnnError
 
@@ -25,39 +26,36 @@ PER_IMAGE = (None, 1, 1, 1)  # noise shape of stochastic depth: one draw for eac
 Tensor: TypeAlias = keras.KerasTensor
 
 
-def depthwise_block(
-    x: Tensor,
-    filters: int,
-    expansion: float = 2,
-    kernel_size: int = 5,
-    activation: str = "hard_silu",
-    se_reduction: int | None = 16,
-    drop_rate: float = 0.0,
-    residual: bool = True,
-    name: str = "block",
-    attention: str = "se",
-    branch_kernels: Sequence[int] = (),
-    gated: bool = False,
-) -> Tensor:
-    """Applies a depthwise convolution, an expansion and a projection, channel attention, and adds the input.
+def residual_block(x: Tensor, config: ResidualSEConfig, stage: Stage, name: str, drop_rate: float = 0.0) -> Tensor:
+    """Applies a block of the configured kind, drops it per image, and adds the input where the widths are equal."""
+    y = BLOCKS[config.block](x, config, stage, name)
+    if drop_rate:
+        y = layers.Dropout(drop_rate, noise_shape=PER_IMAGE, name=f"{name}_drop")(y)
+    if config.residual and x.shape[-1] == y.shape[-1]:
+        y = layers.Add(name=f"{name}_add")([x, y])
+    return y
+
+
+def depthwise_block(x: Tensor, config: ResidualSEConfig, stage: Stage, name: str, gated: bool = False) -> Tensor:
+    """Applies a depthwise convolution, an expansion, a projection and channel attention.
 
     The order is that of ConvNeXt (Liu et al. 2022): the depthwise convolution works on the narrow feature maps, and
     only one activation works on the wide ones. If `gated`, a second expansion multiplies the activated one (gated
-    linear unit: Shazeer 2020, arXiv 2002.05202). The other arguments are as in `ResidualSEConfig` and `Stage`.
+    linear unit: Shazeer 2020, arXiv 2002.05202).
     """
-    hidden = hidden_width(x.shape[-1], expansion)
-    y = _depthwise_norm(x, kernel_size, name)
-    if branch_kernels:
-        branches = [_depthwise_norm(x, size, f"{name}_branch{i}") for i, size in enumerate(branch_kernels, start=1)]
+    hidden = hidden_width(x.shape[-1], stage.expansion)
+    y = _depthwise_norm(x, stage.kernel_size, name)
+    if config.branch_kernels:
+        sizes = enumerate(config.branch_kernels, start=1)
+        branches = [_depthwise_norm(x, size, f"{name}_branch{i}") for i, size in sizes]
         y = layers.Add(name=f"{name}_sum")([y, *branches])
     expanded = layers.Conv2D(hidden, 1, kernel_initializer="he_normal", name=f"{name}_expand")(y)  # (n, h, w, hidden)
-    expanded = activate(expanded, activation, f"{name}_activation")
+    expanded = activate(expanded, config.activation, f"{name}_activation")
     if gated:
         gate = layers.Conv2D(hidden, 1, kernel_initializer="he_normal", name=f"{name}_gate")(y)
         expanded = layers.Multiply(name=f"{name}_gated")([expanded, gate])
-    y = layers.Conv2D(filters, 1, name=f"{name}_project")(expanded)  # (n, h, w, filters)
-    y = attend(y, attention, se_reduction, name)
-    return _add_input(x, y, drop_rate, residual, name)
+    y = layers.Conv2D(stage.filters, 1, name=f"{name}_project")(expanded)  # (n, h, w, filters)
+    return attend(y, config, name)
 
 
 def _depthwise_norm(x: Tensor, kernel_size: int, name: str) -> Tensor:
@@ -70,49 +68,29 @@ def hidden_width(channels: int, expansion: float) -> int:
     return max(8, round(channels * expansion / 8) * 8)
 
 
-def plain_block(
-    x: Tensor,
-    filters: int,
-    kernel_size: int = 3,
-    activation: str = "hard_silu",
-    se_reduction: int | None = 16,
-    drop_rate: float = 0.0,
-    residual: bool = True,
-    name: str = "block",
-    attention: str = "se",
-) -> Tensor:
-    """Applies a full convolution, batch norm, activation and channel attention, and adds the input."""
-    y = activate(conv_norm(x, filters, kernel_size, name=name), activation, f"{name}_activation")
-    y = attend(y, attention, se_reduction, name)
-    return _add_input(x, y, drop_rate, residual, name)
+def plain_block(x: Tensor, config: ResidualSEConfig, stage: Stage, name: str) -> Tensor:
+    """Applies a full convolution, batch norm, activation and channel attention."""
+    y = activate(conv_norm(x, stage.filters, stage.kernel_size, name=name), config.activation, f"{name}_activation")
+    return attend(y, config, name)
 
 
-def cbam_block(
-    x: Tensor,
-    filters: int,
-    drop_rate: float = 0.0,
-    residual: bool = True,
-    name: str = "block",
-    **arguments: Any,
-) -> Tensor:
-    """Applies `depthwise_block` and spatial attention, and adds the input: CBAM without max-pooling of channels."""
-    y = depthwise_block(x, filters, residual=False, name=name, **arguments)
-    return _add_input(x, spatial_attention(y, f"{name}_spatial"), drop_rate, residual, name)
+def cbam_block(x: Tensor, config: ResidualSEConfig, stage: Stage, name: str) -> Tensor:
+    """Applies `depthwise_block` and spatial attention: CBAM without max-pooling of channels."""
+    return spatial_attention(depthwise_block(x, config, stage, name), f"{name}_spatial")
 
 
-def _add_input(x: Tensor, y: Tensor, drop_rate: float, residual: bool, name: str) -> Tensor:
-    """Applies stochastic depth to the residual branch `y` and adds the input `x` where the widths are equal."""
-    if drop_rate:
-        y = layers.Dropout(drop_rate, noise_shape=PER_IMAGE, name=f"{name}_drop")(y)
-    if residual and x.shape[-1] == y.shape[-1]:
-        y = layers.Add(name=f"{name}_add")([x, y])
-    return y
+BLOCKS: dict[str, Callable[..., Tensor]] = {
+    "depthwise": depthwise_block,
+    "plain": plain_block,
+    "cbam": cbam_block,
+    "glu": partial(depthwise_block, gated=True),
+}
 
 
-def attend(x: Tensor, attention: str, se_reduction: int | None, name: str) -> Tensor:
-    if attention == "eca":
+def attend(x: Tensor, config: ResidualSEConfig, name: str) -> Tensor:
+    if config.attention == "eca":
         return efficient_channel_attention(x, name)
-    return squeeze_excite(x, se_reduction, name) if se_reduction else x
+    return squeeze_excite(x, config.se_reduction, name) if config.se_reduction else x
 
 
 def efficient_channel_attention(x: Tensor, name: str) -> Tensor:

@@ -1,7 +1,6 @@
 """The improved network: residual blocks with squeeze-and-excitation, with fewer than 30,000 parameters."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import keras
 from keras import layers
@@ -10,13 +9,6 @@ from lwcnn.models import blocks
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.layers import builder, check_shapes
 from lwcnn.system.errors import LwcnnError, unknown_name
-
-BLOCKS: dict[str, Callable[..., keras.KerasTensor]] = {
-    "depthwise": blocks.depthwise_block,
-    "plain": blocks.plain_block,
-    "cbam": blocks.cbam_block,
-    "glu": partial(blocks.depthwise_block, gated=True),
-}
 
 
 @builder(8, "for the stem and a stage")
@@ -39,7 +31,8 @@ def build_residual_se(
         x = _widen(x, i, stage)
         for j in range(1, stage.blocks + 1):
             block_number += 1
-            x = _block(x, config, stage, config.drop_rate * block_number / num_blocks, f"stage{i}_block{j}")
+            drop_rate = config.drop_rate * block_number / num_blocks
+            x = blocks.residual_block(x, config, stage, f"stage{i}_block{j}", drop_rate)
     return keras.Model(images, _head(x, num_classes, config), name="residual_se")
 
 
@@ -48,24 +41,6 @@ def _widen(x: keras.KerasTensor, number: int, stage: Stage) -> keras.KerasTensor
         x = layers.Conv2D(stage.filters, 1, use_bias=False, name=f"stage{number}_widen")(x)
         x = blocks.batch_norm(f"stage{number}_norm")(x)
     return x
-
-
-def _block(
-    x: keras.KerasTensor, config: ResidualSEConfig, stage: Stage, drop_rate: float, name: str
-) -> keras.KerasTensor:
-    of_depthwise = {"expansion": stage.expansion, "branch_kernels": config.branch_kernels}
-    return BLOCKS[config.block](
-        x,
-        stage.filters,
-        kernel_size=stage.kernel_size,
-        activation=config.activation,
-        se_reduction=config.se_reduction,
-        drop_rate=drop_rate,
-        residual=config.residual,
-        name=name,
-        attention=config.attention,
-        **({} if config.block == "plain" else of_depthwise),
-    )
 
 
 def _head(x: keras.KerasTensor, num_classes: int, config: ResidualSEConfig) -> keras.KerasTensor:
@@ -89,7 +64,7 @@ def _head(x: keras.KerasTensor, num_classes: int, config: ResidualSEConfig) -> k
 def _check(input_shape: Sequence[int], num_classes: int, config: ResidualSEConfig) -> None:
     num_stages = len(config.stages)
     check_shapes(input_shape, num_classes, 2 ** (num_stages + config.stem_pooling), f"for {num_stages} stages")
-    choices = {"block": BLOCKS, "attention": blocks.ATTENTIONS, "activation": blocks.ACTIVATIONS}
+    choices = {"block": blocks.BLOCKS, "attention": blocks.ATTENTIONS, "activation": blocks.ACTIVATIONS}
     for field, known in (choices | dict.fromkeys(("pooling", "head_pooling"), blocks.POOLINGS)).items():
         if getattr(config, field) not in known:
             raise unknown_name(field, getattr(config, field), known)

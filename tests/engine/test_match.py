@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from against_keras import assert_same, patterns, random_weights
 from keras import layers
+from made_data import make_block
 
 from lwcnn.engine import Predictor
 from lwcnn.engine import epoch as engine
 from lwcnn.engine.keras_internals import read_graph
 from lwcnn.engine.match import match_layers
-from lwcnn.models.blocks import depthwise_block
 
 BLOCKS = [
     ((8, 8, 16), {"filters": 16}),
@@ -92,8 +92,8 @@ def test_other_poolings_are_not_the_pattern(changes):
 def test_a_depthwise_block_is_one_operation(shape, arguments):
     """Two of them, so that the gradient by the second's input counts too."""
     images = keras.Input(shape)
-    x = depthwise_block(images, name="first", **arguments)
-    model = classifier(images, depthwise_block(x, name="second", **arguments | {"filters": x.shape[-1]}))
+    x = make_block(images, name="first", **arguments)
+    model = classifier(images, make_block(x, name="second", **arguments | {"filters": x.shape[-1]}))
     assert patterns(model) == ["depthwise_block"] * 2
     assert_same(model, [inputs(shape)], np.arange(9) % 3)
 
@@ -102,7 +102,7 @@ def test_a_depthwise_block_is_one_operation(shape, arguments):
 def test_other_convolutions_of_means_are_computed(changes):
     """With kernels of other sizes attention is a part of the block; with a bias or another activation it is not."""
     images = keras.Input((6, 5, 8))
-    x = depthwise_block(images, 8, se_reduction=None, residual=False, name="block")
+    x = make_block(images, 8, se_reduction=None, residual=False, name="block")
     row = layers.Reshape((8, 1))(layers.GlobalAveragePooling2D()(x))
     settings = {"kernel_size": 5, "padding": "same", "use_bias": False, "activation": "sigmoid"} | changes
     factor = layers.Reshape((1, 1, 8))(layers.Conv1D(1, **settings)(row))
@@ -117,7 +117,7 @@ def test_a_block_whose_norm_has_no_offset_or_scale_goes_layer_by_layer(setting, 
     images = keras.Input((6, 5, 8))
     with monkeypatch.context() as patch:
         patch.setattr(layers, "BatchNormalization", partial(layers.BatchNormalization, **{setting: False}))
-        x = depthwise_block(images, 8, se_reduction=2, name="block")
+        x = make_block(images, 8, se_reduction=2, name="block")
     model = classifier(images, x)
     assert patterns(model) == []
     assert_same(model, [inputs((6, 5, 8))], np.arange(9) % 3)
@@ -126,7 +126,7 @@ def test_a_block_whose_norm_has_no_offset_or_scale_goes_layer_by_layer(setting, 
 def test_a_block_added_to_another_value():
     images = keras.Input((6, 6, 8))
     other = layers.Conv2D(8, 1)(images)
-    x = depthwise_block(images, 8, se_reduction=2, residual=False, name="block")
+    x = make_block(images, 8, se_reduction=2, residual=False, name="block")
     model = classifier(images, layers.Add()([x, other]))
     assert_same(model, [inputs((6, 6, 8))], np.arange(9) % 3)
 
@@ -136,7 +136,7 @@ def test_gradients_flow_through_frozen_layers(frozen):
     """What is frozen stays bit-identical and passes gradients to the trained layers before it."""
     images = keras.Input((7, 7, 8))
     x = layers.Conv2D(8, 1, name="conv")(images)
-    model = classifier(images, depthwise_block(x, 8, se_reduction=2, name="block"))
+    model = classifier(images, make_block(x, 8, se_reduction=2, name="block"))
     for layer in model.layers:
         layer.trainable = not layer.name.startswith(frozen)
     assert_same(model, [inputs((7, 7, 8))], np.arange(9) % 3)

@@ -4,18 +4,11 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from made_data import make_images, randomize
+from made_data import make_block, make_images, randomize
 
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.models.baselines.resnet import residual_block
-from lwcnn.models.blocks import (
-    cbam_block,
-    depthwise_block,
-    hidden_width,
-    plain_block,
-    spatial_attention,
-    squeeze_excite,
-)
+from lwcnn.models.blocks import hidden_width, spatial_attention, squeeze_excite
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.cost import count_macs
 from lwcnn.models.layers import ChannelStatistics
@@ -26,7 +19,7 @@ from lwcnn.system.settings import plain_settings
 
 def test_stochastic_depth_skips_whole_images_and_keeps_the_mean():
     images = keras.Input((2, 2, 2))
-    model = keras.Model(images, depthwise_block(images, 3, drop_rate=0.25, name="block"))
+    model = keras.Model(images, make_block(images, 3, drop_rate=0.25))
     layer, x = model.get_layer("block_drop"), np.ones((4000, 2, 2, 2), np.float32)
     values = ops.convert_to_numpy(layer(x, training=True))
     assert set(np.unique(values)) == {0.0, np.float32(1 / 0.75)} and abs(values.mean() - 1) < 0.05
@@ -52,7 +45,7 @@ def test_a_reduction_above_the_channels_is_refused():
 
 def test_macs_of_a_block_by_hand():
     images = keras.Input((8, 8, 16))
-    model = keras.Model(images, depthwise_block(images, 16, 2, 5, se_reduction=4, name="block"))
+    model = keras.Model(images, make_block(images, 16, se_reduction=4))
     # depthwise 8*8*16*25, expand and project 8*8*16*32 each, squeeze and excite 16*4 each
     assert count_macs(model) == 8 * 8 * 16 * 25 + 2 * 8 * 8 * 16 * 32 + 2 * 16 * 4
 
@@ -103,10 +96,13 @@ def test_without_a_change_of_shape_a_basic_block_adds_its_input():
 
 
 def test_plain_block_by_hand():
-    model = block_model(plain_block, filters=16, kernel_size=5, se_reduction=4, drop_rate=0.2)
+    model = block_model(make_block, filters=16, block="plain", se_reduction=4, drop_rate=0.2)
     assert model.count_params() == 25 * 16 * 16 + 4 * 16 + squeeze_excite_count(16, 4)
     assert [layer.name for layer in model.layers[-2:]] == ["block_drop", "block_add"]
-    assert block_model(plain_block, filters=24, se_reduction=None).count_params() == 9 * 16 * 24 + 4 * 24
+    assert (
+        block_model(make_block, filters=24, block="plain", kernel_size=3, se_reduction=None).count_params()
+        == 9 * 16 * 24 + 4 * 24
+    )
 
 
 def test_channel_statistics_are_mean_and_maximum():
@@ -126,7 +122,7 @@ def test_spatial_attention_by_hand():
 
 
 def test_cbam_block_is_the_depthwise_block_with_spatial_attention():
-    model = block_model(cbam_block, filters=16, se_reduction=4, drop_rate=0.1)
+    model = block_model(make_block, filters=16, block="cbam", se_reduction=4, drop_rate=0.1)
     depthwise = 25 * 16 + 4 * 16 + 16 * 32 + 32 + 32 * 16 + 16
     assert model.count_params() == depthwise + squeeze_excite_count(16, 4) + 2 * 49 + 1
     assert count_macs(model) == 64 * (25 * 16 + 2 * 16 * 32 + 2 * 49) + 2 * 16 * 4
@@ -173,5 +169,5 @@ def test_the_hidden_width_is_the_nearest_multiple_of_eight():
 @pytest.mark.parametrize("residual, filters, added", [(True, 16, True), (False, 16, False), (True, 24, False)])
 def test_the_input_is_added_where_wanted_and_of_the_same_width(residual, filters, added):
     images = keras.Input((8, 8, 16))
-    model = keras.Model(images, depthwise_block(images, filters, residual=residual, name="block"))
+    model = keras.Model(images, make_block(images, filters, residual=residual))
     assert any(isinstance(layer, keras.layers.Add) for layer in model.layers) == added

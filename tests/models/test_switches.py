@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from made_data import make_images, randomize
+from made_data import make_block, make_images, randomize
 
 from lwcnn.engine import unsupported
 from lwcnn.models import blocks
@@ -45,8 +45,8 @@ def test_efficient_channel_attention_by_hand():
 
 
 def test_a_gated_block_by_hand():
-    settings = {"expansion": 8 / 6, "kernel_size": 1, "activation": "relu", "se_reduction": None, "gated": True}
-    model = model_of(blocks.depthwise_block, filters=6, **settings)
+    settings = {"expansion": 8 / 6, "kernel_size": 1, "activation": "relu", "se_reduction": None, "block": "glu"}
+    model = model_of(make_block, filters=6, **settings)
     x = np.random.default_rng(1).normal(size=(2, 4, 4, 6)).astype(np.float32)
     normed = keras.Model(model.inputs, model.get_layer("a_norm").output).predict(x, verbose=0)
     (expand, of_expand), (gate, of_gate), (project, of_project) = (
