@@ -38,7 +38,7 @@ def begin_epoch(model: keras.Model, average: MovingAverage | None = None, num_st
         from lwcnn.training.jax_epoch import JaxEpoch
 
         return JaxEpoch(model, average, num_steps)
-    return Epoch(model, average)
+    return contextlib.nullcontext(Epoch(model, average))
 
 
 def step_name() -> str:
@@ -147,14 +147,5 @@ class Epoch:
             for name, value in self._model.train_on_batch(x, y, return_dict=True).items():
                 self._sums[name] = self._sums.get(name, 0.0) + size * float(value)
             if self._average:
-                self._average.update(self.value_of)
+                self._average.update()
         return {name: total / self._num_images for name, total in self._sums.items()}
-
-    def value_of(self, variable: keras.Variable) -> np.ndarray:
-        return keras.ops.convert_to_numpy(variable)
-
-    def __enter__(self) -> "Epoch":
-        return self
-
-    def __exit__(self, *_) -> None:
-        """Does nothing: Keras trains the model in place."""

@@ -120,7 +120,8 @@ def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs
     whole.compile(optimizer.build(10), losses, metrics=metrics, jit_compile=False, run_eagerly=EAGERLY)
     whole.optimizer.build(whole.trainable_variables)
     average = MovingAverage([*whole.trainable_variables, *batch_norm_statistics(model)], 0.9)
-    assert isinstance(begin_epoch(whole), engine.Epoch if step == "engine" else Epoch)
+    with begin_epoch(whole) as begun:
+        assert isinstance(begun, engine.Epoch if step == "engine" else Epoch)
     logs = [train_epoch(whole, batches, Progress("none"), average) for _ in range(epochs)]
     return get_values(model.weights), get_values(whole.optimizer.variables), average.values, logs
 

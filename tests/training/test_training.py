@@ -408,18 +408,18 @@ def test_averaged_batch_norm_statistics_are_evaluated(parts, monkeypatch):
     """EMA in NumPy: from the moments after every step; those of the weights' average are kept, with those."""
     rows = []
 
-    def record(kind):
+    def record(kind, value_of):
         step = kind.step
 
         def recorded(self, x, y):
             logs = step(self, x, y)
-            rows.append([np.array(self.value_of(w)) for w in model.weights if "moving_" in w.path])
+            rows.append([np.array(value_of(self, w)) for w in model.weights if "moving_" in w.path])
             return logs
 
         monkeypatch.setattr(kind, "step", recorded)
 
-    record(Epoch)
-    record(engine.Epoch)
+    record(Epoch, lambda _, w: keras.ops.convert_to_numpy(w))
+    record(engine.Epoch, engine.Epoch.value_of)
     network = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
     model = build_residual_se(SHAPE, NUM_CLASSES, network)
     names = [w.path for w in model.weights]
