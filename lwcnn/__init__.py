@@ -45,7 +45,7 @@ _WITH_BACKEND = {
     "build_submodel": "lwcnn.models.dual",
     "check_merge": "lwcnn.models.merge",
     "count_macs": "lwcnn.models.cost",
-    "create_model": "lwcnn.experiments.create",
+    "create_model": "lwcnn.experiments.zoo",
     "fast_fit": "lwcnn.engine",
     "finetune": "lwcnn.experiments.finetune",
     "load_model": "lwcnn.models.io",

@@ -81,8 +81,7 @@ def _print_experiments(names: Iterable[str]) -> None:
 
 def show_summary(options: argparse.Namespace) -> None:
     """Show a model's layers, parameters, multiply-accumulates and memory."""
-    from lwcnn.experiments.create import create_model
-    from lwcnn.experiments.zoo import model_file
+    from lwcnn.experiments.zoo import create_model, model_file
     from lwcnn.models.cost import costs, summary_text
     from lwcnn.models.io import load_model
     from lwcnn.system.files import write_json

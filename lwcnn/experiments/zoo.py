@@ -1,4 +1,4 @@
-"""The trained networks that come with the library, and their files."""
+"""Networks by name: built with random weights, or the trained ones that come with the library, and their files."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lwcnn.data.known import DATASET_NAMES
-from lwcnn.experiments.recipes import NETWORKS
+from lwcnn.data.known import DATASET_NAMES, ImageSpec
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, get_experiment
 from lwcnn.models.description import Description, read_description, read_input_shape
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import StrPath
 
 if TYPE_CHECKING:
+    import keras
     import pandas as pd
 
     from lwcnn.data.datasets import Dataset
@@ -43,6 +44,53 @@ def list_models() -> pd.DataFrame:
     ]
     columns = ["name", "dataset", "parameters", "test_accuracy", "int8_bytes", "latency_ms"]
     return pd.DataFrame(rows, columns=columns).astype({"parameters": "Int64", "int8_bytes": "Int64"})
+
+
+def create_model(
+    name: str,
+    pretrained: str | None = None,
+    input_shape: tuple[int, int, int] = (32, 32, 3),
+    num_classes: int = 10,
+) -> keras.Model:
+    """Returns a network by name.
+
+    Args:
+        name: A name from `list_models`, or the name of an experiment.
+        pretrained: Data set of the trained weights, such as "cifar10". None initializes the weights at random.
+        input_shape: Height, width and channels of the images; only without `pretrained`.
+        num_classes: Number of classes; only without `pretrained`.
+
+    Returns:
+        A Keras model that maps images (n, height, width, channels), 0 to 255, to logits (n, num_classes). A trained
+        network has an attribute `class_names`.
+
+    Raises:
+        LwcnnError: The network does not exist, was not trained on this data set, or does not accept the shape.
+
+    Example:
+
+    >>> create_model("wren", num_classes=7).output_shape
+    (None, 7)
+    """
+    if pretrained is not None:
+        from lwcnn.models.io import load_model
+
+        if (tuple(input_shape), num_classes) != ((32, 32, 3), 10):
+            raise LwcnnError(
+                "Leave out input_shape and num_classes: the trained weights determine them. "
+                f"Received: {tuple(input_shape)}, {num_classes} with pretrained={pretrained!r}"
+            )
+        known = trained_networks()
+        if (name, pretrained) not in known:
+            raise unknown_name("trained network", f"{name} on {pretrained}", [" on ".join(key) for key in known])
+        return load_model(shipped_file(name, pretrained))
+    if name not in (*NETWORKS, *EXPERIMENT_NAMES):
+        raise unknown_name("network", name, [*NETWORKS, *EXPERIMENT_NAMES])
+    if len(input_shape) != 3:
+        raise LwcnnError(f"Give input_shape as (height, width, channels). Received: {tuple(input_shape)}")
+    from lwcnn.experiments.pipeline import build_model
+
+    return build_model(get_experiment(name, dataset=ImageSpec(input_shape, mirror=False)), input_shape, num_classes)
 
 
 def trained_networks() -> dict[tuple[str, str], Description]:

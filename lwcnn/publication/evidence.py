@@ -12,8 +12,8 @@ from lwcnn.data.known import CLASS_NAMES, INPUT_SHAPES
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.statistics import Estimate, estimate_accuracy, paired_difference
 from lwcnn.experiments import results
-from lwcnn.experiments.create import create_model
 from lwcnn.experiments.results import MissingInput
+from lwcnn.experiments.zoo import create_model
 from lwcnn.publication.names import HEADLINE
 from lwcnn.system.files import StrPath
 from lwcnn.system.npz import load_npz

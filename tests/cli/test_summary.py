@@ -5,8 +5,8 @@ import pytest
 from keras import layers
 
 from lwcnn.cli.main import main
-from lwcnn.experiments.create import create_model
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
+from lwcnn.experiments.zoo import create_model
 from lwcnn.models.baselines.resnet import build_resnet
 from lwcnn.models.configs import RESNET_4443, SE_RESNET
 from lwcnn.models.cost import count_macs, memory, summary_text

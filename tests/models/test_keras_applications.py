@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from made_data import ROOT, write_npz
 
-from lwcnn.experiments.create import create_model
 from lwcnn.experiments.run import run_experiment
+from lwcnn.experiments.zoo import create_model
 from lwcnn.models.baselines.keras_applications import build_application
 from lwcnn.models.build import build_network
 from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, ApplicationConfig

@@ -20,9 +20,9 @@ from lwcnn.data.datasets import load_dataset
 from lwcnn.evaluation.calibration import scale_cross_fitted
 from lwcnn.evaluation.metrics import expected_calibration_error, reliability_bins, summarize
 from lwcnn.evaluation.statistics import Estimate
-from lwcnn.experiments.create import create_model
 from lwcnn.experiments.folders import Folders, save_classes
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
+from lwcnn.experiments.zoo import create_model
 from lwcnn.models.dual import build_merged_model
 from lwcnn.publication import figures
 from lwcnn.publication.claims.literature import PUBLISHED

@@ -9,9 +9,9 @@ from made_data import ROOT
 from publication.made_results import write_folds, write_run
 
 from lwcnn.cli.main import main
-from lwcnn.experiments.create import create_model
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.results import MissingInput
+from lwcnn.experiments.zoo import create_model
 from lwcnn.publication import report
 from lwcnn.publication.claims.literature import GOALS
 from lwcnn.publication.claims.measurement import Measurement

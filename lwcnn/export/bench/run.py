@@ -11,9 +11,8 @@ import pandas as pd
 
 from lwcnn.data.datasets import Dataset
 from lwcnn.evaluation.predict import require_fit
-from lwcnn.experiments.create import create_model
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
-from lwcnn.experiments.zoo import model_file
+from lwcnn.experiments.zoo import create_model, model_file
 from lwcnn.export.bench import measure
 from lwcnn.export.convert import convert, draw_calibration_images
 from lwcnn.export.formats import (

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from lwcnn.data.known import INPUT_SHAPES
-from lwcnn.experiments.create import create_model
+from lwcnn.experiments.zoo import create_model
 from lwcnn.models.cost import count_macs
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.graph import layer_calls
