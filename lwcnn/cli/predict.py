@@ -37,7 +37,7 @@ ARGUMENTS: Arguments = {
 def predict(options: argparse.Namespace) -> int:
     """Predict the classes of images; unreadable images are listed and skipped (exit code 4)."""
     from lwcnn.data.datasets import load_dataset
-    from lwcnn.evaluation.predict import classify, converted_for, default_tta_transforms
+    from lwcnn.evaluation.predict import converted_for, default_tta_transforms, predict_images
     from lwcnn.experiments.zoo import model_file
     from lwcnn.models.description import read_description
     from lwcnn.models.io import load_model
@@ -68,7 +68,9 @@ def predict(options: argparse.Namespace) -> int:
     images = options.inputs
     if images[0] in DATASET_NAMES and len(images) == 1:
         images = converted_for(model, load_dataset(images[0], options.data_dir).x_test)
-    found = classify(model, images, names, options.top, temperature, transforms, skip).rename(columns={"image": "id"})
+    found = predict_images(model, images, options.top, names, temperature, transforms, skip).rename(
+        columns={"image": "id"}
+    )
     if options.json:
         text = found.to_json(orient="records", indent=1, double_precision=6) + "\n"
     else:

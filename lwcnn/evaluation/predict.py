@@ -89,16 +89,26 @@ def require_fit(model: keras.Model, path: StrPath, data: Dataset) -> None:
 
 
 def predict_images(
-    model: keras.Model, images: StrPath | Sequence[StrPath] | np.ndarray, top: int = 1
+    model: keras.Model,
+    images: StrPath | Sequence[StrPath] | np.ndarray,
+    top: int = 1,
+    class_names: Sequence[str] = (),
+    temperature: float = 1.0,
+    transforms: Sequence[str] = ("original",),
+    on_unreadable: Callable[[str, str], None] | None = None,
 ) -> pandas.DataFrame:
     """Classifies image files, folders of them, an .npz file's images, or an array of images.
 
     Args:
-        model: Keras model, as in `predict_logits`. Its attribute `class_names` names the classes.
+        model: Keras model, as in `predict_logits`.
         images: Path of an image or folder, a pattern such as "photos/*.jpg", or several of them; the path of an .npz
             file with `x_test`, `images` or `x`; or an array of shape (n, height, width, channels), uint8. Images of
             files are converted to the model's input size and channels.
         top: Number of classes per image, the most probable ones first.
+        class_names: Names by label. By default those of the model's attribute `class_names`, or else the numbers.
+        temperature: Divisor of the logits.
+        transforms: Views whose probabilities are averaged, keys of `TTA_TRANSFORMS`.
+        on_unreadable: Called with the name of an image that can't be read and the reason. None raises an error.
 
     Returns:
         A DataFrame with the columns `image`, `label`, `probability`; from the second class on `label_2`, and so on.
@@ -111,28 +121,12 @@ def predict_images(
     >>> predict_images(model, data.x_train[:2]).columns.tolist()
     ['image', 'label', 'probability']
     """
-    names = getattr(model, "class_names", None) or tuple(map(str, range(model.output_shape[-1])))
-    return classify(model, images, names, top)
-
-
-def classify(
-    model: keras.Model,
-    images: StrPath | Sequence[StrPath] | np.ndarray,
-    class_names: Sequence[str],
-    top: int = 1,
-    temperature: float = 1.0,
-    transforms: Sequence[str] = ("original",),
-    on_unreadable: Callable[[str, str], None] | None = None,
-) -> pandas.DataFrame:
-    """Classifies images as `predict_images` does, with options as in `predict_tta`.
-
-    `on_unreadable` is called with the name of an image that can't be read and the reason; without it, that is an error.
-    """
     import pandas
 
     if top < 1:
         raise LwcnnError(f"Give top as a number of classes, at least 1. Received: {top}")
     batches = _batches(model, images, on_unreadable or _refuse)
+    class_names = class_names or getattr(model, "class_names", None) or [str(k) for k in range(model.output_shape[-1])]
     if model.output_shape[-1] != len(class_names):
         raise LwcnnError(
             f"Name each of the model's {model.output_shape[-1]} classes with --classes, or give their data set with "

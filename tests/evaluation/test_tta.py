@@ -13,8 +13,8 @@ from lwcnn.cli.main import main
 from lwcnn.evaluation.metrics import accuracy, summarize
 from lwcnn.evaluation.predict import (
     TTA_TRANSFORMS,
-    classify,
     default_tta_transforms,
+    predict_images,
     predict_logits,
     predict_tta,
 )
@@ -62,7 +62,7 @@ def test_the_temperature_divides_the_logits_of_each_view(model, images):
     views = ("original", "horizontal_flip")
     logits = [predict_logits(model, view).astype(float) / 2 for view in (images, images[:, :, ::-1])]
     expected = np.mean([softmax(one, axis=1) for one in logits], axis=0)
-    found = classify(model, images, "0123456789", 1, 2.0, views)
+    found = predict_images(model, images, 1, "0123456789", 2.0, views)
     assert list(found["label"]) == [str(label) for label in expected.argmax(axis=1)]
     np.testing.assert_allclose(found["probability"], expected.max(axis=1), atol=1e-6)
 
