@@ -35,7 +35,7 @@ OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
     layers.Flatten: numpy_layers.Reshape,
     layers.GlobalAveragePooling2D: pooling.GlobalAverage,
     layers.GlobalMaxPooling2D: pooling.GlobalMax,
-    layers.Identity: numpy_layers.Identity,
+    layers.Identity: activations.Activation,
     layers.LeakyReLU: activations.Activation,
     layers.MaxPooling2D: pooling.MaxPool,
     layers.Multiply: numpy_layers.Multiply,

@@ -43,7 +43,7 @@ def unknown_function(layer: keras.Layer) -> str | None:
 
 
 class Activation(Operation):
-    """`keras.layers.Activation`, `ReLU`, `LeakyReLU` and `Softmax`."""
+    """`keras.layers.Activation`, `Identity`, `ReLU`, `LeakyReLU` and `Softmax`."""
 
     unsupported_setting = staticmethod(unknown_function)
 
@@ -177,6 +177,7 @@ def _softmax(x):
 LINEAR = Function(lambda x: (x, None), lambda grad, _: grad)
 SOFTMAX = Function(_softmax, lambda grad, y: y * (grad - (grad * y).sum(axis=-1, keepdims=True)))
 _FUNCTIONS = {
+    None: LINEAR,  # of `keras.layers.Identity`
     activations.linear: LINEAR,
     activations.relu: _rectifier(),
     activations.relu6: _rectifier(top=6.0),

@@ -169,14 +169,6 @@ class Reshape(Operation):
         return [grad.reshape(self.shape)]
 
 
-class Identity(Operation):
-    def forward(self, inputs, training):
-        return inputs[0]
-
-    def backward(self, grad, wanted):
-        return [grad]
-
-
 def _reduced(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Sums the gradient over the axes along which an input of this shape was broadcast."""
     axes = tuple(axis for axis, (wide, size) in enumerate(zip(grad.shape, shape)) if size == 1 < wide)

@@ -9,17 +9,10 @@ from lwcnn.models.configs import ApplicationConfig
 from lwcnn.models.layers import builder
 from lwcnn.system.errors import unknown_name
 
-
-def _mobilenet_v2(images: keras.KerasTensor) -> keras.Model:
-    scaled = layers.Rescaling(1 / 127.5, offset=-1)(images)
-    return keras.applications.MobileNetV2(input_tensor=scaled, include_top=False, weights=None)
-
-
-def _efficientnet_b0(images: keras.KerasTensor) -> keras.Model:  # rescales inside
-    return keras.applications.EfficientNetB0(input_tensor=images, include_top=False, weights=None)
-
-
-APPLICATIONS = {"mobilenet_v2": _mobilenet_v2, "efficientnet_b0": _efficientnet_b0}
+APPLICATIONS = {
+    "mobilenet_v2": keras.applications.MobileNetV2,
+    "efficientnet_b0": keras.applications.EfficientNetB0,  # rescales inside
+}
 
 CIFAR_STRIDES: dict[str, dict] = {
     "Conv1": {"strides": 1},
@@ -39,7 +32,8 @@ def build_application(input_shape: Sequence[int], num_classes: int, config: Appl
     if config.name not in APPLICATIONS:
         raise unknown_name("application", config.name, APPLICATIONS)
     images = keras.Input(tuple(input_shape), name="images")
-    base = APPLICATIONS[config.name](images)
+    scaled = layers.Rescaling(1 / 127.5, offset=-1)(images) if config.name == "mobilenet_v2" else images
+    base = APPLICATIONS[config.name](input_tensor=scaled, include_top=False, weights=None)
     x = layers.GlobalAveragePooling2D(name="features")(base.output)
     if config.dropout:
         x = layers.Dropout(config.dropout, name="head_dropout")(x)
