@@ -7,7 +7,6 @@ from functools import partial
 import keras
 import numpy as np
 
-from lwcnn.data.statistics import channel_statistics
 from lwcnn.experiments.recipes import types
 from lwcnn.experiments.recipes.types import Experiment, MergedExperiment, NetworkExperiment, ReproductionExperiment
 from lwcnn.experiments.sequence import PhaseSequence
@@ -117,7 +116,7 @@ def _branch_names(experiment: MergedExperiment | ReproductionExperiment) -> list
 
 def _normalization(experiment: Experiment, split: Split) -> tuple | None:
     if isinstance(experiment, NetworkExperiment) and takes_normalization(experiment.network):
-        return channel_statistics(split.training.images, split.training.indices)
+        return split.training.channel_statistics()
     return None
 
 

@@ -35,6 +35,20 @@ class Images:
             return self.images, self.labels
         return self.images[self.indices], self.labels[self.indices]
 
+    def channel_statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns mean and population standard deviation of each channel, float64, in gray levels.
+
+        From histograms, so that no rounding error accumulates.
+        """
+        chosen = np.arange(len(self.images)) if self.indices is None else self.indices
+        counts = np.zeros((self.images.shape[3], 256), np.int64)
+        for start in range(0, len(chosen), 1024):  # parts, because `bincount` takes eight bytes per pixel
+            some = self.images[chosen[start : start + 1024]]
+            counts += [np.bincount(channel.ravel(), minlength=256) for channel in np.moveaxis(some, -1, 0)]
+        levels, num_pixels = np.arange(256), counts[0].sum()
+        mean = counts @ levels / num_pixels
+        return mean, np.sqrt((counts * (levels - mean[:, None]) ** 2).sum(axis=1) / num_pixels)
+
 
 class Split(NamedTuple):
     """Images to train on, and images to choose the best epoch by.

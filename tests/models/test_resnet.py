@@ -8,7 +8,6 @@ import pytest
 from made_data import make_images
 
 from lwcnn.data.augment import MixUpCutMix
-from lwcnn.data.statistics import channel_statistics
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import NetworkExperiment
@@ -94,7 +93,7 @@ def test_published_component_counts_are_not_those_of_the_networks(models):
 
 def test_the_normalization_is_that_of_the_images():
     images = make_images(50, (12, 12, 3))[0]
-    mean, std = channel_statistics(images)
+    mean, std = Images(images, None).channel_statistics()
     model = build_resnet((12, 12, 3), 10, TINY, (mean, std))
     trunk = keras.Model(model.inputs, model.get_layer("normalization").output)
     normalized = trunk.predict(images, verbose=0)
@@ -105,7 +104,7 @@ def test_the_normalization_is_that_of_the_images():
 
 def test_a_model_with_its_normalization_survives_saving(tmp_path):
     images = make_images(6, (12, 12, 3))[0]
-    model = build_resnet((12, 12, 3), 10, TINY, channel_statistics(images))
+    model = build_resnet((12, 12, 3), 10, TINY, Images(images, None).channel_statistics())
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(images, verbose=0), model.predict(images, verbose=0))
@@ -158,5 +157,5 @@ def test_every_recipe_trains_a_small_network_with_falling_loss(name):
     losses = [record["loss"] for record in sequence.records[0]["history"]]
     assert losses[-1] < losses[0]
     layer = model.get_layer("normalization")
-    np.testing.assert_allclose(np.ravel(layer.mean), channel_statistics(training.images)[0], rtol=1e-5)
+    np.testing.assert_allclose(np.ravel(layer.mean), training.channel_statistics()[0], rtol=1e-5)
     assert json.dumps(plain_settings(small))
