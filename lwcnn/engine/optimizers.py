@@ -5,7 +5,6 @@ Formulas, order and names are those of Keras 3.15 (`keras.optimizers`): weight d
 
 import bisect
 import math
-from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -33,15 +32,7 @@ class VectorOptimizer:
         self._optimizer, self._weights = optimizer, weights
         variables = weights.trainable
         self._kind = _kind(optimizer)
-        self._update: Callable = {
-            keras.optimizers.SGD: self._sgd,
-            keras.optimizers.Adam: self._adam,
-            keras.optimizers.AdamW: self._adam,
-            keras.optimizers.Nadam: self._nadam,
-            keras.optimizers.RMSprop: self._rmsprop,
-            keras.optimizers.Lion: self._lion,
-            keras.optimizers.Muon: self._muon,
-        }[self._kind]
+        self._update = getattr(self, f"_{self._kind.__name__.lower()}")  # such as `_sgd`
         self._iterations = int(optimizer.iterations)
         self._indices = [internals.slot_index(optimizer, v) for v in variables]
         self._state = [weights.gather(self._values(name)) for name in internals.SLOTS[self._kind]]
@@ -110,6 +101,8 @@ class VectorOptimizer:
         optimizer, step = self._optimizer, self._iterations + 1
         corrected = rate * math.sqrt(1 - optimizer.beta_2**step) / (1 - optimizer.beta_1**step)
         _apply_adam(w, g, *self._state, np.float32(corrected), *self._settings("beta_1", "beta_2", "epsilon"))
+
+    _adamw = _adam
 
     def _nadam(self, w, g, rate):
         optimizer, step = self._optimizer, self._iterations + 1

@@ -82,7 +82,10 @@ def _train(run: Run, notice: str | None) -> dict:
             f"{labels} has the labels of other test images: use another results folder. Received: {data.name} of "
             f"checksum {data.checksum[:12]}"
         )
-    teacher = _load_teacher(plan.teacher, data, folders) if isinstance(plan, DistilledExperiment) else None
+    teacher = None
+    if isinstance(plan, DistilledExperiment):
+        files = [find_teacher(plan.teacher, seed, data, folders) for seed in plan.teacher.seeds]
+        teacher = build_ensemble([load_model(file) for file in files])
     sequence = run.begin()
     model = train_method(plan, sequence, teacher)
     logits = predict_logits(model, data.x_test)
@@ -100,10 +103,6 @@ def _train(run: Run, notice: str | None) -> dict:
     write_json(run.path, result)
     run.progress.end_run(result, data.x_test, classes, run.path)
     return result
-
-
-def _load_teacher(teacher: Teacher, data: Dataset, folders: Folders) -> keras.Model:
-    return build_ensemble([load_model(find_teacher(teacher, seed, data, folders)) for seed in teacher.seeds])
 
 
 def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -> Path:

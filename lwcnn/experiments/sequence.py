@@ -50,7 +50,8 @@ class PhaseSequence:
     def __post_init__(self):
         if not 0 <= self.seed < MAX_SEED:
             raise LwcnnError(f"Give a seed from 0 to {MAX_SEED - 1:,}. Received: {self.seed}")
-        subsets = [_digest(part.indices) for part in self.split]
+        indices = [part.indices if part.indices is None else np.asarray(part.indices, "<i8") for part in self.split]
+        subsets = [one if one is None else hashlib.sha256(one.tobytes()).hexdigest()[:16] for one in indices]
         versions = keras.backend.backend(), keras.version()
         self._determinants: list = [self.data_key, subsets, *versions, self.seed, self.image_shape, self.num_classes]
         if special := plain_settings(self.computing):
@@ -104,10 +105,6 @@ def _resized(model: keras.Model, split: Split, side: int) -> tuple[keras.Model, 
     smaller.set_weights(model.get_weights())
     arrays = (part.arrays() for part in split)
     return smaller, Split(*(Images(resize_images(x, (side, side)), y) for x, y in arrays))
-
-
-def _digest(indices: np.ndarray | None) -> str | None:
-    return None if indices is None else hashlib.sha256(np.asarray(indices, "<i8").tobytes()).hexdigest()[:16]
 
 
 def phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:

@@ -168,10 +168,6 @@ def _branch(evidence: Evidence, network: Network, branch: str) -> Measurement:
     return Measurement(sum(gaps) / len(gaps), "points", 1, signed=True, origin=_origin(network))
 
 
-def _canvas(evidence: Evidence, model: str, score: str) -> Measurement:
-    return percent(where(pd.DataFrame(evidence.benchmark("canvas")["rows"]), model=model)[score].mean(), 1)
-
-
 def _amount(evidence: Evidence, what: str) -> str:
     frames = {"runs": evidence.runs, "trials": evidence.trials, "kfolds": evidence.folds.drop_duplicates("path")}
     if what == "hours":
@@ -202,10 +198,6 @@ def _latency(evidence: Evidence, network: Network, runtime: str) -> Measurement:
     return Measurement(found, "ms", 3 if found < 10 else 0, origin=origin)
 
 
-def _load(evidence: Evidence, when: str) -> str:
-    return f"{evidence.benchmark('bench')['machine'][f'load_average_{when}']:.1f}"
-
-
 def _benchmark(name: str, template: str, *keys: str) -> Callable[..., str]:
     """Returns a function that fills the template with the row of a benchmark that has these values of the keys."""
 
@@ -228,7 +220,9 @@ VALUES: dict[str, Callable[..., Value]] = {
     rf"{_GROUP} pair (\w+) (\w+)": _pair,
     rf"{_GROUP} folds (from scratch|not reset):(each|spread|test_accuracy)": _folds,
     rf"{_GROUP} branch (original|augmented)": _branch,
-    r"canvas (\w+):(mean_iou|average_precision)": _canvas,
+    r"canvas (\w+):(mean_iou|average_precision)": lambda evidence, model, score: percent(
+        where(pd.DataFrame(evidence.benchmark("canvas")["rows"]), model=model)[score].mean(), 1
+    ),
     r"trial (\S+)": _trial,
     r"trial (\S+) gain over (\S+)": _trial,
     r"unfreezing (lowest|highest)": _unfreezing,
@@ -238,7 +232,9 @@ VALUES: dict[str, Callable[..., Value]] = {
     r"int8 (count|largest drop)": _int8,
     rf"int8 {_GROUP}:(accuracy|bytes)": _exported,
     rf"latency {_GROUP} ([\w -]+)": _latency,
-    r"load (before|after)": _load,
+    r"load (before|after)": lambda evidence, when: (
+        f"{evidence.benchmark('bench')['machine'][f'load_average_{when}']:.1f}"
+    ),
     r"pruned (\w+) ([\d.]+)": _benchmark("shrink", "{int8_accuracy:.2%}", "experiment", "sparsity"),
     **{
         rf"without (channels|weights) (\w+):{what}": _benchmark("prune", shown, "method", "experiment")

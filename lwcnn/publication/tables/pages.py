@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lwcnn.experiments.results import MissingInput
+from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.tables import TABLES, Table
+from lwcnn.publication.tables import TABLES
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import StrPath, write_atomically
 
@@ -31,11 +31,8 @@ def all_tables(folder: StrPath = "results") -> str:
             f"There are no results; `lwcnn train` writes into runs/results by default. Received: --results {folder}"
         )
     tables = [TABLES[name](evidence) for name in SHOWN]
-    return "\n\n".join(table.markdown() for table in tables if table.rows and not _says_nothing(table))
-
-
-def _says_nothing(table: Table) -> bool:
-    return bool(table.measured) and all(isinstance(one, MissingInput) for one in table.measured)
+    told = [one for one in tables if not one.measured or any(isinstance(cell, Measurement) for cell in one.measured)]
+    return "\n\n".join(table.markdown() for table in told if table.rows)
 
 
 def fill(text: str, evidence: Evidence) -> str:

@@ -54,8 +54,8 @@ class Table:
         """The table as a tabular of booktabs, or a tabularx if it has a width."""
         kind, begin = ("tabularx", f"{{{self.width}}}") if self.width else ("tabular", "[t]")
         columns = self.columns or "l" * len(self.head)
-        groups = ["\n".join(map(_row, rows)) for rows in ([self.head], *self.groups) if rows]
-        body = "\n\\midrule\n".join(groups)
+        groups = [[rf"{' & '.join(map(cell_latex, row))} \\" for row in rows] for rows in ([self.head], *self.groups)]
+        body = "\n\\midrule\n".join("\n".join(rows) for rows in groups if rows)
         start = rf"\begin{{{kind}}}{begin}{{@{{}}{columns}@{{}}}}"
         return "\n".join([start, r"\toprule", body, r"\bottomrule", rf"\end{{{kind}}}"])
 
@@ -97,10 +97,6 @@ def _words(text: str) -> str:
     for found, typeset in _SET.items():
         text = text.replace(found, typeset)
     return _BY.sub(r"$\1\\times\2$", _SIGNED.sub(r"$\1$", text))
-
-
-def _row(cells: Sequence[Cell]) -> str:
-    return rf"{' & '.join(map(cell_latex, cells))} \\"
 
 
 def _parts(cell: Cell) -> tuple[Part, ...]:
