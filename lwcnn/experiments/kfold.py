@@ -1,8 +1,6 @@
 """K-fold cross-validation: from scratch in every fold, and leaky as in the author's code."""
 
-import hashlib
 import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -18,14 +16,10 @@ from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.pipeline import build_model, train_method
 from lwcnn.experiments.recipes import DistilledExperiment, Experiment, MergedExperiment, Preset, get_preset
 from lwcnn.experiments.records import Run, find_plan, load_or_make, mixed_computing, provenance
-from lwcnn.experiments.sequence import phase_record
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json
-from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
-from lwcnn.training.checkpoint import Checkpoint, current_computing
 from lwcnn.training.images import Images, Split
-from lwcnn.training.loop import train_phase
 from lwcnn.training.progress import Progress
 
 NUM_FOLDS = 6  # paper
@@ -143,7 +137,7 @@ def _train_apart(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
 
 def _train_leaky(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
     """Trains one model, which comes first, and continues through all folds, as the author's code does."""
-    plan, data, seed, size = run.plan, run.data, run.seed, get_preset(run.preset)
+    plan, data, size = run.plan, run.data, get_preset(run.preset)
     run.progress.expect(plan.num_epochs + len(folds) * size.fold)
     first = run.begin()
     trained = train_method(plan, first)
@@ -151,15 +145,10 @@ def _train_leaky(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
     model = build_model(plan, data.input_shape, data.num_classes)
     model.set_weights(trained.get_weights())
     phase = replace(plan.phases[-1], name="fold", epochs=size.fold, patience=LEAKY_PATIENCE)
-    # Everything that determines the weights of a fold, so that a checkpoint with other settings is not used.
-    chain = [data.checksum, *(plain_settings(part) for part in (plan, size, phase)), seed]
-    chain += [len(folds), keras.backend.backend(), keras.version(), current_computing()["step"]]
     for k, fold in enumerate(folds):
         run.progress.note(f"fold {k + 1} of {len(folds)}, with the same model")
-        key = hashlib.sha256(json.dumps([*chain, k]).encode()).hexdigest()[:16]
-        path = run.cache / f"seed{seed}-leaky-fold{k}-of-{len(folds)}-{key}.npz"
         split = Split(*(Images(data.x_train, data.y_train, part) for part in fold))
-        with locked(path, run.progress.note):
-            checkpoint = Checkpoint(path, key)
-            state = train_phase(model, phase, split, seed + k, checkpoint=checkpoint, progress=run.progress)
-        yield model, [phase_record(model, phase, state)]
+        sequence = replace(run, seed=run.seed + k).begin(split, f"{data.checksum} leaky fold {k} of {len(folds)}")
+        sequence.depends_on([plain_settings(plan), plain_settings(size)])  # and with them the folds before
+        sequence.train(model, phase)
+        yield model, sequence.records
