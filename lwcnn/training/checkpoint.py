@@ -114,32 +114,14 @@ class Checkpoint:
 
 
 def _checked(state: PhaseState, model: keras.Model | None) -> PhaseState:
-    """Returns a state read from a file; raises ValueError or TypeError if its values are impossible."""
-    numbers = (state.epoch, state.wait, state.diverged, state.seconds, *state.best, *state.best_epoch)
-    are_numbers = all(isinstance(number, (int, float)) for number in numbers) and isinstance(state.finished, bool)
-    if not are_numbers or not all(isinstance(record, dict) for record in state.history + state.computing):
-        raise ValueError("a field is of another type")
+    """Returns a state read from a file; raises ValueError if it is not one of the model."""
     if len(state.history) != state.epoch:
         raise ValueError(f"{len(state.history)} records for {state.epoch} epochs")
     if model is not None:
         require_fit(model.weights, state.weights)
         require_fit(model.weights, state.best_weights or state.weights)
         require_fit(random_states(model), state.seeds)
-        _require_possible(model, state)
     return state
-
-
-def _require_possible(model: keras.Model, state: PhaseState) -> None:
-    """Raises ValueError if an array can't belong to a training of the model."""
-    shapes = {(), *(tuple(variable.shape) for variable in model.weights)}
-    for array in (*state.weights, *state.best_weights, *state.optimizer, *state.average):
-        if array.shape not in shapes or array.dtype.kind not in "biuf":
-            raise ValueError(f"an array of shape {array.shape} and dtype {array.dtype} belongs to no variable")
-    if any(array.dtype.kind not in "iu" for array in state.seeds) or any(a.shape for a in state.average[:1]):
-        raise ValueError("a random state or the number of averaged steps is not a whole number")
-    # Only what the phase can end with: a loss that other weights make NaN ends the phase as it always does.
-    if not all(np.isfinite(array).all() for array in (state.weights if state.finished else state.best_weights)):
-        raise ValueError("a weight is NaN or infinite")
 
 
 def _set_aside(path: Path) -> Path:

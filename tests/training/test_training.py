@@ -24,7 +24,7 @@ from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop, validation
 from lwcnn.training.average import batch_norm_statistics
-from lwcnn.training.checkpoint import FORMAT, Checkpoint, PhaseState, get_values, random_states, set_values
+from lwcnn.training.checkpoint import FORMAT, Checkpoint, PhaseState, random_states, set_values
 from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
 from lwcnn.training.losses import CrossEntropy, balanced_weights, build_loss
@@ -660,7 +660,6 @@ def header(**changes):
     + [{"header": np.zeros(3)}, {"header": np.array(header(state={"unknown": 1}))}]
     + [{"header": np.array(header(format=FORMAT - 1))}]
     + [{"header": np.array(header(state={"epoch": epoch}))} for epoch in ("one", None, 3)]
-    + [{"header": np.array(header(state={"computing": computing}))} for computing in ({}, True, [1.5], [[]])]
     + [{"header": np.array(header(counts={"weights": count}))} for count in (1, 10**9, "two", None)],
 )
 def test_a_checkpoint_that_cannot_be_read_is_set_aside_and_the_phase_begins_anew(content, parts, tmp_path):
@@ -690,28 +689,6 @@ def test_a_checkpoint_of_another_number_of_weights_is_set_aside(arrays, tmp_path
     state = PhaseState(weights=[np.zeros(v.shape) for v in [*model.weights, model.weights[0]][:arrays]])
     Checkpoint(tmp_path / "state.npz", "key").save(state)
     assert Checkpoint(tmp_path / "state.npz", "key").load(model) is None
-
-
-@pytest.mark.parametrize(
-    "arrays",
-    [
-        {"best_weights": [np.zeros((3, 2))]}, {"best_weights": [np.zeros((2, 3)), np.zeros(2)]},
-        {"optimizer": [np.zeros((5, 3, 2))]}, {"optimizer": [np.full((3, 2), "x")]},
-        {"average": [np.zeros(2)]}, {"average": [np.zeros(()), np.zeros(5)]}, {"seeds": [np.full(2, np.nan)]},
-        {"best_weights": [np.full((3, 2), np.nan), np.zeros(2)]},
-        {"finished": True, "weights": [np.full((3, 2), np.inf), np.zeros(2)]},
-    ],
-)  # fmt: skip
-def test_a_checkpoint_of_arrays_that_can_be_no_state_of_the_model_is_set_aside(arrays, tmp_path):
-    image = keras.Input((3,))
-    model = keras.Model(image, keras.layers.Dropout(0.5)(keras.layers.Dense(2)(image)))
-    possible = {"weights": get_values(model.weights), "seeds": get_values(random_states(model))}
-    possible |= {"optimizer": [np.array(3), np.zeros((3, 2))], "average": [np.array(1), np.zeros(2)]}
-    checkpoint = Checkpoint(tmp_path / "state.npz", "key")
-    checkpoint.save(PhaseState(**possible))
-    assert checkpoint.load(model) is not None
-    checkpoint.save(PhaseState(**possible | arrays))
-    assert checkpoint.load(model) is None and (tmp_path / "state.npz.unreadable").exists()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
