@@ -9,7 +9,6 @@ from dataclasses import replace
 from lwcnn.data.known import ImageSpec, image_spec
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
-from lwcnn.experiments.recipes.keras_applications import APPLICATION_EXPERIMENTS
 from lwcnn.experiments.recipes.paper import EXPERIMENTS, TUNED_EXPERIMENTS
 from lwcnn.experiments.recipes.presets import PRESETS, Preset, get_preset
 from lwcnn.experiments.recipes.reproduction import REPRODUCTION_EXPERIMENTS
@@ -34,7 +33,7 @@ EXPERIMENT_GROUPS = {
     "parts of the residual network and its recipe": PARTS_EXPERIMENTS,
     "techniques, each alone on the recipe of residual_se_muon": TECHNIQUE_EXPERIMENTS,
     "the CIFAR-10 reproduction and its extension": REPRODUCTION_EXPERIMENTS,
-    "larger networks for comparison": REFERENCE_EXPERIMENTS | APPLICATION_EXPERIMENTS,
+    "larger networks for comparison": REFERENCE_EXPERIMENTS,
 }
 """Description and function of each experiment, by subject and name."""
 

@@ -1,4 +1,4 @@
-"""Three reference ResNets, with the recipes that their texts describe.
+"""Networks of others: three reference ResNets with the recipes of their texts, and `keras.applications` with ours.
 
 Where a text states no value, a comment says whether it comes from its notebook or is ours. No text excludes batch
 normalization or biases from weight decay. Their weight decay is added to the gradient, so momentum multiplies it by
@@ -10,8 +10,10 @@ from dataclasses import replace
 from lwcnn.data.augment import Augmentation, ColorJitter, Cutout, Erasing, GaussianBlur, MixUpCutMix, Sharpness
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
+from lwcnn.experiments.recipes.residual_se import WARMUP_COSINE, BuildNetwork, train_network
 from lwcnn.experiments.recipes.types import NetworkExperiment, Recipes, changed, derived
-from lwcnn.models.configs import NARROW_RESNET18, RESNET8, RESNET18, RESNET_4443, SE_RESNET, NetworkConfig
+from lwcnn.models import configs
+from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, MOMENTUM, NARROW_RESNET18, NetworkConfig
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 
@@ -49,7 +51,7 @@ def _se_resnet(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     )
     # learning rate: notebook; cosine: text (the notebook's run has steps)
     phase = Phase("all", _sgd(0.1, 1e-3, _warmup(preset)), 1, augmentation=augmentation, batch_size=256)
-    return _plan(preset, SE_RESNET, phase, 70, 15)
+    return _plan(preset, configs.SE_RESNET, phase, 70, 15)
 
 
 def _resnet_4443(preset: Preset, images: ImageSpec) -> NetworkExperiment:
@@ -63,7 +65,7 @@ def _resnet_4443(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     mixing = MixUpCutMix(mixup_alpha=0.0, cutmix_alpha=1.0, probability=0.5)  # values of CutMix's authors for CIFAR
     optimizer = _sgd(0.1, 5e-3, _warmup(preset))
     phase = Phase("all", optimizer, 1, augmentation=augmentation, batch_size=128, mixing=mixing)  # batch size: notebook
-    return _plan(preset, RESNET_4443, phase, 100)
+    return _plan(preset, configs.RESNET_4443, phase, 100)
 
 
 def _narrow_resnet18(preset: Preset, images: ImageSpec) -> NetworkExperiment:
@@ -87,18 +89,30 @@ def _few(preset: Preset, images: ImageSpec) -> NetworkExperiment:
 
 
 def _resnet18(preset: Preset, images: ImageSpec) -> NetworkExperiment:
-    return _plan(preset, RESNET18, _narrow_resnet18(preset, images).phases[0], 250, 10)
+    return _plan(preset, configs.RESNET18, _narrow_resnet18(preset, images).phases[0], 250, 10)
 
 
 def _resnet8(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     augmentation = Augmentation(horizontal_flip=images.mirror, crop_padding=4)
     phase = Phase("all", _sgd(0.1, 5e-3, WARMUP, nesterov=True), 1, augmentation=augmentation, batch_size=128)
-    return _plan(preset, RESNET8, phase, 200, 15)
+    return _plan(preset, configs.RESNET8, phase, 200, 15)
 
 
 # Learning rates and weight decay of these two are not tuned.
 _ADAM = OptimizerConfig("adam", 0.002, warmup=WARMUP)
 _ADAMW = OptimizerConfig("adamw", 0.002, weight_decay=0.05, warmup=WARMUP)
+
+
+def _application(network: configs.ApplicationConfig) -> BuildNetwork:
+    # On 32x32 pixels their stems and strides reduce the feature map to one pixel, unless the first two strides are 1.
+    # A learning rate for a hundred times as many parameters as the residual network's; not tuned.
+    build = train_network(network, replace(WARMUP_COSINE, learning_rate=0.002))
+
+    def shortened(preset: Preset, images: ImageSpec) -> NetworkExperiment:  # `medium`: two hours on a CPU
+        return build(replace(preset, network=15) if preset.name == "medium" else preset, images)
+
+    return shortened
+
 
 REFERENCE_EXPERIMENTS: Recipes = {
     "se_resnet": ("reference: SE-ResNet [4,4,3], 4,905,430 trainable parameters", _se_resnet),
@@ -119,4 +133,21 @@ REFERENCE_EXPERIMENTS: Recipes = {
     "narrow_resnet18_few": ("the narrow ResNet-18 on 2,000 images for five epochs, without warm-up", _few),
     "resnet18": ("ResNet-18 of full width, with the recipe of the narrow one", _resnet18),
     "resnet8": ("comparison: MLPerf Tiny's ResNet-8, with SGD, flips and crops", _resnet8),
+    "mobilenet_v2": ("comparison: MobileNetV2 from random weights, 2,270,794 parameters", _application(MOBILENET_V2)),
+    "mobilenet_v2_momentum": (
+        "MobileNetV2 with a momentum of 0.9 in batch normalization, in place of 0.999",
+        _application(replace(MOBILENET_V2, momentum=MOMENTUM)),
+    ),
+    "mobilenet_v2_cifar": (
+        "comparison: MobileNetV2 whose first two strides are 1, for small images",
+        _application(replace(MOBILENET_V2, momentum=MOMENTUM, cifar_strides=True)),
+    ),
+    "efficientnet_b0": (
+        "comparison: EfficientNet-B0 from random weights, 4,062,381 parameters",
+        _application(EFFICIENTNET_B0),
+    ),
+    "efficientnet_b0_cifar": (
+        "comparison: EfficientNet-B0 whose first two strides are 1, for small images",
+        _application(replace(EFFICIENTNET_B0, momentum=MOMENTUM, cifar_strides=True)),
+    ),
 }
