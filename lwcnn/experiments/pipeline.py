@@ -1,5 +1,6 @@
 """Trains an experiment: the paper's submodels, merge and progressive unfreezing; or a single network."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -17,12 +18,12 @@ from lwcnn.models.configs import ResidualSEConfig
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.io import load_model
 from lwcnn.models.merge import merge_submodels
-from lwcnn.models.surgery import merge_branches, replace_head
+from lwcnn.models.surgery import build_ensemble, merge_branches, replace_head
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
-from lwcnn.training.distillation import build_distiller, build_ensemble, weights_digest
 from lwcnn.training.images import Split
 from lwcnn.training.loop import Wrap
+from lwcnn.training.losses import build_distiller
 
 
 def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras.Model | None = None) -> keras.Model:
@@ -128,5 +129,6 @@ def _with_weights(model: keras.Model, weights: list[np.ndarray]) -> keras.Model:
 def _distiller(experiment: types.DistilledExperiment, sequence: PhaseSequence, teacher: keras.Model | None) -> Wrap:
     if teacher is None:
         raise LwcnnError(f"A distilled experiment needs a teacher. Received: teacher=None for {experiment.name!r}")
-    sequence.depends_on([weights_digest(teacher), plain_settings(experiment.distillation)])
+    weights = b"".join(weight.tobytes() for weight in teacher.get_weights())
+    sequence.depends_on([hashlib.sha256(weights).hexdigest()[:16], plain_settings(experiment.distillation)])
     return partial(build_distiller, teacher, **asdict(experiment.distillation))

@@ -22,11 +22,11 @@ from lwcnn.experiments.zoo import SHIPPED_MODELS
 from lwcnn.models.cost import count_macs
 from lwcnn.models.description import Description, read_description
 from lwcnn.models.io import load_model, save_model
+from lwcnn.models.surgery import build_ensemble
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_json
 from lwcnn.system.npz import save_npz
 from lwcnn.training.devices import Computing
-from lwcnn.training.distillation import build_ensemble
 from lwcnn.training.progress import Progress
 
 NUM_FEATURE_IMAGES = 2000

@@ -1,4 +1,4 @@
-"""New networks with the weights of a trained one: branches merged, channels pruned, a head replaced."""
+"""New networks with the weights of trained ones: branches merged, channels pruned, a head replaced, an ensemble."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from lwcnn.models.configs import EPSILON, ResidualSEConfig
+from lwcnn.models.layers import SoftVoting
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 
@@ -99,3 +100,17 @@ def replace_head(model: keras.Model, num_classes: int, input_shape: Sequence[int
                 f"{model.name!r} needs. Received: images of shape {tuple(input_shape or ())}"
             ) from error
     return copy
+
+
+def build_ensemble(members: list[keras.Model]) -> keras.Model:
+    """Builds a model that returns the log of its members' mean probabilities, as `lwcnn evaluate` averages them."""
+    shapes = {(tuple(m.input_shape), tuple(m.output_shape)) for m in members}
+    if len(shapes) != 1:
+        raise LwcnnError(f"An ensemble needs members of one input and output shape. Received: {sorted(shapes)}")
+    images = keras.Input(members[0].input_shape[1:], name="images")
+    logits = []
+    for i, member in enumerate(members):
+        member.name = f"member{i}"
+        logits.append(member(images))
+    voted = SoftVoting(dtype="float32", name="logits")(logits) if len(logits) > 1 else logits[0]
+    return keras.Model(images, voted, name="ensemble")

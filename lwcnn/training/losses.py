@@ -1,4 +1,4 @@
-"""Cross-entropy with label smoothing, soft labels and class weights."""
+"""Cross-entropy with label smoothing, soft labels and class weights; distillation (Hinton et al., arXiv 1503.02531)."""
 
 import keras
 import numpy as np
@@ -46,3 +46,10 @@ def balanced_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Returns scikit-learn's "balanced" class weights; a class without images has weight 0."""
     counts = np.bincount(labels, minlength=num_classes)
     return np.divide(len(labels), np.count_nonzero(counts) * counts, out=np.zeros(num_classes), where=counts > 0)
+
+
+def build_distiller(teacher: keras.Model, student: keras.Model, temperature: float, label_weight: float) -> keras.Model:
+    """Builds Keras's Distiller, whose training trains the student; both models return logits."""
+    divergence = keras.losses.KLDivergence()  # Keras 3.15 applies its default, a string, to logits without a softmax
+    losses = keras.distillation.LogitsDistillation(temperature, divergence)
+    return keras.distillation.Distiller(teacher, student, losses, student_loss_weight=label_weight)

@@ -18,13 +18,14 @@ from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_re
 from lwcnn.models.configs import RepoResidualSEConfig, ResidualSEConfig, Stage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.residual_se import build_residual_se
+from lwcnn.models.surgery import build_ensemble
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.average import MovingAverage, batch_norm_statistics
 from lwcnn.training.checkpoint import get_values, random_states, set_values
-from lwcnn.training.distillation import build_distiller, build_ensemble
 from lwcnn.training.images import Images, Split
 from lwcnn.training.keras_optimizers import PointwiseMuon
 from lwcnn.training.loop import train_phase
+from lwcnn.training.losses import build_distiller
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 from lwcnn.training.progress import Progress

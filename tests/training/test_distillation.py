@@ -18,15 +18,13 @@ from lwcnn.experiments.run import find_teacher, run_experiment
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.io import load_model, save_model
 from lwcnn.models.residual_se import build_residual_se
+from lwcnn.models.surgery import build_ensemble
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
 from lwcnn.training.checkpoint import Checkpoint
-from lwcnn.training.distillation import (
-    build_distiller,
-    build_ensemble,
-)
 from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
+from lwcnn.training.losses import build_distiller
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 
