@@ -1,7 +1,5 @@
 """Temperature scaling: logits are divided so that confidence matches accuracy."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 from lwcnn.evaluation.metrics import cross_entropy, expected_calibration_error
@@ -26,22 +24,15 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
-class ScaledLogits(NamedTuple):
-    """Logits after cross-fitted temperature scaling, and the temperatures of the even and of the odd rows."""
-
-    logits: np.ndarray
-    temperatures: tuple[float, float]
-
-
-def scale_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> ScaledLogits:
-    """Scales test logits by temperatures cross-fitted on the test images, for runs without validation logits.
+def scale_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
+    """Returns test logits scaled by temperatures that are cross-fitted on the test images, and these temperatures.
 
     Even rows are divided by the temperature fitted on odd rows and vice versa. The canonical order of a data set is
     independent of class, so both halves have the same distribution.
     """
     even, odd = (fit_temperature(logits[other::2], labels[other::2]) for other in (1, 0))
     divisors = np.where(np.arange(len(logits)) % 2, odd, even)[:, None]
-    return ScaledLogits(np.asarray(logits, dtype=float) / divisors, (even, odd))
+    return np.asarray(logits, dtype=float) / divisors, (even, odd)
 
 
 def measure_calibration(

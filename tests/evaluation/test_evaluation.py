@@ -129,13 +129,13 @@ def test_temperature_is_that_of_the_least_loss(scored):
 
 def test_temperatures_are_those_of_the_other_half(scored):
     logits, labels = 3 * scored[0], scored[1]
-    scaled = scale_cross_fitted(logits, labels)
+    scaled, temperatures = scale_cross_fitted(logits, labels)
     first, second = (fit_temperature(logits[k::2], labels[k::2]) for k in (1, 0))
-    assert scaled.temperatures == (first, second)
-    np.testing.assert_allclose(scaled.logits[::2] * first, logits[::2], rtol=1e-6)
-    np.testing.assert_allclose(scaled.logits[1::2] * second, logits[1::2], rtol=1e-6)
-    assert expected_calibration_error(scaled.logits, labels) < expected_calibration_error(logits, labels)
-    assert accuracy(scaled.logits, labels) == accuracy(logits, labels)
+    assert temperatures == (first, second)
+    np.testing.assert_allclose(scaled[::2] * first, logits[::2], rtol=1e-6)
+    np.testing.assert_allclose(scaled[1::2] * second, logits[1::2], rtol=1e-6)
+    assert expected_calibration_error(scaled, labels) < expected_calibration_error(logits, labels)
+    assert accuracy(scaled, labels) == accuracy(logits, labels)
 
 
 def test_calibration_error_by_hand():

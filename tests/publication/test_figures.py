@@ -199,8 +199,8 @@ def test_roc_areas_are_those_of_the_classes_against_the_rest(ax, outputs):
 
 def test_reliability_shows_both_errors(ax, outputs):
     logits, labels = outputs
-    scaled = scale_cross_fitted(logits, labels)
-    before, after = (expected_calibration_error(values, labels) for values in (logits, scaled.logits))
+    scaled, _ = scale_cross_fitted(logits, labels)
+    before, after = (expected_calibration_error(values, labels) for values in (logits, scaled))
     figures.plot_reliability(logits, labels, ax=ax)
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
     assert f"ECE {100 * before:.1f}%" in legend[0] and f"ECE {100 * after:.1f}%" in legend[1]

@@ -69,9 +69,9 @@ def plot_reliability(logits: np.ndarray, labels: np.ndarray, title: str = "", *,
 
     The area of a marker shows its bin's share of the images; bins of fewer than ten are not drawn but count in the ECE.
     """
-    scaled = scale_cross_fitted(logits, labels)
-    temperature = " and ".join(dict.fromkeys(f"{t:.2f}" for t in scaled.temperatures))
-    shown, models = [], {"as trained": logits.astype(float), f"temperature {temperature}": scaled.logits}
+    scaled, temperatures = scale_cross_fitted(logits, labels)
+    temperature = " and ".join(dict.fromkeys(f"{t:.2f}" for t in temperatures))
+    shown, models = [], {"as trained": logits.astype(float), f"temperature {temperature}": scaled}
     for name, values in models.items():
         confidence, accuracy, count = reliability_bins(values, labels)
         ece = expected_calibration_error(values, labels)

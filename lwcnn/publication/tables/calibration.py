@@ -46,10 +46,12 @@ def measure(network: Network) -> Calibrated:
         ece, ece_scaled, loss, loss_scaled = scaled[["ece", "ece_scaled", "test_loss", "test_loss_scaled"]].mean()
         return Calibrated(ece, ece_scaled, loss, loss_scaled, tuple(scaled["temperature"]), len(scaled), True)
     one = network.released
-    fitted = scale_cross_fitted(one.logits, one.labels)
-    ece, ece_scaled = (expected_calibration_error(logits, one.labels) for logits in (one.logits, fitted.logits))
-    loss, loss_scaled = (cross_entropy(logits, one.labels) for logits in (one.logits, fitted.logits))
-    return Calibrated(ece, ece_scaled, loss, loss_scaled, fitted.temperatures, 1, False)
+    fitted, temperatures = scale_cross_fitted(one.logits, one.labels)
+    eces, losses = (
+        [score(logits, one.labels) for logits in (one.logits, fitted)]
+        for score in (expected_calibration_error, cross_entropy)
+    )
+    return Calibrated(*eces, *losses, temperatures, 1, False)
 
 
 def calibration(evidence: Evidence) -> Table:
