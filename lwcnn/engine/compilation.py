@@ -1,6 +1,6 @@
 """Compilation of the kernels by Numba: the time that it takes, and where compiled kernels are kept.
 
-They are kept beside the sources or, if that folder is not writable, in a folder that only the user can write to.
+They are kept in a folder that only the user can write to.
 """
 
 import contextlib
@@ -39,20 +39,16 @@ def compile_seconds() -> float:
 
 
 def prepare_cache(folder: Path) -> None:
-    """Chooses a writable folder for compiled kernels and removes kernels of earlier sources from it.
+    """Chooses a folder of the user for kernels compiled from the sources in `folder`.
 
-    Numba notices changes of a function's own file, but not of the files of functions that it calls: it would reuse
-    kernels compiled from earlier sources. Without any writable folder, as in a read-only installation of a user without
-    a home, it refuses to compile; then nothing is cached.
+    Numba notices changes of a function's own file, but not of the files of functions that it calls: so each state of
+    the sources has a folder of its own. Without any writable folder, nothing is cached.
     """
     if numba.config.CACHE_DIR:  # type: ignore[attr-defined]  # the user's choice: NUMBA_CACHE_DIR
         return
     files = (path.read_bytes() for path in sorted(folder.rglob("*.py")))
     compiled = b"".join(content for content in files if b"numba" in content or b"jit" in content)
     sources = hashlib.sha256(compiled).hexdigest()
-    if _is_writable(folder / "__pycache__"):
-        _drop_stale(folder, sources)
-        return
     own = next((place for place in _user_folders() if _is_writable(place) and _is_own(place)), None)
     if own is None:
         Dispatcher.enable_caching = lambda self: None  # type: ignore[method-assign]
@@ -81,13 +77,3 @@ def _is_own(folder: Path) -> bool:
     """Returns whether no other user can write to a folder, because cached kernels are executed."""
     status = folder.stat()
     return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
-
-
-def _drop_stale(folder: Path, sources: str) -> None:
-    stamp = folder / "__pycache__" / "kernels-of.txt"
-    with contextlib.suppress(OSError):
-        if stamp.exists() and stamp.read_text() == sources:
-            return
-        for path in (*folder.rglob("*.nbi"), *folder.rglob("*.nbc")):
-            path.unlink(missing_ok=True)
-        stamp.write_text(sources)

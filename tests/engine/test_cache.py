@@ -22,20 +22,7 @@ def sources(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.mark.parametrize("changed", ["tiles", "depthwise"])
-def test_kernels_of_changed_sources_are_dropped(changed, sources):
-    prepare_cache(sources)
-    cached = sources / "kernels/block.nbi"
-    cached.write_text("compiled")
-    prepare_cache(sources)
-    assert cached.exists()
-    source = sources / f"kernels/{changed}.py"
-    source.write_text(source.read_text() + " as changed")
-    prepare_cache(sources)
-    assert not cached.exists() and numba.config.CACHE_DIR == ""
-
-
-def test_a_read_only_installation_caches_in_a_folder_of_the_user_else_nowhere(sources, tmp_path, monkeypatch):
+def test_kernels_of_each_state_of_the_sources_are_in_a_folder_of_the_user_else_nowhere(sources, tmp_path, monkeypatch):
     (sources / "__pycache__").write_text("a file, where no folder can be made: root may write anywhere")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     prepare_cache(sources)
