@@ -19,7 +19,7 @@ from lwcnn.system.settings import plain_settings
 
 def test_stochastic_depth_skips_whole_images_and_keeps_the_mean():
     images = keras.Input((2, 2, 2))
-    model = keras.Model(images, make_block(images, 3, drop_rate=0.25))
+    model = keras.Model(images, make_block(images, 3, drop_rate=0.25, se_reduction=None))
     layer, x = model.get_layer("block_drop"), np.ones((4000, 2, 2, 2), np.float32)
     values = ops.convert_to_numpy(layer(x, training=True))
     assert set(np.unique(values)) == {0.0, np.float32(1 / 0.75)} and abs(values.mean() - 1) < 0.05
