@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from lwcnn.data.checks import Splits
+from lwcnn.data.folders import TEST, TRAINING, VALIDATION
 from lwcnn.data.image_files import Size, choose_shape, read_images
 from lwcnn.system.errors import LwcnnError
 
-_TRAINING, _TEST = ("train", "training"), ("test", "validation", "val", "valid")
 _FORMS = (
     "arrays (x, y) or ((x_train, y_train), (x_test, y_test)), a tf.data.Dataset of (image, label), or a data set of "
     'Hugging Face; two of them as a pair or under the keys "train" and "test"'
@@ -35,7 +35,9 @@ def read_arrays(data: Any, size: Size | None = None) -> Splits:
 def _parts(data: Any) -> tuple[Any, Any]:
     """Returns the training and the test part; None if there is no test part."""
     if isinstance(data, Mapping):
-        training, test = (next((data[key] for key in keys if key in data), None) for keys in (_TRAINING, _TEST))
+        training, test = (
+            next((data[key] for key in keys if key in data), None) for keys in (TRAINING, TEST + VALIDATION)
+        )
         if training is None:
             raise _unknown_form(f"keys {', '.join(map(str, data))}")
         return training, test

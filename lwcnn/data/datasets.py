@@ -206,10 +206,10 @@ def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[Part, np.nd
 
 def choose_dataset() -> tuple[Dataset, str | None]:
     """Loads CIFAR-10 and None, or else scikit-learn's digits and a notice that says why and how to get CIFAR-10."""
-    if find_dataset("cifar10"):
-        return load_dataset("cifar10"), None  # a broken file is reported
     try:
-        return load_dataset("cifar10"), None  # by download
+        return load_dataset("cifar10"), None
     except LwcnnError as error:
+        if find_dataset("cifar10"):  # a broken file is reported
+            raise
         notice = f"NOT CIFAR-10: scikit-learn's 8x8 digits, enlarged to 28x28, are used instead. Why: {error}"
         return load_dataset("digits"), notice

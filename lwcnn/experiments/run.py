@@ -19,7 +19,7 @@ from lwcnn.experiments.recipes.types import Teacher
 from lwcnn.experiments.records import Run, check_finished, find_plan, load_or_make, mixed_computing, provenance
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.experiments.zoo import SHIPPED_MODELS
-from lwcnn.models.cost import count_macs
+from lwcnn.models.cost import count_macs, trainable_params
 from lwcnn.models.description import Description, read_description
 from lwcnn.models.io import load_model, save_model
 from lwcnn.models.surgery import build_ensemble
@@ -128,7 +128,7 @@ def _measure(model: keras.Model, sequence: PhaseSequence, data: Dataset, logits:
     val_logits, test = predict_logits(model, val_pixels), summarize(logits, data.y_test)
     return {
         "params": model.count_params(),
-        "trainable_params": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
+        "trainable_params": trainable_params(model),
         "macs": count_macs(model),
         "num_train_images": len(train_labels),
         "num_val_images": len(val_labels),

@@ -98,11 +98,11 @@ def memory(model: keras.Model) -> Memory:
         _product(layer, _output_shape(layer)) for layer in _called_once(model) if not isinstance(layer, _NOT_STORED)
     )
     inputs = sum(math.prod(tensor.shape[1:]) for tensor in model.inputs)
-    counts = (inputs, 2 * stored, _trainable_params(model))
+    counts = (inputs, 2 * stored, trainable_params(model))
     return Memory(*(FLOAT_BYTES * count / MEBIBYTE for count in counts))
 
 
-def _trainable_params(model: keras.Model) -> int:
+def trainable_params(model: keras.Model) -> int:
     return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 
@@ -129,7 +129,7 @@ def costs(model: keras.Model) -> dict:
         "input_shape": list(model.input_shape[1:]),
         "num_classes": model.output_shape[-1],
         "params": model.count_params(),
-        "trainable_params": _trainable_params(model),
+        "trainable_params": trainable_params(model),
         "float32_bytes": FLOAT_BYTES * model.count_params(),
         "macs": count_macs(model),
         "memory_mb": used._asdict() | {"total": used.total},
@@ -147,7 +147,7 @@ def summary_text(model: keras.Model) -> str:
     used = memory(model)
     lines += [
         "",
-        f"parameters            {model.count_params():>14,}  ({_trainable_params(model):,} trainable)",
+        f"parameters            {model.count_params():>14,}  ({trainable_params(model):,} trainable)",
         f"multiply-accumulates  {count_macs(model):>14,}  for one image",
         f"memory, input         {used.input:>14.2f} MB",
         f"memory, passes        {used.passes:>14.2f} MB  activations forward and backward",

@@ -4,7 +4,6 @@ A name is one of the patterns of `VALUES`, where <group> is <data set>/<experime
 run, or <data set>/<experiment>/<preset>.
 """
 
-import math
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +15,7 @@ import pandas as pd
 from lwcnn.data.known import INPUT_SHAPES
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput
-from lwcnn.models.cost import memory
+from lwcnn.models.cost import memory, trainable_params
 from lwcnn.models.dual import BRANCHES, build_submodel
 from lwcnn.publication.claims.measurement import Measurement, gain, mean_and_spread, or_missing, percent
 from lwcnn.publication.evidence import LARGEST, Evidence, Network, build_network, pair_share, summed_confusion, where
@@ -75,7 +74,7 @@ _QUANTITIES: dict[str, Callable[[Network], Value | int]] = {
     "params of submodels": lambda one: sum(
         build_submodel(INPUT_SHAPES[one.dataset], 10, branch).count_params() for branch in BRANCHES
     ),
-    "trainable": lambda one: sum(math.prod(weight.shape) for weight in _built(one).trainable_weights),
+    "trainable": lambda one: trainable_params(_built(one)),
     "MiB": lambda one: _mebibytes(_built(one).count_params()),
     "MiB with two slots": lambda one: _mebibytes(3 * _built(one).count_params()),
     "memory": lambda one: Measurement(memory(_built(one)).total, "MB", 1, origin="counted"),

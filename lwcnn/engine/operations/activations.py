@@ -164,10 +164,6 @@ def _silu_gradient(grad, kept):
     return grad * (share + y * (1 - share))
 
 
-def _tanh(x):
-    return np.tanh(x, out=x), x
-
-
 def _softmax(x):
     np.exp(np.subtract(x, x.max(axis=-1, keepdims=True), out=x), out=x)
     np.divide(x, x.sum(axis=-1, keepdims=True), out=x)
@@ -184,7 +180,7 @@ _FUNCTIONS = {
     activations.leaky_relu: _rectifier(slope=0.2),
     activations.hard_silu: Function(lambda x: (_loop(_hard_silu_loop, x, x), x), partial(_loop, _hard_silu_gradient)),
     activations.sigmoid: Function(_sigmoid, lambda grad, y: grad * (y * (1 - y))),
-    activations.tanh: Function(_tanh, lambda grad, y: grad * (1 - y * y)),
+    activations.tanh: Function(lambda x: (np.tanh(x, out=x), x), lambda grad, y: grad * (1 - y * y)),
     activations.silu: Function(_silu, _silu_gradient),
     activations.gelu: Function(_gelu, np.multiply),
     activations.softmax: SOFTMAX,

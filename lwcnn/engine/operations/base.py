@@ -27,15 +27,11 @@ class Operation:
     draws: np.ndarray | None = None  # these numbers, from the network
     all_reduce: Callable = staticmethod(no_reduce)  # sums arrays over the threads, which each have a part of the batch
     is_leader: bool = True  # whether this thread updates the moving statistics
+    forward: Callable[..., np.ndarray]
+    backward: Callable[..., list[np.ndarray | None]]
 
     def __init__(self, layer: keras.Layer, bind: Bind):
         self.layer = layer
-
-    def forward(self, inputs: list[np.ndarray], training: bool) -> np.ndarray:
-        raise NotImplementedError
-
-    def backward(self, grad: np.ndarray, wanted: list[bool]) -> list[np.ndarray | None]:
-        raise NotImplementedError
 
     @classmethod
     def unsupported_setting(cls, layer: keras.Layer) -> str | None:

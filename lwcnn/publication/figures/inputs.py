@@ -16,8 +16,6 @@ from lwcnn.publication.names import budget, display_name, is_part
 from lwcnn.publication.tables.ablations import CHANGES
 from lwcnn.system.safe_text import plot_text
 
-ABLATION_PRESET = "quick"
-
 
 class Inputs:
     """The evidence on one data set, of all presets or of one, and what belongs to it."""

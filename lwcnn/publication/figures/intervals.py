@@ -17,9 +17,10 @@ from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
 from lwcnn.experiments.results import PRESETS_BY_SIZE, MissingInput
 from lwcnn.publication.claims.literature import PAPER_ACCURACY
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
-from lwcnn.publication.figures.inputs import ABLATION_PRESET, Inputs, describe_runs
+from lwcnn.publication.figures.inputs import Inputs, describe_runs
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, ORANGE, Look, legend_below, new_panels, styled
 from lwcnn.publication.names import budget, display_name
+from lwcnn.publication.tables.ablations import ABLATION_PRESET
 from lwcnn.system.errors import LwcnnError
 
 GROUP_COLORS = (BASELINE, BEST)
