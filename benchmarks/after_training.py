@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from lwcnn.data.datasets import load_dataset  # noqa: E402
 from lwcnn.data.splits import split_for_training  # noqa: E402
-from lwcnn.evaluation.calibration import fit_temperature  # noqa: E402
+from lwcnn.evaluation.metrics import fit_temperature  # noqa: E402
 from lwcnn.evaluation.metrics import (  # noqa: E402
     accuracy,
     average_probabilities,

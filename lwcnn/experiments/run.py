@@ -8,9 +8,8 @@ import numpy as np
 
 from lwcnn.data.checks import images_at_once
 from lwcnn.data.datasets import Dataset
-from lwcnn.evaluation.calibration import measure_calibration
 from lwcnn.evaluation.diagnostics import diagnose_run
-from lwcnn.evaluation.metrics import accuracy, drop_large_confusion_matrix, summarize
+from lwcnn.evaluation.metrics import accuracy, drop_large_confusion_matrix, measure_calibration, summarize
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders, load_classes, save_classes
 from lwcnn.experiments.pipeline import train_method

@@ -7,8 +7,7 @@ import pytest
 from made_data import ROOT
 from scipy.special import softmax
 
-from lwcnn.evaluation.calibration import measure_calibration
-from lwcnn.evaluation.metrics import accuracy
+from lwcnn.evaluation.metrics import accuracy, measure_calibration
 
 
 @pytest.fixture

@@ -9,15 +9,16 @@ import pytest
 import sklearn.metrics
 
 from lwcnn.data.checks import images_at_once
-from lwcnn.evaluation.calibration import fit_temperature, scale_cross_fitted
 from lwcnn.evaluation.metrics import (
     accuracy,
     confusion_matrix,
     cross_entropy,
     drop_large_confusion_matrix,
     expected_calibration_error,
+    fit_temperature,
     precision_recall_f1,
     reliability_bins,
+    scale_cross_fitted,
     summarize,
     top_k_accuracy,
 )

@@ -16,8 +16,8 @@ from made_data import write_npz
 from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION, Augmentation
 from lwcnn.data.datasets import load_dataset
 from lwcnn.data.known import ImageSpec
-from lwcnn.evaluation.calibration import measure_calibration
 from lwcnn.evaluation.diagnostics import diagnose_folds, diagnose_run
+from lwcnn.evaluation.metrics import measure_calibration
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments import pipeline, records, run, sequence
 from lwcnn.experiments.folders import load_classes, save_classes

@@ -17,8 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from lwcnn.cli.main import main
 from lwcnn.data.datasets import load_dataset
-from lwcnn.evaluation.calibration import scale_cross_fitted
-from lwcnn.evaluation.metrics import expected_calibration_error, reliability_bins, summarize
+from lwcnn.evaluation.metrics import expected_calibration_error, reliability_bins, scale_cross_fitted, summarize
 from lwcnn.evaluation.statistics import Estimate
 from lwcnn.experiments.folders import Folders, save_classes
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS

@@ -13,8 +13,7 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import auc, roc_auc_score, roc_curve
 from threadpoolctl import threadpool_limits
 
-from lwcnn.evaluation.calibration import scale_cross_fitted
-from lwcnn.evaluation.metrics import expected_calibration_error, reliability_bins
+from lwcnn.evaluation.metrics import expected_calibration_error, reliability_bins, scale_cross_fitted
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import summed_confusion
 from lwcnn.publication.figures.inputs import Inputs, describe_runs

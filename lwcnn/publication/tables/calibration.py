@@ -2,8 +2,7 @@
 
 from typing import NamedTuple
 
-from lwcnn.evaluation.calibration import scale_cross_fitted
-from lwcnn.evaluation.metrics import brier_score, cross_entropy, expected_calibration_error
+from lwcnn.evaluation.metrics import brier_score, cross_entropy, expected_calibration_error, scale_cross_fitted
 from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES, MissingInput
 from lwcnn.publication.claims.measurement import or_missing
 from lwcnn.publication.evidence import Evidence, Network
