@@ -181,14 +181,3 @@ def load_images(options: argparse.Namespace) -> Dataset:
     from lwcnn.data.datasets import load_dataset
 
     return load_dataset(options.dataset, options.data_dir, mirror=options.mirror, size=options.size)
-
-
-def load_dataset_of(model: str | Path, options: argparse.Namespace) -> Dataset:
-    """Loads the data set given by --dataset, else the one that the model file names."""
-    from lwcnn.experiments.zoo import load_dataset_for
-    from lwcnn.models.description import read_description
-
-    data, description = load_dataset_for(model, options.dataset, options.data_dir), read_description(model)
-    if description and description.data_checksum != data.checksum:
-        print(f"{model} was trained on {description.dataset}, on other images than these", file=sys.stderr)
-    return data

@@ -44,12 +44,12 @@ BENCH: Arguments = {
 
 def export(options: argparse.Namespace) -> None:
     """Export a model to another format, checked on the test images."""
-    from lwcnn.experiments.zoo import model_file
+    from lwcnn.experiments.zoo import load_dataset_for, model_file
     from lwcnn.export.run import FOLDER, export_model
 
     require_format(options.format)
     options.model = model_file(options.model, options.dataset)
-    data = arguments.load_dataset_of(options.model, options)
+    data = load_dataset_for(options.model, options.dataset, options.data_dir)
     report = export_model(options.model, options.format, data, options.output, options.max_drop)
     rows = [
         ("model", f"{options.model}, {report['parameters']:,} parameters"),

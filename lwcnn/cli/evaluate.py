@@ -35,11 +35,11 @@ ARGUMENTS: Arguments = {
 
 def evaluate(options: argparse.Namespace) -> None:
     """Evaluate a saved model, or several together, on a data set's test images."""
-    from lwcnn.experiments.zoo import model_file
+    from lwcnn.experiments.zoo import load_dataset_for, model_file
     from lwcnn.models.io import load_model
 
     models = {file: load_model(file) for file in (model_file(name, options.dataset) for name in options.models)}
-    data = arguments.load_dataset_of(next(iter(models)), options)
+    data = load_dataset_for(next(iter(models)), options.dataset, options.data_dir)
     for file, model in models.items():
         require_fit(model, file, data)
     each = [predict_logits(model, data.x_test) for model in models.values()]

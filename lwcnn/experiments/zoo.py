@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lwcnn.data.datasets import Dataset
 
 _DATASETS = ("cifar10", "fashion_mnist", "mnist")  # the first one whose weights are there is the default
+_log = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).resolve().parents[1]
 SHIPPED_MODELS = _PACKAGE / "pretrained" if (_PACKAGE / "pretrained").is_dir() else _PACKAGE.parent / "models"
 """Folder of the trained networks: inside an installed package, or that of a checkout."""
@@ -134,21 +136,22 @@ def load_dataset_for(model: StrPath, dataset: str | None, data_dir: StrPath | No
     """
     from lwcnn.data.datasets import load_dataset
 
-    shape, description = read_input_shape(Path(model)), read_description(Path(model))
-    if dataset and Path(os.path.expanduser(dataset)).is_dir():
-        return load_dataset(dataset, data_dir, size=shape)
-    if dataset:
-        data = load_dataset(dataset, data_dir)
-        if shape and description and description.data_checksum != data.checksum and shape != data.input_shape:
-            resized = load_dataset(dataset, data_dir, size=shape)
-            data = resized if description.data_checksum == resized.checksum else data
-        return data
-    if description is None:
+    shape, told = read_input_shape(Path(model)), read_description(Path(model))
+    if not dataset and told is None:
         raise LwcnnError(f"The file does not name its data set: give it by --dataset. Received: {model}")
-    advice = f"give the data set by --dataset. Received: {model}, trained on {description.dataset!r}"
-    if description.dataset not in DATASET_NAMES:
+    source = dataset or (told.dataset if told else "")
+    advice = f"give the data set by --dataset. Received: {model}, trained on {source!r}"
+    if not dataset and source not in DATASET_NAMES:
         raise LwcnnError(f"The model was trained on images of your own; {advice}")
-    data = load_dataset(description.dataset, data_dir)
-    if description.data_checksum != data.checksum:
+    is_folder = Path(os.path.expanduser(source)).is_dir() and source not in DATASET_NAMES
+    data = load_dataset(source, data_dir, size=shape if is_folder else None)
+    if told is None or told.data_checksum == data.checksum:
+        return data
+    if not dataset:
         raise LwcnnError(f"The model was trained on other images than those at hand; {advice}")
+    if shape not in (None, data.input_shape):
+        resized = load_dataset(source, data_dir, size=shape)
+        if told.data_checksum == resized.checksum:
+            return resized
+    _log.warning("%s was trained on %s, on other images than these", model, told.dataset)
     return data
