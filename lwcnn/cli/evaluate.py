@@ -58,14 +58,14 @@ def evaluate(options: argparse.Namespace) -> None:
     print(f"parameters       {sum(model.count_params() for model in models.values()):,}")
     if transforms:
         print(f"TTA              {', '.join(transforms)}: softmax probabilities averaged")
-    print(f"\n{_totals_table(measured, averaged)}\n\n{_class_table(measured, data.class_names)}")
+    print(f"\n{_tables(measured, averaged, data.class_names)}")
     if options.json:
         about = {"model": " ".join(map(str, models)), "dataset": data.name, "class_names": list(data.class_names)}
         tta = {"transforms": list(transforms), "averaged": "softmax probabilities", **averaged} if averaged else None
         write_json(options.json, about | drop_large_confusion_matrix(measured) | ({"tta": tta} if tta else {}))
 
 
-def _totals_table(measured: dict, averaged: dict) -> str:
+def _tables(measured: dict, averaged: dict, class_names: tuple[str, ...]) -> str:
     from pandas import DataFrame
 
     columns = {"without TTA": measured} | ({"with TTA": averaged} if averaged else {})
@@ -73,14 +73,9 @@ def _totals_table(measured: dict, averaged: dict) -> str:
         name: [_percent(one[key]) for one in columns.values()] for key, name in _PERCENTAGES.items() if key in measured
     }
     rows["test loss"] = [f"{one['loss']:.4f}" for one in columns.values()]
-    return DataFrame.from_dict(rows, orient="index", columns=[*columns]).to_string()
-
-
-def _class_table(measured: dict, class_names: tuple[str, ...]) -> str:
-    from pandas import DataFrame
-
+    totals = DataFrame.from_dict(rows, orient="index", columns=[*columns]).to_string()
     shares = DataFrame({key: measured[key] for key in ("precision", "recall", "f1")}, class_names, dtype=float)
-    return shares.to_string(float_format=_percent, na_rep="-")
+    return f"{totals}\n\n{shares.to_string(float_format=_percent, na_rep='-')}"
 
 
 def _percent(share: float) -> str:
