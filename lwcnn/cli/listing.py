@@ -25,8 +25,7 @@ ARGUMENTS: Arguments = {
 }
 SUMMARY: Arguments = {
     "model": option(
-        "a .keras file, or the name of a network or an experiment, which is built with random weights",
-        type=model_name,
+        "a .keras file, or the name of a network or an experiment, which is built with random weights", type=model_name
     ),
     "--input-shape": option(
         "height, width and channels of an experiment's images", [32, 32, 3], type=at_least_one, nargs=3

@@ -196,10 +196,7 @@ def default_tta_transforms(mirror: bool) -> tuple[str, ...]:
 
 
 def predict_tta(
-    model: keras.Model,
-    images: np.ndarray,
-    transforms: Sequence[str] = tuple(TTA_TRANSFORMS),
-    temperature: float = 1.0,
+    model: keras.Model, images: np.ndarray, transforms: Sequence[str] = tuple(TTA_TRANSFORMS), temperature: float = 1.0
 ) -> np.ndarray:
     """Returns the log of the softmax probabilities averaged over transforms, float64, usable as logits.
 

@@ -26,10 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 def release_best(
-    data: Dataset,
-    experiment: str,
-    folders: Folders = Folders(),
-    presets: Sequence[str] = PRESETS_BY_SIZE,
+    data: Dataset, experiment: str, folders: Folders = Folders(), presets: Sequence[str] = PRESETS_BY_SIZE
 ) -> Path | None:
     """Releases the best run of an experiment, if its model is in the cache and not released yet; returns its path.
 

@@ -49,10 +49,7 @@ def list_models() -> pd.DataFrame:
 
 
 def create_model(
-    name: str,
-    pretrained: str | None = None,
-    input_shape: tuple[int, int, int] = (32, 32, 3),
-    num_classes: int = 10,
+    name: str, pretrained: str | None = None, input_shape: tuple[int, int, int] = (32, 32, 3), num_classes: int = 10
 ) -> keras.Model:
     """Returns a network by name.
 

@@ -26,11 +26,7 @@ _BATCH_SIZE = 100  # memory and speed of the check only
 
 
 def export_model(
-    path: str | Path,
-    format_name: str,
-    data: Dataset,
-    output: str | Path | None = None,
-    max_drop: float | None = None,
+    path: str | Path, format_name: str, data: Dataset, output: str | Path | None = None, max_drop: float | None = None
 ) -> dict:
     """Exports a .keras file, compares the export with it on the test images, and writes it beside a JSON report.
 

@@ -87,8 +87,7 @@ SE_RESNET = ResNetConfig(
 )
 # github.com/Hashmmath/DL-Project-1-LearningtooDeep-CIFAR-10-Classification. 4,754,218 trainable.
 RESNET_4443 = ResNetConfig(
-    stem=32,
-    stages=(ResNetStage(32, 4), ResNetStage(64, 4, 2), ResNetStage(128, 4, 2), ResNetStage(256, 3, 2)),
+    stem=32, stages=(ResNetStage(32, 4), ResNetStage(64, 4, 2), ResNetStage(128, 4, 2), ResNetStage(256, 3, 2))
 )
 
 # github.com/tanaya09/CS6953-Deep-Learning-Project: ResNet-18 of half the width. 2,797,610 trainable.
@@ -100,8 +99,7 @@ NARROW_RESNET18 = ResNetConfig(
 
 # The baseline of two of the texts: He et al. 2016 with a 3x3 stem without pooling. 11,173,962 trainable.
 RESNET18 = ResNetConfig(
-    stem=64,
-    stages=(ResNetStage(64, 2), ResNetStage(128, 2, 2), ResNetStage(256, 2, 2), ResNetStage(512, 2, 2)),
+    stem=64, stages=(ResNetStage(64, 2), ResNetStage(128, 2, 2), ResNetStage(256, 2, 2), ResNetStage(512, 2, 2))
 )
 # MLPerf Tiny's layout for image classification, without its biases.
 RESNET8 = ResNetConfig(stem=16, stages=(ResNetStage(16, 1), ResNetStage(32, 1, 2), ResNetStage(64, 1, 2)))

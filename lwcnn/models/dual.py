@@ -92,10 +92,7 @@ def build_dual_model(submodels: Sequence[keras.Model]) -> keras.Model:
 
 @builder(MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")
 def build_merged_model(
-    input_shape: Sequence[int],
-    num_classes: int,
-    branches: Sequence[str] = BRANCHES,
-    dropout: float = 0.5,
+    input_shape: Sequence[int], num_classes: int, branches: Sequence[str] = BRANCHES, dropout: float = 0.5
 ) -> keras.Model:
     """Builds the merged model with random weights: all branches read the same image and share one new head.
 

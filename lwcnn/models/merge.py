@@ -18,9 +18,7 @@ from lwcnn.system.errors import LwcnnError, unknown_name
 
 
 def merge_submodels(
-    submodels: Sequence[keras.Model],
-    dropout: float = 0.5,
-    reuse_dense_weights: Sequence[str] | None = None,
+    submodels: Sequence[keras.Model], dropout: float = 0.5, reuse_dense_weights: Sequence[str] | None = None
 ) -> keras.Model:
     """Builds the merged model from trained submodels; the submodels stay unchanged.
 

@@ -5,13 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lwcnn.data.augment import (
-    PAPER_AUGMENTATION,
-    PUBLISHED_AUGMENTATION,
-    Augmentation,
-    augment_batch,
-    augmentation,
-)
+from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION, Augmentation, augment_batch, augmentation
 from lwcnn.data.augment.color import add_brightness
 from lwcnn.data.augment.geometry import flip_and_crop, warp
 from lwcnn.system.errors import LwcnnError

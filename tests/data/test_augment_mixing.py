@@ -136,8 +136,7 @@ def test_the_draws_are_pinned():
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [{"mixup_alpha": -1}, {"cutmix_alpha": True}, {"probability": 1.2}, {"ramp": "linear"}, {"ramp": 2}],
+    "settings", [{"mixup_alpha": -1}, {"cutmix_alpha": True}, {"probability": 1.2}, {"ramp": "linear"}, {"ramp": 2}]
 )
 def test_refuses_settings_out_of_range(settings):
     ((name, value),) = settings.items()

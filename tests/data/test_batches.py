@@ -188,12 +188,7 @@ def test_fit_sees_the_batches_of_each_epoch_and_goes_on_where_it_stopped(batch_s
 def test_fit_takes_one_branch_compiled_as_usual():
     images, labels = make_textured(40)
     model = keras.Sequential(
-        [
-            keras.Input(images.shape[1:]),
-            keras.layers.Rescaling(1 / 255),
-            keras.layers.Flatten(),
-            keras.layers.Dense(2),
-        ]
+        [keras.Input(images.shape[1:]), keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(2)]
     )
     model.compile("nadam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     batches = Batches(images, labels % 2, 16, seed=0, branches=(PAPER_AUGMENTATION,))
@@ -213,12 +208,7 @@ def test_fit_takes_one_branch_compiled_as_usual():
     ],
 )
 def test_refuses_what_does_not_fit(changes, said):
-    arguments = {
-        "images": np.zeros((3, 6, 6, 1), np.uint8),
-        "labels": np.zeros(3, int),
-        "batch_size": 2,
-        "seed": 0,
-    }
+    arguments = {"images": np.zeros((3, 6, 6, 1), np.uint8), "labels": np.zeros(3, int), "batch_size": 2, "seed": 0}
     with pytest.raises(LwcnnError, match=f"Received: .*{said}"):
         Batches(**{**arguments, **changes})
 

@@ -25,12 +25,7 @@ from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES, ENTRIES, INPUT_SHAPES, 
 from lwcnn.data.sources import cache_folder
 from lwcnn.system.errors import LwcnnError
 
-IDX_NAMES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
+IDX_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 SHARED_DATA = os.environ.get("LWCNN_DATA_DIR")
 
 
@@ -137,11 +132,7 @@ def test_types_and_shapes(tmp_path):
     dataset = load_dataset(save(tmp_path / "a.npz", **made_arrays()))
     assert dataset.input_shape == (28, 28, 1)
     assert dataset.x_train.shape == (60, 28, 28, 1)
-    assert (dataset.x_train.dtype, dataset.y_train.dtype, dataset.y_test.dtype) == (
-        np.uint8,
-        np.int64,
-        np.int64,
-    )
+    assert (dataset.x_train.dtype, dataset.y_train.dtype, dataset.y_test.dtype) == (np.uint8, np.int64, np.int64)
     assert dataset.num_classes == 10
     assert dataset.class_names == tuple("0123456789")
     assert (dataset.name, dataset.source) == (f"a-{dataset.checksum[:8]}", "a.npz")
@@ -348,10 +339,7 @@ def test_digits_are_enlarged_as_by_opencv():
         ({"x_train": lambda x: x > 9}, r"astype\('uint8'\) \* 255. Received: dtype bool"),
         ({"x_train": lambda x: x.astype(str)}, "store pixels as numbers"),
         ({"y_train": lambda y: y.astype(str)}, "as class numbers: class_names, labels = numpy.unique"),
-        (
-            {"y_train": lambda y: y.astype(str).astype(object)},
-            "'y_train.npy' holds.*never unpickled.*number or string",
-        ),
+        ({"y_train": lambda y: y.astype(str).astype(object)}, "'y_train.npy' holds.*never unpickled.*number or string"),
         ({"y_train": lambda y: y + 1, "y_test": lambda y: y + 1}, "Save y_train - 1 and y_test - 1"),
         ({"y_train": lambda y: y * 0, "y_test": lambda y: y * 0}, "at least two classes. Received: 1 in"),
     ],

@@ -134,8 +134,7 @@ def test_too_few_images_for_the_folds_is_refused():
 @pytest.mark.parametrize("validation", [0.1, 0.2, 1000])
 @pytest.mark.parametrize("limit", [None, 3, 50, 600])
 @pytest.mark.parametrize(
-    "counts",
-    [[2, 2], [30] * 2, [20] * 3, [5] * 100, [2] * 100, [600, 2], [60] * 10, [6] * 100, [2, 3, 900]],
+    "counts", [[2, 2], [30] * 2, [20] * 3, [5] * 100, [2] * 100, [600, 2], [60] * 10, [6] * 100, [2, 3, 900]]
 )
 def test_every_class_is_trained_on_and_validated_on_however_few_images_there_are(counts, validation, limit):
     labels = made_labels(counts)

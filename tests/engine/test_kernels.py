@@ -3,11 +3,7 @@
 import numpy as np
 import pytest
 
-from lwcnn.engine.kernels.conv_pool import (
-    conv_pool_forward,
-    conv_pool_input_gradient,
-    conv_pool_kernel_gradients,
-)
+from lwcnn.engine.kernels.conv_pool import conv_pool_forward, conv_pool_input_gradient, conv_pool_kernel_gradients
 
 SHAPES = [
     (3, 32, 32, 3, 10),

@@ -147,10 +147,7 @@ def perceptron():
     )
 
 
-OPTIMIZERS = {
-    "adam": lambda: keras.optimizers.Adam(0.01),
-    "sgd": lambda: keras.optimizers.SGD(0.05, momentum=0.9),
-}
+OPTIMIZERS = {"adam": lambda: keras.optimizers.Adam(0.01), "sgd": lambda: keras.optimizers.SGD(0.05, momentum=0.9)}
 MODELS = {
     lenet_5: "adam",
     keras_tutorial: "sgd",

@@ -11,13 +11,7 @@ from scipy.special import softmax
 
 from lwcnn.cli.main import main
 from lwcnn.evaluation.metrics import accuracy, summarize
-from lwcnn.evaluation.predict import (
-    TTA_TRANSFORMS,
-    default_tta_transforms,
-    predict_images,
-    predict_logits,
-    predict_tta,
-)
+from lwcnn.evaluation.predict import TTA_TRANSFORMS, default_tta_transforms, predict_images, predict_logits, predict_tta
 from lwcnn.models.dual import build_merged_model
 
 

@@ -165,11 +165,7 @@ def test_a_leaky_fold_of_other_epochs_has_another_key(made_dataset, tmp_path, ca
 
 @pytest.mark.parametrize(
     "leaky, num_folds, seed, name",
-    [
-        (False, 2, 0, "kfold2_seed0.json"),
-        (False, 3, 4, "kfold3_seed4.json"),
-        (True, 2, 1, "kfold2_leaky_seed1.json"),
-    ],
+    [(False, 2, 0, "kfold2_seed0.json"), (False, 3, 4, "kfold3_seed4.json"), (True, 2, 1, "kfold2_leaky_seed1.json")],
 )
 def test_the_file_is_named_by_kind_number_of_folds_and_seed(made_dataset, folders, calls, leaky, num_folds, seed, name):
     result = run_kfold("paper", made_dataset, "quick", seed, leaky, num_folds, folders)

@@ -393,10 +393,7 @@ def test_released_logits_of_another_run_are_refused(made, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("extra", "words"),
-    [
-        (["--only", "confusions"], "Did you mean 'confusion'"),
-        (["--dataset", "digit"], "Did you mean 'digits'"),
-    ],
+    [(["--only", "confusions"], "Did you mean 'confusion'"), (["--dataset", "digit"], "Did you mean 'digits'")],
 )
 def test_wrong_names_are_errors(made, tmp_path, capsys, extra, words):
     assert main([*_arguments(made, tmp_path / "out"), *extra]) == 1

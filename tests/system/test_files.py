@@ -11,12 +11,7 @@ import pytest
 
 from lwcnn.system import files
 from lwcnn.system.errors import LwcnnError, unknown_name
-from lwcnn.system.files import (
-    read_json,
-    write_atomically,
-    write_folder_atomically,
-    write_json,
-)
+from lwcnn.system.files import read_json, write_atomically, write_folder_atomically, write_json
 from lwcnn.system.locking import locked
 from lwcnn.system.npz import load_npz, save_npz
 
@@ -66,8 +61,7 @@ def test_written_file_has_ordinary_permissions(tmp_path):
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 @pytest.mark.parametrize(
-    ("code", "advice"),
-    [(errno.ENOSPC, "disk is full"), (errno.EACCES, "writable"), (errno.EIO, "Check the folder")],
+    ("code", "advice"), [(errno.ENOSPC, "disk is full"), (errno.EACCES, "writable"), (errno.EIO, "Check the folder")]
 )
 def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, step, code, advice):
     path = tmp_path / "results.json"

@@ -64,12 +64,7 @@ def test_adamw_s_rate_is_a_share_of_muon_s():
 
 
 @pytest.mark.parametrize(
-    "config",
-    [
-        OptimizerConfig("one_cycle"),
-        OptimizerConfig("schedule_free"),
-        OptimizerConfig("muon", lookahead=5),
-    ],
+    "config", [OptimizerConfig("one_cycle"), OptimizerConfig("schedule_free"), OptimizerConfig("muon", lookahead=5)]
 )
 def test_keras_trains_with_what_the_engine_does_not_know(config):
     model = build_residual_se((8, 8, 3), 3, ResidualSEConfig(8, (Stage(8, 1, 3),), se_reduction=4))

@@ -58,10 +58,7 @@ def _residual_se(preset: Preset, images: ImageSpec) -> NetworkExperiment:
 
 
 REPRODUCTION_EXPERIMENTS: Recipes = {
-    "repo_baseline": (
-        "the CIFAR-10 reproduction, with convolutions that are unfrozen step by step",
-        _baseline,
-    ),
+    "repo_baseline": ("the CIFAR-10 reproduction, with convolutions that are unfrozen step by step", _baseline),
     "repo_baseline_frozen": (
         "the CIFAR-10 reproduction with convolutions that stay frozen in stage 2, as in its run",
         derived(_baseline, {"phases.*.trainable": ALWAYS_TRAINED}),

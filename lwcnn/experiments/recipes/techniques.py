@@ -98,10 +98,7 @@ TECHNIQUES: dict[str, Technique] = {
     **_techniques(
         "schedule",
         "phases.0.optimizer",
-        one_cycle=(
-            "one-cycle SGD",
-            {"name": "one_cycle", "learning_rate": 0.1, "weight_decay": 5e-3},
-        ),
+        one_cycle=("one-cycle SGD", {"name": "one_cycle", "learning_rate": 0.1, "weight_decay": 5e-3}),
         constant_rate=("constant learning rate", {"learning_rate": 0.005, "warmup": None}),
         step_decay=(
             "rate divided by ten after 1/2 and 3/4",

@@ -21,12 +21,7 @@ from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, Look, new_panels, styled
 from lwcnn.system.errors import LwcnnError
 
-HEADLINE, OURS, SYSTEM, RECORD = (
-    "ours, most accurate below 30,000",
-    "ours",
-    "system to reproduce",
-    "public network",
-)
+HEADLINE, OURS, SYSTEM, RECORD = ("ours, most accurate below 30,000", "ours", "system to reproduce", "public network")
 KINDS = {HEADLINE: (BEST, "*"), OURS: (BASELINE, "o"), SYSTEM: (BLACK, "s"), RECORD: (style.GREEN, "^")}
 """Color and marker by kind, in the order of the legend."""
 

@@ -42,11 +42,7 @@ def method(evidence: Evidence, datasets: Sequence[str] = ("cifar10", "mnist")) -
         return "" if isinstance(cell, MissingInput) else cell
 
     rows = [
-        [
-            named(name),
-            *(cell for one in found for cell in gain_cells(one, BASELINE_EXPERIMENT)),
-            at_full(name),
-        ]
+        [named(name), *(cell for one in found for cell in gain_cells(one, BASELINE_EXPERIMENT)), at_full(name)]
         for name, found in networks.items()
     ]
     titles = [DISPLAY_NAMES.get(dataset, dataset) for dataset in datasets]
