@@ -20,7 +20,7 @@ from typing import Any
 from lwcnn.cli.execute import Job, Submit, run_job
 from lwcnn.system import environment
 from lwcnn.system.environment import require
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 
 CONNECT_SECONDS = 10  # from the first packet on; a healthy cluster takes two
 CHECK_SECONDS = 120
@@ -68,10 +68,8 @@ def _check_nodes(ray: Any, probe: Any, options: argparse.Namespace) -> None:
     ]
     if not fit:
         found = max(node["Resources"].get("CPU", 0) for node in alive)
-        raise LwcnnError(
-            f"No node has enough CPUs and GPUs for a run: lower --cpus-per-run and --gpus-per-run. "
-            f"Received: {cpus} CPUs and {gpus:g} GPUs; the largest node has {found:g} CPUs"
-        )
+        advice = "No node has enough CPUs and GPUs for a run: lower --cpus-per-run and --gpus-per-run"
+        raise wrong(advice, f"{cpus} CPUs and {gpus:g} GPUs; the largest node has {found:g} CPUs")
     here = report(options.dataset, options.data_dir, [])
     with contextlib.ExitStack() as stack:
         tokens = []  # files by which other machines show that they see the folders

@@ -7,7 +7,7 @@ from typing import cast
 from lwcnn.cli import arguments
 from lwcnn.cli.arguments import Arguments, at_least_one, option
 from lwcnn.system.environment import load_backend, require
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 from lwcnn.training.progress import Progress
 
 ARGUMENTS: Arguments = {
@@ -63,10 +63,8 @@ def draw(study) -> None:
     from optuna.visualization import matplotlib as figures
 
     if len(study.study.get_trials(states=(TrialState.COMPLETE,))) < 2:
-        raise LwcnnError(
-            "Train two trials first, without --show and with the same --space, --dataset and --epochs. "
-            f"Received: {study.path}"
-        )
+        advice = "Train two trials first, without --show and with the same --space, --dataset and --epochs"
+        raise wrong(advice, f"{study.path}")
     accuracy = "accuracy on validation images"
     with warnings.catch_warnings(), matplotlib.rc_context():  # Optuna sets a style for the whole process
         warnings.simplefilter("ignore")  # and calls its figures experimental

@@ -7,7 +7,7 @@ from lwcnn.data.augment import Augmentation, MixUpCutMix, augment_batch
 from lwcnn.data.augment.augmentation import check_images
 from lwcnn.data.augment.draws import Purpose, random_bits
 from lwcnn.data.augment.mixing import draw_mix, mix_images, mix_labels
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 
 
 class Batches(keras.utils.PyDataset):
@@ -65,10 +65,8 @@ class Batches(keras.utils.PyDataset):
         if mixing and mixing.ramp and not num_epochs:
             raise LwcnnError(f"Give num_epochs, the length of the ramp of mixing. Received: num_epochs={num_epochs}")
         if batch_size < 1 or not len(self.indices):
-            raise LwcnnError(
-                "Give at least one image, and a batch_size of 1 or more. "
-                f"Received: {len(self.indices)} images, batch_size={batch_size}"
-            )
+            advice = "Give at least one image, and a batch_size of 1 or more"
+            raise wrong(advice, f"{len(self.indices)} images, batch_size={batch_size}")
         if mixing and (not num_classes or not 0 <= labels.min() <= labels.max() < num_classes):
             found = f"num_classes={num_classes}, labels from {labels.min()} to {labels.max()}"
             raise LwcnnError(f"Give num_classes, above the largest label, with mixing. Received: {found}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from lwcnn.data import formats
 from lwcnn.data.checks import Splits
 from lwcnn.data.known import ENTRIES
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 
 DATA_DIR_VARIABLE = "LWCNN_DATA_DIR"
 TIMEOUTS = (6, 20)  # seconds: to connect, and of a single read
@@ -47,10 +47,8 @@ def find_source(name: str, data_dir: str | os.PathLike[str] | None = None) -> So
     if given:
         folder = Path(os.path.expanduser(given))
         if not folder.is_dir():
-            raise LwcnnError(
-                f"Set {setting} to an existing folder that contains <dataset>.npz, or leave it unset. "
-                f"Received: {setting}={str(given)!r}"
-            )
+            advice = f"Set {setting} to an existing folder that contains <dataset>.npz, or leave it unset"
+            raise wrong(advice, f"{setting}={str(given)!r}")
         places.insert(0, (folder, setting, False))
     for folder, place, is_cache in places:
         npz = folder / f"{name}.npz"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 
 Part = tuple[np.ndarray, np.ndarray]
 """Images and labels."""
@@ -68,10 +68,8 @@ def draw_test_images(
     counts = np.bincount(label_of, minlength=len(classes))
     if counts.min() < 3:
         names = [class_names[label] if class_names else str(label) for label in classes[counts < 3][:5]]
-        raise LwcnnError(
-            "Give each class at least three different images: for training, validation and test. "
-            f"Received: fewer of {', '.join(map(repr, names))} in {received}"
-        )
+        advice = "Give each class at least three different images: for training, validation and test"
+        raise wrong(advice, f"fewer of {', '.join(map(repr, names))} in {received}")
     is_test = np.isin(copy_of, split_for_training(label_of, TEST_FRACTION)[1])
     return (images[~is_test], labels[~is_test]), (images[is_test], labels[is_test])
 
@@ -87,10 +85,8 @@ def _number_of_images(size: int | float, num_images: int) -> int:
         return int(size)
     if isinstance(size, float) and 0 < size < 1:
         return round(size * num_images)
-    raise LwcnnError(
-        "Give the size of the validation part as a number of images (int) or a fraction between 0 and 1 (float). "
-        f"Received: size={size!r}"
-    )
+    advice = "Give the size of the validation part as a number of images (int) or a fraction between 0 and 1 (float)"
+    raise wrong(advice, f"size={size!r}")
 
 
 def _count_classes(labels: np.ndarray, min_count: int, purpose: str) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 
 TOP = 3
 """The k of the top-k accuracy in `summarize`."""
@@ -148,18 +148,14 @@ def check_logits(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
             f"Give logits as floats of shape (n, classes). Received: {logits.dtype} of shape {logits.shape}"
         )
     if labels.shape != logits.shape[:1] or labels.dtype.kind not in "iu":
-        raise LwcnnError(
-            f"Give one integer label for each of the {len(logits)} rows of logits. "
-            f"Received: {labels.dtype} of shape {labels.shape}"
-        )
+        advice = f"Give one integer label for each of the {len(logits)} rows of logits"
+        raise wrong(advice, f"{labels.dtype} of shape {labels.shape}")
     if labels.min() < 0 or labels.max() >= logits.shape[1]:
         raise LwcnnError(f"Give labels from 0 to {logits.shape[1] - 1}. Received: {labels.min()} to {labels.max()}")
     if not np.isfinite(logits).all():
         num_bad = int((~np.isfinite(logits)).any(axis=1).sum())
-        raise LwcnnError(
-            "The logits are not finite because training diverged: try a smaller learning rate. "
-            f"Received: NaN or infinity for {num_bad} of {len(logits)} images"
-        )
+        advice = "The logits are not finite because training diverged: try a smaller learning rate"
+        raise wrong(advice, f"NaN or infinity for {num_bad} of {len(logits)} images")
     return logits.astype(np.float64), labels.astype(np.int64)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from lwcnn.data.augment.color import gaussian_blur
 from lwcnn.data.checks import check_image_array, images_at_once
 from lwcnn.evaluation.metrics import average_probabilities
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import StrPath
 
 if TYPE_CHECKING:
@@ -64,10 +64,8 @@ def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500
 def require_classifier_of(images: np.ndarray, model: keras.Model) -> None:
     """Checks that a model takes images of this shape and returns logits of shape (n, classes)."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise LwcnnError(
-            "Give a model with one input and one output; of a dual model, give a submodel or the merged model. "
-            f"Received: {model.name!r} with {len(model.inputs)} inputs and {len(model.outputs)} outputs"
-        )
+        advice = "Give a model with one input and one output; of a dual model, give a submodel or the merged model"
+        raise wrong(advice, f"{model.name!r} with {len(model.inputs)} inputs and {len(model.outputs)} outputs")
     expected = tuple(model.inputs[0].shape[1:])
     shape, output_shape = images.shape[1:], model.outputs[0].shape
     fits = len(expected) == len(shape) and all(e in (None, s) for e, s in zip(expected, shape, strict=True))

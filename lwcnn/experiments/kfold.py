@@ -16,7 +16,7 @@ from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.pipeline import build_model, train_method
 from lwcnn.experiments.recipes import DistilledExperiment, Experiment, MergedExperiment, Preset, get_preset
 from lwcnn.experiments.records import Run, find_plan, load_or_make, mixed_computing, provenance
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import write_json
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.images import Images, Split
@@ -71,10 +71,8 @@ def run_kfold(
     if leaky and not isinstance(plan, MergedExperiment):
         raise LwcnnError(f"Only the paper's merged model was assessed leaky. Received: {experiment!r}")
     if isinstance(plan, DistilledExperiment):
-        raise LwcnnError(
-            f"K-fold takes no distilled experiment: its teacher was trained on the images of every fold. "
-            f"Received: {experiment!r}"
-        )
+        advice = "K-fold takes no distilled experiment: its teacher was trained on the images of every fold"
+        raise wrong(advice, f"{experiment!r}")
     run = Run(plan, data, preset, seed, folders, progress or Progress("none"))
     identity = run.identity
     identity["config"] |= {"num_folds": num_folds, "leaky": leaky}

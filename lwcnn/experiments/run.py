@@ -22,7 +22,7 @@ from lwcnn.models.cost import count_macs, trainable_params
 from lwcnn.models.description import Description, read_description
 from lwcnn.models.io import load_model, save_model
 from lwcnn.models.surgery import build_ensemble
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import write_json
 from lwcnn.system.npz import save_npz
 from lwcnn.training.devices import Computing
@@ -77,10 +77,8 @@ def _train(run: Run, notice: str | None) -> dict:
     plan, data, folders, identity = run.plan, run.data, run.folders, run.identity
     labels = Path(folders.results) / data.name / "test_labels.npz"
     if labels.exists() and not np.array_equal(load_classes(labels), data.y_test):
-        raise LwcnnError(
-            f"{labels} has the labels of other test images: use another results folder. Received: {data.name} of "
-            f"checksum {data.checksum[:12]}"
-        )
+        advice = f"{labels} has the labels of other test images: use another results folder"
+        raise wrong(advice, f"{data.name} of checksum {data.checksum[:12]}")
     teacher = None
     if isinstance(plan, DistilledExperiment):
         files = [find_teacher(plan.teacher, seed, data, folders) for seed in plan.teacher.seeds]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lwcnn.data.known import DATASET_NAMES, ImageSpec
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, get_experiment
 from lwcnn.models.description import Description, read_description, read_input_shape
-from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.errors import LwcnnError, unknown_name, wrong
 from lwcnn.system.files import StrPath
 
 if TYPE_CHECKING:
@@ -75,10 +75,8 @@ def create_model(
         from lwcnn.models.io import load_model
 
         if (tuple(input_shape), num_classes) != ((32, 32, 3), 10):
-            raise LwcnnError(
-                "Leave out input_shape and num_classes: the trained weights determine them. "
-                f"Received: {tuple(input_shape)}, {num_classes} with pretrained={pretrained!r}"
-            )
+            advice = "Leave out input_shape and num_classes: the trained weights determine them"
+            raise wrong(advice, f"{tuple(input_shape)}, {num_classes} with pretrained={pretrained!r}")
         known = trained_networks()
         if (name, pretrained) not in known:
             raise unknown_name("trained network", f"{name} on {pretrained}", [" on ".join(key) for key in known])

@@ -14,7 +14,7 @@ from lwcnn.export.int8.equalize import equalize_channels
 from lwcnn.export.int8.files import correct_biases, share_vectors
 from lwcnn.export.int8.simplify import simplify, split_hard_swish
 from lwcnn.system.environment import quiet_native_output
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 
 INPUT_QUANTIZATION = (1.0, -128)  # scale and zero point: the int8 input is the uint8 image minus 128
 REWRITTEN = (layers.BatchNormalization, layers.DepthwiseConv2D)  # models with these layers are rewritten for int8
@@ -33,10 +33,8 @@ def convert(model: keras.Model, format_name: str, calibration_images: np.ndarray
     except Exception as error:  # converters can raise any error
         kinds = ", ".join(sorted({type(layer).__name__ for layer in model.layers}))
         reason = (str(error).strip().splitlines() or [""])[0]
-        raise LwcnnError(
-            f"Give a model that can be converted to {format_name} ({type(error).__name__}: {reason}). "
-            f"Received: {model.name!r} with {kinds}"
-        ) from error
+        advice = f"Give a model that can be converted to {format_name} ({type(error).__name__}: {reason})"
+        raise wrong(advice, f"{model.name!r} with {kinds}") from error
 
 
 def to_litert(model: keras.Model) -> bytes:
@@ -68,10 +66,8 @@ def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -
     found = LitertModel(content).input_quantization
     if found != INPUT_QUANTIZATION:
         scale, zero_point = found or (None, None)
-        raise LwcnnError(
-            "Calibrate on images that contain both 0 and 255, so that the int8 input is the uint8 image minus 128. "
-            f"Received: scale {scale}, zero point {zero_point}, from images of {images.min()} to {images.max()}"
-        )
+        advice = "Calibrate on images that contain both 0 and 255, so that the int8 input is the uint8 image minus 128"
+        raise wrong(advice, f"scale {scale}, zero point {zero_point}, from images of {images.min()} to {images.max()}")
     return content
 
 
@@ -110,10 +106,8 @@ def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Mod
     if isinstance(model, keras.Sequential) and model.built:
         model = keras.Model(model.inputs, model.outputs, name=model.name)
     if not hasattr(model, "operations") or len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise LwcnnError(
-            "Give a functional or sequential model with one input and one output, such as the merged model. "
-            f"Received: {type(model).__name__} {getattr(model, 'name', '')!r}"
-        )
+        advice = "Give a functional or sequential model with one input and one output, such as the merged model"
+        raise wrong(advice, f"{type(model).__name__} {getattr(model, 'name', '')!r}")
     shape = tuple(model.inputs[0].shape[1:])
     if None in shape:
         raise LwcnnError(f"Give a model with a fixed image shape. Received: {shape}")

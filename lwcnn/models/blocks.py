@@ -12,7 +12,7 @@ from keras import layers
 
 from lwcnn.models.configs import EPSILON, MOMENTUM, ResidualSEConfig, Stage
 from lwcnn.models.layers import ChannelStatistics, LearnedMix
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 
 ACTIVATIONS = ("relu", "hard_silu", "silu", "gelu", "leaky_relu", "prelu")
 ATTENTIONS = ("se", "eca")
@@ -109,10 +109,8 @@ def squeeze_excite(
     """Scales each channel by a factor computed from the means of all channels, in two dense layers (Hu et al. 2018)."""
     channels = x.shape[-1]
     if not 1 <= reduction <= channels:
-        raise LwcnnError(
-            f"{name}: squeeze-and-excitation can reduce {channels} channels by 1 to {channels}. "
-            f"Received: se_reduction={reduction}"
-        )
+        advice = f"{name}: squeeze-and-excitation can reduce {channels} channels by 1 to {channels}"
+        raise wrong(advice, f"se_reduction={reduction}")
     factor = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)  # (n, 1, 1, c)
     squeeze = {"activation": "relu", "use_bias": use_bias, "kernel_initializer": initializer}
     factor = layers.Dense(channels // reduction, name=f"{name}_squeeze", **squeeze)(factor)

@@ -8,7 +8,7 @@ import keras
 from keras import layers
 
 from lwcnn.models.graph import layer_calls
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 
 MEBIBYTE = 2**20
 FLOAT_BYTES = 4
@@ -62,10 +62,8 @@ def _count_layer(layer: keras.Layer, input_shape: tuple[int | None, ...]) -> int
         positions = _product(layer, shape[2:] if is_channels_first else shape[1:-1])
         return positions * sum(math.prod(kernel.shape) for kernel in kernels)
     if kernels and not isinstance(layer, (layers.Embedding, layers.PReLU)):  # a lookup; an elementwise operation
-        raise LwcnnError(
-            f"Multiply-accumulates of this layer class are unknown: add it to lwcnn/models/cost.py. "
-            f"Received: {type(layer).__name__} {layer.name!r} with weights {[kernel.path for kernel in kernels]}"
-        )
+        advice = "Multiply-accumulates of this layer class are unknown: add it to lwcnn/models/cost.py"
+        raise wrong(advice, f"{type(layer).__name__} {layer.name!r} with weights {[kernel.path for kernel in kernels]}")
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import keras
 
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 
 Build = TypeVar("Build", bound=Callable[..., keras.Model])
 
@@ -51,10 +51,8 @@ class SoftVoting(keras.layers.Layer):
 def check_shapes(input_shape: Sequence[int], num_classes: int, min_size: int, reason: str) -> None:
     """Checks the image shape and the number of classes of a new network; `reason` is such as "for a ResNet"."""
     if len(input_shape) != 3 or min(input_shape[:2]) < min_size or input_shape[2] < 1:
-        raise LwcnnError(
-            f"input_shape must be (height, width, channels) with height and width of at least {min_size} {reason}. "
-            f"Received: {tuple(input_shape)}"
-        )
+        advice = f"input_shape must be (height, width, channels) with height and width of at least {min_size} {reason}"
+        raise wrong(advice, f"{tuple(input_shape)}")
     if num_classes < 2:
         raise LwcnnError(f"num_classes must be at least 2. Received: {num_classes}")
 

@@ -8,7 +8,7 @@ from keras import layers
 from lwcnn.models import blocks
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.layers import builder, check_shapes
-from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.errors import unknown_name, wrong
 
 
 @builder(8, "for the stem and a stage")
@@ -70,12 +70,8 @@ def _check(input_shape: Sequence[int], num_classes: int, config: ResidualSEConfi
             raise unknown_name(field, getattr(config, field), known)
     for stage in config.stages:
         if stage.filters < 1 or stage.blocks < 1 or stage.kernel_size % 2 == 0 or stage.expansion <= 0:
-            raise LwcnnError(
-                f"A stage needs filters and blocks of at least 1, an odd kernel_size and a positive expansion. "
-                f"Received: {stage}"
-            )
+            advice = "A stage needs filters and blocks of at least 1, an odd kernel_size and a positive expansion"
+            raise wrong(advice, f"{stage}")
         if any(size % 2 == 0 or not 1 <= size <= stage.kernel_size for size in config.branch_kernels):
-            raise LwcnnError(
-                f"branch_kernels must be odd and at most the stage's kernel_size, {stage.kernel_size}. "
-                f"Received: {config.branch_kernels}"
-            )
+            advice = f"branch_kernels must be odd and at most the stage's kernel_size, {stage.kernel_size}"
+            raise wrong(advice, f"{config.branch_kernels}")

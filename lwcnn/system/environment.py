@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 
 _OF_MODULES = {"tensorflow": "tensorflow-cpu", "flatbuffers": "ai-edge-litert"}  # others are named as their modules
 _PACKAGES = "lwcnn keras tensorflow-cpu tensorflow jax torch numba numpy opencv-python-headless".split()
@@ -31,10 +31,8 @@ def require(module: str, extra: str = "export") -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise LwcnnError(
-            f"Install the package {_OF_MODULES.get(name, name.replace('_', '-'))}: {install_hint(extra)}. "
-            f"Received: {type(error).__name__}: {error}"
-        ) from error
+        advice = f"Install the package {_OF_MODULES.get(name, name.replace('_', '-'))}: {install_hint(extra)}"
+        raise wrong(advice, f"{type(error).__name__}: {error}") from error
 
 
 def load_backend() -> None:

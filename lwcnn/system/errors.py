@@ -18,6 +18,11 @@ class Diverged(LwcnnError):
     """The training loss became NaN or infinite before any epoch finished with a finite loss."""
 
 
+def wrong(advice: str, received: object) -> LwcnnError:
+    """Returns the error for input that is not as it should be: what to do, and what came."""
+    return LwcnnError(f"{advice}. Received: {received}")
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> LwcnnError:
     """Returns the error for an unknown name, with similar ones; `kind` is a noun such as "dataset"."""
     known = [str(choice) for choice in known]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 
 StrPath = str | os.PathLike[str]
 # Part of temporary files' names: on a shared disk, files of another machine must not look like those of dead processes.
@@ -157,10 +157,8 @@ def write_json(path: StrPath, obj: Any) -> None:
     try:
         text = json.dumps(obj, indent=1, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise LwcnnError(
-            f"Cannot write {path} as JSON: {error}. Give only finite numbers and other plain values. "
-            f"Received: an object of type {type(obj).__name__}"
-        ) from error
+        advice = f"Cannot write {path} as JSON: {error}. Give only finite numbers and other plain values"
+        raise wrong(advice, f"an object of type {type(obj).__name__}") from error
     write_atomically(path, (text + "\n").encode("utf-8", "backslashreplace"))  # lone surrogates as JSON escapes
 
 

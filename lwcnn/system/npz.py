@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import StrPath, require_file, write_atomically
 
 _HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -83,7 +83,5 @@ def require_memory(size: int, source: str) -> None:
     except (AttributeError, ValueError, OSError):  # not available on every system
         memory = 16 * 2**30
     if size > _MEMORY_FRACTION * memory:
-        raise LwcnnError(
-            f"The arrays do not fit into this machine's memory of {memory / 2**30:,.1f} GiB: give a part of them. "
-            f"Received: {size / 2**30:,.1f} GiB in {source}"
-        )
+        advice = f"The arrays do not fit into this machine's memory of {memory / 2**30:,.1f} GiB: give a part of them"
+        raise wrong(advice, f"{size / 2**30:,.1f} GiB in {source}")

@@ -12,7 +12,7 @@ import numpy as np
 
 from lwcnn.models.graph import flat_layers
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import StrPath
 from lwcnn.system.npz import load_npz, save_npz
 from lwcnn.training.steps import step_name
@@ -107,10 +107,8 @@ class Checkpoint:
             reason = " ".join(str(error).split())[:200]
             note(f"the checkpoint {self.path} can't be read ({reason}): renamed to {aside.name}; the phase starts over")
             return None
-        raise LwcnnError(
-            f"{self.path} was written with another configuration; delete it to train from scratch. "
-            f"Received: {found!r}, expected: {self.key!r}"
-        )
+        advice = f"{self.path} was written with another configuration; delete it to train from scratch"
+        raise wrong(advice, f"{found!r}, expected: {self.key!r}")
 
 
 def _checked(state: PhaseState, model: keras.Model | None) -> PhaseState:

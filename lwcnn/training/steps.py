@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.training.average import MovingAverage
 from lwcnn.training.progress import Progress
 
@@ -136,10 +136,8 @@ class Epoch:
         if num_devices > 1:  # Keras gathers the parts of several processes
             size = size // num_devices * num_devices // environment.num_processes()
             if not size and not self._num_images:
-                raise LwcnnError(
-                    "Choose at most as many devices as a batch has images, or larger batches. "
-                    f"Received: {num_devices} devices, {len(keras.tree.flatten(y)[0])} images"
-                )
+                advice = "Choose at most as many devices as a batch has images, or larger batches"
+                raise wrong(advice, f"{num_devices} devices, {len(keras.tree.flatten(y)[0])} images")
             start = environment.process_id() * size
             x, y = keras.tree.map_structure(lambda array: array[start : start + size], (x, y))
         if size:
