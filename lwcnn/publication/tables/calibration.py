@@ -46,11 +46,10 @@ def measure(network: Network) -> Calibrated:
         return Calibrated(ece, ece_scaled, loss, loss_scaled, tuple(scaled["temperature"]), len(scaled), True)
     one = network.released
     fitted, temperatures = scale_cross_fitted(one.logits, one.labels)
-    eces, losses = (
-        [score(logits, one.labels) for logits in (one.logits, fitted)]
-        for score in (expected_calibration_error, cross_entropy)
-    )
-    return Calibrated(*eces, *losses, temperatures, 1, False)
+    both = one.logits, fitted
+    ece, ece_scaled = (expected_calibration_error(logits, one.labels) for logits in both)
+    loss, loss_scaled = (cross_entropy(logits, one.labels) for logits in both)
+    return Calibrated(ece, ece_scaled, loss, loss_scaled, temperatures, 1, False)
 
 
 def calibration(evidence: Evidence) -> Table:
