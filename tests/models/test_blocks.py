@@ -50,7 +50,7 @@ def test_macs_of_a_block_by_hand():
     assert count_macs(model) == 8 * 8 * 16 * 25 + 2 * 8 * 8 * 16 * 32 + 2 * 16 * 4
 
 
-def block_model(block, shape=(8, 8, 16), **arguments):
+def block_model(block, /, shape=(8, 8, 16), **arguments):
     images = keras.Input(shape)
     return keras.Model(images, block(images, name="block", **arguments))
 

@@ -29,7 +29,7 @@ SWITCHES = {
 }
 
 
-def model_of(block, shape=(4, 4, 6), **arguments):
+def model_of(block, /, shape=(4, 4, 6), **arguments):
     images = keras.Input(shape)
     return randomize(keras.Model(images, block(images, name="a", **arguments)))
 
