@@ -19,13 +19,13 @@ sys.path.insert(0, str(ROOT))
 
 from lwcnn.data.datasets import load_dataset  # noqa: E402
 from lwcnn.data.splits import split_for_training  # noqa: E402
-from lwcnn.evaluation.metrics import fit_temperature  # noqa: E402
 from lwcnn.evaluation.metrics import (  # noqa: E402
     accuracy,
     average_probabilities,
     brier_score,
     cross_entropy,
     expected_calibration_error,
+    fit_temperature,  # noqa: E402
     log_softmax,
 )
 from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_logits  # noqa: E402

@@ -69,12 +69,7 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
                 start = time.perf_counter()
             epoch.step(*batch)
         seconds = (time.perf_counter() - start) / timed * len(batches)
-    return {
-        "seconds": seconds,
-        "steps": len(batches),
-        "timed_steps": timed,
-        "peak_bytes": peak_bytes(),
-    }
+    return {"seconds": seconds, "steps": len(batches), "timed_steps": timed, "peak_bytes": peak_bytes()}
 
 
 def network_size(point: dict) -> dict:
