@@ -1,13 +1,10 @@
 """Windows of channels-last maps: as the rows of a matrix, and the reverse.
 
-The rows turn a convolution into a matrix product, which BLAS computes near the processor's peak. Callers process as
-many images at a time as fit the cache.
+The rows turn a convolution into a matrix product, which BLAS computes near the processor's peak. A line is a row of
+output positions of one image; callers process as many lines at a time as fit the cache.
 """
 
 from typing import NamedTuple
-
-import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from lwcnn.engine.kernels.arrays import jit
 
@@ -41,24 +38,34 @@ class Geometry(NamedTuple):
         return sum(self, ())
 
 
-def windows_of(x: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """Returns the windows of maps (n, h, w, c) as rows, (n * p * q, window * c)."""
-    pads = [
-        (margin, max((count - 1) * stride + width - margin - length, 0))
-        for length, width, stride, margin, count in zip(*geometry)
-    ]
-    padded = np.pad(x, ((0, 0), *pads, (0, 0))) if any(map(any, pads)) else x
-    (down, across), (p, q) = geometry.strides, geometry.positions
-    views = sliding_window_view(padded, geometry.window, (1, 2))[:, ::down, ::across][:, :p, :q]
-    return views.transpose(0, 1, 2, 4, 5, 3).reshape(len(x) * p * q, -1)
+@jit
+def gather(x, C, numbers, first, last, rows):
+    """Copies the windows of lines [first, last) of x (N, H*W*C) to rows, flat: (lines * positions, window * C)."""
+    H, W, kh, kw, down, across, top, left, P, Q = numbers
+    at = 0
+    for line in range(first, last):
+        image, y0 = x[line // P], (line % P) * down - top
+        for j in range(Q):
+            x0 = j * across - left
+            begin, end = max(-x0, 0), max(min(W - x0, kw), 0)
+            for y in range(y0, y0 + kh):
+                out = rows[at : at + kw * C]
+                at += kw * C
+                if y < 0 or y >= H or begin >= end:
+                    out[:] = 0
+                    continue
+                for t in range(begin * C):
+                    out[t] = 0
+                source, target = image[(y * W + x0 + begin) * C : (y * W + x0 + end) * C], out[begin * C : end * C]
+                for t in range(target.size):
+                    target[t] = source[t]
+                for t in range(end * C, kw * C):
+                    out[t] = 0
 
 
 @jit
 def scatter(rows, C, numbers, first, last, x):
-    """Adds the windows in rows, flat, to x (N, H*W*C), at the places where `windows_of` reads them.
-
-    Lines [first, last) are rows of output positions of one image.
-    """
+    """Adds the windows in rows to x, at the places where `gather` reads them."""
     H, W, kh, kw, down, across, top, left, P, Q = numbers
     at = 0
     for line in range(first, last):

@@ -1,12 +1,10 @@
 """Convolutions and dense layers."""
 
-import math
-
 import numpy as np
 
 from lwcnn.engine.kernels import conv_pool
 from lwcnn.engine.kernels.arrays import rows
-from lwcnn.engine.kernels.windows import Geometry, scatter, windows_of
+from lwcnn.engine.kernels.windows import Geometry, gather, scatter
 from lwcnn.engine.operations.activations import find_function, unknown_function
 from lwcnn.engine.operations.base import Operation, kernel_and_bias
 
@@ -62,7 +60,7 @@ class Linear(Affine):
 
 
 class Convolution(Linear):
-    """`keras.layers.Conv2D`: a matrix product of windows and kernel, over a few images at a time."""
+    """`keras.layers.Conv2D`: a matrix product of windows and kernel, over a few rows of positions at a time."""
 
     expected = {"groups": 1, "dilation_rate": (1, 1)}
 
@@ -77,32 +75,41 @@ class Convolution(Linear):
     def forward(self, inputs, training):
         if self.is_pointwise:
             return super().forward(inputs, training)
-        (self.x,) = inputs
-        self.geometry = Geometry.of(self.x.shape[1:3], self.window, self.strides, self.layer.padding)
-        y = np.empty((len(self.x), *self.geometry.positions, self.layer.filters), np.float32)
-        for part in self._parts():
-            np.matmul(windows_of(self.x[part], self.geometry), self.kernel, out=as_rows(y[part]))
+        (x,) = inputs
+        self.shape, self.x = x.shape, rows(x)
+        layer = self.layer
+        self.geometry = Geometry.of(x.shape[1:3], self.window, self.strides, layer.padding)
+        y = np.empty((len(x), *self.geometry.positions, layer.filters), np.float32)
+        lines = y.reshape(-1, layer.filters)
+        for windows, first, last, places in self._parts():
+            gather(self.x, self.shape[-1], self.geometry.numbers, first, last, windows.reshape(-1))
+            np.matmul(windows, self.kernel, out=lines[places])
         return self.finish(y)
 
     def backward(self, grad, wanted):
         if self.is_pointwise:
             return super().backward(grad, wanted)
-        dx = np.zeros_like(rows(self.x)) if wanted[0] else None
-        grad = self.begin(grad)
-        for part in self._parts():
-            lines, num_rows = as_rows(grad[part]), self.geometry.positions[0]
+        dx = np.zeros_like(self.x) if wanted[0] else None
+        lines = self.begin(grad).reshape(-1, self.layer.filters)
+        for windows, first, last, places in self._parts():
+            geometry = self.shape[-1], self.geometry.numbers, first, last
             if self.g_kernel is not None:
-                self.g_kernel += windows_of(self.x[part], self.geometry).T @ lines
+                gather(self.x, *geometry, windows.reshape(-1))
+                self.g_kernel += windows.T @ lines[places]
             if wanted[0]:
-                first, last = part.start * num_rows, part.stop * num_rows
-                windows = (lines @ self.kernel.T).reshape(-1)
-                scatter(windows, self.x.shape[-1], self.geometry.numbers, first, last, dx)
-        return [dx.reshape(self.x.shape) if wanted[0] else None]
+                np.matmul(lines[places], self.kernel.T, out=windows)
+                scatter(windows.reshape(-1), *geometry, dx)
+        return [dx.reshape(self.shape) if wanted[0] else None]
 
     def _parts(self):
-        """Returns parts of the batch whose windows fit the cache."""
-        count = max(1, CACHE // (math.prod(self.geometry.positions) * len(self.kernel)))
-        return [slice(i, min(i + count, len(self.x))) for i in range(0, len(self.x), count)]
+        """Yields rows of positions that fit the cache: a buffer for their windows, their range, the output's slice."""
+        down, across = self.geometry.positions
+        num_lines, width = len(self.x) * down, len(self.kernel)
+        step = max(1, CACHE // (across * width))
+        room = np.empty((step * across, width), np.float32)
+        for first in range(0, num_lines, step):
+            last = min(first + step, num_lines)
+            yield room[: (last - first) * across], first, last, slice(first * across, last * across)
 
 
 class Convolution1D(Convolution):
