@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from lwcnn.training.distillation import build_distiller
+from lwcnn.training.losses import build_distiller
 
 from lwcnn import fast_fit
 from lwcnn.system.errors import LwcnnError
