@@ -18,8 +18,7 @@ class Batches(keras.utils.PyDataset):
     a PyDataset do not receive the epoch.
 
     Args:
-        images: Array of shape (n, height, width, channels), uint8; or features (n, ...), float32, which are neither
-            augmented nor mixed. Neither copied nor modified.
+        images: Array of shape (n, height, width, channels), uint8. Neither copied nor modified.
         labels: Integer array of shape (n,).
         batch_size: Number of images per batch. The last batch of an epoch may be smaller.
         seed: Seed for shuffling and augmentation, at least 0.
@@ -56,8 +55,7 @@ class Batches(keras.utils.PyDataset):
         num_epochs: int | None = None,
     ):
         super().__init__(workers=1)  # more would return batches in the next epoch that were prefetched for this one
-        if getattr(images, "dtype", None) != np.float32 or mixing or any(branches):
-            check_images(images)
+        check_images(images)
         _check_labels(labels, len(images))
         self.images, self.labels, self.batch_size, self.seed, self.branches = images, labels, batch_size, seed, branches
         self.indices = np.arange(len(images)) if indices is None else np.asarray(indices, np.int64)

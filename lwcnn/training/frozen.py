@@ -47,6 +47,24 @@ def compute_features(prefix: keras.Model, images: np.ndarray) -> np.ndarray:
     return np.concatenate(parts).astype(np.float32, copy=False)
 
 
+class FeatureBatches:
+    """Shuffled batches of features (n, ...) float32; a drop-in for `Batches`."""
+
+    def __init__(self, features: np.ndarray, labels: np.ndarray, batch_size: int, seed: int):
+        self.features, self.labels, self.batch_size, self.seed = features, labels, batch_size, seed
+        self.set_epoch(0)
+
+    def __len__(self) -> int:
+        return -(-len(self.labels) // self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.labels))
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        return self.features[chosen], self.labels[chosen].astype(np.int32)
+
+
 def _is_random(layer: keras.Operation) -> bool:
     """Returns whether the outputs of a frozen layer differ between steps, as those of dropout do."""
     generators = [part for part in flat_layers(layer) if getattr(part, "seed_generator", None) is not None]

@@ -13,7 +13,7 @@ from lwcnn.system import environment
 from lwcnn.system.errors import Diverged, LwcnnError
 from lwcnn.training.average import MovingAverage, batch_norm_statistics
 from lwcnn.training.checkpoint import Checkpoint, PhaseState, get_values, random_states, set_values
-from lwcnn.training.frozen import compute_features, split_frozen_prefix
+from lwcnn.training.frozen import FeatureBatches, compute_features, split_frozen_prefix
 from lwcnn.training.images import Images, Split
 from lwcnn.training.losses import build_loss
 from lwcnn.training.phases import Phase, trainable_layer_names
@@ -109,11 +109,7 @@ class _PhaseTrainer:
         if (momentum := phase.optimizer.ema) is not None:
             statistics = batch_norm_statistics(trained) if phase.optimizer.ema_batch_norm else []
             self.average = MovingAverage([*trained.trainable_variables, *statistics], momentum, state.average)
-        training = split.training
-        self.batches = Batches(
-            training.images, training.labels, phase.batch_size, seed, branches, training.indices, phase.mixing,
-            num_classes=model.outputs[0].shape[-1], num_epochs=phase.epochs,
-        )  # fmt: skip
+        self.batches = _make_batches(split.training, phase, seed, branches, trained)
         self.trained = wrap(trained) if wrap else trained
         loss = build_loss(phase, split.training.arrays()[1], model.outputs[0].shape[-1])
         optimizer, count = phase.optimizer.build(num_steps=len(self.batches) * phase.epochs), len(model.outputs)
@@ -214,6 +210,21 @@ def _without_frozen_prefix(
         Images(compute_features(prefix, images), labels) for images, labels in (part.arrays() for part in split)
     )
     return rest, Split(training, validation)
+
+
+def _make_batches(
+    training: Images, phase: Phase, seed: int, branches: tuple[Augmentation | None, ...], model: keras.Model
+) -> Batches | FeatureBatches:
+    if training.images.dtype != np.uint8:
+        if branches != (None,) or phase.mixing:
+            raise LwcnnError(f"Augment images of type uint8. Received: images of type {training.images.dtype}")
+        return FeatureBatches(*training.arrays(), phase.batch_size, seed)
+    mixing = {}
+    if phase.mixing:
+        mixing = {"mixing": phase.mixing, "num_classes": model.outputs[0].shape[-1], "num_epochs": phase.epochs}
+    return Batches(
+        training.images, training.labels, phase.batch_size, seed, branches, indices=training.indices, **mixing
+    )
 
 
 def _schedule_dropout(model: keras.Model, trained: keras.Model, phase: Phase, epoch: int) -> None:

@@ -8,13 +8,12 @@ import pytest
 from made_data import make_images, randomize
 
 from lwcnn.data.augment import Augmentation, MixUpCutMix
-from lwcnn.data.batches import Batches
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop
-from lwcnn.training.frozen import split_frozen_prefix
+from lwcnn.training.frozen import FeatureBatches, split_frozen_prefix
 from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
@@ -98,7 +97,7 @@ def test_batches_of_features_are_in_an_order_of_each_seed_and_epoch():
     features, labels = np.arange(20, dtype=np.float32)[:, np.newaxis], np.arange(20)
     orders = []
     for seed in (0, 1):
-        batches = Batches(features, labels, 8, seed)
+        batches = FeatureBatches(features, labels, 8, seed)
         for epoch in (0, 1):
             batches.set_epoch(epoch)
             parts = [batches[i] for i in range(len(batches))]
@@ -138,5 +137,5 @@ def test_images_that_are_no_bytes_are_not_silently_left_unaugmented(part):
     images, labels = part.arrays()
     floats = Images(images.astype("float32"), labels)
     phase = Phase("all", SGD, epochs=1, augmentation=Augmentation(horizontal_flip=True))
-    with pytest.raises(LwcnnError, match="Give images as uint8"):
+    with pytest.raises(LwcnnError, match="Augment images of type uint8. Received: images of type float32"):
         train_phase(plain(), phase, Split(floats, floats), 0)
