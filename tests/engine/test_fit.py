@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from lwcnn.training.losses import build_distiller
 
 from lwcnn import fast_fit
 from lwcnn.system.errors import LwcnnError
+from lwcnn.training.losses import build_distiller
 
 X = np.random.default_rng(0).normal(size=(30, 6, 6, 2)).astype(np.float32)
 Y = (np.arange(30) % 3)[:, None]  # as Keras's data sets have them
