@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from lwcnn.cli.arguments import DATA_DIR, MODEL, Arguments, at_least_one, dataset_source, option, path
-from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES, image_spec
+from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import csv_cell, one_line
 
@@ -38,7 +38,7 @@ def predict(options: argparse.Namespace) -> int:
     """Predict the classes of images; unreadable images are listed and skipped (exit code 4)."""
     from lwcnn.data.datasets import load_dataset
     from lwcnn.evaluation.predict import converted_for, default_tta_transforms, predict_images
-    from lwcnn.experiments.zoo import model_file
+    from lwcnn.experiments.zoo import may_mirror, model_file
     from lwcnn.models.description import read_description
     from lwcnn.models.io import load_model
     from lwcnn.system.files import write_atomically
@@ -62,9 +62,7 @@ def predict(options: argparse.Namespace) -> int:
             "The model file does not name its classes: give its data set by --dataset, or the names, one a line, by "
             f"--classes FILE. Received: {file}"
         )
-    trained_on = description.dataset if description else None
-    mirror = trained_on not in DATASET_NAMES or image_spec(trained_on).mirror
-    transforms = default_tta_transforms(mirror) if options.tta else ("original",)
+    transforms = default_tta_transforms(may_mirror(file)) if options.tta else ("original",)
     images = options.inputs
     if images[0] in DATASET_NAMES and len(images) == 1:
         images = converted_for(model, load_dataset(images[0], options.data_dir).x_test)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lwcnn.data.known import DATASET_NAMES, ImageSpec
+from lwcnn.data.known import DATASET_NAMES, ImageSpec, image_spec
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, get_experiment
 from lwcnn.models.description import Description, read_description, read_input_shape
 from lwcnn.system.errors import LwcnnError, unknown_name, wrong
@@ -122,6 +123,19 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
     if found is None:
         raise LwcnnError(f"This installation has no trained networks: install the wheel of lwcnn. Received: {model!r}")
     return found
+
+
+def may_mirror(model: StrPath, default: bool = False) -> bool:
+    """Returns whether mirrored images keep their class, as a model file says; `default` for a file without description.
+
+    Earlier files do not say it of images of one's own: then it is what the training did.
+    """
+    told = read_description(model)
+    if told is None or told.mirror is not None:
+        return default if told is None else bool(told.mirror)
+    if told.dataset in DATASET_NAMES:
+        return image_spec(told.dataset).mirror
+    return '"horizontal_flip": true' in json.dumps(told.config)
 
 
 def load_dataset_for(model: StrPath, dataset: str | None, data_dir: StrPath | None = None) -> Dataset:

@@ -20,7 +20,7 @@ from lwcnn.data import image_files, streams
 from lwcnn.data.datasets import load_dataset
 from lwcnn.data.image_files import find_images, read_image
 from lwcnn.data.streams import find_inputs, read_class_list, stream_files
-from lwcnn.evaluation.predict import predict_images, predict_logits
+from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_images, predict_logits
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.io import save_model
 from lwcnn.system.errors import LwcnnError
@@ -122,12 +122,23 @@ def test_the_most_probable_classes_as_csv_and_json(model, model_file, names_file
     np.testing.assert_allclose(list(found.values())[2::2], shares[best], atol=1e-6)
 
 
-def test_with_tta_the_probabilities_are_those_of_the_image_and_its_mirror_image(
-    model, model_file, names_file, folder, capsys
+FLIPS = {"config": {"phases": [{"augmentation": {"horizontal_flip": True}}]}}
+
+
+@pytest.mark.parametrize(
+    "told, mirrored",
+    [({"mirror": True}, True), ({"mirror": False} | FLIPS, False), (FLIPS, True), ({}, False), (None, False)],
+)
+def test_with_tta_the_mirror_image_counts_if_it_is_of_the_same_class(
+    model, names_file, folder, tmp_path, made_dataset, told, mirrored, capsys
 ):
+    data = replace(made_dataset, class_names=tuple(NAMES))
+    save_model(path := tmp_path / "own.keras", model, None if told is None else describe(data, **told))
     image = make_images(12, SHAPE, 4)[0][3:4]
-    shares = np.mean([softmax(predict_logits(model, one), axis=1) for one in (image, image[:, :, ::-1])], axis=0)[0]
-    assert main(["predict", model_file, str(folder / "img3.png"), names_file, "--tta"]) == 0
+    views = ["original", "horizontal_flip"] if mirrored else ["original", "center_crop", "blur"]
+    seen = [predict_logits(model, np.asarray(TTA_TRANSFORMS[view](image))) for view in views]
+    shares = np.mean([softmax(logits, axis=1) for logits in seen], axis=0)[0]
+    assert main(["predict", str(path), str(folder / "img3.png"), names_file, "--tta"]) == 0
     (_, row) = csv.reader(capsys.readouterr().out.splitlines())
     assert row[1:] == [NAMES[shares.argmax()], f"{shares.max():.4f}"]
 

@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from made_data import randomize
+from made_data import describe, randomize
 from scipy.ndimage import correlate1d
 from scipy.special import softmax
 
@@ -13,6 +13,7 @@ from lwcnn.cli.main import main
 from lwcnn.evaluation.metrics import accuracy, summarize
 from lwcnn.evaluation.predict import TTA_TRANSFORMS, default_tta_transforms, predict_images, predict_logits, predict_tta
 from lwcnn.models.dual import build_merged_model
+from lwcnn.models.io import save_model
 
 
 @pytest.fixture
@@ -94,3 +95,6 @@ def test_command_reports_both_separately(model, made_npz, made_dataset, tmp_path
     assert "tta" not in json.loads(written.read_text()) and "with TTA" not in capsys.readouterr().out
     assert main(["evaluate", str(path), f"--dataset={made_npz}", "--tta"]) == 0
     assert "TTA              original, horizontal_flip:" in capsys.readouterr().out
+    save_model(path, model, describe(made_dataset, mirror=False))
+    assert main(["evaluate", str(path), f"--dataset={made_npz}", "--tta"]) == 0
+    assert "TTA              original, center_crop, blur:" in capsys.readouterr().out
