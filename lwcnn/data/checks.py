@@ -6,7 +6,7 @@ import numpy as np
 
 from lwcnn.data import known
 from lwcnn.data.splits import Part, draw_test_images
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.safe_text import one_line
 
 _MAX_CHANNELS = 4
@@ -84,6 +84,13 @@ def check_image_array(images: np.ndarray, key: str, where: str) -> np.ndarray:
         )
         raise invalid(f"{advice} {_MAX_CHANNELS} are supported", found, where)
     return images[..., np.newaxis] if images.ndim == 3 else images
+
+
+def require_pixels(images: np.ndarray) -> None:
+    """Checks that float images (n, h, w, c), which the networks take as well, are not scaled to 0..1."""
+    if images.dtype.kind == "f" and images.ndim == 4 and 0 < images.max(initial=0) <= 1:
+        advice = "Give pixels from 0 to 255, such as (images * 255).round().astype('uint8'): the networks rescale them"
+        raise wrong(advice, f"{images.dtype} from {images.min():g} to {images.max():g}")
 
 
 def _check_part(arrays: Part, part: str, where: str) -> Part:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lwcnn.data.augment.color import gaussian_blur
-from lwcnn.data.checks import check_image_array, images_at_once
+from lwcnn.data.checks import check_image_array, images_at_once, require_pixels
 from lwcnn.evaluation.metrics import average_probabilities
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import StrPath
@@ -48,6 +48,7 @@ def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500
     (2, 3)
     """
     require_classifier_of(images, model)
+    require_pixels(images)
     if len(images) == 0:
         raise LwcnnError(f"Give at least one image. Received: {images.shape}")
     batch_size = images_at_once(images.shape[1:], batch_size)

@@ -130,7 +130,7 @@ def may_mirror(model: StrPath, default: bool = False) -> bool:
 
     Earlier files do not say it of images of one's own: then it is what the training did.
     """
-    told = read_description(model)
+    told = read_description(Path(model))
     if told is None or told.mirror is not None:
         return default if told is None else bool(told.mirror)
     if told.dataset in DATASET_NAMES:

@@ -26,7 +26,8 @@ class PhaseState:
 
     `best` and `best_epoch`, counted from 1, are those of each output's validation accuracy (or negated loss), then of
     their mean. `diverged` is the epoch, counted from 1, in which the loss became NaN or infinite, else 0. `weights` are
-    the latest ones during training, the final ones after it. `seeds` are the states of the layers' random generators.
+    the latest ones during training, the final ones after it. `seeds` are the states of the layers' random generators,
+    `settings` a hash of the phase, its augmentation, the seed and the numbers of images.
     """
 
     epoch: int = 0
@@ -43,6 +44,7 @@ class PhaseState:
     seeds: list[np.ndarray] = field(default_factory=list)
     average: list[np.ndarray] = field(default_factory=list)
     computing: list[dict] = field(default_factory=list)
+    settings: str = ""
 
     def join_computing(self, step: str, note: Callable[[str], None]) -> None:
         """Records the settings of this process; reports through `note` if earlier epochs had others."""

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lwcnn.system.errors import wrong
+
 
 @dataclass(frozen=True)
 class Images:
@@ -14,6 +16,9 @@ class Images:
         images: Images (n, height, width, channels) uint8, or features (n, ...) float32.
         labels: Integer labels (n,).
         indices: Positions of the subset in both arrays. If None, all are used.
+
+    Raises:
+        LwcnnError: The labels are not integers of shape (n,).
 
     Example:
 
@@ -26,14 +31,24 @@ class Images:
     labels: np.ndarray
     indices: np.ndarray | None = None
 
+    def __post_init__(self):
+        if self.labels.ndim != 1 or self.labels.dtype.kind not in "iu" or len(self.labels) != len(self.images):
+            advice = f"Give one integer label for each of the {len(self.images)} images, shape (n,)"
+            raise wrong(advice, f"{self.labels.dtype} of shape {self.labels.shape}")
+
     def __len__(self) -> int:
         return len(self.labels if self.indices is None else self.indices)
+
+    @property
+    def chosen_labels(self) -> np.ndarray:
+        """Labels of the subset."""
+        return self.labels if self.indices is None else self.labels[self.indices]
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns the images and labels of the subset."""
         if self.indices is None:
             return self.images, self.labels
-        return self.images[self.indices], self.labels[self.indices]
+        return self.images[self.indices], self.chosen_labels
 
     def channel_statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns mean and population standard deviation of each channel, float64, in gray levels.

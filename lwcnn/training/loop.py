@@ -1,5 +1,7 @@
 """Trains a phase epoch by epoch; an interrupted phase resumes from its last completed epoch."""
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Sequence
 
@@ -9,8 +11,10 @@ from keras.layers import Dropout
 
 from lwcnn.data.augment import Augmentation
 from lwcnn.data.batches import Batches
+from lwcnn.data.checks import require_pixels
 from lwcnn.system import environment
-from lwcnn.system.errors import Diverged, LwcnnError
+from lwcnn.system.errors import Diverged, LwcnnError, wrong
+from lwcnn.system.settings import plain_settings
 from lwcnn.training.average import MovingAverage, batch_norm_statistics
 from lwcnn.training.checkpoint import Checkpoint, PhaseState, get_values, random_states, set_values
 from lwcnn.training.frozen import FeatureBatches, compute_features, split_frozen_prefix
@@ -69,11 +73,14 @@ def train_phase(
     branches = (phase.augmentation,) if branches is None else tuple(branches)
     if len(branches) != len(model.outputs):
         raise LwcnnError(f"{model.name} has {len(model.outputs)} inputs. Received: {len(branches)} branches")
+    for part in split:
+        require_pixels(part.images)
     progress = progress or Progress("none")
     trainable = trainable_layer_names(model, phase)
     for layer in model.layers:
         layer.trainable = layer.name in trainable
-    state = _restore(model, checkpoint, progress)
+    settings = json.dumps([plain_settings(phase), plain_settings(branches), seed, *map(len, split)])
+    state = _restore(model, hashlib.sha256(settings.encode()).hexdigest(), checkpoint, progress)
     if not state.finished:
         trainer = _PhaseTrainer(model, phase, split, seed, branches, state, progress, wrap)
         while not state.finished:
@@ -111,7 +118,7 @@ class _PhaseTrainer:
             self.average = MovingAverage([*trained.trainable_variables, *statistics], momentum, state.average)
         self.batches = _make_batches(split.training, phase, seed, branches, trained)
         self.trained = wrap(trained) if wrap else trained
-        loss = build_loss(phase, split.training.arrays()[1], model.outputs[0].shape[-1])
+        loss = build_loss(phase, split.training.chosen_labels, model.outputs[0].shape[-1])
         optimizer, count = phase.optimizer.build(num_steps=len(self.batches) * phase.epochs), len(model.outputs)
         losses, metrics = (loss, ["accuracy"]) if count == 1 else ([loss] * count, [["accuracy"]] * count)
         self.trained.compile(optimizer, losses, metrics=metrics)  # this also applies changes of `trainable`
@@ -187,11 +194,14 @@ def _clock() -> float:
     return time.perf_counter() - compile_seconds()
 
 
-def _restore(model: keras.Model, checkpoint: Checkpoint | None, progress: Progress) -> PhaseState:
+def _restore(model: keras.Model, settings: str, checkpoint: Checkpoint | None, progress: Progress) -> PhaseState:
     """Returns the checkpoint's state and sets the model's weights to it; without one, returns a new state."""
     state = checkpoint and checkpoint.load(model, progress.note)
-    if not state:
-        return PhaseState()
+    if not checkpoint or not state:
+        return PhaseState(settings=settings)
+    if state.settings not in (settings, ""):  # "": written by an earlier version
+        advice = "This checkpoint is of another phase, seed or split: use a file for each, or delete it"
+        raise wrong(advice, f"{checkpoint.path}")
     set_values(model.weights, state.weights)
     set_values(random_states(model), state.seeds)  # even if the phase is finished: the next phase continues from them
     return state

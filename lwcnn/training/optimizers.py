@@ -1,10 +1,9 @@
 """Optimizers as data. Keras is imported only when an optimizer is built."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from lwcnn.data.augment.settings import BELOW_ONE, FLAG, TEXT, Amount, Flag, Settings, number, sequence, whole
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.settings import added_later
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class OptimizerConfig:
+class OptimizerConfig(Settings):
     """Configuration of an optimizer and its learning-rate schedule. Where a value is None, Keras's default is used.
 
     Attributes:
@@ -43,29 +42,30 @@ class OptimizerConfig:
     """
 
     name: str
-    learning_rate: float = 0.001
-    momentum: float | None = None
-    nesterov: bool | None = None
-    weight_decay: float | None = None
-    warmup: float | None = None
-    ema: float | None = None
-    no_weight_decay: tuple[str, ...] = added_later(())
-    ema_batch_norm: bool = added_later(False)
-    adam_ratio: float | None = added_later(None)
-    fixed_norm: bool = added_later(False)
-    lookahead: int | None = added_later(None)
-    drops: tuple[float, ...] = added_later(())
+    learning_rate: Amount = 0.001
+    momentum: Annotated[float | None, number(1)] = None
+    nesterov: Annotated[bool | None, FLAG] = None
+    weight_decay: Annotated[float | None, number()] = None
+    warmup: Annotated[float | None, number(1)] = None
+    ema: Annotated[float | None, BELOW_ONE] = None
+    no_weight_decay: Annotated[tuple[str, ...], sequence(TEXT)] = added_later(())
+    ema_batch_norm: Flag = added_later(False)
+    adam_ratio: Annotated[float | None, number()] = added_later(None)
+    fixed_norm: Flag = added_later(False)
+    lookahead: Annotated[int | None, whole(1)] = added_later(None)
+    drops: Annotated[tuple[float, ...], sequence(BELOW_ONE)] = added_later(())
 
-    def build(self, num_steps: int) -> keras.optimizers.Optimizer:
+    def __post_init__(self):
+        super().__post_init__()
+        if self.drops and (self.warmup is not None or self.name == "one_cycle" or [*self.drops] != sorted(self.drops)):
+            raise LwcnnError(f"Give drops in ascending order and without any other schedule. Received: {self}")
+
+    def build(self, num_steps: int) -> "keras.optimizers.Optimizer":
         """Builds a new Keras optimizer whose learning rate is scheduled over `num_steps` training steps."""
         from lwcnn.training.keras_optimizers import OPTIMIZERS, with_lookahead
 
         if self.name not in OPTIMIZERS:
             raise unknown_name("optimizer", self.name, OPTIMIZERS)
-        if self.ema is not None and not 0 <= self.ema < 1:
-            raise LwcnnError(f"{self.name} can't be built: ema must be at least 0 and below 1. Received: {self}")
-        if self.drops and (self.warmup is not None or self.name == "one_cycle"):
-            raise LwcnnError(f"{self.name} can't be built: give drops without any other schedule. Received: {self}")
         arguments = {name: getattr(self, name) for name in ("momentum", "nesterov", "weight_decay")}
         arguments |= {"adam_lr_ratio": self.adam_ratio, "fixed_norm": self.fixed_norm or None}
         kind = OPTIMIZERS[self.name]
@@ -80,7 +80,7 @@ class OptimizerConfig:
             optimizer.exclude_from_weight_decay(var_names=list(self.no_weight_decay))
         return optimizer
 
-    def _rate(self, num_steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    def _rate(self, num_steps: int) -> "float | keras.optimizers.schedules.LearningRateSchedule":
         from keras.optimizers import schedules
 
         if self.drops:

@@ -1,12 +1,11 @@
 """Training phases as data: progressive unfreezing is a tuple of them, as in `experiments/recipes/paper.py`."""
 
-from __future__ import annotations
-
 import fnmatch
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from lwcnn.data.augment import Augmentation, MixUpCutMix
+from lwcnn.data.augment import Augmentation, MixUpCutMix, settings
+from lwcnn.data.augment.settings import Amount, Flag, Fraction, Settings, sequence, whole
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.settings import added_later
 from lwcnn.training.optimizers import OptimizerConfig
@@ -14,11 +13,14 @@ from lwcnn.training.optimizers import OptimizerConfig
 if TYPE_CHECKING:
     import keras
 
-MONITORS = ("val_accuracy", "val_loss")
+_TRAINABLE = settings.Rule(
+    lambda value: value == "all" or whole(1).is_valid(value) or sequence(settings.TEXT).is_valid(value),
+    '"all", a number of last layers, or a tuple of names',
+)
 
 
 @dataclass(frozen=True)
-class Phase:
+class Phase(Settings):
     """One phase of training: which layers train, with which optimizer, for how long.
 
     Attributes:
@@ -59,40 +61,29 @@ class Phase:
 
     name: str
     optimizer: OptimizerConfig
-    epochs: int
-    trainable: str | int | tuple[str, ...] = "all"
-    frozen: tuple[str, ...] = ()
-    patience: int | None = None
-    min_delta: float = 0.0
+    epochs: Annotated[int, whole(1)]
+    trainable: Annotated[str | int | tuple[str, ...], _TRAINABLE] = "all"
+    frozen: Annotated[tuple[str, ...], sequence(settings.TEXT)] = ()
+    patience: Annotated[int | None, whole(1)] = None
+    min_delta: Amount = 0.0
     augmentation: Augmentation | None = None
-    label_smoothing: float = 0.0
-    best_per_branch: bool = False
-    batch_size: int = 128
+    label_smoothing: Fraction = 0.0
+    best_per_branch: Flag = False
+    batch_size: Annotated[int, whole(1)] = 128
     mixing: MixUpCutMix | None = added_later(None)
-    dropout: tuple[float, float] | None = added_later(None)
-    monitor: str = added_later("val_accuracy")
-    start_from_epoch: int = added_later(0)
-    class_weight: str | None = added_later(None)
-    image_side: int | None = added_later(None)
+    dropout: Annotated[tuple[float, float] | None, sequence(settings.BELOW_ONE, 2)] = added_later(None)
+    monitor: Annotated[str, settings.choice(("val_accuracy", "val_loss"))] = added_later("val_accuracy")
+    start_from_epoch: Annotated[int, whole(0)] = added_later(0)
+    class_weight: Annotated[str | None, settings.choice(("balanced",))] = added_later(None)
+    image_side: Annotated[int | None, whole(1)] = added_later(None)
 
     def __post_init__(self):
+        super().__post_init__()
         if self.best_per_branch and self.monitor != "val_accuracy":
             raise LwcnnError(f'best_per_branch needs monitor="val_accuracy". Received: {self.monitor!r}')
-        if self.start_from_epoch < 0:
-            raise LwcnnError(f"start_from_epoch must be at least 0. Received: {self.start_from_epoch}")
-        if self.epochs < 1 or self.batch_size < 1 or (self.patience is not None and self.patience < 1):
-            raise LwcnnError(f"epochs, batch_size and patience must be at least 1. Received: {self}")
-        if isinstance(self.trainable, str) and self.trainable != "all":
-            raise LwcnnError(
-                f'trainable must be "all", a number of last layers or a tuple of names. Received: {self.trainable!r}'
-            )
-        if self.monitor not in MONITORS:
-            raise unknown_name("monitor", self.monitor, MONITORS)
-        if self.class_weight not in (None, "balanced"):
-            raise LwcnnError(f'class_weight must be "balanced" or None. Received: {self.class_weight!r}')
 
 
-def trainable_layer_names(model: keras.Model, phase: Phase) -> tuple[str, ...]:
+def trainable_layer_names(model: "keras.Model", phase: Phase) -> tuple[str, ...]:
     """Returns the names of the layers that a phase trains, in the model's order."""
     names = names_with_weights(model)
     if isinstance(phase.trainable, str):  # "all"
@@ -113,7 +104,7 @@ def trainable_layer_names(model: keras.Model, phase: Phase) -> tuple[str, ...]:
 
 
 def unfreeze_layer_by_layer(
-    model: keras.Model, optimizer: OptimizerConfig, epochs: int, **arguments: Any
+    model: "keras.Model", optimizer: OptimizerConfig, epochs: int, **arguments: Any
 ) -> tuple[Phase, ...]:
     """Returns phases that train the last layer, then the last two, and so on until all layers train.
 
@@ -136,7 +127,7 @@ def unfreeze_layer_by_layer(
     return tuple(Phase(f"last_{n}", optimizer, epochs, trainable=n, **arguments) for n in range(1, count + 1))
 
 
-def names_with_weights(model: keras.Model) -> list[str]:
+def names_with_weights(model: "keras.Model") -> list[str]:
     return [layer.name for layer in model.layers if layer.weights]
 
 

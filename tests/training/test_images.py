@@ -1,16 +1,22 @@
-"""Tests the mean and standard deviation of channels."""
+"""Tests the mean and standard deviation of channels, and which labels and pixels are refused."""
+
+import re
 
 import numpy as np
 import pytest
 
-from lwcnn.training.images import Images
+from lwcnn.system.errors import LwcnnError
+from lwcnn.training.images import Images, Split
+from lwcnn.training.loop import train_phase
+from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.phases import Phase
 
 
 def test_by_hand():
     images = np.zeros((2, 1, 2, 2), np.uint8)
     images[..., 0] = 7
     images[..., 1] = [[[0, 100]], [[100, 200]]]
-    mean, std = Images(images, None).channel_statistics()
+    mean, std = Images(images, np.zeros(len(images), int)).channel_statistics()
     assert mean.dtype == std.dtype == np.float64
     assert mean.tolist() == [7, 100]
     np.testing.assert_allclose(std, [0, np.sqrt(5000)], rtol=1e-15)
@@ -21,7 +27,7 @@ def test_agrees_with_numpy_over_several_parts_and_for_chosen_images(channels):
     images = np.random.default_rng(0).integers(0, 256, (2500, 5, 4, channels), dtype=np.uint8)
     for indices in (None, np.arange(0, 2500, 2), np.array([3])):
         some = images if indices is None else images[indices]
-        mean, std = Images(images, None, indices).channel_statistics()
+        mean, std = Images(images, np.zeros(len(images), int), indices).channel_statistics()
         np.testing.assert_allclose(mean, some.mean(axis=(0, 1, 2)), rtol=1e-13)
         np.testing.assert_allclose(std, some.std(axis=(0, 1, 2)), rtol=1e-12)
 
@@ -30,8 +36,30 @@ def test_normalized_images_have_mean_zero_and_deviation_one():
     import keras
 
     images = np.random.default_rng(0).integers(40, 200, (50, 6, 6, 3), dtype=np.uint8)
-    mean, std = Images(images, None).channel_statistics()
+    mean, std = Images(images, np.zeros(len(images), int)).channel_statistics()
     layer = keras.layers.Normalization(mean=mean, variance=std**2)
     normalized = keras.ops.convert_to_numpy(layer(images.astype(np.float32)))
     np.testing.assert_allclose(normalized.mean(axis=(0, 1, 2)), 0, atol=1e-5)
     np.testing.assert_allclose(normalized.std(axis=(0, 1, 2)), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("labels", [np.zeros((3, 1), int), np.zeros(3), np.zeros(2, int), np.zeros((3, 10), int)])
+def test_labels_are_one_integer_per_image(labels):
+    received = re.escape(f"Received: {labels.dtype} of shape {labels.shape}")
+    with pytest.raises(LwcnnError, match=f"one integer label for each of the 3 images.*{received}"):
+        Images(np.zeros((3, 4, 4, 1), np.uint8), labels)
+
+
+def test_pixels_from_0_to_1_are_refused(made_dataset):
+    from lwcnn.evaluation.predict import predict_logits
+    from lwcnn.models.dual import build_submodel
+
+    model = build_submodel((12, 12, 3), 10)
+    scaled = made_dataset.x_train[:20].astype(np.float32) / 255
+    part, said = Images(scaled, made_dataset.y_train[:20]), "Give pixels from 0 to 255.*Received: float32 from 0.* to 0"
+    with pytest.raises(LwcnnError, match=said):
+        train_phase(model, Phase("all", OptimizerConfig("sgd"), 1), Split(part, part), 0)
+    with pytest.raises(LwcnnError, match=said):
+        predict_logits(model, scaled)
+    same = [predict_logits(model, images) for images in (made_dataset.x_train[:20], 255 * scaled)]
+    np.testing.assert_allclose(*same, atol=1e-5)

@@ -73,4 +73,4 @@ def test_which_of_the_network_s_weights_are_orthogonal():
 
 def test_an_argument_that_muon_lacks_is_an_error():
     with pytest.raises(LwcnnError, match="muon can't be built"):
-        OptimizerConfig("muon", momentum="high", nesterov=None, weight_decay=-1, ema=2.0).build(1)
+        OptimizerConfig("muon", momentum=0.9).build(1)

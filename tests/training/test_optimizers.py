@@ -35,10 +35,6 @@ def test_the_rate_drops_to_a_tenth_after_each_share_of_the_steps():
     variable = keras.Variable(np.float32([0]))
     optimizer = OptimizerConfig("sgd", 1.0, drops=(0.5, 0.75)).build(4)
     assert apply(optimizer, variable, [1, 1, 1, 1]) == pytest.approx([-1, -2, -2.1, -2.11])
-    with pytest.raises(LwcnnError, match="give drops without any other schedule"):
-        OptimizerConfig("sgd", warmup=0.1, drops=(0.5,)).build(4)
-    with pytest.raises(LwcnnError, match="give drops without any other schedule"):
-        OptimizerConfig("one_cycle", drops=(0.5,)).build(10)
 
 
 def test_the_momentum_of_one_cycle_falls_as_the_rate_rises():

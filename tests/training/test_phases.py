@@ -1,5 +1,7 @@
 """Progressive unfreezing as data: which layers a phase trains, its optimizer, and that nothing else moves."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -103,7 +105,7 @@ def test_unknown_layers_are_refused_with_the_nearest(merged, field):
     assert "'phase'" in str(error.value)  # which phase it stands in
 
 
-@pytest.mark.parametrize("number", [0, 9, -1])
+@pytest.mark.parametrize("number", [9, 100])
 def test_numbers_of_layers_that_are_not_there_are_refused(merged, number):
     with pytest.raises(LwcnnError, match=f"has 8 layers with weights.*last 1 to 8. Received: {number}"):
         trainable_layer_names(merged, phase_of(number))
@@ -114,9 +116,19 @@ def test_a_phase_that_trains_nothing_is_refused(merged):
         trainable_layer_names(merged, phase_of(("head_*",), frozen=("head_*",)))
 
 
-@pytest.mark.parametrize("arguments", [{"epochs": 0}, {"batch_size": 0}, {"patience": 0}, {"trainable": "head_dense"}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"epochs": 0}, {"epochs": 2.0}, {"batch_size": 0}, {"patience": 0}, {"trainable": "head_dense"},
+        {"trainable": True}, {"trainable": 0}, {"trainable": -1}, {"frozen": "head_*"}, {"min_delta": -0.1},
+        {"label_smoothing": 2}, {"dropout": (0.5, 1.0)}, {"dropout": (0.5,)}, {"monitor": "loss"},
+        {"start_from_epoch": -1}, {"optimizer": "sgd"}, {"class_weight": "equal"}, {"image_side": 0},
+        {"augmentation": "flips"}, {"mixing": 0.2}, {"best_per_branch": 1},
+    ],
+)  # fmt: skip
 def test_impossible_phases_are_refused(arguments):
-    with pytest.raises(LwcnnError, match="Received: "):
+    ((name, value),) = arguments.items()
+    with pytest.raises(LwcnnError, match=f"Give {name} as .*{re.escape(f'Received: {name}={value!r}')}"):
         Phase(**{"name": "phase", "optimizer": SGD, "epochs": 1} | arguments)
 
 
@@ -185,18 +197,30 @@ def test_unknown_optimizers_are_refused_with_the_nearest():
         OptimizerConfig("nadm").build(10)
 
 
-@pytest.mark.parametrize(
-    "optimizer",
-    [
-        OptimizerConfig("nadam", momentum=0.9),
-        OptimizerConfig("adam", nesterov=True),
-        OptimizerConfig("sgd", ema=1.0),
-        OptimizerConfig("sgd", ema=-0.1),
-    ],
-)
-def test_arguments_of_another_optimizer_and_impossible_averages_are_refused(optimizer):
+@pytest.mark.parametrize("optimizer", [OptimizerConfig("nadam", momentum=0.9), OptimizerConfig("adam", nesterov=True)])
+def test_arguments_of_another_optimizer_are_refused(optimizer):
     with pytest.raises(LwcnnError, match=f"{optimizer.name} can't be built: .*Received: "):
         optimizer.build(10)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"learning_rate": -0.1}, {"learning_rate": float("nan")}, {"learning_rate": "high"}, {"momentum": 1.5},
+        {"momentum": True}, {"nesterov": 1}, {"weight_decay": -1}, {"warmup": 5}, {"ema": 1.0}, {"ema": -0.1},
+        {"no_weight_decay": "bias"}, {"adam_ratio": -1}, {"lookahead": 0}, {"drops": (0.5, 1.5)}, {"drops": 0.5},
+    ],
+)  # fmt: skip
+def test_values_of_an_optimizer_out_of_range_are_refused(settings):
+    ((name, value),) = settings.items()
+    with pytest.raises(LwcnnError, match=f"Give {name} as .*{re.escape(f'Received: {name}={value!r}')}"):
+        OptimizerConfig("sgd", **settings)
+
+
+@pytest.mark.parametrize("changes", [{"drops": (0.7, 0.5)}, {"warmup": 0.2}, {"name": "one_cycle"}])
+def test_drops_are_in_order_and_the_only_schedule(changes):
+    with pytest.raises(LwcnnError, match="Give drops in ascending order and without any other schedule"):
+        OptimizerConfig(**{"name": "sgd", "drops": (0.5, 0.7)} | changes)
 
 
 # What a phase moves

@@ -644,6 +644,25 @@ def test_a_checkpoint_of_another_configuration_is_refused(parts, tmp_path):
     assert str(path) in str(error.value)
 
 
+@pytest.mark.parametrize("change", ["phase", "seed", "branches", "split"])
+def test_a_checkpoint_of_another_phase_is_refused(parts, tmp_path, change):
+    path, model = tmp_path / "state.npz", build_merged_model(SHAPE, NUM_CLASSES)
+    phase, checkpoint = Phase("p", NADAM, 1, augmentation=Augmentation()), Checkpoint(path, "key")
+    train_phase(model, phase, parts, 0, checkpoint=checkpoint)
+    assert train_phase(model, phase, parts, 0, checkpoint=checkpoint).epoch == 1
+    before, fewer = model.get_weights(), Images(parts.training.images, parts.training.labels, np.arange(50))
+    arguments = {"phase": phase, "split": parts, "seed": 0, "branches": None, "checkpoint": checkpoint}
+    arguments |= {
+        "phase": {"phase": replace(phase, epochs=2)},
+        "seed": {"seed": 1},
+        "branches": {"branches": (None,)},
+        "split": {"split": Split(fewer, parts.validation)},
+    }[change]
+    with pytest.raises(LwcnnError, match="another phase, seed or split: use a file for each.*Received: .*state.npz"):
+        train_phase(model, **arguments)
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before))
+
+
 def header(**changes):
     """A checkpoint's header of no arrays, but for the changes."""
     state = vars(PhaseState()) | changes.pop("state", {})

@@ -10,11 +10,9 @@ from lwcnn.data.augment.draws import Draws, Purpose
 from lwcnn.data.augment.geometry import FILLS, flip_and_crop, warp
 from lwcnn.data.augment.operations import ColorJitter, Cutout, Erasing, GaussianBlur, Sharpness
 from lwcnn.data.augment.policies import POLICIES, RandAugment
-from lwcnn.data.augment.settings import Flag, Fraction, Rule, Settings, choice, number, whole
+from lwcnn.data.augment.settings import BELOW_ONE, Flag, Fraction, Settings, choice, whole
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import added_later
-
-_BELOW_ONE = Rule(lambda value: number(1).is_valid(value) and value < 1, "a number from 0 to below 1")
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Augmentation(Settings):
     """
 
     rotation: Fraction = 0.0
-    zoom: Annotated[float, _BELOW_ONE] = 0.0
+    zoom: Annotated[float, BELOW_ONE] = 0.0
     translation: Fraction = 0.0
     brightness: Fraction = 0.0
     horizontal_flip: Flag = False

@@ -1,4 +1,4 @@
-"""Settings of augmentations, checked by the rules in their types."""
+"""Settings of augmentations, phases and optimizers, checked by the rules in their types."""
 
 import math
 from collections.abc import Callable, Collection
@@ -16,18 +16,18 @@ class Rule(NamedTuple):
 
 
 class Settings:
-    """Base of dataclasses whose fields are checked: by the rule in an `Annotated` type, or as None or a dataclass."""
+    """Base of dataclasses whose fields are checked: by the rule in an `Annotated` type, otherwise by the type."""
 
     def __post_init__(self):
         for field in fields(self):  # type: ignore[arg-type]  # subclasses are dataclasses
             value, kind = getattr(self, field.name), field.type
-            if get_origin(kind) is Annotated:
-                is_valid, wanted = get_args(kind)[1]
-                fits = is_valid(value)
-            else:  # such as `Cutout | None`
-                fits, wanted = isinstance(value, kind), f"None or a {get_args(kind)[0].__name__}(...)"
-            if not fits:
-                raise LwcnnError(f"Give {field.name} as {wanted}. Received: {field.name}={value!r}")
+            kind, rule = get_args(kind) if get_origin(kind) is Annotated else (kind, None)
+            first, *others = get_args(kind) or (kind,)
+            is_optional = type(None) in others
+            if (is_optional and value is None) or (rule.is_valid(value) if rule else isinstance(value, kind)):
+                continue
+            wanted = (rule.wanted if rule else f"a {first.__name__}") + (" or None" if is_optional else "")
+            raise LwcnnError(f"Give {field.name} as {wanted}. Received: {field.name}={value!r}")
 
 
 def number(largest: float = math.inf) -> Rule:
@@ -48,7 +48,7 @@ def interval(largest: float = math.inf) -> Rule:
     return Rule(is_valid, f"a tuple (low, high), 0 < low <= high, high {_range(0, largest)}")
 
 
-def choice(choices: Collection[str | None]) -> Rule:
+def choice(choices: Collection[str]) -> Rule:
     return Rule(lambda value: value in (*choices,), f"one of {', '.join(map(str, choices))}")
 
 
@@ -60,6 +60,18 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def sequence(of: Rule, length: int | None = None) -> Rule:
+    """A tuple, or a list as read from JSON, of values that a rule allows."""
+
+    def is_valid(values: Any) -> bool:
+        return isinstance(values, (tuple, list)) and length in (None, len(values)) and all(map(of.is_valid, values))
+
+    return Rule(is_valid, f"a tuple of {f'{length} ' if length else ''}values, each {of.wanted}")
+
+
 Fraction = Annotated[float, number(1)]
 Amount = Annotated[float, number()]
-Flag = Annotated[bool, Rule(lambda value: isinstance(value, bool), "True or False")]
+BELOW_ONE = Rule(lambda value: number(1).is_valid(value) and value < 1, "a number from 0 to below 1")
+TEXT = Rule(lambda value: isinstance(value, str), "a str")
+FLAG = Rule(lambda value: isinstance(value, bool), "True or False")
+Flag = Annotated[bool, FLAG]
