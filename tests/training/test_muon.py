@@ -6,7 +6,6 @@ import pytest
 
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
-from lwcnn.system.errors import LwcnnError
 from lwcnn.training.keras_optimizers import PointwiseMuon
 from lwcnn.training.optimizers import OptimizerConfig
 
@@ -69,8 +68,3 @@ def test_which_of_the_network_s_weights_are_orthogonal():
     assert optimizer.adam_weight_decay == optimizer.weight_decay == 0.05
     restored = PointwiseMuon.from_config(optimizer.get_config())
     assert restored.exclude_layers == optimizer.exclude_layers and restored.adam_weight_decay == 0.05
-
-
-def test_an_argument_that_muon_lacks_is_an_error():
-    with pytest.raises(LwcnnError, match="muon can't be built"):
-        OptimizerConfig("muon", momentum=0.9).build(1)
