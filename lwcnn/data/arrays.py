@@ -8,7 +8,7 @@ import numpy as np
 from lwcnn.data.checks import Splits
 from lwcnn.data.folders import TEST, TRAINING, VALIDATION
 from lwcnn.data.image_files import Size, choose_shape, read_images
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 
 _FORMS = (
     "arrays (x, y) or ((x_train, y_train), (x_test, y_test)), a tf.data.Dataset of (image, label), or a data set of "
@@ -24,7 +24,12 @@ def read_arrays(data: Any, size: Size | None = None) -> Splits:
     Labels may be class numbers or names. `size` is that of Hugging Face's images, by default their median.
     """
     training, test = _parts(data)
-    x_train, labels, names = _read_part(training, size)
+    x_train, labels, names = _read_part(training[0], size)
+    for part in training[1:]:
+        more = _read_part(part, x_train.shape[1:] if _is_hugging_face(part) else size)
+        if more[0].shape[1:] != x_train.shape[1:]:
+            raise wrong("Resize the images to one shape", f"{x_train.shape[1:]} and {more[0].shape[1:]}")
+        x_train, labels = np.concatenate([x_train, more[0]]), np.concatenate([labels, more[1]])
     y_train, names = _number(labels, names)
     if test is None:
         return Splits((x_train, y_train), None, names)
@@ -32,19 +37,21 @@ def read_arrays(data: Any, size: Size | None = None) -> Splits:
     return Splits((x_train, y_train), (x_test, _number(labels, names)[0]), names)
 
 
-def _parts(data: Any) -> tuple[Any, Any]:
-    """Returns the training and the test part; None if there is no test part."""
+def _parts(data: Any) -> tuple[list[Any], Any]:
+    """Returns the parts that are training images, and the test part or None; with both, validation is for training."""
     if isinstance(data, Mapping):
-        training, test = (
-            next((data[key] for key in keys if key in data), None) for keys in (TRAINING, TEST + VALIDATION)
+        training, validation, test = (
+            next((data[key] for key in keys if key in data), None) for keys in (TRAINING, VALIDATION, TEST)
         )
         if training is None:
             raise _unknown_form(f"keys {', '.join(map(str, data))}")
-        return training, test
+        if test is None:
+            return [training], validation
+        return [part for part in (training, validation) if part is not None], test
     is_pair = isinstance(data, (tuple, list)) and len(data) == 2
     if is_pair and (_is_part(data[0]) or _is_tensorflow(data[0]) or _is_hugging_face(data[0])):
-        return data[0], data[1]
-    return data, None
+        return [data[0]], data[1]
+    return [data], None
 
 
 def _is_part(data: Any) -> bool:

@@ -14,12 +14,16 @@ PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
 
 
 class Splits(NamedTuple):
-    """Parts of a data set, with class names and `mirror` if its file has them; `test` is None if it is yet to draw."""
+    """Parts of a data set, with class names and `mirror` if its file has them.
+
+    `test` is None if it is yet to draw, by the lowest `keys` (n,), by default hashes of the pixels.
+    """
 
     train: Part
     test: Part | None
     class_names: tuple[str, ...] | None = None
     mirror: bool | None = None
+    keys: np.ndarray | None = None
 
 
 def check_splits(splits: Splits, where: str, name: str | None = None) -> tuple[Part, Part, tuple[str, ...]]:
@@ -33,7 +37,7 @@ def check_splits(splits: Splits, where: str, name: str | None = None) -> tuple[P
     check_class_names(names, where)
     train = _check_part(splits.train, "train", where)
     if splits.test is None:
-        train, test = draw_test_images(*train, names, where)
+        train, test = draw_test_images(*train, names, where, splits.keys)
     else:
         test = _check_part(splits.test, "test", where)
     (x_train, y_train), (x_test, y_test) = train, test

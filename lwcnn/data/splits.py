@@ -1,7 +1,7 @@
 """Stratified splits of a training set, determined by the labels and a seed."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -54,24 +54,48 @@ def stratified_folds(labels: np.ndarray, num_folds: int = 6, seed: int = 0) -> l
     return [_split_by_mask(fold_of == fold) for fold in range(num_folds)]
 
 
-def draw_test_images(
-    images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], received: str
-) -> tuple[Part, Part]:
-    """Draws a fifth of each class as test images, the same whatever their order; copies of an image stay in one part.
+def split_distinct(images: np.ndarray, labels: np.ndarray, draw: Callable[[np.ndarray], list[Split]]) -> list[Split]:
+    """Returns the splits that `draw` makes of the labels of all different images; copies of an image are in one part.
 
-    `class_names` and `received` are for the error message. Returns the training and the test part.
+    Images in canonical order without copies give the splits of `draw(labels)`.
     """
-    _, first, copy_of = np.unique(hash_images(images)[0], return_index=True, return_inverse=True)
+    label_of, copy_of = _distinct(images, labels)
+    parts = [[np.flatnonzero(np.isin(copy_of, part)) for part in split] for split in draw(label_of)]
+    return [(first.astype(np.int64), second.astype(np.int64)) for first, second in parts]
+
+
+def draw_test_images(
+    images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], received: str, keys: np.ndarray | None = None
+) -> tuple[Part, Part]:
+    """Draws a fifth of each class as test images, those with the lowest keys; copies of an image stay in one part.
+
+    The keys are numbers (n,) that depend on the image only, by default a hash of its pixels: so the test images are the
+    same whatever the order, and adding images changes few of them. `class_names` and `received` are for the error
+    message. Returns the training and the test part.
+    """
+    keys = hash_images(images)[0] if keys is None else keys
     classes, dense = np.unique(labels, return_inverse=True)
-    label_of = np.full(len(first), len(classes))  # of copies with different labels, the lowest
-    np.minimum.at(label_of, copy_of, dense)
+    label_of, copy_of = _distinct(images, dense)
+    key_of = np.full(len(label_of), keys.max())
+    np.minimum.at(key_of, copy_of, keys)
     counts = np.bincount(label_of, minlength=len(classes))
     if counts.min() < 3:
         names = [class_names[label] if class_names else str(label) for label in classes[counts < 3][:5]]
         advice = "Give each class at least three different images: for training, validation and test"
         raise wrong(advice, f"fewer of {', '.join(map(repr, names))} in {received}")
-    is_test = np.isin(copy_of, split_for_training(label_of, TEST_FRACTION)[1])
+    shares = np.rint(TEST_FRACTION * counts)
+    inside = (np.flatnonzero(label_of == k) for k in range(len(classes)))
+    drawn = [some[np.argsort(key_of[some])][: max(1, int(share))] for some, share in zip(inside, shares, strict=True)]
+    is_test = np.isin(copy_of, np.concatenate(drawn))
     return (images[~is_test], labels[~is_test]), (images[is_test], labels[is_test])
+
+
+def _distinct(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the label of each different image (of copies with different labels, the lowest) and which one each is."""
+    hashes, copy_of = np.unique(hash_images(images)[0], return_inverse=True)
+    label_of = np.full(len(hashes), labels.max())
+    np.minimum.at(label_of, copy_of, labels)
+    return label_of, copy_of
 
 
 def hash_images(images: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from lwcnn.data.augment.color import gaussian_blur
 from lwcnn.data.checks import check_image_array, images_at_once, require_pixels
 from lwcnn.evaluation.metrics import average_probabilities
+from lwcnn.models.description import read_description
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import StrPath
 
@@ -77,14 +78,19 @@ def require_classifier_of(images: np.ndarray, model: keras.Model) -> None:
         raise LwcnnError(f"Give a model with logits of shape (n, classes). Received: {output_shape}")
 
 
-def require_fit(model: keras.Model, path: StrPath, data: Dataset) -> None:
-    """Checks that a model, read from a path, takes a data set's images and has its number of classes."""
+def require_fit(model: keras.Model, path: str | Path, data: Dataset) -> None:
+    """Checks that a model, read from a path, takes a data set's images and has its classes."""
     if tuple(model.input_shape[1:]) != data.input_shape or model.output_shape[-1] != data.num_classes:
         raise LwcnnError(
             f"Choose the data set of {path} with --dataset: the model takes images of shape {model.input_shape[1:]} "
             f"and has {model.output_shape[-1]} classes. Received: {data.name}, {data.input_shape}, "
             f"{data.num_classes} classes"
         )
+    told = read_description(path)
+    names = [told.class_names if told else (), data.class_names]
+    if names[0] != names[1] and not any(all(map(str.isdecimal, some)) for some in names):  # numbers say nothing
+        advice = f"Give data with the classes of {path}, in the same order: {', '.join(names[0])}"
+        raise wrong(advice, f"{', '.join(names[1])}, the classes of {data.name}")
 
 
 def predict_images(

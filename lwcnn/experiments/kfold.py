@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from lwcnn.data.datasets import Dataset
-from lwcnn.data.splits import split_for_training, stratified_folds, stratified_subset
+from lwcnn.data.splits import split_distinct, split_for_training, stratified_folds, stratified_subset
 from lwcnn.evaluation.diagnostics import diagnose_folds
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
@@ -117,7 +117,8 @@ def _make_folds(plan: Experiment, data: Dataset, size: Preset, num_folds: int) -
     limit = min((n for n in (size.num_images, plan.num_images) if n), default=len(part))
     if limit < len(part):
         part = stratified_subset(data.y_train, limit, FOLD_SEED)
-    folds = stratified_folds(data.y_train[part], num_folds, FOLD_SEED)
+    images, labels = data.x_train[part], data.y_train[part]
+    folds = split_distinct(images, labels, lambda labels: stratified_folds(labels, num_folds, FOLD_SEED))
     return [(part[training], part[assessed]) for training, assessed in folds]
 
 
@@ -127,7 +128,8 @@ def _train_apart(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
     run.progress.expect(len(folds) * run.plan.num_epochs)
     for k, (inside, _) in enumerate(folds):
         run.progress.note(f"fold {k + 1} of {len(folds)}")
-        parts = split_for_training(data.y_train[inside], run.plan.validation, seed=0)
+        images, labels = data.x_train[inside], data.y_train[inside]
+        (parts,) = split_distinct(images, labels, lambda labels: [split_for_training(labels, run.plan.validation)])
         split = Split(*(Images(data.x_train, data.y_train, inside[part]) for part in parts))
         sequence = run.begin(split, f"{data.checksum} fold {k} of {len(folds)}")
         yield train_method(run.plan, sequence), sequence.records

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from lwcnn.data.datasets import Dataset, load_dataset
-from lwcnn.data.splits import split_for_training
+from lwcnn.data.splits import split_distinct, split_for_training
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import Experiment, Preset, get_experiment, get_preset
 from lwcnn.experiments.sequence import PhaseSequence
@@ -85,7 +85,8 @@ def find_plan(
 def split_images(data: Dataset, plan: Experiment, size: Preset) -> Split:
     """Splits the training images of a data set into training and validation, limited by experiment and preset."""
     limits = [limit for limit in (size.num_images, plan.num_images) if limit]
-    parts = split_for_training(data.y_train, plan.validation, min(limits, default=None), SPLIT_SEED)
+    settings = plan.validation, min(limits, default=None), SPLIT_SEED
+    (parts,) = split_distinct(data.x_train, data.y_train, lambda labels: [split_for_training(labels, *settings)])
     return Split(*(Images(data.x_train, data.y_train, part) for part in parts))
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from lwcnn.data.known import DATASET_NAMES, ImageSpec, image_spec
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, get_experiment
@@ -141,9 +144,11 @@ def may_mirror(model: StrPath, default: bool = False) -> bool:
 def load_dataset_for(model: StrPath, dataset: str | None, data_dir: StrPath | None = None) -> Dataset:
     """Loads a data set as a .keras file takes it; None is the one that the file names.
 
-    Image files are resized as in prediction, arrays only if the model was trained on them in its size.
+    Image files are resized as in prediction, arrays only if the model was trained on them in its size. Another
+    folder than that of the training, without a test part, is for testing as a whole.
     """
     from lwcnn.data.datasets import load_dataset
+    from lwcnn.data.folders import find_files
 
     shape, told = read_input_shape(Path(model)), read_description(Path(model))
     if not dataset and told is None:
@@ -158,6 +163,10 @@ def load_dataset_for(model: StrPath, dataset: str | None, data_dir: StrPath | No
         return data
     if not dataset:
         raise LwcnnError(f"The model was trained on other images than those at hand; {advice}")
+    another = told.dataset.rpartition("-")[0] != data.name.rpartition("-")[0]  # else the folder may have changed since
+    if is_folder and another and all(part == "train" for part, _, _ in find_files(Path(os.path.expanduser(source)))):
+        images, labels = (data.x_train, data.x_test), (data.y_train, data.y_test)
+        data = replace(data, x_test=np.concatenate(images), y_test=np.concatenate(labels))
     if shape not in (None, data.input_shape):
         resized = load_dataset(source, data_dir, size=shape)
         if told.data_checksum == resized.checksum:

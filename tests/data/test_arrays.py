@@ -28,6 +28,14 @@ def test_pairs_of_arrays():
     assert load_dataset((X, Y), size=(16, 16, 1), mirror=False).input_shape == (16, 16, 1)
 
 
+def test_validation_beside_a_test_part_is_for_training():
+    parts = {"train": (X[:20], Y[:20]), "validation": (X[20:], Y[20:]), "test": (X_TEST, Y_TEST)}
+    same(load_dataset(parts), load_dataset(((X, Y), (X_TEST, Y_TEST))))
+    same(load_dataset({"train": (X, Y), "val": (X_TEST, Y_TEST)}), load_dataset(((X, Y), (X_TEST, Y_TEST))))
+    with pytest.raises(LwcnnError, match=r"Resize the images to one shape. Received: \(8, 8, 3\) and \(4, 4, 3\)"):
+        load_dataset(parts | {"validation": (X[20:, :4, :4], Y[20:])})
+
+
 def test_class_names_as_labels():
     names = np.array(["ant", "bee", "cat", "dog"])
     data = load_dataset(((X, names[Y]), (X_TEST, list(names[Y_TEST].astype(object)))))

@@ -47,6 +47,15 @@ def test_gray_images_are_not_mirrored_even_with_three_channels(tmp_path):
     assert load_dataset(fill(tmp_path / "pets"), size=(16, 16, 3)).mirror
 
 
+def test_the_test_images_are_the_same_at_any_size(tmp_path):
+    fill(tmp_path / "pets", count=10)
+    drawn = []
+    for size in (8, 40):
+        data = load_dataset(tmp_path / "pets", size=size)
+        drawn.append(sorted(image[0, 0].tolist() for image in data.x_test))
+    assert drawn[0] == drawn[1] and len(drawn[0]) == 4
+
+
 def test_train_may_be_the_name_of_a_class(tmp_path):
     fill(tmp_path / "vehicles")
     (tmp_path / "vehicles" / "dog").rename(tmp_path / "vehicles" / "train")

@@ -448,3 +448,20 @@ def test_a_search_for_images_ends_where_there_are_none(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
     with pytest.raises(LwcnnError, match="Give a folder of images: 5 folders in it hold none. Received: "):
         find_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "names, refused", [(NAMES[::-1], True), ([*NAMES[:3], "four"], True), (NAMES, False), (list("0123"), False)]
+)
+def test_evaluation_needs_the_classes_of_the_model_in_their_order(
+    model, made_dataset, tmp_path, names, refused, capsys
+):
+    data, path = replace(made_dataset, class_names=tuple(NAMES)), tmp_path / "own.keras"
+    save_model(path, model, describe(data))
+    images, labels = make_images(40, SHAPE, 4)
+    np.savez(
+        tmp_path / "d.npz", x_train=images, y_train=labels, x_test=images[:8], y_test=labels[:8], class_names=names
+    )
+    assert main(["evaluate", str(path), f"--dataset={tmp_path / 'd.npz'}"]) == refused
+    told = capsys.readouterr().err
+    assert ("in the same order: zero, zero, one, two, three. Received: " + ", ".join(names) in told) == refused

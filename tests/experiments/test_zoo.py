@@ -1,6 +1,7 @@
 """The networks by name: what is listed, what is loaded, and what a wrong name is told."""
 
 import re
+import shutil
 
 import pytest
 from made_data import ROOT, describe, make_images, write_npz
@@ -45,6 +46,13 @@ def test_a_data_set_is_loaded_as_the_model_takes_it(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path)
     assert load_dataset_for(model, str(tmp_path / "photos")).input_shape == (20, 24, 3)
+    trained = load_dataset_for(model, str(tmp_path / "photos"))
+    describe_model(model, describe(trained))
+    assert len(load_dataset_for(model, str(tmp_path / "photos")).x_test) == 2
+    shutil.copytree(tmp_path / "photos", tmp_path / "held_out")
+    for folder, count in (("photos", 2), ("held_out", 7)):  # photos of the training may be among the former
+        (tmp_path / folder / "a/0.png").unlink()
+        assert len(load_dataset_for(model, str(tmp_path / folder)).x_test) == count
     arrays = write_npz(tmp_path / "arrays.npz", (40, 60, 3))
     assert load_dataset_for(model, str(arrays)).input_shape == (40, 60, 3), "it was not trained on them"
     data = load_dataset(arrays, size=(20, 24, 3))
