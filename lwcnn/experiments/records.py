@@ -44,6 +44,8 @@ class Run:
         config = plain_settings(self.plan)
         if special := plain_settings(self.computing):
             config["computing"] = special
+        if "start" in config:  # no path of this machine in a file that is passed on; `checksum` identifies the model
+            config["start"] = Path(config["start"]).name
         return {
             "dataset": self.data.name,
             "data_checksum": self.data.checksum,
@@ -114,7 +116,7 @@ def check_finished(path: Path, run: dict, needed: str = "test_accuracy") -> dict
     config, checksum, accuracy = result["config"], result["data_checksum"], result[needed]
     if not isinstance(config, dict) or not isinstance(checksum, str) or not isinstance(accuracy, (int, float)):
         raise LwcnnError(f"Move {path} away and run again. Received: a file that is not the result of a run")
-    keys = (set(config) | set(run["config"])) - {"question"}  # which only describes
+    keys = (set(config) | set(run["config"])) - {"question", "start"}  # which only describe
     if differing := sorted(key for key in keys if config.get(key) != run["config"].get(key)):
         raise LwcnnError(
             f"{path} was made with another configuration; move it away, or use another results folder. "

@@ -10,11 +10,13 @@ from lwcnn.cli.main import main
 from lwcnn.data.datasets import load_dataset
 from lwcnn.experiments.finetune import finetune, load_for
 from lwcnn.models.configs import ResidualSEConfig, Stage
+from lwcnn.models.description import read_archive
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.io import load_model
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.models.surgery import replace_head
 from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import write_json
 
 SHAPE = (12, 12, 3)
 
@@ -63,9 +65,13 @@ def test_layers_are_unfrozen_step_by_step(start, made_dataset, folders):
     layers = [layer.name for layer in load_model(start).layers if layer.weights]
     trained = [phase["trainable"] for phase in result["history"]]
     assert trained == [layers[-1:], layers[-(len(layers) // 2) :], layers]
-    assert result["experiment"] == "finetune-start-rate0.005" and result["config"]["start"] == str(start)
+    assert result["experiment"] == "finetune-start-rate0.005" and result["config"]["start"] == "start.keras"
+    assert str(start.parent).encode() not in read_archive(folders.model(result))["lwcnn.json"]
     assert load_model(folders.model(result)).output_shape == (None, 10)
     assert finetune(start, made_dataset, "smoke", folders=folders, learning_rate=0.005) == result
+    config = result["config"] | {"start": str(start)}  # earlier versions stored the path
+    write_json(folders.result(made_dataset.name, result["experiment"], "smoke", 0), result | {"config": config})
+    assert finetune(start, made_dataset, "smoke", folders=folders, learning_rate=0.005)["config"] == config
 
 
 def test_from_a_folder_to_predictions(start, tmp_path, monkeypatch, capsys):
