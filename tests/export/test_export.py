@@ -169,6 +169,27 @@ def test_what_counts_as_disagreement():
         compare_logits(expected, expected * np.nan, labels)
 
 
+@pytest.mark.parametrize("quantized", [True, False])
+@pytest.mark.parametrize(
+    "num_images, lost, gained, fits",
+    [(100, 1, 0, True), (100, 4, 0, True), (100, 5, 0, False), (100, 9, 3, True), (100, 12, 3, False)]
+    + [(10_000, 31, 0, False), (10_000, 40, 9, False)],
+)
+def test_a_few_images_lost_by_chance_are_no_disagreement(num_images, lost, gained, fits, quantized):
+    labels = np.zeros(num_images, int)
+    expected = np.eye(2)[np.repeat([0, 1], [num_images - gained, gained])]
+    exported = np.eye(2)[np.repeat([1, 0], [lost, num_images - lost])]
+    compared = compare_logits(expected, exported, labels) | {"max_relative_difference": 0.0}
+    assert (compared["num_lost"], compared["num_gained"]) == (lost, gained)
+    if fits:
+        require_agreement(compared, quantized)
+    else:
+        with pytest.raises(LwcnnError, match="points of accuracy may change"):
+            require_agreement(compared, quantized)
+    with pytest.raises(LwcnnError, match="at most 0 points"):  # a limit that is given is kept
+        require_agreement(compared, quantized, max_drop=0)
+
+
 def test_arena_of_two_layers_by_hand():
     """Input 6x6x1 (36 bytes), a convolution to 4x4x2 (32), flattened (32), dense to 3 (3); each a multiple of 16.
 
