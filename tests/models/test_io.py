@@ -15,6 +15,7 @@ from lwcnn.models import description, io
 from lwcnn.models.description import describe_model, read_description
 from lwcnn.models.io import load_model, save_model
 from lwcnn.system.errors import LwcnnError
+from lwcnn.training.optimizers import OptimizerConfig
 
 SHAPE = (6, 6, 3)
 
@@ -202,6 +203,32 @@ def test_what_a_file_could_run_is_refused_before_keras_sees_it(rewritten, part, 
 
     monkeypatch.setattr(keras.saving, "deserialize_keras_object", None)
     refused(rewritten(config=insert), "could run code or read files")
+
+
+def test_a_compiled_model_loads_whatever_optimizer_it_names(tmp_path):
+    model = build()
+    model.compile(OptimizerConfig("sgd", lookahead=5).build(10), keras.losses.SparseCategoricalCrossentropy(True))
+    model.save(tmp_path / "compiled.keras")
+    loaded = load_model(tmp_path / "compiled.keras")
+    assert not loaded.compiled
+    for weight, other in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, other)
+
+
+def test_what_a_compile_configuration_could_run_does_not_run(rewritten, monkeypatch):
+    def compiled(config):
+        evil = {"module": "os", "class_name": "function", "config": "system", "registered_name": "system"}
+        return json.dumps(json.loads(config) | {"compile_config": {"optimizer": evil, "loss": evil}})
+
+    monkeypatch.setattr(os, "system", lambda *command: pytest.fail("ran"))
+    assert not load_model(rewritten(config=compiled)).compiled
+
+    def nested(config):  # Keras compiles a model within a model even with compile=False
+        changed = json.loads(config)
+        changed["config"]["layers"][1] |= {"compile_config": json.loads(compiled(config))["compile_config"]}
+        return json.dumps(changed)
+
+    refused(rewritten(config=nested), "could run code or read files")
 
 
 def test_weights_that_the_file_does_not_hold_are_refused_before_memory_is_asked_for(rewritten):
