@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from lwcnn.cli.arguments import DATA_DIR, MODEL, Arguments, at_least_one, dataset_source, option, path
-from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES
+from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES, image_spec
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import csv_cell, one_line
 
@@ -62,7 +62,8 @@ def predict(options: argparse.Namespace) -> int:
             "The model file does not name its classes: give its data set by --dataset, or the names, one a line, by "
             f"--classes FILE. Received: {file}"
         )
-    transforms = default_tta_transforms(may_mirror(file)) if options.tta else ("original",)
+    is_known = options.dataset in DATASET_NAMES and image_spec(options.dataset).mirror
+    transforms = default_tta_transforms(may_mirror(file, is_known)) if options.tta else ("original",)
     images = options.inputs
     if images[0] in DATASET_NAMES and len(images) == 1:
         images = converted_for(model, load_dataset(images[0], options.data_dir).x_test)

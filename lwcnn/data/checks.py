@@ -92,7 +92,8 @@ def check_image_array(images: np.ndarray, key: str, where: str) -> np.ndarray:
 
 def require_pixels(images: np.ndarray) -> None:
     """Checks that float images (n, h, w, c), which the networks take as well, are not scaled to 0..1."""
-    if images.dtype.kind == "f" and images.ndim == 4 and 0 < images.max(initial=0) <= 1:
+    is_image = images.ndim == 4 and images.shape[3] <= _MAX_CHANNELS  # else features
+    if is_image and images.dtype.kind == "f" and 0 < images.max(initial=0) <= 1:
         advice = "Give pixels from 0 to 255, such as (images * 255).round().astype('uint8'): the networks rescale them"
         raise wrong(advice, f"{images.dtype} from {images.min():g} to {images.max():g}")
 

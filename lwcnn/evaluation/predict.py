@@ -37,7 +37,7 @@ def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500
         Array of shape (n, classes), float32.
 
     Raises:
-        LwcnnError: If the model has several inputs or outputs, the images do not fit it, or the outputs are not finite
+        LwcnnError: If the model has several inputs or outputs, the images do not fit it or are floats from 0 to 1, or the outputs are not finite
             or are probabilities.
 
     Example:
@@ -49,7 +49,6 @@ def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500
     (2, 3)
     """
     require_classifier_of(images, model)
-    require_pixels(images)
     if len(images) == 0:
         raise LwcnnError(f"Give at least one image. Received: {images.shape}")
     batch_size = images_at_once(images.shape[1:], batch_size)
@@ -74,6 +73,7 @@ def require_classifier_of(images: np.ndarray, model: keras.Model) -> None:
     if not fits:
         wanted = ", ".join(map(str, expected))
         raise LwcnnError(f"Give images of shape (n, {wanted}). Received: {images.shape}")
+    require_pixels(images)
     if len(output_shape) != 2:
         raise LwcnnError(f"Give a model with logits of shape (n, classes). Received: {output_shape}")
 

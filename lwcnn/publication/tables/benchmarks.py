@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from lwcnn.experiments.results import DISPLAY_NAMES
 from lwcnn.export.bench.run import bench_table
 from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
@@ -113,6 +114,20 @@ COLUMNS: dict[str, Columns] = {
         "ECE %": "{ece:.2%}",
         "loss": "{loss:.3f}",
         "Brier": "{brier:.4f}",
+    },
+    # Test-time augmentation of every trained network.
+    "tta": {
+        "network": lambda row: named(row["experiment"]),
+        "data": lambda row: DISPLAY_NAMES[row["dataset"]],
+        "test %": "{none_views[test_accuracy]:.2%}",
+        "default views": lambda row: "mirror" if "horizontal_flip" in row["default"] else "crop, blur",
+        "points": lambda row: _points(row["default_views"]),
+        "validation": lambda row: (
+            f"{100 * (row['default_views']['val_accuracy'] - row['none_views']['val_accuracy']):+.2f}"
+        ),
+        "ECE %": "{none_views[ece]:.1%}",
+        "with TTA": "{default_views[ece]:.1%}",
+        "all five, points": lambda row: _points(row["all_views"]),
     },
     # Int8 files in TensorFlow Lite Micro beside LiteRT, and the arena measured beside its estimate.
     "microcontroller": {
