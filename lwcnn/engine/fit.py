@@ -30,8 +30,8 @@ def fast_fit(
 
     Weights, optimizer state and logs equal those of `model.fit` within rounding, except that the order of images and
     the masks of dropout are drawn differently, and that the losses of single outputs are means over images, not over
-    batches. Models and arguments that the engine does not support are passed to
-    `model.fit`; one line on standard error says why.
+    batches. Models and arguments that the engine does not support are passed to `model.fit`; one line on standard error
+    says why.
 
     Args:
         model: Compiled functional or Sequential model of plain Keras layers.
@@ -53,15 +53,18 @@ def fast_fit(
         LwcnnError: The arrays have different lengths, or a label is not one of the classes.
     """
     reason = next((f"of the argument {name}" for name in arguments), None) or unsupported(model)
-    reason = reason or _unsupported_data(model, x, y, batch_size, validation_data)
+    given = [] if reason else [pair for pair in ((x, y), validation_data) if pair is not None]
+    pairs: list = [[_as_arrays(part) for part in _as_list(pair)] for pair in given]
+    reason = reason or _unsupported_data(model, pairs, batch_size)
     if reason:
         print(f"fast_fit leaves {model.name} to Keras, because {reason}", file=sys.stderr)
         return model.fit(
             x, y, batch_size, epochs, verbose, callbacks, validation_data=validation_data, shuffle=shuffle,
             initial_epoch=initial_epoch, **arguments,
         )  # fmt: skip
-    inputs, labels = _arrays(x, y)
-    held_out = _arrays(*validation_data) if validation_data else None
+    (inputs, labels), *held_out = pairs
+    for pair in pairs:
+        _require_one_length(*pair)
     num_steps = -(-len(labels[0]) // batch_size)
     calls = keras.callbacks.CallbackList(
         callbacks, add_history=True, add_progbar=verbose != 0, model=model, verbose=1 if verbose == "auto" else verbose,
@@ -80,7 +83,7 @@ def fast_fit(
                 if model.stop_training:
                     break
         if held_out:
-            logs |= _evaluate(model, *held_out, batch_size, calls)
+            logs |= _evaluate(model, *held_out[0], batch_size, calls)
         calls.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
@@ -88,22 +91,18 @@ def fast_fit(
     return model.history
 
 
-def _unsupported_data(model: keras.Model, x, y, batch_size, validation_data) -> str | None:
+def _unsupported_data(model: keras.Model, pairs: list[list[list]], batch_size) -> str | None:
     """Returns why the engine cannot train a model on data; None if it can."""
     if not isinstance(batch_size, int):
         return f"of batch_size={batch_size}"
-    pairs: list = [(x, y)]
-    if validation_data is not None:
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
-            return "validation_data is not (x, y)"
-        pairs.append(validation_data)
+    if any(len(pair) != 2 for pair in pairs):
+        return "validation_data is not (x, y)"
     trained = student_of(model)
     images = [[tuple(tensor.shape[1:])] for tensor in trained.inputs]
     shapes = [loss.label_shapes(output.shape[-1]) for loss, output in zip(Objective(model).losses, trained.outputs)]
-    for parts in pairs:
-        if not all(hasattr(array, "__array__") for part in parts for array in _as_list(part)):
+    for inputs, labels in pairs:
+        if not all(isinstance(array, np.ndarray) for array in inputs + labels):
             return "the data are not arrays"
-        inputs, labels = ([np.asarray(array) for array in _as_list(part)] for part in parts)
         if not _have_shapes(inputs, images):
             return f"x has shape {', '.join(str(array.shape) for array in inputs)}"
         if not _have_shapes(labels, shapes):
@@ -121,6 +120,10 @@ def _as_list(part) -> list:
     return list(part) if isinstance(part, (list, tuple)) else [part]
 
 
+def _as_arrays(part) -> list:
+    return [np.asarray(array) if hasattr(array, "__array__") else array for array in _as_list(part)]
+
+
 def _evaluate(model: keras.Model, inputs, labels, batch_size: int, calls) -> dict[str, float]:
     """Returns loss and metrics on held-out arrays, named "val_loss" and so on."""
     predict, objective, means, logs = Predictor(model, logits=True), Objective(model), Means(), {}
@@ -134,13 +137,10 @@ def _evaluate(model: keras.Model, inputs, labels, batch_size: int, calls) -> dic
     return {f"val_{name}": value for name, value in logs.items()}
 
 
-def _arrays(x, y) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Returns inputs and labels as lists of arrays, after checking that these have the same length."""
-    inputs, labels = ([np.asarray(array) for array in _as_list(part)] for part in (x, y))
+def _require_one_length(inputs: list[np.ndarray], labels: list[np.ndarray]) -> None:
     if len({len(array) for array in inputs + labels}) != 1 or not len(labels[0]):
         shapes = ", ".join(str(array.shape) for array in inputs + labels)
         raise LwcnnError(f"Give x and y as arrays of one length, at least 1. Received: shapes {shapes}")
-    return inputs, labels
 
 
 def _batches(inputs, labels, batch_size: int, shuffle: bool) -> Iterator[tuple[tuple, tuple]]:

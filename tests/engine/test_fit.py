@@ -172,6 +172,21 @@ def test_arrays_of_unequal_lengths_are_refused():
         fast_fit(build(), X, Y[:-1])
 
 
+def test_what_is_like_an_array_is_converted_once(capfd):
+    class Like:
+        def __init__(self, array):
+            self.array, self.times = array, 0
+
+        def __array__(self, dtype=None, copy=None):
+            self.times += 1
+            return self.array
+
+    given = [Like(array) for array in (X, Y, X[:9], Y[:9])]
+    history = fast_fit(build(), *given[:2], verbose=0, validation_data=tuple(given[2:]))
+    assert "val_loss" in history.history and [one.times for one in given] == [1, 1, 1, 1]
+    assert capfd.readouterr().err == ""
+
+
 def test_images_and_labels_of_other_shapes_are_left_to_keras(capfd):
     """The kernels check no bounds: images without an axis of channels aborted the process."""
 
