@@ -14,8 +14,9 @@ from lwcnn.models.graph import flat_layers
 class MovingAverage:
     """Exponential moving average of variables, updated after every training step.
 
-    The first update copies the values. Update t, counted from 1, keeps min(momentum, (1 + t) / (10 + t)) of the
-    average, so in short trainings it spans about the last tenth of the steps. `state` is that of `state()`.
+    Update t, counted from 0, keeps min(momentum, (1 + t) / (10 + t)) of the average, so in short trainings it spans
+    about the last tenth of the steps. The average starts as the values after the first step; `JaxEpoch` starts it as
+    those before this step, of which a tenth remains. `state` is a result of the method `state`.
     """
 
     def __init__(self, variables: Sequence[keras.Variable], momentum: float, state: Sequence[np.ndarray] | None = None):
