@@ -83,7 +83,7 @@ def fast_fit(
                 if model.stop_training:
                     break
         if held_out:
-            logs |= _evaluate(model, *held_out[0], batch_size, calls)
+            logs |= _evaluate(model, held_out[0], batch_size, calls)
         calls.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
@@ -124,8 +124,9 @@ def _as_arrays(part) -> list:
     return [np.asarray(array) if hasattr(array, "__array__") else array for array in _as_list(part)]
 
 
-def _evaluate(model: keras.Model, inputs, labels, batch_size: int, calls) -> dict[str, float]:
+def _evaluate(model: keras.Model, held_out: list, batch_size: int, calls) -> dict[str, float]:
     """Returns loss and metrics on held-out arrays, named "val_loss" and so on."""
+    inputs, labels = held_out
     predict, objective, means, logs = Predictor(model, logits=True), Objective(model), Means(), {}
     calls.on_test_begin()
     for step, (images, truth) in enumerate(_batches(inputs, labels, batch_size, shuffle=False)):
