@@ -84,7 +84,7 @@ def build(base: NetworkExperiment, parameters: Mapping[str, Any]) -> NetworkExpe
 
 
 _OF_THE_OPTIMIZER = {"momentum": None, "nesterov": None, "weight_decay": None, "no_weight_decay": ()}
-"""Settings that follow from the optimizer's name, or are off with some, and their defaults."""
+"""Optimizer settings that `build` derives from the optimizer's name, with the values that turn them off."""
 
 
 def read(space: Space, base: NetworkExperiment, config: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -109,6 +109,8 @@ def _read(config: Mapping[str, Any], path: str, distribution: BaseDistribution) 
     for name, settings in NAMED.items():
         if value == plain_settings(settings):
             return name
+    if isinstance(value, dict):  # settings that have no name in a space
+        return None
     if value is None and None not in getattr(distribution, "choices", ()):
         return False if isinstance(distribution, CategoricalDistribution) else 0
     return value

@@ -12,8 +12,10 @@ from made_data import ROOT
 from optuna.trial import TrialState
 
 from lwcnn.cli.search import draw
+from lwcnn.data.augment import MixUpCutMix
 from lwcnn.experiments import search
 from lwcnn.experiments.folders import Folders
+from lwcnn.experiments.recipes.types import changed
 from lwcnn.experiments.search import Search
 from lwcnn.experiments.spaces import SPACES, build, read
 from lwcnn.models.build import build_network
@@ -67,6 +69,8 @@ def test_parameters_survive_an_experiment_and_its_settings(data, tmp_path, space
         found = read(SPACES[space], base, json.loads(json.dumps(plain_settings(plan))))
         assert build(base, found) == plan
     assert plain_settings(build(base, read(SPACES[space], base, plain_settings(base)))) == plain_settings(base)
+    unnamed = plain_settings(changed(base, {"phases.0.mixing": MixUpCutMix(0.3)}))
+    assert read(SPACES[space], base, unnamed) is None
 
 
 def test_the_finished_trials_are_the_first_of_a_study_of_everything(data, tmp_path):
