@@ -30,7 +30,7 @@ _PASSED_ON = ("KERAS_BACKEND", "LWCNN_STEP", "LWCNN_DATA_DIR", "TF_ENABLE_ONEDNN
 
 @contextlib.contextmanager
 def nodes(options: argparse.Namespace) -> Iterator[Submit]:
-    """Gives what runs a job on the Ray cluster that the options name; an exception in the block ends the jobs."""
+    """Yields a function that runs a job on the Ray cluster in the options. An exception in the block ends the jobs."""
     ray = _connect(options.cluster)
     references: list[Any] = []
 

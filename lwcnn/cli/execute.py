@@ -16,7 +16,7 @@ Command = Callable[[argparse.Namespace], int | None]
 
 @dataclass
 class Job:
-    """A function of the command line, its options with absolute paths, and the log of what it prints."""
+    """A command to run in the background: its function, its options (with absolute paths) and its log file."""
 
     name: str  # for the user, such as "paper seed 0"
     command: Command
@@ -26,7 +26,7 @@ class Job:
     last_line: str = ""
 
     def new_lines(self) -> list[str]:
-        """Returns the whole lines that the log has gained."""
+        """Returns the complete lines added to the log since the last call."""
         with open(self.log, "rb") as stream:
             stream.seek(self.offset)
             whole, newline, _ = stream.read().rpartition(b"\n")

@@ -57,7 +57,7 @@ def _job(name: str, command: Command, options: argparse.Namespace) -> Job:
 
 @contextlib.contextmanager
 def processes(options: argparse.Namespace) -> Iterator[Submit]:
-    """Gives what runs a job in a process of this machine; an exception in the block ends the processes."""
+    """Yields a function that runs a job in a process on this machine. An exception in the block ends the processes."""
     variables = os.environ | thread_environment(options.cpus_per_run)
     running: list[subprocess.Popen] = []
 

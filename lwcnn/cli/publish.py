@@ -91,5 +91,5 @@ def release(options: argparse.Namespace) -> None:
     described = describe_models(folders, options.license)
     silent = sum(told.license == NOT_SPECIFIED for told in map(read_description, described) if told)
     if silent:
-        print(f"{silent} of them state no license, so nobody else may use them: add one by --license TEXT")
+        print(f"{silent} model(s) state no license, so others may not use them: add one with --license TEXT")
     print(f"released {len(described)} model(s), with {len(write_cards(folders))} pages, in {options.models}")

@@ -16,7 +16,7 @@ PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
 class Splits(NamedTuple):
     """Parts of a data set, with class names and `mirror` if its file has them.
 
-    `test` is None if it is yet to draw, by the lowest `keys` (n,), by default hashes of the pixels.
+    `test` is None without test images. They are then drawn by the lowest `keys` (n,), by default hashes of the pixels.
     """
 
     train: Part
@@ -27,11 +27,11 @@ class Splits(NamedTuple):
 
 
 def check_splits(splits: Splits, where: str, name: str | None = None) -> tuple[Part, Part, tuple[str, ...]]:
-    """Validates a data set; returns both parts, images (n, h, w, c) and int64 labels (n,), and the class names.
+    """Validates a data set; returns the training part, the test part and the class names.
 
-    Images may be (n, h, w), labels any integers, (n,) or (n, 1); without test images, a fifth of the images is drawn
-    for them. `where` is the path or name that the user gave, `name` that of a public data set. Class names are by
-    default "0", "1", ...
+    Each part becomes images (n, h, w, c) and int64 labels (n,). Images of shape (n, h, w) and integer labels of any
+    type, (n,) or (n, 1), are accepted. Without a test part, a fifth of the images is drawn for testing. `where` is the
+    path or name that the user gave; `name` is the name of a public data set. Class names default to "0", "1", ...
     """
     names = splits.class_names or ()
     check_class_names(names, where)

@@ -103,8 +103,7 @@ def load_dataset(
             they are.
 
     Returns:
-        A `Dataset`. The same images give the same arrays, whatever their order and source, unless `size` changes
-            them.
+        A `Dataset`. The same files or arrays give the same arrays, whatever their order, unless `size` changes them.
 
     Example:
 
@@ -130,7 +129,7 @@ def load_dataset(
         train, test = ((resize_images(images, size), labels) for images, labels in (train, test))
     (train, hashes), (test, test_hashes) = (_sort_by_pixels(*part) for part in (train, test))
     if (num_copies := int(np.isin(test_hashes, hashes).sum())) > _MAX_COPIES * len(test_hashes):
-        told = "%d of %d test images are also training images: accuracy on them says little. Remove them from one part."
+        told = "%d of %d test images are also training images, so test accuracy is too high. Remove them from one part."
         _log.warning(told, num_copies, len(test_hashes))
     checksum = _checksum(*train, *test)
     official = _official_name(name, checksum, train[0].shape, len(test[0]))

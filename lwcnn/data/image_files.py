@@ -1,4 +1,4 @@
-"""Reads image files as arrays: upright, on white where transparent, of one size and number of channels."""
+"""Reads image files into arrays of one size and number of channels; rotates by EXIF and fills transparency white."""
 
 import logging
 import math

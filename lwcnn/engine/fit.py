@@ -57,7 +57,7 @@ def fast_fit(
     pairs: list = [[_as_arrays(part) for part in _as_list(pair)] for pair in given]
     reason = reason or _unsupported_data(model, pairs, batch_size)
     if reason:
-        print(f"fast_fit leaves {model.name} to Keras, because {reason}", file=sys.stderr)
+        print(f"fast_fit trains {model.name} with model.fit, because {reason}", file=sys.stderr)
         return model.fit(
             x, y, batch_size, epochs, verbose, callbacks, validation_data=validation_data, shuffle=shuffle,
             initial_epoch=initial_epoch, **arguments,

@@ -123,7 +123,7 @@ class Network:
 
 
 class Predictor:
-    """Computes a model's outputs in inference mode, with its current weights; raises `Unsupported` if it cannot."""
+    """Runs a model in inference mode with its current weights; raises `Unsupported` if the engine can't run it."""
 
     def __init__(self, model: keras.Model, logits: bool = False):
         check_environment()
@@ -131,11 +131,11 @@ class Predictor:
         self._networks = [Network(plan, weights, logits) for _ in range(environment.num_threads())]
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Returns one array per output of the model, given one per input."""
+        """Returns an array for each output of the model, from an array for each input."""
         parts = share_out(len(inputs[0]), len(self._networks))
 
         def predict(rank: int) -> list[np.ndarray]:
-            with np.errstate(over="ignore", invalid="ignore"):  # outputs that are not finite are the caller's to judge
+            with np.errstate(over="ignore", invalid="ignore"):  # the caller checks whether outputs are finite
                 return self._networks[rank].forward([x[parts[rank]] for x in inputs], training=False)
 
         outputs = run_in_group(ThreadGroup(len(parts)), predict)

@@ -80,7 +80,7 @@ class VectorOptimizer:
         schedule = internals.learning_rate(self._optimizer)
         if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
             return float(schedule)
-        # As Keras's schedules, which are called too often to be computed in the backend.
+        # Computes Keras's schedules in Python: one backend call per step would be too slow.
         if isinstance(schedule, keras.optimizers.schedules.PiecewiseConstantDecay):
             return schedule.values[bisect.bisect_left(schedule.boundaries, self._iterations)]
         step, warmup = min(self._iterations, schedule.decay_steps + schedule.warmup_steps), schedule.warmup_steps

@@ -162,7 +162,7 @@ def check_logits(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """Fits the temperature, from 0.05 to 20, that minimizes the loss of `logits / temperature`.
 
-    It is 1 if all classes are right. Source: arXiv 1706.04599.
+    It is 1 if all predictions are correct, because the loss then has no minimum. Source: arXiv 1706.04599.
     """
     from scipy.optimize import minimize_scalar
 

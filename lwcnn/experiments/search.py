@@ -77,11 +77,11 @@ class Search:
         return study
 
     def run(self, num_trials: int) -> None:
-        """Trains trials until the study has `num_trials`, including those of other processes but not those loaded.
+        """Runs trials until the study has `num_trials`, counting those of other processes but not the loaded ones.
 
-        The next process that looks for work resumes a killed trial from its last epoch.
+        The trial of a killed process resumes from its last epoch in the next process that asks for a trial.
         """
-        _ = self.study  # before the lock, which creating it takes too
+        _ = self.study  # created here, because that takes the lock itself
         while True:
             with contextlib.ExitStack() as stack:
                 with locked(self.path, self.progress.note):
@@ -169,7 +169,7 @@ class Search:
     def _ask(self) -> tuple[optuna.Trial, NetworkExperiment]:
         """Returns the next trial whose network can be trained, and its experiment."""
         for _ in range(MAX_REJECTED):
-            # Processes do not draw the same, and a study that was killed goes on as one that was not.
+            # Processes draw different trials, and a restarted study the same as an uninterrupted one.
             num_before = sum(trial.state != TrialState.FAIL for trial in self.study.get_trials(deepcopy=False))
             self.study.sampler = self._space.sampler((self.seed * 1_000_003 + num_before) % 2**32)
             trial = self.study.ask(self._space.parameters)

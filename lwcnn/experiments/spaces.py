@@ -18,7 +18,7 @@ Direction = Literal["maximize", "minimize"]
 MAX_STAGES = 3
 POPULATION = 10  # of NSGA-II: small, so that a study of 40 trials has several generations
 NAMED = {"ramped mixup": MixUpCutMix(0.5, 0.0, ramp=1.0)}
-"""Settings that are no number or name, by their name in a space."""
+"""Settings that are neither a number nor a name, by the name that spaces use for them."""
 
 
 @dataclass(frozen=True)

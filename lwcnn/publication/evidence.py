@@ -94,7 +94,7 @@ class Released:
 class Network:
     """An experiment on a data set with one preset: its runs, and what was measured of its released model.
 
-    What was not run or measured raises `MissingInput`, which says how to get it.
+    A property that was not run or measured raises `MissingInput`, which says how to get it.
     """
 
     evidence: Evidence

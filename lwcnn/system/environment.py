@@ -36,8 +36,8 @@ def require(module: str, extra: str = "export") -> ModuleType:
 
 
 def load_backend() -> None:
-    """Imports Keras and its backend, and hides what they log meanwhile."""
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on retracing does not concern users
+    """Imports Keras and its backend, without their log messages."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on retracing is not meant for users
     try:
         with quiet_native_output():
             import keras
@@ -53,12 +53,12 @@ def load_backend() -> None:
 
 
 def num_processes() -> int:
-    """Returns the number of processes, on any hosts, that train one model together (Keras's environment variables)."""
+    """Returns the number of processes, on all hosts, that train one model together, as Keras's variables say."""
     return int(os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES", 1))
 
 
 def process_id() -> int:
-    """Returns the number of this process among them. The first, 0, writes the files."""
+    """Returns the index of this process among those that train one model. Process 0 writes the files."""
     return int(os.environ.get("KERAS_DISTRIBUTION_PROCESS_ID", 0))
 
 

@@ -25,7 +25,7 @@ _STALE_SECONDS = 24 * 3600
 
 
 def write_atomically(path: StrPath, data: bytes) -> None:
-    """Writes a temporary file beside a file and replaces this by it.
+    """Writes a temporary file beside the target, then renames it to the target.
 
     Missing parent folders are created, links are followed, and a replaced file keeps its mode. Special files, such as
     `/dev/null` or a named pipe, are written to directly. Of several processes that train one model, only the first
@@ -70,7 +70,7 @@ def temporary_folder(path: StrPath) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _errors_told(path: Path) -> Iterator[None]:
-    """Raises an error of the operating system as an LwcnnError that says what to do."""
+    """Converts an OSError of the block to an LwcnnError that says what to do."""
     try:
         yield
     except OSError as error:

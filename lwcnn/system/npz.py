@@ -52,7 +52,7 @@ def load_npz(path: StrPath) -> dict[str, np.ndarray]:
 
 
 def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: StrPath) -> np.ndarray:
-    """Reads an array after checking that its header promises as many bytes as the member has."""
+    """Reads an array, after checking that the size in its header is the size of the member."""
     if not member.filename.endswith(".npy"):
         raise ValueError(f"{member.filename} is not an array")
     with archive.open(member) as stream:

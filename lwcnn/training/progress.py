@@ -40,18 +40,18 @@ class Progress:
             self._write(text)
 
     def expect(self, num_epochs: int) -> None:
-        """Announces the maximum number of epochs of the whole run; parts of an announced run change nothing."""
+        """Sets the maximum number of epochs of the run, unless a run that contains it has set its own."""
         if not self._epochs_left:
             self._num_epochs = self._epochs_left = num_epochs
 
     @property
     def epoch_of_run(self) -> int:
-        """Number of the current epoch, from 1, if no phase before it stopped early."""
+        """Index of the current epoch in the run, from 1; a phase that stopped early counts in full."""
         return self._num_epochs - self._epochs_left + self._epoch
 
     def begin_epoch(self, phase: str, epoch: int, num_epochs: int, num_steps: int) -> None:
-        """Announces an epoch, counted from 1, of at most `num_epochs`."""
-        interrupts.check()  # Ctrl-C that Python lost; the epochs before this one are saved
+        """Shows that an epoch begins, counted from 1, of at most `num_epochs`."""
+        interrupts.check()  # raises a Ctrl-C that Python lost; earlier epochs are saved
         self._head, self._num_steps = f"{phase} {epoch}/{num_epochs}", num_steps
         self.expect(num_epochs)
         self._epoch = epoch
@@ -63,7 +63,7 @@ class Progress:
             self._update(f"step {step}/{self._num_steps}, loss {loss:.4f}")
 
     def end_epoch(self, record: Mapping[str, float], accuracies: Sequence[float]) -> None:
-        """Displays the record of an epoch, whose `seconds` are those of the phase so far, and validation accuracies."""
+        """Shows an epoch's record and validation accuracies; `seconds` in the record counts from the phase's start."""
         training = [value for key, value in record.items() if key.endswith("accuracy") and "val_" not in key]
         seconds_left = (self._epochs_left - self._epoch) * record["seconds"] / self._epoch
         self.note(
@@ -72,11 +72,11 @@ class Progress:
         )
 
     def end_phase(self, num_epochs: int) -> None:
-        """Counts the epochs of a phase as done, also where it stopped earlier or had been trained before."""
+        """Counts all epochs of a phase as done, even if it stopped early or was loaded from a checkpoint."""
         self._epochs_left = max(0, self._epochs_left - num_epochs)
 
     def end_run(self, result: Mapping, images: np.ndarray, classes: np.ndarray, path: Path) -> None:
-        """Displays the result of a run, which is in the file; subclasses may show the classes of the test images."""
+        """Shows the result of a run, stored in `path`. Subclasses may also show the predictions for the test images."""
         macro = result.get("test_macro_accuracy")
         beside = "" if macro is None else f", mean of the classes {100 * macro:.2f}%"
         self.note(f"test accuracy {100 * result['test_accuracy']:.2f}%{beside}, {path}")

@@ -88,7 +88,7 @@ def make_predictor(model: keras.Model) -> Callable[[list[np.ndarray]], list[np.n
 
 
 def prefetch(batches) -> Iterator:
-    """Yields every batch in order; with several threads, the next batch is made during the step on the current one."""
+    """Yields all batches in order; with several threads, prepares the next one while the current one is used."""
     if environment.num_threads() == 1:
         yield from (batches[i] for i in range(len(batches)))
         return

@@ -249,7 +249,7 @@ def test_lwcnn_release_says_which_models_state_no_license(folders, add, made_dat
     add(0)
     path = release_best(made_dataset, "paper", folders)
     command = ["release", f"--results={folders.results}", f"--models={folders.models}"]
-    assert main(command) == 0 and "1 of them state no license" in capsys.readouterr().out
+    assert main(command) == 0 and "1 model(s) state no license" in capsys.readouterr().out
     assert main([*command, "--license", "CC0"]) == 0 and "no license" not in capsys.readouterr().out
     assert read_description(path).license == "CC0"
 

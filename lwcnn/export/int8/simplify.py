@@ -12,7 +12,7 @@ AFFINE = (layers.BatchNormalization, layers.Rescaling)
 
 Weights = list[np.ndarray]
 Replacement = tuple[keras.Layer, Weights] | Callable
-"""What stands for an operation in a copy of a model: a layer with its weights, or a function of the same arguments."""
+"""Replaces an operation in a copy of a model: a layer with its weights, or a function with the same arguments."""
 
 
 def simplify(model: keras.Model) -> keras.Model:

@@ -71,5 +71,5 @@ def or_missing(measure: Callable[..., T], *arguments) -> T | MissingInput:
 
 
 def what_is_missing(error: MissingInput) -> str:
-    """Returns what would give a missing input, or what it is, without what was received."""
+    """Returns the error's message without its "Received: ..." part."""
     return str(error).split(" Received: ")[0].rstrip(".")

@@ -76,14 +76,14 @@ class Inputs:
     def test_images(self) -> np.ndarray:
         """Pixels of the test images, in the order of the logits; never downloaded for a figure."""
         if self.dataset not in DATASET_NAMES or find_dataset(self.dataset, self.folders.data) is None:
-            raise MissingInput(f"the data set's pixels are not at hand (LWCNN_DATA_DIR). Received: {self.dataset!r}")
+            raise MissingInput(f"the data set's images are missing (LWCNN_DATA_DIR). Received: {self.dataset!r}")
         data = load_dataset(self.dataset, self.folders.data, download=False)
         if data.checksum != self.networks[0].runs["data_checksum"].iloc[0]:
             raise MissingInput(f"the results were made with other images than these. Received: {data.source}")
         return data.x_test
 
     def title(self, what: str, *details: str) -> str:
-        """What is shown, and a second line with details."""
+        """Returns a title: what the figure shows and, on a second line, details."""
         return "\n".join([f"{what}, {self.display_name}", ", ".join(details)]).strip()
 
     @property
@@ -92,7 +92,7 @@ class Inputs:
 
 
 def describe_runs(runs: pd.DataFrame) -> str:
-    """Returns the plain name, the budget unless it is the full one, and the seeds of runs of one experiment."""
+    """Returns the display name, the budget unless it is full, and the seeds of an experiment's runs."""
     first = runs.iloc[0]
     size = "" if first["preset"] == "full" else f", {budget(first['preset'])}"
     seeds = f"seed{'s' if len(runs) > 1 else ''} {', '.join(map(str, runs['seed']))}"

@@ -1,4 +1,4 @@
-"""Dots with 95% intervals: accuracies, and what a change, a part or a technique is worth."""
+"""Dot plots with 95% intervals: accuracies, and the effect of each change, part or technique."""
 
 import contextlib
 import re

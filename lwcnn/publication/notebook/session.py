@@ -159,18 +159,18 @@ def open_session(
 
 
 def committed_folders() -> Folders | None:
-    """The committed results, LWCNN_RESULTS or those of the checkout, and the models beside them; None without any."""
+    """Returns the folders of the results (LWCNN_RESULTS, else the checkout's) and of their models; None without results."""
     given = os.environ.get(RESULTS_VARIABLE)
     results = Path(os.path.expanduser(given)) if given else Path(lwcnn.__file__).resolve().parents[1] / "results"
     if not results.is_dir():
         if given:
-            raise LwcnnError(f"{RESULTS_VARIABLE} must name a folder of results, or be left away. Received: {given!r}")
+            raise LwcnnError(f"{RESULTS_VARIABLE} must name a folder of results, or be unset. Received: {given!r}")
         return None
     return Folders(results, OWN_FOLDERS.cache, models=results.parent / "models")
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Shows a figure with a sentence for those who can't see it, to which its titles are added."""
+    """Displays a figure, with `alt` and its titles as alternative text."""
     titles = [figure.get_suptitle(), *(ax.get_title() for ax in figure.axes)]
     texts = [alt, *(f"{' '.join(title.split()).rstrip('.')}." for title in titles if title)]
     display(Image(to_png(figure, DPI), alt=" ".join(texts)))
