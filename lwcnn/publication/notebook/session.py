@@ -159,7 +159,7 @@ def open_session(
 
 
 def committed_folders() -> Folders | None:
-    """Returns the folders of the results (LWCNN_RESULTS, else the checkout's) and of their models; None without results."""
+    """Returns the folders of the results (LWCNN_RESULTS, else the checkout's) and of their models; None without any."""
     given = os.environ.get(RESULTS_VARIABLE)
     results = Path(os.path.expanduser(given)) if given else Path(lwcnn.__file__).resolve().parents[1] / "results"
     if not results.is_dir():
