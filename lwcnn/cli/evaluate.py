@@ -22,8 +22,8 @@ ARGUMENTS: Arguments = {
     "--dataset": option(f"{DATASET_HELP} (default: from MODEL)", type=arguments.dataset_source),
     "--tta": option(
         "also evaluate with test-time augmentation over these transforms: "
-        f"{', '.join(TTA_TRANSFORMS)} (default: original and horizontal_flip; if mirroring may change the class, "
-        "all but the flips)",
+        f"{', '.join(TTA_TRANSFORMS)} (default: original and horizontal_flip; for a model that was not trained "
+        "on mirrored images, all but the flips)",
         nargs="*",
         choices=TTA_TRANSFORMS,
         metavar="TRANSFORM",
@@ -35,7 +35,7 @@ ARGUMENTS: Arguments = {
 
 def evaluate(options: argparse.Namespace) -> None:
     """Evaluate a saved model, or several together, on a data set's test images."""
-    from lwcnn.experiments.zoo import load_dataset_for, may_mirror, model_file
+    from lwcnn.experiments.zoo import load_dataset_for, model_file, was_mirrored
     from lwcnn.models.io import load_model
 
     models = {file: load_model(file) for file in (model_file(name, options.dataset) for name in options.models)}
@@ -48,7 +48,9 @@ def evaluate(options: argparse.Namespace) -> None:
     transforms: tuple[str, ...] = ()
     averaged: dict = {}
     if options.tta is not None:
-        transforms = tuple(options.tta) or default_tta_transforms(all(may_mirror(file, data.mirror) for file in models))
+        transforms = tuple(options.tta) or default_tta_transforms(
+            all(was_mirrored(file, data.mirror) for file in models)
+        )
         voted = average_probabilities(predict_tta(model, data.x_test, transforms) for model in models.values())
         averaged = drop_large_confusion_matrix(summarize(voted, data.y_test))
     for file, alone in zip(models, each):

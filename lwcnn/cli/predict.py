@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from lwcnn.cli.arguments import DATA_DIR, MODEL, Arguments, at_least_one, dataset_source, option, path
-from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES, image_spec
+from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import csv_cell, one_line
 
@@ -23,7 +23,8 @@ ARGUMENTS: Arguments = {
     "--top": option("number of classes per image", 1, type=at_least_one, metavar="K"),
     "--calibrated": option("divide the logits by the temperature fitted on validation images", action="store_true"),
     "--tta": option(
-        "average the probabilities of each image and its mirror image; for digits and letters, of other views",
+        "average the probabilities of each image and its mirror image; for a model that was not trained on "
+        "mirrored images, of other views",
         action="store_true",
     ),
     "--json": option("write JSON instead of CSV", action="store_true"),
@@ -38,7 +39,7 @@ def predict(options: argparse.Namespace) -> int:
     """Predict the classes of images; unreadable images are listed and skipped (exit code 4)."""
     from lwcnn.data.datasets import load_dataset
     from lwcnn.evaluation.predict import converted_for, default_tta_transforms, predict_images
-    from lwcnn.experiments.zoo import may_mirror, model_file
+    from lwcnn.experiments.zoo import model_file, was_mirrored
     from lwcnn.models.description import read_description
     from lwcnn.models.io import load_model
     from lwcnn.system.files import write_atomically
@@ -62,8 +63,7 @@ def predict(options: argparse.Namespace) -> int:
             "The model file does not name its classes: give its data set by --dataset, or the names, one a line, by "
             f"--classes FILE. Received: {file}"
         )
-    is_known = options.dataset in DATASET_NAMES and image_spec(options.dataset).mirror
-    transforms = default_tta_transforms(may_mirror(file, is_known)) if options.tta else ("original",)
+    transforms = default_tta_transforms(was_mirrored(file)) if options.tta else ("original",)
     images = options.inputs
     if images[0] in DATASET_NAMES and len(images) == 1:
         images = converted_for(model, load_dataset(images[0], options.data_dir).x_test)

@@ -194,7 +194,7 @@ TTA_TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def default_tta_transforms(mirror: bool) -> tuple[str, ...]:
-    """Returns the image and its mirror image; all but the flips where a mirror image may change class."""
+    """Returns the image and its mirror image; all but the flips if the model was not trained on mirrored images."""
     if mirror:
         return "original", "horizontal_flip"
     return tuple(name for name in TTA_TRANSFORMS if not name.endswith("_flip"))

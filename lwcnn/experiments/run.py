@@ -87,7 +87,6 @@ def _train(run: Run, notice: str | None) -> dict:
     model = train_method(plan, sequence, teacher)
     logits = predict_logits(model, data.x_test)
     about = {"notice": notice, "precision": run.computing.precision, "num_devices": run.computing.devices}
-    about["mirror"] = data.mirror
     result = identity | about | {"data_source": data.source} | _measure(model, sequence, data, logits) | provenance()
     signs = diagnose_run(result | {"num_test_images": len(data.y_test)})
     result["warnings"] = signs + mixed_computing(result["history"])

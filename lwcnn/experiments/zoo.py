@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lwcnn.data.known import DATASET_NAMES, ImageSpec, image_spec
+from lwcnn.data.known import DATASET_NAMES, ImageSpec
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, get_experiment
 from lwcnn.models.description import Description, read_description, read_input_shape
 from lwcnn.system.errors import LwcnnError, unknown_name, wrong
@@ -128,17 +128,10 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
     return found
 
 
-def may_mirror(model: StrPath, default: bool = False) -> bool:
-    """Returns whether mirrored images keep their class, as a model file says; `default` for a file without description.
-
-    Earlier files do not say it of images of one's own: then it is what the training did.
-    """
+def was_mirrored(model: StrPath, default: bool = False) -> bool:
+    """Returns whether a model was trained on mirrored images, as its file says; `default` if it says nothing."""
     told = read_description(Path(model))
-    if told is None or told.mirror is not None:
-        return default if told is None else bool(told.mirror)
-    if told.dataset in DATASET_NAMES:
-        return image_spec(told.dataset).mirror
-    return '"horizontal_flip": true' in json.dumps(told.config)
+    return '"horizontal_flip": true' in json.dumps(told.config) if told else default
 
 
 def load_dataset_for(model: StrPath, dataset: str | None, data_dir: StrPath | None = None) -> Dataset:

@@ -41,7 +41,6 @@ class Description:
     params: int | None = None
     temperature: float | None = None  # divisor of the logits that calibrates the probabilities
     license: str = NOT_SPECIFIED  # of the weights
-    mirror: bool | None = None  # whether a mirror image is of the same class; None in earlier files
     int8_bytes: int | None = None  # of the int8 LiteRT file
     int8_ms: float | None = None  # median latency of one image in that file, on one thread of `int8_device`
     int8_device: str | None = None

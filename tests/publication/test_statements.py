@@ -334,6 +334,22 @@ def test_what_helps_after_training(evidence):
     assert lost == pytest.approx([0.36, 0.28, -0.01], abs=0.005), "two of three seeds"
 
 
+def test_mirror_images_help_networks_that_were_trained_on_them(evidence):
+    rows = {(row["experiment"], row["dataset"]): row for row in evidence.benchmark("tta")["rows"]}
+    gains = {key: row["few_views"] for key, row in rows.items() if row["was_mirrored"]}
+    points = [gain["points"] for gain in gains.values()]
+    assert (round(min(points), 1), round(max(points), 1)) == (0.1, 1.5)
+    assert max(gains, key=lambda key: gains[key]["points"]) == ("paper_tuned", "cifar10")
+    paper = [round(rows["paper", dataset]["few_views"]["points"], 1) for dataset in ("cifar10", "fashion_mnist")]
+    assert paper == [2.1, -8.8] and not any(rows["paper", dataset]["was_mirrored"] for dataset in ("cifar10", "mnist"))
+    assert not rows["paper", "fashion_mnist"]["was_mirrored"]
+    assert [gain["low"] > 0 for gain in gains.values()].count(False) == 3 and len(gains) == 13
+    digits = [row["few_views"]["low"] > 0 for (_, dataset), row in rows.items() if dataset == "mnist"]
+    assert sorted(digits) == [False, False, False, True]
+    for key, few in gains.items():
+        assert rows[key]["all_views"]["low"] < few["points"], "five views are not clearly better"
+
+
 def test_corrupted_images_order_the_networks_by_kind(evidence):
     found = pd.DataFrame(evidence.benchmark("robustness")["rows"])
     for severity, rows in found.groupby("severity"):

@@ -120,13 +120,14 @@ COLUMNS: dict[str, Columns] = {
         "network": lambda row: named(row["experiment"]),
         "data": lambda row: DISPLAY_NAMES[row["dataset"]],
         "test %": "{none_views[test_accuracy]:.2%}",
-        "default views": lambda row: "mirror" if "horizontal_flip" in row["default"] else "crop, blur",
-        "points": lambda row: _points(row["default_views"]),
+        "trained on mirrored images": lambda row: "yes" if row["was_mirrored"] else "no",
+        "views": lambda row: "mirror" if "horizontal_flip" in row["few"] else "crop, blur",
+        "points": lambda row: _points(row["few_views"]),
         "validation": lambda row: (
-            f"{100 * (row['default_views']['val_accuracy'] - row['none_views']['val_accuracy']):+.2f}"
+            f"{100 * (row['few_views']['val_accuracy'] - row['none_views']['val_accuracy']):+.2f}"
         ),
         "ECE %": "{none_views[ece]:.1%}",
-        "with TTA": "{default_views[ece]:.1%}",
+        "with TTA": "{few_views[ece]:.1%}",
         "all five, points": lambda row: _points(row["all_views"]),
     },
     # Int8 files in TensorFlow Lite Micro beside LiteRT, and the arena measured beside its estimate.
