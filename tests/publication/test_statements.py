@@ -555,6 +555,7 @@ def test_no_technique_shows_a_gain(evidence):
     seed0 = base[(base["dataset"] == "cifar10") & (base["seed"] == 0)]["val_accuracy"].item()
     on_validation = 100 * (runs.set_index("experiment")["val_accuracy"] - seed0)
     assert on_validation["technique_feature_noise"] < 0 and on_validation.max() < 0.1, "none gains on validation images"
+    assert list(on_validation[on_validation >= 0].index) == ["technique_no_ema", "technique_prelu"]
     control = evidence.network("cifar10", "residual_se_stem_adamw", "quick").minus("residual_se_muon")
     assert (round(100 * control.mean, 1), len(control.p_values)) == (-0.6, 3)
     estimates = {
@@ -562,11 +563,11 @@ def test_no_technique_shows_a_gain(evidence):
     }
     assert [name for name, one in estimates.items() if one.low > 0] == ["technique_feature_noise"]
     assert points[["cutmix", "auto_augment", "trivial_augment", "resizing", "one_cycle", "constant_rate"]].max() < -1
-    assert points[["mixup", "rand_augment", "erasing", "smoothing", "no_ema"]].abs().max() < 0.2, "no difference"
+    assert points[["mixup", "rand_augment", "erasing", "sharpness", "blur", "smoothing", "no_ema"]].abs().max() < 0.2, "no difference"
     assert points[["adamw", "nadam", "sgd", "glu"]].round(1).tolist() == [-0.7, -0.6, -1.9, -0.8]
     assert points["step_decay"] < -0.7 and points["snapshots"] < 0
     alike = ("lion", "muon_fixed_norm", "muon_adamw", "dropout", "weight_decay")
-    for name in ("warm_restarts", "relu", "gelu", "eca", "average_pooling", *alike):
+    for name in ("warm_restarts", "relu", "prelu", "gelu", "eca", "average_pooling", *alike):
         assert estimates[f"technique_{name}"].low < 0 < estimates[f"technique_{name}"].high, "no clear difference"
     rows = evidence.benchmark("technique_time")["rows"]
     times = {row["experiment"][10:]: row["seconds_per_epoch"] / row["recipe_seconds_per_epoch"] for row in rows}
