@@ -97,7 +97,7 @@ def test_no_evidence_for_the_class_gives_zeros():
     x = keras.layers.Conv2D(1, 1, name="conv")(inputs)
     model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x)))
     model.set_weights([np.ones((1, 1, 1, 1)), np.zeros(1), -np.ones((1, 2)), np.zeros(2)])
-    assert not gradcam_heatmap(model, np.ones((2, 4, 4, 1)), 0, "conv").any()
+    assert not gradcam_heatmap(model, np.full((2, 4, 4, 1), 9.0), 0, "conv").any()
 
 
 def test_other_images_and_a_dual_model_are_refused():

@@ -168,5 +168,5 @@ def test_the_epoch_of_least_validation_loss_is_kept():
 
 def test_the_monitor_is_checked_and_changes_no_earlier_record():
     assert "monitor" not in plain_settings(Phase("all", OptimizerConfig("sgd"), 1))
-    with pytest.raises(LwcnnError, match="Unknown monitor. Did you mean 'val_loss'"):
+    with pytest.raises(LwcnnError, match="Give monitor as one of val_accuracy, val_loss. Received: monitor=.val_los"):
         Phase("all", OptimizerConfig("sgd"), 1, monitor="val_los")

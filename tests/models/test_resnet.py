@@ -87,7 +87,7 @@ def test_published_component_counts_are_not_those_of_the_networks(models):
 
 def test_the_normalization_is_that_of_the_images():
     images = make_images(50, (12, 12, 3))[0]
-    mean, std = Images(images, None).channel_statistics()
+    mean, std = Images(images, np.zeros(len(images), int)).channel_statistics()
     model = build_resnet((12, 12, 3), 10, TINY, (mean, std))
     trunk = keras.Model(model.inputs, model.get_layer("normalization").output)
     normalized = trunk.predict(images, verbose=0)
@@ -98,7 +98,7 @@ def test_the_normalization_is_that_of_the_images():
 
 def test_a_model_with_its_normalization_survives_saving(tmp_path):
     images = make_images(6, (12, 12, 3))[0]
-    model = build_resnet((12, 12, 3), 10, TINY, Images(images, None).channel_statistics())
+    model = build_resnet((12, 12, 3), 10, TINY, Images(images, np.zeros(len(images), int)).channel_statistics())
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(images, verbose=0), model.predict(images, verbose=0))

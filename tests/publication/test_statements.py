@@ -571,7 +571,7 @@ def test_no_technique_shows_a_gain(evidence):
     assert points[["adamw", "nadam", "sgd", "glu"]].round(1).tolist() == [-0.7, -0.6, -1.9, -0.8]
     assert points["step_decay"] < -0.7 and points["snapshots"] < 0
     alike = ("lion", "muon_fixed_norm", "muon_adamw", "dropout", "weight_decay")
-    for name in ("warm_restarts", "relu", "prelu", "gelu", "eca", "average_pooling", *alike):
+    for name in ("warm_restarts", "relu", "prelu", "gelu", "eca", "average_pooling", "hybrid_pooling", *alike):
         assert estimates[f"technique_{name}"].low < 0 < estimates[f"technique_{name}"].high, "no clear difference"
     rows = evidence.benchmark("technique_time")["rows"]
     times = {row["experiment"][10:]: row["seconds_per_epoch"] / row["recipe_seconds_per_epoch"] for row in rows}
