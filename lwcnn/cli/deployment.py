@@ -20,7 +20,7 @@ EXPORT: Arguments = {
     **arguments.DATA_DIR,
     "--output": option("file or folder to write (default: exports/<model>-<format>)", type=arguments.path),
     "--max-drop": option(
-        "maximum loss of accuracy, in points (default: 0.3 for int8, 0.05 otherwise, more if chance explains it)",
+        "maximum loss of accuracy, in points (default: 0.3 for int8, 0.05 otherwise, more on few images)",
         type=partial(number, most=100),
         metavar="POINTS",
     ),
