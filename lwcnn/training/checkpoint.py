@@ -95,6 +95,8 @@ class Checkpoint:
         """Returns the state, which must fit the model, or None if no file can be read; a damaged one is renamed."""
         if not Path(self.path).exists():
             return None
+        if Path(self.path).is_dir():
+            raise wrong("Give the path of a file for the checkpoint, not of a folder", f"{self.path}")
         try:
             arrays = load_npz(self.path)
             header = json.loads(str(arrays.pop("header")))

@@ -79,7 +79,8 @@ def train_phase(
     trainable = trainable_layer_names(model, phase)
     for layer in model.layers:
         layer.trainable = layer.name in trainable
-    settings = json.dumps([plain_settings(phase), plain_settings(branches), seed, *map(len, split)])
+    parts = [None if part.indices is None else hashlib.sha256(part.indices.tobytes()).hexdigest() for part in split]
+    settings = json.dumps([plain_settings(phase), plain_settings(branches), int(seed), *map(len, split), *parts])
     state = _restore(model, hashlib.sha256(settings.encode()).hexdigest(), checkpoint, progress)
     if not state.finished:
         trainer = _PhaseTrainer(model, phase, split, seed, branches, state, progress, wrap)

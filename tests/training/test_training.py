@@ -644,19 +644,28 @@ def test_a_checkpoint_of_another_configuration_is_refused(parts, tmp_path):
     assert str(path) in str(error.value)
 
 
-@pytest.mark.parametrize("change", ["phase", "seed", "branches", "split"])
+def test_a_folder_is_no_checkpoint(parts, tmp_path):
+    model = build_merged_model(SHAPE, NUM_CLASSES)
+    with pytest.raises(LwcnnError, match="path of a file for the checkpoint, not of a folder. Received: "):
+        train_phase(model, Phase("p", NADAM, 1), parts, 0, checkpoint=Checkpoint(tmp_path, "key"))
+    assert tmp_path.is_dir()
+
+
+@pytest.mark.parametrize("change", ["phase", "seed", "branches", "split", "other images"])
 def test_a_checkpoint_of_another_phase_is_refused(parts, tmp_path, change):
     path, model = tmp_path / "state.npz", build_merged_model(SHAPE, NUM_CLASSES)
     phase, checkpoint = Phase("p", NADAM, 1, augmentation=Augmentation()), Checkpoint(path, "key")
     train_phase(model, phase, parts, 0, checkpoint=checkpoint)
     assert train_phase(model, phase, parts, 0, checkpoint=checkpoint).epoch == 1
     before, fewer = model.get_weights(), Images(parts.training.images, parts.training.labels, np.arange(50))
+    as_many = Images(parts.training.images, parts.training.labels, np.arange(len(parts.training))[::-1])
     arguments = {"phase": phase, "split": parts, "seed": 0, "branches": None, "checkpoint": checkpoint}
     arguments |= {
         "phase": {"phase": replace(phase, epochs=2)},
         "seed": {"seed": 1},
         "branches": {"branches": (None,)},
         "split": {"split": Split(fewer, parts.validation)},
+        "other images": {"split": Split(as_many, parts.validation)},
     }[change]
     with pytest.raises(LwcnnError, match="another phase, seed or split: use a file for each.*Received: .*state.npz"):
         train_phase(model, **arguments)
