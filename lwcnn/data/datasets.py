@@ -111,6 +111,8 @@ def load_dataset(
     >>> data.x_train.shape, data.num_classes
     ((1438, 28, 28, 1), 10)
     """
+    if mirror not in (None, True, False):
+        raise LwcnnError(f"Give mirror as True, False or None. Received: {mirror!r}")
     public = None  # name of the public data set that this one is, or ought to be
     if isinstance(source, (str, os.PathLike)) and is_dataset_name(source):
         name = public = str(source)

@@ -164,5 +164,9 @@ def load_dataset_for(model: StrPath, dataset: str | None, data_dir: StrPath | No
         resized = load_dataset(source, data_dir, size=shape)
         if told.data_checksum == resized.checksum:
             return resized
-    _log.warning("%s was trained on %s, on other images than these", model, told.dataset)
+    _log.warning(
+        "%s was trained on %s, on other images than these; if it has seen some of these, accuracy is too high",
+        model,
+        told.dataset,
+    )
     return data

@@ -35,6 +35,8 @@ class Images:
         if self.labels.ndim != 1 or self.labels.dtype.kind not in "iu" or len(self.labels) != len(self.images):
             advice = f"Give one integer label for each of the {len(self.images)} images, shape (n,)"
             raise wrong(advice, f"{self.labels.dtype} of shape {self.labels.shape}")
+        if self.indices is not None and np.asarray(self.indices).dtype.kind not in "iu":
+            raise wrong("Give indices as integers", f"{np.asarray(self.indices).dtype}")
 
     def __len__(self) -> int:
         return len(self.labels if self.indices is None else self.indices)

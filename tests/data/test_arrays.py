@@ -94,3 +94,8 @@ def test_other_forms_are_refused():
             load_dataset(data)
     with pytest.raises(LwcnnError, match="as uint8, 0..255.*in memory"):
         load_dataset((X / 255, Y))
+
+
+def test_mirror_is_true_false_or_unknown():
+    with pytest.raises(LwcnnError, match="Give mirror as True, False or None. Received: 'no'"):
+        load_dataset((X, Y), mirror="no")

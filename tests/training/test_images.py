@@ -63,3 +63,9 @@ def test_pixels_from_0_to_1_are_refused(made_dataset):
         predict_logits(model, scaled)
     same = [predict_logits(model, images) for images in (made_dataset.x_train[:20], 255 * scaled)]
     np.testing.assert_allclose(*same, atol=1e-5)
+
+
+def test_indices_are_integers_and_no_mask():
+    images, labels = np.zeros((3, 4, 4, 1), np.uint8), np.arange(3)
+    with pytest.raises(LwcnnError, match="Give indices as integers. Received: bool"):
+        Images(images, labels, labels > 1)

@@ -26,7 +26,7 @@ class Settings:
             is_optional = type(None) in others
             if (is_optional and value is None) or (rule.is_valid(value) if rule else isinstance(value, kind)):
                 continue
-            wanted = (rule.wanted if rule else f"a {first.__name__}") + (" or None" if is_optional else "")
+            wanted = (rule.wanted if rule else f"an instance of {first.__name__}") + (" or None" if is_optional else "")
             raise LwcnnError(f"Give {field.name} as {wanted}. Received: {field.name}={value!r}")
 
 
