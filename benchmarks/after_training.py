@@ -25,7 +25,7 @@ from lwcnn.evaluation.metrics import (  # noqa: E402
     brier_score,
     cross_entropy,
     expected_calibration_error,
-    fit_temperature,  # noqa: E402
+    fit_temperature,
     log_softmax,
 )
 from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_logits  # noqa: E402

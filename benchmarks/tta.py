@@ -1,8 +1,8 @@
 """What test-time augmentation is worth to every trained network of `lwcnn list`: two or three views and all five.
 
 These are the image and its mirror image; for digits, which must not be mirrored, the image, a center crop (which is the
-image again) and a blurred copy. The 10% of the training images on which the epoch was chosen have a column beside the
-test images. Run
+image again) and a blurred copy. The 10% of the training images that the networks were not trained on have a column
+beside the test images. Run
 
     LWCNN_DATA_DIR=... python benchmarks/tta.py
 """
