@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lwcnn.data.known import is_dataset_name
+from lwcnn.data.known import DATASET_NAMES, is_dataset_name
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment
 from lwcnn.experiments.zoo import model_file
 from lwcnn.system.errors import LwcnnError
@@ -55,8 +56,11 @@ def model_name(text: str) -> str:
 
 
 def dataset_source(text: str) -> str:
-    """The name of a data set, or a path."""
-    return _known(is_dataset_name, text)
+    """The name of a data set, or a path that exists."""
+    _known(is_dataset_name, text)
+    if text not in DATASET_NAMES and not path(text).exists():
+        raise argparse.ArgumentTypeError(f"there is no such folder or file. Received: {text!r}")
+    return text
 
 
 def _known(find: Callable[[str], Any], name: str) -> str:
@@ -84,10 +88,10 @@ at_least_one, seed_number = whole_number(1, 10**9), whole_number(0, MAX_SEED)
 
 def image_size(text: str) -> tuple[int, ...]:
     """Height and width from the command line: "64" or "64x96"."""
-    sides = text.lower().split("x")
-    if len(sides) > 2:
-        raise argparse.ArgumentTypeError(f"give a size such as 64, or 64x96 as height x width. Received: {text!r}")
-    return tuple(whole_number(1, 10**5)(side) for side in (sides * 2)[:2])
+    if not re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4})?", text.lower(), re.ASCII):
+        raise argparse.ArgumentTypeError(f"give a size such as 64, or 64x96 as height x width. Received: {text[:30]!r}")
+    sides = [int(side) for side in text.lower().split("x")]
+    return sides[0], sides[-1]
 
 
 _PLACEHOLDERS: dict[Any, str] = {
@@ -109,6 +113,13 @@ def number(text: str, most: float = 1e9) -> float:
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(f"give a number from 0 to {most:g}. Received: {text[:30]!r}")
+
+
+def learning_rate(text: str) -> float:
+    """A positive number from the command line."""
+    if (rate := number(text)) == 0:
+        raise argparse.ArgumentTypeError(f"give a positive number. Received: {text!r}")
+    return rate
 
 
 def folder(default: str, words: str) -> dict[str, Any]:
@@ -140,7 +151,8 @@ TRAINING: Arguments = {
         type=image_size,
     ),
     "--mirror": option(
-        "whether a mirrored image still belongs to its class (default: yes for color images, no for gray ones)",
+        "whether a mirrored image still belongs to its class (default: yes for color images, no for gray ones); use a "
+        "separate --results folder for each",
         action=argparse.BooleanOptionalAction,
     ),
 }
@@ -149,11 +161,8 @@ TRAINING: Arguments = {
 RECIPE: Arguments = {
     "--epochs": option("total number of epochs, over all phases (default: the preset's)", type=at_least_one),
     "--batch-size": option("batch size; smaller for a small data set (default: the experiment's)", type=at_least_one),
-    "--learning-rate": option("peak learning rate (default: the experiment's)", type=float, metavar="RATE"),
-    "--class-weight": option(
-        "weight the loss so that every class counts equally; use a separate --results folder for such runs",
-        choices=("balanced",),
-    ),
+    "--learning-rate": option("peak learning rate (default: the experiment's)", type=learning_rate, metavar="RATE"),
+    "--class-weight": option("weight the loss so that every class counts equally", choices=("balanced",)),
 }
 """Settings that change an experiment."""
 

@@ -17,8 +17,8 @@ from lwcnn.data.formats import read_npz
 from lwcnn.data.image_files import Size, resize_images
 from lwcnn.data.known import ImageSpec, image_spec, is_dataset_name
 from lwcnn.data.sources import download_source, find_source, offline_hint
-from lwcnn.data.splits import Part, hash_images
-from lwcnn.system.errors import LwcnnError
+from lwcnn.data.splits import Part, hash_images, is_among
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.safe_text import path_part
 
 _ID_LENGTH = 8  # hexadecimal digits of the checksum in a data set's name
@@ -148,6 +148,29 @@ def load_dataset(
     elif mirror is None:
         mirror = not _is_gray(train[0]) if splits.mirror is None else splits.mirror
     return Dataset(name, *train, *test, class_names, checksum, origin, mirror)
+
+
+def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], seen: str) -> Dataset:
+    """Loads a folder without a test part for testing: all images but those that a model has `seen` (`join_hashes`).
+
+    Those that it has seen are the training images; if there are none, all are. Not every one of the `class_names`,
+    by default those of the folder, needs images.
+    """
+    splits, origin = read_folder(folder, size), folder.resolve().name
+    (images, labels), names = splits.train, splits.class_names or ()
+    if unknown := sorted(set(names) - set(class_names or names)):
+        advice = f"Give images of the model's classes, {', '.join(class_names)}"
+        raise wrong(advice, f"{', '.join(unknown[:5])} in {str(folder)!r}")
+    class_names = class_names or names
+    labels = np.array([class_names.index(name) for name in names])[labels]
+    is_seen = is_among(images, seen)
+    if is_seen.all():
+        raise wrong("Give images that the model was not trained on", f"{len(images)} of its images in {str(folder)!r}")
+    is_training = is_seen if is_seen.any() else ~is_seen
+    (train, _), (test, _) = (_sort_by_pixels(images[part], labels[part]) for part in (is_training, ~is_seen))
+    checksum = _checksum(*train, *test)
+    name = f"{path_part(origin)}-{checksum[:_ID_LENGTH]}"
+    return Dataset(name, *train, *test, class_names, checksum, origin, not _is_gray(images))
 
 
 def _read_or_download(name: str, data_dir: str | os.PathLike[str] | None, download: bool) -> tuple[Splits, str]:

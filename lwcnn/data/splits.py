@@ -104,6 +104,20 @@ def hash_images(images: np.ndarray) -> np.ndarray:
     return np.frombuffer(hashes, ">u8").reshape(-1, 2).T
 
 
+def join_hashes(images: np.ndarray) -> str:
+    """Returns the hash of each image in 8 hexadecimal digits, one after the other."""
+    return _short_hashes(images).astype(">u4").tobytes().hex()
+
+
+def is_among(images: np.ndarray, hashes: str) -> np.ndarray:
+    """Returns whether each image is one of those whose hashes `join_hashes` joined, as a mask."""
+    return np.isin(_short_hashes(images), np.frombuffer(bytes.fromhex(hashes), ">u4"))
+
+
+def _short_hashes(images: np.ndarray) -> np.ndarray:
+    return hash_images(images)[0] >> 32
+
+
 def _number_of_images(size: int | float, num_images: int) -> int:
     if isinstance(size, (int, np.integer)):
         return int(size)

@@ -1,6 +1,6 @@
 """A run: what identifies it, the images that it trains on, and the loading of its finished result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,8 +116,7 @@ def check_finished(path: Path, run: dict, needed: str = "test_accuracy") -> dict
     config, checksum, accuracy = result["config"], result["data_checksum"], result[needed]
     if not isinstance(config, dict) or not isinstance(checksum, str) or not isinstance(accuracy, (int, float)):
         raise LwcnnError(f"Move {path} away and run again. Received: a file that is not the result of a run")
-    keys = (set(config) | set(run["config"])) - {"question", "start"}  # which only describe
-    if differing := sorted(key for key in keys if config.get(key) != run["config"].get(key)):
+    if differing := sorted(set(_differences(config, run["config"])) - {"question", "start"}):  # which only describe
         raise LwcnnError(
             f"{path} was made with another configuration; move it away, or use another results folder. "
             f"Received a file that differs in: {', '.join(differing)}"
@@ -128,6 +127,18 @@ def check_finished(path: Path, run: dict, needed: str = "test_accuracy") -> dict
             f"Received checksum {run['data_checksum'][:12]}, the file has {checksum[:12]}"
         )
     return result
+
+
+def _differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
+    """Yields the dotted paths at which two nested settings differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in one.keys() | other.keys():
+            yield from _differences(one.get(key), other.get(key), f"{path}.{key}".lstrip("."))
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for place, pair in enumerate(zip(one, other, strict=True)):
+            yield from _differences(*pair, f"{path}.{place}")
+    elif one != other:
+        yield path
 
 
 def mixed_computing(history: list[dict]) -> list[str]:

@@ -63,7 +63,7 @@ def describe_models(folders: Folders, license_name: str | None = None) -> list[P
         run = folders.result(told.dataset, told.experiment, told.preset, told.seed) if told else None
         if told is None or run is None or not run.exists() or not _belongs(path, read_json(run)):
             raise LwcnnError(f"Move the model away, or train it again: its run is not in the results. Received: {path}")
-        found = Description.of_run(read_json(run), told.class_names)
+        found = Description.of_run(read_json(run) | {"seen": told.seen}, told.class_names)
         wanted = replace(found, license=license_name or told.license, **_measured(path, folders.results))
         if wanted != told:
             describe_model(path, wanted)

@@ -8,6 +8,8 @@ import numpy as np
 
 from lwcnn.data.checks import images_at_once
 from lwcnn.data.datasets import Dataset
+from lwcnn.data.known import DATASET_NAMES
+from lwcnn.data.splits import join_hashes
 from lwcnn.evaluation.diagnostics import diagnose_run
 from lwcnn.evaluation.metrics import accuracy, drop_large_confusion_matrix, measure_calibration, summarize
 from lwcnn.evaluation.predict import predict_logits
@@ -69,7 +71,11 @@ def run_experiment(
     """
     plan, data = find_plan(experiment, dataset, preset, folders)
     run = Run(plan, data, preset, seed, folders, progress or Progress("none"), computing)
-    return load_or_make(run.path, run.identity, partial(_train, run, notice), "test_accuracy", run.progress.note)
+    result = load_or_make(run.path, run.identity, partial(_train, run, notice), "test_accuracy", run.progress.note)
+    if (names := tuple(result.get("per_class_accuracy", data.class_names))) != data.class_names:
+        advice = f"{run.path} was made with other names of classes; move it away, or use another results folder"
+        raise wrong(advice, f"{', '.join(data.class_names)}; the file has {', '.join(names)}")
+    return result
 
 
 def _train(run: Run, notice: str | None) -> dict:
@@ -91,7 +97,8 @@ def _train(run: Run, notice: str | None) -> dict:
     signs = diagnose_run(result | {"num_test_images": len(data.y_test)})
     result["warnings"] = signs + mixed_computing(result["history"])
     result = drop_large_confusion_matrix(result)
-    save_model(folders.model(identity), model, Description.of_run(result, data.class_names))
+    seen = None if data.name in DATASET_NAMES else join_hashes(data.x_train)
+    save_model(folders.model(identity), model, Description.of_run(result | {"seen": seen}, data.class_names))
     features = penultimate_features(model, data.x_test[:NUM_FEATURE_IMAGES])
     save_npz(folders.outputs(identity), logits=logits.astype(np.float16), features=features.astype(np.float16))
     classes = np.argmax(logits, axis=-1)

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from lwcnn.data.known import DATASET_NAMES, ImageSpec
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, get_experiment
@@ -137,36 +134,48 @@ def was_mirrored(model: StrPath, default: bool = False) -> bool:
 def load_dataset_for(model: StrPath, dataset: str | None, data_dir: StrPath | None = None) -> Dataset:
     """Loads a data set as a .keras file takes it; None is the one that the file names.
 
-    Image files are resized as in prediction, arrays only if the model was trained on them in its size. Another
-    folder than that of the training, without a test part, is for testing as a whole.
+    Image files are resized as in prediction, arrays only if the model was trained on them in its size. Of a folder
+    without a test part, the test images are all that the model was not trained on.
     """
-    from lwcnn.data.datasets import load_dataset
+    from lwcnn.data.datasets import load_dataset, load_unseen
     from lwcnn.data.folders import find_files
+    from lwcnn.data.splits import is_among
 
     shape, told = read_input_shape(Path(model)), read_description(Path(model))
-    if not dataset and told is None:
-        raise LwcnnError(f"The file does not name its data set: give it by --dataset. Received: {model}")
-    source = dataset or (told.dataset if told else "")
-    advice = f"give the data set by --dataset. Received: {model}, trained on {source!r}"
-    if not dataset and source not in DATASET_NAMES:
-        raise LwcnnError(f"The model was trained on images of your own; {advice}")
-    is_folder = Path(os.path.expanduser(source)).is_dir() and source not in DATASET_NAMES
-    data = load_dataset(source, data_dir, size=shape if is_folder else None)
+    if not dataset:
+        return _load_data_of(model, told, data_dir)
+    folder = Path(os.path.expanduser(dataset))
+    if dataset in DATASET_NAMES or not folder.is_dir():
+        data = load_dataset(dataset, data_dir)
+        if told and shape not in (None, data.input_shape):
+            resized = load_dataset(dataset, data_dir, size=shape)
+            data = resized if told.data_checksum == resized.checksum else data
+    elif any(part == "test" for part, _, _ in find_files(folder)):
+        data = load_dataset(dataset, data_dir, size=shape)
+    else:
+        data = load_unseen(folder, shape, told.class_names if told else (), (told and told.seen) or "")
+    if told is None and dataset not in DATASET_NAMES:
+        _log.warning("%s does not say which images it has seen; if it has seen these, accuracy is too high", model)
     if told is None or told.data_checksum == data.checksum:
         return data
-    if not dataset:
+    words = f"{model} was trained on {told.dataset}, on other images than these"
+    if told.seen is None:
+        _log.warning("%s; if it has seen some of these, accuracy is too high", words)
+    elif num_seen := int(is_among(data.x_test, told.seen).sum()):
+        _log.warning("%s; but on %d of %d test images, so accuracy is too high", words, num_seen, len(data.x_test))
+    return data
+
+
+def _load_data_of(model: StrPath, told: Description | None, data_dir: StrPath | None) -> Dataset:
+    """Loads the public data set that a model file names."""
+    from lwcnn.data.datasets import load_dataset
+
+    if told is None:
+        raise LwcnnError(f"The file does not name its data set: give it by --dataset. Received: {model}")
+    advice = f"give the data set by --dataset. Received: {model}, trained on {told.dataset!r}"
+    if told.dataset not in DATASET_NAMES:
+        raise LwcnnError(f"The model was trained on images of your own; {advice}")
+    data = load_dataset(told.dataset, data_dir)
+    if told.data_checksum != data.checksum:
         raise LwcnnError(f"The model was trained on other images than those at hand; {advice}")
-    another = told.dataset.rpartition("-")[0] != data.name.rpartition("-")[0]  # else the folder may have changed since
-    if is_folder and another and all(part == "train" for part, _, _ in find_files(Path(os.path.expanduser(source)))):
-        images, labels = (data.x_train, data.x_test), (data.y_train, data.y_test)
-        data = replace(data, x_test=np.concatenate(images), y_test=np.concatenate(labels))
-    if shape not in (None, data.input_shape):
-        resized = load_dataset(source, data_dir, size=shape)
-        if told.data_checksum == resized.checksum:
-            return resized
-    _log.warning(
-        "%s was trained on %s, on other images than these; if it has seen some of these, accuracy is too high",
-        model,
-        told.dataset,
-    )
     return data

@@ -38,6 +38,7 @@ class Description:
     step: str | None
     val_accuracy: float
     test_accuracy: float
+    seen: str | None = None  # images of one's own in training and validation: a hash of 8 hexadecimal digits each
     params: int | None = None
     temperature: float | None = None  # divisor of the logits that calibrates the probabilities
     license: str = NOT_SPECIFIED  # of the weights
@@ -64,6 +65,8 @@ def read_description(path: str | Path) -> Description | None:
         if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
             raise ValueError("class_names is not a list of strings")
         _require_types(description)
+        if len(bytes.fromhex(description.seen or "")) % 4:
+            raise ValueError("a hash of its images is incomplete")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise unreadable(path, error) from error
     return Description(**vars(description) | {"class_names": tuple(names)})

@@ -66,8 +66,10 @@ def test_jobs_report_failed_runs(tmp_path, arguments, capsys):
 
 def test_a_missing_data_set_is_told_once_before_any_job_starts(arguments, capsys):
     missing = [a.replace("made.npz", "none.npz") for a in arguments]
-    assert main(["train", "paper", "--preset=smoke", "--seeds", "0", "1", "--jobs=2", *missing]) == 1
-    assert capsys.readouterr().err.count("none.npz") == 1
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "paper", "--preset=smoke", "--seeds", "0", "1", "--jobs=2", *missing])
+    error = capsys.readouterr().err
+    assert error.count("none.npz") == 1 and "there is no such folder or file" in error
 
 
 def test_mistakes_are_told_in_words(capsys):
@@ -296,6 +298,9 @@ def test_help_has_examples(capsys):
         (["train", "paper", "--jobs", "²"], "whole number from 1 to 1000000000. Received: '²'"),
         (["table", "--results", " "], "give a path"),
         (["table", "--results", "~no_such_user/results"], "no such user"),
+        (["train", "paper", "--learning-rate=0"], "a positive number. Received: '0'"),
+        (["train", "paper", "--size=24x"], "64x96 as height x width. Received: '24x'"),
+        (["train", "paper", "--dataset=no/photos"], "no such folder or file. Received: 'no/photos'"),
         (["export", "wren", "--format=litert", "--max-drop=nan"], "a number from 0 to 100. Received: 'nan'"),
     ],
 )

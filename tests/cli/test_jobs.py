@@ -63,6 +63,7 @@ def test_every_run_gets_the_options_and_its_threads(work, tmp_path, monkeypatch)
 def test_paths_reach_other_machines_whole(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mnist").touch()  # which is no reason to take the name of a data set for its path
+    (tmp_path / "my.npz").touch()
     line = ["train", "paper", "--size", "24x32", "--no-mirror", "--results=r", "--dataset"]
     for dataset, path in (("mnist", "mnist"), ("my.npz", str(tmp_path / "my.npz"))):
         options = vars(build_parser().parse_args([*line, dataset]))

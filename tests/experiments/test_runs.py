@@ -206,6 +206,17 @@ def test_result_of_another_configuration_is_refused(copied, made_dataset):
     with pytest.raises(LwcnnError, match="another configuration; move it away.*Received.*differs in: dropout") as error:
         run_experiment("paper", made_dataset, "smoke", 0, copied)
     assert "seed0.json" in str(error.value)
+    augmentation = {"rotation": 0.5}
+    edited(copied, config=config | {"branches": [config["branches"][0], ["augmented", augmentation]]})
+    with pytest.raises(LwcnnError, match=r"differs in: branches\.1\.1\.brightness, .*branches\.1\.1\.rotation"):
+        run_experiment("paper", made_dataset, "smoke", 0, copied)
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_result_with_other_names_of_classes_is_refused(copied, made_dataset):
+    renamed = dataclasses.replace(made_dataset, class_names=("hen", *made_dataset.class_names[1:]))
+    with pytest.raises(LwcnnError, match="other names of classes; move it away.*Received: hen, 1, .*has 0, 1, "):
+        run_experiment("paper", renamed, "smoke", 0, copied)
 
 
 @pytest.mark.usefixtures("no_training")
@@ -637,7 +648,7 @@ def test_class_weight_is_in_every_phase():
         plan = with_settings(get_experiment(name), class_weight="balanced")
         phases = [*plan.phases, *filter(None, [getattr(plan, "dual", None)])]
         phases += [phase for _, phase in getattr(plan, "branches", ()) if isinstance(phase, Phase)]
-        assert {phase.class_weight for phase in phases} == {"balanced"}
+        assert {phase.class_weight for phase in phases} == {"balanced"} and plan.name == f"{name}-balanced"
         assert with_settings(get_experiment(name)) == get_experiment(name)
 
 

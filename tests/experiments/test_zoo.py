@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import numpy as np
 import pytest
 from made_data import ROOT, describe, make_images, write_npz
 from PIL import Image
@@ -11,6 +12,7 @@ import lwcnn
 from lwcnn.cli.main import main
 from lwcnn.data.datasets import load_dataset
 from lwcnn.data.known import ImageSpec
+from lwcnn.data.splits import join_hashes
 from lwcnn.experiments.recipes import NETWORKS, get_experiment
 from lwcnn.experiments.zoo import load_dataset_for, model_file
 from lwcnn.models.description import describe_model, read_description
@@ -37,7 +39,7 @@ def test_a_trained_network_knows_its_classes_and_an_untrained_one_takes_any_shap
     assert not hasattr(other, "class_names")
 
 
-def test_a_data_set_is_loaded_as_the_model_takes_it(tmp_path):
+def test_a_data_set_is_loaded_as_the_model_takes_it(tmp_path, caplog):
     model = tmp_path / "model.keras"
     lwcnn.create_model("wren", input_shape=(20, 24, 3), num_classes=2).save(model)
     images, _ = make_images(8, (40, 60, 3))
@@ -45,14 +47,32 @@ def test_a_data_set_is_loaded_as_the_model_takes_it(tmp_path):
         path = tmp_path / f"photos/{'ab'[number % 2]}/{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path)
-    assert load_dataset_for(model, str(tmp_path / "photos")).input_shape == (20, 24, 3)
-    trained = load_dataset_for(model, str(tmp_path / "photos"))
-    describe_model(model, describe(trained))
-    assert len(load_dataset_for(model, str(tmp_path / "photos")).x_test) == 2
-    shutil.copytree(tmp_path / "photos", tmp_path / "held_out")
-    for folder, count in (("photos", 2), ("held_out", 7)):  # photos of the training may be among the former
-        (tmp_path / folder / "a/0.png").unlink()
-        assert len(load_dataset_for(model, str(tmp_path / folder)).x_test) == count
+    untold = load_dataset_for(model, str(tmp_path / "photos"))
+    assert (untold.input_shape, len(untold.x_test)) == ((20, 24, 3), 8)
+    assert "does not say which images it has seen" in caplog.text
+    trained = load_dataset(tmp_path / "photos", size=(20, 24, 3))
+    describe_model(model, describe(trained, seen=join_hashes(trained.x_train)))
+    assert load_dataset_for(model, str(tmp_path / "photos")).checksum == trained.checksum
+    shutil.copytree(tmp_path / "photos", tmp_path / "renamed")
+    (tmp_path / "renamed/c").mkdir()
+    Image.fromarray(make_images(9, (40, 60, 3))[0][8]).save(tmp_path / "renamed/a/new.png")
+    added = load_dataset_for(model, str(tmp_path / "renamed"))
+    assert (len(added.x_train), len(added.x_test)) == (6, 3)
+    (tmp_path / "held_out/b").mkdir(parents=True)
+    (tmp_path / "renamed/a/new.png").rename(tmp_path / "held_out/b/1.png")
+    held_out = load_dataset_for(model, str(tmp_path / "held_out"))
+    assert (held_out.y_test.tolist(), held_out.class_names) == ([1], ("a", "b"))
+    (tmp_path / "held_out/b").rename(tmp_path / "held_out/d")
+    with pytest.raises(LwcnnError, match="the model's classes, a, b. Received: d in"):
+        load_dataset_for(model, str(tmp_path / "held_out"))
+    shutil.rmtree(tmp_path / "held_out/d")
+    shutil.copytree(tmp_path / "photos/b", tmp_path / "held_out/b")
+    for image in (tmp_path / "held_out/b").iterdir():
+        pixels = np.asarray(Image.open(image).resize((24, 20), Image.Resampling.BILINEAR))
+        if (trained.x_test == pixels).all((1, 2, 3)).any():
+            image.unlink()
+    with pytest.raises(LwcnnError, match="the model was not trained on. Received: 3 of its images"):
+        load_dataset_for(model, str(tmp_path / "held_out"))
     arrays = write_npz(tmp_path / "arrays.npz", (40, 60, 3))
     assert load_dataset_for(model, str(arrays)).input_shape == (40, 60, 3), "it was not trained on them"
     data = load_dataset(arrays, size=(20, 24, 3))

@@ -165,8 +165,7 @@ def with_settings(
 ) -> Experiment:
     """Returns an experiment with other settings in all of its phases. None keeps a setting.
 
-    `epochs`, `batch_size` and `learning_rate` become part of its name, so that its results are stored beside those of
-    the original.
+    They become part of its name, so that its results are stored beside those of the original.
 
     Args:
         experiment: Experiment to change.
@@ -191,8 +190,9 @@ def with_settings(
         raise LwcnnError(f"Give learning_rate as a positive number. Received: learning_rate={learning_rate!r}")
     if epochs is not None and epochs < len(phases):
         raise LwcnnError(f"Give at least {len(phases)} epochs, one for each phase. Received: epochs={epochs!r}")
-    named = {"epochs": epochs, "batch": batch_size, "rate": learning_rate}
-    name = "-".join([experiment.name, *(f"{key}{value:g}" for key, value in named.items() if value is not None)])
+    numbers = {"epochs": epochs, "batch": batch_size, "rate": learning_rate}
+    named = [f"{key}{value:g}" for key, value in numbers.items() if value is not None]
+    name = "-".join([experiment.name, *named, *([class_weight] if class_weight else [])])
     shares = _share(epochs, [phase.epochs for phase in phases.values()]) if epochs else [None] * len(phases)
     peak = max(phase.optimizer.learning_rate for phase in phases.values())
     changes: dict[str, Any] = {"name": name}
