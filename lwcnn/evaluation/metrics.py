@@ -41,13 +41,13 @@ def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def precision_recall_f1(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns `precision`, `recall` and `f1` by class: 0 where undefined, NaN without both images and predictions."""
+    """Returns `precision`, `recall` and `f1` by class: 0 where undefined, NaN for a class without images."""
     from sklearn.metrics import precision_recall_fscore_support
 
     logits, labels = check_logits(logits, labels)
     predicted, classes = logits.argmax(axis=1), range(logits.shape[1])
     found = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)[:3]
-    absent = ~np.isin(classes, [labels, predicted])
+    absent = ~np.isin(classes, labels)
     return {name: np.where(absent, np.nan, values) for name, values in zip(("precision", "recall", "f1"), found)}
 
 
@@ -102,17 +102,16 @@ def summarize(logits: np.ndarray, labels: np.ndarray) -> dict:
     >>> summarize(np.array([[2.0, 0.0], [1.0, 0.0]]), np.array([0, 1]))["accuracy"]
     0.5
     """
-    by_class, counts = precision_recall_f1(logits, labels), confusion_matrix(logits, labels)
-    accuracies = np.where(counts.sum(axis=1) > 0, by_class["recall"], np.nan)
+    by_class = precision_recall_f1(logits, labels)
     return {
         "accuracy": accuracy(logits, labels),
         **({f"top_{TOP}_accuracy": top_k_accuracy(logits, labels)} if np.shape(logits)[1] > TOP else {}),
         "loss": cross_entropy(logits, labels),
         "ece": expected_calibration_error(logits, labels),
         **{f"macro_{name}": float(np.nanmean(values)) for name, values in by_class.items()},
-        "per_class_accuracy": _nan_to_none(accuracies),
+        "per_class_accuracy": _nan_to_none(by_class["recall"]),
         **{name: _nan_to_none(values) for name, values in by_class.items()},
-        "confusion_matrix": counts.tolist(),
+        "confusion_matrix": confusion_matrix(logits, labels).tolist(),
     }
 
 

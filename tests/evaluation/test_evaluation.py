@@ -84,11 +84,11 @@ def test_precision_recall_and_f1_by_hand():
     predicted = np.array([0, 0, 1, 3, 1, 0])
     labels = np.array([0, 0, 0, 0, 1, 2])
     measured = precision_recall_f1(np.eye(5)[predicted], labels)
-    assert measured["precision"] == pytest.approx([2 / 3, 1 / 2, 0, 0, np.nan], nan_ok=True)
-    assert measured["recall"] == pytest.approx([2 / 4, 1, 0, 0, np.nan], nan_ok=True)
-    assert measured["f1"] == pytest.approx([4 / 7, 2 / 3, 0, 0, np.nan], nan_ok=True)
+    assert measured["precision"] == pytest.approx([2 / 3, 1 / 2, 0, np.nan, np.nan], nan_ok=True)
+    assert measured["recall"] == pytest.approx([2 / 4, 1, 0, np.nan, np.nan], nan_ok=True)
+    assert measured["f1"] == pytest.approx([4 / 7, 2 / 3, 0, np.nan, np.nan], nan_ok=True)
     summary = summarize(np.eye(5)[predicted], labels)
-    assert summary["macro_f1"] == pytest.approx((4 / 7 + 2 / 3) / 4) and summary["f1"][4] is None
+    assert summary["macro_f1"] == pytest.approx((4 / 7 + 2 / 3) / 3) and summary["f1"][4] is None
 
 
 @pytest.mark.parametrize("missing", [(), (3,)])
