@@ -111,7 +111,7 @@ def _check_types(phase: Phase, split: Split, seed: int, checkpoint: Checkpoint |
     }
     for name, (value, is_valid) in are_valid.items():
         if not is_valid:
-            raise wrong(f"Give a {name}", f"{value!r:.80}")
+            raise wrong(f"Give a {name}", type(value).__name__)
 
 
 def _check_labels(labels: np.ndarray, num_classes: int) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -761,15 +760,15 @@ def test_as_many_branches_as_inputs(parts):
 @pytest.mark.parametrize(
     "argument, value, message",
     [
-        ("phase", "all", "Give a Phase. Received: 'all'"),
-        ("split", (1, 2), "Give a Split. Received: (1, 2)"),
-        ("seed", None, "Give a seed, an integer. Received: None"),
-        ("checkpoint", "state.npz", "Give a Checkpoint. Received: 'state.npz'"),
+        ("phase", "all", "Give a Phase. Received: str"),
+        ("split", (1, 2), "Give a Split. Received: tuple"),
+        ("seed", None, "Give a seed, an integer. Received: NoneType"),
+        ("checkpoint", "state.npz", "Give a Checkpoint. Received: str"),
     ],
 )
 def test_arguments_of_other_types_are_refused(parts, argument, value, message):
     arguments = {"phase": Phase("p", NADAM, 1), "split": parts, "seed": 0, argument: value}
-    with pytest.raises(LwcnnError, match=re.escape(message)):
+    with pytest.raises(LwcnnError, match=message):
         train_phase(build_merged_model(SHAPE, NUM_CLASSES), **arguments)
 
 
