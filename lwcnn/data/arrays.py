@@ -44,7 +44,8 @@ def _parts(data: Any) -> tuple[list[Any], Any]:
             next((data[key] for key in keys if key in data), None) for keys in (TRAINING, VALIDATION, TEST)
         )
         if training is None:
-            raise _unknown_form(f"keys {', '.join(map(str, data))}")
+            advice = 'Give arrays (x, y) under the key "train" and, if there are more, "val" and "test"'
+            raise wrong(advice, f"keys {', '.join(map(str, data))}")
         if test is None:
             return [training], validation
         return [part for part in (training, validation) if part is not None], test

@@ -108,4 +108,4 @@ class Batches(keras.utils.PyDataset):
 def _check_labels(labels: np.ndarray, num_images: int) -> None:
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu" or labels.shape != (num_images,):
         received = f"{getattr(labels, 'dtype', type(labels))} of shape {getattr(labels, 'shape', None)}"
-        raise LwcnnError(f"Give one integer label for each of the {num_images} images. Received: {received}")
+        raise LwcnnError(f"Give one integer label for each image, shape ({num_images},). Received: {received}")

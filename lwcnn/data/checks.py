@@ -59,7 +59,7 @@ def check_splits(splits: Splits, where: str, name: str | None = None) -> tuple[P
         raise invalid("Give at least two classes", f"{len(names)}", where)
     if min(y_train.min(), y_test.min()) == 1:
         found = f"labels from 1 to {max(largest, y_test.max())}"
-        raise invalid("Save y_train - 1 and y_test - 1, so that labels start at 0", found, where)
+        raise invalid("Give y_train - 1 and y_test - 1, so that labels start at 0", found, where)
     for key, labels in (("y_train", y_train), ("y_test", y_test)):
         if labels.max() >= len(names):
             advice = f"Give labels from 0 to {len(names) - 1} in {key!r}, because there are {len(names)} classes"
@@ -76,7 +76,7 @@ def check_image_array(images: np.ndarray, key: str, where: str) -> np.ndarray:
     found = f"shape {images.shape}"
     if images.dtype != np.uint8:
         advice, found = _how_to_convert(images)
-        raise invalid(f"Save {key!r} as uint8, 0..255: {advice}", found, where)
+        raise invalid(f"Give {key!r} as uint8, 0..255: {advice}", found, where)
     if images.ndim not in (3, 4):
         advice = f"Give {key!r} the shape (n, height, width) or (n, height, width, channels)"
         raise invalid(advice, found, where)
@@ -106,13 +106,13 @@ def _check_part(arrays: Part, part: str, where: str) -> Part:
 def _check_labels(labels: np.ndarray, num_images: int, key: str, where: str) -> np.ndarray:
     shape, dtype = f"shape {labels.shape}", f"dtype {labels.dtype}"
     if labels.ndim == 2 and labels.shape[1] > 1:
-        advice = f"Save {key!r} as class numbers instead of one-hot rows: labels.argmax(axis=1)"
+        advice = f"Give {key!r} as class numbers instead of one-hot rows: labels.argmax(axis=1)"
         raise invalid(advice, shape, where)
     if labels.dtype.kind in "US":
         how = "class_names, labels = numpy.unique(labels, return_inverse=True), and save class_names as well"
         raise invalid(f"Save {key!r} as class numbers: {how}", dtype, where)
     if labels.dtype.kind not in "iu":
-        raise invalid(f"Save {key!r} as integers, for example labels.astype('int64')", dtype, where)
+        raise invalid(f"Give {key!r} as integers, for example labels.astype('int64')", dtype, where)
     if labels.ndim not in (1, 2) or (labels.ndim == 2 and labels.shape[1] == 0):
         raise invalid(f"Give {key!r} the shape (n,)", shape, where)
     if len(labels) != num_images:

@@ -129,12 +129,14 @@ def load_dataset(
     shape = train[0].shape
     if size is not None:
         train, test = ((resize_images(images, size), labels) for images, labels in (train, test))
-    (train, hashes), (test, test_hashes) = (_sort_by_pixels(*part) for part in (train, test))
+    (train, hashes), (test, test_hashes) = ordered = [_sort_by_pixels(*part) for part in (train, test)]
     if (num_copies := int(np.isin(test_hashes, hashes).sum())) > _MAX_COPIES * len(test_hashes):
         told = "%d of %d test images are also training images, so test accuracy is too high. Remove them from one part."
         _log.warning(told, num_copies, len(test_hashes))
     checksum = _checksum(*train, *test)
     official = _official_name(name, checksum, train[0].shape, len(test[0]))
+    if official is None and (contradictory := sum(_num_contradictory(labels, each) for (_, labels), each in ordered)):
+        _log.warning("%d images are also under another class. Keep each in one class.", contradictory)
     if train[0].shape != shape:
         origin += ", resized"
     elif public and official != public:
@@ -226,6 +228,11 @@ def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[Part, np.nd
     first, second = hash_images(images)
     order = np.lexsort((labels, second, first))  # the last key counts first
     return (images[order], labels[order]), first[order]
+
+
+def _num_contradictory(labels: np.ndarray, hashes: np.ndarray) -> int:
+    """Returns how many images, as `_sort_by_pixels` sorts them, have the pixels of one before and another label."""
+    return int(((hashes[1:] == hashes[:-1]) & (labels[1:] != labels[:-1])).sum())
 
 
 def choose_dataset() -> tuple[Dataset, str | None]:

@@ -118,7 +118,7 @@ def check_size(size: Size | None) -> tuple[int, ...]:
     """Returns a size as a tuple (height, width) or (height, width, channels); None gives an empty one."""
     if size is None:
         return ()
-    sides = (size, size) if isinstance(size, (int, np.integer)) else tuple(size)
+    sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     is_valid = len(sides) in (2, 3) and all(isinstance(side, (int, np.integer)) and side > 0 for side in sides)
     if not is_valid or (len(sides) == 3 and sides[2] not in _MODES):
         raise LwcnnError(

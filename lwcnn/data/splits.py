@@ -36,14 +36,17 @@ def split_for_training(labels: np.ndarray, validation: int | float, limit: int |
     return train, held_out
 
 
-def stratified_folds(labels: np.ndarray, num_folds: int = 6, seed: int = 0) -> list[Split]:
+def stratified_folds(
+    labels: np.ndarray, num_folds: int = 6, seed: int = 0, class_names: Sequence[str] = ()
+) -> list[Split]:
     """Returns (training, assessed) indices of each fold, sorted; each image is assessed in exactly one.
 
     The sizes of the assessed parts, and the number of images of each class in them, differ by at most one.
+    `class_names` are for the error message.
     """
     if num_folds < 2:
         raise LwcnnError(f"Give num_folds as an integer of 2 or more. Received: num_folds={num_folds!r}")
-    counts = _count_classes(labels, min_count=num_folds, purpose=f"{num_folds} folds")
+    counts = _count_classes(labels, min_count=num_folds, purpose=f"{num_folds} folds", class_names=class_names)
     generator = np.random.RandomState(seed)  # the legacy generator: NumPy guarantees its stream, and hence the folds
     fold_of = np.empty(len(labels), np.int64)
     first_fold = 0
@@ -127,7 +130,7 @@ def _number_of_images(size: int | float, num_images: int) -> int:
     raise wrong(advice, f"size={size!r}")
 
 
-def _count_classes(labels: np.ndarray, min_count: int, purpose: str) -> np.ndarray:
+def _count_classes(labels: np.ndarray, min_count: int, purpose: str, class_names: Sequence[str] = ()) -> np.ndarray:
     if not len(labels) or labels.min() < 0 or labels.max() >= len(labels):
         raise LwcnnError(
             "Number the classes from 0 without gaps. "
@@ -135,7 +138,10 @@ def _count_classes(labels: np.ndarray, min_count: int, purpose: str) -> np.ndarr
         )
     counts = np.bincount(labels)
     if counts.min() < min_count:
-        few = ", ".join(f"class {k}: {counts[k]}" for k in np.flatnonzero(counts < min_count)[:10])
+        few = ", ".join(
+            f"{class_names[k] if class_names else f'class {k}'}: {counts[k]}"
+            for k in np.flatnonzero(counts < min_count)[:10]
+        )
         raise LwcnnError(
             f"Add images or drop classes: each class needs at least {min_count} images for {purpose}. Received: {few}"
         )

@@ -10,7 +10,7 @@ from lwcnn.engine.epoch import Epoch, unsupported
 from lwcnn.engine.keras_internals import first_epoch, student_of
 from lwcnn.engine.losses import Means, Objective
 from lwcnn.engine.network import Predictor, has_shape
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 
 
 def fast_fit(
@@ -50,8 +50,15 @@ def fast_fit(
         The history: `history.history` has a list of values for each log, `history.epoch` the epochs.
 
     Raises:
-        LwcnnError: The arrays have different lengths, or a label is not one of the classes.
+        LwcnnError: The model is not compiled, a number is out of range, there are more arrays than inputs or outputs,
+            the arrays have different lengths, or a label is not one of the classes.
     """
+    if not model.compiled:
+        raise wrong("Compile the model before its training: model.compile(optimizer, loss)", f"{model.name!r}")
+    numbers = {"batch_size": (batch_size, 1), "epochs": (epochs, 0), "initial_epoch": (initial_epoch, 0)}
+    for name, (value, least) in numbers.items():
+        if value is not None and (not isinstance(value, (int, np.integer)) or value < least):
+            raise wrong(f"Give {name} as an integer of {least} or more", f"{name}={value!r}")
     reason = next((f"of the argument {name}" for name in arguments), None) or unsupported(model)
     given = [] if reason else [pair for pair in ((x, y), validation_data) if pair is not None]
     pairs: list = [[_as_arrays(part) for part in _as_list(pair)] for pair in given]
@@ -93,14 +100,18 @@ def fast_fit(
 
 def _unsupported_data(model: keras.Model, pairs: list[list[list]], batch_size) -> str | None:
     """Returns why the engine cannot train a model on data; None if it can."""
-    if not isinstance(batch_size, int):
-        return f"of batch_size={batch_size}"
+    if batch_size is None:
+        return "of batch_size=None"
     if any(len(pair) != 2 for pair in pairs):
         return "validation_data is not (x, y)"
     trained = student_of(model)
     images = [[tuple(tensor.shape[1:])] for tensor in trained.inputs]
     shapes = [loss.label_shapes(output.shape[-1]) for loss, output in zip(Objective(model).losses, trained.outputs)]
     for inputs, labels in pairs:
+        for name, kind, arrays, tensors in (("x", "input", inputs, images), ("y", "output", labels, shapes)):
+            if len(arrays) > len(tensors):
+                advice = f"Give {name} as one array for each {kind} of the model, such as numpy.stack({name})"
+                raise wrong(advice, f"a list of {len(arrays)} for {len(tensors)}")
         if not all(isinstance(array, np.ndarray) for array in inputs + labels):
             return "the data are not arrays"
         if not _have_shapes(inputs, images):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from lwcnn.data.augment.color import gaussian_blur
 from lwcnn.data.checks import check_image_array, images_at_once, require_pixels
 from lwcnn.evaluation.metrics import average_probabilities
 from lwcnn.models.description import read_description
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import LwcnnError, unknown_name, wrong
 from lwcnn.system.files import StrPath
 
 if TYPE_CHECKING:
@@ -155,7 +155,13 @@ def _batches(
     from lwcnn.data.streams import find_inputs, read_npz_images, stream_files
 
     if not isinstance(images, np.ndarray):
-        paths = [os.fspath(path) for path in ([images] if isinstance(images, (str, os.PathLike)) else images)]
+        given: list[Any] = [images]
+        if isinstance(images, Iterable) and not isinstance(images, (str, os.PathLike)):
+            given = list(images)
+        if other := [each for each in given if not isinstance(each, (str, os.PathLike))]:
+            advice = "Give paths, or an array of shape (n, height, width, channels), such as numpy.stack(images)"
+            raise wrong(advice, f"{type(other[0]).__name__}{'' if other[0] is images else ' in a list'}")
+        paths = [os.fspath(path) for path in given]
         if not (len(paths) == 1 and paths[0].endswith(".npz")):
             return stream_files(find_inputs(paths), input_shape(model), on_unreadable)
         images = converted_for(model, read_npz_images(Path(os.path.expanduser(paths[0]))))
@@ -207,5 +213,7 @@ def predict_tta(
 
     The temperature divides the logits of each transform.
     """
+    if unknown := [name for name in transforms if name not in TTA_TRANSFORMS]:
+        raise unknown_name("transform", unknown[0], TTA_TRANSFORMS)
     views = (predict_logits(model, TTA_TRANSFORMS[name](images)) for name in transforms)
     return average_probabilities(logits.astype(np.float64) / temperature for logits in views)

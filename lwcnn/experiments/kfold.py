@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import keras
 import numpy as np
@@ -118,7 +119,8 @@ def _make_folds(plan: Experiment, data: Dataset, size: Preset, num_folds: int) -
     if limit < len(part):
         part = stratified_subset(data.y_train, limit, FOLD_SEED)
     images, labels = data.x_train[part], data.y_train[part]
-    folds = split_distinct(images, labels, lambda labels: stratified_folds(labels, num_folds, FOLD_SEED))
+    draw = partial(stratified_folds, num_folds=num_folds, seed=FOLD_SEED, class_names=data.class_names)
+    folds = split_distinct(images, labels, draw)
     return [(part[training], part[assessed]) for training, assessed in folds]
 
 

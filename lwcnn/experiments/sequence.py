@@ -10,13 +10,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from lwcnn.data.image_files import resize_images
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.checkpoint import Checkpoint, PhaseState
 from lwcnn.training.devices import Computing
-from lwcnn.training.images import Images, Split
+from lwcnn.training.images import Split
 from lwcnn.training.loop import Branches, Wrap, train_phase
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
@@ -82,29 +81,15 @@ class PhaseSequence:
         self.depends_on([plain_settings(phase), plain_settings(branches)])
         key = hashlib.sha256(json.dumps(self._determinants).encode()).hexdigest()[:16]
         path = Path(self.cache) / f"seed{self.seed}-{phase.name}-{key}.npz" if self.cache else None
-        trained, split = model, self.split
-        if phase.image_side:
-            trained, split = _resized(model, split, phase.image_side)
         with locked(path, self.progress.note) if path else contextlib.nullcontext():
             checkpoint = Checkpoint(path, key) if path else None
             options: dict = {"branches": branches, "checkpoint": checkpoint, "progress": self.progress, "wrap": wrap}
-            state = train_phase(trained, phase, split, self._phase_seed(), **options)
-        if trained is not model:
-            model.set_weights(trained.get_weights())
+            state = train_phase(model, phase, self.split, self._phase_seed(), **options)
         self.records.append(phase_record(model, phase, state))
 
     def _phase_seed(self) -> int:
         """Returns a seed for the next phase that is independent of those of other phases and runs."""
         return int(np.random.SeedSequence((self.seed, len(self.records))).generate_state(1)[0])
-
-
-def _resized(model: keras.Model, split: Split, side: int) -> tuple[keras.Model, Split]:
-    """Returns the model for square images of a side, with the same weights, and such images."""
-    images = keras.Input((side, side, model.input_shape[-1]), name=model.inputs[0].name)
-    smaller = keras.models.clone_model(model, input_tensors=images)
-    smaller.set_weights(model.get_weights())
-    arrays = (part.arrays() for part in split)
-    return smaller, Split(*(Images(resize_images(x, (side, side)), y) for x, y in arrays))
 
 
 def phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:

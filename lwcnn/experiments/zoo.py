@@ -75,19 +75,22 @@ def create_model(
     if pretrained is not None:
         from lwcnn.models.io import load_model
 
-        if (tuple(input_shape), num_classes) != ((32, 32, 3), 10):
+        if (input_shape, num_classes) != ((32, 32, 3), 10):
             advice = "Leave out input_shape and num_classes: the trained weights determine them"
-            raise wrong(advice, f"{tuple(input_shape)}, {num_classes} with pretrained={pretrained!r}")
+            raise wrong(advice, f"{input_shape}, {num_classes} with pretrained={pretrained!r}")
         known = trained_networks()
+        if name not in NETWORKS and name in NETWORKS.values():
+            network = next(network for network, experiment in NETWORKS.items() if experiment == name)
+            raise wrong(f"Give the network that this experiment trains, {network!r}", f"{name!r}")
         if (name, pretrained) not in known:
             raise unknown_name("trained network", f"{name} on {pretrained}", [" on ".join(key) for key in known])
         return load_model(shipped_file(name, pretrained))
     if name not in (*NETWORKS, *EXPERIMENT_NAMES):
         raise unknown_name("network", name, [*NETWORKS, *EXPERIMENT_NAMES])
-    if len(input_shape) != 3:
-        raise LwcnnError(f"Give input_shape as (height, width, channels). Received: {tuple(input_shape)}")
     from lwcnn.experiments.pipeline import build_model
+    from lwcnn.models.layers import check_shapes
 
+    check_shapes(input_shape, num_classes, 1, "pixel")
     return build_model(get_experiment(name, dataset=ImageSpec(input_shape, mirror=False)), input_shape, num_classes)
 
 

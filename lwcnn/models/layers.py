@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import keras
+import numpy as np
 
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import wrong
 
 Build = TypeVar("Build", bound=Callable[..., keras.Model])
 
@@ -50,11 +51,13 @@ class SoftVoting(keras.layers.Layer):
 
 def check_shapes(input_shape: Sequence[int], num_classes: int, min_size: int, reason: str) -> None:
     """Checks the image shape and the number of classes of a new network; `reason` is such as "for a ResNet"."""
-    if len(input_shape) != 3 or min(input_shape[:2]) < min_size or input_shape[2] < 1:
+    sides = list(input_shape) if isinstance(input_shape, (tuple, list)) else []
+    are_whole = len(sides) == 3 and all(isinstance(side, (int, np.integer)) for side in sides)
+    if not are_whole or min(sides[:2]) < min_size or sides[2] < 1:
         advice = f"input_shape must be (height, width, channels) with height and width of at least {min_size} {reason}"
-        raise wrong(advice, f"{tuple(input_shape)}")
-    if num_classes < 2:
-        raise LwcnnError(f"num_classes must be at least 2. Received: {num_classes}")
+        raise wrong(advice, f"{input_shape!r}")
+    if not isinstance(num_classes, (int, np.integer)) or num_classes < 2:
+        raise wrong("num_classes must be an integer of at least 2", f"{num_classes!r}")
 
 
 def builder(min_size: int, reason: str) -> Callable[[Build], Build]:

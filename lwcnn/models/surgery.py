@@ -9,7 +9,7 @@ import numpy as np
 from lwcnn.models.configs import EPSILON, ResidualSEConfig
 from lwcnn.models.layers import SoftVoting
 from lwcnn.models.residual_se import build_residual_se
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 
 _AXES = {"expand": -1, "gate": -1, "activation": -1, "project": 2}
 """Axis of the hidden channels in the kernels, and slopes, of a block's layers."""
@@ -89,16 +89,14 @@ def replace_head(model: keras.Model, num_classes: int, input_shape: Sequence[int
             if size is None:
                 raise LwcnnError(f"Give a model that ends in a dense layer or a convolution. Received: {model.name!r}")
             layer["config"][size] = num_classes
-    copy = keras.Model.from_config(config)
-    for layer in model.layers:
-        try:
+    try:
+        copy = keras.Model.from_config(config)
+        for layer in model.layers:
             if layer.name != head:
                 copy.get_layer(layer.name).set_weights(layer.get_weights())
-        except ValueError as error:
-            raise LwcnnError(
-                f"Load the images with size={tuple(model.input_shape[1:])}, which layer {layer.name!r} of "
-                f"{model.name!r} needs. Received: images of shape {tuple(input_shape or ())}"
-            ) from error
+    except ValueError as error:
+        advice = f"Load the images with size={tuple(model.input_shape[1:])}, which {model.name!r} was made for"
+        raise wrong(advice, f"images of shape {tuple(input_shape or ())}") from error
     return copy
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from lwcnn.system.npz import load_npz, save_npz
 from lwcnn.training.steps import step_name
 
 FORMAT = 2
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -89,9 +91,7 @@ class Checkpoint:
         arrays = {f"{name}_{i}": a for name in _ARRAYS for i, a in enumerate(getattr(state, name))}
         save_npz(self.path, header=np.array(header), **arrays)
 
-    def load(
-        self, model: keras.Model | None = None, note: Callable[[str], None] = lambda text: None
-    ) -> PhaseState | None:
+    def load(self, model: keras.Model | None = None) -> PhaseState | None:
         """Returns the state, which must fit the model, or None if no file can be read; a damaged one is renamed."""
         if not Path(self.path).exists():
             return None
@@ -109,7 +109,8 @@ class Checkpoint:
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:  # LwcnnError is a ValueError
             aside = _set_aside(Path(self.path))
             reason = " ".join(str(error).split())[:200]
-            note(f"the checkpoint {self.path} can't be read ({reason}): renamed to {aside.name}; the phase starts over")
+            told = "The checkpoint %s can't be read (%s): renamed to %s; the phase starts over"
+            _log.warning(told, self.path, reason, aside.name)
             return None
         advice = f"{self.path} was written with another configuration; delete it to train from scratch"
         raise wrong(advice, f"{found!r}, expected: {self.key!r}")

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lwcnn.data.augment.augmentation import check_images
 from lwcnn.system.errors import wrong
 
 
@@ -18,7 +19,7 @@ class Images:
         indices: Positions of the subset in both arrays. If None, all are used.
 
     Raises:
-        LwcnnError: The labels are not integers of shape (n,).
+        LwcnnError: The labels are not integers of shape (n,), or the indices not positions in them.
 
     Example:
 
@@ -32,11 +33,19 @@ class Images:
     indices: np.ndarray | None = None
 
     def __post_init__(self):
+        for name, value in list(vars(self).items()):
+            if value is not None:
+                object.__setattr__(self, name, np.asarray(value))
         if self.labels.ndim != 1 or self.labels.dtype.kind not in "iu" or len(self.labels) != len(self.images):
-            advice = f"Give one integer label for each of the {len(self.images)} images, shape (n,)"
+            advice = f"Give one integer label for each image, shape ({len(self.images)},)"
             raise wrong(advice, f"{self.labels.dtype} of shape {self.labels.shape}")
-        if self.indices is not None and np.asarray(self.indices).dtype.kind not in "iu":
-            raise wrong("Give indices as integers", f"{np.asarray(self.indices).dtype}")
+        if self.indices is None or not self.indices.size:
+            return
+        if self.indices.dtype.kind not in "iu" or self.indices.ndim != 1:
+            raise wrong("Give indices as integers, shape (m,)", f"{self.indices.dtype} of shape {self.indices.shape}")
+        if self.indices.min() < 0 or self.indices.max() >= len(self.labels):
+            found = f"{self.indices.min()} to {self.indices.max()}"
+            raise wrong(f"Give indices from 0 to {len(self.labels) - 1}", found)
 
     def __len__(self) -> int:
         return len(self.labels if self.indices is None else self.indices)
@@ -57,6 +66,7 @@ class Images:
 
         From histograms, so that no rounding error accumulates.
         """
+        check_images(self.images)
         chosen = np.arange(len(self.images)) if self.indices is None else self.indices
         counts = np.zeros((self.images.shape[3], 256), np.int64)
         for start in range(0, len(chosen), 1024):  # parts, because `bincount` takes eight bytes per pixel

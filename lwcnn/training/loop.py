@@ -12,6 +12,7 @@ from keras.layers import Dropout
 from lwcnn.data.augment import Augmentation
 from lwcnn.data.batches import Batches
 from lwcnn.data.checks import require_pixels
+from lwcnn.data.image_files import resize_images
 from lwcnn.system import environment
 from lwcnn.system.errors import Diverged, LwcnnError, wrong
 from lwcnn.system.settings import plain_settings
@@ -60,7 +61,8 @@ def train_phase(
         The final state: history, training time and best accuracies.
 
     Raises:
-        LwcnnError: The phase names layers that the model lacks, or the checkpoint belongs to another configuration.
+        LwcnnError: The phase names layers that the model lacks, a label is not one of its classes, a part of the split
+            is empty, or the checkpoint belongs to another configuration.
         Diverged: The loss is NaN or infinite in the first epoch; the model keeps its initial weights. In a later epoch
             the phase ends with the best epoch's weights instead, and the state's `diverged` is that epoch.
 
@@ -70,26 +72,64 @@ def train_phase(
     >>> train_phase(model, head, Split(training, validation), seed=0).finished
     True
     """
+    _check_types(phase, split, seed, checkpoint)
     branches = (phase.augmentation,) if branches is None else tuple(branches)
-    if len(branches) != len(model.outputs):
-        raise LwcnnError(f"{model.name} has {len(model.outputs)} inputs. Received: {len(branches)} branches")
+    if not len(branches) == len(model.inputs) == len(model.outputs):
+        found = f"inputs: {len(model.inputs)}, outputs: {len(model.outputs)}, branches: {len(branches)}"
+        raise wrong("Give a model with one input and one output for each branch", found)
     for part in split:
         require_pixels(part.images)
+        _check_labels(part.chosen_labels, model.outputs[0].shape[-1])
+    given = model
+    if phase.image_side:
+        model, split = _resized(model, split, phase.image_side)
     progress = progress or Progress("none")
     trainable = trainable_layer_names(model, phase)
     for layer in model.layers:
         layer.trainable = layer.name in trainable
     parts = [None if part.indices is None else hashlib.sha256(part.indices.tobytes()).hexdigest() for part in split]
     settings = json.dumps([plain_settings(phase), plain_settings(branches), int(seed), *map(len, split), *parts])
-    state = _restore(model, hashlib.sha256(settings.encode()).hexdigest(), checkpoint, progress)
+    state = _restore(model, hashlib.sha256(settings.encode()).hexdigest(), checkpoint)
     if not state.finished:
         trainer = _PhaseTrainer(model, phase, split, seed, branches, state, progress, wrap)
         while not state.finished:
             trainer.run_epoch()
             if checkpoint:
                 checkpoint.save(state)
+    if given is not model:
+        given.set_weights(model.get_weights())
     progress.end_phase(phase.epochs)
     return state
+
+
+def _check_types(phase: Phase, split: Split, seed: int, checkpoint: Checkpoint | None) -> None:
+    are_valid = {
+        "Phase": (phase, isinstance(phase, Phase)),
+        "Split": (split, isinstance(split, Split)),
+        "seed, an integer": (seed, isinstance(seed, (int, np.integer))),
+        "Checkpoint": (checkpoint, checkpoint is None or isinstance(checkpoint, Checkpoint)),
+    }
+    for name, (value, is_valid) in are_valid.items():
+        if not is_valid:
+            raise wrong(f"Give a {name}", type(value).__name__)
+
+
+def _check_labels(labels: np.ndarray, num_classes: int) -> None:
+    if not len(labels) or labels.min() < 0 or labels.max() >= num_classes:
+        advice = f"Give images to train on and to validate, labels from 0 to {num_classes - 1}, the model's classes"
+        raise wrong(advice, f"labels from {labels.min()} to {labels.max()}" if len(labels) else "no images")
+
+
+def _resized(model: keras.Model, split: Split, side: int) -> tuple[keras.Model, Split]:
+    """Returns the model for square images of a side, with the same weights, and such images."""
+    images = keras.Input((side, side, model.input_shape[-1]), name=model.inputs[0].name)
+    try:
+        smaller = keras.models.clone_model(model, input_tensors=images)
+        smaller.set_weights(model.get_weights())
+    except ValueError as error:
+        raise wrong(f"Leave out image_side: {model.name} takes one image size", f"image_side={side}") from error
+    arrays = (part.arrays() for part in split)
+    return smaller, Split(*(Images(resize_images(x, (side, side)), y) for x, y in arrays))
 
 
 class _PhaseTrainer:
@@ -195,9 +235,9 @@ def _clock() -> float:
     return time.perf_counter() - compile_seconds()
 
 
-def _restore(model: keras.Model, settings: str, checkpoint: Checkpoint | None, progress: Progress) -> PhaseState:
+def _restore(model: keras.Model, settings: str, checkpoint: Checkpoint | None) -> PhaseState:
     """Returns the checkpoint's state and sets the model's weights to it; without one, returns a new state."""
-    state = checkpoint and checkpoint.load(model, progress.note)
+    state = checkpoint and checkpoint.load(model)
     if not checkpoint or not state:
         return PhaseState(settings=settings)
     if state.settings not in (settings, ""):  # "": written by an earlier version

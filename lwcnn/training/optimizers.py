@@ -10,6 +10,8 @@ from lwcnn.system.settings import added_later
 if TYPE_CHECKING:
     import keras
 
+NAMES = ("nadam", "adam", "adamw", "sgd", "rmsprop", "lion", "one_cycle", "schedule_free", "muon")
+
 
 @dataclass(frozen=True)
 class OptimizerConfig(Settings):
@@ -57,6 +59,8 @@ class OptimizerConfig(Settings):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.name not in NAMES:
+            raise unknown_name("optimizer", self.name, NAMES)
         if self.drops and (self.warmup is not None or self.name == "one_cycle" or [*self.drops] != sorted(self.drops)):
             raise LwcnnError(f"Give drops in ascending order and without any other schedule. Received: {self}")
 
@@ -64,8 +68,6 @@ class OptimizerConfig(Settings):
         """Builds a new Keras optimizer whose learning rate is scheduled over `num_steps` training steps."""
         from lwcnn.training.keras_optimizers import OPTIMIZERS, with_lookahead
 
-        if self.name not in OPTIMIZERS:
-            raise unknown_name("optimizer", self.name, OPTIMIZERS)
         arguments = {name: getattr(self, name) for name in ("momentum", "nesterov", "weight_decay")}
         arguments |= {"adam_lr_ratio": self.adam_ratio, "fixed_norm": self.fixed_norm or None}
         kind = OPTIMIZERS[self.name]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lwcnn.data.augment import Augmentation, MixUpCutMix, settings
-from lwcnn.data.augment.settings import Amount, Flag, Fraction, Settings, sequence, whole
+from lwcnn.data.augment.settings import Amount, Flag, Settings, sequence, whole
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.settings import added_later
 from lwcnn.training.optimizers import OptimizerConfig
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import keras
 
 _TRAINABLE = settings.Rule(
-    lambda value: value == "all" or whole(1).is_valid(value) or sequence(settings.TEXT).is_valid(value),
-    '"all", a number of last layers, or a tuple of names',
+    lambda value: value == "all" or whole(1).is_valid(value) or bool(sequence(settings.TEXT).is_valid(value) and value),
+    '"all", a number of last layers, or a tuple of one or more names',
 )
 
 
@@ -34,7 +34,7 @@ class Phase(Settings):
             then restored. None trains all epochs and keeps the weights of the last one.
         min_delta: Minimum improvement of the monitored value (accuracy as a fraction) that counts as progress.
         augmentation: Augmentation of the training images, for a model with one input. None trains on the originals.
-        label_smoothing: Float between 0 and 1. Fraction of each label that is spread evenly over the classes.
+        label_smoothing: Float from 0 to below 1. Fraction of each label that is spread evenly over the classes.
         best_per_branch: With several outputs, whether to keep the most accurate epoch of each branch (one checkpoint
             per branch, whatever `min_delta` and `start_from_epoch` are) and to stop as soon as the patience of one
             branch ends. By default both follow the mean over the outputs.
@@ -67,7 +67,7 @@ class Phase(Settings):
     patience: Annotated[int | None, whole(1)] = None
     min_delta: Amount = 0.0
     augmentation: Augmentation | None = None
-    label_smoothing: Fraction = 0.0
+    label_smoothing: Annotated[float, settings.BELOW_ONE] = 0.0
     best_per_branch: Flag = False
     batch_size: Annotated[int, whole(1)] = 128
     mixing: MixUpCutMix | None = added_later(None)

@@ -65,10 +65,11 @@ class Progress:
     def end_epoch(self, record: Mapping[str, float], accuracies: Sequence[float]) -> None:
         """Shows an epoch's record and validation accuracies; `seconds` in the record counts from the phase's start."""
         training = [value for key, value in record.items() if key.endswith("accuracy") and "val_" not in key]
-        seconds_left = (self._epochs_left - self._epoch) * record["seconds"] / self._epoch
+        epochs_left = self._epochs_left - self._epoch
+        left = f", up to {_duration(epochs_left * record['seconds'] / self._epoch)} left" if epochs_left > 0 else ""
         self.note(
             f"{self._head}, loss {record['loss']:.4f}, accuracy: training {_percent(training)}, "
-            f"validation {_percent(accuracies)}, up to {_duration(seconds_left)} left"
+            f"validation {_percent(accuracies)}{left}"
         )
 
     def end_phase(self, num_epochs: int) -> None:

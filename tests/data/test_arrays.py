@@ -92,7 +92,9 @@ def test_other_forms_are_refused():
     for data in (X, {"x": X}, [X], 3, None):
         with pytest.raises(LwcnnError, match="Give arrays .*Received: "):
             load_dataset(data)
-    with pytest.raises(LwcnnError, match="as uint8, 0..255.*in memory"):
+    with pytest.raises(LwcnnError, match='under the key "train".*Received: keys x_train, y_train'):
+        load_dataset({"x_train": X, "y_train": Y})
+    with pytest.raises(LwcnnError, match="Give 'x_train' as uint8, 0..255.*in memory"):
         load_dataset((X / 255, Y))
 
 

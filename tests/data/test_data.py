@@ -6,6 +6,7 @@ import http.server
 import io
 import os
 import pickle
+import re
 import struct
 import tarfile
 import threading
@@ -186,6 +187,18 @@ def test_test_images_among_the_training_images_are_told(caplog):
     assert told.startswith("50 of 50 test images are also training images")
 
 
+def test_images_under_two_classes_are_told(caplog):
+    images, labels = made_arrays((28, 28, 1))["x_train"], made_arrays((28, 28, 1))["y_train"]
+    load_dataset((np.concatenate([images, images[:3]]), np.concatenate([labels, labels[1:3], labels[2:3]])))
+    assert caplog.messages == ["2 images are also under another class. Keep each in one class."]
+
+
+@pytest.mark.parametrize("size", [24.0, "24", (24,), (24, 0)])
+def test_sizes_are_integers(size):
+    with pytest.raises(LwcnnError, match=f"Give size as .*Received: size={re.escape(repr(size))}"):
+        load_dataset("digits", size=size)
+
+
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3)])
 def test_color_images_may_be_mirrored_unless_their_owner_says_no(tmp_path, shape):
     path = save(tmp_path / "a.npz", **made_arrays(shape))
@@ -340,7 +353,7 @@ def test_digits_are_enlarged_as_by_opencv():
         ({"x_train": lambda x: x.astype(str)}, "store pixels as numbers"),
         ({"y_train": lambda y: y.astype(str)}, "as class numbers: class_names, labels = numpy.unique"),
         ({"y_train": lambda y: y.astype(str).astype(object)}, "'y_train.npy' holds.*never unpickled.*number or string"),
-        ({"y_train": lambda y: y + 1, "y_test": lambda y: y + 1}, "Save y_train - 1 and y_test - 1"),
+        ({"y_train": lambda y: y + 1, "y_test": lambda y: y + 1}, "Give y_train - 1 and y_test - 1"),
         ({"y_train": lambda y: y * 0, "y_test": lambda y: y * 0}, "at least two classes. Received: 1 in"),
     ],
 )

@@ -126,6 +126,8 @@ def test_bad_number_of_folds_is_refused(num_folds):
 def test_too_few_images_for_the_folds_is_refused():
     with pytest.raises(LwcnnError, match="at least 6 images for 6 folds.*class 1: 5"):
         stratified_folds(made_labels([12, 5, 7]), 6)
+    with pytest.raises(LwcnnError, match="Received: cat: 5"):
+        stratified_folds(made_labels([12, 5, 7]), 6, class_names=("ant", "cat", "dog"))
 
 
 # Data sets of any size

@@ -172,6 +172,22 @@ def test_arrays_of_unequal_lengths_are_refused():
         fast_fit(build(), X, Y[:-1])
 
 
+@pytest.mark.parametrize("number", [{"batch_size": 0}, {"batch_size": -3}, {"batch_size": 2.5}, {"epochs": 1.5}])
+def test_numbers_out_of_range_are_refused(number):
+    ((name, value),) = number.items()
+    with pytest.raises(LwcnnError, match=f"Give {name} as an integer of . or more. Received: {name}={value}"):
+        fast_fit(build(), X, Y, **number)
+
+
+def test_a_model_must_be_compiled_and_images_one_array():
+    with pytest.raises(LwcnnError, match="Compile the model"):
+        fast_fit(keras.Sequential([layers.Input((6, 6, 2)), layers.Flatten()]), X, Y)
+    with pytest.raises(LwcnnError, match=r"one array for each input .*numpy.stack\(x\). Received: a list of 30 for 1"):
+        fast_fit(build(), list(X), Y)
+    with pytest.raises(LwcnnError, match=r"one array for each output .*numpy.stack\(y\). Received: a list of 30 for 1"):
+        fast_fit(build(), X, list(Y))
+
+
 def test_what_is_like_an_array_is_converted_once(capfd):
     class Like:
         def __init__(self, array):

@@ -149,6 +149,14 @@ def test_floats_are_refused(model, monkeypatch):
         predict_images(model, make_images(2, SHAPE, 4)[0] / 255)
 
 
+@pytest.mark.parametrize("images", [Image.new("RGB", (12, 12)), [np.zeros(SHAPE, "uint8")] * 2, None])
+def test_images_are_paths_or_one_array(model, images):
+    with pytest.raises(
+        LwcnnError, match=r"such as numpy.stack\(images\). Received: (Image|ndarray in a list|NoneType)$"
+    ):
+        predict_images(model, images)
+
+
 def test_with_tta_digits_are_not_mirrored(tmp_path, monkeypatch):
     asked, name = [], "lwcnn.evaluation.predict.default_tta_transforms"
     monkeypatch.setattr(name, lambda mirror: asked.append(mirror) or ["original"])

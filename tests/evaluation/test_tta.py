@@ -14,6 +14,7 @@ from lwcnn.evaluation.metrics import accuracy, summarize
 from lwcnn.evaluation.predict import TTA_TRANSFORMS, default_tta_transforms, predict_images, predict_logits, predict_tta
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.io import save_model
+from lwcnn.system.errors import LwcnnError
 
 
 @pytest.fixture
@@ -70,6 +71,11 @@ def test_probabilities_of_zero_stay_finite(images):
     averaged = predict_tta(certain, images)
     assert np.isfinite(averaged).all()
     assert summarize(averaged, np.zeros(5, int))["loss"] == 0
+
+
+def test_unknown_transforms_are_refused_with_the_nearest(model, images):
+    with pytest.raises(LwcnnError, match="Did you mean 'horizontal_flip'.*Received: 'horizontl_flip'"):
+        predict_tta(model, images, ["horizontl_flip"])
 
 
 def test_digits_are_not_mirrored_by_default():

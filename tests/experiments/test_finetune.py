@@ -50,8 +50,11 @@ def test_a_sequential_model_gets_a_new_head():
 def test_a_network_that_needs_its_size_says_so():
     merged = build_merged_model(SHAPE, 10)
     assert replace_head(merged, 2).output_shape == (None, 2)
-    with pytest.raises(LwcnnError, match=r"with size=\(12, 12, 3\).*Received: images of shape \(24, 24, 3\)"):
-        replace_head(merged, 2, (24, 24, 3))
+    for side in (4, 24):
+        with pytest.raises(
+            LwcnnError, match=rf"with size=\(12, 12, 3\).*Received: images of shape \({side}, {side}, 3\)"
+        ):
+            replace_head(merged, 2, (side, side, 3))
 
 
 def test_images_get_the_size_and_channels_of_the_network(start):

@@ -75,7 +75,7 @@ def test_mobilenet_v2_trains_evaluates_and_is_kept(tmp_path, folders):
 def test_what_does_not_fit_is_refused():
     with pytest.raises(LwcnnError, match=r"at least 32.*Received: \(28, 28, 1\)"):
         build_application((28, 28, 1), 10, MOBILENET_V2)
-    with pytest.raises(LwcnnError, match="num_classes must be at least 2. Received: 1"):
+    with pytest.raises(LwcnnError, match="num_classes must be an integer of at least 2. Received: 1"):
         build_application(SHAPE, 1, MOBILENET_V2)
     with pytest.raises(LwcnnError, match="Did you mean 'mobilenet_v2'"):
         build_application(SHAPE, 10, ApplicationConfig("mobilenet_v3"))

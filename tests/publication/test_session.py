@@ -20,7 +20,7 @@ COMMITTED = Folders(ROOT / "results", models=ROOT / "models")
 def shown(monkeypatch):
     """What is shown: pairs of figure and alt text, and Markdown."""
     found = []
-    monkeypatch.setattr(session, "display", lambda markdown: found.append(markdown.data))
+    monkeypatch.setattr("IPython.display.display", lambda markdown: found.append(markdown.data))
     monkeypatch.setattr(session, "show", lambda figure, alt: found.append((figure, alt)))
     return found
 

@@ -46,7 +46,7 @@ def test_normalized_images_have_mean_zero_and_deviation_one():
 @pytest.mark.parametrize("labels", [np.zeros((3, 1), int), np.zeros(3), np.zeros(2, int), np.zeros((3, 10), int)])
 def test_labels_are_one_integer_per_image(labels):
     received = re.escape(f"Received: {labels.dtype} of shape {labels.shape}")
-    with pytest.raises(LwcnnError, match=f"one integer label for each of the 3 images.*{received}"):
+    with pytest.raises(LwcnnError, match=rf"one integer label for each image, shape \(3,\). {received}"):
         Images(np.zeros((3, 4, 4, 1), np.uint8), labels)
 
 
@@ -65,7 +65,26 @@ def test_pixels_from_0_to_1_are_refused(made_dataset):
     np.testing.assert_allclose(*same, atol=1e-5)
 
 
-def test_indices_are_integers_and_no_mask():
-    images, labels = np.zeros((3, 4, 4, 1), np.uint8), np.arange(3)
-    with pytest.raises(LwcnnError, match="Give indices as integers. Received: bool"):
-        Images(images, labels, labels > 1)
+@pytest.mark.parametrize(
+    "indices, message",
+    [
+        ([True, False, True], r"as integers, shape \(m,\). Received: bool of shape \(3,\)"),
+        ([[0], [1]], r"as integers, shape \(m,\). Received: int64 of shape \(2, 1\)"),
+        ([0, 3], "from 0 to 2. Received: 0 to 3"),
+        ([-1, 1], "from 0 to 2. Received: -1 to 1"),
+    ],
+)
+def test_indices_are_positions_and_no_mask(indices, message):
+    with pytest.raises(LwcnnError, match=f"Give indices {message}"):
+        Images(np.zeros((3, 4, 4, 1), np.uint8), np.arange(3), indices)
+
+
+def test_lists_become_arrays():
+    images = np.zeros((3, 4, 4, 1), np.uint8)
+    _, labels = Images(images, [2, 1, 0], [0, 2]).arrays()
+    assert labels.tolist() == [2, 0]
+
+
+def test_statistics_are_those_of_uint8_images():
+    with pytest.raises(LwcnnError, match="Give images as uint8.*Received: float32 of shape"):
+        Images(np.zeros((3, 4, 4, 1), np.float32), np.arange(3)).channel_statistics()

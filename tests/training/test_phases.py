@@ -11,8 +11,9 @@ from lwcnn.models.dual import build_dual_model, build_merged_model, build_submod
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop
 from lwcnn.training.images import Images, Split
+from lwcnn.training.keras_optimizers import OPTIMIZERS
 from lwcnn.training.loop import train_phase
-from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.optimizers import NAMES, OptimizerConfig
 from lwcnn.training.phases import Phase, trainable_layer_names, unfreeze_layer_by_layer
 
 SGD = OptimizerConfig("sgd", 0.05, momentum=0.9)
@@ -120,10 +121,10 @@ def test_a_phase_that_trains_nothing_is_refused(merged):
     "arguments",
     [
         {"epochs": 0}, {"epochs": 2.0}, {"batch_size": 0}, {"patience": 0}, {"trainable": "head_dense"},
-        {"trainable": True}, {"trainable": 0}, {"trainable": -1}, {"frozen": "head_*"}, {"min_delta": -0.1},
-        {"label_smoothing": 2}, {"dropout": (0.5, 1.0)}, {"dropout": (0.5,)}, {"monitor": "loss"},
-        {"start_from_epoch": -1}, {"optimizer": "sgd"}, {"class_weight": "equal"}, {"image_side": 0},
-        {"augmentation": "flips"}, {"mixing": 0.2}, {"best_per_branch": 1},
+        {"trainable": True}, {"trainable": 0}, {"trainable": -1}, {"trainable": ()}, {"frozen": "head_*"},
+        {"min_delta": -0.1}, {"label_smoothing": 1.0}, {"dropout": (0.5, 1.0)}, {"dropout": (0.5,)},
+        {"monitor": "loss"}, {"start_from_epoch": -1}, {"optimizer": "sgd"}, {"class_weight": "equal"},
+        {"image_side": 0}, {"augmentation": "flips"}, {"mixing": 0.2}, {"best_per_branch": 1},
     ],
 )  # fmt: skip
 def test_impossible_phases_are_refused(arguments):
@@ -194,7 +195,8 @@ def test_schedule_of_a_single_step_and_of_warm_up_alone():
 
 def test_unknown_optimizers_are_refused_with_the_nearest():
     with pytest.raises(LwcnnError, match="Unknown optimizer. Did you mean 'nadam'.*Received: 'nadm'"):
-        OptimizerConfig("nadm").build(10)
+        OptimizerConfig("nadm")
+    assert list(OPTIMIZERS) == list(NAMES)
 
 
 @pytest.mark.parametrize("optimizer", [OptimizerConfig("nadam", momentum=0.9), OptimizerConfig("adam", nesterov=True)])

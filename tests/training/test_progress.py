@@ -36,6 +36,9 @@ def test_a_phase_by_itself_is_a_run(capsys):
     progress.begin_epoch("all", 39, 40, num_steps=1)
     progress.end_epoch(WHOLE | {"seconds": 39.0}, [0.8])
     assert capsys.readouterr().out.endswith("up to 1 s left\n")
+    progress.begin_epoch("all", 40, 40, num_steps=1)
+    progress.end_epoch(WHOLE, [0.8])
+    assert capsys.readouterr().out.endswith("validation 80.00%\n")
 
 
 def test_a_terminal_shows_steps_on_one_line_no_wider_than_it_is(capsys, monkeypatch):

@@ -690,16 +690,16 @@ def header(**changes):
     + [{"header": np.array(header(state={"epoch": epoch}))} for epoch in ("one", None, 3)]
     + [{"header": np.array(header(counts={"weights": count}))} for count in (1, 10**9, "two", None)],
 )
-def test_a_checkpoint_that_cannot_be_read_is_set_aside_and_the_phase_begins_anew(content, parts, tmp_path):
-    path, notes = tmp_path / "state.npz", []
+def test_a_checkpoint_that_cannot_be_read_is_set_aside_and_the_phase_begins_anew(content, tmp_path, caplog):
+    path = tmp_path / "state.npz"
     if isinstance(content, bytes):
         path.write_bytes(content)
     else:
         np.savez(path, **content)
     before = path.read_bytes()
-    assert Checkpoint(path, "key").load(note=notes.append) is None
+    assert Checkpoint(path, "key").load() is None
     assert not path.exists() and (tmp_path / "state.npz.unreadable").read_bytes() == before
-    (note,) = notes
+    (note,) = caplog.messages
     assert "state.npz.unreadable; the phase starts over" in note and "\n" not in note
     path.write_bytes(b"again")
     assert Checkpoint(path, "key").load() is None and (tmp_path / "state.npz.unreadable1").exists()
@@ -753,8 +753,43 @@ def test_a_phase_resumed_with_other_settings_says_so_and_records_it(monkeypatch)
 
 def test_as_many_branches_as_inputs(parts):
     model = build_merged_model(SHAPE, NUM_CLASSES)
-    with pytest.raises(LwcnnError, match="merged has 1 inputs. Received: 2 branches"):
+    with pytest.raises(LwcnnError, match="for each branch. Received: inputs: 1, outputs: 1, branches: 2"):
         train_phase(model, Phase("p", NADAM, 1), parts, 0, branches=(None, None))
+
+
+@pytest.mark.parametrize(
+    "argument, value, message",
+    [
+        ("phase", "all", "Give a Phase. Received: str"),
+        ("split", (1, 2), "Give a Split. Received: tuple"),
+        ("seed", None, "Give a seed, an integer. Received: NoneType"),
+        ("checkpoint", "state.npz", "Give a Checkpoint. Received: str"),
+    ],
+)
+def test_arguments_of_other_types_are_refused(parts, argument, value, message):
+    arguments = {"phase": Phase("p", NADAM, 1), "split": parts, "seed": 0, argument: value}
+    with pytest.raises(LwcnnError, match=message):
+        train_phase(build_merged_model(SHAPE, NUM_CLASSES), **arguments)
+
+
+@pytest.mark.parametrize("part", ["training", "validation"])
+@pytest.mark.parametrize("labels, found", [([0, 4], "from 0 to 4"), ([-1, 0], "from -1 to 0"), ([], "no images")])
+def test_both_parts_have_images_of_the_models_classes(parts, part, labels, found):
+    split = parts._replace(**{part: Images(parts.training.images[: len(labels)], np.array(labels, int))})
+    with pytest.raises(LwcnnError, match=f"labels from 0 to 3, the model's classes. Received: .*{found}"):
+        train_phase(build_merged_model(SHAPE, NUM_CLASSES), Phase("p", NADAM, 1), split, 0)
+
+
+def test_image_side_trains_on_smaller_images(parts, monkeypatch):
+    shapes, validate = [], loop.validate
+    monkeypatch.setattr(loop, "validate", lambda *given: shapes.append(given[1].images.shape[1:]) or validate(*given))
+    model = build_residual_se(SHAPE, NUM_CLASSES, ResidualSEConfig(stages=(Stage(16, 1),)))
+    before = model.get_weights()
+    train_phase(model, Phase("p", NADAM, 1, image_side=8), parts, 0)
+    assert shapes == [(8, 8, 3)] and model.input_shape == (None, *SHAPE)
+    assert not any(np.array_equal(a, b) for a, b in zip(before, model.get_weights()) if a.ndim == 4)
+    with pytest.raises(LwcnnError, match="Leave out image_side: merged takes one image size. Received: image_side=14"):
+        train_phase(build_merged_model(SHAPE, NUM_CLASSES), Phase("p", NADAM, 1, image_side=14), parts, 0)
 
 
 def test_the_random_states_of_models_within_a_model_are_kept_too():

@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection
 from dataclasses import fields
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
+import numpy as np
+
 from lwcnn.system.errors import LwcnnError
 
 
@@ -21,13 +23,17 @@ class Settings:
     def __post_init__(self):
         for field in fields(self):  # type: ignore[arg-type]  # subclasses are dataclasses
             value, kind = getattr(self, field.name), field.type
+            if isinstance(value, np.generic):  # results hold settings as JSON, which has Python's numbers only
+                value = value.item()
+                object.__setattr__(self, field.name, value)
             kind, rule = get_args(kind) if get_origin(kind) is Annotated else (kind, None)
             first, *others = get_args(kind) or (kind,)
             is_optional = type(None) in others
             if (is_optional and value is None) or (rule.is_valid(value) if rule else isinstance(value, kind)):
                 continue
-            wanted = (rule.wanted if rule else f"an instance of {first.__name__}") + (" or None" if is_optional else "")
-            raise LwcnnError(f"Give {field.name} as {wanted}. Received: {field.name}={value!r}")
+            wanted = rule.wanted if rule else f"an instance of {first.__name__}"
+            optional = ", or None" if is_optional else ""
+            raise LwcnnError(f"Give {field.name} as {wanted}{optional}. Received: {field.name}={value!r}")
 
 
 def number(largest: float = math.inf) -> Rule:
@@ -36,7 +42,6 @@ def number(largest: float = math.inf) -> Rule:
 
 
 def whole(least: int, largest: float = math.inf) -> Rule:
-    """An int; NumPy's integers are invalid, because they cannot be written to JSON."""
     return Rule(lambda value: type(value) is int and least <= value <= largest, f"an int {_range(least, largest)}")
 
 

@@ -8,7 +8,6 @@ from typing import cast
 
 import keras
 import numpy as np
-from IPython.display import Image, Markdown, display
 from matplotlib.figure import Figure
 
 import lwcnn
@@ -114,6 +113,8 @@ class Session:
             try:
                 figure = draw(name, self.published if name in PUBLISHED_FIGURES else self.inputs)
             except MissingInput as error:
+                from IPython.display import Markdown, display  # here, so that the package can be used without it
+
                 display(Markdown(f"*Not shown: {what_is_missing(error)}.*"))
                 return
             alt = (FIGURES[name].__doc__ or name).split("\n")[0]
@@ -171,6 +172,8 @@ def committed_folders() -> Folders | None:
 
 def show(figure: Figure, alt: str) -> None:
     """Displays a figure, with `alt` and its titles as alternative text."""
+    from IPython.display import Image, display
+
     titles = [figure.get_suptitle(), *(ax.get_title() for ax in figure.axes)]
     texts = [alt, *(f"{' '.join(title.split()).rstrip('.')}." for title in titles if title)]
     display(Image(to_png(figure, DPI), alt=" ".join(texts)))
