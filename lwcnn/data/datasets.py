@@ -129,14 +129,11 @@ def load_dataset(
     shape = train[0].shape
     if size is not None:
         train, test = ((resize_images(images, size), labels) for images, labels in (train, test))
-    (train, hashes), (test, test_hashes) = ordered = [_sort_by_pixels(*part) for part in (train, test)]
-    if (num_copies := int(np.isin(test_hashes, hashes).sum())) > _MAX_COPIES * len(test_hashes):
-        told = "%d of %d test images are also training images, so test accuracy is too high. Remove them from one part."
-        _log.warning(told, num_copies, len(test_hashes))
+    (train, train_hashes), (test, test_hashes) = (_sort_by_pixels(*part) for part in (train, test))
     checksum = _checksum(*train, *test)
     official = _official_name(name, checksum, train[0].shape, len(test[0]))
-    if official is None and (contradictory := sum(_num_contradictory(labels, each) for (_, labels), each in ordered)):
-        _log.warning("%d images are also under another class. Keep each in one class.", contradictory)
+    if official is None:
+        _warn_of_copies(np.concatenate([train[1], test[1]]), train_hashes, test_hashes)
     if train[0].shape != shape:
         origin += ", resized"
     elif public and official != public:
@@ -230,9 +227,15 @@ def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[Part, np.nd
     return (images[order], labels[order]), first[order]
 
 
-def _num_contradictory(labels: np.ndarray, hashes: np.ndarray) -> int:
-    """Returns how many images, as `_sort_by_pixels` sorts them, have the pixels of one before and another label."""
-    return int(((hashes[1:] == hashes[:-1]) & (labels[1:] != labels[:-1])).sum())
+def _warn_of_copies(labels: np.ndarray, train_hashes: np.ndarray, test_hashes: np.ndarray) -> None:
+    """Logs how many images are in both parts, and how many are under more than one class."""
+    if (num_copies := int(np.isin(test_hashes, train_hashes).sum())) > _MAX_COPIES * len(test_hashes):
+        told = "%d of %d test images are also training images, so test accuracy is too high. Remove them from one part."
+        _log.warning(told, num_copies, len(test_hashes))
+    images_and_labels = np.stack([np.concatenate([train_hashes, test_hashes]), labels.astype(np.uint64)])
+    num_classes_of = np.unique(np.unique(images_and_labels, axis=1)[0], return_counts=True)[1]
+    if contradictory := int((num_classes_of > 1).sum()):
+        _log.warning("%d images are under more than one class. Keep each in one class.", contradictory)
 
 
 def choose_dataset() -> tuple[Dataset, str | None]:

@@ -190,7 +190,7 @@ def test_test_images_among_the_training_images_are_told(caplog):
 def test_images_under_two_classes_are_told(caplog):
     images, labels = made_arrays((28, 28, 1))["x_train"], made_arrays((28, 28, 1))["y_train"]
     load_dataset((np.concatenate([images, images[:3]]), np.concatenate([labels, labels[1:3], labels[2:3]])))
-    assert caplog.messages == ["2 images are also under another class. Keep each in one class."]
+    assert caplog.messages == ["2 images are under more than one class. Keep each in one class."]
 
 
 @pytest.mark.parametrize("size", [24.0, "24", (24,), (24, 0)])
