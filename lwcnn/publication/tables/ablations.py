@@ -105,8 +105,9 @@ def techniques(evidence: Evidence) -> Table:
     groups: list[list[Sequence[Cell]]] = []
     for preset, some in runs[runs["experiment"].isin(list(found))].groupby("preset", sort=False):
         groups.append([])
-        means = some.groupby("experiment")["test_accuracy"].mean()
-        for name in means.sort_values(ascending=False, kind="stable").index:
+        recipe = where(runs, experiment=TECHNIQUE_BASE, preset=preset).set_index("seed")["test_accuracy"]
+        gains = (some["test_accuracy"] - some["seed"].map(recipe)).groupby(some["experiment"]).mean()
+        for name in gains.sort_values(ascending=False, kind="stable").index:
             network, one = evidence.network("cifar10", name, preset), found[name]
             size = f"{network.runs['params'].iloc[0]:,}"
             cells = [
