@@ -151,8 +151,7 @@ TRAINING: Arguments = {
         type=image_size,
     ),
     "--mirror": option(
-        "whether a mirrored image still belongs to its class (default: yes for color images, no for gray ones); use a "
-        "separate --results folder for each",
+        "whether a mirrored image still belongs to its class (default: yes for color images, no for gray ones)",
         action=argparse.BooleanOptionalAction,
     ),
 }

@@ -22,6 +22,7 @@ from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.safe_text import path_part
 
 _ID_LENGTH = 8  # hexadecimal digits of the checksum in a data set's name
+_MIRRORED = {True: "-mirror", False: "-no_mirror"}
 _MAX_COPIES = 0.01  # fraction of test images that may be training images without a warning
 
 _log = logging.getLogger(__name__)
@@ -33,7 +34,8 @@ class Dataset:
 
     Attributes:
         name: One of `DATASET_NAMES` for the official images, whatever their file; otherwise
-            `<file>-<start of the checksum>`, so that results on different images never share a folder.
+            `<file>-<start of the checksum>`, and `-mirror` or `-no_mirror` if the argument `mirror` decided so, so that
+            results on different images never share a folder.
         x_train: Training images of shape (n, h, w, c), uint8, between 0 and 255; c is 1 for gray images.
         y_train: Training labels of shape (n,), int64, between 0 and num_classes - 1.
         x_test: Test images of shape (m, h, w, c), uint8.
@@ -138,14 +140,15 @@ def load_dataset(
         origin += ", resized"
     elif public and official != public:
         origin += " (not the official images)"
-    if official is not None:
-        name, public, class_names = official, official, known.CLASS_NAMES.get(official, class_names)
+    if public_name := official or public:
+        usually = image_spec(public_name).mirror
     else:
-        name = f"{path_part(name)}-{checksum[:_ID_LENGTH]}"
-    if mirror is None and public:
-        mirror = image_spec(public).mirror
-    elif mirror is None:
-        mirror = not _is_gray(train[0]) if splits.mirror is None else splits.mirror
+        usually = not _is_gray(train[0]) if splits.mirror is None else splits.mirror
+    mirror = usually if mirror is None else mirror
+    if official is not None:
+        name, class_names = official, known.CLASS_NAMES.get(official, class_names)
+    else:
+        name = f"{path_part(name)}-{checksum[:_ID_LENGTH]}{'' if mirror == usually else _MIRRORED[mirror]}"
     return Dataset(name, *train, *test, class_names, checksum, origin, mirror)
 
 

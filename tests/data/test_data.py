@@ -206,6 +206,8 @@ def test_color_images_may_be_mirrored_unless_their_owner_says_no(tmp_path, shape
     said = save(tmp_path / "b.npz", **made_arrays(shape), mirror=np.array(shape[2] == 1))
     assert load_dataset(said).mirror == (shape[2] == 1)
     assert load_dataset(said, mirror=True).mirror and not load_dataset(said, mirror=False).mirror
+    names = [load_dataset(said, mirror=mirror).name for mirror in (None, shape[2] == 1, shape[2] != 1)]
+    assert names[0] == names[1] and names[2] == f"{names[0]}-{'no_mirror' if shape[2] == 1 else 'mirror'}"
     for wrong, told in (("yes", "yes"), (np.array(3), "3"), (np.array([True]), r"dtype bool, shape \(1,\)")):
         with pytest.raises(LwcnnError, match=f"single True or False.*Received: {told}"):
             load_dataset(save(tmp_path / "c.npz", **made_arrays(shape), mirror=wrong))
