@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
@@ -117,9 +118,10 @@ def number(text: str, most: float = 1e9) -> float:
 
 def learning_rate(text: str) -> float:
     """A positive number from the command line."""
-    if (rate := number(text)) == 0:
-        raise argparse.ArgumentTypeError(f"give a positive number. Received: {text!r}")
-    return rate
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < 1e9:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"give a positive number. Received: {text[:30]!r}")
 
 
 def folder(default: str, words: str) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def export(options: argparse.Namespace) -> None:
 
     require_format(options.format)
     options.model = model_file(options.model, options.dataset)
-    data = load_dataset_for(options.model, options.dataset, options.data_dir)
+    data = load_dataset_for([options.model], options.dataset, options.data_dir)
     report = export_model(options.model, options.format, data, options.output, options.max_drop)
     rows = [
         ("model", f"{options.model}, {report['parameters']:,} parameters"),
@@ -66,7 +66,7 @@ def export(options: argparse.Namespace) -> None:
     ]
     if report["num_calibration_images"]:
         rows += [
-            ("calibrated on", f"{report['num_calibration_images']:,} training images"),
+            ("calibrated on", f"{report['num_calibration_images']:,} images"),
             ("input", f"int8, scale {report['input_scale']:g}, zero point {report['input_zero_point']}"),
             ("activations", f"{report['arena_bytes_estimated']:,} bytes (estimated)"),
         ]
@@ -86,7 +86,7 @@ def bench(options: argparse.Namespace) -> None:
     if options.dataset and first in EXPERIMENT_NAMES and first not in NETWORKS:
         data = load_dataset(options.dataset, options.data_dir)
     elif options.dataset:
-        data = load_dataset_for(model_file(first, options.dataset), options.dataset, options.data_dir)
+        data = load_dataset_for([model_file(first, options.dataset)], options.dataset, options.data_dir)
     elif "litert-int8" in options.formats:
         print("No --dataset: int8 is calibrated on random images. Its speed and size hold, its accuracy would not.")
     found = bench_models(options.models, options.formats, data, options.rounds, options.calls)

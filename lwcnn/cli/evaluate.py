@@ -39,7 +39,7 @@ def evaluate(options: argparse.Namespace) -> None:
     from lwcnn.models.io import load_model
 
     models = {file: load_model(file) for file in (model_file(name, options.dataset) for name in options.models)}
-    data = load_dataset_for(next(iter(models)), options.dataset, options.data_dir)
+    data = load_dataset_for(list(models), options.dataset, options.data_dir)
     for file, model in models.items():
         require_fit(model, file, data)
     each = [predict_logits(model, data.x_test) for model in models.values()]

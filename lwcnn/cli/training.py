@@ -21,8 +21,8 @@ TRAIN: Arguments = {
     **arguments.MODELS,
     **arguments.JOBS,
     "--precision": option(
-        "mixed_float16 and mixed_bfloat16 compute in 16 bits, except weights and logits; use a separate --results "
-        "folder for each precision",
+        "mixed_float16 and mixed_bfloat16 compute in 16 bits, except weights and logits; use separate --results and "
+        "--models folders for each precision",
         "float32",
         choices=PRECISIONS,
     ),

@@ -43,7 +43,7 @@ def _parts(data: Any) -> tuple[list[Any], Any]:
         training, validation, test = (
             next((data[key] for key in keys if key in data), None) for keys in (TRAINING, VALIDATION, TEST)
         )
-        if training is None:
+        if training is None or set(data) - {*TRAINING, *VALIDATION, *TEST}:
             advice = 'Give arrays (x, y) under the key "train" and, if there are more, "val" and "test"'
             raise wrong(advice, f"keys {', '.join(map(str, data))}")
         if test is None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lwcnn.data import known
 from lwcnn.data.arrays import read_arrays
-from lwcnn.data.checks import Splits, check_splits
+from lwcnn.data.checks import Splits, check_image_array, check_splits
 from lwcnn.data.folders import read_folder
 from lwcnn.data.formats import read_npz
 from lwcnn.data.image_files import Size, resize_images
@@ -41,7 +41,8 @@ class Dataset:
         x_test: Test images of shape (m, h, w, c), uint8.
         y_test: Test labels of shape (m,), int64.
         class_names: Class names by label.
-        checksum: SHA-256 of the shapes, pixels and labels of both splits, hexadecimal.
+        checksum: SHA-256 of the shapes, pixels and labels of both splits, hexadecimal; of images that are not public,
+            also of the names of classes that their source has, unless these are numbers.
         source: Description of where the data was read from, without an absolute path.
         mirror: Whether a mirrored image still belongs to its class, so that recipes may flip it.
     """
@@ -148,30 +149,32 @@ def load_dataset(
     if official is not None:
         name, class_names = official, known.CLASS_NAMES.get(official, class_names)
     else:
-        name = f"{path_part(name)}-{checksum[:_ID_LENGTH]}{'' if mirror == usually else _MIRRORED[mirror]}"
+        checksum, name = _identify(checksum, splits.class_names or (), name)
+        name += "" if mirror == usually else _MIRRORED[mirror]
     return Dataset(name, *train, *test, class_names, checksum, origin, mirror)
 
 
 def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], seen: str) -> Dataset:
-    """Loads a folder without a test part for testing: all images but those that a model has `seen` (`join_hashes`).
+    """Loads a folder without a test part for testing: its images but those that a model has `seen` (`join_hashes`).
 
-    Those that it has seen are the training images; if there are none, all are. Not every one of the `class_names`,
-    by default those of the folder, needs images.
+    If it has seen all, all are test images. The others are the training images, if they are the most; else all are.
+    Not every one of the `class_names` needs images; if these are numbers, or none, the names are the folder's.
     """
     splits, origin = read_folder(folder, size), folder.resolve().name
-    (images, labels), names = splits.train, splits.class_names or ()
-    if unknown := sorted(set(names) - set(class_names or names)):
+    images, labels = splits.train
+    check_image_array(images, "images", repr(str(folder)))
+    names = splits.class_names or ()
+    if all(map(str.isdecimal, class_names)):
+        class_names = names
+    if unknown := sorted(set(names) - set(class_names)):
         advice = f"Give images of the model's classes, {', '.join(class_names)}"
         raise wrong(advice, f"{', '.join(unknown[:5])} in {str(folder)!r}")
-    class_names = class_names or names
     labels = np.array([class_names.index(name) for name in names])[labels]
     is_seen = is_among(images, seen)
-    if is_seen.all():
-        raise wrong("Give images that the model was not trained on", f"{len(images)} of its images in {str(folder)!r}")
-    is_training = is_seen if is_seen.any() else ~is_seen
-    (train, _), (test, _) = (_sort_by_pixels(images[part], labels[part]) for part in (is_training, ~is_seen))
-    checksum = _checksum(*train, *test)
-    name = f"{path_part(origin)}-{checksum[:_ID_LENGTH]}"
+    is_training = is_seen if is_seen.mean() > 0.5 else np.full(len(images), True)
+    is_test = is_seen if is_seen.all() else ~is_seen
+    (train, _), (test, _) = (_sort_by_pixels(images[part], labels[part]) for part in (is_training, is_test))
+    checksum, name = _identify(_checksum(*train, *test), class_names, origin)
     return Dataset(name, *train, *test, class_names, checksum, origin, not _is_gray(images))
 
 
@@ -228,6 +231,13 @@ def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[Part, np.nd
     first, second = hash_images(images)
     order = np.lexsort((labels, second, first))  # the last key counts first
     return (images[order], labels[order]), first[order]
+
+
+def _identify(checksum: str, class_names: tuple[str, ...], name: str) -> tuple[str, str]:
+    """Returns the checksum of images that are not public, with the names of their classes, and the data set's name."""
+    if not all(map(str.isdecimal, class_names)):  # numbers are the default names
+        checksum = hashlib.sha256(f"{checksum} {class_names}".encode()).hexdigest()
+    return checksum, f"{path_part(name)}-{checksum[:_ID_LENGTH]}"
 
 
 def _warn_of_copies(labels: np.ndarray, train_hashes: np.ndarray, test_hashes: np.ndarray) -> None:

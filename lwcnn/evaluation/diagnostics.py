@@ -114,8 +114,8 @@ def _predictions(result: dict) -> Iterator[str]:
     if missing:
         more = f" and {len(missing) - MAX_NAMES} more" if len(missing) > MAX_NAMES else ""
         yield (
-            f"never predicted: {', '.join(missing[:MAX_NAMES])}{more}; with few images of a class, "
-            'class_weight="balanced" may help'
+            f"never predicted: {', '.join(missing[:MAX_NAMES])}{more}; with few images of a class, balanced class "
+            "weights may help"
         )
 
 

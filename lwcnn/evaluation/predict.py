@@ -213,6 +213,8 @@ def predict_tta(
 
     The temperature divides the logits of each transform.
     """
+    if not 0 < temperature < float("inf"):
+        raise wrong("Give temperature as a positive number", f"temperature={temperature!r}")
     if unknown := [name for name in transforms if name not in TTA_TRANSFORMS]:
         raise unknown_name("transform", unknown[0], TTA_TRANSFORMS)
     views = (predict_logits(model, TTA_TRANSFORMS[name](images)) for name in transforms)

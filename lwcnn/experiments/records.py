@@ -118,12 +118,12 @@ def check_finished(path: Path, run: dict, needed: str = "test_accuracy") -> dict
         raise LwcnnError(f"Move {path} away and run again. Received: a file that is not the result of a run")
     if differing := sorted(set(_differences(config, run["config"])) - {"question", "start"}):  # which only describe
         raise LwcnnError(
-            f"{path} was made with another configuration; move it away, or use another results folder. "
+            f"{path} was made with another configuration; move it away, or use other folders for results and models. "
             f"Received a file that differs in: {', '.join(differing)}"
         )
     if checksum != run["data_checksum"]:
         raise LwcnnError(
-            f"{path} was made with other images; move it away, or use another results folder. "
+            f"{path} was made with other images; move it away, or use other folders for results and models. "
             f"Received checksum {run['data_checksum'][:12]}, the file has {checksum[:12]}"
         )
     return result

@@ -111,7 +111,9 @@ def _verified_outputs(
     trained = folders.model(result)
     advice = f"move the result {path} away and train again. Received: {trained}"
     if result["data_checksum"] != data.checksum:
-        raise LwcnnError(f"{path} was made with other images than these of {data.name}; use another results folder")
+        raise LwcnnError(
+            f"{path} was made with other images than these of {data.name}; use other folders for results and models"
+        )
     if not _belongs(trained, result):
         raise LwcnnError(f"The trained model can't be read or is not that of its result: {advice}")
     outputs = load_npz(folders.outputs(result))

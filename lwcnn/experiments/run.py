@@ -9,17 +9,17 @@ import numpy as np
 from lwcnn.data.checks import images_at_once
 from lwcnn.data.datasets import Dataset
 from lwcnn.data.known import DATASET_NAMES
-from lwcnn.data.splits import join_hashes
+from lwcnn.data.splits import is_among, join_hashes
 from lwcnn.evaluation.diagnostics import diagnose_run
 from lwcnn.evaluation.metrics import accuracy, drop_large_confusion_matrix, measure_calibration, summarize
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders, load_classes, save_classes
 from lwcnn.experiments.pipeline import train_method
-from lwcnn.experiments.recipes import DistilledExperiment, Experiment, get_experiment
+from lwcnn.experiments.recipes import DistilledExperiment, Experiment, FineTunedExperiment, get_experiment
 from lwcnn.experiments.recipes.types import Teacher
 from lwcnn.experiments.records import Run, check_finished, find_plan, load_or_make, mixed_computing, provenance
 from lwcnn.experiments.sequence import PhaseSequence
-from lwcnn.experiments.zoo import SHIPPED_MODELS
+from lwcnn.experiments.zoo import SHIPPED_MODELS, model_file
 from lwcnn.models.cost import count_macs, trainable_params
 from lwcnn.models.description import Description, read_description
 from lwcnn.models.io import load_model, save_model
@@ -71,11 +71,7 @@ def run_experiment(
     """
     plan, data = find_plan(experiment, dataset, preset, folders)
     run = Run(plan, data, preset, seed, folders, progress or Progress("none"), computing)
-    result = load_or_make(run.path, run.identity, partial(_train, run, notice), "test_accuracy", run.progress.note)
-    if (names := tuple(result.get("per_class_accuracy", data.class_names))) != data.class_names:
-        advice = f"{run.path} was made with other names of classes; move it away, or use another results folder"
-        raise wrong(advice, f"{', '.join(data.class_names)}; the file has {', '.join(names)}")
-    return result
+    return load_or_make(run.path, run.identity, partial(_train, run, notice), "test_accuracy", run.progress.note)
 
 
 def _train(run: Run, notice: str | None) -> dict:
@@ -83,7 +79,7 @@ def _train(run: Run, notice: str | None) -> dict:
     plan, data, folders, identity = run.plan, run.data, run.folders, run.identity
     labels = Path(folders.results) / data.name / "test_labels.npz"
     if labels.exists() and not np.array_equal(load_classes(labels), data.y_test):
-        advice = f"{labels} has the labels of other test images: use another results folder"
+        advice = f"{labels} has the labels of other test images: use other folders for results and models"
         raise wrong(advice, f"{data.name} of checksum {data.checksum[:12]}")
     teacher = None
     if isinstance(plan, DistilledExperiment):
@@ -95,9 +91,12 @@ def _train(run: Run, notice: str | None) -> dict:
     about = {"notice": notice, "precision": run.computing.precision, "num_devices": run.computing.devices}
     result = identity | about | {"data_source": data.source} | _measure(model, sequence, data, logits) | provenance()
     signs = diagnose_run(result | {"num_test_images": len(data.y_test)})
+    seen_before = _seen_before(plan)
+    if num_seen := int(is_among(data.x_test, seen_before).sum()):
+        signs.append(f"its start was trained on {num_seen} of {len(data.x_test)} test images: the accuracy is too high")
     result["warnings"] = signs + mixed_computing(result["history"])
     result = drop_large_confusion_matrix(result)
-    seen = None if data.name in DATASET_NAMES else join_hashes(data.x_train)
+    seen = None if data.name in DATASET_NAMES else seen_before + join_hashes(data.x_train)
     save_model(folders.model(identity), model, Description.of_run(result | {"seen": seen}, data.class_names))
     features = penultimate_features(model, data.x_test[:NUM_FEATURE_IMAGES])
     save_npz(folders.outputs(identity), logits=logits.astype(np.float16), features=features.astype(np.float16))
@@ -107,6 +106,12 @@ def _train(run: Run, notice: str | None) -> dict:
     write_json(run.path, result)
     run.progress.end_run(result, data.x_test, classes, run.path)
     return result
+
+
+def _seen_before(plan: Experiment) -> str:
+    """Returns the hashes of one's own images that trained the model from which fine-tuning starts."""
+    told = read_description(model_file(plan.start)) if isinstance(plan, FineTunedExperiment) else None
+    return (told and told.seen) or ""
 
 
 def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,39 +135,48 @@ def was_mirrored(model: StrPath, default: bool = False) -> bool:
     return '"horizontal_flip": true' in json.dumps(told.config) if told else default
 
 
-def load_dataset_for(model: StrPath, dataset: str | None, data_dir: StrPath | None = None) -> Dataset:
-    """Loads a data set as a .keras file takes it; None is the one that the file names.
+def load_dataset_for(models: Sequence[StrPath], dataset: str | None, data_dir: StrPath | None = None) -> Dataset:
+    """Loads a data set as .keras files, of equal image size, take it; None is the one that the first file names.
 
     Image files are resized as in prediction, arrays only if the model was trained on them in its size. Of a folder
-    without a test part, the test images are all that the model was not trained on.
+    without a test part, the test images are all that no model was trained on.
     """
     from lwcnn.data.datasets import load_dataset, load_unseen
     from lwcnn.data.folders import find_files
-    from lwcnn.data.splits import is_among
 
-    shape, told = read_input_shape(Path(model)), read_description(Path(model))
+    told = [read_description(Path(model)) for model in models]
     if not dataset:
-        return _load_data_of(model, told, data_dir)
-    folder = Path(os.path.expanduser(dataset))
+        return _load_data_of(models[0], told[0], data_dir)
+    shape, folder = read_input_shape(Path(models[0])), Path(os.path.expanduser(dataset))
     if dataset in DATASET_NAMES or not folder.is_dir():
         data = load_dataset(dataset, data_dir)
-        if told and shape not in (None, data.input_shape):
+        if told[0] and shape not in (None, data.input_shape):
             resized = load_dataset(dataset, data_dir, size=shape)
-            data = resized if told.data_checksum == resized.checksum else data
+            data = resized if told[0].data_checksum == resized.checksum else data
     elif any(part == "test" for part, _, _ in find_files(folder)):
         data = load_dataset(dataset, data_dir, size=shape)
     else:
-        data = load_unseen(folder, shape, told.class_names if told else (), (told and told.seen) or "")
-    if told is None and dataset not in DATASET_NAMES:
-        _log.warning("%s does not say which images it has seen; if it has seen these, accuracy is too high", model)
-    if told is None or told.data_checksum == data.checksum:
-        return data
-    words = f"{model} was trained on {told.dataset}, on other images than these"
-    if told.seen is None:
-        _log.warning("%s; if it has seen some of these, accuracy is too high", words)
-    elif num_seen := int(is_among(data.x_test, told.seen).sum()):
-        _log.warning("%s; but on %d of %d test images, so accuracy is too high", words, num_seen, len(data.x_test))
+        seen = "".join(one.seen or "" for one in told if one)
+        data = load_unseen(folder, shape, told[0].class_names if told[0] else (), seen)
+    for model, one in zip(models, told, strict=True):
+        _warn_of_seen(model, one, data)
     return data
+
+
+def _warn_of_seen(model: StrPath, told: Description | None, data: Dataset) -> None:
+    """Logs that a model was, or may have been, trained on test images."""
+    from lwcnn.data.splits import is_among
+
+    if told and told.seen is not None:
+        if num_seen := int(is_among(data.x_test, told.seen).sum()):
+            words = "%s was trained on %d of %d test images, so accuracy is too high"
+            _log.warning(words, model, num_seen, len(data.x_test))
+    elif told and told.data_checksum != data.checksum:
+        _log.warning(
+            "%s was trained on %s; if that has some of these images, accuracy is too high", model, told.dataset
+        )
+    elif told is None and data.name not in DATASET_NAMES:
+        _log.warning("%s does not say which images it has seen; if it has seen these, accuracy is too high", model)
 
 
 def _load_data_of(model: StrPath, told: Description | None, data_dir: StrPath | None) -> Dataset:

@@ -77,6 +77,8 @@ def train_phase(
     if not len(branches) == len(model.inputs) == len(model.outputs):
         found = f"inputs: {len(model.inputs)}, outputs: {len(model.outputs)}, branches: {len(branches)}"
         raise wrong("Give a model with one input and one output for each branch", found)
+    if getattr(getattr(model.layers[-1], "activation", None), "__name__", "") == "softmax":
+        raise wrong("Give a model with logits as output, without softmax", repr(model.name))
     for part in split:
         require_pixels(part.images)
         _check_labels(part.chosen_labels, model.outputs[0].shape[-1])
@@ -127,7 +129,8 @@ def _resized(model: keras.Model, split: Split, side: int) -> tuple[keras.Model, 
         smaller = keras.models.clone_model(model, input_tensors=images)
         smaller.set_weights(model.get_weights())
     except ValueError as error:
-        raise wrong(f"Leave out image_side: {model.name} takes one image size", f"image_side={side}") from error
+        advice = f"Leave out image_side, or choose another: {model.name} does not take images of this size"
+        raise wrong(advice, f"image_side={side}") from error
     arrays = (part.arrays() for part in split)
     return smaller, Split(*(Images(resize_images(x, (side, side)), y) for x, y in arrays))
 

@@ -40,7 +40,11 @@ def test_class_names_as_labels():
     names = np.array(["ant", "bee", "cat", "dog"])
     data = load_dataset(((X, names[Y]), (X_TEST, list(names[Y_TEST].astype(object)))))
     assert data.class_names == tuple(names)
-    assert data.checksum == load_dataset(((X, Y), (X_TEST, Y_TEST))).checksum
+    numbered = load_dataset(((X, Y), (X_TEST, Y_TEST)))
+    assert np.array_equal(data.x_train, numbered.x_train) and np.array_equal(data.y_train, numbered.y_train)
+    renamed = np.array(["ant", "bee", "cat", "hen"])
+    checksums = [data.checksum, numbered.checksum, load_dataset(((X, renamed[Y]), (X_TEST, renamed[Y_TEST]))).checksum]
+    assert len(set(checksums)) == 3, "names of classes are part of a data set's identity"
     with pytest.raises(LwcnnError, match="Received: only test images of .*'eel'"):
         load_dataset(((X, names[Y]), (X_TEST, ["eel"] * 12)))
 
@@ -79,7 +83,8 @@ def test_hugging_face_data_sets():
     parts = {"train": HuggingFace(X, Y), "test": HuggingFace(X_TEST, Y_TEST)}
     data = load_dataset(parts)
     assert data.class_names == ("ant", "bee", "cat", "dog")
-    assert data.checksum == load_dataset(((X, Y), (X_TEST, Y_TEST))).checksum
+    names = np.array(data.class_names)
+    assert data.checksum == load_dataset(((X, names[Y]), (X_TEST, names[Y_TEST]))).checksum
     parts["train"].columns["image"][3] = Image.new("RGB", (99, 20))
     assert load_dataset(parts).input_shape == (8, 8, 3)
     assert load_dataset(parts["train"], size=5).input_shape == (5, 5, 3)
@@ -89,7 +94,7 @@ def test_hugging_face_data_sets():
 
 
 def test_other_forms_are_refused():
-    for data in (X, {"x": X}, [X], 3, None):
+    for data in (X, {"x": X}, {"train": (X, Y), "tset": (X_TEST, Y_TEST)}, [X], 3, None):
         with pytest.raises(LwcnnError, match="Give arrays .*Received: "):
             load_dataset(data)
     with pytest.raises(LwcnnError, match='under the key "train".*Received: keys x_train, y_train'):

@@ -76,6 +76,9 @@ def test_probabilities_of_zero_stay_finite(images):
 def test_unknown_transforms_are_refused_with_the_nearest(model, images):
     with pytest.raises(LwcnnError, match="Did you mean 'horizontal_flip'.*Received: 'horizontl_flip'"):
         predict_tta(model, images, ["horizontl_flip"])
+    for temperature in (0, -1, float("nan")):
+        with pytest.raises(LwcnnError, match="temperature as a positive number"):
+            predict_tta(model, images, temperature=temperature)
 
 
 def test_digits_are_not_mirrored_by_default():

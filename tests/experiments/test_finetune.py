@@ -1,16 +1,19 @@
 """Tests fine-tuning: a new head on trained layers, unfrozen step by step, from Python and from the command line."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
-from made_data import make_images, randomize
+from made_data import describe, make_images, randomize
 from PIL import Image
 
 from lwcnn.cli.main import main
 from lwcnn.data.datasets import load_dataset
+from lwcnn.data.splits import is_among, join_hashes
 from lwcnn.experiments.finetune import finetune, load_for
 from lwcnn.models.configs import ResidualSEConfig, Stage
-from lwcnn.models.description import read_archive
+from lwcnn.models.description import describe_model, read_archive, read_description
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.io import load_model
 from lwcnn.models.residual_se import build_residual_se
@@ -77,6 +80,17 @@ def test_layers_are_unfrozen_step_by_step(start, made_dataset, folders):
     assert finetune(start, made_dataset, "smoke", folders=folders, learning_rate=0.005)["config"] == config
 
 
+def test_a_start_that_has_seen_test_images_is_told_and_its_images_are_remembered(
+    start, made_dataset, folders, tmp_path
+):
+    shutil.copy(start, tmp_path / "start.keras")
+    describe_model(tmp_path / "start.keras", describe(made_dataset, seen=join_hashes(made_dataset.x_test[:5])))
+    result = finetune(tmp_path / "start.keras", made_dataset, "smoke", folders=folders)
+    assert f"trained on 5 of {len(made_dataset.x_test)} test images" in " ".join(result["warnings"])
+    seen = read_description(folders.model(result)).seen
+    assert is_among(made_dataset.x_train, seen).all() and is_among(made_dataset.x_test, seen).sum() == 5
+
+
 def test_from_a_folder_to_predictions(start, tmp_path, monkeypatch, capsys):
     """What a user does: fine-tune on a folder of photos, evaluate, predict."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
@@ -89,7 +103,7 @@ def test_from_a_folder_to_predictions(start, tmp_path, monkeypatch, capsys):
     assert main(["finetune", str(start), *line]) == 0
     model = capsys.readouterr().out.split()[-1]
     data = load_dataset("pets", size=SHAPE)
-    assert model == f"runs/models/{data.name}-finetune-start-epochs24-batch16.keras"
+    assert model == f"runs/models/{data.name}-no_mirror-finetune-start-epochs24-batch16.keras"
     assert main(["finetune", str(start), *line]) == 0 and capsys.readouterr().out.split()[-1] == model  # found again
     assert main(["evaluate", model, "--dataset=pets"]) == 0
     said = capsys.readouterr()

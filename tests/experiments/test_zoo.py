@@ -47,37 +47,47 @@ def test_a_data_set_is_loaded_as_the_model_takes_it(tmp_path, caplog):
         path = tmp_path / f"photos/{'ab'[number % 2]}/{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path)
-    untold = load_dataset_for(model, str(tmp_path / "photos"))
+    untold = load_dataset_for([model], str(tmp_path / "photos"))
     assert (untold.input_shape, len(untold.x_test)) == ((20, 24, 3), 8)
     assert "does not say which images it has seen" in caplog.text
     trained = load_dataset(tmp_path / "photos", size=(20, 24, 3))
     describe_model(model, describe(trained, seen=join_hashes(trained.x_train)))
-    assert load_dataset_for(model, str(tmp_path / "photos")).checksum == trained.checksum
+    assert load_dataset_for([model], str(tmp_path / "photos")).checksum == trained.checksum
     shutil.copytree(tmp_path / "photos", tmp_path / "renamed")
     (tmp_path / "renamed/c").mkdir()
     Image.fromarray(make_images(9, (40, 60, 3))[0][8]).save(tmp_path / "renamed/a/new.png")
-    added = load_dataset_for(model, str(tmp_path / "renamed"))
+    added = load_dataset_for([model], str(tmp_path / "renamed"))
     assert (len(added.x_train), len(added.x_test)) == (6, 3)
     (tmp_path / "held_out/b").mkdir(parents=True)
     (tmp_path / "renamed/a/new.png").rename(tmp_path / "held_out/b/1.png")
-    held_out = load_dataset_for(model, str(tmp_path / "held_out"))
+    held_out = load_dataset_for([model], str(tmp_path / "held_out"))
     assert (held_out.y_test.tolist(), held_out.class_names) == ([1], ("a", "b"))
     (tmp_path / "held_out/b").rename(tmp_path / "held_out/d")
     with pytest.raises(LwcnnError, match="the model's classes, a, b. Received: d in"):
-        load_dataset_for(model, str(tmp_path / "held_out"))
+        load_dataset_for([model], str(tmp_path / "held_out"))
     shutil.rmtree(tmp_path / "held_out/d")
     shutil.copytree(tmp_path / "photos/b", tmp_path / "held_out/b")
     for image in (tmp_path / "held_out/b").iterdir():
         pixels = np.asarray(Image.open(image).resize((24, 20), Image.Resampling.BILINEAR))
         if (trained.x_test == pixels).all((1, 2, 3)).any():
             image.unlink()
-    with pytest.raises(LwcnnError, match="the model was not trained on. Received: 3 of its images"):
-        load_dataset_for(model, str(tmp_path / "held_out"))
+    caplog.clear()
+    assert len(load_dataset_for([model], str(tmp_path / "held_out")).x_test) == 3
+    assert "was trained on 3 of 3 test images" in caplog.text
+    other = tmp_path / "other.keras"
+    shutil.copy(model, other)
+    describe_model(other, describe(trained, seen=join_hashes(trained.x_test[:1])))
+    caplog.clear()
+    assert len(load_dataset_for([other, model], str(tmp_path / "photos")).x_test) == 1 and not caplog.messages
+    (tmp_path / "unreadable/a").mkdir(parents=True)
+    (tmp_path / "unreadable/a/0.png").touch()
+    with pytest.raises(LwcnnError, match="Give at least one image in 'images'"):
+        load_dataset_for([model], str(tmp_path / "unreadable"))
     arrays = write_npz(tmp_path / "arrays.npz", (40, 60, 3))
-    assert load_dataset_for(model, str(arrays)).input_shape == (40, 60, 3), "it was not trained on them"
+    assert load_dataset_for([model], str(arrays)).input_shape == (40, 60, 3), "it was not trained on them"
     data = load_dataset(arrays, size=(20, 24, 3))
     describe_model(model, describe(data))
-    assert load_dataset_for(model, str(arrays)).checksum == data.checksum
+    assert load_dataset_for([model], str(arrays)).checksum == data.checksum
 
 
 def test_a_name_stands_for_its_experiment_and_its_file():

@@ -772,6 +772,13 @@ def test_arguments_of_other_types_are_refused(parts, argument, value, message):
         train_phase(build_merged_model(SHAPE, NUM_CLASSES), **arguments)
 
 
+def test_a_model_of_probabilities_is_refused(parts):
+    dense = keras.layers.Dense(NUM_CLASSES, activation="softmax")
+    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), dense])
+    with pytest.raises(LwcnnError, match="logits as output, without softmax"):
+        train_phase(model, Phase("p", NADAM, 1), parts, 0)
+
+
 @pytest.mark.parametrize("part", ["training", "validation"])
 @pytest.mark.parametrize("labels, found", [([0, 4], "from 0 to 4"), ([-1, 0], "from -1 to 0"), ([], "no images")])
 def test_both_parts_have_images_of_the_models_classes(parts, part, labels, found):
@@ -788,7 +795,7 @@ def test_image_side_trains_on_smaller_images(parts, monkeypatch):
     train_phase(model, Phase("p", NADAM, 1, image_side=8), parts, 0)
     assert shapes == [(8, 8, 3)] and model.input_shape == (None, *SHAPE)
     assert not any(np.array_equal(a, b) for a, b in zip(before, model.get_weights()) if a.ndim == 4)
-    with pytest.raises(LwcnnError, match="Leave out image_side: merged takes one image size. Received: image_side=14"):
+    with pytest.raises(LwcnnError, match="Leave out image_side, or choose another: merged .*Received: image_side=14"):
         train_phase(build_merged_model(SHAPE, NUM_CLASSES), Phase("p", NADAM, 1, image_side=14), parts, 0)
 
 

@@ -192,7 +192,7 @@ def with_settings(
         raise LwcnnError(f"Give at least {len(phases)} epochs, one for each phase. Received: epochs={epochs!r}")
     numbers = {"epochs": epochs, "batch": batch_size, "rate": learning_rate}
     named = [f"{key}{value:g}" for key, value in numbers.items() if value is not None]
-    name = "-".join([experiment.name, *named, *([class_weight] if class_weight else [])])
+    name = "-".join([experiment.name, *named, *([str(class_weight)] if class_weight else [])])
     shares = _share(epochs, [phase.epochs for phase in phases.values()]) if epochs else [None] * len(phases)
     peak = max(phase.optimizer.learning_rate for phase in phases.values())
     changes: dict[str, Any] = {"name": name}
