@@ -12,7 +12,7 @@ from lwcnn.publication.notebook.session import FIGURES
 
 def test_a_figure_is_a_small_png_whose_alt_text_has_the_titles(monkeypatch):
     shown = []
-    monkeypatch.setattr(session, "display", shown.append)
+    monkeypatch.setattr("IPython.display.display", shown.append)
     figure = Figure(figsize=(4, 2))
     left, _ = figure.subplots(1, 2)
     left.set_title("Training\ncurves")
