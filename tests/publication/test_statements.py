@@ -570,6 +570,7 @@ def test_no_technique_shows_a_gain(evidence):
     above = {name for name, one in estimates.items() if one.low > 0}
     assert above == {"technique_feature_noise"}
     assert points[["cutmix", "auto_augment", "trivial_augment", "resizing", "one_cycle", "constant_rate"]].max() < -1
+    assert points.idxmin() == "schedule_free" == runs.set_index(names)["train_accuracy"].idxmin()
     none = ["mixup", "rand_augment", "erasing", "sharpness", "blur", "smoothing", "no_ema"]
     assert points[none].abs().max() < 0.2, "no difference"
     assert points[["adamw", "nadam", "sgd", "glu"]].round(1).tolist() == [-0.7, -0.6, -1.9, -0.8]
