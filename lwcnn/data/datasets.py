@@ -155,9 +155,10 @@ def load_dataset(
 
 
 def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], seen: str) -> Dataset:
-    """Loads a folder without a test part for testing: its images but those that a model has `seen` (`join_hashes`).
+    """Loads a folder without a test part for testing: its images but those that models have `seen` (`join_hashes`).
 
-    If it has seen all, all are test images. The others are the training images, if they are the most; else all are.
+    If all were seen, all are test images. The training images are those that were seen if these are most of the folder,
+    else all.
     Not every one of the `class_names` needs images; if these are numbers, or none, the names are the folder's.
     """
     splits, origin = read_folder(folder, size), folder.resolve().name
