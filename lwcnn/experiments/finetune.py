@@ -19,6 +19,7 @@ from lwcnn.experiments.run import run_experiment
 from lwcnn.experiments.zoo import model_file
 from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model
+from lwcnn.system.errors import wrong
 from lwcnn.system.files import StrPath
 from lwcnn.training.phases import Phase, names_with_weights
 from lwcnn.training.progress import Progress
@@ -48,8 +49,8 @@ def finetune(
         seed: Seed for the new head, shuffling, augmentation and dropout.
         folders: Folders to read and write.
         progress: Progress display. None shows nothing.
-        size: Image size in place of the network's, as in `load_dataset`.
-        mirror: Whether a mirrored image still belongs to its class. None decides as `load_dataset` does.
+        size: Image size of a source in place of the network's, as in `load_dataset`.
+        mirror: Whether a mirrored image of a source still belongs to its class. None decides as `load_dataset` does.
         **settings: Epochs and other settings, as in `with_settings`.
 
     Returns:
@@ -64,6 +65,8 @@ def finetune(
     """
     if not isinstance(dataset, Dataset):
         dataset = load_for(start, dataset, folders.data, size, mirror)
+    elif size is not None or mirror is not None:
+        raise wrong("Give size and mirror to load_dataset when you load the data set", f"size={size}, mirror={mirror}")
     plan = with_settings(fine_tuning(start, dataset.spec, preset), **settings)
     return run_experiment(plan, dataset, preset, seed, folders, progress)
 

@@ -66,6 +66,11 @@ def test_images_get_the_size_and_channels_of_the_network(start):
     assert load_for(start, gray, size=16).input_shape == (16, 16, 3)
 
 
+def test_a_loaded_data_set_is_not_resized(start, made_dataset):
+    with pytest.raises(LwcnnError, match="to load_dataset when.*Received: size=16, mirror=None$"):
+        finetune(start, made_dataset, size=16)
+
+
 def test_layers_are_unfrozen_step_by_step(start, made_dataset, folders):
     result = finetune(start, made_dataset, "smoke", folders=folders, learning_rate=0.005)
     layers = [layer.name for layer in load_model(start).layers if layer.weights]
