@@ -16,7 +16,14 @@ from made_data import write_npz  # noqa: E402
 from lwcnn.data.datasets import load_dataset  # noqa: E402
 from lwcnn.experiments.folders import Folders  # noqa: E402
 
-LONGEST_FIRST = ("test_devices.py", "test_digits.py", "test_cluster.py", "test_cli.py", "test_export.py")
+LONGEST_FIRST = (
+    "test_notebook.py",
+    "test_digits.py",
+    "test_cluster.py",
+    "test_epoch.py",
+    "test_cli.py",
+    "test_devices.py",
+)
 
 
 def pytest_collection_modifyitems(items):
