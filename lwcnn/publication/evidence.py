@@ -14,7 +14,7 @@ from lwcnn.evaluation.statistics import Estimate, estimate_accuracy, paired_diff
 from lwcnn.experiments import results
 from lwcnn.experiments.results import MissingInput
 from lwcnn.experiments.zoo import create_model
-from lwcnn.publication.names import HEADLINE
+from lwcnn.publication.names import HEADLINE, split_epochs
 from lwcnn.system.files import StrPath
 from lwcnn.system.npz import load_npz
 
@@ -109,7 +109,7 @@ class Network:
         largest = next(iter(found["preset"]), "full")
         preset = largest if self.preset == LARGEST else self.preset
         if (chosen := where(found, preset=preset)).empty:
-            name, _, epochs = self.experiment.partition("-epochs")  # of `with_settings`
+            name, epochs = split_epochs(self.experiment)
             options = f"--preset {preset}{f' --epochs {epochs}' if epochs else ''} --seeds 0 1 2"
             options += f" --results {self.evidence.folder}"
             raise self._missing("run", f"train {name} --dataset {self.dataset} {options}")
@@ -180,7 +180,7 @@ class Network:
 @cache
 def build_network(dataset: str, experiment: str) -> keras.Model:
     """Builds the untrained network of an experiment for a public data set, to count its parameters."""
-    return create_model(experiment.partition("-epochs")[0], None, INPUT_SHAPES[dataset], len(CLASS_NAMES[dataset]))
+    return create_model(split_epochs(experiment)[0], None, INPUT_SHAPES[dataset], len(CLASS_NAMES[dataset]))
 
 
 def where(frame: pd.DataFrame, **values: object) -> pd.DataFrame:

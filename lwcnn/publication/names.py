@@ -15,9 +15,15 @@ _NAMES = pd.read_csv(Path(__file__).with_name("names.csv"), index_col="experimen
 _PRESETS = {"full": "full budget", "medium": "medium budget", "quick": "quick budget", "smoke": "smoke test"}
 
 
+def split_epochs(experiment: str) -> tuple[str, str]:
+    """Returns the name of a recipe and the epochs that `with_settings` added to it, empty without any."""
+    name, _, epochs = experiment.partition("-epochs")
+    return name, epochs
+
+
 def display_name(experiment: str) -> str:
     """Returns the plain name of an experiment; a name without one loses its underscores."""
-    name, _, epochs = experiment.partition("-epochs")  # of `with_settings`
+    name, epochs = split_epochs(experiment)
     shown = _NAMES.get(name, name.replace("_", " "))
     return f"{shown}, {epochs} epochs" if epochs else shown
 

@@ -19,7 +19,7 @@ from lwcnn.models.cost import memory, trainable_params
 from lwcnn.models.dual import BRANCHES, build_submodel
 from lwcnn.publication.claims.measurement import Measurement, gain, mean_and_spread, or_missing, percent
 from lwcnn.publication.evidence import LARGEST, Evidence, Network, build_network, pair_share, summed_confusion, where
-from lwcnn.publication.names import budget, display_name
+from lwcnn.publication.names import budget, display_name, split_epochs
 from lwcnn.system.errors import LwcnnError, unknown_name
 
 Value = str | Measurement
@@ -38,15 +38,14 @@ def _network(evidence: Evidence, group: str) -> Network:
     """Returns the network of a group, whose data set, experiment and preset are known."""
     dataset, experiment, preset = f"{group}/{LARGEST}".split("/")[:3]
     known = {"data set": tuple(DISPLAY_NAMES), "experiment": EXPERIMENT_NAMES, "preset": (*PRESETS_BY_SIZE, LARGEST)}
-    base = experiment.partition("-epochs")[0]  # of `with_settings`
-    for (kind, names), part in zip(known.items(), (dataset, base, preset)):
+    for (kind, names), part in zip(known.items(), (dataset, split_epochs(experiment)[0], preset)):
         if part not in names:
             raise unknown_name(kind, part, names)
     return evidence.network(dataset, experiment, preset)
 
 
 def _origin(one: Network) -> str:
-    epochs, seeds = one.experiment.partition("-epochs")[2], len(one.runs)
+    epochs, seeds = split_epochs(one.experiment)[1], len(one.runs)
     return f"{epochs + ' epochs' if epochs else one.runs['preset'].iloc[0]}, {seeds} seed{'s' if seeds > 1 else ''}"
 
 
