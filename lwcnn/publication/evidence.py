@@ -48,8 +48,9 @@ class Evidence:
         return max(groups, key=len).reset_index(drop=True) if groups else found
 
     @cached_property
-    def exports(self) -> pd.DataFrame:
-        return results.load_exports(self.folder)
+    def int8_files(self) -> pd.DataFrame:
+        """The records of the int8 LiteRT files."""
+        return where(results.load_exports(self.folder), format="litert-int8")
 
     @cached_property
     def latencies(self) -> pd.DataFrame:
@@ -140,11 +141,10 @@ class Network:
     @property
     def int8(self) -> pd.Series:
         """The record of its int8 LiteRT file."""
-        kind = "litert-int8"
-        found = where(self.evidence.exports, dataset=self.dataset, experiment=self.experiment, format=kind)
+        found = where(self.evidence.int8_files, dataset=self.dataset, experiment=self.experiment)
         if found.empty:
             file = f"models/{self.dataset}-{self.experiment}.keras"
-            raise self._missing(f"exported as {kind}", f"export {file} --format {kind}")
+            raise self._missing("exported as litert-int8", f"export {file} --format litert-int8")
         return found.iloc[0]
 
     def latency(self, runtime: str, statistic: str = "p50_ms") -> float:

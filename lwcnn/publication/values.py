@@ -179,10 +179,10 @@ def _versions(evidence: Evidence, package: str) -> str:
 
 
 def _int8(evidence: Evidence, what: str) -> Value:
-    records = evidence.exports[evidence.exports["format"] == "litert-int8"]
-    if records.empty:
+    files = evidence.int8_files
+    if files.empty:
         raise MissingInput("no model was exported as int8")
-    return str(len(records)) if what == "count" else Measurement(records["drop_points"].max(), "points")
+    return str(len(files)) if what == "count" else Measurement(files["drop_points"].max(), "points")
 
 
 def _exported(evidence: Evidence, network: Network, what: str) -> Value:

@@ -433,7 +433,7 @@ def test_temperature_scaling_lowers_the_error_of_every_network_in_the_table_but_
 
 
 def test_int8_and_latency_are_as_described(evidence):
-    records = evidence.exports[evidence.exports["format"] == "litert-int8"]
+    records = evidence.int8_files
     assert set(records["num_calibration_images"]) == {1000} and records["drop_points"].max() <= 0.3
     paper = evidence.network("cifar10", "paper")
     times = [paper.latency(runtime) for runtime in ("litert-int8", "litert", "keras predict")]

@@ -16,6 +16,7 @@ from matplotlib.transforms import Bbox
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication import names
 from lwcnn.publication.claims.literature import PUBLISHED
+from lwcnn.publication.evidence import where
 from lwcnn.publication.figures import style
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, Look, new_panels, styled
@@ -150,12 +151,12 @@ def parameters(inputs: Inputs) -> Figure:
 
 def costs(inputs: Inputs) -> Figure:
     """Accuracy against multiply-accumulates, size of the int8 file, latency and training time."""
-    ours, runs, exports = our_networks(inputs), pd.concat([one.runs for one in inputs.largest]), inputs.evidence.exports
-    exports = exports[(exports["dataset"] == inputs.dataset) & exports["format"].str.contains("int8")]
+    ours, runs = our_networks(inputs), pd.concat([one.runs for one in inputs.largest])
+    files = where(inputs.evidence.int8_files, dataset=inputs.dataset)
     on_cpu = runs[runs["device"].str.contains("CPU|core")]
     panels = {
         "multiply-accumulates per image": _by_experiment(runs, runs["macs"]),
-        "size of the int8 file, bytes": _by_experiment(exports, exports.reindex(columns=["size_bytes"])["size_bytes"]),
+        "size of the int8 file, bytes": _by_experiment(files, files.reindex(columns=["size_bytes"])["size_bytes"]),
         "latency, ms, LiteRT int8 (bar: to 90th percentile)": latencies(inputs, ours),
         "training on a CPU, minutes (bar: range over seeds)": _by_experiment(on_cpu, on_cpu["train_seconds"] / 60),
     }

@@ -178,8 +178,7 @@ def benchmark_table(name: str, rows: Sequence[dict]) -> Table:
 
 def int8(evidence: Evidence) -> Table:
     """Every exported int8 model: accuracy before and after, and its size."""
-    records = evidence.exports[evidence.exports["format"] == "litert-int8"]
-    return table_of(_INT8, records.to_dict("records"))
+    return table_of(_INT8, evidence.int8_files.to_dict("records"))
 
 
 def bench(evidence: Evidence) -> Table:
