@@ -14,10 +14,10 @@ from typing import NamedTuple
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.claims.measurement import Measurement, what_is_missing
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.tables import TABLES
+from lwcnn.publication.tables import make_table
 from lwcnn.publication.tables.table import cell_latex
 from lwcnn.publication.values import resolve
-from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_atomically
 
 PACKAGES = "latexmk texlive-latex-recommended lmodern"  # of Debian and Ubuntu
@@ -52,11 +52,8 @@ def generate(source: Path, work: Path, evidence: Evidence) -> Generated:
         values, tables = used_names(Path(source).read_text(encoding="utf-8"))
     except OSError as error:
         raise LwcnnError(f"Can't read {source}: {error.strerror}") from error
-    for name in tables:
-        if name not in TABLES:
-            raise unknown_name("table", name, TABLES)
+    made_tables = {name: make_table(name, evidence) for name in tables}
     found = {name: resolve(name, evidence) for name in values}
-    made_tables = {name: TABLES[name](evidence) for name in tables}
     shown = [*found.values(), *(one for table in made_tables.values() for one in table.measured)]
     made = Generated(
         {name: cell_latex(value.bare() if isinstance(value, Measurement) else value) for name, value in found.items()},

@@ -6,6 +6,7 @@ from functools import partial
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.tables import ablations, accuracies, audit, benchmarks, calibration, networks, steps
 from lwcnn.publication.tables.table import Table
+from lwcnn.system.errors import unknown_name
 
 
 def _benchmark(name: str, evidence: Evidence) -> Table:
@@ -23,4 +24,11 @@ _FUNCTIONS: tuple[Callable[[Evidence], Table], ...] = (
 TABLES: dict[str, Callable[[Evidence], Table]] = {function.__name__: function for function in _FUNCTIONS}
 TABLES |= audit.AUDITS | {name: partial(_benchmark, name) for name in benchmarks.COLUMNS}
 
-__all__ = ["TABLES", "Table", "ablations", "accuracies", "audit", "steps"]
+__all__ = ["TABLES", "Table", "ablations", "accuracies", "audit", "make_table", "steps"]
+
+
+def make_table(name: str, evidence: Evidence) -> Table:
+    """Makes one of `TABLES`."""
+    if name not in TABLES:
+        raise unknown_name("table", name, TABLES)
+    return TABLES[name](evidence)

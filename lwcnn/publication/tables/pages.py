@@ -6,21 +6,14 @@ from pathlib import Path
 
 from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.tables import TABLES
-from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.publication.tables import make_table
+from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath, write_atomically
 
 SHOWN = ("accuracies", "method", "parts", "techniques", "folds", "references", "machines")
 """Tables that `lwcnn table` prints."""
 
-_MARKED = re.compile(r"(?P<begin><!-- (?P<name>\w+) -->\n)(?P<old>.*?)(?P<end><!-- end of (?P=name) -->)", re.DOTALL)
-
-
-def table_text(name: str, evidence: Evidence) -> str:
-    """Returns one of `TABLES` in Markdown."""
-    if name not in TABLES:
-        raise unknown_name("table", name, TABLES)
-    return TABLES[name](evidence).markdown()
+_MARKED = re.compile(r"(?P<begin><!-- (?P<name>\w+) -->\n).*?(?P<end><!-- end of (?P=name) -->)", re.DOTALL)
 
 
 def all_tables(folder: StrPath = "results") -> str:
@@ -30,14 +23,18 @@ def all_tables(folder: StrPath = "results") -> str:
         raise LwcnnError(
             f"There are no results; `lwcnn train` writes into runs/results by default. Received: --results {folder}"
         )
-    tables = [TABLES[name](evidence) for name in SHOWN]
+    tables = [make_table(name, evidence) for name in SHOWN]
     told = [one for one in tables if not one.measured or any(isinstance(cell, Measurement) for cell in one.measured)]
     return "\n\n".join(table.markdown() for table in told if table.rows)
 
 
 def fill(text: str, evidence: Evidence) -> str:
     """Returns a page's text with each table between its marks updated."""
-    return _MARKED.sub(lambda found: f"{found['begin']}{table_text(found['name'], evidence)}\n{found['end']}", text)
+
+    def renewed(found: re.Match) -> str:
+        return f"{found['begin']}{make_table(found['name'], evidence).markdown()}\n{found['end']}"
+
+    return _MARKED.sub(renewed, text)
 
 
 def write_tables(paths: Sequence[Path], folder: StrPath = "results") -> None:
