@@ -45,32 +45,30 @@ def evaluate(options: argparse.Namespace) -> None:
     each = [predict_logits(model, data.x_test) for model in models.values()]
     logits = each[0] if len(each) == 1 else average_probabilities(each)
     measured = summarize(logits, data.y_test)
-    transforms: tuple[str, ...] = ()
-    averaged: dict = {}
+    tta: dict = {}
     if options.tta is not None:
-        transforms = tuple(options.tta) or default_tta_transforms(
-            all(was_mirrored(file, data.mirror) for file in models)
-        )
+        were_mirrored = all(was_mirrored(file, data.mirror) for file in models)
+        transforms = tuple(options.tta) or default_tta_transforms(were_mirrored)
         voted = average_probabilities(predict_tta(model, data.x_test, transforms) for model in models.values())
-        averaged = drop_large_confusion_matrix(summarize(voted, data.y_test))
+        tta = {"transforms": list(transforms), "averaged": "softmax probabilities"}
+        tta |= drop_large_confusion_matrix(summarize(voted, data.y_test))
     for file, alone in zip(models, each):
         share = f", alone {100 * accuracy(alone, data.y_test):.2f}%" if len(each) > 1 else ""
         print(f"model            {file}{share}")
     print(f"data             {data.name}, {len(data.y_test)} test images from {data.source}")
     print(f"parameters       {sum(model.count_params() for model in models.values()):,}")
-    if transforms:
-        print(f"TTA              {', '.join(transforms)}: softmax probabilities averaged")
-    print(f"\n{_tables(measured, averaged, data.class_names)}")
+    if tta:
+        print(f"TTA              {', '.join(tta['transforms'])}: {tta['averaged']} averaged")
+    print(f"\n{_tables(measured, tta, data.class_names)}")
     if options.json:
         about = {"model": " ".join(map(str, models)), "dataset": data.name, "class_names": list(data.class_names)}
-        tta = {"transforms": list(transforms), "averaged": "softmax probabilities", **averaged} if averaged else None
         write_json(options.json, about | drop_large_confusion_matrix(measured) | ({"tta": tta} if tta else {}))
 
 
-def _tables(measured: dict, averaged: dict, class_names: tuple[str, ...]) -> str:
+def _tables(measured: dict, tta: dict, class_names: tuple[str, ...]) -> str:
     from pandas import DataFrame
 
-    columns = {"without TTA": measured} | ({"with TTA": averaged} if averaged else {})
+    columns = {"without TTA": measured} | ({"with TTA": tta} if tta else {})
     rows = {
         name: [_percent(one[key]) for one in columns.values()] for key, name in _PERCENTAGES.items() if key in measured
     }
