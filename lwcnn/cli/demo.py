@@ -18,14 +18,14 @@ ARGUMENTS: Arguments = {
 def demo(options: argparse.Namespace) -> None:
     """Open a web page to try networks on your own images; only this machine can reach it."""
     from lwcnn.publication.demo.network import open_network
-    from lwcnn.publication.demo.page import build_page, find_examples, require_gradio, serve
+    from lwcnn.publication.demo.page import EXAMPLES, build_page, find_examples, require_gradio, serve
 
     require_gradio()
-    examples = find_examples(options.examples) if options.examples else find_examples()
+    examples = find_examples(options.examples or EXAMPLES)
     networks = []
     for name in options.models:
         print(f"{name}: opening, and converting to LiteRT if it is new", flush=True)
         networks.append(open_network(name, examples))
     page = build_page(networks, examples)
-    print(f"open http://127.0.0.1:{options.port} in a browser; Ctrl-C ends it", flush=True)
-    serve(page, options.port)
+    print(f"open {serve(page, options.port)} in a browser; Ctrl-C ends it", flush=True)
+    page.block_thread()

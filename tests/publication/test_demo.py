@@ -90,7 +90,7 @@ def test_in_a_browser(wren, browser, tmp_path):
     from selenium.webdriver.support.ui import WebDriverWait
 
     page = build_page([wren], find_examples())
-    address = serve(page, free_port(), block=False)
+    address = serve(page, free_port())
     assert address.startswith("http://127.0.0.1:")
 
     def wait_for(text: str) -> None:

@@ -15,7 +15,7 @@ from lwcnn.system.errors import LwcnnError
 EXAMPLES = Path(__file__).with_name("examples")
 """Twelve test images of CIFAR-10."""
 
-HOST, PORT = "127.0.0.1", 7860
+HOST = "127.0.0.1"
 NUM_CLASSES_SHOWN = 5
 SIDE = 256  # of a heat map, in pixels
 _COSTS = ["file", "class", "bytes", "ms"]
@@ -66,8 +66,8 @@ def build_page(networks: Sequence[Network], examples: Sequence[Path]) -> Any:
     return page
 
 
-def serve(page: Any, port: int = PORT, block: bool = True) -> str:
-    """Serves a page to this machine alone, until Ctrl-C if it is to block, and returns its address."""
+def serve(page: Any, port: int) -> str:
+    """Serves a page to this machine alone, in the background, and returns its address."""
     gradio = require_gradio()
     local_fonts = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     try:
@@ -75,8 +75,6 @@ def serve(page: Any, port: int = PORT, block: bool = True) -> str:
         _, address, _ = page.launch(server_name=HOST, server_port=port, theme=local_fonts, **quiet)
     except (OSError, OverflowError) as error:
         raise LwcnnError(f"Choose another port with --port. Received: {port}, which can't be used") from error
-    if block:
-        page.block_thread()
     return address
 
 
