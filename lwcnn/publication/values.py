@@ -17,7 +17,7 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput
 from lwcnn.models.cost import memory, trainable_params
 from lwcnn.models.dual import BRANCHES, build_submodel
-from lwcnn.publication.claims.measurement import Measurement, gain, mean_and_spread, or_missing, percent
+from lwcnn.publication.claims.measurement import Measurement, gain, mean_and_spread, or_missing, percent, points
 from lwcnn.publication.evidence import LARGEST, Evidence, Network, build_network, pair_share, summed_confusion, where
 from lwcnn.publication.names import budget, display_name, split_epochs
 from lwcnn.system.errors import LwcnnError, unknown_name
@@ -57,9 +57,7 @@ _QUANTITIES: dict[str, Callable[[Network], Value | int]] = {
     "spread": lambda one: mean_and_spread(one.runs["test_accuracy"]),
     "val": lambda one: percent(one.runs["val_accuracy"].mean()),
     "train": lambda one: percent(one.runs["train_accuracy"].mean()),
-    "train minus test": lambda one: Measurement(
-        100 * (one.runs["train_accuracy"] - one.runs["test_accuracy"]).mean(), "points", signed=True
-    ),
+    "train minus test": lambda one: points((one.runs["train_accuracy"] - one.runs["test_accuracy"]).mean()),
     "ece": lambda one: percent(one.runs["ece"].mean(), 1, origin=f"ECE, {_origin(one)}"),
     "missed by all": lambda one: percent((~one.correct).all(axis=0).mean(), 1),
     "missed by some": lambda one: percent((one.correct.any(axis=0) & ~one.correct.all(axis=0)).mean(), 1),
@@ -111,9 +109,9 @@ def _gain(evidence: Evidence, ours: Network, other: Network) -> Measurement:
 
 def _ece_change(evidence: Evidence, ours: Network, other: Network) -> Measurement:
     found, before = (one.runs.set_index("seed")["ece"] for one in (ours, other))
-    change = 100 * (found - before).dropna()
+    change = (found - before).dropna()
     origin = f"ECE {100 * before.mean():.1f} → {100 * found.mean():.1f}%, {ours.preset}, {len(change)} seeds"
-    return Measurement(change.mean(), "points", 1, signed=True, origin=origin)
+    return points(change.mean(), 1, origin=origin)
 
 
 def _pair(evidence: Evidence, network: Network, first: str, second: str) -> Measurement:
@@ -143,7 +141,7 @@ def _trial(evidence: Evidence, *names: str) -> Measurement:
         raise MissingInput(f"the trial `{missing[0]}` is not in results/search")
     if len(names) == 1:
         return percent(accuracies[names[0]], 1)
-    return Measurement(100 * (accuracies[names[0]] - accuracies[names[1]]), "points", 1, signed=True)
+    return points(accuracies[names[0]] - accuracies[names[1]], 1)
 
 
 def _unfreezing(evidence: Evidence, which: str) -> Measurement:
@@ -152,8 +150,8 @@ def _unfreezing(evidence: Evidence, which: str) -> Measurement:
     for dataset in DATASET_ORDER:
         for history in evidence.network(dataset, "paper", "full").runs["history"]:
             before, after = history[-2:]
-            moves.append(100 * (after["history"][0]["val_accuracy"] - before["best_val_accuracy"]))
-    return Measurement((min if which == "lowest" else max)(moves), "points", 1, signed=True)
+            moves.append(after["history"][0]["val_accuracy"] - before["best_val_accuracy"])
+    return points(min(moves) if which == "lowest" else max(moves), 1)
 
 
 def _branch(evidence: Evidence, network: Network, branch: str) -> Measurement:
@@ -162,8 +160,8 @@ def _branch(evidence: Evidence, network: Network, branch: str) -> Measurement:
     for history in network.runs["history"]:
         phase = next(phase for phase in history if phase["name"] == branch)
         best = phase["history"][phase["best_epoch"] - 1]
-        gaps.append(100 * (best["accuracy"] - best["val_accuracy"]))
-    return Measurement(sum(gaps) / len(gaps), "points", 1, signed=True, origin=_origin(network))
+        gaps.append(best["accuracy"] - best["val_accuracy"])
+    return points(sum(gaps) / len(gaps), 1, origin=_origin(network))
 
 
 def _amount(evidence: Evidence, what: str) -> str:

@@ -51,6 +51,11 @@ def percent(share: float, digits: int = 2, **more) -> Measurement:
     return Measurement(100 * share, "%", digits, **more)
 
 
+def points(difference: float, digits: int = 2, **more) -> Measurement:
+    """Returns a difference of shares in percentage points, with its sign."""
+    return Measurement(100 * difference, "points", digits, signed=True, **more)
+
+
 def mean_and_spread(shares: pd.Series) -> Measurement:
     """Returns the mean and, for several values, the sample standard deviation, in percent."""
     return percent(shares.mean(), spread=100 * shares.std() if len(shares) > 1 else None)
@@ -58,8 +63,7 @@ def mean_and_spread(shares: pd.Series) -> Measurement:
 
 def gain(difference: Estimate, origin: str = "") -> Measurement:
     """Returns a difference of accuracies in points with its 95% interval."""
-    mean, low, high = (100 * value for value in (difference.mean, difference.low, difference.high))
-    return Measurement(mean, "points", low=low, high=high, signed=True, origin=origin)
+    return points(difference.mean, low=100 * difference.low, high=100 * difference.high, origin=origin)
 
 
 def or_missing(measure: Callable[..., T], *arguments) -> T | MissingInput:

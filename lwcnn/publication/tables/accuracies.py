@@ -7,7 +7,7 @@ import pandas as pd
 
 from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
 from lwcnn.publication.claims.literature import PAPER_ACCURACY
-from lwcnn.publication.claims.measurement import Measurement, mean_and_spread, percent
+from lwcnn.publication.claims.measurement import mean_and_spread, percent, points
 from lwcnn.publication.evidence import Evidence, class_means, pair_share, summed_confusion
 from lwcnn.publication.names import is_part, named
 from lwcnn.publication.tables.table import Table, table_of
@@ -68,7 +68,7 @@ def folds(evidence: Evidence) -> Table:
         "folds %": lambda folds: " ".join(f"{100 * share:.2f}" for share in folds["accuracy"]),
         "mean %": lambda folds: mean_and_spread(folds["accuracy"]).bare(),
         "test % of the same model": lambda folds: f"{100 * folds['test_accuracy'].iloc[0]:.2f}" * _leaks(folds),
-        "leak, points": lambda folds: Measurement(100 * folds["leak"].iloc[0], signed=True) if _leaks(folds) else "",
+        "leak, points": lambda folds: points(folds["leak"].iloc[0]).bare() if _leaks(folds) else "",
     }
     return table_of(columns, [group for _, group in evidence.folds.groupby("path", sort=False)])
 
