@@ -1,8 +1,6 @@
 """Model cards: a page in Markdown beside each model file, and a list of them, made from the files and the results."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from scipy.stats import binomtest
@@ -14,7 +12,7 @@ from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.experiments.sequence import batch_size
 from lwcnn.models.description import Description, read_description, read_input_shape
 from lwcnn.publication.claims.measurement import or_missing, percent
-from lwcnn.publication.evidence import Evidence, Network
+from lwcnn.publication.evidence import Evidence, Network, planned_phases
 from lwcnn.publication.names import display_name
 from lwcnn.publication.tables.calibration import measure
 from lwcnn.publication.tables.table import Cell, Columns, Table, table_of
@@ -104,13 +102,7 @@ def _phases(told: Description, num_images: int) -> str:
         "epochs at most": "{epochs}",
         "batch": lambda phase: f"{batch_size(phase['batch_size'], num_images)}",
     }
-    return table_of(columns, _find_phases(told.config)).markdown()
-
-
-def _find_phases(config: Mapping[str, Any]) -> list[dict]:
-    """Returns the phases in the order of training: of each branch or of both, then of the whole model."""
-    of_branches = [phase for _, phase in config.get("branches", ())]  # or the branch's augmentation
-    return [one for one in (*of_branches, config.get("dual"), *config["phases"]) if one and "optimizer" in one]
+    return table_of(columns, planned_phases(told.config)).markdown()
 
 
 def _results(told: Description, run: dict, network: Network) -> str:

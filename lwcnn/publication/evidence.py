@@ -1,8 +1,10 @@
 """What a results folder says about each network: the evidence for tables, figures and the report."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -181,6 +183,12 @@ class Network:
 def build_network(dataset: str, experiment: str) -> keras.Model:
     """Builds the untrained network of an experiment for a public data set, to count its parameters."""
     return create_model(split_epochs(experiment)[0], None, INPUT_SHAPES[dataset], len(CLASS_NAMES[dataset]))
+
+
+def planned_phases(config: Mapping[str, Any]) -> list[dict]:
+    """Returns the phases of a run's config in the order of training: of branches, then of the whole model."""
+    of_branches = [phase for _, phase in config.get("branches", ())]  # or the branch's augmentation
+    return [one for one in (*of_branches, config.get("dual"), *config["phases"]) if one and "optimizer" in one]
 
 
 def where(frame: pd.DataFrame, **values: object) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lwcnn.experiments.results import MissingInput
-from lwcnn.publication.evidence import BASELINE_EXPERIMENT
+from lwcnn.publication.evidence import BASELINE_EXPERIMENT, planned_phases
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, COLORS, GREEN, new_panels, styled
 from lwcnn.publication.names import HEADLINE, budget, display_name
@@ -95,7 +95,7 @@ def training_curves(inputs: Inputs) -> Figure:
 def _learning_rates(config: dict, phases: Sequence[dict]) -> list[float]:
     """Returns the learning rate in the middle of each epoch, as scheduled over the planned epochs of its phase."""
     rates = []
-    for planned, phase in zip(filter(None, [config.get("dual"), *config["phases"]]), phases):
+    for planned, phase in zip(planned_phases(config), phases):
         optimizer = OptimizerConfig(**planned["optimizer"]).build(2 * planned["epochs"])
         for half_epochs in range(1, 2 * len(phase["history"]), 2):
             optimizer.iterations.assign(half_epochs)
