@@ -56,6 +56,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
     if shape is None:
         raise LwcnnError(f"Give a model of one image size. Received: {path}")
     is_known, is_shipped = told.experiment in EXPERIMENT_NAMES, name in NETWORKS and told.dataset in DISPLAY_NAMES
+    is_best = told.val_accuracy == network.runs["val_accuracy"].max()
     seeds = " ".join(map(str, network.runs["seed"]))
     again = f"lwcnn train {name} --dataset {told.dataset} --preset {told.preset} --seeds {seeds}"
     if run["backend"] != "tensorflow":
@@ -75,7 +76,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         num_classes=len(told.class_names),
         classes=", ".join(told.class_names),
         num_test=network.correct.shape[1],
-        choice=f"the released seed is {'the best one' if _is_best(told, network) else 'not the best one'} on them",
+        choice=f"the released seed is {'the best one' if is_best else 'not the best one'} on them",
         start=f"Started with the weights of `{told.config['start']}`, then t" if "start" in told.config else "T",
         phases=_phases(told, run["num_train_images"]),
         purpose=COMPARISON if is_known and name not in NETWORKS else USE,
@@ -87,10 +88,6 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         load=shipped if is_shipped else f'lwcnn.load_model("{path.name}")',
         export=f"lwcnn export {name if is_shipped else path.name} --dataset {images}",
     )
-
-
-def _is_best(told: Description, network: Network) -> bool:
-    return told.val_accuracy == network.runs["val_accuracy"].max()
 
 
 def _phases(told: Description, num_images: int) -> str:
