@@ -75,8 +75,7 @@ def make_report(options: argparse.Namespace) -> None:
     if not options.no_pdf:
         content = build_pdf(options.source, options.work).read_bytes()
         target = options.source.with_suffix(".pdf")
-        if not target.exists() or target.read_bytes() != content:
-            write_atomically(target, content)
+        write_atomically(target, content)
         print(f"{target}, {len(content) // 1000} kB")
 
 

@@ -65,7 +65,7 @@ def legend_below(figure: Figure) -> None:
 
 
 def save_figure(figure: Figure, stem: Path, with_pdf: bool = False) -> list[Path]:
-    """Writes <stem>.png with 300 dpi and, if asked, <stem>.pdf, without dates; unchanged files stay untouched."""
+    """Writes <stem>.png with 300 dpi and, if asked, <stem>.pdf, without dates, and returns their paths."""
     contents = {stem.with_name(f"{stem.name}.png"): to_png(figure)}
     if with_pdf:
         drawn = io.BytesIO()
@@ -73,8 +73,7 @@ def save_figure(figure: Figure, stem: Path, with_pdf: bool = False) -> list[Path
             figure.savefig(drawn, format="pdf", dpi=DPI, metadata={"CreationDate": None})
         contents[stem.with_name(f"{stem.name}.pdf")] = drawn.getvalue()
     for path, content in contents.items():
-        if not path.exists() or path.read_bytes() != content:
-            write_atomically(path, content)
+        write_atomically(path, content)
     return list(contents)
 
 
