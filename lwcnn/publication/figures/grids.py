@@ -1,13 +1,11 @@
 """Images side by side, with captions, and with heat maps over them."""
 
 from collections.abc import Sequence
-from typing import cast
 
 import matplotlib
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from scipy.special import softmax
 
 from lwcnn.evaluation.gradcam import default_layers, gradcam_heatmap
@@ -40,7 +38,7 @@ def plot_image_grid(
     rows = -(-len(images) // columns)
     width, height = SIDE * columns + 0.75 * bool(row_names), 0.45 + (SIDE + CAPTION) * rows
     figure, axes = new_panels(max(LEAST_WIDTH, width), height, columns, rows)
-    cast(ConstrainedLayoutEngine, figure.get_layout_engine()).set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     for ax in axes:
         ax.set_axis_off()
     for ax, image, caption in zip(axes, images, captions, strict=False):

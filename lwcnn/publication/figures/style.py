@@ -53,8 +53,7 @@ def styled(width: float | Callable, height: float | Callable) -> Callable:
 
 def new_panels(width: float, height: float, columns: int, rows: int = 1, **options) -> tuple[Figure, list[Axes]]:
     """Returns a figure, outside pyplot so that nothing keeps it alive, and its axes in reading order."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    cast(ConstrainedLayoutEngine, figure.get_layout_engine()).set(w_pad=0.07, h_pad=0.07)
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.07, h_pad=0.07))
     return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
 
 
