@@ -53,7 +53,7 @@ def _built(one: Network) -> keras.Model:
     return build_network(one.dataset, one.experiment)
 
 
-_QUANTITIES: dict[str, Callable[[Network], Value | int]] = {
+_QUANTITIES: dict[str, Callable[[Network], Value]] = {
     "spread": lambda one: mean_and_spread(one.runs["test_accuracy"]),
     "val": lambda one: percent(one.runs["val_accuracy"].mean()),
     "train": lambda one: percent(one.runs["train_accuracy"].mean()),
@@ -67,26 +67,28 @@ _QUANTITIES: dict[str, Callable[[Network], Value | int]] = {
     "seconds": lambda one: Measurement(
         one.runs["train_seconds"].mean(), "s", 0, origin=f"{_origin(one)}, {' and '.join(one.runs['device'].unique())}"
     ),
-    "params": lambda one: _built(one).count_params(),
-    "params of submodels": lambda one: sum(
-        build_submodel(INPUT_SHAPES[one.dataset], 10, branch).count_params() for branch in BRANCHES
+    "params": lambda one: _parameters(_built(one).count_params()),
+    "params of submodels": lambda one: _parameters(
+        sum(build_submodel(INPUT_SHAPES[one.dataset], 10, branch).count_params() for branch in BRANCHES)
     ),
-    "trainable": lambda one: trainable_params(_built(one)),
+    "trainable": lambda one: _parameters(trainable_params(_built(one))),
     "MiB": lambda one: _mebibytes(_built(one).count_params()),
     "MiB with two slots": lambda one: _mebibytes(3 * _built(one).count_params()),
     "memory": lambda one: Measurement(memory(_built(one)).total, "MB", 1, origin="counted"),
     "share of convolutions": lambda one: _share_of_convolutions(_built(one)),
 }
-"""Quantities of a network: counts of parameters, and measurements, by default of its runs."""
+"""Quantities of a network; a measurement without an origin is of its runs."""
 
 
 def _quantity(evidence: Evidence, network: Network, quantity: str) -> Value:
     if quantity not in _QUANTITIES:
         raise unknown_name("quantity", quantity, _QUANTITIES)
     value = _QUANTITIES[quantity](network)
-    if isinstance(value, int):
-        return Measurement(value, "parameters", 0, origin="counted")
     return value if isinstance(value, str) or value.origin else replace(value, origin=_origin(network))
+
+
+def _parameters(count: int) -> Measurement:
+    return Measurement(count, "parameters", 0, origin="counted")
 
 
 def _mebibytes(floats: int) -> Measurement:
