@@ -18,7 +18,7 @@ from lwcnn.publication.tables import make_table
 from lwcnn.publication.tables.table import cell_latex
 from lwcnn.publication.values import resolve
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import write_atomically
+from lwcnn.system.files import read_text, write_atomically
 
 PACKAGES = "latexmk texlive-latex-recommended lmodern"  # of Debian and Ubuntu
 GENERATED = "generated"  # folder inside the work folder
@@ -48,10 +48,7 @@ def used_names(text: str) -> tuple[list[str], list[str]]:
 
 def generate(source: Path, work: Path, evidence: Evidence) -> Generated:
     """Writes `<work>/generated/values.tex` and a file for each table that a document names."""
-    try:
-        values, tables = used_names(Path(source).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise LwcnnError(f"Can't read {source}: {error.strerror}") from error
+    values, tables = used_names(read_text(source))
     made_tables = {name: make_table(name, evidence) for name in tables}
     found = {name: resolve(name, evidence) for name in values}
     shown = [*found.values(), *(one for table in made_tables.values() for one in table.measured)]

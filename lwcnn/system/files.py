@@ -189,6 +189,14 @@ def read_json(path: StrPath) -> Record:
         ) from error
 
 
+def read_text(path: StrPath) -> str:
+    """Reads a text file in UTF-8."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LwcnnError(f"Can't read the file: {error}. Received: {path}") from error
+
+
 def require_file(path: StrPath) -> None:
     """Raises LwcnnError unless the path is a readable regular file."""
     if not os.path.exists(path):

@@ -8,7 +8,7 @@ from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.tables import make_table
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import StrPath, write_atomically
+from lwcnn.system.files import StrPath, read_text, write_atomically
 
 SHOWN = ("accuracies", "method", "parts", "techniques", "folds", "references", "machines")
 """Tables that `lwcnn table` prints."""
@@ -39,17 +39,10 @@ def fill(text: str, evidence: Evidence) -> str:
 
 def write_tables(paths: Sequence[Path], folder: StrPath = "results") -> None:
     """Updates the tables between the marks of Markdown files; `folder` is that of the results."""
-    evidence, old = Evidence(folder), {path: _read(path) for path in paths}
+    evidence, old = Evidence(folder), {path: read_text(path) for path in paths}
     if not any(map(_MARKED.search, old.values())):
         marks = "<!-- accuracies --> and <!-- end of accuracies -->"
         raise LwcnnError(f"Put marks such as {marks} into the file. Received: {', '.join(map(str, paths))}")
     for path, text in old.items():
         if (new := fill(text, evidence)) != text:
             write_atomically(path, new.encode())
-
-
-def _read(path: Path) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LwcnnError(f"Can't read the file: {error}. Received: {path}") from error
