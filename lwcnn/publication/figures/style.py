@@ -30,10 +30,10 @@ STYLE = Path(__file__).with_name("lwcnn.mplstyle")
 """Matplotlib's style sheet, for `matplotlib.rc_context(fname=STYLE)`."""
 
 
-def styled(width: float | Callable, height: float | Callable) -> Callable:
+def styled(width: float, height: float | Callable) -> Callable:
     """Decorates a drawing function to draw in our style, on a new axis where none is given, and to return the figure.
 
-    Width and height of a new figure, in inches, can be functions of the drawing's arguments.
+    Width and height of a new figure are in inches; the height can be a function of the drawing's arguments.
     """
 
     def decorate(draw: Callable) -> Callable:
@@ -41,8 +41,7 @@ def styled(width: float | Callable, height: float | Callable) -> Callable:
         def plot(*arguments, ax: Axes | None = None, **options) -> Figure:
             with matplotlib.rc_context(fname=STYLE):
                 if ax is None:
-                    across, up = (side(*arguments) if callable(side) else side for side in (width, height))
-                    (ax,) = new_panels(across, up, 1)[1]
+                    (ax,) = new_panels(width, height(*arguments) if callable(height) else height, 1)[1]
                 draw(*arguments, ax=ax, **options)
             return cast(Figure, ax.figure)
 

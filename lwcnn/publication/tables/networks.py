@@ -108,9 +108,10 @@ def references(evidence: Evidence) -> Table:
     costs = load_networks(evidence.folder).set_index("model")
 
     def trained(one: Any) -> str:
-        run = evidence.network("cifar10", f"{one.experiment}-epochs{one.epochs}" if one.epochs else one.experiment)
-        length = f"{get_experiment(one.experiment, one.preset).num_epochs} epochs"
-        return f"{mean_accuracy(run)} ({one.epochs} of {length})" if one.epochs else f"{mean_accuracy(run)} ({length})"
+        name, length = one.experiment, f"{get_experiment(one.experiment, one.preset).num_epochs} epochs"
+        if one.epochs:
+            name, length = f"{name}-epochs{one.epochs}", f"{one.epochs} of {length}"
+        return f"{mean_accuracy(evidence.network('cifar10', name))} ({length})"
 
     def command(one: Any) -> str:
         epochs = f" --epochs {one.epochs}" if one.epochs else ""
