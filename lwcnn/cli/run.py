@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _run_table(data: Dataset, result: dict) -> str:
     """The result of the whole method, stage by stage, beside the paper's figure."""
-    from lwcnn.publication.claims.literature import PAPER_ACCURACY
+    from lwcnn.publication.claims import PAPER_ACCURACY
 
     paper = PAPER_ACCURACY.get(data.name)
     rows = [("", "here", "paper"), ("parameters", f"{result['params']:,}", _PAPER_PARAMS.get(data.name, ""))]

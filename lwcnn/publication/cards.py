@@ -11,8 +11,8 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.experiments.sequence import batch_size
 from lwcnn.models.description import Description, read_description, read_input_shape
-from lwcnn.publication.claims.measurement import or_missing, percent
 from lwcnn.publication.evidence import Evidence, Network, planned_phases
+from lwcnn.publication.measurement import or_missing, percent
 from lwcnn.publication.names import display_name
 from lwcnn.publication.tables.calibration import measure
 from lwcnn.publication.tables.table import Cell, Columns, Table, table_of

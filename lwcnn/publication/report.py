@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lwcnn.experiments.results import MissingInput
-from lwcnn.publication.claims.measurement import Measurement, what_is_missing
 from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.measurement import Measurement, what_is_missing
 from lwcnn.publication.tables import make_table
 from lwcnn.publication.tables.table import cell_latex
 from lwcnn.publication.values import resolve

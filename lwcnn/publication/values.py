@@ -17,8 +17,8 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput
 from lwcnn.models.cost import memory, trainable_params
 from lwcnn.models.dual import BRANCHES, build_submodel
-from lwcnn.publication.claims.measurement import Measurement, gain, mean_and_spread, or_missing, percent, points
 from lwcnn.publication.evidence import LARGEST, Evidence, Network, build_network, pair_share, summed_confusion, where
+from lwcnn.publication.measurement import Measurement, gain, mean_and_spread, or_missing, percent, points
 from lwcnn.publication.names import budget, display_name, split_epochs
 from lwcnn.system.errors import LwcnnError, unknown_name
 

@@ -15,7 +15,7 @@ from lwcnn.models.baselines.keras_applications import build_application
 from lwcnn.models.build import build_network
 from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, ApplicationConfig
 from lwcnn.models.cost import costs, count_macs, memory
-from lwcnn.publication.claims.literature import REFERENCES
+from lwcnn.publication.claims import REFERENCES
 from lwcnn.system.errors import LwcnnError
 
 SHAPE = (32, 32, 3)

@@ -14,7 +14,7 @@ from lwcnn.experiments.recipes.types import NetworkExperiment
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.models.baselines.resnet import build_resnet
 from lwcnn.models.configs import NARROW_RESNET18, RESNET_4443, SE_RESNET, ResNetConfig, ResNetStage
-from lwcnn.publication.claims.literature import CLAIMS
+from lwcnn.publication.claims import CLAIMS
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.images import Images, Split

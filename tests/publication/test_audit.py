@@ -6,9 +6,9 @@ import pytest
 from publication.made_results import write_folds, write_run
 
 from lwcnn.experiments.results import MissingInput
-from lwcnn.publication.claims.literature import CLAIMS
-from lwcnn.publication.claims.measurement import Measurement
+from lwcnn.publication.claims import CLAIMS
 from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.measurement import Measurement
 from lwcnn.publication.tables.audit import AUDITS, audit_all
 from lwcnn.publication.values import resolve
 

@@ -24,7 +24,7 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.zoo import create_model
 from lwcnn.models.dual import build_merged_model
 from lwcnn.publication import figures
-from lwcnn.publication.claims.literature import PUBLISHED
+from lwcnn.publication.claims import PUBLISHED
 from lwcnn.publication.figures import diagrams, tradeoffs
 from lwcnn.publication.figures.catalogue import FIGURES, ONLY_CIFAR10, PRINTED
 from lwcnn.publication.figures.inputs import Inputs

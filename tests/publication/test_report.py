@@ -13,10 +13,10 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.results import MissingInput
 from lwcnn.experiments.zoo import create_model
 from lwcnn.publication import report
-from lwcnn.publication.claims.literature import GOALS
-from lwcnn.publication.claims.measurement import Measurement
+from lwcnn.publication.claims import GOALS
 from lwcnn.publication.evidence import Evidence, build_network
 from lwcnn.publication.figures.catalogue import FIGURES
+from lwcnn.publication.measurement import Measurement
 from lwcnn.publication.report import MAX_OVERFULL, build_pdf, generate, used_names
 from lwcnn.publication.tables import TABLES
 from lwcnn.publication.tables.ablations import CHANGES

@@ -15,7 +15,7 @@ from lwcnn.experiments.recipes import PRESETS, get_experiment
 from lwcnn.experiments.recipes.ablation import BASELINE, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.residual_se import DEEP_NETWORK, NETWORK, SMALL_NETWORK, STEM_NETWORK, TINY_NETWORK
 from lwcnn.models.dual import build_merged_model
-from lwcnn.publication.claims.literature import GOALS, PAPER_ACCURACY, PUBLISHED
+from lwcnn.publication.claims import GOALS, PAPER_ACCURACY, PUBLISHED
 from lwcnn.publication.evidence import Evidence, build_network, class_means
 from lwcnn.publication.tables.ablations import CHANGES
 from lwcnn.publication.tables.calibration import CALIBRATED, FAMILY, measure

@@ -9,8 +9,8 @@ from scipy.stats import binomtest
 
 from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, only
 from lwcnn.experiments.results import MissingInput
-from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.measurement import Measurement
 from lwcnn.publication.names import named
 from lwcnn.publication.tables import ablations, accuracies, calibration, networks
 from lwcnn.publication.tables.benchmarks import benchmark_table

@@ -1,0 +1,33 @@
+"""Claims and results of others, and our own goals, from the files in this folder; each number has its source."""
+
+import tomllib
+from pathlib import Path
+
+import pandas as pd
+
+_FOLDER = Path(__file__).parent
+
+CLAIMS: list[dict] = tomllib.loads((_FOLDER / "claims.toml").read_text("utf-8"))["claim"]
+"""The claims of the systems, with what their code comes to and the names of the values that test them."""
+
+GOALS = list(pd.read_csv(_FOLDER / "goals.csv").itertuples(index=False, name="Goal"))
+"""Goals for an experiment's mean test accuracy, in percent, set before it was trained.
+
+`beat` is the accuracy to beat, `least` that asked of it, and `aim` that aimed at, nan where none was set.
+"""
+
+REFERENCES = list(pd.read_csv(_FOLDER / "references.csv", dtype=str, keep_default_na=False).itertuples(index=False))
+"""Others' networks, and the experiments that train them as claimed or at their best.
+
+`claimed` is the accuracy in the system's own text, in percent; `epochs` those of our training where it is shorter.
+"""
+
+PUBLISHED = pd.read_csv(_FOLDER / "literature.csv")
+"""A row per published result.
+
+`accuracy` is 0 to 1, as reported; `params` with moving statistics where known; `is_system` marks the systems to
+reproduce; "built" in `source` marks what was counted from a system's own code where its text says something else.
+"""
+
+PAPER_ACCURACY = PUBLISHED[PUBLISHED["name"] == "paper, as reported"].set_index("dataset")["accuracy"].to_dict()
+"""Test accuracy by data set in the abstract of arXiv 2501.15547."""

@@ -15,7 +15,7 @@ from lwcnn.experiments.recipes.paper import EXPERIMENTS
 from lwcnn.experiments.recipes.techniques import BASE as TECHNIQUE_BASE
 from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
 from lwcnn.experiments.results import PRESETS_BY_SIZE, MissingInput
-from lwcnn.publication.claims.literature import PAPER_ACCURACY
+from lwcnn.publication.claims import PAPER_ACCURACY
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, ORANGE, Look, legend_below, new_panels, styled

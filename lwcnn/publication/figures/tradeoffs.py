@@ -15,7 +15,7 @@ from matplotlib.transforms import Bbox
 
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication import names
-from lwcnn.publication.claims.literature import PUBLISHED
+from lwcnn.publication.claims import PUBLISHED
 from lwcnn.publication.evidence import where
 from lwcnn.publication.figures import style
 from lwcnn.publication.figures.inputs import Inputs

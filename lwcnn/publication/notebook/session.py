@@ -18,11 +18,11 @@ from lwcnn.experiments.records import Run
 from lwcnn.experiments.release import release_best
 from lwcnn.experiments.results import MissingInput, load_results
 from lwcnn.experiments.run import Folders, run_experiment
-from lwcnn.publication.claims.measurement import what_is_missing
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
 from lwcnn.publication.figures.catalogue import FIGURES, PRINTED, draw
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import save_figure, to_png
+from lwcnn.publication.measurement import what_is_missing
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
 from lwcnn.training.progress import Progress

@@ -7,8 +7,8 @@ from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOL
 from lwcnn.experiments.recipes.techniques import BASE as TECHNIQUE_BASE
 from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
-from lwcnn.publication.claims.measurement import gain, or_missing
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence, Network, where
+from lwcnn.publication.measurement import gain, or_missing
 from lwcnn.publication.names import named
 from lwcnn.publication.tables.networks import mean_accuracy
 from lwcnn.publication.tables.table import Cell, Table

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
-from lwcnn.publication.claims.literature import PAPER_ACCURACY
-from lwcnn.publication.claims.measurement import mean_and_spread, percent, points
+from lwcnn.publication.claims import PAPER_ACCURACY
 from lwcnn.publication.evidence import Evidence, class_means, pair_share, summed_confusion
+from lwcnn.publication.measurement import mean_and_spread, percent, points
 from lwcnn.publication.names import is_part, named
 from lwcnn.publication.tables.table import Table, table_of
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from lwcnn.publication.claims.literature import CLAIMS
+from lwcnn.publication.claims import CLAIMS
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.tables.table import Cell, Part, Table
 from lwcnn.publication.values import resolve

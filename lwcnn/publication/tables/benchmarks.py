@@ -7,8 +7,8 @@ import pandas as pd
 
 from lwcnn.experiments.results import DISPLAY_NAMES
 from lwcnn.export.bench.run import bench_table
-from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.measurement import Measurement
 from lwcnn.publication.names import display_name, named
 from lwcnn.publication.tables.table import Columns, Table, table_of
 

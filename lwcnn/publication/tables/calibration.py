@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from lwcnn.evaluation.metrics import brier_score, cross_entropy, expected_calibration_error, scale_cross_fitted
 from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES, MissingInput
-from lwcnn.publication.claims.measurement import or_missing
 from lwcnn.publication.evidence import Evidence, Network
+from lwcnn.publication.measurement import or_missing
 from lwcnn.publication.names import named
 from lwcnn.publication.tables.networks import SHIPPED
 from lwcnn.publication.tables.table import Cell, Table

@@ -9,9 +9,9 @@ import pandas as pd
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.results import DISPLAY_NAMES, load_networks
 from lwcnn.models.cost import count_macs
-from lwcnn.publication.claims.literature import GOALS, PAPER_ACCURACY, PUBLISHED, REFERENCES
-from lwcnn.publication.claims.measurement import Measurement, mean_and_spread
+from lwcnn.publication.claims import GOALS, PAPER_ACCURACY, PUBLISHED, REFERENCES
 from lwcnn.publication.evidence import Evidence, Network, build_network
+from lwcnn.publication.measurement import Measurement, mean_and_spread
 from lwcnn.publication.names import named
 from lwcnn.publication.tables.table import Cell, Table, table_of
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lwcnn.publication.claims.measurement import Measurement
 from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.measurement import Measurement
 from lwcnn.publication.tables import make_table
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath, read_text, write_atomically

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lwcnn.experiments.results import MissingInput
-from lwcnn.publication.claims.measurement import Measurement, or_missing
+from lwcnn.publication.measurement import Measurement, or_missing
 from lwcnn.system.safe_text import latex_text
 
 Part = str | Measurement | MissingInput
