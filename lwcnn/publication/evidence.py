@@ -118,6 +118,11 @@ class Network:
             raise self._missing("run", f"train {name} --dataset {self.dataset} {options}")
         return chosen
 
+    @property
+    def untrained(self) -> keras.Model:
+        """The network with random weights, to count its parameters."""
+        return build_network(self.dataset, self.experiment)
+
     @cached_property
     def correct(self) -> np.ndarray:
         """Which test images the runs classify correctly, bool of shape (seeds, images)."""

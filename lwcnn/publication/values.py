@@ -17,7 +17,7 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput
 from lwcnn.models.cost import memory, trainable_params
 from lwcnn.models.dual import BRANCHES, build_submodel
-from lwcnn.publication.evidence import LARGEST, Evidence, Network, build_network, pair_share, summed_confusion, where
+from lwcnn.publication.evidence import LARGEST, Evidence, Network, pair_share, summed_confusion, where
 from lwcnn.publication.measurement import Measurement, gain, mean_and_spread, or_missing, percent, points
 from lwcnn.publication.names import budget, display_name, split_epochs
 from lwcnn.system.errors import LwcnnError, unknown_name
@@ -49,10 +49,6 @@ def _origin(one: Network) -> str:
     return f"{epochs + ' epochs' if epochs else one.runs['preset'].iloc[0]}, {seeds} seed{'s' if seeds > 1 else ''}"
 
 
-def _built(one: Network) -> keras.Model:
-    return build_network(one.dataset, one.experiment)
-
-
 _QUANTITIES: dict[str, Callable[[Network], Value]] = {
     "spread": lambda one: mean_and_spread(one.runs["test_accuracy"]),
     "val": lambda one: percent(one.runs["val_accuracy"].mean()),
@@ -67,15 +63,15 @@ _QUANTITIES: dict[str, Callable[[Network], Value]] = {
     "seconds": lambda one: Measurement(
         one.runs["train_seconds"].mean(), "s", 0, origin=f"{_origin(one)}, {' and '.join(one.runs['device'].unique())}"
     ),
-    "params": lambda one: _parameters(_built(one).count_params()),
+    "params": lambda one: _parameters(one.untrained.count_params()),
     "params of submodels": lambda one: _parameters(
         sum(build_submodel(INPUT_SHAPES[one.dataset], 10, branch).count_params() for branch in BRANCHES)
     ),
-    "trainable": lambda one: _parameters(trainable_params(_built(one))),
-    "MiB": lambda one: _mebibytes(_built(one).count_params()),
-    "MiB with two slots": lambda one: _mebibytes(3 * _built(one).count_params()),
-    "memory": lambda one: Measurement(memory(_built(one)).total, "MB", 1, origin="counted"),
-    "share of convolutions": lambda one: _share_of_convolutions(_built(one)),
+    "trainable": lambda one: _parameters(trainable_params(one.untrained)),
+    "MiB": lambda one: _mebibytes(one.untrained.count_params()),
+    "MiB with two slots": lambda one: _mebibytes(3 * one.untrained.count_params()),
+    "memory": lambda one: Measurement(memory(one.untrained).total, "MB", 1, origin="counted"),
+    "share of convolutions": lambda one: _share_of_convolutions(one.untrained),
 }
 """Quantities of a network; a measurement without an origin is of its runs."""
 

@@ -82,15 +82,6 @@ def test_the_command(tmp_path, capsys):
     assert "14,862" in capsys.readouterr().out
 
 
-def test_mistakes_are_told_in_words(capsys):
-    with pytest.raises(SystemExit, match="2"):
-        main(["summary", "papr"])
-    assert "Did you mean 'paper'" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="2"):
-        main(["summary", "none.keras"])
-    assert "Received: none.keras" in capsys.readouterr().err
-
-
 def test_a_broken_file_is_told_in_words(tmp_path, capsys):
     (tmp_path / "broken.keras").write_text("no model")
     assert main(["summary", str(tmp_path / "broken.keras")]) == 1

@@ -10,7 +10,7 @@ from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.results import DISPLAY_NAMES, load_networks
 from lwcnn.models.cost import count_macs
 from lwcnn.publication.claims import GOALS, PAPER_ACCURACY, PUBLISHED, REFERENCES
-from lwcnn.publication.evidence import Evidence, Network, build_network
+from lwcnn.publication.evidence import Evidence, Network
 from lwcnn.publication.measurement import Measurement, mean_and_spread
 from lwcnn.publication.names import named
 from lwcnn.publication.tables.table import Cell, Table, table_of
@@ -47,7 +47,7 @@ def mean_accuracy(one: Network) -> Cell:
 _DATA: Columns = {"data": lambda one: DISPLAY_NAMES[one.dataset]}
 _NETWORK: Columns = {"network": lambda one: named(one.experiment)}
 _EXPERIMENT: Columns = {"experiment": lambda one: named(one.experiment)}
-_PARAMETERS: Columns = {"parameters": lambda one: f"{build_network(one.dataset, one.experiment).count_params():,}"}
+_PARAMETERS: Columns = {"parameters": lambda one: f"{one.untrained.count_params():,}"}
 _BUDGET: Columns = {"preset": lambda one: one.runs["preset"].iloc[0], "seeds": lambda one: str(len(one.runs))}
 _TEST: Columns = {
     "test": mean_accuracy,
@@ -70,7 +70,7 @@ def headline(evidence: Evidence) -> Table:
 def efficiency(evidence: Evidence) -> Table:
     """Parameters, multiply-accumulates, int8 file and latency of the networks that one would deploy."""
     columns: Columns = {
-        "MACs, M": lambda one: f"{count_macs(build_network(one.dataset, one.experiment)) / 1e6:.2f}",
+        "MACs, M": lambda one: f"{count_macs(one.untrained) / 1e6:.2f}",
         "int8, bytes": lambda one: f"{one.int8['size_bytes']:,.0f}",
         "gzip": lambda one: f"{one.int8['gzip_bytes']:,.0f}",
         "points": lambda one: Measurement(-one.int8["drop_points"], signed=True),
