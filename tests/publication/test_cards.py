@@ -21,8 +21,13 @@ from lwcnn.system.settings import plain_settings
 AGAIN = "run `lwcnn release --results results --models models`"
 
 
-def test_every_model_has_its_card_and_no_card_is_out_of_date():
-    cards = make_cards(Folders(ROOT / "results", models=ROOT / "models"))
+@pytest.fixture(scope="module")
+def cards():
+    """The cards of models/, by path."""
+    return make_cards(Folders(ROOT / "results", models=ROOT / "models"))
+
+
+def test_every_model_has_its_card_and_no_card_is_out_of_date(cards):
     assert {path.name for path in cards} == {path.name for path in (ROOT / "models").glob("*.md")}, AGAIN
     assert [path.name for path, text in cards.items() if path.read_text(encoding="utf-8") != text] == [], AGAIN
 
@@ -96,6 +101,5 @@ def test_the_card_of_ones_own_images_has_their_batch_size_and_no_data_set_that_a
         ("cifar10-paper", "Intended for teaching"),
     ],
 )
-def test_a_card_says_how_the_network_was_trained_and_what_it_is_for(name, words):
-    cards = make_cards(Folders(ROOT / "results", models=ROOT / "models"))
+def test_a_card_says_how_the_network_was_trained_and_what_it_is_for(cards, name, words):
     assert words in cards[ROOT / f"models/{name}.md"]

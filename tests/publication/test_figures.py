@@ -381,10 +381,7 @@ def test_a_data_set_without_the_papers_method_has_figures_of_its_best_network(ma
 
 def test_released_logits_of_another_run_are_refused(made, tmp_path, capsys):
     folder = tmp_path / "results"
-    for path in (made / "results").rglob("*.*"):
-        copy = folder / path.relative_to(made / "results")
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(path.read_bytes())
+    shutil.copytree(made / "results", folder)
     path = folder / "digits/paper_tuned/full/seed1.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"test_accuracy": 0.1}))
     assert main(["figures", f"--results={folder}", f"--output={tmp_path}/out", "--only", "roc"]) == 3

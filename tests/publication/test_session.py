@@ -1,11 +1,14 @@
-"""The notebook's session: where results are, what is trained, what is shown."""
+"""The notebook's session: where results are, what is trained, what is shown, with texts for those who can't see it."""
 
+import base64
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from made_data import ROOT
 from matplotlib.figure import Figure
+from PIL import Image
 from publication.made_results import write_run
 
 from lwcnn.experiments.folders import Folders
@@ -100,3 +103,21 @@ def test_committed_results_are_shown_where_there_are_any(made_dataset):
     opened = session.Session(replace(made_dataset, name="cifar10"), "quick", (0, 1), COMMITTED)
     opened.train("residual_se_muon")  # does nothing: it is committed
     assert not opened.trains_all and opened.published.dataset == "cifar10"
+
+
+def test_a_figure_is_a_small_png_whose_alt_text_has_the_titles(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    figure = Figure(figsize=(4, 2))
+    left, _ = figure.subplots(1, 2)
+    left.set_title("Training\ncurves")
+    figure.suptitle("CIFAR-10")
+    session.show(figure, "Accuracy by epoch.")
+    data, metadata = shown[0]._repr_png_() if isinstance(shown[0]._repr_png_(), tuple) else (shown[0]._repr_png_(), {})
+    assert metadata == {"alt": "Accuracy by epoch. CIFAR-10. Training curves."}
+    with Image.open(io.BytesIO(base64.b64decode(data) if isinstance(data, str) else data)) as image:
+        assert image.size == (440, 220)
+
+
+def test_every_figure_of_the_catalogue_says_what_it_shows():
+    assert all((function.__doc__ or "").split("\n")[0].endswith(".") for function in session.FIGURES.values())
