@@ -71,6 +71,8 @@ _QUANTITIES: dict[str, Callable[[Network], Value]] = {
     "MiB": lambda one: _mebibytes(one.untrained.count_params()),
     "MiB with two slots": lambda one: _mebibytes(3 * one.untrained.count_params()),
     "memory": lambda one: Measurement(memory(one.untrained).total, "MB", 1, origin="counted"),
+    "int8 accuracy": lambda one: percent(one.int8["accuracy_exported"], origin="int8"),
+    "int8 bytes": lambda one: f"{one.int8['size_bytes']:,.0f}",
     "share of convolutions": lambda one: _share_of_convolutions(one.untrained),
 }
 """Quantities of a network; a measurement without an origin is of its runs."""
@@ -181,11 +183,6 @@ def _int8(evidence: Evidence, what: str) -> Value:
     return str(len(files)) if what == "count" else Measurement(files["drop_points"].max(), "points")
 
 
-def _exported(evidence: Evidence, network: Network, what: str) -> Value:
-    record = network.int8
-    return percent(record["accuracy_exported"]) if what == "accuracy" else f"{record['size_bytes']:,.0f}"
-
-
 def _latency(evidence: Evidence, network: Network, runtime: str) -> Measurement:
     found, device = network.latency(runtime), evidence.benchmark("bench")["machine"]["device"]
     origin = f"{display_name(network.experiment)}, {runtime}, one thread of {device}"
@@ -224,7 +221,6 @@ VALUES: dict[str, Callable[..., Value]] = {
     r"version of ([\w-]+)": _versions,
     r"devices": lambda evidence: "; ".join(sorted(evidence.runs["device"].unique())),
     r"int8 (count|largest drop)": _int8,
-    rf"int8 {_GROUP}:(accuracy|bytes)": _exported,
     rf"latency {_GROUP} ([\w -]+)": _latency,
     r"load (before|after)": lambda evidence, when: (
         f"{evidence.benchmark('bench')['machine'][f'load_average_{when}']:.1f}"
