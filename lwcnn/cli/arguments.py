@@ -108,11 +108,9 @@ _PLACEHOLDERS: dict[Any, str] = {
 
 def number(text: str, most: float = 1e9) -> float:
     """A number from 0 to `most` from the command line."""
-    try:
+    with contextlib.suppress(ValueError):
         if 0 <= float(text) <= most:  # NaN is not
             return float(text)
-    except ValueError:
-        pass
     raise argparse.ArgumentTypeError(f"give a number from 0 to {most:g}. Received: {text[:30]!r}")
 
 
