@@ -22,11 +22,46 @@ from lwcnn.system.files import read_json, write_json  # noqa: E402
 EXPANSIONS = {"residual_se_muon": 1.0, "wren_100k": 0.38}  # hidden channels per channel, 2 before
 KEPT = {"residual_se_muon": 19_156, "wren_100k": 30_088}  # as many parameters as in the narrowed networks
 EPOCHS, LEARNING_RATE = 15, 0.01
+AXES = {"expand": -1, "gate": -1, "activation": -1, "project": 2}
+"""Axis of the hidden channels in the kernels, and slopes, of a block's layers."""
+
+
+def prune_channels(model, config, expansion: float) -> tuple:
+    """The network whose depthwise blocks keep only their strongest hidden channels, and its configuration.
+
+    The strength of a hidden channel is the norm of the weights that make it times that of the weights that read it.
+    Source: Li et al. 2017, arXiv 1608.08710, with both norms.
+    """
+    import numpy as np
+
+    from lwcnn.models.residual_se import build_residual_se
+
+    smaller = replace(config, stages=tuple(replace(stage, expansion=expansion) for stage in config.stages))
+    pruned = build_residual_se(model.input_shape[1:], model.output_shape[-1], smaller)
+    for layer in pruned.layers:
+        block, _, part = layer.name.rpartition("_")
+        weights = model.get_layer(layer.name).get_weights()
+        if weights and part in AXES and block.startswith("stage"):
+            kept = strongest(model, block, pruned.get_layer(f"{block}_expand").filters)
+            kernel, *bias = weights
+            has_hidden_bias = part in ("expand", "gate")
+            weights = [np.take(kernel, kept, AXES[part]), *(one[kept] if has_hidden_bias else one for one in bias)]
+        layer.set_weights(weights)
+    return pruned, smaller
+
+
+def strongest(model, block: str, count: int):
+    """The positions of the strongest hidden channels of a block, in ascending order."""
+    import numpy as np
+
+    made = model.get_layer(f"{block}_expand").get_weights()[0][0, 0]  # (c, hidden)
+    read = model.get_layer(f"{block}_project").get_weights()[0][0, 0]  # (hidden, filters)
+    strengths = np.linalg.norm(made, axis=0) * np.linalg.norm(read, axis=1)
+    return np.sort(np.argsort(-strengths, kind="stable")[:count])
 
 
 def without_channels(model, experiment: str, phase, split, network) -> tuple:
     """Returns the narrowed model, and a function that trains it."""
-    from lwcnn.models.surgery import prune_channels
     from lwcnn.training.loop import train_phase
     from lwcnn.training.progress import Progress
 

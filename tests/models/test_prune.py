@@ -1,18 +1,24 @@
-"""Structured pruning keeps what is computed where the channels that leave do nothing."""
+"""The structured pruning of benchmarks/prune.py keeps what is computed where the channels that leave do nothing."""
+
+import runpy
 
 import numpy as np
 import pytest
-from made_data import make_images, randomize
+from made_data import ROOT, make_images, randomize
 
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
-from lwcnn.models.surgery import prune_channels
 
 SHAPE = (16, 16, 3)
 
 
+@pytest.fixture
+def prune_channels():
+    return runpy.run_path(str(ROOT / "benchmarks/prune.py"))["prune_channels"]
+
+
 @pytest.mark.parametrize("changes", [{}, {"block": "glu", "attention": "eca"}, {"activation": "prelu"}])
-def test_channels_that_nothing_reads_leave_first(changes):
+def test_channels_that_nothing_reads_leave_first(prune_channels, changes):
     config = ResidualSEConfig(8, (Stage(8, 2, 3), Stage(16, 1, 3)), se_reduction=4, **changes)
     model = randomize(build_residual_se(SHAPE, 10, config))
     for layer in model.layers:
@@ -29,7 +35,7 @@ def test_channels_that_nothing_reads_leave_first(changes):
         np.testing.assert_array_equal(weight, old)
 
 
-def test_the_weakest_channels_leave():
+def test_the_weakest_channels_leave(prune_channels):
     config = ResidualSEConfig(8, (Stage(8, 1, 3),), se_reduction=4)
     model = randomize(build_residual_se(SHAPE, 10, config))
     made = model.get_layer("stage1_block1_expand").get_weights()[0][0, 0]
