@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from lwcnn.data.augment.settings import BELOW_ONE, FLAG, TEXT, Amount, Flag, Settings, number, sequence, whole
 from lwcnn.system.errors import LwcnnError, unknown_name
-from lwcnn.system.settings import added_later
+from lwcnn.system.settings import BELOW_ONE, FLAG, TEXT, Amount, Flag, Settings, added_later, number, sequence, whole
 
 if TYPE_CHECKING:
     import keras

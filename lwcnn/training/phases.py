@@ -4,10 +4,10 @@ import fnmatch
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from lwcnn.data.augment import Augmentation, MixUpCutMix, settings
-from lwcnn.data.augment.settings import Amount, Flag, Settings, sequence, whole
+from lwcnn.data.augment import Augmentation, MixUpCutMix
+from lwcnn.system import settings
 from lwcnn.system.errors import LwcnnError, unknown_name
-from lwcnn.system.settings import added_later
+from lwcnn.system.settings import Amount, Flag, Settings, added_later, sequence, whole
 from lwcnn.training.optimizers import OptimizerConfig
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ from lwcnn.data.augment.draws import Draws, Purpose
 from lwcnn.data.augment.geometry import FILLS, flip_and_crop, warp
 from lwcnn.data.augment.operations import ColorJitter, Cutout, Erasing, GaussianBlur, Sharpness
 from lwcnn.data.augment.policies import POLICIES, RandAugment
-from lwcnn.data.augment.settings import BELOW_ONE, Flag, Fraction, Settings, choice, whole
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.settings import added_later
+from lwcnn.system.settings import BELOW_ONE, Flag, Fraction, Settings, added_later, choice, whole
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lwcnn.data.augment.draws import Purpose, random_bits, unit_interval
-from lwcnn.data.augment.settings import Amount, Fraction, Settings
 from lwcnn.system.errors import LwcnnError
+from lwcnn.system.settings import Amount, Fraction, Settings
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from lwcnn.data.augment import color
 from lwcnn.data.augment.draws import Draws, Purpose
-from lwcnn.data.augment.settings import Amount, Fraction, Rule, Settings, choice, interval, number, whole
+from lwcnn.system.settings import Amount, Fraction, Rule, Settings, choice, interval, number, whole
 
 _ODD = Rule(lambda value: whole(3).is_valid(value) and value % 2 == 1, "an odd whole number of 3 or more")
 

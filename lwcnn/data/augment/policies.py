@@ -10,8 +10,8 @@ from lwcnn.data.augment import color
 from lwcnn.data.augment.draws import Draws, Purpose
 from lwcnn.data.augment.geometry import shear, translate, warp
 from lwcnn.data.augment.operations import change_some
-from lwcnn.data.augment.settings import Rule, Settings, whole
 from lwcnn.system.errors import unknown_name
+from lwcnn.system.settings import Rule, Settings, whole
 
 MAX_MAGNITUDE = 30
 MAX_SHEAR = 0.3
