@@ -1,12 +1,13 @@
 """Validates the arrays of a data set before training."""
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 
 from lwcnn.data import known
 from lwcnn.data.splits import Part, draw_test_images
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import wrong
 from lwcnn.system.safe_text import one_line
 
 _MAX_CHANNELS = 4
@@ -44,30 +45,30 @@ def check_splits(splits: Splits, where: str, name: str | None = None) -> tuple[P
     shape = x_train.shape[1:]
     if shape != x_test.shape[1:]:
         advice = "Resize the images so that x_train and x_test have the same height, width and channels"
-        raise invalid(advice, f"{shape} and {x_test.shape[1:]} (h, w, c)", where)
+        raise wrong(advice, f"{shape} and {x_test.shape[1:]} (h, w, c)", where)
     if name is not None and shape != known.INPUT_SHAPES[name]:
         advice = (
             f"Give this data set images of shape {known.INPUT_SHAPES[name]} (h, w, c), or load your own data by the"
         )
-        raise invalid(f"{advice} path of its .npz file", str(shape), where)
+        raise wrong(f"{advice} path of its .npz file", str(shape), where)
     largest = int(y_train.max())
     if largest >= len(y_train):  # check before allocating an array of that size
         advice = "Number the classes from 0 without gaps; labels exceed the number of training images"
-        raise invalid(advice, f"label {largest} for {len(y_train):,} training images", where)
+        raise wrong(advice, f"label {largest} for {len(y_train):,} training images", where)
     names = known.CLASS_NAMES.get(name or "") or names or tuple(map(str, range(largest + 1)))
     if len(names) < 2:
-        raise invalid("Give at least two classes", f"{len(names)}", where)
+        raise wrong("Give at least two classes", f"{len(names)}", where)
     if min(y_train.min(), y_test.min()) == 1:
         found = f"labels from 1 to {max(largest, y_test.max())}"
-        raise invalid("Give y_train - 1 and y_test - 1, so that labels start at 0", found, where)
+        raise wrong("Give y_train - 1 and y_test - 1, so that labels start at 0", found, where)
     for key, labels in (("y_train", y_train), ("y_test", y_test)):
         if labels.max() >= len(names):
             advice = f"Give labels from 0 to {len(names) - 1} in {key!r}, because there are {len(names)} classes"
-            raise invalid(advice, f"{labels.max()}", where)
+            raise wrong(advice, f"{labels.max()}", where)
     empty = np.flatnonzero(np.bincount(y_train, minlength=len(names)) == 0)
     if len(empty):
         advice = "Add training images to every class, or renumber the classes from 0 without gaps"
-        raise invalid(advice, f"no training image of class {', '.join(map(str, empty[:10]))}", where)
+        raise wrong(advice, f"no training image of class {', '.join(map(str, empty[:10]))}", where)
     return train, test, names
 
 
@@ -76,17 +77,17 @@ def check_image_array(images: np.ndarray, key: str, where: str) -> np.ndarray:
     found = f"shape {images.shape}"
     if images.dtype != np.uint8:
         advice, found = _how_to_convert(images)
-        raise invalid(f"Give {key!r} as uint8, 0..255: {advice}", found, where)
+        raise wrong(f"Give {key!r} as uint8, 0..255: {advice}", found, where)
     if images.ndim not in (3, 4):
         advice = f"Give {key!r} the shape (n, height, width) or (n, height, width, channels)"
-        raise invalid(advice, found, where)
+        raise wrong(advice, found, where)
     if images.size == 0:
-        raise invalid(f"Give at least one image in {key!r}", found, where)
+        raise wrong(f"Give at least one image in {key!r}", found, where)
     if images.ndim == 4 and images.shape[3] > _MAX_CHANNELS:
         advice = (
             f"Move the channels of {key!r} to the last axis, for example with images.transpose(0, 2, 3, 1); at most"
         )
-        raise invalid(f"{advice} {_MAX_CHANNELS} are supported", found, where)
+        raise wrong(f"{advice} {_MAX_CHANNELS} are supported", found, where)
     return images[..., np.newaxis] if images.ndim == 3 else images
 
 
@@ -107,19 +108,19 @@ def _check_labels(labels: np.ndarray, num_images: int, key: str, where: str) -> 
     shape, dtype = f"shape {labels.shape}", f"dtype {labels.dtype}"
     if labels.ndim == 2 and labels.shape[1] > 1:
         advice = f"Give {key!r} as class numbers instead of one-hot rows: labels.argmax(axis=1)"
-        raise invalid(advice, shape, where)
+        raise wrong(advice, shape, where)
     if labels.dtype.kind in "US":
         how = "class_names, labels = numpy.unique(labels, return_inverse=True), and save class_names as well"
-        raise invalid(f"Save {key!r} as class numbers: {how}", dtype, where)
+        raise wrong(f"Save {key!r} as class numbers: {how}", dtype, where)
     if labels.dtype.kind not in "iu":
-        raise invalid(f"Give {key!r} as integers, for example labels.astype('int64')", dtype, where)
+        raise wrong(f"Give {key!r} as integers, for example labels.astype('int64')", dtype, where)
     if labels.ndim not in (1, 2) or (labels.ndim == 2 and labels.shape[1] == 0):
-        raise invalid(f"Give {key!r} the shape (n,)", shape, where)
+        raise wrong(f"Give {key!r} the shape (n,)", shape, where)
     if len(labels) != num_images:
         found = f"{len(labels):,} in {key!r} for {num_images:,} images"
-        raise invalid("Give one label for each image", found, where)
+        raise wrong("Give one label for each image", found, where)
     if labels.min() < 0 or labels.max() > np.iinfo(np.int64).max:
-        raise invalid(f"Number the classes in {key!r} from 0", f"labels from {labels.min()} to {labels.max()}", where)
+        raise wrong(f"Number the classes in {key!r} from 0", f"labels from {labels.min()} to {labels.max()}", where)
     return labels.reshape(-1).astype(np.int64)
 
 
@@ -127,26 +128,21 @@ def decode_class_names(names: np.ndarray, where: str) -> tuple[str, ...]:
     """Decodes class names, an array of strings or bytes (UTF-8, or else Latin-1) of shape (num_classes,)."""
     if names.ndim != 1 or names.dtype.kind not in "US":
         advice = "Save class_names as an array of strings of shape (num_classes,)"
-        raise invalid(advice, f"dtype {names.dtype}, shape {names.shape}", where)
+        raise wrong(advice, f"dtype {names.dtype}, shape {names.shape}", where)
     return tuple(one_line(_decode(name) if isinstance(name, bytes) else str(name)) for name in names)
 
 
 def check_class_names(names: tuple[str, ...], where: str) -> None:
     """Checks that class names are distinct, because results are stored by name."""
-    repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
-        raise invalid("Give each class a distinct name", f"{', '.join(map(repr, repeated[:5]))} more than once", where)
+        raise wrong("Give each class a distinct name", f"{', '.join(map(repr, repeated[:5]))} more than once", where)
 
 
 def images_at_once(image_shape: tuple[int, ...], most: int = 500) -> int:
     """Returns the prediction batch size, at most `most`, that bounds memory for images of (height, width, ...)."""
     height, width = image_shape[:2]
     return max(1, min(most, PIXELS_PER_BATCH // (height * width)))
-
-
-def invalid(advice: str, found: str, where: str) -> LwcnnError:
-    """Returns the error for data of a file or a name, `where`."""
-    return LwcnnError(f"{advice}. Received: {found} in {where}")
 
 
 def _decode(name: bytes) -> str:

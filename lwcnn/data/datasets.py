@@ -169,7 +169,7 @@ def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], s
         class_names = names
     if unknown := sorted(set(names) - set(class_names)):
         advice = f"Give images of the model's classes, {', '.join(class_names)}"
-        raise wrong(advice, f"{', '.join(unknown[:5])} in {str(folder)!r}")
+        raise wrong(advice, ", ".join(unknown[:5]), repr(str(folder)))
     labels = np.array([class_names.index(name) for name in names])[labels]
     is_seen = is_among(images, seen)
     is_training = is_seen if is_seen.mean() > 0.5 else np.full(len(images), True)

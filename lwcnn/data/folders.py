@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lwcnn.data.checks import Splits, invalid
+from lwcnn.data.checks import Splits
 from lwcnn.data.image_files import Size, check_size, choose_shape, find_images, read_images
 from lwcnn.data.sources import cache_folder
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.npz import load_npz, save_npz
 from lwcnn.system.safe_text import one_line, path_part
 
@@ -34,7 +34,7 @@ def read_folder(folder: Path, size: Size | None = None) -> Splits:
     names = sorted({name for part, name, _ in files if part == "train"})
     if unknown := sorted({name for _, name, _ in files} - set(names)):
         found = f"only test images of {', '.join(map(repr, unknown[:5]))}"
-        raise invalid("Add training images of every class of the test images", found, repr(str(folder)))
+        raise wrong("Add training images of every class of the test images", found, repr(str(folder)))
     key = _key(folder, files)
     place = hashlib.sha256(f"{os.path.realpath(folder)} {check_size(size)}".encode(errors="surrogateescape"))
     path = cache_folder() / "folders" / f"{path_part(folder.resolve().name)}-{place.hexdigest()[:12]}.npz"
@@ -67,7 +67,7 @@ def find_files(folder: Path) -> list[File]:
         training, validation, test = _files(folder), None, None
     if not training:
         advice = "Put the images of each class into a subfolder that has the name of the class"
-        raise invalid(advice, "no such subfolder", repr(str(folder)))
+        raise wrong(advice, "no such subfolder", repr(str(folder)))
     if test:
         training += validation or []
     parts = {"train": training, "test": test or validation or []}

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lwcnn.data.checks import Part, Splits, decode_class_names, invalid
+from lwcnn.data.checks import Part, Splits, decode_class_names
 from lwcnn.data.image_files import read_images
 from lwcnn.data.splits import TEST_FRACTION, split_for_training
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import require_file
 from lwcnn.system.npz import load_npz
 
@@ -41,12 +41,12 @@ def read_npz(path: str | os.PathLike[str]) -> Splits:
     missing = [key for key in NPZ_KEYS if key not in arrays]
     if missing:
         advice = f"Save the arrays under the keys {', '.join(NPZ_KEYS)}, optionally with class_names and mirror"
-        raise invalid(advice, f"keys {', '.join(sorted(arrays)) or '(none)'}", repr(str(path)))
+        raise wrong(advice, f"keys {', '.join(sorted(arrays)) or '(none)'}", repr(str(path)))
     names, mirror = arrays.get("class_names"), arrays.get("mirror")
     if mirror is not None and (mirror.shape != () or mirror.dtype.kind not in "biu" or mirror not in (0, 1)):
         advice = "Save mirror as a single True or False: whether a mirrored image still belongs to its class"
         found = str(mirror) if mirror.shape == () else f"dtype {mirror.dtype}, shape {mirror.shape}"
-        raise invalid(advice, found, repr(str(path)))
+        raise wrong(advice, found, repr(str(path)))
     class_names = None if names is None else decode_class_names(names, repr(str(path)))
     train, test = ((arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test"))
     return Splits(train, test, class_names, None if mirror is None else bool(mirror))

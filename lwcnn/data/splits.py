@@ -68,12 +68,12 @@ def split_distinct(images: np.ndarray, labels: np.ndarray, draw: Callable[[np.nd
 
 
 def draw_test_images(
-    images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], received: str, keys: np.ndarray | None = None
+    images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], where: str, keys: np.ndarray | None = None
 ) -> tuple[Part, Part]:
     """Draws a fifth of each class as test images, those with the lowest keys; copies of an image stay in one part.
 
     The keys are numbers (n,) that depend on the image only, by default a hash of its pixels: so the test images are the
-    same whatever the order, and adding images changes few of them. `class_names` and `received` are for the error
+    same whatever the order, and adding images changes few of them. `class_names` and `where` are for the error
     message. Returns the training and the test part.
     """
     keys = hash_images(images)[0] if keys is None else keys
@@ -85,7 +85,7 @@ def draw_test_images(
     if counts.min() < 3:
         names = [class_names[label] if class_names else str(label) for label in classes[counts < 3][:5]]
         advice = "Give each class at least three different images: for training, validation and test"
-        raise wrong(advice, f"fewer of {', '.join(map(repr, names))} in {received}")
+        raise wrong(advice, f"fewer of {', '.join(map(repr, names))}", where)
     shares = np.rint(TEST_FRACTION * counts)
     inside = (np.flatnonzero(label_of == k) for k in range(len(classes)))
     drawn = [some[np.argsort(key_of[some])][: max(1, int(share))] for some, share in zip(inside, shares, strict=True)]

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lwcnn.data.checks import check_class_names, check_image_array, images_at_once, invalid
+from lwcnn.data.checks import check_class_names, check_image_array, images_at_once
 from lwcnn.data.image_files import IMAGE_EXTENSIONS, check_size, find_images, read_images, readable, reason
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import require_file
 from lwcnn.system.npz import load_npz
 from lwcnn.system.safe_text import one_line
@@ -76,7 +76,7 @@ def read_npz_images(path: Path) -> np.ndarray:
     key = next((key for key in NPZ_IMAGE_KEYS if key in arrays), None)
     if key is None:
         found = f"keys {', '.join(sorted(arrays)) or '(none)'}"
-        raise invalid(f"Save the images under one of the keys {', '.join(NPZ_IMAGE_KEYS)}", found, repr(str(path)))
+        raise wrong(f"Save the images under one of the keys {', '.join(NPZ_IMAGE_KEYS)}", found, repr(str(path)))
     return check_image_array(arrays[key], key, repr(str(path)))
 
 

@@ -18,9 +18,9 @@ class Diverged(LwcnnError):
     """The training loss became NaN or infinite before any epoch finished with a finite loss."""
 
 
-def wrong(advice: str, received: object) -> LwcnnError:
-    """Returns the error for input that is not as it should be: what to do, and what came."""
-    return LwcnnError(f"{advice}. Received: {received}")
+def wrong(advice: str, received: object, where: str | None = None) -> LwcnnError:
+    """Returns the error for input that is not as it should be: what to do, what came, and in which file or data set."""
+    return LwcnnError(f"{advice}. Received: {received}{f' in {where}' if where else ''}")
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> LwcnnError:
