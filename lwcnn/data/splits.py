@@ -18,7 +18,7 @@ def stratified_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarra
     """Draws a subset with equal class proportions and at least one image per class; returns sorted indices."""
     counts = _count_classes(labels, min_count=1, purpose="a subset")
     size = min(max(int(size), len(counts)), len(labels))
-    return np.flatnonzero(_draw(labels, _exact_shares(counts, size, counts), seed)).astype(np.int64)
+    return np.flatnonzero(_draw(labels, _exact_shares(counts, size, counts), seed))
 
 
 def split_for_training(labels: np.ndarray, validation: int | float, limit: int | None = None, seed: int = 0) -> Split:
@@ -63,8 +63,8 @@ def split_distinct(images: np.ndarray, labels: np.ndarray, draw: Callable[[np.nd
     Images in canonical order without copies give the splits of `draw(labels)`.
     """
     label_of, copy_of = _distinct(images, labels)
-    parts = [[np.flatnonzero(np.isin(copy_of, part)) for part in split] for split in draw(label_of)]
-    return [(first.astype(np.int64), second.astype(np.int64)) for first, second in parts]
+    masks = ((np.isin(copy_of, first), np.isin(copy_of, second)) for first, second in draw(label_of))
+    return [(np.flatnonzero(first), np.flatnonzero(second)) for first, second in masks]
 
 
 def draw_test_images(
@@ -170,4 +170,4 @@ def _exact_shares(counts: np.ndarray, total: int, most: np.ndarray) -> np.ndarra
 
 
 def _split_by_mask(is_held_out: np.ndarray) -> Split:
-    return np.flatnonzero(~is_held_out).astype(np.int64), np.flatnonzero(is_held_out).astype(np.int64)
+    return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)

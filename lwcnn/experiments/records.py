@@ -17,7 +17,6 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
 from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
-from lwcnn.training.checkpoint import current_computing
 from lwcnn.training.devices import Computing
 from lwcnn.training.images import Images, Split
 from lwcnn.training.progress import Progress
@@ -61,16 +60,11 @@ class Run:
     def path(self) -> Path:
         return self.folders.result(self.data.name, self.plan.name, self.preset, self.seed)
 
-    @property
-    def cache(self) -> Path:
-        return Path(self.folders.cache) / self.data.name
-
     def begin(self, split: Split | None = None, data_key: str = "") -> PhaseSequence:
         """Returns a new training; without other images, on those of `split_images`."""
         split = split or split_images(self.data, self.plan, get_preset(self.preset))
-        data_key = data_key or self.data.checksum
-        common = (self.cache, data_key, self.progress, self.computing)
-        return PhaseSequence(split, self.data.num_classes, self.seed, *common)
+        cache, data_key = Path(self.folders.cache) / self.data.name, data_key or self.data.checksum
+        return PhaseSequence(split, self.data.num_classes, self.seed, cache, data_key, self.progress, self.computing)
 
 
 def find_plan(
@@ -155,7 +149,7 @@ def mixed_computing(history: list[dict]) -> list[str]:
 def provenance() -> dict:
     return {
         "backend": keras.backend.backend(),
-        "step": current_computing()["step"],
+        "step": step_name(),
         "device": environment.device_name(),
         "num_threads": environment.num_threads(),
         "versions": environment.versions(),

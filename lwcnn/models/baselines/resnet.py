@@ -8,7 +8,7 @@ import numpy as np
 from keras import layers
 
 from lwcnn.models.blocks import activate, conv_norm, squeeze_excite
-from lwcnn.models.configs import MOMENTUM, NARROW_RESNET18, ResNetConfig, ResNetStage
+from lwcnn.models.configs import MOMENTUM, ResNetConfig, ResNetStage
 from lwcnn.models.layers import builder
 
 
@@ -16,7 +16,7 @@ from lwcnn.models.layers import builder
 def build_resnet(
     input_shape: Sequence[int],
     num_classes: int,
-    config: ResNetConfig = NARROW_RESNET18,
+    config: ResNetConfig,
     normalization: tuple[Sequence[float], Sequence[float]] | None = None,
 ) -> keras.Model:
     """Builds a residual network of full convolutions; arguments and result as in `build_network`.
