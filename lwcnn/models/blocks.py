@@ -70,7 +70,7 @@ def hidden_width(channels: int, expansion: float) -> int:
 
 def plain_block(x: Tensor, config: ResidualSEConfig, stage: Stage, name: str) -> Tensor:
     """Applies a full convolution, batch norm, activation and channel attention."""
-    y = activate(conv_norm(x, stage.filters, stage.kernel_size, name=name), config.activation, f"{name}_activation")
+    y = activate(conv_norm(x, stage.filters, stage.kernel_size, name), config.activation, f"{name}_activation")
     return attend(y, config, name)
 
 
@@ -129,9 +129,9 @@ def conv_norm(
     x: Tensor,
     filters: int,
     kernel_size: int,
+    name: str,
     strides: int = 1,
     use_bias: bool = False,
-    name: str = "conv",
     initializer: str = "he_normal",
     momentum: float = MOMENTUM,
 ) -> Tensor:

@@ -96,8 +96,7 @@ def mix_images(images: np.ndarray, mix: Mix | None) -> np.ndarray:
 
 def mix_labels(labels: np.ndarray, num_classes: int, mix: Mix | None) -> np.ndarray:
     """Returns the soft labels, float32 (n, num_classes), of images mixed by `mix_images`."""
-    one_hot = np.zeros((len(labels), num_classes), np.float32)
-    one_hot[np.arange(len(labels)), labels] = 1
+    one_hot = np.eye(num_classes, dtype=np.float32)[labels]
     share = np.float32(1 if mix is None else mix.share)
     return share * one_hot + (1 - share) * np.roll(one_hot, 1, axis=0)
 

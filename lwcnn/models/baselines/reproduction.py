@@ -76,9 +76,9 @@ def build_repo_residual_se(
         x = residual_block(
             x,
             ((width, 3, 1), (width, 3, 1)),
+            f"block{i}",
             se_reduction=config.se_reduction,
             use_bias=True,
-            name=f"block{i}",
             initializer=config.initializer,
             momentum=config.momentum,
         )

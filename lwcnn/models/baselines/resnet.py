@@ -25,17 +25,17 @@ def build_resnet(
     """
     images = keras.Input(tuple(input_shape), name="images")
     x = _normalize(images, normalization)
-    x = activate(conv_norm(x, config.stem, 3, name="stem"), config.activation, "stem_activation")
+    x = activate(conv_norm(x, config.stem, 3, "stem"), config.activation, "stem_activation")
     for i, stage in enumerate(config.stages, start=1):
         for j in range(1, stage.blocks + 1):
             x = residual_block(
                 x,
                 _convolutions(config, stage, stage.stride if j == 1 else 1),
+                f"stage{i}_block{j}",
                 activation=config.activation,
                 se_reduction=config.se_reduction,
                 se_bias=config.se_bias,
                 dropout=config.block_dropout,
-                name=f"stage{i}_block{j}",
             )
     x = layers.GlobalAveragePooling2D(name="features")(x)
     if config.dropout:
@@ -46,12 +46,12 @@ def build_resnet(
 def residual_block(
     x: keras.KerasTensor,
     convolutions: Sequence[tuple[int, int, int]],
+    name: str,
     activation: str = "relu",
     se_reduction: int | None = None,
     se_bias: bool = True,
     use_bias: bool = False,
     dropout: float = 0.0,
-    name: str = "block",
     initializer: str = "he_normal",
     momentum: float = MOMENTUM,
 ) -> keras.KerasTensor:
@@ -63,7 +63,7 @@ def residual_block(
     conv = partial(conv_norm, use_bias=use_bias, initializer=initializer, momentum=momentum)
     y = x
     for i, (filters, kernel_size, strides) in enumerate(convolutions, start=1):
-        y = conv(y, filters, kernel_size, strides, name=f"{name}_{i}")
+        y = conv(y, filters, kernel_size, f"{name}_{i}", strides)
         if i < len(convolutions):
             y = activate(y, activation, f"{name}_{i}_activation")
     if se_reduction:
@@ -72,7 +72,7 @@ def residual_block(
         y = layers.SpatialDropout2D(dropout, name=f"{name}_dropout")(y)
     strides = max(strides for _, _, strides in convolutions)
     if strides != 1 or x.shape[-1] != y.shape[-1]:
-        x = conv(x, y.shape[-1], 1, strides, name=f"{name}_shortcut")
+        x = conv(x, y.shape[-1], 1, f"{name}_shortcut", strides)
     return activate(layers.Add(name=f"{name}_add")([x, y]), activation, f"{name}_activation")
 
 
