@@ -31,7 +31,7 @@ def split_for_training(labels: np.ndarray, validation: int | float, limit: int |
     counts = _count_classes(labels, min_count=2, purpose="training and validation, one for each")
     size = max(len(counts), min(_number_of_images(validation, len(labels)), len(labels) // 2))
     train, held_out = _split_by_mask(_draw(labels, _exact_shares(counts, size, counts - 1), seed))
-    if limit and limit < len(train):
+    if limit:
         train = train[stratified_subset(labels[train], limit, seed)]
     return train, held_out
 

@@ -114,10 +114,8 @@ def run_kfold(
 
 
 def _make_folds(plan: Experiment, data: Dataset, size: Preset, num_folds: int) -> list[_Fold]:
-    part = np.arange(len(data.y_train))
-    limit = min((n for n in (size.num_images, plan.num_images) if n), default=len(part))
-    if limit < len(part):
-        part = stratified_subset(data.y_train, limit, FOLD_SEED)
+    limits = [limit for limit in (size.num_images, plan.num_images) if limit]
+    part = stratified_subset(data.y_train, min(limits, default=len(data.y_train)), FOLD_SEED)
     images, labels = data.x_train[part], data.y_train[part]
     draw = partial(stratified_folds, num_folds=num_folds, seed=FOLD_SEED, class_names=data.class_names)
     folds = split_distinct(images, labels, draw)
