@@ -12,7 +12,7 @@ from lwcnn.engine.keras_internals import is_shared
 from lwcnn.export.formats import FORMATS, LitertModel, require_tensorflow
 from lwcnn.export.int8.equalize import equalize_channels
 from lwcnn.export.int8.files import correct_biases, share_vectors
-from lwcnn.export.int8.simplify import simplify, split_hard_swish
+from lwcnn.export.int8.simplify import same, simplify, split_hard_swish
 from lwcnn.system.environment import quiet_native_output
 from lwcnn.system.errors import LwcnnError, wrong
 
@@ -117,10 +117,7 @@ def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Mod
     short = {name: f"l{number:0{len(str(len(names)))}d}" for number, name in enumerate(names)}
 
     def clone(layer: keras.Layer) -> keras.Layer:
-        config = layer.get_config()
-        if short_names:
-            config["name"] = short[layer.name]
-        return type(layer).from_config(config)
+        return same(layer, name=short[layer.name]) if short_names else same(layer)
 
     copy = keras.models.clone_model(model, clone_function=clone, call_function=_call)
     copy.set_weights(model.get_weights())
