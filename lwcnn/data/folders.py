@@ -62,7 +62,7 @@ def find_files(folder: Path) -> list[File]:
     )
     if (validation or test) and {*subfolders} <= {*VALIDATION, *TEST}:
         advice = "Give the subfolder itself to test a model on it, or add a folder `train` to train one"
-        raise invalid(advice, f"only {', '.join(subfolders)}", repr(str(folder)))
+        raise wrong(advice, f"only {', '.join(subfolders)}", repr(str(folder)))
     if training is None or not (training or validation or test):  # "train" may be a class, as ships and cars are
         training, validation, test = _files(folder), None, None
     if not training:
