@@ -102,11 +102,8 @@ class Epoch:
         with np.errstate(over="ignore", invalid="ignore"):
             self._optimizer.step(sum(used[1:], used[0]))
         if self._average:
-            self._average.update(self.value_of)
+            self._average.update(self._weights.array)
         return self._means.add(sums, count)
-
-    def value_of(self, variable: keras.Variable) -> np.ndarray:
-        return self._weights.array(variable)
 
     def __enter__(self) -> "Epoch":
         # The threads of NumPy's matrix products spin between products, which slows down our kernels.

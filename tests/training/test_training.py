@@ -419,7 +419,7 @@ def test_averaged_batch_norm_statistics_are_evaluated(parts, monkeypatch):
         monkeypatch.setattr(kind, "step", recorded)
 
     record(Epoch, lambda _, w: keras.ops.convert_to_numpy(w))
-    record(engine.Epoch, engine.Epoch.value_of)
+    record(engine.Epoch, lambda epoch, w: epoch._weights.array(w))
     network = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
     model = build_residual_se(SHAPE, NUM_CLASSES, network)
     names = [w.path for w in model.weights]
