@@ -16,7 +16,6 @@ from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import StrPath
 from lwcnn.system.npz import load_npz, save_npz
-from lwcnn.training.steps import step_name
 
 FORMAT = 2
 _log = logging.getLogger(__name__)
@@ -49,20 +48,14 @@ class PhaseState:
     settings: str = ""
 
     def join_computing(self, step: str, note: Callable[[str], None]) -> None:
-        """Records the settings of this process; reports through `note` if earlier epochs had others."""
-        now = current_computing() | {"step": step}
+        """Records what affects rounding in this process; reports through `note` if earlier epochs had others."""
+        now = {"step": step, "threads": environment.num_threads()}
+        if accelerator := environment.accelerator():
+            now["device"] = accelerator
         if self.computing and now not in self.computing:
             note(f"resumed with {_words(now)}; earlier epochs were trained with {_words(self.computing[-1])}")
         if now not in self.computing:
             self.computing.append(now)
-
-
-def current_computing() -> dict:
-    """Returns the settings of this process that affect the rounding of the weights."""
-    accelerator = environment.accelerator()
-    return {"step": step_name(), "threads": environment.num_threads()} | (
-        {"device": accelerator} if accelerator else {}
-    )
 
 
 def _words(computing: dict) -> str:
