@@ -1,5 +1,7 @@
 """Outputs of frozen first layers, computed once because they are the same in every epoch."""
 
+import math
+
 import keras
 import numpy as np
 
@@ -35,7 +37,7 @@ def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[k
     features = model.get_layer(read.pop()).output
     if not isinstance(features, keras.KerasTensor) or None in (*features.shape[1:], *model.inputs[0].shape[1:]):
         return None
-    if _num_bytes(features, 4) > _num_bytes(model.inputs[0], 1):
+    if 4 * math.prod(features.shape[1:]) > math.prod(model.inputs[0].shape[1:]):  # bytes: float32, and uint8 images
         return None
     return keras.Model(model.inputs[0], features), keras.Model(features, model.outputs[0], name=model.name)
 
@@ -69,7 +71,3 @@ def _is_random(layer: keras.Operation) -> bool:
     """Returns whether the outputs of a frozen layer differ between steps, as those of dropout do."""
     generators = [part for part in flat_layers(layer) if getattr(part, "seed_generator", None) is not None]
     return any(not isinstance(rate := getattr(part, "rate", None), (int, float)) or rate > 0 for part in generators)
-
-
-def _num_bytes(tensor: keras.KerasTensor, width: int) -> int:
-    return width * int(np.prod(tensor.shape[1:]))
