@@ -160,9 +160,10 @@ class _PhaseTrainer:
         if (momentum := phase.optimizer.ema) is not None:
             statistics = batch_norm_statistics(trained) if phase.optimizer.ema_batch_norm else []
             self.average = MovingAverage([*trained.trainable_variables, *statistics], momentum, state.average)
-        self.batches = _make_batches(split.training, phase, seed, branches, trained)
+        num_classes = model.outputs[0].shape[-1]
+        self.batches = _make_batches(split.training, phase, seed, branches, num_classes)
         self.trained = wrap(trained) if wrap else trained
-        loss = build_loss(phase, split.training.chosen_labels, model.outputs[0].shape[-1])
+        loss = build_loss(phase, split.training.chosen_labels, num_classes)
         optimizer, count = phase.optimizer.build(num_steps=len(self.batches) * phase.epochs), len(model.outputs)
         losses, metrics = (loss, ["accuracy"]) if count == 1 else ([loss] * count, [["accuracy"]] * count)
         self.trained.compile(optimizer, losses, metrics=metrics)  # this also applies changes of `trainable`
@@ -260,25 +261,21 @@ def _without_frozen_prefix(
     if (parts := split_frozen_prefix(model, trainable_layer_names(model, phase))) is None:
         return model, split
     prefix, rest = parts
-    training, validation = (
-        Images(compute_features(prefix, images), labels) for images, labels in (part.arrays() for part in split)
-    )
-    return rest, Split(training, validation)
+    arrays = (part.arrays() for part in split)
+    return rest, Split(*(Images(compute_features(prefix, images), labels) for images, labels in arrays))
 
 
 def _make_batches(
-    training: Images, phase: Phase, seed: int, branches: tuple[Augmentation | None, ...], model: keras.Model
+    training: Images, phase: Phase, seed: int, branches: tuple[Augmentation | None, ...], num_classes: int
 ) -> Batches | FeatureBatches:
     if training.images.dtype != np.uint8:
         if branches != (None,) or phase.mixing:
             raise LwcnnError(f"Augment images of type uint8. Received: images of type {training.images.dtype}")
         return FeatureBatches(*training.arrays(), phase.batch_size, seed)
-    mixing = {}
-    if phase.mixing:
-        mixing = {"mixing": phase.mixing, "num_classes": model.outputs[0].shape[-1], "num_epochs": phase.epochs}
     return Batches(
-        training.images, training.labels, phase.batch_size, seed, branches, indices=training.indices, **mixing
-    )
+        training.images, training.labels, phase.batch_size, seed, branches, training.indices, phase.mixing,
+        num_classes=num_classes, num_epochs=phase.epochs,
+    )  # fmt: skip
 
 
 def _schedule_dropout(model: keras.Model, trained: keras.Model, phase: Phase, epoch: int) -> None:
