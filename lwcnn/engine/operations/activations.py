@@ -147,8 +147,7 @@ def _gelu(x):
 
 
 def _sigmoid(x):
-    with np.errstate(over="ignore"):  # exp(-x) is infinite for a large negative x, and the result 0
-        np.exp(np.negative(x, out=x), out=x)
+    np.exp(np.negative(x, out=x), out=x)  # infinite for a large negative x, and the result 0
     np.reciprocal(np.add(x, np.float32(1), out=x), out=x)
     return x, x
 
