@@ -61,7 +61,7 @@ def _user_folders() -> Iterator[Path]:
     if os.path.isabs(caches):  # "~" stays as it is where there is no home
         yield Path(caches) / "lwcnn"
     with contextlib.suppress(FileNotFoundError):  # no folder for temporary files either
-        yield Path(tempfile.gettempdir()) / f"lwcnn-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+        yield Path(tempfile.gettempdir()) / f"lwcnn-{os.getuid()}"
 
 
 def _is_writable(folder: Path) -> bool:
@@ -76,4 +76,4 @@ def _is_writable(folder: Path) -> bool:
 def _is_own(folder: Path) -> bool:
     """Returns whether no other user can write to a folder, because cached kernels are executed."""
     status = folder.stat()
-    return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
+    return status.st_uid == os.getuid() and not status.st_mode & 0o022
