@@ -1,7 +1,5 @@
 """Progress display during training: one line per epoch."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 import time
