@@ -5,17 +5,8 @@ margin of zeros, `(H + k - 1, W + k - 1, C)`, so that no tap needs a bounds chec
 convolution with the flipped kernel.
 """
 
-from lwcnn.engine.kernels.arrays import jit, jit_fused
-from lwcnn.engine.kernels.tiles import (
-    WIDE,
-    WIDTH,
-    add_moments,
-    add_taps,
-    aligned_zeros,
-    load_tile,
-    store_tile,
-    zeros_tile,
-)  # fmt: skip
+from lwcnn.engine.kernels.arrays import aligned_zeros, jit, jit_fused
+from lwcnn.engine.kernels.tiles import WIDE, WIDTH, add_moments, add_taps, load_tile, store_tile, zeros_tile
 
 _R1, _R2, _R4, _R8 = (0,), (0,) * 2, (0,) * 4, (0,) * 8
 _V1, _V2 = (0,), (0,) * 2

@@ -12,10 +12,10 @@ N images of H x W positions, C channels in, E hidden, F out, S in the squeeze; C
 
 import numpy as np
 
-from lwcnn.engine.kernels.arrays import jit
+from lwcnn.engine.kernels.arrays import aligned_zeros, jit
 from lwcnn.engine.kernels.depthwise import add_kernel_gradient, convolve, copy_into_margin
 from lwcnn.engine.kernels.products import START_ROW, START_SUM, START_ZERO, multiply
-from lwcnn.engine.kernels.tiles import WIDTH, add_product, aligned_zeros, store_tile, zeros_tile
+from lwcnn.engine.kernels.tiles import WIDTH, add_product, store_tile, zeros_tile
 
 TILE = 64  # positions whose hidden activations are in the cache at once
 RELU, HARD_SILU = 0, 1

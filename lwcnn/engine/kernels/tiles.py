@@ -6,27 +6,16 @@ lengths of the tuples `rows` and `like`, which are known when compiling.
 """
 
 import llvmlite.binding
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
-
-from lwcnn.engine.kernels.arrays import jit
 
 WIDTH = 8  # floats in a vector of AVX2, and the unit in which columns are counted
 WIDE = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else WIDTH
 """Floats in this processor's widest vector; the results are the same bits with either."""
 
 _I32 = ir.IntType(32)
-
-
-@jit
-def aligned_zeros(count):
-    """Returns `count` float32 zeros that start at a cache line: vectors across two lines take twice as long to load."""
-    array = np.zeros(count + 16, np.float32)
-    skipped = (-array.ctypes.data) % 64 // 4
-    return array[skipped : skipped + count]
 
 
 class Tile(types.Type):

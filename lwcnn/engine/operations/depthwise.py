@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from lwcnn.engine.kernels.arrays import jit_fused, rows
+from lwcnn.engine.kernels.arrays import aligned_zeros, jit_fused, rows
 from lwcnn.engine.kernels.depthwise import TAPS, add_kernel_gradients, convolve_images
-from lwcnn.engine.kernels.tiles import WIDTH, aligned_zeros
+from lwcnn.engine.kernels.tiles import WIDTH
 from lwcnn.engine.kernels.windows import Geometry
 from lwcnn.engine.operations.convolution import Affine, Linear
 

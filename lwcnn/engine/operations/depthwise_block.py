@@ -4,9 +4,9 @@ import keras
 import numpy as np
 
 from lwcnn.engine.kernels import depthwise_block as kernels
-from lwcnn.engine.kernels.arrays import aligned_copy, aligned_empty, rows
+from lwcnn.engine.kernels.arrays import aligned_empty, aligned_zeros, rows
 from lwcnn.engine.kernels.depthwise import TAPS, convolve_images
-from lwcnn.engine.kernels.tiles import WIDTH, aligned_zeros
+from lwcnn.engine.kernels.tiles import WIDTH
 from lwcnn.engine.operations.base import Operation, kernel_and_bias
 from lwcnn.engine.operations.normalization import follow
 
@@ -173,7 +173,9 @@ def _offsets(kernel):
 
 
 def _flat(array):
-    return aligned_copy(array).reshape(-1)
+    copy = aligned_empty(array.shape)
+    copy[...] = array
+    return copy.reshape(-1)
 
 
 def _writable_rows(array):

@@ -8,8 +8,8 @@ within blocks of rows, in float64 over the blocks.
 
 import numpy as np
 
-from lwcnn.engine.kernels.arrays import aligned_empty, jit_fused, no_reduce, rows
-from lwcnn.engine.operations.base import Operation
+from lwcnn.engine.kernels.arrays import aligned_empty, jit_fused, rows
+from lwcnn.engine.operations.base import Operation, no_reduce
 
 BLOCK = 64  # rows
 
