@@ -77,13 +77,13 @@ def max_pool(x, C, numbers, pooled, winner):
         image = x[n]
         for i in range(P):
             for j in range(Q):
-                at = (i * Q + j) * C
+                at, y0, z0 = (i * Q + j) * C, i * down - top, j * across - left
                 best, which = pooled[n, at : at + C], winner[n, at : at + C]
                 best[:] = -np.inf
                 which[:] = 0
-                for y in range(max(i * down - top, 0), min(i * down - top + kh, H)):
-                    for z in range(max(j * across - left, 0), min(j * across - left + kw, W)):
-                        number = np.uint16((y - i * down + top) * kw + z - j * across + left)
+                for y in range(max(y0, 0), min(y0 + kh, H)):
+                    for z in range(max(z0, 0), min(z0 + kw, W)):
+                        number = np.uint16((y - y0) * kw + z - z0)
                         values = image[(y * W + z) * C : (y * W + z + 1) * C]
                         for c in range(C):
                             more = values[c] > best[c]
@@ -100,11 +100,11 @@ def max_pool_gradient(grad, winner, C, numbers, dx):
         image = dx[n]
         for i in range(P):
             for j in range(Q):
-                at = (i * Q + j) * C
+                at, y0, z0 = (i * Q + j) * C, i * down - top, j * across - left
                 g, which = grad[n, at : at + C], winner[n, at : at + C]
-                for y in range(max(i * down - top, 0), min(i * down - top + kh, H)):
-                    for z in range(max(j * across - left, 0), min(j * across - left + kw, W)):
-                        number = np.uint16((y - i * down + top) * kw + z - j * across + left)
+                for y in range(max(y0, 0), min(y0 + kh, H)):
+                    for z in range(max(z0, 0), min(z0 + kw, W)):
+                        number = np.uint16((y - y0) * kw + z - z0)
                         values = image[(y * W + z) * C : (y * W + z + 1) * C]
                         for c in range(C):
                             values[c] += g[c] if which[c] == number else nothing
