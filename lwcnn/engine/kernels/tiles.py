@@ -51,12 +51,12 @@ class Tile(types.Type):
             value = builder.insert_value(value, vector, i)
         return value
 
-    def splat(self, builder, scalar):
-        """Returns a vector with one value in all places."""
+    def number_at(self, builder, pointer):
+        """Loads one number into all places of the vectors of one row."""
         undefined = ir.Constant(self.vector, ir.Undefined)
-        one = builder.insert_element(undefined, scalar, _I32(0))
+        one = builder.insert_element(undefined, builder.load(pointer), _I32(0))
         zeros = ir.Constant(ir.VectorType(_I32, self.width), [0] * self.width)
-        return builder.shuffle_vector(one, undefined, zeros)
+        return [builder.shuffle_vector(one, undefined, zeros)] * self.in_row
 
     def muladd(self, builder, a, b, c):
         name, kind = f"llvm.fmuladd.v{self.width}f32", ir.FunctionType(self.vector, [self.vector] * 3)
@@ -122,14 +122,6 @@ add_to = _storing(adds=True)
 """array[at + r * step ...] += tile[r], row after row."""
 
 
-def _vectors(tile, builder, pointer):
-    return tile.vectors_at(builder, pointer)
-
-
-def _number(tile, builder, pointer):
-    return [tile.splat(builder, builder.load(pointer))] * tile.in_row
-
-
 def _adding_products(read_a, read_b):
     def add(typingctx, tile, rows, like, a, a_at, a_step, b, b_at):
         def codegen(context, builder, sig, args):
@@ -148,11 +140,11 @@ def _adding_products(read_a, read_b):
     return intrinsic(add)
 
 
-add_outer = _adding_products(_number, _vectors)
+add_outer = _adding_products(Tile.number_at, Tile.vectors_at)
 """tile[r] + a[a_at + r * a_step] * b[b_at ...], for (tile, rows, like, a, a_at, a_step, b, b_at)."""
-add_product = _adding_products(_vectors, _vectors)
+add_product = _adding_products(Tile.vectors_at, Tile.vectors_at)
 """tile[r] + a[a_at + r * a_step ...] * b[b_at ...], value by value."""
-add_scaled = _adding_products(_vectors, _number)
+add_scaled = _adding_products(Tile.vectors_at, Tile.number_at)
 """tile[r] + a[a_at + r * a_step ...] * b[b_at]."""
 
 
