@@ -67,8 +67,7 @@ class Epoch:
             plan, given = compile_model(model.teacher, training=False), Weights([], model.teacher.weights)
             # Operations keep their last inputs, so each thread has its own.
             self._teachers = [Network(plan, given) for _ in range(num_threads)]
-        known = {id(v) for v in trained.trainable_variables}
-        self._weights = Weights(trained.trainable_variables, [v for v in trained.weights if id(v) not in known])
+        self._weights = Weights(trained.trainable_variables, trained.non_trainable_weights)
         model.optimizer.build(trained.trainable_variables)  # unless it is
         self._optimizer = VectorOptimizer(model.optimizer, self._weights)
         # Each thread computes a part of the batch, from the images to the gradient: splitting every layer separately
