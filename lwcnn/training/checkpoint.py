@@ -4,7 +4,7 @@ import itertools
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ class Checkpoint:
     key: str
 
     def save(self, state: PhaseState) -> None:
-        plain = {k: v for k, v in asdict(state).items() if k not in _ARRAYS}
+        plain = {name: value for name, value in vars(state).items() if name not in _ARRAYS}
         counts = {name: len(getattr(state, name)) for name in _ARRAYS}
         header = json.dumps({"format": FORMAT, "key": self.key, "state": plain, "counts": counts})
         arrays = {f"{name}_{i}": a for name in _ARRAYS for i, a in enumerate(getattr(state, name))}
