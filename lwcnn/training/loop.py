@@ -136,7 +136,10 @@ def _resized(model: keras.Model, split: Split, side: int) -> tuple[keras.Model, 
 
 
 class _PhaseTrainer:
-    """Trains the remaining epochs of a phase; `trained` is what is compiled: all or part of the model, or a wrapper."""
+    """Trains the remaining epochs of a phase.
+
+    `network` is all or the last part of the model; `trained`, which is compiled, is the network or a wrapper around it.
+    """
 
     def __init__(
         self,
@@ -152,17 +155,17 @@ class _PhaseTrainer:
         self.model, self.phase, self.state, self.progress = model, phase, state, progress
         self._start = _clock()
         self._initial_weights = get_values(model.weights)
-        trained = model
+        self.network = model
         if not wrap:  # a teacher needs the images, not features
-            trained, split = _without_frozen_prefix(model, phase, branches, split)
+            self.network, split = _without_frozen_prefix(model, phase, branches, split)
         self.validation = Images(*split.validation.arrays())
         self.average = None
         if (momentum := phase.optimizer.ema) is not None:
-            statistics = batch_norm_statistics(trained) if phase.optimizer.ema_batch_norm else []
-            self.average = MovingAverage([*trained.trainable_variables, *statistics], momentum, state.average)
+            statistics = batch_norm_statistics(self.network) if phase.optimizer.ema_batch_norm else []
+            self.average = MovingAverage([*self.network.trainable_variables, *statistics], momentum, state.average)
         num_classes = model.outputs[0].shape[-1]
         self.batches = _make_batches(split.training, phase, seed, branches, num_classes)
-        self.trained = wrap(trained) if wrap else trained
+        self.trained = wrap(self.network) if wrap else self.network
         loss = build_loss(phase, split.training.chosen_labels, num_classes)
         optimizer, count = phase.optimizer.build(num_steps=len(self.batches) * phase.epochs), len(model.outputs)
         losses, metrics = (loss, ["accuracy"]) if count == 1 else ([loss] * count, [["accuracy"]] * count)
@@ -183,7 +186,7 @@ class _PhaseTrainer:
         raw_weights = get_values(self.model.weights)
         if self.average:  # the average is evaluated and kept; training continues from the raw weights
             self.average.assign()
-        accuracies, losses = validate(self.trained, self.validation, len(self.model.outputs))
+        accuracies, losses = validate(self.network, self.validation, len(self.model.outputs))
         if np.isfinite([logs["loss"], *losses]).all():
             self._end_epoch(logs, accuracies, losses)
         else:

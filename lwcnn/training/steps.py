@@ -74,8 +74,7 @@ def compile_seconds() -> float:
 
 
 def make_predictor(model: keras.Model) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
-    """Returns a function from input arrays to output arrays of a model (of a `Distiller`, its student) as it is now."""
-    model = model.student if isinstance(model, keras.distillation.Distiller) else model
+    """Returns a function from input arrays to output arrays of a model as it is now."""
     if engine := _engine():
         with contextlib.suppress(engine.Unsupported):
             return engine.Predictor(model)
