@@ -49,7 +49,7 @@ def prepare_cache(folder: Path) -> None:
     files = (path.read_bytes() for path in sorted(folder.rglob("*.py")))
     compiled = b"".join(content for content in files if b"numba" in content or b"jit" in content)
     sources = hashlib.sha256(compiled).hexdigest()
-    own = next((place for place in _user_folders() if _is_writable(place) and _is_own(place)), None)
+    own = next(filter(_is_private, _user_folders()), None)
     if own is None:
         Dispatcher.enable_caching = lambda self: None  # type: ignore[method-assign]
     else:
@@ -64,16 +64,12 @@ def _user_folders() -> Iterator[Path]:
         yield Path(tempfile.gettempdir()) / f"lwcnn-{os.getuid()}"
 
 
-def _is_writable(folder: Path) -> bool:
+def _is_private(folder: Path) -> bool:
+    """Returns whether this user, and no other, can write to a folder: cached kernels are executed."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            return True
+            status = folder.stat()
     except OSError:
         return False
-
-
-def _is_own(folder: Path) -> bool:
-    """Returns whether no other user can write to a folder, because cached kernels are executed."""
-    status = folder.stat()
     return status.st_uid == os.getuid() and not status.st_mode & 0o022
