@@ -176,7 +176,7 @@ def _orthogonal(x: np.ndarray, optimizer) -> np.ndarray:
 _SCHEDULES = (keras.optimizers.schedules.CosineDecay, keras.optimizers.schedules.PiecewiseConstantDecay)
 _UNKNOWN_SETTINGS = (
     "clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps", "loss_scale_factor", "use_ema",
-    "amsgrad", "centered", "momentum",
+    "amsgrad", "centered",
 )  # fmt: skip
 
 
@@ -195,9 +195,9 @@ def check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
     is_schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
     if is_schedule and type(rate) not in _SCHEDULES or not is_schedule and callable(rate):
         raise Unsupported(f"{title} has the schedule {rate!r}")
-    for name in _UNKNOWN_SETTINGS:
-        is_momentum = name == "momentum" and kind is not keras.optimizers.RMSprop
-        if getattr(optimizer, name, None) and not is_momentum:
+    unknown = (*_UNKNOWN_SETTINGS, "momentum") if kind is keras.optimizers.RMSprop else _UNKNOWN_SETTINGS
+    for name in unknown:
+        if getattr(optimizer, name, None):
             raise Unsupported(f"{title} has {name}={getattr(optimizer, name)!r}")
     if kind is keras.optimizers.Muon and optimizer.adam_weight_decay != optimizer.weight_decay:
         raise Unsupported(f"{title} has two weight decays")
