@@ -33,7 +33,7 @@ class FixedDecay(MovingAverage):
     """The average as it was: the first weights are one of its members for thousands of steps."""
 
     def update(self, value_of):
-        latest = [value_of(variable) for variable in self._variables]
+        latest = [value_of(variable) for variable in self.variables]
         if not self.num_updates:
             self.values = [np.array(value) for value in latest]
         for average, value in zip(self.values, latest, strict=True):
