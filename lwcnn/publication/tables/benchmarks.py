@@ -16,8 +16,9 @@ _ORDER = {name: i for i, name in enumerate(("paper", "residual_se", "lwcnn", "lw
 _WEIGHTS = {"random": "random", "trained": "Wren's, of CIFAR-10"}
 _CANVAS = {
     "classifier": "merged model as detector, not trained further",
-    "unfrozen": "its branches under a new head, unfrozen in two phases",
-    "at_once": "the same, all layers at once",
+    "unfrozen": "its branches under a new head: the head first, then all layers by SGD",
+    "unfrozen_nadam": "the same, but all layers by Nadam",
+    "at_once": "the same, all layers at once by Nadam",
     "from_scratch": "the same network from random weights",
     "unet": "U-Net from random weights",
 }
