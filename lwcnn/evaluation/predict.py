@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +63,15 @@ def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500
     return logits
 
 
+def require_model(model: object) -> None:
+    """Checks that a model is one, not its name or path."""
+    if not hasattr(model, "inputs"):
+        raise wrong("Give a Keras model, as lwcnn.create_model and lwcnn.load_model return it", f"{model!r}")
+
+
 def require_classifier_of(images: np.ndarray, model: keras.Model) -> None:
     """Checks that a model takes images of this shape and returns logits of shape (n, classes)."""
+    require_model(model)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         advice = "Give a model with one input and one output; of a dual model, give a submodel or the merged model"
         raise wrong(advice, f"{model.name!r} with {len(model.inputs)} inputs and {len(model.outputs)} outputs")
@@ -128,8 +136,9 @@ def predict_images(
     """
     import pandas
 
-    if top < 1:
-        raise LwcnnError(f"Give top as a number of classes, at least 1. Received: {top}")
+    require_model(model)
+    if not isinstance(top, Integral) or top < 1:
+        raise LwcnnError(f"Give top as a number of classes, at least 1. Received: {top!r}")
     batches = _batches(model, images, on_unreadable or _refuse)
     class_names = class_names or getattr(model, "class_names", None) or [str(k) for k in range(model.output_shape[-1])]
     if model.output_shape[-1] != len(class_names):

@@ -178,6 +178,10 @@ def test_from_python_as_a_table(model, folder, monkeypatch):
     (folder / "img3.png").write_text("no image")
     with pytest.raises(LwcnnError, match="can be read .not an image, or damaged.. Received: .*img3.png"):
         predict_images(model, [folder / "img1.png", folder])
+    with pytest.raises(LwcnnError, match="Give a Keras model.*lwcnn.load_model.*Received: 'wren'"):
+        predict_images("wren", folder)
+    with pytest.raises(LwcnnError, match="Give top as a number.*Received: '2'"):
+        predict_images(model, folder, top="2")
 
 
 def test_a_folder_in_its_natural_order(model, model_file, names_file, folder, tmp_path, capsys):

@@ -654,7 +654,8 @@ def test_settings_change_every_phase_and_the_name():
     assert max(changed_rates) == 0.01
     np.testing.assert_allclose(changed_rates, np.array(rates) * 0.01 / max(rates))
     assert {phase.batch_size for phase in (changed.dual, *changed.phases)} == {16}
-    for wrong in ({"epochs": 2}, {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"batch_size": 0}):
+    rates = ({"learning_rate": rate} for rate in (0.0, float("nan"), "0.1"))
+    for wrong in ({"epochs": 2}, {"epochs": "3"}, {"epochs": 3.5}, *rates, {"batch_size": 0}, {"batch_size": "8"}):
         with pytest.raises(LwcnnError, match="Received: "):
             with_settings(paper, **wrong)
 

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from lwcnn.data.augment import Augmentation
@@ -186,21 +187,21 @@ def with_settings(
     'residual_se_muon-epochs40'
     """
     phases = {path: get(experiment, path) for path in experiment.phase_paths}
-    if learning_rate is not None and not 0 < learning_rate < float("inf"):
+    if learning_rate is not None and not (isinstance(learning_rate, Real) and 0 < learning_rate < float("inf")):
         raise LwcnnError(f"Give learning_rate as a positive number. Received: learning_rate={learning_rate!r}")
-    if epochs is not None and epochs < len(phases):
+    if epochs is not None and not (isinstance(epochs, Integral) and epochs >= len(phases)):
         raise LwcnnError(f"Give at least {len(phases)} epochs, one for each phase. Received: epochs={epochs!r}")
-    numbers = {"epochs": epochs, "batch": batch_size, "rate": learning_rate}
-    named = [f"{key}{value:g}" for key, value in numbers.items() if value is not None]
-    name = "-".join([experiment.name, *named, *([str(class_weight)] if class_weight else [])])
     shares = _share(epochs, [phase.epochs for phase in phases.values()]) if epochs else [None] * len(phases)
     peak = max(phase.optimizer.learning_rate for phase in phases.values())
-    changes: dict[str, Any] = {"name": name}
+    changes: dict[str, Any] = {}
     for (path, phase), share in zip(phases.items(), shares):
         rate = None if learning_rate is None else learning_rate * (phase.optimizer.learning_rate / peak)
         new = {"epochs": share, "batch_size": batch_size, "optimizer.learning_rate": rate, "class_weight": class_weight}
         changes |= {f"{path}.{setting}": value for setting, value in new.items() if value is not None}
-    return changed(experiment, changes)
+    plan = changed(experiment, changes)
+    numbers = {"epochs": epochs, "batch": batch_size, "rate": learning_rate}
+    named = [f"{key}{value:g}" for key, value in numbers.items() if value is not None]
+    return replace(plan, name="-".join([experiment.name, *named, *([class_weight] if class_weight else [])]))
 
 
 def _share(epochs: int, before: list[int]) -> list[int]:
