@@ -583,6 +583,7 @@ def test_no_technique_shows_a_clear_gain(evidence):
         "prelu",
         "gelu",
         "eca",
+        "cbam",
         "average_pooling",
         "hybrid_pooling",
         *alike,

@@ -101,13 +101,13 @@ TECHNIQUES: dict[str, Technique] = {
         one_cycle=("one-cycle SGD", {"name": "one_cycle", "learning_rate": 0.1, "weight_decay": 5e-3}),
         constant_rate=("constant learning rate", {"learning_rate": 0.005, "warmup": None}),
         step_decay=(
-            "rate divided by ten at 1/2 and 3/4",
+            "rate divided by ten, twice",
             {"learning_rate": 0.01, "warmup": None, "drops": (0.5, 0.75)},
         ),
         warmup_short=("warm-up over a twentieth", {"warmup": 0.05}),
     ),
     "warm_restarts": Technique("warm restarts, 3 cycles", "schedule", {}, (None,) * 3),
-    "resizing": Technique("progressive resizing: 16, 24, 32", "schedule", {}, (16, 24, None)),
+    "resizing": Technique("resizing: 16, 24, 32", "schedule", {}, (16, 24, None)),
     "snapshots": Technique("snapshot ensemble, 3 cycles", "schedule", {}, (None,) * 3, SnapshotExperiment),
     **_techniques(
         "block",
@@ -122,7 +122,7 @@ TECHNIQUES: dict[str, Technique] = {
         glu=("gated expansion, ECA", {"stages.*.expansion": 1.25, "block": "glu", "attention": "eca"}),
         cbam=("CBAM-lite", {"block": "cbam"}),
         plain=("full convolutions", {"stem": 32, "stages": (Stage(20, 2, 3), Stage(32, 2, 3)), "block": "plain"}),
-        branches=("parallel depthwise kernels 1x1, 3x3", {"branch_kernels": (1, 3)}),
+        branches=("parallel kernels 1x1, 3x3", {"branch_kernels": (1, 3)}),
         average_pooling=("average pooling", {"pooling": "average"}),
         resolution=(
             "two blocks at full resolution, ECA",
