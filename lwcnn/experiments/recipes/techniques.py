@@ -100,10 +100,7 @@ TECHNIQUES: dict[str, Technique] = {
         "phases.0.optimizer",
         one_cycle=("one-cycle SGD", {"name": "one_cycle", "learning_rate": 0.1, "weight_decay": 5e-3}),
         constant_rate=("constant learning rate", {"learning_rate": 0.005, "warmup": None}),
-        step_decay=(
-            "rate divided by ten, twice",
-            {"learning_rate": 0.01, "warmup": None, "drops": (0.5, 0.75)},
-        ),
+        step_decay=("rate divided by ten, twice", {"learning_rate": 0.01, "warmup": None, "drops": (0.5, 0.75)}),
         warmup_short=("warm-up over a twentieth", {"warmup": 0.05}),
     ),
     "warm_restarts": Technique("warm restarts, 3 cycles", "schedule", {}, (None,) * 3),
