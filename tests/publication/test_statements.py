@@ -3,6 +3,7 @@
 People write these sentences. A test here that fails names the sentence that has to be rewritten.
 """
 
+import re
 import shutil
 
 import numpy as np
@@ -14,6 +15,7 @@ from lwcnn.evaluation.metrics import expected_calibration_error
 from lwcnn.experiments.recipes import PRESETS, get_experiment
 from lwcnn.experiments.recipes.ablation import BASELINE, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.residual_se import DEEP_NETWORK, NETWORK, SMALL_NETWORK, STEM_NETWORK, TINY_NETWORK
+from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS
 from lwcnn.models.dual import build_merged_model
 from lwcnn.publication.claims import GOALS, PAPER_ACCURACY, PUBLISHED
 from lwcnn.publication.evidence import Evidence, build_network, class_means
@@ -594,6 +596,13 @@ def test_no_technique_shows_a_clear_gain(evidence):
     assert times["resizing"] < 0.7
     in_keras = {name for name, time in times.items() if time > 1.3}
     assert in_keras == {"lookahead", "one_cycle", "feature_noise"}
+
+
+def test_the_page_names_every_technique_that_is_not_measured(evidence):
+    text = (ROOT / "docs/techniques.md").read_text(encoding="utf-8")
+    sentences = text.partition("defined and tested, but not measured:")[2].partition("`visualizations")[0]
+    named = {f"technique_{name}" for name in re.findall("`([a-z0-9_]+)`", sentences)}
+    assert named == set(TECHNIQUE_EXPERIMENTS) - set(evidence.runs["experiment"])
 
 
 def test_the_classifiers_branches_are_worth_more_than_unfreezing_on_a_canvas(evidence):
