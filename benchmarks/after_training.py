@@ -140,8 +140,7 @@ def main() -> None:
                 voted = tuple(average_probabilities(one) for one in zip(*found[name]))
                 found[voting] = [voted] * len(files)
         rows += [row(experiment, name, seeds, found["none"], labels) for name, seeds in found.items()]
-    about = {"device": environment.device_name(), "num_threads": environment.num_threads()}
-    about |= {"versions": environment.versions(["ai-edge-litert"]), "commit": environment.commit()}
+    about = {"num_threads": environment.num_threads(), **environment.machine(["ai-edge-litert"])}
     write_json(options.json, {"rows": rows, "models": FILES, **about})
 
 

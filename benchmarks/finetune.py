@@ -51,12 +51,11 @@ def main() -> None:
     options = parser.parse_args()
     from lwcnn.data.datasets import load_dataset
     from lwcnn.publication.tables.benchmarks import benchmark_table
-    from lwcnn.system.environment import device_name, versions
+    from lwcnn.system.environment import machine
 
     data = load_dataset(DATASET)
     found = read_json(options.json) if options.json.exists() else {"rows": []}
-    found |= {"network": NETWORK, "dataset": data.name, "images": options.images}
-    found |= {"device": device_name(), "versions": versions()}
+    found |= {"network": NETWORK, "dataset": data.name, "images": options.images, **machine()}
     with tempfile.TemporaryDirectory() as folder:
         for weights, epochs in WAYS:
             for seed in SEEDS:

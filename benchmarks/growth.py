@@ -105,7 +105,7 @@ def main() -> None:
         print(json.dumps(work(**options.work, steps=options.steps)))
         return
     from lwcnn.publication.tables.benchmarks import benchmark_table
-    from lwcnn.system.environment import device_name, versions
+    from lwcnn.system.environment import machine
     from lwcnn.system.files import write_json
 
     rows, known = [], {}
@@ -117,11 +117,10 @@ def main() -> None:
                 known[key] = measure(point, options.threads, options.steps) | network_size(point)
                 print(f"{point} {known[key]['seconds']:.1f} s", file=sys.stderr, flush=True)
             rows.append({"varied": varied, **point, **known[key]})
-    print(f"{device_name()}, {options.threads} thread(s)\n{benchmark_table('growth', rows).markdown()}")
+    about = {"threads": options.threads, **machine()}
+    print(f"{about['device']}, {options.threads} thread(s)\n{benchmark_table('growth', rows).markdown()}")
     if options.json:
-        write_json(
-            options.json, {"device": device_name(), "threads": options.threads, "versions": versions(), "rows": rows}
-        )
+        write_json(options.json, about | {"rows": rows})
 
 
 if __name__ == "__main__":

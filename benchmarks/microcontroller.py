@@ -101,9 +101,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=ROOT / "results" / "microcontroller.json")
     options = parser.parse_args()
     data, rows = load_dataset("cifar10"), []
-    about = {"device": environment.device_name(), "images": f"the first {NUM_IMAGES:,} test images of CIFAR-10"}
-    about |= {"reference_images": f"the first {NUM_REFERENCE_IMAGES}", "commit": environment.commit()}
-    about |= {"versions": environment.versions(["ai-edge-litert", "tflite-micro"])}
+    about = {"images": f"the first {NUM_IMAGES:,} test images of CIFAR-10"}
+    about |= {"reference_images": f"the first {NUM_REFERENCE_IMAGES}"}
+    about |= environment.machine(["ai-edge-litert", "tflite-micro"])
     for name in MODELS:
         rows.append(measured(name, data))
         print(rows[-1], flush=True)

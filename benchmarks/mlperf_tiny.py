@@ -83,6 +83,7 @@ def main() -> int:
             "load_average_after": os.getloadavg()[0],
         },
         "versions": environment.versions(),
+        "commit": environment.commit(),
         "rows": rows,
     }
     for row in rows:

@@ -180,7 +180,7 @@ def main() -> None:
     found = read_json(options.json) if options.json.exists() else {"rows": []}
     if not options.table:
         from lwcnn.data.datasets import load_dataset
-        from lwcnn.system.environment import device_name, versions
+        from lwcnn.system.environment import machine
 
         data = load_dataset("cifar10")
         wanted = [(experiment, method) for method in METHODS for experiment in EXPANSIONS]
@@ -188,7 +188,7 @@ def main() -> None:
             if not any((row["experiment"], row["method"]) == (experiment, method) for row in found["rows"]):
                 row = measured(experiment, method, data)
                 found = read_json(options.json) if options.json.exists() else found  # another process may have added
-                found |= {"dataset": data.name, "device": device_name(), "versions": versions()}
+                found |= {"dataset": data.name, **machine()}
                 found["rows"].append(row)
                 write_json(options.json, found)
     print(benchmark_table("prune", found["rows"]).markdown())

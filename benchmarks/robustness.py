@@ -133,19 +133,8 @@ def main() -> None:
             changed = corrupt(images, corruption, severity)
             rows += [row(name, model, corruption, severity, changed, labels) for name, model in models.items()]
             print(corruption, severity, [one["accuracy"] for one in rows[-len(models) :]], flush=True)
-    about = {
-        "device": environment.device_name(),
-        "images": f"{NUM_IMAGES:,} test images of CIFAR-10, drawn with seed 0",
-    }
-    write_json(
-        options.json,
-        {
-            "rows": rows,
-            **about,
-            "versions": environment.versions(["ai-edge-litert", "pillow"]),
-            "commit": environment.commit(),
-        },
-    )
+    about = {"images": f"{NUM_IMAGES:,} test images of CIFAR-10, drawn with seed 0"}
+    write_json(options.json, {"rows": rows, **about, **environment.machine(["ai-edge-litert", "pillow"])})
 
 
 def row(name, model, corruption, severity, images, labels) -> dict:

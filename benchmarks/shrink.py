@@ -116,10 +116,10 @@ def main() -> None:
     found = read_json(options.json) if options.json.exists() else {"epochs": options.epochs, "rows": []}
     if not options.table:
         from lwcnn.data.datasets import load_dataset
-        from lwcnn.system.environment import device_name, versions
+        from lwcnn.system.environment import machine
 
         data = load_dataset("cifar10")
-        found |= {"dataset": data.name, "device": device_name(), "versions": versions(), "images": options.images}
+        found |= {"dataset": data.name, "images": options.images, **machine()}
         wanted = [(name, 0.0) for name in SMALL] + [(name, sparsity) for name in LARGE for sparsity in SPARSITIES]
         for experiment, sparsity in wanted:
             if not (ROOT / "models" / f"{data.name}-{experiment}.keras").exists():

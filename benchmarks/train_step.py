@@ -240,14 +240,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--images", type=int, default=12_800, help="timed a round (default: 12,800)")
     parser.add_argument("--warmup", type=int, default=3_200, help="images before those (default: 3,200)")
-    parser.add_argument("--json", type=Path, help="write the measurements there, in place of those of the same kind")
+    parser.add_argument(
+        "--json", type=Path, help="add the measurements to this file; one of another machine or commit is replaced"
+    )
     parser.add_argument("--work", choices=CONTENDERS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
         work(options.work, options.workloads[0], options.threads[0], options.images, options.warmup)
         return
     from lwcnn.publication.tables.benchmarks import benchmark_table
-    from lwcnn.system.environment import device_name, versions
+    from lwcnn.system.environment import machine
     from lwcnn.system.files import read_json, write_json
 
     contenders = options.contenders or installed()
@@ -261,13 +263,14 @@ def main() -> None:
         dict(zip(names, key)) | {"seconds": values, "median": statistics.median(values), "timed_images": options.images}
         for key, values in seconds.items()
     ]
-    print(f"{device_name()}, {options.rounds} rounds, {IMAGES_AN_EPOCH:,} images per epoch")
+    about = machine()
+    print(f"{about['device']}, {options.rounds} rounds, {IMAGES_AN_EPOCH:,} images per epoch")
     print(benchmark_table("train_step", rows).markdown())
     if options.json:
-        kept = read_json(options.json)["rows"] if options.json.exists() else []
+        found = read_json(options.json) if options.json.exists() else {}
+        kept = found["rows"] if about.items() <= found.items() else []  # measured here by the same code
         rows = [row for row in kept if (row["threads"], row["workload"], row["contender"]) not in seconds] + rows
-        machine = {"device": device_name(), "versions": versions()}
-        write_json(options.json, machine | {"images": IMAGES_AN_EPOCH, "rows": rows})
+        write_json(options.json, about | {"images": IMAGES_AN_EPOCH, "rows": rows})
 
 
 if __name__ == "__main__":

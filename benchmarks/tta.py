@@ -62,10 +62,7 @@ def main() -> None:
     for (name, dataset), told in trained_networks().items():
         rows.append(measure(name, dataset, told.experiment))
         print(name, dataset, {key: rows[-1][f"{key}_views"]["test_accuracy"] for key in ("none", "few", "all")})
-    about = {"device": environment.device_name(), "num_threads": environment.num_threads()}
-    write_json(
-        options.json, {"rows": rows, "versions": environment.versions(), "commit": environment.commit(), **about}
-    )
+    write_json(options.json, {"rows": rows, "num_threads": environment.num_threads(), **environment.machine()})
 
 
 if __name__ == "__main__":

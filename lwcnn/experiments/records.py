@@ -150,8 +150,6 @@ def provenance() -> dict:
     return {
         "backend": keras.backend.backend(),
         "step": step_name(),
-        "device": environment.device_name(),
         "num_threads": environment.num_threads(),
-        "versions": environment.versions(),
-        "commit": environment.commit(),
+        **environment.machine(),
     }

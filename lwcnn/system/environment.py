@@ -193,6 +193,11 @@ def versions(more: Sequence[str] = ()) -> dict[str, str]:
     return found
 
 
+def machine(packages: Sequence[str] = ()) -> dict:
+    """Returns the processor, the versions and the commit, as every file of measurements records them."""
+    return {"device": device_name(), "versions": versions(packages), "commit": commit()}
+
+
 def commit() -> str | None:
     """Returns the commit of the library's checkout, with "+" if tracked files differ; None outside a checkout."""
     root = Path(__file__).resolve().parents[2]

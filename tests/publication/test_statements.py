@@ -178,6 +178,15 @@ def test_what_each_change_of_the_method_does_at_full(evidence):
     assert dual["layerwise"] == dual["low_rate"] != paper, "an earlier version trained `paper`"
 
 
+def test_at_quick_the_changes_share_a_first_stage(evidence):
+    names = ("paper", "head_only", "no_unfreezing", "nadam_throughout", "reinit_merge", "layerwise", "low_rate")
+    for dataset in ("cifar10", "mnist"):
+        histories = {name: evidence.network(dataset, name, "quick").runs["history"] for name in names}
+        first = {name: [history[0]["best_val_accuracy"] for history in found] for name, found in histories.items()}
+        assert first["layerwise"] == first["low_rate"] != first["paper"]
+        assert all(first[name] == first["paper"] for name in names[:-2])
+
+
 def test_cifar100_misses_its_goal(evidence):
     one = evidence.network("cifar100", "wren_30k-epochs60")
     (run,) = one.runs.to_dict("records")
@@ -210,6 +219,21 @@ def test_mobilenet_with_strides_for_imagenet_is_behind_wren(evidence):
     assert len(theirs) == 1 and theirs["test_accuracy"].max() < ours["test_accuracy"].min()
 
 
+def test_what_single_runs_of_large_networks_show(evidence):
+    def of(name: str, preset: str):
+        (run,) = evidence.network("cifar10", name, preset).runs.to_dict("records")
+        return run, round(100 * run["test_accuracy"], 2)
+
+    assert (of("mobilenet_v2", "quick")[1], of("mobilenet_v2_momentum", "quick")[1]) == (20.30, 58.64)
+    assert round(of("se_resnet-epochs5", "medium")[1] - of("se_resnet_plain-epochs5", "medium")[1]) == 7
+    (in_bfloat16, low), (in_float32, high) = (of("narrow_resnet18-epochs5", preset) for preset in ("medium", "quick"))
+    assert in_bfloat16["config"] == in_float32["config"] | {"computing": {"precision": "mixed_bfloat16"}}
+    assert 0.9 < high - low < 1
+    lengths = {"resnet18": 10, "resnet8": 15, "narrow_resnet18_adam-epochs5": 5, "narrow_resnet18_adamw-epochs5": 5}
+    for name, epochs in lengths.items():
+        assert sum(phase["epochs"] for phase in of(name, "medium")[0]["history"]) == epochs
+
+
 def test_what_was_left_out_has_these_reasons(evidence):
     for row in evidence.benchmark("averaging")["rows"]:
         assert max(row["val_accuracy"], key=row["val_accuracy"].get) == "latest"
@@ -218,8 +242,11 @@ def test_what_was_left_out_has_these_reasons(evidence):
         of_network = files.loc[experiment]
         assert np.ptp(of_network["int8_bytes"]) < 100, "zeros take as many bytes"
         assert of_network["int8_gzip_bytes"].is_monotonic_decreasing
-    for name in ("se_resnet-epochs30", "resnet_4443-epochs60"):
+    for name in ("se_resnet-epochs30", "resnet_4443-epochs60", "narrow_resnet18-epochs100"):
         assert len(evidence.network("cifar10", name).runs) == 1
+    full = evidence.runs[evidence.runs["preset"] == "full"].groupby("dataset")["experiment"].agg(set)
+    assert {*CHANGES} <= full["cifar10"] and "paper_as_published" not in full["cifar10"] | full["fashion_mnist"]
+    assert not {*CHANGES} & (full["mnist"] | full["fashion_mnist"])
 
 
 def test_unfreezing_layer_by_layer_or_at_a_low_rate_changes_little(evidence):
@@ -554,6 +581,7 @@ def test_no_technique_shows_a_clear_gain(evidence):
     base = evidence.runs[(evidence.runs["experiment"] == "residual_se_muon") & (evidence.runs["preset"] == "quick")]
     base = base[base["dataset"] == "cifar10"].set_index("seed")
     accuracies = base["test_accuracy"]
+    assert (round(100 * accuracies[0], 2), round(100 * accuracies.mean(), 2)) == (86.33, 86.60)
     assert round(100 * (accuracies.max() - accuracies.min()), 1) == 0.7
     assert accuracies.idxmin() == 0, "the techniques are compared with the recipe's lowest seed"
     names, each = runs["experiment"].str.removeprefix("technique_"), {}

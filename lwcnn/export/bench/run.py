@@ -65,6 +65,7 @@ def bench_models(
             "load_average_after": _load_average(),
         },
         "versions": environment.versions(PACKAGES),
+        "commit": environment.commit(),
         "settings": {"rounds": rounds, "num_calls": num_calls, "batch_sizes": list(BATCH_SIZES)},
         "images": data.name if data else "random; int8 calibrated on them: for speed and size, not for use",
         "peak_memory": measure.HOW_MEMORY,
