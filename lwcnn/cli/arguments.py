@@ -147,7 +147,7 @@ TRAINING: Arguments = {
         "help": "how progress is shown (default: bar on a terminal, else line)",
     },
     "--size": option(
-        "image size: 64, or 64x96 as height x width (default: the images' own; if sizes differ, the median up to 96)",
+        "image size: 64, or 64x96 as height x width (default: the median of image files, up to 96; that of arrays)",
         type=image_size,
     ),
     "--mirror": option(

@@ -102,11 +102,11 @@ def load_dataset(
         mirror: Whether a mirrored image still belongs to its class. If None, it is known for named data sets;
             otherwise the file's `mirror` is used, or else True for color and False for gray images.
         size: Side of a square in pixels, (height, width), or (height, width, channels), to which images are resized.
-            If None, images of different sizes get their median height and width, at most 96 pixels; others stay as
-            they are.
+            If None, image files get their median height and width, reduced to at most 96 pixels, and arrays stay
+            as they are.
 
     Returns:
-        A `Dataset`. The same files or arrays give the same arrays, whatever their order, unless `size` changes them.
+        A `Dataset`. The same images give the same arrays, in whatever order they are read.
 
     Example:
 

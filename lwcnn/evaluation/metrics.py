@@ -90,8 +90,8 @@ def summarize(logits: np.ndarray, labels: np.ndarray) -> dict:
     Returns:
         JSON-serializable dict. `accuracy`, `top_3_accuracy` (with more than three classes), `loss` (nats),
         `ece` (15 bins), `macro_precision`, `macro_recall` and `macro_f1` are floats; `per_class_accuracy`, `precision`,
-        `recall` and `f1` are lists by class, with None for undefined values; `confusion_matrix` is a list of rows, one
-        per label.
+        `recall` and `f1` are lists by class, 0 where undefined and None for a class without images; `confusion_matrix`
+        is a list of rows, one per label.
 
     Raises:
         LwcnnError: The arrays have the wrong type, shape or values.

@@ -26,7 +26,7 @@ def _paper(preset: Preset, images: ImageSpec) -> MergedExperiment:
         # paper: Nadam, early stopping on validation accuracy with patience 5
         dual=Phase("dual", NADAM, preset.dual, patience=5, batch_size=batch),
         phases=(
-            # paper: only the last two layers train, 20 epochs: the new head, Dense(32) and Dense(10)
+            # paper: the last two layers train, 20 epochs: the new head, Dense(32) and Dense(10); patience: notebook
             Phase("head", NADAM, preset.head, ("head_*",), patience=5, batch_size=batch),
             # paper: all layers train, SGD, until early stopping; maximum and patience: the author's code
             Phase("all", SGD, preset.all, patience=10, batch_size=batch),

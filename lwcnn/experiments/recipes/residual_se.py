@@ -1,6 +1,7 @@
 """Wren (`residual_se_muon`) and its relatives: residual networks with squeeze-and-excitation.
 
-They have under 30,000 parameters on color images, and under 15,000 on gray ones. `family.py` has Wren-30k.
+They have under 30,000 parameters on color images; Wren and Wren-AdamW have under 15,000 on gray ones. `family.py` has
+Wren-30k.
 
 One phase of AdamW (or Muon) with warm-up, cosine decay and a moving average of the weights trains the whole network.
 Expected accuracies: docs/results.md. Command: `lwcnn train residual_se_muon --dataset cifar10 --preset full`.

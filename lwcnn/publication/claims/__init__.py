@@ -11,7 +11,7 @@ CLAIMS: list[dict] = tomllib.loads((_FOLDER / "claims.toml").read_text("utf-8"))
 """The claims of the systems, with what their code comes to and the names of the values that test them."""
 
 GOALS = list(pd.read_csv(_FOLDER / "goals.csv").itertuples(index=False, name="Goal"))
-"""Goals for an experiment's mean test accuracy, in percent, set before it was trained.
+"""Goals for an experiment's mean test accuracy, in percent, set by the plan of the work.
 
 `beat` is the accuracy to beat, `least` that asked of it, and `aim` that aimed at, nan where none was set.
 """
