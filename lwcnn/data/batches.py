@@ -31,7 +31,7 @@ class Batches(keras.utils.PyDataset):
         num_epochs: Total number of epochs, which the ramp of `mixing` is scaled to. Required if it has a ramp.
 
     Raises:
-        LwcnnError: If images or labels have the wrong type or shape, or there is no image.
+        LwcnnError: If images, labels or settings have the wrong type, shape or range, or there is no image.
 
     Example:
 

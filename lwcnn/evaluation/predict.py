@@ -38,8 +38,8 @@ def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500
         Array of shape (n, classes), float32.
 
     Raises:
-        LwcnnError: If the model has several inputs or outputs, the images do not fit it or are floats from 0 to 1, or
-            the outputs are not finite or are probabilities.
+        LwcnnError: If the model has several inputs or outputs, there is no image, the images do not fit it or are
+            floats from 0 to 1, or the outputs are not finite or are probabilities.
 
     Example:
 

@@ -61,8 +61,8 @@ def train_phase(
         The final state: history, training time and best accuracies.
 
     Raises:
-        LwcnnError: The phase names layers that the model lacks, a label is not one of its classes, a part of the split
-            is empty, or the checkpoint belongs to another configuration.
+        LwcnnError: The phase names layers that the model lacks, a label is not one of its classes, the images or the
+            loss do not fit the model, a part of the split is empty, or the checkpoint belongs to another configuration.
         Diverged: The loss is NaN or infinite in the first epoch; the model keeps its initial weights. In a later epoch
             the phase ends with the best epoch's weights instead, and the state's `diverged` is that epoch.
 

@@ -122,7 +122,7 @@ COLUMNS: dict[str, Columns] = {
         "data": lambda row: DISPLAY_NAMES[row["dataset"]],
         "test %": "{none_views[test_accuracy]:.2%}",
         "trained on mirrored images": lambda row: "yes" if row["was_mirrored"] else "no",
-        "views": lambda row: "mirror" if "horizontal_flip" in row["few"] else "crop, blur",
+        "views": lambda row: "mirror" if "horizontal_flip" in row["few"] else "twice, blur",
         "points": lambda row: _points(row["few_views"]),
         "validation": lambda row: (
             f"{100 * (row['few_views']['val_accuracy'] - row['none_views']['val_accuracy']):+.2f}"
