@@ -15,11 +15,13 @@ COUNT = 25_000
 
 @dataclass
 class Applied:
-    """What `_operate` was asked to do: strengths by name, for each of its calls."""
+    """What `_operate` was asked to do: strengths by name, for each of its calls, and their numbers in `names`."""
 
     steps: list = field(default_factory=list)
+    drawn: list = field(default_factory=list)
 
     def __call__(self, images, names, drawn, strengths, fill):
+        self.drawn.append(drawn)
         self.steps.append([(names[number], strength) for number, strength in zip(drawn, strengths) if number >= 0])
 
 
@@ -50,6 +52,9 @@ def test_trivial_augment_draws_every_operation_and_level_evenly(applied):
 
 def test_auto_augment_follows_its_policy(applied):
     draw("auto_augment")
+    first, second = applied.drawn
+    both = (first >= 0) & (second >= 0)
+    assert both.any() and (first[both] == second[both]).all(), "both operations are of one pair"
     for i, step in enumerate(applied.steps):
         for name in ("invert", "rotate", "sharpness", "solarize", "posterize", "translate_y", "color"):
             entries = [pair[i] for pair in policies.CIFAR_POLICY if pair[i][0] == name]

@@ -15,7 +15,9 @@ from lwcnn.data.augment import (
     RandAugment,
     Sharpness,
     augment_batch,
+    policies,
 )
+from lwcnn.data.augment import augmentation as steps
 from lwcnn.data.augment.draws import Draws, Purpose
 from lwcnn.data.augment.policies import OPERATIONS
 from lwcnn.system.errors import LwcnnError
@@ -148,13 +150,16 @@ def test_vertical_flip_turns_its_share_upside_down():
     assert abs(turned.mean() - 0.05) < 0.008  # 5 standard deviations
 
 
-def test_changes_come_in_the_order_that_is_documented():
-    images = random_images(1, 9, 9)
-    one = lambda **settings: Augmentation(**settings)  # noqa: E731
-    first, last = {"color_jitter": ColorJitter(brightness=0.5)}, {"cutout": Cutout(4)}
-    in_turn = augment_batch(images, one(**first), 0, 0, np.arange(1))
-    in_turn = augment_batch(in_turn, one(**last), 0, 0, np.arange(1))
-    np.testing.assert_array_equal(augment_batch(images, one(**first, **last), 0, 0, np.arange(1)), in_turn)
+def test_changes_come_in_the_order_that_is_documented(monkeypatch):
+    seen = []
+    for name in ("flip_and_crop", "warp", "add_brightness"):
+        monkeypatch.setattr(steps, name, lambda images, *_, name=name: seen.append(name) or images)
+    for kind in (RandAugment, ColorJitter, Sharpness, GaussianBlur, Cutout, Erasing):
+        monkeypatch.setattr(kind, "apply", lambda self, *_: seen.append(type(self).__name__))
+    monkeypatch.setitem(policies.POLICIES, "auto_augment", lambda *_: seen.append("policy"))
+    augment_batch(random_images(1, 9, 9), replace(EACH["all"], policy="auto_augment"), 0, 0, np.arange(1))
+    geometry, color = ["flip_and_crop", "warp", "RandAugment", "policy", "add_brightness"], ["ColorJitter", "Sharpness"]
+    assert seen == [*geometry, *color, "GaussianBlur", "Cutout", "Erasing"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from lwcnn.engine import epoch as engine
 from lwcnn.engine.network import Weights
+from lwcnn.engine.operations import numpy_layers
 from lwcnn.engine.optimizers import VectorOptimizer
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_residual_se
 from lwcnn.models.configs import RepoResidualSEConfig, ResidualSEConfig, Stage
@@ -157,6 +158,27 @@ def test_muon_steps_as_in_keras_on_pointwise_kernels(name, monkeypatch):
     assert_same(MODELS[name], monkeypatch, OPTIMIZERS["muon"], tolerance=5e-3, epochs=1)
 
 
+@pytest.mark.parametrize("fixed_norm", [False, True])
+def test_one_step_of_muon_is_keras_step(fixed_norm):
+    """Gradients of white noise have no small singular values, so the changes agree, not only the weights."""
+    settings = OptimizerConfig("muon", 0.01, weight_decay=0.1, no_weight_decay=("bias", "gamma"), fixed_norm=fixed_norm)
+    models = [randomize(MODELS["wren"]()) for _ in range(2)]
+    rng = np.random.default_rng(0)
+    gradients = [rng.standard_normal(v.shape).astype(np.float32) for v in models[0].trainable_variables]
+    before = get_values(models[0].trainable_variables)
+    optimizers = [settings.build(10) for _ in models]
+    for optimizer, model in zip(optimizers, models, strict=True):
+        optimizer.build(model.trainable_variables)
+    weights = Weights(models[0].trainable_variables, [])
+    VectorOptimizer(optimizers[0], weights).step(weights.gather(gradients))
+    optimizers[1].apply([keras.ops.convert_to_tensor(g) for g in gradients], models[1].trainable_variables)
+    after = get_values(models[1].trainable_variables)
+    for start, ours, of_keras in zip(before, models[0].trainable_variables, after, strict=True):
+        change = of_keras - start
+        assert np.abs(change).max() > 1e-4
+        np.testing.assert_allclose(weights.array(ours) - start, change, rtol=0, atol=2e-3 * np.abs(change).max())
+
+
 def test_muon_with_a_fixed_norm(monkeypatch):
     optimizer = replace(OPTIMIZERS["muon"], fixed_norm=True)
     assert_same(MODELS["wren"], monkeypatch, optimizer, tolerance=5e-3, epochs=1)
@@ -201,19 +223,31 @@ def test_weight_decay_skips_excluded_variables(monkeypatch):
         np.testing.assert_allclose(weights.array(variable), value * (1 if kept else 0.5), rtol=1e-6)
 
 
-UNUSUAL = [
-    keras.optimizers.Adam(clipnorm=1.0), keras.optimizers.Adam(clipvalue=1.0),
-    keras.optimizers.SGD(global_clipnorm=1.0),
-    keras.optimizers.SGD(gradient_accumulation_steps=2), keras.optimizers.SGD(loss_scale_factor=2.0),
-    keras.optimizers.SGD(use_ema=True), keras.optimizers.Adam(amsgrad=True), keras.optimizers.AdamW(amsgrad=True),
-    keras.optimizers.RMSprop(centered=True), keras.optimizers.RMSprop(momentum=0.9),
-    keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)),
-    keras.optimizers.Adamax(), keras.optimizers.Muon(adam_weight_decay=0.2),
-    PointwiseMuon(weight_decay=0.1, adam_weight_decay=0.2),
-]  # fmt: skip
+def test_the_engine_trains_what_the_unusual_optimizers_are_given():
+    model = MODELS["merged"]()
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert engine.unsupported(model) is None
 
 
-@pytest.mark.parametrize("optimizer", UNUSUAL)
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        keras.optimizers.Adam(clipnorm=1.0),
+        keras.optimizers.Adam(clipvalue=1.0),
+        keras.optimizers.SGD(global_clipnorm=1.0),
+        keras.optimizers.SGD(gradient_accumulation_steps=2),
+        keras.optimizers.SGD(loss_scale_factor=2.0),
+        keras.optimizers.SGD(use_ema=True),
+        keras.optimizers.Adam(amsgrad=True),
+        keras.optimizers.AdamW(amsgrad=True),
+        keras.optimizers.RMSprop(centered=True),
+        keras.optimizers.RMSprop(momentum=0.9),
+        keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)),
+        keras.optimizers.Adamax(),
+        keras.optimizers.Muon(adam_weight_decay=0.2),
+        PointwiseMuon(weight_decay=0.1, adam_weight_decay=0.2),
+    ],
+)
 def test_unusual_optimizers_train_in_keras(optimizer):
     model = MODELS["merged"]()
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -307,6 +341,25 @@ def test_distillation(monkeypatch):
     assert_same(MODELS["residual_se"], monkeypatch, OPTIMIZERS["momentum"], wrap=wrap, batches=some_batches(size=20))
     for a, b in zip(before, get_values(teacher.weights), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        keras.layers.Dropout(0.25),
+        keras.layers.SpatialDropout2D(0.25),
+        keras.layers.Dropout(0.25, noise_shape=(None, 1, 1, 1)),
+    ],
+)
+def test_dropout_scales_what_it_keeps(layer):
+    inputs = keras.Input((5, 4, 6))
+    keras.Model(inputs, layer(inputs))
+    dropout, ones = numpy_layers.Dropout(layer, None), np.ones((400, 5, 4, 6), np.float32)
+    dropout.draws = np.random.default_rng(0).random((400, *dropout.random), np.float32)
+    out = dropout.forward([ones], training=True)
+    assert set(np.unique(out)) == {0, np.float32(1 / 0.75)} and abs((out == 0).mean() - 0.25) < 0.06
+    np.testing.assert_array_equal(dropout.backward(ones, [True])[0], out)
+    np.testing.assert_array_equal(dropout.forward([ones], training=False), ones)
 
 
 @pytest.mark.parametrize("name", ["dropout", "depth"])

@@ -11,7 +11,6 @@ GRAY = np.full((20, 32, 32, 3), 100, np.uint8)
 
 @pytest.fixture(scope="module")
 def corrupt():
-    pytest.importorskip("cv2")
     return runpy.run_path(str(ROOT / "benchmarks/robustness.py"))["corrupt"]
 
 
@@ -40,11 +39,20 @@ def test_noise_has_its_strength(corrupt):
     np.testing.assert_array_equal(speckled, corrupt(GRAY, "impulse noise", 5))
 
 
+def test_blur_and_jpeg_by_hand(corrupt):
+    point = np.zeros_like(GRAY)
+    point[:, 16, 16] = 225
+    disk = corrupt(point, "defocus blur", 5)[0, ..., 0]  # of radius 1.5: nine pixels
+    assert (disk[15:18, 15:18] == 25).all() and disk.sum() == 225
+    noise = np.random.default_rng(0).integers(0, 256, GRAY.shape, dtype=np.uint8)
+    assert (corrupt(noise, "JPEG", 5) != noise).mean() > 0.5
+
+
 def test_zoom_keeps_the_center_and_pixelation_leaves_few_columns(corrupt):
     spot = np.zeros_like(GRAY)
     spot[:, 15:17, 15:17] = 200
     zoomed = corrupt(spot, "zoom blur", 5)[0, ..., 0]
     np.testing.assert_allclose(zoomed.astype(int), zoomed[::-1, ::-1], atol=1)
-    assert zoomed[15:17, 15:17].min() > 150
+    assert zoomed[15:17, 15:17].min() > 150 and 15 < zoomed[14, 15] < 60, "it spreads"
     noise = np.random.default_rng(0).integers(0, 256, GRAY.shape, dtype=np.uint8)
     assert np.unique(corrupt(noise, "pixelation", 5)[0], axis=1).shape[1] == 20  # 0.65 * 32

@@ -411,7 +411,26 @@ def test_arrays_of_another_size_become_that_of_the_model_as_image_files_do(model
     for file, image in zip(files, images):
         Image.fromarray(image).save(file)
     found = predict_images(model, list(map(str, files)))
-    assert [row[1] for row in read_csv(output)[1:]] == [NAMES[int(label)] for label in found["label"]]
+    rows = [[NAMES[int(row.label)], f"{row.probability:.4f}"] for row in found.itertuples()]
+    assert [row[1:] for row in read_csv(output)[1:]] == rows
+
+
+def test_calibrated_probabilities_are_those_of_the_logits_divided_by_the_temperature(
+    model, model_file, names_file, made_dataset, folder, tmp_path, monkeypatch, capsys
+):
+    path = tmp_path / "calibrated.keras"
+    save_model(path, model, describe(made_dataset, temperature=2.0))
+    monkeypatch.chdir(folder)
+    assert main(["predict", str(path), "img3.png", names_file, "--calibrated"]) == 0
+    calibrated = list(csv.reader(capsys.readouterr().out.splitlines()))
+    image = make_images(12, SHAPE, 4)[0][3:4]
+    assert (
+        calibrated
+        == wanted_rows(model, ["img3.png"], image, NAMES, 2.0)
+        != wanted_rows(model, ["img3.png"], image, NAMES)
+    )
+    assert main(["predict", model_file, "img3.png", names_file, "--calibrated"]) == 1
+    assert "no temperature" in capsys.readouterr().err
 
 
 def test_arrays_stay_as_they_are_for_a_model_of_any_size(tmp_path):

@@ -30,6 +30,14 @@ def test_the_interval_has_the_width_of_a_binomial_for_one_seed():
     assert found.high - found.low == pytest.approx(2 * 1.96 * deviation, rel=0.05)
 
 
+def test_the_same_images_are_drawn_for_all_seeds():
+    """Drawn for each seed, images of equal seeds would make the interval narrower by the root of three."""
+    rng = np.random.default_rng(0)
+    runs, reference = rng.random(2000) < 0.6, rng.random(2000) < 0.5
+    one, three = (paired_difference([runs] * n, [reference] * n) for n in (1, 3))
+    assert (three.low, three.high) == pytest.approx((one.low, one.high), abs=0.002)
+
+
 def test_seeds_that_disagree_widen_the_interval():
     always, never = np.ones(500, bool), np.zeros(500, bool)
     found = paired_difference([always, never], [never, never])

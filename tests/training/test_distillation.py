@@ -27,6 +27,7 @@ from lwcnn.training.loop import train_phase
 from lwcnn.training.losses import build_distiller
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
+from lwcnn.training.progress import Progress
 
 TINY = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=2)
 
@@ -95,22 +96,26 @@ def test_an_interrupted_distillation_resumes_to_the_same_weights(tmp_path):
     images, labels = make_images(60)
     parts = Split(Images(images, labels), Images(images, labels))
 
-    def train(epochs, checkpoint):
+    class Stop(Progress):
+        def begin_epoch(self, phase, epoch, *rest):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    def train(checkpoint, progress=None):
         keras.utils.set_random_seed(0)
         student, teacher = build_residual_se((12, 12, 3), 10, TINY), tiny_model(1)
         phase = Phase("all", OptimizerConfig("sgd", 0.01, 0.9), 3, batch_size=20)
         wrap = lambda model: build_distiller(teacher, model, temperature=2, label_weight=0.5)  # noqa: E731
-        if epochs < 3:
-            phase = dataclasses.replace(phase, epochs=epochs)
-        train_phase(student, phase, parts, 0, checkpoint=checkpoint and Checkpoint(checkpoint, "key"), wrap=wrap)
+        train_phase(student, phase, parts, 0, checkpoint=checkpoint, progress=progress, wrap=wrap)
         return student.get_weights()
 
-    whole = train(3, None)
+    whole, checkpoint = train(None), Checkpoint(tmp_path / "state.npz", "key")
     assert all(np.isfinite(w).all() for w in whole)
-    again = train(3, tmp_path / "state.npz")
-    assert all(np.array_equal(a, b) for a, b in zip(whole, again, strict=True))
-    found = train(3, tmp_path / "state.npz")
-    assert all(np.array_equal(a, b) for a, b in zip(whole, found, strict=True))
+    with pytest.raises(KeyboardInterrupt):
+        train(checkpoint, Stop("none"))
+    assert checkpoint.load().epoch == 1
+    for _ in range(2):  # the second time, the phase is finished
+        assert all(np.array_equal(a, b) for a, b in zip(whole, train(checkpoint), strict=True))
 
 
 def cached(seed, data, folders):
