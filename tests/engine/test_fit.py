@@ -13,7 +13,7 @@ X = np.random.default_rng(0).normal(size=(30, 6, 6, 2)).astype(np.float32)
 Y = (np.arange(30) % 3)[:, None]  # as Keras's data sets have them
 
 
-def build(metrics=("accuracy",), loss="sparse_categorical_crossentropy"):
+def build(metrics=("accuracy",), loss="sparse_categorical_crossentropy", **settings):
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [
@@ -25,7 +25,7 @@ def build(metrics=("accuracy",), loss="sparse_categorical_crossentropy"):
             layers.Dense(3, activation="softmax"),
         ]
     )
-    model.compile(keras.optimizers.Adam(0.01), loss, metrics=list(metrics), jit_compile=False)
+    model.compile(keras.optimizers.Adam(0.01), loss, metrics=list(metrics), jit_compile=False, **settings)
     return model
 
 
@@ -139,20 +139,23 @@ def test_callbacks_act_at_the_end_of_an_epoch():
 
 
 @pytest.mark.parametrize(
-    "model, arguments, reason",
+    "make, arguments, reason",
     [
-        (build(loss="mean_squared_error"), {}, "loss"),
-        (build(metrics=["mae"]), {}, "metric 'mae'"),
-        (build(), {"class_weight": {0: 1.0, 1: 2.0, 2: 1.0}}, "argument class_weight"),
-        (build(), {"validation_data": (X, Y, np.ones(30))}, "validation_data is not (x, y)"),
-        (with_head(layers.Dense(3, "softmax", activity_regularizer="l2")), {}, "regularizers"),
-        (with_head(layers.Dense(3, "softmax"), TenTimes), {}, "TenTimes has a compute_loss of its own"),
-        (with_head(layers.Dense(3, "softmax"), OtherCall), {}, "OtherCall has a call of its own"),
-        (build(), {"batch_size": None}, "batch_size=None"),
-        (any_size(), {}, "Dropout) has output shape (None, None, None, 4)"),
+        (lambda: build(loss="mean_squared_error"), {}, "loss"),
+        (lambda: build(metrics=["mae"]), {}, "metric 'mae'"),
+        (lambda: build([keras.metrics.CategoricalAccuracy()]), {}, "has another form of labels than the loss"),
+        (lambda: build(loss_weights=[2.0]), {}, "weights of its outputs' losses"),
+        (build, {"class_weight": {0: 1.0, 1: 2.0, 2: 1.0}}, "argument class_weight"),
+        (build, {"validation_data": (X, Y, np.ones(30))}, "validation_data is not (x, y)"),
+        (lambda: with_head(layers.Dense(3, "softmax", activity_regularizer="l2")), {}, "regularizers"),
+        (lambda: with_head(layers.Dense(3, "softmax"), TenTimes), {}, "TenTimes has a compute_loss of its own"),
+        (lambda: with_head(layers.Dense(3, "softmax"), OtherCall), {}, "OtherCall has a call of its own"),
+        (build, {"batch_size": None}, "batch_size=None"),
+        (any_size, {}, "Dropout) has output shape (None, None, None, 4)"),
     ],
 )
-def test_unsupported_models_fall_back_to_fit_with_a_reason(model, arguments, reason, capfd):
+def test_unsupported_models_fall_back_to_fit_with_a_reason(make, arguments, reason, capfd):
+    model = make()
     labels = np.eye(3, dtype=np.float32)[Y[:, 0]] if model.loss == "mean_squared_error" else Y
     history = fast_fit(model, X, labels, epochs=1, verbose=0, **arguments)
     lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("fast_fit trains")]
@@ -246,9 +249,14 @@ def test_an_interrupted_training_continues_at_its_epoch(tmp_path):
     def backup():
         return keras.callbacks.BackupAndRestore(tmp_path / "backup")
 
+    settings = {"epochs": 4, "verbose": 0, "shuffle": False}
     with pytest.raises(KeyboardInterrupt):
-        fast_fit(build(), X, Y, epochs=4, verbose=0, callbacks=[backup(), Stop()])
-    assert fast_fit(build(), X, Y, epochs=4, verbose=0, callbacks=[backup()]).epoch == [2, 3]
+        fast_fit(build(), X, Y, callbacks=[backup(), Stop()], **settings)
+    resumed, whole = build(), build()
+    assert fast_fit(resumed, X, Y, callbacks=[backup()], **settings).epoch == [2, 3]
+    fast_fit(whole, X, Y, **settings)
+    for a, b in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_a_callback_can_end_the_training_after_a_batch_and_sees_validation():

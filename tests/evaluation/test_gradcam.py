@@ -4,6 +4,7 @@ import importlib.util
 import json
 import sys
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -78,8 +79,7 @@ def test_gradient_through_what_follows_the_layer():
     cam = np.maximum((activations[0] * weights).sum(axis=-1), 0)
     small = gradcam_heatmap(model, image, 2, layer)[0]
     assert small.shape == (16, 16) and 0 <= small.min() <= small.max() <= 1
-    large = np.kron(cam / cam.max(), np.ones((2, 2)))  # the bilinear enlargement is near the nearest one
-    assert np.corrcoef(small.ravel(), large.ravel())[0, 1] > 0.8
+    np.testing.assert_allclose(small, cv2.resize((cam / cam.max()).astype(np.float32), (16, 16)), atol=0.05)
 
 
 def test_other_branches_still_read_the_images():

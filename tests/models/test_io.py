@@ -258,9 +258,15 @@ def test_a_member_that_unpacks_to_more_than_the_limit_is_refused(rewritten, monk
 
 
 @pytest.mark.parametrize(
-    "model", [build(activation="softmax"), build(keras.layers.Softmax()), build(keras.layers.Activation("softmax"))]
+    "make",
+    [
+        lambda: build(activation="softmax"),
+        lambda: build(keras.layers.Softmax()),
+        lambda: build(keras.layers.Activation("softmax")),
+    ],
 )
-def test_a_softmax_at_the_end_is_left_out_with_a_notice(model, tmp_path, caplog):
+def test_a_softmax_at_the_end_is_left_out_with_a_notice(make, tmp_path, caplog):
+    model = make()
     images = np.random.default_rng(0).integers(0, 256, (5, *SHAPE), np.uint8)
     probabilities = model.predict(images, verbose=0)
     model.save(tmp_path / "softmax.keras")

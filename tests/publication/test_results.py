@@ -1,7 +1,6 @@
 """The results folder as data frames: a row per run, fold and trial; files that are none are named."""
 
 import json
-from pathlib import Path
 
 import pytest
 from publication.made_results import write_folds, write_run
@@ -67,9 +66,3 @@ def test_each_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
     assert len(paths) == 1
     write_run(tmp_path, "mnist/paper/full", 0, wrong=50, notice="changed")
     assert load_results(tmp_path)["test_accuracy"].tolist() == [0.5] and len(paths) == 2
-
-
-def test_nothing_else_looks_for_results_in_the_folder():
-    root = Path(lwcnn.__file__).parent
-    found = {path.name for path in (root / "publication").rglob("*.py") if 'glob("seed' in path.read_text()}
-    assert not found

@@ -1,0 +1,63 @@
+"""What the benchmarks behind the published tables measure, on cases with known answers."""
+
+import runpy
+
+import keras
+import numpy as np
+import pytest
+from made_data import ROOT
+
+from lwcnn.evaluation.metrics import brier_score
+
+BOX = (0, 0, 4, 4)
+
+
+@pytest.fixture(scope="module")
+def canvas():
+    return runpy.run_path(str(ROOT / "benchmarks/canvas.py"))
+
+
+def test_the_brier_score_sums_over_classes():
+    assert brier_score(np.log([[0.5, 0.25, 0.25]]), np.array([0])) == pytest.approx(0.25 + 2 * 0.0625)
+
+
+def test_overlap_of_boxes(canvas):
+    assert canvas["iou_of_boxes"]((0, 0, 2, 2), (1, 0, 3, 2)) == pytest.approx(2 / 6)
+    assert canvas["iou_of_boxes"]((0, 0, 2, 2), (2, 0, 4, 2)) == 0
+
+
+@pytest.mark.parametrize(
+    "scores, expected",
+    [
+        ((0.9,), 1),
+        ((0.9, 0.8), 1),  # the second finds nothing new, but comes last
+        ((), 0),
+    ],
+)
+def test_average_precision_counts_each_digit_once(canvas, scores, expected):
+    digits = [[(label, BOX) for label in range(10)]]
+    found = [[(score, label, BOX) for label in range(10) for score in scores]]
+    assert canvas["mean_average_precision"](found, digits) == expected
+
+
+def test_a_false_detection_that_ranks_first_halves_the_precision(canvas):
+    digits = [[(label, BOX) for label in range(10)]]
+    found = [[(score, label, box) for label in range(10) for score, box in ((0.9, (9, 9, 12, 12)), (0.8, BOX))]]
+    assert canvas["mean_average_precision"](found, digits) == pytest.approx(0.5)
+
+
+def test_mean_iou_of_pixels(canvas):
+    pixels = np.arange(10).repeat(4).reshape(10, 4)
+    predicted = pixels.copy()
+    assert canvas["mean_iou"](predicted, pixels) == 1
+    predicted[0] = 10  # the background in place of zero: one of ten digits is lost
+    assert canvas["mean_iou"](predicted, pixels) == pytest.approx(0.9)
+
+
+def test_pruning_removes_the_smallest_weights_of_all_kernels():
+    masks_of = runpy.run_path(str(ROOT / "benchmarks/shrink.py"))["masks_of"]
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2), keras.layers.Dense(1)])
+    model.set_weights([np.arange(1, 9).reshape(4, 2), np.zeros(2), np.array([[-0.5], [20]]), np.zeros(1)])
+    first, second = masks_of(model, 0.3)  # three of ten
+    np.testing.assert_array_equal(first, [[0, 0], [1, 1], [1, 1], [1, 1]])
+    np.testing.assert_array_equal(second, [[0], [1]])
