@@ -1,6 +1,7 @@
 """Validates the arrays of a data set before training."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -137,6 +138,11 @@ def check_class_names(names: tuple[str, ...], where: str) -> None:
     repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise wrong("Give each class a distinct name", f"{', '.join(map(repr, repeated[:5]))} more than once", where)
+
+
+def is_default(names: Sequence[str]) -> bool:
+    """Returns whether class names are only the labels, "0", "1", ..., as where a source has none, or there are none."""
+    return list(names) == [str(label) for label in range(len(names))]
 
 
 def images_at_once(image_shape: tuple[int, ...], most: int = 500) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lwcnn.data import known
 from lwcnn.data.arrays import read_arrays
-from lwcnn.data.checks import Splits, check_image_array, check_splits
+from lwcnn.data.checks import Splits, check_image_array, check_splits, is_default
 from lwcnn.data.folders import read_folder
 from lwcnn.data.formats import read_npz
 from lwcnn.data.image_files import Size, resize_images
@@ -42,7 +42,7 @@ class Dataset:
         y_test: Test labels of shape (m,), int64.
         class_names: Class names by label.
         checksum: SHA-256 of the shapes, pixels and labels of both splits, hexadecimal; of images that are not public,
-            also of the names of classes that their source has, unless these are numbers.
+            also of the names of classes that their source has, unless these are the labels.
         source: Description of where the data was read from, without an absolute path.
         mirror: Whether a mirrored image still belongs to its class, so that recipes may flip it.
     """
@@ -159,13 +159,14 @@ def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], s
 
     If all were seen, all are test images. The training images are those that were seen if these are most of the folder,
     else all.
-    Not every one of the `class_names` needs images; if these are numbers, or none, the names are the folder's.
+    Not every one of the `class_names` needs images. The names are the folder's if these are only labels, or none, and
+    the folder has others.
     """
     splits, origin = read_folder(folder, size), folder.resolve().name
     images, labels = splits.train
     check_image_array(images, "images", repr(str(folder)))
     names = splits.class_names or ()
-    if all(map(str.isdecimal, class_names)):
+    if is_default(class_names) and not set(names) <= set(class_names):
         class_names = names
     if unknown := sorted(set(names) - set(class_names)):
         advice = f"Give images of the model's classes, {', '.join(class_names)}"
@@ -236,7 +237,7 @@ def _sort_by_pixels(images: np.ndarray, labels: np.ndarray) -> tuple[Part, np.nd
 
 def _identify(checksum: str, class_names: tuple[str, ...], name: str) -> tuple[str, str]:
     """Returns the checksum of images that are not public, with the names of their classes, and the data set's name."""
-    if not all(map(str.isdecimal, class_names)):  # numbers are the default names
+    if not is_default(class_names):
         checksum = hashlib.sha256(f"{checksum} {class_names}".encode()).hexdigest()
     return checksum, f"{path_part(name)}-{checksum[:_ID_LENGTH]}"
 

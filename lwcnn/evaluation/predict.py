@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lwcnn.data.augment.color import gaussian_blur
-from lwcnn.data.checks import check_image_array, images_at_once, require_pixels
+from lwcnn.data.checks import check_image_array, images_at_once, is_default, require_pixels
 from lwcnn.evaluation.metrics import average_probabilities
 from lwcnn.models.description import read_description
 from lwcnn.system.errors import LwcnnError, unknown_name, wrong
@@ -94,11 +94,16 @@ def require_fit(model: keras.Model, path: str | Path, data: Dataset) -> None:
             f"and has {model.output_shape[-1]} classes. Received: {data.name}, {data.input_shape}, "
             f"{data.num_classes} classes"
         )
+    require_classes(path, data.class_names, data.name)
+
+
+def require_classes(path: str | Path, given: tuple[str, ...], data: str) -> None:
+    """Checks that the class names of data are a model file's, in its order; mere labels may have any meaning."""
     told = read_description(path)
-    names = [told.class_names if told else (), data.class_names]
-    if names[0] != names[1] and not any(all(map(str.isdecimal, some)) for some in names):  # numbers say nothing
-        advice = f"Give data with the classes of {path}, in the same order: {', '.join(names[0])}"
-        raise wrong(advice, f"{', '.join(names[1])}, the classes of {data.name}")
+    own = told.class_names if told else ()
+    if own != given and (sorted(own) == sorted(given) or not (is_default(own) or is_default(given))):
+        advice = f"Give data with the classes of {path}, in the same order: {', '.join(own)}"
+        raise wrong(advice, f"{', '.join(given)}, the classes of {data}")
 
 
 def predict_images(

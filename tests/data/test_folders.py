@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from lwcnn.data import folders
-from lwcnn.data.datasets import load_dataset
+from lwcnn.data.datasets import load_dataset, load_unseen
 from lwcnn.system.errors import LwcnnError
 
 COLORS = {"cat": (200, 30, 30), "dog": (30, 30, 200)}
@@ -60,6 +60,31 @@ def test_train_may_be_the_name_of_a_class(tmp_path):
     fill(tmp_path / "vehicles")
     (tmp_path / "vehicles" / "dog").rename(tmp_path / "vehicles" / "train")
     assert load_dataset(tmp_path / "vehicles").class_names == ("cat", "train")
+
+
+def test_numbers_are_names_of_classes_unless_they_are_the_labels(tmp_path):
+    coins = fill(tmp_path / "coins")
+    found = {}
+    for names in (("0", "1"), ("1", "2"), ("10", "20")):
+        for old, new in zip(sorted(coins.iterdir()), names):
+            old.rename(tmp_path / f"coins {new}")
+        for new in names:
+            (tmp_path / f"coins {new}").rename(coins / new)
+        found[names] = load_dataset(coins)
+        assert found[names].class_names == names
+    assert len({data.checksum for data in found.values()}) == len({data.name for data in found.values()}) == 3
+    labeled = found["0", "1"]
+    arrays = (labeled.x_train, labeled.y_train), (labeled.x_test, labeled.y_test)
+    assert load_dataset(arrays).checksum == labeled.checksum
+    for own, names, labels in (
+        (("5", "10", "20"), ("5", "10", "20"), [1, 2]),
+        (("0", "1"), ("10", "20"), [0, 1]),
+        (tuple(map(str, range(30))), tuple(map(str, range(30))), [10, 20]),
+    ):
+        unseen = load_unseen(coins, None, own, "")
+        assert unseen.class_names == names and np.unique(unseen.y_test).tolist() == labels
+    with pytest.raises(LwcnnError, match="Give images of the model's classes, 10, 50. Received: 20 in"):
+        load_unseen(coins, None, ("10", "50"), "")
 
 
 def test_the_split_depends_on_the_images_only(tmp_path):

@@ -482,12 +482,20 @@ def test_a_search_for_images_ends_where_there_are_none(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "names, refused", [(NAMES[::-1], True), ([*NAMES[:3], "four"], True), (NAMES, False), (list("0123"), False)]
+    "own, names, refused",
+    [
+        (NAMES, NAMES[::-1], True),
+        (NAMES, [*NAMES[:3], "four"], True),
+        (NAMES, NAMES, False),
+        (NAMES, list("0123"), False),
+        (["10", "20", "50", "100"], ["10", "20", "50", "200"], True),
+        (list("0123"), list("0132"), True),
+    ],
 )
 def test_evaluation_needs_the_classes_of_the_model_in_their_order(
-    model, made_dataset, tmp_path, names, refused, capsys
+    model, made_dataset, tmp_path, own, names, refused, capsys
 ):
-    data, path = replace(made_dataset, class_names=tuple(NAMES)), tmp_path / "own.keras"
+    data, path = replace(made_dataset, class_names=tuple(own)), tmp_path / "own.keras"
     save_model(path, model, describe(data))
     images, labels = make_images(40, SHAPE, 4)
     np.savez(
@@ -495,4 +503,4 @@ def test_evaluation_needs_the_classes_of_the_model_in_their_order(
     )
     assert main(["evaluate", str(path), f"--dataset={tmp_path / 'd.npz'}"]) == refused
     told = capsys.readouterr().err
-    assert ("in the same order: zero, zero, one, two, three. Received: " + ", ".join(names) in told) == refused
+    assert (f"in the same order: {', '.join(own)}. Received: {', '.join(names)}" in told) == refused
