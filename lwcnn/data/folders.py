@@ -27,8 +27,8 @@ File = tuple[str, str, Path]
 def read_folder(folder: Path, size: Size | None = None) -> Splits:
     """Reads a folder with a subfolder for each class, or with `train` and `test` (or `val`) above them.
 
-    With all three, `val` belongs to the training images. A later call takes the arrays from the cache unless a file has
-    changed.
+    With all three, `val` belongs to the training images. If all files could be read, a later call takes the arrays from
+    the cache unless a file has changed.
     """
     files = find_files(folder)
     names = sorted({name for part, name, _ in files if part == "train"})
@@ -42,12 +42,13 @@ def read_folder(folder: Path, size: Size | None = None) -> Splits:
     with contextlib.suppress(LwcnnError):  # missing or damaged
         arrays = load_npz(path)
     if str(arrays.get("key")) != key:
-        arrays = _read_files(files, names, size)
-        with contextlib.suppress(LwcnnError):  # a full or read-only disk: read the files again the next time
-            save_npz(path, **arrays, key=np.array(key))  # type: ignore[arg-type]  # no array is called compressed
-    if unreadable := list(arrays["unreadable"]):
-        shown = "; ".join(map(str, unreadable[:_MAX_NAMED])) + ("; ..." if len(unreadable) > _MAX_NAMED else "")
-        _log.warning("Left out unreadable images, %d of %d: %s", len(unreadable), len(files), shown)
+        arrays, unreadable = _read_files(files, names, size)
+        if unreadable:  # the next time they may be readable, by other permissions or a newer Pillow
+            shown = "; ".join(unreadable[:_MAX_NAMED]) + ("; ..." if len(unreadable) > _MAX_NAMED else "")
+            _log.warning("Left out unreadable images, %d of %d: %s", len(unreadable), len(files), shown)
+        else:
+            with contextlib.suppress(LwcnnError):  # a full or read-only disk: read the files again the next time
+                save_npz(path, **arrays, key=np.array(key))  # type: ignore[arg-type]  # no array is called compressed
     read = [(arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in _parts(files)]
     test = read[1] if len(read) > 1 else None
     return Splits(read[0], test, tuple(map(one_line, names)), keys=None if test else arrays["keys"])
@@ -89,7 +90,7 @@ def _parts(files: list[File]) -> list[str]:
 
 def _key(folder: Path, files: list[File]) -> str:
     """Returns a hash of the names, sizes and times of all files."""
-    digest = hashlib.sha256(b"2")  # version of the arrays
+    digest = hashlib.sha256(b"3")  # version of the arrays
     for part, name, file in files:
         status = file.stat() if file.exists() else None
         words = (part, name, file.relative_to(folder), status and (status.st_size, status.st_mtime_ns))
@@ -97,7 +98,8 @@ def _key(folder: Path, files: list[File]) -> str:
     return digest.hexdigest()
 
 
-def _read_files(files: list[File], names: list[str], size: Size | None) -> dict[str, np.ndarray]:
+def _read_files(files: list[File], names: list[str], size: Size | None) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Returns the arrays of each part, and the names of the files that can't be read, with the reasons."""
     shape = choose_shape((path for _, _, path in files), size)
     arrays: dict[str, np.ndarray] = {}
     unreadable: list[str] = []
@@ -111,4 +113,4 @@ def _read_files(files: list[File], names: list[str], size: Size | None) -> dict[
             keys = [hashlib.blake2b(content, digest_size=8).digest() for content in contents]
             arrays["keys"] = np.frombuffer(b"".join(keys), ">u8").astype(np.uint64)
         unreadable += [f"{one_line(inside[i][1].name)} ({why})" for i, why in errors.items()]
-    return arrays | {"unreadable": np.array(unreadable, dtype=str)}
+    return arrays, unreadable

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lwcnn.data import folders
+from lwcnn.data import folders, image_files
 from lwcnn.data.datasets import load_dataset, load_unseen
 from lwcnn.system.errors import LwcnnError
 
@@ -162,20 +162,34 @@ def test_a_class_without_images_is_told_and_is_no_class(tmp_path, caplog):
 
 def test_what_cannot_be_read_is_named_and_left_out(tmp_path, caplog):
     pets = fill(tmp_path / "pets")
-    for number in range(4):
-        (pets / "cat" / f"broken{number}.jpg").write_text("no image")
+    for name in ("broken0.png", "broken1.png", "broken2.png", "broken3.jpg"):
+        (pets / "cat" / name).write_text("no image")
     (pets / "dog" / "dead.png").symlink_to(tmp_path / "nowhere")
     (pets / "dog" / "notes.txt").write_text("no image")
     (pets / "__MACOSX").mkdir()
     (pets / "__MACOSX" / "._1.png").write_text("no image")
-    for _ in range(2):  # the second time from the cache
+    for _ in range(2):
         caplog.clear()
         data = load_dataset(pets)
         assert len(data.x_train) + len(data.x_test) == 10
         assert caplog.messages == [
-            "Left out unreadable images, 5 of 15: broken0.jpg (not an image, or damaged); broken1.jpg (not an image, "
-            "or damaged); broken2.jpg (not an image, or damaged); ..."
+            "Left out unreadable images, 5 of 15: broken0.png (not an image, or damaged); broken1.png (not an "
+            "image, or damaged); broken2.png (not an image, or damaged); ..."
         ]
+
+
+def test_what_became_readable_is_read(tmp_path, monkeypatch):
+    pets, read = fill(tmp_path / "pets"), image_files.read_image
+
+    def fail(path, shape):
+        if path.name == "3.png":
+            raise OSError(5, "Input/output error")
+        return read(path, shape)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(image_files, "read_image", fail)
+        assert len(load_dataset(pets).x_train) == 6
+    assert len(load_dataset(pets).x_train) == 8
 
 
 def test_a_second_time_the_arrays_come_from_one_file_unless_an_image_changed(tmp_path, monkeypatch):
