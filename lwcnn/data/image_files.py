@@ -18,7 +18,8 @@ from lwcnn.system.npz import require_memory
 from lwcnn.system.safe_text import one_line
 
 IMAGE_EXTENSIONS = (
-    ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
+    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm",
+    ".tif", ".tiff", ".webp",
 )  # fmt: skip
 BACKGROUND = "white"  # of transparent images
 MAX_FOLDERS_WITHOUT_IMAGES = 2_000

@@ -162,7 +162,7 @@ def test_a_class_without_images_is_told_and_is_no_class(tmp_path, caplog):
 
 def test_what_cannot_be_read_is_named_and_left_out(tmp_path, caplog):
     pets = fill(tmp_path / "pets")
-    for name in ("broken0.png", "broken1.png", "broken2.png", "broken3.jpg"):
+    for name in ("broken0.heic", "broken1.AVIF", "broken2.jp2", "broken3.jpg"):
         (pets / "cat" / name).write_text("no image")
     (pets / "dog" / "dead.png").symlink_to(tmp_path / "nowhere")
     (pets / "dog" / "notes.txt").write_text("no image")
@@ -173,8 +173,8 @@ def test_what_cannot_be_read_is_named_and_left_out(tmp_path, caplog):
         data = load_dataset(pets)
         assert len(data.x_train) + len(data.x_test) == 10
         assert caplog.messages == [
-            "Left out unreadable images, 5 of 15: broken0.png (not an image, or damaged); broken1.png (not an "
-            "image, or damaged); broken2.png (not an image, or damaged); ..."
+            "Left out unreadable images, 5 of 15: broken0.heic (not an image, or damaged); broken1.AVIF (not an "
+            "image, or damaged); broken2.jp2 (not an image, or damaged); ..."
         ]
 
 
