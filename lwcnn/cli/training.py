@@ -1,6 +1,8 @@
 """The commands that train: `lwcnn train`, `lwcnn finetune` and `lwcnn kfold`."""
 
 import argparse
+import contextlib
+import itertools
 
 from lwcnn.cli import arguments
 from lwcnn.cli.arguments import Arguments, option
@@ -8,6 +10,7 @@ from lwcnn.data.datasets import Dataset
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import Experiment, get_experiment, with_settings
 from lwcnn.system import environment
+from lwcnn.system.errors import LwcnnError
 from lwcnn.training.devices import PRECISIONS, Computing
 from lwcnn.training.progress import Progress
 
@@ -59,12 +62,21 @@ def train(options: argparse.Namespace) -> None:
     from lwcnn.cli.jobs import run_jobs
 
     data, plans = _prepare(options)
-    if options.jobs > 1 or options.cluster:
-        names = [(name, seed) for name in options.experiments for seed in options.seeds]
-        runs = {f"{name} seed {seed}": {"experiments": [name], "seeds": [seed]} for name, seed in names}
-        run_jobs(_train_job, runs, options)
-    else:
-        _train_runs(options, data, plans)
+    try:
+        if options.jobs > 1 or options.cluster:
+            names = [(name, seed) for name in options.experiments for seed in options.seeds]
+            runs = {f"{name} seed {seed}": {"experiments": [name], "seeds": [seed]} for name, seed in names}
+            run_jobs(_train_job, runs, options)
+        else:
+            _train_runs(options, data, plans)
+    except LwcnnError:
+        with contextlib.suppress(LwcnnError):  # the first error is told
+            _release_all(options, data, plans)
+        raise
+    _release_all(options, data, plans)
+
+
+def _release_all(options: argparse.Namespace, data: Dataset, plans: list[Experiment]) -> None:
     if options.preset != "smoke" and environment.process_id() == 0:
         for plan in plans:
             release(data, plan.name, arguments.get_folders(options))
@@ -84,13 +96,19 @@ def _prepare(options: argparse.Namespace) -> tuple[Dataset, list[Experiment]]:
 
 
 def _train_runs(options: argparse.Namespace, data: Dataset, plans: list[Experiment]) -> None:
+    """Trains every run; the errors of those that fail are raised as one at the end."""
     from lwcnn.experiments.run import run_experiment
 
     folders, computing = arguments.get_folders(options), Computing(options.precision, options.devices)
-    for seed in options.seeds:
-        for plan in plans:
-            progress = _open_progress(options, data.name, plan.name, seed)
+    failed = []
+    for seed, plan in itertools.product(options.seeds, plans):
+        progress = _open_progress(options, data.name, plan.name, seed)
+        try:
             run_experiment(plan, data, options.preset, seed, folders, progress, computing=computing)
+        except LwcnnError as error:
+            failed.append(f"{plan.name} seed {seed}: {error}")
+    if failed:
+        raise LwcnnError("; ".join(failed))
 
 
 def _open_progress(options: argparse.Namespace, dataset: str, experiment: str, seed: int) -> Progress:

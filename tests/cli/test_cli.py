@@ -64,6 +64,27 @@ def test_jobs_report_failed_runs(tmp_path, arguments, capsys):
     assert "paper seed 0, paper seed 1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("jobs", [[], ["--jobs=2"]])
+def test_after_a_failed_run_the_others_are_trained_and_released(jobs, monkeypatch, capsys, arguments):
+    trained, released = [], []
+
+    def train(plan, data, preset, seed, *_, **__):
+        trained.append((plan.name, seed))
+        if trained[-1] == ("paper", 0):
+            raise LwcnnError("The loss is NaN")
+
+    def run_jobs(*_):
+        raise LwcnnError("These runs failed: paper seed 0: The loss is NaN")
+
+    monkeypatch.setattr("lwcnn.experiments.run.run_experiment", train)
+    monkeypatch.setattr("lwcnn.cli.jobs.run_jobs", run_jobs)
+    monkeypatch.setattr("lwcnn.experiments.release.release_best", lambda data, name, folders: released.append(name))
+    assert main(["train", "paper", "head_only", "--seeds", "0", "1", *jobs, *arguments]) == 1
+    assert jobs or trained == [("paper", 0), ("head_only", 0), ("paper", 1), ("head_only", 1)]
+    assert released == ["paper", "head_only"]
+    assert capsys.readouterr().err.endswith("paper seed 0: The loss is NaN\n")
+
+
 def test_a_missing_data_set_is_told_once_before_any_job_starts(arguments, capsys):
     missing = [a.replace("made.npz", "none.npz") for a in arguments]
     with pytest.raises(SystemExit, match="2"):
