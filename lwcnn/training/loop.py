@@ -94,10 +94,15 @@ def train_phase(
     state = _restore(model, hashlib.sha256(settings.encode()).hexdigest(), checkpoint)
     if not state.finished:
         trainer = _PhaseTrainer(model, phase, split, seed, branches, state, progress, wrap)
-        while not state.finished:
-            trainer.run_epoch()
-            if checkpoint:
-                checkpoint.save(state)
+        rates = {layer: layer.rate for layer in model.layers if type(layer) is Dropout}
+        try:
+            while not state.finished:
+                trainer.run_epoch()
+                if checkpoint:
+                    checkpoint.save(state)
+        finally:
+            for layer, rate in rates.items():  # a later phase must not depend on whether this one was loaded
+                layer.rate = rate
     if given is not model:
         given.set_weights(model.get_weights())
     progress.end_phase(phase.epochs)

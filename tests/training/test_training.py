@@ -299,6 +299,13 @@ def test_the_dropout_schedule_begins_and_ends_as_stated(epochs, rates):
         loop._schedule_dropout(submodel := build_submodel(SHAPE, NUM_CLASSES), submodel, phase, 0)
 
 
+def test_a_phase_leaves_the_dropout_rates_as_they_were(parts):
+    model = build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.5)
+    rates = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    train_phase(model, Phase("p", NADAM, 2, dropout=(0.4, 0.2)), parts, 0)
+    assert rates == [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.5]
+
+
 # Interruption
 
 
