@@ -1,5 +1,6 @@
 """NumPy's .npz files: written atomically, and read with sizes checked before memory is allocated."""
 
+import errno
 import io
 import math
 import os
@@ -12,7 +13,12 @@ from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import StrPath, require_file, write_atomically
 
 _HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_PASSING = (errno.EIO, errno.ESTALE, errno.ENOMEM)
 _MEMORY_FRACTION = 0.75  # of the machine's memory, for the arrays of one file
+
+
+class Unavailable(LwcnnError):
+    """The disk, a network folder or memory failed while a file was read, which may be whole."""
 
 
 def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
@@ -32,11 +38,6 @@ def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
 def load_npz(path: StrPath) -> dict[str, np.ndarray]:
     """Reads all arrays of an .npz file by name. Python objects are never unpickled."""
     require_file(path)
-    if not zipfile.is_zipfile(path):
-        raise LwcnnError(
-            "Not an .npz file, or one cut short: its table of contents is missing. Fetch or write it again "
-            f"(numpy.savez makes one). Received: {str(path)!r} of {os.path.getsize(path):,} bytes"
-        )
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -44,7 +45,16 @@ def load_npz(path: StrPath) -> dict[str, np.ndarray]:
             return {one.filename.removesuffix(".npy"): _read_array(archive, one, path) for one in members}
     except LwcnnError:
         raise
-    except Exception as error:  # corrupt bytes raise anything from zlib.error to SyntaxError and MemoryError
+    except Exception as error:  # corrupt bytes raise anything from zlib.error to SyntaxError
+        for one in (error, error.__context__):  # zipfile raises BadZipFile after an OSError
+            if isinstance(one, MemoryError) or (isinstance(one, OSError) and one.errno in _PASSING):
+                advice = f"Try again: the file can't be read now ({type(one).__name__}: {one})"
+                raise Unavailable(f"{advice}. Received: {str(path)!r}") from error
+        if not zipfile.is_zipfile(path):
+            raise LwcnnError(
+                "Not an .npz file, or one cut short: its table of contents is missing. Fetch or write it again "
+                f"(numpy.savez makes one). Received: {str(path)!r} of {os.path.getsize(path):,} bytes"
+            ) from error
         raise LwcnnError(
             f"The .npz file is corrupt, cut short or holds more than arrays ({type(error).__name__}: {error}). Fetch "
             f"or write it again. Received: {str(path)!r}"

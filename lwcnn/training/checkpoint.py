@@ -15,7 +15,7 @@ from lwcnn.models.graph import flat_layers
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import StrPath
-from lwcnn.system.npz import load_npz, save_npz
+from lwcnn.system.npz import Unavailable, load_npz, save_npz
 
 FORMAT = 2
 _log = logging.getLogger(__name__)
@@ -99,6 +99,8 @@ class Checkpoint:
                 counts = header["counts"]
                 lists: dict[str, Any] = {name: [arrays[f"{name}_{i}"] for i in range(counts[name])] for name in _ARRAYS}
                 return _checked(PhaseState(**header["state"], **lists), model)
+        except Unavailable:
+            raise
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:  # LwcnnError is a ValueError
             aside = _set_aside(Path(self.path))
             reason = " ".join(str(error).split())[:200]

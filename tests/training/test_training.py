@@ -1,5 +1,6 @@
 """The training loop: loss, early stopping, best weights, and interruption at any moment to the same bits."""
 
+import errno
 import json
 import os
 import shutil
@@ -710,6 +711,20 @@ def test_a_checkpoint_that_cannot_be_read_is_set_aside_and_the_phase_begins_anew
     assert "state.npz.unreadable; the phase starts over" in note and "\n" not in note
     path.write_bytes(b"again")
     assert Checkpoint(path, "key").load() is None and (tmp_path / "state.npz.unreadable1").exists()
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), OSError(errno.ESTALE, ""), MemoryError()])
+@pytest.mark.parametrize("place", ["io.open", "zipfile._EndRecData", "zipfile.ZipFile.open"])
+def test_a_checkpoint_that_cannot_be_read_now_is_left_alone(error, place, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise error
+
+    path = tmp_path / "state.npz"
+    Checkpoint(path, "key").save(PhaseState())
+    with monkeypatch.context() as patch, pytest.raises(LwcnnError, match="Try again.*Received: .*state.npz"):
+        patch.setattr(place, fail)
+        Checkpoint(path, "key").load()
+    assert Checkpoint(path, "key").load() == PhaseState()
 
 
 def test_a_whole_header_is_read(tmp_path):
