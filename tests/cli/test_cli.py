@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_data import ROOT, describe, write_npz
 from scipy.special import softmax
@@ -319,3 +321,51 @@ def test_wrong_usage_is_one_line_and_exits_with_two(line, words, capsys):
         main(line)
     (error,) = capsys.readouterr().err.splitlines()
     assert exit_code.value.code == 2 and error.startswith("lwcnn: error: ") and words in error
+
+
+def test_kfold_hands_its_options_on(arguments, monkeypatch, capsys):
+    given = []
+    result = {"accuracies": [0.5, 0.6], "mean_accuracy": 0.55, "test_accuracy": 0.5, "leak": 0.05}
+    monkeypatch.setattr("lwcnn.experiments.kfold.run_kfold", lambda *options: given.append(options) or result)
+    line = ["kfold", "paper", "--preset=smoke", "--seed=3", "--folds=2", "--leaky"]
+    assert main([*line, *(one for one in arguments if "--models" not in one)]) == 0
+    ((name, _, *options),) = given
+    assert (name, *options[:4]) == ("paper", "smoke", 3, True, 2)
+    said = capsys.readouterr().out
+    assert "folds 50.00 60.00\nmean  55.00%\n" in said and "leak +5.00 points" in said
+
+
+def test_search_hands_its_options_on(arguments, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("optuna")
+    given = []
+
+    class Study:
+        path = tmp_path / "study.journal"
+
+        def __init__(self, *options, progress):
+            given.append(options)
+
+        def run(self, num_trials):
+            given.append(num_trials)
+
+        def front(self):
+            return pd.DataFrame({"parameters": [123]})
+
+    monkeypatch.setattr("lwcnn.experiments.search.Search", Study)
+    line = ["search", "--space=width", "--limit=500", "--trials=7", "--epochs=2", "--seed=4"]
+    assert main([*line, *(one for one in arguments if "--models" not in one)]) == 0
+    (space, _, epochs, limit, folders, seed), num_trials = given
+    assert (space, epochs, limit, folders.results, seed, num_trials) == ("width", 2, 500, tmp_path / "results", 4, 7)
+    assert "123" in capsys.readouterr().out
+
+
+def test_the_demo_opens_the_networks_and_serves_on_the_port(monkeypatch, capsys):
+    page = "lwcnn.publication.demo.page"
+    pytest.importorskip("gradio")
+    opened, served = [], SimpleNamespace(block_thread=lambda: opened.append("blocked"))
+    monkeypatch.setattr("lwcnn.publication.demo.network.open_network", lambda name, _: opened.append(name))
+    monkeypatch.setattr(f"{page}.find_examples", lambda folder: [folder])
+    monkeypatch.setattr(f"{page}.build_page", lambda networks, examples: served)
+    monkeypatch.setattr(f"{page}.serve", lambda page, port: f"http://127.0.0.1:{port}")
+    assert main(["demo", "wren", "--port=7999"]) == 0
+    assert opened == ["wren", "blocked"] and "open http://127.0.0.1:7999 in a browser" in capsys.readouterr().out
