@@ -311,12 +311,12 @@ def test_every_experiment_is_plain_data(name, preset):
         assert plan == get_experiment(name, preset, dataset)
         config = dataclasses.asdict(plan)
         assert json.loads(json.dumps(config)) == json.loads(json.dumps(config, allow_nan=False))
-        for phase in every_phase(plan):
-            phase.optimizer.build(num_steps=10)
         with pytest.raises(dataclasses.FrozenInstanceError):
             plan.validation = 0.3
         names = [phase.name for phase in every_phase(plan)]
         assert len(set(names)) == len(names)
+    for phase in every_phase(plan):
+        phase.optimizer.build(num_steps=10)
 
 
 def test_names_are_those_of_the_issue_and_the_earlier_batch():

@@ -1,4 +1,4 @@
-"""The library on JAX, in a process in which TensorFlow can't be imported."""
+"""The library on JAX and on PyTorch, in a process in which no other backend can be imported."""
 
 import importlib.util
 import json
@@ -6,24 +6,24 @@ import json
 import pytest
 from made_data import run_python
 
-if importlib.util.find_spec("jax") is None:
-    pytest.skip("JAX is an option", allow_module_level=True)
-
 SMOKE = """
 import dataclasses
 import json
 import os
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("tensorflow", "torch"):
-            raise ImportError(f"{name} is blocked")
+BLOCKED = {"tensorflow", "jax", "torch"} - {os.environ["KERAS_BACKEND"]}
 
 
-sys.meta_path.insert(0, Blocked())
+class Finder(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.split(".")[0] in BLOCKED else super().find_spec(name, path, target)
+
+
+sys.meta_path[:] = [Finder if finder is PathFinder else finder for finder in sys.meta_path]
 from lwcnn.data.datasets import load_dataset
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.run import Folders, run_experiment
@@ -38,7 +38,7 @@ for step in ("engine", "keras"):
         folders = Folders(folder / step / "results", folder / "cache")
         result = run_experiment(plan, data, "smoke", 0, folders)
         print(json.dumps(result))
-assert not {"tensorflow", "torch"} & set(sys.modules)
+assert not BLOCKED & set(sys.modules)
 import keras
 
 model = keras.saving.load_model(folders.model(result))
@@ -46,13 +46,16 @@ assert model.count_params() == result["params"]
 """
 
 
-def test_smoke_runs_train_on_jax_with_tensorflow_blocked(made_npz, tmp_path):
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_smoke_runs_train_with_the_other_backends_blocked(backend, made_npz, tmp_path):
     """The paper's method and the residual network, with the engine and without."""
-    done = run_python(SMOKE, made_npz, tmp_path, KERAS_BACKEND="jax")
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is an option")
+    done = run_python(SMOKE, made_npz, tmp_path, KERAS_BACKEND=backend)
     runs = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert [run["experiment"] for run in runs] == ["paper", "residual_se_small"] * 2
     for run, step in zip(runs, ("engine", "engine", "keras", "keras"), strict=True):
-        assert run["backend"] == "jax" and "jax" in run["versions"] and run["step"] == step
+        assert run["backend"] == backend and backend in run["versions"] and run["step"] == step
         assert run["history"][0]["history"][0]["loss"] > 0
         paper = run["experiment"] == "paper"
         assert [phase["name"] for phase in run["history"]] == (["dual", "head", "all"] if paper else ["all"])
