@@ -61,10 +61,14 @@ def find_files(folder: Path) -> list[File]:
         next((_files(subfolders[name]) for name in names if name in subfolders), None)
         for names in (TRAINING, VALIDATION, TEST)
     )
-    if (validation or test) and {*subfolders} <= {*VALIDATION, *TEST}:
+    held_out = [*(validation or []), *(test or [])]
+    if held_out and {*subfolders} <= {*VALIDATION, *TEST}:
         advice = "Give the subfolder itself to test a model on it, or add a folder `train` to train one"
         raise wrong(advice, f"only {', '.join(subfolders)}", repr(str(folder)))
-    if training is None or not (training or validation or test):  # "train" may be a class, as ships and cars are
+    if training is None and (both := {*subfolders} & {name.lower() for name, _ in held_out}):
+        advice = "Put the subfolders with training images into a folder `train`"
+        raise wrong(advice, f"{', '.join(sorted(both))} also within val or test", repr(str(folder)))
+    if training is None or not (training or held_out):  # "train" may be a class, as ships and cars are
         training, validation, test = _files(folder), None, None
     if not training:
         advice = "Put the images of each class into a subfolder that has the name of the class"

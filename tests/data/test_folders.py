@@ -213,12 +213,14 @@ def test_mistakes_are_told_in_words(tmp_path):
     paint(tmp_path / "other" / "test" / "cow" / "1.png", (1, 2, 3))
     (tmp_path / "none" / "train").mkdir(parents=True)
     fill(tmp_path / "tests" / "Test")
+    fill(tmp_path / "beside"), paint(tmp_path / "beside" / "val" / "cat" / "1.png", (1, 2, 3))
     for name, said in (
         ("flat", "the images of each class into a subfolder.*Received: .*flat"),
         ("few", "three different images: for training, validation and test. Received: fewer of 'cat', 'dog' in .*few"),
         ("other", "Received: only test images of 'cow' in .*other"),
         ("none", "into a subfolder.*none"),
         ("tests", "Give the subfolder itself to test.*or add a folder `train`.* Received: only test in .*tests"),
+        ("beside", "into a folder `train`. Received: cat also within val or test in .*beside"),
         ("gone", "no such file"),
     ):
         with pytest.raises(LwcnnError, match=said):
