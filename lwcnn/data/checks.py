@@ -59,9 +59,10 @@ def check_splits(splits: Splits, where: str, name: str | None = None) -> tuple[P
     names = known.CLASS_NAMES.get(name or "") or names or tuple(map(str, range(largest + 1)))
     if len(names) < 2:
         raise wrong("Give at least two classes", f"{len(names)}", where)
-    if min(y_train.min(), y_test.min()) == 1:
-        found = f"labels from 1 to {max(largest, y_test.max())}"
-        raise wrong("Give y_train - 1 and y_test - 1, so that labels start at 0", found, where)
+    lowest, highest = min(y_train.min(), y_test.min()), max(largest, y_test.max())
+    if lowest == 1 and highest >= len(splits.class_names or ()):
+        advice = "Give y_train - 1 and y_test - 1, so that labels start at 0"
+        raise wrong(advice, f"labels from 1 to {highest}", where)
     for key, labels in (("y_train", y_train), ("y_test", y_test)):
         if labels.max() >= len(names):
             advice = f"Give labels from 0 to {len(names) - 1} in {key!r}, because there are {len(names)} classes"
@@ -69,7 +70,7 @@ def check_splits(splits: Splits, where: str, name: str | None = None) -> tuple[P
     empty = np.flatnonzero(np.bincount(y_train, minlength=len(names)) == 0)
     if len(empty):
         advice = "Add training images to every class, or renumber the classes from 0 without gaps"
-        raise wrong(advice, f"no training image of class {', '.join(map(str, empty[:10]))}", where)
+        raise wrong(advice, f"no training image of class {', '.join(names[label] for label in empty[:10])}", where)
     return train, test, names
 
 

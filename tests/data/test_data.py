@@ -498,7 +498,7 @@ X, Y = made_arrays()["x_train"], made_arrays()["y_train"].astype(np.int64)
         ({"x_test": X[:0], "y_test": Y[:0]}, "at least one image in 'x_test'"),
         ({"x_train": X[:, :0]}, "at least one image in 'x_train'"),
         ({"class_names": np.array(["a", "b"])}, r"labels from 0 to 1 in .*there are 2 classes"),
-        ({"class_names": np.array(list("abcdefghijk"))}, "no training image of class 10"),
+        ({"class_names": np.array(list("abcdefghijk"))}, "no training image of class k"),
         ({"class_names": np.arange(10)}, "array of strings"),
         ({"class_names": np.array("abc")}, r"shape \(\)"),
     ],

@@ -178,6 +178,16 @@ def test_what_cannot_be_read_is_named_and_left_out(tmp_path, caplog):
         ]
 
 
+@pytest.mark.parametrize("name", COLORS)
+def test_a_class_without_readable_images_is_named(tmp_path, name):
+    pets = fill(tmp_path / "pets")
+    paint(pets / "hen" / "1.png", 9), paint(pets / "hen" / "2.png", 8), paint(pets / "hen" / "3.png", 7)
+    for path in (pets / name).iterdir():
+        path.write_text("no image")
+    with pytest.raises(LwcnnError, match=f"Add training images.*no training image of class {name} in .*pets"):
+        load_dataset(pets)
+
+
 def test_what_became_readable_is_read(tmp_path, monkeypatch):
     pets, read = fill(tmp_path / "pets"), image_files.read_image
 
