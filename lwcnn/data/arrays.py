@@ -1,11 +1,11 @@
 """Loads images from memory, in formats recognized by attributes: neither TensorFlow nor `datasets` is imported."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from lwcnn.data.checks import Splits
+from lwcnn.data.checks import MAX_CHANNELS, Splits
 from lwcnn.data.folders import TEST, TRAINING, VALIDATION
 from lwcnn.data.image_files import Size, choose_shape, read_images
 from lwcnn.system.errors import LwcnnError, wrong
@@ -74,7 +74,7 @@ def _read_part(part: Any, size: Size | None) -> Named:
     if _is_hugging_face(part):
         return _read_hugging_face(part, size)
     if isinstance(part, (tuple, list)) and len(part) == 2:
-        return np.asarray(part[0]), np.asarray(part[1]), None
+        return _join(np.asarray, *part)
     raise _unknown_form(type(part).__name__)
 
 
@@ -85,9 +85,20 @@ def _read_tensorflow(part: Any) -> Named:
     if not elements or not isinstance(elements[0], (tuple, list)) or len(elements[0]) != 2:
         raise _unknown_form(f"a tf.data.Dataset of {type(elements[0]).__name__ if elements else 'no elements'}")
     images, labels = zip(*elements, strict=True)
-    if np.ndim(images[0]) == 4:  # batches
-        return np.concatenate(images), np.concatenate(labels), None
-    return np.stack(images), np.stack(labels), None
+    return _join(np.concatenate if _is_batch(images[0], labels[0]) else np.stack, images, labels)
+
+
+def _is_batch(images: Any, labels: Any) -> bool:
+    """Tells a batch (n, h, w[, c]) from an image (h, w[, c]), which has few channels and at most one-hot labels."""
+    shape = np.shape(images)
+    return len(shape) == 4 or (len(shape) == 3 and shape[2] > MAX_CHANNELS and np.shape(labels)[:1] == shape[:1])
+
+
+def _join(join: Callable[[Any], np.ndarray], images: Any, labels: Any) -> Named:
+    try:
+        return join(images), join(labels), None
+    except ValueError as error:  # of NumPy
+        raise wrong("Resize the images to one shape, and give one label for each", error) from error
 
 
 def _read_hugging_face(part: Any, size: Size | None) -> Named:

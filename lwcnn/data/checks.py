@@ -11,7 +11,7 @@ from lwcnn.data.splits import Part, draw_test_images
 from lwcnn.system.errors import wrong
 from lwcnn.system.safe_text import one_line
 
-_MAX_CHANNELS = 4
+MAX_CHANNELS = 4
 PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
 
 
@@ -85,17 +85,17 @@ def check_image_array(images: np.ndarray, key: str, where: str) -> np.ndarray:
         raise wrong(advice, found, where)
     if images.size == 0:
         raise wrong(f"Give at least one image in {key!r}", found, where)
-    if images.ndim == 4 and images.shape[3] > _MAX_CHANNELS:
+    if images.ndim == 4 and images.shape[3] > MAX_CHANNELS:
         advice = (
             f"Move the channels of {key!r} to the last axis, for example with images.transpose(0, 2, 3, 1); at most"
         )
-        raise wrong(f"{advice} {_MAX_CHANNELS} are supported", found, where)
+        raise wrong(f"{advice} {MAX_CHANNELS} are supported", found, where)
     return images[..., np.newaxis] if images.ndim == 3 else images
 
 
 def require_pixels(images: np.ndarray) -> None:
     """Checks that float images (n, h, w, c), which the networks take as well, are not scaled to 0..1."""
-    is_image = images.ndim == 4 and images.shape[3] <= _MAX_CHANNELS  # else features
+    is_image = images.ndim == 4 and images.shape[3] <= MAX_CHANNELS  # else features
     if is_image and images.dtype.kind == "f" and 0 < images.max(initial=0) <= 1:
         advice = "Give pixels from 0 to 255, such as (images * 255).round().astype('uint8'): the networks rescale them"
         raise wrong(advice, f"{images.dtype} from {images.min():g} to {images.max():g}")

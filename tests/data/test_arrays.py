@@ -63,6 +63,23 @@ def test_tensorflow_data_sets(batch_size):
         load_dataset(parts[0].repeat())
 
 
+@pytest.mark.parametrize("batch_size", [None, 7])
+def test_gray_images_of_tensorflow_without_channels(batch_size):
+    tensorflow = pytest.importorskip("tensorflow")
+    part = tensorflow.data.Dataset.from_tensor_slices((X[..., 0], Y))
+    same(load_dataset(part.batch(batch_size) if batch_size else part), load_dataset((X[..., :1], Y)))
+
+
+def test_images_of_several_shapes():
+    tensorflow = pytest.importorskip("tensorflow")
+    images, labels = [*X[:39], X[39, :7]], list(Y)
+    signature = tuple(tensorflow.TensorSpec(shape, "uint8") for shape in ((None, 8, 3), ()))
+    made = tensorflow.data.Dataset.from_generator(lambda: zip(images, labels), output_signature=signature)
+    for data in ((images, labels), ((X, Y), (images, labels)), made, made.batch(3), (X, [*labels[:39], [1, 2]])):
+        with pytest.raises(LwcnnError, match="Resize the images to one shape, and give one label for each. Received: "):
+            load_dataset(data)
+
+
 class ClassLabel:
     names = ["ant", "bee", "cat", "dog"]
 
