@@ -16,9 +16,10 @@ from lwcnn.data.folders import read_folder
 from lwcnn.data.formats import read_npz
 from lwcnn.data.image_files import Size, resize_images
 from lwcnn.data.known import ImageSpec, image_spec, is_dataset_name
-from lwcnn.data.sources import download_source, find_source, offline_hint
+from lwcnn.data.sources import cache_folder, download_source, find_source, offline_hint
 from lwcnn.data.splits import Part, hash_images, is_among
 from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.locking import locked
 from lwcnn.system.safe_text import path_part
 
 _ID_LENGTH = 8  # hexadecimal digits of the checksum in a data set's name
@@ -181,21 +182,31 @@ def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], s
 
 
 def _read_or_download(name: str, data_dir: str | os.PathLike[str] | None, download: bool) -> tuple[Splits, str]:
-    source = find_source(name, data_dir)
-    if source is not None:
-        try:
-            return source.read(), source.description
-        except LwcnnError:
-            # An invalid file of the user must be reported; an invalid cache can be downloaded again.
-            if not (source.is_cache and download):
-                raise
+    if found := _read_found(name, data_dir, download):
+        return found
     if not download:
         raise LwcnnError(
             f"Allow downloading, because {name} is neither in the data folder nor in Keras's cache; or "
             f"{offline_hint(name)}. Received: {name!r}"
         )
-    source = download_source(name)
-    return source.read(), source.description
+    with locked(cache_folder(), _log.warning):
+        if found := _read_found(name, data_dir, download):  # another process has downloaded it meanwhile
+            return found
+        source = download_source(name)
+        return source.read(), source.description
+
+
+def _read_found(name: str, data_dir: str | os.PathLike[str] | None, download: bool) -> tuple[Splits, str] | None:
+    source = find_source(name, data_dir)
+    if source is None:
+        return None
+    try:
+        return source.read(), source.description
+    except LwcnnError:
+        # An invalid file of the user must be reported; an invalid cache can be downloaded again.
+        if not (source.is_cache and download):
+            raise
+        return None
 
 
 def find_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) -> str | None:

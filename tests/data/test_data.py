@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pooch
 import pytest
 from PIL import Image
 from scipy.io import savemat
@@ -703,6 +704,27 @@ def test_a_broken_file_of_the_cache_is_replaced(tmp_path, monkeypatch, serve):
     batch.write_bytes(b"half")
     assert_same_data(load_dataset("cifar10"), data)
     assert len(asked) == 1  # the archive was still there
+
+
+def test_two_first_uses_at_once_download_once(tmp_path, monkeypatch, serve):
+    files, _ = official_files("fashion_mnist", tmp_path, monkeypatch)
+    asked, begun, retrieve, loaded = serve("fashion_mnist", files), threading.Barrier(2), pooch.retrieve, []
+
+    def begin(*arguments, fname, **settings):
+        found = retrieve(*arguments, fname=fname, **settings)
+        if fname == "train-images-idx3-ubyte.gz" and not loaded:
+            begun.wait(30)
+            time.sleep(0.2)  # the other one finds half of the files
+        return found
+
+    monkeypatch.setattr(pooch, "retrieve", begin)
+    first, second = (threading.Thread(target=lambda: loaded.append(load_dataset("fashion_mnist"))) for _ in range(2))
+    first.start()
+    begun.wait(30)
+    second.start()
+    first.join(30), second.join(30)
+    assert_same_data(*loaded)
+    assert sorted(asked) == sorted(files)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
