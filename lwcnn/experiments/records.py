@@ -11,7 +11,7 @@ from lwcnn.data.datasets import Dataset, load_dataset
 from lwcnn.data.splits import split_distinct, split_for_training
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import Experiment, Preset, get_experiment, get_preset
-from lwcnn.experiments.sequence import PhaseSequence
+from lwcnn.experiments.sequence import PhaseSequence, check_seed
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
@@ -36,6 +36,9 @@ class Run:
     folders: Folders = Folders()
     progress: Progress = field(default_factory=lambda: Progress("none"))
     computing: Computing = Computing()
+
+    def __post_init__(self):
+        object.__setattr__(self, "seed", check_seed(self.seed))
 
     @property
     def identity(self) -> dict[str, Any]:

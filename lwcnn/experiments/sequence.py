@@ -29,6 +29,13 @@ def batch_size(most: int, num_images: int) -> int:
     return min(most, max(MIN_BATCH, num_images // MIN_STEPS))
 
 
+def check_seed(seed: Any) -> int:
+    """Returns a seed, such as one of NumPy's, as the int that Keras and JSON take."""
+    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < MAX_SEED:
+        raise LwcnnError(f"Give a seed from 0 to {MAX_SEED - 1:,}. Received: {seed}")
+    return int(seed)
+
+
 @dataclass
 class PhaseSequence:
     """One training: its images, seed and checkpoints, and a record of each phase so far.
@@ -47,8 +54,7 @@ class PhaseSequence:
     records: list[dict] = field(default_factory=list, init=False)
 
     def __post_init__(self):
-        if not 0 <= self.seed < MAX_SEED:
-            raise LwcnnError(f"Give a seed from 0 to {MAX_SEED - 1:,}. Received: {self.seed}")
+        self.seed = check_seed(self.seed)
         indices = [part.indices if part.indices is None else np.asarray(part.indices, "<i8") for part in self.split]
         subsets = [one if one is None else hashlib.sha256(one.tobytes()).hexdigest()[:16] for one in indices]
         versions = keras.backend.backend(), keras.version()

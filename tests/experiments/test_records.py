@@ -1,6 +1,9 @@
 """A finished run or K-fold assessment is loaded, and the reader is told what it was made with."""
 
+import json
+
 import keras
+import numpy as np
 import pytest
 
 from lwcnn.experiments.kfold import run_kfold
@@ -54,3 +57,8 @@ def test_a_result_of_another_configuration_or_other_images_is_refused(finished, 
     write_json(path, result | change)
     with pytest.raises(LwcnnError, match=words):
         load()
+
+
+def test_a_seed_of_numpy_is_written_as_a_number(made_dataset):
+    plan = get_experiment("paper", "smoke", made_dataset.spec)
+    assert json.dumps(Run(plan, made_dataset, "smoke", np.int64(3)).identity["seed"]) == "3"
