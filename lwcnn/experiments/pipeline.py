@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -86,7 +87,7 @@ def _begin(experiment: Experiment, sequence: PhaseSequence, build: Callable[[], 
     if isinstance(experiment, NetworkExperiment):
         sequence.depends_on(plain_settings(experiment.network))
     elif isinstance(experiment, types.FineTunedExperiment):
-        sequence.depends_on([experiment.start, experiment.checksum])
+        sequence.depends_on([Path(experiment.start).name, experiment.checksum])
     elif isinstance(experiment, ReproductionExperiment):
         return merge_repo_submodels(_train_in_turn(experiment, sequence))
     elif isinstance(experiment, MergedExperiment):

@@ -7,7 +7,9 @@ import pytest
 from made_data import make_images, randomize
 from scipy.special import softmax
 
+from lwcnn.data.known import ImageSpec
 from lwcnn.experiments import pipeline, sequence
+from lwcnn.experiments.finetune import fine_tuning
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
@@ -86,6 +88,14 @@ def test_a_network_and_each_of_its_teachers_settings_have_keys_of_their_own(keys
     assert len(set(found)) == len(found) == 6
 
 
+def test_a_fine_tuning_has_the_same_keys_however_the_path_of_its_start_is_spelled(keys, tmp_path, monkeypatch):
+    build_residual_se(SHAPE, 7, NETWORK).save(tmp_path / "start.keras")
+    monkeypatch.chdir(tmp_path)
+    paths = "start.keras", tmp_path / "start.keras"
+    short, whole = (keys(fine_tuning(path, ImageSpec(SHAPE, False), "smoke")) for path in paths)
+    assert short == whole
+
+
 def test_a_trained_network_has_its_branches_merged(keys, models):
     plan = replace(get_experiment("residual_se_muon", "smoke"), network=replace(NETWORK, branch_kernels=(1, 3)))
     keys(plan)
@@ -155,10 +165,12 @@ def test_the_record_has_the_accuracy_of_the_best_epoch_by_its_monitor(monitor, a
     assert record["best_val_accuracy"] == accuracy and record["best_epoch"] == best_epoch[-1]
 
 
-@pytest.mark.parametrize("seed, is_possible", [(-1, False), (0, True), (2**32 - 1, True), (2**32, False)])
+@pytest.mark.parametrize(
+    "seed, is_possible", [(-1, False), (0, True), (2**32 - 1, True), (2**32, False), (np.int64(1), True), (1.0, False)]
+)
 def test_a_seed_is_one_that_keras_and_numpy_take(keys, seed, is_possible):
     if is_possible:
-        assert keys(get_experiment("paper"), seed=seed)
+        assert keys(get_experiment("paper"), seed=seed) == keys(get_experiment("paper"), seed=int(seed))
     else:
         with pytest.raises(LwcnnError, match=f"seed from 0 to 4,294,967,295. Received: {seed}"):
             keys(get_experiment("paper"), seed=seed)
