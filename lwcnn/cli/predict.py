@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from lwcnn.cli.arguments import DATA_DIR, MODEL, Arguments, at_least_one, dataset_source, option, path
 from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES
@@ -57,7 +58,7 @@ def predict(options: argparse.Namespace) -> int:
         raise LwcnnError(
             f"The model file has no temperature, which `lwcnn train` fits: leave out --calibrated. Received: {file}"
         )
-    names = _given_names(options) or (description.class_names if description else ())
+    names = _given_names(options, file) or (description.class_names if description else ())
     if not names:
         raise LwcnnError(
             "The model file does not name its classes: give its data set by --dataset, or the names, one a line, by "
@@ -83,13 +84,20 @@ def predict(options: argparse.Namespace) -> int:
     return EXIT_UNREADABLE if unreadable else 0
 
 
-def _given_names(options: argparse.Namespace) -> tuple[str, ...]:
-    """Returns the names by label that the options give; empty without."""
+def _given_names(options: argparse.Namespace, file: Path) -> tuple[str, ...]:
+    """Returns the names by label that the options give; empty without. Those of a data set must be the model's."""
     from lwcnn.data.datasets import load_dataset
+    from lwcnn.data.folders import class_folders, find_files
     from lwcnn.data.streams import read_class_list
+    from lwcnn.evaluation.predict import require_classes
 
     if options.classes:
         return read_class_list(options.classes)
-    if options.dataset:
-        return CLASS_NAMES.get(options.dataset) or load_dataset(options.dataset, options.data_dir).class_names
-    return ()
+    if not options.dataset:
+        return ()
+    if options.dataset in DATASET_NAMES or not (folder := path(options.dataset)).is_dir():
+        names = CLASS_NAMES.get(options.dataset) or load_dataset(options.dataset, options.data_dir).class_names
+    else:
+        names = tuple(map(one_line, class_folders(find_files(folder))))
+    require_classes(file, names, options.dataset)
+    return names

@@ -31,7 +31,7 @@ def read_folder(folder: Path, size: Size | None = None) -> Splits:
     the cache unless a file has changed.
     """
     files = find_files(folder)
-    names = sorted({name for part, name, _ in files if part == "train"})
+    names = class_folders(files)
     if unknown := sorted({name for _, name, _ in files} - set(names)):
         found = f"only test images of {', '.join(map(repr, unknown[:5]))}"
         raise wrong("Add training images of every class of the test images", found, repr(str(folder)))
@@ -77,6 +77,11 @@ def find_files(folder: Path) -> list[File]:
         training += validation or []
     parts = {"train": training, "test": test or validation or []}
     return [(part, name, file) for part, files in parts.items() for name, file in files]
+
+
+def class_folders(files: list[File]) -> list[str]:
+    """Returns the names of the subfolders with training images, in order of the labels."""
+    return sorted({name for part, name, _ in files if part == "train"})
 
 
 def _files(folder: Path) -> list[tuple[str, Path]]:

@@ -365,6 +365,19 @@ def test_a_data_set_by_name(tmp_path):
     assert read_csv(output) == wanted_rows(model, map(str, range(20)), images, "0123456789")
 
 
+def test_names_of_classes_from_a_folder_of_few_images(model, model_file, folder, made_dataset, tmp_path, capsys):
+    for name in "dbca":
+        (tmp_path / "few" / name).mkdir(parents=True)
+        (folder / f"img{'abcd'.index(name)}.png").rename(tmp_path / "few" / name / "1.png")
+    line, images = [str(folder / "img7.png"), f"--dataset={tmp_path / 'few'}"], make_images(12, SHAPE, 4)[0]
+    assert main(["predict", model_file, *line]) == 0
+    rows = wanted_rows(model, [line[0]], images[7:8], "abcd")
+    assert list(csv.reader(capsys.readouterr().out.splitlines())) == rows
+    save_model(path := tmp_path / "own.keras", model, describe(replace(made_dataset, class_names=tuple("dcba"))))
+    assert main(["predict", str(path), *line]) == 1
+    assert "in the same order: d, c, b, a. Received: a, b, c, d, the classes of" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("images", ["FOLDER", "cifar10", "FILE"])
 def test_the_model_file_tells_the_classes_whatever_the_images_are(tmp_path, folder, made_dataset, images):
     """Class names come neither from the file's name nor from the images' data set."""
