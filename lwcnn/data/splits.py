@@ -63,8 +63,11 @@ def split_distinct(images: np.ndarray, labels: np.ndarray, draw: Callable[[np.nd
     Images in canonical order without copies give the splits of `draw(labels)`.
     """
     label_of, copy_of = _distinct(images, labels)
-    masks = ((np.isin(copy_of, first), np.isin(copy_of, second)) for first, second in draw(label_of))
-    return [(np.flatnonzero(first), np.flatnonzero(second)) for first, second in masks]
+
+    def images_of(part: np.ndarray) -> np.ndarray:
+        return np.flatnonzero(np.isin(copy_of, part))
+
+    return [(images_of(first), images_of(second)) for first, second in draw(label_of)]
 
 
 def draw_test_images(

@@ -9,7 +9,7 @@ import json
 import math
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -69,7 +69,7 @@ def read_description(path: str | Path) -> Description | None:
             raise ValueError("a hash of its images is incomplete")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise unreadable(path, error) from error
-    return Description(**vars(description) | {"class_names": tuple(names)})
+    return replace(description, class_names=tuple(names))
 
 
 def _require_types(description: Description) -> None:
