@@ -15,8 +15,8 @@ from lwcnn.export.formats import FORMATS, PACKAGES, gzip_bytes, require_format
 from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import write_atomically, write_folder_atomically, write_json
+from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.files import read_json, write_atomically, write_folder_atomically, write_json
 
 FOLDER = Path("exports")
 MAX_DIFFERENCE = 1e-3  # of float logits, relative to their range; rounding errors are 100 times smaller
@@ -40,6 +40,10 @@ def export_model(
     output = Path(output) if output else FOLDER / f"{Path(path).stem}-{format_name}{kind.extension}"
     if kind.extension and output.suffix != kind.extension:  # the report must not overwrite it
         raise LwcnnError(f"Give an output path ending in {kind.extension}. Received: {output}")
+    # Not `with_suffix`, because the name of a folder may contain a dot.
+    report_path = output.with_name(output.name.removesuffix(kind.extension or "\0") + ".json")
+    if report_path.exists() and "gzip_bytes" not in read_json(report_path):
+        raise wrong("Choose another output path: the report of the export would replace another file", report_path)
     model = load_model(path)
     require_fit(model, path, data)
     images = draw_calibration_images(data.x_train) if kind.quantized else None
@@ -75,8 +79,7 @@ def export_model(
         write_folder_atomically(output, content)
     else:
         write_atomically(output, content)
-    # Not `with_suffix`, because the name of a folder may contain a dot.
-    write_json(output.with_name(output.name.removesuffix(kind.extension or "\0") + ".json"), report)
+    write_json(report_path, report)
     return report
 
 
