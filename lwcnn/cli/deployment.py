@@ -6,7 +6,6 @@ from functools import partial
 
 from lwcnn.cli import arguments
 from lwcnn.cli.arguments import DATASET_HELP, MODEL_HELP, Arguments, at_least_one, dataset_source, number, option
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.export.formats import BENCH_FORMATS, FORMATS, require_format
 from lwcnn.system.environment import load_backend, thread_environment
 
@@ -78,12 +77,12 @@ def bench(options: argparse.Namespace) -> None:
     os.environ.update(thread_environment(1))  # before TensorFlow is imported
     load_backend()
     from lwcnn.data.datasets import load_dataset
-    from lwcnn.experiments.zoo import load_dataset_for, model_file
+    from lwcnn.experiments.zoo import is_untrained, load_dataset_for, model_file
     from lwcnn.export.bench.run import bench_models, bench_table
     from lwcnn.system.files import write_json
 
     data, first = None, options.models[0]
-    if options.dataset and first in EXPERIMENT_NAMES and first not in NETWORKS:
+    if options.dataset and is_untrained(first):
         data = load_dataset(options.dataset, options.data_dir)
     elif options.dataset:
         data = load_dataset_for([model_file(first, options.dataset)], options.dataset, options.data_dir)

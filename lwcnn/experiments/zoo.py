@@ -129,6 +129,11 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
     return found
 
 
+def is_untrained(model: StrPath) -> bool:
+    """Returns whether this is the name of an experiment without a trained network."""
+    return str(model) in EXPERIMENT_NAMES and str(model) not in NETWORKS
+
+
 def was_mirrored(model: StrPath, default: bool = False) -> bool:
     """Returns whether a model was trained on mirrored images, as its file says; `default` if it says nothing."""
     told = read_description(Path(model))

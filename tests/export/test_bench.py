@@ -85,6 +85,11 @@ def test_an_experiments_name_stands_for_its_model(quick):
     assert found[0]["rows"][0]["batch1"]["p50_ms"] > 0
 
 
+def test_an_experiments_model_is_made_for_the_images(made_dataset, quick):
+    found = bench_models(["residual_se_small"], ["keras"], made_dataset, rounds=1, num_calls=5)["models"]
+    assert found[0]["rows"][0]["batch1"]["p50_ms"] > 0
+
+
 def test_command_measures_in_processes_of_one_thread(model_path, tmp_path, capfd, monkeypatch):
     for name, value in thread_environment(1).items():
         monkeypatch.setenv(name, value)  # restored after the command has set it

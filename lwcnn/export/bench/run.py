@@ -11,8 +11,7 @@ import pandas as pd
 
 from lwcnn.data.datasets import Dataset
 from lwcnn.evaluation.predict import require_fit
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
-from lwcnn.experiments.zoo import create_model, model_file
+from lwcnn.experiments.zoo import create_model, is_untrained, model_file
 from lwcnn.export.bench import measure
 from lwcnn.export.convert import convert, draw_calibration_images
 from lwcnn.export.formats import (
@@ -47,8 +46,8 @@ def bench_models(
     """Measures models in several formats, on the process's threads; results are medians over interleaved rounds.
 
     A call is timed from an image in memory, in the runtime's input type, to logits in a NumPy array. `models` are
-    .keras files, or names of experiments, whose models have random weights and 32x32x3 inputs. Without data, images are
-    random.
+    .keras files, or names of experiments, whose models have random weights. Without data, images are random, and the
+    inputs of these models 32x32x3.
     """
     require_tensorflow()
     for name in set(formats) - {"keras"}:
@@ -95,10 +94,10 @@ def bench_table(found: dict) -> pd.DataFrame:
 
 def _model_file(model: str | Path, data: Dataset | None, folder: Path) -> Path:
     """Returns the file of a model; for an experiment without a trained network, writes its model into the folder."""
-    if str(model) in NETWORKS or str(model) not in EXPERIMENT_NAMES:
+    if not is_untrained(model):
         return model_file(model, data.name if data else None)
-    file = folder / f"{model}.keras"
-    create_model(str(model)).save(file)
+    file, shapes = folder / f"{model}.keras", (data.input_shape, data.num_classes) if data else ()
+    create_model(str(model), None, *shapes).save(file)
     return file
 
 
