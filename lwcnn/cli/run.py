@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
     result = run_experiment("paper", data, preset, options.seed, folders, progress, notice)
     print(_run_table(data, result))
     print(f"\nresult {folders.result(data.name, 'paper', preset, options.seed)}")
-    release(data, "paper", folders)
+    release(data, "paper", preset, folders)
     _loudly(notice)
     print(_next_steps(data.name, preset, folders.best_model(data.name, "paper")))
 

@@ -77,9 +77,8 @@ def train(options: argparse.Namespace) -> None:
 
 
 def _release_all(options: argparse.Namespace, data: Dataset, plans: list[Experiment]) -> None:
-    if options.preset != "smoke" and environment.process_id() == 0:
-        for plan in plans:
-            release(data, plan.name, arguments.get_folders(options))
+    for plan in plans:
+        release(data, plan.name, options.preset, arguments.get_folders(options))
 
 
 def _train_job(options: argparse.Namespace) -> None:
@@ -122,12 +121,16 @@ def _open_progress(options: argparse.Namespace, dataset: str, experiment: str, s
     return TensorBoard(folder, options.progress, title)
 
 
-def release(data: Dataset, experiment: str, folders: Folders) -> None:
-    """Copies the best model of an experiment, by validation images, into its folder and prints its path."""
+def release(data: Dataset, experiment: str, preset: str, folders: Folders) -> None:
+    """Copies the best model of an experiment, by validation images, into its folder and prints its path.
+
+    A smoke test has none, and neither has a run at chance.
+    """
     from lwcnn.experiments.release import release_best
 
-    release_best(data, experiment, folders)
-    if (model := folders.best_model(data.name, experiment)).exists():  # a run at chance leaves none, and a smoke test
+    if preset == "smoke" or environment.process_id() > 0:
+        return
+    if model := release_best(data, experiment, folders):
         print(f"model  {model}")
 
 
@@ -140,7 +143,7 @@ def finetune(options: argparse.Namespace) -> None:
     progress = Progress(options.progress, f"{data.name} finetune {options.model} seed {options.seed}")
     settings = arguments.recipe_settings(options)
     result = finetune(options.model, data, options.preset, options.seed, folders, progress, **settings)
-    release(data, result["experiment"], folders)
+    release(data, result["experiment"], options.preset, folders)
 
 
 def kfold(options: argparse.Namespace) -> None:

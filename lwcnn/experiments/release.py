@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 def release_best(
     data: Dataset, experiment: str, folders: Folders = Folders(), presets: Sequence[str] = PRESETS_BY_SIZE
 ) -> Path | None:
-    """Releases the best run of an experiment, if its model is in the cache and not released yet; returns its path.
+    """Releases the best run of an experiment and returns the path of its released model, or None if there is none.
 
     The model must reproduce the run's classes of the test images. Of the presets, the first one with runs counts.
     """
@@ -39,7 +39,9 @@ def release_best(
     best = max(results, key=lambda path: (results[path]["val_accuracy"], -results[path]["seed"]))
     result = results[best]
     released, trained = folders.best_model(data.name, experiment), folders.model(result)
-    if not trained.exists() or (result["weights"] and _belongs(released, result)):
+    if result["weights"] and _belongs(released, result):
+        return released
+    if not trained.exists():
         return None
     classes = load_classes(folders.classes(data.name, experiment, result["preset"], result["seed"]))
     if is_at_chance(result, classes, data.num_classes):

@@ -110,6 +110,7 @@ def test_from_a_folder_to_predictions(start, tmp_path, monkeypatch, capsys):
     data = load_dataset("pets", size=SHAPE)
     assert model == f"runs/models/{data.name}-no_mirror-finetune-start-epochs24-batch16.keras"
     assert main(["finetune", str(start), *line]) == 0 and capsys.readouterr().out.split()[-1] == model  # found again
+    assert main(["finetune", str(start), *line, "--preset=smoke"]) == 0 and "model" not in capsys.readouterr().out
     assert main(["evaluate", model, "--dataset=pets"]) == 0
     said = capsys.readouterr()
     assert f"{data.name}, 12 test images" in said.out and said.err == ""

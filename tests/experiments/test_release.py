@@ -68,7 +68,8 @@ def test_best_by_validation_is_released_and_replaced(folders, add, made_dataset)
         np.testing.assert_array_equal(
             outputs["logits"].argmax(1), predict_logits(load_model(path), made_dataset.x_test).argmax(1)
         )
-    assert release_best(made_dataset, "paper", folders) is None, "nothing new to release"
+    folders.model(read_json(folders.result("made", "paper", "quick", 1))).unlink()  # which is released already
+    assert release_best(made_dataset, "paper", folders) == path
     add(3, 0.95)
     assert release_best(made_dataset, "paper", folders) == path and read_description(path).seed == 3
     assert weights(folders) == [None, None, None, "models/made-paper.keras"]
@@ -264,6 +265,13 @@ def test_the_card_s_size_and_latency_are_found_for_names_with_hyphens(tmp_path):
     assert load_exports(tmp_path)["experiment"].tolist() == ["finetune-wren-epochs9"]
     names = load_latencies(tmp_path)[["dataset", "experiment"]].to_numpy().tolist()
     assert names == [["pets-5dc67bbc", "finetune-wren-epochs9"], ["", "resnet8"]]
+
+
+@pytest.mark.parametrize("dataset", ["pets-1a2b3c4d-no_mirror", "pets-1a2b3c4d-mirror", "mnist"])
+def test_the_choice_of_mirroring_is_part_of_the_data_set_s_name(tmp_path, dataset):
+    model = {"model": f"{dataset}-wren-rate0.1.keras", "rows": [{"name": "onnx", "batch1": {}}]}
+    write_json(tmp_path / "bench.json", {"models": [model]})
+    assert load_latencies(tmp_path)[["dataset", "experiment"]].to_numpy().tolist() == [[dataset, "wren-rate0.1"]]
 
 
 def test_logits_that_rounding_makes_equal_are_no_disagreement():
