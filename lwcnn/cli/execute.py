@@ -11,6 +11,9 @@ from pathlib import Path
 from lwcnn.system import interrupts
 from lwcnn.system.errors import LwcnnError
 
+RESUMABLE = ("run", "train", "finetune", "kfold", "search")
+"""The commands that resume after the last completed epoch."""
+
 Command = Callable[[argparse.Namespace], int | None]
 
 
@@ -58,8 +61,9 @@ def execute(command: Command, options: argparse.Namespace) -> int:
     except OSError as error:
         return _fail(f"{error}. Make room, or check the path and its permissions.")
     except KeyboardInterrupt:
-        text = "interrupted. Only the current epoch is lost: run the same command again to resume."
-        print(f"\nlwcnn: {text}", file=sys.stderr)
+        is_training = getattr(options, "command", None) in RESUMABLE
+        text = ". Only the current epoch is lost: run the same command again to resume." if is_training else ""
+        print(f"\nlwcnn: interrupted{text}", file=sys.stderr)
         return 130
 
 

@@ -226,6 +226,9 @@ def test_full_disk_and_ctrl_c_are_told(monkeypatch, capsys, arguments):
     monkeypatch.setattr("lwcnn.experiments.run.run_experiment", interrupted)
     assert main(["train", "paper", "--preset=smoke", *arguments]) == 130
     assert "run the same command again to resume" in capsys.readouterr().err
+    monkeypatch.setattr("lwcnn.experiments.zoo.load_dataset_for", interrupted)
+    assert main(["evaluate", "wren"]) == 130
+    assert capsys.readouterr().err == "\nlwcnn: interrupted\n"
 
 
 def test_ctrl_c_in_a_real_process_leaves_a_run_that_goes_on(tmp_path, arguments):
