@@ -110,14 +110,9 @@ def train_phase(
 
 
 def _check_types(phase: Phase, split: Split, seed: int, checkpoint: Checkpoint | None) -> None:
-    are_valid = {
-        "Phase": (phase, isinstance(phase, Phase)),
-        "Split": (split, isinstance(split, Split)),
-        "seed, an integer": (seed, isinstance(seed, (int, np.integer))),
-        "Checkpoint": (checkpoint, checkpoint is None or isinstance(checkpoint, Checkpoint)),
-    }
-    for name, (value, is_valid) in are_valid.items():
-        if not is_valid:
+    kinds = (("Phase", phase, Phase), ("Split", split, Split), ("seed, an integer", seed, (int, np.integer)))
+    for name, value, kind in (*kinds, ("Checkpoint", checkpoint, (Checkpoint, type(None)))):
+        if not isinstance(value, kind):
             raise wrong(f"Give a {name}", type(value).__name__)
 
 
@@ -249,8 +244,7 @@ def _clock() -> float:
 
 def _restore(model: keras.Model, settings: str, checkpoint: Checkpoint | None) -> PhaseState:
     """Returns the checkpoint's state and sets the model's weights to it; without one, returns a new state."""
-    state = checkpoint and checkpoint.load(model)
-    if not checkpoint or not state:
+    if checkpoint is None or (state := checkpoint.load(model)) is None:
         return PhaseState(settings=settings)
     if state.settings not in (settings, ""):  # "": written by an earlier version
         advice = "This checkpoint is of another phase, seed or split: use a file for each, or delete it"
@@ -293,7 +287,11 @@ def _schedule_dropout(model: keras.Model, trained: keras.Model, phase: Phase, ep
     dropouts = [layer for layer in model.layers if type(layer) is Dropout and not layer.noise_shape]
     scheduled = [layer for layer in dropouts if hasattr(layer, "seed_generator")]
     if not scheduled:
-        raise LwcnnError(f"{model.name} has no Dropout for phase {phase.name!r}. Received: {phase.dropout}")
+        advice = (
+            f"Leave out dropout in phase {phase.name!r}, or give a model with a Dropout layer: one that was loaded, or "
+            "resized by image_side, with a rate of 0 has no random generator"
+        )
+        raise wrong(advice, f"{phase.dropout} for {model.name}")
     first, last = phase.dropout
     for layer in scheduled:
         layer.rate = first + (last - first) * epoch / max(1, phase.epochs - 1)
