@@ -1,6 +1,5 @@
 """K-fold cross-validation: from scratch in every fold, and leaky as in the author's code."""
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -88,7 +87,7 @@ def run_kfold(
             logits = predict_logits(model, data.x_train[assessed])
             accuracies.append(accuracy(logits, data.y_train[assessed]))
             histories.append(phases)
-        phases = [*first_phases, *itertools.chain(*histories)]
+        phases = sum(histories, first_phases)
         mean = float(np.mean(accuracies))
         result = identity | {
             "leaky": leaky,
