@@ -79,10 +79,7 @@ def time_lwcnn(workload: str, steps: int, warmup: int) -> float:
     model = network(workload)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     count = len(model.outputs)
-    if count == 1:
-        model.compile(keras_optimizer(workload), loss, metrics=["accuracy"])
-    else:
-        model.compile(keras_optimizer(workload), [loss] * count, metrics=[["accuracy"]] * count)
+    model.compile(keras_optimizer(workload), [loss] * count, metrics=[["accuracy"]] * count)
     batches = library_batches(workload, (steps + warmup) * BATCH[workload])
     with begin_epoch(model) as epoch:
         for i, batch in enumerate(prefetch(batches)):
@@ -176,6 +173,8 @@ def time_torch(workload: str, steps: int, warmup: int, threads: int) -> float:
     """Seconds for the steps in PyTorch, channels last."""
     import torch
 
+    from lwcnn.training.steps import prefetch
+
     torch.set_num_threads(threads)
     branches = 2 if workload == "paper" else 1
     networks = [torch_network(workload).to(memory_format=torch.channels_last) for _ in range(branches)]
@@ -185,10 +184,9 @@ def time_torch(workload: str, steps: int, warmup: int, threads: int) -> float:
     else:
         optimizer = torch.optim.AdamW(parameters, 0.006, weight_decay=0.05)
     batches = library_batches(workload, (steps + warmup) * BATCH[workload])
-    for i in range(len(batches)):
+    for i, (images, labels) in enumerate(prefetch(batches)):
         if i == warmup:
             start = time.perf_counter()
-        images, labels = batches[i]
         images, labels = (images, labels[0]) if branches == 2 else ((images,), labels)
         labels, loss = torch.from_numpy(labels).long(), 0
         for network, part in zip(networks, images, strict=True):

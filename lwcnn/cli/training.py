@@ -127,10 +127,12 @@ def release(data: Dataset, experiment: str, preset: str, folders: Folders) -> No
     A smoke test has none, and neither has a run at chance.
     """
     from lwcnn.experiments.release import release_best
+    from lwcnn.models.description import read_description
 
     if preset == "smoke" or environment.process_id() > 0:
         return
-    if model := release_best(data, experiment, folders):
+    model = release_best(data, experiment, folders)
+    if model and (told := read_description(model)) and told.preset == preset:  # the best may be of a longer one
         print(f"model  {model}")
 
 

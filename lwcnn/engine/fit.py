@@ -105,6 +105,8 @@ def _unsupported_data(model: keras.Model, pairs: list[list[list]], batch_size) -
     if any(len(pair) != 2 for pair in pairs):
         return "validation_data is not (x, y)"
     trained = student_of(model)
+    if len(pairs) > 1 and trained is not model:
+        return "of the validation_data of a Distiller"
     images = [[tuple(tensor.shape[1:])] for tensor in trained.inputs]
     shapes = [loss.label_shapes(output.shape[-1]) for loss, output in zip(Objective(model).losses, trained.outputs)]
     for inputs, labels in pairs:

@@ -142,6 +142,8 @@ def _distillation(model: keras.Model) -> float:
     objective, *others = model.distillation_losses
     known = isinstance(objective, keras.distillation.LogitsDistillation)
     known = known and isinstance(objective.loss, keras.losses.KLDivergence) and not others
+    known = known and objective.loss.reduction == "sum_over_batch_size"
+    known = known and list(model.distillation_loss_weights) == [1.0]
     if not (known and len(model.student.outputs) == 1 and 0 < model.student_loss_weight < 1):
         raise Unsupported(f"{model.name} (Distiller) has other losses than the divergence of logits")
     return objective.temperature

@@ -83,12 +83,12 @@ class VectorOptimizer:
         # Computes Keras's schedules in Python: one backend call per step would be too slow.
         if isinstance(schedule, keras.optimizers.schedules.PiecewiseConstantDecay):
             return schedule.values[bisect.bisect_left(schedule.boundaries, self._iterations)]
-        step, warmup = min(self._iterations, schedule.decay_steps + schedule.warmup_steps), schedule.warmup_steps
-        first = schedule.initial_learning_rate
-        if schedule.warmup_target is not None and step < warmup:
-            return first + (schedule.warmup_target - first) * step / warmup
-        top = first if schedule.warmup_target is None else schedule.warmup_target
-        done = min(1.0, (step - (warmup if schedule.warmup_target is not None else 0)) / schedule.decay_steps)
+        first, step = schedule.initial_learning_rate, self._iterations
+        has_warmup = schedule.warmup_target is not None
+        warmup, top = (schedule.warmup_steps, schedule.warmup_target) if has_warmup else (0, first)
+        if step < warmup:
+            return first + (top - first) * step / warmup
+        done = min(1.0, (step - warmup) / schedule.decay_steps)
         return top * ((1 - schedule.alpha) * 0.5 * (1 + math.cos(math.pi * done)) + schedule.alpha)
 
     def _sgd(self, w, g, rate):

@@ -4,6 +4,7 @@ A waiting thread spins without holding Python's lock, because sleeping and wakin
 it yields to the system.
 """
 
+import contextlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -61,7 +62,8 @@ def run_in_group(group: ThreadGroup, function: Callable[[int], Any]) -> list:
         first = work(0)
     except BrokenGroup:  # another thread has the reason
         for other in others:
-            other.result()
+            with contextlib.suppress(BrokenGroup):
+                other.result()
         raise
     return [first, *(other.result() for other in others)]
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from lwcnn.data.known import INPUT_SHAPES
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
-from lwcnn.experiments.results import DATASET_ORDER, DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput
+from lwcnn.experiments.results import BENCHMARKS, DATASET_ORDER, DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput
 from lwcnn.models.cost import memory, trainable_params
 from lwcnn.models.dual import BRANCHES, build_submodel
 from lwcnn.publication.evidence import LARGEST, Evidence, Network, pair_share, summed_confusion, where
@@ -110,6 +110,7 @@ def _gain(evidence: Evidence, ours: Network, other: Network) -> Measurement:
 def _ece_change(evidence: Evidence, ours: Network, other: Network) -> Measurement:
     found, before = (one.runs.set_index("seed")["ece"] for one in (ours, other))
     change = (found - before).dropna()
+    found, before = found[change.index], before[change.index]
     origin = f"ECE {100 * before.mean():.1f} → {100 * found.mean():.1f}%, {ours.preset}, {len(change)} seeds"
     return points(change.mean(), 1, origin=origin)
 
@@ -184,7 +185,10 @@ def _int8(evidence: Evidence, what: str) -> Value:
 
 
 def _latency(evidence: Evidence, network: Network, runtime: str) -> Measurement:
-    found, device = network.latency(runtime), evidence.benchmark("bench")["machine"]["device"]
+    found = network.latency(runtime)
+    (device,) = where(
+        evidence.latencies, dataset=network.dataset, experiment=network.experiment, runtime=runtime, p50_ms=found
+    )["device"].unique()
     origin = f"{display_name(network.experiment)}, {runtime}, one thread of {device}"
     return Measurement(found, "ms", 3 if found < 10 else 0, origin=origin)
 
@@ -222,8 +226,8 @@ VALUES: dict[str, Callable[..., Value]] = {
     r"devices": lambda evidence: "; ".join(sorted(evidence.runs["device"].unique())),
     r"int8 (count|largest drop)": _int8,
     rf"latency {_GROUP} ([\w -]+)": _latency,
-    r"load (before|after)": lambda evidence, when: (
-        f"{evidence.benchmark('bench')['machine'][f'load_average_{when}']:.1f}"
+    r"highest load (before|after)": lambda evidence, when: (
+        f"{max(evidence.benchmark(name)['machine'][f'load_average_{when}'] for name in BENCHMARKS):.1f}"
     ),
     r"pruned (\w+) ([\d.]+)": _benchmark("shrink", "{int8_accuracy:.2%}", "experiment", "sparsity"),
     **{

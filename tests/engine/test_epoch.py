@@ -322,13 +322,22 @@ def test_a_rate_that_drops_twice(monkeypatch):
     assert_same(MODELS["dual"], monkeypatch, OptimizerConfig("sgd", 0.1, drops=(0.5, 0.75)))
 
 
-def test_a_distiller_of_two_losses_trains_in_keras():
+@pytest.mark.parametrize(
+    "count, weight, reduction, is_supported",
+    [
+        (1, 1.0, "sum_over_batch_size", True),
+        (2, 1.0, "sum_over_batch_size", False),
+        (1, 0.5, "sum_over_batch_size", False),
+        (1, 1.0, "sum", False),
+    ],
+)
+def test_an_unusual_distiller_trains_in_keras(count, weight, reduction, is_supported):
     student, teacher = MODELS["merged"](), MODELS["merged"]()
-    for count in (1, 2):
-        losses = [keras.distillation.LogitsDistillation(3, keras.losses.KLDivergence()) for _ in range(count)]
-        distiller = keras.distillation.Distiller(teacher, student, losses, [1.0] * count, student_loss_weight=0.2)
-        distiller.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-        assert bool(engine.unsupported(distiller)) == (count == 2)
+    divergence = keras.losses.KLDivergence(reduction=reduction)
+    losses = [keras.distillation.LogitsDistillation(3, divergence) for _ in range(count)]
+    distiller = keras.distillation.Distiller(teacher, student, losses, [weight] * count, student_loss_weight=0.2)
+    distiller.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert (engine.unsupported(distiller) is None) == is_supported
 
 
 def test_distillation(monkeypatch):

@@ -274,7 +274,8 @@ def test_a_callback_can_end_the_training_after_a_batch_and_sees_validation():
     assert int(model.optimizer.iterations) == 2 and seen == [{"loss", "accuracy"}]
 
 
-def test_a_distiller_trains_without_keras(capfd):
+@pytest.mark.parametrize("validation_data", [None, (X, Y)])
+def test_a_distiller_trains_without_keras_unless_it_is_validated(validation_data, capfd):
     teacher, student = (
         keras.Sequential([layers.Input((6, 6, 2)), layers.Conv2D(n, 3), layers.Flatten(), layers.Dense(3)])
         for n in (4, 2)
@@ -282,6 +283,7 @@ def test_a_distiller_trains_without_keras(capfd):
     model = build_distiller(teacher, student, temperature=2, label_weight=0.5)
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     before = student.get_weights()[0]
-    history = fast_fit(model, X, Y, verbose=0)
-    assert "model.fit" not in capfd.readouterr().err and {"loss", "distillation_loss"} <= set(history.history)
+    history = fast_fit(model, X, Y, verbose=0, validation_data=validation_data)
+    assert ("validation_data of a Distiller" in capfd.readouterr().err) == (validation_data is not None)
+    assert {"loss", "distillation_loss"} <= set(history.history)
     assert not np.array_equal(before, student.get_weights()[0])

@@ -39,7 +39,7 @@ def test_late_threads_are_waited_for(monkeypatch):
     assert run_in_group(group, work) == [(1,), (1,)]
 
 
-@pytest.mark.parametrize("failing", [0, 1])
+@pytest.mark.parametrize("failing", [0, 1, 2])
 def test_a_failing_thread_ends_the_others_with_its_error(failing):
     group, ended = ThreadGroup(3), []
 

@@ -1,6 +1,7 @@
 """Figures: what is drawn on an axis, what is skipped, and that the files are the same bytes every time."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -431,3 +432,20 @@ def test_committed_figures_are_small():
     files = [path for path in Path(ROOT / "visualizations").rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 6_000_000
     assert all(path.stat().st_size < 1_000_000 for path in files)
+
+
+@pytest.mark.parametrize("num_classes, absent", [(2, None), (4, 3)])
+def test_roc_of_two_classes_and_of_classes_without_images(num_classes, absent):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, num_classes if absent is None else absent, 60)
+    figure = figures.plot_roc(rng.normal(size=(60, num_classes)), labels, [f"class {k}" for k in range(num_classes)])
+    shown = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert len(shown) == len(np.unique(labels)) and all(re.fullmatch(r"class \d  0\.\d{4}", one) for one in shown)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_images_of_any_number_of_channels_are_drawn(channels):
+    images = np.random.default_rng(0).integers(0, 256, (2, 6, 6, channels), dtype=np.uint8)
+    figure = figures.plot_image_grid(images, ["a", "b"])
+    drawn = figure.axes[0].images[0].get_array()
+    np.testing.assert_array_equal(drawn[..., 0], images[0, ..., 0])

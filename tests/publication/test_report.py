@@ -75,7 +75,7 @@ def test_parameters_are_counted():
 
 def test_what_is_not_there_is_marked(tmp_path):
     none = Evidence(tmp_path)
-    for name in ("cifar10/residual_se/full:val", "trial base", "int8 count", "load before"):
+    for name in ("cifar10/residual_se/full:val", "trial base", "int8 count", "highest load before"):
         assert isinstance(resolve(name, none), MissingInput), name
     for name in ("improved", "method", "parts", "efficiency", "calibration", "audit_paper"):
         assert r"\notrun{}" in TABLES[name](none).latex(), name

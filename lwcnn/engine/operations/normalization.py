@@ -17,9 +17,12 @@ BLOCK = 64  # rows
 class BatchNorm(Operation):
     """`keras.layers.BatchNormalization` of the last axis."""
 
+    expected = {"renorm": False}
+
     @classmethod
     def unsupported_setting(cls, layer):
-        return None if layer.axis in (-1, len(layer.output.shape) - 1) else f"axis={layer.axis}"
+        axis = None if layer.axis in (-1, len(layer.output.shape) - 1) else f"axis={layer.axis}"
+        return axis or super().unsupported_setting(layer)
 
     def __init__(self, layer, bind):
         super().__init__(layer, bind)

@@ -52,7 +52,7 @@ class GlobalAverage(Operation):
     def backward(self, grad, wanted):
         n, h, w, c = self.shape
         share = (grad / np.float32(h * w)).reshape(n, 1, 1, c)
-        return [np.ascontiguousarray(np.broadcast_to(share, self.shape))]
+        return [np.broadcast_to(share, self.shape).copy()]
 
 
 class GlobalMax(Operation):

@@ -43,6 +43,7 @@ def plot_image_grid(
         ax.set_axis_off()
     for ax, image, caption in zip(axes, images, captions, strict=False):
         if image is not None:
+            image = image[..., : 3 if image.shape[2] > 2 else 1]  # without alpha
             ax.imshow(np.broadcast_to(image, (*image.shape[:2], 3)))
             ax.set_title(caption, fontsize=5.5, linespacing=1.0, pad=2)
     for ax, name in zip(axes[::columns], row_names, strict=False):

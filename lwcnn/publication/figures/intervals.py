@@ -121,6 +121,7 @@ def per_class_accuracy(inputs: Inputs) -> Figure:
         describe_runs(one.runs): {
             name: estimate_accuracy(list(one.correct[:, inputs.labels == label]))
             for label, name in enumerate(inputs.class_names)
+            if (inputs.labels == label).any()
         }
         for one in inputs.compared
     }

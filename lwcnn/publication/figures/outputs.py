@@ -52,14 +52,21 @@ def plot_roc(logits, labels, class_names: Sequence[str], title: str = "", corner
     """
     probabilities = softmax(np.asarray(logits, dtype=float), axis=1)
     for label, name in enumerate(class_names):
+        if not (labels == label).any():
+            continue
         dashes, color = ("solid", (0, (4, 1.5)), (0, (1, 1)))[label % 3], COLORS[label % len(COLORS)]
         false, true, _ = roc_curve(labels == label, probabilities[:, label])
         ax.plot(false, true, linestyle=dashes, color=color, linewidth=1, label=f"{name}  {auc(false, true):.4f}")
     lowest = max(0.0, 1 - 2 * corner)
-    area = roc_auc_score(labels, probabilities, multi_class="ovr")
+    area = _mean_auc(labels, probabilities)
     ax.set(xlim=(-0.01 * corner, corner), ylim=(lowest, 1 + 0.02 * (1 - lowest)), title=title)
     ax.set(xlabel="false positive rate", ylabel="true positive rate")
     ax.legend(title=f"class, AUC (mean {area:.4f})", loc="center left", bbox_to_anchor=(1.01, 0.5), alignment="left")
+
+
+def _mean_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Returns the mean area under the ROC curves of the classes that have images."""
+    return float(np.mean([roc_auc_score(labels == label, probabilities[:, label]) for label in np.unique(labels)]))
 
 
 @styled(4.0, 4.0)
@@ -140,8 +147,7 @@ def confusion(inputs: Inputs) -> Figure:
 def roc(inputs: Inputs) -> Figure:
     """ROC curves of baseline and best, one class against the rest: the corner in which they differ."""
     figure, panels = _panels(inputs, "ROC curves, one class against the rest", 4.6, 3.6)
-    first, labels = panels[0][0].logits.astype(float), panels[0][0].labels
-    area = roc_auc_score(labels, softmax(first, axis=1), multi_class="ovr")
+    area = _mean_auc(panels[0][0].labels, softmax(panels[0][0].logits.astype(float), axis=1))
     corner = float(np.clip(round(4 * (1 - area), 2), LEAST_CORNER, 1))
     for one, title, ax in panels:
         plot_roc(one.logits, one.labels, inputs.class_names, title, corner, ax=ax)
