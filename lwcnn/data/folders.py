@@ -121,5 +121,5 @@ def _read_files(files: list[File], names: list[str], size: Size | None) -> tuple
             contents = (inside[i][1].read_bytes() for i in kept)
             keys = [hashlib.blake2b(content, digest_size=8).digest() for content in contents]
             arrays["keys"] = np.frombuffer(b"".join(keys), ">u8").astype(np.uint64)
-        unreadable += [f"{one_line(inside[i][1].name)} ({why})" for i, why in errors.items()]
+        unreadable += [f"{one_line(f'{names[inside[i][0]]}/{inside[i][1].name}')} ({why})" for i, why in errors.items()]
     return arrays, unreadable

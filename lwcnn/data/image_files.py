@@ -144,7 +144,7 @@ def reason(error: Exception) -> str:
     """Returns why an image could not be read, in one line and without its path."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image, or damaged"
-    return one_line(str(error)) or type(error).__name__
+    return one_line(getattr(error, "strerror", None) or str(error)) or type(error).__name__
 
 
 def readable(name: str) -> str:

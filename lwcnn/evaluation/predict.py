@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from lwcnn.data.datasets import Dataset
     from lwcnn.data.streams import Batch
+
+_log = logging.getLogger(__name__)
 
 
 def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
@@ -104,6 +107,8 @@ def require_classes(path: str | Path, given: tuple[str, ...], data: str) -> None
     if own != given and (sorted(own) == sorted(given) or not (is_default(own) or is_default(given))):
         advice = f"Give data with the classes of {path}, in the same order: {', '.join(own)}"
         raise wrong(advice, f"{', '.join(given)}, the classes of {data}")
+    if own and own != given:
+        _log.warning("The classes of %s, %s, are taken for %s, in this order", path, ", ".join(own), ", ".join(given))
 
 
 def predict_images(

@@ -42,6 +42,7 @@ def release_best(
     if result["weights"] and _belongs(released, result):
         return released
     if not trained.exists():
+        _log.warning("The model of %s is no longer in the cache: move the result away to train it again", best)
         return None
     classes = load_classes(folders.classes(data.name, experiment, result["preset"], result["seed"]))
     if is_at_chance(result, classes, data.num_classes):

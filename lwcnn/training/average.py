@@ -31,8 +31,9 @@ class MovingAverage:
         if not self.num_updates:
             self.values = [np.array(value) for value in latest]
         share = self.next_share()
-        for average, value in zip(self.values, latest, strict=True):
-            average += share * (value - average)
+        with np.errstate(invalid="ignore", over="ignore"):  # a loss that is not finite ends the phase with advice
+            for average, value in zip(self.values, latest, strict=True):
+                average += share * (value - average)
 
     def next_share(self) -> float:
         """Counts an update; returns the share of the latest values in it."""

@@ -173,8 +173,8 @@ def test_what_cannot_be_read_is_named_and_left_out(tmp_path, caplog):
         data = load_dataset(pets)
         assert len(data.x_train) + len(data.x_test) == 10
         assert caplog.messages == [
-            "Left out unreadable images, 5 of 15: broken0.heic (not an image, or damaged); broken1.AVIF (not an "
-            "image, or damaged); broken2.jp2 (not an image, or damaged); ..."
+            "Left out unreadable images, 5 of 15: cat/broken0.heic (not an image, or damaged); cat/broken1.AVIF (not "
+            "an image, or damaged); cat/broken2.jp2 (not an image, or damaged); ..."
         ]
 
 

@@ -20,7 +20,7 @@ from lwcnn.data import image_files, streams
 from lwcnn.data.datasets import load_dataset
 from lwcnn.data.image_files import find_images, read_image
 from lwcnn.data.streams import find_inputs, read_class_list, stream_files
-from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_images, predict_logits
+from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_images, predict_logits, require_classes
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.io import save_model
 from lwcnn.system.errors import LwcnnError
@@ -517,3 +517,11 @@ def test_evaluation_needs_the_classes_of_the_model_in_their_order(
     assert main(["evaluate", str(path), f"--dataset={tmp_path / 'd.npz'}"]) == refused
     told = capsys.readouterr().err
     assert (f"in the same order: {', '.join(own)}. Received: {', '.join(names)}" in told) == refused
+
+
+def test_names_that_are_taken_for_mere_labels_are_told(model, made_dataset, tmp_path, caplog):
+    save_model(path := tmp_path / "labels.keras", model, describe(replace(made_dataset, class_names=tuple("0123"))))
+    require_classes(path, tuple("0123"), "pets")
+    assert caplog.messages == []
+    require_classes(path, ("ant", "bee", "cat", "dog"), "pets")
+    assert caplog.messages == [f"The classes of {path}, 0, 1, 2, 3, are taken for ant, bee, cat, dog, in this order"]
