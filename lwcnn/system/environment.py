@@ -194,7 +194,7 @@ def versions(more: Sequence[str] = ()) -> dict[str, str]:
 
 
 def machine(packages: Sequence[str] = ()) -> dict:
-    """Returns the processor, the versions and the commit, as every file of measurements records them."""
+    """Returns the processor, the versions and the commit, as files of measurements record them."""
     return {"device": device_name(), "versions": versions(packages), "commit": commit()}
 
 

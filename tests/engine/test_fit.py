@@ -88,6 +88,10 @@ def with_head(head, kind=keras.Model):
     return model
 
 
+def renormalized(x):
+    return layers.Dense(3, "softmax")(layers.BatchNormalization(renorm=True)(x))
+
+
 def any_size():
     images = keras.Input((None, None, 2))
     maps = layers.Dropout(0.5)(layers.Conv2D(4, 3)(images))
@@ -148,6 +152,7 @@ def test_callbacks_act_at_the_end_of_an_epoch():
         (build, {"class_weight": {0: 1.0, 1: 2.0, 2: 1.0}}, "argument class_weight"),
         (build, {"validation_data": (X, Y, np.ones(30))}, "validation_data is not (x, y)"),
         (lambda: with_head(layers.Dense(3, "softmax", activity_regularizer="l2")), {}, "regularizers"),
+        (lambda: with_head(renormalized), {}, "renorm=True"),
         (lambda: with_head(layers.Dense(3, "softmax"), TenTimes), {}, "TenTimes has a compute_loss of its own"),
         (lambda: with_head(layers.Dense(3, "softmax"), OtherCall), {}, "OtherCall has a call of its own"),
         (build, {"batch_size": None}, "batch_size=None"),
