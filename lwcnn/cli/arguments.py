@@ -46,6 +46,15 @@ def path(text: str) -> Path:
     return Path(expanded)
 
 
+def output_file(text: str) -> Path:
+    """The path of a file to write, checked before the work whose results it gets."""
+    file = path(text)
+    folder = next(parent for parent in file.absolute().parents if parent.exists())
+    if file.is_dir() or not folder.is_dir() or not os.access(file if file.exists() else folder, os.W_OK):
+        raise argparse.ArgumentTypeError(f"give a file in a folder that you can write to. Received: {text!r}")
+    return file
+
+
 def experiment_name(text: str) -> str:
     """The name of an experiment from that of a network or of an experiment."""
     return NETWORKS.get(text, _known(get_experiment, text))
@@ -97,6 +106,7 @@ def image_size(text: str) -> tuple[int, ...]:
 
 _PLACEHOLDERS: dict[Any, str] = {
     path: "PATH",
+    output_file: "FILE",
     experiment_name: "NAME",
     model_name: "MODEL",
     dataset_source: "DATA",

@@ -28,7 +28,9 @@ ARGUMENTS: Arguments = {
         choices=TTA_TRANSFORMS,
         metavar="TRANSFORM",
     ),
-    "--json": option("write the metrics to this file; those with TTA are under the key tta", type=arguments.path),
+    "--json": option(
+        "write the metrics to this file; those with TTA are under the key tta", type=arguments.output_file
+    ),
     **arguments.DATA_DIR,
 }
 

@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Iterable
 
-from lwcnn.cli.arguments import Arguments, at_least_one, model_name, option, path
+from lwcnn.cli.arguments import Arguments, at_least_one, model_name, option, output_file
 from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.recipes import EXPERIMENT_GROUPS, EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment
 from lwcnn.experiments.zoo import read_descriptions, trained_networks
@@ -31,7 +31,7 @@ SUMMARY: Arguments = {
         "height, width and channels of an experiment's images", [32, 32, 3], type=at_least_one, nargs=3
     ),
     "--classes": option("number of classes of an experiment's model", 10, type=at_least_one),
-    "--json": option("write the costs to this file", type=path),
+    "--json": option("write the costs to this file", type=output_file),
 }
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lwcnn.cli.arguments import DATA_DIR, MODEL, Arguments, at_least_one, dataset_source, option, path
+from lwcnn.cli.arguments import DATA_DIR, MODEL, Arguments, at_least_one, dataset_source, option, output_file, path
 from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.safe_text import csv_cell, one_line
@@ -29,7 +29,7 @@ ARGUMENTS: Arguments = {
         action="store_true",
     ),
     "--json": option("write JSON instead of CSV", action="store_true"),
-    "--output": option("file to write (default: standard output)", type=path, metavar="FILE"),
+    "--output": option("file to write (default: standard output)", type=output_file),
     "--dataset": option("data set whose class names are written (default: from MODEL)", type=dataset_source),
     "--classes": option("text file of class names in order of the labels, one per line", type=path, metavar="FILE"),
     **DATA_DIR,

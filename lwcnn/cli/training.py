@@ -124,7 +124,7 @@ def _open_progress(options: argparse.Namespace, dataset: str, experiment: str, s
 def release(data: Dataset, experiment: str, preset: str, folders: Folders) -> None:
     """Copies the best model of an experiment, by validation images, into its folder and prints its path.
 
-    A smoke test has none, and neither has a run at chance.
+    A model of a longer preset is kept. A smoke test has none, and neither has a run at chance.
     """
     from lwcnn.experiments.release import release_best
     from lwcnn.models.description import read_description
@@ -132,8 +132,9 @@ def release(data: Dataset, experiment: str, preset: str, folders: Folders) -> No
     if preset == "smoke" or environment.process_id() > 0:
         return
     model = release_best(data, experiment, folders)
-    if model and (told := read_description(model)) and told.preset == preset:  # the best may be of a longer one
-        print(f"model  {model}")
+    if model and (told := read_description(model)):
+        kept = "" if told.preset == preset else f" (kept: that of preset {told.preset})"
+        print(f"model  {model}{kept}")
 
 
 def finetune(options: argparse.Namespace) -> None:

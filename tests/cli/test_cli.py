@@ -18,7 +18,9 @@ from scipy.special import softmax
 
 from lwcnn.cli import run
 from lwcnn.cli.main import main
+from lwcnn.cli.training import release
 from lwcnn.data import datasets
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.zoo import model_file
 from lwcnn.models.description import read_description
@@ -85,6 +87,16 @@ def test_after_a_failed_run_the_others_are_trained_and_released(jobs, monkeypatc
     assert jobs or trained == [("paper", 0), ("head_only", 0), ("paper", 1), ("head_only", 1)]
     assert released == ["paper", "head_only"]
     assert capsys.readouterr().err.endswith("paper seed 0: The loss is NaN\n")
+
+
+def test_a_model_of_a_longer_preset_is_kept_and_told(monkeypatch, capsys):
+    kept = model_file("wren-30k")
+    monkeypatch.setattr("lwcnn.experiments.release.release_best", lambda *_: kept)
+    data = SimpleNamespace(name="cifar10")
+    release(data, "wren_30k", "quick", Folders())
+    assert capsys.readouterr().out == f"model  {kept} (kept: that of preset full)\n"
+    release(data, "wren_30k", "full", Folders())
+    assert capsys.readouterr().out == f"model  {kept}\n"
 
 
 def test_a_missing_data_set_is_told_once_before_any_job_starts(arguments, capsys):
@@ -316,6 +328,8 @@ def test_help_has_examples(capsys):
         (["train", "paper", "--learning-rate=0"], "a positive number. Received: '0'"),
         (["train", "paper", "--size=24x"], "64x96 as height x width. Received: '24x'"),
         (["train", "paper", "--dataset=no/photos"], "no such folder or file. Received: 'no/photos'"),
+        (["predict", "wren", "a.png", "--output", "."], "a file in a folder that you can write to. Received: '.'"),
+        (["evaluate", "wren", "--json", f"{__file__}/a.json"], "a file in a folder that you can write to"),
         (["export", "wren", "--format=litert", "--max-drop=nan"], "a number from 0 to 100. Received: 'nan'"),
     ],
 )

@@ -340,6 +340,9 @@ def test_names_of_files(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(LwcnnError, match="a folder with image files .*Received: .*empty"):
         find_inputs([str(tmp_path / "empty")])
+    (tmp_path / "images.npz").touch()
+    with pytest.raises(LwcnnError, match="an .npz file alone, without other images"):
+        find_inputs([str(tmp_path / "a.b.png"), str(tmp_path / "images.npz")])
 
 
 def test_an_npz_in_its_own_order_with_its_own_names(model, model_file, tmp_path):
