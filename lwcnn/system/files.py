@@ -4,8 +4,6 @@ import contextlib
 import errno
 import json
 import os
-import platform
-import re
 import secrets
 import shutil
 import time
@@ -18,9 +16,7 @@ from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError, wrong
 
 StrPath = str | os.PathLike[str]
-# Part of temporary files' names: on a shared disk, files of another machine must not look like those of dead processes.
-_MACHINE = re.sub(r"\W", "_", platform.node())[:30] or "machine"
-_TEMPORARY_NAME = re.compile(r"\..*\.(?P<machine>\w+)-(?P<process>\d+)-[0-9a-f]{8}\.tmp", re.DOTALL)
+_TEMPORARY_ENDING = ".lwcnn.tmp"
 _STALE_SECONDS = 24 * 3600
 
 
@@ -95,34 +91,16 @@ def _writable_path(path: StrPath) -> Path:
 def _temporary_path(path: Path) -> Path:
     # In the same folder, since a rename is atomic only within one file system. With the start of the name only, since a
     # long name with a suffix would exceed the file system's limit.
-    return path.with_name(f".{path.name[:40]}.{_MACHINE}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    return path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{_TEMPORARY_ENDING}")
 
 
 @cache
 def _sweep(folder: Path) -> None:
-    """Removes temporary files of killed processes; runs once per process and folder."""
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:  # writable, but not listable
-        return
-    for entry in entries:
-        owner = _TEMPORARY_NAME.fullmatch(entry.name)
-        if owner is None:
-            continue
+    """Removes what processes killed more than a day ago left in a folder; runs once per process and folder."""
+    for path in folder.glob(f".*{_TEMPORARY_ENDING}"):
         with contextlib.suppress(OSError):
-            is_dead = owner["machine"] == _MACHINE and not _is_running(int(owner["process"]))
-            if is_dead or time.time() - entry.stat(follow_symlinks=False).st_mtime > _STALE_SECONDS:
-                shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it belongs to another user
-        return True
-    return True
+            if time.time() - path.lstat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:

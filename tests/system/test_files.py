@@ -2,14 +2,12 @@
 
 import errno
 import json
-import multiprocessing
 import os
 import zipfile
 
 import numpy as np
 import pytest
 
-from lwcnn.system import files
 from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import read_json, write_atomically, write_folder_atomically, write_json
 from lwcnn.system.locking import locked
@@ -294,19 +292,14 @@ def test_the_longest_file_name_can_be_written(tmp_path):
     assert names_in(tmp_path) == ["ü" * 127]
 
 
-def test_temporary_files_of_dead_processes_are_swept_at_the_next_start(tmp_path):
-    child = multiprocessing.get_context("spawn").Process(target=int)
-    child.start()
-    child.join()
-    names = [f".{x}.{x}-{child.pid}-0123abcd.tmp" for x in (files._MACHINE, "another")] + [".mine.tmp"]
-    running = f".c.{files._MACHINE}-{os.getpid()}-0123abcd.tmp"
-    old = ".d.another-1-0123abcd.tmp"
-    for name in (*names, running, old):
+def test_what_killed_processes_left_is_swept_after_a_day(tmp_path):
+    for name in (".a.01234567.lwcnn.tmp", ".new.01234567.lwcnn.tmp", ".mine.tmp", "mine.lwcnn.tmp"):
         (tmp_path / name).write_bytes(b"half")
-    (tmp_path / f".folder.{files._MACHINE}-{child.pid}-0123abcd.tmp").mkdir()
-    os.utime(tmp_path / old, (0, 0))
+    (tmp_path / ".folder.01234567.lwcnn.tmp" / "inner").mkdir(parents=True)
+    for path in tmp_path.iterdir():
+        os.utime(path, None if ".new." in path.name else (0, 0))
     write_atomically(tmp_path / "file", b"")
-    assert names_in(tmp_path) == sorted([*names[1:], running, "file"])
+    assert names_in(tmp_path) == [".mine.tmp", ".new.01234567.lwcnn.tmp", "file", "mine.lwcnn.tmp"]
 
 
 def test_json_of_a_text_that_is_no_unicode_is_whole_json(tmp_path):
