@@ -17,7 +17,6 @@ from lwcnn.data.checks import Part, Splits, decode_class_names
 from lwcnn.data.image_files import read_images
 from lwcnn.data.splits import TEST_FRACTION, split_for_training
 from lwcnn.system.errors import LwcnnError, wrong
-from lwcnn.system.files import require_file
 from lwcnn.system.npz import load_npz
 
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -71,7 +70,7 @@ def _read_cifar(folder: Path, part: str, files: Mapping[str, Sequence[str]], lab
 
 
 def _read_cifar_batch(path: Path, labels: str) -> Part:
-    content = _read_bytes(path).tobytes()
+    content = path.read_bytes()
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != CIFAR_MD5[path.name]:
         raise ValueError(f"{path.name} does not have the official checksum")
     batch = pickle.loads(content, encoding="bytes")
@@ -115,13 +114,8 @@ def find_file(folder: Path, stem: str) -> Path | None:
 
 
 def _read_stl10(folder: Path, part: str) -> Part:
-    pixels, labels = (_read_bytes(folder / f"{part}_{kind}.bin") for kind in "Xy")
+    pixels, labels = (np.fromfile(folder / f"{part}_{kind}.bin", np.uint8) for kind in "Xy")
     return pixels.reshape(len(labels), 3, 96, 96).transpose(0, 3, 2, 1), labels - 1  # by column, labels from 1
-
-
-def _read_bytes(path: Path) -> np.ndarray:
-    require_file(path)
-    return np.fromfile(path, np.uint8)
 
 
 def _read_svhn(folder: Path, part: str) -> Part:
