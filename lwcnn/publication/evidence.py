@@ -154,12 +154,12 @@ class Network:
             raise self._missing("exported as litert-int8", f"export {file} --format litert-int8")
         return found.iloc[0]
 
-    def latency(self, runtime: str, statistic: str = "p50_ms") -> float:
-        """Returns the milliseconds per image."""
+    def latency(self, runtime: str) -> pd.Series:
+        """Returns the record of its latency: the device, and milliseconds per image such as `p50_ms`."""
         found = where(self.evidence.latencies, dataset=self.dataset, experiment=self.experiment, runtime=runtime)
         if found.empty:
             raise self._missing(f"timed with {runtime}", "bench models/*.keras --json results/bench.json")
-        return float(found[statistic].iloc[0])
+        return found.iloc[0]
 
     @property
     def released_path(self) -> Path:

@@ -146,7 +146,8 @@ def published(evidence: Evidence) -> Table:
 
 def _latency(runtime: str, digits: int = 3) -> Callable[[Network], str]:
     """Returns a column of the median of the milliseconds and, in parentheses, the 90th percentile."""
-    return lambda one: f"{one.latency(runtime):.{digits}f} ({one.latency(runtime, 'p90_ms'):.{digits}f})"
+    shown = f"{{p50_ms:.{digits}f}} ({{p90_ms:.{digits}f}})"
+    return lambda one: shown.format(**one.latency(runtime))
 
 
 def _minutes(one: Network) -> str:
