@@ -52,7 +52,7 @@ def bench_models(
     require_tensorflow()
     for name in set(formats) - {"keras"}:
         require_format(name)
-    load_before = _load_average()
+    load_before = round(os.getloadavg()[0], 2)  # of the last minute; above the number of cores, times are unreliable
     with tempfile.TemporaryDirectory() as folder:
         files = [_model_file(model, data, Path(folder)) for model in models]
         measured = [_bench_model(file, formats, data, rounds, num_calls, Path(folder)) for file in files]
@@ -61,7 +61,7 @@ def bench_models(
             "device": environment.device_name(),
             "threads": environment.num_threads(),
             "load_average_before": load_before,
-            "load_average_after": _load_average(),
+            "load_average_after": round(os.getloadavg()[0], 2),
         },
         "versions": environment.versions(PACKAGES),
         "commit": environment.commit(),
@@ -157,8 +157,3 @@ def _bench_model(path: Path, formats, data: Dataset | None, rounds: int, num_cal
         "macs": count_macs(model),
         "rows": rows,
     }
-
-
-def _load_average() -> float | None:
-    """Returns the load average of the last minute; timings are unreliable if it exceeds the number of cores."""
-    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
