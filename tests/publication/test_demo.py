@@ -50,13 +50,15 @@ def test_the_twelve_examples_are_cifar_images_of_known_classes(wren):
     assert {path.stem.removesuffix("_2") for path in examples} == set(wren.class_names)
 
 
-def test_an_answer_has_calibrated_probabilities_a_heat_map_and_both_files(wren):
+def test_an_answer_has_calibrated_probabilities_a_heat_map_and_both_files(wren, monkeypatch):
     image = wren.read(EXAMPLES / "frog.png")
     assert image.shape == (1, 32, 32, 3) and wren.temperature
     probabilities = wren.probabilities(image)
     assert max(probabilities, key=probabilities.get) == "frog" and sum(probabilities.values()) == pytest.approx(1)
     assert wren.heatmap(image).shape == (32, 32, 3)
-    (float_file, float_class, float_bytes, _), (int8_file, int8_class, int8_bytes, _) = wren.costs(image)
+    monkeypatch.setattr(network, "time_calls", lambda *arguments, **options: [0.25, 0.5, 0.25])  # milliseconds
+    (float_file, float_class, float_bytes, time), (int8_file, int8_class, int8_bytes, _) = wren.costs(image)
+    assert time == "0.250"
     assert (float_file, float_class, int8_file, int8_class) == ("float32", "frog", "int8", "frog")
     assert int(float_bytes.replace(",", "")) > 2 * int(int8_bytes.replace(",", ""))
 

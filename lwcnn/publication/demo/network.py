@@ -71,7 +71,7 @@ class Network:
             label, prepared = int(runtime(image)[0].argmax()), runtime.prepare(image)
             times = time_calls(lambda: runtime.run(prepared), NUM_RUNS, MAX_SECONDS, num_warm_up=0)  # noqa: B023
             size = f"{len(self.files[precision]):,}"
-            rows.append([precision, self.class_names[label], size, f"{1000 * np.median(times):.3f}"])
+            rows.append([precision, self.class_names[label], size, f"{np.median(times):.3f}"])
         return rows
 
 
