@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from lwcnn.data.datasets import Dataset, load_dataset
 from lwcnn.data.splits import split_distinct, split_for_training
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import Experiment, Preset, get_experiment, get_preset
-from lwcnn.experiments.sequence import PhaseSequence, check_seed
+from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
@@ -23,6 +24,7 @@ from lwcnn.training.progress import Progress
 from lwcnn.training.steps import step_name
 
 SPLIT_SEED = 0  # all runs share one validation split
+MAX_SEED = 2**32 - 1  # of Keras and NumPy
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,9 @@ class Run:
     computing: Computing = Computing()
 
     def __post_init__(self):
-        object.__setattr__(self, "seed", check_seed(self.seed))
+        if not isinstance(self.seed, Integral) or not 0 <= self.seed <= MAX_SEED:
+            raise LwcnnError(f"Give a seed from 0 to {MAX_SEED:,}. Received: {self.seed}")
+        object.__setattr__(self, "seed", int(self.seed))  # NumPy's is no JSON
 
     @property
     def identity(self) -> dict[str, Any]:

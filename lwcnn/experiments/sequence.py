@@ -10,7 +10,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from lwcnn.system.errors import LwcnnError
 from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.checkpoint import Checkpoint, PhaseState
@@ -20,20 +19,12 @@ from lwcnn.training.loop import Branches, Wrap, train_phase
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
 
-MAX_SEED = 2**32  # Keras and NumPy accept seeds below it
 MIN_STEPS, MIN_BATCH = 50, 8
 
 
 def batch_size(most: int, num_images: int) -> int:
     """Returns the images per step: fewer on small training sets, so that an epoch has `MIN_STEPS` steps."""
     return min(most, max(MIN_BATCH, num_images // MIN_STEPS))
-
-
-def check_seed(seed: Any) -> int:
-    """Returns a seed, such as one of NumPy's, as the int that Keras and JSON take."""
-    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < MAX_SEED:
-        raise LwcnnError(f"Give a seed from 0 to {MAX_SEED - 1:,}. Received: {seed}")
-    return int(seed)
 
 
 @dataclass
@@ -54,7 +45,6 @@ class PhaseSequence:
     records: list[dict] = field(default_factory=list, init=False)
 
     def __post_init__(self):
-        self.seed = check_seed(self.seed)
         indices = [part.indices if part.indices is None else np.asarray(part.indices, "<i8") for part in self.split]
         subsets = [one if one is None else hashlib.sha256(one.tobytes()).hexdigest()[:16] for one in indices]
         versions = keras.backend.backend(), keras.version()

@@ -13,7 +13,6 @@ from lwcnn.experiments.finetune import fine_tuning
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
-from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop
 from lwcnn.training.checkpoint import PhaseState
 from lwcnn.training.devices import Computing
@@ -163,14 +162,3 @@ def test_the_record_has_the_accuracy_of_the_best_epoch_by_its_monitor(monitor, a
     state = PhaseState(3, True, 0, best, best_epoch, history)
     record = sequence.phase_record(build_residual_se(SHAPE, NUM_CLASSES, NETWORK), phase, state)
     assert record["best_val_accuracy"] == accuracy and record["best_epoch"] == best_epoch[-1]
-
-
-@pytest.mark.parametrize(
-    "seed, is_possible", [(-1, False), (0, True), (2**32 - 1, True), (2**32, False), (np.int64(1), True), (1.0, False)]
-)
-def test_a_seed_is_one_that_keras_and_numpy_take(keys, seed, is_possible):
-    if is_possible:
-        assert keys(get_experiment("paper"), seed=seed) == keys(get_experiment("paper"), seed=int(seed))
-    else:
-        with pytest.raises(LwcnnError, match=f"seed from 0 to 4,294,967,295. Received: {seed}"):
-            keys(get_experiment("paper"), seed=seed)

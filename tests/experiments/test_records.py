@@ -59,6 +59,14 @@ def test_a_result_of_another_configuration_or_other_images_is_refused(finished, 
         load()
 
 
-def test_a_seed_of_numpy_is_written_as_a_number(made_dataset):
+@pytest.mark.parametrize("seed", [0, 2**32 - 1, np.int64(3)])
+def test_a_seed_of_numpy_is_written_as_a_number(made_dataset, seed):
     plan = get_experiment("paper", "smoke", made_dataset.spec)
-    assert json.dumps(Run(plan, made_dataset, "smoke", np.int64(3)).identity["seed"]) == "3"
+    assert json.dumps(Run(plan, made_dataset, "smoke", seed).identity["seed"]) == str(seed)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.0])
+def test_a_seed_is_one_that_keras_and_numpy_take(made_dataset, seed):
+    plan = get_experiment("paper", "smoke", made_dataset.spec)
+    with pytest.raises(LwcnnError, match=f"seed from 0 to 4,294,967,295. Received: {seed}"):
+        Run(plan, made_dataset, "smoke", seed)
