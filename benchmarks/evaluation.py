@@ -7,10 +7,9 @@ Exits with 1 if a median is over `--limit`.
 """
 
 import argparse
-import json
+import multiprocessing
 import os
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -23,7 +22,7 @@ MODELS = ("models/cifar10-paper.keras", "models/cifar10-residual_se.keras")
 
 
 def work(path: str, rounds: int) -> list[float]:
-    """Seconds of each round, in this process."""
+    """Seconds of each round, in a process of its own."""
     import numpy as np
 
     from lwcnn.evaluation.metrics import summarize
@@ -48,23 +47,16 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--limit", type=float, default=2.0, help="seconds that a median may take")
-    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.work:
-        print(json.dumps(work(options.models[0], options.rounds)))
-        return 0
     from lwcnn.system.environment import device_name, thread_environment
 
-    environment = os.environ | thread_environment(options.threads) | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    os.environ.update(thread_environment(options.threads) | {"TF_CPP_MIN_LOG_LEVEL": "3"})
     print(f"{device_name()}, {options.threads} thread(s), {NUM_IMAGES:,} images, {options.rounds} rounds")
     print("| model | median s | from .. to |\n|---|---:|---:|")
     slow = False
     for model in options.models:
-        command = [sys.executable, __file__, model, "--work", "--rounds", str(options.rounds)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(f"{model} failed:\n{done.stderr[-2000:]}")
-        seconds = json.loads(done.stdout.splitlines()[-1])
+        with multiprocessing.get_context("spawn").Pool(1) as process:
+            seconds = process.apply(work, (model, options.rounds))
         slow |= statistics.median(seconds) > options.limit
         print(f"| {Path(model).name} | {statistics.median(seconds):.2f} | {min(seconds):.2f} .. {max(seconds):.2f} |")
     return 1 if slow else 0

@@ -10,8 +10,8 @@ memory is the process's peak (VmHWM), with the whole data set in it. Run
 import argparse
 import itertools
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -43,7 +43,7 @@ def widened(width: float):
 
 
 def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
-    """What one point costs, measured in this process."""
+    """What one point costs, measured in a process of its own."""
     import keras
     import numpy as np
 
@@ -52,6 +52,7 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
     from lwcnn.experiments.recipes.presets import augmentation
     from lwcnn.experiments.recipes.residual_se import WARMUP_COSINE
     from lwcnn.export.bench.measure import peak_bytes
+    from lwcnn.models.cost import count_macs
     from lwcnn.models.residual_se import build_residual_se
     from lwcnn.training.steps import begin_epoch, prefetch
 
@@ -69,28 +70,8 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
                 start = time.perf_counter()
             epoch.step(*batch)
         seconds = (time.perf_counter() - start) / timed * len(batches)
-    return {"seconds": seconds, "steps": len(batches), "timed_steps": timed, "peak_bytes": peak_bytes()}
-
-
-def network_size(point: dict) -> dict:
-    """Parameters and multiply-accumulates of a point's network, counted on its plain form."""
-    from lwcnn.models.cost import count_macs
-    from lwcnn.models.residual_se import build_residual_se
-
-    model = build_residual_se((point["size"], point["size"], 3), 10, widened(point["width"]))
-    return {"params": model.count_params(), "macs": count_macs(model)}
-
-
-def measure(point: dict, threads: int, steps: int) -> dict:
-    """One point, in a fresh process."""
-    from lwcnn.system.environment import thread_environment
-
-    environment = os.environ | thread_environment(threads) | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, __file__, "--steps", str(steps), "--work", json.dumps(point)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{point} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    found = {"seconds": seconds, "steps": len(batches), "timed_steps": timed, "peak_bytes": peak_bytes()}
+    return found | {"params": model.count_params(), "macs": count_macs(model)}
 
 
 def main() -> None:
@@ -99,22 +80,20 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--steps", type=int, default=100, help="timed at most, of each point")
     parser.add_argument("--json", type=Path, help="write the measurements to this file")
-    parser.add_argument("--work", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.work:
-        print(json.dumps(work(**options.work, steps=options.steps)))
-        return
     from lwcnn.publication.tables.benchmarks import benchmark_table
-    from lwcnn.system.environment import machine
+    from lwcnn.system.environment import machine, thread_environment
     from lwcnn.system.files import write_json
 
+    os.environ.update(thread_environment(options.threads) | {"TF_CPP_MIN_LOG_LEVEL": "3"})
     rows, known = [], {}
     for varied in options.vary:
         for value in POINTS[varied]:
             point = START | {varied: value}
             key = json.dumps(point)
             if key not in known:  # the start is a point of every curve
-                known[key] = measure(point, options.threads, options.steps) | network_size(point)
+                with multiprocessing.get_context("spawn").Pool(1) as process:
+                    known[key] = process.apply(work, (*point.values(), options.steps))
                 print(f"{point} {known[key]['seconds']:.1f} s", file=sys.stderr, flush=True)
             rows.append({"varied": varied, **point, **known[key]})
     about = {"threads": options.threads, **machine()}
