@@ -71,7 +71,7 @@ def make_canvases(images, labels, count: int, seed: int) -> tuple[np.ndarray, np
 def build_detector(merged: keras.Model) -> keras.Model:
     """Returns the merged model, weights included, for images of any size: (n, h, w, 1) -> (n, rows, columns, 10)."""
     images = keras.Input((None, None, 1))
-    maps = _branch_maps(layers.Rescaling(1 / 255)(images), "valid")
+    maps = _branch_maps(layers.Rescaling(1 / 255)(images))
     x = layers.Concatenate()(maps)
     x = layers.Conv2D(32, 1, activation="relu", name="head_dense")(x)
     detector = keras.Model(images, layers.Conv2D(10, 1, name="head_logits")(x))
@@ -82,25 +82,31 @@ def build_detector(merged: keras.Model) -> keras.Model:
     return detector
 
 
-def build_segmenter() -> keras.Model:
-    """Returns the merged model's branches under a head that labels pixels: (n, 96, 96, 1) -> (n, 96, 96, 11)."""
+def build_segmenter(merged: keras.Model | None = None) -> keras.Model:
+    """Returns the merged model's branches under a head that labels pixels: (n, 96, 96, 1) -> (n, 96, 96, 11).
+
+    The branches have the weights of `merged`, else random ones.
+    """
     images = keras.Input((SIZE, SIZE, 1))
     x = layers.Rescaling(1 / 255)(images)
-    maps = _branch_maps(layers.ZeroPadding2D(PADDING)(x), "valid")
+    maps = _branch_maps(layers.ZeroPadding2D(PADDING)(x))
     x = layers.Concatenate()([layers.UpSampling2D(STRIDE, interpolation="bilinear")(layers.Concatenate()(maps)), x])
     x = layers.Conv2D(16, 3, padding="same", activation="relu", name="head_conv")(x)
-    return keras.Model(images, layers.Conv2D(11, 1, name="head_logits")(x))
+    segmenter = keras.Model(images, layers.Conv2D(11, 1, name="head_logits")(x))
+    if merged:
+        _copy_branches(merged, segmenter)
+    return segmenter
 
 
-def _branch_maps(x, padding: str) -> list:
+def _branch_maps(x) -> list:
     """Applies both branches; the dense layer on 5x5x20 features is a 5x5 convolution."""
     maps = []
     for name in BRANCHES:
         y = x
         for i, filters in enumerate((10, 20), start=1):
-            y = layers.Conv2D(filters, 3, activation="relu", padding=padding, name=f"{name}_conv{i}")(y)
+            y = layers.Conv2D(filters, 3, activation="relu", name=f"{name}_conv{i}")(y)
             y = layers.MaxPooling2D(2)(y)
-        maps.append(layers.Conv2D(10, 5, activation="relu", padding=padding, name=f"{name}_dense_as_conv")(y))
+        maps.append(layers.Conv2D(10, 5, activation="relu", name=f"{name}_dense_as_conv")(y))
     return maps
 
 
@@ -135,8 +141,7 @@ def fit(model: keras.Model, optimizer, epochs: int, data) -> None:
 
 def unfrozen(merged, data, optimizer) -> keras.Model:
     """The segmenter on the classifier's branches: its head by Nadam, then all layers by an optimizer."""
-    model = build_segmenter()
-    _copy_branches(merged, model)
+    model = build_segmenter(merged)
     for layer in model.layers:
         layer.trainable = layer.name.startswith("head")
     fit(model, keras.optimizers.Nadam(NADAM_RATE), EPOCHS[0], data)
@@ -153,31 +158,19 @@ def by_nadam(merged, data) -> keras.Model:
     return unfrozen(merged, data, keras.optimizers.Nadam(NADAM_RATE))
 
 
-def at_once(merged, data) -> keras.Model:
-    """The segmenter on the classifier's branches, all layers by Nadam."""
-    model = build_segmenter()
-    _copy_branches(merged, model)
-    fit(model, keras.optimizers.Nadam(NADAM_RATE), sum(EPOCHS), data)
-    return model
-
-
-def from_scratch(_, data) -> keras.Model:
-    """The segmenter from random weights, by Nadam."""
-    model = build_segmenter()
-    fit(model, keras.optimizers.Nadam(NADAM_RATE), sum(EPOCHS), data)
-    return model
-
-
-def unet(_, data) -> keras.Model:
-    """The U-Net from random weights, by Nadam."""
-    model = build_unet()
+def at_once(model: keras.Model, data) -> keras.Model:
+    """A model whose layers were all trained from the beginning, by Nadam."""
     fit(model, keras.optimizers.Nadam(NADAM_RATE), sum(EPOCHS), data)
     return model
 
 
 SEGMENTERS = {
-    "unfrozen": by_sgd, "unfrozen_nadam": by_nadam, "at_once": at_once, "from_scratch": from_scratch, "unet": unet
-}  # fmt: skip
+    "unfrozen": by_sgd,
+    "unfrozen_nadam": by_nadam,
+    "at_once": lambda merged, data: at_once(build_segmenter(merged), data),
+    "from_scratch": lambda merged, data: at_once(build_segmenter(), data),
+    "unet": lambda merged, data: at_once(build_unet(), data),
+}
 
 
 def detections_of_classifier(detector, canvases, score: str) -> list[list]:
