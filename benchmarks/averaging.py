@@ -54,14 +54,14 @@ class Several:
 
 def compare(data: Dataset, name: str, num_images: int, epochs: int, seed: int) -> dict:
     """Trains once and returns the validation accuracies of the three sets of weights at the end."""
-    (phase,) = get_experiment(name, "quick", data.spec).phases
-    network = get_experiment(name, "quick", data.spec).network
+    plan = get_experiment(name, "quick", data.spec)
+    (phase,) = plan.phases
     training, validation = split_for_training(data.y_train, 0.1, seed=SPLIT_SEED)
     if num_images < len(training):
         part = stratified_subset(data.y_train[training], num_images, SPLIT_SEED)
         training = training[part]
     keras.utils.set_random_seed(seed)
-    model = build_network(data.input_shape, data.num_classes, network)
+    model = build_network(data.input_shape, data.num_classes, plan.network)
     batches = Batches(data.x_train, data.y_train, phase.batch_size, seed, (phase.augmentation,), indices=training)
     optimizer = phase.optimizer.build(len(batches) * epochs)
     model.compile(optimizer, build_loss(phase, data.y_train[training], data.num_classes), metrics=["accuracy"])

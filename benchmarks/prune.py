@@ -14,6 +14,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -32,8 +34,6 @@ def prune_channels(model, config, expansion: float) -> tuple:
     The strength of a hidden channel is the norm of the weights that make it times that of the weights that read it.
     Source: Li et al. 2017, arXiv 1608.08710, with both norms.
     """
-    import numpy as np
-
     from lwcnn.models.residual_se import build_residual_se
 
     smaller = replace(config, stages=tuple(replace(stage, expansion=expansion) for stage in config.stages))
@@ -52,8 +52,6 @@ def prune_channels(model, config, expansion: float) -> tuple:
 
 def strongest(model, block: str, count: int):
     """The positions of the strongest hidden channels of a block, in ascending order."""
-    import numpy as np
-
     made = model.get_layer(f"{block}_expand").get_weights()[0][0, 0]  # (c, hidden)
     read = model.get_layer(f"{block}_project").get_weights()[0][0, 0]  # (hidden, filters)
     strengths = np.linalg.norm(made, axis=0) * np.linalg.norm(read, axis=1)
@@ -118,7 +116,6 @@ METHODS = {"channels": without_channels, "weights": without_weights}
 
 def measured(experiment: str, method: str, data) -> dict:
     """Returns the accuracy before pruning, right after it and after training, and the size of the int8 file."""
-    import numpy as np
     from shrink import kernels
 
     from lwcnn.data.splits import split_for_training

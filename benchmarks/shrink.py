@@ -14,6 +14,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -32,8 +34,6 @@ def kernels(model):
 
 def masks_of(model, sparsity: float) -> list:
     """0 for the fraction `sparsity` of all kernel weights with the smallest magnitudes, else 1 (Han et al. 2015)."""
-    import numpy as np
-
     magnitudes = [np.abs(kernel.numpy()) for kernel in kernels(model)]
     kept = np.ones(sum(map(np.size, magnitudes)), np.float32)
     smallest = np.argsort(np.concatenate([value.ravel() for value in magnitudes]), kind="stable")
@@ -72,8 +72,6 @@ def fine_tuned(model, sparsity: float, epochs: int, data, indices):
 
 def measured(experiment: str, sparsity: float, epochs: int, data, num_images: int | None) -> dict:
     """Accuracy and bytes of a released model at a sparsity; small ones are left as they are."""
-    import numpy as np
-
     from lwcnn.data.splits import split_for_training
     from lwcnn.evaluation.metrics import accuracy
     from lwcnn.evaluation.predict import predict_logits

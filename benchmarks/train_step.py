@@ -25,11 +25,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 IMAGES_AN_EPOCH = 50_000
-WORKLOADS = {
-    "paper": "stage 1 of `paper`: two submodels side by side, one on augmented images, Nadam, batch 32",
-    "residual_se": "the residual network, flipped and cropped images, AdamW, batch 128",
+BATCH = {
+    "paper": 32,  # stage 1 of `paper`: two submodels side by side, one on augmented images, Nadam
+    "residual_se": 128,  # the residual network, flipped and cropped images, AdamW
 }
-BATCH = {"paper": 32, "residual_se": 128}
 CONTENDERS = ("lwcnn", "lwcnn_jax", "keras", "torch")
 
 
@@ -125,7 +124,6 @@ def time_keras(workload: str, steps: int, warmup: int) -> float:
 
 def torch_network(workload: str):
     """The same network in PyTorch, from images in 0..255; parameters are counted against Keras's."""
-    import torch
     from torch import nn
 
     from lwcnn.experiments.recipes.residual_se import NETWORK
@@ -166,7 +164,7 @@ def torch_network(workload: str):
         width = stage.filters
         layers += [Block(width, stage.kernel_size, stage.expansion, NETWORK.se_reduction) for _ in range(stage.blocks)]
     layers += [nn.BatchNorm2d(width, EPSILON), nn.AdaptiveAvgPool2d(1), nn.Conv2d(width, 10, 1), nn.Flatten()]
-    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
+    return nn.Sequential(*layers)
 
 
 def time_torch(workload: str, steps: int, warmup: int, threads: int) -> float:
@@ -232,7 +230,7 @@ def installed() -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
+    parser.add_argument("--workloads", nargs="+", choices=BATCH, default=list(BATCH))
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=None)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, os.cpu_count()])
     parser.add_argument("--rounds", type=int, default=3)
