@@ -17,9 +17,9 @@ from shrink import kernels, masks_of
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lwcnn.data.datasets import load_dataset  # noqa: E402
-from lwcnn.data.splits import split_for_training  # noqa: E402
-from lwcnn.evaluation.metrics import (  # noqa: E402
+from lwcnn.data.datasets import load_dataset
+from lwcnn.data.splits import split_for_training
+from lwcnn.evaluation.metrics import (
     accuracy,
     average_probabilities,
     brier_score,
@@ -28,14 +28,14 @@ from lwcnn.evaluation.metrics import (  # noqa: E402
     fit_temperature,
     log_softmax,
 )
-from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_logits  # noqa: E402
-from lwcnn.evaluation.statistics import paired_difference  # noqa: E402
-from lwcnn.experiments.records import SPLIT_SEED  # noqa: E402
-from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert_int8  # noqa: E402
-from lwcnn.export.run import run_batches  # noqa: E402
-from lwcnn.models.io import load_model  # noqa: E402
-from lwcnn.system import environment  # noqa: E402
-from lwcnn.system.files import write_json  # noqa: E402
+from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_logits
+from lwcnn.evaluation.statistics import paired_difference
+from lwcnn.experiments.records import SPLIT_SEED
+from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert_int8
+from lwcnn.export.run import run_batches
+from lwcnn.models.io import load_model
+from lwcnn.system import environment
+from lwcnn.system.files import write_json
 
 FILES = {
     "residual_se_muon": ("cifar10-residual_se_muon.keras",),

@@ -20,10 +20,10 @@ if hasattr(os, "sched_setaffinity"):
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
+import cv2
+import numpy as np
 
-from lwcnn.data.augment import (  # noqa: E402
+from lwcnn.data.augment import (
     PAPER_AUGMENTATION,
     PUBLISHED_AUGMENTATION,
     Augmentation,
@@ -36,7 +36,7 @@ from lwcnn.data.augment import (  # noqa: E402
     Sharpness,
     augment_batch,
 )
-from lwcnn.data.batches import Batches  # noqa: E402
+from lwcnn.data.batches import Batches
 
 MAX_SECONDS = 6.0  # for one augmentation of 50,000 images (issues 2 and 3)
 MAX_SECONDS_RAND_AUGMENT = 20.0  # (issue 3)

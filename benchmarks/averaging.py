@@ -10,23 +10,23 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
+import keras
+import numpy as np
 
-from lwcnn.data.batches import Batches  # noqa: E402
-from lwcnn.data.datasets import Dataset, load_dataset  # noqa: E402
-from lwcnn.data.splits import split_for_training, stratified_subset  # noqa: E402
-from lwcnn.evaluation.metrics import accuracy  # noqa: E402
-from lwcnn.evaluation.predict import predict_logits  # noqa: E402
-from lwcnn.experiments.recipes import get_experiment  # noqa: E402
-from lwcnn.experiments.records import SPLIT_SEED, provenance  # noqa: E402
-from lwcnn.models.build import build_network  # noqa: E402
-from lwcnn.system.files import write_json  # noqa: E402
-from lwcnn.training.average import MovingAverage, batch_norm_statistics  # noqa: E402
-from lwcnn.training.checkpoint import get_values, set_values  # noqa: E402
-from lwcnn.training.losses import build_loss  # noqa: E402
-from lwcnn.training.progress import Progress  # noqa: E402
-from lwcnn.training.steps import train_epoch  # noqa: E402
+from lwcnn.data.batches import Batches
+from lwcnn.data.datasets import Dataset, load_dataset
+from lwcnn.data.splits import split_for_training, stratified_subset
+from lwcnn.evaluation.metrics import accuracy
+from lwcnn.evaluation.predict import predict_logits
+from lwcnn.experiments.recipes import get_experiment
+from lwcnn.experiments.records import SPLIT_SEED, provenance
+from lwcnn.models.build import build_network
+from lwcnn.system.files import write_json
+from lwcnn.training.average import MovingAverage, batch_norm_statistics
+from lwcnn.training.checkpoint import get_values, set_values
+from lwcnn.training.losses import build_loss
+from lwcnn.training.progress import Progress
+from lwcnn.training.steps import train_epoch
 
 
 class FixedDecay(MovingAverage):

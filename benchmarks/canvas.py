@@ -27,11 +27,11 @@ from sklearn.metrics import average_precision_score
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lwcnn.data.datasets import load_dataset  # noqa: E402
-from lwcnn.experiments.records import provenance  # noqa: E402
-from lwcnn.experiments.zoo import create_model  # noqa: E402
-from lwcnn.models.configs import BRANCHES  # noqa: E402
-from lwcnn.system.files import read_json, write_json  # noqa: E402
+from lwcnn.data.datasets import load_dataset
+from lwcnn.experiments.records import provenance
+from lwcnn.experiments.zoo import create_model
+from lwcnn.models.configs import BRANCHES
+from lwcnn.system.files import read_json, write_json
 
 SIZE, WINDOW, STRIDE = 96, 28, 4  # pixels; the stride is that of two 2x2 poolings
 PADDING = ((12, 10), (12, 10))  # centers the window of map cell (i, j) on its pixels, 4i to 4i + 3 and 4j to 4j + 3

@@ -13,11 +13,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lwcnn.data.datasets import load_dataset  # noqa: E402
-from lwcnn.export.run import FORMATS, export_model  # noqa: E402
-from lwcnn.publication.evidence import Evidence  # noqa: E402
-from lwcnn.publication.tables.benchmarks import int8  # noqa: E402
-from lwcnn.system.errors import LwcnnError  # noqa: E402
+from lwcnn.data.datasets import load_dataset
+from lwcnn.export.run import FORMATS, export_model
+from lwcnn.publication.evidence import Evidence
+from lwcnn.publication.tables.benchmarks import int8
+from lwcnn.system.errors import LwcnnError
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / "results" / "export"

@@ -12,6 +12,7 @@ import os
 import statistics
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,8 +56,8 @@ def main() -> int:
     print("| model | median s | from .. to |\n|---|---:|---:|")
     slow = False
     for model in options.models:
-        with multiprocessing.get_context("spawn").Pool(1) as process:
-            seconds = process.apply(work, (model, options.rounds))
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+            seconds = process.submit(work, model, options.rounds).result()
         slow |= statistics.median(seconds) > options.limit
         print(f"| {Path(model).name} | {statistics.median(seconds):.2f} | {min(seconds):.2f} .. {max(seconds):.2f} |")
     return 1 if slow else 0

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lwcnn.system.files import read_json, write_json  # noqa: E402
+from lwcnn.system.files import read_json, write_json
 
 NETWORK, DATASET = "wren", "fashion_mnist"
 WAYS = (("random", 15), ("trained", 15), ("random", 60), ("trained", 60))  # weights at the start, epochs

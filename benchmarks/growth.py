@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,8 +93,8 @@ def main() -> None:
             point = START | {varied: value}
             key = json.dumps(point)
             if key not in known:  # the start is a point of every curve
-                with multiprocessing.get_context("spawn").Pool(1) as process:
-                    known[key] = process.apply(work, (*point.values(), options.steps))
+                with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+                    known[key] = process.submit(work, *point.values(), options.steps).result()
                 print(f"{point} {known[key]['seconds']:.1f} s", file=sys.stderr, flush=True)
             rows.append({"varied": varied, **point, **known[key]})
     about = {"threads": options.threads, **machine()}

@@ -18,12 +18,12 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lwcnn.data.datasets import load_dataset  # noqa: E402
-from lwcnn.export.arena import plan_arena, read_graph  # noqa: E402
-from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert_int8  # noqa: E402
-from lwcnn.models.io import load_model  # noqa: E402
-from lwcnn.system import environment  # noqa: E402
-from lwcnn.system.files import write_json  # noqa: E402
+from lwcnn.data.datasets import load_dataset
+from lwcnn.export.arena import plan_arena, read_graph
+from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert_int8
+from lwcnn.models.io import load_model
+from lwcnn.system import environment
+from lwcnn.system.files import write_json
 
 FAMILY = ("wren_5k", "wren_10k", "wren_20k", "wren_30k", "wren_100k", "wren_fast")
 MODELS = tuple(f"cifar10-{name}" for name in ("paper", "residual_se_muon", *FAMILY))

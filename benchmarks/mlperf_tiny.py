@@ -17,16 +17,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from lwcnn.data.datasets import load_dataset  # noqa: E402
-from lwcnn.evaluation.metrics import accuracy, expected_calibration_error  # noqa: E402
-from lwcnn.experiments.zoo import create_model  # noqa: E402
-from lwcnn.export.bench.measure import summarize_rounds, time_calls  # noqa: E402
-from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert, to_litert_int8  # noqa: E402
-from lwcnn.export.run import run_batches  # noqa: E402
-from lwcnn.system import environment  # noqa: E402
-from lwcnn.system.files import write_json  # noqa: E402
+from lwcnn.data.datasets import load_dataset
+from lwcnn.evaluation.metrics import accuracy, expected_calibration_error
+from lwcnn.experiments.zoo import create_model
+from lwcnn.export.bench.measure import summarize_rounds, time_calls
+from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert, to_litert_int8
+from lwcnn.export.run import run_batches
+from lwcnn.system import environment
+from lwcnn.system.files import write_json
 
 FOLDER = "benchmark/training/image_classification/trained_models"
 THEIRS = {

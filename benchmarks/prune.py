@@ -19,7 +19,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lwcnn.system.files import read_json, write_json  # noqa: E402
+from lwcnn.system.files import read_json, write_json
 
 EXPANSIONS = {"residual_se_muon": 1.0, "wren_100k": 0.38}  # hidden channels per channel, 2 before
 KEPT = {"residual_se_muon": 19_156, "wren_100k": 30_088}  # as many parameters as in the narrowed networks

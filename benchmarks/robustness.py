@@ -20,13 +20,13 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lwcnn.data.datasets import load_dataset  # noqa: E402
-from lwcnn.evaluation.metrics import accuracy  # noqa: E402
-from lwcnn.export.convert import LitertModel, to_litert  # noqa: E402
-from lwcnn.export.run import run_batches  # noqa: E402
-from lwcnn.models.io import load_model  # noqa: E402
-from lwcnn.system import environment  # noqa: E402
-from lwcnn.system.files import write_json  # noqa: E402
+from lwcnn.data.datasets import load_dataset
+from lwcnn.evaluation.metrics import accuracy
+from lwcnn.export.convert import LitertModel, to_litert
+from lwcnn.export.run import run_batches
+from lwcnn.models.io import load_model
+from lwcnn.system import environment
+from lwcnn.system.files import write_json
 
 FAMILY = ("wren_5k", "wren_10k", "wren_20k", "wren_30k", "wren_100k", "wren_fast")
 NETWORKS = ("paper", "paper_tuned", "residual_se_muon", *FAMILY)

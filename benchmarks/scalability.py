@@ -13,22 +13,23 @@ import argparse
 import multiprocessing
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lwcnn.data.datasets import Dataset, load_dataset  # noqa: E402
-from lwcnn.evaluation.metrics import accuracy  # noqa: E402
-from lwcnn.evaluation.predict import predict_logits  # noqa: E402
-from lwcnn.experiments.pipeline import train_method  # noqa: E402
-from lwcnn.experiments.recipes import Experiment, get_experiment, get_preset  # noqa: E402
-from lwcnn.experiments.recipes.types import changed, with_settings  # noqa: E402
-from lwcnn.experiments.records import provenance, split_images  # noqa: E402
-from lwcnn.experiments.sequence import PhaseSequence  # noqa: E402
-from lwcnn.export.bench.measure import peak_bytes  # noqa: E402
-from lwcnn.models.cost import count_macs  # noqa: E402
-from lwcnn.system.files import read_json, write_json  # noqa: E402
+from lwcnn.data.datasets import Dataset, load_dataset
+from lwcnn.evaluation.metrics import accuracy
+from lwcnn.evaluation.predict import predict_logits
+from lwcnn.experiments.pipeline import train_method
+from lwcnn.experiments.recipes import Experiment, get_experiment, get_preset
+from lwcnn.experiments.recipes.types import changed, with_settings
+from lwcnn.experiments.records import provenance, split_images
+from lwcnn.experiments.sequence import PhaseSequence
+from lwcnn.export.bench.measure import peak_bytes
+from lwcnn.models.cost import count_macs
+from lwcnn.system.files import read_json, write_json
 
 EXPERIMENTS = {"paper": None, "residual_se_small": 6}  # epochs; None: those of the preset
 POINTS = (("cifar10", 32), ("cifar10", 48), ("cifar10", 64), ("cifar100", 32))
@@ -76,8 +77,8 @@ def main() -> None:
         for experiment in EXPERIMENTS:
             if (experiment, dataset, size) in done:
                 continue
-            with multiprocessing.get_context("spawn").Pool(1) as process:
-                row = process.apply(train, (experiment, source, size))
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+                row = process.submit(train, experiment, source, size).result()
             rows.append({"experiment": experiment, "dataset": dataset, "size": size} | row)
             print(rows[-1], flush=True)
             write_json(options.json, {"seed": SEED, **provenance(), "rows": rows})

@@ -19,7 +19,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lwcnn.system.files import read_json, write_json  # noqa: E402
+from lwcnn.system.files import read_json, write_json
 
 LARGE = ("repo_baseline", "repo_residual_se")
 SMALL = ("paper", "paper_tuned", "residual_se_small", "residual_se", "residual_se_distilled", "residual_se_muon")

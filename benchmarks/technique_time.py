@@ -14,20 +14,21 @@ import argparse
 import multiprocessing
 import os
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lwcnn.data.datasets import load_dataset  # noqa: E402
-from lwcnn.experiments.pipeline import build_model  # noqa: E402
-from lwcnn.experiments.recipes import get_experiment  # noqa: E402
-from lwcnn.experiments.recipes.techniques import BASE, TECHNIQUES, technique  # noqa: E402
-from lwcnn.experiments.records import provenance  # noqa: E402
-from lwcnn.experiments.sequence import PhaseSequence  # noqa: E402
-from lwcnn.system.files import read_json, write_json  # noqa: E402
-from lwcnn.training.images import Images, Split  # noqa: E402
+from lwcnn.data.datasets import load_dataset
+from lwcnn.experiments.pipeline import build_model
+from lwcnn.experiments.recipes import get_experiment
+from lwcnn.experiments.recipes.techniques import BASE, TECHNIQUES, technique
+from lwcnn.experiments.records import provenance
+from lwcnn.experiments.sequence import PhaseSequence
+from lwcnn.system.files import read_json, write_json
+from lwcnn.training.images import Images, Split
 
 NUM_IMAGES, EPOCHS, ROUNDS = 2_560, 4, 2
 
@@ -56,8 +57,8 @@ def main() -> None:
     experiments = [BASE, *map(technique, options.techniques)]
     fastest = dict.fromkeys(experiments, float("inf"))
     for experiment in experiments * ROUNDS:
-        with multiprocessing.get_context("spawn").Pool(1) as process:
-            seconds = round(process.apply(seconds_per_epoch, (experiment,)), 3)
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+            seconds = round(process.submit(seconds_per_epoch, experiment).result(), 3)
         print(experiment, seconds, flush=True)
         fastest[experiment] = min(seconds, fastest[experiment])
     recipe = {"recipe_seconds_per_epoch": fastest.pop(BASE)}

@@ -14,16 +14,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lwcnn.data.datasets import load_dataset  # noqa: E402
-from lwcnn.data.splits import split_for_training  # noqa: E402
-from lwcnn.evaluation import metrics  # noqa: E402
-from lwcnn.evaluation.predict import TTA_TRANSFORMS, default_tta_transforms, predict_logits  # noqa: E402
-from lwcnn.evaluation.statistics import paired_difference  # noqa: E402
-from lwcnn.experiments.records import SPLIT_SEED  # noqa: E402
-from lwcnn.experiments.zoo import shipped_file, trained_networks, was_mirrored  # noqa: E402
-from lwcnn.models.io import load_model  # noqa: E402
-from lwcnn.system import environment  # noqa: E402
-from lwcnn.system.files import write_json  # noqa: E402
+from lwcnn.data.datasets import load_dataset
+from lwcnn.data.splits import split_for_training
+from lwcnn.evaluation import metrics
+from lwcnn.evaluation.predict import TTA_TRANSFORMS, default_tta_transforms, predict_logits
+from lwcnn.evaluation.statistics import paired_difference
+from lwcnn.experiments.records import SPLIT_SEED
+from lwcnn.experiments.zoo import shipped_file, trained_networks, was_mirrored
+from lwcnn.models.io import load_model
+from lwcnn.system import environment
+from lwcnn.system.files import write_json
 
 
 def averaged(model, images, transforms):
