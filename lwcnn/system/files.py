@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import secrets
 import shutil
 import time
@@ -18,6 +19,7 @@ from lwcnn.system.errors import LwcnnError, wrong
 StrPath = str | os.PathLike[str]
 _TEMPORARY_ENDING = ".lwcnn.tmp"
 _STALE_SECONDS = 24 * 3600
+_NUMBERS = re.compile(r"\[\n([-+.,\deE\s]+)\n *\]")  # strings hold no line breaks
 
 
 def write_atomically(path: StrPath, data: bytes) -> None:
@@ -131,12 +133,16 @@ def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
 
 
 def write_json(path: StrPath, obj: Any) -> None:
-    """Writes an object as indented JSON, atomically, with keys in insertion order; NaN and infinity are refused."""
+    """Writes an object as indented JSON, atomically, with keys in insertion order; NaN and infinity are refused.
+
+    A list of numbers is on one line.
+    """
     try:
         text = json.dumps(obj, indent=1, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         advice = f"Cannot write {path} as JSON: {error}. Give only finite numbers and other plain values"
         raise wrong(advice, f"an object of type {type(obj).__name__}") from error
+    text = _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
     write_atomically(path, (text + "\n").encode("utf-8", "backslashreplace"))  # lone surrogates as JSON escapes
 
 

@@ -131,13 +131,12 @@ def test_budgets_and_seeds_are_as_described(evidence):
     assert counted.max() <= 3
 
 
-def test_goals_are_met_by_all_networks_of_ours_but_two(evidence):
+def test_goals_are_met_by_all_networks_of_ours_but_one(evidence):
     reached = {
         goal: 100 * evidence.network(goal.dataset, goal.experiment).accuracy.mean >= goal.least for goal in GOALS
     }
     missed = {(goal.dataset, goal.experiment) for goal, is_met in reached.items() if not is_met}
-    ours = {("cifar10", "wren_100k"), ("cifar100", "wren_30k-epochs60")}
-    assert missed == {*ours, ("cifar10", "repo_residual_se")}, (
+    assert missed == {("cifar10", "wren_100k"), ("cifar10", "repo_residual_se")}, (
         "the extension's network stays just below its published accuracy"
     )
     assert evidence.network("cifar10", "wren_100k", "full").runs["train_accuracy"].mean() > 0.999, "it fits its images"
@@ -189,14 +188,19 @@ def test_at_quick_the_changes_share_a_first_stage(evidence):
         assert all(first[name] == first["paper"] for name in names[:-2])
 
 
-def test_cifar100_misses_its_goal(evidence):
-    one = evidence.network("cifar100", "wren_30k-epochs60")
-    (run,) = one.runs.to_dict("records")
+def test_cifar100_meets_its_goal_but_not_its_aim(evidence):
+    runs = {}
+    for epochs in (60, 200):
+        (runs[epochs],) = evidence.network("cifar100", f"wren_30k-epochs{epochs}").runs.to_dict("records")
     (goal,) = (goal for goal in GOALS if goal.dataset == "cifar100")
     reported = PUBLISHED.set_index("name").loc["BSConv 33k"]
-    assert (run["params"], round(100 * run["test_accuracy"], 2), goal.least) == (31_469, 62.62, 64)
+    assert (goal.experiment, goal.least, goal.aim) == ("wren_30k-epochs200", 64, 66)
     assert (reported["params"], reported["accuracy"]) == (33_162, 0.6279)
-    assert round(100 * run["train_accuracy"]) == 73 and 1.4 < run["train_seconds"] / 3600 < 1.6
+    assert {epochs: round(100 * run["test_accuracy"], 2) for epochs, run in runs.items()} == {60: 62.62, 200: 64.51}
+    assert {epochs: round(100 * run["train_accuracy"]) for epochs, run in runs.items()} == {60: 73, 200: 77}
+    assert {run["params"] for run in runs.values()} == {31_469}
+    assert 1.4 < runs[60]["train_seconds"] / 3600 < 1.6 and round(runs[200]["train_seconds"] / 3600, 1) == 6.6
+    assert "threads 1; step engine, threads 2" in runs[200]["warnings"][0]
 
 
 def test_the_questions_about_the_method_have_these_answers(evidence):
@@ -510,7 +514,7 @@ def test_the_engine_is_three_times_as_fast_as_keras_and_twice_as_fast_as_pytorch
 
 def test_runs_trained_by_the_engine_are_those_named(evidence):
     named = {"residual_se_muon", "wren_15k", "residual_se_stem_adamw", "paper_as_published", "paper_both_converted"}
-    named |= {"layerwise", "low_rate", "wren_5k", "wren_10k", "wren_fast", "wren_30k-epochs60"}
+    named |= {"layerwise", "low_rate", "wren_5k", "wren_10k", "wren_fast", "wren_30k-epochs60", "wren_30k-epochs200"}
     runs = evidence.runs[evidence.runs["step"] == "engine"]
     runs = runs[~runs["experiment"].str.startswith("technique_")]
     by_preset = runs[(runs["preset"] != "full") | ~runs["experiment"].isin(CHANGES)]

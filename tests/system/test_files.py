@@ -99,6 +99,13 @@ def test_json_round_trip_keeps_the_order(tmp_path):
     assert text == json.dumps(obj, indent=1, ensure_ascii=False) + "\n"
 
 
+def test_a_list_of_numbers_is_on_one_line_of_json(tmp_path):
+    found = {"matrix": [[1, -2.5], [3e-9, 4]], "names": ["[\n1,\n2\n]"], "none": [None, 1], "empty": []}
+    write_json(tmp_path / "a.json", found)
+    assert json.loads((tmp_path / "a.json").read_text()) == found
+    assert ' "matrix": [\n  [1, -2.5],\n  [3e-09, 4]\n ],\n' in (tmp_path / "a.json").read_text()
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float32(1), {1, 2}])
 def test_json_refuses_what_it_has_no_form_for(tmp_path, value):
     with pytest.raises(LwcnnError, match="as JSON"):
