@@ -157,7 +157,7 @@ TRAINING: Arguments = {
         "help": "how progress is shown (default: bar on a terminal, else line)",
     },
     "--size": option(
-        "image size: 64, or 64x96 as height x width (default: the median of image files, up to 96; that of arrays)",
+        "image size: 64, or 64x96 as height x width (default: median of image files, at most 96; arrays keep theirs)",
         type=image_size,
     ),
     "--mirror": option(

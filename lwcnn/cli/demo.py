@@ -7,8 +7,8 @@ from lwcnn.cli.arguments import MODEL_HELP, Arguments, model_name, option, path
 ARGUMENTS: Arguments = {
     "models": option(MODEL_HELP, ["wren-30k", "paper"], type=model_name, nargs="*"),
     "--examples": option(
-        "folder of example images like those that your models were trained on, also used to calibrate int8 (default: "
-        "twelve of CIFAR-10)",
+        "folder of example images like those that your models were trained on; also used to calibrate int8 (default: "
+        "twelve images of CIFAR-10)",
         type=path,
     ),
     "--port": option("TCP port", 7860, type=int),

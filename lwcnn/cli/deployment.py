@@ -19,20 +19,20 @@ EXPORT: Arguments = {
     **arguments.DATA_DIR,
     "--output": option("file or folder to write (default: exports/<model>-<format>)", type=arguments.path),
     "--max-drop": option(
-        "maximum loss of accuracy, in points (default: 0.3 for int8, 0.05 otherwise, more on few images)",
+        "maximum loss of accuracy, in points (default: 0.3 for int8, 0.05 otherwise, more with few test images)",
         type=partial(number, most=100),
         metavar="POINTS",
     ),
 }
 BENCH: Arguments = {
     "models": option(
-        f"{MODEL_HELP}, or the name of another experiment, whose model has random weights",
+        f"{MODEL_HELP}, or the name of another experiment, which is built with random weights",
         type=arguments.model_name,
         nargs="+",
     ),
     "--formats": option("formats to measure", list(BENCH_FORMATS), nargs="+", choices=BENCH_FORMATS),
     "--dataset": option(
-        f"data set to time, and to calibrate int8 with: {DATASET_HELP} (default: random images)", type=dataset_source
+        f"data set for timing and for calibrating int8: {DATASET_HELP} (default: random images)", type=dataset_source
     ),
     **arguments.DATA_DIR,
     "--rounds": option("number of rounds through all formats", 5, type=at_least_one),

@@ -14,7 +14,7 @@ ARGUMENTS: Arguments = {
     "--space": option("what to vary: width, network, recipe or all", "width", metavar="SPACE"),
     "--limit": option("maximum number of parameters (default: none)", type=at_least_one),
     "--trials": option("number of trials in the study, besides those in results/search", 40, type=at_least_one),
-    "--epochs": option("epochs of a trial", 12, type=at_least_one),
+    "--epochs": option("number of epochs per trial", 12, type=at_least_one),
     "--seed": option("random seed of the sampler and the trials", 0, type=arguments.seed_number),
     "--show": option(
         "draw the Pareto front and the importance of each parameter, without training", action="store_true"

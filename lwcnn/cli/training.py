@@ -24,8 +24,8 @@ TRAIN: Arguments = {
     **arguments.MODELS,
     **arguments.JOBS,
     "--precision": option(
-        "mixed_float16 and mixed_bfloat16 compute in 16 bits, except weights and logits; use separate --results and "
-        "--models folders for each precision",
+        "mixed_float16 and mixed_bfloat16 compute in 16 bits, but keep weights and logits in float32; use separate "
+        "--results and --models folders for each precision",
         "float32",
         choices=PRECISIONS,
     ),
@@ -51,7 +51,7 @@ KFOLD: Arguments = {
     **arguments.TRAINING,
     "--folds": option("number of folds", 6, type=arguments.at_least_one),
     "--leaky": option(
-        "train one model through all folds, as the author's code does: it is assessed on images that it has seen",
+        "train one model through all folds, as the author's code does, so that it is tested on images that it has seen",
         action="store_true",
     ),
 }

@@ -28,7 +28,7 @@ class Batches(keras.utils.PyDataset):
         mixing: MixUp and CutMix, applied after augmentation and identically to all branches, because they share one
             label. Labels become soft. If None, images are not mixed.
         num_classes: Number of classes of the soft labels. Required with `mixing`.
-        num_epochs: Total number of epochs, which the ramp of `mixing` is scaled to. Required if it has a ramp.
+        num_epochs: Total number of epochs, to which the ramp of `mixing` is scaled. Required if it has a ramp.
 
     Raises:
         LwcnnError: If images, labels or settings have the wrong type, shape or range, or there is no image.

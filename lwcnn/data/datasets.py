@@ -34,16 +34,16 @@ class Dataset:
     """Images and labels of a data set, each split sorted by a hash of the pixels.
 
     Attributes:
-        name: One of `DATASET_NAMES` for the official images, whatever their file; otherwise
-            `<file>-<start of the checksum>`, and `-mirror` or `-no_mirror` if the argument `mirror` decided so, so that
-            results on different images never share a folder.
+        name: One of `DATASET_NAMES` for the official images, in whatever file; otherwise
+            `<file>-<start of the checksum>`, followed by `-mirror` or `-no_mirror` if the argument `mirror` differs
+            from the default. Results on different images therefore never share a folder.
         x_train: Training images of shape (n, h, w, c), uint8, between 0 and 255; c is 1 for gray images.
         y_train: Training labels of shape (n,), int64, between 0 and num_classes - 1.
         x_test: Test images of shape (m, h, w, c), uint8.
         y_test: Test labels of shape (m,), int64.
         class_names: Class names by label.
-        checksum: SHA-256 of the shapes, pixels and labels of both splits, hexadecimal; of images that are not public,
-            also of the names of classes that their source has, unless these are the labels.
+        checksum: SHA-256 of the shapes, pixels and labels of both splits, hexadecimal. For images that are not public,
+            it includes the class names of their source, unless these are the labels.
         source: Description of where the data was read from, without an absolute path.
         mirror: Whether a mirrored image still belongs to its class, so that recipes may flip it.
     """

@@ -26,7 +26,7 @@ def fast_fit(
     initial_epoch: int = 0,
     **arguments,
 ) -> keras.callbacks.History:
-    """Trains a compiled model as `model.fit` does, but by the engine, which is faster for small networks on a CPU.
+    """Trains a compiled model as `model.fit` does, but with the engine, which is faster for small networks on a CPU.
 
     Weights, optimizer state and logs equal those of `model.fit` within rounding, except that the order of images and
     the masks of dropout are drawn differently, and that the losses of single outputs are means over images, not over

@@ -41,7 +41,7 @@ class Folders:
         return self.result(dataset, experiment, preset, seed).with_name(f"seed{seed}_classes.npz")
 
     def model(self, run: Mapping) -> Path:
-        """Returns the path of a run's model in the cache, whose name depends on all that determines the weights."""
+        """Returns the path of a run's model in the cache. Its name depends on all that determines the weights."""
         parts = [run["config"], run["data_checksum"], run["backend"], run.get("step")]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
         folder = Path(self.cache) / run["dataset"] / run["experiment"] / run["preset"]

@@ -32,7 +32,7 @@ def list_models() -> pd.DataFrame:
     """Returns the trained networks that `create_model` loads.
 
     Returns:
-        A data frame with a row per network and data set: `name`, `dataset`, `parameters`, `test_accuracy` (0 to 1),
+        A data frame with one row per network and data set: `name`, `dataset`, `parameters`, `test_accuracy` (0 to 1),
         `int8_bytes` (size of the int8 LiteRT file) and `latency_ms` (of that file for one image, on one CPU thread).
 
     Example:

@@ -71,8 +71,8 @@ class Checkpoint:
 
     Attributes:
         path: Path of the .npz file.
-        key: Name of what the phase, the seed and the positions of its images do not tell, such as the pixels, the
-            labels and the model; a file with another key is refused.
+        key: Identifies what the phase, the seed and the positions of its images do not, such as the pixels, the labels
+            and the model. A file with another key is rejected.
     """
 
     path: StrPath

@@ -64,7 +64,7 @@ class Images:
     def channel_statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns mean and population standard deviation of each channel, float64, in gray levels.
 
-        From histograms, so that no rounding error accumulates.
+        Computed from histograms, so that no rounding error accumulates.
         """
         check_images(self.images)
         chosen = np.arange(len(self.images)) if self.indices is None else self.indices

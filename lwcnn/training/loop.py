@@ -41,7 +41,7 @@ def train_phase(
     progress: Progress | None = None,
     wrap: Wrap | None = None,
 ) -> PhaseState:
-    """Trains a model through a phase; the model ends with the phase's final weights.
+    """Trains a model for one phase. The model then has the phase's final weights.
 
     Weights that the phase does not train stay bit-identical. If the checkpoint holds an interrupted run of the phase,
     training resumes after its last completed epoch and ends with the same weights as without the interruption.

@@ -31,7 +31,7 @@ class Phase(Settings):
             and ? are wildcards. The weights of all other layers stay bit-identical.
         frozen: Names of layers (wildcards as above) to exclude from `trainable`.
         patience: Number of epochs without improvement after which training stops. The phase then ends with the weights
-            of its best epoch, also if it trains all epochs. None keeps those of the last epoch.
+            of its best epoch, even if it trains for all epochs. None keeps those of the last epoch.
         min_delta: Minimum improvement of the monitored value (accuracy as a fraction) that counts as progress.
         augmentation: Augmentation of the training images, for a model with one input. None trains on the originals.
         label_smoothing: Float from 0 to below 1. Fraction of each label that is spread evenly over the classes.

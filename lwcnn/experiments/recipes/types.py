@@ -23,7 +23,7 @@ class Experiment:
 
     Attributes:
         name: Name of the experiment.
-        question: What it tests, in words; not part of what identifies a run.
+        question: Question that the experiment answers. It is not part of what identifies a run.
         phases: Phases of the final model, in order.
         validation: Fraction (below 1) or number of the training images held out for validation.
         num_images: Maximum number of training images, drawn by class, in addition to the preset's limit. If None, all
@@ -166,11 +166,11 @@ def with_settings(
 ) -> Experiment:
     """Returns an experiment with other settings in all of its phases. None keeps a setting.
 
-    They become part of its name, so that its results are stored beside those of the original.
+    The changed settings become part of its name, so that its results are stored beside those of the original.
 
     Args:
         experiment: Experiment to change.
-        epochs: Number of epochs of all phases together, which share it as before; each has at least one.
+        epochs: Total number of epochs. Each phase keeps its share, but has at least one.
         batch_size: Number of images per step.
         learning_rate: Peak learning rate; phases with a lower one keep their ratio to it.
         class_weight: "balanced" weights the loss so that every class counts equally.
