@@ -591,10 +591,9 @@ def test_removed_weights_cost_less_than_removed_channels_but_not_fewer_bytes_tha
 
 def test_no_technique_shows_a_clear_gain(evidence):
     runs = evidence.runs[evidence.runs["experiment"].str.startswith("technique_")]
+    runs = runs[runs["preset"] == "quick"]
     seeds = runs["experiment"].value_counts()
-    assert dict(seeds[seeds > 1]) == {"technique_branches": 3, "technique_prelu": 2} and set(runs["preset"]) == {
-        "quick"
-    }
+    assert dict(seeds[seeds > 1]) == {"technique_branches": 3, "technique_prelu": 2}
     base = evidence.runs[(evidence.runs["experiment"] == "residual_se_muon") & (evidence.runs["preset"] == "quick")]
     base = base[base["dataset"] == "cifar10"].set_index("seed")
     accuracies = base["test_accuracy"]
@@ -641,6 +640,17 @@ def test_no_technique_shows_a_clear_gain(evidence):
     assert times["resizing"] < 0.7
     in_keras = {name for name, time in times.items() if time > 1.3}
     assert in_keras == {"lookahead", "one_cycle", "feature_noise"}
+
+
+def test_rand_augment_makes_no_difference_after_60_epochs(evidence):
+    runs = evidence.runs[evidence.runs["experiment"].str.startswith("technique_")].set_index(["experiment", "seed"])
+    (measured,) = runs[runs["preset"] == "full"].index
+    assert measured == ("technique_rand_augment", 0)
+    network, recipe = (evidence.network("cifar10", name, "full") for name in (measured[0], "residual_se_muon"))
+    gain = network.minus("residual_se_muon")
+    assert gain.low < 0 < gain.high and gain.p_values[0] > 0.5
+    fits = [one.runs.set_index("seed")["train_accuracy"][0] for one in (network, recipe)]
+    assert [round(100 * fit) for fit in fits] == [93, 96]
 
 
 def test_the_page_names_every_technique_that_is_not_measured(evidence):
