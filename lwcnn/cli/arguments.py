@@ -49,8 +49,13 @@ def path(text: str) -> Path:
 def output_file(text: str) -> Path:
     """The path of a file to write, checked before the work whose results it gets."""
     file = path(text)
-    folder = next(parent for parent in file.absolute().parents if parent.exists())
-    if file.is_dir() or not folder.is_dir() or not os.access(file if file.exists() else folder, os.W_OK):
+    target = os.path.realpath(file)
+    folder = os.path.dirname(target)
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    is_special = os.path.exists(target) and not os.path.isfile(target)  # such as /dev/null: it is written to directly
+    is_writable = os.access(target, os.W_OK) if is_special else os.access(folder, os.W_OK | os.X_OK)
+    if os.path.isdir(target) or not os.path.isdir(folder) or not is_writable:
         raise argparse.ArgumentTypeError(f"give a file in a folder that you can write to. Received: {text!r}")
     return file
 

@@ -40,7 +40,7 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, Path | Image.Image]:
                 raise LwcnnError(f"Give a folder with image files ({', '.join(IMAGE_EXTENSIONS)}). Received: {text}")
             found |= inside if len(inputs) == 1 else {readable(str(image)): image for image in inside.values()}
         elif path.suffix == ".npz" and path.exists():
-            raise wrong("Give an .npz file alone, without other images", f"{len(inputs)} inputs", repr(text))
+            raise LwcnnError(f"Give an .npz file alone. Received: {text!r} among {len(inputs)} inputs")
         elif os.path.lexists(path):
             found[readable(text)] = path
         elif matching := sorted(glob.glob(str(path), recursive=True)):

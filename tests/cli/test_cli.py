@@ -329,6 +329,7 @@ def test_help_has_examples(capsys):
         (["train", "paper", "--size=24x"], "64x96 as height x width. Received: '24x'"),
         (["train", "paper", "--dataset=no/photos"], "no such folder or file. Received: 'no/photos'"),
         (["predict", "wren", "a.png", "--output", "."], "a file in a folder that you can write to. Received: '.'"),
+        (["evaluate", "wren", "--json", "/"], "a file in a folder that you can write to. Received: '/'"),
         (["evaluate", "wren", "--json", f"{__file__}/a.json"], "a file in a folder that you can write to"),
         (["export", "wren", "--format=litert", "--max-drop=nan"], "a number from 0 to 100. Received: 'nan'"),
     ],

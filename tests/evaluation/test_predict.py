@@ -341,7 +341,7 @@ def test_names_of_files(tmp_path):
     with pytest.raises(LwcnnError, match="a folder with image files .*Received: .*empty"):
         find_inputs([str(tmp_path / "empty")])
     (tmp_path / "images.npz").touch()
-    with pytest.raises(LwcnnError, match="an .npz file alone, without other images"):
+    with pytest.raises(LwcnnError, match="an .npz file alone. Received: .*images.npz. among 2 inputs"):
         find_inputs([str(tmp_path / "a.b.png"), str(tmp_path / "images.npz")])
 
 
