@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lwcnn.data.known import DATASET_NAMES, is_dataset_name
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment
 from lwcnn.experiments.zoo import model_file
+from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 Arguments = dict[str, dict[str, Any]]
 """Settings of `ArgumentParser.add_argument` by the argument's name."""
-
-MAX_SEED = 2**32 - 1
 
 
 def option(words: str, default: Any = None, **settings: Any) -> dict[str, Any]:
@@ -98,7 +97,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-at_least_one, seed_number = whole_number(1, 10**9), whole_number(0, MAX_SEED)
+at_least_one, seed_number = whole_number(1, 10**9), whole_number(0, environment.MAX_SEED)
 
 
 def image_size(text: str) -> tuple[int, ...]:

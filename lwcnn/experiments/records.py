@@ -24,7 +24,6 @@ from lwcnn.training.progress import Progress
 from lwcnn.training.steps import step_name
 
 SPLIT_SEED = 0  # all runs share one validation split
-MAX_SEED = 2**32 - 1  # of Keras and NumPy
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,8 @@ class Run:
     computing: Computing = Computing()
 
     def __post_init__(self):
-        if not isinstance(self.seed, Integral) or not 0 <= self.seed <= MAX_SEED:
-            raise LwcnnError(f"Give a seed from 0 to {MAX_SEED:,}. Received: {self.seed}")
+        if not isinstance(self.seed, Integral) or not 0 <= self.seed <= environment.MAX_SEED:
+            raise LwcnnError(f"Give a seed from 0 to {environment.MAX_SEED:,}. Received: {self.seed}")
         object.__setattr__(self, "seed", int(self.seed))  # NumPy's is no JSON
 
     @property

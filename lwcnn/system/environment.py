@@ -17,6 +17,7 @@ from types import ModuleType
 
 from lwcnn.system.errors import LwcnnError, wrong
 
+MAX_SEED = 2**32 - 1  # of Keras and NumPy
 _OF_MODULES = {"tensorflow": "tensorflow-cpu", "flatbuffers": "ai-edge-litert"}  # others are named as their modules
 _PACKAGES = "lwcnn keras tensorflow-cpu tensorflow jax torch numba numpy opencv-python-headless".split()
 

@@ -648,6 +648,7 @@ def test_rand_augment_makes_no_difference_after_60_epochs(evidence):
     assert measured == ("technique_rand_augment", 0)
     network, recipe = (evidence.network("cifar10", name, "full") for name in (measured[0], "residual_se_muon"))
     gain = network.minus("residual_se_muon")
+    assert round(100 * recipe.runs.set_index("seed")["test_accuracy"][0], 2) == 89.55
     assert gain.low < 0 < gain.high and gain.p_values[0] > 0.5
     fits = [one.runs.set_index("seed")["train_accuracy"][0] for one in (network, recipe)]
     assert [round(100 * fit) for fit in fits] == [93, 96]
