@@ -94,7 +94,7 @@ def bench(options: argparse.Namespace) -> None:
     machine = found["machine"]
     print(f"\n{bench_table(found).to_string(index=False)}\n")
     print(
-        f"{machine['device']}, one thread, medians of {options.rounds} interleaved rounds; images: {found['images']}.\n"
+        f"{machine['device']}, one thread, medians of {options.rounds} rounds; images: {found['images']}.\n"
         f"Load average before and after: {machine['load_average_before']}, {machine['load_average_after']}.\n"
         f"Peak memory: {found['peak_memory']}."
     )

@@ -52,6 +52,7 @@ def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500
     >>> predict_logits(model, np.zeros((2, 4, 4, 1), "uint8")).shape
     (2, 3)
     """
+    images = np.asarray(images)
     require_classifier_of(images, model)
     if len(images) == 0:
         raise LwcnnError(f"Give at least one image. Received: {images.shape}")
@@ -236,5 +237,7 @@ def predict_tta(
         raise wrong("Give temperature as a positive number", f"temperature={temperature!r}")
     if unknown := [name for name in transforms if name not in TTA_TRANSFORMS]:
         raise unknown_name("transform", unknown[0], TTA_TRANSFORMS)
+    if not transforms:
+        raise wrong("Give at least one transform", f"transforms={transforms!r}")
     views = (predict_logits(model, TTA_TRANSFORMS[name](images)) for name in transforms)
     return average_probabilities(logits.astype(np.float64) / temperature for logits in views)

@@ -32,7 +32,7 @@ def convert(model: keras.Model, format_name: str, calibration_images: np.ndarray
         raise
     except Exception as error:  # converters can raise any error
         kinds = ", ".join(sorted({type(layer).__name__ for layer in model.layers}))
-        reason = (str(error).strip().splitlines() or [""])[0]
+        reason = " ".join(str(error).split())[:300]
         advice = f"Give a model that can be converted to {format_name} ({type(error).__name__}: {reason})"
         raise wrong(advice, f"{model.name!r} with {kinds}") from error
 

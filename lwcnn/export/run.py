@@ -31,9 +31,10 @@ def export_model(
 ) -> dict:
     """Exports a .keras file, compares the export with it on the test images, and writes it beside a JSON report.
 
-    Images of `data.x_train` calibrate int8. Nothing is written if the export differs too much: `max_drop` is the
-    maximum loss of accuracy in percentage points. By default it is 0.3 for int8 and 0.05 otherwise; on few test images,
-    a larger loss that chance explains, such as of one image in 100, is accepted too.
+    Images of `data.x_train` calibrate int8; in a folder without a test part, they may be test images too. Nothing is
+    written if the export differs too much: `max_drop` is the maximum loss of accuracy in percentage points. By default
+    it is 0.3 for int8 and 0.05 otherwise; on few test images, a larger loss that chance explains, such as of one image
+    in 100, is accepted too.
     """
     require_format(format_name)
     kind = FORMATS[format_name]

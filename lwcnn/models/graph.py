@@ -33,7 +33,7 @@ def layer_calls(model: keras.Model) -> list[tuple[keras.Operation, list[list[Ten
         raise LwcnnError(f"Give a functional or a built sequential model. Received: {type(model)} {name!r}")
     by_name = {operation.name: operation for operation in model.operations}
     return [
-        (by_name[entry["name"]], [_tensors(call["args"]) for call in entry["inbound_nodes"]])
+        (by_name[entry["name"]], [_tensors((call["args"], call["kwargs"])) for call in entry["inbound_nodes"]])
         for entry in config["layers"]
     ]
 

@@ -103,7 +103,8 @@ def _check_branch(submodel: keras.Model, merged: keras.Model, images: np.ndarray
     """Compares a submodel with its branch: conv1, conv2 and dense, kernel and bias each."""
     name = submodel.name
     logits = submodel.predict(images, batch_size=500, verbose=0)  # (n, classes)
-    without_relu = keras.layers.Conv2D(logits.shape[1], 1, name=f"{name}_without_relu")
+    convolution = {"data_format": "channels_last", "name": f"{name}_without_relu"}
+    without_relu = keras.layers.Conv2D(logits.shape[1], 1, **convolution)
     branch = keras.Model(merged.inputs, without_relu(merged.get_layer(f"{name}_flatten").output))  # (n, 1, 1, classes)
     without_relu.set_weights(merged.get_layer(f"{name}_dense_as_conv").get_weights())
     outputs = branch.predict(images, batch_size=500, verbose=0)[:, 0, 0]  # (n, classes)

@@ -39,7 +39,10 @@ class Images:
         if self.labels.ndim != 1 or self.labels.dtype.kind not in "iu" or len(self.labels) != len(self.images):
             advice = f"Give one integer label for each image, shape ({len(self.images)},)"
             raise wrong(advice, f"{self.labels.dtype} of shape {self.labels.shape}")
-        if self.indices is None or not self.indices.size:
+        if self.indices is None:
+            return
+        if not self.indices.size:
+            object.__setattr__(self, "indices", np.zeros(0, int))
             return
         if self.indices.dtype.kind not in "iu" or self.indices.ndim != 1:
             raise wrong("Give indices as integers, shape (m,)", f"{self.indices.dtype} of shape {self.indices.shape}")

@@ -5,7 +5,7 @@ from keras import ops, optimizers
 
 SLOW_SHARE = 0.5  # of Lookahead
 NOT_ORTHOGONAL = ("head", "squeeze", "excite")
-"""Parts of the paths of variables that AdamW trains: the last layer, as Muon's authors advise, and narrow matrices."""
+"""Parts of the paths of variables that AdamW trains: the head, as Muon's authors advise, and narrow matrices."""
 
 
 @keras.saving.register_keras_serializable(package="lwcnn")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
-from keras.layers import Dropout
+from keras.layers import Dropout, Softmax
 
 from lwcnn.data.augment import Augmentation
 from lwcnn.data.batches import Batches
@@ -43,8 +43,9 @@ def train_phase(
 ) -> PhaseState:
     """Trains a model for one phase. The model then has the phase's final weights.
 
-    Weights that the phase does not train stay bit-identical. If the checkpoint holds an interrupted run of the phase,
-    training resumes after its last completed epoch and ends with the same weights as without the interruption.
+    Weights that the phase does not train stay bit-identical; their layers have `trainable=False` afterwards. If the
+    checkpoint holds an interrupted run of the phase, training resumes after its last completed epoch and ends with the
+    same weights as without the interruption.
 
     Args:
         model: Model that returns logits, with one input and one output per branch.
@@ -77,7 +78,8 @@ def train_phase(
     if not len(branches) == len(model.inputs) == len(model.outputs):
         found = f"inputs: {len(model.inputs)}, outputs: {len(model.outputs)}, branches: {len(branches)}"
         raise wrong("Give a model with one input and one output for each branch", found)
-    if getattr(getattr(model.layers[-1], "activation", None), "__name__", "") == "softmax":
+    last = model.layers[-1]
+    if isinstance(last, Softmax) or getattr(getattr(last, "activation", None), "__name__", "") == "softmax":
         raise wrong("Give a model with logits as output, without softmax", repr(model.name))
     for part in split:
         require_pixels(part.images)
@@ -258,7 +260,7 @@ def _without_frozen_prefix(
     model: keras.Model, phase: Phase, branches: tuple[Augmentation | None, ...], split: Split
 ) -> tuple[keras.Model, Split]:
     """Replaces frozen first layers by their outputs, where these are the same in every epoch."""
-    if branches != (None,) or phase.mixing or environment.num_replicas() > 1:
+    if branches != (None,) or phase.mixing or phase.dropout or environment.num_replicas() > 1:
         return model, split
     if (parts := split_frozen_prefix(model, trainable_layer_names(model, phase))) is None:
         return model, split

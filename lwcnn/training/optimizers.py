@@ -62,6 +62,8 @@ class OptimizerConfig(Settings):
             raise unknown_name("optimizer", self.name, NAMES)
         if self.drops and (self.warmup is not None or self.name == "one_cycle" or [*self.drops] != sorted(self.drops)):
             raise LwcnnError(f"Give drops in ascending order and without any other schedule. Received: {self}")
+        if self.nesterov and self.name == "one_cycle":
+            raise LwcnnError(f"Leave out nesterov: one-cycle SGD has no such momentum. Received: {self}")
 
     def build(self, num_steps: int) -> "keras.optimizers.Optimizer":
         """Builds a new Keras optimizer whose learning rate is scheduled over `num_steps` training steps."""

@@ -35,9 +35,9 @@ class Phase(Settings):
         min_delta: Minimum improvement of the monitored value (accuracy as a fraction) that counts as progress.
         augmentation: Augmentation of the training images, for a model with one input. None trains on the originals.
         label_smoothing: Float from 0 to below 1. Fraction of each label that is spread evenly over the classes.
-        best_per_branch: With several outputs, whether to keep the most accurate epoch of each branch (one checkpoint
-            per branch, whatever `min_delta` and `start_from_epoch` are) and to stop as soon as the patience of one
-            branch ends. By default both follow the mean over the outputs.
+        best_per_branch: With several outputs and `patience`, whether to keep the most accurate epoch of each branch
+            (one checkpoint per branch, whatever `min_delta` and `start_from_epoch` are) and to stop as soon as the
+            patience of one branch ends. By default both follow the mean over the outputs.
         batch_size: Number of images per step.
         mixing: MixUp and CutMix of the batches.
         dropout: Rates of the model's `Dropout` layers in the first and the last epoch, linear between them.

@@ -81,6 +81,11 @@ def test_unknown_transforms_are_refused_with_the_nearest(model, images):
             predict_tta(model, images, temperature=temperature)
 
 
+def test_an_average_over_no_transform_is_refused(model, images):
+    with pytest.raises(LwcnnError, match="at least one transform"):
+        predict_tta(model, images, ())
+
+
 def test_digits_are_not_mirrored_by_default():
     assert default_tta_transforms(mirror=True) == ("original", "horizontal_flip")
     assert default_tta_transforms(mirror=False) == ("original", "center_crop", "blur")

@@ -51,6 +51,11 @@ def test_layers(layer, expected):
     assert of_one(layer) == expected
 
 
+def test_tensors_given_by_keyword_count():
+    image = keras.Input((8,))
+    assert count_macs(keras.Model(image, layers.Dense(10)(inputs=image))) == 80
+
+
 def test_dense_on_a_map_of_one_pixel_counts_as_on_a_vector():
     assert of_one(layers.Dense(10), (1, 1, 720)) == of_one(layers.Conv2D(10, 1), (1, 1, 720)) == 7_200
     assert of_one(layers.Dense(10), (720,)) == 7_200

@@ -120,6 +120,15 @@ def test_mixing_reaches_a_phase_that_trains_the_head_only(part, monkeypatch):
     assert ((labels > 0).sum(axis=1) > 1).any()
 
 
+def test_scheduled_dropout_before_a_head_acts(part):
+    heads = []
+    for rates in (None, (0.9, 0.9)):
+        model = randomize(residual())
+        train_phase(model, Phase("head", SGD, 2, ("head_logits",), batch_size=16, dropout=rates), Split(part, part), 0)
+        heads.append(model.get_layer("head_logits").get_weights()[0])
+    assert not np.allclose(*heads)
+
+
 def test_averages_of_a_head_are_those_of_what_trains(part):
     """The norms of the frozen prefix are none of the head's: with averaged moments this raised a KeyError."""
     model = residual()

@@ -72,6 +72,8 @@ def test_lists_become_arrays():
     images = np.zeros((3, 4, 4, 1), np.uint8)
     _, labels = Images(images, [2, 1, 0], [0, 2]).arrays()
     assert labels.tolist() == [2, 0]
+    _, labels = Images(images, [2, 1, 0], []).arrays()
+    assert labels.tolist() == []
 
 
 def test_statistics_are_those_of_uint8_images():

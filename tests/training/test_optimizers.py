@@ -37,6 +37,11 @@ def test_the_rate_drops_to_a_tenth_after_each_share_of_the_steps():
     assert apply(optimizer, variable, [1, 1, 1, 1]) == pytest.approx([-1, -2, -2.1, -2.11])
 
 
+def test_one_cycle_has_no_nesterov_momentum():
+    with pytest.raises(LwcnnError, match="Leave out nesterov"):
+        OptimizerConfig("one_cycle", 0.1, nesterov=True)
+
+
 def test_the_momentum_of_one_cycle_falls_as_the_rate_rises():
     variable = keras.Variable(np.float32([0]))
     optimizer = OptimizerConfig("one_cycle", 0.1, warmup=0.5).build(4)

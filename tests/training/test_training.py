@@ -796,9 +796,11 @@ def test_arguments_of_other_types_are_refused(parts, argument, value, message):
         train_phase(build_merged_model(SHAPE, NUM_CLASSES), **arguments)
 
 
-def test_a_model_of_probabilities_is_refused(parts):
-    dense = keras.layers.Dense(NUM_CLASSES, activation="softmax")
-    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), dense])
+@pytest.mark.parametrize("last", ["activation", "layer"])
+def test_a_model_of_probabilities_is_refused(parts, last):
+    dense = keras.layers.Dense(NUM_CLASSES, activation="softmax" if last == "activation" else None)
+    softmax = [keras.layers.Softmax()] if last == "layer" else []
+    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), dense, *softmax])
     with pytest.raises(LwcnnError, match="logits as output, without softmax"):
         train_phase(model, Phase("p", NADAM, 1), parts, 0)
 

@@ -32,7 +32,6 @@ def _techniques(group: str, prefix: str, **settings: tuple[str, dict[str, Any]])
     }
 
 
-_RESOLUTION = {"stem": 24, "attention": "eca", "stem_pooling": False}
 _UNDECAYED = {"phases.0.optimizer.no_weight_decay": (*NO_WEIGHT_DECAY, "alpha")}  # slopes and shares
 
 TECHNIQUES: dict[str, Technique] = {
@@ -42,22 +41,17 @@ TECHNIQUES: dict[str, Technique] = {
         cutout=("Cutout, 8 pixels", {"cutout": Cutout(8)}),
         erasing=("random erasing", {"erasing": Erasing(0.25)}),
         rand_augment=("RandAugment, 2 of magnitude 9", {"rand_augment": RandAugment(2, 9)}),
-        rand_augment_mild=("RandAugment, 1 operation of magnitude 5", {"rand_augment": RandAugment(1, 5)}),
         trivial_augment=("TrivialAugment", {"policy": "trivial_augment"}),
         auto_augment=("AutoAugment", {"policy": "auto_augment"}),
         color_jitter=("color jitter 0.2", {"color_jitter": ColorJitter(0.2, 0.2, 0.2, 0.05)}),
         sharpness=("sharpness", {"sharpness": Sharpness(0.5)}),
         blur=("Gaussian blur", {"blur": GaussianBlur(0.25)}),
-        rotation=("rotation by 15 degrees", {"rotation": 15 / 360}),
     ),
     **_techniques(
         "augmentation",
         "phases.0",
-        no_augmentation=("no augmentation at all", {"augmentation": None}),
         mixup=("MixUp 0.2", {"mixing": MixUpCutMix(0.2, 0.0)}),
-        mixup_ramp=("MixUp 0.5, ramped", {"mixing": MixUpCutMix(0.5, 0.0, ramp=1.0)}),
         cutmix=("CutMix 1.0", {"mixing": MixUpCutMix(0.0, 1.0)}),
-        cutmix_half=("CutMix 1.0, half of the batches", {"mixing": MixUpCutMix(0.0, 1.0, probability=0.5)}),
     ),
     **_techniques(
         "regularization",
@@ -71,8 +65,6 @@ TECHNIQUES: dict[str, Technique] = {
         "phases.0.optimizer",
         weight_decay=("weight decay twice as strong", {"weight_decay": 0.1}),
         no_ema=("no moving average", {"ema": None, "ema_batch_norm": False}),
-        ema_longer=("moving average 0.999", {"ema": 0.999}),
-        no_ema_statistics=("statistics of batch norm not averaged", {"ema_batch_norm": False}),
     ),
     **_techniques(
         "regularization",
@@ -101,7 +93,6 @@ TECHNIQUES: dict[str, Technique] = {
         one_cycle=("one-cycle SGD", {"name": "one_cycle", "learning_rate": 0.1, "weight_decay": 5e-3}),
         constant_rate=("constant learning rate", {"learning_rate": 0.005, "warmup": None}),
         step_decay=("rate divided by ten, twice", {"learning_rate": 0.01, "warmup": None, "drops": (0.5, 0.75)}),
-        warmup_short=("warm-up over a twentieth", {"warmup": 0.05}),
     ),
     "warm_restarts": Technique("warm restarts, 3 cycles", "schedule", {}, (None,) * 3),
     "resizing": Technique("resizing: 16, 24, 32", "schedule", {}, (16, 24, None)),
@@ -110,24 +101,15 @@ TECHNIQUES: dict[str, Technique] = {
         "block",
         "network",
         eca=("ECA in place of SE", {"attention": "eca"}),
-        eca_wide=("ECA in place of SE, stem of 48", {"attention": "eca", "stem": 48}),
-        no_attention=("no attention", {"se_reduction": None}),
-        no_residual=("no shortcuts", {"residual": False}),
         gelu=("GELU", {"activation": "gelu"}),
         relu=("ReLU", {"activation": "relu"}),
-        silu=("SiLU", {"activation": "silu"}),
         glu=("gated expansion, ECA", {"stages.*.expansion": 1.25, "block": "glu", "attention": "eca"}),
         cbam=("CBAM-lite", {"block": "cbam"}),
-        plain=("full convolutions", {"stem": 32, "stages": (Stage(20, 2, 3), Stage(32, 2, 3)), "block": "plain"}),
         branches=("parallel kernels 1x1, 3x3", {"branch_kernels": (1, 3)}),
         average_pooling=("average pooling", {"pooling": "average"}),
         resolution=(
             "two blocks at full resolution, ECA",
-            _RESOLUTION | {"stages": (Stage(24, 2), Stage(40, 3, 5, 1.6))},
-        ),
-        resolution_glu=(
-            "three gated blocks at full resolution, ECA",
-            _RESOLUTION | {"stages": (Stage(24, 3, 5, 1), Stage(40, 3, 5, 1)), "block": "glu"},
+            {"stem": 24, "attention": "eca", "stem_pooling": False, "stages": (Stage(24, 2), Stage(40, 3, 5, 1.6))},
         ),
     ),
     "prelu": Technique("PReLU", "block", {"network.activation": "prelu"} | _UNDECAYED),

@@ -1,4 +1,4 @@
-"""Benchmarks models in several formats, in interleaved rounds."""
+"""Benchmarks models in several formats; the rounds of a model's formats are interleaved."""
 
 import os
 import tempfile
@@ -43,7 +43,9 @@ def bench_models(
     rounds: int = 5,
     num_calls: int = 300,
 ) -> dict:
-    """Measures models in several formats, on the process's threads; results are medians over interleaved rounds.
+    """Measures models in several formats, on the process's threads; results are medians over rounds.
+
+    The rounds of a model's formats are interleaved; models are measured one after the other.
 
     A call is timed from an image in memory, in the runtime's input type, to logits in a NumPy array. `models` are
     .keras files, or names of experiments, whose models have random weights. Without data, images are random, and the

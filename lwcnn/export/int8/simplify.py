@@ -61,7 +61,8 @@ def _with_dense_attention(model: keras.Model) -> keras.Model:
         if column.output.shape[1:] == (1, 1, channels):
             kernel, *bias = layer.get_weights()
             impulses = np.eye(channels, dtype=np.float32)[..., np.newaxis]  # the answer to each is a row of the matrix
-            matrix = keras.ops.conv(impulses, kernel, padding="same", dilation_rate=layer.dilation_rate)
+            settings = {"data_format": "channels_last", "dilation_rate": layer.dilation_rate}
+            matrix = keras.ops.conv(impulses, kernel, padding="same", **settings)
             dense = layers.Dense(channels, activation=layer.activation, use_bias=layer.use_bias, name=layer.name)
             replaced[layer.name] = dense, [np.asarray(matrix)[..., 0], *(np.repeat(part, channels) for part in bias)]
             replaced[pool.name] = same(pool, keepdims=True), []
