@@ -6,8 +6,8 @@ nothing else:
 
     LWCNN_DATA_DIR=... python benchmarks/technique_time.py --json results/technique_time.json
 
-Each technique keeps the time of the recipe in the same call, because a machine's speed changes from day to day. Rows of
-techniques that are not measured again stay.
+Each technique keeps the machine and the time of the recipe in the same call, because machines differ, and a machine's
+speed changes from day to day. Rows of techniques that are not measured again stay.
 """
 
 import argparse
@@ -25,8 +25,8 @@ from lwcnn.data.datasets import load_dataset
 from lwcnn.experiments.pipeline import build_model
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.techniques import BASE, TECHNIQUES, technique
-from lwcnn.experiments.records import provenance
 from lwcnn.experiments.sequence import PhaseSequence
+from lwcnn.system.environment import commit, device_name
 from lwcnn.system.files import read_json, write_json
 from lwcnn.training.images import Images, Split
 
@@ -61,10 +61,10 @@ def main() -> None:
             seconds = round(process.submit(seconds_per_epoch, experiment).result(), 3)
         print(experiment, seconds, flush=True)
         fastest[experiment] = min(seconds, fastest[experiment])
-    recipe = {"recipe_seconds_per_epoch": fastest.pop(BASE)}
+    about = {"recipe_seconds_per_epoch": fastest.pop(BASE), "device": device_name(), "commit": commit()}
     rows = [row for row in rows if row["experiment"] not in fastest]
-    rows += [{"experiment": name, "seconds_per_epoch": value, **recipe} for name, value in fastest.items()]
-    write_json(options.json, {"images": NUM_IMAGES, **provenance(), "rows": rows})
+    rows += [{"experiment": name, "seconds_per_epoch": value, **about} for name, value in fastest.items()]
+    write_json(options.json, {"images": NUM_IMAGES, "num_threads": 1, "rows": rows})
 
 
 if __name__ == "__main__":
