@@ -49,14 +49,36 @@ def output_file(text: str) -> Path:
     """The path of a file to write, checked before the work whose results it gets."""
     file = path(text)
     target = os.path.realpath(file)
-    folder = os.path.dirname(target)
+    is_special = os.path.exists(target) and not os.path.isfile(target)  # such as /dev/null: it is written to directly
+    is_writable = os.access(target, os.W_OK) if is_special else _can_write_below(os.path.dirname(target))
+    if os.path.isdir(target) or not is_writable:
+        raise argparse.ArgumentTypeError(f"give a file in a folder that you can write to. Received: {text!r}")
+    if os.path.isfile(target) and _is_binary(target):  # such as an image or a model that was meant as input
+        raise argparse.ArgumentTypeError(
+            f"give another file: this one exists and is not a text file. Received: {text!r}"
+        )
+    return file
+
+
+def output_folder(text: str) -> Path:
+    """The path of a folder to write to, checked before the work whose results it gets."""
+    folder = path(text)
+    if not _can_write_below(os.path.realpath(folder)):
+        raise argparse.ArgumentTypeError(f"give a folder that you can write to. Received: {text!r}")
+    return folder
+
+
+def _can_write_below(folder: str) -> bool:
+    """Returns whether files can be written in a folder, which need not exist yet."""
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
-    is_special = os.path.exists(target) and not os.path.isfile(target)  # such as /dev/null: it is written to directly
-    is_writable = os.access(target, os.W_OK) if is_special else os.access(folder, os.W_OK | os.X_OK)
-    if os.path.isdir(target) or not os.path.isdir(folder) or not is_writable:
-        raise argparse.ArgumentTypeError(f"give a file in a folder that you can write to. Received: {text!r}")
-    return file
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
+
+
+def _is_binary(file: str) -> bool:
+    with contextlib.suppress(OSError), open(file, "rb") as stream:
+        return b"\0" in stream.read(4096)
+    return False
 
 
 def experiment_name(text: str) -> str:
@@ -111,6 +133,7 @@ def image_size(text: str) -> tuple[int, ...]:
 _PLACEHOLDERS: dict[Any, str] = {
     path: "PATH",
     output_file: "FILE",
+    output_folder: "PATH",
     experiment_name: "NAME",
     model_name: "MODEL",
     dataset_source: "DATA",
@@ -136,9 +159,9 @@ def learning_rate(text: str) -> float:
     raise argparse.ArgumentTypeError(f"give a positive number. Received: {text[:30]!r}")
 
 
-def folder(default: str, words: str) -> dict[str, Any]:
-    """Returns the settings of an option that takes a folder."""
-    return option(f"folder of {words}", Path(default), type=path)
+def folder(default: str, words: str, kind: Callable[[str], Path] = path) -> dict[str, Any]:
+    """Returns the settings of an option that takes a folder; with `output_folder`, one to write to."""
+    return option(f"folder of {words}", Path(default), type=kind)
 
 
 MODEL_HELP = "a .keras file, or the name of a trained network (see `lwcnn list`)"
@@ -150,10 +173,10 @@ SEED: Arguments = {"--seed": option("random seed", 0, type=seed_number)}
 PRESET: Arguments = {
     "--preset": option(f"length of the training: {', '.join(PRESETS)}", "quick", choices=PRESETS, metavar="PRESET")
 }
-MODELS: Arguments = {"--models": folder("runs/models", "the best model of each experiment")}
+MODELS: Arguments = {"--models": folder("runs/models", "the best model of each experiment", output_folder)}
 TRAINING: Arguments = {
-    "--results": folder("runs/results", "results"),
-    "--cache": folder("runs/cache", "interrupted runs and all trained models"),
+    "--results": folder("runs/results", "results", output_folder),
+    "--cache": folder("runs/cache", "interrupted runs and all trained models", output_folder),
     **DATA_DIR,
     "--progress": {
         "choices": ("bar", "line", "none"),

@@ -39,7 +39,7 @@ ARGUMENTS: Arguments = {
 def predict(options: argparse.Namespace) -> int:
     """Predict the classes of images; unreadable images are listed and skipped (exit code 4)."""
     from lwcnn.data.datasets import load_dataset
-    from lwcnn.evaluation.predict import converted_for, default_tta_transforms, predict_images
+    from lwcnn.evaluation.predict import converted_for, default_tta_transforms, predict_images, require_classifier
     from lwcnn.experiments.zoo import model_file, was_mirrored
     from lwcnn.models.description import read_description
     from lwcnn.models.io import load_model
@@ -47,6 +47,7 @@ def predict(options: argparse.Namespace) -> int:
 
     file = model_file(options.model, options.dataset)
     model, description = load_model(file), read_description(file)
+    require_classifier(model)
     unreadable: list[str] = []
 
     def skip(name: str, reason: str) -> None:

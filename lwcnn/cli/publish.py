@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lwcnn.cli.arguments import DATA_DIR, Arguments, folder, option, path
+from lwcnn.cli.arguments import DATA_DIR, Arguments, folder, option, output_folder, path
 
 EXIT_SKIPPED = 3
 """Exit code if some figures lacked their input; the others are drawn."""
@@ -18,13 +18,13 @@ FIGURES: Arguments = {
     "--dataset": option("data sets to draw (default: all with a released model)", nargs="+", metavar="NAME"),
     "--results": folder("results", "the results"),
     "--models": folder("models", "the models"),
-    "--output": folder("visualizations", "the figures"),
+    "--output": folder("visualizations", "the figures", output_folder),
     **DATA_DIR,
 }
 REPORT: Arguments = {
     "--source": option("LaTeX source", Path("research_report.tex"), type=path),
     "--results": folder("results", "the results"),
-    "--work": folder("build/report", "intermediate files"),
+    "--work": folder("build/report", "intermediate files", output_folder),
     "--no-pdf": option("write numbers and tables only", action="store_true"),
 }
 RELEASE: Arguments = {

@@ -85,7 +85,11 @@ def _read_tensorflow(part: Any) -> Named:
     if not elements or not isinstance(elements[0], (tuple, list)) or len(elements[0]) != 2:
         raise _unknown_form(f"a tf.data.Dataset of {type(elements[0]).__name__ if elements else 'no elements'}")
     images, labels = zip(*elements, strict=True)
-    return _join(np.concatenate if _is_batch(images[0], labels[0]) else np.stack, images, labels)
+    pixels, numbers, _ = _join(np.concatenate if _is_batch(images[0], labels[0]) else np.stack, images, labels)
+    if pixels.dtype.kind == "f" and pixels.min() >= 0 and 1 < pixels.max() <= 255:
+        pixels = pixels.round().astype(np.uint8)  # `image_dataset_from_directory` resizes to floats
+    names = getattr(part, "class_names", None)
+    return pixels, numbers, tuple(names) if names else None
 
 
 def _is_batch(images: Any, labels: Any) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lwcnn.data.checks import Splits
-from lwcnn.data.image_files import Size, check_size, choose_shape, find_images, read_images
+from lwcnn.data.image_files import Size, check_size, choose_shape, find_images, is_image, read_images
 from lwcnn.data.sources import cache_folder
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.npz import load_npz, save_npz
@@ -31,6 +31,7 @@ def read_folder(folder: Path, size: Size | None = None) -> Splits:
     the cache unless a file has changed.
     """
     files = find_files(folder)
+    _log_left_out(folder, files)
     names = class_folders(files)
     if unknown := sorted({name for _, name, _ in files} - set(names)):
         found = f"only test images of {', '.join(map(repr, unknown[:5]))}"
@@ -85,12 +86,28 @@ def class_folders(files: list[File]) -> list[str]:
 
 
 def _files(folder: Path) -> list[tuple[str, Path]]:
-    """Returns the class and path of each image file in the subfolders of a folder; empty ones are logged."""
-    subfolders = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
-    inside = {entry.name: find_images(entry).values() for entry in subfolders}
-    if empty := [name for name, files in inside.items() if not files and not name.startswith("__")]:
-        _log.warning("Left out subfolders without images: %s", ", ".join(map(one_line, empty)))
-    return [(name, file) for name, files in inside.items() for file in files]
+    """Returns the class and path of each image file in the subfolders of a folder."""
+    return [(entry.name, file) for entry in _subfolders(folder) for file in find_images(entry).values()]
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
+
+
+def _log_left_out(folder: Path, files: list[File]) -> None:
+    """Logs subfolders without images, and folders and images that lie beside those of the parts and classes."""
+    inside = [file.relative_to(folder).parts for _, _, file in files]
+    has_parts = any(parts[0] != name for parts, (_, name, _) in zip(inside, files))
+    used = {folder.joinpath(*parts[: 1 + depth]) for parts in inside for depth in range(1 + has_parts)}
+    places = [folder, *sorted({folder / parts[0] for parts in inside})] if has_parts else [folder]
+    found = [path for place in places for path in sorted(place.iterdir()) if path not in used]
+    found = [path for path in found if not path.name.startswith((".", "__"))]
+    empty = [path for path in found if path.is_dir() and not find_images(path)]
+    beside = [path for path in found if path not in empty and (path.is_dir() or is_image(path))]
+    for what, paths in (("subfolders without images", empty), ("what lies beside the folders of classes", beside)):
+        if names := [one_line(str(path.relative_to(folder))) for path in paths]:
+            more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+            _log.warning("Left out %s: %s%s", what, ", ".join(names[:_MAX_NAMED]), more)
 
 
 def _parts(files: list[File]) -> list[str]:

@@ -49,6 +49,10 @@ def find_images(folder: Path) -> dict[str, Path]:
     return found
 
 
+def is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_EXTENSIONS
+
+
 def read_image(source: Path | Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
     """Reads an image as uint8 of a shape (height, width, channels) with 1, 3 or 4 channels; any exception if corrupt.
 
@@ -178,7 +182,7 @@ def _walk(root: Path) -> Iterator[Path]:
             continue
         seen.add(real)
         paths = [Path(folder) / name for name in sorted(files) if not name.startswith(".")]
-        images = [path for path in paths if path.suffix.lower() in IMAGE_EXTENSIONS]
+        images = [path for path in paths if is_image(path)]
         without_images += not images
         if without_images > MAX_FOLDERS_WITHOUT_IMAGES:
             raise LwcnnError(

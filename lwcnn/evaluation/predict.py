@@ -75,24 +75,29 @@ def require_model(model: object) -> None:
 
 def require_classifier_of(images: np.ndarray, model: keras.Model) -> None:
     """Checks that a model takes images of this shape and returns logits of shape (n, classes)."""
-    require_model(model)
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        advice = "Give a model with one input and one output; of a dual model, give a submodel or the merged model"
-        raise wrong(advice, f"{model.name!r} with {len(model.inputs)} inputs and {len(model.outputs)} outputs")
-    expected = tuple(model.inputs[0].shape[1:])
-    shape, output_shape = images.shape[1:], model.outputs[0].shape
+    require_classifier(model)
+    expected, shape = tuple(model.inputs[0].shape[1:]), images.shape[1:]
     fits = len(expected) == len(shape) and all(e in (None, s) for e, s in zip(expected, shape, strict=True))
     if not fits:
         wanted = ", ".join(map(str, expected))
         raise LwcnnError(f"Give images of shape (n, {wanted}). Received: {images.shape}")
     require_pixels(images)
-    if len(output_shape) != 2:
+
+
+def require_classifier(model: keras.Model) -> None:
+    """Checks that a model has one input, and one output of shape (n, classes)."""
+    require_model(model)
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        advice = "Give a model with one input and one output; of a dual model, give a submodel or the merged model"
+        raise wrong(advice, f"{model.name!r} with {len(model.inputs)} inputs and {len(model.outputs)} outputs")
+    if len(output_shape := model.outputs[0].shape) != 2:
         raise LwcnnError(f"Give a model with logits of shape (n, classes). Received: {output_shape}")
 
 
 def require_fit(model: keras.Model, path: str | Path, data: Dataset) -> None:
     """Checks that a model, read from a path, takes a data set's images and has its classes."""
-    if tuple(model.input_shape[1:]) != data.input_shape or model.output_shape[-1] != data.num_classes:
+    require_classifier(model)
+    if input_shape(model) != data.input_shape or model.output_shape[-1] != data.num_classes:
         raise LwcnnError(
             f"Choose the data set of {path} with --dataset: the model takes images of shape {model.input_shape[1:]} "
             f"and has {model.output_shape[-1]} classes. Received: {data.name}, {data.input_shape}, "

@@ -31,10 +31,14 @@ def convert(model: keras.Model, format_name: str, calibration_images: np.ndarray
     except LwcnnError:
         raise
     except Exception as error:  # converters can raise any error
-        kinds = ", ".join(sorted({type(layer).__name__ for layer in model.layers}))
-        reason = " ".join(str(error).split())[:300]
-        advice = f"Give a model that can be converted to {format_name} ({type(error).__name__}: {reason})"
-        raise wrong(advice, f"{model.name!r} with {kinds}") from error
+        raise not_convertible(model, format_name, error) from error
+
+
+def not_convertible(model: keras.Model, format_name: str, error: Exception) -> LwcnnError:
+    kinds = ", ".join(sorted({type(layer).__name__ for layer in model.layers}))
+    reason = " ".join(str(error).split())[:300]
+    advice = f"Give a model that can be converted to {format_name} ({type(error).__name__}: {reason})"
+    return wrong(advice, f"{model.name!r} with {kinds}")
 
 
 def to_litert(model: keras.Model) -> bytes:
@@ -113,7 +117,7 @@ def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Mod
         raise LwcnnError(f"Give a model with a fixed image shape. Received: {shape}")
     # The converter orders branches by layer name (observed with TensorFlow 2.21). Numbering in the order of the
     # original names keeps the layers of a branch together; interleaved branches need more memory.
-    names = sorted(layer.name for layer in model.layers)
+    names = sorted(operation.name for operation in model.operations)
     short = {name: f"l{number:0{len(str(len(names)))}d}" for number, name in enumerate(names)}
 
     def clone(layer: keras.Layer) -> keras.Layer:
@@ -148,6 +152,8 @@ def _export(deployable: keras.Model, path: str | Path, format_name: str) -> None
 
 
 def _call(layer, *arguments, **options):
+    if type(layer).__name__.startswith("Random") and layer.compute_output_shape(arguments[0].shape) == arguments[0].shape:
+        return arguments[0]  # augmentation, which inference leaves out
     if isinstance(layer, (layers.Reshape, layers.Flatten)):
         return ops.reshape(arguments[0], (-1, *layer.compute_output_shape(arguments[0].shape)[1:]))
     return layer(*arguments, **options)

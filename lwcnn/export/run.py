@@ -10,7 +10,7 @@ from lwcnn.data.datasets import Dataset
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits, require_fit
 from lwcnn.export.arena import plan_arena, read_graph, to_c_array
-from lwcnn.export.convert import INPUT_QUANTIZATION, convert, draw_calibration_images
+from lwcnn.export.convert import INPUT_QUANTIZATION, convert, draw_calibration_images, not_convertible
 from lwcnn.export.formats import FORMATS, PACKAGES, gzip_bytes, require_format
 from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model
@@ -49,9 +49,14 @@ def export_model(
     require_fit(model, path, data)
     images = draw_calibration_images(data.x_train) if kind.quantized else None
     content = convert(model, format_name, images)
-    compared = compare_logits(
-        predict_logits(model, data.x_test), run_batches(kind.open(content), data.x_test), data.y_test
-    )
+    logits = predict_logits(model, data.x_test)
+    try:
+        exported = run_batches(kind.open(content), data.x_test)
+    except LwcnnError:  # a package is missing
+        raise
+    except Exception as error:  # runtimes, too, can raise any error
+        raise not_convertible(model, format_name, error) from error
+    compared = compare_logits(logits, exported, data.y_test)
     require_agreement(compared, kind.quantized, max_drop)
     whole = content if isinstance(content, bytes) else b"".join(content[name] for name in sorted(content))
     report = {
@@ -64,6 +69,7 @@ def export_model(
         "gzip_bytes": gzip_bytes(whole),
         "dataset": data.name,
         "dataset_sha256": data.checksum,
+        "class_names": list(data.class_names),
         **compared,
         "num_calibration_images": None if images is None else len(images),
         "calibration_seed": 0 if kind.quantized else None,

@@ -143,8 +143,10 @@ def _hardest(told: Description, run: dict) -> str:
     """Names the class with the lowest accuracy and the class that it is most often confused with."""
     shares = pd.Series(run["per_class_accuracy"], dtype=float).dropna()
     hardest = str(shares.idxmin())
+    if shares[hardest] == 1:
+        return "All test images are classified correctly."
     text = f"The class with the lowest accuracy is {hardest}, with {percent(shares[hardest])}"
-    if not isinstance(run["confusion_matrix"], list) or shares[hardest] == 1:
+    if not isinstance(run["confusion_matrix"], list):
         return f"{text}."
     counts = pd.DataFrame(run["confusion_matrix"], told.class_names, told.class_names)
     return f"{text}; it is most often mistaken for {counts.loc[hardest].drop(hardest).idxmax()}."

@@ -63,7 +63,9 @@ def test_jobs_train_every_seed(tmp_path, arguments):
 
 
 def test_jobs_report_failed_runs(tmp_path, arguments, capsys):
-    (tmp_path / "results").write_text("a file where a folder is needed")
+    name = datasets.load_dataset(arguments[0].removeprefix("--dataset=")).name
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / name).write_text("a file where a folder is needed")
     assert main(["train", "paper", "--preset=smoke", "--seeds", "0", "1", "--jobs=2", *arguments]) == 1
     assert "paper seed 0, paper seed 1" in capsys.readouterr().err
 
@@ -330,6 +332,10 @@ def test_help_has_examples(capsys):
         (["train", "paper", "--dataset=no/photos"], "no such folder or file. Received: 'no/photos'"),
         (["predict", "wren", "a.png", "--output", "."], "a file in a folder that you can write to. Received: '.'"),
         (["evaluate", "wren", "--json", "/"], "a file in a folder that you can write to. Received: '/'"),
+        (["evaluate", "wren", "--json", f"{ROOT}/models/cifar10-wren_5k.keras"], "give another file: this one exists"),
+        (["predict", "wren", "a.png", "--output", f"{ROOT}/docs/demo.png"], "give another file: this one exists"),
+        (["train", "wren", "--models", f"{__file__}/models"], "give a folder that you can write to"),
+        (["figures", "--output", f"{__file__}/figures"], "give a folder that you can write to"),
         (["evaluate", "wren", "--json", f"{__file__}/a.json"], "a file in a folder that you can write to"),
         (["export", "wren", "--format=litert", "--max-drop=nan"], "a number from 0 to 100. Received: 'nan'"),
     ],

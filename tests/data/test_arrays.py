@@ -63,6 +63,20 @@ def test_tensorflow_data_sets(batch_size):
         load_dataset(parts[0].repeat())
 
 
+def test_keras_image_dataset_from_directory(tmp_path):
+    pytest.importorskip("tensorflow")
+    import keras
+
+    for index, (image, label) in enumerate(zip(X, Y)):
+        (tmp_path / "abcd"[label]).mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "abcd"[label] / f"{index:02}.png")
+    images = keras.utils.image_dataset_from_directory(tmp_path, image_size=(8, 8), shuffle=False, verbose=False)
+    data = load_dataset(images)
+    assert data.class_names == tuple("abcd") and data.input_shape == (8, 8, 3)
+    order = np.argsort(Y, kind="stable")
+    same(data, load_dataset((X[order], np.array(list("abcd"))[Y[order]])))
+
+
 @pytest.mark.parametrize("batch_size", [None, 7])
 def test_gray_images_of_tensorflow_without_channels(batch_size):
     tensorflow = pytest.importorskip("tensorflow")

@@ -1,5 +1,7 @@
 """Tests data sets from folders of images: layouts, sizes, kinds of files, the drawn test images, and the cache."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -158,6 +160,25 @@ def test_a_class_without_images_is_told_and_is_no_class(tmp_path, caplog):
     (pets / "fish").mkdir()
     assert load_dataset(pets).class_names == ("cat", "dog")
     assert caplog.messages == ["Left out subfolders without images: fish"]
+
+
+def test_what_lies_beside_the_classes_is_told_and_left_out(tmp_path, caplog):
+    pets = fill(tmp_path / "pets")
+    paint(pets / "stray.png", (1, 2, 3))
+    (pets / "notes.txt").write_text("no image")
+    assert load_dataset(pets).class_names == ("cat", "dog")
+    assert caplog.messages == ["Left out what lies beside the folders of classes: stray.png"]
+    caplog.clear()
+    split = tmp_path / "split"
+    for part in ("train", "test"):
+        shutil.copytree(pets, split / part)
+    shutil.copytree(pets / "cat", split / "more")
+    (split / "train" / "fish").mkdir()
+    assert load_dataset(split).class_names == ("cat", "dog")
+    assert caplog.messages[:2] == [
+        "Left out subfolders without images: train/fish",
+        "Left out what lies beside the folders of classes: more, test/stray.png, train/stray.png",
+    ]
 
 
 def test_what_cannot_be_read_is_named_and_left_out(tmp_path, caplog):

@@ -1,5 +1,6 @@
 """Tests that exported files match the model and its report, and that others are rejected."""
 
+import dataclasses
 import gzip
 import json
 import shutil
@@ -114,6 +115,28 @@ def test_deployable_has_the_same_results_and_leaves_the_model_alone(made_dataset
     sequential = keras.Sequential([layers.Input((12, 12, 3)), layers.Flatten(), layers.Dense(10)])
     again = build_deployable(sequential)
     assert np.array_equal(*[predict_logits(m, made_dataset.x_test[:5]) for m in (sequential, again)])
+
+
+def test_operations_get_short_names_and_augmentation_layers_are_left_out(made_dataset):
+    images = layers.Input((12, 12, 3))
+    x = layers.Conv2D(4, 3)(layers.RandomFlip()(images / 255.0))
+    model = keras.Model(images, layers.Dense(10)(layers.Flatten()(x)))
+    short = build_deployable(model, short_names=True)
+    assert not any(isinstance(layer, layers.RandomFlip) for layer in short.layers)
+    logits = [predict_logits(m, made_dataset.x_test[:5]) for m in (model, short)]
+    np.testing.assert_allclose(*logits, rtol=1e-5, atol=1e-6)
+
+
+def test_a_file_that_the_runtime_rejects_is_told_in_one_line(trained, made_dataset, tmp_path, monkeypatch):
+    def reject(content):
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setitem(FORMATS, "litert", dataclasses.replace(FORMATS["litert"], open=reject))
+    path = tmp_path / "model.keras"
+    trained[1].save(path)
+    with pytest.raises(LwcnnError, match=r"can be converted to litert \(RuntimeError: no such operation\)"):
+        export_model(path, "litert", made_dataset, tmp_path / "model.tflite")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["model.keras"]
 
 
 def test_models_that_cannot_be_exported_are_told():

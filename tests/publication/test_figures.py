@@ -107,9 +107,13 @@ def test_curves_of_folds_are_drawn_where_a_result_has_them(made, tmp_path):
     assert list(accuracies.lines[-1].get_ydata()) == [95, 95], "of the model that is never reset"
     write_folds(results, "digits/paper/quick", [0.9, 0.92], fold_histories=[phases, phases[:1]])
     _, curves = FIGURES["folds"](Inputs("digits", Folders(results))).axes
-    assert curves.get_title() == "each fold from scratch"
+    assert curves.get_title() == "paper's method: each fold from scratch"
     assert [line.get_ydata() for line in curves.lines] == [pytest.approx([50, 60, 70, 80, 75]), pytest.approx([50, 60])]
     assert [line.get_markevery() for line in curves.lines] == [[1, 4], [1]]
+    for path in results.glob("digits/*/quick/kfold*_leaky_seed0.json"):
+        path.unlink()
+    accuracies, _ = FIGURES["folds"](Inputs("digits", Folders(results))).axes
+    assert len(accuracies.collections[0].get_offsets()) == 2, "only a leaky assessment has a test accuracy"
 
 
 def test_confusion_matrices_hold_percents(ax):

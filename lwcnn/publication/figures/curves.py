@@ -109,17 +109,19 @@ def folds(inputs: Inputs) -> Figure:
     found = found[found["dataset"] == inputs.dataset]
     if found.empty:
         raise MissingInput(f"no K-fold cross-validation was run on it. Received: {inputs.dataset!r}")
-    procedures = found["leaky"].map({True: "model never reset, as published", False: "each fold from scratch"})
+    ways = found["leaky"].map({True: "model never reset, as published", False: "each fold from scratch"})
+    procedures = found["experiment"].map(display_name) + ": " + ways
     found = found.assign(procedure=procedures, fold=found["fold"] + 1, accuracy=100 * found["accuracy"])
     recorded = found[found["history"].notna()].groupby("procedure", sort=False)
     figure, axes = new_panels(5.6, 3.0 * (1 + len(recorded)), 1, 1 + len(recorded))
-    look = {"hue": "procedure", "style": "procedure", "palette": (BASELINE, BEST)[: procedures.nunique()], "s": 40}
+    look = {"hue": "procedure", "style": "procedure", "palette": COLORS[: procedures.nunique()], "s": 40}
     sns.scatterplot(found, x="fold", y="accuracy", ax=axes[0], **look)
-    for test_accuracy in found[found["leaky"].astype(bool)]["test_accuracy"].head(1):
-        label = "its final model on the test images"
-        axes[0].axhline(100 * test_accuracy, color=BEST, linewidth=0.9, linestyle=(0, (4, 2)), label=label)
+    leaky = found[found["leaky"].astype(bool)]
+    for test_accuracy in leaky["test_accuracy"].head(1) if len(leaky) else ():  # only these have one
+        label = "the model that is never reset, on the test images"
+        axes[0].axhline(100 * test_accuracy, color=BLACK, linewidth=0.9, linestyle=(0, (4, 2)), label=label)
     axes[0].set(xlabel="fold", ylabel="accuracy on the fold, %")
-    axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
+    axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.15))
     for (name, some), ax in zip(recorded, axes[1:]):
         for fold, phases in zip(some["fold"], some["history"]):
             values = [100 * record["val_accuracy"] for phase in phases for record in phase["history"]]
@@ -129,7 +131,7 @@ def folds(inputs: Inputs) -> Figure:
         ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     for ax in axes:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.suptitle(inputs.title("K-fold cross-validation", "paper's method", budget(found["preset"].iloc[0])))
+    figure.suptitle(inputs.title("K-fold cross-validation", budget(found["preset"].iloc[0])))
     return figure
 
 

@@ -67,7 +67,9 @@ def folds(evidence: Evidence) -> Table:
         "preset": lambda folds: folds["preset"].iloc[0],
         "folds %": lambda folds: " ".join(f"{100 * share:.2f}" for share in folds["accuracy"]),
         "mean %": lambda folds: mean_and_spread(folds["accuracy"]).bare(),
-        "test % of the same model": lambda folds: f"{100 * folds['test_accuracy'].iloc[0]:.2f}" * _leaks(folds),
+        "test % of the same model": lambda folds: (
+            f"{100 * folds['test_accuracy'].iloc[0]:.2f}" if _leaks(folds) else ""
+        ),
         "leak, points": lambda folds: points(folds["leak"].iloc[0]).bare() if _leaks(folds) else "",
     }
     return table_of(columns, [group for _, group in evidence.folds.groupby("path", sort=False)])
