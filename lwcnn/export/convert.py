@@ -152,8 +152,9 @@ def _export(deployable: keras.Model, path: str | Path, format_name: str) -> None
 
 
 def _call(layer, *arguments, **options):
-    if type(layer).__name__.startswith("Random") and layer.compute_output_shape(arguments[0].shape) == arguments[0].shape:
-        return arguments[0]  # augmentation, which inference leaves out
+    name, first = type(layer).__name__, arguments[0]
+    if name.startswith("Random") and layer.compute_output_shape(first.shape) == first.shape:
+        return first  # augmentation, which inference leaves out
     if isinstance(layer, (layers.Reshape, layers.Flatten)):
-        return ops.reshape(arguments[0], (-1, *layer.compute_output_shape(arguments[0].shape)[1:]))
+        return ops.reshape(first, (-1, *layer.compute_output_shape(first.shape)[1:]))
     return layer(*arguments, **options)

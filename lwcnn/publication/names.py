@@ -25,7 +25,7 @@ def display_name(experiment: str) -> str:
     """Returns the plain name of an experiment; a name without one loses its underscores."""
     name, epochs = split_epochs(experiment)
     shown = _NAMES.get(name, name.replace("_", " "))
-    return f"{shown}, {epochs} epochs" if epochs else shown
+    return f"{shown}, {epochs} epoch{'s' * (epochs != '1')}" if epochs else shown
 
 
 def named(experiment: str) -> str:
