@@ -99,11 +99,12 @@ def _log_left_out(folder: Path, files: list[File]) -> None:
     inside = [file.relative_to(folder).parts for _, _, file in files]
     has_parts = any(parts[0] != name for parts, (_, name, _) in zip(inside, files))
     used = {folder.joinpath(*parts[: 1 + depth]) for parts in inside for depth in range(1 + has_parts)}
-    places = [folder, *sorted({folder / parts[0] for parts in inside})] if has_parts else [folder]
-    found = [path for place in places for path in sorted(place.iterdir()) if path not in used]
-    found = [path for path in found if not path.name.startswith((".", "__"))]
-    empty = [path for path in found if path.is_dir() and not find_images(path)]
-    beside = [path for path in found if path not in empty and (path.is_dir() or is_image(path))]
+    classes = sorted({folder / parts[0] for parts in inside}) if has_parts else [folder]
+    unused = {place: [path for path in sorted(place.iterdir()) if path not in used] for place in {folder, *classes}}
+    unused = {place: [path for path in paths if path.name[:1] not in "._"] for place, paths in unused.items()}
+    empty = [path for place in classes for path in unused[place] if path.is_dir()]
+    beside = [path for paths in unused.values() for path in paths if path not in empty]
+    beside = sorted(path for path in beside if path.is_dir() or is_image(path))
     for what, paths in (("subfolders without images", empty), ("what lies beside the folders of classes", beside)):
         if names := [one_line(str(path.relative_to(folder))) for path in paths]:
             more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import write_atomically
 
 DESCRIPTION, CONFIG, WEIGHTS = "lwcnn.json", "config.json", "model.weights.h5"
@@ -144,6 +144,8 @@ def read_archive(path: str | Path) -> dict[str, bytes]:
 
 
 def unreadable(path: str | Path, reason: object) -> LwcnnError:
+    if Path(path).suffix in (".h5", ".hdf5"):
+        return wrong("Load the file in Keras and save the model as .keras", f"{path}")
     words = " ".join(str(reason).split())
     if isinstance(reason, BaseException):
         words = f"{type(reason).__name__}: {words}" if words else type(reason).__name__

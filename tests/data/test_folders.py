@@ -172,12 +172,13 @@ def test_what_lies_beside_the_classes_is_told_and_left_out(tmp_path, caplog):
     split = tmp_path / "split"
     for part in ("train", "test"):
         shutil.copytree(pets, split / part)
-    shutil.copytree(pets / "cat", split / "more")
+    shutil.copytree(pets / "cat", split / "more" / "cat")
+    (split / "notes").mkdir()
     (split / "train" / "fish").mkdir()
     assert load_dataset(split).class_names == ("cat", "dog")
     assert caplog.messages[:2] == [
         "Left out subfolders without images: train/fish",
-        "Left out what lies beside the folders of classes: more, test/stray.png, train/stray.png",
+        "Left out what lies beside the folders of classes: more, notes, test/stray.png and 1 more",
     ]
 
 
