@@ -26,7 +26,7 @@ from lwcnn.experiments.pipeline import build_model
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.techniques import BASE, TECHNIQUES, technique
 from lwcnn.experiments.sequence import PhaseSequence
-from lwcnn.system.environment import commit, device_name
+from lwcnn.system.environment import commit, device_name, thread_environment
 from lwcnn.system.files import read_json, write_json
 from lwcnn.training.images import Images, Split
 
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--techniques", nargs="+", metavar="KEY", choices=TECHNIQUES, default=list(TECHNIQUES))
     parser.add_argument("--json", type=Path, default=ROOT / "results" / "technique_time.json")
     options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ.update(thread_environment(1))  # of the processes
     rows = read_json(options.json)["rows"] if options.json.exists() else []
     experiments = [BASE, *map(technique, options.techniques)]
     fastest = dict.fromkeys(experiments, float("inf"))
