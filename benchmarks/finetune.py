@@ -54,8 +54,10 @@ def main() -> None:
     from lwcnn.system.environment import machine
 
     data = load_dataset(DATASET)
-    found = read_json(options.json) if options.json.exists() else {"rows": []}
-    found |= {"network": NETWORK, "dataset": data.name, "images": options.images, **machine()}
+    settings = {"network": NETWORK, "dataset": data.name, "images": options.images}
+    found = read_json(options.json) if options.json.exists() else {}
+    rows = found["rows"] if settings.items() <= found.items() else []  # those with the same settings
+    found = settings | machine() | {"rows": rows}
     with tempfile.TemporaryDirectory() as folder:
         for weights, epochs in WAYS:
             for seed in SEEDS:

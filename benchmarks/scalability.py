@@ -1,7 +1,7 @@
 """How the paper's network and one of ours scale: CIFAR-10 at 32, 48 and 64 pixels, and the 100 classes of CIFAR-100.
 
 Each point is a short training in a process of its own: `EXPERIMENTS` on `NUM_IMAGES` training images, and then the test
-images once. Time is the processor time of one thread for an epoch, after a warm-up that compiles; memory is the
+images once. Time is the processor time, summed over threads for an epoch, after a warm-up that compiles; memory is the
 process's peak, with all images of the data set in it. CIFAR-100 is not part of the project. Run
 
     LWCNN_DATA_DIR=... python benchmarks/scalability.py --cifar100 .../cifar100.npz --json results/scalability.json

@@ -111,13 +111,15 @@ def main() -> None:
     options = parser.parse_args()
     from lwcnn.publication.tables.benchmarks import benchmark_table
 
-    found = read_json(options.json) if options.json.exists() else {"epochs": options.epochs, "rows": []}
+    found = read_json(options.json) if options.json.exists() else {"rows": []}
     if not options.table:
         from lwcnn.data.datasets import load_dataset
         from lwcnn.system.environment import machine
 
         data = load_dataset("cifar10")
-        found |= {"dataset": data.name, "images": options.images, **machine()}
+        settings = {"dataset": data.name, "images": options.images, "epochs": options.epochs}
+        rows = found["rows"] if settings.items() <= found.items() else []  # those with the same settings
+        found = settings | machine() | {"rows": rows}
         wanted = [(name, 0.0) for name in SMALL] + [(name, sparsity) for name in LARGE for sparsity in SPARSITIES]
         for experiment, sparsity in wanted:
             if not (ROOT / "models" / f"{data.name}-{experiment}.keras").exists():

@@ -123,7 +123,7 @@ def time_keras(workload: str, steps: int, warmup: int) -> float:
 
 
 def torch_network(workload: str):
-    """The same network in PyTorch, from images in 0..255; parameters are counted against Keras's."""
+    """The same network in PyTorch, from images in 0..255."""
     from torch import nn
 
     from lwcnn.experiments.recipes.residual_se import NETWORK

@@ -120,7 +120,13 @@ def _unsupported_data(model: keras.Model, pairs: list[list[list]], batch_size) -
             return f"x has shape {', '.join(str(array.shape) for array in inputs)}"
         if not _have_shapes(labels, shapes):
             return f"y has shape {', '.join(str(array.shape) for array in labels)}"
+        if any(_is_soft(array) and not np.allclose(array.sum(axis=1), 1, atol=1e-4) for array in labels):
+            return "rows of y do not sum to 1"  # Keras's gradient on TensorFlow is then not that of its loss
     return None
+
+
+def _is_soft(labels: np.ndarray) -> bool:
+    return labels.ndim == 2 and labels.shape[1] > 1
 
 
 def _have_shapes(arrays: list[np.ndarray], allowed: list[list[tuple]]) -> bool:

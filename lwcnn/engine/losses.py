@@ -55,7 +55,7 @@ class CrossEntropy(NamedTuple):
 def find_loss(loss) -> CrossEntropy:
     """Returns the compiled loss, given as an object, a function or a name; raises `Unsupported` if it is unknown.
 
-    A custom loss is accepted if it has the attributes `from_logits`, `label_smoothing` and `class_weights`.
+    Beside Keras's, this is `lwcnn.training.losses.CrossEntropy`, recognized by its registered name.
     """
     loss = keras.losses.get(loss)
     if loss in (keras.losses.sparse_categorical_crossentropy, keras.losses.categorical_crossentropy):
@@ -65,7 +65,7 @@ def find_loss(loss) -> CrossEntropy:
         setting = setting or first_difference(loss, ignore_class=None)
     elif type(loss) is keras.losses.CategoricalCrossentropy:
         setting = setting or first_difference(loss, axis=-1)
-    elif not (getattr(loss, "from_logits", False) and hasattr(loss, "class_weights")):
+    elif keras.saving.get_registered_name(type(loss)) != "lwcnn>CrossEntropy":
         raise Unsupported(f"the loss {loss!r} is not a cross-entropy of classes")
     if setting:
         raise Unsupported(f"the loss {loss.name} ({type(loss).__name__}) has {setting}")
@@ -73,7 +73,7 @@ def find_loss(loss) -> CrossEntropy:
     return CrossEntropy(
         loss.from_logits,
         getattr(loss, "label_smoothing", 0.0),
-        weights and np.array(weights, np.float32),
+        None if weights is None else np.array(weights, np.float32),
         {keras.losses.SparseCategoricalCrossentropy: True, keras.losses.CategoricalCrossentropy: False}.get(type(loss)),
     )
 

@@ -227,7 +227,7 @@ def _is_reshape(layer, shape: tuple[int, ...]) -> bool:
 
 
 def _is_activation(layer) -> bool:
-    return type(layer) is layers.Activation or _is_relu(layer)
+    return (type(layer) is layers.Activation and _has(layer)) or _is_relu(layer)
 
 
 def _activation(layer: keras.Layer | None) -> Callable | None:

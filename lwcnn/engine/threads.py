@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 SPIN_LIMIT = 20_000  # reads of the shared state, some tenths of a millisecond, before a thread yields
+_submitting = Lock()
 STRIDE = 16  # numbers, so that each thread's is in its own cache line
 
 
@@ -57,7 +59,8 @@ def run_in_group(group: ThreadGroup, function: Callable[[int], Any]) -> list:
             group.is_broken = True  # the other threads stop waiting
             raise
 
-    others = [_pool(group.size - 1).submit(work, rank) for rank in range(1, group.size)]
+    with _submitting:  # a group as a whole: halves of two groups would wait for each other
+        others = [_pool(group.size - 1).submit(work, rank) for rank in range(1, group.size)]
     try:
         first = work(0)
     except BrokenGroup:  # another thread has the reason

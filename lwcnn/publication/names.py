@@ -1,5 +1,6 @@
 """Plain names of experiments, data sets and budgets; code names appear in commands, captions and result files."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -14,18 +15,26 @@ HEADLINE = "wren_30k"
 _NAMES = pd.read_csv(Path(__file__).with_name("names.csv"), index_col="experiment")["name"].to_dict()
 _PRESETS = {"full": "full budget", "medium": "medium budget", "quick": "quick budget", "smoke": "smoke test"}
 
+_SETTINGS = (
+    ("^epochs1$", "1 epoch"),
+    ("^epochs(.+)", r"\1 epochs"),
+    ("^batch(.+)", r"batches of \1"),
+    ("^rate", "rate "),
+)
+
 
 def split_epochs(experiment: str) -> tuple[str, str]:
-    """Returns the name of a recipe and the epochs that `with_settings` added to it, empty without any."""
+    """Returns the name of a recipe and the epochs that `with_settings` added to it, empty without any or with more."""
     name, _, epochs = experiment.partition("-epochs")
-    return name, epochs
+    return (name, epochs) if epochs.isdigit() else (experiment, "")
 
 
 def display_name(experiment: str) -> str:
-    """Returns the plain name of an experiment; a name without one loses its underscores."""
-    name, epochs = split_epochs(experiment)
-    shown = _NAMES.get(name, name.replace("_", " "))
-    return f"{shown}, {epochs} epoch{'s' * (epochs != '1')}" if epochs else shown
+    """Returns the plain name of an experiment with its settings; a name without one loses its underscores."""
+    name, *settings = re.split("-(?=epochs|batch|rate|balanced)", experiment)
+    for pattern, words in _SETTINGS:
+        settings = [re.sub(pattern, words, one) for one in settings]
+    return ", ".join([_NAMES.get(name, name.replace("_", " ")), *settings])
 
 
 def named(experiment: str) -> str:

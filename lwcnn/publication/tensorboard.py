@@ -10,6 +10,7 @@ from lwcnn.publication.figures.grids import plot_image_grid
 from lwcnn.publication.figures.outputs import plot_confusion_matrix
 from lwcnn.publication.figures.style import to_png
 from lwcnn.system.environment import require
+from lwcnn.system.safe_text import plot_text
 from lwcnn.training.progress import Progress
 
 NUM_SAMPLES = 32
@@ -34,7 +35,7 @@ class TensorBoard(Progress):
     def end_run(self, result: Mapping, images: np.ndarray, classes: np.ndarray, path: Path) -> None:
         """Displays the result of a run and writes its test accuracy, confusion matrix and sample images."""
         super().end_run(result, images, classes, path)
-        names = list(result["per_class_accuracy"])
+        names = [plot_text(name) for name in result["per_class_accuracy"]]
         values: list[dict] = [{"tag": "test_accuracy", "simple_value": result["test_accuracy"]}]
         if matrix := result.get("confusion_matrix"):
             values.append({"tag": "confusion_matrix", "image": self._image(plot_confusion_matrix(matrix, names))})

@@ -10,7 +10,7 @@ from lwcnn.training.phases import Phase
 class CrossEntropy(keras.losses.Loss):
     """Cross-entropy of logits with integer or soft labels; a soft label has the mean weight of its classes."""
 
-    from_logits = True  # the engine recognizes the loss by its three attributes
+    from_logits = True
 
     def __init__(self, label_smoothing: float = 0.0, class_weights: tuple[float, ...] | None = None, **kwargs):
         super().__init__(**kwargs)

@@ -432,6 +432,18 @@ def test_a_phase_trains_as_in_keras(monkeypatch):
     assert histories[1] == pytest.approx(histories[0], rel=1e-3)
 
 
+def test_another_loss_with_the_attributes_of_ours_trains_in_keras():
+    class Focal(keras.losses.Loss):
+        from_logits, label_smoothing, class_weights = True, 0.0, None
+
+        def call(self, y_true, y_pred):
+            return keras.ops.sum(y_pred, axis=-1)
+
+    model = MODELS["residual_se"]()
+    model.compile("sgd", Focal())
+    assert "is not a cross-entropy" in engine.unsupported(model)
+
+
 def test_unsupported_models_train_in_keras_with_a_reason():
     model = MODELS["dual"]()
     crossentropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

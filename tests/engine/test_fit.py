@@ -224,8 +224,12 @@ def test_images_and_labels_of_other_shapes_are_left_to_keras(capfd):
         fast_fit(gray(), X, Y, verbose=0)
     with pytest.raises(ValueError):
         fast_fit(build(), X, np.eye(3)[Y[:, 0]], verbose=0)
+    soft = gray()
+    soft.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+    fast_fit(soft, X[..., :1], 2 * np.eye(3)[Y[:, 0]], verbose=0)
     reasons = [line.partition("because ")[2] for line in capfd.readouterr().err.splitlines() if "model.fit" in line]
-    assert reasons == ["x has shape (30, 6, 6)", "x has shape (30, 6, 6, 2)", "y has shape (30, 3)"]
+    shapes = ["x has shape (30, 6, 6)", "x has shape (30, 6, 6, 2)", "y has shape (30, 3)"]
+    assert reasons == [*shapes, "rows of y do not sum to 1"]
 
 
 def test_an_optimizer_kept_after_freezing_updates_the_right_state():

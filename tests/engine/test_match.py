@@ -149,6 +149,14 @@ def test_batch_normalization(arguments):
     assert_same(classifier(images, x), [inputs((5, 4, 8))], np.arange(9) % 3, tolerance=1e-4)
 
 
+def test_an_activation_of_another_type_of_numbers_is_not_fused():
+    images = keras.Input((8, 8, 3))
+    x = layers.Activation("relu", dtype="bfloat16", name="act")(layers.Conv2D(4, 3)(images))
+    model = classifier(images, layers.MaxPooling2D(2, dtype="float32")(x))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert "act (Activation) has dtype='bfloat16'" in engine.unsupported(model)
+
+
 def test_models_within_a_model():
     """`training=False` changes nothing in Keras 3.15: what the whole model is called with takes its place."""
     images = keras.Input((5, 4, 8))

@@ -197,3 +197,9 @@ UNKNOWN = {
 def test_an_unknown_layer_or_setting_is_named(reason):
     layer, _ = built(UNKNOWN[reason], [MAP[1:] if "Conv1D" in reason else MAP])
     assert unsupported(layer) == reason
+
+
+@pytest.mark.parametrize("activation", [layers.ELU, layers.PReLU, lambda: layers.Dropout(0.5)])
+def test_a_layer_as_activation_is_not_taken_for_the_identity(activation):
+    layer, _ = built(lambda: layers.Dense(4, activation=activation(), name="dense"), [MAP])
+    assert "dense (Dense) has activation=<" in unsupported(layer)

@@ -39,6 +39,22 @@ def test_late_threads_are_waited_for(monkeypatch):
     assert run_in_group(group, work) == [(1,), (1,)]
 
 
+def test_two_groups_at_the_same_time_do_not_wait_for_each_other():
+    ended = []
+
+    def run():
+        for _ in range(100):
+            run_in_group(group := ThreadGroup(3), lambda rank, group=group: group.sum(rank, 1))
+        ended.append(True)
+
+    both = [threading.Thread(target=run, daemon=True) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join(60)
+    assert ended == [True, True]
+
+
 @pytest.mark.parametrize("failing", [0, 1, 2])
 def test_a_failing_thread_ends_the_others_with_its_error(failing):
     group, ended = ThreadGroup(3), []

@@ -79,6 +79,10 @@ def test_what_is_not_there_is_marked(tmp_path):
         assert isinstance(resolve(name, none), MissingInput), name
     for name in ("improved", "method", "parts", "efficiency", "calibration", "audit_paper"):
         assert r"\notrun{}" in TABLES[name](none).latex(), name
+    source = tmp_path / "report.tex"
+    source.write_text(r"\begin{document}\generated{confused_classes}\generated{improved}\end{document}")
+    made = generate(source, tmp_path, none)
+    assert made.tables["confused_classes"] == r"\notrun{}" and made.missing
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,9 @@ def test_tables_are_filled_between_their_marks(evidence, tmp_path):
     assert other.read_text() == "no marks" and table in all_tables(evidence.folder)
     with pytest.raises(LwcnnError, match="Put marks"):
         write_tables([other], evidence.folder)
+    page.write_text("<!-- robustness -->\n<!-- end of robustness -->")
+    write_tables([page], evidence.folder)
+    assert page.read_text().startswith("<!-- robustness -->\nNot run: ")
     page.write_text("<!-- acuracies -->\n<!-- end of acuracies -->")
     with pytest.raises(LwcnnError, match="Did you mean 'accuracies'"):
         write_tables([page], evidence.folder)

@@ -28,6 +28,8 @@ def find_function(of) -> Function | None:
         return _rectifier(of.negative_slope)
     if type(of) is layers.Softmax:
         return SOFTMAX if of.axis == -1 else None
+    if type(of) is layers.Identity:
+        return LINEAR
     if isinstance(of, keras.Layer):
         return find_function(getattr(of, "activation", None))
     return _FUNCTIONS.get(of)
@@ -172,7 +174,6 @@ def _softmax(x):
 LINEAR = Function(lambda x: (x, None), lambda grad, _: grad)
 SOFTMAX = Function(_softmax, lambda grad, y: y * (grad - (grad * y).sum(axis=-1, keepdims=True)))
 _FUNCTIONS = {
-    None: LINEAR,  # of `keras.layers.Identity`
     activations.linear: LINEAR,
     activations.relu: _rectifier(),
     activations.relu6: _rectifier(top=6.0),

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from lwcnn.data.known import INPUT_SHAPES
+from lwcnn.experiments.results import MissingInput
 from lwcnn.experiments.zoo import create_model
 from lwcnn.models.cost import count_macs
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
@@ -240,5 +241,6 @@ def _texts(ax: Axes, name: str, notes: Sequence[str]) -> None:
 
 def method(inputs: Inputs) -> Figure:
     """The paper's method: dual model, merge and progressive unfreezing."""
-    shape = INPUT_SHAPES[inputs.dataset]
+    if (shape := INPUT_SHAPES.get(inputs.dataset)) is None:
+        raise MissingInput(f"it shows a data set with a name. Received: {inputs.dataset!r}")
     return plot_method(shape, len(inputs.class_names), f"The paper's method, for {' × '.join(map(str, shape))} images")

@@ -127,7 +127,7 @@ def _logarithmic(ax: Axes, costs: pd.Series) -> None:
 
 
 def frontier(inputs: Inputs) -> Figure:
-    """Accuracy of small networks: ours with full budget, and public ones."""
+    """Accuracy of small networks: ours with the largest budget, and public ones."""
     points = _by_parameters(inputs)
     small = points[_is_small(points)]
     if not small["kind"].isin([OURS, HEADLINE]).any():
@@ -136,7 +136,7 @@ def frontier(inputs: Inputs) -> Figure:
 
 
 def parameters(inputs: Inputs) -> Figure:
-    """Accuracy against parameters: ours with full budget, the systems to reproduce and public networks."""
+    """Accuracy against parameters: ours with the largest budget, the systems to reproduce and public networks."""
     points, title = _by_parameters(inputs), inputs.title("Parameters and accuracy", INTERVALS)
     is_small = _is_small(points)
     if is_small.all() or not is_small.any():
@@ -182,7 +182,7 @@ def _by_experiment(frame: pd.DataFrame, values: pd.Series) -> pd.DataFrame:
 
 
 def our_networks(inputs: Inputs) -> pd.DataFrame:
-    """Returns our networks of the full budget, by experiment."""
+    """Returns our networks of the largest budget, by experiment."""
     rows = {}
     for one in inputs.largest:
         kind, name = HEADLINE if one.experiment == names.HEADLINE else OURS, names.display_name(one.experiment)

@@ -126,6 +126,8 @@ def _on_validation(network: Network) -> str:
     """Returns the points of validation accuracy over the recipe with the same seeds."""
     recipe = network.evidence.network(network.dataset, TECHNIQUE_BASE, network.preset)
     gains = network.runs.set_index("seed")["val_accuracy"] - recipe.runs.set_index("seed")["val_accuracy"]
+    if gains.isna().all():
+        raise MissingInput(f"run {network.experiment} with seeds of {TECHNIQUE_BASE}")
     return f"{100 * gains.mean():+.2f}"
 
 
