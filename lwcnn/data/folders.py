@@ -97,14 +97,13 @@ def _subfolders(folder: Path) -> list[Path]:
 def _log_left_out(folder: Path, files: list[File]) -> None:
     """Logs subfolders without images, and folders and images that lie beside those of the parts and classes."""
     inside = [file.relative_to(folder).parts for _, _, file in files]
-    has_parts = any(parts[0] != name for parts, (_, name, _) in zip(inside, files))
-    used = {folder.joinpath(*parts[: 1 + depth]) for parts in inside for depth in range(1 + has_parts)}
-    classes = sorted({folder / parts[0] for parts in inside}) if has_parts else [folder]
-    unused = {place: [path for path in sorted(place.iterdir()) if path not in used] for place in {folder, *classes}}
-    unused = {place: [path for path in paths if path.name[:1] not in "._"] for place, paths in unused.items()}
-    empty = [path for place in classes for path in unused[place] if path.is_dir()]
-    beside = [path for paths in unused.values() for path in paths if path not in empty]
-    beside = sorted(path for path in beside if path.is_dir() or is_image(path))
+    depth = 1 + any(parts[0] != name for parts, (_, name, _) in zip(inside, files))  # 2 with parts above the classes
+    used = {folder.joinpath(*parts[:number]) for parts in inside for number in range(1, depth + 1)}
+    above_classes = {folder.joinpath(*parts[: depth - 1]) for parts in inside}
+    unused = [path for place in {path.parent for path in used} for path in place.iterdir() if path not in used]
+    unused = sorted(path for path in unused if path.name[:1] not in "._" and (path.is_dir() or is_image(path)))
+    empty = [path for path in unused if path.is_dir() and path.parent in above_classes]
+    beside = [path for path in unused if path not in empty]
     for what, paths in (("subfolders without images", empty), ("what lies beside the folders of classes", beside)):
         if names := [one_line(str(path.relative_to(folder))) for path in paths]:
             more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.measurement import Measurement, or_missing, what_is_missing
+from lwcnn.publication.measurement import Measurement, what_is_missing
 from lwcnn.publication.tables import make_table
 from lwcnn.publication.tables.table import cell_latex
 from lwcnn.publication.values import resolve
@@ -49,14 +49,12 @@ def used_names(text: str) -> tuple[list[str], list[str]]:
 def generate(source: Path, work: Path, evidence: Evidence) -> Generated:
     """Writes `<work>/generated/values.tex` and a file for each table that a document names."""
     values, tables = used_names(read_text(source))
-    made_tables = {name: or_missing(make_table, name, evidence) for name in tables}
+    made_tables = {name: make_table(name, evidence) for name in tables}
     found = {name: resolve(name, evidence) for name in values}
-    lacking = [table for table in made_tables.values() if isinstance(table, MissingInput)]
-    whole = {name: table for name, table in made_tables.items() if not isinstance(table, MissingInput)}
-    shown = [*found.values(), *lacking, *(one for table in whole.values() for one in table.measured)]
+    shown = [*found.values(), *(one for table in made_tables.values() for one in table.measured)]
     made = Generated(
         {name: cell_latex(value.bare() if isinstance(value, Measurement) else value) for name, value in found.items()},
-        {name: whole[name].latex() if name in whole else cell_latex(MissingInput(name)) for name in made_tables},
+        {name: table.latex() for name, table in made_tables.items()},
         list(dict.fromkeys(what_is_missing(one) for one in shown if isinstance(one, MissingInput))),
     )
     lines = [rf"\expandafter\def\csname lwcnn:{name}\endcsname{{{text}}}" for name, text in made.values.items()]

@@ -82,7 +82,7 @@ def test_what_is_not_there_is_marked(tmp_path):
     source = tmp_path / "report.tex"
     source.write_text(r"\begin{document}\generated{confused_classes}\generated{improved}\end{document}")
     made = generate(source, tmp_path, none)
-    assert made.tables["confused_classes"] == r"\notrun{}" and made.missing
+    assert r"\notrun{}" in made.tables["confused_classes"] and made.missing
 
 
 @pytest.mark.parametrize(

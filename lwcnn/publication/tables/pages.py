@@ -4,9 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.measurement import Measurement, or_missing, what_is_missing
+from lwcnn.publication.measurement import Measurement
 from lwcnn.publication.tables import make_table
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath, read_text, write_atomically
@@ -33,9 +32,7 @@ def fill(text: str, evidence: Evidence) -> str:
     """Returns a page's text with each table between its marks updated."""
 
     def renewed(found: re.Match) -> str:
-        table = or_missing(make_table, found["name"], evidence)
-        text = f"Not run: {what_is_missing(table)}." if isinstance(table, MissingInput) else table.markdown()
-        return f"{found['begin']}{text}\n{found['end']}"
+        return f"{found['begin']}{make_table(found['name'], evidence).markdown()}\n{found['end']}"
 
     return _MARKED.sub(renewed, text)
 
