@@ -51,7 +51,7 @@ def run_experiment(
             `with_settings(get_experiment("wren", dataset=data.spec), epochs=40)`. The result has its `name`.
         dataset: Loaded data set, or a source for `load_dataset`.
         preset: "smoke", "quick", "medium" or "full". An `Experiment` already has its number of epochs; for it, `preset`
-            names the folder of the result, and "smoke" trains on 600 images.
+            names the folder of the result, and "smoke" limits the number of images.
         seed: Seed for initialization, shuffling, augmentation and dropout. The validation split does not depend on it.
         folders: Folders to read and write.
         progress: Progress display. None shows nothing.
