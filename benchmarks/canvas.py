@@ -274,7 +274,7 @@ def main() -> int:
     data = {name: make_canvases(*sources[name], count, seed) for seed, (name, count) in enumerate(NUM_CANVASES.items())}
     merged = create_model("paper", pretrained="mnist")
     result = read_json(options.json) if options.json.exists() else {"rows": []}
-    result |= {"canvases": NUM_CANVASES, "epochs": EPOCHS, **provenance()}
+    result |= {"canvases": NUM_CANVASES, "epochs": EPOCHS}
     done = {(row["model"], row["seed"]) for row in result["rows"]}
 
     if ("classifier", None) not in done:
@@ -293,7 +293,7 @@ def main() -> int:
             start = time.perf_counter()
             model = train(merged, data["train"], **settings)
             row = {"model": name, "seed": seed, "parameters": model.count_params()}
-            row |= {"train_seconds": time.perf_counter() - start, **assess(model, data["test"])}
+            row |= {"train_seconds": time.perf_counter() - start, **assess(model, data["test"]), **provenance()}
             print(row, flush=True)
             result["rows"].append(row)
             write_json(options.json, result)
@@ -314,7 +314,7 @@ def _detector_row(merged, data) -> dict:
     found = detections_of_classifier(detector, canvases, score)
     row = {"model": "classifier", "seed": None, "parameters": detector.count_params(), "score": score}
     row |= {"validation": precision, "largest_difference_on_28x28": float(difference)}
-    row["average_precision"] = mean_average_precision(found, digits)
+    row |= {"average_precision": mean_average_precision(found, digits), **provenance()}
     print(row, flush=True)
     return row
 

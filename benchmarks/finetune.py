@@ -57,7 +57,7 @@ def main() -> None:
     settings = {"network": NETWORK, "dataset": data.name, "images": options.images}
     found = read_json(options.json) if options.json.exists() else {}
     rows = found["rows"] if settings.items() <= found.items() else []  # those with the same settings
-    found = settings | machine() | {"rows": rows}
+    found = settings | {"rows": rows}
     with tempfile.TemporaryDirectory() as folder:
         for weights, epochs in WAYS:
             for seed in SEEDS:
@@ -66,7 +66,7 @@ def main() -> None:
                 ):
                     continue
                 row = measured(weights, epochs, seed, options.images, data, Path(folder) / weights / str(seed))
-                found["rows"].append(row)
+                found["rows"].append(row | machine())
                 write_json(options.json, found)
                 print(row, file=sys.stderr, flush=True)
     print(benchmark_table("finetune", found["rows"]).markdown())

@@ -185,8 +185,7 @@ def main() -> None:
             if not any((row["experiment"], row["method"]) == (experiment, method) for row in found["rows"]):
                 row = measured(experiment, method, data)
                 found = read_json(options.json) if options.json.exists() else found  # another process may have added
-                found |= {"dataset": data.name, **machine()}
-                found["rows"].append(row)
+                found["rows"].append({"dataset": data.name} | row | machine())
                 write_json(options.json, found)
     print(benchmark_table("prune", found["rows"]).markdown())
 

@@ -79,9 +79,9 @@ def main() -> None:
                 continue
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
                 row = process.submit(train, experiment, source, size).result()
-            rows.append({"experiment": experiment, "dataset": dataset, "size": size} | row)
+            rows.append({"experiment": experiment, "dataset": dataset, "size": size, **row, **provenance()})
             print(rows[-1], flush=True)
-            write_json(options.json, {"seed": SEED, **provenance(), "rows": rows})
+            write_json(options.json, {"seed": SEED, "rows": rows})
 
 
 if __name__ == "__main__":
