@@ -1,5 +1,6 @@
 """Models in .keras files: written with a description of their data and recipe, and read back safely."""
 
+import functools
 import io
 import json
 import logging
@@ -132,6 +133,11 @@ def _count_elements(config: bytes) -> tuple[int, int]:
     return num_weights, sum(math.prod(size or 1 for size in tensor.shape[1:]) for tensor in outputs)
 
 
+@functools.cache  # a command may load a file several times
+def _warn_of_softmax(path: str | Path) -> None:
+    _log.warning("%s ends in a softmax, which is left out: the logits before it are used.", path)
+
+
 def _with_logits(model: keras.Model, path: str | Path) -> keras.Model:
     """Removes a softmax at a model's end; refuses other activations there."""
     last = model.layers[-1] if model.layers else None
@@ -142,7 +148,7 @@ def _with_logits(model: keras.Model, path: str | Path) -> keras.Model:
     elif last is not None and name == "softmax":
         last.activation = keras.activations.linear
     if name == "softmax":
-        _log.warning("%s ends in a softmax, which is left out: the logits before it are used.", path)
+        _warn_of_softmax(path)
     elif name not in ("linear", "log_softmax"):
         raise LwcnnError(f"Give a model whose outputs are logits. Received: {path}, which ends in {name}")
     return model
