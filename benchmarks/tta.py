@@ -20,7 +20,7 @@ from lwcnn.evaluation import metrics
 from lwcnn.evaluation.predict import TTA_TRANSFORMS, default_tta_transforms, predict_logits
 from lwcnn.evaluation.statistics import paired_difference
 from lwcnn.experiments.records import SPLIT_SEED
-from lwcnn.experiments.zoo import shipped_file, trained_networks, was_mirrored
+from lwcnn.experiments.shipped import shipped_file, trained_networks, was_mirrored
 from lwcnn.models.io import load_model
 from lwcnn.system import environment
 from lwcnn.system.files import write_json

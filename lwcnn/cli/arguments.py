@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lwcnn.data.known import DATASET_NAMES, is_dataset_name
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment
-from lwcnn.experiments.zoo import model_file
+from lwcnn.experiments.shipped import model_file
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 

@@ -43,7 +43,8 @@ BENCH: Arguments = {
 
 def export(options: argparse.Namespace) -> None:
     """Export a model to another format, checked on the test images."""
-    from lwcnn.experiments.zoo import load_dataset_for, model_file
+    from lwcnn.experiments.shipped import model_file
+    from lwcnn.experiments.zoo import load_dataset_for
     from lwcnn.export.run import FOLDER, export_model
 
     require_format(options.format)
@@ -77,7 +78,8 @@ def bench(options: argparse.Namespace) -> None:
     os.environ.update(thread_environment(1))  # before TensorFlow is imported
     load_backend()
     from lwcnn.data.datasets import load_dataset
-    from lwcnn.experiments.zoo import is_untrained, load_dataset_for, model_file
+    from lwcnn.experiments.shipped import is_untrained, model_file
+    from lwcnn.experiments.zoo import load_dataset_for
     from lwcnn.export.bench.run import bench_models, bench_table
     from lwcnn.system.files import write_json
 

@@ -37,7 +37,8 @@ ARGUMENTS: Arguments = {
 
 def evaluate(options: argparse.Namespace) -> None:
     """Evaluate a saved model, or several together, on a data set's test images."""
-    from lwcnn.experiments.zoo import load_dataset_for, model_file, was_mirrored
+    from lwcnn.experiments.shipped import model_file, was_mirrored
+    from lwcnn.experiments.zoo import load_dataset_for
     from lwcnn.models.io import load_model
 
     models = {file: load_model(file) for file in (model_file(name, options.dataset) for name in options.models)}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from lwcnn.cli.arguments import Arguments, at_least_one, model_name, option, output_file
 from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.recipes import EXPERIMENT_GROUPS, EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment
-from lwcnn.experiments.zoo import read_descriptions, trained_networks
+from lwcnn.experiments.shipped import read_descriptions, trained_networks
 from lwcnn.system.errors import unknown_name
 
 MOST_LISTED = 15  # experiments of a group whose names begin alike; larger ones are one line
@@ -80,7 +80,8 @@ def _print_experiments(names: Iterable[str]) -> None:
 
 def show_summary(options: argparse.Namespace) -> None:
     """Show a model's layers, parameters, multiply-accumulates and memory."""
-    from lwcnn.experiments.zoo import create_model, model_file
+    from lwcnn.experiments.shipped import model_file
+    from lwcnn.experiments.zoo import create_model
     from lwcnn.models.cost import costs, summary_text
     from lwcnn.models.io import load_model
     from lwcnn.system.files import write_json

@@ -40,7 +40,7 @@ def predict(options: argparse.Namespace) -> int:
     """Predict the classes of images; unreadable images are listed and skipped (exit code 4)."""
     from lwcnn.data.datasets import load_dataset
     from lwcnn.evaluation.predict import converted_for, default_tta_transforms, predict_images, require_classifier
-    from lwcnn.experiments.zoo import model_file, was_mirrored
+    from lwcnn.experiments.shipped import model_file, was_mirrored
     from lwcnn.models.description import read_description
     from lwcnn.models.io import load_model
     from lwcnn.system.files import write_atomically

@@ -7,7 +7,7 @@ from lwcnn.cli.arguments import SEED, Arguments, option
 from lwcnn.cli.training import release
 from lwcnn.data.datasets import Dataset, choose_dataset
 from lwcnn.experiments.recipes import PRESETS
-from lwcnn.experiments.zoo import trained_networks
+from lwcnn.experiments.shipped import trained_networks
 from lwcnn.training.progress import Progress
 
 ARGUMENTS: Arguments = {

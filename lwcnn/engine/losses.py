@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+from scipy.special import log_softmax
 
 from lwcnn.engine import keras_internals as internals
 from lwcnn.engine.keras_internals import Unsupported
@@ -42,7 +43,7 @@ class CrossEntropy(NamedTuple):
         targets = labels
         if smoothing:
             targets = labels * np.float32(1 - smoothing) + np.float32(smoothing / num_classes)
-        log_shares = log_softmax(logits)
+        log_shares = log_softmax(logits, axis=1)
         losses = targets * log_shares
         gradient = np.exp(log_shares) * targets.sum(axis=1, keepdims=True) - targets
         if self.class_weights is not None:
@@ -83,16 +84,10 @@ def divergence(logits: np.ndarray, teacher: np.ndarray, temperature: float) -> t
 
     Source: Hinton, Vinyals and Dean, arXiv 1503.02531.
     """
-    taught, given = log_softmax(logits / np.float32(temperature)), log_softmax(teacher / np.float32(temperature))
+    taught, given = (log_softmax(one / np.float32(temperature), axis=1) for one in (logits, teacher))
     shares = np.exp(given)
     loss = temperature**2 * float((shares * (given - taught)).sum(dtype=np.float64))
     return loss, np.float32(temperature) * (np.exp(taught) - shares)
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Returns the log-probabilities of logits of shape (n, classes)."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
 class Objective:

@@ -16,7 +16,7 @@ from lwcnn.experiments.recipes import FineTunedExperiment, get_preset, with_sett
 from lwcnn.experiments.recipes.presets import augmentation
 from lwcnn.experiments.recipes.residual_se import AVERAGED
 from lwcnn.experiments.run import run_experiment
-from lwcnn.experiments.zoo import model_file
+from lwcnn.experiments.shipped import model_file
 from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model
 from lwcnn.system.errors import wrong

@@ -12,7 +12,7 @@ import numpy as np
 from lwcnn.experiments.recipes import types
 from lwcnn.experiments.recipes.types import Experiment, MergedExperiment, NetworkExperiment, ReproductionExperiment
 from lwcnn.experiments.sequence import PhaseSequence
-from lwcnn.experiments.zoo import model_file
+from lwcnn.experiments.shipped import model_file
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_submodel, merge_repo_submodels
 from lwcnn.models.build import build_network, takes_normalization
 from lwcnn.models.configs import ResidualSEConfig

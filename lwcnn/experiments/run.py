@@ -19,7 +19,7 @@ from lwcnn.experiments.recipes import DistilledExperiment, Experiment, FineTuned
 from lwcnn.experiments.recipes.types import Teacher
 from lwcnn.experiments.records import Run, check_finished, find_plan, load_or_make, mixed_computing, provenance
 from lwcnn.experiments.sequence import PhaseSequence
-from lwcnn.experiments.zoo import SHIPPED_MODELS, model_file
+from lwcnn.experiments.shipped import SHIPPED_MODELS, model_file
 from lwcnn.models.cost import count_macs, trainable_params
 from lwcnn.models.description import Description, read_description
 from lwcnn.models.io import load_model, save_model

@@ -1,8 +1,7 @@
-"""Networks by name: built with random weights, or the trained ones that come with the library, and their files."""
+"""Networks by name, with random or trained weights, and the images on which a trained network is tested."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lwcnn.data.known import DATASET_NAMES, ImageSpec
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, get_experiment
+from lwcnn.experiments.shipped import shipped_file, trained_networks
 from lwcnn.models.description import Description, read_description, read_input_shape
 from lwcnn.system.errors import LwcnnError, unknown_name, wrong
 from lwcnn.system.files import StrPath
@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 
     from lwcnn.data.datasets import Dataset
 
-_DATASETS = ("cifar10", "fashion_mnist", "mnist")  # the first one whose weights are there is the default
 _log = logging.getLogger(__name__)
-_PACKAGE = Path(__file__).resolve().parents[1]
-SHIPPED_MODELS = _PACKAGE / "pretrained" if (_PACKAGE / "pretrained").is_dir() else _PACKAGE.parent / "models"
-"""Folder of the trained networks: inside an installed package, or that of a checkout."""
 
 
 def list_models() -> pd.DataFrame:
@@ -93,51 +89,6 @@ def create_model(
 
     check_shapes(input_shape, num_classes, 1, "pixel")
     return build_model(get_experiment(name, dataset=ImageSpec(input_shape, mirror=False)), input_shape, num_classes)
-
-
-def trained_networks() -> dict[tuple[str, str], Description]:
-    """Returns the description of every trained network by its name and data set."""
-    files = {(name, dataset): shipped_file(name, dataset) for name in NETWORKS for dataset in _DATASETS}
-    return {key: told for key, path in files.items() if path.exists() and (told := read_description(path))}
-
-
-def read_descriptions(dataset: str) -> list[Description]:
-    """Returns the descriptions of the models that come with the library and were trained on a data set."""
-    found = [read_description(path) for path in sorted(SHIPPED_MODELS.glob(f"{dataset}-*.keras"))]
-    return [told for told in found if told]
-
-
-def shipped_file(network: str, dataset: str) -> Path:
-    return SHIPPED_MODELS / f"{dataset}-{NETWORKS[network]}.keras"
-
-
-def model_file(model: StrPath, dataset: str | None = None) -> Path:
-    """Returns the .keras file of a model: a path as it is; of a network's name, the weights of a data set.
-
-    Where there are none of that data set, and by default, they are those of the first row in `list_models`.
-    """
-    if Path(model).is_file():
-        return Path(model)
-    if Path(model).suffix == ".keras":
-        raise LwcnnError(f"There is no such model: check the path. Received: {model}")
-    if model not in NETWORKS:
-        raise unknown_name("model, neither a .keras file nor a network", str(model), NETWORKS)
-    files = [shipped_file(str(model), name) for name in sorted(_DATASETS, key=lambda name: name != dataset)]
-    found = next((path for path in files if path.exists()), None)
-    if found is None:
-        raise LwcnnError(f"This installation has no trained networks: install the wheel of lwcnn. Received: {model!r}")
-    return found
-
-
-def is_untrained(model: StrPath) -> bool:
-    """Returns whether this is the name of an experiment without a trained network."""
-    return str(model) in EXPERIMENT_NAMES and str(model) not in NETWORKS
-
-
-def was_mirrored(model: StrPath, default: bool = False) -> bool:
-    """Returns whether a model was trained on mirrored images, as its file says; `default` if it says nothing."""
-    told = read_description(Path(model))
-    return '"horizontal_flip": true' in json.dumps(told.config) if told else default
 
 
 def load_dataset_for(models: Sequence[StrPath], dataset: str | None, data_dir: StrPath | None = None) -> Dataset:

@@ -22,7 +22,7 @@ from lwcnn.cli.training import release
 from lwcnn.data import datasets
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
-from lwcnn.experiments.zoo import model_file
+from lwcnn.experiments.shipped import model_file
 from lwcnn.models.description import read_description
 from lwcnn.models.io import load_model
 from lwcnn.system.errors import LwcnnError

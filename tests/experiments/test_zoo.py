@@ -14,7 +14,8 @@ from lwcnn.data.datasets import load_dataset
 from lwcnn.data.known import ImageSpec
 from lwcnn.data.splits import join_hashes
 from lwcnn.experiments.recipes import NETWORKS, get_experiment
-from lwcnn.experiments.zoo import load_dataset_for, model_file
+from lwcnn.experiments.shipped import model_file
+from lwcnn.experiments.zoo import load_dataset_for
 from lwcnn.models.description import describe_model, read_description
 from lwcnn.system.errors import LwcnnError
 

@@ -5,8 +5,8 @@ from functools import reduce
 import keras
 import numpy as np
 from keras import layers
+from scipy.special import log_softmax
 
-from lwcnn.engine.losses import log_softmax
 from lwcnn.engine.operations.base import Operation
 
 
@@ -111,7 +111,7 @@ class SoftVoting(Operation):
     """`lwcnn.models.layers.SoftVoting`."""
 
     def forward(self, inputs, training):
-        log_shares = [log_softmax(logits) for logits in inputs]
+        log_shares = [log_softmax(logits, axis=1) for logits in inputs]
         self.log_shares = [one - np.float32(np.log(len(inputs))) for one in log_shares]
         self.output = np.logaddexp.reduce(self.log_shares)
         return self.output
@@ -121,7 +121,7 @@ class SoftVoting(Operation):
 
     def _gradient(self, grad, log_shares):
         of_shares = grad * np.exp(log_shares - self.output)
-        return of_shares - np.exp(log_softmax(log_shares)) * of_shares.sum(axis=1, keepdims=True)
+        return of_shares - np.exp(log_softmax(log_shares, axis=1)) * of_shares.sum(axis=1, keepdims=True)
 
 
 class Multiply(Elementwise):

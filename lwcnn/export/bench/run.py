@@ -11,7 +11,8 @@ import pandas as pd
 
 from lwcnn.data.datasets import Dataset
 from lwcnn.evaluation.predict import require_fit
-from lwcnn.experiments.zoo import create_model, is_untrained, model_file
+from lwcnn.experiments.shipped import is_untrained, model_file
+from lwcnn.experiments.zoo import create_model
 from lwcnn.export.bench import measure
 from lwcnn.export.convert import convert, draw_calibration_images
 from lwcnn.export.formats import (

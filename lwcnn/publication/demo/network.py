@@ -15,7 +15,7 @@ from lwcnn.data.image_files import read_image
 from lwcnn.data.sources import cache_folder
 from lwcnn.evaluation.gradcam import default_layers, gradcam_heatmap
 from lwcnn.evaluation.predict import input_shape, predict_logits
-from lwcnn.experiments.zoo import model_file
+from lwcnn.experiments.shipped import model_file
 from lwcnn.export.bench.measure import time_calls
 from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert, to_litert_int8
 from lwcnn.models.description import model_checksum, read_description

@@ -1,0 +1,59 @@
+"""The files of models: the trained networks that come with the library, by name, and a user's own."""
+
+import json
+from pathlib import Path
+
+from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
+from lwcnn.models.description import Description, read_description
+from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.files import StrPath
+
+_DATASETS = ("cifar10", "fashion_mnist", "mnist")  # the first one whose weights are there is the default
+_PACKAGE = Path(__file__).resolve().parents[1]
+SHIPPED_MODELS = _PACKAGE / "pretrained" if (_PACKAGE / "pretrained").is_dir() else _PACKAGE.parent / "models"
+"""Folder of the trained networks: inside an installed package, or that of a checkout."""
+
+
+def trained_networks() -> dict[tuple[str, str], Description]:
+    """Returns the description of every trained network by its name and data set."""
+    files = {(name, dataset): shipped_file(name, dataset) for name in NETWORKS for dataset in _DATASETS}
+    return {key: told for key, path in files.items() if path.exists() and (told := read_description(path))}
+
+
+def read_descriptions(dataset: str) -> list[Description]:
+    """Returns the descriptions of the models that come with the library and were trained on a data set."""
+    found = [read_description(path) for path in sorted(SHIPPED_MODELS.glob(f"{dataset}-*.keras"))]
+    return [told for told in found if told]
+
+
+def shipped_file(network: str, dataset: str) -> Path:
+    return SHIPPED_MODELS / f"{dataset}-{NETWORKS[network]}.keras"
+
+
+def model_file(model: StrPath, dataset: str | None = None) -> Path:
+    """Returns the .keras file of a model: a path as it is; of a network's name, the weights of a data set.
+
+    Where there are none of that data set, and by default, they are those of the first row in `list_models`.
+    """
+    if Path(model).is_file():
+        return Path(model)
+    if Path(model).suffix == ".keras":
+        raise LwcnnError(f"There is no such model: check the path. Received: {model}")
+    if model not in NETWORKS:
+        raise unknown_name("model, neither a .keras file nor a network", str(model), NETWORKS)
+    files = [shipped_file(str(model), name) for name in sorted(_DATASETS, key=lambda name: name != dataset)]
+    found = next((path for path in files if path.exists()), None)
+    if found is None:
+        raise LwcnnError(f"This installation has no trained networks: install the wheel of lwcnn. Received: {model!r}")
+    return found
+
+
+def is_untrained(model: StrPath) -> bool:
+    """Returns whether this is the name of an experiment without a trained network."""
+    return str(model) in EXPERIMENT_NAMES and str(model) not in NETWORKS
+
+
+def was_mirrored(model: StrPath, default: bool = False) -> bool:
+    """Returns whether a model was trained on mirrored images, as its file says; `default` if it says nothing."""
+    told = read_description(Path(model))
+    return '"horizontal_flip": true' in json.dumps(told.config) if told else default
