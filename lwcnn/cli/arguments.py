@@ -196,7 +196,9 @@ TRAINING: Arguments = {
 
 RECIPE: Arguments = {
     "--epochs": option("total number of epochs, over all phases (default: the preset's)", type=at_least_one),
-    "--batch-size": option("batch size; smaller for a small data set (default: the experiment's)", type=at_least_one),
+    "--batch-size": option(
+        "batch size, reduced automatically for a small data set (default: the experiment's)", type=at_least_one
+    ),
     "--learning-rate": option("peak learning rate (default: the experiment's)", type=learning_rate, metavar="RATE"),
     "--class-weight": option("weight the loss so that every class counts equally", choices=("balanced",)),
 }

@@ -50,7 +50,7 @@ def list_names(options: argparse.Namespace) -> None:
     if options.word:
         _print_experiments(name for name in EXPERIMENT_NAMES if options.word in name)
         return
-    print("trained networks (for predict, evaluate, export, bench and train)\n")
+    print("trained networks (for predict, evaluate, finetune, export, bench, demo and train)\n")
     row = "  {:<13} {:<14} {:>10} {:>7} {:>11} {:>9}"
     print(row.format("name", "data", "parameters", "test %", "int8 bytes", "latency"))
     for (name, dataset), told in trained_networks().items():
@@ -66,9 +66,9 @@ def list_names(options: argparse.Namespace) -> None:
             print(f"  {prefix + '*':<28} {'':<12} {len(names)} experiments; `lwcnn list {prefix}` shows them")
         else:
             _print_experiments(names)
-    print("\npresets, with the epochs of the three phases of `paper`\n")
+    print("\npresets, with the epochs of the three phases of `paper` and of `wren`\n")
     for name, preset in PRESETS.items():
-        print(f"  {name:<28} at most {preset.dual} + {preset.head} + {preset.all} epochs")
+        print(f"  {name:<28} at most {preset.dual} + {preset.head} + {preset.all}; {preset.network}")
 
 
 def _print_experiments(names: Iterable[str]) -> None:

@@ -38,7 +38,8 @@ def fast_fit(
         x: Array (n, ...), or a list of arrays, one for each input.
         y: Array (n,), (n, 1) or (n, classes), or a list of arrays, one for each output.
         batch_size: Number of images in a batch.
-        epochs: Epoch at which training stops, counted from 0.
+        epochs: Index of the epoch before which training stops, as in `model.fit`: the number of epochs if
+            `initial_epoch` is 0.
         verbose: 0 for silence, 1 for a progress bar, 2 for a line per epoch, "auto" for 1.
         callbacks: Keras callbacks. The model's weights are updated at the end of each epoch, not of each batch.
         validation_data: (x, y), evaluated after each epoch.

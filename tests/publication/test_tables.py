@@ -115,7 +115,7 @@ def test_references_quote_claims_apart_from_what_was_trained_here(tmp_path):
     assert resnet[:5] == ["narrow ResNet-18 (`narrow_resnet18`)", "1,234", "5.6", "0.0", "2.2"]
     assert resnet[5:8] == ["not run", "95.53", "not run"]
     assert resnet[8] == "`lwcnn train narrow_resnet18 --dataset cifar10 --preset full --epochs 100`"
-    assert cells(table, "mobilenet_v2")[5:8] == ["1.25 (1.50)", "", "80.00 (15 epochs)"]
+    assert cells(table, "mobilenet_v2_momentum")[5:8] == ["1.25 (1.50)", "", "80.00 (15 epochs)"]
 
 
 def test_tables_of_few_runs_are_shown_and_a_folder_without_runs_is_refused(evidence, tmp_path):

@@ -44,7 +44,7 @@ def _train(network: ResidualSEConfig, strong: bool = True, mixing: MixUpCutMix |
 
 
 def _member(thousands: int, network: ResidualSEConfig, strong: bool = True) -> tuple[str, BuildNetwork]:
-    question = f"the Wren family: accuracy below {thousands},000 parameters"
+    question = f"the Wren family: the highest accuracy with fewer than {thousands},000 parameters"
     return question, _train(network, strong)
 
 
@@ -54,7 +54,7 @@ _WREN_FAST = ResidualSEConfig(stem=24, stages=(Stage(24, 2, 3), Stage(48, 2)), a
 VARIANTS: Recipes = {
     "wren_30k_light": ("wren_30k with flips and crops only", _train(_WREN_30K, strong=False)),
     "wren_30k_mixup": (
-        "wren_30k with MixUp in place of the strong augmentation",
+        "wren_30k with MixUp in place of RandAugment",
         _train(_WREN_30K, strong=False, mixing=MixUpCutMix(0.5, 0.0, probability=0.5, ramp=1.0)),
     ),
 }

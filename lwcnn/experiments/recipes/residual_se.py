@@ -93,7 +93,7 @@ RESIDUAL_EXPERIMENTS: Recipes = {
         train_network(PLAIN_NETWORK),
     ),
     "residual_cbam": (
-        "CBAM-lite (attention to channels and pixels) in place of squeeze-and-excitation",
+        "CBAM-lite (channel and spatial attention) in place of squeeze-and-excitation",
         train_network(CBAM_NETWORK),
     ),
 }

@@ -32,10 +32,10 @@ def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequ
         "seeds": lambda runs: str(len(runs)),
         "validation %": lambda runs: percent(runs["val_accuracy"].mean()).bare(),
         "test %": lambda runs: mean_and_spread(runs["test_accuracy"]).bare(),
-        "paper %": lambda runs: paper.get(runs["dataset"].iloc[0], ""),
+        "paper %": lambda runs: paper.get(runs["dataset"].iloc[0], "") if runs["experiment"].iloc[0] == "paper" else "",
         "ECE %": lambda runs: percent(runs["ece"].mean(), 1).bare(),
-        "scaled": _scaled,
-        "s": lambda runs: f"{runs['train_seconds'].mean():.0f}",
+        "ECE scaled %": _scaled,
+        "training, s": lambda runs: f"{runs['train_seconds'].mean():.0f}",
         "step": lambda runs: " and ".join(runs["step"].dropna().unique()),
     }
     groups = [group for _, group in runs.groupby(["dataset", "experiment", "preset"], sort=False)]

@@ -13,12 +13,12 @@ from lwcnn.publication.names import display_name, named
 from lwcnn.publication.tables.table import Columns, Table, table_of
 
 _ORDER = {name: i for i, name in enumerate(("paper", "residual_se", "lwcnn", "lwcnn_jax", "keras", "torch"))}
-_WEIGHTS = {"random": "random", "trained": "Wren's, of CIFAR-10"}
+_WEIGHTS = {"random": "random", "trained": "Wren's, from CIFAR-10"}
 _CANVAS = {
     "classifier": "merged model as detector, not trained further",
-    "unfrozen": "its branches under a new head: the head first, then all layers by SGD",
-    "unfrozen_nadam": "the same, but all layers by Nadam",
-    "at_once": "the same, all layers at once by Nadam",
+    "unfrozen": "its branches under a new head: the head first, then all layers with SGD",
+    "unfrozen_nadam": "the same, but all layers with Nadam",
+    "at_once": "the same, all layers at once with Nadam",
     "from_scratch": "the same network from random weights",
     "unet": "U-Net from random weights",
 }
@@ -32,7 +32,7 @@ COLUMNS: dict[str, Columns] = {
         "images timed": "{timed_images:,}",
         "median s": "{median:.1f}",
         "range": lambda row: f"{min(row['seconds']):.1f} to {max(row['seconds']):.1f}",
-        "times `keras`": "{times_keras}",
+        "speed relative to `keras`": "{times_keras}",
         "times `torch`": "{times_torch}",
     },
     # Validation accuracy of the latest weights and of their averages, for one training each.
@@ -75,15 +75,15 @@ COLUMNS: dict[str, Columns] = {
         "int8 bytes": "{int8_bytes:,}",
         "after gzip": "{int8_gzip_bytes:,}",
     },
-    # Strong networks with fewer hidden channels, or with fewer weights that are not zero, trained on.
+    # Strong networks with fewer hidden channels, or with fewer weights that are not zero, retrained.
     "prune": {
         "network": lambda row: named(row["experiment"]),
         "removed": "{method}",
         "parameters": lambda row: f"{row['before']['params']:,} to {row['params']:,}",
         "MACs": lambda row: f"{row['before']['macs']:,} to {row['macs']:,}",
         "test %, before": "{before[test_accuracy]:.2%}",
-        "pruned": "{pruned[test_accuracy]:.2%}",
-        "trained on": "{test_accuracy:.2%}",
+        "test %, pruned": "{pruned[test_accuracy]:.2%}",
+        "test %, retrained": "{test_accuracy:.2%}",
         "int8 %": lambda row: f"{100 * row['int8_accuracy']:.2f}" if "int8_accuracy" in row else "",
         "after gzip": lambda row: f"{row['int8_gzip_bytes']:,}" if "int8_gzip_bytes" in row else "",
     },
@@ -122,7 +122,7 @@ COLUMNS: dict[str, Columns] = {
         "data": lambda row: DISPLAY_NAMES[row["dataset"]],
         "test %": "{none_views[test_accuracy]:.2%}",
         "trained on mirrored images": lambda row: "yes" if row["was_mirrored"] else "no",
-        "views": lambda row: "mirror" if "horizontal_flip" in row["few"] else "twice, blur",
+        "views": lambda row: "mirror" if "horizontal_flip" in row["few"] else "image twice, blur",
         "points": lambda row: _points(row["few_views"]),
         "validation": lambda row: (
             f"{100 * (row['few_views']['val_accuracy'] - row['none_views']['val_accuracy']):+.2f}"

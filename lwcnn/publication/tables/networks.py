@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lwcnn.experiments.recipes import get_experiment
+from lwcnn.experiments.recipes import NETWORKS, get_experiment
 from lwcnn.experiments.results import DISPLAY_NAMES, load_networks
 from lwcnn.models.cost import count_macs
 from lwcnn.publication.claims import GOALS, PAPER_ACCURACY, PUBLISHED, REFERENCES
@@ -15,10 +15,8 @@ from lwcnn.publication.measurement import Measurement, mean_and_spread
 from lwcnn.publication.names import named
 from lwcnn.publication.tables.table import Cell, Table, table_of
 
-HEADLINE = [("fashion_mnist", "wren_15k"), ("cifar10", "paper")]
-HEADLINE += [("cifar10", name) for name in ("wren_10k", "wren_20k", "wren_30k")]
-HEADLINE += [("cifar10", name) for name in ("wren_fast", "residual_se_muon", "wren_100k")]
-"""The networks of the README's table: the paper's and the Wren family."""
+HEADLINE = ("wren-10k", "wren-20k", "wren-30k", "wren-100k", "wren-fast", "wren", "paper")
+"""The networks of the README's table on CIFAR-10: the Wren family and the paper's. One on Fashion-MNIST follows."""
 
 _SHIPPED = {
     "mnist": ("paper", "residual_se", "wren_15k"),
@@ -63,8 +61,10 @@ def headline(evidence: Evidence) -> Table:
         "int8 ms (p90)": _latency("litert-int8"),
         "training minutes": _minutes,
     }
-    columns = _NETWORK | _DATA | _PARAMETERS | columns
-    return table_of(columns, [evidence.network(*pair) for pair in HEADLINE])
+    pairs = [*(("cifar10", name) for name in HEADLINE), ("fashion_mnist", "wren-15k")]
+    networks = {name: evidence.network(dataset, NETWORKS[name]) for dataset, name in pairs}
+    names: Columns = {"network": lambda one: next(f"`{name}`" for name in networks if networks[name] is one)}
+    return table_of(names | _DATA | _PARAMETERS | columns, list(networks.values()))
 
 
 def efficiency(evidence: Evidence) -> Table:
@@ -108,17 +108,17 @@ def references(evidence: Evidence) -> Table:
     costs = load_networks(evidence.folder).set_index("model")
 
     def trained(one: Any) -> str:
-        name, length = one.experiment, f"{get_experiment(one.experiment, one.preset).num_epochs} epochs"
+        name, length = one.experiment, f"{get_experiment(one.experiment, one.preset).num_epochs}"
         if one.epochs:
-            name, length = f"{name}-epochs{one.epochs}", f"{one.epochs} of {length}"
-        return f"{mean_accuracy(evidence.network('cifar10', name))} ({length})"
+            name, length = f"{name}-epochs{one.epochs}", f"{one.epochs} instead of {length}"
+        return f"{mean_accuracy(evidence.network('cifar10', name))} ({length} epochs)"
 
     def command(one: Any) -> str:
         epochs = f" --epochs {one.epochs}" if one.epochs else ""
         return f"`lwcnn train {one.experiment} --dataset cifar10 --preset {one.preset}{epochs}`"
 
     columns: dict[str, Callable[[Any], Cell]] = {
-        "network": lambda one: named(one.network),
+        "network": lambda one: named(one.experiment),
         "parameters": lambda one: f"{costs['params'][one.network]:,}",
         "MACs, M": lambda one: f"{costs['macs'][one.network] / 1e6:,.1f}",
         "float32 MB": lambda one: f"{costs['float32_bytes'][one.network] / 1e6:.1f}",
@@ -126,7 +126,7 @@ def references(evidence: Evidence) -> Table:
         "LiteRT ms": lambda one: _latency("litert", 2)(evidence.network("", one.network)),
         "claimed %, not ours": lambda one: one.claimed,
         "test % here": trained,
-        "trained by": command,
+        "command": command,
     }
     return table_of(columns, [one for one in REFERENCES if one.network in costs.index])
 
