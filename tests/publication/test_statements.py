@@ -499,7 +499,7 @@ def test_pruned_networks_were_weak_ones(evidence):
 def test_without_unfreezing_two_seeds_lose_a_class_of_digits(evidence):
     by_seed = evidence.network("mnist", "no_unfreezing", "quick").runs["per_class_accuracy"]
     lowest = sorted(min(shares.values()) for shares in by_seed)
-    assert [round(100 * share) for share in lowest[:2]] == [4, 8] and lowest[2] > 0.9
+    assert [round(100 * share) for share in lowest[:2]] == [4, 7] and lowest[2] > 0.9
     assert round(gain(evidence, "mnist", "no_unfreezing", "paper")[1]) == -7
     both = evidence.network("mnist", "paper_both_converted", "quick").runs["per_class_accuracy"]
     assert sorted(sum(share < 0.1 for share in shares.values()) for shares in both) == [0, 1, 2], "classes lost"
