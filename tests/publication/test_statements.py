@@ -674,24 +674,31 @@ def test_no_technique_shows_a_clear_gain(evidence):
     assert {row["device"].split()[0] for row in rows} == {"AMD", "Intel(R)"}
 
 
-def test_augmentation_averaging_and_stochastic_depth_gain_nothing_after_60_epochs(evidence):
-    runs = evidence.runs[evidence.runs["experiment"].str.startswith("technique_")].set_index(["experiment", "seed"])
-    names = [
-        f"technique_{name}" for name in ("cutmix", "no_ema", "rand_augment", "stochastic_depth", "trivial_augment")
-    ]
-    assert sorted(runs[runs["preset"] == "full"].index) == [(name, 0) for name in names]
-    networks = [evidence.network("cifar10", name, "full") for name in (*names, "residual_se_muon")]
-    first = [one.runs.set_index("seed").loc[0] for one in networks]
-    assert round(100 * first[-1]["test_accuracy"], 2) == 89.55
-    assert [round(100 * one["train_accuracy"]) for one in first] == [91, 96, 93, 94, 92, 96]
-    assert round(100 * first[0]["ece"]) == 13 and first[0]["temperature"] < 0.6, "underconfident"
-    assert all(one["ece"] < 0.03 for one in first[1:])
-    cutmix, no_ema, rand_augment, depth, trivial = (one.minus("residual_se_muon") for one in networks[:-1])
-    assert all(one.low < 0 < one.high for one in (no_ema, rand_augment))
-    assert [round(100 * one.mean, 1) for one in (depth, trivial, cutmix)] == [-1.0, -1.1, -1.9]
-    assert max(depth.high, trivial.high, cutmix.high) < 0
-    below = [one["val_accuracy"] - first[-1]["val_accuracy"] for one in first[:-1]]
-    assert max(below) < 0, "nor on validation images"
+def test_no_technique_gains_after_60_epochs(evidence):
+    runs = evidence.runs[(evidence.runs["dataset"] == "cifar10") & (evidence.runs["preset"] == "full")]
+    runs = runs.set_index(["experiment", "seed"])
+    costs = {"smoothing": -0.6, "weight_decay": -0.8, "stochastic_depth": -1.0, "trivial_augment": -1.1, "cutmix": -1.9}
+    names = {f"technique_{name}" for name in (*costs, "no_ema", "rand_augment")}
+    assert {index for index in runs.index if index[0].startswith("technique_")} == {(name, 0) for name in names}
+    recipe = runs.loc["residual_se_muon", 0]
+    assert (round(100 * recipe["test_accuracy"], 2), round(100 * recipe["train_accuracy"])) == (89.55, 96)
+    assert max(runs.loc[name, 0]["val_accuracy"] for name in names) < recipe["val_accuracy"], "nor on validation images"
+
+    def minus_recipe(name, preset="full"):
+        return evidence.network("cifar10", f"technique_{name}", preset).minus("residual_se_muon")
+
+    assert all(minus_recipe(name).low < 0 < minus_recipe(name).high for name in ("no_ema", "rand_augment"))
+    assert {name: round(100 * minus_recipe(name).mean, 1) for name in costs} == costs
+    assert max(minus_recipe(name).high for name in costs) < 0
+    for name in ("smoothing", "weight_decay", "stochastic_depth"):
+        assert minus_recipe(name).mean < minus_recipe(name, "quick").mean
+    fitted = [round(100 * runs.loc[f"technique_{name}", 0]["train_accuracy"]) for name in costs]
+    assert (min(fitted), max(fitted)) == (91, 95)
+    ece = {name: runs.loc[name, 0]["ece"] for name in names}
+    assert round(100 * ece.pop("technique_smoothing")) == 6 and round(100 * ece.pop("technique_cutmix")) == 13
+    assert max(ece.values()) < 0.03
+    for name in ("technique_smoothing", "technique_cutmix"):
+        assert runs.loc[name, 0]["temperature"] < 0.8, "underconfident"
 
 
 def test_the_page_names_every_technique_that_is_not_measured(evidence):
