@@ -22,7 +22,6 @@ IMAGE_EXTENSIONS = (
     ".tif", ".tiff", ".webp",
 )  # fmt: skip
 BACKGROUND = "white"  # of transparent images
-MAX_FOLDERS_WITHOUT_IMAGES = 2_000
 MAX_DEFAULT_SIDE = 96  # pixels; larger images are reduced unless a size is chosen
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _log = logging.getLogger(__name__)
@@ -43,10 +42,7 @@ def find_images(folder: Path) -> dict[str, Path]:
     numbers = {str(PurePosixPath(name).with_suffix("")): inside[name] for name in names}
     if len(numbers) == len(names) and all(number.isascii() and number.isdigit() for number in numbers):
         return numbers
-    found = {readable(name): inside[name] for name in names}
-    if len(found) < len(names):
-        found = {name.encode("utf-8", "backslashreplace").decode(): inside[name] for name in names}
-    return found
+    return {readable(name): inside[name] for name in names}
 
 
 def is_image(path: Path) -> bool:
@@ -173,7 +169,7 @@ def _opened(source: Path | Image.Image) -> Iterator[Image.Image]:
 
 def _walk(root: Path) -> Iterator[Path]:
     """Yields visible image files, those of each folder once, however it is linked."""
-    seen, without_images = set(), 0
+    seen = set()
     for folder, subfolders, files in os.walk(root, onerror=_fail, followlinks=True):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         real = os.path.realpath(folder)
@@ -182,13 +178,7 @@ def _walk(root: Path) -> Iterator[Path]:
             continue
         seen.add(real)
         paths = [Path(folder) / name for name in sorted(files) if not name.startswith(".")]
-        images = [path for path in paths if is_image(path)]
-        without_images += not images
-        if without_images > MAX_FOLDERS_WITHOUT_IMAGES:
-            raise LwcnnError(
-                f"Give a folder of images: {MAX_FOLDERS_WITHOUT_IMAGES:,} folders in it hold none. Received: {root}"
-            )
-        yield from images
+        yield from (path for path in paths if is_image(path))
 
 
 def _fail(error: OSError) -> None:

@@ -36,9 +36,7 @@ def split_for_training(labels: np.ndarray, validation: int | float, limit: int |
     return train, held_out
 
 
-def stratified_folds(
-    labels: np.ndarray, num_folds: int = 6, seed: int = 0, class_names: Sequence[str] = ()
-) -> list[Split]:
+def stratified_folds(labels: np.ndarray, num_folds: int, seed: int = 0, class_names: Sequence[str] = ()) -> list[Split]:
     """Returns (training, assessed) indices of each fold, sorted; each image is assessed in exactly one.
 
     The sizes of the assessed parts, and the number of images of each class in them, differ by at most one.

@@ -14,8 +14,8 @@ from lwcnn.experiments.recipes.types import Experiment, MergedExperiment, Networ
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.experiments.shipped import model_file
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_submodel, merge_repo_submodels
-from lwcnn.models.build import build_network, takes_normalization
-from lwcnn.models.configs import ResidualSEConfig
+from lwcnn.models.build import build_network
+from lwcnn.models.configs import ResidualSEConfig, ResNetConfig
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.io import load_model
 from lwcnn.models.merge import merge_submodels
@@ -57,7 +57,7 @@ def build_model(
 ) -> keras.Model:
     """Builds the model that an experiment trains last, with random weights (but those that fine-tuning starts from).
 
-    `normalization` has the mean and the deviation of each channel, for networks that `takes_normalization` names.
+    `normalization` has the mean and the deviation of each channel, for a `ResNetConfig`.
     """
     if isinstance(experiment, NetworkExperiment):
         return build_network(image_shape, num_classes, experiment.network, normalization)
@@ -117,7 +117,7 @@ def _branch_names(experiment: MergedExperiment | ReproductionExperiment) -> list
 
 
 def _normalization(experiment: Experiment, split: Split) -> tuple | None:
-    if isinstance(experiment, NetworkExperiment) and takes_normalization(experiment.network):
+    if isinstance(experiment, NetworkExperiment) and isinstance(experiment.network, ResNetConfig):
         return split.training.channel_statistics()
     return None
 

@@ -75,9 +75,9 @@ def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -
     return content
 
 
-def draw_calibration_images(images: np.ndarray, num_images: int = 1000, seed: int = 0) -> np.ndarray:
+def draw_calibration_images(images: np.ndarray, num_images: int = 1000) -> np.ndarray:
     """Draws up to `num_images` images at random; if none has a value 0 or 255, which int8 needs, a corner gets it."""
-    order = np.random.default_rng(seed).permutation(len(images))[:num_images]
+    order = np.random.default_rng(0).permutation(len(images))[:num_images]
     drawn = images[order]
     if drawn.min() > 0:
         drawn[0, 0, 0] = 0

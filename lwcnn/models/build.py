@@ -19,7 +19,7 @@ def build_network(
 ) -> keras.Model:
     """Builds a model from images (n, height, width, channels), 0 to 255, to logits, with random weights.
 
-    `normalization`, (mean, std) per channel, is for networks that take it (`takes_normalization`).
+    `normalization`, (mean, std) per channel, is for a `ResNetConfig`; other networks normalize by constants.
     """
     match config:
         case ResNetConfig():
@@ -29,8 +29,3 @@ def build_network(
         case RepoResidualSEConfig():
             return build_repo_residual_se(input_shape, num_classes, config)
     return build_residual_se(input_shape, num_classes, config)
-
-
-def takes_normalization(config: NetworkConfig) -> bool:
-    """Returns whether the network normalizes by the training images' mean and deviation; others use constants."""
-    return isinstance(config, ResNetConfig)

@@ -105,5 +105,3 @@ Fraction = Annotated[float, number(1)]
 Amount = Annotated[float, number()]
 BELOW_ONE = Rule(lambda value: number(1).is_valid(value) and value < 1, "a number from 0 to below 1")
 TEXT = Rule(lambda value: isinstance(value, str), "a str")
-FLAG = Rule(lambda value: isinstance(value, bool), "True or False")
-Flag = Annotated[bool, FLAG]

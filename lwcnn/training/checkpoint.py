@@ -1,6 +1,5 @@
 """Checkpoint state for bit-exact resume, and the values of variables in it as NumPy arrays."""
 
-import itertools
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -103,7 +102,8 @@ class Checkpoint:
         except Unavailable:
             raise
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:  # LwcnnError is a ValueError
-            aside = _set_aside(Path(self.path))
+            aside = Path(f"{self.path}.unreadable")
+            Path(self.path).replace(aside)
             reason = " ".join(str(error).split())[:200]
             told = "The checkpoint %s can't be read (%s): renamed to %s; the phase starts over"
             _log.warning(told, self.path, reason, aside.name)
@@ -121,14 +121,6 @@ def _checked(state: PhaseState, model: keras.Model | None) -> PhaseState:
         require_fit(model.weights, state.best_weights or state.weights)
         require_fit(random_states(model), state.seeds)
     return state
-
-
-def _set_aside(path: Path) -> Path:
-    """Renames a file to a free name, which is returned."""
-    names = (path.with_name(f"{path.name}.unreadable{number or ''}") for number in itertools.count())
-    aside = next(name for name in names if not name.exists())
-    path.rename(aside)
-    return aside
 
 
 def get_values(variables: Iterable[keras.Variable]) -> list[np.ndarray]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from lwcnn.system.errors import LwcnnError, unknown_name
-from lwcnn.system.settings import BELOW_ONE, FLAG, TEXT, Amount, Flag, Settings, added_later, number, sequence, whole
+from lwcnn.system.settings import BELOW_ONE, TEXT, Amount, Settings, added_later, number, sequence, whole
 
 if TYPE_CHECKING:
     import keras
@@ -45,14 +45,14 @@ class OptimizerConfig(Settings):
     name: str
     learning_rate: Amount = 0.001
     momentum: Annotated[float | None, number(1)] = None
-    nesterov: Annotated[bool | None, FLAG] = None
+    nesterov: bool | None = None
     weight_decay: Annotated[float | None, number()] = None
     warmup: Annotated[float | None, number(1)] = None
     ema: Annotated[float | None, BELOW_ONE] = None
     no_weight_decay: Annotated[tuple[str, ...], sequence(TEXT)] = added_later(())
-    ema_batch_norm: Flag = added_later(False)
+    ema_batch_norm: bool = added_later(False)
     adam_ratio: Annotated[float | None, number()] = added_later(None)
-    fixed_norm: Flag = added_later(False)
+    fixed_norm: bool = added_later(False)
     lookahead: Annotated[int | None, whole(1)] = added_later(None)
     drops: Annotated[tuple[float, ...], sequence(BELOW_ONE)] = added_later(())
 

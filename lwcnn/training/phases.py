@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from lwcnn.data.augment import Augmentation, MixUpCutMix
 from lwcnn.system import settings
 from lwcnn.system.errors import LwcnnError, unknown_name
-from lwcnn.system.settings import Amount, Flag, Settings, added_later, sequence, whole
+from lwcnn.system.settings import Amount, Settings, added_later, sequence, whole
 from lwcnn.training.optimizers import OptimizerConfig
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Phase(Settings):
     min_delta: Amount = 0.0
     augmentation: Augmentation | None = None
     label_smoothing: Annotated[float, settings.BELOW_ONE] = 0.0
-    best_per_branch: Flag = False
+    best_per_branch: bool = False
     batch_size: Annotated[int, whole(1)] = 128
     mixing: MixUpCutMix | None = added_later(None)
     dropout: Annotated[tuple[float, float] | None, sequence(settings.BELOW_ONE, 2)] = added_later(None)

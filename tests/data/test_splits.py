@@ -113,10 +113,6 @@ def test_folds_depend_on_the_seed_alone():
     assert not all(np.array_equal(a[1], b[1]) for a, b in zip(first, other, strict=True))
 
 
-def test_default_is_six_folds():
-    assert len(stratified_folds(made_labels([12, 12]))) == 6
-
-
 @pytest.mark.parametrize("num_folds", [1, 0])
 def test_bad_number_of_folds_is_refused(num_folds):
     with pytest.raises(LwcnnError, match=f"num_folds={num_folds}"):

@@ -485,18 +485,6 @@ def test_files_are_read_as_they_are_wanted(folder, monkeypatch):
     assert len(opened) == 4
 
 
-def test_a_search_for_images_ends_where_there_are_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(image_files, "MAX_FOLDERS_WITHOUT_IMAGES", 5)
-    for name in ("a/b/c/1.png", "d/2.png", "e/3.png", "f/4.png"):
-        (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).touch()
-    assert len(find_images(tmp_path)) == 4, "folders with images do not count"
-    for name in ("g", "h", "i"):
-        (tmp_path / name).mkdir()
-    with pytest.raises(LwcnnError, match="Give a folder of images: 5 folders in it hold none. Received: "):
-        find_images(tmp_path)
-
-
 @pytest.mark.parametrize(
     "own, names, refused",
     [

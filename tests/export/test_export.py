@@ -80,12 +80,12 @@ def test_int8_file_is_int8_throughout(trained, made_dataset):
 
 def test_calibration_images_span_the_range_and_leave_the_data_alone():
     images = np.full((20, 4, 4, 1), 100, np.uint8)
-    drawn = draw_calibration_images(images, 5, seed=1)
+    drawn = draw_calibration_images(images, 5)
     assert drawn.shape == (5, 4, 4, 1) and (drawn.min(), drawn.max()) == (0, 255)
     assert (drawn == 100).sum() == drawn.size - 2 and (images == 100).all()
     distinct = np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1).repeat(2, 1)
-    a, b, c = (draw_calibration_images(distinct, 6, seed)[:, 0, 0, 0] for seed in (3, 3, 4))
-    assert np.array_equal(a, b) and not np.array_equal(a, c)
+    first, again = (draw_calibration_images(distinct, 6)[:, 0, 0, 0] for _ in range(2))
+    assert np.array_equal(first, again) and len(set(first)) > 3
     assert len(draw_calibration_images(images, 99)) == 20
     for value in (1, 254):  # nearly is not enough
         drawn = draw_calibration_images(np.full_like(images, value), 5)

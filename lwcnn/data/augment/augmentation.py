@@ -11,7 +11,7 @@ from lwcnn.data.augment.geometry import FILLS, flip_and_crop, warp
 from lwcnn.data.augment.operations import ColorJitter, Cutout, Erasing, GaussianBlur, Sharpness
 from lwcnn.data.augment.policies import POLICIES, RandAugment
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.settings import BELOW_ONE, Flag, Fraction, Settings, added_later, choice, whole
+from lwcnn.system.settings import BELOW_ONE, Fraction, Settings, added_later, choice, whole
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Augmentation(Settings):
     zoom: Annotated[float, BELOW_ONE] = 0.0
     translation: Fraction = 0.0
     brightness: Fraction = 0.0
-    horizontal_flip: Flag = False
+    horizontal_flip: bool = False
     crop_padding: Annotated[int, whole(0)] = 0
     fill: Annotated[str, choice(FILLS)] = "reflect"
     vertical_flip: Fraction = added_later(0.0)

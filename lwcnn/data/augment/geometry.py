@@ -47,11 +47,6 @@ def shear(images: np.ndarray, fill: str, along_y=0.0, along_x=0.0) -> np.ndarray
     return _warp_affine(images, fill, (1, along_x, along_x / 2), (along_y, 1, along_y / 2))
 
 
-def translate(images: np.ndarray, fill: str, shift_y=0.0, shift_x=0.0) -> np.ndarray:
-    """Returns the images shifted down and to the right by pixels."""
-    return _warp_affine(images, fill, (1, 0, -shift_x), (0, 1, -shift_y))
-
-
 def _warp_affine(images: np.ndarray, fill: str, *rows: tuple) -> np.ndarray:
     """Returns the images transformed by matrices of two rows, from output (x, y, 1) to input (x, y)."""
     matrices = np.stack(np.broadcast_arrays(*rows[0], *rows[1]), axis=-1).reshape(-1, 2, 3)

@@ -8,7 +8,7 @@ import numpy as np
 
 from lwcnn.data.augment import color
 from lwcnn.data.augment.draws import Draws, Purpose
-from lwcnn.data.augment.geometry import shear, translate, warp
+from lwcnn.data.augment.geometry import shear, warp
 from lwcnn.data.augment.operations import change_some
 from lwcnn.system.errors import unknown_name
 from lwcnn.system.settings import Rule, Settings, whole
@@ -41,8 +41,8 @@ OPERATIONS: dict[str, Callable[[np.ndarray, np.ndarray, str], np.ndarray]] = {
     "sharpness": lambda images, strengths, fill: color.adjust_sharpness(images, 1 + MAX_FACTOR_CHANGE * strengths),
     "shear_x": lambda images, strengths, fill: shear(images, fill, along_x=MAX_SHEAR * strengths),
     "shear_y": lambda images, strengths, fill: shear(images, fill, along_y=MAX_SHEAR * strengths),
-    "translate_x": lambda images, strengths, fill: translate(images, fill, shift_x=_pixels(images, 2, strengths)),
-    "translate_y": lambda images, strengths, fill: translate(images, fill, shift_y=_pixels(images, 1, strengths)),
+    "translate_x": lambda images, strengths, fill: warp(images, fill, shift_x=_pixels(images, 2, strengths)),
+    "translate_y": lambda images, strengths, fill: warp(images, fill, shift_y=_pixels(images, 1, strengths)),
 }
 _ALL_OPERATIONS = OPERATIONS | {"invert": lambda images, strengths, fill: 255 - images}
 
