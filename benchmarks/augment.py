@@ -1,7 +1,6 @@
 """Times every augmentation that lwcnn offers, on one core, in seconds for 50,000 images of 32x32x3.
 
-Run `python benchmarks/augment.py`; with `--keras` it times Keras's layers in tf.data too (needs TensorFlow).
-It exits with 1 if an augmentation takes longer than its limit.
+Run `python benchmarks/augment.py`. It exits with 1 if an augmentation takes longer than its limit.
 """
 
 import argparse
@@ -17,7 +16,6 @@ from pathlib import Path
 # One core, and before the libraries start their threads. Not every system can pin a process.
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
@@ -94,13 +92,11 @@ def measure_seconds(run: Callable[[], object], repeats: int) -> float:
 
 
 def limit_seconds(name: str) -> float:
-    """Returns what 50,000 images may take; Keras's layers, shown for comparison, have no limit."""
-    if name.startswith("Keras"):
-        return float("inf")
+    """Returns what 50,000 images may take."""
     return MAX_SECONDS_RAND_AUGMENT if name in RAND_AUGMENTATIONS else MAX_SECONDS
 
 
-def measure_lwcnn(images: np.ndarray, repeats: int) -> Iterator[tuple[str, float]]:
+def measure(images: np.ndarray, repeats: int) -> Iterator[tuple[str, float]]:
     """Yields each augmentation's name and its seconds for all the images, in shuffled batches."""
     order = np.random.default_rng(0).permutation(len(images))
 
@@ -119,40 +115,10 @@ def measure_lwcnn(images: np.ndarray, repeats: int) -> Iterator[tuple[str, float
         yield name, measure_seconds(partial(deque, batches, 0), repeats)
 
 
-def measure_keras(images: np.ndarray, repeats: int) -> Iterator[tuple[str, float]]:
-    """Yields the same for Keras's layers, mapped over batches in tf.data, uint8 to uint8."""
-    import tensorflow as tf
-    from keras import layers
-
-    flip = layers.RandomFlip("horizontal", dtype="uint8")
-    rotation, zoom = layers.RandomRotation(0.1, dtype="uint8"), layers.RandomZoom(0.2, dtype="uint8")
-    translation = layers.RandomTranslation(0.2, 0.2, dtype="uint8")
-    brightness = layers.RandomBrightness(0.2)  # floats: in uint8 it would wrap around
-    stacks = {
-        "Keras: rotation 0.1": [rotation],
-        "Keras: zoom 0.2": [zoom],
-        "Keras: translation 0.2": [translation],
-        "Keras: brightness 0.2": [brightness],
-        "Keras: horizontal flip": [flip],
-        "Keras: as published": [rotation, zoom, translation],
-        "Keras: paper": [rotation, zoom, brightness, translation],
-    }
-    for name, stack in stacks.items():
-
-        def augment(batch, stack=stack):
-            for layer in stack:
-                batch = layer(batch, training=True)
-            return tf.cast(batch, tf.uint8)
-
-        dataset = tf.data.Dataset.from_tensor_slices(images).batch(BATCH_SIZE).map(augment)
-        yield name, measure_seconds(partial(deque, dataset, 0), repeats)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=50_000, help="how many images (default: 50000)")
     parser.add_argument("--repeats", type=int, default=2, help="timings; the least counts (default: 2)")
-    parser.add_argument("--keras", action="store_true", help="time Keras's layers as well")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     images = np.random.default_rng(0).integers(0, 256, (arguments.images, 32, 32, 3), dtype=np.uint8)
@@ -161,13 +127,11 @@ def main() -> int:
     print(f"Python {platform.python_version()}, NumPy {np.__version__}, OpenCV {cv2.__version__}")
     print(f"{'augmentation':<30}{'seconds':>9}{'us/image':>10}{'limit':>7}")
     too_slow = []
-    for measure in [measure_lwcnn] + [measure_keras] * arguments.keras:
-        for name, seconds in measure(images, arguments.repeats):
-            limit = limit_seconds(name) * len(images) / 50_000
-            shown = f"{limit:>7.1f}" if limit < float("inf") else ""
-            print(f"{name:<30}{seconds:>9.2f}{1e6 * seconds / len(images):>10.1f}{shown}", flush=True)
-            if seconds > limit:
-                too_slow.append(name)
+    for name, seconds in measure(images, arguments.repeats):
+        limit = limit_seconds(name) * len(images) / 50_000
+        print(f"{name:<30}{seconds:>9.2f}{1e6 * seconds / len(images):>10.1f}{limit:>7.1f}", flush=True)
+        if seconds > limit:
+            too_slow.append(name)
     if too_slow:
         print(f"Over their limits: {', '.join(too_slow)}.", file=sys.stderr)
     return 1 if too_slow else 0

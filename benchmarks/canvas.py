@@ -260,7 +260,7 @@ def assess(model, data) -> dict:
     }
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--json", type=Path, default=Path("runs/canvas.json"), help="file of the results")
     options = parser.parse_args()
@@ -297,7 +297,6 @@ def main() -> int:
             print(row, flush=True)
             result["rows"].append(row)
             write_json(options.json, result)
-    return 0
 
 
 def _detector_row(merged, data) -> dict:
@@ -330,4 +329,4 @@ def _try_rates(merged, data) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

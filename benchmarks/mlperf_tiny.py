@@ -50,7 +50,7 @@ def files(checkout: Path, images: np.ndarray) -> Iterator[tuple[dict, bytes]]:
         yield {"network": network, "precision": "int8"}, to_litert_int8(model, calibration)
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkout", type=Path, help="checkout of mlcommons/tiny")
     parser.add_argument("--json", type=Path, help="file to write")
@@ -90,8 +90,7 @@ def main() -> int:
         print(row["network"], row["precision"], row["size_bytes"], row["accuracy"], row["ece"], row["p50_ms"])
     if options.json:
         write_json(options.json, result)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

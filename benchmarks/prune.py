@@ -24,12 +24,12 @@ from lwcnn.system.files import read_json, write_json
 EXPANSIONS = {"residual_se_muon": 1.0, "wren_100k": 0.38}  # hidden channels per channel, 2 before
 KEPT = {"residual_se_muon": 19_156, "wren_100k": 30_088}  # as many parameters as in the narrowed networks
 EPOCHS, LEARNING_RATE = 15, 0.01
-AXES = {"expand": -1, "gate": -1, "activation": -1, "project": 2}
-"""Axis of the hidden channels in the kernels, and slopes, of a block's layers."""
+AXES = {"expand": -1, "project": 2}
+"""Axis of the hidden channels in the kernels of a block's layers."""
 
 
-def prune_channels(model, config, expansion: float) -> tuple:
-    """The network whose depthwise blocks keep only their strongest hidden channels, and its configuration.
+def prune_channels(model, config, expansion: float):
+    """The network whose depthwise blocks keep only their strongest hidden channels.
 
     The strength of a hidden channel is the norm of the weights that make it times that of the weights that read it.
     Source: Li et al. 2017, arXiv 1608.08710, with both norms.
@@ -44,10 +44,9 @@ def prune_channels(model, config, expansion: float) -> tuple:
         if weights and part in AXES and block.startswith("stage"):
             kept = strongest(model, block, pruned.get_layer(f"{block}_expand").filters)
             kernel, *bias = weights
-            has_hidden_bias = part in ("expand", "gate")
-            weights = [np.take(kernel, kept, AXES[part]), *(one[kept] if has_hidden_bias else one for one in bias)]
+            weights = [np.take(kernel, kept, AXES[part]), *(one[kept] if part == "expand" else one for one in bias)]
         layer.set_weights(weights)
-    return pruned, smaller
+    return pruned
 
 
 def strongest(model, block: str, count: int):
@@ -63,7 +62,7 @@ def without_channels(model, experiment: str, phase, split, network) -> tuple:
     from lwcnn.training.loop import train_phase
     from lwcnn.training.progress import Progress
 
-    narrow, _ = prune_channels(model, network, EXPANSIONS[experiment])
+    narrow = prune_channels(model, network, EXPANSIONS[experiment])
     return narrow, lambda: train_phase(narrow, phase, split, 0, progress=Progress("line")).history
 
 
@@ -170,23 +169,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, default=ROOT / "results" / "prune.json")
     parser.add_argument("--only", nargs=2, metavar=("NETWORK", "METHOD"), help="one row, such as: wren_100k weights")
-    parser.add_argument("--table", action="store_true", help="only print what is there")
     options = parser.parse_args()
     from lwcnn.publication.tables.benchmarks import benchmark_table
 
     found = read_json(options.json) if options.json.exists() else {"rows": []}
-    if not options.table:
-        from lwcnn.data.datasets import load_dataset
-        from lwcnn.system.environment import machine
+    from lwcnn.data.datasets import load_dataset
+    from lwcnn.system.environment import machine
 
-        data = load_dataset("cifar10")
-        wanted = [(experiment, method) for method in METHODS for experiment in EXPANSIONS]
-        for experiment, method in [tuple(options.only)] if options.only else wanted:
-            if not any((row["experiment"], row["method"]) == (experiment, method) for row in found["rows"]):
-                row = measured(experiment, method, data)
-                found = read_json(options.json) if options.json.exists() else found  # another process may have added
-                found["rows"].append({"dataset": data.name} | row | machine())
-                write_json(options.json, found)
+    data = load_dataset("cifar10")
+    wanted = [(experiment, method) for method in METHODS for experiment in EXPANSIONS]
+    for experiment, method in [tuple(options.only)] if options.only else wanted:
+        if not any((row["experiment"], row["method"]) == (experiment, method) for row in found["rows"]):
+            row = measured(experiment, method, data)
+            found = read_json(options.json) if options.json.exists() else found  # another process may have added
+            found["rows"].append({"dataset": data.name} | row | machine())
+            write_json(options.json, found)
     print(benchmark_table("prune", found["rows"]).markdown())
 
 

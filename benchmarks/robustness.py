@@ -33,8 +33,6 @@ NETWORKS = ("paper", "paper_tuned", "residual_se_muon", *FAMILY)
 NUM_IMAGES = 2000
 SIZE = 32
 
-Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
-
 
 def impulse_noise(x, amount, rng):
     """Sets values to black or white with probability `amount`."""

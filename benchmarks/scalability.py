@@ -4,7 +4,7 @@ Each point is a short training in a process of its own: `EXPERIMENTS` on `NUM_IM
 images once. Time is the processor time, summed over threads for an epoch, after a warm-up that compiles; memory is the
 process's peak, with all images of the data set in it. CIFAR-100 is not part of the project. Run
 
-    LWCNN_DATA_DIR=... python benchmarks/scalability.py --cifar100 .../cifar100.npz --json results/scalability.json
+    LWCNN_DATA_DIR=... python benchmarks/scalability.py --json results/scalability.json
 
 Finished rows are kept in the JSON and not made again.
 """
@@ -67,18 +67,16 @@ def train(experiment: str, source: str, size: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cifar100", help="file of CIFAR-100 (default: by name, as `lwcnn train` finds it)")
     parser.add_argument("--json", type=Path, default=Path("results/scalability.json"), help="file of the measurements")
     options = parser.parse_args()
     rows = read_json(options.json)["rows"] if options.json.exists() else []
     done = {(row["experiment"], row["dataset"], row["size"]) for row in rows}
     for dataset, size in POINTS:
-        source = options.cifar100 if options.cifar100 and dataset == "cifar100" else dataset
         for experiment in EXPERIMENTS:
             if (experiment, dataset, size) in done:
                 continue
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-                row = process.submit(train, experiment, source, size).result()
+                row = process.submit(train, experiment, dataset, size).result()
             rows.append({"experiment": experiment, "dataset": dataset, "size": size, **row, **provenance()})
             print(rows[-1], flush=True)
             write_json(options.json, {"seed": SEED, "rows": rows})

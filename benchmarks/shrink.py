@@ -70,7 +70,7 @@ def fine_tuned(model, sparsity: float, epochs: int, data, indices):
     return model
 
 
-def measured(experiment: str, sparsity: float, epochs: int, data, num_images: int | None) -> dict:
+def measured(experiment: str, sparsity: float, epochs: int, data) -> dict:
     """Accuracy and bytes of a released model at a sparsity; small ones are left as they are."""
     from lwcnn.data.splits import split_for_training
     from lwcnn.evaluation.metrics import accuracy
@@ -84,18 +84,17 @@ def measured(experiment: str, sparsity: float, epochs: int, data, num_images: in
     model, started = load_model(ROOT / "models" / f"{data.name}-{experiment}.keras"), time.perf_counter()
     if experiment in LARGE and sparsity:
         indices, _ = split_for_training(data.y_train, get_experiment(experiment).validation, seed=SPLIT_SEED)
-        model = fine_tuned(model, sparsity, epochs, data, indices[:num_images])
+        model = fine_tuned(model, sparsity, epochs, data, indices)
     seconds = time.perf_counter() - started
     content = to_litert_int8(model, draw_calibration_images(data.x_train))
-    x, y = data.x_test[:num_images], data.y_test[:num_images]
     return {
         "experiment": experiment,
         "sparsity": sparsity,
         "epochs": epochs if experiment in LARGE and sparsity else 0,
         "params": model.count_params(),
         "nonzero_params": model.count_params() - sum(int((np.array(k) == 0).sum()) for k in kernels(model)),
-        "accuracy": accuracy(predict_logits(model, x), y),
-        "int8_accuracy": accuracy(LitertModel(content)(x), y),
+        "accuracy": accuracy(predict_logits(model, data.x_test), data.y_test),
+        "int8_accuracy": accuracy(LitertModel(content)(data.x_test), data.y_test),
         "int8_bytes": len(content),
         "int8_gzip_bytes": gzip_bytes(content),
         "fine_tune_seconds": round(seconds, 1),
@@ -105,34 +104,26 @@ def measured(experiment: str, sparsity: float, epochs: int, data, num_images: in
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=4, help="of fine-tuning, at each sparsity")
-    parser.add_argument("--images", type=int, help="training and test images used, for a quick look; else all")
     parser.add_argument("--json", type=Path, default=ROOT / "results" / "shrink.json")
-    parser.add_argument("--table", action="store_true", help="only print what is there")
     options = parser.parse_args()
     from lwcnn.publication.tables.benchmarks import benchmark_table
 
     found = read_json(options.json) if options.json.exists() else {"rows": []}
-    if not options.table:
-        from lwcnn.data.datasets import load_dataset
-        from lwcnn.system.environment import machine
+    from lwcnn.data.datasets import load_dataset
+    from lwcnn.system.environment import machine
 
-        data = load_dataset("cifar10")
-        settings = {"dataset": data.name, "images": options.images, "epochs": options.epochs}
-        rows = found["rows"] if settings.items() <= found.items() else []  # those with the same settings
-        found = settings | {"rows": rows}
-        wanted = [(name, 0.0) for name in SMALL] + [(name, sparsity) for name in LARGE for sparsity in SPARSITIES]
-        for experiment, sparsity in wanted:
-            if not (ROOT / "models" / f"{data.name}-{experiment}.keras").exists():
-                print(f"{experiment} has no released model: left out", file=sys.stderr)
-            elif not any((row["experiment"], row["sparsity"]) == (experiment, sparsity) for row in found["rows"]):
-                row = measured(experiment, sparsity, options.epochs, data, options.images)
-                found["rows"].append(row | machine())
-                write_json(options.json, found)
-                print(
-                    benchmark_table("shrink", found["rows"][-1:]).markdown().splitlines()[-1],
-                    file=sys.stderr,
-                    flush=True,
-                )
+    data = load_dataset("cifar10")
+    settings = {"dataset": data.name, "epochs": options.epochs}
+    rows = found["rows"] if settings.items() <= found.items() else []  # those with the same settings
+    found = settings | {"rows": rows}
+    wanted = [(name, 0.0) for name in SMALL] + [(name, sparsity) for name in LARGE for sparsity in SPARSITIES]
+    for experiment, sparsity in wanted:
+        if not (ROOT / "models" / f"{data.name}-{experiment}.keras").exists():
+            print(f"{experiment} has no released model: left out", file=sys.stderr)
+        elif not any((row["experiment"], row["sparsity"]) == (experiment, sparsity) for row in found["rows"]):
+            row = measured(experiment, sparsity, options.epochs, data)
+            found["rows"].append(row | machine())
+            write_json(options.json, found)
     print(benchmark_table("shrink", found["rows"]).markdown())
 
 

@@ -33,10 +33,10 @@ from lwcnn.training.images import Images, Split
 NUM_IMAGES, EPOCHS, ROUNDS = 2_560, 4, 2
 
 
-def seconds_per_epoch(experiment: str, num_images: int = NUM_IMAGES) -> float:
+def seconds_per_epoch(experiment: str) -> float:
     data = load_dataset("cifar10")
     plan = get_experiment(experiment, "quick", data.spec)
-    training = Images(data.x_train[:num_images], data.y_train[:num_images])
+    training = Images(data.x_train[:NUM_IMAGES], data.y_train[:NUM_IMAGES])
     sequence = PhaseSequence(Split(training, Images(data.x_train[:100], data.y_train[:100])), data.num_classes, 0)
     model = build_model(plan, data.input_shape, data.num_classes)
     fastest = []

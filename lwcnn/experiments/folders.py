@@ -18,7 +18,7 @@ class Folders:
 
     Attributes:
         results: Results, one JSON file per run.
-        cache: Checkpoints, trained models and test logits.
+        cache: Checkpoints and trained models.
         data: Data sets, `<name>.npz`. If None, $LWCNN_DATA_DIR.
         models: The best model of each experiment.
 
@@ -50,10 +50,6 @@ class Folders:
     def best_model(self, dataset: str, experiment: str) -> Path:
         """Returns the path of the best model of an experiment."""
         return Path(self.models) / f"{dataset}-{experiment}.keras"
-
-    def outputs(self, run: Mapping) -> Path:
-        """Returns the path of a run's test logits and features in the cache."""
-        return self.model(run).with_suffix(".npz")
 
 
 def save_classes(path: Path, classes: np.ndarray) -> None:

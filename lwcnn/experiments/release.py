@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
+from lwcnn.data.checks import images_at_once
 from lwcnn.data.datasets import Dataset
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders, load_classes
@@ -17,8 +19,9 @@ from lwcnn.models.description import Description, describe_model, model_checksum
 from lwcnn.models.io import load_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json, write_atomically, write_json
-from lwcnn.system.npz import load_npz, save_npz
+from lwcnn.system.npz import save_npz
 
+NUM_FEATURE_IMAGES = 2000
 MAX_DISAGREEMENT = 0.001  # fraction of test images whose class may change through rounding; one always may
 _IDENTITY = ("dataset", "data_checksum", "experiment", "preset", "seed", "config", "backend", "step")
 
@@ -110,7 +113,7 @@ def _belongs(path: Path, result: dict) -> bool:
 def _verified_outputs(
     path: Path, result: dict, classes: np.ndarray, data: Dataset, folders: Folders
 ) -> dict[str, np.ndarray]:
-    """Returns the saved outputs of a run, after checking that they and its model reproduce the run's classes."""
+    """Returns the logits and features of a run's model, after checking that it reproduces the run's classes."""
     trained = folders.model(result)
     advice = f"move the result {path} away and train again. Received: {trained}"
     if result["data_checksum"] != data.checksum:
@@ -119,18 +122,21 @@ def _verified_outputs(
         )
     if not _belongs(trained, result):
         raise LwcnnError(f"The trained model can't be read or is not that of its result: {advice}")
-    outputs = load_npz(folders.outputs(result))
-    for logits in (predict_logits(load_model(trained), data.x_test), outputs.get("logits", np.empty((0, 1)))):
-        most = max(1, MAX_DISAGREEMENT * len(classes))
-        if len(logits) != len(classes) or _is_not_highest(logits, classes).sum() > most:
-            raise LwcnnError(f"The trained model does not give the classes of its result: {advice}")
-    return outputs
+    model = load_model(trained)
+    logits = predict_logits(model, data.x_test)
+    if (logits.argmax(axis=1) != classes).sum() > max(1, MAX_DISAGREEMENT * len(classes)):
+        raise LwcnnError(f"The trained model does not give the classes of its result: {advice}")
+    features = penultimate_features(model, data.x_test[:NUM_FEATURE_IMAGES])
+    return {"logits": logits.astype(np.float16), "features": features.astype(np.float16)}
 
 
-def _is_not_highest(logits: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Returns whether another class has a higher logit, or all are equal; two equal ones may come from rounding."""
-    highest = logits.max(axis=1)
-    return (logits[np.arange(len(classes)), classes] < highest) | (logits.min(axis=1) == highest)
+def penultimate_features(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Returns the inputs of the last layer with weights, of an ensemble's last member, for each image."""
+    last = [layer for layer in model.layers if layer.weights][-1]
+    if isinstance(last, keras.Model):
+        return penultimate_features(last, images)
+    trunk = keras.Model(model.inputs, last.input)
+    return trunk.predict(images, batch_size=images_at_once(images.shape[1:]), verbose=0).reshape(len(images), -1)
 
 
 def _forget_others(dataset: str, experiment: str, folders: Folders, keep: Path) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lwcnn.data.checks import images_at_once
 from lwcnn.data.datasets import Dataset
 from lwcnn.data.known import DATASET_NAMES
 from lwcnn.data.splits import is_among, join_hashes
@@ -26,11 +25,9 @@ from lwcnn.models.io import load_model, save_model
 from lwcnn.models.surgery import build_ensemble
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import write_json
-from lwcnn.system.npz import save_npz
 from lwcnn.training.devices import Computing
 from lwcnn.training.progress import Progress
 
-NUM_FEATURE_IMAGES = 2000
 MAX_CLASS_RATIO = 2  # of images; above it the macro accuracy is reported too
 
 
@@ -98,8 +95,6 @@ def _train(run: Run, notice: str | None) -> dict:
     result = drop_large_confusion_matrix(result)
     seen = None if data.name in DATASET_NAMES else seen_before + join_hashes(data.x_train)
     save_model(folders.model(identity), model, Description.of_run(result | {"seen": seen}, data.class_names))
-    features = penultimate_features(model, data.x_test[:NUM_FEATURE_IMAGES])
-    save_npz(folders.outputs(identity), logits=logits.astype(np.float16), features=features.astype(np.float16))
     classes = np.argmax(logits, axis=-1)
     save_classes(folders.classes(data.name, plan.name, run.preset, run.seed), classes)
     save_classes(labels, data.y_test)  # for paired tests
@@ -162,12 +157,3 @@ def _macro_accuracy(per_class: list[float | None], data: Dataset) -> dict:
     if all(count.max() <= MAX_CLASS_RATIO * count.min() for count in counts):
         return {}
     return {"test_macro_accuracy": float(np.mean([value for value in per_class if value is not None]))}
-
-
-def penultimate_features(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Returns the inputs of the last layer with weights, of an ensemble's last member, for each image."""
-    last = [layer for layer in model.layers if layer.weights][-1]
-    if isinstance(last, keras.Model):
-        return penultimate_features(last, images)
-    trunk = keras.Model(model.inputs, last.input)
-    return trunk.predict(images, batch_size=images_at_once(images.shape[1:]), verbose=0).reshape(len(images), -1)

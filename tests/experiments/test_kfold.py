@@ -63,16 +63,6 @@ def test_leaky_folds_continue_one_model(made_dataset, folders, monkeypatch):
     assert [[phase["name"] for phase in phases] for phases in result["fold_histories"]] == [["fold"]] * 2
 
 
-def test_finished_kfold_is_found_and_another_configuration_refused(made_dataset, folders, monkeypatch):
-    first = run_kfold("head_only", made_dataset, "smoke", num_folds=2, folders=folders)
-    monkeypatch.setattr(kfold, "train_method", None)
-    assert run_kfold("head_only", made_dataset, "smoke", num_folds=2, folders=folders) == first
-    path = folders.result("made", "head_only", "smoke", 0).with_name("kfold2_seed0.json")
-    path.write_text(json.dumps(first | {"config": first["config"] | {"dropout": 0.1}}))
-    with pytest.raises(LwcnnError, match="dropout"):
-        run_kfold("head_only", made_dataset, "smoke", num_folds=2, folders=folders)
-
-
 def test_one_fold_is_refused(made_dataset, folders):
     with pytest.raises(LwcnnError, match="Received: num_folds=1$"):
         run_kfold("paper", made_dataset, "smoke", num_folds=1, folders=folders)

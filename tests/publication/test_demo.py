@@ -63,16 +63,11 @@ def test_an_answer_has_calibrated_probabilities_a_heat_map_and_both_files(wren, 
     assert int(float_bytes.replace(",", "")) > 2 * int(int8_bytes.replace(",", ""))
 
 
-def test_the_default_networks_open_without_converting_and_others_are_converted_once(tmp_path, monkeypatch):
+def test_a_network_is_converted_once(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     converted_before = []
     monkeypatch.setattr(network, "to_litert", lambda model: converted_before.append(model) or b"float")
     monkeypatch.setattr(network, "to_litert_int8", lambda model, images: b"int8")
-    networks = [open_network(name, find_examples()) for name in ("wren-30k", "paper")]
-    assert not converted_before, (
-        "a model is new: open `lwcnn demo`, and copy ~/.keras/datasets/converted/* to the package"
-    )
-    assert len(list(network.SHIPPED.glob("*.npz"))) == len(networks)
     for _ in range(2):
         assert open_network("wren-s", find_examples()).files == {"float32": b"float", "int8": b"int8"}
     assert len(converted_before) == 1

@@ -9,17 +9,14 @@ from made_data import ROOT
 from publication.made_results import write_folds, write_run
 
 from lwcnn.cli.main import main
-from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.results import MissingInput
 from lwcnn.experiments.zoo import create_model
 from lwcnn.publication import report
-from lwcnn.publication.claims import GOALS
 from lwcnn.publication.evidence import Evidence, build_network
 from lwcnn.publication.figures.catalogue import FIGURES
 from lwcnn.publication.measurement import Measurement
 from lwcnn.publication.report import MAX_OVERFULL, build_pdf, generate, used_names
 from lwcnn.publication.tables import TABLES
-from lwcnn.publication.tables.ablations import CHANGES
 from lwcnn.publication.values import resolve
 from lwcnn.system.errors import LwcnnError
 
@@ -99,11 +96,6 @@ def test_what_is_not_there_is_marked(tmp_path):
 def test_a_name_that_stands_for_nothing_is_an_error(evidence, name, said):
     with pytest.raises(LwcnnError, match=re.escape(said)):
         resolve(name, evidence)
-
-
-def test_every_experiment_that_is_named_exists():
-    named = {goal.experiment.partition("-epochs")[0] for goal in GOALS} | set(CHANGES)
-    assert named <= set(EXPERIMENT_NAMES)
 
 
 def test_names_are_found_without_comments_and_over_line_ends():

@@ -28,20 +28,12 @@ def shown(monkeypatch):
     return found
 
 
-def test_committed_results_are_the_checkouts_or_elsewhere(monkeypatch, tmp_path):
-    monkeypatch.delenv("LWCNN_RESULTS", raising=False)
+def test_committed_results_are_the_checkouts(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert committed_folders() == replace(COMMITTED, cache=committed_folders().cache)
-    (tmp_path / "results").mkdir()
-    monkeypatch.setenv("LWCNN_RESULTS", str(tmp_path / "results"))
-    assert committed_folders().models == tmp_path / "models"
-    monkeypatch.setenv("LWCNN_RESULTS", str(tmp_path / "nowhere"))
-    with pytest.raises(LwcnnError, match="LWCNN_RESULTS must name a folder.*nowhere"):
-        committed_folders()
 
 
 def test_a_library_without_its_checkout_has_none(monkeypatch, tmp_path):
-    monkeypatch.delenv("LWCNN_RESULTS", raising=False)
     monkeypatch.setattr("lwcnn.__file__", str(tmp_path / "site-packages/lwcnn/__init__.py"))
     assert committed_folders() is None
 

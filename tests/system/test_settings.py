@@ -1,6 +1,5 @@
 """Settings as plain data: what they hold, and that committed results are found again."""
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +14,6 @@ from lwcnn.system.settings import added_later, plain_settings
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 FIRST_FIELDS = ["rotation", "zoom", "translation", "brightness", "horizontal_flip", "crop_padding", "fill"]
-
-FIRST_EXPERIMENTS = (
-    "paper", "single", "dual_no_augment", "no_unfreezing",
-    "head_only", "reinit_merge", "nadam_throughout", "end_to_end",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,32 +43,6 @@ def test_an_augmentation_is_recorded_as_before_it_had_the_new_settings():
 def test_augmentations_of_different_settings_are_recorded_differently():
     settings = [Augmentation(erasing=Erasing(p)) for p in (0.1, 0.2)] + [Augmentation(vertical_flip=0.1)]
     assert len({json.dumps(plain_settings(a)) for a in settings}) == 3
-
-
-@pytest.mark.parametrize(
-    "preset, digest_before",
-    [("smoke", "a333f9340813ab73"), ("quick", "03c4eac46c148a0a"), ("full", "e7939cb81186b707")],
-)
-def test_experiments_of_the_first_version_are_recorded_as_they_were(preset, digest_before):
-    """As `dataclasses.asdict` gave them then: results hold the whole, the cache's names the text of the phases.
-
-    Names have changed since, in the results too, and the descriptions (`question`). `reuse_dense_weights` was
-    `converted`, true or false.
-    """
-
-    def as_before(settings: object, **options) -> bytes:
-        text = json.dumps(settings, **options)
-        for new, old in (("trainable", "trains"), ("frozen", "except_for"), ("reinit_merge", "fresh_merge")):
-            text = text.replace(f'"{new}"', f'"{old}"')
-        return text.encode()
-
-    digest = hashlib.sha256()
-    for name in FIRST_EXPERIMENTS:
-        plan = plain_settings(get_experiment(name, preset, "cifar10")) | {"question": ""}
-        plan["converted"] = bool(plan.pop("reuse_dense_weights"))
-        digest.update(as_before(plan, sort_keys=True))
-        digest.update(as_before([plan["dual"], *plan["phases"]]))
-    assert digest.hexdigest()[:16] == digest_before
 
 
 RUNS = sorted(path for path in RESULTS.glob("*/*/*/*seed*.json") if path.relative_to(RESULTS).parts[0] != "search")

@@ -25,9 +25,6 @@ from lwcnn.publication.names import display_name
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.npz import load_npz, save_npz
 
-SHIPPED = Path(__file__).with_name("converted")
-"""LiteRT files of the two networks that the page shows by default: as `kept_file` names them, and copied from there."""
-
 NUM_RUNS, MAX_SECONDS = 30, 2.0  # the page shows the median of their times
 
 
@@ -92,9 +89,8 @@ def open_network(name: str | Path, examples: Sequence[Path]) -> Network:
 def litert_files(path: Path, model: keras.Model, images: np.ndarray) -> dict[str, bytes]:
     """Returns a model's LiteRT files by precision, "float32" and "int8", calibrated on the images."""
     kept = kept_file(path, images)
-    for place in (SHIPPED / kept.name, kept):
-        with contextlib.suppress(LwcnnError):  # not there, or damaged
-            return {precision: content.tobytes() for precision, content in load_npz(place).items()}
+    with contextlib.suppress(LwcnnError):  # not there, or damaged
+        return {precision: content.tobytes() for precision, content in load_npz(kept).items()}
     files = {"float32": to_litert(model), "int8": to_litert_int8(model, draw_calibration_images(images, len(images)))}
     with contextlib.suppress(LwcnnError):  # where nothing can be kept, the next start converts again
         save_npz(kept, compressed=True, **{name: np.frombuffer(content, np.uint8) for name, content in files.items()})

@@ -1,6 +1,5 @@
 """The session of the notebook: its data, the runs that it trains, and the committed results that it shows."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +26,6 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json
 from lwcnn.training.progress import Progress
 
-RESULTS_VARIABLE = "LWCNN_RESULTS"
 OWN_FOLDERS = Folders()  # runs/, where what is trained here goes
 
 OWN_PLOTS = Path("runs/visualizations")
@@ -160,14 +158,9 @@ def open_session(
 
 
 def committed_folders() -> Folders | None:
-    """Returns the folders of the results (LWCNN_RESULTS, else the checkout's) and of their models; None without any."""
-    given = os.environ.get(RESULTS_VARIABLE)
-    results = Path(os.path.expanduser(given)) if given else Path(lwcnn.__file__).resolve().parents[1] / "results"
-    if not results.is_dir():
-        if given:
-            raise LwcnnError(f"{RESULTS_VARIABLE} must name a folder of results, or be unset. Received: {given!r}")
-        return None
-    return Folders(results, OWN_FOLDERS.cache, models=results.parent / "models")
+    """Returns the folders of the checkout's results and models; None without any."""
+    results = Path(lwcnn.__file__).resolve().parents[1] / "results"
+    return None if not results.is_dir() else Folders(results, OWN_FOLDERS.cache, models=results.parent / "models")
 
 
 def show(figure: Figure, alt: str) -> None:

@@ -19,7 +19,7 @@ _FUNCTIONS: tuple[Callable[[Evidence], Table], ...] = (
     *(accuracies.accuracies, accuracies.family, accuracies.machines),
     *(accuracies.folds, accuracies.confused_classes, accuracies.class_accuracies),
     *(networks.headline, networks.reproduction, networks.improved, networks.efficiency),
-    *(ablations.method, ablations.parts, ablations.techniques, ablations.trials),
+    *(ablations.method, ablations.parts, ablations.techniques),
     *(calibration.calibration, calibration.family_calibration),
     *(networks.references, networks.published, benchmarks.int8, benchmarks.bench),
 )

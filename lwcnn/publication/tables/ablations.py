@@ -73,7 +73,7 @@ def parts(evidence: Evidence, dataset: str = "cifar10") -> Table:
     return Table(head, [[["none; all", percent(BASELINE), "", "", percent(WHOLE), "", "", ""]], rows, others])
 
 
-def trials(evidence: Evidence, columns: int = 3) -> Table:
+def trials(evidence: Evidence, columns: int) -> Table:
     """Every trial, best first, in columns: parameters in thousands, accuracy on validation images.
 
     R and A stand for the recipes that later rounds combine with other changes.

@@ -39,7 +39,6 @@ AUDITS = {
     "audit_paper": audit("paper"),
     "audit_reproduction": audit("reproduction", "extension", "rerun"),
     "audit_resnets": audit("SE-ResNet [4,4,3]", "ResNet [4,4,4,3]", "narrow ResNet-18", with_system=True),
-    "audit_all": audit_all,
 }
 
 
