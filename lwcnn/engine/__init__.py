@@ -10,14 +10,25 @@ The engine takes any compiled functional or Sequential model of layers, losses a
 - `epoch.py` reads weights and optimizer state from the Keras model, trains, and writes them back.
 """
 
+import importlib
 from pathlib import Path
 
 from lwcnn.engine.compilation import prepare_cache
 
 prepare_cache(Path(__file__).parent)  # before any module here compiles
-from lwcnn.engine.epoch import Epoch, unsupported  # noqa: E402
-from lwcnn.engine.fit import fast_fit  # noqa: E402
-from lwcnn.engine.keras_internals import Unsupported  # noqa: E402
-from lwcnn.engine.network import Predictor  # noqa: E402
 
-__all__ = ["Epoch", "Predictor", "Unsupported", "fast_fit", "unsupported"]
+_MODULES = {
+    "Epoch": "lwcnn.engine.epoch",
+    "Predictor": "lwcnn.engine.network",
+    "Unsupported": "lwcnn.engine.keras_internals",
+    "fast_fit": "lwcnn.engine.fit",
+    "unsupported": "lwcnn.engine.epoch",
+}
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str):
+    """Imports on first use: exports read layer graphs and need no kernels, which compile on import."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'lwcnn.engine' has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)

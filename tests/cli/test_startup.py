@@ -111,3 +111,13 @@ def test_a_reader_that_goes_away_ends_the_command_quietly():
     process.stdout.close()
     assert (process.stderr.read(), process.wait(timeout=60)) == (b"", 141)
     process.stderr.close()
+
+
+def test_an_export_imports_no_kernels():
+    code = """
+import sys
+import lwcnn.export.run
+assert not [name for name in sys.modules if name.startswith("lwcnn.engine.kernels")], "they compile on import"
+"""
+    done = run("-c", code)
+    assert done.returncode == 0, done.stderr
