@@ -42,7 +42,10 @@ def find_images(folder: Path) -> dict[str, Path]:
     numbers = {str(PurePosixPath(name).with_suffix("")): inside[name] for name in names}
     if len(numbers) == len(names) and all(number.isascii() and number.isdigit() for number in numbers):
         return numbers
-    return {readable(name): inside[name] for name in names}
+    found = {readable(name): inside[name] for name in names}
+    if len(found) < len(names):
+        found = {name.encode("utf-8", "backslashreplace").decode(): inside[name] for name in names}
+    return found
 
 
 def is_image(path: Path) -> bool:

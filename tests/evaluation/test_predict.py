@@ -299,6 +299,8 @@ def test_odd_names_of_files_stay_apart_and_can_be_written(tmp_path):
     "".join(found).encode("utf-8")
     (tmp_path / "café.jpg").unlink()
     assert {"café.png", "²x.png", "new\nline.png", "=1+1.png"} < set(find_images(tmp_path))
+    (tmp_path / "café.png").touch()  # readable as the name that is not UTF-8
+    assert len(find_images(tmp_path)) == len(names)
 
 
 @pytest.mark.parametrize(
