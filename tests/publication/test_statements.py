@@ -615,7 +615,7 @@ def test_blocks_at_full_resolution_gain_and_no_other_technique_clearly_does(evid
     runs = evidence.runs[evidence.runs["experiment"].str.startswith("technique_")]
     runs = runs[runs["preset"] == "quick"]
     seeds = runs["experiment"].value_counts()
-    assert dict(seeds[seeds > 1]) == {"technique_branches": 3, "technique_prelu": 3}
+    assert dict(seeds[seeds > 1]) == {"technique_branches": 3, "technique_prelu": 3, "technique_resolution": 3}
     base = evidence.runs[(evidence.runs["experiment"] == "residual_se_muon") & (evidence.runs["preset"] == "quick")]
     base = base[base["dataset"] == "cifar10"].set_index("seed")
     accuracies = base["test_accuracy"]
@@ -626,9 +626,10 @@ def test_blocks_at_full_resolution_gain_and_no_other_technique_clearly_does(evid
     for column in ("test_accuracy", "val_accuracy"):
         each[column] = (100 * (runs[column] - runs["seed"].map(base[column]))).groupby([names, runs["seed"]]).first()
     points, on_validation = (gains.groupby("experiment").mean() for gains in each.values())
-    assert list(points.nlargest(2).round(1).items()) == [("resolution", 1.1), ("feature_noise", 0.7)]
+    assert list(points.nlargest(2).round(1).items()) == [("resolution", 1.0), ("feature_noise", 0.7)]
     assert each["test_accuracy"][["branches", "prelu"]].round(1).tolist() == [0.7, -0.2, 0.6, 0.5, -0.7, 0.0]
-    assert round(on_validation.pop("resolution"), 1) == 0.5
+    assert each["test_accuracy"]["resolution"].round(1).tolist() == [1.1, 0.4, 1.7]
+    assert round(on_validation.pop("resolution"), 1) == 0.6
     assert on_validation["feature_noise"] < 0 and on_validation.max() < 0.1, "no other gains on validation images"
     assert list(on_validation[on_validation >= 0].index) == ["branches", "no_ema"]
     control = evidence.network("cifar10", "residual_se_stem_adamw", "quick").minus("residual_se_muon")
