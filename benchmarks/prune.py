@@ -1,9 +1,11 @@
 """Shrinking a strong network: its weakest hidden channels, or its smallest weights, are removed, then it is trained on.
 
 Wren is cut to about 19,000 parameters and Wren-100k to about 30,000, once by channels and once by weights. Each is then
-trained with its own recipe for 15 epochs, at half the learning rate. Nothing is chosen by accuracy. Run
+trained with its own recipe at half the learning rate, for 15 epochs unless told otherwise. Nothing is chosen by
+accuracy. Run
 
     LWCNN_DATA_DIR=... python benchmarks/prune.py --json results/prune.json
+    LWCNN_DATA_DIR=... python benchmarks/prune.py --only wren_100k weights --epochs 30
 
 Finished rows are kept in the JSON.
 """
@@ -23,7 +25,7 @@ from lwcnn.system.files import read_json, write_json
 
 EXPANSIONS = {"residual_se_muon": 1.0, "wren_100k": 0.38}  # hidden channels per channel, 2 before
 KEPT = {"residual_se_muon": 19_156, "wren_100k": 30_088}  # as many parameters as in the narrowed networks
-EPOCHS, LEARNING_RATE = 15, 0.01
+LEARNING_RATE = 0.01
 AXES = {"expand": -1, "project": 2}
 """Axis of the hidden channels in the kernels of a block's layers."""
 
@@ -113,7 +115,7 @@ def without_weights(model, experiment: str, phase, split, network) -> tuple:
 METHODS = {"channels": without_channels, "weights": without_weights}
 
 
-def measured(experiment: str, method: str, data) -> dict:
+def measured(experiment: str, method: str, epochs: int, data) -> dict:
     """Returns the accuracy before pruning, right after it and after training, and the size of the int8 file."""
     from shrink import kernels
 
@@ -133,7 +135,7 @@ def measured(experiment: str, method: str, data) -> dict:
     parts = split_for_training(data.y_train, plan.validation, seed=SPLIT_SEED)
     split = Split(*(Images(data.x_train, data.y_train, indices) for indices in parts))
     optimizer = replace(plan.phases[0].optimizer, learning_rate=LEARNING_RATE)
-    phase = replace(plan.phases[0], epochs=EPOCHS, optimizer=optimizer)
+    phase = replace(plan.phases[0], epochs=epochs, optimizer=optimizer)
 
     def accuracies(one) -> dict[str, float]:
         images, labels = split.validation.arrays()
@@ -151,7 +153,7 @@ def measured(experiment: str, method: str, data) -> dict:
     return {
         "experiment": experiment,
         "method": method,
-        "epochs": EPOCHS,
+        "epochs": epochs,
         "learning_rate": LEARNING_RATE,
         "params": model.count_params() - sum(int((np.array(kernel) == 0).sum()) for kernel in kernels(model)),
         "macs": count_macs(model),
@@ -169,6 +171,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, default=ROOT / "results" / "prune.json")
     parser.add_argument("--only", nargs=2, metavar=("NETWORK", "METHOD"), help="one row, such as: wren_100k weights")
+    parser.add_argument("--epochs", type=int, default=15, help="epochs of training after pruning (default: 15)")
     options = parser.parse_args()
     from lwcnn.publication.tables.benchmarks import benchmark_table
 
@@ -177,10 +180,11 @@ def main() -> None:
     from lwcnn.system.environment import machine
 
     data = load_dataset("cifar10")
-    wanted = [(experiment, method) for method in METHODS for experiment in EXPANSIONS]
-    for experiment, method in [tuple(options.only)] if options.only else wanted:
-        if not any((row["experiment"], row["method"]) == (experiment, method) for row in found["rows"]):
-            row = measured(experiment, method, data)
+    pairs = [(experiment, method) for method in METHODS for experiment in EXPANSIONS]
+    for experiment, method in [tuple(options.only)] if options.only else pairs:
+        wanted = {"experiment": experiment, "method": method, "epochs": options.epochs}
+        if not any(wanted.items() <= row.items() for row in found["rows"]):
+            row = measured(experiment, method, options.epochs, data)
             found = read_json(options.json) if options.json.exists() else found  # another process may have added
             found["rows"].append({"dataset": data.name} | row | machine())
             write_json(options.json, found)

@@ -26,7 +26,7 @@ from lwcnn.experiments.zoo import create_model
 from lwcnn.models.dual import build_merged_model
 from lwcnn.publication import figures
 from lwcnn.publication.claims import PUBLISHED
-from lwcnn.publication.figures import diagrams, tradeoffs
+from lwcnn.publication.figures import diagrams, intervals, tradeoffs
 from lwcnn.publication.figures.catalogue import FIGURES, ONLY_CIFAR10, PRINTED
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.outputs import embed_features
@@ -388,6 +388,15 @@ def test_a_data_set_without_the_papers_method_has_figures_of_its_best_network(ma
     inputs = Inputs("digits", Folders(tmp_path / "results", models=made / "models"))
     for name in ("confusion", "per_class_accuracy", "roc", "reliability"):
         assert FIGURES[name](inputs).axes, name
+
+
+def test_of_many_classes_the_hardest_are_drawn(made, monkeypatch):
+    monkeypatch.setattr(intervals, "MAX_CLASSES", 3)
+    inputs = Inputs("digits", Folders(made / "results", models=made / "models"))
+    (ax,) = FIGURES["per_class_accuracy"](inputs).axes
+    shares = [inputs.best.correct[:, inputs.labels == label].mean() for label in range(10)]
+    assert [text.get_text() for text in ax.get_yticklabels()] == [str(label) for label in np.argsort(shares)[:3]]
+    assert "3 hardest classes of 10" in ax.get_title()
 
 
 def test_released_logits_of_another_run_are_refused(made, tmp_path, capsys):

@@ -25,6 +25,7 @@ from lwcnn.system.errors import LwcnnError
 
 GROUP_COLORS = (BASELINE, BEST)
 DOTTED = (0, (1, 1.2))
+MAX_CLASSES = 50
 TICKS = (20, 40, 60, 70, 80, 85, 90, 92, 94, 95, 96, 97, 98, 98.5, 99, 99.2, 99.4, 99.6, 99.8)  # percent
 
 Estimates = Mapping[str, Estimate]
@@ -116,7 +117,7 @@ def accuracies(inputs: Inputs) -> Figure:
 
 
 def per_class_accuracy(inputs: Inputs) -> Figure:
-    """Accuracy by class of baseline and best."""
+    """Accuracy by class of baseline and best; of many classes, those on which the best is least accurate."""
     groups = {
         describe_runs(one.runs): {
             name: estimate_accuracy(list(one.correct[:, inputs.labels == label]))
@@ -125,8 +126,13 @@ def per_class_accuracy(inputs: Inputs) -> Figure:
         }
         for one in inputs.compared
     }
-    figure, (ax,) = new_panels(6.5, 1.3 + 0.28 * len(inputs.class_names), 1)
-    plot_intervals(groups, title=inputs.title("Test accuracy by class", inputs.images_counted), ax=ax)
+    *_, best = groups.values()
+    rows, title = list(best), "Test accuracy by class"
+    if len(rows) > MAX_CLASSES:
+        rows = sorted(rows, key=lambda name: best[name].mean)[:MAX_CLASSES]
+        title = f"Test accuracy of the {MAX_CLASSES} hardest classes of {len(best)}"
+    figure, (ax,) = new_panels(6.5, 1.3 + 0.28 * len(rows), 1)
+    plot_intervals(groups, rows, title=inputs.title(title, inputs.images_counted), ax=ax)
     ax.set_xlabel("test accuracy, %")
     legend_below(figure)
     return figure
