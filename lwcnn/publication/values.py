@@ -128,7 +128,7 @@ def _folds(evidence: Evidence, network: Network, kind: str, quantity: str) -> Va
     preset = found["preset"].iloc[0]  # the largest: they are in order
     folds = found[found["preset"] == preset]
     if quantity == "each":
-        return " ".join(f"{100 * share:.1f}" for share in folds["accuracy"])
+        return ", ".join(f"{100 * share:.1f}" for share in folds["accuracy"])
     if quantity == "test_accuracy":
         return percent(folds["test_accuracy"].iloc[0], 1)
     test = f", test {100 * folds['test_accuracy'].iloc[0]:.2f}%" if is_leaky else ""
@@ -228,7 +228,7 @@ VALUES: dict[str, Callable[..., Value]] = {
     ),
     r"pruned (\w+) ([\d.]+)": _benchmark("shrink", "{int8_accuracy:.2%}", "experiment", "sparsity"),
     **{
-        rf"without (channels|weights) (\w+):{what}": _benchmark("prune", shown, "method", "experiment")
+        rf"without (channels|weights) (\w+) (\d+):{what}": _benchmark("prune", shown, "method", "experiment", "epochs")
         for what, shown in _PRUNED.items()
     },
     r"step (\w+) (\w+) (\d)": _benchmark("train_step", "{median:.1f}", "workload", "contender", "threads"),

@@ -61,7 +61,7 @@ VARIANTS: Recipes = {
 """One change of `wren_30k` each."""
 
 FAMILY_EXPERIMENTS: Recipes = {
-    # The two smallest underfit with the strong augmentation.
+    # The two smallest are expected to underfit with the strong augmentation; not tested.
     "wren_5k": _member(5, _network(12, Stage(12, 1), Stage(16, 2)), strong=False),  # 4,921 parameters
     "wren_10k": _member(10, _network(16, Stage(16, 2), Stage(24, 2, 5, 1.67)), strong=False),  # 9,790
     "wren_15k": _member(15, ResidualSEConfig(stem=32, stages=(Stage(24, 4),))),  # 14,238 on 28x28x1, for gray images

@@ -79,6 +79,7 @@ COLUMNS: dict[str, Columns] = {
     "prune": {
         "network": lambda row: named(row["experiment"]),
         "removed": "{method}",
+        "epochs": "{epochs}",
         "parameters": lambda row: f"{row['before']['params']:,} to {row['params']:,}",
         "MACs": lambda row: f"{row['before']['macs']:,} to {row['macs']:,}",
         "test %, before": "{before[test_accuracy]:.2%}",
