@@ -680,13 +680,13 @@ def test_no_technique_gains_after_60_epochs(evidence):
     runs = evidence.runs[(evidence.runs["dataset"] == "cifar10") & (evidence.runs["preset"] == "full")]
     runs = runs.set_index(["experiment", "seed"])
     costs = {"smoothing": -0.6, "weight_decay": -0.8, "stochastic_depth": -1.0, "trivial_augment": -1.1, "cutmix": -1.9}
-    alike = ("no_ema", "rand_augment", "mixup", "erasing")
+    alike = ("no_ema", "rand_augment", "mixup", "erasing", "cutout")
     names = {f"technique_{name}" for name in (*costs, *alike)}
     assert {index for index in runs.index if index[0].startswith("technique_")} == {(name, 0) for name in names}
     recipe = runs.loc["residual_se_muon", 0]
     assert (round(100 * recipe["test_accuracy"], 2), round(100 * recipe["train_accuracy"])) == (89.55, 96)
-    best = max(names, key=lambda name: runs.loc[name, 0]["val_accuracy"])
-    assert best == "technique_erasing" and runs.loc[best, 0]["val_accuracy"] - recipe["val_accuracy"] < 0.0015
+    for part in ("val_accuracy", "test_accuracy"):
+        assert max(runs.loc[name, 0][part] - recipe[part] for name in names) < 0.0015
 
     def minus_recipe(name, preset="full"):
         return evidence.network("cifar10", f"technique_{name}", preset).minus("residual_se_muon")
@@ -694,8 +694,6 @@ def test_no_technique_gains_after_60_epochs(evidence):
     assert all(minus_recipe(name).low < 0 < minus_recipe(name).high for name in alike)
     assert {name: round(100 * minus_recipe(name).mean, 1) for name in costs} == costs
     assert max(minus_recipe(name).high for name in costs) < 0
-    for name in ("smoothing", "weight_decay", "stochastic_depth"):
-        assert minus_recipe(name).mean < minus_recipe(name, "quick").mean
     fitted = {name: round(100 * runs.loc[name, 0]["train_accuracy"]) for name in names}
     assert fitted.pop("technique_no_ema") == 96 and (min(fitted.values()), max(fitted.values())) == (91, 95)
     ece = {name: runs.loc[name, 0]["ece"] for name in names}
