@@ -16,7 +16,7 @@ from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 
 NADAM = OptimizerConfig("nadam", 0.001)  # paper: Nadam; the author's notebook: its defaults
-SGD = OptimizerConfig("sgd", 0.001, momentum=0.9)  # paper, stage 3
+SGD = OptimizerConfig("sgd", 0.001, momentum=0.9)  # paper: when all layers train
 
 
 def _paper(preset: Preset, images: ImageSpec) -> MergedExperiment:
@@ -120,7 +120,7 @@ EXPERIMENTS: Recipes = {
     "no_unfreezing": ("no progressive unfreezing: all layers train for the epochs of both phases", _no_unfreezing),
     "layerwise": ("layers unfrozen one at a time, starting with the last", _layerwise),
     "low_rate": (
-        "a learning rate of 1e-4 in the last phase, an obvious remedy if accuracy drops",
+        "a learning rate of 1e-4 in the last phase, the remedy for a drop that a summary of the paper gives",
         derived(_paper, {"phases.1.optimizer.learning_rate": 1e-4}),
     ),
     "head_only": ("no last phase: only the new head trains after the merge", _head_only),
