@@ -1,4 +1,4 @@
-"""Image classifiers with fewer than 30,000 parameters: trained networks, and the experiments that trained them.
+"""Small image classifiers, most with fewer than 30,000 parameters: trained networks, and how they were trained.
 
 Start with `create_model` and `predict_images`, or train with `run_experiment`. Names are imported on first use, so that
 `import lwcnn` imports no backend.

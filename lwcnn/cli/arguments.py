@@ -168,7 +168,9 @@ MODEL_HELP = "a .keras file, or the name of a trained network (see `lwcnn list`)
 MODEL: Arguments = {"model": option(MODEL_HELP, type=model_name)}
 DATASET_HELP = "folder of images, .npz file, or name of a data set (see `lwcnn datasets`)"
 DATASET: Arguments = {"--dataset": option(DATASET_HELP, "cifar10", type=dataset_source)}
-DATA_DIR: Arguments = {"--data-dir": option("folder of <name>.npz files (default: $LWCNN_DATA_DIR)", type=path)}
+DATA_DIR: Arguments = {
+    "--data-dir": option("folder of <name>.npz files or extracted archives (default: $LWCNN_DATA_DIR)", type=path)
+}
 SEED: Arguments = {"--seed": option("random seed", 0, type=seed_number)}
 PRESET: Arguments = {
     "--preset": option(f"length of the training: {', '.join(PRESETS)}", "quick", choices=PRESETS, metavar="PRESET")
@@ -188,7 +190,8 @@ TRAINING: Arguments = {
         type=image_size,
     ),
     "--mirror": option(
-        "whether a mirrored image still belongs to its class (default: yes for color images, no for gray ones)",
+        "whether a mirrored image still belongs to its class (default: as the data set says, else yes for color images "
+        "and no for gray ones)",
         action=argparse.BooleanOptionalAction,
     ),
 }
@@ -205,9 +208,11 @@ RECIPE: Arguments = {
 """Settings that change an experiment."""
 
 JOBS: Arguments = {
-    "--jobs": option("number of runs at a time on this machine", 1, type=at_least_one),
+    "--jobs": option(
+        "number of runs at a time on this machine; in a search with --cluster, of tasks", 1, type=at_least_one
+    ),
     "--cluster": option("Ray cluster, auto or host:port, whose nodes share --results and --cache", metavar="ADDRESS"),
-    "--cpus-per-run": option("CPUs and threads per job", 1, type=at_least_one),
+    "--cpus-per-run": option("CPUs and threads per job, with --cluster or more than one job", 1, type=at_least_one),
     "--gpus-per-run": option("GPUs per job on a cluster", 0, type=number, metavar="X"),
 }
 """How many jobs run at a time, and where."""

@@ -36,7 +36,11 @@ BENCH: Arguments = {
     ),
     **arguments.DATA_DIR,
     "--rounds": option("number of rounds through all formats", 5, type=at_least_one),
-    "--calls": option("calls with one image per round", 300, type=at_least_one),
+    "--calls": option(
+        "most calls with one image per round; a round ends after a second, but not before 10 calls",
+        300,
+        type=at_least_one,
+    ),
     "--json": option("write the measurements to this file", type=arguments.output_file),
 }
 

@@ -83,7 +83,7 @@ class _Parser(argparse.ArgumentParser):
 def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="lwcnn",
-        description="Train, evaluate and export image classifiers with fewer than 30,000 parameters.",
+        description="Train, evaluate and export small image classifiers, most with fewer than 30,000 parameters.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -41,6 +41,7 @@ FINETUNE: Arguments = {
     **arguments.SEED,
     **arguments.RECIPE,
     **arguments.TRAINING,
+    "--size": option("image size: 64, or 64x96 as height x width (default: the network's)", type=arguments.image_size),
     **arguments.MODELS,
 }
 KFOLD: Arguments = {

@@ -21,7 +21,7 @@ Named = tuple[np.ndarray, np.ndarray, tuple[str, ...] | None]
 def read_arrays(data: Any, size: Size | None = None) -> Splits:
     """Returns the arrays of a data set in memory, one of `_FORMS`; without test images if it has one part only.
 
-    Labels may be class numbers or names. `size` is that of Hugging Face's images, by default their median.
+    Labels may be class numbers or names. `size` is that of Hugging Face's images, by default their median, at most 96.
     """
     training, test = _parts(data)
     x_train, labels, names = _read_part(training[0], size)

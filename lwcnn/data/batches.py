@@ -21,7 +21,7 @@ class Batches(keras.utils.PyDataset):
         images: Array of shape (n, height, width, channels), uint8. Neither copied nor modified.
         labels: Integer array of shape (n,).
         batch_size: Number of images per batch. The last batch of an epoch may be smaller.
-        seed: Seed for shuffling and augmentation, at least 0.
+        seed: Seed for shuffling and augmentation, from 0 to 2**32 - 1.
         branches: Augmentation of each input of the model, or None for unmodified images. Branches are augmented
             independently.
         indices: Integer array of shape (m,): images to use, such as a split or fold. If None, all are used.

@@ -34,7 +34,7 @@ class Dataset:
     """Images and labels of a data set, each split sorted by a hash of the pixels.
 
     Attributes:
-        name: One of `DATASET_NAMES` for the official images, in whatever file; otherwise
+        name: Name of a public data set (see `lwcnn datasets`) for the official images, in whatever file; otherwise
             `<file>-<start of the checksum>`, followed by `-mirror` or `-no_mirror` if the argument `mirror` differs
             from the default. Results on different images therefore never share a folder.
         x_train: Training images of shape (n, h, w, c), uint8, between 0 and 255; c is 1 for gray images.
@@ -90,21 +90,21 @@ def load_dataset(
     Args:
         source: One of:
 
-            - a name, one of `DATASET_NAMES`;
+            - a name (see `lwcnn datasets`);
             - the path of a folder of images with a subfolder for each class, or with `train` and `test` (or `val`)
               above them. Without test images, a fifth of each class is set aside;
             - the path of an .npz file with Keras's keys `x_train`, `y_train`, `x_test`, `y_test` and optionally
               `class_names` and `mirror`;
             - arrays `(x, y)` or `((x_train, y_train), (x_test, y_test))`;
             - a `tf.data.Dataset` of (image, label), batched or not, or a data set of Hugging Face's `datasets`; two of
-              them as a pair or in a dict under "train" and "test".
+              them as a pair or in a dict under "train" and "test" or "val".
         data_dir: Data folder. If None, the environment variable LWCNN_DATA_DIR is used.
         download: Whether to download a named data set that is not on this machine.
         mirror: Whether a mirrored image still belongs to its class. If None, it is known for named data sets;
             otherwise the file's `mirror` is used, or else True for color and False for gray images.
         size: Side of a square in pixels, (height, width), or (height, width, channels), to which images are resized.
-            If None, image files get their median height and width, reduced to at most 96 pixels, and arrays stay
-            as they are.
+            If None, image files (and images of Hugging Face) get their median height and width, reduced to at most 96
+            pixels, and arrays stay as they are.
 
     Returns:
         A `Dataset`. The same images give the same arrays, in whatever order they are read.

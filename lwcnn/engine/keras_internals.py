@@ -1,6 +1,7 @@
-"""Gathers all uses of Keras's private attributes; the test names the versions for which they hold.
+"""Gathers the engine's uses of Keras's private attributes; the test names the versions for which they hold.
 
-`training.keras_optimizers` also overrides two private methods of Keras's Muon.
+Two modules have their own: `training.keras_optimizers` overrides private methods of Keras's Muon and reads optimizers'
+variables, and `training.jax_epoch` calls `_symbolic_build`.
 """
 
 from dataclasses import dataclass, field

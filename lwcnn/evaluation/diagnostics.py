@@ -39,7 +39,7 @@ def _drops(result: dict) -> Iterator[str]:
             yield (
                 f"accuracy drops by {100 * (best - first):.1f} points as phase {after['name']} begins, from "
                 f"{100 * best:.1f}% to {100 * first:.1f}% of {num_val:,} validation images: "
-                "its learning rate may be too high, try 1e-4"
+                "its learning rate may be too high, try a tenth of it"
             )
 
 

@@ -33,7 +33,7 @@ def gradcam_heatmap(model: keras.Model, images: np.ndarray, class_index: int | n
 
 
 def default_layers(model: keras.Model) -> list[str]:
-    """Returns the last convolution or batch normalization of each branch whose output is larger than 1x1."""
+    """Returns the last convolution or batch normalization of each branch whose output is higher and wider than 1."""
     kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.BatchNormalization)
     found: dict[str, str] = {}
     for each in model.layers:

@@ -9,7 +9,7 @@ from lwcnn.system.errors import LwcnnError, wrong
 TOP = 3
 """The k of the top-k accuracy in `summarize`."""
 MAX_CONFUSION_CLASSES = 200
-"""Maximum number of classes for which files store a confusion matrix; that of 1,000 classes would take 9 MB."""
+"""Maximum number of classes for which files store a confusion matrix; that of 1,000 classes would take 3 MB."""
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -136,7 +136,8 @@ def predict_images(
         top: Number of classes per image, the most probable ones first.
         class_names: Names by label. By default those of the model's attribute `class_names`, or else the numbers.
         temperature: Divisor of the logits.
-        transforms: Views whose probabilities are averaged, keys of `TTA_TRANSFORMS`.
+        transforms: Views whose probabilities are averaged: "original", "horizontal_flip", "vertical_flip",
+            "center_crop" or "blur".
         on_unreadable: Called with the name of an image that can't be read and the reason. None raises an error.
 
     Returns:
@@ -159,8 +160,8 @@ def predict_images(
     class_names = class_names or getattr(model, "class_names", None) or [str(k) for k in range(model.output_shape[-1])]
     if model.output_shape[-1] != len(class_names):
         raise LwcnnError(
-            f"Name each of the model's {model.output_shape[-1]} classes with --classes, or give their data set with "
-            f"--dataset. Received: {len(class_names)} names"
+            f"Give class_names (on the command line --classes or --dataset) as a name for each of the model's "
+            f"{model.output_shape[-1]} classes. Received: {len(class_names)} names"
         )
     rows, top = [], min(top, len(class_names))
     for names, batch in batches:

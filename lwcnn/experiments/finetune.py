@@ -49,7 +49,7 @@ def finetune(
         seed: Seed for the new head, shuffling, augmentation and dropout.
         folders: Folders to read and write.
         progress: Progress display. None shows nothing.
-        size: Image size of a source in place of the network's, as in `load_dataset`.
+        size: Height and width of a source's images in place of the network's; the channels are the network's.
         mirror: Whether a mirrored image of a source still belongs to its class. None decides as `load_dataset` does.
         **settings: Epochs and other settings, as in `with_settings`.
 
@@ -80,7 +80,7 @@ def load_for(
 
 
 def fine_tuning(start: StrPath, images: ImageSpec, preset: str = "quick") -> FineTunedExperiment:
-    """Returns the experiment that `finetune` runs; takes the same arguments."""
+    """Returns the experiment that `finetune` runs on images with these properties."""
     path = model_file(start)
     num_layers, epochs = len(names_with_weights(load_model(path))), get_preset(preset).network
     trainable: tuple[int | str, ...] = (1, max(1, num_layers // 2), "all")

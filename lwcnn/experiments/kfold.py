@@ -46,8 +46,8 @@ def run_kfold(
     then continues through all folds without a reset, so every fold is assessed on images that the model has seen.
 
     Args:
-        experiment: Name of an experiment (`EXPERIMENT_NAMES`).
-        dataset: Name of a data set, path of an .npz file, or a loaded data set.
+        experiment: Name of a network or experiment (see `lwcnn list`).
+        dataset: Loaded data set, or a source for `load_dataset`.
         preset: "smoke", "quick", "medium" or "full".
         seed: Seed of the training; the folds do not depend on it.
         leaky: Whether one model continues through all folds, as published.

@@ -28,7 +28,7 @@ from lwcnn.training.losses import build_distiller
 
 
 def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras.Model | None = None) -> keras.Model:
-    """Trains an experiment and returns its model, of plain Keras layers and not compiled.
+    """Trains an experiment and returns its model, not compiled and without training wrappers.
 
     Experiments with the same first phases and the same cache train these once.
     """
@@ -55,7 +55,7 @@ def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras
 def build_model(
     experiment: Experiment, image_shape: tuple[int, ...], num_classes: int, normalization: tuple | None = None
 ) -> keras.Model:
-    """Builds the model that an experiment trains last, with random weights (but those that fine-tuning starts from).
+    """Builds the model that an experiment trains last, with random weights, except those that fine-tuning starts from.
 
     `normalization` has the mean and the deviation of each channel, for a `ResNetConfig`.
     """

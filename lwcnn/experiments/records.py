@@ -142,7 +142,7 @@ def _differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
 
 
 def mixed_computing(history: list[dict]) -> list[str]:
-    """Returns a warning if parts of a training were computed with different steps or thread counts."""
+    """Returns a warning if parts of a training were computed by different steps, thread counts or devices."""
     ways: list[dict] = []
     for phase in history:
         ways += [way for way in phase["computing"] if way not in ways]

@@ -31,9 +31,10 @@ _log = logging.getLogger(__name__)
 def release_best(
     data: Dataset, experiment: str, folders: Folders = Folders(), presets: Sequence[str] = PRESETS_BY_SIZE
 ) -> Path | None:
-    """Releases the best run of an experiment and returns the path of its released model, or None if there is none.
+    """Releases the best run of an experiment and returns the path of its released model.
 
     The model must reproduce the run's classes of the test images. Of the presets, the first one with runs counts.
+    Returns None if there is no run, its model is no longer in the cache, or it is at chance.
     """
     found = (run_paths(folders.result(data.name, experiment, preset, 0).parent) for preset in presets)
     results = {path: read_json(path) for path in next(filter(None, found), [])}
@@ -118,7 +119,8 @@ def _verified_outputs(
     advice = f"move the result {path} away and train again. Received: {trained}"
     if result["data_checksum"] != data.checksum:
         raise LwcnnError(
-            f"{path} was made with other images than these of {data.name}; use other folders for results and models"
+            f"{path} was made with other images than these of {data.name}; use other folders for results and models. "
+            f"Received: checksum {data.checksum[:12]}"
         )
     if not _belongs(trained, result):
         raise LwcnnError(f"The trained model can't be read or is not that of its result: {advice}")

@@ -1,4 +1,4 @@
-"""Loads the results folder as data frames; no other module reads it.
+"""Loads the results folder as data frames for tables and figures.
 
 results/<dataset>/<experiment>/<preset>/seed<k>.json          a run
 results/<dataset>/<experiment>/<preset>/seed<k>_classes.npz   its predicted classes of the test images
@@ -7,6 +7,7 @@ results/<dataset>/<experiment>/<preset>/released.npz          test logits and fe
 results/<dataset>/test_labels.npz                             labels of the test images
 results/search/<dataset>/<n>epochs/*.json                     a trial of the search
 results/export/*.json                                         an exported model
+results/networks/*.json                                       what is counted without training
 results/bench*.json, train_step.json, ...                     a benchmark
 
 Each file is read once per process, and again only after it has changed.

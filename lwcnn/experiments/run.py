@@ -51,9 +51,10 @@ def run_experiment(
             names the folder of the result, and "smoke" limits the number of images.
         seed: Seed for initialization, shuffling, augmentation and dropout. The validation split does not depend on it.
         folders: Folders to read and write.
-        progress: Progress display. None shows nothing.
+        progress: Progress display (`lwcnn.training.progress.Progress`). None shows nothing.
         notice: Remark that is stored in the result, such as why this data set was used.
-        computing: Precision and devices of the training. Values other than the defaults are part of the configuration.
+        computing: Precision and devices of the training (`lwcnn.training.devices.Computing`). Values other than the
+            defaults are part of the configuration.
 
     Returns:
         The content of the result file. `folders.model(result)` is the path of the trained model.

@@ -1,4 +1,6 @@
-"""Search for the residual network's shape and recipe with Optuna, by accuracy on validation images alone.
+"""Search for the residual network's shape and recipe with Optuna, by accuracy on validation images.
+
+Two spaces also minimize parameters and MACs. Test images are not used.
 
 A study is a journal, `<results>/studies/<dataset>/<space>-<n>epochs.journal`, to which several processes and machines
 add trials. Its first trials are those of `results/search` in its space, and the base: `residual_se_muon`.
@@ -185,7 +187,8 @@ class Search:
             trial.set_user_attr("rejected", reason)
             self.study.tell(trial, state=TrialState.PRUNED)
         raise LwcnnError(
-            f"None of {MAX_REJECTED:,} networks is within the limit: raise it. Received: --limit {self.limit}"
+            f"Raise the limit or enlarge the images: none of {MAX_REJECTED:,} networks can be trained "
+            f"(the last: {reason}). Received: --limit {self.limit}"
         )
 
     def _train(self, trial: optuna.Trial, plan: NetworkExperiment) -> None:

@@ -84,7 +84,7 @@ def build(base: NetworkExperiment, parameters: Mapping[str, Any]) -> NetworkExpe
 
 
 _OF_THE_OPTIMIZER = {"momentum": None, "nesterov": None, "weight_decay": None, "no_weight_decay": ()}
-"""Optimizer settings that `build` derives from the optimizer's name, with the values that turn them off."""
+"""Optimizer settings that may differ from the base's if the optimizer does, with the values that turn them off."""
 
 
 def read(space: Space, base: NetworkExperiment, config: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -92,7 +92,7 @@ def create_model(
 
 
 def load_dataset_for(models: Sequence[StrPath], dataset: str | None, data_dir: StrPath | None = None) -> Dataset:
-    """Loads a data set as .keras files, of equal image size, take it; None is the one that the first file names.
+    """Loads a data set in the image size that .keras files take; None is the one that the first file names.
 
     Image files are resized as in prediction, arrays only if the model was trained on them in its size. Of a folder
     without a test part, the test images are all that no model was trained on.

@@ -34,7 +34,8 @@ def export_model(
     Images of `data.x_train` calibrate int8; in a folder without a test part, they may be test images too. Nothing is
     written if the export differs too much: `max_drop` is the maximum loss of accuracy in percentage points. By default
     it is 0.3 for int8 and 0.05 otherwise; on few test images, a larger loss that chance explains, such as of one image
-    in 100, is accepted too.
+    in 100, is accepted too. In float files a gain counts like a loss, and logits may differ by at most 0.1% of their
+    range. Returns the report.
     """
     require_format(format_name)
     kind = FORMATS[format_name]

@@ -75,7 +75,7 @@ def plain_block(x: Tensor, config: ResidualSEConfig, stage: Stage, name: str) ->
 
 
 def cbam_block(x: Tensor, config: ResidualSEConfig, stage: Stage, name: str) -> Tensor:
-    """Applies `depthwise_block` and spatial attention: CBAM without max-pooling of channels."""
+    """Applies `depthwise_block` and spatial attention: CBAM whose channel attention has no max-pooling."""
     return spatial_attention(depthwise_block(x, config, stage, name), f"{name}_spatial")
 
 

@@ -30,10 +30,10 @@ class ResidualSEConfig:
 
     stem: int = 32  # filters of the 3x3 convolution at full resolution, which ReLU and pooling follow
     stages: tuple[Stage, ...] = (Stage(32, 2), Stage(40, 2))  # each except the first starts with pooling
-    activation: str = "hard_silu"  # of the blocks
+    activation: str = "hard_silu"  # of the blocks and the head
     se_reduction: int | None = 16  # of squeeze-and-excitation; None omits it
     residual: bool = True  # whether the blocks add their input
-    head: int | None = None  # filters of a 1x1 convolution before global average pooling; None omits it
+    head: int | None = None  # filters of a 1x1 convolution before the head's pooling; None omits it
     dropout: float = 0.0  # before the last layer
     drop_rate: float = 0.0  # of stochastic depth in the last block; it increases linearly over the blocks
     block: str = added_later("depthwise")  # or "plain" (full convolutions), "cbam" (CBAM-lite), "glu" (gated expansion)

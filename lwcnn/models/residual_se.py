@@ -1,4 +1,4 @@
-"""The improved network: residual blocks with squeeze-and-excitation, with fewer than 30,000 parameters."""
+"""The improved network: residual blocks with squeeze-and-excitation."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from lwcnn.models.layers import builder, check_shapes
 from lwcnn.system.errors import unknown_name, wrong
 
 
-@builder(8, "for the stem and a stage")
+@builder(8, "for this network")
 def build_residual_se(
     input_shape: Sequence[int], num_classes: int, config: ResidualSEConfig = ResidualSEConfig()
 ) -> keras.Model:

@@ -68,7 +68,10 @@ def replace_head(model: keras.Model, num_classes: int, input_shape: Sequence[int
 
 
 def build_ensemble(members: list[keras.Model]) -> keras.Model:
-    """Builds a model that returns the log of its members' mean probabilities, as `lwcnn evaluate` averages them."""
+    """Builds a model that returns the log of its members' mean probabilities, as `lwcnn evaluate` averages them.
+
+    The members are renamed `member0`, `member1` and so on.
+    """
     shapes = {(tuple(m.input_shape), tuple(m.output_shape)) for m in members}
     if len(shapes) != 1:
         raise LwcnnError(f"An ensemble needs members of one input and output shape. Received: {sorted(shapes)}")

@@ -42,25 +42,31 @@ def load_backend() -> None:
     try:
         with quiet_native_output():
             import keras
-
-            if num_processes() > 1 and keras.backend.backend() == "jax":
-                keras.distribution.initialize()
     except (ImportError, ValueError) as error:
         raise LwcnnError(
             f"Keras cannot import its backend: {install_hint('tensorflow')}; or the extra jax or torch; and set "
             f"KERAS_BACKEND to the one you installed. Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND')}, "
             f"{type(error).__name__}: {' '.join(str(error).split())}"
         ) from error
+    if num_processes() > 1 and keras.backend.backend() == "jax":
+        keras.distribution.initialize()
 
 
 def num_processes() -> int:
     """Returns the number of processes, on all hosts, that train one model together, as Keras's variables say."""
-    return int(os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES", 1))
+    return _whole_number("KERAS_DISTRIBUTION_NUM_PROCESSES", 1)
 
 
 def process_id() -> int:
     """Returns the index of this process among those that train one model. Process 0 writes the files."""
-    return int(os.environ.get("KERAS_DISTRIBUTION_PROCESS_ID", 0))
+    return _whole_number("KERAS_DISTRIBUTION_PROCESS_ID", 0)
+
+
+def _whole_number(variable: str, default: int) -> int:
+    value = os.environ.get(variable, str(default))
+    if not value.isdecimal():
+        raise LwcnnError(f"Set {variable} to a whole number. Received: {value!r}")
+    return int(value)
 
 
 @contextlib.contextmanager
@@ -90,7 +96,7 @@ def quiet_native_output() -> Iterator[None]:
 
 
 def thread_environment(num_threads: int) -> dict[str, str]:
-    """Returns environment variables that limit a new process of any backend to `num_threads` threads."""
+    """Returns environment variables that limit a new process to `num_threads` threads (with JAX, only to one)."""
     names = "OMP_NUM_THREADS MKL_NUM_THREADS OPENBLAS_NUM_THREADS TF_NUM_INTRAOP_THREADS TF_NUM_INTEROP_THREADS"
     environment = dict.fromkeys(names.split(), str(num_threads))
     if num_threads == 1:
@@ -195,12 +201,12 @@ def versions(more: Sequence[str] = ()) -> dict[str, str]:
 
 
 def machine(packages: Sequence[str] = ()) -> dict:
-    """Returns the processor, the versions and the commit, as files of measurements record them."""
+    """Returns the device, the versions and the commit, as files of measurements record them."""
     return {"device": device_name(), "versions": versions(packages), "commit": commit()}
 
 
 def commit() -> str | None:
-    """Returns the commit of the library's checkout, with "+" if tracked files differ; None outside a checkout."""
+    """Returns the commit of the library's checkout, with "+" if the package differs; None outside a checkout."""
     root = Path(__file__).resolve().parents[2]
     try:
         if Path(_git(root, "rev-parse", "--show-toplevel")) != root:

@@ -22,7 +22,7 @@ class Unavailable(LwcnnError):
 
 
 def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
-    """Writes arrays as one .npz file, atomically; compressed by bzip2, which is better for numbers than deflate."""
+    """Writes arrays as one .npz file, atomically; `compressed` uses bzip2, which is better for numbers than deflate."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2 if compressed else zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
@@ -48,8 +48,8 @@ def load_npz(path: StrPath) -> dict[str, np.ndarray]:
                 raise Unavailable(f"{advice}. Received: {str(path)!r}") from error
         if not zipfile.is_zipfile(path):
             raise LwcnnError(
-                "Not an .npz file, or one cut short: its table of contents is missing. Fetch or write it again "
-                f"(numpy.savez makes one). Received: {str(path)!r} of {os.path.getsize(path):,} bytes"
+                "Not an .npz file, or one cut short: its table of contents is missing. Give a folder of images or a "
+                f"whole .npz file (numpy.savez makes one). Received: {str(path)!r} of {os.path.getsize(path):,} bytes"
             ) from error
         raise LwcnnError(
             f"The .npz file is corrupt, cut short or holds more than arrays ({type(error).__name__}: {error}). Fetch "

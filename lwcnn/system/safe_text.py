@@ -16,7 +16,7 @@ def path_part(name: str) -> str:
 
 
 def csv_cell(text: str) -> str:
-    """Returns text as a CSV cell that no spreadsheet evaluates: with `'` before `=`, `+`, `-`, `@`, but in numbers."""
+    """Returns text as a CSV cell that no spreadsheet evaluates: `'` precedes `=`, `+`, `-`, `@`, except in numbers."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text
 
 

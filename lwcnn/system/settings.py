@@ -64,7 +64,7 @@ class Settings:
 
 
 def number(largest: float = math.inf) -> Rule:
-    """A finite int or float; booleans are not numbers."""
+    """A finite number from 0 to `largest`; booleans are not numbers."""
     return Rule(lambda value: _is_number(value) and 0 <= value <= largest, f"a number {_range(0, largest)}")
 
 
@@ -77,7 +77,8 @@ def interval(largest: float = math.inf) -> Rule:
         is_pair = isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))
         return is_pair and 0 < value[0] <= value[1] <= largest
 
-    return Rule(is_valid, f"a tuple (low, high), 0 < low <= high, high {_range(0, largest)}")
+    top = "" if largest == math.inf else f" <= {largest}"
+    return Rule(is_valid, f"a tuple (low, high), 0 < low <= high{top}")
 
 
 def choice(choices: Collection[str]) -> Rule:

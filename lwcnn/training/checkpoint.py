@@ -27,7 +27,8 @@ class PhaseState:
     `best` and `best_epoch`, counted from 1, are those of each output's validation accuracy (or negated loss), then of
     their mean. `diverged` is the epoch, counted from 1, in which the loss became NaN or infinite, else 0. `weights` are
     the latest ones during training, the final ones after it. `seeds` are the states of the layers' random generators,
-    `settings` a hash of the phase, its augmentation, the seed and the numbers of images.
+    `settings` a hash of the phase, its augmentation, the seed and the images used. `wait` counts the epochs since the
+    best, and `computing` names the steps, threads and devices that computed each part.
     """
 
     epoch: int = 0

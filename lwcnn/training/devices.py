@@ -19,7 +19,7 @@ class Computing:
     devices: int = added_later(1)  # each batch is split equally among them
 
     def require_possible(self) -> None:
-        """Checks that this machine supports these settings, and that they are not slower than the defaults."""
+        """Checks that this machine supports these settings; precisions that a CPU would emulate are refused."""
         has_units = self.precision == "mixed_bfloat16" and environment.has_bfloat16_units()
         if not (self.precision == "float32" or has_units or environment.accelerator()):
             raise LwcnnError(

@@ -46,7 +46,7 @@ class JaxEpoch:
         return self._logs
 
     def _train(self) -> None:
-        """Trains on the waiting batches, and reads the means before them, for which the device need not be waited."""
+        """Trains on the waiting batches, and reads the means before them, which need no waiting for the device."""
         self._read()
         batches = keras.tree.map_structure(lambda *parts: np.stack(parts), *self._waiting)
         self._waiting = []

@@ -59,7 +59,7 @@ def train_phase(
             a `Distiller`.
 
     Returns:
-        The final state: history, training time and best accuracies.
+        The final state: history, training time and best scores.
 
     Raises:
         LwcnnError: The phase names layers that the model lacks, a label is not one of its classes, the images or the

@@ -14,17 +14,19 @@ NAMES = ("nadam", "adam", "adamw", "sgd", "rmsprop", "lion", "one_cycle", "sched
 
 @dataclass(frozen=True)
 class OptimizerConfig(Settings):
-    """Configuration of an optimizer and its learning-rate schedule. Where a value is None, Keras's default is used.
+    """Configuration of an optimizer and its learning-rate schedule.
+
+    Where `momentum`, `nesterov`, `weight_decay` or `adam_ratio` is None, the default of the optimizer's class is used.
 
     Attributes:
         name: "nadam", "adam", "adamw", "sgd", "rmsprop", "lion", "one_cycle" (`OneCycleSGD`), "schedule_free"
             (`ScheduleFreeAdamW`) or "muon" (`PointwiseMuon`).
         learning_rate: Peak learning rate.
-        momentum: Momentum of SGD and RMSprop.
-        nesterov: Whether SGD uses Nesterov momentum.
+        momentum: Momentum of SGD, one-cycle SGD, RMSprop and Muon.
+        nesterov: Whether SGD or Muon uses Nesterov momentum.
         weight_decay: Decoupled weight decay per step, multiplied by the learning rate as in Keras.
         warmup: Fraction of the phase's steps, between 0 and 1, over which the learning rate rises linearly from zero;
-            a cosine then decays it to zero. None keeps the learning rate constant.
+            a cosine then decays it to zero. None keeps the learning rate constant, unless `drops` lower it.
         ema: Momentum of the exponential moving average of the weights (`MovingAverage`), which is evaluated and kept.
             None keeps the weights themselves.
         no_weight_decay: Parts of variable names that are excluded from weight decay, such as "bias".
@@ -33,9 +35,9 @@ class OptimizerConfig(Settings):
             decayed to zero.
         adam_ratio: Ratio of AdamW's learning rate to Muon's, for the weights that Muon leaves to AdamW.
         fixed_norm: Whether Muon scales each of its matrices to a fixed norm before its update.
+        lookahead: Number of steps after which Lookahead moves the weights halfway back. None turns it off.
         drops: Fractions of the phase's steps, between 0 and 1, in ascending order. After each, the learning rate falls
             to a tenth; it is constant between them. Not together with `warmup`.
-        lookahead: Number of steps after which Lookahead moves the weights halfway back. None turns it off.
 
     Example:
 

@@ -190,5 +190,7 @@ def test_there_is_nothing_to_draw_without_trials(data, tmp_path):
 
 def test_a_limit_that_no_network_meets_is_an_error(data, tmp_path, monkeypatch):
     monkeypatch.setattr(search, "MAX_REJECTED", 3)
-    with pytest.raises(LwcnnError, match="None of 3 networks is within the limit: raise it. Received: --limit 100$"):
+    with pytest.raises(
+        LwcnnError, match=r"none of 3 networks can be trained \(the last: more than 100 param.*--limit 100$"
+    ):
         Search("width", data, 3, 100, Folders(tmp_path)).run(1)

@@ -56,7 +56,8 @@ class RandAugment(Settings):
     Args:
         num_operations: Integer of 1 or more. Number of operations per image.
         magnitude: Integer from 0 to 30. Magnitude of all operations that have a strength.
-        operations: Keys of `OPERATIONS`, at least one. "color" changes only images of 3 channels.
+        operations: Keys of `lwcnn.data.augment.policies.OPERATIONS`, by default all. "color" changes only images of 3
+            channels.
 
     Source: Cubuk et al. 2019.
     """

@@ -61,8 +61,8 @@ def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = 
     """Returns an experiment by name.
 
     Args:
-        name: One of `EXPERIMENT_NAMES`, or of `NETWORKS`.
-        preset: One of `PRESETS`, which sets the numbers of epochs.
+        name: Name of a network or experiment (see `lwcnn list`).
+        preset: "smoke", "quick", "medium" or "full", which sets the numbers of epochs.
         dataset: `Dataset.spec`, or the name of a public data set. The augmentation of our recipes depends on it: small
             images are shifted less, and digits are not mirrored.
 

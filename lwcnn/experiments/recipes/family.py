@@ -1,8 +1,9 @@
 """The Wren family: a network at several sizes, and a smaller one for gray images, with one long recipe.
 
-The first blocks work at full resolution (not in `wren_15k` and `wren_fast`), the others below it, with efficient
-channel attention. Muon with warm-up, cosine decay and a moving average trains them for 150 epochs at `full`, 80 on gray
-images. The number of epochs is fixed, and the test images are used once.
+The first blocks work at full resolution (not in `wren_15k` and `wren_fast`), the others below it. All but `wren_15k`,
+which has squeeze-and-excitation, have efficient channel attention. Muon with warm-up, cosine decay and a moving average
+trains them for 150 epochs at `full`, 80 on gray images. The number of epochs is fixed, and the test images are used
+once.
 Command: `lwcnn train wren_30k --dataset cifar10 --preset full --seeds 0 1 2`.
 """
 

@@ -1,4 +1,4 @@
-"""Networks of others: three reference ResNets with the recipes of their texts, and `keras.applications` with ours.
+"""Networks of others: three reference ResNets with the recipes of their texts, and others with ours.
 
 Where a text states no value, a comment says whether it comes from its notebook or is ours. No text excludes batch
 normalization or biases from weight decay. Their weight decay is added to the gradient, so momentum multiplies it by

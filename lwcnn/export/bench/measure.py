@@ -1,4 +1,4 @@
-"""Measures latency, throughput and peak memory; the latter in a process that imports only NumPy and one runtime."""
+"""Measures latency, throughput and peak memory; the last in a process that imports only NumPy and one runtime."""
 
 import json
 import os

@@ -49,8 +49,8 @@ def bench_models(
     The rounds of a model's formats are interleaved; models are measured one after the other.
 
     A call is timed from an image in memory, in the runtime's input type, to logits in a NumPy array. `models` are
-    .keras files, or names of experiments, whose models have random weights. Without data, images are random, and the
-    inputs of these models 32x32x3.
+    .keras files, names of trained networks, or names of other experiments, which get random weights. Without data,
+    images are random, and the inputs of networks with random weights 32x32x3.
     """
     require_tensorflow()
     for name in set(formats) - {"keras"}:

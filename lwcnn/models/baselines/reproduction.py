@@ -17,7 +17,7 @@ from lwcnn.models.layers import builder
 MIN_IMAGE_SIZE = 8
 
 
-@builder(MIN_IMAGE_SIZE, "for three poolings")
+@builder(MIN_IMAGE_SIZE, "for this network")
 def build_repo_submodel(input_shape: Sequence[int], num_classes: int, name: str = "original") -> keras.Model:
     """Builds a submodel of the reproduction, as `build_submodel`; 167,358 parameters on 32x32x3 with 10 classes."""
     images = keras.Input(tuple(input_shape), name=f"{name}_images")
@@ -26,7 +26,7 @@ def build_repo_submodel(input_shape: Sequence[int], num_classes: int, name: str 
     return keras.Model(images, layers.Dense(num_classes, dtype="float32", name=f"{name}_logits")(x), name=name)
 
 
-@builder(MIN_IMAGE_SIZE, "for three poolings")
+@builder(MIN_IMAGE_SIZE, "for this network")
 def build_repo_merged(input_shape: Sequence[int], num_classes: int, branches: Sequence[str]) -> keras.Model:
     """Builds the reproduction's merged model with random weights; 334,706 parameters on 32x32x3 with two branches."""
     images = keras.Input(tuple(input_shape), name="images")
@@ -62,7 +62,7 @@ def _conv_relu_pool(x: keras.KerasTensor, filters: int, name: str, pool_name: st
     return layers.MaxPooling2D(2, name=pool_name)(x)
 
 
-@builder(MIN_IMAGE_SIZE, "for three poolings")
+@builder(MIN_IMAGE_SIZE, "for this network")
 def build_repo_residual_se(
     input_shape: Sequence[int], num_classes: int, config: RepoResidualSEConfig = RepoResidualSEConfig()
 ) -> keras.Model:

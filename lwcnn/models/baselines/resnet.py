@@ -1,4 +1,4 @@
-"""The reference ResNets under five million parameters: one builder and one residual block for all configurations."""
+"""Residual networks of full convolutions: one builder and one residual block for all configurations."""
 
 from collections.abc import Sequence
 from functools import partial
