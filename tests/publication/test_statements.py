@@ -706,8 +706,9 @@ def test_no_technique_gains_after_60_epochs(evidence):
     fitted = {name: round(100 * runs.loc[name, 0]["train_accuracy"]) for name in names}
     assert fitted.pop("technique_no_ema") == 96 and (min(fitted.values()), max(fitted.values())) == (91, 95)
     ece = {name: runs.loc[name, 0]["ece"] for name in names}
-    assert min(ece, key=ece.get) == "technique_auto_augment"
-    assert [round(100 * value, 1) for value in (min(ece.values()), recipe["ece"])] == [0.7, 2.9]
+    calibrated = ["technique_trivial_augment", "technique_auto_augment"]
+    assert sorted(ece, key=ece.get)[:2] == calibrated
+    assert [round(100 * value, 1) for value in (*map(ece.get, calibrated), recipe["ece"])] == [0.7, 0.7, 2.9]
     underconfident = {"technique_mixup": 6, "technique_smoothing": 6, "technique_cutmix": 13}
     assert {name: round(100 * ece.pop(name)) for name in underconfident} == underconfident and max(ece.values()) < 0.03
     assert max(runs.loc[name, 0]["temperature"] for name in underconfident) < 0.8
