@@ -28,6 +28,7 @@ _TABLE = re.compile(r"\\generated\{([^{}]*)\}")
 _COMMENT = re.compile(r"(?<!\\)%.*")
 _COMPLAINT = re.compile(r"^!.*(?:\n.*){0,3}|^.*Warning.*undefined.*$", re.MULTILINE)
 _OVERFULL = re.compile(r"^Overfull \\hbox \(([0-9.]+)pt too wide\).*$", re.MULTILINE)
+_TOO_TALL = re.compile(r"^LaTeX Warning: Float too large for page.*$", re.MULTILINE)
 
 
 class Generated(NamedTuple):
@@ -67,7 +68,7 @@ def generate(source: Path, work: Path, evidence: Evidence) -> Generated:
 def build_pdf(source: Path, work: Path) -> Path:
     """Builds the PDF in the work folder, with what was generated there; it is the same bytes when nothing changed.
 
-    Undefined macros and references and lines that stick out are errors.
+    Undefined macros and references, lines that stick out and floats taller than a page are errors.
     """
     if shutil.which("latexmk") is None:
         raise LwcnnError(
@@ -92,4 +93,6 @@ def build_pdf(source: Path, work: Path) -> Path:
         raise LwcnnError(f"latexmk failed on {source}:\n{complaints or done.stderr[-2000:]}")
     if wide := [found[0] for found in _OVERFULL.finditer(text) if float(found[1]) > MAX_OVERFULL]:
         raise LwcnnError(f"Lines stick out in {source}:\n" + "\n".join(wide))
+    if tall := _TOO_TALL.findall(text):
+        raise LwcnnError(f"Split the tables or figures of {source} that do not fit a page:\n" + "\n".join(tall))
     return pdf

@@ -178,6 +178,7 @@ def small_document(folder: Path, body: str) -> Path:
         (r"See~\ref{sec:nowhere}.", "sec:nowhere"),
         (r"\noindent\rule{1.2\textwidth}{1pt}", "stick out"),
         (r"\generated{nowhere}", "nowhere.tex"),
+        (r"\begin{table}\rule{1pt}{1.2\textheight}\end{table}", "do not fit a page"),
     ],
 )
 def test_a_broken_document_does_not_build(tmp_path, body, said):

@@ -37,7 +37,8 @@ def audit(*systems: str, with_system: bool = False) -> Callable[[Evidence], Tabl
 
 AUDITS = {
     "audit_paper": audit("paper"),
-    "audit_reproduction": audit("reproduction", "extension", "rerun"),
+    "audit_reproduction": audit("reproduction", "extension"),
+    "audit_rerun": audit("rerun"),
     "audit_resnets": audit("SE-ResNet [4,4,3]", "ResNet [4,4,4,3]", "narrow ResNet-18", with_system=True),
 }
 
