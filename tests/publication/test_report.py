@@ -46,7 +46,7 @@ def evidence(tmp_path):
         ("cifar10/paper/full:missed by all", "20.0"),
         ("cifar10/paper/full:missed by some", "20.0"),
         ("cifar10/paper/quick pair class0 class1", "10.0"),
-        ("mnist/paper folds from scratch:each", "90.0 92.0"),
+        ("mnist/paper folds from scratch:each", "90.0, 92.0"),
         ("mnist/paper folds from scratch:spread", "91.00 ± 1.41"),
         ("number of runs", "5"),
         ("mnist/paper/full:params", "14,862"),  # counted, without a run
