@@ -128,6 +128,17 @@ def conv_relu_max_pool(graph: Graph, call: Call) -> Match | None:
     return None
 
 
+def normalized_activation(graph: Graph, call: Call) -> Match | None:
+    """Matches batch normalization followed by an activation."""
+    if type(call.layer) is not layers.BatchNormalization or unsupported(call.layer):
+        return None
+    chain = _Chain(graph, call)
+    activation = chain.then(
+        lambda layer: OPERATIONS.get(type(layer)) is activations.Activation and not unsupported(layer)
+    )
+    return activation and Match(partial(normalization.NormalizedActivation, call.layer, activation), tuple(chain.calls))
+
+
 def depthwise_block(graph: Graph, call: Call) -> Match | None:
     """Matches `lwcnn.models.blocks.depthwise_block`, with or without channel attention, dropout and shortcut."""
     if not _is_depthwise(call.layer):
@@ -184,7 +195,7 @@ def _addition(chain: _Chain, value: int) -> bool:
     return True
 
 
-PATTERNS = (depthwise_block, conv_relu_max_pool)
+PATTERNS = (depthwise_block, conv_relu_max_pool, normalized_activation)
 
 
 def _has(layer, **settings) -> bool:

@@ -149,6 +149,20 @@ def test_batch_normalization(arguments):
     assert_same(classifier(images, x), [inputs((5, 4, 8))], np.arange(9) % 3, tolerance=1e-4)
 
 
+@pytest.mark.parametrize("activation", ["relu", "relu6", "hard_silu", "silu", "gelu", "tanh", "sigmoid", "softmax"])
+@pytest.mark.parametrize("trainable", [True, False])
+def test_an_activation_overwrites_the_normalization_that_it_alone_reads(activation, trainable):
+    images = keras.Input((5, 4, 8))
+    norm = layers.BatchNormalization(trainable=trainable)(layers.Conv2D(8, 1)(images))
+    x = layers.Activation(activation)(norm)
+    model = classifier(images, x)
+    assert patterns(model) == ["normalized_activation"]
+    assert_same(model, [inputs((5, 4, 8))], np.arange(9) % 3, tolerance=1e-4)
+    both = classifier(images, layers.Add()([x, norm]))
+    assert patterns(both) == []
+    assert_same(both, [inputs((5, 4, 8))], np.arange(9) % 3, tolerance=1e-4)
+
+
 def test_an_activation_of_another_type_of_numbers_is_not_fused():
     images = keras.Input((8, 8, 3))
     x = layers.Activation("relu", dtype="bfloat16", name="act")(layers.Conv2D(4, 3)(images))

@@ -9,6 +9,7 @@ within blocks of rows, in float64 over the blocks.
 import numpy as np
 
 from lwcnn.engine.kernels.arrays import aligned_empty, jit_fused, rows
+from lwcnn.engine.operations.activations import find_function
 from lwcnn.engine.operations.base import Operation, no_reduce
 
 BLOCK = 64  # rows
@@ -53,6 +54,21 @@ class BatchNorm(Operation):
             if total is not None:
                 total += g
         return [dx]
+
+
+class NormalizedActivation(BatchNorm):
+    """Batch normalization and the activation that alone reads it, which overwrites it: one array and one copy less."""
+
+    def __init__(self, layer, activation, bind):
+        super().__init__(layer, bind)
+        self.function = find_function(activation)
+
+    def forward(self, inputs, training):
+        y, self.kept = self.function.forward(super().forward(inputs, training))
+        return y
+
+    def backward(self, grad, wanted):
+        return super().backward(self.function.backward(grad, self.kept), wanted)
 
 
 def follow(moving: np.ndarray, new: np.ndarray, momentum: float) -> None:
