@@ -14,7 +14,7 @@ from lwcnn.system.errors import LwcnnError
 _ACCURACIES = {keras.metrics.SparseCategoricalAccuracy: True, keras.metrics.CategoricalAccuracy: False}  # sparse
 
 
-class CrossEntropy(NamedTuple):
+class CompiledLoss(NamedTuple):
     """A compiled cross-entropy. `class_weights` are (classes,) float32; None weighs all classes equally.
 
     `sparse` says whether labels are integers rather than probabilities; None allows both.
@@ -53,14 +53,14 @@ class CrossEntropy(NamedTuple):
         return -float(losses.sum(dtype=np.float64)), gradient, num_right
 
 
-def find_loss(loss) -> CrossEntropy:
+def find_loss(loss) -> CompiledLoss:
     """Returns the compiled loss, given as an object, a function or a name; raises `Unsupported` if it is unknown.
 
     Beside Keras's, this is `lwcnn.training.losses.CrossEntropy`, recognized by its registered name.
     """
     loss = keras.losses.get(loss)
     if loss in (keras.losses.sparse_categorical_crossentropy, keras.losses.categorical_crossentropy):
-        return CrossEntropy(sparse=loss is keras.losses.sparse_categorical_crossentropy)
+        return CompiledLoss(sparse=loss is keras.losses.sparse_categorical_crossentropy)
     setting = isinstance(loss, keras.losses.Loss) and first_difference(loss, reduction="sum_over_batch_size")
     if type(loss) is keras.losses.SparseCategoricalCrossentropy:
         setting = setting or first_difference(loss, ignore_class=None)
@@ -71,7 +71,7 @@ def find_loss(loss) -> CrossEntropy:
     if setting:
         raise Unsupported(f"the loss {loss.name} ({type(loss).__name__}) has {setting}")
     weights = getattr(loss, "class_weights", None)
-    return CrossEntropy(
+    return CompiledLoss(
         loss.from_logits,
         getattr(loss, "label_smoothing", 0.0),
         None if weights is None else np.array(weights, np.float32),
@@ -144,7 +144,7 @@ def _distillation(model: keras.Model) -> float:
     return objective.temperature
 
 
-def _name_of_accuracy(model: keras.Model, losses: list[CrossEntropy]) -> str | None:
+def _name_of_accuracy(model: keras.Model, losses: list[CompiledLoss]) -> str | None:
     """Returns the name under which accuracy is logged; None if the model was compiled without metrics."""
     metrics = internals.compiled_metrics(model)
     for metric in metrics:

@@ -15,7 +15,7 @@ from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.pipeline import build_model, train_method
 from lwcnn.experiments.recipes import DistilledExperiment, Experiment, MergedExperiment, Preset, get_preset
-from lwcnn.experiments.records import Run, find_plan, load_or_make, mixed_computing, provenance
+from lwcnn.experiments.records import Run, find_plan, image_limit, load_or_make, mixed_computing, provenance
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import write_json
 from lwcnn.system.settings import plain_settings
@@ -113,8 +113,7 @@ def run_kfold(
 
 
 def _make_folds(plan: Experiment, data: Dataset, size: Preset, num_folds: int) -> list[_Fold]:
-    limits = [limit for limit in (size.num_images, plan.num_images) if limit]
-    part = stratified_subset(data.y_train, min(limits, default=len(data.y_train)), FOLD_SEED)
+    part = stratified_subset(data.y_train, image_limit(plan, size) or len(data.y_train), FOLD_SEED)
     images, labels = data.x_train[part], data.y_train[part]
     draw = partial(stratified_folds, num_folds=num_folds, seed=FOLD_SEED, class_names=data.class_names)
     folds = split_distinct(images, labels, draw)

@@ -84,10 +84,14 @@ def find_plan(
     return get_experiment(experiment, preset, data.spec) if isinstance(experiment, str) else experiment, data
 
 
+def image_limit(plan: Experiment, size: Preset) -> int | None:
+    """Returns the largest number of training images that experiment and preset allow."""
+    return min((limit for limit in (size.num_images, plan.num_images) if limit), default=None)
+
+
 def split_images(data: Dataset, plan: Experiment, size: Preset) -> Split:
     """Splits the training images of a data set into training and validation, limited by experiment and preset."""
-    limits = [limit for limit in (size.num_images, plan.num_images) if limit]
-    settings = plan.validation, min(limits, default=None), SPLIT_SEED
+    settings = plan.validation, image_limit(plan, size), SPLIT_SEED
     (parts,) = split_distinct(data.x_train, data.y_train, lambda labels: [split_for_training(labels, *settings)])
     return Split(*(Images(data.x_train, data.y_train, part) for part in parts))
 

@@ -23,6 +23,7 @@ from lwcnn.data.datasets import Dataset
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import NetworkExperiment, get_experiment, with_settings
+from lwcnn.experiments.recipes.techniques import BASE
 from lwcnn.experiments.records import Run, mixed_computing, provenance
 from lwcnn.experiments.results import load_trials
 from lwcnn.experiments.spaces import SPACES, Direction, Space, build, read
@@ -33,7 +34,6 @@ from lwcnn.system.locking import is_locked, locked
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.progress import Progress
 
-BASE = "residual_se_muon"
 SIZE_CLASS = 10_000  # parameters: learning curves are compared within a class, so that small networks are not pruned
 PRUNER = optuna.pruners.PercentilePruner(75, n_startup_trials=4, n_warmup_steps=3)  # stops the worst quarter
 MAX_REJECTED = 500  # networks in a row, two minutes

@@ -118,9 +118,9 @@ def _checked(state: PhaseState, model: keras.Model | None) -> PhaseState:
     if len(state.history) != state.epoch:
         raise ValueError(f"{len(state.history)} records for {state.epoch} epochs")
     if model is not None:
-        require_fit(model.weights, state.weights)
-        require_fit(model.weights, state.best_weights or state.weights)
-        require_fit(random_states(model), state.seeds)
+        require_shapes(model.weights, state.weights)
+        require_shapes(model.weights, state.best_weights or state.weights)
+        require_shapes(random_states(model), state.seeds)
     return state
 
 
@@ -132,12 +132,12 @@ def get_values(variables: Iterable[keras.Variable]) -> list[np.ndarray]:
 def set_values(variables: Iterable[keras.Variable], arrays: Sequence[np.ndarray]) -> None:
     """Sets the variables to the arrays, or none of them if one does not fit."""
     variables = list(variables)
-    require_fit(variables, arrays)
+    require_shapes(variables, arrays)
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
 
 
-def require_fit(variables: Iterable[keras.Variable], arrays: Sequence[np.ndarray]) -> None:
+def require_shapes(variables: Iterable[keras.Variable], arrays: Sequence[np.ndarray]) -> None:
     """Checks that arrays have the number and the shapes of the variables."""
     expected, found = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
     if found != expected:

@@ -13,7 +13,10 @@ from lwcnn.engine.operations.base import Operation, first_difference
 
 
 class Function(NamedTuple):
-    """forward(x) -> (y, kept), which may overwrite x; backward(gradient by y, kept) -> gradient by x."""
+    """forward(x) -> (y, kept), which may overwrite x; backward(gradient by y, kept) -> gradient by x.
+
+    `backward` may overwrite y and what was kept: all that read y have computed their gradients by then.
+    """
 
     forward: Callable
     backward: Callable
@@ -79,10 +82,10 @@ class PReLU(Operation):
         return [grad * slope if wanted[0] else None]
 
 
-def _loop(kernel, first, second, *settings):
-    """Returns an array like the first, filled by a kernel (first, second, *settings, out) of flat arrays."""
+def _loop(kernel, first, second):
+    """Returns an array like the first, filled by a kernel (first, second, out) of flat arrays."""
     out = np.empty(first.shape, np.float32)
-    kernel(np.ascontiguousarray(first).reshape(-1), second.reshape(-1), *settings, out.reshape(-1))
+    kernel(np.ascontiguousarray(first).reshape(-1), second.reshape(-1), out.reshape(-1))
     return out
 
 
@@ -94,11 +97,11 @@ def _rectify(x, slope, top):
 
 
 @jit_fused
-def _rectify_gradient(grad, y, slope, top, dx):
+def _rectify_gradient(grad, y, slope, top):
     nothing = np.float32(0)
     for i in range(y.size):
         inside = grad[i] if y[i] < top else nothing
-        dx[i] = inside if y[i] > 0 else slope * grad[i]
+        y[i] = inside if y[i] > 0 else slope * grad[i]
 
 
 def _rectifier(slope=0.0, top=np.inf) -> Function:
@@ -109,7 +112,11 @@ def _rectifier(slope=0.0, top=np.inf) -> Function:
         _rectify(x.reshape(-1), slope, top)
         return x, x
 
-    return Function(forward, lambda grad, y: _loop(_rectify_gradient, grad, y, slope, top))
+    def backward(grad, y):
+        _rectify_gradient(np.ascontiguousarray(grad).reshape(-1), y.reshape(-1), slope, top)
+        return y
+
+    return Function(forward, backward)
 
 
 @jit_fused
