@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from lwcnn.data.checks import MAX_CHANNELS, Splits
+from lwcnn.data.checks import MAX_CHANNELS, Splits, decode_name
 from lwcnn.data.folders import TEST, TRAINING, VALIDATION
 from lwcnn.data.image_files import Size, choose_shape, read_images
 from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.safe_text import one_line
 
 _FORMS = (
     "arrays (x, y) or ((x_train, y_train), (x_test, y_test)), a tf.data.Dataset of (image, label), or a data set of "
@@ -128,7 +129,7 @@ def _number(labels: np.ndarray, names: tuple[str, ...] | None) -> tuple[np.ndarr
     """Replaces class names among the labels by their numbers; without `names`, in sorted order."""
     if labels.dtype.kind not in "USO":
         return labels, names
-    texts = [label.decode() if isinstance(label, bytes) else str(label) for label in labels.ravel()]
+    texts = [one_line(decode_name(label)) for label in labels.ravel()]
     names = names or tuple(sorted(set(texts)))
     if unknown := sorted(set(texts) - set(names)):
         raise LwcnnError(f"Add training images of every class. Received: only test images of {unknown[:5]}")

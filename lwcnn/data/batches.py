@@ -58,7 +58,7 @@ class Batches(keras.utils.PyDataset):
         check_images(images)
         _check_labels(labels, len(images))
         self.images, self.labels, self.batch_size, self.seed, self.branches = images, labels, batch_size, seed, branches
-        self.indices = np.arange(len(images)) if indices is None else np.asarray(indices, np.int64)
+        self.indices = np.arange(len(images)) if indices is None else _check_indices(np.asarray(indices), len(images))
         self.mixing, self.num_classes, self.num_epochs = mixing, num_classes, num_epochs
         if mixing and mixing.ramp and not num_epochs:
             raise LwcnnError(f"Give num_epochs, the length of the ramp of mixing. Received: num_epochs={num_epochs}")
@@ -103,6 +103,14 @@ class Batches(keras.utils.PyDataset):
         if len(inputs) == 1:
             return inputs[0], labels
         return inputs, (labels,) * len(inputs)
+
+
+def _check_indices(indices: np.ndarray, num_images: int) -> np.ndarray:
+    if indices.size and (indices.ndim != 1 or indices.dtype.kind not in "iu"):
+        raise wrong("Give indices as integers of shape (m,)", f"{indices.dtype} of shape {indices.shape}")
+    if indices.size and not 0 <= indices.min() <= indices.max() < num_images:
+        raise wrong(f"Give indices from 0 to {num_images - 1}", f"{indices.min()} to {indices.max()}")
+    return indices.astype(np.int64)
 
 
 def _check_labels(labels: np.ndarray, num_images: int) -> None:

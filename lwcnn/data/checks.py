@@ -131,7 +131,7 @@ def decode_class_names(names: np.ndarray, where: str) -> tuple[str, ...]:
     if names.ndim != 1 or names.dtype.kind not in "US":
         advice = "Save class_names as an array of strings of shape (num_classes,)"
         raise wrong(advice, f"dtype {names.dtype}, shape {names.shape}", where)
-    return tuple(one_line(_decode(name) if isinstance(name, bytes) else str(name)) for name in names)
+    return tuple(one_line(decode_name(name)) for name in names)
 
 
 def check_class_names(names: tuple[str, ...], where: str) -> None:
@@ -152,7 +152,10 @@ def images_at_once(image_shape: tuple[int, ...], most: int = 500) -> int:
     return max(1, min(most, PIXELS_PER_BATCH // (height * width)))
 
 
-def _decode(name: bytes) -> str:
+def decode_name(name: bytes | str) -> str:
+    """Returns a class name as a string; bytes are UTF-8, or else Latin-1."""
+    if not isinstance(name, bytes):
+        return str(name)
     try:
         return name.decode("utf-8")
     except UnicodeDecodeError:

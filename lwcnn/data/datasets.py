@@ -18,7 +18,7 @@ from lwcnn.data.image_files import Size, resize_images
 from lwcnn.data.known import ImageSpec, image_spec, is_dataset_name
 from lwcnn.data.sources import cache_folder, download_source, find_source, offline_hint
 from lwcnn.data.splits import Part, hash_images, is_among
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import LwcnnError, Unavailable, wrong
 from lwcnn.system.locking import locked
 from lwcnn.system.safe_text import path_part
 
@@ -202,6 +202,8 @@ def _read_found(name: str, data_dir: str | os.PathLike[str] | None, download: bo
         return None
     try:
         return source.read(), source.description
+    except Unavailable:
+        raise
     except LwcnnError:
         # An invalid file of the user must be reported; an invalid cache can be downloaded again.
         if not (source.is_cache and download):

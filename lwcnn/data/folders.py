@@ -57,7 +57,7 @@ def read_folder(folder: Path, size: Size | None = None) -> Splits:
 
 def find_files(folder: Path) -> list[File]:
     """Returns the image files of a folder by part and class; there may be none of the test part."""
-    subfolders = {entry.name.lower(): entry for entry in sorted(folder.iterdir()) if entry.is_dir()}
+    subfolders = {entry.name.lower(): entry for entry in _subfolders(folder)}
     training, validation, test = (
         next((_files(subfolders[name]) for name in names if name in subfolders), None)
         for names in (TRAINING, VALIDATION, TEST)
@@ -91,7 +91,9 @@ def _files(folder: Path) -> list[tuple[str, Path]]:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
+    """Returns the subfolders, without hidden ones and those in which macOS packs its own files."""
+    entries = (entry for entry in sorted(folder.iterdir()) if entry.is_dir())
+    return [entry for entry in entries if not entry.name.startswith(".") and entry.name != "__MACOSX"]
 
 
 def _log_left_out(folder: Path, files: list[File]) -> None:

@@ -16,7 +16,8 @@ import numpy as np
 from lwcnn.data.checks import Part, Splits, decode_class_names
 from lwcnn.data.image_files import read_images
 from lwcnn.data.splits import TEST_FRACTION, split_for_training
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import LwcnnError, Unavailable, wrong
+from lwcnn.system.files import require_available
 from lwcnn.system.npz import load_npz
 
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -56,7 +57,10 @@ def read_official(name: str, folder: Path) -> Splits:
     try:
         train, test = (READERS[name](folder, part) for part in ("train", "test"))
         return Splits(train, test, _tiny_imagenet_names(folder) if name == "tiny_imagenet" else None)
+    except Unavailable:
+        raise
     except Exception as error:  # damaged files can raise any error
+        require_available(error, folder)
         raise LwcnnError(
             "Extract the official archive again: a file is missing, truncated or corrupt "
             f"({type(error).__name__}: {error}). Received: {str(folder)!r}"

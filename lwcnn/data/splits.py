@@ -84,7 +84,8 @@ def draw_test_images(
     np.minimum.at(key_of, copy_of, keys)
     counts = np.bincount(label_of, minlength=len(classes))
     if counts.min() < 3:
-        names = [class_names[label] if class_names else str(label) for label in classes[counts < 3][:5]]
+        rare = classes[counts < 3][:5]
+        names = [class_names[label] if label < len(class_names) else str(label) for label in rare]
         advice = "Give each class at least three different images: for training, validation and test"
         raise wrong(advice, f"fewer of {', '.join(map(repr, names))}", where)
     shares = np.rint(TEST_FRACTION * counts)

@@ -56,8 +56,8 @@ def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -
     """
     # Layer names are short because they are a significant part of an int8 file; in float32, weights dominate.
     deployable = build_deployable(model, short_names=True)
-    shared = any(is_shared(operation) for operation in deployable.operations)
-    if not shared and any(isinstance(layer, REWRITTEN) for layer in deployable.layers):
+    kept = any(is_shared(operation) or isinstance(operation, keras.Model) for operation in deployable.operations)
+    if not kept and any(isinstance(layer, REWRITTEN) for layer in deployable.layers):
         deployable = simplify(deployable)
         deployable = equalize_channels(split_hard_swish(deployable) if split else deployable, images)
         few = draw_calibration_images(images, NUM_RANGE_IMAGES)

@@ -44,7 +44,7 @@ def export_model(
         raise LwcnnError(f"Give an output path ending in {kind.extension}. Received: {output}")
     # Not `with_suffix`, because the name of a folder may contain a dot.
     report_path = output.with_name(output.name.removesuffix(kind.extension or "\0") + ".json")
-    if report_path.exists() and "gzip_bytes" not in read_json(report_path):
+    if report_path.exists() and read_json(report_path).get("file") != output.name:
         raise wrong("Choose another output path: the report of the export would replace another file", report_path)
     model = load_model(path)
     require_fit(model, path, data)

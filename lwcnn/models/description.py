@@ -136,6 +136,8 @@ def read_archive(path: str | Path) -> dict[str, bytes]:
             for member in members:
                 if member.file_size > (MAX_WEIGHTS_BYTES if member.filename == WEIGHTS else MAX_CONFIG_BYTES):
                     raise ValueError(f"{member.filename} would take {member.file_size:,} bytes")
+            if (total := sum(member.file_size for member in members)) > MAX_WEIGHTS_BYTES + MAX_CONFIG_BYTES:
+                raise ValueError(f"its members would take {total:,} bytes")
             if len({member.filename for member in members}) != len(members):
                 raise ValueError("a member appears twice")
             return {member.filename: archive.read(member) for member in members}

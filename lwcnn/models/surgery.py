@@ -46,24 +46,28 @@ def replace_head(model: keras.Model, num_classes: int, input_shape: Sequence[int
     if isinstance(model, keras.Sequential):
         model = keras.Model(model.inputs, model.outputs, name=model.name)
     config = model.get_config()
-    head = [layer.name for layer in model.layers if layer.weights][-1]
+    head = next((layer for layer in reversed(model.layers) if layer.weights), None)
+    size = next((key for key in ("filters", "units") if hasattr(head, key)), None)
+    if head is None or size is None:
+        raise LwcnnError(f"Give a model that ends in a dense layer or a convolution. Received: {model.name!r}")
     for layer in config["layers"]:
         layer.pop("build_config", None)  # the shapes follow from the input
         if layer["class_name"] == "InputLayer" and input_shape is not None:
             layer["config"]["batch_shape"] = (None, *input_shape)
-        if layer["config"]["name"] == head:
-            size = next((key for key in ("filters", "units") if key in layer["config"]), None)
-            if size is None:
-                raise LwcnnError(f"Give a model that ends in a dense layer or a convolution. Received: {model.name!r}")
+        if layer["config"]["name"] == head.name:
             layer["config"][size] = num_classes
     try:
         copy = keras.Model.from_config(config)
         for layer in model.layers:
-            if layer.name != head:
+            if layer is not head:
                 copy.get_layer(layer.name).set_weights(layer.get_weights())
     except ValueError as error:
-        advice = f"Load the images with size={tuple(model.input_shape[1:])}, which {model.name!r} was made for"
-        raise wrong(advice, f"images of shape {tuple(input_shape or ())}") from error
+        own = tuple(model.input_shape[1:])
+        if input_shape is None or tuple(input_shape) == own:
+            advice = "Give a model in which no layer after the last one with weights fixes the number of classes"
+            raise wrong(advice, f"{num_classes} classes for {model.name!r} ({error})") from error
+        advice = f"Load the images with size={own}, which {model.name!r} was made for"
+        raise wrong(advice, f"images of shape {tuple(input_shape)}") from error
     return copy
 
 

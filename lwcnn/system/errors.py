@@ -18,6 +18,10 @@ class Diverged(LwcnnError):
     """The training loss became NaN or infinite before any epoch finished with a finite loss."""
 
 
+class Unavailable(LwcnnError):
+    """A file can't be read now, although it may be whole: the disk, a network folder, memory or permissions fail."""
+
+
 def wrong(advice: str, received: object, where: str | None = None) -> LwcnnError:
     """Returns the error for input that is not as it should be: what to do, what came, and in which file or data set."""
     return LwcnnError(f"{advice}. Received: {received}{f' in {where}' if where else ''}")

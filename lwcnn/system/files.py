@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import LwcnnError, Unavailable, wrong
 
 StrPath = str | os.PathLike[str]
 _TEMPORARY_ENDING = ".lwcnn.tmp"
 _STALE_SECONDS = 24 * 3600
+_PASSING = (errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EACCES, errno.EPERM)
 _NUMBERS = re.compile(r"\[\n([-+.,\deE\s]+)\n *\]")  # strings hold no line breaks
 
 
@@ -190,4 +191,12 @@ def require_file(path: StrPath) -> None:
     if not os.path.isfile(path):
         raise LwcnnError(f"That is a pipe or a device; give a regular file. Received: {str(path)!r}")
     if not os.access(path, os.R_OK):
-        raise LwcnnError(f"Cannot read the file; check its permissions. Received: {str(path)!r}")
+        raise Unavailable(f"Cannot read the file; check its permissions. Received: {str(path)!r}")
+
+
+def require_available(error: BaseException, path: StrPath) -> None:
+    """Raises `Unavailable` if an error, or that during which it arose, may pass; the path is what was being read."""
+    for one in (error, error.__context__):  # zipfile raises BadZipFile after an OSError
+        if isinstance(one, MemoryError) or (isinstance(one, OSError) and one.errno in _PASSING):
+            advice = f"Try again: the file can't be read now ({type(one).__name__}: {one})"
+            raise Unavailable(f"{advice}. Received: {str(path)!r}") from error

@@ -1,6 +1,5 @@
 """NumPy's .npz files: written atomically, and read with sizes checked before memory is allocated."""
 
-import errno
 import io
 import math
 import os
@@ -9,16 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from lwcnn.system.errors import LwcnnError, wrong
-from lwcnn.system.files import StrPath, require_file, write_atomically
+from lwcnn.system.errors import LwcnnError, Unavailable
+from lwcnn.system.files import StrPath, require_available, require_file, write_atomically
 
 _HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-_PASSING = (errno.EIO, errno.ESTALE, errno.ENOMEM)
 _MEMORY_FRACTION = 0.75  # of the machine's memory, for the arrays of one file
-
-
-class Unavailable(LwcnnError):
-    """The disk, a network folder or memory failed while a file was read, which may be whole."""
 
 
 def save_npz(path: StrPath, compressed: bool = False, **arrays: Any) -> None:
@@ -42,10 +36,7 @@ def load_npz(path: StrPath) -> dict[str, np.ndarray]:
     except LwcnnError:
         raise
     except Exception as error:  # corrupt bytes raise anything from zlib.error to SyntaxError
-        for one in (error, error.__context__):  # zipfile raises BadZipFile after an OSError
-            if isinstance(one, MemoryError) or (isinstance(one, OSError) and one.errno in _PASSING):
-                advice = f"Try again: the file can't be read now ({type(one).__name__}: {one})"
-                raise Unavailable(f"{advice}. Received: {str(path)!r}") from error
+        require_available(error, path)
         if not zipfile.is_zipfile(path):
             raise LwcnnError(
                 "Not an .npz file, or one cut short: its table of contents is missing. Give a folder of images or a "
@@ -90,4 +81,4 @@ def require_memory(size: int, source: str) -> None:
         memory = 16 * 2**30
     if size > _MEMORY_FRACTION * memory:
         advice = f"The arrays do not fit into this machine's memory of {memory / 2**30:,.1f} GiB: give a part of them"
-        raise wrong(advice, f"{size / 2**30:,.1f} GiB in {source}")
+        raise Unavailable(f"{advice}. Received: {size / 2**30:,.1f} GiB in {source}")

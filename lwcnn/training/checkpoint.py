@@ -12,9 +12,9 @@ import numpy as np
 
 from lwcnn.models.graph import flat_layers
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import LwcnnError, Unavailable, wrong
 from lwcnn.system.files import StrPath
-from lwcnn.system.npz import Unavailable, load_npz, save_npz
+from lwcnn.system.npz import load_npz, save_npz
 
 FORMAT = 2
 _log = logging.getLogger(__name__)

@@ -34,7 +34,10 @@ def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[k
     has_weights = any(getattr(layer, "weights", ()) for layer in prefix)
     if len(read) != 1 or not has_weights or any(_is_random(layer) for layer in prefix):
         return None
-    features = model.get_layer(read.pop()).output
+    (last,) = (layer for layer in prefix if layer.name in read)
+    if isinstance(last, keras.Model):  # its `output` is a tensor of its own graph
+        return None
+    features = last.output
     if not isinstance(features, keras.KerasTensor) or None in (*features.shape[1:], *model.inputs[0].shape[1:]):
         return None
     if 4 * math.prod(features.shape[1:]) > math.prod(model.inputs[0].shape[1:]):  # bytes: float32, and uint8 images

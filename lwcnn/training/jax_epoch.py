@@ -5,7 +5,6 @@ times as long as the step of a small network.
 """
 
 from collections.abc import Callable, Sequence
-from weakref import WeakKeyDictionary
 
 import jax
 import keras
@@ -90,17 +89,13 @@ class JaxEpoch:
             self._average.values = [np.array(value) for value in average]
 
 
-_compiled: WeakKeyDictionary[keras.Model, tuple[Callable, Callable]] = WeakKeyDictionary()
-"""Keras's training function of a model, and ours; Keras drops its own when the model changes."""
-
-
 def _steps(model: keras.Model, places: list[int]) -> Callable:
     """Returns a compiled function (state, batches) -> (logs, state) that trains on batches one after the other.
 
     `places` are the positions of the averaged variables among the trainable and then the other variables.
     """
     model.make_train_function()
-    known, steps = _compiled.get(model, (None, None))
+    known, steps = getattr(model, "_lwcnn_steps", (None, None))  # Keras drops its function when the model changes
     if steps is not None and known is model.train_function:
         return steps
 
@@ -117,7 +112,7 @@ def _steps(model: keras.Model, places: list[int]) -> Callable:
         return {name: values[-1] for name, values in logs.items()}, carried
 
     steps = jax.jit(train_many, donate_argnums=0)
-    _compiled[model] = model.train_function, steps
+    model._lwcnn_steps = model.train_function, steps
     return steps
 
 

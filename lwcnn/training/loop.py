@@ -107,6 +107,8 @@ def train_phase(
                 layer.rate = rate
     if given is not model:
         given.set_weights(model.get_weights())
+        for layer, trained in zip(given.layers, model.layers, strict=True):
+            layer.trainable = trained.trainable
     progress.end_phase(phase.epochs)
     return state
 
@@ -116,6 +118,8 @@ def _check_types(phase: Phase, split: Split, seed: int, checkpoint: Checkpoint |
     for name, value, kind in (*kinds, ("Checkpoint", checkpoint, (Checkpoint, type(None)))):
         if not isinstance(value, kind):
             raise wrong(f"Give a {name}", type(value).__name__)
+    if not 0 <= seed < 2**32:
+        raise wrong("Give a seed from 0 to 2**32 - 1", seed)
 
 
 def _check_labels(labels: np.ndarray, num_classes: int) -> None:

@@ -62,7 +62,11 @@ class Progress:
 
     def end_epoch(self, record: Mapping[str, float], accuracies: Sequence[float]) -> None:
         """Shows an epoch's record and validation accuracies; `seconds` in the record counts from the phase's start."""
-        training = [value for key, value in record.items() if key.endswith("accuracy") and "val_" not in key]
+        training = [
+            value
+            for key, value in record.items()
+            if key.endswith("accuracy") and not f"_{key}".endswith("_val_accuracy")
+        ]
         epochs_left = self._epochs_left - self._epoch
         left = f", up to {_duration(epochs_left * record['seconds'] / self._epoch)} left" if epochs_left > 0 else ""
         self.note(

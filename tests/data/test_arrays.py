@@ -36,6 +36,12 @@ def test_validation_beside_a_test_part_is_for_training():
         load_dataset(parts | {"validation": (X[20:, :4, :4], Y[20:])})
 
 
+def test_class_names_in_latin_1_and_with_line_breaks():
+    images, numbers = make_images(30, (8, 8, 3), 2)
+    names = np.array(["caf\xe9".encode("latin-1"), b"two\nlines"])
+    assert load_dataset((images, names[numbers])).class_names == ("caf\xe9", "two lines")
+
+
 def test_class_names_as_labels():
     names = np.array(["ant", "bee", "cat", "dog"])
     data = load_dataset(((X, names[Y]), (X_TEST, list(names[Y_TEST].astype(object)))))

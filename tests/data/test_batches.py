@@ -205,6 +205,11 @@ def test_fit_takes_one_branch_compiled_as_usual():
         ({"labels": np.zeros(3)}, "float64"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"indices": np.array([], int)}, "0 images"),
+        ({"indices": np.array([True, False, True])}, r"bool of shape \(3,\)"),
+        ({"indices": np.array([0.0, 2.0])}, "float64"),
+        ({"indices": np.array([[0], [1]])}, r"\(2, 1\)"),
+        ({"indices": np.array([0, 3])}, "0 to 3"),
+        ({"indices": np.array([-1, 2])}, "-1 to 2"),
     ],
 )
 def test_refuses_what_does_not_fit(changes, said):

@@ -1,5 +1,6 @@
 """Tests that data sets load identically from every file format, and that invalid files are reported."""
 
+import errno
 import gzip
 import hashlib
 import http.server
@@ -694,6 +695,22 @@ def test_a_failed_download_leaves_nothing(tmp_path, monkeypatch, serve, name, fa
     with pytest.raises(LwcnnError, match=f"{said}.*LWCNN_DATA_DIR.*the download of {name} failed"):
         load_dataset(name)
     assert [path for path in (tmp_path / "keras").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, ""), OSError(errno.EACCES, ""), MemoryError()])
+def test_a_file_of_the_cache_that_cannot_be_read_now_is_kept(tmp_path, monkeypatch, serve, error):
+    files, _ = official_files("cifar10", tmp_path, monkeypatch)
+    asked = serve("cifar10", files)
+    data = load_dataset("cifar10")
+
+    def fail(*_, **__):
+        raise error
+
+    with monkeypatch.context() as patch, pytest.raises(LwcnnError, match="Try again: the file can't be read now"):
+        patch.setattr(Path, "read_bytes", fail)
+        load_dataset("cifar10")
+    assert_same_data(load_dataset("cifar10", download=False), data)
+    assert len(asked) == 1
 
 
 def test_a_broken_file_of_the_cache_is_replaced(tmp_path, monkeypatch, serve):

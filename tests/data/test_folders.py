@@ -117,7 +117,9 @@ def test_copies_of_an_image_never_stand_on_both_sides(tmp_path):
         (("train", "test/unlabeled"), (8, 2)),
     ],
 )
-def test_layouts(tmp_path, parts, counts):
+@pytest.mark.parametrize("beside", [".ipynb_checkpoints", "__MACOSX"])
+def test_layouts(tmp_path, parts, counts, beside):
+    paint(tmp_path / beside / "1.png", (9, 9, 9))
     for offset, part in enumerate(parts):
         if part == "test/unlabeled":
             paint(tmp_path / "test" / "1.png", (9, 9, 9))
@@ -244,7 +246,7 @@ def test_mistakes_are_told_in_words(tmp_path):
     fill(tmp_path / "other" / "train"), fill(tmp_path / "other" / "test")
     paint(tmp_path / "other" / "test" / "cow" / "1.png", (1, 2, 3))
     (tmp_path / "none" / "train").mkdir(parents=True)
-    fill(tmp_path / "tests" / "Test")
+    fill(tmp_path / "tests" / "Test"), fill(tmp_path / "tests" / ".git"), fill(tmp_path / "tests" / "__MACOSX")
     fill(tmp_path / "beside"), paint(tmp_path / "beside" / "val" / "cat" / "1.png", (1, 2, 3))
     for name, said in (
         ("flat", "the images of each class into a subfolder.*Received: .*flat"),

@@ -291,6 +291,15 @@ def test_a_report_replaces_only_a_report(trained, made_dataset, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["wren.json"]
 
 
+def test_a_report_replaces_none_of_another_file(trained, made_dataset, tmp_path):
+    for _ in range(2):
+        export_model(trained[0], "litert", made_dataset, tmp_path / "wren.tflite")
+    report = (tmp_path / "wren.json").read_bytes()
+    with pytest.raises(LwcnnError, match="would replace another file. Received: .*wren.json"):
+        export_model(trained[0], "onnx", made_dataset, tmp_path / "wren.onnx")
+    assert (tmp_path / "wren.json").read_bytes() == report and not (tmp_path / "wren.onnx").exists()
+
+
 def test_mistakes_are_told_in_words(trained, made_npz, made_dataset, tmp_path, capsys):
     path = str(trained[0])
     lines = [

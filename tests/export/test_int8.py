@@ -54,6 +54,16 @@ def model():
     return model
 
 
+def test_a_model_within_a_model_is_exported_as_it_is(images):
+    shape = images.shape[1:]
+    inner = keras.Sequential([keras.Input(shape), layers.Conv2D(8, 3), layers.GlobalAveragePooling2D()])
+    inputs = keras.Input(shape)
+    x = layers.BatchNormalization()(inner(layers.Rescaling(1 / 255)(inputs)))
+    model = keras.Model(inputs, layers.Dense(4)(x))
+    found = LitertModel(to_litert_int8(model, images))(images)
+    assert np.abs(found - predict_logits(model, images)).max() < 0.05
+
+
 @pytest.fixture(scope="module")
 def contents(model, images):
     """The model in int8, with hard swish split (True) and as one operation (False)."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import zipfile
 
 import h5py
@@ -252,6 +253,16 @@ def test_weights_that_declare_more_than_the_file_holds_are_refused(rewritten, tm
 def test_a_member_that_unpacks_to_more_than_the_limit_is_refused(rewritten, monkeypatch):
     monkeypatch.setattr(description, "MAX_CONFIG_BYTES", 100_000)
     refused(rewritten(config=bytes(100_001)), "config.json would take 100,001 bytes")
+
+
+def test_members_that_together_unpack_to_more_than_the_limit_are_refused(saved, tmp_path, monkeypatch):
+    monkeypatch.setattr(description, "MAX_CONFIG_BYTES", 100_000)
+    monkeypatch.setattr(description, "MAX_WEIGHTS_BYTES", 1_000_000)
+    path = shutil.copy(saved[1], tmp_path / "many.keras")
+    with zipfile.ZipFile(path, "a") as archive:
+        for number in range(11):
+            archive.writestr(f"assets/{number}", bytes(100_000), zipfile.ZIP_DEFLATED)
+    refused(path, "its members would take 1,[0-9,]+ bytes")
 
 
 # What is no logits

@@ -38,6 +38,19 @@ def plain():
     return keras.Model(images, keras.layers.Dense(NUM_CLASSES, name="last")(x))
 
 
+def with_operations():
+    images = keras.Input(SHAPE)
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, name="first")(images))
+    return keras.Model(images, keras.layers.Dense(NUM_CLASSES, name="last")(keras.ops.tanh(x) + x))
+
+
+def with_model_inside(pooling):
+    images = keras.Input(SHAPE)
+    inner = keras.Sequential([keras.Input(SHAPE), keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D()])
+    x = keras.layers.BatchNormalization()(inner(images)) if pooling else inner(images)
+    return keras.Model(images, keras.layers.Dense(NUM_CLASSES, name="last")(x))
+
+
 def residual(**changes):
     return build_residual_se(SHAPE, NUM_CLASSES, replace(NETWORK, **changes))
 
@@ -80,6 +93,9 @@ def test_layer_by_layer_trains_any_network_and_nothing_else(build, part):
         (lambda: build_merged_model((32, 32, 1), NUM_CLASSES, ("a",)), ("a_conv2", "head_logits"), None),  # too large
         (sequential, ("hidden",), None),
         (any_size, ("last",), None),
+        (with_operations, ("last",), (4,)),
+        (lambda: with_model_inside(pooling=True), ("last",), (4,)),
+        (lambda: with_model_inside(pooling=False), ("last",), None),
         (lambda: sequential(108), ("last",), (108,)),  # in float32 as many bytes as the image of 12x12x3
         (lambda: sequential(109), ("last",), None),
     ],

@@ -9,7 +9,7 @@ if importlib.util.find_spec("jax") is None:
     pytest.skip("JAX is not installed", allow_module_level=True)
 
 EQUAL = """
-import contextlib, keras, numpy as np
+import contextlib, gc, keras, numpy as np, weakref
 from lwcnn.models.build import build_network
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.training.average import MovingAverage, batch_norm_statistics
@@ -37,9 +37,13 @@ def train(kind, *more):
     result = seen, model.get_weights(), optimizer, average.state()
     if kind is JaxEpoch:
         model.fit(images[0], labels[0], verbose=0)  # Keras's own training still works
+        models.append(weakref.ref(model))
     return result
 
+models = []
 ours, theirs = train(JaxEpoch, 3), train(Epoch)
+gc.collect()
+assert [model() for model in models] == [None], "a trained model is freed"
 for a, b in zip(keras.tree.flatten(ours), keras.tree.flatten(theirs), strict=True):
     np.testing.assert_allclose(a, b, rtol=3e-4, atol=1e-4)
 """

@@ -31,6 +31,14 @@ def test_a_line_names_epoch_accuracies_and_the_time_left_for_the_whole_run(capsy
     assert progress.epoch_of_run == 11
 
 
+def test_names_of_outputs_that_end_in_val(capsys):
+    progress = Progress("line")
+    progress.begin_epoch("all", 1, 1, num_steps=1)
+    record = {"interval_accuracy": 0.5, "interval_val_accuracy": 0.25, "b_accuracy": 0.75, "b_val_accuracy": 0.25}
+    progress.end_epoch(WHOLE | record, [0.25, 0.25])
+    assert "training 75.00 and 50.00 and 75.00%," in capsys.readouterr().out
+
+
 def test_a_phase_by_itself_is_a_run(capsys):
     progress = Progress("line")
     progress.begin_epoch("all", 39, 40, num_steps=1)

@@ -819,6 +819,8 @@ def test_image_side_trains_on_smaller_images(parts, monkeypatch):
     train_phase(model, Phase("p", NADAM, 1, image_side=8), parts, 0)
     assert shapes == [(8, 8, 3)] and model.input_shape == (None, *SHAPE)
     assert not any(np.array_equal(a, b) for a, b in zip(before, model.get_weights()) if a.ndim == 4)
+    train_phase(model, Phase("p", NADAM, 1, trainable=("head_*",), image_side=8), parts, 0)
+    assert {layer.name for layer in model.layers if layer.trainable and layer.weights} == {"head_norm", "head_logits"}
     with pytest.raises(LwcnnError, match="Leave out image_side, or choose another: merged .*Received: image_side=14"):
         train_phase(build_merged_model(SHAPE, NUM_CLASSES), Phase("p", NADAM, 1, image_side=14), parts, 0)
 
