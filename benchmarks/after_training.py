@@ -31,7 +31,8 @@ from lwcnn.evaluation.metrics import (
 from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_logits
 from lwcnn.evaluation.statistics import paired_difference
 from lwcnn.experiments.records import SPLIT_SEED
-from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert_int8
+from lwcnn.export.convert import draw_calibration_images, to_litert_int8
+from lwcnn.export.formats import LitertModel
 from lwcnn.export.run import run_batches
 from lwcnn.models.io import load_model
 from lwcnn.system import environment

@@ -7,7 +7,7 @@ import argparse
 import os
 import platform
 import sys
-import time
+import timeit
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -36,8 +36,8 @@ from lwcnn.data.augment import (
 )
 from lwcnn.data.batches import Batches
 
-MAX_SECONDS = 6.0  # for one augmentation of 50,000 images (issues 2 and 3)
-MAX_SECONDS_RAND_AUGMENT = 20.0  # (issue 3)
+MAX_SECONDS = 6.0  # for one augmentation of 50,000 images
+MAX_SECONDS_RAND_AUGMENT = 20.0
 NUM_CLASSES = 10
 BATCH_SIZE = 128
 
@@ -81,19 +81,9 @@ MIXINGS = {
 }
 
 
-def measure_seconds(run: Callable[[], object], repeats: int) -> float:
-    """Returns the least of several timings: what the machine can do when nothing else runs."""
-    timings = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        timings.append(time.perf_counter() - start)
-    return min(timings)
-
-
-def limit_seconds(name: str) -> float:
-    """Returns what 50,000 images may take."""
-    return MAX_SECONDS_RAND_AUGMENT if name in RAND_AUGMENTATIONS else MAX_SECONDS
+def least(run: Callable[[], object], repeats: int) -> float:
+    """Returns the least of several timings in seconds: what the machine can do when nothing else runs."""
+    return min(timeit.repeat(run, number=1, repeat=repeats))
 
 
 def measure(images: np.ndarray, repeats: int) -> Iterator[tuple[str, float]]:
@@ -106,13 +96,13 @@ def measure(images: np.ndarray, repeats: int) -> Iterator[tuple[str, float]]:
             augment_batch(images[indices], augmentation, seed=0, epoch=0, indices=indices)
 
     for name, augmentation in (AUGMENTATIONS | RAND_AUGMENTATIONS).items():
-        yield name, measure_seconds(partial(augment_all, augmentation), repeats)
+        yield name, least(partial(augment_all, augmentation), repeats)
     labels = np.zeros(len(images), np.int64)
     batches = Batches(images, labels, BATCH_SIZE, seed=0, branches=(None, PAPER_AUGMENTATION))
-    yield "Batches: original and paper", measure_seconds(partial(deque, batches, 0), repeats)
+    yield "Batches: original and paper", least(partial(deque, batches, 0), repeats)
     for name, mixing in MIXINGS.items():
         batches = Batches(images, labels, BATCH_SIZE, seed=0, mixing=mixing, num_classes=NUM_CLASSES)
-        yield name, measure_seconds(partial(deque, batches, 0), repeats)
+        yield name, least(partial(deque, batches, 0), repeats)
 
 
 def main() -> int:
@@ -128,7 +118,8 @@ def main() -> int:
     print(f"{'augmentation':<30}{'seconds':>9}{'us/image':>10}{'limit':>7}")
     too_slow = []
     for name, seconds in measure(images, arguments.repeats):
-        limit = limit_seconds(name) * len(images) / 50_000
+        most = MAX_SECONDS_RAND_AUGMENT if name in RAND_AUGMENTATIONS else MAX_SECONDS
+        limit = most * len(images) / 50_000
         print(f"{name:<30}{seconds:>9.2f}{1e6 * seconds / len(images):>10.1f}{limit:>7.1f}", flush=True)
         if seconds > limit:
             too_slow.append(name)

@@ -154,10 +154,6 @@ def by_sgd(merged, data, rate: float) -> keras.Model:
     return unfrozen(merged, data, keras.optimizers.SGD(rate, momentum=0.9))
 
 
-def by_nadam(merged, data) -> keras.Model:
-    return unfrozen(merged, data, keras.optimizers.Nadam(NADAM_RATE))
-
-
 def at_once(model: keras.Model, data) -> keras.Model:
     """A model whose layers were all trained from the beginning, by Nadam."""
     fit(model, keras.optimizers.Nadam(NADAM_RATE), sum(EPOCHS), data)
@@ -166,7 +162,7 @@ def at_once(model: keras.Model, data) -> keras.Model:
 
 SEGMENTERS = {
     "unfrozen": by_sgd,
-    "unfrozen_nadam": by_nadam,
+    "unfrozen_nadam": lambda merged, data: unfrozen(merged, data, keras.optimizers.Nadam(NADAM_RATE)),
     "at_once": lambda merged, data: at_once(build_segmenter(merged), data),
     "from_scratch": lambda merged, data: at_once(build_segmenter(), data),
     "unet": lambda merged, data: at_once(build_unet(), data),

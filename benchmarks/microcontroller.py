@@ -20,7 +20,8 @@ sys.path.insert(0, str(ROOT))
 
 from lwcnn.data.datasets import load_dataset
 from lwcnn.export.arena import plan_arena, read_graph
-from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert_int8
+from lwcnn.export.convert import draw_calibration_images, to_litert_int8
+from lwcnn.export.formats import LitertModel
 from lwcnn.models.io import load_model
 from lwcnn.system import environment
 from lwcnn.system.files import write_json

@@ -23,7 +23,8 @@ from lwcnn.data.datasets import load_dataset
 from lwcnn.evaluation.metrics import accuracy, expected_calibration_error
 from lwcnn.experiments.zoo import create_model
 from lwcnn.export.bench.measure import summarize_rounds, time_calls
-from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert, to_litert_int8
+from lwcnn.export.convert import draw_calibration_images, to_litert, to_litert_int8
+from lwcnn.export.formats import LitertModel
 from lwcnn.export.run import run_batches
 from lwcnn.system import environment
 from lwcnn.system.files import write_json

@@ -22,7 +22,8 @@ sys.path.insert(0, str(ROOT))
 
 from lwcnn.data.datasets import load_dataset
 from lwcnn.evaluation.metrics import accuracy
-from lwcnn.export.convert import LitertModel, to_litert
+from lwcnn.export.convert import to_litert
+from lwcnn.export.formats import LitertModel
 from lwcnn.export.run import run_batches
 from lwcnn.models.io import load_model
 from lwcnn.system import environment

@@ -77,8 +77,8 @@ def measured(experiment: str, sparsity: float, epochs: int, data) -> dict:
     from lwcnn.evaluation.predict import predict_logits
     from lwcnn.experiments.recipes import get_experiment
     from lwcnn.experiments.records import SPLIT_SEED
-    from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert_int8
-    from lwcnn.export.formats import gzip_bytes
+    from lwcnn.export.convert import draw_calibration_images, to_litert_int8
+    from lwcnn.export.formats import LitertModel, gzip_bytes
     from lwcnn.models.io import load_model
 
     model, started = load_model(ROOT / "models" / f"{data.name}-{experiment}.keras"), time.perf_counter()

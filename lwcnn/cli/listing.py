@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from lwcnn.cli.arguments import Arguments, at_least_one, model_name, option, output_file
 from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.recipes import EXPERIMENT_GROUPS, EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment
-from lwcnn.experiments.shipped import read_descriptions, trained_networks
+from lwcnn.experiments.shipped import SHIPPED_MODELS, trained_networks
+from lwcnn.models.description import Description, read_description
 from lwcnn.system.errors import unknown_name
 
 MOST_LISTED = 15  # experiments of a group whose names begin alike; larger ones are one line
@@ -47,8 +48,10 @@ def list_datasets(options: argparse.Namespace) -> None:
 
 def list_names(options: argparse.Namespace) -> None:
     """List the trained networks with their accuracy, the experiments and the presets."""
+    descriptions = (read_description(path) for path in SHIPPED_MODELS.glob("cifar10-*.keras"))
+    trained = {told.experiment: told for told in descriptions if told}
     if options.word:
-        _print_experiments(name for name in EXPERIMENT_NAMES if options.word in name)
+        _print_experiments((name for name in EXPERIMENT_NAMES if options.word in name), trained)
         return
     print("trained networks (for predict, evaluate, finetune, export, bench, demo and train)\n")
     row = "  {:<13} {:<14} {:>10} {:>7} {:>11} {:>9}"
@@ -65,14 +68,13 @@ def list_names(options: argparse.Namespace) -> None:
         if prefix and len(names) > MOST_LISTED:
             print(f"  {prefix + '*':<28} {'':<12} {len(names)} experiments; `lwcnn list {prefix}` shows them")
         else:
-            _print_experiments(names)
+            _print_experiments(names, trained)
     print("\npresets, with the epochs of the three phases of `paper` and of `wren`\n")
     for name, preset in PRESETS.items():
         print(f"  {name:<28} at most {preset.dual} + {preset.head} + {preset.all}; {preset.network}")
 
 
-def _print_experiments(names: Iterable[str]) -> None:
-    trained = {told.experiment: told for told in read_descriptions("cifar10")}
+def _print_experiments(names: Iterable[str], trained: dict[str, Description]) -> None:
     for name in names:
         measured = f"{100 * trained[name].test_accuracy:.2f} {trained[name].preset}" if name in trained else ""
         print(f"  {name:<28} {measured:<12} {get_experiment(name).question}")

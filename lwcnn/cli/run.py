@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from lwcnn.cli.arguments import SEED, Arguments, option
-from lwcnn.cli.training import release
+from lwcnn.cli.training import release_and_print
 from lwcnn.data.datasets import Dataset, choose_dataset
 from lwcnn.experiments.recipes import PRESETS
 from lwcnn.experiments.shipped import trained_networks
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
     result = run_experiment("paper", data, preset, options.seed, folders, progress, notice)
     print(_run_table(data, result))
     print(f"\nresult {folders.result(data.name, 'paper', preset, options.seed)}")
-    release(data, "paper", preset, folders)
+    release_and_print(data, "paper", preset, folders)
     _loudly(notice)
     print(_next_steps(data.name, preset, folders.best_model(data.name, "paper")))
 

@@ -79,7 +79,7 @@ def train(options: argparse.Namespace) -> None:
 
 def _release_all(options: argparse.Namespace, data: Dataset, plans: list[Experiment]) -> None:
     for plan in plans:
-        release(data, plan.name, options.preset, arguments.get_folders(options))
+        release_and_print(data, plan.name, options.preset, arguments.get_folders(options))
 
 
 def _train_job(options: argparse.Namespace) -> None:
@@ -122,7 +122,7 @@ def _open_progress(options: argparse.Namespace, dataset: str, experiment: str, s
     return TensorBoard(folder, options.progress, title)
 
 
-def release(data: Dataset, experiment: str, preset: str, folders: Folders) -> None:
+def release_and_print(data: Dataset, experiment: str, preset: str, folders: Folders) -> None:
     """Copies the best model of an experiment, by validation images, into its folder and prints its path.
 
     A model of a longer preset is kept. A smoke test has none, and neither has a run at chance.
@@ -147,7 +147,7 @@ def finetune(options: argparse.Namespace) -> None:
     progress = Progress(options.progress, f"{data.name} finetune {options.model} seed {options.seed}")
     settings = arguments.recipe_settings(options)
     result = finetune(options.model, data, options.preset, options.seed, folders, progress, **settings)
-    release(data, result["experiment"], options.preset, folders)
+    release_and_print(data, result["experiment"], options.preset, folders)
 
 
 def kfold(options: argparse.Namespace) -> None:

@@ -48,10 +48,8 @@ def check_splits(splits: Splits, where: str, name: str | None = None) -> tuple[P
         advice = "Resize the images so that x_train and x_test have the same height, width and channels"
         raise wrong(advice, f"{shape} and {x_test.shape[1:]} (h, w, c)", where)
     if name is not None and shape != known.INPUT_SHAPES[name]:
-        advice = (
-            f"Give this data set images of shape {known.INPUT_SHAPES[name]} (h, w, c), or load your own data by the"
-        )
-        raise wrong(f"{advice} path of its .npz file", str(shape), where)
+        advice = f"Give this data set images of shape {known.INPUT_SHAPES[name]} (h, w, c), or load your own data"
+        raise wrong(f"{advice} by the path of its .npz file", str(shape), where)
     largest = int(y_train.max())
     if largest >= len(y_train):  # check before allocating an array of that size
         advice = "Number the classes from 0 without gaps; labels exceed the number of training images"
@@ -86,10 +84,8 @@ def check_image_array(images: np.ndarray, key: str, where: str) -> np.ndarray:
     if images.size == 0:
         raise wrong(f"Give at least one image in {key!r}", found, where)
     if images.ndim == 4 and images.shape[3] > MAX_CHANNELS:
-        advice = (
-            f"Move the channels of {key!r} to the last axis, for example with images.transpose(0, 2, 3, 1); at most"
-        )
-        raise wrong(f"{advice} {MAX_CHANNELS} are supported", found, where)
+        advice = f"Move the channels of {key!r} to the last axis, for example with images.transpose(0, 2, 3, 1)"
+        raise wrong(f"{advice}; at most {MAX_CHANNELS} are supported", found, where)
     return images[..., np.newaxis] if images.ndim == 3 else images
 
 

@@ -9,7 +9,7 @@ from lwcnn.system.errors import LwcnnError, wrong
 
 Part = tuple[np.ndarray, np.ndarray]
 """Images and labels."""
-Split = tuple[np.ndarray, np.ndarray]
+IndexPair = tuple[np.ndarray, np.ndarray]
 """Indices of the training images and of the others."""
 TEST_FRACTION = 0.2
 
@@ -21,7 +21,9 @@ def stratified_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarra
     return np.flatnonzero(_draw(labels, _exact_shares(counts, size, counts), seed))
 
 
-def split_for_training(labels: np.ndarray, validation: int | float, limit: int | None = None, seed: int = 0) -> Split:
+def split_for_training(
+    labels: np.ndarray, validation: int | float, limit: int | None = None, seed: int = 0
+) -> IndexPair:
     """Splits a data set of any size into training and validation with equal class proportions; sorted indices.
 
     Both have at least one image of every class. `validation` is a number of images or a fraction, at most n // 2;
@@ -36,7 +38,9 @@ def split_for_training(labels: np.ndarray, validation: int | float, limit: int |
     return train, held_out
 
 
-def stratified_folds(labels: np.ndarray, num_folds: int, seed: int = 0, class_names: Sequence[str] = ()) -> list[Split]:
+def stratified_folds(
+    labels: np.ndarray, num_folds: int, seed: int = 0, class_names: Sequence[str] = ()
+) -> list[IndexPair]:
     """Returns (training, assessed) indices of each fold, sorted; each image is assessed in exactly one.
 
     The sizes of the assessed parts, and the number of images of each class in them, differ by at most one.
@@ -55,7 +59,9 @@ def stratified_folds(labels: np.ndarray, num_folds: int, seed: int = 0, class_na
     return [_split_by_mask(fold_of == fold) for fold in range(num_folds)]
 
 
-def split_distinct(images: np.ndarray, labels: np.ndarray, draw: Callable[[np.ndarray], list[Split]]) -> list[Split]:
+def split_distinct(
+    images: np.ndarray, labels: np.ndarray, draw: Callable[[np.ndarray], list[IndexPair]]
+) -> list[IndexPair]:
     """Returns the splits that `draw` makes of the labels of all different images; copies of an image are in one part.
 
     Images in canonical order without copies give the splits of `draw(labels)`.
@@ -171,5 +177,5 @@ def _exact_shares(counts: np.ndarray, total: int, most: np.ndarray) -> np.ndarra
     return shares
 
 
-def _split_by_mask(is_held_out: np.ndarray) -> Split:
+def _split_by_mask(is_held_out: np.ndarray) -> IndexPair:
     return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)

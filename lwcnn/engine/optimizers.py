@@ -181,8 +181,8 @@ _UNKNOWN_SETTINGS = (
 
 
 def _kind(optimizer: keras.optimizers.Optimizer) -> type:
-    """Returns the class whose step an optimizer makes; `PointwiseMuon` makes that of Muon."""
-    is_muon = isinstance(optimizer, keras.optimizers.Muon) and getattr(optimizer, "takes_pointwise_kernels", False)
+    """Returns the class whose step an optimizer makes; `PointwiseMuon`, known by its registered name, makes Muon's."""
+    is_muon = keras.saving.get_registered_name(type(optimizer)) == "lwcnn>PointwiseMuon"
     return keras.optimizers.Muon if is_muon else type(optimizer)
 
 

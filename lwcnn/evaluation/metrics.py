@@ -32,14 +32,6 @@ def top_k_accuracy(logits: np.ndarray, labels: np.ndarray, k: int = TOP) -> floa
     return float((ahead.sum(axis=1) < k).mean())
 
 
-def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns image counts of shape (classes, classes); rows are labels, columns are predicted classes."""
-    logits, labels = check_logits(logits, labels)
-    num_classes = logits.shape[1]
-    cells = labels * num_classes + logits.argmax(axis=1)
-    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
-
-
 def precision_recall_f1(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
     """Returns `precision`, `recall` and `f1` by class: 0 where undefined, NaN for a class without images."""
     from sklearn.metrics import precision_recall_fscore_support
@@ -102,7 +94,9 @@ def summarize(logits: np.ndarray, labels: np.ndarray) -> dict:
     >>> summarize(np.array([[2.0, 0.0], [1.0, 0.0]]), np.array([0, 1]))["accuracy"]
     0.5
     """
-    by_class = precision_recall_f1(logits, labels)
+    from sklearn.metrics import confusion_matrix
+
+    by_class, predicted = precision_recall_f1(logits, labels), np.argmax(logits, axis=1)
     return {
         "accuracy": accuracy(logits, labels),
         **({f"top_{TOP}_accuracy": top_k_accuracy(logits, labels)} if np.shape(logits)[1] > TOP else {}),
@@ -111,7 +105,7 @@ def summarize(logits: np.ndarray, labels: np.ndarray) -> dict:
         **{f"macro_{name}": float(np.nanmean(values)) for name, values in by_class.items()},
         "per_class_accuracy": _nan_to_none(by_class["recall"]),
         **{name: _nan_to_none(values) for name, values in by_class.items()},
-        "confusion_matrix": confusion_matrix(logits, labels).tolist(),
+        "confusion_matrix": confusion_matrix(labels, predicted, labels=range(np.shape(logits)[1])).tolist(),
     }
 
 

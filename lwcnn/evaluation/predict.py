@@ -67,12 +67,6 @@ def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500
     return logits
 
 
-def require_model(model: object) -> None:
-    """Checks that a model is one, not its name or path."""
-    if not hasattr(model, "inputs"):
-        raise wrong("Give a Keras model, as lwcnn.create_model and lwcnn.load_model return it", f"{model!r}")
-
-
 def require_classifier_of(images: np.ndarray, model: keras.Model) -> None:
     """Checks that a model takes images of this shape and returns logits of shape (n, classes)."""
     require_classifier(model)
@@ -85,8 +79,9 @@ def require_classifier_of(images: np.ndarray, model: keras.Model) -> None:
 
 
 def require_classifier(model: keras.Model) -> None:
-    """Checks that a model has one input, and one output of shape (n, classes)."""
-    require_model(model)
+    """Checks that a model is one, not its name or path, with one input and one output of shape (n, classes)."""
+    if not hasattr(model, "inputs"):
+        raise wrong("Give a Keras model, as lwcnn.create_model and lwcnn.load_model return it", f"{model!r}")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         advice = "Give a model with one input and one output; of a dual model, give a submodel or the merged model"
         raise wrong(advice, f"{model.name!r} with {len(model.inputs)} inputs and {len(model.outputs)} outputs")
@@ -153,7 +148,7 @@ def predict_images(
     """
     import pandas
 
-    require_model(model)
+    require_classifier(model)
     if not isinstance(top, Integral) or top < 1:
         raise LwcnnError(f"Give top as a number of classes, at least 1. Received: {top!r}")
     batches = _batches(model, images, on_unreadable or _refuse)

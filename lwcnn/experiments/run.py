@@ -140,7 +140,7 @@ def _measure(model: keras.Model, sequence: PhaseSequence, data: Dataset, logits:
         "train_accuracy": accuracy(predict_logits(model, train_pixels), train_labels),
         "val_accuracy": accuracy(val_logits, val_labels),
         "test_accuracy": test["accuracy"],
-        **_macro_accuracy(test["per_class_accuracy"], data),
+        **({"test_macro_accuracy": test["macro_recall"]} if _is_imbalanced(data) else {}),
         "test_loss": test["loss"],
         "ece": test["ece"],
         **measure_calibration(val_logits, val_labels, logits, data.y_test),
@@ -152,9 +152,7 @@ def _measure(model: keras.Model, sequence: PhaseSequence, data: Dataset, logits:
     }
 
 
-def _macro_accuracy(per_class: list[float | None], data: Dataset) -> dict:
-    """Returns the mean test accuracy of the classes if their sizes differ by more than `MAX_CLASS_RATIO`."""
+def _is_imbalanced(data: Dataset) -> bool:
+    """Returns whether the classes' numbers of training or test images differ by more than `MAX_CLASS_RATIO`."""
     counts = [np.bincount(labels, minlength=data.num_classes) for labels in (data.y_train, data.y_test)]
-    if all(count.max() <= MAX_CLASS_RATIO * count.min() for count in counts):
-        return {}
-    return {"test_macro_accuracy": float(np.mean([value for value in per_class if value is not None]))}
+    return any(count.max() > MAX_CLASS_RATIO * count.min() for count in counts)

@@ -49,7 +49,7 @@ class Search:
     limit: int | None = None  # of parameters; larger networks are rejected before training
     folders: Folders = Folders()
     seed: int = 0  # of the sampler, and of initialization, shuffling, augmentation and dropout
-    evidence: Path = Path("results")  # with the finished trials of earlier searches
+    earlier: Path = Path("results")  # with the finished trials of earlier searches
     progress: Progress = field(default_factory=lambda: Progress("none"))
 
     def __post_init__(self):
@@ -137,17 +137,17 @@ class Search:
 
     def _begin(self, study: optuna.Study) -> None:
         """Adds the finished trials of `results/search` and enqueues the base, unless it is among them."""
-        earlier = self._earlier_trials()
+        known = self._earlier_trials()
         loaded = {trial.user_attrs.get("loaded") for trial in study.get_trials(deepcopy=False)}
-        study.add_trials([one for one in earlier if one.user_attrs["loaded"] not in loaded])  # else by a killed process
+        study.add_trials([one for one in known if one.user_attrs["loaded"] not in loaded])  # else by a killed process
         base = read(self._space, self._base, plain_settings(self._base))
-        if base is not None and base not in [one.params for one in earlier]:
+        if base is not None and base not in [one.params for one in known]:
             study.enqueue_trial(base)
         study.set_user_attr("identity", self._identity)
 
     def _earlier_trials(self) -> list[optuna.trial.FrozenTrial]:
         """Returns the trials of `results/search` on these images that differ from the base in the space alone."""
-        rows = load_trials(self.evidence)
+        rows = load_trials(self.earlier)
         rows = rows[(rows["data_checksum"] == self.data.checksum) & (rows["epochs"] == self.epochs)]
         found = [(row, read(self._space, self._base, row["config"])) for row in rows.to_dict("records")]
         return [

@@ -20,12 +20,6 @@ def trained_networks() -> dict[tuple[str, str], Description]:
     return {key: told for key, path in files.items() if path.exists() and (told := read_description(path))}
 
 
-def read_descriptions(dataset: str) -> list[Description]:
-    """Returns the descriptions of the models that come with the library and were trained on a data set."""
-    found = [read_description(path) for path in sorted(SHIPPED_MODELS.glob(f"{dataset}-*.keras"))]
-    return [told for told in found if told]
-
-
 def shipped_file(network: str, dataset: str) -> Path:
     return SHIPPED_MODELS / f"{dataset}-{NETWORKS[network]}.keras"
 

@@ -121,7 +121,7 @@ class Network:
     @property
     def untrained(self) -> keras.Model:
         """The network with random weights, to count its parameters."""
-        return build_network(self.dataset, self.experiment)
+        return untrained_network(self.dataset, self.experiment)
 
     @cached_property
     def correct(self) -> np.ndarray:
@@ -185,7 +185,7 @@ class Network:
 
 
 @cache
-def build_network(dataset: str, experiment: str) -> keras.Model:
+def untrained_network(dataset: str, experiment: str) -> keras.Model:
     """Builds the untrained network of an experiment for a public data set, to count its parameters."""
     return create_model(split_epochs(experiment)[0], None, INPUT_SHAPES[dataset], len(CLASS_NAMES[dataset]))
 

@@ -17,8 +17,6 @@ class PointwiseMuon(keras.optimizers.Muon):
     2502.16982, for which the learning rate and weight decay of AdamW fit.
     """
 
-    takes_pointwise_kernels = True  # the engine recognizes the optimizer by it
-
     def __init__(self, learning_rate=0.001, weight_decay=0.004, fixed_norm=False, **arguments):
         arguments.setdefault("adam_weight_decay", weight_decay)
         arguments.setdefault("exclude_layers", list(NOT_ORTHOGONAL))
@@ -68,8 +66,6 @@ def with_lookahead(optimizer_class: type, period: int) -> type:
     """Returns a subclass that moves the weights halfway back to slow ones every `period` steps (arXiv 1907.08610)."""
 
     class Lookahead(optimizer_class):  # type: ignore[valid-type, misc]
-        takes_pointwise_kernels = False  # the engine has no such step
-
         def build(self, variables: list) -> None:
             if self.built:
                 return

@@ -18,7 +18,7 @@ from scipy.special import softmax
 
 from lwcnn.cli import run
 from lwcnn.cli.main import main
-from lwcnn.cli.training import release
+from lwcnn.cli.training import release_and_print
 from lwcnn.data import datasets
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
@@ -95,9 +95,9 @@ def test_a_model_of_a_longer_preset_is_kept_and_told(monkeypatch, capsys):
     kept = model_file("wren-30k")
     monkeypatch.setattr("lwcnn.experiments.release.release_best", lambda *_: kept)
     data = SimpleNamespace(name="cifar10")
-    release(data, "wren_30k", "quick", Folders())
+    release_and_print(data, "wren_30k", "quick", Folders())
     assert capsys.readouterr().out == f"model  {kept} (kept: that of preset full)\n"
-    release(data, "wren_30k", "full", Folders())
+    release_and_print(data, "wren_30k", "full", Folders())
     assert capsys.readouterr().out == f"model  {kept}\n"
 
 

@@ -76,19 +76,19 @@ def test_parameters_survive_an_experiment_and_its_settings(data, tmp_path, space
 def test_the_finished_trials_are_the_first_of_a_study_of_everything(data, tmp_path):
     recorded = json.loads((ROOT / "results/search/cifar10/12epochs/base-seed0.json").read_text())
     same = dataclasses.replace(data, checksum=recorded["data_checksum"])
-    trials = Search("all", same, 12, LIMIT, Folders(tmp_path), evidence=ROOT / "results").study.get_trials(
+    trials = Search("all", same, 12, LIMIT, Folders(tmp_path), earlier=ROOT / "results").study.get_trials(
         states=[TrialState.COMPLETE]
     )
     assert len(trials) == 46
     (base,) = [trial for trial in trials if trial.user_attrs["loaded"] == "base"]
     assert base.values == [recorded["val_accuracy"]]
     assert base.params["phases.0.optimizer.learning_rate"] == 0.006 and base.params["network.stages.1.filters"] == 40
-    widths = Search("width", same, 12, LIMIT, Folders(tmp_path), evidence=ROOT / "results").study.get_trials(
+    widths = Search("width", same, 12, LIMIT, Folders(tmp_path), earlier=ROOT / "results").study.get_trials(
         states=[TrialState.COMPLETE]
     )
     assert len(widths) == 3 and all("muon" in trial.user_attrs["loaded"] for trial in widths)
     assert all(trial.values[1] == trial.user_attrs["params"] <= LIMIT for trial in widths)
-    assert not Search("width", same, 8, LIMIT, Folders(tmp_path), evidence=ROOT / "results").study.get_trials(
+    assert not Search("width", same, 8, LIMIT, Folders(tmp_path), earlier=ROOT / "results").study.get_trials(
         states=[TrialState.COMPLETE]
     )
 

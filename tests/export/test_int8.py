@@ -12,7 +12,8 @@ from made_data import ROOT
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.export import convert
 from lwcnn.export.arena import plan_arena, read_graph
-from lwcnn.export.convert import LitertModel, build_deployable, convert_deployable, to_litert_int8
+from lwcnn.export.convert import build_deployable, convert_deployable, to_litert_int8
+from lwcnn.export.formats import LitertModel
 from lwcnn.export.int8.equalize import _quietest, equalize_channels
 from lwcnn.export.int8.files import correct_biases, share_vectors
 from lwcnn.export.int8.simplify import simplify, split_hard_swish

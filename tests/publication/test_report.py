@@ -12,7 +12,7 @@ from lwcnn.cli.main import main
 from lwcnn.experiments.results import MissingInput
 from lwcnn.experiments.zoo import create_model
 from lwcnn.publication import report
-from lwcnn.publication.evidence import Evidence, build_network
+from lwcnn.publication.evidence import Evidence, untrained_network
 from lwcnn.publication.figures.catalogue import FIGURES
 from lwcnn.publication.measurement import Measurement
 from lwcnn.publication.report import MAX_OVERFULL, build_pdf, generate, used_names
@@ -64,10 +64,10 @@ def test_a_gain_is_of_the_same_seeds_and_has_its_interval(evidence):
 
 
 def test_parameters_are_counted():
-    ours = {dataset: build_network(dataset, "residual_se").count_params() for dataset in ("mnist", "cifar10")}
+    ours = {dataset: untrained_network(dataset, "residual_se").count_params() for dataset in ("mnist", "cifar10")}
     assert ours["mnist"] < 15_000 < ours["cifar10"]
     paper, wren = (create_model(name, input_shape=(64, 64, 3)).count_params() for name in ("paper", "residual_se"))
-    assert paper > 4 * build_network("cifar10", "paper").count_params() and wren == ours["cifar10"]
+    assert paper > 4 * untrained_network("cifar10", "paper").count_params() and wren == ours["cifar10"]
 
 
 def test_what_is_not_there_is_marked(tmp_path):

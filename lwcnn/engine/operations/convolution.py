@@ -44,7 +44,8 @@ class Linear(Affine):
     def __init__(self, layer, bind, kernel=None):
         super().__init__(layer, bind)
         kernel, g_kernel = bind(layer.kernel if kernel is None else kernel)
-        self.kernel, self.g_kernel = as_rows(kernel), None if g_kernel is None else as_rows(g_kernel)
+        shape = -1, kernel.shape[-1]
+        self.kernel, self.g_kernel = kernel.reshape(shape), None if g_kernel is None else g_kernel.reshape(shape)
 
     def forward(self, inputs, training):
         (x,) = inputs
@@ -157,8 +158,3 @@ class ConvReluMaxPool(Operation):
             return [None]
         dx = conv_pool.conv_pool_input_gradient(self.x, self.kernel, self.winner, grad)
         return [np.ascontiguousarray(dx[:, 1:-1, 1:-1]) if self.layer.padding == "same" else dx]
-
-
-def as_rows(array: np.ndarray) -> np.ndarray:
-    """Reshapes an array (..., f) to (rows, f)."""
-    return array.reshape(-1, array.shape[-1])

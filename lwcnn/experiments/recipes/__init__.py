@@ -9,7 +9,7 @@ from dataclasses import replace
 from lwcnn.data.known import ImageSpec, image_spec
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
-from lwcnn.experiments.recipes.paper import EXPERIMENTS, TUNED_EXPERIMENTS
+from lwcnn.experiments.recipes.paper import PAPER_EXPERIMENTS, TUNED_EXPERIMENTS
 from lwcnn.experiments.recipes.presets import PRESETS, Preset, get_preset
 from lwcnn.experiments.recipes.reproduction import REPRODUCTION_EXPERIMENTS
 from lwcnn.experiments.recipes.residual_se import RESIDUAL_EXPERIMENTS
@@ -27,7 +27,7 @@ from lwcnn.experiments.recipes.types import (
 from lwcnn.system.errors import unknown_name
 
 EXPERIMENT_GROUPS = {
-    "the paper's method and its parts": EXPERIMENTS | TUNED_EXPERIMENTS,
+    "the paper's method and its parts": PAPER_EXPERIMENTS | TUNED_EXPERIMENTS,
     "residual networks": RESIDUAL_EXPERIMENTS,
     "the Wren family, with the long recipe": FAMILY_EXPERIMENTS,
     "parts of the residual network and its recipe": PARTS_EXPERIMENTS,

@@ -20,8 +20,7 @@ _WARMUP = WARMUP_COSINE.warmup
 
 @dataclass(frozen=True)
 class Part:
-    title: str  # in tables
-    claim: str | None  # gain that the extension's author claims for it, in percentage points
+    title: str  # in tables, and in the claim about its gain (lwcnn/publication/claims/claims.toml)
     changes: dict[str, Any]  # settings that add it, by path
 
 
@@ -30,20 +29,17 @@ def _of_the_optimizer(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 PARTS = {
-    "residual": Part("residual connections", "+3 to +4", {"network.residual": True}),
-    "se": Part("squeeze-and-excitation", "about +2", {"network.se_reduction": SMALL_NETWORK.se_reduction}),
-    "mixing": Part("MixUp and CutMix", "+5 to +8", {"phases.0.mixing": MixUpCutMix(0.2, 1.0)}),
+    "residual": Part("residual connections", {"network.residual": True}),
+    "se": Part("squeeze-and-excitation", {"network.se_reduction": SMALL_NETWORK.se_reduction}),
+    "mixing": Part("MixUp and CutMix", {"phases.0.mixing": MixUpCutMix(0.2, 1.0)}),
     "adamw": Part(
         "AdamW with warm-up and cosine",
-        "+2 to +3",
         _of_the_optimizer({name: value for name, value in vars(WARMUP_COSINE).items() if name not in _AVERAGE}),
     ),
     "smoothing": Part(
-        "label smoothing, dropout 0.4 to 0.2",
-        "+1 to +2",
-        {"phases.0.label_smoothing": 0.1, "phases.0.dropout": (0.4, 0.2)},
+        "label smoothing, dropout 0.4 to 0.2", {"phases.0.label_smoothing": 0.1, "phases.0.dropout": (0.4, 0.2)}
     ),
-    "ema": Part("moving average of the weights", None, _of_the_optimizer(_AVERAGE)),
+    "ema": Part("moving average of the weights", _of_the_optimizer(_AVERAGE)),
 }
 
 OPTIMIZERS = {

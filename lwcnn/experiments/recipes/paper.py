@@ -95,7 +95,7 @@ def _tuned(preset: Preset, images: ImageSpec) -> MergedExperiment:
     )
 
 
-EXPERIMENTS: Recipes = {
+PAPER_EXPERIMENTS: Recipes = {
     "paper": ("the paper's method, as described", _paper),
     "paper_batch64": (
         "the paper's method with batches of 64",

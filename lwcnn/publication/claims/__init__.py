@@ -10,6 +10,16 @@ _FOLDER = Path(__file__).parent
 CLAIMS: list[dict] = tomllib.loads((_FOLDER / "claims.toml").read_text("utf-8"))["claim"]
 """The claims of the systems, with what their code comes to and the names of the values that test them."""
 
+SINGLE_GAIN = "gain of "
+"""Begins the claims about single parts, which have a table of their own."""
+
+CLAIMED_GAINS: dict[str, str] = {
+    claim["what"].removeprefix(SINGLE_GAIN): claim["claimed"].removesuffix(" points")
+    for claim in CLAIMS
+    if claim["what"].startswith(SINGLE_GAIN)
+}
+"""Claimed gains, such as "+3 to +4", by title of the part."""
+
 GOALS = list(pd.read_csv(_FOLDER / "goals.csv").itertuples(index=False, name="Goal"))
 """Goals for an experiment's mean test accuracy, in percent, set by the plan of the work.
 

@@ -17,7 +17,8 @@ from lwcnn.evaluation.gradcam import default_layers, gradcam_heatmap
 from lwcnn.evaluation.predict import input_shape, predict_logits
 from lwcnn.experiments.shipped import model_file
 from lwcnn.export.bench.measure import time_calls
-from lwcnn.export.convert import LitertModel, draw_calibration_images, to_litert, to_litert_int8
+from lwcnn.export.convert import draw_calibration_images, to_litert, to_litert_int8
+from lwcnn.export.formats import LitertModel
 from lwcnn.models.description import model_checksum, read_description
 from lwcnn.models.io import load_model
 from lwcnn.publication.figures.grids import overlay_heatmaps
@@ -88,16 +89,11 @@ def open_network(name: str | Path, examples: Sequence[Path]) -> Network:
 
 def litert_files(path: Path, model: keras.Model, images: np.ndarray) -> dict[str, bytes]:
     """Returns a model's LiteRT files by precision, "float32" and "int8", calibrated on the images."""
-    kept = kept_file(path, images)
+    digest = hashlib.sha256(model_checksum(path).encode() + images.tobytes()).hexdigest()
+    kept = cache_folder() / "converted" / f"{path.stem}-{digest[:12]}.npz"  # of this model and these images
     with contextlib.suppress(LwcnnError):  # not there, or damaged
         return {precision: content.tobytes() for precision, content in load_npz(kept).items()}
     files = {"float32": to_litert(model), "int8": to_litert_int8(model, draw_calibration_images(images, len(images)))}
     with contextlib.suppress(LwcnnError):  # where nothing can be kept, the next start converts again
         save_npz(kept, compressed=True, **{name: np.frombuffer(content, np.uint8) for name, content in files.items()})
     return files
-
-
-def kept_file(path: Path, images: np.ndarray) -> Path:
-    """Returns where the converted files of a model are kept; the name depends on the model and the images."""
-    digest = hashlib.sha256(model_checksum(path).encode() + images.tobytes()).hexdigest()
-    return cache_folder() / "converted" / f"{path.stem}-{digest[:12]}.npz"

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from lwcnn.evaluation.statistics import Estimate, estimate_accuracy
 from lwcnn.experiments.recipes.ablation import BASELINE as PARTS_BASELINE
 from lwcnn.experiments.recipes.ablation import PARTS, WHOLE, leave_one_out, only
-from lwcnn.experiments.recipes.paper import EXPERIMENTS
+from lwcnn.experiments.recipes.paper import PAPER_EXPERIMENTS
 from lwcnn.experiments.recipes.techniques import BASE as TECHNIQUE_BASE
 from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
 from lwcnn.experiments.results import PRESETS_BY_SIZE, MissingInput
-from lwcnn.publication.claims import PAPER_ACCURACY
+from lwcnn.publication.claims import CLAIMED_GAINS, PAPER_ACCURACY
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, ORANGE, Look, legend_below, new_panels, styled
@@ -149,7 +149,9 @@ def _gains(inputs: Inputs, pairs: Mapping[str, tuple[str, str]], preset: str) ->
 
 def ablation(inputs: Inputs) -> Figure:
     """What each change of the paper's method is worth, seed by seed."""
-    pairs = {display_name(name): (name, BASELINE_EXPERIMENT) for name in EXPERIMENTS if name != BASELINE_EXPERIMENT}
+    pairs = {
+        display_name(name): (name, BASELINE_EXPERIMENT) for name in PAPER_EXPERIMENTS if name != BASELINE_EXPERIMENT
+    }
     budgets = {ABLATION_PRESET: _gains(inputs, pairs, ABLATION_PRESET)}
     label = "test accuracy minus that of the method as described, points"
     return _stacked(inputs, "What each change of the paper's method is worth", label, budgets, reference=0.0)
@@ -177,7 +179,7 @@ def parts(inputs: Inputs) -> Figure:
             f"no `{ABLATION_PRESET}` runs of `{PARTS_BASELINE}` and a part. Received: {inputs.dataset!r}"
         )
     rows = [row for row in alone if any(row in gains for gains in panels.values())]
-    claims = {part.title: _claimed(part.claim) for part in PARTS.values() if part.claim}
+    claims = {title: _claimed(claim) for title, claim in CLAIMED_GAINS.items()}
     width, height = max(4.2 * len(panels), 6.5), 1.5 + 0.28 * len(rows)
     figure, axes = new_panels(width, height, len(panels), sharey=True, sharex=True)
     for ax, ((title, label), gains) in zip(axes, panels.items()):

@@ -22,8 +22,13 @@ from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, Look, new_panels, styled
 from lwcnn.system.errors import LwcnnError
 
-HEADLINE, OURS, SYSTEM, RECORD = ("ours, most accurate below 30,000", "ours", "system to reproduce", "public network")
-KINDS = {HEADLINE: (BEST, "*"), OURS: (BASELINE, "o"), SYSTEM: (BLACK, "s"), RECORD: (style.GREEN, "^")}
+MOST_ACCURATE, OURS, SYSTEM, RECORD = (
+    "ours, most accurate below 30,000",
+    "ours",
+    "system to reproduce",
+    "public network",
+)
+KINDS = {MOST_ACCURATE: (BEST, "*"), OURS: (BASELINE, "o"), SYSTEM: (BLACK, "s"), RECORD: (style.GREEN, "^")}
 """Color and marker by kind, in the order of the legend."""
 
 SMALL, ZOOM = (9_000, 100_000), (85, 95)  # parameters and accuracies of the networks on the frontier
@@ -48,7 +53,7 @@ def plot_tradeoff(points: pd.DataFrame, cost_label: str, title: str = "", *, ax:
         shown = points[points["kind"] == kind]
         for cost, *ends in shown[["cost", "low", "high"]].dropna().itertuples(index=False):
             ax.plot([cost, cost], ends, color=color, linewidth=0.9, alpha=0.7)
-        look: Look = {"color": color, "markersize": 8 if kind == HEADLINE else 5, "mec": "white", "mew": 0.5}
+        look: Look = {"color": color, "markersize": 8 if kind == MOST_ACCURATE else 5, "mec": "white", "mew": 0.5}
         ax.plot(shown["cost"], shown["accuracy"], marker, label=kind if len(shown) else None, **look)
     front = pareto_front(points)
     steps = np.repeat(front["cost"], 2)[1:], np.repeat(front["accuracy"], 2)[:-1]
@@ -69,7 +74,7 @@ def plot_costs(panels: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     kinds = {name: kind for shown in panels.values() for name, kind in zip(shown["name"], shown["kind"])}
     colors, markers = [color for color in style.COLORS if color != BEST], style.MARKERS.replace("*", "")
     looks: dict[str, Look] = {}
-    for i, name in enumerate(name for name in kinds if kinds[name] != HEADLINE):
+    for i, name in enumerate(name for name in kinds if kinds[name] != MOST_ACCURATE):
         # In each round of the colors they meet other markers.
         looks[name] = {"color": colors[i % len(colors)], "fmt": markers[(i + i // len(colors)) % len(markers)]}
     figure, axes = new_panels(6.8, 0.9 + 2.5 * -(-len(panels) // 2), 2, -(-len(panels) // 2), sharey=True)
@@ -104,7 +109,7 @@ def _label(ax: Axes, points: pd.DataFrame) -> None:
     spots, radius = ax.transData.transform(points[["cost", "accuracy"]]), 3 * figure.dpi / 72
     taken = [Bbox([spot - radius, spot + radius]) for spot in spots]
     for one in points[points["name"] != ""].itertuples():
-        look: Look = {"va": "center", "fontsize": 6.5, "weight": "bold" if one.kind == HEADLINE else "normal"}
+        look: Look = {"va": "center", "fontsize": 6.5, "weight": "bold" if one.kind == MOST_ACCURATE else "normal"}
         where: Look = {"xytext": PLACES[0], "textcoords": "offset points", "arrowprops": THIN}
         text = ax.annotate(one.name, (one.cost, one.accuracy), **where, **look)
         for across, up in PLACES:
@@ -130,7 +135,7 @@ def frontier(inputs: Inputs) -> Figure:
     """Accuracy of small networks: ours with the largest budget, and public ones."""
     points = _by_parameters(inputs)
     small = points[_is_small(points)]
-    if not small["kind"].isin([OURS, HEADLINE]).any():
+    if not small["kind"].isin([OURS, MOST_ACCURATE]).any():
         raise MissingInput(f"no network of ours has 9k to 100k parameters and 85 to 95%. Received: {inputs.dataset}")
     return plot_tradeoff(small, "parameters", inputs.title("Small networks", INTERVALS))
 
@@ -142,7 +147,7 @@ def parameters(inputs: Inputs) -> Figure:
     if is_small.all() or not is_small.any():
         return plot_tradeoff(points, "parameters", title)
     figure, axes = new_panels(10, 4.2, 2)  # the second enlarges the small ones, which have no names in the first
-    few_names = points.assign(name=points["name"].mask(is_small & (points["kind"] != HEADLINE), ""))
+    few_names = points.assign(name=points["name"].mask(is_small & (points["kind"] != MOST_ACCURATE), ""))
     plot_tradeoff(few_names, "parameters", "all networks", ax=axes[0])
     plot_tradeoff(points[is_small], "parameters", "up to 100,000 parameters, 85 to 95%", ax=axes[1])
     figure.suptitle(title)
@@ -185,7 +190,7 @@ def our_networks(inputs: Inputs) -> pd.DataFrame:
     """Returns our networks of the largest budget, by experiment."""
     rows = {}
     for one in inputs.largest:
-        kind, name = HEADLINE if one.experiment == names.HEADLINE else OURS, names.display_name(one.experiment)
+        kind, name = MOST_ACCURATE if one.experiment == names.HEADLINE else OURS, names.display_name(one.experiment)
         accuracies = (100 * share for share in (one.accuracy.mean, one.accuracy.low, one.accuracy.high))
         rows[one.experiment] = (name, kind, *accuracies, *one.runs[["params", "macs"]].iloc[0])
     columns = ["name", "kind", "accuracy", "low", "high", "params", "macs"]

@@ -29,7 +29,7 @@ from lwcnn.training.progress import Progress
 OWN_FOLDERS = Folders()  # runs/, where what is trained here goes
 
 OWN_PLOTS = Path("runs/visualizations")
-PUBLISHED = "cifar10"  # whose committed results stand for those of data without any
+PUBLISHED_DATASET = "cifar10"  # whose committed results stand for those of data without any
 DPI = 110  # of pictures in the notebook
 PUBLISHED_FIGURES = ("ablation", "folds", "parts")
 
@@ -75,7 +75,7 @@ class Session:
     def published(self) -> Inputs:
         """The committed results: on this data set, else on CIFAR-10; those made here where there are none."""
         committed = committed_folders()
-        return Inputs(PUBLISHED, committed) if self.trains_all and committed else self.inputs
+        return Inputs(PUBLISHED_DATASET, committed) if self.trains_all and committed else self.inputs
 
     def submodels(self) -> tuple[list[keras.Model], dict]:
         """The two submodels after stage 1, and the record of that stage."""

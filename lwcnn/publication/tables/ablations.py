@@ -7,6 +7,7 @@ from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOL
 from lwcnn.experiments.recipes.techniques import BASE as TECHNIQUE_BASE
 from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
+from lwcnn.publication.claims import CLAIMED_GAINS
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, Evidence, Network, where
 from lwcnn.publication.measurement import gain, or_missing
 from lwcnn.publication.names import named
@@ -66,7 +67,8 @@ def parts(evidence: Evidence, dataset: str = "cifar10") -> Table:
         return [percent(name), *gain_cells(network(WHOLE), name)]
 
     rows = [
-        [SHORT[key], *alone(only(key)), *left_out(leave_one_out(key)), part.claim or ""] for key, part in PARTS.items()
+        [SHORT[key], *alone(only(key)), *left_out(leave_one_out(key)), CLAIMED_GAINS.get(part.title, "")]
+        for key, part in PARTS.items()
     ]
     others = [[SHORT[key], "", "", "", *left_out(f"parts_{key}"), ""] for key in OPTIMIZERS]
     head = ["part", "alone", "gain when added", "p", "without it", "loss when removed", "p", "claimed"]
@@ -101,7 +103,7 @@ def techniques(evidence: Evidence) -> Table:
     times = {}
     with contextlib.suppress(MissingInput):
         rows = evidence.benchmark("technique_time")["rows"]
-        times = {row["experiment"]: row["seconds_per_epoch"] / row["recipe_seconds_per_epoch"] for row in rows}
+        times = {row["experiment"]: f"{row['seconds_per_epoch'] / row['recipe_seconds_per_epoch']:.2f}" for row in rows}
     groups: list[list[Sequence[Cell]]] = []
     for preset, some in runs[runs["experiment"].isin(list(found))].groupby("preset", sort=False):
         groups.append([])
@@ -109,15 +111,9 @@ def techniques(evidence: Evidence) -> Table:
         gains = (some["test_accuracy"] - some["seed"].map(recipe)).groupby(some["experiment"]).mean()
         for name in gains.sort_values(ascending=False, kind="stable").index:
             network, one = evidence.network("cifar10", name, preset), found[name]
-            size = f"{network.runs['params'].iloc[0]:,}"
-            cells = [
-                size,
-                mean_accuracy(network),
-                *gain_cells(network, TECHNIQUE_BASE),
-                or_missing(_on_validation, network),
-            ]
-            time = f"{times[name]:.2f}" if name in times else ""
-            groups[-1].append([one.title, one.group, f"`{preset}`", *cells, time])
+            about = [one.title, one.group, f"`{preset}`", f"{network.runs['params'].iloc[0]:,}", mean_accuracy(network)]
+            gained = [*gain_cells(network, TECHNIQUE_BASE), or_missing(_on_validation, network)]
+            groups[-1].append([*about, *gained, times.get(name, "")])
     head = ["technique", "group", "budget", "parameters", "test %", "points", "p", "validation", "time"]
     return Table(head, groups)
 

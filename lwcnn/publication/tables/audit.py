@@ -2,13 +2,10 @@
 
 from collections.abc import Callable
 
-from lwcnn.publication.claims import CLAIMS
+from lwcnn.publication.claims import CLAIMS, SINGLE_GAIN
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.tables.table import Cell, Part, Table
 from lwcnn.publication.values import resolve
-
-SINGLE_GAIN = "gain of "
-"""Begins the claims about single parts, which have a table of their own."""
 
 _LEFT = r">{\raggedright\arraybackslash}"
 _COLUMNS = "".join(rf"{_LEFT}p{{{width}\textwidth}}" for width in (0.17, 0.17, 0.24)) + _LEFT + "X"

@@ -15,7 +15,7 @@ from lwcnn.publication.measurement import Measurement, mean_and_spread
 from lwcnn.publication.names import named
 from lwcnn.publication.tables.table import Cell, Table, table_of
 
-HEADLINE = ("wren-10k", "wren-20k", "wren-30k", "wren-100k", "wren-fast", "wren", "paper")
+README_NETWORKS = ("wren-10k", "wren-20k", "wren-30k", "wren-100k", "wren-fast", "wren", "paper")
 """The networks of the README's table on CIFAR-10: the Wren family and the paper's. One on Fashion-MNIST follows."""
 
 _SHIPPED = {
@@ -35,19 +35,19 @@ _WITHOUT_GOAL = (
     "repo_baseline_frozen",
 )
 
-Columns = dict[str, Callable[[Network], Cell]]
+NetworkColumns = dict[str, Callable[[Network], Cell]]
 
 
 def mean_accuracy(one: Network) -> Cell:
     return mean_and_spread(one.runs["test_accuracy"]).bare()
 
 
-_DATA: Columns = {"data": lambda one: DISPLAY_NAMES[one.dataset]}
-_NETWORK: Columns = {"network": lambda one: named(one.experiment)}
-_EXPERIMENT: Columns = {"experiment": lambda one: named(one.experiment)}
-_PARAMETERS: Columns = {"parameters": lambda one: f"{one.untrained.count_params():,}"}
-_BUDGET: Columns = {"preset": lambda one: one.runs["preset"].iloc[0], "seeds": lambda one: str(len(one.runs))}
-_TEST: Columns = {
+_DATA: NetworkColumns = {"data": lambda one: DISPLAY_NAMES[one.dataset]}
+_NETWORK: NetworkColumns = {"network": lambda one: named(one.experiment)}
+_EXPERIMENT: NetworkColumns = {"experiment": lambda one: named(one.experiment)}
+_PARAMETERS: NetworkColumns = {"parameters": lambda one: f"{one.untrained.count_params():,}"}
+_BUDGET: NetworkColumns = {"preset": lambda one: one.runs["preset"].iloc[0], "seeds": lambda one: str(len(one.runs))}
+_TEST: NetworkColumns = {
     "test": mean_accuracy,
     "95% interval": lambda one: f"[{100 * one.accuracy.low:.2f}, {100 * one.accuracy.high:.2f}]",
 }
@@ -55,21 +55,21 @@ _TEST: Columns = {
 
 def headline(evidence: Evidence) -> Table:
     """Accuracy, size, latency and training time of the paper's network and ours."""
-    columns: Columns = {
+    columns: NetworkColumns = {
         "test %": mean_accuracy,
         "int8 bytes": lambda one: f"{one.int8['size_bytes']:,.0f}",
         "int8 ms (p90)": _latency("litert-int8"),
         "training minutes": _minutes,
     }
-    pairs = [*(("cifar10", name) for name in HEADLINE), ("fashion_mnist", "wren-15k")]
+    pairs = [*(("cifar10", name) for name in README_NETWORKS), ("fashion_mnist", "wren-15k")]
     networks = {name: evidence.network(dataset, NETWORKS[name]) for dataset, name in pairs}
-    names: Columns = {"network": lambda one: next(f"`{name}`" for name in networks if networks[name] is one)}
+    names: NetworkColumns = {"network": lambda one: next(f"`{name}`" for name in networks if networks[name] is one)}
     return table_of(names | _DATA | _PARAMETERS | columns, list(networks.values()))
 
 
 def efficiency(evidence: Evidence) -> Table:
     """Parameters, multiply-accumulates, int8 file and latency of the networks that one would deploy."""
-    columns: Columns = {
+    columns: NetworkColumns = {
         "MACs, M": lambda one: f"{count_macs(one.untrained) / 1e6:.2f}",
         "int8, bytes": lambda one: f"{one.int8['size_bytes']:,.0f}",
         "gzip": lambda one: f"{one.int8['gzip_bytes']:,.0f}",
@@ -84,8 +84,8 @@ def efficiency(evidence: Evidence) -> Table:
 def reproduction(evidence: Evidence) -> Table:
     """The paper's architecture on its three data sets: the paper's accuracy and ours."""
     pairs = [(dataset, name) for dataset in PAPER_ACCURACY for name in (*_REPRODUCTION, *_MORE.get(dataset, ()))]
-    validation: Columns = {"validation": lambda one: mean_and_spread(one.runs["val_accuracy"]).bare()}
-    paper: Columns = {"paper": lambda one: f"{100 * PAPER_ACCURACY[one.dataset]:.0f}"}
+    validation: NetworkColumns = {"validation": lambda one: mean_and_spread(one.runs["val_accuracy"]).bare()}
+    paper: NetworkColumns = {"paper": lambda one: f"{100 * PAPER_ACCURACY[one.dataset]:.0f}"}
     return _by_dataset(evidence, _DATA | _EXPERIMENT | _BUDGET | validation | _TEST | paper, pairs)
 
 
@@ -98,7 +98,7 @@ def improved(evidence: Evidence) -> Table:
         values = {pair: f"{value:g}" for pair, one in goals.items() if pd.notna(value := getattr(one, which))}
         return lambda one: values.get((one.dataset, one.experiment), "")
 
-    columns: Columns = {"to beat": goal("beat"), "goal": goal("least"), "aim": goal("aim")}
+    columns: NetworkColumns = {"to beat": goal("beat"), "goal": goal("least"), "aim": goal("aim")}
     columns = _DATA | _EXPERIMENT | _PARAMETERS | _BUDGET | _TEST | columns
     return _by_dataset(evidence, columns, pairs, "llrlllllll")
 
@@ -157,7 +157,9 @@ def _minutes(one: Network) -> str:
     return f"{one.runs['train_seconds'].mean() / 60:.0f}{shown}"
 
 
-def _by_dataset(evidence: Evidence, columns: Columns, pairs: Iterable[tuple[str, str]], kinds: str = "") -> Table:
+def _by_dataset(
+    evidence: Evidence, columns: NetworkColumns, pairs: Iterable[tuple[str, str]], kinds: str = ""
+) -> Table:
     """Makes a table with a group of networks per data set."""
     groups = [[evidence.network(*pair) for pair in found] for _, found in groupby(pairs, lambda pair: pair[0])]
     return table_of(columns, *groups, kinds=kinds)

@@ -26,12 +26,12 @@ _BY = re.compile(r"\b(\d+)x(\d+)\b")
 class Table:
     """A table: column titles, and rows of cells by group; empty groups are left out.
 
-    `columns` are LaTeX's column types, by default all left-aligned; with a `width`, X columns share the free space.
+    `kinds` are LaTeX's column types, by default all left-aligned; with a `width`, X columns share the free space.
     """
 
     head: Sequence[str]
     groups: Sequence[Sequence[Sequence[Cell]]]
-    columns: str = ""
+    kinds: str = ""
     width: str = ""
 
     @property
@@ -53,7 +53,7 @@ class Table:
     def latex(self) -> str:
         """The table as a tabular of booktabs, or a tabularx if it has a width."""
         kind, begin = ("tabularx", f"{{{self.width}}}") if self.width else ("tabular", "[t]")
-        columns = self.columns or "l" * len(self.head)
+        columns = self.kinds or "l" * len(self.head)
         groups = [[rf"{' & '.join(map(cell_latex, row))} \\" for row in rows] for rows in ([self.head], *self.groups)]
         body = "\n\\midrule\n".join("\n".join(rows) for rows in groups if rows)
         start = rf"\begin{{{kind}}}{begin}{{@{{}}{columns}@{{}}}}"
