@@ -2,7 +2,7 @@
 
 import argparse
 
-from lwcnn.cli.arguments import MODEL_HELP, Arguments, model_name, option, path
+from lwcnn.cli.arguments import MODEL_HELP, Arguments, model_name, option, path, whole_number
 
 ARGUMENTS: Arguments = {
     "models": option(MODEL_HELP, ["wren-30k", "paper"], type=model_name, nargs="*"),
@@ -11,7 +11,7 @@ ARGUMENTS: Arguments = {
         "twelve images of CIFAR-10)",
         type=path,
     ),
-    "--port": option("TCP port", 7860, type=int),
+    "--port": option("TCP port", 7860, type=whole_number(1, 65_535)),
 }
 
 

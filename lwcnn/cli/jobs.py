@@ -5,6 +5,7 @@ The output of each run goes to its log, `<cache>/logs/<run>.log`, from which pro
 
 import argparse
 import contextlib
+import hashlib
 import os
 import pickle
 import re
@@ -49,7 +50,10 @@ def _absolute(name: str, value: Any) -> Any:
 
 
 def _job(name: str, command: Command, options: argparse.Namespace) -> Job:
-    log = options.cache / "logs" / (re.sub(r"\W+", "-", f"{Path(options.dataset).stem} {name}") + ".log")
+    settings = {key: str(value) for key, value in sorted(vars(options).items()) if not callable(value)}
+    digest = hashlib.sha256(repr(settings).encode(errors="surrogateescape")).hexdigest()  # of all options of the run
+    title = re.sub(r"\W+", "-", f"{Path(options.dataset).stem} {name}")
+    log = options.cache / "logs" / f"{title}-{digest[:6]}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.touch()
     return Job(name, command, options, log, log.stat().st_size)

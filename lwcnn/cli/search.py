@@ -33,6 +33,7 @@ def search(options: argparse.Namespace) -> None:
     if options.show:
         draw(study)
     elif options.jobs > 1 or options.cluster:
+        _ = study.study  # begun here, where `results/search` is: processes on a cluster may start in another folder
         run_jobs(_train_trials, {f"{options.space} search {i}": {} for i in range(1, options.jobs + 1)}, options)
     else:
         study.run(options.trials)
@@ -68,8 +69,8 @@ def draw(study) -> None:
     accuracy = "accuracy on validation images"
     with warnings.catch_warnings(), matplotlib.rc_context():  # Optuna sets a style for the whole process
         warnings.simplefilter("ignore")  # and calls its figures experimental
-        importance = figures.plot_param_importances(
-            study.study, target=lambda trial: trial.values[0], target_name=accuracy
+        importance = figures.plot_param_importances(  # which takes the trials of the lowest values for the best
+            study.study, target=lambda trial: -trial.values[0], target_name=accuracy
         )
         drawn = {"importance": importance}
         if len(study.study.directions) > 1:

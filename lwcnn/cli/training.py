@@ -84,12 +84,14 @@ def _release_all(options: argparse.Namespace, data: Dataset, plans: list[Experim
 
 def _train_job(options: argparse.Namespace) -> None:
     environment.load_backend()
+    Computing(options.precision, options.devices).require_possible()
     _train_runs(options, *_prepare(options))
 
 
 def _prepare(options: argparse.Namespace) -> tuple[Dataset, list[Experiment]]:
     """Returns the images and the experiments, after checking all options."""
-    Computing(options.precision, options.devices).require_possible()
+    if not options.cluster:  # whose nodes train, not this machine
+        Computing(options.precision, options.devices).require_possible()
     data = arguments.load_images(options)
     plans = [get_experiment(name, options.preset, data.spec) for name in options.experiments]
     return data, [with_settings(plan, **arguments.recipe_settings(options)) for plan in plans]

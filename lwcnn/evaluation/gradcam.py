@@ -37,7 +37,8 @@ def default_layers(model: keras.Model) -> list[str]:
     kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.BatchNormalization)
     found: dict[str, str] = {}
     for each in model.layers:
-        if isinstance(each, kinds) and min(side or 2 for side in each.output.shape[1:3]) > 1:
+        shape = each.output.shape if isinstance(each, kinds) else ()
+        if len(shape) == 4 and min(side or 2 for side in shape[1:3]) > 1:
             branch = each.name.removesuffix("_conv2").removesuffix("_conv1")
             found[branch if each.name != branch else ""] = each.name
     if not found:

@@ -146,10 +146,15 @@ def _differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
 
 
 def mixed_computing(history: list[dict]) -> list[str]:
-    """Returns a warning if parts of a training were computed by different steps, thread counts or devices."""
+    """Returns a warning if parts of a training were computed by different steps, thread counts or devices.
+
+    Also if the engine, which is off now, computed them: a finished phase is taken from the cache as it is.
+    """
     ways: list[dict] = []
     for phase in history:
         ways += [way for way in phase["computing"] if way not in ways]
+    if step_name() == "keras" and "engine" in {way.get("step") for way in ways}:
+        return ["the engine trained phases in the cache: use another --cache to train them with Keras's step"]
     if len(ways) < 2:
         return []
     words = "; ".join(", ".join(f"{key} {value}" for key, value in way.items()) for way in ways)

@@ -19,6 +19,7 @@ from lwcnn.models.description import Description, describe_model, model_checksum
 from lwcnn.models.io import load_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json, write_atomically, write_json
+from lwcnn.system.locking import locked
 from lwcnn.system.npz import save_npz
 
 NUM_FEATURE_IMAGES = 2000
@@ -36,15 +37,27 @@ def release_best(
     The model must reproduce the run's classes of the test images. Of the presets, the first one with runs counts.
     Returns None if there is no run, its model is no longer in the cache, or it is at chance.
     """
-    found = (run_paths(folders.result(data.name, experiment, preset, 0).parent) for preset in presets)
-    results = {path: read_json(path) for path in next(filter(None, found), [])}
-    if not results:
-        return None
-    best = max(results, key=lambda path: (results[path]["val_accuracy"], -results[path]["seed"]))
-    result = results[best]
-    released, trained = folders.best_model(data.name, experiment), folders.model(result)
-    if result["weights"] and _belongs(released, result):
-        return released
+    released = folders.best_model(data.name, experiment)
+
+    def find_best() -> tuple[Path, dict] | None:
+        found = (run_paths(folders.result(data.name, experiment, preset, 0).parent) for preset in presets)
+        results = {path: read_json(path) for path in next(filter(None, found), [])}
+        return max(results.items(), key=lambda one: (one[1]["val_accuracy"], -one[1]["seed"]), default=None)
+
+    def is_released(result: dict) -> bool:
+        return bool(result["weights"]) and _belongs(released, result)
+
+    if not (found := find_best()) or is_released(found[1]):
+        return released if found else None
+    together = Path(folders.results) / data.name / experiment  # model, outputs and results are of one run
+    with locked(together, _log.warning):
+        best, result = find_best() or found
+        return released if is_released(result) else _release(best, result, data, folders)
+
+
+def _release(best: Path, result: dict, data: Dataset, folders: Folders) -> Path | None:
+    experiment, trained = result["experiment"], folders.model(result)
+    released = folders.best_model(data.name, experiment)
     if not trained.exists():
         _log.warning("The model of %s is no longer in the cache: move the result away to train it again", best)
         return None

@@ -203,5 +203,5 @@ def _array(path: Path) -> np.ndarray:
 
 def _dataset_and_experiment(model: str) -> tuple[str, str]:
     """Returns `cifar10` and `paper` for "models/cifar10-paper.keras"; names of own images end in a checksum's start."""
-    found = re.fullmatch(r"(?:(.+?-[0-9a-f]{8}(?:-(?:no_)?mirror)?|[^-]+)-)?(.+)", Path(model).stem)
+    found = re.fullmatch(r"(?:(.+?(?:-[0-9a-f]{8})+(?:-(?:no_)?mirror)?|[^-]+)-)?(.+)", Path(model).stem)
     return ("", model) if found is None else (found[1] or "", found[2])

@@ -119,7 +119,8 @@ def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -
     if not path.exists():
         raise LwcnnError(
             f"A model of the teacher is missing: train it with `lwcnn train {teacher.experiment} "
-            f"--dataset {data.name} --preset {teacher.preset} --seeds {seed}`. Received: no {path.name}"
+            f"--dataset {data.name if data.name in DATASET_NAMES else 'path/to/images'} --preset {teacher.preset} "
+            f"--seeds {seed}`, with the same folders and image options. Received: no {path.name}"
         )
     description = read_description(path)
     if description is None or description.data_checksum != data.checksum:

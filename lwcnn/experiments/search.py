@@ -70,8 +70,9 @@ class Search:
             found = study.user_attrs.get("identity")
             if found is None:
                 self._begin(study)
-            elif found != self._identity:
-                differing = sorted(key for key, value in self._identity.items() if found.get(key) != value)
+                return study
+            found["base"].pop("question", None)  # which only describes; older studies have it
+            if differing := sorted(key for key, value in self._identity.items() if found.get(key) != value):
                 raise LwcnnError(
                     f"{self.path} is another study: use another --results folder, or the options of that study. "
                     f"Received a study that differs in: {', '.join(differing)}"
@@ -123,12 +124,14 @@ class Search:
             "epochs": self.epochs,
             "limit": self.limit,
             "seed": self.seed,
-            "base": plain_settings(self._base),
+            "base": {key: value for key, value in plain_settings(self._base).items() if key != "question"},
         }
 
     def _create(self, name: str, directions: Sequence[Direction]) -> optuna.Study:
         try:
             storage = JournalStorage(JournalFileBackend(str(self.path.absolute())))  # its lock is a link to the path
+            with contextlib.suppress(KeyError):  # if it is new
+                return optuna.load_study(study_name=name, storage=storage, pruner=PRUNER)  # writes nothing
             return optuna.create_study(
                 storage=storage, study_name=name, directions=directions, pruner=PRUNER, load_if_exists=True
             )

@@ -10,14 +10,14 @@ from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.experiments.sequence import batch_size
-from lwcnn.models.description import Description, read_description, read_input_shape
-from lwcnn.publication.evidence import Evidence, Network, planned_phases
+from lwcnn.models.description import Description, model_checksum, read_description, read_input_shape
+from lwcnn.publication.evidence import Evidence, Network, planned_phases, where
 from lwcnn.publication.measurement import or_missing, percent
 from lwcnn.publication.names import display_name
 from lwcnn.publication.tables.calibration import measure
 from lwcnn.publication.tables.table import Cell, Columns, Table, table_of
-from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import write_atomically
+from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.files import read_text, write_atomically
 
 INDEX = "README.md"
 CARD = Path(__file__).with_name("card.md").read_text("utf-8")
@@ -41,7 +41,9 @@ def make_cards(folders: Folders) -> dict[Path, str]:
 
 def write_cards(folders: Folders) -> list[Path]:
     """Writes every card and the list, and returns their paths."""
-    cards = make_cards(folders)
+    cards, index = make_cards(folders), Path(folders.models) / INDEX
+    if index.exists() and not read_text(index).startswith("# Models\n"):
+        raise wrong("Put the models into a folder of their own: their list would replace another page", f"{index}")
     for path, text in cards.items():
         write_atomically(path, text.encode())
     return list(cards)
@@ -77,7 +79,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         purpose=COMPARISON if is_known and name not in NETWORKS else USE,
         command=again if is_known and told.dataset in DISPLAY_NAMES else "",
         minutes=run["train_seconds"] / 60,
-        results=_results(told, run, network),
+        results=_results(path, told, run, network),
         calibration=_calibration(told, run, network),
         hardest=_hardest(told, run),
         load=shipped if is_shipped else f'lwcnn.load_model("{path.name}")',
@@ -108,7 +110,7 @@ def _phases(told: Description, num_images: int) -> str:
     return table_of(columns, planned_phases(told.config)).markdown()
 
 
-def _results(told: Description, run: dict, network: Network) -> str:
+def _results(path: Path, told: Description, run: dict, network: Network) -> str:
     (num_seeds, num_test), mean = network.correct.shape, network.accuracy
     low, high = binomtest(round(told.test_accuracy * num_test), num_test).proportion_ci(method="wilson")
     of_seeds = percent(mean.mean, low=100 * mean.low, high=100 * mean.high)
@@ -120,7 +122,11 @@ def _results(told: Description, run: dict, network: Network) -> str:
         ["multiply-accumulates per image", f"{run['macs'] / 1e6:.2f} million"],
     ]
     if told.int8_bytes:
-        rows.append(["int8, test accuracy", percent(network.int8["accuracy_exported"])])
+        # That of this file, as its size is, and on the run's test images: an export may have been checked on others.
+        found, keys = network.evidence.int8_files, {"model_sha256", "dataset_sha256"}
+        if keys <= {*found.columns}:
+            found = where(found, model_sha256=model_checksum(path), dataset_sha256=told.data_checksum)
+            rows += [["int8, test accuracy", percent(share)] for share in found["accuracy_exported"].head(1)]
         rows.append(["int8, file", f"{told.int8_bytes:,} bytes"])
     if told.int8_ms:
         rows.append(["int8, latency", f"{told.int8_ms:.3f} ms, one thread of {told.int8_device}"])

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from lwcnn.data.known import CLASS_NAMES, INPUT_SHAPES
+from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES, INPUT_SHAPES
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.statistics import Estimate, estimate_accuracy, paired_difference
 from lwcnn.experiments import results
@@ -115,7 +115,8 @@ class Network:
             name, epochs = split_epochs(self.experiment)
             options = f"--preset {preset}{f' --epochs {epochs}' if epochs else ''} --seeds 0 1 2"
             options += f" --results {self.evidence.folder}"
-            raise self._missing("run", f"train {name} --dataset {self.dataset} {options}")
+            images = self.dataset if self.dataset in DATASET_NAMES else "path/to/images"
+            raise self._missing("run", f"train {name} --dataset {images} {options}")
         return chosen
 
     @property

@@ -76,7 +76,7 @@ class Progress:
 
     def end_phase(self, num_epochs: int) -> None:
         """Counts all epochs of a phase as done, even if it stopped early or was loaded from a checkpoint."""
-        self._epochs_left = max(0, self._epochs_left - num_epochs)
+        self._epochs_left, self._epoch = max(0, self._epochs_left - num_epochs), 0
 
     def end_run(self, result: Mapping, images: np.ndarray, classes: np.ndarray, path: Path) -> None:
         """Shows the result of a run, stored in `path`. Subclasses may also show the predictions for the test images."""

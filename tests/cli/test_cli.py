@@ -391,5 +391,8 @@ def test_the_demo_opens_the_networks_and_serves_on_the_port(monkeypatch, capsys)
     monkeypatch.setattr(f"{page}.find_examples", lambda folder: [folder])
     monkeypatch.setattr(f"{page}.build_page", lambda networks, examples: served)
     monkeypatch.setattr(f"{page}.serve", lambda page, port: f"http://127.0.0.1:{port}")
+    for port in ("0", "65536", "-1"):
+        with pytest.raises(SystemExit, match="2"):
+            main(["demo", "wren", f"--port={port}"])
     assert main(["demo", "wren", "--port=7999"]) == 0
     assert opened == ["wren", "blocked"] and "open http://127.0.0.1:7999 in a browser" in capsys.readouterr().out

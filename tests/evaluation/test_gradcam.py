@@ -108,5 +108,11 @@ def test_other_images_and_a_dual_model_are_refused():
         gradcam_heatmap(build_dual_model(submodels), np.zeros((3, 12, 12, 3)), 0, "original_conv1")
 
 
+def test_a_normalization_after_a_dense_layer_has_no_map():
+    parts = [keras.layers.Conv2D(4, 3, name="conv"), keras.layers.Flatten(), keras.layers.Dense(5)]
+    last = [keras.layers.BatchNormalization(), keras.layers.Dense(2)]
+    assert default_layers(keras.Sequential([keras.Input((8, 8, 3)), *parts, *last])) == ["conv"]
+
+
 def test_last_maps_of_a_residual_network():
     assert default_layers(build_residual_se((16, 16, 3), 4)) == ["head_norm"]

@@ -1,6 +1,7 @@
 """The released run: which one, what is written and replaced, and what is refused."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import keras
@@ -18,6 +19,7 @@ from lwcnn.models.io import load_model, save_model
 from lwcnn.publication import cards
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json, write_json
+from lwcnn.system.locking import locked
 
 
 @pytest.fixture
@@ -205,6 +207,19 @@ def test_a_file_that_is_no_result_is_named(folders, add, made_dataset, content):
         release_best(made_dataset, "paper", folders)
 
 
+def test_two_trainings_that_end_together_release_one_after_the_other(folders, add, made_dataset):
+    """The second waits for the first, then sees what it released: model, outputs and results stay of one run."""
+    add(0, 0.5), add(1, 0.9)
+    with ThreadPoolExecutor() as pool:
+        with locked(folders.results / "made/paper", lambda note: None):
+            waiting = pool.submit(release_best, made_dataset, "paper", folders)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=1)
+            assert not folders.best_model("made", "paper").exists()
+        assert waiting.result(timeout=60) == folders.best_model("made", "paper")
+    assert weights(folders) == [None, "models/made-paper.keras"]
+
+
 def test_nothing_to_release(folders, made_dataset, tmp_path):
     assert release_best(made_dataset, "paper", folders) is None
     assert not list(tmp_path.iterdir())
@@ -249,7 +264,9 @@ def test_the_card_s_size_and_latency_are_found_for_names_with_hyphens(tmp_path):
     assert names == [["pets-5dc67bbc", "finetune-wren-epochs9"], ["", "resnet8"]]
 
 
-@pytest.mark.parametrize("dataset", ["pets-1a2b3c4d-no_mirror", "pets-1a2b3c4d-mirror", "mnist"])
+@pytest.mark.parametrize(
+    "dataset", ["pets-1a2b3c4d-no_mirror", "pets-1a2b3c4d-mirror", "scans-20240131-1a2b3c4d", "mnist"]
+)
 def test_the_choice_of_mirroring_is_part_of_the_data_set_s_name(tmp_path, dataset):
     model = {"model": f"{dataset}-wren-rate0.1.keras", "rows": [{"name": "onnx", "batch1": {}}]}
     write_json(tmp_path / "bench.json", {"models": [model]})

@@ -603,6 +603,13 @@ def test_a_training_computed_in_two_ways_has_a_warning():
         assert "step engine, threads 1; step keras, threads 1" in warning
 
 
+def test_phases_of_the_engine_are_not_passed_off_as_keras_s(monkeypatch):
+    history = [{"computing": [{"step": "engine", "threads": 1}]}]
+    assert records.mixed_computing(history) == []
+    monkeypatch.setenv("LWCNN_STEP", "keras")
+    assert "use another --cache" in records.mixed_computing(history)[0]
+
+
 def test_class_weight_is_in_every_phase():
     for name in ("paper", "repo_baseline", "residual_se"):
         plan = with_settings(get_experiment(name), class_weight="balanced")

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
@@ -10,6 +11,7 @@ import optuna
 import pytest
 from made_data import ROOT
 from optuna.trial import TrialState
+from optuna.visualization import matplotlib as figures
 
 from lwcnn.cli.search import draw
 from lwcnn.data.augment import MixUpCutMix
@@ -181,6 +183,17 @@ def test_a_space_of_other_parameters_a_broken_journal_and_an_unknown_name_are_re
     study.path.write_text('{"op_code": 1}\nnonsense\n')
     with pytest.raises(LwcnnError, match="can't be read"):
         _ = Search("width", data, 3, LIMIT, Folders(tmp_path)).study
+
+
+def test_the_importance_is_that_of_a_high_accuracy(tmp_path, monkeypatch):
+    study, targets = optuna.create_study(directions=["maximize"]), []
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), 3)
+    plot = figures.plot_param_importances
+    monkeypatch.setattr(
+        figures, "plot_param_importances", lambda s, **how: targets.append(how["target"]) or plot(s, **how)
+    )
+    draw(SimpleNamespace(study=study, path=tmp_path / "any.journal"))
+    assert min(study.trials, key=targets[0]).number == study.best_trial.number  # Optuna minimizes the target
 
 
 def test_there_is_nothing_to_draw_without_trials(data, tmp_path):

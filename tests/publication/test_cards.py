@@ -1,6 +1,8 @@
 """The model cards and descriptions in models/ say what the results say."""
 
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from made_data import ROOT
@@ -11,10 +13,11 @@ from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.finetune import fine_tuning
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.release import describe_models
-from lwcnn.models.description import Description
-from lwcnn.publication.cards import make_cards, model_card
+from lwcnn.models.description import Description, model_checksum
+from lwcnn.publication.cards import make_cards, model_card, write_cards
 from lwcnn.publication.evidence import Evidence
-from lwcnn.system.files import read_json
+from lwcnn.system.errors import LwcnnError
+from lwcnn.system.files import read_json, write_json
 from lwcnn.system.settings import plain_settings
 
 AGAIN = "run `lwcnn release --results results --models models`"
@@ -77,6 +80,29 @@ def test_the_card_of_ones_own_images_has_their_batch_size_and_no_data_set_that_a
     card = model_card(tmp_path / "own.keras", told, Evidence(tmp_path / "results"))
     assert "| all | muon | 0.02 | 0.05 | 15 | 12 |" in card  # 600 images in 50 steps, not the recipe's 128
     assert "`lwcnn export own.keras --dataset path/to/images --format onnx`" in card
+
+
+@pytest.mark.parametrize(("images", "shown"), [("c" * 64, True), ("other", False)])
+def test_the_card_has_the_int8_accuracy_of_this_file_on_the_images_of_its_run(tmp_path, images, shown):
+    """Whatever the name of the data set that the export was checked on, such as without `-no_mirror`."""
+    run = lwcnn.get_experiment("wren").name
+    config = plain_settings(lwcnn.get_experiment("wren"))
+    changes = {"num_train_images": 600, "config": config, "step": "engine", "data_checksum": "c" * 64}
+    path = write_run(tmp_path / "results", f"pets-1f3a90c2-no_mirror/{run}/quick", 0, 5, **changes)
+    told = replace(Description.of_run(read_json(path), CLASSES), int8_bytes=9)
+    own = Path(shutil.copy(ROOT / "models/cifar10-paper.keras", tmp_path / "own.keras"))
+    export = {"model": "pets-1f3a90c2-no_mirror-x.keras", "format": "litert-int8", "dataset": "pets-1f3a90c2"}
+    checked = {"model_sha256": model_checksum(own), "dataset_sha256": images, "accuracy_exported": 0.5}
+    write_json(tmp_path / "results/export/x.json", export | checked | {"size_bytes": 9})
+    card = model_card(own, told, Evidence(tmp_path / "results"))
+    assert ("| int8, test accuracy | 50.00% |" in card) == shown and "| int8, file | 9 bytes |" in card
+
+
+def test_a_page_that_is_no_list_of_models_is_not_replaced(tmp_path):
+    (tmp_path / "README.md").write_text("# My project\n")
+    with pytest.raises(LwcnnError, match="into a folder of their own.*Received: .*README.md"):
+        write_cards(Folders(tmp_path / "results", models=tmp_path))
+    assert (tmp_path / "README.md").read_text() == "# My project\n"
 
 
 @pytest.mark.parametrize(

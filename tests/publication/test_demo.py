@@ -3,13 +3,14 @@
 import shutil
 import socket
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from lwcnn.publication.demo import network
 from lwcnn.publication.demo.network import open_network
-from lwcnn.publication.demo.page import EXAMPLES, build_page, find_examples, serve
+from lwcnn.publication.demo.page import EXAMPLES, _answer, build_page, find_examples, serve
 from lwcnn.system.errors import LwcnnError
 
 SECONDS = 60  # for an answer, on a busy machine
@@ -79,6 +80,25 @@ def test_a_broken_file_is_refused_in_plain_words(wren, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no image")
     with pytest.raises(LwcnnError, match="can't be read as an image"):
         wren.read(tmp_path / "broken.png")
+
+
+def test_an_example_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "a.heic").write_bytes(b"no image")
+    with pytest.raises(LwcnnError, match="out of the folder of examples: it can't be read .*Received: .*a.heic"):
+        open_network("wren-s", find_examples(tmp_path))
+
+
+def test_a_network_without_feature_maps_of_its_own_has_no_heat_map(wren):
+    images = keras.Input((32, 32, 3))
+    nested = network.Network("nested", keras.Model(images, wren.model(images)), wren.class_names, None, {})
+    shares, heat_map, costs = _answer(nested, EXAMPLES / "frog.png")
+    assert max(shares, key=shares.get) == "frog" and heat_map is None and costs == []
+
+
+def test_one_answer_at_a_time(wren):
+    pytest.importorskip("gradio")
+    answers = [one for one in build_page([wren], find_examples()).fns.values() if len(one.outputs) == 3]
+    assert [(one.concurrency_id, one.concurrency_limit) for one in answers] == [("networks", 1)] * 2
 
 
 def test_in_a_browser(wren, browser, tmp_path):

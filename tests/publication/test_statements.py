@@ -10,7 +10,10 @@ import pandas as pd
 import pytest
 from made_data import ROOT
 
+from lwcnn.data.datasets import Dataset
+from lwcnn.data.known import CLASS_NAMES
 from lwcnn.evaluation.metrics import expected_calibration_error
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import PRESETS, get_experiment
 from lwcnn.experiments.recipes.ablation import BASELINE, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.residual_se import DEEP_NETWORK, NETWORK, SMALL_NETWORK, STEM_NETWORK, TINY_NETWORK
@@ -22,6 +25,7 @@ from lwcnn.publication.tables.ablations import CHANGES
 from lwcnn.publication.tables.calibration import CALIBRATED, FAMILY, measure
 from lwcnn.publication.tables.networks import headline
 from lwcnn.publication.values import resolve
+from lwcnn.system.files import read_json
 
 LEAST_CLAIMED = {"residual": 3, "se": 2, "mixing": 5, "adamw": 2, "smoothing": 1}  # points
 
@@ -565,6 +569,22 @@ def test_the_readmes_networks_have_three_seeds_or_one_and_wren_10k_is_half_of_th
     ours, paper = (evidence.network("cifar10", name, "full").runs for name in ("wren_10k", "paper"))
     assert ours["params"].iloc[0] == pytest.approx(paper["params"].iloc[0] / 2, rel=0.01)
     assert 19 < 100 * (ours["test_accuracy"].mean() - paper["test_accuracy"].mean()) < 20
+
+
+def test_the_committed_study_opens_with_the_options_that_the_page_states(tmp_path):
+    pytest.importorskip("optuna")
+    from lwcnn.experiments.search import Search
+
+    page = (ROOT / "docs/improved-network.md").read_text()
+    assert "lwcnn search --space width --limit 30000 --epochs 8 --results results --show" in page
+    (tmp_path / "studies/cifar10").mkdir(parents=True)
+    shutil.copy(ROOT / "results/studies/cifar10/width-8epochs.journal", tmp_path / "studies/cifar10")
+    checksum = read_json(ROOT / "results/cifar10/paper/full/seed0.json")["data_checksum"]
+    parts = [np.zeros((1, 32, 32, 3), np.uint8), np.zeros(1, int)] * 2
+    data = Dataset("cifar10", *parts, CLASS_NAMES["cifar10"], checksum, "any", mirror=True)
+    assert Search("width", data, 8, 30_000, Folders(tmp_path)).front()["val_accuracy"].max() > 0.8
+    (journal,) = tmp_path.rglob("*.journal")
+    assert journal.read_bytes() == (ROOT / "results/studies/cifar10/width-8epochs.journal").read_bytes()
 
 
 def test_the_study_of_widths_finds_no_network_as_accurate_as_wren(tmp_path):

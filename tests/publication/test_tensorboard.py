@@ -20,6 +20,7 @@ def test_scalars_of_every_epoch_then_confusion_matrix_and_samples(tmp_path, made
         board.end_epoch({"loss": 2.0 - epoch, "val_accuracy": 0.25 * epoch, "seconds": 1.0}, [0.25 * epoch])
         if phase == "head":
             board.end_phase(1)
+    board.end_phase(2)
     names = ("cat", r"$\q$")  # not a formula
     result = {
         "test_accuracy": 0.75,

@@ -172,6 +172,14 @@ def test_the_command(made_npz, tmp_path, capsys, monkeypatch):
     line += [f"--{name}={tmp_path / name}" for name in ("results", "cache", "models")]
     assert main(line) == 1 and not given
     assert "Mixed precision needs an accelerator" in capsys.readouterr().err
+    sent: list = []
+    with monkeypatch.context() as patch:
+        patch.setattr("lwcnn.cli.jobs.run_jobs", lambda command, runs, options: sent.append((command, options)))
+        assert main([*line, "--cluster=auto", "--progress=none"]) == 0
+    ((command, options),) = sent  # a node of the cluster checks, not this machine
+    with pytest.raises(LwcnnError, match="Mixed precision needs an accelerator"):
+        command(options)
+    capsys.readouterr()
     monkeypatch.setattr(environment, "accelerator", lambda: "an accelerator")
     assert main([*line, "--progress=none"]) == 1
     assert given == [Computing("mixed_float16")] and "That was all." in capsys.readouterr().err

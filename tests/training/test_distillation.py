@@ -126,7 +126,7 @@ def cached(seed, data, folders):
 def test_teachers_are_found_in_the_cache_then_among_the_shipped(made_dataset, folders, monkeypatch):
     monkeypatch.setattr(runs, "SHIPPED_MODELS", folders.models)
     teacher = Teacher("residual_se", "full", (0, 1))
-    with pytest.raises(LwcnnError, match="lwcnn train residual_se --dataset made --preset full --seeds 1"):
+    with pytest.raises(LwcnnError, match="lwcnn train residual_se --dataset path/to/images --preset full --seeds 1"):
         find_teacher(teacher, 1, made_dataset, folders)
     shipped = folders.models / "teachers/made-residual_se-seed0.keras"
     save_model(shipped, tiny_model(0), describe(made_dataset))

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from scipy.special import softmax
 
-from lwcnn.data.image_files import read_image
+from lwcnn.data.image_files import read_image, read_images
 from lwcnn.data.sources import cache_folder
 from lwcnn.evaluation.gradcam import default_layers, gradcam_heatmap
 from lwcnn.evaluation.predict import input_shape, predict_logits
@@ -23,7 +23,7 @@ from lwcnn.models.description import model_checksum, read_description
 from lwcnn.models.io import load_model
 from lwcnn.publication.figures.grids import overlay_heatmaps
 from lwcnn.publication.names import display_name
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.npz import load_npz, save_npz
 
 NUM_RUNS, MAX_SECONDS = 30, 2.0  # the page shows the median of their times
@@ -82,7 +82,9 @@ def open_network(name: str | Path, examples: Sequence[Path]) -> Network:
     model, description = load_model(path), read_description(path)
     if description is None:
         raise LwcnnError(f"Give a model file that names its classes, as lwcnn writes them. Received: {path}")
-    images = np.stack([read_image(example, input_shape(model)) for example in examples])
+    images, _, unreadable = read_images(examples, input_shape(model))
+    for index, why in unreadable.items():
+        raise wrong(f"Move it out of the folder of examples: it can't be read ({why})", f"{examples[index]}")
     title = f"{display_name(description.experiment)}, {model.count_params():,} parameters"
     return Network(title, model, description.class_names, description.temperature, litert_files(path, model, images))
 

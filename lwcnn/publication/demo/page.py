@@ -61,8 +61,9 @@ def build_page(networks: Sequence[Network], examples: Sequence[Path]) -> Any:
                 with gradio.Tab("Drawing"):
                     drawing = gradio.Sketchpad(type="pil", label="Drawing", height=SIDE)
             outputs = [shown for network in networks for shown in _answer_column(gradio, network)]
-        photo.change(answer, photo, outputs)
-        drawing.change(answer_drawing, drawing, outputs)
+        one_at_a_time = {"concurrency_id": "networks", "concurrency_limit": 1}  # they share interpreters and the clock
+        photo.change(answer, photo, outputs, **one_at_a_time)
+        drawing.change(answer_drawing, drawing, outputs, **one_at_a_time)
     return page
 
 
@@ -99,5 +100,8 @@ def _answer_column(gradio: Any, network: Network) -> list:
 
 def _answer(network: Network, source) -> list:
     image = network.read(source)
-    enlarged = Image.fromarray(network.heatmap(image)).resize((SIDE, SIDE), Image.Resampling.NEAREST)
+    try:
+        enlarged = Image.fromarray(network.heatmap(image)).resize((SIDE, SIDE), Image.Resampling.NEAREST)
+    except LwcnnError:  # an ensemble, or a network inside another, has no feature maps of its own
+        enlarged = None
     return [network.probabilities(image), enlarged, network.costs(image)]
