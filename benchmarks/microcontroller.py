@@ -7,6 +7,7 @@ LiteRT runs twice: with its kernels for CPUs, and with its reference kernels, wh
 """
 
 import argparse
+import importlib.util
 import os
 import re
 import sys
@@ -101,6 +102,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, default=ROOT / "results" / "microcontroller.json")
     options = parser.parse_args()
+    if importlib.util.find_spec("tflite_micro") is None:
+        parser.error("install the interpreter: pip install tflite-micro")
     data, rows = load_dataset("cifar10"), []
     about = {"images": f"the first {NUM_IMAGES:,} test images of CIFAR-10"}
     about |= {"reference_images": f"the first {NUM_REFERENCE_IMAGES}"}

@@ -56,6 +56,8 @@ def main() -> None:
     parser.add_argument("checkout", type=Path, help="checkout of mlcommons/tiny")
     parser.add_argument("--json", type=Path, help="file to write")
     options = parser.parse_args()
+    if not (options.checkout / FOLDER).is_dir():
+        parser.error(f"give a checkout of github.com/mlcommons/tiny. Received: {options.checkout}, without {FOLDER}")
     data = load_dataset("cifar10")
     rows, runs, loads = [], [], [os.getloadavg()[0]]
     for known, content in files(options.checkout, data.x_train):

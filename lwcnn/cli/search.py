@@ -63,7 +63,7 @@ def draw(study) -> None:
     from optuna.trial import TrialState
     from optuna.visualization import matplotlib as figures
 
-    if len(study.study.get_trials(states=(TrialState.COMPLETE,))) < 2:
+    if not study.path.exists() or len(study.study.get_trials(states=(TrialState.COMPLETE,))) < 2:
         advice = "Train two trials first, without --show and with the same --space, --dataset and --epochs"
         raise wrong(advice, f"{study.path}")
     accuracy = "accuracy on validation images"

@@ -124,6 +124,7 @@ def check_finished(path: Path, run: dict, needed: str = "test_accuracy") -> dict
         raise LwcnnError(
             f"{path} was made with another configuration; move it away, or use other folders for results and models. "
             f"Received a file that differs in: {', '.join(differing)}"
+            f"{' (give the same --precision and --devices)' if 'computing' in differing else ''}"
         )
     if checksum != run["data_checksum"]:
         raise LwcnnError(

@@ -59,7 +59,9 @@ def _release(best: Path, result: dict, data: Dataset, folders: Folders) -> Path 
     experiment, trained = result["experiment"], folders.model(result)
     released = folders.best_model(data.name, experiment)
     if not trained.exists():
-        _log.warning("The model of %s is no longer in the cache: move the result away to train it again", best)
+        _log.warning(
+            "The model of %s is not in the cache, so that none is released; in other folders, it is trained again", best
+        )
         return None
     classes = load_classes(folders.classes(data.name, experiment, result["preset"], result["seed"]))
     if is_at_chance(result, classes, data.num_classes):

@@ -59,7 +59,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         raise LwcnnError(f"Give a model of one image size. Received: {path}")
     is_known, is_shipped = told.experiment in EXPERIMENT_NAMES, name in NETWORKS and told.dataset in DISPLAY_NAMES
     is_best = told.val_accuracy == network.runs["val_accuracy"].max()
-    again = f" To repeat it, run `{_command(name, told, run, network)}`."
+    again = f" To repeat it, run `{network.command}`."
     images = told.dataset if told.dataset in DATASET_NAMES else "path/to/images"
     shipped = f'lwcnn.create_model("{name}", pretrained="{told.dataset}")'
     return CARD.format(
@@ -85,17 +85,6 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         load=shipped if is_shipped else f'lwcnn.load_model("{path.name}")',
         export=f"lwcnn export {name if is_shipped else path.name} --dataset {images}",
     )
-
-
-def _command(name: str, told: Description, run: dict, network: Network) -> str:
-    """Returns the command line that trains the network with all its seeds."""
-    seeds = " ".join(map(str, network.runs["seed"]))
-    command = f"lwcnn train {name} --dataset {told.dataset} --preset {told.preset} --seeds {seeds}"
-    if run["backend"] != "tensorflow":
-        command = f"KERAS_BACKEND={run['backend']} {command}"
-    if str(run.get("precision", "")).startswith("mixed"):
-        command += f" --precision {run['precision']}"
-    return command
 
 
 def _phases(told: Description, num_images: int) -> str:

@@ -62,15 +62,12 @@ class Progress:
 
     def end_epoch(self, record: Mapping[str, float], accuracies: Sequence[float]) -> None:
         """Shows an epoch's record and validation accuracies; `seconds` in the record counts from the phase's start."""
-        training = [
-            value
-            for key, value in record.items()
-            if key.endswith("accuracy") and not f"_{key}".endswith("_val_accuracy")
-        ]
+        names = [name for name in record if name.endswith("accuracy") and not f"_{name}".endswith("_val_accuracy")]
+        training = _percent([record[name] for name in names])
         epochs_left = self._epochs_left - self._epoch
         left = f", up to {_duration(epochs_left * record['seconds'] / self._epoch)} left" if epochs_left > 0 else ""
         self.note(
-            f"{self._head}, loss {record['loss']:.4f}, accuracy: training {_percent(training)}, "
+            f"{self._head}, loss {record['loss']:.4f}, accuracy: training {training}, "
             f"validation {_percent(accuracies)}{left}"
         )
 

@@ -192,6 +192,7 @@ def test_the_importance_is_that_of_a_high_accuracy(tmp_path, monkeypatch):
     monkeypatch.setattr(
         figures, "plot_param_importances", lambda s, **how: targets.append(how["target"]) or plot(s, **how)
     )
+    (tmp_path / "any.journal").touch()
     draw(SimpleNamespace(study=study, path=tmp_path / "any.journal"))
     assert min(study.trials, key=targets[0]).number == study.best_trial.number  # Optuna minimizes the target
 
@@ -199,6 +200,7 @@ def test_the_importance_is_that_of_a_high_accuracy(tmp_path, monkeypatch):
 def test_there_is_nothing_to_draw_without_trials(data, tmp_path):
     with pytest.raises(LwcnnError, match="Train two trials first"):
         draw(Search("recipe", data, 3, None, Folders(tmp_path)))
+    assert not list(tmp_path.rglob("*.journal")), "looking begins no study"
 
 
 def test_a_limit_that_no_network_meets_is_an_error(data, tmp_path, monkeypatch):

@@ -107,15 +107,12 @@ def references(evidence: Evidence) -> Table:
     """Reference and comparison networks: size, cost, claimed accuracy and our accuracy."""
     costs = load_networks(evidence.folder).set_index("model")
 
-    def trained(one: Any) -> str:
-        name, length = one.experiment, f"{get_experiment(one.experiment, one.preset).num_epochs}"
-        if one.epochs:
-            name, length = f"{name}-epochs{one.epochs}", f"{one.epochs} instead of {length}"
-        return f"{mean_accuracy(evidence.network('cifar10', name))} ({length} epochs)"
+    def runs(one: Any) -> Network:
+        return evidence.network("cifar10", f"{one.experiment}-epochs{one.epochs}" if one.epochs else one.experiment)
 
-    def command(one: Any) -> str:
-        epochs = f" --epochs {one.epochs}" if one.epochs else ""
-        return f"`lwcnn train {one.experiment} --dataset cifar10 --preset {one.preset}{epochs}`"
+    def trained(one: Any) -> str:
+        length = f"{get_experiment(one.experiment, one.preset).num_epochs}"
+        return f"{mean_accuracy(runs(one))} ({f'{one.epochs} instead of ' if one.epochs else ''}{length} epochs)"
 
     columns: dict[str, Callable[[Any], Cell]] = {
         "network": lambda one: named(one.experiment),
@@ -126,7 +123,7 @@ def references(evidence: Evidence) -> Table:
         "LiteRT ms": lambda one: _latency("litert", 2)(evidence.network("", one.network)),
         "claimed %, not ours": lambda one: one.claimed,
         "test % here": trained,
-        "command": command,
+        "command": lambda one: f"`{runs(one).command}`",
     }
     return table_of(columns, [one for one in REFERENCES if one.network in costs.index])
 
