@@ -293,6 +293,7 @@ def main() -> None:
             print(row, flush=True)
             result["rows"].append(row)
             write_json(options.json, result)
+    print(f"{len(result['rows'])} rows are in {options.json}")
 
 
 def _detector_row(merged, data) -> dict:

@@ -80,6 +80,7 @@ def main() -> None:
             rows.append({"experiment": experiment, "dataset": dataset, "size": size, **row, **provenance()})
             print(rows[-1], flush=True)
             write_json(options.json, {"seed": SEED, "rows": rows})
+    print(f"{len(rows)} rows are in {options.json}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 results/<dataset>/<experiment>/<preset>/seed<k>.json          a run
 results/<dataset>/<experiment>/<preset>/seed<k>_classes.npz   its predicted classes of the test images
 results/<dataset>/<experiment>/<preset>/kfold*.json           a K-fold assessment
-results/<dataset>/<experiment>/<preset>/released.npz          test logits and features of the released run
+results/<dataset>/<experiment>/<preset>/released.npz          test logits of the released run, and features for t-SNE
 results/<dataset>/test_labels.npz                             labels of the test images
 results/search/<dataset>/<n>epochs/*.json                     a trial of the search
 results/export/*.json                                         an exported model
