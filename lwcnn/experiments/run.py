@@ -111,11 +111,17 @@ def _seen_before(plan: Experiment) -> str:
 
 
 def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -> Path:
-    """Returns the path of a teacher's model of these images, in the cache or else among the shipped ones."""
+    """Returns the path of a teacher's model of these images, in the cache or else among the shipped ones.
+
+    `teachers` has those that are not an experiment's best run, which is shipped anyway.
+    """
     run = Run(get_experiment(teacher.experiment, teacher.preset, data.spec), data, teacher.preset, seed, folders)
     path = folders.model(check_finished(run.path, run.identity) if run.path.exists() else run.identity)
     if not path.exists():
-        path = SHIPPED_MODELS / "teachers" / f"{data.name}-{teacher.experiment}-seed{seed}.keras"
+        path = SHIPPED_MODELS / f"{data.name}-{teacher.experiment}.keras"
+        told = read_description(path) if path.exists() else None
+        if told is None or (told.preset, told.seed) != (teacher.preset, seed):
+            path = SHIPPED_MODELS / "teachers" / f"{path.stem}-seed{seed}.keras"
     if not path.exists():
         raise LwcnnError(
             f"A model of the teacher is missing: train it with `lwcnn train {teacher.experiment} "

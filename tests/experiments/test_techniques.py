@@ -8,6 +8,7 @@ from publication.made_results import write_run
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.techniques import BASE, TECHNIQUES, technique
+from lwcnn.experiments.recipes.types import DistilledExperiment
 from lwcnn.models.build import build_network
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.figures.inputs import Inputs
@@ -21,6 +22,7 @@ GROUPS = {
     "regularization": {"label_smoothing", "dropout", "batch_size", "optimizer", "network"},
     "optimizer": {"optimizer"},
     "schedule": {"epochs", "optimizer"},
+    "distillation": {"teacher"},
     "block": {"network", "optimizer"},  # PReLU's slopes have no weight decay
 }
 
@@ -29,7 +31,8 @@ def settings(name):
     plan = get_experiment(name)
     phases = [plain_settings(replace(phase, name="all", image_side=None)) for phase in plan.phases]
     assert all(phase == phases[0] for phase in phases)
-    return {**phases[0], "network": plain_settings(plan.network)}
+    taught = {"teacher": plan.teacher} if isinstance(plan, DistilledExperiment) else {}
+    return {**phases[0], "network": plain_settings(plan.network), **taught}
 
 
 @pytest.mark.parametrize("key", TECHNIQUES)

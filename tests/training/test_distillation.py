@@ -131,6 +131,10 @@ def test_teachers_are_found_in_the_cache_then_among_the_shipped(made_dataset, fo
     shipped = folders.models / "teachers/made-residual_se-seed0.keras"
     save_model(shipped, tiny_model(0), describe(made_dataset))
     assert find_teacher(teacher, 0, made_dataset, folders) == shipped
+    best = folders.models / "made-residual_se.keras"
+    for seed, wanted in ((1, shipped), (0, best)):
+        save_model(best, tiny_model(0), describe(made_dataset, preset="full", seed=seed))
+        assert find_teacher(teacher, 0, made_dataset, folders) == wanted
     path = cached(0, made_dataset, folders)
     save_model(path, tiny_model(2), describe(made_dataset))
     assert find_teacher(teacher, 0, made_dataset, folders) == path, "those of this cache first"

@@ -35,6 +35,8 @@ STEM_NETWORK = ResidualSEConfig(stem=40, stages=(Stage(32, 5),))  # 29,556; best
 PLAIN_NETWORK = ResidualSEConfig(stem=32, stages=(Stage(20, 2, 3), Stage(32, 2, 3)), block="plain")  # 29,464
 CBAM_NETWORK = replace(NETWORK, block="cbam")  # 29,758
 
+DISTILLATION = Distillation(temperature=4, label_weight=0.1)
+
 BuildNetwork = Callable[[Preset, ImageSpec], NetworkExperiment]
 
 
@@ -55,8 +57,7 @@ def _distilled(student: BuildNetwork) -> BuildNetwork:
 
     def build(preset: Preset, images: ImageSpec) -> DistilledExperiment:
         teacher = Teacher("residual_se", "smoke" if preset.name == "smoke" else "full", (0, 1, 2))
-        distillation = Distillation(temperature=4, label_weight=0.1)
-        return DistilledExperiment(**vars(student(preset, images)), teacher=teacher, distillation=distillation)
+        return DistilledExperiment(**vars(student(preset, images)), teacher=teacher, distillation=DISTILLATION)
 
     return build
 

@@ -4,14 +4,23 @@ All train for the preset's `network` epochs. Command:
 `lwcnn train technique_eca --dataset cifar10 --preset quick --seeds 0 1 2`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from lwcnn.data.augment import ColorJitter, Cutout, Erasing, GaussianBlur, MixUpCutMix, RandAugment, Sharpness
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
-from lwcnn.experiments.recipes.residual_se import NO_WEIGHT_DECAY, BuildNetwork, residual_se_muon
-from lwcnn.experiments.recipes.types import NetworkExperiment, Recipes, SnapshotExperiment, changed
+from lwcnn.experiments.recipes.residual_se import DISTILLATION, NO_WEIGHT_DECAY, BuildNetwork, residual_se_muon
+from lwcnn.experiments.recipes.types import (
+    DistilledExperiment,
+    NetworkExperiment,
+    Recipes,
+    SnapshotExperiment,
+    Teacher,
+    changed,
+)
 from lwcnn.models.configs import Stage
 
 
@@ -21,7 +30,7 @@ class Technique:
     group: str  # in tables
     changes: dict[str, Any]  # settings by path
     sides: tuple[int | None, ...] = (None,)  # of the images in each phase; phases are equally long
-    kind: type[NetworkExperiment] = NetworkExperiment
+    kind: Callable[..., NetworkExperiment] = NetworkExperiment
 
 
 def _techniques(group: str, prefix: str, **settings: tuple[str, dict[str, Any]]) -> dict[str, Technique]:
@@ -32,6 +41,7 @@ def _techniques(group: str, prefix: str, **settings: tuple[str, dict[str, Any]])
     }
 
 
+_TAUGHT = partial(DistilledExperiment, teacher=Teacher("wren_100k", "full", (0,)), distillation=DISTILLATION)
 _UNDECAYED = {"phases.0.optimizer.no_weight_decay": (*NO_WEIGHT_DECAY, "alpha")}  # slopes and shares
 
 TECHNIQUES: dict[str, Technique] = {
@@ -97,6 +107,7 @@ TECHNIQUES: dict[str, Technique] = {
     "warm_restarts": Technique("warm restarts, 3 cycles", "schedule", {}, (None,) * 3),
     "resizing": Technique("resizing: 16, 24, 32", "schedule", {}, (16, 24, None)),
     "snapshots": Technique("snapshot ensemble, 3 cycles", "schedule", {}, (None,) * 3, SnapshotExperiment),
+    "distilled": Technique("distilled from Wren-100k", "distillation", {}, kind=_TAUGHT),
     **_techniques(
         "block",
         "network",
