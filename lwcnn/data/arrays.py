@@ -129,6 +129,8 @@ def _number(labels: np.ndarray, names: tuple[str, ...] | None) -> tuple[np.ndarr
     """Replaces class names among the labels by their numbers; without `names`, in sorted order."""
     if labels.dtype.kind not in "USO":
         return labels, names
+    if any(label is None or label != label for label in labels.ravel()):  # NaN differs from itself
+        raise wrong("Give every image a label", "labels with None or NaN")
     texts = [one_line(decode_name(label)) for label in labels.ravel()]
     names = names or tuple(sorted(set(texts)))
     if unknown := sorted(set(texts) - set(names)):

@@ -62,7 +62,8 @@ def read_image(source: Path | Image.Image, shape: tuple[int, int, int]) -> np.nd
     with _opened(source) as opened:
         opened.draft(None, (2 * max(shape), 2 * max(shape)))  # decodes large JPEG files at a fraction of their size
         opened.load()
-        image = _to_8_bit(_upright(opened))
+        has_16_bits = opened.mode.startswith("I;16") or (opened.mode, opened.format) == ("I", "PPM")
+        image = _to_8_bit(_upright(opened), has_16_bits)
         if channels != 4 and image.has_transparency_data:
             image = Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image.convert("RGBA"))
         image = image.convert(_MODES[channels])
@@ -99,7 +100,7 @@ def choose_shape(sources: Iterable[Any], size: Size | None) -> tuple[int, int, i
         try:
             with _opened(source) as image:
                 sizes.append(_upright_size(image))
-                is_gray = is_gray and (image.mode in _GRAY_MODES or image.mode.startswith("I;16"))
+                is_gray = is_gray and (image.mode in _GRAY_MODES or image.mode.startswith("I"))
         except Exception:  # reported when its pixels are read
             continue
     if not sizes:
@@ -203,8 +204,8 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
     return (image.height, image.width) if turned else image.size
 
 
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):  # Pillow would clip values above 255
+def _to_8_bit(image: Image.Image, has_16_bits: bool) -> Image.Image:
+    if has_16_bits:  # Pillow would clip values above 255
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError("32 bits per pixel, whose range is unknown")

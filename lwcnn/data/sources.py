@@ -61,38 +61,42 @@ def find_source(name: str, data_dir: str | os.PathLike[str] | None = None) -> So
 
 
 def download_source(name: str) -> Source:
-    """Downloads a named data set into Keras's cache and returns it, not yet read. A failure leaves no file."""
+    """Downloads a named data set into Keras's cache and returns it, not yet read. A failure leaves no damaged file."""
     import pooch
 
     entry = ENTRIES[name]
-    _discard_download(name)
     show = sys.stderr is not None and sys.stderr.isatty()
     folder = cache_folder() / entry["folders"][0]
     for file, checksum in entry["downloads"].items():
-        is_archive = file.endswith((".zip", ".tar.gz"))
-        extract = pooch.Unzip if file.endswith(".zip") else pooch.Untar
+        extract = pooch.Unzip if file.endswith(".zip") else pooch.Untar if file.endswith(".tar.gz") else None
         try:
-            pooch.retrieve(
+            path = pooch.retrieve(
                 entry["url"] + file,
                 known_hash=checksum,
                 fname=file,
-                path=folder.parent if is_archive else folder,
-                processor=extract(entry.get("members"), ".") if is_archive else None,
+                path=folder.parent if extract else folder,
                 downloader=pooch.HTTPDownloader(timeout=TIMEOUTS, progressbar=show),
             )
-        except BaseException as error:  # Ctrl-C; or of requests, urllib3, ssl, tarfile, pooch or the file system
-            _discard_download(name)
-            if isinstance(error, Exception):
-                raise _download_failed(name, error) from error
-            raise
+            if extract:
+                _extract(extract(entry.get("members"), "."), path, folder)
+        except Exception as error:  # of requests, urllib3, ssl, tarfile, pooch or the file system
+            raise _download_failed(name, error) from error
+    unreadable = cache_folder() / f"{name}.npz"  # otherwise it would be found first
+    if unreadable.exists():
+        unreadable.replace(unreadable.with_suffix(".npz.unreadable"))
     return Source(f"the download from {entry['url']}", partial(formats.read_official, name, folder), True)
 
 
-def _discard_download(name: str) -> None:
-    """Removes the files of a data set, except an archive, from Keras's cache."""
-    for inner in ENTRIES[name]["folders"]:
-        shutil.rmtree(cache_folder() / inner, ignore_errors=True)
-    (cache_folder() / f"{name}.npz").unlink(missing_ok=True)
+def _extract(processor, archive: str, folder: Path) -> None:
+    """Extracts an archive; if that fails or is interrupted, removes what it holds of the data set."""
+    try:
+        processor(archive, "download", None)  # as after a download, it replaces damaged files
+    except BaseException:
+        for member in processor.members or ():
+            (folder.parent / member).unlink(missing_ok=True)
+        if not processor.members:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def offline_hint(name: str) -> str:

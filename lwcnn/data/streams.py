@@ -44,7 +44,9 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, Path | Image.Image]:
         elif os.path.lexists(path):
             found[readable(text)] = path
         elif matching := sorted(glob.glob(str(path), recursive=True)):
-            found |= {readable(name): Path(name) for name in matching if not os.path.isdir(name)}
+            for name in map(Path, matching):
+                images = find_images(name).values() if name.is_dir() else [name]
+                found |= {readable(str(image)): image for image in images}
         else:
             raise LwcnnError(f"There is no such image, folder or .npz file: check the path. Received: {text!r}")
     return found

@@ -152,7 +152,8 @@ def predict_images(
     if not isinstance(top, Integral) or top < 1:
         raise LwcnnError(f"Give top as a number of classes, at least 1. Received: {top!r}")
     batches = _batches(model, images, on_unreadable or _refuse)
-    class_names = class_names or getattr(model, "class_names", None) or [str(k) for k in range(model.output_shape[-1])]
+    known = getattr(model, "class_names", None) or [str(k) for k in range(model.output_shape[-1])]
+    class_names = list(class_names) or known
     if model.output_shape[-1] != len(class_names):
         raise LwcnnError(
             f"Give class_names (on the command line --classes or --dataset) as a name for each of the model's "

@@ -47,6 +47,10 @@ def paired_difference(correct: Sequence[np.ndarray], reference: Sequence[np.ndar
 def _bootstrap(values: np.ndarray, p_values: tuple[float, ...] = ()) -> Estimate:
     """Estimates the mean of values of shape (seeds, images): 0 or 1, of differences also -1."""
     num_seeds, num_images = values.shape
+    if values.mean() < 0:  # a minus b has the interval of b minus a, with the signs changed
+        opposite = _bootstrap(-values, p_values)
+        by_seed = tuple(-one for one in opposite.by_seed)
+        return Estimate(-opposite.mean, -opposite.high, -opposite.low, by_seed, p_values)
     # Images with equal values in all seeds are exchangeable, so it is enough to draw how often each pattern occurs.
     patterns, counts = np.unique(values, axis=1, return_counts=True)
     rng = np.random.default_rng(0)

@@ -12,7 +12,7 @@ from lwcnn.evaluation.predict import predict_logits, require_fit
 from lwcnn.export.arena import plan_arena, read_graph, to_c_array
 from lwcnn.export.convert import INPUT_QUANTIZATION, convert, draw_calibration_images, not_convertible
 from lwcnn.export.formats import FORMATS, PACKAGES, gzip_bytes, require_format
-from lwcnn.models.description import model_checksum
+from lwcnn.models.description import model_checksum, read_description
 from lwcnn.models.io import load_model
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError, wrong
@@ -46,7 +46,7 @@ def export_model(
     report_path = output.with_name(output.name.removesuffix(kind.extension or "\0") + ".json")
     if report_path.exists() and read_json(report_path).get("file") != output.name:
         raise wrong("Choose another output path: the report of the export would replace another file", report_path)
-    model = load_model(path)
+    model, told = load_model(path), read_description(path)
     require_fit(model, path, data)
     images = draw_calibration_images(data.x_train) if kind.quantized else None
     content = convert(model, format_name, images)
@@ -70,7 +70,7 @@ def export_model(
         "gzip_bytes": gzip_bytes(whole),
         "dataset": data.name,
         "dataset_sha256": data.checksum,
-        "class_names": list(data.class_names),
+        "class_names": list((told and told.class_names) or data.class_names),
         **compared,
         "num_calibration_images": None if images is None else len(images),
         "calibration_seed": 0 if kind.quantized else None,

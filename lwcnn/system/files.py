@@ -110,11 +110,10 @@ def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
     """Writes a folder of files by relative path atomically; replaces a folder only if it has no other files."""
     path = Path(os.path.realpath(_writable_path(path)))
     if path.exists():
-        known = {name.split("/")[0] for name in files}
-        others = sorted(entry.name for entry in path.iterdir() if entry.name not in known) if path.is_dir() else None
-        if others or others is None:
+        inside = {str(entry.relative_to(path)) for entry in path.rglob("*") if not entry.is_dir()}
+        if not path.is_dir() or not inside <= files.keys():
             raise LwcnnError(
-                f"Cannot write a folder with {', '.join(sorted(known))}: it is a file or holds other files; "
+                f"Cannot write a folder with {', '.join(sorted(files))}: it is a file or holds other files; "
                 f"choose another path. Received: {str(path)!r}"
             )
     with temporary_folder(path) as folder:

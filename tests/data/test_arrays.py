@@ -53,6 +53,11 @@ def test_class_names_as_labels():
     assert len(set(checksums)) == 3, "names of classes are part of a data set's identity"
     with pytest.raises(LwcnnError, match="Received: only test images of .*'eel'"):
         load_dataset(((X, names[Y]), (X_TEST, ["eel"] * 12)))
+    for missing in (None, np.nan):
+        labels = names[Y].astype(object)
+        labels[3] = missing
+        with pytest.raises(LwcnnError, match="Give every image a label"):
+            load_dataset((X, labels))
 
 
 @pytest.mark.parametrize("batch_size", [None, 7])

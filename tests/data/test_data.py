@@ -723,6 +723,35 @@ def test_a_broken_file_of_the_cache_is_replaced(tmp_path, monkeypatch, serve):
     assert len(asked) == 1  # the archive was still there
 
 
+def test_a_download_keeps_the_files_of_others(tmp_path, monkeypatch, serve):
+    """Both parts of EMNIST are in one archive, and come to lie in one folder."""
+    cache = tmp_path / "keras" / "datasets"
+    for name in ("emnist_balanced", "emnist_letters"):
+        files, _ = official_files(name, tmp_path, monkeypatch)
+        asked = serve(name, files)
+        load_dataset(name)
+        (cache / "emnist" / "gzip.zip").unlink()
+    (cache / "emnist" / "gzip" / "mine.txt").write_text("kept")
+    (cache / "emnist_letters.npz").write_bytes(b"not one")
+    load_dataset("emnist_letters")
+    assert len(asked) == 2 and (cache / "emnist" / "gzip" / "mine.txt").read_text() == "kept"
+    assert (cache / "emnist_letters.npz.unreadable").read_bytes() == b"not one"
+    assert all(load_dataset(name, download=False) for name in ("emnist_balanced", "emnist_letters"))
+
+
+def test_a_failed_download_takes_nothing_away(tmp_path, monkeypatch, serve):
+    files, _ = official_files("svhn", tmp_path, monkeypatch)
+    serve("svhn", files, status=404)
+    cache = tmp_path / "keras" / "datasets"
+    (cache / "svhn").mkdir(parents=True)
+    kept = {cache / "svhn.npz": b"not one", cache / "svhn" / "train_32x32.mat": b"damaged"}
+    for path, content in kept.items():
+        path.write_bytes(content)
+    with pytest.raises(LwcnnError, match="Connect to the network"):
+        load_dataset("svhn")
+    assert {path: path.read_bytes() for path in cache.rglob("*") if path.is_file()} == kept
+
+
 def test_two_first_uses_at_once_download_once(tmp_path, monkeypatch, serve):
     files, _ = official_files("fashion_mnist", tmp_path, monkeypatch)
     asked, begun, retrieve, loaded = serve("fashion_mnist", files), threading.Barrier(2), pooch.retrieve, []

@@ -90,6 +90,7 @@ def test_one_image_several_a_pattern_and_a_folder(model, model_file, names_file,
         (["img3.png", "photo"], {"img3.png": 3, "photo": 8}),
         (["img?.png"], {f"img{i}.png": i for i in range(8)}),
         (["img1.png", "sub"], {"img1.png": 1, "sub/two.png": 9}),
+        (["[is][mu][gb]3.png", "s?b"], {"img3.png": 3, "sub/two.png": 9}),
     ):
         assert main(["predict", model_file, *inputs, names_file]) == 0
         said = capsys.readouterr()
@@ -235,14 +236,16 @@ def test_kinds_of_images_become_those_of_the_model(tmp_path):
     gray = np.arange(144, dtype=np.uint8).reshape(12, 12)
     Image.fromarray(gray).save(tmp_path / "gray.png")
     Image.fromarray(gray.astype(np.uint16) * 256 + 7).save(tmp_path / "deep.png")
+    deep = (gray.astype(np.uint16) * 256 + 7).astype(">u2").tobytes()
+    (tmp_path / "deep.pgm").write_bytes(b"P5 12 12 65535\n" + deep)
     Image.fromarray(np.dstack([gray] * 4)).save(tmp_path / "clear.png")
     turned = Image.Exif()
     turned[0x0112] = 3  # by half a turn
     Image.fromarray(gray).save(tmp_path / "turned.png", exif=turned)
     seen = {name: image for names, images in read_all(tmp_path, (12, 12, 3)) for name, image in zip(names, images)}
     color = np.dstack([gray] * 3)
-    for name in ("gray", "deep"):
-        np.testing.assert_array_equal(seen[f"{name}.png"], color, err_msg=name)
+    for name in ("gray.png", "deep.png", "deep.pgm"):
+        np.testing.assert_array_equal(seen[name], color, err_msg=name)
     opacity = color / 255  # of "clear": the same numbers
     np.testing.assert_allclose(seen["clear.png"], color * opacity + 255 * (1 - opacity), atol=1)
     np.testing.assert_array_equal(seen["turned.png"], color[::-1, ::-1])

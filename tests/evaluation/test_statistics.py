@@ -51,6 +51,14 @@ def test_the_same_runs_give_the_same_interval():
     assert paired_difference(runs, reference) == paired_difference(runs, reference)
 
 
+def test_the_opposite_difference_has_the_opposite_interval():
+    rng = np.random.default_rng(1)
+    runs, reference = ([rng.random(300) < share for _ in range(3)] for share in (0.8, 0.7))
+    found, opposite = paired_difference(runs, reference), paired_difference(reference, runs)
+    assert (opposite.mean, opposite.low, opposite.high) == (-found.mean, -found.high, -found.low)
+    assert opposite.by_seed == tuple(-one for one in found.by_seed) and opposite.p_values == found.p_values
+
+
 def test_an_accuracy_is_that_of_seeds_and_images():
     found = estimate_accuracy([np.array([True, True, False, False]), np.array([True, True, True, False])])
     assert (found.mean, found.by_seed) == (0.625, (0.5, 0.75))

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from made_data import ROOT, run_python
+from made_data import ROOT, describe, run_python
 
 from lwcnn import build_merged_model
 from lwcnn.cli.main import main
@@ -21,6 +21,7 @@ from lwcnn.export.arena import Activation, Graph, plan_arena, read_graph, to_c_a
 from lwcnn.export.convert import build_deployable, draw_calibration_images, to_litert, to_litert_int8
 from lwcnn.export.formats import FORMATS, LitertModel
 from lwcnn.export.run import compare_logits, export_model, require_agreement
+from lwcnn.models.io import save_model
 from lwcnn.system.errors import LwcnnError
 
 # Without the extra there is nothing to test; where it is pinned, in CI, nothing is skipped.
@@ -62,6 +63,14 @@ def test_every_format_does_what_the_model_does(name, trained, made_dataset, tmp_
         assert report["gzip_bytes"] == len(gzip.compress(content, 9)) < len(content)
     left = {entry.name for entry in tmp_path.iterdir()}
     assert left == {output.name, "out.json"}, "temporary files stay behind"
+
+
+def test_the_report_has_the_class_names_of_the_model(trained, made_dataset, tmp_path):
+    names = tuple(f"class {k}" for k in range(made_dataset.num_classes))
+    save_model(tmp_path / "named.keras", trained[1], describe(dataclasses.replace(made_dataset, class_names=names)))
+    numbered = dataclasses.replace(made_dataset, class_names=tuple(map(str, range(made_dataset.num_classes))))
+    report = export_model(tmp_path / "named.keras", "litert", numbered, tmp_path / "out.tflite")
+    assert report["class_names"] == list(names)
 
 
 def test_int8_file_is_int8_throughout(trained, made_dataset):

@@ -55,6 +55,15 @@ def model():
     return model
 
 
+def test_a_model_without_convolutions_to_equalize_is_exported(images):
+    keras.utils.set_random_seed(0)
+    parts = [layers.SeparableConv2D(8, 3), layers.BatchNormalization(), layers.LeakyReLU(), layers.MaxPooling2D()]
+    top = [layers.GlobalAveragePooling2D(), layers.Dense(4)]
+    model = keras.Sequential([keras.Input(images.shape[1:]), layers.Rescaling(1 / 255), *parts, *top])
+    found = LitertModel(to_litert_int8(model, images))(images)
+    assert np.abs(found - predict_logits(model, images)).max() < 0.05
+
+
 def test_a_model_within_a_model_is_exported_as_it_is(images):
     shape = images.shape[1:]
     inner = keras.Sequential([keras.Input(shape), layers.Conv2D(8, 3), layers.GlobalAveragePooling2D()])

@@ -247,6 +247,10 @@ def test_folder_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
         write_folder_atomically(folder, {"a.bin": b"7", "inner/b.bin": b"8"})
     assert (folder / "a.bin").read_bytes() == b"3" and (folder / "mine.txt").read_text() == "kept"
     assert [entry.name for entry in folder.parent.iterdir()] == ["model"]
+    (folder / "mine.txt").rename(folder / "inner" / "mine.txt")
+    with pytest.raises(LwcnnError, match="holds other files"):
+        write_folder_atomically(folder, {"a.bin": b"7", "inner/b.bin": b"8"})
+    assert (folder / "inner" / "mine.txt").read_text() == "kept"
     with pytest.raises(LwcnnError, match="is a file"):
         write_folder_atomically(folder / "a.bin", {"a.bin": b"9"})
 

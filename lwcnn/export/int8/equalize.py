@@ -80,6 +80,8 @@ def _factors(model: keras.Model, groups: dict[str, str], images: np.ndarray) -> 
     maps = {
         layer.name: layer.output for layer in model.layers if layer.name in groups and not isinstance(layer, pooled)
     }
+    if not maps:
+        return {}
     probe = keras.Model(model.inputs[0], maps)
     ranges: dict[str, np.ndarray] = dict.fromkeys(maps, np.zeros(()))
     batch_size = images_at_once(images.shape[1:], _BATCH_SIZE)

@@ -93,7 +93,7 @@ def _answer_column(gradio: Any, network: Network) -> list:
         gradio.Markdown(f"### {network.title}")
         return [
             gradio.Label(label=f"Probabilities, {kind}", num_top_classes=NUM_CLASSES_SHOWN),
-            gradio.Image(label="Grad-CAM: what speaks for this class", height=SIDE, interactive=False, buttons=[]),
+            gradio.Image(label="Grad-CAM: evidence for this class", height=SIDE, interactive=False, buttons=[]),
             gradio.Dataframe(headers=_COSTS, label="Its files, on one thread of this machine", interactive=False),
         ]
 

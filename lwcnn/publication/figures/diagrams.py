@@ -159,7 +159,7 @@ def _describe(layer: keras.Layer) -> tuple[str, str]:
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(layer).__name__).removesuffix("2D")
     kind, text = next((known for of, known in _LAYERS.items() if isinstance(layer, of)), ("other", name))
     active = getattr(getattr(layer, "activation", None), "__name__", "linear")
-    active = {"relu": "ReLU", "hard_silu": "hard swish"}.get(active, active.replace("_", " "))
+    active = {"relu": "ReLU", "hard_silu": "hard SiLU"}.get(active, active.replace("_", " "))
     size = getattr(layer, "kernel_size", getattr(layer, "pool_size", ()))
     text = text.format(layer=layer, size="×".join(map(str, size)), activation=active)
     return kind, text if active in ("linear", text) else f"{text}, {active}"

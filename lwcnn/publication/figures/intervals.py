@@ -148,11 +148,11 @@ def _gains(inputs: Inputs, pairs: Mapping[str, tuple[str, str]], preset: str) ->
 
 
 def ablation(inputs: Inputs) -> Figure:
-    """What each change of the paper's method is worth, seed by seed."""
+    """What each change of the paper's method is worth, one panel per budget."""
     pairs = {
         display_name(name): (name, BASELINE_EXPERIMENT) for name in PAPER_EXPERIMENTS if name != BASELINE_EXPERIMENT
     }
-    budgets = {ABLATION_PRESET: _gains(inputs, pairs, ABLATION_PRESET)}
+    budgets = {preset: _gains(inputs, pairs, preset) for preset in PRESETS_BY_SIZE}
     label = "test accuracy minus that of the method as described, points"
     return _stacked(inputs, "What each change of the paper's method is worth", label, budgets, reference=0.0)
 

@@ -107,8 +107,12 @@ def _label(ax: Axes, points: pd.DataFrame) -> None:
     drawn = [line for line in ax.lines if line.get_linestyle() != "None"]
     lines = [line.get_transform().transform_path(line.get_path()) for line in drawn]
     spots, radius = ax.transData.transform(points[["cost", "accuracy"]]), 3 * figure.dpi / 72
-    taken = [Bbox([spot - radius, spot + radius]) for spot in spots]
-    for one in points[points["name"] != ""].itertuples():
+    around = [Bbox([spot - 2 * radius, spot + 2 * radius]) for spot in spots]  # a name here would seem to be the spot's
+    labels: list[Bbox] = []
+    for i, one in enumerate(points.itertuples()):
+        if not one.name:
+            continue
+        taken = [*around[:i], *around[i + 1 :], Bbox([spots[i] - radius, spots[i] + radius]), *labels]
         look: Look = {"va": "center", "fontsize": 6.5, "weight": "bold" if one.kind == MOST_ACCURATE else "normal"}
         where: Look = {"xytext": PLACES[0], "textcoords": "offset points", "arrowprops": THIN}
         text = ax.annotate(one.name, (one.cost, one.accuracy), **where, **look)
@@ -120,7 +124,7 @@ def _label(ax: Axes, points: pd.DataFrame) -> None:
             if is_free and ax.bbox.contains(*box.min) and ax.bbox.contains(*box.max):
                 break
         cast(FancyArrowPatch, text.arrow_patch).set_visible(abs(across) > 6 or abs(up) > 9)
-        taken.append(box)
+        labels.append(box)
 
 
 def _logarithmic(ax: Axes, costs: pd.Series) -> None:
@@ -162,7 +166,7 @@ def costs(inputs: Inputs) -> Figure:
     panels = {
         "multiply-accumulates per image": _by_experiment(runs, runs["macs"]),
         "size of the int8 file, bytes": _by_experiment(files, files.reindex(columns=["size_bytes"])["size_bytes"]),
-        "latency, ms, LiteRT int8 (bar: to 90th percentile)": latencies(inputs, ours),
+        "latency, ms, LiteRT int8 (bar: lowest median to highest 90th percentile)": latencies(inputs, ours),
         "training on a CPU, minutes (bar: range over seeds)": _by_experiment(on_cpu, on_cpu["train_seconds"] / 60),
     }
     joined = {label: ours.join(found, how="inner") for label, found in panels.items()}

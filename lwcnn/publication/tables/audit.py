@@ -8,7 +8,9 @@ from lwcnn.publication.tables.table import Cell, Part, Table
 from lwcnn.publication.values import resolve
 
 _LEFT = r">{\raggedright\arraybackslash}"
-_COLUMNS = "".join(rf"{_LEFT}p{{{width}\textwidth}}" for width in (0.17, 0.17, 0.24)) + _LEFT + "X"
+_CLAIMED = "".join(rf"{_LEFT}p{{{width}\textwidth}}" for width in (0.17, 0.17))
+_COLUMNS = _CLAIMED + rf"{_LEFT}p{{0.24\textwidth}}{_LEFT}X"
+_THREE_COLUMNS = rf"{_CLAIMED}{_LEFT}X"
 
 
 def audit_all(evidence: Evidence) -> Table:
@@ -27,6 +29,8 @@ def audit(*systems: str, with_system: bool = False) -> Callable[[Evidence], Tabl
             cells = [_cells(claim, evidence) for claim in claims if not claim["what"].startswith(SINGLE_GAIN)]
             groups.append([[f"{system}: {about}" if with_system else about, *rest] for about, *rest in cells])
         head = ["claim about", "claimed", "code, table or output", "measured here"]
+        if not any(measured for group in groups for *_, measured in group):
+            return Table(head[:3], [[row[:3] for row in group] for group in groups], _THREE_COLUMNS, r"\textwidth")
         return Table(head, groups, _COLUMNS, r"\textwidth")
 
     return table

@@ -72,13 +72,13 @@ def _cells(found: Calibrated | MissingInput) -> list[Cell]:
 
 def family_calibration(evidence: Evidence) -> Table:
     """Three measures of calibration of the released networks, before and after temperature scaling."""
-    columns = ((100, 2, expected_calibration_error), (1, 3, cross_entropy), (1, 4, brier_score))
     cells: list[list[Cell]] = []
     for name in FAMILY:
         one = evidence.network("cifar10", name).released
-        temperature = float(one.run["temperature"].iloc[0])
-        both = one.logits, one.logits / temperature
-        values = [f"{scale * score(x, one.labels):.{digits}f}" for scale, digits, score in columns for x in both]
-        cells.append([named(name), f"{temperature:.2f}", *values])
+        run = one.run.iloc[0]
+        eces = [f"{100 * run[key]:.2f}" for key in ("ece", "ece_scaled")]
+        losses = [f"{run[key]:.3f}" for key in ("test_loss", "test_loss_scaled")]
+        briers = [f"{brier_score(one.logits / scale, one.labels):.4f}" for scale in (1, run["temperature"])]
+        cells.append([named(name), f"{run['temperature']:.2f}", *eces, *losses, *briers])
     head = ["network", "temperature", "ECE, %", "scaled", "loss", "scaled", "Brier", "scaled"]
     return Table(head, [cells])
