@@ -66,5 +66,5 @@ def made_dataset(made_npz):
 
 @pytest.fixture
 def folders(tmp_path):
-    """Folders of the test's own for results and cache."""
-    return Folders(results=tmp_path / "results", cache=tmp_path / "cache")
+    """Folders of the test's own for results, cache and models."""
+    return Folders(tmp_path / "results", tmp_path / "cache", models=tmp_path / "models")

@@ -16,7 +16,7 @@ from lwcnn.experiments.folders import Folders, load_classes, save_classes
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import DistilledExperiment, Experiment, FineTunedExperiment, get_experiment
 from lwcnn.experiments.recipes.types import Teacher
-from lwcnn.experiments.records import Run, check_finished, find_plan, load_or_make, mixed_computing, provenance
+from lwcnn.experiments.records import Run, find_plan, load_or_make, mixed_computing, provenance
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.experiments.shipped import SHIPPED_MODELS, model_file
 from lwcnn.models.cost import count_macs, trainable_params
@@ -24,7 +24,7 @@ from lwcnn.models.description import Description, read_description
 from lwcnn.models.io import load_model, save_model
 from lwcnn.models.surgery import build_ensemble
 from lwcnn.system.errors import LwcnnError, wrong
-from lwcnn.system.files import write_json
+from lwcnn.system.files import read_json, write_json
 from lwcnn.training.devices import Computing
 from lwcnn.training.progress import Progress
 
@@ -116,7 +116,7 @@ def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -
     `teachers` has those that are not an experiment's best run, which is shipped anyway.
     """
     run = Run(get_experiment(teacher.experiment, teacher.preset, data.spec), data, teacher.preset, seed, folders)
-    path = folders.model(check_finished(run.path, run.identity) if run.path.exists() else run.identity)
+    path = folders.model(read_json(run.path) if run.path.exists() else run.identity)  # in whatever precision it was
     if not path.exists():
         path = SHIPPED_MODELS / f"{data.name}-{teacher.experiment}.keras"
         told = read_description(path) if path.exists() else None

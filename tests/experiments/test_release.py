@@ -11,7 +11,7 @@ from made_data import describe, make_images
 
 from lwcnn.cli.main import main
 from lwcnn.evaluation.predict import predict_logits
-from lwcnn.experiments.folders import Folders, save_classes
+from lwcnn.experiments.folders import save_classes
 from lwcnn.experiments.release import describe_models, is_at_chance, release_best
 from lwcnn.experiments.results import load_exports, load_latencies
 from lwcnn.models.description import Description, model_checksum, read_description
@@ -20,11 +20,6 @@ from lwcnn.publication import cards
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json, write_json
 from lwcnn.system.locking import locked
-
-
-@pytest.fixture
-def folders(tmp_path):
-    return Folders(tmp_path / "results", tmp_path / "cache", models=tmp_path / "models")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from lwcnn.models.io import load_model, save_model
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.models.surgery import build_ensemble
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import read_json
+from lwcnn.system.files import read_json, write_json
 from lwcnn.training.checkpoint import Checkpoint
 from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
@@ -138,6 +138,11 @@ def test_teachers_are_found_in_the_cache_then_among_the_shipped(made_dataset, fo
     path = cached(0, made_dataset, folders)
     save_model(path, tiny_model(2), describe(made_dataset))
     assert find_teacher(teacher, 0, made_dataset, folders) == path, "those of this cache first"
+    run = Run(get_experiment("residual_se", "full", made_dataset.spec), made_dataset, "full", 0, folders)
+    result = run.identity | {"config": run.identity["config"] | {"computing": {"precision": "mixed_bfloat16"}}}
+    write_json(run.path, result)
+    save_model(folders.model(result), tiny_model(3), describe(made_dataset))
+    assert find_teacher(teacher, 0, made_dataset, folders) == folders.model(result), "whatever its precision"
 
 
 @pytest.mark.parametrize("name", ["residual_se_distilled", "residual_se_small_distilled"])
