@@ -226,6 +226,12 @@ def test_mobilenet_with_strides_for_imagenet_is_behind_wren(evidence):
     names = ("mobilenet_v2_momentum", "residual_se_muon")
     theirs, ours = (evidence.network("cifar10", name, "quick").runs for name in names)
     assert len(theirs) == 1 and theirs["test_accuracy"].max() < ours["test_accuracy"].min()
+    strided = evidence.network("cifar10", "mobilenet_v2_cifar", "medium").runs.iloc[0]
+    assert [phase["epochs"] for phase in strided["history"]] == [15]
+    assert (round(100 * strided["test_accuracy"], 1), round(strided["macs"] / theirs["macs"].iloc[0])) == (88.0, 14)
+    wren = evidence.network("cifar10", "residual_se_muon", "full").runs
+    assert ours["test_accuracy"].max() < strided["test_accuracy"] < wren["test_accuracy"].min()
+    assert [round(strided[key] / wren[key].iloc[0]) for key in ("params", "macs")] == [77, 11]
 
 
 def test_the_narrow_resnet18_learns_from_few_images(evidence):
@@ -457,9 +463,11 @@ def test_the_readmes_first_sentence_has_wrens_figures(evidence):
         "int8 file"
     ) in text
     most, file = evidence.network("cifar10", "wren_30k").runs, evidence.network("cifar10", "wren_30k").int8
+    rows = evidence.benchmark("after_training")["rows"]
+    (int8,) = [row["test_accuracy"] for row in rows if (row["experiment"], row["technique"]) == ("wren_30k", "int8")]
     assert (
-        f"reaches {100 * most['test_accuracy'].mean():.1f}% with {most['params'].iloc[0]:,} parameters and "
-        f"{file['size_bytes'] / 1000:.0f} kB"
+        f"reaches {100 * most['test_accuracy'].mean():.1f}% with {most['params'].iloc[0]:,} parameters; in its int8 file "
+        f"of {file['size_bytes'] / 1000:.0f} kB, the mean of three seeds is {100 * np.mean(int8):.1f}%"
     ) in text
     assert set(runs["num_threads"]) == {1}
 
@@ -541,7 +549,7 @@ def test_the_engine_is_three_times_as_fast_as_keras_and_twice_as_fast_as_pytorch
 def test_runs_trained_by_the_engine_are_those_named(evidence):
     named = {"residual_se_muon", "wren_15k", "residual_se_stem_adamw", "paper_as_published", "paper_both_converted"}
     named |= {"layerwise", "low_rate", "wren_5k", "wren_10k", "wren_fast", "wren_30k-epochs60", "wren_30k-epochs200"}
-    named.add("efficientnet_b0")
+    named |= {"efficientnet_b0", "mobilenet_v2_cifar"}
     runs = evidence.runs[evidence.runs["step"] == "engine"]
     runs = runs[~runs["experiment"].str.startswith("technique_")]
     by_preset = runs[(runs["preset"] != "full") | ~runs["experiment"].isin(CHANGES)]
