@@ -87,6 +87,8 @@ def fast_fit(
             for step, (images, truth) in enumerate(_batches(inputs, labels, batch_size, shuffle)):
                 calls.on_train_batch_begin(step)
                 logs = training.step(images, truth)
+                if callbacks:  # which may read it
+                    model.optimizer.iterations.assign_add(1)
                 calls.on_train_batch_end(step, logs)
                 if model.stop_training:
                     break

@@ -16,6 +16,7 @@ from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.pipeline import build_model, train_method
 from lwcnn.experiments.recipes import DistilledExperiment, Experiment, MergedExperiment, Preset, get_preset
 from lwcnn.experiments.records import Run, find_plan, image_limit, load_or_make, mixed_computing, provenance
+from lwcnn.system.environment import MAX_SEED
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import write_json
 from lwcnn.system.settings import plain_settings
@@ -146,7 +147,8 @@ def _train_leaky(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
     for k, fold in enumerate(folds):
         run.progress.note(f"fold {k + 1} of {len(folds)}, with the same model")
         split = Split(*(Images(data.x_train, data.y_train, part) for part in fold))
-        sequence = replace(run, seed=run.seed + k).begin(split, f"{data.checksum} leaky fold {k} of {len(folds)}")
+        of_fold = replace(run, seed=(run.seed + k) % (MAX_SEED + 1))
+        sequence = of_fold.begin(split, f"{data.checksum} leaky fold {k} of {len(folds)}")
         sequence.depends_on([plain_settings(plan), plain_settings(size)])  # and with them the folds before
         sequence.train(model, phase)
         yield model, sequence.records

@@ -34,7 +34,7 @@ def plain_settings(settings: Any) -> Any:
         return {key: plain_settings(value) for key, value in settings.items()}
     if isinstance(settings, (list, tuple)):
         return [plain_settings(value) for value in settings]
-    return settings
+    return settings.item() if isinstance(settings, np.generic) else settings
 
 
 class Rule(NamedTuple):

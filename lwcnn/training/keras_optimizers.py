@@ -1,4 +1,4 @@
-"""Custom Keras optimizers: Muon for 1x1 convolutions, one-cycle SGD, and Lookahead around any other optimizer."""
+"""Custom Keras optimizers: Muon for 1x1 convolutions, one-cycle SGD, schedule-free AdamW, and Lookahead around any."""
 
 import keras
 from keras import ops, optimizers
@@ -62,6 +62,22 @@ class OneCycleSGD(keras.optimizers.SGD):
         return super().get_config() | {"lowest_momentum": self.lowest_momentum}
 
 
+@keras.saving.register_keras_serializable(package="lwcnn")
+class ScheduleFreeAdamW(keras.optimizers.ScheduleFreeAdamW):
+    """`keras.optimizers.ScheduleFreeAdamW` with the update of its authors (arXiv 2405.15682) on every backend.
+
+    On TensorFlow, Keras 3.15 reads the momentum z only after changing it, and so does not recover the average x.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        z = self._momentums[self._get_variable_index(variable)]
+        old_z, y = ops.copy(z), ops.copy(variable)
+        super().update_step(gradient, variable, learning_rate)  # which moves z
+        beta, weight = self.beta_1, 1 / ops.cast(self.iterations + 1, variable.dtype)
+        x = (y - (1 - beta) * old_z) / beta
+        self.assign(variable, (1 - beta) * z + beta * ((1 - weight) * x + weight * z))
+
+
 def with_lookahead(optimizer_class: type, period: int) -> type:
     """Returns a subclass that moves the weights halfway back to slow ones every `period` steps (arXiv 1907.08610)."""
 
@@ -94,6 +110,6 @@ OPTIMIZERS: dict[str, type[optimizers.Optimizer]] = {
     "rmsprop": optimizers.RMSprop,
     "lion": optimizers.Lion,
     "one_cycle": OneCycleSGD,
-    "schedule_free": optimizers.ScheduleFreeAdamW,
+    "schedule_free": ScheduleFreeAdamW,
     "muon": PointwiseMuon,
 }

@@ -79,6 +79,8 @@ def train_phase(
         found = f"inputs: {len(model.inputs)}, outputs: {len(model.outputs)}, branches: {len(branches)}"
         raise wrong("Give a model with one input and one output for each branch", found)
     last = model.layers[-1]
+    while isinstance(last, keras.Model):
+        last = last.layers[-1]
     if isinstance(last, Softmax) or getattr(getattr(last, "activation", None), "__name__", "") == "softmax":
         raise wrong("Give a model with logits as output, without softmax", repr(model.name))
     for part in split:
@@ -252,7 +254,7 @@ def _restore(model: keras.Model, settings: str, checkpoint: Checkpoint | None) -
     """Returns the checkpoint's state and sets the model's weights to it; without one, returns a new state."""
     if checkpoint is None or (state := checkpoint.load(model)) is None:
         return PhaseState(settings=settings)
-    if state.settings not in (settings, ""):  # "": written by an earlier version
+    if state.settings != settings:
         advice = "This checkpoint is of another phase, seed or split: use a file for each, or delete it"
         raise wrong(advice, f"{checkpoint.path}")
     set_values(model.weights, state.weights)

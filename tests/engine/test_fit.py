@@ -142,6 +142,25 @@ def test_callbacks_act_at_the_end_of_an_epoch():
         np.testing.assert_array_equal(a, b)
 
 
+def test_callbacks_see_the_number_of_the_step():
+    def rates(fit):
+        seen = []
+
+        class WarmUp(keras.callbacks.Callback):
+            def on_train_batch_begin(self, batch, logs=None):
+                seen.append(int(keras.ops.convert_to_numpy(self.model.optimizer.iterations)))
+                self.model.optimizer.learning_rate = 0.001 * (seen[-1] + 1)
+
+        model = build()
+        fit(model, X, Y, 10, epochs=2, callbacks=[WarmUp()], shuffle=False, verbose=0)
+        return seen, model.get_weights()
+
+    (seen, weights), (_, wanted) = rates(fast_fit), rates(keras.Model.fit)
+    assert seen == [*range(6)]
+    for a, b in zip(weights, wanted, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     "make, arguments, reason",
     [

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation, ColorJitter, Erasing, RandAugment
@@ -25,6 +26,7 @@ class Grown:
 def test_a_field_added_later_is_left_out_where_it_has_its_default():
     assert plain_settings(Grown()) == {"old": [1, 2]}
     assert plain_settings(Grown(new=4)) == {"old": [1, 2], "new": 4}
+    assert json.dumps(plain_settings(Grown(new=np.int64(4)))) == '{"old": [1, 2], "new": 4}'
     assert plain_settings({"a": (Grown(), None), "b": [Grown((), 0)]}) == {
         "a": [{"old": [1, 2]}, None],
         "b": [{"old": [], "new": 0}],

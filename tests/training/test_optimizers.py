@@ -37,6 +37,18 @@ def test_the_rate_drops_to_a_tenth_after_each_share_of_the_steps():
     assert apply(optimizer, variable, [1, 1, 1, 1]) == pytest.approx([-1, -2, -2.1, -2.11])
 
 
+def test_schedule_free_adamw_is_that_of_its_authors():
+    variable, gradients = keras.Variable(np.float32([1])), [1.0, -0.5, 2.0, 0.3]
+    found = apply(OptimizerConfig("schedule_free", 0.1).build(10), variable, gradients)
+    x, z, velocity, wanted = 1.0, 1.0, 0.0, []
+    for step, gradient in enumerate(gradients, start=1):
+        velocity = 0.999 * velocity + 0.001 * gradient**2
+        z -= 0.1 * gradient / np.sqrt(velocity / (1 - 0.999**step))
+        x += (z - x) / step
+        wanted.append(0.1 * z + 0.9 * x)
+    assert found == pytest.approx(wanted, abs=1e-5)
+
+
 def test_one_cycle_has_no_nesterov_momentum():
     with pytest.raises(LwcnnError, match="Leave out nesterov"):
         OptimizerConfig("one_cycle", 0.1, nesterov=True)

@@ -794,11 +794,13 @@ def test_arguments_of_other_types_are_refused(parts, argument, value, message):
         train_phase(build_merged_model(SHAPE, NUM_CLASSES), **arguments)
 
 
-@pytest.mark.parametrize("last", ["activation", "layer"])
+@pytest.mark.parametrize("last", ["activation", "layer", "nested"])
 def test_a_model_of_probabilities_is_refused(parts, last):
-    dense = keras.layers.Dense(NUM_CLASSES, activation="softmax" if last == "activation" else None)
+    dense = keras.layers.Dense(NUM_CLASSES, activation=None if last == "layer" else "softmax")
     softmax = [keras.layers.Softmax()] if last == "layer" else []
     model = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), dense, *softmax])
+    if last == "nested":
+        model = keras.Sequential([keras.Input(SHAPE), model])
     with pytest.raises(LwcnnError, match="logits as output, without softmax"):
         train_phase(model, Phase("p", NADAM, 1), parts, 0)
 
