@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, planned_phases
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
-from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, COLORS, MARKERS, GREEN, new_panels, styled
+from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, COLORS, GREEN, MARKERS, new_panels, styled
 from lwcnn.publication.names import HEADLINE, budget, display_name
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.optimizers import OptimizerConfig
