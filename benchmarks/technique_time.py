@@ -22,9 +22,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from lwcnn.data.datasets import load_dataset
-from lwcnn.experiments.pipeline import build_model
+from lwcnn.experiments.folders import Folders
+from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.techniques import BASE, TECHNIQUES, technique
+from lwcnn.experiments.run import load_teacher
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.system.environment import commit, device_name, thread_environment
 from lwcnn.system.files import read_json, write_json
@@ -36,13 +38,13 @@ NUM_IMAGES, EPOCHS, ROUNDS = 2_560, 4, 2
 def seconds_per_epoch(experiment: str) -> float:
     data = load_dataset("cifar10")
     plan = get_experiment(experiment, "quick", data.spec)
+    plan = replace(plan, phases=tuple(replace(phase, epochs=EPOCHS) for phase in plan.phases))
     training = Images(data.x_train[:NUM_IMAGES], data.y_train[:NUM_IMAGES])
     sequence = PhaseSequence(Split(training, Images(data.x_train[:100], data.y_train[:100])), data.num_classes, 0)
-    model = build_model(plan, data.input_shape, data.num_classes)
+    train_method(plan, sequence, load_teacher(plan, data, Folders()))
     fastest = []
-    for phase in plan.phases:
-        sequence.train(model, replace(phase, epochs=EPOCHS))
-        ends = [epoch["seconds"] for epoch in sequence.records[-1]["history"]]
+    for phase in sequence.records:
+        ends = [epoch["seconds"] for epoch in phase["history"]]
         fastest.append(min(end - start for start, end in zip(ends, ends[1:])))
     return sum(fastest) / len(fastest)
 

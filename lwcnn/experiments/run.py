@@ -79,10 +79,7 @@ def _train(run: Run, notice: str | None) -> dict:
     if labels.exists() and not np.array_equal(load_classes(labels), data.y_test):
         advice = f"{labels} has the labels of other test images: use other folders for results and models"
         raise wrong(advice, f"{data.name} of checksum {data.checksum[:12]}")
-    teacher = None
-    if isinstance(plan, DistilledExperiment):
-        files = [find_teacher(plan.teacher, seed, data, folders) for seed in plan.teacher.seeds]
-        teacher = build_ensemble([load_model(file) for file in files])
+    teacher = load_teacher(plan, data, folders)  # fails before any training
     sequence = run.begin()
     model = train_method(plan, sequence, teacher)
     logits = predict_logits(model, data.x_test)
@@ -108,6 +105,14 @@ def _seen_before(plan: Experiment) -> str:
     """Returns the hashes of one's own images that trained the model from which fine-tuning starts."""
     told = read_description(model_file(plan.start)) if isinstance(plan, FineTunedExperiment) else None
     return (told and told.seen) or ""
+
+
+def load_teacher(plan: Experiment, data: Dataset, folders: Folders) -> keras.Model | None:
+    """Returns the ensemble that teaches an experiment; None if it has no teacher."""
+    if not isinstance(plan, DistilledExperiment):
+        return None
+    files = [find_teacher(plan.teacher, seed, data, folders) for seed in plan.teacher.seeds]
+    return build_ensemble([load_model(file) for file in files])
 
 
 def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -> Path:
