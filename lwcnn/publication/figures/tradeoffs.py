@@ -166,7 +166,7 @@ def costs(inputs: Inputs) -> Figure:
     panels = {
         "multiply-accumulates per image": _by_experiment(runs, runs["macs"]),
         "size of the int8 file, bytes": _by_experiment(files, files.reindex(columns=["size_bytes"])["size_bytes"]),
-        "latency, ms, LiteRT int8 (bar: lowest median to highest 90th percentile)": latencies(inputs, ours),
+        "int8 latency, ms (bar: lowest median to highest p90)": latencies(inputs, ours),
         "training on a CPU, minutes (bar: range over seeds)": _by_experiment(on_cpu, on_cpu["train_seconds"] / 60),
     }
     joined = {label: ours.join(found, how="inner") for label, found in panels.items()}
