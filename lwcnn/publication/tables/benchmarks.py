@@ -10,6 +10,7 @@ from lwcnn.export.bench.run import bench_table
 from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.measurement import Measurement
 from lwcnn.publication.names import display_name, named
+from lwcnn.publication.tables.networks import SHIPPED
 from lwcnn.publication.tables.table import Columns, Table, table_of
 
 _ORDER = {name: i for i, name in enumerate(("paper", "residual_se", "lwcnn", "lwcnn_jax", "keras", "torch"))}
@@ -179,8 +180,9 @@ def benchmark_table(name: str, rows: Sequence[dict]) -> Table:
 
 
 def int8(evidence: Evidence) -> Table:
-    """Every exported int8 model: accuracy before and after, and its size."""
-    return table_of(_INT8, evidence.int8_files.to_dict("records"))
+    """The int8 files of the best-known networks: accuracy before and after, and size."""
+    rows = evidence.int8_files.to_dict("records")
+    return table_of(_INT8, [row for row in rows if (row["dataset"], row["experiment"]) in SHIPPED])
 
 
 def bench(evidence: Evidence) -> Table:
