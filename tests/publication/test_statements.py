@@ -564,6 +564,22 @@ def test_both_networks_are_weakest_on_cats(evidence):
     assert np.isclose(100 * 2 / (10 * 9), 2.2, atol=0.05), "a pair's even share"
 
 
+def test_the_family_has_the_shapes_that_its_page_states():
+    plans = {
+        name: get_experiment(name, "full") for name in ("wren_5k", "wren_10k", "wren_20k", "wren_30k", "wren_100k")
+    }
+    wanted = {"wren_10k": 1.67, "wren_20k": 1.5, "wren_30k": 1.6}
+    for name, plan in plans.items():
+        first, second = plan.network.stages
+        assert (first.expansion, second.expansion, plan.phases[0].batch_size) == (2, wanted.get(name, 2), 125)
+    fast, gray = get_experiment("wren_fast").network, get_experiment("wren_15k", dataset="mnist").network
+    assert (fast.stem, [(stage.filters, stage.blocks, stage.kernel_size) for stage in fast.stages]) == (
+        24,
+        [(24, 2, 3), (48, 2, 5)],
+    )
+    assert (gray.stem, [(stage.filters, stage.blocks) for stage in gray.stages]) == (32, [(24, 4)])
+
+
 def test_presets_have_the_epochs_that_the_pages_state():
     assert [PRESETS[name].network for name in ("quick", "medium", "full")] == [15, 30, 60]
 
