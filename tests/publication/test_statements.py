@@ -663,11 +663,12 @@ def test_removed_weights_cost_less_than_removed_channels_but_not_fewer_bytes_tha
     assert round(100 * (longer["int8_accuracy"] - w30.int8["accuracy_exported"]), 1) == 0.5
 
 
-def test_blocks_at_full_resolution_gain_and_no_other_technique_clearly_does(evidence):
+def test_blocks_at_full_resolution_and_distillation_gain_and_no_other_technique_clearly_does(evidence):
     runs = evidence.runs[evidence.runs["experiment"].str.startswith("technique_")]
     runs = runs[runs["preset"] == "quick"]
     seeds = runs["experiment"].value_counts()
-    assert dict(seeds[seeds > 1]) == {"technique_branches": 3, "technique_prelu": 3, "technique_resolution": 3}
+    several = {f"technique_{name}": 3 for name in ("branches", "distilled", "prelu", "resolution")}
+    assert dict(seeds[seeds > 1]) == several
     base = evidence.runs[(evidence.runs["experiment"] == "residual_se_muon") & (evidence.runs["preset"] == "quick")]
     base = base[base["dataset"] == "cifar10"].set_index("seed")
     accuracies = base["test_accuracy"]
@@ -678,10 +679,16 @@ def test_blocks_at_full_resolution_gain_and_no_other_technique_clearly_does(evid
     for column in ("test_accuracy", "val_accuracy"):
         each[column] = (100 * (runs[column] - runs["seed"].map(base[column]))).groupby([names, runs["seed"]]).first()
     points, on_validation = (gains.groupby("experiment").mean() for gains in each.values())
-    assert list(points.nlargest(2).round(1).items()) == [("resolution", 1.0), ("feature_noise", 0.7)]
+    assert list(points.nlargest(3).round(1).items()) == [
+        ("distilled", 1.1),
+        ("resolution", 1.0),
+        ("feature_noise", 0.7),
+    ]
+    assert each["test_accuracy"]["distilled"].round(1).tolist() == [1.4, 0.8, 1.2]
+    assert runs.set_index(names)["ece"]["distilled"].round(2).eq(0.08).all(), "underconfident"
     assert each["test_accuracy"][["branches", "prelu"]].round(1).tolist() == [0.7, -0.2, 0.6, 0.5, -0.7, 0.0]
     assert each["test_accuracy"]["resolution"].round(1).tolist() == [1.1, 0.4, 1.7]
-    assert round(on_validation.pop("resolution"), 1) == 0.6
+    assert [round(on_validation.pop(name), 1) for name in ("resolution", "distilled")] == [0.6, 0.9]
     assert on_validation["feature_noise"] < 0 and on_validation.max() < 0.1, "no other gains on validation images"
     assert list(on_validation[on_validation >= 0].index) == ["branches", "no_ema"]
     control = evidence.network("cifar10", "residual_se_stem_adamw", "quick").minus("residual_se_muon")
@@ -690,10 +697,10 @@ def test_blocks_at_full_resolution_gain_and_no_other_technique_clearly_does(evid
         name: evidence.network("cifar10", name, "quick").minus("residual_se_muon") for name in runs["experiment"]
     }
     above = {name for name, one in estimates.items() if one.low > 0}
-    assert above == {"technique_feature_noise", "technique_resolution"}
+    assert above == {"technique_feature_noise", "technique_resolution", "technique_distilled"}
     assert get_experiment("technique_resolution").network == get_experiment("wren_30k").network
     assert points[["cutmix", "auto_augment", "trivial_augment", "resizing", "one_cycle", "constant_rate"]].max() < -1
-    assert points.idxmin() == "schedule_free" == runs.set_index(names)["train_accuracy"].idxmin()
+    assert points[["one_cycle", "schedule_free"]].round(1).tolist() == [-2.2, -1.7]
     none = ["mixup", "rand_augment", "erasing", "sharpness", "blur", "smoothing", "no_ema"]
     assert points[none].abs().max() < 0.2, "no difference"
     assert points[["adamw", "nadam", "sgd", "glu"]].round(1).tolist() == [-0.7, -0.6, -1.9, -0.8]
@@ -719,11 +726,12 @@ def test_blocks_at_full_resolution_gain_and_no_other_technique_clearly_does(evid
     rows = evidence.benchmark("technique_time")["rows"]
     times = {row["experiment"][10:]: row["seconds_per_epoch"] / row["recipe_seconds_per_epoch"] for row in rows}
     assert times["resizing"] < 0.7
+    assert round(times["distilled"], 1) == 2.4
     augmentation = {name: times[name] for name, one in TECHNIQUES.items() if one.group == "augmentation"}
     assert 1.11 < augmentation.pop("auto_augment") < 1.13 and max(augmentation.values()) < 1.11
     in_keras = {"lookahead", "one_cycle", "schedule_free", "feature_noise", "cbam", "hybrid_pooling"}
-    one_by_one = {"gelu", "glu", "branches", "prelu"}
-    assert {name for name, time in times.items() if time > 1.3} == in_keras | one_by_one | {"resolution"}
+    one_by_one = {"gelu", "glu", "branches", "prelu"}  # and the teacher's layers
+    assert {name for name, time in times.items() if time > 1.3} == in_keras | one_by_one | {"resolution", "distilled"}
     assert all(1.8 < times[name] < 3.1 for name in one_by_one) and 1.9 < times["resolution"] < 2.1
     assert {row["device"].split()[0] for row in rows} == {"AMD", "Intel(R)"}
 
