@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from lwcnn.data.image_files import find_images
@@ -39,6 +40,8 @@ def build_page(networks: Sequence[Network], examples: Sequence[Path]) -> Any:
     def answer(source) -> list:
         try:
             if source is not None:
+                # After an example was chosen, Gradio copies the component for the session, without our `preprocess`.
+                source = Image.fromarray(source) if isinstance(source, np.ndarray) else source
                 return [shown for network in networks for shown in _answer(network, source)]
         except LwcnnError as error:
             gradio.Warning(str(error), title="No image")
