@@ -1,5 +1,6 @@
 """One run: an experiment on a data set with a preset and a seed, trained once and saved as files (see `results.py`)."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from lwcnn.experiments.folders import Folders, load_classes, save_classes
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import DistilledExperiment, Experiment, FineTunedExperiment, get_experiment
 from lwcnn.experiments.recipes.types import Teacher
-from lwcnn.experiments.records import Run, find_plan, load_or_make, mixed_computing, provenance
+from lwcnn.experiments.records import Run, check_finished, find_plan, load_or_make, mixed_computing, provenance
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.experiments.shipped import SHIPPED_MODELS, model_file
 from lwcnn.models.cost import count_macs, trainable_params
@@ -121,7 +122,11 @@ def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -
     `teachers` has those that are not an experiment's best run, which is shipped anyway.
     """
     run = Run(get_experiment(teacher.experiment, teacher.preset, data.spec), data, teacher.preset, seed, folders)
-    path = folders.model(read_json(run.path) if run.path.exists() else run.identity)  # in whatever precision it was
+    trained = run.identity
+    if run.path.exists():  # on whatever devices, in whatever precision
+        run = replace(run, computing=Computing(**read_json(run.path)["config"].get("computing", {})))
+        trained = check_finished(run.path, run.identity)
+    path = folders.model(trained)
     if not path.exists():
         path = SHIPPED_MODELS / f"{data.name}-{teacher.experiment}.keras"
         told = read_description(path) if path.exists() else None

@@ -91,7 +91,7 @@ def train_phase(
         model, split = _resized(model, split, phase.image_side)
     progress = progress or Progress("none")
     trainable = trainable_layer_names(model, phase)
-    for layer in model.layers:
+    for layer in (*given.layers, *model.layers):
         layer.trainable = layer.name in trainable
     parts = [None if part.indices is None else hashlib.sha256(part.indices.tobytes()).hexdigest() for part in split]
     settings = json.dumps([plain_settings(phase), plain_settings(branches), int(seed), *map(len, split), *parts])
@@ -109,8 +109,6 @@ def train_phase(
                 layer.rate = rate
     if given is not model:
         given.set_weights(model.get_weights())
-        for layer, trained in zip(given.layers, model.layers, strict=True):
-            layer.trainable = trained.trainable
     progress.end_phase(phase.epochs)
     return state
 

@@ -129,6 +129,12 @@ def test_in_a_browser(wren, browser, tmp_path):
         upload(tmp_path / "photo.jpg")
         wait_for("horse")
         wait_for("int8")
+        browser.get(address)
+        wait_for("27,779 parameters")
+        place = [path.stem for path in find_examples()].index("ship")
+        browser.find_elements(By.CSS_SELECTOR, ".gallery-item")[place].click()
+        wait_for("ship")
+        wait_for("int8")
         loaded = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
         assert loaded and all(name.startswith((address, "data:", "blob:")) for name in loaded), loaded
     finally:

@@ -139,10 +139,14 @@ def test_teachers_are_found_in_the_cache_then_among_the_shipped(made_dataset, fo
     save_model(path, tiny_model(2), describe(made_dataset))
     assert find_teacher(teacher, 0, made_dataset, folders) == path, "those of this cache first"
     run = Run(get_experiment("residual_se", "full", made_dataset.spec), made_dataset, "full", 0, folders)
-    result = run.identity | {"config": run.identity["config"] | {"computing": {"precision": "mixed_bfloat16"}}}
+    config = run.identity["config"] | {"computing": {"precision": "mixed_bfloat16"}}
+    result = run.identity | {"config": config, "test_accuracy": 0.9}
     write_json(run.path, result)
     save_model(folders.model(result), tiny_model(3), describe(made_dataset))
     assert find_teacher(teacher, 0, made_dataset, folders) == folders.model(result), "whatever its precision"
+    write_json(run.path, result | {"config": result["config"] | {"validation": 0.5}})
+    with pytest.raises(LwcnnError, match="another configuration.*differs in: validation"):
+        find_teacher(teacher, 0, made_dataset, folders)
 
 
 @pytest.mark.parametrize("name", ["residual_se_distilled", "residual_se_small_distilled"])

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, planned_phases
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
-from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, COLORS, GREEN, MARKERS, new_panels, styled
+from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, COLORS, GREEN, MARKERS, Look, new_panels, styled
 from lwcnn.publication.names import HEADLINE, budget, display_name
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.optimizers import OptimizerConfig
@@ -145,32 +145,11 @@ def robustness(inputs: Inputs) -> Figure:
     frame["accuracy, %"], frame["network"] = 100 * frame["accuracy"], frame["experiment"].map(display_name)
     corrupted = frame[frame["severity"] > 0].assign(severity="mean of 1 to 5")
     figure, axes = new_panels(9.0, 3.4, 2, width_ratios=(1, 1.6), sharey=True)
-    look = {
-        "y": "accuracy, %",
-        "hue": "network",
-        "palette": COLORS[: frame["network"].nunique()],
-        "errorbar": None,
-        "markersize": 4,
-    }
-    sns.lineplot(
-        frame,
-        x="severity",
-        style="network",
-        markers=list(MARKERS[: frame["network"].nunique()]),
-        dashes=False,
-        legend=False,
-        ax=axes[0],
-        **look,
-    )
-    sns.pointplot(
-        corrupted,
-        x="corruption",
-        markers=list(MARKERS[: frame["network"].nunique()]),
-        linestyle="none",
-        dodge=0.6,
-        ax=axes[1],
-        **look,
-    )
+    count = frame["network"].nunique()
+    look: Look = {"y": "accuracy, %", "hue": "network", "palette": COLORS[:count], "errorbar": None}
+    look |= {"markers": list(MARKERS[:count]), "markersize": 4}
+    sns.lineplot(frame, x="severity", style="network", dashes=False, legend=False, ax=axes[0], **look)
+    sns.pointplot(corrupted, x="corruption", linestyle="none", dodge=0.6, ax=axes[1], **look)
     axes[1].tick_params(axis="x", labelrotation=45)
     sns.move_legend(axes[1], "center left", bbox_to_anchor=(1.01, 0.5), title=None)
     figure.suptitle(f"Corrupted images\n{measured['images']}")
