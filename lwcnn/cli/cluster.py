@@ -67,9 +67,10 @@ def _check_nodes(ray: Any, probe: Any, options: argparse.Namespace) -> None:
         node for node in alive if node["Resources"].get("CPU", 0) >= cpus and node["Resources"].get("GPU", 0) >= gpus
     ]
     if not fit:
-        found = max(node["Resources"].get("CPU", 0) for node in alive)
+        found = [[node["Resources"].get(kind, 0) for kind in ("CPU", "GPU")] for node in alive]
+        nodes = "; ".join(f"{a:g} CPUs and {b:g} GPUs" for a, b in found) or "none"
         advice = "No node has enough CPUs and GPUs for a run: lower --cpus-per-run and --gpus-per-run"
-        raise wrong(advice, f"{cpus} CPUs and {gpus:g} GPUs; the largest node has {found:g} CPUs")
+        raise wrong(advice, f"{cpus} CPUs and {gpus:g} GPUs; the nodes have: {nodes}")
     here = report(options.dataset, options.data_dir, [])
     with contextlib.ExitStack() as stack:
         tokens = []  # files by which other machines show that they see the folders

@@ -15,6 +15,8 @@ _FORMS = (
     "arrays (x, y) or ((x_train, y_train), (x_test, y_test)), a tf.data.Dataset of (image, label), or a data set of "
     'Hugging Face; two of them as a pair or under the keys "train" and "test"'
 )
+_NAMES = "USO"
+"""Kinds of the arrays that hold names."""
 Named = tuple[np.ndarray, np.ndarray, tuple[str, ...] | None]
 """Images, labels and class names, if they are known."""
 
@@ -27,15 +29,28 @@ def read_arrays(data: Any, size: Size | None = None) -> Splits:
     training, test = _parts(data)
     x_train, labels, names = _read_part(training[0], size)
     for part in training[1:]:
-        more = _read_part(part, x_train.shape[1:] if _is_hugging_face(part) else size)
+        more = _read_part(part, x_train.shape[1:])
         if more[0].shape[1:] != x_train.shape[1:]:
             raise wrong("Resize the images to one shape", f"{x_train.shape[1:]} and {more[0].shape[1:]}")
-        x_train, labels = np.concatenate([x_train, more[0]]), np.concatenate([labels, more[1]])
-    y_train, names = _number(labels, names)
+        x_train, labels = np.concatenate([x_train, more[0]]), np.concatenate([labels, _alike(more, labels, names)])
+    y_train, numbered = _number(labels, names)
     if test is None:
-        return Splits((x_train, y_train), None, names)
-    x_test, labels, _ = _read_part(test, x_train.shape[1:] if _is_hugging_face(test) else size)
-    return Splits((x_train, y_train), (x_test, _number(labels, names)[0]), names)
+        return Splits((x_train, y_train), None, numbered)
+    more = _read_part(test, x_train.shape[1:])
+    return Splits((x_train, y_train), (more[0], _number(_alike(more, labels, names), numbered)[0]), numbered)
+
+
+def _alike(part: Named, labels: np.ndarray, names: tuple[str, ...] | None) -> np.ndarray:
+    """Returns a part's labels as those of the first part are given: as numbers that count the same names, or names."""
+    _, found, own_names = part
+    if (found.dtype.kind in _NAMES) != (labels.dtype.kind in _NAMES):
+        raise wrong("Give the labels of all parts as numbers, or all as names", f"{labels.dtype} and {found.dtype}")
+    if found.dtype.kind in _NAMES or own_names == names or names is None or own_names is None:
+        return found
+    if unknown := sorted(set(own_names) - set(names)):
+        raise wrong("Add training images of every class", f"only other images of {', '.join(unknown[:5])}")
+    new = {old: names.index(name) for old, name in enumerate(own_names)}
+    return np.array([new.get(label, label) for label in found.tolist()], np.int64)  # -1 stays: an image without label
 
 
 def _parts(data: Any) -> tuple[list[Any], Any]:
@@ -58,7 +73,8 @@ def _parts(data: Any) -> tuple[list[Any], Any]:
 
 def _is_part(data: Any) -> bool:
     """Tells images and labels from images: a list of two images has no labels, which have one dimension."""
-    return isinstance(data, tuple) or (isinstance(data, list) and len(data) == 2 and np.ndim(data[1]) == 1)
+    is_pair = isinstance(data, (tuple, list)) and len(data) == 2
+    return is_pair and (isinstance(data, tuple) or np.ndim(data[1]) == 1)
 
 
 def _is_tensorflow(data: Any) -> bool:
@@ -127,7 +143,7 @@ def _column(features: Mapping[str, Any], kind: str, names: tuple[str, ...]) -> s
 
 def _number(labels: np.ndarray, names: tuple[str, ...] | None) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """Replaces class names among the labels by their numbers; without `names`, in sorted order."""
-    if labels.dtype.kind not in "USO":
+    if labels.dtype.kind not in _NAMES:
         return labels, names
     if any(label is None or label != label for label in labels.ravel()):  # NaN differs from itself
         raise wrong("Give every image a label", "labels with None or NaN")

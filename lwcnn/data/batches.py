@@ -62,8 +62,8 @@ class Batches(keras.utils.PyDataset):
         self.mixing, self.num_classes, self.num_epochs = mixing, num_classes, num_epochs
         if mixing and mixing.ramp and not num_epochs:
             raise LwcnnError(f"Give num_epochs, the length of the ramp of mixing. Received: num_epochs={num_epochs}")
-        if batch_size < 1 or not len(self.indices):
-            advice = "Give at least one image, and a batch_size of 1 or more"
+        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1 or not len(self.indices):
+            advice = "Give at least one image, and batch_size as an integer of 1 or more"
             raise wrong(advice, f"{len(self.indices)} images, batch_size={batch_size}")
         if mixing and (not num_classes or not 0 <= labels.min() <= labels.max() < num_classes):
             found = f"num_classes={num_classes}, labels from {labels.min()} to {labels.max()}"

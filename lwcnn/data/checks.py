@@ -138,7 +138,7 @@ def check_class_names(names: tuple[str, ...], where: str) -> None:
 
 
 def is_default(names: Sequence[str]) -> bool:
-    """Returns whether class names are only the labels, "0", "1", ..., as where a source has none, or there are none."""
+    """Returns whether the class names are just the labels "0", "1", ..., or there are none."""
     return list(names) == [str(label) for label in range(len(names))]
 
 

@@ -109,6 +109,10 @@ def load_dataset(
     Returns:
         A `Dataset`. The same images give the same arrays, in whatever order they are read.
 
+    Raises:
+        LwcnnError: The name or path is unknown, the data cannot be read or downloaded, or images, labels or class
+            names do not fit together. The message says what to change.
+
     Example:
 
     >>> data = load_dataset("digits")
@@ -156,7 +160,7 @@ def load_dataset(
 
 
 def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], seen: str) -> Dataset:
-    """Loads a folder without a test part for testing: its images but those that models have `seen` (`join_hashes`).
+    """Loads a folder without a test part for testing: the images that no model has `seen`, a string of `join_hashes`.
 
     If all were seen, all are test images. The training images are those that were seen if these are most of the folder,
     else all.

@@ -113,8 +113,8 @@ def _read_idx(folder: Path, stem: str) -> np.ndarray:
 
 def find_file(folder: Path, stem: str) -> Path | None:
     """Returns the path of a file, with or without .gz, or None."""
-    names = (stem, f"{stem}.gz", stem.replace("-idx", ".idx"))  # some unpackers write a dot
-    return next((folder / name for name in names if (folder / name).exists()), None)
+    names = (stem, stem.replace("-idx", ".idx"))  # some unpackers write a dot
+    return next((path for name in names for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
 
 
 def _read_stl10(folder: Path, part: str) -> Part:

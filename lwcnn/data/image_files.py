@@ -73,7 +73,7 @@ def read_image(source: Path | Image.Image, shape: tuple[int, int, int]) -> np.nd
 
 
 def read_images(sources: Sequence[Any], shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
-    """Reads many images; returns those that can be read, their indices among the sources, and why not, by index."""
+    """Reads many images; returns those that can be read, their indices among the sources, and why others cannot."""
     require_memory(len(sources) * math.prod(shape), f"{len(sources):,} images of shape {shape}")
     images = np.empty((len(sources), *shape), np.uint8)
     kept: list[int] = []

@@ -54,8 +54,9 @@ def find_source(name: str, data_dir: str | os.PathLike[str] | None = None) -> So
         npz = folder / f"{name}.npz"
         if npz.exists():
             return Source(f"{place}/{npz.name}", partial(formats.read_npz, npz), is_cache)
+        marker = ENTRIES[name]["marker"]
         for inner in ENTRIES[name]["folders"]:
-            if formats.find_file(folder / inner, ENTRIES[name]["marker"]):
+            if formats.find_file(folder / inner, marker) if marker else (folder / inner).is_dir():
                 return Source(f"{place}/{inner}", partial(formats.read_official, name, folder / inner), is_cache)
     return None
 

@@ -22,15 +22,19 @@ def stratified_subset(labels: np.ndarray, size: int, seed: int = 0) -> np.ndarra
 
 
 def split_for_training(
-    labels: np.ndarray, validation: int | float, limit: int | None = None, seed: int = 0
+    labels: np.ndarray,
+    validation: int | float,
+    limit: int | None = None,
+    seed: int = 0,
+    class_names: Sequence[str] = (),
 ) -> IndexPair:
     """Splits a data set of any size into training and validation with equal class proportions; sorted indices.
 
     Both have at least one image of every class. `validation` is a number of images or a fraction, at most n // 2;
     `limit` the maximum number of training images. The same labels, in the data set's canonical order, and the same seed
-    always give the same split.
+    always give the same split. `class_names` are for the error message.
     """
-    counts = _count_classes(labels, min_count=2, purpose="training and validation, one for each")
+    counts = _count_classes(labels, 2, "training and validation, one for each", class_names)
     size = max(len(counts), min(_number_of_images(validation, len(labels)), len(labels) // 2))
     train, held_out = _split_by_mask(_draw(labels, _exact_shares(counts, size, counts - 1), seed))
     if limit:

@@ -58,7 +58,8 @@ def fast_fit(
         raise wrong("Compile the model before its training: model.compile(optimizer, loss)", f"{model.name!r}")
     numbers = {"batch_size": (batch_size, 1), "epochs": (epochs, 0), "initial_epoch": (initial_epoch, 0)}
     for name, (value, least) in numbers.items():
-        if value is not None and (not isinstance(value, (int, np.integer)) or value < least):
+        is_default = name == "batch_size" and value is None
+        if not is_default and (not isinstance(value, (int, np.integer)) or value < least):
             raise wrong(f"Give {name} as an integer of {least} or more", f"{name}={value!r}")
     reason = next((f"of the argument {name}" for name in arguments), None) or unsupported(model)
     given = [] if reason else [pair for pair in ((x, y), validation_data) if pair is not None]

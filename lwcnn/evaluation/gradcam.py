@@ -5,7 +5,7 @@ import keras
 import numpy as np
 
 from lwcnn.evaluation.predict import require_classifier_of
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 
 BATCH_SIZE = 100
 
@@ -18,6 +18,8 @@ def gradcam_heatmap(model: keras.Model, images: np.ndarray, class_index: int | n
     require_classifier_of(images, model)
     activation = model.get_layer(layer).output
     num_classes, classes = model.output_shape[-1], np.broadcast_to(class_index, len(images))
+    if len(classes) and not 0 <= classes.min() <= classes.max() < num_classes:
+        raise wrong(f"Give classes from 0 to {num_classes - 1}", f"{classes.min()} to {classes.max()}")
     trunk = keras.Model(model.inputs[0], activation)
     # The images are an input of `rest` as well: they may reach the logits along paths around this layer.
     rest = keras.Model([model.inputs[0], activation], model.outputs[0])

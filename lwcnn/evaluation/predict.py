@@ -176,6 +176,10 @@ def _batches(
 ) -> Iterable[Batch]:
     from lwcnn.data.streams import find_inputs, read_npz_images, stream_files
 
+    if hasattr(images, "__array__") and np.asarray(images).dtype.kind in "buif":  # tensors, too
+        images = np.asarray(images)
+        if images.shape == input_shape(model):
+            raise wrong("Give an array of images; for a single one, image[np.newaxis]", f"shape {images.shape}")
     if not isinstance(images, np.ndarray):
         given: list[Any] = [images]
         if isinstance(images, Iterable) and not isinstance(images, (str, os.PathLike)):
@@ -237,6 +241,8 @@ def predict_tta(
     """
     if not 0 < temperature < float("inf"):
         raise wrong("Give temperature as a positive number", f"temperature={temperature!r}")
+    if isinstance(transforms, str):
+        raise wrong("Give transforms as a sequence of names", f"transforms={transforms!r}")
     if unknown := [name for name in transforms if name not in TTA_TRANSFORMS]:
         raise unknown_name("transform", unknown[0], TTA_TRANSFORMS)
     if not transforms:

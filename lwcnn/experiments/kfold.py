@@ -124,11 +124,12 @@ def _make_folds(plan: Experiment, data: Dataset, size: Preset, num_folds: int) -
 def _train_apart(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
     """Trains a model per fold, which has seen none of the images that it is assessed on."""
     data = run.data
+    settings = run.plan.validation, None, 0, data.class_names
     run.progress.expect(len(folds) * run.plan.num_epochs)
     for k, (inside, _) in enumerate(folds):
         run.progress.note(f"fold {k + 1} of {len(folds)}")
         images, labels = data.x_train[inside], data.y_train[inside]
-        (parts,) = split_distinct(images, labels, lambda labels: [split_for_training(labels, run.plan.validation)])
+        (parts,) = split_distinct(images, labels, lambda labels: [split_for_training(labels, *settings)])
         split = Split(*(Images(data.x_train, data.y_train, inside[part]) for part in parts))
         sequence = run.begin(split, f"{data.checksum} fold {k} of {len(folds)}")
         yield train_method(run.plan, sequence), sequence.records

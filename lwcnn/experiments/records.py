@@ -85,13 +85,13 @@ def find_plan(
 
 
 def image_limit(plan: Experiment, size: Preset) -> int | None:
-    """Returns the largest number of training images that experiment and preset allow."""
+    """Returns the smaller of the limits of experiment and preset on training images; None without any."""
     return min((limit for limit in (size.num_images, plan.num_images) if limit), default=None)
 
 
 def split_images(data: Dataset, plan: Experiment, size: Preset) -> Split:
     """Splits the training images of a data set into training and validation, limited by experiment and preset."""
-    settings = plan.validation, image_limit(plan, size), SPLIT_SEED
+    settings = plan.validation, image_limit(plan, size), SPLIT_SEED, data.class_names
     (parts,) = split_distinct(data.x_train, data.y_train, lambda labels: [split_for_training(labels, *settings)])
     return Split(*(Images(data.x_train, data.y_train, part) for part in parts))
 
@@ -125,6 +125,7 @@ def check_finished(path: Path, run: dict, needed: str = "test_accuracy") -> dict
             f"{path} was made with another configuration; move it away, or use other folders for results and models. "
             f"Received a file that differs in: {', '.join(differing)}"
             f"{' (give the same --precision and --devices)' if 'computing' in differing else ''}"
+            f"{' (of the network from which fine-tuning starts)' if 'checksum' in differing else ''}"
         )
     if checksum != run["data_checksum"]:
         raise LwcnnError(

@@ -64,7 +64,7 @@ def _release(best: Path, result: dict, data: Dataset, folders: Folders) -> Path 
         )
         return None
     classes = load_classes(folders.classes(data.name, experiment, result["preset"], result["seed"]))
-    if is_at_chance(result, classes, data.num_classes):
+    if is_at_chance(result, classes, data.y_test, data.num_classes):
         _log.warning("%s is at chance: its model stays in the cache, %s", best, trained)
         return None
     outputs = _verified_outputs(best, result, classes, data, folders)
@@ -81,11 +81,12 @@ def describe_models(folders: Folders, license_name: str | None = None) -> list[P
     if not paths:
         raise LwcnnError(f"Train a model first, by `lwcnn train`. Received: {folders.models}, which holds none")
     for path in paths:
-        told = read_description(path)
-        run = folders.result(told.dataset, told.experiment, told.preset, told.seed) if told else None
-        if told is None or run is None or not run.exists() or not _belongs(path, read_json(run)):
+        told, result = read_description(path), None
+        if told and (run := folders.result(told.dataset, told.experiment, told.preset, told.seed)).exists():
+            result = read_json(run)
+        if told is None or result is None or not _belongs(path, result):
             raise LwcnnError(f"Move the model away, or train it again: its run is not in the results. Received: {path}")
-        found = Description.of_run(read_json(run) | {"seen": told.seen}, told.class_names)
+        found = Description.of_run(result | {"seen": told.seen}, told.class_names)
         wanted = replace(found, license=license_name or told.license, **_measured(path, folders.results))
         if wanted != told:
             describe_model(path, wanted)
@@ -105,8 +106,8 @@ def _measured(path: Path, results: Path) -> dict[str, Any]:
     }
 
 
-def is_at_chance(result: dict, classes: np.ndarray, num_classes: int) -> bool:
-    """Returns whether a run predicts one class only, or is within three standard errors of guessing.
+def is_at_chance(result: dict, classes: np.ndarray, labels: np.ndarray, num_classes: int) -> bool:
+    """Returns whether a run predicts one class for images of several, or is within three standard errors of guessing.
 
     Of a handful of images even 100% is within three: there, half the way from guessing to 100% counts.
     """
@@ -114,7 +115,7 @@ def is_at_chance(result: dict, classes: np.ndarray, num_classes: int) -> bool:
     accuracy = (result["train_accuracy"] * train + result["val_accuracy"] * val) / (train + val)
     chance = 1 / num_classes
     margin = min(3 * math.sqrt(chance * (1 - chance) / (train + val)), 0.5 * (1 - chance))
-    return accuracy <= chance + margin or len(np.unique(classes)) == 1
+    return accuracy <= chance + margin or len(np.unique(classes)) == 1 < len(np.unique(labels))
 
 
 def _belongs(path: Path, result: dict) -> bool:

@@ -13,6 +13,7 @@ results/bench*.json, train_step.json, ...                     a benchmark
 Each file is read once per process, and again only after it has changed.
 """
 
+import copy
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -138,7 +139,7 @@ def load_benchmark(folder: StrPath, name: str) -> dict:
     path = Path(folder) / f"{name}.json"
     if not path.exists():
         raise MissingInput(f"{path.name} was not measured. Received: {path}")
-    return _read(path)
+    return copy.deepcopy(_read(path))  # the caller may change it, the cache may not
 
 
 def load_correct(folder: StrPath, runs: pd.DataFrame) -> np.ndarray:

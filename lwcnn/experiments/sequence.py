@@ -45,7 +45,7 @@ class PhaseSequence:
     records: list[dict] = field(default_factory=list, init=False)
 
     def __post_init__(self):
-        indices = [part.indices if part.indices is None else np.asarray(part.indices, "<i8") for part in self.split]
+        indices = [part.indices for part in self.split]
         subsets = [one if one is None else hashlib.sha256(one.tobytes()).hexdigest()[:16] for one in indices]
         versions = keras.backend.backend(), keras.version()
         self._determinants: list = [self.data_key, subsets, *versions, self.seed, self.image_shape, self.num_classes]

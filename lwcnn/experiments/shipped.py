@@ -33,7 +33,7 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
         return Path(model)
     if Path(model).suffix == ".keras":
         raise LwcnnError(f"There is no such model: check the path. Received: {model}")
-    if model not in NETWORKS:
+    if str(model) not in NETWORKS:
         raise unknown_name("model, neither a .keras file nor a network", str(model), NETWORKS)
     files = [shipped_file(str(model), name) for name in sorted(_DATASETS, key=lambda name: name != dataset)]
     found = next((path for path in files if path.exists()), None)

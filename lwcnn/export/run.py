@@ -44,7 +44,7 @@ def export_model(
         raise LwcnnError(f"Give an output path ending in {kind.extension}. Received: {output}")
     # Not `with_suffix`, because the name of a folder may contain a dot.
     report_path = output.with_name(output.name.removesuffix(kind.extension or "\0") + ".json")
-    if report_path.exists() and read_json(report_path).get("file") != output.name:
+    if report_path.exists() and not _is_report(report_path, output):
         raise wrong("Choose another output path: the report of the export would replace another file", report_path)
     model, told = load_model(path), read_description(path)
     require_fit(model, path, data)
@@ -140,3 +140,10 @@ def require_agreement(compared: dict, quantized: bool, max_drop: float | None = 
             f"{MAX_DIFFERENCE} of their range. Received: {compared['max_relative_difference']:.3g}, "
             f"accuracy {accuracies}"
         )
+
+
+def _is_report(path: Path, output: Path) -> bool:
+    try:
+        return read_json(path).get("file") == output.name
+    except LwcnnError:  # a list, or no JSON
+        return False

@@ -106,10 +106,9 @@ def pack(members: Mapping[str, bytes], description: Description | None) -> bytes
         text = json.dumps(vars(description), ensure_ascii=False, allow_nan=False)
         members = {**members, DESCRIPTION: text.encode()}
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, content in members.items():
-            # A fixed date: the same model always gives the same bytes.
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED, 9)
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in members.items():  # dated 1980, so that the same model always gives the same bytes
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED, 9)
     return packed.getvalue()
 
 

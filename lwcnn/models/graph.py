@@ -29,8 +29,8 @@ def layer_calls(model: keras.Model) -> list[tuple[keras.Operation, list[list[Ten
         model = keras.Model(model.inputs, model.outputs)
     config = model.get_config() if isinstance(model, keras.Model) else {}
     if "input_layers" not in config:
-        name = getattr(model, "name", "")
-        raise LwcnnError(f"Give a functional or a built sequential model. Received: {type(model)} {name!r}")
+        found = f"{type(model).__name__} {getattr(model, 'name', model)!r}"
+        raise LwcnnError(f"Give a functional or a built sequential model. Received: {found}")
     by_name = {operation.name: operation for operation in model.operations}
     return [
         (by_name[entry["name"]], [_tensors((call["args"], call["kwargs"])) for call in entry["inbound_nodes"]])

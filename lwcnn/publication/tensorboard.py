@@ -1,6 +1,7 @@
 """A progress display that also writes TensorBoard's event files, with any backend. Needs the extra `tensorboard`."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,15 @@ class TensorBoard(Progress):
 
     def __init__(self, folder: Path, style: str = "bar", title: str = ""):
         super().__init__(style, title)
-        writer = require("tensorboard.summary.writer.event_file_writer", "tensorboard")
+        self._writers = require("tensorboard.summary.writer.event_file_writer", "tensorboard")
         self._summary = require("tensorboard.compat.proto.summary_pb2", "tensorboard").Summary
         self._event = require("tensorboard.compat.proto.event_pb2", "tensorboard").Event
         folder.mkdir(parents=True, exist_ok=True)  # a folder that can't be made is an OSError, not TensorFlow's
-        self._writer = writer.EventFileWriter(str(folder))
+        self._folder = folder
+
+    @cached_property
+    def _writer(self):
+        return self._writers.EventFileWriter(str(self._folder))  # it makes a file: none for a run finished before
 
     def end_epoch(self, record: Mapping[str, float], accuracies: Sequence[float]) -> None:
         super().end_epoch(record, accuracies)

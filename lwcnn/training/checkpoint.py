@@ -24,11 +24,12 @@ _log = logging.getLogger(__name__)
 class PhaseState:
     """State of a phase after its last completed epoch.
 
-    `best` and `best_epoch`, counted from 1, are those of each output's validation accuracy (or negated loss), then of
-    their mean. `diverged` is the epoch, counted from 1, in which the loss became NaN or infinite, else 0. `weights` are
-    the latest ones during training, the final ones after it. `seeds` are the states of the layers' random generators,
-    `settings` a hash of the phase, its augmentation, the seed and the images used. `wait` counts the epochs since the
-    best, and `computing` names the steps, threads and devices that computed each part.
+    `best` has the best validation accuracy (or negated loss) of each output, then that of their mean; `best_epoch` has
+    the epochs, counted from 1, in which they occurred. `diverged` is the epoch, counted from 1, in which the loss
+    became NaN or infinite, else 0. `weights` are the latest ones during training, the final ones after it. `seeds` are
+    the states of the layers' random generators, `settings` a hash of the phase, its augmentation, the seed and the
+    images used. `wait` counts the epochs since the best, and `computing` names the steps, threads and devices that
+    computed each part.
     """
 
     epoch: int = 0

@@ -41,14 +41,12 @@ class Images:
             raise wrong(advice, f"{self.labels.dtype} of shape {self.labels.shape}")
         if self.indices is None:
             return
-        if not self.indices.size:
-            object.__setattr__(self, "indices", np.zeros(0, int))
-            return
-        if self.indices.dtype.kind not in "iu" or self.indices.ndim != 1:
+        if self.indices.size and (self.indices.dtype.kind not in "iu" or self.indices.ndim != 1):
             raise wrong("Give indices as integers, shape (m,)", f"{self.indices.dtype} of shape {self.indices.shape}")
-        if self.indices.min() < 0 or self.indices.max() >= len(self.labels):
+        if self.indices.size and not 0 <= self.indices.min() <= self.indices.max() < len(self.labels):
             found = f"{self.indices.min()} to {self.indices.max()}"
             raise wrong(f"Give indices from 0 to {len(self.labels) - 1}", found)
+        object.__setattr__(self, "indices", self.indices.astype(np.int64).reshape(-1))
 
     def __len__(self) -> int:
         return len(self.labels if self.indices is None else self.indices)

@@ -13,6 +13,7 @@ from lwcnn.data.augment import Augmentation
 from lwcnn.data.batches import Batches
 from lwcnn.data.checks import require_pixels
 from lwcnn.data.image_files import resize_images
+from lwcnn.models.graph import flat_layers
 from lwcnn.system import environment
 from lwcnn.system.errors import Diverged, LwcnnError, wrong
 from lwcnn.system.settings import plain_settings
@@ -78,9 +79,7 @@ def train_phase(
     if not len(branches) == len(model.inputs) == len(model.outputs):
         found = f"inputs: {len(model.inputs)}, outputs: {len(model.outputs)}, branches: {len(branches)}"
         raise wrong("Give a model with one input and one output for each branch", found)
-    last = model.layers[-1]
-    while isinstance(last, keras.Model):
-        last = last.layers[-1]
+    *_, last = flat_layers(model)
     if isinstance(last, Softmax) or getattr(getattr(last, "activation", None), "__name__", "") == "softmax":
         raise wrong("Give a model with logits as output, without softmax", repr(model.name))
     for part in split:
@@ -130,6 +129,8 @@ def _check_labels(labels: np.ndarray, num_classes: int) -> None:
 
 def _resized(model: keras.Model, split: Split, side: int) -> tuple[keras.Model, Split]:
     """Returns the model for square images of a side, with the same weights, and such images."""
+    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
+        raise wrong("Leave out image_side, which is for models with one input of images", f"image_side={side}")
     images = keras.Input((side, side, model.input_shape[-1]), name=model.inputs[0].name)
     try:
         smaller = keras.models.clone_model(model, input_tensors=images)

@@ -135,6 +135,32 @@ def test_hugging_face_data_sets():
         load_dataset(parts)
 
 
+def test_parts_with_other_lists_of_classes():
+    """Labels count the names of their own part; the classes are those of the training images."""
+    training, test = HuggingFace(X, Y), HuggingFace(X_TEST[Y_TEST > 1], Y_TEST[Y_TEST > 1] - 2)
+    test.features["label"] = type("ClassLabel", (), {"names": ["cat", "dog"]})()
+    names = np.array(ClassLabel.names)
+    expected = load_dataset(((X, names[Y]), (X_TEST[Y_TEST > 1], names[Y_TEST[Y_TEST > 1]])))
+    same(load_dataset((training, test)), expected)
+    np.testing.assert_array_equal(np.bincount(load_dataset((training, test)).y_test), [0, 0, 3, 3])
+    parts = {"train": training, "val": test, "test": HuggingFace(X_TEST, Y_TEST)}
+    assert (np.bincount(load_dataset(parts).y_train) == [10, 10, 13, 13]).all()
+    with pytest.raises(LwcnnError, match="Add training images of every class. Received: only other images of ant, bee"):
+        load_dataset((test, training))
+
+
+@pytest.mark.parametrize("other", ["test", "val"])
+def test_numbers_in_one_part_and_names_in_another_are_refused(other):
+    names = np.array(["ant", "bee", "cat", "dog"])
+    for first, second in ((Y, names[Y_TEST]), (names[Y], Y_TEST)):
+        with pytest.raises(LwcnnError, match="Give the labels of all parts as numbers, or all as names"):
+            load_dataset({"train": (X, first), other: (X_TEST, second), "test": (X_TEST, second)})
+
+
+def test_tuples_of_images_and_of_labels():
+    same(load_dataset((tuple(X), tuple(Y))), load_dataset((X, Y)))
+
+
 def test_other_forms_are_refused():
     for data in (X, {"x": X}, {"train": (X, Y), "tset": (X_TEST, Y_TEST)}, [X], 3, None):
         with pytest.raises(LwcnnError, match="Give arrays .*Received: "):

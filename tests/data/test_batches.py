@@ -204,6 +204,7 @@ def test_fit_takes_one_branch_compiled_as_usual():
         ({"labels": np.zeros(4, int)}, r"\(4,\)"),
         ({"labels": np.zeros(3)}, "float64"),
         ({"batch_size": 0}, "batch_size=0"),
+        ({"batch_size": 2.0}, "batch_size=2.0"),
         ({"indices": np.array([], int)}, "0 images"),
         ({"indices": np.array([True, False, True])}, r"bool of shape \(3,\)"),
         ({"indices": np.array([0.0, 2.0])}, "float64"),

@@ -297,6 +297,7 @@ def test_idx_files(tmp_path, name, inner, in_cache, compressed):
 
 def test_idx_files_with_dots(tmp_path):
     write_idx(tmp_path / "mnist", made_arrays(), names=[name.replace("-idx", ".idx") for name in IDX_NAMES])
+    (tmp_path / "mnist" / IDX_NAMES[0]).mkdir()  # Kaggle's archive has both
     assert load_dataset("mnist", tmp_path).x_train.shape == (60, 28, 28, 1)
 
 

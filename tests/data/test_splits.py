@@ -157,6 +157,8 @@ def test_one_image_of_a_class_is_refused_with_what_to_do():
     message = "Add images or drop classes: .* at least 2 images for training and validation, one for each.*class 1: 1"
     with pytest.raises(LwcnnError, match=message):
         split_for_training(made_labels([5, 1, 5]), 0.1)
+    with pytest.raises(LwcnnError, match="Received: owl: 1$"):
+        split_for_training(made_labels([5, 1, 5]), 0.1, class_names=("ant", "owl", "yak"))
 
 
 def test_a_subset_keeps_every_class_and_its_share():

@@ -199,7 +199,9 @@ def test_arrays_of_unequal_lengths_are_refused():
         fast_fit(build(), X, Y[:-1])
 
 
-@pytest.mark.parametrize("number", [{"batch_size": 0}, {"batch_size": -3}, {"batch_size": 2.5}, {"epochs": 1.5}])
+@pytest.mark.parametrize(
+    "number", [{"batch_size": 0}, {"batch_size": -3}, {"batch_size": 2.5}, {"epochs": 1.5}, {"epochs": None}]
+)
 def test_numbers_out_of_range_are_refused(number):
     ((name, value),) = number.items()
     with pytest.raises(LwcnnError, match=f"Give {name} as an integer of . or more. Received: {name}={value}"):

@@ -158,6 +158,14 @@ def test_images_are_paths_or_one_array(model, images):
         predict_images(model, images)
 
 
+def test_a_tensor_is_an_array_of_images_and_one_image_is_not(model, monkeypatch):
+    monkeypatch.setattr(model, "class_names", tuple(NAMES), raising=False)
+    images = make_images(2, SHAPE, 4)[0]
+    assert predict_images(model, keras.ops.convert_to_tensor(images)).equals(predict_images(model, images))
+    with pytest.raises(LwcnnError, match=r"for a single one, image\[np.newaxis\]. Received: shape \(12, 12, 3\)"):
+        predict_images(model, images[0])
+
+
 def test_with_tta_digits_are_not_mirrored(tmp_path, monkeypatch):
     asked, name = [], "lwcnn.evaluation.predict.default_tta_transforms"
     monkeypatch.setattr(name, lambda mirror: asked.append(mirror) or ["original"])

@@ -76,6 +76,8 @@ def test_probabilities_of_zero_stay_finite(images):
 def test_unknown_transforms_are_refused_with_the_nearest(model, images):
     with pytest.raises(LwcnnError, match="Did you mean 'horizontal_flip'.*Received: 'horizontl_flip'"):
         predict_tta(model, images, ["horizontl_flip"])
+    with pytest.raises(LwcnnError, match="a sequence of names. Received: transforms='original'"):
+        predict_tta(model, images, "original")
     for temperature in (0, -1, float("nan")):
         with pytest.raises(LwcnnError, match="temperature as a positive number"):
             predict_tta(model, images, temperature=temperature)

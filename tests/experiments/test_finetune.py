@@ -107,6 +107,15 @@ def test_a_start_that_has_seen_test_images_is_told_and_its_images_are_remembered
     assert is_among(made_dataset.x_train, seen).all() and is_among(made_dataset.x_test, seen).sum() == 5
 
 
+def test_another_start_of_the_same_name_is_told(start, made_dataset, folders, tmp_path):
+    finetune(start, made_dataset, "smoke", folders=folders)
+    model = load_model(start)
+    randomize(model, seed=9)
+    model.save(tmp_path / start.name)
+    with pytest.raises(LwcnnError, match=r"differs in: checksum \(of the network from which fine-tuning starts\)"):
+        finetune(tmp_path / start.name, made_dataset, "smoke", folders=folders)
+
+
 def test_from_a_folder_to_predictions(start, tmp_path, monkeypatch, capsys):
     """What a user does: fine-tune on a folder of photos, evaluate, predict."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))

@@ -178,20 +178,26 @@ def test_a_run_at_chance_or_of_one_class_is_not_released(folders, add, made_data
 def test_chance_is_three_standard_errors_wide(accuracy, expected):
     """Of 30 images and ten classes: 0.1 and three times 0.0548."""
     result = {"train_accuracy": accuracy, "val_accuracy": accuracy, "num_train_images": 20, "num_val_images": 10}
-    assert is_at_chance(result, np.arange(10), 10) == expected
+    assert is_at_chance(result, np.arange(10), np.arange(10), 10) == expected
 
 
 def test_a_good_model_with_few_validation_images_is_not_at_chance():
     """9 of 14 validation images and three classes: within three standard errors of guessing by themselves."""
     result = {"train_accuracy": 0.7, "val_accuracy": 9 / 14, "num_train_images": 132, "num_val_images": 14}
-    assert not is_at_chance(result, np.arange(3), 3)
+    assert not is_at_chance(result, np.arange(3), np.arange(3), 3)
 
 
 @pytest.mark.parametrize("accuracy, expected", [(0.75, True), (1.0, False)])
 def test_a_user_with_ten_photos_gets_a_model(accuracy, expected):
     """Three standard errors of 8 images and two classes reach above 100%."""
     result = {"train_accuracy": accuracy, "val_accuracy": accuracy, "num_train_images": 6, "num_val_images": 2}
-    assert is_at_chance(result, np.arange(2), 2) == expected
+    assert is_at_chance(result, np.arange(2), np.arange(2), 2) == expected
+
+
+def test_one_predicted_class_is_right_for_test_images_of_one_class():
+    result = {"train_accuracy": 0.9, "val_accuracy": 1.0, "num_train_images": 40, "num_val_images": 8}
+    assert not is_at_chance(result, np.zeros(6), np.zeros(6), 2)
+    assert is_at_chance(result, np.zeros(6), np.array([0, 0, 0, 0, 0, 1]), 2)
 
 
 @pytest.mark.parametrize("content", ["null", "{}", "[1]", '{"val_accuracy": 1}'])

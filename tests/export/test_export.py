@@ -293,11 +293,13 @@ def test_saved_model_replaces_only_its_own(trained, made_dataset, tmp_path):
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["precious", "saved", "saved.json"]
 
 
-def test_a_report_replaces_only_a_report(trained, made_dataset, tmp_path):
-    (tmp_path / "wren.json").write_text('{"accuracy": 0.9}')
+@pytest.mark.parametrize("content", ['{"accuracy": 0.9}', "[]", "no JSON"])
+def test_a_report_replaces_only_a_report(trained, made_dataset, tmp_path, content):
+    (tmp_path / "wren.json").write_text(content)
     with pytest.raises(LwcnnError, match="would replace another file. Received: .*wren.json"):
         export_model(trained[0], "onnx", made_dataset, tmp_path / "wren.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["wren.json"]
+    assert (tmp_path / "wren.json").read_text() == content
 
 
 def test_a_report_replaces_none_of_another_file(trained, made_dataset, tmp_path):

@@ -43,6 +43,11 @@ def test_scalars_of_every_epoch_then_confusion_matrix_and_samples(tmp_path, made
         assert decoded.size == (image.width, image.height)
 
 
+def test_a_run_finished_before_makes_no_file(tmp_path):
+    TensorBoard(tmp_path / "run", "none").note("finished before")
+    assert not list((tmp_path / "run").iterdir())
+
+
 def test_a_folder_that_cannot_be_made_is_an_error_of_the_file_system(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError):

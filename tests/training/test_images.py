@@ -32,6 +32,13 @@ def test_agrees_with_numpy_over_several_parts_and_for_chosen_images(channels):
         np.testing.assert_allclose(std, some.std(axis=(0, 1, 2)), rtol=1e-12)
 
 
+def test_indices_are_kept_as_one_type():
+    """Checkpoints are named by the bytes of the indices."""
+    images, labels = np.zeros((3, 4, 4, 1), np.uint8), np.zeros(3, int)
+    for indices in ([2, 0], np.array([2, 0], np.int32), np.array([2, 0], np.uint8), []):
+        assert Images(images, labels, indices).indices.dtype == np.int64
+
+
 @pytest.mark.parametrize("labels", [np.zeros((3, 1), int), np.zeros(3), np.zeros(2, int), np.zeros((3, 10), int)])
 def test_labels_are_one_integer_per_image(labels):
     received = re.escape(f"Received: {labels.dtype} of shape {labels.shape}")

@@ -825,6 +825,9 @@ def test_image_side_trains_on_smaller_images(parts, monkeypatch):
     assert {layer.name for layer in model.layers if layer.trainable and layer.weights} == {"head_norm", "head_logits"}
     with pytest.raises(LwcnnError, match="Leave out image_side, or choose another: merged .*Received: image_side=14"):
         train_phase(build_merged_model(SHAPE, NUM_CLASSES), Phase("p", NADAM, 1, image_side=14), parts, 0)
+    dual = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, name) for name in ("original", "augmented")])
+    with pytest.raises(LwcnnError, match="models with one input of images. Received: image_side=8"):
+        train_phase(dual, Phase("p", NADAM, 1, image_side=8), parts, 0, branches=(None, None))
 
 
 def test_the_random_states_of_models_within_a_model_are_kept_too():

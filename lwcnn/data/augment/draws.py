@@ -56,7 +56,8 @@ def random_bits(key: tuple[int, ...], count: int) -> np.ndarray:
     """
     # Below 2**32 each part is one word of the seed, so that different keys of equal length give different seeds.
     if not all(isinstance(part, (int, np.integer)) and 0 <= part < 2**32 for part in key):
-        raise LwcnnError(f"Give seed, epoch and stream as whole numbers from 0 to 2**32 - 1. Received: {key}")
+        advice = "Give seed, epoch, stream and indices as whole numbers from 0 to 2**32 - 1"
+        raise LwcnnError(f"{advice}. Received: {', '.join(map(str, key[1:]))}")
     return np.random.Philox(np.random.SeedSequence([int(part) for part in key])).random_raw(count)
 
 

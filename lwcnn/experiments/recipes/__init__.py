@@ -63,8 +63,8 @@ def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = 
     Args:
         name: Name of a network or experiment (see `lwcnn list`).
         preset: "smoke", "quick", "medium" or "full", which sets the numbers of epochs.
-        dataset: `Dataset.spec`, or the name of a public data set. The augmentation of our recipes depends on it: small
-            images are shifted less, and digits are not mirrored.
+        dataset: A `Dataset` or its `spec`, or the name of a public data set. The augmentation of our recipes depends on
+            it: small images are shifted less, and digits are not mirrored.
 
     Returns:
         The experiment, of a subclass of `Experiment`.
@@ -81,5 +81,5 @@ def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = 
     if name not in _RECIPES:
         raise unknown_name("experiment", name, [*NETWORKS, *EXPERIMENT_NAMES])
     question, build = _RECIPES[name]
-    images = image_spec(dataset) if isinstance(dataset, str) else dataset
+    images = image_spec(dataset) if isinstance(dataset, str) else getattr(dataset, "spec", dataset)
     return replace(build(size, images), name=name, question=question)
