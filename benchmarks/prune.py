@@ -119,6 +119,7 @@ def measured(experiment: str, method: str, epochs: int, data) -> dict:
     """Returns the accuracy before pruning, right after it and after training, and the size of the int8 file."""
     from shrink import kernels
 
+    from lwcnn.data.images import Images, Split
     from lwcnn.data.splits import split_for_training
     from lwcnn.evaluation.metrics import accuracy
     from lwcnn.evaluation.predict import predict_logits
@@ -128,7 +129,6 @@ def measured(experiment: str, method: str, epochs: int, data) -> dict:
     from lwcnn.export.formats import LitertModel, gzip_bytes
     from lwcnn.models.cost import count_macs
     from lwcnn.models.io import load_model
-    from lwcnn.training.images import Images, Split
 
     plan = get_experiment(experiment, "full", data.name)
     large = load_model(ROOT / "models" / f"{data.name}-{experiment}.keras")

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from lwcnn.data.datasets import load_dataset
+from lwcnn.data.images import Images, Split
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_experiment
@@ -30,7 +31,6 @@ from lwcnn.experiments.run import load_teacher
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.system.environment import commit, device_name, thread_environment
 from lwcnn.system.files import read_json, write_json
-from lwcnn.training.images import Images, Split
 
 NUM_IMAGES, EPOCHS, ROUNDS = 2_560, 4, 2
 

@@ -38,8 +38,8 @@ _WITHOUT_BACKEND = {
 _WITH_BACKEND = {
     "Batches": "lwcnn.data.batches",
     "Checkpoint": "lwcnn.training.checkpoint",
-    "Images": "lwcnn.training.images",
-    "Split": "lwcnn.training.images",
+    "Images": "lwcnn.data.images",
+    "Split": "lwcnn.data.images",
     "build_dual_model": "lwcnn.models.dual",
     "build_merged_model": "lwcnn.models.dual",
     "build_submodel": "lwcnn.models.dual",

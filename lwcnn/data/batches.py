@@ -7,6 +7,7 @@ from lwcnn.data.augment import Augmentation, MixUpCutMix, augment_batch
 from lwcnn.data.augment.augmentation import check_images
 from lwcnn.data.augment.draws import Purpose, random_bits
 from lwcnn.data.augment.mixing import draw_mix, mix_images, mix_labels
+from lwcnn.data.images import Images
 from lwcnn.system.errors import LwcnnError, wrong
 
 
@@ -56,17 +57,17 @@ class Batches(keras.utils.PyDataset):
     ):
         super().__init__(workers=1)  # more would return batches in the next epoch that were prefetched for this one
         check_images(images)
-        _check_labels(labels, len(images))
-        self.images, self.labels, self.batch_size, self.seed, self.branches = images, labels, batch_size, seed, branches
-        self.indices = np.arange(len(images)) if indices is None else _check_indices(np.asarray(indices), len(images))
+        chosen = Images(images, labels, np.arange(len(images)) if indices is None else indices)
+        self.images, self.labels, self.indices = images, chosen.labels, np.asarray(chosen.indices)
+        self.batch_size, self.seed, self.branches = batch_size, seed, branches
         self.mixing, self.num_classes, self.num_epochs = mixing, num_classes, num_epochs
         if mixing and mixing.ramp and not num_epochs:
             raise LwcnnError(f"Give num_epochs, the length of the ramp of mixing. Received: num_epochs={num_epochs}")
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1 or not len(self.indices):
             advice = "Give at least one image, and batch_size as an integer of 1 or more"
             raise wrong(advice, f"{len(self.indices)} images, batch_size={batch_size}")
-        if mixing and (not num_classes or not 0 <= labels.min() <= labels.max() < num_classes):
-            found = f"num_classes={num_classes}, labels from {labels.min()} to {labels.max()}"
+        if mixing and (not num_classes or not 0 <= self.labels.min() <= self.labels.max() < num_classes):
+            found = f"num_classes={num_classes}, labels from {self.labels.min()} to {self.labels.max()}"
             raise LwcnnError(f"Give num_classes, above the largest label, with mixing. Received: {found}")
         self.set_epoch(0)
 
@@ -103,17 +104,3 @@ class Batches(keras.utils.PyDataset):
         if len(inputs) == 1:
             return inputs[0], labels
         return inputs, (labels,) * len(inputs)
-
-
-def _check_indices(indices: np.ndarray, num_images: int) -> np.ndarray:
-    if indices.size and (indices.ndim != 1 or indices.dtype.kind not in "iu"):
-        raise wrong("Give indices as integers of shape (m,)", f"{indices.dtype} of shape {indices.shape}")
-    if indices.size and not 0 <= indices.min() <= indices.max() < num_images:
-        raise wrong(f"Give indices from 0 to {num_images - 1}", f"{indices.min()} to {indices.max()}")
-    return indices.astype(np.int64)
-
-
-def _check_labels(labels: np.ndarray, num_images: int) -> None:
-    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu" or labels.shape != (num_images,):
-        received = f"{getattr(labels, 'dtype', type(labels))} of shape {getattr(labels, 'shape', None)}"
-        raise LwcnnError(f"Give one integer label for each image, shape ({num_images},). Received: {received}")

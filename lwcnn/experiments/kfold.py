@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from lwcnn.data.datasets import Dataset
+from lwcnn.data.images import Images, Split
 from lwcnn.data.splits import split_distinct, split_for_training, stratified_folds, stratified_subset
 from lwcnn.evaluation.diagnostics import diagnose_folds
 from lwcnn.evaluation.metrics import accuracy
@@ -20,7 +21,6 @@ from lwcnn.system.environment import MAX_SEED
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import write_json
 from lwcnn.system.settings import plain_settings
-from lwcnn.training.images import Images, Split
 from lwcnn.training.progress import Progress
 
 NUM_FOLDS = 6  # paper

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from lwcnn.data.images import Split
 from lwcnn.experiments.recipes import types
 from lwcnn.experiments.recipes.types import Experiment, MergedExperiment, NetworkExperiment, ReproductionExperiment
 from lwcnn.experiments.sequence import PhaseSequence
@@ -22,7 +23,6 @@ from lwcnn.models.merge import merge_submodels
 from lwcnn.models.surgery import build_ensemble, merge_branches, replace_head
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
-from lwcnn.training.images import Split
 from lwcnn.training.loop import Wrap
 from lwcnn.training.losses import build_distiller
 

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from lwcnn.data.datasets import Dataset, load_dataset
+from lwcnn.data.images import Images, Split
 from lwcnn.data.splits import split_distinct, split_for_training
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import Experiment, Preset, get_experiment, get_preset
@@ -19,7 +20,6 @@ from lwcnn.system.files import read_json
 from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.devices import Computing
-from lwcnn.training.images import Images, Split
 from lwcnn.training.progress import Progress
 from lwcnn.training.steps import step_name
 

@@ -10,11 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from lwcnn.data.images import Split
 from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.checkpoint import Checkpoint, PhaseState
 from lwcnn.training.devices import Computing
-from lwcnn.training.images import Split
 from lwcnn.training.loop import Branches, Wrap, train_phase
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress

@@ -13,6 +13,7 @@ from lwcnn.data.augment import Augmentation
 from lwcnn.data.batches import Batches
 from lwcnn.data.checks import require_pixels
 from lwcnn.data.image_files import resize_images
+from lwcnn.data.images import Images, Split
 from lwcnn.models.graph import flat_layers
 from lwcnn.system import environment
 from lwcnn.system.errors import Diverged, LwcnnError, wrong
@@ -20,7 +21,6 @@ from lwcnn.system.settings import plain_settings
 from lwcnn.training.average import MovingAverage, batch_norm_statistics
 from lwcnn.training.checkpoint import Checkpoint, PhaseState, get_values, random_states, set_values
 from lwcnn.training.frozen import FeatureBatches, compute_features, split_frozen_prefix
-from lwcnn.training.images import Images, Split
 from lwcnn.training.losses import build_loss
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress

@@ -7,8 +7,8 @@ import numpy as np
 from scipy.special import log_softmax
 
 from lwcnn.data.checks import images_at_once
+from lwcnn.data.images import Images
 from lwcnn.training.checkpoint import PhaseState, get_values
-from lwcnn.training.images import Images
 from lwcnn.training.phases import Phase
 from lwcnn.training.steps import make_predictor
 

@@ -11,6 +11,7 @@ from against_keras import EAGERLY
 from made_data import make_images, randomize
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from lwcnn.data.images import Images, Split
 from lwcnn.engine import epoch as engine
 from lwcnn.engine.network import Weights
 from lwcnn.engine.operations import numpy_layers
@@ -23,7 +24,6 @@ from lwcnn.models.surgery import build_ensemble
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.average import MovingAverage, batch_norm_statistics
 from lwcnn.training.checkpoint import get_values, random_states, set_values
-from lwcnn.training.images import Images, Split
 from lwcnn.training.keras_optimizers import PointwiseMuon
 from lwcnn.training.loop import train_phase
 from lwcnn.training.losses import build_distiller

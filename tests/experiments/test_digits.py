@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from lwcnn.data.datasets import load_dataset
+from lwcnn.data.images import Images, Split
 from lwcnn.data.known import ImageSpec
 from lwcnn.data.splits import split_for_training
 from lwcnn.evaluation.diagnostics import diagnose_run
@@ -17,7 +18,6 @@ from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
 from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.models.configs import RepoResidualSEConfig, ResidualSEConfig
-from lwcnn.training.images import Images, Split
 
 # Ablations that train the merged model for few steps at SGD's rate of 0.001, or not at all: their least accuracy on
 # digits. They must warn.

@@ -7,6 +7,7 @@ import pytest
 from made_data import make_images, randomize
 from scipy.special import softmax
 
+from lwcnn.data.images import Images, Split
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments import pipeline, sequence
 from lwcnn.experiments.finetune import fine_tuning
@@ -16,7 +17,6 @@ from lwcnn.models.residual_se import build_residual_se
 from lwcnn.training import loop
 from lwcnn.training.checkpoint import PhaseState
 from lwcnn.training.devices import Computing
-from lwcnn.training.images import Images, Split
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 

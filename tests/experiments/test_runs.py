@@ -14,6 +14,7 @@ import pytest
 
 from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION, Augmentation
 from lwcnn.data.datasets import load_dataset
+from lwcnn.data.images import Images, Split
 from lwcnn.data.known import ImageSpec
 from lwcnn.data.splits import hash_images
 from lwcnn.evaluation.diagnostics import diagnose_folds, diagnose_run
@@ -35,7 +36,6 @@ from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.checkpoint import PhaseState
-from lwcnn.training.images import Images, Split
 from lwcnn.training.phases import Phase, trainable_layer_names
 
 ISSUE_FIELDS = {
@@ -571,7 +571,7 @@ def test_all_runs_share_one_validation_split():
     labels = np.arange(1000) * 7 % 10
     images = np.arange(1000)[:, None]
     images = images[np.argsort(hash_images(images)[0])]  # in canonical order
-    data = types.SimpleNamespace(x_train=images, y_train=labels)
+    data = types.SimpleNamespace(x_train=images, y_train=labels, class_names=tuple("0123456789"))
     training, validation = records.split_images(data, get_experiment("paper"), get_preset("quick"))
     digest = hashlib.sha256(validation.indices.astype("<i8").tobytes()).hexdigest()[:16]
     assert digest == "d22c06696f235d40" and len(training.indices) == 900

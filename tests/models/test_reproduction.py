@@ -8,6 +8,7 @@ import pytest
 from made_data import make_images, randomize, write_npz
 
 from lwcnn.data.augment import Augmentation, MixUpCutMix
+from lwcnn.data.images import Images, Split
 from lwcnn.experiments.kfold import run_kfold
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.run import run_experiment
@@ -20,7 +21,6 @@ from lwcnn.models.baselines.reproduction import (
 from lwcnn.models.cost import count_macs
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
-from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase, trainable_layer_names

@@ -9,6 +9,7 @@ import pytest
 from made_data import make_images
 
 from lwcnn.data.augment import MixUpCutMix
+from lwcnn.data.images import Images, Split
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NetworkExperiment, get_experiment
 from lwcnn.experiments.run import run_experiment
 from lwcnn.models.configs import ResidualSEConfig, Stage
@@ -18,7 +19,6 @@ from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.checkpoint import Checkpoint
-from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase

@@ -8,6 +8,7 @@ import pytest
 from made_data import make_images
 
 from lwcnn.data.augment import MixUpCutMix
+from lwcnn.data.images import Images, Split
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import NetworkExperiment
@@ -17,7 +18,6 @@ from lwcnn.models.configs import NARROW_RESNET18, RESNET_4443, SE_RESNET, ResNet
 from lwcnn.publication.claims import CLAIMS
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
-from lwcnn.training.images import Images, Split
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 

@@ -24,7 +24,7 @@ from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.models.configs import ResNetConfig, ResNetStage
 from lwcnn.training.devices import Computing
-from lwcnn.training.images import Images, Split
+from lwcnn.data.images import Images, Split
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 

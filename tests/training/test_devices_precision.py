@@ -9,6 +9,7 @@ import pytest
 from made_data import make_images
 
 from lwcnn.cli.main import main
+from lwcnn.data.images import Images, Split
 from lwcnn.experiments.pipeline import train_method
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.run import run_experiment
@@ -19,7 +20,6 @@ from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.checkpoint import Checkpoint
 from lwcnn.training.devices import PRECISIONS, Computing
-from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase

@@ -8,6 +8,7 @@ import pytest
 from made_data import describe, make_images, randomize
 from scipy.special import log_softmax
 
+from lwcnn.data.images import Images, Split
 from lwcnn.engine import Predictor
 from lwcnn.evaluation.metrics import average_probabilities
 from lwcnn.experiments import run as runs
@@ -22,7 +23,6 @@ from lwcnn.models.surgery import build_ensemble
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json, write_json
 from lwcnn.training.checkpoint import Checkpoint
-from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
 from lwcnn.training.losses import build_distiller
 from lwcnn.training.optimizers import OptimizerConfig

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from made_data import make_images, randomize
 
+from lwcnn.data.images import Images, Split
 from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import Diverged
 from lwcnn.training import loop
 from lwcnn.training.checkpoint import Checkpoint
-from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase

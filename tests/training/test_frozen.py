@@ -8,13 +8,13 @@ import pytest
 from made_data import make_images, randomize
 
 from lwcnn.data.augment import Augmentation, MixUpCutMix
+from lwcnn.data.images import Images, Split
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop
 from lwcnn.training.frozen import FeatureBatches, split_frozen_prefix
-from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase, unfreeze_layer_by_layer

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from made_data import make_images
 
+from lwcnn.data.images import Images, Split
 from lwcnn.engine import unsupported
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
-from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase

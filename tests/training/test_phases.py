@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from made_data import make_images, randomize
 
+from lwcnn.data.images import Images, Split
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop
-from lwcnn.training.images import Images, Split
 from lwcnn.training.keras_optimizers import OPTIMIZERS
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import NAMES, OptimizerConfig

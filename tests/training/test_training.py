@@ -15,6 +15,7 @@ import pytest
 from made_data import ROOT, make_images, randomize
 
 from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation
+from lwcnn.data.images import Images, Split
 from lwcnn.engine import epoch as engine
 from lwcnn.experiments.pipeline import train_method, train_submodels
 from lwcnn.experiments.recipes import get_experiment
@@ -26,7 +27,6 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop, validation
 from lwcnn.training.average import batch_norm_statistics
 from lwcnn.training.checkpoint import FORMAT, Checkpoint, PhaseState, random_states, set_values
-from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
 from lwcnn.training.losses import CrossEntropy, balanced_weights, build_loss
 from lwcnn.training.optimizers import OptimizerConfig

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
+from lwcnn.data.images import Images, Split
 from lwcnn.system.errors import LwcnnError
-from lwcnn.training.images import Images, Split
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
