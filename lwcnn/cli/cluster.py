@@ -68,7 +68,7 @@ def _check_nodes(ray: Any, probe: Any, options: argparse.Namespace) -> None:
     ]
     if not fit:
         found = [[node["Resources"].get(kind, 0) for kind in ("CPU", "GPU")] for node in alive]
-        nodes = "; ".join(f"{a:g} CPUs and {b:g} GPUs" for a, b in found) or "none"
+        nodes = "; ".join(sorted({f"{a:g} CPUs and {b:g} GPUs" for a, b in found})) or "none"
         advice = "No node has enough CPUs and GPUs for a run: lower --cpus-per-run and --gpus-per-run"
         raise wrong(advice, f"{cpus} CPUs and {gpus:g} GPUs; the nodes have: {nodes}")
     here = report(options.dataset, options.data_dir, [])

@@ -100,7 +100,7 @@ def test_nodes_are_checked_and_jobs_of_killed_workers_run_again(address, tmp_pat
             os.kill(os.getpid(), signal.SIGKILL)
         return int(os.environ["OMP_NUM_THREADS"])
 
-    with pytest.raises(LwcnnError, match="No node has enough CPUs.*9 CPUs.*the largest node has 1 CPUs"):
+    with pytest.raises(LwcnnError, match="No node has enough CPUs.*9 CPUs.*the nodes have: 1 CPUs and 0 GPUs$"):
         connect(options(address, tmp_path, cpus=9))
     with monkeypatch.context() as patched:
         patched.setattr(cluster, "report", lambda *_: HERE if _[2] == [] else fails())
