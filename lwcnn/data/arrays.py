@@ -45,8 +45,8 @@ def _alike(part: Named, labels: np.ndarray, names: tuple[str, ...] | None) -> np
     _, found, own_names = part
     if (found.dtype.kind in _NAMES) != (labels.dtype.kind in _NAMES):
         raise wrong("Give the labels of all parts as numbers, or all as names", f"{labels.dtype} and {found.dtype}")
-    if found.dtype.kind in _NAMES or own_names == names or names is None or own_names is None:
-        return found
+    if found.dtype.kind in _NAMES or own_names == names or names is None or own_names is None or found.ndim > 1:
+        return found  # one-hot labels are refused later
     if unknown := sorted(set(own_names) - set(names)):
         raise wrong("Add training images of every class", f"only other images of {', '.join(unknown[:5])}")
     new = {old: names.index(name) for old, name in enumerate(own_names)}

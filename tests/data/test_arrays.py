@@ -147,6 +147,9 @@ def test_parts_with_other_lists_of_classes():
     assert (np.bincount(load_dataset(parts).y_train) == [10, 10, 13, 13]).all()
     with pytest.raises(LwcnnError, match="Add training images of every class. Received: only other images of ant, bee"):
         load_dataset((test, training))
+    test.columns["label"] = np.eye(4, dtype=int)[Y_TEST[Y_TEST > 1]].tolist()
+    with pytest.raises(LwcnnError, match="argmax"):
+        load_dataset((training, test))
 
 
 @pytest.mark.parametrize("other", ["test", "val"])
