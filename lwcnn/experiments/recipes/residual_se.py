@@ -36,6 +36,8 @@ PLAIN_NETWORK = ResidualSEConfig(stem=32, stages=(Stage(20, 2, 3), Stage(32, 2, 
 CBAM_NETWORK = replace(NETWORK, block="cbam")  # 29,758
 
 DISTILLATION = Distillation(temperature=4, label_weight=0.1)
+THREE_TEACHERS = Teacher("residual_se", "full", (0, 1, 2))
+WREN_100K = Teacher("wren_100k", "full", (0,))
 
 BuildNetwork = Callable[[Preset, ImageSpec], NetworkExperiment]
 
@@ -52,12 +54,12 @@ def train_network(
     return build
 
 
-def _distilled(student: BuildNetwork) -> BuildNetwork:
-    """Returns what builds the experiment of a student of three `residual_se`; a smoke test takes smoke tests."""
+def distilled(student: BuildNetwork, teacher: Teacher) -> BuildNetwork:
+    """Returns what builds the experiment of a student; in a smoke test, its teacher comes from one too."""
 
     def build(preset: Preset, images: ImageSpec) -> DistilledExperiment:
-        teacher = Teacher("residual_se", "smoke" if preset.name == "smoke" else "full", (0, 1, 2))
-        return DistilledExperiment(**vars(student(preset, images)), teacher=teacher, distillation=DISTILLATION)
+        taught_by = replace(teacher, preset="smoke") if preset.name == "smoke" else teacher
+        return DistilledExperiment(**vars(student(preset, images)), teacher=taught_by, distillation=DISTILLATION)
 
     return build
 
@@ -75,11 +77,11 @@ RESIDUAL_EXPERIMENTS: Recipes = {
     ),
     "residual_se_small_distilled": (
         "the same below 20,000 parameters, distilled from three networks below 30,000",
-        _distilled(train_network(SMALL_NETWORK)),
+        distilled(train_network(SMALL_NETWORK), THREE_TEACHERS),
     ),
     "residual_se_distilled": (
         "five blocks at one resolution, distilled from three `residual_se`",
-        _distilled(train_network(DEEP_NETWORK, AVERAGED, gray=TINY_NETWORK)),
+        distilled(train_network(DEEP_NETWORK, AVERAGED, gray=TINY_NETWORK), THREE_TEACHERS),
     ),
     "residual_se_stem_adamw": (
         "Wren's control: the same network and schedule, with AdamW for every weight",

@@ -12,15 +12,14 @@ from typing import Any
 from lwcnn.data.augment import ColorJitter, Cutout, Erasing, GaussianBlur, MixUpCutMix, RandAugment, Sharpness
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
-from lwcnn.experiments.recipes.residual_se import DISTILLATION, NO_WEIGHT_DECAY, BuildNetwork, residual_se_muon
-from lwcnn.experiments.recipes.types import (
-    DistilledExperiment,
-    NetworkExperiment,
-    Recipes,
-    SnapshotExperiment,
-    Teacher,
-    changed,
+from lwcnn.experiments.recipes.residual_se import (
+    DISTILLATION,
+    NO_WEIGHT_DECAY,
+    WREN_100K,
+    BuildNetwork,
+    residual_se_muon,
 )
+from lwcnn.experiments.recipes.types import DistilledExperiment, NetworkExperiment, Recipes, SnapshotExperiment, changed
 from lwcnn.models.configs import Stage
 
 
@@ -41,7 +40,7 @@ def _techniques(group: str, prefix: str, **settings: tuple[str, dict[str, Any]])
     }
 
 
-_TAUGHT = partial(DistilledExperiment, teacher=Teacher("wren_100k", "full", (0,)), distillation=DISTILLATION)
+_TAUGHT = partial(DistilledExperiment, teacher=WREN_100K, distillation=DISTILLATION)
 _UNDECAYED = {"phases.0.optimizer.no_weight_decay": (*NO_WEIGHT_DECAY, "alpha")}  # slopes and shares
 
 TECHNIQUES: dict[str, Technique] = {
