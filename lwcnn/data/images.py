@@ -84,6 +84,12 @@ class Split(NamedTuple):
     Attributes:
         training: Training images.
         validation: Validation images.
+
+    Example:
+
+    >>> images = [Images(data.x_train, data.y_train, part) for part in np.split(np.arange(80), [60])]
+    >>> len(Split(*images).validation)
+    20
     """
 
     training: Images

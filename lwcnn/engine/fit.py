@@ -53,6 +53,14 @@ def fast_fit(
     Raises:
         LwcnnError: The model is not compiled, a number is out of range, there are more arrays than inputs or outputs,
             the arrays have different lengths, or a label is not one of the classes.
+
+    Example:
+
+    >>> import keras
+    >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    >>> model.compile("adam", loss, metrics=["accuracy"])
+    >>> fast_fit(model, data.x_train, data.y_train, epochs=2, verbose=0).epoch
+    [0, 1]
     """
     if not model.compiled:
         raise wrong("Compile the model before its training: model.compile(optimizer, loss)", f"{model.name!r}")

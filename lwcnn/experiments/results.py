@@ -66,6 +66,11 @@ def load_results(folder: StrPath = "results") -> pd.DataFrame:
 
     Raises:
         LwcnnError: A file is not a result or lacks keys; the message contains its path.
+
+    Example:
+
+    >>> runs = load_results("results")
+    >>> means = runs.groupby(["dataset", "experiment", "preset"])["test_accuracy"].mean()
     """
     frame = _frame(_paths(folder, "*/*/*/seed*.json", r"seed\d+\.json"), _RUN_KEYS)
     recorded = pd.Series([_step(history) for history in frame["history"]], frame.index, dtype=object)

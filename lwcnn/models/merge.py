@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from lwcnn.models.dual import build_merged_model
-from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.errors import LwcnnError, unknown_name, wrong
 
 
 def merge_submodels(
@@ -35,7 +35,7 @@ def merge_submodels(
 
     Raises:
         LwcnnError: The input shapes or class counts differ, two names are equal, or `reuse_dense_weights` has an
-            unknown name.
+            unknown name, or a submodel lacks a layer that `build_submodel` gives it.
 
     Example:
         >>> import lwcnn
@@ -59,9 +59,9 @@ def merge_submodels(
     merged = build_merged_model(input_shape, num_classes, names, dropout)
     for submodel in submodels:
         for layer in (f"{submodel.name}_conv1", f"{submodel.name}_conv2"):
-            merged.get_layer(layer).set_weights(submodel.get_layer(layer).get_weights())
+            merged.get_layer(layer).set_weights(_layer(submodel, layer).get_weights())
         if submodel.name in reused:
-            kernel, bias = submodel.get_layer(f"{submodel.name}_logits").get_weights()  # (F, classes), (classes,)
+            kernel, bias = _layer(submodel, f"{submodel.name}_logits").get_weights()  # (F, classes), (classes,)
             converted = kernel[np.newaxis, np.newaxis]  # (1, 1, F, classes)
             merged.get_layer(f"{submodel.name}_dense_as_conv").set_weights([converted, bias])
     return merged
@@ -88,6 +88,9 @@ def check_merge(submodels: Sequence[keras.Model], merged: keras.Model, images: n
         One comparison per submodel: `name`, `same_weights` (bit by bit), `largest_difference` of its logits from the
         output of the branch's 1x1 convolution, and `largest_logit` for scale.
 
+    Raises:
+        LwcnnError: The merged model has no branch for one of the submodels.
+
     Example:
         >>> import lwcnn
         >>> import numpy as np
@@ -105,12 +108,20 @@ def _check_branch(submodel: keras.Model, merged: keras.Model, images: np.ndarray
     logits = submodel.predict(images, batch_size=500, verbose=0)  # (n, classes)
     convolution = {"data_format": "channels_last", "name": f"{name}_without_relu"}
     without_relu = keras.layers.Conv2D(logits.shape[1], 1, **convolution)
-    branch = keras.Model(merged.inputs, without_relu(merged.get_layer(f"{name}_flatten").output))  # (n, 1, 1, classes)
+    branch = keras.Model(merged.inputs, without_relu(_layer(merged, f"{name}_flatten").output))  # (n, 1, 1, classes)
     without_relu.set_weights(merged.get_layer(f"{name}_dense_as_conv").get_weights())
     outputs = branch.predict(images, batch_size=500, verbose=0)[:, 0, 0]  # (n, classes)
     pairs = zip(submodel.get_weights(), branch.get_weights(), strict=True)
     same_weights = all(np.array_equal(a.ravel(), b.ravel()) for a, b in pairs)
     return MergeCheck(name, same_weights, float(np.abs(outputs - logits).max()), float(np.abs(logits).max()))
+
+
+def _layer(model: keras.Model, name: str) -> keras.Layer:
+    try:
+        return model.get_layer(name)
+    except ValueError:
+        advice = "Use submodels from build_submodel, and the model that merge_submodels built from them"
+        raise wrong(advice, f"{model.name!r}, which has no layer {name!r}") from None
 
 
 def _common_shapes(submodels: Sequence[keras.Model]) -> tuple[tuple[int, ...], int]:

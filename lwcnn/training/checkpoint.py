@@ -74,6 +74,15 @@ class Checkpoint:
         path: Path of the .npz file.
         key: Identifies what the phase, the seed and the positions of its images do not, such as the pixels, the labels
             and the model. A file with another key is rejected.
+
+    Example:
+
+    >>> head = Phase("head", OptimizerConfig("nadam"), epochs=1, trainable=("head_*",))
+    >>> checkpoint = Checkpoint(folder / "head.npz", key="first try")
+    >>> train_phase(model, head, Split(training, validation), seed=0, checkpoint=checkpoint).epoch
+    1
+    >>> checkpoint.load().finished  # a second call of `train_phase` would train no further
+    True
     """
 
     path: StrPath

@@ -39,6 +39,9 @@ class OptimizerConfig(Settings):
         drops: Fractions of the phase's steps, between 0 and 1, in ascending order. After each, the learning rate falls
             to a tenth; it is constant between them. Not together with `warmup`.
 
+    Raises:
+        LwcnnError: The name is unknown, a value is out of range, or two settings exclude each other.
+
     Example:
 
     >>> optimizer = OptimizerConfig("sgd", 0.1, momentum=0.9, warmup=0.2).build(num_steps=1000)

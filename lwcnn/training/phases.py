@@ -117,6 +117,9 @@ def unfreeze_layer_by_layer(
     Returns:
         A tuple of phases, one per layer with weights.
 
+    Raises:
+        LwcnnError: A value is out of range.
+
     Example:
 
     >>> phases = unfreeze_layer_by_layer(model, OptimizerConfig("sgd", 0.01), epochs=5, patience=2)

@@ -159,3 +159,12 @@ def test_check_merge_detects_an_inexact_merge():
     original, augmented = check_merge(submodels, merged, images)
     assert original.same_weights and not augmented.same_weights
     assert augmented.largest_difference == pytest.approx(0.25, abs=1e-4)
+
+
+def test_models_of_another_kind_are_refused():
+    submodels, images = random_submodels((12, 12, 3)), images_of((12, 12, 3))
+    merged = merge_submodels(submodels)
+    with pytest.raises(LwcnnError, match="build_submodel.*has no layer 'sequential_conv1'"):
+        merge_submodels([keras.Sequential([keras.Input((12, 12, 3)), keras.layers.Dense(10)], name="sequential")])
+    with pytest.raises(LwcnnError, match="merge_submodels.*has no layer 'third_flatten'"):
+        check_merge([*submodels, build_submodel((12, 12, 3), 10, "third")], merged, images)

@@ -28,6 +28,12 @@ class Experiment:
         validation: Fraction (below 1) or number of the training images held out for validation.
         num_images: Maximum number of training images, drawn by class, in addition to the preset's limit. If None, all
             are used.
+
+    Example:
+
+    >>> experiment = get_experiment("residual_se_muon", preset="full")
+    >>> experiment.num_epochs
+    60
     """
 
     name: str = "unnamed"

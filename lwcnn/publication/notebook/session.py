@@ -144,7 +144,11 @@ def open_session(
         A session, which trains networks, finds results and shows figures.
 
     Raises:
-        LwcnnError: If a name is unknown, the data can't be read, or there are no seeds.
+        LwcnnError: A name is unknown, the data can't be read, or there are no seeds.
+
+    Example:
+
+    >>> session = open_session("mnist", preset="smoke")  # doctest: +SKIP
     """
     get_preset(preset)  # a wrong name before the data is read
     seeds = tuple(seeds)
