@@ -10,6 +10,7 @@ from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
 from lwcnn.experiments.sequence import batch_size
+from lwcnn.experiments.shipped import shipped_file
 from lwcnn.models.description import Description, model_checksum, read_description, read_input_shape
 from lwcnn.publication.evidence import Evidence, Network, planned_phases, where
 from lwcnn.publication.measurement import or_missing, percent
@@ -57,7 +58,8 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
     title, shape = display_name(told.experiment), read_input_shape(path)
     if shape is None:
         raise LwcnnError(f"Give a model of one image size. Received: {path}")
-    is_known, is_shipped = told.experiment in EXPERIMENT_NAMES, name in NETWORKS and told.dataset in DISPLAY_NAMES
+    is_known = told.experiment in EXPERIMENT_NAMES
+    is_shipped = name in NETWORKS and path.resolve() == shipped_file(name, told.dataset)
     is_best = told.val_accuracy == network.runs["val_accuracy"].max()
     again = f" To repeat it, run `{network.command}`."
     images = told.dataset if told.dataset in DATASET_NAMES else "path/to/images"

@@ -82,6 +82,15 @@ def test_the_card_of_ones_own_images_has_their_batch_size_and_no_data_set_that_a
     assert "`lwcnn export own.keras --dataset path/to/images --format onnx`" in card
 
 
+def test_the_card_of_ones_own_training_of_a_shipped_network_names_ones_own_file(tmp_path):
+    config = plain_settings(lwcnn.get_experiment("wren"))
+    run = write_run(tmp_path / "results", "cifar10/residual_se_muon/quick", 0, 5, config=config, step="engine")
+    own = Path(shutil.copy(ROOT / "models/cifar10-residual_se_muon.keras", tmp_path))
+    card = model_card(own, Description.of_run(read_json(run), CLASSES), Evidence(tmp_path / "results"))
+    assert f'model = lwcnn.load_model("{own.name}")' in card
+    assert f"`lwcnn export {own.name} --dataset cifar10 --format onnx`" in card
+
+
 @pytest.mark.parametrize(("images", "shown"), [("c" * 64, True), ("other", False)])
 def test_the_card_has_the_int8_accuracy_of_this_file_on_the_images_of_its_run(tmp_path, images, shown):
     """Whatever the name of the data set that the export was checked on, such as without `-no_mirror`."""
