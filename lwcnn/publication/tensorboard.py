@@ -1,5 +1,6 @@
 """A progress display that also writes TensorBoard's event files, with any backend. Needs the extra `tensorboard`."""
 
+import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -55,5 +56,5 @@ class TensorBoard(Progress):
 
     def _write_values(self, values: Sequence[dict]) -> None:
         summary = self._summary(value=[self._summary.Value(**value) for value in values])
-        self._writer.add_event(self._event(step=self.epoch_of_run, summary=summary))
+        self._writer.add_event(self._event(wall_time=time.time(), step=self.epoch_of_run, summary=summary))
         self._writer.flush()

@@ -30,9 +30,9 @@ def test_scalars_of_every_epoch_then_confusion_matrix_and_samples(tmp_path, made
     board.end_run(result, made_dataset.x_test[:8], np.array([0, 0, 0, 1, 0, 1, 1, 1]), Path("seed0.json"))
 
     (file,) = (tmp_path / "run").iterdir()
-    written = [
-        (event.step, value) for event in loader.LegacyEventFileLoader(str(file)).Load() for value in event.summary.value
-    ]
+    events = list(loader.LegacyEventFileLoader(str(file)).Load())
+    assert all(event.wall_time > 0 for event in events), "TensorBoard's axes of time"
+    written = [(event.step, value) for event in events for value in event.summary.value]
     scalars = {(step, value.tag): value.simple_value for step, value in written if value.HasField("simple_value")}
     assert [scalars[step, "loss"] for step in (1, 2, 3)] == [2, 1, 0]
     assert scalars[3, "val_accuracy"] == 0.5 and scalars[3, "test_accuracy"] == 0.75
