@@ -3,6 +3,7 @@
 People write these sentences. A test here that fails names the sentence that has to be rewritten.
 """
 
+import re
 import shutil
 
 import numpy as np
@@ -29,7 +30,8 @@ from lwcnn.publication.tables.networks import headline
 from lwcnn.publication.values import resolve
 from lwcnn.system.files import read_json
 
-LEAST_CLAIMED = {"residual": 3, "se": 2, "mixing": 5, "adamw": 2, "smoothing": 1}  # points
+REPORTED = PUBLISHED[PUBLISHED["dataset"] == "cifar10"].set_index("name")["accuracy"]
+README = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +150,7 @@ def test_goals_are_met_by_all_networks_of_ours_but_one(evidence):
     assert all(100 * evidence.network(goal.dataset, goal.experiment).accuracy.mean < goal.aim for goal in with_aim)
     assert evidence.network("cifar10", "wren_100k", "full").runs["train_accuracy"].mean() > 0.999, "it fits its images"
     interval = evidence.network("cifar10", "wren_100k", "full").accuracy
-    assert interval.low < 0.9323 < interval.high, "MobileNetECA-Rep"
+    assert interval.low < REPORTED["MobileNetECA-Rep"] < interval.high
     assert 77.5 < 100 * evidence.network("cifar10", "repo_residual_se").accuracy.mean < 78.3
 
 
@@ -296,8 +298,9 @@ def test_unfreezing_layer_by_layer_or_at_a_low_rate_changes_little(evidence):
 
 
 def test_only_adamw_with_its_schedule_gains_what_is_claimed(evidence):
-    for key, least in LEAST_CLAIMED.items():
-        assert str(least) in CLAIMED_GAINS[PARTS[key].title]
+    keys = {part.title: key for key, part in PARTS.items()}
+    for title, claimed in CLAIMED_GAINS.items():
+        key, least = keys[title], int(re.search(r"\d+", claimed)[0])  # 3 of "+3 to +4"
         for pair in ((only(key), BASELINE), (WHOLE, leave_one_out(key))):
             _, mean, high = gain(evidence, "cifar10", *pair)
             if key == "adamw":
@@ -342,7 +345,7 @@ def test_the_networks_that_the_readme_names_are_on_the_front_of_its_figure():
     front = tradeoffs.pareto_front(points[tradeoffs._is_small(points)])
     ours = front[front["kind"].isin([tradeoffs.OURS, tradeoffs.MOST_ACCURATE])]
     assert ours["name"].tolist() == ["Wren-10k", "Wren-20k", "Wren-30k"]
-    assert "Wren-10k, Wren-20k and Wren-30k are on the Pareto front" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "Wren-10k, Wren-20k and Wren-30k are on the Pareto front" in README
 
 
 def test_no_public_network_as_small_as_wren_is_more_accurate_and_its_interval_covers_bsconv(evidence):
@@ -452,7 +455,10 @@ def test_wren_fast_is_smaller_than_mlperf_tinys_resnet_more_accurate_and_no_slow
     assert 0.9 < ours["p50_ms"] / theirs["p50_ms"] <= 1
     assert rows["Wren"]["p50_ms"] > 2 * theirs["p50_ms"] and rows["Wren-30k"]["p50_ms"] < rows["large ResNet"]["p50_ms"]
     (run,) = evidence.network("cifar10", "wren_fast").runs.itertuples()
-    assert (run.seed, round(100 * run.test_accuracy, 1)) == (0, 88.7)
+    assert (
+        f"more accurate ({100 * run.test_accuracy:.1f}%, one seed, against {100 * theirs['accuracy']:.1f}%), and its "
+        f"int8 file is {100 - 100 * ours['size_bytes'] / theirs['size_bytes']:.0f}% smaller"
+    ) in README
 
 
 def test_mlperf_tinys_resnet_is_less_accurate_larger_and_faster_in_int8(evidence):
@@ -460,7 +466,7 @@ def test_mlperf_tinys_resnet_is_less_accurate_larger_and_faster_in_int8(evidence
     theirs, ours = rows["ResNet-8", "int8"], rows["Wren", "int8"]
     record = evidence.network("cifar10", "residual_se_muon").int8
     assert ours["size_bytes"] == record["size_bytes"] < theirs["size_bytes"] == 98_496
-    assert theirs["accuracy"] == 0.8697 and rows["ResNet-8", "float32"]["accuracy"] == 0.8719
+    assert theirs["accuracy"] < rows["ResNet-8", "float32"]["accuracy"] == REPORTED["MLPerf ResNet-8"]
     assert theirs["accuracy"] < record["accuracy_exported"] == pytest.approx(ours["accuracy"], abs=0.001)
     assert theirs["p50_ms"] < 0.6 * ours["p50_ms"], "about half the time"
 
@@ -469,19 +475,18 @@ def test_the_readmes_first_sentence_has_wrens_figures(evidence):
     wren = evidence.network("cifar10", "residual_se_muon")
     runs, size = wren.runs, wren.int8
     minutes, accuracy = runs["train_seconds"].mean() / 60, 100 * runs["test_accuracy"].mean()
-    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert (
         f"**Wren** has {runs['params'].iloc[0]:,} parameters, trains in {minutes:.0f} minutes on one CPU thread, "
         f"classifies {accuracy:.1f}% of the test images correctly and fits into a {size['size_bytes'] / 1000:.0f} kB "
         "int8 file"
-    ) in text
+    ) in README
     most, file = evidence.network("cifar10", "wren_30k").runs, evidence.network("cifar10", "wren_30k").int8
     rows = evidence.benchmark("after_training")["rows"]
     (int8,) = [row["test_accuracy"] for row in rows if (row["experiment"], row["technique"]) == ("wren_30k", "int8")]
     assert (
         f"reaches {100 * most['test_accuracy'].mean():.1f}% with {most['params'].iloc[0]:,} parameters; in its int8 "
         f"file of {file['size_bytes'] / 1000:.0f} kB, the mean of three seeds is {100 * np.mean(int8):.1f}%"
-    ) in text
+    ) in README
     assert set(runs["num_threads"]) == {1}
 
 
