@@ -37,6 +37,8 @@ def rows(tmp_path_factory):
 def test_counts_need_no_results_and_are_those_of_the_systems(rows, system, what, value, unit):
     found = rows[system, what][0]
     assert (found.value, found.unit) == (value, unit)
+    (claim,) = (one for one in CLAIMS if (one["system"], one["what"]) == (system, what))
+    assert unit != "parameters" or f"{value:,}" in claim["claimed"] + claim["built"]
 
 
 def test_size_of_the_paper_is_that_with_optimizer_slots(rows):

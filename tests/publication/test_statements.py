@@ -103,6 +103,21 @@ def test_parameter_counts_are_not_as_claimed():
     assert untrained_network("cifar10", "residual_se_small").count_params() < 20_000
 
 
+def test_published_networks_have_the_parameters_of_those_trained_here(evidence):
+    trained = {
+        "paper, as reported": "paper/full",
+        "reproduction, as reported": "repo_baseline/full",
+        "extension, as reported": "repo_residual_se/full",
+        "SE-ResNet [4,4,3]": "se_resnet-epochs30/full",
+        "ResNet [4,4,4,3]": "resnet_4443-epochs60/full",
+        "narrow ResNet-18": "narrow_resnet18-epochs100/full",
+    }
+    published = PUBLISHED[PUBLISHED["name"].isin(list(trained))]
+    assert len(published) == len(trained) + 2, "the paper's on three data sets"
+    for one in published.itertuples():
+        assert one.params == evidence.network(one.dataset, *trained[one.name].split("/")).runs["params"].iloc[0]
+
+
 def test_networks_and_recipes_are_as_described():
     assert (NETWORK.stem, [(s.filters, s.blocks) for s in NETWORK.stages]) == (32, [(32, 2), (40, 2)])
     assert (SMALL_NETWORK.stem, [(s.filters, s.blocks) for s in SMALL_NETWORK.stages]) == (24, [(24, 2), (32, 2)])
