@@ -131,7 +131,7 @@ def test_kept_model_gives_the_result_again(finished, made_dataset):
     folders, result = finished
     plan = get_experiment("paper", "smoke", made_dataset.spec)
     model = keras.saving.load_model(folders.model(result))
-    assert not any("ConvReluMaxPool" in type(layer).__name__ for layer in model.layers)  # plain Keras layers
+    assert {type(layer).__module__.partition(".")[0] for layer in model.layers} == {"keras"}, "plain Keras layers"
     logits = predict_logits(model, made_dataset.x_test)
     np.testing.assert_array_equal(logits.argmax(1), saved_classes(folders))
     shifted = logits.astype(float) - logits.max(1, keepdims=True)
@@ -292,8 +292,7 @@ def test_every_experiment_is_plain_data(name, preset):
         plan = get_experiment(name, preset, dataset)
         assert plan.name == name and plan.question and plan.phases
         assert plan == get_experiment(name, preset, dataset)
-        config = dataclasses.asdict(plan)
-        assert json.loads(json.dumps(config)) == json.loads(json.dumps(config, allow_nan=False))
+        json.dumps(dataclasses.asdict(plan), allow_nan=False)  # raises where it is no plain data
         with pytest.raises(dataclasses.FrozenInstanceError):
             plan.validation = 0.3
         names = [phase.name for phase in every_phase(plan)]
