@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -48,6 +49,7 @@ def test_many_workers_take_turns(tmp_path):
             with locked(tmp_path / "a", lambda text: None):
                 inside.append(number)
                 most.append(len(inside))
+                time.sleep(0.001)  # without a lock, another would come in here
                 inside.remove(number)
         done.append(number)
 
