@@ -124,9 +124,11 @@ def test_ctrl_c_leaves_nothing_on_the_cluster(address, tmp_path):
         path.write_text(str(os.getpid()))
         time.sleep(600)
 
+    deadline = time.monotonic() + 120
     with pytest.raises(KeyboardInterrupt), nodes(options(address, tmp_path)) as submit:
         submit(Job("job", sleeps, tmp_path / "pid", tmp_path / "log"))
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            assert time.monotonic() < deadline
             time.sleep(0.1)
         raise KeyboardInterrupt
     deadline = time.monotonic() + 30
