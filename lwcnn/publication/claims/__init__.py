@@ -29,7 +29,7 @@ GOALS = list(pd.read_csv(_FOLDER / "goals.csv").itertuples(index=False, name="Go
 REFERENCES = list(pd.read_csv(_FOLDER / "references.csv", dtype=str, keep_default_na=False).itertuples(index=False))
 """Others' networks, and the experiments that train them as claimed or at their best.
 
-`claimed` is the accuracy in the system's own text, in percent; `epochs` those of our training where it is shorter.
+`epochs` are those of our training where it is shorter.
 """
 
 PUBLISHED = pd.read_csv(_FOLDER / "literature.csv")

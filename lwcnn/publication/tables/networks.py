@@ -12,7 +12,7 @@ from lwcnn.models.cost import count_macs
 from lwcnn.publication.claims import GOALS, PAPER_ACCURACY, PUBLISHED, REFERENCES
 from lwcnn.publication.evidence import Evidence, Network
 from lwcnn.publication.measurement import Measurement, mean_and_spread
-from lwcnn.publication.names import named
+from lwcnn.publication.names import display_name, named
 from lwcnn.publication.tables.table import Cell, Table, table_of
 
 README_NETWORKS = ("wren-10k", "wren-20k", "wren-30k", "wren-100k", "wren-fast", "wren", "paper")
@@ -106,12 +106,13 @@ def improved(evidence: Evidence) -> Table:
 def references(evidence: Evidence) -> Table:
     """Reference and comparison networks: size, cost, claimed accuracy and our accuracy."""
     costs = load_networks(evidence.folder).set_index("model")
+    claimed = PUBLISHED.set_index("name")["accuracy"]
 
     def runs(one: Any) -> Network:
         return evidence.network("cifar10", f"{one.experiment}-epochs{one.epochs}" if one.epochs else one.experiment)
 
     def trained(one: Any) -> str:
-        length = f"{get_experiment(one.experiment, one.preset).num_epochs}"
+        length = f"{get_experiment(one.experiment, runs(one).runs['preset'].iloc[0]).num_epochs}"
         return f"{mean_accuracy(runs(one))} ({f'{one.epochs} instead of ' if one.epochs else ''}{length} epochs)"
 
     columns: dict[str, Callable[[Any], Cell]] = {
@@ -121,7 +122,9 @@ def references(evidence: Evidence) -> Table:
         "float32 MB": lambda one: f"{costs['float32_bytes'][one.network] / 1e6:.1f}",
         "memory MB": lambda one: f"{costs['memory_mb'][one.network]['total']:.1f}",
         "LiteRT ms": lambda one: _latency("litert", 2)(evidence.network("", one.network)),
-        "claimed %, not ours": lambda one: one.claimed,
+        "claimed %, not ours": lambda one: (
+            f"{100 * claimed[name]:g}" if (name := display_name(one.experiment)) in claimed else ""
+        ),
         "test % here": trained,
         "command": lambda one: f"`{runs(one).command}`",
     }
