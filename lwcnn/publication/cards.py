@@ -14,7 +14,7 @@ from lwcnn.experiments.shipped import shipped_file
 from lwcnn.models.description import Description, model_checksum, read_description, read_input_shape
 from lwcnn.publication.evidence import Evidence, Network, planned_phases, where
 from lwcnn.publication.measurement import or_missing, percent
-from lwcnn.publication.names import display_name
+from lwcnn.publication.names import command_name, display_name
 from lwcnn.publication.tables.calibration import measure
 from lwcnn.publication.tables.table import Cell, Columns, Table, table_of
 from lwcnn.system.errors import LwcnnError, wrong
@@ -54,8 +54,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
     """Returns the card of a model, given its path, its description and the results that its run belongs to."""
     network = evidence.network(told.dataset, told.experiment, told.preset)
     run = network.runs.set_index("seed").loc[told.seed].to_dict()
-    name = next((name for name, named in NETWORKS.items() if named == told.experiment), told.experiment)
-    title, shape = display_name(told.experiment), read_input_shape(path)
+    name, title, shape = command_name(told.experiment), display_name(told.experiment), read_input_shape(path)
     if shape is None:
         raise LwcnnError(f"Give a model of one image size. Received: {path}")
     is_known = told.experiment in EXPERIMENT_NAMES

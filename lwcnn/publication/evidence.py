@@ -14,10 +14,9 @@ from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES, INPUT_SHAPES
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.statistics import Estimate, estimate_accuracy, paired_difference
 from lwcnn.experiments import results
-from lwcnn.experiments.recipes import NETWORKS
 from lwcnn.experiments.results import MissingInput
 from lwcnn.experiments.zoo import create_model
-from lwcnn.publication.names import HEADLINE, split_epochs
+from lwcnn.publication.names import HEADLINE, command_name, split_epochs
 from lwcnn.system.files import StrPath
 from lwcnn.system.npz import load_npz
 
@@ -124,8 +123,7 @@ class Network:
     def command(self) -> str:
         """The command line that trains these runs."""
         (experiment, epochs), run = split_epochs(self.experiment), self.runs.iloc[0]
-        name = next((short for short, named in NETWORKS.items() if named == experiment), experiment)
-        line = f"lwcnn train {name} --dataset {self.dataset} --preset {run['preset']}"
+        line = f"lwcnn train {command_name(experiment)} --dataset {self.dataset} --preset {run['preset']}"
         line += (f" --epochs {epochs}" if epochs else "") + f" --seeds {' '.join(map(str, self.runs['seed']))}"
         if str(run.get("precision")).startswith("mixed"):
             line += f" --precision {run['precision']}"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lwcnn.experiments.recipes import NETWORKS
 from lwcnn.experiments.recipes.ablation import PARTS_EXPERIMENTS
 from lwcnn.experiments.recipes.family import VARIANTS
 from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS
@@ -40,6 +41,11 @@ def display_name(experiment: str) -> str:
 def named(experiment: str) -> str:
     """Returns the plain name and, for commands and result files, the code name: "Wren (`residual_se_muon`)"."""
     return f"{display_name(experiment)} (`{experiment}`)"
+
+
+def command_name(experiment: str) -> str:
+    """Returns the name of an experiment in commands: that of its network, if it has one."""
+    return next((name for name, trained in NETWORKS.items() if trained == experiment), experiment)
 
 
 def budget(preset: str) -> str:

@@ -12,7 +12,7 @@ from lwcnn.models.cost import count_macs
 from lwcnn.publication.claims import GOALS, PAPER_ACCURACY, PUBLISHED, REFERENCES
 from lwcnn.publication.evidence import Evidence, Network
 from lwcnn.publication.measurement import Measurement, mean_and_spread
-from lwcnn.publication.names import display_name, named
+from lwcnn.publication.names import command_name, display_name, named
 from lwcnn.publication.tables.table import Cell, Table, table_of
 
 README_NETWORKS = ("wren-10k", "wren-20k", "wren-30k", "wren-100k", "wren-fast", "wren", "paper")
@@ -62,9 +62,9 @@ def headline(evidence: Evidence) -> Table:
         "training minutes": _minutes,
     }
     pairs = [*(("cifar10", name) for name in README_NETWORKS), ("fashion_mnist", "wren-15k")]
-    networks = {name: evidence.network(dataset, NETWORKS[name]) for dataset, name in pairs}
-    names: NetworkColumns = {"network": lambda one: next(f"`{name}`" for name in networks if networks[name] is one)}
-    return table_of(names | _DATA | _PARAMETERS | columns, list(networks.values()))
+    names: NetworkColumns = {"network": lambda one: f"`{command_name(one.experiment)}`"}
+    networks = [evidence.network(dataset, NETWORKS[name]) for dataset, name in pairs]
+    return table_of(names | _DATA | _PARAMETERS | columns, networks)
 
 
 def efficiency(evidence: Evidence) -> Table:
