@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,7 +23,8 @@ from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.shipped import model_file
 from lwcnn.models.description import read_description
-from lwcnn.models.io import load_model
+from lwcnn.models.dual import build_merged_model
+from lwcnn.models.io import load_model, save_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.progress import Progress
 
@@ -120,8 +120,6 @@ def test_evaluate_refuses_what_is_no_model_or_does_not_fit(tmp_path, made_npz, c
     broken.write_bytes(b"PK\x03\x04 half a file")
     assert main(["evaluate", str(broken), f"--dataset={made_npz}"]) == 1
     assert "can't be read as a Keras model" in capsys.readouterr().err
-    from lwcnn import build_merged_model
-
     other = tmp_path / "other.keras"
     build_merged_model((16, 16, 1), 4).save(other)
     assert main(["evaluate", str(other), f"--dataset={made_npz}"]) == 1
@@ -132,9 +130,6 @@ def test_evaluate_refuses_what_is_no_model_or_does_not_fit(tmp_path, made_npz, c
 @pytest.mark.parametrize("line", [["evaluate", "MODEL"], ["export", "MODEL", "--format=onnx"]])
 def test_a_model_is_never_taken_for_a_known_data_set_by_name_or_shape(tmp_path, capsys, made_dataset, line):
     """Ten classes of 32x32x3 in a file named as a released one: nothing says that they are CIFAR-10's."""
-    from lwcnn.models.dual import build_merged_model
-    from lwcnn.models.io import save_model
-
     path = tmp_path / "cifar10-paper.keras"
     line = [str(path) if word == "MODEL" else word for word in line]
     for description, words in [
@@ -148,9 +143,6 @@ def test_a_model_is_never_taken_for_a_known_data_set_by_name_or_shape(tmp_path, 
 
 
 def test_evaluate_takes_the_data_set_that_the_model_file_names(tmp_path, capsys):
-    from lwcnn.models.dual import build_merged_model
-    from lwcnn.models.io import save_model
-
     digits = datasets.load_dataset("digits")
     save_model(tmp_path / "mine.keras", build_merged_model((28, 28, 1), 10), describe(digits))
     assert main(["evaluate", str(tmp_path / "mine.keras")]) == 0
@@ -264,10 +256,9 @@ def test_ctrl_c_in_a_real_process_leaves_a_run_that_goes_on(tmp_path, arguments)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130 and "run the same command again to resume" in error and "Traceback" not in error
     assert not [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
-    started = time.time()
     again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert again.returncode == 0, again.stderr
-    assert "dual 1/8" not in again.stdout and "dual 8/8" in again.stdout, (again.stdout, started)
+    assert "dual 1/8" not in again.stdout and "dual 8/8" in again.stdout, again.stdout
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -15,6 +15,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pooch
 import pytest
@@ -332,7 +333,6 @@ def test_a_data_set_of_another_size_has_another_name_and_keeps_the_rest(tmp_path
 
 
 def test_digits_are_enlarged_as_by_opencv():
-    cv2 = pytest.importorskip("cv2")
     images = np.random.default_rng(0).integers(0, 17, (20, 8, 8))
     expected = [cv2.resize(i * (255 / 16), (28, 28), interpolation=cv2.INTER_LINEAR) for i in images]
     np.testing.assert_allclose(enlarge_digits(images), expected, atol=0.5001)

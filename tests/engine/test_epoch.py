@@ -26,7 +26,7 @@ from lwcnn.training.average import MovingAverage, batch_norm_statistics
 from lwcnn.training.checkpoint import get_values, random_states, set_values
 from lwcnn.training.keras_optimizers import PointwiseMuon
 from lwcnn.training.loop import train_phase
-from lwcnn.training.losses import build_distiller
+from lwcnn.training.losses import CrossEntropy, build_distiller
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 from lwcnn.training.progress import Progress
@@ -191,8 +191,6 @@ def test_keras_muon(monkeypatch):
 
 @pytest.mark.parametrize("soft", [False, True])
 def test_label_smoothing_and_soft_labels(soft, monkeypatch):
-    from lwcnn.training.losses import CrossEntropy
-
     loss = CrossEntropy(0.2)
     if soft:
         loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
@@ -202,8 +200,6 @@ def test_label_smoothing_and_soft_labels(soft, monkeypatch):
 
 @pytest.mark.parametrize("smoothing, soft", [(0.0, False), (0.2, False), (0.1, True)])
 def test_class_weights(smoothing, soft, monkeypatch):
-    from lwcnn.training.losses import CrossEntropy
-
     loss, batches = CrossEntropy(smoothing, (0.2, 3.0, 1.0, 0.5)), some_batches(soft=soft)
     assert_same(MODELS["merged"], monkeypatch, OPTIMIZERS["momentum"], loss=loss, batches=batches)
 

@@ -375,8 +375,6 @@ def test_a_data_set_by_name(tmp_path):
     line = ["predict", str(tmp_path / "any.keras"), "mnist", "--dataset=mnist", f"--output={output}"]
     line.append(f"--data-dir={tmp_path}")
     assert main(line) == 0
-    from lwcnn.data.datasets import load_dataset
-
     images = load_dataset("mnist", tmp_path).x_test
     assert read_csv(output) == wanted_rows(model, map(str, range(20)), images, "0123456789")
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from lwcnn.data.datasets import load_dataset
 from lwcnn.data.images import Images, Split
@@ -47,9 +48,6 @@ NAMES = [name for name in EXPERIMENT_NAMES if not takes_long(name) and name not 
 @pytest.fixture(scope="module")
 def digits():
     """The paper's networks take 28x28 pixels; on 12x12 the residual networks train in a quarter of the time."""
-    pytest.importorskip("sklearn")
-    from sklearn.datasets import load_digits
-
     data, small = load_dataset("digits"), load_digits()
     images = np.pad(np.round(small.images * (255 / 16)).astype(np.uint8), ((0, 0), (2, 2), (2, 2)))[..., None]
     train, test = split_for_training(small.target, 0.2)
