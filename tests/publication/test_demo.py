@@ -118,19 +118,19 @@ def test_in_a_browser(wren, browser, tmp_path):
 
     try:
         browser.get(address)
-        wait_for("27,779 parameters")
+        wait_for(wren.title)
         (tmp_path / "broken.png").write_bytes(b"no image")
         upload(tmp_path / "broken.png")
         wait_for("can't be read as an image")
         browser.get(address)
-        wait_for("27,779 parameters")
+        wait_for(wren.title)
         with Image.open(EXAMPLES / "horse.png") as image:
             image.resize((320, 320)).save(tmp_path / "photo.jpg", quality=95)
         upload(tmp_path / "photo.jpg")
         wait_for("horse")
         wait_for("int8")
         browser.get(address)
-        wait_for("27,779 parameters")
+        wait_for(wren.title)
         place = [path.stem for path in find_examples()].index("ship")
         browser.find_elements(By.CSS_SELECTOR, ".gallery-item")[place].click()
         wait_for("ship")

@@ -1,6 +1,5 @@
 """docs/scale.md says what the results say."""
 
-import pytest
 from made_data import ROOT
 
 from lwcnn.experiments.results import load_benchmark, load_results
@@ -24,5 +23,4 @@ def test_the_plan_is_made_from_the_runs():
     seconds = runs[runs["experiment"] == "residual_se_muon"]["train_seconds"]
     spread = f"(mean of {len(seconds)} seeds; {seconds.min():,.0f} to {seconds.max():,.0f})"
     assert f"{seconds.mean():,.0f} s on one thread {spread}" in TEXT
-    core_hours = 10_000 * seconds.mean() / 3600
-    assert core_hours == pytest.approx(6_800, abs=50) and "6,800 core-hours" in TEXT
+    assert f"{round(10_000 * seconds.mean() / 3600, -2):,.0f} core-hours" in TEXT

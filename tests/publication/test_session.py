@@ -105,9 +105,9 @@ def test_a_figure_is_a_small_png_whose_alt_text_has_the_titles(monkeypatch):
     left.set_title("Training\ncurves")
     figure.suptitle("CIFAR-10")
     session.show(figure, "Accuracy by epoch.")
-    data, metadata = shown[0]._repr_png_() if isinstance(shown[0]._repr_png_(), tuple) else (shown[0]._repr_png_(), {})
+    data, metadata = shown[0]._repr_png_()
     assert metadata == {"alt": "Accuracy by epoch. CIFAR-10. Training curves."}
-    with Image.open(io.BytesIO(base64.b64decode(data) if isinstance(data, str) else data)) as image:
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
         assert image.size == (440, 220)
 
 
