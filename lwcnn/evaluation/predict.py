@@ -178,7 +178,7 @@ def _batches(
 
     if hasattr(images, "__array__") and np.asarray(images).dtype.kind in "buif":  # tensors, too
         images = np.asarray(images)
-        if images.shape == input_shape(model):
+        if images.shape == tuple(model.input_shape[1:]):
             raise wrong("Give an array of images; for a single one, image[np.newaxis]", f"shape {images.shape}")
     if not isinstance(images, np.ndarray):
         given: list[Any] = [images]

@@ -465,8 +465,9 @@ def test_arrays_stay_as_they_are_for_a_model_of_any_size(tmp_path):
     np.savez(tmp_path / "gray.npz", images=images)
     layers = [keras.Input((None, None, 1)), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
     model = keras.Sequential(layers)
-    labels = predict_images(model, str(tmp_path / "gray.npz"))["label"].astype(int).tolist()
-    assert labels == predict_logits(model, images).argmax(1).tolist()
+    for given in (str(tmp_path / "gray.npz"), images):
+        labels = predict_images(model, given)["label"].astype(int).tolist()
+        assert labels == predict_logits(model, images).argmax(1).tolist()
 
 
 def test_arrays_of_another_kind_are_refused(model_file, names_file, tmp_path, capsys):
