@@ -143,8 +143,10 @@ def is_default(names: Sequence[str]) -> bool:
 
 
 def images_at_once(image_shape: tuple[int, ...], most: int = 500) -> int:
-    """Returns the prediction batch size, at most `most`, that bounds memory for images of (height, width, ...)."""
-    height, width = image_shape[:2]
+    """Returns the prediction batch size that bounds memory for images (height, width, channels); `most` of features."""
+    if len(image_shape) != 3:
+        return most
+    height, width, _ = image_shape
     return max(1, min(most, PIXELS_PER_BATCH // (height * width)))
 
 

@@ -12,15 +12,13 @@ from lwcnn.training.checkpoint import PhaseState, get_values
 from lwcnn.training.phases import Phase
 from lwcnn.training.steps import make_predictor
 
-BATCH_SIZE = 500
-
 
 def validate(model: keras.Model, images: Images, num_outputs: int) -> tuple[list[float], list[float]]:
     """Returns accuracy and mean cross-entropy of every output of a model whose inputs all receive the same images."""
     pixels, labels = images.arrays()
     correct, losses = np.zeros(num_outputs), np.zeros(num_outputs)
     predict = make_predictor(model)
-    step = images_at_once(pixels.shape[1:], BATCH_SIZE) if pixels.ndim == 4 else BATCH_SIZE  # else features
+    step = images_at_once(pixels.shape[1:])
     for i in range(0, len(labels), step):
         batch, truth = pixels[i : i + step], labels[i : i + step]
         for k, logits in enumerate(predict([batch] * num_outputs)):

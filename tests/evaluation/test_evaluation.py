@@ -263,6 +263,12 @@ def test_large_images_are_predicted_a_few_at_a_time(side, most, wanted):
     assert images_at_once((side, side, 3), most) == wanted
 
 
+def test_a_model_of_features_predicts_too():
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)])
+    features = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    np.testing.assert_allclose(predict_logits(model, features), features @ model.get_weights()[0], rtol=1e-5, atol=1e-6)
+
+
 def test_predict_bounds_the_pixels_of_a_batch(monkeypatch):
     inputs = keras.Input((80, 80, 1))
     model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(inputs)))
