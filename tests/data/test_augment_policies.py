@@ -73,5 +73,5 @@ def test_a_policy_by_hand():
 
 
 def test_an_unknown_policy_is_refused():
-    with pytest.raises(LwcnnError, match="Give policy as one of .* Received: policy='svhn'"):
+    with pytest.raises(LwcnnError, match="as one of trivial_augment, auto_augment, or None. Received: policy='svhn'"):
         Augmentation(policy="svhn")

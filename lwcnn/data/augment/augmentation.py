@@ -62,7 +62,7 @@ class Augmentation(Settings):
     blur: GaussianBlur | None = added_later(None)
     cutout: Cutout | None = added_later(None)
     erasing: Erasing | None = added_later(None)
-    policy: Annotated[str | None, choice((None, *POLICIES))] = added_later(None)
+    policy: Annotated[str | None, choice(POLICIES)] = added_later(None)
 
 
 # The paper names rotation, zoom, brightness and translation without amounts. Rotation, zoom and translation are those
