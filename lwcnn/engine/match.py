@@ -50,6 +50,9 @@ OPERATIONS: dict[type[keras.Layer], type[Operation]] = {
     layers.ZeroPadding2D: numpy_layers.ZeroPadding,
 }
 
+PLAIN = {"compute_dtype": "float32", "data_format": "channels_last", "quantization_mode": None, "lora_enabled": False}
+"""Settings that every layer must have, where it has them at all."""
+
 
 def unsupported(layer: keras.Layer) -> str | None:
     """Returns why a layer has no operation, such as "conv1 (Conv2D) has groups=2"; None if it has one."""
@@ -57,18 +60,8 @@ def unsupported(layer: keras.Layer) -> str | None:
     found = OPERATIONS.get(type(layer))
     if found is None:
         return f"{title} has no operation"
-    if _has_other_weights(layer):
-        return f"{title} is quantized or has LoRA weights"
-    if layer.compute_dtype != "float32":
-        return f"{title} has dtype={layer.compute_dtype!r}"
-    if getattr(layer, "data_format", "channels_last") != "channels_last":
-        return f"{title} has data_format={layer.data_format!r}"
-    setting = found.unsupported_setting(layer)
+    setting = first_difference(layer, **PLAIN) or found.unsupported_setting(layer)
     return setting and f"{title} has {setting}"
-
-
-def _has_other_weights(layer: keras.Layer) -> bool:
-    return bool(getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False))
 
 
 class Match(NamedTuple):
@@ -199,9 +192,8 @@ PATTERNS = (depthwise_block, conv_relu_max_pool, normalized_activation)
 
 
 def _has(layer, **settings) -> bool:
-    """Returns whether a layer has these settings, computes in float32 and has channels last."""
-    is_plain = layer.compute_dtype == "float32" and getattr(layer, "data_format", None) in (None, "channels_last")
-    return is_plain and not _has_other_weights(layer) and first_difference(layer, **settings) is None
+    """Returns whether a layer has these settings and those of `PLAIN`."""
+    return first_difference(layer, **PLAIN, **settings) is None
 
 
 def _kind(cls: type, **settings) -> Callable[[keras.Layer], bool]:

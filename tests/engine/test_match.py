@@ -168,7 +168,7 @@ def test_an_activation_of_another_type_of_numbers_is_not_fused():
     x = layers.Activation("relu", dtype="bfloat16", name="act")(layers.Conv2D(4, 3)(images))
     model = classifier(images, layers.MaxPooling2D(2, dtype="float32")(x))
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    assert "act (Activation) has dtype='bfloat16'" in engine.unsupported(model)
+    assert "act (Activation) has compute_dtype='bfloat16'" in engine.unsupported(model)
 
 
 def test_models_within_a_model():

@@ -183,7 +183,7 @@ UNKNOWN = {
     "conv (Conv2D) has groups=2": lambda: layers.Conv2D(4, 3, groups=2, name="conv"),
     "conv (Conv2D) has dilation_rate=(2, 2)": lambda: layers.Conv2D(4, 3, dilation_rate=2, name="conv"),
     "conv (Conv2D) has activation='mish'": lambda: layers.Conv2D(4, 3, activation="mish", name="conv"),
-    "conv (Conv2D) has dtype='bfloat16'": lambda: layers.Conv2D(4, 3, dtype="mixed_bfloat16", name="conv"),
+    "conv (Conv2D) has compute_dtype='bfloat16'": lambda: layers.Conv2D(4, 3, dtype="mixed_bfloat16", name="conv"),
     "row (Conv1D) has padding='causal'": lambda: layers.Conv1D(4, 3, padding="causal", name="row"),
     "act (Activation) has activation='mish'": lambda: layers.Activation("mish", name="act"),
     "act (ReLU) has threshold=0.2": lambda: layers.ReLU(threshold=0.2, name="act"),
