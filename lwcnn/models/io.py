@@ -69,8 +69,9 @@ def load_model(path: str | Path) -> keras.Model:
     description = read_description(path)
     members = read_archive(path)
     try:
-        _require_safe(json.loads(members[CONFIG]) | {"compile_config": None})  # Keras ignores it with compile=False
-        _require_size(members[CONFIG], members[WEIGHTS])
+        config = json.loads(members[CONFIG]) | {"compile_config": None}  # Keras ignores it with compile=False
+        _require_safe(config)
+        _require_size(config, members[WEIGHTS])
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file can raise anything in Keras and its backend
         raise unreadable(path, error) from error
@@ -108,7 +109,7 @@ def _require_safe(config: object) -> None:
             raise ValueError(f"{name} of {module} is not allowed, since it could run code or read files")
 
 
-def _require_size(config: bytes, weights: bytes) -> None:
+def _require_size(config: dict, weights: bytes) -> None:
     """Checks that a model's variables are in its weights file and that its activations fit in memory."""
     declared = []
     with h5py.File(io.BytesIO(weights)) as file:
@@ -124,10 +125,10 @@ def _require_size(config: bytes, weights: bytes) -> None:
         raise ValueError(f"its layers compute {num_activations:,} values for each image")
 
 
-def _count_elements(config: bytes) -> tuple[int, int]:
+def _count_elements(config: dict) -> tuple[int, int]:
     """Returns the elements of all variables and of all layers' outputs for one image, without allocating them."""
     with keras.StatelessScope(initialize_variables=False):
-        model = keras.saving.deserialize_keras_object(json.loads(config) | {"compile_config": None}, safe_mode=True)
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     num_weights = sum(math.prod(variable.shape) for variable in model.variables)
     outputs = [tensor for layer in flat_layers(model) for tensor in keras.tree.flatten(getattr(layer, "output", []))]
     return num_weights, sum(math.prod(size or 1 for size in tensor.shape[1:]) for tensor in outputs)
