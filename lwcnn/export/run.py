@@ -43,7 +43,7 @@ def export_model(
     if kind.extension and output.suffix != kind.extension:  # the report must not overwrite it
         raise LwcnnError(f"Give an output path ending in {kind.extension}. Received: {output}")
     # Not `with_suffix`, because the name of a folder may contain a dot.
-    report_path = output.with_name(output.name.removesuffix(kind.extension or "\0") + ".json")
+    report_path = output.with_name(output.name.removesuffix(kind.extension) + ".json")
     if report_path.exists() and not _is_report(report_path, output):
         raise wrong("Choose another output path: the report of the export would replace another file", report_path)
     model, told = load_model(path), read_description(path)
