@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import os
 import pickle
-import re
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from lwcnn.cli.execute import Command, Job, Submit, run_job
 from lwcnn.data.known import DATASET_NAMES
 from lwcnn.system.environment import thread_environment
 from lwcnn.system.errors import LwcnnError
+from lwcnn.system.safe_text import path_part
 
 REFRESH_SECONDS = 1  # and one more per 500 jobs, whose logs may lie on a slow shared folder
 
@@ -52,7 +52,7 @@ def _absolute(name: str, value: Any) -> Any:
 def _job(name: str, command: Command, options: argparse.Namespace) -> Job:
     settings = {key: str(value) for key, value in sorted(vars(options).items()) if not callable(value)}
     digest = hashlib.sha256(repr(settings).encode(errors="surrogateescape")).hexdigest()  # of all options of the run
-    title = re.sub(r"\W+", "-", f"{Path(options.dataset).stem} {name}")
+    title = path_part(f"{Path(options.dataset).stem} {name}")
     log = options.cache / "logs" / f"{title}-{digest[:6]}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.touch()

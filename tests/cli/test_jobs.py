@@ -57,13 +57,14 @@ def test_every_run_gets_the_options_and_its_threads(work, tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     run(work, Path(), {"a": {"name": "a"}, "b": {}}, threads=3)
     assert sorted(line[:2] for line in started(tmp_path)) == [["a", "3"], ["work", "3"]]
-    assert sorted(path.name[:8] for path in (tmp_path / "logs").iterdir()) == ["mnist-a-", "mnist-b-"]
+    assert sorted(path.name[:8] for path in (tmp_path / "logs").iterdir()) == ["mnist_a-", "mnist_b-"]
 
 
 def test_runs_of_other_settings_have_other_logs(tmp_path):
     options = {"dataset": "mnist", "cache": tmp_path}
     logs = [jobs._job("a", print, Namespace(**options, preset=preset)).log for preset in ("quick", "full", "full")]
     assert logs[0] != logs[1] == logs[2]
+    assert jobs._job("a", print, Namespace(**options | {"dataset": "é" * 125})).log.exists()  # a name of 250 bytes
 
 
 def test_paths_reach_other_machines_whole(tmp_path, monkeypatch):
