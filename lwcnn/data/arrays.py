@@ -21,7 +21,7 @@ Named = tuple[np.ndarray, np.ndarray, tuple[str, ...] | None]
 """Images, labels and class names, if they are known."""
 
 
-def read_arrays(data: Any, size: Size | None = None) -> Splits:
+def read_arrays(data: Any, size: Size | None) -> Splits:
     """Returns the arrays of a data set in memory, one of `_FORMS`; without test images if it has one part only.
 
     Labels may be class numbers or names. `size` is that of Hugging Face's images, by default their median, at most 96.

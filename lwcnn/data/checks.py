@@ -28,7 +28,7 @@ class Splits(NamedTuple):
     keys: np.ndarray | None = None
 
 
-def check_splits(splits: Splits, where: str, name: str | None = None) -> tuple[Part, Part, tuple[str, ...]]:
+def check_splits(splits: Splits, where: str, name: str | None) -> tuple[Part, Part, tuple[str, ...]]:
     """Validates a data set; returns the training part, the test part and the class names.
 
     Each part becomes images (n, h, w, c) and int64 labels (n,). Images of shape (n, h, w) and integer labels of any

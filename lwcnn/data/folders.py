@@ -24,7 +24,7 @@ File = tuple[str, str, Path]
 """Part ("train" or "test"), class and path of an image file."""
 
 
-def read_folder(folder: Path, size: Size | None = None) -> Splits:
+def read_folder(folder: Path, size: Size | None) -> Splits:
     """Reads a folder with a subfolder for each class, or with `train` and `test` (or `val`) above them.
 
     With all three, `val` belongs to the training images. If all files could be read, a later call takes the arrays from

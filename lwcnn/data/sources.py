@@ -38,7 +38,7 @@ def cache_folder() -> Path:
     return folder / "datasets"
 
 
-def find_source(name: str, data_dir: str | os.PathLike[str] | None = None) -> Source | None:
+def find_source(name: str, data_dir: str | os.PathLike[str] | None) -> Source | None:
     """Finds a named data set in the folder `data_dir`, or LWCNN_DATA_DIR, or else in Keras's cache; None if nowhere."""
     if name == "digits":
         return Source("scikit-learn's digits, enlarged from 8x8 to 28x28", formats.read_digits)

@@ -86,7 +86,7 @@ def _step(history: list[dict]) -> str | None:
     return " and ".join(found) or None
 
 
-def load_folds(folder: StrPath = "results") -> pd.DataFrame:
+def load_folds(folder: StrPath) -> pd.DataFrame:
     """Loads every K-fold assessment: a row per fold, with `fold` from 0, its `accuracy` and its phases.
 
     The phases, `history` as in a run's result, are None in results of versions that did not keep them.
@@ -101,20 +101,20 @@ def load_folds(folder: StrPath = "results") -> pd.DataFrame:
     return frame.astype({"fold": int, "accuracy": float})
 
 
-def load_trials(folder: StrPath = "results") -> pd.DataFrame:
+def load_trials(folder: StrPath) -> pd.DataFrame:
     """Loads every trial of the search, the best first."""
     frame = _frame(_paths(folder, "search/*/*epochs/*.json", r".+-seed\d+\.json"), _TRIAL_KEYS)
     return frame.sort_values(["val_accuracy", "trial"], ascending=[False, True], kind="stable", ignore_index=True)
 
 
-def load_exports(folder: StrPath = "results") -> pd.DataFrame:
+def load_exports(folder: StrPath) -> pd.DataFrame:
     """Loads the record of every exported model: a row per file; `experiment` names the network."""
     frame = _frame(Path(folder).glob("export/*.json"), ("model", "format", "dataset"))
     frame["experiment"] = [_dataset_and_experiment(model)[1] for model in frame["model"]]
     return frame
 
 
-def load_latencies(folder: StrPath = "results") -> pd.DataFrame:
+def load_latencies(folder: StrPath) -> pd.DataFrame:
     """Loads the latencies that `lwcnn bench` measured, of released models and reference networks.
 
     Each row is a model and runtime: `dataset`, `experiment`, `runtime` and milliseconds per image (`mean_ms`, ...).
@@ -135,7 +135,7 @@ def run_paths(folder: StrPath) -> list[Path]:
     return sorted(_paths(folder, "seed*.json", r"seed\d+\.json"), key=lambda path: int(path.stem.removeprefix("seed")))
 
 
-def load_networks(folder: StrPath = "results") -> pd.DataFrame:
+def load_networks(folder: StrPath) -> pd.DataFrame:
     """Loads the summaries of networks that `lwcnn summary NETWORK --json` wrote, a row per network."""
     return _frame(Path(folder).glob("networks/*.json"), ("model", "params", "macs", "float32_bytes", "memory_mb"))
 

@@ -21,7 +21,7 @@ VERTICAL_FLIP = 0.05
 WARMUP = 25 / 250
 
 
-def _sgd(learning_rate: float, decay: float, warmup: float = 0.0, nesterov: bool | None = None) -> OptimizerConfig:
+def _sgd(learning_rate: float, decay: float, warmup: float, nesterov: bool | None = None) -> OptimizerConfig:
     """Returns SGD with momentum and cosine decay; `decay` is the weight decay in Keras's meaning."""
     return OptimizerConfig("sgd", learning_rate, 0.9, nesterov, weight_decay=decay, warmup=warmup)
 
