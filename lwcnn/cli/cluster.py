@@ -19,7 +19,6 @@ from typing import Any
 
 from lwcnn.cli.execute import Job, Submit, run_job
 from lwcnn.system import environment
-from lwcnn.system.environment import require
 from lwcnn.system.errors import LwcnnError, wrong
 
 CONNECT_SECONDS = 10  # from the first packet on; a healthy cluster takes two
@@ -122,7 +121,7 @@ def require_equal(node: str, found: dict[str, Any], here: dict[str, Any]) -> Non
 
 
 def _connect(address: str):
-    ray = require("ray", "cluster")
+    ray = environment.require("ray", "cluster")
     with environment.quiet_native_output():  # it warns each second until it answers
         problem: Exception | None = None
         end = time.monotonic() + CONNECT_SECONDS

@@ -6,6 +6,7 @@ from pathlib import Path
 from lwcnn.cli.arguments import SEED, Arguments, option
 from lwcnn.cli.training import release_and_print
 from lwcnn.data.datasets import Dataset, choose_dataset
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import PRESETS
 from lwcnn.experiments.shipped import trained_networks
 from lwcnn.training.progress import Progress
@@ -19,7 +20,7 @@ _PAPER_PARAMS = {"mnist": "14,862", "fashion_mnist": "14,862", "cifar10": "under
 
 def run(options: argparse.Namespace) -> None:
     """Train the paper's method on CIFAR-10, or on digits if it is not available, and compare with the paper."""
-    from lwcnn.experiments.run import Folders, run_experiment
+    from lwcnn.experiments.run import run_experiment
 
     folders = Folders()
     data, notice = choose_dataset()

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lwcnn.data.augment import Augmentation, MixUpCutMix
-from lwcnn.system import settings
 from lwcnn.system.errors import LwcnnError, unknown_name
-from lwcnn.system.settings import Amount, Settings, added_later, sequence, whole
+from lwcnn.system.settings import BELOW_ONE, TEXT, Amount, Rule, Settings, added_later, choice, sequence, whole
 from lwcnn.training.optimizers import OptimizerConfig
 
 if TYPE_CHECKING:
     import keras
 
-_TRAINABLE = settings.Rule(
-    lambda value: value == "all" or whole(1).is_valid(value) or bool(sequence(settings.TEXT).is_valid(value) and value),
+_TRAINABLE = Rule(
+    lambda value: value == "all" or whole(1).is_valid(value) or bool(sequence(TEXT).is_valid(value) and value),
     '"all", a number of last layers, or a tuple of one or more names',
 )
 
@@ -63,18 +62,18 @@ class Phase(Settings):
     optimizer: OptimizerConfig
     epochs: Annotated[int, whole(1)]
     trainable: Annotated[str | int | tuple[str, ...], _TRAINABLE] = "all"
-    frozen: Annotated[tuple[str, ...], sequence(settings.TEXT)] = ()
+    frozen: Annotated[tuple[str, ...], sequence(TEXT)] = ()
     patience: Annotated[int | None, whole(1)] = None
     min_delta: Amount = 0.0
     augmentation: Augmentation | None = None
-    label_smoothing: Annotated[float, settings.BELOW_ONE] = 0.0
+    label_smoothing: Annotated[float, BELOW_ONE] = 0.0
     best_per_branch: bool = False
     batch_size: Annotated[int, whole(1)] = 128
     mixing: MixUpCutMix | None = added_later(None)
-    dropout: Annotated[tuple[float, float] | None, sequence(settings.BELOW_ONE, 2)] = added_later(None)
-    monitor: Annotated[str, settings.choice(("val_accuracy", "val_loss"))] = added_later("val_accuracy")
+    dropout: Annotated[tuple[float, float] | None, sequence(BELOW_ONE, 2)] = added_later(None)
+    monitor: Annotated[str, choice(("val_accuracy", "val_loss"))] = added_later("val_accuracy")
     start_from_epoch: Annotated[int, whole(0)] = added_later(0)
-    class_weight: Annotated[str | None, settings.choice(("balanced",))] = added_later(None)
+    class_weight: Annotated[str | None, choice(("balanced",))] = added_later(None)
     image_side: Annotated[int | None, whole(1)] = added_later(None)
 
     def __post_init__(self):
