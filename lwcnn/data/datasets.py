@@ -163,9 +163,8 @@ def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], s
     """Loads a folder without a test part for testing: the images that no model has `seen`, a string of `join_hashes`.
 
     If all were seen, all are test images. The training images are those that were seen if these are most of the folder,
-    else all.
-    Not every one of the `class_names` needs images. The names are the folder's if these are only labels, or none, and
-    the folder has others.
+    else all. Not every one of the `class_names` needs images. If they are only labels, or none, and the folder has
+    other names, the names are the folder's.
     """
     splits, origin = read_folder(folder, size), folder.resolve().name
     images, labels = splits.train
