@@ -62,6 +62,8 @@ def train(options: argparse.Namespace) -> None:
     """Train networks or experiments; finished runs are reused."""
     from lwcnn.cli.jobs import run_jobs
 
+    if not options.cluster:  # whose nodes train, not this machine
+        Computing(options.precision, options.devices).require_possible()
     data, plans = _prepare(options)
     try:
         if options.jobs > 1 or options.cluster:
@@ -89,9 +91,7 @@ def _train_job(options: argparse.Namespace) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> tuple[Dataset, list[Experiment]]:
-    """Returns the images and the experiments, after checking all options."""
-    if not options.cluster:  # whose nodes train, not this machine
-        Computing(options.precision, options.devices).require_possible()
+    """Returns the images and the experiments."""
     data = arguments.load_images(options)
     plans = [get_experiment(name, options.preset, data.spec) for name in options.experiments]
     return data, [with_settings(plan, **arguments.recipe_settings(options)) for plan in plans]
