@@ -28,14 +28,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
+def predict_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Returns a model's logits for images, in inference mode.
 
     Args:
         model: Keras model with one input and one output of shape (n, classes).
         images: Array of shape (n, height, width, channels), uint8, of the model's input shape.
-        batch_size: Maximum number of images per batch; large images use smaller batches. Affects memory and speed,
-            and the result only by rounding.
 
     Returns:
         Array of shape (n, classes), float32.
@@ -56,8 +54,8 @@ def predict_logits(model: keras.Model, images: np.ndarray, batch_size: int = 500
     require_classifier_of(images, model)
     if len(images) == 0:
         raise LwcnnError(f"Give at least one image. Received: {images.shape}")
-    batch_size = images_at_once(images.shape[1:], batch_size)
-    logits = np.asarray(model.predict(images, batch_size=batch_size, verbose=0), dtype=np.float32)
+    found = model.predict(images, batch_size=images_at_once(images.shape[1:]), verbose=0)
+    logits = np.asarray(found, dtype=np.float32)
     if not np.isfinite(logits).all():
         raise LwcnnError(
             f"Give a model with finite outputs; the training of this one diverged. Received: {model.name!r}"

@@ -236,7 +236,7 @@ def test_logits_are_the_models_without_dropout():
     model = make_model()
     images = np.random.default_rng(0).integers(0, 256, (23, 4, 4, 1), dtype=np.uint8)
     kernel, bias = model.layers[-1].get_weights()
-    logits = predict_logits(model, images, batch_size=10)
+    logits = predict_logits(model, images)
     assert logits.dtype == np.float32 and logits.shape == (23, 3)
     np.testing.assert_allclose(logits, images.reshape(23, 16) / 255 @ kernel + bias, atol=1e-5)
 
