@@ -49,7 +49,10 @@ def load_backend() -> None:
             f"{type(error).__name__}: {' '.join(str(error).split())}"
         ) from error
     if num_processes() > 1 and keras.backend.backend() == "jax":
-        keras.distribution.initialize()
+        import jax
+
+        if not jax.distributed.is_initialized():  # JAX refuses a second time
+            keras.distribution.initialize()
 
 
 def num_processes() -> int:

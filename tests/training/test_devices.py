@@ -18,6 +18,7 @@ import json
 import numpy as np
 from lwcnn.system import environment
 environment.load_backend()
+environment.load_backend()  # as does each name of `lwcnn` that needs a backend
 from lwcnn.data.datasets import load_dataset
 from lwcnn.experiments.recipes import NetworkExperiment
 from lwcnn.experiments.pipeline import train_method
