@@ -269,8 +269,10 @@ def main() -> None:
     }
     data = {name: make_canvases(*sources[name], count, seed) for seed, (name, count) in enumerate(NUM_CANVASES.items())}
     merged = create_model("paper", pretrained="mnist")
-    result = read_json(options.json) if options.json.exists() else {"rows": []}
-    result |= {"canvases": NUM_CANVASES, "epochs": EPOCHS}
+    settings = {"canvases": NUM_CANVASES, "epochs": [*EPOCHS]}  # as in a file
+    result = read_json(options.json) if options.json.exists() else {}
+    if not settings.items() <= result.items():  # rows of other settings are measured again
+        result = settings | {"rows": []}
     done = {(row["model"], row["seed"]) for row in result["rows"]}
 
     if ("classifier", None) not in done:
@@ -281,13 +283,13 @@ def main() -> None:
         write_json(options.json, result)
     best_rate = float(max(result["sgd_rates"], key=result["sgd_rates"].get))
     for name, train in SEGMENTERS.items():
-        settings = {"rate": best_rate} if train is by_sgd else {}
+        rate = {"rate": best_rate} if train is by_sgd else {}
         for seed in SEEDS:
             if (name, seed) in done:
                 continue
             keras.utils.set_random_seed(seed)
             start = time.perf_counter()
-            model = train(merged, data["train"], **settings)
+            model = train(merged, data["train"], **rate)
             row = {"model": name, "seed": seed, "parameters": model.count_params()}
             row |= {"train_seconds": time.perf_counter() - start, **assess(model, data["test"]), **provenance()}
             print(row, flush=True)

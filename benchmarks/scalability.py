@@ -67,7 +67,9 @@ def train(experiment: str, source: str, size: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, default=Path("results/scalability.json"), help="file of the measurements")
+    parser.add_argument(
+        "--json", type=Path, default=ROOT / "results" / "scalability.json", help="file of the measurements"
+    )
     options = parser.parse_args()
     rows = read_json(options.json)["rows"] if options.json.exists() else []
     done = {(row["experiment"], row["dataset"], row["size"]) for row in rows}

@@ -52,10 +52,11 @@ def draw(options: argparse.Namespace) -> int:
     folders = Folders(options.results, data=options.data_dir, models=options.models)
     num_drawn = num_skipped = 0
     for name, paths, reason in draw_figures(folders, options.output, options.dataset or [], options.only or []):
-        num_drawn, num_skipped = num_drawn + bool(paths), num_skipped + (not paths)
         if paths:
+            num_drawn += 1
             print(f"drawn    {name:<44} {sum(path.stat().st_size for path in paths) // 1000:>5} kB", flush=True)
         else:
+            num_skipped += 1
             print(f"skipped  {name:<44} {reason}", file=sys.stderr, flush=True)
     print(f"{num_drawn} figures are in {options.output}, {num_skipped} were skipped")
     return EXIT_SKIPPED if num_skipped else 0

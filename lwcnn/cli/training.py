@@ -73,15 +73,16 @@ def train(options: argparse.Namespace) -> None:
         else:
             _train_runs(options, data, plans)
     except LwcnnError:
-        with contextlib.suppress(LwcnnError):  # the first error is told
-            _release_all(options, data, plans)
+        for plan in plans:
+            with contextlib.suppress(LwcnnError):  # the first error is told
+                _release(options, data, plan)
         raise
-    _release_all(options, data, plans)
-
-
-def _release_all(options: argparse.Namespace, data: Dataset, plans: list[Experiment]) -> None:
     for plan in plans:
-        release_and_print(data, plan.name, options.preset, arguments.get_folders(options))
+        _release(options, data, plan)
+
+
+def _release(options: argparse.Namespace, data: Dataset, plan: Experiment) -> None:
+    release_and_print(data, plan.name, options.preset, arguments.get_folders(options))
 
 
 def _train_job(options: argparse.Namespace) -> None:

@@ -250,6 +250,6 @@ class _Watched(Progress):
 
     def end_epoch(self, record: Mapping[str, float], accuracies: Sequence[float]) -> None:
         super().end_epoch(record, accuracies)
-        self._curve.report(record["val_accuracy"], self._epoch)
+        self._curve.report(record["val_accuracy"], self.epoch_of_run)
         if self._curve.should_prune():
-            raise optuna.TrialPruned(f"poor learning curve in epoch {self._epoch}")
+            raise optuna.TrialPruned(f"poor learning curve in epoch {self.epoch_of_run}")

@@ -79,8 +79,16 @@ class PhaseSequence:
         path = Path(self.cache) / f"seed{self.seed}-{phase.name}-{key}.npz" if self.cache else None
         with locked(path, self.progress.note) if path else contextlib.nullcontext():
             checkpoint = Checkpoint(path, key) if path else None
-            options: dict = {"branches": branches, "checkpoint": checkpoint, "progress": self.progress, "wrap": wrap}
-            state = train_phase(model, phase, self.split, self._phase_seed(), **options)
+            state = train_phase(
+                model,
+                phase,
+                self.split,
+                self._phase_seed(),
+                branches=branches,
+                checkpoint=checkpoint,
+                progress=self.progress,
+                wrap=wrap,
+            )
         self.records.append(phase_record(model, phase, state))
 
     def _phase_seed(self) -> int:

@@ -112,10 +112,12 @@ def test_ctrl_c_ends_the_processes_and_those_that_wait_never_start(work, tmp_pat
     outside = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell starts in the background
     sender = threading.Thread(target=lambda: (wait_for_two(tmp_path), os.kill(os.getpid(), signal.SIGINT)))
     sender.start()
-    with pytest.raises(KeyboardInterrupt):
-        run(work, tmp_path, {name: {"name": "sleep"} for name in "abcd"})
-    sender.join()
-    signal.signal(signal.SIGINT, outside)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(work, tmp_path, {name: {"name": "sleep"} for name in "abcd"})
+    finally:
+        sender.join()
+        signal.signal(signal.SIGINT, outside)
     require_ended(tmp_path)
 
 

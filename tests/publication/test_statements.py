@@ -164,6 +164,9 @@ def test_goals_are_met_by_all_networks_of_ours_but_one(evidence):
     )
     with_aim = [goal for goal in GOALS if pd.notna(goal.aim)]
     assert all(100 * evidence.network(goal.dataset, goal.experiment).accuracy.mean < goal.aim for goal in with_aim)
+    beat = {goal.experiment: goal.beat for goal in GOALS}
+    rivals = {"wren_20k": "BSConv-S 16", "wren_30k": "BSConv-U 16", "wren_100k": "MobileNetECA-Rep"}
+    assert all(np.isclose(beat[name], 100 * REPORTED[rival]) for name, rival in rivals.items())
     assert evidence.network("cifar10", "wren_100k", "full").runs["train_accuracy"].mean() > 0.999, "it fits its images"
     interval = evidence.network("cifar10", "wren_100k", "full").accuracy
     assert interval.low < REPORTED["MobileNetECA-Rep"] < interval.high
@@ -481,7 +484,7 @@ def test_mlperf_tinys_resnet_is_less_accurate_larger_and_faster_in_int8(evidence
     rows = {(row["network"], row["precision"]): row for row in evidence.benchmark("mlperf_tiny")["rows"]}
     theirs, ours = rows["ResNet-8", "int8"], rows["Wren", "int8"]
     record = evidence.network("cifar10", "residual_se_muon").int8
-    assert ours["size_bytes"] == record["size_bytes"] < theirs["size_bytes"] == 98_496
+    assert ours["size_bytes"] == record["size_bytes"] < theirs["size_bytes"]
     assert theirs["accuracy"] < rows["ResNet-8", "float32"]["accuracy"] == REPORTED["MLPerf ResNet-8"]
     assert theirs["accuracy"] < record["accuracy_exported"] == pytest.approx(ours["accuracy"], abs=0.001)
     assert theirs["p50_ms"] < 0.6 * ours["p50_ms"], "about half the time"

@@ -146,7 +146,7 @@ def test_scheduled_dropout_before_a_head_acts(part):
 
 
 def test_averages_of_a_head_are_those_of_what_trains(part):
-    """The norms of the frozen prefix are none of the head's: with averaged moments this raised a KeyError."""
+    """The norms of the frozen prefix are none of the head's."""
     model = residual()
     before = model.get_layer("stem_norm").get_weights()
     phase = Phase(
