@@ -223,6 +223,14 @@ def test_bias_correction_removes_the_shift(model, images):
     assert shifts[1] < shifts[0] / 2
 
 
+def test_bias_correction_takes_fewer_images_where_they_are_large(model, images, monkeypatch):
+    deployable = simplify(build_deployable(model, short_names=True))
+    plain, exact = convert_deployable(deployable, images[:8]), convert_deployable(deployable, None)
+    expected = correct_biases(plain, exact, images[:2])
+    monkeypatch.setattr("lwcnn.data.checks.PIXELS_PER_BATCH", 2 * 16 * 16)
+    assert correct_biases(plain, exact, images) == expected != plain
+
+
 def test_shared_vectors_change_no_result(model, images):
     from ai_edge_litert import schema_py_generated as schema
 

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 
+from lwcnn.data.checks import images_at_once
 from lwcnn.export.arena import read_graph
 from lwcnn.export.formats import LitertModel
 from lwcnn.system.environment import require
@@ -16,8 +17,10 @@ def correct_biases(content: bytes, reference: bytes, images: np.ndarray) -> byte
     """Corrects an int8 file's biases so that the mean of each convolution's channels matches its float32 reference.
 
     The shift is measured on uint8 images, for one convolution after another with all previous ones corrected; after a
-    ReLU, where the float32 output is positive (arXiv 1906.04721, section 4.2, with measured shifts).
+    ReLU, where the float32 output is positive (arXiv 1906.04721, section 4.2, with measured shifts). All activations
+    are kept, so that fewer images are used if they are large.
     """
+    images = images[: images_at_once(images.shape[1:], len(images))]
     numbers, exact_numbers = _convolutions(content), _convolutions(reference)
     schema = require("ai_edge_litert.schema_py_generated")
     corrected = bytearray(content)
