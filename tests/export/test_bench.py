@@ -4,6 +4,7 @@ import json
 import time
 import timeit
 
+import keras
 import numpy as np
 import pytest
 from made_data import randomize
@@ -115,3 +116,14 @@ def test_mistakes_are_told_in_words(model_path, made_dataset, capfd):
         bench_models([model_path], ["litrt"])
     with pytest.raises(SystemExit):
         main(["bench", str(model_path), "--formats", "tensorrt"])
+
+
+@pytest.mark.parametrize(("shapes", "words"), [([(12, 12, 3)] * 2, "one input"), ([(None, None, 3)], "one image size")])
+def test_what_cannot_be_measured_is_told_before_anything_is(model_path, tmp_path, monkeypatch, shapes, words):
+    inputs = [keras.Input(shape) for shape in shapes]
+    pooled = [keras.layers.GlobalAveragePooling2D()(one) for one in inputs]
+    other = tmp_path / "other.keras"
+    keras.Model(inputs, [keras.layers.Dense(10)(one) for one in pooled]).save(other)
+    monkeypatch.setattr(run, "_bench_model", pytest.fail)
+    with pytest.raises(LwcnnError, match=words):
+        bench_models([model_path, other], ["keras"])

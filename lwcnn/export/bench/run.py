@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 
 from lwcnn.data.datasets import Dataset
-from lwcnn.evaluation.predict import require_fit
+from lwcnn.evaluation.predict import input_shape, require_classifier, require_fit
 from lwcnn.experiments.shipped import is_untrained, model_file
 from lwcnn.experiments.zoo import create_model
 from lwcnn.export.bench import measure
@@ -58,7 +59,9 @@ def bench_models(
     load_before = round(os.getloadavg()[0], 2)  # of the last minute; above the number of cores, times are unreliable
     with tempfile.TemporaryDirectory() as folder:
         files = [_model_file(model, data, Path(folder)) for model in models]
-        measured = [_bench_model(file, formats, data, rounds, num_calls, Path(folder)) for file in files]
+        opened = [_open(file, data) for file in files]  # a mistake is told before anything is measured
+        options = formats, data, rounds, num_calls, Path(folder)
+        measured = [_bench_model(file, model, *options) for file, model in zip(files, opened, strict=True)]
     return {
         "machine": {
             "device": environment.device_name(),
@@ -104,10 +107,21 @@ def _model_file(model: str | Path, data: Dataset | None, folder: Path) -> Path:
     return file
 
 
-def _bench_model(path: Path, formats, data: Dataset | None, rounds: int, num_calls: int, folder: Path) -> dict:
+def _open(path: Path, data: Dataset | None) -> keras.Model:
+    """Loads a model, and checks that it takes the images of the data or, without data, images of one size."""
     model = load_model(path)
     if data is not None:
         require_fit(model, path, data)
+    else:
+        require_classifier(model)
+        input_shape(model)
+    return model
+
+
+def _bench_model(
+    path: Path, model: keras.Model, formats, data: Dataset | None, rounds: int, num_calls: int, folder: Path
+) -> dict:
+    if data is not None:
         images, calibration = data.x_test, draw_calibration_images(data.x_train)
     else:
         shape = (max(BATCH_SIZES), *model.input_shape[1:])
