@@ -60,6 +60,16 @@ def output_file(text: str) -> Path:
     return file
 
 
+def output_path(text: str) -> Path:
+    """The path of a file or a folder to write, checked before the work whose results it gets."""
+    target = path(text)
+    if target.name in ("", "..") or not _can_write_below(os.path.dirname(os.path.realpath(target))):
+        raise argparse.ArgumentTypeError(
+            f"give a new file or folder, or an earlier one, in a folder that you can write to. Received: {text!r}"
+        )
+    return target
+
+
 def output_folder(text: str) -> Path:
     """The path of a folder to write to, checked before the work whose results it gets."""
     folder = path(text)
@@ -134,6 +144,7 @@ _PLACEHOLDERS: dict[Any, str] = {
     path: "PATH",
     output_file: "FILE",
     output_folder: "PATH",
+    output_path: "PATH",
     experiment_name: "NAME",
     model_name: "MODEL",
     dataset_source: "DATA",

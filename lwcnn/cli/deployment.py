@@ -17,7 +17,7 @@ EXPORT: Arguments = {
         type=dataset_source,
     ),
     **arguments.DATA_DIR,
-    "--output": option("file or folder to write (default: exports/<model>-<format>)", type=arguments.path),
+    "--output": option("file or folder to write (default: exports/<model>-<format>)", type=arguments.output_path),
     "--max-drop": option(
         "maximum loss of accuracy, in points (default: 0.3 for int8, 0.05 otherwise, more with few test images)",
         type=partial(number, most=100),

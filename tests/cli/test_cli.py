@@ -328,6 +328,8 @@ def test_help_has_examples(capsys):
         (["train", "wren", "--models", f"{__file__}/models"], "give a folder that you can write to"),
         (["figures", "--output", f"{__file__}/figures"], "give a folder that you can write to"),
         (["evaluate", "wren", "--json", f"{__file__}/a.json"], "a file in a folder that you can write to"),
+        (["export", "wren", "--format=c-array", "--output", "."], "in a folder that you can write to. Received: '.'"),
+        (["export", "wren", "--format=onnx", f"--output={__file__}/a.onnx"], "in a folder that you can write to"),
         (["export", "wren", "--format=litert", "--max-drop=nan"], "a number from 0 to 100. Received: 'nan'"),
     ],
 )
