@@ -48,6 +48,9 @@ _FOLDS_KEYS = (*_IDENTITY, "leaky", "accuracies", "train_seconds", *_PROVENANCE)
 _TRIAL_KEYS = ("trial", "dataset", "seed", "epochs", "val_accuracy", "params", "train_seconds", *_PROVENANCE)
 _NUMBERS = {"seed", "epochs", "params", "macs", "train_seconds", "ece"}
 _NUMBERS |= {f"{part}_accuracy" for part in ("train", "val", "test")}
+_KINDS: dict[str, tuple[type, ...]] = dict.fromkeys(_NUMBERS, (int, float))
+_KINDS |= dict.fromkeys(("dataset", "experiment", "preset"), (str,)) | {"history": (list,), "accuracies": (list,)}
+_KINDS |= dict.fromkeys(("config", "versions", "per_class_accuracy"), (dict,))
 
 
 class MissingInput(LwcnnError):
@@ -184,11 +187,15 @@ def _sorted(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 def _checked(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     content = _read(path)
     lacking = [key for key in keys if key not in content]
-    wrong = [key for key in _NUMBERS & set(keys) - set(lacking) if type(content[key]) not in (int, float)]
+    wrong = [key for key in _KINDS.keys() & set(keys) - set(lacking) if not _is_kind(content[key], _KINDS[key])]
     if lacking or wrong:
-        problem = f"lacks {', '.join(lacking)}" if lacking else f"holds no number as {', '.join(sorted(wrong))}"
+        problem = f"lacks {', '.join(lacking)}" if lacking else f"holds another type as {', '.join(sorted(wrong))}"
         raise LwcnnError(f"Move {path} out of the results folder, or create it again. Received: a file that {problem}")
     return content
+
+
+def _is_kind(value: Any, kinds: tuple[type, ...]) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def _read(path: Path, read: Callable[[Path], Any] | None = None) -> Any:
