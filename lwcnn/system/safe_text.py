@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _MAX_PATH_PART = 60  # characters; with a suffix, below the 255 bytes that file systems allow
 
@@ -16,7 +16,11 @@ def path_part(name: str) -> str:
 
 
 def csv_cell(text: str) -> str:
-    """Returns text as a CSV cell that no spreadsheet evaluates: `'` precedes `=`, `+`, `-`, `@`, except in numbers."""
+    """Returns text as a CSV cell that no spreadsheet evaluates: `'` precedes `=`, `+`, `-`, `@`, except in numbers.
+
+    Carriage returns, which pandas leaves without quotes, are written as `\\r`.
+    """
+    text = text.replace("\r", r"\r")
     return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text
 
 

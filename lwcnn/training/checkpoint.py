@@ -115,7 +115,7 @@ class Checkpoint:
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:  # LwcnnError is a ValueError
             aside = Path(f"{self.path}.unreadable")
             Path(self.path).replace(aside)
-            reason = " ".join(str(error).split())[:200]
+            reason = " ".join(str(error).split()).partition(". ")[0][:200]  # the rest is advice for data sets
             told = "The checkpoint %s can't be read (%s): renamed to %s; the phase starts over"
             _log.warning(told, self.path, reason, aside.name)
             return None

@@ -316,9 +316,12 @@ def test_odd_names_of_files_stay_apart_and_can_be_written(tmp_path):
 
 @pytest.mark.parametrize(
     "text, cell",
-    [("=1+1", "'=1+1"), ("@a", "'@a"), ("-x", "'-x"), ("+x", "'+x"), ("-5", "-5"), ("+1.5", "+1.5"), ("a=b", "a=b")],
+    [
+        *(("=1+1", "'=1+1"), ("@a", "'@a"), ("-x", "'-x"), ("+x", "'+x"), ("-5", "-5"), ("+1.5", "+1.5")),
+        *(("a=b", "a=b"), ("a\r.png", "a\\r.png")),
+    ],
 )
-def test_no_cell_is_a_formula(text, cell):
+def test_no_cell_is_a_formula_or_two_lines(text, cell):
     assert csv_cell(text) == cell
 
 

@@ -711,6 +711,7 @@ def test_a_checkpoint_that_cannot_be_read_is_set_aside_and_the_phase_begins_anew
     assert not path.exists() and (tmp_path / "state.npz.unreadable").read_bytes() == before
     (note,) = caplog.messages
     assert "state.npz.unreadable; the phase starts over" in note and "\n" not in note
+    assert "folder of images" not in note
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), OSError(errno.ESTALE, ""), MemoryError()])
