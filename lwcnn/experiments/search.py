@@ -144,8 +144,8 @@ class Search:
         loaded = {trial.user_attrs.get("loaded") for trial in study.get_trials(deepcopy=False)}
         study.add_trials([one for one in known if one.user_attrs["loaded"] not in loaded])  # else by a killed process
         base = read(self._space, self._base, plain_settings(self._base))
-        if base is not None and base not in [one.params for one in known]:
-            study.enqueue_trial(base)
+        if base is not None:
+            study.enqueue_trial(base, skip_if_exists=True)  # among the finished, or enqueued by a killed process
         study.set_user_attr("identity", self._identity)
 
     def _earlier_trials(self) -> list[optuna.trial.FrozenTrial]:

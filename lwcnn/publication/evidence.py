@@ -145,7 +145,7 @@ class Network:
 
     def minus(self, reference: str) -> Estimate:
         """Compares the test accuracy with that of another experiment, over the seeds that both have."""
-        other = self.evidence.network(self.dataset, reference, self.preset)
+        other = self.evidence.network(self.dataset, reference, self.runs["preset"].iloc[0])
         ours, theirs = (one.runs.set_index("seed") for one in (self, other))
         seeds = ours.index.intersection(theirs.index)
         if seeds.empty or set(ours["data_checksum"]) != set(theirs["data_checksum"]):
