@@ -45,6 +45,14 @@ def test_code_on_the_pages_uses_public_names(page):
                 assert node.attr in lwcnn.__all__, node.attr
 
 
+def test_the_steps_of_the_method_run_as_written():
+    page = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    (block,) = (one for one in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "train_phase" in one)
+    names = {"lwcnn": lwcnn, "data": lwcnn.load_dataset("digits")}
+    exec(re.sub(r"epochs=\d", "epochs=1", block.replace("54_000", "1_300")), names)
+    assert names["merged"].predict(names["data"].x_test[:2], verbose=0).shape == (2, 10)
+
+
 def test_the_pages_have_commands_and_code():
     texts = [page.read_text(encoding="utf-8") for page in PAGES]
     assert sum(len(commands(text)) for text in texts) > 50

@@ -80,7 +80,9 @@ def test_balanced_classes_count_alike_however_many_images_they_have(smoothing):
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_history_holds_means_over_all_images_of_an_epoch(parts, smoothing, monkeypatch):
     """At a learning rate of zero every epoch must give what the whole part gives, whatever the batches."""
-    monkeypatch.setattr(validation, "images_at_once", lambda shape: 10)  # 32 = 3 * 10 + 2, and no multiple of the classes
+    monkeypatch.setattr(
+        validation, "images_at_once", lambda shape: 10
+    )  # 32 = 3 * 10 + 2, and no multiple of the classes
     model = randomize(build_merged_model(SHAPE, NUM_CLASSES, ("original",), dropout=0.0))
     weights = model.get_weights()
     images, labels = parts[0].arrays()
