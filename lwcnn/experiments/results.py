@@ -28,7 +28,8 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import StrPath, read_json
 
-BENCHMARKS = ("bench", "bench_fast", "bench_family", "bench_gray", "bench_networks")  # files of latencies in results/
+# Files of latencies in results/.
+BENCHMARKS = ("bench", "bench_fast", "bench_family", "bench_gray", "bench_networks", "bench_efficientnet")
 PRESETS_BY_SIZE = ("full", "medium", "quick")  # of published runs
 DISPLAY_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 DATASET_ORDER = ("mnist", "fashion_mnist", "cifar10")

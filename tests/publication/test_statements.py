@@ -261,6 +261,14 @@ def test_mobilenet_with_strides_for_imagenet_is_behind_wren(evidence):
     assert [round(strided[key] / wren[key].iloc[0]) for key in ("params", "macs")] == [77, 11]
 
 
+def test_efficientnet_gains_25_points_by_strides_and_momentum(evidence):
+    names = ("efficientnet_b0", "efficientnet_b0_cifar")
+    theirs, strided = (evidence.network("cifar10", name).runs.iloc[0] for name in names)
+    assert [phase["epochs"] for run in (theirs, strided) for phase in run["history"]] == [15, 15]
+    assert round(100 * (strided["test_accuracy"] - theirs["test_accuracy"])) == 25
+    assert [run["config"]["network"].get("momentum") for run in (theirs, strided)] == [None, 0.9]
+
+
 def test_the_narrow_resnet18_learns_from_few_images(evidence):
     (run,) = evidence.network("cifar10", "narrow_resnet18_few", "quick").runs.to_dict("records")
     assert (run["params"], run["num_train_images"], run["history"][0]["epochs"]) == (2_802_410, 2_000, 5)
@@ -586,7 +594,7 @@ def test_the_engine_is_three_times_as_fast_as_keras_and_twice_as_fast_as_pytorch
 def test_runs_trained_by_the_engine_are_those_named(evidence):
     named = {"residual_se_muon", "wren_15k", "residual_se_stem_adamw", "paper_as_published", "paper_both_converted"}
     named |= {"layerwise", "low_rate", "wren_5k", "wren_10k", "wren_fast", "wren_30k-epochs60", "wren_30k-epochs200"}
-    named |= {"efficientnet_b0", "mobilenet_v2_cifar"}
+    named |= {"efficientnet_b0", "efficientnet_b0_cifar", "mobilenet_v2_cifar"}
     runs = evidence.runs[evidence.runs["step"] == "engine"]
     runs = runs[~runs["experiment"].str.startswith("technique_")]
     by_preset = runs[(runs["preset"] != "full") | ~runs["experiment"].isin(CHANGES)]
