@@ -173,7 +173,7 @@ def architecture_wren(inputs: Inputs) -> Figure:
     figure, axes = new_panels(6.5, 0.6 + PITCH * max(len(network), len(block)), 2)
     macs = f"{count_macs(model) / 1e6:,.1f} million MACs"
     plot_architecture(network, f"{display_name(HEADLINE)}\n{size}, {macs}", ax=axes[0])
-    plot_architecture(block, "Inside of a block", ax=axes[1])
+    plot_architecture(block, "Inside a block", ax=axes[1])
     return figure
 
 
@@ -187,7 +187,7 @@ def plot_method(input_shape: tuple[int, int, int], num_classes: int, title: str 
     steps = (
         ("2. Merge", BRANCH_COLORS, (size, "each dense layer becomes a", "1×1 convolution with ReLU")),
         ("3. Train the new head", (GRAY, GRAY), to_head),
-        ("4. Unfreeze all layers", BRANCH_COLORS, (f"{size} trained", "by SGD with momentum,", "at a small rate")),
+        ("4. Unfreeze all layers", BRANCH_COLORS, (f"{size} trained", "by SGD with momentum,", "at 0.001")),
     )
     figure, axes = new_panels(7.4, 4.5, 4)
     _draw_dual(axes[0], num_classes, dual.count_params())
