@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from lwcnn.data.checks import MAX_CHANNELS, Splits, decode_name
+from lwcnn.data.checks import MAX_CHANNELS, Splits
 from lwcnn.data.folders import TEST, TRAINING, VALIDATION
 from lwcnn.data.image_files import Size, choose_shape, read_images
 from lwcnn.system.errors import LwcnnError, wrong
-from lwcnn.system.safe_text import one_line
+from lwcnn.system.safe_text import decode_name, one_line
 
 _FORMS = (
     "arrays (x, y) or ((x_train, y_train), (x_test, y_test)), a tf.data.Dataset of (image, label), or a data set of "

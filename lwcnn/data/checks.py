@@ -9,7 +9,7 @@ import numpy as np
 from lwcnn.data import known
 from lwcnn.data.splits import Part, draw_test_images
 from lwcnn.system.errors import wrong
-from lwcnn.system.safe_text import one_line
+from lwcnn.system.safe_text import decode_name, one_line
 
 MAX_CHANNELS = 4
 PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
@@ -148,16 +148,6 @@ def images_at_once(image_shape: tuple[int, ...], most: int = 500) -> int:
         return most
     height, width, _ = image_shape
     return max(1, min(most, PIXELS_PER_BATCH // (height * width)))
-
-
-def decode_name(name: bytes | str) -> str:
-    """Returns a class name as a string; bytes are UTF-8, or else Latin-1."""
-    if not isinstance(name, bytes):
-        return str(name)
-    try:
-        return name.decode("utf-8")
-    except UnicodeDecodeError:
-        return name.decode("latin-1")
 
 
 def _how_to_convert(images: np.ndarray) -> tuple[str, str]:

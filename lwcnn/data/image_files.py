@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.npz import require_memory
-from lwcnn.system.safe_text import one_line
+from lwcnn.system.safe_text import decode_name, one_line
 
 IMAGE_EXTENSIONS = (
     ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm",
@@ -153,11 +153,7 @@ def reason(error: Exception) -> str:
 
 def readable(name: str) -> str:
     """Returns a file name as text, decoded from UTF-8, or from Latin-1 as in old archives."""
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return os.fsencode(name).decode("latin-1")
-    return name
+    return decode_name(os.fsencode(name))
 
 
 @contextmanager

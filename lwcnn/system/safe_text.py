@@ -1,4 +1,4 @@
-"""Escapes names from users' files and data sets: one function per output format."""
+"""Decodes names from users' files and data sets, and escapes them: one function per output format."""
 
 import re
 import unicodedata
@@ -22,6 +22,16 @@ def csv_cell(text: str) -> str:
     """
     text = text.replace("\r", r"\r")
     return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text
+
+
+def decode_name(name: bytes | str) -> str:
+    """Returns a name as a string; bytes are UTF-8, or else Latin-1."""
+    if not isinstance(name, bytes):
+        return str(name)
+    try:
+        return name.decode("utf-8")
+    except UnicodeDecodeError:
+        return name.decode("latin-1")
 
 
 def one_line(text: str) -> str:
