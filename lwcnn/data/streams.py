@@ -13,7 +13,7 @@ from PIL import Image
 from lwcnn.data.checks import check_class_names, check_image_array, images_at_once
 from lwcnn.data.image_files import IMAGE_EXTENSIONS, check_size, find_images, read_images, readable, reason
 from lwcnn.system.errors import LwcnnError, wrong
-from lwcnn.system.files import require_file
+from lwcnn.system.files import read_text
 from lwcnn.system.npz import load_npz
 from lwcnn.system.safe_text import one_line
 
@@ -86,12 +86,7 @@ def read_npz_images(path: Path) -> np.ndarray:
 
 def read_class_list(path: Path) -> tuple[str, ...]:
     """Reads class names from a text file, one per line; empty lines are ignored."""
-    require_file(path)
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")  # with or without a byte order mark
-    except UnicodeDecodeError as error:
-        raise LwcnnError(f"Give a UTF-8 text file with one class name per line ({error}). Received: {path}") from error
-    names = tuple(one_line(line) for line in text.splitlines() if line.strip())
+    names = tuple(one_line(line) for line in read_text(path).splitlines() if line.strip())
     if not names:
         raise LwcnnError(f"Give a text file with one class name per line. Received: {path}")
     check_class_names(names, str(path))

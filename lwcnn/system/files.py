@@ -174,11 +174,12 @@ def read_json(path: StrPath) -> Record:
 
 
 def read_text(path: StrPath) -> str:
-    """Reads a text file in UTF-8."""
+    """Reads a text file in UTF-8, with or without a byte order mark."""
+    require_file(path)
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise LwcnnError(f"Can't read the file: {error}. Received: {path}") from error
+        raise LwcnnError(f"Give a text file in UTF-8 that can be read ({error}). Received: {path}") from error
 
 
 def require_file(path: StrPath) -> None:
