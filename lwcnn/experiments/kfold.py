@@ -9,14 +9,22 @@ import numpy as np
 
 from lwcnn.data.datasets import Dataset
 from lwcnn.data.images import Images, Split
-from lwcnn.data.splits import split_distinct, split_for_training, stratified_folds, stratified_subset
+from lwcnn.data.splits import split_distinct, stratified_folds, stratified_subset
 from lwcnn.evaluation.diagnostics import diagnose_folds
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.pipeline import build_model, train_method
 from lwcnn.experiments.recipes import DistilledExperiment, Experiment, MergedExperiment, Preset, get_preset
-from lwcnn.experiments.records import Run, find_plan, image_limit, load_or_make, mixed_computing, provenance
+from lwcnn.experiments.records import (
+    Run,
+    find_plan,
+    image_limit,
+    load_or_make,
+    mixed_computing,
+    provenance,
+    split_images,
+)
 from lwcnn.system.environment import MAX_SEED
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import write_json
@@ -124,13 +132,12 @@ def _make_folds(plan: Experiment, data: Dataset, size: Preset, num_folds: int) -
 def _train_apart(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
     """Trains a model per fold, which has seen none of the images that it is assessed on."""
     data = run.data
-    settings = run.plan.validation, None, 0, data.class_names
     run.progress.expect(len(folds) * run.plan.num_epochs)
     for k, (inside, _) in enumerate(folds):
         run.progress.note(f"fold {k + 1} of {len(folds)}")
-        images, labels = data.x_train[inside], data.y_train[inside]
-        (parts,) = split_distinct(images, labels, lambda labels: [split_for_training(labels, *settings)])
-        split = Split(*(Images(data.x_train, data.y_train, inside[part]) for part in parts))
+        of_fold = replace(data, x_train=data.x_train[inside], y_train=data.y_train[inside])
+        parts = split_images(of_fold, run.plan, get_preset(run.preset))
+        split = Split(*(Images(data.x_train, data.y_train, inside[part.indices]) for part in parts))
         sequence = run.begin(split, f"{data.checksum} fold {k} of {len(folds)}")
         yield train_method(run.plan, sequence), sequence.records
 
