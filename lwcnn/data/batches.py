@@ -4,10 +4,9 @@ import keras
 import numpy as np
 
 from lwcnn.data.augment import Augmentation, MixUpCutMix, augment_batch
-from lwcnn.data.augment.augmentation import check_images
 from lwcnn.data.augment.draws import Purpose, random_bits
 from lwcnn.data.augment.mixing import draw_mix, mix_images, mix_labels
-from lwcnn.data.images import Images
+from lwcnn.data.images import Images, check_images
 from lwcnn.system.errors import LwcnnError, wrong
 
 

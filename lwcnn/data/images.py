@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lwcnn.data.augment.augmentation import check_images
 from lwcnn.system.errors import wrong
 
 
@@ -76,6 +75,15 @@ class Images:
         levels, num_pixels = np.arange(256), counts[0].sum()
         mean = counts @ levels / num_pixels
         return mean, np.sqrt((counts * (levels - mean[:, None]) ** 2).sum(axis=1) / num_pixels)
+
+
+def check_images(images: np.ndarray) -> None:
+    """Raises LwcnnError unless the images are uint8, shape (n, height, width, channels), with 1 to 4 channels."""
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
+        received = f"{getattr(images, 'dtype', type(images))} of shape {getattr(images, 'shape', None)}"
+        raise wrong("Give images as uint8 of shape (n, height, width, channels)", received)
+    if not 1 <= images.shape[3] <= 4:
+        raise wrong("Give images of 1 to 4 channels", f"shape {images.shape}")
 
 
 class Split(NamedTuple):

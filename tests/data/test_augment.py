@@ -235,18 +235,8 @@ def test_refuses_settings_out_of_range(settings):
         Augmentation(**settings)
 
 
-@pytest.mark.parametrize(
-    "changes, said",
-    [
-        ({"images": np.zeros((2, 4, 4, 3), np.float32)}, "float32"),
-        ({"images": np.zeros((2, 4, 4), np.uint8)}, r"\(2, 4, 4\)"),
-        ({"images": np.zeros((2, 4, 4, 5), np.uint8)}, r"\(2, 4, 4, 5\)"),
-        ({"images": [1]}, "list"),
-        ({"seed": -1}, "-1"),
-        ({"epoch": 0.5}, "0.5"),
-    ],
-)
-def test_refuses_arrays_that_do_not_fit(changes, said):
+@pytest.mark.parametrize("changes, said", [({"seed": -1}, "-1"), ({"epoch": 0.5}, "0.5")])
+def test_refuses_seeds_and_epochs_that_are_no_whole_numbers(changes, said):
     arguments = {"images": np.zeros((2, 4, 4, 3), np.uint8), "seed": 0, "epoch": 0, "indices": np.arange(2)}
     with pytest.raises(LwcnnError, match=f"Received: .*{said}"):
         augment_batch(augmentation=EVERYTHING, **{**arguments, **changes})

@@ -201,6 +201,8 @@ def test_fit_takes_one_branch_compiled_as_usual():
     [
         ({"images": np.zeros((3, 6, 6, 1), np.float32)}, "float32"),
         ({"images": np.zeros((3, 6, 6), np.uint8)}, r"\(3, 6, 6\)"),
+        ({"images": np.zeros((3, 6, 6, 5), np.uint8)}, r"\(3, 6, 6, 5\)"),
+        ({"images": [1]}, "list"),
         ({"labels": np.zeros(4, int)}, r"\(4,\)"),
         ({"labels": np.zeros(3)}, "float64"),
         ({"batch_size": 0}, "batch_size=0"),

@@ -10,7 +10,6 @@ from lwcnn.data.augment.draws import Draws, Purpose
 from lwcnn.data.augment.geometry import FILLS, flip_and_crop, warp
 from lwcnn.data.augment.operations import ColorJitter, Cutout, Erasing, GaussianBlur, Sharpness
 from lwcnn.data.augment.policies import POLICIES, RandAugment
-from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import BELOW_ONE, Fraction, Settings, added_later, choice, whole
 
 
@@ -76,8 +75,7 @@ PUBLISHED_AUGMENTATION = Augmentation(rotation=0.1, zoom=0.2, translation=0.2, b
 def augment_batch(
     images: np.ndarray, augmentation: Augmentation, seed: int, epoch: int, indices: np.ndarray, stream: int = 0
 ) -> np.ndarray:
-    """Returns augmented uint8 images (n, height, width, channels); `indices` are theirs in the data set."""
-    check_images(images)
+    """Returns augmented uint8 images (n, height, width, 1 to 4 channels); `indices` are theirs in the data set."""
     changed = images.copy(order="C")
     if len(images) == 0:
         return changed
@@ -109,12 +107,3 @@ def augment_batch(
         if operation := getattr(augmentation, name):
             operation.apply(changed, draws)
     return changed
-
-
-def check_images(images: np.ndarray) -> None:
-    """Raises LwcnnError unless the images are uint8, shape (n, height, width, channels), with 1 to 4 channels."""
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
-        received = f"{getattr(images, 'dtype', type(images))} of shape {getattr(images, 'shape', None)}"
-        raise LwcnnError(f"Give images as uint8 of shape (n, height, width, channels). Received: {received}")
-    if not 1 <= images.shape[3] <= 4:
-        raise LwcnnError(f"Give images of 1 to 4 channels. Received: shape {images.shape}")
