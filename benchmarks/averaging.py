@@ -70,7 +70,7 @@ def compare(data: Dataset, name: str, num_images: int, epochs: int, seed: int) -
     fixed, warm = (kind(variables, phase.optimizer.ema) for kind in (FixedDecay, MovingAverage))
     for epoch in range(epochs):
         batches.set_epoch(epoch)
-        logs = train_epoch(model, batches, Progress("none"), Several(fixed, warm))
+        logs = train_epoch(model, batches, Progress(), Several(fixed, warm))
         print(f"{num_images} images, epoch {epoch + 1} of {epochs}: loss {logs['loss']:.4f}", flush=True)
     latest, found = get_values(model.weights), {}
     for key, average in (("latest", None), ("fixed_decay", fixed), ("warm_up", warm)):

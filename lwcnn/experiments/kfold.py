@@ -82,7 +82,7 @@ def run_kfold(
     if isinstance(plan, DistilledExperiment):
         advice = "K-fold takes no distilled experiment: its teacher was trained on the images of every fold"
         raise wrong(advice, f"{experiment!r}")
-    run = Run(plan, data, preset, seed, folders, progress or Progress("none"))
+    run = Run(plan, data, preset, seed, folders, progress or Progress())
     identity = run.identity
     identity["config"] |= {"num_folds": num_folds, "leaky": leaky}
     path = run.path.with_name(f"kfold{num_folds}{'_leaky' if leaky else ''}_seed{seed}.json")

@@ -35,7 +35,7 @@ class Run:
     preset: str
     seed: int
     folders: Folders = Folders()
-    progress: Progress = field(default_factory=lambda: Progress("none"))
+    progress: Progress = field(default_factory=Progress)
     computing: Computing = Computing()
 
     def __post_init__(self):

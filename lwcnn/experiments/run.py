@@ -69,7 +69,7 @@ def run_experiment(
     >>> run_experiment("paper", "mnist", preset="smoke")["test_accuracy"]  # doctest: +SKIP
     """
     plan, data = find_plan(experiment, dataset, preset, folders)
-    run = Run(plan, data, preset, seed, folders, progress or Progress("none"), computing)
+    run = Run(plan, data, preset, seed, folders, progress or Progress(), computing)
     return load_or_make(run.path, run.identity, partial(_train, run, notice), "test_accuracy", run.progress.note)
 
 

@@ -50,7 +50,7 @@ class Search:
     folders: Folders = Folders()
     seed: int = 0  # of the sampler, and of initialization, shuffling, augmentation and dropout
     earlier: Path = Path("results")  # with the finished trials of earlier searches
-    progress: Progress = field(default_factory=lambda: Progress("none"))
+    progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self):
         if self.space not in SPACES:

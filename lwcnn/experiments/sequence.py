@@ -40,7 +40,7 @@ class PhaseSequence:
     seed: int
     cache: Path | None = None
     data_key: str = ""
-    progress: Progress = field(default_factory=lambda: Progress("none"))
+    progress: Progress = field(default_factory=Progress)
     computing: Computing = Computing()
     records: list[dict] = field(default_factory=list, init=False)
 

@@ -88,7 +88,7 @@ def train_phase(
     given = model
     if phase.image_side:
         model, split = _resized(model, split, phase.image_side)
-    progress = progress or Progress("none")
+    progress = progress or Progress()
     trainable = trainable_layer_names(model, phase)
     for layer in (*given.layers, *model.layers):
         layer.trainable = layer.name in trainable

@@ -26,7 +26,7 @@ class Progress:
     cifar10: 3 of 5 folds
     """
 
-    def __init__(self, style: str = "bar", title: str = ""):
+    def __init__(self, style: str = "none", title: str = ""):
         self.style = style
         self.title = title
         self._num_epochs = self._epochs_left = 0  # of the whole run; left from the start of the current phase

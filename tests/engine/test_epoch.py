@@ -124,7 +124,7 @@ def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs
     average = MovingAverage([*whole.trainable_variables, *batch_norm_statistics(model)], 0.9)
     with begin_epoch(whole) as begun:
         assert isinstance(begun, engine.Epoch if step == "engine" else Epoch)
-    logs = [train_epoch(whole, batches, Progress("none"), average) for _ in range(epochs)]
+    logs = [train_epoch(whole, batches, Progress(), average) for _ in range(epochs)]
     return get_values(model.weights), get_values(whole.optimizer.variables), average.values, logs
 
 
