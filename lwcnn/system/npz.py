@@ -75,10 +75,7 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: StrPath
 
 def require_memory(size: int, source: str) -> None:
     """Raises LwcnnError unless arrays of `size` bytes, from a source that the message names, fit into memory."""
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not available on every system
-        memory = 16 * 2**30
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if size > _MEMORY_FRACTION * memory:
         advice = f"The arrays do not fit into this machine's memory of {memory / 2**30:,.1f} GiB: give a part of them"
         raise Unavailable(f"{advice}. Received: {size / 2**30:,.1f} GiB in {source}")
