@@ -1,4 +1,4 @@
-"""The commands `lwcnn export` and `lwcnn bench`."""
+"""The commands that put networks to use: `lwcnn export`, `lwcnn bench` and `lwcnn demo`."""
 
 import argparse
 import os
@@ -42,6 +42,15 @@ BENCH: Arguments = {
         type=at_least_one,
     ),
     "--json": option("write the measurements to this file", type=arguments.output_file),
+}
+DEMO: Arguments = {
+    "models": option(MODEL_HELP, ["wren-30k", "paper"], type=arguments.model_name, nargs="*"),
+    "--examples": option(
+        "folder of example images like those that your models were trained on; also used to calibrate int8 (default: "
+        "twelve images of CIFAR-10)",
+        type=arguments.path,
+    ),
+    "--port": option("TCP port", 7860, type=arguments.whole_number(1, 65_535)),
 }
 
 
@@ -104,3 +113,19 @@ def bench(options: argparse.Namespace) -> None:
         f"Load average before and after: {machine['load_average_before']}, {machine['load_average_after']}.\n"
         f"Peak memory: {found['peak_memory']}."
     )
+
+
+def demo(options: argparse.Namespace) -> None:
+    """Open a web page to try networks on your own images; only this machine can reach it."""
+    from lwcnn.publication.demo.network import open_network
+    from lwcnn.publication.demo.page import EXAMPLES, build_page, find_examples, require_gradio, serve
+
+    require_gradio()
+    examples = find_examples(options.examples or EXAMPLES)
+    networks = []
+    for name in options.models:
+        print(f"{name}: opening, and converting to LiteRT if it is new", flush=True)
+        networks.append(open_network(name, examples))
+    page = build_page(networks, examples)
+    print(f"open {serve(page, options.port)} in a browser; Ctrl-C ends it", flush=True)
+    page.block_thread()

@@ -16,7 +16,7 @@ import sys
 from typing import cast
 
 import lwcnn
-from lwcnn.cli import demo, deployment, evaluate, listing, predict, publish, run, search, training
+from lwcnn.cli import deployment, evaluate, listing, predict, publish, run, search, training
 from lwcnn.cli.arguments import DATA_DIR, Arguments
 from lwcnn.cli.execute import Command, execute
 from lwcnn.system.environment import load_backend
@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[Command, Arguments, str]] = {
     "release": (publish.release, publish.RELEASE, "lwcnn release --license MIT --results results --models models"),
     "evaluate": (evaluate.evaluate, evaluate.ARGUMENTS, "lwcnn evaluate wren-30k --tta"),
     "predict": (predict.predict, predict.ARGUMENTS, "lwcnn predict wren-30k photo.png"),
-    "demo": (demo.demo, demo.ARGUMENTS, "lwcnn demo wren-30k paper"),
+    "demo": (deployment.demo, deployment.DEMO, "lwcnn demo wren-30k paper"),
     "export": (deployment.export, deployment.EXPORT, "lwcnn export wren-30k --format litert-int8"),
     "bench": (deployment.bench, deployment.BENCH, "lwcnn bench wren-30k paper --json bench.json"),
 }
