@@ -1,7 +1,7 @@
 """Stratified splits of a training set, determined by the labels and a seed."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -63,21 +63,6 @@ def stratified_folds(
     return [_split_by_mask(fold_of == fold) for fold in range(num_folds)]
 
 
-def split_distinct(
-    images: np.ndarray, labels: np.ndarray, draw: Callable[[np.ndarray], list[IndexPair]]
-) -> list[IndexPair]:
-    """Returns the splits that `draw` makes of the labels of all different images; copies of an image are in one part.
-
-    Images in canonical order without copies give the splits of `draw(labels)`.
-    """
-    label_of, copy_of = _distinct(images, labels)
-
-    def images_of(part: np.ndarray) -> np.ndarray:
-        return np.flatnonzero(np.isin(copy_of, part))
-
-    return [(images_of(first), images_of(second)) for first, second in draw(label_of)]
-
-
 def draw_test_images(
     images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], where: str, keys: np.ndarray | None = None
 ) -> tuple[Part, Part]:
@@ -89,7 +74,7 @@ def draw_test_images(
     """
     keys = hash_images(images)[0] if keys is None else keys
     classes, dense = np.unique(labels, return_inverse=True)
-    label_of, copy_of = _distinct(images, dense)
+    label_of, copy_of = distinct_images(images, dense)
     key_of = np.full(len(label_of), keys.max())
     np.minimum.at(key_of, copy_of, keys)
     counts = np.bincount(label_of, minlength=len(classes))
@@ -105,8 +90,12 @@ def draw_test_images(
     return (images[~is_test], labels[~is_test]), (images[is_test], labels[is_test])
 
 
-def _distinct(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the label of each different image (of copies with different labels, the lowest) and which one each is."""
+def distinct_images(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the label of each different image (of copies with different labels, the lowest) and which one each is.
+
+    A split of the different images has all copies of an image in one part: `np.isin(copy_of, part)` is the mask of a
+    part. Without copies, images in canonical order are numbered in order.
+    """
     hashes, copy_of = np.unique(hash_images(images)[0], return_inverse=True)
     label_of = np.full(len(hashes), labels.max())
     np.minimum.at(label_of, copy_of, labels)

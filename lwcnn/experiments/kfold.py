@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 
 import keras
 import numpy as np
 
 from lwcnn.data.datasets import Dataset
 from lwcnn.data.images import Images, Split
-from lwcnn.data.splits import split_distinct, stratified_folds, stratified_subset
+from lwcnn.data.splits import distinct_images, stratified_folds, stratified_subset
 from lwcnn.evaluation.diagnostics import diagnose_folds
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
@@ -123,10 +122,9 @@ def run_kfold(
 
 def _make_folds(plan: Experiment, data: Dataset, size: Preset, num_folds: int) -> list[_Fold]:
     part = stratified_subset(data.y_train, image_limit(plan, size) or len(data.y_train), FOLD_SEED)
-    images, labels = data.x_train[part], data.y_train[part]
-    draw = partial(stratified_folds, num_folds=num_folds, seed=FOLD_SEED, class_names=data.class_names)
-    folds = split_distinct(images, labels, draw)
-    return [(part[training], part[assessed]) for training, assessed in folds]
+    label_of, copy_of = distinct_images(data.x_train[part], data.y_train[part])
+    folds = stratified_folds(label_of, num_folds, FOLD_SEED, data.class_names)
+    return [(part[np.isin(copy_of, training)], part[np.isin(copy_of, assessed)]) for training, assessed in folds]
 
 
 def _train_apart(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:

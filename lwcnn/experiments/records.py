@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from lwcnn.data.datasets import Dataset, load_dataset
 from lwcnn.data.images import Images, Split
-from lwcnn.data.splits import split_distinct, split_for_training
+from lwcnn.data.splits import distinct_images, split_for_training
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import Experiment, Preset, get_experiment, get_preset
 from lwcnn.experiments.sequence import PhaseSequence
@@ -90,10 +91,14 @@ def image_limit(plan: Experiment, size: Preset) -> int | None:
 
 
 def split_images(data: Dataset, plan: Experiment, size: Preset) -> Split:
-    """Splits the training images of a data set into training and validation, limited by experiment and preset."""
+    """Splits the training images of a data set into training and validation, limited by experiment and preset.
+
+    All copies of an image are in one part.
+    """
     settings = plan.validation, image_limit(plan, size), SPLIT_SEED, data.class_names
-    (parts,) = split_distinct(data.x_train, data.y_train, lambda labels: [split_for_training(labels, *settings)])
-    return Split(*(Images(data.x_train, data.y_train, part) for part in parts))
+    label_of, copy_of = distinct_images(data.x_train, data.y_train)
+    parts = split_for_training(label_of, *settings)
+    return Split(*(Images(data.x_train, data.y_train, np.flatnonzero(np.isin(copy_of, part))) for part in parts))
 
 
 def load_or_make(path: Path, run: dict, make: Callable[[], dict], needed: str, note: Callable[[str], None]) -> dict:
