@@ -14,7 +14,7 @@ from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.pipeline import build_model, train_method
-from lwcnn.experiments.recipes import DistilledExperiment, Experiment, MergedExperiment, Preset, get_preset
+from lwcnn.experiments.recipes import DistilledExperiment, MergedExperiment, get_preset
 from lwcnn.experiments.records import (
     Run,
     find_plan,
@@ -24,7 +24,6 @@ from lwcnn.experiments.records import (
     provenance,
     split_images,
 )
-from lwcnn.system.environment import MAX_SEED
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import write_json
 from lwcnn.system.settings import plain_settings
@@ -87,7 +86,7 @@ def run_kfold(
     path = run.path.with_name(f"kfold{num_folds}{'_leaky' if leaky else ''}_seed{seed}.json")
 
     def make() -> dict:
-        folds = _make_folds(plan, data, get_preset(preset), num_folds)
+        folds = _make_folds(run, num_folds)
         trained = _train_leaky(run, folds) if leaky else _train_apart(run, folds)
         first_phases = next(trained)[1] if leaky else []
         accuracies, histories = [], []
@@ -120,8 +119,9 @@ def run_kfold(
     return load_or_make(path, identity, make, "mean_accuracy", run.progress.note)
 
 
-def _make_folds(plan: Experiment, data: Dataset, size: Preset, num_folds: int) -> list[_Fold]:
-    part = stratified_subset(data.y_train, image_limit(plan, size) or len(data.y_train), FOLD_SEED)
+def _make_folds(run: Run, num_folds: int) -> list[_Fold]:
+    data, limit = run.data, image_limit(run.plan, get_preset(run.preset))
+    part = stratified_subset(data.y_train, limit or len(data.y_train), FOLD_SEED)
     label_of, copy_of = distinct_images(data.x_train[part], data.y_train[part])
     folds = stratified_folds(label_of, num_folds, FOLD_SEED, data.class_names)
     return [(part[np.isin(copy_of, training)], part[np.isin(copy_of, assessed)]) for training, assessed in folds]
@@ -153,7 +153,7 @@ def _train_leaky(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
     for k, fold in enumerate(folds):
         run.progress.note(f"fold {k + 1} of {len(folds)}, with the same model")
         split = Split(*(Images(data.x_train, data.y_train, part) for part in fold))
-        of_fold = replace(run, seed=(run.seed + k) % (MAX_SEED + 1))
+        of_fold = replace(run, seed=run.seed + k)
         sequence = of_fold.begin(split, f"{data.checksum} leaky fold {k} of {len(folds)}")
         sequence.depends_on([plain_settings(plan), plain_settings(size)])  # and with them the folds before
         sequence.train(model, phase)
