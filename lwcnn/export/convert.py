@@ -13,6 +13,7 @@ from lwcnn.export.formats import FORMATS, LitertModel, require_tensorflow
 from lwcnn.export.int8.equalize import equalize_channels
 from lwcnn.export.int8.files import correct_biases, share_vectors
 from lwcnn.export.int8.simplify import same, simplify, split_hard_swish
+from lwcnn.models.graph import as_functional
 from lwcnn.system.environment import quiet_native_output
 from lwcnn.system.errors import LwcnnError, wrong
 
@@ -107,8 +108,7 @@ def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Mod
     Keras's Reshape and Flatten compute the batch size at run time, by operations that small runtimes may lack. With
     `short_names`, layers are called l00, l01, ...: a LiteRT file names each tensor after all operations fused into it.
     """
-    if isinstance(model, keras.Sequential) and model.built:
-        model = keras.Model(model.inputs, model.outputs, name=model.name)
+    model = as_functional(model)
     if not hasattr(model, "operations") or len(model.inputs) != 1 or len(model.outputs) != 1:
         advice = "Give a functional or sequential model with one input and one output, such as the merged model"
         raise wrong(advice, f"{type(model).__name__} {getattr(model, 'name', '')!r}")

@@ -16,6 +16,13 @@ def flat_layers(model: keras.Operation) -> Iterator[keras.Operation]:
         yield from flat_layers(layer)
 
 
+def as_functional(model: keras.Model) -> keras.Model:
+    """Returns a built Sequential model as a functional one with the same layers; any other model as it is."""
+    if isinstance(model, keras.Sequential) and model.built:
+        return keras.Model(model.inputs, model.outputs, name=model.name)
+    return model
+
+
 Tensor = tuple[str, tuple[int | None, ...]]
 """Name of the layer that made a tensor, and its shape."""
 
@@ -25,8 +32,7 @@ def layer_calls(model: keras.Model) -> list[tuple[keras.Operation, list[list[Ten
 
     Calls in other models do not count.
     """
-    if isinstance(model, keras.Sequential) and model.built:
-        model = keras.Model(model.inputs, model.outputs)
+    model = as_functional(model)
     config = model.get_config() if isinstance(model, keras.Model) else {}
     if "input_layers" not in config:
         found = f"{type(model).__name__} {getattr(model, 'name', model)!r}"

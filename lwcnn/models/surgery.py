@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from lwcnn.models.configs import EPSILON, ResidualSEConfig
+from lwcnn.models.graph import as_functional
 from lwcnn.models.layers import SoftVoting
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError, wrong
@@ -43,8 +44,7 @@ def _folded(model: keras.Model, name: str, size: int) -> tuple[np.ndarray, np.nd
 
 def replace_head(model: keras.Model, num_classes: int, input_shape: Sequence[int] | None = None) -> keras.Model:
     """Returns a copy of a network for other classes, and images of `input_shape`: its last layer has random weights."""
-    if isinstance(model, keras.Sequential):
-        model = keras.Model(model.inputs, model.outputs, name=model.name)
+    model = as_functional(model)
     config = model.get_config()
     head = next((layer for layer in reversed(model.layers) if layer.weights), None)
     size = next((key for key in ("filters", "units") if hasattr(head, key)), None)
