@@ -15,7 +15,7 @@ import keras
 from keras import layers
 
 from lwcnn.models.configs import BRANCHES
-from lwcnn.models.layers import builder
+from lwcnn.models.layers import channels_last, check_shapes
 from lwcnn.system.errors import LwcnnError
 
 CONV_FILTERS = (10, 20)  # paper, section "Submodel"
@@ -23,7 +23,7 @@ HIDDEN_UNITS = 32  # paper, the new head
 MIN_IMAGE_SIZE = 10  # two valid 3x3 convolutions, each followed by 2x2 pooling, reduce 10x10 to 1x1
 
 
-@builder(MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")
+@channels_last()
 def build_submodel(input_shape: Sequence[int], num_classes: int, name: str = "original") -> keras.Model:
     """Builds a submodel: two convolutions of 10 and 20 filters, each with 2x2 max-pooling, and one dense layer.
 
@@ -47,6 +47,7 @@ def build_submodel(input_shape: Sequence[int], num_classes: int, name: str = "or
 
     Source: paper, "Submodel".
     """
+    check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")
     images = keras.Input(tuple(input_shape), name=f"{name}_images")
     x = layers.Rescaling(1 / 255, name=f"{name}_rescaling")(images)
     x = _convolutions(x, name)  # (n, h', w', 20)
@@ -90,7 +91,7 @@ def build_dual_model(submodels: Sequence[keras.Model]) -> keras.Model:
     return keras.Model(inputs, outputs, name="dual")
 
 
-@builder(MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")
+@channels_last()
 def build_merged_model(
     input_shape: Sequence[int], num_classes: int, branches: Sequence[str] = BRANCHES, dropout: float = 0.5
 ) -> keras.Model:
@@ -121,6 +122,7 @@ def build_merged_model(
 
     Source: paper, "Merge".
     """
+    check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")
     if not branches or len(set(branches)) != len(branches) or not all(branches):
         raise LwcnnError(f"branches must be different, non-empty names. Received: {tuple(branches)!r}")
     images = keras.Input(tuple(input_shape), name="images")

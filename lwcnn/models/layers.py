@@ -1,20 +1,17 @@
-"""Custom Keras layers, and the checks and defaults of all network builders.
+"""Custom Keras layers, and what all builders of networks need: checked shapes and channels last.
 
 The layers are registered as "lwcnn>ChannelStatistics", "lwcnn>LearnedMix" and "lwcnn>SoftVoting": model files hold
 these names.
 """
 
-import functools
+import contextlib
 import math
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 
 from lwcnn.system.errors import wrong
-
-Build = TypeVar("Build", bound=Callable[..., keras.Model])
 
 
 @keras.saving.register_keras_serializable(package="lwcnn")
@@ -60,20 +57,12 @@ def check_shapes(input_shape: Sequence[int], num_classes: int, min_size: int, re
         raise wrong("num_classes must be an integer of at least 2", f"{num_classes!r}")
 
 
-def builder(min_size: int, reason: str) -> Callable[[Build], Build]:
-    """Returns a decorator of builders (input_shape, num_classes, ...): it checks the shapes and has channels last."""
-
-    def decorate(build: Build) -> Build:
-        @functools.wraps(build)
-        def checked(input_shape: Sequence[int], num_classes: int, *arguments, **options) -> keras.Model:
-            check_shapes(input_shape, num_classes, min_size, reason)
-            before = keras.config.image_data_format()
-            keras.config.set_image_data_format("channels_last")
-            try:
-                return build(input_shape, num_classes, *arguments, **options)
-            finally:
-                keras.config.set_image_data_format(before)
-
-        return checked  # type: ignore[return-value]
-
-    return decorate
+@contextlib.contextmanager
+def channels_last() -> Iterator[None]:
+    """Sets Keras's image data format for a block or, as a decorator, for the function that builds a network."""
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_last")
+    try:
+        yield
+    finally:
+        keras.config.set_image_data_format(before)

@@ -7,11 +7,11 @@ from keras import layers
 
 from lwcnn.models import blocks
 from lwcnn.models.configs import ResidualSEConfig, Stage
-from lwcnn.models.layers import builder, check_shapes
+from lwcnn.models.layers import channels_last, check_shapes
 from lwcnn.system.errors import unknown_name, wrong
 
 
-@builder(8, "for this network")
+@channels_last()
 def build_residual_se(
     input_shape: Sequence[int], num_classes: int, config: ResidualSEConfig = ResidualSEConfig()
 ) -> keras.Model:

@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from lwcnn.models.configs import ApplicationConfig
-from lwcnn.models.layers import builder
+from lwcnn.models.layers import channels_last, check_shapes
 from lwcnn.system.errors import unknown_name
 
 APPLICATIONS = {
@@ -26,9 +26,11 @@ CIFAR_STRIDES: dict[str, dict] = {
 """Settings of layers, by name, that keep the resolution in the first two strided convolutions of both networks."""
 
 
-@builder(32, "for a network of keras.applications")  # they halve the resolution five times
+@channels_last()
 def build_application(input_shape: Sequence[int], num_classes: int, config: ApplicationConfig) -> keras.Model:
     """Builds a network of `keras.applications` with a new classifier; arguments and result as in `build_network`."""
+    # They halve the resolution five times.
+    check_shapes(input_shape, num_classes, 32, "for a network of keras.applications")
     if config.name not in APPLICATIONS:
         raise unknown_name("application", config.name, APPLICATIONS)
     images = keras.Input(tuple(input_shape), name="images")

@@ -12,23 +12,25 @@ from keras import layers
 
 from lwcnn.models.baselines.resnet import residual_block
 from lwcnn.models.configs import RepoResidualSEConfig
-from lwcnn.models.layers import builder
+from lwcnn.models.layers import channels_last, check_shapes
 
 MIN_IMAGE_SIZE = 8
 
 
-@builder(MIN_IMAGE_SIZE, "for this network")
+@channels_last()
 def build_repo_submodel(input_shape: Sequence[int], num_classes: int, name: str = "original") -> keras.Model:
     """Builds a submodel of the reproduction, as `build_submodel`; 167,358 parameters on 32x32x3 with 10 classes."""
+    check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, "for this network")
     images = keras.Input(tuple(input_shape), name=f"{name}_images")
     x = layers.Rescaling(1 / 255, name=f"{name}_rescaling")(images)
     x = _features(x, name)
     return keras.Model(images, layers.Dense(num_classes, dtype="float32", name=f"{name}_logits")(x), name=name)
 
 
-@builder(MIN_IMAGE_SIZE, "for this network")
+@channels_last()
 def build_repo_merged(input_shape: Sequence[int], num_classes: int, branches: Sequence[str]) -> keras.Model:
     """Builds the reproduction's merged model with random weights; 334,706 parameters on 32x32x3 with two branches."""
+    check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, "for this network")
     images = keras.Input(tuple(input_shape), name="images")
     x = layers.Rescaling(1 / 255, name="rescaling")(images)
     x = layers.Concatenate(name="features")([_features(x, name) for name in branches])
@@ -62,11 +64,12 @@ def _conv_relu_pool(x: keras.KerasTensor, filters: int, name: str, pool_name: st
     return layers.MaxPooling2D(2, name=pool_name)(x)
 
 
-@builder(MIN_IMAGE_SIZE, "for this network")
+@channels_last()
 def build_repo_residual_se(
     input_shape: Sequence[int], num_classes: int, config: RepoResidualSEConfig = RepoResidualSEConfig()
 ) -> keras.Model:
     """Builds the extension's network; 83,920 parameters on 32x32x3 with 10 classes, 83,344 of them trainable."""
+    check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, "for this network")
     images = keras.Input(tuple(input_shape), name="images")
     x = layers.Rescaling(1 / 255, name="rescaling")(images)
     x = _conv_relu_pool(x, config.stem, "stem_conv", "stem_pool")

@@ -9,10 +9,10 @@ from keras import layers
 
 from lwcnn.models.blocks import activate, conv_norm, squeeze_excite
 from lwcnn.models.configs import MOMENTUM, ResNetConfig, ResNetStage
-from lwcnn.models.layers import builder
+from lwcnn.models.layers import channels_last, check_shapes
 
 
-@builder(8, "for a ResNet")
+@channels_last()
 def build_resnet(
     input_shape: Sequence[int],
     num_classes: int,
@@ -23,6 +23,7 @@ def build_resnet(
 
     Without `normalization`, (mean, std) per channel in gray levels, the images are rescaled to -1..1.
     """
+    check_shapes(input_shape, num_classes, 8, "for a ResNet")
     images = keras.Input(tuple(input_shape), name="images")
     x = _normalize(images, normalization)
     x = activate(conv_norm(x, config.stem, 3, "stem"), config.activation, "stem_activation")
