@@ -58,15 +58,16 @@ def export(options: argparse.Namespace) -> None:
     """Export a model to another format, checked on the test images."""
     from lwcnn.experiments.shipped import model_file
     from lwcnn.experiments.zoo import load_dataset_for
-    from lwcnn.export.run import FOLDER, export_model
+    from lwcnn.export.run import default_output, export_model
 
     require_format(options.format)
     options.model = model_file(options.model, options.dataset)
     data = load_dataset_for([options.model], options.dataset, options.data_dir)
-    report = export_model(options.model, options.format, data, options.output, options.max_drop)
+    output = options.output or default_output(options.model, options.format)
+    report = export_model(options.model, options.format, data, output, options.max_drop)
     rows = [
         ("model", f"{options.model}, {report['parameters']:,} parameters"),
-        ("format", f"{report['format']}, {options.output or FOLDER / report['file']}"),
+        ("format", f"{report['format']}, {output}"),
         ("size", f"{report['size_bytes']:,} bytes, {report['gzip_bytes']:,} after gzip"),
         ("accuracy in Keras", f"{100 * report['accuracy_keras']:.2f}%"),
         (

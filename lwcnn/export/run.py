@@ -18,7 +18,6 @@ from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import read_json, write_atomically, write_folder_atomically, write_json
 
-FOLDER = Path("exports")
 MAX_DIFFERENCE = 1e-3  # of float logits, relative to their range; rounding errors are 100 times smaller
 MAX_FLOAT_CHANGE = 0.05  # percentage points of accuracy, up or down
 MAX_INT8_DROP = 0.3  # percentage points of accuracy; gains are accepted
@@ -26,8 +25,12 @@ FEW_IMAGES = 5000  # with fewer, a change that chance explains is accepted too
 _BATCH_SIZE = 100  # memory and speed of the check only
 
 
+def default_output(path: Path, format_name: str) -> Path:
+    return Path("exports") / f"{path.stem}-{format_name}{FORMATS[format_name].extension}"
+
+
 def export_model(
-    path: str | Path, format_name: str, data: Dataset, output: str | Path | None = None, max_drop: float | None = None
+    path: str | Path, format_name: str, data: Dataset, output: Path, max_drop: float | None = None
 ) -> dict:
     """Exports a .keras file, compares the export with it on the test images, and writes it beside a JSON report.
 
@@ -39,7 +42,6 @@ def export_model(
     """
     require_format(format_name)
     kind = FORMATS[format_name]
-    output = Path(output) if output else FOLDER / f"{Path(path).stem}-{format_name}{kind.extension}"
     if kind.extension and output.suffix != kind.extension:  # the report must not overwrite it
         raise LwcnnError(f"Give an output path ending in {kind.extension}. Received: {output}")
     # Not `with_suffix`, because the name of a folder may contain a dot.
