@@ -11,7 +11,10 @@ from lwcnn.engine.keras_internals import Unsupported
 from lwcnn.engine.operations.base import first_difference
 from lwcnn.system.errors import LwcnnError
 
-_ACCURACIES = {keras.metrics.SparseCategoricalAccuracy: True, keras.metrics.CategoricalAccuracy: False}  # sparse
+_CROSS_ENTROPIES = {keras.losses.SparseCategoricalCrossentropy: True, keras.losses.CategoricalCrossentropy: False}
+_ACCURACIES = {keras.metrics.SparseCategoricalAccuracy: True, keras.metrics.CategoricalAccuracy: False}
+
+"""Whether labels are integers ("sparse") rather than probabilities, by class of loss and of metric."""
 
 
 class CompiledLoss(NamedTuple):
@@ -61,21 +64,16 @@ def find_loss(loss) -> CompiledLoss:
     loss = keras.losses.get(loss)
     if loss in (keras.losses.sparse_categorical_crossentropy, keras.losses.categorical_crossentropy):
         return CompiledLoss(sparse=loss is keras.losses.sparse_categorical_crossentropy)
-    setting = isinstance(loss, keras.losses.Loss) and first_difference(loss, reduction="sum_over_batch_size")
-    if type(loss) is keras.losses.SparseCategoricalCrossentropy:
-        setting = setting or first_difference(loss, ignore_class=None)
-    elif type(loss) is keras.losses.CategoricalCrossentropy:
-        setting = setting or first_difference(loss, axis=-1)
-    elif keras.saving.get_registered_name(type(loss)) != "lwcnn>CrossEntropy":
+    if type(loss) not in _CROSS_ENTROPIES and keras.saving.get_registered_name(type(loss)) != "lwcnn>CrossEntropy":
         raise Unsupported(f"the loss {loss!r} is not a cross-entropy of classes")
-    if setting:
+    if setting := first_difference(loss, reduction="sum_over_batch_size", ignore_class=None, axis=-1):
         raise Unsupported(f"the loss {loss.name} ({type(loss).__name__}) has {setting}")
     weights = getattr(loss, "class_weights", None)
     return CompiledLoss(
         loss.from_logits,
         getattr(loss, "label_smoothing", 0.0),
         None if weights is None else np.array(weights, np.float32),
-        {keras.losses.SparseCategoricalCrossentropy: True, keras.losses.CategoricalCrossentropy: False}.get(type(loss)),
+        _CROSS_ENTROPIES.get(type(loss)),
     )
 
 
@@ -135,11 +133,16 @@ class Objective:
 def _distillation(model: keras.Model) -> float:
     """Returns the temperature of a `Distiller`."""
     objective, *others = model.distillation_losses
-    known = isinstance(objective, keras.distillation.LogitsDistillation)
-    known = known and isinstance(objective.loss, keras.losses.KLDivergence) and not others
-    known = known and objective.loss.reduction == "sum_over_batch_size"
-    known = known and list(model.distillation_loss_weights) == [1.0]
-    if not (known and len(model.student.outputs) == 1 and 0 < model.student_loss_weight < 1):
+    is_known = (
+        not others
+        and isinstance(objective, keras.distillation.LogitsDistillation)
+        and isinstance(objective.loss, keras.losses.KLDivergence)
+        and objective.loss.reduction == "sum_over_batch_size"
+        and list(model.distillation_loss_weights) == [1.0]
+        and len(model.student.outputs) == 1
+        and 0 < model.student_loss_weight < 1
+    )
+    if not is_known:
         raise Unsupported(f"{model.name} (Distiller) has other losses than the divergence of logits")
     return objective.temperature
 
