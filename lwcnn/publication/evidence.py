@@ -30,7 +30,7 @@ MAX_ROUNDING = 0.002  # of an accuracy, from storing logits as float16
 class Evidence:
     """The results of one folder, read on demand; `runs` are sorted by preset, the largest first, or all of `preset`."""
 
-    def __init__(self, folder: StrPath = "results", preset: str | None = None):
+    def __init__(self, folder: StrPath, preset: str | None = None):
         self.folder, self._preset = Path(folder), preset
 
     @cached_property

@@ -22,7 +22,7 @@ DPI = 150
 class TensorBoard(Progress):
     """Writes scalars after each epoch, and the confusion matrix and sample images at the end of a run."""
 
-    def __init__(self, folder: Path, style: str = "bar", title: str = ""):
+    def __init__(self, folder: Path, style: str, title: str = ""):
         super().__init__(style, title)
         self._writers = require("tensorboard.summary.writer.event_file_writer", "tensorboard")
         self._summary = require("tensorboard.compat.proto.summary_pb2", "tensorboard").Summary

@@ -36,12 +36,13 @@ def draw(name: str, inputs: Inputs) -> Figure:
 
 
 def draw_figures(
-    folders: Folders, output: Path, datasets: Sequence[str] = (), names: Sequence[str] = ()
+    folders: Folders, output: Path, datasets: Sequence[str], names: Sequence[str]
 ) -> Iterator[tuple[str, list[Path], str]]:
-    """Draws figures into `<output>/<dataset>/<name>.png`, by default all of all data sets with a released model.
+    """Draws figures into `<output>/<dataset>/<name>.png`.
 
-    Yields each figure's data set and name, its files, and why it has none: without its input it is skipped, and older
-    files stay. Figures that fail are an error after the others are drawn.
+    Without names, all figures are drawn, and without data sets those of every data set with a released model. Yields
+    each figure's data set and name, its files, and why it has none: without its input it is skipped, and older files
+    stay. Figures that fail are an error after the others are drawn.
     """
     for name in names:
         if name not in FIGURES:

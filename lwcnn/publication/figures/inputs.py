@@ -20,7 +20,7 @@ from lwcnn.system.safe_text import plot_text
 class Inputs:
     """The evidence on one data set, of all presets or of one, and what belongs to it."""
 
-    def __init__(self, dataset: str, folders: Folders = Folders(), preset: str | None = None):
+    def __init__(self, dataset: str, folders: Folders, preset: str | None = None):
         self.dataset = dataset
         self.folders = folders
         self.evidence = Evidence(folders.results, preset)

@@ -62,7 +62,7 @@ def legend_below(figure: Figure) -> None:
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=min(3, len(handles)))
 
 
-def save_figure(figure: Figure, stem: Path, with_pdf: bool = False) -> list[Path]:
+def save_figure(figure: Figure, stem: Path, with_pdf: bool) -> list[Path]:
     """Writes <stem>.png with 300 dpi and, if asked, <stem>.pdf, without dates, and returns their paths."""
     contents = {stem.with_name(f"{stem.name}.png"): to_png(figure)}
     if with_pdf:

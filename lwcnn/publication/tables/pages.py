@@ -16,7 +16,7 @@ SHOWN = ("accuracies", "method", "parts", "techniques", "folds", "references", "
 _MARKED = re.compile(r"(?P<begin><!-- (?P<name>\w+) -->\n).*?(?P<end><!-- end of (?P=name) -->)", re.DOTALL)
 
 
-def all_tables(folder: StrPath = "results") -> str:
+def all_tables(folder: StrPath) -> str:
     """The tables of a results folder that need nothing but runs, without those to which the runs say nothing."""
     evidence = Evidence(folder)
     if evidence.runs.empty and evidence.folds.empty:
@@ -37,7 +37,7 @@ def fill(text: str, evidence: Evidence) -> str:
     return _MARKED.sub(renewed, text)
 
 
-def write_tables(paths: Sequence[Path], folder: StrPath = "results") -> None:
+def write_tables(paths: Sequence[Path], folder: StrPath) -> None:
     """Updates the tables between the marks of Markdown files; `folder` is that of the results."""
     evidence, old = Evidence(folder), {path: read_text(path) for path in paths}
     if not any(map(_MARKED.search, old.values())):
