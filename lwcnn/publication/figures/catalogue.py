@@ -14,12 +14,12 @@ from lwcnn.publication.figures.style import STYLE, save_figure
 from lwcnn.system.errors import LwcnnError, unknown_name
 
 _FUNCTIONS: tuple[Callable[[Inputs], Figure], ...] = (
-    *(diagrams.method, tradeoffs.frontier, intervals.accuracies, tradeoffs.parameters, tradeoffs.costs),
-    *(intervals.ablation, intervals.parts, intervals.techniques, curves.robustness, curves.folds),
-    *(curves.training_curves, outputs.confusion, intervals.per_class_accuracy, grids.right_and_wrong),
-    *(outputs.roc, outputs.reliability, outputs.tsne, grids.gradcam),
-    *(diagrams.architecture_wren,),
-)
+    diagrams.method, tradeoffs.frontier, intervals.accuracies, tradeoffs.parameters, tradeoffs.costs,
+    intervals.ablation, intervals.parts, intervals.techniques, curves.robustness, curves.folds,
+    curves.training_curves, outputs.confusion, intervals.per_class_accuracy, grids.right_and_wrong,
+    outputs.roc, outputs.reliability, outputs.tsne, grids.gradcam,
+    diagrams.architecture_wren,
+)  # fmt: skip
 FIGURES = {function.__name__: function for function in _FUNCTIONS}
 
 ONLY_CIFAR10 = ("method", "frontier", "techniques", "robustness", "architecture_wren")

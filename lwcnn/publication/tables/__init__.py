@@ -16,13 +16,13 @@ def _benchmark(name: str, evidence: Evidence) -> Table:
 
 
 _FUNCTIONS: tuple[Callable[[Evidence], Table], ...] = (
-    *(accuracies.accuracies, accuracies.family, accuracies.machines),
-    *(accuracies.folds, accuracies.confused_classes, accuracies.class_accuracies),
-    *(networks.headline, networks.reproduction, networks.improved, networks.efficiency),
-    *(ablations.method, ablations.parts, ablations.techniques),
-    *(calibration.calibration, calibration.family_calibration),
-    *(networks.references, networks.published, benchmarks.int8, benchmarks.bench),
-)
+    accuracies.accuracies, accuracies.family, accuracies.machines,
+    accuracies.folds, accuracies.confused_classes, accuracies.class_accuracies,
+    networks.headline, networks.reproduction, networks.improved, networks.efficiency,
+    ablations.method, ablations.parts, ablations.techniques,
+    calibration.calibration, calibration.family_calibration,
+    networks.references, networks.published, benchmarks.int8, benchmarks.bench,
+)  # fmt: skip
 TABLES: dict[str, Callable[[Evidence], Table]] = {function.__name__: function for function in _FUNCTIONS}
 TABLES |= audit.AUDITS | {name: partial(_benchmark, name) for name in benchmarks.COLUMNS}
 

@@ -16,9 +16,9 @@ from lwcnn.publication.tables.table import Cell, Table
 
 ABLATION_PRESET = "quick"
 CHANGES = (
-    *("single", "dual_no_augment", "no_unfreezing", "layerwise", "low_rate"),
-    *("head_only", "reinit_merge", "nadam_throughout", "end_to_end"),
-)
+    "single", "dual_no_augment", "no_unfreezing", "layerwise", "low_rate",
+    "head_only", "reinit_merge", "nadam_throughout", "end_to_end",
+)  # fmt: skip
 SHORT = {
     "residual": "shortcuts",
     "se": "SE",

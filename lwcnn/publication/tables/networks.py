@@ -22,18 +22,18 @@ _SHIPPED = {
     "mnist": ("paper", "residual_se", "wren_15k"),
     "fashion_mnist": ("residual_se", "wren_15k"),
     "cifar10": (
-        *("paper", "residual_se_small", "residual_se", "residual_se_distilled", "residual_se_muon"),
-        *("wren_fast", "wren_5k", "wren_10k", "wren_20k", "wren_30k", "wren_100k", "repo_residual_se", "repo_baseline"),
+        "paper", "residual_se_small", "residual_se", "residual_se_distilled", "residual_se_muon", "wren_fast",
+        "wren_5k", "wren_10k", "wren_20k", "wren_30k", "wren_100k", "repo_residual_se", "repo_baseline",
     ),
-}
+}  # fmt: skip
 SHIPPED = [(dataset, name) for dataset, names in _SHIPPED.items() for name in names]
 
 _REPRODUCTION = ("paper", "paper_as_published", "paper_tuned")
 _MORE = {"mnist": ("paper_batch64",), "cifar10": ("paper_tuned_one_go",)}
 _WITHOUT_GOAL = (
-    *("residual_se_distilled", "residual_se_muon", "residual_se_small_distilled", "residual_plain", "residual_cbam"),
+    "residual_se_distilled", "residual_se_muon", "residual_se_small_distilled", "residual_plain", "residual_cbam",
     "repo_baseline_frozen",
-)
+)  # fmt: skip
 
 NetworkColumns = dict[str, Callable[[Network], Cell]]
 
