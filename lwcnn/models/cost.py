@@ -93,7 +93,7 @@ def memory(model: keras.Model) -> Memory:
     and 78.08 MB include the outputs of activations, which here overwrite their input.
     """
     stored = sum(
-        _product(layer, _output_shape(layer)) for layer in _called_once(model) if not isinstance(layer, _NOT_STORED)
+        _product(layer, layer.output.shape[1:]) for layer in _called_once(model) if not isinstance(layer, _NOT_STORED)
     )
     inputs = sum(math.prod(tensor.shape[1:]) for tensor in model.inputs)
     counts = (inputs, 2 * stored, trainable_params(model))
@@ -115,11 +115,6 @@ def _called_once(model: keras.Model) -> Iterator[keras.Layer]:
             yield layer
 
 
-def _output_shape(layer: keras.Layer) -> tuple[int, ...]:
-    output = layer.output[0] if isinstance(layer.output, (list, tuple)) else layer.output
-    return tuple(output.shape[1:])
-
-
 def costs(model: keras.Model) -> dict:
     """Returns a model's costs, ready for JSON: parameters, bytes, MACs, and memory in MB of 2^20 bytes."""
     used = memory(model)
@@ -138,7 +133,7 @@ def summary_text(model: keras.Model) -> str:
     """Returns a table of a model's layers, followed by its parameters, MACs and memory."""
     table = [("layer", "kind", "output", "parameters")]
     for layer in _called_once(model):
-        shape = " x ".join(map(str, _output_shape(layer)))
+        shape = " x ".join(map(str, layer.output.shape[1:]))
         table.append((layer.name, type(layer).__name__, shape, f"{layer.count_params():,}"))
     names, kinds, shapes, params = (max(map(len, column)) for column in zip(*table))
     lines = [f"{a:<{names}}  {b:<{kinds}}  {c:<{shapes}}  {d:>{params}}" for a, b, c, d in table]

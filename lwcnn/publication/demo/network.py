@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import keras
@@ -66,8 +66,8 @@ class Network:
         """Returns a row per file: precision, predicted class, bytes, and milliseconds for this image on one thread."""
         rows = []
         for precision, runtime in self.runtimes.items():
-            label, prepared = int(runtime(image)[0].argmax()), runtime.prepare(image)
-            times = time_calls(lambda: runtime.run(prepared), NUM_RUNS, MAX_SECONDS, num_warm_up=0)  # noqa: B023
+            label, call = int(runtime(image)[0].argmax()), partial(runtime.run, runtime.prepare(image))
+            times = time_calls(call, NUM_RUNS, MAX_SECONDS, num_warm_up=0)
             size = f"{len(self.files[precision]):,}"
             rows.append([precision, self.class_names[label], size, f"{np.median(times):.3f}"])
         return rows

@@ -49,7 +49,7 @@ def plot_intervals(
     is the paper's accuracy, or 0 for differences, and `bands` are claimed ranges in points. A single seed has a
     hollow mark and a dotted interval, because that interval covers the test images alone.
     """
-    rows = list(rows) or [row for group in list(groups.values())[:1] for row in group]
+    rows = list(rows) or list(next(iter(groups.values()), {}))
     if not rows or not any(groups.values()):
         raise LwcnnError(f"Give at least one estimate. Received: {groups!r}")
     for row, (low, high) in bands.items():

@@ -14,8 +14,10 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import write_atomically
 
 MAX_BYTES = 2_000_000
-_KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-_METADATA = _KERNEL | {"language_info": {"name": "python"}}
+_METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 _PLACE = re.compile(r"(?<![\w.:/])(?:~|/(?:home|root|tmp|var|usr|opt|work|mnt|Users)|[A-Z]:\\)[/\\\w.-]*")
 
 
