@@ -1,6 +1,6 @@
 """What a results folder says about each network: the evidence for tables, figures and the report."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -112,22 +112,24 @@ class Network:
         largest = next(iter(found["preset"]), "full")
         preset = largest if self.preset == LARGEST else self.preset
         if (chosen := where(found, preset=preset)).empty:
-            name, epochs = split_epochs(self.experiment)
-            options = f"--preset {preset}{f' --epochs {epochs}' if epochs else ''} --seeds 0 1 2"
-            options += f" --results {self.evidence.folder}"
-            images = self.dataset if self.dataset in DATASET_NAMES else "path/to/images"
-            raise self._missing("run", f"train {name} --dataset {images} {options}")
+            command = self._train_command(preset, (0, 1, 2))
+            raise self._missing("run", f"{command} --results {self.evidence.folder}")
         return chosen
 
     @property
     def command(self) -> str:
         """The command line that trains these runs."""
-        (experiment, epochs), run = split_epochs(self.experiment), self.runs.iloc[0]
-        line = f"lwcnn train {command_name(experiment)} --dataset {self.dataset} --preset {run['preset']}"
-        line += (f" --epochs {epochs}" if epochs else "") + f" --seeds {' '.join(map(str, self.runs['seed']))}"
+        run = self.runs.iloc[0]
+        line = f"lwcnn {self._train_command(run['preset'], self.runs['seed'])}"
         if str(run.get("precision")).startswith("mixed"):
             line += f" --precision {run['precision']}"
         return line if run["backend"] == "tensorflow" else f"KERAS_BACKEND={run['backend']} {line}"
+
+    def _train_command(self, preset: str, seeds: Iterable[int]) -> str:
+        name, epochs = split_epochs(self.experiment)
+        images = self.dataset if self.dataset in DATASET_NAMES else "path/to/images"
+        line = f"train {command_name(name)} --dataset {images} --preset {preset}"
+        return line + (f" --epochs {epochs}" if epochs else "") + f" --seeds {' '.join(map(str, seeds))}"
 
     @property
     def untrained(self) -> keras.Model:
