@@ -20,9 +20,6 @@ from lwcnn.publication.names import HEADLINE, command_name, split_epochs
 from lwcnn.system.files import StrPath
 from lwcnn.system.npz import load_npz
 
-LARGEST = "largest"
-"""Stands for the largest preset that an experiment was run with."""
-
 BASELINE_EXPERIMENT = "paper"
 MAX_ROUNDING = 0.002  # of an accuracy, from storing logits as float16
 
@@ -62,7 +59,7 @@ class Evidence:
     def benchmark(self, name: str) -> dict:
         return results.load_benchmark(self.folder, name)
 
-    def network(self, dataset: str, experiment: str, preset: str = LARGEST) -> "Network":
+    def network(self, dataset: str, experiment: str, preset: str | None = None) -> "Network":
         return Network(self, dataset, experiment, preset)
 
     def compared(self, dataset: str) -> list["Network"]:
@@ -97,20 +94,20 @@ class Released:
 class Network:
     """An experiment on a data set with one preset: its runs, and what was measured of its released model.
 
-    A property that was not run or measured raises `MissingInput`, which says how to get it.
+    Without a preset, it is the largest that the experiment was run with. A property that was not run or measured raises
+    `MissingInput`, which says how to get it.
     """
 
     evidence: Evidence
     dataset: str
     experiment: str
-    preset: str = LARGEST
+    preset: str | None = None
 
     @cached_property
     def runs(self) -> pd.DataFrame:
         """The runs, a row per seed."""
         found = where(self.evidence.runs, dataset=self.dataset, experiment=self.experiment)
-        largest = next(iter(found["preset"]), "full")
-        preset = largest if self.preset == LARGEST else self.preset
+        preset = self.preset or next(iter(found["preset"]), "full")
         if (chosen := where(found, preset=preset)).empty:
             command = self._train_command(preset, (0, 1, 2))
             raise self._missing("run", f"{command} --results {self.evidence.folder}")
@@ -147,13 +144,14 @@ class Network:
 
     def minus(self, reference: str) -> Estimate:
         """Compares the test accuracy with that of another experiment, over the seeds that both have."""
-        other = self.evidence.network(self.dataset, reference, self.runs["preset"].iloc[0])
+        preset = self.runs["preset"].iloc[0]
+        other = self.evidence.network(self.dataset, reference, preset)
         ours, theirs = (one.runs.set_index("seed") for one in (self, other))
         seeds = ours.index.intersection(theirs.index)
         if seeds.empty or set(ours["data_checksum"]) != set(theirs["data_checksum"]):
             raise MissingInput(
                 f"`{self.experiment}` and `{reference}` on {self.dataset} share no seed of the same images with preset "
-                f"{self.preset}. Received: {self.evidence.folder}"
+                f"{preset}. Received: {self.evidence.folder}"
             )
         found = (results.load_correct(self.evidence.folder, runs.loc[seeds]) for runs in (ours, theirs))
         return paired_difference(*map(list, found))

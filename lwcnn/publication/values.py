@@ -17,7 +17,7 @@ from lwcnn.experiments.recipes import EXPERIMENT_NAMES
 from lwcnn.experiments.results import BENCHMARKS, DATASET_ORDER, DISPLAY_NAMES, PRESETS_BY_SIZE, MissingInput
 from lwcnn.models.cost import memory, trainable_params
 from lwcnn.models.dual import BRANCHES, build_submodel
-from lwcnn.publication.evidence import LARGEST, Evidence, Network, pair_share, summed_confusion, where
+from lwcnn.publication.evidence import Evidence, Network, pair_share, summed_confusion, where
 from lwcnn.publication.measurement import Measurement, gain, mean_and_spread, or_missing, percent, points
 from lwcnn.publication.names import budget, display_name, split_epochs
 from lwcnn.system.errors import LwcnnError, unknown_name
@@ -36,12 +36,13 @@ def resolve(name: str, evidence: Evidence) -> Value | MissingInput:
 
 def _network(evidence: Evidence, group: str) -> Network:
     """Returns the network of a group, whose data set, experiment and preset are known."""
-    dataset, experiment, preset = f"{group}/{LARGEST}".split("/")[:3]
-    known = {"data set": tuple(DISPLAY_NAMES), "experiment": EXPERIMENT_NAMES, "preset": (*PRESETS_BY_SIZE, LARGEST)}
-    for (kind, names), part in zip(known.items(), (dataset, split_epochs(experiment)[0], preset)):
-        if part not in names:
-            raise unknown_name(kind, part, names)
-    return evidence.network(dataset, experiment, preset)
+    dataset, experiment, *presets = group.split("/")
+    parts = [("data set", dataset, DISPLAY_NAMES), ("experiment", split_epochs(experiment)[0], EXPERIMENT_NAMES)]
+    parts += [("preset", preset, PRESETS_BY_SIZE) for preset in presets]
+    for kind, name, known in parts:
+        if name not in known:
+            raise unknown_name(kind, name, known)
+    return evidence.network(dataset, experiment, *presets)
 
 
 def _origin(one: Network) -> str:
@@ -100,7 +101,7 @@ def _share_of_convolutions(model: keras.Model) -> Measurement:
 
 def _gain(evidence: Evidence, ours: Network, other: Network) -> Measurement:
     """Returns the difference to another experiment, for the largest preset that both were run with."""
-    for preset in PRESETS_BY_SIZE if ours.preset == LARGEST else (ours.preset,):
+    for preset in (ours.preset,) if ours.preset else PRESETS_BY_SIZE:
         with suppress(MissingInput):
             return gain(replace(ours, preset=preset).minus(other.experiment), origin=preset)
     names = f"{ours.experiment} {other.experiment}"
@@ -111,7 +112,8 @@ def _ece_change(evidence: Evidence, ours: Network, other: Network) -> Measuremen
     found, before = (one.runs.set_index("seed")["ece"] for one in (ours, other))
     change = (found - before).dropna()
     found, before = found[change.index], before[change.index]
-    origin = f"ECE {100 * before.mean():.1f} → {100 * found.mean():.1f}%, {ours.preset}, {len(change)} seeds"
+    eces, preset = f"{100 * before.mean():.1f} → {100 * found.mean():.1f}%", ours.runs["preset"].iloc[0]
+    origin = f"ECE {eces}, {preset}, {len(change)} seeds"
     return points(change.mean(), 1, origin=origin)
 
 

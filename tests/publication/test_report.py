@@ -49,7 +49,7 @@ def evidence(tmp_path):
         ("mnist/paper folds from scratch:spread", "91.00 ± 1.41"),
         ("number of runs", "5"),
         ("mnist/paper/full:params", "14,862"),  # counted, without a run
-        ("cifar10/repo_residual_se/largest:trainable", "83,344"),
+        ("cifar10/repo_residual_se:trainable", "83,344"),
     ],
 )
 def test_a_value_is_that_of_the_runs(evidence, name, shown):

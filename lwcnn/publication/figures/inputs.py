@@ -11,7 +11,7 @@ from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput, load_test_labels
 from lwcnn.models.io import load_model
-from lwcnn.publication.evidence import LARGEST, Evidence, Network
+from lwcnn.publication.evidence import Evidence, Network
 from lwcnn.publication.names import budget, display_name, is_part
 from lwcnn.publication.tables.ablations import CHANGES
 from lwcnn.system.safe_text import plot_text
@@ -26,7 +26,7 @@ class Inputs:
         self.evidence = Evidence(folders.results, preset)
         self.display_name = DISPLAY_NAMES.get(dataset, plot_text(dataset))
 
-    def network(self, experiment: str, preset: str = LARGEST) -> Network:
+    def network(self, experiment: str, preset: str | None = None) -> Network:
         return self.evidence.network(self.dataset, experiment, preset)
 
     @cached_property

@@ -104,7 +104,7 @@ def accuracies(inputs: Inputs) -> Figure:
     """Test accuracy of every experiment, a panel per budget."""
     budgets: dict[str, dict[str, Estimate]] = {}
     for one in inputs.networks:
-        budgets.setdefault(one.preset, {})[display_name(one.experiment)] = one.accuracy
+        budgets.setdefault(one.runs["preset"].iloc[0], {})[display_name(one.experiment)] = one.accuracy
     paper, best = PAPER_ACCURACY.get(inputs.dataset), display_name(inputs.best.experiment)
     label = "test accuracy, %, on a logarithmic scale of the error"
     figure = _stacked(inputs, "Test accuracy", label, budgets, highlight=best, reference=paper)
