@@ -90,11 +90,11 @@ def describe_layers(model: keras.Model) -> list[Box]:
 def collapse_blocks(boxes: Sequence[Box]) -> list[Box]:
     """Returns a chain of boxes with each residual block as one, and equal ones in a row as one with their count."""
     blocks: list[Box] = []
-    for name, group in groupby(boxes, lambda box: found[0] if (found := BLOCK.match(box.name)) else box.name):
-        first, *rest = group
-        params, shape = sum(box.params for box in (first, *rest)), (rest or [first])[-1].shape
-        kind, text = ("block", "residual block") if rest else (first.kind, first.text)
-        blocks.append(replace(first, name=name, text=text, shape=shape, params=params, kind=kind))
+    for name, boxes_of_name in groupby(boxes, lambda box: m[0] if (m := BLOCK.match(box.name)) else box.name):
+        group = list(boxes_of_name)
+        kind, text = ("block", "residual block") if len(group) > 1 else (group[0].kind, group[0].text)
+        params = sum(box.params for box in group)
+        blocks.append(replace(group[0], name=name, text=text, shape=group[-1].shape, params=params, kind=kind))
     rows = [list(row) for _, row in groupby(blocks, lambda box: (box.text, box.shape, box.params))]
     names = ["", *(row[0].name for row in rows)]
     return [replace(row[0], inputs=(before,), count=len(row)) for row, before in zip(rows, names, strict=False)]
