@@ -82,9 +82,9 @@ def export_model(
         report["input_scale"], report["input_zero_point"] = INPUT_QUANTIZATION
         report["arena_bytes_estimated"] = plan_arena(graph.activations)
         report["operations"] = sorted(set(graph.operations))
+        if format_name == "c-array":
+            content = to_c_array(content, Path(path).stem, graph)
     report |= {"versions": environment.versions(PACKAGES), "device": environment.device_name()}
-    if format_name == "c-array":
-        content = to_c_array(content, Path(path).stem, graph)
     if isinstance(content, dict):
         write_folder_atomically(output, content)
     else:
