@@ -121,13 +121,7 @@ def _open(path: Path, data: Dataset | None) -> keras.Model:
 
 
 def _bench_model(
-    path: Path,
-    model: keras.Model,
-    formats: Sequence[str],
-    data: Dataset | None,
-    rounds: int,
-    num_calls: int,
-    folder: Path,
+    path: Path, model: keras.Model, formats: Sequence, data: Dataset | None, rounds: int, num_calls: int, folder: Path
 ) -> dict:
     if data is not None:
         images, calibration = data.x_test, draw_calibration_images(data.x_train)
@@ -136,22 +130,41 @@ def _bench_model(
         images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         calibration = draw_calibration_images(images, 100)
     opened = _open_formats(path, model, formats, calibration, folder)
-    latencies: dict[str, list[np.ndarray]] = {name: [] for name in opened}
-    throughputs: dict[str, list[list[float]]] = {name: [] for name in opened}
+    latencies: dict[str, list] = {name: [] for name in opened}
+    throughputs: dict[str, list] = {name: [] for name in opened}
     for number in range(rounds):
         print(f"{path.name}: round {number + 1} of {rounds}", flush=True)
         for name, (runtime, _) in opened.items():
             call = partial(runtime.run, runtime.prepare(images[:1]))
             latencies[name].append(measure.time_calls(call, num_calls, MAX_SECONDS, NUM_WARM_UP))
-            throughputs[name].append(_throughputs(runtime, images))
+            batches = [runtime.prepare(np.resize(images, (size, *images.shape[1:]))) for size in BATCH_SIZES]
+            throughputs[name].append(
+                [measure.images_per_second(runtime.run, batch, THROUGHPUT_SECONDS) for batch in batches]
+            )
+    rows = []
+    for name, (_, file) in opened.items():
+        content = file.read_bytes()
+        by_batch = np.median(throughputs[name], axis=0)
+        best = int(by_batch.argmax())
+        rows.append(
+            {
+                "name": name,
+                "batch1": measure.summarize_rounds(latencies[name]),
+                "images_per_second": float(by_batch[best]),
+                "best_batch_size": BATCH_SIZES[best],
+                "images_per_second_by_batch_size": dict(zip(map(str, BATCH_SIZES), by_batch.tolist())),
+                "size_bytes": len(content),
+                "gzip_bytes": gzip_bytes(content),
+                # The memory of `predict` is that of the function.
+                **({} if name == _KERAS_PREDICT else measure.measure_memory(name, file, images.shape[1:])),
+            }
+        )
     return {
         "model": path.name,
         "model_sha256": model_checksum(path),
         "parameters": model.count_params(),
         "macs": count_macs(model),
-        "rows": [
-            _row(name, file, latencies[name], throughputs[name], images.shape[1:]) for name, (_, file) in opened.items()
-        ],
+        "rows": rows,
     }
 
 
@@ -169,28 +182,3 @@ def _open_formats(
             file.write_bytes(content)
             opened[name] = FORMATS[name].open(content), file
     return opened
-
-
-def _throughputs(runtime: Runtime, images: np.ndarray) -> list[float]:
-    """Measures the images per second for each of `BATCH_SIZES`."""
-    batches = [runtime.prepare(np.resize(images, (size, *images.shape[1:]))) for size in BATCH_SIZES]
-    return [measure.images_per_second(runtime.run, batch, THROUGHPUT_SECONDS) for batch in batches]
-
-
-def _row(
-    name: str, file: Path, latencies: list[np.ndarray], throughputs: list[list[float]], image_shape: tuple[int, ...]
-) -> dict:
-    """Returns the result of a format, given its measurements by round, and measures its memory."""
-    by_batch = np.median(throughputs, axis=0)
-    best, content = int(by_batch.argmax()), file.read_bytes()
-    return {
-        "name": name,
-        "batch1": measure.summarize_rounds(latencies),
-        "images_per_second": float(by_batch[best]),
-        "best_batch_size": BATCH_SIZES[best],
-        "images_per_second_by_batch_size": dict(zip(map(str, BATCH_SIZES), by_batch.tolist())),
-        "size_bytes": len(content),
-        "gzip_bytes": gzip_bytes(content),
-        # The memory of `predict` is that of the function.
-        **({} if name == _KERAS_PREDICT else measure.measure_memory(name, file, image_shape)),
-    }
