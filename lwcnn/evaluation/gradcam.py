@@ -7,8 +7,6 @@ import numpy as np
 from lwcnn.evaluation.predict import require_classifier_of
 from lwcnn.system.errors import LwcnnError, wrong
 
-BATCH_SIZE = 100
-
 
 def gradcam_heatmap(model: keras.Model, images: np.ndarray, class_index: int | np.ndarray, layer: str) -> np.ndarray:
     """Computes heat maps, float32 between 0 and 1, (n, height, width), for one class or an integer array of shape (n,).
@@ -18,20 +16,15 @@ def gradcam_heatmap(model: keras.Model, images: np.ndarray, class_index: int | n
     require_classifier_of(images, model)
     activation = model.get_layer(layer).output
     num_classes, classes = model.output_shape[-1], np.broadcast_to(class_index, len(images))
-    if len(classes) and not 0 <= classes.min() <= classes.max() < num_classes:
+    if not 0 <= classes.min() <= classes.max() < num_classes:
         raise wrong(f"Give classes from 0 to {num_classes - 1}", f"{classes.min()} to {classes.max()}")
     trunk = keras.Model(model.inputs[0], activation)
     # The images are an input of `rest` as well: they may reach the logits along paths around this layer.
     rest = keras.Model([model.inputs[0], activation], model.outputs[0])
-    maps = []
-    for start in range(0, len(images), BATCH_SIZE):
-        part = slice(start, start + BATCH_SIZE)
-        pixels = keras.ops.convert_to_tensor(np.asarray(images[part], dtype=np.float32))
-        activations = trunk(pixels, training=False)
-        chosen = keras.ops.one_hot(classes[part].astype(np.int32), num_classes)
-        gradients = _gradients(rest, pixels, activations, chosen)
-        maps.append(_weighted_sum(np.array(activations), np.array(gradients)))
-    return _resize(np.concatenate(maps), images.shape[1:3]) if maps else np.zeros(images.shape[:3], np.float32)
+    pixels = keras.ops.convert_to_tensor(np.asarray(images, dtype=np.float32))
+    activations = trunk(pixels, training=False)
+    gradients = _gradients(rest, pixels, activations, keras.ops.one_hot(classes.astype(np.int32), num_classes))
+    return _resize(_weighted_sum(np.array(activations), np.array(gradients)), images.shape[1:3])
 
 
 def default_layers(model: keras.Model) -> list[str]:
