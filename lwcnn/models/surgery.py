@@ -42,7 +42,7 @@ def _folded(model: keras.Model, name: str, size: int) -> tuple[np.ndarray, np.nd
     return padded * scale[:, np.newaxis], beta - mean * scale
 
 
-def replace_head(model: keras.Model, num_classes: int, input_shape: Sequence[int] | None = None) -> keras.Model:
+def replace_head(model: keras.Model, num_classes: int, input_shape: Sequence[int]) -> keras.Model:
     """Returns a copy of a network for other classes, and images of `input_shape`: its last layer has random weights."""
     model = as_functional(model)
     config = model.get_config()
@@ -52,7 +52,7 @@ def replace_head(model: keras.Model, num_classes: int, input_shape: Sequence[int
         raise LwcnnError(f"Give a model that ends in a dense layer or a convolution. Received: {model.name!r}")
     for layer in config["layers"]:
         layer.pop("build_config", None)  # the shapes follow from the input
-        if layer["class_name"] == "InputLayer" and input_shape is not None:
+        if layer["class_name"] == "InputLayer":
             layer["config"]["batch_shape"] = (None, *input_shape)
         if layer["config"]["name"] == head.name:
             layer["config"][size] = num_classes
@@ -63,7 +63,7 @@ def replace_head(model: keras.Model, num_classes: int, input_shape: Sequence[int
                 copy.get_layer(layer.name).set_weights(layer.get_weights())
     except ValueError as error:
         own = tuple(model.input_shape[1:])
-        if input_shape is None or tuple(input_shape) == own:
+        if tuple(input_shape) == own:
             advice = "Give a model in which no layer after the last one with weights fixes the number of classes"
             raise wrong(advice, f"{num_classes} classes for {model.name!r} ({error})") from error
         advice = f"Load the images with size={own}, which {model.name!r} was made for"
