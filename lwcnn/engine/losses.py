@@ -13,7 +13,6 @@ from lwcnn.system.errors import LwcnnError
 
 _CROSS_ENTROPIES = {keras.losses.SparseCategoricalCrossentropy: True, keras.losses.CategoricalCrossentropy: False}
 _ACCURACIES = {keras.metrics.SparseCategoricalAccuracy: True, keras.metrics.CategoricalAccuracy: False}
-
 """Whether labels are integers ("sparse") rather than probabilities, by class of loss and of metric."""
 
 

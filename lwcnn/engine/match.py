@@ -65,7 +65,7 @@ def unsupported(layer: keras.Layer) -> str | None:
 
 
 class Match(NamedTuple):
-    """What builds an operation, and the calls that it computes: from the inputs of the first to the last's output."""
+    """A matched pattern: a function that builds its operation, and the calls that the operation replaces."""
 
     operation: Callable[[Bind], Operation]
     calls: tuple[Call, ...]

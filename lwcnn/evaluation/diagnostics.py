@@ -80,7 +80,10 @@ def _divergence(result: dict) -> Iterator[str]:
 
 
 def _lagging_weights(result: dict) -> Iterator[str]:
-    """A wrong prediction costs at least ln 2 nats, so a mean loss L implies an accuracy of at least 1 - L / ln 2."""
+    """Yields a warning if the training accuracy is far below what the last loss implies.
+
+    A wrong prediction costs at least ln 2 nats, so a mean loss L implies an accuracy of at least 1 - L / ln 2.
+    """
     last = result["history"][-1]
     settings = result.get("config", {}).get("phases", [{}])[-1]
     records = [last["history"][-1], last["history"][last.get("best_epoch", 0) - 1]]

@@ -44,7 +44,11 @@ def precision_recall_f1(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.
 
 
 def expected_calibration_error(logits: np.ndarray, labels: np.ndarray, num_bins: int = 15) -> float:
-    """Returns the mean gap between confidence, the largest probability, and accuracy (ECE, arXiv 1706.04599)."""
+    """Returns the expected calibration error (ECE, arXiv 1706.04599).
+
+    It is the mean gap between confidence, the largest probability, and accuracy over bins of equal width, weighted by
+    the number of images.
+    """
     confidence, accuracies, counts = reliability_bins(logits, labels, num_bins)
     return float(np.nansum(counts * np.abs(accuracies - confidence)) / counts.sum())
 
@@ -185,7 +189,7 @@ def scale_cross_fitted(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarr
 def measure_calibration(
     validation_logits: np.ndarray, validation_labels: np.ndarray, logits: np.ndarray, labels: np.ndarray
 ) -> dict[str, float]:
-    """Returns `temperature`, fitted on validation images that no training used, `ece_scaled` and `test_loss_scaled`."""
+    """Returns `temperature`, fitted on validation images, `ece_scaled` and `test_loss_scaled`."""
     temperature = fit_temperature(validation_logits, validation_labels)
     scaled = np.asarray(logits, dtype=float) / temperature
     return {

@@ -77,7 +77,7 @@ def require_classifier_of(images: np.ndarray, model: keras.Model) -> None:
 
 
 def require_classifier(model: keras.Model) -> None:
-    """Checks that a model is one, not its name or path, with one input and one output of shape (n, classes)."""
+    """Checks that the argument is a Keras model with one input and one output of shape (n, classes)."""
     if not hasattr(model, "inputs"):
         raise wrong("Give a Keras model, as lwcnn.create_model and lwcnn.load_model return it", f"{model!r}")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
@@ -100,7 +100,10 @@ def require_fit(model: keras.Model, path: str | Path, data: Dataset) -> None:
 
 
 def require_classes(path: str | Path, given: tuple[str, ...], data: str) -> None:
-    """Checks that the class names of data are a model file's, in its order; mere labels may have any meaning."""
+    """Checks that the class names of data and of a model file match, in order.
+
+    Default names ("0", "1", ...) match any.
+    """
     told = read_description(path)
     own = told.class_names if told else ()
     if own != given and (sorted(own) == sorted(given) or not (is_default(own) or is_default(given))):
@@ -198,7 +201,7 @@ def _refuse(name: str, reason: str) -> None:
 
 
 def converted_for(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Converts images to a model's input size and channels, as files of images are; not if it takes any size."""
+    """Resizes images to a model's input shape, as image files are; returns them as they are if it takes any size."""
     from lwcnn.data.image_files import resize_images
 
     return images if None in model.input_shape[1:] else resize_images(images, input_shape(model))

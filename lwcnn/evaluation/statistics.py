@@ -20,7 +20,7 @@ class Estimate:
 
 
 def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
-    """Returns the two-sided p-value that two models are equally accurate, from whether each is correct (n,), bool."""
+    """Returns the two-sided p-value of the exact McNemar test; arguments: whether each model is correct, (n,), bool."""
     from scipy import stats
 
     only_a, only_b = int((correct_a & ~correct_b).sum()), int((correct_b & ~correct_a).sum())
@@ -32,8 +32,8 @@ def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
 def estimate_accuracy(correct: Sequence[np.ndarray]) -> Estimate:
     """Estimates accuracy from whether images are classified correctly, bool (n,) per seed.
 
-    The percentile bootstrap resamples seeds and images, the same images for all seeds; a single seed covers the test
-    set only.
+    The percentile bootstrap resamples seeds and images, the same images for all seeds. With one seed, only images
+    are resampled.
     """
     return _bootstrap(np.asarray(correct).astype(int))
 

@@ -34,7 +34,7 @@ def release_best(
 ) -> Path | None:
     """Releases the best run of an experiment and returns the path of its released model.
 
-    The model must reproduce the run's classes of the test images. Of the presets, the first one with runs counts.
+    The model must reproduce the run's classes of the test images. Uses the first preset that has runs.
     Returns None if there is no run, its model is no longer in the cache, or it is at chance.
     """
     released = folders.best_model(data.name, experiment)
@@ -109,7 +109,7 @@ def _measured(path: Path, results: Path) -> dict[str, Any]:
 def is_at_chance(result: dict, classes: np.ndarray, labels: np.ndarray, num_classes: int) -> bool:
     """Returns whether a run predicts one class for images of several, or is within three standard errors of guessing.
 
-    Of a handful of images even 100% is within three: there, half the way from guessing to 100% counts.
+    With few images, even 100% is within three; then the threshold is halfway between guessing and 100%.
     """
     train, val = result["num_train_images"], result["num_val_images"]
     accuracy = (result["train_accuracy"] * train + result["val_accuracy"] * val) / (train + val)

@@ -27,7 +27,10 @@ Tensor: TypeAlias = keras.KerasTensor
 
 
 def residual_block(x: Tensor, config: ResidualSEConfig, stage: Stage, name: str, drop_rate: float = 0.0) -> Tensor:
-    """Applies a block of the configured kind, drops it per image, and adds the input where the widths are equal."""
+    """Applies a block of the configured kind and adds its input where the widths are equal.
+
+    In training, the output of the block is dropped per image with probability `drop_rate`.
+    """
     y = BLOCKS[config.block](x, config, stage, name)
     if drop_rate:
         y = layers.Dropout(drop_rate, noise_shape=PER_IMAGE, name=f"{name}_drop")(y)
@@ -64,7 +67,7 @@ def _depthwise_norm(x: Tensor, kernel_size: int, name: str) -> Tensor:
 
 
 def hidden_width(channels: int, expansion: float) -> int:
-    """Returns the expanded width, rounded to a multiple of 8: whole vectors of a CPU."""
+    """Returns the expanded width, rounded to a multiple of 8, at least 8, to fill the vector registers of a CPU."""
     return max(8, round(channels * expansion / 8) * 8)
 
 

@@ -62,8 +62,8 @@ def _head(x: keras.KerasTensor, num_classes: int, config: ResidualSEConfig) -> k
 
 
 def _check(input_shape: Sequence[int], num_classes: int, config: ResidualSEConfig) -> None:
-    num_stages = len(config.stages)
-    check_shapes(input_shape, num_classes, 2 ** (num_stages + config.stem_pooling), f"for {num_stages} stages")
+    num_poolings = len(config.stages) + config.stem_pooling
+    check_shapes(input_shape, num_classes, 2**num_poolings, "for its number of stages")
     choices = {"block": blocks.BLOCKS, "attention": blocks.ATTENTIONS, "activation": blocks.ACTIVATIONS}
     for field, known in (choices | dict.fromkeys(("pooling", "head_pooling"), blocks.POOLINGS)).items():
         if getattr(config, field) not in known:

@@ -109,7 +109,7 @@ class Network:
         found = where(self.evidence.runs, dataset=self.dataset, experiment=self.experiment)
         preset = self.preset or next(iter(found["preset"]), "full")
         if (chosen := where(found, preset=preset)).empty:
-            command = self._train_command(preset, (0, 1, 2))
+            command = self.train_command(preset, (0, 1, 2))
             raise self._missing("run", f"{command} --results {self.evidence.folder}")
         return chosen
 
@@ -117,12 +117,13 @@ class Network:
     def command(self) -> str:
         """The command line that trains these runs."""
         run = self.runs.iloc[0]
-        line = f"lwcnn {self._train_command(run['preset'], self.runs['seed'])}"
+        line = f"lwcnn {self.train_command(run['preset'], self.runs['seed'])}"
         if str(run.get("precision")).startswith("mixed"):
             line += f" --precision {run['precision']}"
         return line if run["backend"] == "tensorflow" else f"KERAS_BACKEND={run['backend']} {line}"
 
-    def _train_command(self, preset: str, seeds: Iterable[int]) -> str:
+    def train_command(self, preset: str, seeds: Iterable[int]) -> str:
+        """Returns the command, after `lwcnn`, that trains the network with a preset and seeds."""
         name, epochs = split_epochs(self.experiment)
         images = self.dataset if self.dataset in DATASET_NAMES else "path/to/images"
         line = f"train {command_name(name)} --dataset {images} --preset {preset}"

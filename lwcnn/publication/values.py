@@ -104,8 +104,8 @@ def _gain(evidence: Evidence, ours: Network, other: Network) -> Measurement:
     for preset in (ours.preset,) if ours.preset else PRESETS_BY_SIZE:
         with suppress(MissingInput):
             return gain(replace(ours, preset=preset).minus(other.experiment), origin=preset)
-    names = f"{ours.experiment} {other.experiment}"
-    raise MissingInput(f"`lwcnn train {names} --dataset {ours.dataset} --preset quick --seeds 0 1 2`")
+    commands = [f"`lwcnn {one.train_command(ours.preset or 'quick', (0, 1, 2))}`" for one in (ours, other)]
+    raise MissingInput(" and ".join(commands))
 
 
 def _ece_change(evidence: Evidence, ours: Network, other: Network) -> Measurement:

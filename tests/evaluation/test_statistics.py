@@ -59,6 +59,17 @@ def test_the_opposite_difference_has_the_opposite_interval():
     assert opposite.by_seed == tuple(-one for one in found.by_seed) and opposite.p_values == found.p_values
 
 
+@pytest.mark.parametrize("seed_spread, low, high", [(10, 0.72, 0.80), (1, 0.90, 0.98)])
+def test_intervals_of_three_seeds_are_too_narrow_where_seeds_differ_most(seed_spread, low, high):
+    rng, num_images, trials, covered = np.random.default_rng(0), 10_000, 600, 0
+    of_images = np.sqrt(0.7 * 0.3 / num_images)  # the spread of an accuracy of 70% over draws of the images
+    for _ in range(trials):
+        difficulty = rng.random(num_images)
+        found = estimate_accuracy([difficulty < rng.normal(0.7, seed_spread * of_images) for _ in range(3)])
+        covered += found.low <= 0.7 <= found.high
+    assert low < covered / trials < high  # docs/measurements.md and the report name the shares
+
+
 def test_an_accuracy_is_that_of_seeds_and_images():
     found = estimate_accuracy([np.array([True, True, False, False]), np.array([True, True, True, False])])
     assert (found.mean, found.by_seed) == (0.625, (0.5, 0.75))

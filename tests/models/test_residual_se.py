@@ -58,7 +58,7 @@ def test_any_shape_and_class_count(shape, num_classes, tmp_path):
 @pytest.mark.parametrize(
     "network, said",
     [
-        (ResidualSEConfig(stages=(Stage(8, 1),) * 4, se_reduction=2), "at least 32 for 4 stages"),
+        (ResidualSEConfig(stages=(Stage(8, 1),) * 4, se_reduction=2), "at least 32 for its number of stages"),
         (ResidualSEConfig(activation="sine"), "Unknown activation"),
         (ResidualSEConfig(attention="ecca"), "Unknown attention. Did you mean 'eca'"),
         (ResidualSEConfig(pooling="hybird"), "Unknown pooling. Did you mean 'hybrid'"),

@@ -169,7 +169,9 @@ def test_goals_are_met_by_all_networks_of_ours_but_one(evidence):
     assert all(np.isclose(beat[name], 100 * REPORTED[rival]) for name, rival in rivals.items())
     assert evidence.network("cifar10", "wren_100k", "full").runs["train_accuracy"].mean() > 0.999, "it fits its images"
     interval = evidence.network("cifar10", "wren_100k", "full").accuracy
-    assert interval.low < REPORTED["MobileNetECA-Rep"] < interval.high
+    assert interval.low < REPORTED["MobileNetECA-Rep"] < interval.high < REPORTED["MobileNetECA-Rep, distilled"]
+    (light,) = evidence.network("cifar10", "wren_30k_light", "full").runs["test_accuracy"]
+    assert light > REPORTED["BSConv-U 16"], "both with flips and crops alone"
     assert 77.5 < 100 * evidence.network("cifar10", "repo_residual_se").accuracy.mean < 78.3
 
 
@@ -586,6 +588,7 @@ def test_the_engine_is_three_times_as_fast_as_keras_and_twice_as_fast_as_pytorch
     for workload in ("paper", "residual_se"):
         fastest, median = ({name: rows[workload, name][i] for name in ("keras", "torch", "lwcnn")} for i in (0, 1))
         assert round(fastest["keras"] / fastest["lwcnn"], 1) == {"paper": 3.0, "residual_se": 2.7}[workload]
+        assert round(fastest["torch"] / fastest["lwcnn"], 1) == {"paper": 1.8, "residual_se": 2.0}[workload]
         assert 1.9 < median["torch"] / median["lwcnn"] < 2.1
     for (_, contender), (first, second, third) in rows.items():
         assert (0.5 < first / second < 0.6 and third < 1.1 * second) == (contender == "keras")
@@ -797,6 +800,17 @@ def test_no_other_technique_gains_after_60_epochs(evidence):
     runs = runs.set_index(["experiment", "seed"])
     costs = {"auto_augment": -0.6, "smoothing": -0.6, "weight_decay": -0.8, "dropout": -0.9}
     costs |= {"stochastic_depth": -1.0, "trivial_augment": -1.1, "cutmix": -1.9}
+    recipe = 100 * runs.loc["residual_se_muon", ["test_accuracy", "val_accuracy"]].astype(float)
+    assert [round(float(np.ptp(recipe[column])), 1) for column in recipe] == [0.3, 0.7]
+    assert recipe["val_accuracy"].idxmax() == 0
+    assert round(recipe.loc[0, "val_accuracy"] - recipe["val_accuracy"].mean(), 1) == 0.3
+    p_values = {
+        name: evidence.network("cifar10", f"technique_{name}", "full").minus("residual_se_muon").p_values[0]
+        for name in costs
+    }
+    unclear = {name: round(p, 2) for name, p in p_values.items() if costs[name] > -2 * np.ptp(recipe["test_accuracy"])}
+    assert unclear == {"auto_augment": 0.04, "smoothing": 0.03}
+    assert all(p <= 0.01 for name, p in p_values.items() if name not in unclear)
     alike = ("no_ema", "rand_augment", "mixup", "erasing", "cutout", "color_jitter")
     names = {f"technique_{name}" for name in (*costs, *alike)}
     trained = {index for index in runs.index if index[0].startswith("technique_")}

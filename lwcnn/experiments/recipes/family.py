@@ -26,9 +26,10 @@ def _network(stem: int, *stages: Stage, **settings: Any) -> ResidualSEConfig:
 
 
 def _train(network: ResidualSEConfig, strong: bool = True, mixing: MixUpCutMix | None = None) -> BuildNetwork:
-    """Returns what builds the long recipe. The strong augmentation adds an operation, or erases parts of gray images.
+    """Returns a function that builds the long recipe.
 
-    Digits and letters, which must not be mirrored, are not erased: that hides what tells them apart.
+    The strong augmentation adds an operation, or erases parts of gray images. Digits and letters, which must not be
+    mirrored, are not erased: that hides what tells them apart.
     """
 
     def build(preset: Preset, images: ImageSpec) -> NetworkExperiment:

@@ -45,7 +45,7 @@ BuildNetwork = Callable[[Preset, ImageSpec], NetworkExperiment]
 def train_network(
     network: NetworkConfig, optimizer: OptimizerConfig = WARMUP_COSINE, gray: NetworkConfig | None = None
 ) -> BuildNetwork:
-    """Returns what builds an experiment with one network, or with another for gray images, in one phase."""
+    """Returns a function that builds an experiment of one phase; gray images get the network `gray`, if given."""
 
     def build(preset: Preset, images: ImageSpec) -> NetworkExperiment:
         phase = Phase("all", optimizer, preset.network, augmentation=augmentation(images), batch_size=128)
@@ -55,7 +55,7 @@ def train_network(
 
 
 def distilled(student: BuildNetwork, teacher: Teacher) -> BuildNetwork:
-    """Returns what builds the experiment of a student; in a smoke test, its teacher comes from one too."""
+    """Returns a function that builds the experiment of a student; in a smoke test, its teacher is from one, too."""
 
     def build(preset: Preset, images: ImageSpec) -> DistilledExperiment:
         taught_by = replace(teacher, preset="smoke") if preset.name == "smoke" else teacher

@@ -76,7 +76,7 @@ class NetworkExperiment(Experiment):
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotExperiment(NetworkExperiment):
-    """An ensemble at the cost of one network: a member is the network after each phase (arXiv 1704.00109)."""
+    """An ensemble at the cost of one network: the network after each phase is a member (arXiv 1704.00109)."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ class Teacher:
 class Distillation:
     """Knowledge distillation from a teacher (arXiv 1503.02531).
 
-    The Kullback-Leibler divergence of the logits over `temperature` is multiplied by temperature^2. The label loss has
-    `label_weight`, the divergence the rest.
+    The loss is the Kullback-Leibler divergence between the softmax outputs at `temperature`, times temperature^2. The
+    label loss has the weight `label_weight`, the divergence the rest.
     """
 
     temperature: float

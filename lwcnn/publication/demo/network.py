@@ -18,11 +18,12 @@ from lwcnn.evaluation.predict import input_shape, predict_logits
 from lwcnn.experiments.shipped import model_file
 from lwcnn.export.bench.measure import time_calls
 from lwcnn.export.convert import draw_calibration_images, to_litert, to_litert_int8
-from lwcnn.export.formats import LitertModel
+from lwcnn.export.formats import PACKAGES, LitertModel
 from lwcnn.models.description import model_checksum, read_description
 from lwcnn.models.io import load_model
 from lwcnn.publication.figures.grids import overlay_heatmaps
 from lwcnn.publication.names import display_name
+from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.npz import load_npz, save_npz
 
@@ -91,8 +92,9 @@ def open_network(name: str | Path, examples: Sequence[Path]) -> Network:
 
 def litert_files(path: Path, model: keras.Model, images: np.ndarray) -> dict[str, bytes]:
     """Returns a model's LiteRT files by precision, "float32" and "int8", calibrated on the images."""
-    digest = hashlib.sha256(model_checksum(path).encode() + images.tobytes()).hexdigest()
-    kept = cache_folder() / "converted" / f"{path.stem}-{digest[:12]}.npz"  # of this model and these images
+    made_from = f"{model_checksum(path)} {environment.versions(PACKAGES)}"
+    digest = hashlib.sha256(made_from.encode() + images.tobytes()).hexdigest()
+    kept = cache_folder() / "converted" / f"{path.stem}-{digest[:12]}.npz"
     with contextlib.suppress(LwcnnError):  # not there, or damaged
         return {precision: content.tobytes() for precision, content in load_npz(kept).items()}
     files = {"float32": to_litert(model), "int8": to_litert_int8(model, draw_calibration_images(images, len(images)))}
