@@ -72,11 +72,11 @@ def efficiency(evidence: Evidence) -> Table:
     columns: NetworkColumns = {
         "MACs, M": lambda one: f"{count_macs(one.untrained) / 1e6:.2f}",
         "int8, bytes": lambda one: f"{one.int8['size_bytes']:,.0f}",
-        "gzip, bytes": lambda one: f"{one.int8['gzip_bytes']:,.0f}",
-        "int8, points": lambda one: Measurement(0 - one.int8["drop_points"], signed=True),
-        "LiteRT, ms": _latency("litert"),
-        "int8, ms": _latency("litert-int8"),
-        "ONNX, ms": _latency("onnx"),
+        "gzip": lambda one: f"{one.int8['gzip_bytes']:,.0f}",
+        "points": lambda one: Measurement(0 - one.int8["drop_points"], signed=True),
+        "LiteRT": _latency("litert"),
+        "int8": _latency("litert-int8"),
+        "ONNX": _latency("onnx"),
     }
     return _by_dataset(evidence, _DATA | _NETWORK | _PARAMETERS | columns, SHIPPED, "llrrrrrrrr")
 
