@@ -213,7 +213,11 @@ RECIPE: Arguments = {
     "--batch-size": option(
         "batch size, reduced automatically for a small data set (default: the experiment's)", type=at_least_one
     ),
-    "--learning-rate": option("peak learning rate (default: the experiment's)", type=learning_rate, metavar="RATE"),
+    "--learning-rate": option(
+        "peak learning rate, reduced with the batch size (default: the experiment's)",
+        type=learning_rate,
+        metavar="RATE",
+    ),
     "--class-weight": option("weight the loss so that every class counts equally", choices=("balanced",)),
 }
 """Settings that change an experiment."""

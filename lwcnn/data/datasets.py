@@ -260,6 +260,7 @@ def _identify(checksum: str, class_names: tuple[str, ...], name: str) -> tuple[s
 
 def _warn_of_copies(labels: np.ndarray, train_hashes: np.ndarray, test_hashes: np.ndarray) -> None:
     """Logs how many images are in both parts, and how many are under more than one class."""
+    train_hashes, test_hashes = (one.astype(np.uint64) for one in (train_hashes, test_hashes))
     if (num_copies := int(np.isin(test_hashes, train_hashes).sum())) > _MAX_COPIES * len(test_hashes):
         told = "%d of %d test images are also training images, so test accuracy is too high. Remove them from one part."
         _log.warning(told, num_copies, len(test_hashes))

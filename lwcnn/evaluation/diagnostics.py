@@ -13,6 +13,7 @@ MAX_FOLD_SPREAD = 0.02  # paper's summary: folds differ by more than 2%
 MAX_TRAIN_TEST_GAP = 0.20  # paper's summary: a gap of 20% or more on CIFAR-10
 MAX_LOSS_GAP = 0.10  # ours: more than augmentation and dropout explain
 NOISE = 2  # standard errors of a difference between accuracies, which are added to the limits
+FEW_IMAGES = 1_000  # ours: of training, with which fine-tuning is far better (docs/own-images.md)
 MAX_NAMES = 5  # class names listed in a warning
 
 
@@ -108,9 +109,12 @@ def _predictions(result: dict) -> Iterator[str]:
     margin = max(2 * math.sqrt(chance * (1 - chance) / total), 0.05 * (1 - chance))
     margin = min(margin, 0.5 * (1 - chance))  # of a handful of images even 100% would be within it
     if accuracy <= chance + margin and chance < 1:
+        is_tuned = result.get("experiment", "").startswith("finetune")
+        has_few = result["num_train_images"] < FEW_IMAGES and not is_tuned
+        advice = "; with so few images, fine-tune a trained network (`lwcnn finetune`)" if has_few else ""
         yield (
             f"the test accuracy of {100 * accuracy:.1f}% is near chance, {100 * chance:.1f}%: check labels, "
-            "learning rate and number of epochs"
+            f"learning rate and number of epochs{advice}"
         )
     names = list(result["per_class_accuracy"])
     missing = [names[k] for k in np.flatnonzero((predicted == 0) & (actual > 0))]

@@ -41,7 +41,7 @@ class Run:
 
     def __post_init__(self):
         if not isinstance(self.seed, Integral) or not 0 <= self.seed <= environment.MAX_SEED:
-            raise LwcnnError(f"Give a seed from 0 to {environment.MAX_SEED:,}. Received: {self.seed}")
+            raise LwcnnError(f"Give a seed from 0 to {environment.MAX_SEED:,}. Received: {self.seed!r}")
         object.__setattr__(self, "seed", int(self.seed))  # NumPy's is no JSON
 
     @property

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,26 @@ from lwcnn.system.settings import plain_settings
 from lwcnn.training.checkpoint import Checkpoint, PhaseState
 from lwcnn.training.devices import Computing
 from lwcnn.training.loop import Branches, Wrap, train_phase
+from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
 
 MIN_STEPS, MIN_BATCH = 50, 8
 
 
-def batch_size(most: int, num_images: int) -> int:
-    """Returns the images per step: fewer on small training sets, so that an epoch has `MIN_STEPS` steps."""
-    return min(most, max(MIN_BATCH, num_images // MIN_STEPS))
+def fit_to_images(batch_size: int, optimizer: OptimizerConfig, num_images: int) -> tuple[int, OptimizerConfig]:
+    """Returns batch size and optimizer for a number of training images.
+
+    Where they are few, batches are smaller, so that an epoch has `MIN_STEPS` steps. The peak rate after a warm-up,
+    which suits the recipe's batch size, then falls with the square root of the batch size: with Wren's rate for 128
+    images, batches of 8 learn little. Rates without a warm-up, such as the paper's, are low enough for small batches.
+
+    Source: Malladi et al., arXiv 2205.10287.
+    """
+    fitting = min(batch_size, max(MIN_BATCH, num_images // MIN_STEPS))
+    if not optimizer.warmup:
+        return fitting, optimizer
+    return fitting, replace(optimizer, learning_rate=optimizer.learning_rate * math.sqrt(fitting / batch_size))
 
 
 @dataclass
@@ -73,7 +85,8 @@ class PhaseSequence:
         self, model: keras.Model, phase: Phase, branches: Branches | None = None, wrap: Wrap | None = None
     ) -> None:
         """Trains a model through the next phase, or loads the phase from its checkpoint."""
-        phase = replace(phase, batch_size=batch_size(phase.batch_size, len(self.split.training)))
+        size, optimizer = fit_to_images(phase.batch_size, phase.optimizer, len(self.split.training))
+        phase = replace(phase, batch_size=size, optimizer=optimizer)
         self.depends_on([plain_settings(phase), plain_settings(branches)])
         key = hashlib.sha256(json.dumps(self._determinants).encode()).hexdigest()[:16]
         path = Path(self.cache) / f"seed{self.seed}-{phase.name}-{key}.npz" if self.cache else None

@@ -190,6 +190,12 @@ def test_test_images_among_the_training_images_are_told(caplog):
     assert told.startswith("50 of 50 test images are also training images")
 
 
+def test_images_that_are_all_equal_are_told(caplog):
+    images, labels = np.zeros((60, 32, 32, 3), np.uint8), np.arange(60) % 3
+    load_dataset(((images, labels), (images[:12], labels[:12])))
+    assert [message.split(" ", 1)[0] for message in caplog.messages] == ["12", "1"]
+
+
 def test_images_under_two_classes_are_told(caplog):
     images, labels = made_arrays((28, 28, 1))["x_train"], made_arrays((28, 28, 1))["y_train"]
     load_dataset((np.concatenate([images, images[:3]]), np.concatenate([labels, labels[1:3], labels[2:3]])))

@@ -526,6 +526,9 @@ def failed(confusion, **changes):
 def test_accuracy_near_chance_is_a_sign():
     (sign,) = diagnose_run(failed([[20, 30], [25, 25]]))
     assert "45.0% is near chance, 50.0%" in sign
+    assert "lwcnn finetune" not in sign
+    (few,) = diagnose_run(failed([[20, 30], [25, 25]], num_train_images=90))
+    assert few == f"{sign}; with so few images, fine-tune a trained network (`lwcnn finetune`)"
     (sign,) = diagnose_run(failed([[88, 2], [9, 1]]))  # of 100 images 90 are of one class
     assert "near chance, 90.0%" in sign
     assert diagnose_run(failed([[45, 5], [5, 45]])) == []

@@ -284,8 +284,9 @@ def _write_run(folder, experiment, preset, seed, logits, data):
         "confusion_matrix": measured["confusion_matrix"],
         "history": [{"name": "head", "history": epochs}, {"name": "all", "history": epochs}],
         "train_accuracy": 0.9, "backend": "jax", "device": "a CPU", "num_threads": 1, "versions": {}, "commit": "abc",
-        "config": {"phases": [{"optimizer": {"name": "sgd", "learning_rate": 0.1}, "epochs": 3},
-                              {"optimizer": {"name": "sgd", "learning_rate": 0.4, "warmup": 0.5}, "epochs": 4}]},
+        "config": {"phases": [{"optimizer": {"name": "sgd", "learning_rate": 0.1}, "epochs": 3, "batch_size": 8},
+                              {"optimizer": {"name": "sgd", "learning_rate": 0.4, "warmup": 0.5}, "epochs": 4,
+                               "batch_size": 8}]},
     }  # fmt: skip
     write_json(folder / "results/digits" / experiment / preset / f"seed{seed}.json", result)
 

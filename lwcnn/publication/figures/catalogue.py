@@ -11,7 +11,7 @@ from lwcnn.experiments.results import MissingInput, load_results
 from lwcnn.publication.figures import curves, diagrams, grids, intervals, outputs, tradeoffs
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import STYLE, save_figure
-from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.errors import LwcnnError, unknown_name, wrong
 
 _FUNCTIONS: tuple[Callable[[Inputs], Figure], ...] = (
     diagrams.method, tradeoffs.frontier, intervals.accuracies, tradeoffs.parameters, tradeoffs.costs,
@@ -50,7 +50,8 @@ def draw_figures(
     runs = load_results(folders.results)
     with_results, with_models = (list(some["dataset"].unique()) for some in (runs, runs[runs["weights"].notna()]))
     if not with_results:
-        raise LwcnnError(f"There are no results to draw; `lwcnn train` makes some. Received: {folders.results}")
+        found = f"--results {folders.results}"
+        raise wrong("There are no results to draw; `lwcnn train` writes into runs/results by default", found)
     for dataset in datasets:
         if dataset not in with_results:
             raise unknown_name("data set among the results", dataset, with_results)

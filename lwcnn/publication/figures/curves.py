@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lwcnn.experiments.results import MissingInput
+from lwcnn.experiments.sequence import fit_to_images
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, planned_phases
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, COLORS, GREEN, MARKERS, Look, new_panels, styled
@@ -84,7 +85,7 @@ def training_curves(inputs: Inputs) -> Figure:
         accuracy, loss, rate = axes[column :: len(experiments)]
         plot_training_curves(one.history, "accuracy", describe_runs(run), ax=accuracy)
         plot_training_curves(one.history, "loss", ax=loss)
-        rates = _learning_rates(one.config, one.history)
+        rates = _learning_rates(one.config, one.history, one.num_train_images)
         rate.plot(range(1, len(rates) + 1), rates, color=BLACK)
         rate.set(xlabel="epoch", ylabel="learning rate", yscale="log", xlim=loss.get_xlim())
     counts = f"{one.num_train_images:,} training and {one.num_val_images:,} validation images"
@@ -92,11 +93,13 @@ def training_curves(inputs: Inputs) -> Figure:
     return figure
 
 
-def _learning_rates(config: dict, phases: Sequence[dict]) -> list[float]:
+def _learning_rates(config: dict, phases: Sequence[dict], num_images: int) -> list[float]:
     """Returns the learning rate in the middle of each epoch, as scheduled over the planned epochs of its phase."""
     rates = []
     for planned, phase in zip(planned_phases(config), phases):
-        optimizer = OptimizerConfig(**planned["optimizer"]).build(2 * planned["epochs"])
+        recipe = OptimizerConfig(**planned["optimizer"])
+        _, fitting = fit_to_images(planned["batch_size"], recipe, num_images)
+        optimizer = fitting.build(2 * planned["epochs"])
         for half_epochs in range(1, 2 * len(phase["history"]), 2):
             optimizer.iterations.assign(half_epochs)
             rates.append(float(optimizer.learning_rate))
