@@ -25,7 +25,7 @@ from lwcnn.training.phases import Phase, names_with_weights
 from lwcnn.training.progress import Progress
 
 SHARES = (0.2, 0.2, 0.6)  # of the epochs: for the head, the last half of the layers, all layers
-LEARNING_RATES = (0.06, 0.015, 0.015)  # ours (docs/own-images.md, "Fine-tuning")
+LEARNING_RATES = (0.04, 0.01, 0.01)  # ours (docs/own-images.md, "Fine-tuning")
 
 
 def finetune(

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,15 +27,14 @@ def fit_to_images(batch_size: int, optimizer: OptimizerConfig, num_images: int) 
     """Returns batch size and optimizer for a number of training images.
 
     Where they are few, batches are smaller, so that an epoch has `MIN_STEPS` steps. The peak rate after a warm-up,
-    which suits the recipe's batch size, then falls with the square root of the batch size: with Wren's rate for 128
-    images, batches of 8 learn little. Rates without a warm-up, such as the paper's, are low enough for small batches.
-
-    Source: Malladi et al., arXiv 2205.10287.
+    which suits the recipe's batch size, then falls with the fourth root of the batch size. With Wren's rate for 128
+    images, batches of 8 may learn nothing; with the square root (arXiv 2205.10287), a few hundred steps are too few.
+    Rates without a warm-up, such as the paper's, are low enough for small batches.
     """
     fitting = min(batch_size, max(MIN_BATCH, num_images // MIN_STEPS))
     if not optimizer.warmup:
         return fitting, optimizer
-    return fitting, replace(optimizer, learning_rate=optimizer.learning_rate * math.sqrt(fitting / batch_size))
+    return fitting, replace(optimizer, learning_rate=optimizer.learning_rate * (fitting / batch_size) ** 0.25)
 
 
 @dataclass

@@ -35,13 +35,13 @@ def test_wren_learns_shapes_from_430_images(seed, tmp_path):
     assert result["test_accuracy"] > 0.9 and result["warnings"] == []
 
 
-def test_a_rate_after_warm_up_falls_with_the_square_root_of_the_batch_size():
+def test_a_rate_after_warm_up_falls_with_the_fourth_root_of_the_batch_size():
     recipe = OptimizerConfig("adamw", 0.02, warmup=0.2)
     assert fit_to_images(128, recipe, 45_000) == (128, recipe)
     fitting = {count: fit_to_images(128, recipe, count) for count in (1600, 100)}
     assert {count: (size, one.learning_rate) for count, (size, one) in fitting.items()} == {
-        1600: (32, pytest.approx(0.01)),
-        100: (8, pytest.approx(0.005)),
+        1600: (32, pytest.approx(0.02 / 2**0.5)),
+        100: (8, pytest.approx(0.01)),
     }
     constant = OptimizerConfig("nadam", 0.001)
     assert fit_to_images(64, constant, 100) == (8, constant)

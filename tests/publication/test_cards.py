@@ -78,7 +78,7 @@ def test_the_card_of_ones_own_images_has_their_batch_size_and_no_data_set_that_a
     told = Description.of_run(read_json(path), CLASSES)
     shutil.copy(ROOT / "models/cifar10-paper.keras", tmp_path / "own.keras")
     card = model_card(tmp_path / "own.keras", told, Evidence(tmp_path / "results"))
-    assert "| all | muon | 0.00612 | 0.05 | 15 | 12 |" in card  # 600 images in 50 steps, not the recipe's 128
+    assert "| all | muon | 0.0111 | 0.05 | 15 | 12 |" in card  # 600 images in 50 steps, not the recipe's 128
     assert "`lwcnn export own.keras --dataset path/to/images --format onnx`" in card
 
 
