@@ -22,7 +22,7 @@ FIGURES: Arguments = {
     **DATA_DIR,
 }
 REPORT: Arguments = {
-    "--source": option("LaTeX source", Path("research_report.tex"), type=path),
+    "--source": option("LaTeX source, which a clone of the repository has", Path("research_report.tex"), type=path),
     "--results": folder("results", "the results"),
     "--work": folder("build/report", "intermediate files", output_folder),
     "--no-pdf": option("write numbers and tables only", action="store_true"),

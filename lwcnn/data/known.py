@@ -50,5 +50,5 @@ def is_dataset_name(source: str | os.PathLike[str]) -> bool:
 def image_spec(name: str) -> ImageSpec:
     """Returns the image properties of a public data set, one of `DATASET_NAMES`."""
     if name not in ENTRIES:
-        raise unknown_name("dataset", name, DATASET_NAMES)
+        raise unknown_name("public dataset; pass your own as load_dataset(path)", name, DATASET_NAMES)
     return ImageSpec(INPUT_SHAPES[name], ENTRIES[name]["mirror"])

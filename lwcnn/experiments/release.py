@@ -65,7 +65,9 @@ def _release(best: Path, result: dict, data: Dataset, folders: Folders) -> Path 
         return None
     classes = load_classes(folders.classes(data.name, experiment, result["preset"], result["seed"]))
     if is_at_chance(result, classes, data.y_test, data.num_classes):
-        _log.warning("%s is at chance: its model stays in the cache, %s", best, trained)
+        _log.warning(
+            "%s is no better than chance, or predicts a single class: its model stays in the cache, %s", best, trained
+        )
         return None
     outputs = _verified_outputs(best, result, classes, data, folders)
     write_atomically(released, trained.read_bytes())

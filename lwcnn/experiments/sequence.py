@@ -84,6 +84,10 @@ class PhaseSequence:
     ) -> None:
         """Trains a model through the next phase, or loads the phase from its checkpoint."""
         size, optimizer = fit_to_images(phase.batch_size, phase.optimizer, len(self.split.training))
+        if size < phase.batch_size:
+            self.progress.note(
+                f"{phase.name}: batches of {size} images, not {phase.batch_size}, as there are few images"
+            )
         phase = replace(phase, batch_size=size, optimizer=optimizer)
         self.depends_on([plain_settings(phase), plain_settings(branches)])
         key = hashlib.sha256(json.dumps(self._determinants).encode()).hexdigest()[:16]

@@ -8,6 +8,7 @@ from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.run import run_experiment
 from lwcnn.experiments.sequence import fit_to_images
 from lwcnn.training.optimizers import OptimizerConfig
+from lwcnn.training.progress import Progress
 
 
 def draw_shapes(num_images, seed):
@@ -29,10 +30,11 @@ def draw_shapes(num_images, seed):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_wren_learns_shapes_from_430_images(seed, tmp_path):
+def test_wren_learns_shapes_from_430_images(seed, tmp_path, capsys):
     data = load_dataset((draw_shapes(480, 0), draw_shapes(300, 1)))
-    result = run_experiment("wren", data, "quick", seed, Folders(tmp_path, tmp_path / "cache"))
+    result = run_experiment("wren", data, "quick", seed, Folders(tmp_path, tmp_path / "cache"), Progress("line"))
     assert result["test_accuracy"] > 0.9 and result["warnings"] == []
+    assert "all: batches of 8 images, not 128, as there are few images\n" in capsys.readouterr().out
 
 
 def test_a_rate_after_warm_up_falls_with_the_fourth_root_of_the_batch_size():

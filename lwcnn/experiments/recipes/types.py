@@ -177,7 +177,7 @@ def with_settings(
     Args:
         experiment: Experiment to change.
         epochs: Total number of epochs. Each phase keeps its share, but has at least one.
-        batch_size: Number of images per step.
+        batch_size: Number of images per step; fewer are taken where the training images are few.
         learning_rate: Peak learning rate; phases with a lower one keep their ratio to it.
         class_weight: "balanced" weights the loss so that every class counts equally.
 
@@ -196,7 +196,7 @@ def with_settings(
     if learning_rate is not None and not (isinstance(learning_rate, Real) and 0 < learning_rate < float("inf")):
         raise LwcnnError(f"Give learning_rate as a positive number. Received: learning_rate={learning_rate!r}")
     if epochs is not None and not (isinstance(epochs, Integral) and epochs >= len(phases)):
-        raise LwcnnError(f"Give at least {len(phases)} epochs, one for each phase. Received: epochs={epochs!r}")
+        raise LwcnnError(f"Give at least one epoch for each phase, {len(phases)} in all. Received: epochs={epochs!r}")
     shares = _share(epochs, [phase.epochs for phase in phases.values()]) if epochs else [None] * len(phases)
     peak = max(phase.optimizer.learning_rate for phase in phases.values())
     changes: dict[str, Any] = {}
