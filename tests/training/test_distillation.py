@@ -109,7 +109,7 @@ def test_an_interrupted_distillation_resumes_to_the_same_weights(tmp_path):
         train_phase(student, phase, parts, 0, checkpoint=checkpoint, progress=progress, wrap=wrap)
         return student.get_weights()
 
-    whole, checkpoint = train(None), Checkpoint(tmp_path / "state.npz", "key")
+    whole, checkpoint = train(None), Checkpoint(tmp_path / "state.npz")
     assert all(np.isfinite(w).all() for w in whole)
     with pytest.raises(KeyboardInterrupt):
         train(checkpoint, Stop("none"))
