@@ -281,10 +281,7 @@ def _make_batches(
         if branches != (None,) or phase.mixing:
             raise LwcnnError(f"Augment images of type uint8. Received: images of type {training.images.dtype}")
         return FeatureBatches(*training.arrays(), phase.batch_size, seed)
-    return Batches(
-        training.images, training.labels, phase.batch_size, seed, branches, training.indices, phase.mixing,
-        num_classes=num_classes, num_epochs=phase.epochs,
-    )  # fmt: skip
+    return Batches(training, phase.batch_size, seed, branches, phase.mixing, num_classes, phase.epochs)
 
 
 def _schedule_dropout(model: keras.Model, trained: keras.Model, phase: Phase, epoch: int) -> None:
