@@ -19,6 +19,7 @@ from lwcnn.data.known import ImageSpec, image_spec, is_dataset_name
 from lwcnn.data.sources import cache_folder, download_source, find_source, offline_hint
 from lwcnn.data.splits import Part, hash_images, is_among
 from lwcnn.system.errors import LwcnnError, Unavailable, wrong
+from lwcnn.system.files import StrPath
 from lwcnn.system.locking import locked
 from lwcnn.system.safe_text import path_part
 
@@ -77,7 +78,7 @@ class Dataset:
 
 def load_dataset(
     source: Any,
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
     download: bool = True,
     mirror: bool | None = None,
     size: Size | None = None,
@@ -184,7 +185,7 @@ def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], s
     return Dataset(name, *train, *test, class_names, checksum, origin, not _is_gray(images))
 
 
-def _read_or_download(name: str, data_dir: str | os.PathLike[str] | None, download: bool) -> tuple[Splits, str]:
+def _read_or_download(name: str, data_dir: StrPath | None, download: bool) -> tuple[Splits, str]:
     if found := _read_found(name, data_dir, download):
         return found
     if not download:
@@ -199,7 +200,7 @@ def _read_or_download(name: str, data_dir: str | os.PathLike[str] | None, downlo
         return source.read(), source.description
 
 
-def _read_found(name: str, data_dir: str | os.PathLike[str] | None, download: bool) -> tuple[Splits, str] | None:
+def _read_found(name: str, data_dir: StrPath | None, download: bool) -> tuple[Splits, str] | None:
     source = find_source(name, data_dir)
     if source is None:
         return None
@@ -214,7 +215,7 @@ def _read_found(name: str, data_dir: str | os.PathLike[str] | None, download: bo
         return None
 
 
-def find_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) -> str | None:
+def find_dataset(name: str, data_dir: StrPath | None = None) -> str | None:
     """Describes where a named data set would be read from; None if it is not on this machine."""
     source = find_source(name, data_dir)
     return None if source is None else source.description

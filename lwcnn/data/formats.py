@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import math
-import os
 import pickle
 import struct
 from collections import Counter
@@ -17,7 +16,7 @@ from lwcnn.data.checks import Part, Splits, decode_class_names
 from lwcnn.data.image_files import read_images
 from lwcnn.data.splits import TEST_FRACTION, split_for_training
 from lwcnn.system.errors import LwcnnError, Unavailable, wrong
-from lwcnn.system.files import require_available
+from lwcnn.system.files import StrPath, require_available
 from lwcnn.system.npz import load_npz
 
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -35,7 +34,7 @@ CIFAR_MD5 = {
 }
 
 
-def read_npz(path: str | os.PathLike[str]) -> Splits:
+def read_npz(path: StrPath) -> Splits:
     """Reads an .npz file with Keras's keys and optionally `class_names` and `mirror`."""
     arrays = load_npz(path)
     missing = [key for key in NPZ_KEYS if key not in arrays]
