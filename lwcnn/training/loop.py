@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -24,7 +25,7 @@ from lwcnn.training.frozen import FeatureBatches, compute_features, split_frozen
 from lwcnn.training.losses import build_loss
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
-from lwcnn.training.steps import compile_seconds, step_of, train_epoch
+from lwcnn.training.steps import step_of, train_epoch
 from lwcnn.training.validation import epoch_record, keep_best, validate
 
 Branches = Sequence[Augmentation | None]
@@ -246,7 +247,8 @@ class _PhaseTrainer:
 
 def _clock() -> float:
     """Returns seconds, not counting compilation of the engine, which happens once per machine."""
-    return time.perf_counter() - compile_seconds()
+    engine = sys.modules.get("lwcnn.engine.compilation")  # not imported by Keras's step
+    return time.perf_counter() - (engine.compile_seconds() if engine else 0.0)
 
 
 def _restore(model: keras.Model, settings: str, checkpoint: Checkpoint | None) -> PhaseState:

@@ -3,7 +3,6 @@
 import contextlib
 import math
 import os
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -64,13 +63,6 @@ def _engine():
     from lwcnn import engine
 
     return engine
-
-
-def compile_seconds() -> float:
-    """Returns the seconds that this process has spent on compiling the engine."""
-    if "lwcnn.engine.compilation" not in sys.modules:
-        return 0.0
-    return sys.modules["lwcnn.engine.compilation"].compile_seconds()
 
 
 def make_predictor(model: keras.Model) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
