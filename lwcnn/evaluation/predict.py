@@ -192,7 +192,7 @@ def _batches(
         if not (len(paths) == 1 and paths[0].endswith(".npz")):
             return stream_files(find_inputs(paths), input_shape(model), on_unreadable)
         images = converted_for(model, read_npz_images(Path(os.path.expanduser(paths[0]))))
-    images = check_image_array(images, "images", "memory")
+    images = check_image_array(images, "images")
     return [([str(index) for index in range(len(images))], images)]
 
 
