@@ -152,13 +152,6 @@ def test_refuses_to_mix_by_nothing():
         MixUpCutMix(0, 0)
 
 
-@pytest.mark.parametrize("changes, said", [({"seed": -1}, "-1"), ({"batch": 0.5}, "0.5")])
-def test_refuses_keys_that_are_no_whole_numbers(changes, said):
-    arguments = {"images": np.zeros((2, 4, 4, 3), np.uint8), "labels": np.arange(2), "num_classes": 3}
-    with pytest.raises(LwcnnError, match=f"Received: .*{said}"):
-        mix_batch(mixing=MixUpCutMix(), **{**arguments, "seed": 0, "epoch": 0, "batch": 0, **changes})
-
-
 @pytest.mark.parametrize("labels, num_classes", [([0, 3], 3), ([0, -1], 3), ([0, 1], None)])
 def test_batches_refuse_to_mix_labels_beyond_the_classes(labels, num_classes):
     images = np.zeros((2, 4, 4, 3), np.uint8)
