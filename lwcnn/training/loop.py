@@ -194,7 +194,7 @@ class _PhaseTrainer:
         raw_weights = get_values(self.model.weights)
         if self.average:  # the average is evaluated and kept; training continues from the raw weights
             self.average.assign()
-        accuracies, losses = validate(self.network, self.validation, len(self.model.outputs))
+        accuracies, losses = validate(self.network, self.validation)
         if np.isfinite([logs["loss"], *losses]).all():
             self._end_epoch(logs, accuracies, losses)
         else:

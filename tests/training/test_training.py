@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -152,7 +153,7 @@ def constructed(monkeypatch):
 
         outputs = iter(accuracies)
         monkeypatch.setattr(loop, "train_epoch", train_epoch)
-        monkeypatch.setattr(loop, "validate", lambda model, images, count: (list(next(outputs)), [1.0] * count))
+        monkeypatch.setattr(loop, "validate", lambda model, images: (list(next(outputs)), [1.0] * len(names)))
         images, labels = make_images(16, SHAPE, NUM_CLASSES)
         part = Images(images, labels)
         model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, name) for name in names])
@@ -812,5 +813,5 @@ def test_validation_takes_fewer_large_images_at_once(side, most, monkeypatch):
     predictor = lambda model: lambda inputs: sizes.append(len(inputs[0])) or [np.zeros((len(inputs[0]), 2))]  # noqa: E731
     monkeypatch.setattr(validation, "make_predictor", predictor)
     images = Images(np.zeros((600, side, side, 1), np.uint8), np.zeros(600, np.int64))
-    assert validation.validate(None, images, 1)[0] == [1.0]
+    assert validation.validate(SimpleNamespace(outputs=[None]), images)[0] == [1.0]
     assert max(sizes) == most and sum(sizes) == 600
