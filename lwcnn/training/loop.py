@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -15,6 +14,7 @@ from lwcnn.data.batches import Batches
 from lwcnn.data.checks import require_pixels
 from lwcnn.data.image_files import resize_images
 from lwcnn.data.images import Images, Split
+from lwcnn.engine.compilation import compile_seconds
 from lwcnn.models.graph import flat_layers
 from lwcnn.system import environment
 from lwcnn.system.errors import Diverged, LwcnnError, wrong
@@ -247,8 +247,7 @@ class _PhaseTrainer:
 
 def _clock() -> float:
     """Returns seconds, not counting compilation of the engine, which happens once per machine."""
-    engine = sys.modules.get("lwcnn.engine.compilation")  # not imported by Keras's step
-    return time.perf_counter() - (engine.compile_seconds() if engine else 0.0)
+    return time.perf_counter() - compile_seconds()
 
 
 def _restore(model: keras.Model, settings: str, checkpoint: Checkpoint | None) -> PhaseState:
