@@ -35,6 +35,7 @@ from lwcnn.data.augment import (
     augment_batch,
 )
 from lwcnn.data.batches import Batches
+from lwcnn.data.images import Images
 
 MAX_SECONDS = 6.0  # for one augmentation of 50,000 images
 MAX_SECONDS_RAND_AUGMENT = 20.0
@@ -98,10 +99,10 @@ def measure(images: np.ndarray, repeats: int) -> Iterator[tuple[str, float]]:
     for name, augmentation in (AUGMENTATIONS | RAND_AUGMENTATIONS).items():
         yield name, least(partial(augment_all, augmentation), repeats)
     labels = np.zeros(len(images), np.int64)
-    batches = Batches(images, labels, BATCH_SIZE, seed=0, branches=(None, PAPER_AUGMENTATION))
+    batches = Batches(Images(images, labels), BATCH_SIZE, seed=0, branches=(None, PAPER_AUGMENTATION))
     yield "Batches: original and paper", least(partial(deque, batches, 0), repeats)
     for name, mixing in MIXINGS.items():
-        batches = Batches(images, labels, BATCH_SIZE, seed=0, mixing=mixing, num_classes=NUM_CLASSES)
+        batches = Batches(Images(images, labels), BATCH_SIZE, seed=0, mixing=mixing, num_classes=NUM_CLASSES)
         yield name, least(partial(deque, batches, 0), repeats)
 
 

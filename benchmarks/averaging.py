@@ -15,6 +15,7 @@ import numpy as np
 
 from lwcnn.data.batches import Batches
 from lwcnn.data.datasets import Dataset, load_dataset
+from lwcnn.data.images import Images
 from lwcnn.data.splits import split_for_training, stratified_subset
 from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.predict import predict_logits
@@ -62,7 +63,7 @@ def compare(data: Dataset, name: str, num_images: int, epochs: int, seed: int) -
         training = training[part]
     keras.utils.set_random_seed(seed)
     model = build_network(data.input_shape, data.num_classes, plan.network)
-    batches = Batches(data.x_train, data.y_train, phase.batch_size, seed, (phase.augmentation,), indices=training)
+    batches = Batches(Images(data.x_train, data.y_train, training), phase.batch_size, seed, (phase.augmentation,))
     optimizer = phase.optimizer.build(len(batches) * epochs)
     model.compile(optimizer, build_loss(phase, data.y_train[training], data.num_classes), metrics=["accuracy"])
     optimizer.build(model.trainable_variables)

@@ -49,6 +49,7 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
     import numpy as np
 
     from lwcnn.data.batches import Batches
+    from lwcnn.data.images import Images
     from lwcnn.data.known import image_spec
     from lwcnn.experiments.recipes.presets import augmentation
     from lwcnn.experiments.recipes.residual_se import WARMUP_COSINE
@@ -60,7 +61,7 @@ def work(images: int, size: int, width: float, batch: int, steps: int) -> dict:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (images, size, size, 3), dtype=np.uint8)
     branches = (augmentation(image_spec("cifar10")),)
-    batches = Batches(pixels, rng.integers(0, 10, images), batch, seed=0, branches=branches)
+    batches = Batches(Images(pixels, rng.integers(0, 10, images)), batch, seed=0, branches=branches)
     model = build_residual_se((size, size, 3), 10, widened(width))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(WARMUP_COSINE.build(len(batches)), loss, metrics=["accuracy"])

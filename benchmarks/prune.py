@@ -91,10 +91,7 @@ def without_weights(model, experiment: str, phase, split, network) -> tuple:
             super().update(value_of)
 
     def train() -> list[dict]:
-        training = split.training
-        batches = Batches(
-            training.images, training.labels, phase.batch_size, 0, (phase.augmentation,), indices=training.indices
-        )
+        batches = Batches(split.training, phase.batch_size, 0, (phase.augmentation,))
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(phase.optimizer.build(num_steps=len(batches) * phase.epochs), loss, metrics=["accuracy"])
         variables = [*model.trainable_variables, *batch_norm_statistics(model)]

@@ -48,9 +48,10 @@ def fine_tuned(model, sparsity: float, epochs: int, data, indices):
 
     from lwcnn.data.augment import Augmentation
     from lwcnn.data.batches import Batches
+    from lwcnn.data.images import Images
 
     augmentation = Augmentation(translation=0.1, horizontal_flip=True)
-    batches = Batches(data.x_train, data.y_train, BATCH, 0, (augmentation,), indices=indices)
+    batches = Batches(Images(data.x_train, data.y_train, indices), BATCH, 0, (augmentation,))
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, epochs * len(batches))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(rate), loss)

@@ -44,12 +44,13 @@ def library_batches(workload: str, count: int):
     """The library's batches of one epoch."""
     from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation
     from lwcnn.data.batches import Batches
+    from lwcnn.data.images import Images
 
     branches = {
         "paper": (None, PAPER_AUGMENTATION),
         "residual_se": (Augmentation(horizontal_flip=True, crop_padding=4),),
     }[workload]
-    return Batches(*made_arrays(count), BATCH[workload], seed=0, branches=branches)
+    return Batches(Images(*made_arrays(count)), BATCH[workload], seed=0, branches=branches)
 
 
 def network(workload: str):

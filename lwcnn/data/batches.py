@@ -6,7 +6,7 @@ import numpy as np
 from lwcnn.data.augment import Augmentation, MixUpCutMix, augment_batch
 from lwcnn.data.augment.draws import Purpose, random_bits
 from lwcnn.data.augment.mixing import draw_mix, mix_images, mix_labels
-from lwcnn.data.images import Images, check_images
+from lwcnn.data.images import Images
 from lwcnn.system.errors import LwcnnError, wrong
 
 
@@ -18,25 +18,24 @@ class Batches(keras.utils.PyDataset):
     a PyDataset do not receive the epoch.
 
     Args:
-        images: Array of shape (n, height, width, channels), uint8. Neither copied nor modified.
-        labels: Integer array of shape (n,).
+        images: Images of shape (n, height, width, channels), uint8, with labels, or a subset of them, such as a fold.
+            They are neither copied nor modified.
         batch_size: Number of images per batch. The last batch of an epoch may be smaller.
         seed: Seed for shuffling and augmentation, from 0 to 2**32 - 1.
         branches: Augmentation of each input of the model, or None for unmodified images. Branches are augmented
             independently.
-        indices: Integer array of shape (m,): images to use, such as a split or fold. If None, all are used.
         mixing: MixUp and CutMix, applied after augmentation and identically to all branches, because they share one
             label. Labels become soft. If None, images are not mixed.
         num_classes: Number of classes of the soft labels. Required with `mixing`.
         num_epochs: Total number of epochs, to which the ramp of `mixing` is scaled. Required if it has a ramp.
 
     Raises:
-        LwcnnError: If images, labels or settings have the wrong type, shape or range, or there is no image.
+        LwcnnError: If images or settings have the wrong type, shape or range, or there is no image.
 
     Example:
 
     >>> import numpy as np
-    >>> batches = Batches(np.zeros((5, 8, 8, 1), "uint8"), np.zeros(5, int), batch_size=2, seed=0)
+    >>> batches = Batches(Images(np.zeros((5, 8, 8, 1), "uint8"), np.zeros(5, int)), batch_size=2, seed=0)
     >>> images, labels = batches[0]
     >>> len(batches), images.shape, labels.shape
     (3, (2, 8, 8, 1), (2,))
@@ -44,20 +43,18 @@ class Batches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        images: np.ndarray,
-        labels: np.ndarray,
+        images: Images,
         batch_size: int,
         seed: int,
         branches: tuple[Augmentation | None, ...] = (None,),
-        indices: np.ndarray | None = None,
         mixing: MixUpCutMix | None = None,
         num_classes: int | None = None,
         num_epochs: int | None = None,
     ):
         super().__init__(workers=1)  # more would return batches in the next epoch that were prefetched for this one
-        check_images(images)
-        chosen = Images(images, labels, np.arange(len(images)) if indices is None else indices)
-        self.images, self.labels, self.indices = images, chosen.labels, np.asarray(chosen.indices)
+        images.require_uint8()
+        self.images, self.labels = images.images, images.labels
+        self.indices = np.arange(len(self.labels)) if images.indices is None else images.indices
         self.batch_size, self.seed, self.branches = batch_size, seed, branches
         self.mixing, self.num_classes, self.num_epochs = mixing, num_classes, num_epochs
         if mixing and mixing.ramp and not num_epochs:

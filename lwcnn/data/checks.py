@@ -28,64 +28,62 @@ class Splits(NamedTuple):
     keys: np.ndarray | None = None
 
 
-def check_splits(splits: Splits, where: str, name: str | None) -> tuple[Part, Part, tuple[str, ...]]:
+def check_splits(splits: Splits, name: str | None) -> tuple[Part, Part, tuple[str, ...]]:
     """Validates a data set; returns the training part, the test part and the class names.
 
     Each part becomes images (n, h, w, c) and int64 labels (n,). Images of shape (n, h, w) and integer labels of any
-    type, (n,) or (n, 1), are accepted. Without a test part, a fifth of the images is drawn for testing. `where` is the
-    path or name that the user gave; `name` is the name of a public data set. Class names default to "0", "1", ...
+    type, (n,) or (n, 1), are accepted. Without a test part, a fifth of the images is drawn for testing. `name` is the
+    name of a public data set. Class names default to "0", "1", ...
     """
     names = splits.class_names or ()
-    check_class_names(names, where)
-    train = _check_part(splits.train, "train", where)
+    check_class_names(names)
+    train = _check_part(splits.train, "train")
     if splits.test is None:
-        train, test = draw_test_images(*train, names, where, splits.keys)
+        train, test = draw_test_images(*train, names, splits.keys)
     else:
-        test = _check_part(splits.test, "test", where)
+        test = _check_part(splits.test, "test")
     (x_train, y_train), (x_test, y_test) = train, test
     shape = x_train.shape[1:]
     if shape != x_test.shape[1:]:
         advice = "Resize the images so that x_train and x_test have the same height, width and channels"
-        raise wrong(advice, f"{shape} and {x_test.shape[1:]} (h, w, c)", where)
+        raise wrong(advice, f"{shape} and {x_test.shape[1:]} (h, w, c)")
     if name is not None and shape != known.INPUT_SHAPES[name]:
         advice = f"Give this data set images of shape {known.INPUT_SHAPES[name]} (h, w, c), or load your own data"
-        raise wrong(f"{advice} by the path of its .npz file", str(shape), where)
+        raise wrong(f"{advice} by the path of its .npz file", str(shape))
     largest = int(y_train.max())
     if largest >= len(y_train):  # check before allocating an array of that size
         advice = "Number the classes from 0 without gaps; labels exceed the number of training images"
-        raise wrong(advice, f"label {largest} for {len(y_train):,} training images", where)
+        raise wrong(advice, f"label {largest} for {len(y_train):,} training images")
     names = known.CLASS_NAMES.get(name or "") or names or tuple(map(str, range(largest + 1)))
     if len(names) < 2:
-        raise wrong("Give at least two classes", f"{len(names)}", where)
+        raise wrong("Give at least two classes", f"{len(names)}")
     lowest, highest = min(y_train.min(), y_test.min()), max(largest, y_test.max())
     if lowest == 1 and highest >= len(splits.class_names or ()):
-        advice = "Give y_train - 1 and y_test - 1, so that labels start at 0"
-        raise wrong(advice, f"labels from 1 to {highest}", where)
+        raise wrong("Give y_train - 1 and y_test - 1, so that labels start at 0", f"labels from 1 to {highest}")
     for key, labels in (("y_train", y_train), ("y_test", y_test)):
         if labels.max() >= len(names):
             advice = f"Give labels from 0 to {len(names) - 1} in {key!r}, because there are {len(names)} classes"
-            raise wrong(advice, f"{labels.max()}", where)
+            raise wrong(advice, f"{labels.max()}")
     empty = np.flatnonzero(np.bincount(y_train, minlength=len(names)) == 0)
     if len(empty):
         advice = "Add training images to every class, or renumber the classes from 0 without gaps"
-        raise wrong(advice, f"no training image of class {', '.join(names[label] for label in empty[:10])}", where)
+        raise wrong(advice, f"no training image of class {', '.join(names[label] for label in empty[:10])}")
     return train, test, names
 
 
-def check_image_array(images: np.ndarray, key: str, where: str) -> np.ndarray:
+def check_image_array(images: np.ndarray, key: str) -> np.ndarray:
     """Validates uint8 images (n, h, w) or (n, h, w, c), called `key` in a file, and returns them as (n, h, w, c)."""
     found = f"shape {images.shape}"
     if images.dtype != np.uint8:
         advice, found = _how_to_convert(images)
-        raise wrong(f"Give {key!r} as uint8, 0..255: {advice}", found, where)
+        raise wrong(f"Give {key!r} as uint8, 0..255: {advice}", found)
     if images.ndim not in (3, 4):
-        advice = f"Give {key!r} the shape (n, height, width) or (n, height, width, channels)"
-        raise wrong(advice, found, where)
+        raise wrong(f"Give {key!r} the shape (n, height, width) or (n, height, width, channels)", found)
     if images.size == 0:
-        raise wrong(f"Give at least one image in {key!r}", found, where)
+        raise wrong(f"Give at least one image in {key!r}", found)
     if images.ndim == 4 and images.shape[3] > MAX_CHANNELS:
         advice = f"Move the channels of {key!r} to the last axis, for example with images.transpose(0, 2, 3, 1)"
-        raise wrong(f"{advice}; at most {MAX_CHANNELS} are supported", found, where)
+        raise wrong(f"{advice}; at most {MAX_CHANNELS} are supported", found)
     return images[..., np.newaxis] if images.ndim == 3 else images
 
 
@@ -97,44 +95,42 @@ def require_pixels(images: np.ndarray) -> None:
         raise wrong(advice, f"{images.dtype} from {images.min():g} to {images.max():g}")
 
 
-def _check_part(arrays: Part, part: str, where: str) -> Part:
+def _check_part(arrays: Part, part: str) -> Part:
     images, labels = arrays
-    return check_image_array(images, f"x_{part}", where), _check_labels(labels, len(images), f"y_{part}", where)
+    return check_image_array(images, f"x_{part}"), _check_labels(labels, len(images), f"y_{part}")
 
 
-def _check_labels(labels: np.ndarray, num_images: int, key: str, where: str) -> np.ndarray:
+def _check_labels(labels: np.ndarray, num_images: int, key: str) -> np.ndarray:
     shape, dtype = f"shape {labels.shape}", f"dtype {labels.dtype}"
     if labels.ndim == 2 and labels.shape[1] > 1:
-        advice = f"Give {key!r} as class numbers instead of one-hot rows: labels.argmax(axis=1)"
-        raise wrong(advice, shape, where)
+        raise wrong(f"Give {key!r} as class numbers instead of one-hot rows: labels.argmax(axis=1)", shape)
     if labels.dtype.kind in "US":
         how = "class_names, labels = numpy.unique(labels, return_inverse=True), and save class_names as well"
-        raise wrong(f"Save {key!r} as class numbers: {how}", dtype, where)
+        raise wrong(f"Save {key!r} as class numbers: {how}", dtype)
     if labels.dtype.kind not in "iu":
-        raise wrong(f"Give {key!r} as integers, for example labels.astype('int64')", dtype, where)
+        raise wrong(f"Give {key!r} as integers, for example labels.astype('int64')", dtype)
     if labels.ndim not in (1, 2) or (labels.ndim == 2 and labels.shape[1] == 0):
-        raise wrong(f"Give {key!r} the shape (n,)", shape, where)
+        raise wrong(f"Give {key!r} the shape (n,)", shape)
     if len(labels) != num_images:
-        found = f"{len(labels):,} in {key!r} for {num_images:,} images"
-        raise wrong("Give one label for each image", found, where)
+        raise wrong("Give one label for each image", f"{len(labels):,} in {key!r} for {num_images:,} images")
     if labels.min() < 0 or labels.max() > np.iinfo(np.int64).max:
-        raise wrong(f"Number the classes in {key!r} from 0", f"labels from {labels.min()} to {labels.max()}", where)
+        raise wrong(f"Number the classes in {key!r} from 0", f"labels from {labels.min()} to {labels.max()}")
     return labels.reshape(-1).astype(np.int64)
 
 
-def decode_class_names(names: np.ndarray, where: str) -> tuple[str, ...]:
+def decode_class_names(names: np.ndarray) -> tuple[str, ...]:
     """Decodes class names, an array of strings or bytes (UTF-8, or else Latin-1) of shape (num_classes,)."""
     if names.ndim != 1 or names.dtype.kind not in "US":
         advice = "Save class_names as an array of strings of shape (num_classes,)"
-        raise wrong(advice, f"dtype {names.dtype}, shape {names.shape}", where)
+        raise wrong(advice, f"dtype {names.dtype}, shape {names.shape}")
     return tuple(one_line(decode_name(name)) for name in names)
 
 
-def check_class_names(names: tuple[str, ...], where: str) -> None:
+def check_class_names(names: tuple[str, ...]) -> None:
     """Checks that class names are distinct, because results are stored by name."""
     repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
-        raise wrong("Give each class a distinct name", f"{', '.join(map(repr, repeated[:5]))} more than once", where)
+        raise wrong("Give each class a distinct name", f"{', '.join(map(repr, repeated[:5]))} more than once")
 
 
 def is_default(names: Sequence[str]) -> bool:

@@ -18,7 +18,8 @@ from lwcnn.data.image_files import Size, resize_images
 from lwcnn.data.known import ImageSpec, image_spec, is_dataset_name
 from lwcnn.data.sources import cache_folder, download_source, find_source, offline_hint
 from lwcnn.data.splits import Part, hash_images, is_among
-from lwcnn.system.errors import LwcnnError, Unavailable, wrong
+from lwcnn.system.errors import LwcnnError, Unavailable, located, wrong
+from lwcnn.system.files import StrPath
 from lwcnn.system.locking import locked
 from lwcnn.system.safe_text import path_part
 
@@ -77,7 +78,7 @@ class Dataset:
 
 def load_dataset(
     source: Any,
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
     download: bool = True,
     mirror: bool | None = None,
     size: Size | None = None,
@@ -133,7 +134,8 @@ def load_dataset(
     else:
         splits, origin = read_arrays(source, size), "memory"
         name, where = "images", origin
-    train, test, class_names = check_splits(splits, where, public)
+    with located(where):
+        train, test, class_names = check_splits(splits, public)
     shape = train[0].shape
     if size is not None:
         train, test = ((resize_images(images, size), labels) for images, labels in (train, test))
@@ -168,13 +170,14 @@ def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], s
     """
     splits, origin = read_folder(folder, size), folder.resolve().name
     images, labels = splits.train
-    check_image_array(images, "images", repr(str(folder)))
     names = splits.class_names or ()
     if is_default(class_names) and not set(names) <= set(class_names):
         class_names = names
-    if unknown := sorted(set(names) - set(class_names)):
-        advice = f"Give images of the model's classes, {', '.join(class_names)}"
-        raise wrong(advice, ", ".join(unknown[:5]), repr(str(folder)))
+    with located(repr(str(folder))):
+        check_image_array(images, "images")
+        if unknown := sorted(set(names) - set(class_names)):
+            advice = f"Give images of the model's classes, {', '.join(class_names)}"
+            raise wrong(advice, ", ".join(unknown[:5]))
     labels = np.array([class_names.index(name) for name in names])[labels]
     is_seen = is_among(images, seen)
     is_training = is_seen if is_seen.mean() > 0.5 else np.full(len(images), True)
@@ -184,7 +187,7 @@ def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], s
     return Dataset(name, *train, *test, class_names, checksum, origin, not _is_gray(images))
 
 
-def _read_or_download(name: str, data_dir: str | os.PathLike[str] | None, download: bool) -> tuple[Splits, str]:
+def _read_or_download(name: str, data_dir: StrPath | None, download: bool) -> tuple[Splits, str]:
     if found := _read_found(name, data_dir, download):
         return found
     if not download:
@@ -199,7 +202,7 @@ def _read_or_download(name: str, data_dir: str | os.PathLike[str] | None, downlo
         return source.read(), source.description
 
 
-def _read_found(name: str, data_dir: str | os.PathLike[str] | None, download: bool) -> tuple[Splits, str] | None:
+def _read_found(name: str, data_dir: StrPath | None, download: bool) -> tuple[Splits, str] | None:
     source = find_source(name, data_dir)
     if source is None:
         return None
@@ -214,7 +217,7 @@ def _read_found(name: str, data_dir: str | os.PathLike[str] | None, download: bo
         return None
 
 
-def find_dataset(name: str, data_dir: str | os.PathLike[str] | None = None) -> str | None:
+def find_dataset(name: str, data_dir: StrPath | None = None) -> str | None:
     """Describes where a named data set would be read from; None if it is not on this machine."""
     source = find_source(name, data_dir)
     return None if source is None else source.description

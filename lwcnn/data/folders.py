@@ -35,7 +35,7 @@ def read_folder(folder: Path, size: Size | None) -> Splits:
     names = class_folders(files)
     if unknown := sorted({name for _, name, _ in files} - set(names)):
         found = f"only test images of {', '.join(map(repr, unknown[:5]))}"
-        raise wrong("Add training images of every class of the test images", found, repr(str(folder)))
+        raise wrong("Add training images of every class of the test images", f"{found} in {str(folder)!r}")
     key = _key(folder, files)
     place = hashlib.sha256(f"{os.path.realpath(folder)} {check_size(size)}".encode(errors="surrogateescape"))
     path = cache_folder() / "folders" / f"{path_part(folder.resolve().name)}-{place.hexdigest()[:12]}.npz"
@@ -65,15 +65,15 @@ def find_files(folder: Path) -> list[File]:
     held_out = [*(validation or []), *(test or [])]
     if held_out and {*subfolders} <= {*VALIDATION, *TEST}:
         advice = "Give the subfolder itself to test a model on it, or add a folder `train` to train one"
-        raise wrong(advice, f"only {', '.join(subfolders)}", repr(str(folder)))
+        raise wrong(advice, f"only {', '.join(subfolders)} in {str(folder)!r}")
     if training is None and (both := {*subfolders} & {name.lower() for name, _ in held_out}):
         advice = "Put the subfolders with training images into a folder `train`"
-        raise wrong(advice, f"{', '.join(sorted(both))} also within val or test", repr(str(folder)))
+        raise wrong(advice, f"{', '.join(sorted(both))} also within val or test in {str(folder)!r}")
     if training is None or not (training or held_out):  # "train" may be a class, as ships and cars are
         training, validation, test = _files(folder), None, None
     if not training:
         advice = "Put the images of each class into a subfolder that has the name of the class"
-        raise wrong(advice, "no such subfolder", repr(str(folder)))
+        raise wrong(advice, f"no such subfolder in {str(folder)!r}")
     if test:
         training += validation or []
     parts = {"train": training, "test": test or validation or []}

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import math
-import os
 import pickle
 import struct
 from collections import Counter
@@ -16,8 +15,8 @@ import numpy as np
 from lwcnn.data.checks import Part, Splits, decode_class_names
 from lwcnn.data.image_files import read_images
 from lwcnn.data.splits import TEST_FRACTION, split_for_training
-from lwcnn.system.errors import LwcnnError, Unavailable, wrong
-from lwcnn.system.files import require_available
+from lwcnn.system.errors import LwcnnError, Unavailable, located, wrong
+from lwcnn.system.files import StrPath, require_available
 from lwcnn.system.npz import load_npz
 
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -35,19 +34,18 @@ CIFAR_MD5 = {
 }
 
 
-def read_npz(path: str | os.PathLike[str]) -> Splits:
+def read_npz(path: StrPath) -> Splits:
     """Reads an .npz file with Keras's keys and optionally `class_names` and `mirror`."""
     arrays = load_npz(path)
-    missing = [key for key in NPZ_KEYS if key not in arrays]
-    if missing:
-        advice = f"Save the arrays under the keys {', '.join(NPZ_KEYS)}, optionally with class_names and mirror"
-        raise wrong(advice, f"keys {', '.join(sorted(arrays)) or '(none)'}", repr(str(path)))
     names, mirror = arrays.get("class_names"), arrays.get("mirror")
-    if mirror is not None and (mirror.shape != () or mirror.dtype.kind not in "biu" or mirror not in (0, 1)):
-        advice = "Save mirror as a single True or False: whether a mirrored image still belongs to its class"
-        found = str(mirror) if mirror.shape == () else f"dtype {mirror.dtype}, shape {mirror.shape}"
-        raise wrong(advice, found, repr(str(path)))
-    class_names = None if names is None else decode_class_names(names, repr(str(path)))
+    with located(repr(str(path))):
+        if any(key not in arrays for key in NPZ_KEYS):
+            advice = f"Save the arrays under the keys {', '.join(NPZ_KEYS)}, optionally with class_names and mirror"
+            raise wrong(advice, f"keys {', '.join(sorted(arrays)) or '(none)'}")
+        if mirror is not None and (mirror.shape != () or mirror.dtype.kind not in "biu" or mirror not in (0, 1)):
+            advice = "Save mirror as a single True or False: whether a mirrored image still belongs to its class"
+            raise wrong(advice, str(mirror) if mirror.shape == () else f"dtype {mirror.dtype}, shape {mirror.shape}")
+        class_names = None if names is None else decode_class_names(names)
     train, test = ((arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test"))
     return Splits(train, test, class_names, None if mirror is None else bool(mirror))
 

@@ -61,12 +61,18 @@ class Images:
             return self.images, self.labels
         return self.images[self.indices], self.chosen_labels
 
+    def require_uint8(self) -> None:
+        """Raises LwcnnError unless the images are uint8, shape (n, height, width, 1 to 4 channels)."""
+        if self.images.dtype != np.uint8 or self.images.ndim != 4 or not 1 <= self.images.shape[3] <= 4:
+            advice = "Give images as uint8 of shape (n, height, width, channels), with 1 to 4 channels"
+            raise wrong(advice, f"{self.images.dtype} of shape {self.images.shape}")
+
     def channel_statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns mean and population standard deviation of each channel, float64, in gray levels.
 
         Computed from histograms, so that no rounding error accumulates.
         """
-        check_images(self.images)
+        self.require_uint8()
         chosen = np.arange(len(self.images)) if self.indices is None else self.indices
         counts = np.zeros((self.images.shape[3], 256), np.int64)
         for start in range(0, len(chosen), 1024):  # parts, because `bincount` takes eight bytes per pixel
@@ -75,15 +81,6 @@ class Images:
         levels, num_pixels = np.arange(256), counts[0].sum()
         mean = counts @ levels / num_pixels
         return mean, np.sqrt((counts * (levels - mean[:, None]) ** 2).sum(axis=1) / num_pixels)
-
-
-def check_images(images: np.ndarray) -> None:
-    """Raises LwcnnError unless the images are uint8, shape (n, height, width, channels), with 1 to 4 channels."""
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
-        received = f"{getattr(images, 'dtype', type(images))} of shape {getattr(images, 'shape', None)}"
-        raise wrong("Give images as uint8 of shape (n, height, width, channels)", received)
-    if not 1 <= images.shape[3] <= 4:
-        raise wrong("Give images of 1 to 4 channels", f"shape {images.shape}")
 
 
 class Split(NamedTuple):

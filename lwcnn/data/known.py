@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lwcnn.system.errors import unknown_name
+from lwcnn.system.files import StrPath
 
 ENTRIES = tomllib.loads(Path(__file__).with_name("datasets.toml").read_text("utf-8"))
 DATASET_NAMES = tuple(ENTRIES)
@@ -33,7 +34,7 @@ class ImageSpec:
         return self.shape[2] == 1
 
 
-def is_dataset_name(source: str | os.PathLike[str]) -> bool:
+def is_dataset_name(source: StrPath) -> bool:
     """Returns whether a source is a name, not a path; a word that is neither raises LwcnnError."""
     text = os.fspath(source)
     if text in DATASET_NAMES:

@@ -14,6 +14,7 @@ from lwcnn.data import formats
 from lwcnn.data.checks import Splits
 from lwcnn.data.known import ENTRIES
 from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.files import StrPath
 
 DATA_DIR_VARIABLE = "LWCNN_DATA_DIR"
 TIMEOUTS = (6, 20)  # seconds: to connect, and of a single read
@@ -38,7 +39,7 @@ def cache_folder() -> Path:
     return folder / "datasets"
 
 
-def find_source(name: str, data_dir: str | os.PathLike[str] | None) -> Source | None:
+def find_source(name: str, data_dir: StrPath | None) -> Source | None:
     """Finds a named data set in the folder `data_dir`, or LWCNN_DATA_DIR, or else in Keras's cache; None if nowhere."""
     if name == "digits":
         return Source("scikit-learn's digits, enlarged from 8x8 to 28x28", formats.read_digits)

@@ -64,13 +64,13 @@ def stratified_folds(
 
 
 def draw_test_images(
-    images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], where: str, keys: np.ndarray | None = None
+    images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], keys: np.ndarray | None = None
 ) -> tuple[Part, Part]:
     """Draws a fifth of each class as test images, those with the lowest keys; copies of an image stay in one part.
 
     The keys are numbers (n,) that depend on the image only, by default a hash of its pixels: so the test images are the
-    same whatever the order, and adding images changes few of them. `class_names` and `where` are for the error
-    message. Returns the training and the test part.
+    same whatever the order, and adding images changes few of them. `class_names` are for the error message. Returns the
+    training and the test part.
     """
     keys = hash_images(images)[0] if keys is None else keys
     classes, dense = np.unique(labels, return_inverse=True)
@@ -82,7 +82,7 @@ def draw_test_images(
         rare = classes[counts < 3][:5]
         names = [class_names[label] if label < len(class_names) else str(label) for label in rare]
         advice = "Give each class at least three different images: for training, validation and test"
-        raise wrong(advice, f"fewer of {', '.join(map(repr, names))}", where)
+        raise wrong(advice, f"fewer of {', '.join(map(repr, names))}")
     shares = np.rint(TEST_FRACTION * counts)
     inside = (np.flatnonzero(label_of == k) for k in range(len(classes)))
     drawn = [some[np.argsort(key_of[some])][: max(1, int(share))] for some, share in zip(inside, shares, strict=True)]

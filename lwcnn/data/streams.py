@@ -12,7 +12,7 @@ from PIL import Image
 
 from lwcnn.data.checks import check_class_names, check_image_array, images_at_once
 from lwcnn.data.image_files import IMAGE_EXTENSIONS, check_size, find_images, read_images, readable, reason
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import LwcnnError, located, wrong
 from lwcnn.system.files import read_text
 from lwcnn.system.npz import load_npz
 from lwcnn.system.safe_text import one_line
@@ -78,10 +78,11 @@ def read_npz_images(path: Path) -> np.ndarray:
     """Reads an .npz file's uint8 images, under the key `x_test`, `images` or `x`."""
     arrays = load_npz(path)
     key = next((key for key in NPZ_IMAGE_KEYS if key in arrays), None)
-    if key is None:
-        found = f"keys {', '.join(sorted(arrays)) or '(none)'}"
-        raise wrong(f"Save the images under one of the keys {', '.join(NPZ_IMAGE_KEYS)}", found, repr(str(path)))
-    return check_image_array(arrays[key], key, repr(str(path)))
+    with located(repr(str(path))):
+        if key is None:
+            advice = f"Save the images under one of the keys {', '.join(NPZ_IMAGE_KEYS)}"
+            raise wrong(advice, f"keys {', '.join(sorted(arrays)) or '(none)'}")
+        return check_image_array(arrays[key], key)
 
 
 def read_class_list(path: Path) -> tuple[str, ...]:
@@ -89,5 +90,6 @@ def read_class_list(path: Path) -> tuple[str, ...]:
     names = tuple(one_line(line) for line in read_text(path).splitlines() if line.strip())
     if not names:
         raise LwcnnError(f"Give a text file with one class name per line. Received: {path}")
-    check_class_names(names, str(path))
+    with located(path):
+        check_class_names(names)
     return names

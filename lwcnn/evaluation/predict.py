@@ -87,7 +87,7 @@ def require_classifier(model: keras.Model) -> None:
         raise LwcnnError(f"Give a model with logits of shape (n, classes). Received: {output_shape}")
 
 
-def require_fit(model: keras.Model, path: str | Path, data: Dataset) -> None:
+def require_fit(model: keras.Model, path: StrPath, data: Dataset) -> None:
     """Checks that a model, read from a path, takes a data set's images and has its classes."""
     require_classifier(model)
     if input_shape(model) != data.input_shape or model.output_shape[-1] != data.num_classes:
@@ -99,7 +99,7 @@ def require_fit(model: keras.Model, path: str | Path, data: Dataset) -> None:
     require_classes(path, data.class_names, data.name)
 
 
-def require_classes(path: str | Path, given: tuple[str, ...], data: str) -> None:
+def require_classes(path: StrPath, given: tuple[str, ...], data: str) -> None:
     """Checks that the class names of data and of a model file match, in order.
 
     Default names ("0", "1", ...) match any.
@@ -192,7 +192,7 @@ def _batches(
         if not (len(paths) == 1 and paths[0].endswith(".npz")):
             return stream_files(find_inputs(paths), input_shape(model), on_unreadable)
         images = converted_for(model, read_npz_images(Path(os.path.expanduser(paths[0]))))
-    images = check_image_array(images, "images", "memory")
+    images = check_image_array(images, "images")
     return [([str(index) for index in range(len(images))], images)]
 
 

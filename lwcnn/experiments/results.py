@@ -9,14 +9,10 @@ results/search/<dataset>/<n>epochs/*.json                     a trial of the sea
 results/export/*.json                                         an exported model
 results/networks/*.json                                       what is counted without training
 results/bench*.json, train_step.json, ...                     a benchmark
-
-Each file is read once per process, and again only after it has changed.
 """
 
-import copy
 import re
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +121,8 @@ def load_latencies(folder: StrPath) -> pd.DataFrame:
     """
     columns = ["dataset", "experiment", "model_sha256", "device", "runtime", "mean_ms", "p50_ms", "p90_ms", "p99_ms"]
     rows = []
-    for content in (_read(path) for path in (Path(folder) / f"{name}.json" for name in BENCHMARKS) if path.exists()):
+    paths = (Path(folder) / f"{name}.json" for name in BENCHMARKS)
+    for content in (read_json(path) for path in paths if path.exists()):
         for model in content.get("models", []):
             about = dict(zip(("dataset", "experiment"), _dataset_and_experiment(model["model"])))
             about["model_sha256"] = model.get("model_sha256")
@@ -148,7 +145,7 @@ def load_benchmark(folder: StrPath, name: str) -> dict:
     path = Path(folder) / f"{name}.json"
     if not path.exists():
         raise MissingInput(f"{path.name} was not measured. Received: {path}")
-    return copy.deepcopy(_read(path))  # the caller may change it, the cache may not
+    return read_json(path)
 
 
 def load_correct(folder: StrPath, runs: pd.DataFrame) -> np.ndarray:
@@ -186,7 +183,7 @@ def _sorted(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 
 def _checked(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
-    content = _read(path)
+    content = read_json(path)
     lacking = [key for key in keys if key not in content]
     wrong = [key for key in _KINDS.keys() & set(keys) - set(lacking) if not _is_kind(content[key], _KINDS[key])]
     if lacking or wrong:
@@ -199,20 +196,10 @@ def _is_kind(value: Any, kinds: tuple[type, ...]) -> bool:
     return isinstance(value, kinds) and not isinstance(value, bool)
 
 
-def _read(path: Path, read: Callable[[Path], Any] | None = None) -> Any:
-    state = path.stat()
-    return _read_version(read or read_json, path, state.st_mtime_ns, state.st_size)
-
-
-@lru_cache(maxsize=4096)
-def _read_version(read: Callable[[Path], Any], path: Path, modified_ns: int, size: int) -> Any:
-    return read(path)
-
-
 def _array(path: Path) -> np.ndarray:
     if not path.exists():
         raise MissingInput(f"{path.name} is not there. Received: {path}")
-    return _read(path, load_classes)
+    return load_classes(path)
 
 
 def _dataset_and_experiment(model: str) -> tuple[str, str]:

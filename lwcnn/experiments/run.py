@@ -19,7 +19,7 @@ from lwcnn.experiments.recipes import DistilledExperiment, Experiment, FineTuned
 from lwcnn.experiments.recipes.types import Teacher
 from lwcnn.experiments.records import Run, check_finished, find_plan, load_or_make, mixed_computing, provenance
 from lwcnn.experiments.sequence import PhaseSequence
-from lwcnn.experiments.shipped import SHIPPED_MODELS, model_file
+from lwcnn.experiments.shipped import model_file, shipped_file
 from lwcnn.models.cost import count_macs, trainable_params
 from lwcnn.models.description import Description, read_description
 from lwcnn.models.io import load_model, save_model
@@ -128,10 +128,10 @@ def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -
         trained = check_finished(run.path, run.identity)
     path = folders.model(trained)
     if not path.exists():
-        path = SHIPPED_MODELS / f"{data.name}-{teacher.experiment}.keras"
+        path = shipped_file(teacher.experiment, data.name)
         told = read_description(path) if path.exists() else None
         if told is None or (told.preset, told.seed) != (teacher.preset, seed):
-            path = SHIPPED_MODELS / "teachers" / f"{path.stem}-seed{seed}.keras"
+            path = path.parent / "teachers" / f"{path.stem}-seed{seed}.keras"
     if not path.exists():
         raise LwcnnError(
             f"A model of the teacher is missing: train it with `lwcnn train {teacher.experiment} "

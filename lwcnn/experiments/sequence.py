@@ -93,7 +93,7 @@ class PhaseSequence:
         key = hashlib.sha256(json.dumps(self._determinants).encode()).hexdigest()[:16]
         path = Path(self.cache) / f"seed{self.seed}-{phase.name}-{key}.npz" if self.cache else None
         with locked(path, self.progress.note) if path else contextlib.nullcontext():
-            checkpoint = Checkpoint(path, key) if path else None
+            checkpoint = Checkpoint(path) if path else None
             state = train_phase(
                 model,
                 phase,

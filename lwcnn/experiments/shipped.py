@@ -20,8 +20,9 @@ def trained_networks() -> dict[tuple[str, str], Description]:
     return {key: told for key, path in files.items() if path.exists() and (told := read_description(path))}
 
 
-def shipped_file(network: str, dataset: str) -> Path:
-    return SHIPPED_MODELS / f"{dataset}-{NETWORKS[network]}.keras"
+def shipped_file(name: str, dataset: str) -> Path:
+    """Returns where the weights of a network or experiment for a data set are, if they come with the library."""
+    return SHIPPED_MODELS / f"{dataset}-{NETWORKS.get(name, name)}.keras"
 
 
 def model_file(model: StrPath, dataset: str | None = None) -> Path:

@@ -75,13 +75,10 @@ def create_model(
         if (input_shape, num_classes) != ((32, 32, 3), 10):
             advice = "Leave out input_shape and num_classes: the trained weights determine them"
             raise wrong(advice, f"{input_shape}, {num_classes} with pretrained={pretrained!r}")
-        known = trained_networks()
-        if name not in NETWORKS and name in NETWORKS.values():
-            network = next(network for network, experiment in NETWORKS.items() if experiment == name)
-            raise wrong(f"Give the network that this experiment trains, {network!r}", f"{name!r}")
-        if (name, pretrained) not in known:
-            raise unknown_name("trained network", f"{name} on {pretrained}", [" on ".join(key) for key in known])
-        return load_model(shipped_file(name, pretrained))
+        if not (file := shipped_file(name, pretrained)).exists():
+            known = [" on ".join(key) for key in trained_networks()]
+            raise unknown_name("trained network", f"{name} on {pretrained}", known)
+        return load_model(file)
     if name not in (*NETWORKS, *EXPERIMENT_NAMES):
         raise unknown_name("network", name, [*NETWORKS, *EXPERIMENT_NAMES])
     from lwcnn.experiments.pipeline import build_model

@@ -16,7 +16,7 @@ from lwcnn.models.description import model_checksum, read_description
 from lwcnn.models.io import load_model
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError, wrong
-from lwcnn.system.files import read_json, write_atomically, write_folder_atomically, write_json
+from lwcnn.system.files import StrPath, read_json, write_atomically, write_folder_atomically, write_json
 
 MAX_DIFFERENCE = 1e-3  # of float logits, relative to their range; rounding errors are 100 times smaller
 MAX_FLOAT_CHANGE = 0.05  # percentage points of accuracy, up or down
@@ -29,9 +29,7 @@ def default_output(path: Path, format_name: str) -> Path:
     return Path("exports") / f"{path.stem}-{format_name}{FORMATS[format_name].extension}"
 
 
-def export_model(
-    path: str | Path, format_name: str, data: Dataset, output: Path, max_drop: float | None = None
-) -> dict:
+def export_model(path: StrPath, format_name: str, data: Dataset, output: Path, max_drop: float | None = None) -> dict:
     """Exports a .keras file, compares the export with it on the test images, and writes it beside a JSON report.
 
     Images of `data.x_train` calibrate int8; in a folder without a test part, they may be test images too. Nothing is

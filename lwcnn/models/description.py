@@ -6,44 +6,46 @@ A .keras file is a zip archive. Its member `lwcnn.json`, which Keras ignores, ho
 import hashlib
 import io
 import json
-import math
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any
 
 from lwcnn.system.errors import LwcnnError, wrong
-from lwcnn.system.files import write_atomically
+from lwcnn.system.files import StrPath, require_file, write_atomically
+from lwcnn.system.settings import TEXT, Fraction, Rule, Settings, number, sequence
 
 DESCRIPTION, CONFIG, WEIGHTS = "lwcnn.json", "config.json", "model.weights.h5"
 MAX_CONFIG_BYTES = 2**26
 MAX_WEIGHTS_BYTES = 2**31
 EXPORTED = (".tflite", ".onnx")
 NOT_SPECIFIED = "not specified"
+_NAMES = Rule(lambda value: bool(value) and sequence(TEXT).is_valid(value), "a tuple of one or more names")
+_TEMPERATURE = Rule(lambda value: number(100).is_valid(value) and value >= 0.01, "a number from 0.01 to 100")
 
 
 @dataclass(frozen=True)
-class Description:
+class Description(Settings):
     """What a model file says about its model: its data, and values of its run's JSON under the same names."""
 
     dataset: str
     data_checksum: str
-    class_names: tuple[str, ...]
+    class_names: Annotated[tuple[str, ...], _NAMES]
     experiment: str
     preset: str
     seed: int
     config: dict
     backend: str
     step: str | None
-    val_accuracy: float
-    test_accuracy: float
+    val_accuracy: Fraction
+    test_accuracy: Fraction
     seen: str | None = None  # images of one's own in training and validation: a hash of 8 hexadecimal digits each
     params: int | None = None
-    temperature: float | None = None  # divisor of the logits that calibrates the probabilities
+    temperature: Annotated[float | None, _TEMPERATURE] = None  # divisor of the logits that calibrates the probabilities
     license: str = NOT_SPECIFIED  # of the weights
     int8_bytes: int | None = None  # of the int8 LiteRT file
-    int8_ms: float | None = None  # median latency of one image in that file, on one thread of `int8_device`
+    int8_ms: Annotated[float | None, number()] = None  # median latency of one image in it, one thread of `int8_device`
     int8_device: str | None = None
 
     @classmethod
@@ -53,7 +55,7 @@ class Description:
         return cls(**{"step": None, **known, "class_names": tuple(class_names)})
 
 
-def read_description(path: str | Path) -> Description | None:
+def read_description(path: StrPath) -> Description | None:
     """Returns the description in a model file; None where it has none."""
     content = read_archive(path).get(DESCRIPTION)
     if content is None:
@@ -61,31 +63,14 @@ def read_description(path: str | Path) -> Description | None:
     try:
         found = json.loads(content)
         description = Description(**{name: found[name] for name in Description.__dataclass_fields__ if name in found})
-        names = description.class_names
-        if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
-            raise ValueError("class_names is not a list of strings")
-        _require_types(description)
         if len(bytes.fromhex(description.seen or "")) % 4:
             raise ValueError("a hash of its images is incomplete")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise unreadable(path, error) from error
-    return replace(description, class_names=tuple(names))
+    return replace(description, class_names=tuple(description.class_names))
 
 
-def _require_types(description: Description) -> None:
-    """Raises ValueError if a field read from JSON, other than the class names, is not of its type and finite."""
-    for field in fields(Description):
-        value, kind = getattr(description, field.name), cast(type, field.type)
-        is_whole = type(value) is int and isinstance(0.5, kind)
-        if field.name != "class_names" and not (is_whole or isinstance(value, kind)):
-            raise ValueError(f"{field.name} is of another type")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{field.name} is {value}")
-    if description.temperature is not None and not 0.01 <= description.temperature <= 100:
-        raise ValueError(f"its temperature is {description.temperature}")
-
-
-def read_input_shape(path: str | Path) -> tuple[int, int, int] | None:
+def read_input_shape(path: StrPath) -> tuple[int, int, int] | None:
     """Returns the shape (height, width, channels) of a model's images; None where the file does not state it."""
     members = read_archive(path)
     try:
@@ -112,18 +97,15 @@ def pack(members: Mapping[str, bytes], description: Description | None) -> bytes
     return packed.getvalue()
 
 
-def model_checksum(path: str | Path) -> str:
+def model_checksum(path: StrPath) -> str:
     """Returns the sha256 of a model's network and weights, in hexadecimal. It does not depend on the description."""
     members = read_archive(path)
     return hashlib.sha256(members[CONFIG] + members[WEIGHTS]).hexdigest()
 
 
-def read_archive(path: str | Path) -> dict[str, bytes]:
+def read_archive(path: StrPath) -> dict[str, bytes]:
     """Returns the members of a .keras file by name, after checking their sizes."""
-    if not Path(path).exists():
-        raise LwcnnError(f"There is no such model: check the path. Received: {path}")
-    if not Path(path).is_file():
-        raise LwcnnError(f"Give a .keras file. Received: {path}, which is not a regular file")
+    require_file(path)
     if Path(path).suffix in EXPORTED:
         raise LwcnnError(
             "An exported file runs in its own runtime, LiteRT or ONNX Runtime: give the .keras file that it was made "
@@ -144,7 +126,7 @@ def read_archive(path: str | Path) -> dict[str, bytes]:
         raise unreadable(path, error) from error
 
 
-def unreadable(path: str | Path, reason: object) -> LwcnnError:
+def unreadable(path: StrPath, reason: object) -> LwcnnError:
     if Path(path).suffix in (".h5", ".hdf5"):
         return wrong("Load the file in Keras and save the model as .keras", f"{path}")
     words = " ".join(str(reason).split())

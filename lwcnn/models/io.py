@@ -17,7 +17,7 @@ import lwcnn.models.layers  # noqa: F401 - registers the custom layers
 from lwcnn.models.description import CONFIG, WEIGHTS, Description, pack, read_archive, read_description, unreadable
 from lwcnn.models.graph import flat_layers
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.files import temporary_folder, write_atomically
+from lwcnn.system.files import StrPath, temporary_folder, write_atomically
 
 MAX_ACTIVATIONS = 2**28
 """Elements that the layers of a model may compute for one image: 1 GiB in float32."""
@@ -40,7 +40,7 @@ def save_model(path: Path, model: keras.Model, description: Description | None =
     write_atomically(path, pack(members, description))
 
 
-def load_model(path: str | Path) -> keras.Model:
+def load_model(path: StrPath) -> keras.Model:
     """Returns the model in a .keras file, not compiled, with logits as output.
 
     The file is treated as untrusted: nothing in it is executed, and its sizes are checked before memory is allocated.
@@ -135,11 +135,11 @@ def _count_elements(config: dict) -> tuple[int, int]:
 
 
 @functools.cache  # a command may load a file several times
-def _warn_of_softmax(path: str | Path) -> None:
+def _warn_of_softmax(path: str) -> None:
     _log.warning("%s ends in a softmax, which is left out: the logits before it are used.", path)
 
 
-def _with_logits(model: keras.Model, path: str | Path) -> keras.Model:
+def _with_logits(model: keras.Model, path: StrPath) -> keras.Model:
     """Removes a softmax at a model's end; refuses other activations there."""
     last = model.layers[-1] if model.layers else None
     activation = getattr(last, "activation", None)
@@ -149,7 +149,7 @@ def _with_logits(model: keras.Model, path: str | Path) -> keras.Model:
     elif last is not None and name == "softmax":
         last.activation = keras.activations.linear
     if name == "softmax":
-        _warn_of_softmax(path)
+        _warn_of_softmax(str(path))
     elif name not in ("linear", "log_softmax"):
         raise LwcnnError(f"Give a model whose outputs are logits. Received: {path}, which ends in {name}")
     return model

@@ -1,7 +1,8 @@
 """The exceptions of the library."""
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _MIN_SIMILARITY = 0.65  # below it, a suggestion would be a guess
 _MAX_LISTED = 30  # longer lists are not shown
@@ -22,9 +23,19 @@ class Unavailable(LwcnnError):
     """A file can't be read now, although it may be whole: the disk, a network folder, memory or permissions fail."""
 
 
-def wrong(advice: str, received: object, where: str | None = None) -> LwcnnError:
-    """Returns the error for input that is not as it should be: what to do, what came, and in which file or data set."""
-    return LwcnnError(f"{advice}. Received: {received}{f' in {where}' if where else ''}")
+def wrong(advice: str, received: object) -> LwcnnError:
+    """Returns the error for input that is not as it should be: what to do, and what came."""
+    return LwcnnError(f"{advice}. Received: {received}")
+
+
+@contextlib.contextmanager
+def located(where: object) -> Iterator[None]:
+    """Adds to the errors of a block in which file or data set their cause is."""
+    try:
+        yield
+    except LwcnnError as error:
+        error.args = (f"{error} in {where}",)
+        raise
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> LwcnnError:

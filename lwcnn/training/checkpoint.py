@@ -71,14 +71,13 @@ class Checkpoint:
     """File that holds the state of a phase after each epoch.
 
     Attributes:
-        path: Path of the .npz file.
-        key: Identifies what the phase, the seed and the positions of its images do not, such as the pixels, the labels
-            and the model. A file with another key is rejected.
+        path: Path of the .npz file. A file of another phase, seed or split is rejected. Pixels and layers are not
+            compared: use a file for each model and data set.
 
     Example:
 
     >>> head = Phase("head", OptimizerConfig("nadam"), epochs=1, trainable=("head_*",))
-    >>> checkpoint = Checkpoint(folder / "head.npz", key="first try")
+    >>> checkpoint = Checkpoint(folder / "head.npz")
     >>> train_phase(model, head, Split(training, validation), seed=0, checkpoint=checkpoint).epoch
     1
     >>> checkpoint.load().finished  # a second call of `train_phase` would train no further
@@ -86,12 +85,11 @@ class Checkpoint:
     """
 
     path: StrPath
-    key: str
 
     def save(self, state: PhaseState) -> None:
         plain = {name: value for name, value in vars(state).items() if name not in _ARRAYS}
         counts = {name: len(getattr(state, name)) for name in _ARRAYS}
-        header = json.dumps({"format": FORMAT, "key": self.key, "state": plain, "counts": counts})
+        header = json.dumps({"format": FORMAT, "state": plain, "counts": counts})
         arrays = {f"{name}_{i}": a for name in _ARRAYS for i, a in enumerate(getattr(state, name))}
         save_npz(self.path, header=np.array(header), **arrays)
 
@@ -106,10 +104,9 @@ class Checkpoint:
             header = json.loads(str(arrays.pop("header")))
             if header["format"] != FORMAT:
                 raise ValueError(f"it has format {header['format']}, this version writes {FORMAT}")
-            if (found := header["key"]) == self.key:
-                counts = header["counts"]
-                lists: dict[str, Any] = {name: [arrays[f"{name}_{i}"] for i in range(counts[name])] for name in _ARRAYS}
-                return _checked(PhaseState(**header["state"], **lists), model)
+            counts = header["counts"]
+            lists: dict[str, Any] = {name: [arrays[f"{name}_{i}"] for i in range(counts[name])] for name in _ARRAYS}
+            return _checked(PhaseState(**header["state"], **lists), model)
         except Unavailable:
             raise
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:  # LwcnnError is a ValueError
@@ -119,8 +116,6 @@ class Checkpoint:
             told = "The checkpoint %s can't be read (%s): renamed to %s; the phase starts over"
             _log.warning(told, self.path, reason, aside.name)
             return None
-        advice = f"{self.path} was written with another configuration; delete it to train from scratch"
-        raise wrong(advice, f"{found!r}, expected: {self.key!r}")
 
 
 def _checked(state: PhaseState, model: keras.Model | None) -> PhaseState:

@@ -14,6 +14,7 @@ from lwcnn.data.batches import Batches
 from lwcnn.data.checks import require_pixels
 from lwcnn.data.image_files import resize_images
 from lwcnn.data.images import Images, Split
+from lwcnn.engine.compilation import compile_seconds
 from lwcnn.models.graph import flat_layers
 from lwcnn.system import environment
 from lwcnn.system.errors import Diverged, LwcnnError, wrong
@@ -24,7 +25,7 @@ from lwcnn.training.frozen import FeatureBatches, compute_features, split_frozen
 from lwcnn.training.losses import build_loss
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
-from lwcnn.training.steps import compile_seconds, step_of, train_epoch
+from lwcnn.training.steps import step_of, train_epoch
 from lwcnn.training.validation import epoch_record, keep_best, validate
 
 Branches = Sequence[Augmentation | None]
@@ -193,7 +194,7 @@ class _PhaseTrainer:
         raw_weights = get_values(self.model.weights)
         if self.average:  # the average is evaluated and kept; training continues from the raw weights
             self.average.assign()
-        accuracies, losses = validate(self.network, self.validation, len(self.model.outputs))
+        accuracies, losses = validate(self.network, self.validation)
         if np.isfinite([logs["loss"], *losses]).all():
             self._end_epoch(logs, accuracies, losses)
         else:
@@ -281,10 +282,7 @@ def _make_batches(
         if branches != (None,) or phase.mixing:
             raise LwcnnError(f"Augment images of type uint8. Received: images of type {training.images.dtype}")
         return FeatureBatches(*training.arrays(), phase.batch_size, seed)
-    return Batches(
-        training.images, training.labels, phase.batch_size, seed, branches, training.indices, phase.mixing,
-        num_classes=num_classes, num_epochs=phase.epochs,
-    )  # fmt: skip
+    return Batches(training, phase.batch_size, seed, branches, phase.mixing, num_classes, phase.epochs)
 
 
 def _schedule_dropout(model: keras.Model, trained: keras.Model, phase: Phase, epoch: int) -> None:

@@ -3,13 +3,13 @@
 import contextlib
 import math
 import os
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 
+from lwcnn import engine
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.training.average import MovingAverage
@@ -33,7 +33,7 @@ def train_epoch(
 def begin_epoch(model: keras.Model, average: MovingAverage | None = None, num_steps: int = 1):
     """Returns a context manager that makes `num_steps` training steps: the engine's if it supports the model."""
     if step_of(model) == "engine":
-        return _engine().Epoch(model, average)
+        return engine.Epoch(model, average)
     if keras.backend.backend() == "jax" and environment.num_replicas() == 1:
         from lwcnn.training.jax_epoch import JaxEpoch
 
@@ -53,29 +53,12 @@ def step_name() -> str:
 
 def step_of(model: keras.Model) -> str:
     """Returns "engine" if it trains the compiled model, else "keras"."""
-    engine = _engine()
-    return "keras" if engine is None or engine.unsupported(model) else "engine"
-
-
-def _engine():
-    """Returns the engine's module, or None if `step_name` is "keras"."""
-    if step_name() == "keras":
-        return None
-    from lwcnn import engine
-
-    return engine
-
-
-def compile_seconds() -> float:
-    """Returns the seconds that this process has spent on compiling the engine."""
-    if "lwcnn.engine.compilation" not in sys.modules:
-        return 0.0
-    return sys.modules["lwcnn.engine.compilation"].compile_seconds()
+    return "keras" if step_name() == "keras" or engine.unsupported(model) else "engine"
 
 
 def make_predictor(model: keras.Model) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
     """Returns a function from input arrays to output arrays of a model as it is now."""
-    if engine := _engine():
+    if step_name() == "engine":
         with contextlib.suppress(engine.Unsupported):
             return engine.Predictor(model)
 

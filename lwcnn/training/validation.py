@@ -13,9 +13,9 @@ from lwcnn.training.phases import Phase
 from lwcnn.training.steps import make_predictor
 
 
-def validate(model: keras.Model, images: Images, num_outputs: int) -> tuple[list[float], list[float]]:
+def validate(model: keras.Model, images: Images) -> tuple[list[float], list[float]]:
     """Returns accuracy and mean cross-entropy of every output of a model whose inputs all receive the same images."""
-    pixels, labels = images.arrays()
+    (pixels, labels), num_outputs = images.arrays(), len(model.outputs)
     correct, losses = np.zeros(num_outputs), np.zeros(num_outputs)
     predict = make_predictor(model)
     step = images_at_once(pixels.shape[1:])

@@ -214,27 +214,6 @@ def test_the_papers_and_the_authors_amounts():
     assert PUBLISHED_AUGMENTATION == replace(PAPER_AUGMENTATION, brightness=0.0)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"rotation": -0.1},
-        {"rotation": True},
-        {"zoom": 1},
-        {"translation": 1.5},
-        {"brightness": float("nan")},
-        {"brightness": "0.2"},
-        {"horizontal_flip": 1},
-        {"crop_padding": -1},
-        {"crop_padding": 2.5},
-        {"fill": "wrap"},
-    ],
-)
-def test_refuses_settings_out_of_range(settings):
-    ((name, value),) = settings.items()
-    with pytest.raises(LwcnnError, match=f"Received: {name}={value!r}"):
-        Augmentation(**settings)
-
-
 @pytest.mark.parametrize("changes, said", [({"seed": -1}, "-1"), ({"epoch": 0.5}, "0.5")])
 def test_refuses_seeds_and_epochs_that_are_no_whole_numbers(changes, said):
     arguments = {"images": np.zeros((2, 4, 4, 3), np.uint8), "seed": 0, "epoch": 0, "indices": np.arange(2)}

@@ -165,6 +165,16 @@ def test_changes_come_in_the_order_that_is_documented(monkeypatch):
 @pytest.mark.parametrize(
     "kind, settings",
     [
+        (Augmentation, {"rotation": -0.1}),
+        (Augmentation, {"rotation": True}),
+        (Augmentation, {"zoom": 1}),
+        (Augmentation, {"translation": 1.5}),
+        (Augmentation, {"brightness": float("nan")}),
+        (Augmentation, {"brightness": "0.2"}),
+        (Augmentation, {"horizontal_flip": 1}),
+        (Augmentation, {"crop_padding": -1}),
+        (Augmentation, {"crop_padding": 2.5}),
+        (Augmentation, {"fill": "wrap"}),
         (Augmentation, {"vertical_flip": 1.5}),
         (Augmentation, {"vertical_flip": True}),
         (Augmentation, {"cutout": 16}),

@@ -412,15 +412,11 @@ def test_missing_file(tmp_path):
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_truncated_corrupt_or_other_file(tmp_path, named):
-    path = save(tmp_path / "mnist.npz", **made_arrays())
-    whole = path.read_bytes()
-    middle = len(whole) // 2
-    flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
-    for content, message in ((whole[:middle], "cut short"), (flipped, "corrupt"), (b"text", "Not an .npz")):
-        path.write_bytes(content)
-        with pytest.raises(LwcnnError, match=f"{message}.*Received:.*mnist.npz"):
-            load_dataset("mnist", tmp_path) if named else load_dataset(path)
+def test_a_broken_file_of_the_user_is_reported(tmp_path, named):
+    path = tmp_path / "mnist.npz"
+    path.write_bytes(b"text")
+    with pytest.raises(LwcnnError, match="Not an .npz.*Received:.*mnist.npz"):
+        load_dataset("mnist", tmp_path) if named else load_dataset(path)
 
 
 def test_archive_with_broken_or_missing_files(tmp_path, monkeypatch):

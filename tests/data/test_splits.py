@@ -173,7 +173,7 @@ def test_copies_with_different_labels_do_not_make_the_split_depend_on_their_orde
     images, labels = np.concatenate([images, images[:1]]), np.append(labels, (labels[0] + 1) % 3)
     found = []
     for order in (np.arange(61), np.arange(61)[::-1]):
-        _, (test, _) = draw_test_images(images[order], labels[order], (), "memory")
+        _, (test, _) = draw_test_images(images[order], labels[order], ())
         found.append(sorted(image.tobytes() for image in test))
     assert found[0] == found[1]
 
@@ -198,9 +198,9 @@ def test_images_without_copies_are_themselves_in_canonical_order(made_dataset):
 def test_a_fifth_of_each_class_by_the_lowest_keys_is_for_the_test():
     images, labels = make_images(40, (4, 4, 3), 2)
     keys = np.arange(40, dtype=np.uint64)[::-1]
-    _, (test, test_labels) = draw_test_images(images, labels, (), "memory", keys)
+    _, (test, test_labels) = draw_test_images(images, labels, (), keys)
     assert {image.tobytes() for image in test} == {image.tobytes() for image in images[-8:]}
     assert sorted(test_labels) == [0] * 4 + [1] * 4
     kept = np.arange(1, 40)  # without one image, the other test images stay
-    _, (fewer, _) = draw_test_images(images[kept], labels[kept], (), "memory", keys[kept])
+    _, (fewer, _) = draw_test_images(images[kept], labels[kept], (), keys[kept])
     assert {image.tobytes() for image in fewer} == {image.tobytes() for image in test}

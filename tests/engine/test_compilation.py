@@ -5,13 +5,12 @@ import time
 import numba
 import numpy as np
 
+from lwcnn.engine import compilation
 from lwcnn.engine.compilation import compile_seconds
 from lwcnn.training import loop
 
 
 def test_compilation_is_measured_and_announced_once(capfd, monkeypatch):
-    from lwcnn.engine import compilation
-
     monkeypatch.setattr(compilation._CLOCK, "announced", False)
     before, start = compile_seconds(), time.perf_counter()
     numba.njit(lambda x: x + 1)(np.ones(3))

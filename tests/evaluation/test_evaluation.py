@@ -49,12 +49,8 @@ def test_against_scikit_learn(scored):
     logits, labels = scored
     predicted = logits.argmax(axis=1)
     loss = sklearn.metrics.log_loss(labels, softmax(logits))
-    counts = sklearn.metrics.confusion_matrix(labels, predicted)
-    recall = sklearn.metrics.recall_score(labels, predicted, average=None)
     assert accuracy(logits, labels) == sklearn.metrics.accuracy_score(labels, predicted)
     assert cross_entropy(logits, labels) == pytest.approx(loss, rel=1e-6)
-    np.testing.assert_array_equal(summarize(logits, labels)["confusion_matrix"], counts)
-    np.testing.assert_allclose(summarize(logits, labels)["per_class_accuracy"], recall, rtol=1e-12)
 
 
 def test_cross_entropy_by_hand_and_far_out():
@@ -88,19 +84,6 @@ def test_precision_recall_and_f1_by_hand():
     assert measured["f1"] == pytest.approx([4 / 7, 2 / 3, 0, np.nan, np.nan], nan_ok=True)
     summary = summarize(np.eye(5)[predicted], labels)
     assert summary["macro_f1"] == pytest.approx((4 / 7 + 2 / 3) / 3) and summary["f1"][4] is None
-
-
-@pytest.mark.parametrize("missing", [(), (3,)])
-def test_precision_recall_and_f1_are_scikit_learn_s(scored, missing):
-    logits, labels = scored
-    kept = ~np.isin(labels, missing)
-    logits, labels = logits[kept] - 100 * np.isin(np.arange(10), missing), labels[kept]
-    present = [c for c in range(10) if c not in missing]
-    wanted = sklearn.metrics.precision_recall_fscore_support(labels, logits.argmax(axis=1), zero_division=0)
-    summary = summarize(logits, labels)
-    for name, values in zip(("precision", "recall", "f1"), wanted):
-        assert [summary[name][c] for c in present] == pytest.approx(list(values))
-        assert summary[f"macro_{name}"] == pytest.approx(values.mean())
 
 
 def test_top_k_accuracy_is_scikit_learn_s(scored):

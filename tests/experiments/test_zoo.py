@@ -35,6 +35,8 @@ def test_every_shipped_network_is_listed_the_best_first():
 def test_a_trained_network_knows_its_classes_and_an_untrained_one_takes_any_shape():
     wren = lwcnn.create_model("wren", pretrained="cifar10")
     assert wren.count_params() == 29_556 and wren.class_names[3] == "cat"
+    same = lwcnn.create_model("residual_se_muon", pretrained="cifar10")  # by the name of its experiment
+    np.testing.assert_array_equal(same.get_weights()[0], wren.get_weights()[0])
     other = lwcnn.create_model("wren", input_shape=(20, 24, 1), num_classes=7)
     assert (other.input_shape[1:], other.output_shape[1:]) == ((20, 24, 1), (7,))
     assert not hasattr(other, "class_names")
@@ -129,7 +131,7 @@ def test_the_readme_s_five_lines_classify_a_photo(tmp_path, monkeypatch, capsys)
         (lambda: lwcnn.create_model("wrn"), "network. Did you mean 'wren'.*Received: 'wrn'"),
         (lambda: lwcnn.create_model("wren", "mnist"), "Did you mean 'wren.* on .*Received: 'wren on mnist'"),
         (lambda: lwcnn.create_model("wren", "cifar10", num_classes=7), "Leave out.*Received: .*7"),
-        (lambda: lwcnn.create_model("residual_se_muon", "cifar10"), "'wren'. Received: 'residual_se_muon'"),
+        (lambda: lwcnn.create_model("residual_se_muon", "mnist"), "trained network.*Received: 'residual_se_muon on mn"),
         (lambda: lwcnn.create_model("wren", input_shape=(64, 64)), r"\(height, .*Received: \(64, 64\)"),
         (lambda: lwcnn.create_model("wren", input_shape=32), r"\(height, width, channels\).*Received: 32"),
         (lambda: lwcnn.create_model("wren", input_shape=None), "Received: None"),

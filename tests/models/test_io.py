@@ -113,7 +113,7 @@ def test_a_damaged_description_is_refused(rewritten, content):
 )  # fmt: skip
 def test_a_description_with_a_field_of_another_type_is_refused(rewritten, change):
     path = rewritten(description=lambda old: json.dumps(json.loads(old) | change))
-    with pytest.raises(LwcnnError, match=f"{next(iter(change))} is "):
+    with pytest.raises(LwcnnError, match=f"Give {next(iter(change))} as "):
         read_description(path)
 
 
@@ -144,9 +144,9 @@ def test_saves_in_parallel_do_not_disturb_each_other(saved, tmp_path, monkeypatc
 
 def test_what_is_no_regular_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "fifo.keras")
-    refused(tmp_path / "fifo.keras", "not a regular file")
-    refused(tmp_path, "not a regular file")
-    refused(tmp_path / "none.keras", "no such model")
+    refused(tmp_path / "fifo.keras", "give a regular file")
+    refused(tmp_path, "give a file")
+    refused(tmp_path / "none.keras", "no such file")
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut short", b"\x89HDF\r\n\x1a\n" + bytes(100)])

@@ -101,12 +101,7 @@ def test_mixing_and_scheduled_dropout_train_and_resume_to_the_same_weights(tmp_p
         keras.utils.set_random_seed(1)
         model = build_residual_se((16, 16, 3), 10, TINY)
         state = train_phase(
-            model,
-            plan,
-            Split(images(200, 0), images(100, 1)),
-            5,
-            checkpoint=path and Checkpoint(path, ""),
-            progress=epochs,
+            model, plan, Split(images(200, 0), images(100, 1)), 5, checkpoint=path and Checkpoint(path), progress=epochs
         )
         return model, state
 

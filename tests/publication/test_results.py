@@ -6,7 +6,6 @@ import pytest
 from publication.made_results import write_folds, write_run
 
 import lwcnn
-from lwcnn.experiments import results
 from lwcnn.experiments.results import load_correct, load_folds, load_results, load_trials
 from lwcnn.system.errors import LwcnnError
 
@@ -64,13 +63,3 @@ def test_folds_are_rows(tmp_path):
     write_folds(tmp_path, "mnist/paper/quick", [0.99, 0.97], leaky=True, test_accuracy=0.95, leak=0.03)
     folds = load_folds(tmp_path)
     assert folds["fold"].tolist() == [0, 1, 0, 1] and folds["accuracy"].tolist() == [0.9, 0.92, 0.99, 0.97]
-
-
-def test_each_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
-    read, paths = results.read_json, []
-    monkeypatch.setattr(results, "read_json", lambda path: paths.append(path) or read(path))
-    write_run(tmp_path, "mnist/paper/full", 0, wrong=10)
-    load_results(tmp_path), load_results(tmp_path)
-    assert len(paths) == 1
-    write_run(tmp_path, "mnist/paper/full", 0, wrong=50, notice="changed")
-    assert load_results(tmp_path)["test_accuracy"].tolist() == [0.5] and len(paths) == 2

@@ -130,9 +130,7 @@ def test_float16_scales_the_loss_and_resumes_with_its_scale(parts, tmp_path):
 
             stop = Stop("none", epochs_to_run)
             with contextlib.suppress(Stopped):
-                train_phase(
-                    model, phase, parts, 0, checkpoint=checkpoint and Checkpoint(checkpoint, "k"), progress=stop
-                )
+                train_phase(model, phase, parts, 0, checkpoint=checkpoint and Checkpoint(checkpoint), progress=stop)
         assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         return model
 

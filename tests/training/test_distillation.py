@@ -11,7 +11,6 @@ from scipy.special import log_softmax
 from lwcnn.data.images import Images, Split
 from lwcnn.engine import Predictor
 from lwcnn.evaluation.metrics import average_probabilities
-from lwcnn.experiments import run as runs
 from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.recipes.types import Distillation, Teacher
 from lwcnn.experiments.records import Run
@@ -109,7 +108,7 @@ def test_an_interrupted_distillation_resumes_to_the_same_weights(tmp_path):
         train_phase(student, phase, parts, 0, checkpoint=checkpoint, progress=progress, wrap=wrap)
         return student.get_weights()
 
-    whole, checkpoint = train(None), Checkpoint(tmp_path / "state.npz", "key")
+    whole, checkpoint = train(None), Checkpoint(tmp_path / "state.npz")
     assert all(np.isfinite(w).all() for w in whole)
     with pytest.raises(KeyboardInterrupt):
         train(checkpoint, Stop("none"))
@@ -124,7 +123,7 @@ def cached(seed, data, folders):
 
 
 def test_teachers_are_found_in_the_cache_then_among_the_shipped(made_dataset, folders, monkeypatch):
-    monkeypatch.setattr(runs, "SHIPPED_MODELS", folders.models)
+    monkeypatch.setattr("lwcnn.experiments.shipped.SHIPPED_MODELS", folders.models)
     teacher = Teacher("residual_se", "full", (0, 1))
     with pytest.raises(LwcnnError, match="lwcnn train residual_se --dataset path/to/images --preset full --seeds 1"):
         find_teacher(teacher, 1, made_dataset, folders)

@@ -71,9 +71,9 @@ def test_a_later_epoch_that_diverges_ends_the_phase_with_the_best_one(part, pati
     monkeypatch.setattr(loop, "train_epoch", train)
     model, path = build(), tmp_path / "state.npz"
     phase = Phase("all", OptimizerConfig("sgd", 0.1), 8, patience=patience, batch_size=8)
-    state = train_phase(model, phase, Split(part, part), 0, checkpoint=Checkpoint(path, "key"))
+    state = train_phase(model, phase, Split(part, part), 0, checkpoint=Checkpoint(path))
     assert (state.finished, state.epoch, state.diverged, state.best_epoch[-1]) == (True, 3, 4, 2)
     assert {float(v) for w in model.get_weights() for v in w.flat} == {2.0}
     json.dumps(state.history, allow_nan=False)
-    again = Checkpoint(path, "key").load()  # it can be saved, and is found as it is
+    again = Checkpoint(path).load()  # it can be saved, and is found as it is
     assert again.diverged == 4 and again.history == state.history

@@ -29,6 +29,7 @@ from lwcnn.models.cost import count_macs
 from lwcnn.models.description import model_checksum
 from lwcnn.models.io import load_model
 from lwcnn.system import environment
+from lwcnn.system.files import StrPath
 
 BATCH_SIZES = (1, 8, 32, 128, 512)  # the best throughput is reported
 NUM_WARM_UP = 30  # untimed calls of one image in a round, before those that are timed
@@ -39,7 +40,7 @@ _KERAS_PREDICT = "keras predict"  # as published latencies: most of the time is 
 
 
 def bench_models(
-    models: Sequence[str | Path],
+    models: Sequence[StrPath],
     formats: Sequence[str] = BENCH_FORMATS,
     data: Dataset | None = None,
     rounds: int = 5,
@@ -100,7 +101,7 @@ def bench_table(found: dict) -> pd.DataFrame:
     )
 
 
-def _model_file(model: str | Path, data: Dataset | None, folder: Path) -> Path:
+def _model_file(model: StrPath, data: Dataset | None, folder: Path) -> Path:
     """Returns the file of a model; for an experiment without a trained network, writes its model into the folder."""
     if not is_untrained(model):
         return model_file(model, data.name if data else None)
