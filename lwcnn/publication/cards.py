@@ -9,7 +9,6 @@ from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
-from lwcnn.experiments.sequence import fit_to_images
 from lwcnn.experiments.shipped import shipped_file
 from lwcnn.models.description import Description, model_checksum, read_description, read_input_shape
 from lwcnn.publication.evidence import Evidence, Network, planned_phases, where
@@ -19,7 +18,6 @@ from lwcnn.publication.tables.calibration import measure
 from lwcnn.publication.tables.table import Cell, Columns, Table, table_of
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import read_text, write_atomically
-from lwcnn.training.optimizers import OptimizerConfig
 
 INDEX = "README.md"
 CARD = Path(__file__).with_name("card.md").read_text("utf-8")
@@ -90,18 +88,15 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
 
 
 def _phases(told: Description, num_images: int) -> str:
-    def fitting(phase: dict) -> tuple[int, OptimizerConfig]:
-        return fit_to_images(phase["batch_size"], OptimizerConfig(**phase["optimizer"]), num_images)
-
     columns: Columns = {
         "phase": "{name}",
-        "optimizer": "{optimizer[name]}",
-        "learning rate": lambda phase: f"{fitting(phase)[1].learning_rate:.3g}",
-        "weight decay": lambda phase: f"{phase['optimizer']['weight_decay'] or 0:g}",
+        "optimizer": "{optimizer.name}",
+        "learning rate": "{optimizer.learning_rate:.3g}",
+        "weight decay": lambda phase: f"{phase['optimizer'].weight_decay or 0:g}",
         "epochs at most": "{epochs}",
-        "batch": lambda phase: f"{fitting(phase)[0]}",
+        "batch": "{batch_size}",
     }
-    return table_of(columns, planned_phases(told.config)).markdown()
+    return table_of(columns, planned_phases(told.config, num_images)).markdown()
 
 
 def _results(path: Path, told: Description, run: dict, network: Network) -> str:
