@@ -248,7 +248,7 @@ def test_blocks_become_one_box_and_equal_ones_in_a_row_one_with_their_count(ax):
     boxes = diagrams.describe_layers(model)
     assert not [box for box in boxes if "dropout" in box.text or "Flatten" in box.text]
     collapsed = diagrams.collapse_blocks(boxes)
-    (block,) = (box for box in collapsed if box.kind == "block")
+    (block,) = (box for box in collapsed if "residual block" in box.text)
     assert (block.count, block.title) == (5, "5 × residual block")
     assert sum(box.count * box.params for box in collapsed) == model.count_params()
     assert [box.inputs for box in collapsed[1:]] == [(box.name,) for box in collapsed[:-1]]
