@@ -14,7 +14,7 @@ from lwcnn.publication.measurement import Measurement
 from lwcnn.publication.names import named
 from lwcnn.publication.tables import ablations, accuracies, calibration, networks
 from lwcnn.publication.tables.benchmarks import benchmark_table
-from lwcnn.publication.tables.pages import all_tables, fill, write_tables
+from lwcnn.publication.tables.catalogue import all_tables, fill, write_tables
 from lwcnn.publication.tables.table import Table, to_latex
 from lwcnn.system.errors import LwcnnError
 

@@ -10,7 +10,7 @@ from lwcnn.publication.claims import PAPER_ACCURACY
 from lwcnn.publication.evidence import Evidence, class_means, pair_share, summed_confusion
 from lwcnn.publication.measurement import mean_and_spread, percent, points
 from lwcnn.publication.names import is_part, named
-from lwcnn.publication.tables.table import Table, table_of
+from lwcnn.publication.tables.table import Columns, Table, table_of
 
 NUM_PAIRS = 6  # of classes that are confused most
 
@@ -24,7 +24,7 @@ def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequ
     runs = runs[runs["experiment"].isin(experiments) if experiments else ~runs["experiment"].map(is_part).astype(bool)]
     runs = runs[runs["dataset"] == dataset] if dataset else runs
     paper = {name: f"{100 * claimed:.0f}" for name, claimed in PAPER_ACCURACY.items()}
-    columns = {
+    columns: Columns = {
         "data": lambda runs: runs["dataset"].iloc[0],
         "experiment": lambda runs: named(runs["experiment"].iloc[0]),
         "preset": lambda runs: runs["preset"].iloc[0],
@@ -61,7 +61,7 @@ def family(evidence: Evidence) -> Table:
 def folds(evidence: Evidence) -> Table:
     """A row per K-fold assessment."""
     kinds = {True: "model never reset, as published", False: "from scratch"}
-    columns = {
+    columns: Columns = {
         "data": lambda folds: folds["dataset"].iloc[0],
         "K-fold of": lambda folds: f"{named(folds['experiment'].iloc[0])}, {kinds[_leaks(folds)]}",
         "preset": lambda folds: folds["preset"].iloc[0],
