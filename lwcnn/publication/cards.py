@@ -102,9 +102,9 @@ def _phases(told: Description, num_images: int) -> str:
 def _results(path: Path, told: Description, run: dict, network: Network) -> str:
     (num_seeds, num_test), mean = network.correct.shape, network.accuracy
     low, high = binomtest(round(told.test_accuracy * num_test), num_test).proportion_ci(method="wilson")
-    of_seeds = percent(mean.mean, low=100 * mean.low, high=100 * mean.high)
+    of_seeds = percent(mean.mean, interval=(100 * mean.low, 100 * mean.high))
     rows: list[list[Cell]] = [
-        ["test accuracy of this file", percent(told.test_accuracy, low=100 * low, high=100 * high)],
+        ["test accuracy of this file", percent(told.test_accuracy, interval=(100 * low, 100 * high))],
         [f"test accuracy, mean of all seeds ({num_seeds})", of_seeds],
         ["validation accuracy of this file", percent(told.val_accuracy)],
         ["parameters", f"{run['params']:,}"],

@@ -209,7 +209,7 @@ def _with_ratios(rows: Sequence[dict]) -> list[dict]:
 
 
 def _points(row: Mapping) -> Measurement:
-    return Measurement(row["points"], low=row["low"], high=row["high"], signed=True)
+    return Measurement(row["points"], interval=(row["low"], row["high"]), signed=True)
 
 
 def _by_weights_and_epochs(rows: Sequence[dict]) -> list[dict]:
