@@ -1,6 +1,7 @@
 """Accuracies of all experiments, by class and by fold, and the machines of the runs."""
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -91,10 +92,9 @@ def confused_classes(evidence: Evidence) -> Table:
     """The pairs of classes with the most errors, as fractions of all errors: baseline and best network."""
     networks = evidence.compared("cifar10")
     names, matrices = list(class_means(networks[0].runs).index), [summed_confusion(one.runs) for one in networks]
-    pairs = [(a, b) for a in range(len(names)) for b in range(a)]
-    pairs.sort(key=lambda pair: -pair_share(matrices[-1], *pair))
+    pairs = sorted(combinations(range(len(names)), 2), key=lambda pair: -pair_share(matrices[-1], *pair))
     rows = [
-        [f"{names[b]} and {names[a]}", *(f"{100 * pair_share(matrix, a, b):.1f}" for matrix in matrices)]
+        [f"{names[a]} and {names[b]}", *(f"{100 * pair_share(matrix, a, b):.1f}" for matrix in matrices)]
         for a, b in pairs[:NUM_PAIRS]
     ]
     errors = [f"{100 - 100 * float(np.trace(matrix) / matrix.sum()):.1f}" for matrix in matrices]
