@@ -210,11 +210,12 @@ def planned_phases(config: Mapping[str, Any], num_images: int) -> list[dict]:
     Batch size and optimizer are those for the number of training images.
     """
     of_branches = [phase for _, phase in config.get("branches", ())]  # or the branch's augmentation
-    planned = [one for one in (*of_branches, config.get("dual"), *config["phases"]) if one and "optimizer" in one]
-    for i, phase in enumerate(planned):
-        recipe = OptimizerConfig(**phase["optimizer"])
-        batch_size, optimizer = fit_to_images(phase["batch_size"], recipe, num_images)
-        planned[i] = phase | {"batch_size": batch_size, "optimizer": optimizer}
+    planned = []
+    for phase in (*of_branches, config.get("dual"), *config["phases"]):
+        if phase and "optimizer" in phase:
+            recipe = OptimizerConfig(**phase["optimizer"])
+            batch_size, optimizer = fit_to_images(phase["batch_size"], recipe, num_images)
+            planned.append(phase | {"batch_size": batch_size, "optimizer": optimizer})
     return planned
 
 
