@@ -36,7 +36,7 @@ RELEASE: Arguments = {
 
 def show_tables(options: argparse.Namespace) -> None:
     """Show the tables of all results, or replace those in Markdown files."""
-    from lwcnn.publication.tables.pages import all_tables, write_tables
+    from lwcnn.publication.tables.catalogue import all_tables, write_tables
 
     if options.write:
         write_tables(options.write, options.results)

@@ -9,17 +9,15 @@ from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
-from lwcnn.experiments.sequence import fit_to_images
 from lwcnn.experiments.shipped import shipped_file
 from lwcnn.models.description import Description, model_checksum, read_description, read_input_shape
 from lwcnn.publication.evidence import Evidence, Network, planned_phases, where
 from lwcnn.publication.measurement import or_missing, percent
 from lwcnn.publication.names import command_name, display_name
 from lwcnn.publication.tables.calibration import measure
-from lwcnn.publication.tables.table import Cell, Columns, Table, table_of
+from lwcnn.publication.tables.table import Columns, table_of
 from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import read_text, write_atomically
-from lwcnn.training.optimizers import OptimizerConfig
 
 INDEX = "README.md"
 CARD = Path(__file__).with_name("card.md").read_text("utf-8")
@@ -58,6 +56,8 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
     name, title, shape = command_name(told.experiment), display_name(told.experiment), read_input_shape(path)
     if shape is None:
         raise LwcnnError(f"Give a model of one image size. Received: {path}")
+    (num_seeds, num_test), mean = network.correct.shape, network.accuracy
+    low, high = binomtest(round(told.test_accuracy * num_test), num_test).proportion_ci(method="wilson")
     is_known = told.experiment in EXPERIMENT_NAMES
     is_shipped = name in NETWORKS and path.resolve() == shipped_file(name, told.dataset)
     is_best = told.val_accuracy == network.runs["val_accuracy"].max()
@@ -74,14 +74,18 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         shape=shape,
         num_classes=len(told.class_names),
         classes=", ".join(told.class_names),
-        num_test=network.correct.shape[1],
+        num_seeds=num_seeds,
+        num_test=num_test,
         choice=f"the released seed is {'the best one' if is_best else 'not the best one'} on them",
         start=f"Started with the weights of `{told.config['start']}`, then t" if "start" in told.config else "T",
         phases=_phases(told, run["num_train_images"]),
         purpose=COMPARISON if is_known and name not in NETWORKS else USE,
         command=again if is_known and told.dataset in DISPLAY_NAMES else "",
         minutes=run["train_seconds"] / 60,
-        results=_results(path, told, run, network),
+        test_accuracy=percent(told.test_accuracy, interval=(100 * low, 100 * high)),
+        mean_accuracy=percent(mean.mean, interval=(100 * mean.low, 100 * mean.high)),
+        million_macs=run["macs"] / 1e6,
+        int8=_int8(path, told, evidence),
         calibration=_calibration(told, run, network),
         hardest=_hardest(told, run),
         load=shipped if is_shipped else f'lwcnn.load_model("{path.name}")',
@@ -90,41 +94,30 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
 
 
 def _phases(told: Description, num_images: int) -> str:
-    def fitting(phase: dict) -> tuple[int, OptimizerConfig]:
-        return fit_to_images(phase["batch_size"], OptimizerConfig(**phase["optimizer"]), num_images)
-
     columns: Columns = {
         "phase": "{name}",
-        "optimizer": "{optimizer[name]}",
-        "learning rate": lambda phase: f"{fitting(phase)[1].learning_rate:.3g}",
-        "weight decay": lambda phase: f"{phase['optimizer']['weight_decay'] or 0:g}",
+        "optimizer": "{optimizer.name}",
+        "learning rate": "{optimizer.learning_rate:.3g}",
+        "weight decay": lambda phase: f"{phase['optimizer'].weight_decay or 0:g}",
         "epochs at most": "{epochs}",
-        "batch": lambda phase: f"{fitting(phase)[0]}",
+        "batch": "{batch_size}",
     }
-    return table_of(columns, planned_phases(told.config)).markdown()
+    return table_of(columns, planned_phases(told.config, num_images)).markdown()
 
 
-def _results(path: Path, told: Description, run: dict, network: Network) -> str:
-    (num_seeds, num_test), mean = network.correct.shape, network.accuracy
-    low, high = binomtest(round(told.test_accuracy * num_test), num_test).proportion_ci(method="wilson")
-    of_seeds = percent(mean.mean, low=100 * mean.low, high=100 * mean.high)
-    rows: list[list[Cell]] = [
-        ["test accuracy of this file", percent(told.test_accuracy, low=100 * low, high=100 * high)],
-        [f"test accuracy, mean of all seeds ({num_seeds})", of_seeds],
-        ["validation accuracy of this file", percent(told.val_accuracy)],
-        ["parameters", f"{run['params']:,}"],
-        ["multiply-accumulates per image", f"{run['macs'] / 1e6:.2f} million"],
-    ]
+def _int8(path: Path, told: Description, evidence: Evidence) -> str:
+    """Returns the rows of the results that are of the int8 file, where it was made, checked and timed."""
+    text = ""
     if told.int8_bytes:
         # That of this file, as its size is, and on the run's test images: an export may have been checked on others.
-        found, keys = network.evidence.int8_files, {"model_sha256", "dataset_sha256"}
+        found, keys = evidence.int8_files, {"model_sha256", "dataset_sha256"}
         if keys <= {*found.columns}:
             found = where(found, model_sha256=model_checksum(path), dataset_sha256=told.data_checksum)
-            rows += [["int8, test accuracy", percent(share)] for share in found["accuracy_exported"].head(1)]
-        rows.append(["int8, file", f"{told.int8_bytes:,} bytes"])
+            text += "".join(f"| int8, test accuracy | {share:.2%} |\n" for share in found["accuracy_exported"].head(1))
+        text += f"| int8, file | {told.int8_bytes:,} bytes |\n"
     if told.int8_ms:
-        rows.append(["int8, latency", f"{told.int8_ms:.3f} ms, one thread of {told.int8_device}"])
-    return Table(["quantity", "value"], [rows]).markdown()
+        text += f"| int8, latency | {told.int8_ms:.3f} ms, one thread of {told.int8_device} |\n"
+    return text
 
 
 def _calibration(told: Description, run: dict, network: Network) -> str:

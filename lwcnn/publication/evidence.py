@@ -15,10 +15,12 @@ from lwcnn.evaluation.metrics import accuracy
 from lwcnn.evaluation.statistics import Estimate, estimate_accuracy, paired_difference
 from lwcnn.experiments import results
 from lwcnn.experiments.results import MissingInput
+from lwcnn.experiments.sequence import fit_to_images
 from lwcnn.experiments.zoo import create_model
 from lwcnn.publication.names import HEADLINE, command_name, split_epochs
 from lwcnn.system.files import StrPath
 from lwcnn.system.npz import load_npz
+from lwcnn.training.optimizers import OptimizerConfig
 
 BASELINE_EXPERIMENT = "paper"
 MAX_ROUNDING = 0.002  # of an accuracy, from storing logits as float16
@@ -202,10 +204,19 @@ def untrained_network(dataset: str, experiment: str) -> keras.Model:
     return create_model(split_epochs(experiment)[0], None, INPUT_SHAPES[dataset], len(CLASS_NAMES[dataset]))
 
 
-def planned_phases(config: Mapping[str, Any]) -> list[dict]:
-    """Returns the phases of a run's config in the order of training: of branches, then of the whole model."""
+def planned_phases(config: Mapping[str, Any], num_images: int) -> list[dict]:
+    """Returns the phases of a run's config in the order of training: of branches, then of the whole model.
+
+    Batch size and optimizer are those for the number of training images.
+    """
     of_branches = [phase for _, phase in config.get("branches", ())]  # or the branch's augmentation
-    return [one for one in (*of_branches, config.get("dual"), *config["phases"]) if one and "optimizer" in one]
+    planned = []
+    for phase in (*of_branches, config.get("dual"), *config["phases"]):
+        if phase and "optimizer" in phase:
+            recipe = OptimizerConfig(**phase["optimizer"])
+            batch_size, optimizer = fit_to_images(phase["batch_size"], recipe, num_images)
+            planned.append(phase | {"batch_size": batch_size, "optimizer": optimizer})
+    return planned
 
 
 def where(frame: pd.DataFrame, **values: object) -> pd.DataFrame:

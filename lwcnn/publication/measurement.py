@@ -16,28 +16,24 @@ T = TypeVar("T")
 class Measurement:
     """A measured or counted value in its unit.
 
-    `spread` is the sample standard deviation over seeds, `low` and `high` are the ends of the 95% interval, `signed`
-    values always show their sign, and `origin` is where the value comes from, such as "full, 3 seeds" or "counted".
+    `spread` is the sample standard deviation over seeds, `interval` has the ends of the 95% interval, `signed` values
+    always show their sign, and `origin` is where the value comes from, such as "full, 3 seeds" or "counted".
     """
 
     value: float
     unit: str = ""
     digits: int = 2
     spread: float | None = None
-    low: float | None = None
-    high: float | None = None
+    interval: tuple[float, float] | None = None
     signed: bool = False
     origin: str = ""
 
     def __str__(self) -> str:
         text = self._number(self.value) + ("" if self.spread is None else f" ± {self.spread:,.{self.digits}f}")
         unit = self.unit if self.unit == "%" else f" {self.unit}".rstrip()
+        interval = f" [{', '.join(map(self._number, self.interval))}]" if self.interval else ""
         origin = f" ({self.origin})" if self.origin else ""
-        return f"{text}{unit}{self._interval()}{origin}"
-
-    def _interval(self) -> str:
-        ends = [end for end in (self.low, self.high) if end is not None]
-        return f" [{', '.join(map(self._number, ends))}]" if ends else ""
+        return f"{text}{unit}{interval}{origin}"
 
     def _number(self, value: float) -> str:
         return f"{value:{'+' if self.signed else ''},.{self.digits}f}"
@@ -63,7 +59,7 @@ def mean_and_spread(shares: pd.Series) -> Measurement:
 
 def gain(difference: Estimate, origin: str = "") -> Measurement:
     """Returns a difference of accuracies in points with its 95% interval."""
-    return points(difference.mean, low=100 * difference.low, high=100 * difference.high, origin=origin)
+    return points(difference.mean, interval=(100 * difference.low, 100 * difference.high), origin=origin)
 
 
 def or_missing(measure: Callable[..., T], *arguments) -> T | MissingInput:

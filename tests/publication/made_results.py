@@ -10,15 +10,20 @@ CLASSES = [f"class{k}" for k in range(10)]
 
 
 def write_run(folder, group, seed, wrong, num_images=100, **changes):
-    """Writes a run of `num_images` test images of ten classes, the first `wrong` of them taken for the next class.
+    """Writes a run of `num_images` test images of ten classes, the first `wrong` of them taken for the next class."""
+    labels = np.arange(num_images) % 10
+    classes = np.where(np.arange(num_images) < wrong, (labels + 1) % 10, labels)
+    return write_run_of_classes(folder, group, seed, labels, classes, CLASSES, **changes)
+
+
+def write_run_of_classes(folder, group, seed, labels, classes, class_names, **changes):
+    """Writes a run that predicts `classes` for test images of ten classes.
 
     Args:
         folder: The results folder.
         group: "<dataset>/<experiment>/<preset>".
     """
     dataset, experiment, preset = group.split("/")
-    labels = np.arange(num_images) % 10
-    classes = np.where(np.arange(num_images) < wrong, (labels + 1) % 10, labels)
     matrix = np.zeros((10, 10), int)
     np.add.at(matrix, (labels, classes), 1)
     accuracy = float((classes == labels).mean())
@@ -26,7 +31,7 @@ def write_run(folder, group, seed, wrong, num_images=100, **changes):
         **{"dataset": dataset, "experiment": experiment, "preset": preset, "seed": seed, "params": 14862, "macs": 5000},
         **{"num_train_images": 900, "num_val_images": 100, "train_accuracy": 0.95, "val_accuracy": accuracy},
         **{"test_accuracy": accuracy, "ece": 0.1, "confusion_matrix": matrix.tolist(), "train_seconds": 120.4},
-        "per_class_accuracy": {name: matrix[k, k] / matrix[k].sum() for k, name in enumerate(CLASSES)},
+        "per_class_accuracy": {name: matrix[k, k] / matrix[k].sum() for k, name in enumerate(class_names)},
         **{"history": [], "weights": None, "config": {}, "data_checksum": "c", "backend": "jax", "device": "a CPU"},
         **{"num_threads": 1, "versions": {"keras": "3"}, "commit": "abc", "warnings": []},
     }

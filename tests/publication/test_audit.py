@@ -69,7 +69,8 @@ def test_differences_are_paired_and_have_an_interval(tmp_path):
         write_run(tmp_path, "cifar10/single/quick", seed, 30, ece=0.3)
     evidence = Evidence(tmp_path)
     found = resolve("cifar10/single gain over cifar10/paper", evidence)
-    assert found.value == pytest.approx(-20) and found.low < -20 < found.high < 0
+    low, high = found.interval
+    assert found.value == pytest.approx(-20) and low < -20 < high < 0
     assert str(found).startswith("-20.00 points [-2") and str(found).endswith("] (quick)")
     assert resolve("cifar10/single/quick ece minus cifar10/paper/quick", evidence).value == pytest.approx(20)
     commands = [f"`lwcnn train {one} --dataset cifar10 --preset quick --seeds 0 1 2`" for one in ("paper", "head_only")]
@@ -97,7 +98,7 @@ def test_the_table_has_a_row_per_claim_and_says_what_is_missing(tmp_path):
 
 def test_measurements_are_worded_at_the_end():
     assert str(Measurement(1234.5, "s", 0)) == "1,234 s"
-    assert str(Measurement(-1.5, "points", 1, low=-2, high=0.25, signed=True, origin="quick")) == (
+    assert str(Measurement(-1.5, "points", 1, interval=(-2, 0.25), signed=True, origin="quick")) == (
         "-1.5 points [-2.0, +0.2] (quick)"
     )
     assert str(Measurement(67.331, "%", spread=0.63, origin="full").bare()) == "67.33 ± 0.63"

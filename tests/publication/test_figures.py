@@ -12,15 +12,15 @@ from made_data import ROOT, randomize, run_python
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
-from publication.made_results import write_folds
+from publication.made_results import write_folds, write_run_of_classes
 from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
 from lwcnn.cli.main import main
 from lwcnn.data.datasets import load_dataset
-from lwcnn.evaluation.metrics import expected_calibration_error, reliability_bins, scale_cross_fitted, summarize
+from lwcnn.evaluation.metrics import expected_calibration_error, reliability_bins, scale_cross_fitted
 from lwcnn.evaluation.statistics import Estimate
-from lwcnn.experiments.folders import Folders, save_classes
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.experiments.zoo import create_model
 from lwcnn.models.dual import build_merged_model
@@ -248,7 +248,7 @@ def test_blocks_become_one_box_and_equal_ones_in_a_row_one_with_their_count(ax):
     boxes = diagrams.describe_layers(model)
     assert not [box for box in boxes if "dropout" in box.text or "Flatten" in box.text]
     collapsed = diagrams.collapse_blocks(boxes)
-    (block,) = (box for box in collapsed if box.kind == "block")
+    (block,) = (box for box in collapsed if "residual block" in box.text)
     assert (block.count, block.title) == (5, "5 × residual block")
     assert sum(box.count * box.params for box in collapsed) == model.count_params()
     assert [box.inputs for box in collapsed[1:]] == [(box.name,) for box in collapsed[:-1]]
@@ -272,47 +272,33 @@ def test_embedding_holds_the_points(ax):
     np.testing.assert_allclose(ax.collections[0].get_offsets(), points)
 
 
-def _write_run(folder, experiment, preset, seed, logits, data):
-    measured = summarize(logits, data.y_test)
-    epochs = [{"loss": 2.0 - 0.1 * i, "accuracy": 0.5 + 0.1 * i, "val_accuracy": 0.5 + 0.1 * i} for i in range(3)]
-    result = {
-        "dataset": "digits", "experiment": experiment, "preset": preset, "seed": seed, "weights": None,
-        "params": 14862, "macs": 568240, "train_seconds": 10.0 + seed, "data_checksum": data.checksum,
-        "num_train_images": 1294, "num_val_images": 144, "val_accuracy": measured["accuracy"],
-        "test_accuracy": measured["accuracy"], "ece": measured["ece"],
-        "per_class_accuracy": dict(zip(data.class_names, measured["per_class_accuracy"])),
-        "confusion_matrix": measured["confusion_matrix"],
-        "history": [{"name": "head", "history": epochs}, {"name": "all", "history": epochs}],
-        "train_accuracy": 0.9, "backend": "jax", "device": "a CPU", "num_threads": 1, "versions": {}, "commit": "abc",
-        "config": {"phases": [{"optimizer": {"name": "sgd", "learning_rate": 0.1}, "epochs": 3, "batch_size": 8},
-                              {"optimizer": {"name": "sgd", "learning_rate": 0.4, "warmup": 0.5}, "epochs": 4,
-                               "batch_size": 8}]},
-    }  # fmt: skip
-    write_json(folder / "results/digits" / experiment / preset / f"seed{seed}.json", result)
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A folder with made results and models of the digits, whose pixels are always at hand."""
     folder, data = tmp_path_factory.mktemp("made"), load_dataset("digits")
     generator = np.random.default_rng(0)
+    sgd = {"name": "sgd", "learning_rate": 0.1}
+    phases = [
+        {"optimizer": sgd, "epochs": 3, "batch_size": 8},
+        {"optimizer": sgd | {"learning_rate": 0.4, "warmup": 0.5}, "epochs": 4, "batch_size": 8},
+    ]
+    epochs = [{"loss": 2.0 - 0.1 * i, "accuracy": 0.5 + 0.1 * i, "val_accuracy": 0.5 + 0.1 * i} for i in range(3)]
+    history = [{"name": name, "history": epochs} for name in ("head", "all")]
+    training = {"config": {"phases": phases}, "history": history, "data_checksum": data.checksum}
     strengths = {("paper", "full"): 2, ("paper", "quick"): 1.5, ("single", "quick"): 1.2, ("paper_tuned", "full"): 3}
     strengths |= {("parts_baseline", "quick"): 1.5, ("parts_only_se", "quick"): 1.6}
     for (experiment, preset), strength in strengths.items():
         for seed in (0, 1):
             noise = generator.normal(size=(len(data.y_test), 10))
             logits = (noise + strength * np.eye(10)[data.y_test]).astype(np.float16)
-            _write_run(folder, experiment, preset, seed, logits, data)
-            classes = folder / f"results/digits/{experiment}/{preset}/seed{seed}_classes.npz"
-            save_classes(classes, logits.argmax(-1))
+            group, classes = f"digits/{experiment}/{preset}", logits.argmax(-1)
+            write_run_of_classes(folder / "results", group, seed, data.y_test, classes, data.class_names, **training)
         if preset == "full":
             arrays = {"seed": np.array(1), "logits": logits, "features": logits[:120, :6]}
             save_npz(folder / "results/digits" / experiment / preset / "released.npz", **arrays)
             (folder / "models").mkdir(exist_ok=True)
             randomize(build_merged_model((28, 28, 1), 10)).save(folder / "models" / f"digits-{experiment}.keras")
-    save_classes(folder / "results/digits/test_labels.npz", data.y_test)
-    model = "digits-paper.keras"
-    record = {"model": model, "dataset": "digits", "format": "litert-int8", "size_bytes": 29920}
+    record = {"model": "digits-paper.keras", "dataset": "digits", "format": "litert-int8", "size_bytes": 29920}
     write_json(folder / "results/export/digits-paper-litert-int8.json", record)
     times = {"paper": {"p50_ms": 0.0123, "p90_ms": 0.015}, "paper_tuned": {"p50_ms": 0.0143, "p90_ms": 0.02}}
     models = [

@@ -133,12 +133,8 @@ def test_networks_and_recipes_are_as_described():
     assert phase.augmentation.crop_padding == 4 and not phase.label_smoothing and not phase.mixing
     tuned = get_experiment("paper_tuned", "full", "cifar10")
     optimizer = tuned.phases[-1].optimizer
-    assert (optimizer.learning_rate, optimizer.weight_decay, optimizer.warmup, optimizer.ema) == (
-        0.003,
-        0.01,
-        0.2,
-        0.999,
-    )
+    recipe = (optimizer.learning_rate, optimizer.weight_decay, optimizer.warmup, optimizer.ema)
+    assert recipe == (0.003, 0.01, 0.2, 0.999)
     assert (tuned.phases[-1].batch_size, tuned.dual.epochs, tuned.phases[-1].epochs) == (64, 15, 60)
     teaching = get_experiment("residual_se_small_distilled", "full", "cifar10")
     assert (len(teaching.teacher.seeds), teaching.distillation.temperature) == (3, 4)
@@ -183,10 +179,10 @@ def test_what_each_change_of_the_method_does(evidence):
     for name in ("single", "dual_no_augment", "head_only", "reinit_merge", "nadam_throughout", "end_to_end"):
         assert abs(gain(evidence, "mnist", name, "paper")[1]) < 1, "within a few tenths of a point on MNIST"
     assert gain(evidence, "mnist", "no_unfreezing", "paper")[1] < -5
-    losses = {
-        name: gain(evidence, "cifar10", name, "paper")[1] for name in ("reinit_merge", "no_unfreezing", "end_to_end")
-    }
-    assert max(losses["reinit_merge"], losses["no_unfreezing"]) < losses["end_to_end"], "these two matter most"
+    merge, unfreezing, end_to_end = (
+        gain(evidence, "cifar10", name, "paper")[1] for name in ("reinit_merge", "no_unfreezing", "end_to_end")
+    )
+    assert max(merge, unfreezing) < end_to_end, "these two matter most"
 
 
 def test_what_each_change_of_the_method_does_at_full(evidence):
@@ -618,18 +614,14 @@ def test_both_networks_are_weakest_on_cats(evidence):
 
 
 def test_the_family_has_the_shapes_that_its_page_states():
-    plans = {
-        name: get_experiment(name, "full") for name in ("wren_5k", "wren_10k", "wren_20k", "wren_30k", "wren_100k")
-    }
-    wanted = {"wren_10k": 1.67, "wren_20k": 1.5, "wren_30k": 1.6}
-    for name, plan in plans.items():
+    expansions = {"wren_5k": 2, "wren_10k": 1.67, "wren_20k": 1.5, "wren_30k": 1.6, "wren_100k": 2}
+    for name, expansion in expansions.items():
+        plan = get_experiment(name, "full")
         first, second = plan.network.stages
-        assert (first.expansion, second.expansion, plan.phases[0].batch_size) == (2, wanted.get(name, 2), 125)
+        assert (first.expansion, second.expansion, plan.phases[0].batch_size) == (2, expansion, 125)
     fast, gray = get_experiment("wren_fast").network, get_experiment("wren_15k", dataset="mnist").network
-    assert (fast.stem, [(stage.filters, stage.blocks, stage.kernel_size) for stage in fast.stages]) == (
-        24,
-        [(24, 2, 3), (48, 2, 5)],
-    )
+    stages = [(stage.filters, stage.blocks, stage.kernel_size) for stage in fast.stages]
+    assert (fast.stem, stages) == (24, [(24, 2, 3), (48, 2, 5)])
     assert (gray.stem, [(stage.filters, stage.blocks) for stage in gray.stages]) == (32, [(24, 4)])
 
 
@@ -729,11 +721,8 @@ def test_blocks_at_full_resolution_and_distillation_gain_and_no_other_technique_
     for column in ("test_accuracy", "val_accuracy"):
         each[column] = (100 * (runs[column] - runs["seed"].map(base[column]))).groupby([names, runs["seed"]]).first()
     points, on_validation = (gains.groupby("experiment").mean() for gains in each.values())
-    assert list(points.nlargest(3).round(1).items()) == [
-        ("distilled", 1.1),
-        ("resolution", 1.0),
-        ("feature_noise", 0.7),
-    ]
+    best = list(points.nlargest(3).round(1).items())
+    assert best == [("distilled", 1.1), ("resolution", 1.0), ("feature_noise", 0.7)]
     assert each["test_accuracy"]["distilled"].round(1).tolist() == [1.4, 0.8, 1.2]
     assert runs.set_index(names)["ece"]["distilled"].round(2).eq(0.08).all()
     assert runs.set_index(names)["temperature"]["distilled"].gt(2).all(), "overconfident"
@@ -762,19 +751,9 @@ def test_blocks_at_full_resolution_and_distillation_gain_and_no_other_technique_
     first, second, last = (100 * cycle["history"][-1]["val_accuracy"] for cycle in cycles)
     behind = [last - first, last - second]
     assert np.round(behind, 1).tolist() == [4.6, 1.4]
-    alike = ("lion", "muon_fixed_norm", "muon_adamw", "dropout", "weight_decay", "batch_64")
-    for name in (
-        "warm_restarts",
-        "branches",
-        "relu",
-        "prelu",
-        "gelu",
-        "eca",
-        "cbam",
-        "average_pooling",
-        "hybrid_pooling",
-        *alike,
-    ):
+    alike = {"lion", "muon_fixed_norm", "muon_adamw", "dropout", "weight_decay", "batch_64", "warm_restarts"}
+    alike |= {"branches", "relu", "prelu", "gelu", "eca", "cbam", "average_pooling", "hybrid_pooling"}
+    for name in alike:
         assert estimates[f"technique_{name}"].low < 0 < estimates[f"technique_{name}"].high, "no clear difference"
     rows = evidence.benchmark("technique_time")["rows"]
     times = {row["experiment"][10:]: row["seconds_per_epoch"] / row["recipe_seconds_per_epoch"] for row in rows}

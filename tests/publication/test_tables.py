@@ -14,7 +14,7 @@ from lwcnn.publication.measurement import Measurement
 from lwcnn.publication.names import named
 from lwcnn.publication.tables import ablations, accuracies, calibration, networks
 from lwcnn.publication.tables.benchmarks import benchmark_table
-from lwcnn.publication.tables.pages import all_tables, fill, write_tables
+from lwcnn.publication.tables.catalogue import all_tables, fill, write_tables
 from lwcnn.publication.tables.table import Table, to_latex
 from lwcnn.system.errors import LwcnnError
 
@@ -34,7 +34,7 @@ def cells(table, name):
 
 
 def test_one_table_in_two_formats():
-    gain = Measurement(-1.5, "points", low=-2, high=0.5, signed=True)
+    gain = Measurement(-1.5, "points", interval=(-2, 0.5), signed=True)
     table = Table(["what & who", "`a_b`"], [[["5%", gain.bare()]], [], [["1x1 < 2", MissingInput("run it")]]], "lr")
     assert table.markdown() == (
         "| what & who | `a_b` |\n|---|---|\n| 5% | -1.50 [-2.00, +0.50] |\n| 1x1 < 2 | not run |"

@@ -47,9 +47,6 @@ def build_page(networks: Sequence[Network], examples: Sequence[Path]) -> Any:
             gradio.Warning(str(error), title="No image")
         return [None] * 3 * len(networks)
 
-    def answer_drawing(drawing) -> list:
-        return answer(None if drawing is None else drawing["composite"])
-
     with gradio.Blocks(title="lwcnn", analytics_enabled=False) as page:
         gradio.Markdown(_INTRODUCTION)
         with gradio.Row():
@@ -66,7 +63,7 @@ def build_page(networks: Sequence[Network], examples: Sequence[Path]) -> Any:
             outputs = [shown for network in networks for shown in _answer_column(gradio, network)]
         one_at_a_time = {"concurrency_id": "networks", "concurrency_limit": 1}  # they share interpreters and the clock
         photo.change(answer, photo, outputs, **one_at_a_time)
-        drawing.change(answer_drawing, drawing, outputs, **one_at_a_time)
+        drawing.change(lambda drawn: answer(drawn and drawn["composite"]), drawing, outputs, **one_at_a_time)
     return page
 
 

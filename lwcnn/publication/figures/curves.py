@@ -10,13 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lwcnn.experiments.results import MissingInput
-from lwcnn.experiments.sequence import fit_to_images
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT, planned_phases
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, COLORS, GREEN, MARKERS, Look, new_panels, styled
 from lwcnn.publication.names import HEADLINE, budget, display_name
 from lwcnn.system.errors import LwcnnError
-from lwcnn.training.optimizers import OptimizerConfig
 
 QUANTITIES = {"accuracy": "accuracy, %", "loss": "loss, nats"}
 WHOLE = "whole model"
@@ -96,10 +94,8 @@ def training_curves(inputs: Inputs) -> Figure:
 def _learning_rates(config: dict, phases: Sequence[dict], num_images: int) -> list[float]:
     """Returns the learning rate in the middle of each epoch, as scheduled over the planned epochs of its phase."""
     rates = []
-    for planned, phase in zip(planned_phases(config), phases):
-        recipe = OptimizerConfig(**planned["optimizer"])
-        _, fitting = fit_to_images(planned["batch_size"], recipe, num_images)
-        optimizer = fitting.build(2 * planned["epochs"])
+    for planned, phase in zip(planned_phases(config, num_images), phases):
+        optimizer = planned["optimizer"].build(2 * planned["epochs"])
         for half_epochs in range(1, 2 * len(phase["history"]), 2):
             optimizer.iterations.assign(half_epochs)
             rates.append(float(optimizer.learning_rate))

@@ -25,10 +25,6 @@ from lwcnn.publication.names import HEADLINE, display_name
 
 BOX_WIDTH, BOX_HEIGHT, PITCH = 2.5, 0.36, 0.56  # inches at the default size
 BLOCK = re.compile(r"(?:stage\d+_)?block\d+(?=_)")  # begins the names of the layers of a residual block
-COLORS = {
-    "input": GRAY, "convolution": BASELINE, "dense": BEST, "pooling": GREEN, "norm": style.SKY, "block": style.PURPLE,
-    "join": ORANGE, "other": GRAY,
-}  # fmt: skip
 LINE: Look = {"linewidth": 0.7, "color": "#333333"}
 BRANCH_COLORS = (BASELINE, BEST)
 STEP_HEIGHT, STEP_PITCH = 0.3, 0.42
@@ -36,22 +32,22 @@ BRANCH_X, BRANCH_WIDTH, HEAD_WIDTH = (-0.56, 0.56), 1.02, 2.1
 TRUNK = ("conv 3×3, 10", "max pooling", "conv 3×3, 20", "max pooling")
 
 _LAYERS = {
-    layers.DepthwiseConv2D: ("convolution", "depthwise convolution {size}"),
-    layers.Conv2D: ("convolution", "convolution {size}, {layer.filters} filters"),
-    layers.Conv1D: ("convolution", "convolution over {size} channels"),
-    layers.Dense: ("dense", "dense {layer.units}"),
-    layers.MaxPooling2D: ("pooling", "max pooling {size}"),
-    layers.AveragePooling2D: ("pooling", "average pooling {size}"),
-    layers.GlobalAveragePooling2D: ("pooling", "global average pooling"),
-    layers.BatchNormalization: ("norm", "batch normalization"),
-    layers.Add: ("join", "add"),
-    layers.Multiply: ("join", "multiply"),
-    layers.Concatenate: ("join", "concatenate"),
-    layers.InputLayer: ("input", "image"),
-    layers.Dropout: ("other", "dropout {layer.rate:g}"),
-    layers.Activation: ("other", "{activation}"),
+    layers.DepthwiseConv2D: (BASELINE, "depthwise convolution {size}"),
+    layers.Conv2D: (BASELINE, "convolution {size}, {layer.filters} filters"),
+    layers.Conv1D: (BASELINE, "convolution over {size} channels"),
+    layers.Dense: (BEST, "dense {layer.units}"),
+    layers.MaxPooling2D: (GREEN, "max pooling {size}"),
+    layers.AveragePooling2D: (GREEN, "average pooling {size}"),
+    layers.GlobalAveragePooling2D: (GREEN, "global average pooling"),
+    layers.BatchNormalization: (style.SKY, "batch normalization"),
+    layers.Add: (ORANGE, "add"),
+    layers.Multiply: (ORANGE, "multiply"),
+    layers.Concatenate: (ORANGE, "concatenate"),
+    layers.InputLayer: (GRAY, "image"),
+    layers.Dropout: (GRAY, "dropout {layer.rate:g}"),
+    layers.Activation: (GRAY, "{activation}"),
 }
-"""Kind and text by type of layer."""
+"""Color and text by type of layer."""
 
 _IDLE = (layers.Flatten, layers.Reshape, layers.ZeroPadding2D, layers.Rescaling, layers.Identity)
 
@@ -65,7 +61,7 @@ class Box:
     shape: tuple[int, ...]
     params: int
     inputs: tuple[str, ...]
-    kind: str
+    color: str
     count: int = 1
 
     @property
@@ -82,8 +78,8 @@ def describe_layers(model: keras.Model) -> list[Box]:
         if read and (isinstance(layer, _IDLE) or (isinstance(layer, layers.Dropout) and not layer.rate)):
             passed[layer.name] = read[0]
             continue
-        kind, text = _describe(layer)
-        boxes[layer.name] = Box(layer.name, text, tuple(layer.output.shape[1:]), layer.count_params(), read, kind)
+        color, text = _describe(layer)
+        boxes[layer.name] = Box(layer.name, text, tuple(layer.output.shape[1:]), layer.count_params(), read, color)
     return list(boxes.values())
 
 
@@ -92,9 +88,9 @@ def collapse_blocks(boxes: Sequence[Box]) -> list[Box]:
     blocks: list[Box] = []
     for name, boxes_of_name in groupby(boxes, lambda box: m[0] if (m := BLOCK.match(box.name)) else box.name):
         group = list(boxes_of_name)
-        kind, text = ("block", "residual block") if len(group) > 1 else (group[0].kind, group[0].text)
+        color, text = (style.PURPLE, "residual block") if len(group) > 1 else (group[0].color, group[0].text)
         params = sum(box.params for box in group)
-        blocks.append(replace(group[0], name=name, text=text, shape=group[-1].shape, params=params, kind=kind))
+        blocks.append(replace(group[0], name=name, text=text, shape=group[-1].shape, params=params, color=color))
     rows = [list(row) for _, row in groupby(blocks, lambda box: (box.text, box.shape, box.params))]
     names = ["", *(row[0].name for row in rows)]
     return [replace(row[0], inputs=(before,), count=len(row)) for row, before in zip(rows, names, strict=False)]
@@ -105,7 +101,7 @@ def boxes_of_block(boxes: Sequence[Box], block: str) -> list[Box]:
     inside = [box for box in boxes if box.name.startswith(f"{block}_")]
     outside = {name for box in inside for name in box.inputs} - {box.name for box in inside}
     source = next(box for box in boxes if box.name in outside)
-    return [replace(source, inputs=(), params=0, kind="input", text="input of the block"), *inside]
+    return [replace(source, inputs=(), params=0, color=GRAY, text="input of the block"), *inside]
 
 
 @styled(3.25, lambda boxes, *_: 0.6 + PITCH * len(boxes))
@@ -115,7 +111,7 @@ def plot_architecture(boxes: Sequence[Box], title: str = "", *, ax: Axes):
     for row, box in enumerate(boxes):
         size = " × ".join(map(str, box.shape))
         each = f"{box.params:,} parameters{' each' if box.count > 1 else ''}, " if box.params else ""
-        _draw_box(ax, 0, -row * PITCH, BOX_WIDTH, BOX_HEIGHT, box.title, f"{each}{size}", COLORS[box.kind])
+        _draw_box(ax, 0, -row * PITCH, BOX_WIDTH, BOX_HEIGHT, box.title, f"{each}{size}", box.color)
         for name in box.inputs:
             if name in rows:
                 _connect(ax, rows[name], row)
@@ -157,12 +153,12 @@ def _draw_arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) 
 
 def _describe(layer: keras.Layer) -> tuple[str, str]:
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(layer).__name__).removesuffix("2D")
-    kind, text = next((known for of, known in _LAYERS.items() if isinstance(layer, of)), ("other", name))
+    color, text = next((known for of, known in _LAYERS.items() if isinstance(layer, of)), (GRAY, name))
     active = getattr(getattr(layer, "activation", None), "__name__", "linear")
     active = {"relu": "ReLU", "hard_silu": "hard SiLU"}.get(active, active.replace("_", " "))
     size = getattr(layer, "kernel_size", getattr(layer, "pool_size", ()))
     text = text.format(layer=layer, size="×".join(map(str, size)), activation=active)
-    return kind, text if active in ("linear", text) else f"{text}, {active}"
+    return color, text if active in ("linear", text) else f"{text}, {active}"
 
 
 def architecture_wren(inputs: Inputs) -> Figure:
@@ -183,17 +179,19 @@ def plot_method(input_shape: tuple[int, int, int], num_classes: int, title: str 
     dual = build_dual_model([build_submodel(input_shape, num_classes, name) for name in ("original", "augmented")])
     merged = build_merged_model(input_shape, num_classes)
     head, size = sum(layer.count_params() for layer in merged.layers[-3:]), f"{merged.count_params():,} parameters"
-    to_head = (f"{head:,} parameters trained", "by Nadam; both branches", "(gray) are frozen")
-    steps = (
-        ("2. Merge", BRANCH_COLORS, (size, "each dense layer becomes a", "1×1 convolution with ReLU")),
-        ("3. Train the new head", (GRAY, GRAY), to_head),
-        ("4. Unfreeze all layers", BRANCH_COLORS, (f"{size} trained", "by SGD with momentum,", "at 0.001")),
-    )
+    notes = {
+        "1. Train side by side": f"{dual.count_params():,} parameters\nNadam, until validation\naccuracy stops rising",
+        "2. Merge": f"{size}\neach dense layer becomes a\n1×1 convolution with ReLU",
+        "3. Train the new head": f"{head:,} parameters trained\nby Nadam; both branches\n(gray) are frozen",
+        "4. Unfreeze all layers": f"{size} trained\nby SGD with momentum,\nat 0.001",
+    }
     figure, axes = new_panels(7.4, 4.5, 4)
-    _draw_dual(axes[0], num_classes, dual.count_params())
-    for ax, (name, colors, notes) in zip(axes[1:], steps):
-        _draw_merged(ax, name, num_classes, colors, notes)
-    for ax in axes:
+    _draw_dual(axes[0], num_classes)
+    for ax, colors in zip(axes[1:], (BRANCH_COLORS, (GRAY, GRAY), BRANCH_COLORS)):
+        _draw_merged(ax, num_classes, colors)
+    for ax, (name, note) in zip(axes, notes.items()):
+        ax.set_title(name, fontweight="bold")
+        ax.text(0, -8.62 * STEP_PITCH, note, ha="center", va="top", fontsize=6.5, color=style.BLACK, linespacing=1.3)
         ax.set_xlim(-1.16, 1.16)
         ax.set_ylim(-9.85 * STEP_PITCH, 0.45 * STEP_PITCH)
         ax.set_axis_off()
@@ -201,15 +199,14 @@ def plot_method(input_shape: tuple[int, int, int], num_classes: int, title: str 
     return figure
 
 
-def _draw_dual(ax: Axes, num_classes: int, params: int) -> None:
+def _draw_dual(ax: Axes, num_classes: int) -> None:
     for x, color, images in zip(BRANCH_X, BRANCH_COLORS, ("image", "augmented")):
         _column(ax, x, (images, *TRUNK, f"dense {num_classes}", "loss"), (GRAY, *[color] * 5, ORANGE))
         _arrow(ax, x, 6, 0.6 * x, 7)
     _column(ax, 0, ["sum of both losses"], [ORANGE], 7, HEAD_WIDTH)
-    _texts(ax, "1. Train side by side", (f"{params:,} parameters", "Nadam, until validation", "accuracy stops rising"))
 
 
-def _draw_merged(ax: Axes, name: str, num_classes: int, colors: Sequence[str], notes: Sequence[str]) -> None:
+def _draw_merged(ax: Axes, num_classes: int, colors: Sequence[str]) -> None:
     _column(ax, 0, ["image"], [GRAY], 0, HEAD_WIDTH)
     for x, color in zip(BRANCH_X, colors):
         _column(ax, x, (*TRUNK, f"conv 1×1, {num_classes}"), [color] * 5, 1)
@@ -217,7 +214,6 @@ def _draw_merged(ax: Axes, name: str, num_classes: int, colors: Sequence[str], n
         _arrow(ax, x, 5, 0.6 * x, 6)
     head = ("concatenate", "dense 32, ReLU, dropout", f"dense {num_classes}")
     _column(ax, 0, head, (ORANGE, GREEN, GREEN), 6, HEAD_WIDTH)
-    _texts(ax, name, notes)
 
 
 def _column(ax: Axes, x: float, texts: Sequence[str], colors: Sequence[str], first=0, width=BRANCH_WIDTH) -> None:
@@ -230,13 +226,6 @@ def _column(ax: Axes, x: float, texts: Sequence[str], colors: Sequence[str], fir
 def _arrow(ax: Axes, x: float, row: int, to_x: float, to_row: int) -> None:
     start, end = -row * STEP_PITCH - STEP_HEIGHT / 2, -to_row * STEP_PITCH + STEP_HEIGHT / 2
     _draw_arrow(ax, (x, start), (to_x, end))
-
-
-def _texts(ax: Axes, name: str, notes: Sequence[str]) -> None:
-    ax.set_title(name, fontweight="bold")
-    ax.text(
-        0, -8.62 * STEP_PITCH, "\n".join(notes), ha="center", va="top", fontsize=6.5, color=style.BLACK, linespacing=1.3
-    )
 
 
 def method(inputs: Inputs) -> Figure:

@@ -64,21 +64,22 @@ def overlay_heatmaps(images: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
 def right_and_wrong(inputs: Inputs) -> Figure:
     """Test images of each class that the best network gets right, drawn at random, and its most confident errors."""
     released, pixels = inputs.best.released, inputs.test_images
+    names, labels = inputs.class_names, released.labels
     classes, confidence = released.logits.argmax(axis=1), softmax(released.logits, axis=1).max(axis=1)
-    names, columns = inputs.class_names, min(MAX_COLUMNS, len(inputs.class_names))
-    order = np.random.default_rng(0).permutation(len(classes))
-    images, captions = [], []
-    for is_right in (True, False):
-        chosen = []
-        for label in range(columns):
-            where = order[(released.labels[order] == label) & ((classes[order] == label) == is_right)]
-            chosen.append(where if is_right else where[np.argsort(-confidence[where], kind="stable")])
-        for row in range(NUM_SAMPLES):
-            for where in chosen:
-                i = where[row] if row < len(where) else None
-                images.append(None if i is None else pixels[i])
-                wrong = "" if i is None or is_right else f"{names[released.labels[i]]}, taken\nfor "
-                captions.append("" if i is None else f"{wrong}{names[classes[i]]}, {100 * confidence[i]:.0f}%")
+    is_right = classes == labels
+
+    def caption(i: int) -> str:
+        wrong = "" if is_right[i] else f"{names[labels[i]]}, taken\nfor "
+        return f"{wrong}{names[classes[i]]}, {100 * confidence[i]:.0f}%"
+
+    at_random = np.random.default_rng(0).permutation(len(classes))
+    by_confidence = at_random[np.argsort(-confidence[at_random], kind="stable")]
+    columns, shown = min(MAX_COLUMNS, len(names)), []
+    for order in (at_random[is_right[at_random]], by_confidence[~is_right[by_confidence]]):
+        by_class = [order[labels[order] == label] for label in range(columns)]
+        shown += [found[row] if row < len(found) else None for row in range(NUM_SAMPLES) for found in by_class]
+    images = [None if i is None else pixels[i] for i in shown]
+    captions = ["" if i is None else caption(i) for i in shown]
     title = inputs.title("Right and wrong", describe_runs(released.run), "predicted class and confidence")
     rows = ["right"] * NUM_SAMPLES + ["wrong"] * NUM_SAMPLES
     return plot_image_grid(images, captions, columns, rows, title)

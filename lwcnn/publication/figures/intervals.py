@@ -147,22 +147,22 @@ def _gains(inputs: Inputs, pairs: Mapping[str, tuple[str, str]], preset: str) ->
     return found
 
 
+def _stacked_gains(inputs: Inputs, title: str, base: str, pairs: Mapping[str, tuple[str, str]]) -> Figure:
+    budgets = {preset: _gains(inputs, pairs, preset) for preset in PRESETS_BY_SIZE}
+    return _stacked(inputs, title, f"test accuracy minus that of {base}, points", budgets, reference=0.0)
+
+
 def ablation(inputs: Inputs) -> Figure:
     """What each change of the paper's method is worth, one panel per budget."""
-    pairs = {
-        display_name(name): (name, BASELINE_EXPERIMENT) for name in PAPER_EXPERIMENTS if name != BASELINE_EXPERIMENT
-    }
-    budgets = {preset: _gains(inputs, pairs, preset) for preset in PRESETS_BY_SIZE}
-    label = "test accuracy minus that of the method as described, points"
-    return _stacked(inputs, "What each change of the paper's method is worth", label, budgets, reference=0.0)
+    changes = [name for name in PAPER_EXPERIMENTS if name != BASELINE_EXPERIMENT]
+    pairs = {display_name(name): (name, BASELINE_EXPERIMENT) for name in changes}
+    return _stacked_gains(inputs, "What each change of the paper's method is worth", "the method as described", pairs)
 
 
 def techniques(inputs: Inputs) -> Figure:
     """What each technique is worth on Wren's recipe, one panel per budget, the best first."""
     pairs = {one.title: (technique(key), TECHNIQUE_BASE) for key, one in TECHNIQUES.items()}
-    budgets = {preset: _gains(inputs, pairs, preset) for preset in PRESETS_BY_SIZE}
-    label = "test accuracy minus that of the recipe without it, points"
-    return _stacked(inputs, "What each technique is worth", label, budgets, reference=0.0)
+    return _stacked_gains(inputs, "What each technique is worth", "the recipe without it", pairs)
 
 
 def parts(inputs: Inputs) -> Figure:

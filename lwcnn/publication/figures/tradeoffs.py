@@ -22,12 +22,8 @@ from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, Look, new_panels, styled
 from lwcnn.system.errors import LwcnnError
 
-MOST_ACCURATE, OURS, SYSTEM, RECORD = (
-    "ours, most accurate below 30,000",
-    "ours",
-    "system to reproduce",
-    "public network",
-)
+MOST_ACCURATE, OURS = "ours, most accurate below 30,000", "ours"
+SYSTEM, RECORD = "system to reproduce", "public network"
 KINDS = {MOST_ACCURATE: (BEST, "*"), OURS: (BASELINE, "o"), SYSTEM: (BLACK, "s"), RECORD: (style.GREEN, "^")}
 """Color and marker by kind, in the order of the legend."""
 

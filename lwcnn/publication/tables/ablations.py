@@ -86,8 +86,7 @@ def trials(evidence: Evidence, columns: int) -> Table:
     ]
     height = -(-len(cells) // columns)
     cells += [["", "", ""]] * (height * columns - len(cells))
-    rows = [sum((cells[column * height + row] for column in range(columns)), []) for row in range(height)]
-    return Table(["trial", "k", "%"] * columns, [rows])
+    return Table(["trial", "k", "%"] * columns, [[sum(cells[row::height], []) for row in range(height)]])
 
 
 def _short(trial: str) -> str:

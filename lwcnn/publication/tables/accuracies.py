@@ -1,6 +1,7 @@
 """Accuracies of all experiments, by class and by fold, and the machines of the runs."""
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from lwcnn.publication.claims import PAPER_ACCURACY
 from lwcnn.publication.evidence import Evidence, class_means, pair_share, summed_confusion
 from lwcnn.publication.measurement import mean_and_spread, percent, points
 from lwcnn.publication.names import is_part, named
-from lwcnn.publication.tables.table import Table, table_of
+from lwcnn.publication.tables.table import Columns, Table, table_of
 
 NUM_PAIRS = 6  # of classes that are confused most
 
@@ -24,7 +25,7 @@ def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequ
     runs = runs[runs["experiment"].isin(experiments) if experiments else ~runs["experiment"].map(is_part).astype(bool)]
     runs = runs[runs["dataset"] == dataset] if dataset else runs
     paper = {name: f"{100 * claimed:.0f}" for name, claimed in PAPER_ACCURACY.items()}
-    columns = {
+    columns: Columns = {
         "data": lambda runs: runs["dataset"].iloc[0],
         "experiment": lambda runs: named(runs["experiment"].iloc[0]),
         "preset": lambda runs: runs["preset"].iloc[0],
@@ -61,7 +62,7 @@ def family(evidence: Evidence) -> Table:
 def folds(evidence: Evidence) -> Table:
     """A row per K-fold assessment."""
     kinds = {True: "model never reset, as published", False: "from scratch"}
-    columns = {
+    columns: Columns = {
         "data": lambda folds: folds["dataset"].iloc[0],
         "K-fold of": lambda folds: f"{named(folds['experiment'].iloc[0])}, {kinds[_leaks(folds)]}",
         "preset": lambda folds: folds["preset"].iloc[0],
@@ -91,10 +92,9 @@ def confused_classes(evidence: Evidence) -> Table:
     """The pairs of classes with the most errors, as fractions of all errors: baseline and best network."""
     networks = evidence.compared("cifar10")
     names, matrices = list(class_means(networks[0].runs).index), [summed_confusion(one.runs) for one in networks]
-    pairs = [(a, b) for a in range(len(names)) for b in range(a)]
-    pairs.sort(key=lambda pair: -pair_share(matrices[-1], *pair))
+    pairs = sorted(combinations(range(len(names)), 2), key=lambda pair: -pair_share(matrices[-1], *pair))
     rows = [
-        [f"{names[b]} and {names[a]}", *(f"{100 * pair_share(matrix, a, b):.1f}" for matrix in matrices)]
+        [f"{names[a]} and {names[b]}", *(f"{100 * pair_share(matrix, a, b):.1f}" for matrix in matrices)]
         for a, b in pairs[:NUM_PAIRS]
     ]
     errors = [f"{100 - 100 * float(np.trace(matrix) / matrix.sum()):.1f}" for matrix in matrices]

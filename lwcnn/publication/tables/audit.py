@@ -8,9 +8,7 @@ from lwcnn.publication.tables.table import Cell, Part, Table
 from lwcnn.publication.values import resolve
 
 _LEFT = r">{\raggedright\arraybackslash}"
-_CLAIMED = 2 * rf"{_LEFT}p{{0.17\textwidth}}"
-_COLUMNS = _CLAIMED + rf"{_LEFT}p{{0.24\textwidth}}{_LEFT}X"
-_THREE_COLUMNS = rf"{_CLAIMED}{_LEFT}X"
+_NARROW, _WIDE, _REST = (_LEFT + width for width in (r"p{0.17\textwidth}", r"p{0.24\textwidth}", "X"))
 
 
 def audit_all(evidence: Evidence) -> Table:
@@ -28,8 +26,8 @@ def audit(evidence: Evidence, *systems: str, with_system: bool = False) -> Table
         groups.append([[f"{system}: {about}" if with_system else about, *rest] for about, *rest in cells])
     head = ["claim about", "claimed", "code, table or output", "measured here"]
     if not any(measured for group in groups for *_, measured in group):
-        return Table(head[:3], [[row[:3] for row in group] for group in groups], _THREE_COLUMNS, r"\textwidth")
-    return Table(head, groups, _COLUMNS, r"\textwidth")
+        return Table(head[:3], [[row[:3] for row in group] for group in groups], 2 * _NARROW + _REST)
+    return Table(head, groups, 2 * _NARROW + _WIDE + _REST)
 
 
 AUDITS: dict[str, Callable[[Evidence], Table]] = {

@@ -175,8 +175,13 @@ _INT8: Columns = {
 
 
 def benchmark_table(name: str, rows: Sequence[dict]) -> Table:
-    """Returns the table of the rows in results/<name>.json."""
+    """Returns the table of the rows that benchmarks/<name>.py measured."""
     return table_of(COLUMNS[name], _PREPARED.get(name, list)(rows))
+
+
+def measured(name: str, evidence: Evidence) -> Table:
+    """Returns the table of results/<name>.json."""
+    return benchmark_table(name, evidence.benchmark(name)["rows"])
 
 
 def int8(evidence: Evidence) -> Table:
@@ -204,7 +209,7 @@ def _with_ratios(rows: Sequence[dict]) -> list[dict]:
 
 
 def _points(row: Mapping) -> Measurement:
-    return Measurement(row["points"], low=row["low"], high=row["high"], signed=True)
+    return Measurement(row["points"], interval=(row["low"], row["high"]), signed=True)
 
 
 def _by_weights_and_epochs(rows: Sequence[dict]) -> list[dict]:

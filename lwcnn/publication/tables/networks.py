@@ -13,7 +13,7 @@ from lwcnn.publication.claims import GOALS, PAPER_ACCURACY, PUBLISHED, REFERENCE
 from lwcnn.publication.evidence import Evidence, Network
 from lwcnn.publication.measurement import Measurement, mean_and_spread
 from lwcnn.publication.names import command_name, display_name, named
-from lwcnn.publication.tables.table import Cell, Table, table_of
+from lwcnn.publication.tables.table import Cell, Columns, Table, table_of
 
 README_NETWORKS = ("wren-10k", "wren-20k", "wren-30k", "wren-100k", "wren-fast", "wren", "paper")
 """The networks of the README's table on CIFAR-10: the Wren family and the paper's. One on Fashion-MNIST follows."""
@@ -35,19 +35,17 @@ _WITHOUT_GOAL = (
     "repo_baseline_frozen",
 )  # fmt: skip
 
-NetworkColumns = dict[str, Callable[[Network], Cell]]
-
 
 def mean_accuracy(one: Network) -> Cell:
     return mean_and_spread(one.runs["test_accuracy"]).bare()
 
 
-_DATA: NetworkColumns = {"data": lambda one: DISPLAY_NAMES[one.dataset]}
-_NETWORK: NetworkColumns = {"network": lambda one: named(one.experiment)}
-_EXPERIMENT: NetworkColumns = {"experiment": lambda one: named(one.experiment)}
-_PARAMETERS: NetworkColumns = {"parameters": lambda one: f"{one.untrained.count_params():,}"}
-_BUDGET: NetworkColumns = {"preset": lambda one: one.runs["preset"].iloc[0], "seeds": lambda one: str(len(one.runs))}
-_TEST: NetworkColumns = {
+_DATA: Columns = {"data": lambda one: DISPLAY_NAMES[one.dataset]}
+_NETWORK: Columns = {"network": lambda one: named(one.experiment)}
+_EXPERIMENT: Columns = {"experiment": lambda one: named(one.experiment)}
+_PARAMETERS: Columns = {"parameters": lambda one: f"{one.untrained.count_params():,}"}
+_BUDGET: Columns = {"preset": lambda one: one.runs["preset"].iloc[0], "seeds": lambda one: str(len(one.runs))}
+_TEST: Columns = {
     "test": mean_accuracy,
     "95% interval": lambda one: f"[{100 * one.accuracy.low:.2f}, {100 * one.accuracy.high:.2f}]",
 }
@@ -55,21 +53,21 @@ _TEST: NetworkColumns = {
 
 def headline(evidence: Evidence) -> Table:
     """Accuracy, size, latency and training time of the paper's network and ours."""
-    columns: NetworkColumns = {
+    columns: Columns = {
         "test %": mean_accuracy,
         "int8 bytes": lambda one: f"{one.int8['size_bytes']:,.0f}",
         "int8 ms (p90)": _latency("litert-int8"),
         "training minutes": _minutes,
     }
     pairs = [*(("cifar10", name) for name in README_NETWORKS), ("fashion_mnist", "wren-15k")]
-    names: NetworkColumns = {"network": lambda one: f"`{command_name(one.experiment)}`"}
+    names: Columns = {"network": lambda one: f"`{command_name(one.experiment)}`"}
     networks = [evidence.network(dataset, NETWORKS[name]) for dataset, name in pairs]
     return table_of(names | _DATA | _PARAMETERS | columns, networks)
 
 
 def efficiency(evidence: Evidence) -> Table:
     """Parameters, multiply-accumulates, int8 file and latency of the networks that one would deploy."""
-    columns: NetworkColumns = {
+    columns: Columns = {
         "MACs, M": lambda one: f"{count_macs(one.untrained) / 1e6:.2f}",
         "int8, bytes": lambda one: f"{one.int8['size_bytes']:,.0f}",
         "gzip": lambda one: f"{one.int8['gzip_bytes']:,.0f}",
@@ -84,8 +82,8 @@ def efficiency(evidence: Evidence) -> Table:
 def reproduction(evidence: Evidence) -> Table:
     """The paper's architecture on its three data sets: the paper's accuracy and ours."""
     pairs = [(dataset, name) for dataset in PAPER_ACCURACY for name in (*_REPRODUCTION, *_MORE.get(dataset, ()))]
-    validation: NetworkColumns = {"validation": lambda one: mean_and_spread(one.runs["val_accuracy"]).bare()}
-    paper: NetworkColumns = {"paper": lambda one: f"{100 * PAPER_ACCURACY[one.dataset]:.0f}"}
+    validation: Columns = {"validation": lambda one: mean_and_spread(one.runs["val_accuracy"]).bare()}
+    paper: Columns = {"paper": lambda one: f"{100 * PAPER_ACCURACY[one.dataset]:.0f}"}
     return _by_dataset(evidence, _DATA | _EXPERIMENT | _BUDGET | validation | _TEST | paper, pairs)
 
 
@@ -98,7 +96,7 @@ def improved(evidence: Evidence) -> Table:
         values = {pair: f"{value:g}" for pair, one in goals.items() if pd.notna(value := getattr(one, which))}
         return lambda one: values.get((one.dataset, one.experiment), "")
 
-    columns: NetworkColumns = {"to beat": goal("beat"), "goal": goal("least"), "aim": goal("aim")}
+    columns: Columns = {"to beat": goal("beat"), "goal": goal("least"), "aim": goal("aim")}
     columns = _DATA | _EXPERIMENT | _PARAMETERS | _BUDGET | _TEST | columns
     return _by_dataset(evidence, columns, pairs, "llrlllllll")
 
@@ -115,7 +113,7 @@ def references(evidence: Evidence) -> Table:
         length = f"{get_experiment(one.experiment, runs(one).runs['preset'].iloc[0]).num_epochs}"
         return f"{mean_accuracy(runs(one))} ({f'{one.epochs} instead of ' if one.epochs else ''}{length} epochs)"
 
-    columns: dict[str, Callable[[Any], Cell]] = {
+    columns: Columns = {
         "network": lambda one: named(one.experiment),
         "parameters": lambda one: f"{costs['params'][one.network]:,}",
         "MACs, M": lambda one: f"{costs['macs'][one.network] / 1e6:,.1f}",
@@ -133,7 +131,7 @@ def references(evidence: Evidence) -> Table:
 
 def published(evidence: Evidence) -> Table:
     """Published results shown in the figures, each with its source."""
-    columns = {
+    columns: Columns = {
         "data": "{dataset}",
         "network": "{name}",
         "parameters": "{params:,}",
@@ -157,9 +155,7 @@ def _minutes(one: Network) -> str:
     return f"{one.runs['train_seconds'].mean() / 60:.0f}{shown}"
 
 
-def _by_dataset(
-    evidence: Evidence, columns: NetworkColumns, pairs: Iterable[tuple[str, str]], kinds: str = ""
-) -> Table:
+def _by_dataset(evidence: Evidence, columns: Columns, pairs: Iterable[tuple[str, str]], kinds: str = "") -> Table:
     """Makes a table with a group of networks per data set."""
     groups = [[evidence.network(*pair) for pair in found] for _, found in groupby(pairs, lambda pair: pair[0])]
     return table_of(columns, *groups, kinds=kinds)

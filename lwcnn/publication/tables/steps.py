@@ -16,7 +16,7 @@ def sizes(models: Iterable[keras.Model]) -> Table:
 
 def merge(checks: Iterable[MergeCheck]) -> Table:
     """Comparison of each submodel with its branch of the merged model, by `check_merge`."""
-    columns = {
+    columns: Columns = {
         "branch": lambda one: one.name,
         "same weights": lambda one: "yes" if one.same_weights else "no",
         "largest difference of logits": lambda one: f"{one.largest_difference:.1e}",

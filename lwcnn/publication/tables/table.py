@@ -4,7 +4,7 @@ Texts in them are inline Markdown with one feature, `code` in backticks.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,13 +26,12 @@ _BY = re.compile(r"\b(\d+)x(\d+)\b")
 class Table:
     """A table: column titles, and rows of cells by group; empty groups are left out.
 
-    `kinds` are LaTeX's column types, by default all left-aligned; with a `width`, X columns share the free space.
+    `kinds` are LaTeX's column types, by default all left-aligned; X columns share the free space of a line.
     """
 
     head: Sequence[str]
     groups: Sequence[Sequence[Sequence[Cell]]]
     kinds: str = ""
-    width: str = ""
 
     @property
     def rows(self) -> list[Sequence[Cell]]:
@@ -51,8 +50,8 @@ class Table:
         return "\n".join([head, rule.replace(" ", ""), *body]) if body else ""
 
     def latex(self) -> str:
-        """The table as a tabular of booktabs, or a tabularx if it has a width."""
-        kind, begin = ("tabularx", f"{{{self.width}}}") if self.width else ("tabular", "[t]")
+        """The table as a tabular of booktabs, or a tabularx if it has X columns."""
+        kind, begin = ("tabularx", r"{\textwidth}") if "X" in self.kinds else ("tabular", "[t]")
         columns = self.kinds or "l" * len(self.head)
         groups = [[rf"{' & '.join(map(cell_latex, row))} \\" for row in rows] for rows in ([self.head], *self.groups)]
         body = "\n\\midrule\n".join("\n".join(rows) for rows in groups if rows)
@@ -63,7 +62,7 @@ class Table:
         return self.markdown() or "*No results.*"
 
 
-Columns = Mapping[str, str | Callable[[Any], Cell]]
+Columns = dict[str, str | Callable[[Any], Cell]]
 """By title, a function of a row, or a template that its values fill, without a "%" at its end."""
 
 

@@ -1,19 +1,41 @@
-"""Tables in Markdown files, between the markers `<!-- name -->` and `<!-- end of name -->`."""
+"""All tables by name, and the Markdown pages that show them between `<!-- name -->` and `<!-- end of name -->`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import Evidence
-from lwcnn.publication.measurement import Measurement
-from lwcnn.publication.tables import make_table
-from lwcnn.system.errors import LwcnnError
+from lwcnn.publication.measurement import Measurement, or_missing
+from lwcnn.publication.tables import ablations, accuracies, audit, benchmarks, calibration, networks
+from lwcnn.publication.tables.table import Table
+from lwcnn.system.errors import LwcnnError, unknown_name
 from lwcnn.system.files import StrPath, read_text, write_atomically
+
+_FUNCTIONS: tuple[Callable[[Evidence], Table], ...] = (
+    accuracies.accuracies, accuracies.family, accuracies.machines,
+    accuracies.folds, accuracies.confused_classes, accuracies.class_accuracies,
+    networks.headline, networks.reproduction, networks.improved, networks.efficiency,
+    ablations.method, ablations.parts, ablations.techniques,
+    calibration.calibration, calibration.family_calibration,
+    networks.references, networks.published, benchmarks.int8, benchmarks.bench,
+)  # fmt: skip
+TABLES: dict[str, Callable[[Evidence], Table]] = {function.__name__: function for function in _FUNCTIONS}
+TABLES |= audit.AUDITS | {name: partial(benchmarks.measured, name) for name in benchmarks.COLUMNS}
 
 SHOWN = ("accuracies", "method", "parts", "techniques", "folds", "references", "machines")
 """Tables that `lwcnn table` prints."""
 
 _MARKED = re.compile(r"(?P<begin><!-- (?P<name>\w+) -->\n).*?(?P<end><!-- end of (?P=name) -->)", re.DOTALL)
+
+
+def make_table(name: str, evidence: Evidence) -> Table:
+    """Makes one of `TABLES`; one whose results are missing has a single cell, which says so."""
+    if name not in TABLES:
+        raise unknown_name("table", name, TABLES)
+    table = or_missing(TABLES[name], evidence)
+    return Table(["result"], [[[table]]]) if isinstance(table, MissingInput) else table
 
 
 def all_tables(folder: StrPath) -> str:
