@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 from lwcnn.data.datasets import load_dataset
 from lwcnn.data.splits import split_for_training
 from lwcnn.evaluation import metrics
-from lwcnn.evaluation.predict import TTA_TRANSFORMS, default_tta_transforms, predict_logits
+from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_logits
 from lwcnn.evaluation.statistics import paired_difference
 from lwcnn.experiments.records import SPLIT_SEED
 from lwcnn.experiments.shipped import shipped_file, trained_networks, was_mirrored
@@ -37,7 +37,7 @@ def measure(name: str, dataset: str, experiment: str) -> dict:
     data = load_dataset(dataset)
     _, held_out = split_for_training(data.y_train, 0.1, seed=SPLIT_SEED)
     model = load_model(file := shipped_file(name, dataset))
-    transforms = default_tta_transforms(data.mirror)
+    transforms = ("original", "horizontal_flip") if data.mirror else ("original", "center_crop", "blur")
     validation = averaged(model, data.x_train[held_out], transforms)
     test = averaged(model, data.x_test, transforms)
     row = {"network": name, "experiment": experiment, "dataset": dataset}

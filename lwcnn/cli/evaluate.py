@@ -22,8 +22,7 @@ ARGUMENTS: Arguments = {
     "--dataset": option(f"{DATASET_HELP} (default: from MODEL)", type=arguments.dataset_source),
     "--tta": option(
         "also evaluate with test-time augmentation over these transforms: "
-        f"{', '.join(TTA_TRANSFORMS)} (default: original and horizontal_flip; for a model that was not trained "
-        "on mirrored images, all but the flips)",
+        f"{', '.join(TTA_TRANSFORMS)} (default: original and horizontal_flip)",
         nargs="*",
         choices=TTA_TRANSFORMS,
         metavar="TRANSFORM",

@@ -23,11 +23,7 @@ ARGUMENTS: Arguments = {
     ),
     "--top": option("number of classes per image", 1, type=at_least_one, metavar="K"),
     "--calibrated": option("divide the logits by the temperature fitted on validation images", action="store_true"),
-    "--tta": option(
-        "average the probabilities of each image and its mirror image, or of other views for a model that was "
-        "not trained on mirrored images",
-        action="store_true",
-    ),
+    "--tta": option("average the probabilities of each image and its mirror image", action="store_true"),
     "--json": option("write JSON instead of CSV", action="store_true"),
     "--output": option("file to write (default: standard output)", type=output_file),
     "--dataset": option("data set whose class names are written (default: from MODEL)", type=dataset_source),

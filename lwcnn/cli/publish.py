@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from lwcnn.cli.arguments import DATA_DIR, Arguments, folder, option, output_folder, path
+from lwcnn.system.errors import wrong
 
 EXIT_SKIPPED = 3
 """Exit code if some figures lacked their input; the others are drawn."""
@@ -68,6 +69,8 @@ def make_report(options: argparse.Namespace) -> None:
     from lwcnn.publication.report import build_pdf, generate
     from lwcnn.system.files import write_atomically
 
+    if not options.source.exists():
+        raise wrong("Run this in a clone of the repository, or give a LaTeX source by --source", options.source)
     made = generate(options.source, options.work, Evidence(options.results))
     print(f"{len(made.values)} values and {len(made.tables)} tables are in {options.work}/generated")
     for reason in made.missing:

@@ -1,5 +1,6 @@
 """Reads image files into arrays of one size and number of channels; rotates by EXIF and fills transparency white."""
 
+import functools
 import logging
 import math
 import os
@@ -95,18 +96,21 @@ def choose_shape(sources: Iterable[Any], size: Size | None) -> tuple[int, int, i
     chosen = check_size(size)
     if len(chosen) == 3:
         return chosen[0], chosen[1], chosen[2]
-    sizes, is_gray = [], True
+    sizes, num_gray = [], 0
     for source in sources:
         try:
             with _opened(source) as image:
                 sizes.append(_upright_size(image))
-                is_gray = is_gray and (image.mode in _GRAY_MODES or image.mode.startswith("I"))
+                num_gray += image.mode in _GRAY_MODES or image.mode.startswith("I")
         except Exception:  # reported when its pixels are read
             continue
     if not sizes:
         raise LwcnnError("Give at least one readable image. Received: no readable image")
     height, width = chosen or _default_size(np.median(sizes, axis=0))
-    return height, width, 1 if is_gray else 3
+    if len(sizes) / 2 < num_gray < len(sizes):
+        told = "%d of %d images are stored as gray, the others in color: the network gets three input channels"
+        _log.warning(told, num_gray, len(sizes))
+    return height, width, 1 if num_gray == len(sizes) else 3
 
 
 def _default_size(median: np.ndarray) -> tuple[int, int]:
@@ -114,7 +118,9 @@ def _default_size(median: np.ndarray) -> tuple[int, int]:
     scale = min(1.0, MAX_DEFAULT_SIDE / max(median))
     width, height = (max(1, round(side * scale)) for side in median)
     if scale < 1:
-        message = "The images, of median size %dx%d, are reduced to %dx%d; size chooses another one"
+        message = (
+            "The images, of median size %dx%d, are reduced to %dx%d; choose another size by --size, or size= in Python"
+        )
         _log.warning(message, median[1], median[0], height, width)
     return height, width
 
@@ -202,10 +208,18 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 
 def _to_8_bit(image: Image.Image, has_16_bits: bool) -> Image.Image:
     if has_16_bits:  # Pillow would clip values above 255
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        values = np.asarray(image)
+        if values.max() < 4096:
+            _warn_of_dark_images()
+        return Image.fromarray((values >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError("32 bits per pixel, whose range is unknown")
     return image
+
+
+@functools.cache  # once is enough
+def _warn_of_dark_images() -> None:
+    _log.warning("A 16-bit image has no value above 4095 and is read as nearly black: scale such images to 0..65535.")
 
 
 def _natural_key(text: str) -> list:

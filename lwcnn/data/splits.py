@@ -81,7 +81,7 @@ def draw_test_images(
     if counts.min() < 3:
         rare = classes[counts < 3][:5]
         names = [class_names[label] if label < len(class_names) else str(label) for label in rare]
-        advice = "Give each class at least three different images: for training, validation and test"
+        advice = "Give each class at least three images that differ and are in no other class"
         raise wrong(advice, f"fewer of {', '.join(map(repr, names))}")
     shares = np.rint(TEST_FRACTION * counts)
     inside = (np.flatnonzero(label_of == k) for k in range(len(classes)))

@@ -92,9 +92,9 @@ def require_fit(model: keras.Model, path: StrPath, data: Dataset) -> None:
     require_classifier(model)
     if input_shape(model) != data.input_shape or model.output_shape[-1] != data.num_classes:
         raise LwcnnError(
-            f"Choose the data set of {path} with --dataset: the model takes images of shape {model.input_shape[1:]} "
-            f"and has {model.output_shape[-1]} classes. Received: {data.name}, {data.input_shape}, "
-            f"{data.num_classes} classes"
+            f"Choose the data set of {path} with --dataset, and evaluate models of different sizes one at a time: this "
+            f"one takes images of shape {model.input_shape[1:]} and has {model.output_shape[-1]} classes. Received: "
+            f"{data.name}, {data.input_shape}, {data.num_classes} classes"
         )
     require_classes(path, data.class_names, data.name)
 
@@ -226,11 +226,12 @@ TTA_TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 """Transforms of test-time augmentation (TTA): functions from uint8 images to images of the same shape, by name."""
 
 
-def default_tta_transforms(mirror: bool) -> tuple[str, ...]:
-    """Returns the image and its mirror image; all but the flips if the model was not trained on mirrored images."""
-    if mirror:
-        return "original", "horizontal_flip"
-    return tuple(name for name in TTA_TRANSFORMS if not name.endswith("_flip"))
+def default_tta_transforms(was_mirrored: bool) -> tuple[str, ...]:
+    """Returns the image and its mirror image; refuses a model that was not trained on mirrored images."""
+    if not was_mirrored:
+        advice = "Leave out --tta, or name its transforms in `lwcnn evaluate`: by default it mirrors the images"
+        raise wrong(advice, "a model that was not trained on mirrored images")
+    return "original", "horizontal_flip"
 
 
 def predict_tta(

@@ -15,7 +15,7 @@ from lwcnn.data.datasets import Dataset
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.experiments.folders import Folders, load_classes
 from lwcnn.experiments.results import PRESETS_BY_SIZE, load_exports, load_latencies, run_paths
-from lwcnn.models.description import Description, describe_model, model_checksum, read_description
+from lwcnn.models.description import NOT_SPECIFIED, Description, describe_model, model_checksum, read_description
 from lwcnn.models.io import load_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json, write_atomically, write_json
@@ -90,6 +90,8 @@ def describe_models(folders: Folders, license_name: str | None = None) -> list[P
             raise LwcnnError(f"Move the model away, or train it again: its run is not in the results. Received: {path}")
         found = Description.of_run(result | {"seen": told.seen}, told.class_names)
         wanted = replace(found, license=license_name or told.license, **_measured(path, folders.results))
+        if told.license not in (NOT_SPECIFIED, wanted.license):
+            _log.warning("%s: its license was %s and is now %s", path, told.license, wanted.license)
         if wanted != told:
             describe_model(path, wanted)
     return paths

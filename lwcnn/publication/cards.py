@@ -87,7 +87,11 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         million_macs=run["macs"] / 1e6,
         int8=_int8(path, told, evidence),
         calibration=_calibration(told, run, network),
+        macro=f"| mean of the classes' accuracies | {macro:.2%} |\n"
+        if (macro := run.get("test_macro_accuracy", 0)) > 0
+        else "",
         hardest=_hardest(told, run),
+        warnings="".join(f"- Warning: {warning}.\n" for warning in run.get("warnings") or []),
         load=shipped if is_shipped else f'lwcnn.load_model("{path.name}")',
         export=f"lwcnn export {name if is_shipped else path.name} --dataset {images}",
     )

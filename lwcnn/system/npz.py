@@ -39,8 +39,9 @@ def load_npz(path: StrPath) -> dict[str, np.ndarray]:
         require_available(error, path)
         if not zipfile.is_zipfile(path):
             raise LwcnnError(
-                "Not an .npz file, or one cut short: its table of contents is missing. Give a folder of images or a "
-                f"whole .npz file (numpy.savez makes one). Received: {str(path)!r} of {os.path.getsize(path):,} bytes"
+                "Not an .npz file, or one cut short: its table of contents is missing. Give a folder of images, one "
+                "subfolder a class, or a whole .npz file (numpy.savez makes one). "
+                f"Received: {str(path)!r} of {os.path.getsize(path):,} bytes"
             ) from error
         raise LwcnnError(
             f"The .npz file is corrupt, cut short or holds more than arrays ({type(error).__name__}: {error}). Fetch "

@@ -89,8 +89,9 @@ def test_an_average_over_no_transform_is_refused(model, images):
 
 
 def test_digits_are_not_mirrored_by_default():
-    assert default_tta_transforms(mirror=True) == ("original", "horizontal_flip")
-    assert default_tta_transforms(mirror=False) == ("original", "center_crop", "blur")
+    assert default_tta_transforms(was_mirrored=True) == ("original", "horizontal_flip")
+    with pytest.raises(LwcnnError, match="Leave out --tta.*Received: a model that was not trained on mirrored images"):
+        default_tta_transforms(was_mirrored=False)
 
 
 def test_command_reports_both_separately(model, made_npz, made_dataset, tmp_path, capsys):
