@@ -428,6 +428,33 @@ def test_without_pixels_only_image_figures_are_skipped(made, tmp_path, capsys):
     assert all(f"skipped  mine/{name}" in printed.err for name in ("gradcam", "right_and_wrong"))
 
 
+def test_images_of_ones_own_are_drawn_from_their_folder(tmp_path, capsys):
+    digits = load_dataset("digits")
+    for i, (image, label) in enumerate(zip(digits.x_test[:60], digits.y_test[:60] % 2)):
+        (tmp_path / f"my digits/{label}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0]).save(tmp_path / f"my digits/{label}/{i}.png")
+    arguments = ["figures", f"--results={tmp_path}/results", f"--models={tmp_path}/models", f"--output={tmp_path}/out"]
+    arguments += ["--only", "right_and_wrong", "gradcam", "training_curves", "--dataset"]
+    for size in (None, 20):  # the second like that of a fine-tuned network
+        data = load_dataset(tmp_path / "my digits", size=size, mirror=size is not None)
+        logits = np.float16(np.eye(2)[data.y_test])
+        _write_run(tmp_path, "single", "quick", 0, logits, data)
+        folder = tmp_path / "results" / data.name
+        save_classes(folder / "single/quick/seed0_classes.npz", data.y_test)
+        save_classes(folder / "test_labels.npz", data.y_test)
+        save_npz(folder / "single/quick/released.npz", seed=np.array(0), logits=logits)
+        (tmp_path / "models").mkdir(exist_ok=True)
+        build_merged_model(data.input_shape, 2).save(tmp_path / "models" / f"{data.name}-single.keras")
+        assert main([*arguments, data.name]) == 3, "their images are not known"
+        assert "give the folder or file of the images by --dataset" in capsys.readouterr().err
+    assert main([*arguments, str(tmp_path / "my digits")]) == 0, capsys.readouterr().err
+    assert len(list((tmp_path / "out").glob("my_digits-*/*.png"))) == 6
+    Image.fromarray(digits.x_test[70][..., 0]).save(tmp_path / "my digits/0/new.png")
+    assert main([*arguments, str(tmp_path / "my digits")]) == 3
+    assert "were made with other images" in capsys.readouterr().err
+    assert main([*arguments, str(tmp_path)]) == 1
+
+
 def test_a_data_set_without_the_papers_method_has_figures_of_its_best_network(made, tmp_path):
     shutil.copytree(made / "results", tmp_path / "results")
     shutil.rmtree(tmp_path / "results/digits/paper")

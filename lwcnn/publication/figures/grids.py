@@ -48,7 +48,7 @@ def plot_image_grid(
             ax.set_title(caption, fontsize=5.5, linespacing=1.0, pad=2)
     for ax, name in zip(axes[::columns], row_names, strict=False):
         ax.text(-0.08, 0.5, name, ha="right", va="center", fontsize=6.5, transform=ax.transAxes)
-    figure.suptitle(title)
+    figure.suptitle(title, wrap=True)
     return figure
 
 
@@ -67,20 +67,20 @@ def right_and_wrong(inputs: Inputs) -> Figure:
     classes, confidence = released.logits.argmax(axis=1), softmax(released.logits, axis=1).max(axis=1)
     names, columns = inputs.class_names, min(MAX_COLUMNS, len(inputs.class_names))
     order = np.random.default_rng(0).permutation(len(classes))
-    images, captions = [], []
+    images, captions, rows = [], [], []
     for is_right in (True, False):
         chosen = []
         for label in range(columns):
             where = order[(released.labels[order] == label) & ((classes[order] == label) == is_right)]
             chosen.append(where if is_right else where[np.argsort(-confidence[where], kind="stable")])
-        for row in range(NUM_SAMPLES):
+        for row in range(min(NUM_SAMPLES, max(map(len, chosen)))):
+            rows.append("right" if is_right else "wrong")
             for where in chosen:
                 i = where[row] if row < len(where) else None
                 images.append(None if i is None else pixels[i])
                 wrong = "" if i is None or is_right else f"{names[released.labels[i]]}, taken\nfor "
                 captions.append("" if i is None else f"{wrong}{names[classes[i]]}, {100 * confidence[i]:.0f}%")
     title = inputs.title("Right and wrong", describe_runs(released.run), "predicted class and confidence")
-    rows = ["right"] * NUM_SAMPLES + ["wrong"] * NUM_SAMPLES
     return plot_image_grid(images, captions, columns, rows, title)
 
 
