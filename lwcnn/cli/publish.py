@@ -16,7 +16,11 @@ TABLE: Arguments = {
 }
 FIGURES: Arguments = {
     "--only": option("figures to draw (default: all)", nargs="+", metavar="NAME"),
-    "--dataset": option("data sets to draw (default: all with a released model)", nargs="+", metavar="NAME"),
+    "--dataset": option(
+        "data sets to draw, each a name, or its folder of images or .npz file (default: all with a released model)",
+        nargs="+",
+        metavar="DATA",
+    ),
     "--results": folder("results", "the results"),
     "--models": folder("models", "the models"),
     "--output": folder("visualizations", "the figures", output_folder),

@@ -17,14 +17,14 @@ def write_run(folder, group, seed, wrong, num_images=100, **changes):
 
 
 def write_run_of_classes(folder, group, seed, labels, classes, class_names, **changes):
-    """Writes a run that predicts `classes` for test images of ten classes.
+    """Writes a run that predicts `classes` for test images with `labels`.
 
     Args:
         folder: The results folder.
         group: "<dataset>/<experiment>/<preset>".
     """
     dataset, experiment, preset = group.split("/")
-    matrix = np.zeros((10, 10), int)
+    matrix = np.zeros((len(class_names), len(class_names)), int)
     np.add.at(matrix, (labels, classes), 1)
     accuracy = float((classes == labels).mean())
     run = {

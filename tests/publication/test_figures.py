@@ -27,7 +27,7 @@ from lwcnn.models.dual import build_merged_model
 from lwcnn.publication import figures
 from lwcnn.publication.claims import PUBLISHED
 from lwcnn.publication.figures import diagrams, intervals, tradeoffs
-from lwcnn.publication.figures.catalogue import FIGURES, ONLY_CIFAR10, PRINTED
+from lwcnn.publication.figures.catalogue import FIGURES, ONLY_CIFAR10, PRINTED, draw
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.outputs import embed_features
 from lwcnn.publication.figures.style import BEST, save_figure
@@ -82,8 +82,19 @@ def test_the_validation_loss_is_drawn_where_it_was_recorded(ax):
     np.testing.assert_allclose(solid[0].get_xydata(), [[1, 1.2], [2, 0.9]])
 
 
+def test_a_phase_of_one_epoch_is_seen_and_stages_are_named_in_the_papers_method_alone(ax):
+    history = [{"accuracy": 0.7, "val_accuracy": 0.6}]
+    figures.plot_training_curves(
+        [{"name": "last_half", "history": history}, {"name": "all", "history": history}], ax=ax
+    )
+    assert [text.get_text() for text in ax.texts] == ["last half", "all layers"]
+    assert {line.get_marker() for line in ax.lines if len(line.get_xdata())} == {"X", "o"}
+    shown = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert shown == ["training images, during the epoch", "validation images, after it"]
+
+
 def test_the_learning_rate_is_that_of_the_middle_of_each_epoch(made):
-    _, _, rate = FIGURES["training_curves"](Inputs("digits", Folders(made / "results"))).axes
+    *_, rate, _ = FIGURES["training_curves"](Inputs("digits", Folders(made / "results"))).axes
     decaying = 0.4 * (1 + np.cos(np.pi / 4)) / 2  # the phase planned four epochs and ended after three
     np.testing.assert_allclose(rate.lines[0].get_ydata(), [0.1, 0.1, 0.1, 0.1, 0.3, decaying], rtol=1e-6)
     assert rate.get_yscale() == "log" and list(rate.lines[0].get_xdata()) == [1, 2, 3, 4, 5, 6]
@@ -96,6 +107,36 @@ def test_budgets_share_an_axis_on_which_halving_the_error_is_always_as_far(made)
     np.testing.assert_allclose(np.diff(places), places[1] - places[0])
 
 
+@pytest.mark.parametrize("accuracies", [(0.3, 1.0), (1.0, 1.0), (0.3, 0.4)])
+def test_an_accuracy_of_100_and_low_ones_are_inside_of_a_linear_axis(made, monkeypatch, accuracies):
+    inputs = Inputs("digits", Folders(made / "results"))
+    for one, accuracy in zip(inputs.networks, [*accuracies, *[accuracies[0]] * 9], strict=False):
+        monkeypatch.setitem(one.__dict__, "accuracy", Estimate(accuracy, accuracy, accuracy, (accuracy,)))
+    ax = FIGURES["accuracies"](inputs).axes[-1]
+    low, high = ax.get_xlim()
+    assert ax.get_xscale() == "linear" and "logarithmic" not in ax.get_xlabel()
+    assert low < 100 * min(accuracies) and 100 * max(accuracies) < high < 104
+
+
+def test_labels_of_a_wide_axis_of_accuracies_do_not_cover_each_other(made, monkeypatch):
+    inputs = Inputs("digits", Folders(made / "results"))
+    for one, accuracy in zip(inputs.networks, (0.15, 0.999, 0.5, 0.6, 0.7, 0.8), strict=False):
+        monkeypatch.setitem(one.__dict__, "accuracy", Estimate(accuracy, accuracy, accuracy, (accuracy,)))
+    figure = draw("accuracies", inputs)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[-1].get_xticklabels()]
+    assert len(boxes) > 8 and not any(box.count_overlaps(boxes[:i]) for i, box in enumerate(boxes))
+
+
+def test_gains_beside_much_larger_ones_are_told_apart(made, monkeypatch):
+    gains = {f"gain {mean}": Estimate(mean, mean, mean, (mean,)) for mean in (-0.2, -0.002, 0.001, 0.003)}
+    monkeypatch.setattr(intervals, "_gains", lambda *_: gains)
+    ax = FIGURES["ablation"](Inputs("digits", Folders(made / "results"))).axes[-1]
+    assert ax.get_xscale() == "symlog" and "logarithmic beyond 1" in ax.get_xlabel()
+    del gains["gain -0.2"]
+    assert FIGURES["ablation"](Inputs("digits", Folders(made / "results"))).axes[-1].get_xscale() == "linear"
+
+
 def test_curves_of_folds_are_drawn_where_a_result_has_them(made, tmp_path):
     results = tmp_path / "results"
     shutil.copytree(made / "results", results)
@@ -105,6 +146,7 @@ def test_curves_of_folds_are_drawn_where_a_result_has_them(made, tmp_path):
     (accuracies,) = FIGURES["folds"](inputs).axes
     assert accuracies.collections[0].get_offsets().tolist() == [[1, 90], [2, 92], [1, 98], [2, 99]]
     assert list(accuracies.lines[-1].get_ydata()) == [95, 95], "of the model that is never reset"
+    assert 99 < accuracies.get_ylim()[1] < 101
     write_folds(results, "digits/paper/quick", [0.9, 0.92], fold_histories=[phases, phases[:1]])
     _, curves = FIGURES["folds"](Inputs("digits", Folders(results))).axes
     assert curves.get_title() == "paper's method: each fold from scratch"
@@ -169,9 +211,9 @@ def test_costs_show_their_spread_and_no_order():
     drawn = [segment.tolist() for bars in ax.collections for segment in bars.get_segments()]
     assert [[1, 50], [3, 50]] in drawn and [[2, 40], [2, 60]] in drawn
     assert all(len(line.get_xdata()) == 1 for line in ax.lines)
-    many = points(*((str(i), 1 + i, 50) for i in range(30)))
-    lines = figures.plot_costs({"ms": many}).axes[0].lines
-    assert len({(line.get_color(), line.get_marker()) for line in lines}) == 30, "every network has a look of its own"
+    many = points(*((str(i), 1 + i, 50 + i) for i in range(30)))
+    texts = figures.plot_costs({"ms": many, "bytes": many[:3]}).axes[0].texts
+    assert {text.get_text() for text in texts} == {str(i) for i in range(30)}, "every network has its name"
 
 
 def test_experiments_with_one_network_share_their_latency(made):
@@ -203,21 +245,24 @@ def test_roc_areas_are_those_of_the_classes_against_the_rest(ax, outputs):
     logits, labels = outputs
     areas = [roc_auc_score(labels == c, softmax(logits, axis=1)[:, c]) for c in range(3)]
     figures.plot_roc(logits, labels, NAMES, ax=ax)
-    assert [line.get_label() for line in ax.lines] == [f"{name}  {area:.4f}" for name, area in zip(NAMES, areas)]
+    assert [line.get_label() for line in ax.lines[:3]] == [f"{name}  {area:.4f}" for name, area in zip(NAMES, areas)]
     assert ax.get_legend().get_title().get_text() == f"class, AUC (mean {np.mean(areas):.4f})"
+    assert all(low < 0 and high > 1 for low, high in (ax.get_xlim(), ax.get_ylim())), "the axes are whole"
 
 
-def test_reliability_shows_both_errors(ax, outputs):
-    logits, labels = outputs
-    scaled, _ = scale_cross_fitted(logits, labels)
-    before, after = (expected_calibration_error(values, labels) for values in (logits, scaled))
+@pytest.mark.parametrize("num_images, num_bins, least", [(600, 15, 6), (30, 5, 2)])
+def test_reliability_shows_both_errors_and_the_images_of_each_bin(ax, outputs, num_images, num_bins, least):
+    logits, labels = (some[:num_images] for some in outputs)
+    models = {"as trained": logits, "temperature-scaled": scale_cross_fitted(logits, labels)[0]}
     figures.plot_reliability(logits, labels, ax=ax)
-    legend = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert f"ECE {100 * before:.1f}%" in legend[0] and f"ECE {100 * after:.1f}%" in legend[1]
-    assert legend[2] == "share of images" and all(0 < float(share) < 1 for share in legend[3:])
-    counts = reliability_bins(logits, labels)[2]
-    assert 0 < counts[counts > 0].min() < 10, "some bins hold too few images to be drawn"
-    assert len(ax.lines[0].get_xdata()) == (counts >= 10).sum()
+    drawn = []
+    for line, (name, values) in zip(ax.lines, models.items(), strict=False):
+        confidence, accuracies, counts = reliability_bins(values, labels, num_bins)
+        assert line.get_label() == f"{name}: ECE {100 * expected_calibration_error(values, labels):.1f}%"
+        np.testing.assert_allclose(line.get_xydata(), np.c_[confidence, accuracies][counts >= least])
+        drawn += [str(count) for count in counts if count >= least]
+    assert [text.get_text() for text in ax.texts] == drawn
+    assert [text.get_text() for text in ax.get_legend().get_texts()][2:] == ["perfectly calibrated"]
 
 
 def test_image_grid_and_overlays():
@@ -367,6 +412,35 @@ def test_without_pixels_only_image_figures_are_skipped(made, tmp_path, capsys):
     printed = capsys.readouterr()
     assert "drawn    mine/costs" in printed.out
     assert all(f"skipped  mine/{name}" in printed.err for name in ("gradcam", "right_and_wrong"))
+
+
+def test_images_of_ones_own_are_drawn_from_their_folder(tmp_path, capsys):
+    digits = load_dataset("digits")
+    for i, (image, label) in enumerate(zip(digits.x_test[:60], digits.y_test[:60] % 2)):
+        (tmp_path / f"my digits/{label}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0]).save(tmp_path / f"my digits/{label}/{i}.png")
+    arguments = ["figures", f"--results={tmp_path}/results", f"--models={tmp_path}/models", f"--output={tmp_path}/out"]
+    arguments += ["--only", "right_and_wrong", "gradcam", "training_curves", "--dataset"]
+    for size in (None, 20):  # the second like that of a fine-tuned network
+        data = load_dataset(tmp_path / "my digits", size=size, mirror=size is not None)
+        logits = np.float16(np.eye(2)[data.y_test])
+        epochs = [{"loss": 0.2, "accuracy": 0.9, "val_accuracy": 0.9}] * 3
+        phase = {"optimizer": {"name": "sgd", "learning_rate": 0.1}, "epochs": 3, "batch_size": 8}
+        training = {"config": {"phases": [phase]}, "history": [{"name": "all", "history": epochs}]}
+        training["data_checksum"] = data.checksum
+        group, labels = f"{data.name}/single/quick", data.y_test
+        run = write_run_of_classes(tmp_path / "results", group, 0, labels, labels, data.class_names, **training)
+        save_npz(run.with_name("released.npz"), seed=np.array(0), logits=logits)
+        (tmp_path / "models").mkdir(exist_ok=True)
+        build_merged_model(data.input_shape, 2).save(tmp_path / "models" / f"{data.name}-single.keras")
+        assert main([*arguments, data.name]) == 3, "their images are not known"
+        assert "give the folder or file of the images by --dataset" in capsys.readouterr().err
+    assert main([*arguments, str(tmp_path / "my digits")]) == 0, capsys.readouterr().err
+    assert len(list((tmp_path / "out").glob("my_digits-*/*.png"))) == 6
+    Image.fromarray(digits.x_test[70][..., 0]).save(tmp_path / "my digits/0/new.png")
+    assert main([*arguments, str(tmp_path / "my digits")]) == 3
+    assert "were made with other images" in capsys.readouterr().err
+    assert main([*arguments, str(tmp_path)]) == 1
 
 
 def test_a_data_set_without_the_papers_method_has_figures_of_its_best_network(made, tmp_path):

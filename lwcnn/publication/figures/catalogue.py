@@ -1,5 +1,7 @@
 """All figures by name, and the function that draws them into files."""
 
+import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from lwcnn.publication.figures import curves, diagrams, grids, intervals, output
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import STYLE, save_figure
 from lwcnn.system.errors import LwcnnError, unknown_name, wrong
+from lwcnn.system.safe_text import path_part
 
 _FUNCTIONS: tuple[Callable[[Inputs], Figure], ...] = (
     diagrams.method, tradeoffs.frontier, intervals.accuracies, tradeoffs.parameters, tradeoffs.costs,
@@ -40,9 +43,10 @@ def draw_figures(
 ) -> Iterator[tuple[str, list[Path], str]]:
     """Draws figures into `<output>/<dataset>/<name>.png`.
 
-    Without names, all figures are drawn, and without data sets those of every data set with a released model. Yields
-    each figure's data set and name, its files, and why it has none: without its input it is skipped, and older files
-    stay. Figures that fail are an error after the others are drawn.
+    Without names, all figures are drawn, and without data sets those of every data set with a released model. A data
+    set is the name of one among the results, or the folder or file that it was read from. Yields each figure's data set
+    and name, its files, and why it has none: without its input it is skipped, and older files stay. Figures that fail
+    are an error after the others are drawn.
     """
     for name in names:
         if name not in FIGURES:
@@ -52,12 +56,16 @@ def draw_figures(
     if not with_results:
         found = f"--results {folders.results}"
         raise wrong("There are no results to draw; `lwcnn train` writes into runs/results by default", found)
+    sources: dict[str, str | None] = {}
     for dataset in datasets:
-        if dataset not in with_results:
+        matching = [name for name in with_results if name == dataset or _was_read_from(name, dataset)]
+        if not matching:
             raise unknown_name("data set among the results", dataset, with_results)
+        sources |= {name: None if name == dataset else dataset for name in matching}
     failed = []
-    for dataset in datasets or with_models or with_results:
-        inputs = Inputs(dataset, folders)
+    sources = sources or dict.fromkeys(with_models or with_results)
+    for dataset, source in sources.items():
+        inputs = Inputs(dataset, folders, source=source)
         for name in names or [name for name in FIGURES if dataset == "cifar10" or name not in ONLY_CIFAR10]:
             try:
                 figure = draw(name, inputs)
@@ -71,3 +79,10 @@ def draw_figures(
                 yield f"{dataset}/{name}", save_figure(figure, Path(output) / dataset / name, with_pdf), ""
     if failed:
         raise LwcnnError(f"Figures failed; the others are drawn. {'; '.join(failed)}")
+
+
+def _was_read_from(name: str, source: str) -> bool:
+    """Returns whether results have the name of the images in a folder or file."""
+    path = Path(os.path.expanduser(source)).resolve()
+    stem = path_part(path.name if path.is_dir() else path.stem)
+    return path.exists() and re.fullmatch(re.escape(stem) + "(-[0-9a-f]{8}(-(no_)?mirror)?)?", name) is not None

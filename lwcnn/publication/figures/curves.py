@@ -2,22 +2,36 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import cast
 
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.legend import Legend
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from lwcnn.experiments.results import MissingInput
-from lwcnn.publication.evidence import BASELINE_EXPERIMENT, planned_phases
+from lwcnn.publication.evidence import planned_phases
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
-from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, COLORS, GREEN, MARKERS, Look, new_panels, styled
-from lwcnn.publication.names import HEADLINE, budget, display_name
+from lwcnn.publication.figures.style import (
+    BASELINE,
+    BEST,
+    BLACK,
+    COLORS,
+    GREEN,
+    MARKERS,
+    Look,
+    new_panels,
+    styled,
+    up_to_100,
+)
+from lwcnn.publication.names import budget, display_name
 from lwcnn.system.errors import LwcnnError
 
 QUANTITIES = {"accuracy": "accuracy, %", "loss": "loss, nats"}
 WHOLE = "whole model"
+TRAINING, VALIDATION = "training images, during the epoch", "validation images, after it"
 _PHASE_NAMES = {"dual": "stage 1: both branches", "head": "stage 2: head", "all": "stage 2: all layers"}
 
 
@@ -35,14 +49,15 @@ def plot_training_curves(phases: Sequence[dict], quantity: str = "accuracy", tit
     colors = dict(zip([part for part in parts if part != WHOLE], (BASELINE, BEST, GREEN))) | {WHOLE: BLACK}
     sns.lineplot(
         values, x="epoch", y="value", hue="part", style="images", units="phase", estimator=None,
-        palette={part: colors[part] for part in parts}, dashes={"training": (3, 1.5), "validation": ""}, ax=ax,
+        palette={part: colors[part] for part in parts}, dashes={TRAINING: (3, 1.5), VALIDATION: ""}, ax=ax,
+        markers={TRAINING: "X", VALIDATION: "o"} if any(len(phase["history"]) == 1 for phase in phases) else False,
     )  # fmt: skip
-    first = 1
+    first, names = 1, _PHASE_NAMES if phases[0]["name"] == "dual" else {"all": "all layers"}
     for i, phase in enumerate(phases):
         last = first + len(phase["history"]) - 1
         if i % 2:
             ax.axvspan(first - 0.5, last + 0.5, color="#F2F2F2", zorder=0, linewidth=0)
-        name = _PHASE_NAMES.get(phase["name"], phase["name"])
+        name = names.get(phase["name"], phase["name"].replace("_", " "))
         text = "" if len(phases) == 1 else name.replace(": ", "\n")
         where = ((first + last) / 2, 1.01)
         ax.annotate(text, where, xycoords=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=6.5)
@@ -51,7 +66,10 @@ def plot_training_curves(phases: Sequence[dict], quantity: str = "accuracy", tit
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     ax.set_ylabel(QUANTITIES[quantity])
     ax.set_title(title, pad=22 if len(phases) > 1 else None)
-    sns.move_legend(ax, "center left", bbox_to_anchor=(1.01, 0.5), title=None)
+    handles = {text: handle for handle, text in zip(*ax.get_legend_handles_labels()) if text not in values.columns}
+    if len(parts) == 1:
+        del handles[WHOLE]
+    ax.legend(list(handles.values()), list(handles), loc="center left", bbox_to_anchor=(1.01, 0.5))
 
 
 def _values(phases: Sequence[dict], quantity: str) -> pd.DataFrame:
@@ -66,28 +84,29 @@ def _values(phases: Sequence[dict], quantity: str) -> pd.DataFrame:
                     continue
                 if not part and any(name.endswith(f"_logits_{quantity}") for name in record):
                     continue  # sums and means over branches
-                images = "validation" if measured.startswith("val_") else "training"
+                images = VALIDATION if measured.startswith("val_") else TRAINING
                 rows.append((epoch, i, f"{part} branch" if part else WHOLE, images, scale * value))
     return pd.DataFrame(rows, columns=["epoch", "phase", "part", "images", "value"])
 
 
 def training_curves(inputs: Inputs) -> Figure:
-    """Accuracy, loss and learning rate by epoch: the paper's method, and Wren-30k where it was trained."""
-    experiments = [BASELINE_EXPERIMENT, *({HEADLINE} & {one.experiment for one in inputs.networks})]
-    figure, axes = new_panels(6.8 * len(experiments), 8.0, len(experiments), 3)
-    for column, experiment in enumerate(experiments):
-        runs = inputs.network(experiment).runs
-        released = runs[runs["weights"].notna()]
-        run = (released if len(released) else runs).iloc[:1]
+    """Accuracy, loss and learning rate by epoch of baseline and best."""
+    released = [one.released.run for one in inputs.compared]
+    figure, axes = new_panels(6.2 * len(released), 6.8, len(released), 3, sharex="col")
+    for column, run in enumerate(released):
         (one,) = run.itertuples()
-        accuracy, loss, rate = axes[column :: len(experiments)]
+        accuracy, loss, rate = axes[column :: len(released)]
         plot_training_curves(one.history, "accuracy", describe_runs(run), ax=accuracy)
         plot_training_curves(one.history, "loss", ax=loss)
         rates = _learning_rates(one.config, one.history, one.num_train_images)
         rate.plot(range(1, len(rates) + 1), rates, color=BLACK)
-        rate.set(xlabel="epoch", ylabel="learning rate", yscale="log", xlim=loss.get_xlim())
+        rate.set(xlabel="epoch", ylabel="learning rate", yscale="log", ylim=(min(rates) / 4, 4 * max(rates)))
+        rate.yaxis.set_minor_formatter(NullFormatter())
+        cast(Legend, loss.get_legend()).remove()  # it is that of the accuracy
+        accuracy.set_xlabel("")
+        loss.set_xlabel("")
     counts = f"{one.num_train_images:,} training and {one.num_val_images:,} validation images"
-    figure.suptitle(inputs.title("Training", counts))
+    figure.suptitle(inputs.title("Training curves", counts))
     return figure
 
 
@@ -120,7 +139,7 @@ def folds(inputs: Inputs) -> Figure:
     for test_accuracy in leaky["test_accuracy"].head(1) if len(leaky) else ():  # only these have one
         label = "the model that is never reset, on the test images"
         axes[0].axhline(100 * test_accuracy, color=BLACK, linewidth=0.9, linestyle=(0, (4, 2)), label=label)
-    axes[0].set(xlabel="fold", ylabel="accuracy on the fold, %")
+    axes[0].set(xlabel="fold", ylabel="accuracy on the fold, %", ylim=up_to_100(*axes[0].get_ylim()))
     axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.15))
     for (name, some), ax in zip(recorded, axes[1:]):
         for fold, phases in zip(some["fold"], some["history"]):

@@ -48,7 +48,7 @@ def plot_image_grid(
             ax.set_title(caption, fontsize=5.5, linespacing=1.0, pad=2)
     for ax, name in zip(axes[::columns], row_names, strict=False):
         ax.text(-0.08, 0.5, name, ha="right", va="center", fontsize=6.5, transform=ax.transAxes)
-    figure.suptitle(title)
+    figure.suptitle(title, wrap=True)
     return figure
 
 
@@ -74,14 +74,15 @@ def right_and_wrong(inputs: Inputs) -> Figure:
 
     at_random = np.random.default_rng(0).permutation(len(classes))
     by_confidence = at_random[np.argsort(-confidence[at_random], kind="stable")]
-    columns, shown = min(MAX_COLUMNS, len(names)), []
-    for order in (at_random[is_right[at_random]], by_confidence[~is_right[by_confidence]]):
+    columns, rows, shown = min(MAX_COLUMNS, len(names)), [], []
+    for word, order in (("right", at_random[is_right[at_random]]), ("wrong", by_confidence[~is_right[by_confidence]])):
         by_class = [order[labels[order] == label] for label in range(columns)]
-        shown += [found[row] if row < len(found) else None for row in range(NUM_SAMPLES) for found in by_class]
+        for row in range(min(NUM_SAMPLES, max(map(len, by_class)))):
+            rows.append(word)
+            shown += [found[row] if row < len(found) else None for found in by_class]
     images = [None if i is None else pixels[i] for i in shown]
     captions = ["" if i is None else caption(i) for i in shown]
     title = inputs.title("Right and wrong", describe_runs(released.run), "predicted class and confidence")
-    rows = ["right"] * NUM_SAMPLES + ["wrong"] * NUM_SAMPLES
     return plot_image_grid(images, captions, columns, rows, title)
 
 

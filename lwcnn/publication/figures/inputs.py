@@ -10,6 +10,7 @@ from lwcnn.data.datasets import find_dataset, load_dataset
 from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput, load_test_labels
+from lwcnn.models.description import read_input_shape
 from lwcnn.models.io import load_model
 from lwcnn.publication.evidence import Evidence, Network
 from lwcnn.publication.names import budget, display_name, is_part
@@ -18,10 +19,13 @@ from lwcnn.system.safe_text import plot_text
 
 
 class Inputs:
-    """The evidence on one data set, of all presets or of one, and what belongs to it."""
+    """The evidence on one data set, of all presets or of one, and what belongs to it.
 
-    def __init__(self, dataset: str, folders: Folders, preset: str | None = None):
-        self.dataset = dataset
+    `source` is the folder or file of images of one's own.
+    """
+
+    def __init__(self, dataset: str, folders: Folders, preset: str | None = None, source: str | None = None):
+        self.dataset, self.source = dataset, source
         self.folders = folders
         self.evidence = Evidence(folders.results, preset)
         self.display_name = DISPLAY_NAMES.get(dataset, plot_text(dataset))
@@ -75,9 +79,16 @@ class Inputs:
     @cached_property
     def test_images(self) -> np.ndarray:
         """Pixels of the test images, in the order of the logits; never downloaded for a figure."""
-        if self.dataset not in DATASET_NAMES or find_dataset(self.dataset, self.folders.data) is None:
+        if self.source:
+            model = self.folders.best_model(self.dataset, self.best.experiment)
+            size = read_input_shape(model) if model.exists() else None
+            data = load_dataset(self.source, self.folders.data, size=size)
+        elif self.dataset not in DATASET_NAMES:
+            raise MissingInput(f"give the folder or file of the images by --dataset. Received: {self.dataset!r}")
+        elif find_dataset(self.dataset, self.folders.data) is None:
             raise MissingInput(f"the data set's images are missing (LWCNN_DATA_DIR). Received: {self.dataset!r}")
-        data = load_dataset(self.dataset, self.folders.data, download=False)
+        else:
+            data = load_dataset(self.dataset, self.folders.data, download=False)
         if data.checksum != self.networks[0].runs["data_checksum"].iloc[0]:
             raise MissingInput(f"the results were made with other images than these. Received: {data.source}")
         return data.x_test

@@ -18,7 +18,17 @@ from lwcnn.experiments.results import PRESETS_BY_SIZE, MissingInput
 from lwcnn.publication.claims import CLAIMED_GAINS, PAPER_ACCURACY
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
-from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, ORANGE, Look, legend_below, new_panels, styled
+from lwcnn.publication.figures.style import (
+    BASELINE,
+    BEST,
+    BLACK,
+    ORANGE,
+    Look,
+    legend_below,
+    new_panels,
+    styled,
+    up_to_100,
+)
 from lwcnn.publication.names import budget, display_name
 from lwcnn.publication.tables.ablations import ABLATION_PRESET
 from lwcnn.system.errors import LwcnnError
@@ -27,6 +37,11 @@ GROUP_COLORS = (BASELINE, BEST)
 DOTTED = (0, (1, 1.2))
 MAX_CLASSES = 50
 TICKS = (20, 40, 60, 70, 80, 85, 90, 92, 94, 95, 96, 97, 98, 98.5, 99, 99.2, 99.4, 99.6, 99.8)  # percent
+MAX_TICKS = 24
+MANY = 20
+"""Times the median gain from which the largest needs a logarithmic scale."""
+LEAST_LOGARITHMIC = 0.9
+"""Highest accuracy from which the scale of the error is logarithmic."""
 
 Estimates = Mapping[str, Estimate]
 """Estimates by name of the row; the topmost row is the first."""
@@ -106,13 +121,21 @@ def accuracies(inputs: Inputs) -> Figure:
     for one in inputs.networks:
         budgets.setdefault(one.runs["preset"].iloc[0], {})[display_name(one.experiment)] = one.accuracy
     paper, best = PAPER_ACCURACY.get(inputs.dataset), display_name(inputs.best.experiment)
-    label = "test accuracy, %, on a logarithmic scale of the error"
-    figure = _stacked(inputs, "Test accuracy", label, budgets, highlight=best, reference=paper)
+    figure = _stacked(inputs, "Test accuracy", "test accuracy, %", budgets, highlight=best, reference=paper)
+    ax, highest = figure.axes[-1], max(one.high for found in budgets.values() for one in found.values())
+    if not LEAST_LOGARITHMIC < highest < 1:  # the logarithm of no error is infinite
+        ax.set_xlim(up_to_100(*ax.get_xlim()))
+        return figure
     # 99.0 and 99.5% are as far apart as 80 and 90%.
-    ax, error = figure.axes[-1], (lambda x: -np.log10(np.maximum(100 - x, 0.01)), lambda x: 100 - 10.0**-x)
+    error = (lambda x: -np.log10(np.maximum(100 - x, 0.01)), lambda x: 100 - 10.0**-x)
     ax.set_xscale("function", functions=error)
+    ax.set_xlabel("test accuracy, %, on a logarithmic scale of the error")
     low, high = ax.get_xlim()
-    ax.set_xticks(ticks := [tick for tick in TICKS if low <= tick <= high], [f"{tick:g}" for tick in ticks])
+    ticks, least = [], (error[0](high) - error[0](low)) / MAX_TICKS
+    for tick in TICKS:
+        if low <= tick <= high and not (ticks and error[0](tick) - error[0](ticks[-1]) < least):
+            ticks.append(tick)
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     return figure
 
 
@@ -133,7 +156,7 @@ def per_class_accuracy(inputs: Inputs) -> Figure:
         title = f"Test accuracy of the {MAX_CLASSES} hardest classes of {len(best)}"
     figure, (ax,) = new_panels(6.5, 1.3 + 0.28 * len(rows), 1)
     plot_intervals(groups, rows, title=inputs.title(title, inputs.images_counted), ax=ax)
-    ax.set_xlabel("test accuracy, %")
+    ax.set(xlabel="test accuracy, %", xlim=up_to_100(*ax.get_xlim()))
     legend_below(figure)
     return figure
 
@@ -147,22 +170,30 @@ def _gains(inputs: Inputs, pairs: Mapping[str, tuple[str, str]], preset: str) ->
     return found
 
 
-def _stacked_gains(inputs: Inputs, title: str, base: str, pairs: Mapping[str, tuple[str, str]]) -> Figure:
-    budgets = {preset: _gains(inputs, pairs, preset) for preset in PRESETS_BY_SIZE}
-    return _stacked(inputs, title, f"test accuracy minus that of {base}, points", budgets, reference=0.0)
-
-
 def ablation(inputs: Inputs) -> Figure:
     """What each change of the paper's method is worth, one panel per budget."""
     changes = [name for name in PAPER_EXPERIMENTS if name != BASELINE_EXPERIMENT]
     pairs = {display_name(name): (name, BASELINE_EXPERIMENT) for name in changes}
-    return _stacked_gains(inputs, "What each change of the paper's method is worth", "the method as described", pairs)
+    label = "test accuracy minus that of the method as described, points"
+    budgets = {preset: _gains(inputs, pairs, preset) for preset in PRESETS_BY_SIZE}
+    figure = _stacked(inputs, "What each change of the paper's method is worth", label, budgets, reference=0.0)
+    sizes = [abs(one.mean) for found in budgets.values() for one in found.values()]
+    if max(sizes) > MANY * np.median(sizes):  # on a linear scale, most gains would be on the line at 0
+        ax, ticks = figure.axes[-1], (-20, -10, -5, -2, -1, -0.5, 0, 0.5, 1, 2, 5, 10, 20)
+        ax.set_xscale("symlog", linthresh=1)
+        low, high = ax.get_xlim()
+        ax.set_xticks([tick for tick in ticks if low <= tick <= high])
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.set_xlabel(f"{label}, logarithmic beyond 1")
+    return figure
 
 
 def techniques(inputs: Inputs) -> Figure:
     """What each technique is worth on Wren's recipe, one panel per budget, the best first."""
     pairs = {one.title: (technique(key), TECHNIQUE_BASE) for key, one in TECHNIQUES.items()}
-    return _stacked_gains(inputs, "What each technique is worth", "the recipe without it", pairs)
+    budgets = {preset: _gains(inputs, pairs, preset) for preset in PRESETS_BY_SIZE}
+    label = "test accuracy minus that of the recipe without it, points"
+    return _stacked(inputs, "What each technique is worth", label, budgets, reference=0.0)
 
 
 def parts(inputs: Inputs) -> Figure:

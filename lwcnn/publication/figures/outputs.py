@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 import seaborn as sns
 from matplotlib import patheffects
 from matplotlib.axes import Axes
@@ -17,11 +16,10 @@ from lwcnn.evaluation.metrics import expected_calibration_error, reliability_bin
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import summed_confusion
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
-from lwcnn.publication.figures.style import BASELINE, BEST, COLORS, GRAY, MARKERS, new_panels, styled
+from lwcnn.publication.figures.style import BASELINE, BEST, COLORS, GRAY, MARKERS, Look, new_panels, styled
 from lwcnn.system.errors import LwcnnError
 
 MAX_NUMBERED = 20  # classes; with more, the numbers of a confusion matrix are unreadable
-LEAST_CORNER = 0.01
 PERPLEXITY = 30  # van der Maaten and Hinton 2008: 5 to 50
 NUM_EMBEDDED = 700  # more points hide each other, and take bytes
 
@@ -45,11 +43,8 @@ def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], title:
 
 
 @styled(5.2, 3.6)
-def plot_roc(logits, labels, class_names: Sequence[str], title: str = "", corner: float = 1.0, *, ax: Axes):
-    """Draws each class's ROC curve against the rest, with the area (AUC) in the legend and its mean above.
-
-    `corner` is the largest false positive rate drawn; true positive rates are drawn from 1 - 2 * corner.
-    """
+def plot_roc(logits, labels, class_names: Sequence[str], title: str = "", *, ax: Axes):
+    """Draws each class's ROC curve against the rest, with the area (AUC) in the legend and its mean above."""
     probabilities = softmax(np.asarray(logits, dtype=float), axis=1)
     for label, name in enumerate(class_names):
         if not (labels == label).any():
@@ -57,44 +52,45 @@ def plot_roc(logits, labels, class_names: Sequence[str], title: str = "", corner
         dashes, color = ("solid", (0, (4, 1.5)), (0, (1, 1)))[label % 3], COLORS[label % len(COLORS)]
         false, true, _ = roc_curve(labels == label, probabilities[:, label])
         ax.plot(false, true, linestyle=dashes, color=color, linewidth=1, label=f"{name}  {auc(false, true):.4f}")
-    lowest = max(0.0, 1 - 2 * corner)
-    area = _mean_auc(labels, probabilities)
-    ax.set(xlim=(-0.01 * corner, corner), ylim=(lowest, 1 + 0.02 * (1 - lowest)), title=title)
+    present = np.unique(labels)
+    area = np.mean([roc_auc_score(labels == label, probabilities[:, label]) for label in present])
+    ax.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=title)
     ax.set(xlabel="false positive rate", ylabel="true positive rate")
     ax.legend(title=f"class, AUC (mean {area:.4f})", loc="center left", bbox_to_anchor=(1.01, 0.5), alignment="left")
-
-
-def _mean_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Returns the mean area under the ROC curves of the classes that have images."""
-    return float(np.mean([roc_auc_score(labels == label, probabilities[:, label]) for label in np.unique(labels)]))
 
 
 @styled(4.0, 4.0)
 def plot_reliability(logits: np.ndarray, labels: np.ndarray, title: str = "", *, ax: Axes):
     """Draws accuracy against confidence, before and after cross-fitted temperature scaling; ECE in the legend.
 
-    The area of a marker shows its bin's share of the images; bins of fewer than ten are not drawn but count in the ECE.
+    The numbers are the images of each bin. There are 15 bins, as in the ECE; fewer, but at least 5, below 300 images.
+    Bins of fewer than ten images are not drawn; below 1,000 images, those of fewer than a hundredth, or of one image.
     """
-    scaled, temperatures = scale_cross_fitted(logits, labels)
-    temperature = " and ".join(dict.fromkeys(f"{t:.2f}" for t in temperatures))
-    shown, models = [], {"as trained": logits.astype(float), f"temperature {temperature}": scaled}
-    for name, values in models.items():
-        confidence, accuracy, count = reliability_bins(values, labels)
-        ece = expected_calibration_error(values, labels)
-        bins = pd.DataFrame({"confidence": confidence, "accuracy": accuracy, "share of images": count / count.sum()})
-        shown.append(bins[count >= min(10, count.max())].assign(model=f"{name}: ECE {100 * ece:.1f}%"))
-    bins = pd.concat(shown, ignore_index=True)
-    look = {"x": "confidence", "y": "accuracy", "hue": "model", "palette": (BASELINE, BEST), "ax": ax}
-    sns.lineplot(bins, **look, linewidth=1, legend=False)
-    sizes = {"size": "share of images", "size_norm": (0, 1), "sizes": (6, 180)}
-    sns.scatterplot(bins, **look, **sizes, style="model", markers=("o", "s"), alpha=0.7)
-    ax.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
-    ax.set_xlim(0, 1.02)
-    ax.set_ylim(0, 1.04)
-    ax.set(xlabel="confidence, the largest probability", ylabel="accuracy", title=title)
-    handles, texts = ax.get_legend_handles_labels()
-    spacing = {"columnspacing": 0.8, "handletextpad": 0.2}
-    ax.legend(handles[1:], texts[1:], loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, **spacing)
+    num_bins, least = int(np.clip(len(labels) // 20, 5, 15)), np.clip(len(labels) / 100, 2, 10)
+    models = {"as trained": (logits, BASELINE, "o", (4, -5)),
+              "temperature-scaled": (scale_cross_fitted(logits, labels)[0], BEST, "s", (-4, 5))}  # fmt: skip
+    for name, (values, color, marker, place) in models.items():
+        confidence, accuracy, count = reliability_bins(values, labels, num_bins)
+        shown = count >= min(least, count.max())
+        text = f"{name}: ECE {100 * expected_calibration_error(values, labels):.1f}%"
+        ax.plot(
+            confidence[shown],
+            accuracy[shown],
+            marker=marker,
+            color=color,
+            linewidth=1,
+            markersize=4,
+            label=text,
+            clip_on=False,
+        )
+        for x, y, number in zip(confidence[shown], accuracy[shown], count[shown]):
+            look: Look = {"color": color, "fontsize": 6, "va": "center", "ha": "left" if place[0] > 0 else "right"}
+            ax.annotate(f"{number:,}", (x, y), place, textcoords="offset points", **look)
+    ax.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1, label="perfectly calibrated")
+    ax.set(xlim=(0, 1.04), ylim=(0, 1.04), aspect="equal", title=title)
+    ax.set(xlabel="confidence, the largest probability", ylabel="accuracy")
+    ax.legend(title="numbers: images in each bin", loc="lower right", alignment="left")
 
 
 def embed_features(features: np.ndarray) -> np.ndarray:
@@ -145,18 +141,16 @@ def confusion(inputs: Inputs) -> Figure:
 
 
 def roc(inputs: Inputs) -> Figure:
-    """ROC curves of baseline and best, one class against the rest: the corner in which they differ."""
+    """ROC curves of baseline and best, one class against the rest."""
     figure, panels = _panels(inputs, "ROC curves, one class against the rest", 4.6, 3.6)
-    area = _mean_auc(panels[0][0].labels, softmax(panels[0][0].logits.astype(float), axis=1))
-    corner = float(np.clip(round(4 * (1 - area), 2), LEAST_CORNER, 1))
     for one, title, ax in panels:
-        plot_roc(one.logits, one.labels, inputs.class_names, title, corner, ax=ax)
+        plot_roc(one.logits, one.labels, inputs.class_names, title, ax=ax)
     return figure
 
 
 def reliability(inputs: Inputs) -> Figure:
     """Reliability of baseline and best, before and after temperature scaling."""
-    figure, panels = _panels(inputs, "Reliability", 3.9, 4.6)
+    figure, panels = _panels(inputs, "Reliability", 3.5, 3.9)
     for one, title, ax in panels:
         plot_reliability(one.logits, one.labels, title, ax=ax)
     return figure

@@ -56,6 +56,11 @@ def new_panels(width: float, height: float, columns: int, rows: int = 1, **optio
     return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
 
 
+def up_to_100(low: float, high: float) -> tuple[float, float]:
+    """Returns the limits of an axis of accuracies in percent, cut to a margin above 100."""
+    return low, min(high, 100 + 0.04 * (100 - low))
+
+
 def legend_below(figure: Figure) -> None:
     """Draws a legend of all panels below a figure, a line per label."""
     handles = {label: handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels())}

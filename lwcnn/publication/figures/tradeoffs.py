@@ -62,31 +62,27 @@ def plot_tradeoff(points: pd.DataFrame, cost_label: str, title: str = "", *, ax:
 
 @matplotlib.rc_context(fname=style.STYLE)
 def plot_costs(panels: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
-    """Draws a panel per cost, each network with its own color and marker, and bars for intervals and spreads.
+    """Draws a panel per cost, each network with its name, and bars for intervals and spreads.
 
     The points are those of `plot_tradeoff` by label of the cost, with its lowest and highest value, `cost_low` and
     `cost_high`. No front is drawn: where spreads overlap, the data give no order.
     """
-    kinds = {name: kind for shown in panels.values() for name, kind in zip(shown["name"], shown["kind"])}
-    colors, markers = [color for color in style.COLORS if color != BEST], style.MARKERS.replace("*", "")
-    looks: dict[str, Look] = {}
-    for i, name in enumerate(name for name in kinds if kinds[name] != MOST_ACCURATE):
-        # In each round of the colors they meet other markers.
-        looks[name] = {"color": colors[i % len(colors)], "fmt": markers[(i + i // len(colors)) % len(markers)]}
-    figure, axes = new_panels(6.8, 0.9 + 2.5 * -(-len(panels) // 2), 2, -(-len(panels) // 2), sharey=True)
+    rows = -(-len(panels) // 2)
+    figure, axes = new_panels(6.8, 0.6 + 3.0 * rows, 2, rows, sharey=True)
     for (label, shown), ax in zip(panels.items(), axes):
         for one in shown.itertuples():
-            look = looks.get(one.name, {"color": BEST, "fmt": "*", "markersize": 9})
+            color, marker = KINDS[one.kind]
             across = [[one.cost - one.cost_low], [one.cost_high - one.cost]]
             up = [[one.accuracy - one.low], [one.high - one.accuracy]]
-            bars: Look = {"markersize": 5.5, "elinewidth": 1.1, "mec": "white", "mew": 0.4, "label": one.name}
-            ax.errorbar(one.cost, one.accuracy, up, across, **bars | look)
+            look: Look = {"markersize": 8 if one.kind == MOST_ACCURATE else 5, "mec": "white", "mew": 0.4}
+            ax.errorbar(one.cost, one.accuracy, up, across, fmt=marker, color=color, elinewidth=1, **look)
         _logarithmic(ax, pd.concat([shown["cost_low"], shown["cost_high"]]))
         ax.set(xlabel=label, ylabel="test accuracy, %" if ax in axes[::2] else "")
     for ax in axes[len(panels) :]:
         ax.set_visible(False)
-    style.legend_below(figure)
     figure.suptitle(title)
+    for shown, ax in zip(panels.values(), axes):
+        _label(ax, shown, bold="")  # a bold font adds 5 kB to the PDF
     return figure
 
 
@@ -96,12 +92,13 @@ def pareto_front(points: pd.DataFrame) -> pd.DataFrame:
     return ordered[ordered["accuracy"] > ordered["accuracy"].cummax().shift(fill_value=0)]
 
 
-def _label(ax: Axes, points: pd.DataFrame) -> None:
+def _label(ax: Axes, points: pd.DataFrame, bold: str = MOST_ACCURATE) -> None:
     """Writes names beside their points, at the nearest place that covers nothing, with a thin line to a distant one."""
     figure = cast(Figure, ax.figure)
     figure.draw_without_rendering()  # places are in pixels: the layout has to be known
     drawn = [line for line in ax.lines if line.get_linestyle() != "None"]
     lines = [line.get_transform().transform_path(line.get_path()) for line in drawn]
+    lines += [ax.transData.transform_path(path) for bars in ax.collections for path in bars.get_paths()]
     spots, radius = ax.transData.transform(points[["cost", "accuracy"]]), 3 * figure.dpi / 72
     around = [Bbox([spot - 2 * radius, spot + 2 * radius]) for spot in spots]  # a name here would seem to be the spot's
     labels: list[Bbox] = []
@@ -109,7 +106,7 @@ def _label(ax: Axes, points: pd.DataFrame) -> None:
         if not one.name:
             continue
         taken = [*around[:i], *around[i + 1 :], Bbox([spots[i] - radius, spots[i] + radius]), *labels]
-        look: Look = {"va": "center", "fontsize": 6.5, "weight": "bold" if one.kind == MOST_ACCURATE else "normal"}
+        look: Look = {"va": "center", "fontsize": 6.5, "weight": "bold" if one.kind == bold else "normal"}
         where: Look = {"xytext": PLACES[0], "textcoords": "offset points", "arrowprops": THIN}
         text = ax.annotate(one.name, (one.cost, one.accuracy), **where, **look)
         for across, up in PLACES:
