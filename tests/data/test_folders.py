@@ -8,6 +8,7 @@ from PIL import Image
 
 from lwcnn.data import folders, image_files
 from lwcnn.data.datasets import load_dataset, load_unseen
+from lwcnn.data.image_files import read_image
 from lwcnn.system.errors import LwcnnError
 
 COLORS = {"cat": (200, 30, 30), "dog": (30, 30, 200)}
@@ -151,10 +152,25 @@ def test_a_large_median_is_reduced_and_gray_images_stay_gray(tmp_path, caplog):
             paint(tmp_path / name / f"{number}.png", level, number, (300, 200))
     data = load_dataset(tmp_path)
     assert data.input_shape == (64, 96, 1) and not data.mirror
-    assert caplog.messages == ["The images, of median size 200x300, are reduced to 64x96; size chooses another one"]
+    assert caplog.messages == [
+        "The images, of median size 200x300, are reduced to 64x96; choose another size by --size, or size= in Python"
+    ]
     assert load_dataset(tmp_path, mirror=True).mirror
     paint(tmp_path / "day" / "color.png", (1, 2, 3))
     assert load_dataset(tmp_path).input_shape == (64, 96, 3)
+    assert "8 of 9 images are stored as gray, the others in color: the network gets three" in caplog.text
+
+
+def test_images_of_12_of_16_bits_are_warned_of_once(tmp_path, caplog):
+    image_files._warn_of_dark_images.cache_clear()
+    for i in range(3):
+        Image.fromarray(np.full((4, 4), 40 << 8, np.uint16)).save(tmp_path / f"{i}.png")
+    assert read_image(tmp_path / "0.png", (4, 4, 1)).max() == 40 and not caplog.messages
+    for i in range(3):
+        Image.fromarray(np.full((4, 4), 4095, np.uint16)).save(tmp_path / f"{i}.png")
+    assert {read_image(tmp_path / f"{i}.png", (4, 4, 1)).max() for i in range(3)} == {15}
+    (message,) = caplog.messages
+    assert "no value above 4095 and is read as nearly black" in message
 
 
 def test_a_class_without_images_is_told_and_is_no_class(tmp_path, caplog):
@@ -250,7 +266,7 @@ def test_mistakes_are_told_in_words(tmp_path):
     fill(tmp_path / "beside"), paint(tmp_path / "beside" / "val" / "cat" / "1.png", (1, 2, 3))
     for name, said in (
         ("flat", "the images of each class into a subfolder.*Received: .*flat"),
-        ("few", "three different images: for training, validation and test. Received: fewer of 'cat', 'dog' in .*few"),
+        ("few", "three images that differ and are in no other class. Received: fewer of 'cat', 'dog' in .*few"),
         ("other", "Received: only test images of 'cow' in .*other"),
         ("none", "into a subfolder.*none"),
         ("tests", "Give the subfolder itself to test.*or add a folder `train`.* Received: only test in .*tests"),

@@ -20,7 +20,7 @@ from lwcnn.data import image_files, streams
 from lwcnn.data.datasets import load_dataset
 from lwcnn.data.image_files import find_images, read_image
 from lwcnn.data.streams import find_inputs, read_class_list, stream_files
-from lwcnn.evaluation.predict import TTA_TRANSFORMS, predict_images, predict_logits, require_classes
+from lwcnn.evaluation.predict import predict_images, predict_logits, require_classes
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.io import save_model
 from lwcnn.system.errors import LwcnnError
@@ -130,16 +130,19 @@ FLIPS = {"config": {"phases": [{"augmentation": {"horizontal_flip": True}}]}}
     "told, mirrored",
     [(FLIPS, True), (json.loads(json.dumps(FLIPS).replace("true", "false")), False), ({}, False), (None, False)],
 )
-def test_with_tta_the_mirror_image_counts_if_the_training_had_mirrored_images(
+def test_with_tta_the_mirror_image_counts_if_the_training_had_mirrored_images_and_else_tta_is_refused(
     model, names_file, folder, tmp_path, made_dataset, told, mirrored, capsys
 ):
     data = replace(made_dataset, class_names=tuple(NAMES))
     save_model(path := tmp_path / "own.keras", model, None if told is None else describe(data, **told))
     image = make_images(12, SHAPE, 4)[0][3:4]
-    views = ["original", "horizontal_flip"] if mirrored else ["original", "center_crop", "blur"]
-    seen = [predict_logits(model, np.asarray(TTA_TRANSFORMS[view](image))) for view in views]
+    seen = [predict_logits(model, np.asarray(view)) for view in (image, image[:, :, ::-1])]
     shares = np.mean([softmax(logits, axis=1) for logits in seen], axis=0)[0]
-    assert main(["predict", str(path), str(folder / "img3.png"), names_file, "--tta"]) == 0
+    command = ["predict", str(path), str(folder / "img3.png"), names_file, "--tta"]
+    if not mirrored:
+        assert main(command) == 1 and "not trained on mirrored images" in capsys.readouterr().err
+        return
+    assert main(command) == 0
     (_, row) = csv.reader(capsys.readouterr().out.splitlines())
     assert row[1:] == [NAMES[shares.argmax()], f"{shares.max():.4f}"]
 

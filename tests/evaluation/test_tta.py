@@ -113,5 +113,5 @@ def test_command_reports_both_separately(model, made_npz, made_dataset, tmp_path
     assert main(["evaluate", str(path), f"--dataset={made_npz}", "--tta"]) == 0
     assert "TTA              original, horizontal_flip:" in capsys.readouterr().out
     save_model(path, model, describe(made_dataset))
-    assert main(["evaluate", str(path), f"--dataset={made_npz}", "--tta"]) == 0
-    assert "TTA              original, center_crop, blur:" in capsys.readouterr().out
+    assert main(["evaluate", str(path), f"--dataset={made_npz}", "--tta"]) == 1
+    assert "Leave out --tta, or name its transforms" in capsys.readouterr().err

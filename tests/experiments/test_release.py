@@ -246,14 +246,15 @@ def test_a_description_says_what_was_measured_on_this_very_model(folders, add, m
         describe_models(folders)
 
 
-def test_lwcnn_release_says_which_models_state_no_license(folders, add, made_dataset, capsys, monkeypatch):
+def test_lwcnn_release_says_which_models_state_no_license(folders, add, made_dataset, capsys, caplog, monkeypatch):
     monkeypatch.setattr(cards, "write_cards", lambda folders: [])
     add(0)
     path = release_best(made_dataset, "paper", folders)
     command = ["release", f"--results={folders.results}", f"--models={folders.models}"]
     assert main(command) == 0 and "1 model(s) state no license" in capsys.readouterr().out
     assert main([*command, "--license", "CC0"]) == 0 and "no license" not in capsys.readouterr().out
-    assert read_description(path).license == "CC0"
+    assert read_description(path).license == "CC0" and "license was" not in caplog.text
+    assert main([*command, "--license", "MIT"]) == 0 and "its license was CC0 and is now MIT" in caplog.text
 
 
 def test_the_card_s_size_and_latency_are_found_for_names_with_hyphens(tmp_path):

@@ -73,13 +73,15 @@ def test_the_card_of_ones_own_images_has_their_batch_size_and_no_data_set_that_a
     run = lwcnn.get_experiment("wren").name
     config = plain_settings(lwcnn.get_experiment("wren"))
     path = write_run(
-        tmp_path / "results", f"pets-1f3a90c2/{run}/quick", 0, 5, num_train_images=600, config=config, step="engine"
-    )
+        tmp_path / "results", f"pets-1f3a90c2/{run}/quick", 0, 5, num_train_images=600, config=config, step="engine",
+        test_macro_accuracy=0.729, warnings=["never predicted: crack"],
+    )  # fmt: skip
     told = Description.of_run(read_json(path), CLASSES)
     shutil.copy(ROOT / "models/cifar10-paper.keras", tmp_path / "own.keras")
     card = model_card(tmp_path / "own.keras", told, Evidence(tmp_path / "results"))
     assert "| all | muon | 0.0111 | 0.05 | 15 | 12 |" in card  # 600 images in 50 steps, not the recipe's 128
     assert "`lwcnn export own.keras --dataset path/to/images --format onnx`" in card
+    assert "| mean of the classes' accuracies | 72.90% |" in card and "- Warning: never predicted: crack.\n" in card
 
 
 def test_the_card_of_ones_own_training_of_a_shipped_network_names_ones_own_file(tmp_path):

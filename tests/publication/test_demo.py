@@ -51,6 +51,14 @@ def test_the_twelve_examples_are_cifar_images_of_known_classes(wren):
     assert {path.stem.removesuffix("_2") for path in examples} == set(wren.class_names)
 
 
+def test_examples_of_all_classes_come_first(tmp_path):
+    for name in ("crack/1.png", "crack/2.png", "crack/3.png", "pit/1.png", "pit/2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(EXAMPLES / "frog.png", tmp_path / name)
+    found = [path.relative_to(tmp_path).as_posix() for path in find_examples(tmp_path)]
+    assert found == ["crack/1.png", "pit/1.png", "crack/2.png", "pit/2.png", "crack/3.png"]
+
+
 def test_an_answer_has_calibrated_probabilities_a_heat_map_and_both_files(wren, monkeypatch):
     image = wren.read(EXAMPLES / "frog.png")
     assert image.shape == (1, 32, 32, 3) and wren.temperature

@@ -167,6 +167,11 @@ def test_confusion_matrices_hold_percents(ax):
         figures.plot_confusion_matrix(matrix[:2], NAMES, ax=ax)
 
 
+def test_what_sets_the_height_of_a_figure_may_be_named():
+    found = {"x": Estimate(0.85, 0.75, 0.95, (0.8, 0.9))}
+    assert isinstance(figures.plot_intervals(groups={"": found}), Figure)
+
+
 def test_intervals_are_those_of_the_estimates_and_a_single_seed_is_hollow_and_dotted(ax):
     found = {"x": Estimate(0.85, 0.75, 0.95, (0.8, 0.9)), "y": Estimate(0.5, 0.4, 0.6, (0.5,))}
     figures.plot_intervals({"": found}, ["y", "x"], "x", 0.7, {"x": (86, 88)}, ax=ax)

@@ -1,6 +1,7 @@
 """The page: it shows the networks' answers for an image side by side, and loads nothing from the internet."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -80,10 +81,16 @@ def serve(page: Any, port: int) -> str:
 
 
 def find_examples(folder: Path = EXAMPLES) -> list[Path]:
+    """Returns the images of a folder, the first of each subfolder before the second ones."""
     found = list(find_images(folder).values())
     if not found:
         raise LwcnnError(f"Give a folder of images as examples. Received: {folder}")
-    return found
+    earlier: Counter[Path] = Counter()
+    ranks = {}
+    for path in found:
+        ranks[path] = earlier[path.parent]
+        earlier[path.parent] += 1
+    return sorted(found, key=ranks.__getitem__)
 
 
 def _answer_column(gradio: Any, network: Network) -> list:

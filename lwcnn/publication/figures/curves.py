@@ -2,13 +2,11 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import cast
 
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.legend import Legend
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from lwcnn.experiments.results import MissingInput
@@ -102,7 +100,8 @@ def training_curves(inputs: Inputs) -> Figure:
         rate.plot(range(1, len(rates) + 1), rates, color=BLACK)
         rate.set(xlabel="epoch", ylabel="learning rate", yscale="log", ylim=(min(rates) / 4, 4 * max(rates)))
         rate.yaxis.set_minor_formatter(NullFormatter())
-        cast(Legend, loss.get_legend()).remove()  # it is that of the accuracy
+        if legend := loss.get_legend():  # it is that of the accuracy
+            legend.remove()
         accuracy.set_xlabel("")
         loss.set_xlabel("")
     counts = f"{one.num_train_images:,} training and {one.num_val_images:,} validation images"

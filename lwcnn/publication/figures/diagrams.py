@@ -104,7 +104,7 @@ def boxes_of_block(boxes: Sequence[Box], block: str) -> list[Box]:
     return [replace(source, inputs=(), params=0, color=GRAY, text="input of the block"), *inside]
 
 
-@styled(3.25, lambda boxes, *_: 0.6 + PITCH * len(boxes))
+@styled(3.25, lambda boxes, *_, **__: 0.6 + PITCH * len(boxes))
 def plot_architecture(boxes: Sequence[Box], title: str = "", *, ax: Axes):
     """Draws boxes, such as those of `describe_layers`, from top to bottom, with arrows from what each reads."""
     rows = {box.name: row for row, box in enumerate(boxes)}

@@ -47,7 +47,7 @@ Estimates = Mapping[str, Estimate]
 """Estimates by name of the row; the topmost row is the first."""
 
 
-@styled(6.5, lambda groups, *_: 1.05 + 0.22 * len(next(iter(groups.values()))))
+@styled(6.5, lambda groups, *_, **__: 1.05 + 0.22 * len(next(iter(groups.values()))))
 def plot_intervals(
     groups: Mapping[str, Estimates],
     rows: Sequence[str] = (),
@@ -131,7 +131,8 @@ def accuracies(inputs: Inputs) -> Figure:
     ax.set_xscale("function", functions=error)
     ax.set_xlabel("test accuracy, %, on a logarithmic scale of the error")
     low, high = ax.get_xlim()
-    ticks, least = [], (error[0](high) - error[0](low)) / MAX_TICKS
+    least = (error[0](high) - error[0](low)) / MAX_TICKS
+    ticks: list[float] = []
     for tick in TICKS:
         if low <= tick <= high and not (ticks and error[0](tick) - error[0](ticks[-1]) < least):
             ticks.append(tick)

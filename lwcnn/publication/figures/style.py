@@ -41,7 +41,7 @@ def styled(width: float, height: float | Callable) -> Callable:
         def plot(*arguments, ax: Axes | None = None, **options) -> Figure:
             with matplotlib.rc_context(fname=STYLE):
                 if ax is None:
-                    (ax,) = new_panels(width, height(*arguments) if callable(height) else height, 1)[1]
+                    (ax,) = new_panels(width, height(*arguments, **options) if callable(height) else height, 1)[1]
                 draw(*arguments, ax=ax, **options)
             return cast(Figure, ax.figure)
 
