@@ -39,7 +39,7 @@ def keys(monkeypatch, tmp_path, models):
     made = []
 
     def train_phase(model, phase, split, seed, *, checkpoint, **named):
-        made.append(checkpoint.key)
+        made.append(checkpoint.path.stem.rpartition("-")[2])
         return PhaseState(1, True, 0, [0.5], [1], [{"val_accuracy": 0.5}])
 
     def keys(plan, parts=PARTS, num_classes=NUM_CLASSES, seed=0, data_key="data", computing=Computing(), teacher=None):
