@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from lwcnn.engine.keras_internals import Unsupported, slot_index, student_of
+from lwcnn.engine.keras_internals import Unsupported, slot_index
 from lwcnn.engine.losses import Means, Objective
 from lwcnn.engine.network import Network, Weights, check_environment, compile_model
 from lwcnn.engine.optimizers import VectorOptimizer, check_optimizer
@@ -27,23 +27,20 @@ def unsupported(model: keras.Model) -> str | None:
 
 
 def _check(model: keras.Model) -> None:
-    student = student_of(model)
-    plan, objective = compile_model(student), Objective(model)
-    if student is not model:
-        compile_model(model.teacher, training=False)
+    plan, objective = compile_model(model), Objective(model)
     on_tensorflow = keras.backend.backend() == "tensorflow"  # elsewhere, Keras computes a loss from what it is given
     for loss, is_softmax in zip(objective.losses, plan.are_softmax()):
-        if not loss.from_logits and not (is_softmax and student is model and on_tensorflow):
+        if not loss.from_logits and not (is_softmax and on_tensorflow):
             raise Unsupported(f"{model.name} ({type(model).__name__}) has a loss of probabilities")
         if loss.from_logits and is_softmax and not on_tensorflow:
             raise Unsupported(f"{model.name} ends in a softmax, but its loss expects logits")
-    if any(len(output.shape) != 2 for output in student.outputs):
+    if any(len(output.shape) != 2 for output in model.outputs):
         raise Unsupported(f"{model.name} has outputs of other shapes than (n, classes)")
-    if model.losses or any(getattr(layer, "activity_regularizer", None) for layer in flat_layers(student)):
+    if model.losses or any(getattr(layer, "activity_regularizer", None) for layer in flat_layers(model)):
         raise Unsupported(f"{model.name} has regularizers")
     for method in ("train_step", "compute_loss", "compute_metrics"):
-        if getattr(type(student), method) is not getattr(keras.Model, method):
-            raise Unsupported(f"{type(student).__name__} has a {method} of its own")
+        if getattr(type(model), method) is not getattr(keras.Model, method):
+            raise Unsupported(f"{type(model).__name__} has a {method} of its own")
     for variable in model.trainable_variables:
         if variable.constraint:
             raise Unsupported(f"{variable.path} has a constraint")
@@ -62,20 +59,14 @@ class Epoch:
     def __init__(self, model: keras.Model, average=None):
         environment.keep_freed_memory()
         self._average, self._objective, self._means = average, Objective(model), Means()
-        trained, num_threads = student_of(model), environment.num_threads()
-        self._teachers = []
-        if trained is not model:
-            plan, given = compile_model(model.teacher, training=False), Weights([], model.teacher.weights)
-            # Operations keep their last inputs, so each thread has its own.
-            self._teachers = [Network(plan, given) for _ in range(num_threads)]
-        self._weights = Weights(trained.trainable_variables, trained.non_trainable_weights)
-        model.optimizer.build(trained.trainable_variables)  # unless it is
+        self._weights = Weights(model.trainable_variables, model.non_trainable_weights)
+        model.optimizer.build(model.trainable_variables)  # unless it is
         self._optimizer = VectorOptimizer(model.optimizer, self._weights)
         # Each thread computes a part of the batch, from the images to the gradient: splitting every layer separately
         # would take as long as computing some of them.
-        plan = compile_model(trained)
-        logits = not self._teachers  # like Keras, compute the loss of a softmax from its logits
-        self._networks = [Network(plan, self._weights, logits) for _ in range(num_threads)]
+        plan = compile_model(model)
+        # Like Keras, compute the loss of a softmax from its logits.
+        self._networks = [Network(plan, self._weights, logits=True) for _ in range(environment.num_threads())]
         self._generators = [operation.layer.seed_generator for operation in self._networks[0].random_operations]
         self._states = {
             id(generator): np.array(keras.ops.convert_to_numpy(generator.state)) for generator in self._generators
@@ -132,8 +123,7 @@ class Epoch:
         network = self._networks[rank]
         network.gradient[:] = 0
         outputs = network.forward(images, training=True)
-        taught = self._teachers[rank].forward(images, training=False) if self._teachers else None
-        sums, gradients = self._objective(outputs, labels, taught)
+        sums, gradients = self._objective(outputs, labels)
         network.backward([gradient / np.float32(count) for gradient in gradients])
         return sums
 

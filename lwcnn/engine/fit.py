@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from lwcnn.engine.epoch import Epoch, unsupported
-from lwcnn.engine.keras_internals import first_epoch, student_of
+from lwcnn.engine.keras_internals import first_epoch
 from lwcnn.engine.losses import Means, Objective
 from lwcnn.engine.network import Predictor, has_shape
 from lwcnn.system.errors import LwcnnError, wrong
@@ -116,11 +116,8 @@ def _unsupported_data(model: keras.Model, pairs: list[list[list]], batch_size) -
         return "of batch_size=None"
     if any(len(pair) != 2 for pair in pairs):
         return "validation_data is not (x, y)"
-    trained = student_of(model)
-    if len(pairs) > 1 and trained is not model:
-        return "of the validation_data of a Distiller"
-    images = [[tuple(tensor.shape[1:])] for tensor in trained.inputs]
-    shapes = [loss.label_shapes(output.shape[-1]) for loss, output in zip(Objective(model).losses, trained.outputs)]
+    images = [[tuple(tensor.shape[1:])] for tensor in model.inputs]
+    shapes = [loss.label_shapes(output.shape[-1]) for loss, output in zip(Objective(model).losses, model.outputs)]
     for inputs, labels in pairs:
         for name, kind, arrays, tensors in (("x", "input", inputs, images), ("y", "output", labels, shapes)):
             if len(arrays) > len(tensors):

@@ -143,22 +143,16 @@ def momentum_product(optimizer: keras.optimizers.Nadam) -> keras.Variable:
     return optimizer._u_product
 
 
-def student_of(model: keras.Model) -> keras.Model:
-    """Returns the model that trains: the student of a `Distiller`; of other models, the model."""
-    return model.student if isinstance(model, keras.distillation.Distiller) else model
-
-
 def compiled_losses(model: keras.Model) -> list:
-    """Returns the compiled loss of each output; for a `Distiller`, that of the student."""
-    loss = model.loss if student_of(model) is model else model._student_loss_for_serialization
+    """Returns the compiled loss of each output."""
+    loss = model.loss
     if isinstance(loss, (dict, tuple)):
         raise Unsupported(f"{model.name} has its losses in a {type(loss).__name__}")
     return loss if isinstance(loss, list) else [loss]
 
 
 def output_names(model: keras.Model) -> list[str]:
-    """Returns the names of a model's outputs; for a `Distiller`, those of the student."""
-    return list(_functional(student_of(model)).output_names)
+    return list(_functional(model).output_names)
 
 
 def compiled_metrics(model: keras.Model) -> list:

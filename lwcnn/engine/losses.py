@@ -15,27 +15,37 @@ _CROSS_ENTROPIES = {keras.losses.SparseCategoricalCrossentropy: True, keras.loss
 _ACCURACIES = {keras.metrics.SparseCategoricalAccuracy: True, keras.metrics.CategoricalAccuracy: False}
 """Whether labels are integers ("sparse") rather than probabilities, by class of loss and of metric."""
 
+_OWN_LOSSES, _OWN_ACCURACY = ("lwcnn>CrossEntropy", "lwcnn>DistillationLoss"), "lwcnn>LabelAccuracy"
+
 
 class CompiledLoss(NamedTuple):
     """A compiled cross-entropy. `class_weights` are (classes,) float32; None weighs all classes equally.
 
-    `sparse` says whether labels are integers rather than probabilities; None allows both.
+    `sparse` says whether labels are integers rather than probabilities; None allows both. With `temperature`, a
+    teacher's logits follow the probabilities: the cross-entropy has the weight `label_weight`, the divergence the rest.
     """
 
     from_logits: bool = False
     label_smoothing: float = 0.0
     class_weights: np.ndarray | None = None
     sparse: bool | None = None
+    temperature: float | None = None
+    label_weight: float = 1.0
 
     def label_shapes(self, num_classes: int) -> list[tuple[int, ...]]:
         """Returns the shapes that the labels of an image may have."""
+        if self.temperature is not None:
+            return [(2 * num_classes,)]
         return ([(), (1,)] if self.sparse is not False else []) + ([(num_classes,)] if not self.sparse else [])
 
     def __call__(self, logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray, int]:
         """Returns the sum over images, its gradient by the logits, and the number of correct predictions.
 
-        Labels are integers (n,) or (n, 1), or probabilities (n, classes).
+        Labels are integers (n,) or (n, 1), or probabilities (n, classes), or these and a teacher's logits.
         """
+        if self.temperature is not None:
+            shares, taught = np.split(labels, 2, axis=1)
+            return self._distilled(logits, shares, taught, self.temperature)
         num_classes, smoothing = logits.shape[1], self.label_smoothing
         if labels.ndim == 1 or labels.shape[1] == 1:
             if labels.min() < 0 or labels.max() >= num_classes:
@@ -54,16 +64,24 @@ class CompiledLoss(NamedTuple):
         num_right = int((logits.argmax(axis=1) == labels.argmax(axis=1)).sum())
         return -float(losses.sum(dtype=np.float64)), gradient, num_right
 
+    def _distilled(
+        self, logits: np.ndarray, labels: np.ndarray, taught: np.ndarray, temperature: float
+    ) -> tuple[float, np.ndarray, int]:
+        share, rest = self.label_weight, 1 - self.label_weight
+        value, gradient, num_right = self._replace(temperature=None)(logits, labels)
+        distance, apart = divergence(logits, taught, temperature)
+        return share * value + rest * distance, np.float32(share) * gradient + np.float32(rest) * apart, num_right
+
 
 def find_loss(loss) -> CompiledLoss:
     """Returns the compiled loss, given as an object, a function or a name; raises `Unsupported` if it is unknown.
 
-    Beside Keras's, this is `lwcnn.training.losses.CrossEntropy`, recognized by its registered name.
+    Beside Keras's, these are those of `lwcnn.training.losses`, recognized by their registered names.
     """
     loss = keras.losses.get(loss)
     if loss in (keras.losses.sparse_categorical_crossentropy, keras.losses.categorical_crossentropy):
         return CompiledLoss(sparse=loss is keras.losses.sparse_categorical_crossentropy)
-    if type(loss) not in _CROSS_ENTROPIES and keras.saving.get_registered_name(type(loss)) != "lwcnn>CrossEntropy":
+    if type(loss) not in _CROSS_ENTROPIES and keras.saving.get_registered_name(type(loss)) not in _OWN_LOSSES:
         raise Unsupported(f"the loss {loss!r} is not a cross-entropy of classes")
     if setting := first_difference(loss, reduction="sum_over_batch_size", ignore_class=None, axis=-1):
         raise Unsupported(f"the loss {loss.name} ({type(loss).__name__}) has {setting}")
@@ -73,6 +91,8 @@ def find_loss(loss) -> CompiledLoss:
         getattr(loss, "label_smoothing", 0.0),
         None if weights is None else np.array(weights, np.float32),
         _CROSS_ENTROPIES.get(type(loss)),
+        getattr(loss, "temperature", None),
+        getattr(loss, "label_weight", 1.0),
     )
 
 
@@ -88,11 +108,9 @@ def divergence(logits: np.ndarray, teacher: np.ndarray, temperature: float) -> t
 
 
 class Objective:
-    """The losses and metrics of a compiled model, by output; of a `Distiller`, the student's and the divergence."""
+    """The losses and metrics of a compiled model, by output."""
 
     def __init__(self, model: keras.Model):
-        if internals.student_of(model) is not model:
-            self._temperature, self._label_weight = _distillation(model), model.student_loss_weight
         self.losses = [find_loss(loss) for loss in internals.compiled_losses(model)]
         self._names = internals.output_names(model)
         self._accuracy = _name_of_accuracy(model, self.losses)
@@ -103,10 +121,10 @@ class Objective:
         if len(set(self._names)) != len(self._names):
             raise Unsupported(f"{model.name} has several outputs of one name")
 
-    def __call__(self, logits, labels, taught=None) -> tuple[dict[str, float], list[np.ndarray]]:
+    def __call__(self, logits, labels) -> tuple[dict[str, float], list[np.ndarray]]:
         """Returns the sums of loss and metrics over images, by name, and the gradient by the logits of each output.
 
-        All are lists by output; `taught` are a teacher's logits.
+        All are lists by output.
         """
         sums, gradients = {"loss": 0.0}, []
         for name, output, truth, loss in zip(self._names, logits, labels, self.losses, strict=True):
@@ -118,41 +136,18 @@ class Objective:
             if self._accuracy:
                 sums[f"{prefix}{self._accuracy}"] = right
             gradients.append(gradient)
-        return (sums, gradients) if taught is None else self._distilled(logits[0], taught[0], sums, gradients[0])
-
-    def _distilled(self, logits, taught, sums: dict[str, float], gradient: np.ndarray):
-        """Combines the label loss and its gradient with the divergence from the teacher."""
-        weight, rest = self._label_weight, 1 - self._label_weight
-        distance, apart = divergence(logits, taught, self._temperature)
-        total = weight * sums["loss"] + rest * distance
-        parts = {"student_loss": sums["loss"], "distillation_loss": distance, "total_loss": total, "loss": total}
-        return sums | parts, [np.float32(weight) * gradient + np.float32(rest) * apart]
-
-
-def _distillation(model: keras.Model) -> float:
-    """Returns the temperature of a `Distiller`."""
-    objective, *others = model.distillation_losses
-    is_known = (
-        not others
-        and isinstance(objective, keras.distillation.LogitsDistillation)
-        and isinstance(objective.loss, keras.losses.KLDivergence)
-        and objective.loss.reduction == "sum_over_batch_size"
-        and list(model.distillation_loss_weights) == [1.0]
-        and len(model.student.outputs) == 1
-        and 0 < model.student_loss_weight < 1
-    )
-    if not is_known:
-        raise Unsupported(f"{model.name} (Distiller) has other losses than the divergence of logits")
-    return objective.temperature
+        return sums, gradients
 
 
 def _name_of_accuracy(model: keras.Model, losses: list[CompiledLoss]) -> str | None:
     """Returns the name under which accuracy is logged; None if the model was compiled without metrics."""
     metrics = internals.compiled_metrics(model)
     for metric in metrics:
-        if metric != "accuracy" and type(metric) not in _ACCURACIES:
+        if metric == "accuracy" or keras.saving.get_registered_name(type(metric)) == _OWN_ACCURACY:
+            continue
+        if type(metric) not in _ACCURACIES:
             raise Unsupported(f"the metric {getattr(metric, 'name', metric)!r} is not accuracy")
-        if isinstance(metric, keras.Metric) and _ACCURACIES[type(metric)] not in {loss.sparse for loss in losses}:
+        if _ACCURACIES[type(metric)] not in {loss.sparse for loss in losses}:
             raise Unsupported(f"the metric {metric.name!r} has another form of labels than the loss")
     names = {metric if isinstance(metric, str) else metric.name for metric in metrics}
     if metrics and (len(metrics) != len(losses) or len(names) > 1):

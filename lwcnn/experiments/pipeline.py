@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -23,8 +22,7 @@ from lwcnn.models.merge import merge_submodels
 from lwcnn.models.surgery import build_ensemble, merge_branches, replace_head
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import plain_settings
-from lwcnn.training.loop import Wrap
-from lwcnn.training.losses import build_distiller
+from lwcnn.training.distillation import Teaching
 
 
 def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras.Model | None = None) -> keras.Model:
@@ -40,9 +38,11 @@ def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras
     snapshots = []
     with sequence.computing.scope():
         model = _begin(experiment, sequence, build)
-        wrap = _distiller(experiment, sequence, teacher) if isinstance(experiment, types.DistilledExperiment) else None
+        teaching = (
+            _teaching(experiment, sequence, teacher) if isinstance(experiment, types.DistilledExperiment) else None
+        )
         for phase in experiment.phases:
-            sequence.train(model, phase, wrap=wrap)
+            sequence.train(model, phase, teaching=teaching)
             snapshots.append(model.get_weights())
     if isinstance(experiment, types.SnapshotExperiment):
         return build_ensemble([_with_weights(build(), weights) for weights in snapshots])
@@ -127,9 +127,9 @@ def _with_weights(model: keras.Model, weights: list[np.ndarray]) -> keras.Model:
     return model
 
 
-def _distiller(experiment: types.DistilledExperiment, sequence: PhaseSequence, teacher: keras.Model | None) -> Wrap:
+def _teaching(experiment: types.DistilledExperiment, sequence: PhaseSequence, teacher: keras.Model | None) -> Teaching:
     if teacher is None:
         raise LwcnnError(f"A distilled experiment needs a teacher. Received: teacher=None for {experiment.name!r}")
     weights = b"".join(weight.tobytes() for weight in teacher.get_weights())
     sequence.depends_on([hashlib.sha256(weights).hexdigest()[:16], plain_settings(experiment.distillation)])
-    return partial(build_distiller, teacher, **asdict(experiment.distillation))
+    return Teaching(teacher, experiment.distillation)

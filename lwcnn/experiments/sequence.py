@@ -15,7 +15,8 @@ from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.checkpoint import Checkpoint, PhaseState
 from lwcnn.training.devices import Computing
-from lwcnn.training.loop import Branches, Wrap, train_phase
+from lwcnn.training.distillation import Teaching
+from lwcnn.training.loop import Branches, train_phase
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
@@ -80,7 +81,7 @@ class PhaseSequence:
         keras.utils.set_random_seed(self._phase_seed())
 
     def train(
-        self, model: keras.Model, phase: Phase, branches: Branches | None = None, wrap: Wrap | None = None
+        self, model: keras.Model, phase: Phase, branches: Branches | None = None, teaching: Teaching | None = None
     ) -> None:
         """Trains a model through the next phase, or loads the phase from its checkpoint."""
         size, optimizer = fit_to_images(phase.batch_size, phase.optimizer, len(self.split.training))
@@ -102,7 +103,7 @@ class PhaseSequence:
                 branches=branches,
                 checkpoint=checkpoint,
                 progress=self.progress,
-                wrap=wrap,
+                teaching=teaching,
             )
         self.records.append(phase_record(model, phase, state))
 

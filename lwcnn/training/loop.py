@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -21,15 +21,15 @@ from lwcnn.system.errors import Diverged, LwcnnError, wrong
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.average import MovingAverage, batch_norm_statistics
 from lwcnn.training.checkpoint import Checkpoint, PhaseState, get_values, random_states, set_values
+from lwcnn.training.distillation import TaughtBatches, Teaching
 from lwcnn.training.frozen import FeatureBatches, compute_features, split_frozen_prefix
-from lwcnn.training.losses import build_loss
+from lwcnn.training.losses import LabelAccuracy, build_loss
 from lwcnn.training.phases import Phase, trainable_layer_names
 from lwcnn.training.progress import Progress
 from lwcnn.training.steps import step_of, train_epoch
 from lwcnn.training.validation import epoch_record, keep_best, validate
 
 Branches = Sequence[Augmentation | None]
-Wrap = Callable[[keras.Model], keras.Model]
 
 
 def train_phase(
@@ -41,7 +41,7 @@ def train_phase(
     branches: Branches | None = None,
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
-    wrap: Wrap | None = None,
+    teaching: Teaching | None = None,
 ) -> PhaseState:
     """Trains a model for one phase. The model then has the phase's final weights.
 
@@ -57,8 +57,7 @@ def train_phase(
         branches: Augmentation (or None) of each input. By default that of the phase, for one input.
         checkpoint: File for the state after every epoch. None keeps no state.
         progress: Progress display. None shows nothing.
-        wrap: Function that returns the model to compile and train in place of `model`, with the same weights, such as
-            a `Distiller`.
+        teaching: Teacher of the model, for distillation.
 
     Returns:
         The final state: history, training time and best scores.
@@ -97,7 +96,7 @@ def train_phase(
     settings = json.dumps([plain_settings(phase), plain_settings(branches), int(seed), *map(len, split), *parts])
     state = _restore(model, hashlib.sha256(settings.encode()).hexdigest(), checkpoint)
     if not state.finished:
-        trainer = _PhaseTrainer(model, phase, split, seed, branches, state, progress, wrap)
+        trainer = _PhaseTrainer(model, phase, split, seed, branches, state, progress, teaching)
         rates = {layer: layer.rate for layer in model.layers if type(layer) is Dropout}
         try:
             while not state.finished:
@@ -144,10 +143,7 @@ def _resized(model: keras.Model, split: Split, side: int) -> tuple[keras.Model, 
 
 
 class _PhaseTrainer:
-    """Trains the remaining epochs of a phase.
-
-    `network` is all or the last part of the model; `trained`, which is compiled, is the network or a wrapper around it.
-    """
+    """Trains the remaining epochs of a phase. `network` is all or the last part of the model."""
 
     def __init__(
         self,
@@ -158,13 +154,13 @@ class _PhaseTrainer:
         branches: tuple[Augmentation | None, ...],
         state: PhaseState,
         progress: Progress,
-        wrap: Wrap | None,
+        teaching: Teaching | None,
     ):
         self.model, self.phase, self.state, self.progress = model, phase, state, progress
         self._start = _clock()
         self._initial_weights = get_values(model.weights)
         self.network = model
-        if not wrap:  # a teacher needs the images, not features
+        if not teaching:  # a teacher needs the images, not features
             self.network, split = _without_frozen_prefix(model, phase, branches, split)
         self.validation = Images(*split.validation.arrays())
         self.average = None
@@ -172,25 +168,26 @@ class _PhaseTrainer:
             statistics = batch_norm_statistics(self.network) if phase.optimizer.ema_batch_norm else []
             self.average = MovingAverage([*self.network.trainable_variables, *statistics], momentum, state.average)
         num_classes = model.outputs[0].shape[-1]
-        self.batches = _make_batches(split.training, phase, seed, branches, num_classes)
-        self.trained = wrap(self.network) if wrap else self.network
-        loss = build_loss(phase, split.training.chosen_labels, num_classes)
+        self.batches = _make_batches(split.training, phase, seed, branches, num_classes, teaching)
+        distillation = teaching.settings if teaching else None
+        loss = build_loss(phase, split.training.chosen_labels, num_classes, distillation)
+        metric = LabelAccuracy() if teaching else "accuracy"
         optimizer, count = phase.optimizer.build(num_steps=len(self.batches) * phase.epochs), len(model.outputs)
-        losses, metrics = (loss, ["accuracy"]) if count == 1 else ([loss] * count, [["accuracy"]] * count)
-        self.trained.compile(optimizer, losses, metrics=metrics)  # this also applies changes of `trainable`
-        self.optimizer = self.trained.optimizer  # in mixed_float16 Keras wraps it in a LossScaleOptimizer
-        self.optimizer.build(self.trained.trainable_variables)
+        losses, metrics = (loss, [metric]) if count == 1 else ([loss] * count, [[metric]] * count)
+        self.network.compile(optimizer, losses, metrics=metrics)  # this also applies changes of `trainable`
+        self.optimizer = self.network.optimizer  # in mixed_float16 Keras wraps it in a LossScaleOptimizer
+        self.optimizer.build(self.network.trainable_variables)
         if state.epoch:
             set_values(self.optimizer.variables, state.optimizer)
-        state.join_computing(step_of(self.trained), progress.note)
+        state.join_computing(step_of(self.network), progress.note)
 
     def run_epoch(self) -> None:
         """Trains one epoch, validates, and updates the state and the best weights."""
         state, phase = self.state, self.phase
         self.batches.set_epoch(state.epoch)
-        _schedule_dropout(self.model, self.trained, phase, state.epoch)
+        _schedule_dropout(self.model, self.network, phase, state.epoch)
         self.progress.begin_epoch(phase.name, state.epoch + 1, phase.epochs, len(self.batches))
-        logs = train_epoch(self.trained, self.batches, self.progress, self.average)
+        logs = train_epoch(self.network, self.batches, self.progress, self.average)
         raw_weights = get_values(self.model.weights)
         if self.average:  # the average is evaluated and kept; training continues from the raw weights
             self.average.assign()
@@ -276,16 +273,22 @@ def _without_frozen_prefix(
 
 
 def _make_batches(
-    training: Images, phase: Phase, seed: int, branches: tuple[Augmentation | None, ...], num_classes: int
-) -> Batches | FeatureBatches:
+    training: Images,
+    phase: Phase,
+    seed: int,
+    branches: tuple[Augmentation | None, ...],
+    num_classes: int,
+    teaching: Teaching | None,
+) -> Batches | FeatureBatches | TaughtBatches:
     if training.images.dtype != np.uint8:
         if branches != (None,) or phase.mixing:
             raise LwcnnError(f"Augment images of type uint8. Received: images of type {training.images.dtype}")
         return FeatureBatches(*training.arrays(), phase.batch_size, seed)
-    return Batches(training, phase.batch_size, seed, branches, phase.mixing, num_classes, phase.epochs)
+    batches = Batches(training, phase.batch_size, seed, branches, phase.mixing, num_classes, phase.epochs)
+    return TaughtBatches(batches, teaching, num_classes) if teaching else batches
 
 
-def _schedule_dropout(model: keras.Model, trained: keras.Model, phase: Phase, epoch: int) -> None:
+def _schedule_dropout(model: keras.Model, network: keras.Model, phase: Phase, epoch: int) -> None:
     """Sets the rates of the model's `Dropout` layers for an epoch, counted from 0."""
     if phase.dropout is None:
         return
@@ -300,4 +303,4 @@ def _schedule_dropout(model: keras.Model, trained: keras.Model, phase: Phase, ep
     first, last = phase.dropout
     for layer in scheduled:
         layer.rate = first + (last - first) * epoch / max(1, phase.epochs - 1)
-    trained.train_function = None  # Keras compiled the previous rate into it
+    network.train_function = None  # Keras compiled the previous rate into it

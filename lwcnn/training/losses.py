@@ -1,9 +1,9 @@
-"""Cross-entropy with label smoothing, soft labels and class weights; distillation (Hinton et al., arXiv 1503.02531)."""
+"""Cross-entropy with label smoothing, soft labels and class weights, and the loss of distillation."""
 
 import keras
 import numpy as np
 
-from lwcnn.training.phases import Phase
+from lwcnn.training.phases import Distillation, Phase
 
 
 @keras.saving.register_keras_serializable(package="lwcnn")
@@ -32,10 +32,46 @@ class CrossEntropy(keras.losses.Loss):
         return super().get_config() | {"label_smoothing": self.label_smoothing, "class_weights": self.class_weights}
 
 
-def build_loss(phase: Phase, labels: np.ndarray, num_classes: int) -> keras.losses.Loss:
+@keras.saving.register_keras_serializable(package="lwcnn")
+class DistillationLoss(CrossEntropy):
+    """Cross-entropy with the labels, and divergence from the teacher, whose logits follow the labels in `y_true`."""
+
+    def __init__(self, temperature: float, label_weight: float, **kwargs):
+        super().__init__(**kwargs)
+        self.temperature, self.label_weight = temperature, label_weight
+
+    def call(self, y_true, y_pred):
+        labels, taught = keras.ops.split(y_true, 2, axis=-1)
+        given, wanted = (keras.ops.log_softmax(logits / self.temperature) for logits in (y_pred, taught))
+        divergence = keras.ops.sum(keras.ops.exp(wanted) * (wanted - given), axis=-1)
+        share = self.label_weight
+        return share * super().call(labels, y_pred) + (1 - share) * self.temperature**2 * divergence
+
+    def get_config(self):
+        return super().get_config() | {"temperature": self.temperature, "label_weight": self.label_weight}
+
+
+@keras.saving.register_keras_serializable(package="lwcnn")
+class LabelAccuracy(keras.metrics.CategoricalAccuracy):
+    """Accuracy where a teacher's logits follow the labels in `y_true`."""
+
+    def __init__(self, name: str = "accuracy", **kwargs):
+        super().__init__(name, **kwargs)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        super().update_state(keras.ops.split(y_true, 2, axis=-1)[0], y_pred, sample_weight)
+
+
+def build_loss(
+    phase: Phase, labels: np.ndarray, num_classes: int, distillation: Distillation | None = None
+) -> keras.losses.Loss:
     weights = None
     if phase.class_weight == "balanced":
         weights = tuple(balanced_weights(labels, num_classes).tolist())
+    if distillation:
+        share = distillation.label_weight
+        settings = {"label_smoothing": phase.label_smoothing, "class_weights": weights}
+        return DistillationLoss(distillation.temperature, share, **settings)
     if weights or phase.label_smoothing:
         return CrossEntropy(phase.label_smoothing, weights)
     kind = keras.losses.CategoricalCrossentropy if phase.mixing else keras.losses.SparseCategoricalCrossentropy
@@ -46,10 +82,3 @@ def balanced_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Returns scikit-learn's "balanced" class weights; a class without images has weight 0."""
     counts = np.bincount(labels, minlength=num_classes)
     return np.divide(len(labels), np.count_nonzero(counts) * counts, out=np.zeros(num_classes), where=counts > 0)
-
-
-def build_distiller(teacher: keras.Model, student: keras.Model, temperature: float, label_weight: float) -> keras.Model:
-    """Builds Keras's Distiller, whose training trains the student; both models return logits."""
-    divergence = keras.losses.KLDivergence()  # Keras 3.15 applies its default, a string, to logits without a softmax
-    losses = keras.distillation.LogitsDistillation(temperature, divergence)
-    return keras.distillation.Distiller(teacher, student, losses, student_loss_weight=label_weight)

@@ -82,6 +82,20 @@ class Phase(Settings):
             raise LwcnnError(f'best_per_branch needs monitor="val_accuracy". Received: {self.monitor!r}')
 
 
+@dataclass(frozen=True)
+class Distillation:
+    """How a student learns from a teacher.
+
+    The loss is the Kullback-Leibler divergence between the softmax outputs at `temperature`, times temperature^2. The
+    label loss has the weight `label_weight`, the divergence the rest. After `cached_epochs`, the order of the images
+    and their augmentation repeat, so that the teacher classifies no more images; None repeats nothing.
+    """
+
+    temperature: float
+    label_weight: float
+    cached_epochs: int | None = added_later(None)
+
+
 def trainable_layer_names(model: "keras.Model", phase: Phase) -> tuple[str, ...]:
     """Returns the names of the layers that a phase trains, in the model's order."""
     names = names_with_weights(model)

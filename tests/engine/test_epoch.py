@@ -20,13 +20,12 @@ from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_re
 from lwcnn.models.configs import RepoResidualSEConfig, ResidualSEConfig, Stage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.models.residual_se import build_residual_se
-from lwcnn.models.surgery import build_ensemble
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.average import MovingAverage, batch_norm_statistics
 from lwcnn.training.checkpoint import get_values, random_states, set_values
 from lwcnn.training.keras_optimizers import PointwiseMuon
 from lwcnn.training.loop import train_phase
-from lwcnn.training.losses import CrossEntropy, build_distiller
+from lwcnn.training.losses import CrossEntropy, DistillationLoss, LabelAccuracy
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 from lwcnn.training.progress import Progress
@@ -107,25 +106,24 @@ def some_batches(num_inputs=1, soft=False, size=16):
     return Given(found)
 
 
-def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs=2, frozen=(), wrap=None):
+def trained(build, step, monkeypatch, optimizer, loss=None, batches=None, epochs=2, frozen=(), metrics=None):
     """Weights, the optimizer's variables, averages and logs after some epochs from the same beginning."""
     monkeypatch.setenv("LWCNN_STEP", step)
     keras.utils.set_random_seed(0)
     model = randomize(build())
     for layer in model.layers:
         layer.trainable = layer.name not in frozen
-    whole = wrap(model) if wrap else model
     batches = batches or some_batches(len(model.inputs))
     loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     count = len(model.outputs)
-    losses, metrics = ([loss] * count, [["accuracy"]] * count) if count > 1 else (loss, ["accuracy"])
-    whole.compile(optimizer.build(10), losses, metrics=metrics, jit_compile=False, run_eagerly=EAGERLY)
-    whole.optimizer.build(whole.trainable_variables)
-    average = MovingAverage([*whole.trainable_variables, *batch_norm_statistics(model)], 0.9)
-    with begin_epoch(whole) as begun:
+    losses, metrics = ([loss] * count, [["accuracy"]] * count) if count > 1 else (loss, metrics or ["accuracy"])
+    model.compile(optimizer.build(10), losses, metrics=metrics, jit_compile=False, run_eagerly=EAGERLY)
+    model.optimizer.build(model.trainable_variables)
+    average = MovingAverage([*model.trainable_variables, *batch_norm_statistics(model)], 0.9)
+    with begin_epoch(model) as begun:
         assert isinstance(begun, engine.Epoch if step == "engine" else Epoch)
-    logs = [train_epoch(whole, batches, Progress(), average) for _ in range(epochs)]
-    return get_values(model.weights), get_values(whole.optimizer.variables), average.values, logs
+    logs = [train_epoch(model, batches, Progress(), average) for _ in range(epochs)]
+    return get_values(model.weights), get_values(model.optimizer.variables), average.values, logs
 
 
 def assert_same(build, monkeypatch, optimizer, tolerance=2e-4, **arguments):
@@ -318,34 +316,16 @@ def test_a_rate_that_drops_twice(monkeypatch):
     assert_same(MODELS["dual"], monkeypatch, OptimizerConfig("sgd", 0.1, drops=(0.5, 0.75)))
 
 
-@pytest.mark.parametrize(
-    "count, weight, reduction, is_supported",
-    [
-        (1, 1.0, "sum_over_batch_size", True),
-        (2, 1.0, "sum_over_batch_size", False),
-        (1, 0.5, "sum_over_batch_size", False),
-        (1, 1.0, "sum", False),
-    ],
-)
-def test_an_unusual_distiller_trains_in_keras(count, weight, reduction, is_supported):
-    student, teacher = MODELS["merged"](), MODELS["merged"]()
-    divergence = keras.losses.KLDivergence(reduction=reduction)
-    losses = [keras.distillation.LogitsDistillation(3, divergence) for _ in range(count)]
-    distiller = keras.distillation.Distiller(teacher, student, losses, [weight] * count, student_loss_weight=0.2)
-    distiller.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    assert (engine.unsupported(distiller) is None) == is_supported
-
-
-def test_distillation(monkeypatch):
-    teacher = build_ensemble([randomize(MODELS["residual_se"]()), randomize(MODELS["residual_se"](), seed=1)])
-
-    def wrap(student):
-        return build_distiller(teacher, student, temperature=3, label_weight=0.2)
-
-    before = get_values(teacher.weights)
-    assert_same(MODELS["residual_se"], monkeypatch, OPTIMIZERS["momentum"], wrap=wrap, batches=some_batches(size=20))
-    for a, b in zip(before, get_values(teacher.weights), strict=True):
-        np.testing.assert_array_equal(a, b)
+@pytest.mark.parametrize("weights", [None, tuple(range(1, CLASSES + 1))])
+def test_distillation(monkeypatch, weights):
+    loss = DistillationLoss(3, 0.2, label_smoothing=0.1, class_weights=weights)
+    rng = np.random.default_rng(0)
+    taught = [
+        (x, np.concatenate([np.eye(CLASSES)[y], rng.normal(0, 3, (len(y), CLASSES))], axis=1, dtype=np.float32))
+        for x, y in some_batches(size=20).batches
+    ]
+    given = {"loss": loss, "batches": Given(taught), "metrics": [LabelAccuracy()]}
+    assert_same(MODELS["residual_se"], monkeypatch, OPTIMIZERS["momentum"], **given)
 
 
 @pytest.mark.parametrize(
@@ -403,16 +383,6 @@ def test_threads_give_the_result_of_one_thread(name, monkeypatch):
         assert [b[1].tolist() for b in prefetch(some_batches())] == [b[1].tolist() for b in some_batches().batches]
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
-
-
-def test_each_thread_has_its_own_teacher(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    student, teacher = MODELS["residual_se"](), build_ensemble([randomize(MODELS["residual_se"]())])
-    distiller = build_distiller(teacher, student, temperature=3, label_weight=0.2)
-    distiller.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
-    epoch = begin_epoch(distiller)
-    operations = [id(operation) for network in epoch._teachers for operation, *_ in network.steps]
-    assert len(epoch._teachers) == 3 and len(set(operations)) == len(operations)
 
 
 def test_a_phase_trains_as_in_keras(monkeypatch):

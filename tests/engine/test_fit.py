@@ -7,7 +7,6 @@ from keras import layers
 
 from lwcnn import fast_fit
 from lwcnn.system.errors import LwcnnError
-from lwcnn.training.losses import build_distiller
 
 X = np.random.default_rng(0).normal(size=(30, 6, 6, 2)).astype(np.float32)
 Y = (np.arange(30) % 3)[:, None]  # as Keras's data sets have them
@@ -302,18 +301,3 @@ def test_a_callback_can_end_the_training_after_a_batch_and_sees_validation():
     model = build()
     fast_fit(model, X, Y, 5, epochs=3, verbose=0, callbacks=[Stop()], validation_data=(X, Y))
     assert int(model.optimizer.iterations) == 2 and seen == [{"loss", "accuracy"}]
-
-
-@pytest.mark.parametrize("validation_data", [None, (X, Y)])
-def test_a_distiller_trains_without_keras_unless_it_is_validated(validation_data, capfd):
-    teacher, student = (
-        keras.Sequential([layers.Input((6, 6, 2)), layers.Conv2D(n, 3), layers.Flatten(), layers.Dense(3)])
-        for n in (4, 2)
-    )
-    model = build_distiller(teacher, student, temperature=2, label_weight=0.5)
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    before = student.get_weights()[0]
-    history = fast_fit(model, X, Y, verbose=0, validation_data=validation_data)
-    assert ("validation_data of a Distiller" in capfd.readouterr().err) == (validation_data is not None)
-    assert {"loss", "distillation_loss"} <= set(history.history)
-    assert not np.array_equal(before, student.get_weights()[0])

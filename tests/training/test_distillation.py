@@ -1,18 +1,18 @@
 """Distillation: the ensemble, what the student learns from, and a run from training to result."""
 
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
 from made_data import describe, make_images, randomize
 from scipy.special import log_softmax
 
+from lwcnn.data.augment import Augmentation, MixUpCutMix
+from lwcnn.data.batches import Batches
 from lwcnn.data.images import Images, Split
 from lwcnn.engine import Predictor
 from lwcnn.evaluation.metrics import average_probabilities
 from lwcnn.experiments.recipes import get_experiment
-from lwcnn.experiments.recipes.types import Distillation, Teacher
+from lwcnn.experiments.recipes.types import Teacher
 from lwcnn.experiments.records import Run
 from lwcnn.experiments.run import find_teacher, run_experiment
 from lwcnn.models.configs import ResidualSEConfig, Stage
@@ -22,10 +22,11 @@ from lwcnn.models.surgery import build_ensemble
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.files import read_json, write_json
 from lwcnn.training.checkpoint import Checkpoint
+from lwcnn.training.distillation import TaughtBatches, Teaching
 from lwcnn.training.loop import train_phase
-from lwcnn.training.losses import build_distiller
+from lwcnn.training.losses import DistillationLoss
 from lwcnn.training.optimizers import OptimizerConfig
-from lwcnn.training.phases import Phase
+from lwcnn.training.phases import Distillation, Phase
 from lwcnn.training.progress import Progress
 
 TINY = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=2)
@@ -62,13 +63,7 @@ def test_label_weight_zero_ignores_the_labels():
     before = [np.array(w) for w in teacher.get_weights()]
     wrong = Images(images, (labels + 1) % 10)
     settings = Distillation(temperature=2, label_weight=0)
-    state = train_phase(
-        student,
-        phase,
-        Split(wrong, truth),
-        0,
-        wrap=lambda model: build_distiller(teacher, model, **dataclasses.asdict(settings)),
-    )
+    state = train_phase(student, phase, Split(wrong, truth), 0, teaching=Teaching(teacher, settings))
     assert state.history[-1]["val_accuracy"] > 0.9
     assert 0 < state.history[-1]["loss"] < state.history[0]["loss"] / 3
     assert all(np.array_equal(a, b) for a, b in zip(before, teacher.get_weights(), strict=True))
@@ -76,14 +71,9 @@ def test_label_weight_zero_ignores_the_labels():
 
 def test_the_loss_is_that_of_the_labels_and_the_divergence_at_the_temperature_times_its_square():
     images, labels = make_images(20)
-    make = lambda: keras.Sequential(  # noqa: E731
-        [keras.Input((12, 12, 3)), keras.layers.Rescaling(1 / 99), keras.layers.Flatten(), keras.layers.Dense(10)]
-    )
-    teacher, student = randomize(make(), 0), randomize(make(), 1)
-    of_teacher, of_student = (model.predict(images, verbose=0).astype(float) for model in (teacher, student))
-    distiller = build_distiller(teacher, student, temperature=3, label_weight=0.2)
-    distiller.compile(keras.optimizers.SGD(0.0), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    loss = distiller.train_on_batch(images, labels, return_dict=True)["loss"]
+    of_teacher, of_student = (4 * tiny_model(seed).predict(images, verbose=0).astype(float) for seed in (0, 1))
+    taught = np.concatenate([np.eye(10)[labels], of_teacher], axis=1)
+    loss = float(DistillationLoss(3, 0.2)(taught, of_student))
     soft, logs = log_softmax(of_teacher / 3, axis=1), log_softmax(of_student / 3, axis=1)
     divergence = (np.exp(soft) * (soft - logs)).sum(axis=1).mean()
     of_labels = -log_softmax(of_student, axis=1)[np.arange(20), labels].mean()
@@ -91,7 +81,8 @@ def test_the_loss_is_that_of_the_labels_and_the_divergence_at_the_temperature_ti
     assert loss == pytest.approx(0.2 * of_labels + 0.8 * 3**2 * divergence, rel=1e-4)
 
 
-def test_an_interrupted_distillation_resumes_to_the_same_weights(tmp_path):
+@pytest.mark.parametrize("cached_epochs", [None, 1, 2])
+def test_an_interrupted_distillation_resumes_to_the_same_weights(tmp_path, cached_epochs):
     images, labels = make_images(60)
     parts = Split(Images(images, labels), Images(images, labels))
 
@@ -104,8 +95,8 @@ def test_an_interrupted_distillation_resumes_to_the_same_weights(tmp_path):
         keras.utils.set_random_seed(0)
         student, teacher = build_residual_se((12, 12, 3), 10, TINY), tiny_model(1)
         phase = Phase("all", OptimizerConfig("sgd", 0.01, 0.9), 3, batch_size=20)
-        wrap = lambda model: build_distiller(teacher, model, temperature=2, label_weight=0.5)  # noqa: E731
-        train_phase(student, phase, parts, 0, checkpoint=checkpoint, progress=progress, wrap=wrap)
+        teaching = Teaching(teacher, Distillation(2, 0.5, cached_epochs=cached_epochs))
+        train_phase(student, phase, parts, 0, checkpoint=checkpoint, progress=progress, teaching=teaching)
         return student.get_weights()
 
     whole, checkpoint = train(None), Checkpoint(tmp_path / "state.npz")
@@ -115,6 +106,45 @@ def test_an_interrupted_distillation_resumes_to_the_same_weights(tmp_path):
     assert checkpoint.load().epoch == 1
     for _ in range(2):  # the second time, the phase is finished
         assert all(np.array_equal(a, b) for a, b in zip(whole, train(checkpoint), strict=True))
+
+
+def taught_batches(cached_epochs, mixing=None):
+    images, labels = make_images(50)
+    augmentation = Augmentation(rotation=0.2)
+    batches = Batches(Images(images, labels), 20, 0, (augmentation,), mixing, num_classes=10, num_epochs=9)
+    return TaughtBatches(batches, Teaching(tiny_model(), Distillation(4, 0.1, cached_epochs)), 10)
+
+
+@pytest.mark.parametrize("mixing", [None, MixUpCutMix(0.5, 0.0)])
+def test_a_teacher_classifies_the_images_that_the_student_sees(mixing):
+    batches, teacher = taught_batches(None, mixing), tiny_model()
+    for epoch in (0, 3):
+        batches.set_epoch(epoch)
+        for i in range(len(batches)):
+            images, labels = batches[i]
+            assert labels.dtype == np.float32 and labels.shape == (len(images), 20)
+            np.testing.assert_allclose(labels[:, :10].sum(axis=1), 1, rtol=1e-6)
+            np.testing.assert_allclose(labels[:, 10:], teacher.predict(images, verbose=0), rtol=2e-3, atol=2e-3)
+
+
+def test_cached_epochs_repeat_and_cost_no_forward_pass(monkeypatch):
+    fresh, batches = taught_batches(None), taught_batches(2)
+    found = []
+    for epoch in range(6):
+        if epoch == 2:
+            monkeypatch.setattr(batches, "_predict", None)
+        fresh.set_epoch(epoch % 2)
+        batches.set_epoch(epoch)
+        found.append([batches[i] for i in range(len(batches))])
+        for (x, y), (images, labels) in zip(found[-1], [fresh[i] for i in range(len(fresh))], strict=True):
+            np.testing.assert_array_equal(x, images)
+            np.testing.assert_array_equal(y, labels)
+    assert not np.array_equal(found[0][0][0], found[1][0][0])
+
+
+def test_epochs_that_repeat_refuse_a_ramp():
+    with pytest.raises(LwcnnError, match="Leave out the ramp of mixing"):
+        taught_batches(2, MixUpCutMix(0.5, 0.0, ramp=1.0))
 
 
 def cached(seed, data, folders):

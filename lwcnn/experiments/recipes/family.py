@@ -13,7 +13,7 @@ from typing import Any
 from lwcnn.data.augment import Erasing, MixUpCutMix, RandAugment
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
-from lwcnn.experiments.recipes.residual_se import WREN_100K, BuildNetwork, distilled, residual_se_muon
+from lwcnn.experiments.recipes.residual_se import DISTILLATION, WREN_100K, BuildNetwork, distilled, residual_se_muon
 from lwcnn.experiments.recipes.types import NetworkExperiment, Recipes, changed
 from lwcnn.models.configs import ResidualSEConfig, Stage
 
@@ -59,7 +59,10 @@ VARIANTS: Recipes = {
         "wren_30k with MixUp in place of RandAugment",
         _train(_WREN_30K, strong=False, mixing=MixUpCutMix(0.5, 0.0, probability=0.5, ramp=1.0)),
     ),
-    "wren_30k_distilled": ("wren_30k distilled from wren_100k", distilled(_train(_WREN_30K), WREN_100K)),
+    "wren_30k_distilled": (
+        "wren_30k distilled from wren_100k, whose logits are kept",
+        distilled(_train(_WREN_30K), WREN_100K, replace(DISTILLATION, cached_epochs=30)),
+    ),
 }
 """One change of `wren_30k` each."""
 

@@ -12,10 +12,10 @@ from dataclasses import replace
 
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset, augmentation
-from lwcnn.experiments.recipes.types import Distillation, DistilledExperiment, NetworkExperiment, Recipes, Teacher
+from lwcnn.experiments.recipes.types import DistilledExperiment, NetworkExperiment, Recipes, Teacher
 from lwcnn.models.configs import NetworkConfig, ResidualSEConfig, Stage
 from lwcnn.training.optimizers import OptimizerConfig
-from lwcnn.training.phases import Phase
+from lwcnn.training.phases import Distillation, Phase
 
 NO_WEIGHT_DECAY = ("bias", "gamma", "beta")
 WARMUP_COSINE = OptimizerConfig(
@@ -54,12 +54,12 @@ def train_network(
     return build
 
 
-def distilled(student: BuildNetwork, teacher: Teacher) -> BuildNetwork:
+def distilled(student: BuildNetwork, teacher: Teacher, distillation: Distillation = DISTILLATION) -> BuildNetwork:
     """Returns a function that builds the experiment of a student; in a smoke test, its teacher is from one, too."""
 
     def build(preset: Preset, images: ImageSpec) -> DistilledExperiment:
         taught_by = replace(teacher, preset="smoke") if preset.name == "smoke" else teacher
-        return DistilledExperiment(**vars(student(preset, images)), teacher=taught_by, distillation=DISTILLATION)
+        return DistilledExperiment(**vars(student(preset, images)), teacher=taught_by, distillation=distillation)
 
     return build
 

@@ -12,7 +12,7 @@ from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.models.configs import BRANCHES, NetworkConfig
 from lwcnn.system.errors import LwcnnError
 from lwcnn.system.settings import added_later
-from lwcnn.training.phases import Phase
+from lwcnn.training.phases import Distillation, Phase
 
 _Settings = TypeVar("_Settings")
 
@@ -88,21 +88,9 @@ class Teacher:
     seeds: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Distillation:
-    """Knowledge distillation from a teacher (arXiv 1503.02531).
-
-    The loss is the Kullback-Leibler divergence between the softmax outputs at `temperature`, times temperature^2. The
-    label loss has the weight `label_weight`, the divergence the rest.
-    """
-
-    temperature: float
-    label_weight: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class DistilledExperiment(NetworkExperiment):
-    """One way to train a single network with a teacher."""
+    """One way to train a single network with a teacher (arXiv 1503.02531)."""
 
     teacher: Teacher
     distillation: Distillation

@@ -1,0 +1,51 @@
+"""Distillation (Hinton et al., arXiv 1503.02531): a student learns from labels and from the logits of a teacher."""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from lwcnn.data.batches import Batches
+from lwcnn.system.errors import wrong
+from lwcnn.training.phases import Distillation
+from lwcnn.training.steps import make_predictor, prefetch
+
+
+class Teaching(NamedTuple):
+    """A trained model that returns logits, and how a student learns from it."""
+
+    teacher: keras.Model
+    settings: Distillation
+
+
+class TaughtBatches:
+    """Batches whose labels, float32 of shape (batch, 2 * classes), are shares of the classes and a teacher's logits.
+
+    The teacher classifies the images of an epoch at its beginning. Its logits are kept in float16.
+    """
+
+    def __init__(self, batches: Batches, teaching: Teaching, num_classes: int):
+        self._batches, self._period = batches, teaching.settings.cached_epochs
+        self._predict, self._shares = make_predictor(teaching.teacher), np.eye(num_classes, dtype=np.float32)
+        self._known: dict[int, list[np.ndarray]] = {}  # logits of each batch, by epoch
+        if self._period and batches.mixing and batches.mixing.ramp:
+            raise wrong("Leave out the ramp of mixing: epochs that repeat have no later ones", f"{batches.mixing}")
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def set_epoch(self, epoch: int) -> None:
+        if self._period:
+            epoch %= self._period
+        else:
+            self._known.clear()
+        self._batches.set_epoch(epoch)
+        if epoch not in self._known:
+            batches = prefetch(self._batches)
+            self._known[epoch] = [self._predict([images])[0].astype(np.float16) for images, _ in batches]
+        self._logits = self._known[epoch]
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        images, labels = self._batches[index]
+        shares = labels if labels.ndim == 2 else self._shares[labels]
+        return images, np.concatenate([shares, self._logits[index]], axis=1, dtype=np.float32)
