@@ -1,16 +1,13 @@
 """An epoch of training steps on arrays. It replaces `lwcnn.training.steps.Epoch`."""
 
-from functools import cache
-
 import keras
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from lwcnn.engine.keras_internals import Unsupported, slot_index
 from lwcnn.engine.losses import Means, Objective
 from lwcnn.engine.network import Network, Weights, check_environment, compile_model
 from lwcnn.engine.optimizers import VectorOptimizer, check_optimizer
-from lwcnn.engine.threads import ThreadGroup, run_in_group, share_out
+from lwcnn.engine.threads import ThreadGroup, one_blas_thread, run_in_group, share_out
 from lwcnn.models.graph import flat_layers
 from lwcnn.system import environment
 
@@ -97,8 +94,7 @@ class Epoch:
         return self._means.add(sums, count)
 
     def __enter__(self) -> "Epoch":
-        # The threads of NumPy's matrix products spin between products, which slows down our kernels.
-        self._limits = _thread_pools().limit(limits=1, user_api="blas")
+        self._limits = one_blas_thread()
         return self
 
     def __exit__(self, kind, *_) -> None:
@@ -126,8 +122,3 @@ class Epoch:
         sums, gradients = self._objective(outputs, labels)
         network.backward([gradient / np.float32(count) for gradient in gradients])
         return sums
-
-
-@cache
-def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()

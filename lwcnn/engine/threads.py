@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
+from threadpoolctl import ThreadpoolController
 
 SPIN_LIMIT = 20_000  # reads of the shared state, some tenths of a millisecond, before a thread yields
 _submitting = Lock()
@@ -69,6 +70,19 @@ def run_in_group(group: ThreadGroup, function: Callable[[int], Any]) -> list:
                 other.result()
         raise
     return [first, *(other.result() for other in others)]
+
+
+def one_blas_thread():
+    """Limits NumPy's matrix products to a thread, in a `with` statement or until `restore_original_limits`.
+
+    Their other threads spin between products, which slows down our kernels.
+    """
+    return _thread_pools().limit(limits=1, user_api="blas")
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def share_out(count: int, size: int) -> list[slice]:
