@@ -13,9 +13,10 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from lwcnn.data.images import Images, Split
 from lwcnn.engine import epoch as engine
-from lwcnn.engine.network import Weights
+from lwcnn.engine.network import Predictor, Weights
 from lwcnn.engine.operations import numpy_layers
 from lwcnn.engine.optimizers import VectorOptimizer
+from lwcnn.engine.threads import run_in_group
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_residual_se
 from lwcnn.models.configs import RepoResidualSEConfig, ResidualSEConfig, Stage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
@@ -278,6 +279,19 @@ def test_blas_has_one_thread_within_an_epoch():
                 if error:
                     raise error
             assert blas_threads() == {2}
+
+
+def test_blas_has_one_thread_during_a_prediction(monkeypatch):
+    found = []
+
+    def look(group, function):
+        found.extend(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+        return run_in_group(group, function)
+
+    monkeypatch.setattr("lwcnn.engine.network.run_in_group", look)
+    with threadpool_limits(2, "blas"):
+        Predictor(MODELS["merged"]())([make_images(4, SHAPE, CLASSES)[0]])
+    assert set(found) == {1}
 
 
 def test_frozen_layers_stay_unchanged(monkeypatch):
