@@ -105,4 +105,5 @@ def sequence(of: Rule, length: int | None = None) -> Rule:
 Fraction = Annotated[float, number(1)]
 Amount = Annotated[float, number()]
 BELOW_ONE = Rule(lambda value: number(1).is_valid(value) and value < 1, "a number from 0 to below 1")
+ABOVE_ZERO = Rule(lambda value: number().is_valid(value) and value > 0, "a number above 0")
 TEXT = Rule(lambda value: isinstance(value, str), "a str")

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from lwcnn.data.augment import Augmentation, MixUpCutMix
 from lwcnn.system.errors import LwcnnError, unknown_name
-from lwcnn.system.settings import BELOW_ONE, TEXT, Amount, Rule, Settings, added_later, choice, sequence, whole
+from lwcnn.system.settings import (
+    ABOVE_ZERO,
+    BELOW_ONE,
+    TEXT,
+    Amount,
+    Fraction,
+    Rule,
+    Settings,
+    added_later,
+    choice,
+    sequence,
+    whole,
+)
 from lwcnn.training.optimizers import OptimizerConfig
 
 if TYPE_CHECKING:
@@ -83,17 +95,17 @@ class Phase(Settings):
 
 
 @dataclass(frozen=True)
-class Distillation:
+class Distillation(Settings):
     """How a student learns from a teacher.
 
     The loss is the Kullback-Leibler divergence between the softmax outputs at `temperature`, times temperature^2. The
     label loss has the weight `label_weight`, the divergence the rest. After `cached_epochs`, the order of the images
-    and their augmentation repeat, so that the teacher classifies no more images; None repeats nothing.
+    and their augmentation repeat, so that the teacher classifies no more images. If None, they do not repeat.
     """
 
-    temperature: float
-    label_weight: float
-    cached_epochs: int | None = added_later(None)
+    temperature: Annotated[float, ABOVE_ZERO]
+    label_weight: Fraction
+    cached_epochs: Annotated[int | None, whole(1)] = added_later(None)
 
 
 def trainable_layer_names(model: "keras.Model", phase: Phase) -> tuple[str, ...]:

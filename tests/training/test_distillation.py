@@ -142,6 +142,19 @@ def test_cached_epochs_repeat_and_cost_no_forward_pass(monkeypatch):
     assert not np.array_equal(found[0][0][0], found[1][0][0])
 
 
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"temperature": 0}, "Give temperature as a number above 0"),
+        ({"label_weight": 1.5}, "Give label_weight as a number from 0 to 1"),
+        ({"cached_epochs": 0}, "Give cached_epochs as an int of 1 or more, or None"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings, message):
+    with pytest.raises(LwcnnError, match=message):
+        Distillation(**{"temperature": 4, "label_weight": 0.1} | settings)
+
+
 def test_epochs_that_repeat_refuse_a_ramp():
     with pytest.raises(LwcnnError, match="Leave out the ramp of mixing"):
         taught_batches(2, MixUpCutMix(0.5, 0.0, ramp=1.0))
