@@ -8,6 +8,7 @@ from lwcnn.cli import arguments
 from lwcnn.cli.arguments import Arguments, at_least_one, option
 from lwcnn.system.environment import load_backend, require
 from lwcnn.system.errors import wrong
+from lwcnn.system.files import write_atomically
 from lwcnn.training.progress import Progress
 
 ARGUMENTS: Arguments = {
@@ -63,6 +64,8 @@ def draw(study) -> None:
     from optuna.trial import TrialState
     from optuna.visualization import matplotlib as figures
 
+    from lwcnn.publication.figures.style import to_png
+
     if not study.path.exists() or len(study.study.get_trials(states=(TrialState.COMPLETE,))) < 2:
         advice = "Train two trials first, without --show and with the same --space, --dataset and --epochs"
         raise wrong(advice, f"{study.path}")
@@ -81,5 +84,7 @@ def draw(study) -> None:
             drawn["history"] = figures.plot_optimization_history(study.study)
     for name, axis in drawn.items():
         path = study.path.with_suffix(f".{name}.png")
-        cast(Figure, axis.figure).savefig(path, dpi=150, bbox_inches="tight")
+        figure = cast(Figure, axis.figure)
+        figure.tight_layout()
+        write_atomically(path, to_png(figure, dpi=150))
         print(path)
