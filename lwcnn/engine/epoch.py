@@ -7,7 +7,7 @@ from lwcnn.engine.keras_internals import Unsupported, slot_index
 from lwcnn.engine.losses import Means, Objective
 from lwcnn.engine.network import Network, Weights, check_environment, compile_model
 from lwcnn.engine.optimizers import VectorOptimizer, check_optimizer
-from lwcnn.engine.threads import ThreadGroup, one_blas_thread, run_in_group, share_out
+from lwcnn.engine.threads import OneBlasThread, ThreadGroup, run_in_group, share_out
 from lwcnn.models.graph import flat_layers
 from lwcnn.system import environment
 
@@ -55,6 +55,7 @@ class Epoch:
 
     def __init__(self, model: keras.Model, average=None):
         environment.keep_freed_memory()
+        self._blas = OneBlasThread()
         self._average, self._objective, self._means = average, Objective(model), Means()
         self._weights = Weights(model.trainable_variables, model.non_trainable_weights)
         model.optimizer.build(model.trainable_variables)  # unless it is
@@ -94,11 +95,11 @@ class Epoch:
         return self._means.add(sums, count)
 
     def __enter__(self) -> "Epoch":
-        self._limits = one_blas_thread()
+        self._blas.__enter__()
         return self
 
     def __exit__(self, kind, *_) -> None:
-        self._limits.restore_original_limits()
+        self._blas.__exit__()
         if kind is None:
             self._weights.write_back()
             self._optimizer.write_back()

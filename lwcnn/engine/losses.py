@@ -34,8 +34,6 @@ class CompiledLoss(NamedTuple):
 
     def label_shapes(self, num_classes: int) -> list[tuple[int, ...]]:
         """Returns the shapes that the labels of an image may have."""
-        if self.temperature is not None:
-            return [(2 * num_classes,)]
         return ([(), (1,)] if self.sparse is not False else []) + ([(num_classes,)] if not self.sparse else [])
 
     def __call__(self, logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray, int]:
@@ -101,10 +99,10 @@ def divergence(logits: np.ndarray, teacher: np.ndarray, temperature: float) -> t
 
     Source: Hinton, Vinyals and Dean, arXiv 1503.02531.
     """
-    taught, given = (log_softmax(one / np.float32(temperature), axis=1) for one in (logits, teacher))
-    shares = np.exp(given)
-    loss = temperature**2 * float((shares * (given - taught)).sum(dtype=np.float64))
-    return loss, np.float32(temperature) * (np.exp(taught) - shares)
+    given, wanted = (log_softmax(one / np.float32(temperature), axis=1) for one in (logits, teacher))
+    shares = np.exp(wanted)
+    loss = temperature**2 * float((shares * (wanted - given)).sum(dtype=np.float64))
+    return loss, np.float32(temperature) * (np.exp(given) - shares)
 
 
 class Objective:

@@ -10,7 +10,7 @@ import numpy as np
 from lwcnn.engine.keras_internals import Graph, Unsupported, read_graph
 from lwcnn.engine.match import Match, match_layers
 from lwcnn.engine.operations.activations import LINEAR, SOFTMAX, find_function
-from lwcnn.engine.threads import ThreadGroup, one_blas_thread, run_in_group, share_out
+from lwcnn.engine.threads import OneBlasThread, ThreadGroup, run_in_group, share_out
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
 
@@ -138,6 +138,6 @@ class Predictor:
             with np.errstate(over="ignore", invalid="ignore"):  # the caller checks whether outputs are finite
                 return self._networks[rank].forward([x[parts[rank]] for x in inputs], training=False)
 
-        with one_blas_thread():
+        with OneBlasThread():
             outputs = run_in_group(ThreadGroup(len(parts)), predict)
         return [np.concatenate(arrays) for arrays in zip(*outputs, strict=True)]

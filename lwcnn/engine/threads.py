@@ -72,12 +72,25 @@ def run_in_group(group: ThreadGroup, function: Callable[[int], Any]) -> list:
     return [first, *(other.result() for other in others)]
 
 
-def one_blas_thread():
-    """Limits NumPy's matrix products to a thread, in a `with` statement or until `restore_original_limits`.
+class OneBlasThread:
+    """Context in which NumPy's matrix products use one thread; the others would spin and slow down our kernels.
 
-    Their other threads spin between products, which slows down our kernels.
+    The limit holds for the process. Of several contexts at once, the first sets it and the last restores it.
     """
-    return _thread_pools().limit(limits=1, user_api="blas")
+
+    _lock = Lock()
+    _limits: list = []  # the limiter, then None for each further context
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._limits.append(None if self._limits else _thread_pools().limit(limits=1, user_api="blas"))
+
+    def __exit__(self, *_) -> None:
+        with self._lock:
+            if len(self._limits) > 1:
+                self._limits.pop()
+            else:
+                self._limits.pop().restore_original_limits()
 
 
 @cache

@@ -86,10 +86,11 @@ def _lagging_weights(result: dict) -> Iterator[str]:
     A wrong prediction costs at least ln 2 nats, so a mean loss L implies an accuracy of at least 1 - L / ln 2.
     """
     last = result["history"][-1]
-    settings = result.get("config", {}).get("phases", [{}])[-1]
+    config = result.get("config", {})
+    is_weighted = config.get("phases", [{}])[-1].get("class_weight") or "distillation" in config
     records = [last["history"][-1], last["history"][last.get("best_epoch", 0) - 1]]
-    losses = [record.get("student_loss", record.get("loss")) for record in records]
-    if None in losses or settings.get("class_weight"):
+    losses = [record.get("loss") for record in records]
+    if None in losses or is_weighted:  # the loss is not the cross-entropy alone
         return
     least = 1 - max(losses) / math.log(2)
     if result["train_accuracy"] < least - MAX_LOSS_GAP:

@@ -26,7 +26,7 @@ from lwcnn.training.distillation import Teaching
 
 
 def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras.Model | None = None) -> keras.Model:
-    """Trains an experiment and returns its model, not compiled and without training wrappers.
+    """Trains an experiment and returns its model, not compiled.
 
     Experiments with the same first phases and the same cache train these once.
     """

@@ -110,14 +110,13 @@ def thread_environment(num_threads: int) -> dict[str, str]:
 
 
 def num_threads() -> int:
-    """Returns the number of compute threads: `OMP_NUM_THREADS` if it is a positive integer, else that of cores."""
+    """Returns the number of compute threads: `OMP_NUM_THREADS` if it is positive, else that of usable cores."""
     allowed = os.environ.get("OMP_NUM_THREADS", "")
     if allowed.isdecimal() and int(allowed) > 0:
         return int(allowed)
-    try:
-        return len(os.sched_getaffinity(0))
-    except (AttributeError, OSError):
-        return os.cpu_count() or 1
+    from joblib import cpu_count  # heeds the affinity of the process and the CPU quota of a container
+
+    return cpu_count()
 
 
 @cache

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 
 from lwcnn.data.batches import Batches
+from lwcnn.data.images import Split
 from lwcnn.system.errors import wrong
-from lwcnn.training.phases import Distillation
+from lwcnn.training.phases import Distillation, Phase
 from lwcnn.training.steps import make_predictor, prefetch
 
 
@@ -17,16 +18,26 @@ class Teaching(NamedTuple):
     teacher: keras.Model
     settings: Distillation
 
+    def check(self, student: keras.Model, phase: Phase, split: Split) -> None:
+        """Raises an error unless the teacher can classify the images of a phase as the student does."""
+        shapes = [(model.input_shape, model.output_shape) for model in (self.teacher, student)]
+        if shapes[0] != shapes[1]:
+            raise wrong("Give a teacher with one input and one output, of the student's shapes", f"shapes {shapes}")
+        if phase.image_side or split.training.images.dtype != np.uint8:
+            found = f"image_side={phase.image_side}, images of type {split.training.images.dtype}"
+            raise wrong("With a teacher, give images of type uint8, in the size of the student's input", found)
+
 
 class TaughtBatches:
     """Batches whose labels, float32 of shape (batch, 2 * classes), are shares of the classes and a teacher's logits.
 
-    The teacher classifies the images of an epoch at its beginning. Its logits are kept in float16.
+    The teacher classifies the images of an epoch at its beginning. Its logits are kept in float16: two bytes for each
+    image, class and cached epoch.
     """
 
     def __init__(self, batches: Batches, teaching: Teaching, num_classes: int):
         self._batches, self._period = batches, teaching.settings.cached_epochs
-        self._predict, self._shares = make_predictor(teaching.teacher), np.eye(num_classes, dtype=np.float32)
+        self._teacher, self._shares = teaching.teacher, np.eye(num_classes, dtype=np.float32)
         self._known: dict[int, list[np.ndarray]] = {}  # logits of each batch, by epoch
         if self._period and batches.mixing and batches.mixing.ramp:
             raise wrong("Leave out the ramp of mixing: epochs that repeat have no later ones", f"{batches.mixing}")
@@ -41,8 +52,8 @@ class TaughtBatches:
             self._known.clear()
         self._batches.set_epoch(epoch)
         if epoch not in self._known:
-            batches = prefetch(self._batches)
-            self._known[epoch] = [self._predict([images])[0].astype(np.float16) for images, _ in batches]
+            predict = make_predictor(self._teacher)
+            self._known[epoch] = [predict([images])[0].astype(np.float16) for images, _ in prefetch(self._batches)]
         self._logits = self._known[epoch]
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:

@@ -57,14 +57,15 @@ def train_phase(
         branches: Augmentation (or None) of each input. By default that of the phase, for one input.
         checkpoint: File for the state after every epoch. None keeps no state.
         progress: Progress display. None shows nothing.
-        teaching: Teacher of the model, for distillation.
+        teaching: Teacher of the model, for distillation. It needs images of type uint8, as the phase has them.
 
     Returns:
         The final state: history, training time and best scores.
 
     Raises:
         LwcnnError: The phase names layers that the model lacks, a label is not one of its classes, the images or the
-            loss do not fit the model, a part of the split is empty, or the checkpoint belongs to another configuration.
+            loss do not fit the model, the teacher does not fit them, a part of the split is empty, or the checkpoint
+            belongs to another configuration.
         Diverged: The loss is NaN or infinite in the first epoch; the model keeps its initial weights. In a later epoch
             the phase ends with the best epoch's weights instead, and the state's `diverged` is that epoch.
 
@@ -85,6 +86,8 @@ def train_phase(
     for part in split:
         require_pixels(part.images)
         _check_labels(part.chosen_labels, model.outputs[0].shape[-1])
+    if teaching:
+        teaching.check(model, phase, split)
     given = model
     if phase.image_side:
         model, split = _resized(model, split, phase.image_side)
@@ -184,9 +187,9 @@ class _PhaseTrainer:
     def run_epoch(self) -> None:
         """Trains one epoch, validates, and updates the state and the best weights."""
         state, phase = self.state, self.phase
+        self.progress.begin_epoch(phase.name, state.epoch + 1, phase.epochs, len(self.batches))
         self.batches.set_epoch(state.epoch)
         _schedule_dropout(self.model, self.network, phase, state.epoch)
-        self.progress.begin_epoch(phase.name, state.epoch + 1, phase.epochs, len(self.batches))
         logs = train_epoch(self.network, self.batches, self.progress, self.average)
         raw_weights = get_values(self.model.weights)
         if self.average:  # the average is evaluated and kept; training continues from the raw weights

@@ -16,7 +16,7 @@ from lwcnn.engine import epoch as engine
 from lwcnn.engine.network import Predictor, Weights
 from lwcnn.engine.operations import numpy_layers
 from lwcnn.engine.optimizers import VectorOptimizer
-from lwcnn.engine.threads import run_in_group
+from lwcnn.engine.threads import OneBlasThread, run_in_group
 from lwcnn.models.baselines.reproduction import build_repo_merged, build_repo_residual_se
 from lwcnn.models.configs import RepoResidualSEConfig, ResidualSEConfig, Stage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
@@ -292,6 +292,17 @@ def test_blas_has_one_thread_during_a_prediction(monkeypatch):
     with threadpool_limits(2, "blas"):
         Predictor(MODELS["merged"]())([make_images(4, SHAPE, CLASSES)[0]])
     assert set(found) == {1}
+
+
+def test_of_contexts_at_once_the_last_restores_the_blas_threads():
+    with threadpool_limits(2, "blas"):
+        first, second = OneBlasThread(), OneBlasThread()
+        for begin, end, expected in ((first, None, 1), (second, None, 1), (None, first, 1), (None, second, 2)):
+            if begin:
+                begin.__enter__()
+            if end:
+                end.__exit__()
+            assert {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"} == {expected}
 
 
 def test_frozen_layers_stay_unchanged(monkeypatch):

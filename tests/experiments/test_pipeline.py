@@ -79,12 +79,12 @@ def test_a_network_and_each_of_its_teachers_settings_have_keys_of_their_own(keys
     found = keys(plan, teacher=teacher)
     assert keys(plan, teacher=teacher) == found
     found += keys(plan, teacher=other)
-    for name, value in (("temperature", 3), ("label_weight", 0.2)):
+    for name, value in (("temperature", 3), ("label_weight", 0.2), ("cached_epochs", 2)):
         found += keys(replace(plan, distillation=replace(plan.distillation, **{name: value})), teacher=teacher)
     found += keys(replace(plan, network=replace(NETWORK, activation="relu")), teacher=teacher)
     teacher.get_layer("stem_norm").moving_mean.assign(np.ones(8))
     found += keys(plan, teacher=teacher)
-    assert len(set(found)) == len(found) == 6
+    assert len(set(found)) == len(found) == 7
 
 
 def test_a_fine_tuning_has_the_same_keys_however_the_path_of_its_start_is_spelled(keys, tmp_path, monkeypatch):

@@ -553,6 +553,8 @@ def test_training_accuracy_below_the_bound_of_its_loss_is_a_warning():
     assert "loss of 0.020 implies a training accuracy of at least 97%" in sign and "reaches 12.0%" in sign
     assert diagnose_run(result | {"train_accuracy": 0.88, "test_accuracy": 0.8}) == []
     assert len(diagnose_run(result | {"train_accuracy": 0.86, "test_accuracy": 0.8})) == 1, "ten points are taken away"
+    for config in ({"distillation": {"label_weight": 0.1}}, {"phases": [{"class_weight": "balanced"}]}):
+        assert diagnose_run(result | {"config": config}) == [], "the loss is not the cross-entropy alone"
     last["history"].append({"val_accuracy": 0.8, "loss": 0.01})
     last["history"][0]["loss"] = 2.0  # the epoch that was kept
     assert diagnose_run(result) == []

@@ -132,7 +132,7 @@ def test_cached_epochs_repeat_and_cost_no_forward_pass(monkeypatch):
     found = []
     for epoch in range(6):
         if epoch == 2:
-            monkeypatch.setattr(batches, "_predict", None)
+            monkeypatch.setattr(batches, "_teacher", None)
         fresh.set_epoch(epoch % 2)
         batches.set_epoch(epoch)
         found.append([batches[i] for i in range(len(batches))])
@@ -153,6 +153,23 @@ def test_cached_epochs_repeat_and_cost_no_forward_pass(monkeypatch):
 def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(LwcnnError, match=message):
         Distillation(**{"temperature": 4, "label_weight": 0.1} | settings)
+
+
+@pytest.mark.parametrize(
+    "teacher, phase, dtype, message",
+    [
+        (build_residual_se((12, 12, 3), 7, TINY), {}, "uint8", "of the student's shapes"),
+        (build_residual_se((16, 16, 3), 10, TINY), {}, "uint8", "of the student's shapes"),
+        (tiny_model(), {"image_side": 8}, "uint8", "in the size of the student's input"),
+        (tiny_model(), {}, "float32", "images of type uint8"),
+    ],
+)
+def test_a_teacher_that_does_not_fit_is_refused(teacher, phase, dtype, message):
+    images, labels = make_images(20)
+    parts = Split(*[Images(images.astype(dtype), labels)] * 2)
+    teaching = Teaching(teacher, Distillation(4, 0.1))
+    with pytest.raises(LwcnnError, match=message):
+        train_phase(tiny_model(1), Phase("all", OptimizerConfig("sgd"), 1, **phase), parts, 0, teaching=teaching)
 
 
 def test_epochs_that_repeat_refuse_a_ramp():
