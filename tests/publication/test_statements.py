@@ -511,8 +511,8 @@ def test_the_readmes_first_sentence_has_wrens_figures(evidence):
     rows = evidence.benchmark("after_training")["rows"]
     (int8,) = [row["test_accuracy"] for row in rows if (row["experiment"], row["technique"]) == ("wren_30k", "int8")]
     assert (
-        f"reaches {100 * most['test_accuracy'].mean():.1f}% with {most['params'].iloc[0]:,} parameters; in its int8 "
-        f"file of {file['size_bytes'] / 1000:.0f} kB, the mean of three seeds is {100 * np.mean(int8):.1f}%"
+        f"reaches {100 * most['test_accuracy'].mean():.1f}% with {most['params'].iloc[0]:,} parameters, and "
+        f"{100 * np.mean(int8):.1f}% as an int8 file of {file['size_bytes'] / 1000:.0f} kB (means of three seeds)"
     ) in README
     assert set(runs["num_threads"]) == {1}
 
