@@ -88,7 +88,7 @@ def _lagging_weights(result: dict) -> Iterator[str]:
     last = result["history"][-1]
     settings = result.get("config", {}).get("phases", [{}])[-1]
     records = [last["history"][-1], last["history"][last.get("best_epoch", 0) - 1]]
-    losses = [record.get("student_loss", record.get("loss")) for record in records]
+    losses = [record.get("loss") for record in records]
     if None in losses or settings.get("class_weight"):
         return
     least = 1 - max(losses) / math.log(2)
