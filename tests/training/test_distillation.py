@@ -48,11 +48,6 @@ def test_the_ensemble_votes_as_evaluate_does(tmp_path):
     np.testing.assert_allclose(Predictor(ensemble)([images])[0], expected, rtol=1e-4, atol=1e-4)
 
 
-def test_members_of_unequal_shapes_are_refused():
-    with pytest.raises(LwcnnError, match="one input and output shape"):
-        build_ensemble([tiny_model(), build_residual_se((16, 16, 3), 10, TINY)])
-
-
 def test_label_weight_zero_ignores_the_labels():
     keras.utils.set_random_seed(0)
     teacher, student = (build_residual_se((12, 12, 3), 10, TINY) for _ in range(2))
