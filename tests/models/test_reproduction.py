@@ -20,7 +20,6 @@ from lwcnn.models.baselines.reproduction import (
 )
 from lwcnn.models.cost import count_macs
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.settings import plain_settings
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase, trainable_layer_names
@@ -163,9 +162,3 @@ def test_the_epoch_of_least_validation_loss_is_kept():
     shifted = logits - logits.max(1, keepdims=True)
     entropy = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(60), validation.labels]
     assert min(losses) == pytest.approx(entropy.mean(), rel=1e-4, abs=1e-7)
-
-
-def test_the_monitor_is_checked_and_changes_no_earlier_record():
-    assert "monitor" not in plain_settings(Phase("all", OptimizerConfig("sgd"), 1))
-    with pytest.raises(LwcnnError, match="Give monitor as one of val_accuracy, val_loss. Received: monitor=.val_los"):
-        Phase("all", OptimizerConfig("sgd"), 1, monitor="val_los")

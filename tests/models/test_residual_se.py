@@ -17,7 +17,6 @@ from lwcnn.models.dual import build_submodel
 from lwcnn.models.io import load_model
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.settings import plain_settings
 from lwcnn.training.checkpoint import Checkpoint
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
@@ -139,12 +138,6 @@ def test_weight_decay_leaves_alone_what_is_named():
     assert {v.path.split("/")[-1] for v in decayed} == {"kernel"}
     everything = OptimizerConfig("adamw", 0.0, weight_decay=0.5).build(10)
     assert all(everything._use_weight_decay(v) for v in model.trainable_variables)
-
-
-def test_new_settings_change_no_earlier_record():
-    assert {"mixing", "dropout"}.isdisjoint(plain_settings(phase()))
-    assert plain_settings(phase(mixing=MixUpCutMix()))["mixing"]["cutmix_alpha"] == 1.0
-    assert "no_weight_decay" not in plain_settings(OptimizerConfig("sgd"))
 
 
 def test_an_experiment_trains_evaluates_and_is_found_again(made_npz, folders, tmp_path):

@@ -10,7 +10,6 @@ from lwcnn.engine import unsupported
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.settings import plain_settings
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
@@ -95,10 +94,6 @@ def test_muon_scales_kernels_to_a_fixed_norm_before_their_update():
         [keras.ops.convert_to_tensor(np.ones((1, 1, 3, 16), np.float32))], [kernel]
     )
     assert np.linalg.norm(keras.ops.convert_to_numpy(kernel)) == pytest.approx(4)
-
-
-def test_the_new_settings_keep_earlier_records():
-    assert {"adam_ratio", "lookahead", "fixed_norm"}.isdisjoint(plain_settings(OptimizerConfig("muon")))
 
 
 @pytest.mark.parametrize(
