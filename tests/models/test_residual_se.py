@@ -6,7 +6,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from made_data import make_images
+from made_data import InterruptedAt, Interruption, make_images
 
 from lwcnn.data.augment import MixUpCutMix
 from lwcnn.data.images import Images, Split
@@ -96,30 +96,18 @@ def phase(**changes):
 def test_mixing_and_scheduled_dropout_train_and_resume_to_the_same_weights(tmp_path):
     plan = phase(epochs=3, mixing=MixUpCutMix(), dropout=(0.4, 0.2), label_smoothing=0.1)
 
-    def train(epochs, path):
+    def train(progress, path):
         keras.utils.set_random_seed(1)
         model = build_residual_se((16, 16, 3), 10, TINY)
-        state = train_phase(
-            model, plan, Split(images(200, 0), images(100, 1)), 5, checkpoint=path and Checkpoint(path), progress=epochs
-        )
+        parts, checkpoint = Split(images(200, 0), images(100, 1)), Checkpoint(path)
+        state = train_phase(model, plan, parts, 5, checkpoint=checkpoint, progress=progress)
         return model, state
-
-    class StopAfterTheFirst:
-        """Progress that is interrupted when the second epoch begins."""
-
-        def begin_epoch(self, name, epoch, *_):
-            if epoch == 2:
-                raise KeyboardInterrupt
-
-        def step(self, *_): ...
-        def end_epoch(self, *_): ...
-        def note(self, *_): ...
 
     whole, state = train(None, tmp_path / "whole.npz")
     assert whole.get_layer("head_dropout").rate == 0
     assert state.history[-1]["loss"] < state.history[0]["loss"]
-    with pytest.raises(KeyboardInterrupt):
-        train(StopAfterTheFirst(), tmp_path / "broken.npz")
+    with pytest.raises(Interruption):
+        train(InterruptedAt(2), tmp_path / "broken.npz")
     resumed, _ = train(None, tmp_path / "broken.npz")
     for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from made_data import ROOT, make_images, randomize
+from made_data import ROOT, InterruptedAt, Interruption, make_images, make_split, randomize
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import log_loss
 
@@ -34,7 +34,6 @@ from lwcnn.training.loop import train_phase
 from lwcnn.training.losses import CrossEntropy, balanced_weights, build_loss
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
-from lwcnn.training.progress import Progress
 from lwcnn.training.steps import Epoch
 
 SHAPE, NUM_CLASSES = (10, 10, 3), 4
@@ -42,8 +41,7 @@ NADAM = OptimizerConfig("nadam", 0.003)
 
 
 def make_parts():
-    images, labels = make_images(96, SHAPE, NUM_CLASSES)
-    return Split(Images(images, labels, np.arange(64)), Images(images, labels, np.arange(64, 96)))
+    return make_split(64, 32, SHAPE, NUM_CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -294,32 +292,6 @@ def test_a_phase_leaves_the_dropout_rates_as_they_were(parts):
 
 
 # Interruption
-
-
-class Interruption(Exception):
-    pass
-
-
-class InterruptedAt(Progress):
-    """Breaks off at a step of an epoch, both from 1; step 0 is the epoch's beginning; "end" after its last."""
-
-    def __init__(self, epoch, step):
-        super().__init__("none")
-        self.at, self.epoch = (epoch, step), 0
-
-    def begin_epoch(self, phase, epoch, num_epochs, num_steps):
-        self.epoch = epoch
-        self._maybe(0)
-
-    def step(self, step, loss):
-        self._maybe(step)
-
-    def end_epoch(self, record, accuracies):
-        self._maybe("end")
-
-    def _maybe(self, step):
-        if (self.epoch, step) == self.at:
-            raise Interruption
 
 
 def without_seconds(history):
