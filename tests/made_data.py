@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from lwcnn.data.images import Images, Split
+from lwcnn.models.configs import BRANCHES, ResidualSEConfig, Stage
 from lwcnn.models.description import Description
 from lwcnn.training.progress import Progress
 
 ROOT = Path(__file__).resolve().parent.parent
+TINY_NETWORK = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
 FAST_COMPILATION = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
@@ -66,12 +68,19 @@ def randomize(model, seed=0):
     return model
 
 
+def make_dual(shape, num_classes):
+    """The paper's dual model, with its two submodels."""
+    from lwcnn.models.dual import build_dual_model, build_submodel
+
+    return build_dual_model([build_submodel(shape, num_classes, name) for name in BRANCHES])
+
+
 def make_block(x, filters, name="block", drop_rate=0.0, kernel_size=5, expansion=2, **settings):
     """A block of the residual networks; the settings are those of `ResidualSEConfig`."""
-    from lwcnn.models import blocks, configs
+    from lwcnn.models import blocks
 
-    stage = configs.Stage(filters, 1, kernel_size, expansion)
-    return blocks.residual_block(x, configs.ResidualSEConfig(**settings), stage, name, drop_rate)
+    stage = Stage(filters, 1, kernel_size, expansion)
+    return blocks.residual_block(x, ResidualSEConfig(**settings), stage, name, drop_rate)
 
 
 class Interruption(Exception):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from made_data import InterruptedAt, Interruption, make_images
+from made_data import TINY_NETWORK, InterruptedAt, Interruption, make_images
 
 from lwcnn.data.augment import MixUpCutMix
 from lwcnn.data.images import Images, Split
@@ -161,8 +161,7 @@ def test_the_control_of_muon_differs_in_the_optimizer_alone(dataset, preset):
 
 
 def test_training_adds_noise_of_the_given_deviation_to_the_features_and_inference_none():
-    config = ResidualSEConfig(8, (Stage(8, 1, 3),), se_reduction=4, feature_noise=0.1)
-    model = build_residual_se((8, 8, 3), 4, config)
+    model = build_residual_se((8, 8, 3), 4, replace(TINY_NETWORK, feature_noise=0.1))
     noise = model.get_layer("features_noise")
     features = keras.Model(model.input, [noise.input, noise.output])
     images = np.stack([make_images(1, (8, 8, 3))[0][0]] * 500)

@@ -5,7 +5,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from made_data import make_split, randomize
+from made_data import make_dual, make_split, randomize
 
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.system.errors import LwcnnError
@@ -92,7 +92,7 @@ def test_layer_by_layer_from_the_last():
 
 
 def test_layers_of_a_dual_model():
-    model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, name) for name in ("original", "augmented")])
+    model = make_dual(SHAPE, NUM_CLASSES)
     names = trainable_layer_names(model, phase_of(("augmented_*",)))
     assert set(names) == {"augmented_conv1", "augmented_conv2", "augmented_logits"}
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from made_data import ROOT, InterruptedAt, Interruption, make_images, make_split, randomize
+from made_data import ROOT, TINY_NETWORK, InterruptedAt, Interruption, make_dual, make_images, make_split, randomize
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import log_loss
 
@@ -103,7 +103,7 @@ def test_history_holds_means_over_all_images_of_an_epoch(parts, smoothing, monke
 
 
 def test_history_of_a_dual_model_has_both_branches_and_adds_their_losses(parts):
-    model = randomize(build_dual_model([build_submodel(SHAPE, NUM_CLASSES, n) for n in ("original", "augmented")]))
+    model = randomize(make_dual(SHAPE, NUM_CLASSES))
     images, labels = parts[0].arrays()
     losses = []
     for logits in model.predict([images, images], verbose=0):
@@ -125,7 +125,7 @@ def test_history_of_a_dual_model_has_both_branches_and_adds_their_losses(parts):
 def test_only_the_augmented_branch_sees_augmented_images(parts, monkeypatch):
     seen = []
     monkeypatch.setattr(loop, "train_epoch", lambda model, batches, *_: seen.append(batches[0]) or {"loss": 0.0})
-    model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, n) for n in ("original", "augmented")])
+    model = make_dual(SHAPE, NUM_CLASSES)
     train_phase(model, Phase("dual", NADAM, 1, batch_size=32), parts, 0, branches=(None, PAPER_AUGMENTATION))
     (original, augmented), (labels, same_labels) = seen[0]
     np.testing.assert_array_equal(labels, same_labels)
@@ -271,7 +271,7 @@ def test_the_schedule_of_the_rate_spans_all_steps_of_all_epochs(parts, monkeypat
 
 @pytest.mark.parametrize("epochs, rates", [(1, [0.4]), (2, [0.4, 0.2]), (5, [0.4, 0.35, 0.3, 0.25, 0.2])])
 def test_the_dropout_schedule_begins_and_ends_as_stated(epochs, rates):
-    model = build_residual_se(SHAPE, NUM_CLASSES, ResidualSEConfig(8, (Stage(8, 1, 3),), se_reduction=4))
+    model = build_residual_se(SHAPE, NUM_CLASSES, TINY_NETWORK)
     phase = Phase("p", NADAM, epochs, dropout=(0.4, 0.2))
     for epoch, rate in enumerate(rates):
         model.train_function = print
@@ -384,8 +384,7 @@ def test_averaged_batch_norm_statistics_are_evaluated(parts, monkeypatch):
 
     record(Epoch, lambda _, w: keras.ops.convert_to_numpy(w))
     record(engine.Epoch, lambda epoch, w: epoch._weights.array(w))
-    network = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
-    model = build_residual_se(SHAPE, NUM_CLASSES, network)
+    model = build_residual_se(SHAPE, NUM_CLASSES, TINY_NETWORK)
     names = [w.path for w in model.weights]
     phase = Phase("ema", OptimizerConfig("sgd", 0.05, ema=0.3, ema_batch_norm=True), 2, batch_size=16)
     train_phase(model, phase, parts, 0)
@@ -406,9 +405,7 @@ def test_resume_with_averaged_statistics_is_bit_exact(parts, tmp_path):
 
     def train(checkpoint, progress=None):
         keras.utils.set_random_seed(4)
-        model = build_residual_se(
-            SHAPE, NUM_CLASSES, ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
-        )
+        model = build_residual_se(SHAPE, NUM_CLASSES, TINY_NETWORK)
         train_phase(model, phase, parts, 9, checkpoint=checkpoint and Checkpoint(checkpoint), progress=progress)
         return model.get_weights()
 
@@ -768,7 +765,7 @@ def test_image_side_trains_on_smaller_images(parts, monkeypatch):
     assert {layer.name for layer in model.layers if layer.trainable and layer.weights} == {"head_norm", "head_logits"}
     with pytest.raises(LwcnnError, match="Leave out image_side, or choose another: merged .*Received: image_side=14"):
         train_phase(build_merged_model(SHAPE, NUM_CLASSES), Phase("p", NADAM, 1, image_side=14), parts, 0)
-    dual = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, name) for name in ("original", "augmented")])
+    dual = make_dual(SHAPE, NUM_CLASSES)
     with pytest.raises(LwcnnError, match="models with one input of images. Received: image_side=8"):
         train_phase(dual, Phase("p", NADAM, 1, image_side=8), parts, 0, branches=(None, None))
 
