@@ -1,4 +1,4 @@
-"""Small data and models that the tests make themselves."""
+"""Small data and models that the tests make themselves, and interruptions of their training."""
 
 import os
 import subprocess
@@ -7,9 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from lwcnn.data.images import Images, Split
+from lwcnn.models.configs import BRANCHES, ResidualSEConfig, Stage
 from lwcnn.models.description import Description
+from lwcnn.training.progress import Progress
 
 ROOT = Path(__file__).resolve().parent.parent
+TINY_NETWORK = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
 FAST_COMPILATION = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
@@ -26,6 +30,13 @@ def make_images(num_images, shape=(12, 12, 3), num_classes=10, seed=0):
     labels = np.arange(num_images) % num_classes
     noise = generator.normal(0, 10, (num_images, *shape))
     return np.clip(patterns[labels] + noise, 0, 255).astype(np.uint8), labels
+
+
+def make_split(num_training, num_validation, shape, num_classes):
+    """Training and validation part of the same images."""
+    images, labels = make_images(num_training + num_validation, shape, num_classes)
+    parts = np.split(np.arange(len(labels)), [num_training])
+    return Split(*(Images(images, labels, part) for part in parts))
 
 
 def write_npz(path, shape=(12, 12, 3), num_classes=10, num_train=300, num_test=100, seed=0):
@@ -57,12 +68,45 @@ def randomize(model, seed=0):
     return model
 
 
+def make_dual(shape, num_classes):
+    """The paper's dual model, with its two submodels."""
+    from lwcnn.models.dual import build_dual_model, build_submodel
+
+    return build_dual_model([build_submodel(shape, num_classes, name) for name in BRANCHES])
+
+
 def make_block(x, filters, name="block", drop_rate=0.0, kernel_size=5, expansion=2, **settings):
     """A block of the residual networks; the settings are those of `ResidualSEConfig`."""
-    from lwcnn.models import blocks, configs
+    from lwcnn.models import blocks
 
-    stage = configs.Stage(filters, 1, kernel_size, expansion)
-    return blocks.residual_block(x, configs.ResidualSEConfig(**settings), stage, name, drop_rate)
+    stage = Stage(filters, 1, kernel_size, expansion)
+    return blocks.residual_block(x, ResidualSEConfig(**settings), stage, name, drop_rate)
+
+
+class Interruption(Exception):
+    pass
+
+
+class InterruptedAt(Progress):
+    """Breaks off at a step of an epoch, both from 1; step 0 is the epoch's beginning; "end" after its last."""
+
+    def __init__(self, epoch, step=0):
+        super().__init__("none")
+        self.at, self.epoch = (epoch, step), 0
+
+    def begin_epoch(self, phase, epoch, num_epochs, num_steps):
+        self.epoch = epoch
+        self._maybe(0)
+
+    def step(self, step, loss):
+        self._maybe(step)
+
+    def end_epoch(self, record, accuracies):
+        self._maybe("end")
+
+    def _maybe(self, step):
+        if (self.epoch, step) == self.at:
+            raise Interruption
 
 
 def run_python(script, *arguments, check=True, **environment):

@@ -114,13 +114,13 @@ class PhaseSequence:
 
 def phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:
     """Returns the record of a phase in the `history` of a result."""
-    best = state.history[state.best_epoch[-1] - 1] if phase.monitor == "val_loss" else None
+    best_epoch = state.best_epoch[-1]
     return {
         "name": phase.name,
         "trainable": list(trainable_layer_names(model, phase)),
         "epochs": state.epoch,
-        "best_epoch": state.best_epoch[-1],
-        "best_val_accuracy": state.best[-1] if best is None else best["val_accuracy"],
+        "best_epoch": best_epoch,
+        "best_val_accuracy": state.history[best_epoch - 1]["val_accuracy"],
         "seconds": round(state.seconds, 2),
         **({"diverged": state.diverged, "learning_rate": phase.optimizer.learning_rate} if state.diverged else {}),
         "history": state.history,

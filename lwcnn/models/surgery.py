@@ -74,11 +74,8 @@ def replace_head(model: keras.Model, num_classes: int, input_shape: Sequence[int
 def build_ensemble(members: list[keras.Model]) -> keras.Model:
     """Builds a model that returns the log of its members' mean probabilities, as `lwcnn evaluate` averages them.
 
-    The members are renamed `member0`, `member1` and so on.
+    The members, of equal input and output shapes, are renamed `member0`, `member1` and so on.
     """
-    shapes = {(tuple(m.input_shape), tuple(m.output_shape)) for m in members}
-    if len(shapes) != 1:
-        raise LwcnnError(f"An ensemble needs members of one input and output shape. Received: {sorted(shapes)}")
     images = keras.Input(members[0].input_shape[1:], name="images")
     logits = []
     for i, member in enumerate(members):

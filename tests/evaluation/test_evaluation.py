@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import sklearn.metrics
+from scipy.special import softmax
 
 from lwcnn.data.checks import images_at_once
 from lwcnn.evaluation.metrics import (
@@ -36,11 +37,6 @@ def scored():
     return logits, labels
 
 
-def softmax(logits):
-    powers = np.exp(np.asarray(logits, float))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
 def of_probabilities(*rows):
     return np.log(np.array(rows))
 
@@ -48,7 +44,7 @@ def of_probabilities(*rows):
 def test_against_scikit_learn(scored):
     logits, labels = scored
     predicted = logits.argmax(axis=1)
-    loss = sklearn.metrics.log_loss(labels, softmax(logits))
+    loss = sklearn.metrics.log_loss(labels, softmax(logits.astype(float), axis=1))
     assert accuracy(logits, labels) == sklearn.metrics.accuracy_score(labels, predicted)
     assert cross_entropy(logits, labels) == pytest.approx(loss, rel=1e-6)
 
@@ -146,7 +142,7 @@ def test_a_confidence_on_an_edge_belongs_to_the_bin_below():
 
 def test_calibration_error_bin_by_bin(scored):
     logits, labels = scored
-    probabilities = softmax(logits)
+    probabilities = softmax(logits.astype(float), axis=1)
     confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     total = 0.0
     for low in np.arange(15) / 15:

@@ -83,7 +83,7 @@ def calls(made_dataset, monkeypatch):
 
     def train_phase(model, phase, split, seed, **named):
         made.phase.append(SimpleNamespace(**split._asdict(), phase=phase, seed=seed, **named))
-        return PhaseState(best=[0.5], best_epoch=[1])
+        return PhaseState(best_epoch=[1], history=[{"val_accuracy": 0.5}])
 
     monkeypatch.setattr(kfold, "train_method", train_method)
     monkeypatch.setattr(sequence, "train_phase", train_phase)

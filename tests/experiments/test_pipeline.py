@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_data import make_images, randomize
+from made_data import TINY_NETWORK, make_images, randomize
 from scipy.special import softmax
 
 from lwcnn.data.images import Images, Split
@@ -12,7 +12,6 @@ from lwcnn.data.known import ImageSpec
 from lwcnn.experiments import pipeline, sequence
 from lwcnn.experiments.finetune import fine_tuning
 from lwcnn.experiments.recipes import get_experiment
-from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.training import loop
 from lwcnn.training.checkpoint import PhaseState
@@ -23,7 +22,6 @@ from lwcnn.training.phases import Phase
 SHAPE, NUM_CLASSES = (12, 12, 3), 4
 PARTS = np.arange(24), np.arange(24, 32)
 IMAGES = make_images(4, SHAPE, NUM_CLASSES)[0]
-NETWORK = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
 
 
 @pytest.fixture
@@ -74,21 +72,21 @@ def test_every_phase_has_another_key_where_what_determines_it_differs(keys, chan
 
 def test_a_network_and_each_of_its_teachers_settings_have_keys_of_their_own(keys):
     plan = get_experiment("residual_se_small_distilled", "smoke")
-    plan = replace(plan, network=NETWORK)
-    teacher, other = (randomize(build_residual_se(SHAPE, NUM_CLASSES, NETWORK), seed) for seed in (0, 1))
+    plan = replace(plan, network=TINY_NETWORK)
+    teacher, other = (randomize(build_residual_se(SHAPE, NUM_CLASSES, TINY_NETWORK), seed) for seed in (0, 1))
     found = keys(plan, teacher=teacher)
     assert keys(plan, teacher=teacher) == found
     found += keys(plan, teacher=other)
     for name, value in (("temperature", 3), ("label_weight", 0.2), ("cached_epochs", 2)):
         found += keys(replace(plan, distillation=replace(plan.distillation, **{name: value})), teacher=teacher)
-    found += keys(replace(plan, network=replace(NETWORK, activation="relu")), teacher=teacher)
+    found += keys(replace(plan, network=replace(TINY_NETWORK, activation="relu")), teacher=teacher)
     teacher.get_layer("stem_norm").moving_mean.assign(np.ones(8))
     found += keys(plan, teacher=teacher)
     assert len(set(found)) == len(found) == 7
 
 
 def test_a_fine_tuning_has_the_same_keys_however_the_path_of_its_start_is_spelled(keys, tmp_path, monkeypatch):
-    build_residual_se(SHAPE, 7, NETWORK).save(tmp_path / "start.keras")
+    build_residual_se(SHAPE, 7, TINY_NETWORK).save(tmp_path / "start.keras")
     monkeypatch.chdir(tmp_path)
     paths = "start.keras", tmp_path / "start.keras"
     short, whole = (keys(fine_tuning(path, ImageSpec(SHAPE, False), "smoke")) for path in paths)
@@ -96,9 +94,9 @@ def test_a_fine_tuning_has_the_same_keys_however_the_path_of_its_start_is_spelle
 
 
 def test_a_trained_network_has_its_branches_merged(keys, models):
-    plan = replace(get_experiment("residual_se_muon", "smoke"), network=replace(NETWORK, branch_kernels=(1, 3)))
+    plan = replace(get_experiment("residual_se_muon", "smoke"), network=replace(TINY_NETWORK, branch_kernels=(1, 3)))
     keys(plan)
-    assert models[0].count_params() == build_residual_se(SHAPE, NUM_CLASSES, NETWORK).count_params()
+    assert models[0].count_params() == build_residual_se(SHAPE, NUM_CLASSES, TINY_NETWORK).count_params()
 
 
 def test_a_phase_on_smaller_images_trains_the_same_weights(monkeypatch):
@@ -117,7 +115,7 @@ def test_a_phase_on_smaller_images_trains_the_same_weights(monkeypatch):
             vars(self.state).update(vars(PhaseState(1, True, 0, [0.5], [1], [{"val_accuracy": 0.5}])))
 
     monkeypatch.setattr(loop, "_PhaseTrainer", Trainer)
-    plan = replace(get_experiment("technique_resizing", "smoke"), network=NETWORK)
+    plan = replace(get_experiment("technique_resizing", "smoke"), network=TINY_NETWORK)
     training = sequence.PhaseSequence(Split(*(Images(images, labels, part) for part in PARTS)), NUM_CLASSES, 0)
     model = pipeline.train_method(plan, training)
     assert seen == [((16, 16), (16, 16), 24, 1), ((24, 24), (24, 24), 24, 2), ((12, 12), (12, 12), 24, 3)]
@@ -134,7 +132,7 @@ def test_snapshots_are_the_network_after_each_phase(keys, models, monkeypatch):
         return train(model, *arguments, **named)
 
     monkeypatch.setattr(sequence, "train_phase", train_phase)
-    plan = replace(get_experiment("technique_snapshots", "smoke"), network=NETWORK)
+    plan = replace(get_experiment("technique_snapshots", "smoke"), network=TINY_NETWORK)
     keys(plan)
     assert len(snapshots) == 3 and not np.allclose(snapshots[0], snapshots[1])
     voted = np.log(np.mean(softmax(snapshots, axis=-1), axis=0))
@@ -160,5 +158,5 @@ def test_the_record_has_the_accuracy_of_the_best_epoch_by_its_monitor(monitor, a
     best, best_epoch = ([0.9, 0.9], [3, 3]) if monitor == "val_accuracy" else ([-1.0, -1.0], [2, 2])
     phase = Phase("all", OptimizerConfig("sgd"), 3, monitor=monitor)
     state = PhaseState(3, True, 0, best, best_epoch, history)
-    record = sequence.phase_record(build_residual_se(SHAPE, NUM_CLASSES, NETWORK), phase, state)
+    record = sequence.phase_record(build_residual_se(SHAPE, NUM_CLASSES, TINY_NETWORK), phase, state)
     assert record["best_val_accuracy"] == accuracy and record["best_epoch"] == best_epoch[-1]

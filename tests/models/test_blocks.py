@@ -14,7 +14,6 @@ from lwcnn.models.cost import count_macs
 from lwcnn.models.layers import ChannelStatistics
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.settings import plain_settings
 
 
 def test_stochastic_depth_skips_whole_images_and_keeps_the_mean():
@@ -155,11 +154,6 @@ def test_networks_of_other_blocks_survive_saving(block, tmp_path):
 def test_an_unknown_block_is_refused_with_the_nearest():
     with pytest.raises(LwcnnError, match="Unknown block. Did you mean 'cbam'"):
         build_residual_se((16, 16, 3), 10, ResidualSEConfig(block="cbm"))
-
-
-def test_the_block_setting_keeps_earlier_records():
-    assert "block" not in plain_settings(ResidualSEConfig())
-    assert plain_settings(ResidualSEConfig(block="plain"))["block"] == "plain"
 
 
 def test_the_hidden_width_is_the_nearest_multiple_of_eight():

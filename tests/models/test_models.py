@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from made_data import make_images, randomize, run_python
+from made_data import make_dual, make_images, randomize, run_python
 
 from lwcnn.models.configs import ResidualSEConfig
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
@@ -15,10 +15,6 @@ def parameters_by_layer(model):
     return {layer.name: layer.count_params() for layer in model.layers if layer.weights}
 
 
-def build_dual(shape, num_classes):
-    return build_dual_model([build_submodel(shape, num_classes, n) for n in ("original", "augmented")])
-
-
 def map_features(shape):
     """Size of the flattened feature map: two valid 3x3 convolutions, each followed by 2x2 pooling."""
     height, width = (((side - 2) // 2 - 2) // 2 for side in shape[:2])
@@ -26,7 +22,7 @@ def map_features(shape):
 
 
 def test_dual_model_on_28x28x1_has_the_papers_13860_parameters():
-    model = build_dual((28, 28, 1), 10)
+    model = make_dual((28, 28, 1), 10)
     assert model.count_params() == 13_860
     branch = {"conv1": 100, "conv2": 1_820, "logits": 5_010}
     assert parameters_by_layer(model) == {
@@ -52,7 +48,7 @@ def test_counts_of_other_shapes_and_class_counts(shape, num_classes):
     submodel = convolutions + (map_features(shape) + 1) * num_classes
     head = (2 * num_classes + 1) * 32 + 33 * num_classes
     assert build_submodel(shape, num_classes).count_params() == submodel
-    assert build_dual(shape, num_classes).count_params() == 2 * submodel
+    assert make_dual(shape, num_classes).count_params() == 2 * submodel
     assert build_merged_model(shape, num_classes).count_params() == 2 * submodel + head
     one_branch = build_merged_model(shape, num_classes, ("original",))
     assert one_branch.count_params() == submodel + (num_classes + 1) * 32 + 33 * num_classes
@@ -168,7 +164,7 @@ def test_saved_models_load_in_a_process_that_imports_only_keras_and_lwcnn(tmp_pa
     expected = {}
     models = {
         "submodel": build_submodel(shape, num_classes),
-        "dual": build_dual(shape, num_classes),
+        "dual": make_dual(shape, num_classes),
         "merged": build_merged_model(shape, num_classes),
         "residual_se": build_residual_se(shape, num_classes, ResidualSEConfig(block="cbam")),  # with a layer of ours
     }

@@ -4,7 +4,7 @@ import runpy
 
 import numpy as np
 import pytest
-from made_data import ROOT, make_images, randomize
+from made_data import ROOT, TINY_NETWORK, make_images, randomize
 
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
@@ -35,11 +35,10 @@ def test_channels_that_nothing_reads_leave_first(prune_channels):
 
 
 def test_the_weakest_channels_leave(prune_channels):
-    config = ResidualSEConfig(8, (Stage(8, 1, 3),), se_reduction=4)
-    model = randomize(build_residual_se(SHAPE, 10, config))
+    model = randomize(build_residual_se(SHAPE, 10, TINY_NETWORK))
     made = model.get_layer("stage1_block1_expand").get_weights()[0][0, 0]
     read = model.get_layer("stage1_block1_project").get_weights()[0][0, 0]
     strengths = [np.linalg.norm(made[:, i]) * np.linalg.norm(read[i]) for i in range(16)]
     kept = [i for i in range(16) if sorted(strengths, reverse=True).index(strengths[i]) < 8]
-    pruned = prune_channels(model, config, 1.0)
+    pruned = prune_channels(model, TINY_NETWORK, 1.0)
     np.testing.assert_array_equal(pruned.get_layer("stage1_block1_expand").get_weights()[0][0, 0], made[:, kept])

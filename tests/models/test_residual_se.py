@@ -6,7 +6,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from made_data import make_images
+from made_data import TINY_NETWORK, InterruptedAt, Interruption, make_images
 
 from lwcnn.data.augment import MixUpCutMix
 from lwcnn.data.images import Images, Split
@@ -17,7 +17,6 @@ from lwcnn.models.dual import build_submodel
 from lwcnn.models.io import load_model
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.settings import plain_settings
 from lwcnn.training.checkpoint import Checkpoint
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
@@ -97,30 +96,18 @@ def phase(**changes):
 def test_mixing_and_scheduled_dropout_train_and_resume_to_the_same_weights(tmp_path):
     plan = phase(epochs=3, mixing=MixUpCutMix(), dropout=(0.4, 0.2), label_smoothing=0.1)
 
-    def train(epochs, path):
+    def train(progress, path):
         keras.utils.set_random_seed(1)
         model = build_residual_se((16, 16, 3), 10, TINY)
-        state = train_phase(
-            model, plan, Split(images(200, 0), images(100, 1)), 5, checkpoint=path and Checkpoint(path), progress=epochs
-        )
+        parts, checkpoint = Split(images(200, 0), images(100, 1)), Checkpoint(path)
+        state = train_phase(model, plan, parts, 5, checkpoint=checkpoint, progress=progress)
         return model, state
-
-    class StopAfterTheFirst:
-        """Progress that is interrupted when the second epoch begins."""
-
-        def begin_epoch(self, name, epoch, *_):
-            if epoch == 2:
-                raise KeyboardInterrupt
-
-        def step(self, *_): ...
-        def end_epoch(self, *_): ...
-        def note(self, *_): ...
 
     whole, state = train(None, tmp_path / "whole.npz")
     assert whole.get_layer("head_dropout").rate == 0
     assert state.history[-1]["loss"] < state.history[0]["loss"]
-    with pytest.raises(KeyboardInterrupt):
-        train(StopAfterTheFirst(), tmp_path / "broken.npz")
+    with pytest.raises(Interruption):
+        train(InterruptedAt(2), tmp_path / "broken.npz")
     resumed, _ = train(None, tmp_path / "broken.npz")
     for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -139,12 +126,6 @@ def test_weight_decay_leaves_alone_what_is_named():
     assert {v.path.split("/")[-1] for v in decayed} == {"kernel"}
     everything = OptimizerConfig("adamw", 0.0, weight_decay=0.5).build(10)
     assert all(everything._use_weight_decay(v) for v in model.trainable_variables)
-
-
-def test_new_settings_change_no_earlier_record():
-    assert {"mixing", "dropout"}.isdisjoint(plain_settings(phase()))
-    assert plain_settings(phase(mixing=MixUpCutMix()))["mixing"]["cutmix_alpha"] == 1.0
-    assert "no_weight_decay" not in plain_settings(OptimizerConfig("sgd"))
 
 
 def test_an_experiment_trains_evaluates_and_is_found_again(made_npz, folders, tmp_path):
@@ -180,8 +161,7 @@ def test_the_control_of_muon_differs_in_the_optimizer_alone(dataset, preset):
 
 
 def test_training_adds_noise_of_the_given_deviation_to_the_features_and_inference_none():
-    config = ResidualSEConfig(8, (Stage(8, 1, 3),), se_reduction=4, feature_noise=0.1)
-    model = build_residual_se((8, 8, 3), 4, config)
+    model = build_residual_se((8, 8, 3), 4, replace(TINY_NETWORK, feature_noise=0.1))
     noise = model.get_layer("features_noise")
     features = keras.Model(model.input, [noise.input, noise.output])
     images = np.stack([make_images(1, (8, 8, 3))[0][0]] * 500)

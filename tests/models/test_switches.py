@@ -15,7 +15,6 @@ from lwcnn.models.cost import count_macs
 from lwcnn.models.layers import LearnedMix
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.models.surgery import merge_branches
-from lwcnn.system.settings import plain_settings
 
 SHAPE = (16, 16, 3)
 NETWORK = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3), Stage(16, 1, 3)), se_reduction=4)
@@ -81,7 +80,7 @@ def test_a_prelu_has_one_slope_per_channel():
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
-def test_a_network_with_a_switch_trains_survives_saving_and_keeps_earlier_records(switch, tmp_path):
+def test_a_network_with_a_switch_trains_and_survives_saving(switch, tmp_path):
     keras.utils.set_random_seed(0)
     model = build_residual_se(SHAPE, 10, replace(NETWORK, se_reduction=1, **SWITCHES[switch]))
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
@@ -94,7 +93,6 @@ def test_a_network_with_a_switch_trains_survives_saving_and_keeps_earlier_record
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
-    assert set(plain_settings(NETWORK)).isdisjoint(set(SWITCHES[switch]) - {"activation", "head"})
 
 
 @pytest.mark.parametrize(

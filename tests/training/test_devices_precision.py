@@ -6,7 +6,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from made_data import make_images
+from made_data import InterruptedAt, Interruption, make_split
 
 from lwcnn.cli.main import main
 from lwcnn.data.images import Images, Split
@@ -23,7 +23,6 @@ from lwcnn.training.devices import PRECISIONS, Computing
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
-from lwcnn.training.progress import Progress
 
 SHAPE, NUM_CLASSES = (12, 12, 3), 4
 MIXED = PRECISIONS[1:]
@@ -31,8 +30,7 @@ MIXED = PRECISIONS[1:]
 
 @pytest.fixture(scope="module")
 def parts():
-    images, labels = make_images(96, SHAPE, NUM_CLASSES)
-    return Split(Images(images, labels, np.arange(64)), Images(images, labels, np.arange(64, 96)))
+    return make_split(64, 32, SHAPE, NUM_CLASSES)
 
 
 def test_a_cpu_refuses_mixed_precision(monkeypatch):
@@ -113,23 +111,13 @@ def test_training_learns_and_keeps_a_float32_model(precision, parts):
 def test_float16_scales_the_loss_and_resumes_with_its_scale(parts, tmp_path):
     """The scale doubles after as many steps as it is told, and is part of the state of an interrupted training."""
 
-    class Stopped(Exception):
-        pass
-
-    class Stop(Progress):
-        def begin_epoch(self, phase, epoch, num_epochs, num_steps):
-            if epoch > self.title:
-                raise Stopped
-            super().begin_epoch(phase, epoch, num_epochs, num_steps)
-
     def train(checkpoint, epochs_to_run):
         keras.utils.set_random_seed(0)
         with Computing("mixed_float16").scope():
             model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES)])
             phase = Phase("all", OptimizerConfig("sgd", 0.01, momentum=0.9), 4, batch_size=32)
-
-            stop = Stop("none", epochs_to_run)
-            with contextlib.suppress(Stopped):
+            stop = InterruptedAt(epochs_to_run + 1)
+            with contextlib.suppress(Interruption):
                 train_phase(model, phase, parts, 0, checkpoint=checkpoint and Checkpoint(checkpoint), progress=stop)
         assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         return model

@@ -5,11 +5,10 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from made_data import make_images, randomize
+from made_data import TINY_NETWORK, make_images, randomize
 
 from lwcnn.data.augment import Augmentation, MixUpCutMix
 from lwcnn.data.images import Images, Split
-from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_merged_model
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
@@ -20,7 +19,6 @@ from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase, unfreeze_layer_by_layer
 
 SHAPE, NUM_CLASSES = (12, 12, 3), 4
-NETWORK = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
 SGD = OptimizerConfig("sgd", 0.05, momentum=0.9)
 
 
@@ -52,7 +50,7 @@ def with_model_inside(pooling):
 
 
 def residual(**changes):
-    return build_residual_se(SHAPE, NUM_CLASSES, replace(NETWORK, **changes))
+    return build_residual_se(SHAPE, NUM_CLASSES, replace(TINY_NETWORK, **changes))
 
 
 def sequential(units=8):

@@ -3,14 +3,12 @@
 import keras
 import numpy as np
 import pytest
-from made_data import make_images
+from made_data import TINY_NETWORK, make_images
 
 from lwcnn.data.images import Images, Split
 from lwcnn.engine import unsupported
-from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
-from lwcnn.system.settings import plain_settings
 from lwcnn.training.loop import train_phase
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
@@ -80,7 +78,7 @@ def test_adamw_s_rate_is_a_share_of_muon_s():
     "config", [OptimizerConfig("one_cycle"), OptimizerConfig("schedule_free"), OptimizerConfig("muon", lookahead=5)]
 )
 def test_keras_trains_with_what_the_engine_does_not_know(config):
-    model = build_residual_se((8, 8, 3), 3, ResidualSEConfig(8, (Stage(8, 1, 3),), se_reduction=4))
+    model = build_residual_se((8, 8, 3), 3, TINY_NETWORK)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(config.build(10), loss, run_eagerly=True)
     assert "has no step here" in unsupported(model)
@@ -97,16 +95,12 @@ def test_muon_scales_kernels_to_a_fixed_norm_before_their_update():
     assert np.linalg.norm(keras.ops.convert_to_numpy(kernel)) == pytest.approx(4)
 
 
-def test_the_new_settings_keep_earlier_records():
-    assert {"adam_ratio", "lookahead", "fixed_norm"}.isdisjoint(plain_settings(OptimizerConfig("muon")))
-
-
 @pytest.mark.parametrize(
     "config, step", [(OptimizerConfig("sgd"), "engine"), (OptimizerConfig("schedule_free"), "keras")]
 )
 def test_a_phase_records_what_trained_it(config, step, monkeypatch):
     monkeypatch.setenv("LWCNN_STEP", "engine")
-    model = build_residual_se((8, 8, 3), 3, ResidualSEConfig(8, (Stage(8, 1, 3),), se_reduction=4))
+    model = build_residual_se((8, 8, 3), 3, TINY_NETWORK)
     images, labels = make_images(12, (8, 8, 3), 3)
     part = Images(images, labels)
     assert train_phase(model, Phase("all", config, 1, batch_size=6), Split(part, part), 0).computing[0]["step"] == step

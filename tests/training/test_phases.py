@@ -5,9 +5,8 @@ import re
 import keras
 import numpy as np
 import pytest
-from made_data import make_images, randomize
+from made_data import make_dual, make_split, randomize
 
-from lwcnn.data.images import Images, Split
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop
@@ -93,7 +92,7 @@ def test_layer_by_layer_from_the_last():
 
 
 def test_layers_of_a_dual_model():
-    model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, name) for name in ("original", "augmented")])
+    model = make_dual(SHAPE, NUM_CLASSES)
     names = trainable_layer_names(model, phase_of(("augmented_*",)))
     assert set(names) == {"augmented_conv1", "augmented_conv2", "augmented_logits"}
 
@@ -230,8 +229,7 @@ def test_drops_are_in_order_and_the_only_schedule(changes):
 
 @pytest.fixture(scope="module")
 def parts():
-    images, labels = make_images(64, SHAPE, NUM_CLASSES)
-    return Split(Images(images, labels, np.arange(48)), Images(images, labels, np.arange(48, 64)))
+    return make_split(48, 16, SHAPE, NUM_CLASSES)
 
 
 def weights_by_layer(model):
@@ -300,7 +298,7 @@ def test_head_phase_reads_features_computed_once_and_equals_training_under_a_fro
     monkeypatch.setattr(loop, "compute_features", lambda *a: calls.append(1) or compute(*a))
     ours = build()
     phase = Phase("head", SGD, epochs, ("head_*",), batch_size=48)
-    state = train_phase(ours, phase, Split(training, validation), seed=0)
+    state = train_phase(ours, phase, parts, seed=0)
     assert len(calls) == 2  # the training and the validation images, whatever the number of epochs
     np.testing.assert_allclose([record["loss"] for record in state.history], losses, rtol=1e-4)
     for a, b in zip(ours.get_weights(), whole.get_weights(), strict=True):

@@ -13,7 +13,9 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from made_data import ROOT, make_images, randomize
+from made_data import ROOT, TINY_NETWORK, InterruptedAt, Interruption, make_dual, make_images, make_split, randomize
+from scipy.special import log_softmax, softmax
+from sklearn.metrics import log_loss
 
 from lwcnn.data.augment import PAPER_AUGMENTATION, Augmentation
 from lwcnn.data.images import Images, Split
@@ -32,7 +34,6 @@ from lwcnn.training.loop import train_phase
 from lwcnn.training.losses import CrossEntropy, balanced_weights, build_loss
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
-from lwcnn.training.progress import Progress
 from lwcnn.training.steps import Epoch
 
 SHAPE, NUM_CLASSES = (10, 10, 3), 4
@@ -40,8 +41,7 @@ NADAM = OptimizerConfig("nadam", 0.003)
 
 
 def make_parts():
-    images, labels = make_images(96, SHAPE, NUM_CLASSES)
-    return Split(Images(images, labels, np.arange(64)), Images(images, labels, np.arange(64, 96)))
+    return make_split(64, 32, SHAPE, NUM_CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +57,7 @@ def test_smoothed_cross_entropy_in_numpy(smoothing):
     generator = np.random.default_rng(0)
     logits, labels = generator.normal(0, 3, (20, 7)), generator.integers(0, 7, 20)
     targets = (1 - smoothing) * np.eye(7)[labels] + smoothing / 7
-    log_probabilities = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-    expected = -(targets * log_probabilities).sum(1).mean()
+    expected = -(targets * log_softmax(logits, axis=1)).sum(1).mean()
     loss = CrossEntropy(smoothing)
     for shape in ((20,), (20, 1)):
         actual = loss(labels.reshape(shape).astype("int32"), logits.astype("float32"))
@@ -72,7 +71,7 @@ def test_balanced_classes_count_alike_however_many_images_they_have(smoothing):
     np.testing.assert_allclose(weights, [8 / 2 / 6, 0, 8 / 2 / 2])
     logits = generator.normal(size=(8, 3))
     targets = (1 - smoothing) * np.eye(3)[labels] + smoothing / 3
-    each = -(targets * (logits - np.log(np.exp(logits).sum(1, keepdims=True)))).sum(1)
+    each = -(targets * log_softmax(logits, axis=1)).sum(1)
     loss = build_loss(Phase("p", NADAM, 1, label_smoothing=smoothing, class_weight="balanced"), labels, 3)
     expected = (each[labels == 0].mean() + each[labels == 2].mean()) / 2
     assert float(loss(labels, logits.astype("float32"))) == pytest.approx(expected, rel=1e-5)
@@ -89,7 +88,7 @@ def test_history_holds_means_over_all_images_of_an_epoch(parts, smoothing, monke
     images, labels = parts[0].arrays()
     logits = model.predict(images, verbose=0).astype(float)
     targets = (1 - smoothing) * np.eye(NUM_CLASSES)[labels] + smoothing / NUM_CLASSES
-    loss = -(targets * (logits - np.log(np.exp(logits).sum(1, keepdims=True)))).sum(1).mean()
+    loss = -(targets * log_softmax(logits, axis=1)).sum(1).mean()
     accuracy = (logits.argmax(1) == labels).mean()
     val_logits, val_labels = model.predict(parts[1].arrays()[0], verbose=0), parts[1].arrays()[1]
     phase = Phase("all", OptimizerConfig("sgd", 0.0), 2, batch_size=24, label_smoothing=smoothing)  # 64 = 24 + 24 + 16
@@ -98,18 +97,17 @@ def test_history_holds_means_over_all_images_of_an_epoch(parts, smoothing, monke
         assert record["loss"] == pytest.approx(loss, rel=1e-4)
         assert record["accuracy"] == pytest.approx(accuracy, abs=1e-6)
         assert record["val_accuracy"] == pytest.approx((val_logits.argmax(1) == val_labels).mean())
-        val_losses = np.log(np.exp(val_logits).sum(1)) - val_logits[np.arange(len(val_labels)), val_labels]
-        assert record["val_loss"] == pytest.approx(val_losses.mean(), rel=1e-4)
+        assert record["val_loss"] == pytest.approx(log_loss(val_labels, softmax(val_logits, axis=1)), rel=1e-4)
     for a, b in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_history_of_a_dual_model_has_both_branches_and_adds_their_losses(parts):
-    model = randomize(build_dual_model([build_submodel(SHAPE, NUM_CLASSES, n) for n in ("original", "augmented")]))
+    model = randomize(make_dual(SHAPE, NUM_CLASSES))
     images, labels = parts[0].arrays()
     losses = []
     for logits in model.predict([images, images], verbose=0):
-        losses.append(-(logits - np.log(np.exp(logits).sum(1, keepdims=True)))[np.arange(64), labels].mean())
+        losses.append(log_loss(labels, softmax(logits, axis=1)))
     phase = Phase("dual", OptimizerConfig("sgd", 0.0), 1, batch_size=32)
     (record,) = train_phase(model, phase, parts, seed=0, branches=(None, None)).history
     assert record["loss"] == pytest.approx(sum(losses), rel=1e-4)
@@ -127,7 +125,7 @@ def test_history_of_a_dual_model_has_both_branches_and_adds_their_losses(parts):
 def test_only_the_augmented_branch_sees_augmented_images(parts, monkeypatch):
     seen = []
     monkeypatch.setattr(loop, "train_epoch", lambda model, batches, *_: seen.append(batches[0]) or {"loss": 0.0})
-    model = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, n) for n in ("original", "augmented")])
+    model = make_dual(SHAPE, NUM_CLASSES)
     train_phase(model, Phase("dual", NADAM, 1, batch_size=32), parts, 0, branches=(None, PAPER_AUGMENTATION))
     (original, augmented), (labels, same_labels) = seen[0]
     np.testing.assert_array_equal(labels, same_labels)
@@ -273,7 +271,7 @@ def test_the_schedule_of_the_rate_spans_all_steps_of_all_epochs(parts, monkeypat
 
 @pytest.mark.parametrize("epochs, rates", [(1, [0.4]), (2, [0.4, 0.2]), (5, [0.4, 0.35, 0.3, 0.25, 0.2])])
 def test_the_dropout_schedule_begins_and_ends_as_stated(epochs, rates):
-    model = build_residual_se(SHAPE, NUM_CLASSES, ResidualSEConfig(8, (Stage(8, 1, 3),), se_reduction=4))
+    model = build_residual_se(SHAPE, NUM_CLASSES, TINY_NETWORK)
     phase = Phase("p", NADAM, epochs, dropout=(0.4, 0.2))
     for epoch, rate in enumerate(rates):
         model.train_function = print
@@ -294,32 +292,6 @@ def test_a_phase_leaves_the_dropout_rates_as_they_were(parts):
 
 
 # Interruption
-
-
-class Interruption(Exception):
-    pass
-
-
-class InterruptedAt(Progress):
-    """Breaks off at a step of an epoch, both from 1; step 0 is the epoch's beginning; "end" after its last."""
-
-    def __init__(self, epoch, step):
-        super().__init__("none")
-        self.at, self.epoch = (epoch, step), 0
-
-    def begin_epoch(self, phase, epoch, num_epochs, num_steps):
-        self.epoch = epoch
-        self._maybe(0)
-
-    def step(self, step, loss):
-        self._maybe(step)
-
-    def end_epoch(self, record, accuracies):
-        self._maybe("end")
-
-    def _maybe(self, step):
-        if (self.epoch, step) == self.at:
-            raise Interruption
 
 
 def without_seconds(history):
@@ -412,8 +384,7 @@ def test_averaged_batch_norm_statistics_are_evaluated(parts, monkeypatch):
 
     record(Epoch, lambda _, w: keras.ops.convert_to_numpy(w))
     record(engine.Epoch, lambda epoch, w: epoch._weights.array(w))
-    network = ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
-    model = build_residual_se(SHAPE, NUM_CLASSES, network)
+    model = build_residual_se(SHAPE, NUM_CLASSES, TINY_NETWORK)
     names = [w.path for w in model.weights]
     phase = Phase("ema", OptimizerConfig("sgd", 0.05, ema=0.3, ema_batch_norm=True), 2, batch_size=16)
     train_phase(model, phase, parts, 0)
@@ -434,9 +405,7 @@ def test_resume_with_averaged_statistics_is_bit_exact(parts, tmp_path):
 
     def train(checkpoint, progress=None):
         keras.utils.set_random_seed(4)
-        model = build_residual_se(
-            SHAPE, NUM_CLASSES, ResidualSEConfig(stem=8, stages=(Stage(8, 1, 3),), se_reduction=4)
-        )
+        model = build_residual_se(SHAPE, NUM_CLASSES, TINY_NETWORK)
         train_phase(model, phase, parts, 9, checkpoint=checkpoint and Checkpoint(checkpoint), progress=progress)
         return model.get_weights()
 
@@ -768,8 +737,8 @@ def test_arguments_of_other_types_are_refused(parts, argument, value, message):
 @pytest.mark.parametrize("last", ["activation", "layer", "nested"])
 def test_a_model_of_probabilities_is_refused(parts, last):
     dense = keras.layers.Dense(NUM_CLASSES, activation=None if last == "layer" else "softmax")
-    softmax = [keras.layers.Softmax()] if last == "layer" else []
-    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), dense, *softmax])
+    after = [keras.layers.Softmax()] if last == "layer" else []
+    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), dense, *after])
     if last == "nested":
         model = keras.Sequential([keras.Input(SHAPE), model])
     with pytest.raises(LwcnnError, match="logits as output, without softmax"):
@@ -796,7 +765,7 @@ def test_image_side_trains_on_smaller_images(parts, monkeypatch):
     assert {layer.name for layer in model.layers if layer.trainable and layer.weights} == {"head_norm", "head_logits"}
     with pytest.raises(LwcnnError, match="Leave out image_side, or choose another: merged .*Received: image_side=14"):
         train_phase(build_merged_model(SHAPE, NUM_CLASSES), Phase("p", NADAM, 1, image_side=14), parts, 0)
-    dual = build_dual_model([build_submodel(SHAPE, NUM_CLASSES, name) for name in ("original", "augmented")])
+    dual = make_dual(SHAPE, NUM_CLASSES)
     with pytest.raises(LwcnnError, match="models with one input of images. Received: image_side=8"):
         train_phase(dual, Phase("p", NADAM, 1, image_side=8), parts, 0, branches=(None, None))
 

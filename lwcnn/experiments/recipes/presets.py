@@ -25,6 +25,10 @@ class Preset:
     repo: tuple[int, ...]  # the reproduction: each submodel, then each unfreezing step
     num_images: int | None = None  # maximum number of training images, drawn by class; None takes all
 
+    def epochs_of_original(self, full: int, medium: int | None = None) -> int:
+        """Returns the epochs of others' recipes: `full` is their own number, `medium` takes a few hours on a CPU."""
+        return {"full": full, "smoke": 2, "medium": medium or self.network}.get(self.name, self.network)
+
 
 PRESETS = {
     "smoke": Preset(

@@ -46,7 +46,7 @@ def _residual_se(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     phase = Phase(
         "all",
         OptimizerConfig("adamw", 0.001, weight_decay=1e-4, warmup=0.1),
-        {"full": 30, "smoke": 2}.get(preset.name, preset.network),
+        preset.epochs_of_original(30),
         patience=7,
         monitor="val_loss",
         label_smoothing=0.1,

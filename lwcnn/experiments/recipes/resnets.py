@@ -13,7 +13,7 @@ from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.experiments.recipes.residual_se import WARMUP_COSINE, BuildNetwork, train_network
 from lwcnn.experiments.recipes.types import NetworkExperiment, Recipes, changed, derived
 from lwcnn.models import configs
-from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, MOMENTUM, NARROW_RESNET18, NetworkConfig
+from lwcnn.models.configs import EFFICIENTNET_B0, MOBILENET_V2, MOMENTUM, NARROW_RESNET18
 from lwcnn.training.optimizers import OptimizerConfig
 from lwcnn.training.phases import Phase
 
@@ -24,14 +24,6 @@ WARMUP = 25 / 250
 def _sgd(learning_rate: float, decay: float, warmup: float, nesterov: bool | None = None) -> OptimizerConfig:
     """Returns SGD with momentum and cosine decay; `decay` is the weight decay in Keras's meaning."""
     return OptimizerConfig("sgd", learning_rate, 0.9, nesterov, weight_decay=decay, warmup=warmup)
-
-
-def _plan(
-    preset: Preset, network: NetworkConfig, phase: Phase, full: int, medium: int | None = None
-) -> NetworkExperiment:
-    """Returns an experiment: `full` is the original's number of epochs, `medium` takes a few hours on a CPU."""
-    epochs = {"full": full, "smoke": 2, "medium": medium or preset.network}.get(preset.name, preset.network)
-    return NetworkExperiment(network=network, phases=(replace(phase, epochs=epochs),))
 
 
 def _warmup(preset: Preset) -> float:
@@ -50,8 +42,9 @@ def _se_resnet(preset: Preset, images: ImageSpec) -> NetworkExperiment:
         erasing=Erasing(0.2, area=(0.02, 0.1), fill="mean"),  # area: notebook, whose fill is a light gray
     )
     # learning rate: notebook; cosine: text (the notebook's run has steps)
-    phase = Phase("all", _sgd(0.1, 1e-3, _warmup(preset)), 1, augmentation=augmentation, batch_size=256)
-    return _plan(preset, configs.SE_RESNET, phase, 70, 15)
+    optimizer, epochs = _sgd(0.1, 1e-3, _warmup(preset)), preset.epochs_of_original(70, 15)
+    phase = Phase("all", optimizer, epochs, augmentation=augmentation, batch_size=256)
+    return NetworkExperiment(network=configs.SE_RESNET, phases=(phase,))
 
 
 def _resnet_4443(preset: Preset, images: ImageSpec) -> NetworkExperiment:
@@ -63,17 +56,18 @@ def _resnet_4443(preset: Preset, images: ImageSpec) -> NetworkExperiment:
         blur=GaussianBlur(0.3, sigma=(0.1, 1.5), kernel_size=3),
     )
     mixing = MixUpCutMix(mixup_alpha=0.0, cutmix_alpha=1.0, probability=0.5)  # values of CutMix's authors for CIFAR
-    optimizer = _sgd(0.1, 5e-3, _warmup(preset))
-    phase = Phase("all", optimizer, 1, augmentation=augmentation, batch_size=128, mixing=mixing)  # batch size: notebook
-    return _plan(preset, configs.RESNET_4443, phase, 100)
+    optimizer, epochs = _sgd(0.1, 5e-3, _warmup(preset)), preset.epochs_of_original(100)
+    batch = 128  # notebook
+    phase = Phase("all", optimizer, epochs, augmentation=augmentation, batch_size=batch, mixing=mixing)
+    return NetworkExperiment(network=configs.RESNET_4443, phases=(phase,))
 
 
 def _narrow_resnet18(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     # crop, side of Cutout, learning rate, Nesterov: notebook; batch size: the notebook's default; its run has 64
     augmentation = Augmentation(horizontal_flip=images.mirror, crop_padding=4, fill="constant", cutout=Cutout(16))
-    optimizer = _sgd(0.1, 5e-3, WARMUP, nesterov=True)
-    phase = Phase("all", optimizer, 1, augmentation=augmentation, label_smoothing=0.05, batch_size=128)
-    return _plan(preset, NARROW_RESNET18, phase, 250)
+    optimizer, epochs = _sgd(0.1, 5e-3, WARMUP, nesterov=True), preset.epochs_of_original(250)
+    phase = Phase("all", optimizer, epochs, augmentation=augmentation, label_smoothing=0.05, batch_size=128)
+    return NetworkExperiment(network=NARROW_RESNET18, phases=(phase,))
 
 
 def _few(preset: Preset, images: ImageSpec) -> NetworkExperiment:
@@ -89,13 +83,15 @@ def _few(preset: Preset, images: ImageSpec) -> NetworkExperiment:
 
 
 def _resnet18(preset: Preset, images: ImageSpec) -> NetworkExperiment:
-    return _plan(preset, configs.RESNET18, _narrow_resnet18(preset, images).phases[0], 250, 10)
+    changes = {"network": configs.RESNET18, "phases.0.epochs": preset.epochs_of_original(250, 10)}
+    return changed(_narrow_resnet18(preset, images), changes)
 
 
 def _resnet8(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     augmentation = Augmentation(horizontal_flip=images.mirror, crop_padding=4)
-    phase = Phase("all", _sgd(0.1, 5e-3, WARMUP, nesterov=True), 1, augmentation=augmentation, batch_size=128)
-    return _plan(preset, configs.RESNET8, phase, 200, 15)
+    optimizer, epochs = _sgd(0.1, 5e-3, WARMUP, nesterov=True), preset.epochs_of_original(200, 15)
+    phase = Phase("all", optimizer, epochs, augmentation=augmentation, batch_size=128)
+    return NetworkExperiment(network=configs.RESNET8, phases=(phase,))
 
 
 # Learning rates and weight decay of these two are not tuned.

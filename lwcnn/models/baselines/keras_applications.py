@@ -7,7 +7,6 @@ from keras import layers
 
 from lwcnn.models.configs import ApplicationConfig
 from lwcnn.models.layers import channels_last, check_shapes
-from lwcnn.system.errors import unknown_name
 
 APPLICATIONS = {
     "mobilenet_v2": keras.applications.MobileNetV2,
@@ -31,8 +30,6 @@ def build_application(input_shape: Sequence[int], num_classes: int, config: Appl
     """Builds a network of `keras.applications` with a new classifier; arguments and result as in `build_network`."""
     # They halve the resolution five times.
     check_shapes(input_shape, num_classes, 32, "for a network of keras.applications")
-    if config.name not in APPLICATIONS:
-        raise unknown_name("application", config.name, APPLICATIONS)
     images = keras.Input(tuple(input_shape), name="images")
     scaled = layers.Rescaling(1 / 127.5, offset=-1)(images) if config.name == "mobilenet_v2" else images
     base = APPLICATIONS[config.name](input_tensor=scaled, include_top=False, weights=None)
