@@ -73,7 +73,7 @@ def plot_reliability(logits: np.ndarray, labels: np.ndarray, title: str = "", *,
     for name, (values, color, marker, place) in models.items():
         confidence, accuracy, count = reliability_bins(values, labels, num_bins)
         shown = count >= min(least, count.max())
-        text = f"{name}: ECE {100 * expected_calibration_error(values, labels):.1f}%"
+        text = f"{name}: ECE {expected_calibration_error(values, labels):.1%}"
         ax.plot(
             confidence[shown],
             accuracy[shown],
