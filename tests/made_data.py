@@ -39,6 +39,11 @@ def make_split(num_training, num_validation, shape, num_classes):
     return Split(*(Images(images, labels, part) for part in parts))
 
 
+def random_images(num_images=6, height=12, width=10, channels=3):
+    """uint8 images (n, h, w, c) of random gray levels."""
+    return np.random.default_rng(0).integers(0, 256, (num_images, height, width, channels), dtype=np.uint8)
+
+
 def write_npz(path, shape=(12, 12, 3), num_classes=10, num_train=300, num_test=100, seed=0):
     """Writes an .npz with Keras's keys and gives its path."""
     x_train, y_train = make_images(num_train, shape, num_classes, seed)

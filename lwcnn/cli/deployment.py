@@ -69,13 +69,13 @@ def export(options: argparse.Namespace) -> None:
         ("model", f"{options.model}, {report['parameters']:,} parameters"),
         ("format", f"{report['format']}, {output}"),
         ("size", f"{report['size_bytes']:,} bytes, {report['gzip_bytes']:,} after gzip"),
-        ("accuracy in Keras", f"{100 * report['accuracy_keras']:.2f}%"),
+        ("accuracy in Keras", f"{report['accuracy_keras']:.2%}"),
         (
             "accuracy exported",
-            f"{100 * report['accuracy_exported']:.2f}%, {0 - report['drop_points']:+.2f} points, "
+            f"{report['accuracy_exported']:.2%}, {0 - report['drop_points']:+.2f} points, "
             f"on {report['num_test_images']:,} test images of {report['dataset']}",
         ),
-        ("same class", f"{100 * report['agreement']:.2f}% of the images"),
+        ("same class", f"{report['agreement']:.2%} of the images"),
         ("largest difference", f"{report['max_abs_difference']:.3g} of a logit"),
     ]
     if report["num_calibration_images"]:

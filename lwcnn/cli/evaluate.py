@@ -55,7 +55,7 @@ def evaluate(options: argparse.Namespace) -> None:
         tta = {"transforms": list(transforms), "averaged": "softmax probabilities"}
         tta |= drop_large_confusion_matrix(summarize(voted, data.y_test))
     for file, alone in zip(models, each):
-        share = f", alone {100 * accuracy(alone, data.y_test):.2f}%" if len(each) > 1 else ""
+        share = f", alone {accuracy(alone, data.y_test):.2%}" if len(each) > 1 else ""
         print(f"model            {file}{share}")
     print(f"data             {data.name}, {len(data.y_test)} test images from {data.source}")
     print(f"parameters       {sum(model.count_params() for model in models.values()):,}")
@@ -72,13 +72,9 @@ def _tables(measured: dict, tta: dict, class_names: tuple[str, ...]) -> str:
 
     columns = {"without TTA": measured} | ({"with TTA": tta} if tta else {})
     rows = {
-        name: [_percent(one[key]) for one in columns.values()] for key, name in _PERCENTAGES.items() if key in measured
+        name: [f"{one[key]:.2%}" for one in columns.values()] for key, name in _PERCENTAGES.items() if key in measured
     }
     rows["test loss"] = [f"{one['loss']:.4f}" for one in columns.values()]
     totals = DataFrame.from_dict(rows, orient="index", columns=[*columns]).to_string()
     shares = DataFrame({key: measured[key] for key in ("precision", "recall", "f1")}, class_names, dtype=float)
-    return f"{totals}\n\n{shares.to_string(float_format=_percent, na_rep='-')}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f}%"
+    return f"{totals}\n\n{shares.to_string(float_format='{:.2%}'.format, na_rep='-')}"

@@ -42,10 +42,10 @@ def _run_table(data: Dataset, result: dict) -> str:
     paper = PAPER_ACCURACY.get(data.name)
     rows = [("", "here", "paper"), ("parameters", f"{result['params']:,}", _PAPER_PARAMS.get(data.name, ""))]
     for phase in result["history"]:
-        rows.append((f"validation accuracy after {phase['name']}", f"{100 * phase['best_val_accuracy']:.2f}%", ""))
-    published = f"{100 * paper:.0f}%" if paper else "no figure"
-    rows.append(("test accuracy", f"{100 * result['test_accuracy']:.2f}%", published))
-    rows.append(("expected calibration error", f"{100 * result['ece']:.2f}%", ""))
+        rows.append((f"validation accuracy after {phase['name']}", f"{phase['best_val_accuracy']:.2%}", ""))
+    published = f"{paper:.0%}" if paper else "no figure"
+    rows.append(("test accuracy", f"{result['test_accuracy']:.2%}", published))
+    rows.append(("expected calibration error", f"{result['ece']:.2%}", ""))
     rows.append(("training time", f"{result['train_seconds']:.0f} s", ""))
     width = max(len(row[0]) for row in rows)
     lines = [f"{name:<{width}}  {here:>10}  {published:>14}" for name, here, published in rows]
@@ -59,10 +59,10 @@ def _next_steps(dataset: str, preset: str, model: Path) -> str:
     lines = [f"This was the preset `{preset}`."]
     paper = shipped.get("paper")
     if paper and paper.preset != preset:
-        lines.append(f"The shipped `paper`, trained with `{paper.preset}`, reaches {100 * paper.test_accuracy:.2f}%.")
+        lines.append(f"The shipped `paper`, trained with `{paper.preset}`, reaches {paper.test_accuracy:.2%}.")
     if shipped:
         best = max(shipped, key=lambda name: shipped[name].test_accuracy)
-        lines.append(f"`{best}`, the most accurate network shipped, reaches {100 * shipped[best].test_accuracy:.2f}%.")
+        lines.append(f"`{best}`, the most accurate network shipped, reaches {shipped[best].test_accuracy:.2%}.")
     option = "" if dataset == "cifar10" else f" --dataset {dataset}"
     full_budget = {f"lwcnn train paper{option} --preset full": "the method with all its epochs"}
     commands = {

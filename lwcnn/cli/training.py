@@ -162,6 +162,6 @@ def kfold(options: argparse.Namespace) -> None:
     run = (options.experiment, data, options.preset, options.seed, options.leaky, options.folds)
     result = run_kfold(*run, arguments.get_folders(options), progress)
     print("folds " + " ".join(f"{100 * a:.2f}" for a in result["accuracies"]))
-    print(f"mean  {100 * result['mean_accuracy']:.2f}%")
+    print(f"mean  {result['mean_accuracy']:.2%}")
     if options.leaky:
-        print(f"test  {100 * result['test_accuracy']:.2f}% (the same model): leak {100 * result['leak']:+.2f} points")
+        print(f"test  {result['test_accuracy']:.2%} (the same model): leak {100 * result['leak']:+.2f} points")

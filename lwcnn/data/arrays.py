@@ -17,8 +17,8 @@ _FORMS = (
 )
 _NAMES = "USO"
 """Kinds of the arrays that hold names."""
-Named = tuple[np.ndarray, np.ndarray, tuple[str, ...] | None]
-"""Images, labels and class names, if they are known."""
+Named = tuple[np.ndarray, np.ndarray, tuple[str, ...]]
+"""Images, labels and class names; these are empty if they are unknown."""
 
 
 def read_arrays(data: Any, size: Size | None) -> Splits:
@@ -40,12 +40,12 @@ def read_arrays(data: Any, size: Size | None) -> Splits:
     return Splits((x_train, y_train), (more[0], _number(_alike(more, labels, names), numbered)[0]), numbered)
 
 
-def _alike(part: Named, labels: np.ndarray, names: tuple[str, ...] | None) -> np.ndarray:
+def _alike(part: Named, labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     """Returns a part's labels as those of the first part are given: as numbers that count the same names, or names."""
     _, found, own_names = part
     if (found.dtype.kind in _NAMES) != (labels.dtype.kind in _NAMES):
         raise wrong("Give the labels of all parts as numbers, or all as names", f"{labels.dtype} and {found.dtype}")
-    if found.dtype.kind in _NAMES or own_names == names or names is None or own_names is None or found.ndim > 1:
+    if found.dtype.kind in _NAMES or own_names == names or not (names and own_names) or found.ndim > 1:
         return found  # one-hot labels are refused later
     if unknown := sorted(set(own_names) - set(names)):
         raise wrong("Add training images of every class", f"only other images of {', '.join(unknown[:5])}")
@@ -105,8 +105,7 @@ def _read_tensorflow(part: Any) -> Named:
     pixels, numbers, _ = _join(np.concatenate if _is_batch(images[0], labels[0]) else np.stack, images, labels)
     if pixels.dtype.kind == "f" and pixels.min() >= 0 and 1 < pixels.max() <= 255:
         pixels = pixels.round().astype(np.uint8)  # `image_dataset_from_directory` resizes to floats
-    names = getattr(part, "class_names", None)
-    return pixels, numbers, tuple(names) if names else None
+    return pixels, numbers, tuple(getattr(part, "class_names", None) or ())
 
 
 def _is_batch(images: Any, labels: Any) -> bool:
@@ -117,7 +116,7 @@ def _is_batch(images: Any, labels: Any) -> bool:
 
 def _join(join: Callable[[Any], np.ndarray], images: Any, labels: Any) -> Named:
     try:
-        return join(images), join(labels), None
+        return join(images), join(labels), ()
     except ValueError as error:  # of NumPy
         raise wrong("Resize the images to one shape, and give one label for each", error) from error
 
@@ -130,7 +129,7 @@ def _read_hugging_face(part: Any, size: Size | None) -> Named:
     images, kept, unreadable = read_images(pictures, choose_shape(pictures, size))
     for index, why in unreadable.items():
         raise LwcnnError(f"Remove the images that can't be read ({why}). Received: {len(unreadable)}, first {index}")
-    return images, np.asarray(part[label])[kept], tuple(getattr(features[label], "names", None) or ()) or None
+    return images, np.asarray(part[label])[kept], tuple(getattr(features[label], "names", None) or ())
 
 
 def _column(features: Mapping[str, Any], kind: str, names: tuple[str, ...]) -> str:
@@ -141,7 +140,7 @@ def _column(features: Mapping[str, Any], kind: str, names: tuple[str, ...]) -> s
     return found[0]
 
 
-def _number(labels: np.ndarray, names: tuple[str, ...] | None) -> tuple[np.ndarray, tuple[str, ...] | None]:
+def _number(labels: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Replaces class names among the labels by their numbers; without `names`, in sorted order."""
     if labels.dtype.kind not in _NAMES:
         return labels, names

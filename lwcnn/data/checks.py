@@ -16,14 +16,14 @@ PIXELS_PER_BATCH = 2**19  # 512 images of 32x32 or 10 of 224x224
 
 
 class Splits(NamedTuple):
-    """Parts of a data set, with class names and `mirror` if its file has them.
+    """Parts of a data set, with class names (else an empty tuple) and `mirror` if its file has them.
 
     `test` is None without test images. They are then drawn by the lowest `keys` (n,), by default hashes of the pixels.
     """
 
     train: Part
     test: Part | None
-    class_names: tuple[str, ...] | None = None
+    class_names: tuple[str, ...] = ()
     mirror: bool | None = None
     keys: np.ndarray | None = None
 
@@ -35,7 +35,7 @@ def check_splits(splits: Splits, name: str | None) -> tuple[Part, Part, tuple[st
     type, (n,) or (n, 1), are accepted. Without a test part, a fifth of the images is drawn for testing. `name` is the
     name of a public data set. Class names default to "0", "1", ...
     """
-    names = splits.class_names or ()
+    names = splits.class_names
     check_class_names(names)
     train = _check_part(splits.train, "train")
     if splits.test is None:
@@ -58,7 +58,7 @@ def check_splits(splits: Splits, name: str | None) -> tuple[Part, Part, tuple[st
     if len(names) < 2:
         raise wrong("Give at least two classes", f"{len(names)}")
     lowest, highest = min(y_train.min(), y_test.min()), max(largest, y_test.max())
-    if lowest == 1 and highest >= len(splits.class_names or ()):
+    if lowest == 1 and highest >= len(splits.class_names):
         raise wrong("Give y_train - 1 and y_test - 1, so that labels start at 0", f"labels from 1 to {highest}")
     for key, labels in (("y_train", y_train), ("y_test", y_test)):
         if labels.max() >= len(names):

@@ -156,7 +156,7 @@ def load_dataset(
     if official is not None:
         name, class_names = official, known.CLASS_NAMES.get(official, class_names)
     else:
-        checksum, name = _identify(checksum, splits.class_names or (), name)
+        checksum, name = _identify(checksum, splits.class_names, name)
         name += "" if mirror == usually else _MIRRORED[mirror]
     return Dataset(name, *train, *test, class_names, checksum, origin, mirror)
 
@@ -170,7 +170,7 @@ def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], s
     """
     splits, origin = read_folder(folder, size), folder.resolve().name
     images, labels = splits.train
-    names = splits.class_names or ()
+    names = splits.class_names
     if is_default(class_names) and not set(names) <= set(class_names):
         class_names = names
     with located(repr(str(folder))):

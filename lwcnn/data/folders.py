@@ -20,8 +20,8 @@ _MAX_NAMED = 3  # unreadable files in a message
 
 _log = logging.getLogger(__name__)
 
-File = tuple[str, str, Path]
-"""Part ("train" or "test"), class and path of an image file."""
+Files = list[tuple[str, Path]]
+"""Class and path of each image file."""
 
 
 def read_folder(folder: Path, size: Size | None) -> Splits:
@@ -30,33 +30,34 @@ def read_folder(folder: Path, size: Size | None) -> Splits:
     With all three, `val` belongs to the training images. If all files could be read, a later call takes the arrays from
     the cache unless a file has changed.
     """
-    files = find_files(folder)
+    parts = find_files(folder)
+    files = [file for inside in parts.values() for file in inside]
     _log_left_out(folder, files)
-    names = class_folders(files)
-    if unknown := sorted({name for _, name, _ in files} - set(names)):
+    names = class_folders(parts)
+    if unknown := sorted({name for name, _ in files} - set(names)):
         found = f"only test images of {', '.join(map(repr, unknown[:5]))}"
         raise wrong("Add training images of every class of the test images", f"{found} in {str(folder)!r}")
-    key = _key(folder, files)
+    key = _key(folder, parts)
     place = hashlib.sha256(f"{os.path.realpath(folder)} {check_size(size)}".encode(errors="surrogateescape"))
     path = cache_folder() / "folders" / f"{path_part(folder.resolve().name)}-{place.hexdigest()[:12]}.npz"
     arrays: dict[str, np.ndarray] = {}
     with contextlib.suppress(LwcnnError):  # missing or damaged
         arrays = load_npz(path)
     if str(arrays.get("key")) != key:
-        arrays, unreadable = _read_files(files, names, size)
+        arrays, unreadable = _read_files(parts, names, size)
         if unreadable:  # the next time they may be readable, by other permissions or a newer Pillow
             shown = "; ".join(unreadable[:_MAX_NAMED]) + ("; ..." if len(unreadable) > _MAX_NAMED else "")
             _log.warning("Left out unreadable images, %d of %d: %s", len(unreadable), len(files), shown)
         else:
             with contextlib.suppress(LwcnnError):  # a full or read-only disk: read the files again the next time
                 save_npz(path, **arrays, key=np.array(key))  # type: ignore[arg-type]  # no array is called compressed
-    read = [(arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in _parts(files)]
-    test = read[1] if len(read) > 1 else None
-    return Splits(read[0], test, tuple(map(one_line, names)), keys=None if test else arrays["keys"])
+    read = {part: (arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in parts}
+    keys = None if "test" in parts else arrays["keys"]
+    return Splits(read["train"], read.get("test"), tuple(map(one_line, names)), keys=keys)
 
 
-def find_files(folder: Path) -> list[File]:
-    """Returns the image files of a folder by part and class; there may be none of the test part."""
+def find_files(folder: Path) -> dict[str, Files]:
+    """Returns the image files of a folder by part, "train" and, if there are any of it, "test"."""
     subfolders = {entry.name.lower(): entry for entry in _subfolders(folder)}
     training, validation, test = (
         next((_files(subfolders[name]) for name in names if name in subfolders), None)
@@ -76,16 +77,16 @@ def find_files(folder: Path) -> list[File]:
         raise wrong(advice, f"no such subfolder in {str(folder)!r}")
     if test:
         training += validation or []
-    parts = {"train": training, "test": test or validation or []}
-    return [(part, name, file) for part, files in parts.items() for name, file in files]
+    test = test or validation
+    return {"train": training} | ({"test": test} if test else {})
 
 
-def class_folders(files: list[File]) -> list[str]:
+def class_folders(parts: dict[str, Files]) -> list[str]:
     """Returns the names of the subfolders with training images, in order of the labels."""
-    return sorted({name for part, name, _ in files if part == "train"})
+    return sorted({name for name, _ in parts["train"]})
 
 
-def _files(folder: Path) -> list[tuple[str, Path]]:
+def _files(folder: Path) -> Files:
     """Returns the class and path of each image file in the subfolders of a folder."""
     return [(entry.name, file) for entry in _subfolders(folder) for file in find_images(entry).values()]
 
@@ -96,10 +97,10 @@ def _subfolders(folder: Path) -> list[Path]:
     return [entry for entry in entries if not entry.name.startswith(".") and entry.name != "__MACOSX"]
 
 
-def _log_left_out(folder: Path, files: list[File]) -> None:
+def _log_left_out(folder: Path, files: Files) -> None:
     """Logs subfolders without images, and folders and images that lie beside those of the parts and classes."""
-    inside = [file.relative_to(folder).parts for _, _, file in files]
-    depth = 1 + any(parts[0] != name for parts, (_, name, _) in zip(inside, files))  # 2 with parts above the classes
+    inside = [file.relative_to(folder).parts for _, file in files]
+    depth = 1 + any(parts[0] != name for parts, (name, _) in zip(inside, files))  # 2 with parts above the classes
     used = {folder.joinpath(*parts[:number]) for parts in inside for number in range(1, depth + 1)}
     above_classes = {folder.joinpath(*parts[: depth - 1]) for parts in inside}
     unused = [path for place in {path.parent for path in used} for path in place.iterdir() if path not in used]
@@ -112,33 +113,31 @@ def _log_left_out(folder: Path, files: list[File]) -> None:
             _log.warning("Left out %s: %s%s", what, ", ".join(names[:_MAX_NAMED]), more)
 
 
-def _parts(files: list[File]) -> list[str]:
-    return list(dict.fromkeys(part for part, _, _ in files))
-
-
-def _key(folder: Path, files: list[File]) -> str:
+def _key(folder: Path, parts: dict[str, Files]) -> str:
     """Returns a hash of the names, sizes and times of all files."""
     digest = hashlib.sha256(b"3")  # version of the arrays
-    for part, name, file in files:
-        status = file.stat() if file.exists() else None
-        words = (part, name, file.relative_to(folder), status and (status.st_size, status.st_mtime_ns))
-        digest.update(repr(words).encode(errors="surrogateescape"))
+    for part, files in parts.items():
+        for name, file in files:
+            status = file.stat() if file.exists() else None
+            words = (part, name, file.relative_to(folder), status and (status.st_size, status.st_mtime_ns))
+            digest.update(repr(words).encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
-def _read_files(files: list[File], names: list[str], size: Size | None) -> tuple[dict[str, np.ndarray], list[str]]:
+def _read_files(
+    parts: dict[str, Files], names: list[str], size: Size | None
+) -> tuple[dict[str, np.ndarray], list[str]]:
     """Returns the arrays of each part, and the names of the files that can't be read, with the reasons."""
-    shape = choose_shape((path for _, _, path in files), size)
+    shape = choose_shape((path for files in parts.values() for _, path in files), size)
     arrays: dict[str, np.ndarray] = {}
     unreadable: list[str] = []
-    for part in _parts(files):
-        inside = [(names.index(name), path) for its_part, name, path in files if its_part == part]
-        images, kept, errors = read_images([path for _, path in inside], shape)
-        labels = np.array([inside[i][0] for i in kept], np.int64)
+    for part, files in parts.items():
+        images, kept, errors = read_images([path for _, path in files], shape)
+        labels = np.array([names.index(files[i][0]) for i in kept], np.int64)
         arrays |= {f"x_{part}": images, f"y_{part}": labels}
         if part == "train":  # a test part is drawn by the files, so that it does not depend on the size
-            contents = (inside[i][1].read_bytes() for i in kept)
+            contents = (files[i][1].read_bytes() for i in kept)
             keys = [hashlib.blake2b(content, digest_size=8).digest() for content in contents]
             arrays["keys"] = np.frombuffer(b"".join(keys), ">u8").astype(np.uint64)
-        unreadable += [f"{one_line(f'{names[inside[i][0]]}/{inside[i][1].name}')} ({why})" for i, why in errors.items()]
+        unreadable += [f"{one_line(f'{files[i][0]}/{files[i][1].name}')} ({why})" for i, why in errors.items()]
     return arrays, unreadable

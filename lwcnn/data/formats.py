@@ -45,7 +45,7 @@ def read_npz(path: StrPath) -> Splits:
         if mirror is not None and (mirror.shape != () or mirror.dtype.kind not in "biu" or mirror not in (0, 1)):
             advice = "Save mirror as a single True or False: whether a mirrored image still belongs to its class"
             raise wrong(advice, str(mirror) if mirror.shape == () else f"dtype {mirror.dtype}, shape {mirror.shape}")
-        class_names = None if names is None else decode_class_names(names)
+        class_names = () if names is None else decode_class_names(names)
     train, test = ((arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test"))
     return Splits(train, test, class_names, None if mirror is None else bool(mirror))
 
@@ -54,7 +54,7 @@ def read_official(name: str, folder: Path) -> Splits:
     """Reads the official files of a data set, one of `READERS`, in a folder."""
     try:
         train, test = (READERS[name](folder, part) for part in ("train", "test"))
-        return Splits(train, test, _tiny_imagenet_names(folder) if name == "tiny_imagenet" else None)
+        return Splits(train, test, _tiny_imagenet_names(folder) if name == "tiny_imagenet" else ())
     except Unavailable:
         raise
     except Exception as error:  # damaged files can raise any error

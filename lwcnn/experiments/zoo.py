@@ -106,7 +106,7 @@ def load_dataset_for(models: Sequence[StrPath], dataset: str | None, data_dir: S
         if told[0] and shape not in (None, data.input_shape):
             resized = load_dataset(dataset, data_dir, size=shape)
             data = resized if told[0].data_checksum == resized.checksum else data
-    elif any(part == "test" for part, _, _ in find_files(folder)):
+    elif "test" in find_files(folder):
         data = load_dataset(dataset, data_dir, size=shape)
     else:
         seen = "".join(one.seen or "" for one in told if one)

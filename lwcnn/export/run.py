@@ -128,7 +128,7 @@ def require_agreement(compared: dict, quantized: bool, max_drop: float | None = 
     drop, lost, gained = (compared[name] for name in ("drop_points", "num_lost", "num_gained"))
     is_few = max_drop is None and compared["num_test_images"] < FEW_IMAGES
     is_chance = is_few and (lost - gained) ** 2 <= 4 * (lost + gained)
-    accuracies = f"{100 * compared['accuracy_keras']:.2f}% -> {100 * compared['accuracy_exported']:.2f}%"
+    accuracies = f"{compared['accuracy_keras']:.2%} -> {compared['accuracy_exported']:.2%}"
     if not is_chance and (drop > limit or (not quantized and -drop > limit)):
         raise LwcnnError(
             f"Raise max_drop to accept this export; nothing was written, because at most {limit} points of accuracy "

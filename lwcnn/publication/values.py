@@ -112,7 +112,7 @@ def _ece_change(evidence: Evidence, ours: Network, other: Network) -> Measuremen
     found, before = (one.runs.set_index("seed")["ece"] for one in (ours, other))
     change = (found - before).dropna()
     found, before = found[change.index], before[change.index]
-    eces, preset = f"{100 * before.mean():.1f} → {100 * found.mean():.1f}%", ours.runs["preset"].iloc[0]
+    eces, preset = f"{100 * before.mean():.1f} → {found.mean():.1%}", ours.runs["preset"].iloc[0]
     origin = f"ECE {eces}, {preset}, {len(change)} seeds"
     return points(change.mean(), 1, origin=origin)
 
@@ -133,7 +133,7 @@ def _folds(evidence: Evidence, network: Network, kind: str, quantity: str) -> Va
         return ", ".join(f"{100 * share:.1f}" for share in folds["accuracy"])
     if quantity == "test_accuracy":
         return percent(folds["test_accuracy"].iloc[0], 1)
-    test = f", test {100 * folds['test_accuracy'].iloc[0]:.2f}%" if is_leaky else ""
+    test = f", test {folds['test_accuracy'].iloc[0]:.2%}" if is_leaky else ""
     return replace(mean_and_spread(folds["accuracy"]), origin=f"folds{test}, {preset}")
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_data import random_images
 
 from lwcnn.data.augment import PAPER_AUGMENTATION, PUBLISHED_AUGMENTATION, Augmentation, augment_batch, augmentation
 from lwcnn.data.augment.color import add_brightness
@@ -11,10 +12,6 @@ from lwcnn.data.augment.geometry import flip_and_crop, warp
 from lwcnn.system.errors import LwcnnError
 
 EVERYTHING = replace(PAPER_AUGMENTATION, horizontal_flip=True, crop_padding=4)
-
-
-def random_images(num_images=6, height=12, width=10, channels=3, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (num_images, height, width, channels), dtype=np.uint8)
 
 
 def mirror_index(index, length):

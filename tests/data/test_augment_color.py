@@ -7,6 +7,7 @@ import colorsys
 
 import numpy as np
 import pytest
+from made_data import random_images
 from scipy.ndimage import correlate1d
 
 from lwcnn.data.augment import Augmentation, ColorJitter, GaussianBlur, Sharpness, augment_batch
@@ -19,10 +20,6 @@ from lwcnn.data.augment.color import (
     gaussian_blur,
     to_gray,
 )
-
-
-def random_images(num_images=6, height=13, width=9, channels=3, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (num_images, height, width, channels), dtype=np.uint8)
 
 
 def largest_difference(left, right):

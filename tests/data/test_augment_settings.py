@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_data import random_images
 
 from lwcnn.data.augment import (
     Augmentation,
@@ -41,10 +42,6 @@ EACH = {
     ),
 }  # fmt: skip
 for_each = pytest.mark.parametrize("augmentation", EACH.values(), ids=EACH)
-
-
-def random_images(num_images=6, height=11, width=7, channels=3, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (num_images, height, width, channels), dtype=np.uint8)
 
 
 @for_each

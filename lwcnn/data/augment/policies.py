@@ -157,5 +157,4 @@ def _operate(images: np.ndarray, names: Sequence[str], drawn: np.ndarray, streng
     """Applies the operation at position `drawn` in `names` to each image, in place; -1 for none."""
     for number, name in enumerate(names):  # all images with the same operation at once
         operation = _ALL_OPERATIONS[name]
-        if name != "identity":
-            change_some(images, drawn == number, lambda i, s, do=operation: do(i, s, fill), strengths)
+        change_some(images, drawn == number, lambda i, s, do=operation: do(i, s, fill), strengths)

@@ -70,7 +70,7 @@ def right_and_wrong(inputs: Inputs) -> Figure:
 
     def caption(i: int) -> str:
         wrong = "" if is_right[i] else f"{names[labels[i]]}, taken\nfor "
-        return f"{wrong}{names[classes[i]]}, {100 * confidence[i]:.0f}%"
+        return f"{wrong}{names[classes[i]]}, {confidence[i]:.0%}"
 
     at_random = np.random.default_rng(0).permutation(len(classes))
     by_confidence = at_random[np.argsort(-confidence[at_random], kind="stable")]

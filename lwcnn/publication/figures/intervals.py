@@ -77,7 +77,7 @@ def plot_intervals(
             if row in estimates:
                 _draw(ax, estimates[row], place + offset, BEST if row == highlight else color, name)
     if reference is not None:
-        label = f"the paper, {100 * reference:.0f}%" if reference else None
+        label = f"the paper, {reference:.0%}" if reference else None
         ax.axvline(100 * reference, zorder=1, color=BLACK, linewidth=0.9, linestyle=(0, (4, 2)), label=label)
     ax.set_yticks(range(len(rows)), rows)
     ax.set_ylim(len(rows) - 0.5, -0.5)

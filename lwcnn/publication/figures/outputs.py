@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.special import softmax
 from sklearn.manifold import TSNE
-from sklearn.metrics import auc, roc_auc_score, roc_curve
+from sklearn.metrics import auc, roc_curve
 from threadpoolctl import threadpool_limits
 
 from lwcnn.evaluation.metrics import expected_calibration_error, reliability_bins, scale_cross_fitted
@@ -45,19 +45,19 @@ def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], title:
 @styled(5.2, 3.6)
 def plot_roc(logits, labels, class_names: Sequence[str], title: str = "", *, ax: Axes):
     """Draws each class's ROC curve against the rest, with the area (AUC) in the legend and its mean above."""
-    probabilities = softmax(np.asarray(logits, dtype=float), axis=1)
+    probabilities, areas = softmax(np.asarray(logits, dtype=float), axis=1), []
     for label, name in enumerate(class_names):
         if not (labels == label).any():
             continue
         dashes, color = ("solid", (0, (4, 1.5)), (0, (1, 1)))[label % 3], COLORS[label % len(COLORS)]
         false, true, _ = roc_curve(labels == label, probabilities[:, label])
-        ax.plot(false, true, linestyle=dashes, color=color, linewidth=1, label=f"{name}  {auc(false, true):.4f}")
-    present = np.unique(labels)
-    area = np.mean([roc_auc_score(labels == label, probabilities[:, label]) for label in present])
+        areas.append(auc(false, true))
+        ax.plot(false, true, linestyle=dashes, color=color, linewidth=1, label=f"{name}  {areas[-1]:.4f}")
     ax.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=title)
     ax.set(xlabel="false positive rate", ylabel="true positive rate")
-    ax.legend(title=f"class, AUC (mean {area:.4f})", loc="center left", bbox_to_anchor=(1.01, 0.5), alignment="left")
+    legend = f"class, AUC (mean {np.mean(areas):.4f})"
+    ax.legend(title=legend, loc="center left", bbox_to_anchor=(1.01, 0.5), alignment="left")
 
 
 @styled(4.0, 4.0)
@@ -73,7 +73,7 @@ def plot_reliability(logits: np.ndarray, labels: np.ndarray, title: str = "", *,
     for name, (values, color, marker, place) in models.items():
         confidence, accuracy, count = reliability_bins(values, labels, num_bins)
         shown = count >= min(least, count.max())
-        text = f"{name}: ECE {100 * expected_calibration_error(values, labels):.1f}%"
+        text = f"{name}: ECE {expected_calibration_error(values, labels):.1%}"
         ax.plot(
             confidence[shown],
             accuracy[shown],

@@ -68,7 +68,7 @@ COLUMNS: dict[str, Columns] = {
     # Pruned large networks beside small ones.
     "shrink": {
         "model": "`{experiment}`",
-        "pruned": lambda row: f"{100 * row['sparsity']:.0f}%",
+        "pruned": lambda row: f"{row['sparsity']:.0%}",
         "parameters": "{params:,}",
         "not zero": "{nonzero_params:,}",
         "float32 %": "{accuracy:.2%}",
