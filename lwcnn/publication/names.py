@@ -54,4 +54,4 @@ def budget(preset: str) -> str:
 
 def is_part(experiment: str) -> bool:
     """Returns whether an experiment is a variant of another, of parts or techniques, which have their own tables."""
-    return experiment in PARTS_EXPERIMENTS | TECHNIQUE_EXPERIMENTS | VARIANTS
+    return split_epochs(experiment)[0] in PARTS_EXPERIMENTS | TECHNIQUE_EXPERIMENTS | VARIANTS

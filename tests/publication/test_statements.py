@@ -599,7 +599,7 @@ def test_the_engine_is_three_times_as_fast_as_keras_and_twice_as_fast_as_pytorch
 def test_runs_trained_by_the_engine_are_those_named(evidence):
     named = {"residual_se_muon", "wren_15k", "residual_se_stem_adamw", "paper_as_published", "paper_both_converted"}
     named |= {"layerwise", "low_rate", "wren_5k", "wren_10k", "wren_fast", "wren_30k-epochs60", "wren_30k-epochs200"}
-    named |= {"efficientnet_b0", "efficientnet_b0_cifar", "mobilenet_v2_cifar"}
+    named |= {"efficientnet_b0", "efficientnet_b0_cifar", "mobilenet_v2_cifar", "wren_30k_distilled-epochs120"}
     runs = evidence.runs[evidence.runs["step"] == "engine"]
     runs = runs[~runs["experiment"].str.startswith("technique_")]
     by_preset = runs[(runs["preset"] != "full") | ~runs["experiment"].isin(CHANGES)]

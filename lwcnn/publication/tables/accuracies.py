@@ -10,7 +10,7 @@ from lwcnn.experiments.recipes.family import FAMILY_EXPERIMENTS
 from lwcnn.publication.claims import PAPER_ACCURACY
 from lwcnn.publication.evidence import Evidence, class_means, pair_share, summed_confusion
 from lwcnn.publication.measurement import mean_and_spread, percent, points
-from lwcnn.publication.names import is_part, named
+from lwcnn.publication.names import is_part, named, split_epochs
 from lwcnn.publication.tables.table import Columns, Table, table_of
 
 NUM_PAIRS = 6  # of classes that are confused most
@@ -22,7 +22,8 @@ def accuracies(evidence: Evidence, dataset: str | None = None, experiments: Sequ
     By default of all data sets and experiments, except parts and techniques, which have their own tables.
     """
     runs = evidence.runs
-    runs = runs[runs["experiment"].isin(experiments) if experiments else ~runs["experiment"].map(is_part).astype(bool)]
+    recipes = runs["experiment"].map(lambda name: split_epochs(name)[0])
+    runs = runs[recipes.isin(experiments) if experiments else ~runs["experiment"].map(is_part).astype(bool)]
     runs = runs[runs["dataset"] == dataset] if dataset else runs
     paper = {name: f"{100 * claimed:.0f}" for name, claimed in PAPER_ACCURACY.items()}
     columns: Columns = {
