@@ -18,7 +18,6 @@ _WIDTHS = {"FLOAT32": 4, "INT32": 4, "UINT32": 4, "INT64": 8, "INT16": 2, "INT8"
 class Activation:
     """A tensor that exists only while the model runs, for one image, from operation `first` to operation `last`."""
 
-    name: str
     size_bytes: int
     first: int
     last: int
@@ -50,7 +49,7 @@ def read_graph(content: bytes) -> Graph:
         if tensor is not None and model.buffers[tensor.buffer].data is None:  # others are constants
             shape = () if tensor.shape is None else tensor.shape
             size = int(np.prod(shape, dtype=np.int64)) * widths[tensor.type]
-            activations.append(Activation(tensor.name.decode(), size, min(numbers), max(numbers)))
+            activations.append(Activation(size, min(numbers), max(numbers)))
     names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]  # small ones in either
     operations = tuple(names[codes[operator.opcodeIndex]] for operator in graph.operators)

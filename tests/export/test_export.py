@@ -242,7 +242,7 @@ def test_arena_of_two_layers_by_hand():
 
 def test_arena_planner():
     def of(*entries):
-        return plan_arena([Activation(str(i), *entry) for i, entry in enumerate(entries)])
+        return plan_arena([Activation(*entry) for entry in entries])
 
     assert of() == 0
     assert of((1, 0, 0)) == 16
