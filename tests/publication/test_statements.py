@@ -400,6 +400,22 @@ def test_the_recipe_of_the_family_was_chosen_by_validation_accuracy(evidence):
     assert phase.epochs == 150 and phase.augmentation.rand_augment.num_operations == 1
 
 
+def test_wren_30k_taught_by_wren_100k(evidence):
+    name = "wren_30k_distilled-epochs120"
+    (run,) = evidence.network("cifar10", name, "full").runs.to_dict("records")
+    alone = evidence.network("cifar10", "wren_30k", "full").runs.set_index("seed")
+    low, mean, high = gain(evidence, "cifar10", name, "wren_30k", "full")
+    assert (round(low, 2), round(mean, 1), round(high, 2)) == (0.46, 1.0, 1.51)
+    assert round(100 * run["test_accuracy"], 1) == 91.9
+    assert run["test_accuracy"] > alone["test_accuracy"].max()
+    assert round(100 * (run["val_accuracy"] - alone.loc[0, "val_accuracy"]), 1) == 0.5
+    ends = [record["seconds"] for record in run["history"][0]["history"]]
+    seconds = np.diff([0, *ends])
+    assert (round(np.median(seconds[6:30])), round(np.median(seconds[-20:]))) == (80, 45), "first six: other work"
+    plan = get_experiment("wren_30k_distilled", "full")
+    assert (plan.phases[0].epochs, plan.distillation.cached_epochs, plan.teacher.experiment) == (150, 30, "wren_100k")
+
+
 def test_every_released_network_is_overconfident_and_a_temperature_corrects_it(evidence):
     temperature = {name: evidence.network("cifar10", name).released.run["temperature"].iloc[0] for name in FAMILY}
     assert min(temperature.values()) > 1
