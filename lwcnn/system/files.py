@@ -20,7 +20,8 @@ StrPath = str | os.PathLike[str]
 _TEMPORARY_ENDING = ".lwcnn.tmp"
 _STALE_SECONDS = 24 * 3600
 _PASSING = (errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EACCES, errno.EPERM)
-_NUMBERS = re.compile(r"\[\n([-+.,\deE\s]+)\n *\]")  # strings hold no line breaks
+_SCALAR = r'(?:"(?:[^"\\\n]|\\.)*"|[-+.\w]+)'
+_FLAT = re.compile(rf'([\[{{])\n((?: *(?:"(?:[^"\\\n]|\\.)*": )?{_SCALAR},?\n)+) *([\]}}])')
 
 
 def write_atomically(path: StrPath, data: bytes) -> None:
@@ -135,15 +136,21 @@ def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
 def write_json(path: StrPath, obj: Any) -> None:
     """Writes an object as indented JSON, atomically, with keys in insertion order; NaN and infinity are refused.
 
-    A list of numbers is on one line.
+    A list or object within it is on one line unless it contains others.
     """
     try:
         text = json.dumps(obj, indent=1, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         advice = f"Cannot write {path} as JSON: {error}. Give only finite numbers and other plain values"
         raise wrong(advice, f"an object of type {type(obj).__name__}") from error
-    text = _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
+    text = text[:1] + _FLAT.sub(_on_one_line, text[1:])
     write_atomically(path, (text + "\n").encode("utf-8", "backslashreplace"))  # lone surrogates as JSON escapes
+
+
+def _on_one_line(found: re.Match) -> str:
+    """Returns an indented list or object on one line."""
+    lines = found[2].rstrip("\n").split("\n")  # other line separators may be in strings
+    return found[1] + " ".join(line.lstrip(" ") for line in lines) + found[3]
 
 
 class Record(dict):

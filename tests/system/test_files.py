@@ -94,16 +94,31 @@ def test_json_round_trip_keeps_the_order(tmp_path):
     write_json(path, obj)
     assert read_json(path) == obj
     assert list(read_json(path)) == ["z", "a", "ä"]
-    text = path.read_text(encoding="utf-8")
-    assert text.endswith("}\n")
-    assert text == json.dumps(obj, indent=1, ensure_ascii=False) + "\n"
+    assert path.read_text(encoding="utf-8") == '{\n "z": 1,\n "a": [1.5, null, true],\n "ä": {"b": "c"}\n}\n'
 
 
-def test_a_list_of_numbers_is_on_one_line_of_json(tmp_path):
-    found = {"matrix": [[1, -2.5], [3e-9, 4]], "names": ["[\n1,\n2\n]"], "none": [None, 1], "empty": []}
+def test_a_list_or_object_without_another_is_on_one_line_of_json(tmp_path):
+    odd = '[\n1,\n2\n] \\ " \u2028  \x85 {'
+    found = {"matrix": [[1, -2.5], [3e-9, 4]], "names": [odd, ""], "of": {odd: None, " b ": True}, "empty": [{}, []]}
     write_json(tmp_path / "a.json", found)
-    assert json.loads((tmp_path / "a.json").read_text()) == found
-    assert ' "matrix": [\n  [1, -2.5],\n  [3e-09, 4]\n ],\n' in (tmp_path / "a.json").read_text()
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) == found
+    quoted = json.dumps(odd, ensure_ascii=False)
+    assert text.split("\n") == [
+        "{",
+        ' "matrix": [',
+        "  [1, -2.5],",
+        "  [3e-09, 4]",
+        " ],",
+        f' "names": [{quoted}, ""],',
+        f' "of": {{{quoted}: null, " b ": true}},',
+        ' "empty": [',
+        "  {},",
+        "  []",
+        " ]",
+        "}",
+        "",
+    ]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float32(1), {1, 2}])
