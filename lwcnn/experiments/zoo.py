@@ -76,7 +76,8 @@ def create_model(
             advice = "Leave out input_shape and num_classes: the trained weights determine them"
             raise wrong(advice, f"{input_shape}, {num_classes} with pretrained={pretrained!r}")
         if not (file := shipped_file(name, pretrained)).exists():
-            known = [" on ".join(key) for key in trained_networks()]
+            keys = list(trained_networks())
+            known = [" on ".join(key) for key in ([key for key in keys if key[0] == name] or keys)]
             raise unknown_name("trained network", f"{name} on {pretrained}", known)
         return load_model(file)
     if name not in (*NETWORKS, *EXPERIMENT_NAMES):

@@ -13,7 +13,7 @@ from lwcnn.experiments.shipped import shipped_file
 from lwcnn.models.description import Description, model_checksum, read_description, read_input_shape
 from lwcnn.publication.evidence import Evidence, Network, planned_phases, where
 from lwcnn.publication.measurement import or_missing, percent
-from lwcnn.publication.names import command_name, display_name
+from lwcnn.publication.names import command_name, display_name, named
 from lwcnn.publication.tables.calibration import measure
 from lwcnn.publication.tables.table import Columns, table_of
 from lwcnn.system.errors import LwcnnError, wrong
@@ -79,6 +79,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         choice=f"the released seed is {'the best one' if is_best else 'not the best one'} on them",
         start=f"Started with the weights of `{told.config['start']}`, then t" if "start" in told.config else "T",
         phases=_phases(told, run["num_train_images"]),
+        teacher=_teacher(told.config),
         purpose=COMPARISON if is_known and name not in NETWORKS else USE,
         command=again if is_known and told.dataset in DISPLAY_NAMES else "",
         minutes=run["train_seconds"] / 60,
@@ -107,6 +108,17 @@ def _phases(told: Description, num_images: int) -> str:
         "batch": "{batch_size}",
     }
     return table_of(columns, planned_phases(told.config, num_images)).markdown()
+
+
+def _teacher(config: dict) -> str:
+    """Returns the sentence about the teacher of a distilled model."""
+    if not (teacher := config.get("teacher")):
+        return ""
+    seeds, settings = ", ".join(map(str, teacher["seeds"])), config["distillation"]
+    return (
+        f"The teacher was {named(teacher['experiment'])} with preset `{teacher['preset']}` (seeds: {seeds}), at "
+        f"temperature {settings['temperature']:g}; labels have {settings['label_weight']:.0%} of the loss's weight. "
+    )
 
 
 def _int8(path: Path, told: Description, evidence: Evidence) -> str:

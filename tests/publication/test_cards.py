@@ -127,6 +127,10 @@ def test_a_page_that_is_no_list_of_models_is_not_replaced(tmp_path):
         ("cifar10-residual_se_muon", "run `lwcnn train wren --dataset cifar10 --preset full --seeds 0 1 2`."),
         ("mnist-no_unfreezing", "Published for comparison with the other networks, not for use."),
         ("cifar10-paper", "Intended for teaching"),
+        (
+            "cifar10-wren_30k_distilled",
+            "The teacher was Wren-100k (`wren_100k`) with preset `full` (seeds: 0), at temperature 4; labels have 10%",
+        ),
     ],
 )
 def test_a_card_says_how_the_network_was_trained_and_what_it_is_for(cards, name, words):

@@ -401,7 +401,7 @@ def test_the_recipe_of_the_family_was_chosen_by_validation_accuracy(evidence):
 
 
 def test_wren_30k_taught_by_wren_100k(evidence):
-    name = "wren_30k_distilled-epochs120"
+    name = "wren_30k_distilled"
     (run,) = evidence.network("cifar10", name, "full").runs.to_dict("records")
     alone = evidence.network("cifar10", "wren_30k", "full").runs.set_index("seed")
     low, mean, high = gain(evidence, "cifar10", name, "wren_30k", "full")
@@ -413,7 +413,7 @@ def test_wren_30k_taught_by_wren_100k(evidence):
     seconds = np.diff([0, *ends])
     assert (round(np.median(seconds[6:30])), round(np.median(seconds[-20:]))) == (80, 45), "first six: other work"
     plan = get_experiment("wren_30k_distilled", "full")
-    assert (plan.phases[0].epochs, plan.distillation.cached_epochs, plan.teacher.experiment) == (150, 30, "wren_100k")
+    assert (plan.phases[0].epochs, plan.distillation.cached_epochs, plan.teacher.experiment) == (120, 30, "wren_100k")
 
 
 def test_every_released_network_is_overconfident_and_a_temperature_corrects_it(evidence):
@@ -615,7 +615,7 @@ def test_the_engine_is_three_times_as_fast_as_keras_and_twice_as_fast_as_pytorch
 def test_runs_trained_by_the_engine_are_those_named(evidence):
     named = {"residual_se_muon", "wren_15k", "residual_se_stem_adamw", "paper_as_published", "paper_both_converted"}
     named |= {"layerwise", "low_rate", "wren_5k", "wren_10k", "wren_fast", "wren_30k-epochs60", "wren_30k-epochs200"}
-    named |= {"efficientnet_b0", "efficientnet_b0_cifar", "mobilenet_v2_cifar", "wren_30k_distilled-epochs120"}
+    named |= {"efficientnet_b0", "efficientnet_b0_cifar", "mobilenet_v2_cifar", "wren_30k_distilled"}
     runs = evidence.runs[evidence.runs["step"] == "engine"]
     runs = runs[~runs["experiment"].str.startswith("technique_")]
     by_preset = runs[(runs["preset"] != "full") | ~runs["experiment"].isin(CHANGES)]
@@ -646,7 +646,7 @@ def test_the_readmes_networks_have_three_seeds_or_one_and_wren_10k_is_half_of_th
     runs = evidence.runs[evidence.runs["preset"] == "full"]
     for experiment in ("paper", "residual_se", "residual_se_small", "residual_se_distilled", "residual_se_muon"):
         assert set(runs[runs["experiment"] == experiment].groupby("dataset").size()) <= {1, 3}
-    assert len(rows) == 8
+    assert len(rows) == 9
     ours, paper = (evidence.network("cifar10", name, "full").runs for name in ("wren_10k", "paper"))
     assert ours["params"].iloc[0] == pytest.approx(paper["params"].iloc[0] / 2, rel=0.01)
     assert 19 < 100 * (ours["test_accuracy"].mean() - paper["test_accuracy"].mean()) < 20

@@ -42,6 +42,7 @@ EXPERIMENT_NAMES = tuple(_RECIPES)
 
 NETWORKS = {
     "wren-100k": "wren_100k",
+    "wren-30k-distilled": "wren_30k_distilled",
     "wren-30k": "wren_30k",
     "wren-20k": "wren_20k",
     "wren": "residual_se_muon",

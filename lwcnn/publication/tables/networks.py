@@ -15,7 +15,9 @@ from lwcnn.publication.measurement import Measurement, mean_and_spread
 from lwcnn.publication.names import command_name, display_name, named
 from lwcnn.publication.tables.table import Cell, Columns, Table, table_of
 
-README_NETWORKS = ("wren-10k", "wren-20k", "wren-30k", "wren-100k", "wren-fast", "wren", "paper")
+README_NETWORKS = (
+    "wren-10k", "wren-20k", "wren-30k", "wren-30k-distilled", "wren-100k", "wren-fast", "wren", "paper",
+)  # fmt: skip
 """The networks of the README's table on CIFAR-10: the Wren family and the paper's. One on Fashion-MNIST follows."""
 
 _SHIPPED = {
