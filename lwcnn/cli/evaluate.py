@@ -77,4 +77,5 @@ def _tables(measured: dict, tta: dict, class_names: tuple[str, ...]) -> str:
     rows["test loss"] = [f"{one['loss']:.4f}" for one in columns.values()]
     totals = DataFrame.from_dict(rows, orient="index", columns=[*columns]).to_string()
     shares = DataFrame({key: measured[key] for key in ("precision", "recall", "f1")}, class_names, dtype=float)
-    return f"{totals}\n\n{shares.to_string(float_format='{:.2%}'.format, na_rep='-')}"
+    by_class = shares.assign(images=[sum(row) for row in measured["confusion_matrix"]])
+    return f"{totals}\n\n{by_class.to_string(float_format='{:.2%}'.format, na_rep='-')}"

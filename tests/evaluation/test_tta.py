@@ -108,6 +108,8 @@ def test_command_reports_both_separately(model, made_npz, made_dataset, tmp_path
     assert measured["class_names"] == list(made_dataset.class_names) and len(measured["f1"]) == 10
     (line,) = [line for line in printed.splitlines() if line.startswith("test accuracy")]
     assert line.split()[2:] == [f"{100 * one['accuracy']:.2f}%" for one in (measured, measured["tta"])]
+    by_class = [line.split() for line in printed.splitlines()[-len(made_dataset.class_names) :]]
+    assert [int(one[-1]) for one in by_class] == np.bincount(made_dataset.y_test).tolist()
     assert main(["evaluate", str(path), f"--dataset={made_npz}", f"--json={written}"]) == 0
     assert "tta" not in json.loads(written.read_text()) and "with TTA" not in capsys.readouterr().out
     assert main(["evaluate", str(path), f"--dataset={made_npz}", "--tta"]) == 0
