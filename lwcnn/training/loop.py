@@ -57,7 +57,7 @@ def train_phase(
         branches: Augmentation (or None) of each input. By default that of the phase, for one input.
         checkpoint: File for the state after every epoch. None keeps no state.
         progress: Progress display. None shows nothing.
-        teaching: Teacher of the model, for distillation. It needs images of type uint8, as the phase has them.
+        teaching: Teacher of the model, for distillation. It needs images of type uint8 in the model's size.
 
     Returns:
         The final state: history, training time and best scores.
