@@ -11,7 +11,7 @@ from lwcnn.experiments.recipes.family import VARIANTS
 from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS
 
 HEADLINE = "wren_30k"
-"""The most accurate network of fewer than 30,000 parameters."""
+"""The network of tables and figures with one network: the best with fewer than 30,000 parameters and no teacher."""
 
 _NAMES = pd.read_csv(Path(__file__).with_name("names.csv"), index_col="experiment")["name"].to_dict()
 _PRESETS = {"full": "full budget", "medium": "medium budget", "quick": "quick budget", "smoke": "smoke test"}

@@ -61,10 +61,6 @@ VARIANTS: Recipes = {
         "wren_30k with MixUp in place of RandAugment",
         _train(_WREN_30K, strong=False, mixing=MixUpCutMix(0.5, 0.0, probability=0.5, ramp=1.0)),
     ),
-    "wren_30k_distilled": (
-        "wren_30k distilled from wren_100k, whose logits are kept",
-        distilled(_train(_WREN_30K, epochs=TAUGHT_EPOCHS), WREN_100K, replace(DISTILLATION, cached_epochs=30)),
-    ),
 }
 """One change of `wren_30k` each."""
 
@@ -79,6 +75,10 @@ FAMILY_EXPERIMENTS: Recipes = {
     "wren_fast": (
         "the Wren family: accuracy at the int8 latency of MLPerf Tiny's ResNet-8",
         _train(_WREN_FAST, strong=False),
+    ),
+    "wren_30k_distilled": (
+        "wren_30k distilled from wren_100k, whose logits are kept",
+        distilled(_train(_WREN_30K, epochs=TAUGHT_EPOCHS), WREN_100K, replace(DISTILLATION, cached_epochs=30)),
     ),
     **VARIANTS,
 }

@@ -14,12 +14,12 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
 from lwcnn.experiments.results import MissingInput
-from lwcnn.publication import names
 from lwcnn.publication.claims import PUBLISHED
 from lwcnn.publication.evidence import where
 from lwcnn.publication.figures import style
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, Look, new_panels, styled
+from lwcnn.publication.names import display_name
 from lwcnn.system.errors import LwcnnError
 
 MOST_ACCURATE, OURS = "ours, most accurate below 30,000", "ours"
@@ -187,11 +187,12 @@ def our_networks(inputs: Inputs) -> pd.DataFrame:
     """Returns our networks of the largest budget, by experiment."""
     rows = {}
     for one in inputs.largest:
-        kind, name = MOST_ACCURATE if one.experiment == names.HEADLINE else OURS, names.display_name(one.experiment)
         accuracies = (100 * share for share in (one.accuracy.mean, one.accuracy.low, one.accuracy.high))
-        rows[one.experiment] = (name, kind, *accuracies, *one.runs[["params", "macs"]].iloc[0])
+        rows[one.experiment] = (display_name(one.experiment), OURS, *accuracies, *one.runs[["params", "macs"]].iloc[0])
     columns = ["name", "kind", "accuracy", "low", "high", "params", "macs"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    found = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    found.loc[found["accuracy"].where(found["params"] < 30_000).nlargest(1).index, "kind"] = MOST_ACCURATE
+    return found
 
 
 def _by_parameters(inputs: Inputs) -> pd.DataFrame:
