@@ -11,7 +11,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import keras
-import numpy as np
 
 from lwcnn.data.batches import Batches
 from lwcnn.data.datasets import Dataset, load_dataset
@@ -33,13 +32,9 @@ from lwcnn.training.steps import train_epoch
 class FixedDecay(MovingAverage):
     """The average as it was: the first weights are one of its members for thousands of steps."""
 
-    def update(self, value_of):
-        latest = [value_of(variable) for variable in self.variables]
-        if not self.num_updates:
-            self.values = [np.array(value) for value in latest]
-        for average, value in zip(self.values, latest, strict=True):
-            average += (1 - self._momentum) * (value - average)
+    def next_share(self):
         self.num_updates += 1
+        return 1 - self._momentum
 
 
 class Several:

@@ -1,7 +1,5 @@
 """Arguments shared by several commands, as data, and functions that parse and check their values."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import os
@@ -9,17 +7,15 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lwcnn.data.datasets import Dataset, load_dataset
 from lwcnn.data.known import DATASET_NAMES, is_dataset_name
+from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment
 from lwcnn.experiments.shipped import model_file
 from lwcnn.system import environment
 from lwcnn.system.errors import LwcnnError
-
-if TYPE_CHECKING:
-    from lwcnn.data.datasets import Dataset
-    from lwcnn.experiments.folders import Folders
 
 Arguments = dict[str, dict[str, Any]]
 """Settings of `ArgumentParser.add_argument` by the argument's name."""
@@ -239,12 +235,8 @@ def recipe_settings(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def get_folders(options: argparse.Namespace) -> Folders:
-    from lwcnn.experiments.folders import Folders
-
     return Folders(options.results, options.cache, options.data_dir, getattr(options, "models", Folders.models))
 
 
 def load_images(options: argparse.Namespace) -> Dataset:
-    from lwcnn.data.datasets import load_dataset
-
     return load_dataset(options.dataset, options.data_dir, mirror=options.mirror, size=options.size)

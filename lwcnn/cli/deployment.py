@@ -6,8 +6,12 @@ from functools import partial
 
 from lwcnn.cli import arguments
 from lwcnn.cli.arguments import DATASET_HELP, MODEL_HELP, Arguments, at_least_one, dataset_source, number, option
+from lwcnn.data.datasets import load_dataset
+from lwcnn.experiments.shipped import is_untrained, model_file
+from lwcnn.experiments.zoo import load_dataset_for
 from lwcnn.export.formats import BENCH_FORMATS, FORMATS, require_format
 from lwcnn.system.environment import load_backend, thread_environment
+from lwcnn.system.files import write_json
 
 EXPORT: Arguments = {
     **arguments.MODEL,
@@ -56,8 +60,6 @@ DEMO: Arguments = {
 
 def export(options: argparse.Namespace) -> None:
     """Export a model to another format, checked on the test images."""
-    from lwcnn.experiments.shipped import model_file
-    from lwcnn.experiments.zoo import load_dataset_for
     from lwcnn.export.run import default_output, export_model
 
     require_format(options.format)
@@ -91,11 +93,7 @@ def bench(options: argparse.Namespace) -> None:
     """Measure latency, throughput, memory and size of models in several runtimes."""
     os.environ.update(thread_environment(1))  # before TensorFlow is imported
     load_backend()
-    from lwcnn.data.datasets import load_dataset
-    from lwcnn.experiments.shipped import is_untrained, model_file
-    from lwcnn.experiments.zoo import load_dataset_for
     from lwcnn.export.bench.run import bench_models, bench_table
-    from lwcnn.system.files import write_json
 
     data, first = None, options.models[0]
     if options.dataset and is_untrained(first):

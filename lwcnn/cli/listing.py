@@ -5,11 +5,14 @@ import os
 from collections.abc import Iterable
 
 from lwcnn.cli.arguments import Arguments, at_least_one, model_name, option, output_file
+from lwcnn.data.datasets import find_dataset
 from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.recipes import EXPERIMENT_GROUPS, EXPERIMENT_NAMES, NETWORKS, PRESETS, get_experiment
-from lwcnn.experiments.shipped import SHIPPED_MODELS, trained_networks
+from lwcnn.experiments.shipped import SHIPPED_MODELS, model_file, trained_networks
+from lwcnn.experiments.zoo import create_model
 from lwcnn.models.description import Description, read_description
 from lwcnn.system.errors import unknown_name
+from lwcnn.system.files import write_json
 
 MOST_LISTED = 15  # experiments of a group whose names begin alike; larger ones are one line
 
@@ -38,8 +41,6 @@ SUMMARY: Arguments = {
 
 def list_datasets(options: argparse.Namespace) -> None:
     """List the data sets and where each is read from."""
-    from lwcnn.data.datasets import find_dataset
-
     width = max(map(len, DATASET_NAMES))
     for name in DATASET_NAMES:
         source = find_dataset(name, options.data_dir) or "not on this machine; downloaded when first used"
@@ -82,11 +83,8 @@ def _print_experiments(names: Iterable[str], trained: dict[str, Description]) ->
 
 def show_summary(options: argparse.Namespace) -> None:
     """Show a model's layers, parameters, multiply-accumulates and memory."""
-    from lwcnn.experiments.shipped import model_file
-    from lwcnn.experiments.zoo import create_model
     from lwcnn.models.cost import costs, summary_text
     from lwcnn.models.io import load_model
-    from lwcnn.system.files import write_json
 
     if options.model in (*NETWORKS, *EXPERIMENT_NAMES):
         model = create_model(options.model, None, tuple(options.input_shape), options.classes)

@@ -4,8 +4,8 @@ Exit codes: 0 success; 1 an error in the input, the data or the file system, in 
 figures were skipped; 4 some images could not be read, the others are predicted; 130 interrupted; 141 the reader of the
 output closed it.
 
-The modules of the commands import what a command needs inside its function, so that `lwcnn --help` and the
-commands that list names import no backend.
+The modules of the commands import what needs a backend inside their functions, so that `lwcnn --help` and the commands
+that list names import none.
 """
 
 import argparse

@@ -5,7 +5,10 @@ import sys
 from pathlib import Path
 
 from lwcnn.cli.arguments import DATA_DIR, Arguments, folder, option, output_folder, path
+from lwcnn.experiments.folders import Folders
+from lwcnn.models.description import NOT_SPECIFIED, read_description
 from lwcnn.system.errors import wrong
+from lwcnn.system.files import write_atomically
 
 EXIT_SKIPPED = 3
 """Exit code if some figures lacked their input; the others are drawn."""
@@ -51,7 +54,6 @@ def show_tables(options: argparse.Namespace) -> None:
 
 def draw(options: argparse.Namespace) -> int:
     """Draw the figures of all results, without training; figures that lack their input are skipped (exit code 3)."""
-    from lwcnn.experiments.folders import Folders
     from lwcnn.publication.figures.catalogue import draw_figures
 
     folders = Folders(options.results, data=options.data_dir, models=options.models)
@@ -71,7 +73,6 @@ def make_report(options: argparse.Namespace) -> None:
     """Make the report: numbers and tables from the results, then the PDF with latexmk."""
     from lwcnn.publication.evidence import Evidence
     from lwcnn.publication.report import build_pdf, generate
-    from lwcnn.system.files import write_atomically
 
     if not options.source.exists():
         raise wrong("Run this in a clone of the repository, or give a LaTeX source by --source", options.source)
@@ -89,9 +90,7 @@ def make_report(options: argparse.Namespace) -> None:
 
 def release(options: argparse.Namespace) -> None:
     """Write license, size and latency into the model files of a folder, and a model card beside each."""
-    from lwcnn.experiments.folders import Folders
     from lwcnn.experiments.release import describe_models
-    from lwcnn.models.description import NOT_SPECIFIED, read_description
     from lwcnn.publication.cards import write_cards
 
     folders = Folders(options.results, models=options.models)

@@ -13,6 +13,9 @@ import numpy as np
 
 from lwcnn.data.augment.color import gaussian_blur
 from lwcnn.data.checks import check_image_array, images_at_once, is_default, require_pixels
+from lwcnn.data.datasets import Dataset
+from lwcnn.data.image_files import resize_images
+from lwcnn.data.streams import Batch, find_inputs, read_npz_images, stream_files
 from lwcnn.evaluation.metrics import average_probabilities
 from lwcnn.models.description import read_description
 from lwcnn.system.errors import LwcnnError, unknown_name, wrong
@@ -21,9 +24,6 @@ from lwcnn.system.files import StrPath
 if TYPE_CHECKING:
     import keras
     import pandas
-
-    from lwcnn.data.datasets import Dataset
-    from lwcnn.data.streams import Batch
 
 _log = logging.getLogger(__name__)
 
@@ -175,8 +175,6 @@ def predict_images(
 def _batches(
     model: keras.Model, images: StrPath | Sequence[StrPath] | np.ndarray, on_unreadable: Callable[[str, str], None]
 ) -> Iterable[Batch]:
-    from lwcnn.data.streams import find_inputs, read_npz_images, stream_files
-
     if hasattr(images, "__array__") and np.asarray(images).dtype.kind in "buif":  # tensors, too
         images = np.asarray(images)
         if images.shape == tuple(model.input_shape[1:]):
@@ -202,8 +200,6 @@ def _refuse(name: str, reason: str) -> None:
 
 def converted_for(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Resizes images to a model's input shape, as image files are; returns them as they are if it takes any size."""
-    from lwcnn.data.image_files import resize_images
-
     return images if None in model.input_shape[1:] else resize_images(images, input_shape(model))
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lwcnn.data.images import Split
 from lwcnn.experiments.recipes import types
 from lwcnn.experiments.recipes.types import Experiment, MergedExperiment, NetworkExperiment, ReproductionExperiment
 from lwcnn.experiments.sequence import PhaseSequence
@@ -33,7 +32,8 @@ def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras
     if sequence.computing.devices > 1 and isinstance(experiment, types.DistilledExperiment):
         raise LwcnnError(f"Distillation trains on one device. Received: {sequence.computing.devices} devices")
     sequence.progress.expect(experiment.num_epochs)
-    normalization = _normalization(experiment, sequence.split)
+    network = getattr(experiment, "network", None)
+    normalization = sequence.split.training.channel_statistics() if isinstance(network, ResNetConfig) else None
     build = partial(build_model, experiment, sequence.image_shape, sequence.num_classes, normalization)
     snapshots = []
     with sequence.computing.scope():
@@ -46,7 +46,7 @@ def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras
             snapshots.append(model.get_weights())
     if isinstance(experiment, types.SnapshotExperiment):
         return build_ensemble([_with_weights(build(), weights) for weights in snapshots])
-    model, network = _with_weights(build(), snapshots[-1]), getattr(experiment, "network", None)
+    model = _with_weights(build(), snapshots[-1])
     if isinstance(network, ResidualSEConfig) and network.branch_kernels:
         return merge_branches(model, network)
     return model
@@ -114,12 +114,6 @@ def _train_in_turn(experiment: ReproductionExperiment, sequence: PhaseSequence) 
 
 def _branch_names(experiment: MergedExperiment | ReproductionExperiment) -> list[str]:
     return [name for name, _ in experiment.branches]
-
-
-def _normalization(experiment: Experiment, split: Split) -> tuple | None:
-    if isinstance(experiment, NetworkExperiment) and isinstance(experiment.network, ResNetConfig):
-        return split.training.channel_statistics()
-    return None
 
 
 def _with_weights(model: keras.Model, weights: list[np.ndarray]) -> keras.Model:

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lwcnn.data.datasets import Dataset, load_dataset, load_unseen
+from lwcnn.data.folders import find_files
 from lwcnn.data.known import DATASET_NAMES, ImageSpec
+from lwcnn.data.splits import is_among
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, get_experiment
 from lwcnn.experiments.shipped import shipped_file, trained_networks
 from lwcnn.models.description import Description, read_description, read_input_shape
@@ -18,8 +21,6 @@ from lwcnn.system.files import StrPath
 if TYPE_CHECKING:
     import keras
     import pandas as pd
-
-    from lwcnn.data.datasets import Dataset
 
 _log = logging.getLogger(__name__)
 
@@ -95,9 +96,6 @@ def load_dataset_for(models: Sequence[StrPath], dataset: str | None, data_dir: S
     Image files are resized as in prediction, arrays only if the model was trained on them in its size. Of a folder
     without a test part, the test images are all that no model was trained on.
     """
-    from lwcnn.data.datasets import load_dataset, load_unseen
-    from lwcnn.data.folders import find_files
-
     told = [read_description(Path(model)) for model in models]
     if not dataset:
         return _load_data_of(models[0], told[0], data_dir)
@@ -119,8 +117,6 @@ def load_dataset_for(models: Sequence[StrPath], dataset: str | None, data_dir: S
 
 def _warn_of_seen(model: StrPath, told: Description | None, data: Dataset) -> None:
     """Logs that a model was, or may have been, trained on test images."""
-    from lwcnn.data.splits import is_among
-
     if told and told.seen is not None:
         if num_seen := int(is_among(data.x_test, told.seen).sum()):
             words = "%s was trained on %d of %d test images, so accuracy is too high"
@@ -135,8 +131,6 @@ def _warn_of_seen(model: StrPath, told: Description | None, data: Dataset) -> No
 
 def _load_data_of(model: StrPath, told: Description | None, data_dir: StrPath | None) -> Dataset:
     """Loads the public data set that a model file names."""
-    from lwcnn.data.datasets import load_dataset
-
     if told is None:
         raise LwcnnError(f"The file does not name its data set: give it by --dataset. Received: {model}")
     advice = f"give the data set by --dataset. Received: {model}, trained on {told.dataset!r}"

@@ -47,10 +47,8 @@ def _head(x: keras.KerasTensor, num_classes: int, config: ResidualSEConfig) -> k
     """Pools the feature maps and classifies: (n, h, w, c) -> (n, num_classes)."""
     x = blocks.batch_norm("head_norm")(x)
     if config.head:
-        has_weights = config.activation == "prelu"
-        x = layers.Conv2D(config.head, 1, activation=None if has_weights else config.activation, name="head_conv")(x)
-        if has_weights:
-            x = blocks.activate(x, config.activation, "head_activation")
+        x = layers.Conv2D(config.head, 1, name="head_conv")(x)
+        x = blocks.activate(x, config.activation, "head_activation")
     x = blocks.pool(x, config.head_pooling, "features", whole=True)  # (n, 1, 1, c)
     if config.feature_noise:
         x = layers.GaussianNoise(config.feature_noise, name="features_noise")(x)

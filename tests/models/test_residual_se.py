@@ -12,6 +12,7 @@ from lwcnn.data.augment import MixUpCutMix
 from lwcnn.data.images import Images, Split
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NetworkExperiment, get_experiment
 from lwcnn.experiments.run import run_experiment
+from lwcnn.models.blocks import LEAKY_SLOPE
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_submodel
 from lwcnn.models.io import load_model
@@ -77,7 +78,10 @@ def test_the_network_s_rates_activation_and_scaling_are_those_described():
     depths = [layer.rate for layer in model.layers if layer.name.endswith("_drop")]
     assert depths == pytest.approx([0.1, 0.2, 0.3]) and model.get_layer("head_dropout").rate == 0.1
     used = [layer.activation for layer in model.layers if isinstance(layer, keras.layers.Activation)]
-    assert len(used) == 3 and set(used) == {keras.activations.gelu} == {model.get_layer("head_conv").activation}
+    assert len(used) == 4 and set(used) == {keras.activations.gelu}, "of each block and of the head"
+    leaky = build_residual_se((16, 16, 3), 10, replace(TINY, activation="leaky_relu"))
+    slopes = [layer.negative_slope for layer in leaky.layers if isinstance(layer, keras.layers.LeakyReLU)]
+    assert slopes == [LEAKY_SLOPE] * 4
     scaled = model.get_layer("rescaling")(np.array([0, 127.5, 255], np.float32))
     np.testing.assert_allclose(scaled, [-2, 0, 2], atol=1e-6)
     without = build_residual_se((16, 16, 3), 10, TINY).get_layer("head_dropout")

@@ -11,19 +11,9 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import planned_phases
+from lwcnn.publication.figures import style
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
-from lwcnn.publication.figures.style import (
-    BASELINE,
-    BEST,
-    BLACK,
-    COLORS,
-    GREEN,
-    MARKERS,
-    Look,
-    new_panels,
-    styled,
-    up_to_100,
-)
+from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, COLORS, GREEN, Look, new_panels, styled, up_to_100
 from lwcnn.publication.names import budget, display_name
 from lwcnn.system.errors import LwcnnError
 
@@ -164,7 +154,7 @@ def robustness(inputs: Inputs) -> Figure:
     figure, axes = new_panels(9.0, 3.4, 2, width_ratios=(1, 1.6), sharey=True)
     count = frame["network"].nunique()
     look: Look = {"y": "accuracy, %", "hue": "network", "palette": COLORS[:count], "errorbar": None}
-    look |= {"markers": list(MARKERS[:count]), "markersize": 4}
+    look |= {"markers": list(style.MARKERS[:count]), "markersize": 4}
     sns.lineplot(frame, x="severity", style="network", dashes=False, legend=False, ax=axes[0], **look)
     sns.pointplot(corrupted, x="corruption", linestyle="none", dodge=0.6, ax=axes[1], **look)
     axes[0].set_xlabel("severity (0: not corrupted)")

@@ -9,31 +9,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lwcnn.evaluation.statistics import Estimate, estimate_accuracy
-from lwcnn.experiments.recipes.ablation import BASELINE as PARTS_BASELINE
-from lwcnn.experiments.recipes.ablation import PARTS, WHOLE, leave_one_out, only
+from lwcnn.experiments.recipes.ablation import BASELINE, PARTS, WHOLE, leave_one_out, only
 from lwcnn.experiments.recipes.paper import PAPER_EXPERIMENTS
 from lwcnn.experiments.recipes.techniques import BASE as TECHNIQUE_BASE
 from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
 from lwcnn.experiments.results import PRESETS_BY_SIZE, MissingInput
 from lwcnn.publication.claims import CLAIMED_GAINS, PAPER_ACCURACY
 from lwcnn.publication.evidence import BASELINE_EXPERIMENT
+from lwcnn.publication.figures import style
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
-from lwcnn.publication.figures.style import (
-    BASELINE,
-    BEST,
-    BLACK,
-    ORANGE,
-    Look,
-    legend_below,
-    new_panels,
-    styled,
-    up_to_100,
-)
+from lwcnn.publication.figures.style import BEST, BLACK, ORANGE, Look, legend_below, new_panels, styled, up_to_100
 from lwcnn.publication.names import budget, display_name
 from lwcnn.publication.tables.ablations import ABLATION_PRESET
 from lwcnn.system.errors import LwcnnError
 
-GROUP_COLORS = (BASELINE, BEST)
+GROUP_COLORS = (style.BASELINE, BEST)
 DOTTED = (0, (1, 1.2))
 MAX_CLASSES = 50
 TICKS = (20, 40, 60, 70, 80, 85, 90, 92, 94, 95, 96, 97, 98, 98.5, 99, 99.2, 99.4, 99.6, 99.8)  # percent
@@ -199,7 +189,7 @@ def techniques(inputs: Inputs) -> Figure:
 
 def parts(inputs: Inputs) -> Figure:
     """What each part of the improved network is worth, alone and in the full recipe, and the claimed gains."""
-    alone = {part.title: (only(key), PARTS_BASELINE) for key, part in PARTS.items()}
+    alone = {part.title: (only(key), BASELINE) for key, part in PARTS.items()}
     within = {part.title: (WHOLE, leave_one_out(key)) for key, part in PARTS.items()}
     panels = {
         ("added to the baseline", "accuracy gained when added, points"): _gains(inputs, alone, ABLATION_PRESET),
@@ -207,9 +197,7 @@ def parts(inputs: Inputs) -> Figure:
     }
     panels = {texts: gains for texts, gains in panels.items() if gains}
     if not panels:
-        raise MissingInput(
-            f"no `{ABLATION_PRESET}` runs of `{PARTS_BASELINE}` and a part. Received: {inputs.dataset!r}"
-        )
+        raise MissingInput(f"no `{ABLATION_PRESET}` runs of `{BASELINE}` and a part. Received: {inputs.dataset!r}")
     rows = [row for row in alone if any(row in gains for gains in panels.values())]
     claims = {title: _claimed(claim) for title, claim in CLAIMED_GAINS.items()}
     width, height = max(4.2 * len(panels), 6.5), 1.5 + 0.28 * len(rows)

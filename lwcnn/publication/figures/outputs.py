@@ -74,17 +74,9 @@ def plot_reliability(logits: np.ndarray, labels: np.ndarray, title: str = "", *,
         confidence, accuracy, count = reliability_bins(values, labels, num_bins)
         shown = count >= min(least, count.max())
         text = f"{name}: ECE {expected_calibration_error(values, labels):.1%}"
-        ax.plot(
-            confidence[shown],
-            accuracy[shown],
-            marker=marker,
-            color=color,
-            linewidth=1,
-            markersize=4,
-            label=text,
-            clip_on=False,
-        )
-        for x, y, number in zip(confidence[shown], accuracy[shown], count[shown]):
+        confidence, accuracy, count = confidence[shown], accuracy[shown], count[shown]
+        ax.plot(confidence, accuracy, marker=marker, color=color, linewidth=1, markersize=4, label=text, clip_on=False)
+        for x, y, number in zip(confidence, accuracy, count):
             look: Look = {"color": color, "fontsize": 6, "va": "center", "ha": "left" if place[0] > 0 else "right"}
             ax.annotate(f"{number:,}", (x, y), place, textcoords="offset points", **look)
     ax.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1, label="perfectly calibrated")
