@@ -55,7 +55,7 @@ def list_names(options: argparse.Namespace) -> None:
         _print_experiments((name for name in EXPERIMENT_NAMES if options.word in name), trained)
         return
     print("trained networks (for predict, evaluate, finetune, export, bench, demo and train)\n")
-    row = "  {:<13} {:<14} {:>10} {:>7} {:>11} {:>9}"
+    row = f"  {{:<{max(map(len, NETWORKS))}}} {{:<13}} {{:>10}} {{:>7}} {{:>11}} {{:>9}}"
     print(row.format("name", "data", "parameters", "test %", "int8 bytes", "latency"))
     for (name, dataset), told in trained_networks().items():
         size = f"{told.int8_bytes:,}" if told.int8_bytes else ""

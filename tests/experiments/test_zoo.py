@@ -105,6 +105,15 @@ def test_a_name_stands_for_its_experiment_and_its_file():
         model_file("no/path.keras")
 
 
+def test_the_columns_of_the_list_are_aligned(capsys):
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = next(line for line in lines if line.split()[:2] == ["name", "data"]).index("data")
+    trained = [line for line in lines if line.split()[:1] and line.split()[0] in NETWORKS]
+    rows = trained[: len(lwcnn.list_models())]
+    assert all(line[start - 1] == " " and line[start:].split()[0] in EVERYWHERE for line in rows)
+
+
 def test_commands_take_the_names(tmp_path, capsys):
     Image.fromarray(make_images(1, (60, 80, 3))[0][0]).save(tmp_path / "photo.png")
     assert main(["predict", "wren-s", str(tmp_path / "photo.png")]) == 0
