@@ -71,8 +71,8 @@ class Checkpoint:
     """File that holds the state of a phase after each epoch.
 
     Attributes:
-        path: Path of the .npz file. A file of another phase, seed or split is rejected. Pixels and layers are not
-            compared: use a file for each model and data set.
+        path: Path of the .npz file. A file of another phase, distillation, seed or split is rejected. Pixels, layers
+            and teachers are not compared: use a file for each model, data set and teacher.
 
     Example:
 

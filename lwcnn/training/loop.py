@@ -96,7 +96,8 @@ def train_phase(
     for layer in (*given.layers, *model.layers):
         layer.trainable = layer.name in trainable
     parts = [None if part.indices is None else hashlib.sha256(part.indices.tobytes()).hexdigest() for part in split]
-    settings = json.dumps([plain_settings(phase), plain_settings(branches), int(seed), *map(len, split), *parts])
+    configs = [phase, branches, *([teaching.settings] if teaching else [])]
+    settings = json.dumps([*map(plain_settings, configs), int(seed), *map(len, split), *parts])
     state = _restore(model, hashlib.sha256(settings.encode()).hexdigest(), checkpoint)
     if not state.finished:
         trainer = _PhaseTrainer(model, phase, split, seed, branches, state, progress, teaching)
@@ -255,7 +256,7 @@ def _restore(model: keras.Model, settings: str, checkpoint: Checkpoint | None) -
     if checkpoint is None or (state := checkpoint.load(model)) is None:
         return PhaseState(settings=settings)
     if state.settings != settings:
-        advice = "This checkpoint is of another phase, seed or split: use a file for each, or delete it"
+        advice = "This checkpoint is of another phase, distillation, seed or split: use a file for each, or delete it"
         raise wrong(advice, f"{checkpoint.path}")
     set_values(model.weights, state.weights)
     set_values(random_states(model), state.seeds)  # even if the phase is finished: the next phase continues from them

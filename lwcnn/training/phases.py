@@ -57,7 +57,7 @@ class Phase(Settings):
         start_from_epoch: Number of epochs before early stopping begins, as in Keras's `EarlyStopping`: none of
             them counts as best or against the patience.
         class_weight: "balanced" weights the loss so that every class counts equally, however many images it has. If
-            None, every image counts equally.
+            None, every image counts equally. With a teacher, it weights the label loss only.
         image_side: Side in pixels to which the images are resized, for networks that accept any image size. If None,
             they are not resized.
 

@@ -30,10 +30,11 @@ from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop, validation
 from lwcnn.training.average import batch_norm_statistics
 from lwcnn.training.checkpoint import FORMAT, Checkpoint, PhaseState, random_states, set_values
+from lwcnn.training.distillation import Teaching
 from lwcnn.training.loop import train_phase
 from lwcnn.training.losses import CrossEntropy, balanced_weights, build_loss
 from lwcnn.training.optimizers import OptimizerConfig
-from lwcnn.training.phases import Phase
+from lwcnn.training.phases import Distillation, Phase
 from lwcnn.training.steps import Epoch
 
 SHAPE, NUM_CLASSES = (10, 10, 3), 4
@@ -600,7 +601,7 @@ def test_a_folder_is_no_checkpoint(parts, tmp_path):
     assert tmp_path.is_dir()
 
 
-@pytest.mark.parametrize("change", ["phase", "seed", "branches", "split", "other images"])
+@pytest.mark.parametrize("change", ["phase", "seed", "branches", "split", "other images", "distillation"])
 def test_a_checkpoint_of_another_phase_is_refused(parts, tmp_path, change):
     path, model = tmp_path / "state.npz", build_merged_model(SHAPE, NUM_CLASSES)
     phase, checkpoint = Phase("p", NADAM, 1, augmentation=Augmentation()), Checkpoint(path)
@@ -615,8 +616,9 @@ def test_a_checkpoint_of_another_phase_is_refused(parts, tmp_path, change):
         "branches": {"branches": (None,)},
         "split": {"split": Split(fewer, parts.validation)},
         "other images": {"split": Split(as_many, parts.validation)},
+        "distillation": {"teaching": Teaching(build_merged_model(SHAPE, NUM_CLASSES), Distillation(4, 0.1))},
     }[change]
-    with pytest.raises(LwcnnError, match="another phase, seed or split: use a file for each.*Received: .*state.npz"):
+    with pytest.raises(LwcnnError, match="phase, distillation, seed or split: use a file.*Received: .*state.npz"):
         train_phase(model, **arguments)
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before))
 
