@@ -72,6 +72,12 @@ def find_files(folder: Path) -> dict[str, Files]:
         raise wrong(advice, f"{', '.join(sorted(both))} also within val or test in {str(folder)!r}")
     if training is None or not (training or held_out):  # "train" may be a class, as ships and cars are
         training, validation, test = _files(folder), None, None
+        if beside := sorted({name for name, _ in training if name.lower() in (*VALIDATION, *TEST)}):
+            advice = (
+                "Put the images of each class into a subfolder of `train`, and of `val` or `test`, if you have them; "
+                "move other images away, and rename a class of such a name"
+            )
+            raise wrong(advice, f"{', '.join(beside)} among the classes in {str(folder)!r}")
     if not training:
         advice = "Put the images of each class into a subfolder that has the name of the class"
         raise wrong(advice, f"no such subfolder in {str(folder)!r}")

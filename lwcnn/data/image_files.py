@@ -144,6 +144,8 @@ def resize_images(images: np.ndarray, size: Size) -> np.ndarray:
     height, width, channels = (*check_size(size), images.shape[3])[:3]
     if (height, width, channels) == images.shape[1:]:
         return images
+    if images.dtype != np.uint8:
+        raise LwcnnError(f"Give images of type uint8 to resize them. Received: {images.dtype}")
     if images.shape[3] not in _MODES or channels not in _MODES:
         raise LwcnnError(f"Give images of 1, 3 or 4 channels to resize them. Received: {images.shape}")
     pictures = [Image.fromarray(image[..., 0] if image.shape[2] == 1 else image) for image in images]

@@ -1,7 +1,7 @@
 """Gathers the engine's uses of Keras's private attributes; the test names the versions for which they hold.
 
-Two modules have their own: `training.keras_optimizers` overrides private methods of Keras's Muon and reads optimizers'
-variables, and `training.jax_epoch` calls `_symbolic_build`.
+Three modules have their own: `training.keras_optimizers` overrides private methods of Keras's Muon and reads
+optimizers' variables, `training.jax_epoch` calls `_symbolic_build`, and `models.graph` reads `_nodes_by_depth`.
 """
 
 from dataclasses import dataclass, field

@@ -5,6 +5,7 @@ import keras
 import numpy as np
 
 from lwcnn.evaluation.predict import require_classifier_of
+from lwcnn.models.graph import layer_outputs
 from lwcnn.system.errors import LwcnnError, wrong
 
 
@@ -14,7 +15,7 @@ def gradcam_heatmap(model: keras.Model, images: np.ndarray, class_index: int | n
     Each map is divided by its maximum and resized bilinearly; it is zero if nothing supports the class.
     """
     require_classifier_of(images, model)
-    activation = model.get_layer(layer).output
+    activation = layer_outputs(model)[model.get_layer(layer).name]
     num_classes, classes = model.output_shape[-1], np.broadcast_to(class_index, len(images))
     if not 0 <= classes.min() <= classes.max() < num_classes:
         raise wrong(f"Give classes from 0 to {num_classes - 1}", f"{classes.min()} to {classes.max()}")
@@ -30,9 +31,9 @@ def gradcam_heatmap(model: keras.Model, images: np.ndarray, class_index: int | n
 def default_layers(model: keras.Model) -> list[str]:
     """Returns the last convolution or batch normalization of each branch whose output is higher and wider than 1."""
     kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.BatchNormalization)
-    found: dict[str, str] = {}
+    outputs, found = layer_outputs(model), dict[str, str]()
     for each in model.layers:
-        shape = each.output.shape if isinstance(each, kinds) else ()
+        shape = outputs[each.name].shape if isinstance(each, kinds) else ()
         if len(shape) == 4 and min(side or 2 for side in shape[1:3]) > 1:
             branch = each.name.removesuffix("_conv2").removesuffix("_conv1")
             found[branch if each.name != branch else ""] = each.name

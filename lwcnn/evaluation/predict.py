@@ -50,6 +50,8 @@ def predict_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
     >>> predict_logits(model, np.zeros((2, 4, 4, 1), "uint8")).shape
     (2, 3)
     """
+    from lwcnn.models.graph import ends_in_softmax
+
     images = np.asarray(images)
     require_classifier_of(images, model)
     if len(images) == 0:
@@ -60,7 +62,8 @@ def predict_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
         raise LwcnnError(
             f"Give a model with finite outputs; the training of this one diverged. Received: {model.name!r}"
         )
-    if logits.shape[1] > 1 and logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1, atol=1e-3):
+    are_shares = min(logits.shape) > 1 and logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1, atol=1e-3)
+    if are_shares or ends_in_softmax(model):
         raise LwcnnError(f"Give a model with logits as output, without softmax. Received: {model.name!r}")
     return logits
 

@@ -46,7 +46,10 @@ class Run:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The entries of its result that name it, and all that determines its weights."""
+        """The entries of its result that name it, and all that determines its weights but those of a teacher.
+
+        `step` is the step asked for; the history has the steps that computed each phase.
+        """
         config = plain_settings(self.plan)
         if special := plain_settings(self.computing):
             config["computing"] = special
@@ -126,10 +129,11 @@ def check_finished(path: Path, run: dict, needed: str = "test_accuracy") -> dict
     if not isinstance(config, dict) or not isinstance(checksum, str) or not isinstance(accuracy, (int, float)):
         raise LwcnnError(f"Move {path} away and run again. Received: a file that is not the result of a run")
     if differing := sorted(set(_differences(config, run["config"])) - {"question", "start"}):  # which only describe
+        is_computing = any(name.startswith("computing") for name in differing)
         raise LwcnnError(
             f"{path} was made with another configuration; move it away, or use other folders for results and models. "
             f"Received a file that differs in: {', '.join(differing)}"
-            f"{' (give the same --precision and --devices)' if 'computing' in differing else ''}"
+            f"{' (give the same --precision and --devices)' if is_computing else ''}"
             f"{' (of the network from which fine-tuning starts)' if 'checksum' in differing else ''}"
         )
     if checksum != run["data_checksum"]:

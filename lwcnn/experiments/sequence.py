@@ -115,12 +115,14 @@ class PhaseSequence:
 def phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:
     """Returns the record of a phase in the `history` of a result."""
     best_epoch = state.best_epoch[-1]
+    kept_epoch = state.epoch if phase.patience is None and not state.diverged else best_epoch
     return {
         "name": phase.name,
         "trainable": list(trainable_layer_names(model, phase)),
         "epochs": state.epoch,
         "best_epoch": best_epoch,
         "best_val_accuracy": state.history[best_epoch - 1]["val_accuracy"],
+        "final_val_accuracy": state.history[kept_epoch - 1]["val_accuracy"],
         "seconds": round(state.seconds, 2),
         **({"diverged": state.diverged, "learning_rate": phase.optimizer.learning_rate} if state.diverged else {}),
         "history": state.history,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
-from lwcnn.models.graph import layer_calls
+from lwcnn.models.graph import layer_calls, layer_outputs
 from lwcnn.system.errors import LwcnnError, wrong
 
 MEBIBYTE = 2**20
@@ -92,9 +92,7 @@ def memory(model: keras.Model) -> Memory:
     It reproduces the published figures of the ResNet [4,4,4,3] (0.01, 10.16, 18.14, 28.31 MB). The SE-ResNet's 59.35
     and 78.08 MB include the outputs of activations, which here overwrite their input.
     """
-    stored = sum(
-        _product(layer, layer.output.shape[1:]) for layer in _called_once(model) if not isinstance(layer, _NOT_STORED)
-    )
+    stored = sum(_product(layer, shape) for layer, shape in _called_once(model) if not isinstance(layer, _NOT_STORED))
     inputs = sum(math.prod(tensor.shape[1:]) for tensor in model.inputs)
     counts = (inputs, 2 * stored, trainable_params(model))
     return Memory(*(FLOAT_BYTES * count / MEBIBYTE for count in counts))
@@ -104,15 +102,17 @@ def trainable_params(model: keras.Model) -> int:
     return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 
-def _called_once(model: keras.Model) -> Iterator[keras.Layer]:
-    """Yields a model's layers in order; a nested model is replaced by its layers."""
-    for layer, calls in layer_calls(model):
+def _called_once(model: keras.Model) -> Iterator[tuple[keras.Layer, tuple[int | None, ...]]]:
+    """Yields a model's layers in order, with the shape of an output; a nested model is replaced by its layers."""
+    called = layer_calls(model)
+    outputs = layer_outputs(model)
+    for layer, calls in called:
         if len(calls) > 1:
             raise LwcnnError(f"Give a model that calls each layer once. Received: {layer.name!r}, called several times")
         if isinstance(layer, keras.Model):
             yield from _called_once(layer)
         elif isinstance(layer, keras.Layer):
-            yield layer
+            yield layer, tuple(outputs[layer.name].shape[1:])
 
 
 def costs(model: keras.Model) -> dict:
@@ -132,9 +132,8 @@ def costs(model: keras.Model) -> dict:
 def summary_text(model: keras.Model) -> str:
     """Returns a table of a model's layers, followed by its parameters, MACs and memory."""
     table = [("layer", "kind", "output", "parameters")]
-    for layer in _called_once(model):
-        shape = " x ".join(map(str, layer.output.shape[1:]))
-        table.append((layer.name, type(layer).__name__, shape, f"{layer.count_params():,}"))
+    for layer, shape in _called_once(model):
+        table.append((layer.name, type(layer).__name__, " x ".join(map(str, shape)), f"{layer.count_params():,}"))
     names, kinds, shapes, params = (max(map(len, column)) for column in zip(*table))
     lines = [f"{a:<{names}}  {b:<{kinds}}  {c:<{shapes}}  {d:>{params}}" for a, b, c, d in table]
     used = memory(model)

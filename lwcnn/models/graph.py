@@ -23,6 +23,24 @@ def as_functional(model: keras.Model) -> keras.Model:
     return model
 
 
+def layer_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
+    """Returns the output of each layer that has one, in a functional or built Sequential model, by the layer's name.
+
+    A layer's own attribute `output` is that of its first call, which may be in another model. If a model calls a layer
+    several times, the output is that of its last call.
+    """
+    nodes_by_depth = as_functional(model)._nodes_by_depth
+    calls = [node for depth in sorted(nodes_by_depth, reverse=True) for node in nodes_by_depth[depth]]
+    return {node.operation.name: node.outputs[0] for node in calls if len(node.outputs) == 1}
+
+
+def ends_in_softmax(model: keras.Model) -> bool:
+    """Returns whether the last layer is, or applies, a softmax."""
+    *_, last = flat_layers(model)
+    name = getattr(getattr(last, "activation", None), "__name__", "")
+    return isinstance(last, keras.layers.Softmax) or name == "softmax"
+
+
 Tensor = tuple[str, tuple[int | None, ...]]
 """Name of the layer that made a tensor, and its shape."""
 

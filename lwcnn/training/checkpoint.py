@@ -93,8 +93,11 @@ class Checkpoint:
         arrays = {f"{name}_{i}": a for name in _ARRAYS for i, a in enumerate(getattr(state, name))}
         save_npz(self.path, header=np.array(header), **arrays)
 
-    def load(self, model: keras.Model | None = None) -> PhaseState | None:
-        """Returns the state, which must fit the model, or None if no file can be read; a damaged one is renamed."""
+    def load(self, model: keras.Model | None = None, settings: str | None = None) -> PhaseState | None:
+        """Returns the state, or None if no file can be read; one that is damaged or does not fit the model is renamed.
+
+        Raises `LwcnnError` if the state is of other settings than these.
+        """
         if not Path(self.path).exists():
             return None
         if Path(self.path).is_dir():
@@ -106,7 +109,14 @@ class Checkpoint:
                 raise ValueError(f"it has format {header['format']}, this version writes {FORMAT}")
             counts = header["counts"]
             lists: dict[str, Any] = {name: [arrays[f"{name}_{i}"] for i in range(counts[name])] for name in _ARRAYS}
-            return _checked(PhaseState(**header["state"], **lists), model)
+            state = PhaseState(**header["state"], **lists)
+            if len(state.history) != state.epoch:
+                raise ValueError(f"{len(state.history)} records for {state.epoch} epochs")
+            is_other = settings is not None and state.settings != settings
+            if model is not None and not is_other:
+                require_shapes(model.weights, state.weights)
+                require_shapes(model.weights, state.best_weights or state.weights)
+                require_shapes(random_states(model), state.seeds)
         except Unavailable:
             raise
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:  # LwcnnError is a ValueError
@@ -116,17 +126,10 @@ class Checkpoint:
             told = "The checkpoint %s can't be read (%s): renamed to %s; the phase starts over"
             _log.warning(told, self.path, reason, aside.name)
             return None
-
-
-def _checked(state: PhaseState, model: keras.Model | None) -> PhaseState:
-    """Returns a state read from a file; raises ValueError if it is not one of the model."""
-    if len(state.history) != state.epoch:
-        raise ValueError(f"{len(state.history)} records for {state.epoch} epochs")
-    if model is not None:
-        require_shapes(model.weights, state.weights)
-        require_shapes(model.weights, state.best_weights or state.weights)
-        require_shapes(random_states(model), state.seeds)
-    return state
+        if is_other:
+            advice = "Use a checkpoint for each, or delete this: it is of another phase, distillation, seed or split"
+            raise wrong(advice, f"{self.path}")
+        return state
 
 
 def get_values(variables: Iterable[keras.Variable]) -> list[np.ndarray]:

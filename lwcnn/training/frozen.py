@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from lwcnn.data.checks import images_at_once
-from lwcnn.models.graph import flat_layers, layer_calls
+from lwcnn.models.graph import flat_layers, layer_calls, layer_outputs
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.steps import make_predictor
 
@@ -34,11 +34,11 @@ def split_frozen_prefix(model: keras.Model, trained: tuple[str, ...]) -> tuple[k
     has_weights = any(getattr(layer, "weights", ()) for layer in prefix)
     if len(read) != 1 or not has_weights or any(_is_random(layer) for layer in prefix):
         return None
-    (last,) = (layer for layer in prefix if layer.name in read)
-    if isinstance(last, keras.Model):  # its `output` is a tensor of its own graph
+    (last,) = read
+    features = layer_outputs(model).get(last)
+    if features is None or any(layer.name == last and len(calls) > 1 for layer, calls in layers):
         return None
-    features = last.output
-    if not isinstance(features, keras.KerasTensor) or None in (*features.shape[1:], *model.inputs[0].shape[1:]):
+    if None in (*features.shape[1:], *model.inputs[0].shape[1:]):
         return None
     if 4 * math.prod(features.shape[1:]) > math.prod(model.inputs[0].shape[1:]):  # bytes: float32, and uint8 images
         return None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
-from keras.layers import Dropout, Softmax
+from keras.layers import Dropout
 
 from lwcnn.data.augment import Augmentation
 from lwcnn.data.batches import Batches
@@ -15,9 +15,9 @@ from lwcnn.data.checks import require_pixels
 from lwcnn.data.image_files import resize_images
 from lwcnn.data.images import Images, Split
 from lwcnn.engine.compilation import compile_seconds
-from lwcnn.models.graph import flat_layers
+from lwcnn.models.graph import ends_in_softmax, flat_layers
 from lwcnn.system import environment
-from lwcnn.system.errors import Diverged, LwcnnError, wrong
+from lwcnn.system.errors import Diverged, wrong
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.average import MovingAverage, batch_norm_statistics
 from lwcnn.training.checkpoint import Checkpoint, PhaseState, get_values, random_states, set_values
@@ -80,8 +80,7 @@ def train_phase(
     if not len(branches) == len(model.inputs) == len(model.outputs):
         found = f"inputs: {len(model.inputs)}, outputs: {len(model.outputs)}, branches: {len(branches)}"
         raise wrong("Give a model with one input and one output for each branch", found)
-    *_, last = flat_layers(model)
-    if isinstance(last, Softmax) or getattr(getattr(last, "activation", None), "__name__", "") == "softmax":
+    if ends_in_softmax(model):
         raise wrong("Give a model with logits as output, without softmax", repr(model.name))
     for part in split:
         require_pixels(part.images)
@@ -101,7 +100,7 @@ def train_phase(
     state = _restore(model, hashlib.sha256(settings.encode()).hexdigest(), checkpoint)
     if not state.finished:
         trainer = _PhaseTrainer(model, phase, split, seed, branches, state, progress, teaching)
-        rates = {layer: layer.rate for layer in model.layers if type(layer) is Dropout}
+        rates = {layer: layer.rate for layer in flat_layers(model) if type(layer) is Dropout}
         try:
             while not state.finished:
                 trainer.run_epoch()
@@ -142,6 +141,8 @@ def _resized(model: keras.Model, split: Split, side: int) -> tuple[keras.Model, 
     except ValueError as error:
         advice = f"Leave out image_side, or choose another: {model.name} does not take images of this size"
         raise wrong(advice, f"image_side={side}") from error
+    for part in split:
+        part.require_uint8()
     arrays = (part.arrays() for part in split)
     return smaller, Split(*(Images(resize_images(x, (side, side)), y) for x, y in arrays))
 
@@ -253,11 +254,8 @@ def _clock() -> float:
 
 def _restore(model: keras.Model, settings: str, checkpoint: Checkpoint | None) -> PhaseState:
     """Returns the checkpoint's state and sets the model's weights to it; without one, returns a new state."""
-    if checkpoint is None or (state := checkpoint.load(model)) is None:
+    if checkpoint is None or (state := checkpoint.load(model, settings)) is None:
         return PhaseState(settings=settings)
-    if state.settings != settings:
-        advice = "This checkpoint is of another phase, distillation, seed or split: use a file for each, or delete it"
-        raise wrong(advice, f"{checkpoint.path}")
     set_values(model.weights, state.weights)
     set_values(random_states(model), state.seeds)  # even if the phase is finished: the next phase continues from them
     return state
@@ -286,7 +284,8 @@ def _make_batches(
 ) -> Batches | FeatureBatches | TaughtBatches:
     if training.images.dtype != np.uint8:
         if branches != (None,) or phase.mixing:
-            raise LwcnnError(f"Augment images of type uint8. Received: images of type {training.images.dtype}")
+            advice = "Give images of type uint8 to augment them, and to a model with several inputs"
+            raise wrong(advice, f"images of type {training.images.dtype}")
         return FeatureBatches(*training.arrays(), phase.batch_size, seed)
     batches = Batches(training, phase.batch_size, seed, branches, phase.mixing, num_classes, phase.epochs)
     return TaughtBatches(batches, teaching, num_classes) if teaching else batches
@@ -296,15 +295,14 @@ def _schedule_dropout(model: keras.Model, network: keras.Model, phase: Phase, ep
     """Sets the rates of the model's `Dropout` layers for an epoch, counted from 0."""
     if phase.dropout is None:
         return
-    dropouts = [layer for layer in model.layers if type(layer) is Dropout and not layer.noise_shape]
-    scheduled = [layer for layer in dropouts if hasattr(layer, "seed_generator")]
-    if not scheduled:
+    dropouts = [layer for layer in flat_layers(model) if type(layer) is Dropout and not layer.noise_shape]
+    if not dropouts or not all(hasattr(layer, "seed_generator") for layer in dropouts):
         advice = (
-            f"Leave out dropout in phase {phase.name!r}, or give a model with a Dropout layer: one that was loaded, or "
-            "resized by image_side, with a rate of 0 has no random generator"
+            f"Leave out dropout in phase {phase.name!r}, or give a model with Dropout layers of a rate above 0 "
+            "(with 0, they have no random generator)"
         )
         raise wrong(advice, f"{phase.dropout} for {model.name}")
     first, last = phase.dropout
-    for layer in scheduled:
+    for layer in dropouts:
         layer.rate = first + (last - first) * epoch / max(1, phase.epochs - 1)
     network.train_function = None  # Keras compiled the previous rate into it

@@ -50,6 +50,15 @@ def test_models_inside_a_model_and_sequential_ones_count():
     assert memory(inner).input == 4 * 48 / 2**20
 
 
+def test_layers_that_were_called_in_another_model_count_as_they_are_called_here():
+    conv = layers.Conv2D(8, 3, padding="same", name="conv")
+    conv(keras.Input((64, 64, 1)))
+    images = keras.Input((16, 16, 1))
+    model = keras.Model(images, layers.Dense(3)(layers.GlobalAveragePooling2D()(conv(images))))
+    assert memory(model).passes == 2 * 4 * (16 * 16 * 8 + 8 + 3) / 2**20
+    assert "16 x 16 x 8" in summary_text(model)
+
+
 def test_a_layer_called_twice_or_an_open_shape_is_refused():
     images = keras.Input((4, 4, 3))
     conv = layers.Conv2D(3, 1, name="twice")

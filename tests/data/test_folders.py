@@ -8,7 +8,9 @@ from PIL import Image
 
 from lwcnn.data import folders, image_files
 from lwcnn.data.datasets import load_dataset, load_unseen
+from lwcnn.data.folders import read_folder
 from lwcnn.data.image_files import read_image
+from lwcnn.data.splits import join_hashes
 from lwcnn.system.errors import LwcnnError
 
 COLORS = {"cat": (200, 30, 30), "dog": (30, 30, 200)}
@@ -63,6 +65,28 @@ def test_train_may_be_the_name_of_a_class(tmp_path):
     fill(tmp_path / "vehicles")
     (tmp_path / "vehicles" / "dog").rename(tmp_path / "vehicles" / "train")
     assert load_dataset(tmp_path / "vehicles").class_names == ("cat", "train")
+
+
+@pytest.mark.parametrize("beside", ["test", "Val", "test/unsorted"])
+@pytest.mark.parametrize("place", ["", "train"])
+def test_val_and_test_are_no_classes(tmp_path, place, beside):
+    """Images to predict later, or the parts of a competition, whose file names tell the class."""
+    pets = tmp_path / "pets"
+    if place:
+        paint(pets / place / "cat.1.png", (1, 2, 3)), paint(pets / place / "dog.1.png", (3, 2, 1))
+    else:
+        fill(pets)
+    paint(pets / beside / "1.png", (9, 9, 9))
+    with pytest.raises(LwcnnError, match="Put the images of each class into a subfolder"):
+        load_dataset(pets)
+
+
+def test_images_seen_are_for_calibration_and_the_others_for_the_test(tmp_path):
+    pets = fill(tmp_path / "pets", count=15)
+    images = read_folder(pets, None).train[0]
+    for number, expected in ((0, (30, 30)), (9, (30, 21)), (10, (10, 20)), (16, (16, 14)), (30, (30, 30))):
+        data = load_unseen(pets, None, ("cat", "dog"), join_hashes(images[:number]))
+        assert (len(data.x_train), len(data.x_test)) == expected, number
 
 
 def test_numbers_are_names_of_classes_unless_they_are_the_labels(tmp_path):

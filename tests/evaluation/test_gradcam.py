@@ -116,5 +116,23 @@ def test_a_normalization_after_a_dense_layer_has_no_map():
     assert default_layers(keras.Sequential([keras.Input((8, 8, 3)), *parts, *last])) == ["conv"]
 
 
+def test_layers_that_were_called_in_another_model():
+    base = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D()])
+    images = x = keras.Input((16, 16, 1))
+    for layer in base.layers:
+        x = layer(x)
+    model = randomize(keras.Model(images, keras.layers.Dense(3)(x)))
+    pixels, (layer,) = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 1)), default_layers(model)
+    expected = gradcam_heatmap(_copy(model), pixels, np.arange(3), layer)
+    assert expected.max() > 0
+    np.testing.assert_allclose(gradcam_heatmap(model, pixels, np.arange(3), layer), expected, atol=1e-6)
+
+
+def _copy(model):
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
 def test_last_maps_of_a_residual_network():
     assert default_layers(build_residual_se((16, 16, 3), 4)) == ["head_norm"]

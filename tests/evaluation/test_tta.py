@@ -73,6 +73,19 @@ def test_probabilities_of_zero_stay_finite(images):
     assert summarize(averaged, np.zeros(5, int))["loss"] == 0
 
 
+def test_probabilities_are_refused_and_logits_that_look_like_them_are_not(images):
+    image = keras.Input((12, 12, 3))
+    dense = keras.layers.Dense(2)
+    logits = keras.Model(image, dense(keras.layers.Flatten()(image)))
+    dense.set_weights([np.zeros((432, 2)), np.array([0.3, 0.7])])
+    np.testing.assert_allclose(predict_logits(logits, images[:1]), [[0.3, 0.7]], rtol=1e-6)
+    shares = keras.Model(image, keras.layers.Softmax()(logits(image)))
+    hidden = keras.Model(image, keras.ops.softmax(logits(image)))
+    for model, number in ((shares, 1), (shares, 5), (hidden, 5)):
+        with pytest.raises(LwcnnError, match="logits as output, without softmax"):
+            predict_logits(model, images[:number])
+
+
 def test_unknown_transforms_are_refused_with_the_nearest(model, images):
     with pytest.raises(LwcnnError, match="Did you mean 'horizontal_flip'.*Received: 'horizontl_flip'"):
         predict_tta(model, images, ["horizontl_flip"])

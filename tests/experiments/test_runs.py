@@ -38,6 +38,7 @@ from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.models.dual import build_merged_model
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training.checkpoint import PhaseState
+from lwcnn.training.devices import Computing
 from lwcnn.training.phases import Phase, trainable_layer_names
 
 ISSUE_FIELDS = {
@@ -203,6 +204,10 @@ def test_result_of_another_configuration_is_refused(copied, made_dataset):
     edited(copied, config=config | {"branches": [config["branches"][0], ["augmented", augmentation]]})
     with pytest.raises(LwcnnError, match=r"differs in: branches\.1\.1\.brightness, .*branches\.1\.1\.rotation"):
         run_experiment("paper", made_dataset, "smoke", 0, copied)
+    edited(copied, config=config | {"computing": {"precision": "mixed_bfloat16"}})
+    for computing in (Computing(), Computing(precision="mixed_float16")):
+        with pytest.raises(LwcnnError, match="differs in: computing.*give the same --precision and --devices"):
+            run_experiment("paper", made_dataset, "smoke", 0, copied, computing=computing)
 
 
 @pytest.mark.usefixtures("no_training")
@@ -457,6 +462,15 @@ def test_branches_that_drift_apart():
 def test_accuracy_that_drops_on_unfreezing():
     (sign,) = diagnose_run(made_result(start_of_all=0.70))
     assert "drops by 10.0 points" in sign and "all" in sign and "a tenth" in sign
+
+
+def test_a_phase_that_ends_below_its_best_epoch_is_followed_from_there():
+    result = made_result(start_of_all=0.70)
+    result["history"][1]["final_val_accuracy"] = 0.69  # without patience, a phase keeps its last epoch
+    assert diagnose_run(result) == []
+    result["history"][-1]["final_val_accuracy"] = 0.60
+    (sign,) = diagnose_run(result)
+    assert "phase all ends at 60.0%" in sign
 
 
 def test_gap_between_training_and_test():

@@ -49,6 +49,24 @@ def with_model_inside(pooling):
     return keras.Model(images, keras.layers.Dense(NUM_CLASSES, name="last")(x))
 
 
+def transferred():
+    """A model of layers that were called in another model before."""
+    images = x = keras.Input(SHAPE)
+    for layer in plain().layers[1:4]:
+        x = layer(x)
+    return keras.Model(images, keras.layers.Dense(NUM_CLASSES, name="last")(x))
+
+
+def called_twice(read):
+    """A model of which the last layers read one or both of the outputs of a layer that is called twice."""
+    images = keras.Input(SHAPE)
+    once = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, name="first")(images))
+    again = keras.layers.Dense(4, name="hidden")
+    x, y = again(once), again(again(once))
+    x = keras.layers.Add(name="sum")([x, y]) if read == 2 else y
+    return keras.Model(images, keras.layers.Dense(NUM_CLASSES, name="last")(x))
+
+
 def residual(**changes):
     return build_residual_se(SHAPE, NUM_CLASSES, replace(TINY_NETWORK, **changes))
 
@@ -93,7 +111,10 @@ def test_layer_by_layer_trains_any_network_and_nothing_else(build, part):
         (any_size, ("last",), None),
         (with_operations, ("last",), (4,)),
         (lambda: with_model_inside(pooling=True), ("last",), (4,)),
-        (lambda: with_model_inside(pooling=False), ("last",), None),
+        (lambda: with_model_inside(pooling=False), ("last",), (4,)),
+        (transferred, ("last",), (4,)),
+        (lambda: called_twice(read=1), ("last",), None),
+        (lambda: called_twice(read=2), ("sum", "last"), None),
         (lambda: sequential(108), ("last",), (108,)),  # in float32 as many bytes as the image of 12x12x3
         (lambda: sequential(109), ("last",), None),
     ],
@@ -160,5 +181,5 @@ def test_images_that_are_no_bytes_are_not_silently_left_unaugmented(part):
     images, labels = part.arrays()
     floats = Images(images.astype("float32"), labels)
     phase = Phase("all", SGD, epochs=1, augmentation=Augmentation(horizontal_flip=True))
-    with pytest.raises(LwcnnError, match="Augment images of type uint8. Received: images of type float32"):
+    with pytest.raises(LwcnnError, match="Give images of type uint8 to augment them.*Received: images of type float32"):
         train_phase(plain(), phase, Split(floats, floats), 0)

@@ -25,6 +25,7 @@ from lwcnn.experiments.recipes import get_experiment
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.dual import build_dual_model, build_merged_model, build_submodel
+from lwcnn.models.graph import flat_layers
 from lwcnn.models.residual_se import build_residual_se
 from lwcnn.system.errors import LwcnnError
 from lwcnn.training import loop, validation
@@ -281,8 +282,18 @@ def test_the_dropout_schedule_begins_and_ends_as_stated(epochs, rates):
         assert model.train_function is None, "Keras compiled the previous rate into it"
     model.get_layer("head_dropout").rate = 0.0
     for without in (build_submodel(SHAPE, NUM_CLASSES), keras.models.clone_model(model)):
-        with pytest.raises(LwcnnError, match=r"a Dropout layer: one that was loaded, .* Received: \(0.4, 0.2\) for "):
+        with pytest.raises(LwcnnError, match=r"Dropout layers of a rate above 0 .* Received: \(0.4, 0.2\) for "):
             loop._schedule_dropout(without, without, phase, 0)
+
+
+def test_the_dropout_schedule_is_of_all_layers():
+    inner = keras.Sequential([keras.Input((8,)), keras.layers.Dense(8), keras.layers.Dropout(0.5)])
+    model = keras.Sequential([keras.Input((8,)), inner, keras.layers.Dropout(0.1), keras.layers.Dense(2)])
+    loop._schedule_dropout(model, model, Phase("p", NADAM, 1, dropout=(0.4, 0.2)), 0)
+    assert [layer.rate for layer in flat_layers(model) if isinstance(layer, keras.layers.Dropout)] == [0.4, 0.4]
+    model.add(keras.layers.Dropout(0.0))
+    with pytest.raises(LwcnnError, match="Dropout layers of a rate above 0"):
+        loop._schedule_dropout(model, model, Phase("p", NADAM, 1, dropout=(0.4, 0.2)), 0)
 
 
 def test_a_phase_leaves_the_dropout_rates_as_they_were(parts):
@@ -618,9 +629,12 @@ def test_a_checkpoint_of_another_phase_is_refused(parts, tmp_path, change):
         "other images": {"split": Split(as_many, parts.validation)},
         "distillation": {"teaching": Teaching(build_merged_model(SHAPE, NUM_CLASSES), Distillation(4, 0.1))},
     }[change]
-    with pytest.raises(LwcnnError, match="phase, distillation, seed or split: use a file.*Received: .*state.npz"):
+    with pytest.raises(LwcnnError, match="Use a checkpoint for each, .* seed or split. Received: .*state.npz"):
         train_phase(model, **arguments)
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before))
+    with pytest.raises(LwcnnError, match="Use a checkpoint for each"):
+        train_phase(build_merged_model(SHAPE, NUM_CLASSES, ("original",)), **arguments)
+    assert path.exists(), "a mistake costs no training"
 
 
 def header(**changes):
@@ -768,6 +782,9 @@ def test_image_side_trains_on_smaller_images(parts, monkeypatch):
     with pytest.raises(LwcnnError, match="Leave out image_side, or choose another: merged .*Received: image_side=14"):
         train_phase(build_merged_model(SHAPE, NUM_CLASSES), Phase("p", NADAM, 1, image_side=14), parts, 0)
     dual = make_dual(SHAPE, NUM_CLASSES)
+    floats = Split(*(Images(part.arrays()[0].astype("float32"), part.chosen_labels) for part in parts))
+    with pytest.raises(LwcnnError, match="Give images as uint8 .* Received: float32"):
+        train_phase(model, Phase("p", NADAM, 1, image_side=8), floats, 0)
     with pytest.raises(LwcnnError, match="models with one input of images. Received: image_side=8"):
         train_phase(dual, Phase("p", NADAM, 1, image_side=8), parts, 0, branches=(None, None))
 
