@@ -10,10 +10,8 @@ that list names import none.
 
 import argparse
 import contextlib
-import io
 import os
 import sys
-from typing import cast
 
 import lwcnn
 from lwcnn.cli import deployment, evaluate, listing, predict, publish, run, search, training
@@ -105,14 +103,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command line and returns its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):  # None where it is closed
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it is closed
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        with contextlib.suppress(AttributeError):  # a stream of a test or a notebook
             # A terminal without "±", a file name of odd bytes.
-            cast(io.TextIOWrapper, stream).reconfigure(errors="backslashreplace")
+            getattr(sys, name).reconfigure(errors="backslashreplace")
     try:
         code = execute(_run, build_parser().parse_args(arguments))
-        if sys.stdout:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return code
     except BrokenPipeError:  # as `lwcnn table | head`: no one reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lwcnn.cli.arguments import DATA_DIR, MODEL, Arguments, at_least_one, dataset_source, option, output_file, path
 from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.safe_text import csv_cell, one_line
 
 EXIT_UNREADABLE = 4
@@ -41,7 +41,10 @@ def predict(options: argparse.Namespace) -> int:
     from lwcnn.models.io import load_model
     from lwcnn.system.files import write_atomically
 
-    file = model_file(options.model, options.dataset)
+    images, public = options.inputs, None
+    if len(images) == 1 and images[0] in DATASET_NAMES:
+        public = images[0]
+    file = model_file(options.model, options.dataset or public)
     model, description = load_model(file), read_description(file)
     require_classifier(model)
     unreadable: list[str] = []
@@ -62,9 +65,8 @@ def predict(options: argparse.Namespace) -> int:
             f"--classes FILE. Received: {file}"
         )
     transforms = default_tta_transforms(was_mirrored(file)) if options.tta else ("original",)
-    images = options.inputs
-    if images[0] in DATASET_NAMES and len(images) == 1:
-        images = converted_for(model, load_dataset(images[0], options.data_dir).x_test)
+    if public:
+        images = converted_for(model, load_dataset(public, options.data_dir).x_test)
     found = predict_images(model, images, options.top, names, temperature, transforms, skip).rename(
         columns={"image": "id"}
     )
@@ -88,6 +90,8 @@ def _given_names(options: argparse.Namespace, file: Path) -> tuple[str, ...]:
     from lwcnn.data.streams import read_class_list
     from lwcnn.evaluation.predict import require_classes
 
+    if options.classes and options.dataset:
+        raise wrong("Give the names of the classes by --dataset or by --classes", "both")
     if options.classes:
         return read_class_list(options.classes)
     if not options.dataset:

@@ -91,9 +91,10 @@ def make_report(options: argparse.Namespace) -> None:
 def release(options: argparse.Namespace) -> None:
     """Write license, size and latency into the model files of a folder, and a model card beside each."""
     from lwcnn.experiments.release import describe_models
-    from lwcnn.publication.cards import write_cards
+    from lwcnn.publication.cards import require_place, write_cards
 
     folders = Folders(options.results, models=options.models)
+    require_place(folders)  # before any file is changed
     described = describe_models(folders, options.license)
     silent = sum(told.license == NOT_SPECIFIED for told in map(read_description, described) if told)
     if silent:

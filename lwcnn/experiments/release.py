@@ -82,6 +82,7 @@ def describe_models(folders: Folders, license_name: str | None = None) -> list[P
     paths = sorted(Path(folders.models).rglob("*.keras"))
     if not paths:
         raise LwcnnError(f"Train a model first, by `lwcnn train`. Received: {folders.models}, which holds none")
+    changed: dict[Path, Description] = {}
     for path in paths:
         told, result = read_description(path), None
         if told and (run := folders.result(told.dataset, told.experiment, told.preset, told.seed)).exists():
@@ -93,7 +94,9 @@ def describe_models(folders: Folders, license_name: str | None = None) -> list[P
         if told.license not in (NOT_SPECIFIED, wanted.license):
             _log.warning("%s: its license was %s and is now %s", path, told.license, wanted.license)
         if wanted != told:
-            describe_model(path, wanted)
+            changed[path] = wanted
+    for path, wanted in changed.items():  # all or, after an error, none
+        describe_model(path, wanted)
     return paths
 
 

@@ -42,6 +42,10 @@ def export_model(path: StrPath, format_name: str, data: Dataset, output: Path, m
     kind = FORMATS[format_name]
     if kind.extension and output.suffix != kind.extension:  # the report must not overwrite it
         raise LwcnnError(f"Give an output path ending in {kind.extension}. Received: {output}")
+    if kind.extension and output.is_dir():
+        raise wrong("Give the path of a file", f"{output}, a folder")
+    if not kind.extension and output.is_file():
+        raise wrong("Give the path of a folder", f"{output}, a file")
     # Not `with_suffix`, because the name of a folder may contain a dot.
     report_path = output.with_name(output.name.removesuffix(kind.extension) + ".json")
     if report_path.exists() and not _is_report(report_path, output):

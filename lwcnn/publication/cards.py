@@ -39,11 +39,17 @@ def make_cards(folders: Folders) -> dict[Path, str]:
     return cards | {Path(folders.models) / INDEX: _index(told)}
 
 
-def write_cards(folders: Folders) -> list[Path]:
-    """Writes every card and the list, and returns their paths."""
-    cards, index = make_cards(folders), Path(folders.models) / INDEX
+def require_place(folders: Folders) -> None:
+    """Checks that the list of models would not replace another page."""
+    index = Path(folders.models) / INDEX
     if index.exists() and not read_text(index).startswith("# Models\n"):
         raise wrong("Put the models into a folder of their own: their list would replace another page", f"{index}")
+
+
+def write_cards(folders: Folders) -> list[Path]:
+    """Writes every card and the list, and returns their paths."""
+    require_place(folders)
+    cards = make_cards(folders)
     for path, text in cards.items():
         write_atomically(path, text.encode())
     return list(cards)

@@ -164,15 +164,19 @@ class Network:
         """The record of its int8 LiteRT file."""
         found = where(self.evidence.int8_files, dataset=self.dataset, experiment=self.experiment)
         if found.empty:
-            file = f"models/{self.dataset}-{self.experiment}.keras"
-            raise self._missing("exported as litert-int8", f"export {file} --format litert-int8")
+            name = f"{self.dataset}-{self.experiment}"
+            output = self.evidence.folder / f"export/{name}-litert-int8.tflite"
+            command = f"export models/{name}.keras --format litert-int8 --output {output}"
+            raise self._missing("exported as litert-int8", command)
         return found.iloc[0]
 
     def latency(self, runtime: str) -> pd.Series:
         """Returns the record of its latency: the device, and milliseconds per image such as `p50_ms`."""
         found = where(self.evidence.latencies, dataset=self.dataset, experiment=self.experiment, runtime=runtime)
         if found.empty:
-            raise self._missing(f"timed with {runtime}", "bench models/*.keras --json results/bench.json")
+            raise self._missing(
+                f"timed with {runtime}", f"bench models/*.keras --json {self.evidence.folder / 'bench.json'}"
+            )
         return found.iloc[0]
 
     @property

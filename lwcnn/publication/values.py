@@ -104,8 +104,8 @@ def _gain(evidence: Evidence, ours: Network, other: Network) -> Measurement:
     for preset in (ours.preset,) if ours.preset else PRESETS_BY_SIZE:
         with suppress(MissingInput):
             return gain(replace(ours, preset=preset).minus(other.experiment), origin=preset)
-    commands = [f"`lwcnn {one.train_command(ours.preset or 'quick', (0, 1, 2))}`" for one in (ours, other)]
-    raise MissingInput(" and ".join(commands))
+    commands = [one.train_command(ours.preset or "quick", (0, 1, 2)) for one in (ours, other)]
+    raise MissingInput(" and ".join(f"`lwcnn {command} --results {evidence.folder}`" for command in commands))
 
 
 def _ece_change(evidence: Evidence, ours: Network, other: Network) -> Measurement:
@@ -126,7 +126,8 @@ def _folds(evidence: Evidence, network: Network, kind: str, quantity: str) -> Va
     is_leaky = kind == "not reset"
     found = where(evidence.folds, dataset=network.dataset, experiment=network.experiment, leaky=is_leaky)
     if found.empty:
-        raise MissingInput(f"`lwcnn kfold {network.experiment} --dataset {network.dataset}{' --leaky' * is_leaky}`")
+        command = f"kfold {network.experiment} --dataset {network.dataset}{' --leaky' * is_leaky}"
+        raise MissingInput(f"`lwcnn {command} --results {evidence.folder}`")
     preset = found["preset"].iloc[0]  # the largest: they are in order
     folds = found[found["preset"] == preset]
     if quantity == "each":

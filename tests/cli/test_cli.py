@@ -36,6 +36,12 @@ def arguments(tmp_path, made_npz):
     return [f"--dataset={made_npz}", *folders, "--progress=line"]
 
 
+def test_closed_streams_are_no_errors(monkeypatch):
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    assert main(["list"]) == 0 and main(["evaluate", str(ROOT / "README.md")]) == 1
+
+
 def test_train_then_evaluate(tmp_path, arguments, made_npz, capsys):
     assert main(["train", "paper", "head_only", "--preset=quick", "--seeds", "0", *arguments]) == 0
     (run,), (model,) = tmp_path.glob("results/made-*/paper/quick/seed0.json"), tmp_path.glob("models/*-paper.keras")

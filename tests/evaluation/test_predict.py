@@ -383,6 +383,24 @@ def test_a_data_set_by_name(tmp_path):
     assert read_csv(output) == wanted_rows(model, map(str, range(20)), images, "0123456789")
 
 
+@pytest.mark.parametrize("inputs, wanted", [(["mnist"], "mnist"), (["mnist", "x.png"], None), (["x.png"], None)])
+def test_a_data_set_is_predicted_by_the_weights_of_it(inputs, wanted, monkeypatch, capsys):
+    def find(model, dataset):
+        raise LwcnnError(f"{model} on {dataset}")
+
+    monkeypatch.setattr("lwcnn.experiments.shipped.model_file", find)
+    assert main(["predict", "wren-15k", *inputs]) == 1
+    assert f"wren-15k on {wanted}" in capsys.readouterr().err
+    assert main(["predict", "wren-15k", *inputs, "--dataset=cifar10"]) == 1
+    assert "wren-15k on cifar10" in capsys.readouterr().err
+
+
+def test_names_are_given_once(model_file, names_file, folder, capsys):
+    line = ["predict", str(model_file), str(folder), f"--classes={names_file}", "--dataset=cifar10"]
+    assert main(line) == 1
+    assert "by --dataset or by --classes. Received: both" in capsys.readouterr().err
+
+
 def test_names_of_classes_from_a_folder_of_few_images(model, model_file, folder, made_dataset, tmp_path, capsys):
     for name in "dbca":
         (tmp_path / "few" / name).mkdir(parents=True)

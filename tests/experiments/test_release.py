@@ -241,6 +241,11 @@ def test_a_description_says_what_was_measured_on_this_very_model(folders, add, m
     describe_models(folders)
     told = read_description(path)
     assert (told.params, told.temperature, told.license, told.int8_bytes) == (1234, 1.5, "CC0", 777)
+    save_model(other := path.with_name("other.keras"), load_model(path), replace(told, seed=7))
+    with pytest.raises(LwcnnError, match="its run is not in the results. Received: .*other.keras"):
+        describe_models(folders, "MIT")
+    assert read_description(path) == told, "no file is changed"
+    other.unlink()
     folders.result("made", "paper", "quick", 0).unlink()
     with pytest.raises(LwcnnError, match="its run is not in the results. Received: .*made-paper.keras"):
         describe_models(folders)

@@ -293,6 +293,16 @@ def test_saved_model_replaces_only_its_own(trained, made_dataset, tmp_path):
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["precious", "saved", "saved.json"]
 
 
+def test_a_folder_and_a_file_do_not_replace_each_other(trained, made_dataset, tmp_path, monkeypatch):
+    (tmp_path / "x.tflite").mkdir()
+    (tmp_path / "x").write_text("a file")
+    monkeypatch.setattr("lwcnn.export.run.convert", None)  # it is told before the work
+    with pytest.raises(LwcnnError, match="Give the path of a file. Received: .*x.tflite, a folder"):
+        export_model(trained[0], "litert", made_dataset, tmp_path / "x.tflite")
+    with pytest.raises(LwcnnError, match="Give the path of a folder. Received: .*x, a file"):
+        export_model(trained[0], "saved_model", made_dataset, tmp_path / "x")
+
+
 @pytest.mark.parametrize("content", ['{"accuracy": 0.9}', "[]", "no JSON"])
 def test_a_report_replaces_only_a_report(trained, made_dataset, tmp_path, content):
     (tmp_path / "wren.json").write_text(content)

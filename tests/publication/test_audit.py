@@ -48,7 +48,9 @@ def test_size_of_the_paper_is_that_with_optimizer_slots(rows):
 
 def test_what_was_not_run_names_its_command(rows):
     assert "`lwcnn train paper --dataset cifar10 --preset full" in str(rows["paper", "accuracy, CIFAR-10"][0])
-    assert "`lwcnn kfold paper_as_published --dataset mnist --leaky`" in str(rows["paper", "six folds, MNIST"][1])
+    assert "`lwcnn kfold paper_as_published --dataset mnist --leaky --results " in str(
+        rows["paper", "six folds, MNIST"][1]
+    )
     assert " Received: " in str(rows["paper", "accuracy, CIFAR-10"][0])
 
 
@@ -73,7 +75,8 @@ def test_differences_are_paired_and_have_an_interval(tmp_path):
     assert found.value == pytest.approx(-20) and low < -20 < high < 0
     assert str(found).startswith("-20.00 points [-2") and str(found).endswith("] (quick)")
     assert resolve("cifar10/single/quick ece minus cifar10/paper/quick", evidence).value == pytest.approx(20)
-    commands = [f"`lwcnn train {one} --dataset cifar10 --preset quick --seeds 0 1 2`" for one in ("paper", "head_only")]
+    for_all = f"--dataset cifar10 --preset quick --seeds 0 1 2 --results {tmp_path}"
+    commands = [f"`lwcnn train {one} {for_all}`" for one in ("paper", "head_only")]
     assert str(resolve("cifar10/paper gain over cifar10/head_only", evidence)) == " and ".join(commands)
 
 
