@@ -87,9 +87,7 @@ def _check_nodes(ray: Any, probe: Any, options: argparse.Namespace) -> None:
                 require_equal(name, ray.get(found, timeout=CHECK_SECONDS), here)
             except ray.exceptions.RayError as error:
                 reason = str(error).strip().splitlines()[-1]
-                raise LwcnnError(
-                    f"Check that every node answers and can import lwcnn. Received: {name}: {reason}"
-                ) from error
+                raise wrong("Check that every node answers and can import lwcnn", f"{name}: {reason}") from error
 
 
 def report(dataset: str, data_dir: Path | None, tokens: list[Path]) -> dict[str, Any]:
@@ -108,16 +106,14 @@ def require_equal(node: str, found: dict[str, Any], here: dict[str, Any]) -> Non
     """Checks the report of a node against that of this machine."""
     if found["unseen"]:
         folders = ", ".join(found["unseen"])
-        raise LwcnnError(
-            f"Give --results and --cache on a folder that every node shares. Received: {node} lacks {folders}"
-        )
+        raise wrong("Give --results and --cache on a folder that every node shares", f"{node} lacks {folders}")
     there, own = found["versions"], here["versions"]
     names = [name for name in own | there if there.get(name) != own.get(name)]
     differing = [f"{name} {there.get(name)} (here {own.get(name)})" for name in names]
     if differing:
-        raise LwcnnError(f"Install the same versions on every node. Received: {node} has {', '.join(differing)}")
+        raise wrong("Install the same versions on every node", f"{node} has {', '.join(differing)}")
     if found["data"] != here["data"]:
-        raise LwcnnError(f"Put the same data set on every node. Received: {node}: {found['data']}")
+        raise wrong("Put the same data set on every node", f"{node}: {found['data']}")
 
 
 def _connect(address: str):
@@ -134,9 +130,10 @@ def _connect(address: str):
             problem = error
     if problem:
         reason = " ".join(str(problem).split())[:200] or type(problem).__name__
-        raise LwcnnError(
+        raise wrong(
             f"The Ray cluster does not answer within {CONNECT_SECONDS} seconds: start it with `ray start --head`, or "
-            f"check the address. Received: --cluster {address} ({reason})"
+            f"check the address",
+            f"--cluster {address} ({reason})",
         ) from problem
     return ray
 

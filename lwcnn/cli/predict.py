@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lwcnn.cli.arguments import DATA_DIR, MODEL, Arguments, at_least_one, dataset_source, option, output_file, path
 from lwcnn.data.known import CLASS_NAMES, DATASET_NAMES
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import wrong
 from lwcnn.system.safe_text import csv_cell, one_line
 
 EXIT_UNREADABLE = 4
@@ -55,14 +55,13 @@ def predict(options: argparse.Namespace) -> int:
 
     temperature = getattr(description, "temperature", None) if options.calibrated else 1.0
     if temperature is None:
-        raise LwcnnError(
-            f"The model file has no temperature, which `lwcnn train` fits: leave out --calibrated. Received: {file}"
-        )
+        raise wrong("The model file has no temperature, which `lwcnn train` fits: leave out --calibrated", file)
     names = _given_names(options, file) or (description.class_names if description else ())
     if not names:
-        raise LwcnnError(
+        raise wrong(
             "The model file does not name its classes: give its data set by --dataset, or the names, one a line, by "
-            f"--classes FILE. Received: {file}"
+            "--classes FILE",
+            file,
         )
     transforms = default_tta_transforms(was_mirrored(file)) if options.tta else ("original",)
     if public:

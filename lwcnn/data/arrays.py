@@ -128,7 +128,7 @@ def _read_hugging_face(part: Any, size: Size | None) -> Named:
     pictures = part[image]
     images, kept, unreadable = read_images(pictures, choose_shape(pictures, size))
     for index, why in unreadable.items():
-        raise LwcnnError(f"Remove the images that can't be read ({why}). Received: {len(unreadable)}, first {index}")
+        raise wrong(f"Remove the images that can't be read ({why})", f"{len(unreadable)}, first {index}")
     return images, np.asarray(part[label])[kept], tuple(getattr(features[label], "names", None) or ())
 
 
@@ -136,7 +136,7 @@ def _column(features: Mapping[str, Any], kind: str, names: tuple[str, ...]) -> s
     of_kind = [name for name, feature in features.items() if type(feature).__name__ == kind]
     found = [name for name in names if name in (of_kind or features)] or of_kind
     if not found:
-        raise LwcnnError(f"Name a column {' or '.join(names)}. Received: columns {', '.join(features)}")
+        raise wrong(f"Name a column {' or '.join(names)}", f"columns {', '.join(features)}")
     return found[0]
 
 
@@ -149,9 +149,9 @@ def _number(labels: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tup
     texts = [one_line(decode_name(label)) for label in labels.ravel()]
     names = names or tuple(sorted(set(texts)))
     if unknown := sorted(set(texts) - set(names)):
-        raise LwcnnError(f"Add training images of every class. Received: only test images of {unknown[:5]}")
+        raise wrong("Add training images of every class", f"only test images of {unknown[:5]}")
     return np.array([names.index(text) for text in texts], np.int64), names
 
 
 def _unknown_form(received: str) -> LwcnnError:
-    return LwcnnError(f"Give {_FORMS}. Received: {received}")
+    return wrong(f"Give {_FORMS}", received)

@@ -7,7 +7,7 @@ from lwcnn.data.augment import Augmentation, MixUpCutMix, augment_batch
 from lwcnn.data.augment.draws import Purpose, random_bits
 from lwcnn.data.augment.mixing import draw_mix, mix_images, mix_labels
 from lwcnn.data.images import Images
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import wrong
 
 
 class Batches(keras.utils.PyDataset):
@@ -58,13 +58,13 @@ class Batches(keras.utils.PyDataset):
         self.batch_size, self.seed, self.branches = batch_size, seed, branches
         self.mixing, self.num_classes, self.num_epochs = mixing, num_classes, num_epochs
         if mixing and mixing.ramp and not num_epochs:
-            raise LwcnnError(f"Give num_epochs, the length of the ramp of mixing. Received: num_epochs={num_epochs}")
+            raise wrong("Give num_epochs, the length of the ramp of mixing", f"num_epochs={num_epochs}")
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1 or not len(self.indices):
             advice = "Give at least one image, and batch_size as an integer of 1 or more"
             raise wrong(advice, f"{len(self.indices)} images, batch_size={batch_size}")
         if mixing and (not num_classes or not 0 <= self.labels.min() <= self.labels.max() < num_classes):
             found = f"num_classes={num_classes}, labels from {self.labels.min()} to {self.labels.max()}"
-            raise LwcnnError(f"Give num_classes, above the largest label, with mixing. Received: {found}")
+            raise wrong("Give num_classes, above the largest label, with mixing", found)
         self.set_epoch(0)
 
     def __len__(self) -> int:

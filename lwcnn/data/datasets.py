@@ -122,7 +122,7 @@ def load_dataset(
     ((1438, 28, 28, 1), 10)
     """
     if mirror not in (None, True, False):
-        raise LwcnnError(f"Give mirror as True, False or None. Received: {mirror!r}")
+        raise wrong("Give mirror as True, False or None", repr(mirror))
     public = None  # name of the public data set that this one is, or ought to be
     if isinstance(source, (str, os.PathLike)) and is_dataset_name(source):
         name = public = str(source)
@@ -192,9 +192,10 @@ def _read_or_download(name: str, data_dir: StrPath | None, download: bool) -> tu
     if found := _read_found(name, data_dir, download):
         return found
     if not download:
-        raise LwcnnError(
+        raise wrong(
             f"Allow downloading, because {name} is neither in the data folder nor in Keras's cache; or "
-            f"{offline_hint(name)}. Received: {name!r}"
+            f"{offline_hint(name)}",
+            repr(name),
         )
     with locked(cache_folder(), _log.warning):
         if found := _read_found(name, data_dir, download):  # another process has downloaded it meanwhile

@@ -15,7 +15,7 @@ import numpy as np
 from lwcnn.data.checks import Part, Splits, decode_class_names
 from lwcnn.data.image_files import read_images
 from lwcnn.data.splits import TEST_FRACTION, split_for_training
-from lwcnn.system.errors import LwcnnError, Unavailable, located, wrong
+from lwcnn.system.errors import Unavailable, located, wrong
 from lwcnn.system.files import StrPath, require_available
 from lwcnn.system.npz import load_npz
 
@@ -59,9 +59,10 @@ def read_official(name: str, folder: Path) -> Splits:
         raise
     except Exception as error:  # damaged files can raise any error
         require_available(error, folder)
-        raise LwcnnError(
+        raise wrong(
             "Extract the official archive again: a file is missing, truncated or corrupt "
-            f"({type(error).__name__}: {error}). Received: {str(folder)!r}"
+            f"({type(error).__name__}: {error})",
+            repr(str(folder)),
         ) from error
 
 

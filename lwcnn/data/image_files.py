@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 from lwcnn.system.npz import require_memory
 from lwcnn.system.safe_text import decode_name, one_line
 
@@ -105,7 +105,7 @@ def choose_shape(sources: Iterable[Any], size: Size | None) -> tuple[int, int, i
         except Exception:  # reported when its pixels are read
             continue
     if not sizes:
-        raise LwcnnError("Give at least one readable image. Received: no readable image")
+        raise wrong("Give at least one readable image", "no readable image")
     height, width = chosen or _default_size(np.median(sizes, axis=0))
     if len(sizes) / 2 < num_gray < len(sizes):
         told = "%d of %d images are stored as gray, the others in color: the network gets three input channels"
@@ -132,9 +132,10 @@ def check_size(size: Size | None) -> tuple[int, ...]:
     sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     is_valid = len(sides) in (2, 3) and all(isinstance(side, (int, np.integer)) and side > 0 for side in sides)
     if not is_valid or (len(sides) == 3 and sides[2] not in _MODES):
-        raise LwcnnError(
+        raise wrong(
             "Give size as the side of a square in pixels, (height, width), or (height, width, channels) with 1, 3 or "
-            f"4 channels. Received: size={size!r}"
+            "4 channels",
+            f"size={size!r}",
         )
     return tuple(int(side) for side in sides)
 
@@ -145,9 +146,9 @@ def resize_images(images: np.ndarray, size: Size) -> np.ndarray:
     if (height, width, channels) == images.shape[1:]:
         return images
     if images.dtype != np.uint8:
-        raise LwcnnError(f"Give images of type uint8 to resize them. Received: {images.dtype}")
+        raise wrong("Give images of type uint8 to resize them", images.dtype)
     if images.shape[3] not in _MODES or channels not in _MODES:
-        raise LwcnnError(f"Give images of 1, 3 or 4 channels to resize them. Received: {images.shape}")
+        raise wrong("Give images of 1, 3 or 4 channels to resize them", images.shape)
     pictures = [Image.fromarray(image[..., 0] if image.shape[2] == 1 else image) for image in images]
     return read_images(pictures, (height, width, channels))[0]
 

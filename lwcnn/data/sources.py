@@ -116,4 +116,4 @@ def _download_failed(name: str, error: Exception) -> LwcnnError:
         advice = f"Try again later, because the checksum is wrong, or {offline_hint(name)}"
     else:
         advice = f"Connect to the network and try again, or {offline_hint(name)}"
-    return LwcnnError(f"{advice}; the download of {name} failed ({type(error).__name__}). Received: {name!r}")
+    return wrong(f"{advice}; the download of {name} failed ({type(error).__name__})", repr(name))

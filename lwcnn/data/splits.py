@@ -51,7 +51,7 @@ def stratified_folds(
     `class_names` are for the error message.
     """
     if num_folds < 2:
-        raise LwcnnError(f"Give num_folds as an integer of 2 or more. Received: num_folds={num_folds!r}")
+        raise wrong("Give num_folds as an integer of 2 or more", f"num_folds={num_folds!r}")
     counts = _count_classes(labels, min_count=num_folds, purpose=f"{num_folds} folds", class_names=class_names)
     generator = np.random.RandomState(seed)  # the legacy generator: NumPy guarantees its stream, and hence the folds
     fold_of = np.empty(len(labels), np.int64)
@@ -143,9 +143,7 @@ def _count_classes(labels: np.ndarray, min_count: int, purpose: str, class_names
             f"{class_names[k] if class_names else f'class {k}'}: {counts[k]}"
             for k in np.flatnonzero(counts < min_count)[:10]
         )
-        raise LwcnnError(
-            f"Add images or drop classes: each class needs at least {min_count} images for {purpose}. Received: {few}"
-        )
+        raise wrong(f"Add images or drop classes: each class needs at least {min_count} images for {purpose}", few)
     return counts
 
 

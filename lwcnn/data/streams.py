@@ -12,7 +12,7 @@ from PIL import Image
 
 from lwcnn.data.checks import check_class_names, check_image_array, images_at_once
 from lwcnn.data.image_files import IMAGE_EXTENSIONS, check_size, find_images, read_images, readable, reason
-from lwcnn.system.errors import LwcnnError, located, wrong
+from lwcnn.system.errors import located, wrong
 from lwcnn.system.files import read_text
 from lwcnn.system.npz import load_npz
 from lwcnn.system.safe_text import one_line
@@ -37,10 +37,10 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, Path | Image.Image]:
         elif path.is_dir():
             inside = find_images(path)
             if not inside:
-                raise LwcnnError(f"Give a folder with image files ({', '.join(IMAGE_EXTENSIONS)}). Received: {text}")
+                raise wrong(f"Give a folder with image files ({', '.join(IMAGE_EXTENSIONS)})", text)
             found |= inside if len(inputs) == 1 else {readable(str(image)): image for image in inside.values()}
         elif path.suffix == ".npz" and path.exists():
-            raise LwcnnError(f"Give an .npz file alone. Received: {text!r} among {len(inputs)} inputs")
+            raise wrong("Give an .npz file alone", f"{text!r} among {len(inputs)} inputs")
         elif os.path.lexists(path):
             found[readable(text)] = path
         elif matching := sorted(glob.glob(str(path), recursive=True)):
@@ -48,7 +48,7 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, Path | Image.Image]:
                 images = find_images(name).values() if name.is_dir() else [name]
                 found |= {readable(str(image)): image for image in images}
         else:
-            raise LwcnnError(f"There is no such image, folder or .npz file: check the path. Received: {text!r}")
+            raise wrong("There is no such image, folder or .npz file: check the path", repr(text))
     return found
 
 
@@ -56,7 +56,7 @@ def _read_standard_input() -> Image.Image:
     try:
         return Image.open(io.BytesIO(sys.stdin.buffer.read()))
     except Exception as error:  # damaged bytes can raise any error
-        raise LwcnnError(f"Pipe one image file into standard input ({reason(error)}). Received: '-'") from error
+        raise wrong(f"Pipe one image file into standard input ({reason(error)})", "'-'") from error
 
 
 def stream_files(
@@ -89,7 +89,7 @@ def read_class_list(path: Path) -> tuple[str, ...]:
     """Reads class names from a text file, one per line; empty lines are ignored."""
     names = tuple(one_line(line) for line in read_text(path).splitlines() if line.strip())
     if not names:
-        raise LwcnnError(f"Give a text file with one class name per line. Received: {path}")
+        raise wrong("Give a text file with one class name per line", path)
     with located(path):
         check_class_names(names)
     return names

@@ -10,7 +10,7 @@ from lwcnn.engine.epoch import Epoch, unsupported
 from lwcnn.engine.keras_internals import first_epoch
 from lwcnn.engine.losses import Means, Objective
 from lwcnn.engine.network import Predictor, has_shape
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import wrong
 
 
 def fast_fit(
@@ -169,7 +169,7 @@ def _evaluate(model: keras.Model, held_out: list, batch_size: int, calls) -> dic
 def _require_one_length(inputs: list[np.ndarray], labels: list[np.ndarray]) -> None:
     if len({len(array) for array in inputs + labels}) != 1 or not len(labels[0]):
         shapes = ", ".join(str(array.shape) for array in inputs + labels)
-        raise LwcnnError(f"Give x and y as arrays of one length, at least 1. Received: shapes {shapes}")
+        raise wrong("Give x and y as arrays of one length, at least 1", f"shapes {shapes}")
 
 
 def _batches(inputs, labels, batch_size: int, shuffle: bool) -> Iterator[tuple[tuple, tuple]]:

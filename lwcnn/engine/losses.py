@@ -9,7 +9,7 @@ from scipy.special import log_softmax
 from lwcnn.engine import keras_internals as internals
 from lwcnn.engine.keras_internals import Unsupported
 from lwcnn.engine.operations.base import first_difference
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 
 _CROSS_ENTROPIES = {keras.losses.SparseCategoricalCrossentropy: True, keras.losses.CategoricalCrossentropy: False}
 _ACCURACIES = {keras.metrics.SparseCategoricalAccuracy: True, keras.metrics.CategoricalAccuracy: False}
@@ -48,7 +48,7 @@ class CompiledLoss(NamedTuple):
         if labels.ndim == 1 or labels.shape[1] == 1:
             if labels.min() < 0 or labels.max() >= num_classes:
                 found = f"{labels.min()} to {labels.max()}"
-                raise LwcnnError(f"Give labels from 0 to {num_classes - 1}, the model's classes. Received: {found}")
+                raise wrong(f"Give labels from 0 to {num_classes - 1}, the model's classes", found)
             labels = np.eye(num_classes, dtype=np.float32)[labels.reshape(-1).astype(np.int64)]
         targets = labels
         if smoothing:

@@ -12,7 +12,7 @@ from lwcnn.engine.match import Match, match_layers
 from lwcnn.engine.operations.activations import LINEAR, SOFTMAX, find_function
 from lwcnn.engine.threads import OneBlasThread, ThreadGroup, run_in_group, share_out
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 
 
 class Weights:
@@ -102,7 +102,7 @@ class Network:
     def forward(self, images: list[np.ndarray], training: bool) -> list[np.ndarray]:
         for x, shape in zip(images, self._graph.input_shapes, strict=True):
             if not has_shape(x, shape):  # the kernels check no bounds
-                raise LwcnnError(f"Give images of shape {shape}, as the model's. Received: {x.shape[1:]}")
+                raise wrong(f"Give images of shape {shape}, as the model's", x.shape[1:])
         values = {n: x.astype(np.float32, copy=False) for n, x in zip(self._graph.inputs, images, strict=True)}
         for operation, inputs, output in self.steps:
             values[output] = operation.forward([values[number] for number in inputs], training)

@@ -6,7 +6,7 @@ import numpy as np
 
 from lwcnn.evaluation.predict import require_classifier_of
 from lwcnn.models.graph import layer_outputs
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import wrong
 
 
 def gradcam_heatmap(model: keras.Model, images: np.ndarray, class_index: int | np.ndarray, layer: str) -> np.ndarray:
@@ -38,7 +38,7 @@ def default_layers(model: keras.Model) -> list[str]:
             branch = each.name.removesuffix("_conv2").removesuffix("_conv1")
             found[branch if each.name != branch else ""] = each.name
     if not found:
-        raise LwcnnError(f"Give a model with convolutions on feature maps. Received: {model.name!r}")
+        raise wrong("Give a model with convolutions on feature maps", repr(model.name))
     return [name for branch, name in found.items() if branch] or [found[""]]
 
 
@@ -62,7 +62,7 @@ def _gradients(rest: keras.Model, pixels, activations, chosen):
             return (logits * chosen).sum()
 
         return jax.grad(total)(activations)
-    raise LwcnnError(f"Set KERAS_BACKEND to tensorflow or jax to compute heat maps. Received: {backend!r}")
+    raise wrong("Set KERAS_BACKEND to tensorflow or jax to compute heat maps", repr(backend))
 
 
 def _weighted_sum(activations: np.ndarray, gradients: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import wrong
 
 TOP = 3
 """The k of the top-k accuracy in `summarize`."""
@@ -141,14 +141,12 @@ def check_logits(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
     """Validates logits and labels; returns them as float64 of shape (n, classes) and int64 of shape (n,)."""
     logits, labels = np.asarray(logits), np.asarray(labels)
     if logits.ndim != 2 or 0 in logits.shape or logits.dtype.kind != "f":
-        raise LwcnnError(
-            f"Give logits as floats of shape (n, classes). Received: {logits.dtype} of shape {logits.shape}"
-        )
+        raise wrong("Give logits as floats of shape (n, classes)", f"{logits.dtype} of shape {logits.shape}")
     if labels.shape != logits.shape[:1] or labels.dtype.kind not in "iu":
         advice = f"Give one integer label for each of the {len(logits)} rows of logits"
         raise wrong(advice, f"{labels.dtype} of shape {labels.shape}")
     if labels.min() < 0 or labels.max() >= logits.shape[1]:
-        raise LwcnnError(f"Give labels from 0 to {logits.shape[1] - 1}. Received: {labels.min()} to {labels.max()}")
+        raise wrong(f"Give labels from 0 to {logits.shape[1] - 1}", f"{labels.min()} to {labels.max()}")
     if not np.isfinite(logits).all():
         num_bad = int((~np.isfinite(logits)).any(axis=1).sum())
         advice = "The logits are not finite because training diverged: try a smaller learning rate"

@@ -18,7 +18,7 @@ from lwcnn.data.image_files import resize_images
 from lwcnn.data.streams import Batch, find_inputs, read_npz_images, stream_files
 from lwcnn.evaluation.metrics import average_probabilities
 from lwcnn.models.description import read_description
-from lwcnn.system.errors import LwcnnError, unknown_name, wrong
+from lwcnn.system.errors import unknown_name, wrong
 from lwcnn.system.files import StrPath
 
 if TYPE_CHECKING:
@@ -55,16 +55,14 @@ def predict_logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
     images = np.asarray(images)
     require_classifier_of(images, model)
     if len(images) == 0:
-        raise LwcnnError(f"Give at least one image. Received: {images.shape}")
+        raise wrong("Give at least one image", images.shape)
     found = model.predict(images, batch_size=images_at_once(images.shape[1:]), verbose=0)
     logits = np.asarray(found, dtype=np.float32)
     if not np.isfinite(logits).all():
-        raise LwcnnError(
-            f"Give a model with finite outputs; the training of this one diverged. Received: {model.name!r}"
-        )
+        raise wrong("Give a model with finite outputs; the training of this one diverged", repr(model.name))
     are_shares = min(logits.shape) > 1 and logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1, atol=1e-3)
     if are_shares or ends_in_softmax(model):
-        raise LwcnnError(f"Give a model with logits as output, without softmax. Received: {model.name!r}")
+        raise wrong("Give a model with logits as output, without softmax", repr(model.name))
     return logits
 
 
@@ -75,7 +73,7 @@ def require_classifier_of(images: np.ndarray, model: keras.Model) -> None:
     fits = len(expected) == len(shape) and all(e in (None, s) for e, s in zip(expected, shape, strict=True))
     if not fits:
         wanted = ", ".join(map(str, expected))
-        raise LwcnnError(f"Give images of shape (n, {wanted}). Received: {images.shape}")
+        raise wrong(f"Give images of shape (n, {wanted})", images.shape)
     require_pixels(images)
 
 
@@ -87,17 +85,17 @@ def require_classifier(model: keras.Model) -> None:
         advice = "Give a model with one input and one output; of a dual model, give a submodel or the merged model"
         raise wrong(advice, f"{model.name!r} with {len(model.inputs)} inputs and {len(model.outputs)} outputs")
     if len(output_shape := model.outputs[0].shape) != 2:
-        raise LwcnnError(f"Give a model with logits of shape (n, classes). Received: {output_shape}")
+        raise wrong("Give a model with logits of shape (n, classes)", output_shape)
 
 
 def require_fit(model: keras.Model, path: StrPath, data: Dataset) -> None:
     """Checks that a model, read from a path, takes a data set's images and has its classes."""
     require_classifier(model)
     if input_shape(model) != data.input_shape or model.output_shape[-1] != data.num_classes:
-        raise LwcnnError(
+        raise wrong(
             f"Choose the data set of {path} with --dataset, and evaluate models of different sizes one at a time: this "
-            f"one takes images of shape {model.input_shape[1:]} and has {model.output_shape[-1]} classes. Received: "
-            f"{data.name}, {data.input_shape}, {data.num_classes} classes"
+            f"one takes images of shape {model.input_shape[1:]} and has {model.output_shape[-1]} classes",
+            f"{data.name}, {data.input_shape}, {data.num_classes} classes",
         )
     require_classes(path, data.class_names, data.name)
 
@@ -154,14 +152,15 @@ def predict_images(
 
     require_classifier(model)
     if not isinstance(top, Integral) or top < 1:
-        raise LwcnnError(f"Give top as a number of classes, at least 1. Received: {top!r}")
+        raise wrong("Give top as a number of classes, at least 1", repr(top))
     batches = _batches(model, images, on_unreadable or _refuse)
     known = getattr(model, "class_names", None) or [str(k) for k in range(model.output_shape[-1])]
     class_names = list(class_names) or known
     if model.output_shape[-1] != len(class_names):
-        raise LwcnnError(
+        raise wrong(
             f"Give class_names (on the command line --classes or --dataset) as a name for each of the model's "
-            f"{model.output_shape[-1]} classes. Received: {len(class_names)} names"
+            f"{model.output_shape[-1]} classes",
+            f"{len(class_names)} names",
         )
     rows, top = [], min(top, len(class_names))
     for names, batch in batches:
@@ -170,7 +169,7 @@ def predict_images(
         for name, row, labels in zip(names, probabilities, order, strict=True):
             rows.append([name, *(cell for label in labels for cell in (class_names[label], float(row[label])))])
     if not rows:
-        raise LwcnnError("Give at least one readable image. Received: no readable image")
+        raise wrong("Give at least one readable image", "no readable image")
     more = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
     return pandas.DataFrame(rows, columns=["image", "label", "probability", *more])
 
@@ -198,7 +197,7 @@ def _batches(
 
 
 def _refuse(name: str, reason: str) -> None:
-    raise LwcnnError(f"Give images that can be read ({reason}). Received: {name!r}")
+    raise wrong(f"Give images that can be read ({reason})", repr(name))
 
 
 def converted_for(model: keras.Model, images: np.ndarray) -> np.ndarray:
@@ -210,7 +209,7 @@ def input_shape(model: keras.Model) -> tuple[int, int, int]:
     """Returns the shape (height, width, channels) of a model's input."""
     shape = tuple(model.input_shape[1:])
     if len(shape) != 3 or None in shape:
-        raise LwcnnError(f"Give a model of one image size. Received: {model.name!r}, which takes {shape}")
+        raise wrong("Give a model of one image size", f"{model.name!r}, which takes {shape}")
     return shape
 
 

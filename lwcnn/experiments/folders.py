@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 from lwcnn.system.npz import load_npz, save_npz
 
 
@@ -61,5 +61,5 @@ def load_classes(path: Path) -> np.ndarray:
     """Returns the class numbers that `save_classes` wrote."""
     classes = load_npz(path).get("classes")
     if classes is None or classes.ndim != 1 or classes.dtype.kind not in "ui":
-        raise LwcnnError(f"The file does not hold class numbers: move it away. Received: {path}")
+        raise wrong("The file does not hold class numbers: move it away", path)
     return classes

@@ -24,7 +24,7 @@ from lwcnn.experiments.records import (
     provenance,
     split_images,
 )
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import wrong
 from lwcnn.system.files import write_json
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.progress import Progress
@@ -76,7 +76,7 @@ def run_kfold(
     """
     plan, data = find_plan(experiment, dataset, preset, folders)
     if leaky and not isinstance(plan, MergedExperiment):
-        raise LwcnnError(f"Only the paper's merged model was assessed leaky. Received: {experiment!r}")
+        raise wrong("Only the paper's merged model was assessed leaky", repr(experiment))
     if isinstance(plan, DistilledExperiment):
         advice = "K-fold takes no distilled experiment: its teacher was trained on the images of every fold"
         raise wrong(advice, f"{experiment!r}")

@@ -19,7 +19,7 @@ from lwcnn.models.dual import build_dual_model, build_merged_model, build_submod
 from lwcnn.models.io import load_model
 from lwcnn.models.merge import merge_submodels
 from lwcnn.models.surgery import build_ensemble, merge_branches, replace_head
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.distillation import Teaching
 
@@ -30,7 +30,7 @@ def train_method(experiment: Experiment, sequence: PhaseSequence, teacher: keras
     Experiments with the same first phases and the same cache train these once.
     """
     if sequence.computing.devices > 1 and isinstance(experiment, types.DistilledExperiment):
-        raise LwcnnError(f"Distillation trains on one device. Received: {sequence.computing.devices} devices")
+        raise wrong("Distillation trains on one device", f"{sequence.computing.devices} devices")
     sequence.progress.expect(experiment.num_epochs)
     network = getattr(experiment, "network", None)
     normalization = sequence.split.training.channel_statistics() if isinstance(network, ResNetConfig) else None
@@ -123,7 +123,7 @@ def _with_weights(model: keras.Model, weights: list[np.ndarray]) -> keras.Model:
 
 def _teaching(experiment: types.DistilledExperiment, sequence: PhaseSequence, teacher: keras.Model | None) -> Teaching:
     if teacher is None:
-        raise LwcnnError(f"A distilled experiment needs a teacher. Received: teacher=None for {experiment.name!r}")
+        raise wrong("A distilled experiment needs a teacher", f"teacher=None for {experiment.name!r}")
     weights = b"".join(weight.tobytes() for weight in teacher.get_weights())
     sequence.depends_on([hashlib.sha256(weights).hexdigest()[:16], plain_settings(experiment.distillation)])
     return Teaching(teacher, experiment.distillation)

@@ -16,7 +16,7 @@ from lwcnn.experiments.folders import Folders
 from lwcnn.experiments.recipes import Experiment, Preset, get_experiment, get_preset
 from lwcnn.experiments.sequence import PhaseSequence
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import read_json
 from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
@@ -41,7 +41,7 @@ class Run:
 
     def __post_init__(self):
         if not isinstance(self.seed, Integral) or not 0 <= self.seed <= environment.MAX_SEED:
-            raise LwcnnError(f"Give a seed from 0 to {environment.MAX_SEED:,}. Received: {self.seed!r}")
+            raise wrong(f"Give a seed from 0 to {environment.MAX_SEED:,}", repr(self.seed))
         object.__setattr__(self, "seed", int(self.seed))  # NumPy's is no JSON
 
     @property
@@ -127,7 +127,7 @@ def check_finished(path: Path, run: dict, needed: str = "test_accuracy") -> dict
     result = read_json(path)
     config, checksum, accuracy = result["config"], result["data_checksum"], result[needed]
     if not isinstance(config, dict) or not isinstance(checksum, str) or not isinstance(accuracy, (int, float)):
-        raise LwcnnError(f"Move {path} away and run again. Received: a file that is not the result of a run")
+        raise wrong(f"Move {path} away and run again", "a file that is not the result of a run")
     if differing := sorted(set(_differences(config, run["config"])) - {"question", "start"}):  # which only describe
         is_computing = any(name.startswith("computing") for name in differing)
         raise LwcnnError(

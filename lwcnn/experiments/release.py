@@ -17,7 +17,7 @@ from lwcnn.experiments.folders import Folders, load_classes
 from lwcnn.experiments.results import PRESETS_BY_SIZE, load_exports, load_latencies, run_paths
 from lwcnn.models.description import NOT_SPECIFIED, Description, describe_model, model_checksum, read_description
 from lwcnn.models.io import load_model
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import read_json, write_atomically, write_json
 from lwcnn.system.locking import locked
 from lwcnn.system.npz import save_npz
@@ -81,14 +81,14 @@ def describe_models(folders: Folders, license_name: str | None = None) -> list[P
     """Writes license and results of its run, int8 export and benchmark into every model file of a folder."""
     paths = sorted(Path(folders.models).rglob("*.keras"))
     if not paths:
-        raise LwcnnError(f"Train a model first, by `lwcnn train`. Received: {folders.models}, which holds none")
+        raise wrong("Train a model first, by `lwcnn train`", f"{folders.models}, which holds none")
     changed: dict[Path, Description] = {}
     for path in paths:
         told, result = read_description(path), None
         if told and (run := folders.result(told.dataset, told.experiment, told.preset, told.seed)).exists():
             result = read_json(run)
         if told is None or result is None or not _belongs(path, result):
-            raise LwcnnError(f"Move the model away, or train it again: its run is not in the results. Received: {path}")
+            raise wrong("Move the model away, or train it again: its run is not in the results", path)
         found = Description.of_run(result | {"seen": told.seen}, told.class_names)
         wanted = replace(found, license=license_name or told.license, **_measured(path, folders.results))
         if told.license not in (NOT_SPECIFIED, wanted.license):

@@ -21,7 +21,7 @@ import pandas as pd
 
 from lwcnn.experiments.folders import load_classes
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import StrPath, read_json
 
 # Files of latencies in results/.
@@ -185,10 +185,10 @@ def _sorted(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 def _checked(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     content = read_json(path)
     lacking = [key for key in keys if key not in content]
-    wrong = [key for key in _KINDS.keys() & set(keys) - set(lacking) if not _is_kind(content[key], _KINDS[key])]
-    if lacking or wrong:
-        problem = f"lacks {', '.join(lacking)}" if lacking else f"holds another type as {', '.join(sorted(wrong))}"
-        raise LwcnnError(f"Move {path} out of the results folder, or create it again. Received: a file that {problem}")
+    mistyped = [key for key in _KINDS.keys() & set(keys) - set(lacking) if not _is_kind(content[key], _KINDS[key])]
+    if lacking or mistyped:
+        problem = f"lacks {', '.join(lacking)}" if lacking else f"holds another type as {', '.join(sorted(mistyped))}"
+        raise wrong(f"Move {path} out of the results folder, or create it again", f"a file that {problem}")
     return content
 
 

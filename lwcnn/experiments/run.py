@@ -24,7 +24,7 @@ from lwcnn.models.cost import count_macs, trainable_params
 from lwcnn.models.description import Description, read_description
 from lwcnn.models.io import load_model, save_model
 from lwcnn.models.surgery import build_ensemble
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import wrong
 from lwcnn.system.files import read_json, write_json
 from lwcnn.training.devices import Computing
 from lwcnn.training.progress import Progress
@@ -133,14 +133,15 @@ def find_teacher(teacher: Teacher, seed: int, data: Dataset, folders: Folders) -
         if told is None or (told.preset, told.seed) != (teacher.preset, seed):
             path = path.parent / "teachers" / f"{path.stem}-seed{seed}.keras"
     if not path.exists():
-        raise LwcnnError(
+        raise wrong(
             f"A model of the teacher is missing: train it with `lwcnn train {teacher.experiment} "
             f"--dataset {data.name if data.name in DATASET_NAMES else 'path/to/images'} --preset {teacher.preset} "
-            f"--seeds {seed}`, with the same folders and image options. Received: no {path.name}"
+            f"--seeds {seed}`, with the same folders and image options",
+            f"no {path.name}",
         )
     description = read_description(path)
     if description is None or description.data_checksum != data.checksum:
-        raise LwcnnError(f"The teacher was trained on other images than {data.name}'s. Received: {path}")
+        raise wrong(f"The teacher was trained on other images than {data.name}'s", path)
     return path
 
 

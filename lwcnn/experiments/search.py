@@ -29,7 +29,7 @@ from lwcnn.experiments.results import load_trials
 from lwcnn.experiments.spaces import SPACES, Direction, Space, build, read
 from lwcnn.models.build import build_network
 from lwcnn.models.cost import count_macs
-from lwcnn.system.errors import Diverged, LwcnnError, unknown_name
+from lwcnn.system.errors import Diverged, LwcnnError, unknown_name, wrong
 from lwcnn.system.locking import is_locked, locked
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.progress import Progress
@@ -136,7 +136,7 @@ class Search:
                 storage=storage, study_name=name, directions=directions, pruner=PRUNER, load_if_exists=True
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise LwcnnError(f"The study can't be read ({error}): move it away. Received: {self.path}") from error
+            raise wrong(f"The study can't be read ({error}): move it away", self.path) from error
 
     def _begin(self, study: optuna.Study) -> None:
         """Adds the finished trials of `results/search` and enqueues the base, unless it is among them."""
@@ -189,9 +189,10 @@ class Search:
                 reason = str(error)
             trial.set_user_attr("rejected", reason)
             self.study.tell(trial, state=TrialState.PRUNED)
-        raise LwcnnError(
+        raise wrong(
             f"Raise the limit or enlarge the images: none of {MAX_REJECTED:,} networks can be trained "
-            f"(the last: {reason}). Received: --limit {self.limit}"
+            f"(the last: {reason})",
+            f"--limit {self.limit}",
         )
 
     def _train(self, trial: optuna.Trial, plan: NetworkExperiment) -> None:

@@ -132,7 +132,7 @@ def _warn_of_seen(model: StrPath, told: Description | None, data: Dataset) -> No
 def _load_data_of(model: StrPath, told: Description | None, data_dir: StrPath | None) -> Dataset:
     """Loads the public data set that a model file names."""
     if told is None:
-        raise LwcnnError(f"The file does not name its data set: give it by --dataset. Received: {model}")
+        raise wrong("The file does not name its data set: give it by --dataset", model)
     advice = f"give the data set by --dataset. Received: {model}, trained on {told.dataset!r}"
     if told.dataset not in DATASET_NAMES:
         raise LwcnnError(f"The model was trained on images of your own; {advice}")

@@ -114,7 +114,7 @@ def build_deployable(model: keras.Model, short_names: bool = False) -> keras.Mod
         raise wrong(advice, f"{type(model).__name__} {getattr(model, 'name', '')!r}")
     shape = tuple(model.inputs[0].shape[1:])
     if None in shape:
-        raise LwcnnError(f"Give a model with a fixed image shape. Received: {shape}")
+        raise wrong("Give a model with a fixed image shape", shape)
     # The converter orders branches by layer name (observed with TensorFlow 2.21). Numbering in the order of the
     # original names keeps the layers of a branch together; interleaved branches need more memory.
     names = sorted(operation.name for operation in model.operations)

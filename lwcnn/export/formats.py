@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 
 from lwcnn.system.environment import install_hint, quiet_native_output, require
-from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.errors import unknown_name, wrong
 
 PACKAGES = ("tensorflow-cpu", "ai-edge-litert", "onnx", "onnxruntime", "tf2onnx")
 
@@ -135,9 +135,10 @@ def require_tensorflow() -> ModuleType:
     import keras
 
     if keras.backend.backend() != "tensorflow":
-        raise LwcnnError(
+        raise wrong(
             "Set KERAS_BACKEND=tensorflow to export or benchmark models, and install their packages: "
-            f"{install_hint('export')}. Received: KERAS_BACKEND={keras.backend.backend()}"
+            f"{install_hint('export')}",
+            f"KERAS_BACKEND={keras.backend.backend()}",
         )
     return require("tensorflow")
 

@@ -41,7 +41,7 @@ def export_model(path: StrPath, format_name: str, data: Dataset, output: Path, m
     require_format(format_name)
     kind = FORMATS[format_name]
     if kind.extension and output.suffix != kind.extension:  # the report must not overwrite it
-        raise LwcnnError(f"Give an output path ending in {kind.extension}. Received: {output}")
+        raise wrong(f"Give an output path ending in {kind.extension}", output)
     if kind.extension and output.is_dir():
         raise wrong("Give the path of a file", f"{output}, a folder")
     if not kind.extension and output.is_file():
@@ -128,21 +128,22 @@ def require_agreement(compared: dict, quantized: bool, max_drop: float | None = 
     """
     limit = max_drop if max_drop is not None else MAX_INT8_DROP if quantized else MAX_FLOAT_CHANGE
     if not limit >= 0:  # NaN fails this too
-        raise LwcnnError(f"Give max_drop as a number of at least 0. Received: {max_drop}")
+        raise wrong("Give max_drop as a number of at least 0", max_drop)
     drop, lost, gained = (compared[name] for name in ("drop_points", "num_lost", "num_gained"))
     is_few = max_drop is None and compared["num_test_images"] < FEW_IMAGES
     is_chance = is_few and (lost - gained) ** 2 <= 4 * (lost + gained)
     accuracies = f"{compared['accuracy_keras']:.2%} -> {compared['accuracy_exported']:.2%}"
     if not is_chance and (drop > limit or (not quantized and -drop > limit)):
-        raise LwcnnError(
+        raise wrong(
             f"Raise max_drop to accept this export; nothing was written, because at most {limit} points of accuracy "
-            f"may change. Received: {accuracies} on {compared['num_test_images']} test images"
+            f"may change",
+            f"{accuracies} on {compared['num_test_images']} test images",
         )
     if not quantized and compared["max_relative_difference"] > MAX_DIFFERENCE:
-        raise LwcnnError(
+        raise wrong(
             f"Choose another format; nothing was written, because the exported logits may differ by at most "
-            f"{MAX_DIFFERENCE} of their range. Received: {compared['max_relative_difference']:.3g}, "
-            f"accuracy {accuracies}"
+            f"{MAX_DIFFERENCE} of their range",
+            f"{compared['max_relative_difference']:.3g}, accuracy {accuracies}",
         )
 
 

@@ -8,7 +8,7 @@ import keras
 from keras import layers
 
 from lwcnn.models.graph import layer_calls, layer_outputs
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import wrong
 
 MEBIBYTE = 2**20
 FLOAT_BYTES = 4
@@ -70,7 +70,7 @@ def _count_layer(layer: keras.Layer, input_shape: tuple[int | None, ...]) -> int
 def _product(layer: keras.Layer, sizes: tuple[int | None, ...]) -> int:
     known = [size for size in sizes if size is not None]
     if len(known) != len(sizes):
-        raise LwcnnError(f"Give a model with a fixed image shape. Received: {sizes} at {layer.name!r}")
+        raise wrong("Give a model with a fixed image shape", f"{sizes} at {layer.name!r}")
     return math.prod(known)
 
 
@@ -108,7 +108,7 @@ def _called_once(model: keras.Model) -> Iterator[tuple[keras.Layer, tuple[int | 
     outputs = layer_outputs(model)
     for layer, calls in called:
         if len(calls) > 1:
-            raise LwcnnError(f"Give a model that calls each layer once. Received: {layer.name!r}, called several times")
+            raise wrong("Give a model that calls each layer once", f"{layer.name!r}, called several times")
         if isinstance(layer, keras.Model):
             yield from _called_once(layer)
         elif isinstance(layer, keras.Layer):

@@ -107,9 +107,10 @@ def read_archive(path: StrPath) -> dict[str, bytes]:
     """Returns the members of a .keras file by name, after checking their sizes."""
     require_file(path)
     if Path(path).suffix in EXPORTED:
-        raise LwcnnError(
+        raise wrong(
             "An exported file runs in its own runtime, LiteRT or ONNX Runtime: give the .keras file that it was made "
-            f"from. Received: {path}"
+            "from",
+            path,
         )
     try:
         with zipfile.ZipFile(path) as archive:
@@ -132,4 +133,4 @@ def unreadable(path: StrPath, reason: object) -> LwcnnError:
     words = " ".join(str(reason).split())
     if isinstance(reason, BaseException):
         words = f"{type(reason).__name__}: {words}" if words else type(reason).__name__
-    return LwcnnError(f"This can't be read as a Keras model (.keras): {words[:300]}. Received: {path}")
+    return wrong(f"This can't be read as a Keras model (.keras): {words[:300]}", path)

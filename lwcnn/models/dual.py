@@ -16,7 +16,7 @@ from keras import layers
 
 from lwcnn.models.configs import BRANCHES
 from lwcnn.models.layers import channels_last, check_shapes
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 
 CONV_FILTERS = (10, 20)  # paper, section "Submodel"
 HIDDEN_UNITS = 32  # paper, the new head
@@ -83,7 +83,7 @@ def build_dual_model(submodels: Sequence[keras.Model]) -> keras.Model:
     """
     if len({submodel.name for submodel in submodels}) != max(1, len(submodels)):
         names = [submodel.name for submodel in submodels]
-        raise LwcnnError(f"Give one or more submodels with different names. Received: {names}")
+        raise wrong("Give one or more submodels with different names", names)
     inputs = [submodel.inputs[0] for submodel in submodels]
     outputs = [submodel.outputs[0] for submodel in submodels]
     if len(submodels) == 1:
@@ -124,7 +124,7 @@ def build_merged_model(
     """
     check_shapes(input_shape, num_classes, MIN_IMAGE_SIZE, "for two 3x3 convolutions with 2x2 pooling")
     if not branches or len(set(branches)) != len(branches) or not all(branches):
-        raise LwcnnError(f"branches must be different, non-empty names. Received: {tuple(branches)!r}")
+        raise wrong("branches must be different, non-empty names", repr(tuple(branches)))
     images = keras.Input(tuple(input_shape), name="images")
     x = layers.Rescaling(1 / 255, name="rescaling")(images)
     features = [_branch(x, num_classes, name) for name in branches]  # (n, num_classes) each

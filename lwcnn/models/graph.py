@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import keras
 
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 
 
 def flat_layers(model: keras.Operation) -> Iterator[keras.Operation]:
@@ -54,7 +54,7 @@ def layer_calls(model: keras.Model) -> list[tuple[keras.Operation, list[list[Ten
     config = model.get_config() if isinstance(model, keras.Model) else {}
     if "input_layers" not in config:
         found = f"{type(model).__name__} {getattr(model, 'name', model)!r}"
-        raise LwcnnError(f"Give a functional or a built sequential model. Received: {found}")
+        raise wrong("Give a functional or a built sequential model", found)
     by_name = {operation.name: operation for operation in model.operations}
     return [
         (by_name[entry["name"]], [_tensors((call["args"], call["kwargs"])) for call in entry["inbound_nodes"]])

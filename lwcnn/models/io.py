@@ -16,7 +16,7 @@ import numpy as np
 import lwcnn.models.layers  # noqa: F401 - registers the custom layers
 from lwcnn.models.description import CONFIG, WEIGHTS, Description, pack, read_archive, read_description, unreadable
 from lwcnn.models.graph import flat_layers
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 from lwcnn.system.files import StrPath, temporary_folder, write_atomically
 
 MAX_ACTIVATIONS = 2**28
@@ -78,7 +78,7 @@ def load_model(path: StrPath) -> keras.Model:
     if not isinstance(model, keras.Model):
         raise unreadable(path, f"it holds a {type(model).__name__}, not a model")
     if not all(np.isfinite(keras.ops.convert_to_numpy(weight)).all() for weight in model.weights):
-        raise LwcnnError(f"The weights hold NaN or infinity: the training diverged. Train again. Received: {path}")
+        raise wrong("The weights hold NaN or infinity: the training diverged. Train again", path)
     model = _with_logits(model, path)
     if description:
         model.class_names = description.class_names
@@ -151,5 +151,5 @@ def _with_logits(model: keras.Model, path: StrPath) -> keras.Model:
     if name == "softmax":
         _warn_of_softmax(str(path))
     elif name not in ("linear", "log_softmax"):
-        raise LwcnnError(f"Give a model whose outputs are logits. Received: {path}, which ends in {name}")
+        raise wrong("Give a model whose outputs are logits", f"{path}, which ends in {name}")
     return model

@@ -10,7 +10,7 @@ from lwcnn.models.configs import EPSILON, ResidualSEConfig
 from lwcnn.models.graph import as_functional
 from lwcnn.models.layers import SoftVoting
 from lwcnn.models.residual_se import build_residual_se
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import wrong
 
 
 def merge_branches(model: keras.Model, config: ResidualSEConfig) -> keras.Model:
@@ -49,7 +49,7 @@ def replace_head(model: keras.Model, num_classes: int, input_shape: Sequence[int
     head = next((layer for layer in reversed(model.layers) if layer.weights), None)
     size = next((key for key in ("filters", "units") if hasattr(head, key)), None)
     if head is None or size is None:
-        raise LwcnnError(f"Give a model that ends in a dense layer or a convolution. Received: {model.name!r}")
+        raise wrong("Give a model that ends in a dense layer or a convolution", repr(model.name))
     for layer in config["layers"]:
         layer.pop("build_config", None)  # the shapes follow from the input
         if layer["class_name"] == "InputLayer":

@@ -16,7 +16,7 @@ from lwcnn.publication.measurement import or_missing, percent
 from lwcnn.publication.names import command_name, display_name, named
 from lwcnn.publication.tables.calibration import measure
 from lwcnn.publication.tables.table import Columns, table_of
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import wrong
 from lwcnn.system.files import read_text, write_atomically
 
 INDEX = "README.md"
@@ -33,7 +33,7 @@ def make_cards(folders: Folders) -> dict[Path, str]:
     evidence, told = Evidence(folders.results), {}
     for path in sorted(Path(folders.models).glob("*.keras")):
         if (description := read_description(path)) is None:
-            raise LwcnnError(f"Train the model by `lwcnn train`: the file does not name its run. Received: {path}")
+            raise wrong("Train the model by `lwcnn train`: the file does not name its run", path)
         told[path] = description
     cards = {path.with_suffix(".md"): model_card(path, one, evidence) for path, one in told.items()}
     return cards | {Path(folders.models) / INDEX: _index(told)}
@@ -61,7 +61,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
     run = network.runs.set_index("seed").loc[told.seed].to_dict()
     name, title, shape = command_name(told.experiment), display_name(told.experiment), read_input_shape(path)
     if shape is None:
-        raise LwcnnError(f"Give a model of one image size. Received: {path}")
+        raise wrong("Give a model of one image size", path)
     (num_seeds, num_test), mean = network.correct.shape, network.accuracy
     low, high = binomtest(round(told.test_accuracy * num_test), num_test).proportion_ci(method="wilson")
     is_known = told.experiment in EXPERIMENT_NAMES

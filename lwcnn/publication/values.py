@@ -20,7 +20,7 @@ from lwcnn.models.dual import BRANCHES, build_submodel
 from lwcnn.publication.evidence import Evidence, Network, pair_share, summed_confusion, where
 from lwcnn.publication.measurement import Measurement, gain, mean_and_spread, or_missing, percent, points
 from lwcnn.publication.names import budget, display_name, split_epochs
-from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.errors import unknown_name, wrong
 
 Value = str | Measurement
 
@@ -31,7 +31,7 @@ def resolve(name: str, evidence: Evidence) -> Value | MissingInput:
         if found := re.fullmatch(pattern, name):
             parts = [_network(evidence, part) if "/" in part else part for part in found.groups()]
             return or_missing(find, evidence, *parts)
-    raise LwcnnError(f"A value is named as in lwcnn/publication/values.py. Received: {name!r}")
+    raise wrong("A value is named as in lwcnn/publication/values.py", repr(name))
 
 
 def _network(evidence: Evidence, group: str) -> Network:

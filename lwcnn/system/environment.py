@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import wrong
 
 MAX_SEED = 2**32 - 1  # of Keras and NumPy
 _OF_MODULES = {"tensorflow": "tensorflow-cpu", "flatbuffers": "ai-edge-litert"}  # others are named as their modules
@@ -43,10 +43,10 @@ def load_backend() -> None:
         with quiet_native_output():
             import keras
     except (ImportError, ValueError) as error:
-        raise LwcnnError(
+        raise wrong(
             f"Keras cannot import its backend: {install_hint('tensorflow')}; or the extra jax or torch; and set "
-            f"KERAS_BACKEND to the one you installed. Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND')}, "
-            f"{type(error).__name__}: {' '.join(str(error).split())}"
+            f"KERAS_BACKEND to the one you installed",
+            f"KERAS_BACKEND={os.environ.get('KERAS_BACKEND')}, {type(error).__name__}: {' '.join(str(error).split())}",
         ) from error
     if num_processes() > 1 and keras.backend.backend() == "jax":
         import jax
@@ -68,7 +68,7 @@ def process_id() -> int:
 def _whole_number(variable: str, default: int) -> int:
     value = os.environ.get(variable, str(default))
     if not value.isdecimal():
-        raise LwcnnError(f"Set {variable} to a whole number. Received: {value!r}")
+        raise wrong(f"Set {variable} to a whole number", repr(value))
     return int(value)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError, Unavailable, wrong
+from lwcnn.system.errors import Unavailable, wrong
 
 StrPath = str | os.PathLike[str]
 _TEMPORARY_ENDING = ".lwcnn.tmp"
@@ -81,14 +81,12 @@ def _errors_told(path: Path) -> Iterator[None]:
         else:
             remedy = "Check the folder and try again."
         reason = error.strerror or error
-        raise LwcnnError(
-            f"Cannot write the file ({reason}). {remedy} Nothing was changed. Received: {str(path)!r}"
-        ) from error
+        raise wrong(f"Cannot write the file ({reason}). {remedy} Nothing was changed", repr(str(path))) from error
 
 
 def _writable_path(path: StrPath) -> Path:
     if not Path(path).name or "\0" in os.fspath(path):
-        raise LwcnnError(f"Give the path of a file to write. Received: {os.fspath(path)!r}")
+        raise wrong("Give the path of a file to write", repr(os.fspath(path)))
     return Path(path)
 
 
@@ -113,9 +111,10 @@ def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
     if path.exists():
         inside = {str(entry.relative_to(path)) for entry in path.rglob("*") if not entry.is_dir()}
         if not path.is_dir() or not inside <= files.keys():
-            raise LwcnnError(
+            raise wrong(
                 f"Cannot write a folder with {', '.join(sorted(files))}: it is a file or holds other files; "
-                f"choose another path. Received: {str(path)!r}"
+                f"choose another path",
+                repr(str(path)),
             )
     with temporary_folder(path) as folder:
         new, old = folder / "new", folder / "old"
@@ -161,7 +160,7 @@ class Record(dict):
         self._path = str(path)
 
     def __missing__(self, key: str):
-        raise LwcnnError(f"This JSON file lacks {key!r}: delete it and make it again. Received: {self._path!r}")
+        raise wrong(f"This JSON file lacks {key!r}: delete it and make it again", repr(self._path))
 
 
 def read_json(path: StrPath) -> Record:
@@ -173,11 +172,9 @@ def read_json(path: StrPath) -> Record:
             raise ValueError(f"an object is needed, not {type(found).__name__}")
         return found
     except OSError as error:
-        raise LwcnnError(f"Cannot read the file ({error.strerror}). Received: {str(path)!r}") from error
+        raise wrong(f"Cannot read the file ({error.strerror})", repr(str(path))) from error
     except (ValueError, RecursionError) as error:
-        raise LwcnnError(
-            f"Not a whole JSON file ({error}). Delete it and make it again. Received: {str(path)!r}"
-        ) from error
+        raise wrong(f"Not a whole JSON file ({error}). Delete it and make it again", repr(str(path))) from error
 
 
 def read_text(path: StrPath) -> str:
@@ -186,17 +183,17 @@ def read_text(path: StrPath) -> str:
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise LwcnnError(f"Give a text file in UTF-8 that can be read ({error}). Received: {path}") from error
+        raise wrong(f"Give a text file in UTF-8 that can be read ({error})", path) from error
 
 
 def require_file(path: StrPath) -> None:
     """Raises LwcnnError unless the path is a readable regular file."""
     if not os.path.exists(path):
-        raise LwcnnError(f"There is no such file; check the path. Received: {str(path)!r}")
+        raise wrong("There is no such file; check the path", repr(str(path)))
     if os.path.isdir(path):
-        raise LwcnnError(f"That is a folder; give a file. Received: {str(path)!r}")
+        raise wrong("That is a folder; give a file", repr(str(path)))
     if not os.path.isfile(path):
-        raise LwcnnError(f"That is a pipe or a device; give a regular file. Received: {str(path)!r}")
+        raise wrong("That is a pipe or a device; give a regular file", repr(str(path)))
     if not os.access(path, os.R_OK):
         raise Unavailable(f"Cannot read the file; check its permissions. Received: {str(path)!r}")
 

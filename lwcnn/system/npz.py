@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lwcnn.system.errors import LwcnnError, Unavailable
+from lwcnn.system.errors import LwcnnError, Unavailable, wrong
 from lwcnn.system.files import StrPath, require_available, require_file, write_atomically
 
 _HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -43,9 +43,10 @@ def load_npz(path: StrPath) -> dict[str, np.ndarray]:
                 "subfolder a class, or a whole .npz file (numpy.savez makes one). "
                 f"Received: {str(path)!r} of {os.path.getsize(path):,} bytes"
             ) from error
-        raise LwcnnError(
+        raise wrong(
             f"The .npz file is corrupt, cut short or holds more than arrays ({type(error).__name__}: {error}). Fetch "
-            f"or write it again. Received: {str(path)!r}"
+            f"or write it again",
+            repr(str(path)),
         ) from error
 
 
@@ -59,9 +60,10 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: StrPath
             raise ValueError(f"format {version[0]}.{version[1]} is not one of plain arrays")
         shape, _, dtype = _HEADER_READERS[version](stream)
         if dtype.hasobject:
-            raise LwcnnError(
+            raise wrong(
                 f"Array {member.filename!r} holds Python objects, which are never unpickled (they could run code). "
-                f"Save it with a number or string dtype, e.g. labels.astype(str). Received: {str(path)!r}"
+                f"Save it with a number or string dtype, e.g. labels.astype(str)",
+                repr(str(path)),
             )
         if dtype.kind not in "biufcSU" or dtype.itemsize == 0 or any(side < 0 for side in shape):
             raise ValueError(f"type {dtype} and shape {shape} are not those of numbers or text")

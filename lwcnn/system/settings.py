@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 import numpy as np
 
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 
 _ADDED_LATER = "added later"
 
@@ -60,7 +60,7 @@ class Settings:
                 continue
             wanted = rule.wanted if rule else f"an instance of {first.__name__}"
             optional = ", or None" if is_optional else ""
-            raise LwcnnError(f"Give {field.name} as {wanted}{optional}. Received: {field.name}={value!r}")
+            raise wrong(f"Give {field.name} as {wanted}{optional}", f"{field.name}={value!r}")
 
 
 def number(largest: float = math.inf) -> Rule:

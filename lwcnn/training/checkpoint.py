@@ -12,7 +12,7 @@ import numpy as np
 
 from lwcnn.models.graph import flat_layers
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError, Unavailable, wrong
+from lwcnn.system.errors import Unavailable, wrong
 from lwcnn.system.files import StrPath
 from lwcnn.system.npz import load_npz, save_npz
 
@@ -149,7 +149,7 @@ def require_shapes(variables: Iterable[keras.Variable], arrays: Sequence[np.ndar
     """Checks that arrays have the number and the shapes of the variables."""
     expected, found = [tuple(variable.shape) for variable in variables], [array.shape for array in arrays]
     if found != expected:
-        raise LwcnnError(f"The checkpoint has arrays of other shapes than the model's {expected}. Received: {found}")
+        raise wrong(f"The checkpoint has arrays of other shapes than the model's {expected}", found)
 
 
 def random_states(model: keras.Model) -> list[keras.Variable]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 from lwcnn.system.settings import added_later
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
@@ -22,10 +22,11 @@ class Computing:
         """Checks that this machine supports these settings; precisions that a CPU would emulate are refused."""
         has_units = self.precision == "mixed_bfloat16" and environment.has_bfloat16_units()
         if not (self.precision == "float32" or has_units or environment.accelerator()):
-            raise LwcnnError(
+            raise wrong(
                 "Mixed precision needs an accelerator, or a CPU with bfloat16 units (AVX512_BF16, AMX) and "
                 "mixed_bfloat16: other CPUs emulate it and train several times slower than in float32. Omit "
-                f"--precision. Received: {self.precision} on {environment.device_name()}"
+                "--precision",
+                f"{self.precision} on {environment.device_name()}",
             )
         self._require_devices()
 
@@ -35,12 +36,10 @@ class Computing:
         import keras
 
         if keras.backend.backend() != "jax":
-            raise LwcnnError(
-                f"Several devices need KERAS_BACKEND=jax. Received: {self.devices} on {keras.backend.backend()}"
-            )
+            raise wrong("Several devices need KERAS_BACKEND=jax", f"{self.devices} on {keras.backend.backend()}")
         found = len(keras.distribution.list_devices())
         if self.devices > found:
-            raise LwcnnError(f"There are {found} devices on this machine. Received: {self.devices}")
+            raise wrong(f"There are {found} devices on this machine", self.devices)
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:

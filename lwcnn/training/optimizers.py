@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.errors import LwcnnError, unknown_name, wrong
 from lwcnn.system.settings import BELOW_ONE, TEXT, Amount, Settings, added_later, number, sequence, whole
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ class OptimizerConfig(Settings):
         if self.name not in NAMES:
             raise unknown_name("optimizer", self.name, NAMES)
         if self.drops and (self.warmup is not None or self.name == "one_cycle" or [*self.drops] != sorted(self.drops)):
-            raise LwcnnError(f"Give drops in ascending order and without any other schedule. Received: {self}")
+            raise wrong("Give drops in ascending order and without any other schedule", self)
         if self.nesterov and self.name == "one_cycle":
-            raise LwcnnError(f"Leave out nesterov: one-cycle SGD has no such momentum. Received: {self}")
+            raise wrong("Leave out nesterov: one-cycle SGD has no such momentum", self)
 
     def build(self, num_steps: int) -> "keras.optimizers.Optimizer":
         """Builds a new Keras optimizer whose learning rate is scheduled over `num_steps` training steps."""

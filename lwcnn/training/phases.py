@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lwcnn.data.augment import Augmentation, MixUpCutMix
-from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.errors import unknown_name, wrong
 from lwcnn.system.settings import (
     ABOVE_ZERO,
     BELOW_ONE,
@@ -91,7 +91,7 @@ class Phase(Settings):
     def __post_init__(self):
         super().__post_init__()
         if self.best_per_branch and self.monitor != "val_accuracy":
-            raise LwcnnError(f'best_per_branch needs monitor="val_accuracy". Received: {self.monitor!r}')
+            raise wrong('best_per_branch needs monitor="val_accuracy"', repr(self.monitor))
 
 
 @dataclass(frozen=True)
@@ -115,16 +115,17 @@ def trainable_layer_names(model: "keras.Model", phase: Phase) -> tuple[str, ...]
         chosen = set(names)
     elif isinstance(phase.trainable, int):
         if not 1 <= phase.trainable <= len(names):
-            raise LwcnnError(
+            raise wrong(
                 f"{model.name} has {len(names)} layers with weights ({', '.join(names)}); phase "
-                f"{phase.name!r} can train the last 1 to {len(names)}. Received: {phase.trainable}"
+                f"{phase.name!r} can train the last 1 to {len(names)}",
+                phase.trainable,
             )
         chosen = set(names[-phase.trainable :])
     else:
         chosen = _matching(phase.trainable, names, phase)
     chosen -= _matching(phase.frozen, names, phase)
     if not chosen:
-        raise LwcnnError(f"Phase {phase.name!r} trains no layer of {model.name}. Received: {phase}")
+        raise wrong(f"Phase {phase.name!r} trains no layer of {model.name}", phase)
     return tuple(name for name in names if name in chosen)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from lwcnn import engine
 from lwcnn.system import environment
-from lwcnn.system.errors import LwcnnError, wrong
+from lwcnn.system.errors import wrong
 from lwcnn.training.average import MovingAverage
 from lwcnn.training.progress import Progress
 
@@ -45,7 +45,7 @@ def step_name() -> str:
     """Returns "engine", or "keras" on an accelerator or if `LWCNN_STEP` says so."""
     wanted = os.environ.get("LWCNN_STEP", "")
     if wanted not in ("", "engine", "keras"):
-        raise LwcnnError(f"LWCNN_STEP must be engine or keras. Received: {wanted!r}")
+        raise wrong("LWCNN_STEP must be engine or keras", repr(wanted))
     if wanted:
         return wanted
     return "keras" if environment.accelerator() else "engine"

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 
 
 class Purpose(IntEnum):
@@ -57,7 +57,7 @@ def random_bits(key: tuple[int, ...], count: int) -> np.ndarray:
     # Below 2**32 each part is one word of the seed, so that different keys of equal length give different seeds.
     if not all(isinstance(part, (int, np.integer)) and 0 <= part < 2**32 for part in key):
         advice = "Give seed, epoch, stream and indices as whole numbers from 0 to 2**32 - 1"
-        raise LwcnnError(f"{advice}. Received: {', '.join(map(str, key[1:]))}")
+        raise wrong(advice, f"{', '.join(map(str, key[1:]))}")
     return np.random.Philox(np.random.SeedSequence([int(part) for part in key])).random_raw(count)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lwcnn.data.augment.draws import Purpose, random_bits, unit_interval
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 from lwcnn.system.settings import Amount, Fraction, Settings
 
 
@@ -38,7 +38,7 @@ class MixUpCutMix(Settings):
     def __post_init__(self):
         super().__post_init__()
         if self.mixup_alpha == self.cutmix_alpha == 0:
-            raise LwcnnError("Give mixup_alpha or cutmix_alpha above 0, or turn mixing off. Received: 0 for both")
+            raise wrong("Give mixup_alpha or cutmix_alpha above 0, or turn mixing off", "0 for both")
 
     def probability_at(self, progress: float) -> float:
         """Returns the probability of mixing a batch at `progress`, the completed fraction of the training."""

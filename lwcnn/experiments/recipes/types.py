@@ -10,7 +10,7 @@ from lwcnn.data.augment import Augmentation
 from lwcnn.data.known import ImageSpec
 from lwcnn.experiments.recipes.presets import Preset
 from lwcnn.models.configs import BRANCHES, NetworkConfig
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 from lwcnn.system.settings import added_later
 from lwcnn.training.phases import Distillation, Phase
 
@@ -182,9 +182,9 @@ def with_settings(
     """
     phases = {path: get(experiment, path) for path in experiment.phase_paths}
     if learning_rate is not None and not (isinstance(learning_rate, Real) and 0 < learning_rate < float("inf")):
-        raise LwcnnError(f"Give learning_rate as a positive number. Received: learning_rate={learning_rate!r}")
+        raise wrong("Give learning_rate as a positive number", f"learning_rate={learning_rate!r}")
     if epochs is not None and not (isinstance(epochs, Integral) and epochs >= len(phases)):
-        raise LwcnnError(f"Give at least one epoch for each phase, {len(phases)} in all. Received: epochs={epochs!r}")
+        raise wrong(f"Give at least one epoch for each phase, {len(phases)} in all", f"epochs={epochs!r}")
     shares = _share(epochs, [phase.epochs for phase in phases.values()]) if epochs else [None] * len(phases)
     peak = max(phase.optimizer.learning_rate for phase in phases.values())
     changes: dict[str, Any] = {}

@@ -14,7 +14,7 @@ import numpy as np
 
 from lwcnn.export.formats import FORMATS, Runtime
 from lwcnn.system.environment import thread_environment
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 
 PERCENTILES = (50, 90, 99)
 HOW_MEMORY = "VmHWM of a fresh process that imports the runtime, loads the file and runs one image 100 times"
@@ -66,7 +66,7 @@ def measure_memory(runtime: str, file: Path, image_shape: tuple[int, ...]) -> di
         text=True,
     )
     if done.returncode != 0:
-        raise LwcnnError(f"The measurement of memory failed. Received: {runtime}, {done.stderr.strip()[-500:]}")
+        raise wrong("The measurement of memory failed", f"{runtime}, {done.stderr.strip()[-500:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -82,7 +82,7 @@ def open_network(name: str | Path, examples: Sequence[Path]) -> Network:
     path = model_file(name)
     model, description = load_model(path), read_description(path)
     if description is None:
-        raise LwcnnError(f"Give a model file that names its classes, as lwcnn writes them. Received: {path}")
+        raise wrong("Give a model file that names its classes, as lwcnn writes them", path)
     images, _, unreadable = read_images(examples, input_shape(model))
     for index, why in unreadable.items():
         raise wrong(f"Move it out of the folder of examples: it can't be read ({why})", f"{examples[index]}")

@@ -12,7 +12,7 @@ from PIL import Image
 from lwcnn.data.image_files import find_images
 from lwcnn.publication.demo.network import Network
 from lwcnn.system.environment import require
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 
 EXAMPLES = Path(__file__).with_name("examples")
 """Twelve test images of CIFAR-10."""
@@ -76,7 +76,7 @@ def serve(page: Any, port: int) -> str:
         quiet = {"footer_links": [], "share": False, "ssr_mode": False, "quiet": True, "prevent_thread_lock": True}
         _, address, _ = page.launch(server_name=HOST, server_port=port, theme=local_fonts, **quiet)
     except (OSError, OverflowError) as error:
-        raise LwcnnError(f"Choose another port with --port. Received: {port}, which can't be used") from error
+        raise wrong("Choose another port with --port", f"{port}, which can't be used") from error
     return address
 
 
@@ -84,7 +84,7 @@ def find_examples(folder: Path = EXAMPLES) -> list[Path]:
     """Returns the images of a folder, the first of each subfolder before the second ones."""
     found = list(find_images(folder).values())
     if not found:
-        raise LwcnnError(f"Give a folder of images as examples. Received: {folder}")
+        raise wrong("Give a folder of images as examples", folder)
     earlier: Counter[Path] = Counter()
     ranks = {}
     for path in found:

@@ -15,7 +15,7 @@ from lwcnn.publication.figures import style
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, COLORS, GREEN, Look, new_panels, styled, up_to_100
 from lwcnn.publication.names import budget, display_name
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 
 QUANTITIES = {"accuracy": "accuracy, %", "loss": "loss, nats"}
 WHOLE = "whole model"
@@ -31,7 +31,7 @@ def plot_training_curves(phases: Sequence[dict], quantity: str = "accuracy", tit
     values (solid) are of un-augmented images after the epoch; results of earlier versions hold no validation loss.
     """
     if quantity not in QUANTITIES:
-        raise LwcnnError(f"quantity must be one of {', '.join(QUANTITIES)}. Received: {quantity!r}")
+        raise wrong(f"quantity must be one of {', '.join(QUANTITIES)}", repr(quantity))
     values = _values(phases, quantity)
     parts = list(values["part"].unique())
     colors = dict(zip([part for part in parts if part != WHOLE], (BASELINE, BEST, GREEN))) | {WHOLE: BLACK}

@@ -11,7 +11,7 @@ from scipy.special import softmax
 from lwcnn.evaluation.gradcam import default_layers, gradcam_heatmap
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
 from lwcnn.publication.figures.style import STYLE, new_panels
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 
 SIDE, CAPTION = 0.82, 0.3  # of an image and the room above it, in inches
 LEAST_WIDTH = 4.5  # inches, for the title
@@ -34,7 +34,7 @@ def plot_image_grid(
     None leaves its place empty.
     """
     if len(images) != len(captions) or not len(images):
-        raise LwcnnError(f"Give a caption per image. Received: {len(images)} images, {len(captions)} captions")
+        raise wrong("Give a caption per image", f"{len(images)} images, {len(captions)} captions")
     rows = -(-len(images) // columns)
     width, height = SIDE * columns + 0.75 * bool(row_names), 0.45 + (SIDE + CAPTION) * rows
     figure, axes = new_panels(max(LEAST_WIDTH, width), height, columns, rows)
@@ -55,7 +55,7 @@ def plot_image_grid(
 def overlay_heatmaps(images: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
     """Returns images under heat maps (n, h, w) of 0 to 1, uint8 (n, h, w, 3): gray where nothing, yellow where most."""
     if images.shape[:3] != heatmaps.shape:
-        raise LwcnnError(f"Give a heat map per image. Received: {images.shape} and {heatmaps.shape}")
+        raise wrong("Give a heat map per image", f"{images.shape} and {heatmaps.shape}")
     gray = np.repeat(images.mean(axis=-1, keepdims=True), 3, axis=-1) / 255
     heat = colormaps["inferno"](heatmaps)[..., :3]
     return np.rint(255 * ((1 - HEAT_OPACITY) * gray + HEAT_OPACITY * heat)).astype(np.uint8)
@@ -69,8 +69,8 @@ def right_and_wrong(inputs: Inputs) -> Figure:
     is_right = classes == labels
 
     def caption(i: int) -> str:
-        wrong = "" if is_right[i] else f"{names[labels[i]]}, taken\nfor "
-        return f"{wrong}{names[classes[i]]}, {confidence[i]:.0%}"
+        mistake = "" if is_right[i] else f"{names[labels[i]]}, taken\nfor "
+        return f"{mistake}{names[classes[i]]}, {confidence[i]:.0%}"
 
     at_random = np.random.default_rng(0).permutation(len(classes))
     by_confidence = at_random[np.argsort(-confidence[at_random], kind="stable")]

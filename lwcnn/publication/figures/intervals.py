@@ -21,7 +21,7 @@ from lwcnn.publication.figures.inputs import Inputs, describe_runs
 from lwcnn.publication.figures.style import BEST, BLACK, ORANGE, Look, legend_below, new_panels, styled, up_to_100
 from lwcnn.publication.names import budget, display_name
 from lwcnn.publication.tables.ablations import ABLATION_PRESET
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 
 GROUP_COLORS = (style.BASELINE, BEST)
 DOTTED = (0, (1, 1.2))
@@ -56,7 +56,7 @@ def plot_intervals(
     """
     rows = list(rows) or list(next(iter(groups.values()), {}))
     if not rows or not any(groups.values()):
-        raise LwcnnError(f"Give at least one estimate. Received: {groups!r}")
+        raise wrong("Give at least one estimate", repr(groups))
     for row, (low, high) in bands.items():
         if row in rows:
             look: Look = {"color": ORANGE, "alpha": 0.35, "linewidth": 0, "zorder": 1, "label": "its author's claim"}

@@ -17,7 +17,7 @@ from lwcnn.experiments.results import MissingInput
 from lwcnn.publication.evidence import summed_confusion
 from lwcnn.publication.figures.inputs import Inputs, describe_runs
 from lwcnn.publication.figures.style import BASELINE, BEST, COLORS, GRAY, MARKERS, Look, new_panels, styled
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 
 MAX_NUMBERED = 20  # classes; with more, the numbers of a confusion matrix are unreadable
 PERPLEXITY = 30  # van der Maaten and Hinton 2008: 5 to 50
@@ -29,7 +29,7 @@ def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], title:
     """Draws counts (classes, classes), in percent: how the images of each class (rows) are classified (columns)."""
     matrix = np.asarray(matrix, dtype=float)
     if matrix.shape != (len(class_names), len(class_names)):
-        raise LwcnnError(f"Give a row per class. Received: {matrix.shape}, {len(class_names)} names")
+        raise wrong("Give a row per class", f"{matrix.shape}, {len(class_names)} names")
     percent = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)  # zeros for a class without images
     digits = 0 if (percent - np.diag(np.diag(percent))).max() >= 5 else 1
     shown = [[f"{value:.{digits}f}" if round(value, digits) else "" for value in row] for row in percent]
@@ -92,9 +92,9 @@ def embed_features(features: np.ndarray) -> np.ndarray:
     """
     features = np.asarray(features, dtype=np.float64)
     if features.ndim != 2 or not np.isfinite(features).all():
-        raise LwcnnError(f"Give finite features of shape (n, d). Received: an array of shape {features.shape}")
+        raise wrong("Give finite features of shape (n, d)", f"an array of shape {features.shape}")
     if (different := len(np.unique(features, axis=0))) < 4:
-        raise LwcnnError(f"t-SNE needs 4 different features or more. Received: {different} among {len(features)}")
+        raise wrong("t-SNE needs 4 different features or more", f"{different} among {len(features)}")
     deviations = features.std(axis=0)
     scaled = features / np.where(deviations > 0, deviations, 1)
     perplexity = min(PERPLEXITY, (len(features) - 1) / 3)

@@ -20,7 +20,7 @@ from lwcnn.publication.figures import style
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, Look, new_panels, styled
 from lwcnn.publication.names import display_name
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 
 MOST_ACCURATE, OURS = "ours, most accurate below 30,000", "ours"
 SYSTEM, RECORD = "system to reproduce", "public network"
@@ -44,7 +44,7 @@ def plot_tradeoff(points: pd.DataFrame, cost_label: str, title: str = "", *, ax:
     of its 95% interval.
     """
     if points.empty or not (points["cost"] > 0).all():
-        raise LwcnnError(f"Give points with a cost above 0. Received: {points['cost'].tolist()}")
+        raise wrong("Give points with a cost above 0", points["cost"].tolist())
     for kind, (color, marker) in KINDS.items():
         shown = points[points["kind"] == kind]
         for cost, *ends in shown[["cost", "low", "high"]].dropna().itertuples(index=False):

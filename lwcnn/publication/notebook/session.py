@@ -22,7 +22,7 @@ from lwcnn.publication.figures.catalogue import FIGURES, PRINTED, draw
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import save_figure, to_png
 from lwcnn.publication.measurement import what_is_missing
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import wrong
 from lwcnn.system.files import read_json
 from lwcnn.training.progress import Progress
 
@@ -153,7 +153,7 @@ def open_session(
     get_preset(preset)  # a wrong name before the data is read
     seeds = tuple(seeds)
     if not seeds or not all(isinstance(seed, int) and seed >= 0 for seed in seeds):
-        raise LwcnnError(f"Give seeds as one integer from 0 or more of them. Received: {list(seeds)}")
+        raise wrong("Give seeds as one integer from 0 or more of them", list(seeds))
     data, notice = choose_dataset() if dataset == "cifar10" else (load_dataset(dataset), None)
     folders = committed_folders()
     if folders is None or data.checksum not in set(load_results(folders.results)["data_checksum"]):

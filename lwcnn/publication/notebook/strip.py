@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 
-from lwcnn.system.errors import LwcnnError
+from lwcnn.system.errors import LwcnnError, wrong
 from lwcnn.system.files import write_atomically
 
 MAX_BYTES = 2_000_000
@@ -38,7 +38,7 @@ def strip(text: str) -> str:
         cell.outputs = [output for output in cell.outputs if output.output_type != "stream"]
         for output in cell.outputs:
             if output.output_type == "error":
-                raise LwcnnError(f"Execute it again: a cell failed. Received: cell {cell.id!r}, {output.ename}")
+                raise wrong("Execute it again: a cell failed", f"cell {cell.id!r}, {output.ename}")
             if "execution_count" in output:
                 output.execution_count = None
             if len(output.data) > 1:
@@ -46,14 +46,14 @@ def strip(text: str) -> str:
             _require_no_place(cell.id, output)
     stripped = nbformat.writes(notebook, version=4) + "\n"
     if len(stripped) > MAX_BYTES:
-        raise LwcnnError(f"Show less: at most {MAX_BYTES:,} bytes are committed. Received: {len(stripped):,} bytes")
+        raise wrong(f"Show less: at most {MAX_BYTES:,} bytes are committed", f"{len(stripped):,} bytes")
     return stripped
 
 
 def _require_no_place(cell: str, output) -> None:
     for kind, value in output.data.items():
         if kind.startswith("text/") and (found := _PLACE.search(value)):
-            raise LwcnnError(f"Show no paths of this machine. Received: {found.group()!r} in cell {cell!r}")
+            raise wrong("Show no paths of this machine", f"{found.group()!r} in cell {cell!r}")
 
 
 def main(arguments: list[str]) -> int:
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
         stripped = strip(text)
         if "--check" in arguments and text != stripped:
             command = f"python -m lwcnn.publication.notebook.strip {source}"
-            raise LwcnnError(f"Strip it: {command}. Received: logs or metadata")
+            raise wrong(f"Strip it: {command}", "logs or metadata")
     except LwcnnError as error:
         print(f"{source}: {error}", file=sys.stderr)
         return 1

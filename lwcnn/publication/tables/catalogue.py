@@ -10,7 +10,7 @@ from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.measurement import Measurement, or_missing
 from lwcnn.publication.tables import ablations, accuracies, audit, benchmarks, calibration, networks
 from lwcnn.publication.tables.table import Table
-from lwcnn.system.errors import LwcnnError, unknown_name
+from lwcnn.system.errors import unknown_name, wrong
 from lwcnn.system.files import StrPath, read_text, write_atomically
 
 _FUNCTIONS: tuple[Callable[[Evidence], Table], ...] = (
@@ -42,9 +42,7 @@ def all_tables(folder: StrPath) -> str:
     """The tables of a results folder that need nothing but runs, without those to which the runs say nothing."""
     evidence = Evidence(folder)
     if evidence.runs.empty and evidence.folds.empty:
-        raise LwcnnError(
-            f"There are no results; `lwcnn train` writes into runs/results by default. Received: --results {folder}"
-        )
+        raise wrong("There are no results; `lwcnn train` writes into runs/results by default", f"--results {folder}")
     tables = [make_table(name, evidence) for name in SHOWN]
     told = [one for one in tables if not one.measured or any(isinstance(cell, Measurement) for cell in one.measured)]
     return "\n\n".join(table.markdown() for table in told if table.rows)
@@ -64,7 +62,7 @@ def write_tables(paths: Sequence[Path], folder: StrPath) -> None:
     evidence, old = Evidence(folder), {path: read_text(path) for path in paths}
     if not any(map(_MARKED.search, old.values())):
         marks = "<!-- accuracies --> and <!-- end of accuracies -->"
-        raise LwcnnError(f"Put marks such as {marks} into the file. Received: {', '.join(map(str, paths))}")
+        raise wrong(f"Put marks such as {marks} into the file", ", ".join(map(str, paths)))
     for path, text in old.items():
         if (new := fill(text, evidence)) != text:
             write_atomically(path, new.encode())
