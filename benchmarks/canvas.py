@@ -1,10 +1,10 @@
 """Digits on a canvas: the paper's merged model as a detector without training, and as a segmenter after unfreezing.
 
-The merged model's dense layers are 1x1 convolutions, so it runs on any image size and returns a map of classes. Its
-released MNIST weights classify each 28x28 window of a 96x96 canvas of scattered digits. The same branches then get a
-new head that labels every pixel, and are fine-tuned by progressive unfreezing, with SGD or Nadam in the second phase.
-Beside them stand the same network trained at once, from the same and from random weights, and a small U-Net of about
-as many parameters. Run
+With the head's dense layers as 1x1 convolutions, too, the merged model runs on any image size and returns a map of
+classes. Its released MNIST weights classify each 28x28 window of a 96x96 canvas of scattered digits. The same branches
+then get a new head that labels every pixel, and are fine-tuned by progressive unfreezing, with SGD or Nadam in the
+second phase. Beside them stand the same network trained at once, from the same and from random weights, and a small
+U-Net of about as many parameters. Run
 
     LWCNN_DATA_DIR=... python benchmarks/canvas.py --json results/canvas.json
 

@@ -213,7 +213,8 @@ def input_shape(model: keras.Model) -> tuple[int, int, int]:
     return shape
 
 
-# Those of ResNet [4,4,4,3] (github.com/Hashmmath/DL-Project-1-LearningtooDeep-CIFAR-10-Classification).
+# Those of ResNet [4,4,4,3] (github.com/Hashmmath/DL-Project-1-LearningtooDeep-CIFAR-10-Classification), whose blur is
+# wider, about 9x9, and mixes the color channels.
 TTA_TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "original": lambda images: images,
     "horizontal_flip": lambda images: images[:, :, ::-1],

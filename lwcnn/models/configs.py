@@ -101,7 +101,7 @@ NARROW_RESNET18 = ResNetConfig(
 RESNET18 = ResNetConfig(
     stem=64, stages=(ResNetStage(64, 2), ResNetStage(128, 2, 2), ResNetStage(256, 2, 2), ResNetStage(512, 2, 2))
 )
-# MLPerf Tiny's layout for image classification, without its biases.
+# MLPerf Tiny's layout for image classification, without its biases and with batch normalization on the shortcuts.
 RESNET8 = ResNetConfig(stem=16, stages=(ResNetStage(16, 1), ResNetStage(32, 1, 2), ResNetStage(64, 1, 2)))
 
 

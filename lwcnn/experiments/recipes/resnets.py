@@ -56,6 +56,7 @@ def _resnet_4443(preset: Preset, images: ImageSpec) -> NetworkExperiment:
         blur=GaussianBlur(0.3, sigma=(0.1, 1.5), kernel_size=3),
     )
     mixing = MixUpCutMix(mixup_alpha=0.0, cutmix_alpha=1.0, probability=0.5)  # values of CutMix's authors for CIFAR
+    # The text names cosine decay, and a hybrid with steps; the notebook's first run has the steps alone.
     optimizer, epochs = _sgd(0.1, 5e-3, _warmup(preset)), preset.epochs_of_original(100)
     batch = 128  # notebook
     phase = Phase("all", optimizer, epochs, augmentation=augmentation, batch_size=batch, mixing=mixing)
@@ -89,6 +90,7 @@ def _resnet18(preset: Preset, images: ImageSpec) -> NetworkExperiment:
 
 def _resnet8(preset: Preset, images: ImageSpec) -> NetworkExperiment:
     augmentation = Augmentation(horizontal_flip=images.mirror, crop_padding=4)
+    # Ours: MLPerf Tiny's own recipe is 500 epochs of Adam with batches of 32.
     optimizer, epochs = _sgd(0.1, 5e-3, WARMUP, nesterov=True), preset.epochs_of_original(200, 15)
     phase = Phase("all", optimizer, epochs, augmentation=augmentation, batch_size=128)
     return NetworkExperiment(network=configs.RESNET8, phases=(phase,))
