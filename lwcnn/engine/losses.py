@@ -50,6 +50,7 @@ class CompiledLoss(NamedTuple):
                 found = f"{labels.min()} to {labels.max()}"
                 raise wrong(f"Give labels from 0 to {num_classes - 1}, the model's classes", found)
             labels = np.eye(num_classes, dtype=np.float32)[labels.reshape(-1).astype(np.int64)]
+        labels = labels.astype(np.float32, copy=False)  # the kernels read no other type
         targets = labels
         if smoothing:
             targets = labels * np.float32(1 - smoothing) + np.float32(smoothing / num_classes)

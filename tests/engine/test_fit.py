@@ -80,6 +80,30 @@ class TenTimes(keras.Model):
         return 10 * super().compute_loss(*arguments, **named)
 
 
+@pytest.mark.parametrize("kind", ["float64", "float16", "int64", "uint8", "bool"])
+@pytest.mark.parametrize(
+    "middle", [block, lambda maps: layers.MaxPooling2D()(layers.Conv2D(8, 3, activation="relu")(maps))]
+)
+def test_one_hot_labels_of_any_type_train_alike(middle, kind, capfd):
+    def one():
+        keras.utils.set_random_seed(0)
+        images = keras.Input((6, 6, 2))
+        maps = middle(layers.Conv2D(8, 3, padding="same")(images))
+        model = keras.Model(images, layers.Dense(3, "softmax")(layers.Flatten()(maps)))
+        model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    labels, arguments = np.eye(3)[Y[:, 0]], {"batch_size": 10, "epochs": 2, "verbose": 0, "shuffle": False}
+    expected, found = one(), one()
+    history = expected.fit(X, labels.astype("float32"), **arguments).history
+    ours = fast_fit(found, X, labels.astype(kind), **arguments).history
+    assert "model.fit" not in capfd.readouterr().err
+    np.testing.assert_allclose(ours["loss"], history["loss"], rtol=1e-3)
+    assert ours["accuracy"] == pytest.approx(history["accuracy"])
+    for a, b in zip(found.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
 def with_head(head, kind=keras.Model):
     images = keras.Input((6, 6, 2))
     model = kind(images, head(layers.Flatten()(images)))

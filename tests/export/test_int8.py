@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from made_data import ROOT
+from made_data import ROOT, randomize
 
 from lwcnn.evaluation.predict import predict_logits
 from lwcnn.export import convert
@@ -202,6 +202,23 @@ def test_hard_swish_with_other_readers_stays(images):
     split = split_hard_swish(model)
     assert isinstance(split.get_layer("swish"), layers.Activation)
     assert np.array_equal(split.get_layer("conv").get_weights()[0], model.get_layer("conv").get_weights()[0])
+
+
+def test_hard_swish_at_the_end_stays(images):
+    inputs = keras.Input((16, 16, 3))
+    x = layers.GlobalAveragePooling2D()(layers.BatchNormalization()(layers.Conv2D(4, 3)(inputs)))
+    model = randomize(keras.Model(inputs, layers.Activation("hard_silu")(layers.Dense(4)(x))))
+    np.testing.assert_allclose(split_hard_swish(model)(images[:4]), model(images[:4]), rtol=1e-5)
+
+
+def test_a_sum_of_a_map_and_one_channel_is_left_as_it_is(images):
+    inputs = keras.Input((16, 16, 3))
+    maps = layers.BatchNormalization()(layers.Conv2D(6, 3, padding="same")(inputs))
+    x = layers.Add()([maps, layers.Conv2D(1, 1)(inputs)])
+    model = randomize(keras.Model(inputs, layers.Dense(4)(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 1)(x)))))
+    simple = simplify(model)
+    equal = equalize_channels(simple, images)
+    np.testing.assert_allclose(equal(images[:4]), simple(images[:4]), rtol=1e-4, atol=1e-4)
 
 
 def test_constant_zero_layers(model, images):

@@ -62,7 +62,7 @@ def _groups(model: keras.Model) -> dict[str, str]:
         if is_convolution(operation):
             if not is_linear(operation) and operation.activation is not keras.activations.relu:
                 fixed.add(name)
-        elif isinstance(operation, _SCALE_EQUIVARIANT):
+        elif isinstance(operation, _SCALE_EQUIVARIANT) and _keeps_channels(operation):
             for each in before:
                 joined.merge(each, name)
         elif isinstance(operation, layers.Multiply):  # a feature map and its squeeze-and-excitation
@@ -72,6 +72,11 @@ def _groups(model: keras.Model) -> dict[str, str]:
             fixed.update([name, *before])
     fixed = {joined[name] for name in fixed}
     return {name: joined[name] for name in joined if joined[name] not in fixed}
+
+
+def _keeps_channels(operation: keras.Operation) -> bool:
+    """Returns whether all that an operation reads has as many channels as its output: an `Add` may broadcast."""
+    return all(each.output.shape[-1] == operation.output.shape[-1] for each in sources(operation))
 
 
 def _factors(model: keras.Model, groups: dict[str, str], images: np.ndarray) -> dict[str, np.ndarray]:

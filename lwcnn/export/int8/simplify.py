@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from lwcnn.engine.keras_internals import sources
+from lwcnn.engine.keras_internals import source, sources
 
 AFFINE = (layers.BatchNormalization, layers.Rescaling)
 
@@ -80,12 +80,12 @@ def split_hard_swish(model: keras.Model) -> keras.Model:
     The factor 1/6 is folded into the convolutions that follow; before other layers, hard swish is kept. LiteRT's CPU
     delegate, XNNPACK, does not support HARD_SWISH in int8, so that it splits the graph at each one.
     """
-    followers = _followers(model)
+    followers, outputs = _followers(model), {source(tensor).name for tensor in model.outputs}
     convolutions = {layer.name: layer for layer in model.layers if is_convolution(layer)}
     replaced: dict[str, Replacement] = {}
     for layer in model.layers:
         is_hard_swish = isinstance(layer, layers.Activation) and layer.activation is keras.activations.hard_silu
-        if is_hard_swish and set(followers[layer.name]) <= convolutions.keys():
+        if is_hard_swish and layer.name not in outputs and set(followers[layer.name]) <= convolutions.keys():
             replaced[layer.name] = _six_hard_swish
             for name in followers[layer.name]:
                 kernel, *bias = convolutions[name].get_weights()
