@@ -34,7 +34,10 @@ def _branches(result: dict) -> Iterator[str]:
 def _drops(result: dict) -> Iterator[str]:
     num_val = result["num_val_images"]
     phases = [phase for phase in result["history"] if phase["name"] not in SUBMODEL_PHASES]
+    settings = {one["name"]: one for one in result.get("config", {}).get("phases", ())}
     for before, after in zip(phases, phases[1:]):
+        if _is_restart(*(settings.get(phase["name"], {}) for phase in (before, after))):
+            continue
         last, first = _final_accuracy(before), after["history"][0]["val_accuracy"]
         if _differ(last, first, MAX_DROP, num_val, num_val):
             yield (
@@ -42,6 +45,11 @@ def _drops(result: dict) -> Iterator[str]:
                 f"{100 * last:.1f}% to {100 * first:.1f}% of {num_val:,} validation images: "
                 "its learning rate may be too high, try a tenth of it"
             )
+
+
+def _is_restart(before: dict, after: dict) -> bool:
+    """Returns whether a phase only begins the learning rate's schedule again, which is meant to lower the accuracy."""
+    return bool(after) and before | {"name": None} == after | {"name": None}
 
 
 def _overfitting(result: dict) -> Iterator[str]:

@@ -24,6 +24,7 @@ from lwcnn.experiments.records import (
     provenance,
     split_images,
 )
+from lwcnn.system import environment
 from lwcnn.system.errors import wrong
 from lwcnn.system.files import write_json
 from lwcnn.system.settings import plain_settings
@@ -153,7 +154,7 @@ def _train_leaky(run: Run, folds: list[_Fold]) -> Iterator[_Trained]:
     for k, fold in enumerate(folds):
         run.progress.note(f"fold {k + 1} of {len(folds)}, with the same model")
         split = Split(*(Images(data.x_train, data.y_train, part) for part in fold))
-        of_fold = replace(run, seed=run.seed + k)
+        of_fold = replace(run, seed=(run.seed + k) % (environment.MAX_SEED + 1))
         sequence = of_fold.begin(split, f"{data.checksum} leaky fold {k} of {len(folds)}")
         sequence.depends_on([plain_settings(plan), plain_settings(size)])  # and with them the folds before
         sequence.train(model, phase)

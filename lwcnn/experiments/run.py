@@ -92,7 +92,7 @@ def _train(run: Run, notice: str | None) -> dict:
         signs.append(f"its start was trained on {num_seen} of {len(data.x_test)} test images: the accuracy is too high")
     result["warnings"] = signs + mixed_computing(result["history"])
     result = drop_large_confusion_matrix(result)
-    seen = None if data.name in DATASET_NAMES else seen_before + join_hashes(data.x_train)
+    seen = (seen_before or None) if data.name in DATASET_NAMES else seen_before + join_hashes(data.x_train)
     save_model(folders.model(identity), model, Description.of_run(result | {"seen": seen}, data.class_names))
     classes = np.argmax(logits, axis=-1)
     save_classes(folders.classes(data.name, plan.name, run.preset, run.seed), classes)

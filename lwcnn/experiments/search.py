@@ -152,18 +152,23 @@ class Search:
         """Returns the trials of `results/search` on these images that differ from the base in the space alone."""
         rows = load_trials(self.earlier)
         rows = rows[(rows["data_checksum"] == self.data.checksum) & (rows["epochs"] == self.epochs)]
+        if self.limit is not None:
+            rows = rows[rows["params"] <= self.limit]
         found = [(row, read(self._space, self._base, row["config"])) for row in rows.to_dict("records")]
-        return [
-            optuna.create_trial(
-                values=[row[name] for name in self._space.objectives],
-                params=parameters,
-                distributions=self._space.parameters,
-                user_attrs={"loaded": row["trial"], "params": row["params"]},
-                system_attrs={"NSGAIISampler:generation": 0},
-            )
-            for row, parameters in found
-            if parameters is not None and (self.limit is None or row["params"] <= self.limit)
-        ]
+        trials = []
+        for row, parameters in found:
+            if parameters is not None:
+                with contextlib.suppress(ValueError):  # a value lies outside its range, which was narrowed since
+                    trials.append(
+                        optuna.create_trial(
+                            values=[row[name] for name in self._space.objectives],
+                            params=parameters,
+                            distributions=self._space.parameters,
+                            user_attrs={"loaded": row["trial"], "params": row["params"]},
+                            system_attrs={"NSGAIISampler:generation": 0},
+                        )
+                    )
+        return trials
 
     def _count_trials(self) -> int:
         """Returns the number of the study's own trials that were trained or are in training."""
@@ -218,7 +223,11 @@ class Search:
         progress = _Watched(self.progress, curve)
         sequence = Run(plan, self.data, "full", self.seed, self.folders, progress).begin()
         model = train_method(plan, sequence)
-        history = sequence.records[0]["history"]
+        record = sequence.records[0]
+        if "diverged" in record:  # the model has the weights of an earlier epoch
+            advice = f"The loss is NaN or infinite in epoch {record['diverged']}: lower the learning rate"
+            raise Diverged(f"{advice}. Received: learning_rate={record['learning_rate']:g}")
+        history = record["history"]
         return {
             "val_accuracy": history[-1]["val_accuracy"],
             "train_accuracy": history[-1]["accuracy"],

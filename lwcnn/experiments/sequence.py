@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from lwcnn.data.images import Split
+from lwcnn.system import environment
 from lwcnn.system.locking import locked
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.checkpoint import Checkpoint, PhaseState
@@ -63,6 +64,7 @@ class PhaseSequence:
         if special := plain_settings(self.computing):
             self._determinants.append(special)
         keras.utils.set_random_seed(self.seed)
+        environment.commit()  # now, not after hours in which another may be checked out
 
     @property
     def seconds(self) -> float:
@@ -115,14 +117,17 @@ class PhaseSequence:
 def phase_record(model: keras.Model, phase: Phase, state: PhaseState) -> dict:
     """Returns the record of a phase in the `history` of a result."""
     best_epoch = state.best_epoch[-1]
-    kept_epoch = state.epoch if phase.patience is None and not state.diverged else best_epoch
+    keeps_best = phase.patience is not None or bool(state.diverged)
+    final = state.history[(best_epoch if keeps_best else state.epoch) - 1]["val_accuracy"]
+    if keeps_best and phase.best_per_branch and len(state.best) > 1:
+        final = float(np.mean(state.best[:-1]))
     return {
         "name": phase.name,
         "trainable": list(trainable_layer_names(model, phase)),
         "epochs": state.epoch,
         "best_epoch": best_epoch,
         "best_val_accuracy": state.history[best_epoch - 1]["val_accuracy"],
-        "final_val_accuracy": state.history[kept_epoch - 1]["val_accuracy"],
+        "final_val_accuracy": final,
         "seconds": round(state.seconds, 2),
         **({"diverged": state.diverged, "learning_rate": phase.optimizer.learning_rate} if state.diverged else {}),
         "history": state.history,

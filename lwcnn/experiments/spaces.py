@@ -90,7 +90,7 @@ _OF_THE_OPTIMIZER = {"momentum": None, "nesterov": None, "weight_decay": None, "
 def read(space: Space, base: NetworkExperiment, config: Mapping[str, Any]) -> dict[str, Any] | None:
     """Returns the parameters of an experiment that was trained before, given its settings as in its result file.
 
-    Values may lie outside their distributions; None if settings that the space does not vary differ from the base's.
+    Values may lie outside their distributions. None if settings that the space does not vary differ from the base's.
     """
     stages = config["network"]["stages"]
     opened = stages + [stages[-1] | {"blocks": 0}] * (MAX_STAGES - len(stages))

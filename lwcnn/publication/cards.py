@@ -62,7 +62,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
     name, title, shape = command_name(told.experiment), display_name(told.experiment), read_input_shape(path)
     if shape is None:
         raise wrong("Give a model of one image size", path)
-    (num_seeds, num_test), mean = network.correct.shape, network.accuracy
+    (num_seeds, num_test), mean = network.correct.shape, network.accuracy  # for the interval
     low, high = binomtest(round(told.test_accuracy * num_test), num_test).proportion_ci(method="wilson")
     is_known = told.experiment in EXPERIMENT_NAMES
     is_shipped = name in NETWORKS and path.resolve() == shipped_file(name, told.dataset)
@@ -90,7 +90,7 @@ def model_card(path: Path, told: Description, evidence: Evidence) -> str:
         command=again if is_known and told.dataset in DISPLAY_NAMES else "",
         minutes=run["train_seconds"] / 60,
         test_accuracy=percent(told.test_accuracy, interval=(100 * low, 100 * high)),
-        mean_accuracy=percent(mean.mean, interval=(100 * mean.low, 100 * mean.high)),
+        mean_accuracy=percent(network.runs["test_accuracy"].mean(), interval=(100 * mean.low, 100 * mean.high)),
         million_macs=run["macs"] / 1e6,
         int8=_int8(path, told, evidence),
         calibration=_calibration(told, run, network),

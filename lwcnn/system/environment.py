@@ -207,8 +207,12 @@ def machine(packages: Sequence[str] = ()) -> dict:
     return {"device": device_name(), "versions": versions(packages), "commit": commit()}
 
 
+@cache
 def commit() -> str | None:
-    """Returns the commit of the library's checkout, with "+" if the package differs; None outside a checkout."""
+    """Returns the commit of the library's checkout, with "+" if the package differs; None outside a checkout.
+
+    It stays that of the first call, since code that has been imported does not change with the checkout.
+    """
     root = Path(__file__).resolve().parents[2]
     try:
         if Path(_git(root, "rev-parse", "--show-toplevel")) != root:
@@ -220,5 +224,5 @@ def commit() -> str | None:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(root), *arguments]
+    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

@@ -160,3 +160,14 @@ def test_the_record_has_the_accuracy_of_the_best_epoch_by_its_monitor(monitor, a
     state = PhaseState(3, True, 0, best, best_epoch, history)
     record = sequence.phase_record(build_residual_se(SHAPE, NUM_CLASSES, TINY_NETWORK), phase, state)
     assert record["best_val_accuracy"] == accuracy and record["best_epoch"] == best_epoch[-1]
+    assert record["final_val_accuracy"] == 0.9, "without patience, the last epoch is kept"
+
+
+def test_the_record_has_the_accuracy_of_the_weights_that_are_kept():
+    history = [{"val_accuracy": value} for value in (0.6, 0.7, 0.65)]
+    best, best_epoch = [0.8, 0.75, 0.7], [1, 3, 2]  # of two branches and of their mean
+    model = build_residual_se(SHAPE, NUM_CLASSES, TINY_NETWORK)
+    for per_branch, kept in ((False, 0.7), (True, 0.775)):
+        phase = Phase("dual", OptimizerConfig("sgd"), 3, patience=2, best_per_branch=per_branch)
+        state = PhaseState(3, True, 0, best, best_epoch, history)
+        assert sequence.phase_record(model, phase, state)["final_val_accuracy"] == pytest.approx(kept)

@@ -464,6 +464,15 @@ def test_accuracy_that_drops_on_unfreezing():
     assert "drops by 10.0 points" in sign and "all" in sign and "a tenth" in sign
 
 
+def test_a_rate_that_begins_again_is_no_sign():
+    settings = {"optimizer": {"name": "sgd", "learning_rate": 0.1}, "epochs": 5, "trainable": "all"}
+    phases = [settings | {"name": name} for name in ("head", "all")]
+    result = made_result(start_of_all=0.70)
+    assert diagnose_run(result | {"config": {"phases": phases}}) == []
+    phases[0] |= {"trainable": "head"}
+    assert len(diagnose_run(result | {"config": {"phases": phases}})) == 1
+
+
 def test_a_phase_that_ends_below_its_best_epoch_is_followed_from_there():
     result = made_result(start_of_all=0.70)
     result["history"][1]["final_val_accuracy"] = 0.69  # without patience, a phase keeps its last epoch

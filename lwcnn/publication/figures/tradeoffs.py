@@ -1,6 +1,6 @@
 """Accuracy against cost: parameters, multiply-accumulates, bytes, milliseconds, minutes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import matplotlib
@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
-from matplotlib.text import Text
+from matplotlib.path import Path
+from matplotlib.text import Annotation, Text
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
@@ -18,7 +19,7 @@ from lwcnn.publication.claims import PUBLISHED
 from lwcnn.publication.evidence import where
 from lwcnn.publication.figures import style
 from lwcnn.publication.figures.inputs import Inputs
-from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, Look, new_panels, styled
+from lwcnn.publication.figures.style import BASELINE, BEST, BLACK, Look, legend_below, new_panels, styled
 from lwcnn.publication.names import display_name
 from lwcnn.system.errors import wrong
 
@@ -29,7 +30,7 @@ KINDS = {MOST_ACCURATE: (BEST, "*"), OURS: (BASELINE, "o"), SYSTEM: (BLACK, "s")
 
 SMALL, ZOOM = (9_000, 100_000), (85, 95)  # parameters and accuracies of the networks on the frontier
 PLACES = [(6, 0), (-6, 0), (0, 9), (0, -9)]
-PLACES += [(side, up * 7 * i) for i in range(1, 12) for side in (6, -6, 0, 24, -24) for up in (1, -1)]
+PLACES += [(side, up * 7 * i) for i in range(1, 12) for side in (6, -6, 0, 24, -24, 48, -48) for up in (1, -1)]
 """Places of a label, in points to the right of its network and above it, the best first."""
 
 THIN = {"arrowstyle": "-", "linewidth": 0.4, "color": "#777777", "shrinkA": 0, "shrinkB": 2}
@@ -75,12 +76,14 @@ def plot_costs(panels: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
             across = [[one.cost - one.cost_low], [one.cost_high - one.cost]]
             up = [[one.accuracy - one.low], [one.high - one.accuracy]]
             look: Look = {"markersize": 8 if one.kind == MOST_ACCURATE else 5, "mec": "white", "mew": 0.4}
-            ax.errorbar(one.cost, one.accuracy, up, across, fmt=marker, color=color, elinewidth=1, **look)
+            look |= {"fmt": marker, "color": color, "elinewidth": 1, "label": one.kind}
+            ax.errorbar(one.cost, one.accuracy, up, across, **look)
         _logarithmic(ax, pd.concat([shown["cost_low"], shown["cost_high"]]))
         ax.set(xlabel=label, ylabel="test accuracy, %" if ax in axes[::2] else "")
     for ax in axes[len(panels) :]:
         ax.set_visible(False)
     figure.suptitle(title)
+    legend_below(figure)
     for shown, ax in zip(panels.values(), axes):
         _label(ax, shown, bold="")  # a bold font adds 5 kB to the PDF
     return figure
@@ -93,37 +96,86 @@ def pareto_front(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _label(ax: Axes, points: pd.DataFrame, bold: str = MOST_ACCURATE) -> None:
-    """Writes names beside their points, at the nearest place that covers nothing, with a thin line to a distant one."""
+    """Writes names beside their points, with thin lines to distant ones.
+
+    Names are placed one after the other. Of several orders, the one is taken in which lines cross least.
+    """
     figure = cast(Figure, ax.figure)
     figure.draw_without_rendering()  # places are in pixels: the layout has to be known
+    texts: dict[int, Annotation] = {}
+    for i, one in enumerate(points.itertuples()):
+        if one.name:
+            look: Look = {"va": "center", "fontsize": 6.5, "weight": "bold" if one.kind == bold else "normal"}
+            where: Look = {"xytext": PLACES[0], "textcoords": "offset points", "arrowprops": THIN}
+            texts[i] = ax.annotate(one.name, (one.cost, one.accuracy), **where, **look)
     drawn = [line for line in ax.lines if line.get_linestyle() != "None"]
     lines = [line.get_transform().transform_path(line.get_path()) for line in drawn]
     lines += [ax.transData.transform_path(path) for bars in ax.collections for path in bars.get_paths()]
-    spots, radius = ax.transData.transform(points[["cost", "accuracy"]]), 3 * figure.dpi / 72
+    spots = ax.transData.transform(points[["cost", "accuracy"]])
+    keys: list[Callable[[int], float]] = [float, lambda i: -len(texts[i].get_text()), lambda i: -spots[i][0]]
+    found = [_arrange(ax, {i: texts[i] for i in sorted(texts, key=key)}, spots, lines) for key in keys]
+    _, places = min(found, key=lambda one: one[0])
+    for i, place in places.items():
+        _place(texts[i], *place)
+        cast(FancyArrowPatch, texts[i].arrow_patch).set_visible(_is_distant(*place))
+
+
+def _arrange(
+    ax: Axes, texts: Mapping[int, Annotation], spots: np.ndarray, lines: list[Path]
+) -> tuple[tuple[int, int], dict[int, tuple[int, int]]]:
+    """Chooses for each name, in order, the nearest place that covers nothing and whose line crosses least.
+
+    Returns how many names, points and lines are crossed, the number of lines, and the places, by number of the spot.
+    """
+    radius = 3 * cast(Figure, ax.figure).dpi / 72
     around = [Bbox([spot - 2 * radius, spot + 2 * radius]) for spot in spots]  # a name here would seem to be the spot's
     labels: list[Bbox] = []
-    for i, one in enumerate(points.itertuples()):
-        if not one.name:
-            continue
+    leaders: list[Path] = []
+    places: dict[int, tuple[int, int]] = {}
+    total = 0
+    for i, text in texts.items():
         taken = [*around[:i], *around[i + 1 :], Bbox([spots[i] - radius, spots[i] + radius]), *labels]
-        look: Look = {"va": "center", "fontsize": 6.5, "weight": "bold" if one.kind == bold else "normal"}
-        where: Look = {"xytext": PLACES[0], "textcoords": "offset points", "arrowprops": THIN}
-        text = ax.annotate(one.name, (one.cost, one.accuracy), **where, **look)
-        for across, up in PLACES:
-            text.set(position=(across, up), ha="left" if across > 0 else "right" if across else "center")
-            text.get_window_extent()  # moves it
-            box = Text.get_window_extent(text)  # without the line
+        apart = [spot for spot in spots if np.abs(spot - spots[i]).max() > 2 * radius]
+        others = [Bbox([spot - radius, spot + radius]) for spot in apart]
+        usable: list[tuple[int, tuple[int, int]]] = []  # how many things the line crosses, and the place
+        for place in PLACES:
+            box = _place(text, *place)
             is_free = not box.count_overlaps(taken) and not any(line.intersects_bbox(box, False) for line in lines)
-            if is_free and ax.bbox.contains(*box.min) and ax.bbox.contains(*box.max):
+            if not (is_free and ax.bbox.contains(*box.min) and ax.bbox.contains(*box.max)):
+                continue
+            crossed = sum(line.intersects_bbox(box, False) for line in leaders)
+            if _is_distant(*place):
+                leader = Path([spots[i], np.mean(box.get_points(), axis=0)])
+                crossed += sum(leader.intersects_bbox(each, False) for each in (*labels, *others))
+                crossed += sum(leader.intersects_path(line, False) for line in leaders)
+            usable.append((crossed, place))
+            if not crossed:
                 break
-        cast(FancyArrowPatch, text.arrow_patch).set_visible(abs(across) > 6 or abs(up) > 9)
-        labels.append(box)
+        crossed, places[i] = min(usable, key=lambda one: one[0], default=(10, PLACES[-1]))
+        total += crossed
+        labels.append(box := _place(text, *places[i]))
+        if _is_distant(*places[i]):
+            leaders.append(Path([spots[i], np.mean(box.get_points(), axis=0)]))
+    return (total, len(leaders)), places
+
+
+def _place(text: Annotation, across: int, up: int) -> Bbox:
+    """Moves a name to a place of its point; returns its box, without the line."""
+    text.set(position=(across, up), ha="left" if across > 0 else "right" if across else "center")
+    text.get_window_extent()  # moves it
+    return Text.get_window_extent(text)
+
+
+def _is_distant(across: int, up: int) -> bool:
+    return abs(across) > 6 or abs(up) > 9
 
 
 def _logarithmic(ax: Axes, costs: pd.Series) -> None:
     ax.set_xscale("log")
     ax.margins(x=0.1, y=0.08)
-    ax.xaxis.set_major_locator(LogLocator(10, subs=(1.0,) if costs.max() / costs.min() > 300 else (1.0, 2.0, 5.0)))
+    ratio = costs.max() / costs.min()
+    between = (1.0,) if ratio > 300 else (1.0, 2.0, 5.0) if ratio > 4 else (1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+    ax.xaxis.set_major_locator(LogLocator(10, subs=between))
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.xaxis.set_major_formatter(EngFormatter(sep="") if costs.max() >= 1000 else "{x:g}")
 
@@ -173,10 +225,11 @@ def latencies(inputs: Inputs, ours: pd.DataFrame) -> pd.DataFrame:
     Experiments that train the same network share their measurements: their order would be noise.
     """
     found = inputs.evidence.latencies.query("dataset == @inputs.dataset and runtime == 'litert-int8'")
-    of_network = found.groupby(found["experiment"].map(ours.groupby(["params", "macs"]).ngroup()))
-    times = pd.DataFrame({"experiment": found["experiment"], "cost": of_network["p50_ms"].transform("median")})
-    times["cost_low"], times["cost_high"] = of_network["p50_ms"].transform("min"), of_network["p90_ms"].transform("max")
-    return times.dropna().drop_duplicates("experiment").set_index("experiment")
+    network = ours.groupby(["params", "macs"]).ngroup().rename("network")
+    of_network = found.groupby(found["experiment"].map(network))
+    columns = {"cost": ("p50_ms", "median"), "cost_low": ("p50_ms", "min"), "cost_high": ("p90_ms", "max")}
+    times = of_network.agg(**columns)
+    return network.to_frame().join(times, on="network", how="inner")[[*columns]]
 
 
 def _by_experiment(frame: pd.DataFrame, values: pd.Series) -> pd.DataFrame:
