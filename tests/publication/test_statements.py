@@ -21,7 +21,7 @@ from lwcnn.experiments.recipes.residual_se import DEEP_NETWORK, NETWORK, SMALL_N
 from lwcnn.experiments.recipes.techniques import TECHNIQUE_EXPERIMENTS, TECHNIQUES
 from lwcnn.models.dual import build_merged_model
 from lwcnn.publication.claims import CLAIMED_GAINS, GOALS, PAPER_ACCURACY, PUBLISHED
-from lwcnn.publication.evidence import Evidence, class_means, untrained_network
+from lwcnn.publication.evidence import Evidence, class_means, untrained_network, where
 from lwcnn.publication.figures import tradeoffs
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.tables.ablations import CHANGES
@@ -621,6 +621,11 @@ def test_runs_trained_by_the_engine_are_those_named(evidence):
     by_preset = runs[(runs["preset"] != "full") | ~runs["experiment"].isin(CHANGES)]
     assert set(by_preset["experiment"]) <= named, "and the changes of the paper's method at `full`"
     assert set(evidence.network("cifar10", "residual_se_muon", "full").runs["step"]) == {"engine"}
+    drawn = where(runs[~runs["experiment"].isin(CHANGES)], dataset="cifar10", preset="full")  # in the figure of costs
+    drawn = drawn[drawn["device"].str.contains("core")]
+    two = {"wren_30k_distilled"}
+    assert set(drawn["experiment"]) == {"residual_se_muon", "wren_5k", "wren_10k", "wren_fast"} | two
+    assert set(drawn.loc[drawn["num_threads"] == 2, "experiment"]) == two
 
 
 def test_both_networks_are_weakest_on_cats(evidence):
