@@ -403,15 +403,15 @@ def test_the_recipe_of_the_family_was_chosen_by_validation_accuracy(evidence):
 def test_wren_30k_taught_by_wren_100k(evidence):
     taught, alone = (evidence.network("cifar10", name, "full") for name in ("wren_30k_distilled", "wren_30k"))
     low, mean, high = gain(evidence, "cifar10", "wren_30k_distilled", "wren_30k", "full")
-    assert (round(low, 2), round(mean, 1), round(high, 2)) == (0.17, 0.8, 1.35)
-    assert len(taught.runs) == 2 and round(100 * taught.accuracy.mean, 1) == 91.7
+    assert (round(low, 2), round(mean, 1), round(high, 2)) == (0.26, 0.7, 1.17)
+    assert len(taught.runs) == 3 and round(100 * taught.accuracy.mean, 1) == 91.7
     assert taught.int8["accuracy_exported"] == 0.9169 and taught.released.run["seed"].item() == 0
     assert taught.runs["test_accuracy"].min() > alone.runs["test_accuracy"].max()
     gains = taught.runs.set_index("seed")["val_accuracy"] - alone.runs.set_index("seed")["val_accuracy"]
-    assert round(100 * gains.mean(), 1) == 0.4
-    for phases in taught.runs["history"]:
-        seconds = np.diff([0, *(record["seconds"] for record in phases[0]["history"])])
-        assert abs(np.median(seconds[6:30]) - 80) < 1 and abs(np.median(seconds[-20:]) - 45) < 1.5
+    assert round(100 * gains.mean(), 1) == 0.3
+    times = [np.diff([0, *(one["seconds"] for one in phases[0]["history"])]) for phases in taught.runs["history"]]
+    medians = [(round(np.median(one[6:30])), round(np.median(one[-20:]))) for one in times]  # before caching, after it
+    assert [(min(one), max(one)) for one in zip(*medians)] == [(77, 81), (44, 48)]
     plan = get_experiment("wren_30k_distilled", "full")
     assert (plan.phases[0].epochs, plan.distillation.cached_epochs, plan.teacher.experiment) == (120, 30, "wren_100k")
 
