@@ -78,8 +78,7 @@ def plot_reliability(logits: np.ndarray, labels: np.ndarray, title: str = "", *,
         ax.plot(confidence, accuracy, marker=marker, color=color, linewidth=1, markersize=4, label=text, clip_on=False)
         for x, y, number in zip(confidence, accuracy, count):
             look: Look = {"color": color, "fontsize": 6, "va": "center", "ha": "left" if place[0] > 0 else "right"}
-            outline = [patheffects.withStroke(linewidth=1.5, foreground="white")]
-            look |= {"textcoords": "offset points", "path_effects": outline, "zorder": 4}  # above lines and markers
+            look |= {"textcoords": "offset points", "zorder": 4}  # above lines and markers
             ax.annotate(f"{number:,}", (x, y), place, **look)
     ax.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1, label="perfectly calibrated")
     ax.set(xlim=(0, 1.04), ylim=(0, 1.04), aspect="equal", title=title)
