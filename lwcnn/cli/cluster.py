@@ -132,7 +132,7 @@ def _connect(address: str):
         reason = " ".join(str(problem).split())[:200] or type(problem).__name__
         raise wrong(
             f"The Ray cluster does not answer within {CONNECT_SECONDS} seconds: start it with `ray start --head`, or "
-            f"check the address",
+            "check the address",
             f"--cluster {address} ({reason})",
         ) from problem
     return ray

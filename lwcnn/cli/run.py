@@ -37,12 +37,13 @@ def run(options: argparse.Namespace) -> None:
 
 def _run_table(data: Dataset, result: dict) -> str:
     """The result of the whole method, stage by stage, beside the paper's figure."""
+    from lwcnn.evaluation.diagnostics import final_accuracy
     from lwcnn.publication.claims import PAPER_ACCURACY
 
     paper = PAPER_ACCURACY.get(data.name)
     rows = [("", "here", "paper"), ("parameters", f"{result['params']:,}", _PAPER_PARAMS.get(data.name, ""))]
     for phase in result["history"]:
-        rows.append((f"validation accuracy after {phase['name']}", f"{phase['final_val_accuracy']:.2%}", ""))
+        rows.append((f"validation accuracy after {phase['name']}", f"{final_accuracy(phase):.2%}", ""))
     published = f"{paper:.0%}" if paper else "no figure"
     rows.append(("test accuracy", f"{result['test_accuracy']:.2%}", published))
     rows.append(("expected calibration error", f"{result['ece']:.2%}", ""))

@@ -38,7 +38,7 @@ def _drops(result: dict) -> Iterator[str]:
     for before, after in zip(phases, phases[1:]):
         if _is_restart(*(settings.get(phase["name"], {}) for phase in (before, after))):
             continue
-        last, first = _final_accuracy(before), after["history"][0]["val_accuracy"]
+        last, first = final_accuracy(before), after["history"][0]["val_accuracy"]
         if _differ(last, first, MAX_DROP, num_val, num_val):
             yield (
                 f"accuracy drops by {100 * (last - first):.1f} points as phase {after['name']} begins, from "
@@ -70,16 +70,16 @@ def _differ(high: float, low: float, limit: float, num_high: int, num_low: int) 
 
 def _worse_than_submodels(result: dict) -> Iterator[str]:
     phases, last = result["history"], result["history"][-1]
-    best = max((_final_accuracy(phase) for phase in phases if phase["name"] in SUBMODEL_PHASES), default=0.0)
-    lost = best - _final_accuracy(last)
+    best = max((final_accuracy(phase) for phase in phases if phase["name"] in SUBMODEL_PHASES), default=0.0)
+    lost = best - final_accuracy(last)
     if lost > MAX_STAGE_LOSS and lost * result["num_val_images"] > NOISE**2:  # a sign test: the images are the same
         yield (
-            f"phase {last['name']} ends at {100 * _final_accuracy(last):.1f}% validation accuracy, below the "
+            f"phase {last['name']} ends at {100 * final_accuracy(last):.1f}% validation accuracy, below the "
             f"{100 * best:.1f}% of the submodels: train the merged model for more epochs or at a higher learning rate"
         )
 
 
-def _final_accuracy(phase: dict) -> float:
+def final_accuracy(phase: dict) -> float:
     """Returns the validation accuracy of the weights that a phase ends with; in older records, that of its best."""
     return phase.get("final_val_accuracy", phase["best_val_accuracy"])
 

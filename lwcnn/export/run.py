@@ -136,7 +136,7 @@ def require_agreement(compared: dict, quantized: bool, max_drop: float | None = 
     if not is_chance and (drop > limit or (not quantized and -drop > limit)):
         raise wrong(
             f"Raise max_drop to accept this export; nothing was written, because at most {limit} points of accuracy "
-            f"may change",
+            "may change",
             f"{accuracies} on {compared['num_test_images']} test images",
         )
     if not quantized and compared["max_relative_difference"] > MAX_DIFFERENCE:

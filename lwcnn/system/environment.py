@@ -45,7 +45,7 @@ def load_backend() -> None:
     except (ImportError, ValueError) as error:
         raise wrong(
             f"Keras cannot import its backend: {install_hint('tensorflow')}; or the extra jax or torch; and set "
-            f"KERAS_BACKEND to the one you installed",
+            "KERAS_BACKEND to the one you installed",
             f"KERAS_BACKEND={os.environ.get('KERAS_BACKEND')}, {type(error).__name__}: {' '.join(str(error).split())}",
         ) from error
     if num_processes() > 1 and keras.backend.backend() == "jax":

@@ -113,7 +113,7 @@ def write_folder_atomically(path: StrPath, files: Mapping[str, bytes]) -> None:
         if not path.is_dir() or not inside <= files.keys():
             raise wrong(
                 f"Cannot write a folder with {', '.join(sorted(files))}: it is a file or holds other files; "
-                f"choose another path",
+                "choose another path",
                 repr(str(path)),
             )
     with temporary_folder(path) as folder:

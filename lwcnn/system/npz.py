@@ -45,7 +45,7 @@ def load_npz(path: StrPath) -> dict[str, np.ndarray]:
             ) from error
         raise wrong(
             f"The .npz file is corrupt, cut short or holds more than arrays ({type(error).__name__}: {error}). Fetch "
-            f"or write it again",
+            "or write it again",
             repr(str(path)),
         ) from error
 
@@ -62,7 +62,7 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: StrPath
         if dtype.hasobject:
             raise wrong(
                 f"Array {member.filename!r} holds Python objects, which are never unpickled (they could run code). "
-                f"Save it with a number or string dtype, e.g. labels.astype(str)",
+                "Save it with a number or string dtype, e.g. labels.astype(str)",
                 repr(str(path)),
             )
         if dtype.kind not in "biufcSU" or dtype.itemsize == 0 or any(side < 0 for side in shape):
