@@ -165,9 +165,9 @@ def load_dataset(
 def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], seen: str) -> Dataset:
     """Loads a folder without a test part for testing: the images that no model has `seen`, a string of `join_hashes`.
 
-    If all were seen, all are test images. The training images are those that were seen, or all if fewer than ten were
-    seen. Not every one of the `class_names` needs images. If they are only labels, or none, and the folder has
-    other names, the names are the folder's.
+    If all were seen, all are test images. The training images are those that were seen; all if these are fewer than ten
+    and at most half. Not every one of the `class_names` needs images. If they are only labels, or none, and the folder
+    has other names, the names are the folder's.
     """
     splits, origin = read_folder(folder, size), folder.resolve().name
     images, labels = splits.train
@@ -181,7 +181,8 @@ def load_unseen(folder: Path, size: Size | None, class_names: tuple[str, ...], s
             raise wrong(advice, ", ".join(unknown[:5]))
     labels = np.array([class_names.index(name) for name in names])[labels]
     is_seen = is_among(images, seen)
-    is_training = is_seen if is_seen.sum() >= _MIN_SEEN else np.full(len(images), True)
+    are_enough = is_seen.sum() >= _MIN_SEEN or is_seen.mean() > 0.5
+    is_training = is_seen if are_enough else np.full(len(images), True)
     is_test = is_seen if is_seen.all() else ~is_seen
     (train, _), (test, _) = (_sort_by_pixels(images[part], labels[part]) for part in (is_training, is_test))
     checksum, name = _identify(_checksum(*train, *test), class_names, origin)

@@ -34,7 +34,7 @@ def _branches(result: dict) -> Iterator[str]:
 def _drops(result: dict) -> Iterator[str]:
     num_val = result["num_val_images"]
     phases = [phase for phase in result["history"] if phase["name"] not in SUBMODEL_PHASES]
-    settings = {one["name"]: one for one in result.get("config", {}).get("phases", ())}
+    settings = {one.get("name"): one for one in result.get("config", {}).get("phases", ())}
     for before, after in zip(phases, phases[1:]):
         if _is_restart(*(settings.get(phase["name"], {}) for phase in (before, after))):
             continue

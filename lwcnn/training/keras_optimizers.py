@@ -66,7 +66,8 @@ class OneCycleSGD(keras.optimizers.SGD):
 class ScheduleFreeAdamW(keras.optimizers.ScheduleFreeAdamW):
     """`keras.optimizers.ScheduleFreeAdamW` with the update of its authors (arXiv 2405.15682) on every backend.
 
-    On TensorFlow, Keras 3.15 reads the momentum z only after changing it, and so does not recover the average x.
+    On TensorFlow, Keras 3.15 reads the momentum z only after changing it, and so does not recover the average x. The
+    weight decay is Keras's: it shrinks the weights y of the model, not, as that of the authors, z.
     """
 
     def update_step(self, gradient, variable, learning_rate):

@@ -67,8 +67,6 @@ class OptimizerConfig(Settings):
             raise unknown_name("optimizer", self.name, NAMES)
         if self.drops and (self.warmup is not None or self.name == "one_cycle" or [*self.drops] != sorted(self.drops)):
             raise wrong("Give drops in ascending order and without any other schedule", self)
-        if self.weight_decay and self.name == "schedule_free":
-            raise wrong("Leave out weight_decay: schedule-free AdamW has none here", self)
         if self.nesterov and self.name == "one_cycle":
             raise wrong("Leave out nesterov: one-cycle SGD has no such momentum", self)
 

@@ -35,12 +35,6 @@ def test_the_rate_drops_to_a_tenth_after_each_share_of_the_steps():
     assert apply(optimizer, variable, [1, 1, 1, 1]) == pytest.approx([-1, -2, -2.1, -2.11])
 
 
-def test_schedule_free_adamw_refuses_weight_decay():
-    """Keras would shrink the averaged weights, not, as its authors do, those that the gradient moves."""
-    with pytest.raises(LwcnnError, match="Leave out weight_decay"):
-        OptimizerConfig("schedule_free", 0.1, weight_decay=0.01)
-
-
 def test_schedule_free_adamw_is_that_of_its_authors():
     variable, gradients = keras.Variable(np.float32([1])), [1.0, -0.5, 2.0, 0.3]
     found = apply(OptimizerConfig("schedule_free", 0.1).build(10), variable, gradients)
