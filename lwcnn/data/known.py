@@ -5,7 +5,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from lwcnn.system.errors import unknown_name
+from lwcnn.system.errors import require_known, unknown_name
 from lwcnn.system.files import StrPath
 
 ENTRIES = tomllib.loads(Path(__file__).with_name("datasets.toml").read_text("utf-8"))
@@ -50,6 +50,5 @@ def is_dataset_name(source: StrPath) -> bool:
 
 def image_spec(name: str) -> ImageSpec:
     """Returns the image properties of a public data set, one of `DATASET_NAMES`."""
-    if name not in ENTRIES:
-        raise unknown_name("public dataset; pass your own as load_dataset(path)", name, DATASET_NAMES)
+    require_known("public dataset; pass your own as load_dataset(path)", name, DATASET_NAMES)
     return ImageSpec(INPUT_SHAPES[name], ENTRIES[name]["mirror"])

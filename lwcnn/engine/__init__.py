@@ -28,7 +28,7 @@ __all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str):
-    """Imports on first use: exports read layer graphs and need no kernels, the first of which compile on import."""
+    """Imports on first use: the first kernels compile on import."""
     if name not in _MODULES:
         raise AttributeError(f"module 'lwcnn.engine' has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULES[name]), name)

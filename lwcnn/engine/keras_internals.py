@@ -1,7 +1,8 @@
 """Gathers the engine's uses of Keras's private attributes; the test names the versions for which they hold.
 
 Three modules have their own: `training.keras_optimizers` overrides private methods of Keras's Muon and reads
-optimizers' variables, `training.jax_epoch` calls `_symbolic_build`, and `models.graph` reads `_nodes_by_depth`.
+optimizers' variables, `training.jax_epoch` calls `_symbolic_build`, and `models.graph` reads `_nodes_by_depth` and
+`_keras_history`.
 """
 
 from dataclasses import dataclass, field
@@ -167,18 +168,3 @@ def compiled_metrics(model: keras.Model) -> list:
 
 def loss_weights(model: keras.Model):
     return model._compile_loss._user_loss_weights if model._compile_loss is not None else None
-
-
-def sources(operation: keras.Operation) -> list[keras.Operation]:
-    """Returns the layers and operations that produce the inputs of an operation, in order."""
-    return [source(tensor) for tensor in keras.tree.flatten(operation.input)]
-
-
-def source(tensor: keras.KerasTensor) -> keras.Operation:
-    """Returns the layer or operation that produces a tensor."""
-    return tensor._keras_history.operation
-
-
-def is_shared(operation: keras.Operation) -> bool:
-    """Returns whether a layer or operation is called several times."""
-    return len(operation._inbound_nodes) > 1

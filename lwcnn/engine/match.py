@@ -208,7 +208,6 @@ _is_depthwise = _kind(
     layers.DepthwiseConv2D, padding="same", depth_multiplier=1, use_bias=False, activation=linear, **_UNIT
 )
 _is_pooling_by_two = _kind(layers.MaxPooling2D, pool_size=(2, 2), strides=(2, 2), padding="valid")
-_is_stochastic_depth = _kind(layers.Dropout, noise_shape=PER_IMAGE)
 _is_squeeze, _is_excite = (_kind(layers.Dense, activation=function) for function in (relu, sigmoid))
 _is_convolution_of_means = _kind(
     layers.Conv1D, filters=1, strides=(1,), dilation_rate=(1,), padding="same", use_bias=False, activation=sigmoid
@@ -219,6 +218,10 @@ _is_relu = _kind(layers.ReLU, max_value=None, negative_slope=0.0, threshold=0.0)
 def _is_norm(layer) -> bool:
     is_known = type(layer) is layers.BatchNormalization and unsupported(layer) is None
     return is_known and layer.center and layer.scale and layer.epsilon > 0  # appended channels have variance 0
+
+
+def _is_stochastic_depth(layer) -> bool:
+    return type(layer) is layers.Dropout and _has(layer, noise_shape=PER_IMAGE) and unsupported(layer) is None
 
 
 def _width(layer: keras.Layer) -> int:

@@ -29,7 +29,7 @@ from lwcnn.experiments.results import load_trials
 from lwcnn.experiments.spaces import SPACES, Direction, Space, build, read
 from lwcnn.models.build import build_network
 from lwcnn.models.cost import count_macs
-from lwcnn.system.errors import Diverged, LwcnnError, unknown_name, wrong
+from lwcnn.system.errors import Diverged, LwcnnError, require_known, wrong
 from lwcnn.system.locking import is_locked, locked
 from lwcnn.system.settings import plain_settings
 from lwcnn.training.progress import Progress
@@ -53,8 +53,7 @@ class Search:
     progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self):
-        if self.space not in SPACES:
-            raise unknown_name("search space", self.space, SPACES)
+        require_known("search space", self.space, SPACES)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     @property

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS
 from lwcnn.models.description import Description, read_description
-from lwcnn.system.errors import unknown_name, wrong
+from lwcnn.system.errors import require_known, wrong
 from lwcnn.system.files import StrPath
 
 _DATASETS = ("cifar10", "fashion_mnist", "mnist")  # the first one whose weights are there is the default
@@ -34,8 +34,7 @@ def model_file(model: StrPath, dataset: str | None = None) -> Path:
         return Path(model)
     if Path(model).suffix == ".keras":
         raise wrong("There is no such model: check the path", model)
-    if str(model) not in NETWORKS:
-        raise unknown_name("model, neither a .keras file nor a network", str(model), NETWORKS)
+    require_known("model, neither a .keras file nor a network", str(model), NETWORKS)
     files = [shipped_file(str(model), name) for name in sorted(_DATASETS, key=lambda name: name != dataset)]
     found = next((path for path in files if path.exists()), None)
     if found is None:

@@ -15,7 +15,7 @@ from lwcnn.data.splits import is_among
 from lwcnn.experiments.recipes import EXPERIMENT_NAMES, NETWORKS, get_experiment
 from lwcnn.experiments.shipped import shipped_file, trained_networks
 from lwcnn.models.description import Description, read_description, read_input_shape
-from lwcnn.system.errors import LwcnnError, unknown_name, wrong
+from lwcnn.system.errors import LwcnnError, require_known, unknown_name, wrong
 from lwcnn.system.files import StrPath
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ def create_model(
             known = [" on ".join(key) for key in ([key for key in keys if key[0] == name] or keys)]
             raise unknown_name("trained network", f"{name} on {pretrained}", known)
         return load_model(file)
-    if name not in (*NETWORKS, *EXPERIMENT_NAMES):
-        raise unknown_name("network", name, [*NETWORKS, *EXPERIMENT_NAMES])
+    require_known("network", name, [*NETWORKS, *EXPERIMENT_NAMES])
     from lwcnn.experiments.pipeline import build_model
     from lwcnn.models.layers import check_shapes
 

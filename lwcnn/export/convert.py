@@ -8,12 +8,11 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from lwcnn.engine.keras_internals import is_shared
 from lwcnn.export.formats import FORMATS, LitertModel, require_tensorflow
 from lwcnn.export.int8.equalize import equalize_channels
 from lwcnn.export.int8.files import correct_biases, share_vectors
 from lwcnn.export.int8.simplify import same, simplify, split_hard_swish
-from lwcnn.models.graph import as_functional
+from lwcnn.models.graph import as_functional, layer_calls
 from lwcnn.system.environment import quiet_native_output
 from lwcnn.system.errors import LwcnnError, wrong
 
@@ -57,7 +56,7 @@ def to_litert_int8(model: keras.Model, images: np.ndarray, split: bool = True) -
     """
     # Layer names are short because they are a significant part of an int8 file; in float32, weights dominate.
     deployable = build_deployable(model, short_names=True)
-    kept = any(is_shared(operation) or isinstance(operation, keras.Model) for operation in deployable.operations)
+    kept = any(len(calls) > 1 or isinstance(layer, keras.Model) for layer, calls in layer_calls(deployable))
     if not kept and any(isinstance(layer, REWRITTEN) for layer in deployable.layers):
         deployable = simplify(deployable)
         deployable = equalize_channels(split_hard_swish(deployable) if split else deployable, images)

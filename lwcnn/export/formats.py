@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 
 from lwcnn.system.environment import install_hint, quiet_native_output, require
-from lwcnn.system.errors import unknown_name, wrong
+from lwcnn.system.errors import require_known, wrong
 
 PACKAGES = ("tensorflow-cpu", "ai-edge-litert", "onnx", "onnxruntime", "tf2onnx")
 
@@ -123,8 +123,7 @@ BENCH_FORMATS = ("keras", "litert", "litert-int8", "onnx")
 
 def require_format(name: str) -> None:
     """Checks, before any work, that a format exists and that its packages are installed."""
-    if name not in FORMATS:
-        raise unknown_name("format", name, FORMATS)
+    require_known("format", name, FORMATS)
     require_tensorflow()
     for module in FORMATS[name].modules:
         require(module)

@@ -19,9 +19,9 @@ ATTENTIONS = ("se", "eca")
 POOLINGS = ("max", "average", "hybrid")
 LEAKY_SLOPE = 0.1  # the SE-ResNet's code; Keras's default is 0.2
 PRELU_SLOPE = 0.25  # initial; He et al. 2015
-ECA_KERNEL_SIZE = 5
+ECA_KERNEL_SIZE = 5  # the rule of Wang et al. 2020 gives 3 for 16 to 127 channels
 SPATIAL_KERNEL_SIZE = 7  # Woo et al. 2018
-PER_IMAGE = (None, 1, 1, 1)  # noise shape of stochastic depth: one draw for each image (Huang et al. 2016)
+PER_IMAGE = (None, 1, 1, 1)  # of stochastic depth: one draw per image (Huang et al. 2016: one per batch)
 
 Tensor: TypeAlias = keras.KerasTensor
 
@@ -29,14 +29,14 @@ Tensor: TypeAlias = keras.KerasTensor
 def residual_block(x: Tensor, config: ResidualSEConfig, stage: Stage, name: str, drop_rate: float = 0.0) -> Tensor:
     """Applies a block of the configured kind and adds its input where the widths are equal.
 
-    In training, the output of the block is dropped per image with probability `drop_rate`.
+    In training, the output of a block with such a shortcut is dropped per image with probability `drop_rate`.
     """
     y = BLOCKS[config.block](x, config, stage, name)
+    if not config.residual or x.shape[-1] != y.shape[-1]:
+        return y
     if drop_rate:
         y = layers.Dropout(drop_rate, noise_shape=PER_IMAGE, name=f"{name}_drop")(y)
-    if config.residual and x.shape[-1] == y.shape[-1]:
-        y = layers.Add(name=f"{name}_add")([x, y])
-    return y
+    return layers.Add(name=f"{name}_add")([x, y])
 
 
 def depthwise_block(x: Tensor, config: ResidualSEConfig, stage: Stage, name: str, gated: bool = False) -> Tensor:

@@ -23,15 +23,23 @@ def as_functional(model: keras.Model) -> keras.Model:
     return model
 
 
+def source(tensor: keras.KerasTensor) -> keras.Operation:
+    """Returns the layer or operation that produces a tensor."""
+    return tensor._keras_history.operation
+
+
+def sources(operation: keras.Operation) -> list[keras.Operation]:
+    """Returns the layers and operations that produce the inputs of an operation, in order."""
+    return [source(tensor) for tensor in keras.tree.flatten(operation.input)]
+
+
 def layer_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
     """Returns the output of each layer that has one, in a functional or built Sequential model, by the layer's name.
 
     A layer's own attribute `output` is that of its first call, which may be in another model. If a model calls a layer
     several times, the output is that of its last call.
     """
-    nodes_by_depth = as_functional(model)._nodes_by_depth
-    calls = [node for depth in sorted(nodes_by_depth, reverse=True) for node in nodes_by_depth[depth]]
-    return {node.operation.name: node.outputs[0] for node in calls if len(node.outputs) == 1}
+    return {node.operation.name: node.outputs[0] for node in _calls(model) if len(node.outputs) == 1}
 
 
 def ends_in_softmax(model: keras.Model) -> bool:
@@ -50,24 +58,19 @@ def layer_calls(model: keras.Model) -> list[tuple[keras.Operation, list[list[Ten
 
     Calls in other models do not count.
     """
-    model = as_functional(model)
-    config = model.get_config() if isinstance(model, keras.Model) else {}
-    if "input_layers" not in config:
+    nodes = _calls(model)
+    calls: dict[keras.Operation, list[list[Tensor]]] = {each: [] for each in as_functional(model).operations}
+    for node in nodes:
+        if not node.is_input:
+            read = [(source(tensor).name, tuple(tensor.shape)) for tensor in node.arguments.keras_tensors]
+            calls[node.operation].append(read)
+    return list(calls.items())
+
+
+def _calls(model: keras.Model) -> list:
+    """Returns Keras's record of each call of a layer in a model, in the order of computation."""
+    by_depth = getattr(as_functional(model), "_nodes_by_depth", None)
+    if by_depth is None:
         found = f"{type(model).__name__} {getattr(model, 'name', model)!r}"
         raise wrong("Give a functional or a built sequential model", found)
-    by_name = {operation.name: operation for operation in model.operations}
-    return [
-        (by_name[entry["name"]], [_tensors((call["args"], call["kwargs"])) for call in entry["inbound_nodes"]])
-        for entry in config["layers"]
-    ]
-
-
-def _tensors(arguments: object) -> list[Tensor]:
-    if isinstance(arguments, dict):
-        if arguments.get("class_name") == "__keras_tensor__":
-            config = arguments["config"]
-            return [(config["keras_history"][0], tuple(config["shape"]))]
-        return [tensor for value in arguments.values() for tensor in _tensors(value)]
-    if isinstance(arguments, (list, tuple)):
-        return [tensor for value in arguments for tensor in _tensors(value)]
-    return []
+    return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from lwcnn.models.dual import build_merged_model
-from lwcnn.system.errors import LwcnnError, unknown_name, wrong
+from lwcnn.system.errors import LwcnnError, require_known, wrong
 
 
 def merge_submodels(
@@ -54,8 +54,7 @@ def merge_submodels(
     names = [submodel.name for submodel in submodels]
     reused = names if reuse_dense_weights is None else reuse_dense_weights
     for name in reused:
-        if name not in names:
-            raise unknown_name("submodel", name, names)
+        require_known("submodel", name, names)
     merged = build_merged_model(input_shape, num_classes, names, dropout)
     for submodel in submodels:
         for layer in (f"{submodel.name}_conv1", f"{submodel.name}_conv2"):

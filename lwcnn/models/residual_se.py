@@ -8,7 +8,7 @@ from keras import layers
 from lwcnn.models import blocks
 from lwcnn.models.configs import ResidualSEConfig, Stage
 from lwcnn.models.layers import channels_last, check_shapes
-from lwcnn.system.errors import unknown_name, wrong
+from lwcnn.system.errors import require_known, wrong
 
 
 @channels_last()
@@ -64,8 +64,7 @@ def _check(input_shape: Sequence[int], num_classes: int, config: ResidualSEConfi
     check_shapes(input_shape, num_classes, 2**num_poolings, "for its number of stages")
     choices = {"block": blocks.BLOCKS, "attention": blocks.ATTENTIONS, "activation": blocks.ACTIVATIONS}
     for field, known in (choices | dict.fromkeys(("pooling", "head_pooling"), blocks.POOLINGS)).items():
-        if getattr(config, field) not in known:
-            raise unknown_name(field, getattr(config, field), known)
+        require_known(field, getattr(config, field), known)
     for stage in config.stages:
         if stage.filters < 1 or stage.blocks < 1 or stage.kernel_size % 2 == 0 or stage.expansion <= 0:
             advice = "A stage needs filters and blocks of at least 1, an odd kernel_size and a positive expansion"

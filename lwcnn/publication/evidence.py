@@ -43,10 +43,8 @@ class Evidence:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """The trials of the search, best first, for the data set and number of epochs with the most trials."""
-        found = results.load_trials(self.folder)
-        groups = [group for _, group in found.groupby(["dataset", "epochs"], sort=False)]
-        return max(groups, key=len).reset_index(drop=True) if groups else found
+        """The trials of the search, best first."""
+        return results.load_trials(self.folder)
 
     @cached_property
     def int8_files(self) -> pd.DataFrame:

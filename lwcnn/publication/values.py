@@ -20,7 +20,7 @@ from lwcnn.models.dual import BRANCHES, build_submodel
 from lwcnn.publication.evidence import Evidence, Network, pair_share, summed_confusion, where
 from lwcnn.publication.measurement import Measurement, gain, mean_and_spread, or_missing, percent, points
 from lwcnn.publication.names import budget, display_name, split_epochs
-from lwcnn.system.errors import unknown_name, wrong
+from lwcnn.system.errors import require_known, wrong
 
 Value = str | Measurement
 
@@ -40,8 +40,7 @@ def _network(evidence: Evidence, group: str) -> Network:
     parts = [("data set", dataset, DISPLAY_NAMES), ("experiment", split_epochs(experiment)[0], EXPERIMENT_NAMES)]
     parts += [("preset", preset, PRESETS_BY_SIZE) for preset in presets]
     for kind, name, known in parts:
-        if name not in known:
-            raise unknown_name(kind, name, known)
+        require_known(kind, name, known)
     return evidence.network(dataset, experiment, *presets)
 
 
@@ -80,8 +79,7 @@ _QUANTITIES: dict[str, Callable[[Network], Value]] = {
 
 
 def _quantity(evidence: Evidence, network: Network, quantity: str) -> Value:
-    if quantity not in _QUANTITIES:
-        raise unknown_name("quantity", quantity, _QUANTITIES)
+    require_known("quantity", quantity, _QUANTITIES)
     value = _QUANTITIES[quantity](network)
     return value if isinstance(value, str) or value.origin else replace(value, origin=_origin(network))
 

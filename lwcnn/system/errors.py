@@ -2,7 +2,7 @@
 
 import contextlib
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 _MIN_SIMILARITY = 0.65  # below it, a suggestion would be a guess
 _MAX_LISTED = 30  # longer lists are not shown
@@ -47,3 +47,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> LwcnnError:
     suggestion = f" Did you mean {' or '.join(repr(by_lower_case[near]) for near in nearest)}?" if nearest else ""
     listing = f" Known: {', '.join(known) or '(none)'}." if len(known) <= _MAX_LISTED else ""
     return LwcnnError(f"Unknown {kind}.{suggestion}{listing} Received: {name!r}")
+
+
+def require_known(kind: str, name: str, known: Collection[str]) -> None:
+    """Checks that a name is known."""
+    if name not in known:
+        raise unknown_name(kind, name, known)

@@ -12,9 +12,10 @@ NOT_ORTHOGONAL = ("head", "squeeze", "excite")
 class PointwiseMuon(keras.optimizers.Muon):
     """`keras.optimizers.Muon` that treats the kernel (1, 1, c, f) of a 1x1 convolution as the matrix (c, f).
 
-    Keras's own leaves kernels of four dimensions to AdamW. With `fixed_norm`, each matrix is scaled to the norm sqrt(f)
-    before its update (KellerJordan, airbench94_muon). Source: Jordan et al. 2024, with the scale of Liu et al., arXiv
-    2502.16982, for which the learning rate and weight decay of AdamW fit.
+    Keras's own leaves kernels of four dimensions to AdamW. A 1x1 depthwise kernel (1, 1, c, 1) is a matrix of one
+    column. With `fixed_norm`, each matrix is scaled to the norm sqrt(f) before its update (KellerJordan,
+    airbench94_muon). Source: Jordan et al. 2024, with the scale of Liu et al., arXiv 2502.16982, for which the learning
+    rate and weight decay of AdamW fit.
     """
 
     def __init__(self, learning_rate=0.001, weight_decay=0.004, fixed_norm=False, **arguments):
@@ -44,7 +45,8 @@ class PointwiseMuon(keras.optimizers.Muon):
 class OneCycleSGD(keras.optimizers.SGD):
     """SGD with `momentum` at a learning rate of zero, `lowest_momentum` at its peak, and linear between.
 
-    The learning rate is a number or a `CosineDecay` with a warm-up to its peak. Source: Smith 2018, arXiv 1803.09820.
+    The learning rate is a number or a `CosineDecay` with a warm-up to its peak; Smith's rises and falls linearly.
+    Source: Smith 2018, arXiv 1803.09820.
     """
 
     def __init__(self, learning_rate=0.1, momentum=0.95, lowest_momentum=0.85, **arguments):

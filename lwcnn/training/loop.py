@@ -176,7 +176,7 @@ class _PhaseTrainer:
         self.batches = _make_batches(split.training, phase, seed, branches, num_classes, teaching)
         distillation = teaching.settings if teaching else None
         loss = build_loss(phase, split.training.chosen_labels, num_classes, distillation)
-        metric = LabelAccuracy() if teaching else "accuracy"
+        metric = LabelAccuracy("accuracy") if teaching else "accuracy"
         optimizer, count = phase.optimizer.build(num_steps=len(self.batches) * phase.epochs), len(model.outputs)
         losses, metrics = (loss, [metric]) if count == 1 else ([loss] * count, [[metric]] * count)
         self.network.compile(optimizer, losses, metrics=metrics)  # this also applies changes of `trainable`

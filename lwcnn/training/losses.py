@@ -55,9 +55,6 @@ class DistillationLoss(CrossEntropy):
 class LabelAccuracy(keras.metrics.CategoricalAccuracy):
     """Accuracy where a teacher's logits follow the labels in `y_true`."""
 
-    def __init__(self, name: str = "accuracy", **kwargs):
-        super().__init__(name, **kwargs)
-
     def update_state(self, y_true, y_pred, sample_weight=None):
         super().update_state(keras.ops.split(y_true, 2, axis=-1)[0], y_pred, sample_weight)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from lwcnn.system.errors import LwcnnError, unknown_name, wrong
+from lwcnn.system.errors import LwcnnError, require_known, wrong
 from lwcnn.system.settings import BELOW_ONE, TEXT, Amount, Settings, added_later, number, sequence, whole
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ class OptimizerConfig(Settings):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.name not in NAMES:
-            raise unknown_name("optimizer", self.name, NAMES)
+        require_known("optimizer", self.name, NAMES)
         if self.drops and (self.warmup is not None or self.name == "one_cycle" or [*self.drops] != sorted(self.drops)):
             raise wrong("Give drops in ascending order and without any other schedule", self)
         if self.nesterov and self.name == "one_cycle":

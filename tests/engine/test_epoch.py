@@ -349,7 +349,7 @@ def test_distillation(monkeypatch, weights):
         (x, np.concatenate([np.eye(CLASSES)[y], rng.normal(0, 3, (len(y), CLASSES))], axis=1, dtype=np.float32))
         for x, y in some_batches(size=20).batches
     ]
-    given = {"loss": loss, "batches": Given(taught), "metrics": [LabelAccuracy()]}
+    given = {"loss": loss, "batches": Given(taught), "metrics": [LabelAccuracy("accuracy")]}
     assert_same(MODELS["residual_se"], monkeypatch, OPTIMIZERS["momentum"], **given)
 
 

@@ -189,6 +189,7 @@ UNKNOWN = {
     "act (ReLU) has threshold=0.2": lambda: layers.ReLU(threshold=0.2, name="act"),
     "soft (Softmax) has axis=1": lambda: layers.Softmax(axis=1, name="soft"),
     "wide (DepthwiseConv2D) has depth_multiplier=2": lambda: layers.DepthwiseConv2D(3, depth_multiplier=2, name="wide"),
+    "drop (Dropout) has rate=1": lambda: layers.Dropout(1, name="drop"),
     "up (UpSampling2D) has no operation": lambda: layers.UpSampling2D(name="up"),
 }
 

@@ -18,11 +18,18 @@ from lwcnn.system.errors import LwcnnError
 
 def test_stochastic_depth_skips_whole_images_and_keeps_the_mean():
     images = keras.Input((2, 2, 2))
-    model = keras.Model(images, make_block(images, 3, drop_rate=0.25, se_reduction=None))
+    model = keras.Model(images, make_block(images, 2, drop_rate=0.25, se_reduction=None))
     layer, x = model.get_layer("block_drop"), np.ones((4000, 2, 2, 2), np.float32)
     values = ops.convert_to_numpy(layer(x, training=True))
     assert set(np.unique(values)) == {0.0, np.float32(1 / 0.75)} and abs(values.mean() - 1) < 0.05
     assert (values == values[:, :1, :1, :1]).all()
+
+
+@pytest.mark.parametrize("settings", [{"filters": 3}, {"filters": 2, "residual": False}])
+def test_a_block_without_a_shortcut_is_never_dropped(settings):
+    images = keras.Input((2, 2, 2))
+    model = keras.Model(images, make_block(images, drop_rate=0.25, se_reduction=None, **settings))
+    assert "block_drop" not in [layer.name for layer in model.layers]
 
 
 def test_the_rate_of_a_keras_dropout_does_not_act_after_compilation():

@@ -145,7 +145,7 @@ class Erasing(Settings):
         """Returns (height, width) of rectangles in whole pixels, shape (n, 2), from uniform numbers in [0, 1), (n,)."""
         low, high = self.area
         pixels = height * width * (low + (high - low) * area)
-        # Limited to the ratios for which both sides fit: the same distribution as drawing until one fits.
+        # Limited to the ratios for which both sides fit: as if drawn, for this area, until one fits.
         lowest = np.log(np.maximum(self.aspect[0], pixels / width**2))
         highest = np.maximum(np.log(np.minimum(self.aspect[1], height**2 / pixels)), lowest)
         root = np.exp((lowest + (highest - lowest) * aspect) / 2)

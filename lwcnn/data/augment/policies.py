@@ -10,7 +10,7 @@ from lwcnn.data.augment import color
 from lwcnn.data.augment.draws import Draws, Purpose
 from lwcnn.data.augment.geometry import shear, warp
 from lwcnn.data.augment.operations import change_some
-from lwcnn.system.errors import unknown_name
+from lwcnn.system.errors import require_known
 from lwcnn.system.settings import Rule, Settings, whole
 
 MAX_MAGNITUDE = 30
@@ -71,8 +71,7 @@ class RandAugment(Settings):
     def __post_init__(self):
         super().__post_init__()
         for name in self.operations:
-            if name not in OPERATIONS:
-                raise unknown_name("operation of RandAugment", name, OPERATIONS)
+            require_known("operation of RandAugment", name, OPERATIONS)
 
     def apply(self, images: np.ndarray, draws: Draws, fill: str) -> None:
         for step in range(self.num_operations):
@@ -125,7 +124,10 @@ MAX_LEVEL = 9
 
 
 def trivial_augment(images: np.ndarray, draws: Draws, fill: str) -> None:
-    """Applies one random operation of random strength, in TrivialAugment's wide ranges (arXiv 2103.10158)."""
+    """Applies one random operation of random strength, in TrivialAugment's wide ranges (arXiv 2103.10158).
+
+    The authors add Cutout on CIFAR.
+    """
     uniform, names = draws.uniform(Purpose.TRIVIAL_AUGMENT, 3), tuple(OPERATIONS)
     drawn = np.floor(len(names) * uniform[:, 0]).astype(np.int64)
     largest = np.array([WIDE.get(name, 1.0) for name in names])[drawn]
@@ -134,7 +136,10 @@ def trivial_augment(images: np.ndarray, draws: Draws, fill: str) -> None:
 
 
 def auto_augment(images: np.ndarray, draws: Draws, fill: str) -> None:
-    """Applies one of the 25 pairs of operations of AutoAugment's policy for CIFAR-10 (arXiv 1805.09501)."""
+    """Applies one of the 25 pairs of operations of AutoAugment's policy for CIFAR-10 (arXiv 1805.09501).
+
+    The magnitudes are torchvision's, in either direction at random; the authors' own differ, and they add Cutout.
+    """
     uniform = draws.uniform(Purpose.AUTO_AUGMENT, 5)
     pairs = np.floor(len(CIFAR_POLICY) * uniform[:, 0]).astype(np.int64)
     for i in (0, 1):

@@ -45,6 +45,8 @@ class Dropout(Operation):
         noise_shape = getattr(layer, "noise_shape", None)
         if noise_shape and noise_shape[0] is not None:
             return f"noise_shape={noise_shape}"
+        if layer.rate == 1:
+            return "rate=1"
         return f"output shape {layer.output.shape}" if None in layer.output.shape[1:] else None
 
     def __init__(self, layer, bind):

@@ -24,7 +24,7 @@ from lwcnn.experiments.recipes.types import (
     ReproductionExperiment,
     with_settings,
 )
-from lwcnn.system.errors import unknown_name
+from lwcnn.system.errors import require_known
 
 EXPERIMENT_GROUPS = {
     "the paper's method and its parts": PAPER_EXPERIMENTS | TUNED_EXPERIMENTS,
@@ -79,8 +79,7 @@ def get_experiment(name: str, preset: str = "quick", dataset: str | ImageSpec = 
     ('head_*',)
     """
     size, name = get_preset(preset), NETWORKS.get(name, name)
-    if name not in _RECIPES:
-        raise unknown_name("experiment", name, [*NETWORKS, *EXPERIMENT_NAMES])
+    require_known("experiment", name, [*NETWORKS, *EXPERIMENT_NAMES])
     question, build = _RECIPES[name]
     images = image_spec(dataset) if isinstance(dataset, str) else getattr(dataset, "spec", dataset)
     return replace(build(size, images), name=name, question=question)

@@ -95,20 +95,7 @@ def _tuned(preset: Preset, images: ImageSpec) -> MergedExperiment:
     )
 
 
-PAPER_EXPERIMENTS: Recipes = {
-    "paper": ("the paper's method, as described", _paper),
-    "paper_batch64": (
-        "the paper's method with batches of 64",
-        derived(_paper, {"dual.batch_size": 64, "phases.*.batch_size": 64}),
-    ),
-    "paper_as_published": (
-        "the author's code: it converts the dense weights of one branch only, and inverts the freezing",
-        _as_published,
-    ),
-    "paper_both_converted": (
-        "the author's code with the dense weights of both branches converted",
-        derived(_as_published, {"reuse_dense_weights": BRANCHES}),
-    ),
+CHANGES: Recipes = {
     "single": (
         "no augmented branch: one branch on the original images",
         derived(_paper, {"branches": (("original", None),), "reuse_dense_weights": BRANCHES[:1]}),
@@ -134,6 +121,22 @@ PAPER_EXPERIMENTS: Recipes = {
     ),
     "end_to_end": ("one stage: the merged model trains from random weights for as many epochs", _end_to_end),
 }
+"""Changes of the paper's method, one in each."""
+PAPER_EXPERIMENTS: Recipes = {
+    "paper": ("the paper's method, as described", _paper),
+    "paper_batch64": (
+        "the paper's method with batches of 64",
+        derived(_paper, {"dual.batch_size": 64, "phases.*.batch_size": 64}),
+    ),
+    "paper_as_published": (
+        "the author's code: it converts the dense weights of one branch only, and inverts the freezing",
+        _as_published,
+    ),
+    "paper_both_converted": (
+        "the author's code with the dense weights of both branches converted",
+        derived(_as_published, {"reuse_dense_weights": BRANCHES}),
+    ),
+} | CHANGES
 TUNED_EXPERIMENTS: Recipes = {
     "paper_tuned": ("the paper's architecture and two stages with our recipe", _tuned),
     "paper_tuned_one_go": (

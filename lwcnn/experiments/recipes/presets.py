@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from lwcnn.data.augment import Augmentation
 from lwcnn.data.known import ImageSpec
-from lwcnn.system.errors import unknown_name
+from lwcnn.system.errors import require_known
 
 CROP_SHARE = 1 / 8  # fraction of the shorter side: 4 of 32 pixels, as usual on CIFAR-10
 
@@ -43,8 +43,7 @@ PRESETS = {
 
 
 def get_preset(name: str) -> Preset:
-    if name not in PRESETS:
-        raise unknown_name("preset", name, PRESETS)
+    require_known("preset", name, PRESETS)
     return PRESETS[name]
 
 

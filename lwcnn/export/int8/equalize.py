@@ -8,9 +8,9 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from lwcnn.data.checks import images_at_once
-from lwcnn.engine.keras_internals import source, sources
 from lwcnn.export.formats import require_tensorflow
 from lwcnn.export.int8.simplify import Replacement, is_convolution, is_linear, rewrite, same, scale_outputs
+from lwcnn.models.graph import source, sources
 
 _BATCH_SIZE = 100  # affects memory only
 _MIN_RELATIVE_RANGE = 1e-3  # of a channel, relative to the widest; smaller ones would amplify noise

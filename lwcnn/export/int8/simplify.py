@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from lwcnn.engine.keras_internals import source, sources
+from lwcnn.models.graph import source, sources
 
 AFFINE = (layers.BatchNormalization, layers.Rescaling)
 

@@ -13,7 +13,7 @@ from lwcnn.experiments.results import MissingInput, load_results
 from lwcnn.publication.figures import curves, diagrams, grids, intervals, outputs, tradeoffs
 from lwcnn.publication.figures.inputs import Inputs
 from lwcnn.publication.figures.style import STYLE, save_figure
-from lwcnn.system.errors import LwcnnError, unknown_name, wrong
+from lwcnn.system.errors import LwcnnError, require_known, unknown_name, wrong
 from lwcnn.system.safe_text import path_part
 
 _FUNCTIONS: tuple[Callable[[Inputs], Figure], ...] = (
@@ -49,8 +49,7 @@ def draw_figures(
     are an error after the others are drawn.
     """
     for name in names:
-        if name not in FIGURES:
-            raise unknown_name("figure", name, FIGURES)
+        require_known("figure", name, FIGURES)
     runs = load_results(folders.results)
     with_results, with_models = (list(some["dataset"].unique()) for some in (runs, runs[runs["weights"].notna()]))
     if not with_results:

@@ -9,12 +9,12 @@ import pandas as pd
 from lwcnn.data.datasets import find_dataset, load_dataset
 from lwcnn.data.known import DATASET_NAMES
 from lwcnn.experiments.folders import Folders
+from lwcnn.experiments.recipes.paper import CHANGES
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput, load_test_labels
 from lwcnn.models.description import read_input_shape
 from lwcnn.models.io import load_model
 from lwcnn.publication.evidence import Evidence, Network
 from lwcnn.publication.names import budget, display_name, is_part
-from lwcnn.publication.tables.ablations import CHANGES
 from lwcnn.system.safe_text import plot_text
 
 

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Sequence
 
 from lwcnn.experiments.recipes.ablation import BASELINE, OPTIMIZERS, PARTS, WHOLE, leave_one_out, only
+from lwcnn.experiments.recipes.paper import CHANGES
 from lwcnn.experiments.recipes.techniques import BASE as TECHNIQUE_BASE
 from lwcnn.experiments.recipes.techniques import TECHNIQUES, technique
 from lwcnn.experiments.results import DISPLAY_NAMES, MissingInput
@@ -15,10 +16,6 @@ from lwcnn.publication.tables.networks import mean_accuracy
 from lwcnn.publication.tables.table import Cell, Table
 
 ABLATION_PRESET = "quick"
-CHANGES = (
-    "single", "dual_no_augment", "no_unfreezing", "layerwise", "low_rate",
-    "head_only", "reinit_merge", "nadam_throughout", "end_to_end",
-)  # fmt: skip
 SHORT = {
     "residual": "shortcuts",
     "se": "SE",

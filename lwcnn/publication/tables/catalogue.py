@@ -10,7 +10,7 @@ from lwcnn.publication.evidence import Evidence
 from lwcnn.publication.measurement import Measurement, or_missing
 from lwcnn.publication.tables import ablations, accuracies, audit, benchmarks, calibration, networks
 from lwcnn.publication.tables.table import Table
-from lwcnn.system.errors import unknown_name, wrong
+from lwcnn.system.errors import require_known, wrong
 from lwcnn.system.files import StrPath, read_text, write_atomically
 
 _FUNCTIONS: tuple[Callable[[Evidence], Table], ...] = (
@@ -32,8 +32,7 @@ _MARKED = re.compile(r"(?P<begin><!-- (?P<name>\w+) -->\n).*?(?P<end><!-- end of
 
 def make_table(name: str, evidence: Evidence) -> Table:
     """Makes one of `TABLES`; one whose results are missing has a single cell, which says so."""
-    if name not in TABLES:
-        raise unknown_name("table", name, TABLES)
+    require_known("table", name, TABLES)
     table = or_missing(TABLES[name], evidence)
     return Table(["result"], [[[table]]]) if isinstance(table, MissingInput) else table
 
